@@ -1,0 +1,23 @@
+// State of this thread's recording.
+#include "tensor/capture_state.h"
+
+#include "tensor/check.h"
+
+namespace gadolin {
+
+namespace detail {
+CaptureState& capture_state() {
+  thread_local CaptureState state;
+  return state;
+}
+}  // namespace detail
+
+bool capturing() { return detail::capture_state().active; }
+
+void refuse_while_capturing(const char* op, const char* way_out) {
+  require<CaptureError>(!capturing(), op, ": would wait for the GPU inside a captured step; ", way_out);
+}
+
+const std::uint64_t* capture_random_offset() { return detail::capture_state().random_offset; }
+
+}  // namespace gadolin

@@ -1,0 +1,124 @@
+// Finds and opens cuBLASLt and cuDNN with dlopen.
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/library.h"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <sstream>
+
+#include "tensor/check.h"
+
+// Folders found at configure time, separated by colons; set for this file alone.
+#ifndef GADOLIN_CUDA_LIBRARY_PATH
+#define GADOLIN_CUDA_LIBRARY_PATH ""
+#endif
+#define GADOLIN_TEXT_OF(x) #x
+#define GADOLIN_TEXT(x) GADOLIN_TEXT_OF(x)
+
+namespace gadolin {
+namespace {
+
+const LibrarySearch cublaslt_search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR), "GADOLIN_CUBLASLT_LIB"};
+const LibrarySearch cudnn_search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
+
+std::atomic<const CublasLtLibrary*> cublaslt_table{nullptr};
+std::atomic<const CudnnLibrary*> cudnn_table{nullptr};
+
+bool exists(const std::string& path) {
+  struct stat facts {};
+  return stat(path.c_str(), &facts) == 0;
+}
+bool is_folder(const std::string& path) {
+  struct stat facts {};
+  return stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+CublasLtLibrary load_cublaslt() {
+  void* library = open_library(cublaslt_search);
+  CublasLtLibrary table;
+#define GADOLIN_LOAD(f) table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cublaslt_search, library, #f));
+  GADOLIN_CUBLASLT_FUNCTIONS(GADOLIN_LOAD)
+#undef GADOLIN_LOAD
+  return table;
+}
+
+CudnnLibrary load_cudnn() {
+  void* library = open_library(cudnn_search);
+  CudnnLibrary table;
+#define GADOLIN_LOAD(f) table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cudnn_search, library, #f));
+  GADOLIN_CUDNN_FUNCTIONS(GADOLIN_LOAD)
+#undef GADOLIN_LOAD
+  // DEVICEPROP and graphs without a handle came with 9.8.
+  const std::size_t version = table.cudnnGetVersion();
+  require<DeviceError, 3>(version >= 90800, "cuDNN: version ", version / 10000, '.', version / 100 % 100, '.',
+                          version % 100, " was opened, 9.8 or newer is needed; set GADOLIN_CUDNN_LIB to its folder");
+  return table;
+}
+
+}  // namespace
+
+std::vector<std::string> library_candidates(const LibrarySearch& search) {
+  std::vector<std::string> found;
+  const std::string file = search.soname;
+  if (const char* given = std::getenv(search.variable); given && *given) {
+    found.push_back(is_folder(given) ? std::string(given) + "/" + file : std::string(given));
+  }
+  found.push_back(file);
+  std::istringstream configured(GADOLIN_CUDA_LIBRARY_PATH);
+  for (std::string folder; std::getline(configured, folder, ':');) {
+    if (!folder.empty()) found.push_back(folder + "/" + file);
+  }
+  if (const char* home = std::getenv("CUDA_HOME"); home && *home) found.push_back(std::string(home) + "/lib64/" + file);
+  found.push_back("/usr/local/cuda/lib64/" + file);
+  return found;
+}
+
+void* open_library(const LibrarySearch& search) {
+  std::string tried, reason;
+  for (const std::string& path : library_candidates(search)) {
+    // Local, so that a second copy of the library in the process (a Python wheel's) cannot mix with this one.
+    if (void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    const char* said = dlerror();
+    if (exists(path) && reason.empty() && said) reason = said;
+    tried += (tried.empty() ? "" : ", ") + (path == search.soname ? path + " in the loader's path" : path);
+  }
+  fail<DeviceError, 2>(search.name, ": ", search.soname, " could not be opened, tried ", tried,
+                       reason.empty() ? "" : " (" + reason + ")", "; install it or set ", search.variable,
+                       " to its folder");
+}
+
+void* library_symbol(const LibrarySearch& search, void* library, const char* symbol) {
+  void* address = dlsym(library, symbol);
+  require<DeviceError, 3>(address != nullptr, search.name, ": ", search.soname, " has no function ", symbol,
+                          "; install a newer ", search.name, " or set ", search.variable, " to its folder");
+  return address;
+}
+
+const CublasLtLibrary& cublaslt() {
+  static const CublasLtLibrary table = load_cublaslt();  // a failed load throws and is tried again by the next call
+  cublaslt_table.store(&table, std::memory_order_release);
+  return table;
+}
+const CudnnLibrary& cudnn() {
+  static const CudnnLibrary table = load_cudnn();
+  cudnn_table.store(&table, std::memory_order_release);
+  return table;
+}
+const CublasLtLibrary* opened_cublaslt() { return cublaslt_table.load(std::memory_order_acquire); }
+const CudnnLibrary* opened_cudnn() { return cudnn_table.load(std::memory_order_acquire); }
+
+bool cudnn_available() {
+  try {
+    cudnn();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace gadolin
+#endif

@@ -1,0 +1,28 @@
+// Raw device and pinned memory, and copies on streams. Needs no CUDA header; exists when CUDA is compiled in.
+#pragma once
+
+#include <cstddef>
+
+#include "tensor/device.h"
+
+namespace gadolin {
+
+// What the caching allocators are built on. They return nullptr when memory is short and throw CudaError for anything
+// else. Allowed while a step is recorded: the allocation itself is not part of the recording.
+void* cuda_raw_alloc(std::size_t nbytes);    // on the current device, 256-byte aligned
+void cuda_raw_free(void* pointer);
+void* pinned_raw_alloc(std::size_t nbytes);  // page-locked host memory that every device may read
+void pinned_raw_free(void* pointer);
+
+struct DeviceMemory { std::size_t free = 0, total = 0; };
+DeviceMemory cuda_memory(Device device);
+
+// Copies n bytes between any two places, on the device's current stream. With async the caller keeps the source
+// alive and unchanged until the stream has run, and may read a host destination only after waiting; otherwise the call
+// returns when dst is complete, except for copies inside one device, which later ops follow in order anyway.
+// Throws CaptureError for copies from the host, and for waiting ones, inside a captured step.
+void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device, std::size_t n, bool async);
+// Sets n bytes; on a device it is queued like a kernel.
+void set_bytes(void* dst, Device device, int value, std::size_t n);
+
+}  // namespace gadolin

@@ -1,0 +1,107 @@
+// Streams, events and the current device over the CUDA runtime.
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/stream.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "tensor/capture_state.h"
+#include "tensor/check.h"
+#include "tensor/cuda/status.h"
+
+namespace gadolin {
+namespace {
+
+struct DeviceStreams {
+  std::once_flag made;
+  CudaStream compute = nullptr, copy = nullptr;
+};
+
+// Streams live as long as the process: the driver may be gone when destructors of statics run.
+DeviceStreams& streams_of(Device device) {
+  static const int count = cuda_device_count();
+  static DeviceStreams* const all = new DeviceStreams[static_cast<std::size_t>(count > 0 ? count : 1)];
+  require<DeviceError, 4>(device.is_cuda() && device.index >= 0 && device.index < count, "stream: ", device,
+                          " was asked for, but this machine has ", count, " usable CUDA devices; use --device cpu");
+  DeviceStreams& streams = all[device.index];
+  std::call_once(streams.made, [&] {
+    const DeviceGuard guard(device);
+    check(cudaStreamCreateWithFlags(&streams.compute, cudaStreamNonBlocking), "stream");
+    check(cudaStreamCreateWithFlags(&streams.copy, cudaStreamNonBlocking), "stream");
+  });
+  return streams;
+}
+
+thread_local CudaStream chosen_stream = nullptr;
+std::atomic<bool> checking{false};
+
+}  // namespace
+
+CudaStream compute_stream(Device device) { return streams_of(device).compute; }
+CudaStream copy_stream(Device device) { return streams_of(device).copy; }
+
+Device current_device() {
+  int index = 0;
+  check(cudaGetDevice(&index), "device");
+  return {Device::Kind::cuda, index};
+}
+CudaStream current_stream(Device device) { return chosen_stream ? chosen_stream : compute_stream(device); }
+CudaStream current_stream() { return chosen_stream ? chosen_stream : compute_stream(current_device()); }
+
+DeviceGuard::DeviceGuard(Device device) {
+  int before = 0;
+  check(cudaGetDevice(&before), "device");
+  if (before == device.index) return;
+  check(cudaSetDevice(device.index), "device");
+  before_ = before;
+}
+DeviceGuard::~DeviceGuard() {
+  if (before_ >= 0) cudaSetDevice(before_);
+}
+
+StreamGuard::StreamGuard(CudaStream stream) : before_(std::exchange(chosen_stream, stream)) {}
+StreamGuard::~StreamGuard() { chosen_stream = before_; }
+
+Event::Event(bool timed) {
+  check(cudaEventCreateWithFlags(&event_, timed ? cudaEventDefault : cudaEventDisableTiming), "event");
+}
+Event::~Event() {
+  if (event_) cudaEventDestroy(event_);
+}
+Event& Event::operator=(Event&& other) noexcept {
+  std::swap(event_, other.event_);
+  return *this;
+}
+void Event::record(CudaStream stream) { check(cudaEventRecord(event_, stream), "event"); }
+void Event::make_wait(CudaStream stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "event"); }
+bool Event::done() const {
+  refuse_while_capturing("event");
+  const cudaError_t status = cudaEventQuery(event_);
+  if (status == cudaErrorNotReady) return false;
+  check(status, "event");
+  return true;
+}
+void Event::synchronize() const {
+  refuse_while_capturing("event");
+  check(cudaEventSynchronize(event_), "event");
+}
+double Event::milliseconds_since(const Event& start) const {
+  synchronize();
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, start.event_, event_), "event");
+  return static_cast<double>(milliseconds);
+}
+
+void synchronize_stream(CudaStream stream, const char* op) {
+  refuse_while_capturing(op);
+  check(cudaStreamSynchronize(stream), op);
+}
+
+void set_sync_check(bool on) { checking.store(on, std::memory_order_relaxed); }
+bool sync_check() { return checking.load(std::memory_order_relaxed); }
+
+}  // namespace gadolin
+#endif

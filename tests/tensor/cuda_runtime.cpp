@@ -1,0 +1,176 @@
+// The CUDA runtime layer: what must hold without a device too (missing drivers and libraries are clear errors), and,
+// when there is one, streams, copies, events and matrix products.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tensor/capture_state.h"
+#include "tensor/check.h"
+#include "tensor/cuda/info.h"
+#include "tensor/device.h"
+
+namespace gadolin {
+namespace {
+
+// Runs f and returns what it throws; "" when it does not, "wrong type: ..." for another class.
+template <class E, class F> std::string thrown(F f) {
+  try {
+    f();
+  } catch (const E& error) {
+    return error.what();
+  } catch (const std::exception& error) {
+    return std::string("wrong type: ") + error.what();
+  }
+  return "";
+}
+
+// Marks this thread as recording while it lives, as tensor/capture.cpp does.
+struct PretendCapture {
+  PretendCapture() { detail::capture_state().active = true; }
+  ~PretendCapture() { detail::capture_state().active = false; }
+};
+
+TEST(CudaRuntime, CountsDevicesWithoutThrowing) {
+  EXPECT_GE(cuda_device_count(), 0);
+  EXPECT_EQ(cuda_available(), cuda_device_count() > 0);
+}
+
+TEST(CudaRuntime, InfoSaysWhyThereIsNoDevice) {
+  const CudaInfo info = cuda_info(false);
+  EXPECT_EQ(static_cast<int>(info.devices.size()), cuda_device_count());
+  EXPECT_EQ(info.problem.empty(), cuda_device_count() > 0) << info.problem;
+}
+
+TEST(CudaRuntime, WaitingIsRefusedWhileRecording) {
+  refuse_while_capturing("item");
+  const PretendCapture capture;
+  EXPECT_EQ(thrown<CaptureError>([] { refuse_while_capturing("item"); }),
+            "item: would wait for the GPU inside a captured step; return the tensor and read it afterwards");
+}
+
+}  // namespace
+}  // namespace gadolin
+
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/library.h"
+#include "tensor/cuda/memory.h"
+#include "tensor/cuda/status.h"
+#include "tensor/cuda/stream.h"
+
+namespace gadolin {
+namespace {
+
+constexpr LibrarySearch nowhere{"Nothing", "libgadolin_nothing.so.1", "GADOLIN_NOTHING_LIB"};
+
+TEST(CudaLibrary, MissingLibraryNamesWhatWasTried) {
+  unsetenv(nowhere.variable);
+  const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
+  EXPECT_EQ(text.find("Nothing: libgadolin_nothing.so.1 could not be opened, tried libgadolin_nothing.so.1 in the "
+                      "loader's path, "),
+            0u)
+      << text;
+  EXPECT_NE(text.find("; install it or set GADOLIN_NOTHING_LIB to its folder"), std::string::npos) << text;
+}
+
+TEST(CudaLibrary, FolderFromTheEnvironmentComesFirst) {
+  setenv(nowhere.variable, GADOLIN_TEST_DATA, 1);
+  EXPECT_EQ(library_candidates(nowhere).front(), std::string(GADOLIN_TEST_DATA) + "/libgadolin_nothing.so.1");
+  setenv(nowhere.variable, "/some/file.so", 1);
+  EXPECT_EQ(library_candidates(nowhere).front(), "/some/file.so");
+  unsetenv(nowhere.variable);
+}
+
+TEST(CudaLibrary, FileThatIsNoLibraryGivesTheLoadersReason) {
+  const std::string path = testing::TempDir() + "gadolin_not_a_library.so";
+  std::ofstream(path) << "not an ELF file";
+  setenv(nowhere.variable, path.c_str(), 1);
+  const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
+  unsetenv(nowhere.variable);
+  EXPECT_NE(text.find("tried " + path + ", "), std::string::npos) << text;
+  EXPECT_NE(text.find("(" + path + ": "), std::string::npos) << text;
+}
+
+TEST(CudaLibrary, MissingFunctionIsNamed) {
+  constexpr LibrarySearch math{"libm", "libm.so.6", "GADOLIN_NOTHING_LIB"};
+  void* library = open_library(math);
+  EXPECT_NE(library_symbol(math, library, "cos"), nullptr);
+  EXPECT_EQ(thrown<DeviceError>([&] { library_symbol(math, library, "no_such_function"); }),
+            "libm: libm.so.6 has no function no_such_function; install a newer libm or set GADOLIN_NOTHING_LIB to its "
+            "folder");
+}
+
+TEST(CudaStatus, CodesBecomeErrorsThatNameTheOp) {
+  check(cudaSuccess, "relu");
+  EXPECT_EQ(thrown<CudaError>([] { check(cudaErrorInvalidValue, "relu"); }),
+            "relu: cudaErrorInvalidValue (invalid argument)");
+  EXPECT_EQ(thrown<OutOfMemory>([] { check(cudaErrorMemoryAllocation, "conv2d"); }),
+            "conv2d: cudaErrorMemoryAllocation (out of memory); use a smaller batch or bf16");
+  EXPECT_NE(thrown<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }), "");
+  EXPECT_NE(thrown<DeviceError>([] { check(cudaErrorNoDevice, "add"); }), "");
+  EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_SUCCESS, "matmul"); }), "");
+  EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "), 0u);
+  EXPECT_EQ(thrown<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); }).find("conv2d: cuDNN: "), 0u);
+}
+
+TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {
+  if (cuda_available()) GTEST_SKIP() << "this machine has a CUDA device";
+  EXPECT_EQ(thrown<DeviceError>([] { compute_stream(cuda); }),
+            "stream: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
+  EXPECT_NE(thrown<DeviceError>([] { synchronize(cuda); }), "");
+}
+
+TEST(CudaMemory, CopiesThatWaitAreRefusedWhileRecording) {
+  float on_host = 0;
+  void* somewhere = &on_host;
+  const PretendCapture capture;
+  EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(&on_host, cpu, somewhere, cuda, 4, false); }),
+            "copy to the host: would wait for the GPU inside a captured step; return the tensor and read it afterwards");
+  EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(somewhere, cuda, &on_host, cpu, 4, true); }),
+            "copy to the device: would wait for the GPU inside a captured step; make the tensor on the device before "
+            "the step");
+  EXPECT_EQ(thrown<CaptureError>([] { synchronize(cuda); }).find("synchronize: would wait"), 0u);
+}
+
+TEST(CudaMemory, RoundTripAndFill) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device: " << cuda_info(false).problem;
+  std::vector<int> sent(100003), back(sent.size(), -1);
+  std::iota(sent.begin(), sent.end(), 7);
+  const std::size_t n = sent.size() * sizeof(int);
+  void* a = cuda_raw_alloc(n);
+  void* b = cuda_raw_alloc(n);
+  copy_bytes(a, cuda, sent.data(), cpu, n, false);
+  copy_bytes(b, cuda, a, cuda, n, false);
+  copy_bytes(back.data(), cpu, b, cuda, n, false);
+  EXPECT_EQ(sent, back);
+  set_bytes(b, cuda, 0, n);
+  copy_bytes(back.data(), cpu, b, cuda, n, false);
+  EXPECT_EQ(back, std::vector<int>(sent.size(), 0));
+  cuda_raw_free(a);
+  cuda_raw_free(b);
+  EXPECT_GT(cuda_memory(cuda).total, 0u);
+}
+
+TEST(CudaStream, EventsOrderStreamsAndMeasure) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device: " << cuda_info(false).problem;
+  EXPECT_NE(compute_stream(cuda), nullptr);
+  EXPECT_NE(compute_stream(cuda), copy_stream(cuda));
+  Event begin(true), end(true);
+  begin.record(copy_stream(cuda));
+  begin.make_wait(compute_stream(cuda));
+  end.record(compute_stream(cuda));
+  EXPECT_GE(end.milliseconds_since(begin), 0.0);
+  EXPECT_TRUE(end.done());
+  {
+    const StreamGuard side(copy_stream(cuda));
+    EXPECT_EQ(current_stream(cuda), copy_stream(cuda));
+  }
+  EXPECT_EQ(current_stream(cuda), compute_stream(cuda));
+}
+
+}  // namespace
+}  // namespace gadolin
+#endif
