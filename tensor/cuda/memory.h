@@ -14,6 +14,11 @@ void cuda_raw_free(void* pointer);
 void* pinned_raw_alloc(std::size_t nbytes);  // page-locked host memory that every device may read
 void pinned_raw_free(void* pointer);
 
+// The caching allocators over them; never destroyed. Throw DeviceError when there is no such device.
+class CachingAllocator;
+CachingAllocator& cuda_allocator(int index);
+CachingAllocator& cuda_pinned_allocator();
+
 struct DeviceMemory { std::size_t free = 0, total = 0; };
 DeviceMemory cuda_memory(Device device);
 

@@ -121,6 +121,8 @@ TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {
   EXPECT_EQ(thrown<DeviceError>([] { compute_stream(cuda); }),
             "stream: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
   EXPECT_NE(thrown<DeviceError>([] { synchronize(cuda); }), "");
+  EXPECT_EQ(thrown<DeviceError>([] { cuda_allocator(0); }),
+            "allocate: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
 }
 
 TEST(CudaMemory, CopiesThatWaitAreRefusedWhileRecording) {
