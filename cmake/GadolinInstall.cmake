@@ -1,0 +1,66 @@
+# What `cmake --install` writes: the static libraries, the headers under include/gadolin, a CMake package and gadolin.pc.
+# Inside the headers includes are written from the root ("tensor/tensor.h"), so include/gadolin is on the search path too.
+include(CMakePackageConfigHelpers)
+
+set(GADOLIN_FOLDERS tensor layers nets data train)
+
+# <gadolin/gadolin.h> holds every header directly in a folder; headers in subfolders and bindings to libraries are not for users.
+set(umbrella "// Everything that Gadolin offers to a program; written by CMake from the list of public headers.\n#pragma once\n\n")
+foreach(folder IN LISTS GADOLIN_FOLDERS)
+  file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
+  list(FILTER headers EXCLUDE REGEX "(cudnn|onednn|_internal|_detail)[^/]*$")
+  list(SORT headers)
+  foreach(header IN LISTS headers)
+    string(APPEND umbrella "#include \"${header}\"  // IWYU pragma: export\n")
+  endforeach()
+endforeach()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/include/gadolin/gadolin.h CONTENT "${umbrella}" @ONLY)
+
+# --- libraries -------------------------------------------------------------------------------------------------------
+set(installed ${GADOLIN_FOLDERS} gadolin gadolin_cpu_libraries gadolin_cuda_libraries gadolin_format_libraries)
+foreach(folder IN LISTS GADOLIN_FOLDERS)
+  target_include_directories(${folder} PUBLIC
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/gadolin>)
+endforeach()
+target_include_directories(gadolin INTERFACE $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
+target_compile_features(gadolin INTERFACE cxx_std_20)
+set_target_properties(gadolin_cpu_libraries PROPERTIES EXPORT_NAME cpu_libraries)
+set_target_properties(gadolin_cuda_libraries PROPERTIES EXPORT_NAME cuda_libraries)
+set_target_properties(gadolin_format_libraries PROPERTIES EXPORT_NAME format_libraries)
+install(TARGETS ${installed} EXPORT GadolinTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
+foreach(folder IN LISTS GADOLIN_FOLDERS)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gadolin COMPONENT dev
+    FILES_MATCHING PATTERN "*.h")
+endforeach()
+install(FILES ${PROJECT_BINARY_DIR}/include/gadolin/gadolin.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gadolin COMPONENT dev)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
+
+# --- CMake package ---------------------------------------------------------------------------------------------------
+set(GADOLIN_CONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/Gadolin)
+install(EXPORT GadolinTargets NAMESPACE Gadolin:: DESTINATION ${GADOLIN_CONFIG_DIR} COMPONENT dev)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/GadolinConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/GadolinConfig.cmake INSTALL_DESTINATION ${GADOLIN_CONFIG_DIR})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/GadolinConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/GadolinConfig.cmake ${PROJECT_BINARY_DIR}/GadolinConfigVersion.cmake
+  DESTINATION ${GADOLIN_CONFIG_DIR} COMPONENT dev)
+
+# --- pkg-config ------------------------------------------------------------------------------------------------------
+# Only static libraries exist, so what they need stands in Libs: no --static to be forgotten.
+set(pc_cflags "-std=c++20 -pthread")
+set(pc_libs "-ljpeg -lpng -lz -lprotobuf-lite -pthread -ldl")
+if(GADOLIN_OPENMP)
+  string(APPEND pc_cflags " ${OpenMP_CXX_FLAGS}")
+  string(APPEND pc_libs " ${OpenMP_CXX_FLAGS}")
+endif()
+if(GADOLIN_ONEDNN)
+  string(APPEND pc_cflags " -DGADOLIN_ONEDNN=1")
+  string(APPEND pc_libs " ${DNNL_LIBRARY}")
+endif()
+if(GADOLIN_WITH_CUDA)
+  string(APPEND pc_cflags " -DGADOLIN_CUDA=1")
+  string(APPEND pc_libs " -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -lrt")
+endif()
+file(RELATIVE_PATH pc_prefix /usr/${CMAKE_INSTALL_LIBDIR}/pkgconfig /usr)
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/gadolin.pc.in ${PROJECT_BINARY_DIR}/gadolin.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/gadolin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)

@@ -1,0 +1,103 @@
+// The tree keeps its directions and its sizes; and the checks that say so find seeded faults.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "tests/layering/source_tree.h"
+
+namespace gadolin::layering {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+// A small tree of its own, removed at the end.
+class SeededTree {
+ public:
+  SeededTree() : root_(fs::path(testing::TempDir()) / ("gadolin_layering_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
+                       ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    fs::remove_all(root_);
+  }
+  ~SeededTree() { fs::remove_all(root_); }
+  void write(const std::string& path, const std::string& text) const {
+    fs::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+  SourceTree read() const { return read_tree(root_); }
+
+ private:
+  fs::path root_;
+};
+
+TEST(Layering, ArrowsPointDownwards) {
+  const SourceTree tree = read_tree(GADOLIN_SOURCE_DIR);
+  ASSERT_TRUE(tree.contains("tensor/tensor.h")) << "no sources below " << GADOLIN_SOURCE_DIR;
+  EXPECT_EQ(joined(wrong_arrows(tree)), "");
+}
+
+TEST(Layering, PublicHeadersReachNoCudaHeader) {
+  EXPECT_EQ(joined(leaked_headers(read_tree(GADOLIN_SOURCE_DIR))), "");
+}
+
+TEST(Layering, FilesAndCoreStayUnderTheirLimits) {
+  const SourceTree tree = read_tree(GADOLIN_SOURCE_DIR);
+  for (const auto& [folder, lines] : lines_by_folder(tree)) std::printf("  %-8s %6d lines\n", folder.c_str(), lines);
+  EXPECT_EQ(joined(too_long(tree)), "");
+}
+
+TEST(Layering, SeededWrongArrowsAreFound) {
+  const SeededTree seeded;
+  seeded.write("tensor/tensor.h", "#pragma once\n");
+  seeded.write("layers/conv.h", "#include \"tensor/tensor.h\"\n");
+  seeded.write("nets/resnet.h", "#include \"layers/conv.h\"\n");
+  seeded.write("data/image.h", "#include \"tensor/tensor.h\"\n");
+  seeded.write("train/loop.h", "#include \"data/image.h\"\n");
+  seeded.write("apps/run/session.h", "");
+  seeded.write("apps/bench/op.h", "#include \"nets/resnet.h\"\n#include \"apps/run/session.h\"\n");
+  EXPECT_EQ(joined(wrong_arrows(seeded.read())), "");
+
+  seeded.write("tensor/tensor.cpp", "#include \"tensor/tensor.h\"\n#include \"layers/conv.h\"\n");
+  seeded.write("data/bad.h", "#include \"layers/conv.h\"\n");
+  seeded.write("train/bad.h", "#  include \"nets/resnet.h\"\n");
+  seeded.write("apps/cam/cam.cpp", "#include \"apps/bench/op.h\"\n#include <gadolin/gadolin.h>\n");
+  EXPECT_EQ(joined(wrong_arrows(seeded.read())),
+            "apps/cam/cam.cpp:1: includes apps/bench/op.h, but command groups must not know one another\n"
+            "apps/cam/cam.cpp:2: includes gadolin/gadolin.h, which is for users only\n"
+            "data/bad.h:1: includes layers/conv.h, but data must not know layers\n"
+            "tensor/tensor.cpp:2: includes layers/conv.h, but tensor must not know layers\n"
+            "train/bad.h:1: includes nets/resnet.h, but train must not know nets\n");
+}
+
+TEST(Layering, SeededCudaHeaderIsFound) {
+  const SeededTree seeded;
+  seeded.write("tensor/ops.h", "#include \"tensor/cuda/launch.h\"\n");
+  seeded.write("tensor/cuda/launch.h", "#ifdef __CUDACC__\n#include <cub/cub.cuh>\n#else\n#include <cmath>\n#endif\n");
+  seeded.write("layers/cudnn_graph.h", "#include <cudnn_graph.h>\n");
+  EXPECT_EQ(joined(leaked_headers(seeded.read())), "");
+  seeded.write("tensor/cuda/launch.h", "#ifndef __CUDACC__\n#include <cuda_fp16.h>\n#endif\n#include <cuda_runtime.h>\n");
+  EXPECT_EQ(joined(leaked_headers(seeded.read())),
+            "tensor/cuda/launch.h:2: tensor/ops.h -> tensor/cuda/launch.h -> cuda_fp16.h\n"
+            "tensor/cuda/launch.h:4: tensor/ops.h -> tensor/cuda/launch.h -> cuda_runtime.h\n");
+}
+
+TEST(Layering, SeededLongFileIsFound) {
+  const SeededTree seeded;
+  std::string text;
+  for (int i = 0; i < 8; ++i) text += "//\n";
+  seeded.write("tensor/a.h", text);
+  seeded.write("layers/b.cu", text);
+  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 8, .core = 16})), "");
+  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 7, .core = 15})),
+            "layers/b.cu: 8 lines, at most 7; split it by topic\n"
+            "tensor/a.h: 8 lines, at most 7; split it by topic\n"
+            "tensor, layers and nets: 16 lines, at most 15\n");
+}
+
+}  // namespace
+}  // namespace gadolin::layering

@@ -1,0 +1,60 @@
+#!/bin/bash
+# Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
+#   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
+#                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), and the
+#                            loader under ThreadSanitizer
+#   tools/test.sh --quick    the plain build alone
+#   tools/test.sh -R REGEX   only tests whose name matches (any other ctest option too)
+# Folders: build/test, build/asan, build/tsan. A second run compiles only what changed. Without a GPU the CUDA tests
+# say "skipped". Exit code: 0 when every test passed.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/tools/packages.sh"
+
+quick=0
+ctest_options=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --help|-h) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --quick) quick=1 ;;
+    *) ctest_options+=("$1") ;;
+  esac
+  shift
+done
+
+need_packages build tests
+jobs=$(build_jobs)
+build=$root/build
+say "building with tests in build/test"
+configure "$build/test" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=AUTO
+cmake --build "$build/test" -j "$jobs"
+
+# One list of tests for ctest: those of the plain build and, a program each, those under sanitizers.
+list=$build/CTestTestfile.cmake
+echo "subdirs(\"$build/test\")" > "$list"
+sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER]
+  [ -x "$2" ] || return 0
+  { echo "add_test($1 \"$2\" --gtest_brief=1 \"--gtest_filter=${3:-*}\")"
+    echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 LABELS sanitizer)"; } >> "$list"
+}
+if [ $quick = 0 ]; then
+  compiler=()
+  if (need_packages clang); then compiler=(-DCMAKE_CXX_COMPILER=clang++-14); fi
+  say "building with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan"
+  configure "$build/asan" "${compiler[@]}" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF "-DGADOLIN_SANITIZE=address;undefined" \
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1"
+  cmake --build "$build/asan" -j "$jobs"
+  say "building the loader's tests with ThreadSanitizer in build/tsan"
+  configure "$build/tsan" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF -DGADOLIN_ONEDNN=OFF -DGADOLIN_APPS=OFF -DGADOLIN_SANITIZE=thread \
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1"
+  cmake --build "$build/tsan" -j "$jobs" --target test_data
+  for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
+    sanitized "asan.$(basename "$program")" "$program"
+  done
+  sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*"
+fi
+
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+cd "$build"
+exec ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" "${ctest_options[@]}"
