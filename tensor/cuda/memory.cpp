@@ -65,7 +65,7 @@ template <int index> struct DeviceSource {
 
 // Never destroyed: tensors held by static objects may be freed after main.
 template <int index> CachingAllocator& device_allocator() {
-  static const std::string name = name_of(Device{Device::Kind::cuda, index});
+  static const std::string& name = *new std::string(name_of(Device{Device::Kind::cuda, index}));
   using Source = DeviceSource<index>;
   static CachingAllocator& made =
       *new CachingAllocator({name.c_str(), Source::take, Source::give_back, Source::fill, Source::read});

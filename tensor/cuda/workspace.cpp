@@ -1,0 +1,43 @@
+// Scratch arenas, one a stream.
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/workspace.h"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "tensor/allocator.h"
+
+namespace gadolin {
+namespace {
+
+constexpr std::size_t unit = std::size_t{32} << 20;
+
+struct Arena {
+  void* data = nullptr;
+  std::size_t size = 0;
+};
+// Never destroyed, like the allocators below it.
+std::mutex& mutex() {
+  static std::mutex& made = *new std::mutex;
+  return made;
+}
+
+}  // namespace
+
+void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  static auto& arenas = *new std::map<std::pair<int, CudaStream>, Arena>;
+  const std::lock_guard lock(mutex());
+  Arena& arena = arenas[{device.index, stream}];
+  if (arena.size < bytes) {
+    // From the common pool even during a recording, and the smaller arena is kept: recordings may still use it.
+    const PoolScope common(device, 0);
+    const std::size_t size = (bytes + unit - 1) / unit * unit;
+    arena = {allocator(device).allocate(static_cast<std::int64_t>(size)), size};
+  }
+  return arena.data;
+}
+
+}  // namespace gadolin
+#endif
