@@ -1,0 +1,320 @@
+// cuDNN's graph API: descriptors, builders, heuristics, plans, execution.
+#ifdef GADOLIN_CUDA
+#include "layers/cudnn_graph.h"
+
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "tensor/check.h"
+#include "tensor/cuda/library.h"
+#include "tensor/cuda/status.h"
+#include "tensor/cuda/stream.h"
+
+namespace gadolin {
+
+// --- descriptors -----------------------------------------------------------------------------------------------------
+
+CudnnDescriptor::State::~State() {
+  if (raw) cudnn().cudnnBackendDestroyDescriptor(raw);
+}
+
+CudnnDescriptor::CudnnDescriptor(cudnnBackendDescriptorType_t type, const char* name)
+    : state_(std::make_shared<State>()) {
+  state_->name = name;
+  check(cudnn().cudnnBackendCreateDescriptor(type, &state_->raw), name);
+}
+
+CudnnDescriptor& CudnnDescriptor::set_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
+                                          std::int64_t n, const void* values) {
+  check(cudnn().cudnnBackendSetAttribute(state_->raw, attribute, type, n, values), state_->name);
+  return *this;
+}
+
+CudnnDescriptor& CudnnDescriptor::set(cudnnBackendAttributeName_t attribute, const CudnnDescriptor& child) {
+  return set_all(attribute, std::span(&child, 1));
+}
+
+CudnnDescriptor& CudnnDescriptor::set_all(cudnnBackendAttributeName_t attribute,
+                                          std::span<const CudnnDescriptor> children) {
+  std::vector<cudnnBackendDescriptor_t> raws;
+  for (const CudnnDescriptor& child : children) {
+    raws.push_back(child.raw());
+    state_->children.push_back(child.state_);
+  }
+  return set_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()), raws.data());
+}
+
+CudnnDescriptor& CudnnDescriptor::finalize() {
+  check(try_finalize(), state_->name);
+  return *this;
+}
+cudnnStatus_t CudnnDescriptor::try_finalize() { return cudnn().cudnnBackendFinalize(state_->raw); }
+
+std::pair<cudnnStatus_t, std::int64_t> CudnnDescriptor::try_get_raw(cudnnBackendAttributeName_t attribute,
+                                                                    cudnnBackendAttributeType_t type, std::int64_t n,
+                                                                    void* values) const {
+  std::int64_t found = 0;
+  const cudnnStatus_t status = cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, n, &found, values);
+  return {status, found < n ? found : n};
+}
+std::int64_t CudnnDescriptor::get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
+                                      std::int64_t n, void* values) const {
+  const auto [status, found] = try_get_raw(attribute, type, n, values);
+  check(status, state_->name);
+  return found;
+}
+
+std::int64_t CudnnDescriptor::count(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type) const {
+  std::int64_t found = 0;
+  check(cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, 0, &found, nullptr), state_->name);
+  return found;
+}
+
+void CudnnDescriptor::get(cudnnBackendAttributeName_t attribute, CudnnDescriptor& into) const {
+  get_all(attribute, std::span(&into, 1));
+}
+
+std::int64_t CudnnDescriptor::get_all(cudnnBackendAttributeName_t attribute, std::span<CudnnDescriptor> into) const {
+  std::vector<cudnnBackendDescriptor_t> raws;
+  for (const CudnnDescriptor& one : into) raws.push_back(one.raw());
+  return get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()), raws.data());
+}
+
+// --- builders --------------------------------------------------------------------------------------------------------
+
+cudnnDataType_t cudnn_data_type(DType dtype) {
+  switch (dtype) {
+    case DType::fp32: return CUDNN_DATA_FLOAT;
+    case DType::fp64: return CUDNN_DATA_DOUBLE;
+    case DType::bf16: return CUDNN_DATA_BFLOAT16;
+    case DType::fp16: return CUDNN_DATA_HALF;
+    default: fail<DTypeError, 2>("conv2d: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
+  }
+}
+
+CudnnDescriptor cudnn_tensor(const CudnnTensor& tensor) {
+  CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR, "cuDNN tensor");
+  made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, cudnn_data_type(tensor.dtype))
+      .set_all<std::int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS, tensor.dims)
+      .set_all<std::int64_t>(CUDNN_ATTR_TENSOR_STRIDES, tensor.strides)
+      .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, tensor.id)
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, tensor.alignment)
+      .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, tensor.is_virtual);
+  return made.finalize();
+}
+
+namespace {
+
+CudnnDescriptor convolution(const CudnnConvolution& how) {
+  CudnnDescriptor made(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "cuDNN convolution");
+  made.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, cudnn_data_type(how.compute))
+      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
+      .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2})
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, how.padding)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, how.padding)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, how.stride)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, how.dilation);
+  return made.finalize();
+}
+
+// alpha and beta have the type that is computed in.
+void set_scales(CudnnDescriptor& operation, const CudnnConvolution& how, cudnnBackendAttributeName_t alpha,
+                cudnnBackendAttributeName_t beta) {
+  if (how.compute == DType::fp64) {
+    operation.set(alpha, static_cast<double>(how.alpha)).set(beta, static_cast<double>(how.beta));
+  } else {
+    operation.set(alpha, how.alpha).set(beta, how.beta);
+  }
+}
+
+// The n-th bit for each note.
+template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
+  std::uint32_t mask = 0;
+  for (const Note note : notes) mask |= 1u << static_cast<unsigned>(note);
+  return mask;
+}
+
+}  // namespace
+
+CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x, const CudnnDescriptor& w,
+                                          const CudnnDescriptor& y) {
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "cuDNN convolution forward");
+  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, convolution(how))
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, w)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y);
+  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA);
+  return made.finalize();
+}
+
+CudnnDescriptor cudnn_convolution_backward_data(const CudnnConvolution& how, const CudnnDescriptor& w,
+                                                const CudnnDescriptor& dy, const CudnnDescriptor& dx) {
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, "cuDNN convolution backward data");
+  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, convolution(how))
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, w)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, dy)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, dx);
+  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA);
+  return made.finalize();
+}
+
+CudnnDescriptor cudnn_convolution_backward_filter(const CudnnConvolution& how, const CudnnDescriptor& x,
+                                                  const CudnnDescriptor& dy, const CudnnDescriptor& dw) {
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                       "cuDNN convolution backward filter");
+  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, convolution(how))
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, x)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, dy)
+      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, dw);
+  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA);
+  return made.finalize();
+}
+
+CudnnDescriptor cudnn_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* b,
+                                const CudnnDescriptor& y) {
+  CudnnDescriptor body(CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "cuDNN pointwise");
+  body.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT).finalize();
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "cuDNN pointwise operation");
+  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, body)
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  if (b) made.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+  return made.finalize();
+}
+
+CudnnDescriptor cudnn_operation_graph(std::span<const CudnnDescriptor> operations, cudnnHandle_t handle) {
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "cuDNN graph");
+  made.set_all(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations);
+  if (handle) made.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+  return made.finalize();
+}
+
+// --- devices ---------------------------------------------------------------------------------------------------------
+
+CudnnDescriptor cudnn_device_from_json(const std::string& json) {
+  CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
+  made.set_all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, std::span(json.c_str(), json.size() + 1));
+  return made.finalize();
+}
+
+std::string cudnn_device_json(Device device) {
+  CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
+  made.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, static_cast<std::int32_t>(device.index)).finalize();
+  const std::vector<char> text = made.get_all<char>(
+      CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, made.count(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR));
+  return {text.begin(), text.end()};
+}
+
+// --- engines ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// What a config handed out by the heuristics says about itself.
+CudnnEngineConfig describe(const CudnnDescriptor& config) {
+  CudnnEngineConfig made;
+  made.config = config;
+  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
+  config.get(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  made.engine = engine.get<std::int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+  made.numerical = bits(engine.get_all<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                                                    CUDNN_NUMERICAL_NOTE_TYPE_COUNT));
+  made.behavior = bits(engine.get_all<cudnnBackendBehaviorNote_t>(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
+                                                                  CUDNN_BEHAVIOR_NOTE_TYPE_COUNT));
+  made.workspace = config.get_or<std::int64_t>(CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, -1);
+  made.shared_memory = config.get_or<std::int32_t>(CUDNN_ATTR_ENGINECFG_SHARED_MEMORY_USED, -1);
+  std::vector<CudnnDescriptor> choices;
+  for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i) choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob");
+  const std::int64_t count = config.get_all(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, choices);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const CudnnDescriptor& choice = choices[static_cast<std::size_t>(i)];
+    made.knobs.emplace_back(choice.get<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE),
+                            choice.get<std::int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+  }
+  return made;
+}
+
+// Heuristics were not safe to ask from two threads in earlier releases.
+std::mutex& heuristics_mutex() {
+  static std::mutex& made = *new std::mutex;
+  return made;
+}
+
+}  // namespace
+
+std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode,
+                                                    const CudnnDescriptor& device) {
+  const std::lock_guard lock(heuristics_mutex());
+  CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "cuDNN heuristics");
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (device.defined()) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
+  if (heuristics.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
+  std::int64_t count = heuristics.count(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR);
+  std::vector<CudnnDescriptor> configs;
+  for (std::int64_t i = 0; i < count; ++i) configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
+  if (count > 0) count = heuristics.get_all(CUDNN_ATTR_ENGINEHEUR_RESULTS, configs);
+  std::vector<CudnnEngineConfig> found;
+  for (std::int64_t i = 0; i < count; ++i) found.push_back(describe(configs[static_cast<std::size_t>(i)]));
+  return found;
+}
+
+CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t index,
+                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs) {
+  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
+  engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, index);
+  if (engine.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
+  std::vector<CudnnDescriptor> choices;
+  for (const auto& [type, value] : knobs) {
+    CudnnDescriptor choice(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob");
+    choice.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, static_cast<cudnnBackendKnobType_t>(type))
+        .set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, value);
+    if (choice.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
+    choices.push_back(choice);
+  }
+  CudnnDescriptor config(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
+  config.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  if (!choices.empty()) config.set_all(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, choices);
+  return config.try_finalize() == CUDNN_STATUS_SUCCESS ? config : CudnnDescriptor();
+}
+
+CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle) {
+  CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "cuDNN plan");
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+  return plan.try_finalize() == CUDNN_STATUS_SUCCESS ? plan : CudnnDescriptor();
+}
+
+// --- execution -------------------------------------------------------------------------------------------------------
+
+void cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
+                   std::span<void* const> pointers, void* workspace) {
+  CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, op);
+  pack.set_all<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids)
+      .set_all<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, pointers)
+      .set<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace)
+      .finalize();
+  check(cudnn().cudnnBackendExecute(handle, plan.raw(), pack.raw()), op);
+}
+
+cudnnHandle_t cudnn_handle(Device device) {
+  // Handles are not shared between threads; they live until the thread ends, and at exit the driver frees the rest.
+  struct Bound {
+    cudnnHandle_t handle = nullptr;
+    CudaStream stream = nullptr;
+  };
+  thread_local std::array<Bound, 16> handles;
+  const std::size_t i = static_cast<std::size_t>(device.index);
+  require<DeviceError, 4>(i < handles.size(), "conv2d: ", device, " is beyond the 16 devices that are supported");
+  Bound& bound = handles[i];
+  const DeviceGuard guard(device);
+  if (!bound.handle) check(cudnn().cudnnCreate(&bound.handle), "cuDNN");
+  if (const CudaStream stream = current_stream(device); stream != bound.stream) {
+    check(cudnn().cudnnSetStream(bound.handle, stream), "cuDNN");
+    bound.stream = stream;
+  }
+  return bound.handle;
+}
+
+}  // namespace gadolin
+#endif

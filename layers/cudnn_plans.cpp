@@ -1,0 +1,341 @@
+// Plans of convolutions: the graph of a problem, the choice of an engine, and running it.
+#ifdef GADOLIN_CUDA
+#include "layers/cudnn_plans.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "layers/cudnn_graph.h"
+#include "layers/plan_database.h"
+#include "tensor/allocator.h"
+#include "tensor/capture_state.h"
+#include "tensor/check.h"
+#include "tensor/cuda/info.h"
+#include "tensor/cuda/library.h"
+#include "tensor/cuda/memory.h"
+#include "tensor/cuda/stream.h"
+#include "tensor/cuda/workspace.h"
+
+namespace gadolin {
+namespace {
+
+std::atomic<bool> tuning{false};
+std::atomic<std::int64_t> workspace_limit{std::int64_t{256} << 20};
+
+// Names of the tensors in a variant pack.
+enum TensorId : std::int64_t { id_x = 1, id_w, id_y, id_bias, id_z, id_first_virtual };
+
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool channels_last) {
+  if (channels_last) return {d[1] * d[2] * d[3], 1, d[1] * d[3], d[1]};
+  return {d[1] * d[2] * d[3], d[2] * d[3], d[3], 1};
+}
+
+// Builds the operations of one problem.
+class GraphOf {
+ public:
+  explicit GraphOf(const ConvProblem& problem) : p_(problem) {
+    how_.compute = p_.dtype == DType::fp64 ? DType::fp64 : DType::fp32;
+    how_.beta = p_.accumulate ? 1.0f : 0.0f;
+    for (int i = 0; i < 2; ++i) {
+      how_.stride[i] = p_.stride[i];
+      how_.padding[i] = p_.padding[i];
+      how_.dilation[i] = p_.dilation[i];
+    }
+    const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w});
+    const CudnnDescriptor w = tensor(id_w, {p_.k, p_.c / p_.groups, p_.r, p_.s});
+    if (p_.pass == ConvPass::data_gradient) {
+      add(cudnn_convolution_backward_data(how_, w, tensor(id_y, y_dims()), x));
+    } else if (p_.pass == ConvPass::filter_gradient) {
+      add(cudnn_convolution_backward_filter(how_, x, tensor(id_y, y_dims()), w));
+    } else if (p_.epilogue == ConvEpilogue::none) {
+      add(cudnn_convolution_forward(how_, x, w, tensor(id_y, y_dims())));
+    } else {
+      forward_with_epilogue(x, w);
+    }
+  }
+  CudnnDescriptor graph(cudnnHandle_t handle) const { return cudnn_operation_graph(operations_, handle); }
+
+ private:
+  std::vector<std::int64_t> y_dims() const { return {p_.n, p_.k, p_.p(), p_.q()}; }
+  CudnnDescriptor tensor(std::int64_t id, const std::vector<std::int64_t>& dims) const {
+    return cudnn_tensor({id, p_.dtype, dims, strides_of(dims, p_.channels_last)});
+  }
+  // Between fused operations values stay in fp32.
+  CudnnDescriptor virtual_y() {
+    return cudnn_tensor({next_++, DType::fp32, y_dims(), strides_of(y_dims(), p_.channels_last), true});
+  }
+  void add(CudnnDescriptor operation) { operations_.push_back(std::move(operation)); }
+
+  // cuDNN's precompiled pattern: convolution, then + z, then + bias, then relu, the last of them storing y.
+  void forward_with_epilogue(const CudnnDescriptor& x, const CudnnDescriptor& w) {
+    const CudnnDescriptor bias = tensor(id_bias, {1, p_.k, 1, 1});
+    const CudnnDescriptor y = tensor(id_y, y_dims());
+    const bool relu = p_.epilogue != ConvEpilogue::bias;
+    CudnnDescriptor last = virtual_y();
+    add(cudnn_convolution_forward(how_, x, w, last));
+    if (p_.epilogue == ConvEpilogue::bias_add_relu) {
+      const CudnnDescriptor z = tensor(id_z, y_dims()), sum = virtual_y();
+      add(cudnn_pointwise(CUDNN_POINTWISE_ADD, last, &z, sum));
+      last = sum;
+    }
+    const CudnnDescriptor shifted = relu ? virtual_y() : y;
+    add(cudnn_pointwise(CUDNN_POINTWISE_ADD, last, &bias, shifted));
+    if (relu) add(cudnn_pointwise(CUDNN_POINTWISE_RELU_FWD, shifted, nullptr, y));
+  }
+
+  const ConvProblem& p_;
+  CudnnConvolution how_;
+  std::vector<CudnnDescriptor> operations_;
+  std::int64_t next_ = id_first_virtual;
+};
+
+bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
+  if (config.workspace > workspace_limit.load(std::memory_order_relaxed)) return false;
+  if (p.deterministic && config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
+  if (config.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
+  // A tensor core that takes fp32 rounds it to tf32 or lower first.
+  const bool rounds = config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) || config.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+  return !(p.dtype == DType::fp32 && !p.tf32 && rounds);
+}
+
+std::vector<CudnnEngineConfig> candidates(const CudnnDescriptor& graph, const CudnnDescriptor& device) {
+  std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
+  for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device)) {
+    found.push_back(std::move(config));
+  }
+  return found;
+}
+
+// --- plans -----------------------------------------------------------------------------------------------------------
+
+struct Plan {
+  CudnnDescriptor plan;
+  std::int64_t workspace = 0;
+};
+
+std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle) {
+  if (!config.defined()) return {};
+  Plan made{cudnn_plan(config, handle)};
+  if (!made.plan.defined()) return {};
+  made.workspace = made.plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (made.workspace > workspace_limit.load(std::memory_order_relaxed)) return {};
+  return made;
+}
+
+void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
+             const ConvPointers& t) {
+  std::array<std::int64_t, 5> ids{id_x, id_w, id_y};
+  std::array<void*, 5> pointers{t.x, t.w, t.y};
+  std::size_t n = 3;
+  const auto add = [&](std::int64_t id, const void* pointer) {
+    ids[n] = id;
+    pointers[n++] = const_cast<void*>(pointer);
+  };
+  if (p.epilogue != ConvEpilogue::none) add(id_bias, t.bias);
+  if (p.epilogue == ConvEpilogue::bias_add_relu) add(id_z, t.z);
+  void* scratch = stream_workspace(device, current_stream(device), static_cast<std::size_t>(plan.workspace));
+  cudnn_execute(op, handle, plan.plan, std::span(ids).first(n), std::span<void* const>(pointers).first(n), scratch);
+}
+
+// --- tuning ----------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t most_candidates = 12, repeats = 5, flushed_bytes = std::size_t{128} << 20;
+
+// Device memory for the time of a measurement.
+struct Scratch {
+  Device device;
+  void* data;
+  Scratch(Device where, std::int64_t bytes) : device(where), data(allocator(where).allocate(bytes)) {}
+  ~Scratch() { allocator(device).free(data); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+};
+
+std::int64_t result_bytes(const ConvProblem& p) {
+  const std::int64_t elements = p.pass == ConvPass::forward         ? p.n * p.k * p.p() * p.q()
+                                : p.pass == ConvPass::data_gradient ? p.n * p.c * p.h * p.w
+                                                                    : p.k * (p.c / p.groups) * p.r * p.s;
+  return elements * size_of(p.dtype);
+}
+
+// Median microseconds on the caller's inputs, with a cold L2 cache; negative when the plan fails to run.
+double measure(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
+               const ConvPointers& tensors, void* flushed) {
+  const CudaStream stream = current_stream(device);
+  Event begin(true), end(true);
+  std::array<double, repeats> times{};
+  try {
+    execute(op, handle, device, p, plan, tensors);
+    execute(op, handle, device, p, plan, tensors);
+    for (double& time : times) {
+      set_bytes(flushed, device, 0, flushed_bytes);
+      begin.record(stream);
+      execute(op, handle, device, p, plan, tensors);
+      end.record(stream);
+      time = 1000 * end.milliseconds_since(begin);
+    }
+  } catch (const CudaError&) {
+    return -1;
+  }
+  std::sort(times.begin(), times.end());
+  return times[repeats / 2];
+}
+
+PlanDatabase& database_of(Device device) {
+  static auto& databases = *new std::map<int, PlanDatabase>;
+  const auto at = databases.find(device.index);
+  if (at != databases.end()) return at->second;
+  const CudaInfo info = cuda_info(true);
+  const CudaDeviceInfo& facts = info.devices.at(static_cast<std::size_t>(device.index));
+  const std::string identity = cat("cudnn ", info.cudnn, ' ', facts.name, ' ', facts.multiprocessors, " SMs");
+  return databases.emplace(device.index, PlanDatabase(plan_database_path(identity), identity)).first->second;
+}
+std::mutex& database_mutex() {
+  static std::mutex& made = *new std::mutex;
+  return made;
+}
+
+// The choice of an earlier run or thread, or of timing the candidates now. Results go to scratch memory, so that
+// accumulating problems do not add more than once.
+std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+                               const CudnnDescriptor& graph, const std::vector<CudnnEngineConfig>& offered,
+                               ConvPointers tensors) {
+  const std::lock_guard lock(database_mutex());
+  PlanDatabase& database = database_of(device);
+  if (const PlanChoice* known = database.find(p.str())) {
+    if (auto plan = build(cudnn_engine_config(graph, known->engine, known->knobs), handle)) return plan;
+  }
+  const Scratch result(device, result_bytes(p)), flushed(device, flushed_bytes);
+  set_bytes(result.data, device, 0, static_cast<std::size_t>(result_bytes(p)));
+  (p.pass == ConvPass::forward ? tensors.y : p.pass == ConvPass::data_gradient ? tensors.x : tensors.w) = result.data;
+  std::optional<Plan> best;
+  PlanChoice choice;
+  std::size_t tried = 0;
+  for (const CudnnEngineConfig& config : offered) {
+    if (tried == most_candidates) break;
+    if (!acceptable(p, config)) continue;
+    const auto plan = build(config.config, handle);
+    if (!plan) continue;
+    ++tried;
+    const double time = measure(op, handle, device, p, *plan, tensors, flushed.data);
+    if (time < 0 || (best && !(time < choice.microseconds))) continue;
+    best = plan;
+    choice = {config.engine, config.knobs, time};
+  }
+  if (best) database.put(p.str(), choice);
+  return best;
+}
+
+[[noreturn]] void no_engine(const char* op, const ConvProblem& p, std::size_t offered) {
+  fail<Unsupported, 2>(op, ": cuDNN offers ", offered, " engines for ", p.str(), ", none within ",
+                       human_bytes(workspace_limit.load()), " of workspace", p.deterministic ? ", repeatable" : "",
+                       p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "",
+                       "; use another dtype, allow tf32, or --deterministic off");
+}
+
+Plan make_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {
+  const CudnnDescriptor graph = GraphOf(p).graph(handle);
+  const std::vector<CudnnEngineConfig> offered = candidates(graph, {});
+  if (tuning.load(std::memory_order_relaxed) && !capturing()) {
+    if (auto plan = tuned_plan(op, handle, device, p, graph, offered, tensors)) return *plan;
+  }
+  for (const CudnnEngineConfig& config : offered) {
+    if (!acceptable(p, config)) continue;
+    if (auto plan = build(config.config, handle)) return *plan;
+  }
+  no_engine(op, p, offered.size());
+}
+
+struct ProblemHash {
+  std::size_t operator()(const std::pair<int, ConvProblem>& key) const {
+    const ConvProblem& p = key.second;
+    const std::int64_t flags = static_cast<int>(p.pass) | static_cast<int>(p.epilogue) << 2 | static_cast<int>(p.dtype) << 4 |
+                               p.channels_last << 8 | p.tf32 << 9 | p.accumulate << 10 | p.deterministic << 11 |
+                               key.first << 12;
+    std::uint64_t hash = 14695981039346656037u;
+    for (const std::int64_t word : {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1],
+                                    p.padding[0], p.padding[1], p.dilation[0], p.dilation[1]}) {
+      hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
+    }
+    return static_cast<std::size_t>(hash);
+  }
+};
+
+void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t) {
+  const auto ready = [&](const void* pointer, const char* which, bool needed) {
+    if (!needed) return;
+    require<ValueError>(pointer != nullptr, op, ": ", which, " is missing");
+    require<Unsupported, 3>(reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0, op, ": ", which,
+                            " starts at an address that is not a multiple of 16; pass a clone()");
+  };
+  ready(t.x, "x", true);
+  ready(t.w, "weight", true);
+  ready(t.y, "y", true);
+  ready(t.bias, "bias", p.epilogue != ConvEpilogue::none);
+  ready(t.z, "z", p.epilogue == ConvEpilogue::bias_add_relu);
+}
+
+}  // namespace
+
+void run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors) {
+  // Plans are used from one handle at a time, and handles belong to threads.
+  thread_local std::unordered_map<std::pair<int, ConvProblem>, Plan, ProblemHash> plans;
+  check_pointers(op, problem, tensors);
+  const DeviceGuard guard(device);
+  const cudnnHandle_t handle = cudnn_handle(device);
+  auto at = plans.find({device.index, problem});
+  if (at == plans.end()) {
+    at = plans.emplace(std::pair(device.index, problem), make_plan(op, handle, device, problem, tensors)).first;
+  }
+  execute(op, handle, device, problem, at->second, tensors);
+}
+
+void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxed); }
+bool convolution_tuning() { return tuning.load(std::memory_order_relaxed); }
+void set_convolution_workspace_limit(std::int64_t bytes) { workspace_limit.store(bytes, std::memory_order_relaxed); }
+
+std::string ConvProblem::str() const {
+  static constexpr const char* passes[] = {"fprop", "dgrad", "wgrad"};
+  static constexpr const char* epilogues[] = {"", "+bias", "+bias+relu", "+add+bias+relu"};
+  return cat(passes[static_cast<int>(pass)], epilogues[static_cast<int>(epilogue)], accumulate ? "+=" : "", ',',
+             name_of(dtype), tf32 ? "(tf32)" : "", channels_last ? ",nhwc" : ",nchw", deterministic ? "" : ",any", ",x",
+             n, 'x', c, 'x', h, 'x', w, ",w", k, 'x', c / groups, 'x', r, 'x', s, ",stride", stride[0], 'x', stride[1],
+             ",pad", padding[0], 'x', padding[1], ",dilation", dilation[0], 'x', dilation[1], ",groups", groups);
+}
+
+// --- planning without a device ----------------------------------------------------------------------------------------
+
+int PlanReport::accepted() const {
+  int count = 0;
+  for (const PlanConfig& config : configs) count += config.accepted;
+  return count;
+}
+const PlanConfig* PlanReport::chosen() const {
+  for (const PlanConfig& config : configs) {
+    if (config.accepted) return &config;
+  }
+  return nullptr;
+}
+
+PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json) {
+  const CudnnDescriptor device = cudnn_device_from_json(device_json);
+  PlanReport report;
+  for (const CudnnEngineConfig& config : candidates(GraphOf(problem).graph(nullptr), device)) {
+    report.configs.push_back({config.engine, config.workspace, config.shared_memory,
+                              config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
+                              config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
+                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config)});
+  }
+  return report;
+}
+std::string convolution_device_json(Device device) { return cudnn_device_json(device); }
+
+}  // namespace gadolin
+#endif

@@ -1,0 +1,222 @@
+// Every convolution that the nets need is planned for an H200's properties, without a GPU: a descriptor mistake, a lost
+// tensor-core engine or a hidden copy shows here. Needs cuDNN's libraries; without them the tests say so and skip.
+#ifdef GADOLIN_CUDA
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "layers/cudnn_plans.h"
+#include "tensor/check.h"
+#include "tensor/cuda/info.h"
+
+namespace gadolin {
+namespace {
+
+std::string h200() {
+  std::ifstream in(GADOLIN_TEST_DATA "/h200.json");
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+ConvProblem conv(std::int64_t n, std::int64_t c, std::int64_t size, std::int64_t k, std::int64_t filter,
+                 std::int64_t stride = 1, std::int64_t groups = 1) {
+  ConvProblem p;
+  p.n = n, p.c = c, p.h = p.w = size, p.k = k, p.r = p.s = filter, p.groups = groups;
+  p.stride[0] = p.stride[1] = stride;
+  p.padding[0] = p.padding[1] = filter / 2;
+  return p;
+}
+
+// The distinct convolutions of ResNet-50 v1.5 at 224 x 224: the stem and 22 more.
+std::vector<ConvProblem> resnet50(std::int64_t n) {
+  std::map<std::string, ConvProblem> found;
+  const auto add = [&](const ConvProblem& p) { found.emplace(p.str(), p); };
+  add(conv(n, 3, 224, 64, 7, 2));
+  std::int64_t in = 64, size = 56;
+  const int blocks[] = {3, 4, 6, 3};
+  for (int stage = 0; stage < 4; ++stage) {
+    const std::int64_t width = std::int64_t{64} << stage, out = 4 * width;
+    for (int block = 0; block < blocks[stage]; ++block) {
+      const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+      add(conv(n, in, size, width, 1));
+      add(conv(n, width, size, width, 3, stride));
+      if (block == 0) add(conv(n, in, size, out, 1, stride));
+      size /= stride;
+      add(conv(n, width, size, out, 1));
+      in = out;
+    }
+  }
+  std::vector<ConvProblem> problems;
+  for (const auto& [name, problem] : found) problems.push_back(problem);
+  return problems;
+}
+
+struct Precision {
+  DType dtype;
+  bool tf32;
+  bool tensor_cores;  // expected
+};
+constexpr Precision precisions[] = {
+    {DType::bf16, false, true}, {DType::fp16, false, true}, {DType::fp32, true, true}, {DType::fp32, false, false}};
+
+class CudnnPlanning : public testing::Test {
+ protected:
+  void SetUp() override {
+    const CudaInfo info = cuda_info();
+    if (!info.cudnn_ok) GTEST_SKIP() << info.cudnn;
+    device_ = h200();
+    ASSERT_FALSE(device_.empty());
+  }
+  PlanReport plan(const ConvProblem& problem) const { return plan_without_device(problem, device_); }
+
+  // What must hold for any problem: an engine within the limits, of the precision and repeatability asked for.
+  void expect_sound(const ConvProblem& problem, const PlanReport& report) const {
+    ASSERT_NE(report.chosen(), nullptr) << problem.str() << ": " << report.configs.size() << " configs, none accepted";
+    EXPECT_LE(report.chosen()->workspace, std::int64_t{256} << 20) << problem.str();
+    for (const PlanConfig& config : report.configs) {
+      if (!config.accepted) continue;
+      EXPECT_FALSE(problem.deterministic && config.nondeterministic) << problem.str() << " engine " << config.engine;
+      EXPECT_FALSE(problem.dtype == DType::fp32 && !problem.tf32 && config.tensor_core)
+          << problem.str() << " engine " << config.engine << " rounds fp32";
+    }
+  }
+  void expect_tensor_cores(const ConvProblem& problem, const PlanReport& report) const {
+    const bool there = std::any_of(report.configs.begin(), report.configs.end(),
+                                   [](const PlanConfig& c) { return c.accepted && c.tensor_core; });
+    EXPECT_TRUE(there) << problem.str();
+  }
+
+  std::string device_;
+};
+
+TEST_F(CudnnPlanning, EveryConvolutionOfResNet50) {
+  const std::vector<ConvProblem> problems = resnet50(32);
+  ASSERT_EQ(problems.size(), 23u);
+  for (const Precision& precision : precisions) {
+    for (ConvProblem problem : problems) {
+      problem.dtype = precision.dtype;
+      problem.tf32 = precision.tf32;
+      for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
+        problem.pass = pass;
+        if (problem.c == 3 && pass == ConvPass::data_gradient) continue;  // images want no gradient
+        const PlanReport report = plan(problem);
+        expect_sound(problem, report);
+        if (HasFatalFailure()) return;
+        if (precision.tensor_cores) expect_tensor_cores(problem, report);
+        // Packed 16-bit tensors with C and K multiples of 8 need no hidden copy (3 MB and more), only split-K buffers.
+        if (size_of(problem.dtype) == 2 && problem.c % 8 == 0) {
+          EXPECT_TRUE(report.chosen()->tensor_core) << problem.str();
+          const std::int64_t allowed = pass == ConvPass::filter_gradient ? 64 << 20 : 2 << 20;
+          EXPECT_LE(report.chosen()->workspace, allowed) << problem.str();
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudnnPlanning, StemsOfSmallAndGreyImages) {
+  for (const Precision& precision : precisions) {
+    for (ConvProblem problem : {conv(128, 3, 32, 64, 3), conv(128, 1, 28, 64, 3), conv(32, 1, 112, 64, 7, 2),
+                                conv(32, 8, 224, 64, 7, 2)}) {
+      problem.dtype = precision.dtype;
+      problem.tf32 = precision.tf32;
+      for (const ConvPass pass : {ConvPass::forward, ConvPass::filter_gradient}) {
+        problem.pass = pass;
+        expect_sound(problem, plan(problem));
+      }
+    }
+  }
+}
+
+TEST_F(CudnnPlanning, AccumulatingGradients) {
+  for (ConvProblem problem : resnet50(16)) {
+    problem.dtype = DType::bf16;
+    problem.accumulate = true;
+    for (const ConvPass pass : {ConvPass::data_gradient, ConvPass::filter_gradient}) {
+      problem.pass = pass;
+      if (problem.c != 3) expect_sound(problem, plan(problem));
+    }
+  }
+}
+
+TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
+  for (const Precision& precision : precisions) {
+    for (const ConvEpilogue epilogue : {ConvEpilogue::bias, ConvEpilogue::bias_relu, ConvEpilogue::bias_add_relu}) {
+      for (ConvProblem problem : {conv(16, 64, 56, 64, 3), conv(16, 256, 56, 512, 1, 2), conv(16, 3, 224, 64, 7, 2)}) {
+        problem.dtype = precision.dtype;
+        problem.tf32 = precision.tf32;
+        problem.epilogue = epilogue;
+        const PlanReport report = plan(problem);
+        expect_sound(problem, report);
+        if (precision.tensor_cores) expect_tensor_cores(problem, report);
+      }
+    }
+  }
+}
+
+TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
+  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16}) {
+    for (ConvProblem problem : {conv(8, 64, 28, 64, 3, 1, 64), conv(8, 64, 28, 128, 3, 2, 4), conv(2, 5, 9, 7, 3)}) {
+      for (const bool channels_last : {true, false}) {
+        for (const int dilation : {1, 2}) {
+          for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
+            problem.dtype = dtype;
+            problem.channels_last = channels_last;
+            problem.dilation[0] = problem.dilation[1] = problem.padding[0] = problem.padding[1] = dilation;
+            problem.pass = pass;
+            expect_sound(problem, plan(problem));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CudnnPlanning, AnythingGoesWithoutDeterminism) {
+  ConvProblem problem = conv(32, 64, 56, 64, 3);
+  problem.pass = ConvPass::data_gradient;
+  const int strict = plan(problem).accepted();
+  problem.deterministic = false;
+  EXPECT_GT(plan(problem).accepted(), strict);
+}
+
+TEST_F(CudnnPlanning, MistakesAreErrorsWithCudnnsReason) {
+  EXPECT_THROW(plan_without_device(conv(1, 8, 8, 8, 3), "{\"deviceName\": "), CudaError);
+  ConvProblem too_small = conv(1, 8, 2, 8, 7);
+  too_small.padding[0] = too_small.padding[1] = 0;  // the filter is larger than the image
+  EXPECT_THROW(plan(too_small), CudaError);
+}
+
+TEST(CudnnPlans, ProblemsHaveDistinctNames) {
+  ConvProblem problem = conv(32, 64, 56, 128, 3, 2, 2);
+  problem.dtype = DType::bf16;
+  problem.pass = ConvPass::data_gradient;
+  EXPECT_EQ(problem.str(), "dgrad,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
+  problem.accumulate = true;
+  EXPECT_EQ(problem.str(), "dgrad+=,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
+}
+
+TEST(CudnnPlans, BadPointersAreRefusedBeforeAnythingRuns) {
+  alignas(16) char bytes[64];
+  const auto text = [&](const ConvPointers& tensors) -> std::string {
+    try {
+      run_convolution("conv2d", cuda, conv(1, 8, 8, 8, 3), tensors);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(text({bytes, nullptr, bytes}), "conv2d: weight is missing");
+  EXPECT_EQ(text({bytes, bytes + 4, bytes}),
+            "conv2d: weight starts at an address that is not a multiple of 16; pass a clone()");
+}
+
+}  // namespace
+}  // namespace gadolin
+#endif
