@@ -1,0 +1,49 @@
+# One static library a folder. Sources are found by name, so a new op or layer touches no build file.
+
+add_library(gadolin_flags INTERFACE)
+set(warnings -Wall -Wextra -Wshadow -Wconversion)
+if(GADOLIN_WERROR)
+  list(APPEND warnings -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND warnings -Wno-restrict)  # GCC 12 sees an overlap in `"text" + std::string()` that is not there (PR 105651)
+endif()
+# No effect on NaN or infinity; without errno and traps the compiler may vectorise sqrt, floor and selects.
+set(host_flags -fno-math-errno -fno-trapping-math)
+if(GADOLIN_NATIVE)
+  list(APPEND host_flags -march=native)
+endif()
+if(GADOLIN_SANITIZE)
+  list(JOIN GADOLIN_SANITIZE "," sanitizers)
+  list(APPEND host_flags -fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(gadolin_flags INTERFACE -fsanitize=${sanitizers})
+endif()
+target_compile_options(gadolin_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:${warnings} ${host_flags}>
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow$<$<BOOL:${GADOLIN_WERROR}>:,-Werror> -Xcompiler=$<JOIN:${host_flags},$<COMMA>>>)
+if(GADOLIN_OPENMP)
+  target_compile_options(gadolin_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fopenmp>)
+endif()
+
+# .cu files hold kernels; with CUDA off the same text is plain C++.
+function(gadolin_cuda_sources)
+  if(NOT GADOLIN_WITH_CUDA)
+    foreach(file IN LISTS ARGN)
+      if(file MATCHES "\\.cu$")
+        set_source_files_properties(${file} PROPERTIES LANGUAGE CXX)
+      endif()
+    endforeach()
+  endif()
+endfunction()
+
+# gadolin_library(folder LINK targets...)
+function(gadolin_library folder)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp
+    ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cu)
+  add_library(${folder} STATIC ${sources})
+  set_target_properties(${folder} PROPERTIES OUTPUT_NAME gadolin_${folder})
+  gadolin_cuda_sources(${sources})
+  target_include_directories(${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags>)
+endfunction()

@@ -1,0 +1,295 @@
+#include "tensor/allocator.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "tensor/check.h"
+
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/memory.h"
+#endif
+
+namespace gadolin {
+namespace {
+
+constexpr std::int64_t unit = 512, small_limit = 1 << 20, small_segment = 2 << 20, medium_segment = 20 << 20,
+                       medium_limit = 10 << 20, zone = 512;
+constexpr int guard_byte = 0xFB, nan_byte = 0xFF;  // 0xFFFF... is a NaN in every floating type
+
+std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
+
+// A piece of a segment; neighbours in address order are linked so that free ones merge.
+struct Block {
+  char* data;
+  std::int64_t size;
+  Block* left = nullptr;
+  Block* right = nullptr;
+  int pool = 0;
+  bool free = true;
+  std::int64_t requested = 0;
+};
+struct BySize {
+  bool operator()(const Block* a, const Block* b) const {
+    return a->size != b->size ? a->size < b->size : a->data < b->data;
+  }
+};
+
+thread_local const CachingAllocator* active_allocator = nullptr;
+thread_local int active_pool = 0;
+
+}  // namespace
+
+struct CachingAllocator::Impl {
+  explicit Impl(MemorySource memory) : source(memory) {}
+  MemorySource source;
+  mutable std::mutex mutex;
+  std::vector<std::set<Block*, BySize>> free_blocks{1};  // a set a pool
+  std::vector<bool> dropped{false};
+  std::unordered_map<void*, Block*> used;
+  MemoryStats stats;
+  bool guarded = false;
+
+  Block* from_cache(std::int64_t size, int pool) {
+    auto& blocks = free_blocks[static_cast<std::size_t>(pool)];
+    Block key{nullptr, size};
+    const auto it = blocks.lower_bound(&key);
+    if (it == blocks.end()) return nullptr;
+    // A big block is not broken up for a small request: activations of the next step want it whole.
+    if (size <= small_limit && (*it)->size > medium_segment) return nullptr;
+    Block* block = *it;
+    blocks.erase(it);
+    return block;
+  }
+
+  Block* new_segment(std::int64_t size, int pool) {
+    const std::int64_t bytes = size <= small_limit    ? small_segment
+                               : size <= medium_limit ? medium_segment
+                                                      : round_up(size, small_segment);
+    void* data = source.take(static_cast<std::size_t>(bytes));
+    if (!data) {
+      give_back_free();
+      data = source.take(static_cast<std::size_t>(bytes));
+    }
+    if (!data) return nullptr;
+    stats.reserved += bytes;
+    stats.peak_reserved = std::max(stats.peak_reserved, stats.reserved);
+    Block* block = new Block{static_cast<char*>(data), bytes};
+    block->pool = pool;
+    return block;
+  }
+
+  void split(Block* block, std::int64_t size) {
+    if (block->size - size < unit) return;
+    Block* rest = new Block{block->data + size, block->size - size, block, block->right, block->pool};
+    if (block->right) block->right->left = rest;
+    block->right = rest;
+    block->size = size;
+    free_blocks[static_cast<std::size_t>(rest->pool)].insert(rest);
+  }
+
+  void merge_right(Block* block) {
+    Block* next = block->right;
+    if (!next || !next->free) return;
+    free_blocks[static_cast<std::size_t>(next->pool)].erase(next);
+    block->size += next->size;
+    block->right = next->right;
+    if (next->right) next->right->left = block;
+    delete next;
+  }
+
+  void put_free(Block* block) {
+    block->free = true;
+    if (dropped[static_cast<std::size_t>(block->pool)] ) adopt(block);
+    merge_right(block);
+    if (block->left && block->left->free) {
+      block = block->left;
+      free_blocks[static_cast<std::size_t>(block->pool)].erase(block);
+      merge_right(block);
+    }
+    free_blocks[static_cast<std::size_t>(block->pool)].insert(block);
+  }
+
+  // A dropped pool's block joins the common pool; its free neighbours moved there when the pool was dropped.
+  void adopt(Block* block) { block->pool = 0; }
+
+  void give_back_free() {
+    for (auto& blocks : free_blocks) {
+      for (auto it = blocks.begin(); it != blocks.end();) {
+        Block* block = *it;
+        if (block->left || block->right) {
+          ++it;
+          continue;
+        }
+        source.give_back(block->data, static_cast<std::size_t>(block->size));
+        stats.reserved -= block->size;
+        it = blocks.erase(it);
+        delete block;
+      }
+    }
+  }
+
+  void check(const Block* block) const {
+    std::vector<unsigned char> bytes(static_cast<std::size_t>(zone));
+    const char* zones[] = {block->data, block->data + block->size - zone};
+    for (const char* at : zones) {
+      source.read(bytes.data(), at, bytes.size());
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        require<ValueError>(bytes[i] == guard_byte, "allocator: a block of ", block->requested, " bytes on ", source.name,
+                            " was written out of bounds ", at == block->data ? "before its start" : "after its end");
+      }
+    }
+  }
+};
+
+CachingAllocator::CachingAllocator(MemorySource source) : impl_(new Impl(source)) {}
+
+CachingAllocator::~CachingAllocator() {
+  impl_->give_back_free();
+  delete impl_;
+}
+
+void* CachingAllocator::allocate(std::int64_t bytes) {
+  const std::lock_guard lock(impl_->mutex);
+  const bool guarded = impl_->guarded;
+  const std::int64_t size = round_up(std::max<std::int64_t>(bytes, 1), unit) + (guarded ? 2 * zone : 0);
+  const int pool = PoolScope::active(this);
+  Block* block = impl_->from_cache(size, pool);
+  if (!block) block = impl_->new_segment(size, pool);
+  if (!block) {
+    const MemoryStats& s = impl_->stats;
+    fail<OutOfMemory>("out of memory on ", impl_->source.name, ", needs ", human_bytes(bytes), ", ",
+                      human_bytes(s.allocated), " in use, ", human_bytes(s.reserved - s.allocated),
+                      " held free in pieces; use a smaller batch, --dtype bf16 or gradient accumulation");
+  }
+  impl_->split(block, size);
+  block->free = false;
+  block->requested = bytes;
+  MemoryStats& s = impl_->stats;
+  s.allocated += block->size;
+  s.peak_allocated = std::max(s.peak_allocated, s.allocated);
+  ++s.allocations;
+  char* data = block->data;
+  if (guarded) {
+    impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+    impl_->source.fill(block->data, guard_byte, static_cast<std::size_t>(zone));
+    impl_->source.fill(block->data + block->size - zone, guard_byte, static_cast<std::size_t>(zone));
+    data += zone;
+    block->requested = -bytes - 1;  // marks a guarded block
+  }
+  impl_->used.emplace(data, block);
+  return data;
+}
+
+void CachingAllocator::free(void* data) {
+  if (!data) return;
+  const std::lock_guard lock(impl_->mutex);
+  const auto it = impl_->used.find(data);
+  if (it == impl_->used.end()) return;
+  Block* block = it->second;
+  impl_->used.erase(it);
+  impl_->stats.allocated -= block->size;
+  if (block->requested < 0) impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+  impl_->put_free(block);
+}
+
+MemoryStats CachingAllocator::stats() const {
+  const std::lock_guard lock(impl_->mutex);
+  MemoryStats s = impl_->stats;
+  for (const auto& blocks : impl_->free_blocks) {
+    if (!blocks.empty()) s.largest_free = std::max(s.largest_free, (*blocks.rbegin())->size);
+  }
+  return s;
+}
+
+void CachingAllocator::reset_peak() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->stats.peak_allocated = impl_->stats.allocated;
+  impl_->stats.peak_reserved = impl_->stats.reserved;
+}
+
+void CachingAllocator::release_cached() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->give_back_free();
+}
+
+int CachingAllocator::new_pool() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->free_blocks.emplace_back();
+  impl_->dropped.push_back(false);
+  return static_cast<int>(impl_->free_blocks.size()) - 1;
+}
+
+void CachingAllocator::drop_pool(int pool) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->dropped[static_cast<std::size_t>(pool)] = true;
+  auto& blocks = impl_->free_blocks[static_cast<std::size_t>(pool)];
+  for (Block* block : blocks) {
+    impl_->adopt(block);
+    impl_->free_blocks[0].insert(block);
+  }
+  blocks.clear();
+}
+
+void CachingAllocator::guard(bool on) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->guarded = on;
+}
+
+void CachingAllocator::check_guards() const {
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& [data, block] : impl_->used) {
+    if (block->requested < 0) impl_->check(block);
+  }
+}
+
+// --- sources ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Pages straight from the system; large blocks ask for huge pages, which halves the cost of first touch.
+void* take_host(std::size_t bytes) {
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return nullptr;
+  if (bytes >= static_cast<std::size_t>(small_segment)) madvise(data, bytes, MADV_HUGEPAGE);
+  return data;
+}
+void give_back_host(void* data, std::size_t bytes) { munmap(data, bytes); }
+void fill_host(void* data, int byte, std::size_t bytes) { std::memset(data, byte, bytes); }
+void read_host(void* host, const void* data, std::size_t bytes) { std::memcpy(host, data, bytes); }
+
+}  // namespace
+
+// Allocators are never destroyed: tensors held by static objects may be freed after main.
+CachingAllocator& allocator(Device device) {
+#ifdef GADOLIN_CUDA
+  if (device.is_cuda()) return cuda_allocator(device.index);
+#endif
+  require<DeviceError>(device.is_cpu(), "allocate: ", device, " is not available; this build has no CUDA");
+  static CachingAllocator& host = *new CachingAllocator({"cpu", take_host, give_back_host, fill_host, read_host});
+  return host;
+}
+
+CachingAllocator& pinned_allocator() {
+#ifdef GADOLIN_CUDA
+  if (cuda_available()) return cuda_pinned_allocator();
+#endif
+  return allocator(cpu);
+}
+
+PoolScope::PoolScope(Device device, int pool) : before_allocator_(active_allocator), before_pool_(active_pool) {
+  active_allocator = &allocator(device);
+  active_pool = pool;
+}
+PoolScope::~PoolScope() {
+  active_allocator = before_allocator_;
+  active_pool = before_pool_;
+}
+int PoolScope::active(const CachingAllocator* allocator) { return allocator == active_allocator ? active_pool : 0; }
+
+}  // namespace gadolin

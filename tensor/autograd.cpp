@@ -1,0 +1,288 @@
+#include "tensor/autograd.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "tensor/function.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+thread_local bool recording = true;
+thread_local std::uint64_t next_serial = 0;
+thread_local PlaceScope* innermost_place = nullptr;
+thread_local const char* running_op = "backward";
+std::atomic<std::int64_t> alive{0};
+std::atomic<bool> anomaly{false};
+
+}  // namespace
+
+bool grad_enabled() { return recording; }
+NoGrad::NoGrad(bool off) : before_(recording) {
+  if (off) recording = false;
+}
+NoGrad::~NoGrad() { recording = before_; }
+EnableGrad::EnableGrad() : before_(recording) { recording = true; }
+EnableGrad::~EnableGrad() { recording = before_; }
+std::int64_t live_nodes() { return alive.load(); }
+
+void detect_anomaly(bool on) { anomaly = on; }
+bool anomaly_enabled() { return anomaly.load(std::memory_order_relaxed); }
+
+PlaceScope::PlaceScope(const std::string& name) : name_(&name), parent_(innermost_place) { innermost_place = this; }
+PlaceScope::~PlaceScope() { innermost_place = parent_; }
+std::string PlaceScope::current() {
+  std::string place;
+  for (PlaceScope* scope = innermost_place; scope; scope = scope->parent_) {
+    if (scope->name_->empty()) continue;
+    place = place.empty() ? *scope->name_ : *scope->name_ + "." + place;
+  }
+  return place;
+}
+
+// Freeing a node frees what it saved, and with it perhaps the next node: a queue instead of the stack.
+void release(Node* node) {
+  thread_local std::vector<Node*>* queue = nullptr;
+  alive.fetch_sub(1, std::memory_order_relaxed);
+  if (queue) {
+    queue->push_back(node);
+    return;
+  }
+  std::vector<Node*> waiting{node};
+  queue = &waiting;
+  while (!waiting.empty()) {
+    Node* last = waiting.back();
+    waiting.pop_back();
+    delete last;
+  }
+  queue = nullptr;
+}
+
+const Tensor& Saved::get() const {
+  if (tensor_.defined()) {
+    require<AutogradError, 2>(tensor_.version() == version_, running_op,
+                              ": a tensor kept for backward was changed in place (version ", tensor_.version(), ", kept at ",
+                              version_, "); clone() it before changing it");
+  }
+  return tensor_;
+}
+
+bool detail::wants_tape(const Tensor* const* inputs, int count) {
+  return recording && std::any_of(inputs, inputs + count, [](const Tensor* t) { return t->requires_grad(); });
+}
+
+void attach(Tensor& result, Ref<Node> node, const Tensor* const* inputs, int count) {
+  alive.fetch_add(1, std::memory_order_relaxed);
+  node->serial = ++next_serial;
+  node->place = PlaceScope::current();
+  node->shape = result.shape();
+  node->inputs.resize(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    const Tensor& t = *inputs[i];
+    if (!t.requires_grad()) continue;
+    Edge& edge = node->inputs[static_cast<std::size_t>(i)];
+    edge.shape = t.shape();
+    edge.dtype = t.dtype();
+    edge.device = t.device();
+    if (t.node()) {
+      edge.node = Ref<Node>(t.node());
+    } else {
+      edge.leaf = t;
+    }
+  }
+  result.set_node(std::move(node));
+}
+
+void detail::check_same(const char* op, const Tensor* const* inputs, int count) {
+  require<ValueError>(inputs[0]->defined(), op, ": input 0 is undefined");
+  for (int i = 1; i < count; ++i) {
+    if (!inputs[i]->defined()) continue;
+    require<DeviceError>(inputs[i]->device() == inputs[0]->device(), op, ": input 0 is on ", inputs[0]->device(),
+                         " but input ", i, " is on ", inputs[i]->device(), "; move one with .to(...)");
+    require<DTypeError>(inputs[i]->dtype() == inputs[0]->dtype(), op, ": input 0 is ", inputs[0]->dtype(), " but input ", i,
+                        " is ", inputs[i]->dtype(), "; convert one with .to(DType::...)");
+  }
+}
+
+void detail::no_overload(const char* op, const char* pass, Device device) {
+  fail<Unsupported>(op, pass, ": not available on ", device, "; run this part on the ", device.is_cuda() ? "cpu" : "gpu");
+}
+
+void check_anomaly(const char* op, const char* what, const Tensor& t, const std::string& place) {
+  if (!t.defined() || !is_floating(t.dtype()) || t.numel() == 0) return;
+  const NoGrad guard;
+  // x - x is 0 for finite numbers and NaN otherwise, so one sum finds both.
+  const double probe = sum(sub(t.detach(), t.detach())).item();
+  if (probe == 0) return;
+  fail<NumericError>(place.empty() ? "" : place + ": ", op, ": ", what, " ", t.shape(),
+                     " holds NaN or infinity; look at the inputs of this op");
+}
+
+// --- the walk --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+bool later(const Node* a, const Node* b) { return a->serial < b->serial; }
+
+// `sum` becomes sum + g; the first gradient is stored, later ones are added, in place when nobody else holds it.
+void gather(Tensor& total, Tensor g) {
+  if (!total.defined()) {
+    total = std::move(g);
+  } else if (!grad_enabled() && total.sole_owner()) {
+    total.add_(g);
+  } else {
+    total = add(total, g);
+  }
+}
+
+void accumulate_leaf(const Tensor& leaf, Tensor g) {
+  const Tensor held = leaf.grad();
+  if (!held.defined()) {
+    // Kept as it is when it is dense and nobody else may change it; the handle here and the caller's are two.
+    const bool own = g.sole_owner() && is_dense(g.shape(), g.strides()) && g.strides() == leaf.strides();
+    if (grad_enabled()) {
+      leaf.set_grad(g);
+    } else {
+      Tensor kept = own ? g.detach() : empty_like(leaf);
+      if (!own) kept.copy_(g);
+      leaf.set_grad(kept);
+    }
+  } else if (grad_enabled()) {
+    leaf.set_grad(add(held, g));
+  } else {
+    Tensor target = held;
+    target.add_(g);
+  }
+}
+
+struct Walk {
+  std::vector<Node*> heap;
+
+  ~Walk() {  // an error leaves gradients behind
+    for (Node* node : heap) node->pending = Tensor();
+  }
+  void push(Node* node, Tensor g) {
+    const bool first = !node->pending.defined();
+    gather(node->pending, std::move(g));
+    if (!first) return;
+    heap.push_back(node);
+    std::push_heap(heap.begin(), heap.end(), later);
+  }
+  Node* pop() {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    Node* node = heap.back();
+    heap.pop_back();
+    return node;
+  }
+};
+
+void check_gradient(const Node& node, const Edge& edge, const Tensor& g, std::size_t index) {
+  require<AutogradError, 3>(g.shape() == edge.shape && g.dtype() == edge.dtype && g.device() == edge.device, node.name(),
+                            " backward: gradient of input ", index, " is ", g.dtype(), " ", g.shape(), " on ", g.device(),
+                            ", but the input is ", edge.dtype, " ", edge.shape, " on ", edge.device);
+}
+
+Grads run(Node& node, const Tensor& dy, bool create_graph) {
+  Need need;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i].node || node.inputs[i].leaf.defined()) need.bits |= 1u << i;
+  }
+  require<AutogradError, 4>(!node.released, node.name(),
+                            ": its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
+  if (create_graph && !node.twice_differentiable()) {
+    fail<Unsupported>(node.name(), ": cannot be differentiated twice; write it with other ops where that is needed");
+  }
+  running_op = node.name();
+  Grads grads = node.backward(dy, need);
+  running_op = "backward";
+  return grads;
+}
+
+}  // namespace
+
+void Tensor::backward(BackwardOptions options) const {
+  require<AutogradError>(numel() == 1, "backward: loss has shape ", shape(), "; reduce it to one number with mean() or sum()");
+  backward(full(shape(), 1, dtype(), device()), options);
+}
+
+void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
+  require<AutogradError>(requires_grad(), "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a ",
+                         "leaf, or look for a NoGrad or detach() on the way");
+  require<ShapeError>(seed.shape() == shape(), "backward: seed has shape ", seed.shape(), ", the tensor ", shape());
+  const NoGrad guard(!options.create_graph);
+  if (is_leaf()) {
+    accumulate_leaf(*this, seed);
+    return;
+  }
+  const Ref<Node> root(node());
+  // Holds nodes that only the walk still refers to once the edge that led here is gone.
+  Walk walk;
+  walk.push(root.get(), seed);
+  while (!walk.heap.empty()) {
+    Node* node = walk.pop();
+    const Tensor dy = std::exchange(node->pending, Tensor());
+    try {
+      Grads grads = run(*node, dy, options.create_graph);
+      for (std::size_t i = 0; i < grads.size() && i < node->inputs.size(); ++i) {
+        Edge& edge = node->inputs[i];
+        if (!grads[i].defined() || (!edge.node && !edge.leaf.defined())) continue;
+        check_gradient(*node, edge, grads[i], i);
+        if (anomaly_enabled()) check_anomaly(cat(node->name(), " backward").c_str(), "a gradient", grads[i], node->place);
+        if (edge.node) {
+          walk.push(edge.node.get(), std::move(grads[i]));
+        } else {
+          accumulate_leaf(edge.leaf, std::move(grads[i]));
+        }
+      }
+    } catch (Error& error) {
+      running_op = "backward";
+      error.add_place(node->place);
+      throw;
+    }
+    if (!options.keep_graph && !options.create_graph) {
+      node->release_saved();
+      node->released = true;
+    }
+  }
+}
+
+// --- picture ---------------------------------------------------------------------------------------------------------
+
+std::string graphviz(const Tensor& result, const std::vector<std::pair<std::string, Tensor>>& names) {
+  std::string text = "digraph tape {\n  node [fontname=\"sans-serif\"];\n";
+  if (!result.node()) return text + "}\n";
+  auto leaf_name = [&](const Tensor& leaf) {
+    for (const auto& [name, t] : names) {
+      if (t.same_as(leaf)) return name;
+    }
+    return std::string("leaf");
+  };
+  std::unordered_set<const Node*> seen{result.node()};
+  std::vector<const Node*> waiting{result.node()};
+  std::vector<const void*> leaves;
+  while (!waiting.empty()) {
+    const Node* node = waiting.back();
+    waiting.pop_back();
+    const std::string id = "n" + std::to_string(node->serial);
+    text += cat("  ", id, " [shape=box, label=\"", node->name(), "\\n", node->shape, node->place.empty() ? "" : "\\n",
+                node->place, "\"];\n");
+    for (const Edge& edge : node->inputs) {
+      if (edge.node) {
+        text += cat("  n", edge.node->serial, " -> ", id, ";\n");
+        if (seen.insert(edge.node.get()).second) waiting.push_back(edge.node.get());
+      } else if (edge.leaf.defined()) {
+        auto at = std::find(leaves.begin(), leaves.end(), edge.leaf.id());
+        if (at == leaves.end()) {
+          leaves.push_back(edge.leaf.id());
+          at = leaves.end() - 1;
+          text += cat("  l", at - leaves.begin(), " [shape=ellipse, label=\"", leaf_name(edge.leaf), "\\n", edge.shape, "\"];\n");
+        }
+        text += cat("  l", at - leaves.begin(), " -> ", id, ";\n");
+      }
+    }
+  }
+  return text + "}\n";
+}
+
+}  // namespace gadolin

@@ -1,0 +1,112 @@
+// The tape: nodes, saved tensors and the backward walk.
+//
+// A node has inputs, a serial number and one virtual function. Serial numbers grow, so taking ready nodes from a heap by
+// falling number is reverse topological order: no recursion, no sorting pass. Nodes are freed by a loop as well.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+using Grads = std::vector<Tensor>;
+
+// Which inputs want a gradient; the others' slots stay undefined.
+struct Need {
+  std::uint32_t bits = 0;
+  bool operator[](int i) const { return (bits >> i) & 1u; }
+};
+
+// A tensor kept for backward. Remembers the version of the storage, so a change in place is an error and not a wrong
+// gradient. An input keeps its history (needed to differentiate twice); a result is kept as data, so no node owns itself.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(const Tensor& t) : tensor_(t), version_(t.defined() ? t.version() : 0) {}
+  // Throws AutogradError when the tensor was changed after it was kept, or was released by an earlier backward.
+  const Tensor& get() const;
+  operator const Tensor&() const { return get(); }
+  const Tensor* operator->() const { return &get(); }
+  bool defined() const { return tensor_.defined(); }
+
+ private:
+  Tensor tensor_;
+  std::uint64_t version_ = 0;
+};
+
+struct Edge {
+  Ref<Node> node;   // the op that made the input, or
+  Tensor leaf;      // the leaf that wants the gradient; neither when none is wanted
+  Shape shape;
+  DType dtype = DType::fp32;
+  Device device;
+};
+
+struct Node : Counted {
+  virtual ~Node() = default;
+  virtual const char* name() const = 0;
+  // Gradient of every needed input from the gradient of the result.
+  virtual Grads backward(const Tensor& dy, Need need) = 0;
+  // True when backward is written with ops, so that it can itself be recorded.
+  virtual bool twice_differentiable() const = 0;
+  virtual void release_saved() = 0;
+
+  std::vector<Edge> inputs;
+  std::uint64_t serial = 0;
+  std::string place;          // where in the network the op was called, e.g. layer1.0.conv1
+  bool released = false;
+  Tensor pending;             // gradient gathered so far during a walk
+  Shape shape;                // of the result
+};
+
+// Whether ops record on this thread: true unless a NoGrad is alive.
+bool grad_enabled();
+struct NoGrad {               // no tape while one is alive on this thread
+  explicit NoGrad(bool off = true);
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+ private:
+  bool before_;
+};
+struct EnableGrad {
+  EnableGrad();
+  ~EnableGrad();
+  EnableGrad(const EnableGrad&) = delete;
+  EnableGrad& operator=(const EnableGrad&) = delete;
+ private:
+  bool before_;
+};
+
+// Anomaly mode: every result and every gradient is checked for NaN and infinity; the error names the op, its place and
+// the range of its inputs. Slow; for finding a fault.
+void detect_anomaly(bool on);
+bool anomaly_enabled();
+void check_anomaly(const char* op, const char* what, const Tensor& t, const std::string& place);
+
+// Name of the part of the network that runs, e.g. "layer1.0.conv1"; modules push theirs.
+class PlaceScope {
+ public:
+  explicit PlaceScope(const std::string& name);
+  ~PlaceScope();
+  PlaceScope(const PlaceScope&) = delete;
+  PlaceScope& operator=(const PlaceScope&) = delete;
+  static std::string current();
+ private:
+  const std::string* name_;
+  PlaceScope* parent_;
+};
+
+// Connects `result` to the tape; called by apply().
+void attach(Tensor& result, Ref<Node> node, const Tensor* const* inputs, int count);
+
+// The graph behind `result` in Graphviz's language: ops as boxes, leaves as ellipses with their names.
+std::string graphviz(const Tensor& result, const std::vector<std::pair<std::string, Tensor>>& names = {});
+
+// Number of nodes alive; tests use it to show that graphs are freed.
+std::int64_t live_nodes();
+
+}  // namespace gadolin

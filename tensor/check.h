@@ -1,0 +1,107 @@
+// Errors and the one way to raise them: require<ShapeError>(condition, parts...).
+//
+// Form of a message: `[place: ]op: argument and its facts, what was needed; the way out`. One line, lower case
+// after the colon, no full stop. What stands after the first "; " is the hint.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace gadolin {
+
+class Shape;
+struct Device;
+enum class DType : std::uint8_t;
+
+// Process exit codes (docs/errors.md lists every error code with its exit code).
+enum class Exit : int {
+  success = 0, failure = 1, usage = 2, data = 3, out_of_memory = 4, numeric = 5, file = 6, device = 7, stopped = 75
+};
+
+// Base of every exception that Gadolin throws. what() is "[place: ]message[; hint]".
+class Error : public std::exception {
+ public:
+  Error(const char* family, int number, Exit exit, std::string text);
+  const char* what() const noexcept override { return text_.c_str(); }
+  std::string code() const;       // stable, e.g. GD-SHAPE-001
+  std::string message() const;    // text before the hint
+  std::string hint() const;       // the way out, may be empty
+  Exit exit_code() const { return exit_; }
+  // Puts "place: " in front; modules add their child's name as the error passes through them.
+  void add_place(std::string_view place);
+
+ private:
+  const char* family_;
+  int number_;
+  Exit exit_;
+  std::string text_;
+  bool placed_ = false;
+};
+
+// One class a kind of mistake. The family is part of the code.
+#define GADOLIN_ERROR(Name, family, exit) \
+  struct Name : Error { Name(int number, std::string text) : Error(family, number, exit, std::move(text)) {} }
+GADOLIN_ERROR(ShapeError, "SHAPE", Exit::failure);
+GADOLIN_ERROR(DTypeError, "DTYPE", Exit::failure);
+GADOLIN_ERROR(ValueError, "VALUE", Exit::failure);
+GADOLIN_ERROR(AutogradError, "GRAD", Exit::failure);
+GADOLIN_ERROR(Unsupported, "UNSUPPORTED", Exit::failure);
+GADOLIN_ERROR(UsageError, "USAGE", Exit::usage);        // command line, configuration
+GADOLIN_ERROR(DataError, "DATA", Exit::data);           // data sets, labels, bad samples
+GADOLIN_ERROR(FormatError, "FORMAT", Exit::data);       // contents of a file
+GADOLIN_ERROR(OutOfMemory, "MEMORY", Exit::out_of_memory);
+GADOLIN_ERROR(NumericError, "NUMERIC", Exit::numeric);  // NaN, infinity
+GADOLIN_ERROR(FileError, "FILE", Exit::file);           // open, write, rename, disk full
+GADOLIN_ERROR(CheckpointError, "CKPT", Exit::file);
+GADOLIN_ERROR(DeviceError, "DEVICE", Exit::device);
+GADOLIN_ERROR(CudaError, "CUDA", Exit::device);
+GADOLIN_ERROR(CaptureError, "CAPTURE", Exit::failure);
+#undef GADOLIN_ERROR
+
+// What a message may be made of. A fixed set of constructors: anything else is a short compiler error.
+class Part {
+ public:
+  Part(const char* text) : text_(text) {}
+  Part(const std::string& text) : text_(text) {}
+  Part(std::string_view text) : text_(text) {}
+  Part(char c) : text_(1, c) {}
+  Part(int v) : text_(std::to_string(v)) {}
+  Part(unsigned v) : text_(std::to_string(v)) {}
+  Part(long v) : text_(std::to_string(v)) {}
+  Part(unsigned long v) : text_(std::to_string(v)) {}
+  Part(long long v) : text_(std::to_string(v)) {}
+  Part(unsigned long long v) : text_(std::to_string(v)) {}
+  Part(bool v) : text_(v ? "true" : "false") {}
+  Part(float v);
+  Part(double v);
+  Part(const Shape& shape);
+  Part(DType dtype);
+  Part(Device device);
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string cat(std::initializer_list<Part> parts);
+template <class... Parts>
+std::string cat(const Parts&... parts) { return cat(std::initializer_list<Part>{Part(parts)...}); }
+
+// Throws E with the parts joined. `number` is the last part of the stable code; 1 is "general".
+template <class E, int number = 1, class... Parts>
+[[noreturn]] void fail(const Parts&... parts) { throw E(number, cat(parts...)); }
+
+// The caller's mistakes. Parts are only formatted on failure.
+template <class E, int number = 1, class... Parts>
+void require(bool condition, const Parts&... parts) {
+  if (condition) [[likely]] return;
+  fail<E, number>(parts...);
+}
+
+// "1.5 GiB", "900 B"; for messages and tables.
+std::string human_bytes(std::int64_t bytes);
+
+}  // namespace gadolin

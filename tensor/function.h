@@ -1,0 +1,119 @@
+// apply: runs a Function. Checks, shape rule, allocation, choice of the device's overload and the tape, once for all ops.
+//
+// A Function is a struct with: `static constexpr auto name`, options as data members, `Saved` members;
+//   Shape shape(in...) const            the shape rule; throws when the inputs do not fit
+//   void  save(in..., y)                what backward keeps (y is given without history)
+//   void  forward(Cpu|Cuda, in..., Tensor& y)         one overload a device
+//   Grads backward(Cpu|Cuda, const Tensor& dy, Need)  one overload a device, or
+//   Grads backward(const Tensor& dy, Need)            written with ops: may be differentiated again
+// Optional:
+//   void   check(in...) const           replaces "all inputs have the first one's device and dtype"
+//   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the first input"
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "tensor/autograd.h"
+
+namespace gadolin {
+namespace detail {
+
+template <class F, class... In> concept ChecksItself = requires(const F f, const In&... in) { f.check(in...); };
+template <class F, class... In> concept Allocates = requires(const F f, const In&... in) { f.allocate(in...); };
+template <class F, class D, class... In> concept RunsOn = requires(F f, D d, const In&... in, Tensor& y) {
+  f.forward(d, in..., y);
+};
+template <class F> concept ComposedBackward = requires(F f, const Tensor& dy, Need need) { f.backward(dy, need); };
+template <class F, class D> concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
+  f.backward(d, dy, need);
+};
+
+#ifdef GADOLIN_CUDA
+inline constexpr bool with_cuda = true;
+#else
+inline constexpr bool with_cuda = false;  // generic overloads must not be instantiated for Cuda
+#endif
+
+// Same device and dtype as the first defined input; throws DeviceError or DTypeError naming the argument's index.
+void check_same(const char* op, const Tensor* const* inputs, int count);
+[[noreturn]] void no_overload(const char* op, const char* pass, Device device);
+
+// Holds the Function from the forward to the end of its backward.
+template <class F> struct FunctionNode final : Node {
+  std::optional<F> f;
+  explicit FunctionNode(F&& function) : f(std::move(function)) {}
+  const char* name() const override { return F::name; }
+  bool twice_differentiable() const override { return ComposedBackward<F>; }
+  void release_saved() override { f.reset(); }
+  Grads backward(const Tensor& dy, Need need) override {
+    if constexpr (ComposedBackward<F>) {
+      return f->backward(dy, need);
+    } else {
+      if (dy.device().is_cuda()) {
+        if constexpr (with_cuda) {
+          if constexpr (BackwardOn<F, Cuda>) return f->backward(Cuda{}, dy, need);
+        }
+      } else {
+        if constexpr (BackwardOn<F, Cpu>) return f->backward(Cpu{}, dy, need);
+      }
+      no_overload(F::name, " backward", dy.device());
+    }
+  }
+};
+
+// True when recording is on and one of the inputs wants a gradient.
+bool wants_tape(const Tensor* const* inputs, int count);
+
+}  // namespace detail
+
+// The tape's part of apply, for results that are computed already (views).
+template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
+  const Tensor* inputs[] = {&in...};
+  constexpr int count = static_cast<int>(sizeof...(In));
+  if (detail::wants_tape(inputs, count)) {
+    f.save(in..., y.detach());
+    attach(y, Ref<Node>(new detail::FunctionNode<F>(std::move(f))), inputs, count);
+  }
+  return y;
+}
+
+// Runs f and records it. Optional inputs are undefined tensors; the first input must be defined.
+template <class F, class... In> Tensor apply(F f, const In&... in) {
+  const Tensor* inputs[] = {&in...};
+  constexpr int count = static_cast<int>(sizeof...(In));
+  if constexpr (detail::ChecksItself<F, In...>) {
+    f.check(in...);
+  } else {
+    detail::check_same(F::name, inputs, count);
+  }
+  const Tensor& first = *inputs[0];
+  Tensor y;
+  if constexpr (detail::Allocates<F, In...>) {
+    y = f.allocate(in...);
+  } else {
+    y = empty(f.shape(in...), first.dtype(), first.device(), first.format());
+  }
+  {
+    const NoGrad guard;  // what forward calls is not recorded: this Function is
+    if (first.device().is_cuda()) {
+      if constexpr (detail::with_cuda) {
+        if constexpr (detail::RunsOn<F, Cuda, In...>) {
+          f.forward(Cuda{}, in..., y);
+        } else {
+          detail::no_overload(F::name, "", first.device());
+        }
+      }
+    } else {
+      if constexpr (detail::RunsOn<F, Cpu, In...>) {
+        f.forward(Cpu{}, in..., y);
+      } else {
+        detail::no_overload(F::name, "", first.device());
+      }
+    }
+  }
+  if (anomaly_enabled()) [[unlikely]] check_anomaly(F::name, "its result", y, PlaceScope::current());
+  return record(std::move(f), std::move(y), in...);
+}
+
+}  // namespace gadolin

@@ -1,0 +1,292 @@
+// matmul and linear: strided and transposed operands become flags of the matrix product, so views cost no copy.
+// The product itself is cuBLASLt's, oneDNN's, or the reference loops'.
+#include "tensor/ops/matmul.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "tensor/function.h"
+#ifdef GADOLIN_CUDA
+#include "tensor/cuda/blas_lt.h"
+#endif
+
+namespace gadolin {
+namespace {
+
+// Layout of a [rows, cols] matrix, if a matrix product can read it as it is.
+std::optional<MatrixLayout> layout_of(std::int64_t rows, std::int64_t cols, std::int64_t row, std::int64_t col) {
+  if ((cols == 1 || col == 1) && (rows == 1 || row >= cols)) return MatrixLayout{false, rows == 1 ? cols : row, 0};
+  if ((rows == 1 || row == 1) && (cols == 1 || col >= rows)) return MatrixLayout{true, cols == 1 ? rows : col, 0};
+  return std::nullopt;
+}
+std::optional<MatrixLayout> layout_of(const Tensor& x) {
+  return layout_of(x.size(-2), x.size(-1), x.stride(-2), x.stride(-1));
+}
+Tensor readable(const Tensor& x) { return layout_of(x) ? x : x.contiguous(); }
+
+template <class T> const char* element(const T* base, std::int64_t index, DType dtype) {
+  return static_cast<const char*>(static_cast<const void*>(base)) + index * size_of(dtype);
+}
+
+// A product whose batches are evenly spaced, repeated over the dimensions that could not be joined with the batch.
+struct MatmulPlan {
+  MatrixProduct product;
+  std::vector<std::int64_t> sizes, a_steps, b_steps;  // of those dimensions, outermost first
+};
+
+MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
+  MatmulPlan plan;
+  MatrixProduct& p = plan.product;
+  p.m = a.size(-2);
+  p.k = a.size(-1);
+  p.n = b.size(-1);
+  p.a = *layout_of(a);
+  p.b = *layout_of(b);
+  const auto batch_strides = [&](const Tensor& x) {
+    Shape sizes = x.shape();
+    Strides strides = x.strides();
+    for (int i = 0; i < 2; ++i) {
+      sizes.erase(sizes.dim() - 1);
+      strides.erase(strides.dim() - 1);
+    }
+    return broadcast_strides(sizes, strides, batch);
+  };
+  const Strides a_strides = batch_strides(a), b_strides = batch_strides(b);
+  for (int d = 0; d < batch.dim(); ++d) {
+    if (batch[d] == 1) continue;
+    if (!plan.sizes.empty() && plan.a_steps.back() == a_strides[d] * batch[d] && plan.b_steps.back() == b_strides[d] * batch[d]) {
+      plan.sizes.back() *= batch[d];
+      plan.a_steps.back() = a_strides[d];
+      plan.b_steps.back() = b_strides[d];
+    } else {
+      plan.sizes.push_back(batch[d]);
+      plan.a_steps.push_back(a_strides[d]);
+      plan.b_steps.push_back(b_strides[d]);
+    }
+  }
+  if (plan.sizes.empty()) return plan;
+  p.batch = plan.sizes.back();
+  p.a.step = plan.a_steps.back();
+  p.b.step = plan.b_steps.back();
+  plan.sizes.pop_back();
+  if (p.b.step == 0 && !p.a.transposed && p.a.step == p.m * p.a.ld) {  // rows of all batches follow one another
+    p.m *= p.batch;
+    p.batch = 1;
+    p.a.step = 0;
+  }
+  return plan;
+}
+
+// One evenly spaced product on the CPU.
+void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c) {
+  if (backend() == Backend::best && detail::multiply_onednn(op, p, dtype, a, b, c)) return;
+  dispatch_floating(dtype, op, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    gemm_reference(p, static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(c));
+  });
+}
+
+#ifdef GADOLIN_CUDA
+GemmProblem problem_of(const MatrixProduct& p, DType dtype) {
+  GemmProblem problem;
+  problem.m = p.m;
+  problem.n = p.n;
+  problem.k = p.k;
+  problem.batch = p.batch;
+  problem.transpose_a = p.a.transposed;
+  problem.transpose_b = p.b.transposed;
+  problem.lda = p.a.ld;
+  problem.ldb = p.b.ld;
+  problem.stride_a = p.a.step;
+  problem.stride_b = p.b.step;
+  problem.dtype = problem.out = dtype;
+  return problem;
+}
+void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c) {
+  gemm(op, device, problem_of(p, dtype), a, b, c);
+}
+#endif
+
+// Where: Cpu{} or the CUDA device.
+template <class Where> void multiply_all(Where where, const char* op, const Tensor& left, const Tensor& right, Tensor& y) {
+  if (y.numel() == 0) return;
+  if (left.size(-1) == 0) {
+    y.zero_();
+    return;
+  }
+  const Tensor a = readable(left), b = readable(right);
+  Shape batch = y.shape();
+  batch.erase(batch.dim() - 1);
+  batch.erase(batch.dim() - 1);
+  const MatmulPlan plan = plan_matmul(a, b, batch);
+  std::int64_t repeats = 1;
+  for (std::int64_t size : plan.sizes) repeats *= size;
+  const std::int64_t c_step = y.numel() / repeats;
+  for (std::int64_t r = 0; r < repeats; ++r) {
+    std::int64_t a_at = 0, b_at = 0, rest = r;
+    for (std::size_t d = plan.sizes.size(); d-- > 0; rest /= plan.sizes[d]) {
+      a_at += rest % plan.sizes[d] * plan.a_steps[d];
+      b_at += rest % plan.sizes[d] * plan.b_steps[d];
+    }
+    multiply(where, op, plan.product, y.dtype(), element(a.raw(), a_at, a.dtype()), element(b.raw(), b_at, b.dtype()),
+             const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
+  }
+}
+
+void require_floating(const char* op, const Tensor& x) {
+  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+}
+
+// a [.., m, k], b [.., k, n] -> [.., m, n]
+struct MatmulFunction {
+  static constexpr auto name = "matmul";
+  Saved a, b;
+
+  Tensor allocate(const Tensor& left, const Tensor& right) const {
+    require_floating(name, left);
+    require<ShapeError>(left.dim() >= 2 && right.dim() >= 2, "matmul: ", left.shape(), " times ", right.shape(),
+                        " needs two matrices; add a dimension with unsqueeze");
+    require<ShapeError>(left.size(-1) == right.size(-2), "matmul: ", left.shape(), " has ", left.size(-1), " columns, but ",
+                        right.shape(), " has ", right.size(-2), " rows");
+    Shape x = left.shape(), z = right.shape();
+    for (int i = 0; i < 2; ++i) {
+      x.erase(x.dim() - 1);
+      z.erase(z.dim() - 1);
+    }
+    Shape shape = broadcast(name, x, z);
+    shape.push_back(left.size(-2));
+    shape.push_back(right.size(-1));
+    return empty(shape, left.dtype(), left.device());
+  }
+  void save(const Tensor& left, const Tensor& right, const Tensor&) {
+    a = left;
+    b = right;
+  }
+  void forward(Cpu device, const Tensor& left, const Tensor& right, Tensor& y) const {
+    multiply_all(device, name, left, right, y);
+  }
+#ifdef GADOLIN_CUDA
+  void forward(Cuda, const Tensor& left, const Tensor& right, Tensor& y) const {
+    multiply_all(y.device(), name, left, right, y);
+  }
+#endif
+  Grads backward(const Tensor& dy, Need need) const {
+    Grads grads(2);
+    if (need[0]) grads[0] = sum_to(matmul(dy, b->transpose(-1, -2)), a->shape());
+    if (need[1] && b->dim() == 2 && a->dim() > 2 && a->numel() > 0) {  // the sum over batches is part of the product
+      grads[1] = matmul(a->reshape({-1, a->size(-1)}).transpose(0, 1), dy.reshape({-1, dy.size(-1)}));
+    } else if (need[1]) {
+      grads[1] = sum_to(matmul(a->transpose(-1, -2), dy), b->shape());
+    }
+    return grads;
+  }
+};
+
+Tensor activated(const Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::relu: return relu(x);
+    case Activation::gelu: return gelu(x);
+    default: return x;
+  }
+}
+
+// x [M, in], weight [out, in], bias [out] or undefined -> [M, out]
+struct LinearFunction {
+  static constexpr auto name = "linear";
+  Activation activation;
+  Saved x, weight, y;
+  bool has_bias = false;
+
+  Tensor allocate(const Tensor& in, const Tensor& w, const Tensor&) const {
+    return empty({in.size(0), w.size(0)}, in.dtype(), in.device());
+  }
+  void save(const Tensor& in, const Tensor& w, const Tensor& bias, const Tensor& result) {
+    x = in;
+    weight = w;
+    has_bias = bias.defined();
+    if (activation == Activation::relu) y = result;
+  }
+  static MatrixProduct product_of(const Tensor& in, const Tensor& w) {
+    MatrixProduct p{.m = in.size(0), .n = w.size(0), .k = in.size(1), .batch = 1, .a = *layout_of(in), .b = *layout_of(w)};
+    p.b.transposed = !p.b.transposed;  // the product wants [in, out]
+    return p;
+  }
+  static void finish(const Tensor& bias, Activation activation, Tensor& y) {
+    if (bias.defined()) y.add_(bias.expand(y.shape()));
+    if (activation != Activation::none) y.copy_(activated(y, activation));
+  }
+  void forward(Cpu device, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
+    if (result.numel() == 0) return;
+    if (x_in.size(1) > 0) {
+      const Tensor in = readable(x_in), w = readable(w_in), bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
+      const MatrixProduct p = product_of(in, w);
+      if (backend() == Backend::best && detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(),
+                                                                bias.defined() ? bias.raw() : nullptr, activation)) {
+        return;
+      }
+      multiply(device, name, p, in.dtype(), in.raw(), w.raw(), result.raw());
+    } else {
+      result.zero_();
+    }
+    finish(bias_in, activation, result);
+  }
+#ifdef GADOLIN_CUDA
+  // cuBLASLt fuses bias and relu; its gelu is the other form.
+  void forward(Cuda, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
+    if (result.numel() == 0) return;
+    if (x_in.size(1) == 0) {
+      result.zero_();
+      finish(bias_in, activation, result);
+      return;
+    }
+    const Tensor in = readable(x_in), w = readable(w_in);
+    GemmProblem problem = problem_of(product_of(in, w), in.dtype());
+    if (!bias_in.defined() || !gemm_has_epilogues(in.dtype())) {
+      gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw());
+      finish(bias_in, activation, result);
+      return;
+    }
+    const Tensor bias = bias_in.contiguous();
+    problem.epilogue = activation == Activation::relu ? GemmEpilogue::relu_bias : GemmEpilogue::bias;
+    gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw(), bias.raw());
+    if (activation == Activation::gelu) finish({}, activation, result);
+  }
+#endif
+  Grads backward(const Tensor& dy, Need need) const {
+    // Gradient of the sum before the activation; the comparison is this way round so that NaN stays NaN.
+    Tensor dz = dy;
+    if (activation == Activation::relu) {
+      dz = where(compare(Compare::less_equal, y, 0.0), zeros({}, dy.dtype(), dy.device()), dy);
+    }
+    Grads grads(3);
+    if (need[0]) grads[0] = matmul(dz, weight);
+    if (need[1]) grads[1] = matmul(dz.transpose(0, 1), x);
+    if (need[2] && has_bias) grads[2] = sum(dz, {0});
+    return grads;
+  }
+};
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) { return apply(MatmulFunction{}, a, b); }
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
+  require_floating("linear", x);
+  require<ShapeError>(weight.dim() == 2, "linear: weight ", weight.shape(), " is not [out, in]");
+  require<ShapeError>(x.dim() >= 1 && x.size(-1) == weight.size(1), "linear: input ", x.shape(), " does not end in ",
+                      weight.size(1), ", which weight ", weight.shape(), " takes");
+  require<ShapeError>(!bias.defined() || bias.shape() == Shape{weight.size(0)}, "linear: bias ",
+                      bias.defined() ? bias.shape() : Shape{}, " is not [", weight.size(0), "], the rows of weight ",
+                      weight.shape());
+  const Tensor* inputs[] = {&x, &weight, &bias};
+  if (activation == Activation::gelu && detail::wants_tape(inputs, 3)) {  // its gradient needs what gelu is given
+    return gelu(linear(x, weight, bias));
+  }
+  Shape rows{1, x.size(-1)}, shape = x.shape();
+  for (int i = 0; i < x.dim() - 1; ++i) rows[0] *= x.size(i);
+  shape[-1] = weight.size(0);
+  return apply(LinearFunction{activation, {}, {}, {}}, x.reshape(rows), weight, bias).reshape(shape);
+}
+
+}  // namespace gadolin

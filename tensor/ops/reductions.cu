@@ -1,0 +1,173 @@
+// Reductions over any dimensions. Sums are kept in double: images have large means.
+#include <cmath>
+
+#include "tensor/function.h"
+#include "tensor/ops.h"
+#include "tensor/reduce.h"
+
+namespace gadolin {
+namespace {
+
+template <class T> struct Sum {
+  using Acc = T;
+  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const { return acc + static_cast<Acc>(x); }
+  GADOLIN_HD Acc init() const { return Acc(0); }
+  GADOLIN_HD Acc combine(Acc a, Acc b) const { return a + b; }
+  GADOLIN_HD Acc finish(Acc acc) const { return acc; }
+};
+
+// Index of the first largest (sign 1) or smallest (-1) element; NaN counts as larger than everything.
+template <class T> struct ArgBest {
+  T sign;
+  struct Acc {
+    T value;
+    std::int64_t index;
+  };
+  GADOLIN_HD static bool better(const Acc& a, const Acc& b) {  // a before b
+    if (b.index < 0) return true;
+    if (a.index < 0) return false;
+    const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
+    if (a_nan != b_nan) return a_nan;
+    if (!a_nan && a.value != b.value) return a.value > b.value;
+    return a.index < b.index;
+  }
+  GADOLIN_HD Acc init() const { return {T(0), -1}; }
+  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t i) const {
+    return combine(acc, Acc{sign * static_cast<T>(x), i});
+  }
+  GADOLIN_HD Acc combine(Acc a, Acc b) const { return better(b, a) ? b : a; }
+  GADOLIN_HD std::int64_t finish(Acc acc) const { return acc.index; }
+};
+
+std::vector<bool> reduced_dims(const char* op, const Dims& dims, int rank) {
+  std::vector<bool> reduced(static_cast<std::size_t>(rank), dims.empty());
+  for (int d : dims) reduced[static_cast<std::size_t>(checked_dim(op, d, rank))] = true;
+  return reduced;
+}
+Shape kept_shape(const Shape& shape, const std::vector<bool>& reduced) {
+  Shape out = shape;
+  for (int i = 0; i < shape.dim(); ++i) {
+    if (reduced[static_cast<std::size_t>(i)]) out[i] = 1;
+  }
+  return out;
+}
+// Without the dimensions of size 1 that a reduction left.
+Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
+  Shape shape;
+  for (int i = 0; i < y.dim(); ++i) {
+    if (!reduced[static_cast<std::size_t>(i)]) shape.push_back(y.size(i));
+  }
+  return y.reshape(shape);
+}
+
+// [.., n, ..] -> [.., 1, ..]
+struct SumFunction {
+  static constexpr auto name = "sum";
+  std::vector<bool> reduced;
+  Shape from;
+
+  Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
+  void save(const Tensor& x, const Tensor&) { from = x.shape(); }
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+    if (x.numel() == 0) {
+      y.zero_();
+      return;
+    }
+    if (x.dtype() == DType::int64) {
+      reduce<std::int64_t, std::int64_t>(device, name, Sum<std::int64_t>{}, y, x, reduced);
+      return;
+    }
+    dispatch_floating(x.dtype(), name, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      reduce<T, T>(device, name, Sum<double>{}, y, x, reduced);
+    });
+  }
+  Grads backward(const Tensor& dy, Need) const { return {dy.expand(from)}; }
+};
+
+template <class D> void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const std::vector<bool>& reduced, int sign) {
+  if (x.dtype() == DType::int64) {
+    reduce<std::int64_t, std::int64_t>(device, op, ArgBest<std::int64_t>{sign}, y, x, reduced);
+    return;
+  }
+  dispatch_floating(x.dtype(), op, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    reduce<std::int64_t, T>(device, op, ArgBest<math_type<T>>{static_cast<math_type<T>>(sign)}, y, x, reduced);
+  });
+}
+
+Tensor arg(const char* op, const Tensor& x, int dim, bool keep, int sign) {
+  const NoGrad guard;
+  const auto reduced = reduced_dims(op, {dim}, x.dim());
+  require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(), " is empty; there is nothing to choose from");
+  const Tensor y = empty(kept_shape(x.shape(), reduced), DType::int64, x.device());
+  if (y.numel() > 0) {
+    if (x.device().is_cuda()) {
+#ifdef GADOLIN_CUDA
+      arg_best(Cuda{}, op, x, y, reduced, sign);
+#endif
+    } else {
+      arg_best(Cpu{}, op, x, y, reduced, sign);
+    }
+  }
+  return keep ? y : drop(y, reduced);
+}
+
+// max and min over several dimensions: bring them to the end, join them, choose, and read the chosen one.
+Tensor best(const char* op, const Tensor& x, const Dims& dims, bool keep, int sign) {
+  const auto reduced = reduced_dims(op, dims, x.dim());
+  Shape order, kept;
+  for (int i = 0; i < x.dim(); ++i) {
+    if (!reduced[static_cast<std::size_t>(i)]) {
+      order.push_back(i);
+      kept.push_back(x.size(i));
+    }
+  }
+  for (int i = 0; i < x.dim(); ++i) {
+    if (reduced[static_cast<std::size_t>(i)]) order.push_back(i);
+  }
+  Shape joined = kept;
+  joined.push_back(kept.numel() == 0 ? 1 : x.numel() / kept.numel());
+  const Tensor flat = x.permute(order).reshape(joined);
+  const Tensor y = gather(flat, -1, arg(op, flat.detach(), -1, true, sign));
+  return y.reshape(keep ? kept_shape(x.shape(), reduced) : kept);
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const Dims& dims, bool keep) {
+  const auto reduced = reduced_dims("sum", dims, x.dim());
+  const Tensor y = apply(SumFunction{reduced, {}}, x);
+  return keep ? y : drop(y, reduced);
+}
+
+Tensor mean(const Tensor& x, const Dims& dims, bool keep) {
+  const Tensor total = sum(x, dims, keep);
+  const double n = total.numel() == 0 ? 1 : static_cast<double>(x.numel()) / static_cast<double>(total.numel());
+  return mul(total, 1 / n);  // an empty mean is 0 / 0: NaN
+}
+
+// Two passes: the difference of squares would cancel for images, whose mean is far from 0.
+Tensor var(const Tensor& x, const Dims& dims, int correction, bool keep) {
+  const Tensor centred = sub(x, mean(x, dims, true));
+  const Tensor squares = sum(mul(centred, centred), dims, keep);
+  const double n = squares.numel() == 0 ? 1 : static_cast<double>(x.numel()) / static_cast<double>(squares.numel());
+  return mul(squares, 1 / std::fmax(n - correction, 0.0));
+}
+
+Tensor max(const Tensor& x, const Dims& dims, bool keep) { return best("max", x, dims, keep, 1); }
+Tensor min(const Tensor& x, const Dims& dims, bool keep) { return best("min", x, dims, keep, -1); }
+Tensor argmax(const Tensor& x, int dim, bool keep) { return arg("argmax", x, dim, keep, 1); }
+Tensor argmin(const Tensor& x, int dim, bool keep) { return arg("argmin", x, dim, keep, -1); }
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  Dims dims;
+  const int extra = x.dim() - shape.dim();
+  for (int i = 0; i < x.dim(); ++i) {
+    if (i < extra || (shape[i - extra] == 1 && x.size(i) != 1)) dims.push_back(i);
+  }
+  return (dims.empty() ? x : sum(x, dims, true)).reshape(shape);
+}
+
+}  // namespace gadolin

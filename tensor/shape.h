@@ -1,0 +1,61 @@
+// Shape: sizes of the dimensions, held inline; also used for strides. Broadcasting follows NumPy.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "tensor/check.h"
+
+namespace gadolin {
+
+class Shape {
+ public:
+  static constexpr int max_dim = 8;
+
+  Shape() = default;  // of a scalar: []
+  Shape(std::initializer_list<std::int64_t> sizes);
+  explicit Shape(const std::vector<std::int64_t>& sizes);
+  static Shape filled(int dim, std::int64_t value);
+
+  int dim() const { return dim_; }
+  std::int64_t numel() const;                      // product; 1 for a scalar
+  std::int64_t operator[](int i) const { return sizes_[static_cast<std::size_t>(wrap(i))]; }
+  std::int64_t& operator[](int i) { return sizes_[static_cast<std::size_t>(wrap(i))]; }
+  void push_back(std::int64_t size);
+  void insert(int at, std::int64_t size);
+  void erase(int at);
+  int wrap(int i) const { return i < 0 ? i + dim_ : i; }  // -1 is the last dimension
+  const std::int64_t* begin() const { return sizes_.data(); }
+  const std::int64_t* end() const { return sizes_.data() + dim_; }
+  std::vector<std::int64_t> vec() const { return {begin(), end()}; }
+  bool operator==(const Shape& other) const;
+
+ private:
+  std::array<std::int64_t, max_dim> sizes_{};
+  int dim_ = 0;
+};
+using Strides = Shape;
+
+// Order of elements in memory. Images are [N, C, H, W] to the reader either way; channels_last stores C innermost.
+enum class MemoryFormat : std::uint8_t { contiguous, channels_last };
+
+std::string to_string(const Shape& shape);  // [64, 3, 7, 7]
+Strides strides_for(const Shape& shape, MemoryFormat format = MemoryFormat::contiguous);
+// True when the elements fill numel() places in that order; dimensions of size 1 may have any stride.
+bool is_contiguous(const Shape& shape, const Strides& strides, MemoryFormat format = MemoryFormat::contiguous);
+// True when some permutation of the dimensions is contiguous: a flat loop over memory visits every element once.
+bool is_dense(const Shape& shape, const Strides& strides);
+// Dimensions of size other than 1 from the outermost in memory (largest stride) to the innermost; returns how many.
+// `order` has room for Shape::max_dim.
+int memory_order(const Shape& shape, const Strides& strides, int* order);
+// Shape of the result of an elementwise op. Throws ShapeError naming `op`, both shapes and the dimension.
+Shape broadcast(const char* op, const Shape& a, const Shape& b);
+// Strides with which `shape` is read as `to`: 0 along broadcast dimensions. `shape` must broadcast to `to`.
+Strides broadcast_strides(const Shape& shape, const Strides& strides, const Shape& to);
+// Dimension in [0, dim). Throws ShapeError naming `op`.
+int checked_dim(const char* op, int dim, int rank);
+
+}  // namespace gadolin

@@ -1,0 +1,160 @@
+#include "tensor/tensor.h"
+
+#include <algorithm>
+
+#include "tensor/autograd.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+
+detail::Body::Body() = default;
+detail::Body::~Body() = default;
+
+namespace {
+const detail::Body& body_of(const Ref<detail::Body>& body) {
+  require<ValueError>(static_cast<bool>(body), "tensor: it is undefined; assign a value first");
+  return *body;
+}
+}  // namespace
+
+const Shape& Tensor::shape() const { return body_of(body_).shape; }
+const Strides& Tensor::strides() const { return body_of(body_).strides; }
+std::int64_t Tensor::size(int d) const { return shape()[checked_dim("size", d, dim())]; }
+std::int64_t Tensor::stride(int d) const { return strides()[checked_dim("stride", d, dim())]; }
+std::int64_t Tensor::numel() const { return body_of(body_).numel; }
+DType Tensor::dtype() const { return body_of(body_).dtype; }
+Device Tensor::device() const { return body_of(body_).storage->device(); }
+std::int64_t Tensor::offset() const { return body_of(body_).offset; }
+Storage& Tensor::storage() const { return *body_of(body_).storage; }
+Ref<Storage> Tensor::shared_storage() const { return body_of(body_).storage; }
+std::uint64_t Tensor::version() const { return storage().version(); }
+bool Tensor::is_contiguous(MemoryFormat format) const { return gadolin::is_contiguous(shape(), strides(), format); }
+bool Tensor::is_channels_last() const {
+  return dim() == 4 && is_contiguous(MemoryFormat::channels_last) && !is_contiguous();
+}
+// By strides, not by density, so that a slice of a channels-last image gives channels-last results.
+MemoryFormat Tensor::format() const {
+  if (dim() != 4 || is_contiguous()) return MemoryFormat::contiguous;
+  const Strides& s = strides();
+  const bool channels_inside = s[1] == 1 && (size(3) == 1 || s[3] >= size(1)) && (size(2) == 1 || s[2] >= s[3]);
+  return channels_inside ? MemoryFormat::channels_last : MemoryFormat::contiguous;
+}
+void* Tensor::raw() const {
+  const detail::Body& b = body_of(body_);
+  return static_cast<char*>(b.storage->data()) + b.offset * size_of(b.dtype);
+}
+void Tensor::check_type(DType wanted) const {
+  require<DTypeError>(dtype() == wanted, "data: the tensor holds ", dtype(), ", not ", wanted, "; convert with .to(DType::",
+                      wanted, ")");
+}
+
+Tensor Tensor::over(Ref<Storage> storage, Shape shape, Strides strides, std::int64_t offset, DType dtype) {
+  Tensor t;
+  t.body_ = Ref<detail::Body>(new detail::Body);
+  detail::Body& b = *t.body_;
+  b.storage = std::move(storage);
+  b.numel = shape.numel();
+  b.shape = shape;
+  b.strides = strides;
+  b.offset = offset;
+  b.dtype = dtype;
+  return t;
+}
+Tensor Tensor::view(Shape shape, Strides strides, std::int64_t offset) const {
+  return over(shared_storage(), shape, strides, offset, dtype());
+}
+Tensor Tensor::detach() const { return view(shape(), strides(), offset()); }
+bool Tensor::sole_owner() const { return body_.count() == 1 && body_->storage.count() == 1; }
+
+// --- conversions -----------------------------------------------------------------------------------------------------
+
+void Tensor::item_bytes(DType wanted, void* out) const {
+  require<ShapeError>(numel() == 1, "item: tensor has shape ", shape(), "; item() takes one element, reduce it first");
+  check_type(wanted);
+  const Tensor host = detach().to(cpu);
+  const char* from = static_cast<const char*>(host.raw());
+  std::copy(from, from + size_of(wanted), static_cast<char*>(out));
+}
+double Tensor::item() const { return detach().to(cpu).to(DType::fp64).item<double>(); }
+
+template <class T> std::vector<T> Tensor::to_vector() const {
+  const Tensor host = detach().to(cpu).to(dtype_of<T>).contiguous();
+  const T* from = host.data<T>();
+  return std::vector<T>(from, from + host.numel());
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<std::int64_t> Tensor::to_vector() const;
+template std::vector<std::int32_t> Tensor::to_vector() const;
+template std::vector<std::uint8_t> Tensor::to_vector() const;
+
+// --- tape ------------------------------------------------------------------------------------------------------------
+
+Tensor& Tensor::requires_grad_(bool on) {
+  require<DTypeError>(!on || is_floating(dtype()), "requires_grad: ", dtype(), " has no gradient; use a floating type");
+  require<AutogradError>(is_leaf(), "requires_grad: only leaves can be switched; this is the result of ",
+                         node() ? node()->name() : "", "; detach() it first");
+  body_->requires_grad = on;
+  return *this;
+}
+bool Tensor::requires_grad() const { return defined() && (body_->requires_grad || body_->node); }
+Tensor Tensor::grad() const {
+  const Ref<detail::Body>& held = body_of(body_).grad;
+  Tensor t;
+  t.body_ = held;
+  return t;
+}
+void Tensor::set_grad(Tensor grad) const {
+  body_of(body_);
+  body_->grad = grad.body_;
+}
+bool Tensor::is_leaf() const { return !body_of(body_).node; }
+Node* Tensor::node() const { return body_of(body_).node.get(); }
+void Tensor::set_node(Ref<Node> node) { body_->node = std::move(node); }
+
+// --- factories -------------------------------------------------------------------------------------------------------
+
+Tensor empty(const Shape& shape, DType dtype, Device device, MemoryFormat format) {
+  for (std::int64_t size : shape) require<ShapeError>(size >= 0, "empty: shape ", shape, " has a negative size");
+  Ref<Storage> storage(new Storage(shape.numel() * size_of(dtype), device));
+  return Tensor::over(std::move(storage), shape, strides_for(shape, format), 0, dtype);
+}
+Tensor empty_pinned(const Shape& shape, DType dtype) {
+  Ref<Storage> storage(new Storage(shape.numel() * size_of(dtype), cpu, HostMemory::pinned));
+  return Tensor::over(std::move(storage), shape, strides_for(shape), 0, dtype);
+}
+Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
+Tensor empty_like(const Tensor& x, DType dtype) {
+  if (is_dense(x.shape(), x.strides())) {
+    Ref<Storage> storage(new Storage(x.numel() * size_of(dtype), x.device()));
+    return Tensor::over(std::move(storage), x.shape(), x.strides(), 0, dtype);
+  }
+  return empty(x.shape(), dtype, x.device(), x.format());
+}
+Tensor full(const Shape& shape, double value, DType dtype, Device device) {
+  Tensor t = empty(shape, dtype, device);
+  t.fill_(value);
+  return t;
+}
+Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
+Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
+
+template <class T> Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
+  require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.numel(), "from_vector: ", values.size(),
+                      " values do not fill shape ", shape);
+  Tensor t = empty(shape, dtype_of<T>);
+  std::copy(values.begin(), values.end(), t.data<T>());
+  return t.to(device);
+}
+template Tensor from_vector(const std::vector<float>&, const Shape&, Device);
+template Tensor from_vector(const std::vector<double>&, const Shape&, Device);
+template Tensor from_vector(const std::vector<std::int64_t>&, const Shape&, Device);
+template Tensor from_vector(const std::vector<std::int32_t>&, const Shape&, Device);
+template Tensor from_vector(const std::vector<std::uint8_t>&, const Shape&, Device);
+
+Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype, Device device) {
+  return from_vector(values, shape).to(dtype).to(device);
+}
+
+
+}  // namespace gadolin
