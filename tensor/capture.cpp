@@ -1,0 +1,213 @@
+// Recording and replaying of steps as CUDA graphs.
+#include "tensor/capture.h"
+
+#include <list>
+#include <utility>
+
+#include "tensor/autograd.h"
+#include "tensor/capture_state.h"
+#include "tensor/check.h"
+#include "tensor/random.h"
+
+#ifdef GADOLIN_CUDA
+#include "tensor/allocator.h"
+#include "tensor/cuda/memory.h"
+#include "tensor/cuda/status.h"
+#include "tensor/cuda/stream.h"
+#endif
+
+namespace gadolin {
+namespace {
+
+// What a recording is valid for. The seed is an argument of recorded kernels.
+struct Key {
+  struct Input {
+    Shape shape;
+    DType dtype;
+    MemoryFormat format;
+    bool operator==(const Input&) const = default;
+  };
+  std::vector<Input> inputs;
+  Device device;
+  std::uint64_t seed = 0;
+  bool operator==(const Key&) const = default;
+};
+
+Key key_of(const std::vector<Tensor>& inputs) {
+  Key key;
+  key.seed = default_generator().seed;
+  for (const Tensor& input : inputs) {
+    key.inputs.push_back({input.shape(), input.dtype(), input.format()});
+    require<DeviceError>(input.device() == inputs.front().device(), "captured step: input ", key.inputs.size() - 1,
+                         " is on ", input.device(), " but input 0 is on ", inputs.front().device(),
+                         "; move it with .to(...)");
+  }
+  key.device = inputs.empty() ? cpu : inputs.front().device();
+  return key;
+}
+
+Tensor detached(const Tensor& result) { return result.defined() ? result.detach() : result; }
+
+#ifdef GADOLIN_CUDA
+// A graph with everything that its nodes point to.
+class Recording {
+ public:
+  // Records `step` on the device's compute stream, without running it.
+  Recording(const CapturedStep::Function& step, const Key& key)
+      : device_(key.device), pool_(allocator(key.device).new_pool()) {
+    first_call_ = default_generator().calls;
+    try {
+      offset_ = zeros({1}, DType::int64, device_);
+      for (const Key::Input& in : key.inputs) inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
+      record(step);
+    } catch (...) {
+      default_generator().calls = first_call_;
+      free();
+      throw;
+    }
+    calls_ = default_generator().calls - first_call_;
+    default_generator().calls = first_call_;  // the launch that follows counts them
+  }
+  ~Recording() { free(); }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  Tensor launch(const std::vector<Tensor>& inputs) {
+    const NoGrad no_grad;
+    const DeviceGuard guard(device_);
+    const CudaStream stream = compute_stream(device_);
+    const StreamGuard on(stream);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs_[i].same_as(inputs[i])) inputs_[i].copy_(inputs[i]);
+    }
+    GeneratorState& generator = default_generator();
+    const std::uint64_t since = generator.calls - first_call_;
+    // Eight bytes of pageable memory: the runtime takes its copy before this returns.
+    if (calls_ > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
+    check(cudaGraphLaunch(executable_, stream), "captured step");
+    generator.calls += calls_;
+    return result_;
+  }
+  std::int64_t nodes() const { return nodes_; }
+
+ private:
+  void record(const CapturedStep::Function& step) {
+    const DeviceGuard guard(device_);
+    const CudaStream stream = compute_stream(device_);
+    const StreamGuard on(stream);
+    const PoolScope pool(device_, pool_);
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "captured step");
+    detail::capture_state() = {true, reinterpret_cast<const std::uint64_t*>(offset_.raw())};
+    try {
+      result_ = detached(step(inputs_));
+    } catch (...) {
+      detail::capture_state() = {};
+      cudaGraph_t broken = nullptr;
+      cudaStreamEndCapture(stream, &broken);
+      if (broken) cudaGraphDestroy(broken);
+      cudaGetLastError();
+      throw;
+    }
+    detail::capture_state() = {};
+    check(cudaStreamEndCapture(stream, &graph_), "captured step");
+    std::size_t count = 0;
+    check(cudaGraphGetNodes(graph_, nullptr, &count), "captured step");
+    nodes_ = static_cast<std::int64_t>(count);
+    check(cudaGraphInstantiate(&executable_, graph_, 0), "captured step");
+  }
+  void free() {
+    if (executable_) cudaGraphExecDestroy(executable_);  // waits its turn behind a launch that still runs
+    if (graph_) cudaGraphDestroy(graph_);
+    executable_ = nullptr;
+    graph_ = nullptr;
+    result_ = Tensor();
+    if (pool_ >= 0) allocator(device_).drop_pool(pool_);
+    pool_ = -1;
+  }
+
+  Device device_;
+  int pool_ = -1;
+  std::vector<Tensor> inputs_;
+  Tensor offset_;   // [1] int64: how many stream numbers were drawn since the recording was made
+  Tensor result_;
+  cudaGraph_t graph_ = nullptr;
+  cudaGraphExec_t executable_ = nullptr;
+  std::int64_t nodes_ = 0;
+  std::uint64_t first_call_ = 0, calls_ = 0;
+};
+#endif
+
+}  // namespace
+
+struct CapturedStep::Impl {
+  struct Entry {
+    Key key;
+    int eager = 0;
+#ifdef GADOLIN_CUDA
+    std::unique_ptr<Recording> recording;
+#endif
+  };
+  Function step;
+  CaptureOptions options;
+  std::list<Entry> entries;  // most recently used first
+  bool replayed = false;
+  std::int64_t nodes = 0;
+
+  Entry& entry_for(Key key) {
+    for (auto at = entries.begin(); at != entries.end(); ++at) {
+      if (!(at->key == key)) continue;
+      entries.splice(entries.begin(), entries, at);
+      return entries.front();
+    }
+    entries.emplace_front();
+    entries.front().key = std::move(key);
+    if (static_cast<int>(entries.size()) > options.most_recordings) entries.pop_back();
+    return entries.front();
+  }
+};
+
+CapturedStep::CapturedStep(Function step, CaptureOptions options) : impl_(std::make_unique<Impl>()) {
+  require<ValueError>(static_cast<bool>(step), "captured step: the function is empty");
+  require<ValueError>(options.warm_up >= 1 && options.most_recordings >= 1, "captured step: warm_up ", options.warm_up,
+                      " and most_recordings ", options.most_recordings, " must be at least 1");
+  impl_->step = std::move(step);
+  impl_->options = options;
+}
+CapturedStep::~CapturedStep() = default;
+CapturedStep::CapturedStep(CapturedStep&&) noexcept = default;
+CapturedStep& CapturedStep::operator=(CapturedStep&&) noexcept = default;
+
+Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
+  require<CaptureError>(!capturing(), "captured step: called inside another one that is being recorded");
+  impl_->replayed = false;
+  Key key = key_of(inputs);
+  if (key.device.is_cpu()) return detached(impl_->step(inputs));
+#ifdef GADOLIN_CUDA
+  Impl::Entry& entry = impl_->entry_for(std::move(key));
+  if (entry.eager < impl_->options.warm_up) {
+    Tensor result = detached(impl_->step(inputs));
+    ++entry.eager;
+    return result;
+  }
+  if (!entry.recording) entry.recording = std::make_unique<Recording>(impl_->step, entry.key);
+  Tensor result = entry.recording->launch(inputs);
+  impl_->replayed = true;
+  impl_->nodes = entry.recording->nodes();
+  return result;
+#else
+  fail<DeviceError>("captured step: ", key.device, " is not available; this build has no CUDA");
+#endif
+}
+
+bool CapturedStep::replayed() const { return impl_->replayed; }
+std::int64_t CapturedStep::nodes() const { return impl_->nodes; }
+int CapturedStep::recordings() const {
+  int count = 0;
+#ifdef GADOLIN_CUDA
+  for (const Impl::Entry& entry : impl_->entries) count += entry.recording != nullptr;
+#endif
+  return count;
+}
+void CapturedStep::clear() { impl_->entries.clear(); }
+
+}  // namespace gadolin

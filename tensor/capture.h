@@ -1,0 +1,52 @@
+// CapturedStep: a whole training step recorded as one CUDA graph and launched as one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+struct CaptureOptions {
+  int warm_up = 3;         // eager steps for each shape of the inputs before one is recorded
+  int most_recordings = 4; // the one used longest ago goes first
+};
+
+// Wraps a step: forward, loss, backward and optimizer.
+//
+//   CapturedStep step([&](const std::vector<Tensor>& batch) { ...; return loss; });
+//   total.add_(step({images, labels}));
+//
+// On the CPU it calls the function. On a device, for each set of input shapes, the first calls run eagerly as real
+// steps (plans, workspaces, optimizer state and gradients come to be), the next is recorded and launched, later ones copy
+// their inputs into the recording's fixed tensors and launch it. Rules for the function:
+//   * what changes between steps lives on the device: a host number read inside is frozen at its value when recorded;
+//   * nothing may wait for the device or read host memory: item(), printing and to(...) throw CaptureError;
+//   * random numbers come from ops on the default generator; each replay draws what an eager step would have drawn.
+// The result is detached. After a replay it belongs to the recording and the next call overwrites it: clone() keeps it.
+// An exception thrown by the function while it is recorded leaves no recording behind and is passed on.
+class CapturedStep {
+ public:
+  using Function = std::function<Tensor(const std::vector<Tensor>&)>;
+  explicit CapturedStep(Function step, CaptureOptions options = {});
+  ~CapturedStep();
+  CapturedStep(CapturedStep&&) noexcept;
+  CapturedStep& operator=(CapturedStep&&) noexcept;
+
+  // All inputs on one device. Throws DeviceError otherwise, and what the function throws.
+  Tensor operator()(const std::vector<Tensor>& inputs);
+
+  bool replayed() const;           // whether the last call launched a recording
+  int recordings() const;          // kept now
+  std::int64_t nodes() const;      // of the recording that was launched last; 0 before
+  void clear();                    // drops all recordings, for example after the model was moved or frozen
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gadolin
