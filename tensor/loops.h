@@ -130,7 +130,7 @@ template <class T, int V> struct alignas(sizeof(T) * V) Pack { T v[V]; };
 
 // Grid-stride over packs of V elements; the last block takes what is left over.
 template <int V, class F, class TO, class... TI>
-__global__ void flat_map_kernel(F f, std::int64_t n, TO* __restrict__ out, const TI* __restrict__... in) {
+__global__ void flat_map_kernel(F f, std::int64_t n, TO* __restrict__ out, const TI*... in) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const std::int64_t packs = n / V;
