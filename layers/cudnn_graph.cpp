@@ -260,9 +260,11 @@ std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph
 }
 
 CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t index,
-                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs) {
+                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
+                                    const CudnnDescriptor& device) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, index);
+  if (device.defined()) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, device);
   if (engine.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
   std::vector<CudnnDescriptor> choices;
   for (const auto& [type, value] : knobs) {
@@ -278,10 +280,11 @@ CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t i
   return config.try_finalize() == CUDNN_STATUS_SUCCESS ? config : CudnnDescriptor();
 }
 
-CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle) {
+CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device) {
   CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "cuDNN plan");
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
   if (handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
+  if (device.defined()) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device);
   return plan.try_finalize() == CUDNN_STATUS_SUCCESS ? plan : CudnnDescriptor();
 }
 

@@ -146,9 +146,11 @@ std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph
                                                     const CudnnDescriptor& device);
 // The same engine and knobs again, from numbers kept in a file. Undefined when this cuDNN refuses them.
 CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t engine,
-                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs);
+                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
+                                    const CudnnDescriptor& device);
 // Undefined when the engine turns out not to support the graph, which is normal: go on to the next config.
-CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle);
+// One of handle and device is given.
+CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device);
 // handle's stream must be set. ids and pointers go together.
 void cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
                    std::span<void* const> pointers, void* workspace);

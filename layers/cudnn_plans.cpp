@@ -120,9 +120,10 @@ struct Plan {
   std::int64_t workspace = 0;
 };
 
-std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle) {
+// With a handle, or with a device's properties.
+std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device = {}) {
   if (!config.defined()) return {};
-  Plan made{cudnn_plan(config, handle)};
+  Plan made{cudnn_plan(config, handle, device)};
   if (!made.plan.defined()) return {};
   made.workspace = made.plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   if (made.workspace > workspace_limit.load(std::memory_order_relaxed)) return {};
@@ -210,7 +211,7 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
   const std::lock_guard lock(database_mutex());
   PlanDatabase& database = database_of(device);
   if (const PlanChoice* known = database.find(p.str())) {
-    if (auto plan = build(cudnn_engine_config(graph, known->engine, known->knobs), handle)) return plan;
+    if (auto plan = build(cudnn_engine_config(graph, known->engine, known->knobs, {}), handle)) return plan;
   }
   const Scratch result(device, result_bytes(p)), flushed(device, flushed_bytes);
   set_bytes(result.data, device, 0, static_cast<std::size_t>(result_bytes(p)));
@@ -326,12 +327,16 @@ const PlanConfig* PlanReport::chosen() const {
 
 PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json) {
   const CudnnDescriptor device = cudnn_device_from_json(device_json);
+  const CudnnDescriptor graph = GraphOf(problem).graph(nullptr);
   PlanReport report;
-  for (const CudnnEngineConfig& config : candidates(GraphOf(problem).graph(nullptr), device)) {
+  for (const CudnnEngineConfig& config : candidates(graph, device)) {
     report.configs.push_back({config.engine, config.workspace, config.shared_memory,
                               config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
                               config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
                               config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config)});
+    if (report.planned || !report.configs.back().accepted) continue;
+    // The way of a choice that comes from the database: from numbers to a plan.
+    report.planned = build(cudnn_engine_config(graph, config.engine, config.knobs, device), nullptr, device).has_value();
   }
   return report;
 }

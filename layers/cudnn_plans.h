@@ -67,6 +67,7 @@ struct PlanConfig {
 };
 struct PlanReport {
   std::vector<PlanConfig> configs;   // in cuDNN's order of preference, fallback engines last
+  bool planned = false;              // an accepted config, rebuilt from engine and knobs, made a whole plan
   int accepted() const;
   const PlanConfig* chosen() const;  // the first accepted one, nullptr when there is none
 };

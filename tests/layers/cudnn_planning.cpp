@@ -79,6 +79,7 @@ class CudnnPlanning : public testing::Test {
   void expect_sound(const ConvProblem& problem, const PlanReport& report) const {
     ASSERT_NE(report.chosen(), nullptr) << problem.str() << ": " << report.configs.size() << " configs, none accepted";
     EXPECT_LE(report.chosen()->workspace, std::int64_t{256} << 20) << problem.str();
+    EXPECT_TRUE(report.planned) << problem.str() << ": no config made a plan";
     for (const PlanConfig& config : report.configs) {
       if (!config.accepted) continue;
       EXPECT_FALSE(problem.deterministic && config.nondeterministic) << problem.str() << " engine " << config.engine;
