@@ -110,10 +110,13 @@ void detail::no_overload(const char* op, const char* pass, Device device) {
 }
 
 void check_anomaly(const char* op, const char* what, const Tensor& t, const std::string& place) {
-  if (!t.defined() || !is_floating(t.dtype()) || t.numel() == 0) return;
+  thread_local bool inside = false;  // the check is made of ops too
+  if (inside || !t.defined() || !is_floating(t.dtype()) || t.numel() == 0) return;
   const NoGrad guard;
+  inside = true;
   // x - x is 0 for finite numbers and NaN otherwise, so one sum finds both.
   const double probe = sum(sub(t.detach(), t.detach())).item();
+  inside = false;
   if (probe == 0) return;
   fail<NumericError>(place.empty() ? "" : place + ": ", op, ": ", what, " ", t.shape(),
                      " holds NaN or infinity; look at the inputs of this op");

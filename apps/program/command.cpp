@@ -1,0 +1,250 @@
+#include "apps/program/command.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "tensor/check.h"
+#include "tensor/cpu/parallel.h"
+
+namespace gadolin {
+namespace {
+
+std::string dashes(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+// `_` and `-` are the same in option and command names, not in values.
+std::vector<std::string> normalise(int argc, char** argv) {
+  std::vector<std::string> args;
+  int names = 0;  // commands come first: `gadolin data split`
+  for (int i = 1; i < argc; ++i) {
+    std::string arg = argv[i];
+    if (arg.rfind("--", 0) == 0) {
+      const std::size_t equals = std::min(arg.find('='), arg.size());
+      arg = dashes(arg.substr(0, equals)) + arg.substr(equals);
+    } else if (names++ == 0) {
+      arg = dashes(arg);
+    }
+    args.push_back(std::move(arg));
+  }
+  return args;
+}
+
+std::vector<std::string> option_names(const CLI::App* app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+}  // namespace
+
+double seconds_now() {
+  using namespace std::chrono;
+  static const auto start = steady_clock::now();
+  return duration<double>(steady_clock::now() - start).count();
+}
+
+std::string fixed(double value, int digits) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows, bool header) {
+  std::vector<std::size_t> width;
+  for (const auto& row : rows) {
+    width.resize(std::max(width.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
+  }
+  const auto is_number = [](const std::string& s) { return !s.empty() && (std::isdigit(static_cast<unsigned char>(s[0])) || s[0] == '-'); };
+  std::string text;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    for (std::size_t i = 0; i < rows[r].size(); ++i) {
+      const std::string pad(width[i] - rows[r][i].size(), ' ');
+      const std::string& probe = r == 0 && header && rows.size() > 1 && i < rows[1].size() ? rows[1][i] : rows[r][i];
+      text += i ? "  " : "";
+      text += is_number(probe) && i > 0 ? pad + rows[r][i] : rows[r][i] + (i + 1 < rows[r].size() ? pad : "");
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+// Levenshtein's distance; a name is near when a third of its letters differ at most.
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string best;
+  std::size_t least = word.size() / 3 + 2;
+  for (const std::string& candidate : candidates) {
+    std::vector<std::size_t> row(candidate.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i + 1;
+      for (std::size_t j = 0; j < candidate.size(); ++j) {
+        const std::size_t above = row[j + 1];
+        row[j + 1] = std::min({row[j] + 1, above + 1, diagonal + (word[i] == candidate[j] ? 0u : 1u)});
+        diagonal = above;
+      }
+    }
+    if (row.back() < least) {
+      least = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+// --- session ---------------------------------------------------------------------------------------------------------
+
+Session::Session(std::string command, const Common& common) : command_(std::move(command)), common_(common) {
+  if (common.device == "auto") {
+    device_ = cuda_available() ? cuda : cpu;
+  } else if (common.device == "cpu") {
+    device_ = cpu;
+  } else {
+    const std::size_t colon = common.device.find(':');
+    const int index = colon == std::string::npos ? 0 : std::atoi(common.device.c_str() + colon + 1);
+    require<UsageError>(common.device.substr(0, colon) == "cuda", "--device ", common.device,
+                        " is unknown; use auto, cpu, cuda or cuda:N");
+    require<DeviceError>(index < cuda_device_count(), "--device ", common.device, ": there are ", cuda_device_count(),
+                         " CUDA devices; run gadolin doctor, or use --device cpu");
+    device_ = Device{Device::Kind::cuda, index};
+  }
+  if (common.dtype == "bf16") compute_ = DType::bf16;
+  else if (common.dtype == "fp16") compute_ = DType::fp16;
+  else if (common.dtype == "fp64") compute_ = DType::fp64;
+  else if (common.dtype == "tf32") tf32_ = true;
+  else require<UsageError>(common.dtype == "fp32", "--dtype ", common.dtype, " is unknown; use fp32, tf32, bf16, fp16 or fp64");
+  require<UsageError>(common.backend == "best" || common.backend == "reference", "--backend ", common.backend,
+                      " is unknown; use best or reference");
+  set_backend(common.backend == "reference" ? Backend::reference : Backend::best);
+  if (common.threads > 0) set_num_threads(common.threads);
+}
+
+void Session::say(const std::string& line) const {
+  if (!common_.json && !common_.quiet) std::cout << line << (line.ends_with('\n') ? "" : "\n") << std::flush;
+}
+void Session::log(const std::string& line) const {
+  if (!common_.quiet) std::cerr << line << "\n";
+}
+void Session::event(const Json& event) const {
+  if (common_.json) std::cout << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
+}
+Json Session::done(double seconds) const {
+  return {{"event", "done"}, {"command", command_}, {"ok", true}, {"seconds", seconds}, {"metrics", metrics_}, {"outputs", outputs_}};
+}
+
+// --- program ---------------------------------------------------------------------------------------------------------
+
+Program::Program() : app_("Gadolin: deep learning for medical images. Research and teaching software, no medical device.", "gadolin") {
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.set_help_all_flag("--help-all", "Help of every command");
+  app_.set_config("--config", "", "Read options from a TOML file; the command line wins");
+  app_.add_option("--device", common_.device, "auto, cpu or cuda[:N]")->capture_default_str();
+  app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
+  app_.add_option("--seed", common_.seed, "Seed of every random choice")->capture_default_str();
+  app_.add_option("--threads", common_.threads, "CPU threads; 0: all")->capture_default_str();
+  app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")->capture_default_str();
+  app_.add_flag("--deterministic,!--no-deterministic", common_.deterministic, "Same bits every time")->capture_default_str();
+  app_.add_flag("--json", common_.json, "One JSON object a line on stdout");
+  app_.add_flag("--quiet", common_.quiet, "No progress and no log");
+  app_.add_flag("--verbose", common_.verbose, "Say more");
+}
+
+CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run, const std::string& example) {
+  const std::string name = path.substr(path.rfind(' ') + 1);
+  CLI::App* app = parent.add_subcommand(name, about);
+  if (!example.empty()) app->footer("Example:\n  " + example);
+  entries_.push_back({app, path, std::move(run)});
+  return app;
+}
+CLI::App* Program::add(const std::string& name, const std::string& about, Run run, const std::string& example) {
+  return add_to(app_, name, about, std::move(run), example);
+}
+CLI::App* Program::group(const std::string& name, const std::string& about) {
+  CLI::App* app = app_.add_subcommand(name, about);
+  app->require_subcommand(1);
+  return app;
+}
+CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example) {
+  return add_to(*group, group->get_name() + " " + name, about, std::move(run), example);
+}
+
+std::string Program::effective_config() const { return app_.config_to_str(true, false); }
+
+namespace {
+
+int report(const Common& common, const std::string& code, const std::string& message, const std::string& hint, Exit exit) {
+  if (common.json) {
+    std::cout << Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}.dump(
+                     -1, ' ', false, Json::error_handler_t::replace)
+              << "\n";
+  }
+  std::cerr << "gadolin: " << message << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
+  return static_cast<int>(exit);
+}
+
+}  // namespace
+
+int Program::main(int argc, char** argv) {
+  seconds_now();
+  for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
+  try {
+    std::vector<std::string> args = normalise(argc, argv);
+    std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
+    app_.parse(args);
+    for (const Entry& entry : entries_) {
+      if (!entry.app->parsed()) continue;
+      Session session(entry.name, common_);
+      entry.run(session);
+      session.event(session.done(seconds_now()));
+    }
+    return 0;
+  } catch (const CLI::CallForHelp& help) {
+    return app_.exit(help);
+  } catch (const CLI::CallForAllHelp& help) {
+    return app_.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::string hint = "run gadolin --help";
+    const CLI::App* where = &app_;
+    for (const Entry& entry : entries_) {
+      if (entry.app->parsed()) where = entry.app;
+    }
+    std::string message = error.what();
+    for (int i = 1; i < argc; ++i) {
+      const std::string arg = dashes(std::string(argv[i]).substr(0, std::string(argv[i]).find('=')));
+      std::vector<std::string> known = option_names(where), common = option_names(&app_);
+      known.insert(known.end(), common.begin(), common.end());
+      if (arg.rfind("--", 0) == 0 && std::find(known.begin(), known.end(), arg) == known.end()) {
+        const std::string near = nearest(arg, known);
+        message = "unknown option " + arg;
+        hint = near.empty() ? "run gadolin " + where->get_name() + " --help" : "did you mean " + near + "?";
+        break;
+      }
+    }
+    if (where == &app_ && argc > 1 && argv[1][0] != '-') {
+      std::vector<std::string> names;
+      for (const CLI::App* sub : app_.get_subcommands({})) names.push_back(sub->get_name());
+      if (std::find(names.begin(), names.end(), dashes(argv[1])) == names.end()) {
+        const std::string near = nearest(argv[1], names);
+        message = "unknown command " + std::string(argv[1]);
+        hint = near.empty() ? "run gadolin --help" : "did you mean " + near + "?";
+      }
+    }
+    return report(common_, "GD-USAGE-001", message, hint, Exit::usage);
+  } catch (const Error& error) {
+    return report(common_, error.code(), error.message(), error.hint(), error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return report(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers", Exit::out_of_memory);
+  } catch (const std::exception& error) {
+    return report(common_, "GD-INTERNAL-001", error.what(), "this is a bug in Gadolin; please report it", Exit::failure);
+  }
+}
+
+}  // namespace gadolin

@@ -1,0 +1,89 @@
+// What every command shares: common options, where output goes, and how a command is registered.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tensor/device.h"
+#include "tensor/dtype.h"
+
+namespace gadolin {
+
+using Json = nlohmann::ordered_json;
+
+// The common options after parsing (docs/guide/commands.md).
+struct Common {
+  std::string device = "auto", dtype = "fp32", backend = "best";
+  std::uint64_t seed = 0;
+  int threads = 0;
+  bool json = false, quiet = false, verbose = false, deterministic = true;
+};
+
+// What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs to stderr.
+class Session {
+ public:
+  Session(std::string command, const Common& common);
+
+  const Common& common() const { return common_; }
+  Device device() const { return device_; }    // auto: the first GPU, or the CPU; a GPU asked for and absent is an error
+  DType compute() const { return compute_; }   // fp32, bf16 or fp16
+  bool tf32() const { return tf32_; }
+
+  // A line for people; ignored with --json or --quiet.
+  void say(const std::string& line) const;
+  // A line of the log, on stderr; ignored with --quiet.
+  void log(const std::string& line) const;
+  // One JSON object a line on stdout with --json.
+  void event(const Json& event) const;
+
+  // Entries of the final event: "metrics" and "outputs".
+  void metric(const std::string& name, Json value) { metrics_[name] = std::move(value); }
+  void output(const std::string& name, const std::string& path) { outputs_[name] = path; }
+  Json done(double seconds) const;
+
+ private:
+  std::string command_;
+  Common common_;
+  Device device_;
+  DType compute_ = DType::fp32;
+  bool tf32_ = false;
+  Json metrics_ = Json::object(), outputs_ = Json::object();
+};
+
+// The program: a CLI11 application whose commands are added by one function a folder.
+class Program {
+ public:
+  Program();
+  using Run = std::function<void(Session&)>;
+  // A command with the common options; options are added to the returned application, `run` is called after parsing.
+  CLI::App* add(const std::string& name, const std::string& about, Run run, const std::string& example = "");
+  // A group such as `data`, whose commands are added with add(group, ...).
+  CLI::App* group(const std::string& name, const std::string& about);
+  CLI::App* add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example = "");
+
+  int main(int argc, char** argv);
+  CLI::App& app() { return app_; }
+  // The options in force as a TOML text that --config accepts back.
+  std::string effective_config() const;
+
+ private:
+  CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run, const std::string& example);
+  CLI::App app_;
+  Common common_;
+  struct Entry { CLI::App* app; std::string name; Run run; };
+  std::vector<Entry> entries_;
+};
+
+// Seconds since the program started; of the steady clock.
+double seconds_now();
+// A table for people: columns padded, numbers to the right.
+std::string format_table(const std::vector<std::vector<std::string>>& rows, bool header = true);
+std::string fixed(double value, int digits);
+// The candidate with the smallest edit distance to `word`, or "" when none is near.
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace gadolin

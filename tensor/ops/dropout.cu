@@ -1,0 +1,175 @@
+// Dropout (Srivastava et al. 2014), scaled while training. The mask is a pure function of (seed, stream, index), so it is
+// drawn again in backward and costs no memory; index counts elements in row-major order whatever their order in memory.
+#include <cmath>
+
+#include "tensor/capture_state.h"
+#include "tensor/function.h"
+#include "tensor/loops.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+
+namespace gadolin {
+namespace {
+
+// One drawn number in 2^-24: an element stays when its 24 random bits are not below `threshold`.
+struct Mask {
+  std::uint64_t seed, stream;
+  std::uint32_t threshold;
+};
+
+GADOLIN_HD bool stays(std::uint32_t word, std::uint32_t threshold) { return (word >> 8) >= threshold; }
+
+constexpr int batch_blocks = 16, batch = 4 * batch_blocks;
+
+// Words of elements 4 * block ... 4 * block + 63. Blocks side by side, so that the compiler computes several at once.
+void draw_batch(const Mask& mask, std::uint64_t block, std::uint32_t* words) {
+  std::uint32_t w[4][batch_blocks];
+  for (int b = 0; b < batch_blocks; ++b) {
+    const Philox4 four = philox(mask.seed, mask.stream, block + static_cast<std::uint64_t>(b));
+    for (int j = 0; j < 4; ++j) w[j][b] = four.v[j];
+  }
+  for (int b = 0; b < batch_blocks; ++b) {
+    for (int j = 0; j < 4; ++j) words[4 * b + j] = w[j][b];
+  }
+}
+
+// Both tensors row major: a flat loop in batches.
+template <class T> void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
+  using M = math_type<T>;
+  parallel_for((numel + batch - 1) / batch, 256, [&](std::int64_t begin, std::int64_t end) {
+    std::uint32_t words[batch];
+    for (std::int64_t k = begin; k < end; ++k) {
+      draw_batch(mask, static_cast<std::uint64_t>(k) * batch_blocks, words);
+      const std::int64_t first = k * batch, n = numel - first < batch ? numel - first : batch;
+      const T* from = x + first;
+      T* to = y + first;
+      for (std::int64_t i = 0; i < n; ++i) {
+        to[i] = convert<T>(stays(words[i], mask.threshold) ? convert<M>(from[i]) * scale : M(0));
+      }
+    }
+  });
+}
+
+// Any strides: elements are visited in row-major order, the positions follow a counter.
+template <class T> void strided_loop(const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+  using M = math_type<T>;
+  const T* from = x.data<T>();
+  T* to = y.data<T>();
+  const int last = x.dim() - 1;
+  const std::int64_t inner = x.size(last);
+  parallel_for(x.numel() / inner, 1 + detail::map_grain / inner, [&](std::int64_t begin, std::int64_t end) {
+    std::uint32_t words[batch];
+    std::int64_t drawn = -1;  // batch that `words` holds
+    for (std::int64_t row = begin; row < end; ++row) {
+      std::int64_t at_x = 0, at_y = 0, rest = row;
+      for (int d = last - 1; d >= 0; --d) {
+        const std::int64_t c = rest % x.size(d);
+        rest /= x.size(d);
+        at_x += c * x.stride(d);
+        at_y += c * y.stride(d);
+      }
+      for (std::int64_t i = 0; i < inner; ++i) {
+        const std::int64_t index = row * inner + i;
+        if (index / batch != drawn) {
+          drawn = index / batch;
+          draw_batch(mask, static_cast<std::uint64_t>(drawn) * batch_blocks, words);
+        }
+        const bool stay = stays(words[index % batch], mask.threshold);
+        to[at_y + i * y.stride(last)] = convert<T>(stay ? convert<M>(from[at_x + i * x.stride(last)]) * scale : M(0));
+      }
+    }
+  });
+}
+
+template <class T> void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+  if (x.is_contiguous() && y.is_contiguous()) {
+    dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
+  } else {
+    strided_loop<T>(mask, scale, x, y);
+  }
+}
+
+#ifdef __CUDACC__
+// Row-major sizes with the strides of both tensors.
+struct Layout {
+  int dim;
+  std::int64_t sizes[Shape::max_dim], x[Shape::max_dim], y[Shape::max_dim];
+};
+
+// A thread draws one Philox block: four elements, moved as one pack when both tensors are row major and aligned.
+template <class T, bool packed>
+__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale, Layout layout,
+                               const T* __restrict__ x, T* __restrict__ y, std::int64_t numel) {
+  using M = math_type<T>;
+  if (stream_offset) mask.stream += *stream_offset;
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t b = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; 4 * b < numel; b += step) {
+    const Philox4 four = philox(mask.seed, mask.stream, static_cast<std::uint64_t>(b));
+    if (packed && 4 * b + 4 <= numel) {
+      detail::Pack<T, 4> v = reinterpret_cast<const detail::Pack<T, 4>*>(x)[b];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) v.v[j] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
+      reinterpret_cast<detail::Pack<T, 4>*>(y)[b] = v;
+      continue;
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      std::int64_t rest = 4 * b + j, at_x = 0, at_y = 0;
+      if (rest >= numel) break;
+      for (int d = layout.dim - 1; d >= 0; --d) {
+        const std::int64_t c = rest % layout.sizes[d];
+        rest /= layout.sizes[d];
+        at_x += c * layout.x[d];
+        at_y += c * layout.y[d];
+      }
+      y[at_y] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(x[at_x]) * scale : M(0));
+    }
+  }
+}
+
+template <class T> void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+  Layout layout{x.dim(), {}, {}, {}};
+  for (int d = 0; d < x.dim(); ++d) {
+    layout.sizes[d] = x.size(d);
+    layout.x[d] = x.stride(d);
+    layout.y[d] = y.stride(d);
+  }
+  const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % (4 * sizeof(T)) == 0; };
+  const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
+  const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
+  launch("dropout", grid_stride(x.numel() / 4 + 1), kernel, mask, capture_random_offset(), scale, layout, x.data<T>(),
+         y.data<T>(), x.numel());
+}
+#endif
+
+// dx is the same mask and scale applied to dy, so backward is this op again, with the numbers drawn then.
+struct DropoutFunction {
+  static constexpr auto name = "dropout";
+  double p;
+  std::uint64_t seed, stream;
+  Tensor allocate(const Tensor& x) const { return empty_like(x); }
+  void save(const Tensor&, const Tensor&) {}
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+    dispatch_floating(x.dtype(), name, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if (x.numel() == 0) return;
+      const Mask mask{seed, stream, static_cast<std::uint32_t>(std::ceil(p * 0x1p24))};
+      // A scalar has no last dimension to loop over.
+      const Tensor from = x.dim() == 0 ? x.unsqueeze(0) : x;
+      Tensor to = y.dim() == 0 ? y.unsqueeze(0) : y;
+      drop<T>(device, mask, static_cast<math_type<T>>(1 / (1 - p)), from, to);
+    });
+  }
+  Grads backward(const Tensor& dy, Need) const { return {apply(DropoutFunction{p, seed, stream}, dy)}; }
+};
+
+}  // namespace
+
+Tensor dropout(const Tensor& x, double p) {
+  require<ValueError>(p >= 0 && p < 1, "dropout: p ", p, " is outside [0, 1)");
+  if (p == 0) return x;
+  GeneratorState& generator = default_generator();
+  return apply(DropoutFunction{p, generator.seed, generator.calls++}, x);
+}
+
+}  // namespace gadolin

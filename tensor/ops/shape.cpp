@@ -1,0 +1,220 @@
+// Joining, splitting, padding and reversing. Everything here is copies between views, so that it works on every device,
+// dtype and order in memory, and the gradients are slices.
+#include <algorithm>
+
+#include "tensor/function.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+struct ConcatFunction {
+  static constexpr auto name = "concat";
+  int dim;
+  std::vector<std::int64_t> ends;  // of the parts in the result
+
+  Grads backward(const Tensor& dy, Need need) const {
+    Grads grads(ends.size());
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (need[static_cast<int>(i)]) grads[i] = dy.slice(dim, i == 0 ? 0 : ends[i - 1], ends[i]);
+    }
+    return grads;
+  }
+};
+
+// Adds the dimensions of `parts` up along `dim`.
+Shape concat_shape(const std::vector<Tensor>& parts, int dim) {
+  Shape shape = parts[0].shape();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    Shape other = parts[i].shape();
+    bool fits = other.dim() == shape.dim();
+    for (int d = 0; d < shape.dim() && fits; ++d) fits = d == dim || other[d] == shape[d];
+    require<ShapeError>(fits, "concat: part ", i, " is ", other, ", part 0 is ", parts[0].shape(),
+                        "; they may differ in dimension ", dim, " only");
+    shape[dim] += other[dim];
+  }
+  return shape;
+}
+
+// A tensor with one dimension walked backwards; nothing differentiable, only for copies.
+Tensor backwards(const Tensor& x, const Dims& dims) {
+  Strides strides = x.strides();
+  std::int64_t offset = x.offset();
+  for (int d : dims) {
+    offset += (x.size(d) - 1) * strides[d];
+    strides[d] = -strides[d];
+  }
+  return x.view(x.shape(), strides, offset);
+}
+
+struct FlipFunction {
+  static constexpr auto name = "flip";
+  Dims dims;
+  Tensor allocate(const Tensor& x) const { return empty_like(x); }
+  void save(const Tensor&, const Tensor&) {}
+  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
+    if (x.numel() > 0) y.copy_(backwards(x, dims));
+  }
+  Grads backward(const Tensor& dy, Need) const { return {flip(dy, dims)}; }
+};
+
+// Sizes to add (or to crop where negative) before and after each dimension.
+struct Margins {
+  Shape before, after;
+};
+
+// The result around a copy of x is `value`.
+struct ConstantPadFunction {
+  static constexpr auto name = "pad";
+  Margins margins;
+  double value;
+
+  Shape shape(const Tensor& x) const {
+    Shape shape = x.shape();
+    for (int d = 0; d < x.dim(); ++d) shape[d] += margins.before[d] + margins.after[d];
+    return shape;
+  }
+  void save(const Tensor&, const Tensor&) {}
+  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
+    y.fill_(value);
+    if (x.numel() == 0 || y.numel() == 0) return;
+    Tensor from = x, to = y;
+    for (int d = 0; d < x.dim(); ++d) {
+      const std::int64_t before = margins.before[d], after = margins.after[d];
+      from = from.slice(d, std::max<std::int64_t>(0, -before), x.size(d) - std::max<std::int64_t>(0, -after));
+      to = to.slice(d, std::max<std::int64_t>(0, before), y.size(d) - std::max<std::int64_t>(0, after));
+    }
+    to.copy_(from);
+  }
+  Grads backward(const Tensor& dy, Need) const {  // what was added is cropped, what was cropped gets zeros
+    Margins inverse = margins;
+    for (int d = 0; d < dy.dim(); ++d) {
+      inverse.before[d] = -margins.before[d];
+      inverse.after[d] = -margins.after[d];
+    }
+    return {apply(ConstantPadFunction{inverse, 0}, dy)};
+  }
+};
+
+Tensor pad_reflect(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
+  const std::int64_t n = x.size(d);
+  require<ShapeError>(std::max(before, after) < n, "pad: reflecting ", std::max(before, after), " elements needs more than ", n,
+                      " in dimension ", d, " of ", x.shape());
+  std::vector<Tensor> parts{x};
+  if (before > 0) parts.insert(parts.begin(), flip(x.slice(d, 1, before + 1), {d}));
+  if (after > 0) parts.push_back(flip(x.slice(d, n - 1 - after, n - 1), {d}));
+  return concat(parts, d);
+}
+
+Tensor pad_replicate(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
+  const std::int64_t n = x.size(d);
+  require<ShapeError>(n > 0, "pad: dimension ", d, " of ", x.shape(), " is empty; there is nothing to replicate");
+  const auto repeated = [&](std::int64_t at, std::int64_t times) {
+    Shape shape = x.shape();
+    shape[d] = times;
+    return x.slice(d, at, at + 1).expand(shape);
+  };
+  std::vector<Tensor> parts{x};
+  if (before > 0) parts.insert(parts.begin(), repeated(0, before));
+  if (after > 0) parts.push_back(repeated(n - 1, after));
+  return concat(parts, d);
+}
+
+}  // namespace
+
+Tensor concat(const std::vector<Tensor>& parts, int dim) {
+  require<ValueError>(!parts.empty(), "concat: no parts were given");
+  dim = checked_dim("concat", dim, parts[0].dim());
+  std::vector<const Tensor*> inputs;
+  for (const Tensor& part : parts) inputs.push_back(&part);
+  const int count = static_cast<int>(inputs.size());
+  detail::check_same("concat", inputs.data(), count);
+  const Shape shape = concat_shape(parts, dim);
+  if (count == 1) return parts[0].clone();
+
+  const bool taped = detail::wants_tape(inputs.data(), count);
+  constexpr std::size_t most = 32;  // inputs a node can have: Need is a word of bits
+  if (taped && parts.size() > most) {
+    std::vector<Tensor> joined;
+    for (std::size_t i = 0; i < parts.size(); i += most) {
+      const auto begin = parts.begin() + static_cast<std::ptrdiff_t>(i);
+      const auto end = parts.begin() + static_cast<std::ptrdiff_t>(std::min(i + most, parts.size()));
+      joined.push_back(concat(std::vector<Tensor>(begin, end), dim));
+    }
+    return concat(joined, dim);
+  }
+
+  Tensor y = empty(shape, parts[0].dtype(), parts[0].device(), parts[0].format());
+  ConcatFunction f{dim, {}};
+  {
+    const NoGrad guard;
+    std::int64_t at = 0;
+    for (const Tensor& part : parts) {
+      if (part.numel() > 0) y.slice(dim, at, at + part.size(dim)).copy_(part);
+      f.ends.push_back(at += part.size(dim));
+    }
+  }
+  if (taped) attach(y, Ref<Node>(new detail::FunctionNode<ConcatFunction>(std::move(f))), inputs.data(), count);
+  return y;
+}
+
+Tensor stack(const std::vector<Tensor>& parts, int dim) {
+  require<ValueError>(!parts.empty(), "stack: no parts were given");
+  dim = checked_dim("stack", dim, parts[0].dim() + 1);
+  std::vector<Tensor> deeper;
+  for (const Tensor& part : parts) {
+    require<ShapeError>(part.shape() == parts[0].shape(), "stack: part ", deeper.size(), " is ", part.shape(), ", part 0 is ",
+                        parts[0].shape(), "; all must have the same shape");
+    deeper.push_back(part.unsqueeze(dim));
+  }
+  return concat(deeper, dim);
+}
+
+std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim) {
+  dim = checked_dim("split", dim, x.dim());
+  require<ValueError>(size > 0, "split: size ", size, " must be positive");
+  std::vector<Tensor> parts;
+  const std::int64_t n = x.size(dim);
+  for (std::int64_t at = 0; at < n; at += size) parts.push_back(x.slice(dim, at, std::min(at + size, n)));
+  return parts;
+}
+
+Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mode, double value) {
+  const int padded = static_cast<int>(amounts.size() / 2);
+  require<ShapeError>(amounts.size() % 2 == 0 && padded <= x.dim(), "pad: ", amounts.size(), " amounts for ", x.shape(),
+                      "; give two a dimension, from the last one on");
+  Margins margins{Shape::filled(x.dim(), 0), Shape::filled(x.dim(), 0)};
+  for (int i = 0; i < padded; ++i) {
+    const int d = x.dim() - 1 - i;
+    margins.before[d] = amounts[static_cast<std::size_t>(2 * i)];
+    margins.after[d] = amounts[static_cast<std::size_t>(2 * i + 1)];
+    require<ShapeError>(x.size(d) + std::min<std::int64_t>(margins.before[d], 0) + std::min<std::int64_t>(margins.after[d], 0) >= 0,
+                        "pad: ", margins.before[d], " and ", margins.after[d], " crop more than the ", x.size(d),
+                        " elements of dimension ", d, " of ", x.shape());
+  }
+  if (mode == PadMode::constant) return apply(ConstantPadFunction{margins, value}, x);
+  Tensor y = x;
+  for (int d = x.dim() - 1; d >= 0; --d) {
+    const std::int64_t before = margins.before[d], after = margins.after[d];
+    if (before < 0 || after < 0) {
+      y = y.slice(d, std::max<std::int64_t>(0, -before), y.size(d) - std::max<std::int64_t>(0, -after));
+    }
+    if (before <= 0 && after <= 0) continue;
+    const auto edge = mode == PadMode::reflect ? pad_reflect : pad_replicate;
+    y = edge(y, d, std::max<std::int64_t>(0, before), std::max<std::int64_t>(0, after));
+  }
+  return y.same_as(x) || y.shared_storage() == x.shared_storage() ? y.clone() : y;
+}
+
+Tensor flip(const Tensor& x, const Dims& dims) {
+  Dims wrapped;
+  for (int d : dims) {
+    const int at = checked_dim("flip", d, x.dim());
+    require<ShapeError>(std::find(wrapped.begin(), wrapped.end(), at) == wrapped.end(), "flip: dimension ", at,
+                        " is named twice");
+    wrapped.push_back(at);
+  }
+  return apply(FlipFunction{wrapped}, x);
+}
+
+}  // namespace gadolin

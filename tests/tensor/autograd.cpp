@@ -1,0 +1,177 @@
+// The tape: values of gradients, accumulation, version checks, deep graphs, anomaly mode, the picture.
+#include "tensor/autograd.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+Tensor leaf(const std::vector<double>& values, const Shape& shape) {
+  return tensor(values, shape, DType::fp64).requires_grad_();
+}
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Autograd, ProductRule) {
+  const Tensor a = leaf({2, 3}, {2}), b = leaf({5, 7}, {2});
+  sum(mul(a, b)).backward();
+  EXPECT_EQ(a.grad().to_vector<double>(), (std::vector<double>{5, 7}));
+  EXPECT_EQ(b.grad().to_vector<double>(), (std::vector<double>{2, 3}));
+}
+
+TEST(Autograd, GradientsAddUpOverUsesAndCalls) {
+  const Tensor a = leaf({3}, {1});
+  sum(add(mul(a, a), a)).backward();
+  EXPECT_DOUBLE_EQ(a.grad().item<double>(), 7);
+  sum(mul(a, 2.0)).backward();
+  EXPECT_DOUBLE_EQ(a.grad().item<double>(), 9);
+  a.zero_grad();
+  EXPECT_FALSE(a.grad().defined());
+}
+
+TEST(Autograd, BroadcastingIsUndone) {
+  const Tensor a = leaf({1, 2, 3, 4, 5, 6}, {2, 3}), b = leaf({1, 1}, {2, 1});
+  sum(mul(a, b)).backward();
+  EXPECT_EQ(b.grad().shape(), (Shape{2, 1}));
+  EXPECT_EQ(b.grad().to_vector<double>(), (std::vector<double>{6, 15}));
+}
+
+TEST(Autograd, OnlyWhatIsNeededGetsAGradient) {
+  const Tensor a = leaf({2}, {1}), b = tensor({5}, {1}, DType::fp64);
+  sum(mul(a, b)).backward();
+  EXPECT_FALSE(b.grad().defined());
+  EXPECT_EQ(a.grad().item<double>(), 5);
+}
+
+TEST(Autograd, NoGradRecordsNothing) {
+  const Tensor a = leaf({2}, {1});
+  {
+    const NoGrad guard;
+    EXPECT_FALSE(mul(a, a).requires_grad());
+  }
+  EXPECT_TRUE(mul(a, a).requires_grad());
+}
+
+TEST(Autograd, AMillionOpsAreWalkedAndFreed) {
+  const std::int64_t before = live_nodes();
+  {
+    const Tensor a = leaf({1}, {1});
+    Tensor x = a;
+    for (int i = 0; i < 1000000; ++i) x = add(x, 1.0);
+    EXPECT_EQ(live_nodes() - before, 1000000);
+    sum(x).backward();
+    EXPECT_EQ(a.grad().item<double>(), 1);
+  }
+  EXPECT_EQ(live_nodes(), before);
+}
+
+TEST(Autograd, AChainThroughSavedTensorsIsFreed) {
+  const std::int64_t before = live_nodes();
+  {
+    Tensor x = leaf({1}, {1});
+    for (int i = 0; i < 200000; ++i) x = mul(x, x);  // each node keeps its input, which keeps the node before
+  }
+  EXPECT_EQ(live_nodes(), before);
+}
+
+TEST(Autograd, ChangeInPlaceAfterKeepingIsAnError) {
+  const Tensor a = leaf({2}, {1});
+  Tensor b = mul(a, 3.0).detach();
+  const Tensor y = sum(mul(a, b));
+  b.fill_(1);
+  EXPECT_EQ(message_of([&] { y.backward(); }),
+            "mul: a tensor kept for backward was changed in place (version 1, kept at 0); clone() it before changing it");
+}
+
+TEST(Autograd, Messages) {
+  const Tensor a = leaf({1, 2}, {2});
+  EXPECT_EQ(message_of([&] { mul(a, a).backward(); }),
+            "backward: loss has shape [2]; reduce it to one number with mean() or sum()");
+  EXPECT_EQ(message_of([&] { sum(a.detach()).backward(); }),
+            "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a leaf, or look for a NoGrad or "
+            "detach() on the way");
+  const Tensor y = sum(mul(a, a));
+  y.backward();
+  EXPECT_EQ(message_of([&] { y.backward(); }),
+            "reshape: its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
+  EXPECT_EQ(message_of([&] { sum(a).requires_grad_(); }),
+            "requires_grad: only leaves can be switched; this is the result of reshape; detach() it first");
+  EXPECT_EQ(message_of([&] { arange(3).requires_grad_(); }),
+            "requires_grad: int64 has no gradient; use a floating type");
+  EXPECT_EQ(message_of([&] { Tensor b = mul(a, a); b.fill_(0); }),
+            "fill_: the tensor is on the tape; change values in place under NoGrad only");
+}
+
+TEST(Autograd, KeptGraphRunsAgain) {
+  const Tensor a = leaf({3}, {1});
+  const Tensor y = sum(mul(a, a));
+  y.backward({.keep_graph = true});
+  y.backward();
+  EXPECT_DOUBLE_EQ(a.grad().item<double>(), 12);
+}
+
+TEST(Autograd, SecondDerivative) {
+  const Tensor a = leaf({3}, {1});
+  sum(mul(mul(a, a), a)).backward({.create_graph = true});
+  const Tensor first = a.grad();
+  EXPECT_DOUBLE_EQ(first.item(), 27);
+  a.zero_grad();
+  sum(first).backward();
+  EXPECT_DOUBLE_EQ(a.grad().item(), 18);
+}
+
+TEST(Autograd, SecondDerivativeOfAFunctorIsRefused) {
+  const Tensor a = leaf({3, 1}, {2});
+  EXPECT_EQ(message_of([&] { sum(maximum(a, mul(a, 2.0))).backward({.create_graph = true}); }),
+            "maximum: cannot be differentiated twice; write it with other ops where that is needed");
+}
+
+TEST(Autograd, ErrorsInBackwardNameThePlace) {
+  const std::string name = "layer1.0";
+  const Tensor a = leaf({1, 2}, {2});
+  Tensor b = mul(a, 2.0).detach();
+  Tensor y;
+  {
+    const PlaceScope scope(name);
+    y = sum(mul(a, b));
+  }
+  b.fill_(0);
+  EXPECT_EQ(message_of([&] { y.backward(); }).substr(0, 15), "layer1.0: mul: ");
+}
+
+TEST(Autograd, AnomalyModeNamesTheOp) {
+  detect_anomaly(true);
+  const Tensor a = leaf({-1, 1}, {2});
+  const std::string text = message_of([&] { div(a, zeros({2}, DType::fp64)); });
+  detect_anomaly(false);
+  EXPECT_EQ(text, "div: its result [2] holds NaN or infinity; look at the inputs of this op");
+}
+
+TEST(Autograd, Picture) {
+  const Tensor a = leaf({1, 2}, {2});
+  const std::string text = graphviz(mul(a, a), {{"a", a}});
+  EXPECT_NE(text.find("label=\"mul\\n[2]\""), std::string::npos) << text;
+  EXPECT_NE(text.find("label=\"a\\n[2]\""), std::string::npos) << text;
+}
+
+TEST(Autograd, AccumulationNeverWritesIntoASharedGradient) {
+  // add() hands the same gradient to both leaves; the second backward must change one without the other.
+  const Tensor a = leaf({1}, {1}), b = leaf({1}, {1});
+  sum(add(a, b)).backward();
+  sum(mul(a, 10.0)).backward();
+  EXPECT_DOUBLE_EQ(a.grad().item<double>(), 11);
+  EXPECT_DOUBLE_EQ(b.grad().item<double>(), 1);
+}
+
+}  // namespace
+}  // namespace gadolin

@@ -1,0 +1,430 @@
+// The update rules as functors over elements, and the launches around them.
+#include "train/optimizer.h"
+
+#include <cmath>
+
+#include "tensor/autograd.h"
+#include "tensor/ops.h"
+#include "train/multi_tensor.h"
+
+namespace gadolin {
+namespace {
+
+// The control block, fp64 on the parameters' device.
+enum Control { c_lr, c_steps, c_scale, c_good_steps, c_norm, c_skip, c_factor, c_bias1, c_bias2, c_size };
+
+// Numbers of one step that every element needs; read from the control block once a piece.
+template <class T> struct Numbers { T lr, factor, bias1, bias2; };
+
+template <class T> struct Constants { T momentum, beta1, beta2, alpha, eps, clip; bool nesterov; };
+
+// w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the Slim form of
+// RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate inside the momentum.
+template <Rule rule, class T> GADOLIN_HD void update(const Constants<T>& k, const Numbers<T>& n, T decay, T g, T& w, T& m, T& v) {
+  using std::sqrt;
+  if constexpr (rule == Rule::adamw) {
+    w -= n.lr * decay * w;
+  } else {
+    g += decay * w;
+  }
+  if constexpr (rule == Rule::sgd) {
+    m = k.momentum * m + g;
+    w -= n.lr * (k.nesterov ? g + k.momentum * m : m);
+  } else if constexpr (rule == Rule::adam || rule == Rule::adamw) {
+    m += (T(1) - k.beta1) * (g - m);
+    v = k.beta2 * v + (T(1) - k.beta2) * g * g;
+    w -= n.lr / n.bias1 * m / (sqrt(v) / sqrt(n.bias2) + k.eps);
+  } else if constexpr (rule == Rule::rmsprop) {
+    v = k.alpha * v + (T(1) - k.alpha) * g * g;
+    m = k.momentum * m + g / (sqrt(v) + k.eps);
+    w -= n.lr * m;
+  } else {
+    v += (T(1) - k.alpha) * (g * g - v);
+    m = k.momentum * m + n.lr * g / sqrt(v + k.eps);
+    w -= m;
+  }
+}
+
+// Span: a weight, b gradient, c and d moments (c may be null for SGD without momentum).
+template <Rule rule, class T> struct Update {
+  Constants<T> k;
+  const double* control;
+
+  GADOLIN_HD void element(const Span& s, const Numbers<T>& n, std::int64_t i) const {
+    T* w = static_cast<T*>(s.a);
+    T* m = static_cast<T*>(s.c);
+    T* v = static_cast<T*>(s.d);
+    T g = static_cast<const T*>(s.b)[i] * n.factor;
+    if (k.clip > T(0)) g = g > k.clip ? k.clip : g < -k.clip ? -k.clip : g;
+    T m_i = m ? m[i] : T(0), v_i = v ? v[i] : T(0);
+    update<rule>(k, n, static_cast<T>(s.factor), g, w[i], m_i, v_i);
+    if (m) m[i] = m_i;
+    if (v) v[i] = v_i;
+  }
+  GADOLIN_HD Numbers<T> numbers() const {
+    return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]), static_cast<T>(control[c_bias1]),
+            static_cast<T>(control[c_bias2])};
+  }
+  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    if (control[c_skip] != 0) return;
+    const Numbers<T> n = numbers();
+    // Local pointers with fixed presence of the moments let the compiler vectorise.
+    T* w = static_cast<T*>(s.a);
+    const T* g = static_cast<const T*>(s.b);
+    T* m = static_cast<T*>(s.c);
+    T* v = static_cast<T*>(s.d);
+    const T decay = static_cast<T>(s.factor), clip = k.clip > T(0) ? k.clip : std::numeric_limits<T>::infinity();
+    const auto loop = [&](auto with_m, auto with_v) {
+      GADOLIN_IVDEP
+      for (std::int64_t i = begin; i < end; ++i) {
+        T g_i = g[i] * n.factor;
+        g_i = g_i > clip ? clip : g_i < -clip ? -clip : g_i;
+        T m_i = T(0), v_i = T(0);
+        if constexpr (decltype(with_m)::value) m_i = m[i];
+        if constexpr (decltype(with_v)::value) v_i = v[i];
+        update<rule>(k, n, decay, g_i, w[i], m_i, v_i);
+        if constexpr (decltype(with_m)::value) m[i] = m_i;
+        if constexpr (decltype(with_v)::value) v[i] = v_i;
+      }
+    };
+    if (m && v) return loop(std::true_type{}, std::true_type{});
+    if (m) return loop(std::true_type{}, std::false_type{});
+    loop(std::false_type{}, std::false_type{});
+  }
+#ifdef __CUDACC__
+  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    if (control[c_skip] != 0) return;
+    const Numbers<T> n = numbers();
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) element(s, n, i);
+  }
+#endif
+};
+
+// Sum of squares of span.b into partial[task].
+template <class T> struct SquaredSum {
+  double* partial;
+  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
+    const T* g = static_cast<const T*>(s.b);
+    double sums[8] = {};
+    std::int64_t i = begin;
+    for (; i + 8 <= end; i += 8) {
+      for (int j = 0; j < 8; ++j) sums[j] += static_cast<double>(g[i + j]) * static_cast<double>(g[i + j]);
+    }
+    for (; i < end; ++i) sums[0] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    partial[task] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  }
+#ifdef __CUDACC__
+  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
+    __shared__ double shared[256];
+    const T* g = static_cast<const T*>(s.b);
+    double sum = 0;
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    shared[threadIdx.x] = sum;
+    __syncthreads();
+    for (unsigned width = blockDim.x / 2; width > 0; width /= 2) {
+      if (threadIdx.x < width) shared[threadIdx.x] += shared[threadIdx.x + width];
+      __syncthreads();
+    }
+    if (threadIdx.x == 0) partial[task] = shared[0];
+  }
+#endif
+};
+
+// average = decay average + (1 - decay) weight; a weight, b average. With swap, the two change places.
+template <class T> struct Average {
+  T decay;
+  bool swap;
+  GADOLIN_HD void element(const Span& s, std::int64_t i) const {
+    T* w = static_cast<T*>(s.a);
+    T* average = static_cast<T*>(s.b);
+    if (swap) {
+      const T held = w[i];
+      w[i] = average[i];
+      average[i] = held;
+    } else {
+      average[i] += (T(1) - decay) * (w[i] - average[i]);
+    }
+  }
+  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    for (std::int64_t i = begin; i < end; ++i) element(s, i);
+  }
+#ifdef __CUDACC__
+  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) element(s, i);
+  }
+#endif
+};
+
+// What is done once a step, on the device: norm, overflow, loss scale, step number, bias corrections.
+struct Advance {
+  const double* partial;  // sums of squares, or nullptr when neither clipping nor scaling asks for the norm
+  std::int64_t tasks;
+  double clip_norm, beta1, beta2, growth, backoff, interval;
+  GADOLIN_HD void operator()(double* control) const {
+    using std::pow;
+    using std::sqrt;
+    double factor = 1 / control[c_scale];
+    control[c_skip] = 0;
+    if (partial) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < tasks; ++i) sum += partial[i];
+      const double norm = sqrt(sum) * factor;
+      control[c_norm] = norm;
+      if (clip_norm > 0 && norm > clip_norm) factor *= clip_norm / (norm + 1e-6);
+      const bool finite = norm - norm == 0;
+      if (growth != 1) {  // a dynamic scale
+        if (!finite) {
+          control[c_skip] = 1;
+          control[c_scale] *= backoff;
+          control[c_good_steps] = 0;
+          return;
+        }
+        control[c_good_steps] += 1;
+        if (control[c_good_steps] >= interval) {
+          control[c_scale] *= growth;
+          control[c_good_steps] = 0;
+        }
+      }
+    }
+    control[c_factor] = factor;
+    control[c_steps] += 1;
+    control[c_bias1] = 1 - pow(beta1, control[c_steps]);
+    control[c_bias2] = 1 - pow(beta2, control[c_steps]);
+  }
+};
+#ifdef __CUDACC__
+__global__ void advance_kernel(Advance advance, double* control) { advance(control); }
+#endif
+void run(Cpu, const Advance& advance, double* control) { advance(control); }
+#ifdef GADOLIN_CUDA
+void run(Cuda, const Advance& advance, double* control) {
+  launch("optimizer", Launch{dim3(1), dim3(1), 0}, advance_kernel, advance, control);
+}
+#endif
+
+template <class F> void on(Device device, DType dtype, F&& f) {
+  const auto typed = [&](auto d) {
+    if (dtype == DType::fp64) {
+      f(d, Tag<double>{});
+    } else {
+      f(d, Tag<float>{});
+    }
+  };
+  if (device.is_cpu()) return typed(Cpu{});
+#ifdef GADOLIN_CUDA
+  typed(Cuda{});
+#endif
+}
+
+template <Rule rule, class D, class T>
+void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control) {
+  const auto as = [](double x) { return static_cast<T>(x); };
+  const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2), as(o.alpha), as(o.eps), as(o.clip_value), o.nesterov};
+  for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control});
+}
+
+}  // namespace
+
+OptimizerOptions optimizer_options(const std::string& name) {
+  OptimizerOptions o;
+  if (name == "sgd") return o;
+  if (name == "momentum" || name == "nesterov") {
+    o.momentum = 0.9;
+    o.nesterov = name == "nesterov";
+    return o;
+  }
+  if (name == "adam" || name == "adamw") {
+    o.rule = name == "adam" ? Rule::adam : Rule::adamw;
+    o.lr = 1e-3;
+    o.weight_decay = name == "adamw" ? 0.01 : 0;
+    return o;
+  }
+  if (name == "rmsprop") {
+    o.rule = Rule::rmsprop;
+    o.lr = 0.01;
+    return o;
+  }
+  if (name == "rmsprop_slim" || name == "rmsprop-slim") {
+    o.rule = Rule::rmsprop_slim;
+    o.lr = 0.01;
+    o.alpha = 0.9;
+    o.momentum = 0.9;
+    o.eps = 1;
+    return o;
+  }
+  fail<UsageError>("optimizer: ", name, " is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop or rmsprop_slim");
+}
+
+const char* name_of(Rule rule) {
+  constexpr const char* names[] = {"sgd", "adam", "adamw", "rmsprop", "rmsprop_slim"};
+  return names[static_cast<int>(rule)];
+}
+
+Optimizer::Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale)
+    : options_(options), scale_(scale) {
+  for (Parameter& p : parameters) {
+    if (!p.tensor.requires_grad()) continue;
+    const Tensor& t = p.tensor;
+    require<DTypeError>(t.dtype() == DType::fp32 || t.dtype() == DType::fp64, "optimizer: ", p.name, " is ", t.dtype(),
+                        "; parameters are kept in fp32 or fp64, 16-bit types are for computing");
+    require<ValueError>(is_dense(t.shape(), t.strides()), "optimizer: ", p.name, " is a view with gaps; clone() it first");
+    parameters_.push_back(std::move(p));
+  }
+  require<ValueError>(!parameters_.empty(), "optimizer: no parameter wants a gradient; unfreeze some with --trainable-scopes");
+  const Tensor& first = parameters_.front().tensor;
+  const bool moment1 = options_.rule != Rule::sgd || options_.momentum != 0, moment2 = options_.rule != Rule::sgd;
+  const NoGrad guard;
+  for (const Parameter& p : parameters_) {
+    require<DeviceError>(p.tensor.device() == first.device() && p.tensor.dtype() == first.dtype(), "optimizer: ", p.name,
+                         " is ", p.tensor.dtype(), " on ", p.tensor.device(), ", but ", parameters_.front().name, " is ",
+                         first.dtype(), " on ", first.device(), "; move the whole model");
+    first_.push_back(moment1 ? empty_like(p.tensor).zero_() : Tensor());
+    second_.push_back(moment2 ? empty_like(p.tensor).fill_(options_.rule == Rule::rmsprop_slim ? 1 : 0) : Tensor());
+  }
+  std::vector<double> control(c_size, 0);
+  control[c_lr] = options_.lr;
+  control[c_scale] = scale_.scale;
+  control[c_factor] = 1 / scale_.scale;
+  control_ = from_vector(control, {c_size}).to(first.device());
+}
+
+void Optimizer::zero_grad() {
+  for (const Parameter& p : parameters_) p.tensor.zero_grad();
+}
+
+void Optimizer::step() {
+  const NoGrad guard;
+  std::vector<Span> spans;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& t = parameters_[i].tensor;
+    const Tensor g = t.grad();
+    if (!g.defined()) continue;
+    const bool decays = options_.decay_norm_and_bias || t.dim() > 1;
+    spans.push_back({t.raw(), g.raw(), first_[i].defined() ? first_[i].raw() : nullptr,
+                     second_[i].defined() ? second_[i].raw() : nullptr, t.numel(), 0,
+                     decays ? options_.weight_decay : 0});
+    t.storage().bump_version();
+  }
+  const Tensor& any = parameters_.front().tensor;
+  double* control = control_.data<double>();
+  const bool needs_norm = options_.clip_norm > 0 || scale_.growth != 1;
+  const Tensor partial = needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device()) : Tensor();
+  on(any.device(), any.dtype(), [&](auto device, auto tag) {
+    using T = typename decltype(tag)::type;
+    if (needs_norm) for_each_span(device, "gradient norm", spans, SquaredSum<T>{partial.data<double>()});
+    run(device, Advance{needs_norm ? partial.data<double>() : nullptr, span_tasks(spans), options_.clip_norm, options_.beta1,
+                        options_.beta2, scale_.growth, scale_.backoff, static_cast<double>(scale_.interval)},
+        control);
+    switch (options_.rule) {
+      case Rule::sgd: return update_all<Rule::sgd>(device, tag, options_, spans, control);
+      case Rule::adam: return update_all<Rule::adam>(device, tag, options_, spans, control);
+      case Rule::adamw: return update_all<Rule::adamw>(device, tag, options_, spans, control);
+      case Rule::rmsprop: return update_all<Rule::rmsprop>(device, tag, options_, spans, control);
+      case Rule::rmsprop_slim: return update_all<Rule::rmsprop_slim>(device, tag, options_, spans, control);
+    }
+  });
+}
+
+void Optimizer::set_lr(double lr) {
+  if (lr == options_.lr) return;
+  options_.lr = lr;
+  control_.select(0, c_lr).fill_(lr);
+}
+
+Tensor Optimizer::loss_seed(DType dtype) const { return control_.select(0, c_scale).to(dtype).clone(); }
+double Optimizer::gradient_norm() const { return control_.select(0, c_norm).item<double>(); }
+bool Optimizer::last_step_skipped() const { return control_.select(0, c_skip).item<double>() != 0; }
+std::int64_t Optimizer::steps() const { return static_cast<std::int64_t>(control_.select(0, c_steps).item<double>()); }
+double Optimizer::loss_scale() const { return control_.select(0, c_scale).item<double>(); }
+
+std::string Optimizer::bad_gradient() const {
+  const NoGrad guard;
+  for (const Parameter& p : parameters_) {
+    const Tensor g = p.tensor.grad();
+    if (g.defined() && !(sum(sub(g, g)).item() == 0)) return p.name;
+  }
+  return "";
+}
+
+std::vector<Parameter> Optimizer::state() const {
+  std::vector<Parameter> state{{"control", control_}};
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (first_[i].defined()) state.push_back({parameters_[i].name + ".1", first_[i]});
+    if (second_[i].defined()) state.push_back({parameters_[i].name + ".2", second_[i]});
+  }
+  return state;
+}
+
+namespace {
+void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from, const char* what) {
+  const NoGrad guard;
+  for (const Parameter& p : into) {
+    const auto found = from.find(p.name);
+    require<CheckpointError>(found != from.end(), what, ": the checkpoint has no ", p.name,
+                             "; was it made with another optimiser or other frozen layers? use --init-from for the weights alone");
+    require<CheckpointError>(found->second.shape() == p.tensor.shape(), what, ": ", p.name, " is ", found->second.shape(),
+                             " in the checkpoint, but ", p.tensor.shape(), " here");
+    Tensor target = p.tensor;
+    target.copy_(found->second);
+  }
+}
+}  // namespace
+
+void Optimizer::load_state(const std::map<std::string, Tensor>& from) {
+  load_named(state(), from, "optimizer");
+  options_.lr = control_.select(0, c_lr).item<double>();
+}
+
+// --- moving average --------------------------------------------------------------------------------------------------
+
+WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup) : decay_(decay), warmup_(warmup) {
+  require<ValueError>(decay >= 0 && decay < 1, "ema: decay ", decay, " is outside [0, 1)");
+  const NoGrad guard;
+  for (Parameter& p : parameters) {
+    if (!is_floating(p.tensor.dtype())) continue;
+    averages_.push_back(p.tensor.detach().clone());
+    parameters_.push_back(std::move(p));
+  }
+}
+
+namespace {
+template <class F> void for_pairs(const std::vector<Parameter>& weights, const std::vector<Tensor>& averages, F&& f) {
+  std::vector<Span> spans;
+  if (weights.empty()) return;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    spans.push_back({weights[i].tensor.raw(), averages[i].raw(), nullptr, nullptr, averages[i].numel(), 0, 0});
+  }
+  on(averages.front().device(), averages.front().dtype(), [&](auto device, auto tag) { f(device, tag, spans); });
+}
+}  // namespace
+
+void WeightAverage::update() {
+  const double t = static_cast<double>(++updates_);
+  const double decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
+  for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
+    using T = typename decltype(tag)::type;
+    for_each_span(device, "ema", spans, Average<T>{static_cast<T>(decay), false});
+  });
+}
+
+void WeightAverage::swap() {
+  for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
+    using T = typename decltype(tag)::type;
+    for_each_span(device, "ema", spans, Average<T>{T(0), true});
+  });
+  for (const Parameter& p : parameters_) p.tensor.storage().bump_version();
+}
+
+std::vector<Parameter> WeightAverage::state() const {
+  std::vector<Parameter> state{{"updates", full({}, static_cast<double>(updates_), DType::fp64)}};
+  for (std::size_t i = 0; i < parameters_.size(); ++i) state.push_back({parameters_[i].name, averages_[i]});
+  return state;
+}
+
+void WeightAverage::load_state(const std::map<std::string, Tensor>& from) {
+  const std::vector<Parameter> into = state();
+  load_named(into, from, "ema");
+  updates_ = static_cast<std::int64_t>(into.front().tensor.item());
+}
+
+}  // namespace gadolin

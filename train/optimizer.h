@@ -1,0 +1,97 @@
+// Optimisers: SGD, Adam, AdamW and RMSProp, each as one launch over all parameters, with clipping and loss scaling.
+//
+// Everything that changes from step to step (rate, step number, loss scale, whether a gradient overflowed) lives in a
+// control block on the parameters' device, so a recorded step can be replayed (tensor/capture.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "layers/module.h"
+
+namespace gadolin {
+
+enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim };
+
+// Defaults are PyTorch's, but for the rule's own: see the makers below.
+struct OptimizerOptions {
+  Rule rule = Rule::sgd;
+  double lr = 0.1;
+  double momentum = 0;            // SGD, RMSProp
+  bool nesterov = false;          // SGD
+  double weight_decay = 0;        // added to the gradient; AdamW takes it from the weight instead
+  bool decay_norm_and_bias = true;  // false: parameters of one dimension are not decayed
+  double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
+  double alpha = 0.99;            // RMSProp: decay of the mean square
+  double eps = 1e-8;
+  double clip_norm = 0;           // largest global L2 norm of the gradient; 0: off
+  double clip_value = 0;          // largest absolute value of an element; 0: off
+};
+// "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim". Throws UsageError naming the known ones.
+OptimizerOptions optimizer_options(const std::string& name);
+const char* name_of(Rule rule);
+
+// Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an overflow,
+// whose step changes nothing. A fixed scale has growth 1.
+struct LossScale { double scale = 1, growth = 2, backoff = 0.5; std::int64_t interval = 2000; };
+
+class Optimizer {
+ public:
+  // Parameters must be dense fp32 or fp64 leaves on one device; those that want no gradient are left out.
+  Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale = {});
+
+  void zero_grad();
+  // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
+  // With a loss scale, gradients are divided by it first, and a step with an infinite or NaN gradient is skipped whole.
+  void step();
+
+  void set_lr(double lr);
+  double lr() const { return options_.lr; }
+  // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
+  Tensor loss_seed(DType dtype) const;
+  bool scales_loss() const { return scale_.scale != 1; }
+
+  // These wait for the device.
+  double gradient_norm() const;        // of the last step, before clipping; NaN or infinity if it overflowed
+  bool last_step_skipped() const;
+  std::int64_t steps() const;          // not counting skipped ones
+  double loss_scale() const;
+  // Name of the first parameter whose gradient is not finite, or "".
+  std::string bad_gradient() const;
+
+  // State by name: "control", and "<parameter>.1", "<parameter>.2" for the moments.
+  std::vector<Parameter> state() const;
+  void load_state(const std::map<std::string, Tensor>& state);
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const OptimizerOptions& options() const { return options_; }
+
+ private:
+  std::vector<Parameter> parameters_;
+  OptimizerOptions options_;
+  LossScale scale_;
+  std::vector<Tensor> first_, second_;  // moments; undefined where the rule needs none
+  Tensor control_;                      // fp64, see optimizer.cu
+};
+
+// Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With warm-up the
+// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow.
+class WeightAverage {
+ public:
+  WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
+  void update();
+  // Exchanges weights and averages: before an evaluation and once more after it.
+  void swap();
+  std::vector<Parameter> state() const;  // "<parameter>", and "updates"
+  void load_state(const std::map<std::string, Tensor>& state);
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::vector<Tensor> averages_;
+  double decay_;
+  bool warmup_;
+  std::int64_t updates_ = 0;
+};
+
+}  // namespace gadolin
