@@ -1,0 +1,39 @@
+// Uploader: batches on their way to the device while a step runs.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+// A ring of device tensors filled on the device's copy stream. Use:
+//
+//   uploader.push(first);
+//   while (uploader.pending()) { batch = uploader.pop(); if (more) uploader.push(next); step(batch); }
+//
+// so that `next` travels while `batch` is worked on. Sources should be pinned (empty_pinned); others are copied in a
+// detour by the driver and delay the caller. On the CPU the tensors pass through.
+class Uploader {
+ public:
+  // slots: batches that may exist on the device at once, at least 2.
+  explicit Uploader(Device device, int slots = 3);
+  ~Uploader();
+  Uploader(Uploader&&) noexcept;
+  Uploader& operator=(Uploader&&) noexcept;
+
+  // Queues the copies and returns. Holds on to the sources until they have been read: a source may be written again
+  // when its sole_owner() is true. Waits when all slots are on their way. Throws ValueError when they were not popped.
+  void push(const std::vector<Tensor>& host);
+  // The oldest pushed batch; ops on the device's compute stream wait for its copy, the caller does not. Its memory is
+  // used again `slots` batches later, unless somebody still holds the tensors then. Throws ValueError when empty.
+  std::vector<Tensor> pop();
+  int pending() const;             // pushed and not yet popped
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gadolin

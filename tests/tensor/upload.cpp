@@ -1,0 +1,66 @@
+// Uploader: order, reuse of slots, and contents while steps are queued.
+#include "tensor/upload.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tensor/check.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+template <class F> std::string thrown(F f) {
+  try {
+    f();
+  } catch (const ValueError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Uploader, OnTheCpuBatchesPassThroughInOrder) {
+  Uploader uploader(cpu, 2);
+  const Tensor a = full({3}, 1), b = full({3}, 2);
+  uploader.push({a});
+  uploader.push({b, a});
+  EXPECT_EQ(uploader.pending(), 2);
+  EXPECT_EQ(thrown([&] { uploader.push({a}); }), "upload: all 2 slots are filled; pop a batch first");
+  EXPECT_TRUE(uploader.pop()[0].same_as(a));
+  EXPECT_EQ(uploader.pop().size(), 2u);
+  EXPECT_EQ(thrown([&] { uploader.pop(); }), "upload: nothing was pushed");
+}
+
+TEST(Uploader, OneSlotIsRefused) {
+  EXPECT_EQ(thrown([] { Uploader uploader(cpu, 1); }), "upload: 1 slots cannot overlap anything; use at least 2");
+}
+
+TEST(Uploader, DeviceBatchesArriveWholeWhileStepsAreQueued) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  constexpr std::int64_t n = 1 << 20;
+  constexpr int batches = 40;
+  Uploader uploader(cuda);
+  Tensor kept;                     // held across reuse of its slot: must not be overwritten
+  std::vector<Tensor> sums;
+  const auto batch = [&](int i) {
+    Tensor t = empty_pinned({n}, DType::fp32);
+    t.fill_(i);
+    return std::vector<Tensor>{t};
+  };
+  uploader.push(batch(0));
+  for (int i = 0; i < batches; ++i) {
+    const Tensor x = uploader.pop()[0];
+    if (i + 1 < batches) uploader.push(batch(i + 1));
+    if (i == 5) kept = x;
+    Tensor y = x;
+    for (int k = 0; k < 10; ++k) y = y * 1.0;  // keeps the device busy with this batch
+    sums.push_back(mean(y));
+  }
+  for (int i = 0; i < batches; ++i) EXPECT_EQ(sums[static_cast<std::size_t>(i)].item(), i);
+  EXPECT_EQ(mean(kept).item(), 5);
+}
+
+}  // namespace
+}  // namespace gadolin
