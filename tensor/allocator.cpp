@@ -6,7 +6,9 @@
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tensor/check.h"
@@ -54,6 +56,7 @@ struct CachingAllocator::Impl {
   std::unordered_map<void*, Block*> used;
   MemoryStats stats;
   bool guarded = false;
+  std::string damaged;  // first block that was found damaged when it was freed
 
   Block* from_cache(std::int64_t size, int pool) {
     auto& blocks = free_blocks[static_cast<std::size_t>(pool)];
@@ -134,16 +137,19 @@ struct CachingAllocator::Impl {
     }
   }
 
-  void check(const Block* block) const {
-    std::vector<unsigned char> bytes(static_cast<std::size_t>(zone));
-    const char* zones[] = {block->data, block->data + block->size - zone};
-    for (const char* at : zones) {
-      source.read(bytes.data(), at, bytes.size());
-      for (std::size_t i = 0; i < bytes.size(); ++i) {
-        require<ValueError>(bytes[i] == guard_byte, "allocator: a block of ", block->requested, " bytes on ", source.name,
-                            " was written out of bounds ", at == block->data ? "before its start" : "after its end");
-      }
+  // What is wrong with a guarded block, "" when nothing is. The zone behind it starts at its last byte.
+  std::string damage(const Block* block) const {
+    const std::int64_t bytes = -block->requested - 1;
+    const std::int64_t zones[2][2] = {{0, zone}, {zone + bytes, block->size}};
+    std::vector<unsigned char> found;
+    for (const auto& [begin, end] : zones) {
+      found.resize(static_cast<std::size_t>(end - begin));
+      source.read(found.data(), block->data + begin, found.size());
+      if (std::all_of(found.begin(), found.end(), [](unsigned char b) { return b == guard_byte; })) continue;
+      return cat("allocator: a block of ", bytes, " bytes on ", source.name, " was written out of bounds ",
+                 begin == 0 ? "before its start" : "after its end");
     }
+    return "";
   }
 };
 
@@ -178,7 +184,7 @@ void* CachingAllocator::allocate(std::int64_t bytes) {
   if (guarded) {
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
     impl_->source.fill(block->data, guard_byte, static_cast<std::size_t>(zone));
-    impl_->source.fill(block->data + block->size - zone, guard_byte, static_cast<std::size_t>(zone));
+    impl_->source.fill(block->data + zone + bytes, guard_byte, static_cast<std::size_t>(block->size - zone - bytes));
     data += zone;
     block->requested = -bytes - 1;  // marks a guarded block
   }
@@ -194,7 +200,10 @@ void CachingAllocator::free(void* data) {
   Block* block = it->second;
   impl_->used.erase(it);
   impl_->stats.allocated -= block->size;
-  if (block->requested < 0) impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+  if (block->requested < 0) {
+    if (impl_->damaged.empty()) impl_->damaged = impl_->damage(block);  // a destructor must not throw: check_guards does
+    impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+  }
   impl_->put_free(block);
 }
 
@@ -239,13 +248,16 @@ void CachingAllocator::drop_pool(int pool) {
 void CachingAllocator::guard(bool on) {
   const std::lock_guard lock(impl_->mutex);
   impl_->guarded = on;
+  if (on) impl_->damaged.clear();
 }
 
 void CachingAllocator::check_guards() const {
   const std::lock_guard lock(impl_->mutex);
+  std::string found = std::exchange(impl_->damaged, "");
   for (const auto& [data, block] : impl_->used) {
-    if (block->requested < 0) impl_->check(block);
+    if (found.empty() && block->requested < 0) found = impl_->damage(block);
   }
+  require<ValueError>(found.empty(), found);
 }
 
 // --- sources ---------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ std::string mismatch(const Tensor& got, const Tensor& want, const Comparison& ho
     return got.defined() == want.defined() ? "" : cat(how.got, got.defined() ? " is there, " : " is missing, ", how.want,
                                                       want.defined() ? " has it" : " has none");
   }
-  if (got.shape() != want.shape()) return cat(how.got, " has shape ", got.shape(), ", ", how.want, " has ", want.shape());
+  if (got.shape() != want.shape()) return cat(how.got, " has shape ", got.shape(), ", ", how.want, " has shape ", want.shape());
   return mismatch(got.to_vector<double>(), want.to_vector<double>(), got.shape(), how, worst);
 }
 
