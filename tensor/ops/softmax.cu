@@ -202,12 +202,12 @@ template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, c
       top = value > top ? value : top;
     }
     if constexpr (width > 1) top = warp_max(top);
-    for (std::int64_t i = lane; i < r.n; i += width) total += exp(convert<M>(x[at + i * r.inner]) - top);
+    for (std::int64_t i = lane; i < r.n; i += width) total += std::exp(convert<M>(x[at + i * r.inner]) - top);
     if constexpr (width > 1) total = warp_sum(total);
-    const M shift = top + ::log(total), scale = M(1) / total;
+    const M shift = top + std::log(total), scale = M(1) / total;
     for (std::int64_t i = lane; i < r.n; i += width) {
       const M value = convert<M>(x[at + i * r.inner]);
-      y[at + i * r.inner] = convert<T>(log ? value - shift : exp(value - top) * scale);
+      y[at + i * r.inner] = convert<T>(log ? value - shift : std::exp(value - top) * scale);
     }
   }
 }
@@ -226,7 +226,7 @@ template <bool log, int width, class T> __global__ void softmax_backward_kernel(
     if constexpr (width > 1) total = warp_sum(total);
     for (std::int64_t i = lane; i < r.n; i += width) {
       const M value = convert<M>(y[at + i * r.inner]), slope = convert<M>(dy[at + i * r.inner]);
-      dx[at + i * r.inner] = convert<T>(log ? slope - exp(value) * total : value * (slope - total));
+      dx[at + i * r.inner] = convert<T>(log ? slope - std::exp(value) * total : value * (slope - total));
     }
   }
 }
