@@ -92,6 +92,7 @@ struct OpCase {
   int products = 0;                 // multiplications summed into an element (matmul's k): widens limits as sqrt(products)
   double slack = 1;                 // factor on value limits; say why where it is not 1
   bool gradients = true;            // false: this case sits on a kink
+  bool may_be_nan = false;          // NaN is the right answer to some finite inputs of this case
   // Which versions of the inputs make sense. Empty and batch of 1 change dimension 0 of every input whose size there is
   // the first input's.
   bool transposed = true, offset = true, expanded = true, channels_last = true, empty = true, batch_one = true;

@@ -9,7 +9,9 @@ namespace {
 
 Limit scaled(Limit limit, double factor) { return {limit.relative * factor, limit.absolute * factor, limit.floor}; }
 
-bool special(const Inputs& in) { return !std::all_of(in.begin(), in.end(), all_finite); }
+bool special(const CaseRun& run, const Inputs& in) {
+  return run.c.may_be_nan || !std::all_of(in.begin(), in.end(), all_finite);
+}
 
 void note(Failures& failures, const std::string& label, const std::string& text) {
   if (!text.empty()) failures.push_back(label + text);
@@ -44,7 +46,7 @@ void against_reference(const CaseRun& run, const std::string& label, const Input
   const DType dtype = y.dtype();
   note(failures, label,
        mismatch(y, dtype == DType::fp64 ? want : rounded(want, dtype),
-                {"y", "the reference", scaled(value_limit(dtype, run.c.products), run.c.slack), special(in)}));
+                {"y", "the reference", scaled(value_limit(dtype, run.c.products), run.c.slack), special(run, in)}));
 }
 
 struct BackendScope {
@@ -92,7 +94,7 @@ void check_views(const CaseRun& run, Failures& failures) {
     const Wanted wanted = wanted_if_smooth(run, dense);
     const Limit limit = scaled(device_limit(run.spec.dtypes.front(), std::max(run.c.products, 1), false), run.c.slack);
     compare(label, gadolin::run(run.f, version.inputs, wanted), gadolin::run(run.f, dense, wanted), "the row-major input",
-            limit, limit, special(dense), failures);
+            limit, limit, special(run, dense), failures);
     if (run.has_gradients(dense) && dense[0].dtype() == DType::fp64) {
       central_differences(run, version.what, version.inputs, false, failures);
     }
@@ -122,7 +124,7 @@ void check_bounds(const CaseRun& run, Device device, Failures& failures) {
       same_bits(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, failures);
     } else {
       compare(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, "without guards", device_limit(dtype, run.c.products, false),
-              device_limit(dtype, run.c.products, true), special(in), failures);
+              device_limit(dtype, run.c.products, true), special(run, in), failures);
     }
     if (dtype != run.spec.dtypes.front()) continue;
     for (const Version& version : views_of(run.c, in)) {
@@ -154,7 +156,7 @@ void check_backends(const CaseRun& run, Failures& failures) {
     const BackendScope reference(Backend::reference);
     compare(run.label(name_of(dtype)), best, gadolin::run(run.f, in, wanted), "the reference backend",
             scaled(value_limit(best.y.dtype(), run.c.products), run.c.slack),
-            scaled(gradient_limit(dtype, run.c.products), run.c.slack), special(in), failures);
+            scaled(gradient_limit(dtype, run.c.products), run.c.slack), special(run, in), failures);
   }
 }
 
@@ -164,7 +166,7 @@ void check_cuda(const CaseRun& run, Failures& failures) {
     const Wanted wanted = wanted_if_smooth(run, in);
     compare(run.label(cat("cuda, ", name_of(dtype))), gadolin::run(run.f, on(in, cuda), wanted), gadolin::run(run.f, in, wanted),
             "the cpu", scaled(device_limit(dtype, run.c.products, false), run.c.slack),
-            scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(in), failures);
+            scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
   }
 }
 
@@ -180,7 +182,7 @@ void check_cuda_views(const CaseRun& run, Failures& failures) {
       compare(run.label(cat("cuda, ", here[v].what, ", ", name_of(dtype))), gadolin::run(run.f, there[v].inputs, wanted),
               gadolin::run(run.f, here[v].inputs, wanted), "the cpu",
               scaled(device_limit(dtype, run.c.products, false), run.c.slack),
-              scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(in), failures);
+              scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
     }
   }
 }

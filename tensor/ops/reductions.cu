@@ -8,12 +8,14 @@
 namespace gadolin {
 namespace {
 
+// The sum times `scale`. Scaled before it is narrowed: the sum of an fp16 image overflows where its mean does not.
 template <class T> struct Sum {
   using Acc = T;
+  T scale;
   template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const { return acc + static_cast<Acc>(x); }
   GADOLIN_HD Acc init() const { return Acc(0); }
   GADOLIN_HD Acc combine(Acc a, Acc b) const { return a + b; }
-  GADOLIN_HD Acc finish(Acc acc) const { return acc; }
+  GADOLIN_HD Acc finish(Acc acc) const { return acc * scale; }
 };
 
 // Index of the first largest (sign 1) or smallest (-1) element; NaN counts as larger than everything.
@@ -51,6 +53,12 @@ Shape kept_shape(const Shape& shape, const std::vector<bool>& reduced) {
   }
   return out;
 }
+// Number of elements that fall together.
+double elements_of(const Tensor& x, const std::vector<bool>& reduced) {
+  double n = 1;
+  for (int i = 0; i < x.dim(); ++i) n *= reduced[static_cast<std::size_t>(i)] ? static_cast<double>(x.size(i)) : 1;
+  return n;
+}
 // Without the dimensions of size 1 that a reduction left.
 Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
   Shape shape;
@@ -60,29 +68,33 @@ Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
   return y.reshape(shape);
 }
 
-// [.., n, ..] -> [.., 1, ..]
-struct SumFunction {
-  static constexpr auto name = "sum";
+// [.., n, ..] -> [.., 1, ..], times `scale`: 1 for a sum, 1 / n for a mean
+template <bool scales> struct SumFunction {
+  static constexpr auto name = scales ? "mean" : "sum";
   std::vector<bool> reduced;
-  Shape from;
+  double scale = 1;
+  Shape from = {};
 
   Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
   void save(const Tensor& x, const Tensor&) { from = x.shape(); }
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) {
-      y.zero_();
+      y.fill_(0 * scale);  // of a mean: 0 / 0 is NaN
       return;
     }
-    if (x.dtype() == DType::int64) {
-      reduce<std::int64_t, std::int64_t>(device, name, Sum<std::int64_t>{}, y, x, reduced);
+    if (!scales && x.dtype() == DType::int64) {
+      reduce<std::int64_t, std::int64_t>(device, name, Sum<std::int64_t>{1}, y, x, reduced);
       return;
     }
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      reduce<T, T>(device, name, Sum<double>{}, y, x, reduced);
+      reduce<T, T>(device, name, Sum<double>{scale}, y, x, reduced);
     });
   }
-  Grads backward(const Tensor& dy, Need) const { return {dy.expand(from)}; }
+  Grads backward(const Tensor& dy, Need) const {
+    const Tensor dx = dy.expand(from);
+    return {scales ? mul(dx, scale) : dx};
+  }
 };
 
 template <class D> void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const std::vector<bool>& reduced, int sign) {
@@ -137,22 +149,24 @@ Tensor best(const char* op, const Tensor& x, const Dims& dims, bool keep, int si
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keep) {
   const auto reduced = reduced_dims("sum", dims, x.dim());
-  const Tensor y = apply(SumFunction{reduced, {}}, x);
+  const Tensor y = apply(SumFunction<false>{reduced}, x);
   return keep ? y : drop(y, reduced);
 }
 
 Tensor mean(const Tensor& x, const Dims& dims, bool keep) {
-  const Tensor total = sum(x, dims, keep);
-  const double n = total.numel() == 0 ? 1 : static_cast<double>(x.numel()) / static_cast<double>(total.numel());
-  return mul(total, 1 / n);  // an empty mean is 0 / 0: NaN
+  const auto reduced = reduced_dims("mean", dims, x.dim());
+  const Tensor y = apply(SumFunction<true>{reduced, 1 / elements_of(x, reduced)}, x);
+  return keep ? y : drop(y, reduced);
 }
 
 // Two passes: the difference of squares would cancel for images, whose mean is far from 0.
 Tensor var(const Tensor& x, const Dims& dims, int correction, bool keep) {
+  require<DTypeError, 2>(is_floating(x.dtype()), "var: ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+  const auto reduced = reduced_dims("var", dims, x.dim());
   const Tensor centred = sub(x, mean(x, dims, true));
-  const Tensor squares = sum(mul(centred, centred), dims, keep);
-  const double n = squares.numel() == 0 ? 1 : static_cast<double>(x.numel()) / static_cast<double>(squares.numel());
-  return mul(squares, 1 / std::fmax(n - correction, 0.0));
+  const double n = std::fmax(elements_of(x, reduced) - correction, 0.0);
+  const Tensor y = apply(SumFunction<true>{reduced, 1 / n}, mul(centred, centred));
+  return keep ? y : drop(y, reduced);
 }
 
 Tensor max(const Tensor& x, const Dims& dims, bool keep) { return best("max", x, dims, keep, 1); }
