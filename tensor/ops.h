@@ -89,7 +89,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Ac
 Tensor softmax(const Tensor& x, int dim);
 Tensor log_softmax(const Tensor& x, int dim);
 
-// --- shape: ops/shape.cu (views are methods of Tensor) --------------------------------------------------------------
+// --- shape: ops/shape.cpp (views are methods of Tensor) --------------------------------------------------------------
 Tensor concat(const std::vector<Tensor>& parts, int dim);
 Tensor stack(const std::vector<Tensor>& parts, int dim = 0);             // along a new dimension
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim = 0);  // views; the last may be smaller

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/function.h"
+#include "tensor/loops.h"
 #ifdef GADOLIN_CUDA
 #include "tensor/cuda/blas_lt.h"
 #endif
@@ -191,6 +192,14 @@ Tensor activated(const Tensor& x, Activation activation) {
   }
 }
 
+struct Relu { template <class T> GADOLIN_HD T operator()(T x) const { return x < T(0) ? T(0) : x; } };
+void relu_in_place(const Tensor& y) {  // on the CPU
+  dispatch_floating(y.dtype(), "linear", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    map<T, T>(Cpu{}, "linear", Relu{}, y, y);
+  });
+}
+
 // x [M, in], weight [out, in], bias [out] or undefined -> [M, out]
 struct LinearFunction {
   static constexpr auto name = "linear";
@@ -221,8 +230,10 @@ struct LinearFunction {
     if (x_in.size(1) > 0) {
       const Tensor in = readable(x_in), w = readable(w_in), bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
       const MatrixProduct p = product_of(in, w);
-      if (backend() == Backend::best && detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(),
-                                                                bias.defined() ? bias.raw() : nullptr, activation)) {
+      if (backend() == Backend::best &&
+          detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(), bias.defined() ? bias.raw() : nullptr,
+                                  activation == Activation::gelu)) {
+        if (activation == Activation::relu) relu_in_place(result);
         return;
       }
       multiply(device, name, p, in.dtype(), in.raw(), w.raw(), result.raw());
@@ -232,7 +243,7 @@ struct LinearFunction {
     finish(bias_in, activation, result);
   }
 #ifdef GADOLIN_CUDA
-  // cuBLASLt fuses bias and relu; its gelu is the other form.
+  // cuBLASLt fuses bias and relu (as max(x, 0), which need not keep NaN); its gelu is the other form.
   void forward(Cuda, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
     if (result.numel() == 0) return;
     if (x_in.size(1) == 0) {

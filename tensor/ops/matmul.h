@@ -6,9 +6,9 @@
 
 namespace gadolin::detail {
 
-// c = activation(a b + bias) through oneDNN; bias [n] may be null. False when oneDNN does not do it: not built in, not
-// this dtype. Sizes must not be 0. gelu is the exact form.
+// c = a b + bias through oneDNN, then gelu in its exact form if asked for; bias [n] may be null. False when oneDNN does
+// not do it: not built in, not this dtype. Sizes must not be 0. Its relu is not used: it turns NaN into 0.
 bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c,
-                     const void* bias = nullptr, Activation activation = Activation::none);
+                     const void* bias = nullptr, bool gelu = false);
 
 }  // namespace gadolin::detail

@@ -1,4 +1,4 @@
-// Matrix products of the CPU through oneDNN, with bias and activation fused.
+// Matrix products of the CPU through oneDNN, with bias and gelu fused.
 #include "tensor/ops/matmul.h"
 
 #ifdef GADOLIN_ONEDNN
@@ -23,13 +23,12 @@ struct Plan {
   dnnl::matmul primitive;
 };
 
-Plan make_plan(const MatrixProduct& p, DType dtype, bool has_bias, Activation activation) {
+Plan make_plan(const MatrixProduct& p, DType dtype, bool has_bias, bool gelu) {
   const memory::desc a = describe(p.a, dtype, p.batch, p.m, p.k), b = describe(p.b, dtype, p.batch, p.k, p.n);
   const memory::desc c = describe({false, p.n, p.m * p.n}, dtype, p.batch, p.m, p.n);
   dnnl::primitive_attr attributes;
   dnnl::post_ops after;
-  if (activation == Activation::relu) after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-  if (activation == Activation::gelu) after.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
+  if (gelu) after.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
   attributes.set_post_ops(after);
   Plan plan;
   if (has_bias) {
@@ -47,15 +46,15 @@ Plan make_plan(const MatrixProduct& p, DType dtype, bool has_bias, Activation ac
 }  // namespace
 
 bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c,
-                     const void* bias, Activation activation) {
+                     const void* bias, bool gelu) {
   if (!onednn::supports(dtype)) return false;
   const auto writable = [](const void* data) { return const_cast<void*>(data); };  // inputs are only read
   try {
     thread_local onednn::Cache<Plan> cache;
     const onednn::Key key{static_cast<int>(dtype), p.m,     p.n,          p.k,      p.batch,    p.a.transposed, p.a.ld,
                           p.a.step,                p.b.transposed, p.b.ld, p.b.step, bias != nullptr,
-                          static_cast<int>(activation), num_threads()};
-    const Plan& plan = cache.get(key, [&] { return make_plan(p, dtype, bias != nullptr, activation); });
+                          gelu, num_threads()};
+    const Plan& plan = cache.get(key, [&] { return make_plan(p, dtype, bias != nullptr, gelu); });
     std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, memory(plan.desc.src_desc(), onednn::engine(), writable(a))},
         {DNNL_ARG_WEIGHTS, memory(plan.desc.weights_desc(), onednn::engine(), writable(b))},
@@ -73,7 +72,7 @@ bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const 
 #else
 namespace gadolin::detail {
 
-bool multiply_onednn(const char*, const MatrixProduct&, DType, const void*, const void*, void*, const void*, Activation) {
+bool multiply_onednn(const char*, const MatrixProduct&, DType, const void*, const void*, void*, const void*, bool) {
   return false;
 }
 

@@ -75,8 +75,8 @@ template <bool log, class T, class M> void softmax_row(std::int64_t n, const T* 
   for (std::int64_t i = 0; i < n; ++i) row[i] = convert<M>(x[i]);
   const M top = largest(row, n);
   if constexpr (log) {
-    const M shift = top + std::log(sum_of<M>(n, [&](std::int64_t i) { return exp_below_0(row[i] - top); }));
-    for (std::int64_t i = 0; i < n; ++i) y[i] = convert<T>(row[i] - shift);
+    const M rest = std::log(sum_of<M>(n, [&](std::int64_t i) { return exp_below_0(row[i] - top); }));
+    for (std::int64_t i = 0; i < n; ++i) y[i] = convert<T>((row[i] - top) - rest);  // top + rest would lose digits
   } else {
     for (std::int64_t i = 0; i < n; ++i) row[i] = exp_below_0(row[i] - top);
     const M scale = M(1) / sum_of<M>(n, [&](std::int64_t i) { return row[i]; });
@@ -110,11 +110,11 @@ void softmax_columns(std::int64_t n, std::int64_t inner, std::int64_t count, con
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < count; ++j) total[j] += exp_below_0(convert<M>(x[i * inner + j]) - top[j]);
   }
-  for (std::int64_t j = 0; j < count; ++j) total[j] = log ? top[j] + std::log(total[j]) : M(1) / total[j];
+  for (std::int64_t j = 0; j < count; ++j) total[j] = log ? std::log(total[j]) : M(1) / total[j];
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < count; ++j) {
-      const M value = convert<M>(x[i * inner + j]);
-      y[i * inner + j] = convert<T>(log ? value - total[j] : exp_below_0(value - top[j]) * total[j]);
+      const M below = convert<M>(x[i * inner + j]) - top[j];
+      y[i * inner + j] = convert<T>(log ? below - total[j] : exp_below_0(below) * total[j]);
     }
   }
 }
@@ -204,10 +204,10 @@ template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, c
     if constexpr (width > 1) top = warp_max(top);
     for (std::int64_t i = lane; i < r.n; i += width) total += std::exp(convert<M>(x[at + i * r.inner]) - top);
     if constexpr (width > 1) total = warp_sum(total);
-    const M shift = top + std::log(total), scale = M(1) / total;
+    const M rest = std::log(total), scale = M(1) / total;
     for (std::int64_t i = lane; i < r.n; i += width) {
-      const M value = convert<M>(x[at + i * r.inner]);
-      y[at + i * r.inner] = convert<T>(log ? value - shift : std::exp(value - top) * scale);
+      const M below = convert<M>(x[at + i * r.inner]) - top;
+      y[at + i * r.inner] = convert<T>(log ? below - rest : std::exp(below) * scale);
     }
   }
 }

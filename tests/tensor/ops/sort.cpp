@@ -1,0 +1,160 @@
+// cumsum, sort and topk.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "tensor/ops.h"
+#include "tests/op_spec.h"
+
+using namespace gadolin;
+
+namespace {
+
+OpCase cumsum_case(const char* what, const Input& x, int dim) {
+  return {.what = what,
+          .inputs = {x},
+          .f = [dim](const Inputs& in) { return cumsum(in[0], dim); },
+          .reference = [dim](const Inputs& in) {
+            return tabulate(in[0].shape(), [&](const Index& i) {
+              double sum = 0;
+              Index from = i;
+              for (std::int64_t& j = from[static_cast<std::size_t>(dim)] = 0; j <= i[static_cast<std::size_t>(dim)]; ++j) {
+                sum += at(in[0], from);
+              }
+              return sum;
+            });
+          },
+          .products = static_cast<int>(x.shape[dim])};
+}
+const bool cumsum_added = add_spec({
+    .name = "cumsum",
+    .f = [](const Inputs& in) { return cumsum(in[0], 0); },
+    .cases =
+        {
+            cumsum_case("vector", shaped({9}), 0),
+            cumsum_case("rows", shaped({3, 41}), 1),
+            cumsum_case("columns", shaped({5, 4}), 0),
+            cumsum_case("middle", shaped({2, 5, 3}), 1),
+            cumsum_case("image channels", shaped({2, 3, 4, 5}), 1),
+        },
+    .errors = {{.inputs = {shaped({3}, DType::boolean)},
+                .message = "cumsum: bool is not supported; convert with .to(DType::fp32)"}},
+    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .twice = true,
+});
+
+// The first k values along `dim`, by std::stable_sort.
+Reference sorted_reference(int dim, std::int64_t k, bool descending) {
+  return [=](const Inputs& in) {
+    Shape shape = in[0].shape();
+    shape[dim] = k;
+    return tabulate(shape, [&](const Index& i) {
+      std::vector<double> slice;
+      Index from = i;
+      const std::size_t d = static_cast<std::size_t>(dim);
+      for (from[d] = 0; from[d] < in[0].size(dim); ++from[d]) slice.push_back(at(in[0], from));
+      std::stable_sort(slice.begin(), slice.end());
+      if (descending) std::reverse(slice.begin(), slice.end());
+      return slice[static_cast<std::size_t>(i[d])];
+    });
+  };
+}
+OpCase sort_case(const char* what, const Input& x, int dim, bool descending) {
+  return {.what = what,
+          .inputs = {x},
+          .f = [=](const Inputs& in) { return sort(in[0], dim, descending).values; },
+          .reference = sorted_reference(dim, x.shape[dim], descending),
+          .expanded = false,  // equal numbers have no gradient of their own
+          .empty = dim != 0,
+          .batch_one = dim != 0};
+}
+OpCase topk_case(const char* what, const Input& x, std::int64_t k, int dim, bool largest) {
+  return {.what = what,
+          .inputs = {x},
+          .f = [=](const Inputs& in) { return topk(in[0], k, dim, largest).values; },
+          .reference = sorted_reference(dim, k, largest),
+          .expanded = false,  // equal numbers have no gradient of their own
+          .empty = dim != 0,
+          .batch_one = dim != 0};
+}
+
+const bool sort_added = add_spec({
+    .name = "sort",
+    .f = [](const Inputs& in) { return sort(in[0]).values; },
+    .cases =
+        {
+            sort_case("rows", shaped({3, 11}).distinct(), 1, false),
+            sort_case("columns, falling", shaped({6, 3}).distinct(), 0, true),
+            sort_case("middle", shaped({2, 8, 3}).distinct(), 1, true),
+            sort_case("image channels", shaped({2, 5, 3, 4}).distinct(), 1, false),
+        },
+    .errors = {{.inputs = {shaped({3}, DType::uint8)},
+                .message = "sort: uint8 is not supported; convert with .to(DType::fp32)"}},
+    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .twice = true,
+});
+const bool topk_added = add_spec({
+    .name = "topk",
+    .f = [](const Inputs& in) { return topk(in[0], 2).values; },
+    .cases =
+        {
+            topk_case("largest", shaped({3, 11}).distinct(), 4, 1, true),
+            topk_case("smallest column", shaped({7, 2}).distinct(), 3, 0, false),
+            topk_case("all", shaped({2, 5}).distinct(), 5, 1, true),
+            topk_case("none", shaped({2, 5}).distinct(), 0, 1, true),
+        },
+    .errors = {{.inputs = {shaped({3, 5})},
+                .message = "topk: k 6 is outside [0, 5], the size of dimension 1 of [3, 5]",
+                .f = [](const Inputs& in) { return topk(in[0], 6, 1).values; }}},
+    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .twice = true,
+});
+
+using Order = std::vector<std::int64_t>;
+const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+
+TEST(Sort, IsStableAndPutsNanLast) {
+  std::vector<Device> devices{cpu};
+  if (cuda_available()) devices.push_back(cuda);
+  for (const Device device : devices) {
+    const Tensor x = tensor({2, nan, 1, -inf, 2, 1, nan, inf, -0.0, 0.0}, {10}, DType::fp32, device);
+    EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), (Order{3, 8, 9, 2, 5, 0, 4, 7, 1, 6}));
+    EXPECT_EQ(sort(x, 0, true).indices.to_vector<std::int64_t>(), (Order{1, 6, 7, 0, 4, 2, 5, 8, 9, 3}));
+    EXPECT_EQ(topk(x, 3).indices.to_vector<std::int64_t>(), (Order{1, 6, 7}));
+    EXPECT_EQ(topk(x, 2, 0, false).indices.to_vector<std::int64_t>(), (Order{3, 8}));
+  }
+}
+
+TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
+  for (std::int64_t n = 1; n < 70; ++n) {
+    const Tensor x = tensor([&] {
+      std::vector<double> v;
+      for (double u : rand({n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>()) v.push_back(std::floor(8 * u));
+      return v;
+    }(), {n});
+    const auto values = x.to_vector<double>();
+    Order want(static_cast<std::size_t>(n));
+    std::iota(want.begin(), want.end(), 0);
+    std::stable_sort(want.begin(), want.end(), [&](std::int64_t a, std::int64_t b) {
+      return values[static_cast<std::size_t>(a)] < values[static_cast<std::size_t>(b)];
+    });
+    EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), want);
+    if (cuda_available()) {
+      EXPECT_EQ(sort(x.to(cuda)).indices.to_vector<std::int64_t>(), want);
+    }
+  }
+}
+
+TEST(Cumsum, LongRowsKeepTheirPrecision) {
+  const std::int64_t n = 100'000;
+  EXPECT_EQ(cumsum(full({n}, 0.1), 0).slice(0, n - 1, n).item(), static_cast<double>(static_cast<float>(static_cast<double>(0.1f) * n)));
+  if (cuda_available()) {
+    const double last = cumsum(full({n}, 0.1, DType::fp32, cuda), 0).slice(0, n - 1, n).item();
+    EXPECT_LE(std::abs(last - static_cast<double>(0.1f) * n), 1e-3);
+  }
+}
+
+}  // namespace
