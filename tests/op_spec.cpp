@@ -133,13 +133,12 @@ const std::vector<OpSpec>& all_specs() {
   return copies;
 }
 
-bool add_spec(OpSpec spec, std::source_location where) {
+bool add_spec(OpSpec spec, const char* file, int line) {
   specs().push_back(std::move(spec));
   const OpSpec& kept = specs().back();
   for (const Named& named : checks) {
     if (!applies(kept, named.check)) continue;
-    testing::RegisterTest(suite_of(kept.name).c_str(), named.name, nullptr, nullptr, where.file_name(),
-                          static_cast<int>(where.line()),
+    testing::RegisterTest(suite_of(kept.name).c_str(), named.name, nullptr, nullptr, file, line,
                           [&kept, check = named.check]() -> SpecTest* { return new SpecTest(kept, check); });
   }
   return true;

@@ -19,7 +19,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -123,7 +122,7 @@ enum class Check : std::uint8_t {
 };
 
 // Registers the tests of a spec. Always true, so that a static variable can take it.
-bool add_spec(OpSpec spec, std::source_location where = std::source_location::current());
+bool add_spec(OpSpec spec, const char* file = __builtin_FILE(), int line = __builtin_LINE());
 const std::vector<OpSpec>& all_specs();         // bench/ops.cpp times the same specs
 Tensor make(const Input& input, DType dtype, Device device = cpu, std::uint64_t seed = 1);
 Inputs make(const OpCase& c, DType dtype, Device device = cpu);
