@@ -19,7 +19,7 @@ struct Uploader::Impl {
   struct Slot {
     std::vector<Tensor> host, device;
 #ifdef GADOLIN_CUDA
-    Event copied, used;            // end of the copy; end of the work that was queued before the next batch was asked for
+    Event copied{}, used{};           // end of the copy; end of the work that was queued before the next batch was asked for
     bool in_use = false;           // `used` has been recorded for the present contents
 #endif
   };
@@ -31,10 +31,7 @@ struct Uploader::Impl {
 #ifdef GADOLIN_CUDA
   // The next slot to fill: a new one, or the one used longest ago.
   Slot next_slot() {
-    if (waiting.size() + popped.size() + free.size() < slots) {
-      const DeviceGuard guard(device);
-      return Slot();
-    }
+    if (waiting.size() + popped.size() + free.size() < slots) return {};
     require<ValueError>(!free.empty(), "upload: all ", slots, " slots are filled; pop a batch first");
     Slot slot = std::move(free.front());
     free.pop_front();

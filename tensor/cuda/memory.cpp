@@ -140,7 +140,6 @@ void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device
     Event before, after;
     {
       const DeviceGuard other(dst_device);
-      before = Event();
       before.record(current_stream(dst_device));
     }
     before.make_wait(stream);

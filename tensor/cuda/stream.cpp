@@ -65,20 +65,24 @@ DeviceGuard::~DeviceGuard() {
 StreamGuard::StreamGuard(CudaStream stream) : before_(std::exchange(chosen_stream, stream)) {}
 StreamGuard::~StreamGuard() { chosen_stream = before_; }
 
-Event::Event(bool timed) {
-  check(cudaEventCreateWithFlags(&event_, timed ? cudaEventDefault : cudaEventDisableTiming), "event");
-}
 Event::~Event() {
   if (event_) cudaEventDestroy(event_);
 }
 Event& Event::operator=(Event&& other) noexcept {
   std::swap(event_, other.event_);
+  std::swap(timed_, other.timed_);
   return *this;
 }
-void Event::record(CudaStream stream) { check(cudaEventRecord(event_, stream), "event"); }
-void Event::make_wait(CudaStream stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "event"); }
+void Event::record(CudaStream stream) {
+  if (!event_) check(cudaEventCreateWithFlags(&event_, timed_ ? cudaEventDefault : cudaEventDisableTiming), "event");
+  check(cudaEventRecord(event_, stream), "event");
+}
+void Event::make_wait(CudaStream stream) const {
+  if (event_) check(cudaStreamWaitEvent(stream, event_, 0), "event");
+}
 bool Event::done() const {
   refuse_while_capturing("event");
+  if (!event_) return true;
   const cudaError_t status = cudaEventQuery(event_);
   if (status == cudaErrorNotReady) return false;
   check(status, "event");
@@ -86,7 +90,7 @@ bool Event::done() const {
 }
 void Event::synchronize() const {
   refuse_while_capturing("event");
-  check(cudaEventSynchronize(event_), "event");
+  if (event_) check(cudaEventSynchronize(event_), "event");
 }
 double Event::milliseconds_since(const Event& start) const {
   synchronize();

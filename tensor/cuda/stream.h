@@ -4,8 +4,6 @@
 // stream for batches on their way to the device. The legacy default stream is never used: it cannot be recorded.
 #pragma once
 
-#include <cstdint>
-
 #include "tensor/device.h"
 
 struct CUstream_st;
@@ -46,12 +44,13 @@ class StreamGuard {
   CudaStream before_;
 };
 
-// A point in a stream's queue. Recording and waiting on the device are allowed inside a captured step.
+// A point in a stream's queue. Recording and waiting on the device are allowed inside a captured step. Before the first
+// record() there is nothing to wait for.
 class Event {
  public:
-  explicit Event(bool timed = false);
+  explicit Event(bool timed = false) : timed_(timed) {}
   ~Event();
-  Event(Event&& other) noexcept : event_(other.event_) { other.event_ = nullptr; }
+  Event(Event&& other) noexcept : event_(other.event_), timed_(other.timed_) { other.event_ = nullptr; }
   Event& operator=(Event&& other) noexcept;
   void record(CudaStream stream);
   void make_wait(CudaStream stream) const;   // the stream waits, not the caller
@@ -61,6 +60,7 @@ class Event {
 
  private:
   CUevent_st* event_ = nullptr;
+  bool timed_;
 };
 
 // Waits until the stream is empty. Throws CaptureError inside a captured step, CudaError naming `op`.

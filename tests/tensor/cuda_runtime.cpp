@@ -156,6 +156,14 @@ TEST(CudaMemory, RoundTripAndFill) {
   EXPECT_GT(cuda_memory(cuda).total, 0u);
 }
 
+TEST(CudaStream, AnEventThatWasNeverRecordedIsDone) {
+  const Event event;
+  EXPECT_TRUE(event.done());
+  event.synchronize();
+  const PretendCapture capture;
+  EXPECT_EQ(thrown<CaptureError>([&] { event.synchronize(); }).find("event: would wait for the GPU"), 0u);
+}
+
 TEST(CudaStream, EventsOrderStreamsAndMeasure) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device: " << cuda_info(false).problem;
   EXPECT_NE(compute_stream(cuda), nullptr);
