@@ -1,0 +1,17 @@
+// One function a folder of commands: it declares options and what runs.
+#pragma once
+
+#include "apps/program/command.h"
+
+namespace gadolin {
+
+void add_doctor(Program& program);   // doctor
+void add_models(Program& program);   // models, summary
+void add_train(Program& program);    // train, eval, predict
+void add_verify(Program& program);   // verify
+void add_weights(Program& program);  // import, export
+void add_report(Program& program);   // report
+void add_bench(Program& program);    // bench op, model, data
+void add_data(Program& program);     // data check, stats, split, synth
+
+}  // namespace gadolin

@@ -1,0 +1,163 @@
+// gadolin data: look before training, divide, and make synthetic sets.
+#include <filesystem>
+#include <memory>
+
+#include "apps/commands.h"
+#include "data/inspect.h"
+#include "data/split.h"
+#include "data/synth.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+// What the commands share; options live as long as the program.
+struct Options {
+  std::string data;
+  DatasetOptions dataset;
+  SplitOptions split;
+  SynthOptions synth;
+  std::string out, shares = "0.7/0.15/0.15";
+  bool by_image = false;
+};
+
+void add_dataset_options(CLI::App* app, Options& o) {
+  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, or IDX files")->required();
+  app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
+  app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
+}
+
+void check(Session& session, Options& o) {
+  std::vector<std::string> rows;
+  o.dataset.problems = &rows;
+  const auto set = open_dataset(o.data, o.dataset);
+  o.dataset.problems = nullptr;
+  const auto facts = inspect_samples(*set, session.common().threads);
+  const auto problems = check_dataset(*set, facts, rows);
+  std::int64_t errors = 0;
+  for (const Problem& p : problems) {
+    const bool error = p.level == Problem::Level::error;
+    errors += error;
+    session.say((error ? "error    " : "warning  ") + p.kind + ": " + p.text);
+    session.event({{"event", "problem"}, {"level", error ? "error" : "warning"}, {"kind", p.kind}, {"text", p.text}});
+  }
+  session.say(cat(set->size(), " samples, ", errors, " errors, ", static_cast<std::int64_t>(problems.size()) - errors, " warnings"));
+  session.metric("samples", set->size());
+  session.metric("errors", errors);
+  session.metric("warnings", static_cast<std::int64_t>(problems.size()) - errors);
+  require<DataError>(errors == 0, "data check: ", errors, " errors in ", o.data, "; mend or remove the samples named above");
+}
+
+std::string list(const std::vector<double>& values) {
+  std::string text;
+  for (const double v : values) text += (text.empty() ? "" : " ") + fixed(v, 4);
+  return text;
+}
+
+void stats(Session& session, Options& o) {
+  const auto set = open_dataset(o.data, o.dataset);
+  const DataStats s = dataset_stats(*set, inspect_samples(*set, session.common().threads));
+  std::vector<std::vector<std::string>> rows{{"class", "all", "train", "val", "test", "no split"}};
+  Json classes = Json::object();
+  for (int k = 0; k < set->num_classes(); ++k) {
+    const auto& c = s.class_counts[static_cast<std::size_t>(k)];
+    const std::string& name = set->classes()[static_cast<std::size_t>(k)];
+    rows.push_back({name, std::to_string(c[0] + c[1] + c[2] + c[3]), std::to_string(c[1]), std::to_string(c[2]),
+                    std::to_string(c[3]), std::to_string(c[0])});
+    classes[name] = c[0] + c[1] + c[2] + c[3];
+  }
+  session.say(format_table(rows));
+  rows = {{"samples", std::to_string(s.samples)},
+          {"patients", std::to_string(s.patients)},
+          {"unreadable", std::to_string(s.unreadable)},
+          {"width", cat(s.width.least, " to ", s.width.most, ", median ", s.width.median)},
+          {"height", cat(s.height.least, " to ", s.height.most, ", median ", s.height.median)},
+          {"file size", cat(human_bytes(static_cast<std::int64_t>(s.file_bytes.least)), " to ",
+                            human_bytes(static_cast<std::int64_t>(s.file_bytes.most)))},
+          {"pixel mean", list(s.mean)},
+          {"deviation", list(s.deviation)}};
+  for (const auto& [kind, count] : s.kinds) rows.push_back({kind, std::to_string(count)});
+  session.say(format_table(rows, false));
+  session.metric("samples", s.samples);
+  session.metric("patients", s.patients);
+  session.metric("unreadable", s.unreadable);
+  session.metric("classes", classes);
+  session.metric("mean", s.mean);
+  session.metric("deviation", s.deviation);
+}
+
+void parse_shares(Options& o) {
+  double* shares[] = {&o.split.train, &o.split.val, &o.split.test};
+  std::size_t at = 0;
+  for (double* share : shares) {
+    require<UsageError>(at <= o.shares.size(), "--shares ", o.shares, ": three numbers are needed, like 0.7/0.15/0.15");
+    const std::size_t slash = std::min(o.shares.find('/', at), o.shares.size());
+    char* end = nullptr;
+    const std::string text = o.shares.substr(at, slash - at);
+    *share = std::strtod(text.c_str(), &end);
+    require<UsageError>(!text.empty() && *end == 0 && *share >= 0, "--shares ", o.shares, ": '", text,
+                        "' is not a share; write three numbers like 0.7/0.15/0.15");
+    at = slash + 1;
+  }
+  require<UsageError>(at > o.shares.size(), "--shares ", o.shares, ": more than three numbers");
+}
+
+void split(Session& session, Options& o) {
+  parse_shares(o);
+  o.split.seed = session.common().seed;
+  o.split.by_patient = !o.by_image;
+  const auto set = open_dataset(o.data, o.dataset);
+  assign_splits(*set, o.split);
+  const bool in_place = o.out.empty();
+  require<UsageError>(!in_place || o.data.ends_with(".csv"), "data split: ", o.data,
+                      " is no manifest, so the splits need a place; give --out manifest.csv");
+  if (in_place) {
+    write_splits(o.data, *set);
+  } else {
+    write_manifest(o.out, *set);
+  }
+  std::array<std::int64_t, 4> counts{};
+  for (std::int64_t i = 0; i < set->size(); ++i) ++counts[static_cast<std::size_t>(set->info(i).split)];
+  session.say(cat(in_place ? o.data : o.out, ": ", counts[1], " train, ", counts[2], " val, ", counts[3],
+                  " test; no patient is on two sides"));
+  session.metric("train", counts[1]);
+  session.metric("val", counts[2]);
+  session.metric("test", counts[3]);
+  session.output("manifest", in_place ? o.data : o.out);
+}
+
+void synth(Session& session, Options& o) {
+  o.synth.seed = session.common().seed;
+  write_synth(o.out, o.synth);
+  session.say(cat(o.synth.samples, " pictures of ", o.synth.patients, " made-up patients in ", o.out));
+  session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
+}
+
+}  // namespace
+
+void add_data(Program& program) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* group = program.group("data", "Look at a data set before training; divide it; make synthetic ones");
+  add_dataset_options(program.add(group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
+                                  [o](Session& s) { check(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"), *o);
+  add_dataset_options(program.add(group, "stats", "Classes, sizes, kinds of files, mean and deviation of the pixels",
+                                  [o](Session& s) { stats(s, *o); }), *o);
+  CLI::App* app = program.add(group, "split", "Divide by patient into train, val and test, keeping the shares of the classes",
+                              [o](Session& s) { split(s, *o); }, "gadolin data split films.csv --shares 0.7/0.15/0.15");
+  add_dataset_options(app, *o);
+  app->add_option("--shares", o->shares, "Shares of train/val/test")->capture_default_str();
+  app->add_option("--out", o->out, "Manifest to write; default: the splits go into the one given");
+  app->add_flag("--by-image", o->by_image, "Divide images, not patients (images of one patient may be on two sides)");
+  app = program.add(group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
+                    "gadolin data synth shapes --samples 300");
+  app->add_option("folder", o->out, "Folder to make")->required();
+  app->add_option("--samples", o->synth.samples)->capture_default_str();
+  app->add_option("--patients", o->synth.patients)->capture_default_str();
+  app->add_option("--classes", o->synth.classes, "At most 6")->capture_default_str();
+  app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
+  app->add_flag("--colour,--color", o->synth.colour);
+  app->add_flag("--multi-label", o->synth.multi_label);
+}
+
+}  // namespace gadolin

@@ -1,0 +1,15 @@
+// The gadolin program: one folder a group of commands, each added by one function.
+#include "apps/commands.h"
+
+int main(int argc, char** argv) {
+  gadolin::Program program;
+  gadolin::add_doctor(program);
+  gadolin::add_models(program);
+  gadolin::add_train(program);
+  gadolin::add_verify(program);
+  gadolin::add_weights(program);
+  gadolin::add_report(program);
+  gadolin::add_bench(program);
+  gadolin::add_data(program);
+  return program.main(argc, argv);
+}

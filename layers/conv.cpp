@@ -1,0 +1,96 @@
+#include "layers/conv.h"
+
+#include <atomic>
+
+#include "layers/conv_function.h"
+#include "layers/init.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace detail {
+
+ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
+  require<ShapeError, 10>(x.dim() == 4, "conv2d: input ", x.shape(), " is not [N, C, H, W]");
+  require<ShapeError, 11>(weight.dim() == 4, "conv2d: weight ", weight.shape(), " is not [K, C / groups, R, S]");
+  require<ValueError, 10>(o.stride.h > 0 && o.stride.w > 0 && o.dilation.h > 0 && o.dilation.w > 0 && o.groups > 0 &&
+                              o.padding.h >= 0 && o.padding.w >= 0,
+                          "conv2d: stride, dilation and groups must be positive and padding not negative");
+  require<ShapeError, 12>(x.size(1) == weight.size(1) * o.groups, "conv2d: input ", x.shape(), " has C=", x.size(1),
+                          ", but weight ", weight.shape(), " with groups=", o.groups, " takes C=", weight.size(1) * o.groups);
+  require<ShapeError, 13>(weight.size(0) % o.groups == 0, "conv2d: weight ", weight.shape(), " has K=", weight.size(0),
+                          ", which groups=", o.groups, " do not divide");
+  ConvSizes z{x.size(0), x.size(1), x.size(2), x.size(3), weight.size(0), weight.size(2), weight.size(3), 0, 0, o.groups, o};
+  const std::int64_t high = z.h + 2 * o.padding.h - o.dilation.h * (z.r - 1) - 1;
+  const std::int64_t wide = z.w + 2 * o.padding.w - o.dilation.w * (z.s - 1) - 1;
+  require<ShapeError, 14>(high >= 0 && wide >= 0, "conv2d: weight ", weight.shape(), " is larger than the padded input ",
+                          x.shape(), "; use a larger image or fewer strides before this layer");
+  z.p = high / o.stride.h + 1;
+  z.q = wide / o.stride.w + 1;
+  return z;
+}
+
+Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
+  const ConvSizes z = conv_sizes(in, filters, options);
+  require<ShapeError, 15>(!bias.defined() || bias.shape() == Shape{z.k}, "conv2d: bias ",
+                          bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
+  const bool fast = in.device().is_cuda() || onednn_takes(in);
+  return empty({z.n, z.k, z.p, z.q}, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
+}
+
+void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
+  const ConvSizes z = conv_sizes(in, filters, options);
+  if (y.numel() == 0) return;
+  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y);
+  conv_forward_reference(z, in, filters, y);
+  if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
+}
+
+Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
+  const ConvSizes z = conv_sizes(x, weight, options);
+  Grads grads(3);
+  const bool fast = onednn_takes(x), empty_batch = dy.numel() == 0;
+  if (need[0]) {
+    grads[0] = empty_batch ? empty_like(x).zero_()
+               : fast      ? conv_data_gradient_onednn(z, dy, weight, x)
+                           : conv_data_gradient_reference(z, dy, weight, x);
+  }
+  if (need[1]) {
+    grads[1] = empty_batch ? empty_like(weight).zero_()
+               : fast      ? conv_filter_gradient_onednn(z, dy, x, weight)
+                           : conv_filter_gradient_reference(z, dy, x, weight);
+  }
+  if (need[2]) grads[2] = sum(dy, {0, 2, 3});
+  return grads;
+}
+
+}  // namespace detail
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  return apply(detail::Conv2dFunction{options, {}, {}, false}, x, weight, bias);
+}
+
+namespace {
+std::atomic<bool> tf32{false};
+}
+void set_tf32(bool on) { tf32 = on; }
+bool tf32_allowed() { return tf32; }
+
+Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options) : options_(options) {
+  require<ValueError>(in_channels > 0 && out_channels > 0 && options.groups > 0 && in_channels % options.groups == 0 &&
+                          out_channels % options.groups == 0,
+                      "Conv2d: groups=", options.groups, " must divide the ", in_channels, " input and ", out_channels,
+                      " output channels");
+  Tensor weight = empty({out_channels, in_channels / options.groups, kernel_size.h, kernel_size.w}, DType::fp32, cpu,
+                        MemoryFormat::channels_last);
+  he_normal_(weight, Fan::out);
+  weight_ = parameter("weight", weight);
+  if (options.bias) bias_ = parameter("bias", zeros({out_channels}));
+}
+
+Tensor Conv2d::forward(const Tensor& x) { return conv2d(for_compute(x), for_compute(weight_), for_compute(bias_), options_); }
+
+std::int64_t Conv2d::macs(const Tensor&, const Tensor& out) const {
+  return out.numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);
+}
+
+}  // namespace gadolin

@@ -1,0 +1,50 @@
+// Convolution of images.
+#pragma once
+
+#include "layers/module.h"
+
+namespace gadolin {
+
+// A number for each of height and width: {3} or {3, 5}.
+struct Pair {
+  int h, w;
+  constexpr Pair(int both) : h(both), w(both) {}
+  constexpr Pair(int height, int width) : h(height), w(width) {}
+  bool operator==(const Pair&) const = default;
+};
+
+struct Conv2dOptions {
+  Pair stride = 1, padding = 0, dilation = 1;
+  int groups = 1;
+  bool bias = true;  // of the module; the function has a bias when it is given one
+};
+
+// Convolution of images with a bank of filters, without flipping (cross-correlation).
+//   x [N, C, H, W], weight [K, C / groups, R, S], bias [K] or undefined -> [N, K, P, Q],
+//   P = (H + 2 padding - dilation (R - 1) - 1) / stride + 1, Q likewise.
+// Keeps x and weight. The result is channels-last unless the reference loops run on row-major input.
+// Throws ShapeError when channels disagree or the filter is larger than the padded image.
+// fp32 is fp32: TF32 only when asked for (set_tf32). Agrees with torch.nn.functional.conv2d.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
+
+// Whether fp32 convolutions may be rounded to TF32 on the GPU; off by default.
+void set_tf32(bool on);
+bool tf32_allowed();
+
+// Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015, fan out).
+class Conv2d : public Module {
+ public:
+  Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options = {});
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "Conv2d"; }
+  std::int64_t macs(const Tensor& in, const Tensor& out) const override;
+  const Tensor& weight() const { return weight_; }
+  const Tensor& bias() const { return bias_; }               // undefined without one
+  const Conv2dOptions& options() const { return options_; }
+
+ private:
+  Conv2dOptions options_;
+  Tensor weight_, bias_;
+};
+
+}  // namespace gadolin

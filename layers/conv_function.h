@@ -1,0 +1,47 @@
+// The convolution's Function and its three implementations; not for others (the function to call is in layers/conv.h).
+#pragma once
+
+#include "layers/conv.h"
+#include "tensor/function.h"
+
+namespace gadolin::detail {
+
+// Sizes of one convolution, as its implementations want them.
+struct ConvSizes {
+  std::int64_t n, c, h, w, k, r, s, p, q, groups;
+  Conv2dOptions options;
+};
+ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& options);
+
+// Plain loops: columns of patches, then a matrix product. Any dtype, row-major inside.
+void conv_forward_reference(const ConvSizes& z, const Tensor& x, const Tensor& weight, Tensor& y);
+Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x);
+Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
+
+// oneDNN, channels-last; true when it took the problem.
+bool onednn_takes(const Tensor& x);
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y);
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x);
+Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
+
+struct Conv2dFunction {
+  static constexpr auto name = "conv2d";
+  Conv2dOptions options;
+  Saved x, weight;
+  bool has_bias = false;
+
+  Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
+  void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&) {
+    x = in;
+    weight = filters;
+    has_bias = bias.defined();
+  }
+  void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+  Grads backward(Cpu, const Tensor& dy, Need need) const;
+#ifdef GADOLIN_CUDA
+  void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+  Grads backward(Cuda, const Tensor& dy, Need need) const;
+#endif
+};
+
+}  // namespace gadolin::detail

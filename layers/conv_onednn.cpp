@@ -1,0 +1,193 @@
+// Convolution through oneDNN: plain channels-last images, filters in whatever order the primitive likes best. Reordered
+// filters are kept with the version of the weight they were made from.
+#include "layers/conv_function.h"
+#include "tensor/onednn.h"
+
+namespace gadolin::detail {
+
+#ifdef GADOLIN_ONEDNN
+namespace {
+
+using dnnl::memory;
+namespace od = onednn;
+
+struct Described {
+  memory::dims stride, dilation, padding;
+  memory::desc x, weight, bias, y;       // weight in any order
+  memory::desc weight_as_stored;
+};
+
+memory::desc filters(const ConvSizes& z, const Tensor& weight, bool as_stored) {
+  memory::dims dims = weight.shape().vec(), strides = weight.strides().vec();
+  if (z.groups > 1) {
+    dims.insert(dims.begin(), z.groups);
+    dims[1] /= z.groups;
+    strides.insert(strides.begin(), strides[0] * dims[1]);
+  }
+  const auto type = od::type_of(weight.dtype());
+  return as_stored ? memory::desc(dims, type, strides) : memory::desc(dims, type, memory::format_tag::any);
+}
+
+Described describe(const ConvSizes& z, const Tensor& weight, bool with_bias) {
+  const Conv2dOptions& o = z.options;
+  const auto type = od::type_of(weight.dtype());
+  Described d;
+  d.stride = {o.stride.h, o.stride.w};
+  d.dilation = {o.dilation.h - 1, o.dilation.w - 1};
+  d.padding = {o.padding.h, o.padding.w};
+  d.x = memory::desc({z.n, z.c, z.h, z.w}, type, memory::format_tag::nhwc);
+  d.y = memory::desc({z.n, z.k, z.p, z.q}, type, memory::format_tag::nhwc);
+  d.weight = filters(z, weight, false);
+  d.weight_as_stored = filters(z, weight, true);
+  if (with_bias) d.bias = memory::desc({z.k}, type, memory::format_tag::x);
+  return d;
+}
+
+od::Key key_of(int pass, const ConvSizes& z, const Tensor& weight, bool with_bias) {
+  const Conv2dOptions& o = z.options;
+  od::Key key{pass, z.n, z.c, z.h, z.w, z.k, z.groups, o.stride.h, o.stride.w, o.padding.h, o.padding.w,
+              o.dilation.h, o.dilation.w, with_bias};
+  od::append(key, weight);
+  return key;
+}
+
+// A primitive, the order it wants its filters in, and the filters in that order.
+struct Plan {
+  dnnl::primitive run;
+  memory::desc weight, weight_as_stored;
+  bool reorders = false;
+  dnnl::reorder reorder;
+};
+
+template <class Descriptor> Plan plan_for(const Described& d, const Descriptor& pd, const memory::desc& weight, bool into) {
+  Plan plan{dnnl::primitive(pd), weight, d.weight_as_stored, weight != d.weight_as_stored, {}};
+  if (plan.reorders) {
+    const auto& from = into ? d.weight_as_stored : weight;
+    const auto& to = into ? weight : d.weight_as_stored;
+    plan.reorder = dnnl::reorder(dnnl::reorder::primitive_desc(od::engine(), from, od::engine(), to));
+  }
+  return plan;
+}
+
+using Forward = dnnl::convolution_forward;
+using BackwardData = dnnl::convolution_backward_data;
+using BackwardWeights = dnnl::convolution_backward_weights;
+
+Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias) {
+  const auto kind = dnnl::prop_kind::forward_training;
+  const auto how = dnnl::algorithm::convolution_direct;
+  if (with_bias) {
+    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.padding, d.padding), od::engine()};
+  }
+  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding), od::engine()};
+}
+
+od::Cache<Plan>& plans() {
+  thread_local od::Cache<Plan> cache(2048);
+  return cache;
+}
+
+// The filters in the plan's order. In evaluation the same weight comes again and again, in training twice a step.
+struct Reordered {
+  std::uint64_t version = ~0ull;
+  Tensor bytes;
+};
+void* reordered(const Plan& plan, od::Key key, const Tensor& weight) {
+  if (!plan.reorders) return weight.raw();
+  thread_local od::Cache<Reordered> cache(256);
+  key.push_back(static_cast<std::int64_t>(weight.storage().id()));
+  key.push_back(weight.offset());
+  Reordered& held = cache.get(key, [&] {
+    return Reordered{~0ull, empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8)};
+  });
+  if (held.version != weight.version()) {
+    memory from(plan.weight_as_stored, od::engine(), weight.raw()), to(plan.weight, od::engine(), held.bytes.raw());
+    plan.reorder.execute(od::stream(), from, to);
+    held.version = weight.version();
+  }
+  return held.bytes.raw();
+}
+
+Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
+memory over(const memory::desc& desc, const void* data) { return memory(desc, od::engine(), const_cast<void*>(data)); }
+
+}  // namespace
+
+bool onednn_takes(const Tensor& x) {
+  return backend() == Backend::best && (x.dtype() == DType::fp32 || x.dtype() == DType::bf16) && onednn::supports(x.dtype());
+}
+
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, Tensor& y) try {
+  const od::Key key = key_of(0, z, weight, bias.defined());
+  const Described d = describe(z, weight, bias.defined());
+  const Plan& plan = plans().get(key, [&] {
+    const auto pd = forward_descriptor(d, bias.defined());
+    return plan_for(d, pd, pd.weights_desc(), true);
+  });
+  const Tensor x = nhwc(x_any);
+  std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
+                                       {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
+                                       {DNNL_ARG_DST, over(d.y, y.raw())}};
+  if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
+  plan.run.execute(od::stream(), args);
+  od::stream().wait();
+} catch (const dnnl::error& error) {
+  onednn::rethrow("conv2d", error);
+}
+
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight, const Tensor& x) try {
+  const od::Key key = key_of(1, z, weight, false);
+  const Described d = describe(z, weight, false);
+  const Plan& plan = plans().get(key, [&] {
+    const BackwardData::primitive_desc pd(BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
+                                                             d.dilation, d.padding, d.padding),
+                                          od::engine(), forward_descriptor(d, false));
+    return plan_for(d, pd, pd.weights_desc(), true);
+  });
+  const Tensor dy = nhwc(dy_any);
+  Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
+  plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
+                                  {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
+                                  {DNNL_ARG_DIFF_SRC, over(d.x, dx.raw())}});
+  od::stream().wait();
+  return dx;
+} catch (const dnnl::error& error) {
+  onednn::rethrow("conv2d backward", error);
+}
+
+Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& x_any, const Tensor& weight) try {
+  const od::Key key = key_of(2, z, weight, false);
+  const Described d = describe(z, weight, false);
+  const Plan& plan = plans().get(key, [&] {
+    const BackwardWeights::primitive_desc pd(
+        BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding),
+        od::engine(), forward_descriptor(d, false));
+    return plan_for(d, pd, pd.diff_weights_desc(), false);
+  });
+  const Tensor dy = nhwc(dy_any), x = nhwc(x_any);
+  const Tensor dw = empty_like(weight);
+  const Tensor own = plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
+  memory result = over(plan.weight, own.raw());
+  plan.run.execute(od::stream(), {{DNNL_ARG_SRC, over(d.x, x.raw())},
+                                  {DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
+                                  {DNNL_ARG_DIFF_WEIGHTS, result}});
+  if (plan.reorders) {
+    memory as_stored = over(d.weight_as_stored, dw.raw());
+    plan.reorder.execute(od::stream(), result, as_stored);
+  }
+  od::stream().wait();
+  return dw;
+} catch (const dnnl::error& error) {
+  onednn::rethrow("conv2d backward", error);
+}
+
+#else
+
+bool onednn_takes(const Tensor&) { return false; }
+void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, Tensor&) {}
+Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
+Tensor conv_filter_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
+
+#endif
+
+}  // namespace gadolin::detail

@@ -1,0 +1,25 @@
+// Initial values of weights. All draw from the default generator: manual_seed() fixes them, on every device.
+// Fans are those of a weight [out, in, window...]: in = in * window, out = out * window.
+#pragma once
+
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+enum class Fan { in, out };
+
+void uniform_(Tensor& t, double low, double high);
+void normal_(Tensor& t, double mean, double deviation);
+// Normal cut off at two deviations from the mean, drawn again by inversion (as TensorFlow's and timm's).
+void truncated_normal_(Tensor& t, double mean, double deviation);
+// He et al. 2015: variance gain / fan, gain 2 for ReLU.
+void he_normal_(Tensor& t, Fan fan = Fan::in, double gain = 2);
+void he_uniform_(Tensor& t, Fan fan = Fan::in, double gain = 2);
+// Glorot and Bengio 2010: variance 2 / (in + out).
+void glorot_normal_(Tensor& t);
+void glorot_uniform_(Tensor& t);
+// Rows (or columns, whichever are fewer) orthonormal, times gain; of the weight as a matrix [out, in * window].
+// Saxe et al. 2013.
+void orthogonal_(Tensor& t, double gain = 1);
+
+}  // namespace gadolin

@@ -1,0 +1,191 @@
+#include "layers/module.h"
+
+#include <algorithm>
+
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+thread_local CallObserver* observer = nullptr;
+thread_local bool computing = false;
+thread_local DType compute_type = DType::fp32;
+
+std::string join(const std::string& path, const std::string& name) {
+  return path.empty() ? name : name.empty() ? path : path + "." + name;
+}
+// True when `name` is `prefix` or lies below it; the empty prefix holds everything.
+bool under(const std::string& name, const std::string& prefix) {
+  return prefix.empty() || name == prefix ||
+         (name.size() > prefix.size() && name.compare(0, prefix.size(), prefix) == 0 && name[prefix.size()] == '.');
+}
+bool under_any(const std::string& name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& p) { return under(name, p); });
+}
+std::string first_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < 5; ++i) text += (i ? ", " : "") + names[i];
+  return names.size() > 5 ? text + ", ..." : text;
+}
+
+}  // namespace
+
+Module& Module::adopt(std::string name, std::unique_ptr<Module> child) {
+  *child->name_ = std::move(name);
+  children_.push_back(std::move(child));
+  return *children_.back();
+}
+Tensor Module::parameter(std::string name, Tensor initial) {
+  initial.requires_grad_();
+  parameters_.push_back({std::move(name), initial});
+  return initial;
+}
+Tensor Module::buffer(std::string name, Tensor initial) {
+  buffers_.push_back({std::move(name), initial});
+  return initial;
+}
+
+void Module::visit(const std::function<void(const std::string&, Module&)>& f) {
+  const std::function<void(const std::string&, Module&)> walk = [&](const std::string& path, Module& module) {
+    f(path, module);
+    for (const auto& child : module.children_) walk(join(path, child->name()), *child);
+  };
+  walk("", *this);
+}
+void Module::visit(const std::function<void(const std::string&, const Module&)>& f) const {
+  const std::function<void(const std::string&, const Module&)> walk = [&](const std::string& path, const Module& module) {
+    f(path, module);
+    for (const auto& child : module.children_) walk(join(path, child->name()), *child);
+  };
+  walk("", *this);
+}
+
+std::vector<Parameter> Module::parameters() const {
+  std::vector<Parameter> all;
+  visit([&](const std::string& path, const Module& module) {
+    for (const Parameter& p : module.parameters_) all.push_back({join(path, p.name), p.tensor});
+  });
+  return all;
+}
+std::vector<Parameter> Module::buffers() const {
+  std::vector<Parameter> all;
+  visit([&](const std::string& path, const Module& module) {
+    for (const Parameter& b : module.buffers_) all.push_back({join(path, b.name), b.tensor});
+  });
+  return all;
+}
+std::vector<Parameter> Module::state() const {
+  std::vector<Parameter> all;
+  visit([&](const std::string& path, const Module& module) {
+    for (const Parameter& p : module.parameters_) all.push_back({join(path, p.name), p.tensor});
+    for (const Parameter& b : module.buffers_) all.push_back({join(path, b.name), b.tensor});
+  });
+  return all;
+}
+
+Module& Module::train(bool on) {
+  visit([on](const std::string&, Module& module) { module.training_ = on; });
+  return *this;
+}
+
+Module& Module::to(Device device) {
+  const NoGrad guard;
+  for (Parameter& p : state()) p.tensor.set_data(p.tensor.to(device));
+  return *this;
+}
+Module& Module::to(DType dtype) {
+  require<DTypeError>(is_floating(dtype), "module: parameters cannot be ", dtype, "; use a floating type");
+  const NoGrad guard;
+  for (Parameter& p : state()) {
+    if (is_floating(p.tensor.dtype())) p.tensor.set_data(p.tensor.to(dtype));
+  }
+  return *this;
+}
+
+LoadReport Module::load_state(const State& from, const LoadOptions& options, const std::string& source) {
+  LoadReport report;
+  std::vector<std::string> misfits;
+  std::vector<Parameter> mine = state();
+  for (const Parameter& p : mine) {
+    const auto found = from.find(p.name);
+    if (under_any(p.name, options.exclude)) {
+      report.excluded.push_back(p.name);
+    } else if (found == from.end()) {
+      // Files written before PyTorch 0.4.1 have no such counter; nothing depends on it.
+      if (!p.name.ends_with("num_batches_tracked")) report.missing.push_back(p.name);
+    } else if (found->second.shape() != p.tensor.shape()) {
+      misfits.push_back(cat(p.name, " ", found->second.shape(), " for ", p.tensor.shape()));
+    } else {
+      report.loaded.push_back(p.name);
+    }
+  }
+  for (const auto& [name, tensor] : from) {
+    const bool known = std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
+    if (!known && !under_any(name, options.exclude)) report.unexpected.push_back(name);
+  }
+  require<CheckpointError, 2>(misfits.empty(), "load: ", source, " has other shapes: ", first_names(misfits),
+                              "; for another number of classes pass --exclude-scopes with the last layer");
+  if (options.strict) {
+    require<CheckpointError, 3>(report.missing.empty(), "load: ", source, " has no ", first_names(report.missing), " (",
+                                report.loaded.size(), " of ", mine.size(), " names found); was it saved by another network?");
+    require<CheckpointError, 4>(report.unexpected.empty(), "load: ", source, " holds ", first_names(report.unexpected),
+                                ", which this network does not have; was it saved by another network?");
+  }
+  const NoGrad guard;
+  for (Parameter& p : mine) {
+    const auto found = from.find(p.name);
+    if (found != from.end() && !under_any(p.name, options.exclude)) p.tensor.copy_(found->second);
+  }
+  return report;
+}
+
+void Module::freeze(const std::vector<std::string>& prefixes) {
+  visit([&](const std::string& path, Module& module) {
+    if (under_any(path, prefixes)) module.frozen_ = true;
+    for (Parameter& p : module.parameters_) {
+      if (under_any(join(path, p.name), prefixes)) p.tensor.requires_grad_(false);
+    }
+  });
+}
+
+void Module::set_trainable(const std::vector<std::string>& prefixes) {
+  std::vector<bool> used(prefixes.size(), false);
+  visit([&](const std::string& path, Module& module) {
+    for (std::size_t i = 0; i < prefixes.size(); ++i) used[i] = used[i] || under(path, prefixes[i]);
+    module.frozen_ = !under_any(path, prefixes);
+    for (Parameter& p : module.parameters_) p.tensor.requires_grad_(under_any(join(path, p.name), prefixes));
+  });
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    require<UsageError>(used[i], "trainable scopes: nothing in the network is called ", prefixes[i],
+                        "; run gadolin summary to see the names");
+  }
+}
+
+// --- observation, precision ------------------------------------------------------------------------------------------
+
+CallObserver::CallObserver(Call call) : call_(std::move(call)), before_(observer) { observer = this; }
+CallObserver::~CallObserver() { observer = before_; }
+bool Module::watching() { return observer != nullptr; }
+void Module::observe(const Tensor& x, const Tensor& y) const { observer->call_(*this, PlaceScope::current(), x, y); }
+
+ComputeScope::ComputeScope(DType dtype) : on_before_(computing), before_(compute_type) {
+  require<DTypeError>(is_floating(dtype), "compute: ", dtype, " is no floating type; use fp32, bf16 or fp16");
+  computing = true;
+  compute_type = dtype;
+}
+ComputeScope::~ComputeScope() {
+  computing = on_before_;
+  compute_type = before_;
+}
+Tensor for_compute(const Tensor& t) {
+  if (!computing || !t.defined() || t.dtype() == DType::fp64) return t;
+  return t.to(compute_type);
+}
+
+Tensor Sequential::forward(const Tensor& x) {
+  Tensor y = x;
+  for (Module* module : order_) y = (*module)(y);
+  return y;
+}
+
+}  // namespace gadolin

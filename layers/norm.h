@@ -1,0 +1,49 @@
+// Batch normalisation (Ioffe and Szegedy 2015), alone or with the addition and the ReLU that follow it in one pass.
+#pragma once
+
+#include "layers/module.h"
+
+namespace gadolin {
+
+struct BatchNormOptions {
+  bool training = false;   // statistics of the batch; otherwise the running ones
+  double momentum = 0.1;   // running = (1 - momentum) running + momentum batch, as in PyTorch
+  double eps = 1e-5;
+  bool relu = false;       // y = relu(norm(x) + addend)
+};
+
+// y = weight (x - mean) / sqrt(variance + eps) + bias [+ addend] [then relu], per channel.
+//   x [N, C, H, W] or [N, C] in any floating type; weight, bias, running_* [C] in fp32 (fp64 for fp64 x);
+//   addend undefined or of x's shape and dtype -> y like x, channels-last when x is an image.
+// In training the running statistics are moved in place: the biased variance normalises, the unbiased one (n - 1) is kept.
+// Surprising, but PyTorch does so and checkpoints must agree.
+// Keeps x, the channel statistics and, with an addend and relu, y. Differentiable in x, weight, bias, addend.
+// Throws ShapeError in training for a single value a channel, whose variance is 0.
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend = {});
+
+class BatchNorm2d : public Module {
+ public:
+  explicit BatchNorm2d(int channels, double eps = 1e-5, double momentum = 0.1);
+  Tensor forward(const Tensor& x) override { return normalise(x, {}, false); }
+  // relu(norm(x)) and relu(norm(x) + addend), each in one pass.
+  Tensor relu(const Tensor& x) {
+    return called(x, [&] { return normalise(x, {}, true); });
+  }
+  Tensor add_relu(const Tensor& x, const Tensor& addend) {
+    return called(x, [&] { return normalise(x, addend, true); });
+  }
+  const char* kind() const override { return "BatchNorm2d"; }
+  const Tensor& weight() const { return weight_; }
+  const Tensor& bias() const { return bias_; }
+  const Tensor& running_mean() const { return running_mean_; }
+  const Tensor& running_var() const { return running_var_; }
+  double eps() const { return eps_; }
+
+ private:
+  Tensor normalise(const Tensor& x, const Tensor& addend, bool relu);
+  double eps_, momentum_;
+  Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+}  // namespace gadolin

@@ -1,0 +1,279 @@
+// Batch normalisation on the CPU: rows of channels, vectorised over channels. Rows are cut into pieces whose number
+// depends on the shape alone; a piece sums in the element's precision, pieces are added in double.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "layers/norm_function.h"
+#include "tensor/cpu/parallel.h"
+#include "tensor/ops.h"
+
+namespace gadolin::detail {
+namespace {
+
+struct Pieces {
+  std::int64_t rows, count;
+  Pieces(std::int64_t n, std::int64_t channels)
+      : rows(n), count(std::clamp<std::int64_t>(n * channels / 16384, 1, std::clamp<std::int64_t>(n / 16, 1, 256))) {}
+  std::int64_t begin(std::int64_t piece) const { return rows * piece / count; }
+};
+
+// Two sums a channel over all rows: f(row, channel) gives the two terms. The sums come out in double.
+template <class P, class F>
+void sum_rows(const NormSizes& size, double* first, double* second, F&& f) {
+  const Pieces pieces(size.rows, size.channels);
+  const std::size_t c = static_cast<std::size_t>(size.channels);
+  std::vector<double> partial(static_cast<std::size_t>(pieces.count) * 2 * c, 0.0);
+  parallel_for(pieces.count, 1, [&](std::int64_t from, std::int64_t to) {
+    std::vector<P> sums(2 * c);
+    for (std::int64_t piece = from; piece < to; ++piece) {
+      double* out = partial.data() + static_cast<std::size_t>(piece) * 2 * c;
+      // At most 64 rows at once in the element's precision: long sums in float would lose digits.
+      for (std::int64_t row = pieces.begin(piece); row < pieces.begin(piece + 1);) {
+        const std::int64_t stop = std::min(row + 64, pieces.begin(piece + 1));
+        std::fill(sums.begin(), sums.end(), P(0));
+        f(row, stop, sums.data(), sums.data() + c);
+        for (std::size_t i = 0; i < 2 * c; ++i) out[i] += static_cast<double>(sums[i]);
+        row = stop;
+      }
+    }
+  });
+  for (std::size_t i = 0; i < c; ++i) {
+    first[i] = second[i] = 0;
+    for (std::size_t piece = 0; piece < static_cast<std::size_t>(pieces.count); ++piece) {
+      first[i] += partial[piece * 2 * c + i];
+      second[i] += partial[piece * 2 * c + c + i];
+    }
+  }
+}
+
+template <class F> void for_rows(const NormSizes& size, F&& f) {
+  parallel_for(size.rows, 1 + 16384 / std::max<std::int64_t>(1, size.channels), f);
+}
+
+// T: elements; P: parameters and arithmetic.
+template <class T, class P> struct Kernels {
+  NormSizes size;
+
+  // Sums are of x - shift with the first row as shift: images have large means, and squares of those would cancel.
+  void statistics(const T* x, const BatchNormFunction& f) const {
+    const std::int64_t c_count = size.channels;
+    std::vector<P> shift(static_cast<std::size_t>(c_count));
+    for (std::int64_t c = 0; c < c_count; ++c) shift[static_cast<std::size_t>(c)] = convert<P>(x[c]);
+    std::vector<double> sum(shift.size()), squares(shift.size());
+    const P* k = shift.data();
+    sum_rows<P>(size, sum.data(), squares.data(), [&](std::int64_t row, std::int64_t stop, P* s, P* q) {
+      for (; row < stop; ++row) {
+        const T* in = x + row * c_count;
+        GADOLIN_IVDEP
+        for (std::int64_t c = 0; c < c_count; ++c) {
+          const P d = convert<P>(in[c]) - k[c];
+          s[c] += d;
+          q[c] += d * d;
+        }
+      }
+    });
+    const double n = static_cast<double>(size.rows), m = f.options.momentum;
+    P* mean = f.mean.data<P>();
+    P* rstd = f.rstd.data<P>();
+    P* running_mean = f.running_mean.data<P>();
+    P* running_var = f.running_var.data<P>();
+    for (std::int64_t c = 0; c < c_count; ++c) {
+      const std::size_t i = static_cast<std::size_t>(c);
+      const double d = sum[i] / n, variance = std::max(0.0, squares[i] / n - d * d), average = static_cast<double>(k[c]) + d;
+      mean[c] = static_cast<P>(average);
+      rstd[c] = static_cast<P>(1 / std::sqrt(variance + f.options.eps));
+      running_mean[c] = static_cast<P>((1 - m) * static_cast<double>(running_mean[c]) + m * average);
+      running_var[c] = static_cast<P>((1 - m) * static_cast<double>(running_var[c]) + m * variance * n / (n - 1));
+    }
+  }
+
+  void given_statistics(const BatchNormFunction& f) const {
+    for (std::int64_t c = 0; c < size.channels; ++c) {
+      f.mean.data<P>()[c] = f.running_mean.data<P>()[c];
+      f.rstd.data<P>()[c] = static_cast<P>(1 / std::sqrt(static_cast<double>(f.running_var.data<P>()[c]) + f.options.eps));
+    }
+  }
+
+  struct Line { std::vector<P> scale, offset; };  // y = scale x + offset
+  Line line(const BatchNormFunction& f, const Tensor& weight, const Tensor& bias) const {
+    Line l{std::vector<P>(static_cast<std::size_t>(size.channels)), {}};
+    l.offset = l.scale;
+    for (std::int64_t c = 0; c < size.channels; ++c) {
+      const std::size_t i = static_cast<std::size_t>(c);
+      l.scale[i] = weight.data<P>()[c] * f.rstd.data<P>()[c];
+      l.offset[i] = bias.data<P>()[c];
+    }
+    return l;
+  }
+
+  template <bool relu, bool adds>
+  void normalise(const T* x, const T* addend, T* y, const Line& l, const P* mean) const {
+    const P* scale = l.scale.data();
+    const P* offset = l.offset.data();
+    for_rows(size, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t at = row * size.channels;
+        GADOLIN_IVDEP
+        for (std::int64_t c = 0; c < size.channels; ++c) {
+          P v = scale[c] * (convert<P>(x[at + c]) - mean[c]) + offset[c];
+          if constexpr (adds) v += convert<P>(addend[at + c]);
+          if constexpr (relu) v = v < P(0) ? P(0) : v;
+          y[at + c] = convert<T>(v);
+        }
+      }
+    });
+  }
+
+  // g = dy where the result was positive; sums of g and of g (x - mean) a channel.
+  enum class Mask { none, from_x, from_y };
+  template <Mask mask> P masked(P g, P x, P y, P scale, P mean, P offset) const {
+    if constexpr (mask == Mask::from_x) return scale * (x - mean) + offset <= P(0) ? P(0) : g;
+    if constexpr (mask == Mask::from_y) return y <= P(0) ? P(0) : g;
+    return g;
+  }
+  template <Mask mask>
+  void gradient(const BatchNormFunction& f, const T* x, const T* y, const T* dy, const Line& l, T* dx, T* dadd, P* dweight,
+                P* dbias) const {
+    const std::int64_t c_count = size.channels;
+    const P* mean = f.mean.data<P>();
+    const P* rstd = f.rstd.data<P>();
+    const P* scale = l.scale.data();
+    const P* offset = l.offset.data();
+    std::vector<double> sum(static_cast<std::size_t>(c_count)), product(sum.size());
+    sum_rows<P>(size, sum.data(), product.data(), [&](std::int64_t row, std::int64_t stop, P* s, P* q) {
+      for (; row < stop; ++row) {
+        const std::int64_t at = row * c_count;
+        GADOLIN_IVDEP
+        for (std::int64_t c = 0; c < c_count; ++c) {
+          const P v = convert<P>(x[at + c]);
+          P out = P(0);
+          if constexpr (mask == Mask::from_y) out = convert<P>(y[at + c]);
+          const P g = masked<mask>(convert<P>(dy[at + c]), v, out, scale[c], mean[c], offset[c]);
+          s[c] += g;
+          q[c] += g * (v - mean[c]);
+        }
+      }
+    });
+    // dx = scale (g - sum(g) / n - xhat sum(g xhat) / n) in training, scale g otherwise.
+    std::vector<P> shift(sum.size(), P(0)), slope(sum.size(), P(0));
+    const double n = static_cast<double>(size.rows);
+    for (std::int64_t c = 0; c < c_count; ++c) {
+      const std::size_t i = static_cast<std::size_t>(c);
+      const double r = static_cast<double>(rstd[c]);
+      if (dweight) dweight[c] = static_cast<P>(product[i] * r);
+      if (dbias) dbias[c] = static_cast<P>(sum[i]);
+      if (f.options.training) {
+        shift[i] = static_cast<P>(sum[i] / n);
+        slope[i] = static_cast<P>(product[i] * r * r / n);
+      }
+    }
+    if (!dx && !dadd) return;
+    const P* a = shift.data();
+    const P* b = slope.data();
+    for_rows(size, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t at = row * c_count;
+        const auto loop = [&](auto with_dx, auto with_dadd) {
+          GADOLIN_IVDEP
+          for (std::int64_t c = 0; c < c_count; ++c) {
+            const P v = convert<P>(x[at + c]);
+            P out = P(0);
+            if constexpr (mask == Mask::from_y) out = convert<P>(y[at + c]);
+            const P g = masked<mask>(convert<P>(dy[at + c]), v, out, scale[c], mean[c], offset[c]);
+            if constexpr (decltype(with_dadd)::value) dadd[at + c] = convert<T>(g);
+            if constexpr (decltype(with_dx)::value) dx[at + c] = convert<T>(scale[c] * (g - a[c] - (v - mean[c]) * b[c]));
+          }
+        };
+        if (dx && dadd) {
+          loop(std::true_type{}, std::true_type{});
+        } else if (dx) {
+          loop(std::true_type{}, std::false_type{});
+        } else {
+          loop(std::false_type{}, std::true_type{});
+        }
+      }
+    });
+  }
+};
+
+template <class F> void by_types(const Tensor& x, F&& f) {
+  dispatch_floating(x.dtype(), "batch_norm", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    f(Kernels<T, math_type<T>>{norm_sizes(x)}, tag, Tag<math_type<T>>{});
+  });
+}
+
+}  // namespace
+
+void BatchNormFunction::forward(Cpu, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& out) const {
+  mean = empty(w.shape(), w.dtype());
+  rstd = empty(w.shape(), w.dtype());
+  if (in.numel() == 0) {
+    mean.zero_();
+    rstd.fill_(1);
+    return;
+  }
+  const Tensor rows = as_rows(in), added = addend.defined() ? as_rows(addend) : addend;
+  by_types(in, [&](const auto& kernels, auto element, auto parameter) {
+    using T = typename decltype(element)::type;
+    using P = typename decltype(parameter)::type;
+    if (options.training) {
+      kernels.statistics(rows.template data<T>(), *this);
+      running_mean.storage().bump_version();
+      running_var.storage().bump_version();
+    } else {
+      kernels.given_statistics(*this);
+    }
+    const auto line = kernels.line(*this, w, b);
+    const T* a = added.defined() ? added.template data<T>() : nullptr;
+    const T* x_data = rows.template data<T>();
+    T* y_data = out.template data<T>();
+    const P* m = mean.template data<P>();
+    if (options.relu && a) {
+      kernels.template normalise<true, true>(x_data, a, y_data, line, m);
+    } else if (options.relu) {
+      kernels.template normalise<true, false>(x_data, a, y_data, line, m);
+    } else if (a) {
+      kernels.template normalise<false, true>(x_data, a, y_data, line, m);
+    } else {
+      kernels.template normalise<false, false>(x_data, a, y_data, line, m);
+    }
+  });
+}
+
+Grads BatchNormFunction::backward(Cpu, const Tensor& dy_any, Need need) const {
+  const Tensor in = as_rows(x), dy = as_rows(dy_any);
+  Tensor dx, dadd, dweight, dbias;
+  if (need[0]) dx = empty_like(in);
+  if (need[1]) dweight = empty_like(weight.get()).zero_();
+  if (need[2]) dbias = empty_like(bias.get()).zero_();
+  // Without relu the addend's gradient is dy itself.
+  if (need[3]) dadd = options.relu ? empty_like(in) : dy;
+  if (in.numel() > 0) {
+    by_types(in, [&](const auto& kernels, auto element, auto parameter) {
+      using T = typename decltype(element)::type;
+      using P = typename decltype(parameter)::type;
+      using Mask = typename std::decay_t<decltype(kernels)>::Mask;
+      const auto line = kernels.line(*this, weight, bias);
+      const auto run = [&]<Mask mask>(const T* y_data) {
+        kernels.template gradient<mask>(*this, in.template data<T>(), y_data, dy.template data<T>(), line,
+                                        dx.defined() ? dx.template data<T>() : nullptr,
+                                        need[3] && options.relu ? dadd.template data<T>() : nullptr,
+                                        dweight.defined() ? dweight.template data<P>() : nullptr,
+                                        dbias.defined() ? dbias.template data<P>() : nullptr);
+      };
+      if (!options.relu) {
+        run.template operator()<Mask::none>(nullptr);
+      } else if (has_addend) {
+        const Tensor out = as_rows(y);
+        run.template operator()<Mask::from_y>(out.template data<T>());
+      } else {
+        run.template operator()<Mask::from_x>(nullptr);
+      }
+    });
+  }
+  return {dx, dweight, dbias, dadd};
+}
+
+}  // namespace gadolin::detail

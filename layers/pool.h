@@ -1,0 +1,61 @@
+// Pooling: the largest or the mean value of windows of an image.
+#pragma once
+
+#include "layers/conv.h"
+
+namespace gadolin {
+
+struct PoolOptions {
+  Pair kernel_size;
+  Pair stride;                     // the kernel's size unless given
+  Pair padding = 0;
+  bool ceil_mode = false;          // a last window may hang over the edge, if it starts inside
+  bool count_include_pad = true;   // average: padding counts as zeros
+  PoolOptions(Pair kernel) : kernel_size(kernel), stride(kernel) {}
+  PoolOptions(Pair kernel, Pair step, Pair pad = 0) : kernel_size(kernel), stride(step), padding(pad) {}
+};
+
+// x [N, C, H, W] -> [N, C, P, Q], channels-last. Padding is at most half the kernel. Agree with torch.nn.functional.
+// Keeps one byte an output element: the place of the first largest value in its window (at most 256 places); NaN wins.
+Tensor max_pool2d(const Tensor& x, const PoolOptions& options);
+// Keeps nothing.
+Tensor avg_pool2d(const Tensor& x, const PoolOptions& options);
+// Window i of `out` covers [floor(i H / out), ceil((i + 1) H / out)).
+Tensor adaptive_avg_pool2d(const Tensor& x, Pair out);
+// [N, C, H, W] -> [N, C, 1, 1].
+Tensor global_avg_pool2d(const Tensor& x);
+
+class MaxPool2d : public Module {
+ public:
+  explicit MaxPool2d(const PoolOptions& options) : options_(options) {}
+  Tensor forward(const Tensor& x) override { return max_pool2d(x, options_); }
+  const char* kind() const override { return "MaxPool2d"; }
+
+ private:
+  PoolOptions options_;
+};
+class AvgPool2d : public Module {
+ public:
+  explicit AvgPool2d(const PoolOptions& options) : options_(options) {}
+  Tensor forward(const Tensor& x) override { return avg_pool2d(x, options_); }
+  const char* kind() const override { return "AvgPool2d"; }
+
+ private:
+  PoolOptions options_;
+};
+class AdaptiveAvgPool2d : public Module {
+ public:
+  explicit AdaptiveAvgPool2d(Pair out) : out_(out) {}
+  Tensor forward(const Tensor& x) override { return adaptive_avg_pool2d(x, out_); }
+  const char* kind() const override { return "AdaptiveAvgPool2d"; }
+
+ private:
+  Pair out_;
+};
+class GlobalAvgPool2d : public Module {
+ public:
+  Tensor forward(const Tensor& x) override { return global_avg_pool2d(x); }
+  const char* kind() const override { return "GlobalAvgPool2d"; }
+};
+
+}  // namespace gadolin

@@ -1,0 +1,83 @@
+// Residual networks (He et al. 2015, table 1), in the form called v1.5: the stride of a bottleneck sits on its 3x3.
+// Names and numbers are torchvision's.
+#pragma once
+
+#include <memory>
+
+#include "layers/conv.h"
+#include "layers/linear.h"
+#include "layers/norm.h"
+#include "layers/pool.h"
+
+namespace gadolin {
+
+struct ResNetOptions {
+  int input_channels = 3, num_classes = 1000;
+  int width = 64;                   // channels of the stem and planes of the first group; the others have 2, 4, 8 times as many
+  bool small_input = false;         // stem for small images: 3x3, stride 1, no pooling (He et al. 2015, section 4.2)
+  bool zero_init_residual = false;  // the last batch norm of a block starts at 0 (Goyal et al. 2017)
+  bool stride_in_1x1 = false;       // a bottleneck's stride sits on its first 1x1, as in the paper and in Keras
+};
+
+// Two 3x3 convolutions and a shortcut; He et al. 2015, figure 5 (left).
+class BasicBlock : public Module {
+ public:
+  static constexpr int expansion = 1;
+  BasicBlock(int in, int planes, int stride, const ResNetOptions& options);
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "BasicBlock"; }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  Sequential& downsample_;
+};
+
+// 1x1 to fewer channels, 3x3, 1x1 to four times as many; figure 5 (right).
+class Bottleneck : public Module {
+ public:
+  static constexpr int expansion = 4;
+  Bottleneck(int in, int planes, int stride, const ResNetOptions& options);
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "Bottleneck"; }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  Conv2d& conv3_;
+  BatchNorm2d& bn3_;
+  Sequential& downsample_;
+};
+
+// x [N, C, H, W] -> logits [N, num_classes].
+class ResNet : public Module {
+ public:
+  // depth: 18, 34, 50, 101, 152 or 200. Throws ValueError for another.
+  explicit ResNet(int depth, const ResNetOptions& options = {});
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "ResNet"; }
+
+ private:
+  ResNetOptions options_;
+  Conv2d* conv1_;
+  BatchNorm2d* bn1_;
+  Sequential* groups_[4];
+  Linear* fc_;
+};
+
+// Blocks in each of the four groups, and whether they are bottlenecks.
+struct ResNetDepth { int blocks[4]; bool bottleneck; };
+ResNetDepth resnet_depth(int depth);
+
+inline ResNet resnet18(const ResNetOptions& options = {}) { return ResNet(18, options); }
+inline ResNet resnet34(const ResNetOptions& options = {}) { return ResNet(34, options); }
+inline ResNet resnet50(const ResNetOptions& options = {}) { return ResNet(50, options); }
+inline ResNet resnet101(const ResNetOptions& options = {}) { return ResNet(101, options); }
+inline ResNet resnet152(const ResNetOptions& options = {}) { return ResNet(152, options); }
+inline ResNet resnet200(const ResNetOptions& options = {}) { return ResNet(200, options); }
+
+}  // namespace gadolin
