@@ -1,0 +1,65 @@
+// The folder of a training run: config.toml, metrics.csv, train.log, env.json, checkpoints/, tb/, report/, and a lock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace gadolin {
+
+// Rows of numbers, safe to go on with: a row is one write, a torn last row and rows after the resumed step are dropped.
+class CsvLog {
+ public:
+  // The first column is the step. A new file begins with the names of the columns. An existing one is cut after the last row
+  // whose step is at most `resume_step` (-1: begun anew). Throws DataError, naming the columns, when they have changed.
+  CsvLog(std::string path, const std::vector<std::string>& columns, std::int64_t resume_step = -1);
+  ~CsvLog();
+  CsvLog(const CsvLog&) = delete;
+  CsvLog& operator=(const CsvLog&) = delete;
+  // One value a column but for the step; NaN is written as nan. Values come back bit for bit.
+  void row(std::int64_t step, const std::vector<double>& values);
+
+ private:
+  std::string path_;
+  std::size_t columns_;
+  int file_ = -1;
+};
+
+class RunDir {
+ public:
+  // create: makes the folder; one that already holds a run is refused. resume: goes on in one that holds a run; automatic:
+  // resumes if there is one, else creates. overwrite: as create, but what a former run left is removed. All take the lock
+  // and clear left-over temporary files. Throws UsageError for the first two mistakes, FileError (number 3) when another live
+  // process writes to it.
+  enum class Open { create, resume, automatic, overwrite };
+  RunDir(std::string path, Open mode);
+  ~RunDir();
+  RunDir(const RunDir&) = delete;
+  RunDir& operator=(const RunDir&) = delete;
+
+  const std::string& path() const { return path_; }
+  bool resumed() const { return resumed_; }  // there was a run before
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string checkpoints() const { return file("checkpoints"); }
+  std::string event_folder() const { return file("tb"); }
+
+  void write_config(const std::string& toml) const { write("config.toml", toml); }
+  std::string read_config() const;
+  // env.json: processor, cores, system, compiler, versions, and `more` (devices, libraries). No names of people or machines.
+  void write_environment(const std::map<std::string, std::string>& more = {}) const;
+  // A line with the time (UTC) in train.log; control characters are escaped, so that it stays one line.
+  void log(const std::string& line);
+  void write(const std::string& name, const std::string& text) const;  // atomically
+
+ private:
+  void lock();
+  std::string path_;
+  int lock_ = -1, log_ = -1;
+  bool resumed_ = false;
+};
+
+// What differs between two TOML texts, one line a key: "train.lr: 0.1 -> 0.2", "seed: 0 -> (absent)".
+std::vector<std::string> config_differences(const std::string& before, const std::string& now);
+
+}  // namespace gadolin
