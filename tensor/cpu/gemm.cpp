@@ -35,17 +35,27 @@ void pack(std::int64_t rows, std::int64_t cols, const T* from, std::int64_t row,
   }
 }
 
-// One block of c (row-major, tile_n wide) += panel of a times panel of b.
-template <class M> void multiply_block(std::int64_t k, const M* a, const M* b, M* c) {
-  M sum[block_m][block_n] = {};
+// One block of c (row-major, tile_n wide) += panel of a times panel of b. The four rows have names of their own because
+// compilers keep such sums in registers; as an array of rows GCC 12 runs this 25 times slower.
+template <class M>
+void multiply_block(std::int64_t k, const M* __restrict a, const M* __restrict b, M* __restrict c) {
+  static_assert(block_m == 4);
+  M sum0[block_n] = {}, sum1[block_n] = {}, sum2[block_n] = {}, sum3[block_n] = {};
   for (std::int64_t p = 0; p < k; ++p) {
-    for (std::int64_t i = 0; i < block_m; ++i) {
-GADOLIN_IVDEP
-      for (std::int64_t j = 0; j < block_n; ++j) sum[i][j] += a[p * block_m + i] * b[p * block_n + j];
+    const M a0 = a[p * 4], a1 = a[p * 4 + 1], a2 = a[p * 4 + 2], a3 = a[p * 4 + 3];
+    for (std::int64_t j = 0; j < block_n; ++j) {
+      const M x = b[p * block_n + j];
+      sum0[j] += a0 * x;
+      sum1[j] += a1 * x;
+      sum2[j] += a2 * x;
+      sum3[j] += a3 * x;
     }
   }
-  for (std::int64_t i = 0; i < block_m; ++i) {
-    for (std::int64_t j = 0; j < block_n; ++j) c[i * tile_n + j] += sum[i][j];
+  for (std::int64_t j = 0; j < block_n; ++j) {
+    c[j] += sum0[j];
+    c[tile_n + j] += sum1[j];
+    c[2 * tile_n + j] += sum2[j];
+    c[3 * tile_n + j] += sum3[j];
   }
 }
 
