@@ -58,19 +58,33 @@ GADOLIN_IVDEP
     for (std::int64_t j = 0; j < count; ++j) acc[j] = r.step(acc[j], convert<math_type<In>>(row[j]), i);
   }
 }
-// The same for one output; eight accumulators, so that additions overlap and round less.
+// Takes n elements `stride` apart into eight accumulators, so that additions overlap and round less.
+template <class R, class In>
+void reduce_run(const R& r, const In* x, std::int64_t stride, std::int64_t first, std::int64_t n, typename R::Acc* acc) {
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    for (int k = 0; k < 8; ++k) acc[k] = r.step(acc[k], convert<math_type<In>>(x[(i + k) * stride]), first + i + k);
+  }
+  for (; i < n; ++i) acc[0] = r.step(acc[0], convert<math_type<In>>(x[i * stride]), first + i);
+}
+
+// The same for one output, a run of the innermost reduced dimension at a time.
 template <class R, class In>
 typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std::int64_t begin, std::int64_t end) {
   typename R::Acc acc[8];
   for (auto& a : acc) a = r.init();
-  std::int64_t i = begin;
-  if (plan.reduced_dim == 1) {
-    const std::int64_t stride = plan.reduced_strides[0];
-    for (; i + 8 <= end; i += 8) {
-      for (int k = 0; k < 8; ++k) acc[k] = r.step(acc[k], convert<math_type<In>>(x[(i + k) * stride]), i + k);
+  const int last = plan.reduced_dim - 1;
+  const std::int64_t inner = last >= 0 ? plan.reduced_sizes[last] : 1, stride = last >= 0 ? plan.reduced_strides[last] : 1;
+  for (std::int64_t i = begin; i < end;) {
+    const std::int64_t n = std::min(end - i, inner - i % inner);
+    const In* run = x + plan.reduced_offset(i);
+    if (stride == 1) {
+      reduce_run(r, run, 1, i, n, acc);
+    } else {
+      reduce_run(r, run, stride, i, n, acc);
     }
+    i += n;
   }
-  for (; i < end; ++i) acc[0] = r.step(acc[0], convert<math_type<In>>(x[plan.reduced_offset(i)]), i);
   for (int k = 1; k < 8; ++k) acc[0] = r.combine(acc[0], acc[k]);
   return acc[0];
 }

@@ -84,7 +84,7 @@ Tensor as_words(const Tensor& t) {
 }
 
 struct Choose {
-  template <class T> GADOLIN_HD T operator()(bool condition, T a, T b) const { return condition ? a : b; }
+  template <class T> GADOLIN_HD T operator()(std::uint8_t condition, T a, T b) const { return condition != 0 ? a : b; }
 };
 
 struct WhereFunction {
@@ -112,13 +112,17 @@ struct WhereFunction {
     b_shape = b.shape();
   }
   template <class D> void forward(D device, const Tensor& c, const Tensor& a, const Tensor& b, Tensor& y) const {
-    const Tensor from_a = as_words(a), from_b = as_words(b), to = as_words(y);
+    const Tensor to = as_words(y);
     switch (to.dtype()) {
-      case DType::uint8: return map<std::uint8_t, bool, std::uint8_t, std::uint8_t>(device, name, Choose{}, to, c, from_a, from_b);
-      case DType::fp16: return map<float16, bool, float16, float16>(device, name, Choose{}, to, c, from_a, from_b);
-      case DType::int32: return map<std::int32_t, bool, std::int32_t, std::int32_t>(device, name, Choose{}, to, c, from_a, from_b);
-      default: return map<std::int64_t, bool, std::int64_t, std::int64_t>(device, name, Choose{}, to, c, from_a, from_b);
+      case DType::uint8: return choose<std::uint8_t>(device, c, a, b, to);
+      case DType::fp16: return choose<float16>(device, c, a, b, to);
+      case DType::int32: return choose<std::int32_t>(device, c, a, b, to);
+      default: return choose<std::int64_t>(device, c, a, b, to);
     }
+  }
+  // The condition is read as bytes: loops over bool do not become vector instructions.
+  template <class T, class D> static void choose(D device, const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& to) {
+    map<T, std::uint8_t, T, T>(device, name, Choose{}, to, as_words(c), as_words(a), as_words(b));
   }
   Grads backward(const Tensor& dy, Need need) const {
     const Tensor zero = zeros({}, dy.dtype(), dy.device());

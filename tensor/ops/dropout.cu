@@ -33,19 +33,24 @@ void draw_batch(const Mask& mask, std::uint64_t block, std::uint32_t* words) {
   }
 }
 
+// Drops or scales n elements that lie together; a select, so that it runs on vectors.
+template <class T> void apply_words(const std::uint32_t* words, std::uint32_t threshold, math_type<T> scale, const T* x, T* y, std::int64_t n) {
+  using M = math_type<T>;
+GADOLIN_IVDEP
+  for (std::int64_t i = 0; i < n; ++i) {
+    const M scaled = convert<M>(x[i]) * scale;
+    y[i] = convert<T>(stays(words[i], threshold) ? scaled : M(0));
+  }
+}
+
 // Both tensors row major: a flat loop in batches.
 template <class T> void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
-  using M = math_type<T>;
   parallel_for((numel + batch - 1) / batch, 256, [&](std::int64_t begin, std::int64_t end) {
     std::uint32_t words[batch];
     for (std::int64_t k = begin; k < end; ++k) {
       draw_batch(mask, static_cast<std::uint64_t>(k) * batch_blocks, words);
       const std::int64_t first = k * batch, n = numel - first < batch ? numel - first : batch;
-      const T* from = x + first;
-      T* to = y + first;
-      for (std::int64_t i = 0; i < n; ++i) {
-        to[i] = convert<T>(stays(words[i], mask.threshold) ? convert<M>(from[i]) * scale : M(0));
-      }
+      apply_words(words, mask.threshold, scale, x + first, y + first, n);
     }
   });
 }
