@@ -3,8 +3,8 @@
 // gathers: every input pixel looks at the windows that hold it, so no two threads write the same place.
 #include "layers/pool.h"
 
+#include "layers/pixels.h"
 #include "tensor/function.h"
-#include "tensor/loops.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -51,6 +51,7 @@ template <class T> struct MaxForward {
   T* y;
   std::uint8_t* place;
   GADOLIN_HD std::int64_t pixels() const { return g.n * g.h.out * g.w.out; }
+  GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t q = pixel % g.w.out, p = pixel / g.w.out % g.h.out, n = pixel / (g.w.out * g.h.out);
     T* best = y + pixel * g.c;
@@ -85,6 +86,7 @@ template <class T> struct MaxBackward {
   const std::uint8_t* place;
   T* dx;
   GADOLIN_HD std::int64_t pixels() const { return g.n * g.h.in * g.w.in; }
+  GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t w = pixel % g.w.in, h = pixel / g.w.in % g.h.in, n = pixel / (g.w.in * g.h.in);
     constexpr std::int64_t tile = 64;  // sums stay in registers
@@ -113,6 +115,7 @@ template <class T> struct MeanForward {
   const T* x;
   T* y;
   GADOLIN_HD std::int64_t pixels() const { return g.n * g.h.out * g.w.out; }
+  GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t q = pixel % g.w.out, p = pixel / g.w.out % g.h.out, n = pixel / (g.w.out * g.h.out);
     const math_type<T> share = math_type<T>(1) / static_cast<math_type<T>>(g.h.count(p) * g.w.count(q));
@@ -137,6 +140,7 @@ template <class T> struct MeanBackward {
   const T* dy;
   T* dx;
   GADOLIN_HD std::int64_t pixels() const { return g.n * g.h.in * g.w.in; }
+  GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t w = pixel % g.w.in, h = pixel / g.w.in % g.h.in, n = pixel / (g.w.in * g.h.in);
     constexpr std::int64_t tile = 64;
@@ -157,23 +161,6 @@ template <class T> struct MeanBackward {
 };
 
 // --- running ---------------------------------------------------------------------------------------------------------
-
-template <class Body> void for_pixels(Cpu, const char*, const Body& body) {
-  parallel_for(body.pixels(), 1 + 8192 / std::max<std::int64_t>(1, body.g.c), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t pixel = begin; pixel < end; ++pixel) body(pixel, 0, body.g.c);
-  });
-}
-#ifdef __CUDACC__
-template <class Body> __global__ void pixel_kernel(Body body) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x, total = body.pixels() * body.g.c;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
-    body(i / body.g.c, i % body.g.c, i % body.g.c + 1);
-  }
-}
-template <class Body> void for_pixels(Cuda, const char* op, const Body& body) {
-  launch(op, grid_stride(body.pixels() * body.g.c), pixel_kernel<Body>, body);
-}
-#endif
 
 Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
 
@@ -214,7 +201,7 @@ struct MaxPoolFunction {
     const Tensor x = nhwc(x_any);
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for_pixels(device, name, MaxForward<T>{z, x.data<T>(), y.data<T>(), place.data<std::uint8_t>()});
+      detail::for_pixels(device, name, MaxForward<T>{z, x.data<T>(), y.data<T>(), place.data<std::uint8_t>()});
     });
   }
   template <class D> Grads backward(D device, const Tensor& dy_any, Need) const {
@@ -222,7 +209,7 @@ struct MaxPoolFunction {
     Tensor dx = empty({g.n, g.c, g.h.in, g.w.in}, dy.dtype(), dy.device(), MemoryFormat::channels_last);
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for_pixels(device, name, MaxBackward<T>{g, dy.data<T>(), place.data<std::uint8_t>(), dx.data<T>()});
+      detail::for_pixels(device, name, MaxBackward<T>{g, dy.data<T>(), place.data<std::uint8_t>(), dx.data<T>()});
     });
     return {dx};
   }
@@ -237,7 +224,7 @@ struct MeanPoolFunction {
     const Tensor x = nhwc(x_any);
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for_pixels(device, name, MeanForward<T>{g, x.data<T>(), y.data<T>()});
+      detail::for_pixels(device, name, MeanForward<T>{g, x.data<T>(), y.data<T>()});
     });
   }
   template <class D> Grads backward(D device, const Tensor& dy_any, Need) const {
@@ -245,7 +232,7 @@ struct MeanPoolFunction {
     Tensor dx = empty({g.n, g.c, g.h.in, g.w.in}, dy.dtype(), dy.device(), MemoryFormat::channels_last);
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for_pixels(device, name, MeanBackward<T>{g, dy.data<T>(), dx.data<T>()});
+      detail::for_pixels(device, name, MeanBackward<T>{g, dy.data<T>(), dx.data<T>()});
     });
     return {dx};
   }

@@ -1,0 +1,397 @@
+// Batch normalisation on the GPU: a matrix of rows of channels. A thread owns V neighbouring channels (16 bytes) of some
+// rows, a block a slab of channels of a share of the rows. Sums go thread, block, grid in a fixed order: no float is ever
+// added atomically, and the number of blocks depends on the shape alone.
+#ifdef GADOLIN_CUDA
+#include <algorithm>
+#include <cstdint>
+
+#include "layers/norm_function.h"
+#include "tensor/loops.h"
+#include "tensor/ops.h"
+
+namespace gadolin::detail {
+#ifdef __CUDACC__
+namespace {
+
+constexpr int block_threads = 512, most_slabs = 4096;
+
+// Blocks of a slab that have written their sums. Counts wrap to 0 by themselves, so the next launch finds zeros. All batch
+// norms of a device run in the order of its compute stream and may share them.
+__device__ unsigned arrived[most_slabs];
+
+enum class Mask { none, from_x, from_y };
+
+template <class P, int V> struct Channels { P v[V]; };
+template <int V, class P> __device__ Channels<P, V> channels_at(const P* p, std::int64_t c) {
+  Channels<P, V> out;
+#pragma unroll
+  for (int j = 0; j < V; ++j) out.v[j] = p[c + j];
+  return out;
+}
+template <int V, class T> __device__ Pack<T, V> load(const T* p, std::int64_t at) {
+  return *reinterpret_cast<const Pack<T, V>*>(p + at);
+}
+template <int V, class T> __device__ void store(T* p, std::int64_t at, const Pack<T, V>& value) {
+  *reinterpret_cast<Pack<T, V>*>(p + at) = value;
+}
+
+// Two sums a channel. Grid (slabs, shares of the rows), block (groups of V channels, rows). The last block of a slab to
+// arrive adds the shares in their order, in double, and calls body.finish(channel, first, second).
+template <int V, class Body>
+__global__ void __launch_bounds__(block_threads, 2)
+sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Body::P* partial) {
+  using P = typename Body::P;
+  constexpr std::size_t tree = 2 * V * block_threads * sizeof(P), finish = 2 * block_threads * sizeof(double);
+  __shared__ alignas(16) unsigned char bytes[tree > finish ? tree : finish];
+  __shared__ bool last;
+  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
+  P first[V] = {}, second[V] = {};
+  if (c0 < channels) {
+    const auto constants = body.template constants<V>(c0);
+#pragma unroll 4
+    for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += step) {
+      body.template step<V>(constants, row * channels + c0, first, second);
+    }
+  }
+  P* sums = reinterpret_cast<P*>(bytes);  // [2 V][threads]
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    sums[2 * j * block_threads + thread] = first[j];
+    sums[(2 * j + 1) * block_threads + thread] = second[j];
+  }
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) {
+#pragma unroll
+      for (int j = 0; j < 2 * V; ++j) {
+        sums[j * block_threads + thread] += sums[j * block_threads + thread + static_cast<int>(half * blockDim.x)];
+      }
+    }
+  }
+  if (threadIdx.y == 0 && c0 < channels) {
+    P* out = partial + static_cast<std::int64_t>(blockIdx.y) * 2 * channels + c0;
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      out[j] = sums[2 * j * block_threads + thread];
+      out[channels + j] = sums[(2 * j + 1) * block_threads + thread];
+    }
+  }
+  __threadfence();
+  __syncthreads();
+  if (thread == 0) last = gridDim.y == 1 || atomicInc(&arrived[blockIdx.x], gridDim.y - 1) == gridDim.y - 1;
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+
+  const int width = static_cast<int>(blockDim.x) * V, ways = block_threads / width;
+  const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * width + thread % width;
+  double a = 0, b = 0;
+  if (channel < channels) {
+    for (unsigned share = static_cast<unsigned>(thread / width); share < gridDim.y; share += static_cast<unsigned>(ways)) {
+      a += static_cast<double>(__ldcg(partial + static_cast<std::int64_t>(share) * 2 * channels + channel));
+      b += static_cast<double>(__ldcg(partial + (static_cast<std::int64_t>(share) * 2 + 1) * channels + channel));
+    }
+  }
+  double* ends = reinterpret_cast<double*>(bytes);
+  ends[thread] = a;
+  ends[block_threads + thread] = b;
+  __syncthreads();
+  if (thread >= width || channel >= channels) return;
+  for (int way = 1; way < ways; ++way) {
+    a += ends[way * width + thread];
+    b += ends[block_threads + way * width + thread];
+  }
+  body.finish(channel, a, b);
+}
+
+// Sums of x - shift with the first row as shift: images have large means, and squares of those would cancel.
+template <class T> struct Statistics {
+  using P = math_type<T>;
+  const T* x;
+  P *mean, *rstd, *running_mean, *running_var;
+  double n, momentum, eps;
+
+  template <int V> __device__ Channels<P, V> constants(std::int64_t c) const {
+    Channels<P, V> shift;
+#pragma unroll
+    for (int j = 0; j < V; ++j) shift.v[j] = convert<P>(x[c + j]);
+    return shift;
+  }
+  template <int V>
+  __device__ void step(const Channels<P, V>& shift, std::int64_t at, P (&first)[V], P (&second)[V]) const {
+    const Pack<T, V> in = load<V>(x, at);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const P d = convert<P>(in.v[j]) - shift.v[j];
+      first[j] += d;
+      second[j] += d * d;
+    }
+  }
+  __device__ void finish(std::int64_t c, double first, double second) const {
+    const double d = first / n, spread = second / n - d * d;
+    const double variance = spread < 0 ? 0 : spread, average = convert<double>(convert<P>(x[c])) + d;
+    mean[c] = static_cast<P>(average);
+    rstd[c] = static_cast<P>(1 / ::sqrt(variance + eps));
+    running_mean[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
+    running_var[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_var[c]) + momentum * variance * n / (n - 1));
+  }
+};
+
+template <class P>
+__global__ void given_statistics_kernel(std::int64_t channels, double eps, const P* running_mean, const P* running_var, P* mean, P* rstd) {
+  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  mean[c] = running_mean[c];
+  rstd[c] = static_cast<P>(1 / ::sqrt(static_cast<double>(running_var[c]) + eps));
+}
+
+// A thread owns V channels of every step-th row, four rows in flight. y = relu(scale (x - mean) + bias + addend).
+template <int V, bool relu, bool adds, class T, class P>
+__global__ void __launch_bounds__(block_threads)
+normalise_kernel(std::int64_t rows, std::int64_t channels, const T* __restrict__ x, const T* __restrict__ addend,
+                 T* __restrict__ y, const P* mean_in, const P* rstd, const P* weight, const P* bias_in) {
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
+  if (c0 >= channels) return;
+  const auto mean = channels_at<V>(mean_in, c0), bias = channels_at<V>(bias_in, c0);
+  Channels<P, V> scale;
+#pragma unroll
+  for (int j = 0; j < V; ++j) scale.v[j] = weight[c0 + j] * rstd[c0 + j];
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
+  constexpr int flight = 4;
+  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += flight * step) {
+    Pack<T, V> in[flight], extra[flight];
+#pragma unroll
+    for (int k = 0; k < flight; ++k) {
+      if (row + k * step >= rows) break;
+      in[k] = load<V>(x, (row + k * step) * channels + c0);
+      if constexpr (adds) extra[k] = load<V>(addend, (row + k * step) * channels + c0);
+    }
+#pragma unroll
+    for (int k = 0; k < flight; ++k) {
+      if (row + k * step >= rows) break;
+      Pack<T, V> out;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        P v = scale.v[j] * (convert<P>(in[k].v[j]) - mean.v[j]) + bias.v[j];
+        if constexpr (adds) v += convert<P>(extra[k].v[j]);
+        if constexpr (relu) v = v < P(0) ? P(0) : v;
+        out.v[j] = convert<T>(v);
+      }
+      store<V>(y, (row + k * step) * channels + c0, out);
+    }
+  }
+}
+
+// g = dy where the result was positive; sums of g and of g (x - mean).
+template <class P, int V> struct GradientConstants { Channels<P, V> mean, scale, bias; };
+template <class T, Mask mask> struct Gradient {
+  using P = math_type<T>;
+  const T *x, *y, *dy;
+  const P *mean, *rstd, *weight, *bias;
+  P *dweight, *dbias;    // may be null
+  P *shift, *slope;      // [C]: dx = scale (g - shift - (x - mean) slope)
+  double n;
+  bool training;
+
+  template <int V> __device__ GradientConstants<P, V> constants(std::int64_t c) const {
+    GradientConstants<P, V> k{channels_at<V>(mean, c), channels_at<V>(weight, c), channels_at<V>(bias, c)};
+#pragma unroll
+    for (int j = 0; j < V; ++j) k.scale.v[j] *= rstd[c + j];
+    return k;
+  }
+  template <int V> __device__ P masked(const GradientConstants<P, V>& k, int j, P g, P v, P out) const {
+    if constexpr (mask == Mask::from_x) return k.scale.v[j] * (v - k.mean.v[j]) + k.bias.v[j] <= P(0) ? P(0) : g;
+    if constexpr (mask == Mask::from_y) return out <= P(0) ? P(0) : g;
+    return g;
+  }
+  template <int V>
+  __device__ void step(const GradientConstants<P, V>& k, std::int64_t at, P (&first)[V], P (&second)[V]) const {
+    const Pack<T, V> in = load<V>(x, at), up = load<V>(dy, at);
+    Pack<T, V> out = up;
+    if constexpr (mask == Mask::from_y) out = load<V>(y, at);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const P v = convert<P>(in.v[j]);
+      const P g = masked<V>(k, j, convert<P>(up.v[j]), v, convert<P>(out.v[j]));
+      first[j] += g;
+      second[j] += g * (v - k.mean.v[j]);
+    }
+  }
+  __device__ void finish(std::int64_t c, double sum, double product) const {
+    const double r = static_cast<double>(rstd[c]);
+    if (dweight) dweight[c] = static_cast<P>(product * r);
+    if (dbias) dbias[c] = static_cast<P>(sum);
+    shift[c] = static_cast<P>(training ? sum / n : 0);
+    slope[c] = static_cast<P>(training ? product * r * r / n : 0);
+  }
+};
+
+// A thread owns V channels of every step-th row, two rows in flight. dx and dadd may be null.
+template <int V, class T, Mask mask>
+__global__ void __launch_bounds__(block_threads)
+gradient_kernel(Gradient<T, mask> body, std::int64_t rows, std::int64_t channels, T* __restrict__ dx, T* __restrict__ dadd) {
+  using P = math_type<T>;
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
+  if (c0 >= channels) return;
+  const auto k = body.template constants<V>(c0);
+  const auto shift = channels_at<V>(body.shift, c0), slope = channels_at<V>(body.slope, c0);
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
+  constexpr int flight = 2;
+  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += flight * step) {
+    Pack<T, V> in[flight], up[flight], out[flight];
+#pragma unroll
+    for (int i = 0; i < flight; ++i) {
+      const std::int64_t at = (row + i * step) * channels + c0;
+      if (row + i * step >= rows) break;
+      in[i] = load<V>(body.x, at);
+      up[i] = load<V>(body.dy, at);
+      if constexpr (mask == Mask::from_y) out[i] = load<V>(body.y, at);
+    }
+#pragma unroll
+    for (int i = 0; i < flight; ++i) {
+      const std::int64_t at = (row + i * step) * channels + c0;
+      if (row + i * step >= rows) break;
+      Pack<T, V> to_x, to_addend;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        const P v = convert<P>(in[i].v[j]);
+        P result = P(0);
+        if constexpr (mask == Mask::from_y) result = convert<P>(out[i].v[j]);
+        const P g = body.template masked<V>(k, j, convert<P>(up[i].v[j]), v, result);
+        to_addend.v[j] = convert<T>(g);
+        to_x.v[j] = convert<T>(k.scale.v[j] * (g - shift.v[j] - (v - k.mean.v[j]) * slope.v[j]));
+      }
+      if (dx) store<V>(dx, at, to_x);
+      if (dadd) store<V>(dadd, at, to_addend);
+    }
+  }
+}
+
+// --- launching -------------------------------------------------------------------------------------------------------
+
+// `rows_each`: rows that a thread should at least have; `blocks`: how many in all fill the GPU.
+Launch matrix_launch(const NormSizes& size, int v, int rows_each, std::int64_t blocks) {
+  const std::int64_t groups = size.channels / v;
+  int x = 1;
+  while (x < groups && x < 32) x *= 2;
+  const int y = block_threads / x;
+  const std::int64_t slabs = (groups + x - 1) / x, enough = (size.rows + y * rows_each - 1) / (y * rows_each);
+  const std::int64_t shares = slabs > most_slabs ? 1 : std::clamp<std::int64_t>(blocks / slabs, 1, std::max<std::int64_t>(1, enough));
+  return {dim3(static_cast<unsigned>(slabs), static_cast<unsigned>(shares)), dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)), 0};
+}
+
+// Calls f with the widest access that the channels and all addresses allow.
+template <class T, class F> void by_width(const NormSizes& size, std::initializer_list<const void*> addresses, F&& f) {
+  constexpr int wide = 16 / static_cast<int>(sizeof(T));
+  std::uintptr_t low_bits = 0;
+  for (const void* p : addresses) low_bits |= reinterpret_cast<std::uintptr_t>(p);
+  if (size.channels % wide == 0 && low_bits % 16 == 0) {
+    f(std::integral_constant<int, wide>{});
+  } else {
+    f(std::integral_constant<int, 1>{});
+  }
+}
+
+template <int V, class Body> void sum_rows(const char* op, const Body& body, const NormSizes& size, const Tensor& like) {
+  const Launch how = matrix_launch(size, V, 8, 264);
+  const Tensor partial = empty({static_cast<std::int64_t>(how.grid.y), 2, size.channels}, like.dtype(), like.device());
+  launch(op, how, sum_rows_kernel<V, Body>, body, size.rows, size.channels, partial.data<typename Body::P>());
+}
+
+}  // namespace
+
+void BatchNormFunction::forward(Cuda, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& out) const {
+  mean = empty(w.shape(), w.dtype(), w.device());
+  rstd = empty(w.shape(), w.dtype(), w.device());
+  if (in.numel() == 0) {
+    mean.zero_();
+    rstd.fill_(1);
+    return;
+  }
+  const Tensor rows = as_rows(in), added = addend.defined() ? as_rows(addend) : addend;
+  const NormSizes size = norm_sizes(in);
+  dispatch_floating(in.dtype(), name, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using P = math_type<T>;
+    const T* x_data = rows.data<T>();
+    const T* a_data = added.defined() ? added.data<T>() : nullptr;
+    T* y_data = out.data<T>();
+    by_width<T>(size, {x_data, a_data, y_data}, [&](auto width) {
+      constexpr int V = decltype(width)::value;
+      if (options.training) {
+        sum_rows<V>(name, Statistics<T>{x_data, mean.data<P>(), rstd.data<P>(), running_mean.data<P>(), running_var.data<P>(),
+                                        static_cast<double>(size.rows), options.momentum, options.eps}, size, w);
+        running_mean.storage().bump_version();
+        running_var.storage().bump_version();
+      } else {
+        launch(name, grid_stride(size.channels), given_statistics_kernel<P>, size.channels, options.eps,
+               running_mean.data<P>(), running_var.data<P>(), mean.data<P>(), rstd.data<P>());
+      }
+      const auto run = [&]<bool relu, bool adds>() {
+        launch(name, matrix_launch(size, V, 4, 1056), normalise_kernel<V, relu, adds, T, P>, size.rows, size.channels, x_data,
+               a_data, y_data, mean.data<P>(), rstd.data<P>(), w.data<P>(), b.data<P>());
+      };
+      if (options.relu && a_data) {
+        run.template operator()<true, true>();
+      } else if (options.relu) {
+        run.template operator()<true, false>();
+      } else if (a_data) {
+        run.template operator()<false, true>();
+      } else {
+        run.template operator()<false, false>();
+      }
+    });
+  });
+}
+
+Grads BatchNormFunction::backward(Cuda, const Tensor& dy_any, Need need) const {
+  const Tensor in = as_rows(x), dy = as_rows(dy_any), out = y.defined() ? as_rows(y) : Tensor();
+  const NormSizes size = norm_sizes(in);
+  Tensor dx, dadd, dweight, dbias;
+  if (need[0]) dx = empty_like(in);
+  if (need[1]) dweight = empty_like(weight.get());
+  if (need[2]) dbias = empty_like(bias.get());
+  // Without relu the addend's gradient is dy itself.
+  if (need[3]) dadd = options.relu ? empty_like(in) : dy;
+  if (in.numel() == 0) {
+    if (need[1]) dweight.zero_();
+    if (need[2]) dbias.zero_();
+    return {dx, dweight, dbias, dadd};
+  }
+  const Tensor lines = empty({2, size.channels}, weight->dtype(), in.device());  // shift and slope
+  dispatch_floating(in.dtype(), name, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using P = math_type<T>;
+    T* dx_data = dx.defined() ? dx.data<T>() : nullptr;
+    T* dadd_data = need[3] && options.relu ? dadd.data<T>() : nullptr;
+    const T* y_data = out.defined() ? out.data<T>() : nullptr;
+    by_width<T>(size, {in.raw(), dy.raw(), y_data, dx_data, dadd_data}, [&](auto width) {
+      constexpr int V = decltype(width)::value;
+      const auto run = [&]<Mask mask>() {
+        const Gradient<T, mask> body{in.data<T>(), y_data, dy.data<T>(), mean.data<P>(), rstd.data<P>(), weight->data<P>(),
+                                     bias->data<P>(), dweight.defined() ? dweight.data<P>() : nullptr,
+                                     dbias.defined() ? dbias.data<P>() : nullptr, lines.data<P>(),
+                                     lines.data<P>() + size.channels, static_cast<double>(size.rows), options.training};
+        sum_rows<V>("batch_norm backward", body, size, weight);
+        if (dx_data || dadd_data) {
+          launch("batch_norm backward", matrix_launch(size, V, 2, 1056), gradient_kernel<V, T, mask>, body, size.rows,
+                 size.channels, dx_data, dadd_data);
+        }
+      };
+      if (!options.relu) {
+        run.template operator()<Mask::none>();
+      } else if (has_addend) {
+        run.template operator()<Mask::from_y>();
+      } else {
+        run.template operator()<Mask::from_x>();
+      }
+    });
+  });
+  return {dx, dweight, dbias, dadd};
+}
+
+#endif
+}  // namespace gadolin::detail
+#endif
