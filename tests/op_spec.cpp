@@ -21,12 +21,19 @@ struct Named {
   Check check;
   const char* name;
 };
-constexpr Named checks[] = {
-    {Check::values, "Values"},       {Check::gradients, "Gradients"}, {Check::wrong_gradients, "WrongGradientsAreCaught"},
-    {Check::second_order, "SecondOrder"}, {Check::need, "Need"},      {Check::views, "Views"},
-    {Check::bounds, "Bounds"},       {Check::repeat, "Repeat"},       {Check::backends, "Backends"},
-    {Check::messages, "Messages"},   {Check::on_cuda, "Cuda"},        {Check::cuda_views, "CudaViews"},
-    {Check::cuda_bounds, "CudaBounds"}};
+constexpr Named checks[] = {{Check::values, "Values"},
+                            {Check::gradients, "Gradients"},
+                            {Check::wrong_gradients, "WrongGradientsAreCaught"},
+                            {Check::second_order, "SecondOrder"},
+                            {Check::need, "Need"},
+                            {Check::views, "Views"},
+                            {Check::bounds, "Bounds"},
+                            {Check::repeat, "Repeat"},
+                            {Check::backends, "Backends"},
+                            {Check::messages, "Messages"},
+                            {Check::on_cuda, "Cuda"},
+                            {Check::cuda_views, "CudaViews"},
+                            {Check::cuda_bounds, "CudaBounds"}};
 
 bool needs_cuda(Check check) {
   return check == Check::on_cuda || check == Check::cuda_views || check == Check::cuda_bounds;
@@ -66,30 +73,44 @@ void check_messages(const OpSpec& spec, Failures& failures) {
     } catch (const std::exception& error) {
       text = std::string("not an Error: ") + error.what();
     }
-    if (text != e.message) failures.push_back(spec.name + ": error text is\n  " + text + "\nwanted\n  " + e.message);
+    if (text != e.message)
+      failures.push_back(spec.name + ": error text is\n  " + text + "\nwanted\n  " + e.message);
     if (!e.code.empty() && code != e.code) {
-      failures.push_back(spec.name + ": error code is " + code + ", wanted " + e.code + " with \"" + e.message + "\"");
+      failures.push_back(spec.name + ": error code is " + code + ", wanted " + e.code + " with \"" +
+                         e.message + "\"");
     }
   }
 }
 
 void run_case(const CaseRun& run, Check check, bool& strong, Failures& failures) {
   switch (check) {
-    case Check::values: return check_values(run, failures);
-    case Check::gradients: return check_gradients(run, failures);
-    case Check::wrong_gradients: return check_wrong_gradients(run, strong, failures);
-    case Check::second_order: return check_second_order(run, failures);
-    case Check::need: return check_need(run, failures);
-    case Check::views: return check_views(run, failures);
-    case Check::bounds: return check_bounds(run, cpu, failures);
-    case Check::repeat: return check_repeat(run, cpu, failures);
-    case Check::backends: return check_backends(run, failures);
-    case Check::on_cuda: return check_cuda(run, failures);
-    case Check::cuda_views: return check_cuda_views(run, failures);
+    case Check::values:
+      return check_values(run, failures);
+    case Check::gradients:
+      return check_gradients(run, failures);
+    case Check::wrong_gradients:
+      return check_wrong_gradients(run, strong, failures);
+    case Check::second_order:
+      return check_second_order(run, failures);
+    case Check::need:
+      return check_need(run, failures);
+    case Check::views:
+      return check_views(run, failures);
+    case Check::bounds:
+      return check_bounds(run, cpu, failures);
+    case Check::repeat:
+      return check_repeat(run, cpu, failures);
+    case Check::backends:
+      return check_backends(run, failures);
+    case Check::on_cuda:
+      return check_cuda(run, failures);
+    case Check::cuda_views:
+      return check_cuda_views(run, failures);
     case Check::cuda_bounds:
       check_bounds(run, cuda, failures);
       return check_repeat(run, cuda, failures);
-    case Check::messages: return;
+    case Check::messages:
+      return;
   }
 }
 
@@ -100,9 +121,12 @@ bool applies(const OpSpec& spec, Check check) {
     case Check::gradients:
     case Check::wrong_gradients:
     case Check::second_order:
-    case Check::need: return spec.differentiable;
-    case Check::messages: return !spec.errors.empty();
-    default: return true;
+    case Check::need:
+      return spec.differentiable;
+    case Check::messages:
+      return !spec.errors.empty();
+    default:
+      return true;
   }
 }
 
@@ -123,7 +147,8 @@ std::vector<std::string> run_check(const OpSpec& spec, Check check) {
   }
   if (spec.cases.empty()) failures.push_back(spec.name + ": the spec has no case");
   if (check == Check::wrong_gradients && !strong) {
-    failures.push_back(spec.name + ": no case has gradients large enough to tell a wrong one; scale its inputs");
+    failures.push_back(spec.name +
+                       ": no case has gradients large enough to tell a wrong one; scale its inputs");
   }
   return failures;
 }

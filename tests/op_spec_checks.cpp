@@ -7,7 +7,9 @@
 namespace gadolin {
 namespace {
 
-Limit scaled(Limit limit, double factor) { return {limit.relative * factor, limit.absolute * factor, limit.floor}; }
+Limit scaled(Limit limit, double factor) {
+  return {limit.relative * factor, limit.absolute * factor, limit.floor};
+}
 
 bool special(const CaseRun& run, const Inputs& in) {
   return run.c.may_be_nan || !std::all_of(in.begin(), in.end(), all_finite);
@@ -18,8 +20,8 @@ void note(Failures& failures, const std::string& label, const std::string& text)
 }
 
 // Result and gradients of `got` against those of `want`.
-void compare(const std::string& label, const Result& got, const Result& want, const std::string& want_name, Limit values,
-             Limit gradients, bool nan_allowed, Failures& failures) {
+void compare(const std::string& label, const Result& got, const Result& want, const std::string& want_name,
+             Limit values, Limit gradients, bool nan_allowed, Failures& failures) {
   note(failures, label, mismatch(got.y, want.y, {"y", want_name, values, nan_allowed}));
   for (std::size_t i = 0; i < got.dx.size(); ++i) {
     const std::string name = got.dx.size() == 1 ? "gradient dx" : cat("gradient of input ", i, " ");
@@ -29,7 +31,8 @@ void compare(const std::string& label, const Result& got, const Result& want, co
 
 void same_bits(const std::string& label, const Result& a, const Result& b, Failures& failures) {
   note(failures, label, bit_difference(a.y, b.y, "y"));
-  for (std::size_t i = 0; i < a.dx.size(); ++i) note(failures, label, bit_difference(a.dx[i], b.dx[i], cat("gradient of input ", i, " ")));
+  for (std::size_t i = 0; i < a.dx.size(); ++i)
+    note(failures, label, bit_difference(a.dx[i], b.dx[i], cat("gradient of input ", i, " ")));
 }
 
 Wanted wanted_if_smooth(const CaseRun& run, const Inputs& in) {
@@ -46,7 +49,8 @@ void against_reference(const CaseRun& run, const std::string& label, const Input
   const DType dtype = y.dtype();
   note(failures, label,
        mismatch(y, dtype == DType::fp64 ? want : rounded(want, dtype),
-                {"y", "the reference", scaled(value_limit(dtype, run.c.products), run.c.slack), special(run, in)}));
+                {"y", "the reference", scaled(value_limit(dtype, run.c.products), run.c.slack),
+                 special(run, in)}));
 }
 
 struct BackendScope {
@@ -76,10 +80,12 @@ void check_values(const CaseRun& run, Failures& failures) {
     const Result exact = gadolin::run(run.f, wide, run.wanted(wide));
     compare(label, narrow, exact, "fp64", scaled(value_limit(narrow.y.dtype(), run.c.products), run.c.slack),
             scaled(gradient_limit(dtype, run.c.products), run.c.slack), false, failures);
-    if (run.spec.differentiable && !narrow.y.requires_grad()) failures.push_back(label + "the result is not on the tape");
+    if (run.spec.differentiable && !narrow.y.requires_grad())
+      failures.push_back(label + "the result is not on the tape");
   }
   const Inputs in = make(run.c, run.spec.dtypes.front());
-  for (const Version& version : smaller_of(run.c, in)) against_reference(run, run.label(version.what), version.inputs, failures);
+  for (const Version& version : smaller_of(run.c, in))
+    against_reference(run, run.label(version.what), version.inputs, failures);
 }
 
 void check_views(const CaseRun& run, Failures& failures) {
@@ -92,9 +98,10 @@ void check_views(const CaseRun& run, Failures& failures) {
       dense.push_back(t.defined() ? tensor(t.to_vector<double>(), t.shape(), DType::fp64).to(t.dtype()) : t);
     }
     const Wanted wanted = wanted_if_smooth(run, dense);
-    const Limit limit = scaled(device_limit(run.spec.dtypes.front(), std::max(run.c.products, 1), false), run.c.slack);
-    compare(label, gadolin::run(run.f, version.inputs, wanted), gadolin::run(run.f, dense, wanted), "the row-major input",
-            limit, limit, special(run, dense), failures);
+    const Limit limit =
+        scaled(device_limit(run.spec.dtypes.front(), std::max(run.c.products, 1), false), run.c.slack);
+    compare(label, gadolin::run(run.f, version.inputs, wanted), gadolin::run(run.f, dense, wanted),
+            "the row-major input", limit, limit, special(run, dense), failures);
     if (run.has_gradients(dense) && dense[0].dtype() == DType::fp64) {
       central_differences(run, version.what, version.inputs, false, failures);
     }
@@ -103,14 +110,15 @@ void check_views(const CaseRun& run, Failures& failures) {
     const Result r = gadolin::run(run.f, version.inputs, wanted_if_smooth(run, version.inputs));
     for (std::size_t i = 0; i < r.dx.size(); ++i) {
       if (r.dx[i].defined() && r.dx[i].shape() != version.inputs[i].shape()) {
-        failures.push_back(cat(run.label(version.what), "gradient of input ", i, " has shape ", r.dx[i].shape()));
+        failures.push_back(
+            cat(run.label(version.what), "gradient of input ", i, " has shape ", r.dx[i].shape()));
       }
     }
   }
 }
 
-// Memory that is handed out holds NaN, and zones around it are watched: a missed element or a write beside the result
-// shows. Runs on the views too, where indices are hardest to get right.
+// Memory that is handed out holds NaN, and zones around it are watched: a missed element or a write beside
+// the result shows. Runs on the views too, where indices are hardest to get right.
 void check_bounds(const CaseRun& run, Device device, Failures& failures) {
   for (DType dtype : run.spec.dtypes) {
     const Inputs plain = make(run.c, dtype, device);
@@ -123,8 +131,9 @@ void check_bounds(const CaseRun& run, Device device, Failures& failures) {
     if (device.is_cpu() || run.spec.deterministic) {
       same_bits(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, failures);
     } else {
-      compare(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, "without guards", device_limit(dtype, run.c.products, false),
-              device_limit(dtype, run.c.products, true), special(run, in), failures);
+      compare(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, "without guards",
+              device_limit(dtype, run.c.products, false), device_limit(dtype, run.c.products, true),
+              special(run, in), failures);
     }
     if (dtype != run.spec.dtypes.front()) continue;
     for (const Version& version : views_of(run.c, in)) {
@@ -143,8 +152,8 @@ void check_repeat(const CaseRun& run, Device device, Failures& failures) {
   for (DType dtype : run.spec.dtypes) {
     const Inputs in = make(run.c, dtype, device);
     const Wanted wanted = wanted_if_smooth(run, in);
-    same_bits(run.label(cat("run twice, ", name_of(dtype))), gadolin::run(run.f, in, wanted), gadolin::run(run.f, in, wanted),
-              failures);
+    same_bits(run.label(cat("run twice, ", name_of(dtype))), gadolin::run(run.f, in, wanted),
+              gadolin::run(run.f, in, wanted), failures);
   }
 }
 
@@ -164,8 +173,9 @@ void check_cuda(const CaseRun& run, Failures& failures) {
   for (DType dtype : run.spec.dtypes) {
     const Inputs in = make(run.c, dtype);
     const Wanted wanted = wanted_if_smooth(run, in);
-    compare(run.label(cat("cuda, ", name_of(dtype))), gadolin::run(run.f, on(in, cuda), wanted), gadolin::run(run.f, in, wanted),
-            "the cpu", scaled(device_limit(dtype, run.c.products, false), run.c.slack),
+    compare(run.label(cat("cuda, ", name_of(dtype))), gadolin::run(run.f, on(in, cuda), wanted),
+            gadolin::run(run.f, in, wanted), "the cpu",
+            scaled(device_limit(dtype, run.c.products, false), run.c.slack),
             scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
   }
 }
@@ -179,9 +189,9 @@ void check_cuda_views(const CaseRun& run, Failures& failures) {
     for (Version& version : smaller_of(run.c, moved)) there.push_back(version);
     for (std::size_t v = 0; v < here.size(); ++v) {
       const Wanted wanted = wanted_if_smooth(run, here[v].inputs);
-      compare(run.label(cat("cuda, ", here[v].what, ", ", name_of(dtype))), gadolin::run(run.f, there[v].inputs, wanted),
-              gadolin::run(run.f, here[v].inputs, wanted), "the cpu",
-              scaled(device_limit(dtype, run.c.products, false), run.c.slack),
+      compare(run.label(cat("cuda, ", here[v].what, ", ", name_of(dtype))),
+              gadolin::run(run.f, there[v].inputs, wanted), gadolin::run(run.f, here[v].inputs, wanted),
+              "the cpu", scaled(device_limit(dtype, run.c.products, false), run.c.slack),
               scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
     }
   }

@@ -9,14 +9,19 @@
 namespace gadolin {
 namespace {
 
-double root(int products, double from = 1) { return std::sqrt(std::max(static_cast<double>(products), from) / from); }
+double root(int products, double from = 1) {
+  return std::sqrt(std::max(static_cast<double>(products), from) / from);
+}
 
 // Smallest step of the type around 0.
 double tiny(DType dtype) {
   switch (dtype) {
-    case DType::fp64: return 1e-300;
-    case DType::fp16: return 6e-8;
-    default: return 1e-37;
+    case DType::fp64:
+      return 1e-300;
+    case DType::fp16:
+      return 6e-8;
+    default:
+      return 1e-37;
   }
 }
 
@@ -42,32 +47,47 @@ double error_of(double got, double want, const Comparison& how) {
 Limit value_limit(DType dtype, int products) {
   const bool sums = products > 0;
   switch (dtype) {
-    case DType::fp64: return {sums ? 1e-12 * root(products) : 1e-13, tiny(dtype), 1};
-    case DType::fp32: return {2e-6 * root(products), tiny(dtype), 1};
-    case DType::fp16: return {2e-3 * root(products, 64), tiny(dtype), 1};
-    case DType::bf16: return {2e-2 * root(products, 64), tiny(dtype), 1};
-    default: return {0, 0, 0};
+    case DType::fp64:
+      return {sums ? 1e-12 * root(products) : 1e-13, tiny(dtype), 1};
+    case DType::fp32:
+      return {2e-6 * root(products), tiny(dtype), 1};
+    case DType::fp16:
+      return {2e-3 * root(products, 64), tiny(dtype), 1};
+    case DType::bf16:
+      return {2e-2 * root(products, 64), tiny(dtype), 1};
+    default:
+      return {0, 0, 0};
   }
 }
 
 Limit gradient_limit(DType dtype, int products) {
   switch (dtype) {
-    case DType::fp64: return {1e-12 * root(products), tiny(dtype), 1};
-    case DType::fp32: return {2e-4, tiny(dtype), 1};
-    case DType::fp16: return {1e-2, tiny(dtype), 1};
-    case DType::bf16: return {1e-1, tiny(dtype), 1};
-    default: return {0, 0, 0};
+    case DType::fp64:
+      return {1e-12 * root(products), tiny(dtype), 1};
+    case DType::fp32:
+      return {2e-4, tiny(dtype), 1};
+    case DType::fp16:
+      return {1e-2, tiny(dtype), 1};
+    case DType::bf16:
+      return {1e-1, tiny(dtype), 1};
+    default:
+      return {0, 0, 0};
   }
 }
 
 Limit device_limit(DType dtype, int products, bool gradient) {
   const Limit gradients = gradient_limit(dtype, products);
   switch (dtype) {
-    case DType::fp64: return {1e-12 * root(products), tiny(dtype), 1};
-    case DType::fp32: return {1e-5 * root(products), tiny(dtype), 1};
-    case DType::fp16: return gradient ? gradients : Limit{2e-3 * root(products, 64), tiny(dtype), 1};
-    case DType::bf16: return gradient ? gradients : Limit{2e-2 * root(products, 64), tiny(dtype), 1};
-    default: return {0, 0, 0};
+    case DType::fp64:
+      return {1e-12 * root(products), tiny(dtype), 1};
+    case DType::fp32:
+      return {1e-5 * root(products), tiny(dtype), 1};
+    case DType::fp16:
+      return gradient ? gradients : Limit{2e-3 * root(products, 64), tiny(dtype), 1};
+    case DType::bf16:
+      return gradient ? gradients : Limit{2e-2 * root(products, 64), tiny(dtype), 1};
+    default:
+      return {0, 0, 0};
   }
 }
 
@@ -79,7 +99,8 @@ std::string number_text(double x) {
 
 std::string mismatch(const std::vector<double>& got, const std::vector<double>& want, const Shape& shape,
                      const Comparison& how, std::int64_t* worst) {
-  if (got.size() != want.size()) return cat(how.got, " has ", got.size(), " elements, ", how.want, " has ", want.size());
+  if (got.size() != want.size())
+    return cat(how.got, " has ", got.size(), " elements, ", how.want, " has ", want.size());
   // Small elements are judged by the scale of the whole, so that cancellation is not an error; never above 1.
   double scale = 1e-3;
   for (double w : want) {
@@ -91,7 +112,8 @@ std::string mismatch(const std::vector<double>& got, const std::vector<double>& 
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double error = error_of(got[i], want[i], how);
     const double allowed =
-        how.limit.relative * (std::isfinite(want[i]) ? std::max(std::abs(want[i]), floor) : 0) + how.limit.absolute;
+        how.limit.relative * (std::isfinite(want[i]) ? std::max(std::abs(want[i]), floor) : 0) +
+        how.limit.absolute;
     if (error <= allowed) continue;
     const double excess = allowed > 0 ? error / allowed : INFINITY;
     if (at == got.size() || excess > worst_excess) {
@@ -102,18 +124,20 @@ std::string mismatch(const std::vector<double>& got, const std::vector<double>& 
   if (at == got.size()) return "";
   if (worst) *worst = static_cast<std::int64_t>(at);
   char error[64];
-  std::snprintf(error, sizeof error, "relative error %.1e, limit %.0e", std::abs(got[at] - want[at]) / std::abs(want[at]),
-                how.limit.relative);
-  return cat(how.got, place_text(shape, static_cast<std::int64_t>(at)), " is ", number_text(got[at]), ", ", how.want,
-             " says ", number_text(want[at]), " (", error, ")");
+  std::snprintf(error, sizeof error, "relative error %.1e, limit %.0e",
+                std::abs(got[at] - want[at]) / std::abs(want[at]), how.limit.relative);
+  return cat(how.got, place_text(shape, static_cast<std::int64_t>(at)), " is ", number_text(got[at]), ", ",
+             how.want, " says ", number_text(want[at]), " (", error, ")");
 }
 
 std::string mismatch(const Tensor& got, const Tensor& want, const Comparison& how, std::int64_t* worst) {
   if (!got.defined() || !want.defined()) {
-    return got.defined() == want.defined() ? "" : cat(how.got, got.defined() ? " is there, " : " is missing, ", how.want,
-                                                      want.defined() ? " has it" : " has none");
+    return got.defined() == want.defined() ? ""
+                                           : cat(how.got, got.defined() ? " is there, " : " is missing, ",
+                                                 how.want, want.defined() ? " has it" : " has none");
   }
-  if (got.shape() != want.shape()) return cat(how.got, " has shape ", got.shape(), ", ", how.want, " has shape ", want.shape());
+  if (got.shape() != want.shape())
+    return cat(how.got, " has shape ", got.shape(), ", ", how.want, " has shape ", want.shape());
   return mismatch(got.to_vector<double>(), want.to_vector<double>(), got.shape(), how, worst);
 }
 
@@ -126,8 +150,8 @@ std::string bit_difference(const Tensor& a, const Tensor& b, const std::string& 
   const Tensor x = a.detach().to(cpu).contiguous(), y = b.detach().to(cpu).contiguous();
   const std::int64_t step = size_of(x.dtype());
   for (std::int64_t i = 0; i < x.numel(); ++i) {
-    if (std::memcmp(static_cast<const char*>(x.raw()) + i * step, static_cast<const char*>(y.raw()) + i * step,
-                    static_cast<std::size_t>(step)) == 0) {
+    if (std::memcmp(static_cast<const char*>(x.raw()) + i * step,
+                    static_cast<const char*>(y.raw()) + i * step, static_cast<std::size_t>(step)) == 0) {
       continue;
     }
     const std::size_t at = static_cast<std::size_t>(i);

@@ -1,4 +1,5 @@
-// How close is close enough: the limits of every comparison in the op tests, and the comparison, which NaN fails.
+// How close is close enough: the limits of every comparison in the op tests, and the comparison, which NaN
+// fails.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +27,16 @@ Limit gradient_limit(DType dtype, int products);
 Limit device_limit(DType dtype, int products, bool gradient);
 
 struct Comparison {
-  std::string got, want;    // "is 0.73", "the reference says 0.92" read well: what "gradient dx" and "the reference"
+  std::string got,
+      want;  // "is 0.73", "the reference says 0.92" read well: what "gradient dx" and "the reference"
   Limit limit;
-  bool nan_allowed = false; // NaN on both sides passes; only for inputs that hold NaN or infinity
+  bool nan_allowed = false;  // NaN on both sides passes; only for inputs that hold NaN or infinity
 };
 // "" when all elements pass; otherwise names the worst element:
-// "y[3, 1] is 0.7310586, the reference says 0.9276705 (relative error 2.1e-01, limit 1e-05)". Also compares the shape.
-std::string mismatch(const Tensor& got, const Tensor& want, const Comparison& how, std::int64_t* worst = nullptr);
+// "y[3, 1] is 0.7310586, the reference says 0.9276705 (relative error 2.1e-01, limit 1e-05)". Also compares
+// the shape.
+std::string mismatch(const Tensor& got, const Tensor& want, const Comparison& how,
+                     std::int64_t* worst = nullptr);
 // The same for rows of numbers that belong to a tensor of `shape`.
 std::string mismatch(const std::vector<double>& got, const std::vector<double>& want, const Shape& shape,
                      const Comparison& how, std::int64_t* worst = nullptr);

@@ -1,4 +1,5 @@
-// Gradient checks: central differences in fp64, seeded wrong gradients, gradients of gradients, and who gets one.
+// Gradient checks: central differences in fp64, seeded wrong gradients, gradients of gradients, and who gets
+// one.
 #include <algorithm>
 #include <cmath>
 
@@ -21,8 +22,8 @@ Inputs with_element(const Inputs& dense, std::size_t k, std::int64_t i, double x
 }
 
 // (f(x + h) - f(x - h)) / 2h for element i of input k, with the h that fp64 really made.
-std::vector<double> difference(const std::function<std::vector<double>(const Inputs&)>& f, const Inputs& dense, std::size_t k,
-                               std::int64_t i) {
+std::vector<double> difference(const std::function<std::vector<double>(const Inputs&)>& f,
+                               const Inputs& dense, std::size_t k, std::int64_t i) {
   const double x = dense[k].data<double>()[i], h = step_size * std::max(1.0, std::abs(x));
   const volatile double above = x + h, below = x - h;
   std::vector<double> d = f(with_element(dense, k, i, above));
@@ -35,7 +36,8 @@ std::vector<double> difference(const std::function<std::vector<double>(const Inp
 std::vector<std::vector<double>> jacobian(const Call& f, const Inputs& dense, std::size_t k) {
   std::vector<std::vector<double>> rows;
   for (std::int64_t i = 0; i < dense[k].numel(); ++i) {
-    rows.push_back(difference([&](const Inputs& in) { return forward(f, in).to_vector<double>(); }, dense, k, i));
+    rows.push_back(
+        difference([&](const Inputs& in) { return forward(f, in).to_vector<double>(); }, dense, k, i));
   }
   return rows;
 }
@@ -58,19 +60,24 @@ Inputs dense_of(const Inputs& in) {
   return dense;
 }
 
-std::string input_name(const Inputs& in, std::size_t k) { return in.size() == 1 ? "dx" : cat("of input ", k, " "); }
+std::string input_name(const Inputs& in, std::size_t k) {
+  return in.size() == 1 ? "dx" : cat("of input ", k, " ");
+}
 
-std::string compare(const Inputs& dense, std::size_t k, const std::vector<double>& got, const std::vector<double>& want) {
+std::string compare(const Inputs& dense, std::size_t k, const std::vector<double>& got,
+                    const std::vector<double>& want) {
   std::int64_t worst = 0;
-  const std::string text = mismatch(got, want, dense[k].shape(),
-                                    {"gradient " + input_name(dense, k), "central difference", numeric_gradient_limit}, &worst);
+  const std::string text =
+      mismatch(got, want, dense[k].shape(),
+               {"gradient " + input_name(dense, k), "central difference", numeric_gradient_limit}, &worst);
   if (text.empty() || got.size() != want.size()) return text;
   return text + "; x there is " + number_text(dense[k].data<double>()[worst]);
 }
 
 }  // namespace
 
-void central_differences(const CaseRun& run, const std::string& version, const Inputs& in, bool full, Failures& failures) {
+void central_differences(const CaseRun& run, const std::string& version, const Inputs& in, bool full,
+                         Failures& failures) {
   const Inputs dense = dense_of(in);
   const Wanted wanted = run.wanted(in);
   const Result r = gadolin::run(run.f, in, wanted, {.keep_graph = true});
@@ -101,7 +108,8 @@ void central_differences(const CaseRun& run, const std::string& version, const I
     r.y.backward(tensor(one, r.y.shape(), DType::fp64), {.keep_graph = true});
     for (std::size_t k = 0; k < in.size(); ++k) {
       if (!wanted[k] || rows[k].empty()) continue;
-      const std::string text = compare(dense, k, r.leaves[k].grad().to_vector<double>(), project(rows[k], one));
+      const std::string text =
+          compare(dense, k, r.leaves[k].grad().to_vector<double>(), project(rows[k], one));
       if (text.empty()) continue;
       failures.push_back(run.label(version) + "of y's element " + std::to_string(j) + ": " + text);
       return;
@@ -123,7 +131,8 @@ void check_wrong_gradients(const CaseRun& run, bool& strong, Failures& failures)
     if (!r.dx[k].defined() || in[k].numel() == 0) continue;
     const std::vector<double> right = r.dx[k].to_vector<double>();
     const std::vector<double> numeric = project(jacobian(run.f, in, k), r.dy.to_vector<double>());
-    const auto largest = std::max_element(right.begin(), right.end(), [](double a, double b) { return std::abs(a) < std::abs(b); });
+    const auto largest = std::max_element(right.begin(), right.end(),
+                                          [](double a, double b) { return std::abs(a) < std::abs(b); });
     if (std::abs(*largest) < 1e-3) continue;
     strong = true;
     const auto must_fail = [&](const char* what, const std::vector<double>& wrong) {
@@ -185,7 +194,8 @@ void check_second_order(const CaseRun& run, Failures& failures) {
   } catch (const Unsupported& error) {
     const std::string text = error.what();
     if (run.spec.twice) failures.push_back(run.label() + "the spec says twice, but " + text);
-    if (text.find(": cannot be differentiated twice; ") == std::string::npos) failures.push_back(run.label() + text);
+    if (text.find(": cannot be differentiated twice; ") == std::string::npos)
+      failures.push_back(run.label() + text);
     return;
   }
   if (!run.spec.twice) {
@@ -210,13 +220,15 @@ void check_second_order(const CaseRun& run, Failures& failures) {
     std::vector<double> numeric;
     for (std::int64_t i = 0; i < in[k].numel(); ++i) numeric.push_back(difference(value, in, k, i)[0]);
     const Tensor g = leaves[k].grad();  // none: the gradient is constant
-    const std::vector<double> analytic = g.defined() ? g.to_vector<double>() : std::vector<double>(numeric.size(), 0);
+    const std::vector<double> analytic =
+        g.defined() ? g.to_vector<double>() : std::vector<double>(numeric.size(), 0);
     const std::string text = compare(in, k, analytic, numeric);
     if (!text.empty()) failures.push_back(run.label("second order") + text);
   }
 }
 
-// Each input alone wants a gradient: it gets the one it gets among others, and backward leaves the other slots undefined.
+// Each input alone wants a gradient: it gets the one it gets among others, and backward leaves the other
+// slots undefined.
 void check_need(const CaseRun& run, Failures& failures) {
   const Inputs in = make(run.c, DType::fp64);
   if (!run.has_gradients(in)) return;
@@ -227,12 +239,14 @@ void check_need(const CaseRun& run, Failures& failures) {
     Wanted only(in.size(), false);
     only[k] = true;
     const Result alone = gadolin::run(run.f, in, only);
-    const Comparison how{"gradient " + input_name(in, k) + "alone", "together with others", gradient_limit(DType::fp64, run.c.products)};
+    const Comparison how{"gradient " + input_name(in, k) + "alone", "together with others",
+                         gradient_limit(DType::fp64, run.c.products)};
     const std::string text = mismatch(alone.dx[k], together.dx[k], how);
     if (!text.empty()) failures.push_back(run.label() + text);
     for (std::size_t other = 0; other < in.size(); ++other) {
       if (other != k && alone.dx[other].defined()) {
-        failures.push_back(run.label() + cat("input ", other, " got a gradient that only input ", k, " wanted"));
+        failures.push_back(run.label() +
+                           cat("input ", other, " got a gradient that only input ", k, " wanted"));
       }
     }
   }
@@ -244,8 +258,8 @@ void check_need(const CaseRun& run, Failures& failures) {
     const Grads grads = node->backward(together.dy, Need{1u << slot});
     for (std::size_t other = 0; other < grads.size(); ++other) {
       if (other != slot && grads[other].defined()) {
-        failures.push_back(run.label() + cat("backward computed the gradient of slot ", other, " although only slot ", slot,
-                                             " was needed"));
+        failures.push_back(run.label() + cat("backward computed the gradient of slot ", other,
+                                             " although only slot ", slot, " was needed"));
       }
     }
     if (slot >= grads.size() || !grads[slot].defined()) {

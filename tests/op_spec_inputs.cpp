@@ -41,7 +41,11 @@ Input values(const std::vector<double>& numbers, std::optional<DType> dtype) {
   return values(numbers, {static_cast<std::int64_t>(numbers.size())}, dtype);
 }
 Input indices(const Shape& shape, std::int64_t below) {
-  return {.kind = Input::Kind::index, .shape = shape, .dtype = DType::int64, .low = 0, .high = static_cast<double>(below),
+  return {.kind = Input::Kind::index,
+          .shape = shape,
+          .dtype = DType::int64,
+          .low = 0,
+          .high = static_cast<double>(below),
           .wants_gradient = false};
 }
 Input mask(const Shape& shape) {
@@ -63,7 +67,8 @@ std::vector<double> numbers_of(const Input& input, RandomStream& random) {
   const std::size_t n = static_cast<std::size_t>(input.shape.numel());
   std::vector<double> x(n);
   switch (input.kind) {
-    case Input::Kind::given: return input.numbers;
+    case Input::Kind::given:
+      return input.numbers;
     case Input::Kind::index:
       for (double& v : x) v = static_cast<double>(random.below(static_cast<std::uint64_t>(input.high)));
       break;
@@ -107,7 +112,8 @@ Inputs make(const OpCase& c, DType dtype, Device device) {
   return inputs;
 }
 
-// --- references ------------------------------------------------------------------------------------------------------
+// --- references
+// ------------------------------------------------------------------------------------------------------
 
 double at(const Tensor& t, const Index& index) {
   std::int64_t offset = 0;
@@ -134,8 +140,10 @@ Tensor Reference::operator()(const Inputs& in) const {
     return tabulate(in[0].shape(), [&](const Index& i) { return one_(at(in[0], i)); });
   }
   const Shape shape = broadcast("reference", in[0].shape(), in[1].shape());
-  const Tensor a = in[0].view(shape, broadcast_strides(in[0].shape(), in[0].strides(), shape), in[0].offset());
-  const Tensor b = in[1].view(shape, broadcast_strides(in[1].shape(), in[1].strides(), shape), in[1].offset());
+  const Tensor a =
+      in[0].view(shape, broadcast_strides(in[0].shape(), in[0].strides(), shape), in[0].offset());
+  const Tensor b =
+      in[1].view(shape, broadcast_strides(in[1].shape(), in[1].strides(), shape), in[1].offset());
   return tabulate(shape, [&](const Index& i) { return two_(at(a, i), at(b, i)); });
 }
 

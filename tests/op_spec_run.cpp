@@ -8,7 +8,8 @@
 namespace gadolin {
 
 CaseRun::CaseRun(const OpSpec& s, const OpCase& a_case)
-    : spec(s), c(a_case), f(a_case.f ? a_case.f : s.f), reference(a_case.reference ? a_case.reference : s.reference) {}
+    : spec(s), c(a_case), f(a_case.f ? a_case.f : s.f),
+      reference(a_case.reference ? a_case.reference : s.reference) {}
 
 std::string CaseRun::label(const std::string& version) const {
   std::string text = spec.name;
@@ -20,7 +21,8 @@ std::string CaseRun::label(const std::string& version) const {
 Wanted CaseRun::wanted(const Inputs& in) const {
   Wanted wanted;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    wanted.push_back(spec.differentiable && c.inputs[i].wants_gradient && in[i].defined() && is_floating(in[i].dtype()));
+    wanted.push_back(spec.differentiable && c.inputs[i].wants_gradient && in[i].defined() &&
+                     is_floating(in[i].dtype()));
   }
   return wanted;
 }
@@ -64,7 +66,8 @@ Tensor forward(const Call& f, const Inputs& in) {
 
 Inputs to_fp64(const Inputs& in) {
   Inputs wide;
-  for (const Tensor& t : in) wide.push_back(t.defined() ? tensor(t.to_vector<double>(), t.shape(), DType::fp64) : t);
+  for (const Tensor& t : in)
+    wide.push_back(t.defined() ? tensor(t.to_vector<double>(), t.shape(), DType::fp64) : t);
   return wide;
 }
 
@@ -82,7 +85,8 @@ Inputs on(const Inputs& in, Device device) {
   return moved;
 }
 
-// --- versions --------------------------------------------------------------------------------------------------------
+// --- versions
+// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -130,7 +134,8 @@ Tensor expanded(const Tensor& t) {
 Tensor channels_last(const Tensor& t) { return t.dim() == 4 ? t.contiguous(MemoryFormat::channels_last) : t; }
 
 // Changes each input alone, then all of them.
-void add(std::vector<Version>& versions, const std::string& what, const Inputs& in, Tensor (*change)(const Tensor&)) {
+void add(std::vector<Version>& versions, const std::string& what, const Inputs& in,
+         Tensor (*change)(const Tensor&)) {
   Inputs all = in;
   int changed = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {

@@ -1,5 +1,6 @@
-// Dropout (Srivastava et al. 2014), scaled while training. The mask is a pure function of (seed, stream, index), so it is
-// drawn again in backward and costs no memory; index counts elements in row-major order whatever their order in memory.
+// Dropout (Srivastava et al. 2014), scaled while training. The mask is a pure function of (seed, stream,
+// index), so it is drawn again in backward and costs no memory; index counts elements in row-major order
+// whatever their order in memory.
 #include <cmath>
 
 #include "tensor/capture_state.h"
@@ -21,7 +22,8 @@ GADOLIN_HD bool stays(std::uint32_t word, std::uint32_t threshold) { return (wor
 
 constexpr int batch_blocks = 16, batch = 4 * batch_blocks;
 
-// Words of elements 4 * block ... 4 * block + 63. Blocks side by side, so that the compiler computes several at once.
+// Words of elements 4 * block ... 4 * block + 63. Blocks side by side, so that the compiler computes several
+// at once.
 void draw_batch(const Mask& mask, std::uint64_t block, std::uint32_t* words) {
   std::uint32_t w[4][batch_blocks];
   for (int b = 0; b < batch_blocks; ++b) {
@@ -34,9 +36,11 @@ void draw_batch(const Mask& mask, std::uint64_t block, std::uint32_t* words) {
 }
 
 // Drops or scales n elements that lie together; a select, so that it runs on vectors.
-template <class T> void apply_words(const std::uint32_t* words, std::uint32_t threshold, math_type<T> scale, const T* x, T* y, std::int64_t n) {
+template <class T>
+void apply_words(const std::uint32_t* words, std::uint32_t threshold, math_type<T> scale, const T* x, T* y,
+                 std::int64_t n) {
   using M = math_type<T>;
-GADOLIN_IVDEP
+  GADOLIN_IVDEP
   for (std::int64_t i = 0; i < n; ++i) {
     const M scaled = convert<M>(x[i]) * scale;
     y[i] = convert<T>(stays(words[i], threshold) ? scaled : M(0));
@@ -44,7 +48,8 @@ GADOLIN_IVDEP
 }
 
 // Both tensors row major: a flat loop in batches.
-template <class T> void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
+template <class T>
+void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
   parallel_for((numel + batch - 1) / batch, 256, [&](std::int64_t begin, std::int64_t end) {
     std::uint32_t words[batch];
     for (std::int64_t k = begin; k < end; ++k) {
@@ -56,7 +61,8 @@ template <class T> void dense_loop(const Mask& mask, math_type<T> scale, const T
 }
 
 // Any strides: elements are visited in row-major order, the positions follow a counter.
-template <class T> void strided_loop(const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+template <class T>
+void strided_loop(const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   using M = math_type<T>;
   const T* from = x.data<T>();
   T* to = y.data<T>();
@@ -80,13 +86,15 @@ template <class T> void strided_loop(const Mask& mask, math_type<T> scale, const
           draw_batch(mask, static_cast<std::uint64_t>(drawn) * batch_blocks, words);
         }
         const bool stay = stays(words[index % batch], mask.threshold);
-        to[at_y + i * y.stride(last)] = convert<T>(stay ? convert<M>(from[at_x + i * x.stride(last)]) * scale : M(0));
+        to[at_y + i * y.stride(last)] =
+            convert<T>(stay ? convert<M>(from[at_x + i * x.stride(last)]) * scale : M(0));
       }
     }
   });
 }
 
-template <class T> void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+template <class T>
+void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   if (x.is_contiguous() && y.is_contiguous()) {
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
@@ -101,19 +109,23 @@ struct Layout {
   std::int64_t sizes[Shape::max_dim], x[Shape::max_dim], y[Shape::max_dim];
 };
 
-// A thread draws one Philox block: four elements, moved as one pack when both tensors are row major and aligned.
+// A thread draws one Philox block: four elements, moved as one pack when both tensors are row major and
+// aligned.
 template <class T, bool packed>
-__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale, Layout layout,
-                               const T* __restrict__ x, T* __restrict__ y, std::int64_t numel) {
+__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale,
+                               Layout layout, const T* __restrict__ x, T* __restrict__ y,
+                               std::int64_t numel) {
   using M = math_type<T>;
   if (stream_offset) mask.stream += *stream_offset;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t b = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; 4 * b < numel; b += step) {
+  for (std::int64_t b = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; 4 * b < numel;
+       b += step) {
     const Philox4 four = philox(mask.seed, mask.stream, static_cast<std::uint64_t>(b));
     if (packed && 4 * b + 4 <= numel) {
       detail::Pack<T, 4> v = reinterpret_cast<const detail::Pack<T, 4>*>(x)[b];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) v.v[j] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
+      for (int j = 0; j < 4; ++j)
+        v.v[j] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
       reinterpret_cast<detail::Pack<T, 4>*>(y)[b] = v;
       continue;
     }
@@ -132,18 +144,21 @@ __global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, ma
   }
 }
 
-template <class T> void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+template <class T>
+void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   Layout layout{x.dim(), {}, {}, {}};
   for (int d = 0; d < x.dim(); ++d) {
     layout.sizes[d] = x.size(d);
     layout.x[d] = x.stride(d);
     layout.y[d] = y.stride(d);
   }
-  const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % (4 * sizeof(T)) == 0; };
+  const auto aligned = [](const Tensor& t) {
+    return reinterpret_cast<std::uintptr_t>(t.raw()) % (4 * sizeof(T)) == 0;
+  };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
-  launch("dropout", grid_stride(x.numel() / 4 + 1), kernel, mask, capture_random_offset(), scale, layout, x.data<T>(),
-         y.data<T>(), x.numel());
+  launch("dropout", grid_stride(x.numel() / 4 + 1), kernel, mask, capture_random_offset(), scale, layout,
+         x.data<T>(), y.data<T>(), x.numel());
 }
 #endif
 
@@ -154,7 +169,8 @@ struct DropoutFunction {
   std::uint64_t seed, stream;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (x.numel() == 0) return;

@@ -13,8 +13,18 @@ namespace gadolin {
 namespace {
 
 enum class Fault {
-  none, value, gradient_scale, gradient_sign, gradient_dropped, gradient_input_only, ignores_strides, past_the_end, unwritten,
-  random, all_slots, no_error
+  none,
+  value,
+  gradient_scale,
+  gradient_sign,
+  gradient_dropped,
+  gradient_input_only,
+  ignores_strides,
+  past_the_end,
+  unwritten,
+  random,
+  all_slots,
+  no_error
 };
 
 // y = a b for equal shapes, with plain loops and one fault.
@@ -23,7 +33,8 @@ struct Product {
   Fault fault;
   Saved a, b;
   Shape shape(const Tensor& x, const Tensor& z) const {
-    require<ShapeError>(fault == Fault::no_error || x.shape() == z.shape(), "product: ", x.shape(), " and ", z.shape(), " differ");
+    require<ShapeError>(fault == Fault::no_error || x.shape() == z.shape(), "product: ", x.shape(), " and ",
+                        z.shape(), " differ");
     return x.shape();
   }
   void save(const Tensor& x, const Tensor& z, const Tensor&) {
@@ -48,7 +59,8 @@ struct Product {
     Tensor da = mul(dy, b), db = mul(dy, a);
     if (fault == Fault::gradient_scale) da.mul_(1.01);
     if (fault == Fault::gradient_sign) db.mul_(-1);
-    if (fault == Fault::gradient_dropped && da.numel() > 0 && da.is_contiguous()) da.flatten().slice(0, -1, da.numel()).zero_();
+    if (fault == Fault::gradient_dropped && da.numel() > 0 && da.is_contiguous())
+      da.flatten().slice(0, -1, da.numel()).zero_();
     if (fault == Fault::gradient_input_only && !need[1]) da.mul_(2);
     const bool all = fault == Fault::all_slots;
     return {need[0] || all ? da : Tensor(), need[1] || all ? db : Tensor()};
@@ -57,7 +69,10 @@ struct Product {
 
 OpSpec product(Fault fault) {
   return {.name = "product",
-          .f = [fault](const Inputs& in) { return apply(Product{fault, {}, {}}, in[0], in[1]); },
+          .f =
+              [fault](const Inputs& in) {
+                return apply(Product{fault, {}, {}}, in[0], in[1]);
+              },
           .reference = [](double a, double b) { return a * b; },
           .cases = {{.inputs = {shaped({2, 3, 4, 5}), shaped({2, 3, 4, 5})}}},
           .errors = {{.inputs = {shaped({3}), shaped({4})},
@@ -73,8 +88,9 @@ void expect_caught(Fault fault, Check check, const std::string& part) {
 
 TEST(OpSpec, ARightOpPassesEveryCheck) {
   const OpSpec spec = product(Fault::none);
-  for (Check check : {Check::values, Check::gradients, Check::wrong_gradients, Check::second_order, Check::need, Check::views,
-                      Check::bounds, Check::repeat, Check::backends, Check::messages}) {
+  for (Check check :
+       {Check::values, Check::gradients, Check::wrong_gradients, Check::second_order, Check::need,
+        Check::views, Check::bounds, Check::repeat, Check::backends, Check::messages}) {
     for (const std::string& text : run_check(spec, check)) ADD_FAILURE() << text;
   }
 }
@@ -84,15 +100,33 @@ TEST(OpSpec, WrongScaleOfGradient) {
   expect_caught(Fault::gradient_scale, Check::gradients, "central difference says ");
   expect_caught(Fault::gradient_scale, Check::gradients, "; x there is ");
 }
-TEST(OpSpec, WrongSignOfGradient) { expect_caught(Fault::gradient_sign, Check::gradients, "gradient of input 1 ["); }
-TEST(OpSpec, DroppedElementOfGradient) { expect_caught(Fault::gradient_dropped, Check::gradients, "gradient of input 0 [1, 2, 3, 4] is 0"); }
-TEST(OpSpec, GradientThatDependsOnWhoWantsIt) { expect_caught(Fault::gradient_input_only, Check::need, "together with others says "); }
-TEST(OpSpec, GradientNobodyAskedFor) { expect_caught(Fault::all_slots, Check::need, "although only slot 0 was needed"); }
-TEST(OpSpec, IgnoredStrides) { expect_caught(Fault::ignores_strides, Check::views, "product, transposed view as input 0: y["); }
-TEST(OpSpec, WritePastTheEnd) { expect_caught(Fault::past_the_end, Check::bounds, "was written out of bounds after its end"); }
-TEST(OpSpec, ElementLeftUnwritten) { expect_caught(Fault::unwritten, Check::bounds, "guarded memory, fp64: y[0, 0, 0, 0] is "); }
-TEST(OpSpec, ResultThatVaries) { expect_caught(Fault::random, Check::repeat, "run twice, fp64: y[0, 0, 0, 0] is "); }
-TEST(OpSpec, MissingError) { expect_caught(Fault::no_error, Check::messages, "wanted\n  product: [3] and [4] differ"); }
+TEST(OpSpec, WrongSignOfGradient) {
+  expect_caught(Fault::gradient_sign, Check::gradients, "gradient of input 1 [");
+}
+TEST(OpSpec, DroppedElementOfGradient) {
+  expect_caught(Fault::gradient_dropped, Check::gradients, "gradient of input 0 [1, 2, 3, 4] is 0");
+}
+TEST(OpSpec, GradientThatDependsOnWhoWantsIt) {
+  expect_caught(Fault::gradient_input_only, Check::need, "together with others says ");
+}
+TEST(OpSpec, GradientNobodyAskedFor) {
+  expect_caught(Fault::all_slots, Check::need, "although only slot 0 was needed");
+}
+TEST(OpSpec, IgnoredStrides) {
+  expect_caught(Fault::ignores_strides, Check::views, "product, transposed view as input 0: y[");
+}
+TEST(OpSpec, WritePastTheEnd) {
+  expect_caught(Fault::past_the_end, Check::bounds, "was written out of bounds after its end");
+}
+TEST(OpSpec, ElementLeftUnwritten) {
+  expect_caught(Fault::unwritten, Check::bounds, "guarded memory, fp64: y[0, 0, 0, 0] is ");
+}
+TEST(OpSpec, ResultThatVaries) {
+  expect_caught(Fault::random, Check::repeat, "run twice, fp64: y[0, 0, 0, 0] is ");
+}
+TEST(OpSpec, MissingError) {
+  expect_caught(Fault::no_error, Check::messages, "wanted\n  product: [3] and [4] differ");
+}
 
 TEST(OpSpec, WrongTextOrCodeOfAnError) {
   OpSpec spec = product(Fault::none);
@@ -135,8 +169,10 @@ TEST(OpSpec, ComparisonFailsOnNanAndShape) {
 
 TEST(OpSpec, FailureTextNamesElementAndLimit) {
   const Comparison how{"gradient dx", "central difference", numeric_gradient_limit};
-  EXPECT_EQ(mismatch(tensor({0, 0, 0, 0.7310586}, {2, 2}, DType::fp64), tensor({0, 0, 0, 0.9276705}, {2, 2}, DType::fp64), how),
-            "gradient dx[1, 1] is 0.7310586, central difference says 0.9276705 (relative error 2.1e-01, limit 1e-06)");
+  EXPECT_EQ(mismatch(tensor({0, 0, 0, 0.7310586}, {2, 2}, DType::fp64),
+                     tensor({0, 0, 0, 0.9276705}, {2, 2}, DType::fp64), how),
+            "gradient dx[1, 1] is 0.7310586, central difference says 0.9276705 (relative error 2.1e-01, "
+            "limit 1e-06)");
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ constexpr double inf = INFINITY, nan = NAN;
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
-// The cases of a smooth function of one number: images and odd sizes, a scalar, more than a thread's share, extremes.
+// The cases of a smooth function of one number: images and odd sizes, a scalar, more than a thread's share,
+// extremes.
 std::vector<OpCase> smooth_cases() {
   return {{.inputs = {shaped({2, 3, 5, 7})}},
           {.what = "of a scalar", .inputs = {shaped({})}},
@@ -19,9 +20,10 @@ std::vector<OpCase> smooth_cases() {
           {.what = "far from 0", .inputs = {values({-800, -20, 0, 20, 800})}, .expanded = false}};
 }
 std::vector<OpCase> kinked_cases() {
-  return {{.inputs = {shaped({2, 3, 5, 7}).away_from(0)}},
-          {.what = "of a scalar", .inputs = {shaped({}).away_from(0)}},
-          {.what = "at 0 and beyond", .inputs = {values({-inf, -1, -0.0, 0, 1, inf, nan})}, .gradients = false}};
+  return {
+      {.inputs = {shaped({2, 3, 5, 7}).away_from(0)}},
+      {.what = "of a scalar", .inputs = {shaped({}).away_from(0)}},
+      {.what = "at 0 and beyond", .inputs = {values({-inf, -1, -0.0, 0, 1, inf, nan})}, .gradients = false}};
 }
 
 const bool sigmoid_added = add_spec({
@@ -69,9 +71,10 @@ const bool gelu_added = add_spec({
 const bool gelu_tanh_added = add_spec({
     .name = "gelu_tanh",
     .f = [](const Inputs& in) { return gelu(in[0], Gelu::tanh); },
-    .reference = [](double x) {
-      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    },
+    .reference =
+        [](double x) {
+          return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+        },
     .cases = smooth_cases(),
 });
 

@@ -18,12 +18,13 @@ std::vector<OpCase> broadcasting(const Input& a, const Input& b) {
     input.shape = shape;
     return input;
   };
-  return {{.inputs = {sized(a, {2, 3, 5, 7}), sized(b, {2, 3, 5, 7})}},
-          {.what = "broadcast both ways", .inputs = {sized(a, {4, 1, 3}), sized(b, {2, 1})}, .batch_one = false},
-          {.what = "channels", .inputs = {sized(a, {2, 3, 4, 5}), sized(b, {3, 1, 1})}, .batch_one = false},
-          {.what = "rows", .inputs = {sized(a, {3}), sized(b, {4, 3})}, .empty = false, .batch_one = false},
-          {.what = "with a scalar", .inputs = {sized(a, {3, 4}), sized(b, {})}},
-          {.what = "of scalars", .inputs = {sized(a, {}), sized(b, {})}}};
+  return {
+      {.inputs = {sized(a, {2, 3, 5, 7}), sized(b, {2, 3, 5, 7})}},
+      {.what = "broadcast both ways", .inputs = {sized(a, {4, 1, 3}), sized(b, {2, 1})}, .batch_one = false},
+      {.what = "channels", .inputs = {sized(a, {2, 3, 4, 5}), sized(b, {3, 1, 1})}, .batch_one = false},
+      {.what = "rows", .inputs = {sized(a, {3}), sized(b, {4, 3})}, .empty = false, .batch_one = false},
+      {.what = "with a scalar", .inputs = {sized(a, {3, 4}), sized(b, {})}},
+      {.what = "of scalars", .inputs = {sized(a, {}), sized(b, {})}}};
 }
 
 std::vector<ErrorCase> two_input_errors(const std::string& name) {
@@ -119,17 +120,22 @@ TEST(Maximum, TiesShareTheGradient) {
   EXPECT_EQ(b.grad().to_vector<double>(), (std::vector<double>{5.5, 1, 10}));
 }
 
-// --- with a number ---------------------------------------------------------------------------------------------------
+// --- with a number
+// ---------------------------------------------------------------------------------------------------
 
 OpSpec with_number(const char* name, Call f, double (*reference)(double)) {
-  return {.name = name, .f = std::move(f), .reference = reference,
-          .cases = {{.inputs = {shaped({2, 3, 5, 7})}}, {.what = "of a scalar", .inputs = {shaped({})}}}, .twice = true};
+  return {.name = name,
+          .f = std::move(f),
+          .reference = reference,
+          .cases = {{.inputs = {shaped({2, 3, 5, 7})}}, {.what = "of a scalar", .inputs = {shaped({})}}},
+          .twice = true};
 }
-const bool add_number_added = add_spec(
-    with_number("add_number", [](const Inputs& in) { return 2.0 + (in[0] - 0.25); }, [](double x) { return x + 1.75; }));
-const bool mul_number_added = add_spec(
-    with_number("mul_number", [](const Inputs& in) { return 3.0 * (in[0] / 2.0); }, [](double x) { return 1.5 * x; }));
-const bool neg_added = add_spec(with_number("neg", [](const Inputs& in) { return 1.0 - (-in[0]); }, [](double x) { return 1 + x; }));
+const bool add_number_added = add_spec(with_number(
+    "add_number", [](const Inputs& in) { return 2.0 + (in[0] - 0.25); }, [](double x) { return x + 1.75; }));
+const bool mul_number_added = add_spec(with_number(
+    "mul_number", [](const Inputs& in) { return 3.0 * (in[0] / 2.0); }, [](double x) { return 1.5 * x; }));
+const bool neg_added = add_spec(with_number(
+    "neg", [](const Inputs& in) { return 1.0 - (-in[0]); }, [](double x) { return 1 + x; }));
 
 const bool pow_number_added = add_spec({
     .name = "pow_number",
@@ -157,16 +163,20 @@ TEST(Pow, GradientOfTheExponentIsZeroAtBaseZero) {
 
 const bool sum_to_added = add_spec({
     .name = "sum_to",
-    .f = [](const Inputs& in) { return sum_to(in[0], {3, 1}); },
-    .reference = [](const Inputs& in) {
-      return tabulate({3, 1}, [&](const Index& i) {
-        double total = 0;
-        for (std::int64_t n = 0; n < in[0].size(0); ++n) {
-          for (std::int64_t w = 0; w < in[0].size(2); ++w) total += at(in[0], {n, i[0], w});
-        }
-        return total;
-      });
-    },
+    .f =
+        [](const Inputs& in) {
+          return sum_to(in[0], {3, 1});
+        },
+    .reference =
+        [](const Inputs& in) {
+          return tabulate({3, 1}, [&](const Index& i) {
+            double total = 0;
+            for (std::int64_t n = 0; n < in[0].size(0); ++n) {
+              for (std::int64_t w = 0; w < in[0].size(2); ++w) total += at(in[0], {n, i[0], w});
+            }
+            return total;
+          });
+        },
     .cases = {{.inputs = {shaped({2, 3, 5})}}},
     .twice = true,
 });

@@ -10,7 +10,7 @@ namespace gadolin {
 namespace {
 
 constexpr double inf = INFINITY, nan = NAN;
-const std::vector<DType> all_types = {DType::fp64, DType::fp32,  DType::bf16,  DType::fp16,
+const std::vector<DType> all_types = {DType::fp64,  DType::fp32,  DType::bf16,  DType::fp16,
                                       DType::int64, DType::int32, DType::uint8, DType::boolean};
 
 // Few different values, so that all three outcomes happen; NaN and infinities; broadcasting; a number.
@@ -21,27 +21,32 @@ OpSpec comparison(const char* name, Compare how, double (*reference)(double, dou
   return {.name = name,
           .f = [how](const Inputs& in) { return compare(how, in[0], in[1]); },
           .reference = reference,
-          .cases = {{.inputs = {values({0, 1, 1, 0, 2, 2}, {2, 3}), values({0, 0, 1, 1, 2, 3}, {2, 3})}},
-                    {.what = "broadcast", .inputs = {values({0, 1}, {2, 1}), values({0, 1, 2}, {3})}, .batch_one = false},
-                    {.what = "of images", .inputs = {shaped({2, 3, 5, 7}), shaped({3, 1, 1})}, .batch_one = false},
-                    {.what = "with NaN",
-                     .inputs = {values({nan, 1, nan, inf}, DType::fp32), values({1, nan, nan, inf}, DType::fp32)}},
-                    {.what = "with a number", .inputs = {numbers}, .f = with(1), .reference = against(1)},
-                    {.what = "with a fraction", .inputs = {numbers}, .f = with(1.5), .reference = against(1.5)}},
+          .cases =
+              {{.inputs = {values({0, 1, 1, 0, 2, 2}, {2, 3}), values({0, 0, 1, 1, 2, 3}, {2, 3})}},
+               {.what = "broadcast",
+                .inputs = {values({0, 1}, {2, 1}), values({0, 1, 2}, {3})},
+                .batch_one = false},
+               {.what = "of images", .inputs = {shaped({2, 3, 5, 7}), shaped({3, 1, 1})}, .batch_one = false},
+               {.what = "with NaN",
+                .inputs = {values({nan, 1, nan, inf}, DType::fp32), values({1, nan, nan, inf}, DType::fp32)}},
+               {.what = "with a number", .inputs = {numbers}, .f = with(1), .reference = against(1)},
+               {.what = "with a fraction", .inputs = {numbers}, .f = with(1.5), .reference = against(1.5)}},
           .dtypes = all_types,
           .differentiable = false};
 }
 
-const bool equal_added = add_spec(comparison("equal", Compare::equal, [](double a, double b) { return a == b ? 1.0 : 0.0; }));
-const bool not_equal_added =
-    add_spec(comparison("not_equal", Compare::not_equal, [](double a, double b) { return a == b ? 0.0 : 1.0; }));
-const bool less_added = add_spec(comparison("less", Compare::less, [](double a, double b) { return a < b ? 1.0 : 0.0; }));
-const bool less_equal_added =
-    add_spec(comparison("less_equal", Compare::less_equal, [](double a, double b) { return a <= b ? 1.0 : 0.0; }));
+const bool equal_added =
+    add_spec(comparison("equal", Compare::equal, [](double a, double b) { return a == b ? 1.0 : 0.0; }));
+const bool not_equal_added = add_spec(
+    comparison("not_equal", Compare::not_equal, [](double a, double b) { return a == b ? 0.0 : 1.0; }));
+const bool less_added =
+    add_spec(comparison("less", Compare::less, [](double a, double b) { return a < b ? 1.0 : 0.0; }));
+const bool less_equal_added = add_spec(
+    comparison("less_equal", Compare::less_equal, [](double a, double b) { return a <= b ? 1.0 : 0.0; }));
 const bool greater_added =
     add_spec(comparison("greater", Compare::greater, [](double a, double b) { return a > b ? 1.0 : 0.0; }));
-const bool greater_equal_added =
-    add_spec(comparison("greater_equal", Compare::greater_equal, [](double a, double b) { return a >= b ? 1.0 : 0.0; }));
+const bool greater_equal_added = add_spec(comparison("greater_equal", Compare::greater_equal,
+                                                     [](double a, double b) { return a >= b ? 1.0 : 0.0; }));
 
 const bool errors_added = add_spec({
     .name = "compare",
@@ -60,7 +65,7 @@ const bool errors_added = add_spec({
 TEST(Compare, ResultIsBoolAndOffTheTape) {
   Tensor x = tensor({1, 2}, {2});
   x.requires_grad_();
-  for (const Tensor& y : {x < x, eq(x, 1), x > 1}) {
+  for (const Tensor& y : {x<x, eq(x, 1), x> 1}) {
     EXPECT_EQ(y.dtype(), DType::boolean);
     EXPECT_FALSE(y.requires_grad());
   }
@@ -78,7 +83,8 @@ Tensor where_reference(const Inputs& in) {
   for (const Tensor& t : in) {
     wide.push_back(t.view(shape, broadcast_strides(t.shape(), t.strides(), shape), t.offset()));
   }
-  return tabulate(shape, [&](const Index& i) { return at(wide[0], i) != 0 ? at(wide[1], i) : at(wide[2], i); });
+  return tabulate(shape,
+                  [&](const Index& i) { return at(wide[0], i) != 0 ? at(wide[1], i) : at(wide[2], i); });
 }
 
 const bool where_added = add_spec({
@@ -86,9 +92,13 @@ const bool where_added = add_spec({
     .f = [](const Inputs& in) { return where(in[0], in[1], in[2]); },
     .reference = where_reference,
     .cases = {{.inputs = {mask({2, 3, 5, 7}), shaped({2, 3, 5, 7}), shaped({2, 3, 5, 7})}},
-              {.what = "broadcast condition", .inputs = {mask({3, 1}), shaped({2, 3, 4}), shaped({4})}, .empty = false, .batch_one = false},
+              {.what = "broadcast condition",
+               .inputs = {mask({3, 1}), shaped({2, 3, 4}), shaped({4})},
+               .empty = false,
+               .batch_one = false},
               {.what = "scalars", .inputs = {mask({5, 3}), shaped({}), shaped({1})}},
-              {.what = "NaN not taken", .inputs = {values({1, 0}, DType::boolean).fixed(), values({1, nan}), values({nan, 2})}}},
+              {.what = "NaN not taken",
+               .inputs = {values({1, 0}, DType::boolean).fixed(), values({1, nan}), values({nan, 2})}}},
     .errors = {{.inputs = {shaped({3}), shaped({3}), shaped({3})},
                 .message = "where: condition is fp32, not bool; compare it, e.g. x > 0",
                 .code = "GD-DTYPE-001"},
@@ -116,9 +126,13 @@ TEST(Where, NanOfTheOtherSideStaysOutOfTheGradient) {
 const bool clamp_added = add_spec({
     .name = "clamp",
     .f = [](const Inputs& in) { return clamp(in[0], -0.5, 1); },
-    .reference = [](double x) { return x < -0.5 ? -0.5 : x > 1 ? 1 : x; },
+    .reference = [](double x) { return x < -0.5 ? -0.5
+                                       : x > 1  ? 1
+                                                : x; },
     .cases = {{.inputs = {shaped({2, 3, 5, 7}).away_from(-0.5).away_from(1)}},
-              {.what = "at the limits and beyond", .inputs = {values({-inf, -0.5, 0, 1, inf, nan})}, .gradients = false}},
+              {.what = "at the limits and beyond",
+               .inputs = {values({-inf, -0.5, 0, 1, inf, nan})},
+               .gradients = false}},
     .errors = {{.inputs = {shaped({3})},
                 .message = "clamp: low 2 is above high 1",
                 .code = "GD-VALUE-001",

@@ -1,4 +1,5 @@
-// Dropout: its spec (the harness seeds the generator before every run, so masks repeat) and what the numbers must be.
+// Dropout: its spec (the harness seeds the generator before every run, so masks repeat) and what the numbers
+// must be.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +11,8 @@
 namespace gadolin {
 namespace {
 
-// Element i in row-major order stays when uniform_at(20, 0, i) >= p: 20 is the harness's seed, 0 the first stream.
+// Element i in row-major order stays when uniform_at(20, 0, i) >= p: 20 is the harness's seed, 0 the first
+// stream.
 Reference dropped(double p) {
   return [p](const Inputs& in) {
     std::uint64_t i = 0;
@@ -27,13 +29,17 @@ const bool added = add_spec({
     .name = "dropout",
     .f = with(0.3),
     .reference = dropped(0.3),
-    .cases = {{.inputs = {shaped({2, 3, 5, 7})}},
-              {.what = "of a scalar", .inputs = {shaped({})}},
-              {.what = "of a vector", .inputs = {shaped({67})}},
-              {.what = "nearly all", .inputs = {shaped({11, 13})}, .f = with(0.9), .reference = dropped(0.9)},
-              {.what = "none", .inputs = {shaped({4, 3})}, .f = with(0), .reference = [](double x) { return x; }},
-              {.what = "of many", .inputs = {shaped({5, 7, 30, 31})}, .gradients = false}},
-    .errors = {{.inputs = {shaped({3})}, .message = "dropout: p 1 is outside [0, 1)", .code = "GD-VALUE-001", .f = with(1)},
+    .cases =
+        {{.inputs = {shaped({2, 3, 5, 7})}},
+         {.what = "of a scalar", .inputs = {shaped({})}},
+         {.what = "of a vector", .inputs = {shaped({67})}},
+         {.what = "nearly all", .inputs = {shaped({11, 13})}, .f = with(0.9), .reference = dropped(0.9)},
+         {.what = "none", .inputs = {shaped({4, 3})}, .f = with(0), .reference = [](double x) { return x; }},
+         {.what = "of many", .inputs = {shaped({5, 7, 30, 31})}, .gradients = false}},
+    .errors = {{.inputs = {shaped({3})},
+                .message = "dropout: p 1 is outside [0, 1)",
+                .code = "GD-VALUE-001",
+                .f = with(1)},
                {.inputs = {shaped({3})}, .message = "dropout: p -0.5 is outside [0, 1)", .f = with(-0.5)},
                {.inputs = {shaped({3})}, .message = "dropout: p nan is outside [0, 1)", .f = with(NAN)},
                {.inputs = {shaped({3}, DType::int64)},

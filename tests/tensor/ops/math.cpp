@@ -26,7 +26,10 @@ const bool log_added = add_spec({
     .f = [](const Inputs& in) { return log(in[0]); },
     .reference = [](double x) { return std::log(x); },
     .cases = {{.inputs = {shaped({2, 3, 5, 7}).between(0.5, 3)}},
-              {.what = "at its limits", .inputs = {values({0, inf, -1, nan})}, .gradients = false, .may_be_nan = true}},
+              {.what = "at its limits",
+               .inputs = {values({0, inf, -1, nan})},
+               .gradients = false,
+               .may_be_nan = true}},
     .errors = {{.inputs = {shaped({3}, DType::uint8)},
                 .message = "log: uint8 is not supported; convert with .to(DType::fp32)"}},
 });
@@ -36,7 +39,10 @@ const bool sqrt_added = add_spec({
     .f = [](const Inputs& in) { return sqrt(in[0]); },
     .reference = [](double x) { return std::sqrt(x); },
     .cases = {{.inputs = {shaped({2, 3, 5, 7}).between(0.2, 3)}},
-              {.what = "at its limits", .inputs = {values({0, inf, -1, nan})}, .gradients = false, .may_be_nan = true}},
+              {.what = "at its limits",
+               .inputs = {values({0, inf, -1, nan})},
+               .gradients = false,
+               .may_be_nan = true}},
 });
 
 const bool rsqrt_added = add_spec({
@@ -44,7 +50,10 @@ const bool rsqrt_added = add_spec({
     .f = [](const Inputs& in) { return rsqrt(in[0]); },
     .reference = [](double x) { return 1 / std::sqrt(x); },
     .cases = {{.inputs = {shaped({2, 3, 5, 7}).between(0.4, 3)}},
-              {.what = "at its limits", .inputs = {values({0, inf, -1, nan})}, .gradients = false, .may_be_nan = true}},
+              {.what = "at its limits",
+               .inputs = {values({0, inf, -1, nan})},
+               .gradients = false,
+               .may_be_nan = true}},
 });
 
 const bool abs_added = add_spec({

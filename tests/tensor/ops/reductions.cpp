@@ -28,7 +28,8 @@ Reference over(const Dims& dims, bool keep, Fold fold) {
     std::vector<std::vector<double>> groups(static_cast<std::size_t>(kept.numel()));
     tabulate(from, [&](const Index& i) {
       std::int64_t group = 0;
-      for (int d = 0; d < from.dim(); ++d) group = group * kept[d] + (kept[d] == 1 ? 0 : i[static_cast<std::size_t>(d)]);
+      for (int d = 0; d < from.dim(); ++d)
+        group = group * kept[d] + (kept[d] == 1 ? 0 : i[static_cast<std::size_t>(d)]);
       groups[static_cast<std::size_t>(group)].push_back(at(in[0], i));
       return 0.0;
     });
@@ -65,28 +66,39 @@ double smallest(const std::vector<double>& x) {
 
 // Outer, inner, middle, several and all dimensions, with and without keeping them, of odd sizes.
 std::vector<OpCase> cases(Op op, Fold fold, const Input& like, bool empty = true) {
-  struct Choice { Dims dims; bool keep; };
-  const Choice choices[] = {{{}, false}, {{}, true}, {{-1}, false}, {{0}, false}, {{1}, true}, {{0, 2, 3}, false}, {{1, 3}, true}, {{3, 0}, false}};
+  struct Choice {
+    Dims dims;
+    bool keep;
+  };
+  const Choice choices[] = {{{}, false}, {{}, true},         {{-1}, false},  {{0}, false},
+                            {{1}, true}, {{0, 2, 3}, false}, {{1, 3}, true}, {{3, 0}, false}};
   std::vector<OpCase> all;
   for (const Choice& choice : choices) {
-    const bool first = choice.dims.empty() || std::find(choice.dims.begin(), choice.dims.end(), 0) != choice.dims.end();
+    const bool first =
+        choice.dims.empty() || std::find(choice.dims.begin(), choice.dims.end(), 0) != choice.dims.end();
     Input input = like;
     input.shape = {2, 3, 5, 7};
-    all.push_back({.what = cat("over ", to_string(Shape(std::vector<std::int64_t>(choice.dims.begin(), choice.dims.end()))),
-                               choice.keep ? " kept" : ""),
-                   .inputs = {input},
-                   .f = [op, choice](const Inputs& in) { return op(in[0], choice.dims, choice.keep); },
-                   .reference = over(choice.dims, choice.keep, fold),
-                   .expanded = like.kind != Input::Kind::distinct,
-                   .empty = empty || !first});
+    all.push_back(
+        {.what =
+             cat("over ", to_string(Shape(std::vector<std::int64_t>(choice.dims.begin(), choice.dims.end()))),
+                 choice.keep ? " kept" : ""),
+         .inputs = {input},
+         .f = [op, choice](const Inputs& in) { return op(in[0], choice.dims, choice.keep); },
+         .reference = over(choice.dims, choice.keep, fold),
+         .expanded = like.kind != Input::Kind::distinct,
+         .empty = empty || !first});
   }
   Input wide = like, tall = like, scalar = like;
   wide.shape = {3, 4099};
   tall.shape = {4099, 3};
   scalar.shape = {};
   const auto large = [&](const char* what, const Input& input, const Dims& dims, bool may_be_empty) {
-    all.push_back({.what = what, .inputs = {input}, .f = [op, dims](const Inputs& in) { return op(in[0], dims, false); },
-                   .reference = over(dims, false, fold), .gradients = false, .empty = may_be_empty});
+    all.push_back({.what = what,
+                   .inputs = {input},
+                   .f = [op, dims](const Inputs& in) { return op(in[0], dims, false); },
+                   .reference = over(dims, false, fold),
+                   .gradients = false,
+                   .empty = may_be_empty});
   };
   large("wide rows", wide, {1}, true);
   large("tall columns", tall, {0}, empty);
@@ -110,25 +122,35 @@ Tensor unbiased_var(const Tensor& x, const Dims& dims, bool keep) { return var(x
 Tensor population_var(const Tensor& x, const Dims& dims, bool keep) { return var(x, dims, 0, keep); }
 
 const Input plain = shaped({});
-const bool sum_added = add_spec({.name = "sum", .cases = cases(sum, sum_of, plain), .errors = errors("sum", sum),
-                                 .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64}, .twice = true});
-const bool mean_added = add_spec({.name = "mean", .cases = cases(mean, mean_of, shaped({}).between(-9, 30), false),
-                                  .errors = errors("mean", mean), .twice = true});
+const bool sum_added = add_spec({.name = "sum",
+                                 .cases = cases(sum, sum_of, plain),
+                                 .errors = errors("sum", sum),
+                                 .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+                                 .twice = true});
+const bool mean_added = add_spec({.name = "mean",
+                                  .cases = cases(mean, mean_of, shaped({}).between(-9, 30), false),
+                                  .errors = errors("mean", mean),
+                                  .twice = true});
 // One element has no unbiased variance: NaN on both sides.
 std::vector<OpCase> variances() {
   std::vector<OpCase> all = cases(unbiased_var, unbiased, shaped({}).between(-3, 9), false);
   for (OpCase& c : all) c.may_be_nan = true;
   return all;
 }
-const bool var_added = add_spec({.name = "var", .cases = variances(), .errors = errors("var", unbiased_var), .twice = true});
+const bool var_added =
+    add_spec({.name = "var", .cases = variances(), .errors = errors("var", unbiased_var), .twice = true});
 const bool population_added =
-    add_spec({.name = "var_of_population", .cases = cases(population_var, of_population, shaped({}).between(-3, 9), false), .twice = true});
+    add_spec({.name = "var_of_population",
+              .cases = cases(population_var, of_population, shaped({}).between(-3, 9), false),
+              .twice = true});
 
 const Input apart = shaped({}).between(-3, 3).distinct();
-const bool max_added =
-    add_spec({.name = "max", .cases = cases(max, largest, apart, false), .errors = errors("max", max), .twice = true});
-const bool min_added =
-    add_spec({.name = "min", .cases = cases(min, smallest, apart, false), .errors = errors("min", min), .twice = true});
+const bool max_added = add_spec(
+    {.name = "max", .cases = cases(max, largest, apart, false), .errors = errors("max", max), .twice = true});
+const bool min_added = add_spec({.name = "min",
+                                 .cases = cases(min, smallest, apart, false),
+                                 .errors = errors("min", min),
+                                 .twice = true});
 
 double first_largest(const std::vector<double>& x) {
   std::size_t best = 0;
@@ -146,19 +168,44 @@ double first_smallest(const std::vector<double>& x) {
 }
 
 OpSpec arg_spec(const char* name, Tensor (*op)(const Tensor&, int, bool), Fold fold) {
-  const auto along = [op](int dim, bool keep) { return [=](const Inputs& in) { return op(in[0], dim, keep); }; };
+  const auto along = [op](int dim, bool keep) {
+    return [=](const Inputs& in) { return op(in[0], dim, keep); };
+  };
   const double nan = NAN;
-  return {.name = name,
-          .cases = {{.inputs = {shaped({2, 3, 5, 7})}, .f = along(1, false), .reference = over({1}, false, fold)},
-                    {.what = "rows", .inputs = {shaped({33, 65})}, .f = along(-1, true), .reference = over({-1}, true, fold)},
-                    {.what = "columns", .inputs = {shaped({65, 33})}, .f = along(0, false), .reference = over({0}, false, fold), .empty = false},
-                    {.what = "ties", .inputs = {values({2, 3, 3, 1, 1, 1, 3, 0, 0}, {3, 3})}, .f = along(1, false), .reference = over({1}, false, fold)},
-                    {.what = "NaN", .inputs = {values({2, nan, nan, 1, -INFINITY, INFINITY}, {2, 3}, DType::fp32)}, .f = along(1, false), .reference = over({1}, false, fold)},
-                    {.what = "many", .inputs = {shaped({3, 20011})}, .f = along(1, false), .reference = over({1}, false, fold)}},
-          .errors = {{.inputs = {shaped({2, 0})}, .message = cat(name, ": dimension 1 of [2, 0] is empty; there is nothing to choose from"), .code = "GD-SHAPE-001", .f = along(1, false)},
-                     {.inputs = {shaped({2, 3})}, .message = cat(name, ": dimension -3 is outside a tensor of 2 dimensions"), .code = "GD-SHAPE-003", .f = along(-3, false)}},
-          .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
-          .differentiable = false};
+  return {
+      .name = name,
+      .cases = {{.inputs = {shaped({2, 3, 5, 7})}, .f = along(1, false), .reference = over({1}, false, fold)},
+                {.what = "rows",
+                 .inputs = {shaped({33, 65})},
+                 .f = along(-1, true),
+                 .reference = over({-1}, true, fold)},
+                {.what = "columns",
+                 .inputs = {shaped({65, 33})},
+                 .f = along(0, false),
+                 .reference = over({0}, false, fold),
+                 .empty = false},
+                {.what = "ties",
+                 .inputs = {values({2, 3, 3, 1, 1, 1, 3, 0, 0}, {3, 3})},
+                 .f = along(1, false),
+                 .reference = over({1}, false, fold)},
+                {.what = "NaN",
+                 .inputs = {values({2, nan, nan, 1, -INFINITY, INFINITY}, {2, 3}, DType::fp32)},
+                 .f = along(1, false),
+                 .reference = over({1}, false, fold)},
+                {.what = "many",
+                 .inputs = {shaped({3, 20011})},
+                 .f = along(1, false),
+                 .reference = over({1}, false, fold)}},
+      .errors = {{.inputs = {shaped({2, 0})},
+                  .message = cat(name, ": dimension 1 of [2, 0] is empty; there is nothing to choose from"),
+                  .code = "GD-SHAPE-001",
+                  .f = along(1, false)},
+                 {.inputs = {shaped({2, 3})},
+                  .message = cat(name, ": dimension -3 is outside a tensor of 2 dimensions"),
+                  .code = "GD-SHAPE-003",
+                  .f = along(-3, false)}},
+      .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+      .differentiable = false};
 }
 const bool argmax_added = add_spec(arg_spec("argmax", argmax, first_largest));
 const bool argmin_added = add_spec(arg_spec("argmin", argmin, first_smallest));
@@ -190,9 +237,7 @@ TEST(Reductions, SumsOfFloatsAreKeptInDouble) {
   EXPECT_EQ(sum(from_vector(x, {10001})).item<float>(), 100002500.0f);
 }
 
-TEST(Reductions, MeanOfIntegersIsRefused) {
-  EXPECT_THROW(mean(arange(3)), DTypeError);
-}
+TEST(Reductions, MeanOfIntegersIsRefused) { EXPECT_THROW(mean(arange(3)), DTypeError); }
 
 TEST(Reductions, VarianceOfLargeMeansKeepsItsDigits) {
   const Tensor x = tensor({10000.1, 10000.2, 10000.3}, {3}, DType::fp64);

@@ -1,4 +1,5 @@
-// Specs of views and casts. A view's gradient is checked like any op's; that it shares the storage is checked here too.
+// Specs of views and casts. A view's gradient is checked like any op's; that it shares the storage is checked
+// here too.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,13 +11,14 @@
 namespace gadolin {
 namespace {
 
-const std::vector<DType> all_types = {DType::fp64, DType::fp32,  DType::bf16,  DType::fp16,
+const std::vector<DType> all_types = {DType::fp64,  DType::fp32,  DType::bf16,  DType::fp16,
                                       DType::int64, DType::int32, DType::uint8, DType::boolean};
 
 using Where = std::function<Index(const Index&)>;
 // y[i] = x[where(i)]
 Reference reading(const Shape& shape, Where where) {
-  return [=](const Inputs& in) { return tabulate(shape, [&](const Index& i) { return at(in[0], where(i)); }); };
+  return
+      [=](const Inputs& in) { return tabulate(shape, [&](const Index& i) { return at(in[0], where(i)); }); };
 }
 Index row_major(std::int64_t flat, const Shape& shape) {
   Index index(static_cast<std::size_t>(shape.dim()));
@@ -36,7 +38,12 @@ Reference reshaped(const Shape& from, const Shape& to) {
 
 // References here know their shapes, so empty and single batches have tests of their own below.
 OpCase fixed(const std::string& what, const Shape& shape, Call f, Reference reference) {
-  return {.what = what, .inputs = {shaped(shape)}, .f = std::move(f), .reference = std::move(reference), .empty = false, .batch_one = false};
+  return {.what = what,
+          .inputs = {shaped(shape)},
+          .f = std::move(f),
+          .reference = std::move(reference),
+          .empty = false,
+          .batch_one = false};
 }
 ErrorCase bad(const Shape& shape, Call f, const std::string& message, const std::string& code) {
   return {.inputs = {shaped(shape)}, .message = message, .code = code, .f = std::move(f)};
@@ -44,61 +51,164 @@ ErrorCase bad(const Shape& shape, Call f, const std::string& message, const std:
 
 const bool permute_added = add_spec({
     .name = "permute",
-    .cases = {fixed("", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].permute({2, 0, 3, 1}); },
-                    reading({4, 2, 5, 3}, [](const Index& i) { return Index{i[1], i[3], i[0], i[2]}; })),
-              fixed("transpose", {2, 3, 4}, [](const Inputs& in) { return in[0].transpose(0, -1); },
-                    reading({4, 3, 2}, [](const Index& i) { return Index{i[2], i[1], i[0]}; }))},
-    .errors = {bad({2, 3}, [](const Inputs& in) { return in[0].permute({0}); }, "permute: order [0] does not name the 2 dimensions of [2, 3]", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].permute({1, 1}); }, "permute: order [1, 1] names dimension 1 twice", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].permute({0, 2}); }, "permute: dimension 2 is outside a tensor of 2 dimensions", "GD-SHAPE-003"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].transpose(0, 5); }, "transpose: dimension 5 is outside a tensor of 2 dimensions", "GD-SHAPE-003")},
+    .cases = {fixed(
+                  "", {2, 3, 4, 5},
+                  [](const Inputs& in) {
+                    return in[0].permute({2, 0, 3, 1});
+                  },
+                  reading({4, 2, 5, 3},
+                          [](const Index& i) {
+                            return Index{i[1], i[3], i[0], i[2]};
+                          })),
+              fixed(
+                  "transpose", {2, 3, 4}, [](const Inputs& in) { return in[0].transpose(0, -1); },
+                  reading({4, 3, 2},
+                          [](const Index& i) {
+                            return Index{i[2], i[1], i[0]};
+                          }))},
+    .errors = {bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].permute({0}); },
+                   "permute: order [0] does not name the 2 dimensions of [2, 3]", "GD-SHAPE-001"),
+               bad(
+                   {2, 3},
+                   [](const Inputs& in) {
+                     return in[0].permute({1, 1});
+                   },
+                   "permute: order [1, 1] names dimension 1 twice", "GD-SHAPE-001"),
+               bad(
+                   {2, 3},
+                   [](const Inputs& in) {
+                     return in[0].permute({0, 2});
+                   },
+                   "permute: dimension 2 is outside a tensor of 2 dimensions", "GD-SHAPE-003"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].transpose(0, 5); },
+                   "transpose: dimension 5 is outside a tensor of 2 dimensions", "GD-SHAPE-003")},
     .dtypes = all_types,
     .twice = true,
 });
 
 const bool slice_added = add_spec({
     .name = "slice",
-    .cases = {fixed("", {4, 5, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
-                    reading({4, 3, 3}, [](const Index& i) { return Index{i[0], i[1] + 1, i[2]}; })),
-              fixed("with a step, from the end", {4, 7}, [](const Inputs& in) { return in[0].slice(-1, -6, -1, 2); },
-                    reading({4, 3}, [](const Index& i) { return Index{i[0], 1 + 2 * i[1]}; })),
-              fixed("of images", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].slice(2, 1, 3); },
-                    reading({2, 3, 2, 5}, [](const Index& i) { return Index{i[0], i[1], i[2] + 1, i[3]}; })),
-              fixed("of nothing", {4, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 2); }, reading({0, 3}, [](const Index& i) { return i; })),
-              fixed("select", {4, 5, 3}, [](const Inputs& in) { return in[0].select(1, -2); },
-                    reading({4, 3}, [](const Index& i) { return Index{i[0], 3, i[1]}; }))},
-    .errors = {bad({2, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); }, "slice: [1, 4) is outside dimension 1 of [2, 3]", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 1); }, "slice: [2, 1) is outside dimension 0 of [2, 3]", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].slice(0, 0, 1, 0); }, "slice: step 0 must be positive; use flip() to go backwards", "GD-VALUE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].select(1, 3); }, "select: index 3 is outside dimension 1 of [2, 3]", "GD-VALUE-001")},
+    .cases =
+        {fixed(
+             "", {4, 5, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
+             reading({4, 3, 3},
+                     [](const Index& i) {
+                       return Index{i[0], i[1] + 1, i[2]};
+                     })),
+         fixed(
+             "with a step, from the end", {4, 7}, [](const Inputs& in) { return in[0].slice(-1, -6, -1, 2); },
+             reading({4, 3},
+                     [](const Index& i) {
+                       return Index{i[0], 1 + 2 * i[1]};
+                     })),
+         fixed(
+             "of images", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].slice(2, 1, 3); },
+             reading({2, 3, 2, 5},
+                     [](const Index& i) {
+                       return Index{i[0], i[1], i[2] + 1, i[3]};
+                     })),
+         fixed(
+             "of nothing", {4, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 2); },
+             reading({0, 3}, [](const Index& i) { return i; })),
+         fixed(
+             "select", {4, 5, 3}, [](const Inputs& in) { return in[0].select(1, -2); },
+             reading({4, 3},
+                     [](const Index& i) {
+                       return Index{i[0], 3, i[1]};
+                     }))},
+    .errors = {bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
+                   "slice: [1, 4) is outside dimension 1 of [2, 3]", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 1); },
+                   "slice: [2, 1) is outside dimension 0 of [2, 3]", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].slice(0, 0, 1, 0); },
+                   "slice: step 0 must be positive; use flip() to go backwards", "GD-VALUE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].select(1, 3); },
+                   "select: index 3 is outside dimension 1 of [2, 3]", "GD-VALUE-001")},
     .dtypes = all_types,
     .twice = true,
 });
 
 const bool expand_added = add_spec({
     .name = "expand",
-    .cases = {fixed("", {3, 1}, [](const Inputs& in) { return in[0].expand({2, 3, 4}); },
-                    reading({2, 3, 4}, [](const Index& i) { return Index{i[1], 0}; })),
-              fixed("of a scalar", {}, [](const Inputs& in) { return in[0].expand({2, 3}); }, reading({2, 3}, [](const Index&) { return Index{}; }))},
-    .errors = {bad({2, 3}, [](const Inputs& in) { return in[0].expand({2, 4}); }, "expand: [2, 3] and [2, 4] differ in dimension 1 (3 and 4) and neither is 1", "GD-SHAPE-002"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].expand({3}); }, "expand: [2, 3] does not broadcast to [3]", "GD-SHAPE-001")},
+    .cases = {fixed(
+                  "", {3, 1},
+                  [](const Inputs& in) {
+                    return in[0].expand({2, 3, 4});
+                  },
+                  reading({2, 3, 4},
+                          [](const Index& i) {
+                            return Index{i[1], 0};
+                          })),
+              fixed(
+                  "of a scalar", {},
+                  [](const Inputs& in) {
+                    return in[0].expand({2, 3});
+                  },
+                  reading({2, 3}, [](const Index&) { return Index{}; }))},
+    .errors = {bad(
+                   {2, 3},
+                   [](const Inputs& in) {
+                     return in[0].expand({2, 4});
+                   },
+                   "expand: [2, 3] and [2, 4] differ in dimension 1 (3 and 4) and neither is 1",
+                   "GD-SHAPE-002"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].expand({3}); },
+                   "expand: [2, 3] does not broadcast to [3]", "GD-SHAPE-001")},
     .dtypes = all_types,
     .twice = true,
 });
 
 const bool reshape_added = add_spec({
     .name = "reshape",
-    .cases = {fixed("", {4, 6}, [](const Inputs& in) { return in[0].reshape({2, 2, -1}); }, reshaped({4, 6}, {2, 2, 6})),
-              fixed("joins and splits", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].reshape({6, 2, 10}); }, reshaped({2, 3, 4, 5}, {6, 2, 10})),
-              fixed("to one element", {1, 1}, [](const Inputs& in) { return in[0].reshape({}); }, reshaped({1, 1}, {})),
-              fixed("flatten", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].flatten(1); }, reshaped({2, 3, 4, 5}, {2, 60})),
-              fixed("unsqueeze", {2, 3}, [](const Inputs& in) { return in[0].unsqueeze(1).unsqueeze(-1); }, reshaped({2, 3}, {2, 1, 3, 1})),
-              fixed("squeeze", {2, 1, 3}, [](const Inputs& in) { return in[0].squeeze(1); }, reshaped({2, 1, 3}, {2, 3}))},
-    .errors = {bad({2, 3}, [](const Inputs& in) { return in[0].reshape({4, 2}); }, "reshape: [2, 3] has 6 elements, [4, 2] does not fit", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].reshape({-1, 4}); }, "reshape: [2, 3] has 6 elements, [-1, 4] does not fit", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].reshape({-1, -1}); }, "reshape: [-1, -1] leaves more than one size open", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].squeeze(1); }, "squeeze: dimension 1 of [2, 3] has size 3, not 1", "GD-SHAPE-001"),
-               bad({2, 3}, [](const Inputs& in) { return in[0].flatten(1, 0); }, "flatten: first dimension 1 comes after last 0", "GD-SHAPE-001")},
+    .cases = {fixed(
+                  "", {4, 6},
+                  [](const Inputs& in) {
+                    return in[0].reshape({2, 2, -1});
+                  },
+                  reshaped({4, 6}, {2, 2, 6})),
+              fixed(
+                  "joins and splits", {2, 3, 4, 5},
+                  [](const Inputs& in) {
+                    return in[0].reshape({6, 2, 10});
+                  },
+                  reshaped({2, 3, 4, 5}, {6, 2, 10})),
+              fixed(
+                  "to one element", {1, 1}, [](const Inputs& in) { return in[0].reshape({}); },
+                  reshaped({1, 1}, {})),
+              fixed(
+                  "flatten", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].flatten(1); },
+                  reshaped({2, 3, 4, 5}, {2, 60})),
+              fixed(
+                  "unsqueeze", {2, 3}, [](const Inputs& in) { return in[0].unsqueeze(1).unsqueeze(-1); },
+                  reshaped({2, 3}, {2, 1, 3, 1})),
+              fixed(
+                  "squeeze", {2, 1, 3}, [](const Inputs& in) { return in[0].squeeze(1); },
+                  reshaped({2, 1, 3}, {2, 3}))},
+    .errors = {bad(
+                   {2, 3},
+                   [](const Inputs& in) {
+                     return in[0].reshape({4, 2});
+                   },
+                   "reshape: [2, 3] has 6 elements, [4, 2] does not fit", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].reshape({-1, 4}); },
+                   "reshape: [2, 3] has 6 elements, [-1, 4] does not fit", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].reshape({-1, -1}); },
+                   "reshape: [-1, -1] leaves more than one size open", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].squeeze(1); },
+                   "squeeze: dimension 1 of [2, 3] has size 3, not 1", "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].flatten(1, 0); },
+                   "flatten: first dimension 1 comes after last 0", "GD-SHAPE-001")},
     .dtypes = all_types,
     .twice = true,
 });
@@ -108,16 +218,23 @@ const bool contiguous_added = add_spec({
     .f = [](const Inputs& in) { return in[0].contiguous(); },
     .reference = [](double x) { return x; },
     .cases = {{.inputs = {shaped({2, 3, 4, 5})}},
-              {.what = "of a transpose", .inputs = {shaped({4, 5})}, .f = [](const Inputs& in) { return in[0].transpose(0, 1).contiguous().transpose(0, 1); }},
-              {.what = "channels-last", .inputs = {shaped({2, 3, 4, 5})}, .f = [](const Inputs& in) { return in[0].contiguous(MemoryFormat::channels_last); }},
-              {.what = "clone", .inputs = {shaped({3, 5})}, .f = [](const Inputs& in) { return in[0].clone(); }}},
+              {.what = "of a transpose",
+               .inputs = {shaped({4, 5})},
+               .f = [](const Inputs& in) { return in[0].transpose(0, 1).contiguous().transpose(0, 1); }},
+              {.what = "channels-last",
+               .inputs = {shaped({2, 3, 4, 5})},
+               .f = [](const Inputs& in) { return in[0].contiguous(MemoryFormat::channels_last); }},
+              {.what = "clone",
+               .inputs = {shaped({3, 5})},
+               .f = [](const Inputs& in) { return in[0].clone(); }}},
     .dtypes = all_types,
     .twice = true,
 });
 
 TEST(Views, ShareTheStorageAndReadAsTheyShould) {
   const Tensor x = arange(24).reshape({2, 3, 4});
-  for (const Tensor& y : {x.transpose(0, 2), x.slice(1, 1, 3), x.select(0, 1), x.unsqueeze(0), x.expand({5, 2, 3, 4}), x.flatten()}) {
+  for (const Tensor& y : {x.transpose(0, 2), x.slice(1, 1, 3), x.select(0, 1), x.unsqueeze(0),
+                          x.expand({5, 2, 3, 4}), x.flatten()}) {
     EXPECT_EQ(&y.storage(), &x.storage());
   }
   EXPECT_NE(&x.transpose(0, 2).reshape({24}).storage(), &x.storage());
@@ -133,7 +250,8 @@ TEST(Views, OfNothing) {
   EXPECT_EQ(x.slice(0, 0, 0).contiguous().numel(), 0);
 }
 
-// --- casts -----------------------------------------------------------------------------------------------------------
+// --- casts
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(Casts, EveryPairOfTypes) {
   const std::vector<double> small = {0, 1, 2, 3, 100, 200};
@@ -161,7 +279,8 @@ TEST(Casts, FractionsAreCutAndSignsKept) {
 }
 
 TEST(Casts, LargeIntegersKeepEveryDigit) {
-  const std::vector<std::int64_t> large = {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min(), (1LL << 53) + 1};
+  const std::vector<std::int64_t> large = {std::numeric_limits<std::int64_t>::max(),
+                                           std::numeric_limits<std::int64_t>::min(), (1LL << 53) + 1};
   EXPECT_EQ(from_vector(large, {3}).clone().to_vector<std::int64_t>(), large);
   const std::vector<std::int32_t> words = {INT32_MAX, INT32_MIN, 7};
   EXPECT_EQ(from_vector(words, {3}).to(DType::int64).to(DType::int32).to_vector<std::int32_t>(), words);
