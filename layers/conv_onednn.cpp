@@ -54,13 +54,13 @@ od::Key key_of(int pass, const ConvSizes& z, const Tensor& weight, bool with_bia
 // A primitive, the order it wants its filters in, and the filters in that order.
 struct Plan {
   dnnl::primitive run;
-  memory::desc weight, weight_as_stored;
+  memory::desc weight, weight_as_stored, scratch;
   bool reorders = false;
   dnnl::reorder reorder;
 };
 
 template <class Descriptor> Plan plan_for(const Described& d, const Descriptor& pd, const memory::desc& weight, bool into) {
-  Plan plan{dnnl::primitive(pd), weight, d.weight_as_stored, weight != d.weight_as_stored, {}};
+  Plan plan{dnnl::primitive(pd), weight, d.weight_as_stored, pd.scratchpad_desc(), weight != d.weight_as_stored, {}};
   if (plan.reorders) {
     const auto& from = into ? d.weight_as_stored : weight;
     const auto& to = into ? weight : d.weight_as_stored;
@@ -73,13 +73,21 @@ using Forward = dnnl::convolution_forward;
 using BackwardData = dnnl::convolution_backward_data;
 using BackwardWeights = dnnl::convolution_backward_weights;
 
+// Scratch memory comes from our allocator: oneDNN's own is mapped and cleared by the system at every call.
+dnnl::primitive_attr attributes() {
+  dnnl::primitive_attr a;
+  a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return a;
+}
+Tensor scratch_for(const Plan& plan) { return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8); }
+
 Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias) {
   const auto kind = dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
   if (with_bias) {
-    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.padding, d.padding), od::engine()};
+    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.padding, d.padding), attributes(), od::engine()};
   }
-  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding), od::engine()};
+  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding), attributes(), od::engine()};
 }
 
 od::Cache<Plan>& plans() {
@@ -128,6 +136,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
+  const Tensor scratch = scratch_for(plan);
+  args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
   if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
   plan.run.execute(od::stream(), args);
   od::stream().wait();
@@ -141,13 +151,15 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
   const Plan& plan = plans().get(key, [&] {
     const BackwardData::primitive_desc pd(BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
                                                              d.dilation, d.padding, d.padding),
-                                          od::engine(), forward_descriptor(d, false));
+                                          attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
   const Tensor dy = nhwc(dy_any);
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
+  const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
                                   {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
+                                  {DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw())},
                                   {DNNL_ARG_DIFF_SRC, over(d.x, dx.raw())}});
   od::stream().wait();
   return dx;
@@ -155,21 +167,34 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
   onednn::rethrow("conv2d backward", error);
 }
 
-Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& x_any, const Tensor& weight) try {
+Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any, const Tensor& x_full, const Tensor& weight) try {
+  // A strided 1x1 sees only every second pixel. oneDNN copies those itself, into scratch memory that it sizes too small for
+  // few channels (2.6.3 and 3.13 alike: it writes past the end), so they are copied here.
+  ConvSizes z = given;
+  Tensor x_any = x_full;
+  const Conv2dOptions& o = given.options;
+  if (z.r == 1 && z.s == 1 && o.padding == Pair(0) && o.stride != Pair(1)) {
+    x_any = x_full.slice(2, 0, (z.p - 1) * o.stride.h + 1, o.stride.h).slice(3, 0, (z.q - 1) * o.stride.w + 1, o.stride.w);
+    z.h = z.p;
+    z.w = z.q;
+    z.options.stride = 1;
+  }
   const od::Key key = key_of(2, z, weight, false);
   const Described d = describe(z, weight, false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardWeights::primitive_desc pd(
         BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding),
-        od::engine(), forward_descriptor(d, false));
+        attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.diff_weights_desc(), false);
   });
   const Tensor dy = nhwc(dy_any), x = nhwc(x_any);
   const Tensor dw = empty_like(weight);
   const Tensor own = plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
   memory result = over(plan.weight, own.raw());
+  const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_SRC, over(d.x, x.raw())},
                                   {DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
+                                  {DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw())},
                                   {DNNL_ARG_DIFF_WEIGHTS, result}});
   if (plan.reorders) {
     memory as_stored = over(d.weight_as_stored, dw.raw());

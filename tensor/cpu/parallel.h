@@ -25,7 +25,7 @@ int num_threads();
 
 // Calls f(begin, end) on pieces of [0, n), each of at least `grain` items. f may run on several threads at once and must
 // not throw.
-template <class F> void parallel_for(std::int64_t n, [[maybe_unused]] std::int64_t grain, F&& f) {
+template <class F> void parallel_for(std::int64_t n, [[maybe_unused]] [[maybe_unused]] std::int64_t grain, F&& f) {
   if (n <= 0) return;
 #ifdef _OPENMP
   const std::int64_t pieces = grain > 0 ? (n + grain - 1) / grain : n;
