@@ -21,7 +21,7 @@ const std::map<std::string, std::set<std::string>> allowed = {
     {"apps", {"tensor", "layers", "nets", "data", "train"}},
 };
 // Parts of apps/ that every command group uses; everything else there is a group of its own.
-const std::set<std::string> shared_apps = {"run", "report", "chart", "cli", "common"};
+const std::set<std::string> shared_apps = {"program", "run", "report", "chart"};
 
 std::string first_part(const std::string& path) { return path.substr(0, path.find('/')); }
 

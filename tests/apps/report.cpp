@@ -1,0 +1,124 @@
+// The HTML report: well-formed, self-contained, every text escaped, several runs side by side.
+#include "apps/report/report.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "tensor/check.h"
+#include "tests/apps/well_formed.h"
+
+namespace gadolin::report {
+namespace {
+
+using testing_support::count_elements;
+using testing_support::fault_in_markup;
+
+const double nan = std::numeric_limits<double>::quiet_NaN();
+const std::string nasty = "</td><script>alert('\"&\xFF\x01')</script>";
+
+RunReport full_run(const std::string& text) {
+  RunReport run;
+  run.name = text;
+  run.kind = text;
+  run.metrics = {{"accuracy", 0.9512, 0.91, 0.98}, {text, nan, nan, nan}};
+  run.model = run.data = run.configuration = run.environment = {{text, text}, {"lr", "0.1"}};
+  run.curves = {{"loss " + text, "epoch", text, {{text, {1, 2, 3}, {0.9, 0.5, 0.2}}}, true}};
+  run.confusion = {{"AP", text}, {40, 2, 3, 55}};
+  run.roc = {{text, {0, 0.1, 1}, {0, 0.9, 1}, {"AUC", 0.96, 0.93, 0.99}}};
+  run.precision_recall = {{text, {0, 1}, {1, 0.6}, {"AP", 0.95, nan, nan}}};
+  run.tables = {{text, {"class", text}, {{text, "1"}, {"b", text}}}};
+  run.worst = {{"images/" + text, "AP", text, 0.999, "\x89PNG"}, {"no picture", text, "PA", 0.5, ""}};
+  run.best = run.worst;
+  run.notes = {text};
+  return run;
+}
+
+TEST(Report, HostileTextStaysText) {
+  const std::string html = render_report({nasty, nasty, {full_run(nasty)}});
+  EXPECT_EQ(fault_in_markup(html), "");
+  EXPECT_EQ(count_elements(html, "script"), 0);
+  EXPECT_EQ(html.find("alert('"), std::string::npos);
+}
+
+TEST(Report, ShowsWhatWasMeasured) {
+  const std::string html = render_report({"Demo", "2026-01-01", {full_run("view")}});
+  EXPECT_NE(html.find("<small>accuracy</small><b>0.951</b><small>95 % interval 0.910 to 0.980</small>"), std::string::npos);
+  EXPECT_NE(html.find("AUC 0.960 (0.930 to 0.990)"), std::string::npos);
+  EXPECT_NE(html.find("95.2%"), std::string::npos);   // 40 of 42 true AP
+  EXPECT_NE(html.find("data:image/png;base64,iVBORw=="), std::string::npos);
+  EXPECT_NE(html.find("For research and teaching only."), std::string::npos);
+  EXPECT_EQ(count_elements(html, "svg"), 5);          // loss, two matrices, ROC, PR
+  EXPECT_EQ(count_elements(html, "img"), 2);
+}
+
+TEST(Report, FetchesNothing) {
+  const std::string html = render_report({"Demo", "now", {full_run("view")}});
+  for (const char* forbidden : {"src=\"http", "href=", "url(", "@import", "<script", "<link", "<iframe"}) {
+    EXPECT_EQ(html.find(forbidden), std::string::npos) << forbidden;
+  }
+}
+
+TEST(Report, SeveralRunsStandSideBySide) {
+  RunReport a = full_run("first"), b = full_run("second");
+  a.metrics = {{"accuracy", 0.90, nan, nan}};
+  b.metrics = {{"accuracy", 0.95, nan, nan}, {"roc_auc", 0.99, nan, nan}};
+  a.curves[0].title = b.curves[0].title = "loss";
+  b.configuration[1].value = "0.2";
+  const std::string html = render_report({"Two", "now", {a, b}});
+  EXPECT_EQ(fault_in_markup(html), "");
+  EXPECT_NE(html.find("<td>accuracy</td><td>0.900</td><td>0.950</td>"), std::string::npos);
+  EXPECT_NE(html.find("<td>roc_auc</td><td></td><td>0.990</td>"), std::string::npos);
+  EXPECT_NE(html.find("<td>lr</td><td>0.1</td><td>0.2</td>"), std::string::npos);
+  EXPECT_EQ(count_elements(html, "svg"), 9);          // the loss once, four of each run
+}
+
+TEST(Report, OfAnEmptyRun) {
+  RunReport run;
+  run.name = "bare";
+  EXPECT_EQ(fault_in_markup(render_report({"t", "now", {run}})), "");
+}
+
+TEST(Report, RefusesWhatDoesNotFit) {
+  const auto message = [](const ReportData& data) -> std::string {
+    try {
+      render_report(data);
+    } catch (const ValueError& e) {
+      return e.what();
+    }
+    return "nothing thrown";
+  };
+  EXPECT_EQ(message({}), "report: no run given");
+  RunReport run;
+  run.confusion = {{"a", "b"}, {1, 2, 3}};
+  EXPECT_EQ(message({"t", "now", {run}}), "report: confusion matrix has 3 counts for 2 classes");
+  run.confusion = {};
+  run.tables = {{"per class", {"a", "b"}, {{"1"}}}};
+  EXPECT_EQ(message({"t", "now", {run}}), "report: a row of table 'per class' has 1 cells for 2 columns");
+}
+
+TEST(Report, Base64) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(base64("\xFF\xFE"), "//4=");
+}
+
+TEST(Report, WritesTheWholeFileOrNone) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "gadolin_report.html";
+  const ReportData data{"t", "now", {full_run("view")}};
+  write_report(data, path.string());
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), render_report(data));
+  std::filesystem::remove(path);
+  EXPECT_THROW(write_report(data, "/no/such/folder/report.html"), FileError);
+}
+
+}  // namespace
+}  // namespace gadolin::report
