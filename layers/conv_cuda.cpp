@@ -28,7 +28,9 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
   }
   return p;
 }
-Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
+// cuDNN is told that everything starts at a multiple of 16 bytes: without, it offers no tensor-core engine. Views may not.
+Tensor aligned(const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0 ? t : t.clone(); }
+Tensor nhwc(const Tensor& t) { return aligned(t.contiguous(MemoryFormat::channels_last)); }
 
 }  // namespace
 
@@ -36,9 +38,12 @@ void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, cons
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   ConvProblem problem = problem_of(ConvPass::forward, z, in.dtype());
-  if (bias.defined()) problem.epilogue = ConvEpilogue::bias;
-  const Tensor x_held = nhwc(in), w_held = nhwc(filters);
-  run_convolution(name, in.device(), problem, {x_held.raw(), w_held.raw(), y.raw(), bias.defined() ? bias.raw() : nullptr, nullptr});
+  const bool fused = bias.defined() && convolution_fuses(in.dtype());
+  if (fused) problem.epilogue = ConvEpilogue::bias;
+  const Tensor x_held = nhwc(in), w_held = nhwc(filters), bias_held = fused ? aligned(bias.contiguous()) : bias;
+  run_convolution(name, in.device(), problem,
+                  {x_held.raw(), w_held.raw(), y.raw(), fused ? bias_held.raw() : nullptr, nullptr});
+  if (bias.defined() && !fused) y.add_(bias.reshape({1, bias.numel(), 1, 1}).expand(y.shape()));
 }
 
 Grads Conv2dFunction::backward(Cuda, const Tensor& dy_any, Need need) const {

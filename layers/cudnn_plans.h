@@ -34,6 +34,9 @@ struct ConvProblem {
   bool operator==(const ConvProblem&) const = default;
 };
 
+// Whether this dtype has the epilogues: every floating type but fp64.
+inline bool convolution_fuses(DType dtype) { return dtype != DType::fp64; }
+
 // The tensors of a problem. forward reads x, w and writes y; data_gradient reads w and y (dy) and writes x (dx);
 // filter_gradient reads x and y (dy) and writes w (dw). z [N, K, P, Q] is what bias_add_relu adds.
 struct ConvPointers {

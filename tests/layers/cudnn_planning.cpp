@@ -171,7 +171,16 @@ TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
             problem.channels_last = channels_last;
             problem.dilation[0] = problem.dilation[1] = problem.padding[0] = problem.padding[1] = dilation;
             problem.pass = pass;
+            problem.epilogue = ConvEpilogue::none;
             expect_sound(problem, plan(problem));
+            if (pass != ConvPass::forward || !channels_last) continue;  // what conv2d with a bias asks for
+            problem.epilogue = ConvEpilogue::bias;
+            const PlanReport fused = plan(problem);
+            if (convolution_fuses(dtype)) {
+              expect_sound(problem, fused);
+            } else {
+              EXPECT_EQ(fused.chosen(), nullptr) << problem.str() << " could be fused";
+            }
           }
         }
       }
