@@ -1,5 +1,5 @@
 // Uploader: order, reuse of slots, and contents while steps are queued.
-#include "tensor/upload.h"
+#include "data/upload.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Copies of batches on the copy stream, ordered against the compute stream by events.
-#include "tensor/upload.h"
+#include "data/upload.h"
 
 #include <deque>
 #include <utility>
