@@ -28,17 +28,30 @@ int injected(const char* call, const std::string& path) {
 
 const char* hint_of(int error) {
   switch (error) {
-    case ENOSPC: return "free some space or choose another folder";
-    case EDQUOT: return "remove files or choose another folder";
-    case EFBIG: return "raise the limit with ulimit -f";
-    case EACCES: case EPERM: return "check the permissions or choose another folder";
-    case EROFS: return "choose a folder on another disk";
-    case ENOENT: return "check the path; folders above it must exist";
-    case ENOTDIR: return "a part of the path is a file, not a folder";
-    case EISDIR: return "it is a folder; give the path of a file";
-    case EMFILE: case ENFILE: return "raise the limit with ulimit -n";
-    case EIO: return "look at the system log; the disk or the share may be failing";
-    default: return "check the disk and the path";
+    case ENOSPC:
+      return "free some space or choose another folder";
+    case EDQUOT:
+      return "remove files or choose another folder";
+    case EFBIG:
+      return "raise the limit with ulimit -f";
+    case EACCES:
+    case EPERM:
+      return "check the permissions or choose another folder";
+    case EROFS:
+      return "choose a folder on another disk";
+    case ENOENT:
+      return "check the path; folders above it must exist";
+    case ENOTDIR:
+      return "a part of the path is a file, not a folder";
+    case EISDIR:
+      return "it is a folder; give the path of a file";
+    case EMFILE:
+    case ENFILE:
+      return "raise the limit with ulimit -n";
+    case EIO:
+      return "look at the system log; the disk or the share may be failing";
+    default:
+      return "check the disk and the path";
   }
 }
 
@@ -76,14 +89,16 @@ void fail_file(const char* op, const std::string& path, int error) {
   if (reason.size() > 1 && std::islower(static_cast<unsigned char>(reason[1])) != 0) {
     reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
   }
-  if (error == ENOSPC || error == EDQUOT) fail<FileError, 2>(op, ": ", path, ": ", reason, "; ", hint_of(error));
+  if (error == ENOSPC || error == EDQUOT)
+    fail<FileError, 2>(op, ": ", path, ": ", reason, "; ", hint_of(error));
   fail<FileError>(op, ": ", path, ": ", reason, "; ", hint_of(error));
 }
 
 AtomicFile::AtomicFile(std::string path, std::int64_t expected_bytes) : path_(std::move(path)) {
   temporary_ = temporary_name(path_);
   const int fault = injected("open", path_);
-  file_ = fault != 0 ? -1 : ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  file_ =
+      fault != 0 ? -1 : ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (file_ < 0) fail_file("write", path_, fault != 0 ? fault : errno);
   if (expected_bytes <= 0) return;
   int error = injected("fallocate", path_);
@@ -111,7 +126,8 @@ void AtomicFile::write(const void* bytes, std::size_t count) {
   const char* from = static_cast<const char*>(bytes);
   while (count > 0) {
     const int fault = injected("write", path_);
-    const ssize_t done = fault != 0 ? -1 : ::write(file_, from, std::min<std::size_t>(count, std::size_t{1} << 30));
+    const ssize_t done =
+        fault != 0 ? -1 : ::write(file_, from, std::min<std::size_t>(count, std::size_t{1} << 30));
     if (done < 0) {
       const int error = fault != 0 ? fault : errno;
       if (error == EINTR) continue;
@@ -196,7 +212,8 @@ std::string read_file(const std::string& path, std::int64_t limit) {
     bytes.append(block.data(), static_cast<std::size_t>(got));
     if (static_cast<std::int64_t>(bytes.size()) > limit) {
       ::close(file);
-      fail<FormatError>("read: ", path, " is larger than ", human_bytes(limit), ", the limit for such a file");
+      fail<FormatError>("read: ", path, " is larger than ", human_bytes(limit),
+                        ", the limit for such a file");
     }
   }
 }

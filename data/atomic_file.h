@@ -9,12 +9,13 @@
 
 namespace gadolin {
 
-// A file being written. Nothing stands under `path` before commit(); what stood there stays until then. Destroyed without
-// commit(), or after an error, it leaves no trace. Every failure is a FileError (exit code 6) with path, reason and hint.
+// A file being written. Nothing stands under `path` before commit(); what stood there stays until then.
+// Destroyed without commit(), or after an error, it leaves no trace. Every failure is a FileError (exit code
+// 6) with path, reason and hint.
 class AtomicFile {
  public:
-  // Opens `path`.tmp-<pid>-<random> in the folder of `path`, which must exist. `expected_bytes` reserves that much
-  // room, so that a full disk shows before the first byte.
+  // Opens `path`.tmp-<pid>-<random> in the folder of `path`, which must exist. `expected_bytes` reserves that
+  // much room, so that a full disk shows before the first byte.
   explicit AtomicFile(std::string path, std::int64_t expected_bytes = 0);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -23,7 +24,8 @@ class AtomicFile {
   void write(const void* bytes, std::size_t count);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   std::int64_t size() const { return written_; }  // bytes so far
-  // Everything written is on the disk afterwards, still under the temporary name: for reading back before commit().
+  // Everything written is on the disk afterwards, still under the temporary name: for reading back before
+  // commit().
   void sync();
   void commit();
   const std::string& temporary_path() const { return temporary_; }
@@ -39,26 +41,27 @@ class AtomicFile {
 
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
-// Makes `link` another name of the file `target` in one step, replacing what `link` was; both in the same folder. A hard
-// link, or a symbolic one where the file system has no hard links.
+// Makes `link` another name of the file `target` in one step, replacing what `link` was; both in the same
+// folder. A hard link, or a symbolic one where the file system has no hard links.
 void link_file_atomically(const std::string& target, const std::string& link);
 
-// Whole contents. Throws FileError when it cannot be read and FormatError when it is larger than `limit` bytes.
+// Whole contents. Throws FileError when it cannot be read and FormatError when it is larger than `limit`
+// bytes.
 std::string read_file(const std::string& path, std::int64_t limit);
 
 // Waits until the names in a folder (created, renamed, removed files) are on the disk.
 void sync_folder(const std::string& folder);
 
-// Removes files of the form NAME.tmp-<pid>-<random> in `folder` that were last written before `before`, the left-overs of
-// killed processes. Returns how many.
+// Removes files of the form NAME.tmp-<pid>-<random> in `folder` that were last written before `before`, the
+// left-overs of killed processes. Returns how many.
 int remove_stale_temporaries(const std::string& folder, std::time_t before);
 
 // FileError for a failed system call: "<op>: <path>: <reason>; <what to do>". `error` is an errno.
 [[noreturn]] void fail_file(const char* op, const std::string& path, int error);
 
 namespace detail {
-// For tests of faults: called before each system call that changes a file, by its name. What it returns (an errno, or 0)
-// is what the call reports; it may also kill the process.
+// For tests of faults: called before each system call that changes a file, by its name. What it returns (an
+// errno, or 0) is what the call reports; it may also kill the process.
 extern int (*file_fault)(const char* call, const char* path);
 }  // namespace detail
 

@@ -23,12 +23,13 @@ double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// TensorBoard takes files with "tfevents" in their name, and reads those of a folder in the order of their names.
+// TensorBoard takes files with "tfevents" in their name, and reads those of a folder in the order of their
+// names.
 std::string event_path(const std::string& folder) {
   static std::atomic<int> made = 0;
   char name[96];
-  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.gadolin.%ld.%d", static_cast<long long>(wall_time()),
-                static_cast<long>(::getpid()), made++);
+  std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.gadolin.%ld.%d",
+                static_cast<long long>(wall_time()), static_cast<long>(::getpid()), made++);
   return folder + name;
 }
 
@@ -51,9 +52,12 @@ bool scalar_of(const tb::SummaryTensor& tensor, double& value) {
   }
   const std::string& content = tensor.tensor_content();
   float single = 0;
-  if (tensor.dtype() == 1 && tensor.float_val_size() == 1) value = tensor.float_val(0);
-  else if (tensor.dtype() == 2 && tensor.double_val_size() == 1) value = tensor.double_val(0);
-  else if (tensor.dtype() == 2 && content.size() == sizeof value) std::memcpy(&value, content.data(), sizeof value);
+  if (tensor.dtype() == 1 && tensor.float_val_size() == 1)
+    value = tensor.float_val(0);
+  else if (tensor.dtype() == 2 && tensor.double_val_size() == 1)
+    value = tensor.double_val(0);
+  else if (tensor.dtype() == 2 && content.size() == sizeof value)
+    std::memcpy(&value, content.data(), sizeof value);
   else if (tensor.dtype() == 1 && content.size() == sizeof single) {
     std::memcpy(&single, content.data(), sizeof single);
     value = single;
@@ -115,8 +119,9 @@ void EventWriter::histogram(const std::string& tag, std::int64_t step, std::span
 }
 
 void EventWriter::image(const std::string& tag, std::int64_t step, std::string_view encoded, ImageSize size) {
-  require<ValueError>(size.height > 0 && size.width > 0 && (size.channels == 1 || size.channels == 3), "events: image '", tag,
-                      "' of ", size.height, " x ", size.width, " with ", size.channels, " channels; 1 or 3 are possible");
+  require<ValueError>(size.height > 0 && size.width > 0 && (size.channels == 1 || size.channels == 3),
+                      "events: image '", tag, "' of ", size.height, " x ", size.width, " with ",
+                      size.channels, " channels; 1 or 3 are possible");
   tb::Event event;
   tb::Summary::Image& image = *add_value(event, tag, step)->mutable_image();
   image.set_height(size.height);
@@ -138,8 +143,10 @@ std::vector<ScalarEvent> read_scalar_events(const std::string& path) {
                          " does not begin with the version of an event file");
     for (const tb::Summary::Value& value : event.summary().value()) {
       double number = 0;
-      if (value.value_case() == tb::Summary::Value::kSimpleValue) number = value.simple_value();
-      else if (value.value_case() != tb::Summary::Value::kTensor || !scalar_of(value.tensor(), number)) continue;
+      if (value.value_case() == tb::Summary::Value::kSimpleValue)
+        number = value.simple_value();
+      else if (value.value_case() != tb::Summary::Value::kTensor || !scalar_of(value.tensor(), number))
+        continue;
       scalars.push_back({value.tag(), event.step(), event.wall_time(), number});
     }
   }

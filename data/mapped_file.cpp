@@ -27,8 +27,10 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   size_ = static_cast<std::size_t>(facts.st_size);
   if (error == 0 && size_ > 0) {
     void* at = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
-    if (at == MAP_FAILED) error = errno;
-    else data_ = static_cast<std::byte*>(at);
+    if (at == MAP_FAILED)
+      error = errno;
+    else
+      data_ = static_cast<std::byte*>(at);
   }
   ::close(file);
   if (error != 0) fail_file("read", path, error);

@@ -7,8 +7,9 @@
 
 namespace gadolin {
 
-// The whole of a regular file. Writing to the bytes changes a private copy of the page, never the file. A file that is cut
-// short by somebody else while it is mapped kills the process (SIGBUS); files that Gadolin writes are replaced, never cut.
+// The whole of a regular file. Writing to the bytes changes a private copy of the page, never the file. A
+// file that is cut short by somebody else while it is mapped kills the process (SIGBUS); files that Gadolin
+// writes are replaced, never cut.
 class MappedFile {
  public:
   // Throws FileError when it cannot be opened or is not a regular file.

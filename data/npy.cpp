@@ -11,7 +11,8 @@
 namespace gadolin {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the readers and writers copy little-endian numbers as they are");
+static_assert(std::endian::native == std::endian::little,
+              "the readers and writers copy little-endian numbers as they are");
 
 constexpr std::size_t header_limit = 65536;
 constexpr std::int64_t bytes_limit = std::int64_t{1} << 46;
@@ -22,7 +23,8 @@ struct Header {
   Shape shape;
 };
 
-// Reads "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }" and nothing looser than what NumPy writes.
+// Reads "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }" and nothing looser than what NumPy
+// writes.
 class HeaderReader {
  public:
   HeaderReader(std::string_view text, const std::string& name) : text_(text), name_(name) {}
@@ -35,10 +37,14 @@ class HeaderReader {
     while (!take('}')) {
       const std::string key = quoted();
       expect(':');
-      if (key == "descr" && !descr) descr = description();
-      else if (key == "fortran_order" && !order) order = boolean();
-      else if (key == "shape" && !shape) shape = sizes();
-      else wrong("has the key '" + key.substr(0, 40) + "' twice or for nothing");
+      if (key == "descr" && !descr)
+        descr = description();
+      else if (key == "fortran_order" && !order)
+        order = boolean();
+      else if (key == "shape" && !shape)
+        shape = sizes();
+      else
+        wrong("has the key '" + key.substr(0, 40) + "' twice or for nothing");
       if (!take(',') && peek() != '}') wrong("lacks a comma");
     }
     skip();
@@ -48,7 +54,9 @@ class HeaderReader {
   }
 
  private:
-  [[noreturn]] void wrong(const std::string& what) const { fail<FormatError>("npy: ", name_, ": the header ", what); }
+  [[noreturn]] void wrong(const std::string& what) const {
+    fail<FormatError>("npy: ", name_, ": the header ", what);
+  }
   void skip() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
   }
@@ -75,7 +83,8 @@ class HeaderReader {
   }
   std::string description() {
     if (peek() == '[') {
-      fail<FormatError>("npy: ", name_, ": it holds records, not numbers; save each field as an array of its own");
+      fail<FormatError>("npy: ", name_,
+                        ": it holds records, not numbers; save each field as an array of its own");
     }
     return quoted();
   }
@@ -100,7 +109,8 @@ class HeaderReader {
         if (size > bytes_limit) wrong("has a size over " + std::to_string(bytes_limit));
       }
       if (at_ == start) wrong("lacks a size at byte " + std::to_string(at_));
-      if (shape.dim() == Shape::max_dim) wrong("has more than " + std::to_string(Shape::max_dim) + " dimensions");
+      if (shape.dim() == Shape::max_dim)
+        wrong("has more than " + std::to_string(Shape::max_dim) + " dimensions");
       shape.push_back(size);
       if (!take(',') && peek() != ')') wrong("lacks a comma between sizes");
     }
@@ -111,20 +121,25 @@ class HeaderReader {
   std::size_t at_ = 0;
 };
 
-constexpr struct { DType dtype; const char* descr; } descriptions[] = {
-    {DType::fp64, "<f8"}, {DType::fp32, "<f4"}, {DType::fp16, "<f2"}, {DType::int64, "<i8"},
-    {DType::int32, "<i4"}, {DType::uint8, "|u1"}, {DType::boolean, "|b1"}};
+constexpr struct {
+  DType dtype;
+  const char* descr;
+} descriptions[] = {{DType::fp64, "<f8"},   {DType::fp32, "<f4"},  {DType::fp16, "<f2"},
+                    {DType::int64, "<i8"},  {DType::int32, "<i4"}, {DType::uint8, "|u1"},
+                    {DType::boolean, "|b1"}};
 
 DType dtype_for(const std::string& descr, const std::string& name) {
   for (const auto& d : descriptions) {
     if (descr == d.descr) return d.dtype;
   }
   if (descr.find('O') != std::string::npos) {
-    fail<FormatError>("npy: ", name, ": it holds Python objects, which only running the file could read; "
+    fail<FormatError>("npy: ", name,
+                      ": it holds Python objects, which only running the file could read; "
                       "convert it to a numeric array");
   }
   if (!descr.empty() && descr[0] == '>') {
-    fail<FormatError>("npy: ", name, ": it is big-endian ('", descr.substr(0, 20), "'); save it with x.astype(x.dtype.newbyteorder('<'))");
+    fail<FormatError>("npy: ", name, ": it is big-endian ('", descr.substr(0, 20),
+                      "'); save it with x.astype(x.dtype.newbyteorder('<'))");
   }
   fail<FormatError>("npy: ", name, ": type '", descr.substr(0, 20),
                     "' is not one of <f8 <f4 <f2 <i8 <i4 |u1 |b1; convert it with x.astype('float32')");
@@ -135,7 +150,8 @@ std::int64_t checked_bytes(const Shape& shape, DType dtype, const std::string& n
   std::int64_t bytes = size_of(dtype);
   bool empty = false;
   for (const std::int64_t size : shape) {
-    if (size == 0) empty = true;
+    if (size == 0)
+      empty = true;
     else if (__builtin_mul_overflow(bytes, size, &bytes) || bytes > bytes_limit) {
       fail<FormatError>("npy: ", name, ": shape ", shape, " is more than ", human_bytes(bytes_limit));
     }
@@ -149,8 +165,9 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
   require<FormatError>(bytes.size() >= 10 && bytes.substr(0, 6) == "\x93NUMPY", "npy: ", name,
                        ": it does not begin as a .npy file does");
   const int version = static_cast<unsigned char>(bytes[6]);
-  require<FormatError>(version >= 1 && version <= 3 && bytes[7] == 0, "npy: ", name, ": format ", version, ".",
-                       static_cast<int>(static_cast<unsigned char>(bytes[7])), " is not known; 1.0 to 3.0 are");
+  require<FormatError>(version >= 1 && version <= 3 && bytes[7] == 0, "npy: ", name, ": format ", version,
+                       ".", static_cast<int>(static_cast<unsigned char>(bytes[7])),
+                       " is not known; 1.0 to 3.0 are");
   std::size_t start = 10, length = 0;
   if (version == 1) {
     std::uint16_t short_length = 0;
@@ -163,7 +180,8 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
     length = long_length;
     start = 12;
   }
-  require<FormatError>(length <= header_limit, "npy: ", name, ": a header of ", length, " bytes, the limit is ", header_limit);
+  require<FormatError>(length <= header_limit, "npy: ", name, ": a header of ", length,
+                       " bytes, the limit is ", header_limit);
   require<FormatError>(length <= bytes.size() - start, "npy: ", name, ": it ends inside its header");
   const Header header = HeaderReader(bytes.substr(start, length), name).read();
   const DType dtype = dtype_for(header.descr, name);
@@ -174,7 +192,8 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
                        "; the file was cut or something was added");
   if (dtype == DType::boolean) {
     for (const char byte : data) {
-      require<FormatError>(byte == 0 || byte == 1, "npy: ", name, ": a bool is ", static_cast<int>(byte), ", not 0 or 1");
+      require<FormatError>(byte == 0 || byte == 1, "npy: ", name, ": a bool is ", static_cast<int>(byte),
+                           ", not 0 or 1");
     }
   }
   // Fortran order is the row-major array of the reversed dimensions.
@@ -198,9 +217,11 @@ void save_npy(const std::string& path, const Tensor& x) {
   for (const auto& d : descriptions) {
     if (d.dtype == x.dtype()) descr = d.descr;
   }
-  require<DTypeError>(descr != nullptr, "save_npy: NumPy has no ", x.dtype(), "; convert with .to(DType::fp32)");
+  require<DTypeError>(descr != nullptr, "save_npy: NumPy has no ", x.dtype(),
+                      "; convert with .to(DType::fp32)");
   std::string header = cat("{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
-  for (int i = 0; i < x.dim(); ++i) header += cat(i > 0 ? " " : "", x.size(i), i + 1 < x.dim() || x.dim() == 1 ? "," : "");
+  for (int i = 0; i < x.dim(); ++i)
+    header += cat(i > 0 ? " " : "", x.size(i), i + 1 < x.dim() || x.dim() == 1 ? "," : "");
   header += "), }";
   while ((10 + header.size() + 1) % 64 != 0) header += ' ';
   header += '\n';

@@ -38,14 +38,17 @@ RecordReader::RecordReader(const std::string& path, Options options) : path_(pat
   struct stat facts {};
   if (::fstat(::fileno(file_.get()), &facts) != 0) fail_file("records", path, errno);
   if (S_ISDIR(facts.st_mode)) fail_file("records", path, EISDIR);
-  require<FileError>(S_ISREG(facts.st_mode), "records: ", path, " is not a regular file; copy its contents to one");
+  require<FileError>(S_ISREG(facts.st_mode), "records: ", path,
+                     " is not a regular file; copy its contents to one");
   size_ = facts.st_size;
 }
 
 bool RecordReader::next(std::string& bytes) {
   if (offset_ == size_) return false;
   unsigned char head[head_bytes];
-  const auto read = [this](void* to, std::size_t count) { return std::fread(to, 1, count, file_.get()) == count; };
+  const auto read = [this](void* to, std::size_t count) {
+    return std::fread(to, 1, count, file_.get()) == count;
+  };
   const auto cut = [this](const char* where) {
     if (options_.growing) return false;
     fail<FormatError>("records: ", path_, ": it ends inside the ", where, " of the record at byte ", offset_,
@@ -58,16 +61,18 @@ bool RecordReader::next(std::string& bytes) {
   std::memcpy(&length_crc, head + 8, 4);
   require<FormatError>(offset_ != 0 || head[0] != 0x1f || head[1] != 0x8b || masked(head, 8) == length_crc,
                        "records: ", path_, " is packed with gzip; unpack it with gunzip");
-  require<FormatError>(masked(head, 8) == length_crc, "records: ", path_, ": the length of the record at byte ", offset_,
+  require<FormatError>(masked(head, 8) == length_crc, "records: ", path_,
+                       ": the length of the record at byte ", offset_,
                        " does not match its checksum; the file is damaged or no TFRecord");
   require<FormatError>(length <= static_cast<std::uint64_t>(options_.record_limit), "records: ", path_,
-                       ": the record at byte ", offset_, " has ", length, " bytes, the limit is ", options_.record_limit);
+                       ": the record at byte ", offset_, " has ", length, " bytes, the limit is ",
+                       options_.record_limit);
   const std::int64_t wanted = static_cast<std::int64_t>(length);
   if (wanted > size_ - offset_ - frame_bytes) return cut("bytes");
   bytes.resize(length);
   if (!read(bytes.data(), bytes.size()) || !read(&crc, 4)) return cut("bytes");
-  require<FormatError>(masked(bytes.data(), bytes.size()) == crc, "records: ", path_, ": the record at byte ", offset_,
-                       " does not match its checksum; the file is damaged");
+  require<FormatError>(masked(bytes.data(), bytes.size()) == crc, "records: ", path_, ": the record at byte ",
+                       offset_, " does not match its checksum; the file is damaged");
   offset_ += frame_bytes + wanted;
   return true;
 }

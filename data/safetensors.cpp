@@ -10,7 +10,8 @@
 namespace gadolin {
 namespace {
 
-constexpr const char* names[] = {"F32", "F64", "BF16", "F16", "I64", "I32", "U8", "BOOL"};  // in the order of DType
+constexpr const char* names[] = {"F32", "F64", "BF16", "F16",
+                                 "I64", "I32", "U8",   "BOOL"};  // in the order of DType
 
 const char* name_for(DType dtype) { return names[static_cast<int>(dtype)]; }
 
@@ -26,18 +27,21 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto found = by_name_.find(name);
   require<FormatError>(found != by_name_.end(), "safetensors: ", file_->path(), ": no tensor '", name, "'");
   const SafetensorsEntry& entry = header_.entries[found->second];
-  const auto* type = std::find_if(std::begin(names), std::end(names), [&](const char* n) { return entry.dtype == n; });
-  require<FormatError>(type != std::end(names), "safetensors: ", file_->path(), ": '", name, "' is of type ", entry.dtype,
-                       ", which Gadolin does not have; convert it to F32 first");
-  require<FormatError>(entry.sizes.size() <= static_cast<std::size_t>(Shape::max_dim), "safetensors: ", file_->path(), ": '",
-                       name, "' has ", entry.sizes.size(), " dimensions, at most ", Shape::max_dim, " are possible");
+  const auto* type =
+      std::find_if(std::begin(names), std::end(names), [&](const char* n) { return entry.dtype == n; });
+  require<FormatError>(type != std::end(names), "safetensors: ", file_->path(), ": '", name, "' is of type ",
+                       entry.dtype, ", which Gadolin does not have; convert it to F32 first");
+  require<FormatError>(entry.sizes.size() <= static_cast<std::size_t>(Shape::max_dim),
+                       "safetensors: ", file_->path(), ": '", name, "' has ", entry.sizes.size(),
+                       " dimensions, at most ", Shape::max_dim, " are possible");
   const DType dtype = static_cast<DType>(type - std::begin(names));
   const Shape shape(entry.sizes);
   std::byte* at = file_->data() + header_.data_start + entry.begin;
   const std::int64_t bytes = entry.end - entry.begin;
   if (dtype == DType::boolean) {
     const bool good = std::all_of(at, at + bytes, [](std::byte b) { return b <= std::byte{1}; });
-    require<FormatError>(good, "safetensors: ", file_->path(), ": '", name, "' is BOOL but holds bytes other than 0 and 1");
+    require<FormatError>(good, "safetensors: ", file_->path(), ": '", name,
+                         "' is BOOL but holds bytes other than 0 and 1");
   }
   if (bytes == 0) return empty(shape, dtype);
   if (reinterpret_cast<std::uintptr_t>(at) % static_cast<std::uintptr_t>(size_of(dtype)) != 0) {
@@ -74,7 +78,8 @@ void save_safetensors(const std::string& path, const TensorMap& tensors, const T
   std::int64_t at = 0;
   for (const auto& it : order) {
     const Tensor& x = it->second;
-    header[it->first] = {{"dtype", name_for(x.dtype())}, {"shape", x.shape().vec()}, {"data_offsets", {at, at + x.nbytes()}}};
+    header[it->first] = {
+        {"dtype", name_for(x.dtype())}, {"shape", x.shape().vec()}, {"data_offsets", {at, at + x.nbytes()}}};
     at += x.nbytes();
   }
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

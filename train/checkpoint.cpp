@@ -20,7 +20,8 @@ namespace {
 using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "checkpoints hold little-endian numbers");
 
-constexpr std::int64_t alignment = 64, header_limit = std::int64_t{64} << 20, bytes_limit = std::int64_t{1} << 46;
+constexpr std::int64_t alignment = 64, header_limit = std::int64_t{64} << 20,
+                       bytes_limit = std::int64_t{1} << 46;
 constexpr std::size_t tensors_limit = 1'000'000;
 constexpr std::string_view magic = "GADOLIN\n", end_mark = "GDCKEND\n";
 constexpr const char* other_file = "; resume from another file, or with --resume auto";
@@ -79,7 +80,8 @@ std::optional<DType> dtype_named(const std::string& name) {
 
 // The SHA-256 has passed, so what is wrong here was written wrong, by mistake or on purpose.
 // Offsets in the header count from `start`, the end of the header.
-Entry read_entry(const json& item, std::int64_t start, std::int64_t due, std::int64_t end, const std::string& path) {
+Entry read_entry(const json& item, std::int64_t start, std::int64_t due, std::int64_t end,
+                 const std::string& path) {
   Entry entry{item.at("name").get<std::string>(), {}, {}, due, 0, item.at("crc").get<std::uint32_t>()};
   const std::optional<DType> dtype = dtype_named(item.at("dtype").get<std::string>());
   const std::vector<std::int64_t> sizes = item.at("shape").get<std::vector<std::int64_t>>();
@@ -93,7 +95,8 @@ Entry read_entry(const json& item, std::int64_t start, std::int64_t due, std::in
       damaged(path, "'" + entry.name + "' has no valid type and shape");
     }
   }
-  if (item.at("offset").get<std::int64_t>() != due - start || entry.bytes > end - due) damaged(path, "'" + entry.name + "' lies outside the file");
+  if (item.at("offset").get<std::int64_t>() != due - start || entry.bytes > end - due)
+    damaged(path, "'" + entry.name + "' lies outside the file");
   return entry;
 }
 
@@ -108,7 +111,8 @@ Header parse_header(std::string_view text, std::int64_t start, std::int64_t end,
       header.entries.push_back(read_entry(item, start, due, end, path));
       due += padded(header.entries.back().bytes);
     }
-    if (due != end) damaged(path, "its tensors end at byte " + std::to_string(due) + " of " + std::to_string(end));
+    if (due != end)
+      damaged(path, "its tensors end at byte " + std::to_string(due) + " of " + std::to_string(end));
     header.facts = all.at("facts").get<std::map<std::string, std::string>>();
   } catch (const json::exception&) {
     damaged(path, "the header is not what this version writes");
@@ -119,22 +123,26 @@ Header parse_header(std::string_view text, std::int64_t start, std::int64_t end,
 // Checks everything but the tensors.
 Header read_header(std::string_view file, const std::string& path) {
   const std::int64_t size = static_cast<std::int64_t>(file.size());
-  require<CheckpointError>(file.substr(0, magic.size()) == magic, "checkpoint: ", path, " is not a Gadolin checkpoint; import "
+  require<CheckpointError>(file.substr(0, magic.size()) == magic, "checkpoint: ", path,
+                           " is not a Gadolin checkpoint; import "
                            "other formats with gadolin import");
   Preamble p;
   if (file.size() < sizeof p + sizeof(Footer)) damaged(path, cat("it ends after ", size, " bytes"));
   std::memcpy(&p, file.data(), sizeof p);
-  require<CheckpointError, 3>(p.version <= checkpoint_version, "checkpoint: ", path, " has format ", p.version,
-                              ", this program reads up to ", checkpoint_version, "; update Gadolin");
-  if (p.file_bytes != file.size()) damaged(path, cat("it has ", size, " bytes, but was written with ", p.file_bytes));
+  require<CheckpointError, 3>(p.version <= checkpoint_version, "checkpoint: ", path, " has format ",
+                              p.version, ", this program reads up to ", checkpoint_version,
+                              "; update Gadolin");
+  if (p.file_bytes != file.size())
+    damaged(path, cat("it has ", size, " bytes, but was written with ", p.file_bytes));
   const std::int64_t end = size - static_cast<std::int64_t>(sizeof(Footer));
   if (p.header_bytes > static_cast<std::uint64_t>(std::min(header_limit, end - alignment))) {
     damaged(path, cat("a header of ", p.header_bytes, " bytes is not possible"));
   }
   const std::string_view text = file.substr(sizeof p, p.header_bytes);
   const Sha256::Digest digest = header_digest(p, text);
-  if (std::memcmp(digest.data(), p.sha256, digest.size()) != 0) damaged(path, "the header (bytes 0 to " +
-      std::to_string(sizeof p + p.header_bytes) + ") does not match its SHA-256");
+  if (std::memcmp(digest.data(), p.sha256, digest.size()) != 0)
+    damaged(path, "the header (bytes 0 to " + std::to_string(sizeof p + p.header_bytes) +
+                      ") does not match its SHA-256");
   Footer footer;
   std::memcpy(&footer, file.data() + end, sizeof footer);
   if (footer.file_bytes != p.file_bytes || std::string_view(footer.mark, 8) != end_mark) {
@@ -153,7 +161,8 @@ void check_written(const std::string& temporary, const std::string& path) {
 
 const std::string& Checkpoint::fact(const std::string& name) const {
   const auto found = facts.find(name);
-  require<CheckpointError>(found != facts.end(), "checkpoint: no fact '", name, "'; was it saved by another program?");
+  require<CheckpointError>(found != facts.end(), "checkpoint: no fact '", name,
+                           "'; was it saved by another program?");
   return found->second;
 }
 
@@ -161,15 +170,15 @@ std::int64_t Checkpoint::number(const std::string& name) const {
   const std::string& text = fact(name);
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  require<CheckpointError>(error == std::errc{} && end == text.data() + text.size(), "checkpoint: fact '", name, "' is '",
-                           text.substr(0, 40), "', not a whole number");
+  require<CheckpointError>(error == std::errc{} && end == text.data() + text.size(), "checkpoint: fact '",
+                           name, "' is '", text.substr(0, 40), "', not a whole number");
   return value;
 }
 
 const Tensor& Checkpoint::tensor(const std::string& name) const {
   const auto found = tensors.find(name);
-  require<CheckpointError>(found != tensors.end(), "checkpoint: no tensor '", name, "' among ", tensors.size(),
-                           "; was it saved by another network?");
+  require<CheckpointError>(found != tensors.end(), "checkpoint: no tensor '", name, "' among ",
+                           tensors.size(), "; was it saved by another network?");
   return found->second;
 }
 
@@ -184,15 +193,21 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
     const std::int64_t bytes = hosts.back().nbytes();
     std::uint32_t crc = bytes > 0 ? crc32c(hosts.back().raw(), static_cast<std::size_t>(bytes)) : 0;
     crc = crc32c(zeros, static_cast<std::size_t>(padded(bytes) - bytes), crc);
-    list.push_back({{"name", name}, {"dtype", name_of(x.dtype())}, {"shape", x.shape().vec()}, {"offset", offset}, {"crc", crc}});
+    list.push_back({{"name", name},
+                    {"dtype", name_of(x.dtype())},
+                    {"shape", x.shape().vec()},
+                    {"offset", offset},
+                    {"crc", crc}});
     offset += padded(bytes);
   }
   std::string text = json({{"facts", checkpoint.facts}, {"tensors", std::move(list)}})
                          .dump(-1, ' ', false, json::error_handler_t::replace);
   text.append(static_cast<std::size_t>(padded(static_cast<std::int64_t>(text.size()))) - text.size(), ' ');
-  require<CheckpointError>(static_cast<std::int64_t>(text.size()) <= header_limit, "checkpoint: ", path, ": a header of ",
-                           human_bytes(static_cast<std::int64_t>(text.size())), ", the limit is ", human_bytes(header_limit));
-  const std::int64_t total = alignment + static_cast<std::int64_t>(text.size()) + offset + static_cast<std::int64_t>(sizeof(Footer));
+  require<CheckpointError>(static_cast<std::int64_t>(text.size()) <= header_limit, "checkpoint: ", path,
+                           ": a header of ", human_bytes(static_cast<std::int64_t>(text.size())),
+                           ", the limit is ", human_bytes(header_limit));
+  const std::int64_t total =
+      alignment + static_cast<std::int64_t>(text.size()) + offset + static_cast<std::int64_t>(sizeof(Footer));
   Preamble p{{}, checkpoint_version, 0, text.size(), {}, static_cast<std::uint64_t>(total)};
   std::memcpy(p.magic, magic.data(), magic.size());
   const Sha256::Digest digest = header_digest(p, text);
@@ -217,16 +232,21 @@ Checkpoint load_checkpoint(const std::string& path) {
   const MappedFile file(path);
   Header header = read_header(file.text(), path);
   for (const Entry& entry : header.entries) {
-    const std::uint32_t crc = crc32c(file.data() + entry.offset, static_cast<std::size_t>(padded(entry.bytes)));
-    if (crc != entry.crc) damaged(path, cat("tensor '", entry.name, "', bytes ", entry.offset, " to ", entry.offset + padded(entry.bytes),
-                                            ", has CRC-32C ", hex(crc), " instead of ", hex(entry.crc)));
+    const std::uint32_t crc =
+        crc32c(file.data() + entry.offset, static_cast<std::size_t>(padded(entry.bytes)));
+    if (crc != entry.crc)
+      damaged(path, cat("tensor '", entry.name, "', bytes ", entry.offset, " to ",
+                        entry.offset + padded(entry.bytes), ", has CRC-32C ", hex(crc), " instead of ",
+                        hex(entry.crc)));
   }
   Checkpoint checkpoint;
   checkpoint.facts = std::move(header.facts);
   for (const Entry& entry : header.entries) {
     const Tensor x = empty(entry.shape, entry.dtype);
-    if (entry.bytes > 0) std::memcpy(x.raw(), file.data() + entry.offset, static_cast<std::size_t>(entry.bytes));
-    if (!checkpoint.tensors.emplace(entry.name, x).second) damaged(path, "'" + entry.name + "' is in it twice");
+    if (entry.bytes > 0)
+      std::memcpy(x.raw(), file.data() + entry.offset, static_cast<std::size_t>(entry.bytes));
+    if (!checkpoint.tensors.emplace(entry.name, x).second)
+      damaged(path, "'" + entry.name + "' is in it twice");
   }
   return checkpoint;
 }

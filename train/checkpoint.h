@@ -1,8 +1,10 @@
-// Checkpoints (.gdck): named tensors and text in one file that is verified, byte for byte, before any of it is used.
+// Checkpoints (.gdck): named tensors and text in one file that is verified, byte for byte, before any of it
+// is used.
 //
-// Layout, little-endian: "GADOLIN\n", u32 version, u32 0, u64 header bytes, SHA-256 of all of the header, u64 file bytes (64 bytes
-// so far); the header, JSON padded with spaces to a multiple of 64; each tensor, padded with zeros to a multiple of 64, with
-// its CRC-32C (padding included) in the header; u64 file bytes, "GDCKEND\n".
+// Layout, little-endian: "GADOLIN\n", u32 version, u32 0, u64 header bytes, SHA-256 of all of the header, u64
+// file bytes (64 bytes so far); the header, JSON padded with spaces to a multiple of 64; each tensor, padded
+// with zeros to a multiple of 64, with its CRC-32C (padding included) in the header; u64 file bytes,
+// "GDCKEND\n".
 #pragma once
 
 #include <cstdint>
@@ -14,8 +16,10 @@
 namespace gadolin {
 
 struct Checkpoint {
-  std::map<std::string, Tensor> tensors;    // "model.conv1.weight", "optimizer.conv1.weight.momentum", "ema...."
-  std::map<std::string, std::string> facts; // everything else as text or JSON: model, classes, step, schedule, generator ...
+  std::map<std::string, Tensor>
+      tensors;  // "model.conv1.weight", "optimizer.conv1.weight.momentum", "ema...."
+  std::map<std::string, std::string>
+      facts;  // everything else as text or JSON: model, classes, step, schedule, generator ...
 
   bool has(const std::string& fact) const { return facts.count(fact) != 0; }
   // Throw CheckpointError, naming the fact, when it is missing or no whole number.
@@ -28,12 +32,14 @@ struct Checkpoint {
 inline constexpr std::uint32_t checkpoint_version = 1;
 inline constexpr const char* checkpoint_suffix = ".gdck";
 
-// Writes all or nothing: under a temporary name, room reserved first, synced, read back, renamed. Waits for devices. The same
-// contents give the same bytes. Throws FileError (disk full, permissions), after which what stood there still stands.
+// Writes all or nothing: under a temporary name, room reserved first, synced, read back, renamed. Waits for
+// devices. The same contents give the same bytes. Throws FileError (disk full, permissions), after which what
+// stood there still stands.
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 
-// Reads and verifies all of it; tensors are on the CPU. Throws FileError when it cannot be read and CheckpointError for a file
-// of another kind, a newer version, and damage, with the tensor and the byte where it lies.
+// Reads and verifies all of it; tensors are on the CPU. Throws FileError when it cannot be read and
+// CheckpointError for a file of another kind, a newer version, and damage, with the tensor and the byte where
+// it lies.
 Checkpoint load_checkpoint(const std::string& path);
 
 // The facts alone, from a verified header: quick, and possible when a tensor is damaged.

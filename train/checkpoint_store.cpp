@@ -17,7 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool same_file(const std::string& a, const std::string& b) {
-  struct stat one {}, two {};
+  struct stat one {
+  }, two{};
   return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &two) == 0 && one.st_dev == two.st_dev &&
          one.st_ino == two.st_ino;
 }
@@ -68,7 +69,8 @@ std::string CheckpointStore::save(const Checkpoint& checkpoint, std::int64_t ste
   return path;
 }
 
-// Later steps than the one just written are left alone: they are from before a return to an earlier checkpoint.
+// Later steps than the one just written are left alone: they are from before a return to an earlier
+// checkpoint.
 void CheckpointStore::remove_old(std::int64_t newest_step) const {
   int kept = 0;
   std::vector<std::int64_t> all = steps();
@@ -77,7 +79,8 @@ void CheckpointStore::remove_old(std::int64_t newest_step) const {
     const std::string path = step_path(*step);
     // Where best and last are symbolic links, the file that they name must stay.
     struct stat facts {};
-    const bool linked = ::lstat(best().c_str(), &facts) == 0 && S_ISLNK(facts.st_mode) && same_file(path, best());
+    const bool linked =
+        ::lstat(best().c_str(), &facts) == 0 && S_ISLNK(facts.st_mode) && same_file(path, best());
     if (linked || same_file(path, last())) continue;
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail_file("checkpoints", path, errno);
   }
@@ -101,8 +104,9 @@ std::optional<CheckpointStore::Found> CheckpointStore::newest() const {
       skipped.push_back(e.message());
     }
   }
-  require<CheckpointError>(skipped.empty(), "checkpoints: none of ", skipped.size(), " in ", folder_, " is usable (",
-                           skipped.empty() ? std::string() : skipped.front(), "); start again without --resume");
+  require<CheckpointError>(skipped.empty(), "checkpoints: none of ", skipped.size(), " in ", folder_,
+                           " is usable (", skipped.empty() ? std::string() : skipped.front(),
+                           "); start again without --resume");
   return std::nullopt;
 }
 

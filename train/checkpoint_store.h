@@ -1,4 +1,5 @@
-// The checkpoints folder of a run: step-N files, `last` and `best` as further names of two of them, old ones removed.
+// The checkpoints folder of a run: step-N files, `last` and `best` as further names of two of them, old ones
+// removed.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,9 @@ class CheckpointStore {
   // Makes the folder when it is missing. Throws ValueError when keep < 1.
   explicit CheckpointStore(std::string folder, int keep = 3);
 
-  // Writes step-<step>.gdck, lets last.gdck (and best.gdck) name it, and only then removes older steps: `keep` of them
-  // stay, and those that last and best name. Returns the path. Throws FileError; the files of before are then still there.
+  // Writes step-<step>.gdck, lets last.gdck (and best.gdck) name it, and only then removes older steps:
+  // `keep` of them stay, and those that last and best name. Returns the path. Throws FileError; the files of
+  // before are then still there.
   std::string save(const Checkpoint& checkpoint, std::int64_t step, bool best = false);
 
   std::string last() const { return folder_ + "/last.gdck"; }
@@ -28,8 +30,8 @@ class CheckpointStore {
     Checkpoint checkpoint;
     std::vector<std::string> skipped;  // why newer ones were passed over, one message each
   };
-  // The newest valid checkpoint, for --resume auto; nothing when the folder has none at all. Throws CheckpointError when
-  // there are some but every one is damaged.
+  // The newest valid checkpoint, for --resume auto; nothing when the folder has none at all. Throws
+  // CheckpointError when there are some but every one is damaged.
   std::optional<Found> newest() const;
 
  private:

@@ -17,15 +17,17 @@ std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 void check_sizes(const Predictions& p) {
   const std::size_t n = count(p.size()), k = p.classes.size();
-  require<ShapeError>(k > 0 && p.probability.size() == n * k, "summarize: ", p.probability.size(), " probabilities for ", n,
-                      " samples of ", k, " classes");
-  require<ShapeError>(p.labels.empty() || p.labels.size() == n * k, "summarize: ", p.labels.size(), " labels for ", n,
-                      " samples of ", k, " classes");
-  require<ShapeError>(p.patient.empty() || p.patient.size() == n, "summarize: ", p.patient.size(), " patients for ", n,
-                      " samples");
+  require<ShapeError>(k > 0 && p.probability.size() == n * k, "summarize: ", p.probability.size(),
+                      " probabilities for ", n, " samples of ", k, " classes");
+  require<ShapeError>(p.labels.empty() || p.labels.size() == n * k, "summarize: ", p.labels.size(),
+                      " labels for ", n, " samples of ", k, " classes");
+  require<ShapeError>(p.patient.empty() || p.patient.size() == n, "summarize: ", p.patient.size(),
+                      " patients for ", n, " samples");
 }
 
-bool is_positive(const Predictions& p, std::size_t i, std::size_t k) { return p.target[i] == static_cast<std::int64_t>(k); }
+bool is_positive(const Predictions& p, std::size_t i, std::size_t k) {
+  return p.target[i] == static_cast<std::int64_t>(k);
+}
 
 // All cells [N, K] as one long list of yes/no questions.
 Ranking micro_ranking(const Predictions& p) {
@@ -48,7 +50,8 @@ Metric micro_auc(const Predictions& p) {
 }
 
 // Mean over classes where it is defined.
-template <class F> Metric macro(const std::vector<Ranking>& rankings, F f) {
+template <class F>
+Metric macro(const std::vector<Ranking>& rankings, F f) {
   return [&rankings, f](Reals weight) {
     double sum = 0;
     int defined = 0;
@@ -90,7 +93,8 @@ std::int64_t Predictions::size() const {
 
 ConfusionMatrix confusion_of(const Predictions& p) {
   check_sizes(p);
-  const std::vector<std::int64_t> predicted = top_class(p.probability, static_cast<std::int64_t>(p.classes.size()));
+  const std::vector<std::int64_t> predicted =
+      top_class(p.probability, static_cast<std::int64_t>(p.classes.size()));
   ConfusionMatrix m(static_cast<std::int64_t>(p.classes.size()));
   for (std::size_t i = 0; i < p.target.size(); ++i) m.add(p.target[i], predicted[i]);
   return m;
@@ -114,25 +118,31 @@ std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions&
   std::vector<std::pair<std::string, Metric>> metrics;
   std::vector<std::int64_t> predicted;
   std::vector<Ranking> rankings;
-  for (std::int64_t k = (!p.multi_label() && classes == 2 ? 1 : 0); k < classes; ++k) rankings.push_back(ranking_of(p, k));
+  for (std::int64_t k = (!p.multi_label() && classes == 2 ? 1 : 0); k < classes; ++k)
+    rankings.push_back(ranking_of(p, k));
 
   if (!p.multi_label()) {
     predicted = top_class(p.probability, classes);
     const auto counted = [&](double (*f)(const ConfusionMatrix&)) {
       return [&p, &predicted, classes, f](Reals weight) {
         ConfusionMatrix m(classes);
-        for (std::size_t i = 0; i < predicted.size(); ++i) m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
+        for (std::size_t i = 0; i < predicted.size(); ++i)
+          m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
         return f(m);
       };
     };
-    metrics = {{"accuracy", counted(accuracy)}, {"balanced_accuracy", counted(balanced_accuracy)},
+    metrics = {{"accuracy", counted(accuracy)},
+               {"balanced_accuracy", counted(balanced_accuracy)},
                {"macro_f1", counted(macro_f1)}};
   }
   metrics.emplace_back("roc_auc", macro(rankings, auc_of));
   metrics.emplace_back("average_precision", macro(rankings, precision_of));
   if (p.multi_label() || classes > 2) metrics.emplace_back("roc_auc_micro", micro_auc(p));
-  if (p.multi_label()) metrics.emplace_back("log_loss", label_log_loss(p));
-  else metrics.emplace_back("log_loss", [&p, classes](Reals w) { return log_loss(p.probability, p.target, classes, w); });
+  if (p.multi_label())
+    metrics.emplace_back("log_loss", label_log_loss(p));
+  else
+    metrics.emplace_back("log_loss",
+                         [&p, classes](Reals w) { return log_loss(p.probability, p.target, classes, w); });
   for (std::size_t k = 0; p.multi_label() && k < p.classes.size(); ++k) {
     metrics.emplace_back("roc_auc/" + p.classes[k], [&rankings, k](Reals w) { return rankings[k].auc(w); });
     metrics.emplace_back("average_precision/" + p.classes[k],
@@ -143,7 +153,8 @@ std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions&
   for (std::size_t i = 0; patient.size() < count(p.size()); ++i) patient.push_back(std::to_string(i));
   std::vector<MetricValue> values;
   for (const auto& [name, metric] : metrics) {
-    const Interval interval = options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{nan, nan};
+    const Interval interval =
+        options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{nan, nan};
     values.push_back({name, metric({}), interval});
   }
   return values;

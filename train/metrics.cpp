@@ -25,13 +25,14 @@ double quantile(const std::vector<double>& sorted, double q) {
 }  // namespace
 
 ConfusionMatrix::ConfusionMatrix(std::int64_t classes) : classes_(classes) {
-  require<ValueError>(classes > 0 && classes <= 65536, "confusion_matrix: ", classes, " classes, 1 to 65536 are possible");
+  require<ValueError>(classes > 0 && classes <= 65536, "confusion_matrix: ", classes,
+                      " classes, 1 to 65536 are possible");
   counts_.assign(static_cast<std::size_t>(classes * classes), 0);
 }
 
 void ConfusionMatrix::add(std::int64_t target, std::int64_t predicted, double weight) {
-  require<DataError>(target >= 0 && target < classes_, "confusion_matrix: target ", target, " is outside [0, ", classes_,
-                     "); class labels start at 0");
+  require<DataError>(target >= 0 && target < classes_, "confusion_matrix: target ", target,
+                     " is outside [0, ", classes_, "); class labels start at 0");
   require<DataError>(predicted >= 0 && predicted < classes_, "confusion_matrix: predicted class ", predicted,
                      " is outside [0, ", classes_, ")");
   counts_[static_cast<std::size_t>(target * classes_ + predicted)] += weight;
@@ -61,7 +62,8 @@ std::vector<ClassScore> class_scores(const ConfusionMatrix& m) {
   for (std::int64_t k = 0; k < m.classes(); ++k) {
     const double hits = m.at(k, k), occurs = m.of_target(k), predicted = m.of_predicted(k);
     const auto ratio = [](double a, double b) { return b > 0 ? a / b : 0; };
-    scores.push_back({ratio(hits, predicted), ratio(hits, occurs), ratio(2 * hits, occurs + predicted), occurs});
+    scores.push_back(
+        {ratio(hits, predicted), ratio(hits, occurs), ratio(2 * hits, occurs + predicted), occurs});
   }
   return scores;
 }
@@ -97,10 +99,10 @@ double macro_f1(const ConfusionMatrix& m) {
 
 double log_loss(Reals probability, std::span<const std::int64_t> target, std::int64_t classes, Reals weight) {
   require<ShapeError>(classes > 0 && probability.size() == target.size() * static_cast<std::size_t>(classes),
-                      "log_loss: ", probability.size(), " probabilities for ", target.size(), " samples of ", classes,
-                      " classes");
-  require<ShapeError>(weight.empty() || weight.size() == target.size(), "log_loss: ", weight.size(), " weights for ",
-                      target.size(), " samples");
+                      "log_loss: ", probability.size(), " probabilities for ", target.size(), " samples of ",
+                      classes, " classes");
+  require<ShapeError>(weight.empty() || weight.size() == target.size(), "log_loss: ", weight.size(),
+                      " weights for ", target.size(), " samples");
   constexpr double eps = std::numeric_limits<double>::epsilon();
   double sum = 0, total = 0;
   for (std::size_t i = 0; i < target.size(); ++i) {
@@ -116,8 +118,8 @@ double log_loss(Reals probability, std::span<const std::int64_t> target, std::in
 }
 
 std::vector<std::int64_t> top_class(Reals score, std::int64_t classes) {
-  require<ShapeError>(classes > 0 && score.size() % static_cast<std::size_t>(classes) == 0, "top_class: ", score.size(),
-                      " scores are no whole rows of ", classes, " classes");
+  require<ShapeError>(classes > 0 && score.size() % static_cast<std::size_t>(classes) == 0,
+                      "top_class: ", score.size(), " scores are no whole rows of ", classes, " classes");
   std::vector<std::int64_t> top;
   for (std::size_t row = 0; row < score.size(); row += static_cast<std::size_t>(classes)) {
     std::size_t best = row;
@@ -132,8 +134,8 @@ std::vector<std::int64_t> top_class(Reals score, std::int64_t classes) {
 
 Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals)>& metric,
                    const BootstrapOptions& options) {
-  require<ValueError>(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1, "bootstrap: ",
-                      options.resamples, " resamples at confidence ", options.confidence,
+  require<ValueError>(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1,
+                      "bootstrap: ", options.resamples, " resamples at confidence ", options.confidence,
                       "; at least one, and a confidence between 0 and 1");
   std::map<std::string_view, std::vector<std::size_t>> by_name;
   for (std::size_t i = 0; i < patient.size(); ++i) by_name[patient[i]].push_back(i);
@@ -147,7 +149,8 @@ Interval bootstrap(std::span<const std::string> patient, const std::function<dou
     RandomStream random(options.seed, stream_id(purpose, static_cast<std::uint64_t>(r)));
     std::fill(weight.begin(), weight.end(), 0.0);
     for (std::size_t draw = 0; draw < groups.size(); ++draw) {
-      for (const std::size_t i : *groups[static_cast<std::size_t>(random.below(groups.size()))]) weight[i] += 1;
+      for (const std::size_t i : *groups[static_cast<std::size_t>(random.below(groups.size()))])
+        weight[i] += 1;
     }
     const double value = metric(weight);
     if (!std::isnan(value)) values.push_back(value);

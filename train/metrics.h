@@ -1,5 +1,6 @@
-// Quality of predictions: counts (accuracy, F1, confusion), rankings (ROC, average precision), losses, and how sure each
-// number is. Plain vectors in double precision; agrees with scikit-learn where both are defined.
+// Quality of predictions: counts (accuracy, F1, confusion), rankings (ROC, average precision), losses, and
+// how sure each number is. Plain vectors in double precision; agrees with scikit-learn where both are
+// defined.
 #pragma once
 
 #include <cstdint>
@@ -30,24 +31,32 @@ class ConfusionMatrix {
 };
 
 // A class that was never predicted has precision 0, one that never occurs has recall 0.
-struct ClassScore { double precision, recall, f1, support; };
+struct ClassScore {
+  double precision, recall, f1, support;
+};
 std::vector<ClassScore> class_scores(const ConfusionMatrix& m);
 double accuracy(const ConfusionMatrix& m);           // NaN without samples
 double balanced_accuracy(const ConfusionMatrix& m);  // mean recall over the classes that occur
 double macro_f1(const ConfusionMatrix& m);           // mean F1 over the classes that occur or were predicted
 
-inline constexpr std::uint8_t unknown_label = 255;  // of a multi-label target: this sample says nothing about this label
+// Of a multi-label target: this sample says nothing about this label.
+inline constexpr std::uint8_t unknown_label = 255;
 
-struct RocCurve { std::vector<double> threshold, false_positive_rate, true_positive_rate; };
+struct RocCurve {
+  std::vector<double> threshold, false_positive_rate, true_positive_rate;
+};
 // Thresholds rise; the last point is (recall 0, precision 1) and has no threshold.
-struct PrecisionRecallCurve { std::vector<double> threshold, precision, recall; };
+struct PrecisionRecallCurve {
+  std::vector<double> threshold, precision, recall;
+};
 
 // Samples sorted by score, once; everything that depends on the order only is then linear, also with weights.
-// Samples with equal scores enter together, so a tie between a positive and a negative counts half in the AUC.
+// Samples with equal scores enter together, so a tie between a positive and a negative counts half in the
+// AUC.
 class Ranking {
  public:
-  // score [N], label [N]: 0, 1 or unknown_label. Throws NumericError, naming the sample, for a NaN score and DataError for
-  // any other label.
+  // score [N], label [N]: 0, 1 or unknown_label. Throws NumericError, naming the sample, for a NaN score and
+  // DataError for any other label.
   Ranking(Reals score, std::span<const std::uint8_t> label);
   // weight [N] or empty. NaN when there is no positive or no negative.
   double auc(Reals weight = {}) const;
@@ -58,24 +67,39 @@ class Ranking {
   PrecisionRecallCurve precision_recall() const;
 
  private:
-  struct Counts { std::vector<double> score, positive, negative; };  // running sums, one entry a distinct score, falling
+  struct Counts {
+    std::vector<double> score, positive, negative;
+  };  // running sums, one entry a distinct score, falling
   Counts counts() const;
-  struct Sample { double score; std::int64_t index; bool positive; };
+  struct Sample {
+    double score;
+    std::int64_t index;
+    bool positive;
+  };
   std::vector<Sample> order_;  // falling scores
 };
 
 // Mean of -log(probability of the target), probabilities [N, classes] clipped to [2.2e-16, 1 - 2.2e-16].
-double log_loss(Reals probability, std::span<const std::int64_t> target, std::int64_t classes, Reals weight = {});
+double log_loss(Reals probability, std::span<const std::int64_t> target, std::int64_t classes,
+                Reals weight = {});
 
-// Class with the highest score of each row [N, classes]; the first one of equals. Throws NumericError for NaN.
+// Class with the highest score of each row [N, classes]; the first one of equals. Throws NumericError for
+// NaN.
 std::vector<std::int64_t> top_class(Reals score, std::int64_t classes);
 
-struct Interval { double low, high; };
-struct BootstrapOptions { int resamples = 1000; double confidence = 0.95; std::uint64_t seed = 0; };
+struct Interval {
+  double low, high;
+};
+struct BootstrapOptions {
+  int resamples = 1000;
+  double confidence = 0.95;
+  std::uint64_t seed = 0;
+};
 
-// Percentile bootstrap that draws patients, not images: images of one patient are not independent (Efron 1979; Field and
-// Welsh 2007). `metric` gets a weight for each sample: how often its patient was drawn. Draws where it is NaN are left out;
-// more than half of them, or a single patient, give NaN. Independent of the order of samples for a given seed.
+// Percentile bootstrap that draws patients, not images: images of one patient are not independent (Efron
+// 1979; Field and Welsh 2007). `metric` gets a weight for each sample: how often its patient was drawn. Draws
+// where it is NaN are left out; more than half of them, or a single patient, give NaN. Independent of the
+// order of samples for a given seed.
 Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals weight)>& metric,
                    const BootstrapOptions& options = {});
 

@@ -25,7 +25,8 @@ ProgressOptions progress_on_stderr(bool quiet) {
   if (quiet) return options;
   options.terminal = ::isatty(STDERR_FILENO) == 1;
   winsize size{};
-  if (options.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) options.width = size.ws_col;
+  if (options.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+    options.width = size.ws_col;
   options.write = [](std::string_view text) {
     // A closed or full terminal must not end a training run, so what write() says is dropped.
     while (!text.empty()) {
@@ -41,8 +42,10 @@ std::string duration_text(double seconds) {
   if (!(seconds >= 0) || seconds > 3.6e6) return "-";
   const long whole = std::lround(seconds);
   char text[32];
-  if (whole >= 3600) std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-  else std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
+  if (whole >= 3600)
+    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+  else
+    std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
   return text;
 }
 
@@ -59,12 +62,15 @@ Progress::Progress(std::string label, std::int64_t total, ProgressOptions option
 
 std::string Progress::line(bool final, double now) const {
   const double passed = std::max(now - started_, 1e-9), rate = static_cast<double>(done_) / passed;
-  const double share = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 1;
+  const double share =
+      total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 1;
   std::string numbers = std::to_string(done_) + "/" + std::to_string(total_) + unit_ + "  " + rate_text(rate);
   const double waiting = std::clamp(waited_ / passed, 0.0, 1.0);
   numbers += "  data " + std::to_string(std::lround(100 * waiting)) + "%";
-  if (final) numbers += "  took " + duration_text(passed);
-  else if (done_ > 0) numbers += "  left " + duration_text(static_cast<double>(total_ - done_) / rate);
+  if (final)
+    numbers += "  took " + duration_text(passed);
+  else if (done_ > 0)
+    numbers += "  left " + duration_text(static_cast<double>(total_ - done_) / rate);
   if (!text_.empty()) numbers += "  " + text_;
   if (!options_.terminal) return label_ + "  " + numbers;
   const int room = options_.width - 1 - static_cast<int>(label_.size() + numbers.size()) - 6;
@@ -93,7 +99,8 @@ void Progress::update(std::int64_t done, double waited, const std::string& text)
 void Progress::finish(const std::string& text) {
   if (!text.empty()) text_ = text;
   if (!options_.write) return;
-  options_.write((options_.terminal ? "\r" : "") + line(true, options_.clock()) + (options_.terminal ? "\033[K\n" : "\n"));
+  options_.write((options_.terminal ? "\r" : "") + line(true, options_.clock()) +
+                 (options_.terminal ? "\033[K\n" : "\n"));
   visible_ = false;
 }
 

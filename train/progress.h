@@ -9,11 +9,11 @@
 namespace gadolin {
 
 struct ProgressOptions {
-  bool terminal = false;           // redraw one line; otherwise a plain line now and then
-  int width = 80;                  // of the terminal, in columns
-  double plain_interval = 30;      // seconds between plain lines
+  bool terminal = false;                        // redraw one line; otherwise a plain line now and then
+  int width = 80;                               // of the terminal, in columns
+  double plain_interval = 30;                   // seconds between plain lines
   std::function<void(std::string_view)> write;  // where text goes; nothing: no output
-  std::function<double()> clock;   // seconds; the default is the steady clock
+  std::function<double()> clock;                // seconds; the default is the steady clock
 };
 
 // Of the standard error stream: a terminal or not, its width; `quiet` writes nothing.
@@ -24,8 +24,8 @@ ProgressOptions progress_on_stderr(bool quiet = false);
 class Progress {
  public:
   Progress(std::string label, std::int64_t total, ProgressOptions options, std::string unit = "");
-  // `done` of total so far; `waited`: seconds since the start in which the next batch was not ready; `text`: at the end.
-  // Draws at most ten times a second on a terminal and once an interval elsewhere.
+  // `done` of total so far; `waited`: seconds since the start in which the next batch was not ready; `text`:
+  // at the end. Draws at most ten times a second on a terminal and once an interval elsewhere.
   void update(std::int64_t done, double waited, const std::string& text = "");
   // The last state, with the time that it took, as a line that stays.
   void finish(const std::string& text = "");

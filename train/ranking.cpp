@@ -18,7 +18,8 @@ double weight_of(Reals weight, std::int64_t index) {
 }  // namespace
 
 Ranking::Ranking(Reals score, std::span<const std::uint8_t> label) {
-  require<ShapeError>(score.size() == label.size(), "ranking: ", score.size(), " scores for ", label.size(), " labels");
+  require<ShapeError>(score.size() == label.size(), "ranking: ", score.size(), " scores for ", label.size(),
+                      " labels");
   for (std::size_t i = 0; i < score.size(); ++i) {
     if (label[i] == unknown_label) continue;
     require<DataError>(label[i] <= 1, "ranking: label ", static_cast<int>(label[i]), " at index ", i,
@@ -31,7 +32,8 @@ Ranking::Ranking(Reals score, std::span<const std::uint8_t> label) {
   });
 }
 
-// Mann-Whitney: the share of (positive, negative) pairs in the right order. All sums are of whole numbers, so exact.
+// Mann-Whitney: the share of (positive, negative) pairs in the right order. All sums are of whole numbers, so
+// exact.
 double Ranking::auc(Reals weight) const {
   double positives = 0, negatives = 0, right = 0;
   for (std::size_t i = 0; i < order_.size();) {
@@ -68,7 +70,8 @@ Ranking::Counts Ranking::counts() const {
   double positives = 0, negatives = 0;
   for (std::size_t i = 0; i < order_.size();) {
     const double score = order_[i].score;
-    for (; i < order_.size() && order_[i].score == score; ++i) (order_[i].positive ? positives : negatives) += 1;
+    for (; i < order_.size() && order_[i].score == score; ++i)
+      (order_[i].positive ? positives : negatives) += 1;
     c.score.push_back(score);
     c.positive.push_back(positives);
     c.negative.push_back(negatives);

@@ -79,8 +79,10 @@ std::map<std::string, std::string> settings(const std::string& toml) {
     start = end + 1;
     const std::size_t equals = line.find('=');
     if (line.empty() || line[0] == '#') continue;
-    if (line[0] == '[' && line.back() == ']') section = line.substr(1, line.size() - 2) + ".";
-    else if (equals != std::string::npos) found[section + trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+    if (line[0] == '[' && line.back() == ']')
+      section = line.substr(1, line.size() - 2) + ".";
+    else if (equals != std::string::npos)
+      found[section + trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
   }
   return found;
 }
@@ -89,22 +91,26 @@ std::map<std::string, std::string> settings(const std::string& toml) {
 
 RunDir::RunDir(std::string path, Open mode) : path_(std::move(path)) {
   std::error_code error;
-  const bool holds_run = fs::exists(file("config.toml"), error) || fs::exists(checkpoints() + "/last.gdck", error);
+  const bool holds_run =
+      fs::exists(file("config.toml"), error) || fs::exists(checkpoints() + "/last.gdck", error);
   require<UsageError>(mode != Open::create || !holds_run, "run: ", path_,
                       " already holds a run; add --resume, or --overwrite, or choose another --out");
-  require<UsageError>(mode != Open::resume || holds_run, "run: ", path_, " holds no run to resume; leave out --resume");
+  require<UsageError>(mode != Open::resume || holds_run, "run: ", path_,
+                      " holds no run to resume; leave out --resume");
   resumed_ = holds_run && mode != Open::overwrite;
   make_folder(path_);
   lock();
   if (mode == Open::overwrite) {
-    for (const char* name : {"config.toml", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report"}) {
+    for (const char* name :
+         {"config.toml", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report"}) {
       fs::remove_all(file(name), error);
       if (error) fail_file("run", file(name), error.value());
     }
   }
   for (const std::string& folder : {checkpoints(), event_folder(), file("report")}) make_folder(folder);
   const std::time_t now = std::time(nullptr);
-  for (const std::string& folder : {path_, checkpoints(), file("report")}) remove_stale_temporaries(folder, now);
+  for (const std::string& folder : {path_, checkpoints(), file("report")})
+    remove_stale_temporaries(folder, now);
   log_ = ::open(file("train.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (log_ < 0) fail_file("run", file("train.log"), errno);
 }
@@ -116,7 +122,8 @@ RunDir::~RunDir() {
   ::close(lock_);
 }
 
-// The kernel drops the lock when its process dies, so a killed run never blocks the next; the contents are for people.
+// The kernel drops the lock when its process dies, so a killed run never blocks the next; the contents are
+// for people.
 void RunDir::lock() {
   const std::string path = file("lock");
   for (;;) {
@@ -127,18 +134,21 @@ void RunDir::lock() {
       ::close(held);
       if (error == EINTR) continue;
       if (error != EWOULDBLOCK) fail_file("run", path, error);
-      fail<FileError, 3>("run: ", path_, " is being written by another process (", first_line(path.c_str(), ""),
-                         "); wait for it, stop it, or choose another --out");
+      fail<FileError, 3>("run: ", path_, " is being written by another process (",
+                         first_line(path.c_str(), ""), "); wait for it, stop it, or choose another --out");
     }
     // Its owner may have removed the file between our open and our lock; then we hold nothing.
-    struct stat ours {}, named {};
+    struct stat ours {
+    }, named{};
     if (::fstat(held, &ours) != 0 || ::stat(path.c_str(), &named) != 0 || ours.st_ino != named.st_ino) {
       ::close(held);
       continue;
     }
-    const std::string owner = cat("pid ", static_cast<long>(::getpid()), ", boot ",
-                                  first_line("/proc/sys/kernel/random/boot_id", ""), ", since ", utc_now(), "\n");
-    if (::ftruncate(held, 0) != 0 || ::write(held, owner.data(), owner.size()) != static_cast<ssize_t>(owner.size())) {
+    const std::string owner =
+        cat("pid ", static_cast<long>(::getpid()), ", boot ",
+            first_line("/proc/sys/kernel/random/boot_id", ""), ", since ", utc_now(), "\n");
+    if (::ftruncate(held, 0) != 0 ||
+        ::write(held, owner.data(), owner.size()) != static_cast<ssize_t>(owner.size())) {
       const int error = errno;
       ::close(held);
       fail_file("run", path, error);
@@ -150,7 +160,9 @@ void RunDir::lock() {
 
 std::string RunDir::read_config() const { return read_file(file("config.toml"), 1 << 20); }
 
-void RunDir::write(const std::string& name, const std::string& text) const { write_file_atomically(file(name), text); }
+void RunDir::write(const std::string& name, const std::string& text) const {
+  write_file_atomically(file(name), text);
+}
 
 void RunDir::write_environment(const std::map<std::string, std::string>& more) const {
   utsname system{};
@@ -168,8 +180,10 @@ void RunDir::write_environment(const std::map<std::string, std::string>& more) c
 void RunDir::log(const std::string& line) {
   const std::string text = utc_now() + " " + escaped(line) + "\n";
   ssize_t done = 0;
-  while ((done = ::write(log_, text.data(), text.size())) < 0 && errno == EINTR) {}
-  if (done != static_cast<ssize_t>(text.size())) fail_file("log", file("train.log"), done < 0 ? errno : ENOSPC);
+  while ((done = ::write(log_, text.data(), text.size())) < 0 && errno == EINTR) {
+  }
+  if (done != static_cast<ssize_t>(text.size()))
+    fail_file("log", file("train.log"), done < 0 ? errno : ENOSPC);
 }
 
 std::vector<std::string> config_differences(const std::string& before, const std::string& now) {
@@ -180,7 +194,9 @@ std::vector<std::string> config_differences(const std::string& before, const std
   }
   std::vector<std::string> lines;
   for (const std::string& key : keys) {
-    const auto value_in = [&](const auto& all) { return all.count(key) != 0 ? all.at(key) : std::string("(absent)"); };
+    const auto value_in = [&](const auto& all) {
+      return all.count(key) != 0 ? all.at(key) : std::string("(absent)");
+    };
     if (value_in(a) != value_in(b)) lines.push_back(key + ": " + value_in(a) + " -> " + value_in(b));
   }
   return lines;

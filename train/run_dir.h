@@ -1,4 +1,5 @@
-// The folder of a training run: config.toml, metrics.csv, train.log, env.json, checkpoints/, tb/, report/, and a lock.
+// The folder of a training run: config.toml, metrics.csv, train.log, env.json, checkpoints/, tb/, report/,
+// and a lock.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,13 @@
 
 namespace gadolin {
 
-// Rows of numbers, safe to go on with: a row is one write, a torn last row and rows after the resumed step are dropped.
+// Rows of numbers, safe to go on with: a row is one write, a torn last row and rows after the resumed step
+// are dropped.
 class CsvLog {
  public:
-  // The first column is the step. A new file begins with the names of the columns. An existing one is cut after the last row
-  // whose step is at most `resume_step` (-1: begun anew). Throws DataError, naming the columns, when they have changed.
+  // The first column is the step. A new file begins with the names of the columns. An existing one is cut
+  // after the last row whose step is at most `resume_step` (-1: begun anew). Throws DataError, naming the
+  // columns, when they have changed.
   CsvLog(std::string path, const std::vector<std::string>& columns, std::int64_t resume_step = -1);
   ~CsvLog();
   CsvLog(const CsvLog&) = delete;
@@ -28,10 +31,10 @@ class CsvLog {
 
 class RunDir {
  public:
-  // create: makes the folder; one that already holds a run is refused. resume: goes on in one that holds a run; automatic:
-  // resumes if there is one, else creates. overwrite: as create, but what a former run left is removed. All take the lock
-  // and clear left-over temporary files. Throws UsageError for the first two mistakes, FileError (number 3) when another live
-  // process writes to it.
+  // create: makes the folder; one that already holds a run is refused. resume: goes on in one that holds a
+  // run; automatic: resumes if there is one, else creates. overwrite: as create, but what a former run left
+  // is removed. All take the lock and clear left-over temporary files. Throws UsageError for the first two
+  // mistakes, FileError (number 3) when another live process writes to it.
   enum class Open { create, resume, automatic, overwrite };
   RunDir(std::string path, Open mode);
   ~RunDir();
@@ -46,7 +49,8 @@ class RunDir {
 
   void write_config(const std::string& toml) const { write("config.toml", toml); }
   std::string read_config() const;
-  // env.json: processor, cores, system, compiler, versions, and `more` (devices, libraries). No names of people or machines.
+  // env.json: processor, cores, system, compiler, versions, and `more` (devices, libraries). No names of
+  // people or machines.
   void write_environment(const std::map<std::string, std::string>& more = {}) const;
   // A line with the time (UTC) in train.log; control characters are escaped, so that it stays one line.
   void log(const std::string& line);

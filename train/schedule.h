@@ -14,23 +14,24 @@ struct ScheduleOptions {
   std::int64_t steps_per_epoch = 1;  // optimiser steps
   std::int64_t warmup_steps = 0;     // straight line from warmup_factor * lr to lr
   double warmup_factor = 0.01;
-  bool maximize = false;             // plateau: the metric is better when larger
+  bool maximize = false;  // plateau: the metric is better when larger
 };
 
 // Forms; durations are in epochs, or in steps with the suffix s (step:30000s:0.1):
 //   constant
 //   step:EVERY[:GAMMA=0.1]                multi-step:AT,AT,...[:GAMMA=0.1]
 //   exponential:GAMMA[:EVERY=1]           polynomial[:POWER=1]            cosine
-//   one-cycle[:RISE=0.3[:START_DIVISOR=25[:END_DIVISOR=10000]]]           (Smith and Topin 2017; no other warm-up)
-//   plateau[:GAMMA=0.1[:PATIENCE=10[:THRESHOLD=0.0001]]]                  (relative threshold)
-// Polynomial and cosine span the steps after the warm-up; the others count from the start of the run, and warm-up scales them.
-// Rates agree with torch.optim.lr_scheduler, see tools/fixtures/schedules.py.
+//   one-cycle[:RISE=0.3[:START_DIVISOR=25[:END_DIVISOR=10000]]]           (Smith and Topin 2017; no other
+//   warm-up) plateau[:GAMMA=0.1[:PATIENCE=10[:THRESHOLD=0.0001]]]                  (relative threshold)
+// Polynomial and cosine span the steps after the warm-up; the others count from the start of the run, and
+// warm-up scales them. Rates agree with torch.optim.lr_scheduler, see tools/fixtures/schedules.py.
 class Schedule {
  public:
   // Throws UsageError, naming the text and the form wanted.
   explicit Schedule(const std::string& text, const ScheduleOptions& options = {});
 
-  // Rate of optimiser step 0, 1, ...; a pure function of step, but for plateau, which also depends on what observe() saw.
+  // Rate of optimiser step 0, 1, ...; a pure function of step, but for plateau, which also depends on what
+  // observe() saw.
   double lr_at(std::int64_t step) const;
 
   bool watches_metric() const { return kind_ == Kind::plateau; }
@@ -53,7 +54,11 @@ class Schedule {
   double gamma_ = 0.1, power_ = 1, rise_ = 0.3, start_divisor_ = 25, end_divisor_ = 1e4, threshold_ = 1e-4;
   std::vector<std::int64_t> milestones_;  // in steps; one entry for step and exponential
   std::int64_t patience_ = 10;
-  struct Watched { double best = 0; bool any = false; std::int64_t waited = 0, reductions = 0; } watched_;
+  struct Watched {
+    double best = 0;
+    bool any = false;
+    std::int64_t waited = 0, reductions = 0;
+  } watched_;
 };
 
 }  // namespace gadolin

@@ -1,4 +1,5 @@
-// Atomic files under faults: whatever fails, the old file stays whole, nothing is left behind, and the message says why.
+// Atomic files under faults: whatever fails, the old file stays whole, nothing is left behind, and the
+// message says why.
 #include "data/atomic_file.h"
 
 #include <fcntl.h>
@@ -82,7 +83,11 @@ TEST_F(AtomicFileTest, NothingAppearsBeforeCommit) {
 }
 
 TEST_F(AtomicFileTest, EveryFailingCallKeepsTheOldFile) {
-  const struct { const char* call; int error; const char* message; } cases[] = {
+  const struct {
+    const char* call;
+    int error;
+    const char* message;
+  } cases[] = {
       {"open", EACCES, "permission denied; check the permissions or choose another folder"},
       {"open", EROFS, "read-only file system; choose a folder on another disk"},
       {"open", EMFILE, "too many open files; raise the limit with ulimit -n"},
@@ -152,7 +157,8 @@ TEST_F(AtomicFileTest, MissingFolderAndFolderInTheWay) {
     ADD_FAILURE();
   } catch (const FileError& e) {
     EXPECT_EQ(std::string(e.what()),
-              "write: " + path("none/a") + ": no such file or directory; check the path; folders above it must exist");
+              "write: " + path("none/a") +
+                  ": no such file or directory; check the path; folders above it must exist");
     EXPECT_EQ(e.code(), "GD-FILE-001");
   }
   fs::create_directory(path("d"));
@@ -213,8 +219,12 @@ TEST_F(AtomicFileTest, KilledBetweenAnyTwoCalls) {
 }
 
 TEST_F(AtomicFileTest, OnlyOldTemporariesOfThisFormAreRemoved) {
-  const char* others[] = {"a.tmp", "a.tmp-", "a.tmp-12-0123456789abcde", "a.tmp-x-0123456789abcdef",
-                          "a.tmp-12-0123456789abcdeg", ".tmp-12-0123456789abcdef"};
+  const char* others[] = {"a.tmp",
+                          "a.tmp-",
+                          "a.tmp-12-0123456789abcde",
+                          "a.tmp-x-0123456789abcdef",
+                          "a.tmp-12-0123456789abcdeg",
+                          ".tmp-12-0123456789abcdef"};
   for (const char* name : others) std::ofstream(path(name)) << "x";
   std::ofstream(path("a.tmp-12-0123456789abcdef")) << "x";
   EXPECT_EQ(remove_stale_temporaries(folder_, std::time(nullptr) - 1000), 0);

@@ -51,7 +51,8 @@ TEST(Sha256, PiecesGiveTheSameDigest) {
   const std::string text(300, 'q');
   for (std::size_t piece = 1; piece < 130; ++piece) {
     Sha256 hash;
-    for (std::size_t at = 0; at < text.size(); at += piece) hash.update(std::string_view(text).substr(at, piece));
+    for (std::size_t at = 0; at < text.size(); at += piece)
+      hash.update(std::string_view(text).substr(at, piece));
     EXPECT_EQ(hash.hex(), sha256_hex(text));
   }
 }

@@ -1,5 +1,5 @@
-// TFRecords and event files: files of TensorFlow, files written here, and damaged ones. That the stock viewer reads what is
-// written is checked by tools/fixtures/tensorboard_check.py; the file it accepted is a fixture.
+// TFRecords and event files: files of TensorFlow, files written here, and damaged ones. That the stock viewer
+// reads what is written is checked by tools/fixtures/tensorboard_check.py; the file it accepted is a fixture.
 #include "data/events.h"
 
 #include <gtest/gtest.h>
@@ -31,11 +31,15 @@ class Events : public testing::Test {
     path_ = folder_ + "/a";
   }
   void TearDown() override { fs::remove_all(folder_); }
-  void put(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
+  void put(const std::string& bytes) {
+    fs::remove(path_);  // writing over a file would wait for the disk
+    std::ofstream(path_, std::ios::binary) << bytes;
+  }
   std::string folder_, path_;
 };
 
-template <class E, class F> std::string message(F f) {
+template <class E, class F>
+std::string message(F f) {
   try {
     f();
   } catch (const E& e) {
@@ -65,7 +69,9 @@ TEST_F(Events, RecordsComeBack) {
 
 TEST_F(Events, DamagedRecordsAreNamed) {
   const std::string bytes = framed_record("hello") + framed_record("world");
-  const auto error = [this] { return message<FormatError>([this] { records_of(path_); }).substr(9 + path_.size()); };
+  const auto error = [this] {
+    return message<FormatError>([this] { records_of(path_); }).substr(9 + path_.size());
+  };
   std::string damaged = bytes;
   damaged[12] = 'H';
   put(damaged);
@@ -73,7 +79,9 @@ TEST_F(Events, DamagedRecordsAreNamed) {
   damaged = bytes;
   damaged[21] = 1;
   put(damaged);
-  EXPECT_EQ(error(), ": the length of the record at byte 21 does not match its checksum; the file is damaged or no TFRecord");
+  EXPECT_EQ(error(),
+            ": the length of the record at byte 21 does not match its checksum; the file is damaged or no "
+            "TFRecord");
   put(bytes.substr(0, 40));
   EXPECT_EQ(error(), ": it ends inside the bytes of the record at byte 21; the file was cut");
   put(bytes.substr(0, 30));
@@ -89,7 +97,8 @@ TEST_F(Events, DamagedRecordsAreNamed) {
   put(huge);
   EXPECT_EQ(error(), ": the record at byte 0 has 4611686018427387904 bytes, the limit is 1073741824");
   EXPECT_EQ(message<FileError>([this] { RecordReader r(folder_ + "/none"); }),
-            "records: " + folder_ + "/none: no such file or directory; check the path; folders above it must exist");
+            "records: " + folder_ +
+                "/none: no such file or directory; check the path; folders above it must exist");
   EXPECT_THROW(RecordReader r(folder_), FileError);
 }
 
@@ -114,7 +123,9 @@ TEST_F(Events, ScalarsComeBackAndOtherKindsAreSkipped) {
     writer.image("films", 1, "not really a PNG", {2, 3, 1});
     writer.scalar("loss", 2, std::numeric_limits<double>::quiet_NaN());
     writer.scalar("accuracy/val", -3, 1e30);
-    EXPECT_EQ(message<ValueError>([&] { writer.image("films", 1, "", {2, 3, 4}); }),
+    EXPECT_EQ(message<ValueError>([&] {
+                writer.image("films", 1, "", {2, 3, 4});
+              }),
               "events: image 'films' of 2 x 3 with 4 channels; 1 or 3 are possible");
     path = writer.path();
     EXPECT_EQ(read_scalar_events(path).size(), 3u) << "events are in the file before the writer is gone";
@@ -171,7 +182,8 @@ TEST_F(Events, SurvivesDamageInsideRecords) {
 
 // Written by this code and read by TensorBoard 2.21 (tools/fixtures/tensorboard_check.py).
 TEST_F(Events, TheFileThatTensorBoardRead) {
-  const std::vector<ScalarEvent> scalars = read_scalar_events(std::string(GADOLIN_TEST_DATA) + "/tensorboard.tfevents");
+  const std::vector<ScalarEvent> scalars =
+      read_scalar_events(std::string(GADOLIN_TEST_DATA) + "/tensorboard.tfevents");
   ASSERT_EQ(scalars.size(), 5u);
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(scalars[static_cast<std::size_t>(i)].tag, "loss");
@@ -181,8 +193,10 @@ TEST_F(Events, TheFileThatTensorBoardRead) {
 }
 
 TEST_F(Events, FilesOfTensorFlow) {
-  if (!fs::exists(shared + "interop-tfevents")) GTEST_SKIP() << "the reference data set is not on this machine";
-  const std::vector<ScalarEvent> one = read_scalar_events(shared + "interop-tfevents/keras-tf1/events.out.tfevents.1548797801.omaha");
+  if (!fs::exists(shared + "interop-tfevents"))
+    GTEST_SKIP() << "the reference data set is not on this machine";
+  const std::vector<ScalarEvent> one =
+      read_scalar_events(shared + "interop-tfevents/keras-tf1/events.out.tfevents.1548797801.omaha");
   EXPECT_EQ(one.size(), 80u);
   double last_accuracy = 0;
   for (const ScalarEvent& s : one) {
@@ -197,7 +211,8 @@ TEST_F(Events, FilesOfTensorFlow) {
       read_scalar_events(shared + "interop-tfevents/tiny/events.out.tfevents.1662041974.calusa.97126.2");
   ASSERT_EQ(tiny.size(), 1u);
   EXPECT_NEAR(tiny[0].value, 0.478751, 1e-6);
-  EXPECT_EQ(records_of(shared + "interop-tfrecord/magenta/tfrecord_iterator_test.tfrecord").at(0), "hello world");
+  EXPECT_EQ(records_of(shared + "interop-tfrecord/magenta/tfrecord_iterator_test.tfrecord").at(0),
+            "hello world");
   EXPECT_EQ(records_of(shared + "interop-tfrecord/torchdata/example.tfrecord").size(), 4u);
   EXPECT_THROW(records_of(shared + "interop-tfrecord/penguin/data_tfrecord-00000-of-00001.gz"), FormatError);
 }

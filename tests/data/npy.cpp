@@ -18,7 +18,9 @@ namespace {
 
 std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/interop/" + name; }
 
-std::string scratch(const char* name) { return (fs::temp_directory_path() / (std::to_string(getpid()) + name)).string(); }
+std::string scratch(const char* name) {
+  return (fs::temp_directory_path() / (std::to_string(getpid()) + name)).string();
+}
 
 // A file of format 1.0 with this header and data.
 std::string npy(std::string header, const std::string& data = "", const char* version = "\x01") {
@@ -39,24 +41,30 @@ std::string error_of(const std::string& bytes) {
 }
 
 TEST(Npy, ReadsEveryTypeThatNumpyWrites) {
-  const struct { const char* name; DType dtype; double scale, shift; } cases[] = {
-      {"f8", DType::fp64, 0.25, -1}, {"f4", DType::fp32, 0.5, -3}, {"f2", DType::fp16, 0.125, 0},
-      {"i8", DType::int64, 1, -7}, {"i4", DType::int32, 1000, -5}, {"u1", DType::uint8, 10, 0},
-      {"f4_fortran", DType::fp32, 0.5, -3}, {"version2", DType::fp32, 0.5, -3}};
+  const struct {
+    const char* name;
+    DType dtype;
+    double scale, shift;
+  } cases[] = {{"f8", DType::fp64, 0.25, -1},        {"f4", DType::fp32, 0.5, -3},
+               {"f2", DType::fp16, 0.125, 0},        {"i8", DType::int64, 1, -7},
+               {"i4", DType::int32, 1000, -5},       {"u1", DType::uint8, 10, 0},
+               {"f4_fortran", DType::fp32, 0.5, -3}, {"version2", DType::fp32, 0.5, -3}};
   for (const auto& c : cases) {
     const Tensor x = load_npy(fixture(std::string(c.name) + ".npy"));
     EXPECT_EQ(x.dtype(), c.dtype) << c.name;
     EXPECT_EQ(x.shape(), (Shape{2, 3, 4})) << c.name;
     EXPECT_TRUE(x.is_contiguous()) << c.name;
     const std::vector<double> values = x.to_vector<double>();
-    for (int i = 0; i < 24; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], i * c.scale + c.shift) << c.name << " " << i;
+    for (int i = 0; i < 24; ++i)
+      EXPECT_EQ(values[static_cast<std::size_t>(i)], i * c.scale + c.shift) << c.name << " " << i;
   }
   const Tensor b = load_npy(fixture("b1.npy"));
   EXPECT_EQ(b.dtype(), DType::boolean);
   for (int i = 0; i < 24; ++i) EXPECT_EQ(b.data<bool>()[i], i % 3 == 0);
   EXPECT_EQ(load_npy(fixture("scalar.npy")).item<double>(), 2.5);
   EXPECT_EQ(load_npy(fixture("empty.npy")).shape(), (Shape{3, 0}));
-  EXPECT_EQ(load_npy(fixture("vector.npy")).to_vector<std::int32_t>(), (std::vector<std::int32_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(load_npy(fixture("vector.npy")).to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{0, 1, 2, 3, 4}));
 }
 
 TEST(Npy, WritesTheBytesThatNumpyWrites) {
@@ -81,11 +89,13 @@ TEST(Npy, ViewsAreWrittenInTheirOwnOrder) {
 TEST(Npy, WhatIsRefusedIsNamed) {
   EXPECT_THROW(load_npy(fixture("none.npy")), FileError);
   EXPECT_THROW(load_npy(GADOLIN_TEST_DATA), FileError);
-  const struct { const char* name; const char* text; } files[] = {
-      {"objects", "it holds Python objects, which only running the file could read"},
-      {"records", "it holds records, not numbers; save each field as an array of its own"},
-      {"big_endian", "it is big-endian ('>f4')"},
-      {"int16", "type '<i2' is not one of <f8 <f4 <f2 <i8 <i4 |u1 |b1"}};
+  const struct {
+    const char* name;
+    const char* text;
+  } files[] = {{"objects", "it holds Python objects, which only running the file could read"},
+               {"records", "it holds records, not numbers; save each field as an array of its own"},
+               {"big_endian", "it is big-endian ('>f4')"},
+               {"int16", "type '<i2' is not one of <f8 <f4 <f2 <i8 <i4 |u1 |b1"}};
   for (const auto& f : files) {
     try {
       load_npy(fixture(std::string(f.name) + ".npy"));
@@ -97,34 +107,44 @@ TEST(Npy, WhatIsRefusedIsNamed) {
   }
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
   EXPECT_EQ(error_of(npy(good, "12345678")), "");
-  const struct { std::string bytes; const char* message; } cases[] = {
-      {"", "npy: x: it does not begin as a .npy file does"},
-      {npy(good, "1234567"), "npy: x: 7 bytes of data, but [2] of fp32 takes 8; the file was cut or something was added"},
-      {npy(good, "123456789"), "npy: x: 9 bytes of data, but [2] of fp32 takes 8; the file was cut or something was added"},
-      {npy(good, "12345678", "\x04"), "npy: x: format 4.0 is not known; 1.0 to 3.0 are"},
-      {npy(good).substr(0, 30), "npy: x: it ends inside its header"},
-      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9000000000000,9000000000000), }"),
-       "npy: x: shape [9000000000000, 9000000000000] is more than 64.0 TiB"},
-      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }"),
-       "npy: x: the header has a size over 70368744177664"},
-      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "1234"),
-       "npy: x: the header has more than 8 dimensions"},
-      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }"), "npy: x: the header lacks a size at byte 51"},
-      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2 3), }"), "npy: x: the header lacks a comma between sizes"},
-      {npy("{'descr': '<f4', 'fortran_order': 1, 'shape': (2,), }"),
-       "npy: x: the header has a fortran_order that is neither True nor False"},
-      {npy("{'descr': '<f4', 'descr': '<f4', }"), "npy: x: the header has the key 'descr' twice or for nothing"},
-      {npy("{'descr': '<f4', 'extra': '<f4', }"), "npy: x: the header has the key 'extra' twice or for nothing"},
-      {npy("{'descr': '<f4', 'shape': (2,), }"), "npy: x: the header lacks one of descr, fortran_order and shape"},
-      {npy("{'descr': '<f4' 'shape': (2,), }"), "npy: x: the header lacks a comma"},
-      {npy("{'descr': '<f4"), "npy: x: the header ends inside a text"},
-      {npy("{descr: '<f4'}"), "npy: x: the header lacks a quoted text at byte 1"},
-      {npy("{'descr' '<f4'}"), "npy: x: the header lacks a ':' at byte 9"},
-      {npy(good + "x", "12345678"), "npy: x: the header goes on after its dictionary"},
-      {npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", "\x01\x02"), "npy: x: a bool is 2, not 0 or 1"},
-      {std::string("\x93NUMPY\x02\x00", 8) + std::string("\xff\xff\xff\x7f", 4),
-       "npy: x: a header of 2147483647 bytes, the limit is 65536"},
-      {std::string("\x93NUMPY\x02\x00\x01", 9) + "\x01", "npy: x: it ends inside its header"}};
+  const struct {
+    std::string bytes;
+    const char* message;
+  } cases[] = {{"", "npy: x: it does not begin as a .npy file does"},
+               {npy(good, "1234567"),
+                "npy: x: 7 bytes of data, but [2] of fp32 takes 8; the file was cut or something was added"},
+               {npy(good, "123456789"),
+                "npy: x: 9 bytes of data, but [2] of fp32 takes 8; the file was cut or something was added"},
+               {npy(good, "12345678", "\x04"), "npy: x: format 4.0 is not known; 1.0 to 3.0 are"},
+               {npy(good).substr(0, 30), "npy: x: it ends inside its header"},
+               {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9000000000000,9000000000000), }"),
+                "npy: x: shape [9000000000000, 9000000000000] is more than 64.0 TiB"},
+               {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }"),
+                "npy: x: the header has a size over 70368744177664"},
+               {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "1234"),
+                "npy: x: the header has more than 8 dimensions"},
+               {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }"),
+                "npy: x: the header lacks a size at byte 51"},
+               {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2 3), }"),
+                "npy: x: the header lacks a comma between sizes"},
+               {npy("{'descr': '<f4', 'fortran_order': 1, 'shape': (2,), }"),
+                "npy: x: the header has a fortran_order that is neither True nor False"},
+               {npy("{'descr': '<f4', 'descr': '<f4', }"),
+                "npy: x: the header has the key 'descr' twice or for nothing"},
+               {npy("{'descr': '<f4', 'extra': '<f4', }"),
+                "npy: x: the header has the key 'extra' twice or for nothing"},
+               {npy("{'descr': '<f4', 'shape': (2,), }"),
+                "npy: x: the header lacks one of descr, fortran_order and shape"},
+               {npy("{'descr': '<f4' 'shape': (2,), }"), "npy: x: the header lacks a comma"},
+               {npy("{'descr': '<f4"), "npy: x: the header ends inside a text"},
+               {npy("{descr: '<f4'}"), "npy: x: the header lacks a quoted text at byte 1"},
+               {npy("{'descr' '<f4'}"), "npy: x: the header lacks a ':' at byte 9"},
+               {npy(good + "x", "12345678"), "npy: x: the header goes on after its dictionary"},
+               {npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", "\x01\x02"),
+                "npy: x: a bool is 2, not 0 or 1"},
+               {std::string("\x93NUMPY\x02\x00", 8) + std::string("\xff\xff\xff\x7f", 4),
+                "npy: x: a header of 2147483647 bytes, the limit is 65536"},
+               {std::string("\x93NUMPY\x02\x00\x01", 9) + "\x01", "npy: x: it ends inside its header"}};
   for (const auto& c : cases) EXPECT_EQ(error_of(c.bytes), c.message);
 }
 
@@ -151,10 +171,16 @@ TEST(Npy, SurvivesDamage) {
 TEST(Npy, FilesOfOtherProjects) {
   const std::string folder = std::string(GADOLIN_TEST_DATA) + "/../../../shared/data/interop-numpy/";
   if (!fs::exists(folder)) GTEST_SKIP() << "the reference data set is not on this machine";
-  const struct { const char* name; DType dtype; Shape shape; double sum; } cases[] = {
-      {"candle/test.npy", DType::int64, {10}, 45}, {"lingvo/qat_test_bias.npy", DType::fp64, {8, 126}, -44.97364249},
-      {"lingvo/qat_test_output_8bit_weight_qat_true.npy", DType::fp32, {8, 126}, -21469.65445},
-      {"openjphpy/MR2.npy", DType::fp64, {320, 320}, 27087597}, {"openjphpy/XR0.npy", DType::fp64, {240, 240}, 13788240}};
+  const struct {
+    const char* name;
+    DType dtype;
+    Shape shape;
+    double sum;
+  } cases[] = {{"candle/test.npy", DType::int64, {10}, 45},
+               {"lingvo/qat_test_bias.npy", DType::fp64, {8, 126}, -44.97364249},
+               {"lingvo/qat_test_output_8bit_weight_qat_true.npy", DType::fp32, {8, 126}, -21469.65445},
+               {"openjphpy/MR2.npy", DType::fp64, {320, 320}, 27087597},
+               {"openjphpy/XR0.npy", DType::fp64, {240, 240}, 13788240}};
   for (const auto& c : cases) {
     const Tensor x = load_npy(folder + c.name);
     EXPECT_EQ(x.dtype(), c.dtype);

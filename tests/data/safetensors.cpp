@@ -21,7 +21,8 @@ const std::string all_path = std::string(GADOLIN_TEST_DATA) + "/interop/all.safe
 class Safetensors : public testing::Test {
  protected:
   void TearDown() override { fs::remove(path_); }
-  std::string path_ = (fs::temp_directory_path() / ("gadolin-" + std::to_string(getpid()) + ".safetensors")).string();
+  std::string path_ =
+      (fs::temp_directory_path() / ("gadolin-" + std::to_string(getpid()) + ".safetensors")).string();
 };
 
 std::string file_of(const std::string& header, const std::string& data = "") {
@@ -44,15 +45,20 @@ TEST_F(Safetensors, ReadsTheReferenceWritersFile) {
   const SafetensorsFile file(all_path);
   EXPECT_EQ(file.metadata(), (TextMap{{"made_with", "safetensors"}, {"quote", "a \"b\" \u00e4"}}));
   EXPECT_EQ(file.entries().size(), 10u);
-  const struct { const char* name; DType dtype; double scale, shift; } cases[] = {
-      {"t.f8", DType::fp64, 0.25, -1}, {"t.f4", DType::fp32, 0.5, -3}, {"t.f2", DType::fp16, 0.125, 0},
-      {"t.i8", DType::int64, 1, -7}, {"t.i4", DType::int32, 1000, -5}, {"t.u1", DType::uint8, 10, 0}};
+  const struct {
+    const char* name;
+    DType dtype;
+    double scale, shift;
+  } cases[] = {{"t.f8", DType::fp64, 0.25, -1},  {"t.f4", DType::fp32, 0.5, -3},
+               {"t.f2", DType::fp16, 0.125, 0},  {"t.i8", DType::int64, 1, -7},
+               {"t.i4", DType::int32, 1000, -5}, {"t.u1", DType::uint8, 10, 0}};
   for (const auto& c : cases) {
     const Tensor x = file.tensor(c.name);
     EXPECT_EQ(x.dtype(), c.dtype) << c.name;
     EXPECT_EQ(x.shape(), (Shape{2, 3, 4})) << c.name;
     const std::vector<double> values = x.to_vector<double>();
-    for (int i = 0; i < 24; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], i * c.scale + c.shift) << c.name << " " << i;
+    for (int i = 0; i < 24; ++i)
+      EXPECT_EQ(values[static_cast<std::size_t>(i)], i * c.scale + c.shift) << c.name << " " << i;
   }
   EXPECT_EQ(file.tensor("scalar").item<double>(), 2.5);
   EXPECT_EQ(file.tensor("none").shape(), (Shape{0, 3}));
@@ -61,8 +67,9 @@ TEST_F(Safetensors, ReadsTheReferenceWritersFile) {
     file.tensor("short");
     ADD_FAILURE();
   } catch (const FormatError& e) {
-    EXPECT_EQ(std::string(e.what()), "safetensors: " + all_path +
-              ": 'short' is of type I16, which Gadolin does not have; convert it to F32 first");
+    EXPECT_EQ(std::string(e.what()),
+              "safetensors: " + all_path +
+                  ": 'short' is of type I16, which Gadolin does not have; convert it to F32 first");
   }
   EXPECT_THROW(file.tensor("nothing"), FormatError);
 }
@@ -81,8 +88,8 @@ TEST_F(Safetensors, TensorsOutliveTheFileAndChangesStayPrivate) {
 
 TEST_F(Safetensors, RoundTripOfEveryType) {
   TensorMap tensors;
-  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32, DType::uint8,
-                            DType::boolean}) {
+  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32,
+                            DType::uint8, DType::boolean}) {
     Tensor x = empty({3, 5}, dtype);
     std::memset(x.raw(), dtype == DType::boolean ? 1 : 0x3c, static_cast<std::size_t>(x.nbytes()));
     tensors[name_of(dtype)] = x;
@@ -123,26 +130,32 @@ TEST_F(Safetensors, MisalignedTensorsAreCopied) {
 }
 
 TEST_F(Safetensors, BoolsAreZeroOrOne) {
-  std::ofstream(path_, std::ios::binary) << file_of(R"({"b":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", "\1\2");
+  std::ofstream(path_, std::ios::binary)
+      << file_of(R"({"b":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", "\1\2");
   try {
     load_safetensors(path_);
     ADD_FAILURE();
   } catch (const FormatError& e) {
-    EXPECT_EQ(std::string(e.what()), "safetensors: " + path_ + ": 'b' is BOOL but holds bytes other than 0 and 1");
+    EXPECT_EQ(std::string(e.what()),
+              "safetensors: " + path_ + ": 'b' is BOOL but holds bytes other than 0 and 1");
   }
 }
 
 TEST_F(Safetensors, HostileHeaders) {
   const auto one = [](const char* shape, const char* offsets, const char* dtype = "F32") {
-    return std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
+    return std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+           offsets + "}}";
   };
   EXPECT_EQ(error_of(file_of(one("[1]", "[0,4]"), "1234")), "");
   EXPECT_EQ(error_of(file_of("{}  ")), "");
   const std::string cut = "; the file was cut or something was added";
-  const struct { std::string bytes, message; } cases[] = {
+  const struct {
+    std::string bytes, message;
+  } cases[] = {
       {"1234567", "7 bytes are too few for a header"},
       {file_of(""), "the header does not begin with '{'"},
-      {std::string(7, '\0') + "\x7f{}", "a header of 9151314442816847872 bytes, the limit is 100000000; is it a .safetensors file?"},
+      {std::string(7, '\0') + "\x7f{}",
+       "a header of 9151314442816847872 bytes, the limit is 100000000; is it a .safetensors file?"},
       {file_of("{}").substr(0, 9), "it ends inside its header; the file was cut"},
       {file_of("[1]"), "the header does not begin with '{'"},
       {file_of("{\"a\":"), "the header is not JSON at byte 6"},
@@ -161,7 +174,8 @@ TEST_F(Safetensors, HostileHeaders) {
       {file_of(one("[-1]", "[0,4]")), "the header has a negative number in 'a'"},
       {file_of(one("[1]", "[0]")), "the header has not two data_offsets in 'a'"},
       {file_of(one("[1]", "[0,9223372036854775807]")), "the header has a number out of range in 'a'"},
-      {file_of(one("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,4]")), "the header has more than 16 dimensions in 'a'"},
+      {file_of(one("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,4]")),
+       "the header has more than 16 dimensions in 'a'"},
       {file_of(one("[1]", "[0,4]", "F31"), "1234"), "'a' has the unknown dtype 'F31'"},
       {file_of(one("[4294967296,4294967296]", "[0,4]"), "1234"), "the shape of 'a' overflows"},
       {file_of(one("[2]", "[0,4]"), "1234"), "'a' spans bytes 0 to 4, but its shape takes 8"},
@@ -171,7 +185,9 @@ TEST_F(Safetensors, HostileHeaders) {
        "'a' begins at byte 4 where 0 is due; tensors must follow one another without holes or overlaps"},
       {file_of(one("[1]", "[0,4]"), "12345"), "5 bytes of data, the tensors take 4" + cut},
       {file_of(one("[1]", "[0,4]"), "123"), "3 bytes of data, the tensors take 4" + cut},
-      {file_of(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", "123"),
+      {file_of(
+           R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+           "123"),
        "'b' begins at byte 1 where 2 is due; tensors must follow one another without holes or overlaps"}};
   for (const auto& c : cases) EXPECT_EQ(error_of(c.bytes), "safetensors: x: " + c.message);
 }
@@ -198,18 +214,21 @@ TEST_F(Safetensors, SurvivesDamage) {
   std::memcpy(&length, bytes.data(), 8);
   survive_changes(bytes, 5000, 8 + length, header);
   survive_changes(bytes, 500, 8 + length, [this](const std::string& damaged) {
+    fs::remove(path_);  // writing over a file would wait for the disk
     std::ofstream(path_, std::ios::binary) << damaged;
     const SafetensorsFile file(path_);
     for (const SafetensorsEntry& entry : file.entries()) {
       try {
         file.tensor(entry.name);
-      } catch (const Error&) {}
+      } catch (const Error&) {
+      }
     }
   });
 }
 
 TEST_F(Safetensors, AFileOfAnotherProject) {
-  const std::string path = std::string(GADOLIN_TEST_DATA) + "/../../../shared/data/interop-torch-safetensors/multi_layer.safetensors";
+  const std::string path = std::string(GADOLIN_TEST_DATA) +
+                           "/../../../shared/data/interop-torch-safetensors/multi_layer.safetensors";
   if (!fs::exists(path)) GTEST_SKIP() << "the reference data set is not on this machine";
   const TensorMap tensors = load_safetensors(path);
   EXPECT_GT(tensors.size(), 3u);

@@ -1,4 +1,5 @@
-// Checkpoints: everything comes back, every damaged byte is found, and no fault while saving costs the previous one.
+// Checkpoints: everything comes back, every damaged byte is found, and no fault while saving costs the
+// previous one.
 #include "train/checkpoint.h"
 
 #include <gtest/gtest.h>
@@ -25,8 +26,8 @@ namespace {
 
 Checkpoint sample(std::int64_t step) {
   Checkpoint c;
-  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32, DType::uint8,
-                            DType::boolean}) {
+  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32,
+                            DType::uint8, DType::boolean}) {
     Tensor x = empty({3, 7}, dtype);
     unsigned char* bytes = static_cast<unsigned char*>(x.raw());
     for (std::int64_t i = 0; i < x.nbytes(); ++i) {
@@ -37,7 +38,9 @@ Checkpoint sample(std::int64_t step) {
   c.tensors["scalar"] = full({}, 2.5, DType::fp64);
   c.tensors["none"] = empty({0, 4}, DType::fp32);
   c.tensors["view"] = c.tensors["model.fp32"].transpose(0, 1);
-  c.facts = {{"step", std::to_string(step)}, {"classes", R"(["AP","PA"])"}, {"text", std::string("nul \0 and \n", 11)}};
+  c.facts = {{"step", std::to_string(step)},
+             {"classes", R"(["AP","PA"])"},
+             {"text", std::string("nul \0 and \n", 11)}};
   return c;
 }
 
@@ -68,7 +71,10 @@ class CheckpointTest : public testing::Test {
     save_checkpoint(path_, c);
     return read_file(path_, 1 << 24);
   }
-  void put(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
+  void put(const std::string& bytes) {
+    fs::remove(path_);  // writing over a file would wait for the disk
+    std::ofstream(path_, std::ios::binary) << bytes;
+  }
   std::string error() {
     try {
       load_checkpoint(path_);
@@ -108,9 +114,12 @@ TEST_F(CheckpointTest, MissingThingsAreNamed) {
     }
     return std::string();
   };
-  EXPECT_EQ(message([&] { c.fact("epoch"); }), "checkpoint: no fact 'epoch'; was it saved by another program?");
-  EXPECT_EQ(message([&] { c.number("classes"); }), "checkpoint: fact 'classes' is '[\"AP\",\"PA\"]', not a whole number");
-  EXPECT_EQ(message([&] { c.tensor("fc"); }), "checkpoint: no tensor 'fc' among 11; was it saved by another network?");
+  EXPECT_EQ(message([&] { c.fact("epoch"); }),
+            "checkpoint: no fact 'epoch'; was it saved by another program?");
+  EXPECT_EQ(message([&] { c.number("classes"); }),
+            "checkpoint: fact 'classes' is '[\"AP\",\"PA\"]', not a whole number");
+  EXPECT_EQ(message([&] { c.tensor("fc"); }),
+            "checkpoint: no tensor 'fc' among 11; was it saved by another network?");
   EXPECT_THROW(save_checkpoint(path_, {{{"x", Tensor()}}, {}}), ValueError);
   EXPECT_THROW(load_checkpoint(path_), FileError);
 }
@@ -152,20 +161,23 @@ TEST_F(CheckpointTest, DamageIsDescribed) {
   std::string damaged = bytes;
   damaged[data + 130] = 'x';
   put(damaged);
-  EXPECT_EQ(error().substr(0, 49), " is damaged: tensor 'fc.bias', bytes " + std::to_string(data + 128) + " to " +
-                                       std::to_string(data + 192) + ", ");
+  EXPECT_EQ(error().substr(0, 49), " is damaged: tensor 'fc.bias', bytes " + std::to_string(data + 128) +
+                                       " to " + std::to_string(data + 192) + ", ");
   damaged = bytes;
   damaged[80] = 'x';
   put(damaged);
-  EXPECT_EQ(error(), " is damaged: the header (bytes 0 to " + std::to_string(data) + ") does not match its SHA-256" + hint);
+  EXPECT_EQ(error(), " is damaged: the header (bytes 0 to " + std::to_string(data) +
+                         ") does not match its SHA-256" + hint);
   put(bytes.substr(0, bytes.size() - 1));
-  EXPECT_EQ(error(), cat(" is damaged: it has ", bytes.size() - 1, " bytes, but was written with ", bytes.size(), hint));
+  EXPECT_EQ(error(), cat(" is damaged: it has ", bytes.size() - 1, " bytes, but was written with ",
+                         bytes.size(), hint));
   put(bytes.substr(0, 20));
   EXPECT_EQ(error(), " is damaged: it ends after 20 bytes" + hint);
   damaged = bytes;
   damaged.back() = 'x';
   put(damaged);
-  EXPECT_EQ(error(), " is damaged: the end mark at byte " + std::to_string(bytes.size() - 16) + " is missing" + hint);
+  EXPECT_EQ(error(),
+            " is damaged: the end mark at byte " + std::to_string(bytes.size() - 16) + " is missing" + hint);
   damaged = bytes;
   damaged[8] = 7;
   put(damaged);
@@ -202,7 +214,8 @@ TEST_F(CheckpointTest, EveryFailingCallKeepsTheOldOne) {
         EXPECT_EQ(names(folder_), std::set<std::string>{"a.gdck"});
         continue;
       }
-      // Reserving room is advice for most errors (EROFS), so one round may succeed; all calls have failed when none is left.
+      // Reserving room is advice for most errors (EROFS), so one round may succeed; all calls have failed
+      // when none is left.
       save_checkpoint(path_, sample(1));
       if (countdown >= 0) break;
     }
@@ -271,7 +284,8 @@ TEST_F(CheckpointTest, StoreFallsBackAndSaysSo) {
   EXPECT_THROW(store.newest(), CheckpointError);
 }
 
-// Killed before any system call of a save: the newest valid one is the old or the new, and there are never fewer.
+// Killed before any system call of a save: the newest valid one is the old or the new, and there are never
+// fewer.
 TEST_F(CheckpointTest, StoreSurvivesAKillAtEveryCall) {
   CheckpointStore store(folder_, 1);
   store.save(sample(1), 1, true);
@@ -322,7 +336,8 @@ TEST_F(CheckpointTest, ReadersNeverSeeAnythingButAWholeOne) {
       ++loads;
     }
   });
-  for (std::int64_t step = 1; step <= 100 || loads < 100; ++step) store.save(sample(step % 100), step, step % 3 == 0);
+  for (std::int64_t step = 1; step <= 100 || loads < 100; ++step)
+    store.save(sample(step % 100), step, step % 3 == 0);
   done = true;
   reader.join();
   EXPECT_EQ(failures, 0);

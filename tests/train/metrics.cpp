@@ -1,4 +1,5 @@
-// Metrics against scikit-learn (tools/fixtures/metrics.py) to 1e-12, and their edges: ties, one class only, NaN, nothing.
+// Metrics against scikit-learn (tools/fixtures/metrics.py) to 1e-12, and their edges: ties, one class only,
+// NaN, nothing.
 #include "train/metrics.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +43,8 @@ double value_of(const std::vector<MetricValue>& values, const std::string& name)
   return -1;
 }
 
-template <class E, class F> void expect_error(const char* text, F f) {
+template <class E, class F>
+void expect_error(const char* text, F f) {
   try {
     f();
     ADD_FAILURE() << "no error: " << text;
@@ -94,9 +96,12 @@ TEST(Metrics, ClassesAgreeWithScikitLearn) {
       EXPECT_EQ(scores[k].support, c["support"][k].get<double>());
     }
     const std::vector<MetricValue> values = summarize(p, {.resamples = 0});
-    for (const char* name : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc", "average_precision"}) {
-      // With two classes only the second one is ranked; its AUC equals that of the first unless scores were rounded.
-      if (classes == 2 && (name == std::string("roc_auc") || name == std::string("average_precision"))) continue;
+    for (const char* name :
+         {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc", "average_precision"}) {
+      // With two classes only the second one is ranked; its AUC equals that of the first unless scores were
+      // rounded.
+      if (classes == 2 && (name == std::string("roc_auc") || name == std::string("average_precision")))
+        continue;
       EXPECT_NEAR(value_of(values, name), c[name].get<double>(), 1e-12) << name;
     }
     if (classes > 2) {
@@ -108,7 +113,8 @@ TEST(Metrics, ClassesAgreeWithScikitLearn) {
 TEST(Metrics, LabelsAgreeWithScikitLearn) {
   for (const json& c : fixture()["multi_label"]) {
     Predictions p;
-    for (std::int64_t k = 0; k < c["classes"].get<std::int64_t>(); ++k) p.classes.push_back("l" + std::to_string(k));
+    for (std::int64_t k = 0; k < c["classes"].get<std::int64_t>(); ++k)
+      p.classes.push_back("l" + std::to_string(k));
     p.probability = c["probability"].get<Reals1>();
     p.labels = c["labels"].get<Labels1>();
     const std::vector<MetricValue> values = summarize(p, {.resamples = 0});
@@ -164,31 +170,47 @@ TEST(Metrics, ErrorsNameTheSample) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const Labels1 two{0, 1};
   expect_error<NumericError>("ranking: score of sample 1 is NaN", [&] { Ranking(Reals1{0.5, nan}, two); });
-  expect_error<DataError>("ranking: label 7 at index 0; 0, 1, or 255 for unknown",
-                          [&] { Ranking(Reals1{0.5, 0.5}, Labels1{7, 1}); });
+  expect_error<DataError>("ranking: label 7 at index 0; 0, 1, or 255 for unknown", [&] {
+    Ranking(Reals1{0.5, 0.5}, Labels1{7, 1});
+  });
   expect_error<ShapeError>("ranking: 1 scores for 2 labels", [&] { Ranking(Reals1{0.5}, two); });
-  expect_error<NumericError>("top_class: a score of sample 1 is NaN", [&] { top_class(Reals1{0, 1, nan, 0}, 2); });
-  expect_error<ShapeError>("top_class: 3 scores are no whole rows of 2 classes", [] { top_class(Reals1{0, 1, 2}, 2); });
+  expect_error<NumericError>("top_class: a score of sample 1 is NaN", [&] {
+    top_class(Reals1{0, 1, nan, 0}, 2);
+  });
+  expect_error<ShapeError>("top_class: 3 scores are no whole rows of 2 classes", [] {
+    top_class(Reals1{0, 1, 2}, 2);
+  });
   expect_error<DataError>("confusion_matrix: target 3 is outside [0, 3); class labels start at 0",
                           [] { ConfusionMatrix(3).add(3, 0); });
-  expect_error<DataError>("confusion_matrix: predicted class -1 is outside [0, 3)", [] { ConfusionMatrix(3).add(0, -1); });
-  expect_error<ValueError>("confusion_matrix: 0 classes, 1 to 65536 are possible", [] { ConfusionMatrix m(0); });
-  expect_error<NumericError>("log_loss: the probability of sample 0 is NaN", [&] { log_loss(Reals1{nan, 0}, Ints{0}, 2); });
-  expect_error<DataError>("log_loss: target 2 at index 0 is outside [0, 2); class labels start at 0",
-                          [] { log_loss(Reals1{0.5, 0.5}, Ints{2}, 2); });
-  expect_error<ShapeError>("log_loss: 3 probabilities for 1 samples of 2 classes",
-                           [] { log_loss(Reals1{0.5, 0.5, 0}, Ints{1}, 2); });
-  expect_error<ShapeError>("log_loss: 2 weights for 1 samples",
-                           [] { log_loss(Reals1{0.5, 0.5}, Ints{1}, 2, Reals1{1, 1}); });
-  expect_error<ValueError>("bootstrap: 0 resamples at confidence 0.95; at least one, and a confidence between 0 and 1", [] {
-    bootstrap(std::vector<std::string>{"a", "b"}, [](Reals) { return 0.0; }, {.resamples = 0});
+  expect_error<DataError>("confusion_matrix: predicted class -1 is outside [0, 3)",
+                          [] { ConfusionMatrix(3).add(0, -1); });
+  expect_error<ValueError>("confusion_matrix: 0 classes, 1 to 65536 are possible",
+                           [] { ConfusionMatrix m(0); });
+  expect_error<NumericError>("log_loss: the probability of sample 0 is NaN", [&] {
+    log_loss(Reals1{nan, 0}, Ints{0}, 2);
   });
-  expect_error<ShapeError>("summarize: 1 probabilities for 1 samples of 2 classes",
-                           [] { summarize({{"a", "b"}, {0.5}, {0}, {}, {}}); });
-  expect_error<ShapeError>("summarize: 1 patients for 2 samples",
-                           [] { summarize({{"a"}, {0.5, 0.5}, {0, 0}, {}, {"p"}}); });
-  expect_error<ShapeError>("summarize: 3 labels for 1 samples of 2 classes",
-                           [] { summarize({{"a", "b"}, {0.5, 0.5}, {}, {0, 1, 1}, {}}); });
+  expect_error<DataError>("log_loss: target 2 at index 0 is outside [0, 2); class labels start at 0", [] {
+    log_loss(Reals1{0.5, 0.5}, Ints{2}, 2);
+  });
+  expect_error<ShapeError>("log_loss: 3 probabilities for 1 samples of 2 classes", [] {
+    log_loss(Reals1{0.5, 0.5, 0}, Ints{1}, 2);
+  });
+  expect_error<ShapeError>("log_loss: 2 weights for 1 samples", [] {
+    log_loss(Reals1{0.5, 0.5}, Ints{1}, 2, Reals1{1, 1});
+  });
+  expect_error<ValueError>(
+      "bootstrap: 0 resamples at confidence 0.95; at least one, and a confidence between 0 and 1", [] {
+        bootstrap(std::vector<std::string>{"a", "b"}, [](Reals) { return 0.0; }, {.resamples = 0});
+      });
+  expect_error<ShapeError>("summarize: 1 probabilities for 1 samples of 2 classes", [] {
+    summarize({{"a", "b"}, {0.5}, {0}, {}, {}});
+  });
+  expect_error<ShapeError>("summarize: 1 patients for 2 samples", [] {
+    summarize({{"a"}, {0.5, 0.5}, {0, 0}, {}, {"p"}});
+  });
+  expect_error<ShapeError>("summarize: 3 labels for 1 samples of 2 classes", [] {
+    summarize({{"a", "b"}, {0.5, 0.5}, {}, {0, 1, 1}, {}});
+  });
 }
 
 TEST(Metrics, LogLossOfCertaintyIsFinite) {
@@ -196,7 +218,8 @@ TEST(Metrics, LogLossOfCertaintyIsFinite) {
   EXPECT_NEAR(log_loss(Reals1{0, 1}, Ints{1}, 2), 0, 1e-15);
 }
 
-// Mean of 0/1 values of independent patients: the interval must be near the normal one, and the draw whole patients.
+// Mean of 0/1 values of independent patients: the interval must be near the normal one, and the draw whole
+// patients.
 TEST(Bootstrap, IntervalOfAShareIsTheBinomialOne) {
   std::vector<std::string> patient;
   Reals1 value;
@@ -240,7 +263,8 @@ TEST(Bootstrap, RepeatsAndDoesNotDependOnTheOrderOfSamples) {
     };
   };
   const Interval one = bootstrap(patient, mean_of(value)), two = bootstrap(patient, mean_of(value));
-  const Interval other = bootstrap(turned, mean_of(turned_value)), seeded = bootstrap(patient, mean_of(value), {.seed = 1});
+  const Interval other = bootstrap(turned, mean_of(turned_value)),
+                 seeded = bootstrap(patient, mean_of(value), {.seed = 1});
   EXPECT_EQ(one.low, two.low);
   EXPECT_EQ(one.high, other.high);
   EXPECT_TRUE(one.low != seeded.low || one.high != seeded.high);

@@ -29,7 +29,8 @@ TEST(Progress, DrawsOneLineOnATerminal) {
   Progress p("epoch 3", 120, screen.options(true));
   screen.now += 2;
   p.update(60, 0.1, "loss 0.41");
-  EXPECT_EQ(screen.text, "\repoch 3  [==========>          ]  60/120  30.0/s  data 5%  left 0:02  loss 0.41\033[K");
+  EXPECT_EQ(screen.text,
+            "\repoch 3  [==========>          ]  60/120  30.0/s  data 5%  left 0:02  loss 0.41\033[K");
   screen.text.clear();
   screen.now += 0.05;
   p.update(61, 0.1, "loss 0.41");
@@ -43,7 +44,8 @@ TEST(Progress, DrawsOneLineOnATerminal) {
   p.update(120, 0.1);
   screen.text.clear();
   p.finish("loss 0.30");
-  EXPECT_EQ(screen.text, "\repoch 3  [====================]  120/120  30.0/s  data 3%  took 0:04  loss 0.30\033[K\n");
+  EXPECT_EQ(screen.text,
+            "\repoch 3  [====================]  120/120  30.0/s  data 3%  took 0:04  loss 0.30\033[K\n");
 }
 
 TEST(Progress, NeverWrapsTheTerminal) {

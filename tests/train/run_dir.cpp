@@ -35,7 +35,8 @@ class RunDirTest : public testing::Test {
   std::string folder_, run_;
 };
 
-template <class E, class F> std::string message(F f) {
+template <class E, class F>
+std::string message(F f) {
   try {
     f();
   } catch (const E& e) {
@@ -72,12 +73,23 @@ TEST_F(RunDirTest, HoldsWhatTheInterfaceSays) {
 TEST_F(RunDirTest, ModesAndMistakes) {
   EXPECT_EQ(message<UsageError>([&] { RunDir(run_, Open::resume); }),
             "run: " + run_ + " holds no run to resume; leave out --resume");
-  { RunDir run(run_, Open::automatic); run.write_config("a = 1\n"); EXPECT_FALSE(run.resumed()); }
-  { RunDir run(run_, Open::automatic); EXPECT_TRUE(run.resumed()); }
+  {
+    RunDir run(run_, Open::automatic);
+    run.write_config("a = 1\n");
+    EXPECT_FALSE(run.resumed());
+  }
+  {
+    RunDir run(run_, Open::automatic);
+    EXPECT_TRUE(run.resumed());
+  }
   EXPECT_EQ(message<UsageError>([&] { RunDir(run_, Open::create); }),
             "run: " + run_ + " already holds a run; add --resume, or --overwrite, or choose another --out");
   std::ofstream(run_ + "/notes.txt") << "mine";
-  { RunDir run(run_, Open::overwrite); EXPECT_FALSE(run.resumed()); EXPECT_FALSE(fs::exists(run.file("config.toml"))); }
+  {
+    RunDir run(run_, Open::overwrite);
+    EXPECT_FALSE(run.resumed());
+    EXPECT_FALSE(fs::exists(run.file("config.toml")));
+  }
   EXPECT_TRUE(fs::exists(run_ + "/notes.txt"));
   std::ofstream(folder_ + "/file") << "x";
   EXPECT_THROW(RunDir(folder_ + "/file/run", Open::create), FileError);
@@ -86,7 +98,9 @@ TEST_F(RunDirTest, ModesAndMistakes) {
 TEST_F(RunDirTest, OneWriter) {
   RunDir run(run_, Open::create);
   const std::string error = message<FileError>([&] { RunDir(run_, Open::automatic); });
-  EXPECT_EQ(error.find("run: " + run_ + " is being written by another process (pid " + std::to_string(getpid()) + ", boot "), 0u)
+  EXPECT_EQ(error.find("run: " + run_ + " is being written by another process (pid " +
+                       std::to_string(getpid()) + ", boot "),
+            0u)
       << error;
   EXPECT_NE(error.find("); wait for it, stop it, or choose another --out"), std::string::npos);
 }
@@ -135,11 +149,16 @@ TEST_F(RunDirTest, CsvGoesOnWithoutDoubledOrTornRows) {
     CsvLog csv(path, columns, 40);
     csv.row(40, {1, 2});
   }
-  EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n10,0.1,0.3333333333333333\n20,0.1,nan\n30,1e-300,-inf\n40,1,2\n");
+  EXPECT_EQ(text("metrics.csv"),
+            "step,lr,loss\n10,0.1,0.3333333333333333\n20,0.1,nan\n30,1e-300,-inf\n40,1,2\n");
   { CsvLog csv(path, columns, 20); }
   EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n10,0.1,0.3333333333333333\n20,0.1,nan\n");
-  EXPECT_EQ(message<DataError>([&] { CsvLog(path, {"step", "lr"}, 20); }),
-            "metrics: " + path + " has the columns step,lr,loss, this run writes step,lr; resume with the configuration of before");
+  EXPECT_EQ(
+      message<DataError>([&] {
+        CsvLog(path, {"step", "lr"}, 20);
+      }),
+      "metrics: " + path +
+          " has the columns step,lr,loss, this run writes step,lr; resume with the configuration of before");
   { CsvLog csv(path, columns, 5); }
   EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n");
   std::ofstream(path) << "step,lr,loss\n10,1,2\nrubbish\n20,1,2\n";
@@ -147,15 +166,20 @@ TEST_F(RunDirTest, CsvGoesOnWithoutDoubledOrTornRows) {
   EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n10,1,2\n");
   std::ofstream(path) << "";
   EXPECT_THROW(CsvLog(path, columns, 100), DataError);
-  { CsvLog csv(path, columns); EXPECT_THROW(csv.row(1, {1}), ValueError); }
+  {
+    CsvLog csv(path, columns);
+    EXPECT_THROW(csv.row(1, {1}), ValueError);
+  }
   EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n");
   EXPECT_THROW(CsvLog(path, {"step"}), ValueError);
   EXPECT_THROW(CsvLog(path, {"step", "a,b"}), ValueError);
 }
 
 TEST_F(RunDirTest, DifferencesOfConfigurations) {
-  EXPECT_EQ(config_differences("seed = 0\n# note\n[train]\nlr=0.1\nx = [1, 2]\n", "[train]\nlr = 0.2\nx = [1, 2]\nmodel=\"a\""),
-            (std::vector<std::string>{"seed: 0 -> (absent)", "train.lr: 0.1 -> 0.2", "train.model: (absent) -> \"a\""}));
+  EXPECT_EQ(config_differences("seed = 0\n# note\n[train]\nlr=0.1\nx = [1, 2]\n",
+                               "[train]\nlr = 0.2\nx = [1, 2]\nmodel=\"a\""),
+            (std::vector<std::string>{"seed: 0 -> (absent)", "train.lr: 0.1 -> 0.2",
+                                      "train.model: (absent) -> \"a\""}));
 }
 
 }  // namespace

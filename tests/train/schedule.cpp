@@ -1,4 +1,5 @@
-// Learning rates against PyTorch's (tools/fixtures/schedules.py), the texts that are refused, and the state of plateau.
+// Learning rates against PyTorch's (tools/fixtures/schedules.py), the texts that are refused, and the state
+// of plateau.
 #include "train/schedule.h"
 
 #include <gtest/gtest.h>
@@ -21,8 +22,11 @@ TEST(Schedule, RatesAgreeWithPyTorch) {
   ASSERT_GE(fixture["cases"].size(), 15u);
   for (const json& c : fixture["cases"]) {
     const std::string text = c["text"];
-    ScheduleOptions options{.lr = fixture["lr"], .min_lr = c.value("min_lr", 0.0), .total_steps = c.value("total", 1),
-                            .warmup_steps = c.value("warmup", 0), .maximize = c.value("maximize", false)};
+    ScheduleOptions options{.lr = fixture["lr"],
+                            .min_lr = c.value("min_lr", 0.0),
+                            .total_steps = c.value("total", 1),
+                            .warmup_steps = c.value("warmup", 0),
+                            .maximize = c.value("maximize", false)};
     Schedule schedule(text, options);
     for (std::size_t i = 0; i < c["rates"].size(); ++i) {
       const double wanted = c["rates"][i], found = schedule.lr_at(static_cast<std::int64_t>(i));
@@ -34,7 +38,8 @@ TEST(Schedule, RatesAgreeWithPyTorch) {
 
 TEST(Schedule, DurationsAreEpochsOrSteps) {
   const ScheduleOptions options{.lr = 1, .total_steps = 100, .steps_per_epoch = 10};
-  const Schedule epochs("step:3:0.5", options), steps("step:3s:0.5", options), many("multi_step:2,35s:0.5", options);
+  const Schedule epochs("step:3:0.5", options), steps("step:3s:0.5", options),
+      many("multi_step:2,35s:0.5", options);
   EXPECT_EQ(epochs.lr_at(29), 1);
   EXPECT_EQ(epochs.lr_at(30), 0.5);
   EXPECT_EQ(steps.lr_at(2), 1);
@@ -70,7 +75,8 @@ TEST(Schedule, PlateauGoesOnFromItsState) {
   two.observe(0.31);
   two.observe(0.31);
   EXPECT_NEAR(two.lr_at(7), 0.1, 1e-15);
-  for (const char* bad : {"", "1", "1 0x1p0 2", "2 0x1p0 2 3", "1 0x1p0 2 3 4", "1 0x1p0 -2 3", "1 x 2 3", "0 0x1q 2 3"}) {
+  for (const char* bad :
+       {"", "1", "1 0x1p0 2", "2 0x1p0 2 3", "1 0x1p0 2 3 4", "1 0x1p0 -2 3", "1 x 2 3", "0 0x1q 2 3"}) {
     EXPECT_THROW(two.set_state(bad), FormatError) << bad;
   }
   Schedule cosine("cosine");
@@ -78,10 +84,17 @@ TEST(Schedule, PlateauGoesOnFromItsState) {
 }
 
 TEST(Schedule, WhatIsWrongIsSaid) {
-  const struct { const char* text; const char* message; } cases[] = {
-      {"", "schedule: '' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or plateau"},
-      {"cosin", "schedule: 'cosin' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or "
-                "plateau"},
+  const struct {
+    const char* text;
+    const char* message;
+  } cases[] = {
+      {"",
+       "schedule: '' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or "
+       "plateau"},
+      {"cosin",
+       "schedule: 'cosin' is not known; constant, step, multi-step, exponential, polynomial, cosine, "
+       "one-cycle or "
+       "plateau"},
       {"step", "schedule: 'step' lacks a number; the form is step:EVERY[:GAMMA]"},
       {"step:", "schedule: 'step:' lacks a number; the form is step:EVERY[:GAMMA]"},
       {"step:0", "schedule: 'step:0' has '0'; the form is step:EVERY[:GAMMA]"},
@@ -90,11 +103,14 @@ TEST(Schedule, WhatIsWrongIsSaid) {
       {"step:3:2", "schedule: 'step:3:2' has '2'; the form is step:EVERY[:GAMMA]"},
       {"step:3:0.1:5", "schedule: 'step:3:0.1:5' has '5'; the form is step:EVERY[:GAMMA]"},
       {"step:9999999999", "schedule: 'step:9999999999' has '9999999999'; the form is step:EVERY[:GAMMA]"},
-      {"multi-step:3,,4", "schedule: 'multi-step:3,,4' lacks a number; the form is multi-step:AT,AT,...[:GAMMA]"},
+      {"multi-step:3,,4",
+       "schedule: 'multi-step:3,,4' lacks a number; the form is multi-step:AT,AT,...[:GAMMA]"},
       {"exponential:nan", "schedule: 'exponential:nan' has 'nan'; the form is exponential:GAMMA[:EVERY]"},
       {"cosine:3", "schedule: 'cosine:3' has '3'; the form is cosine"},
-      {"one-cycle:1.5", "schedule: 'one-cycle:1.5' has '1.5'; the form is one-cycle[:RISE[:START_DIVISOR[:END_DIVISOR]]]"},
-      {"plateau:0.1:-1", "schedule: 'plateau:0.1:-1' has '-1'; the form is plateau[:GAMMA[:PATIENCE[:THRESHOLD]]]"},
+      {"one-cycle:1.5",
+       "schedule: 'one-cycle:1.5' has '1.5'; the form is one-cycle[:RISE[:START_DIVISOR[:END_DIVISOR]]]"},
+      {"plateau:0.1:-1",
+       "schedule: 'plateau:0.1:-1' has '-1'; the form is plateau[:GAMMA[:PATIENCE[:THRESHOLD]]]"},
   };
   for (const auto& c : cases) {
     try {
