@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <mutex>
 #include <sstream>
 
 #include "tensor/check.h"
@@ -110,15 +109,6 @@ const CudnnLibrary& cudnn() {
 }
 const CublasLtLibrary* opened_cublaslt() { return cublaslt_table.load(std::memory_order_acquire); }
 const CudnnLibrary* opened_cudnn() { return cudnn_table.load(std::memory_order_acquire); }
-
-bool cudnn_available() {
-  try {
-    cudnn();
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 }  // namespace gadolin
 #endif

@@ -45,8 +45,6 @@ struct CudnnLibrary { GADOLIN_CUDNN_FUNCTIONS(GADOLIN_MEMBER) };
 // Opened by the first call; later calls cost one load. Throw DeviceError when the library is missing or too old.
 const CublasLtLibrary& cublaslt();
 const CudnnLibrary& cudnn();
-// True when cudnn() will succeed; never throws.
-bool cudnn_available();
 // The same tables when a library has been opened already, nullptr otherwise: for error texts.
 const CublasLtLibrary* opened_cublaslt();
 const CudnnLibrary* opened_cudnn();
