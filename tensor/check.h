@@ -59,6 +59,7 @@ GADOLIN_ERROR(CheckpointError, "CKPT", Exit::file);
 GADOLIN_ERROR(DeviceError, "DEVICE", Exit::device);
 GADOLIN_ERROR(CudaError, "CUDA", Exit::device);
 GADOLIN_ERROR(CaptureError, "CAPTURE", Exit::failure);
+GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);          // by a signal, after saving: safe to start again
 #undef GADOLIN_ERROR
 
 // What a message may be made of. A fixed set of constructors: anything else is a short compiler error.

@@ -43,6 +43,21 @@ inline std::int64_t span_tasks(const std::vector<Span>& spans) {
   return tasks;
 }
 
+// f(Cpu{} or Cuda{}, Tag<float> or Tag<double>).
+template <class F> void on_floats(Device device, DType dtype, F&& f) {
+  const auto typed = [&](auto d) {
+    if (dtype == DType::fp64) {
+      f(d, Tag<double>{});
+    } else {
+      f(d, Tag<float>{});
+    }
+  };
+  if (device.is_cpu()) return typed(Cpu{});
+#ifdef GADOLIN_CUDA
+  typed(Cuda{});
+#endif
+}
+
 #ifdef __CUDACC__
 inline constexpr int spans_a_launch = 560;  // 31 KiB of the 32 KiB that kernel parameters may take
 

@@ -130,31 +130,6 @@ template <class T> struct SquaredSum {
 #endif
 };
 
-// average = decay average + (1 - decay) weight; a weight, b average. With swap, the two change places.
-template <class T> struct Average {
-  T decay;
-  bool swap;
-  GADOLIN_HD void element(const Span& s, std::int64_t i) const {
-    T* w = static_cast<T*>(s.a);
-    T* average = static_cast<T*>(s.b);
-    if (swap) {
-      const T held = w[i];
-      w[i] = average[i];
-      average[i] = held;
-    } else {
-      average[i] += (T(1) - decay) * (w[i] - average[i]);
-    }
-  }
-  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
-    for (std::int64_t i = begin; i < end; ++i) element(s, i);
-  }
-#ifdef __CUDACC__
-  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
-    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) element(s, i);
-  }
-#endif
-};
-
 // What is done once a step, on the device: norm, overflow, loss scale, step number, bias corrections.
 struct Advance {
   const double* partial;  // sums of squares, or nullptr when neither clipping nor scaling asks for the norm
@@ -201,20 +176,6 @@ void run(Cuda, const Advance& advance, double* control) {
   launch("optimizer", Launch{dim3(1), dim3(1), 0}, advance_kernel, advance, control);
 }
 #endif
-
-template <class F> void on(Device device, DType dtype, F&& f) {
-  const auto typed = [&](auto d) {
-    if (dtype == DType::fp64) {
-      f(d, Tag<double>{});
-    } else {
-      f(d, Tag<float>{});
-    }
-  };
-  if (device.is_cpu()) return typed(Cpu{});
-#ifdef GADOLIN_CUDA
-  typed(Cuda{});
-#endif
-}
 
 template <Rule rule, class D, class T>
 void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control) {
@@ -309,7 +270,7 @@ void Optimizer::step() {
   double* control = control_.data<double>();
   const bool needs_norm = options_.clip_norm > 0 || scale_.growth != 1;
   const Tensor partial = needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device()) : Tensor();
-  on(any.device(), any.dtype(), [&](auto device, auto tag) {
+  on_floats(any.device(), any.dtype(), [&](auto device, auto tag) {
     using T = typename decltype(tag)::type;
     if (needs_norm) for_each_span(device, "gradient norm", spans, SquaredSum<T>{partial.data<double>()});
     run(device, Advance{needs_norm ? partial.data<double>() : nullptr, span_tasks(spans), options_.clip_norm, options_.beta1,
@@ -332,6 +293,7 @@ void Optimizer::set_lr(double lr) {
 }
 
 Tensor Optimizer::loss_seed(DType dtype) const { return control_.select(0, c_scale).to(dtype).clone(); }
+Tensor Optimizer::skipped() const { return compare(Compare::not_equal, control_.select(0, c_skip), 0.0); }
 double Optimizer::gradient_norm() const { return control_.select(0, c_norm).item<double>(); }
 bool Optimizer::last_step_skipped() const { return control_.select(0, c_skip).item<double>() != 0; }
 std::int64_t Optimizer::steps() const { return static_cast<std::int64_t>(control_.select(0, c_steps).item<double>()); }
@@ -355,7 +317,6 @@ std::vector<Parameter> Optimizer::state() const {
   return state;
 }
 
-namespace {
 void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from, const char* what) {
   const NoGrad guard;
   for (const Parameter& p : into) {
@@ -368,63 +329,10 @@ void load_named(const std::vector<Parameter>& into, const std::map<std::string, 
     target.copy_(found->second);
   }
 }
-}  // namespace
 
 void Optimizer::load_state(const std::map<std::string, Tensor>& from) {
   load_named(state(), from, "optimizer");
   options_.lr = control_.select(0, c_lr).item<double>();
-}
-
-// --- moving average --------------------------------------------------------------------------------------------------
-
-WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup) : decay_(decay), warmup_(warmup) {
-  require<ValueError>(decay >= 0 && decay < 1, "ema: decay ", decay, " is outside [0, 1)");
-  const NoGrad guard;
-  for (Parameter& p : parameters) {
-    if (!is_floating(p.tensor.dtype())) continue;
-    averages_.push_back(p.tensor.detach().clone());
-    parameters_.push_back(std::move(p));
-  }
-}
-
-namespace {
-template <class F> void for_pairs(const std::vector<Parameter>& weights, const std::vector<Tensor>& averages, F&& f) {
-  std::vector<Span> spans;
-  if (weights.empty()) return;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    spans.push_back({weights[i].tensor.raw(), averages[i].raw(), nullptr, nullptr, averages[i].numel(), 0, 0});
-  }
-  on(averages.front().device(), averages.front().dtype(), [&](auto device, auto tag) { f(device, tag, spans); });
-}
-}  // namespace
-
-void WeightAverage::update() {
-  const double t = static_cast<double>(++updates_);
-  const double decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
-  for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
-    using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{static_cast<T>(decay), false});
-  });
-}
-
-void WeightAverage::swap() {
-  for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
-    using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{T(0), true});
-  });
-  for (const Parameter& p : parameters_) p.tensor.storage().bump_version();
-}
-
-std::vector<Parameter> WeightAverage::state() const {
-  std::vector<Parameter> state{{"updates", full({}, static_cast<double>(updates_), DType::fp64)}};
-  for (std::size_t i = 0; i < parameters_.size(); ++i) state.push_back({parameters_[i].name, averages_[i]});
-  return state;
-}
-
-void WeightAverage::load_state(const std::map<std::string, Tensor>& from) {
-  const std::vector<Parameter> into = state();
-  load_named(into, from, "ema");
-  updates_ = static_cast<std::int64_t>(into.front().tensor.item());
 }
 
 }  // namespace gadolin

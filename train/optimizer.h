@@ -35,7 +35,8 @@ const char* name_of(Rule rule);
 
 // Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an overflow,
 // whose step changes nothing. A fixed scale has growth 1.
-struct LossScale { double scale = 1, growth = 2, backoff = 0.5; std::int64_t interval = 2000; };
+struct LossScale { double scale = 1, growth = 1, backoff = 0.5; std::int64_t interval = 2000; };
+inline constexpr LossScale dynamic_loss_scale{65536, 2, 0.5, 2000};
 
 class Optimizer {
  public:
@@ -51,7 +52,10 @@ class Optimizer {
   double lr() const { return options_.lr; }
   // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
   Tensor loss_seed(DType dtype) const;
-  bool scales_loss() const { return scale_.scale != 1; }
+  bool dynamic_scale() const { return scale_.growth != 1; }  // overflowing steps are skipped
+
+  // Whether the last step was skipped: bool [] on the device, without waiting.
+  Tensor skipped() const;
 
   // These wait for the device.
   double gradient_norm() const;        // of the last step, before clipping; NaN or infinity if it overflowed
@@ -75,23 +79,7 @@ class Optimizer {
   Tensor control_;                      // fp64, see optimizer.cu
 };
 
-// Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With warm-up the
-// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow.
-class WeightAverage {
- public:
-  WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
-  void update();
-  // Exchanges weights and averages: before an evaluation and once more after it.
-  void swap();
-  std::vector<Parameter> state() const;  // "<parameter>", and "updates"
-  void load_state(const std::map<std::string, Tensor>& state);
-
- private:
-  std::vector<Parameter> parameters_;
-  std::vector<Tensor> averages_;
-  double decay_;
-  bool warmup_;
-  std::int64_t updates_ = 0;
-};
+// Copies `from` into the tensors of `into` by name. Throws CheckpointError when one is missing or of another shape.
+void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from, const char* what);
 
 }  // namespace gadolin

@@ -1,0 +1,216 @@
+#include "apps/report/run_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/commands.h"
+#include "data/csv.h"
+#include "data/image.h"
+#include "data/resize.h"
+#include "train/metric_summary.h"
+
+namespace gadolin {
+namespace {
+
+using report::RunReport;
+constexpr std::size_t examples_shown = 12;
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+Json read_json(const std::string& path) {
+  const Json json = Json::parse(read_text(path), nullptr, false);
+  require<FormatError>(!json.is_discarded(), "report: ", path, " is not valid JSON; run gadolin eval again");
+  return json;
+}
+double number(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
+
+void add_curves(RunReport& run, const std::string& path) {
+  const CsvTable table = read_csv(path);
+  const int epoch = table.column("epoch");
+  const auto series = [&](const std::string& column, const std::string& name) {
+    chart::Series s{name, {}, {}};
+    const int at = table.find(column);
+    for (const auto& row : table.rows) {
+      if (at < 0) break;
+      s.x.push_back(std::strtod(row[static_cast<std::size_t>(epoch)].c_str(), nullptr));
+      s.y.push_back(std::strtod(row[static_cast<std::size_t>(at)].c_str(), nullptr));
+    }
+    return s;
+  };
+  run.curves.push_back({"Loss", "epoch", "loss", {series("train_loss", "training"), series("val_loss", "validation")}, false});
+  report::Curve metrics{"Validation", "epoch", "", {}, false};
+  for (const std::string name : {"accuracy", "balanced_accuracy", "macro_f1", "roc_auc"}) {
+    if (table.find("val_" + name) >= 0) metrics.series.push_back(series("val_" + name, name));
+  }
+  if (!metrics.series.empty()) run.curves.push_back(metrics);
+  run.curves.push_back({"Learning rate", "epoch", "rate", {series("lr", "rate")}, false});
+}
+
+std::string thumbnail(const std::string& path) {
+  try {
+    Image image = read_image(path);
+    const double scale = 160.0 / std::max(image.width, image.height);
+    if (scale < 1) image = resize(image, std::max(1, static_cast<int>(image.width * scale)), std::max(1, static_cast<int>(image.height * scale)));
+    const std::vector<std::uint8_t> png = encode_png(image);
+    return std::string(png.begin(), png.end());
+  } catch (const Error&) {
+    return "";  // the report says that the picture could not be read
+  }
+}
+
+struct Table {
+  CsvTable csv;
+  std::vector<std::string> classes;
+  double probability(std::size_t row, std::size_t k) const { return std::strtod(csv.rows[row][3 + k].c_str(), nullptr); }
+};
+
+void add_rankings(RunReport& run, const Table& t, const Json& metrics) {
+  for (std::size_t k = 0; k < t.classes.size(); ++k) {
+    if (t.classes.size() == 2 && k == 0) continue;  // the mirror image of the other one
+    std::vector<double> score;
+    std::vector<std::uint8_t> label;
+    for (std::size_t i = 0; i < t.csv.rows.size(); ++i) {
+      score.push_back(t.probability(i, k));
+      const std::string truth = "|" + t.csv.rows[i][1] + "|";
+      label.push_back(truth.find("|" + t.classes[k] + "|") != std::string::npos);
+    }
+    const Ranking ranking(score, label);
+    const auto area = [&](const std::string& name, double value) {
+      const Json all = metrics.value("metrics", Json::object());
+      for (const std::string& key : {name + "/" + t.classes[k], name}) {
+        if (all.contains(key) && (t.classes.size() == 2 || key != name)) {
+          return report::Value{name, value, number(all[key]["low"]), number(all[key]["high"])};
+        }
+      }
+      return report::Value{name, value, std::nan(""), std::nan("")};
+    };
+    if (std::isnan(ranking.auc())) continue;
+    const RocCurve roc = ranking.roc();
+    run.roc.push_back({t.classes[k], roc.false_positive_rate, roc.true_positive_rate, area("roc_auc", ranking.auc())});
+    const PrecisionRecallCurve pr = ranking.precision_recall();
+    run.precision_recall.push_back({t.classes[k], pr.recall, pr.precision, area("average_precision", ranking.average_precision())});
+  }
+}
+
+// Where the net was surest and wrong, and surest and right.
+void add_examples(RunReport& run, const Table& t) {
+  struct Row { double probability; std::size_t index; };
+  std::vector<Row> wrong, right;
+  for (std::size_t i = 0; i < t.csv.rows.size(); ++i) {
+    double top = 0;
+    for (std::size_t k = 0; k < t.classes.size(); ++k) top = std::max(top, t.probability(i, k));
+    (t.csv.rows[i][1] == t.csv.rows[i][2] ? right : wrong).push_back({top, i});
+  }
+  const auto take = [&](std::vector<Row>& rows, std::vector<report::Example>& into) {
+    std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.probability > b.probability; });
+    for (std::size_t i = 0; i < rows.size() && i < examples_shown; ++i) {
+      const auto& row = t.csv.rows[rows[i].index];
+      into.push_back({std::filesystem::path(row[0]).filename().string(), row[1], row[2], rows[i].probability, thumbnail(row[0])});
+    }
+  };
+  take(wrong, run.worst);
+  take(right, run.best);
+}
+
+void add_evaluation(RunReport& run, const std::string& folder) {
+  const Json metrics = read_json(folder + "/metrics.json");
+  const Json values = metrics.value("metrics", Json::object());
+  for (const auto& [name, m] : values.items()) run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
+  run.data.push_back({"evaluated on", metrics.value("split", std::string("?"))});
+  run.data.push_back({"samples", std::to_string(metrics.value("samples", 0))});
+  const auto classes = metrics.value("classes", std::vector<std::string>{});
+  if (metrics.contains("confusion")) {
+    run.confusion.classes = classes;
+    for (const Json& row : metrics["confusion"]) {
+      for (const Json& cell : row) run.confusion.counts.push_back(number(cell));
+    }
+    report::Table table{"Per class", {"class", "precision", "recall", "F1", "samples"}, {}};
+    for (const Json& c : metrics["per_class"]) {
+      table.rows.push_back({c["name"], fixed(number(c["precision"]), 4), fixed(number(c["recall"]), 4), fixed(number(c["f1"]), 4),
+                            fixed(number(c["support"]), 0)});
+    }
+    run.tables.push_back(table);
+  }
+  if (metrics.contains("bad_samples")) {
+    run.notes.push_back(cat(static_cast<std::int64_t>(metrics["bad_samples"].size()), " samples could not be read and are missing here"));
+  }
+  if (!std::filesystem::exists(folder + "/predictions.csv")) return;
+  const Table t{read_csv(folder + "/predictions.csv"), classes};
+  require<FormatError>(t.csv.header.size() == 3 + classes.size(), "report: ", folder, "/predictions.csv has ", t.csv.header.size(),
+                       " columns, ", 3 + classes.size(), " are expected; run gadolin eval again");
+  add_rankings(run, t, metrics);
+  add_examples(run, t);
+}
+
+std::string clock_text() {
+  char text[40];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", std::gmtime(&now));
+  return text;
+}
+
+}  // namespace
+
+RunReport read_run(const std::string& folder) {
+  namespace fs = std::filesystem;
+  RunReport run;
+  run.name = fs::path(folder).filename().string();
+  if (run.name.empty()) run.name = fs::path(folder).parent_path().filename().string();
+  const bool trained = fs::exists(folder + "/metrics.csv"), evaluated = fs::exists(folder + "/metrics.json");
+  require<DataError>(trained || evaluated, "report: ", folder, " holds neither metrics.csv nor metrics.json; is it the folder of a run?");
+  if (fs::exists(folder + "/config.toml")) {
+    std::istringstream lines(read_text(folder + "/config.toml"));
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t at = line.find('=');
+      if (at == std::string::npos || line[0] == '#') continue;
+      std::string name = line.substr(0, at);
+      if (name.rfind("train.", 0) == 0) name = name.substr(6);
+      run.configuration.push_back({name, line.substr(at + 1)});
+      if (name == "model" || name == "input-size" || name == "optimizer") run.model.push_back(run.configuration.back());
+    }
+  }
+  if (fs::exists(folder + "/env.json")) {
+    const Json env = read_json(folder + "/env.json");
+    for (const auto& [name, value] : env.items()) run.environment.push_back({name, value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  if (trained) add_curves(run, folder + "/metrics.csv");
+  if (evaluated) add_evaluation(run, folder);
+  return run;
+}
+
+void write_run_reports(const std::vector<std::string>& folders, const std::string& path) {
+  report::ReportData data;
+  data.title = folders.size() == 1 ? "Gadolin: " + read_run(folders[0]).name : "Gadolin: runs side by side";
+  data.made = clock_text();
+  for (const std::string& folder : folders) data.runs.push_back(read_run(folder));
+  report::write_report(data, path);
+}
+
+void add_report(Program& program) {
+  struct Options { std::vector<std::string> runs; std::string out; };
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add("report", "The HTML report of a run, or of several side by side",
+                              [o](Session& session) {
+                                const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
+                                const auto parent = std::filesystem::path(out).parent_path();
+                                if (!parent.empty()) std::filesystem::create_directories(parent);
+                                write_run_reports(o->runs, out);
+                                session.say("report: " + out);
+                                session.output("report", out);
+                              },
+                              "gadolin report runs/view");
+  app->add_option("runs", o->runs, "Folders of runs")->required();
+  app->add_option("--out", o->out, "File to write; default: report/index.html of the first run");
+}
+
+}  // namespace gadolin

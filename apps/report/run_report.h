@@ -1,0 +1,17 @@
+// The report of a run from what lies in its folder: config.toml, metrics.csv, metrics.json, predictions.csv, env.json.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/report/report.h"
+
+namespace gadolin {
+
+// Parts whose files are missing are left out; a run that was never evaluated has curves only.
+// Throws DataError when the folder holds none of them, FormatError for damaged ones.
+report::RunReport read_run(const std::string& folder);
+// Several runs stand side by side.
+void write_run_reports(const std::vector<std::string>& folders, const std::string& path);
+
+}  // namespace gadolin

@@ -1,0 +1,130 @@
+#include "apps/train/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/safetensors.h"
+#include "layers/loss.h"
+#include "tensor/ops.h"
+#include "train/progress.h"
+
+namespace gadolin {
+
+Json options_to_json(const NetOptions& options) {
+  Json json = Json::object();
+  for (const auto& [name, value] : options) {
+    std::visit([&](const auto& v) { json[name] = v; }, value);
+  }
+  return json;
+}
+NetOptions options_from_json(const Json& json) {
+  NetOptions options;
+  for (const auto& [name, value] : json.items()) {
+    if (value.is_boolean()) options[name] = value.get<bool>();
+    else if (value.is_number()) options[name] = value.get<double>();
+    else options[name] = value.get<std::string>();
+  }
+  return options;
+}
+
+void Classifier::describe(Checkpoint& checkpoint) const {
+  checkpoint.facts["model"] = model;
+  checkpoint.facts["net_options"] = options_to_json(options).dump();
+  checkpoint.facts["classes"] = Json(classes).dump();
+  checkpoint.facts["multi_label"] = multi_label ? "1" : "0";
+  checkpoint.facts["pipeline"] = pipeline.text();
+}
+
+Classifier load_classifier(const std::string& path, Device device) {
+  const Checkpoint c = load_checkpoint(path);
+  Classifier result;
+  result.model = c.fact("model");
+  const Json options = Json::parse(c.fact("net_options"), nullptr, false), classes = Json::parse(c.fact("classes"), nullptr, false);
+  require<CheckpointError, 30>(options.is_object() && classes.is_array(), "checkpoint: ", path,
+                               " does not describe a classifier; was it written by gadolin train?");
+  result.options = options_from_json(options);
+  result.classes = classes.get<std::vector<std::string>>();
+  result.multi_label = c.fact("multi_label") == "1";
+  result.pipeline = Pipeline(c.fact("pipeline"));
+  result.net = make_net(result.model, result.options);
+  State state;
+  const bool averaged = c.tensors.count("ema.updates") != 0;
+  for (const auto& [name, tensor] : c.tensors) {
+    if (name.rfind("model.", 0) == 0) state.emplace(name.substr(6), tensor);
+  }
+  if (averaged) {
+    for (auto& [name, tensor] : state) {
+      const auto found = c.tensors.find("ema." + name);
+      if (found != c.tensors.end()) tensor = found->second;
+    }
+  }
+  result.net->load_state(state, {}, path);
+  result.net->to(device);
+  result.net->eval();
+  return result;
+}
+
+State load_weights(const std::string& path) {
+  State state;
+  if (path.ends_with(".safetensors")) {
+    const SafetensorsFile file(path);
+    for (const SafetensorsEntry& entry : file.entries()) state[entry.name] = file.tensor(entry.name);
+    return state;
+  }
+  require<UsageError>(path.ends_with(checkpoint_suffix), "weights: ", path, " is neither .gdck nor .safetensors",
+                      "; convert it with gadolin import");
+  for (const auto& [name, tensor] : load_checkpoint(path).tensors) {
+    if (name.rfind("model.", 0) == 0) state[name.substr(6)] = tensor;
+  }
+  require<CheckpointError, 31>(!state.empty(), "weights: ", path, " holds no model");
+  return state;
+}
+
+std::vector<double> probabilities(const Tensor& logits, bool multi_label) {
+  const Tensor x = logits.to(DType::fp32);
+  return (multi_label ? sigmoid(x) : softmax(x, 1)).to_vector<double>();
+}
+
+SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& options, DType compute,
+                           const std::string& progress_label) {
+  const NoGrad guard;
+  const ComputeScope scope(compute);
+  const bool was_training = net.training();
+  net.eval();
+  SetPredictions result;
+  Predictions& p = result.predictions;
+  p.classes = set.classes();
+  DataLoader loader(set, pipeline, options);
+  std::optional<Progress> progress;
+  if (!progress_label.empty()) progress.emplace(progress_label, loader.batches(), progress_on_stderr());
+  double loss = 0;
+  Batch batch;
+  std::int64_t done = 0;
+  while (loader.next(batch)) {
+    const Tensor logits = net(batch.images).to(DType::fp32);
+    const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch.labels) : cross_entropy(logits, batch.labels);
+    loss += value.item() * static_cast<double>(batch.size());
+    const std::vector<double> rows = probabilities(logits, set.multi_label());
+    p.probability.insert(p.probability.end(), rows.begin(), rows.end());
+    for (const std::int64_t index : batch.indices) {
+      const SampleInfo& info = set.info(index);
+      result.indices.push_back(index);
+      p.patient.push_back(info.patient.empty() ? info.name : info.patient);
+      if (set.multi_label()) {
+        std::vector<std::uint8_t> row(set.classes().size(), 0);
+        for (const int label : info.labels) row[static_cast<std::size_t>(label)] = 1;
+        p.labels.insert(p.labels.end(), row.begin(), row.end());
+      } else {
+        p.target.push_back(info.labels.at(0));
+      }
+    }
+    if (progress) progress->update(++done, loader.stats().wait_seconds);
+  }
+  if (progress) progress->finish();
+  result.bad = loader.bad_samples();
+  result.loss = loss / std::max(1.0, static_cast<double>(result.indices.size()));
+  net.train(was_training);
+  return result;
+}
+
+}  // namespace gadolin

@@ -1,0 +1,50 @@
+// A trained classifier with everything that is needed to use it, and what it says about a set of samples.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/program/command.h"
+#include "data/loader.h"
+#include "nets/registry.h"
+#include "train/checkpoint.h"
+#include "train/metric_summary.h"
+
+namespace gadolin {
+
+struct Classifier {
+  std::string model;                  // name in the registry
+  NetOptions options;
+  std::vector<std::string> classes;
+  bool multi_label = false;
+  Pipeline pipeline;                  // of evaluation
+  std::unique_ptr<Module> net;
+
+  // What a checkpoint stores of it, besides the weights under "model.".
+  void describe(Checkpoint& checkpoint) const;
+};
+
+// The net of a checkpoint, in evaluation mode, with its averaged weights when it has them.
+// Throws CheckpointError for a file that holds no classifier.
+Classifier load_classifier(const std::string& path, Device device);
+
+// Weights by torchvision's names from a .gdck checkpoint or a .safetensors file.
+State load_weights(const std::string& path);
+
+struct SetPredictions {
+  Predictions predictions;            // in the order of the data set
+  std::vector<std::int64_t> indices;  // of the samples; bad ones are missing
+  std::vector<BadSample> bad;
+  double loss = 0;                    // mean cross-entropy, binary for multi-label
+};
+// Softmax (or logistic, for several labels) probabilities of all samples. Patients are taken from the data set.
+SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader, DType compute,
+                           const std::string& progress = "");
+// [N, K] from logits.
+std::vector<double> probabilities(const Tensor& logits, bool multi_label);
+
+Json options_to_json(const NetOptions& options);
+NetOptions options_from_json(const Json& json);
+
+}  // namespace gadolin

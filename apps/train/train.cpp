@@ -1,0 +1,382 @@
+// gadolin train: options, the data, the net, and a call of the training loop.
+#include <algorithm>
+#include <filesystem>
+
+#include "apps/commands.h"
+#include "apps/train/classifier.h"
+#include "apps/train/commands.h"
+#include "data/split.h"
+#include "layers/conv.h"
+#include "layers/loss.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "train/trainer.h"
+
+namespace gadolin {
+namespace {
+
+struct Options {
+  std::string data, model = "resnet18", out, resume, init_from;
+  DatasetOptions dataset;
+  std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
+  int input_size = 224, channels = 0, width = 64;
+  bool small_input = false, overwrite = false, anomaly = false, no_capture = false;
+  std::int64_t batch_size = 32, eval_batch_size = 0;
+  int workers = -1;
+  std::string bad_samples = "skip";
+  std::string augment = "standard", pipeline;
+  std::string shares = "0.7/0.15/0.15";
+  std::string optimizer = "adamw", schedule = "cosine", loss = "auto";
+  double lr = 1e-3, momentum = 0.9, weight_decay = -1, warmup_epochs = 1, min_lr = 0, label_smoothing = 0, focal_gamma = 2,
+         loss_scale = 0;
+  bool class_weights = false, decay_norm_and_bias = false;
+  OptimizerOptions rule;
+  TrainOptions train;
+};
+
+// --- data ------------------------------------------------------------------------------------------------------------
+
+SplitOptions split_options(const std::string& text, std::uint64_t seed) {
+  SplitOptions s;
+  s.seed = seed;
+  char rest = 0;
+  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &s.train, &s.val, &s.test, &rest) == 3, "--shares ", text,
+                      ": three numbers are needed, like 0.7/0.15/0.15");
+  return s;
+}
+
+// Splits as the data set has them; what is missing is divided off by patient.
+std::unique_ptr<Dataset> open_split(const Options& o, std::uint64_t seed) {
+  auto set = open_dataset(o.data, o.dataset);
+  if (!set->has_split(Split::train)) {
+    require<DataError>(!set->has_split(Split::val) && !set->has_split(Split::test), "train: ", o.data,
+                       " has samples of val or test but none of train; set the split column, or run gadolin data split");
+    assign_splits(*set, split_options(o.shares, seed));
+  } else if (!set->has_split(Split::val)) {
+    const auto train = set->subset(Split::train);
+    SplitOptions halves{0.85, 0.15, 0, seed, true};
+    assign_splits(*train, halves);
+    std::int64_t at = 0;
+    for (std::int64_t i = 0; i < set->size(); ++i) {
+      if (set->info(i).split == Split::train) set->set_split(i, train->info(at++).split);
+    }
+  }
+  return set;
+}
+
+std::string default_steps(const Options& o, int channels, bool training) {
+  const std::string size = std::to_string(o.input_size), colour = channels == 1 ? "grey" : "rgb";
+  const std::string normal = channels == 1 ? "normalize:0.5:0.25" : "normalize:0.485/0.456/0.406:0.229/0.224/0.225";
+  if (o.small_input) {
+    return colour + (training && o.augment != "none" ? ",resize:" + size + "x" + size + ",random-crop:" + size + ":" +
+                                                           std::to_string(std::max(1, o.input_size / 8))
+                                                     : ",resize:" + size + "x" + size) + "," + normal;
+  }
+  if (!training || o.augment == "none") {
+    return colour + ",resize:" + std::to_string(o.input_size * 8 / 7) + ",center-crop:" + size + "," + normal;
+  }
+  if (o.augment == "light") return colour + ",random-resized-crop:" + size + ":0.6:1:0.85:1.18," + normal;
+  return colour + ",random-resized-crop:" + size + ":0.5:1:0.8:1.25,hflip,brightness:0.2,contrast:0.2," + normal;
+}
+std::string training_steps(const Options& o, int channels) {
+  if (o.augment.find(':') != std::string::npos || o.augment.find(',') != std::string::npos) return o.augment;
+  require<UsageError>(o.augment == "none" || o.augment == "light" || o.augment == "standard", "--augment ", o.augment,
+                      " is unknown; use none, light, standard or a list of steps such as grey,resize:128,random-crop:112");
+  return default_steps(o, channels, true);
+}
+
+LoaderOptions loader_options(const Options& o, const Session& session) {
+  LoaderOptions l;
+  l.batch_size = o.batch_size;
+  l.workers = o.workers;
+  l.seed = session.common().seed;
+  l.device = session.device();
+  const std::map<std::string, BadSamples> policies{{"fail", BadSamples::fail}, {"skip", BadSamples::skip},
+                                                   {"quarantine", BadSamples::quarantine}};
+  const auto found = policies.find(o.bad_samples);
+  require<UsageError>(found != policies.end(), "--bad-samples ", o.bad_samples, " is unknown; use fail, skip or quarantine");
+  l.bad_samples = found->second;
+  if (l.bad_samples == BadSamples::quarantine) l.quarantine_file = o.out + "/bad_samples.csv";
+  return l;
+}
+
+class LoaderSource : public BatchSource {
+ public:
+  LoaderSource(const Dataset& set, const Pipeline& pipeline, const LoaderOptions& options)
+      : loader_(set, pipeline, options), size_(options.batch_size) {}
+  std::int64_t batches_per_epoch() const override { return loader_.batches(); }
+  std::int64_t batch_size() const override { return size_; }
+  void seek(std::int64_t epoch, std::int64_t batch) override {
+    if (loader_.epoch() != epoch || loader_.step() != batch) loader_.seek(epoch, batch);
+  }
+  std::vector<Tensor> next() override {
+    Batch batch;
+    while (!loader_.next(batch)) {
+    }
+    return {batch.images, batch.labels};
+  }
+  double seconds_waited() const override { return loader_.stats().wait_seconds; }
+  const DataLoader& loader() const { return loader_; }
+
+ private:
+  DataLoader loader_;
+  std::int64_t size_;
+};
+
+// --- loss ------------------------------------------------------------------------------------------------------------
+
+Tensor class_weights(const Dataset& train, Device device) {
+  std::vector<float> weights;
+  const auto counts = train.class_counts();
+  for (const std::int64_t n : counts) {
+    weights.push_back(n == 0 ? 0.0f
+                             : static_cast<float>(static_cast<double>(train.size()) /
+                                                  (static_cast<double>(counts.size()) * static_cast<double>(n))));
+  }
+  return from_vector(weights, {static_cast<std::int64_t>(weights.size())}).to(device);
+}
+
+std::function<Tensor(const Tensor&, const Tensor&)> make_loss(const Options& o, const Dataset& train, Device device) {
+  const bool multi = train.multi_label();
+  const std::string kind = o.loss == "auto" ? (multi ? "bce" : "cross-entropy") : o.loss;
+  require<UsageError>(kind == "cross-entropy" || kind == "bce" || kind == "focal", "--loss ", o.loss,
+                      " is unknown; use auto, cross-entropy, bce or focal");
+  require<UsageError>(!(multi && kind == "cross-entropy") && !(!multi && kind == "bce"), "--loss ", kind, " does not fit: the set has ",
+                      multi ? "several labels a sample; use bce or focal" : "one label a sample; use cross-entropy or focal");
+  if (multi) {
+    if (kind == "focal") {
+      return [o](const Tensor& x, const Tensor& y) { return sigmoid_focal_loss(x, y.to(x.dtype()), -1, o.focal_gamma); };
+    }
+    Tensor positive;
+    if (o.class_weights) {  // negatives over positives, as far as ten
+      std::vector<float> weights;
+      for (const std::int64_t n : train.class_counts()) {
+        weights.push_back(static_cast<float>(std::clamp(static_cast<double>(train.size() - n) / std::max(1.0, static_cast<double>(n)), 1.0, 10.0)));
+      }
+      positive = from_vector(weights, {static_cast<std::int64_t>(weights.size())}).to(device);
+    }
+    return [positive](const Tensor& x, const Tensor& y) { return binary_cross_entropy_with_logits(x, y.to(x.dtype()), positive); };
+  }
+  CrossEntropyOptions c;
+  c.label_smoothing = o.label_smoothing;
+  if (o.class_weights) c.class_weight = class_weights(train, device);
+  if (kind == "focal") return [c, o](const Tensor& x, const Tensor& y) { return softmax_focal_loss(x, y, o.focal_gamma, c); };
+  return [c](const Tensor& x, const Tensor& y) { return cross_entropy(x, y, c); };
+}
+
+// --- the run ---------------------------------------------------------------------------------------------------------
+
+Classifier make_classifier(const Options& o, const Dataset& set, int channels) {
+  Classifier c;
+  c.model = o.model;
+  c.classes = set.classes();
+  c.multi_label = set.multi_label();
+  c.options["num_classes"] = static_cast<double>(set.num_classes());
+  c.options["input_channels"] = static_cast<double>(channels);
+  if (o.width != 64) c.options["width"] = static_cast<double>(o.width);
+  if (o.small_input) c.options["small_input"] = true;
+  c.pipeline = Pipeline(o.pipeline.empty() ? default_steps(o, channels, false) : o.pipeline);
+  c.net = make_net(c.model, c.options);
+  return c;
+}
+
+RunDir::Open open_mode(const Options& o) {
+  if (o.resume == "auto") return RunDir::Open::automatic;
+  if (!o.resume.empty()) return RunDir::Open::resume;
+  return o.overwrite ? RunDir::Open::overwrite : RunDir::Open::create;
+}
+
+OptimizerOptions rule_of(const Options& o) {
+  OptimizerOptions r = optimizer_options(o.optimizer);
+  r.lr = o.lr;
+  if (r.momentum != 0) r.momentum = o.momentum;
+  if (o.weight_decay >= 0) r.weight_decay = o.weight_decay;
+  r.decay_norm_and_bias = o.decay_norm_and_bias;
+  r.clip_norm = o.rule.clip_norm;
+  r.clip_value = o.rule.clip_value;
+  return r;
+}
+
+MetricList evaluate(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader, DType compute) {
+  const SetPredictions got = predict_set(net, set, pipeline, loader, compute);
+  MetricList list{{"val_loss", got.loss}};
+  for (const MetricValue& m : summarize(got.predictions, {0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+  return list;
+}
+
+void restore(Trainer& trainer, RunDir& run, const Options& o, const std::string& fingerprint, Session& session) {
+  Checkpoint checkpoint;
+  std::string path = o.resume;
+  if (o.resume == "auto") {
+    const auto found = CheckpointStore(run.checkpoints(), o.train.keep).newest();
+    if (!found) return;
+    for (const std::string& reason : found->skipped) session.log("resume: passed over a damaged checkpoint: " + reason);
+    checkpoint = found->checkpoint;
+    path = found->path;
+  } else {
+    checkpoint = load_checkpoint(path);
+  }
+  require<DataError, 40>(checkpoint.fact("data_fingerprint") == fingerprint, "resume: the data in ", o.data,
+                         " are not those that the run was started with (names, labels or splits differ)",
+                         "; restore them, or start a new run with --init-from");
+  trainer.restore(checkpoint);
+  session.log("resuming from " + path + " at step " + checkpoint.fact("step"));
+}
+
+void train(Program& program, Session& session, Options o) {
+  detect_anomaly(o.anomaly);
+  set_tf32(session.tf32());
+  manual_seed(session.common().seed);
+  RunDir run(o.out, open_mode(o));
+  const auto set = open_split(o, session.common().seed);
+  write_manifest(run.file("split.csv"), *set);
+  const auto train_set = set->subset(Split::train), val_set = set->subset(Split::val);
+  const int channels = o.channels > 0 ? o.channels : train_set->image(0).channels;
+  require<UsageError>(channels == 1 || channels == 3, "--channels ", channels, " must be 1 or 3");
+
+  Classifier classifier = make_classifier(o, *set, channels);
+  Module& net = *classifier.net;
+  if (!o.init_from.empty()) {
+    const LoadReport report = net.load_state(load_weights(o.init_from), {.exclude = o.exclude_scopes}, o.init_from);
+    session.log(cat("weights of ", o.init_from, ": ", report.loaded.size(), " loaded, ", report.excluded.size(), " left as they start"));
+  }
+  if (!o.trainable_scopes.empty()) net.set_trainable(o.trainable_scopes);
+  net.freeze(o.freeze);
+  net.to(session.device());
+
+  LoaderOptions loader = loader_options(o, session);
+  loader.shuffle = loader.drop_last = true;
+  loader.epochs = o.train.epochs;
+  LoaderSource batches(*train_set, Pipeline(training_steps(o, channels)), loader);
+  loader.shuffle = loader.drop_last = false;
+  loader.epochs = 1;
+  if (o.eval_batch_size > 0) loader.batch_size = o.eval_batch_size;
+  LoaderOptions eval_loader = loader;
+  eval_loader.bad_samples = BadSamples::fail;
+
+  o.train.compute = session.compute();
+  o.train.quiet = session.common().quiet || session.common().json;
+  o.train.capture = !o.no_capture && !o.anomaly;
+  if (o.train.monitor.empty()) o.train.monitor = set->multi_label() ? "val_roc_auc" : "val_balanced_accuracy";
+  o.train.maximize = o.train.monitor.find("loss") == std::string::npos;
+  LossScale scale = session.compute() == DType::fp16 ? dynamic_loss_scale : LossScale{};
+  if (o.loss_scale > 0) scale = LossScale{o.loss_scale, 1, 0.5, 2000};
+  Optimizer optimizer(net.parameters(), rule_of(o), scale);
+  const std::int64_t steps_per_epoch = std::max<std::int64_t>(1, batches.batches_per_epoch() / o.train.accumulate);
+  Schedule schedule(o.schedule, {o.lr, o.min_lr, o.train.max_steps > 0 ? o.train.max_steps : o.train.epochs * steps_per_epoch,
+                                 steps_per_epoch, static_cast<std::int64_t>(o.warmup_epochs * static_cast<double>(steps_per_epoch)), 0.01,
+                                 o.train.maximize});
+
+  const std::string fingerprint = set->fingerprint();
+  run.write_config(program.effective_config());
+  run.write_environment({{"device", name_of(session.device())}, {"dtype", session.common().dtype}});
+  const auto loss = make_loss(o, *train_set, session.device());
+  TrainHooks hooks;
+  hooks.loss = [&](const std::vector<Tensor>& batch) { return loss(net(batch[0]), batch[1]); };
+  hooks.evaluate = [&] { return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute()); };
+  hooks.describe = [&](Checkpoint& c) {
+    classifier.describe(c);
+    c.facts["data_fingerprint"] = fingerprint;
+    c.facts["train_pipeline"] = batches.loader().pipeline().text();
+  };
+  hooks.on_epoch = [&](std::int64_t epoch, const MetricList& row) {
+    Json event{{"event", "epoch"}, {"epoch", epoch}};
+    std::string line = cat("epoch ", epoch, "/", o.train.epochs);
+    for (const auto& [name, value] : row) {
+      event[name] = value;
+      if (name == "train_loss" || name == "val_loss" || name == "val_accuracy" || name == "val_roc_auc" || name == o.train.monitor) {
+        line += "  " + name + " " + fixed(value, 4);
+      }
+    }
+    session.event(event);
+    session.say(line);
+    run.log(line);
+  };
+  Trainer trainer(net, optimizer, schedule, batches, run, hooks, o.train);
+  if (!o.resume.empty()) restore(trainer, run, o, fingerprint, session);
+  session.log(cat(o.model, ", ", set->num_classes(), " classes, ", train_set->size(), " training and ", val_set->size(),
+                  " validation samples, on ", session.device(), " in ", session.common().dtype));
+  const TrainResult result = trainer.run();
+  for (const BadSample& bad : batches.loader().bad_samples()) session.log("skipped " + bad.name + ": " + bad.reason);
+  session.say(cat("best ", o.train.monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ",
+                  fixed(result.images_per_second, 1), " images/s; ", run.checkpoints(), "/best.gdck"));
+  session.metric("steps", result.steps);
+  session.metric("best", result.best);
+  session.metric("images_per_second", result.images_per_second);
+  for (const auto& [name, value] : result.last) session.metric(name, value);
+  session.output("run", o.out);
+  session.output("best", run.checkpoints() + "/best.gdck");
+  session.output("last", run.checkpoints() + "/last.gdck");
+}
+
+void add_options(CLI::App* app, Options& o) {
+  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, or IDX files")->required();
+  app->add_option("--out", o.out, "Folder of the run")->required();
+  app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
+  app->add_option("--input-size", o.input_size, "Pixels a side")->capture_default_str();
+  app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")->capture_default_str();
+  app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
+  app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
+  app->add_option("--label-column", o.dataset.label_column)->capture_default_str();
+  app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
+  app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")->capture_default_str();
+  app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
+  app->add_option("--pipeline", o.pipeline, "Steps of evaluation and prediction; default: resize, centre crop, normalise");
+  app->add_option("--epochs", o.train.epochs)->capture_default_str();
+  app->add_option("--max-steps,--max-train-steps", o.train.max_steps, "Optimiser steps; 0: epochs decide")->capture_default_str();
+  app->add_option("--batch-size", o.batch_size)->capture_default_str();
+  app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
+  app->add_option("--accumulate", o.train.accumulate, "Batches a step")->capture_default_str();
+  app->add_option("--optimizer", o.optimizer, "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim")->capture_default_str();
+  app->add_option("--lr", o.lr)->capture_default_str();
+  app->add_option("--min-lr", o.min_lr)->capture_default_str();
+  app->add_option("--momentum", o.momentum)->capture_default_str();
+  app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
+  app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
+  app->add_option("--schedule", o.schedule, "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P], cosine, one-cycle, plateau")
+      ->capture_default_str();
+  app->add_option("--warmup-epochs", o.warmup_epochs)->capture_default_str();
+  app->add_option("--clip-norm", o.rule.clip_norm, "Largest L2 norm of the gradient; 0: off")->capture_default_str();
+  app->add_option("--clip-value", o.rule.clip_value, "Largest element of the gradient; 0: off")->capture_default_str();
+  app->add_option("--ema", o.train.ema, "Decay of averaged weights; 0: off")->capture_default_str();
+  app->add_option("--loss", o.loss, "auto, cross-entropy, bce, focal")->capture_default_str();
+  app->add_option("--focal-gamma", o.focal_gamma)->capture_default_str();
+  app->add_option("--label-smoothing", o.label_smoothing)->capture_default_str();
+  app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
+  app->add_option("--loss-scale", o.loss_scale, "Fixed loss scale; 0: dynamic for fp16, none otherwise")->capture_default_str();
+  app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .safetensors)");
+  app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")->delimiter(',');
+  app->add_option("--trainable-scopes", o.trainable_scopes, "Only these parts learn")->delimiter(',');
+  app->add_option("--freeze", o.freeze, "These parts do not learn")->delimiter(',');
+  app->add_option("--resume", o.resume, "auto, or a checkpoint: go on bit for bit");
+  app->add_flag("--overwrite", o.overwrite, "Remove a former run in --out");
+  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
+  app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
+  app->add_option("--monitor", o.train.monitor, "Metric of the best checkpoint; default val_balanced_accuracy or val_roc_auc");
+  app->add_option("--stop-threshold", o.train.stop_threshold, "End once the monitored metric reaches this; 0: never")->capture_default_str();
+  app->add_option("--save-every", o.train.save_every, "Steps between checkpoints; 0: at the end of epochs")->capture_default_str();
+  app->add_option("--keep", o.train.keep, "Checkpoints to keep")->capture_default_str();
+  app->add_option("--log-every", o.train.log_every)->capture_default_str();
+  app->add_option("--nan-patience", o.train.nan_patience)->capture_default_str();
+  app->add_flag("--detect-anomaly", o.anomaly, "Name the op that first gives NaN or infinity; slow");
+  app->add_flag("--no-capture", o.no_capture, "Do not record steps as CUDA graphs");
+}
+
+}  // namespace
+
+void add_train_command(Program& program) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add("train", "Train a classifier on a labelled set of images",
+                              [o, &program](Session& s) { train(program, s, *o); },
+                              "gadolin train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 --out runs/view");
+  add_options(app, *o);
+}
+
+void add_train(Program& program) {
+  add_train_command(program);
+  add_eval_command(program);
+  add_predict_command(program);
+}
+
+}  // namespace gadolin

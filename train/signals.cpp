@@ -1,0 +1,39 @@
+#include "train/signals.h"
+
+#include <csignal>
+
+namespace gadolin {
+namespace {
+
+volatile std::sig_atomic_t last_signal = 0;
+constexpr int watched[] = {SIGINT, SIGTERM, SIGUSR1};
+struct sigaction before[3];
+
+void note(int number) {
+  last_signal = number;
+  std::signal(number, SIG_DFL);  // the second one does what it always did
+}
+
+}  // namespace
+
+SignalGuard::SignalGuard() {
+  last_signal = 0;
+  struct sigaction action {};
+  action.sa_handler = note;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;  // no read or write is cut short
+  for (int i = 0; i < 3; ++i) sigaction(watched[i], &action, &before[i]);
+}
+SignalGuard::~SignalGuard() {
+  for (int i = 0; i < 3; ++i) sigaction(watched[i], &before[i], nullptr);
+}
+const char* SignalGuard::received() {
+  switch (last_signal) {
+    case 0: return nullptr;
+    case SIGINT: return "SIGINT";
+    case SIGTERM: return "SIGTERM";
+    default: return "SIGUSR1";
+  }
+}
+
+}  // namespace gadolin

@@ -1,0 +1,31 @@
+// Moving average of the weights.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "layers/module.h"
+
+namespace gadolin {
+
+// Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With warm-up the
+// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow.
+class WeightAverage {
+ public:
+  WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
+  void update();
+  // Exchanges weights and averages: before an evaluation and once more after it.
+  void swap();
+  std::vector<Parameter> state() const;  // "<parameter>", and "updates"
+  void load_state(const std::map<std::string, Tensor>& state);
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::vector<Tensor> averages_;
+  double decay_;
+  bool warmup_;
+  std::int64_t updates_ = 0;
+};
+
+}  // namespace gadolin
