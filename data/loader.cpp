@@ -14,8 +14,8 @@
 #include "data/csv.h"
 #include "data/ingest.h"
 #include "data/loader_pool.h"
-#include "tensor/check.h"
 #include "data/upload.h"
+#include "tensor/check.h"
 
 namespace gadolin {
 namespace {

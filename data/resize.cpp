@@ -175,10 +175,17 @@ Image resize(const Image& image, int width, int height, Filter filter, BoxF sour
   if (whole && width == image.width && height == image.height) return image;
   const Taps columns = resize_taps(image.width, source.x, source.width, width, filter);
   const Taps rows = resize_taps(image.height, source.y, source.height, height, filter);
-  Image out(width, height, image.channels, image.bits);
-  if (image.bits == 8) run<std::uint8_t>(image, out, columns, rows);
-  else run<std::uint16_t>(image, out, columns, rows);
-  return out;
+  const auto pass = [](const Image& in, int w, int h, const Taps& across, const Taps& down) {
+    Image out(w, h, in.channels, in.bits);
+    if (in.bits == 8) run<std::uint8_t>(in, out, across, down);
+    else run<std::uint16_t>(in, out, across, down);
+    return out;
+  };
+  if (filter == Filter::bilinear) return pass(image, width, height, columns, rows);
+  // The cubic overshoots at edges. Pillow mixes columns first and cuts the result to the range of the samples, which shows.
+  const Taps as_they_are = resize_taps(image.height, 0, image.height, image.height, Filter::bilinear);
+  const Image narrow = pass(image, width, image.height, columns, as_they_are);
+  return pass(narrow, width, height, resize_taps(width, 0, width, width, Filter::bilinear), rows);
 }
 
 }  // namespace gadolin
