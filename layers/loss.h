@@ -6,7 +6,7 @@
 namespace gadolin {
 
 struct CrossEntropyOptions {
-  Tensor class_weight;               // [C] fp32, or undefined
+  Tensor class_weight = {};          // [C] fp32, or undefined
   double label_smoothing = 0;        // share of the target spread evenly over all classes
   std::int64_t ignore_index = -100;  // rows with this target count for nothing
 };

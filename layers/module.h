@@ -26,7 +26,7 @@ using State = std::map<std::string, Tensor>;
 
 struct LoadOptions {
   bool strict = true;                        // every name must be found, none left over
-  std::vector<std::string> exclude;          // prefixes of names that keep their present values
+  std::vector<std::string> exclude = {};     // prefixes of names that keep their present values
 };
 struct LoadReport { std::vector<std::string> loaded, missing, unexpected, excluded; };
 

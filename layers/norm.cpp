@@ -23,6 +23,8 @@ void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b
     require<DeviceError>(t->device() == in.device(), "batch_norm: input is on ", in.device(), " but a parameter is on ",
                          t->device(), "; move one with .to(...)");
   }
+  require<ValueError>(running_mean.is_contiguous() && running_var.is_contiguous(),
+                      "batch_norm: running statistics are changed in place and must be contiguous");
   if (addend.defined()) {
     require<ShapeError>(addend.shape() == in.shape(), "batch_norm: addend ", addend.shape(), " is not of the input's shape ",
                         in.shape());
@@ -52,7 +54,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   f.options = options;
   f.running_mean = running_mean;
   f.running_var = running_var;
-  return apply(std::move(f), x, weight, bias, addend);
+  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
 }
 
 BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {
