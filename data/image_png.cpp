@@ -45,6 +45,8 @@ PngHeader check_png(Bytes bytes, std::string_view name) {
       if (length != 13) broken(at, "IHDR has not 13 bytes");
       header = {big32(chunk + 8), big32(chunk + 12), chunk[16], chunk[17]};
     }
+    // No encoder begins with an empty one, and stb_image would copy it to a null pointer.
+    if (kind == "IDAT" && !has_pixels && length == 0) broken(at, "the first IDAT is empty");
     has_pixels = has_pixels || kind == "IDAT";
     at += length + 12;
     if (kind != "IEND") continue;
