@@ -119,7 +119,8 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
       report.loaded.push_back(p.name);
     }
   }
-  for (const auto& [name, tensor] : from) {
+  for (const auto& entry : from) {
+    const std::string& name = entry.first;  // clang 14 does not let lambdas capture structured bindings
     const bool known = std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
     if (!known && !under_any(name, options.exclude)) report.unexpected.push_back(name);
   }

@@ -98,8 +98,12 @@ template <class T> struct MaxBackward {
         for (std::int64_t q = g.w.first(w); q <= g.w.last(w); ++q) {
           const std::int64_t base = ((n * g.h.out + p) * g.w.out + q) * g.c;
           const std::uint8_t here = static_cast<std::uint8_t>((h - g.h.start(p)) * g.w.kernel + (w - g.w.start(q)));
-          for (std::int64_t c = c0; c < c1; ++c) {
-            sums[c - c0] += place[base + c] == here ? convert<math_type<T>>(dy[base + c]) : math_type<T>(0);
+          const T* up = dy + base + c0;
+          const std::uint8_t* at = place + base + c0;
+          GADOLIN_IVDEP
+          for (std::int64_t c = 0; c < c1 - c0; ++c) {
+            const math_type<T> value = convert<math_type<T>>(up[c]);  // loaded in any case: the loop vectorises
+            sums[c] += at[c] == here ? value : math_type<T>(0);
           }
         }
       }
