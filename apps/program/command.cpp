@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -176,7 +177,22 @@ CLI::App* Program::add(CLI::App* group, const std::string& name, const std::stri
   return add_to(*group, group->get_name() + " " + name, about, std::move(run), example);
 }
 
-std::string Program::effective_config() const { return app_.config_to_str(true, false); }
+// CLI11 writes the options of every command; those of others would be noise, and an empty text would come back as a value.
+std::string Program::effective_config() const {
+  std::string parsed;
+  for (const Entry& entry : entries_) {
+    if (entry.app->parsed()) parsed = entry.name;
+  }
+  std::replace(parsed.begin(), parsed.end(), ' ', '.');
+  std::string kept;
+  std::istringstream lines(app_.config_to_str(true, false));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find('='));
+    const bool common = name.find('.') == std::string::npos, own = name.rfind(parsed + ".", 0) == 0;
+    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]")) kept += line + "\n";
+  }
+  return kept;
+}
 
 namespace {
 

@@ -106,6 +106,9 @@ void eval(Session& session, Options o) {
   Classifier classifier = load_classifier(o.checkpoint, session.device());
   o.dataset.classes = classifier.classes;
   o.dataset.multi_label = o.dataset.multi_label || classifier.multi_label;
+  // The split.csv of a run names files where they lie.
+  const std::filesystem::path folder = std::filesystem::path(o.data).parent_path();
+  o.dataset.allow_outside = o.dataset.allow_outside || std::filesystem::exists(folder / "config.toml");
   auto set = open_dataset(o.data, o.dataset);
   require<DataError, 41>(set->multi_label() == classifier.multi_label, "eval: ", o.data, " has ", set->multi_label() ? "several" : "one",
                          " labels a sample, the checkpoint was trained with ", classifier.multi_label ? "several" : "one");
@@ -147,6 +150,7 @@ void add_eval_command(Program& program) {
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
   app->add_option("--none-label", o->dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--batch-size", o->batch_size)->capture_default_str();
   app->add_option("--workers", o->workers)->capture_default_str();
   app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")->capture_default_str();

@@ -320,6 +320,7 @@ void add_options(CLI::App* app, Options& o) {
   app->add_option("--label-column", o.dataset.label_column)->capture_default_str();
   app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
+  app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")->capture_default_str();
   app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
   app->add_option("--pipeline", o.pipeline, "Steps of evaluation and prediction; default: resize, centre crop, normalise");
