@@ -88,6 +88,7 @@ SourceFile read_source(const fs::path& file) {
   for (std::string line; std::getline(in, line);) {
     ++source.lines;
     const std::string text = trim(line);
+    source.written += !text.empty();
     if (!text.starts_with('#')) continue;
     const std::string directive = trim(text.substr(1));
     conditions.read(directive);
@@ -164,7 +165,7 @@ std::vector<std::string> leaked_headers(const SourceTree& tree) {
 
 std::map<std::string, int> lines_by_folder(const SourceTree& tree) {
   std::map<std::string, int> lines;
-  for (const auto& [path, source] : tree) lines[first_part(path)] += source.lines;
+  for (const auto& [path, source] : tree) lines[first_part(path)] += source.written;
   return lines;
 }
 
