@@ -39,5 +39,5 @@ gadolin=$build/apps/gadolin
 cd "$root"
 [ $fresh = 0 ] || rm -rf "$out"
 data=examples/data/cxr-nih14-small/view.csv
-"$gadolin" train "$data" --model resnet18 --input-size 112 --epochs 12 --out "$out" --resume auto "$@"
+"$gadolin" train "$data" --model resnet18 --input-size 112 --epochs 12 --shares 0.65/0.1/0.25 --augment light --out "$out" --resume auto "$@"
 exec "$gadolin" eval "$out/split.csv" --checkpoint "$out/checkpoints/last.gdck" --split test --out "$out"

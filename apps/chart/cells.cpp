@@ -98,7 +98,7 @@ std::string heat_map(const HeatMap& map, const Frame& frame) {
   const double left = 22 + label_width(map.rows), head = 30, tilt = columns > 4 ? 0.71 : 0;
   const double below = 28 + (tilt > 0 ? 0.75 * label_width(map.columns) : 8);
   Frame full = frame;
-  const double cell = std::clamp((frame.width - left - 12.0) / static_cast<double>(std::max<std::size_t>(columns, 1)), 16.0, 76.0);
+  const double cell = std::clamp((frame.width - left - 12.0) / static_cast<double>(std::max<std::size_t>(columns, 1)), 16.0, 110.0);
   const double side = std::min(cell, 54.0);
   full.width = static_cast<int>(std::ceil(left + cell * static_cast<double>(columns) + 12));
   full.width = std::max(full.width, frame.width);

@@ -17,7 +17,7 @@ constexpr const char* style = R"(
 *{box-sizing:border-box}body{margin:0;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page)}
 main{max-width:1180px;margin:0 auto;padding:24px}h1{font-size:26px;margin:0}h2{margin:32px 0 8px;border-bottom:2px solid var(--accent)}
 h3{margin:20px 0 6px;font-size:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
-th,td{border-bottom:1px solid var(--line);padding:3px 12px 3px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+caption{text-align:left;font-weight:600;padding:8px 0}th,td{border-bottom:1px solid var(--line);padding:3px 12px 3px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}.cards{display:flex;flex-wrap:wrap;gap:12px;margin:14px 0}
 .card{background:var(--soft);border-radius:8px;padding:10px 16px;min-width:150px}.card b{display:block;font-size:24px}
 .card small{opacity:.8}.figures{display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start}figure{margin:0;max-width:100%}
@@ -45,9 +45,9 @@ std::string document_foot() {
 }
 
 std::string with_interval(const Value& value) {
-  std::string text = chart::fixed(value.value, 3);
+  std::string text = chart::fixed(value.value, 4);
   if (std::isfinite(value.low) && std::isfinite(value.high)) {
-    text += " (" + chart::fixed(value.low, 3) + " to " + chart::fixed(value.high, 3) + ")";
+    text += " (" + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) + ")";
   }
   return text;
 }

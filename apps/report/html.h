@@ -12,7 +12,7 @@ std::string document_foot();                           // disclaimer, closing ta
 
 std::string facts_table(const std::string& title, const std::vector<Fact>& facts);
 std::string table(const Table& table);
-// "0.953 (0.921 to 0.978)"
+// "0.9531 (0.9210 to 0.9782)"
 std::string with_interval(const Value& value);
 // A chart, its caption and, folded away, its numbers.
 std::string figure(const std::string& svg, const std::string& caption, const Table& numbers);

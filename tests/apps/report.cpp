@@ -47,8 +47,8 @@ TEST(Report, HostileTextStaysText) {
 
 TEST(Report, ShowsWhatWasMeasured) {
   const std::string html = render_report({"Demo", "2026-01-01", {full_run("view")}});
-  EXPECT_NE(html.find("<small>accuracy</small><b>0.951</b><small>95 % interval 0.910 to 0.980</small>"), std::string::npos);
-  EXPECT_NE(html.find("AUC 0.960 (0.930 to 0.990)"), std::string::npos);
+  EXPECT_NE(html.find("<small>accuracy</small><b>0.9512</b><small>95 % interval 0.9100 to 0.9800</small>"), std::string::npos);
+  EXPECT_NE(html.find("AUC 0.9600 (0.9300 to 0.9900)"), std::string::npos);
   EXPECT_NE(html.find("95.2%"), std::string::npos);   // 40 of 42 true AP
   EXPECT_NE(html.find("data:image/png;base64,iVBORw=="), std::string::npos);
   EXPECT_NE(html.find("For research and teaching only."), std::string::npos);
@@ -71,8 +71,8 @@ TEST(Report, SeveralRunsStandSideBySide) {
   b.configuration[1].value = "0.2";
   const std::string html = render_report({"Two", "now", {a, b}});
   EXPECT_EQ(fault_in_markup(html), "");
-  EXPECT_NE(html.find("<td>accuracy</td><td>0.900</td><td>0.950</td>"), std::string::npos);
-  EXPECT_NE(html.find("<td>roc_auc</td><td></td><td>0.990</td>"), std::string::npos);
+  EXPECT_NE(html.find("<td>accuracy</td><td>0.9000</td><td>0.9500</td>"), std::string::npos);
+  EXPECT_NE(html.find("<td>roc_auc</td><td></td><td>0.9900</td>"), std::string::npos);
   EXPECT_NE(html.find("<td>lr</td><td>0.1</td><td>0.2</td>"), std::string::npos);
   EXPECT_EQ(count_elements(html, "svg"), 9);          // the loss once, four of each run
 }
