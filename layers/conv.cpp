@@ -40,7 +40,14 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
-  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y);
+  if (onednn_takes(in) && onednn_widens(in)) {
+    const auto wide = [](const Tensor& t) { return t.defined() ? t.to(DType::fp32) : t; };
+    Tensor y_wide = empty(y.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
+    conv_forward_onednn(z, wide(in), wide(filters), wide(bias), y_wide, false);
+    y.copy_(y_wide);
+    return;
+  }
+  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, in.dtype() == DType::fp32);
   conv_forward_reference(z, in, filters, y);
   if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
 }
@@ -48,18 +55,20 @@ void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
   const ConvSizes z = conv_sizes(x, weight, options);
   Grads grads(3);
-  const bool fast = onednn_takes(x), empty_batch = dy.numel() == 0;
-  if (need[0]) {
-    grads[0] = empty_batch ? empty_like(x).zero_()
-               : fast      ? conv_data_gradient_onednn(z, dy, weight, x)
-                           : conv_data_gradient_reference(z, dy, weight, x);
-  }
-  if (need[1]) {
-    grads[1] = empty_batch ? empty_like(weight).zero_()
-               : fast      ? conv_filter_gradient_onednn(z, dy, x, weight)
-                           : conv_filter_gradient_reference(z, dy, x, weight);
-  }
   if (need[2]) grads[2] = sum(dy, {0, 2, 3});
+  if (dy.numel() == 0) {
+    if (need[0]) grads[0] = empty_like(x).zero_();
+    if (need[1]) grads[1] = empty_like(weight).zero_();
+  } else if (!onednn_takes(x)) {
+    if (need[0]) grads[0] = conv_data_gradient_reference(z, dy, weight, x);
+    if (need[1]) grads[1] = conv_filter_gradient_reference(z, dy, x, weight);
+  } else {
+    const bool widens = onednn_widens(x);
+    const auto working = [&](const Tensor& t) { return widens ? t.to(DType::fp32) : t; };
+    const Tensor up = working(dy), in = working(x), filters = working(weight);
+    if (need[0]) grads[0] = conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens).to(dy.dtype());
+    if (need[1]) grads[1] = conv_filter_gradient_onednn(z, up, in, filters).to(dy.dtype());
+  }
   return grads;
 }
 

@@ -18,10 +18,13 @@ void conv_forward_reference(const ConvSizes& z, const Tensor& x, const Tensor& w
 Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x);
 Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
 
-// oneDNN, channels-last; true when it took the problem.
+// oneDNN, channels-last. Whether it computes for this input, and whether from copies in fp32. keep_filters: the weight will
+// come again, so its reordered copy is worth keeping.
 bool onednn_takes(const Tensor& x);
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y);
-Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x);
+bool onednn_widens(const Tensor& x);
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
+                         bool keep_filters);
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x, bool keep_filters);
 Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
 
 struct Conv2dFunction {

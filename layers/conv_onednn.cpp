@@ -95,25 +95,33 @@ od::Cache<Plan>& plans() {
   return cache;
 }
 
-// The filters in the plan's order. In evaluation the same weight comes again and again, in training twice a step.
+// The filters in the plan's order. In evaluation the same weight comes again and again, in training twice a step; copies of
+// a weight in another type are new every time and not worth keeping.
 struct Reordered {
   std::uint64_t version = ~0ull;
   Tensor bytes;
 };
-void* reordered(const Plan& plan, od::Key key, const Tensor& weight) {
-  if (!plan.reorders) return weight.raw();
+Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, bool keep) {
+  if (!plan.reorders) return weight;
+  const auto fill = [&](Tensor& bytes) {
+    memory from(plan.weight_as_stored, od::engine(), weight.raw()), to(plan.weight, od::engine(), bytes.raw());
+    plan.reorder.execute(od::stream(), from, to);
+  };
+  const auto room = [&] { return empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8); };
+  if (!keep) {
+    Tensor bytes = room();
+    fill(bytes);
+    return bytes;
+  }
   thread_local od::Cache<Reordered> cache(256);
   key.push_back(static_cast<std::int64_t>(weight.storage().id()));
   key.push_back(weight.offset());
-  Reordered& held = cache.get(key, [&] {
-    return Reordered{~0ull, empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8)};
-  });
+  Reordered& held = cache.get(key, [&] { return Reordered{~0ull, room()}; });
   if (held.version != weight.version()) {
-    memory from(plan.weight_as_stored, od::engine(), weight.raw()), to(plan.weight, od::engine(), held.bytes.raw());
-    plan.reorder.execute(od::stream(), from, to);
+    fill(held.bytes);
     held.version = weight.version();
   }
-  return held.bytes.raw();
+  return held.bytes;
 }
 
 Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
@@ -121,20 +129,28 @@ memory over(const memory::desc& desc, const void* data) { return memory(desc, od
 
 }  // namespace
 
-bool onednn_takes(const Tensor& x) {
-  return backend() == Backend::best && (x.dtype() == DType::fp32 || x.dtype() == DType::bf16) && onednn::supports(x.dtype());
+// 16-bit types in fp32: there are no fp16 kernels, and without matrix instructions (AMX) a bf16 product is
+// no cheaper than an fp32 one, and packing its operands costs.
+bool onednn_widens(const Tensor& x) {
+  static const bool matrix_unit = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_amx;
+  return x.dtype() == DType::fp16 || (x.dtype() == DType::bf16 && !matrix_unit);
 }
 
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, Tensor& y) try {
+bool onednn_takes(const Tensor& x) {
+  return backend() == Backend::best && (x.dtype() == DType::fp32 || onednn_widens(x) || (x.dtype() == DType::bf16 && onednn::supports(x.dtype())));
+}
+
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, Tensor& y,
+                         bool keep_filters) try {
   const od::Key key = key_of(0, z, weight, bias.defined());
   const Described d = describe(z, weight, bias.defined());
   const Plan& plan = plans().get(key, [&] {
     const auto pd = forward_descriptor(d, bias.defined());
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor x = nhwc(x_any);
+  const Tensor x = nhwc(x_any), filters = reordered(plan, key, weight, keep_filters);
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
-                                       {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
+                                       {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
   const Tensor scratch = scratch_for(plan);
   args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
@@ -145,7 +161,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   onednn::rethrow("conv2d", error);
 }
 
-Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight, const Tensor& x) try {
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight, const Tensor& x,
+                                   bool keep_filters) try {
   const od::Key key = key_of(1, z, weight, false);
   const Described d = describe(z, weight, false);
   const Plan& plan = plans().get(key, [&] {
@@ -154,11 +171,11 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
                                           attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor dy = nhwc(dy_any);
+  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, keep_filters);
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
   const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
-                                  {DNNL_ARG_WEIGHTS, over(plan.weight, reordered(plan, key, weight))},
+                                  {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                   {DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw())},
                                   {DNNL_ARG_DIFF_SRC, over(d.x, dx.raw())}});
   od::stream().wait();
@@ -209,8 +226,9 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
 #else
 
 bool onednn_takes(const Tensor&) { return false; }
-void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, Tensor&) {}
-Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
+bool onednn_widens(const Tensor&) { return false; }
+void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, Tensor&, bool) {}
+Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, bool) { return {}; }
 Tensor conv_filter_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
 
 #endif

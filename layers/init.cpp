@@ -86,9 +86,9 @@ void orthogonal_(Tensor& t, double gain) {
     }
     double square = 0;
     for (std::int64_t k = 0; k < length; ++k) square += a[k] * a[k];
-    for (std::int64_t k = 0; k < length; ++k) a[k] *= gain / std::sqrt(square);
+    for (std::int64_t k = 0; k < length; ++k) a[k] /= std::sqrt(square);
   }
-  t.copy_((tall ? q.transpose(0, 1) : q).contiguous().reshape(t.shape()));
+  t.copy_(mul((tall ? q.transpose(0, 1) : q).contiguous().reshape(t.shape()), gain));
 }
 
 }  // namespace gadolin

@@ -9,6 +9,15 @@
 
 namespace gadolin::detail {
 
+// Channels whose results a body keeps in registers at a time: a vector loop's worth on the CPU, a thread's one on the GPU.
+constexpr GADOLIN_HD std::int64_t channel_tile() {
+#ifdef __CUDA_ARCH__
+  return 1;
+#else
+  return 64;
+#endif
+}
+
 template <class Body> void for_pixels(Cpu, const char*, const Body& body) {
   parallel_for(body.pixels(), 1 + 8192 / std::max<std::int64_t>(1, body.channels()), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t pixel = begin; pixel < end; ++pixel) body(pixel, 0, body.channels());

@@ -54,27 +54,36 @@ template <class T> struct MaxForward {
   GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t q = pixel % g.w.out, p = pixel / g.w.out % g.h.out, n = pixel / (g.w.out * g.h.out);
-    T* best = y + pixel * g.c;
-    std::uint8_t* at = place + pixel * g.c;
-    bool any = false;
-    for (std::int64_t h = g.h.begin(p); h < g.h.end(p); ++h) {
-      for (std::int64_t w = g.w.begin(q); w < g.w.end(q); ++w) {
-        const T* in = x + ((n * g.h.in + h) * g.w.in + w) * g.c;
-        const std::uint8_t here = static_cast<std::uint8_t>((h - g.h.start(p)) * g.w.kernel + (w - g.w.start(q)));
-        if (!any) {
-          for (std::int64_t c = from; c < to; ++c) {
-            best[c] = in[c];
-            at[c] = here;
+    constexpr std::int64_t tile = detail::channel_tile();  // the largest so far stay in registers
+    for (std::int64_t c0 = from; c0 < to; c0 += tile) {
+      const std::int64_t count = c0 + tile < to ? tile : to - c0;
+      math_type<T> best[tile];
+      std::uint8_t at[tile];
+      bool any = false;
+      for (std::int64_t h = g.h.begin(p); h < g.h.end(p); ++h) {
+        for (std::int64_t w = g.w.begin(q); w < g.w.end(q); ++w) {
+          const T* in = x + ((n * g.h.in + h) * g.w.in + w) * g.c + c0;
+          const std::uint8_t here = static_cast<std::uint8_t>((h - g.h.start(p)) * g.w.kernel + (w - g.w.start(q)));
+          if (!any) {
+            for (std::int64_t c = 0; c < count; ++c) {
+              best[c] = convert<math_type<T>>(in[c]);
+              at[c] = here;
+            }
+            any = true;
+            continue;
           }
-          any = true;
-          continue;
+          GADOLIN_IVDEP
+          for (std::int64_t c = 0; c < count; ++c) {
+            const math_type<T> v = convert<math_type<T>>(in[c]);
+            const bool better = v > best[c] || v != v;  // a NaN wins
+            best[c] = better ? v : best[c];
+            at[c] = better ? here : at[c];
+          }
         }
-        for (std::int64_t c = from; c < to; ++c) {
-          const auto v = convert<math_type<T>>(in[c]), b = convert<math_type<T>>(best[c]);
-          const bool better = v > b || v != v;
-          best[c] = better ? in[c] : best[c];
-          at[c] = better ? here : at[c];
-        }
+      }
+      for (std::int64_t c = 0; c < count; ++c) {
+        y[pixel * g.c + c0 + c] = convert<T>(best[c]);
+        place[pixel * g.c + c0 + c] = at[c];
       }
     }
   }
@@ -89,7 +98,7 @@ template <class T> struct MaxBackward {
   GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t w = pixel % g.w.in, h = pixel / g.w.in % g.h.in, n = pixel / (g.w.in * g.h.in);
-    constexpr std::int64_t tile = 64;  // sums stay in registers
+    constexpr std::int64_t tile = detail::channel_tile();  // sums stay in registers
     for (std::int64_t c0 = from; c0 < to; c0 += tile) {
       const std::int64_t c1 = c0 + tile < to ? c0 + tile : to;
       math_type<T> sums[tile];
@@ -123,7 +132,7 @@ template <class T> struct MeanForward {
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t q = pixel % g.w.out, p = pixel / g.w.out % g.h.out, n = pixel / (g.w.out * g.h.out);
     const math_type<T> share = math_type<T>(1) / static_cast<math_type<T>>(g.h.count(p) * g.w.count(q));
-    constexpr std::int64_t tile = 64;
+    constexpr std::int64_t tile = detail::channel_tile();
     for (std::int64_t c0 = from; c0 < to; c0 += tile) {
       const std::int64_t c1 = c0 + tile < to ? c0 + tile : to;
       math_type<T> sums[tile];
@@ -147,7 +156,7 @@ template <class T> struct MeanBackward {
   GADOLIN_HD std::int64_t channels() const { return g.c; }
   GADOLIN_HD void operator()(std::int64_t pixel, std::int64_t from, std::int64_t to) const {
     const std::int64_t w = pixel % g.w.in, h = pixel / g.w.in % g.h.in, n = pixel / (g.w.in * g.h.in);
-    constexpr std::int64_t tile = 64;
+    constexpr std::int64_t tile = detail::channel_tile();
     for (std::int64_t c0 = from; c0 < to; c0 += tile) {
       const std::int64_t c1 = c0 + tile < to ? c0 + tile : to;
       math_type<T> sums[tile];

@@ -78,7 +78,7 @@ template <class T> struct Backward {
     using M = math_type<T>;
     const std::int64_t w = pixel % g.w.in, h = pixel / g.w.in % g.h.in, n = pixel / (g.w.in * g.h.in);
     const std::int64_t p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
-    constexpr std::int64_t tile = 64;  // sums stay in registers
+    constexpr std::int64_t tile = detail::channel_tile();  // sums stay in registers
     for (std::int64_t c0 = from; c0 < to; c0 += tile) {
       const std::int64_t c1 = c0 + tile < to ? c0 + tile : to;
       M sums[tile];
