@@ -26,6 +26,7 @@ void add_dataset_options(CLI::App* app, Options& o) {
   app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
   app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
+  app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
 }
 
 void check(Session& session, Options& o) {

@@ -1,0 +1,27 @@
+// What the benchmarks share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/program/command.h"
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+struct Timing { double median, least, most; };  // milliseconds
+Timing summarize_times(std::vector<double> milliseconds);
+Shape parse_input(const std::string& text);     // "3x224x224"
+
+struct ModelBench {
+  std::string model, mode = "train", input = "3x224x224";
+  std::int64_t batch = 16;
+  int steps = 10, warm_up = 2;
+  bool eager = false;
+};
+
+void add_model_bench(Program& program, CLI::App* group);
+void add_op_bench(Program& program, CLI::App* group);
+void add_data_bench(Program& program, CLI::App* group);
+
+}  // namespace gadolin
