@@ -1,0 +1,77 @@
+// gadolin models, gadolin summary: which nets there are, and what each consists of.
+#include <memory>
+
+#include "apps/bench/bench.h"
+#include "apps/commands.h"
+#include "nets/registry.h"
+#include "nets/summary.h"
+#include "train/optimizer.h"
+
+namespace gadolin {
+namespace {
+
+std::string grouped(std::int64_t n) {
+  std::string text = std::to_string(n);
+  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
+void models(Session& session) {
+  std::vector<std::vector<std::string>> rows{{"model", "parameters", "multiply-adds", "input", "weights", "about"}};
+  for (const NetInfo& info : nets()) {
+    const auto net = make_net(info.name);
+    Shape input{1};
+    for (const std::int64_t size : info.input) input.push_back(size);
+    const NetSummary s = summarise(*net, input);
+    rows.push_back({info.name, grouped(s.parameters), fixed(static_cast<double>(s.macs) / 1e9, 3) + " G", to_string(info.input),
+                    info.weights, info.about});
+    session.event({{"event", "model"}, {"name", info.name}, {"parameters", s.parameters}, {"macs", s.macs},
+                   {"input", info.input.vec()}, {"weights", info.weights}});
+  }
+  session.say(format_table(rows));
+  session.metric("models", nets().size());
+}
+
+struct Options {
+  std::string model, input = "3x224x224", optimizer = "momentum";
+  std::int64_t batch = 1;
+  int classes = 1000, depth = 99;
+};
+
+void summary(Session& session, const Options& o) {
+  const Shape input = parse_input(o.input);
+  const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])}, {"num_classes", static_cast<double>(o.classes)}});
+  const NetSummary s = summarise(*net, {o.batch, input[0], input[1], input[2]});
+  session.say(to_text(s, o.depth));
+  for (const LayerRow& row : s.rows) {
+    session.event({{"event", "layer"}, {"name", row.path}, {"kind", row.kind}, {"output", row.output.vec()},
+                   {"parameters", row.parameters}, {"macs", row.macs}, {"output_bytes", row.output_bytes}});
+  }
+  const OptimizerOptions rule = optimizer_options(o.optimizer);
+  const int moments = rule.rule != Rule::sgd ? 2 : rule.momentum != 0 ? 1 : 0;
+  const std::int64_t weights = s.parameters * 4, training = weights * (2 + moments) + s.activation_bytes;
+  session.say(cat("training with ", o.optimizer, ", batch ", o.batch, ", fp32: ", human_bytes(training), " (weights ",
+                  human_bytes(weights), ", gradients and moments ", human_bytes(weights * (1 + moments)), ", activations ",
+                  human_bytes(s.activation_bytes), ")"));
+  session.metric("parameters", s.parameters);
+  session.metric("macs", s.macs);
+  session.metric("activation_bytes", s.activation_bytes);
+  session.metric("training_bytes", training);
+}
+
+}  // namespace
+
+void add_models(Program& program) {
+  program.add("models", "Every architecture: parameters, multiply-adds, default input, weights it accepts", models);
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add("summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
+                              [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
+  app->add_option("model", o->model)->required();
+  app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
+  app->add_option("--batch", o->batch)->capture_default_str();
+  app->add_option("--num-classes", o->classes)->capture_default_str();
+  app->add_option("--depth", o->depth, "Hide what lies deeper")->capture_default_str();
+  app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
+}
+
+}  // namespace gadolin
