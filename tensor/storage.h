@@ -24,6 +24,7 @@ class Storage : public Counted {
   bool pinned() const { return host_ == HostMemory::pinned; }
   std::uint64_t version() const { return version_; }
   void bump_version() { ++version_; }
+  std::uint64_t id() const { return id_; }  // never given twice in a process; for caches of derived data
 
  private:
   void* data_ = nullptr;
@@ -31,6 +32,7 @@ class Storage : public Counted {
   Device device_;
   HostMemory host_ = HostMemory::pageable;
   std::uint64_t version_ = 0;
+  std::uint64_t id_;
   void* owner_ = nullptr;
   void (*release_)(void*) = nullptr;
 };

@@ -110,6 +110,17 @@ void Tensor::set_grad(Tensor grad) const {
 }
 bool Tensor::is_leaf() const { return !body_of(body_).node; }
 Node* Tensor::node() const { return body_of(body_).node.get(); }
+void Tensor::set_data(const Tensor& other) {
+  require<AutogradError>(is_leaf(), "set_data: the tensor is the result of ", node() ? node()->name() : "", ", not a leaf");
+  const detail::Body& from = body_of(other.body_);
+  body_->storage = from.storage;
+  body_->shape = from.shape;
+  body_->strides = from.strides;
+  body_->offset = from.offset;
+  body_->numel = from.numel;
+  body_->dtype = from.dtype;
+  body_->grad = {};
+}
 void Tensor::set_node(Ref<Node> node) { body_->node = std::move(node); }
 
 // --- factories -------------------------------------------------------------------------------------------------------

@@ -117,6 +117,8 @@ class Tensor {
   Ref<Storage> shared_storage() const;
   Tensor view(Shape shape, Strides strides, std::int64_t offset) const;  // same storage, off the tape
   void set_node(Ref<Node> node);
+  // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move.
+  void set_data(const Tensor& other);
   bool sole_owner() const;                     // nobody else holds the handle or the storage
   bool same_as(const Tensor& other) const { return body_ == other.body_; }
   const void* id() const { return body_.get(); }
