@@ -5,13 +5,11 @@
 #include <vector>
 
 #include "apps/program/command.h"
-#include "tensor/tensor.h"
 
 namespace gadolin {
 
 struct Timing { double median, least, most; };  // milliseconds
 Timing summarize_times(std::vector<double> milliseconds);
-Shape parse_input(const std::string& text);     // "3x224x224"
 
 struct ModelBench {
   std::string model, mode = "train", input = "3x224x224";

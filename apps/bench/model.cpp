@@ -20,14 +20,6 @@ Timing summarize_times(std::vector<double> milliseconds) {
   return {milliseconds[milliseconds.size() / 2], milliseconds.front(), milliseconds.back()};
 }
 
-Shape parse_input(const std::string& text) {
-  int c = 0, h = 0, w = 0;
-  char rest = 0;
-  require<UsageError>(std::sscanf(text.c_str(), "%dx%dx%d%c", &c, &h, &w, &rest) == 3 && c > 0 && h > 0 && w > 0, "--input ", text,
-                      ": channels, height and width are needed, like 3x224x224");
-  return {c, h, w};
-}
-
 namespace {
 
 void run(Session& session, const ModelBench& o) {

@@ -1,7 +1,6 @@
 // gadolin models, gadolin summary: which nets there are, and what each consists of.
 #include <memory>
 
-#include "apps/bench/bench.h"
 #include "apps/commands.h"
 #include "nets/registry.h"
 #include "nets/summary.h"

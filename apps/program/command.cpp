@@ -76,6 +76,14 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows, bool
   return text;
 }
 
+Shape parse_input(const std::string& text) {
+  int c = 0, h = 0, w = 0;
+  char rest = 0;
+  require<UsageError>(std::sscanf(text.c_str(), "%dx%dx%d%c", &c, &h, &w, &rest) == 3 && c > 0 && h > 0 && w > 0, "--input ", text,
+                      ": channels, height and width are needed, like 3x224x224");
+  return {c, h, w};
+}
+
 // Levenshtein's distance; a name is near when a third of its letters differ at most.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string best;

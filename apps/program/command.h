@@ -10,6 +10,7 @@
 
 #include "tensor/device.h"
 #include "tensor/dtype.h"
+#include "tensor/shape.h"
 
 namespace gadolin {
 
@@ -83,6 +84,8 @@ double seconds_now();
 // A table for people: columns padded, numbers to the right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows, bool header = true);
 std::string fixed(double value, int digits);
+// "3x224x224" -> [3, 224, 224]. Throws UsageError.
+Shape parse_input(const std::string& text);
 // The candidate with the smallest edit distance to `word`, or "" when none is near.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 

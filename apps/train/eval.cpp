@@ -5,7 +5,7 @@
 
 #include "apps/commands.h"
 #include "apps/report/run_report.h"
-#include "apps/train/classifier.h"
+#include "apps/run/classifier.h"
 #include "apps/train/commands.h"
 #include "data/atomic_file.h"
 #include "data/csv.h"

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "apps/commands.h"
-#include "apps/train/classifier.h"
+#include "apps/run/classifier.h"
 #include "apps/train/commands.h"
 #include "tensor/ops.h"
 

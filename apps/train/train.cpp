@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "apps/commands.h"
-#include "apps/train/classifier.h"
+#include "apps/run/classifier.h"
 #include "apps/train/commands.h"
 #include "data/split.h"
 #include "layers/conv.h"

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "apps/train/classifier.h"
+#include "apps/run/classifier.h"
 #include "data/atomic_file.h"
 #include "data/safetensors.h"
 #include "data/sha256.h"

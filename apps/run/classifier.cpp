@@ -1,4 +1,4 @@
-#include "apps/train/classifier.h"
+#include "apps/run/classifier.h"
 
 #include <algorithm>
 #include <cmath>
