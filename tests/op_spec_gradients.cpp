@@ -198,20 +198,20 @@ void check_second_order(const CaseRun& run, Failures& failures) {
       failures.push_back(run.label() + text);
     return;
   }
+  for (const Tensor& leaf : leaves) {
+    if (leaf.defined()) leaf.zero_grad();  // a gradient with history refers back to its leaf
+  }
   if (!run.spec.twice) {
     failures.push_back(run.label() + "can be differentiated twice; the spec must say .twice = true");
     return;
   }
   std::vector<Tensor> dx(in.size());
-  for (const Tensor& leaf : leaves) {
-    if (leaf.defined()) leaf.zero_grad();
-  }
   if (s.requires_grad()) s.backward();
   const auto value = [&](const Inputs& at) {
     const Inputs copies = leaves_of(at, wanted);
     const double result = first_order(run.f, copies, wanted).item();
     for (const Tensor& leaf : copies) {
-      if (leaf.defined()) leaf.zero_grad();  // a gradient with history refers back to its leaf
+      if (leaf.defined()) leaf.zero_grad();
     }
     return std::vector<double>{result};
   };
