@@ -41,7 +41,7 @@ struct TrainOptions {
   std::int64_t save_every = 0;       // steps; 0: at the end of each epoch
   std::int64_t log_every = 20;       // steps between scalars in the event file
   int keep = 3;                      // checkpoints
-  std::string monitor;               // metric that chooses the best checkpoint; empty: the first one of the evaluation
+  std::string monitor = {};          // metric that chooses the best checkpoint; empty: the first one of the evaluation
   bool maximize = true;              // whether larger is better
   double stop_threshold = 0;         // ends the run once the monitored metric reaches it; 0: never
   bool capture = true;               // record steps as CUDA graphs on a GPU
