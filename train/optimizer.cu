@@ -256,10 +256,14 @@ void Optimizer::zero_grad() {
 void Optimizer::step() {
   const NoGrad guard;
   std::vector<Span> spans;
+  std::vector<Tensor> copies;  // of gradients that lie in another order or type; kept until the launches are made
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& t = parameters_[i].tensor;
-    const Tensor g = t.grad();
+    Tensor g = t.grad();
     if (!g.defined()) continue;
+    if (g.strides() != t.strides() || g.dtype() != t.dtype()) {
+      g = copies.emplace_back(empty_like(t)).copy_(g);
+    }
     const bool decays = options_.decay_norm_and_bias || t.dim() > 1;
     spans.push_back({t.raw(), g.raw(), first_[i].defined() ? first_[i].raw() : nullptr,
                      second_[i].defined() ? second_[i].raw() : nullptr, t.numel(), 0,

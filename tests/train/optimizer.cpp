@@ -189,7 +189,8 @@ TEST(Optimizer, OverflowChangesNothingButTheScale) {
       EXPECT_EQ(w.to_vector<float>(), weights) << rule;
       EXPECT_EQ(other.to_vector<float>(), others) << rule;
       for (const Parameter& p : optimizer.state()) {
-        if (p.name != "control") EXPECT_EQ(p.tensor.to_vector<float>(), before[p.name].to_vector<float>()) << rule << " " << p.name;
+        if (p.name == "control") continue;
+        EXPECT_EQ(p.tensor.to_vector<float>(), before[p.name].to_vector<float>()) << rule << " " << p.name;
       }
     }
     // Three good steps in a row double the scale; a bad one starts the count anew.
