@@ -51,7 +51,7 @@ if [ $quick = 0 ]; then
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
     sanitized "asan.$(basename "$program")" "$program"
   done
-  sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*"
+  sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*:*Uploader*"
 fi
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
