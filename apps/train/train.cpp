@@ -20,7 +20,7 @@ struct Options {
   DatasetOptions dataset;
   std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
   int input_size = 224, channels = 0, width = 64;
-  bool small_input = false, overwrite = false, anomaly = false, no_capture = false;
+  bool small_input = false, overwrite = false, ignore_splits = false, anomaly = false, no_capture = false;
   std::int64_t batch_size = 32, eval_batch_size = 0;
   int workers = -1;
   std::string bad_samples = "skip";
@@ -48,9 +48,12 @@ SplitOptions split_options(const std::string& text, std::uint64_t seed) {
 // Splits as the data set has them; what is missing is divided off by patient.
 std::unique_ptr<Dataset> open_split(const Options& o, std::uint64_t seed) {
   auto set = open_dataset(o.data, o.dataset);
+  if (o.ignore_splits) {
+    for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, Split::none);
+  }
   if (!set->has_split(Split::train)) {
     require<DataError>(!set->has_split(Split::val) && !set->has_split(Split::test), "train: ", o.data,
-                       " has samples of val or test but none of train; set the split column, or run gadolin data split");
+                       " has samples of val or test but none of train; set the split column, or add --ignore-splits");
     assign_splits(*set, split_options(o.shares, seed));
   } else if (!set->has_split(Split::val)) {
     const auto train = set->subset(Split::train);
@@ -122,6 +125,17 @@ class LoaderSource : public BatchSource {
   DataLoader loader_;
   std::int64_t size_;
 };
+
+// Channels of the first picture that can be read; the loader deals with those that cannot.
+int channels_of(const Dataset& set) {
+  for (std::int64_t i = 0; i + 1 < set.size(); ++i) {
+    try {
+      return set.image(i).channels;
+    } catch (const Error&) {
+    }
+  }
+  return set.image(set.size() - 1).channels;
+}
 
 // --- loss ------------------------------------------------------------------------------------------------------------
 
@@ -227,11 +241,13 @@ void train(Program& program, Session& session, Options o) {
   detect_anomaly(o.anomaly);
   set_tf32(session.tf32());
   manual_seed(session.common().seed);
+  net_info(o.model);  // mistakes that can be seen now leave no folder behind
+  loader_options(o, session);
   RunDir run(o.out, open_mode(o));
   const auto set = open_split(o, session.common().seed);
   write_manifest(run.file("split.csv"), *set);
   const auto train_set = set->subset(Split::train), val_set = set->subset(Split::val);
-  const int channels = o.channels > 0 ? o.channels : train_set->image(0).channels;
+  const int channels = o.channels > 0 ? o.channels : channels_of(*train_set);
   require<UsageError>(channels == 1 || channels == 3, "--channels ", channels, " must be 1 or 3");
 
   Classifier classifier = make_classifier(o, *set, channels);
@@ -322,6 +338,7 @@ void add_options(CLI::App* app, Options& o) {
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")->capture_default_str();
+  app->add_flag("--ignore-splits", o.ignore_splits, "Divide anew by --shares, whatever splits the data has");
   app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
   app->add_option("--pipeline", o.pipeline, "Steps of evaluation and prediction; default: resize, centre crop, normalise");
   app->add_option("--epochs", o.train.epochs)->capture_default_str();

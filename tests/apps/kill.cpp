@@ -1,0 +1,63 @@
+// SIGKILL at random instants: the run goes on each time and ends with the very weights of an undisturbed one.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tensor/random.h"
+#include "tests/apps/program.h"
+#include "tests/data/scratch.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// GADOLIN_KILLS=50 for the number of docs/guide; GADOLIN_KILL_DATA to do it on another set.
+TEST(Kill, ResumesToIdenticalWeights) {
+  const char* wanted = std::getenv("GADOLIN_KILLS");
+  const char* data = std::getenv("GADOLIN_KILL_DATA");
+  const int kills = wanted ? std::atoi(wanted) : 8;
+  const Scratch scratch;
+  std::string set = data ? data : scratch / "set";
+  if (!data) {
+    ASSERT_EQ(run_program({"data", "synth", set, "--samples", "96", "--patients", "24", "--classes", "3", "--size", "40"}).code, 0);
+  }
+  const auto train = [&](const std::string& out, const RunOptions& options = {}) {
+    return run_program({"train", set, "--out", out, "--input-size", "32", "--width", "8", "--batch-size", "8", "--epochs", "3", "--ema", "0.9",
+                        "--accumulate", "2", "--save-every", "2", "--workers", "2", "--max-steps", "40", "--resume", "auto"}, options);
+  };
+  const auto started = std::chrono::steady_clock::now();
+  const Outcome whole = train(scratch / "whole");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  const std::string want = weights_digest(scratch / "whole/checkpoints/last.gdck", scratch.path());
+  const std::string log = contents_of(scratch / "whole/metrics.csv");
+
+  int killed = 0, run = 0;
+  while (killed < kills) {
+    const std::string out = scratch / ("killed-" + std::to_string(run));
+    // Up to three kills in the same run, each anywhere between its start and its end.
+    for (int again = 0; again <= run % 3 && killed < kills; ++again) {
+      const double after = seconds * static_cast<double>(uniform_at(17, static_cast<std::uint64_t>(run), static_cast<std::uint64_t>(again)));
+      const Outcome stopped = train(out, {.signal = SIGKILL, .after = after});
+      if (stopped.code == 0) break;  // it was faster
+      ASSERT_EQ(stopped.code, 128 + SIGKILL) << stopped.err;
+      ++killed;
+    }
+    const Outcome finished = train(out);
+    ASSERT_EQ(finished.code, 0) << "run " << run << ": " << finished.err;
+    EXPECT_EQ(weights_digest(out + "/checkpoints/last.gdck", scratch.path()), want) << "run " << run;
+    EXPECT_EQ(leftovers(out), std::vector<std::string>()) << "run " << run;
+    const std::string rows = contents_of(out + "/metrics.csv");
+    EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), std::count(log.begin(), log.end(), '\n')) << rows;
+    fs::remove_all(out);
+    ASSERT_LT(++run, 10 * kills) << "every run ends before its kill";
+  }
+}
+
+}  // namespace

@@ -1,0 +1,31 @@
+// Runs the gadolin program as a user does: a process of its own, its output, its exit code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gadolin::test {
+
+struct Outcome {
+  int code = -1;             // exit code; 128 + number for a signal
+  std::string out, err;
+};
+
+struct RunOptions {
+  int signal = 0;            // sent once `after` seconds have passed (and `once` exists, when given)
+  double after = 0;
+  std::string once = {};          // a file to wait for
+  std::int64_t file_limit = 0;  // RLIMIT_FSIZE in bytes: a disk that is full
+};
+
+// Throws std::runtime_error when the program cannot be started.
+Outcome run_program(const std::vector<std::string>& args, const RunOptions& options = {});
+
+std::string contents_of(const std::string& path);
+// Files of unfinished writes below a folder.
+std::vector<std::string> leftovers(const std::string& folder);
+// Weights of a checkpoint, through `gadolin export`: SHA-256 of the file.
+std::string weights_digest(const std::string& checkpoint, const std::string& scratch);
+
+}  // namespace gadolin::test
