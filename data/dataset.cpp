@@ -192,7 +192,7 @@ std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const Datase
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  require<FileError>(fs::exists(status), "dataset: ", printable(path), " does not exist");
+  require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
     require<DataError>(fs::path(path).extension() == ".csv", "dataset: ", printable(path),
                        " is neither a folder nor a manifest (.csv)");

@@ -8,6 +8,18 @@ namespace gadolin {
 
 enum class Fan { in, out };
 
+// While one is alive on this thread, initialisers write zeros: for nets whose weights are about to be loaded, or are only
+// to be counted.
+struct SkipInitialValues {
+  SkipInitialValues();
+  ~SkipInitialValues();
+  SkipInitialValues(const SkipInitialValues&) = delete;
+  SkipInitialValues& operator=(const SkipInitialValues&) = delete;
+
+ private:
+  bool before_;
+};
+
 void uniform_(Tensor& t, double low, double high);
 void normal_(Tensor& t, double mean, double deviation);
 // Normal cut off at two deviations from the mean, drawn again by inversion (as TensorFlow's and timm's).

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "layers/init.h"
 #include "nets/registry.h"
 #include "nets/summary.h"
 #include "train/optimizer.h"
@@ -18,6 +19,7 @@ std::string grouped(std::int64_t n) {
 void models(Session& session) {
   std::vector<std::vector<std::string>> rows{{"model", "parameters", "multiply-adds", "input", "weights", "about"}};
   for (const NetInfo& info : nets()) {
+    const SkipInitialValues zeros;
     const auto net = make_net(info.name);
     Shape input{1};
     for (const std::int64_t size : info.input) input.push_back(size);
@@ -39,6 +41,7 @@ struct Options {
 
 void summary(Session& session, const Options& o) {
   const Shape input = parse_input(o.input);
+  const SkipInitialValues zeros;
   const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])}, {"num_classes", static_cast<double>(o.classes)}});
   const NetSummary s = summarise(*net, {o.batch, input[0], input[1], input[2]});
   session.say(to_text(s, o.depth));

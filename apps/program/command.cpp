@@ -216,7 +216,18 @@ int report(const Common& common, const std::string& code, const std::string& mes
 
 }  // namespace
 
+namespace {
+// An option given twice: the last one counts, so that a script's defaults can be overridden at its end.
+void last_one_counts(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+  for (CLI::App* sub : app.get_subcommands({})) last_one_counts(*sub);
+}
+}  // namespace
+
 int Program::main(int argc, char** argv) {
+  last_one_counts(app_);
   seconds_now();
   for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
   try {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/safetensors.h"
+#include "layers/init.h"
 #include "layers/loss.h"
 #include "tensor/ops.h"
 #include "train/progress.h"
@@ -46,6 +47,7 @@ Classifier load_classifier(const std::string& path, Device device) {
   result.classes = classes.get<std::vector<std::string>>();
   result.multi_label = c.fact("multi_label") == "1";
   result.pipeline = Pipeline(c.fact("pipeline"));
+  const SkipInitialValues zeros;
   result.net = make_net(result.model, result.options);
   State state;
   const bool averaged = c.tensors.count("ema.updates") != 0;

@@ -5,6 +5,8 @@
 #include "apps/commands.h"
 #include "apps/run/classifier.h"
 #include "apps/train/commands.h"
+#include "data/atomic_file.h"
+#include "data/csv.h"
 #include "data/split.h"
 #include "layers/conv.h"
 #include "layers/loss.h"
@@ -126,6 +128,17 @@ class LoaderSource : public BatchSource {
   std::int64_t size_;
 };
 
+// split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is for reading.
+void write_split(const std::string& path, const Dataset& set) {
+  if (!set.info(0).path.empty()) return write_manifest(path, set);
+  CsvTable table{path, {"name", "labels", "split"}, {}, {}};
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    const SampleInfo& s = set.info(i);
+    table.rows.push_back({s.name, set.classes()[static_cast<std::size_t>(s.labels.at(0))], split_name(s.split)});
+  }
+  write_file_atomically(path, to_csv(table));
+}
+
 // Channels of the first picture that can be read; the loader deals with those that cannot.
 int channels_of(const Dataset& set) {
   for (std::int64_t i = 0; i + 1 < set.size(); ++i) {
@@ -245,7 +258,7 @@ void train(Program& program, Session& session, Options o) {
   loader_options(o, session);
   RunDir run(o.out, open_mode(o));
   const auto set = open_split(o, session.common().seed);
-  write_manifest(run.file("split.csv"), *set);
+  write_split(run.file("split.csv"), *set);
   const auto train_set = set->subset(Split::train), val_set = set->subset(Split::val);
   const int channels = o.channels > 0 ? o.channels : channels_of(*train_set);
   require<UsageError>(channels == 1 || channels == 3, "--channels ", channels, " must be 1 or 3");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/safetensors.h"
+#include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
 #include "tensor/ops.h"
@@ -121,6 +122,7 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
   const std::string mode = f.report.mode;
   require<FormatError, 22>(mode == "eval" || mode == "train", "verify: ", path, " has mode ", mode, "; known are eval and train");
 
+  const SkipInitialValues zeros;
   const std::unique_ptr<Module> net = make_net(f.report.model, f.net_options);
   State weights;
   for (const SafetensorsEntry& entry : file.entries()) {

@@ -1,0 +1,148 @@
+// The commands that do not train: each runs, says what it should, and ends in its final event.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/safetensors.h"
+#include "tests/apps/program.h"
+#include "tests/data/scratch.h"
+#include "train/checkpoint.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+using nlohmann::json;
+
+namespace {
+
+json last_event(const Outcome& run) {
+  std::string text = run.out;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
+}
+bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/nets/" + name; }
+
+TEST(Commands, DoctorTestsEveryTypeOfTheCpu) {
+  const Outcome run = run_program({"doctor", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* dtype : {"fp32", "fp64", "bf16", "fp16"}) {
+    EXPECT_TRUE(says(run.out, std::string("cpu ") + dtype + ": self-test")) << dtype;
+  }
+  EXPECT_EQ(last_event(run)["metrics"]["errors"], 0);
+}
+
+TEST(Commands, ModelsShowTheGoldenTotals) {
+  const Outcome run = run_program({"models"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* total : {"11,689,512", "21,797,672", "25,557,032", "44,549,160", "60,192,808", "1.814 G", "4.089 G", "11.514 G"}) {
+    EXPECT_TRUE(says(run.out, total)) << total << " is not in\n" << run.out;
+  }
+}
+
+TEST(Commands, SummaryCountsWhatTheNetHolds) {
+  const Outcome run = run_program({"summary", "resnet50", "--num_classes", "15", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(last_event(run)["metrics"]["parameters"], 23538767);
+  EXPECT_EQ(run_program({"summary", "resnet50", "--input", "3x224"}).code, 2);
+}
+
+TEST(Commands, VerifyPassesAndFails) {
+  const Outcome good = run_program({"verify", fixture("resnet18_eval.safetensors"), fixture("resnet18_train.safetensors"), "--json"});
+  ASSERT_EQ(good.code, 0) << good.err;
+  EXPECT_TRUE(says(good.out, "\"passed\":true"));
+  const test::Scratch scratch;
+  const SafetensorsFile file(fixture("resnet18_eval.safetensors"));
+  TensorMap tensors;
+  for (const SafetensorsEntry& e : file.entries()) tensors[e.name] = file.tensor(e.name).clone();
+  const auto save = [&](const TensorMap& changed) {
+    save_safetensors(scratch / "f.safetensors", changed, file.metadata());
+    return run_program({"verify", scratch / "f.safetensors"});
+  };
+  TensorMap changed = tensors;
+  changed["state.fc.bias"] = changed["state.fc.bias"].clone();
+  changed["state.fc.bias"].data<float>()[0] += 0.01f;
+  const Outcome wrong = save(changed);
+  EXPECT_EQ(wrong.code, 5) << wrong.err;
+  EXPECT_TRUE(says(wrong.out, "FAILED")) << wrong.out;
+  changed = tensors;
+  changed["state.fc.bias"].data<float>()[0] = std::nanf("");
+  EXPECT_EQ(save(changed).code, 5) << "NaN passed";
+  changed = tensors;
+  changed["state.extra"] = tensors["state.fc.bias"];
+  const Outcome unknown = save(changed);
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_TRUE(says(unknown.err, "holds state.extra, but resnet18 has no extra")) << unknown.err;
+  changed = tensors;
+  changed["state.fc.bias"] = zeros({3});
+  const Outcome shape = save(changed);
+  EXPECT_EQ(shape.code, 6);
+  EXPECT_TRUE(says(shape.err, "fc.bias [3] for")) << shape.err;
+}
+
+TEST(Commands, WeightsGoOutAndComeBack) {
+  const test::Scratch scratch;
+  const SafetensorsFile file(fixture("resnet18_eval.safetensors"));
+  TensorMap weights;
+  for (const SafetensorsEntry& e : file.entries()) {
+    if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);
+  }
+  save_safetensors(scratch / "a.safetensors", weights);
+  const Outcome in = run_program({"import", scratch / "a.safetensors", scratch / "a.gdck", "--model", "resnet18", "--json"});
+  ASSERT_EQ(in.code, 0) << in.err;
+  EXPECT_EQ(last_event(in)["metrics"]["mapped"], 122);
+  EXPECT_EQ(load_checkpoint_facts(scratch / "a.gdck").at("imported_from_sha256").size(), 64u);
+  ASSERT_EQ(run_program({"export", scratch / "a.gdck", scratch / "b.safetensors"}).code, 0);
+  const TensorMap back = load_safetensors(scratch / "b.safetensors");
+  ASSERT_EQ(back.size(), weights.size());
+  for (const auto& [name, t] : weights) EXPECT_EQ(back.at(name).to_vector<double>(), t.to_vector<double>()) << name;
+  const Outcome pickle = run_program({"import", "x.pth", scratch / "x.gdck", "--model", "resnet18"});
+  EXPECT_EQ(pickle.code, 1);
+  EXPECT_TRUE(says(pickle.err, "save it as .safetensors")) << pickle.err;
+}
+
+TEST(Commands, BenchmarksRun) {
+  const Outcome model = run_program({"bench", "model", "resnet18", "--mode", "infer", "--batch", "1", "--input", "3x32x32", "--steps", "2", "--json"});
+  ASSERT_EQ(model.code, 0) << model.err;
+  EXPECT_GT(last_event(model)["metrics"]["images_per_s"].get<double>(), 0);
+  const Outcome train = run_program({"bench", "model", "resnet18", "--batch", "2", "--input", "1x32x32", "--steps", "2", "--dtype", "bf16", "--json"});
+  ASSERT_EQ(train.code, 0) << train.err;
+  const Outcome op = run_program({"bench", "op", "relu"});
+  ASSERT_EQ(op.code, 0) << op.err;
+  EXPECT_TRUE(says(op.out, "copy bandwidth")) << op.out;
+  EXPECT_EQ(run_program({"bench", "op", "nothing"}).code, 2);
+}
+
+TEST(Commands, DataIsLookedAtAndDivided) {
+  const test::Scratch scratch;
+  ASSERT_EQ(run_program({"data", "synth", scratch / "s", "--samples", "40", "--patients", "12", "--classes", "2"}).code, 0);
+  const std::string manifest = scratch / "s/manifest.csv";
+  EXPECT_EQ(run_program({"data", "check", manifest}).code, 0);
+  const Outcome stats = run_program({"data", "stats", manifest, "--json"});
+  ASSERT_EQ(stats.code, 0) << stats.err;
+  EXPECT_EQ(last_event(stats)["metrics"]["samples"], 40);
+  const Outcome split = run_program({"data", "split", manifest, "--shares", "0.5/0.25/0.25", "--seed", "3", "--json"});
+  ASSERT_EQ(split.code, 0) << split.err;
+  const json m = last_event(split)["metrics"];
+  EXPECT_EQ(m["train"].get<int>() + m["val"].get<int>() + m["test"].get<int>(), 40);
+  EXPECT_EQ(run_program({"data", "split", manifest, "--shares", "0.5"}).code, 2);
+}
+
+TEST(Commands, UnderscoresAreDashesAndNamesAreSuggested) {
+  EXPECT_EQ(run_program({"summary", "resnet18", "--num-classes", "3", "--json"}).out.substr(0, 30),
+            run_program({"summary", "resnet18", "--num_classes=3", "--json"}).out.substr(0, 30));
+  const Outcome option = run_program({"summary", "resnet18", "--num-clases", "3"});
+  EXPECT_EQ(option.code, 2);
+  EXPECT_EQ(option.err, "gadolin: unknown option --num-clases; did you mean --num-classes? [GD-USAGE-001]\n");
+  const Outcome command = run_program({"sumary"});
+  EXPECT_EQ(command.code, 2);
+  EXPECT_EQ(command.err, "gadolin: unknown command sumary; did you mean summary? [GD-USAGE-001]\n");
+  for (const char* name : {"doctor", "models", "summary", "train", "eval", "predict", "verify", "import", "export", "report", "bench", "data"}) {
+    const Outcome help = run_program({name, "--help"});
+    EXPECT_EQ(help.code, 0) << name;
+    EXPECT_FALSE(help.out.empty()) << name;
+  }
+}
+
+}  // namespace
