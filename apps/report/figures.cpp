@@ -35,7 +35,7 @@ std::string curve_figure(const Curve& curve) {
     description += s.name + " goes from " + chart::number(s.y.front()) + " to " + chart::number(s.y.back()) + ". ";
   }
   const std::string svg = chart::line_chart(
-      curve.series, {.title = curve.title, .description = description, .x_label = curve.x_label, .y_label = curve.y_label, .width = 372, .height = 280},
+      curve.series, {.title = curve.title, .description = description, .x_label = curve.x_label, .y_label = curve.y_label, .width = 360, .height = 280},
       {.log_y = curve.log_y});
   return figure(svg, "", numbers_of(curve));
 }
@@ -64,9 +64,10 @@ std::string confusion_figures(const Confusion& confusion) {
     }
   }
   const std::string how = "Rows are the truth, columns the prediction; right answers lie on the diagonal.";
-  chart::Frame frame{.title = "Confusion matrix, counts", .description = how, .x_label = "predicted", .y_label = "truth"};
+  chart::Frame frame{.title = "Confusion matrix, counts", .description = how, .x_label = "predicted", .y_label = "truth",
+                     .width = std::max(360, 90 + 46 * static_cast<int>(k))};
   std::string out = figure(chart::heat_map(counts, frame), "", numbers);
-  frame.title = "Confusion matrix, share of each true class";
+  frame.title = "Confusion matrix, shares of the truth";
   return out + figure(chart::heat_map(shares, frame), "", {});
 }
 
@@ -85,7 +86,7 @@ std::string rank_figure(const std::vector<RankCurve>& curves, bool roc) {
   for (const auto& row : numbers.rows) description += row[0] + ": " + area + " " + row[1] + ". ";
   const chart::Frame frame{.title = roc ? "ROC curve" : "Precision and recall", .description = description,
                            .x_label = roc ? "false positive rate (1 - specificity)" : "recall (sensitivity)",
-                           .y_label = roc ? "true positive rate (sensitivity)" : "precision", .width = 372, .height = 360};
+                           .y_label = roc ? "true positive rate (sensitivity)" : "precision", .width = 360, .height = 360};
   const std::string caption = curves.size() > series.size()
       ? "The first " + std::to_string(series.size()) + " of " + std::to_string(curves.size()) + " curves; all areas stand under Numbers." : "";
   return figure(chart::line_chart(series, frame, {.unit_square = true, .diagonal = roc}), caption, numbers);

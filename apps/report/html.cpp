@@ -19,7 +19,7 @@ main{max-width:1180px;margin:0 auto;padding:24px}h1{font-size:26px;margin:0}h2{m
 h3{margin:20px 0 6px;font-size:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
 caption{text-align:left;font-weight:600;padding:8px 0}th,td{border-bottom:1px solid var(--line);padding:3px 12px 3px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}.cards{display:flex;flex-wrap:wrap;gap:12px;margin:14px 0}
-.card{background:var(--soft);border-radius:8px;padding:10px 16px;min-width:150px}.card b{display:block;font-size:24px}
+.card{background:var(--soft);border-radius:8px;padding:10px 12px;min-width:150px}.card b{display:block;font-size:24px}
 .card small{opacity:.8}.figures{display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start}figure{margin:0;max-width:100%}
 figure svg{max-width:100%;height:auto}figcaption,.note{font-size:13px;opacity:.85}details{font-size:13px}summary{cursor:pointer}
 .facts{display:flex;flex-wrap:wrap;gap:28px}.facts>div{flex:1 1 300px;min-width:0}.gallery{display:flex;flex-wrap:wrap;gap:12px}

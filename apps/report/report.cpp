@@ -26,7 +26,7 @@ std::string cards(const RunReport& run) {
   for (const Value& value : run.metrics) {
     out += "<div class=\"card\"><small>" + escape(value.name) + "</small><b>" + chart::fixed(value.value, 4) + "</b><small>";
     const bool interval = std::isfinite(value.low) && std::isfinite(value.high);
-    out += interval ? "95 % interval " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) : "no interval";
+    out += interval ? "95 %: " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) : "no interval";
     out += "</small></div>\n";
   }
   return out + "</div>\n";

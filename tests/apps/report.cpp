@@ -47,7 +47,7 @@ TEST(Report, HostileTextStaysText) {
 
 TEST(Report, ShowsWhatWasMeasured) {
   const std::string html = render_report({"Demo", "2026-01-01", {full_run("view")}});
-  EXPECT_NE(html.find("<small>accuracy</small><b>0.9512</b><small>95 % interval 0.9100 to 0.9800</small>"), std::string::npos);
+  EXPECT_NE(html.find("<small>accuracy</small><b>0.9512</b><small>95 %: 0.9100 to 0.9800</small>"), std::string::npos);
   EXPECT_NE(html.find("AUC 0.9600 (0.9300 to 0.9900)"), std::string::npos);
   EXPECT_NE(html.find("95.2%"), std::string::npos);   // 40 of 42 true AP
   EXPECT_NE(html.find("data:image/png;base64,iVBORw=="), std::string::npos);
