@@ -5,6 +5,7 @@
 #include "apps/commands.h"
 #include "apps/run/classifier.h"
 #include "apps/train/commands.h"
+#include "apps/train/loader_source.h"
 #include "data/atomic_file.h"
 #include "data/csv.h"
 #include "data/split.h"
@@ -12,7 +13,6 @@
 #include "layers/loss.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
-#include "train/trainer.h"
 
 namespace gadolin {
 namespace {
@@ -29,7 +29,7 @@ struct Options {
   std::string augment = "standard", pipeline;
   std::string shares = "0.7/0.15/0.15";
   std::string optimizer = "adamw", schedule = "cosine", loss = "auto";
-  double lr = 1e-3, momentum = 0.9, weight_decay = -1, warmup_epochs = 1, min_lr = 0, label_smoothing = 0, focal_gamma = 2,
+  double lr = 1e-3, momentum = 0.9, weight_decay = -1, warmup_epochs = -1, min_lr = 0, label_smoothing = 0, focal_gamma = 2,
          loss_scale = 0;
   bool class_weights = false, decay_norm_and_bias = false;
   OptimizerOptions rule;
@@ -104,29 +104,6 @@ LoaderOptions loader_options(const Options& o, const Session& session) {
   if (l.bad_samples == BadSamples::quarantine) l.quarantine_file = o.out + "/bad_samples.csv";
   return l;
 }
-
-class LoaderSource : public BatchSource {
- public:
-  LoaderSource(const Dataset& set, const Pipeline& pipeline, const LoaderOptions& options)
-      : loader_(set, pipeline, options), size_(options.batch_size) {}
-  std::int64_t batches_per_epoch() const override { return loader_.batches(); }
-  std::int64_t batch_size() const override { return size_; }
-  void seek(std::int64_t epoch, std::int64_t batch) override {
-    if (loader_.epoch() != epoch || loader_.step() != batch) loader_.seek(epoch, batch);
-  }
-  std::vector<Tensor> next() override {
-    Batch batch;
-    while (!loader_.next(batch)) {
-    }
-    return {batch.images, batch.labels};
-  }
-  double seconds_waited() const override { return loader_.stats().wait_seconds; }
-  const DataLoader& loader() const { return loader_; }
-
- private:
-  DataLoader loader_;
-  std::int64_t size_;
-};
 
 // split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is for reading.
 void write_split(const std::string& path, const Dataset& set) {
@@ -292,8 +269,9 @@ void train(Program& program, Session& session, Options o) {
   if (o.loss_scale > 0) scale = LossScale{o.loss_scale, 1, 0.5, 2000};
   Optimizer optimizer(net.parameters(), rule_of(o), scale);
   const std::int64_t steps_per_epoch = std::max<std::int64_t>(1, batches.batches_per_epoch() / o.train.accumulate);
+  const double warmup = o.warmup_epochs >= 0 ? o.warmup_epochs : o.schedule.rfind("one-cycle", 0) == 0 ? 0 : 1;
   Schedule schedule(o.schedule, {o.lr, o.min_lr, o.train.max_steps > 0 ? o.train.max_steps : o.train.epochs * steps_per_epoch,
-                                 steps_per_epoch, static_cast<std::int64_t>(o.warmup_epochs * static_cast<double>(steps_per_epoch)), 0.01,
+                                 steps_per_epoch, static_cast<std::int64_t>(warmup * static_cast<double>(steps_per_epoch)), 0.01,
                                  o.train.maximize});
 
   const std::string fingerprint = set->fingerprint();
@@ -367,7 +345,7 @@ void add_options(CLI::App* app, Options& o) {
   app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
   app->add_option("--schedule", o.schedule, "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P], cosine, one-cycle, plateau")
       ->capture_default_str();
-  app->add_option("--warmup-epochs", o.warmup_epochs)->capture_default_str();
+  app->add_option("--warmup-epochs", o.warmup_epochs, "Below 0: one, but none for one-cycle, which has its own")->capture_default_str();
   app->add_option("--clip-norm", o.rule.clip_norm, "Largest L2 norm of the gradient; 0: off")->capture_default_str();
   app->add_option("--clip-value", o.rule.clip_value, "Largest element of the gradient; 0: off")->capture_default_str();
   app->add_option("--ema", o.train.ema, "Decay of averaged weights; 0: off")->capture_default_str();
