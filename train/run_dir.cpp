@@ -108,9 +108,10 @@ RunDir::RunDir(std::string path, Open mode) : path_(std::move(path)) {
     }
   }
   for (const std::string& folder : {checkpoints(), event_folder(), file("report")}) make_folder(folder);
-  const std::time_t now = std::time(nullptr);
+  // Whoever wrote them held the lock, so all are left over, also those of this very second.
+  const std::time_t next = std::time(nullptr) + 1;
   for (const std::string& folder : {path_, checkpoints(), file("report")})
-    remove_stale_temporaries(folder, now);
+    remove_stale_temporaries(folder, next);
   log_ = ::open(file("train.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (log_ < 0) fail_file("run", file("train.log"), errno);
 }

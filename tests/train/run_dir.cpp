@@ -95,6 +95,21 @@ TEST_F(RunDirTest, ModesAndMistakes) {
   EXPECT_THROW(RunDir(folder_ + "/file/run", Open::create), FileError);
 }
 
+// A run that is started again at once finds what its killed self was writing in the same second.
+TEST_F(RunDirTest, ClearsWhatAKilledRunLeft) {
+  { RunDir run(run_, Open::create); }
+  const std::string tail = ".tmp-12-0123456789abcdef";
+  for (const char* name : {"config.toml", "checkpoints/step-2.gdck", "report/index.html"}) {
+    std::ofstream(run_ + "/" + name + tail) << "half";
+  }
+  std::ofstream(run_ + "/mine.tmp") << "x";
+  RunDir run(run_, Open::automatic);
+  for (const char* name : {"config.toml", "checkpoints/step-2.gdck", "report/index.html"}) {
+    EXPECT_FALSE(fs::exists(run.file(name + tail))) << name;
+  }
+  EXPECT_TRUE(fs::exists(run.file("mine.tmp")));
+}
+
 TEST_F(RunDirTest, OneWriter) {
   RunDir run(run_, Open::create);
   const std::string error = message<FileError>([&] { RunDir(run_, Open::automatic); });
