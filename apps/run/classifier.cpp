@@ -13,8 +13,8 @@ namespace gadolin {
 
 Json options_to_json(const NetOptions& options) {
   Json json = Json::object();
-  for (const auto& [name, value] : options) {
-    std::visit([&](const auto& v) { json[name] = v; }, value);
+  for (const auto& option : options) {  // no structured binding: clang 14 cannot capture one
+    std::visit([&](const auto& v) { json[option.first] = v; }, option.second);
   }
   return json;
 }
