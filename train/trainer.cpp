@@ -38,6 +38,7 @@ std::map<std::string, Tensor> with_prefix(const Checkpoint& checkpoint, const st
 
 struct Trainer::Logs {
   std::int64_t resume_step = -1;     // -1: a fresh run
+  std::int64_t resume_row = -1;      // of metrics.csv: inside an epoch, a row of this very step is not yet written
   std::optional<CsvLog> csv;         // made with the first row, when the columns are known
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
@@ -114,6 +115,7 @@ void Trainer::restore(const Checkpoint& c) {
   default_generator().seed = std::strtoull(c.fact("generator_seed").c_str(), nullptr, 10);
   default_generator().calls = std::strtoull(c.fact("generator_calls").c_str(), nullptr, 10);
   logs_->resume_step = step_;
+  logs_->resume_row = step_in_epoch_ > 0 ? step_ - 1 : step_;
   saved_step_ = step_;
 }
 
@@ -230,7 +232,7 @@ void Trainer::end_of_epoch() {
   if (!logs_->csv) {
     std::vector<std::string> columns{"step"};
     for (const auto& [name, value] : row) columns.push_back(name);
-    logs_->csv.emplace(run_.file("metrics.csv"), columns, logs_->resume_step);
+    logs_->csv.emplace(run_.file("metrics.csv"), columns, logs_->resume_row);
   }
   std::vector<double> values;
   for (const auto& [name, value] : row) values.push_back(value);
@@ -255,17 +257,19 @@ TrainResult Trainer::run() {
   double all_images = 0;
   const auto reached = [&] { return options_.stop_threshold != 0 && any_best_ &&
                                     (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold); };
-  while (step_ < total_steps() && !reached()) {
-    batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
+  // A run may have been stopped behind the last step of an epoch, before its row: the rest of that epoch is the row.
+  while ((step_ < total_steps() || step_in_epoch_ > 0) && !reached()) {
+    const auto more = [&] { return step_in_epoch_ < steps_per_epoch() && step_ < total_steps(); };
+    if (more()) batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
     logs_->epoch_started = now();
     logs_->waited_before = batches_.seconds_waited();
     images_ = 0;
     if (!options_.quiet) {
       logs_->progress.emplace(cat("epoch ", epoch_ + 1, "/", options_.epochs), steps_per_epoch(), progress_on_stderr());
     }
-    while (step_in_epoch_ < steps_per_epoch() && step_ < total_steps()) {
+    while (more()) {
       one_step();
-      if (options_.save_every > 0 && step_ % options_.save_every == 0 && step_in_epoch_ < steps_per_epoch()) save(false);
+      if (options_.save_every > 0 && step_ % options_.save_every == 0 && more()) save(false);
       if (const char* signal = SignalGuard::received()) {
         if (saved_step_ != step_) save(false);
         if (logs_->progress) logs_->progress->clear();

@@ -143,6 +143,43 @@ TEST(Trainer, ASignalSavesAndStops) {
   EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"), contents(whole.path + "/checkpoints/last.gdck"));
 }
 
+// Stopped behind the last step of an epoch or of the run, but before its row: the row is still to be written, once.
+TEST(Trainer, AStopBeforeTheRowLosesNoRow) {
+  for (const std::int64_t max_steps : {0, 5, 6}) {
+    for (const std::int64_t last_batch : {3, 5}) {  // of epoch 2: steps 5 and 6
+      const Folder folder, whole;
+      const auto begin = [&](Job& job) -> Trainer& {
+        job.options.max_steps = max_steps;
+        return job.make_trainer();
+      };
+      Job undisturbed(whole.path);
+      begin(undisturbed).run();
+      {
+        Job job(folder.path);
+        job.batches.watch = [&](std::int64_t epoch, std::int64_t batch) {
+          if (epoch == 1 && batch == last_batch) std::raise(SIGTERM);
+        };
+        if (max_steps == 5 && last_batch == 5) continue;  // it has ended by then
+        EXPECT_THROW(begin(job).run(), Stopped);
+      }
+      const std::string stopped = text_of(folder.path + "/checkpoints/last.gdck");
+      for (int again = 0; again < 2; ++again) {
+        // The second time as if the first had been killed between its row and its checkpoint.
+        if (again == 1) {
+          for (const auto& entry : fs::directory_iterator(folder.path + "/checkpoints")) fs::remove(entry.path());
+          std::ofstream(folder.path + "/checkpoints/last.gdck", std::ios::binary) << stopped;
+        }
+        Job job(folder.path, RunDir::Open::resume);
+        begin(job).restore(CheckpointStore(job.run->checkpoints()).newest()->checkpoint);
+        job.trainer->run();
+        const std::string what = cat("at most ", max_steps, " steps, stopped in batch ", last_batch, ", resumed ", again + 1, " times");
+        EXPECT_EQ(metrics_without_rates(folder.path), metrics_without_rates(whole.path)) << what;
+        EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"), contents(whole.path + "/checkpoints/last.gdck")) << what;
+      }
+    }
+  }
+}
+
 TEST(Trainer, ANanLossEndsTheRunWithTheStep) {
   const Folder folder;
   Job job(folder.path);
