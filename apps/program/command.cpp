@@ -160,7 +160,6 @@ Program::Program() : app_("Gadolin: deep learning for medical images. Research a
   app_.add_option("--seed", common_.seed, "Seed of every random choice")->capture_default_str();
   app_.add_option("--threads", common_.threads, "CPU threads; 0: all")->capture_default_str();
   app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")->capture_default_str();
-  app_.add_flag("--deterministic,!--no-deterministic", common_.deterministic, "Same bits every time")->capture_default_str();
   app_.add_flag("--json", common_.json, "One JSON object a line on stdout");
   app_.add_flag("--quiet", common_.quiet, "No progress and no log");
   app_.add_flag("--verbose", common_.verbose, "Say more");

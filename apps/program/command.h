@@ -21,7 +21,7 @@ struct Common {
   std::string device = "auto", dtype = "fp32", backend = "best";
   std::uint64_t seed = 0;
   int threads = 0;
-  bool json = false, quiet = false, verbose = false, deterministic = true;
+  bool json = false, quiet = false, verbose = false;
 };
 
 // What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs to stderr.
