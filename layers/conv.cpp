@@ -43,11 +43,11 @@ void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const
   if (onednn_takes(in) && onednn_widens(in)) {
     const auto wide = [](const Tensor& t) { return t.defined() ? t.to(DType::fp32) : t; };
     Tensor y_wide = empty(y.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-    conv_forward_onednn(z, wide(in), wide(filters), wide(bias), y_wide, false);
+    conv_forward_onednn(z, wide(in), filters, wide(bias), y_wide, filters_stay);
     y.copy_(y_wide);
     return;
   }
-  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, in.dtype() == DType::fp32);
+  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, filters_stay || in.dtype() == DType::fp32);
   conv_forward_reference(z, in, filters, y);
   if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
 }
@@ -75,7 +75,7 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
 }  // namespace detail
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
-  return apply(detail::Conv2dFunction{options, {}, {}, false}, x, weight, bias);
+  return apply(detail::Conv2dFunction{options, {}, {}, false, false}, x, weight, bias);
 }
 
 namespace {
@@ -96,7 +96,11 @@ Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2d
   if (options.bias) bias_ = parameter("bias", zeros({out_channels}));
 }
 
-Tensor Conv2d::forward(const Tensor& x) { return conv2d(for_compute(x), for_compute(weight_), for_compute(bias_), options_); }
+Tensor Conv2d::forward(const Tensor& x) {
+  const Tensor filters = weight_copy_.of(weight_);
+  return apply(detail::Conv2dFunction{options_, {}, {}, false, weight_copy_.kept()}, for_compute(x), filters,
+               bias_copy_.of(bias_));
+}
 
 std::int64_t Conv2d::macs(const Tensor&, const Tensor& out) const {
   return out.numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);

@@ -45,6 +45,7 @@ class Conv2d : public Module {
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
+  ComputeCopy weight_copy_, bias_copy_;
 };
 
 }  // namespace gadolin

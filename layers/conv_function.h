@@ -19,7 +19,7 @@ Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const 
 Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
 
 // oneDNN, channels-last. Whether it computes for this input, and whether from copies in fp32. keep_filters: the weight will
-// come again, so its reordered copy is worth keeping.
+// come again, so its reordered copy is worth keeping. Forward takes a weight of any type and computes in the type of x.
 bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
 void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
@@ -32,6 +32,7 @@ struct Conv2dFunction {
   Conv2dOptions options;
   Saved x, weight;
   bool has_bias = false;
+  bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
 
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
   void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&) {

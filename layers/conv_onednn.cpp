@@ -17,28 +17,28 @@ struct Described {
   memory::desc weight_as_stored;
 };
 
-memory::desc filters(const ConvSizes& z, const Tensor& weight, bool as_stored) {
+memory::desc filters(const ConvSizes& z, const Tensor& weight, DType dtype, bool as_stored) {
   memory::dims dims = weight.shape().vec(), strides = weight.strides().vec();
   if (z.groups > 1) {
     dims.insert(dims.begin(), z.groups);
     dims[1] /= z.groups;
     strides.insert(strides.begin(), strides[0] * dims[1]);
   }
-  const auto type = od::type_of(weight.dtype());
+  const auto type = od::type_of(dtype);
   return as_stored ? memory::desc(dims, type, strides) : memory::desc(dims, type, memory::format_tag::any);
 }
 
-Described describe(const ConvSizes& z, const Tensor& weight, bool with_bias) {
+Described describe(const ConvSizes& z, const Tensor& weight, DType dtype, bool with_bias) {
   const Conv2dOptions& o = z.options;
-  const auto type = od::type_of(weight.dtype());
+  const auto type = od::type_of(dtype);
   Described d;
   d.stride = {o.stride.h, o.stride.w};
   d.dilation = {o.dilation.h - 1, o.dilation.w - 1};
   d.padding = {o.padding.h, o.padding.w};
   d.x = memory::desc({z.n, z.c, z.h, z.w}, type, memory::format_tag::nhwc);
   d.y = memory::desc({z.n, z.k, z.p, z.q}, type, memory::format_tag::nhwc);
-  d.weight = filters(z, weight, false);
-  d.weight_as_stored = filters(z, weight, true);
+  d.weight = filters(z, weight, dtype, false);
+  d.weight_as_stored = filters(z, weight, dtype, true);
   if (with_bias) d.bias = memory::desc({z.k}, type, memory::format_tag::x);
   return d;
 }
@@ -95,30 +95,31 @@ od::Cache<Plan>& plans() {
   return cache;
 }
 
-// The filters in the plan's order. In evaluation the same weight comes again and again, in training twice a step; copies of
-// a weight in another type are new every time and not worth keeping.
+// The filters in the plan's order and type. In evaluation the same weight comes again and again, in training twice a step;
+// a training step's copies of a weight in another type are new every time and not worth keeping.
 struct Reordered {
   std::uint64_t version = ~0ull;
   Tensor bytes;
 };
-Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, bool keep) {
-  if (!plan.reorders) return weight;
-  const auto fill = [&](Tensor& bytes) {
-    memory from(plan.weight_as_stored, od::engine(), weight.raw()), to(plan.weight, od::engine(), bytes.raw());
+Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtype, bool keep) {
+  const bool casts = weight.dtype() != dtype;
+  if (!plan.reorders && !casts) return weight;
+  const auto made = [&] {
+    const Tensor stored = casts ? weight.to(dtype) : weight;
+    if (!plan.reorders) return stored;
+    Tensor bytes = empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8);
+    memory from(plan.weight_as_stored, od::engine(), stored.raw()), to(plan.weight, od::engine(), bytes.raw());
     plan.reorder.execute(od::stream(), from, to);
-  };
-  const auto room = [&] { return empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8); };
-  if (!keep) {
-    Tensor bytes = room();
-    fill(bytes);
     return bytes;
-  }
+  };
+  if (!keep) return made();
   thread_local od::Cache<Reordered> cache(256);
   key.push_back(static_cast<std::int64_t>(weight.storage().id()));
   key.push_back(weight.offset());
-  Reordered& held = cache.get(key, [&] { return Reordered{~0ull, room()}; });
+  Reordered& held = cache.get(key, [] { return Reordered{}; });
   if (held.version != weight.version()) {
-    fill(held.bytes);
+    held.bytes = Tensor();  // its memory serves again
+    held.bytes = made();
     held.version = weight.version();
   }
   return held.bytes;
@@ -143,12 +144,12 @@ bool onednn_takes(const Tensor& x) {
 void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, Tensor& y,
                          bool keep_filters) try {
   const od::Key key = key_of(0, z, weight, bias.defined());
-  const Described d = describe(z, weight, bias.defined());
+  const Described d = describe(z, weight, x_any.dtype(), bias.defined());
   const Plan& plan = plans().get(key, [&] {
     const auto pd = forward_descriptor(d, bias.defined());
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor x = nhwc(x_any), filters = reordered(plan, key, weight, keep_filters);
+  const Tensor x = nhwc(x_any), filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
@@ -164,14 +165,14 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
 Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight, const Tensor& x,
                                    bool keep_filters) try {
   const od::Key key = key_of(1, z, weight, false);
-  const Described d = describe(z, weight, false);
+  const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardData::primitive_desc pd(BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
                                                              d.dilation, d.padding, d.padding),
                                           attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, keep_filters);
+  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, weight.dtype(), keep_filters);
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
   const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
@@ -197,7 +198,7 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
     z.options.stride = 1;
   }
   const od::Key key = key_of(2, z, weight, false);
-  const Described d = describe(z, weight, false);
+  const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardWeights::primitive_desc pd(
         BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding),

@@ -312,6 +312,12 @@ Tensor softmax_focal_loss(const Tensor& logits, const Tensor& target, double gam
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, const Tensor& positive_weight, const Tensor& mask) {
+  const char* const name = "binary_cross_entropy_with_logits";
+  require<ShapeError>(!mask.defined() || mask.shape() == logits.shape(), name, ": mask ", mask.defined() ? mask.shape() : Shape{},
+                      " is not of the logits' shape ", logits.shape());
+  require<ShapeError>(!positive_weight.defined() || (logits.dim() > 0 && positive_weight.shape() == Shape{logits.size(-1)}), name,
+                      ": positive weights ", positive_weight.defined() ? positive_weight.shape() : Shape{},
+                      " are not one a class of logits ", logits.shape());
   Tensor loss = pair_loss(Bce{}, logits, target);
   if (positive_weight.defined()) {
     // -[p y log s + (1 - y) log(1 - s)] = bce + (p - 1) y softplus(-x)

@@ -183,6 +183,22 @@ Tensor for_compute(const Tensor& t) {
   return t.to(compute_type);
 }
 
+Tensor ComputeCopy::of(const Tensor& weight) {
+  const bool casts = computing && weight.defined() && weight.dtype() != DType::fp64 && weight.dtype() != compute_type;
+  // On a GPU a replayed step changes weights without a new version, so nothing may be kept there.
+  if (!casts || (grad_enabled() && weight.requires_grad()) || !weight.device().is_cpu()) {
+    copy_ = Tensor();
+    return for_compute(weight);
+  }
+  const std::uint64_t storage = weight.storage().id(), version = weight.version();
+  if (!copy_.defined() || copy_.dtype() != compute_type || storage != storage_ || version != version_) {
+    copy_ = weight.to(compute_type).detach();
+    storage_ = storage;
+    version_ = version;
+  }
+  return copy_;
+}
+
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;
   for (Module* module : order_) y = (*module)(y);

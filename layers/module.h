@@ -134,6 +134,18 @@ class ComputeScope {
 // The tensor in the type of the innermost ComputeScope; as it is without one, or when it is fp64.
 Tensor for_compute(const Tensor& t);
 
+// for_compute of a weight. On the CPU, while it wants no gradient, the copy is kept until the weight changes: inference
+// casts once.
+class ComputeCopy {
+ public:
+  Tensor of(const Tensor& weight);
+  bool kept() const { return copy_.defined(); }  // whether the last result will come again
+
+ private:
+  Tensor copy_;
+  std::uint64_t storage_ = 0, version_ = 0;
+};
+
 // Runs its children one after another; without children it is the identity.
 class Sequential : public Module {
  public:

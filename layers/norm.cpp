@@ -46,15 +46,23 @@ void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b,
   if (options.relu && has_addend) y = out;  // without an addend the sign is recomputed from x
 }
 
+namespace {
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                  const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend, const Tensor& batches) {
+  BatchNormFunction f;
+  f.options = options;
+  f.running_mean = running_mean;
+  f.running_var = running_var;
+  f.batches = batches;
+  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
+}
+}  // namespace
+
 }  // namespace detail
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend) {
-  detail::BatchNormFunction f;
-  f.options = options;
-  f.running_mean = running_mean;
-  f.running_var = running_var;
-  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
+  return detail::batch_norm(x, weight, bias, running_mean, running_var, options, addend, {});
 }
 
 BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {
@@ -67,9 +75,9 @@ BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps),
 
 Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu) {
   const bool training = this->training() && !frozen();
-  if (training && x.device().is_cpu()) ++*num_batches_tracked_.data<std::int64_t>();
   const Tensor a = addend.defined() ? addend.to(x.dtype()) : addend;
-  return batch_norm(x, weight_, bias_, running_mean_, running_var_, {training, momentum_, eps_, relu}, a);
+  return detail::batch_norm(x, weight_, bias_, running_mean_, running_var_, {training, momentum_, eps_, relu}, a,
+                            num_batches_tracked_);
 }
 
 }  // namespace gadolin

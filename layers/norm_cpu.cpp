@@ -55,11 +55,13 @@ template <class F> void for_rows(const NormSizes& size, F&& f) {
 template <class T, class P> struct Kernels {
   NormSizes size;
 
-  // Sums are of x - shift with the first row as shift: images have large means, and squares of those would cancel.
   void statistics(const T* x, const BatchNormFunction& f) const {
     const std::int64_t c_count = size.channels;
     std::vector<P> shift(static_cast<std::size_t>(c_count));
-    for (std::int64_t c = 0; c < c_count; ++c) shift[static_cast<std::size_t>(c)] = convert<P>(x[c]);
+    for (int i = 0; i < shift_rows; ++i) {
+      const T* in = x + shift_row(size.rows, i) * c_count;
+      for (std::int64_t c = 0; c < c_count; ++c) shift[static_cast<std::size_t>(c)] += convert<P>(in[c]) / P(shift_rows);
+    }
     std::vector<double> sum(shift.size()), squares(shift.size());
     const P* k = shift.data();
     sum_rows<P>(size, sum.data(), squares.data(), [&](std::int64_t row, std::int64_t stop, P* s, P* q) {
@@ -222,6 +224,7 @@ void BatchNormFunction::forward(Cpu, const Tensor& in, const Tensor& w, const Te
       kernels.statistics(rows.template data<T>(), *this);
       running_mean.storage().bump_version();
       running_var.storage().bump_version();
+      if (batches.defined()) ++*batches.data<std::int64_t>();
     } else {
       kernels.given_statistics(*this);
     }

@@ -106,17 +106,23 @@ sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Bo
   body.finish(channel, a, b);
 }
 
-// Sums of x - shift with the first row as shift: images have large means, and squares of those would cancel.
 template <class T> struct Statistics {
   using P = math_type<T>;
   const T* x;
   P *mean, *rstd, *running_mean, *running_var;
+  std::int64_t* batches;  // may be null
   double n, momentum, eps;
 
+  std::int64_t rows, channels;
+
   template <int V> __device__ Channels<P, V> constants(std::int64_t c) const {
-    Channels<P, V> shift;
+    Channels<P, V> shift{};
 #pragma unroll
-    for (int j = 0; j < V; ++j) shift.v[j] = convert<P>(x[c + j]);
+    for (int i = 0; i < shift_rows; ++i) {
+      const Pack<T, V> in = load<V>(x, shift_row(rows, i) * channels + c);
+#pragma unroll
+      for (int j = 0; j < V; ++j) shift.v[j] += convert<P>(in.v[j]) * P(1.0 / shift_rows);  // exact: a power of two
+    }
     return shift;
   }
   template <int V>
@@ -131,7 +137,8 @@ template <class T> struct Statistics {
   }
   __device__ void finish(std::int64_t c, double first, double second) const {
     const double d = first / n, spread = second / n - d * d;
-    const double variance = spread < 0 ? 0 : spread, average = convert<double>(convert<P>(x[c])) + d;
+    const double variance = spread < 0 ? 0 : spread, average = static_cast<double>(constants<1>(c).v[0]) + d;
+    if (c == 0 && batches) ++*batches;
     mean[c] = static_cast<P>(average);
     rstd[c] = static_cast<P>(1 / ::sqrt(variance + eps));
     running_mean[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
@@ -322,7 +329,8 @@ void BatchNormFunction::forward(Cuda, const Tensor& in, const Tensor& w, const T
       constexpr int V = decltype(width)::value;
       if (options.training) {
         sum_rows<V>(name, Statistics<T>{x_data, mean.data<P>(), rstd.data<P>(), running_mean.data<P>(), running_var.data<P>(),
-                                        static_cast<double>(size.rows), options.momentum, options.eps}, size, w);
+                                        batches.defined() ? batches.data<std::int64_t>() : nullptr, static_cast<double>(size.rows),
+                                        options.momentum, options.eps, size.rows, size.channels}, size, w);
         running_mean.storage().bump_version();
         running_var.storage().bump_version();
       } else {

@@ -186,7 +186,7 @@ Windows windows(const char* op, std::int64_t in, int kernel, int stride, int pad
   require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel, op, ": kernel ", kernel, ", stride ", stride,
                       ", padding ", padding, "; padding may be at most half the kernel");
   const std::int64_t room = in + 2 * padding - kernel;
-  require<ShapeError>(room >= 0 || o.ceil_mode, op, ": kernel ", kernel, " is larger than the padded input of ", in);
+  require<ShapeError>(room > (o.ceil_mode ? -stride : -1), op, ": kernel ", kernel, " is larger than the padded input of ", in);
   std::int64_t out = (room + (o.ceil_mode ? stride - 1 : 0)) / stride + 1;
   if (o.ceil_mode && (out - 1) * stride >= in + padding) --out;
   return {in, out, kernel, stride, padding, false, o.count_include_pad};

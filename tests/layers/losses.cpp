@@ -145,6 +145,8 @@ const bool cross_entropy_added = add_spec({
          {.inputs = {shaped({4, 10}), values({0, 1, 2, 10}, DType::int64)},
           .message = "cross_entropy: target 10 at index 3 is outside [0, 10); class labels start at 0"},
          {.inputs = {shaped({4}), values({0, 1, 2, 10}, DType::int64)}, .message = "cross_entropy: logits [4] are not [N, C]"},
+         {.inputs = {shaped({2, 3}, DType::int64), values({0, 1}, DType::int64)},
+          .message = "cross_entropy: logits are int64; convert with .to(DType::fp32)"},
          {.inputs = {shaped({4, 3}), shaped({4})},
           .message = "cross_entropy: target is fp32, not int64; convert with .to(DType::int64)"},
          {.inputs = {shaped({2, 3}), values({0, 1}, DType::int64)},
@@ -193,7 +195,13 @@ const bool bce_added = add_spec({
     .reference = mean_of([](double x, double y) { return softplus_of(x) - x * y; }),
     .cases = pair_cases(zero_to_one),
     .errors = {{.inputs = {shaped({2, 3}), shaped({2, 4})},
-                .message = "binary_cross_entropy_with_logits: input [2, 3] and target [2, 4] differ"}},
+                .message = "binary_cross_entropy_with_logits: input [2, 3] and target [2, 4] differ"},
+               {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2, 1})},
+                .message = "binary_cross_entropy_with_logits: mask [2, 1] is not of the logits' shape [2, 3]",
+                .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], {}, in[2]); }},
+               {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2})},
+                .message = "binary_cross_entropy_with_logits: positive weights [2] are not one a class of logits [2, 3]",
+                .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], in[2]); }}},
 });
 const bool sigmoid_focal_added = add_spec({
     .name = "sigmoid_focal_loss",

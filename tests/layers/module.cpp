@@ -244,6 +244,61 @@ TEST(ComputeScope, RunsConvolutionsInSixteenBits) {
   for (std::size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(got[i], exact[i], 0.05 * (1 + std::abs(exact[i])));
 }
 
+// Without a tape the copies in 16 bits are kept, until a weight changes, another type is asked for or training goes on.
+TEST(ComputeScope, SeesWeightsThatChangeBetweenInferences) {
+  manual_seed(4);
+  Net net;
+  net.eval();
+  const Tensor x = randn(image);
+  const auto inference = [&](DType dtype) {
+    const NoGrad guard;
+    const ComputeScope scope(dtype);
+    return net(x).to_vector<float>();
+  };
+  const auto taped = [&](DType dtype) {
+    const ComputeScope scope(dtype);
+    return net(x).detach().to_vector<float>();
+  };
+  const std::vector<float> first = inference(DType::bf16);
+  EXPECT_EQ(inference(DType::bf16), first);
+  EXPECT_EQ(taped(DType::bf16), first);
+  EXPECT_EQ(inference(DType::fp16), taped(DType::fp16));
+  EXPECT_EQ(inference(DType::bf16), first);
+  for (const Parameter& p : net.parameters()) {
+    const NoGrad guard;
+    Tensor weight = p.tensor;
+    weight.mul_(1.5);
+  }
+  const std::vector<float> changed = inference(DType::bf16);
+  EXPECT_NE(changed, first);
+  EXPECT_EQ(changed, taped(DType::bf16));
+  Net other;
+  net.load_state(copy_of(other));
+  EXPECT_EQ(inference(DType::bf16), taped(DType::bf16));
+  net.to(DType::fp64);
+  net.to(DType::fp32);
+  EXPECT_EQ(inference(DType::bf16), taped(DType::bf16));
+}
+TEST(ComputeScope, KeepsACopyWhileTheWeightStays) {
+  Tensor weight = ones({3});
+  weight.requires_grad_();
+  ComputeCopy copy;
+  EXPECT_TRUE(copy.of(weight).same_as(weight));
+  const ComputeScope scope(DType::bf16);
+  EXPECT_EQ(copy.of(weight).dtype(), DType::bf16);
+  EXPECT_FALSE(copy.kept());  // on the tape
+  const NoGrad guard;
+  const Tensor kept = copy.of(weight);
+  EXPECT_TRUE(copy.kept());
+  EXPECT_TRUE(copy.of(weight).same_as(kept));
+  weight.mul_(2);
+  EXPECT_EQ(copy.of(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
+}
+TEST(ComputeScope, RefusesIntegers) {
+  EXPECT_EQ(message_of<DTypeError>([] { ComputeScope(DType::int64); }),
+            "compute: int64 is no floating type; use fp32, bf16 or fp16");
+}
+
 TEST(Sequential, IsTheIdentityWithoutChildren) {
   Sequential none;
   const Tensor x = randn({2, 3});

@@ -99,6 +99,14 @@ const bool max_added = add_spec({
     .errors = {{.inputs = {shaped({3, 8, 8})}, .message = "max_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
                {.inputs = {shaped({1, 3, 0, 8})}, .message = "max_pool2d: input [1, 3, 0, 8] has no pixels"},
                {.inputs = {shaped({1, 3, 1, 8})}, .message = "max_pool2d: kernel 2 is larger than the padded input of 1"},
+               {.inputs = {shaped({1, 3, 1, 8})},
+                .message = "max_pool2d: kernel 9 is larger than the padded input of 1",
+                .f =
+                    [](const Inputs& in) {
+                      PoolOptions hanging({9, 2}, 2);  // no window would start inside and reach the end
+                      hanging.ceil_mode = true;
+                      return max_pool2d(image(in), hanging);
+                    }},
                {.inputs = {shaped({1, 3, 8, 8}, DType::int64)},
                 .message = "max_pool2d: int64 is not supported; convert with .to(DType::fp32)"},
                {.inputs = {shaped({1, 1, 20, 20})},
@@ -114,7 +122,12 @@ const bool avg_added = add_spec({
     .cases = {pool_case("2x2", {2, 3, 4, 6}, [](const Inputs& in) { return avg_pool2d(image(in), {2}); }, windows(2, 2, false)),
               pool_case("3x3 overlapping", {2, 2, 5, 7}, [](const Inputs& in) { return avg_pool2d(image(in), {3, 2}); }, windows(3, 2, false)),
               pool_case("3x3 with padding", {2, 8, 5, 6}, [](const Inputs& in) { return avg_pool2d(image(in), {3, 2, 1}); })},
-    .errors = {{.inputs = {shaped({1, 3, 1, 8})}, .message = "avg_pool2d: kernel 2 is larger than the padded input of 1"}},
+    .errors = {{.inputs = {shaped({1, 3, 1, 8})}, .message = "avg_pool2d: kernel 2 is larger than the padded input of 1"},
+               {.inputs = {shaped({3, 8, 8})}, .message = "avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
+               {.inputs = {shaped({1, 3, 8, 0})}, .message = "avg_pool2d: input [1, 3, 8, 0] has no pixels"},
+               {.inputs = {shaped({1, 1, 8, 8})},
+                .message = "avg_pool2d: kernel 3, stride 0, padding 0; padding may be at most half the kernel",
+                .f = [](const Inputs& in) { return avg_pool2d(image(in), {3, 0}); }}},
 });
 
 Reference mean_of_windows(std::int64_t p, std::int64_t q) {
@@ -201,6 +214,12 @@ const bool upsample_added = add_spec({
 TEST(UpsampleModule, MultipliesSizes) {
   Upsample twice({2, 3});
   EXPECT_EQ(twice(ones({1, 2, 4, 5})).shape(), (Shape{1, 2, 8, 15}));
+  try {
+    twice(ones({2, 4, 5}));
+    FAIL() << "accepted";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(), "upsample: input [2, 4, 5] is not [N, C, H, W]");
+  }
 }
 
 }  // namespace
