@@ -64,10 +64,9 @@ step_test() {
     name=$(basename "$program")
     GADOLIN_REQUIRE_CUDA=1 timeout 900 "$program" --gtest_brief=1 > "$logs/$name.txt" 2>&1
     rc=$?
-    count() { sed -n "s/^\[ *$1 *\] \([0-9]*\) tests\{0,1\}\..*/\1/p" "$logs/$name.txt" | tail -1; }
-    failures=$(sed -n 's/^ *\([0-9]*\) FAILED TESTS\{0,1\}$/\1/p' "$logs/$name.txt" | tail -1)
-    local passed skipped
-    passed=$(count PASSED); skipped=$(count SKIPPED)
+    count() { sed -n "s/^\[ *$1 *\] \([0-9]*\) tests\{0,1\}[.,].*/\1/p" "$logs/$name.txt" | tail -1; }
+    local passed failures skipped
+    passed=$(count PASSED); failures=$(count FAILED); skipped=$(count SKIPPED)
     echo "$name $rc ${passed:-0} ${failures:-0} ${skipped:-0}" >> "$logs/tests.txt"
     echo "$name: exit $rc, ${passed:-0} passed, ${failures:-0} failed, ${skipped:-0} skipped"
     if [ $rc != 0 ]; then grep -E '^\[  FAILED  \]' "$logs/$name.txt" | sort -u | head -40; code=1; fi
@@ -115,7 +114,7 @@ write_results() {
   {
     printf '{"commit":"%s","gpu":"%s","driver":"%s","cuda":"%s","steps":"%s","failed":"%s",\n' "$commit" "$(quote "$gpu")" "$driver" "$toolkit" "$(quote "${steps# }")" "${failed# }"
     printf '"tests":['
-    [ -f "$logs/tests.txt" ] && awk '{ printf "%s\n {\"program\":\"%s\",\"exit\":%s,\"passed\":%s,\"failed\":%s,\"skipped\":%s}", NR > 1 ? "," : "", $1, $2, $3, $4, $5 }' "$logs/tests.txt"
+    [ -f "$logs/tests.txt" ] && awk '{ printf "%s\n {\"program\":\"%s\",\"exit\":%s,\"passed\":%s,\"failed\":%s,\"skipped\":%s}", (NR > 1 ? "," : ""), $1, $2, $3, $4, $5 }' "$logs/tests.txt"
     printf '],\n"bench":['
     [ -f "$logs/bench.ndjson" ] && grep '^{' "$logs/bench.ndjson" | sed '$!s/$/,/'
     printf '],\n"pytorch":'
