@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 using namespace gadolin;
 
@@ -29,9 +28,11 @@ int main(int argc, char** argv) try {
   manual_seed(0);
   std::string folder = argc > 1 ? argv[1] : "";
   const int epochs = argc > 2 ? std::atoi(argv[2]) : 8;
-  if (folder.empty()) {
-    folder = (std::filesystem::temp_directory_path() / "gadolin-shapes").string();
-    write_synth(folder, {.samples = 600, .patients = 200, .classes = 3, .size = 28});
+  const bool made_up = folder.empty();
+  if (made_up) {
+    folder = "runs/shapes";
+    write_synth(folder, {.samples = 3000, .patients = 600, .classes = 3, .size = 28});
+    std::printf("no folder given: made-up discs, squares and crosses in %s\n", folder.c_str());
   }
   const auto all = open_dataset(folder);
   assign_splits(*all, {.train = 0.8, .val = 0, .test = 0.2});
@@ -55,7 +56,9 @@ int main(int argc, char** argv) try {
     result = accuracy(net, test);
     std::printf("epoch %d  loss %.4f  test accuracy %.4f\n", epoch, loss_sum / static_cast<double>(train.batches()), result);
   }
-  return result > 1.2 / all->num_classes() ? 0 : 1;
+  const double goal = made_up ? 0.5 : 0.8;  // shapes anywhere in the picture are hard without convolutions
+  std::printf("goal: accuracy above %.2f, chance is %.2f\n", goal, 1.0 / all->num_classes());
+  return result > goal ? 0 : 1;  // NaN misses it too
 } catch (const Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return static_cast<int>(error.exit_code());

@@ -1,5 +1,6 @@
 // Transfer learning: weights of one task as the start of another. A small ResNet learns four made-up shapes, is stored,
 // and its trunk, frozen, then serves a new task with other classes; only the new last layer learns.
+//   example_transfer_learning [FOLDER to work in]
 #include <gadolin/gadolin.h>
 
 #include <cstdio>
@@ -37,8 +38,8 @@ std::unique_ptr<Dataset> shapes(const std::string& folder, int classes, std::uin
 
 }  // namespace
 
-int main() try {
-  const auto folder = std::filesystem::temp_directory_path() / "gadolin-transfer";
+int main(int argc, char** argv) try {
+  const std::filesystem::path folder = argc > 1 ? argv[1] : "runs/transfer";
   std::filesystem::create_directories(folder);
   manual_seed(0);
   const ResNetOptions options{.input_channels = 1, .num_classes = 4, .width = 16, .small_input = true};
