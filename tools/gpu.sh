@@ -66,7 +66,7 @@ step_test() {
     rc=$?
     count() { sed -n "s/^\[ *$1 *\] \([0-9]*\) tests\{0,1\}[.,].*/\1/p" "$logs/$name.txt" | tail -1; }
     local passed failures skipped
-    passed=$(count PASSED); failures=$(count FAILED); skipped=$(count SKIPPED)
+    passed=$(count PASSED); failures=$(grep -c -E '^\[  FAILED  \] .* \([0-9]+ ms\)$' "$logs/$name.txt"); skipped=$(count SKIPPED)
     echo "$name $rc ${passed:-0} ${failures:-0} ${skipped:-0}" >> "$logs/tests.txt"
     echo "$name: exit $rc, ${passed:-0} passed, ${failures:-0} failed, ${skipped:-0} skipped"
     if [ $rc != 0 ]; then grep -E '^\[  FAILED  \]' "$logs/$name.txt" | sort -u | head -40; code=1; fi
