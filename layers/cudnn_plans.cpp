@@ -238,7 +238,7 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
   fail<Unsupported, 2>(op, ": cuDNN offers ", offered, " engines for ", p.str(), ", none within ",
                        human_bytes(workspace_limit.load()), " of workspace", p.deterministic ? ", repeatable" : "",
                        p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "",
-                       "; use another dtype, allow tf32, or --deterministic off");
+                       "; use another dtype, or allow tf32");
 }
 
 Plan make_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {

@@ -1,5 +1,5 @@
-// An op of your own with its gradient: the swish of a slope, y = x s(a x), and a check of the gradient by central
-// differences. Backward is written with ops, so it could be differentiated again.
+// An op of your own with its gradient: the swish of a slope, y = x s(a x), and a check of the gradient by
+// central differences. Backward is written with ops, so it could be differentiated again.
 #include <gadolin/gadolin.h>
 
 #include "tensor/function.h"
@@ -41,7 +41,8 @@ Tensor swish(const Tensor& x, double slope) { return apply(SwishFunction{slope, 
 
 int main() {
   const Tensor x = (rand({3, 4}, 1, 2, DType::fp64) * 4 - 2).detach().requires_grad_();
-  const Tensor cotangent = rand({3, 4}, 1, 3, DType::fp64);  // a random one: a sum would hide errors that cancel
+  // A random cotangent: with ones, errors that cancel in the sum would not show.
+  const Tensor cotangent = rand({3, 4}, 1, 3, DType::fp64);
   sum(swish(x, 1.7) * cotangent).backward();
   const std::vector<double> gradient = x.grad().to_vector<double>();
 
@@ -57,7 +58,7 @@ int main() {
     }
     worst = std::fmax(worst, std::fabs(gradient[static_cast<std::size_t>(i)] - difference));
   }
-  std::printf("swish of\n%s\nis\n%s\nlargest difference between the gradient and central differences: %.2g\n", x.detach().str().c_str(),
-              swish(x, 1.7).detach().str().c_str(), worst);
+  std::printf("swish of\n%s\nis\n%s\n", x.detach().str().c_str(), swish(x, 1.7).detach().str().c_str());
+  std::printf("largest difference between the gradient and central differences: %.2g\n", worst);
   return worst < 1e-8 ? 0 : 1;
 }

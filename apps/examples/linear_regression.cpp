@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <string>
 
 using namespace gadolin;
 
@@ -26,6 +27,7 @@ int main() {
     if (step % 50 == 0) std::printf("step %3d  loss %.4f\n", step, loss.item());
   }
   std::printf("y = %.3f x %+.3f\n", w.item(), b.item());
-  std::printf("the tape of one loss, for Graphviz:\n%s", graphviz(mean(matmul(x, w) + b - y), {{"w", w}, {"b", b}}).c_str());
+  const std::string tape = graphviz(mean(matmul(x, w) + b - y), {{"w", w}, {"b", b}});
+  std::printf("the tape of one loss, for Graphviz:\n%s", tape.c_str());
   return std::fabs(w.item() - 3) < 0.1 && std::fabs(b.item() + 2) < 0.1 ? 0 : 1;
 }

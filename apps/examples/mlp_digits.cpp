@@ -1,10 +1,11 @@
-// A multi-layer perceptron on small grey pictures: handwritten digits from MNIST's IDX files, or, without any, shapes that
-// are made up on the spot.
+// A multi-layer perceptron on small grey pictures: handwritten digits from MNIST's IDX files or, without,
+// shapes that are made up on the spot.
 //   example_mlp_digits [FOLDER with *-idx3-ubyte(.gz)] [EPOCHS]
 #include <gadolin/gadolin.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 using namespace gadolin;
 
@@ -54,7 +55,8 @@ int main(int argc, char** argv) try {
       loss_sum += loss.item();
     }
     result = accuracy(net, test);
-    std::printf("epoch %d  loss %.4f  test accuracy %.4f\n", epoch, loss_sum / static_cast<double>(train.batches()), result);
+    const double loss = loss_sum / static_cast<double>(train.batches());
+    std::printf("epoch %d  loss %.4f  test accuracy %.4f\n", epoch, loss, result);
   }
   const double goal = made_up ? 0.5 : 0.8;  // shapes anywhere in the picture are hard without convolutions
   std::printf("goal: accuracy above %.2f, chance is %.2f\n", goal, 1.0 / all->num_classes());

@@ -1,5 +1,5 @@
-// Transfer learning: weights of one task as the start of another. A small ResNet learns four made-up shapes, is stored,
-// and its trunk, frozen, then serves a new task with other classes; only the new last layer learns.
+// Transfer learning: weights of one task as the start of another. A small ResNet learns four made-up shapes
+// and is stored; its trunk, frozen, then serves a task with other classes: only the new last layer learns.
 //   example_transfer_learning [FOLDER to work in]
 #include <gadolin/gadolin.h>
 
@@ -27,7 +27,9 @@ double fit(Module& net, const Dataset& set, int epochs, double lr) {
   const NoGrad guard;
   double right = 0;
   DataLoader all(set, pipeline, {.batch_size = 50});
-  for (const Batch& batch : all) right += sum(eq(argmax(net(batch.images), 1), batch.labels).to(DType::fp32)).item();
+  for (const Batch& batch : all) {
+    right += sum(eq(argmax(net(batch.images), 1), batch.labels).to(DType::fp32)).item();
+  }
   return right / static_cast<double>(set.size());
 }
 
@@ -53,8 +55,10 @@ int main(int argc, char** argv) try {
   ResNetOptions wider = options;
   wider.num_classes = 6;
   ResNet target = resnet18(wider);
-  const LoadReport report = target.load_state(load_safetensors((folder / "trunk.safetensors").string()), {.exclude = {"fc"}});
-  std::printf("%zu tensors loaded, %zu of the new head left as they start\n", report.loaded.size(), report.excluded.size());
+  const TensorMap stored = load_safetensors((folder / "trunk.safetensors").string());
+  const LoadReport report = target.load_state(stored, {.exclude = {"fc"}});
+  std::printf("%zu tensors loaded, %zu of the new head left as they start\n", report.loaded.size(),
+              report.excluded.size());
   target.set_trainable({"fc"});  // batch norms of the trunk keep their statistics too
   const Tensor before = target.parameters().front().tensor.detach().clone();
   const double transferred = fit(target, *shapes((folder / "target").string(), 6, 2), 6, 1e-2);

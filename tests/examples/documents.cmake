@@ -1,4 +1,4 @@
-# Every command and option that the documents print is known to the program, every file they link to or call exists.
+# Every command and option that the documents and the hints of errors print is known to the program, every file they link to or call exists.
 #   cmake -D PROGRAM=gadolin -D ROOT=... -P documents.cmake
 set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md)
 set(faults "")
@@ -67,8 +67,8 @@ foreach(document IN LISTS documents)
     endforeach()
   endforeach()
 
-  # `--option` alone: some command must know it. The README's and contributors' pages also speak of CMake's and ctest's.
-  if(document MATCHES "^docs/(guide|commands|errors)")
+  # `--option` alone: some command must know it. Other pages also speak of CMake's and ctest's.
+  if(document MATCHES "^docs/")
     string(REGEX MATCHALL "`--[a-z][a-z_-]+" options "${plain}")
     list(FILTER options EXCLUDE REGEX "_")   # other libraries' spelling
     foreach(option IN LISTS options)
@@ -95,6 +95,26 @@ foreach(document IN LISTS documents)
     if(NOT EXISTS ${ROOT}/${script})
       list(APPEND faults "${document}: there is no ${script}")
     endif()
+  endforeach()
+endforeach()
+
+# The way out that a message offers: options within a string literal.
+file(GLOB_RECURSE sources ${ROOT}/tensor/*.c* ${ROOT}/layers/*.c* ${ROOT}/nets/*.c* ${ROOT}/data/*.c* ${ROOT}/train/*.c*
+  ${ROOT}/apps/*.c*)
+foreach(source IN LISTS sources)
+  file(READ ${source} text)
+  string(REGEX REPLACE "[][;]" " " plain "${text}")
+  string(REGEX MATCHALL "\"[^\"\n]* --[a-z][^\"\n]*" hints "${plain}")
+  foreach(hint IN LISTS hints)
+    string(REGEX MATCHALL " --[a-z][a-z-]+" options "${hint}")
+    foreach(option IN LISTS options)
+      string(STRIP "${option}" option)
+      math(EXPR checked "${checked} + 1")
+      has_option("${everything}" "${option}" known)
+      if(NOT known)
+        list(APPEND faults "${source}: no command knows ${option}")
+      endif()
+    endforeach()
   endforeach()
 endforeach()
 
