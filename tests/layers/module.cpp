@@ -295,7 +295,7 @@ TEST(ComputeScope, KeepsACopyWhileTheWeightStays) {
   EXPECT_EQ(copy.of(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
 }
 TEST(ComputeScope, RefusesIntegers) {
-  EXPECT_EQ(message_of<DTypeError>([] { ComputeScope(DType::int64); }),
+  EXPECT_EQ(message_of<DTypeError>([] { const ComputeScope scope(DType::int64); }),
             "compute: int64 is no floating type; use fp32, bf16 or fp16");
 }
 
