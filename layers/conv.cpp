@@ -1,5 +1,6 @@
 #include "layers/conv.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "layers/conv_function.h"
@@ -8,6 +9,21 @@
 
 namespace gadolin {
 namespace detail {
+
+namespace {
+// Results along one dimension, and the padding before and after it. Negative when the filter does not fit.
+struct Extent { std::int64_t out; int before, after; };
+Extent extent(std::int64_t in, std::int64_t filter, int stride, int padding, int dilation, bool same) {
+  const std::int64_t reach = dilation * (filter - 1) + 1;
+  if (!same) {
+    const std::int64_t room = in + 2 * padding - reach;
+    return {room < 0 ? -1 : room / stride + 1, padding, padding};
+  }
+  const std::int64_t out = (in + stride - 1) / stride;
+  const int total = static_cast<int>(std::max<std::int64_t>(0, (out - 1) * stride + reach - in));
+  return {out, total / 2, total - total / 2};
+}
+}  // namespace
 
 ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
   require<ShapeError, 10>(x.dim() == 4, "conv2d: input ", x.shape(), " is not [N, C, H, W]");
@@ -19,13 +35,16 @@ ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions&
                           ", but weight ", weight.shape(), " with groups=", o.groups, " takes C=", weight.size(1) * o.groups);
   require<ShapeError, 13>(weight.size(0) % o.groups == 0, "conv2d: weight ", weight.shape(), " has K=", weight.size(0),
                           ", which groups=", o.groups, " do not divide");
+  require<ValueError, 11>(!o.same || o.padding == Pair(0), "conv2d: same decides the padding; leave padding at 0");
   ConvSizes z{x.size(0), x.size(1), x.size(2), x.size(3), weight.size(0), weight.size(2), weight.size(3), 0, 0, o.groups, o};
-  const std::int64_t high = z.h + 2 * o.padding.h - o.dilation.h * (z.r - 1) - 1;
-  const std::int64_t wide = z.w + 2 * o.padding.w - o.dilation.w * (z.s - 1) - 1;
-  require<ShapeError, 14>(high >= 0 && wide >= 0, "conv2d: weight ", weight.shape(), " is larger than the padded input ",
+  const Extent high = extent(z.h, z.r, o.stride.h, o.padding.h, o.dilation.h, o.same);
+  const Extent wide = extent(z.w, z.s, o.stride.w, o.padding.w, o.dilation.w, o.same);
+  require<ShapeError, 14>(high.out >= 0 && wide.out >= 0, "conv2d: weight ", weight.shape(), " is larger than the padded input ",
                           x.shape(), "; use a larger image or fewer strides before this layer");
-  z.p = high / o.stride.h + 1;
-  z.q = wide / o.stride.w + 1;
+  z.p = high.out;
+  z.q = wide.out;
+  z.before = {high.before, wide.before};
+  z.after = {high.after, wide.after};
   return z;
 }
 

@@ -16,12 +16,13 @@ struct Pair {
 struct Conv2dOptions {
   Pair stride = 1, padding = 0, dilation = 1;
   int groups = 1;
-  bool bias = true;  // of the module; the function has a bias when it is given one
+  bool bias = true;   // of the module; the function has a bias when it is given one
+  bool same = false;  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and to the right
 };
 
 // Convolution of images with a bank of filters, without flipping (cross-correlation).
 //   x [N, C, H, W], weight [K, C / groups, R, S], bias [K] or undefined -> [N, K, P, Q],
-//   P = (H + 2 padding - dilation (R - 1) - 1) / stride + 1, Q likewise.
+//   P = (H + 2 padding - dilation (R - 1) - 1) / stride + 1, Q likewise (with `same`: P = ceil(H / stride)).
 // Keeps x and weight. The result is channels-last unless the reference loops run on row-major input.
 // Throws ShapeError when channels disagree or the filter is larger than the padded image.
 // fp32 is fp32: TF32 only when asked for (set_tf32). Agrees with torch.nn.functional.conv2d.

@@ -20,9 +20,9 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
   p.r = z.r;
   p.s = z.s;
   p.groups = z.groups;
-  const Pair pairs[] = {z.options.stride, z.options.padding, z.options.dilation};
-  std::int64_t* into[] = {p.stride, p.padding, p.dilation};
-  for (int i = 0; i < 3; ++i) {
+  const Pair pairs[] = {z.options.stride, z.before, {z.after.h - z.before.h, z.after.w - z.before.w}, z.options.dilation};
+  std::int64_t* into[] = {p.stride, p.padding, p.extra, p.dilation};
+  for (int i = 0; i < 4; ++i) {
     into[i][0] = pairs[i].h;
     into[i][1] = pairs[i].w;
   }

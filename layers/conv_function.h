@@ -10,6 +10,7 @@ namespace gadolin::detail {
 struct ConvSizes {
   std::int64_t n, c, h, w, k, r, s, p, q, groups;
   Conv2dOptions options;
+  Pair before = 0, after = 0;  // padding above and left, below and right
 };
 ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& options);
 

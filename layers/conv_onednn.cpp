@@ -12,7 +12,7 @@ using dnnl::memory;
 namespace od = onednn;
 
 struct Described {
-  memory::dims stride, dilation, padding;
+  memory::dims stride, dilation, before, after;  // of padding
   memory::desc x, weight, bias, y;       // weight in any order
   memory::desc weight_as_stored;
 };
@@ -34,7 +34,8 @@ Described describe(const ConvSizes& z, const Tensor& weight, DType dtype, bool w
   Described d;
   d.stride = {o.stride.h, o.stride.w};
   d.dilation = {o.dilation.h - 1, o.dilation.w - 1};
-  d.padding = {o.padding.h, o.padding.w};
+  d.before = {z.before.h, z.before.w};
+  d.after = {z.after.h, z.after.w};
   d.x = memory::desc({z.n, z.c, z.h, z.w}, type, memory::format_tag::nhwc);
   d.y = memory::desc({z.n, z.k, z.p, z.q}, type, memory::format_tag::nhwc);
   d.weight = filters(z, weight, dtype, false);
@@ -45,8 +46,8 @@ Described describe(const ConvSizes& z, const Tensor& weight, DType dtype, bool w
 
 od::Key key_of(int pass, const ConvSizes& z, const Tensor& weight, bool with_bias) {
   const Conv2dOptions& o = z.options;
-  od::Key key{pass, z.n, z.c, z.h, z.w, z.k, z.groups, o.stride.h, o.stride.w, o.padding.h, o.padding.w,
-              o.dilation.h, o.dilation.w, with_bias};
+  od::Key key{pass, z.n, z.c, z.h, z.w, z.k, z.groups, o.stride.h, o.stride.w, z.before.h, z.before.w,
+              z.after.h, z.after.w, o.dilation.h, o.dilation.w, with_bias};
   od::append(key, weight);
   return key;
 }
@@ -85,9 +86,9 @@ Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias) {
   const auto kind = dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
   if (with_bias) {
-    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.padding, d.padding), attributes(), od::engine()};
+    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before, d.after), attributes(), od::engine()};
   }
-  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding), attributes(), od::engine()};
+  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after), attributes(), od::engine()};
 }
 
 od::Cache<Plan>& plans() {
@@ -168,7 +169,7 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
   const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardData::primitive_desc pd(BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
-                                                             d.dilation, d.padding, d.padding),
+                                                             d.dilation, d.before, d.after),
                                           attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
@@ -191,7 +192,7 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
   ConvSizes z = given;
   Tensor x_any = x_full;
   const Conv2dOptions& o = given.options;
-  if (z.r == 1 && z.s == 1 && o.padding == Pair(0) && o.stride != Pair(1)) {
+  if (z.r == 1 && z.s == 1 && z.before == Pair(0) && z.after == Pair(0) && o.stride != Pair(1)) {
     x_any = x_full.slice(2, 0, (z.p - 1) * o.stride.h + 1, o.stride.h).slice(3, 0, (z.q - 1) * o.stride.w + 1, o.stride.w);
     z.h = z.p;
     z.w = z.q;
@@ -201,7 +202,7 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
   const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardWeights::primitive_desc pd(
-        BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.padding, d.padding),
+        BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after),
         attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.diff_weights_desc(), false);
   });

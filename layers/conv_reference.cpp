@@ -17,9 +17,9 @@ template <class T> struct Columns {
   template <class In, class Out> void walk(std::int64_t row, In&& inside, Out&& outside) const {
     const std::int64_t c = row / (z.r * z.s), r = row / z.s % z.r, s = row % z.s;
     for (std::int64_t p = 0; p < z.p; ++p) {
-      const std::int64_t y = p * z.options.stride.h - z.options.padding.h + r * z.options.dilation.h;
+      const std::int64_t y = p * z.options.stride.h - z.before.h + r * z.options.dilation.h;
       for (std::int64_t q = 0; q < z.q; ++q) {
-        const std::int64_t x = q * z.options.stride.w - z.options.padding.w + s * z.options.dilation.w;
+        const std::int64_t x = q * z.options.stride.w - z.before.w + s * z.options.dilation.w;
         const std::int64_t at = row * size + p * z.q + q;
         if (y >= 0 && y < z.h && x >= 0 && x < z.w) {
           inside(at, (c * z.h + y) * z.w + x);

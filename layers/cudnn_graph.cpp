@@ -112,7 +112,7 @@ CudnnDescriptor convolution(const CudnnConvolution& how) {
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2})
       .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, how.padding)
-      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, how.padding)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, how.padding_after)
       .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, how.stride)
       .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, how.dilation);
   return made.finalize();

@@ -110,7 +110,7 @@ struct CudnnTensor {
 CudnnDescriptor cudnn_tensor(const CudnnTensor& tensor);
 
 struct CudnnConvolution {
-  std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
+  std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, padding_after[2] = {0, 0}, dilation[2] = {1, 1};
   DType compute = DType::fp32;
   float alpha = 1, beta = 0;
 };

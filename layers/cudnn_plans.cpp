@@ -46,6 +46,7 @@ class GraphOf {
     for (int i = 0; i < 2; ++i) {
       how_.stride[i] = p_.stride[i];
       how_.padding[i] = p_.padding[i];
+      how_.padding_after[i] = p_.padding[i] + p_.extra[i];
       how_.dilation[i] = p_.dilation[i];
     }
     const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w});
@@ -262,7 +263,7 @@ struct ProblemHash {
                                key.first << 12;
     std::uint64_t hash = 14695981039346656037u;
     for (const std::int64_t word : {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1],
-                                    p.padding[0], p.padding[1], p.dilation[0], p.dilation[1]}) {
+                                    p.padding[0], p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1]}) {
       hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
     }
     return static_cast<std::size_t>(hash);
@@ -308,7 +309,8 @@ std::string ConvProblem::str() const {
   return cat(passes[static_cast<int>(pass)], epilogues[static_cast<int>(epilogue)], accumulate ? "+=" : "", ',',
              name_of(dtype), tf32 ? "(tf32)" : "", channels_last ? ",nhwc" : ",nchw", deterministic ? "" : ",any", ",x",
              n, 'x', c, 'x', h, 'x', w, ",w", k, 'x', c / groups, 'x', r, 'x', s, ",stride", stride[0], 'x', stride[1],
-             ",pad", padding[0], 'x', padding[1], ",dilation", dilation[0], 'x', dilation[1], ",groups", groups);
+             ",pad", padding[0], 'x', padding[1],
+             extra[0] || extra[1] ? cat("+", extra[0], 'x', extra[1]) : "", ",dilation", dilation[0], 'x', dilation[1], ",groups", groups);
 }
 
 // --- planning without a device ----------------------------------------------------------------------------------------

@@ -27,9 +27,10 @@ struct ConvProblem {
   bool deterministic = true;     // engines that do not repeat their bits are left out
   std::int64_t n = 1, c = 1, h = 1, w = 1, k = 1, r = 1, s = 1, groups = 1;
   std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};  // along H, along W
+  std::int64_t extra[2] = {0, 0};  // padding that is only below and to the right
 
-  std::int64_t p() const { return (h + 2 * padding[0] - dilation[0] * (r - 1) - 1) / stride[0] + 1; }
-  std::int64_t q() const { return (w + 2 * padding[1] - dilation[1] * (s - 1) - 1) / stride[1] + 1; }
+  std::int64_t p() const { return (h + 2 * padding[0] + extra[0] - dilation[0] * (r - 1) - 1) / stride[0] + 1; }
+  std::int64_t q() const { return (w + 2 * padding[1] + extra[1] - dilation[1] * (s - 1) - 1) / stride[1] + 1; }
   std::string str() const;       // unique, one line, no spaces: the key of the plan database
   bool operator==(const ConvProblem&) const = default;
 };

@@ -185,6 +185,11 @@ void check_image(const char* op, const Tensor& x) {
 Windows windows(const char* op, std::int64_t in, int kernel, int stride, int padding, const PoolOptions& o) {
   require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel, op, ": kernel ", kernel, ", stride ", stride,
                       ", padding ", padding, "; padding may be at most half the kernel");
+  if (o.same) {
+    require<ValueError>(padding == 0, op, ": same decides the padding; leave padding at 0");
+    const std::int64_t out = (in + stride - 1) / stride;
+    return {in, out, kernel, stride, std::max<std::int64_t>(0, (out - 1) * stride + kernel - in) / 2, false, false};
+  }
   const std::int64_t room = in + 2 * padding - kernel;
   require<ShapeError>(room > (o.ceil_mode ? -stride : -1), op, ": kernel ", kernel, " is larger than the padded input of ", in);
   std::int64_t out = (room + (o.ceil_mode ? stride - 1 : 0)) / stride + 1;

@@ -11,6 +11,7 @@ struct PoolOptions {
   Pair padding = 0;
   bool ceil_mode = false;          // a last window may hang over the edge, if it starts inside
   bool count_include_pad = true;   // average: padding counts as zeros
+  bool same = false;               // TensorFlow's SAME: ceil(H / stride) results; an average leaves padding out
   PoolOptions(Pair kernel) : kernel_size(kernel), stride(kernel) {}
   PoolOptions(Pair kernel, Pair step, Pair pad = 0) : kernel_size(kernel), stride(step), padding(pad) {}
 };

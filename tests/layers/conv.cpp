@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/ops.h"
@@ -18,15 +19,25 @@ Reference loops(const Conv2dOptions& o) {
     const Tensor &x = in[0], &w = in[1];
     const bool biased = in.size() > 2 && in[2].defined();
     const std::int64_t group_out = w.size(0) / o.groups, group_in = w.size(1);
-    const std::int64_t p = (x.size(2) + 2 * o.padding.h - o.dilation.h * (w.size(2) - 1) - 1) / o.stride.h + 1;
-    const std::int64_t q = (x.size(3) + 2 * o.padding.w - o.dilation.w * (w.size(3) - 1) - 1) / o.stride.w + 1;
+    std::int64_t p = (x.size(2) + 2 * o.padding.h - o.dilation.h * (w.size(2) - 1) - 1) / o.stride.h + 1;
+    std::int64_t q = (x.size(3) + 2 * o.padding.w - o.dilation.w * (w.size(3) - 1) - 1) / o.stride.w + 1;
+    std::int64_t above = o.padding.h, left = o.padding.w;
+    if (o.same) {  // as TensorFlow's documentation has it
+      const auto before = [](std::int64_t size, std::int64_t k, std::int64_t step) {
+        return std::max<std::int64_t>(size % step == 0 ? k - step : k - size % step, 0) / 2;
+      };
+      p = (x.size(2) + o.stride.h - 1) / o.stride.h;
+      q = (x.size(3) + o.stride.w - 1) / o.stride.w;
+      above = before(x.size(2), o.dilation.h * (w.size(2) - 1) + 1, o.stride.h);
+      left = before(x.size(3), o.dilation.w * (w.size(3) - 1) + 1, o.stride.w);
+    }
     return tabulate({x.size(0), w.size(0), p, q}, [&](const Index& i) {
       double sum = biased ? at(in[2], {i[1]}) : 0;
       for (std::int64_t c = 0; c < group_in; ++c) {
         for (std::int64_t r = 0; r < w.size(2); ++r) {
           for (std::int64_t s = 0; s < w.size(3); ++s) {
-            const std::int64_t h = i[2] * o.stride.h - o.padding.h + r * o.dilation.h;
-            const std::int64_t v = i[3] * o.stride.w - o.padding.w + s * o.dilation.w;
+            const std::int64_t h = i[2] * o.stride.h - above + r * o.dilation.h;
+            const std::int64_t v = i[3] * o.stride.w - left + s * o.dilation.w;
             if (h < 0 || v < 0 || h >= x.size(2) || v >= x.size(3)) continue;
             sum += at(x, {i[0], i[1] / group_out * group_in + c, h, v}) * at(w, {i[1], c, r, s});
           }
@@ -64,6 +75,10 @@ const bool added = add_spec({
               convolution("depthwise", {1, 8, 5, 4}, {8, 1, 3, 3}, {.stride = 2, .padding = 1, .groups = 8}),
               convolution("depthwise, two filters a channel", {2, 3, 4, 4}, {6, 1, 3, 3}, {.padding = 1, .groups = 3}),
               convolution("filter as large as the image", {2, 3, 3, 4}, {4, 3, 3, 4}, {}),
+              convolution("SAME, stride 2, even", {2, 3, 6, 4}, {4, 3, 3, 3}, {.stride = 2, .same = true}),
+              convolution("SAME, stride 2, odd and even", {1, 2, 5, 8}, {3, 2, 3, 2}, {.stride = 2, .same = true}, true),
+              convolution("SAME, dilated", {1, 2, 6, 5}, {3, 2, 3, 3}, {.dilation = 2, .same = true}),
+              convolution("SAME, 1x1, stride 2", {2, 4, 5, 6}, {3, 4, 1, 1}, {.stride = 2, .same = true}),
               convolution("more padding than image", {2, 1, 1, 1}, {3, 1, 3, 3}, {.padding = 1})},
     .errors =
         {{.inputs = {shaped({8, 1, 224, 224}), shaped({64, 3, 7, 7})},
@@ -90,6 +105,10 @@ const bool added = add_spec({
           .message = "conv2d: stride, dilation and groups must be positive and padding not negative",
           .code = "GD-VALUE-010",
           .f = [](const Inputs& in) { return conv2d(in[0], in[1], {}, {.stride = 0}); }},
+         {.inputs = {shaped({1, 3, 4, 4}), shaped({4, 3, 3, 3})},
+          .message = "conv2d: same decides the padding; leave padding at 0",
+          .code = "GD-VALUE-011",
+          .f = [](const Inputs& in) { return conv2d(in[0], in[1], {}, {.padding = 1, .same = true}); }},
          {.inputs = {shaped({1, 3, 4, 4}), shaped({4, 3, 3, 3}, DType::fp64)},
           .message = "conv2d: input 0 is fp32 but input 1 is fp64; convert one with .to(DType::...)"}},
 });

@@ -57,6 +57,21 @@ TEST(MaxPool2d, TakesNumbersBelowZeroOverPadding) {
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{-3, -2, -5, -4}));
 }
 
+// TensorFlow's SAME of 1 2 3 4 / 5 6 7 8 with windows of 3 and stride 2: one row and column more, below and to the right only.
+TEST(Pooling, SameLeavesPaddingOut) {
+  const Tensor x = tensor({1, 2, 3, 4, 5, 6, 7, 8}, {1, 1, 2, 4}, DType::fp64);
+  PoolOptions same(3, 2);
+  same.same = true;
+  EXPECT_EQ(max_pool2d(x, same).to_vector<double>(), (std::vector<double>{7, 8}));
+  EXPECT_EQ(avg_pool2d(x, same).to_vector<double>(), (std::vector<double>{4, 5.5}));
+  Tensor leaf = x.clone().requires_grad_();
+  avg_pool2d(leaf, same).backward(ones({1, 1, 1, 2}, DType::fp64));
+  const double whole = 1.0 / 6, part = 1.0 / 4;
+  const std::vector<double> row{whole, whole, whole + part, part};
+  const std::vector<double> got = leaf.grad().to_vector<double>();
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(got[i], row[i % 4]);
+}
+
 // --- specs -----------------------------------------------------------------------------------------------------------
 
 // Mean or largest of windows without padding.
