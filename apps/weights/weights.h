@@ -1,0 +1,30 @@
+// What import and export share: the files that weights leave in.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/run/classifier.h"
+
+namespace gadolin {
+
+// One format of `gadolin export`. write() leaves a whole file under `path` or none.
+struct ExportFormat {
+  const char* suffix;  // ".pth"
+  const char* about;   // "PyTorch's state_dict"
+  void (*write)(Session& session, const Classifier& classifier, const std::string& path);
+};
+const std::vector<ExportFormat>& export_formats();
+
+// What goes along with exported weights: model, net_options, classes, pipeline.
+std::map<std::string, std::string> export_facts(const Classifier& classifier);
+
+// The net that fits these weights: input channels from the first convolution, classes from the last linear layer, width
+// and switches (an auxiliary head, a small stem) so that names and shapes agree best. `given` wins where it has an entry.
+NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given);
+
+// What stands in front of a net whose weights come from elsewhere: its usual input size, and the normalisation that
+// its trainers used ([-1, 1] for TF-Slim's Inception and ResNet v2 and for timm's Inceptions, ImageNet's otherwise).
+std::string usual_pipeline(const std::string& model, int channels, const std::string& format);
+
+}  // namespace gadolin
