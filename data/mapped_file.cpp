@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "data/atomic_file.h"
 #include "tensor/check.h"
@@ -38,6 +39,23 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+Ref<Storage> mapped_storage(const std::shared_ptr<MappedFile>& file, std::size_t begin, std::size_t bytes,
+                            std::size_t alignment) {
+  require<FormatError>(begin <= file->size() && bytes <= file->size() - begin, "read: ", file->path(), ": ", bytes,
+                       " bytes at byte ", begin, " are not inside its ", file->size());
+  std::byte* at = file->data() + begin;
+  if (bytes == 0 || reinterpret_cast<std::uintptr_t>(at) % alignment != 0) {
+    Ref<Storage> copy(new Storage(static_cast<std::int64_t>(bytes), cpu));
+    if (bytes > 0) std::memcpy(copy->data(), at, bytes);
+    return copy;
+  }
+  auto owner = std::make_unique<std::shared_ptr<MappedFile>>(file);
+  const auto release = [](void* held) { delete static_cast<std::shared_ptr<MappedFile>*>(held); };
+  Ref<Storage> storage(new Storage(at, static_cast<std::int64_t>(bytes), owner.get(), release));
+  owner.release();
+  return storage;
 }
 
 }  // namespace gadolin

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "tensor/storage.h"
 
 namespace gadolin {
 
@@ -28,5 +31,10 @@ class MappedFile {
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// Bytes of a mapped file as the storage of tensors, which keeps the file mapped; a copy of them where their place is
+// no multiple of `alignment`. Throws FormatError unless they lie inside the file.
+Ref<Storage> mapped_storage(const std::shared_ptr<MappedFile>& file, std::size_t begin, std::size_t bytes,
+                            std::size_t alignment);
 
 }  // namespace gadolin

@@ -2,7 +2,6 @@
 #include "data/safetensors.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "data/atomic_file.h"
@@ -36,7 +35,7 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
                        " dimensions, at most ", Shape::max_dim, " are possible");
   const DType dtype = static_cast<DType>(type - std::begin(names));
   const Shape shape(entry.sizes);
-  std::byte* at = file_->data() + header_.data_start + entry.begin;
+  const std::byte* at = file_->data() + header_.data_start + entry.begin;
   const std::int64_t bytes = entry.end - entry.begin;
   if (dtype == DType::boolean) {
     const bool good = std::all_of(at, at + bytes, [](std::byte b) { return b <= std::byte{1}; });
@@ -44,15 +43,8 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
                          "' is BOOL but holds bytes other than 0 and 1");
   }
   if (bytes == 0) return empty(shape, dtype);
-  if (reinterpret_cast<std::uintptr_t>(at) % static_cast<std::uintptr_t>(size_of(dtype)) != 0) {
-    const Tensor copy = empty(shape, dtype);
-    std::memcpy(copy.raw(), at, static_cast<std::size_t>(bytes));
-    return copy;
-  }
-  auto owner = std::make_unique<std::shared_ptr<MappedFile>>(file_);
-  const auto release = [](void* held) { delete static_cast<std::shared_ptr<MappedFile>*>(held); };
-  Ref<Storage> storage(new Storage(at, bytes, owner.get(), release));
-  owner.release();
+  Ref<Storage> storage = mapped_storage(file_, static_cast<std::size_t>(header_.data_start + entry.begin),
+                                        static_cast<std::size_t>(bytes), static_cast<std::size_t>(size_of(dtype)));
   return Tensor::over(std::move(storage), shape, strides_for(shape), 0, dtype);
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
-#include "data/safetensors.h"
+#include "data/mapped_file.h"
+#include "data/weights.h"
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "tensor/ops.h"
@@ -66,15 +68,14 @@ Classifier load_classifier(const std::string& path, Device device) {
   return result;
 }
 
+bool is_checkpoint(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) && MappedFile(path).text().substr(0, 8) == "GADOLIN\n";
+}
+
 State load_weights(const std::string& path) {
+  if (!is_checkpoint(path)) return read_weights(path).tensors;
   State state;
-  if (path.ends_with(".safetensors")) {
-    const SafetensorsFile file(path);
-    for (const SafetensorsEntry& entry : file.entries()) state[entry.name] = file.tensor(entry.name);
-    return state;
-  }
-  require<UsageError>(path.ends_with(checkpoint_suffix), "weights: ", path, " is neither .gdck nor .safetensors",
-                      "; convert it with gadolin import");
   for (const auto& [name, tensor] : load_checkpoint(path).tensors) {
     if (name.rfind("model.", 0) == 0) state[name.substr(6)] = tensor;
   }

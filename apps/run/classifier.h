@@ -29,7 +29,10 @@ struct Classifier {
 // Throws CheckpointError for a file that holds no classifier.
 Classifier load_classifier(const std::string& path, Device device);
 
-// Weights by torchvision's names from a .gdck checkpoint or a .safetensors file.
+// Whether a file begins as a .gdck checkpoint does.
+bool is_checkpoint(const std::string& path);
+
+// Weights by torchvision's names from a .gdck checkpoint or any file of read_weights (data/weights.h).
 State load_weights(const std::string& path);
 
 struct SetPredictions {

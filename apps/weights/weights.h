@@ -8,6 +8,9 @@
 
 namespace gadolin {
 
+void add_import(Program& program);
+void add_export(Program& program);
+
 // One format of `gadolin export`. write() leaves a whole file under `path` or none.
 struct ExportFormat {
   const char* suffix;  // ".pth"

@@ -97,9 +97,10 @@ TEST(Commands, WeightsGoOutAndComeBack) {
   const TensorMap back = load_safetensors(scratch / "b.safetensors");
   ASSERT_EQ(back.size(), weights.size());
   for (const auto& [name, t] : weights) EXPECT_EQ(back.at(name).to_vector<double>(), t.to_vector<double>()) << name;
-  const Outcome pickle = run_program({"import", "x.pth", scratch / "x.gdck", "--model", "resnet18"});
-  EXPECT_EQ(pickle.code, 1);
-  EXPECT_TRUE(says(pickle.err, "save it as .safetensors")) << pickle.err;
+  const std::string notes = scratch.write("x.pth", "remember the milk");
+  const Outcome text = run_program({"import", notes, scratch / "x.gdck", "--model", "resnet18"});
+  EXPECT_EQ(text.code, 3);
+  EXPECT_TRUE(says(text.err, "(17 bytes, beginning with 'remember') is neither safetensors")) << text.err;
 }
 
 TEST(Commands, BenchmarksRun) {

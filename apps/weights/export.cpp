@@ -1,0 +1,67 @@
+// gadolin export: a checkpoint's weights in the formats of elsewhere.
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/weights/weights.h"
+#include "data/torch_file.h"
+
+namespace gadolin {
+namespace {
+
+void write_safetensors(Session& session, const Classifier& c, const std::string& path) {
+  TensorMap tensors;
+  for (const Parameter& p : c.net->state()) tensors[p.name] = p.tensor.detach();
+  save_safetensors(path, tensors, export_facts(c));
+  session.metric("tensors", tensors.size());
+}
+
+void write_torch(Session& session, const Classifier& c, const std::string& path) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const Parameter& p : c.net->state()) tensors.emplace_back(p.name, p.tensor.detach());
+  save_torch(path, tensors);
+  session.metric("tensors", tensors.size());
+}
+
+void export_weights(Session& session, const std::string& in, const std::string& out) {
+  std::string known;
+  for (const ExportFormat& format : export_formats()) {
+    if (!out.ends_with(format.suffix)) {
+      known += (known.empty() ? "" : ", ") + std::string(format.suffix);
+      continue;
+    }
+    const Classifier c = load_classifier(in, cpu);
+    format.write(session, c, out);
+    session.say(cat(c.model, " of ", in, " in ", out, " (", format.about, ")"));
+    session.output("weights", out);
+    return;
+  }
+  fail<UsageError>("export: ", out, " must end in one of ", known);
+}
+
+}  // namespace
+
+const std::vector<ExportFormat>& export_formats() {
+  static const std::vector<ExportFormat> formats{
+      {".safetensors", "tensors with what belongs to them as text", write_safetensors},
+      {".pth", "a state_dict for torch.load(weights_only=True)", write_torch},
+  };
+  return formats;
+}
+
+std::map<std::string, std::string> export_facts(const Classifier& c) {
+  return {{"model", c.model}, {"net_options", options_to_json(c.options).dump()}, {"classes", Json(c.classes).dump()},
+          {"pipeline", c.pipeline.text()}};
+}
+
+void add_export(Program& program) {
+  struct Options { std::string in, out; };
+  const auto o = std::make_shared<Options>();
+  std::string suffixes;
+  for (const ExportFormat& format : export_formats()) suffixes += (suffixes.empty() ? "" : ", ") + std::string(format.suffix);
+  CLI::App* app = program.add("export", "Weights of a checkpoint for other programs", [o](Session& s) { export_weights(s, o->in, o->out); },
+                              "gadolin export runs/view/checkpoints/best.gdck view.safetensors");
+  app->add_option("checkpoint", o->in, "Checkpoint (.gdck)")->required();
+  app->add_option("out", o->out, "File to write (" + suffixes + ")")->required();
+}
+
+}  // namespace gadolin

@@ -1,0 +1,152 @@
+// gadolin import: weights of elsewhere as a checkpoint, with every name accounted for.
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "apps/commands.h"
+#include "apps/weights/weights.h"
+#include "data/weights.h"
+#include "layers/init.h"
+#include "tensor/random.h"
+
+namespace gadolin {
+namespace {
+
+struct Options {
+  std::string in, out, model, pipeline;
+  int classes = 0, channels = 0, width = 0;
+  bool small_input = false, partial = false;
+  std::vector<std::string> exclude, class_names;
+};
+
+void names(Session& session, const std::string& what, const std::vector<std::string>& list) {
+  if (list.empty()) return;
+  std::string text;
+  for (const std::string& name : list) text += (text.empty() ? "" : ", ") + name;
+  session.say(what + " (" + std::to_string(list.size()) + "): " + text);
+  session.event({{"event", what}, {"names", list}});
+}
+
+std::string joined(const std::set<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+double number(const NetOptions& options, const std::string& name, double otherwise) {
+  const auto found = options.find(name);
+  return found == options.end() ? otherwise : std::get<double>(found->second);
+}
+
+// Layers whose shapes differ only in the number of classes are the heads. One line names them and the option.
+void check_heads(const Module& net, const State& weights, const Options& o) {
+  std::set<std::string> heads;
+  std::int64_t theirs = 0, ours = 0;
+  for (const Parameter& p : net.state()) {
+    const bool excluded = std::any_of(o.exclude.begin(), o.exclude.end(), [&](const std::string& scope) {
+      return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
+    });
+    const auto found = weights.find(p.name);
+    if (excluded || found == weights.end() || found->second.shape() == p.tensor.shape()) continue;
+    const Shape& a = found->second.shape();
+    const Shape& b = p.tensor.shape();
+    if (a.dim() != b.dim() || a.dim() == 0 || b[0] != o.classes || !std::equal(a.begin() + 1, a.end(), b.begin() + 1)) return;
+    theirs = a[0];
+    ours = b[0];
+    heads.insert(p.name.substr(0, p.name.rfind('.')));
+  }
+  require<UsageError, 20>(heads.empty(), "import: ", joined(heads), " of ", o.in, " is for ", theirs, " classes, not ", ours,
+                          "; pass --exclude-scopes ", joined(heads), " to keep the rest and start it anew");
+}
+
+Checkpoint checkpoint_of(const Classifier& c, const Options& o, const WeightFile& file) {
+  Checkpoint checkpoint;
+  for (const Parameter& p : c.net->state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
+  c.describe(checkpoint);
+  checkpoint.facts["imported_from_sha256"] = weights_sha256(o.in);
+  checkpoint.facts["imported_format"] = file.format;
+  return checkpoint;
+}
+
+std::vector<std::string> class_names(const Options& o, const WeightFile& file, std::size_t count) {
+  std::vector<std::string> list = o.class_names;
+  const auto written = file.metadata.find("classes");
+  if (list.empty() && written != file.metadata.end()) {
+    const Json json = Json::parse(written->second, nullptr, false);
+    const bool texts = json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_string(); });
+    if (texts && json.size() == count) list = json.get<std::vector<std::string>>();
+  }
+  if (list.empty()) {
+    for (std::size_t k = 0; k < count; ++k) list.push_back(std::to_string(k));
+  }
+  require<UsageError>(list.size() == count, "import: ", list.size(), " class names for ", count, " classes; give one for each");
+  return list;
+}
+
+void import_weights(Session& session, const Options& o) {
+  require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ", checkpoint_suffix);
+  const NetInfo& info = net_info(o.model);
+  WeightFile file;
+  if (is_checkpoint(o.in)) file = {load_weights(o.in), {}, "gadolin", {}};
+  else file = read_weights(o.in);
+  for (const std::string& note : file.notes) session.say(o.in + ": " + note);
+
+  NetOptions given;
+  if (o.classes > 0) given["num_classes"] = static_cast<double>(o.classes);
+  if (o.channels > 0) given["input_channels"] = static_cast<double>(o.channels);
+  if (o.width > 0) given["width"] = static_cast<double>(o.width);
+  if (o.small_input) given["small_input"] = true;
+  Classifier c;
+  c.model = o.model;
+  c.options = options_from_weights(c.model, file.tensors, given);
+  manual_seed(session.common().seed);  // for what starts anew
+  c.net = make_net(c.model, c.options);
+  check_heads(*c.net, file.tensors, o);
+  const LoadReport report = c.net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
+  names(session, "mapped", report.loaded);
+  names(session, "missing", report.missing);
+  names(session, "left over", report.unexpected);
+  names(session, "started anew", report.excluded);
+  require<CheckpointError, 3>(o.partial || (report.missing.empty() && report.unexpected.empty()), "import: ", o.in, " is not ", o.model,
+                              ": ", report.loaded.size(), " names mapped, ", report.missing.size(), " missing, ", report.unexpected.size(),
+                              " left over (listed above); pass --partial to take what fits");
+  require<CheckpointError, 3>(!report.loaded.empty(), "import: nothing in ", o.in, " has a name of ", o.model);
+
+  const int channels = static_cast<int>(number(c.options, "input_channels", static_cast<double>(info.input[0])));
+  c.classes = class_names(o, file, static_cast<std::size_t>(number(c.options, "num_classes", 1000)));
+  const auto written = file.metadata.find("pipeline");
+  c.pipeline = Pipeline(!o.pipeline.empty() ? o.pipeline : written != file.metadata.end() ? written->second
+                                                          : usual_pipeline(o.model, channels, file.format));
+  const Checkpoint checkpoint = checkpoint_of(c, o, file);
+  save_checkpoint(o.out, checkpoint);
+  const std::string& sum = checkpoint.facts.at("imported_from_sha256");
+  session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ", c.classes.size(), " classes, pictures by ",
+                  c.pipeline.text(), ", SHA-256 of the source ", sum));
+  session.metric("mapped", report.loaded.size());
+  session.metric("missing", report.missing.size());
+  session.metric("left_over", report.unexpected.size());
+  session.metric("format", file.format);
+  session.metric("sha256", sum);
+  session.output("checkpoint", o.out);
+}
+
+}  // namespace
+
+void add_import(Program& program) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add("import", "Weights of elsewhere as a checkpoint", [o](Session& s) { import_weights(s, *o); },
+                              "gadolin import resnet18.pth resnet18.gdck --model resnet18");
+  app->add_option("in", o->in, "Weights: .safetensors, .pth or .pt of torch.save, a TensorFlow checkpoint")->required();
+  app->add_option("out", o->out, "Checkpoint to write (.gdck)")->required();
+  app->add_option("--model", o->model, "A name of `gadolin models`")->required();
+  app->add_option("--num-classes", o->classes, "0: as in the file")->capture_default_str();
+  app->add_option("--channels", o->channels, "0: as in the file")->capture_default_str();
+  app->add_option("--width", o->width, "0: as in the file")->capture_default_str();
+  app->add_flag("--small-input", o->small_input, "Stem for small images");
+  app->add_option("--exclude-scopes", o->exclude, "Parts to start anew, such as fc")->delimiter(',');
+  app->add_flag("--partial", o->partial, "Names that are missing or left over are no error");
+  app->add_option("--class-names", o->class_names, "Names of the classes; otherwise numbers")->delimiter(',');
+  app->add_option("--pipeline", o->pipeline, "What is done to pictures; otherwise what is usual for the net");
+}
+
+}  // namespace gadolin

@@ -1,0 +1,89 @@
+// What the weights themselves tell about their net, and what usually stands in front of it.
+#include <algorithm>
+#include <set>
+
+#include "apps/weights/weights.h"
+#include "layers/init.h"
+
+namespace gadolin {
+namespace {
+
+// How far a net is from the weights: names that only one side has and shapes that differ, without the last layer,
+// whose number of classes may have been asked for otherwise.
+std::size_t distance(const Module& net, const State& weights, const std::string& last) {
+  std::set<std::string> names;
+  std::size_t count = 0;
+  for (const Parameter& p : net.state()) {
+    names.insert(p.name);
+    if (p.name.rfind(last, 0) == 0 || p.name.ends_with("num_batches_tracked")) continue;
+    const auto found = weights.find(p.name);
+    count += found == weights.end() || found->second.shape() != p.tensor.shape();
+  }
+  for (const auto& entry : weights) count += names.count(entry.first) == 0;
+  return count;
+}
+
+bool numeric(const std::string& option) { return option == "num_classes" || option == "input_channels" || option == "width"; }
+
+}  // namespace
+
+NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given) {
+  const SkipInitialValues zeros;
+  const NetInfo& info = net_info(model);
+  const auto takes = [&](const char* name) { return std::find(info.options.begin(), info.options.end(), name) != info.options.end(); };
+  NetOptions options = given;
+  std::unique_ptr<Module> net = make_net(model, options);
+  std::string first, last;
+  Shape stem, head;
+  for (const Parameter& p : net->parameters()) {
+    if (p.tensor.dim() == 4 && first.empty()) { first = p.name; stem = p.tensor.shape(); }
+    if (p.tensor.dim() == 2) { last = p.name; head = p.tensor.shape(); }
+  }
+  const auto size_in_file = [&](const std::string& name, int rank, int dim) {
+    const auto found = weights.find(name);
+    return found == weights.end() || found->second.dim() != rank ? std::int64_t{0} : found->second.size(dim);
+  };
+  const std::int64_t channels = size_in_file(first, 4, 1), planes = size_in_file(first, 4, 0), classes = size_in_file(last, 2, 0);
+  if (!given.count("input_channels") && channels > 0 && channels != stem[1]) options["input_channels"] = static_cast<double>(channels);
+  if (!given.count("num_classes") && classes > 0) options["num_classes"] = static_cast<double>(classes);
+  if (!given.count("width") && takes("width") && planes > 0 && planes != stem[0]) {
+    const std::int64_t width = planes * 64 / stem[0];  // 64 is every net's usual width
+    if (width > 0) options["width"] = static_cast<double>(width);
+  }
+  // Switches, one after another: the setting that fits better stays.
+  net = make_net(model, options);
+  std::size_t best = distance(*net, weights, last);
+  for (const std::string& option : info.options) {
+    if (best == 0) break;
+    if (numeric(option) || options.count(option)) continue;
+    for (const bool value : {true, false}) {
+      NetOptions other = options;
+      other[option] = value;
+      try {
+        net = make_net(model, other);
+      } catch (const UsageError&) {
+        continue;  // no switch, or not together with the others
+      }
+      const std::size_t now = distance(*net, weights, last);
+      if (now >= best) continue;
+      best = now;
+      options = other;
+    }
+  }
+  return options;
+}
+
+std::string usual_pipeline(const std::string& model, int channels, const std::string& format) {
+  const NetInfo& info = net_info(model);
+  const std::int64_t side = info.input[2];
+  const std::string sizes = cat("resize:", (side * 8 + 3) / 7, ",center-crop:", side);  // 7/8 of the picture: 256 for 224
+  if (channels == 1) return "grey," + sizes + ",normalize:0.5:0.25";
+  const bool inception = model.rfind("inception", 0) == 0, slim = format == "tensorflow";
+  if (info.weights == "timm" || (slim && (inception || model.rfind("resnet_v2", 0) == 0)))
+    return "rgb," + sizes + ",normalize:0.5:0.5";  // [-1, 1]
+  // TF-Slim's VGG and ResNet v1 take 0 to 255 less the mean of ImageNet.
+  if (slim) return "rgb," + sizes + ",normalize:0.485/0.458/0.408:0.00392156862745098";
+  return "rgb," + sizes + ",normalize:0.485/0.456/0.406:0.229/0.224/0.225";
+}
+
+}  // namespace gadolin
