@@ -116,10 +116,10 @@ Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2d
 }
 
 Tensor Conv2d::forward(const Tensor& x) {
-  const Tensor filters = weight_copy_.of(weight_);
-  return apply(detail::Conv2dFunction{options_, {}, {}, false, weight_copy_.kept()}, for_compute(x), filters,
-               bias_copy_.of(bias_));
+  const Tensor filters = compute_weight();
+  return apply(function(), for_compute(x), filters, bias_copy_.of(bias_));
 }
+detail::Conv2dFunction Conv2d::function() const { return {options_, {}, {}, false, weight_copy_.kept()}; }
 
 std::int64_t Conv2d::macs(const Tensor&, const Tensor& out) const {
   return out.numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);

@@ -18,6 +18,7 @@ struct Conv2dOptions {
   int groups = 1;
   bool bias = true;   // of the module; the function has a bias when it is given one
   bool same = false;  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and to the right
+  bool operator==(const Conv2dOptions&) const = default;
 };
 
 // Convolution of images with a bank of filters, without flipping (cross-correlation).
@@ -33,6 +34,8 @@ void set_tf32(bool on);
 bool tf32_allowed();
 
 // Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015, fan out).
+namespace detail { struct Conv2dFunction; }
+
 class Conv2d : public Module {
  public:
   Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options = {});
@@ -42,6 +45,8 @@ class Conv2d : public Module {
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }               // undefined without one
   const Conv2dOptions& options() const { return options_; }
+  Tensor compute_weight() { return weight_copy_.of(weight_); }  // in the type of the innermost ComputeScope
+  detail::Conv2dFunction function() const;                      // with this module's options
 
  private:
   Conv2dOptions options_;

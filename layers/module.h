@@ -68,6 +68,8 @@ class Module {
   // Everything but the parts under these prefixes is frozen. Throws UsageError for a prefix that names nothing.
   void set_trainable(const std::vector<std::string>& prefixes);
   bool frozen() const { return frozen_; }
+  // Whether a CallObserver is alive: who fuses calls of several modules then makes them one by one, for it to see.
+  static bool watching();
 
  protected:
   template <std::derived_from<Module> M> M& add(std::string name, M child) {
@@ -94,7 +96,6 @@ class Module {
 
  private:
   friend class CallObserver;
-  static bool watching();
   void observe(const Tensor& x, const Tensor& y) const;
   std::unique_ptr<std::string> name_ = std::make_unique<std::string>();
   std::vector<Parameter> parameters_, buffers_;

@@ -8,7 +8,24 @@ namespace detail {
 
 NormSizes norm_sizes(const Tensor& x) { return {x.numel() / std::max<std::int64_t>(1, x.size(1)), x.size(1)}; }
 
-Tensor as_rows(const Tensor& t) { return t.contiguous(t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous); }
+std::int64_t row_stride(const Tensor& t) {
+  const Shape& size = t.shape();
+  const Strides& step = t.strides();
+  if (size[1] > 1 && step[1] != 1) return 0;
+  std::int64_t stride = -1, rows = 1;  // of the rows so far, from the innermost dimension outwards
+  for (const int d : {3, 2, 0}) {
+    if (d >= t.dim() || size[d] == 1) continue;
+    if (stride < 0) stride = step[d];
+    if (step[d] != stride * rows) return 0;
+    rows *= size[d];
+  }
+  return stride < 0 ? size[1] : stride;
+}
+
+Tensor as_rows(const Tensor& t) {
+  if (row_stride(t) >= t.size(1)) return t;
+  return t.contiguous(t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+}
 
 void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const {
   require<ShapeError>(in.dim() == 4 || in.dim() == 2, "batch_norm: input ", in.shape(), " is neither [N, C, H, W] nor [N, C]");
@@ -34,35 +51,55 @@ void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b
                       " has one value a channel, whose variance is 0; use a larger batch or eval()");
 }
 
-Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor&, const Tensor&, const Tensor&) const {
-  return empty(in.shape(), in.dtype(), in.device(), in.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+Tensor empty_rows(const Tensor& t) {
+  return empty(t.shape(), t.dtype(), t.device(), t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
-void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& out) {
+Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor&, const Tensor&, const Tensor&) const {
+  if (out.defined()) {
+    require<ShapeError>(out.shape() == in.shape() && out.dtype() == in.dtype() && row_stride(out) >= in.size(1),
+                        "batch_norm: a result of ", in.dtype(), " ", in.shape(), " cannot be written into ", out.dtype(), " ", out.shape(),
+                        "; it must be channels-last");
+    return out;
+  }
+  return empty_rows(in);
+}
+
+bool BatchNormFunction::begin(const Tensor& in, const Tensor& w) const {
+  mean = empty(w.shape(), w.dtype(), w.device());
+  rstd = empty(w.shape(), w.dtype(), w.device());
+  if (in.numel() > 0) return true;
+  mean.zero_();
+  rstd.fill_(1);
+  return false;
+}
+
+void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& result) {
   x = in;
   weight = w;
   bias = b;
   has_addend = addend.defined();
-  if (options.relu && has_addend) y = out;  // without an addend the sign is recomputed from x
+  if (options.relu && has_addend) y = result;  // without an addend the sign is recomputed from x
 }
-
-namespace {
-Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
-                  const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend, const Tensor& batches) {
-  BatchNormFunction f;
-  f.options = options;
-  f.running_mean = running_mean;
-  f.running_var = running_var;
-  f.batches = batches;
-  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
-}
-}  // namespace
 
 }  // namespace detail
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend) {
-  return detail::batch_norm(x, weight, bias, running_mean, running_var, options, addend, {});
+  detail::BatchNormFunction f;
+  f.options = options;
+  f.running_mean = running_mean;
+  f.running_var = running_var;
+  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
+}
+
+void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
+  const Tensor rows = detail::as_rows(x.detach());
+  if (rows.numel() == 0) return;
+#ifdef GADOLIN_CUDA
+  if (x.device().is_cuda()) return detail::batch_statistics(Cuda{}, rows, into);
+#endif
+  detail::batch_statistics(Cpu{}, rows, into);
 }
 
 BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {
@@ -73,11 +110,20 @@ BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps),
   num_batches_tracked_ = buffer("num_batches_tracked", zeros({}, DType::int64));
 }
 
-Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu) {
-  const bool training = this->training() && !frozen();
-  const Tensor a = addend.defined() ? addend.to(x.dtype()) : addend;
-  return detail::batch_norm(x, weight_, bias_, running_mean_, running_var_, {training, momentum_, eps_, relu}, a,
-                            num_batches_tracked_);
+detail::BatchNormFunction BatchNorm2d::function(bool relu) const {
+  detail::BatchNormFunction f;
+  f.options = {training() && !frozen(), momentum_, eps_, relu};
+  f.running_mean = running_mean_;
+  f.running_var = running_var_;
+  f.batches = num_batches_tracked_;
+  return f;
+}
+
+Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu, const ChannelStatistics& known, const Tensor& out) {
+  detail::BatchNormFunction f = function(relu);
+  f.known = known;
+  f.out = out;
+  return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(), addend.defined() ? addend.to(x.dtype()) : addend);
 }
 
 }  // namespace gadolin

@@ -5,6 +5,8 @@
 
 namespace gadolin {
 
+namespace detail { struct BatchNormFunction; }
+
 struct BatchNormOptions {
   bool training = false;   // statistics of the batch; otherwise the running ones
   double momentum = 0.1;   // running = (1 - momentum) running + momentum batch, as in PyTorch
@@ -22,13 +24,18 @@ struct BatchNormOptions {
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend = {});
 
+// Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Whoever writes a tensor that several
+// batch norms read computes them once.
+struct ChannelStatistics { Tensor mean, variance; };
+void channel_statistics(const Tensor& x, const ChannelStatistics& into);
+
 class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x) override { return normalise(x, {}, false); }
-  // relu(norm(x)) and relu(norm(x) + addend), each in one pass.
-  Tensor relu(const Tensor& x) {
-    return called(x, [&] { return normalise(x, {}, true); });
+  // relu(norm(x)) and relu(norm(x) + addend), each in one pass. `known`: the statistics of the batch; `out`: where to write.
+  Tensor relu(const Tensor& x, const ChannelStatistics& known = {}, const Tensor& out = {}) {
+    return called(x, [&] { return normalise(x, {}, true, known, out); });
   }
   Tensor add_relu(const Tensor& x, const Tensor& addend) {
     return called(x, [&] { return normalise(x, addend, true); });
@@ -39,9 +46,10 @@ class BatchNorm2d : public Module {
   const Tensor& running_mean() const { return running_mean_; }
   const Tensor& running_var() const { return running_var_; }
   double eps() const { return eps_; }
+  detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:
-  Tensor normalise(const Tensor& x, const Tensor& addend, bool relu);
+  Tensor normalise(const Tensor& x, const Tensor& addend, bool relu, const ChannelStatistics& known = {}, const Tensor& out = {});
   double eps_, momentum_;
   Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
 };

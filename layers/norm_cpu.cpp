@@ -55,18 +55,19 @@ template <class F> void for_rows(const NormSizes& size, F&& f) {
 template <class T, class P> struct Kernels {
   NormSizes size;
 
-  void statistics(const T* x, const BatchNormFunction& f) const {
+  // Mean and biased variance of each channel.
+  void statistics(const Rows<const T>& x, P* mean, P* variance) const {
     const std::int64_t c_count = size.channels;
     std::vector<P> shift(static_cast<std::size_t>(c_count));
     for (int i = 0; i < shift_rows; ++i) {
-      const T* in = x + shift_row(size.rows, i) * c_count;
+      const T* in = x.at(shift_row(size.rows, i));
       for (std::int64_t c = 0; c < c_count; ++c) shift[static_cast<std::size_t>(c)] += convert<P>(in[c]) / P(shift_rows);
     }
     std::vector<double> sum(shift.size()), squares(shift.size());
     const P* k = shift.data();
     sum_rows<P>(size, sum.data(), squares.data(), [&](std::int64_t row, std::int64_t stop, P* s, P* q) {
       for (; row < stop; ++row) {
-        const T* in = x + row * c_count;
+        const T* in = x.at(row);
         GADOLIN_IVDEP
         for (std::int64_t c = 0; c < c_count; ++c) {
           const P d = convert<P>(in[c]) - k[c];
@@ -75,25 +76,27 @@ template <class T, class P> struct Kernels {
         }
       }
     });
-    const double n = static_cast<double>(size.rows), m = f.options.momentum;
-    P* mean = f.mean.data<P>();
-    P* rstd = f.rstd.data<P>();
-    P* running_mean = f.running_mean.data<P>();
-    P* running_var = f.running_var.data<P>();
     for (std::int64_t c = 0; c < c_count; ++c) {
       const std::size_t i = static_cast<std::size_t>(c);
-      const double d = sum[i] / n, variance = std::max(0.0, squares[i] / n - d * d), average = static_cast<double>(k[c]) + d;
-      mean[c] = static_cast<P>(average);
-      rstd[c] = static_cast<P>(1 / std::sqrt(variance + f.options.eps));
-      running_mean[c] = static_cast<P>((1 - m) * static_cast<double>(running_mean[c]) + m * average);
-      running_var[c] = static_cast<P>((1 - m) * static_cast<double>(running_var[c]) + m * variance * n / (n - 1));
+      const double n = static_cast<double>(size.rows), d = sum[i] / n;
+      mean[c] = static_cast<P>(static_cast<double>(k[c]) + d);
+      variance[c] = static_cast<P>(std::max(0.0, squares[i] / n - d * d));
     }
   }
 
-  void given_statistics(const BatchNormFunction& f) const {
+  // What normalises: these statistics in training (and the running ones are moved), the running ones otherwise.
+  void use_statistics(const BatchNormFunction& f, const P* batch_mean, const P* batch_variance) const {
+    const double n = static_cast<double>(size.rows), m = f.options.momentum;
+    P* running_mean = f.running_mean.data<P>();
+    P* running_var = f.running_var.data<P>();
     for (std::int64_t c = 0; c < size.channels; ++c) {
-      f.mean.data<P>()[c] = f.running_mean.data<P>()[c];
-      f.rstd.data<P>()[c] = static_cast<P>(1 / std::sqrt(static_cast<double>(f.running_var.data<P>()[c]) + f.options.eps));
+      const double mean = static_cast<double>(batch_mean ? batch_mean[c] : running_mean[c]);
+      const double variance = static_cast<double>(batch_mean ? batch_variance[c] : running_var[c]);
+      f.mean.data<P>()[c] = static_cast<P>(mean);
+      f.rstd.data<P>()[c] = static_cast<P>(1 / std::sqrt(variance + f.options.eps));
+      if (!batch_mean) continue;
+      running_mean[c] = static_cast<P>((1 - m) * static_cast<double>(running_mean[c]) + m * mean);
+      running_var[c] = static_cast<P>((1 - m) * static_cast<double>(running_var[c]) + m * variance * n / (n - 1));
     }
   }
 
@@ -110,18 +113,19 @@ template <class T, class P> struct Kernels {
   }
 
   template <bool relu, bool adds>
-  void normalise(const T* x, const T* addend, T* y, const Line& l, const P* mean) const {
+  void normalise(const Rows<const T>& x, const Rows<const T>& addend, const Rows<T>& y, const Line& l, const P* mean) const {
     const P* scale = l.scale.data();
     const P* offset = l.offset.data();
     for_rows(size, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t at = row * size.channels;
+        const T *in = x.at(row), *extra = addend.at(row);
+        T* out = y.at(row);
         GADOLIN_IVDEP
         for (std::int64_t c = 0; c < size.channels; ++c) {
-          P v = scale[c] * (convert<P>(x[at + c]) - mean[c]) + offset[c];
-          if constexpr (adds) v += convert<P>(addend[at + c]);
+          P v = scale[c] * (convert<P>(in[c]) - mean[c]) + offset[c];
+          if constexpr (adds) v += convert<P>(extra[c]);
           if constexpr (relu) v = v < P(0) ? P(0) : v;
-          y[at + c] = convert<T>(v);
+          out[c] = convert<T>(v);
         }
       }
     });
@@ -135,8 +139,8 @@ template <class T, class P> struct Kernels {
     return g;
   }
   template <Mask mask>
-  void gradient(const BatchNormFunction& f, const T* x, const T* y, const T* dy, const Line& l, T* dx, T* dadd, P* dweight,
-                P* dbias) const {
+  void gradient(const BatchNormFunction& f, const Rows<const T>& x, const Rows<const T>& y, const Rows<const T>& dy, const Line& l,
+                const Rows<T>& dx, const Rows<T>& dadd, P* dweight, P* dbias) const {
     const std::int64_t c_count = size.channels;
     const P* mean = f.mean.data<P>();
     const P* rstd = f.rstd.data<P>();
@@ -145,13 +149,13 @@ template <class T, class P> struct Kernels {
     std::vector<double> sum(static_cast<std::size_t>(c_count)), product(sum.size());
     sum_rows<P>(size, sum.data(), product.data(), [&](std::int64_t row, std::int64_t stop, P* s, P* q) {
       for (; row < stop; ++row) {
-        const std::int64_t at = row * c_count;
+        const T *in = x.at(row), *up = dy.at(row), *result = y.at(row);
         GADOLIN_IVDEP
         for (std::int64_t c = 0; c < c_count; ++c) {
-          const P v = convert<P>(x[at + c]);
+          const P v = convert<P>(in[c]);
           P out = P(0);
-          if constexpr (mask == Mask::from_y) out = convert<P>(y[at + c]);
-          const P g = masked<mask>(convert<P>(dy[at + c]), v, out, scale[c], mean[c], offset[c]);
+          if constexpr (mask == Mask::from_y) out = convert<P>(result[c]);
+          const P g = masked<mask>(convert<P>(up[c]), v, out, scale[c], mean[c], offset[c]);
           s[c] += g;
           q[c] += g * (v - mean[c]);
         }
@@ -170,29 +174,37 @@ template <class T, class P> struct Kernels {
         slope[i] = static_cast<P>(product[i] * r * r / n);
       }
     }
-    if (!dx && !dadd) return;
+    if (!dx.data && !dadd.data) return;
     const P* a = shift.data();
     const P* b = slope.data();
+    const bool adds = f.adds();
     for_rows(size, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t at = row * c_count;
-        const auto loop = [&](auto with_dx, auto with_dadd) {
+        const T *in = x.at(row), *up = dy.at(row), *result = y.at(row);
+        T *to_x = dx.at(row), *to_addend = dadd.at(row);
+        const auto loop = [&](auto with_dx, auto with_dadd, auto adding) {
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) {
-            const P v = convert<P>(x[at + c]);
+            const P v = convert<P>(in[c]);
             P out = P(0);
-            if constexpr (mask == Mask::from_y) out = convert<P>(y[at + c]);
-            const P g = masked<mask>(convert<P>(dy[at + c]), v, out, scale[c], mean[c], offset[c]);
-            if constexpr (decltype(with_dadd)::value) dadd[at + c] = convert<T>(g);
-            if constexpr (decltype(with_dx)::value) dx[at + c] = convert<T>(scale[c] * (g - a[c] - (v - mean[c]) * b[c]));
+            if constexpr (mask == Mask::from_y) out = convert<P>(result[c]);
+            const P g = masked<mask>(convert<P>(up[c]), v, out, scale[c], mean[c], offset[c]);
+            if constexpr (decltype(with_dadd)::value) to_addend[c] = convert<T>(g);
+            if constexpr (decltype(with_dx)::value) {
+              P d = scale[c] * (g - a[c] - (v - mean[c]) * b[c]);
+              if constexpr (decltype(adding)::value) d += convert<P>(to_x[c]);
+              to_x[c] = convert<T>(d);
+            }
           }
         };
-        if (dx && dadd) {
-          loop(std::true_type{}, std::true_type{});
-        } else if (dx) {
-          loop(std::true_type{}, std::false_type{});
+        const std::true_type yes;
+        const std::false_type no;
+        if (dx.data && adds) {
+          dadd.data ? loop(yes, yes, yes) : loop(yes, no, yes);
+        } else if (dx.data) {
+          dadd.data ? loop(yes, yes, no) : loop(yes, no, no);
         } else {
-          loop(std::false_type{}, std::true_type{});
+          loop(no, yes, no);
         }
       }
     });
@@ -208,39 +220,39 @@ template <class F> void by_types(const Tensor& x, F&& f) {
 
 }  // namespace
 
-void BatchNormFunction::forward(Cpu, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& out) const {
-  mean = empty(w.shape(), w.dtype());
-  rstd = empty(w.shape(), w.dtype());
-  if (in.numel() == 0) {
-    mean.zero_();
-    rstd.fill_(1);
-    return;
-  }
+void BatchNormFunction::statistics(Cpu, const Tensor& in) const {
+  by_types(in, [&](const auto& kernels, auto, auto parameter) {
+    using P = typename decltype(parameter)::type;
+    if (!options.training) return kernels.use_statistics(*this, nullptr, nullptr);
+    ChannelStatistics batch = known;
+    if (!batch.mean.defined()) {
+      batch = {mean, empty_like(mean)};
+      batch_statistics(Cpu{}, in, batch);
+    }
+    kernels.use_statistics(*this, batch.mean.template data<P>(), batch.variance.template data<P>());
+    running_mean.storage().bump_version();
+    running_var.storage().bump_version();
+    if (batches.defined()) ++*batches.data<std::int64_t>();
+  });
+}
+
+void BatchNormFunction::normalise(Cpu, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& result) const {
   const Tensor rows = as_rows(in), added = addend.defined() ? as_rows(addend) : addend;
   by_types(in, [&](const auto& kernels, auto element, auto parameter) {
     using T = typename decltype(element)::type;
     using P = typename decltype(parameter)::type;
-    if (options.training) {
-      kernels.statistics(rows.template data<T>(), *this);
-      running_mean.storage().bump_version();
-      running_var.storage().bump_version();
-      if (batches.defined()) ++*batches.data<std::int64_t>();
-    } else {
-      kernels.given_statistics(*this);
-    }
     const auto line = kernels.line(*this, w, b);
-    const T* a = added.defined() ? added.template data<T>() : nullptr;
-    const T* x_data = rows.template data<T>();
-    T* y_data = out.template data<T>();
+    const Rows<const T> x_rows(rows), a_rows(added);
+    const Rows<T> y_rows(result);
     const P* m = mean.template data<P>();
-    if (options.relu && a) {
-      kernels.template normalise<true, true>(x_data, a, y_data, line, m);
+    if (options.relu && a_rows.data) {
+      kernels.template normalise<true, true>(x_rows, a_rows, y_rows, line, m);
     } else if (options.relu) {
-      kernels.template normalise<true, false>(x_data, a, y_data, line, m);
-    } else if (a) {
-      kernels.template normalise<false, true>(x_data, a, y_data, line, m);
+      kernels.template normalise<true, false>(x_rows, a_rows, y_rows, line, m);
+    } else if (a_rows.data) {
+      kernels.template normalise<false, true>(x_rows, a_rows, y_rows, line, m);
     } else {
-      kernels.template normalise<false, false>(x_data, a, y_data, line, m);
+      kernels.template normalise<false, false>(x_rows, a_rows, y_rows, line, m);
     }
   });
 }
@@ -248,35 +260,41 @@ void BatchNormFunction::forward(Cpu, const Tensor& in, const Tensor& w, const Te
 Grads BatchNormFunction::backward(Cpu, const Tensor& dy_any, Need need) const {
   const Tensor in = as_rows(x), dy = as_rows(dy_any);
   Tensor dx, dadd, dweight, dbias;
-  if (need[0]) dx = empty_like(in);
+  if (need[0]) dx = adds() ? into : empty_rows(in);
   if (need[1]) dweight = empty_like(weight.get()).zero_();
   if (need[2]) dbias = empty_like(bias.get()).zero_();
   // Without relu the addend's gradient is dy itself.
-  if (need[3]) dadd = options.relu ? empty_like(in) : dy;
+  if (need[3]) dadd = options.relu ? empty_rows(in) : dy;
   if (in.numel() > 0) {
     by_types(in, [&](const auto& kernels, auto element, auto parameter) {
       using T = typename decltype(element)::type;
       using P = typename decltype(parameter)::type;
       using Mask = typename std::decay_t<decltype(kernels)>::Mask;
       const auto line = kernels.line(*this, weight, bias);
-      const auto run = [&]<Mask mask>(const T* y_data) {
-        kernels.template gradient<mask>(*this, in.template data<T>(), y_data, dy.template data<T>(), line,
-                                        dx.defined() ? dx.template data<T>() : nullptr,
-                                        need[3] && options.relu ? dadd.template data<T>() : nullptr,
+      const Tensor result = y.defined() ? as_rows(y) : Tensor();
+      const auto run = [&]<Mask mask>() {
+        kernels.template gradient<mask>(*this, Rows<const T>(in), Rows<const T>(result), Rows<const T>(dy), line, Rows<T>(dx),
+                                        need[3] && options.relu ? Rows<T>(dadd) : Rows<T>(),
                                         dweight.defined() ? dweight.template data<P>() : nullptr,
                                         dbias.defined() ? dbias.template data<P>() : nullptr);
       };
       if (!options.relu) {
-        run.template operator()<Mask::none>(nullptr);
+        run.template operator()<Mask::none>();
       } else if (has_addend) {
-        const Tensor out = as_rows(y);
-        run.template operator()<Mask::from_y>(out.template data<T>());
+        run.template operator()<Mask::from_y>();
       } else {
-        run.template operator()<Mask::from_x>(nullptr);
+        run.template operator()<Mask::from_x>();
       }
     });
   }
   return {dx, dweight, dbias, dadd};
+}
+
+void batch_statistics(Cpu, const Tensor& rows, const ChannelStatistics& into) {
+  by_types(rows, [&](const auto& kernels, auto element, auto parameter) {
+    using P = typename decltype(parameter)::type;
+    kernels.statistics(Rows<const typename decltype(element)::type>(rows), into.mean.template data<P>(), into.variance.template data<P>());
+  });
 }
 
 }  // namespace gadolin::detail

@@ -30,28 +30,43 @@ template <int V, class T> __device__ void store(T* p, std::int64_t at, const Pac
   *reinterpret_cast<Pack<T, V>*>(p + at) = value;
 }
 
-template <class T> struct Statistics {
-  using P = math_type<T>;
-  const T* x;
+// Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the running ones.
+template <class P> struct UseStatistics {
+  const P *batch_mean, *batch_variance;  // may be null
   P *mean, *rstd, *running_mean, *running_var;
-  std::int64_t* batches;  // may be null
+  std::int64_t* batches;                 // may be null
   double n, momentum, eps;
 
-  std::int64_t rows, channels;
+  __device__ void operator()(std::int64_t c, double average, double variance, bool moves) const {
+    mean[c] = static_cast<P>(average);
+    rstd[c] = static_cast<P>(1 / ::sqrt(variance + eps));
+    if (!moves) return;
+    if (c == 0 && batches) ++*batches;
+    running_mean[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
+    running_var[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_var[c]) + momentum * variance * n / (n - 1));
+  }
+};
+
+template <class T> struct Statistics {
+  using P = math_type<T>;
+  Rows<const T> x;
+  std::int64_t rows;
+  UseStatistics<P> use;
+  P *batch_mean = nullptr, *batch_variance = nullptr;  // written instead of used when they are there
 
   template <int V> __device__ Channels<P, V> constants(std::int64_t c) const {
     Channels<P, V> shift{};
 #pragma unroll
     for (int i = 0; i < shift_rows; ++i) {
-      const Pack<T, V> in = load<V>(x, shift_row(rows, i) * channels + c);
+      const Pack<T, V> in = load<V>(x.at(shift_row(rows, i)), c);
 #pragma unroll
       for (int j = 0; j < V; ++j) shift.v[j] += convert<P>(in.v[j]) * P(1.0 / shift_rows);  // exact: a power of two
     }
     return shift;
   }
   template <int V>
-  __device__ void step(const Channels<P, V>& shift, std::int64_t at, P (&first)[V], P (&second)[V]) const {
-    const Pack<T, V> in = load<V>(x, at);
+  __device__ void step(const Channels<P, V>& shift, std::int64_t row, std::int64_t c, P (&first)[V], P (&second)[V]) const {
+    const Pack<T, V> in = load<V>(x.at(row), c);
 #pragma unroll
     for (int j = 0; j < V; ++j) {
       const P d = convert<P>(in.v[j]) - shift.v[j];
@@ -60,29 +75,26 @@ template <class T> struct Statistics {
     }
   }
   __device__ void finish(std::int64_t c, double first, double second) const {
-    const double d = first / n, spread = second / n - d * d;
+    const double d = first / use.n, spread = second / use.n - d * d;
     const double variance = spread < 0 ? 0 : spread, average = static_cast<double>(constants<1>(c).v[0]) + d;
-    if (c == 0 && batches) ++*batches;
-    mean[c] = static_cast<P>(average);
-    rstd[c] = static_cast<P>(1 / ::sqrt(variance + eps));
-    running_mean[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
-    running_var[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_var[c]) + momentum * variance * n / (n - 1));
+    if (!batch_mean) return use(c, average, variance, true);
+    batch_mean[c] = static_cast<P>(average);
+    batch_variance[c] = static_cast<P>(variance);
   }
 };
 
-template <class P>
-__global__ void given_statistics_kernel(std::int64_t channels, double eps, const P* running_mean, const P* running_var, P* mean, P* rstd) {
+template <class P> __global__ void use_statistics_kernel(std::int64_t channels, UseStatistics<P> use) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c >= channels) return;
-  mean[c] = running_mean[c];
-  rstd[c] = static_cast<P>(1 / ::sqrt(static_cast<double>(running_var[c]) + eps));
+  const bool batch = use.batch_mean != nullptr;
+  use(c, static_cast<double>(batch ? use.batch_mean[c] : use.running_mean[c]),
+      static_cast<double>(batch ? use.batch_variance[c] : use.running_var[c]), batch);
 }
 
 // A thread owns V channels of every step-th row, four rows in flight. y = relu(scale (x - mean) + bias + addend).
 template <int V, bool relu, bool adds, class T, class P>
 __global__ void __launch_bounds__(block_threads)
-normalise_kernel(std::int64_t rows, std::int64_t channels, const T* __restrict__ x, const T* __restrict__ addend,
-                 T* __restrict__ y, const P* mean_in, const P* rstd, const P* weight, const P* bias_in) {
+normalise_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<const T> addend, Rows<T> y, const P* mean_in, const P* rstd, const P* weight, const P* bias_in) {
   const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
   if (c0 >= channels) return;
   const auto mean = channels_at<V>(mean_in, c0), bias = channels_at<V>(bias_in, c0);
@@ -96,8 +108,8 @@ normalise_kernel(std::int64_t rows, std::int64_t channels, const T* __restrict__
 #pragma unroll
     for (int k = 0; k < flight; ++k) {
       if (row + k * step >= rows) break;
-      in[k] = load<V>(x, (row + k * step) * channels + c0);
-      if constexpr (adds) extra[k] = load<V>(addend, (row + k * step) * channels + c0);
+      in[k] = load<V>(x.at(row + k * step), c0);
+      if constexpr (adds) extra[k] = load<V>(addend.at(row + k * step), c0);
     }
 #pragma unroll
     for (int k = 0; k < flight; ++k) {
@@ -110,7 +122,7 @@ normalise_kernel(std::int64_t rows, std::int64_t channels, const T* __restrict__
         if constexpr (relu) v = v < P(0) ? P(0) : v;
         out.v[j] = convert<T>(v);
       }
-      store<V>(y, (row + k * step) * channels + c0, out);
+      store<V>(y.at(row + k * step), c0, out);
     }
   }
 }
@@ -119,7 +131,7 @@ normalise_kernel(std::int64_t rows, std::int64_t channels, const T* __restrict__
 template <class P, int V> struct GradientConstants { Channels<P, V> mean, scale, bias; };
 template <class T, Mask mask> struct Gradient {
   using P = math_type<T>;
-  const T *x, *y, *dy;
+  Rows<const T> x, y, dy;
   const P *mean, *rstd, *weight, *bias;
   P *dweight, *dbias;    // may be null
   P *shift, *slope;      // [C]: dx = scale (g - shift - (x - mean) slope)
@@ -138,10 +150,10 @@ template <class T, Mask mask> struct Gradient {
     return g;
   }
   template <int V>
-  __device__ void step(const GradientConstants<P, V>& k, std::int64_t at, P (&first)[V], P (&second)[V]) const {
-    const Pack<T, V> in = load<V>(x, at), up = load<V>(dy, at);
+  __device__ void step(const GradientConstants<P, V>& k, std::int64_t row, std::int64_t c, P (&first)[V], P (&second)[V]) const {
+    const Pack<T, V> in = load<V>(x.at(row), c), up = load<V>(dy.at(row), c);
     Pack<T, V> out = up;
-    if constexpr (mask == Mask::from_y) out = load<V>(y, at);
+    if constexpr (mask == Mask::from_y) out = load<V>(y.at(row), c);
 #pragma unroll
     for (int j = 0; j < V; ++j) {
       const P v = convert<P>(in.v[j]);
@@ -159,10 +171,10 @@ template <class T, Mask mask> struct Gradient {
   }
 };
 
-// A thread owns V channels of every step-th row, two rows in flight. dx and dadd may be null.
-template <int V, class T, Mask mask>
+// A thread owns V channels of every step-th row, two rows in flight. dx and dadd may be null; dx may be added to.
+template <int V, bool adds, class T, Mask mask>
 __global__ void __launch_bounds__(block_threads)
-gradient_kernel(Gradient<T, mask> body, std::int64_t rows, std::int64_t channels, T* __restrict__ dx, T* __restrict__ dadd) {
+gradient_kernel(Gradient<T, mask> body, std::int64_t rows, std::int64_t channels, Rows<T> dx, Rows<T> dadd) {
   using P = math_type<T>;
   const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
   if (c0 >= channels) return;
@@ -171,19 +183,20 @@ gradient_kernel(Gradient<T, mask> body, std::int64_t rows, std::int64_t channels
   const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
   constexpr int flight = 2;
   for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += flight * step) {
-    Pack<T, V> in[flight], up[flight], out[flight];
+    Pack<T, V> in[flight], up[flight], out[flight], before[flight];
 #pragma unroll
     for (int i = 0; i < flight; ++i) {
-      const std::int64_t at = (row + i * step) * channels + c0;
-      if (row + i * step >= rows) break;
-      in[i] = load<V>(body.x, at);
-      up[i] = load<V>(body.dy, at);
-      if constexpr (mask == Mask::from_y) out[i] = load<V>(body.y, at);
+      const std::int64_t r = row + i * step;
+      if (r >= rows) break;
+      in[i] = load<V>(body.x.at(r), c0);
+      up[i] = load<V>(body.dy.at(r), c0);
+      if constexpr (mask == Mask::from_y) out[i] = load<V>(body.y.at(r), c0);
+      if constexpr (adds) before[i] = load<V>(dx.at(r), c0);
     }
 #pragma unroll
     for (int i = 0; i < flight; ++i) {
-      const std::int64_t at = (row + i * step) * channels + c0;
-      if (row + i * step >= rows) break;
+      const std::int64_t r = row + i * step;
+      if (r >= rows) break;
       Pack<T, V> to_x, to_addend;
 #pragma unroll
       for (int j = 0; j < V; ++j) {
@@ -192,10 +205,12 @@ gradient_kernel(Gradient<T, mask> body, std::int64_t rows, std::int64_t channels
         if constexpr (mask == Mask::from_y) result = convert<P>(out[i].v[j]);
         const P g = body.template masked<V>(k, j, convert<P>(up[i].v[j]), v, result);
         to_addend.v[j] = convert<T>(g);
-        to_x.v[j] = convert<T>(k.scale.v[j] * (g - shift.v[j] - (v - k.mean.v[j]) * slope.v[j]));
+        P d = k.scale.v[j] * (g - shift.v[j] - (v - k.mean.v[j]) * slope.v[j]);
+        if constexpr (adds) d += convert<P>(before[i].v[j]);
+        to_x.v[j] = convert<T>(d);
       }
-      if (dx) store<V>(dx, at, to_x);
-      if (dadd) store<V>(dadd, at, to_addend);
+      if (dx.data) store<V>(dx.at(r), c0, to_x);
+      if (dadd.data) store<V>(dadd.at(r), c0, to_addend);
     }
   }
 }
@@ -213,12 +228,12 @@ Launch matrix_launch(const NormSizes& size, int v, int rows_each, std::int64_t b
   return {dim3(static_cast<unsigned>(slabs), static_cast<unsigned>(shares)), dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)), 0};
 }
 
-// Calls f with the widest access that the channels and all addresses allow.
-template <class T, class F> void by_width(const NormSizes& size, std::initializer_list<const void*> addresses, F&& f) {
+// Calls f with the widest access that the channels, all addresses and all rows allow.
+template <class T, class F> void by_width(const NormSizes& size, std::initializer_list<Rows<const T>> matrices, F&& f) {
   constexpr int wide = 16 / static_cast<int>(sizeof(T));
-  std::uintptr_t low_bits = 0;
-  for (const void* p : addresses) low_bits |= reinterpret_cast<std::uintptr_t>(p);
-  if (size.channels % wide == 0 && low_bits % 16 == 0) {
+  bool aligned = size.channels % wide == 0;
+  for (const Rows<const T>& m : matrices) aligned = aligned && reinterpret_cast<std::uintptr_t>(m.data) % 16 == 0 && m.stride % wide == 0;
+  if (aligned) {
     f(std::integral_constant<int, wide>{});
   } else {
     f(std::integral_constant<int, 1>{});
@@ -231,45 +246,67 @@ template <int V, class Body> void sum_rows(const char* op, const Body& body, con
   launch(op, how, sum_rows_kernel<V, Body>, body, size.rows, size.channels, partial.data<typename Body::P>());
 }
 
+template <class P> UseStatistics<P> use_of(const BatchNormFunction& f, const NormSizes& size) {
+  const bool known = f.options.training && f.known.mean.defined();
+  return {known ? f.known.mean.data<P>() : nullptr, known ? f.known.variance.data<P>() : nullptr,
+          f.mean.data<P>(), f.rstd.data<P>(), f.running_mean.data<P>(), f.running_var.data<P>(),
+          f.batches.defined() ? f.batches.data<std::int64_t>() : nullptr, static_cast<double>(size.rows), f.options.momentum,
+          f.options.eps};
+}
+
 }  // namespace
 
-void BatchNormFunction::forward(Cuda, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& out) const {
-  mean = empty(w.shape(), w.dtype(), w.device());
-  rstd = empty(w.shape(), w.dtype(), w.device());
-  if (in.numel() == 0) {
-    mean.zero_();
-    rstd.fill_(1);
-    return;
-  }
+void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into) {
+  const NormSizes size = norm_sizes(rows);
+  dispatch_floating(rows.dtype(), "batch statistics", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using P = math_type<T>;
+    const Rows<const T> x(rows);
+    Statistics<T> body{x, size.rows, {}, into.mean.data<P>(), into.variance.data<P>()};
+    body.use.n = static_cast<double>(size.rows);
+    by_width<T>(size, {x}, [&](auto width) { sum_rows<decltype(width)::value>("batch statistics", body, size, into.mean); });
+  });
+}
+
+void BatchNormFunction::statistics(Cuda, const Tensor& in) const {
+  const NormSizes size = norm_sizes(in);
+  dispatch_floating(in.dtype(), name, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using P = math_type<T>;
+    const UseStatistics<P> use = use_of<P>(*this, size);
+    if (options.training && !use.batch_mean) {
+      const Rows<const T> matrix(in);
+      by_width<T>(size, {matrix}, [&](auto width) {
+        sum_rows<decltype(width)::value>(name, Statistics<T>{matrix, size.rows, use}, size, mean);
+      });
+    } else {
+      launch(name, grid_stride(size.channels), use_statistics_kernel<P>, size.channels, use);
+    }
+    if (!options.training) return;
+    running_mean.storage().bump_version();
+    running_var.storage().bump_version();
+  });
+}
+
+void BatchNormFunction::normalise(Cuda, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& result) const {
   const Tensor rows = as_rows(in), added = addend.defined() ? as_rows(addend) : addend;
   const NormSizes size = norm_sizes(in);
   dispatch_floating(in.dtype(), name, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using P = math_type<T>;
-    const T* x_data = rows.data<T>();
-    const T* a_data = added.defined() ? added.data<T>() : nullptr;
-    T* y_data = out.data<T>();
-    by_width<T>(size, {x_data, a_data, y_data}, [&](auto width) {
+    const Rows<const T> x_rows(rows), a_rows(added), y_const(result);
+    const Rows<T> y_rows(result);
+    by_width<T>(size, {x_rows, a_rows, y_const}, [&](auto width) {
       constexpr int V = decltype(width)::value;
-      if (options.training) {
-        sum_rows<V>(name, Statistics<T>{x_data, mean.data<P>(), rstd.data<P>(), running_mean.data<P>(), running_var.data<P>(),
-                                        batches.defined() ? batches.data<std::int64_t>() : nullptr, static_cast<double>(size.rows),
-                                        options.momentum, options.eps, size.rows, size.channels}, size, w);
-        running_mean.storage().bump_version();
-        running_var.storage().bump_version();
-      } else {
-        launch(name, grid_stride(size.channels), given_statistics_kernel<P>, size.channels, options.eps,
-               running_mean.data<P>(), running_var.data<P>(), mean.data<P>(), rstd.data<P>());
-      }
       const auto run = [&]<bool relu, bool adds>() {
-        launch(name, matrix_launch(size, V, 4, 1056), normalise_kernel<V, relu, adds, T, P>, size.rows, size.channels, x_data,
-               a_data, y_data, mean.data<P>(), rstd.data<P>(), w.data<P>(), b.data<P>());
+        launch(name, matrix_launch(size, V, 4, 1056), normalise_kernel<V, relu, adds, T, P>, size.rows, size.channels, x_rows,
+               a_rows, y_rows, mean.data<P>(), rstd.data<P>(), w.data<P>(), b.data<P>());
       };
-      if (options.relu && a_data) {
+      if (options.relu && a_rows.data) {
         run.template operator()<true, true>();
       } else if (options.relu) {
         run.template operator()<true, false>();
-      } else if (a_data) {
+      } else if (a_rows.data) {
         run.template operator()<false, true>();
       } else {
         run.template operator()<false, false>();
@@ -279,14 +316,14 @@ void BatchNormFunction::forward(Cuda, const Tensor& in, const Tensor& w, const T
 }
 
 Grads BatchNormFunction::backward(Cuda, const Tensor& dy_any, Need need) const {
-  const Tensor in = as_rows(x), dy = as_rows(dy_any), out = y.defined() ? as_rows(y) : Tensor();
+  const Tensor in = as_rows(x), dy = as_rows(dy_any), result = y.defined() ? as_rows(y) : Tensor();
   const NormSizes size = norm_sizes(in);
   Tensor dx, dadd, dweight, dbias;
-  if (need[0]) dx = empty_like(in);
+  if (need[0]) dx = adds() ? into : empty_rows(in);
   if (need[1]) dweight = empty_like(weight.get());
   if (need[2]) dbias = empty_like(bias.get());
   // Without relu the addend's gradient is dy itself.
-  if (need[3]) dadd = options.relu ? empty_like(in) : dy;
+  if (need[3]) dadd = options.relu ? empty_rows(in) : dy;
   if (in.numel() == 0) {
     if (need[1]) dweight.zero_();
     if (need[2]) dbias.zero_();
@@ -296,21 +333,19 @@ Grads BatchNormFunction::backward(Cuda, const Tensor& dy_any, Need need) const {
   dispatch_floating(in.dtype(), name, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using P = math_type<T>;
-    T* dx_data = dx.defined() ? dx.data<T>() : nullptr;
-    T* dadd_data = need[3] && options.relu ? dadd.data<T>() : nullptr;
-    const T* y_data = out.defined() ? out.data<T>() : nullptr;
-    by_width<T>(size, {in.raw(), dy.raw(), y_data, dx_data, dadd_data}, [&](auto width) {
+    const Rows<const T> x_rows(in), y_rows(result), dy_rows(dy);
+    const Rows<T> dx_rows(dx), dadd_rows(need[3] && options.relu ? dadd : Tensor());
+    by_width<T>(size, {x_rows, y_rows, dy_rows, Rows<const T>(dx), Rows<const T>(dadd)}, [&](auto width) {
       constexpr int V = decltype(width)::value;
       const auto run = [&]<Mask mask>() {
-        const Gradient<T, mask> body{in.data<T>(), y_data, dy.data<T>(), mean.data<P>(), rstd.data<P>(), weight->data<P>(),
+        const Gradient<T, mask> body{x_rows, y_rows, dy_rows, mean.data<P>(), rstd.data<P>(), weight->data<P>(),
                                      bias->data<P>(), dweight.defined() ? dweight.data<P>() : nullptr,
                                      dbias.defined() ? dbias.data<P>() : nullptr, lines.data<P>(),
                                      lines.data<P>() + size.channels, static_cast<double>(size.rows), options.training};
         sum_rows<V>("batch_norm backward", body, size, weight);
-        if (dx_data || dadd_data) {
-          launch("batch_norm backward", matrix_launch(size, V, 2, 1056), gradient_kernel<V, T, mask>, body, size.rows,
-                 size.channels, dx_data, dadd_data);
-        }
+        if (!dx.defined() && !dadd_rows.data) return;
+        const auto kernel = adds() ? gradient_kernel<V, true, T, mask> : gradient_kernel<V, false, T, mask>;
+        launch("batch_norm backward", matrix_launch(size, V, 2, 1056), kernel, body, size.rows, size.channels, dx_rows, dadd_rows);
       };
       if (!options.relu) {
         run.template operator()<Mask::none>();

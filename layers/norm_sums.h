@@ -31,7 +31,7 @@ sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Bo
     const auto constants = body.template constants<V>(c0);
 #pragma unroll 4
     for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += step) {
-      body.template step<V>(constants, row * channels + c0, first, second);
+      body.template step<V>(constants, row, c0, first, second);
     }
   }
   P* sums = reinterpret_cast<P*>(bytes);  // [2 V][threads]

@@ -68,6 +68,12 @@ const Tensor& Saved::get() const {
   return tensor_;
 }
 
+Tensor Node::gathered(std::size_t input) const {
+  const Edge& edge = inputs[input];
+  if (!edge.node || grad_enabled() || !edge.node->pending.defined() || !edge.node->pending.sole_owner()) return {};
+  return edge.node->pending;
+}
+
 bool detail::wants_tape(const Tensor* const* inputs, int count) {
   return recording && std::any_of(inputs, inputs + count, [](const Tensor* t) { return t->requires_grad(); });
 }
@@ -128,10 +134,13 @@ namespace {
 
 bool later(const Node* a, const Node* b) { return a->serial < b->serial; }
 
-// `sum` becomes sum + g; the first gradient is stored, later ones are added, in place when nobody else holds it.
+// `sum` becomes sum + g; the first gradient is stored, later ones are added, in place when nobody else holds it. A
+// Function that has added to the total itself returns the total.
 void gather(Tensor& total, Tensor g) {
   if (!total.defined()) {
     total = std::move(g);
+  } else if (total.same_as(g)) {
+    return;
   } else if (!grad_enabled() && total.sole_owner()) {
     total.add_(g);
   } else {

@@ -54,6 +54,10 @@ struct Node : Counted {
   virtual bool twice_differentiable() const = 0;
   virtual void release_saved() = 0;
 
+  // The gradient gathered so far for an input, when adding to it in place is safe: undefined when there is none, when
+  // somebody else holds it, or when the walk is itself recorded.
+  Tensor gathered(std::size_t input) const;
+
   std::vector<Edge> inputs;
   std::uint64_t serial = 0;
   std::string place;          // where in the network the op was called, e.g. layer1.0.conv1

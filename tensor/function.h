@@ -9,6 +9,8 @@
 // Optional:
 //   void   check(in...) const           replaces "all inputs have the first one's device and dtype"
 //   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the first input"
+//   Tensor into                         a data member: before backward it holds the gradient of input 0 gathered so far, if
+//                                       that may be written; backward may add its part to it and return it as grads[0]
 #pragma once
 
 #include <optional>
@@ -24,6 +26,7 @@ template <class F, class... In> concept Allocates = requires(const F f, const In
 template <class F, class D, class... In> concept RunsOn = requires(F f, D d, const In&... in, Tensor& y) {
   f.forward(d, in..., y);
 };
+template <class F> concept AddsInPlace = requires(F f) { f.into = Tensor(); };
 template <class F> concept ComposedBackward = requires(F f, const Tensor& dy, Need need) { f.backward(dy, need); };
 template <class F, class D> concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
   f.backward(d, dy, need);
@@ -47,6 +50,12 @@ template <class F> struct FunctionNode final : Node {
   bool twice_differentiable() const override { return ComposedBackward<F>; }
   void release_saved() override { f.reset(); }
   Grads backward(const Tensor& dy, Need need) override {
+    if constexpr (AddsInPlace<F>) f->into = need[0] ? gathered(0) : Tensor();
+    Grads grads = on_device(dy, need);
+    if constexpr (AddsInPlace<F>) f->into = Tensor();
+    return grads;
+  }
+  Grads on_device(const Tensor& dy, Need need) {
     if constexpr (ComposedBackward<F>) {
       return f->backward(dy, need);
     } else {

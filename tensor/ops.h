@@ -91,6 +91,12 @@ Tensor log_softmax(const Tensor& x, int dim);
 
 // --- shape: ops/shape.cpp (views are methods of Tensor) --------------------------------------------------------------
 Tensor concat(const std::vector<Tensor>& parts, int dim);
+namespace detail {
+// For memory that is filled piece by piece. y, which holds the parts side by side already, as concat's result:
+void record_concat(Tensor& y, const std::vector<Tensor>& parts, int dim);
+// copy_ on one device into a place that nobody has read yet: the version stays, as views of other places are still right.
+void copy_elements(const Tensor& from, Tensor to);
+}  // namespace detail
 Tensor stack(const std::vector<Tensor>& parts, int dim = 0);             // along a new dimension
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim = 0);  // views; the last may be smaller
 enum class PadMode : std::uint8_t { constant, reflect, replicate };

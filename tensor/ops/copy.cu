@@ -146,6 +146,10 @@ Tensor Tensor::contiguous(MemoryFormat format) const {
   return apply(CloneFunction{format, false}, *this);
 }
 
+void detail::copy_elements(const Tensor& from, Tensor to) {
+  on_device(to.device(), [&](auto d) { convert_loop(d, from, to); });
+}
+
 Tensor& Tensor::copy_(const Tensor& source) {
   require_no_tape("copy_", *this);
   const NoGrad guard;
@@ -163,7 +167,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
     }
     from = from.to(device());
   }
-  on_device(device(), [&](auto d) { convert_loop(d, from, *this); });
+  detail::copy_elements(from, *this);
   storage().bump_version();
   return *this;
 }

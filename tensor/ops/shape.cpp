@@ -145,17 +145,28 @@ Tensor concat(const std::vector<Tensor>& parts, int dim) {
   }
 
   Tensor y = empty(shape, parts[0].dtype(), parts[0].device(), parts[0].format());
-  ConcatFunction f{dim, {}};
   {
     const NoGrad guard;
     std::int64_t at = 0;
     for (const Tensor& part : parts) {
       if (part.numel() > 0) y.slice(dim, at, at + part.size(dim)).copy_(part);
-      f.ends.push_back(at += part.size(dim));
+      at += part.size(dim);
     }
   }
-  if (taped) attach(y, Ref<Node>(new detail::FunctionNode<ConcatFunction>(std::move(f))), inputs.data(), count);
+  detail::record_concat(y, parts, dim);
   return y;
+}
+
+void detail::record_concat(Tensor& y, const std::vector<Tensor>& parts, int dim) {
+  std::vector<const Tensor*> inputs;
+  ConcatFunction f{dim, {}};
+  for (const Tensor& part : parts) {
+    inputs.push_back(&part);
+    f.ends.push_back((f.ends.empty() ? 0 : f.ends.back()) + part.size(dim));
+  }
+  const int count = static_cast<int>(parts.size());
+  if (!wants_tape(inputs.data(), count)) return;
+  attach(y, Ref<Node>(new FunctionNode<ConcatFunction>(std::move(f))), inputs.data(), count);
 }
 
 Tensor stack(const std::vector<Tensor>& parts, int dim) {
