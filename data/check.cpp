@@ -75,7 +75,7 @@ class Checker {
     for (char& c : end) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     const bool fits = (f.format == ImageFormat::jpeg && (end == ".jpg" || end == ".jpeg")) ||
                       (f.format == ImageFormat::png && end == ".png") || (f.format == ImageFormat::bmp && end == ".bmp") ||
-                      (f.format == ImageFormat::pnm && (end == ".pgm" || end == ".ppm" || end == ".pnm"));
+                      (f.format == ImageFormat::pnm && (end == ".pgm" || end == ".ppm" || end == ".pnm" || end == ".pbm"));
     if (!fits) add(Level::warning, "wrong-extension", cat(name(i), " is a ", format_name(f.format), " file"));
   }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "data/atomic_file.h"
 #include "data/sha256.h"
 #include "tensor/check.h"
 
@@ -41,7 +42,7 @@ bool noted(const DatasetOptions& options, const std::string& text) {
 bool holds(const fs::path& folder, std::string_view part) {
   std::error_code error;
   fs::directory_iterator entries(folder, error);
-  require<FileError>(!error, "dataset: ", printable(folder.string()), ": ", error.message());
+  if (error) fail_file("dataset", printable(folder.string()), error.value());
   for (const auto& entry : entries) {
     if (entry.path().filename().string().find(part) != std::string::npos) return true;
   }
@@ -133,7 +134,7 @@ bool is_image_name(std::string_view name) {
   if (dot == std::string_view::npos || name[0] == '.') return false;
   std::string end(name.substr(dot + 1));
   for (char& c : end) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  constexpr std::string_view known[] = {"jpg", "jpeg", "png", "bmp", "pgm", "ppm", "pnm"};
+  constexpr std::string_view known[] = {"jpg", "jpeg", "png", "bmp", "pgm", "ppm", "pnm", "pbm"};
   return std::find(std::begin(known), std::end(known), end) != std::end(known);
 }
 

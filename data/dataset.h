@@ -96,6 +96,9 @@ std::unique_ptr<Dataset> open_idx(const std::string& root, const DatasetOptions&
 void write_manifest(const std::string& path, const Dataset& dataset);
 // Puts the splits of `dataset`, opened from this manifest, into its split column; other columns and the order stay.
 void write_splits(const std::string& path, const Dataset& dataset, const std::string& split_column = "split");
+// The other way round: splits from the split.csv of a run, or any table with the columns split and name, or split and path
+// (from the table's folder). Samples that are not in it have no split afterwards. Throws DataError for one that the set lacks.
+void read_splits(const std::string& path, Dataset& dataset);
 
 namespace detail {
 // Sorted class list of raw labels, and samples with numbers for them.

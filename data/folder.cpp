@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "data/atomic_file.h"
 #include "data/dataset.h"
 #include "tensor/check.h"
 
@@ -15,7 +16,7 @@ std::vector<std::string> names_in(const fs::path& folder, bool folders) {
   std::vector<std::string> names;
   std::error_code error;
   fs::directory_iterator entries(folder, error);
-  require<FileError>(!error, "dataset: ", printable(folder.string()), ": ", error.message());
+  if (error) fail_file("dataset", printable(folder.string()), error.value());
   for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
     if (name[0] != '.' && entry.is_directory() == folders) names.push_back(name);

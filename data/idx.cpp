@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <new>
 
 #include <zlib.h>
 
@@ -12,20 +13,41 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t max_unpacked = std::size_t{1} << 31;
+constexpr std::size_t max_bytes = (std::size_t{1} << 31) + 4096;
 
 struct Inflater {
   z_stream stream{};
   ~Inflater() { inflateEnd(&stream); }
 };
 
-std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& packed, const std::string& path) {
+struct IdxFile { std::vector<std::int64_t> sizes; std::vector<std::uint8_t> bytes; std::size_t begin = 0; };
+
+// From the first bytes of a file. Returns how many it must have in all.
+std::size_t read_header(IdxFile& f, const std::string& path, int dims) {
+  f.begin = 4 + 4 * static_cast<std::size_t>(dims);
+  require<FormatError>(f.bytes.size() >= f.begin && f.bytes[0] == 0 && f.bytes[1] == 0 && f.bytes[2] == 8 &&
+                           f.bytes[3] == dims,
+                       "idx: ", printable(path), " is not an IDX file of bytes with ", dims, " dimensions");
+  f.sizes.clear();
+  std::int64_t samples = 1;
+  for (std::size_t d = 0; d < static_cast<std::size_t>(dims); ++d) {
+    const std::uint8_t* p = f.bytes.data() + 4 + 4 * d;
+    f.sizes.push_back(std::int64_t{p[0]} << 24 | std::int64_t{p[1]} << 16 | std::int64_t{p[2]} << 8 | p[3]);
+    require<FormatError>(f.sizes.back() > 0 && f.sizes.back() <= (std::int64_t{1} << 31) / samples, "idx: ",
+                         printable(path), ": dimension ", d, " is ", f.sizes.back(), "; sizes are above 0, and 2 GiB in all");
+    samples *= f.sizes.back();
+  }
+  return f.begin + static_cast<std::size_t>(samples);
+}
+
+// As far as the header says and no further: a small file may unpack to any size.
+void gunzip(IdxFile& f, const std::vector<std::uint8_t>& packed, const std::string& path, int dims) {
   Inflater z;
-  require<FormatError>(inflateInit2(&z.stream, 15 + 16) == Z_OK, "idx: ", printable(path), ": zlib does not start");
+  if (inflateInit2(&z.stream, 15 + 16) != Z_OK) throw std::bad_alloc();
   z.stream.next_in = const_cast<Bytef*>(packed.data());
   z.stream.avail_in = static_cast<uInt>(packed.size());
-  std::vector<std::uint8_t> out;
   std::vector<std::uint8_t> block(1 << 16);
+  std::size_t promised = 0;
   for (int state = Z_OK; state != Z_STREAM_END;) {
     z.stream.next_out = block.data();
     z.stream.avail_out = static_cast<uInt>(block.size());
@@ -33,32 +55,24 @@ std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& packed, const 
     require<FormatError>(state == Z_OK || state == Z_STREAM_END, "idx: ", printable(path), " is damaged, at byte ",
                          z.stream.total_in, " of ", packed.size(), ": ",
                          z.stream.msg ? z.stream.msg : "the file was cut short");
-    out.insert(out.end(), block.data(), block.data() + (block.size() - z.stream.avail_out));
-    require<FormatError>(out.size() <= max_unpacked, "idx: ", printable(path), " unpacks to more than 2 GiB");
+    f.bytes.insert(f.bytes.end(), block.data(), block.data() + (block.size() - z.stream.avail_out));
+    if (promised == 0) promised = read_header(f, path, dims);
+    require<FormatError>(f.bytes.size() <= promised, "idx: ", printable(path), " unpacks to more than the ", promised,
+                         " bytes that its header promises");
   }
-  return out;
 }
-
-struct IdxFile { std::vector<std::int64_t> sizes; std::vector<std::uint8_t> bytes; std::size_t begin = 0; };
 
 IdxFile read_idx(const std::string& path, int dims) {
   IdxFile f;
-  f.bytes = read_bytes(path, max_unpacked);
-  if (f.bytes.size() > 2 && f.bytes[0] == 0x1f && f.bytes[1] == 0x8b) f.bytes = gunzip(f.bytes, path);
-  f.begin = 4 + 4 * static_cast<std::size_t>(dims);
-  require<FormatError>(f.bytes.size() >= f.begin && f.bytes[0] == 0 && f.bytes[1] == 0 && f.bytes[2] == 8 &&
-                           f.bytes[3] == dims,
-                       "idx: ", printable(path), " is not an IDX file of bytes with ", dims, " dimensions");
-  std::int64_t expected = 1;
-  for (std::size_t d = 0; d < static_cast<std::size_t>(dims); ++d) {
-    const std::uint8_t* p = f.bytes.data() + 4 + 4 * d;
-    f.sizes.push_back(std::int64_t{p[0]} << 24 | std::int64_t{p[1]} << 16 | std::int64_t{p[2]} << 8 | p[3]);
-    require<FormatError>(f.sizes.back() > 0 && f.sizes.back() <= (std::int64_t{1} << 31) / expected, "idx: ",
-                         printable(path), ": dimension ", d, " is ", f.sizes.back());
-    expected *= f.sizes.back();
+  f.bytes = read_bytes(path, max_bytes);
+  if (f.bytes.size() > 2 && f.bytes[0] == 0x1f && f.bytes[1] == 0x8b) {
+    const std::vector<std::uint8_t> packed = std::move(f.bytes);
+    f.bytes = {};
+    gunzip(f, packed, path, dims);
   }
-  require<FormatError>(static_cast<std::int64_t>(f.bytes.size() - f.begin) == expected, "idx: ", printable(path), " has ",
-                       f.bytes.size() - f.begin, " bytes of samples, its header says ", expected);
+  const std::size_t promised = read_header(f, path, dims);
+  require<FormatError>(f.bytes.size() == promised, "idx: ", printable(path), " has ", f.bytes.size() - f.begin,
+                       " bytes of samples, its header says ", promised - f.begin);
   return f;
 }
 

@@ -143,7 +143,7 @@ ImageFormat image_format(std::span<const std::uint8_t> b) {
   if (b.size() >= 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff) return ImageFormat::jpeg;
   if (b.size() >= 8 && std::equal(std::begin(png), std::end(png), b.begin())) return ImageFormat::png;
   if (b.size() >= 2 && b[0] == 'B' && b[1] == 'M') return ImageFormat::bmp;
-  if (b.size() >= 3 && b[0] == 'P' && (b[1] == '2' || b[1] == '3' || b[1] == '5' || b[1] == '6')) {
+  if (b.size() >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6') {
     return ImageFormat::pnm;
   }
   return ImageFormat::unknown;

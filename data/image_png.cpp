@@ -3,6 +3,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include <png.h>
 #include <zlib.h>
@@ -121,7 +122,7 @@ std::vector<std::uint8_t> encode_png(const Image& image, int level) {
   require<ValueError>(level >= 0 && level <= 9, "encode_png: level = ", level, " is not in 0..9");
   detail::PngWriter writer;
   const bool done = writer.encode(image, level);
-  require<OutOfMemory>(!writer.full, "encode_png: no memory for a picture of ", image.width, " x ", image.height);
+  if (writer.full) throw std::bad_alloc();
   require<FormatError>(done, "encode_png: ", static_cast<const char*>(writer.text));
   return std::move(writer.bytes);
 }

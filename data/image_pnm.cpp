@@ -1,4 +1,4 @@
-// PGM and PPM (P2, P3, P5, P6) with any largest value; own code, because stb_image ignores the largest value and does
+// PBM, PGM and PPM (P1 to P6), the latter two with any largest value; own code, because stb_image ignores the largest value and does
 // not notice a file that ends early.
 #include <cstring>
 
@@ -26,6 +26,13 @@ class PnmReader {
     }
     if (at_ == begin) broken(at_ == bytes_.size() ? "the file was cut short" : "a number was expected");
     return value;
+  }
+  // A dot of a text bitmap: they may stand without white space between them.
+  std::uint32_t dot() {
+    skip_space();
+    if (at_ == bytes_.size()) broken("the file was cut short");
+    if (bytes_[at_] != '0' && bytes_[at_] != '1') broken("a 0 or 1 was expected");
+    return bytes_[at_++] == '1';
   }
   // The single white space that separates the header from binary samples.
   const std::uint8_t* samples(std::size_t count) {
@@ -70,10 +77,29 @@ template <class T> void fill(Image& image, PnmReader& reader, std::uint32_t most
   }
 }
 
+// One bit a pixel, set for black; rows of binary files begin with a byte of their own.
+Image decode_bitmap(PnmReader& reader, Bytes bytes, std::string_view name, const DecodeOptions& options, bool text) {
+  const std::uint32_t width = reader.number(), height = reader.number();
+  check_image_size(bytes, name, width, height, 1, options.limits);
+  const std::size_t row = text ? width : (width + 7) / 8;
+  if (row * height > bytes.size()) reader.broken("the file was cut short");
+  const std::uint8_t* in = text ? nullptr : reader.samples(row * height);
+  Image image(static_cast<int>(width), static_cast<int>(height), 1);
+  std::uint8_t* out = image.data<std::uint8_t>();
+  for (std::size_t y = 0; y < height; ++y) {
+    for (std::size_t x = 0; x < width; ++x) {
+      const bool black = text ? reader.dot() != 0 : (in[y * row + x / 8] >> (7 - x % 8) & 1) != 0;
+      out[y * width + x] = black ? 0 : 255;
+    }
+  }
+  return image;
+}
+
 }  // namespace
 
 Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& options) {
   PnmReader reader(bytes, name);
+  if (bytes[1] == '1' || bytes[1] == '4') return decode_bitmap(reader, bytes, name, options, bytes[1] == '1');
   const bool text = bytes[1] == '2' || bytes[1] == '3';
   const int channels = bytes[1] == '3' || bytes[1] == '6' ? 3 : 1;
   const std::uint32_t width = reader.number(), height = reader.number(), most = reader.number();

@@ -1,5 +1,6 @@
 // Manifest CSV: path, patient, labels (separated by |), split; other columns are carried along.
 #include <filesystem>
+#include <unordered_map>
 
 #include "data/atomic_file.h"
 #include "data/csv.h"
@@ -34,6 +35,9 @@ int optional_column(const CsvTable& table, const std::string& name, const char* 
 
 std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOptions& options) {
   const CsvTable table = read_csv(path);
+  require<DataError>(table.find(options.path_column) >= 0 || table.find("name") < 0 || table.find("split") < 0, "dataset: ",
+                     printable(path), " names samples that have no files of their own; give the set itself, and this file "
+                     "with --splits");
   const int path_at = table.column(options.path_column), label_at = label_column(table, options);
   const int patient_at = optional_column(table, options.patient_column, "patient");
   const int split_at = optional_column(table, options.split_column, "split");
@@ -103,6 +107,27 @@ void write_splits(const std::string& path, const Dataset& dataset, const std::st
     table.rows[row][static_cast<std::size_t>(column)] = split_name(s.split);
   }
   write_file_atomically(path, to_csv(table));
+}
+
+void read_splits(const std::string& path, Dataset& dataset) {
+  const CsvTable table = read_csv(path);
+  const bool by_name = table.find("name") >= 0;
+  const auto key_at = static_cast<std::size_t>(table.column(by_name ? "name" : "path"));
+  const auto split_at = static_cast<std::size_t>(table.column("split"));
+  const auto whole = [](const fs::path& file) { return fs::absolute(file).lexically_normal().string(); };
+  std::unordered_map<std::string, std::int64_t> sample;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    sample.emplace(by_name ? dataset.info(i).name : whole(dataset.info(i).path), i);
+  }
+  std::vector<Split> splits(static_cast<std::size_t>(dataset.size()), Split::none);
+  for (std::size_t row = 0; row < table.rows.size(); ++row) {
+    const std::string& key = table.rows[row][key_at];
+    const auto found = sample.find(by_name ? key : whole(fs::path(path).parent_path() / key));
+    require<DataError>(found != sample.end(), "splits: ", table.place(row), ": ", printable(key), " is not in ",
+                       printable(dataset.root()), "; are they the splits of other data?");
+    splits[static_cast<std::size_t>(found->second)] = split_from(table.rows[row][split_at], cat("splits: ", table.place(row)));
+  }
+  for (std::int64_t i = 0; i < dataset.size(); ++i) dataset.set_split(i, splits[static_cast<std::size_t>(i)]);
 }
 
 }  // namespace gadolin

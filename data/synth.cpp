@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "data/atomic_file.h"
 #include "data/split.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
@@ -43,6 +44,10 @@ std::vector<int> labels_of(const SynthOptions& o, int sample) {
   return labels;
 }
 
+void check_size(const SynthOptions& o) {
+  require<UsageError>(o.size >= 8 && o.size <= 4096, "synth: size = ", o.size, " is not in 8..4096");
+}
+
 }  // namespace
 
 std::vector<std::string> synth_classes(int count) {
@@ -52,7 +57,7 @@ std::vector<std::string> synth_classes(int count) {
 }
 
 Image synth_image(const SynthOptions& o, std::uint64_t index, std::uint64_t patient, const std::vector<int>& labels) {
-  require<UsageError>(o.size >= 8 && o.size <= 4096, "synth: size = ", o.size, " is not in 8..4096");
+  check_size(o);
   RandomStream ground(o.seed, stream_id(patient_purpose, patient)), random(o.seed, stream_id(image_purpose, index));
   const double base = ground.uniform(50, 110), slope_x = ground.uniform(-30, 30), slope_y = ground.uniform(-30, 30);
   double tint[3];
@@ -84,10 +89,11 @@ Image synth_image(const SynthOptions& o, std::uint64_t index, std::uint64_t pati
 void write_synth(const std::string& folder, const SynthOptions& o) {
   require<UsageError>(o.samples >= 1 && o.samples <= 1'000'000, "synth: samples = ", o.samples, " is not in 1..1000000");
   require<UsageError>(o.patients >= 3 && o.patients <= o.samples, "synth: patients = ", o.patients, " is not in 3..", o.samples);
+  check_size(o);
   const std::vector<std::string> classes = synth_classes(o.classes);
   std::error_code error;
   fs::create_directories(fs::path(folder) / "images", error);
-  require<FileError>(!error, "synth: ", printable(folder), " cannot be made: ", error.message());
+  if (error) fail_file("synth", printable(folder), error.value());
   std::vector<SampleInfo> samples;
   for (int i = 0; i < o.samples; ++i) {
     char name[40];

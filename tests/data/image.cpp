@@ -146,6 +146,29 @@ TEST(Pnm, ScalesByTheLargestValue) {
             "decode: memory is a damaged PNM, at byte 13 of 13: a sample is above the largest value");
 }
 
+TEST(Pnm, BitmapsAreBlackWhereABitIsSet) {
+  const auto decode = [](std::string_view text) {
+    return decode_image({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, "memory");
+  };
+  const std::vector<std::uint8_t> want{0, 255, 0, 255, 255, 255, 255, 255, 255, 0, 255, 0, 255, 255, 255, 255, 0, 0, 0, 255};
+  const Image text = decode("P1 # ten wide\n10 2\n1010000001\n0 1 000 0111 0");
+  EXPECT_EQ(text.width, 10);
+  EXPECT_EQ(text.channels, 1);
+  EXPECT_EQ(text.pixels, want);
+  // Rows are padded to whole bytes; what the padding holds does not matter.
+  EXPECT_EQ(decode(std::string_view("P4\n10 2\n\xa0\x7f\x43\xbf", 12)).pixels, want);
+  EXPECT_EQ(message_of<FormatError>([&] { decode(std::string_view("P4\n10 2\n\xa0\x7f\x43", 11)); }),
+            "decode: memory is a damaged PNM, at byte 11 of 11: the file was cut short");
+  EXPECT_EQ(message_of<FormatError>([&] { decode("P1 2 2 1 2 1 0"); }),
+            "decode: memory is a damaged PNM, at byte 9 of 14: a 0 or 1 was expected");
+  EXPECT_EQ(message_of<FormatError>([&] { decode("P1 2 2 1 1 1 "); }),
+            "decode: memory is a damaged PNM, at byte 13 of 13: the file was cut short");
+  EXPECT_EQ(message_of<FormatError>([&] { decode("P4 99 99 x"); }),
+            "decode: memory is a damaged PNM, at byte 8 of 10: the file was cut short");
+  EXPECT_EQ(message_of<FormatError>([&] { decode("P7\nWIDTH 1\n"); }),
+            "decode: memory is not a JPEG, PNG, BMP or PNM file; convert it first");
+}
+
 TEST(Image, ConvertsChannelsAndDepth) {
   Image rgb(1, 1, 3);
   rgb.pixels = {200, 100, 50};
