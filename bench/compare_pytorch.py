@@ -3,6 +3,7 @@
     python bench/compare_pytorch.py --gadolin build/cpu/gadolin                         training and inference steps
     python bench/compare_pytorch.py --gadolin build/cuda/gadolin --device cuda --batch 256 --dtypes bf16
     python bench/compare_pytorch.py --gadolin build/cpu/gadolin --loader IMAGE_FOLDER    decode and augment
+    python bench/compare_pytorch.py --gadolin build/cpu/gadolin --memory                 peak memory of a training step
     python bench/compare_pytorch.py                                                      PyTorch's half alone
 
 PyTorch is run at its best: channels-last, inference mode, fused optimiser, gradients set to None, nothing read back in
@@ -38,7 +39,7 @@ def parse():
     p.add_argument("--dtypes", default="fp32,bf16", help="of fp32, tf32 (CUDA), bf16, fp16 (CUDA)")
     p.add_argument("--variants", help="of eager, folded, cast, graph, compile, compile-reduce-overhead, compile-max-autotune")
     p.add_argument("--batch", type=int, default=16)
-    p.add_argument("--size", type=int, default=224)
+    p.add_argument("--size", type=int, default=0, help="0: 224, and 299 for Inception; loaders always 224")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=0, help="steps a block (default 5 on the CPU, 20 on CUDA)")
     p.add_argument("--warmup", type=int, default=0, help="steps before a variant's first block (default 2, 20)")
@@ -46,6 +47,8 @@ def parse():
     p.add_argument("--loader", metavar="FOLDER", help="compare the loaders on this folder of class folders")
     p.add_argument("--workers", type=int, default=1, help="loader workers on both sides")
     p.add_argument("--epochs", type=int, default=1, help="passes over the folder in a block, with --loader")
+    p.add_argument("--memory", action="store_true", help="peak memory of training steps instead of times")
+    p.add_argument("--peak-of", nargs=2, metavar=("MODEL", "DTYPE"), help=argparse.SUPPRESS)  # a child of --memory
     p.add_argument("--json", metavar="FILE", help="write all measurements")
     args = p.parse_args()
     args.steps = args.steps or (20 if args.device == "cuda" else 5)
@@ -62,6 +65,20 @@ import torchvision  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
 
+NET_OPTIONS = {"inception_v3": {"init_weights": False}, "googlenet": {"init_weights": False}}
+
+
+def size_of(model):
+    return ARGS.size or (299 if model.startswith("inception") else 224)
+
+
+def loss_of(output, labels):
+    """Cross-entropy; auxiliary heads count 0.4 each."""
+    if torch.is_tensor(output):
+        return F.cross_entropy(output, labels)
+    return sum((1 if i == 0 else 0.4) * F.cross_entropy(part, labels) for i, part in enumerate(output) if part is not None)
+
+
 # PyTorch's steps -----------------------------------------------------------------------------------------------------
 
 def build_step(model, mode, dtype, variant):
@@ -70,9 +87,9 @@ def build_step(model, mode, dtype, variant):
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype != "fp32"
-    net = torchvision.models.get_model(model, weights=None, num_classes=1000)
+    net = torchvision.models.get_model(model, weights=None, num_classes=1000, **NET_OPTIONS.get(model, {}))
     net = net.to(device=device, memory_format=torch.channels_last)
-    x = torch.randint(0, 256, (ARGS.batch, 3, ARGS.size, ARGS.size), dtype=torch.uint8).to(device).float().div_(127.5)
+    x = torch.randint(0, 256, (ARGS.batch, 3, size_of(model), size_of(model)), dtype=torch.uint8).to(device).float().div_(127.5)
     x = x.sub_(1).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, 1000, (ARGS.batch,)).to(device)
     amp = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(dtype)
@@ -99,7 +116,7 @@ def build_step(model, mode, dtype, variant):
         def step():
             optimiser.zero_grad(set_to_none=True)
             with cast():
-                loss = F.cross_entropy(net(x), labels)
+                loss = loss_of(net(x), labels)
             scaler.scale(loss).backward()
             scaler.step(optimiser)
             scaler.update()
@@ -184,9 +201,9 @@ def compare_steps(model, mode, dtype):
             theirs[variant] += time_steps(step, ARGS.steps)
         if ARGS.gadolin:
             ours.append(gadolin("model", model, "--mode", mode, "--batch", ARGS.batch, "--input",
-                                f"3x{ARGS.size}x{ARGS.size}", "--dtype", dtype, "--threads", ARGS.threads,
+                                f"3x{size_of(model)}x{size_of(model)}", "--dtype", dtype, "--threads", ARGS.threads,
                                 "--steps", ARGS.steps, "--device", ARGS.device)["median_ms"])
-    row = {"suite": "model", "net": model, "mode": mode, "dtype": dtype, "batch": ARGS.batch, "size": ARGS.size,
+    row = {"suite": "model", "net": model, "mode": mode, "dtype": dtype, "batch": ARGS.batch, "size": size_of(model),
            "pytorch_ms": {v: summary(t) for v, t in theirs.items()}, "pytorch_failed": failed,
            "gadolin_ms": summary(ours)}
     best = min(theirs, key=lambda v: statistics.median(theirs[v]), default=None)
@@ -217,10 +234,54 @@ def summary(times):
     return {"median": statistics.median(times), "min": min(times), "max": max(times), "count": len(times)}
 
 
+def process_peak(command):
+    """Largest resident memory of a process in MB, and what it printed."""
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    peak = 0
+    while process.poll() is None:  # getrusage of a child would count what this process held when it forked
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM"):
+                    peak = int(line.split()[1]) / 1024
+        time.sleep(0.01)
+    if process.returncode != 0:
+        sys.exit(f"compare_pytorch: {command} failed")
+    return peak, process.stdout.read()
+
+
+def peak_of(model, dtype):
+    """Prints what three training steps of PyTorch need beyond the process that has imported it, in MB."""
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    step = build_step(model, "train", dtype, "eager")
+    for _ in range(3):
+        step()
+    if ARGS.device == "cuda":
+        print(torch.cuda.max_memory_allocated() / 2**20)
+    else:
+        status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+        print(int(status.split()[0]) / 1024 - resident)
+
+
+def compare_memory(model, dtype):
+    """On the CPU the whole Gadolin process against PyTorch's growth after its import; on CUDA the allocators' peaks."""
+    size = size_of(model)
+    common = ["--device", ARGS.device, "--batch", ARGS.batch, "--threads", ARGS.threads]
+    theirs = float(process_peak([sys.executable, __file__, *common, "--size", size, "--peak-of", model, dtype])[1])
+    words = ["model", model, "--mode", "train", "--input", f"3x{size}x{size}", "--dtype", dtype, "--steps", 2, *common]
+    if ARGS.device == "cuda":
+        ours = gadolin(*words)["peak_bytes"] / 2**20
+    else:
+        ours = process_peak([ARGS.gadolin, "bench", *words, "--json"])[0]
+    print(f"{model} train {dtype}, batch {ARGS.batch}: peak memory PyTorch {theirs:.0f} MB   Gadolin {ours:.0f} MB   "
+          f"share {ours / theirs:.2f}", flush=True)
+    return {"suite": "memory", "net": model, "dtype": dtype, "batch": ARGS.batch, "size": size, "pytorch_mb": theirs,
+            "gadolin_mb": ours, "share": ours / theirs}
+
+
 def compare_loaders():
     """Milliseconds to decode, crop, flip and normalise the whole folder once, batches thrown away."""
     change = transforms.Compose([
-        transforms.RandomResizedCrop(ARGS.size), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
+        transforms.RandomResizedCrop(ARGS.size or 224), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
         transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
     data = torchvision.datasets.ImageFolder(ARGS.loader, change)
     loader = torch.utils.data.DataLoader(data, ARGS.batch, shuffle=True, num_workers=ARGS.workers,
@@ -238,10 +299,10 @@ def compare_loaders():
     for _ in range(ARGS.alternations):
         theirs.append(epochs())
         if ARGS.gadolin:
-            rate = gadolin("data", ARGS.loader, "--batch", ARGS.batch, "--size", ARGS.size, "--workers", ARGS.workers,
+            rate = gadolin("data", ARGS.loader, "--batch", ARGS.batch, "--size", ARGS.size or 224, "--workers", ARGS.workers,
                            "--epochs", ARGS.epochs)["images_per_s"]
             ours.append(len(data) / rate * 1e3)
-    row = {"suite": "loader", "images": len(data), "batch": ARGS.batch, "size": ARGS.size, "workers": ARGS.workers,
+    row = {"suite": "loader", "images": len(data), "batch": ARGS.batch, "size": ARGS.size or 224, "workers": ARGS.workers,
            "pytorch_ms": {"pillow": summary(theirs)}, "pytorch_failed": {}, "gadolin_ms": summary(ours)}
     return finish(row, f"loader, {ARGS.workers} worker(s)", "pillow", {"pillow": theirs}, ours, len(data))
 
@@ -262,11 +323,15 @@ def machine():
 
 def main():
     torch.set_num_threads(ARGS.threads)
+    if ARGS.peak_of:
+        return peak_of(*ARGS.peak_of)
     before = machine()
     if before["load"][0] > 0.5:
         print(f"compare_pytorch: the load is {before['load'][0]:.1f} already; these times will not be clean", file=sys.stderr)
     rows = []
-    if ARGS.loader:
+    if ARGS.memory:
+        rows = [compare_memory(model, dtype) for model in ARGS.models.split(",") for dtype in ARGS.dtypes.split(",")]
+    elif ARGS.loader:
         rows.append(compare_loaders())
     else:
         for model in ARGS.models.split(","):
@@ -282,4 +347,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
