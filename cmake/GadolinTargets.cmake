@@ -25,6 +25,13 @@ if(GADOLIN_SANITIZE)
   endif()
   target_link_options(gadolin_flags INTERFACE -fsanitize=${sanitizers})
 endif()
+if(GADOLIN_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang" OR NOT GADOLIN_SANITIZE)
+    message(FATAL_ERROR "GADOLIN_FUZZ needs clang and sanitizers: configure with -DCMAKE_CXX_COMPILER=clang++-14 "
+      "\"-DGADOLIN_SANITIZE=address;undefined\"")
+  endif()
+  list(APPEND host_flags -fsanitize=fuzzer-no-link)
+endif()
 target_compile_options(gadolin_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:${warnings} ${host_flags}>
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow$<$<BOOL:${GADOLIN_WERROR}>:,-Werror> -Xcompiler=$<JOIN:${host_flags},$<COMMA>>>)

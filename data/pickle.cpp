@@ -47,7 +47,7 @@ constexpr std::array inert_calls{
     "__builtin__.set", "builtins.set", "__builtin__.frozenset", "builtins.frozenset",
     "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3",
     "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch._tensor._rebuild_from_type_v2",
-    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.Size", "torch.device", "torch.Generator",
+    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout", "torch.Size", "torch.device", "torch.Generator",
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct", "_codecs.encode", "copy_reg._reconstructor", "copyreg._reconstructor",
     "functools.partial", "__builtin__.complex", "builtins.complex", "pathlib.PosixPath", "pathlib.WindowsPath",

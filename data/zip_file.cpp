@@ -113,28 +113,29 @@ void ZipFile::read_directory(const Directory& directory) {
     entry.crc = number<std::uint32_t>(at + 16);
     entry.stored = number<std::uint32_t>(at + 20);
     entry.size = number<std::uint32_t>(at + 24);
-    std::uint64_t header = number<std::uint32_t>(at + 42);
+    entry.header = number<std::uint32_t>(at + 42);
     // zip64: 8-byte numbers for those of the three that are all ones, in this order.
     for (std::uint64_t x = at + central_bytes + name_bytes, stop = x + extra_bytes; stop - x >= 4;) {
       const std::uint64_t id = number<std::uint16_t>(x), bytes = number<std::uint16_t>(x + 2);
       if (bytes > stop - x - 4) break;
       std::uint64_t field = x + 4;
       const std::uint64_t field_end = field + bytes;
-      for (std::uint64_t* value : {&entry.size, &entry.stored, &header}) {
+      for (std::uint64_t* value : {&entry.size, &entry.stored, &entry.header}) {
         if (id != 1 || *value != 0xffffffff || field_end - field < 8) continue;
         *value = number<std::uint64_t>(field);
         field += 8;
       }
       x = field_end;
     }
-    place(entry, header);
+    place(entry);
     entries_.push_back(std::move(entry));
     at += whole;
   }
 }
 
 // Finds the bytes of a member behind its own header, which must tell the same name and method.
-void ZipFile::place(ZipEntry& entry, std::uint64_t header) const {
+void ZipFile::place(ZipEntry& entry) const {
+  const std::uint64_t header = entry.header;
   const std::string name = shown(entry.name);
   if (header > bytes_.size() || bytes_.size() - header < local_bytes || number<std::uint32_t>(header) != local_magic)
     wrong("member ", name, " is not where its directory says, at byte ", header);
@@ -153,10 +154,9 @@ void ZipFile::place(ZipEntry& entry, std::uint64_t header) const {
 void ZipFile::check_overlaps(std::uint64_t end) const {
   std::vector<const ZipEntry*> order;
   for (const ZipEntry& entry : entries_) order.push_back(&entry);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->begin < b->begin; });
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->header < b->header; });
   for (std::size_t i = 0; i < order.size(); ++i) {
-    // Behind each member stands at least the next one's header.
-    const std::uint64_t room = i + 1 < order.size() ? order[i + 1]->begin - std::min(order[i + 1]->begin, local_bytes) : end;
+    const std::uint64_t room = i + 1 < order.size() ? order[i + 1]->header : end;
     if (order[i]->begin > room || order[i]->stored > room - order[i]->begin)
       wrong("member ", shown(order[i]->name), " reaches into what follows it");
   }
@@ -239,7 +239,7 @@ void ZipWriter::add(const std::string& name, const void* bytes, std::uint64_t co
   const std::uint64_t header = static_cast<std::uint64_t>(file_.size());
   require<ValueError>(count <= most && header <= most - count && done_.size() < 65535 && name.size() < 65535,
                       "zip: more than 4 GiB or 65,535 members; save as .safetensors");
-  ZipEntry entry{.name = name, .stored = count, .size = count};
+  ZipEntry entry{.name = name, .header = header, .stored = count, .size = count};
   entry.crc = static_cast<std::uint32_t>(crc32_z(crc32_z(0, nullptr, 0), static_cast<const Bytef*>(bytes), count));
   // An extra field of its own kind ("FB", as PyTorch's) fills up to the alignment.
   const std::uint64_t start = header + local_bytes + name.size() + 4;
@@ -253,17 +253,17 @@ void ZipWriter::add(const std::string& name, const void* bytes, std::uint64_t co
   text.append(fill, 'Z');
   file_.write(text);
   if (count > 0) file_.write(bytes, count);
-  done_.emplace_back(std::move(entry), header);
+  done_.push_back(std::move(entry));
 }
 
 void ZipWriter::finish() {
   std::string text;
-  for (const auto& [entry, header] : done_) {
+  for (const ZipEntry& entry : done_) {
     put(text, central_magic, 4);
     put(text, 20, 2);
     put_common(text, entry, 0);
     put(text, 0, 2 + 2 + 2 + 4);  // comment, disk, attributes
-    put(text, header, 4);
+    put(text, entry.header, 4);
     text += entry.name;
   }
   const std::uint64_t bytes = text.size();

@@ -16,7 +16,8 @@ namespace gadolin {
 // One member as the central directory describes it, checked against its own header.
 struct ZipEntry {
   std::string name;
-  std::uint64_t begin = 0;      // of its bytes, in the file
+  std::uint64_t header = 0;     // where its own header begins in the file
+  std::uint64_t begin = 0;      // and where its bytes do
   std::uint64_t stored = 0;     // bytes in the file
   std::uint64_t size = 0;       // bytes after unpacking
   std::uint32_t crc = 0;        // CRC-32 of those
@@ -43,7 +44,7 @@ class ZipFile {
   struct Directory { std::uint64_t begin, bytes, count; };
   Directory find_directory() const;
   void read_directory(const Directory& directory);
-  void place(ZipEntry& entry, std::uint64_t header) const;
+  void place(ZipEntry& entry) const;
   void check_overlaps(std::uint64_t end) const;
   void check_sum(const ZipEntry& entry, std::string_view bytes) const;
   std::string inflated(const ZipEntry& entry) const;
@@ -67,7 +68,7 @@ class ZipWriter {
 
  private:
   AtomicFile& file_;
-  std::vector<std::pair<ZipEntry, std::uint64_t>> done_;  // with the place of its header
+  std::vector<ZipEntry> done_;
 };
 
 }  // namespace gadolin

@@ -1,0 +1,99 @@
+// read_weights: contents decide, names come out as nets have them.
+#include "data/weights.h"
+
+#include <gtest/gtest.h>
+
+#include "data/atomic_file.h"
+#include "data/sha256.h"
+#include "data/torch_file.h"
+#include "tests/data/hostile.h"
+#include "tests/data/scratch.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+
+namespace {
+
+std::vector<std::string> names_of(const WeightFile& weights) {
+  std::vector<std::string> names;
+  for (const auto& entry : weights.tensors) names.push_back(entry.first);
+  return names;
+}
+using Names = std::vector<std::string>;
+
+TEST(Weights, ContentsDecideNotTheSuffix) {
+  const Scratch scratch;
+  const Tensor x = arange(5);
+  save_safetensors(scratch / "a.pth", {{"x", x}}, {{"k", "v"}});
+  const WeightFile a = read_weights(scratch / "a.pth");
+  EXPECT_EQ(a.format, "safetensors");
+  EXPECT_EQ(a.metadata, (TextMap{{"k", "v"}}));
+  save_torch(scratch / "b.safetensors", {{"x", x}});
+  const WeightFile b = read_weights(scratch / "b.safetensors");
+  EXPECT_EQ(b.format, "torch zip");
+  EXPECT_EQ(read_weights(fixture("interop/torch/reader/simple_legacy.pt")).format, "torch legacy");
+  for (const WeightFile* w : {&a, &b}) EXPECT_EQ(w->tensors.at("x").to_vector<double>(), x.to_vector<double>());
+}
+
+TEST(Weights, UnknownFilesAreNamedByWhatTheyBeginWith) {
+  const Scratch scratch;
+  const std::string tail = "') is neither safetensors, nor a zip or legacy file of torch.save, nor a TensorFlow checkpoint";
+  const std::string html = scratch.write("x.pth", "<!DOCTYPE html>\n404"), empty = scratch.write("empty.pth", "");
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(html); }), "weights: " + html + " (19 bytes, beginning with '<!DOCTYP" + tail);
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(empty); }), "weights: " + empty + " (0 bytes, beginning with '" + tail);
+  EXPECT_THROW(read_weights(scratch / "absent.pth"), FileError);
+  EXPECT_THROW(read_weights(scratch.path()), FileError);
+}
+
+TEST(Weights, WrappersAndOldNamesAreTakenAway) {
+  const Scratch scratch;
+  const Tensor x = arange(2);
+  const auto read = [&](const TensorMap& tensors) {
+    save_safetensors(scratch / "x", tensors);
+    return read_weights(scratch / "x");
+  };
+  EXPECT_EQ(names_of(read({{"module.a", x}, {"module.b.c", x}})), (Names{"a", "b.c"}));
+  EXPECT_EQ(names_of(read({{"module.a", x}, {"b", x}})), (Names{"b", "module.a"})) << "not every name has it";
+  EXPECT_EQ(names_of(read({{"module._orig_mod.a", x}})), (Names{"a"}));
+  const WeightFile old = read({{"module.features.denseblock1.denselayer12.norm.1.weight", x},
+                               {"module.features.denseblock1.denselayer12.conv.2.weight", x},
+                               {"module.features.transition1.norm.weight", x},
+                               {"module.features.denseblock1.denselayer2.norm1.weight", x},
+                               {"module.features.norm.1.weight", x}});
+  EXPECT_EQ(names_of(old), (Names{"features.denseblock1.denselayer12.conv2.weight", "features.denseblock1.denselayer12.norm1.weight",
+                                  "features.denseblock1.denselayer2.norm1.weight", "features.norm.1.weight", "features.transition1.norm.weight"}));
+  EXPECT_EQ(old.notes, (Names{"'module.' in front of every name taken away", "2 names of old DenseNet files renamed (norm.1 to norm1)"}));
+  EXPECT_EQ(message_of<FormatError>([&] { read({{"denselayer1.norm.1.weight", x}, {"denselayer1.norm1.weight", x}}); }),
+            "weights: " + (scratch / "x") + ": two tensors would be called denselayer1.norm1.weight");
+}
+
+TEST(Weights, TypesThatWeLackAreLeftOutByName) {
+  const WeightFile all = read_weights(fixture("interop/all.safetensors"));
+  EXPECT_EQ(all.tensors.count("short"), 0u);
+  EXPECT_EQ(all.tensors.size(), 9u);
+  EXPECT_EQ(all.notes, (Names{"left out: short is of type I16, which Gadolin does not have"}));
+}
+
+TEST(Weights, DigestIsThatOfTheBytes) {
+  const Scratch scratch;
+  const std::string file = scratch.write("w.pth", "abc");
+  EXPECT_EQ(weights_sha256(file), sha256_hex("abc"));
+  scratch.write("m.ckpt.data-00000-of-00001", "data");
+  scratch.write("m.ckpt.index", "index");
+  scratch.write("m.ckpt-2.index", "other");
+  EXPECT_EQ(weights_sha256(scratch / "m.ckpt"), sha256_hex("dataindex"));
+  EXPECT_EQ(weights_sha256(scratch / "m.ckpt.index"), sha256_hex("dataindex"));
+  EXPECT_THROW(weights_sha256(scratch / "absent"), FileError);
+}
+
+TEST(Weights, DamagedSafetensorsAreErrors) {
+  const Scratch scratch;
+  const std::string whole = read_file(fixture("interop/torch/multi_layer.safetensors"), 1 << 20).substr(0, 1500);
+  const auto read = [&](const std::string& bytes) {
+    std::filesystem::remove(scratch / "x");
+    read_weights(scratch.write("x", bytes));
+  };
+  EXPECT_EQ(survive_truncations(whole, read), 0);
+}
+
+}  // namespace
