@@ -1,12 +1,46 @@
 #include "nets/registry.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "nets/densenet.h"
+#include "nets/googlenet.h"
+#include "nets/inception_resnet_v2.h"
+#include "nets/inception_v3.h"
+#include "nets/inception_v4.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
+#include "nets/vgg.h"
 
 namespace gadolin {
 namespace {
+
+// Each family's options under the names of configuration files: what visits them either lists or reads them.
+template <class V> void visit_options(V&& v, ResNetOptions& o) {
+  v("width", o.width);
+  v("small_input", o.small_input);
+  v("zero_init_residual", o.zero_init_residual);
+  v("stride_in_1x1", o.stride_in_1x1);
+}
+template <class V> void visit_options(V&& v, DenseNetOptions& o) {
+  v("growth_rate", o.growth_rate);
+  v("num_init_features", o.num_init_features);
+  v("bn_size", o.bn_size);
+  v("drop_rate", o.drop_rate);
+  v("small_input", o.small_input);
+}
+template <class V> void visit_options(V&& v, VGGOptions& o) {
+  v("dropout", o.dropout);
+  v("width_divisor", o.width_divisor);
+}
+template <class V> void visit_options(V&& v, InceptionOptions& o) {
+  v("dropout", o.dropout);
+  v("dropout_aux", o.dropout_aux);
+  v("aux_logits", o.aux_logits);
+  v("transform_input", o.transform_input);
+  v("count_include_pad", o.count_include_pad);
+  v("width_divisor", o.width_divisor);
+}
 
 std::string join(const std::vector<std::string>& words) {
   std::string text;
@@ -14,37 +48,104 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
+struct List {
+  std::vector<std::string>& names;
+  template <class T> void operator()(const char* name, T&) const { names.push_back(name); }
+};
+
 // Reads one option into a field and checks its type.
-void read(const std::string& net, const NetOptions& options, const std::string& name, int& field) {
-  const auto found = options.find(name);
-  if (found == options.end()) return;
-  const double* value = std::get_if<double>(&found->second);
-  require<UsageError>(value && *value >= 1 && *value <= 1e6 && *value == static_cast<int>(*value), net, ": option ", name,
-                      " must be a positive whole number");
-  field = static_cast<int>(*value);
+struct Read {
+  const std::string& net;
+  const NetOptions& given;
+  template <class T> const T* find(const char* name, const char* wanted) const {
+    const auto found = given.find(name);
+    if (found == given.end()) return nullptr;
+    const T* value = std::get_if<T>(&found->second);
+    require<UsageError>(value != nullptr, net, ": option ", name, " must be ", wanted);
+    return value;
+  }
+  void operator()(const char* name, int& field) const {
+    const double* value = find<double>(name, "a positive whole number");
+    if (!value) return;
+    require<UsageError>(*value >= 1 && *value <= 1e6 && *value == static_cast<int>(*value), net, ": option ", name,
+                        " must be a positive whole number");
+    field = static_cast<int>(*value);
+  }
+  void operator()(const char* name, double& field) const {
+    const double* value = find<double>(name, "a number from 0 to 1");
+    if (!value) return;
+    require<UsageError>(*value >= 0 && *value <= 1, net, ": option ", name, " must be a number from 0 to 1");
+    field = *value;
+  }
+  void operator()(const char* name, bool& field) const {
+    if (const bool* value = find<bool>(name, "true or false")) field = *value;
+  }
+};
+
+struct Entry {
+  NetInfo info;
+  std::function<std::unique_ptr<Module>(const NetOptions&)> make;
+};
+
+// A net whose constructor takes its family's options (after what `build` adds).
+template <class Options, class Build>
+Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults, Build build) {
+  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}}, {}};
+  visit_options(List{e.info.options}, defaults);
+  e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<Module> {
+    Options o = defaults;
+    const Read read{name, given};
+    read("num_classes", o.num_classes);
+    read("input_channels", o.input_channels);
+    visit_options(read, o);
+    return build(o);
+  };
+  return e;
 }
-void read(const std::string& net, const NetOptions& options, const std::string& name, bool& field) {
-  const auto found = options.find(name);
-  if (found == options.end()) return;
-  const bool* value = std::get_if<bool>(&found->second);
-  require<UsageError>(value != nullptr, net, ": option ", name, " must be true or false");
-  field = *value;
+template <class Net, class... First> auto builds(First... first) {
+  return [=](const auto& options) { return std::make_unique<Net>(first..., options); };
 }
 
-ResNetOptions resnet_options(const std::string& net, const NetOptions& given) {
-  ResNetOptions o;
-  read(net, given, "num_classes", o.num_classes);
-  read(net, given, "input_channels", o.input_channels);
-  read(net, given, "width", o.width);
-  read(net, given, "small_input", o.small_input);
-  read(net, given, "zero_init_residual", o.zero_init_residual);
-  read(net, given, "stride_in_1x1", o.stride_in_1x1);
-  return o;
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = [] {
+    std::vector<Entry> list;
+    for (const int depth : {18, 34, 50, 101, 152, 200}) {
+      list.push_back(entry("resnet" + std::to_string(depth), "He et al. 2015, stride on the 3x3 (v1.5)", "torchvision", 224,
+                           ResNetOptions{}, builds<ResNet>(depth)));
+    }
+    for (const int depth : {18, 34, 50, 101, 152, 200}) {
+      list.push_back(entry("resnet_v2_" + std::to_string(depth), "He et al. 2016, pre-activation", "Gadolin", 224, ResNetOptions{},
+                           builds<ResNetV2>(depth)));
+    }
+    for (const int depth : {121, 161, 169, 201}) {
+      list.push_back(entry("densenet" + std::to_string(depth), "Huang et al. 2017", "torchvision", 224, densenet_options(depth),
+                           builds<DenseNet>()));
+    }
+    for (const bool norm : {false, true}) {
+      for (const int depth : {11, 13, 16, 19}) {
+        VGGOptions options;
+        options.batch_norm = norm;
+        list.push_back(entry("vgg" + std::to_string(depth) + (norm ? "_bn" : ""),
+                             norm ? "Simonyan and Zisserman 2015, with batch norm" : "Simonyan and Zisserman 2015", "torchvision", 224,
+                             options, builds<VGG>(depth)));
+      }
+    }
+    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224, InceptionOptions{}, builds<GoogLeNet>()));
+    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{}, builds<InceptionV3>()));
+    list.push_back(entry("inception_v4", "Szegedy et al. 2017", "timm", 299, InceptionOptions{}, builds<InceptionV4>()));
+    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, InceptionOptions{}, builds<InceptionResNetV2>()));
+    return list;
+  }();
+  return all;
 }
 
-int trailing_number(const std::string& name) {
-  const std::size_t at = name.find_last_not_of("0123456789");
-  return std::stoi(name.substr(at + 1));
+const Entry& find_entry(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Entry& e : entries()) {
+    if (e.info.name == name) return e;
+    names.push_back(e.info.name);
+  }
+  fail<UsageError>("model: ", name, " is unknown; known are ", join(names));
 }
 
 }  // namespace
@@ -52,37 +153,21 @@ int trailing_number(const std::string& name) {
 const std::vector<NetInfo>& nets() {
   static const std::vector<NetInfo> all = [] {
     std::vector<NetInfo> list;
-    const std::vector<std::string> common{"num_classes", "input_channels", "width", "small_input"};
-    std::vector<std::string> v1 = common;
-    v1.insert(v1.end(), {"zero_init_residual", "stride_in_1x1"});
-    for (const char* depth : {"18", "34", "50", "101", "152", "200"}) {
-      list.push_back({std::string("resnet") + depth, "He et al. 2015, stride on the 3x3 (v1.5)", "torchvision", {3, 224, 224}, v1});
-    }
-    for (const char* depth : {"18", "34", "50", "101", "152", "200"}) {
-      list.push_back({std::string("resnet_v2_") + depth, "He et al. 2016, pre-activation", "Gadolin", {3, 224, 224}, common});
-    }
+    for (const Entry& e : entries()) list.push_back(e.info);
     return list;
   }();
   return all;
 }
 
-const NetInfo& net_info(const std::string& name) {
-  std::vector<std::string> names;
-  for (const NetInfo& info : nets()) {
-    if (info.name == name) return info;
-    names.push_back(info.name);
-  }
-  fail<UsageError>("model: ", name, " is unknown; known are ", join(names));
-}
+const NetInfo& net_info(const std::string& name) { return find_entry(name).info; }
 
 std::unique_ptr<Module> make_net(const std::string& name, const NetOptions& options) {
-  const NetInfo& info = net_info(name);
+  const Entry& e = find_entry(name);
   for (const auto& [option, value] : options) {
-    require<UsageError>(std::find(info.options.begin(), info.options.end(), option) != info.options.end(), name, ": option ",
-                        option, " is unknown; known are ", join(info.options));
+    require<UsageError>(std::find(e.info.options.begin(), e.info.options.end(), option) != e.info.options.end(), name, ": option ",
+                        option, " is unknown; known are ", join(e.info.options));
   }
-  if (name.rfind("resnet_v2_", 0) == 0) return std::make_unique<ResNetV2>(trailing_number(name), resnet_options(name, options));
-  return std::make_unique<ResNet>(trailing_number(name), resnet_options(name, options));
+  return e.make(options);
 }
 
 }  // namespace gadolin
