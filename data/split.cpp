@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdio>
 #include <map>
 #include <numeric>
 
@@ -50,6 +52,16 @@ double cost(const std::vector<double>& have, const std::vector<double>& add, con
 }
 
 }  // namespace
+
+SplitOptions split_shares(const std::string& text, std::uint64_t seed) {
+  SplitOptions o;
+  o.seed = seed;
+  char rest = 0;
+  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &o.train, &o.val, &o.test, &rest) == 3 && o.train >= 0 &&
+                          o.val >= 0 && o.test >= 0 && std::isfinite(o.train + o.val + o.test),
+                      "--shares ", text, ": three numbers of 0 or more are needed, like 0.7/0.15/0.15");
+  return o;
+}
 
 void assign_splits(Dataset& dataset, const SplitOptions& options) {
   const double whole = options.train + options.val + options.test;

@@ -14,6 +14,9 @@ struct SplitOptions {
   bool by_patient = true;                        // false: every sample on its own
 };
 
+// From "0.7/0.15/0.15", the shares of train, val and test. Throws UsageError, beginning with "--shares".
+SplitOptions split_shares(const std::string& text, std::uint64_t seed = 0);
+
 // Assigns every sample to a split. Samples of a patient stay together (a sample without a patient stands alone); the
 // share of each class is kept as near as whole patients allow: patients come in a seeded order, those with most samples
 // first, and each goes where the counts of samples and of its classes are furthest below their goal.

@@ -48,6 +48,11 @@ void make_folder(const std::string& path) {
   if (error) fail_file("run", path, error.value());
 }
 
+bool holds_run(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path + "/config.toml", error) || fs::exists(path + "/checkpoints/last.gdck", error);
+}
+
 std::string escaped(const std::string& line) {
   std::string safe;
   for (const char c : line) {
@@ -89,15 +94,18 @@ std::map<std::string, std::string> settings(const std::string& toml) {
 
 }  // namespace
 
-RunDir::RunDir(std::string path, Open mode) : path_(std::move(path)) {
-  std::error_code error;
-  const bool holds_run =
-      fs::exists(file("config.toml"), error) || fs::exists(checkpoints() + "/last.gdck", error);
-  require<UsageError>(mode != Open::create || !holds_run, "run: ", path_,
+void RunDir::check(const std::string& path, Open mode) {
+  const bool run = holds_run(path);
+  require<UsageError>(mode != Open::create || !run, "run: ", path,
                       " already holds a run; add --resume, or --overwrite, or choose another --out");
-  require<UsageError>(mode != Open::resume || holds_run, "run: ", path_,
+  require<UsageError>(mode != Open::resume || run, "run: ", path,
                       " holds no run to resume; leave out --resume");
-  resumed_ = holds_run && mode != Open::overwrite;
+}
+
+RunDir::RunDir(std::string path, Open mode) : path_(std::move(path)) {
+  check(path_, mode);
+  std::error_code error;
+  resumed_ = holds_run(path_) && mode != Open::overwrite;
   make_folder(path_);
   lock();
   if (mode == Open::overwrite) {

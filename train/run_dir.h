@@ -37,6 +37,9 @@ class RunDir {
   // mistakes, FileError (number 3) when another live process writes to it.
   enum class Open { create, resume, automatic, overwrite };
   RunDir(std::string path, Open mode);
+  // The UsageErrors of the constructor, without touching anything: for programs that look at all of their
+  // configuration before they make a folder.
+  static void check(const std::string& path, Open mode);
   ~RunDir();
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;

@@ -46,6 +46,12 @@ struct Trainer::Logs {
   double epoch_started = 0, waited_before = 0;
 };
 
+void Trainer::check(const TrainOptions& options, const BatchSource& batches) {
+  require<UsageError>(options.accumulate > 0 && options.epochs > 0, "train: epochs and accumulation must be positive");
+  require<DataError>(batches.batches_per_epoch() >= options.accumulate, "train: an epoch has ", batches.batches_per_epoch(),
+                     " batches, but ", options.accumulate, " are needed for a step; use a smaller batch");
+}
+
 Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run, TrainHooks hooks,
                  TrainOptions options)
     : model_(model),
@@ -57,9 +63,7 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
       options_(options),
       store_(run.checkpoints(), options.keep),
       logs_(std::make_shared<Logs>()) {
-  require<UsageError>(options_.accumulate > 0 && options_.epochs > 0, "train: epochs and accumulation must be positive");
-  require<DataError>(batches_.batches_per_epoch() >= options_.accumulate, "train: an epoch has ", batches_.batches_per_epoch(),
-                     " batches, but ", options_.accumulate, " are needed for a step; use a smaller batch");
+  check(options_, batches_);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
   if (average_) options_.capture = false;  // its decay warms up on the host, a recording would freeze it
   loss_sum_ = zeros({}, DType::fp64, optimizer_.parameters().front().tensor.device());

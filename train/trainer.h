@@ -71,6 +71,9 @@ class Trainer {
   Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run, TrainHooks hooks,
           TrainOptions options);
 
+  // What the constructor refuses: UsageError, or DataError when an epoch is too short for one step.
+  static void check(const TrainOptions& options, const BatchSource& batches);
+
   // Takes up a run where a checkpoint left it: everything that decides later numbers. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
   // Throws Stopped after a signal, once a checkpoint is written; NumericError, with the first bad parameter, for losses

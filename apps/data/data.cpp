@@ -88,25 +88,8 @@ void stats(Session& session, Options& o) {
   session.metric("deviation", s.deviation);
 }
 
-void parse_shares(Options& o) {
-  double* shares[] = {&o.split.train, &o.split.val, &o.split.test};
-  std::size_t at = 0;
-  for (double* share : shares) {
-    require<UsageError>(at <= o.shares.size(), "--shares ", o.shares, ": three numbers are needed, like 0.7/0.15/0.15");
-    const std::size_t slash = std::min(o.shares.find('/', at), o.shares.size());
-    char* end = nullptr;
-    const std::string text = o.shares.substr(at, slash - at);
-    *share = std::strtod(text.c_str(), &end);
-    require<UsageError>(!text.empty() && *end == 0 && *share >= 0, "--shares ", o.shares, ": '", text,
-                        "' is not a share; write three numbers like 0.7/0.15/0.15");
-    at = slash + 1;
-  }
-  require<UsageError>(at > o.shares.size(), "--shares ", o.shares, ": more than three numbers");
-}
-
 void split(Session& session, Options& o) {
-  parse_shares(o);
-  o.split.seed = session.common().seed;
+  o.split = split_shares(o.shares, session.common().seed);
   o.split.by_patient = !o.by_image;
   const auto set = open_dataset(o.data, o.dataset);
   assign_splits(*set, o.split);

@@ -193,6 +193,8 @@ void write_run_reports(const std::vector<std::string>& folders, const std::strin
   data.title = folders.size() == 1 ? "Gadolin: " + read_run(folders[0]).name : "Gadolin: runs side by side";
   data.made = clock_text();
   for (const std::string& folder : folders) data.runs.push_back(read_run(folder));
+  const auto parent = std::filesystem::path(path).parent_path();
+  if (!parent.empty()) std::filesystem::create_directories(parent);
   report::write_report(data, path);
 }
 
@@ -202,8 +204,6 @@ void add_report(Program& program) {
   CLI::App* app = program.add("report", "The HTML report of a run, or of several side by side",
                               [o](Session& session) {
                                 const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
-                                const auto parent = std::filesystem::path(out).parent_path();
-                                if (!parent.empty()) std::filesystem::create_directories(parent);
                                 write_run_reports(o->runs, out);
                                 session.say("report: " + out);
                                 session.output("report", out);

@@ -43,7 +43,9 @@ Classifier load_classifier(const std::string& path, Device device) {
   Classifier result;
   result.model = c.fact("model");
   const Json options = Json::parse(c.fact("net_options"), nullptr, false), classes = Json::parse(c.fact("classes"), nullptr, false);
-  require<CheckpointError, 30>(options.is_object() && classes.is_array(), "checkpoint: ", path,
+  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(), [](const Json& name) { return name.is_string(); });
+  const bool values = options.is_object() && std::all_of(options.begin(), options.end(), [](const Json& value) { return value.is_primitive() && !value.is_null(); });
+  require<CheckpointError, 30>(names && values, "checkpoint: ", path,
                                " does not describe a classifier; was it written by gadolin train?");
   result.options = options_from_json(options);
   result.classes = classes.get<std::vector<std::string>>();

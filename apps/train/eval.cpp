@@ -14,7 +14,7 @@ namespace gadolin {
 namespace {
 
 struct Options {
-  std::string data, checkpoint, out, split = "test";
+  std::string data, checkpoint, out, splits, split = "test";
   DatasetOptions dataset;
   std::int64_t batch_size = 32;
   int workers = -1, resamples = 1000;
@@ -112,6 +112,7 @@ void eval(Session& session, Options o) {
   auto set = open_dataset(o.data, o.dataset);
   require<DataError, 41>(set->multi_label() == classifier.multi_label, "eval: ", o.data, " has ", set->multi_label() ? "several" : "one",
                          " labels a sample, the checkpoint was trained with ", classifier.multi_label ? "several" : "one");
+  if (!o.splits.empty()) read_splits(o.splits, *set);
   if (o.split != "all") set = set->subset(split_from(o.split, "--split"));
   LoaderOptions loader;
   loader.batch_size = o.batch_size;
@@ -148,6 +149,7 @@ void add_eval_command(Program& program) {
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--out", o->out, "Folder for metrics.json, predictions.csv and report/");
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
+  app->add_option("--splits", o->splits, "Take the splits from this table, such as split.csv of a run on IDX files");
   app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
   app->add_option("--none-label", o->dataset.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");

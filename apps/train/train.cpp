@@ -6,10 +6,12 @@
 #include "apps/run/classifier.h"
 #include "apps/train/commands.h"
 #include "apps/train/loader_source.h"
+#include "apps/train/train_options.h"
 #include "data/atomic_file.h"
 #include "data/csv.h"
 #include "data/split.h"
 #include "layers/conv.h"
+#include "layers/auxiliary.h"
 #include "layers/loss.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -17,46 +19,21 @@
 namespace gadolin {
 namespace {
 
-struct Options {
-  std::string data, model = "resnet18", out, resume, init_from;
-  DatasetOptions dataset;
-  std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
-  int input_size = 224, channels = 0, width = 64;
-  bool small_input = false, overwrite = false, ignore_splits = false, anomaly = false, no_capture = false;
-  std::int64_t batch_size = 32, eval_batch_size = 0;
-  int workers = -1;
-  std::string bad_samples = "skip";
-  std::string augment = "standard", pipeline;
-  std::string shares = "0.7/0.15/0.15";
-  std::string optimizer = "adamw", schedule = "cosine", loss = "auto";
-  double lr = 1e-3, momentum = 0.9, weight_decay = -1, warmup_epochs = -1, min_lr = 0, label_smoothing = 0, focal_gamma = 2,
-         loss_scale = 0;
-  bool class_weights = false, decay_norm_and_bias = false;
-  OptimizerOptions rule;
-  TrainOptions train;
-};
+using Options = TrainCommand;
 
 // --- data ------------------------------------------------------------------------------------------------------------
-
-SplitOptions split_options(const std::string& text, std::uint64_t seed) {
-  SplitOptions s;
-  s.seed = seed;
-  char rest = 0;
-  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &s.train, &s.val, &s.test, &rest) == 3, "--shares ", text,
-                      ": three numbers are needed, like 0.7/0.15/0.15");
-  return s;
-}
 
 // Splits as the data set has them; what is missing is divided off by patient.
 std::unique_ptr<Dataset> open_split(const Options& o, std::uint64_t seed) {
   auto set = open_dataset(o.data, o.dataset);
+  if (!o.splits.empty()) read_splits(o.splits, *set);
   if (o.ignore_splits) {
     for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, Split::none);
   }
   if (!set->has_split(Split::train)) {
     require<DataError>(!set->has_split(Split::val) && !set->has_split(Split::test), "train: ", o.data,
                        " has samples of val or test but none of train; set the split column, or add --ignore-splits");
-    assign_splits(*set, split_options(o.shares, seed));
+    assign_splits(*set, split_shares(o.shares, seed));
   } else if (!set->has_split(Split::val)) {
     const auto train = set->subset(Split::train);
     SplitOptions halves{0.85, 0.15, 0, seed, true};
@@ -184,6 +161,35 @@ Classifier make_classifier(const Options& o, const Dataset& set, int channels) {
   return c;
 }
 
+// Metric of the best checkpoint; one that no evaluation gives would never choose any.
+std::string monitored(const Options& o, const Dataset& set) {
+  if (o.train.monitor.empty()) return set.multi_label() ? "val_roc_auc" : "val_balanced_accuracy";
+  Predictions p;  // of one sample a class, only for the names
+  p.classes = set.classes();
+  const std::size_t classes = p.classes.size();
+  p.probability.resize(classes * classes, 0.5);
+  p.labels.resize(set.multi_label() ? classes * classes : 0);
+  for (std::size_t k = 0; k < classes && !set.multi_label(); ++k) p.target.push_back(static_cast<std::int64_t>(k));
+  std::vector<std::string> names{"val_loss"};
+  for (const MetricValue& m : summarize(p, {0, 0.95, 0})) names.push_back("val_" + m.name);
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  require<UsageError>(std::find(names.begin(), names.end(), o.train.monitor) != names.end(), "--monitor ", o.train.monitor,
+                      " is unknown; use ", list);
+  return o.train.monitor;
+}
+
+// A part that the net does not have would be passed over in silence.
+void check_scopes(Module& net, const char* option, const std::vector<std::string>& scopes) {
+  const auto state = net.state();
+  for (const std::string& scope : scopes) {
+    const bool known = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
+      return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
+    });
+    require<UsageError>(known, option, " ", scope, ": nothing in the net is called so; gadolin summary shows the names");
+  }
+}
+
 RunDir::Open open_mode(const Options& o) {
   if (o.resume == "auto") return RunDir::Open::automatic;
   if (!o.resume.empty()) return RunDir::Open::resume;
@@ -231,17 +237,19 @@ void train(Program& program, Session& session, Options o) {
   detect_anomaly(o.anomaly);
   set_tf32(session.tf32());
   manual_seed(session.common().seed);
-  net_info(o.model);  // mistakes that can be seen now leave no folder behind
-  loader_options(o, session);
-  RunDir run(o.out, open_mode(o));
+  // Every mistake that can be seen before the first step is seen before the folder of the run is touched.
+  check_train_options(o);
+  RunDir::check(o.out, open_mode(o));
+  net_info(o.model);
   const auto set = open_split(o, session.common().seed);
-  write_split(run.file("split.csv"), *set);
   const auto train_set = set->subset(Split::train), val_set = set->subset(Split::val);
   const int channels = o.channels > 0 ? o.channels : channels_of(*train_set);
-  require<UsageError>(channels == 1 || channels == 3, "--channels ", channels, " must be 1 or 3");
 
   Classifier classifier = make_classifier(o, *set, channels);
   Module& net = *classifier.net;
+  check_scopes(net, "--exclude-scopes", o.exclude_scopes);
+  check_scopes(net, "--trainable-scopes", o.trainable_scopes);
+  check_scopes(net, "--freeze", o.freeze);
   if (!o.init_from.empty()) {
     const LoadReport report = net.load_state(load_weights(o.init_from), {.exclude = o.exclude_scopes}, o.init_from);
     session.log(cat("weights of ", o.init_from, ": ", report.loaded.size(), " loaded, ", report.excluded.size(), " left as they start"));
@@ -263,7 +271,7 @@ void train(Program& program, Session& session, Options o) {
   o.train.compute = session.compute();
   o.train.quiet = session.common().quiet || session.common().json;
   o.train.capture = !o.no_capture && !o.anomaly;
-  if (o.train.monitor.empty()) o.train.monitor = set->multi_label() ? "val_roc_auc" : "val_balanced_accuracy";
+  o.train.monitor = monitored(o, *set);
   o.train.maximize = o.train.monitor.find("loss") == std::string::npos;
   LossScale scale = session.compute() == DType::fp16 ? dynamic_loss_scale : LossScale{};
   if (o.loss_scale > 0) scale = LossScale{o.loss_scale, 1, 0.5, 2000};
@@ -275,11 +283,17 @@ void train(Program& program, Session& session, Options o) {
                                  o.train.maximize});
 
   const std::string fingerprint = set->fingerprint();
+  const auto loss = make_loss(o, *train_set, session.device());
+  Trainer::check(o.train, batches);
+
+  RunDir run(o.out, open_mode(o));
+  write_split(run.file("split.csv"), *set);
   run.write_config(program.effective_config());
   run.write_environment({{"device", name_of(session.device())}, {"dtype", session.common().dtype}});
-  const auto loss = make_loss(o, *train_set, session.device());
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) { return loss(net(batch[0]), batch[1]); };
+  hooks.loss = [&](const std::vector<Tensor>& batch) {
+    return loss_with_auxiliary(net, net(batch[0]), [&](const Tensor& logits) { return loss(logits, batch[1]); });
+  };
   hooks.evaluate = [&] { return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute()); };
   hooks.describe = [&](Checkpoint& c) {
     classifier.describe(c);
@@ -316,62 +330,6 @@ void train(Program& program, Session& session, Options o) {
   session.output("last", run.checkpoints() + "/last.gdck");
 }
 
-void add_options(CLI::App* app, Options& o) {
-  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, or IDX files")->required();
-  app->add_option("--out", o.out, "Folder of the run")->required();
-  app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
-  app->add_option("--input-size", o.input_size, "Pixels a side")->capture_default_str();
-  app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")->capture_default_str();
-  app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
-  app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
-  app->add_option("--label-column", o.dataset.label_column)->capture_default_str();
-  app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
-  app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
-  app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")->capture_default_str();
-  app->add_flag("--ignore-splits", o.ignore_splits, "Divide anew by --shares, whatever splits the data has");
-  app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
-  app->add_option("--pipeline", o.pipeline, "Steps of evaluation and prediction; default: resize, centre crop, normalise");
-  app->add_option("--epochs", o.train.epochs)->capture_default_str();
-  app->add_option("--max-steps,--max-train-steps", o.train.max_steps, "Optimiser steps; 0: epochs decide")->capture_default_str();
-  app->add_option("--batch-size", o.batch_size)->capture_default_str();
-  app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
-  app->add_option("--accumulate", o.train.accumulate, "Batches a step")->capture_default_str();
-  app->add_option("--optimizer", o.optimizer, "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim")->capture_default_str();
-  app->add_option("--lr", o.lr)->capture_default_str();
-  app->add_option("--min-lr", o.min_lr)->capture_default_str();
-  app->add_option("--momentum", o.momentum)->capture_default_str();
-  app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
-  app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
-  app->add_option("--schedule", o.schedule, "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P], cosine, one-cycle, plateau")
-      ->capture_default_str();
-  app->add_option("--warmup-epochs", o.warmup_epochs, "Below 0: one, but none for one-cycle, which has its own")->capture_default_str();
-  app->add_option("--clip-norm", o.rule.clip_norm, "Largest L2 norm of the gradient; 0: off")->capture_default_str();
-  app->add_option("--clip-value", o.rule.clip_value, "Largest element of the gradient; 0: off")->capture_default_str();
-  app->add_option("--ema", o.train.ema, "Decay of averaged weights; 0: off")->capture_default_str();
-  app->add_option("--loss", o.loss, "auto, cross-entropy, bce, focal")->capture_default_str();
-  app->add_option("--focal-gamma", o.focal_gamma)->capture_default_str();
-  app->add_option("--label-smoothing", o.label_smoothing)->capture_default_str();
-  app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
-  app->add_option("--loss-scale", o.loss_scale, "Fixed loss scale; 0: dynamic for fp16, none otherwise")->capture_default_str();
-  app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .safetensors)");
-  app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")->delimiter(',');
-  app->add_option("--trainable-scopes", o.trainable_scopes, "Only these parts learn")->delimiter(',');
-  app->add_option("--freeze", o.freeze, "These parts do not learn")->delimiter(',');
-  app->add_option("--resume", o.resume, "auto, or a checkpoint: go on bit for bit");
-  app->add_flag("--overwrite", o.overwrite, "Remove a former run in --out");
-  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
-  app->add_option("--monitor", o.train.monitor, "Metric of the best checkpoint; default val_balanced_accuracy or val_roc_auc");
-  app->add_option("--stop-threshold", o.train.stop_threshold, "End once the monitored metric reaches this; 0: never")->capture_default_str();
-  app->add_option("--save-every", o.train.save_every, "Steps between checkpoints; 0: at the end of epochs")->capture_default_str();
-  app->add_option("--keep", o.train.keep, "Checkpoints to keep")->capture_default_str();
-  app->add_option("--log-every", o.train.log_every)->capture_default_str();
-  app->add_option("--nan-patience", o.train.nan_patience)->capture_default_str();
-  app->add_flag("--detect-anomaly", o.anomaly, "Name the op that first gives NaN or infinity; slow");
-  app->add_flag("--no-capture", o.no_capture, "Do not record steps as CUDA graphs");
-}
-
 }  // namespace
 
 void add_train_command(Program& program) {
@@ -379,7 +337,7 @@ void add_train_command(Program& program) {
   CLI::App* app = program.add("train", "Train a classifier on a labelled set of images",
                               [o, &program](Session& s) { train(program, s, *o); },
                               "gadolin train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 --out runs/view");
-  add_options(app, *o);
+  add_train_options(app, *o);
 }
 
 void add_train(Program& program) {

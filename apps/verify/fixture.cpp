@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/safetensors.h"
+#include "layers/auxiliary.h"
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
@@ -44,7 +45,12 @@ struct Fixture {
     require<FormatError, 20>(config.is_object() || config.is_null(), "verify: ", path, " has a config that is no JSON object");
     for (const auto& [key, value] : config.items()) {
       if (key == "normalize") {
-        require<FormatError, 20>(value.is_array() && value.size() == 2, "verify: ", path, ": normalize is not [mean, deviation]");
+        const auto numbers = [](const nlohmann::json& list) {
+          return list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), [](const auto& v) { return v.is_number(); });
+        };
+        require<FormatError, 20>(value.is_array() && value.size() == 2 && numbers(value[0]) && numbers(value[1]) &&
+                                     value[0].size() == value[1].size(),
+                                 "verify: ", path, ": normalize is not [mean, deviation]");
         mean = value[0].get<std::vector<double>>();
         deviation = value[1].get<std::vector<double>>();
       } else if (value.is_boolean()) {
@@ -162,7 +168,12 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
   if (file.contains(output)) f.check(output, y);
   const std::string kind = meta(file, path, "loss");
   if (kind != "none") {
-    const Tensor loss = loss_of(kind, path, f, y);
+    int head = 0;  // the output is 0, auxiliary heads are 1 and 2
+    const Tensor loss = loss_with_auxiliary(*net, y, [&](const Tensor& logits) {
+      const std::string name = "output." + std::to_string(head++);
+      if (head > 1 && file.contains(name)) f.check(name, logits);
+      return loss_of(kind, path, f, logits);
+    });
     if (file.contains("loss")) f.check("loss", loss.reshape({}));
     loss.backward();
   }
