@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
-#                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), and the
-#                            loader under ThreadSanitizer
+#                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), the
+#                            fuzzers of the file readers for two minutes each, and the loader under ThreadSanitizer
 #   tools/test.sh --quick    the plain build alone
 #   tools/test.sh -R REGEX   only tests whose name matches (any other ctest option too)
 # Folders: build/test, build/asan, build/tsan. A second run compiles only what changed. Without a GPU the CUDA tests
@@ -37,9 +37,17 @@ sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER]
   { echo "add_test($1 \"$2\" --gtest_brief=1 \"--gtest_filter=${3:-*}\")"
     echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 LABELS sanitizer)"; } >> "$list"
 }
+fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which stays in the build folder
+  local program=$build/asan/fuzz/fuzz_$1
+  [ -f "$program" ] || return 0  # without clang there are none
+  mkdir -p "$build/asan/fuzz/found/$1"
+  { echo "add_test(fuzz.$1 \"$program\" -max_total_time=${FUZZ_SECONDS:-120} -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1"
+    echo "  \"-artifact_prefix=$build/asan/fuzz/$1-\" \"$build/asan/fuzz/found/$1\" \"$root/fuzz/corpus/$1\")"
+    echo "set_tests_properties(fuzz.$1 PROPERTIES TIMEOUT 1800 LABELS fuzz)"; } >> "$list"
+}
 if [ $quick = 0 ]; then
   compiler=()
-  if (need_packages clang); then compiler=(-DCMAKE_CXX_COMPILER=clang++-14); fi
+  if (need_packages clang); then compiler=(-DCMAKE_CXX_COMPILER=clang++-14 -DGADOLIN_FUZZ=ON); fi
   say "building with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan"
   configure "$build/asan" "${compiler[@]}" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF "-DGADOLIN_SANITIZE=address;undefined" \
     "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1"
@@ -52,6 +60,7 @@ if [ $quick = 0 ]; then
     # Whole trainings and kills by the second measure nothing under a sanitizer.
     sanitized "asan.$(basename "$program")" "$program" "-Kill*:RealData*:Commands.BenchmarksRun"
   done
+  for harness in "$root"/fuzz/*.cpp; do fuzzed "$(basename "$harness" .cpp)"; done
   sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*:*Uploader*"
 fi
 

@@ -16,7 +16,7 @@ struct Options {
   std::string in, out, model, pipeline;
   int classes = 0, channels = 0, width = 0;
   bool small_input = false, partial = false;
-  std::vector<std::string> exclude, class_names;
+  std::vector<std::string> exclude, class_names, net_options;
 };
 
 void names(Session& session, const std::string& what, const std::vector<std::string>& list) {
@@ -83,6 +83,30 @@ std::vector<std::string> class_names(const Options& o, const WeightFile& file, s
   return list;
 }
 
+// What the options say, and before them what our own exports say about themselves.
+NetOptions given_options(const Options& o, const WeightFile& file) {
+  NetOptions given;
+  const auto model = file.metadata.find("model"), written = file.metadata.find("net_options");
+  if (model != file.metadata.end() && model->second == o.model && written != file.metadata.end()) {
+    const Json json = Json::parse(written->second, nullptr, false);
+    const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_primitive() && !j.is_null(); });
+    if (values) given = options_from_json(json);
+  }
+  for (const std::string& text : o.net_options) {
+    const std::size_t equals = text.find('=');
+    require<UsageError>(equals != std::string::npos && equals > 0, "import: --net-option ", text, " is not NAME=VALUE, such as transform_input=true");
+    const std::string value = text.substr(equals + 1);
+    const Json json = Json::parse(value, nullptr, false);
+    const bool plain = json.is_boolean() || json.is_number();
+    given[text.substr(0, equals)] = !plain ? OptionValue(value) : json.is_boolean() ? OptionValue(json.get<bool>()) : OptionValue(json.get<double>());
+  }
+  if (o.classes > 0) given["num_classes"] = static_cast<double>(o.classes);
+  if (o.channels > 0) given["input_channels"] = static_cast<double>(o.channels);
+  if (o.width > 0) given["width"] = static_cast<double>(o.width);
+  if (o.small_input) given["small_input"] = true;
+  return given;
+}
+
 void import_weights(Session& session, const Options& o) {
   require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ", checkpoint_suffix);
   const NetInfo& info = net_info(o.model);
@@ -91,18 +115,16 @@ void import_weights(Session& session, const Options& o) {
   else file = read_weights(o.in);
   for (const std::string& note : file.notes) session.say(o.in + ": " + note);
 
-  NetOptions given;
-  if (o.classes > 0) given["num_classes"] = static_cast<double>(o.classes);
-  if (o.channels > 0) given["input_channels"] = static_cast<double>(o.channels);
-  if (o.width > 0) given["width"] = static_cast<double>(o.width);
-  if (o.small_input) given["small_input"] = true;
   Classifier c;
   c.model = o.model;
-  c.options = options_from_weights(c.model, file.tensors, given);
+  c.options = options_from_weights(c.model, file.tensors, given_options(o, file));
   manual_seed(session.common().seed);  // for what starts anew
   c.net = make_net(c.model, c.options);
   check_heads(*c.net, file.tensors, o);
   const LoadReport report = c.net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
+  const bool can_transform = std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
+  if (can_transform && info.weights == "torchvision" && file.metadata.empty() && !c.options.count("transform_input"))
+    session.say("torchvision's own pretrained files of " + o.model + " expect --net-option transform_input=true");
   names(session, "mapped", report.loaded);
   names(session, "missing", report.missing);
   names(session, "left over", report.unexpected);
@@ -143,6 +165,7 @@ void add_import(Program& program) {
   app->add_option("--channels", o->channels, "0: as in the file")->capture_default_str();
   app->add_option("--width", o->width, "0: as in the file")->capture_default_str();
   app->add_flag("--small-input", o->small_input, "Stem for small images");
+  app->add_option("--net-option", o->net_options, "NAME=VALUE of the net, such as transform_input=true; may be repeated");
   app->add_option("--exclude-scopes", o->exclude, "Parts to start anew, such as fc")->delimiter(',');
   app->add_flag("--partial", o->partial, "Names that are missing or left over are no error");
   app->add_option("--class-names", o->class_names, "Names of the classes; otherwise numbers")->delimiter(',');

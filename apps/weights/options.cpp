@@ -1,5 +1,6 @@
 // What the weights themselves tell about their net, and what usually stands in front of it.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "apps/weights/weights.h"
@@ -23,7 +24,24 @@ std::size_t distance(const Module& net, const State& weights, const std::string&
   return count;
 }
 
-bool numeric(const std::string& option) { return option == "num_classes" || option == "input_channels" || option == "width"; }
+// Options that are sizes: the first dimension of a filter bank tells them. `parameter` is "" for the first convolution.
+struct Size {
+  const char* option;
+  const char* parameter;
+  double (*of)(double in_file, double usual, double growth_rate);
+};
+constexpr Size sizes[] = {
+    {"width", "", [](double n, double usual, double) { return n * 64 / usual; }},          // 64 is the usual width
+    {"width_divisor", "", [](double n, double usual, double) { return usual / n; }},
+    {"num_init_features", "", [](double n, double, double) { return n; }},
+    {"growth_rate", "features.denseblock1.denselayer1.conv2.weight", [](double n, double, double) { return n; }},
+    {"bn_size", "features.denseblock1.denselayer1.conv1.weight", [](double n, double, double growth) { return n / growth; }},
+};
+
+bool is_size(const std::string& option) {
+  return option == "num_classes" || option == "input_channels" ||
+         std::any_of(std::begin(sizes), std::end(sizes), [&](const Size& size) { return option == size.option; });
+}
 
 }  // namespace
 
@@ -34,28 +52,37 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
   NetOptions options = given;
   std::unique_ptr<Module> net = make_net(model, options);
   std::string first, last;
-  Shape stem, head;
+  Shape stem;
   for (const Parameter& p : net->parameters()) {
     if (p.tensor.dim() == 4 && first.empty()) { first = p.name; stem = p.tensor.shape(); }
-    if (p.tensor.dim() == 2) { last = p.name; head = p.tensor.shape(); }
+    if (p.tensor.dim() == 2) last = p.name;
   }
   const auto size_in_file = [&](const std::string& name, int rank, int dim) {
     const auto found = weights.find(name);
-    return found == weights.end() || found->second.dim() != rank ? std::int64_t{0} : found->second.size(dim);
+    return found == weights.end() || found->second.dim() != rank ? 0.0 : static_cast<double>(found->second.size(dim));
   };
-  const std::int64_t channels = size_in_file(first, 4, 1), planes = size_in_file(first, 4, 0), classes = size_in_file(last, 2, 0);
-  if (!given.count("input_channels") && channels > 0 && channels != stem[1]) options["input_channels"] = static_cast<double>(channels);
-  if (!given.count("num_classes") && classes > 0) options["num_classes"] = static_cast<double>(classes);
-  if (!given.count("width") && takes("width") && planes > 0 && planes != stem[0]) {
-    const std::int64_t width = planes * 64 / stem[0];  // 64 is every net's usual width
-    if (width > 0) options["width"] = static_cast<double>(width);
+  const double channels = size_in_file(first, 4, 1), classes = size_in_file(last, 2, 0);
+  if (!given.count("input_channels") && channels > 0 && channels != static_cast<double>(stem[1])) options["input_channels"] = channels;
+  if (!given.count("num_classes") && classes > 0) options["num_classes"] = classes;
+  double growth_rate = 1;
+  for (const Size& size : sizes) {
+    const std::string parameter = size.parameter[0] != '\0' ? size.parameter : first;
+    const double in_file = size_in_file(parameter, 4, 0);
+    double usual = 0;
+    for (const Parameter& p : net->parameters()) {
+      if (p.name == parameter && p.tensor.dim() == 4) usual = static_cast<double>(p.tensor.size(0));
+    }
+    if (!takes(size.option) || in_file == 0 || usual == 0) continue;
+    const double value = size.of(in_file, usual, growth_rate), otherwise = size.of(usual, usual, growth_rate);
+    if (size.option == std::string("growth_rate")) growth_rate = in_file;
+    if (!given.count(size.option) && in_file != usual && value != otherwise && value >= 1 && value == std::floor(value)) options[size.option] = value;
   }
   // Switches, one after another: the setting that fits better stays.
   net = make_net(model, options);
   std::size_t best = distance(*net, weights, last);
   for (const std::string& option : info.options) {
     if (best == 0) break;
-    if (numeric(option) || options.count(option)) continue;
+    if (is_size(option) || options.count(option)) continue;
     for (const bool value : {true, false}) {
       NetOptions other = options;
       other[option] = value;
