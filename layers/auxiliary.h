@@ -4,7 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "layers/module.h"
+#include "tensor/ops.h"
 
 namespace gadolin {
 
@@ -21,5 +22,14 @@ class AuxiliaryHeads {
 
 // As in Inception v3 and Slim; the GoogLeNet paper has 0.3.
 inline constexpr double auxiliary_weight = 0.4;
+
+// loss(output) plus auxiliary_weight times the loss of each auxiliary head, if the net that made the output has any.
+template <class F> Tensor loss_with_auxiliary(Module& net, const Tensor& output, F&& loss) {
+  Tensor total = loss(output);
+  if (auto* heads = dynamic_cast<AuxiliaryHeads*>(&net)) {
+    for (const Tensor& logits : heads->take_auxiliary()) total = add(total, mul(loss(logits), auxiliary_weight));
+  }
+  return total;
+}
 
 }  // namespace gadolin

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/bench/bench.h"
+#include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
@@ -49,7 +50,7 @@ void run(Session& session, const ModelBench& o) {
     Tensor loss;
     {
       const ComputeScope compute(session.compute());
-      loss = cross_entropy((*net)(batch[0]), batch[1]);
+      loss = loss_with_auxiliary(*net, (*net)(batch[0]), [&](const Tensor& logits) { return cross_entropy(logits, batch[1]); });
     }
     loss.backward();
     const NoGrad guard;

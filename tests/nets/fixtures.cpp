@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/safetensors.h"
+#include "layers/auxiliary.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
 #include "tensor/ops.h"
@@ -90,9 +91,15 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
   const Tensor output = (*net)(input);
 
   Compared compared(std::stod(metadata.at("rtol")), std::stod(metadata.at("atol")));
-  compared("output", output.detach(), file.at("output"));
+  compared("output", output.detach(), file.at(file.count("output") ? "output" : "output.0"));
   if (training) {
-    const Tensor loss = loss_of(metadata.at("loss"), output, file);
+    int head = 0;
+    const Tensor loss = loss_with_auxiliary(*net, output, [&](const Tensor& logits) {
+      if (head > 0) compared("auxiliary head", logits.detach(), file.at("output." + std::to_string(head)));
+      ++head;
+      return loss_of(metadata.at("loss"), logits, file);
+    });
+    EXPECT_EQ(head, file.count("output.2") ? 3 : file.count("output.1") ? 2 : 1);
     loss.backward();
     if (file.count("loss")) compared("loss", loss.detach(), file.at("loss"));
   }
