@@ -262,7 +262,7 @@ void ZipWriter::finish() {
     put(text, central_magic, 4);
     put(text, 20, 2);
     put_common(text, entry, 0);
-    put(text, 0, 2 + 2 + 2 + 4);  // comment, disk, attributes
+    text.append(2 + 2 + 2 + 4, '\0');  // comment, disk, attributes
     put(text, entry.header, 4);
     text += entry.name;
   }

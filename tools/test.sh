@@ -41,7 +41,7 @@ fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which sta
   local program=$build/asan/fuzz/fuzz_$1
   [ -f "$program" ] || return 0  # without clang there are none
   mkdir -p "$build/asan/fuzz/found/$1"
-  { echo "add_test(fuzz.$1 \"$program\" -max_total_time=${FUZZ_SECONDS:-120} -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1"
+  { echo "add_test(fuzz.$1 \"$program\" -max_total_time=${FUZZ_SECONDS:-120} -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1"
     echo "  \"-artifact_prefix=$build/asan/fuzz/$1-\" \"$build/asan/fuzz/found/$1\" \"$root/fuzz/corpus/$1\" \"$root/tests/fixtures/interop\")"
     echo "set_tests_properties(fuzz.$1 PROPERTIES TIMEOUT 1800 LABELS fuzz)"; } >> "$list"
 }
