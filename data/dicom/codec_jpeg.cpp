@@ -1,0 +1,72 @@
+// JPEG of 8 bits by discrete cosines (processes 1 and 2) through libjpeg-turbo.
+#include <csetjmp>
+#include <cstdio>
+//
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "data/dicom/codec.h"
+
+namespace gadolin::detail {
+namespace {
+
+struct Errors {
+  jpeg_error_mgr base;
+  std::jmp_buf out;
+  char text[JMSG_LENGTH_MAX];
+};
+
+void give_up(j_common_ptr info) {
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  info->err->format_message(info, errors->text);
+  std::longjmp(errors->out, 1);
+}
+// A stream that ends early or loses its place is damaged; superfluous bytes before a marker are not.
+void on_message(j_common_ptr info, int level) {
+  const int code = info->err->msg_code;
+  if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE)) give_up(info);
+}
+void no_output(j_common_ptr) {}
+
+// Nothing here needs destruction: give_up() jumps over it.
+bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, const PixelModule& m, std::uint8_t* to) {
+  if (setjmp(errors.out) != 0) return false;
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, bytes.data(), static_cast<unsigned long>(bytes.size()));
+  jpeg_read_header(&info, TRUE);
+  if (m.channels == 3) {
+    // The header of the file says what the samples are; only an Adobe marker in an RGB file says otherwise.
+    const bool rgb = m.photometric == "RGB";
+    const bool coded = rgb && info.saw_Adobe_marker != 0 && info.Adobe_transform == 1;
+    info.jpeg_color_space = rgb && !coded ? JCS_RGB : JCS_YCbCr;
+    info.out_color_space = rgb ? JCS_RGB : JCS_YCbCr;
+  } else {
+    info.jpeg_color_space = info.out_color_space = JCS_GRAYSCALE;
+  }
+  jpeg_start_decompress(&info);
+  const std::size_t row = info.output_width * static_cast<std::size_t>(info.output_components);
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW at = to + info.output_scanline * row;
+    jpeg_read_scanlines(&info, &at, 1);
+  }
+  return true;
+}
+
+}  // namespace
+
+void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out) {
+  out.container = 8;
+  out.planar = false;
+  out.bytes.resize(static_cast<std::size_t>(m.frame_samples()));
+  jpeg_decompress_struct info{};
+  Errors errors{};
+  info.err = jpeg_std_error(&errors.base);
+  errors.base.error_exit = give_up;
+  errors.base.emit_message = on_message;
+  errors.base.output_message = no_output;
+  const bool good = decode(info, errors, bytes, m, out.bytes.data());
+  jpeg_destroy_decompress(&info);
+  if (!good) broken_frame(who, "the JPEG stream is damaged (", errors.text, ")");
+}
+
+}  // namespace gadolin::detail

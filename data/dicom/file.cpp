@@ -1,0 +1,213 @@
+// Values of elements as text and numbers.
+#include "data/dicom/file.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "data/dicom/charset.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\0'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+template <class T> T value_at(std::string_view bytes, std::size_t at, bool big) {
+  std::array<char, sizeof(T)> b;
+  std::memcpy(b.data(), bytes.data() + at, sizeof(T));
+  if (big) std::reverse(b.begin(), b.end());
+  return std::bit_cast<T>(b);
+}
+
+template <class T> void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
+  for (std::size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
+    out.push_back(static_cast<double>(value_at<T>(bytes, at, big)));
+  }
+}
+
+bool one_of(std::string_view vr, std::string_view pairs) {
+  for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    if (pairs.substr(i, 2) == vr) return true;
+  }
+  return false;
+}
+bool is_binary_number(std::string_view vr) { return one_of(vr, "USSSULSLUVSVFLFD"); }
+bool is_text(std::string_view vr) { return one_of(vr, "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT"); }
+
+std::vector<double> decimal(std::string_view text) {
+  std::vector<double> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\\'), text.size());
+    std::string_view part = trimmed(text.substr(0, end));
+    if (!part.empty() && part.front() == '+') part.remove_prefix(1);
+    double v = 0;
+    const auto done = std::from_chars(part.data(), part.data() + part.size(), v);
+    if (!part.empty() && done.ec == std::errc() && done.ptr == part.data() + part.size() && std::isfinite(v)) out.push_back(v);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+std::string shortest(double v) {
+  char text[40];
+  const auto end = std::to_chars(text, text + sizeof text, v);
+  return {text, end.ptr};
+}
+
+}  // namespace
+
+const DicomElement* DicomFile::find(DicomTag tag) const {
+  for (std::size_t i = 0; i < elements_.size(); i = elements_[i].end) {
+    if (elements_[i].tag == tag) return &elements_[i];
+  }
+  return nullptr;
+}
+
+const DicomElement* DicomFile::find_in(std::size_t item, DicomTag tag) const {
+  for (std::size_t i = item + 1; i < elements_[item].end; i = elements_[i].end) {
+    if (elements_[i].tag == tag) return &elements_[i];
+  }
+  return nullptr;
+}
+
+std::vector<std::size_t> DicomFile::items(const DicomElement& sequence) const {
+  std::vector<std::size_t> out;
+  for (std::size_t i = index(sequence) + 1; i < sequence.end; i = elements_[i].end) {
+    if (elements_[i].tag == dicom::item) out.push_back(i);
+  }
+  return out;
+}
+
+// An anonymiser that knew no types wrote everything as UN: the dictionary's type holds again.
+std::string_view DicomFile::value_representation(const DicomElement& e) const {
+  if (e.is("UN") || e.is("??")) return dicom_vr(e.tag);
+  return {e.vr, 2};
+}
+
+std::string DicomFile::text(const DicomElement& e) const {
+  const std::string_view vr = value_representation(e);
+  const std::string_view bytes = raw(e);
+  if (is_binary_number(vr)) {
+    std::string out;
+    for (const double v : numbers(e)) out += (out.empty() ? "" : "\\") + shortest(v);
+    return out;
+  }
+  if (vr == "AT") {
+    std::string out;
+    for (std::size_t at = 0; at + 4 <= bytes.size(); at += 4) {
+      const auto tag = static_cast<DicomTag>(value_at<std::uint16_t>(bytes, at, e.big_endian)) << 16 |
+                       value_at<std::uint16_t>(bytes, at + 2, e.big_endian);
+      out += (out.empty() ? "" : "\\") + dicom_tag_text(tag);
+    }
+    return out;
+  }
+  if (!is_text(vr)) return "";
+  const bool repaired = e.is("UN");
+  if (repaired) return std::string(trimmed(detail::only_utf8(bytes)));
+  std::string charset;
+  if (one_of(vr, "LOLTPNSHSTUCUT")) {
+    const DicomElement* set = find(dicom::character_set);
+    if (set != nullptr) charset = std::string(trimmed(raw(*set)));
+  }
+  return std::string(trimmed(detail::dicom_utf8(trimmed(bytes), charset, vr == "PN")));
+}
+
+std::string DicomFile::text(DicomTag tag) const {
+  const DicomElement* e = find(tag);
+  return e != nullptr ? text(*e) : "";
+}
+
+std::vector<std::string> DicomFile::texts(DicomTag tag) const {
+  std::vector<std::string> out;
+  std::string all = text(tag);
+  std::string_view rest = all;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\\'), rest.size());
+    out.emplace_back(trimmed(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return out;
+}
+
+std::vector<double> DicomFile::numbers(const DicomElement& e) const {
+  std::vector<double> out;
+  const std::string_view bytes = raw(e);
+  const std::string_view vr = value_representation(e);
+  const bool big = e.big_endian;
+  if (vr == "US" || vr == "OW") all_values<std::uint16_t>(bytes, big, out);
+  else if (vr == "SS") all_values<std::int16_t>(bytes, big, out);
+  else if (vr == "UL" || vr == "OL") all_values<std::uint32_t>(bytes, big, out);
+  else if (vr == "SL") all_values<std::int32_t>(bytes, big, out);
+  else if (vr == "UV" || vr == "OV") all_values<std::uint64_t>(bytes, big, out);
+  else if (vr == "SV") all_values<std::int64_t>(bytes, big, out);
+  else if (vr == "FL" || vr == "OF") all_values<float>(bytes, big, out);
+  else if (vr == "FD" || vr == "OD") all_values<double>(bytes, big, out);
+  else if (vr == "OB") all_values<std::uint8_t>(bytes, big, out);
+  else if (is_text(vr)) out = decimal(bytes);
+  // The same anonymiser wrote numbers that are text in the standard as little-endian integers.
+  if (out.empty() && e.is("UN") && is_text(vr) && !bytes.empty() && bytes.size() <= 4) {
+    std::uint32_t v = 0;
+    for (std::size_t i = bytes.size(); i-- > 0;) v = v << 8 | static_cast<unsigned char>(bytes[i]);
+    out.push_back(v);
+  }
+  std::erase_if(out, [](double v) { return !std::isfinite(v); });
+  return out;
+}
+
+std::vector<double> DicomFile::numbers(DicomTag tag) const {
+  const DicomElement* e = find(tag);
+  return e != nullptr ? numbers(*e) : std::vector<double>{};
+}
+
+std::optional<double> DicomFile::number(DicomTag tag) const {
+  const std::vector<double> all = numbers(tag);
+  return all.empty() ? std::nullopt : std::optional<double>(all[0]);
+}
+
+std::int64_t DicomFile::integer(DicomTag tag, std::int64_t otherwise) const {
+  const std::optional<double> v = number(tag);
+  return v && std::abs(*v) < 9e15 ? static_cast<std::int64_t>(*v) : otherwise;
+}
+
+std::string transfer_syntax_name(const std::string& uid) {
+  static constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"1.2.840.10008.1.2", "Implicit VR Little Endian"},
+      {"1.2.840.10008.1.2.1", "Explicit VR Little Endian"},
+      {"1.2.840.10008.1.2.1.99", "Deflated Explicit VR Little Endian"},
+      {"1.2.840.10008.1.2.2", "Explicit VR Big Endian"},
+      {"1.2.840.10008.1.2.5", "RLE Lossless"},
+      {"1.2.840.10008.1.2.4.50", "JPEG Baseline (Process 1)"},
+      {"1.2.840.10008.1.2.4.51", "JPEG Extended (Process 2 and 4)"},
+      {"1.2.840.10008.1.2.4.57", "JPEG Lossless (Process 14)"},
+      {"1.2.840.10008.1.2.4.70", "JPEG Lossless (Process 14, selection value 1)"},
+      {"1.2.840.10008.1.2.4.80", "JPEG-LS Lossless"},
+      {"1.2.840.10008.1.2.4.81", "JPEG-LS Near-Lossless"},
+      {"1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless"},
+      {"1.2.840.10008.1.2.4.91", "JPEG 2000"},
+      {"1.2.840.10008.1.2.4.92", "JPEG 2000 Part 2 Multi-component Lossless"},
+      {"1.2.840.10008.1.2.4.93", "JPEG 2000 Part 2 Multi-component"},
+      {"1.2.840.10008.1.2.4.94", "JPIP Referenced"},
+      {"1.2.840.10008.1.2.4.95", "JPIP Referenced Deflate"},
+      {"1.2.840.10008.1.2.4.100", "MPEG2 Main Profile"},
+      {"1.2.840.10008.1.2.4.101", "MPEG2 High Profile"},
+      {"1.2.840.10008.1.2.4.102", "MPEG-4 AVC/H.264 High Profile"},
+      {"1.2.840.10008.1.2.4.103", "MPEG-4 AVC/H.264 BD-compatible"},
+      {"1.2.840.10008.1.2.4.107", "HEVC/H.265 Main Profile"},
+      {"1.2.840.10008.1.2.4.201", "High-Throughput JPEG 2000 Lossless"},
+      {"1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000"}};
+  for (const auto& [known, name] : names) {
+    if (known == uid) return std::string(name);
+  }
+  return uid;
+}
+
+}  // namespace gadolin
