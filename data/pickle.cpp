@@ -103,7 +103,10 @@ class PickleReader {
 
   // --- bytes ---
   std::string_view take(std::uint64_t count) {
-    if (count > bytes_.size() - at_) wrong("it ends inside a value; the file was cut short or damaged");
+    if (count > bytes_.size() - at_) {
+      if (bytes_.size() == bytes_limit) wrong("it goes on after ", human_bytes(bytes_limit), ", the most that is read");
+      wrong("it ends inside a value; the file was cut short or damaged");
+    }
     const std::string_view part = bytes_.substr(at_, count);
     at_ += count;
     return part;

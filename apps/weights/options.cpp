@@ -78,7 +78,10 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
     if (!given.count(size.option) && in_file != usual && value != otherwise && value >= 1 && value == std::floor(value)) options[size.option] = value;
   }
   // Switches, one after another: the setting that fits better stays.
-  net = make_net(model, options);
+  if (options != given) {
+    net.reset();  // two VGGs at once would take a gigabyte
+    net = make_net(model, options);
+  }
   std::size_t best = distance(*net, weights, last);
   for (const std::string& option : info.options) {
     if (best == 0) break;
@@ -86,6 +89,7 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
     for (const bool value : {true, false}) {
       NetOptions other = options;
       other[option] = value;
+      net.reset();
       try {
         net = make_net(model, other);
       } catch (const UsageError&) {

@@ -132,6 +132,15 @@ TEST_F(TorchHostile, BrokenPickles) {
   EXPECT_EQ(refusal(pth("N(0")).find("pickle: x"), 0u);
 }
 
+TEST_F(TorchHostile, PicklesLongerThanAnyWeights) {
+  std::string many = "(";
+  many.append(5 << 20, ']');
+  EXPECT_EQ(refusal(pth(many + "t")), "pickle: x: data.pkl: at byte 4194303: it holds more than 4194304 values");
+  std::string text = "X" + raw(std::uint32_t{65 << 20});
+  text.append(65 << 20, 'x');
+  EXPECT_EQ(refusal(pth(text)), "pickle: x: data.pkl: at byte 2: it goes on after 64.0 MiB, the most that is read");
+}
+
 TEST_F(TorchHostile, CirclesAndRepetitionsEnd) {
   const std::string x = unicode("x"), deep = "torch: x: its values are nested deeper than 100, or in a circle";
   EXPECT_EQ(refusal(pth("}q\x01" + x + "h\x01s")), deep);                 // a dictionary in itself
