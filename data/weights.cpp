@@ -45,6 +45,26 @@ std::string new_densenet_name(const std::string& name) {
   return name;
 }
 
+// What a file is that holds no weights we read, as people would say.
+std::string looks_like(std::string_view bytes) {
+  constexpr struct { std::string_view start; const char* what; } kinds[] = {
+      {"\x89HDF\r\n", "is an HDF5 file, as Keras writes them"},
+      {"\x93NUMPY", "is a NumPy array"},
+      {"GADOLIN\n", "is a Gadolin checkpoint"},
+      {"\x1f\x8b", "is packed by gzip"},
+      {"version https://git-lfs", "is a pointer of Git LFS, not the file itself"},
+      {"<", "is a web page or XML"},
+      {"\x80", "is a Python pickle, but not one of torch.save"},
+  };
+  for (const auto& kind : kinds) {
+    if (bytes.substr(0, kind.start.size()) == kind.start) return kind.what;
+  }
+  if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") return "is a tar archive, as PyTorch wrote them before 0.1.10";
+  std::string start = "begins with '";
+  for (const char c : bytes.substr(0, 8)) start += c >= 32 && c < 127 ? c : '.';
+  return bytes.empty() ? "is empty" : start + "'";
+}
+
 WeightFile read_any(const std::string& path) {
   const auto file = std::make_shared<MappedFile>(path);
   const std::string_view bytes = file->text();
@@ -64,10 +84,8 @@ WeightFile read_any(const std::string& path) {
     require<FormatError, 14>(!weights.tensors.empty(), "weights: ", path, " holds no tensor that could be read");
     return weights;
   }
-  std::string start;
-  for (const char c : bytes.substr(0, 8)) start += c >= 32 && c < 127 ? c : '.';
-  fail<FormatError, 15>("weights: ", path, " (", bytes.size(), " bytes, beginning with '", start,
-                        "') is neither safetensors, nor a zip or legacy file of torch.save, nor a TensorFlow checkpoint");
+  fail<FormatError, 15>("weights: ", path, " (", bytes.size(), " bytes) ", looks_like(bytes),
+                        "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints");
 }
 
 }  // namespace

@@ -35,12 +35,25 @@ TEST(Weights, ContentsDecideNotTheSuffix) {
   for (const WeightFile* w : {&a, &b}) EXPECT_EQ(w->tensors.at("x").to_vector<double>(), x.to_vector<double>());
 }
 
-TEST(Weights, UnknownFilesAreNamedByWhatTheyBeginWith) {
+TEST(Weights, UnknownFilesAreNamedByWhatTheyAre) {
   const Scratch scratch;
-  const std::string tail = "') is neither safetensors, nor a zip or legacy file of torch.save, nor a TensorFlow checkpoint";
-  const std::string html = scratch.write("x.pth", "<!DOCTYPE html>\n404"), empty = scratch.write("empty.pth", "");
-  EXPECT_EQ(message_of<FormatError>([&] { read_weights(html); }), "weights: " + html + " (19 bytes, beginning with '<!DOCTYP" + tail);
-  EXPECT_EQ(message_of<FormatError>([&] { read_weights(empty); }), "weights: " + empty + " (0 bytes, beginning with '" + tail);
+  const auto refusal = [&](const std::string& bytes) {
+    const std::string path = scratch.write("x.pth", bytes), text = message_of<FormatError>([&] { read_weights(path); });
+    const std::string head = "weights: " + path + " (" + std::to_string(bytes.size()) + " bytes) ";
+    const std::string tail = "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints";
+    EXPECT_EQ(text.rfind(head, 0), 0u) << text;
+    EXPECT_TRUE(text.ends_with(tail)) << text;
+    return text.substr(head.size(), text.size() - head.size() - tail.size());
+  };
+  EXPECT_EQ(refusal("remember\nthe milk"), "begins with 'remember'");
+  EXPECT_EQ(refusal("\x01\x02"), "begins with '..'");
+  EXPECT_EQ(refusal(""), "is empty");
+  EXPECT_EQ(refusal("<!DOCTYPE html>\n404"), "is a web page or XML");
+  EXPECT_EQ(refusal("\x89HDF\r\n\x1a\n"), "is an HDF5 file, as Keras writes them");
+  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\n"), "is a pointer of Git LFS, not the file itself");
+  EXPECT_EQ(refusal("\x80\x02}."), "is a Python pickle, but not one of torch.save");
+  EXPECT_EQ(refusal("\x1f\x8b\x08"), "is packed by gzip");
+  EXPECT_EQ(refusal(std::string(257, 'a') + "ustar-00"), "is a tar archive, as PyTorch wrote them before 0.1.10");
   EXPECT_THROW(read_weights(scratch / "absent.pth"), FileError);
   EXPECT_THROW(read_weights(scratch.path()), FileError);
 }
