@@ -11,6 +11,7 @@
 
 #include "tensor/check.h"
 #include "tests/apps/well_formed.h"
+#include "tests/scratch.h"
 
 namespace gadolin::report {
 namespace {
@@ -110,13 +111,13 @@ TEST(Report, Base64) {
 }
 
 TEST(Report, WritesTheWholeFileOrNone) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "gadolin_report.html";
+  const test::Scratch folder;
+  const std::string path = folder / "report.html";
   const ReportData data{"t", "now", {full_run("view")}};
-  write_report(data, path.string());
+  write_report(data, path);
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   EXPECT_EQ(text.str(), render_report(data));
-  std::filesystem::remove(path);
   EXPECT_THROW(write_report(data, "/no/such/folder/report.html"), FileError);
 }
 

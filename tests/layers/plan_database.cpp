@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tensor/check.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
@@ -17,14 +18,8 @@ const std::string identity = "cudnn 9.19.0 NVIDIA H200 132 SMs";
 
 class PlanDatabaseTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / "gadolin_plans";
-    std::filesystem::remove_all(folder_);
-    path_ = (folder_ / "deeper" / "x.plans").string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_;
-  std::string path_;
+  test::Scratch folder_;
+  std::string path_ = folder_ / "deeper/x.plans";
 };
 
 std::string why(const std::string& text) {

@@ -12,6 +12,7 @@
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
 #include "tensor/device.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
@@ -85,7 +86,8 @@ TEST(CudaLibrary, FolderFromTheEnvironmentComesFirst) {
 }
 
 TEST(CudaLibrary, FileThatIsNoLibraryGivesTheLoadersReason) {
-  const std::string path = testing::TempDir() + "gadolin_not_a_library.so";
+  const test::Scratch folder;
+  const std::string path = folder / "not_a_library.so";
   std::ofstream(path) << "not an ELF file";
   setenv(nowhere.variable, path.c_str(), 1);
   const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
