@@ -142,7 +142,11 @@ if(NOT GADOLIN_DICOM STREQUAL "OFF")
     # Only the files of data/dicom know these libraries; everybody else asks dicom_available().
     file(GLOB dicom_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/data/dicom/*.cpp)
     set_property(SOURCE ${dicom_sources} APPEND PROPERTY COMPILE_DEFINITIONS GADOLIN_DICOM=1)
-    set_property(SOURCE ${dicom_sources} APPEND PROPERTY INCLUDE_DIRECTORIES ${DCMTK_HEADERS} ${OPENJPEG_HEADERS})
+    foreach(folder IN ITEMS ${DCMTK_HEADERS} ${OPENJPEG_HEADERS})
+      if(NOT folder STREQUAL "/usr/include")  # named again it would come before the compiler's own folders
+        set_property(SOURCE ${dicom_sources} APPEND PROPERTY COMPILE_OPTIONS -isystem${folder})
+      endif()
+    endforeach()
     gadolin_feature(DICOM "ON (DCMTK, OpenJPEG)")
   elseif(GADOLIN_DICOM STREQUAL "ON")
     message(FATAL_ERROR "GADOLIN_DICOM=ON, but DCMTK or OpenJPEG is missing; apt-get install libdcmtk-dev libopenjp2-7-dev")

@@ -134,7 +134,7 @@ bool is_image_name(std::string_view name) {
   if (dot == std::string_view::npos || name[0] == '.') return false;
   std::string end(name.substr(dot + 1));
   for (char& c : end) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  constexpr std::string_view known[] = {"jpg", "jpeg", "png", "bmp", "pgm", "ppm", "pnm", "pbm"};
+  constexpr std::string_view known[] = {"jpg", "jpeg", "png", "bmp", "pgm", "ppm", "pnm", "pbm", "dcm", "dicom", "ima"};
   return std::find(std::begin(known), std::end(known), end) != std::end(known);
 }
 

@@ -51,7 +51,7 @@ void add_classes(const fs::path& folder, const std::string& below, Split split, 
     add_images(folder / label, below + label + '/', label, split, root, options, out);
     if (out.size() > before) continue;
     const std::string text = cat("dataset: class folder ", printable((folder / label).string()), " holds no images");
-    if (!options.problems) fail<DataError>(text, "; put JPEG, PNG, BMP or PNM files there or remove it");
+    if (!options.problems) fail<DataError>(text, "; put JPEG, PNG, BMP, PNM or DICOM files there or remove it");
     options.problems->push_back(text);
   }
 }

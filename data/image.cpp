@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "data/atomic_file.h"
+#include "data/dicom/file.h"
 #include "data/image_codec.h"
 #include "tensor/check.h"
 
@@ -40,7 +41,7 @@ template <class T> void drop_alpha(const T* in, T* out, std::size_t pixels, std:
   }
 }
 
-std::string_view as_text(const std::vector<std::uint8_t>& bytes) {
+std::string_view as_text(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -146,11 +147,11 @@ ImageFormat image_format(std::span<const std::uint8_t> b) {
   if (b.size() >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6') {
     return ImageFormat::pnm;
   }
-  return ImageFormat::unknown;
+  return DicomFile::looks_like(as_text(b)) ? ImageFormat::dicom : ImageFormat::unknown;
 }
 
 const char* format_name(ImageFormat format) {
-  constexpr const char* names[] = {"unknown", "JPEG", "PNG", "BMP", "PNM"};
+  constexpr const char* names[] = {"unknown", "JPEG", "PNG", "BMP", "PNM", "DICOM"};
   return names[static_cast<int>(format)];
 }
 
@@ -167,8 +168,9 @@ Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name
     case ImageFormat::png: out.image = detail::decode_png(bytes, name, options); break;
     case ImageFormat::bmp: out.image = detail::decode_bmp(bytes, name, options); break;
     case ImageFormat::pnm: out.image = detail::decode_pnm(bytes, name, options); break;
+    case ImageFormat::dicom: out.image = detail::decode_dicom(bytes, name, options); break;
     case ImageFormat::unknown:
-      fail<FormatError>("decode: ", printable(name), " is not a JPEG, PNG, BMP or PNM file; convert it first");
+      fail<FormatError>("decode: ", printable(name), " is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
   }
   out.image = detail::as_wanted(std::move(out.image), options);
   out.full_width = out.image.width;

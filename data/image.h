@@ -1,4 +1,4 @@
-// Pictures in memory and their files: JPEG, PNG, BMP and PNM in, PNG and JPEG out.
+// Pictures in memory and their files: JPEG, PNG, BMP, PNM and DICOM in, PNG and JPEG out.
 #pragma once
 
 #include <cstddef>
@@ -76,13 +76,14 @@ struct Decoded {
   int x = 0, y = 0, shrink = 1;
 };
 
-enum class ImageFormat { unknown, jpeg, png, bmp, pnm };
+enum class ImageFormat { unknown, jpeg, png, bmp, pnm, dicom };
 ImageFormat image_format(std::span<const std::uint8_t> bytes);
 const char* format_name(ImageFormat format);
 
 // Decodes a whole file held in memory; `name` stands in messages. The orientation tag of cameras is not applied,
 // colour profiles are not either. A file that ends early or is damaged is refused: nothing is decoded in part.
-// Throws FormatError with the byte offset where the file went wrong, or which limit it exceeds.
+// Throws FormatError with the byte offset where the file went wrong, or which limit it exceeds. Of a DICOM file the first
+// frame, as to_image() of data/dicom/image.h shows it by default; 16 bits where more than 8 are stored.
 Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options = {});
 Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options);
 // Reads and decodes a file. Throws FileError when it cannot be read.

@@ -146,7 +146,7 @@ TEST(CommandMessages, EvalAndPredict) {
       {{"predict", "DIR/none.txt", "--checkpoint", good}, 6, "predict: DIR/none.txt cannot be read; does it exist? [GD-FILE-001]"},
       {{"predict", "DIR/nothing", "--checkpoint", good}, 2, "predict: no files to look at [GD-USAGE-001]"},
       {{"predict", "DIR/bad.png", "DIR/set/a/1.png", "--checkpoint", good, "--quiet"}, 3,
-       "predict: 1 of 2 files could not be read (decode: DIR/bad.png is not a JPEG, PNG, BMP or PNM file) [GD-DATA-042]"},
+       "predict: 1 of 2 files could not be read (decode: DIR/bad.png is not a JPEG, PNG, BMP, PNM or DICOM file) [GD-DATA-042]"},
   });
   EXPECT_FALSE(fs::exists(dir / "none")) << "a mistake left a folder";
 }

@@ -81,7 +81,7 @@ TEST(Dataset, FoldersWithoutImagesAreRefused) {
   root.write("a/x.png", picture());
   root.write("b/readme.txt", "no image");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
-            cat("dataset: class folder ", root / "b", " holds no images; put JPEG, PNG, BMP or PNM files there or remove it"));
+            cat("dataset: class folder ", root / "b", " holds no images; put JPEG, PNG, BMP, PNM or DICOM files there or remove it"));
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "none"); }), cat("dataset: ", root / "none", " does not exist; check the path"));
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "a/x.png"); }),
             cat("dataset: ", root / "a/x.png", " is neither a folder nor a manifest (.csv)"));

@@ -166,7 +166,7 @@ TEST(Pnm, BitmapsAreBlackWhereABitIsSet) {
   EXPECT_EQ(message_of<FormatError>([&] { decode("P4 99 99 x"); }),
             "decode: memory is a damaged PNM, at byte 8 of 10: the file was cut short");
   EXPECT_EQ(message_of<FormatError>([&] { decode("P7\nWIDTH 1\n"); }),
-            "decode: memory is not a JPEG, PNG, BMP or PNM file; convert it first");
+            "decode: memory is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
 }
 
 TEST(Image, ConvertsChannelsAndDepth) {

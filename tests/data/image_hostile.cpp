@@ -139,7 +139,7 @@ TEST(HostileImages, MessagesNameFileByteAndReason) {
             "decode: x.jpg is a damaged or unsupported JPEG, at byte 986 of 1000: premature end of input file");
   EXPECT_EQ(message_of<FormatError>([&] { decode_image({}, "x.jpg"); }), "decode: x.jpg is empty (0 bytes)");
   EXPECT_EQ(message_of<FormatError>([&] { decode_image(std::vector<std::uint8_t>(100), "x\n.jpg"); }),
-            "decode: x\\x0a.jpg is not a JPEG, PNG, BMP or PNM file; convert it first");
+            "decode: x\\x0a.jpg is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
   EXPECT_EQ(message_of<ValueError>([&] { decode_image(jpeg, "x.jpg", {.channels = 2}); }),
             "decode: channels = 2 is not 0 (as in the file), 1 or 3");
 }
