@@ -89,14 +89,15 @@ TEST(Layering, SeededCudaHeaderIsFound) {
 TEST(Layering, SeededLongFileIsFound) {
   const SeededTree seeded;
   std::string text;
-  for (int i = 0; i < 8; ++i) text += "//\n";
+  for (int i = 0; i < 6; ++i) text += "int i;  //\n";
+  text += "\n  // neither this line nor the one before is code\n";
   seeded.write("tensor/a.h", text);
   seeded.write("layers/b.cu", text);
-  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 8, .core = 16})), "");
-  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 7, .core = 15})),
+  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 8, .core = 12})), "");
+  EXPECT_EQ(joined(too_long(seeded.read(), {.file = 7, .core = 11})),
             "layers/b.cu: 8 lines, at most 7; split it by topic\n"
             "tensor/a.h: 8 lines, at most 7; split it by topic\n"
-            "tensor, layers and nets: 16 lines, at most 15\n");
+            "tensor, layers and nets: 12 lines of code, at most 11\n");
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ struct Include {
 
 struct SourceFile {
   int lines = 0;
-  int written = 0;             // lines that are not blank
+  int written = 0;             // lines of code: neither blank nor only a comment
   std::vector<Include> includes;
 };
 
@@ -33,7 +33,7 @@ std::vector<std::string> leaked_headers(const SourceTree& tree);
 
 struct Limits {
   int file = 400;
-  int core = 12000;            // tensor, layers and nets together, in written lines: blank ones cost no reading
+  int core = 12000;            // tensor, layers and nets together, in written lines
 };
 std::map<std::string, int> lines_by_folder(const SourceTree& tree);
 std::vector<std::string> too_long(const SourceTree& tree, const Limits& limits = {});
