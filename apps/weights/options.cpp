@@ -107,14 +107,14 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
 std::string usual_pipeline(const std::string& model, int channels, const std::string& format) {
   const NetInfo& info = net_info(model);
   const std::int64_t side = info.input[2];
-  const std::string sizes = cat("resize:", (side * 8 + 3) / 7, ",center-crop:", side);  // 7/8 of the picture: 256 for 224
-  if (channels == 1) return "grey," + sizes + ",normalize:0.5:0.25";
+  const std::string steps = cat("resize:", (side * 8 + 3) / 7, ",center-crop:", side);  // 7/8 of the picture: 256 for 224
+  if (channels == 1) return "grey," + steps + ",normalize:0.5:0.25";
   const bool inception = model.rfind("inception", 0) == 0, slim = format == "tensorflow";
   if (info.weights == "timm" || (slim && (inception || model.rfind("resnet_v2", 0) == 0)))
-    return "rgb," + sizes + ",normalize:0.5:0.5";  // [-1, 1]
+    return "rgb," + steps + ",normalize:0.5:0.5";  // [-1, 1]
   // TF-Slim's VGG and ResNet v1 take 0 to 255 less the mean of ImageNet.
-  if (slim) return "rgb," + sizes + ",normalize:0.485/0.458/0.408:0.00392156862745098";
-  return "rgb," + sizes + ",normalize:0.485/0.456/0.406:0.229/0.224/0.225";
+  if (slim) return "rgb," + steps + ",normalize:0.485/0.458/0.408:0.00392156862745098";
+  return "rgb," + steps + ",normalize:0.485/0.456/0.406:0.229/0.224/0.225";
 }
 
 }  // namespace gadolin

@@ -18,7 +18,7 @@ struct Member {
   std::string name = "m", bytes = "hello";
   std::uint16_t flags = 0, method = 0;
   std::uint32_t crc = 0, stored = 0, size = 0, offset = 0;
-  std::string extra, local_name;
+  std::string extra = {}, local_name = {};
 };
 Member honest(const std::string& name, const std::string& bytes) {
   Member m{.name = name, .bytes = bytes};
@@ -31,7 +31,7 @@ std::string common(const Member& m, const std::string& name, const std::string& 
   return raw(std::uint16_t{20}) + raw(m.flags) + raw(m.method) + raw(std::uint32_t{0}) + raw(m.crc) + raw(m.stored) + raw(m.size) +
          raw(static_cast<std::uint16_t>(name.size())) + raw(static_cast<std::uint16_t>(extra.size()));
 }
-struct End { std::uint16_t disk = 0, here = 0, count = 0; std::uint32_t bytes = 0, begin = 0; std::string between, comment; };
+struct End { std::uint16_t disk = 0, here = 0, count = 0; std::uint32_t bytes = 0, begin = 0; std::string between = {}, comment = {}; };
 // Called before the end record is written, to make it lie.
 std::string built(std::vector<Member> members, const std::function<void(std::vector<Member>&)>& lie = {}, const std::function<void(End&)>& end_lie = {}) {
   std::string file, directory;
