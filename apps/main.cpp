@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
   gadolin::add_report(program);
   gadolin::add_bench(program);
   gadolin::add_data(program);
+  gadolin::add_dicom(program);
   return program.main(argc, argv);
 }

@@ -7,10 +7,10 @@
 #include <memory>
 
 #include "data/atomic_file.h"
+#include "data/dicom/anonymize.h"
 #include "data/dicom/series.h"
 #include "data/image.h"
 #include "data/mapped_file.h"
-#include "data/sha256.h"
 #include "data/zip_file.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -118,7 +118,7 @@ Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOpti
   row.state = Row::good;
   row.place = slice_place(file);
   std::string patient = file.text(dicom::patient_id);
-  if (!options.keep_patient_ids && !patient.empty()) patient = "P-" + sha256_hex(options.key + '\n' + patient).substr(0, 12);
+  if (!options.keep_patient_ids) patient = patient_pseudonym(patient, options.key);
   row.fields = {name, std::move(patient), file.text(dicom::study_instance), row.place.series, file.text(dicom::sop_instance),
                 file.transfer_syntax()};
   for (const Column& c : columns) row.fields.push_back(plain(file.text(c.tag)));
