@@ -10,8 +10,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "tensor/check.h"
-
 namespace gadolin::test {
 
 // Made under the system's temporary folder, removed with everything in it at the end of the test.
@@ -19,7 +17,7 @@ class Scratch {
  public:
   Scratch() {
     static int count = 0;
-    path_ = std::filesystem::temp_directory_path() / cat("gadolin-test-", static_cast<long>(::getpid()), "-", count++);
+    path_ = std::filesystem::temp_directory_path() / ("gadolin-test-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
     std::filesystem::create_directories(path_);
   }
   ~Scratch() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/image.h"
+#include "tensor/check.h"
 #include "tests/scratch.h"
 
 namespace gadolin::test {

@@ -90,6 +90,9 @@ TEST(PlanText, RefusesWhatItDidNotWrite) {
   std::string knobs;
   for (int i = 0; i < 65; ++i) knobs += "1:2,";
   EXPECT_EQ(why(head + "p 1 " + knobs + " 5\n"), "plans: line 2 has more than 64 knobs");
+  PlanChoices many;
+  for (int i = 0; i <= 100000; ++i) many[std::to_string(i)] = {1, {}, 1};
+  EXPECT_EQ(why(format_plans(identity, many)), "plans: more than 100000 problems");
 }
 
 TEST(PlanText, PathComesFromTheEnvironment) {

@@ -75,6 +75,13 @@ TEST(CudaLibrary, MissingLibraryNamesWhatWasTried) {
             0u)
       << text;
   EXPECT_NE(text.find("; install it or set GADOLIN_NOTHING_LIB to its folder"), std::string::npos) << text;
+  std::string tried;
+  for (const std::string& path : library_candidates(nowhere)) {
+    tried += (tried.empty() ? "" : ", ") + path + (path == nowhere.soname ? " in the loader's path" : "");
+  }
+  const std::string whole = "Nothing: libgadolin_nothing.so.1 could not be opened, tried " + tried +
+                            "; install it or set GADOLIN_NOTHING_LIB to its folder";
+  EXPECT_EQ(text, whole);
 }
 
 TEST(CudaLibrary, FolderFromTheEnvironmentComesFirst) {
