@@ -57,6 +57,7 @@ struct CachingAllocator::Impl {
   MemoryStats stats;
   bool guarded = false;
   std::string damaged;  // first block that was found damaged when it was freed
+  std::function<void(std::int64_t)> told;
 
   Block* from_cache(std::int64_t size, int pool) {
     auto& blocks = free_blocks[static_cast<std::size_t>(pool)];
@@ -163,7 +164,7 @@ CachingAllocator::~CachingAllocator() {
 void* CachingAllocator::allocate(std::int64_t bytes) {
   const std::lock_guard lock(impl_->mutex);
   const bool guarded = impl_->guarded;
-  const std::int64_t size = round_up(std::max<std::int64_t>(bytes, 1), unit) + (guarded ? 2 * zone : 0);
+  const std::int64_t size = rounded(bytes) + (guarded ? 2 * zone : 0);
   const int pool = PoolScope::active(this);
   Block* block = impl_->from_cache(size, pool);
   if (!block) block = impl_->new_segment(size, pool);
@@ -180,6 +181,7 @@ void* CachingAllocator::allocate(std::int64_t bytes) {
   s.allocated += block->size;
   s.peak_allocated = std::max(s.peak_allocated, s.allocated);
   ++s.allocations;
+  if (impl_->told) impl_->told(std::max<std::int64_t>(bytes, 1));
   char* data = block->data;
   if (guarded) {
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
@@ -200,6 +202,7 @@ void CachingAllocator::free(void* data) {
   Block* block = it->second;
   impl_->used.erase(it);
   impl_->stats.allocated -= block->size;
+  if (impl_->told) impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1));
   if (block->requested < 0) {
     if (impl_->damaged.empty()) impl_->damaged = impl_->damage(block);  // a destructor must not throw: check_guards does
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
@@ -226,6 +229,12 @@ void CachingAllocator::release_cached() {
   const std::lock_guard lock(impl_->mutex);
   impl_->give_back_free();
 }
+
+void CachingAllocator::watch(std::function<void(std::int64_t)> told) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->told = std::move(told);
+}
+std::int64_t CachingAllocator::rounded(std::int64_t bytes) { return round_up(std::max<std::int64_t>(bytes, 1), unit); }
 
 int CachingAllocator::new_pool() {
   const std::lock_guard lock(impl_->mutex);

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "tensor/device.h"
 
@@ -43,6 +44,10 @@ class CachingAllocator {
   MemoryStats stats() const;
   void reset_peak();
   void release_cached();                          // returns whole free segments to the system
+  // From now on `told` hears of every block: the bytes asked for (0 as 1) when it is given out, minus these when it comes back.
+  // It must not allocate tensors. An empty function ends it.
+  void watch(std::function<void(std::int64_t bytes)> told);
+  static std::int64_t rounded(std::int64_t bytes);  // what a block for a request takes in `allocated`
 
   // Blocks allocated while a pool is active on this thread belong to it; 0 is the common pool.
   int new_pool();
