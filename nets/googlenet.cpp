@@ -1,5 +1,6 @@
 #include "nets/googlenet.h"
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -67,6 +68,7 @@ GoogLeNet::GoogLeNet(const InceptionOptions& o) : options_(o) {
 }
 
 Tensor GoogLeNet::forward(const Tensor& x) {
+  require_image(x, 15, "googlenet");
   auxiliary_.clear();
   Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
   for (Module* part : stem_) y = (*part)(y);

@@ -1,5 +1,6 @@
 #include "nets/inception_resnet_v2.h"
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -105,17 +106,24 @@ InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o) {
   repeat("repeat", 10, [&] { return block.block35(); });
   append("mixed_6a", block.mixed_6a());
   repeat("repeat_1", 20, [&] { return block.block17(); });
+  below_head_ = parts_.size();
   append("mixed_7a", block.mixed_7a());
   repeat("repeat_2", 9, [&] { return block.block8(0.20, true); });
   append("block8", block.block8(1, false));
   append("conv2d_7b", ConvNormRelu(c(2080), c(1536), 1));
+  if (o.aux_logits) head_ = &add("AuxLogits", InceptionAux(c(1088), o));
   dropout_ = &add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   classif_ = &add("classif", Linear(c(1536), o.num_classes));
 }
 
 Tensor InceptionResNetV2::forward(const Tensor& x) {
+  require_image(x, 75, "inception_resnet_v2");
+  auxiliary_.clear();
   Tensor y = x;
-  for (Module* part : parts_) y = (*part)(y);
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    y = (*parts_[i])(y);
+    if (head_ && training() && i + 1 == below_head_) auxiliary_.push_back((*head_)(y));
+  }
   return (*classif_)((*dropout_)(global_avg_pool2d(y).flatten(1)));
 }
 

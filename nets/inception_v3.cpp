@@ -1,5 +1,6 @@
 #include "nets/inception_v3.h"
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -69,24 +70,16 @@ struct Blocks {
 
 }  // namespace
 
-// On the last 17 x 17 features: mean, 1x1, 5x5, mean, linear.
-class InceptionV3::AuxiliaryHead : public Module {
- public:
-  AuxiliaryHead(int in, int by, int classes)
-      : conv0_(add("conv0", ConvNormRelu(in, 128 / by, 1))),
-        conv1_(add("conv1", ConvNormRelu(128 / by, 768 / by, 5))),
-        fc_(add("fc", Linear(768 / by, classes))) {}
-  Tensor forward(const Tensor& x) override {
-    require<ShapeError>(x.size(2) >= 17 && x.size(3) >= 17, "inception_v3: the auxiliary head needs features of 17 x 17, not ",
-                        x.size(2), " x ", x.size(3), "; use images of 299 x 299 or aux_logits = false");
-    return fc_(global_avg_pool2d(conv1_(conv0_(avg_pool2d(x, {5, 3})))).flatten(1));
-  }
-  const char* kind() const override { return "InceptionAux"; }
+InceptionAux::InceptionAux(int in, const InceptionOptions& o)
+    : conv0_(add("conv0", ConvNormRelu(in, 128 / o.width_divisor, 1))),
+      conv1_(add("conv1", ConvNormRelu(128 / o.width_divisor, 768 / o.width_divisor, 5))),
+      fc_(add("fc", Linear(768 / o.width_divisor, o.num_classes))) {}
 
- private:
-  ConvNormRelu &conv0_, &conv1_;
-  Linear& fc_;
-};
+Tensor InceptionAux::forward(const Tensor& x) {
+  require<ShapeError>(x.size(2) >= 17 && x.size(3) >= 17, "inception: the auxiliary head needs features of 17 x 17, not ", x.size(2),
+                      " x ", x.size(3), "; use images of 299 x 299 or aux_logits = false");
+  return fc_(global_avg_pool2d(conv1_(conv0_(avg_pool2d(x, {5, 3})))).flatten(1));
+}
 
 Tensor imagenet_to_unit_range(const Tensor& x) {
   require<ShapeError>(x.dim() == 4 && x.size(1) == 3, "transform_input: input ", x.shape(),
@@ -113,13 +106,14 @@ InceptionV3::InceptionV3(const InceptionOptions& o) : options_(o) {
                   &add("Mixed_5d", block.a(c(288), c(64))),        &add("Mixed_6a", block.b(c(288))),
                   &add("Mixed_6b", block.c(c(768), c(128))),       &add("Mixed_6c", block.c(c(768), c(160))),
                   &add("Mixed_6d", block.c(c(768), c(160))),       &add("Mixed_6e", block.c(c(768), c(192)))};
-  if (o.aux_logits) head_ = &add("AuxLogits", AuxiliaryHead(c(768), o.width_divisor, o.num_classes));
+  if (o.aux_logits) head_ = &add("AuxLogits", InceptionAux(c(768), o));
   after_head_ = {&add("Mixed_7a", block.d(c(768))), &add("Mixed_7b", block.e(c(1280))), &add("Mixed_7c", block.e(c(2048)))};
   dropout_ = &add("dropout", Dropout(o.dropout < 0 ? 0.5 : o.dropout));
   fc_ = &add("fc", Linear(c(2048), o.num_classes));
 }
 
 Tensor InceptionV3::forward(const Tensor& x) {
+  require_image(x, 75, "inception_v3");
   auxiliary_.clear();
   Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
   for (Module* part : stem_) y = (*part)(y);

@@ -11,10 +11,22 @@ struct InceptionOptions {
   int input_channels = 3, num_classes = 1000;
   double dropout = -1;              // before the last layer; below 0: what the net's reference does
   double dropout_aux = 0.7;         // GoogLeNet: in the auxiliary heads
-  bool aux_logits = true;           // auxiliary heads, used in training
+  bool aux_logits = true;           // auxiliary heads, used in training; timm has none for v4 and Inception-ResNet-v2
   bool transform_input = false;     // from ImageNet's mean and deviation to [-1, 1], for weights that were trained so
   bool count_include_pad = true;    // v3's average pools: false for Slim's weights
   int width_divisor = 1;            // channels of every convolution divided by it, for small nets
+};
+
+// The auxiliary head, on the last 17 x 17 features: mean of 5x5, 1x1, 5x5, linear.
+class InceptionAux : public Module {
+ public:
+  InceptionAux(int in, const InceptionOptions& options);
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "InceptionAux"; }
+
+ private:
+  ConvNormRelu &conv0_, &conv1_;
+  Linear& fc_;
 };
 
 // [N, 3, H, W] normalised by ImageNet's statistics -> (x - 0.5) / 0.5. Throws ShapeError without three channels.
@@ -28,10 +40,9 @@ class InceptionV3 : public Module, public AuxiliaryHeads {
   const char* kind() const override { return "InceptionV3"; }
 
  private:
-  class AuxiliaryHead;
   InceptionOptions options_;
   std::vector<Module*> stem_, before_head_, after_head_;
-  AuxiliaryHead* head_ = nullptr;
+  InceptionAux* head_ = nullptr;
   Dropout* dropout_;
   Linear* fc_;
 };

@@ -1,5 +1,6 @@
 #include "nets/inception_v4.h"
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -101,15 +102,22 @@ InceptionV4::InceptionV4(const InceptionOptions& o) {
   for (int i = 0; i < 4; ++i) append(block.a());
   append(block.reduction_a());
   for (int i = 0; i < 7; ++i) append(block.b());
+  below_head_ = features_.size();
   append(block.reduction_b());
   for (int i = 0; i < 3; ++i) append(block.c());
+  if (o.aux_logits) head_ = &add("AuxLogits", InceptionAux(block.c(1024), o));
   dropout_ = &add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   last_linear_ = &add("last_linear", Linear(block.c(1536), o.num_classes));
 }
 
 Tensor InceptionV4::forward(const Tensor& x) {
+  require_image(x, 75, "inception_v4");
+  auxiliary_.clear();
   Tensor y = x;
-  for (Module* part : features_) y = (*part)(y);
+  for (std::size_t i = 0; i < features_.size(); ++i) {
+    y = (*features_[i])(y);
+    if (head_ && training() && i + 1 == below_head_) auxiliary_.push_back((*head_)(y));
+  }
   return (*last_linear_)((*dropout_)(global_avg_pool2d(y).flatten(1)));
 }
 

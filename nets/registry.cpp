@@ -88,10 +88,13 @@ struct Entry {
 };
 
 // A net whose constructor takes its family's options (after what `build` adds).
+// `without`: options of the family that would do nothing in this net.
 template <class Options, class Build>
-Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults, Build build) {
+Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults, Build build,
+            const std::vector<std::string>& without = {}) {
   Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}}, {}};
   visit_options(List{e.info.options}, defaults);
+  std::erase_if(e.info.options, [&](const std::string& option) { return std::count(without.begin(), without.end(), option) > 0; });
   e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<Module> {
     Options o = defaults;
     const Read read{name, given};
@@ -130,10 +133,14 @@ const std::vector<Entry>& entries() {
                              options, builds<VGG>(depth)));
       }
     }
-    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224, InceptionOptions{}, builds<GoogLeNet>()));
-    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{}, builds<InceptionV3>()));
-    list.push_back(entry("inception_v4", "Szegedy et al. 2017", "timm", 299, InceptionOptions{}, builds<InceptionV4>()));
-    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, InceptionOptions{}, builds<InceptionResNetV2>()));
+    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224, InceptionOptions{}, builds<GoogLeNet>(),
+                         {"count_include_pad"}));
+    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{}, builds<InceptionV3>(), {"dropout_aux"}));
+    InceptionOptions as_timm;
+    as_timm.aux_logits = false;
+    const std::vector<std::string> not_there{"dropout_aux", "transform_input", "count_include_pad"};
+    list.push_back(entry("inception_v4", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionV4>(), not_there));
+    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionResNetV2>(), not_there));
     return list;
   }();
   return all;

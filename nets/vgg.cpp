@@ -1,5 +1,6 @@
 #include "nets/vgg.h"
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -40,6 +41,7 @@ VGG::VGG(int depth, const VGGOptions& o)
 }
 
 Tensor VGG::forward(const Tensor& x) {
+  require_image(x, 32, "vgg");
   Tensor y = x;
   for (const Step& step : steps_) {
     if (!step.conv) {
