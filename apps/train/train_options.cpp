@@ -85,7 +85,7 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--label-smoothing", o.label_smoothing)->capture_default_str();
   app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
   app->add_option("--loss-scale", o.loss_scale, "Fixed loss scale; 0: dynamic for fp16, none otherwise")->capture_default_str();
-  app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .safetensors)");
+  app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .pth, .safetensors ...)");
   app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")->delimiter(',');
   app->add_option("--trainable-scopes", o.trainable_scopes, "Only these parts learn")->delimiter(',');
   app->add_option("--freeze", o.freeze, "These parts do not learn")->delimiter(',');

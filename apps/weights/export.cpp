@@ -44,6 +44,7 @@ const std::vector<ExportFormat>& export_formats() {
   static const std::vector<ExportFormat> formats{
       {".safetensors", "tensors with what belongs to them as text", write_safetensors},
       {".pth", "a state_dict for torch.load(weights_only=True)", write_torch},
+      {".pt", "a state_dict for torch.load(weights_only=True)", write_torch},
   };
   return formats;
 }

@@ -24,7 +24,8 @@ std::size_t distance(const Module& net, const State& weights, const std::string&
   return count;
 }
 
-// Options that are sizes: the first dimension of a filter bank tells them. `parameter` is "" for the first convolution.
+// Options that are sizes: the first dimension of a filter bank tells them. `parameter` is "" for the first convolution
+// and "*" for the one with most filters, where a divided number was rounded down least.
 struct Size {
   const char* option;
   const char* parameter;
@@ -32,7 +33,7 @@ struct Size {
 };
 constexpr Size sizes[] = {
     {"width", "", [](double n, double usual, double) { return n * 64 / usual; }},          // 64 is the usual width
-    {"width_divisor", "", [](double n, double usual, double) { return usual / n; }},
+    {"width_divisor", "*", [](double n, double usual, double) { return std::floor(usual / n); }},
     {"num_init_features", "", [](double n, double, double) { return n; }},
     {"growth_rate", "features.denseblock1.denselayer1.conv2.weight", [](double n, double, double) { return n; }},
     {"bn_size", "features.denseblock1.denselayer1.conv1.weight", [](double n, double, double growth) { return n / growth; }},
@@ -51,10 +52,12 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
   const auto takes = [&](const char* name) { return std::find(info.options.begin(), info.options.end(), name) != info.options.end(); };
   NetOptions options = given;
   std::unique_ptr<Module> net = make_net(model, options);
-  std::string first, last;
+  std::string first, last, widest;
   Shape stem;
+  std::int64_t filters = 0;
   for (const Parameter& p : net->parameters()) {
     if (p.tensor.dim() == 4 && first.empty()) { first = p.name; stem = p.tensor.shape(); }
+    if (p.tensor.dim() == 4 && p.tensor.size(0) > filters && weights.count(p.name)) { widest = p.name; filters = p.tensor.size(0); }
     if (p.tensor.dim() == 2) last = p.name;
   }
   const auto size_in_file = [&](const std::string& name, int rank, int dim) {
@@ -66,7 +69,7 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
   if (!given.count("num_classes") && classes > 0) options["num_classes"] = classes;
   double growth_rate = 1;
   for (const Size& size : sizes) {
-    const std::string parameter = size.parameter[0] != '\0' ? size.parameter : first;
+    const std::string parameter = size.parameter[0] == '\0' ? first : size.parameter[0] == '*' ? widest : size.parameter;
     const double in_file = size_in_file(parameter, 4, 0);
     double usual = 0;
     for (const Parameter& p : net->parameters()) {

@@ -202,6 +202,25 @@ TEST_F(WeightsRoad, OptionsOfTheNetComeFromTheWeights) {
   EXPECT_EQ(usual_pipeline("resnet18", 1, "safetensors"), "grey,resize:256,center-crop:224,normalize:0.5:0.25");
 }
 
+// The verify fixtures are narrow nets of every family, with the options that made them.
+TEST_F(WeightsRoad, OptionsOfEveryNetComeFromItsWeights) {
+  for (const char* name : {"resnet18_eval", "resnet50_eval", "resnet_v2_18_eval", "densenet121_eval", "densenet161_eval", "vgg11_bn_eval",
+                           "googlenet_eval", "googlenet_no_aux_train", "inception_v3_eval", "inception_v3_no_aux_train", "inception_v4_eval",
+                           "inception_resnet_v2_eval"}) {
+    const std::string path = fixture(cat("nets/", name, ".safetensors"));
+    const SafetensorsFile file(path);
+    const auto prefix = file.metadata().find("model");
+    ASSERT_NE(prefix, file.metadata().end()) << path;
+    const std::string model = prefix->second;
+    State weights;
+    for (const SafetensorsEntry& e : file.entries()) {
+      if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);
+    }
+    const std::unique_ptr<Module> net = make_net(model, options_from_weights(model, weights, {}));
+    EXPECT_NO_THROW(net->load_state(weights, {}, path)) << path;
+  }
+}
+
 TEST_F(WeightsRoad, DamagedWeightsEndTheCommandWithOneLine) {
   const std::string bytes = contents_of(pth_);
   const auto refused = [&](const std::string& changed) {
@@ -218,7 +237,7 @@ TEST_F(WeightsRoad, DamagedWeightsEndTheCommandWithOneLine) {
   EXPECT_EQ(run_program({"import", fixture("interop/torch/made/calls.pth"), scratch_ / "x.gdck", "--model", "resnet18"}).code, 3);
   const Outcome suffix = run_program({"export", scratch_ / "x.gdck", scratch_ / "x.h5"});
   EXPECT_EQ(suffix.code, 2);
-  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth"), std::string::npos) << suffix.err;
+  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth, .pt"), std::string::npos) << suffix.err;
 }
 
 }  // namespace
