@@ -115,8 +115,10 @@ class DicomParser {
   }
 
   DicomElement& add(DicomTag tag, int depth, bool big) {
-    require<FormatError, 62>(f_.elements_.size() < limits_.elements, "dicom: ", who(), " has more than ", limits_.elements,
-                             " elements");
+    // The parts of a message are made before require() looks at the condition: too slow for every element.
+    if (f_.elements_.size() >= limits_.elements) {
+      fail<FormatError, 62>("dicom: ", who(), " has more than ", limits_.elements, " elements");
+    }
     DicomElement e;
     e.tag = tag;
     e.depth = static_cast<std::uint8_t>(depth);
@@ -189,8 +191,10 @@ class DicomParser {
       f_.elements_[here].cut = true;
       at = end;
     } else {
-      require<FormatError, 62>(length <= limits_.element_bytes || pixels, "dicom: ", who(), ": element ", dicom_tag_text(tag), " has ",
-                               bytes_text(length), ", at most ", bytes_text(limits_.element_bytes), " are read");
+      if (length > limits_.element_bytes && !pixels) {
+        fail<FormatError, 62>("dicom: ", who(), ": element ", dicom_tag_text(tag), " has ", bytes_text(length), ", at most ",
+                              bytes_text(limits_.element_bytes), " are read");
+      }
       if (sequence) {
         std::size_t inner = at;
         items(inner, at + length, coding, depth, false);
@@ -235,8 +239,9 @@ class DicomParser {
   }
 
   void items(std::size_t& at, std::size_t end, Coding coding, int depth, bool open) {
-    require<FormatError, 63>(depth < 2 * limits_.depth, "dicom: ", who(), " is nested more than ", limits_.depth,
-                             " sequences deep at byte ", at);
+    if (depth >= 2 * limits_.depth) {
+      fail<FormatError, 63>("dicom: ", who(), " is nested more than ", limits_.depth, " sequences deep at byte ", at);
+    }
     while (at < end) {
       if (end - at < 8) damaged(at, "the sequence ends inside an item");
       const DicomTag tag = tag_at(f_.bytes_, at, coding.big);
