@@ -21,5 +21,6 @@ struct ModelBench {
 void add_model_bench(Program& program, CLI::App* group);
 void add_op_bench(Program& program, CLI::App* group);
 void add_data_bench(Program& program, CLI::App* group);
+void add_dicom_bench(Program& program, CLI::App* group);
 
 }  // namespace gadolin

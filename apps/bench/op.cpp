@@ -123,6 +123,7 @@ void add_bench(Program& program) {
   add_op_bench(program, group);
   add_model_bench(program, group);
   add_data_bench(program, group);
+  add_dicom_bench(program, group);
 }
 
 }  // namespace gadolin

@@ -71,30 +71,27 @@ template <class T> T swapped(T v) {
   return v;
 }
 
-// Where sample i of channel c lies is i * step from `in`: mask to BitsStored below HighBit, extend the sign.
-template <class T, bool Big> void spread(const std::uint8_t* in, std::size_t step, std::int64_t n, const PixelModule& m, std::int32_t* out) {
+// `channels` samples side by side for each pixel, to as many planes: mask to BitsStored below HighBit, extend the sign.
+template <class T, bool Big, int Channels> void spread(const std::uint8_t* in, std::int64_t n, const PixelModule& m, std::int32_t* out) {
   const int left = 31 - m.high_bit, right = 32 - m.stored;
   const auto value = [&](std::int64_t i) {
     T v;
-    std::memcpy(&v, in + static_cast<std::size_t>(i) * step, sizeof(T));
+    std::memcpy(&v, in + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
     return static_cast<std::uint32_t>(Big ? swapped(v) : v) << left;
   };
-  if (m.is_signed) {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<std::int32_t>(value(i)) >> right;
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<std::int32_t>(value(i) >> right);
-  }
+  const auto all = [&](auto finish) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      for (int c = 0; c < Channels; ++c) out[c * n + i] = finish(value(i * Channels + c));
+    }
+  };
+  if (m.is_signed) all([&](std::uint32_t v) { return static_cast<std::int32_t>(v) >> right; });
+  else all([&](std::uint32_t v) { return static_cast<std::int32_t>(v >> right); });
 }
 
 // All channels of a frame, interleaved or planar, as planes.
 template <class T, bool Big = false> void planes(const std::uint8_t* in, bool planar, const PixelModule& m, std::int32_t* out) {
-  const std::size_t channels = static_cast<std::size_t>(m.channels);
-  for (std::size_t c = 0; c < channels; ++c) {
-    const std::size_t begin = planar ? c * static_cast<std::size_t>(m.pixels()) : c;
-    std::int32_t* to = out + static_cast<std::int64_t>(c) * m.pixels();
-    if (planar || channels == 1) spread<T, Big>(in + begin * sizeof(T), sizeof(T), m.pixels(), m, to);  // a step the compiler sees
-    else spread<T, Big>(in + begin * sizeof(T), channels * sizeof(T), m.pixels(), m, to);
-  }
+  if (m.channels == 3 && !planar) spread<T, Big, 3>(in, m.pixels(), m, out);
+  else spread<T, Big, 1>(in, m.frame_samples(), m, out);
 }
 
 // Bits packed without gaps, the lowest first: 1 and 12 bits allocated.
