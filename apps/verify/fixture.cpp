@@ -159,6 +159,8 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
     const NoGrad guard;
     net->eval();
     f.check(output, (*net)(x));
+    require<FormatError, 23>(!file.contains("output.1"), "verify: ", path, " holds output.1, but ", f.report.model,
+                             " has no such output in mode eval");
     return f.report;
   }
   x = x.detach();
@@ -167,13 +169,15 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
   const Tensor y = (*net)(x);
   if (file.contains(output)) f.check(output, y);
   const std::string kind = meta(file, path, "loss");
+  int outputs = 0;  // the last classifier's is 0, auxiliary heads follow
+  const Tensor loss = loss_with_auxiliary(*net, y, [&](const Tensor& logits) {
+    const std::string name = "output." + std::to_string(outputs++);
+    if (outputs > 1 && file.contains(name)) f.check(name, logits);
+    return kind == "none" ? logits : loss_of(kind, path, f, logits);
+  });
+  require<FormatError, 23>(!file.contains("output." + std::to_string(outputs)), "verify: ", path, " holds output.", outputs, ", but ",
+                           f.report.model, " has no such output in mode train");
   if (kind != "none") {
-    int head = 0;  // the output is 0, auxiliary heads are 1 and 2
-    const Tensor loss = loss_with_auxiliary(*net, y, [&](const Tensor& logits) {
-      const std::string name = "output." + std::to_string(head++);
-      if (head > 1 && file.contains(name)) f.check(name, logits);
-      return loss_of(kind, path, f, logits);
-    });
     if (file.contains("loss")) f.check("loss", loss.reshape({}));
     loss.backward();
   }
