@@ -41,14 +41,18 @@ const char* refused_name(std::uint8_t op) {
 }
 
 // What REDUCE may name. Python would call these; here they only say how to read their arguments.
-constexpr std::array dicts{"collections.OrderedDict", "collections.defaultdict", "collections.Counter", "__builtin__.dict",
+constexpr std::array dicts{"collections.OrderedDict", "collections.defaultdict", "collections.Counter",
+                           "__builtin__.dict",
                            "builtins.dict"};
 constexpr std::array inert_calls{
     "__builtin__.set", "builtins.set", "__builtin__.frozenset", "builtins.frozenset",
     "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3",
-    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch._tensor._rebuild_from_type_v2",
-    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout", "torch.Size", "torch.device", "torch.Generator",
-    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "numpy.core.multiarray._reconstruct",
+    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
+    "torch._tensor._rebuild_from_type_v2",
+    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout",
+    "torch.Size", "torch.device", "torch.Generator",
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct", "_codecs.encode", "copy_reg._reconstructor", "copyreg._reconstructor",
     "functools.partial", "__builtin__.complex", "builtins.complex", "pathlib.PosixPath", "pathlib.WindowsPath",
     "datetime.datetime", "datetime.date", "datetime.timedelta"};
@@ -94,7 +98,8 @@ class PickleReader {
     fail<FormatError, 11>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...);
   }
   template <class... Parts> [[noreturn]] void refuse(const Parts&... parts) const {
-    fail<FormatError, 12>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts..., "; save the state_dict alone");
+    fail<FormatError, 12>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...,
+                          "; save the state_dict alone");
   }
   static std::string hex(std::uint8_t op) {
     constexpr const char* digits = "0123456789abcdef";
@@ -104,7 +109,8 @@ class PickleReader {
   // --- bytes ---
   std::string_view take(std::uint64_t count) {
     if (count > bytes_.size() - at_) {
-      if (bytes_.size() == bytes_limit) wrong("it goes on after ", human_bytes(bytes_limit), ", the most that is read");
+      if (bytes_.size() == bytes_limit)
+        wrong("it goes on after ", human_bytes(bytes_limit), ", the most that is read");
       wrong("it ends inside a value; the file was cut short or damaged");
     }
     const std::string_view part = bytes_.substr(at_, count);
@@ -228,7 +234,12 @@ class PickleReader {
       }
       case APPEND: { const PickleValue* item = pop(); append({item}); return true; }
       case APPENDS: case ADDITEMS: append(pop_marked()); return true;
-      case SETITEM: { const PickleValue* value = pop(); const PickleValue* key = pop(); set_items({key, value}); return true; }
+      case SETITEM: {
+        const PickleValue* value = pop();
+        const PickleValue* key = pop();
+        set_items({key, value});
+        return true;
+      }
       case SETITEMS: set_items(pop_marked()); return true;
       default: return false;
     }
@@ -252,7 +263,11 @@ class PickleReader {
     switch (op) {
       case BINPUT: memo_[byte()] = top(); return true;
       case LONG_BINPUT: memo_[number<std::uint32_t>()] = top(); return true;
-      case MEMOIZE: { PickleValue* value = top(); memo_[static_cast<std::uint32_t>(memo_.size())] = value; return true; }
+      case MEMOIZE: {
+        PickleValue* value = top();
+        memo_[static_cast<std::uint32_t>(memo_.size())] = value;
+        return true;
+      }
       case BINGET: push(recall(byte())); return true;
       case LONG_BINGET: push(recall(number<std::uint32_t>())); return true;
       default: return false;
@@ -299,8 +314,9 @@ class PickleReader {
     const char* verb = op == REDUCE ? "REDUCE calls " : "NEWOBJ makes ";
     if (!arguments.is(Kind::tuple)) wrong(verb, "something with arguments that are no tuple");
     if (!what.is(Kind::global)) {
-      // PyTorch's legacy files put the class of a module behind a persistent identifier: ('module', class, file, source).
-      const bool module = what.is(Kind::persistent) && what.given->items.size() >= 2 && what.given->items[1]->is(Kind::global);
+      // Legacy files put the class of a module behind a persistent identifier: ('module', class, file, source).
+      const bool module = what.is(Kind::persistent) && what.given->items.size() >= 2 &&
+                          what.given->items[1]->is(Kind::global);
       if (!module) refuse(verb, "what is no global");
       return call(op, *what.given->items[1], arguments);
     }
@@ -319,7 +335,8 @@ class PickleReader {
     for (const PickleValue* argument : arguments.items) {
       if (!argument->is(Kind::list)) continue;  // the factory of a defaultdict
       for (const PickleValue* pair : argument->items) {
-        if ((!pair->is(Kind::list) && !pair->is(Kind::tuple)) || pair->items.size() != 2) wrong("a dictionary is made of what are no pairs");
+        if ((!pair->is(Kind::list) && !pair->is(Kind::tuple)) || pair->items.size() != 2)
+          wrong("a dictionary is made of what are no pairs");
         if (++copied_ > bytes_.size()) wrong("dictionaries are made of the same pairs again and again");
         dict.items.insert(dict.items.end(), pair->items.begin(), pair->items.end());
       }

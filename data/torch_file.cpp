@@ -13,14 +13,18 @@ namespace {
 
 using namespace detail;
 
-constexpr std::string_view legacy_magic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);  // a LONG1 of ten bytes
+constexpr std::string_view legacy_magic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+                                        12);  // a LONG1 of ten bytes
 
-template <class... Parts> [[noreturn]] void wrong(const std::string& file, const Parts&... parts) {
+template <class... Parts>
+[[noreturn]] void wrong(const std::string& file, const Parts&... parts) {
   fail<FormatError, 13>("torch: ", file, ": ", parts...);
 }
 
 // Where in the file the bytes of a storage lie.
-struct Extent { std::uint64_t begin = 0, bytes = 0; };
+struct Extent {
+  std::uint64_t begin = 0, bytes = 0;
+};
 
 // Gives each storage of a file once, so that tensors share what the file shares.
 class Storages {
@@ -67,8 +71,10 @@ class ZipStorages : public Storages {
     const ZipEntry* entry = zip_.find(root_ + "data/" + std::string(id.key));
     if (entry == nullptr) wrong(file_->path(), "storage '", shown(id.key), "' is not in the archive");
     std::int64_t bytes = 0;
-    if (__builtin_mul_overflow(id.numel, id.type->bytes, &bytes) || static_cast<std::uint64_t>(bytes) != entry->size)
-      wrong(file_->path(), "storage '", shown(id.key), "' has ", entry->size, " bytes, not ", id.numel, " elements of ", id.type->bytes);
+    if (__builtin_mul_overflow(id.numel, id.type->bytes, &bytes) ||
+        static_cast<std::uint64_t>(bytes) != entry->size)
+      wrong(file_->path(), "storage '", shown(id.key), "' has ", entry->size, " bytes, not ", id.numel,
+            " elements of ", id.type->bytes);
     zip_.view(*entry);  // checks its CRC-32
     return {entry->begin, entry->size};
   }
@@ -86,23 +92,31 @@ class LegacyStorages : public Storages {
     const std::string& path = file_->path();
     std::map<std::string_view, std::int64_t> element_bytes;
     object.each_persistent([&](const PickleValue& value) {
-      const bool storage = value.given->is(PickleValue::Kind::tuple) && !value.given->items.empty() && value.given->items[0]->text == "storage";
+      const bool storage = value.given->is(PickleValue::Kind::tuple) && !value.given->items.empty() &&
+                           value.given->items[0]->text == "storage";
       if (!storage) return;  // the source text of a module
       const TorchStorageId id = torch_storage_id(value, path);
       const auto [found, added] = element_bytes.emplace(id.key, id.type->bytes);
-      if (!added && found->second != id.type->bytes) wrong(path, "storage '", shown(id.key), "' is of two types");
+      if (!added && found->second != id.type->bytes)
+        wrong(path, "storage '", shown(id.key), "' is of two types");
     });
     if (!keys.root().is(PickleValue::Kind::list)) wrong(path, "the list of its storages is none");
     const std::string_view bytes = file_->text();
     for (const PickleValue* key : keys.root().items) {
-      const auto found = key->is(PickleValue::Kind::text) ? element_bytes.find(key->text) : element_bytes.end();
-      if (found == element_bytes.end()) wrong(path, "storage '", shown(key->text), "' is listed but never used");
+      const auto found =
+          key->is(PickleValue::Kind::text) ? element_bytes.find(key->text) : element_bytes.end();
+      if (found == element_bytes.end())
+        wrong(path, "storage '", shown(key->text), "' is listed but never used");
       std::int64_t numel = 0, size = 0;
-      if (bytes.size() - at < 8) wrong(path, "it ends at byte ", bytes.size(), " before storage '", shown(key->text), "'; it was cut short");
+      if (bytes.size() - at < 8)
+        wrong(path, "it ends at byte ", bytes.size(), " before storage '", shown(key->text),
+              "'; it was cut short");
       std::memcpy(&numel, bytes.data() + at, 8);
       at += 8;
-      if (numel < 0 || __builtin_mul_overflow(numel, found->second, &size) || static_cast<std::uint64_t>(size) > bytes.size() - at)
-        wrong(path, "storage '", shown(key->text), "' of ", numel, " elements at byte ", at, " does not fit into the file; it was cut short");
+      if (numel < 0 || __builtin_mul_overflow(numel, found->second, &size) ||
+          static_cast<std::uint64_t>(size) > bytes.size() - at)
+        wrong(path, "storage '", shown(key->text), "' of ", numel, " elements at byte ", at,
+              " does not fit into the file; it was cut short");
       if (!extents_.emplace(key->text, Extent{at, static_cast<std::uint64_t>(size)}).second)
         wrong(path, "storage '", shown(key->text), "' is listed twice");
       at += static_cast<std::uint64_t>(size);
@@ -121,9 +135,11 @@ class LegacyStorages : public Storages {
 };
 
 // The tensor, or an undefined one with the reason in `why_not`.
-Tensor tensor_of(const TorchTensor& t, Storages& storages, const std::string& file, const std::string& name, std::string& why_not) {
+Tensor tensor_of(const TorchTensor& t, Storages& storages, const std::string& file, const std::string& name,
+                 std::string& why_not) {
   if (!t.type->ours) {
-    why_not = cat("is of type ", t.type->dtype[0] != '\0' ? t.type->dtype : t.type->storage, ", which Gadolin does not have");
+    why_not = cat("is of type ", t.type->dtype[0] != '\0' ? t.type->dtype : t.type->storage,
+                  ", which Gadolin does not have");
     return {};
   }
   if (t.sizes.size() > static_cast<std::size_t>(Shape::max_dim)) {
@@ -139,14 +155,16 @@ Tensor tensor_of(const TorchTensor& t, Storages& storages, const std::string& fi
   std::int64_t last = first;
   for (std::size_t i = 0; fits && !none && i < t.sizes.size(); ++i) {
     std::int64_t reach = 0;
-    fits = !__builtin_mul_overflow(t.sizes[i] - 1, t.strides[i], &reach) && !__builtin_add_overflow(last, reach, &last) &&
-           !__builtin_mul_overflow(numel, t.sizes[i], &numel);
+    fits = !__builtin_mul_overflow(t.sizes[i] - 1, t.strides[i], &reach) &&
+           !__builtin_add_overflow(last, reach, &last) && !__builtin_mul_overflow(numel, t.sizes[i], &numel);
   }
-  if (!fits || (!none && last >= room)) wrong(file, "tensor '", shown(name), "' reaches beyond the ", room, " elements of its storage");
+  if (!fits || (!none && last >= room))
+    wrong(file, "tensor '", shown(name), "' reaches beyond the ", room, " elements of its storage");
   const Shape shape(t.sizes);
   if (none) return empty(shape, *t.type->ours);
   if (numel > room) {
-    why_not = cat("repeats the ", room, " elements of its storage to ", numel, "; save it after .contiguous()");
+    why_not =
+        cat("repeats the ", room, " elements of its storage to ", numel, "; save it after .contiguous()");
     return {};
   }
   const bool dense = t.strides == strides_for(shape).vec();
@@ -180,16 +198,19 @@ WeightFile read_zip(const std::shared_ptr<MappedFile>& file) {
   const ZipFile zip(file->text(), path);
   const ZipEntry* data = nullptr;
   for (const ZipEntry& entry : zip.entries()) {
-    const bool here = entry.name == "data.pkl" || (entry.name.ends_with("/data.pkl") && entry.name.find('/') + 9 == entry.name.size());
+    const bool here = entry.name == "data.pkl" ||
+                      (entry.name.ends_with("/data.pkl") && entry.name.find('/') + 9 == entry.name.size());
     if (!here) continue;
     if (data != nullptr) wrong(path, "it holds both ", shown(data->name), " and ", shown(entry.name));
     data = &entry;
   }
   if (data == nullptr) wrong(path, "an archive without data.pkl, so torch.save did not write it");
   const std::string root = data->name.substr(0, data->name.size() - 8);
-  if (zip.find(root + "constants.pkl") != nullptr) wrong(path, "it is a TorchScript program; save its state_dict() with torch.save");
+  if (zip.find(root + "constants.pkl") != nullptr)
+    wrong(path, "it is a TorchScript program; save its state_dict() with torch.save");
   const ZipEntry* order = zip.find(root + "byteorder");
-  if (order != nullptr && zip.view(*order) != "little") wrong(path, "its numbers are big-endian; load and save it on a common machine");
+  if (order != nullptr && zip.view(*order) != "little")
+    wrong(path, "its numbers are big-endian; load and save it on a common machine");
   WeightFile weights;
   weights.format = "torch zip";
   const Pickle pickle(zip.view(*data), path + ": data.pkl");
@@ -210,10 +231,12 @@ WeightFile read_legacy(const std::shared_ptr<MappedFile>& file) {
   };
   next("magic number");
   const Pickle protocol = next("protocol");
-  if (!protocol.root().is(PickleValue::Kind::integer) || protocol.root().integer != 1001) wrong(path, "its protocol is not 1001");
+  if (!protocol.root().is(PickleValue::Kind::integer) || protocol.root().integer != 1001)
+    wrong(path, "its protocol is not 1001");
   const Pickle system = next("system");
   const PickleValue* little = system.root().get("little_endian");
-  if (little != nullptr && little->integer == 0) wrong(path, "its numbers are big-endian; load and save it on a common machine");
+  if (little != nullptr && little->integer == 0)
+    wrong(path, "its numbers are big-endian; load and save it on a common machine");
   const Pickle object = next("object"), keys = next("keys of storages");
   WeightFile weights;
   weights.format = "torch legacy";

@@ -1,4 +1,5 @@
-// The writer of .pth files: the pickle that torch.save makes of an ordered dict of tensors, and the storages beside it.
+// The writer of .pth files: the pickle that torch.save makes of an ordered dict of tensors, and the storages
+// beside it.
 #include <cstring>
 #include <filesystem>
 
@@ -10,14 +11,22 @@ namespace {
 
 const char* storage_class(DType dtype) {
   switch (dtype) {
-    case DType::fp32: return "FloatStorage";
-    case DType::fp64: return "DoubleStorage";
-    case DType::bf16: return "BFloat16Storage";
-    case DType::fp16: return "HalfStorage";
-    case DType::int64: return "LongStorage";
-    case DType::int32: return "IntStorage";
-    case DType::uint8: return "ByteStorage";
-    default: return "BoolStorage";
+    case DType::fp32:
+      return "FloatStorage";
+    case DType::fp64:
+      return "DoubleStorage";
+    case DType::bf16:
+      return "BFloat16Storage";
+    case DType::fp16:
+      return "HalfStorage";
+    case DType::int64:
+      return "LongStorage";
+    case DType::int32:
+      return "IntStorage";
+    case DType::uint8:
+      return "ByteStorage";
+    default:
+      return "BoolStorage";
   }
 }
 
@@ -59,7 +68,10 @@ class PickleWriter {
   PickleWriter& ordered_dict() { return global("collections", "OrderedDict").op(')').op('R'); }
 
  private:
-  template <class T> void number(T value) { text.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  template <class T>
+  void number(T value) {
+    text.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
 };
 
 }  // namespace
@@ -77,7 +89,10 @@ void save_torch(const std::string& path, const std::vector<std::pair<std::string
     bytes += x.nbytes() + 256;
     // name: _rebuild_tensor_v2(storage, offset, sizes, strides, requires_grad, backward_hooks)
     pickle.string(name).global("torch._utils", "_rebuild_tensor_v2").op('(').op('(');
-    pickle.string("storage").global("torch", storage_class(x.dtype())).string(std::to_string(i)).string("cpu");
+    pickle.string("storage")
+        .global("torch", storage_class(x.dtype()))
+        .string(std::to_string(i))
+        .string("cpu");
     pickle.integer(x.numel()).op('t').op('Q').integer(0).tuple(x.shape()).tuple(strides_for(x.shape()));
     pickle.op('\x89').ordered_dict().op('t').op('R');
   }
@@ -90,7 +105,8 @@ void save_torch(const std::string& path, const std::vector<std::pair<std::string
   zip.add(root + "/data.pkl", pickle.text);
   zip.add(root + "/byteorder", "little");
   for (std::size_t i = 0; i < host.size(); ++i) {
-    zip.add(root + "/data/" + std::to_string(i), host[i].numel() > 0 ? host[i].raw() : nullptr, static_cast<std::uint64_t>(host[i].nbytes()));
+    zip.add(root + "/data/" + std::to_string(i), host[i].numel() > 0 ? host[i].raw() : nullptr,
+            static_cast<std::uint64_t>(host[i].nbytes()));
   }
   zip.add(root + "/version", "3\n");
   zip.finish();

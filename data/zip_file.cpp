@@ -14,14 +14,16 @@ namespace {
 
 constexpr std::uint32_t local_magic = 0x04034b50, central_magic = 0x02014b50, end_magic = 0x06054b50;
 constexpr std::uint32_t end64_magic = 0x06064b50, locator64_magic = 0x07064b50;
-constexpr std::uint64_t end_bytes = 22, locator64_bytes = 20, end64_bytes = 56, central_bytes = 46, local_bytes = 30;
+constexpr std::uint64_t end_bytes = 22, locator64_bytes = 20, end64_bytes = 56, central_bytes = 46,
+                        local_bytes = 30;
 constexpr std::uint64_t unpack_factor = 1032;  // deflate spends at least 2 bits on 258 bytes
 
-// Why a member's name is refused, or nullptr. Nothing is ever written under these names; a file that has such ones is
-// no weight file.
+// Why a member's name is refused, or nullptr. Nothing is ever written under these names; a file that has such
+// ones is no weight file.
 const char* bad_name(std::string_view name) {
   if (name.empty()) return "is empty";
-  if (name.find('\0') != std::string_view::npos || name.find('\\') != std::string_view::npos) return "holds a backslash or a zero";
+  if (name.find('\0') != std::string_view::npos || name.find('\\') != std::string_view::npos)
+    return "holds a backslash or a zero";
   if (name[0] == '/') return "is absolute";
   for (std::size_t at = 0; at <= name.size();) {
     const std::size_t end = std::min(name.find('/', at), name.size());
@@ -39,12 +41,14 @@ std::string shown(std::string_view name) {
 
 }  // namespace
 
-template <class... Parts> void ZipFile::wrong(const Parts&... parts) const {
+template <class... Parts>
+void ZipFile::wrong(const Parts&... parts) const {
   fail<FormatError, 10>("zip: ", name_, ": ", parts...);
 }
 
 // Little-endian, unaligned, inside the file.
-template <class T> T ZipFile::number(std::uint64_t at) const {
+template <class T>
+T ZipFile::number(std::uint64_t at) const {
   if (at > bytes_.size() || bytes_.size() - at < sizeof(T)) wrong("it ends where byte ", at, " is needed");
   T value;
   std::memcpy(&value, bytes_.data() + at, sizeof(T));
@@ -57,37 +61,45 @@ ZipFile::ZipFile(std::string_view bytes, std::string name) : bytes_(bytes), name
   check_overlaps(directory.begin);
   by_name_.resize(entries_.size());
   std::iota(by_name_.begin(), by_name_.end(), 0u);
-  std::sort(by_name_.begin(), by_name_.end(), [&](auto a, auto b) { return entries_[a].name < entries_[b].name; });
+  std::sort(by_name_.begin(), by_name_.end(),
+            [&](auto a, auto b) { return entries_[a].name < entries_[b].name; });
   for (std::size_t i = 1; i < by_name_.size(); ++i) {
     const std::string& member = entries_[by_name_[i]].name;
     if (member == entries_[by_name_[i - 1]].name) wrong("two members are called ", shown(member));
   }
 }
 
-// The end record stands before a comment of up to 64 KB; the last one whose comment reaches the end of the file counts.
+// The end record stands before a comment of up to 64 KB; the last one whose comment reaches the end of the
+// file counts.
 ZipFile::Directory ZipFile::find_directory() const {
   const std::uint64_t size = bytes_.size();
   if (size < end_bytes) wrong("it has ", size, " bytes, too few for an archive");
   const std::uint64_t lowest = size - std::min<std::uint64_t>(size, end_bytes + 65535);
   for (std::uint64_t at = size - end_bytes + 1; at-- > lowest;) {
-    if (number<std::uint32_t>(at) != end_magic || at + end_bytes + number<std::uint16_t>(at + 20) != size) continue;
-    Directory d{number<std::uint32_t>(at + 16), number<std::uint32_t>(at + 12), number<std::uint16_t>(at + 10)};
+    if (number<std::uint32_t>(at) != end_magic || at + end_bytes + number<std::uint16_t>(at + 20) != size)
+      continue;
+    Directory d{number<std::uint32_t>(at + 16), number<std::uint32_t>(at + 12),
+                number<std::uint16_t>(at + 10)};
     std::uint64_t end = at;
     bool one_disk = number<std::uint16_t>(at + 4) == 0 && number<std::uint16_t>(at + 6) == 0 &&
                     number<std::uint16_t>(at + 8) == number<std::uint16_t>(at + 10);
-    const bool has64 = at >= locator64_bytes && number<std::uint32_t>(at - locator64_bytes) == locator64_magic;
+    const bool has64 =
+        at >= locator64_bytes && number<std::uint32_t>(at - locator64_bytes) == locator64_magic;
     if (has64) {
       const std::uint64_t record = number<std::uint64_t>(at - locator64_bytes + 8);
       if (record > at - locator64_bytes || at - locator64_bytes - record < end64_bytes ||
           number<std::uint32_t>(record) != end64_magic)
         wrong("its zip64 end record is not where it should be, at byte ", record);
-      d = {number<std::uint64_t>(record + 48), number<std::uint64_t>(record + 40), number<std::uint64_t>(record + 32)};
+      d = {number<std::uint64_t>(record + 48), number<std::uint64_t>(record + 40),
+           number<std::uint64_t>(record + 32)};
       one_disk = number<std::uint32_t>(record + 16) == 0 && number<std::uint32_t>(record + 20) == 0;
       end = record;
     }
     if (!one_disk) wrong("it is one of several disks");
-    if (d.begin > end || d.bytes > end - d.begin) wrong("its directory of ", d.bytes, " bytes at byte ", d.begin, " does not fit");
-    if (d.count > d.bytes / central_bytes) wrong("its directory of ", d.bytes, " bytes cannot hold ", d.count, " members");
+    if (d.begin > end || d.bytes > end - d.begin)
+      wrong("its directory of ", d.bytes, " bytes at byte ", d.begin, " does not fit");
+    if (d.count > d.bytes / central_bytes)
+      wrong("its directory of ", d.bytes, " bytes cannot hold ", d.count, " members");
     return d;
   }
   wrong("it has no end record; the file was cut short");
@@ -98,9 +110,11 @@ void ZipFile::read_directory(const Directory& directory) {
   const std::uint64_t end = directory.begin + directory.bytes;
   std::uint64_t at = directory.begin;
   for (std::uint64_t i = 0; i < directory.count; ++i) {
-    if (end - at < central_bytes || number<std::uint32_t>(at) != central_magic) wrong("entry ", i, " of its directory is damaged, at byte ", at);
+    if (end - at < central_bytes || number<std::uint32_t>(at) != central_magic)
+      wrong("entry ", i, " of its directory is damaged, at byte ", at);
     const std::uint16_t flags = number<std::uint16_t>(at + 8), method = number<std::uint16_t>(at + 10);
-    const std::uint64_t name_bytes = number<std::uint16_t>(at + 28), extra_bytes = number<std::uint16_t>(at + 30);
+    const std::uint64_t name_bytes = number<std::uint16_t>(at + 28),
+                        extra_bytes = number<std::uint16_t>(at + 30);
     const std::uint64_t whole = central_bytes + name_bytes + extra_bytes + number<std::uint16_t>(at + 32);
     if (whole > end - at) wrong("entry ", i, " of its directory is damaged, at byte ", at);
     ZipEntry entry;
@@ -108,7 +122,9 @@ void ZipFile::read_directory(const Directory& directory) {
     const char* reason = bad_name(entry.name);
     if (reason != nullptr) wrong("the name of member ", i, ", '", shown(entry.name), "', ", reason);
     if ((flags & 0x2041) != 0) wrong("member ", shown(entry.name), " is encrypted");
-    if (method != 0 && method != 8) wrong("member ", shown(entry.name), " is packed by method ", static_cast<int>(method), ", not stored or deflated");
+    if (method != 0 && method != 8)
+      wrong("member ", shown(entry.name), " is packed by method ", static_cast<int>(method),
+            ", not stored or deflated");
     entry.deflated = method == 8;
     entry.crc = number<std::uint32_t>(at + 16);
     entry.stored = number<std::uint32_t>(at + 20);
@@ -137,16 +153,20 @@ void ZipFile::read_directory(const Directory& directory) {
 void ZipFile::place(ZipEntry& entry) const {
   const std::uint64_t header = entry.header;
   const std::string name = shown(entry.name);
-  if (header > bytes_.size() || bytes_.size() - header < local_bytes || number<std::uint32_t>(header) != local_magic)
+  if (header > bytes_.size() || bytes_.size() - header < local_bytes ||
+      number<std::uint32_t>(header) != local_magic)
     wrong("member ", name, " is not where its directory says, at byte ", header);
-  const std::uint64_t name_bytes = number<std::uint16_t>(header + 26), extra_bytes = number<std::uint16_t>(header + 28);
+  const std::uint64_t name_bytes = number<std::uint16_t>(header + 26),
+                      extra_bytes = number<std::uint16_t>(header + 28);
   entry.begin = header + local_bytes + name_bytes + extra_bytes;
   if (entry.begin > bytes_.size() || entry.stored > bytes_.size() - entry.begin)
-    wrong("member ", name, " of ", entry.stored, " bytes at byte ", entry.begin, " goes on after the end of the file");
+    wrong("member ", name, " of ", entry.stored, " bytes at byte ", entry.begin,
+          " goes on after the end of the file");
   if (bytes_.substr(header + local_bytes, name_bytes) != entry.name ||
       (number<std::uint16_t>(header + 8) == 8) != entry.deflated)
     wrong("member ", name, " is called or packed otherwise in its own header");
-  if (!entry.deflated && entry.size != entry.stored) wrong("member ", name, " is stored, but has two sizes, ", entry.stored, " and ", entry.size);
+  if (!entry.deflated && entry.size != entry.stored)
+    wrong("member ", name, " is stored, but has two sizes, ", entry.stored, " and ", entry.size);
   if (entry.deflated && entry.size / unpack_factor > entry.stored)
     wrong("member ", name, " cannot unpack from ", entry.stored, " to ", entry.size, " bytes");
 }
@@ -163,25 +183,29 @@ void ZipFile::check_overlaps(std::uint64_t end) const {
 }
 
 const ZipEntry* ZipFile::find(std::string_view name) const {
-  const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                      [&](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
+  const auto found =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [&](std::uint32_t i, std::string_view wanted) { return entries_[i].name < wanted; });
   return found == by_name_.end() || entries_[*found].name != name ? nullptr : &entries_[*found];
 }
 
 void ZipFile::check_sum(const ZipEntry& entry, std::string_view bytes) const {
   if (crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()) != entry.crc)
-    wrong("member ", shown(entry.name), " has another CRC-32 than its directory says; it was damaged, or written without check sums");
+    wrong("member ", shown(entry.name),
+          " has another CRC-32 than its directory says; it was damaged, or written without check sums");
 }
 
 std::string_view ZipFile::view(const ZipEntry& entry) const {
-  if (entry.deflated) wrong("member ", shown(entry.name), " is packed; pack the archive again without compression (zip -0)");
+  if (entry.deflated)
+    wrong("member ", shown(entry.name), " is packed; pack the archive again without compression (zip -0)");
   const std::string_view bytes = bytes_.substr(entry.begin, entry.stored);
   check_sum(entry, bytes);
   return bytes;
 }
 
 std::string ZipFile::read(const ZipEntry& entry, std::uint64_t limit) const {
-  if (entry.size > limit) wrong("member ", shown(entry.name), " has ", entry.size, " bytes, the limit is ", limit);
+  if (entry.size > limit)
+    wrong("member ", shown(entry.name), " has ", entry.size, " bytes, the limit is ", limit);
   if (!entry.deflated) return std::string(view(entry));
   std::string out = inflated(entry);
   check_sum(entry, out);
@@ -208,18 +232,21 @@ std::string ZipFile::inflated(const ZipEntry& entry) const {
     given += room - stream.avail_out;
   }
   inflateEnd(&stream);
-  if (status != Z_STREAM_END || given != out.size()) wrong("member ", shown(entry.name), " does not unpack to its ", entry.size, " bytes");
+  if (status != Z_STREAM_END || given != out.size())
+    wrong("member ", shown(entry.name), " does not unpack to its ", entry.size, " bytes");
   return out;
 }
 
-// --- writer ------------------------------------------------------------------------------------------------------------
+// --- writer
+// ------------------------------------------------------------------------------------------------------------
 
 namespace {
 
 void put(std::string& text, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i) & 0xff);
 }
-// What the local header and the directory have in common: version, flags (UTF-8 names), method, date (1980-01-01), sizes.
+// What the local header and the directory have in common: version, flags (UTF-8 names), method, date
+// (1980-01-01), sizes.
 void put_common(std::string& text, const ZipEntry& entry, std::uint64_t extra) {
   put(text, 20, 2);
   put(text, 0x0800, 2);
@@ -240,7 +267,8 @@ void ZipWriter::add(const std::string& name, const void* bytes, std::uint64_t co
   require<ValueError>(count <= most && header <= most - count && done_.size() < 65535 && name.size() < 65535,
                       "zip: more than 4 GiB or 65,535 members; save as .safetensors");
   ZipEntry entry{.name = name, .header = header, .stored = count, .size = count};
-  entry.crc = static_cast<std::uint32_t>(crc32_z(crc32_z(0, nullptr, 0), static_cast<const Bytef*>(bytes), count));
+  entry.crc =
+      static_cast<std::uint32_t>(crc32_z(crc32_z(0, nullptr, 0), static_cast<const Bytef*>(bytes), count));
   // An extra field of its own kind ("FB", as PyTorch's) fills up to the alignment.
   const std::uint64_t start = header + local_bytes + name.size() + 4;
   const std::uint64_t fill = (alignment - start % alignment) % alignment;

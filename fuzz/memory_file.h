@@ -17,7 +17,8 @@ class MemoryFile {
   }
   // The path of a file that holds these bytes until the next call.
   const std::string& holding(const std::uint8_t* bytes, std::size_t count) {
-    if (ftruncate(file_, 0) != 0 || pwrite(file_, bytes, count, 0) != static_cast<ssize_t>(count)) std::abort();
+    if (ftruncate(file_, 0) != 0 || pwrite(file_, bytes, count, 0) != static_cast<ssize_t>(count))
+      std::abort();
     return path_;
   }
 

@@ -1,5 +1,5 @@
-// Any bytes as a file of torch.save. What is neither an archive nor a legacy stream becomes the object of one, so that
-// the pickle machine is reached without a right check sum.
+// Any bytes as a file of torch.save. What is neither an archive nor a legacy stream becomes the object of
+// one, so that the pickle machine is reached without a right check sum.
 #include <cstring>
 
 #include "data/torch_file.h"
@@ -12,7 +12,11 @@ std::string legacy_stream(const std::uint8_t* object, std::size_t count) {
   std::string file = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
   file.append(reinterpret_cast<const char*>(object), count);
   file += "\x80\x02](";
-  file.append("X\1\0\0\0" "0X\1\0\0\0" "1", 12);
+  file.append(
+      "X\1\0\0\0"
+      "0X\1\0\0\0"
+      "1",
+      12);
   file += "e.";
   for (int storage = 0; storage < 2; ++storage) {
     const std::int64_t elements = 4;

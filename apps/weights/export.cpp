@@ -50,17 +50,24 @@ const std::vector<ExportFormat>& export_formats() {
 }
 
 std::map<std::string, std::string> export_facts(const Classifier& c) {
-  return {{"model", c.model}, {"net_options", options_to_json(c.options).dump()}, {"classes", Json(c.classes).dump()},
+  return {{"model", c.model},
+          {"net_options", options_to_json(c.options).dump()},
+          {"classes", Json(c.classes).dump()},
           {"pipeline", c.pipeline.text()}};
 }
 
 void add_export(Program& program) {
-  struct Options { std::string in, out; };
+  struct Options {
+    std::string in, out;
+  };
   const auto o = std::make_shared<Options>();
   std::string suffixes;
-  for (const ExportFormat& format : export_formats()) suffixes += (suffixes.empty() ? "" : ", ") + std::string(format.suffix);
-  CLI::App* app = program.add("export", "Weights of a checkpoint for other programs", [o](Session& s) { export_weights(s, o->in, o->out); },
-                              "gadolin export runs/view/checkpoints/best.gdck view.safetensors");
+  for (const ExportFormat& format : export_formats())
+    suffixes += (suffixes.empty() ? "" : ", ") + std::string(format.suffix);
+  CLI::App* app = program.add(
+      "export", "Weights of a checkpoint for other programs",
+      [o](Session& s) { export_weights(s, o->in, o->out); },
+      "gadolin export runs/view/checkpoints/best.gdck view.safetensors");
   app->add_option("checkpoint", o->in, "Checkpoint (.gdck)")->required();
   app->add_option("out", o->out, "File to write (" + suffixes + ")")->required();
 }

@@ -22,12 +22,14 @@ const std::vector<ExportFormat>& export_formats();
 // What goes along with exported weights: model, net_options, classes, pipeline.
 std::map<std::string, std::string> export_facts(const Classifier& classifier);
 
-// The net that fits these weights: input channels from the first convolution, classes from the last linear layer, width
-// and switches (an auxiliary head, a small stem) so that names and shapes agree best. `given` wins where it has an entry.
+// The net that fits these weights: input channels from the first convolution, classes from the last linear
+// layer, width and switches (an auxiliary head, a small stem) so that names and shapes agree best. `given`
+// wins where it has an entry.
 NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given);
 
-// What stands in front of a net whose weights come from elsewhere: its usual input size, and the normalisation that
-// its trainers used ([-1, 1] for TF-Slim's Inception and ResNet v2 and for timm's Inceptions, ImageNet's otherwise).
+// What stands in front of a net whose weights come from elsewhere: its usual input size, and the
+// normalisation that its trainers used ([-1, 1] for TF-Slim's Inception and ResNet v2 and for timm's
+// Inceptions, ImageNet's otherwise).
 std::string usual_pipeline(const std::string& model, int channels, const std::string& format);
 
 }  // namespace gadolin

@@ -1,5 +1,6 @@
-// The road of weights that come and go: a .pth of torchvision's is imported, predicts, is fine-tuned on real pictures,
-// leaves in every format and comes back, and the numbers agree at each step (tools/fixtures/torch_files.py --road).
+// The road of weights that come and go: a .pth of torchvision's is imported, predicts, is fine-tuned on real
+// pictures, leaves in every format and comes back, and the numbers agree at each step
+// (tools/fixtures/torch_files.py --road).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -80,7 +81,9 @@ class WeightsRoad : public testing::Test {
   }
   // gadolin import of the fixture under the pictures that its logits are for.
   Outcome import(const std::string& in, const std::string& out, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> args{"import", in, out, "--model", "resnet18", "--pipeline", facts_["pipeline"].get<std::string>(), "--json"};
+    std::vector<std::string> args{
+        "import", in, out, "--model", "resnet18", "--pipeline", facts_["pipeline"].get<std::string>(),
+        "--json"};
     args.insert(args.end(), more.begin(), more.end());
     return run_program(args);
   }
@@ -128,51 +131,85 @@ TEST_F(WeightsRoad, FromTorchvisionThroughTrainingToEveryFormatAndBack) {
     for (const double v : row) sum += std::exp(v - *std::max_element(row.begin(), row.end()));
     for (std::size_t k = 0; k < row.size(); ++k) {
       const double wanted = std::exp(row[k] - *std::max_element(row.begin(), row.end())) / sum;
-      EXPECT_TRUE(std::abs(event["probabilities"][std::to_string(k)].get<double>() - wanted) <= 1e-4) << seen << " " << k;
+      EXPECT_TRUE(std::abs(event["probabilities"][std::to_string(k)].get<double>() - wanted) <= 1e-4)
+          << seen << " " << k;
     }
   }
   EXPECT_EQ(seen, files_.size());
 
   // A short epoch on real pictures of six body parts: a new last layer on the imported trunk.
   const std::string run = scratch_ / "run", best = run + "/checkpoints/best.gdck";
-  const Outcome tuned = run_program({"train", root + "examples/data/mednist-small", "--out", run, "--model", "resnet18", "--width", "8",
-                                     "--channels", "3", "--input-size", "64", "--init-from", start, "--exclude-scopes", "fc", "--epochs", "1",
-                                     "--batch-size", "16", "--lr", "0.002", "--workers", "2", "--quiet"});
+  const Outcome tuned = run_program({"train",
+                                     root + "examples/data/mednist-small",
+                                     "--out",
+                                     run,
+                                     "--model",
+                                     "resnet18",
+                                     "--width",
+                                     "8",
+                                     "--channels",
+                                     "3",
+                                     "--input-size",
+                                     "64",
+                                     "--init-from",
+                                     start,
+                                     "--exclude-scopes",
+                                     "fc",
+                                     "--epochs",
+                                     "1",
+                                     "--batch-size",
+                                     "16",
+                                     "--lr",
+                                     "0.002",
+                                     "--workers",
+                                     "2",
+                                     "--quiet"});
   ASSERT_EQ(tuned.code, 0) << tuned.err;
   const Rows learnt = logits_of(best, files_);
   ASSERT_EQ(learnt[0].size(), 6u);
   const Checkpoint before = load_checkpoint(start), after = load_checkpoint(best);
-  EXPECT_NE(after.tensor("model.conv1.weight").to_vector<float>(), before.tensor("model.conv1.weight").to_vector<float>()) << "nothing was learnt";
+  EXPECT_NE(after.tensor("model.conv1.weight").to_vector<float>(),
+            before.tensor("model.conv1.weight").to_vector<float>())
+      << "nothing was learnt";
 
   // Out and in again: the same bits, the same classes where the format has room for them.
   for (const ExportFormat& format : export_formats()) {
-    const std::string suffix = format.suffix, left = scratch_ / ("left" + suffix), back = scratch_ / ("back" + suffix + ".gdck");
+    const std::string suffix = format.suffix, left = scratch_ / ("left" + suffix),
+                      back = scratch_ / ("back" + suffix + ".gdck");
     const Outcome out = run_program({"export", best, left});
     ASSERT_EQ(out.code, 0) << out.err;
     EXPECT_GT(fs::file_size(left), 0u) << suffix;
     if (suffix == ".onnx") continue;  // its numbers are held against ours by the tests of the exporter
-    const Outcome again = run_program({"import", left, back, "--model", "resnet18", "--pipeline", load_classifier(best, cpu).pipeline.text()});
+    const Outcome again = run_program({"import", left, back, "--model", "resnet18", "--pipeline",
+                                       load_classifier(best, cpu).pipeline.text()});
     ASSERT_EQ(again.code, 0) << again.err;
     EXPECT_EQ(logits_of(back, files_), learnt) << suffix;
   }
-  EXPECT_EQ(load_classifier(scratch_ / "back.safetensors.gdck", cpu).classes, load_classifier(best, cpu).classes);
+  EXPECT_EQ(load_classifier(scratch_ / "back.safetensors.gdck", cpu).classes,
+            load_classifier(best, cpu).classes);
 }
 
 TEST_F(WeightsRoad, AnotherNumberOfClassesKeepsTheTrunkWhenAsked) {
   const std::string out = scratch_ / "six.gdck";
   const Outcome refused = import(pth_, out, {"--num-classes", "6"});
   EXPECT_EQ(refused.code, 2);
-  EXPECT_NE(refused.out.find("import: fc of " + pth_ + " is for 10 classes, not 6"), std::string::npos) << refused.out;
-  EXPECT_NE(refused.out.find("pass --exclude-scopes fc to keep the rest and start it anew"), std::string::npos) << refused.out;
+  EXPECT_NE(refused.out.find("import: fc of " + pth_ + " is for 10 classes, not 6"), std::string::npos)
+      << refused.out;
+  EXPECT_NE(refused.out.find("pass --exclude-scopes fc to keep the rest and start it anew"),
+            std::string::npos)
+      << refused.out;
   EXPECT_FALSE(fs::exists(out));
-  const Outcome kept = import(pth_, out, {"--num-classes", "6", "--exclude-scopes", "fc", "--class-names", "a,b,c,d,e,f"});
+  const Outcome kept =
+      import(pth_, out, {"--num-classes", "6", "--exclude-scopes", "fc", "--class-names", "a,b,c,d,e,f"});
   ASSERT_EQ(kept.code, 0) << kept.err;
   EXPECT_EQ(last_event(kept)["metrics"]["mapped"], 120);
-  EXPECT_NE(kept.out.find(R"({"event":"started anew","names":["fc.weight","fc.bias"]})"), std::string::npos) << kept.out;
+  EXPECT_NE(kept.out.find(R"({"event":"started anew","names":["fc.weight","fc.bias"]})"), std::string::npos)
+      << kept.out;
   const Checkpoint six = load_checkpoint(out);
   EXPECT_EQ(six.tensor("model.fc.weight").shape(), (Shape{6, 64}));
   EXPECT_EQ(six.fact("classes"), R"(["a","b","c","d","e","f"])");
-  EXPECT_EQ(six.tensor("model.layer4.1.conv2.weight").to_vector<float>(), read_weights(pth_).tensors.at("layer4.1.conv2.weight").to_vector<float>());
+  EXPECT_EQ(six.tensor("model.layer4.1.conv2.weight").to_vector<float>(),
+            read_weights(pth_).tensors.at("layer4.1.conv2.weight").to_vector<float>());
 }
 
 TEST_F(WeightsRoad, WeightsOfAnotherNetAreAnErrorUnlessAPartIsWanted) {
@@ -180,14 +217,17 @@ TEST_F(WeightsRoad, WeightsOfAnotherNetAreAnErrorUnlessAPartIsWanted) {
   const Outcome other = run_program({"import", pth_, out, "--model", "resnet34"});
   EXPECT_EQ(other.code, 6);
   EXPECT_NE(other.out.find("missing (80): layer1.2.conv1.weight, "), std::string::npos) << other.out;
-  EXPECT_NE(other.err.find(pth_ + " is not resnet34: 122 names mapped, 80 missing, 0 left over (listed above); pass --partial to take what fits"),
-            std::string::npos) << other.err;
+  EXPECT_NE(other.err.find(pth_ + " is not resnet34: 122 names mapped, 80 missing, 0 left over (listed "
+                                  "above); pass --partial to take what fits"),
+            std::string::npos)
+      << other.err;
   EXPECT_FALSE(fs::exists(out));
   EXPECT_EQ(run_program({"import", pth_, out, "--model", "resnet34", "--partial"}).code, 0);
   EXPECT_TRUE(fs::exists(out));
   const Outcome wide = run_program({"import", pth_, out, "--model", "resnet18", "--width", "16"});
   EXPECT_EQ(wide.code, 6);
-  EXPECT_NE(wide.err.find("has other shapes: conv1.weight [8, 3, 7, 7] for [16, 3, 7, 7]"), std::string::npos) << wide.err;
+  EXPECT_NE(wide.err.find("has other shapes: conv1.weight [8, 3, 7, 7] for [16, 3, 7, 7]"), std::string::npos)
+      << wide.err;
 }
 
 TEST_F(WeightsRoad, OptionsOfTheNetComeFromTheWeights) {
@@ -196,19 +236,25 @@ TEST_F(WeightsRoad, OptionsOfTheNetComeFromTheWeights) {
   EXPECT_EQ(options, (NetOptions{{"num_classes", 10.0}, {"width", 8.0}}));
   State small = weights;
   small["conv1.weight"] = zeros({8, 1, 3, 3});
-  EXPECT_EQ(options_from_weights("resnet18", small, {}),
-            (NetOptions{{"input_channels", 1.0}, {"num_classes", 10.0}, {"small_input", true}, {"width", 8.0}}));
-  EXPECT_EQ(options_from_weights("resnet18", weights, {{"num_classes", 3.0}}).at("num_classes"), OptionValue(3.0));
-  EXPECT_EQ(usual_pipeline("resnet18", 3, "torch zip"), "rgb,resize:256,center-crop:224,normalize:0.485/0.456/0.406:0.229/0.224/0.225");
-  EXPECT_EQ(usual_pipeline("resnet_v2_50", 3, "tensorflow"), "rgb,resize:256,center-crop:224,normalize:0.5:0.5");
-  EXPECT_EQ(usual_pipeline("resnet18", 1, "safetensors"), "grey,resize:256,center-crop:224,normalize:0.5:0.25");
+  EXPECT_EQ(
+      options_from_weights("resnet18", small, {}),
+      (NetOptions{{"input_channels", 1.0}, {"num_classes", 10.0}, {"small_input", true}, {"width", 8.0}}));
+  EXPECT_EQ(options_from_weights("resnet18", weights, {{"num_classes", 3.0}}).at("num_classes"),
+            OptionValue(3.0));
+  EXPECT_EQ(usual_pipeline("resnet18", 3, "torch zip"),
+            "rgb,resize:256,center-crop:224,normalize:0.485/0.456/0.406:0.229/0.224/0.225");
+  EXPECT_EQ(usual_pipeline("resnet_v2_50", 3, "tensorflow"),
+            "rgb,resize:256,center-crop:224,normalize:0.5:0.5");
+  EXPECT_EQ(usual_pipeline("resnet18", 1, "safetensors"),
+            "grey,resize:256,center-crop:224,normalize:0.5:0.25");
 }
 
 // The verify fixtures are narrow nets of every family, with the options that made them.
 TEST_F(WeightsRoad, OptionsOfEveryNetComeFromItsWeights) {
-  for (const char* name : {"resnet18_eval", "resnet50_eval", "resnet_v2_18_eval", "densenet121_eval", "densenet161_eval", "vgg11_bn_eval",
-                           "googlenet_eval", "googlenet_no_aux_train", "inception_v3_eval", "inception_v3_no_aux_train", "inception_v4_eval",
-                           "inception_resnet_v2_eval"}) {
+  for (const char* name :
+       {"resnet18_eval", "resnet50_eval", "resnet_v2_18_eval", "densenet121_eval", "densenet161_eval",
+        "vgg11_bn_eval", "googlenet_eval", "googlenet_no_aux_train", "inception_v3_eval",
+        "inception_v3_no_aux_train", "inception_v4_eval", "inception_resnet_v2_eval"}) {
     const std::string path = fixture(cat("nets/", name, ".safetensors"));
     const SafetensorsFile file(path);
     const auto prefix = file.metadata().find("model");
@@ -226,20 +272,27 @@ TEST_F(WeightsRoad, OptionsOfEveryNetComeFromItsWeights) {
 TEST_F(WeightsRoad, DamagedWeightsEndTheCommandWithOneLine) {
   const std::string bytes = contents_of(pth_);
   const auto refused = [&](const std::string& changed) {
-    const Outcome run = run_program({"import", scratch_.write("x.pth", changed), scratch_ / "x.gdck", "--model", "resnet18"});
+    const Outcome run =
+        run_program({"import", scratch_.write("x.pth", changed), scratch_ / "x.gdck", "--model", "resnet18"});
     EXPECT_EQ(run.code, 3) << run.err;
     EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
     EXPECT_FALSE(fs::exists(scratch_ / "x.gdck"));
     return run.err;
   };
-  EXPECT_NE(refused(bytes.substr(0, bytes.size() / 2)).find("it has no end record; the file was cut short [GD-FORMAT-010]"), std::string::npos);
+  EXPECT_NE(refused(bytes.substr(0, bytes.size() / 2))
+                .find("it has no end record; the file was cut short [GD-FORMAT-010]"),
+            std::string::npos);
   std::string flipped = bytes;
   flipped[bytes.size() / 2] = static_cast<char>(flipped[bytes.size() / 2] ^ 4);
   EXPECT_NE(refused(flipped).find("has another CRC-32 than its directory says"), std::string::npos);
-  EXPECT_EQ(run_program({"import", fixture("interop/torch/made/calls.pth"), scratch_ / "x.gdck", "--model", "resnet18"}).code, 3);
+  EXPECT_EQ(run_program({"import", fixture("interop/torch/made/calls.pth"), scratch_ / "x.gdck", "--model",
+                         "resnet18"})
+                .code,
+            3);
   const Outcome suffix = run_program({"export", scratch_ / "x.gdck", scratch_ / "x.h5"});
   EXPECT_EQ(suffix.code, 2);
-  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth, .pt"), std::string::npos) << suffix.err;
+  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth, .pt"), std::string::npos)
+      << suffix.err;
 }
 
 }  // namespace

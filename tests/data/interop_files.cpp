@@ -1,5 +1,5 @@
-// Every file of other programs that is kept here or lies in shared/data reads to the numbers that torch and numpy read
-// (tools/fixtures/torch_files.py), or is refused.
+// Every file of other programs that is kept here or lies in shared/data reads to the numbers that torch and
+// numpy read (tools/fixtures/torch_files.py), or is refused.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -46,7 +46,10 @@ void compare(const std::string& file, const json& tensors, const TensorMap& read
     const std::vector<double> values = x.to_vector<double>();
     for (std::size_t i = 0; i < facts["first"].size(); ++i) {
       const json& v = facts["first"][i];
-      const double wanted = v.is_number() ? v.get<double>() : v == "nan" ? std::nan("") : v == "inf" ? HUGE_VAL : -HUGE_VAL;
+      const double wanted = v.is_number() ? v.get<double>()
+                            : v == "nan"  ? std::nan("")
+                            : v == "inf"  ? HUGE_VAL
+                                          : -HUGE_VAL;
       EXPECT_TRUE(values.at(i) == wanted || (std::isnan(wanted) && std::isnan(values.at(i))))
           << file << ": " << name << " " << i << " is " << values.at(i) << ", not " << wanted;
     }
@@ -82,19 +85,29 @@ TEST(InteropFiles, ReadToTheNumbersOfTheirProgramsOrAreRefused) {
 }
 
 TEST(InteropFiles, RefusalsSayWhy) {
-  const auto says = [](const std::string& name) { return message_of<FormatError>([&] { read(place_of(name)); }); };
+  const auto says = [](const std::string& name) {
+    return message_of<FormatError>([&] { read(place_of(name)); });
+  };
   const auto path = [](const std::string& name) { return fixture("interop/" + name); };
-  EXPECT_EQ(says("torch/reader/int8.pt"), "torch: " + path("torch/reader/int8.pt") +
+  EXPECT_EQ(says("torch/reader/int8.pt"),
+            "torch: " + path("torch/reader/int8.pt") +
                 " holds no tensor that could be read: 'tensor' is of type int8, which Gadolin does not have");
-  EXPECT_EQ(says("torch/reader/broken.pt").rfind("weights: " + path("torch/reader/broken.pt") + " (3 bytes) begins with 'abc'", 0), 0u);
-  EXPECT_NE(says("numpy/numpy/py3-objarr.npz").find("it holds Python objects, which only running the file could read"), std::string::npos);
+  EXPECT_EQ(says("torch/reader/broken.pt")
+                .rfind("weights: " + path("torch/reader/broken.pt") + " (3 bytes) begins with 'abc'", 0),
+            0u);
+  EXPECT_NE(says("numpy/numpy/py3-objarr.npz")
+                .find("it holds Python objects, which only running the file could read"),
+            std::string::npos);
   for (const std::string suffix : {"", "_legacy"}) {
     const std::string calls = says("torch/made/calls" + suffix + ".pth");
-    EXPECT_NE(calls.find("REDUCE calls posix.system, which is not among the calls that weight files need; save the state_dict alone"),
-              std::string::npos) << calls;
+    EXPECT_NE(calls.find("REDUCE calls posix.system, which is not among the calls that weight files need; "
+                         "save the state_dict alone"),
+              std::string::npos)
+        << calls;
     EXPECT_NE(calls.find(": at byte "), std::string::npos) << calls;
     EXPECT_EQ(says("torch/made/nothing" + suffix + ".pth"),
-              "torch: " + path("torch/made/nothing" + suffix + ".pth") + " holds no tensor that could be read; save a state_dict");
+              "torch: " + path("torch/made/nothing" + suffix + ".pth") +
+                  " holds no tensor that could be read; save a state_dict");
   }
 }
 
@@ -102,17 +115,22 @@ TEST(InteropFiles, NotesSayWhatWasChosenAndLeftOut) {
   const auto notes = [](const std::string& name) { return read_weights(place_of("torch/" + name)).notes; };
   using Notes = std::vector<std::string>;
   EXPECT_EQ(notes("reader/float32.pt"), Notes{});
-  EXPECT_EQ(notes("reader/checkpoint.pt"), (Notes{"the tensors under 'model_state_dict'; left out: optimizer_state_dict, epoch, loss"}));
-  EXPECT_EQ(notes("modules/top_level_key.pt"), (Notes{"tensors lie in nested dictionaries: named by what they are in"}));
-  EXPECT_EQ(notes("made/ambiguous.pth"), (Notes{"weights could be in any of model, net: all tensors, named by what they are in"}));
+  EXPECT_EQ(notes("reader/checkpoint.pt"),
+            (Notes{"the tensors under 'model_state_dict'; left out: optimizer_state_dict, epoch, loss"}));
+  EXPECT_EQ(notes("modules/top_level_key.pt"),
+            (Notes{"tensors lie in nested dictionaries: named by what they are in"}));
+  EXPECT_EQ(notes("made/ambiguous.pth"),
+            (Notes{"weights could be in any of model, net: all tensors, named by what they are in"}));
   EXPECT_EQ(notes("made/parallel.pth"), (Notes{"'module.' in front of every name taken away"}));
   EXPECT_EQ(notes("made/densenet.pth"), (Notes{"3 names of old DenseNet files renamed (norm.1 to norm1)"}));
-  EXPECT_EQ(notes("made/whole_legacy.pth"), (Notes{"a whole module of class __main__.Block, reduced to its tensors"}));
+  EXPECT_EQ(notes("made/whole_legacy.pth"),
+            (Notes{"a whole module of class __main__.Block, reduced to its tensors"}));
   const Notes odd = notes("made/odd.pth");
   ASSERT_EQ(odd.size(), 5u);
   EXPECT_EQ(odd[0], "left out: small is of type int16, which Gadolin does not have");
   EXPECT_EQ(odd[1], "left out: complex is of type complex64, which Gadolin does not have");
-  EXPECT_EQ(odd[2], "left out: repeated repeats the 1 elements of its storage to 1000; save it after .contiguous()");
+  EXPECT_EQ(odd[2],
+            "left out: repeated repeats the 1 elements of its storage to 1000; save it after .contiguous()");
   EXPECT_EQ(odd[3].rfind("left out: sparse is made by torch._utils._rebuild_sparse_tensor", 0), 0u) << odd[3];
   EXPECT_EQ(odd[4].rfind("left out: quantised is made by torch._utils._rebuild_qtensor", 0), 0u) << odd[4];
 }
@@ -125,7 +143,8 @@ TEST(InteropFiles, SharedStoragesStaySharedAndTensorsOutliveTheFile) {
     EXPECT_TRUE(tensors.at("channels_last").is_channels_last()) << name;
     const std::string before = sha256_hex(tensors.at("strided").str());
     tensors.at("whole").data<float>()[0] = 42;  // changes a private page, never the file
-    EXPECT_NE(read_weights(fixture("interop/torch/made/" + name)).tensors.at("whole").to_vector<double>()[0], 42);
+    EXPECT_NE(read_weights(fixture("interop/torch/made/" + name)).tensors.at("whole").to_vector<double>()[0],
+              42);
     EXPECT_EQ(sha256_hex(tensors.at("strided").str()), before);
   }
 }

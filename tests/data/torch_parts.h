@@ -13,27 +13,36 @@
 
 namespace gadolin::test {
 
-template <class T> std::string raw(T value) { return {reinterpret_cast<const char*>(&value), sizeof value}; }
-inline std::string unicode(const std::string& s) { return "X" + raw(static_cast<std::uint32_t>(s.size())) + s; }
+template <class T>
+std::string raw(T value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+inline std::string unicode(const std::string& s) {
+  return "X" + raw(static_cast<std::uint32_t>(s.size())) + s;
+}
 inline std::string integer(std::int64_t v) { return "\x8a\x08" + raw(v); }
 inline std::string tuple(const std::vector<std::int64_t>& values) {
   std::string text = "(";
   for (const std::int64_t v : values) text += integer(v);
   return text + "t";
 }
-inline std::string storage(std::int64_t numel, const std::string& key = "0", const std::string& type = "FloatStorage") {
-  return "(" + unicode("storage") + "ctorch\n" + type + "\n" + unicode(key) + unicode("cpu") + integer(numel) + "tQ";
+inline std::string storage(std::int64_t numel, const std::string& key = "0",
+                           const std::string& type = "FloatStorage") {
+  return "(" + unicode("storage") + "ctorch\n" + type + "\n" + unicode(key) + unicode("cpu") +
+         integer(numel) + "tQ";
 }
 // A call of _rebuild_tensor_v2.
-inline std::string rebuilt(const std::string& storage, std::int64_t offset, const std::vector<std::int64_t>& sizes,
-                           const std::vector<std::int64_t>& strides) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage + integer(offset) + tuple(sizes) + tuple(strides) + "\x89" +
-         "ccollections\nOrderedDict\n)RtR";
+inline std::string rebuilt(const std::string& storage, std::int64_t offset,
+                           const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& strides) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage + integer(offset) + tuple(sizes) + tuple(strides) +
+         "\x89" + "ccollections\nOrderedDict\n)RtR";
 }
 // The whole pickle of one value.
 inline std::string pickle_of(const std::string& value) { return "\x80\x02" + value + "."; }
 // {"x": value}
-inline std::string dict_of(const std::string& value, const std::string& name = "x") { return "}" + unicode(name) + value + "s"; }
+inline std::string dict_of(const std::string& value, const std::string& name = "x") {
+  return "}" + unicode(name) + value + "s";
+}
 
 using Members = std::vector<std::pair<std::string, std::string>>;
 inline std::string archive(const Members& members) {

@@ -14,7 +14,8 @@ namespace {
 
 std::vector<std::pair<std::string, Tensor>> every_type() {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32, DType::uint8, DType::boolean}) {
+  for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32,
+                            DType::uint8, DType::boolean}) {
     Tensor x = empty({3, 5}, dtype);
     std::memset(x.raw(), dtype == DType::boolean ? 1 : 0x3c, static_cast<std::size_t>(x.nbytes()));
     tensors.emplace_back(name_of(dtype), x);
@@ -40,7 +41,8 @@ TEST(TorchWriter, RoundTripOfEveryType) {
     EXPECT_EQ(y.dtype(), x.dtype()) << name;
     EXPECT_EQ(y.shape(), x.shape()) << name;
     EXPECT_TRUE(y.is_contiguous()) << name;
-    const int difference = x.numel() > 0 ? std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.nbytes())) : 0;
+    const int difference =
+        x.numel() > 0 ? std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.nbytes())) : 0;
     EXPECT_EQ(difference, 0) << name;
   }
   const std::string once = read_file(path, 1 << 24);
@@ -66,7 +68,10 @@ TEST(TorchWriter, MembersAreStoredAlignedAndUnderTheNameOfTheFile) {
 
 TEST(TorchWriter, LeavesNothingBehindWhenItFails) {
   const Scratch scratch;
-  EXPECT_EQ(message_of<ValueError>([&] { save_torch(scratch / "x.pth", {{"a", Tensor()}}); }), "save_torch: 'a' is undefined");
+  EXPECT_EQ(message_of<ValueError>([&] {
+              save_torch(scratch / "x.pth", {{"a", Tensor()}});
+            }),
+            "save_torch: 'a' is undefined");
   EXPECT_THROW(save_torch(scratch / "no/such/folder/x.pth", every_type()), FileError);
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }

@@ -32,15 +32,18 @@ TEST(Weights, ContentsDecideNotTheSuffix) {
   const WeightFile b = read_weights(scratch / "b.safetensors");
   EXPECT_EQ(b.format, "torch zip");
   EXPECT_EQ(read_weights(fixture("interop/torch/reader/simple_legacy.pt")).format, "torch legacy");
-  for (const WeightFile* w : {&a, &b}) EXPECT_EQ(w->tensors.at("x").to_vector<double>(), x.to_vector<double>());
+  for (const WeightFile* w : {&a, &b})
+    EXPECT_EQ(w->tensors.at("x").to_vector<double>(), x.to_vector<double>());
 }
 
 TEST(Weights, UnknownFilesAreNamedByWhatTheyAre) {
   const Scratch scratch;
   const auto refusal = [&](const std::string& bytes) {
-    const std::string path = scratch.write("x.pth", bytes), text = message_of<FormatError>([&] { read_weights(path); });
+    const std::string path = scratch.write("x.pth", bytes),
+                      text = message_of<FormatError>([&] { read_weights(path); });
     const std::string head = "weights: " + path + " (" + std::to_string(bytes.size()) + " bytes) ";
-    const std::string tail = "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints";
+    const std::string tail =
+        "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints";
     EXPECT_EQ(text.rfind(head, 0), 0u) << text;
     EXPECT_TRUE(text.ends_with(tail)) << text;
     return text.substr(head.size(), text.size() - head.size() - tail.size());
@@ -50,10 +53,12 @@ TEST(Weights, UnknownFilesAreNamedByWhatTheyAre) {
   EXPECT_EQ(refusal(""), "is empty");
   EXPECT_EQ(refusal("<!DOCTYPE html>\n404"), "is a web page or XML");
   EXPECT_EQ(refusal("\x89HDF\r\n\x1a\n"), "is an HDF5 file, as Keras writes them");
-  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\n"), "is a pointer of Git LFS, not the file itself");
+  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\n"),
+            "is a pointer of Git LFS, not the file itself");
   EXPECT_EQ(refusal("\x80\x02}."), "is a Python pickle, but not one of torch.save");
   EXPECT_EQ(refusal("\x1f\x8b\x08"), "is packed by gzip");
-  EXPECT_EQ(refusal(std::string(257, 'a') + "ustar-00"), "is a tar archive, as PyTorch wrote them before 0.1.10");
+  EXPECT_EQ(refusal(std::string(257, 'a') + "ustar-00"),
+            "is a tar archive, as PyTorch wrote them before 0.1.10");
   EXPECT_THROW(read_weights(scratch / "absent.pth"), FileError);
   EXPECT_THROW(read_weights(scratch.path()), FileError);
 }
@@ -73,10 +78,15 @@ TEST(Weights, WrappersAndOldNamesAreTakenAway) {
                                {"module.features.transition1.norm.weight", x},
                                {"module.features.denseblock1.denselayer2.norm1.weight", x},
                                {"module.features.norm.1.weight", x}});
-  EXPECT_EQ(names_of(old), (Names{"features.denseblock1.denselayer12.conv2.weight", "features.denseblock1.denselayer12.norm1.weight",
-                                  "features.denseblock1.denselayer2.norm1.weight", "features.norm.1.weight", "features.transition1.norm.weight"}));
-  EXPECT_EQ(old.notes, (Names{"'module.' in front of every name taken away", "2 names of old DenseNet files renamed (norm.1 to norm1)"}));
-  EXPECT_EQ(message_of<FormatError>([&] { read({{"denselayer1.norm.1.weight", x}, {"denselayer1.norm1.weight", x}}); }),
+  EXPECT_EQ(names_of(old), (Names{"features.denseblock1.denselayer12.conv2.weight",
+                                  "features.denseblock1.denselayer12.norm1.weight",
+                                  "features.denseblock1.denselayer2.norm1.weight", "features.norm.1.weight",
+                                  "features.transition1.norm.weight"}));
+  EXPECT_EQ(old.notes, (Names{"'module.' in front of every name taken away",
+                              "2 names of old DenseNet files renamed (norm.1 to norm1)"}));
+  EXPECT_EQ(message_of<FormatError>([&] {
+              read({{"denselayer1.norm.1.weight", x}, {"denselayer1.norm1.weight", x}});
+            }),
             "weights: " + (scratch / "x") + ": two tensors would be called denselayer1.norm1.weight");
 }
 
@@ -101,7 +111,8 @@ TEST(Weights, DigestIsThatOfTheBytes) {
 
 TEST(Weights, DamagedSafetensorsAreErrors) {
   const Scratch scratch;
-  const std::string whole = read_file(fixture("interop/torch/multi_layer.safetensors"), 1 << 20).substr(0, 1500);
+  const std::string whole =
+      read_file(fixture("interop/torch/multi_layer.safetensors"), 1 << 20).substr(0, 1500);
   const auto read = [&](const std::string& bytes) {
     std::filesystem::remove(scratch / "x");
     read_weights(scratch.write("x", bytes));
