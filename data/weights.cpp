@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "data/sha256.h"
+#include "data/tf_checkpoint.h"
 #include "data/torch_file.h"
 
 namespace gadolin {
@@ -66,6 +67,11 @@ std::string looks_like(std::string_view bytes) {
 }
 
 WeightFile read_any(const std::string& path) {
+  if (is_tf_checkpoint(path)) {
+    TfCheckpoint checkpoint = read_tf_checkpoint(path);
+    require<FormatError, 14>(!checkpoint.tensors.empty(), "weights: ", path, " holds no tensor that could be read");
+    return {std::move(checkpoint.tensors), {}, "tensorflow", std::move(checkpoint.notes)};
+  }
   const auto file = std::make_shared<MappedFile>(path);
   const std::string_view bytes = file->text();
   if (is_torch_zip(bytes) || is_torch_legacy(bytes)) return read_torch(file);

@@ -21,6 +21,9 @@ template <class V> void visit_options(V&& v, ResNetOptions& o) {
   v("small_input", o.small_input);
   v("zero_init_residual", o.zero_init_residual);
   v("stride_in_1x1", o.stride_in_1x1);
+  v("stride_in_last_unit", o.stride_in_last_unit);
+  v("same_pooling", o.same_pooling);
+  v("conv_bias", o.conv_bias);
 }
 template <class V> void visit_options(V&& v, DenseNetOptions& o) {
   v("growth_rate", o.growth_rate);

@@ -3,16 +3,19 @@
 namespace gadolin {
 namespace {
 
-// The shortcut's projection: none when the block keeps size and channels.
-Sequential projection(int in, int out, int stride) {
-  if (stride == 1 && in == out) return Sequential();
+// The shortcut's projection: none when the block keeps size and channels; Slim's keeps every stride-th pixel when it
+// keeps the channels.
+Sequential projection(int in, int out, int stride, const ResNetOptions& options) {
+  if (in == out && stride == 1) return Sequential();
+  if (in == out && options.stride_in_last_unit) return Sequential(MaxPool2d({1, stride}));
   return Sequential(Conv2d(in, out, 1, {.stride = stride, .bias = false}), BatchNorm2d(out));
 }
 
 template <class Block> Sequential group(int& channels, int planes, int blocks, int stride, const ResNetOptions& options) {
   Sequential blocks_in_order;
   for (int i = 0; i < blocks; ++i) {
-    blocks_in_order.append(Block(channels, planes, i == 0 ? stride : 1, options));
+    const int strided = options.stride_in_last_unit ? blocks - 1 : 0;
+    blocks_in_order.append(Block(channels, planes, i == strided ? stride : 1, options));
     channels = planes * Block::expansion;
   }
   return blocks_in_order;
@@ -35,7 +38,7 @@ BasicBlock::BasicBlock(int in, int planes, int stride, const ResNetOptions& opti
       bn1_(add("bn1", BatchNorm2d(planes))),
       conv2_(add("conv2", Conv2d(planes, planes, 3, {.padding = 1, .bias = false}))),
       bn2_(add("bn2", last_norm(planes, options))),
-      downsample_(add("downsample", projection(in, planes, stride))) {}
+      downsample_(add("downsample", projection(in, planes, stride, options))) {}
 
 Tensor BasicBlock::forward(const Tensor& x) {
   const Tensor y = bn1_.relu(conv1_(x));
@@ -49,7 +52,7 @@ Bottleneck::Bottleneck(int in, int planes, int stride, const ResNetOptions& o)
       bn2_(add("bn2", BatchNorm2d(planes))),
       conv3_(add("conv3", Conv2d(planes, planes * expansion, 1, {.bias = false}))),
       bn3_(add("bn3", last_norm(planes * expansion, o))),
-      downsample_(add("downsample", projection(in, planes * expansion, stride))) {}
+      downsample_(add("downsample", projection(in, planes * expansion, stride, o))) {}
 
 Tensor Bottleneck::forward(const Tensor& x) {
   Tensor y = bn1_.relu(conv1_(x));
@@ -69,6 +72,14 @@ ResNetDepth resnet_depth(int depth) {
   }
 }
 
+int group_stride(int group, const ResNetOptions& options) { return group == (options.stride_in_last_unit ? 3 : 0) ? 1 : 2; }
+
+PoolOptions stem_pooling(const ResNetOptions& options) {
+  PoolOptions window(3, 2, options.same_pooling ? 0 : 1);
+  window.same = options.same_pooling;
+  return window;
+}
+
 ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
   const ResNetDepth d = resnet_depth(depth);
   const Conv2dOptions stem = options.small_input ? Conv2dOptions{.padding = 1, .bias = false}
@@ -77,7 +88,7 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
   bn1_ = &add("bn1", BatchNorm2d(options.width));
   int channels = options.width;
   for (int i = 0; i < 4; ++i) {
-    const int planes = options.width << i, stride = i == 0 ? 1 : 2;
+    const int planes = options.width << i, stride = group_stride(i, options);
     groups_[i] = &add("layer" + std::to_string(i + 1),
                       d.bottleneck ? group<Bottleneck>(channels, planes, d.blocks[i], stride, options)
                                    : group<BasicBlock>(channels, planes, d.blocks[i], stride, options));
@@ -87,7 +98,7 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
 
 Tensor ResNet::forward(const Tensor& x) {
   Tensor y = bn1_->relu((*conv1_)(x));
-  if (!options_.small_input) y = max_pool2d(y, {3, 2, 1});
+  if (!options_.small_input) y = max_pool2d(y, stem_pooling(options_));
   for (Sequential* group : groups_) y = (*group)(y);
   return (*fc_)(global_avg_pool2d(y).flatten(1));
 }

@@ -17,6 +17,10 @@ struct ResNetOptions {
   bool small_input = false;         // stem for small images: 3x3, stride 1, no pooling (He et al. 2015, section 4.2)
   bool zero_init_residual = false;  // the last batch norm of a block starts at 0 (Goyal et al. 2017)
   bool stride_in_1x1 = false;       // a bottleneck's stride sits on its first 1x1, as in the paper and in Keras
+  // Conventions of TF-Slim, for weights that were trained with them:
+  bool stride_in_last_unit = false; // a group's last block halves the size, not its first
+  bool same_pooling = false;        // the stem's pooling pads as TensorFlow's SAME does
+  bool conv_bias = false;           // v2: the stem, the last convolution of a block and projections have biases
 };
 
 // Two 3x3 convolutions and a shortcut; He et al. 2015, figure 5 (left).
@@ -72,6 +76,8 @@ class ResNet : public Module {
 // Blocks in each of the four groups, and whether they are bottlenecks.
 struct ResNetDepth { int blocks[4]; bool bottleneck; };
 ResNetDepth resnet_depth(int depth);
+int group_stride(int group, const ResNetOptions& options);
+PoolOptions stem_pooling(const ResNetOptions& options);
 
 inline ResNet resnet18(const ResNetOptions& options = {}) { return ResNet(18, options); }
 inline ResNet resnet34(const ResNetOptions& options = {}) { return ResNet(34, options); }

@@ -2,7 +2,7 @@
 
 namespace gadolin {
 
-PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck) {
+PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& o) {
   struct Step { int kernel, out, stride; };
   const int out = bottleneck ? 4 * planes : planes;
   const std::vector<Step> steps = bottleneck ? std::vector<Step>{{1, planes, 1}, {3, planes, stride}, {1, out, 1}}
@@ -12,31 +12,39 @@ PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bott
     const Step& s = steps[i];
     norms_.push_back(&add("bn" + std::to_string(i + 1), BatchNorm2d(channels)));
     convs_.push_back(&add("conv" + std::to_string(i + 1),
-                          Conv2d(channels, s.out, s.kernel, {.stride = s.stride, .padding = s.kernel / 2, .bias = false})));
+                          Conv2d(channels, s.out, s.kernel, {.stride = s.stride, .padding = s.kernel / 2,
+                                                             .bias = o.conv_bias && i + 1 == steps.size()})));
     channels = s.out;
   }
-  downsample_ = &add("downsample", stride == 1 && in == out ? Sequential()
-                                                            : Sequential(Conv2d(in, out, 1, {.stride = stride, .bias = false})));
+  projects_ = in != out || (stride != 1 && !o.stride_in_last_unit);
+  Sequential shortcut;
+  if (projects_) {
+    shortcut.append(Conv2d(in, out, 1, {.stride = stride, .bias = o.conv_bias}));
+  } else if (stride != 1) {
+    shortcut.append(MaxPool2d({1, stride}));  // every stride-th pixel
+  }
+  downsample_ = &add("downsample", std::move(shortcut));
 }
 
 Tensor PreActivationBlock::forward(const Tensor& x) {
   const Tensor first = norms_[0]->relu(x);
   Tensor y = (*convs_[0])(first);
   for (std::size_t i = 1; i < convs_.size(); ++i) y = (*convs_[i])(norms_[i]->relu(y));
-  return y + (downsample_->empty() ? x : (*downsample_)(first));
+  return y + (*downsample_)(projects_ ? first : x);
 }
 
 ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) {
   const ResNetDepth d = resnet_depth(depth);
   const Conv2dOptions stem = options.small_input ? Conv2dOptions{.padding = 1, .bias = false}
-                                                 : Conv2dOptions{.stride = 2, .padding = 3, .bias = false};
+                                                 : Conv2dOptions{.stride = 2, .padding = 3, .bias = options.conv_bias};
   conv1_ = &add("conv1", Conv2d(options.input_channels, options.width, options.small_input ? 3 : 7, stem));
   int channels = options.width;
   for (int i = 0; i < 4; ++i) {
     const int planes = options.width << i;
     Sequential blocks;
     for (int b = 0; b < d.blocks[i]; ++b) {
-      blocks.append(PreActivationBlock(channels, planes, i > 0 && b == 0 ? 2 : 1, d.bottleneck));
+      const int strided = options.stride_in_last_unit ? d.blocks[i] - 1 : 0;
+      blocks.append(PreActivationBlock(channels, planes, b == strided ? group_stride(i, options) : 1, d.bottleneck, options));
       channels = d.bottleneck ? 4 * planes : planes;
     }
     groups_[i] = &add("layer" + std::to_string(i + 1), std::move(blocks));
@@ -47,7 +55,7 @@ ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) 
 
 Tensor ResNetV2::forward(const Tensor& x) {
   Tensor y = (*conv1_)(x);
-  if (!options_.small_input) y = max_pool2d(y, {3, 2, 1});
+  if (!options_.small_input) y = max_pool2d(y, stem_pooling(options_));
   for (Sequential* group : groups_) y = (*group)(y);
   y = bn1_->relu(y);
   return (*fc_)(global_avg_pool2d(y).flatten(1));

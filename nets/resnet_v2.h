@@ -10,7 +10,7 @@ namespace gadolin {
 // activation after the first batch norm.
 class PreActivationBlock : public Module {
  public:
-  PreActivationBlock(int in, int planes, int stride, bool bottleneck);
+  PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "PreActivationBlock"; }
 
@@ -18,6 +18,7 @@ class PreActivationBlock : public Module {
   std::vector<BatchNorm2d*> norms_;
   std::vector<Conv2d*> convs_;
   Sequential* downsample_;
+  bool projects_;  // otherwise the shortcut reads x itself
 };
 
 // x [N, C, H, W] -> logits [N, num_classes]. The batch norm behind the last group is called bn1.
