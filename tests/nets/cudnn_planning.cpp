@@ -8,8 +8,9 @@
 #include <sstream>
 #include <string>
 
-#include "layers/conv.h"
+#include "layers/branches.h"
 #include "layers/cudnn_plans.h"
+#include "layers/init.h"
 #include "nets/registry.h"
 #include "tensor/cuda/info.h"
 
@@ -34,30 +35,55 @@ ConvProblem problem_of(const Conv2d& conv, const Tensor& in) {
   return p;
 }
 
-// ResNets of these depths repeat the blocks of their 50-layer form more often: no new convolution, 40 s of initialising.
+// The convolutions of nets of these names are all among the other nets'.
 bool repeats_another(const std::string& name) {
-  return name.starts_with("resnet") && (name.ends_with("101") || name.ends_with("152") || name.ends_with("200"));
+  if (name.starts_with("resnet")) return name.ends_with("101") || name.ends_with("152") || name.ends_with("200");
+  return name.ends_with("_bn") || name == "vgg11" || name == "vgg13" || name == "densenet169";
+}
+
+// The 1x1 convolutions that a block runs as one (layers/branches.h): those that read the block's own input, or its mean.
+void add_merged(const Tensor& x, const char* kind, const std::vector<std::pair<ConvProblem, const void*>>& convs,
+                std::map<std::string, ConvProblem>& found) {
+  const bool means = std::string(kind) != "Inception";  // GoogLeNet takes the largest neighbour instead
+  ConvProblem merged;
+  int count = 0;
+  for (const auto& [problem, input] : convs) {
+    const bool same_size = problem.c == x.size(1) && problem.h == x.size(2) && problem.w == x.size(3);
+    if (problem.r != 1 || problem.s != 1 || problem.stride[0] != 1 || !same_size || !(means || input == x.raw())) continue;
+    const std::int64_t k = count == 0 ? 0 : merged.k;
+    merged = problem;
+    merged.k += k;
+    ++count;
+  }
+  if (count > 1) found.emplace(merged.str(), merged);
 }
 
 // The distinct convolutions of all nets, by name; `owner` gets a net that has each.
 std::map<std::string, ConvProblem> all_problems(std::map<std::string, std::string>& owner) {
   std::map<std::string, ConvProblem> found;
   const NoGrad no_grad;
+  const SkipInitialValues zeros_only;
   for (const NetInfo& info : nets()) {
     if (repeats_another(info.name)) continue;
     const std::unique_ptr<Module> net = make_net(info.name);
     net->eval();
     std::size_t convolutions = 0;
+    std::vector<std::pair<ConvProblem, const void*>> of_block;
     const CallObserver observer([&](const Module& module, const std::string&, const Tensor& in, const Tensor&) {
+      if (dynamic_cast<const Branches*>(&module)) {
+        add_merged(in, module.kind(), of_block, found);
+        of_block.clear();
+      }
       const auto* conv = dynamic_cast<const Conv2d*>(&module);
       if (!conv) return;
       ++convolutions;
       const ConvProblem problem = problem_of(*conv, in);
+      of_block.emplace_back(problem, in.raw());
       found.emplace(problem.str(), problem);
-      owner.emplace(problem.str(), info.name);
     });
     (*net)(zeros({1, info.input[0], info.input[1], info.input[2]}));
     EXPECT_GT(convolutions, 0u) << info.name;
+    for (const auto& entry : found) owner.emplace(entry.first, info.name);
   }
   return found;
 }
@@ -71,7 +97,7 @@ TEST(NetPlanning, EveryConvolutionOfEveryNetHasAPlan) {
   ASSERT_FALSE(device.str().empty());
   std::map<std::string, std::string> owner;
   const std::map<std::string, ConvProblem> problems = all_problems(owner);
-  ASSERT_GE(problems.size(), 23u);
+  ASSERT_GE(problems.size(), 200u);
   RecordProperty("problems", static_cast<int>(problems.size()));
   struct { DType dtype; bool tf32, tensor_cores; } const precisions[] = {
       {DType::bf16, false, true}, {DType::fp16, false, true}, {DType::fp32, true, true}, {DType::fp32, false, false}};

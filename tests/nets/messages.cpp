@@ -26,7 +26,7 @@ TEST(NetMessages, InputsThatDoNotFit) {
   options.width_divisor = 16;
   InceptionV3 net(options);
   EXPECT_EQ(message_of<ShapeError>([&] { net(zeros({1, 3, 200, 299})); }),
-            "AuxLogits: inception_v3: the auxiliary head needs features of 17 x 17, not 10 x 17; use images of 299 x 299 or aux_logits = false");
+            "AuxLogits: inception: the auxiliary head needs features of 17 x 17, not 10 x 17; use images of 299 x 299 or aux_logits = false");
   options.transform_input = true;
   options.input_channels = 1;
   InceptionV3 grey(options);
