@@ -1,4 +1,4 @@
-// Every ResNet against PyTorch: outputs, loss, gradients and running statistics of the stored fixtures.
+// Every net against PyTorch: outputs, loss, gradients and running statistics of the stored fixtures.
 #include <gtest/gtest.h>
 
 #include <cmath>
