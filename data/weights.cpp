@@ -12,13 +12,15 @@ namespace gadolin {
 namespace {
 
 // Gives tensors other names; two of one name are an error. Returns how many were renamed.
-std::size_t rename_all(WeightFile& weights, const std::string& path, const std::function<std::string(const std::string&)>& better) {
+std::size_t rename_all(WeightFile& weights, const std::string& path,
+                       const std::function<std::string(const std::string&)>& better) {
   TensorMap renamed;
   std::size_t count = 0;
   for (const auto& [name, tensor] : weights.tensors) {
     const std::string other = better(name);
     count += other != name;
-    require<FormatError, 13>(renamed.emplace(other, tensor).second, "weights: ", path, ": two tensors would be called ", other);
+    require<FormatError, 13>(renamed.emplace(other, tensor).second, "weights: ", path,
+                             ": two tensors would be called ", other);
   }
   weights.tensors = std::move(renamed);
   return count;
@@ -27,7 +29,8 @@ std::size_t rename_all(WeightFile& weights, const std::string& path, const std::
 // torch.nn.DataParallel puts the net into a module called "module", torch.compile into "_orig_mod".
 void strip_wrappers(WeightFile& weights, const std::string& path) {
   for (const std::string prefix : {"module.", "_orig_mod."}) {
-    const bool all = std::all_of(weights.tensors.begin(), weights.tensors.end(), [&](const auto& t) { return t.first.rfind(prefix, 0) == 0; });
+    const bool all = std::all_of(weights.tensors.begin(), weights.tensors.end(),
+                                 [&](const auto& t) { return t.first.rfind(prefix, 0) == 0; });
     if (!all || weights.tensors.empty()) continue;
     rename_all(weights, path, [&](const std::string& name) { return name.substr(prefix.size()); });
     weights.notes.push_back("'" + prefix + "' in front of every name taken away");
@@ -40,7 +43,8 @@ std::string new_densenet_name(const std::string& name) {
   if (layer == std::string::npos) return name;
   for (const char* part : {".norm.", ".relu.", ".conv."}) {
     const std::size_t at = name.find(part, layer), digit = at + 6;
-    if (at != std::string::npos && digit + 1 < name.size() && (name[digit] == '1' || name[digit] == '2') && name[digit + 1] == '.')
+    if (at != std::string::npos && digit + 1 < name.size() && (name[digit] == '1' || name[digit] == '2') &&
+        name[digit + 1] == '.')
       return name.substr(0, digit - 1) + name.substr(digit);
   }
   return name;
@@ -48,7 +52,10 @@ std::string new_densenet_name(const std::string& name) {
 
 // What a file is that holds no weights we read, as people would say.
 std::string looks_like(std::string_view bytes) {
-  constexpr struct { std::string_view start; const char* what; } kinds[] = {
+  constexpr struct {
+    std::string_view start;
+    const char* what;
+  } kinds[] = {
       {"\x89HDF\r\n", "is an HDF5 file, as Keras writes them"},
       {"\x93NUMPY", "is a NumPy array"},
       {"GADOLIN\n", "is a Gadolin checkpoint"},
@@ -60,7 +67,8 @@ std::string looks_like(std::string_view bytes) {
   for (const auto& kind : kinds) {
     if (bytes.substr(0, kind.start.size()) == kind.start) return kind.what;
   }
-  if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") return "is a tar archive, as PyTorch wrote them before 0.1.10";
+  if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar")
+    return "is a tar archive, as PyTorch wrote them before 0.1.10";
   std::string start = "begins with '";
   for (const char c : bytes.substr(0, 8)) start += c >= 32 && c < 127 ? c : '.';
   return bytes.empty() ? "is empty" : start + "'";
@@ -69,7 +77,8 @@ std::string looks_like(std::string_view bytes) {
 WeightFile read_any(const std::string& path) {
   if (is_tf_checkpoint(path)) {
     TfCheckpoint checkpoint = read_tf_checkpoint(path);
-    require<FormatError, 14>(!checkpoint.tensors.empty(), "weights: ", path, " holds no tensor that could be read");
+    require<FormatError, 14>(!checkpoint.tensors.empty(), "weights: ", path,
+                             " holds no tensor that could be read");
     return {std::move(checkpoint.tensors), {}, "tensorflow", std::move(checkpoint.notes)};
   }
   const auto file = std::make_shared<MappedFile>(path);
@@ -83,15 +92,21 @@ WeightFile read_any(const std::string& path) {
     weights.metadata = safetensors.metadata();
     constexpr const char* ours[] = {"F32", "F64", "BF16", "F16", "I64", "I32", "U8", "BOOL"};
     for (const SafetensorsEntry& entry : safetensors.entries()) {
-      const bool known = std::any_of(std::begin(ours), std::end(ours), [&](const char* name) { return entry.dtype == name; });
-      if (known) weights.tensors.emplace(entry.name, safetensors.tensor(entry.name));
-      else weights.notes.push_back("left out: " + entry.name + " is of type " + entry.dtype + ", which Gadolin does not have");
+      const bool known = std::any_of(std::begin(ours), std::end(ours),
+                                     [&](const char* name) { return entry.dtype == name; });
+      if (known)
+        weights.tensors.emplace(entry.name, safetensors.tensor(entry.name));
+      else
+        weights.notes.push_back("left out: " + entry.name + " is of type " + entry.dtype +
+                                ", which Gadolin does not have");
     }
-    require<FormatError, 14>(!weights.tensors.empty(), "weights: ", path, " holds no tensor that could be read");
+    require<FormatError, 14>(!weights.tensors.empty(), "weights: ", path,
+                             " holds no tensor that could be read");
     return weights;
   }
-  fail<FormatError, 15>("weights: ", path, " (", bytes.size(), " bytes) ", looks_like(bytes),
-                        "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints");
+  fail<FormatError, 15>(
+      "weights: ", path, " (", bytes.size(), " bytes) ", looks_like(bytes),
+      "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apps/commands.h"
+#include "apps/weights/slim_names.h"
 #include "apps/weights/weights.h"
 #include "data/weights.h"
 #include "layers/init.h"
@@ -50,13 +51,16 @@ void check_heads(const Module& net, const State& weights, const Options& o) {
     if (excluded || found == weights.end() || found->second.shape() == p.tensor.shape()) continue;
     const Shape& a = found->second.shape();
     const Shape& b = p.tensor.shape();
-    if (a.dim() != b.dim() || a.dim() == 0 || b[0] != o.classes || !std::equal(a.begin() + 1, a.end(), b.begin() + 1)) return;
+    if (a.dim() != b.dim() || a.dim() == 0 || b[0] != o.classes ||
+        !std::equal(a.begin() + 1, a.end(), b.begin() + 1))
+      return;
     theirs = a[0];
     ours = b[0];
     heads.insert(p.name.substr(0, p.name.rfind('.')));
   }
-  require<UsageError, 20>(heads.empty(), "import: ", joined(heads), " of ", o.in, " is for ", theirs, " classes, not ", ours,
-                          "; pass --exclude-scopes ", joined(heads), " to keep the rest and start it anew");
+  require<UsageError, 20>(heads.empty(), "import: ", joined(heads), " of ", o.in, " is for ", theirs,
+                          " classes, not ", ours, "; pass --exclude-scopes ", joined(heads),
+                          " to keep the rest and start it anew");
 }
 
 Checkpoint checkpoint_of(const Classifier& c, const Options& o, const WeightFile& file) {
@@ -73,13 +77,15 @@ std::vector<std::string> class_names(const Options& o, const WeightFile& file, s
   const auto written = file.metadata.find("classes");
   if (list.empty() && written != file.metadata.end()) {
     const Json json = Json::parse(written->second, nullptr, false);
-    const bool texts = json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_string(); });
+    const bool texts =
+        json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_string(); });
     if (texts && json.size() == count) list = json.get<std::vector<std::string>>();
   }
   if (list.empty()) {
     for (std::size_t k = 0; k < count; ++k) list.push_back(std::to_string(k));
   }
-  require<UsageError>(list.size() == count, "import: ", list.size(), " class names for ", count, " classes; give one for each");
+  require<UsageError>(list.size() == count, "import: ", list.size(), " class names for ", count,
+                      " classes; give one for each");
   return list;
 }
 
@@ -89,16 +95,21 @@ NetOptions given_options(const Options& o, const WeightFile& file) {
   const auto model = file.metadata.find("model"), written = file.metadata.find("net_options");
   if (model != file.metadata.end() && model->second == o.model && written != file.metadata.end()) {
     const Json json = Json::parse(written->second, nullptr, false);
-    const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_primitive() && !j.is_null(); });
+    const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
+                          return j.is_primitive() && !j.is_null();
+                        });
     if (values) given = options_from_json(json);
   }
   for (const std::string& text : o.net_options) {
     const std::size_t equals = text.find('=');
-    require<UsageError>(equals != std::string::npos && equals > 0, "import: --net-option ", text, " is not NAME=VALUE, such as transform_input=true");
+    require<UsageError>(equals != std::string::npos && equals > 0, "import: --net-option ", text,
+                        " is not NAME=VALUE, such as transform_input=true");
     const std::string value = text.substr(equals + 1);
     const Json json = Json::parse(value, nullptr, false);
     const bool plain = json.is_boolean() || json.is_number();
-    given[text.substr(0, equals)] = !plain ? OptionValue(value) : json.is_boolean() ? OptionValue(json.get<bool>()) : OptionValue(json.get<double>());
+    given[text.substr(0, equals)] = !plain              ? OptionValue(value)
+                                    : json.is_boolean() ? OptionValue(json.get<bool>())
+                                                        : OptionValue(json.get<double>());
   }
   if (o.classes > 0) given["num_classes"] = static_cast<double>(o.classes);
   if (o.channels > 0) given["input_channels"] = static_cast<double>(o.channels);
@@ -108,42 +119,55 @@ NetOptions given_options(const Options& o, const WeightFile& file) {
 }
 
 void import_weights(Session& session, const Options& o) {
-  require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ", checkpoint_suffix);
+  require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ",
+                      checkpoint_suffix);
   const NetInfo& info = net_info(o.model);
   WeightFile file;
-  if (is_checkpoint(o.in)) file = {load_weights(o.in), {}, "gadolin", {}};
-  else file = read_weights(o.in);
+  if (is_checkpoint(o.in))
+    file = {load_weights(o.in), {}, "gadolin", {}};
+  else
+    file = read_weights(o.in);
+  NetOptions given = given_options(o, file);
+  if (file.format == "tensorflow" && is_slim(file.tensors)) rename_slim(o.model, file, given);
   for (const std::string& note : file.notes) session.say(o.in + ": " + note);
 
   Classifier c;
   c.model = o.model;
-  c.options = options_from_weights(c.model, file.tensors, given_options(o, file));
+  c.options = options_from_weights(c.model, file.tensors, given);
   manual_seed(session.common().seed);  // for what starts anew
   c.net = make_net(c.model, c.options);
   check_heads(*c.net, file.tensors, o);
   const LoadReport report = c.net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
-  const bool can_transform = std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
-  if (can_transform && info.weights == "torchvision" && file.metadata.empty() && !c.options.count("transform_input"))
-    session.say("torchvision's own pretrained files of " + o.model + " expect --net-option transform_input=true");
+  const bool can_transform =
+      std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
+  if (can_transform && info.weights == "torchvision" && file.metadata.empty() &&
+      !c.options.count("transform_input"))
+    session.say("torchvision's own pretrained files of " + o.model +
+                " expect --net-option transform_input=true");
   names(session, "mapped", report.loaded);
   names(session, "missing", report.missing);
   names(session, "left over", report.unexpected);
   names(session, "started anew", report.excluded);
-  require<CheckpointError, 3>(o.partial || (report.missing.empty() && report.unexpected.empty()), "import: ", o.in, " is not ", o.model,
-                              ": ", report.loaded.size(), " names mapped, ", report.missing.size(), " missing, ", report.unexpected.size(),
-                              " left over (listed above); pass --partial to take what fits");
-  require<CheckpointError, 3>(!report.loaded.empty(), "import: nothing in ", o.in, " has a name of ", o.model);
+  require<CheckpointError, 3>(
+      o.partial || (report.missing.empty() && report.unexpected.empty()), "import: ", o.in, " is not ",
+      o.model, ": ", report.loaded.size(), " names mapped, ", report.missing.size(), " missing, ",
+      report.unexpected.size(), " left over (listed above); pass --partial to take what fits");
+  require<CheckpointError, 3>(!report.loaded.empty(), "import: nothing in ", o.in, " has a name of ",
+                              o.model);
 
-  const int channels = static_cast<int>(number(c.options, "input_channels", static_cast<double>(info.input[0])));
+  const int channels =
+      static_cast<int>(number(c.options, "input_channels", static_cast<double>(info.input[0])));
   c.classes = class_names(o, file, static_cast<std::size_t>(number(c.options, "num_classes", 1000)));
   const auto written = file.metadata.find("pipeline");
-  c.pipeline = Pipeline(!o.pipeline.empty() ? o.pipeline : written != file.metadata.end() ? written->second
-                                                          : usual_pipeline(o.model, channels, file.format));
+  c.pipeline = Pipeline(!o.pipeline.empty()              ? o.pipeline
+                        : written != file.metadata.end() ? written->second
+                                                         : usual_pipeline(o.model, channels, file.format));
   const Checkpoint checkpoint = checkpoint_of(c, o, file);
   save_checkpoint(o.out, checkpoint);
   const std::string& sum = checkpoint.facts.at("imported_from_sha256");
-  session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ", c.classes.size(), " classes, pictures by ",
-                  c.pipeline.text(), ", SHA-256 of the source ", sum));
+  session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ",
+                  c.classes.size(), " classes, pictures by ", c.pipeline.text(), ", SHA-256 of the source ",
+                  sum));
   session.metric("mapped", report.loaded.size());
   session.metric("missing", report.missing.size());
   session.metric("left_over", report.unexpected.size());
@@ -156,16 +180,19 @@ void import_weights(Session& session, const Options& o) {
 
 void add_import(Program& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("import", "Weights of elsewhere as a checkpoint", [o](Session& s) { import_weights(s, *o); },
-                              "gadolin import resnet18.pth resnet18.gdck --model resnet18");
-  app->add_option("in", o->in, "Weights: .safetensors, .pth or .pt of torch.save, a TensorFlow checkpoint")->required();
+  CLI::App* app = program.add(
+      "import", "Weights of elsewhere as a checkpoint", [o](Session& s) { import_weights(s, *o); },
+      "gadolin import resnet18.pth resnet18.gdck --model resnet18");
+  app->add_option("in", o->in, "Weights: .safetensors, .pth or .pt of torch.save, a TensorFlow checkpoint")
+      ->required();
   app->add_option("out", o->out, "Checkpoint to write (.gdck)")->required();
   app->add_option("--model", o->model, "A name of `gadolin models`")->required();
   app->add_option("--num-classes", o->classes, "0: as in the file")->capture_default_str();
   app->add_option("--channels", o->channels, "0: as in the file")->capture_default_str();
   app->add_option("--width", o->width, "0: as in the file")->capture_default_str();
   app->add_flag("--small-input", o->small_input, "Stem for small images");
-  app->add_option("--net-option", o->net_options, "NAME=VALUE of the net, such as transform_input=true; may be repeated");
+  app->add_option("--net-option", o->net_options,
+                  "NAME=VALUE of the net, such as transform_input=true; may be repeated");
   app->add_option("--exclude-scopes", o->exclude, "Parts to start anew, such as fc")->delimiter(',');
   app->add_flag("--partial", o->partial, "Names that are missing or left over are no error");
   app->add_option("--class-names", o->class_names, "Names of the classes; otherwise numbers")->delimiter(',');
