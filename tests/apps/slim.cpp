@@ -18,7 +18,8 @@ void expect_logits(const std::string& model, const std::string& prefix) {
   ASSERT_TRUE(is_slim(file.tensors));
   NetOptions options;
   rename_slim(model, file, options);
-  EXPECT_EQ(file.notes, (std::vector<std::string>{"of the training, not of the net: global_step"}));
+  ASSERT_FALSE(file.notes.empty());
+  EXPECT_EQ(file.notes[0], "of the training, not of the net: global_step");
   options = options_from_weights(model, file.tensors, options);
   const auto net = make_net(model, options);
   const LoadReport report = net->load_state(file.tensors, {}, prefix);
@@ -35,6 +36,8 @@ void expect_logits(const std::string& model, const std::string& prefix) {
 
 TEST(SlimWeights, ResNetOfVersionOne) { expect_logits("resnet50", "resnet_v1_50"); }
 TEST(SlimWeights, ResNetOfVersionTwo) { expect_logits("resnet_v2_50", "resnet_v2_50"); }
+
+TEST(SlimWeights, InceptionOfVersionThree) { expect_logits("inception_v3", "inception_v3"); }
 
 TEST(SlimWeights, SayWhichNetTheyAreOf) {
   WeightFile file = read_weights(test::fixture("tf/resnet_v1_50.v2.ckpt"));
