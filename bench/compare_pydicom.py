@@ -12,6 +12,7 @@ each file on both sides. A ratio above 1 means Gadolin is faster.
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -95,6 +96,10 @@ def main():
     parser.add_argument("--copies", type=int, default=0)
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
+    import pydicom
+
+    print(f"pydicom {pydicom.__version__}, Python {platform.python_version()}, {os.cpu_count()} processors, load before it began "
+          f"{os.getloadavg()[0]:.1f}\n")
     if args.index:
         index(args.gadolin, args.index, args.copies)
     if args.files:

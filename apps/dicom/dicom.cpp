@@ -103,6 +103,7 @@ class Converter {
       }
     }
     session_.say(cat(written_, " files written to ", o_.out, failed_ > 0 ? cat(", ", failed_, " of the inputs failed") : std::string()));
+    if (o_.anonymize && written_ > 0) session_.say("pixels are copied as they are; look for names that are burned into them");
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.output("converted", o_.out);

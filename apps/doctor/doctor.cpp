@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "data/dicom/dictionary.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -66,6 +67,8 @@ void doctor(Session& session) {
 #else
   findings.push_back({"warning", "built without oneDNN: the CPU runs the reference loops", "configure with -DGADOLIN_ONEDNN=ON"});
 #endif
+  if (dicom_available()) ok("DICOM through DCMTK and OpenJPEG");
+  else findings.push_back({"note", "built without DICOM", "apt-get install libdcmtk-dev libopenjp2-7-dev and configure with -DGADOLIN_DICOM=ON"});
   const CudaInfo info = cuda_info();
   if (!info.built) {
     findings.push_back({"note", "built without CUDA", "install the CUDA toolkit and cuDNN 9 and configure with -DGADOLIN_CUDA=ON"});

@@ -123,6 +123,8 @@ class Writer {
     std::string_view vr = e.is("??") ? std::string_view("UN") : std::string_view(e.vr, 2);
     const Confidential action = detail::confidential(e.tag);
     if (action == Confidential::remove) return "";
+    // What is in an element that nobody can name, or in a sequence that was not taken apart, cannot be vouched for.
+    if (vr == "UN" && (dicom_vr(e.tag) == "UN" || dicom_vr(e.tag) == "SQ")) return "";
     if (action == Confidential::empty || (action == Confidential::dummy && vr == "SQ")) return coded(e.tag, vr, "");
     if (action == Confidential::dummy) return coded(e.tag, vr, dummy(vr));
     if (action == Confidential::uid && vr != "SQ") return coded(e.tag, vr, even(uids(f_.text(e)), "UI"));

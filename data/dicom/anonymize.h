@@ -20,7 +20,7 @@ std::string patient_pseudonym(const std::string& patient_id, const std::string& 
 std::string replaced_uid(const std::string& uid, const std::string& key);
 
 // The bytes of a new file: preamble of zeros, meta header of its own, attributes removed, emptied or replaced, private ones
-// removed, UIDs replaced, PatientID and PatientName the pseudonym, and PatientIdentityRemoved with the method. Pixels are copied as
+// and unknown ones removed, UIDs replaced, PatientID and PatientName the pseudonym, and PatientIdentityRemoved with the method. Pixels are copied as
 // they are: what is burned into them stays. Deflated files are written unpacked. Throws FormatError 67 when the
 // file ends inside its pixel data, 64 without SOPClassUID or SOPInstanceUID.
 std::string anonymized(const DicomFile& file, const AnonymizeOptions& options);

@@ -79,7 +79,7 @@ Dictionary load() {
   }
   for (DcmDictEntryListIterator i = iterable.repeatingBegin(); i != iterable.repeatingEnd(); ++i) {
     const DcmDictEntry* e = *i;
-    if (e->getPrivateCreator()) continue;
+    if (e->getPrivateCreator() || e->getGroupRangeRestriction() == DcmDictRange_Odd) continue;
     d.ranges.push_back({e->getGroup(), e->getUpperGroup(), e->getElement(), e->getUpperElement(), entry_of(*e)});
   }
   dcmDataDict.rdunlock();

@@ -122,7 +122,7 @@ TEST_F(DicomFiles, ADicomdirCannotNameFilesElsewhere) {
   EXPECT_THROW(index_dicom(dir / "DICOMDIR"), FormatError);
 }
 
-const char* const canaries[] = {"CANARYNAME", "CANARYID", "19451224", "CANARYPHYS", "CANARYPRIVATE", "CANARYINSIDE", "1.2.3.4.5"};
+const char* const canaries[] = {"CANARYNAME", "CANARYID", "19451224", "CANARYPHYS", "CANARYPRIVATE", "CANARYINSIDE", "CANARYUNKNOWN", "1.2.3.4.5"};
 
 std::string identified() {
   Picture p;
@@ -131,7 +131,8 @@ std::string identified() {
             element(0x00081140, "SQ", item(element(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(0x00081155, "UI", "1.2.3.4.5") + element(0x00104000, "LT", "CANARYINSIDE"))) +
             element(0x00091001, "LO", "CANARYPRIVATE") + element(dicom::patient_name, "PN", "CANARYNAME") +
             element(dicom::patient_id, "LO", "CANARYID") + element(dicom::patient_birth_date, "DA", "19451224") +
-            element(dicom::body_part, "CS", "CHEST") + element(dicom::series_instance, "UI", "1.2.3.4.5.1");
+            element(0x00110ABC, "UN", "CANARYPRIVATE") + element(0x00120099, "UN", "CANARYUNKNOWN") +
+            element(0x00081140, "UN", item(element(0x00104000, "LT", "CANARYINSIDE"))) + element(dicom::body_part, "CS", "CHEST") + element(dicom::series_instance, "UI", "1.2.3.4.5.1");
   return picture(p, words({1, 2, 3, 4}));
 }
 

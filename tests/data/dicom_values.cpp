@@ -20,6 +20,8 @@ TEST_F(DicomValues, Dictionary) {
   EXPECT_EQ(dicom_vr(0x00280010), "US");
   EXPECT_EQ(dicom_keyword(0x60020010), "OverlayRows");
   EXPECT_EQ(dicom_keyword(0x00091001), "");
+  EXPECT_EQ(dicom_keyword(0x00090010), "PrivateCreator");
+  EXPECT_EQ(dicom_vr(0x00120099), "UN");
   EXPECT_EQ(dicom_tag("PatientID"), 0x00100020u);
   EXPECT_EQ(dicom_tag("(0010,0020)"), 0x00100020u);
   EXPECT_EQ(dicom_tag("00100020"), 0x00100020u);
