@@ -7,7 +7,9 @@
 #   test        every test program with the GPU required: a test skipped for want of a GPU fails
 #   sanitize    compute-sanitizer memcheck over the CUDA op tests, where that program exists
 #   bench       gadolin bench op, model and data
-#   pytorch     bench/compare_pytorch.py, where python3 has torch
+#   pytorch     bench/compare_pytorch.py with the ResNets, where python3 has torch
+#   nets        the same with DenseNet-121, VGG-16 and Inception v3
+#   memory      peak memory of training steps beside PyTorch's
 # Results: DIR/<gpu>/<commit>.json and .md (default bench/results), written from what the steps printed. Logs: build/gpu/logs. Exit code: 0 when every
 # step that ran succeeded.
 set -uo pipefail
@@ -18,14 +20,14 @@ results=$root/bench/results
 steps=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --out) [ $# -ge 2 ] || die 2 "--out needs a folder"; results=$(realpath -m "$2"); shift ;;
-    build|test|sanitize|bench|pytorch) steps="$steps $1" ;;
+    build|test|sanitize|bench|pytorch|nets|memory) steps="$steps $1" ;;
     *) die 2 "unknown step or option $1; see tools/gpu.sh --help" ;;
   esac
   shift
 done
-[ -n "$steps" ] || steps="build test sanitize bench pytorch"
+[ -n "$steps" ] || steps="build test sanitize bench pytorch nets memory"
 has_gpu || die 7 "nvidia-smi finds no GPU; this script is for a machine with one"
 nvcc=$(find_nvcc) || die 7 "no nvcc in PATH, CUDA_HOME or /usr/local/cuda"
 
@@ -91,10 +93,12 @@ step_bench() {
   local gadolin=$build/apps/gadolin code=0 model mode dtype
   : > "$logs/bench.ndjson"
   "$gadolin" bench op --device cuda --json >> "$logs/bench.ndjson" || code=1
-  for model in resnet18 resnet50; do
+  for model in resnet18 resnet50 densenet121 vgg16 inception_v3; do
+    local size=224
+    [ $model = inception_v3 ] && size=299
     for mode in train infer; do
       for dtype in fp32 tf32 bf16; do
-        "$gadolin" bench model $model --mode $mode --device cuda --dtype $dtype --batch 256 --json >> "$logs/bench.ndjson" || code=1
+        "$gadolin" bench model $model --mode $mode --device cuda --dtype $dtype --batch 256 --input 3x${size}x$size --json >> "$logs/bench.ndjson" || code=1
       done
     done
   done
@@ -103,11 +107,18 @@ step_bench() {
   return $code
 }
 
-step_pytorch() {
+# compare NAME OPTION...: a comparison with PyTorch, whose rows go into NAME.json and NAME.txt.
+compare() {
+  local name=$1; shift
   python3 -c 'import torch' 2>/dev/null || { say "python3 has no torch here: step left out"; return 0; }
-  python3 "$root/bench/compare_pytorch.py" --gadolin "$build/apps/gadolin" --device cuda --batch 256 --dtypes tf32,bf16 --variants eager,graph \
-    --json "$logs/pytorch.json" 2>&1 | tee "$logs/pytorch.txt"
+  python3 "$root/bench/compare_pytorch.py" --gadolin "$build/apps/gadolin" --device cuda "$@" --json "$logs/$name.json" 2>&1 | tee "$logs/$name.txt"
 }
+step_pytorch() { compare pytorch --batch 256 --dtypes tf32,bf16 --variants eager,graph; }
+step_nets() { compare nets --models densenet121,vgg16,inception_v3 --batch 128 --dtypes bf16 --variants eager,graph; }
+step_memory() { compare memory --memory --models resnet50,densenet121,vgg16,inception_v3 --batch 64 --dtypes bf16; }
+
+# What a training step should reach against PyTorch's eager one: the least, and what is aimed at.
+goals='ResNet-50 bf16 1.25 / 1.45, DenseNet-121 1.4 / 1.9, VGG-16 1.12 / 1.3, Inception v3 1.25 / 1.5; peak memory of DenseNet-121 at most 0.5 / 0.3'
 
 write_results() {
   quote() { printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g'; }
@@ -117,8 +128,12 @@ write_results() {
     [ -f "$logs/tests.txt" ] && awk '{ printf "%s\n {\"program\":\"%s\",\"exit\":%s,\"passed\":%s,\"failed\":%s,\"skipped\":%s}", (NR > 1 ? "," : ""), $1, $2, $3, $4, $5 }' "$logs/tests.txt"
     printf '],\n"bench":['
     [ -f "$logs/bench.ndjson" ] && grep '^{' "$logs/bench.ndjson" | sed '$!s/$/,/'
-    printf '],\n"pytorch":'
-    if [ -s "$logs/pytorch.json" ]; then cat "$logs/pytorch.json"; else printf 'null'; fi
+    printf ']'
+    local part
+    for part in pytorch nets memory; do
+      printf ',\n"%s":' $part
+      if [ -s "$logs/$part.json" ]; then cat "$logs/$part.json"; else printf 'null'; fi
+    done
     printf '}\n'
   } > "$json"
   {
@@ -129,7 +144,10 @@ write_results() {
       awk '{ printf "| %s | %s | %s | %s |\n", $1, $3, $4, $5 }' "$logs/tests.txt"
     fi
     [ -f "$logs/sanitize.txt" ] && printf '\nMemory checker:\n\n```\n%s\n```\n' "$(cat "$logs/sanitize.txt")"
-    [ -s "$logs/pytorch.txt" ] && printf '\nAgainst PyTorch (a ratio above 1 means Gadolin is faster):\n\n```\n%s\n```\n' "$(cat "$logs/pytorch.txt")"
+    if [ -s "$logs/pytorch.txt" ] || [ -s "$logs/nets.txt" ] || [ -s "$logs/memory.txt" ]; then
+      printf '\nAgainst PyTorch (a ratio above 1 means Gadolin is faster):\n\n```\n%s\n```\n\nGoals, least / aimed at: %s.\n' \
+        "$(cat "$logs"/pytorch.txt "$logs"/nets.txt "$logs"/memory.txt 2>/dev/null)" "$goals"
+    fi
   } > "${json%.json}.md"
   say "results in $json and ${json%.json}.md"
 }
