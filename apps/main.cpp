@@ -6,6 +6,7 @@ int main(int argc, char** argv) {
   gadolin::add_doctor(program);
   gadolin::add_models(program);
   gadolin::add_train(program);
+  gadolin::add_cam(program);
   gadolin::add_verify(program);
   gadolin::add_weights(program);
   gadolin::add_report(program);

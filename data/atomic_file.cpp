@@ -140,6 +140,16 @@ void AtomicFile::write(const void* bytes, std::size_t count) {
   synced_ = false;
 }
 
+void AtomicFile::overwrite(std::int64_t at, std::string_view bytes) {
+  const auto count = static_cast<std::int64_t>(bytes.size());
+  require<FileError>(file_ >= 0 && at >= 0 && at + count <= written_, "write: ", path_, ": bytes ", at, " to ", at + count,
+                     " are not among the ", written_, " written");
+  int error = injected("write", path_);
+  if (error == 0 && ::pwrite(file_, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) error = errno != 0 ? errno : EIO;
+  if (error != 0) give_up("write", error);
+  synced_ = false;
+}
+
 void AtomicFile::sync() {
   require<FileError>(file_ >= 0, "write: ", path_, " is already committed or given up; open a new file");
   if (reserved_ > written_ && ::ftruncate(file_, written_) != 0) give_up("write", errno);

@@ -23,6 +23,8 @@ class AtomicFile {
 
   void write(const void* bytes, std::size_t count);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+  // Puts other bytes over those already written from byte `at` on, for headers whose contents are known last.
+  void overwrite(std::int64_t at, std::string_view bytes);
   std::int64_t size() const { return written_; }  // bytes so far
   // Everything written is on the disk afterwards, still under the temporary name: for reading back before
   // commit().

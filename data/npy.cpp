@@ -159,9 +159,14 @@ std::int64_t checked_bytes(const Shape& shape, DType dtype, const std::string& n
   return empty ? 0 : bytes;
 }
 
-}  // namespace
-
-Tensor parse_npy(std::string_view bytes, const std::string& name) {
+// Where the numbers are, and what; everything is checked.
+struct Layout {
+  Header header;
+  DType dtype;
+  std::size_t start;
+  std::int64_t bytes;
+};
+Layout layout_of(std::string_view bytes, const std::string& name) {
   require<FormatError>(bytes.size() >= 10 && bytes.substr(0, 6) == "\x93NUMPY", "npy: ", name,
                        ": it does not begin as a .npy file does");
   const int version = static_cast<unsigned char>(bytes[6]);
@@ -196,14 +201,41 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
                            ", not 0 or 1");
     }
   }
+  return {header, dtype, start + length, wanted};
+}
+
+// Everything before the numbers: format 1.0, at least `least` bytes, a multiple of 64.
+std::string head_of(const Shape& shape, DType dtype, std::size_t least) {
+  const char* descr = nullptr;
+  for (const auto& d : descriptions) {
+    if (d.dtype == dtype) descr = d.descr;
+  }
+  require<DTypeError>(descr != nullptr, "save_npy: NumPy has no ", dtype, "; convert with .to(DType::fp32)");
+  std::string header = cat("{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
+  for (int i = 0; i < shape.dim(); ++i)
+    header += cat(i > 0 ? " " : "", shape[i], i + 1 < shape.dim() || shape.dim() == 1 ? "," : "");
+  header += "), }";
+  while ((10 + header.size() + 1) % 64 != 0 || 10 + header.size() + 1 < least) header += ' ';
+  header += '\n';
+  std::string head("\x93NUMPY\x01\x00", 8);
+  head += static_cast<char>(header.size() & 255);
+  head += static_cast<char>(header.size() >> 8);
+  return head + header;
+}
+
+}  // namespace
+
+Tensor parse_npy(std::string_view bytes, const std::string& name) {
+  const Layout l = layout_of(bytes, name);
+  const Header& header = l.header;
   // Fortran order is the row-major array of the reversed dimensions.
   Shape shape = header.shape, order = header.shape;
   for (int i = 0; header.fortran_order && i < shape.dim(); ++i) {
     shape[i] = header.shape[shape.dim() - 1 - i];
     order[i] = shape.dim() - 1 - i;
   }
-  const Tensor x = empty(shape, dtype);
-  if (wanted > 0) std::memcpy(x.raw(), data.data(), data.size());
+  const Tensor x = empty(shape, l.dtype);
+  if (l.bytes > 0) std::memcpy(x.raw(), bytes.data() + l.start, static_cast<std::size_t>(l.bytes));
   return header.fortran_order && shape.dim() > 1 ? x.permute(order).contiguous() : x;
 }
 
@@ -212,28 +244,49 @@ Tensor load_npy(const std::string& path) {
   return parse_npy(file.text(), path);
 }
 
-void save_npy(const std::string& path, const Tensor& x) {
-  const char* descr = nullptr;
-  for (const auto& d : descriptions) {
-    if (d.dtype == x.dtype()) descr = d.descr;
-  }
-  require<DTypeError>(descr != nullptr, "save_npy: NumPy has no ", x.dtype(),
-                      "; convert with .to(DType::fp32)");
-  std::string header = cat("{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
-  for (int i = 0; i < x.dim(); ++i)
-    header += cat(i > 0 ? " " : "", x.size(i), i + 1 < x.dim() || x.dim() == 1 ? "," : "");
-  header += "), }";
-  while ((10 + header.size() + 1) % 64 != 0) header += ' ';
-  header += '\n';
-  const std::uint16_t length = static_cast<std::uint16_t>(header.size());
+Tensor map_npy(const std::string& path) {
+  const auto file = std::make_shared<MappedFile>(path);
+  const Layout l = layout_of(file->text(), path);
+  if (l.dtype == DType::boolean || (l.header.fortran_order && l.header.shape.dim() > 1)) return parse_npy(file->text(), path);
+  const auto size = static_cast<std::size_t>(size_of(l.dtype));
+  const Tensor flat = Tensor::over(mapped_storage(file, l.start, static_cast<std::size_t>(l.bytes), size),
+                                   {l.bytes / size_of(l.dtype)}, Strides{1}, 0, l.dtype);
+  return flat.reshape(l.header.shape);
+}
 
+void save_npy(const std::string& path, const Tensor& x) {
+  const std::string head = head_of(x.shape(), x.dtype(), 0);
   const Tensor host = x.detach().to(cpu).contiguous();
-  AtomicFile file(path, static_cast<std::int64_t>(10 + header.size()) + host.nbytes());
-  file.write(std::string_view("\x93NUMPY\x01\x00", 8));
-  file.write(&length, 2);
-  file.write(header);
+  AtomicFile file(path, static_cast<std::int64_t>(head.size()) + host.nbytes());
+  file.write(head);
   if (host.nbytes() > 0) file.write(host.raw(), static_cast<std::size_t>(host.nbytes()));
   file.commit();
+}
+
+NpyWriter::NpyWriter(const std::string& path, const Shape& row, DType dtype) : row_(row), dtype_(dtype), file_(path) {
+  require<ShapeError>(row.dim() < Shape::max_dim, "npy: ", path, ": rows of shape ", row, " have too many dimensions");
+  file_.write(header());
+}
+
+// The same length for every number of rows.
+std::string NpyWriter::header() const {
+  Shape shape{rows_};
+  for (const std::int64_t size : row_) shape.push_back(size);
+  return head_of(shape, dtype_, 320);
+}
+
+void NpyWriter::append(const Tensor& rows) {
+  Shape wanted{rows.dim() > 0 ? rows.size(0) : 0};
+  for (const std::int64_t size : row_) wanted.push_back(size);
+  require<ShapeError>(rows.shape() == wanted, "npy: rows of shape ", rows.shape(), " for an array of rows ", row_);
+  const Tensor host = rows.detach().to(dtype_).to(cpu).contiguous();
+  if (host.nbytes() > 0) file_.write(host.raw(), static_cast<std::size_t>(host.nbytes()));
+  rows_ += rows.size(0);
+}
+
+void NpyWriter::commit() {
+  file_.overwrite(0, header());
+  file_.commit();
 }
 
 }  // namespace gadolin

@@ -52,16 +52,16 @@ NetSummary summarise(Module& net, const Shape& input) {
   {
     const NoGrad guard;
     const CallObserver observer([&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
-      LayerRow row{path, module.kind(), depth_of(path), out.shape(), 0, 0, module.macs(in, out), out.nbytes(), true};
+      const bool passes_through = out.same_as(in);
+      LayerRow row{path, module.kind(), depth_of(path), out.shape(), 0, 0, module.macs(in, out), passes_through ? 0 : out.nbytes(), true};
       row.parameters = std::exchange(own[path].all, 0);
       row.trainable = std::exchange(own[path].trainable, 0);
       // Children have been seen already: the parent goes before them.
       auto at = s.rows.end();
       while (at != s.rows.begin() && below(std::prev(at)->path, path)) --at;
       row.leaf = at == s.rows.end();
-      const bool passes_through = out.same_as(in);
       if (row.leaf && passes_through && row.kind == "Sequential") return;  // an empty one, such as a shortcut without projection
-      if (row.leaf && !passes_through) s.activation_bytes += row.output_bytes;
+      if (row.leaf) s.activation_bytes += row.output_bytes;
       s.rows.insert(at, row);
     });
     try {
@@ -85,21 +85,22 @@ NetSummary summarise(Module& net, const Shape& input) {
 }
 
 std::string to_text(const NetSummary& s, int max_depth) {
-  std::vector<std::vector<std::string>> table = {{"layer", "kind", "output", "parameters", "multiply-adds"}};
+  std::vector<std::vector<std::string>> table = {{"layer", "kind", "output", "parameters", "multiply-adds", "memory"}};
   for (const LayerRow& row : s.rows) {
     if (row.depth > max_depth) continue;
     const std::string indent(2 * static_cast<std::size_t>(std::max(0, row.depth - 1)), ' ');
     table.push_back({indent + (row.path.empty() ? "(net)" : row.path), row.kind, to_string(row.output),
-                     row.parameters ? grouped(row.parameters) : "", row.macs ? grouped(row.macs) : ""});
+                     row.parameters ? grouped(row.parameters) : "", row.macs ? grouped(row.macs) : "",
+                     row.leaf && row.output_bytes ? human_bytes(row.output_bytes) : ""});
   }
-  std::vector<std::size_t> widths(5);
+  std::vector<std::size_t> widths(table[0].size());
   for (const auto& line : table) {
-    for (std::size_t i = 0; i < 5; ++i) widths[i] = std::max(widths[i], line[i].size());
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
   }
   std::string text;
   for (const auto& line : table) {
     std::string joined;
-    for (std::size_t i = 0; i < 5; ++i) joined += (i ? "  " : "") + padded(line[i], widths[i], i >= 3);
+    for (std::size_t i = 0; i < widths.size(); ++i) joined += (i ? "  " : "") + padded(line[i], widths[i], i >= 3);
     text += joined.substr(0, joined.find_last_not_of(' ') + 1) + "\n";
   }
   char gmacs[32];
@@ -107,7 +108,7 @@ std::string to_text(const NetSummary& s, int max_depth) {
   text += "\nparameters        " + grouped(s.parameters) + " (" + grouped(s.trainable) + " trainable)\n";
   text += "state             " + std::to_string(s.state_entries) + " tensors, " + human_bytes(s.state_bytes) + "\n";
   text += "multiply-adds     " + std::string(gmacs) + " G for input " + to_string(s.input) + "\n";
-  text += "activations       " + human_bytes(s.activation_bytes) + "\n";
+  text += "activations       " + human_bytes(s.activation_bytes) + ", the results of all layers\n";
   return text;
 }
 

@@ -15,7 +15,7 @@ struct LayerRow {
   std::int64_t parameters = 0;    // own ones, without those of children
   std::int64_t trainable = 0;     // of these, those that want a gradient
   std::int64_t macs = 0;          // multiply-adds of one forward pass over the batch
-  std::int64_t output_bytes = 0;
+  std::int64_t output_bytes = 0;  // 0 for a layer that hands its input on
   bool leaf = false;              // no module below it was called
 };
 
@@ -31,8 +31,8 @@ struct NetSummary {
 // is called twice has two rows, and its parameters count in the first.
 NetSummary summarise(Module& net, const Shape& input);
 
-// The table as text: a row a layer with output shape, parameters and multiply-adds, then totals. `max_depth` hides what lies
-// deeper.
+// The table as text: a row a layer with output shape, parameters, multiply-adds and the memory of a leaf's result, then
+// totals. `max_depth` hides what lies deeper.
 std::string to_text(const NetSummary& summary, int max_depth = 99);
 
 }  // namespace gadolin

@@ -5,7 +5,7 @@
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "nets/summary.h"
-#include "train/optimizer.h"
+#include "train/memory.h"
 
 namespace gadolin {
 namespace {
@@ -37,7 +37,29 @@ struct Options {
   std::string model, input = "3x224x224", optimizer = "momentum";
   std::int64_t batch = 1;
   int classes = 1000, depth = 99;
+  bool no_memory = false;
 };
+
+// What a step takes in memory, on the device and in the type asked for.
+void training(Session& session, const Options& o, Module& net, const Shape& input) {
+  const OptimizerOptions rule = optimizer_options(o.optimizer);
+  net.to(session.device()).train();
+  try {
+    const TrainingMemory m = training_memory(net, input, rule, session.compute());
+    session.say(cat("training memory   ", human_bytes(m.peak), " at the peak of a step with ", o.optimizer, ", batch ", o.batch, ", ",
+                    session.common().dtype, " on ", session.device(), ": weights ", human_bytes(m.weights), ", gradients ",
+                    human_bytes(m.gradients), ", moments ", human_bytes(m.optimizer), ", kept by the forward pass ", human_bytes(m.kept),
+                    " (from steps with batches up to ", m.measured_batch, ")"));
+    session.metric("training_bytes", m.peak);
+    session.metric("weight_bytes", m.weights);
+    session.metric("gradient_bytes", m.gradients);
+    session.metric("optimizer_bytes", m.optimizer);
+    session.metric("kept_bytes", m.kept);
+  } catch (const Error& error) {  // some nets cannot learn from a batch of one, or from small pictures
+    session.say(cat("training memory   unknown: ", error.what()));
+    session.metric("training_bytes", nullptr);
+  }
+}
 
 void summary(Session& session, const Options& o) {
   const Shape input = parse_input(o.input);
@@ -49,16 +71,10 @@ void summary(Session& session, const Options& o) {
     session.event({{"event", "layer"}, {"name", row.path}, {"kind", row.kind}, {"output", row.output.vec()},
                    {"parameters", row.parameters}, {"macs", row.macs}, {"output_bytes", row.output_bytes}});
   }
-  const OptimizerOptions rule = optimizer_options(o.optimizer);
-  const int moments = rule.rule != Rule::sgd ? 2 : rule.momentum != 0 ? 1 : 0;
-  const std::int64_t weights = s.parameters * 4, training = weights * (2 + moments) + s.activation_bytes;
-  session.say(cat("training with ", o.optimizer, ", batch ", o.batch, ", fp32: ", human_bytes(training), " (weights ",
-                  human_bytes(weights), ", gradients and moments ", human_bytes(weights * (1 + moments)), ", activations ",
-                  human_bytes(s.activation_bytes), ")"));
   session.metric("parameters", s.parameters);
   session.metric("macs", s.macs);
   session.metric("activation_bytes", s.activation_bytes);
-  session.metric("training_bytes", training);
+  if (!o.no_memory) training(session, o, *net, {o.batch, input[0], input[1], input[2]});
 }
 
 }  // namespace
@@ -74,6 +90,7 @@ void add_models(Program& program) {
   app->add_option("--num-classes", o->classes)->capture_default_str();
   app->add_option("--depth", o->depth, "Hide what lies deeper")->capture_default_str();
   app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
+  app->add_flag("--no-memory", o->no_memory, "Leave out the training memory, which takes a few steps with small batches");
 }
 
 }  // namespace gadolin

@@ -1,59 +1,87 @@
-// gadolin predict: probabilities of single files.
+// gadolin predict: probabilities of single files, or a layer's features of files and sets.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "apps/commands.h"
 #include "apps/run/classifier.h"
+#include "apps/run/inputs.h"
 #include "apps/train/commands.h"
 #include "tensor/ops.h"
+#include "train/features.h"
 
 namespace gadolin {
 namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string checkpoint;
-  int top = 3;
+  std::string checkpoint, layer, out, feature_dtype = "fp32", bad_samples = "fail", split = "all";
+  int top = 3, workers = -1;
+  std::int64_t batch_size = 32;
+  bool pool = false;
+  DatasetOptions dataset;
 };
 
-// Folders become the images in them, .txt files the paths they list.
-std::vector<std::string> expand(const std::vector<std::string>& given) {
-  std::vector<std::string> files;
-  for (const std::string& path : given) {
-    if (std::filesystem::is_directory(path)) {
-      std::vector<std::string> inside;
-      for (const auto& entry : std::filesystem::directory_iterator(path)) {
-        if (entry.is_regular_file() && detail::is_image_name(entry.path().filename().string())) inside.push_back(entry.path().string());
-      }
-      std::sort(inside.begin(), inside.end());
-      files.insert(files.end(), inside.begin(), inside.end());
-    } else if (path.ends_with(".txt")) {
-      std::ifstream list(path);
-      require<FileError>(list.good(), "predict: ", path, " cannot be read; does it exist?");
-      for (std::string line; std::getline(list, line);) {
-        if (!line.empty() && line.back() == '\r') line.pop_back();
-        if (!line.empty()) files.push_back(line);
-      }
-    } else {
-      files.push_back(path);
-    }
+// One argument that is a labelled set, as for train: a table, or a folder without pictures of its own.
+bool is_set(const std::vector<std::string>& given) {
+  if (given.size() != 1) return false;
+  if (!std::filesystem::is_directory(given[0])) return given[0].ends_with(".csv");
+  return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files("predict", given).empty();
+}
+
+std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifier) {
+  if (is_set(o.files)) {
+    DatasetOptions options = o.dataset;
+    // The split.csv of a run names files where they lie.
+    const std::filesystem::path folder = std::filesystem::path(o.files[0]).parent_path();
+    options.allow_outside = options.allow_outside || std::filesystem::exists(folder / "config.toml");
+    auto set = open_dataset(o.files[0], options);
+    return o.split == "all" ? std::move(set) : set->subset(split_from(o.split, "--split"));
   }
-  return files;
+  require<UsageError>(o.split == "all", "predict: --split needs a labelled set, not files");
+  const std::vector<std::string> files = expand_files("predict", o.files);
+  require<UsageError>(!files.empty(), "predict: no files to look at");
+  return file_set(files, classifier.classes);
+}
+
+void features(Session& session, const Options& o) {
+  require<UsageError>(!o.out.empty(), "predict: --layer needs --out, a folder for features.npy and index.csv");
+  require<UsageError>(o.feature_dtype == "fp32" || o.feature_dtype == "fp16", "--feature-dtype ", o.feature_dtype,
+                      " is unknown; use fp32 or fp16");
+  require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples, " is unknown; use fail or skip");
+  Classifier classifier = load_classifier(o.checkpoint, session.device());
+  const auto set = samples_of(o, classifier);
+  LoaderOptions loader;
+  loader.batch_size = o.batch_size;
+  loader.workers = o.workers;
+  loader.device = session.device();
+  loader.bad_samples = o.bad_samples == "skip" ? BadSamples::skip : BadSamples::fail;
+  FeatureOptions options;
+  options.layer = o.layer;
+  options.pool = o.pool;
+  options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
+  options.compute = session.compute();
+  if (!session.common().quiet && !session.common().json) options.progress = "features";
+  const FeatureResult got = write_features(o.out, *classifier.net, *set, classifier.pipeline, loader, options);
+  for (const BadSample& bad : got.bad) {
+    session.log(cat("left out ", bad.name, ": ", bad.reason));
+    session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
+  }
+  Shape shape{got.rows};
+  for (const std::int64_t size : got.row) shape.push_back(size);
+  session.say(cat(o.layer, " of ", got.rows, " pictures: ", shape, " of ", options.dtype, " in ", o.out, "/features.npy"));
+  session.metric("rows", got.rows);
+  session.metric("shape", shape.vec());
+  session.metric("failed", got.bad.size());
+  session.output("features", o.out + "/features.npy");
+  session.output("index", o.out + "/index.csv");
 }
 
 void predict(Session& session, const Options& o) {
+  if (!o.layer.empty()) return features(session, o);
   Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const std::vector<std::string> files = expand(o.files);
+  const std::vector<std::string> files = expand_files("predict", o.files);
   require<UsageError>(!files.empty(), "predict: no files to look at");
-  std::vector<SampleInfo> samples;
-  for (const std::string& file : files) {
-    SampleInfo info;
-    info.name = info.path = file;
-    info.labels = {0};
-    samples.push_back(info);
-  }
-  const Dataset set(classifier.classes, false, samples, "");
+  const auto set = file_set(files, classifier.classes);
   const NoGrad guard;
   const ComputeScope compute(session.compute());
   std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "next"}};
@@ -62,10 +90,7 @@ void predict(Session& session, const Options& o) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
       // One by one: a result then does not depend on what else was asked for.
-      const auto one = set.subset(std::vector<std::int64_t>{static_cast<std::int64_t>(i)});
-      DataLoader loader(*one, classifier.pipeline, {.batch_size = 1, .workers = 0, .device = session.device()});
-      Batch batch;
-      loader.next(batch);
+      const Batch batch = one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
       const std::vector<double> p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
       std::vector<std::size_t> order(p.size());
       for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
@@ -96,11 +121,21 @@ void predict(Session& session, const Options& o) {
 
 void add_predict_command(Program& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("predict", "Class probabilities of image files", [o](Session& s) { predict(s, *o); },
+  CLI::App* app = program.add("predict", "Class probabilities of image files, or features of a layer", [o](Session& s) { predict(s, *o); },
                               "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
-  app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths")->required();
+  app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths; with --layer also a labelled set, as for train")->required();
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--top", o->top, "Classes to name")->capture_default_str();
+  app->add_option("--layer", o->layer, "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding (what the last linear layer reads)");
+  app->add_option("--out", o->out, "Folder for features.npy and index.csv");
+  app->add_flag("--pool", o->pool, "Features: the mean over height and width");
+  app->add_option("--feature-dtype", o->feature_dtype, "fp32 or fp16")->capture_default_str();
+  app->add_option("--split", o->split, "Features of a set: train, val, test or all")->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
+  app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
+  app->add_option("--bad-samples", o->bad_samples, "Features: fail at a file that cannot be read, or skip it")->capture_default_str();
+  app->add_option("--batch-size", o->batch_size, "Features")->capture_default_str();
+  app->add_option("--workers", o->workers, "Features: threads that decode")->capture_default_str();
 }
 
 }  // namespace gadolin

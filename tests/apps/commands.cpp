@@ -139,7 +139,7 @@ TEST(Commands, UnderscoresAreDashesAndNamesAreSuggested) {
   const Outcome command = run_program({"sumary"});
   EXPECT_EQ(command.code, 2);
   EXPECT_EQ(command.err, "gadolin: unknown command sumary; did you mean summary? [GD-USAGE-001]\n");
-  for (const char* name : {"doctor", "models", "summary", "train", "eval", "predict", "verify", "import", "export", "report", "bench", "data"}) {
+  for (const char* name : {"doctor", "models", "summary", "train", "eval", "predict", "cam", "verify", "import", "export", "report", "bench", "data"}) {
     const Outcome help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_FALSE(help.out.empty()) << name;

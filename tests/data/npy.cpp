@@ -2,7 +2,6 @@
 #include "data/npy.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -10,6 +9,7 @@
 
 #include "data/atomic_file.h"
 #include "tests/data/hostile.h"
+#include "tests/scratch.h"
 
 using namespace gadolin;
 namespace fs = std::filesystem;
@@ -17,10 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/interop/" + name; }
-
-std::string scratch(const char* name) {
-  return (fs::temp_directory_path() / (std::to_string(getpid()) + name)).string();
-}
 
 // A file of format 1.0 with this header and data.
 std::string npy(std::string header, const std::string& data = "", const char* version = "\x01") {
@@ -68,22 +64,22 @@ TEST(Npy, ReadsEveryTypeThatNumpyWrites) {
 }
 
 TEST(Npy, WritesTheBytesThatNumpyWrites) {
+  const test::Scratch scratch;
   for (const char* name : {"f8", "f4", "f2", "i8", "i4", "u1", "b1", "scalar", "empty", "vector"}) {
-    const std::string path = fixture(std::string(name) + ".npy"), copy = scratch("copy.npy");
+    const std::string path = fixture(std::string(name) + ".npy"), copy = scratch / "copy.npy";
     save_npy(copy, load_npy(path));
     EXPECT_EQ(read_file(copy, 1 << 20), read_file(path, 1 << 20)) << name;
-    fs::remove(copy);
   }
 }
 
 TEST(Npy, ViewsAreWrittenInTheirOwnOrder) {
+  const test::Scratch scratch;
   const Tensor x = load_npy(fixture("f4.npy"));
-  const std::string path = scratch("view.npy");
+  const std::string path = scratch / "view.npy";
   save_npy(path, x.transpose(0, 2));
   const Tensor y = load_npy(path);
   EXPECT_EQ(y.shape(), (Shape{4, 3, 2}));
   EXPECT_EQ(y.to_vector<float>(), x.transpose(0, 2).contiguous().to_vector<float>());
-  fs::remove(path);
 }
 
 TEST(Npy, WhatIsRefusedIsNamed) {
@@ -149,13 +145,14 @@ TEST(Npy, WhatIsRefusedIsNamed) {
 }
 
 TEST(Npy, HasNoBf16) {
+  const test::Scratch scratch;
   try {
-    save_npy(scratch("bf16.npy"), empty({2}, DType::bf16));
+    save_npy(scratch / "bf16.npy", empty({2}, DType::bf16));
     ADD_FAILURE();
   } catch (const DTypeError& e) {
     EXPECT_STREQ(e.what(), "save_npy: NumPy has no bf16; convert with .to(DType::fp32)");
   }
-  EXPECT_FALSE(fs::exists(scratch("bf16.npy")));
+  EXPECT_FALSE(fs::exists(scratch / "bf16.npy"));
 }
 
 TEST(Npy, SurvivesDamage) {
@@ -189,6 +186,64 @@ TEST(Npy, FilesOfOtherProjects) {
     EXPECT_NEAR(std::accumulate(values.begin(), values.end(), 0.0), c.sum, 1e-5) << c.name;
   }
   EXPECT_THROW(load_npy(folder + "numpy/py3-objarr.npy"), FormatError);
+}
+
+TEST(NpyWriter, WritesRowsAsTheyCome) {
+  const test::Scratch dir;
+  const std::string path = dir / "rows.npy";
+  const Tensor x = rand({7, 3, 2});
+  {
+    NpyWriter writer(path, {3, 2}, DType::fp32);
+    writer.append(x.slice(0, 0, 4));
+    writer.append(x.slice(0, 4, 4));  // no rows
+    EXPECT_FALSE(fs::exists(path));
+    writer.append(x.slice(0, 4, 7));
+    EXPECT_EQ(writer.rows(), 7);
+    writer.commit();
+  }
+  for (const Tensor& got : {load_npy(path), map_npy(path)}) {
+    EXPECT_EQ(got.shape(), x.shape());
+    EXPECT_EQ(got.to_vector<float>(), x.to_vector<float>());
+  }
+  NpyWriter vectors(path, {}, DType::fp16);  // rows that are single numbers, other types than given
+  vectors.append(arange(5));
+  vectors.commit();
+  EXPECT_EQ(map_npy(path).to_vector<float>(), (std::vector<float>{0, 1, 2, 3, 4}));
+  NpyWriter(path, {9}, DType::fp32).append(zeros({2, 9}));  // given up: the old file stays
+  EXPECT_EQ(load_npy(path).shape(), Shape{5});
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
+  NpyWriter nothing(dir / "none.npy", {4}, DType::fp32);
+  nothing.commit();
+  EXPECT_EQ(load_npy(dir / "none.npy").shape(), (Shape{0, 4}));
+}
+
+TEST(NpyWriter, Messages) {
+  const test::Scratch dir;
+  NpyWriter writer(dir / "a.npy", {3}, DType::fp32);
+  EXPECT_EQ(test::message_of<ShapeError>([&] { writer.append(zeros({2, 4})); }), "npy: rows of shape [2, 4] for an array of rows [3]");
+  EXPECT_EQ(test::message_of<DTypeError>([&] { NpyWriter(dir / "b.npy", {3}, DType::bf16); }),
+            "save_npy: NumPy has no bf16; convert with .to(DType::fp32)");
+  EXPECT_EQ(test::message_of<ShapeError>([&] { NpyWriter("b.npy", {1, 1, 1, 1, 1, 1, 1, 1}, DType::fp32); }),
+            "npy: b.npy: rows of shape [1, 1, 1, 1, 1, 1, 1, 1] have too many dimensions");
+  AtomicFile file(dir / "c");
+  file.write("abc");
+  file.overwrite(1, "X");
+  std::string text = test::message_of<FileError>([&] { file.overwrite(2, "YZ"); });
+  EXPECT_EQ(text.replace(text.find(dir.path()), dir.path().size(), "DIR"), "write: DIR/c: bytes 2 to 4 are not among the 3 written");
+  file.commit();
+  EXPECT_EQ(read_file(dir / "c", 9), "aXc");
+}
+
+TEST(MapNpy, RefusesWhatLoadRefuses) {
+  const test::Scratch dir;
+  const std::string good = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", std::string(12, '\1'));
+  for (std::size_t cut = 0; cut < good.size(); ++cut) {
+    const std::string path = dir.write("cut.npy", good.substr(0, cut));
+    EXPECT_THROW(map_npy(path), Error) << cut;
+  }
+  EXPECT_EQ(map_npy(dir.write("good.npy", good)).shape(), Shape{3});
+  const std::string turned = npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "abcdef");
+  EXPECT_EQ(map_npy(dir.write("turned.npy", turned)).to_vector<std::int64_t>(), (std::vector<std::int64_t>{97, 99, 101, 98, 100, 102}));
 }
 
 }  // namespace
