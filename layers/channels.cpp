@@ -110,7 +110,9 @@ std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& c
                         "sibling_convs: convolutions with other options or with biases cannot be one");
     filters.push_back(conv->compute_weight());
   }
-  const Tensor y = conv2d(for_compute(x), concat(filters, 0), {}, options);
+  detail::Conv2dFunction joint{options, {}, {}};
+  joint.filters_go = true;
+  const Tensor y = apply(std::move(joint), for_compute(x), concat(filters, 0), Tensor());
   std::int64_t at = 0;
   for (const Tensor& f : filters) {
     results.push_back(y.slice(1, at, at + f.size(0)));

@@ -66,7 +66,7 @@ void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const
     y.copy_(y_wide);
     return;
   }
-  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, filters_stay || in.dtype() == DType::fp32);
+  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, !filters_go && (filters_stay || in.dtype() == DType::fp32));
   conv_forward_reference(z, in, filters, y);
   if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
 }
@@ -85,7 +85,7 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
     const bool widens = onednn_widens(x);
     const auto working = [&](const Tensor& t) { return widens ? t.to(DType::fp32) : t; };
     const Tensor up = working(dy), in = working(x), filters = working(weight);
-    if (need[0]) grads[0] = conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens).to(dy.dtype());
+    if (need[0]) grads[0] = conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens && !filters_go).to(dy.dtype());
     if (need[1]) grads[1] = conv_filter_gradient_onednn(z, up, in, filters).to(dy.dtype());
   }
   return grads;

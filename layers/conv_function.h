@@ -34,6 +34,7 @@ struct Conv2dFunction {
   Saved x, weight;
   bool has_bias = false;
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
+  bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
 
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
   void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&) {
