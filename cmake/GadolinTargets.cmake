@@ -20,7 +20,7 @@ if(GADOLIN_SANITIZE)
   list(JOIN GADOLIN_SANITIZE "," sanitizers)
   list(APPEND host_flags -fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    # NaN to an integer is any number (to(DType::int64) says so by doing it); g++'s group leaves it out as well.
+    # Casts say what NaN becomes (tensor/ops/copy.cu), powers of integers do not; g++'s group leaves it out as well.
     list(APPEND host_flags -fno-sanitize=float-cast-overflow)
   endif()
   target_link_options(gadolin_flags INTERFACE -fsanitize=${sanitizers})

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/autograd.h"
+#include "tensor/capture_state.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -71,13 +72,18 @@ bool Tensor::sole_owner() const { return body_.count() == 1 && body_->storage.co
 void Tensor::item_bytes(DType wanted, void* out) const {
   require<ShapeError>(numel() == 1, "item: tensor has shape ", shape(), "; item() takes one element, reduce it first");
   check_type(wanted);
+  if (device().is_cuda()) refuse_while_capturing("item");
   const Tensor host = detach().to(cpu);
   const char* from = static_cast<const char*>(host.raw());
   std::copy(from, from + size_of(wanted), static_cast<char*>(out));
 }
-double Tensor::item() const { return detach().to(cpu).to(DType::fp64).item<double>(); }
+double Tensor::item() const {
+  if (device().is_cuda()) refuse_while_capturing("item");
+  return detach().to(cpu).to(DType::fp64).item<double>();
+}
 
 template <class T> std::vector<T> Tensor::to_vector() const {
+  if (device().is_cuda()) refuse_while_capturing("to_vector");
   const Tensor host = detach().to(cpu).to(dtype_of<T>).contiguous();
   const T* from = host.data<T>();
   return std::vector<T>(from, from + host.numel());

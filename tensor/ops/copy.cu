@@ -1,4 +1,6 @@
 // Copies between any strides, dtypes and devices, fills, changes in place, and casts.
+#include <type_traits>
+
 #include "tensor/cuda/memory.h"
 #include "tensor/function.h"
 #include "tensor/loops.h"
@@ -11,6 +13,18 @@ struct Same { template <class T> GADOLIN_HD T operator()(T x) const { return x; 
 template <class T> struct Constant {
   T value;
   GADOLIN_HD T operator()() const { return value; }
+};
+// Towards zero; what lies beyond T's range becomes its end, NaN becomes 0: C++ leaves these open, and devices differ.
+template <class T> struct Whole {
+  GADOLIN_HD T operator()(double x) const {
+    constexpr int bits = static_cast<int>(sizeof(T)) * 8 - (std::is_signed_v<T> ? 1 : 0);
+    constexpr T most = static_cast<T>((std::uint64_t{1} << bits) - 1);
+    constexpr T least = std::is_signed_v<T> ? static_cast<T>(-most - 1) : T(0);
+    constexpr double end = static_cast<double>(std::uint64_t{1} << bits), begin = std::is_signed_v<T> ? -end : 0.0;
+    if (x >= end) return most;
+    if (x <= begin) return least;
+    return x == x ? static_cast<T>(x) : T(0);
+  }
 };
 struct AddScaled {
   double scale;
@@ -30,11 +44,12 @@ template <class F> void on_device(Device device, F&& f) {
 }
 
 template <class From, class To, class D> void cast_loop(D device, const Tensor& from, Tensor& to) {
-  map<To, From>(device, "copy", Same{}, to, from);
+  constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
+  map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Same>{}, to, from);
 }
 
 // Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are direct,
-// the others pass through fp64, or int64 between integers.
+// the others pass through fp64, or int64 between integers. So every cast from floats to integers meets Whole.
 template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
   const DType a = from.dtype(), b = to.dtype();
   const auto is = [&](DType x, DType y) { return a == x && b == y; };
@@ -97,6 +112,7 @@ void require_no_tape(const char* op, const Tensor& t) {
 struct CastFunction {
   static constexpr auto name = "to";
   DType to, from;
+  Attributes attributes() const { return {{"dtype", static_cast<std::int64_t>(to)}}; }
   Tensor allocate(const Tensor& x) const { return empty_like(x, to); }
   void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }

@@ -2,6 +2,7 @@
 // here too.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -276,6 +277,23 @@ TEST(Casts, FractionsAreCutAndSignsKept) {
   EXPECT_EQ(x.to(DType::int64).to_vector<std::int64_t>(), (std::vector<std::int64_t>{-2, 0, 0, 2}));
   EXPECT_EQ(x.to(DType::int32).to_vector<std::int32_t>(), (std::vector<std::int32_t>{-2, 0, 0, 2}));
   EXPECT_EQ(x.to(DType::boolean).to_vector<double>(), (std::vector<double>{1, 1, 1, 1}));
+}
+
+TEST(Casts, WhatNoIntegerHoldsBecomesTheNearestAndNanZero) {
+  const std::vector<double> wild = {NAN, INFINITY, -INFINITY, 1e30, -1e30, -1.5, 255.5, 256};
+  const auto check = [&](DType to, std::int64_t least, std::int64_t most) {
+    for (DType from : {DType::fp64, DType::fp32, DType::bf16}) {
+      const std::int64_t below = least < 0 ? -1 : 0, last = std::min<std::int64_t>(256, most);
+      const std::int64_t cut = from == DType::bf16 ? last : 255;  // 255.5 is 256 in bf16
+      EXPECT_EQ(tensor(wild, {8}, from).to(to).to_vector<std::int64_t>(),
+                (std::vector<std::int64_t>{0, most, least, most, least, below, cut, last}))
+          << name_of(from) << " to " << name_of(to);
+    }
+  };
+  check(DType::int64, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
+  check(DType::int32, INT32_MIN, INT32_MAX);
+  check(DType::uint8, 0, 255);
+  EXPECT_EQ(tensor(wild, {8}, DType::fp32).to(DType::boolean).to_vector<std::uint8_t>(), (std::vector<std::uint8_t>(8, 1)));
 }
 
 TEST(Casts, LargeIntegersKeepEveryDigit) {
