@@ -1,8 +1,10 @@
 // A folder of its own for a test, and short ways to fill it.
 #pragma once
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +18,9 @@ namespace gadolin::test {
 class Scratch {
  public:
   Scratch() {
-    static int count = 0;
-    path_ = std::filesystem::temp_directory_path() / ("gadolin-test-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
-    std::filesystem::create_directories(path_);
+    std::string pattern = (std::filesystem::temp_directory_path() / "gadolin-test-XXXXXX").string();
+    if (!::mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder");
+    path_ = pattern;
   }
   ~Scratch() {
     std::error_code error;

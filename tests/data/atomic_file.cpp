@@ -17,6 +17,7 @@
 #include <set>
 
 #include "tensor/check.h"
+#include "tests/scratch.h"
 
 using namespace gadolin;
 namespace fs = std::filesystem;
@@ -25,22 +26,15 @@ namespace {
 
 class AtomicFileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "gadolin-atomic-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override {
-    detail::file_fault = nullptr;
-    fs::remove_all(folder_);
-  }
+  void TearDown() override { detail::file_fault = nullptr; }
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   std::set<std::string> names() const {
     std::set<std::string> found;
     for (const auto& entry : fs::directory_iterator(folder_)) found.insert(entry.path().filename().string());
     return found;
   }
-  std::string folder_;
+  test::Scratch scratch_;
+  std::string folder_ = scratch_.path();
 };
 
 const char* fault_call = "";

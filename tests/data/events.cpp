@@ -14,6 +14,7 @@
 #include "data/atomic_file.h"
 #include "data/crc32c.h"
 #include "tests/data/hostile.h"
+#include "tests/scratch.h"
 
 using namespace gadolin;
 namespace fs = std::filesystem;
@@ -24,18 +25,12 @@ const std::string shared = std::string(GADOLIN_TEST_DATA) + "/../../../shared/da
 
 class Events : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "gadolin-events-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    path_ = folder_ + "/a";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   void put(const std::string& bytes) {
     fs::remove(path_);  // writing over a file would wait for the disk
     std::ofstream(path_, std::ios::binary) << bytes;
   }
-  std::string folder_, path_;
+  test::Scratch scratch_;
+  std::string folder_ = scratch_.path(), path_ = scratch_ / "a";
 };
 
 template <class E, class F>

@@ -10,6 +10,7 @@
 
 #include "data/atomic_file.h"
 #include "tests/data/hostile.h"
+#include "tests/scratch.h"
 
 using namespace gadolin;
 namespace fs = std::filesystem;
@@ -20,9 +21,8 @@ const std::string all_path = std::string(GADOLIN_TEST_DATA) + "/interop/all.safe
 
 class Safetensors : public testing::Test {
  protected:
-  void TearDown() override { fs::remove(path_); }
-  std::string path_ =
-      (fs::temp_directory_path() / ("gadolin-" + std::to_string(getpid()) + ".safetensors")).string();
+  test::Scratch scratch_;
+  std::string path_ = scratch_ / "a.safetensors";
 };
 
 std::string file_of(const std::string& header, const std::string& data = "") {

@@ -2,14 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <fstream>
 
 #include "tests/layering/source_tree.h"
+#include "tests/scratch.h"
 
 namespace gadolin::layering {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
@@ -17,22 +15,9 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
-// A small tree of its own, removed at the end.
-class SeededTree {
- public:
-  SeededTree() : root_(fs::path(testing::TempDir()) / ("gadolin_layering_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
-                       ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(root_);
-  }
-  ~SeededTree() { fs::remove_all(root_); }
-  void write(const std::string& path, const std::string& text) const {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
-  SourceTree read() const { return read_tree(root_); }
-
- private:
-  fs::path root_;
+// A small tree of its own.
+struct SeededTree : test::Scratch {
+  SourceTree read() const { return read_tree(path()); }
 };
 
 TEST(Layering, ArrowsPointDownwards) {

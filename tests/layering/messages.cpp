@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "tests/scratch.h"
@@ -142,21 +144,25 @@ std::vector<MessageSite> message_sites(const fs::path& root, const std::vector<s
 std::vector<std::string> quoted_texts(const fs::path& tests) {
   std::vector<std::string> texts;
   for (const fs::path& file : sources_below(tests)) {
+    if (file.parent_path() == tests / "layering") continue;  // the exceptions below are no tests
     std::string text;
     bool after_literal = false;
+    const auto close = [&] {
+      if (!text.empty()) texts.push_back(std::move(text));
+      text.clear();
+      after_literal = false;
+    };
     for (const Token& t : tokens_of(read_text(file))) {
       if (t.literal) {
         text += (after_literal || text.empty() ? "" : "\1") + t.text;
         after_literal = true;
-      } else if (is(t, ';')) {
-        if (!text.empty()) texts.push_back(std::move(text));
-        text.clear();
-        after_literal = false;
+      } else if (is(t, ';') || is(t, ',') || is(t, '{') || is(t, '}')) {
+        close();
       } else if (!is(t, ' ')) {
         after_literal = false;
       }
     }
-    if (!text.empty()) texts.push_back(std::move(text));
+    close();
   }
   return texts;
 }
@@ -175,51 +181,72 @@ bool is_quoted(const MessageSite& site, const std::vector<std::string>& texts) {
 
 namespace {
 
-// Messages that no test on this machine can provoke, by what they say, with the reason.
-struct Unreachable { const char *piece, *reason; };
+// Messages that no test on this machine can provoke, by file and one whole piece, with the reason.
+struct Unreachable { const char *file, *piece, *reason; };
 constexpr Unreachable unreachable[] = {
-    {" but input ", "needs tensors on two devices"},
-    {"where: condition is on ", "needs tensors on two devices"},
-    {": index is on ", "needs tensors on two devices"},
-    {": logits are on ", "needs tensors on two devices"},
-    {" but a parameter is on ", "needs tensors on two devices"},
-    {" is beyond the 16 devices that are supported", "needs 17 GPUs"},
-    {"matmul: ", "fp64 and integers on a GPU"},
-    {": cuBLASLt has no algorithm for [", "needs a GPU"},
-    {": the inner size is 0; fill the result with zeros instead", "needs a GPU"},
-    {": this epilogue needs a ", "needs a GPU"},
-    {"cuDNN: version ", "needs an old cuDNN"},
-    {"; `gadolin doctor` shows driver and devices, --device cpu runs without", "needs a broken driver"},
-    {"; configure with GADOLIN_CUDA_ARCHS set to this device's architecture", "needs a GPU of another architecture"},
-    {"; this cannot be part of a captured step", "needs a GPU"},
-    {": cuDNN: status ", "needs a GPU"},
-    {": cuDNN offers ", "needs a GPU"},
-    {" is not supported on cuda; convert with .to(DType::fp32)", "needs a GPU"},
-    {"captured step: ", "no tensor can be on a device that the build lacks"},
-    {"training memory: batches of ", "needs a net whose ops depend on the batch"},
+    {"tensor/autograd.cpp", " but input ", "needs tensors on two devices"},
+    {"tensor/capture.cpp", " but input 0 is on ", "needs tensors on two devices"},
+    {"tensor/ops/compare.cu", "where: condition is on ", "needs tensors on two devices"},
+    {"tensor/ops/index.cu", ": index is on ", "needs tensors on two devices"},
+    {"layers/loss.cu", ": logits are on ", "needs tensors on two devices"},
+    {"layers/norm.cpp", " but a parameter is on ", "needs tensors on two devices"},
+    {"tensor/capture.cpp", " is not available; this build has no CUDA", "no tensor can be on a device that the build lacks"},
+    {"tensor/cuda/blas_lt.cpp", " is beyond the 16 devices that are supported", "needs 17 GPUs"},
+    {"layers/cudnn_graph.cpp", " is beyond the 16 devices that are supported", "needs 17 GPUs"},
+    {"tensor/cuda/blas_lt.cpp", " is not supported on cuda; convert with .to(DType::fp32)", "needs a GPU"},
+    {"layers/cudnn_graph.cpp", " is not supported on cuda; convert with .to(DType::fp32)", "needs a GPU"},
+    {"tensor/cuda/blas_lt.cpp", ": cuBLASLt has no algorithm for [", "needs a GPU"},
+    {"tensor/cuda/library.cpp", "cuDNN: version ", "needs an old cuDNN"},
+    {"layers/cudnn_plans.cpp", ": cuDNN offers ", "needs a GPU"},
+    {"data/dicom/dictionary.cpp", ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with "
+                                  "-DGADOLIN_DICOM=ON", "only in builds without DICOM"},
+    {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
+    {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
+    {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
+    {"data/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
 };
-const char* reason_for(const MessageSite& site) {
-  for (const Unreachable& u : unreachable) {
-    for (const std::string& piece : site.pieces) {
-      if (piece == u.piece || (piece.size() > 8 && piece.rfind(u.piece, 0) == 0)) return u.reason;
-    }
-  }
-  return nullptr;
+// Files with messages that no test quotes yet; nothing may be added here.
+constexpr const char* pending[] = {
+    "apps/dicom/dicom.cpp", "apps/weights/export.cpp", "apps/weights/import.cpp",
+    "apps/weights/onnx_graph.cpp", "apps/weights/onnx_trace.cpp", "data/dicom/anonymize.cpp",
+    "data/dicom/display.cpp", "data/dicom/index.cpp", "data/dicom/parse.cpp", "data/dicom/pixels.cpp",
+    "data/mapped_file.cpp", "data/onnx_file.cpp", "data/tf_checkpoint.cpp", "data/tf_table.cpp",
+    "data/weights.cpp", "data/zip_file.cpp",
+};
+
+std::string file_of(const MessageSite& site) { return site.place.substr(0, site.place.find(':')); }
+
+std::string shown(const MessageSite& site) {
+  std::string text = site.place + ":";
+  for (const std::string& piece : site.pieces) text += " | " + piece;
+  return text + "\n";
 }
 
 TEST(Messages, EveryOneIsQuotedByATest) {
   const fs::path root = GADOLIN_SOURCE_DIR;
-  const std::vector<MessageSite> sites = message_sites(root, {"tensor", "layers", "nets", "train"});
-  ASSERT_GT(sites.size(), 200u);
+  const std::vector<MessageSite> sites = message_sites(root, {"tensor", "layers", "nets", "train", "data", "apps"});
+  ASSERT_GT(sites.size(), 500u);
   const std::vector<std::string> texts = quoted_texts(root / "tests");
   std::string missing;
+  std::vector<const Unreachable*> used;
+  std::set<std::string> open;
   for (const MessageSite& site : sites) {
-    if (is_quoted(site, texts) || reason_for(site)) continue;
-    missing += site.place + ":";
-    for (const std::string& piece : site.pieces) missing += " | " + piece;
-    missing += "\n";
+    if (is_quoted(site, texts)) continue;
+    const auto* allowed = std::find_if(std::begin(unreachable), std::end(unreachable), [&](const Unreachable& u) {
+      return u.file == file_of(site) && std::find(site.pieces.begin(), site.pieces.end(), u.piece) != site.pieces.end();
+    });
+    const bool waits = std::find(std::begin(pending), std::end(pending), file_of(site)) != std::end(pending);
+    if (allowed != std::end(unreachable)) used.push_back(allowed);
+    else if (waits) open.insert(file_of(site));
+    else missing += shown(site);
   }
   EXPECT_EQ(missing, "") << "write a test that expects the whole text";
+  for (const Unreachable& u : unreachable) {
+    EXPECT_TRUE(std::find(used.begin(), used.end(), &u) != used.end()) << u.file << " needs no exception for '" << u.piece << "'";
+  }
+  for (const char* file : pending) {
+    if (!open.contains(file)) std::printf("  %s has no gaps: take it off the list\n", file);
+  }
 }
 
 TEST(Messages, SeededSitesAreRead) {
@@ -237,6 +264,7 @@ TEST(Messages, SeededSitesAreRead) {
   EXPECT_TRUE(is_quoted(sites[1], texts));
   EXPECT_FALSE(is_quoted({"", {"not y", "is 3"}}, texts)) << "out of order";
   EXPECT_FALSE(is_quoted({"", {"absent"}}, texts));
+  EXPECT_FALSE(is_quoted({"", {"not y", "gone"}}, texts)) << "two texts";
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ struct MessageSite {
 };
 std::vector<MessageSite> message_sites(const std::filesystem::path& root, const std::vector<std::string>& folders);
 
-// What the statements of a tree's tests quote: a statement's string literals one after another.
+// What a tree's tests quote: the string literals of an argument, a row's member or a statement, one after another.
+// Literals that do not stand side by side are told apart by a byte that no message holds.
 std::vector<std::string> quoted_texts(const std::filesystem::path& tests);
 
 // Whether one of the texts holds all pieces in their order.

@@ -57,6 +57,7 @@ TEST(CudaRuntime, WaitingIsRefusedWhileRecording) {
 }  // namespace gadolin
 
 #ifdef GADOLIN_CUDA
+#include "tensor/cuda/blas_lt.h"
 #include "tensor/cuda/library.h"
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/status.h"
@@ -118,11 +119,34 @@ TEST(CudaStatus, CodesBecomeErrorsThatNameTheOp) {
             "relu: cudaErrorInvalidValue (invalid argument)");
   EXPECT_EQ(thrown<OutOfMemory>([] { check(cudaErrorMemoryAllocation, "conv2d"); }),
             "conv2d: cudaErrorMemoryAllocation (out of memory); use a smaller batch or bf16");
-  EXPECT_NE(thrown<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }), "");
-  EXPECT_NE(thrown<DeviceError>([] { check(cudaErrorNoDevice, "add"); }), "");
+  EXPECT_EQ(thrown<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }),
+            "add: cudaErrorStreamCaptureUnsupported (operation not permitted when stream is capturing); this cannot be part of a "
+            "captured step");
+  EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoDevice, "add"); }),
+            "add: cudaErrorNoDevice (no CUDA-capable device is detected); `gadolin doctor` shows driver and devices, --device cpu "
+            "runs without");
+  EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoKernelImageForDevice, "add"); }),
+            "add: cudaErrorNoKernelImageForDevice (no kernel image is available for execution on the device); configure with "
+            "GADOLIN_CUDA_ARCHS set to this device's architecture");
   EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_SUCCESS, "matmul"); }), "");
   EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "), 0u);
-  EXPECT_EQ(thrown<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); }).find("conv2d: cuDNN: "), 0u);
+  const std::string cudnn = thrown<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); });
+  EXPECT_EQ(cudnn.find("conv2d: cuDNN: "), 0u);
+  if (!opened_cudnn()) { EXPECT_EQ(cudnn, "conv2d: cuDNN: status 2000"); }
+}
+
+TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
+  const auto refused = [](std::int64_t k, GemmEpilogue epilogue, float* bias) {
+    GemmProblem problem;
+    problem.m = problem.n = 2;
+    problem.k = k;
+    problem.epilogue = epilogue;
+    return thrown<ValueError>([&] { gemm("matmul", cuda, problem, nullptr, nullptr, nullptr, bias); });
+  };
+  float bias = 0;
+  EXPECT_EQ(refused(0, GemmEpilogue::none, nullptr), "matmul: the inner size is 0; fill the result with zeros instead");
+  EXPECT_EQ(refused(3, GemmEpilogue::bias, nullptr), "matmul: this epilogue needs a bias vector");
+  EXPECT_EQ(refused(3, GemmEpilogue::relu_mask_bias, &bias), "matmul: this epilogue needs a mask of gemm_mask_bytes()");
 }
 
 TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {

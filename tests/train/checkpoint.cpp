@@ -17,6 +17,7 @@
 
 #include "data/atomic_file.h"
 #include "tests/data/hostile.h"
+#include "tests/scratch.h"
 #include "train/checkpoint_store.h"
 
 using namespace gadolin;
@@ -57,16 +58,7 @@ void expect_equal(const Checkpoint& a, const Checkpoint& b) {
 
 class CheckpointTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "gadolin-checkpoint-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    path_ = folder_ + "/a.gdck";
-  }
-  void TearDown() override {
-    detail::file_fault = nullptr;
-    fs::remove_all(folder_);
-  }
+  void TearDown() override { detail::file_fault = nullptr; }
   std::string bytes_of(const Checkpoint& c) {
     save_checkpoint(path_, c);
     return read_file(path_, 1 << 24);
@@ -89,7 +81,8 @@ class CheckpointTest : public testing::Test {
     for (const auto& entry : fs::directory_iterator(folder)) found.insert(entry.path().filename().string());
     return found;
   }
-  std::string folder_, path_;
+  test::Scratch scratch_;
+  std::string folder_ = scratch_.path(), path_ = scratch_ / "a.gdck";
 };
 
 TEST_F(CheckpointTest, EverythingComesBackAndTheBytesRepeat) {

@@ -15,6 +15,7 @@
 
 #include "data/atomic_file.h"
 #include "tensor/check.h"
+#include "tests/scratch.h"
 
 using namespace gadolin;
 namespace fs = std::filesystem;
@@ -24,15 +25,9 @@ namespace {
 
 class RunDirTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "gadolin-run-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    run_ = folder_ + "/run";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string text(const std::string& name) const { return read_file(run_ + "/" + name, 1 << 20); }
-  std::string folder_, run_;
+  test::Scratch scratch_;
+  std::string folder_ = scratch_.path(), run_ = scratch_ / "run";
 };
 
 template <class E, class F>

@@ -15,6 +15,7 @@
 #include "nets/resnet.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
@@ -22,12 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Folder {
-  std::string path;
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "gadolin-trainer-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path); }
+  test::Scratch scratch;
+  std::string path = scratch.path();
 };
 
 // Batches as a function of (epoch, batch), like a loader's.
