@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/atomic_file.h"
+#include "data/mapped_file.h"
 #include "data/sha256.h"
 #include "data/torch_file.h"
 #include "tests/data/hostile.h"
@@ -61,6 +62,22 @@ TEST(Weights, UnknownFilesAreNamedByWhatTheyAre) {
             "is a tar archive, as PyTorch wrote them before 0.1.10");
   EXPECT_THROW(read_weights(scratch / "absent.pth"), FileError);
   EXPECT_THROW(read_weights(scratch.path()), FileError);
+}
+
+TEST(Weights, MistakesWordForWord) {
+  const Scratch scratch;
+  const std::string path = scratch.write("x.pth", std::string("remember\nthe milk"));
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }),
+            "weights: " + path + " (17 bytes) begins with 'remember'; known are safetensors, zip and legacy files of torch.save, and TensorFlow "
+            "checkpoints");
+  const Tensor x = arange(2);
+  save_safetensors(path, {{"denselayer1.norm.1.bias", x}, {"denselayer1.norm1.bias", x}});
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + ": two tensors would be called denselayer1.norm1.bias");
+  save_safetensors(path, {});
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + " holds no tensor that could be read");
+  const auto file = std::make_shared<MappedFile>(path);
+  EXPECT_EQ(message_of<FormatError>([&] { mapped_storage(file, file->size(), 8, 4); }),
+            "read: " + path + ": 8 bytes at byte " + std::to_string(file->size()) + " are not inside its " + std::to_string(file->size()));
 }
 
 TEST(Weights, WrappersAndOldNamesAreTakenAway) {
