@@ -70,8 +70,8 @@ std::vector<std::string> scopes_of_branch(const std::set<std::string>& scopes, c
   std::vector<std::pair<std::string, std::string>> found;
   for (auto at = scopes.lower_bound(branch + "/"); at != scopes.end() && at->rfind(branch + "/", 0) == 0; ++at) {
     const std::string rest = at->substr(branch.size());
-    std::smatch match;
-    if (std::regex_search(rest, match, place)) found.emplace_back(match[1].str() + rest, *at);
+    std::smatch match;  // a branch of one convolution may name no place: Conv2d_1x1
+    found.emplace_back((std::regex_search(rest, match, place) ? match[1].str() : "") + rest, *at);
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> ordered;
