@@ -1,6 +1,7 @@
 // Puts the pieces of html.h together: a comparison when there are several runs, then each run.
 #include "apps/report/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -24,7 +25,9 @@ const Value* metric_of(const RunReport& run, const std::string& name) {
 std::string cards(const RunReport& run) {
   std::string out = "<div class=\"cards\">\n";
   for (const Value& value : run.metrics) {
-    out += "<div class=\"card\"><small>" + escape(value.name) + "</small><b>" + chart::fixed(value.value, 4) + "</b><small>";
+    std::string name = value.name;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    out += "<div class=\"card\"><small>" + escape(name) + "</small><b>" + chart::fixed(value.value, 4) + "</b><small>";
     const bool interval = std::isfinite(value.low) && std::isfinite(value.high);
     out += interval ? "95 %: " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) : "no interval";
     out += "</small></div>\n";

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "apps/commands.h"
+#include "apps/report/run_facts.h"
 #include "data/csv.h"
 #include "data/image.h"
 #include "data/resize.h"
@@ -31,6 +32,12 @@ Json read_json(const std::string& path) {
   const Json json = Json::parse(read_text(path), nullptr, false);
   require<FormatError>(!json.is_discarded(), "report: ", path, " is not valid JSON; run gadolin eval again");
   return json;
+}
+// Names in a row, the first few of many.
+std::string joined(const Json& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < 12; ++i) text += (i ? ", " : "") + names[i].get<std::string>();
+  return names.size() > 12 ? cat(text, " and ", names.size() - 12, " more") : text;
 }
 double number(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
 
@@ -126,8 +133,9 @@ void add_evaluation(RunReport& run, const std::string& folder) {
   const Json metrics = read_json(folder + "/metrics.json");
   const Json values = metrics.value("metrics", Json::object());
   for (const auto& [name, m] : values.items()) run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
-  run.data.push_back({"evaluated on", metrics.value("split", std::string("?"))});
-  run.data.push_back({"samples", std::to_string(metrics.value("samples", 0))});
+  const std::string split = metrics.value("split", std::string());
+  run.data.push_back({"evaluated on", cat(metrics.value("samples", 0), " samples", split.empty() || split == "all" ? "" : " of " + split)});
+  if (metrics.contains("classes")) run.data.push_back({"classes", joined(metrics["classes"])});
   const auto classes = metrics.value("classes", std::vector<std::string>{});
   if (metrics.contains("confusion")) {
     run.confusion.classes = classes;
@@ -168,21 +176,7 @@ RunReport read_run(const std::string& folder) {
   if (run.name.empty()) run.name = fs::path(folder).parent_path().filename().string();
   const bool trained = fs::exists(folder + "/metrics.csv"), evaluated = fs::exists(folder + "/metrics.json");
   require<DataError>(trained || evaluated, "report: ", folder, " holds neither metrics.csv nor metrics.json; is it the folder of a run?");
-  if (fs::exists(folder + "/config.toml")) {
-    std::istringstream lines(read_text(folder + "/config.toml"));
-    for (std::string line; std::getline(lines, line);) {
-      const std::size_t at = line.find('=');
-      if (at == std::string::npos || line[0] == '#') continue;
-      std::string name = line.substr(0, at);
-      if (name.rfind("train.", 0) == 0) name = name.substr(6);
-      run.configuration.push_back({name, line.substr(at + 1)});
-      if (name == "model" || name == "input-size" || name == "optimizer") run.model.push_back(run.configuration.back());
-    }
-  }
-  if (fs::exists(folder + "/env.json")) {
-    const Json env = read_json(folder + "/env.json");
-    for (const auto& [name, value] : env.items()) run.environment.push_back({name, value.is_string() ? value.get<std::string>() : value.dump()});
-  }
+  add_run_facts(run, folder);
   if (trained) add_curves(run, folder + "/metrics.csv");
   if (evaluated) add_evaluation(run, folder);
   return run;

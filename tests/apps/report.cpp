@@ -10,8 +10,10 @@
 #include <sstream>
 
 #include "tensor/check.h"
+#include "apps/report/run_report.h"
 #include "tests/apps/well_formed.h"
-#include "tests/scratch.h"
+#include "tests/data/messages.h"
+#include "tests/data/messages.h"
 
 namespace gadolin::report {
 namespace {
@@ -108,6 +110,31 @@ TEST(Report, Base64) {
   EXPECT_EQ(base64("fo"), "Zm8=");
   EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
   EXPECT_EQ(base64("\xFF\xFE"), "//4=");
+}
+
+TEST(Report, TheHeadOfARunIsReadable) {
+  const test::Scratch dir;
+  dir.write("run/config.toml", "seed=0\nquiet=true\ntrain.data=\"films/view.csv\"\ntrain.out=\"x\"\ntrain.model=\"resnet18\"\n"
+                               "train.input-size=112\ntrain.optimizer=\"adamw\"\ntrain.lr=0.001\ntrain.schedule=\"cosine\"\n"
+                               "train.batch-size=32\ntrain.weight-decay=-1\ntrain.small-input=false\ntrain.freeze=[\"conv1\", \"bn1\"]\n");
+  dir.write("run/env.json", R"({"device":"cpu","dtype":"fp32","memory_bytes":2147483648,"started":"2026-11-21T08:34:17Z"})");
+  dir.write("run/split.csv", "path,labels,split\na,x,train\nb,x,train\nc,y,val\n");
+  dir.write("run/metrics.csv", "step,epoch,lr,train_loss,val_loss,val_balanced_accuracy\n4,1,0.1,1,1,0.5\n8,2,0.1,1,1,0.75\n12,3,0.1,1,1,0.7\n");
+  const RunReport run = read_run(dir / "run");
+  const auto text = [](const std::vector<Fact>& facts) {
+    std::string all;
+    for (const Fact& f : facts) all += f.name + ": " + f.value + "\n";
+    return all;
+  };
+  EXPECT_EQ(text(run.model), "net: resnet18\ninput: 112 x 112 pixels\noptimiser: adamw, rate 0.001, schedule cosine\nbatch size: 32\n"
+                             "best epoch: 2 of 3 (val_balanced_accuracy 0.7500)\ntrained: 2026-11-21 08:34 UTC\ndevice: cpu, fp32\n");
+  EXPECT_EQ(text(run.data), "set: films/view.csv\nsamples: 2 train, 1 val, 0 test\n");
+  EXPECT_EQ(text(run.configuration), "seed: 0\ndata: films/view.csv\nmodel: resnet18\ninput-size: 112\noptimizer: adamw\nlr: 0.001\n"
+                                     "schedule: cosine\nbatch-size: 32\nweight-decay: the optimiser's own\nsmall-input: no\n"
+                                     "freeze: conv1, bn1\n");
+  EXPECT_EQ(text(run.environment), "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\n");
+  dir.write("run/env.json", "[1");
+  EXPECT_EQ(test::said<FormatError>(dir, [&] { read_run(dir / "run"); }), "report: DIR/run/env.json is not a JSON object; remove it");
 }
 
 TEST(Report, WritesTheWholeFileOrNone) {
