@@ -1,5 +1,5 @@
-// TensorFlow's checkpoints without TensorFlow: version 1 (one table of tensor slices) and version 2 (an index and data
-// files beside it).
+// TensorFlow's checkpoints without TensorFlow: version 1 (one table of tensor slices) and version 2 (an index
+// and data files beside it).
 #pragma once
 
 #include <string>
@@ -18,9 +18,9 @@ struct TfCheckpoint {
 // path: the prefix that Saver.save returned, the .index file, or a version 1 file.
 bool is_tf_checkpoint(const std::string& path);
 
-// fp32, fp64, bf16, fp16, int64, int32, uint8 and bool; other types are left out with a note. Parts of partitioned
-// variables are joined. Every tensor is checked against its CRC-32C (version 2) and its size. Memory is bounded by the
-// sizes of the files. Throws FormatError or FileError naming the file.
+// fp32, fp64, bf16, fp16, int64, int32, uint8 and bool; other types are left out with a note. Parts of
+// partitioned variables are joined. Every tensor is checked against its CRC-32C (version 2) and its size.
+// Memory is bounded by the sizes of the files. Throws FormatError or FileError naming the file.
 TfCheckpoint read_tf_checkpoint(const std::string& path);
 
 }  // namespace gadolin

@@ -12,7 +12,8 @@ namespace {
 constexpr std::uint64_t magic = 0xdb4775248b80fb57u;
 constexpr std::size_t footer_bytes = 48, trailer_bytes = 5;
 
-template <class T> T little(const char* p) {
+template <class T>
+T little(const char* p) {
   T value;
   std::memcpy(&value, p, sizeof value);
   return value;
@@ -46,7 +47,8 @@ struct Table {
     const auto number = [&](std::size_t bytes) {
       if (bytes > end - at) damaged(at, "a packed block is cut off");
       std::size_t value = 0;
-      for (std::size_t i = 0; i < bytes; ++i) value |= std::size_t{static_cast<unsigned char>(file[at + i])} << (8 * i);
+      for (std::size_t i = 0; i < bytes; ++i)
+        value |= std::size_t{static_cast<unsigned char>(file[at + i])} << (8 * i);
       at += bytes;
       return value;
     };
@@ -69,45 +71,54 @@ struct Table {
       } else {
         back = number((tag & 3) == 2 ? 2 : 4);
       }
-      if (back == 0 || back > out.size() || count > length - out.size()) damaged(at, "a packed block copies what it does not have");
+      if (back == 0 || back > out.size() || count > length - out.size())
+        damaged(at, "a packed block copies what it does not have");
       for (; count > 0; --count) out += out[out.size() - back];
     }
     if (out.size() != length) damaged(begin, "a packed block has another length than it says");
     return out;
   }
 
-  struct Span { std::size_t begin, end; };
+  struct Span {
+    std::size_t begin, end;
+  };
   // A block without its trailer.
   Span block(std::uint64_t offset, std::uint64_t size) const {
     if (offset > file.size() || size > file.size() - offset || file.size() - offset - size < trailer_bytes)
       damaged(file.size(), "a block reaches beyond the file");
     const std::size_t begin = static_cast<std::size_t>(offset), stop = begin + static_cast<std::size_t>(size);
-    if (masked_crc32c(crc32c(file.data() + begin, stop - begin + 1)) != little<std::uint32_t>(file.data() + stop + 1))
+    if (masked_crc32c(crc32c(file.data() + begin, stop - begin + 1)) !=
+        little<std::uint32_t>(file.data() + stop + 1))
       damaged(begin, "the checksum of a block does not agree");
     if (file[stop] != 0 && file[stop] != 1) damaged(stop, "a block of an unknown compression");
     return {begin, stop};
   }
   // f(key, value) for every entry of a block.
-  template <class F> void entries_of(Span span, F&& f) const {
+  template <class F>
+  void entries_of(Span span, F&& f) const {
     if (file[span.end] == 0) return entries(span, f);
     const std::string plain = unpacked(span.begin, span.end);
     Table{plain, path}.entries({0, plain.size()}, f);
   }
 
-  // Entries of a block: shared, unshared and value length, then the key's new end and the value. Behind them stand the
-  // places of whole keys, which a reader of everything does not need.
-  template <class F> void entries(Span span, F&& f) const {
+  // Entries of a block: shared, unshared and value length, then the key's new end and the value. Behind them
+  // stand the places of whole keys, which a reader of everything does not need.
+  template <class F>
+  void entries(Span span, F&& f) const {
     if (span.end - span.begin < 4) damaged(span.begin, "a block is too small");
     const std::uint32_t restarts = little<std::uint32_t>(file.data() + span.end - 4);
-    if (restarts > (span.end - span.begin - 4) / 4) damaged(span.end - 4, "a block has more restarts than bytes");
+    if (restarts > (span.end - span.begin - 4) / 4)
+      damaged(span.end - 4, "a block has more restarts than bytes");
     const std::size_t end = span.end - 4 - std::size_t{restarts} * 4;
     std::string key;
     bool first = true;
     for (std::size_t at = span.begin; at < end;) {
       const std::size_t here = at;
       const std::uint64_t shared = varint(at, end), unshared = varint(at, end), length = varint(at, end);
-      if (shared > key.size() || unshared > end - at || length > end - at - unshared) damaged(here, "an entry reaches beyond its block");
-      // Keys share what stands before them, so without a bound a file could hold keys of a thousand times its size.
+      if (shared > key.size() || unshared > end - at || length > end - at - unshared)
+        damaged(here, "an entry reaches beyond its block");
+      // Keys share what stands before them, so without a bound a file could hold keys of a thousand times its
+      // size.
       if (shared + unshared > 2048) damaged(here, "a key is longer than 2048 bytes");
       std::string next = key.substr(0, static_cast<std::size_t>(shared));
       next.append(file.data() + at, static_cast<std::size_t>(unshared));
@@ -140,7 +151,8 @@ void read_tf_table(std::string_view file, const std::string& path,
   table.entries_of(table.block(index, index_size), [&](const std::string&, std::string_view handle) {
     std::size_t inside = 0;
     const Table here{handle, path};
-    const std::uint64_t offset = here.varint(inside, handle.size()), size = here.varint(inside, handle.size());
+    const std::uint64_t offset = here.varint(inside, handle.size()),
+                        size = here.varint(inside, handle.size());
     const auto span = table.block(offset, size);
     if (span.begin < before) table.damaged(span.begin, "blocks are not in order");
     before = span.end;

@@ -12,16 +12,27 @@
 namespace gadolin {
 namespace {
 
-struct Family { const char *model, *scope; };
-constexpr Family families[] = {
-    {"resnet50", "resnet_v1_50"},      {"resnet101", "resnet_v1_101"},      {"resnet152", "resnet_v1_152"},
-    {"resnet200", "resnet_v1_200"},    {"resnet_v2_50", "resnet_v2_50"},    {"resnet_v2_101", "resnet_v2_101"},
-    {"resnet_v2_152", "resnet_v2_152"}, {"resnet_v2_200", "resnet_v2_200"}, {"vgg16", "vgg_16"},
-    {"vgg19", "vgg_19"},               {"inception_v3", "InceptionV3"},     {"inception_v4", "InceptionV4"},
-    {"inception_resnet_v2", "InceptionResnetV2"}};
+struct Family {
+  const char *model, *scope;
+};
+constexpr Family families[] = {{"resnet50", "resnet_v1_50"},
+                               {"resnet101", "resnet_v1_101"},
+                               {"resnet152", "resnet_v1_152"},
+                               {"resnet200", "resnet_v1_200"},
+                               {"resnet_v2_50", "resnet_v2_50"},
+                               {"resnet_v2_101", "resnet_v2_101"},
+                               {"resnet_v2_152", "resnet_v2_152"},
+                               {"resnet_v2_200", "resnet_v2_200"},
+                               {"vgg16", "vgg_16"},
+                               {"vgg19", "vgg_19"},
+                               {"inception_v3", "InceptionV3"},
+                               {"inception_v4", "InceptionV4"},
+                               {"inception_resnet_v2", "InceptionResnetV2"}};
 
 // A layer of Slim: its scope, our layer with weights and, if there is one, our batch norm behind it.
-struct SlimLayer { std::string scope, layer, norm; };
+struct SlimLayer {
+  std::string scope, layer, norm;
+};
 using Pairs = std::vector<SlimLayer>;
 
 std::string number(std::size_t i) { return std::to_string(i); }
@@ -37,13 +48,15 @@ void resnet(Pairs& p, const Module& net, bool v2) {
   });
   for (const std::string& ours : blocks) {  // layer2.0 is block2/unit_1
     const std::size_t dot = ours.find('.');
-    const std::string unit = "block" + ours.substr(5, dot - 5) + "/unit_" + number(std::stoul(ours.substr(dot + 1)) + 1) +
+    const std::string unit = "block" + ours.substr(5, dot - 5) + "/unit_" +
+                             number(std::stoul(ours.substr(dot + 1)) + 1) +
                              (v2 ? "/bottleneck_v2/" : "/bottleneck_v1/");
     p.push_back({unit + "shortcut", ours + ".downsample.0", v2 ? "" : ours + ".downsample.1"});
     if (v2) p.push_back({unit + "preact", "", ours + ".bn1"});
     for (int i = 1; i <= 3; ++i) {
       const std::string conv = "conv" + std::to_string(i);
-      p.push_back({unit + conv, ours + "." + conv, v2 ? ours + ".bn" + std::to_string(i + 1) : ours + ".bn" + std::to_string(i)});
+      p.push_back({unit + conv, ours + "." + conv,
+                   v2 ? ours + ".bn" + std::to_string(i + 1) : ours + ".bn" + std::to_string(i)});
     }
   }
 }
@@ -51,13 +64,15 @@ void resnet(Pairs& p, const Module& net, bool v2) {
 void vgg(Pairs& p, const Module& net) {
   std::vector<std::size_t> features;
   for (const Parameter& parameter : net.parameters()) {
-    if (parameter.tensor.dim() == 4) features.push_back(std::stoul(parameter.name.substr(9)));  // features.N.weight
+    if (parameter.tensor.dim() == 4)
+      features.push_back(std::stoul(parameter.name.substr(9)));  // features.N.weight
   }
   std::sort(features.begin(), features.end());
   std::size_t group = 1, inside = 1;
   for (std::size_t i = 0; i < features.size(); ++i) {
     if (i > 0 && features[i] != features[i - 1] + 2) ++group, inside = 1;  // a pooling stands between
-    p.push_back({"conv" + number(group) + "/conv" + number(group) + "_" + number(inside++), "features." + number(features[i]), ""});
+    p.push_back({"conv" + number(group) + "/conv" + number(group) + "_" + number(inside++),
+                 "features." + number(features[i]), ""});
   }
   p.push_back({"fc6", "classifier.0", ""});
   p.push_back({"fc7", "classifier.3", ""});
@@ -68,7 +83,8 @@ void vgg(Pairs& p, const Module& net) {
 std::vector<std::string> scopes_of_branch(const std::set<std::string>& scopes, const std::string& branch) {
   static const std::regex place("_([0-9][a-z])_");
   std::vector<std::pair<std::string, std::string>> found;
-  for (auto at = scopes.lower_bound(branch + "/"); at != scopes.end() && at->rfind(branch + "/", 0) == 0; ++at) {
+  for (auto at = scopes.lower_bound(branch + "/"); at != scopes.end() && at->rfind(branch + "/", 0) == 0;
+       ++at) {
     const std::string rest = at->substr(branch.size());
     std::smatch match;  // a branch of one convolution may name no place: Conv2d_1x1
     found.emplace_back((std::regex_search(rest, match, place) ? match[1].str() : "") + rest, *at);
@@ -83,21 +99,26 @@ std::vector<std::string> scopes_of_branch(const std::set<std::string>& scopes, c
 std::string slim_block(const std::string& model, const std::string& ours) {
   if (model == "inception_v3") return ours;
   if (model == "inception_v4") {
-    static constexpr const char* names[] = {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Mixed_3a", "Mixed_4a", "Mixed_5a",
-                                            "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_5e", "Mixed_6a", "Mixed_6b", "Mixed_6c",
-                                            "Mixed_6d", "Mixed_6e", "Mixed_6f", "Mixed_6g", "Mixed_6h", "Mixed_7a", "Mixed_7b",
-                                            "Mixed_7c", "Mixed_7d"};
+    static constexpr const char* names[] = {
+        "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Mixed_3a", "Mixed_4a", "Mixed_5a",
+        "Mixed_5b",      "Mixed_5c",      "Mixed_5d",      "Mixed_5e", "Mixed_6a", "Mixed_6b",
+        "Mixed_6c",      "Mixed_6d",      "Mixed_6e",      "Mixed_6f", "Mixed_6g", "Mixed_6h",
+        "Mixed_7a",      "Mixed_7b",      "Mixed_7c",      "Mixed_7d"};
     return names[std::stoul(ours.substr(ours.find('.') + 1))];
   }
   static const std::map<std::string, std::string> stem = {
-      {"conv2d_1a", "Conv2d_1a_3x3"}, {"conv2d_2a", "Conv2d_2a_3x3"}, {"conv2d_2b", "Conv2d_2b_3x3"}, {"conv2d_3b", "Conv2d_3b_1x1"},
-      {"conv2d_4a", "Conv2d_4a_3x3"}, {"conv2d_7b", "Conv2d_7b_1x1"}, {"mixed_5b", "Mixed_5b"}, {"mixed_6a", "Mixed_6a"},
+      {"conv2d_1a", "Conv2d_1a_3x3"}, {"conv2d_2a", "Conv2d_2a_3x3"},
+      {"conv2d_2b", "Conv2d_2b_3x3"}, {"conv2d_3b", "Conv2d_3b_1x1"},
+      {"conv2d_4a", "Conv2d_4a_3x3"}, {"conv2d_7b", "Conv2d_7b_1x1"},
+      {"mixed_5b", "Mixed_5b"},       {"mixed_6a", "Mixed_6a"},
       {"mixed_7a", "Mixed_7a"},       {"block8", "Block8"}};
   const auto found = stem.find(ours);
   if (found != stem.end()) return found->second;
   const std::size_t dot = ours.find('.');
   const std::string repeat = ours.substr(0, dot), unit = number(std::stoul(ours.substr(dot + 1)) + 1);
-  return repeat == "repeat" ? "Repeat/block35_" + unit : repeat == "repeat_1" ? "Repeat_1/block17_" + unit : "Repeat_2/block8_" + unit;
+  return repeat == "repeat"     ? "Repeat/block35_" + unit
+         : repeat == "repeat_1" ? "Repeat_1/block17_" + unit
+                                : "Repeat_2/block8_" + unit;
 }
 
 void inception(Pairs& p, const std::string& model, const Module& net, const std::set<std::string>& scopes) {
@@ -113,7 +134,8 @@ void inception(Pairs& p, const std::string& model, const Module& net, const std:
         }
       }
       if (model == "inception_resnet_v2") p.push_back({slim + "/Conv2d_1x1", path + ".conv2d", ""});
-    } else if (dynamic_cast<const ConvNormRelu*>(&m) && path.find("ranch") == std::string::npos && path.rfind("AuxLogits", 0) != 0) {
+    } else if (dynamic_cast<const ConvNormRelu*>(&m) && path.find("ranch") == std::string::npos &&
+               path.rfind("AuxLogits", 0) != 0) {
       // of the stem: those inside blocks stand in their branches
       const bool inside = path.find('.') != std::string::npos && path.rfind("features.", 0) != 0;
       const bool in_block = path.rfind("features.", 0) == 0 && std::count(path.begin(), path.end(), '.') > 1;
@@ -122,9 +144,17 @@ void inception(Pairs& p, const std::string& model, const Module& net, const std:
   });
   const bool v3 = model == "inception_v3", v4 = model == "inception_v4";
   p.push_back({"AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0.conv", "AuxLogits.conv0.bn"});
-  p.push_back({v4 ? "AuxLogits/Conv2d_2a" : "AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1.conv", "AuxLogits.conv1.bn"});
-  p.push_back({v3 ? "AuxLogits/Conv2d_2b_1x1" : v4 ? "AuxLogits/Aux_logits" : "AuxLogits/Logits", "AuxLogits.fc", ""});
-  p.push_back({v3 ? "Logits/Conv2d_1c_1x1" : "Logits/Logits", v3 ? "fc" : v4 ? "last_linear" : "classif", ""});
+  p.push_back(
+      {v4 ? "AuxLogits/Conv2d_2a" : "AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1.conv", "AuxLogits.conv1.bn"});
+  p.push_back({v3   ? "AuxLogits/Conv2d_2b_1x1"
+               : v4 ? "AuxLogits/Aux_logits"
+                    : "AuxLogits/Logits",
+               "AuxLogits.fc", ""});
+  p.push_back({v3 ? "Logits/Conv2d_1c_1x1" : "Logits/Logits",
+               v3   ? "fc"
+               : v4 ? "last_linear"
+                    : "classif",
+               ""});
 }
 
 const char* scope_of(const TensorMap& tensors) {
@@ -136,7 +166,8 @@ const char* scope_of(const TensorMap& tensors) {
   return nullptr;
 }
 
-// Filters HWIO -> OIHW, matrices [in, out] -> [out, in], 1x1 and 7x7 convolutions that are linear layers here as such.
+// Filters HWIO -> OIHW, matrices [in, out] -> [out, in], 1x1 and 7x7 convolutions that are linear layers here
+// as such.
 Tensor turned(const Tensor& t, bool linear) {
   if (t.dim() == 4) {
     const Tensor oihw = t.permute({3, 2, 0, 1}).contiguous(MemoryFormat::contiguous);
@@ -148,7 +179,8 @@ Tensor turned(const Tensor& t, bool linear) {
 // Steps, optimiser slots and averages.
 bool is_of_training(const std::string& name) {
   if (name == "global_step") return true;
-  for (const char* end : {"/RMSProp", "/RMSProp_1", "/Momentum", "/Adam", "/Adam_1", "/ExponentialMovingAverage"}) {
+  for (const char* end :
+       {"/RMSProp", "/RMSProp_1", "/Momentum", "/Adam", "/Adam_1", "/ExponentialMovingAverage"}) {
     if (name.ends_with(end)) return true;
   }
   return false;
@@ -160,10 +192,12 @@ bool is_slim(const TensorMap& tensors) { return scope_of(tensors) != nullptr; }
 
 void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options) {
   const char* found = scope_of(weights.tensors);
-  const auto family = std::find_if(std::begin(families), std::end(families), [&](const Family& f) { return model == f.model; });
-  require<UsageError>(family != std::end(families), "import: TF-Slim has no ", model, "; it has ResNets from 50 layers, VGG 16 and 19, and Inception v3 to v4");
-  require<UsageError>(std::string(found) == family->scope, "import: this checkpoint is of Slim's ", found, ", not ", family->scope,
-                      "; give its name to --model");
+  const auto family = std::find_if(std::begin(families), std::end(families),
+                                   [&](const Family& f) { return model == f.model; });
+  require<UsageError>(family != std::end(families), "import: TF-Slim has no ", model,
+                      "; it has ResNets from 50 layers, VGG 16 and 19, and Inception v3 to v4");
+  require<UsageError>(std::string(found) == family->scope, "import: this checkpoint is of Slim's ", found,
+                      ", not ", family->scope, "; give its name to --model");
   const std::string prefix = std::string(family->scope) + "/";
   std::set<std::string> scopes;
   for (const auto& entry : weights.tensors) {
@@ -180,16 +214,20 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
   {
     const SkipInitialValues quick;
     const auto net = make_net(model, options);
-    if (residual) resnet(pairs, *net, v2);
-    else if (model.rfind("vgg", 0) == 0) vgg(pairs, *net);
-    else inception(pairs, model, *net, scopes);
+    if (residual)
+      resnet(pairs, *net, v2);
+    else if (model.rfind("vgg", 0) == 0)
+      vgg(pairs, *net);
+    else
+      inception(pairs, model, *net, scopes);
   }
   std::size_t without_gamma = 0;
   for (const SlimLayer& pair : pairs) {
     const auto take = [&](const std::string& theirs, const std::string& ours, bool matrix) {
       const auto at = weights.tensors.find(prefix + pair.scope + theirs);
       if (at == weights.tensors.end() || ours.empty()) return false;
-      const bool linear = matrix && (ours.rfind("fc", 0) == 0 || ours.find("classif") == 0 || ours.find("last_linear") == 0 || ours.rfind("AuxLogits.fc", 0) == 0);
+      const bool linear = matrix && (ours.rfind("fc", 0) == 0 || ours.find("classif") == 0 ||
+                                     ours.find("last_linear") == 0 || ours.rfind("AuxLogits.fc", 0) == 0);
       weights.tensors[ours] = turned(at->second, linear);
       weights.tensors.erase(prefix + pair.scope + theirs);
       return true;
@@ -199,7 +237,8 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
       take("/biases", pair.layer + ".bias", false);
     }
     if (pair.norm.empty()) continue;
-    const std::string scope = pair.layer.empty() ? "" : "/BatchNorm";  // preact and postnorm are batch norms themselves
+    const std::string scope =
+        pair.layer.empty() ? "" : "/BatchNorm";  // preact and postnorm are batch norms themselves
     if (!take(scope + "/beta", pair.norm + ".bias", false)) continue;
     take(scope + "/moving_mean", pair.norm + ".running_mean", false);
     take(scope + "/moving_variance", pair.norm + ".running_var", false);
@@ -219,7 +258,9 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
     }
   }
   if (!kept.empty()) weights.notes.push_back("of the training, not of the net: " + kept);
-  if (without_gamma > 0) weights.notes.push_back(cat(without_gamma, " batch norms have no gamma (scale=False in Slim): 1 is taken"));
+  if (without_gamma > 0)
+    weights.notes.push_back(
+        cat(without_gamma, " batch norms have no gamma (scale=False in Slim): 1 is taken"));
 }
 
 }  // namespace gadolin

@@ -12,11 +12,12 @@ namespace gadolin {
 // Whether the tensors are those of a net of TF-Slim: a scope of its own and "weights" below.
 bool is_slim(const TensorMap& tensors);
 
-// Takes a Slim checkpoint for `model` (resnet50 101 152 200 and their v2, vgg16 and vgg19, inception_v3, inception_v4,
-// inception_resnet_v2) to our names and orders: filters HWIO -> OIHW, fully connected layers [in, out] -> [out, in], a
-// missing gamma -> 1. global_step, optimiser slots and averages are taken out and named in a note; what else has no counterpart
-// keeps its name and so is left over. `options` gets the conventions that Slim's weights were trained with. Throws UsageError for a model that Slim does not
-// have or a checkpoint of another.
+// Takes a Slim checkpoint for `model` (resnet50 101 152 200 and their v2, vgg16 and vgg19, inception_v3,
+// inception_v4, inception_resnet_v2) to our names and orders: filters HWIO -> OIHW, fully connected layers
+// [in, out] -> [out, in], a missing gamma -> 1. global_step, optimiser slots and averages are taken out and
+// named in a note; what else has no counterpart keeps its name and so is left over. `options` gets the
+// conventions that Slim's weights were trained with. Throws UsageError for a model that Slim does not have or
+// a checkpoint of another.
 void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options);
 
 }  // namespace gadolin

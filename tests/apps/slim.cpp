@@ -17,8 +17,10 @@
 namespace gadolin {
 namespace {
 
-// The checkpoint `stem`.v2.ckpt (or .v1.ckpt) gives the logits that TensorFlow stored beside it for its input.
-void expect_logits(const std::string& model, const std::string& stem, const std::string& end = ".v2.ckpt", int tiles = 1) {
+// The checkpoint `stem`.v2.ckpt (or .v1.ckpt) gives the logits that TensorFlow stored beside it for its
+// input.
+void expect_logits(const std::string& model, const std::string& stem, const std::string& end = ".v2.ckpt",
+                   int tiles = 1) {
   SCOPED_TRACE(stem);
   WeightFile file = read_weights(stem + end);
   ASSERT_TRUE(is_slim(file.tensors));
@@ -34,7 +36,8 @@ void expect_logits(const std::string& model, const std::string& stem, const std:
   net->eval();
   const TensorMap stored = load_safetensors(stem + ".safetensors");
   Tensor images = stored.at("input").clone();
-  for (const int along : {2, 3}) images = concat(std::vector<Tensor>(static_cast<std::size_t>(tiles), images), along);
+  for (const int along : {2, 3})
+    images = concat(std::vector<Tensor>(static_cast<std::size_t>(tiles), images), along);
   const std::vector<double> got = (*net)(images).to_vector<double>(),
                             want = stored.at("logits").to_vector<double>();
   ASSERT_EQ(got.size(), want.size());
@@ -46,7 +49,8 @@ void expect_logits(const std::string& model, const std::string& stem, const std:
     worst = std::max(worst, std::fabs(got[i] - want[i]) / scale);
   }
   testing::Test::RecordProperty("worst", std::to_string(worst));
-  if (std::getenv("GADOLIN_SLIM_FULL") != nullptr) std::printf("%s %s: %.2g of scale\n", stem.c_str(), end.c_str(), worst);
+  if (std::getenv("GADOLIN_SLIM_FULL") != nullptr)
+    std::printf("%s %s: %.2g of scale\n", stem.c_str(), end.c_str(), worst);
 }
 
 std::string stored(const char* name) { return test::fixture(std::string("tf/") + name); }
@@ -58,7 +62,8 @@ TEST(SlimWeights, InceptionOfVersionThree) { expect_logits("inception_v3", store
 TEST(SlimWeights, InceptionOfVersionFour) { expect_logits("inception_v4", stored("inception_v4")); }
 TEST(SlimWeights, InceptionResNet) { expect_logits("inception_resnet_v2", stored("inception_resnet_v2")); }
 
-// GADOLIN_SLIM_FULL: what tools/fixtures/tf_checkpoints.py --full wrote. The auxiliary heads are among the weights.
+// GADOLIN_SLIM_FULL: what tools/fixtures/tf_checkpoints.py --full wrote. The auxiliary heads are among the
+// weights.
 TEST(SlimWeights, FullWidth) {
   const char* folder = std::getenv("GADOLIN_SLIM_FULL");
   if (folder == nullptr) GTEST_SKIP() << "GADOLIN_SLIM_FULL is not set";
@@ -66,9 +71,11 @@ TEST(SlimWeights, FullWidth) {
   int seen = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".safetensors") continue;
-    const std::string scope = entry.path().stem().string(), stem = (entry.path().parent_path() / scope).string();
-    const std::string model = others.count(scope) ? others.at(scope)
-                              : scope.rfind("resnet_v1_", 0) == 0 ? "resnet" + scope.substr(10) : scope;
+    const std::string scope = entry.path().stem().string(),
+                      stem = (entry.path().parent_path() / scope).string();
+    const std::string model = others.count(scope)                 ? others.at(scope)
+                              : scope.rfind("resnet_v1_", 0) == 0 ? "resnet" + scope.substr(10)
+                                                                  : scope;
     expect_logits(model, stem);
     if (std::filesystem::exists(stem + ".v1.ckpt")) expect_logits(model, stem, ".v1.ckpt");
     ++seen;
@@ -82,7 +89,8 @@ TEST(SlimWeights, SayWhichNetTheyAreOf) {
   EXPECT_EQ(test::message_of<UsageError>([&] { rename_slim("resnet101", file, options); }),
             "import: this checkpoint is of Slim's resnet_v1_50, not resnet_v1_101; give its name to --model");
   EXPECT_EQ(test::message_of<UsageError>([&] { rename_slim("resnet18", file, options); }),
-            "import: TF-Slim has no resnet18; it has ResNets from 50 layers, VGG 16 and 19, and Inception v3 to v4");
+            "import: TF-Slim has no resnet18; it has ResNets from 50 layers, VGG 16 and 19, and Inception v3 "
+            "to v4");
 }
 
 }  // namespace

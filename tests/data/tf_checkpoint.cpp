@@ -33,7 +33,8 @@ void expect_values(const std::string& path, int version) {
   const auto expected = nlohmann::json::parse(std::ifstream(fixture("tf/expected.json")));
   std::size_t seen = 0;
   for (const auto& [name, about] : expected.items()) {
-    if (version == 1 && (name == "scope/brain" || name == "scope/uint8")) continue;  // version 1 cannot hold these
+    if (version == 1 && (name == "scope/brain" || name == "scope/uint8"))
+      continue;  // version 1 cannot hold these
     ASSERT_EQ(c.tensors.count(name), 1u) << name;
     const Tensor& t = c.tensors.at(name);
     EXPECT_EQ(t.shape(), Shape(about["shape"].get<std::vector<std::int64_t>>())) << name;
@@ -43,7 +44,8 @@ void expect_values(const std::string& path, int version) {
   EXPECT_EQ(seen, c.tensors.size());
   EXPECT_EQ(c.tensors.at("scope/half").dtype(), DType::fp16);
   EXPECT_EQ(c.tensors.at("scope/int64").dtype(), DType::int64);
-  EXPECT_EQ(c.notes, (std::vector<std::string>{"left out: text is of type string, which Gadolin does not have"}));
+  EXPECT_EQ(c.notes,
+            (std::vector<std::string>{"left out: text is of type string, which Gadolin does not have"}));
 }
 
 TEST(TfCheckpoint, ReadsVersionTwoByPrefixAndIndex) {
@@ -62,7 +64,8 @@ TEST(TfCheckpoint, OtherFilesAreNone) {
 }
 
 // Every cut and every flipped byte is an error or changes no number that the checksums cover.
-template <class Read> void expect_no_crash(const std::string& good, Read read) {
+template <class Read>
+void expect_no_crash(const std::string& good, Read read) {
   int refused = 0, tries = 0;
   const auto attempt = [&](const std::string& bytes) {
     ++tries;
@@ -74,7 +77,7 @@ template <class Read> void expect_no_crash(const std::string& good, Read read) {
       ++refused;
     }
   };
-  for (std::size_t n = 0; n < good.size(); n += good.size() > 1000 ? 3 : 1) attempt(good.substr(0, n));
+  for (std::size_t n = 0; n<good.size(); n += good.size()> 1000 ? 3 : 1) attempt(good.substr(0, n));
   EXPECT_EQ(refused, tries) << "a cut file was read";
   for (std::size_t i = 0; i < good.size(); ++i) {
     std::string bad = good;
@@ -85,9 +88,12 @@ template <class Read> void expect_no_crash(const std::string& good, Read read) {
 }
 
 TEST(TfCheckpointHostile, CutAndFlippedTables) {
-  const std::string v1 = bytes_of(fixture("tf/types.v1.ckpt")), v2 = bytes_of(fixture("tf/types.v2.ckpt.index"));
+  const std::string v1 = bytes_of(fixture("tf/types.v1.ckpt")),
+                    v2 = bytes_of(fixture("tf/types.v2.ckpt.index"));
   for (const std::string& good : {v1, v2}) {
-    expect_no_crash(good, [](const std::string& bytes) { read_tf_table(bytes, "x", [](std::string_view, std::string_view) {}); });
+    expect_no_crash(good, [](const std::string& bytes) {
+      read_tf_table(bytes, "x", [](std::string_view, std::string_view) {});
+    });
   }
   const Scratch dir;
   const std::string data = bytes_of(fixture("tf/types.v2.ckpt.data-00000-of-00001"));
@@ -110,8 +116,9 @@ TEST(TfCheckpointHostile, CutAndFlippedTables) {
   dir.write("c.data-00000-of-00001", flipped);
   EXPECT_EQ(message_of<FormatError>([&] { read_tf_checkpoint(dir / "c"); }),
             "tensorflow checkpoint: " + (dir / "c.index") + ": parts does not agree with its checksum");
-  EXPECT_EQ(message_of<FormatError>([] { read_tf_table("short", "x", [](std::string_view, std::string_view) {}); }),
-            "tensorflow checkpoint: x is damaged at byte 5: it does not end like a table");
+  EXPECT_EQ(
+      message_of<FormatError>([] { read_tf_table("short", "x", [](std::string_view, std::string_view) {}); }),
+      "tensorflow checkpoint: x is damaged at byte 5: it does not end like a table");
 }
 
 // Real checkpoints of other projects, where they are at hand.
