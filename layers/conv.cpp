@@ -48,6 +48,12 @@ ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions&
   return z;
 }
 
+Attributes Conv2dFunction::attributes() const {
+  const ConvSizes z = conv_sizes(x, weight, options);
+  return {{"stride", options.stride.vec()}, {"dilation", options.dilation.vec()}, {"groups", options.groups},
+          {"padding", std::vector<std::int64_t>{z.before.h, z.before.w, z.after.h, z.after.w}}};
+}
+
 Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
   const ConvSizes z = conv_sizes(in, filters, options);
   require<ShapeError, 15>(!bias.defined() || bias.shape() == Shape{z.k}, "conv2d: bias ",

@@ -11,6 +11,7 @@ struct Pair {
   constexpr Pair(int both) : h(both), w(both) {}
   constexpr Pair(int height, int width) : h(height), w(width) {}
   bool operator==(const Pair&) const = default;
+  std::vector<std::int64_t> vec() const { return {h, w}; }
 };
 
 struct Conv2dOptions {

@@ -36,6 +36,7 @@ struct Conv2dFunction {
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
 
+  Attributes attributes() const;  // padding: above, left, below, right
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
   void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&) {
     x = in;

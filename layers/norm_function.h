@@ -50,6 +50,9 @@ struct BatchNormFunction {
   Tensor into = {};                  // the gradient of x so far, if this one may be added to it (tensor/function.h)
   Saved x, weight, bias, y;
 
+  Attributes attributes() const {
+    return {{"eps", options.eps}, {"relu", options.relu}, {"training", options.training}, {"mean", running_mean}, {"variance", running_var}};
+  }
   void check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
   Tensor allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
   void save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& out);

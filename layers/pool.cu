@@ -41,6 +41,12 @@ struct Windows {
 struct Geometry {
   std::int64_t n, c;
   Windows h, w;
+  // padding: above and left only; windows may reach over the other edges.
+  Attributes attributes() const {
+    using List = std::vector<std::int64_t>;
+    return {{"kernel", List{h.kernel, w.kernel}}, {"stride", List{h.stride, w.stride}}, {"padding", List{h.padding, w.padding}},
+            {"adaptive", h.adaptive}, {"include_padding", h.include_padding}};
+  }
 };
 
 // --- largest ---------------------------------------------------------------------------------------------------------
@@ -210,6 +216,7 @@ struct MaxPoolFunction {
   PoolOptions options;
   Geometry g{};
   mutable Tensor place;  // [N, C, P, Q] uint8
+  Attributes attributes() const { return g.attributes(); }
 
   Tensor allocate(const Tensor& x) const { return result(x, geometry(name, x, options)); }
   void save(const Tensor& x, const Tensor&) { g = geometry(name, x, options); }
@@ -236,6 +243,7 @@ struct MaxPoolFunction {
 struct MeanPoolFunction {
   static constexpr auto name = "avg_pool2d";
   Geometry g;
+  Attributes attributes() const { return g.attributes(); }
   Tensor allocate(const Tensor& x) const { return result(x, g); }
   void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x_any, Tensor& y) const {

@@ -98,6 +98,10 @@ template <class T> struct Backward {
 struct UpsampleFunction {
   static constexpr auto name = "upsample";
   Grid g;
+  Attributes attributes() const {  // a, b, den of struct Axis
+    using List = std::vector<std::int64_t>;
+    return {{"rows", List{g.h.a, g.h.b, g.h.den}}, {"columns", List{g.w.a, g.w.b, g.w.den}}, {"blends", g.h.blends}};
+  }
   Tensor allocate(const Tensor& x) const {
     return empty({g.n, g.c, g.h.out, g.w.out}, x.dtype(), x.device(), MemoryFormat::channels_last);
   }

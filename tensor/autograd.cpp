@@ -86,8 +86,10 @@ void attach(Tensor& result, Ref<Node> node, const Tensor* const* inputs, int cou
   node->inputs.resize(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     const Tensor& t = *inputs[i];
-    if (!t.requires_grad()) continue;
     Edge& edge = node->inputs[static_cast<std::size_t>(i)];
+    edge.constant = t.defined() && !t.requires_grad();
+    if (edge.constant && t.numel() <= 1024) edge.value = t.detach();
+    if (!t.requires_grad()) continue;
     edge.shape = t.shape();
     edge.dtype = t.dtype();
     edge.device = t.device();

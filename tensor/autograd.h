@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -13,6 +15,10 @@
 namespace gadolin {
 
 using Grads = std::vector<Tensor>;
+
+// What an op was called with besides its inputs, by name: for those who read the tape, such as pictures and exports.
+using Attribute = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>, Tensor>;
+using Attributes = std::map<std::string, Attribute>;
 
 // Which inputs want a gradient; the others' slots stay undefined.
 struct Need {
@@ -43,6 +49,8 @@ struct Edge {
   Shape shape;
   DType dtype = DType::fp32;
   Device device;
+  bool constant = false;  // a tensor that wants no gradient; neither this nor the others for an optional one not given
+  Tensor value;           // of a small constant, at most 1024 elements
 };
 
 struct Node : Counted {
@@ -53,6 +61,7 @@ struct Node : Counted {
   // True when backward is written with ops, so that it can itself be recorded.
   virtual bool twice_differentiable() const = 0;
   virtual void release_saved() = 0;
+  virtual Attributes attributes() const { return {}; }
 
   // The gradient gathered so far for an input, when adding to it in place is safe: undefined when there is none, when
   // somebody else holds it, or when the walk is itself recorded.

@@ -40,6 +40,10 @@ template <class F> struct ElementwiseFunction {
     require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
     return empty_like(x);
   }
+  Attributes attributes() const {
+    if constexpr (requires { f.attributes(); }) return f.attributes();
+    return {};
+  }
   void save(const Tensor& x, const Tensor& y) {
     if (F::keep == Keep::input) kept = x;
     if (F::keep == Keep::output) kept = y;

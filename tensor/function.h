@@ -8,6 +8,7 @@
 //   Grads backward(const Tensor& dy, Need)            written with ops: may be differentiated again
 // Optional:
 //   void   check(in...) const           replaces "all inputs have the first one's device and dtype"
+//   Attributes attributes() const       options under names, for those who read the tape
 //   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the first input"
 //   Tensor into                         a data member: before backward it holds the gradient of input 0 gathered so far, if
 //                                       that may be written; backward may add its part to it and return it as grads[0]
@@ -49,6 +50,10 @@ template <class F> struct FunctionNode final : Node {
   const char* name() const override { return F::name; }
   bool twice_differentiable() const override { return ComposedBackward<F>; }
   void release_saved() override { f.reset(); }
+  Attributes attributes() const override {
+    if constexpr (requires(const F& g) { g.attributes(); }) return f ? f->attributes() : Attributes();
+    return {};
+  }
   Grads backward(const Tensor& dy, Need need) override {
     if constexpr (AddsInPlace<F>) f->into = need[0] ? gathered(0) : Tensor();
     Grads grads = on_device(dy, need);

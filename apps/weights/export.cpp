@@ -2,35 +2,48 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/weights/onnx_export.h"
 #include "apps/weights/weights.h"
 #include "data/torch_file.h"
 
 namespace gadolin {
 namespace {
 
-void write_safetensors(Session& session, const Classifier& c, const std::string& path) {
+void write_safetensors(Session& session, const Classifier& c, const std::string& path, const ExportOptions&) {
   TensorMap tensors;
   for (const Parameter& p : c.net->state()) tensors[p.name] = p.tensor.detach();
   save_safetensors(path, tensors, export_facts(c));
   session.metric("tensors", tensors.size());
 }
 
-void write_torch(Session& session, const Classifier& c, const std::string& path) {
+void write_torch(Session& session, const Classifier& c, const std::string& path, const ExportOptions&) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Parameter& p : c.net->state()) tensors.emplace_back(p.name, p.tensor.detach());
   save_torch(path, tensors);
   session.metric("tensors", tensors.size());
 }
 
-void export_weights(Session& session, const std::string& in, const std::string& out) {
+void write_onnx(Session& session, const Classifier& c, const std::string& path, const ExportOptions& options) {
+  const Shape image = onnx_input(c, options.input);
+  OnnxModel model = onnx_of(*c.net, {image, options.fold});
+  model.name = c.model;
+  model.metadata = onnx_metadata(c, image);
+  save_onnx(path, model);
+  session.metric("nodes", model.nodes.size());
+  session.metric("tensors", model.initializers.size());
+}
+
+void export_weights(Session& session, const std::string& in, const std::string& out, const ExportOptions& options) {
   std::string known;
   for (const ExportFormat& format : export_formats()) {
     if (!out.ends_with(format.suffix)) {
       known += (known.empty() ? "" : ", ") + std::string(format.suffix);
       continue;
     }
+    require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold), "export: ", format.suffix,
+                        " takes neither --input nor --fold; they belong to .onnx");
     const Classifier c = load_classifier(in, cpu);
-    format.write(session, c, out);
+    format.write(session, c, out, options);
     session.say(cat(c.model, " of ", in, " in ", out, " (", format.about, ")"));
     session.output("weights", out);
     return;
@@ -44,6 +57,7 @@ const std::vector<ExportFormat>& export_formats() {
   static const std::vector<ExportFormat> formats{
       {".safetensors", "tensors with what belongs to them as text", write_safetensors},
       {".pth", "a state_dict for torch.load(weights_only=True)", write_torch},
+      {".onnx", "a graph for other runtimes, opset 17", write_onnx},
       {".pt", "a state_dict for torch.load(weights_only=True)", write_torch},
   };
   return formats;
@@ -59,6 +73,7 @@ std::map<std::string, std::string> export_facts(const Classifier& c) {
 void add_export(Program& program) {
   struct Options {
     std::string in, out;
+    ExportOptions more;
   };
   const auto o = std::make_shared<Options>();
   std::string suffixes;
@@ -66,10 +81,12 @@ void add_export(Program& program) {
     suffixes += (suffixes.empty() ? "" : ", ") + std::string(format.suffix);
   CLI::App* app = program.add(
       "export", "Weights of a checkpoint for other programs",
-      [o](Session& s) { export_weights(s, o->in, o->out); },
+      [o](Session& s) { export_weights(s, o->in, o->out, o->more); },
       "gadolin export runs/view/checkpoints/best.gdck view.safetensors");
   app->add_option("checkpoint", o->in, "Checkpoint (.gdck)")->required();
   app->add_option("out", o->out, "File to write (" + suffixes + ")")->required();
+  app->add_option("--input", o->more.input, ".onnx: channels x height x width; otherwise as the pipeline says");
+  app->add_flag("--fold", o->more.fold, ".onnx: batch norms into the convolutions before them");
 }
 
 }  // namespace gadolin

@@ -45,6 +45,7 @@ struct LeakyRelu {
   static constexpr auto name = "leaky_relu";
   static constexpr auto keep = Keep::input;
   double slope;
+  Attributes attributes() const { return {{"slope", slope}}; }
   template <class T>
   GADOLIN_HD T forward(T x) const {
     return x < T(0) ? static_cast<T>(slope) * x : x;
@@ -95,6 +96,7 @@ struct GeluExact {
 struct GeluTanh {
   static constexpr auto name = "gelu";
   static constexpr auto keep = Keep::input;
+  Attributes attributes() const { return {{"form", "tanh"}}; }
   template <class T>
   GADOLIN_HD static T bend(T x) {
     using std::tanh;
@@ -117,6 +119,7 @@ struct Softplus {
   static constexpr auto name = "softplus";
   static constexpr auto keep = Keep::input;
   double beta, threshold;
+  Attributes attributes() const { return {{"beta", beta}, {"threshold", threshold}}; }
   template <class T>
   GADOLIN_HD T forward(T x) const {
     using std::exp;

@@ -156,6 +156,7 @@ template <bool largest> struct BestFunction : Binary<BestFunction<largest>> {
 template <class Body, bool scales> struct WithNumber {
   static constexpr auto name = scales ? "mul" : "add";
   double b;
+  Attributes attributes() const { return {{"number", b}}; }
   Tensor allocate(const Tensor& a) const { return empty_like(a); }
   void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& a, Tensor& y) const {

@@ -192,6 +192,7 @@ struct Clamp {
   static constexpr auto name = "clamp";
   static constexpr auto keep = Keep::input;
   double low, high;
+  Attributes attributes() const { return {{"low", low}, {"high", high}}; }
   template <class T>
   GADOLIN_HD T forward(T x) const {
     const T lo = static_cast<T>(low), hi = static_cast<T>(high);

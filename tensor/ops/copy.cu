@@ -112,6 +112,7 @@ void require_no_tape(const char* op, const Tensor& t) {
 struct CastFunction {
   static constexpr auto name = "to";
   DType to, from;
+  Attributes attributes() const { return {{"dtype", static_cast<std::int64_t>(to)}}; }
   Tensor allocate(const Tensor& x) const { return empty_like(x, to); }
   void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }

@@ -206,6 +206,7 @@ struct LinearFunction {
   Activation activation;
   Saved x, weight, y;
   bool has_bias = false;
+  Attributes attributes() const { return {{"relu", activation == Activation::relu}}; }  // gelu is an op of its own on the tape
 
   Tensor allocate(const Tensor& in, const Tensor& w, const Tensor&) const {
     return empty({in.size(0), w.size(0)}, in.dtype(), in.device());

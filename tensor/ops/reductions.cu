@@ -74,6 +74,13 @@ template <bool scales> struct SumFunction {
   std::vector<bool> reduced;
   double scale = 1;
   Shape from = {};
+  Attributes attributes() const {
+    std::vector<std::int64_t> dims;
+    for (std::size_t i = 0; i < reduced.size(); ++i) {
+      if (reduced[i]) dims.push_back(static_cast<std::int64_t>(i));
+    }
+    return {{"dims", dims}, {"scale", scale}};
+  }
 
   Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
   void save(const Tensor& x, const Tensor&) { from = x.shape(); }

@@ -12,6 +12,7 @@ struct ConcatFunction {
   static constexpr auto name = "concat";
   int dim;
   std::vector<std::int64_t> ends;  // of the parts in the result
+  Attributes attributes() const { return {{"dim", dim}}; }
 
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(ends.size());
@@ -68,6 +69,7 @@ struct ConstantPadFunction {
   static constexpr auto name = "pad";
   Margins margins;
   double value;
+  Attributes attributes() const { return {{"before", margins.before.vec()}, {"after", margins.after.vec()}, {"value", value}}; }
 
   Shape shape(const Tensor& x) const {
     Shape shape = x.shape();

@@ -256,6 +256,7 @@ template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T*
 template <bool log> struct SoftmaxFunction {
   static constexpr auto name = log ? "log_softmax" : "softmax";
   int dim;
+  Attributes attributes() const { return {{"dim", dim}}; }
   Saved y;
 
   Tensor allocate(const Tensor& x) const {

@@ -10,6 +10,7 @@ namespace {
 struct PermuteFunction {
   static constexpr auto name = "permute";
   Shape inverse;
+  Attributes attributes() const { return {{"inverse", inverse.vec()}}; }
   void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {dy.permute(inverse)}; }
 };
@@ -48,6 +49,7 @@ struct UnsliceFunction {
 struct SliceFunction {
   static constexpr auto name = "slice";
   SliceSpec spec;
+  Attributes attributes() const { return {{"dim", spec.dim}, {"begin", spec.begin}, {"end", spec.end}, {"step", spec.step}}; }
   void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {apply(UnsliceFunction{spec}, dy)}; }
 };
