@@ -16,7 +16,7 @@ namespace {
 struct Options {
   std::string in, out, model, pipeline;
   int classes = 0, channels = 0, width = 0;
-  bool small_input = false, partial = false;
+  bool small_input = false, partial = false, averages = false;
   std::vector<std::string> exclude, class_names, net_options;
 };
 
@@ -128,7 +128,10 @@ void import_weights(Session& session, const Options& o) {
   else
     file = read_weights(o.in);
   NetOptions given = given_options(o, file);
-  if (file.format == "tensorflow" && is_slim(file.tensors)) rename_slim(o.model, file, given);
+  const bool slim = file.format == "tensorflow" && is_slim(file.tensors);
+  require<UsageError>(slim || !o.averages, "import: ", o.in,
+                      " is no checkpoint of TF-Slim; leave out --averages");
+  if (slim) rename_slim(o.model, file, given, o.averages);
   for (const std::string& note : file.notes) session.say(o.in + ": " + note);
 
   Classifier c;
@@ -194,6 +197,7 @@ void add_import(Program& program) {
   app->add_option("--net-option", o->net_options,
                   "NAME=VALUE of the net, such as transform_input=true; may be repeated");
   app->add_option("--exclude-scopes", o->exclude, "Parts to start anew, such as fc")->delimiter(',');
+  app->add_flag("--averages", o->averages, "TF-Slim: the moving averages of variables instead of them");
   app->add_flag("--partial", o->partial, "Names that are missing or left over are no error");
   app->add_option("--class-names", o->class_names, "Names of the classes; otherwise numbers")->delimiter(',');
   app->add_option("--pipeline", o->pipeline, "What is done to pictures; otherwise what is usual for the net");

@@ -186,18 +186,35 @@ bool is_of_training(const std::string& name) {
   return false;
 }
 
+// Averages of variables in place of the variables.
+void take_averages(WeightFile& weights) {
+  const std::string end = "/ExponentialMovingAverage";
+  std::size_t count = 0;
+  for (auto& [name, tensor] : weights.tensors) {
+    const auto average = weights.tensors.find(name + end);
+    if (average == weights.tensors.end()) continue;
+    tensor = average->second;
+    ++count;
+  }
+  require<UsageError>(count > 0, "import: no variable of the checkpoint has an average beside it (",
+                      end.substr(1), "); leave out --averages");
+  weights.notes.push_back(cat(count, " variables are taken from their averages"));
+}
+
 }  // namespace
 
 bool is_slim(const TensorMap& tensors) { return scope_of(tensors) != nullptr; }
 
-void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options) {
+void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options, bool averages) {
   const char* found = scope_of(weights.tensors);
   const auto family = std::find_if(std::begin(families), std::end(families),
                                    [&](const Family& f) { return model == f.model; });
   require<UsageError>(family != std::end(families), "import: TF-Slim has no ", model,
                       "; it has ResNets from 50 layers, VGG 16 and 19, and Inception v3 to v4");
-  require<UsageError>(std::string(found) == family->scope, "import: this checkpoint is of Slim's ", found,
-                      ", not ", family->scope, "; give its name to --model");
+  const std::string of = found == nullptr ? "no known net" : found;
+  require<UsageError>(of == family->scope, "import: this checkpoint is of Slim's ", of, ", not ",
+                      family->scope, "; give its name to --model");
+  if (averages) take_averages(weights);
   const std::string prefix = std::string(family->scope) + "/";
   std::set<std::string> scopes;
   for (const auto& entry : weights.tensors) {

@@ -12,7 +12,9 @@
 #include "apps/weights/weights.h"
 #include "data/safetensors.h"
 #include "tensor/ops.h"
+#include "tests/apps/in_process.h"
 #include "tests/scratch.h"
+#include "train/checkpoint.h"
 
 namespace gadolin {
 namespace {
@@ -81,6 +83,43 @@ TEST(SlimWeights, FullWidth) {
     ++seen;
   }
   EXPECT_GT(seen, 0);
+}
+
+TEST(SlimWeights, AveragesInPlaceOfVariables) {
+  const std::string beta = "resnet_v1_50/conv1/BatchNorm/beta";
+  WeightFile file = read_weights(stored("resnet_v1_50.v2.ckpt"));
+  file.tensors[beta + "/ExponentialMovingAverage"] = full({2}, 7);
+  file.tensors[beta + "/Momentum"] = full({2}, 9);
+  WeightFile averaged = file, bare = read_weights(stored("resnet_v1_50.v2.ckpt"));
+  NetOptions options;
+  const std::vector<float> before = file.tensors.at(beta).to_vector<float>();
+  rename_slim("resnet50", file, options);
+  EXPECT_EQ(file.tensors.at("bn1.bias").to_vector<float>(), before);
+  EXPECT_EQ(file.notes.at(0), "of the training, not of the net: global_step, " + beta +
+                                  "/ExponentialMovingAverage, " + beta + "/Momentum");
+  rename_slim("resnet50", averaged, options, true);
+  EXPECT_EQ(averaged.tensors.at("bn1.bias").to_vector<float>(), std::vector<float>(2, 7));
+  EXPECT_EQ(averaged.notes.at(0), "1 variables are taken from their averages");
+  EXPECT_EQ(
+      test::message_of<UsageError>([&] { rename_slim("resnet50", bare, options, true); }),
+      "import: no variable of the checkpoint has an average beside it (ExponentialMovingAverage); leave out "
+      "--averages");
+}
+
+TEST(SlimWeights, ThroughImport) {
+  const test::Scratch dir;
+  const std::string out = dir / "a.gdck", in = stored("resnet_v1_50.v2.ckpt");
+  const test::Outcome good = test::run_here({"import", in, out, "--model", "resnet50"});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_NE((good.out + good.err).find(in + ": of the training, not of the net: global_step"),
+            std::string::npos);
+  const Checkpoint checkpoint = load_checkpoint(out);
+  EXPECT_EQ(checkpoint.facts.at("imported_from_sha256"), weights_sha256(in));
+  save_safetensors(dir / "b.safetensors", {{"a", ones({1})}});
+  EXPECT_EQ(test::last_line(
+                test::run_here({"import", dir / "b.safetensors", out, "--model", "resnet50", "--averages"}),
+                dir.path()),
+            "import: DIR/b.safetensors is no checkpoint of TF-Slim; leave out --averages [GD-USAGE-001]");
 }
 
 TEST(SlimWeights, SayWhichNetTheyAreOf) {
