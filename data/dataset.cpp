@@ -9,6 +9,8 @@
 
 #include "data/atomic_file.h"
 #include "data/sha256.h"
+#include "data/tfrecord.h"
+#include "data/tfrecord_dataset.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -45,6 +47,16 @@ bool holds(const fs::path& folder, std::string_view part) {
   if (error) fail_file("dataset", printable(folder.string()), error.value());
   for (const auto& entry : entries) {
     if (entry.path().filename().string().find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+bool holds_tfrecords(const fs::path& folder) {
+  std::error_code error;
+  for (const char* part : {"", "train", "val", "validation", "test"}) {
+    for (const auto& entry : fs::directory_iterator(folder / part, error)) {
+      if (is_tfrecord_name(entry.path().filename().string()) && entry.is_regular_file()) return true;
+    }
   }
   return false;
 }
@@ -193,15 +205,18 @@ std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const Datase
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status) && path.find_first_of("*?") != std::string::npos) return open_tfrecords(path, options);
   require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
+    if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
     require<DataError>(fs::path(path).extension() == ".csv", "dataset: ", printable(path),
-                       " is neither a folder nor a manifest (.csv)");
+                       " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)");
     return open_manifest(path, options);
   }
   const fs::path root(path);
   if (fs::exists(root / "manifest.csv")) return open_manifest((root / "manifest.csv").string(), options);
   if (holds(root, "-idx3-ubyte")) return open_idx(path, options);
+  if (holds_tfrecords(root)) return open_tfrecords(path, options);
   if (fs::is_directory(root / "images") && fs::is_directory(root / "labels")) return open_pairs(path, options);
   return open_class_folders(path, options);
 }

@@ -1,4 +1,4 @@
-// Labelled pictures: class folders, images/ + labels/ pairs, manifest CSV and MNIST's IDX files under one interface.
+// Labelled pictures: class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files under one interface.
 #pragma once
 
 #include <cstdint>
@@ -71,6 +71,9 @@ class Dataset {
 struct DatasetOptions {
   // Names of the columns of a manifest; `label` is accepted for `labels`, patient and split may be missing.
   std::string path_column = "path", label_column = "labels", patient_column = "patient", split_column = "split";
+  // Keys of features in TFRecords; patient and name may be missing.
+  std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id",
+              name_key = "image/filename";
   std::string image_folder;            // where a manifest's paths begin; empty: the folder of the manifest
   std::vector<std::string> classes;    // fixes the numbers of the classes; another label is an error. Empty: all labels, sorted
   std::string none_label;              // multi-label: this label stands for no class at all ("No Finding")
@@ -79,8 +82,8 @@ struct DatasetOptions {
   std::vector<std::string>* problems = nullptr;  // when given, faulty rows are noted here and left out, not thrown
 };
 
-// Opens whatever `path` holds, in this order: a CSV file; a folder with manifest.csv; with *-idx3-ubyte(.gz); with images/ and
-// labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that are all whole numbers are
+// Opens whatever `path` holds, in this order: a CSV file; TFRecords, by name or by a pattern (data/tfrecord_dataset.h); a folder
+// with manifest.csv; with *-idx3-ubyte(.gz); with TFRecords; with images/ and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that are all whole numbers are
 // sorted as numbers, others by bytes. Throws DataError with what was looked for, or file and line of a wrong row.
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options = {});
 

@@ -1,4 +1,4 @@
-// gadolin data: look before training, divide, and make synthetic sets.
+// gadolin data: look before training, divide, convert, and make synthetic sets.
 #include <filesystem>
 #include <memory>
 
@@ -9,6 +9,9 @@
 #include "tensor/check.h"
 
 namespace gadolin {
+
+void add_data_convert(Program& program, CLI::App* group);  // convert.cpp
+
 namespace {
 
 // What the commands share; options live as long as the program.
@@ -22,8 +25,10 @@ struct Options {
 };
 
 void add_dataset_options(CLI::App* app, Options& o) {
-  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, or IDX files")->required();
+  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")->required();
   app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
+  app->add_option("--label-key", o.dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
+  app->add_option("--image-key", o.dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
   app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
@@ -133,6 +138,7 @@ void add_data(Program& program) {
   app->add_option("--shares", o->shares, "Shares of train/val/test")->capture_default_str();
   app->add_option("--out", o->out, "Manifest to write; default: the splits go into the one given");
   app->add_flag("--by-image", o->by_image, "Divide images, not patients (images of one patient may be on two sides)");
+  add_data_convert(program, group);
   app = program.add(group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
                     "gadolin data synth shapes --samples 300");
   app->add_option("folder", o->out, "Folder to make")->required();

@@ -47,7 +47,7 @@ void check_train_options(const TrainCommand& o) {
 }
 
 void add_train_options(CLI::App* app, TrainCommand& o) {
-  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, or IDX files")->required();
+  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")->required();
   app->add_option("--out", o.out, "Folder of the run")->required();
   app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
   app->add_option("--input-size", o.input_size, "Pixels a side")->capture_default_str();
@@ -55,6 +55,8 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
   app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
   app->add_option("--label-column", o.dataset.label_column)->capture_default_str();
+  app->add_option("--label-key", o.dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
+  app->add_option("--image-key", o.dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
   app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");

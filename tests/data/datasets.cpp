@@ -84,7 +84,7 @@ TEST(Dataset, FoldersWithoutImagesAreRefused) {
             cat("dataset: class folder ", root / "b", " holds no images; put JPEG, PNG, BMP, PNM or DICOM files there or remove it"));
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "none"); }), cat("dataset: ", root / "none", " does not exist; check the path"));
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "a/x.png"); }),
-            cat("dataset: ", root / "a/x.png", " is neither a folder nor a manifest (.csv)"));
+            cat("dataset: ", root / "a/x.png", " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)"));
 }
 
 TEST(Dataset, LinksOutOfTheRootAreRefused) {

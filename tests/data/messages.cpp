@@ -27,7 +27,7 @@ TEST(DataMessages, WhatIsNoDataSet) {
   dir.write("folder/readme.md", "no data either");
   expect_says<DataError>(dir, [&] { open_dataset(dir / "none"); }, "dataset: DIR/none does not exist; check the path");
   expect_says<DataError>(dir, [&] { open_dataset(dir / "notes.txt"); },
-                         "dataset: DIR/notes.txt is neither a folder nor a manifest (.csv)");
+                         "dataset: DIR/notes.txt is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)");
   expect_says<DataError>(dir, [&] { open_dataset(dir / "folder"); },
                          "dataset: DIR/folder holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with "
                          "images");

@@ -1,0 +1,74 @@
+// gadolin data convert: any data set into TFRecords, and any, TFRecords too, into image files with a manifest.
+#include <filesystem>
+#include <memory>
+
+#include "apps/commands.h"
+#include "data/tfrecord_dataset.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+
+void add_data_convert(Program& program, CLI::App* group);
+
+namespace {
+
+struct Options {
+  std::string data, out, format = "tfrecord";
+  DatasetOptions dataset;
+  int shards = 1;
+};
+
+void to_tfrecords(Session& session, const Options& o, const Dataset& set) {
+  std::filesystem::create_directories(o.out);
+  const std::filesystem::path folder(o.out);
+  // Before the records: whoever sees records sees the names of their classes.
+  write_class_names((folder / "labels.txt").string(), set.classes());
+  std::size_t files = 0;
+  for (const Split split : {Split::none, Split::train, Split::val, Split::test}) {
+    if (!set.has_split(split)) continue;
+    const std::string name = split == Split::none ? "data" : split == Split::val ? "validation" : split_name(split);
+    const std::string path = (folder / (name + ".tfrecord")).string();
+    files += write_tfrecords(path, *set.subset(split), o.shards).size();
+    session.output(name, path);
+  }
+  session.say(cat(o.out, ": ", set.size(), " samples of ", set.num_classes(), " classes in ", files, " files"));
+  session.metric("files", static_cast<std::int64_t>(files));
+}
+
+void convert(Session& session, Options& o) {
+  require<UsageError>(o.format == "tfrecord" || o.format == "manifest", "data convert: --format ", o.format,
+                      " is unknown; use tfrecord or manifest");
+  require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards, ", 1 to 512 are possible");
+  const auto set = open_dataset(o.data, o.dataset);
+  std::error_code error;
+  require<UsageError>(!std::filesystem::exists(o.out, error) || (std::filesystem::is_directory(o.out, error) && std::filesystem::is_empty(o.out, error)),
+                      "data convert: ", o.out, " exists and is no empty folder; give another or remove it");
+  if (o.format == "tfrecord") {
+    to_tfrecords(session, o, *set);
+  } else {
+    unpack_dataset(o.out, *set);
+    session.say(cat(o.out, ": ", set->size(), " samples of ", set->num_classes(), " classes"));
+    session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
+  }
+  session.metric("samples", set->size());
+}
+
+}  // namespace
+
+void add_data_convert(Program& program, CLI::App* group) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add(group, "convert", "Any data set into TFRecords of tf.Example, or out of them into files with a manifest",
+                              [o](Session& s) { convert(s, *o); }, "gadolin data convert films.csv records --shards 5");
+  app->add_option("data", o->data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")->required();
+  app->add_option("out", o->out, "Folder to make")->required();
+  app->add_option("--format", o->format, "tfrecord or manifest")->capture_default_str();
+  app->add_option("--shards", o->shards, "TFRecord files a split")->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
+  app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
+  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
+  app->add_option("--none-label", o->dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_flag("--multi-label", o->dataset.multi_label, "Several labels a sample, separated by |");
+  app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
+}
+
+}  // namespace gadolin
