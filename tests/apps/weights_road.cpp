@@ -291,7 +291,7 @@ TEST_F(WeightsRoad, DamagedWeightsEndTheCommandWithOneLine) {
             3);
   const Outcome suffix = run_program({"export", scratch_ / "x.gdck", scratch_ / "x.h5"});
   EXPECT_EQ(suffix.code, 2);
-  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth, .pt"), std::string::npos)
+  EXPECT_NE(suffix.err.find("x.h5 must end in one of .safetensors, .pth, .onnx, .pt"), std::string::npos)
       << suffix.err;
 }
 
