@@ -79,6 +79,7 @@ void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b,
   weight = w;
   bias = b;
   has_addend = addend.defined();
+  out = Tensor();  // it is the result: kept here, its node would own itself
   if (options.relu && has_addend) y = result;  // without an addend the sign is recomputed from x
 }
 

@@ -168,7 +168,7 @@ template <class F> std::string message_of(F&& f) {
 TEST(Registry, NamesWhatItKnows) {
   EXPECT_EQ(message_of([] { make_net("resnet50", {{"widht", 3.0}}); }),
             "resnet50: option widht is unknown; known are num_classes, input_channels, width, small_input, zero_init_residual, "
-            "stride_in_1x1");
+            "stride_in_1x1, stride_in_last_unit, same_pooling, conv_bias");
   EXPECT_EQ(message_of([] { make_net("resnet50", {{"num_classes", 2.5}}); }),
             "resnet50: option num_classes must be a positive whole number");
   EXPECT_EQ(message_of([] { make_net("resnet50", {{"num_classes", NAN}}); }),
