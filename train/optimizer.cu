@@ -1,51 +1,24 @@
-// The update rules as functors over elements, and the launches around them.
+// One launch over all parameters for each rule, and what is decided once a step.
 #include "train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
 #include "train/multi_tensor.h"
+#include "train/update_rules.h"
 
 namespace gadolin {
 namespace {
 
+using detail::Constants;
+using detail::Numbers;
+
 // The control block, fp64 on the parameters' device.
 enum Control { c_lr, c_steps, c_scale, c_good_steps, c_norm, c_skip, c_factor, c_bias1, c_bias2, c_size };
 
-// Numbers of one step that every element needs; read from the control block once a piece.
-template <class T> struct Numbers { T lr, factor, bias1, bias2; };
-
-template <class T> struct Constants { T momentum, beta1, beta2, alpha, eps, clip; bool nesterov; };
-
-// w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the Slim form of
-// RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate inside the momentum.
-template <Rule rule, class T> GADOLIN_HD void update(const Constants<T>& k, const Numbers<T>& n, T decay, T g, T& w, T& m, T& v) {
-  using std::sqrt;
-  if constexpr (rule == Rule::adamw) {
-    w -= n.lr * decay * w;
-  } else {
-    g += decay * w;
-  }
-  if constexpr (rule == Rule::sgd) {
-    m = k.momentum * m + g;
-    w -= n.lr * (k.nesterov ? g + k.momentum * m : m);
-  } else if constexpr (rule == Rule::adam || rule == Rule::adamw) {
-    m += (T(1) - k.beta1) * (g - m);
-    v = k.beta2 * v + (T(1) - k.beta2) * g * g;
-    w -= n.lr / n.bias1 * m / (sqrt(v) / sqrt(n.bias2) + k.eps);
-  } else if constexpr (rule == Rule::rmsprop) {
-    v = k.alpha * v + (T(1) - k.alpha) * g * g;
-    m = k.momentum * m + g / (sqrt(v) + k.eps);
-    w -= n.lr * m;
-  } else {
-    v += (T(1) - k.alpha) * (g * g - v);
-    m = k.momentum * m + n.lr * g / sqrt(v + k.eps);
-    w -= m;
-  }
-}
-
-// Span: a weight, b gradient, c and d moments (c may be null for SGD without momentum).
+// Span: a weight, b gradient, c and d moments; null where the rule keeps none.
 template <Rule rule, class T> struct Update {
   Constants<T> k;
   const double* control;
@@ -57,7 +30,7 @@ template <Rule rule, class T> struct Update {
     T g = static_cast<const T*>(s.b)[i] * n.factor;
     if (k.clip > T(0)) g = g > k.clip ? k.clip : g < -k.clip ? -k.clip : g;
     T m_i = m ? m[i] : T(0), v_i = v ? v[i] : T(0);
-    update<rule>(k, n, static_cast<T>(s.factor), g, w[i], m_i, v_i);
+    detail::update<rule>(k, n, static_cast<T>(s.factor), g, w[i], m_i, v_i);
     if (m) m[i] = m_i;
     if (v) v[i] = v_i;
   }
@@ -82,13 +55,14 @@ template <Rule rule, class T> struct Update {
         T m_i = T(0), v_i = T(0);
         if constexpr (decltype(with_m)::value) m_i = m[i];
         if constexpr (decltype(with_v)::value) v_i = v[i];
-        update<rule>(k, n, decay, g_i, w[i], m_i, v_i);
+        detail::update<rule>(k, n, decay, g_i, w[i], m_i, v_i);
         if constexpr (decltype(with_m)::value) m[i] = m_i;
         if constexpr (decltype(with_v)::value) v[i] = v_i;
       }
     };
     if (m && v) return loop(std::true_type{}, std::true_type{});
     if (m) return loop(std::true_type{}, std::false_type{});
+    if (v) return loop(std::false_type{}, std::true_type{});
     loop(std::false_type{}, std::false_type{});
   }
 #ifdef __CUDACC__
@@ -180,7 +154,8 @@ void run(Cuda, const Advance& advance, double* control) {
 template <Rule rule, class D, class T>
 void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control) {
   const auto as = [](double x) { return static_cast<T>(x); };
-  const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2), as(o.alpha), as(o.eps), as(o.clip_value), o.nesterov};
+  const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2), as(o.alpha),    as(o.eps),
+                       as(o.l1),       as(o.l2),    as(o.power), as(o.clip_value), o.nesterov};
   for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control});
 }
 
@@ -213,11 +188,26 @@ OptimizerOptions optimizer_options(const std::string& name) {
     o.eps = 1;
     return o;
   }
-  fail<UsageError>("optimizer: ", name, " is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop or rmsprop_slim");
+  if (name == "adadelta") {
+    o.rule = Rule::adadelta;
+    o.lr = 1;
+    o.alpha = 0.95;
+    o.eps = 1e-6;
+    return o;
+  }
+  if (name == "adagrad" || name == "ftrl") {
+    o.rule = name == "adagrad" ? Rule::adagrad : Rule::ftrl;
+    o.lr = 0.01;
+    o.eps = 0;
+    o.initial_square = 0.1;
+    return o;
+  }
+  fail<UsageError>("optimizer: ", name,
+                   " is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad or ftrl");
 }
 
 const char* name_of(Rule rule) {
-  constexpr const char* names[] = {"sgd", "adam", "adamw", "rmsprop", "rmsprop_slim"};
+  constexpr const char* names[] = {"sgd", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl"};
   return names[static_cast<int>(rule)];
 }
 
@@ -233,14 +223,19 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, OptimizerOptions options
   }
   require<ValueError>(!parameters_.empty(), "optimizer: no parameter wants a gradient; unfreeze some with --trainable-scopes");
   const Tensor& first = parameters_.front().tensor;
-  const bool moment1 = options_.rule != Rule::sgd || options_.momentum != 0, moment2 = options_.rule != Rule::sgd;
+  const bool moment2 = options_.rule != Rule::sgd;
+  const bool moment1 = options_.rule == Rule::sgd ? options_.momentum != 0 : options_.rule != Rule::adagrad;
+  const double square = options_.rule == Rule::rmsprop_slim ? 1 : options_.initial_square;
   const NoGrad guard;
   for (const Parameter& p : parameters_) {
     require<DeviceError>(p.tensor.device() == first.device() && p.tensor.dtype() == first.dtype(), "optimizer: ", p.name,
                          " is ", p.tensor.dtype(), " on ", p.tensor.device(), ", but ", parameters_.front().name, " is ",
                          first.dtype(), " on ", first.device(), "; move the whole model");
     first_.push_back(moment1 ? empty_like(p.tensor).zero_() : Tensor());
-    second_.push_back(moment2 ? empty_like(p.tensor).fill_(options_.rule == Rule::rmsprop_slim ? 1 : 0) : Tensor());
+    second_.push_back(moment2 ? empty_like(p.tensor).fill_(square) : Tensor());
+    const bool decays = (options_.decay_norm_and_bias || p.tensor.dim() > 1) &&
+                        std::find(options_.undecayed.begin(), options_.undecayed.end(), p.name) == options_.undecayed.end();
+    decay_.push_back(decays ? options_.weight_decay : 0);
   }
   std::vector<double> control(c_size, 0);
   control[c_lr] = options_.lr;
@@ -264,10 +259,8 @@ void Optimizer::step() {
     if (g.strides() != t.strides() || g.dtype() != t.dtype()) {
       g = copies.emplace_back(empty_like(t)).copy_(g);
     }
-    const bool decays = options_.decay_norm_and_bias || t.dim() > 1;
     spans.push_back({t.raw(), g.raw(), first_[i].defined() ? first_[i].raw() : nullptr,
-                     second_[i].defined() ? second_[i].raw() : nullptr, t.numel(), 0,
-                     decays ? options_.weight_decay : 0});
+                     second_[i].defined() ? second_[i].raw() : nullptr, t.numel(), 0, decay_[i]});
     t.storage().bump_version();
   }
   const Tensor& any = parameters_.front().tensor;
@@ -286,6 +279,9 @@ void Optimizer::step() {
       case Rule::adamw: return update_all<Rule::adamw>(device, tag, options_, spans, control);
       case Rule::rmsprop: return update_all<Rule::rmsprop>(device, tag, options_, spans, control);
       case Rule::rmsprop_slim: return update_all<Rule::rmsprop_slim>(device, tag, options_, spans, control);
+      case Rule::adadelta: return update_all<Rule::adadelta>(device, tag, options_, spans, control);
+      case Rule::adagrad: return update_all<Rule::adagrad>(device, tag, options_, spans, control);
+      case Rule::ftrl: return update_all<Rule::ftrl>(device, tag, options_, spans, control);
     }
   });
 }

@@ -1,4 +1,4 @@
-// Optimisers: SGD, Adam, AdamW and RMSProp, each as one launch over all parameters, with clipping and loss scaling.
+// Optimisers: SGD, Adam, AdamW, RMSProp, Adadelta, Adagrad and FTRL, each as one launch over all parameters, with clipping and loss scaling.
 //
 // Everything that changes from step to step (rate, step number, loss scale, whether a gradient overflowed) lives in a
 // control block on the parameters' device, so a recorded step can be replayed (tensor/capture.h).
@@ -13,7 +13,7 @@
 
 namespace gadolin {
 
-enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim };
+enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad, ftrl };
 
 // Defaults are PyTorch's, but for the rule's own: see the makers below.
 struct OptimizerOptions {
@@ -24,12 +24,16 @@ struct OptimizerOptions {
   double weight_decay = 0;        // added to the gradient; AdamW takes it from the weight instead
   bool decay_norm_and_bias = true;  // false: parameters of one dimension are not decayed
   double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
-  double alpha = 0.99;            // RMSProp: decay of the mean square
+  double alpha = 0.99;            // RMSProp, Adadelta: decay of the mean square
   double eps = 1e-8;
   double clip_norm = 0;           // largest global L2 norm of the gradient; 0: off
   double clip_value = 0;          // largest absolute value of an element; 0: off
+  double initial_square = 0;      // Adagrad, FTRL: where the sum of squares starts
+  double l1 = 0, l2 = 0;          // FTRL: penalties; an l1 makes weights exactly 0
+  double power = 0.5;             // FTRL: of the sum of squares, the negative of TensorFlow's learning_rate_power
+  std::vector<std::string> undecayed = {};  // names of parameters that are never decayed
 };
-// "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim". Throws UsageError naming the known ones.
+// "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl". Throws UsageError naming the known ones.
 OptimizerOptions optimizer_options(const std::string& name);
 const char* name_of(Rule rule);
 
@@ -76,6 +80,7 @@ class Optimizer {
   OptimizerOptions options_;
   LossScale scale_;
   std::vector<Tensor> first_, second_;  // moments; undefined where the rule needs none
+  std::vector<double> decay_;
   Tensor control_;                      // fp64, see optimizer.cu
 };
 

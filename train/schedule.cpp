@@ -104,7 +104,7 @@ void Schedule::read_arguments(const std::vector<std::string>& parts) {
                {"step", Kind::step, "step:EVERY[:GAMMA]"},
                {"multi-step", Kind::multi_step, "multi-step:AT,AT,...[:GAMMA]"},
                {"exponential", Kind::exponential, "exponential:GAMMA[:EVERY]"},
-               {"polynomial", Kind::polynomial, "polynomial[:POWER]"},
+               {"polynomial", Kind::polynomial, "polynomial[:POWER[:SPAN]]"},
                {"cosine", Kind::cosine, "cosine"},
                {"one-cycle", Kind::one_cycle, "one-cycle[:RISE[:START_DIVISOR[:END_DIVISOR]]]"},
                {"plateau", Kind::plateau, "plateau[:GAMMA[:PATIENCE[:THRESHOLD]]]"}};
@@ -123,6 +123,7 @@ void Schedule::read_arguments(const std::vector<std::string>& parts) {
   const bool takes_gamma = kind_ == Kind::step || kind_ == Kind::multi_step || kind_ == Kind::plateau;
   if (takes_gamma && arguments.more()) gamma_ = arguments.number(1e-6, 1);
   if (kind_ == Kind::polynomial && arguments.more()) power_ = arguments.number(1e-3, 100);
+  if (kind_ == Kind::polynomial && arguments.more()) milestones_ = {arguments.duration()};
   if (kind_ == Kind::one_cycle) {
     require<UsageError>(options_.warmup_steps == 0, "schedule: '", text_, "' has its own warm-up, but ",
                         options_.warmup_steps, " steps of another were asked for; drop one of them");
@@ -151,7 +152,8 @@ double Schedule::one_cycle(double step) const {
 double Schedule::lr_at(std::int64_t step) const {
   const double lr = options_.lr, low = options_.min_lr;
   const std::int64_t warmup = options_.warmup_steps;
-  const double remaining = static_cast<double>(std::max<std::int64_t>(options_.total_steps - warmup, 1));
+  const bool spans = kind_ == Kind::polynomial && !milestones_.empty();
+  const double remaining = static_cast<double>(spans ? milestones_[0] : std::max<std::int64_t>(options_.total_steps - warmup, 1));
   const double share = std::clamp(static_cast<double>(step - warmup) / remaining, 0.0, 1.0);
   double rate = lr;
   switch (kind_) {

@@ -34,7 +34,8 @@ std::map<std::string, Tensor> copied(const std::vector<Parameter>& state) {
 OptimizerOptions options_of(const nlohmann::json& c) {
   OptimizerOptions o;
   const std::map<std::string, Rule> rules{{"sgd", Rule::sgd}, {"adam", Rule::adam}, {"adamw", Rule::adamw},
-                                          {"rmsprop", Rule::rmsprop}, {"rmsprop_slim", Rule::rmsprop_slim}};
+                                          {"rmsprop", Rule::rmsprop}, {"rmsprop_slim", Rule::rmsprop_slim},
+                                          {"adadelta", Rule::adadelta}, {"adagrad", Rule::adagrad}, {"ftrl", Rule::ftrl}};
   o.rule = rules.at(c.at("rule"));
   for (const auto& [key, value] : c.at("options").items()) {
     if (key == "lr") o.lr = value;
@@ -45,14 +46,18 @@ OptimizerOptions options_of(const nlohmann::json& c) {
     else if (key == "beta2") o.beta2 = value;
     else if (key == "alpha") o.alpha = value;
     else if (key == "eps") o.eps = value;
+    else if (key == "initial_square") o.initial_square = value;
+    else if (key == "l1") o.l1 = value;
+    else if (key == "l2") o.l2 = value;
+    else if (key == "power") o.power = value;
     else ADD_FAILURE() << "option " << key << " of the fixture is not read";
   }
   return o;
 }
 
-void follow(DType dtype, double tolerance) {
-  const nlohmann::json fixture = stored_numbers("optimizers.json");
-  ASSERT_EQ(fixture["cases"].size(), 11u);
+void follow(const std::string& file, std::size_t cases, DType dtype, double tolerance) {
+  const nlohmann::json fixture = stored_numbers(file);
+  ASSERT_EQ(fixture["cases"].size(), cases);
   for (const auto& c : fixture["cases"]) {
     const std::string name = c["name"];
     const Tensor w = leaf(fixture["start"], dtype);
@@ -68,8 +73,34 @@ void follow(DType dtype, double tolerance) {
   }
 }
 
-TEST(Optimizer, AgreesWithPyTorchInFp64) { follow(DType::fp64, 1e-12); }
-TEST(Optimizer, AgreesWithPyTorchInFp32) { follow(DType::fp32, 2e-6); }
+TEST(Optimizer, AgreesWithPyTorchInFp64) { follow("optimizers.json", 11, DType::fp64, 1e-12); }
+TEST(Optimizer, AgreesWithPyTorchInFp32) { follow("optimizers.json", 11, DType::fp32, 2e-6); }
+TEST(Optimizer, AgreesWithTensorFlowInFp64) { follow("optimizers_tf.json", 6, DType::fp64, 1e-12); }
+TEST(Optimizer, AgreesWithTensorFlowInFp32) { follow("optimizers_tf.json", 6, DType::fp32, 5e-6); }
+
+TEST(Optimizer, ARateOfZeroLeavesFtrlWhereItIs) {
+  const Tensor w = leaf({0.5, -0.25});
+  OptimizerOptions o = optimizer_options("ftrl");
+  o.lr = 0;
+  Optimizer optimizer({{"w", w}}, o);
+  give(w, {1, 2});
+  optimizer.step();
+  EXPECT_EQ(w.to_vector<double>(), (std::vector<double>{0.5, -0.25}));
+}
+
+TEST(Optimizer, NamedParametersAreNotDecayed) {
+  const Tensor a = leaf({1}), b = leaf({1});
+  OptimizerOptions o;
+  o.lr = 1;
+  o.weight_decay = 0.5;
+  o.undecayed = {"bn.bias"};
+  Optimizer optimizer({{"fc.bias", a}, {"bn.bias", b}}, o);
+  give(a, {0});
+  give(b, {0});
+  optimizer.step();
+  EXPECT_EQ(a.item(), 0.5);
+  EXPECT_EQ(b.item(), 1);
+}
 
 // Many tensors of many sizes, pieces on both sides of block_items, against the same rule on one tensor each.
 TEST(Optimizer, ManyTensorsAreOneRule) {
@@ -289,11 +320,14 @@ TEST(Optimizer, DefaultsByName) {
   EXPECT_EQ(optimizer_options("rmsprop").alpha, 0.99);
   EXPECT_EQ(optimizer_options("rmsprop_slim").eps, 1);
   EXPECT_EQ(optimizer_options("rmsprop-slim").rule, Rule::rmsprop_slim);
+  EXPECT_EQ(optimizer_options("adadelta").alpha, 0.95);
+  EXPECT_EQ(optimizer_options("adagrad").initial_square, 0.1);
+  EXPECT_EQ(optimizer_options("ftrl").power, 0.5);
 }
 
 TEST(Optimizer, Messages) {
   EXPECT_EQ(message_of<UsageError>([] { optimizer_options("lion"); }),
-            "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop or rmsprop_slim");
+            "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad or ftrl");
   EXPECT_EQ(message_of<ValueError>([] { Optimizer({{"w", zeros({2})}}, {}); }),
             "optimizer: no parameter wants a gradient; unfreeze some with --trainable-scopes");
   EXPECT_EQ(message_of<ValueError>([] { Optimizer(std::vector<Parameter>{}, {}); }),

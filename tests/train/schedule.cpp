@@ -62,6 +62,15 @@ TEST(Schedule, StepsPastTheEndStayAtTheEnd) {
   EXPECT_EQ(Schedule("cosine", {.lr = 1, .total_steps = 5, .warmup_steps = 5}).lr_at(4), 0.01 + 0.99 * 0.8);
 }
 
+TEST(Schedule, APolynomialMaySpanFewerSteps) {
+  const ScheduleOptions options{.lr = 0.01, .min_lr = 0.0001, .total_steps = 5000, .steps_per_epoch = 168};
+  const Schedule slim("polynomial:1:336s", options), epochs("polynomial:1:2", options);
+  EXPECT_NEAR(slim.lr_at(168), 0.0001 + (0.01 - 0.0001) * 0.5, 1e-15);
+  EXPECT_EQ(slim.lr_at(168), epochs.lr_at(168));
+  EXPECT_EQ(slim.lr_at(336), 0.0001);
+  EXPECT_EQ(slim.lr_at(4000), 0.0001);
+}
+
 TEST(Schedule, PlateauGoesOnFromItsState) {
   const ScheduleOptions options{.lr = 1, .maximize = true};
   Schedule one("plateau:0.1:1", options), two("plateau:0.1:1", options);
@@ -106,6 +115,7 @@ TEST(Schedule, WhatIsWrongIsSaid) {
       {"multi-step:3,,4",
        "schedule: 'multi-step:3,,4' lacks a number; the form is multi-step:AT,AT,...[:GAMMA]"},
       {"exponential:nan", "schedule: 'exponential:nan' has 'nan'; the form is exponential:GAMMA[:EVERY]"},
+      {"polynomial:1:0s", "schedule: 'polynomial:1:0s' has '0s'; the form is polynomial[:POWER[:SPAN]]"},
       {"cosine:3", "schedule: 'cosine:3' has '3'; the form is cosine"},
       {"one-cycle:1.5",
        "schedule: 'one-cycle:1.5' has '1.5'; the form is one-cycle[:RISE[:START_DIVISOR[:END_DIVISOR]]]"},
