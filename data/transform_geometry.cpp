@@ -63,6 +63,51 @@ class Resize : public Transform {
   Filter filter_;
 };
 
+// The shorter side to a length drawn evenly from both bounds and what is between.
+class RandomResize : public Transform {
+ public:
+  RandomResize(int low, int high) : low_(low), high_(high) {}
+  Image apply(Image image, RandomStream& random) const override { return chosen(random).apply(std::move(image), random); }
+  std::string text() const override { return cat("random-resize:", low_, ":", high_); }
+  bool plans() const override { return true; }
+  Region plan(int width, int height, RandomStream& random) const override { return chosen(random).plan(width, height, random); }
+  Image apply_decoded(Decoded d, RandomStream& random) const override { return chosen(random).apply_decoded(std::move(d), random); }
+
+ private:
+  Resize chosen(RandomStream& random) const {
+    const auto more = random.below(static_cast<std::uint64_t>(high_ - low_) + 1);
+    return {{low_ + static_cast<int>(more), 0}, Filter::bilinear};
+  }
+  int low_, high_;
+};
+
+// The middle part of both sides; margins are cut to whole pixels, as tf.image.central_crop does.
+class CentralFraction : public Transform {
+ public:
+  explicit CentralFraction(double fraction) : fraction_(fraction) {}
+  Image apply(Image image, RandomStream&) const override { return crop(image, middle(image.width, image.height)); }
+  std::string text() const override { return cat("central-fraction:", short_number(fraction_)); }
+  bool plans() const override { return true; }
+  Region plan(int width, int height, RandomStream&) const override {
+    const Box box = middle(width, height);
+    return {box, box.width, box.height};  // not shrunk
+  }
+  Image apply_decoded(Decoded d, RandomStream&) const override {
+    Box box = middle(d.full_width, d.full_height);
+    box.x -= d.x;
+    box.y -= d.y;
+    return crop(d.image, box);
+  }
+
+ private:
+  Box middle(int width, int height) const {
+    const int x = margin(width), y = margin(height);
+    return {x, y, width - 2 * x, height - 2 * y};
+  }
+  int margin(int side) const { return std::min(static_cast<int>((side - side * fraction_) / 2), (side - 1) / 2); }
+  double fraction_;
+};
+
 class CenterCrop : public Transform {
  public:
   explicit CenterCrop(Size size) : size_(square(size)) {}
@@ -212,6 +257,19 @@ std::shared_ptr<const Transform> make_geometry_step(StepText& t) {
     const bool cubic = t.words.size() == 2 && t.words[1] == "bicubic";
     if (t.words.size() == 2 && !cubic && t.words[1] != "bilinear") t.bad(cat("'", printable(t.words[1]), "' is no filter"));
     return std::make_shared<Resize>(t.size(0), cubic ? Filter::bicubic : Filter::bilinear);
+  }
+  if (t.name == "random-resize") {
+    t.usage = "random-resize:LOW:HIGH";
+    t.counts(2, 2);
+    const Size low = t.size(0), high = t.size(1);
+    if (low.height != 0 || high.height != 0) t.bad("lengths of the shorter side are needed");
+    if (low.width > high.width) t.bad("the lower bound comes first");
+    return std::make_shared<RandomResize>(low.width, high.width);
+  }
+  if (t.name == "central-fraction") {
+    t.usage = "central-fraction:SHARE";
+    t.counts(1, 1);
+    return std::make_shared<CentralFraction>(t.number(0, 0.01, 1));
   }
   if (t.name == "center-crop") {
     t.usage = "center-crop:S or center-crop:WxH";

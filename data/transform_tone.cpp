@@ -1,4 +1,4 @@
-// Steps that change values but not places: brightness, contrast, gamma.
+// Steps that change values but not places: brightness, a shift of it, contrast, gamma.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -43,6 +43,10 @@ double mean_grey(const Image& image) {
 Image adjust_brightness(const Image& image, double factor) {
   return mapped(image, [=](double v) { return v * factor; });
 }
+Image shift_brightness(const Image& image, double share) {
+  const double shift = share * white_of(image);
+  return mapped(image, [=](double v) { return v + shift; });
+}
 Image adjust_contrast(const Image& image, double factor) {
   const double mean = std::floor(mean_grey(image) + 0.5);
   return mapped(image, [=](double v) { return mean + (v - mean) * factor; });
@@ -83,6 +87,13 @@ class SymmetricTone : public Tone {
   double amount_;
 };
 
+// By a share of white in -amount .. amount.
+class Shift : public Tone {
+ public:
+  explicit Shift(double amount) : Tone("brightness-shift", shift_brightness, -amount, amount) {}
+  std::string text() const override { return cat(name_, ":", short_number(high_)); }
+};
+
 }  // namespace
 
 std::shared_ptr<const Transform> make_tone_step(StepText& t) {
@@ -91,6 +102,11 @@ std::shared_ptr<const Transform> make_tone_step(StepText& t) {
     t.counts(1, 1);
     return std::make_shared<SymmetricTone>(t.name, t.name == "contrast" ? adjust_contrast : adjust_brightness,
                                            t.number(0, 0, 10));
+  }
+  if (t.name == "brightness-shift") {
+    t.usage = "brightness-shift:SHARE";
+    t.counts(1, 1);
+    return std::make_shared<Shift>(t.number(0, 0, 1));
   }
   if (t.name == "gamma") {
     t.usage = "gamma:LO:HI";

@@ -121,9 +121,9 @@ Pipeline::Pipeline(const std::string& text) {
       auto made = detail::make_geometry_step(step);
       if (!made) made = detail::make_tone_step(step);
       require<UsageError>(made != nullptr, "transform: there is no step '", printable(step.name),
-                          "'; known are grey, rgb, resize, center-crop, random-crop, random-resized-crop, hflip, vflip, "
-                          "rotate, affine, brightness, contrast, gamma, normalize");
-      random_ = random_ || (step.name != "resize" && step.name != "center-crop");
+                          "'; known are grey, rgb, resize, random-resize, central-fraction, center-crop, random-crop, "
+                          "random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, contrast, gamma, normalize");
+      random_ = random_ || (step.name != "resize" && step.name != "center-crop" && step.name != "central-fraction");
       steps_.push_back(std::move(made));
     }
   }

@@ -18,6 +18,7 @@ struct SampleKey { std::uint64_t seed = 0, epoch = 0, index = 0; };
 
 // Changes of tone. Results are cut to the range of the samples, and fractions are cut off, as Pillow does.
 Image adjust_brightness(const Image& image, double factor);  // value * factor, clipped
+Image shift_brightness(const Image& image, double share);    // value + share * white, clipped
 Image adjust_contrast(const Image& image, double factor);    // about the rounded mean grey of the picture
 Image adjust_gamma(const Image& image, double gamma);        // white * (value / white)^gamma
 
@@ -51,6 +52,8 @@ NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int
 // Steps from text, separated by commas, parameters by colons; `/` separates values of the channels:
 //   grey | rgb                       number of channels (done by the decoder)
 //   resize:S[:bicubic]               shorter side to S;   resize:WxH[:bicubic] exactly
+//   random-resize:LOW:HIGH           shorter side to a length between both
+//   central-fraction:SHARE           the middle of both sides
 //   center-crop:S | center-crop:WxH  padded with black when the picture is smaller
 //   random-crop:S[:PAD]              after PAD black pixels all round
 //   random-resized-crop:S[:SMIN:SMAX[:RMIN:RMAX]]   share of the area, width over height (0.08 1 0.75 1.3333)
@@ -58,6 +61,7 @@ NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int
 //   rotate:D                         by an angle in -D..D degrees
 //   affine:D:SHIFT:SMIN:SMAX:SHEAR   degrees, share of the side, scale, degrees
 //   brightness:B  contrast:C         factor in 1-B..1+B
+//   brightness-shift:SHARE           of white added, in -SHARE..SHARE
 //   gamma:LO:HI                      exponent in LO..HI
 //   normalize:MEAN:DEVIATION         always last; without it values are 0..1
 // The paper behind random-resized-crop is Szegedy et al. 2014; the rule is torchvision's.

@@ -101,7 +101,8 @@ TEST(Pipeline, AgreesWithTorchvision) {
 TEST(Pipeline, TextComesBackUnchanged) {
   for (const char* text : {"", "grey", "resize:128,center-crop:112,normalize:0.5:0.25", "rgb,resize:20x30:bicubic", "vflip:1",
                            "random-resized-crop:224:0.08:1:0.75:1.25,hflip:0.5,normalize:0.485/0.456/0.406:0.229/0.224/0.225",
-                           "random-crop:32:4,rotate:10,affine:5:0.1:0.9:1.1:3,brightness:0.2,contrast:0.3,gamma:0.7:1.5"}) {
+                           "random-crop:32:4,rotate:10,affine:5:0.1:0.9:1.1:3,brightness:0.2,contrast:0.3,gamma:0.7:1.5",
+                           "rgb,random-resize:256:512,random-crop:224,hflip:0.5", "central-fraction:0.875,resize:299x299,brightness-shift:0.125"}) {
     EXPECT_EQ(Pipeline(text).text(), text);
   }
   for (const char* text : {" resize:64 , center-crop:64x64, hflip", "random-resized-crop:96", "affine:3,resize:8:bilinear"}) {
@@ -110,14 +111,23 @@ TEST(Pipeline, TextComesBackUnchanged) {
   }
   EXPECT_EQ(Pipeline("resize:128,center-crop:112").output_size(), (std::pair{112, 112}));
   EXPECT_EQ(Pipeline("center-crop:112,resize:64").output_size(), std::nullopt);
+  EXPECT_EQ(Pipeline("resize:64x64,central-fraction:0.5").output_size(), std::nullopt);
+  EXPECT_EQ(Pipeline("resize:64x64,random-resize:8:9").output_size(), std::nullopt);
+  EXPECT_FALSE(Pipeline("central-fraction:0.875").random());
   EXPECT_FALSE(Pipeline("resize:128,center-crop:112").random());
   EXPECT_TRUE(Pipeline("hflip").random());
 }
 
 TEST(Pipeline, WrongTextIsExplained) {
   const auto message = [](const char* text) { return message_of<UsageError>([&] { Pipeline pipeline(text); }); };
-  EXPECT_EQ(message("resise:3"), "transform: there is no step 'resise'; known are grey, rgb, resize, center-crop, random-crop, "
-                                 "random-resized-crop, hflip, vflip, rotate, affine, brightness, contrast, gamma, normalize");
+  EXPECT_EQ(message("resise:3"), "transform: there is no step 'resise'; known are grey, rgb, resize, random-resize, central-fraction, "
+                                 "center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, "
+                                 "contrast, gamma, normalize");
+  EXPECT_EQ(message("random-resize:256"), "transform: 'random-resize:256': 1 parameter; write random-resize:LOW:HIGH");
+  EXPECT_EQ(message("random-resize:8x8:9"), "transform: 'random-resize:8x8:9': lengths of the shorter side are needed; write random-resize:LOW:HIGH");
+  EXPECT_EQ(message("random-resize:512:256"), "transform: 'random-resize:512:256': the lower bound comes first; write random-resize:LOW:HIGH");
+  EXPECT_EQ(message("central-fraction:0"), "transform: 'central-fraction:0': 0 is not in 0.01..1; write central-fraction:SHARE");
+  EXPECT_EQ(message("brightness-shift:2"), "transform: 'brightness-shift:2': 2 is not in 0..1; write brightness-shift:SHARE");
   EXPECT_EQ(message("resize"), "transform: 'resize': 0 parameters; write resize:S[:bilinear|bicubic] or resize:WxH[:bilinear|bicubic]");
   EXPECT_EQ(message("resize:0"), "transform: 'resize:0': sides are 1 to 16384 pixels; write resize:S[:bilinear|bicubic] or "
                                  "resize:WxH[:bilinear|bicubic]");
@@ -166,6 +176,53 @@ TEST(Pipeline, ShrunkDecodingStaysNearTheWhole) {
     worst = std::max(worst, sum / static_cast<double>(a.numel()));
   }
   EXPECT_LT(worst, 6.0);  // the scene has stripes of two pixels, the hardest case
+}
+
+TEST(Pipeline, TheMiddleOfBothSides) {
+  const auto file = read_bytes(fixture("images/large.jpg"));
+  const Image whole = decode_image(file, "large.jpg");
+  const Pipeline middle("central-fraction:0.875");
+  const int x = static_cast<int>(whole.width / 16.0), y = static_cast<int>(whole.height / 16.0);  // margins of 1/16, cut
+  const Image want = crop(whole, {x, y, whole.width - 2 * x, whole.height - 2 * y});
+  EXPECT_EQ(middle.apply(whole, {}), want);
+  EXPECT_EQ(middle.apply(file, "large.jpg", {}), want);
+  EXPECT_EQ(middle.apply(Image(1, 1, 1, 8), {}).width, 1);
+  EXPECT_EQ(Pipeline("central-fraction:0.01").apply(Image(3, 2, 1, 8), {}).width, 1);
+}
+
+TEST(Pipeline, RandomResizeDrawsTheShorterSideEvenly) {
+  const Image image(100, 50, 1, 8);
+  const Pipeline pipeline("random-resize:20:24");
+  std::map<int, int> seen;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    const Image out = pipeline.apply(image, {1, 0, i});
+    EXPECT_EQ(out.width, 2 * out.height);
+    ++seen[out.height];
+  }
+  ASSERT_EQ(seen.size(), 5u);
+  for (int side = 20; side <= 24; ++side) EXPECT_NEAR(seen[side], 200, 50) << side;
+  const auto file = bytes_of(known("rgb"));
+  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_EQ(pipeline.apply(file, "rgb.png", {1, 0, i}), pipeline.apply(known("rgb"), {1, 0, i}));
+}
+
+TEST(Pipeline, BrightnessIsShifted) {
+  Image grey(3, 1, 1, 8), wide(2, 1, 1, 16);
+  grey.pixels = {0, 100, 250};
+  EXPECT_EQ(shift_brightness(grey, 0.1).pixels, (std::vector<std::uint8_t>{25, 125, 255}));
+  EXPECT_EQ(shift_brightness(grey, -0.1).pixels, (std::vector<std::uint8_t>{0, 74, 224}));
+  wide.data<std::uint16_t>()[0] = 60000;
+  wide.data<std::uint16_t>()[1] = 100;
+  const Image more = shift_brightness(wide, 0.5);
+  EXPECT_EQ(more.data<std::uint16_t>()[0], 65535);
+  EXPECT_EQ(more.data<std::uint16_t>()[1], 32867);
+  double low = 1, high = 0;
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const double shift = (Pipeline("brightness-shift:0.125").apply(wide, {2, 0, i}).data<std::uint16_t>()[1] - 100) / 65535.0;
+    low = std::min(low, shift);
+    high = std::max(high, shift);
+  }
+  EXPECT_NEAR(high, 0.125, 0.01);
+  EXPECT_LE(low, 0.0);
 }
 
 TEST(Pipeline, RandomResizedCropFollowsTorchvisionsRule) {
