@@ -15,5 +15,6 @@ void add_report(Program& program);   // report
 void add_bench(Program& program);    // bench op, model, data
 void add_data(Program& program);     // data check, stats, split, synth
 void add_dicom(Program& program);    // dicom dump, convert, index
+void add_bodypart(Program& program); // bodypart create-database ... classify
 
 }  // namespace gadolin

@@ -13,5 +13,6 @@ int main(int argc, char** argv) {
   gadolin::add_bench(program);
   gadolin::add_data(program);
   gadolin::add_dicom(program);
+  gadolin::add_bodypart(program);
   return program.main(argc, argv);
 }

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <unordered_map>
 
 #include "data/atomic_file.h"
+#include "data/dicom/dictionary.h"
 #include "data/sha256.h"
 #include "data/tfrecord.h"
 #include "data/tfrecord_dataset.h"
@@ -47,16 +49,6 @@ bool holds(const fs::path& folder, std::string_view part) {
   if (error) fail_file("dataset", printable(folder.string()), error.value());
   for (const auto& entry : entries) {
     if (entry.path().filename().string().find(part) != std::string::npos) return true;
-  }
-  return false;
-}
-
-bool holds_tfrecords(const fs::path& folder) {
-  std::error_code error;
-  for (const char* part : {"", "train", "val", "validation", "test"}) {
-    for (const auto& entry : fs::directory_iterator(folder / part, error)) {
-      if (is_tfrecord_name(entry.path().filename().string()) && entry.is_regular_file()) return true;
-    }
   }
   return false;
 }
@@ -150,6 +142,17 @@ bool is_image_name(std::string_view name) {
   return std::find(std::begin(known), std::end(known), end) != std::end(known);
 }
 
+bool is_image_file(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  if (is_image_name(name)) return true;
+  // Scanners and archives write DICOM files without an ending, or with a UID for a name.
+  std::error_code error;
+  if (name[0] == '.' || name == "DICOMDIR" || !dicom_available() || !fs::is_regular_file(path, error)) return false;
+  char head[132] = {};
+  std::ifstream(path, std::ios::binary).read(head, sizeof head);
+  return std::string_view(head + 128, 4) == "DICM";
+}
+
 void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options, const std::string& place) {
   if (options.allow_outside) return;
   std::error_code error;
@@ -216,7 +219,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   const fs::path root(path);
   if (fs::exists(root / "manifest.csv")) return open_manifest((root / "manifest.csv").string(), options);
   if (holds(root, "-idx3-ubyte")) return open_idx(path, options);
-  if (holds_tfrecords(root)) return open_tfrecords(path, options);
+  if (holds_tfrecords(path)) return open_tfrecords(path, options);
   if (fs::is_directory(root / "images") && fs::is_directory(root / "labels")) return open_pairs(path, options);
   return open_class_folders(path, options);
 }

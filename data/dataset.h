@@ -69,16 +69,18 @@ class Dataset {
 };
 
 struct DatasetOptions {
-  // Names of the columns of a manifest; `label` is accepted for `labels`, patient and split may be missing.
+  // Names of the columns of a manifest; `label` is accepted for `labels`, `patient_id` for `patient`; patient and split may be missing.
   std::string path_column = "path", label_column = "labels", patient_column = "patient", split_column = "split";
   // Keys of features in TFRecords; patient and name may be missing.
   std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id",
               name_key = "image/filename";
-  std::string image_folder;            // where a manifest's paths begin; empty: the folder of the manifest
+  std::string image_folder;            // where a manifest's paths begin; empty: its own folder. Of pairs: the folder of the pictures,
+                                       // from the root on; empty: images
   std::vector<std::string> classes;    // fixes the numbers of the classes; another label is an error. Empty: all labels, sorted
   std::string none_label;              // multi-label: this label stands for no class at all ("No Finding")
   bool multi_label = false;            // otherwise only when some row has labels separated by |
   bool allow_outside = false;          // links and paths that leave the root
+  bool unlabelled = false;             // of TFRecords: labels are not looked for, and a record that is damaged shows when it is read
   std::vector<std::string>* problems = nullptr;  // when given, faulty rows are noted here and left out, not thrown
 };
 
@@ -108,6 +110,8 @@ namespace detail {
 struct RawSample { SampleInfo info; std::vector<std::string> labels; std::string place; };
 std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options, std::string root);
 bool is_image_name(std::string_view name);
+// By its name, or a DICOM file of any name by its first bytes.
+bool is_image_file(const std::string& path);
 // Throws DataError when `path` (under `root`) is a link to outside of it; `path` itself otherwise.
 void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options, const std::string& place);
 }  // namespace detail

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "data/image.h"
 #include "data/proto/example.pb.h"
 #include "data/tfrecord.h"
 #include "tensor/check.h"
@@ -44,6 +45,20 @@ template <class F> bool each_field(std::string_view bytes, F&& field) {
     }
   }
   return in.ConsumedEntireMessage();
+}
+
+// How many values a list may hold: an empty text takes two bytes in a record and 40 in memory, an integer one and eight.
+constexpr std::int64_t most_features = 1 << 20, most_texts = 1 << 24, most_ints = 1 << 27;
+
+// Whether the lists of a feature stay within that; known from the lengths in it.
+bool affordable(std::string_view bytes) {
+  std::int64_t texts = 0, ints = 0;
+  each_field(bytes, [&](std::uint32_t t, std::string_view list) {
+    if (t == tag(3)) ints += static_cast<std::int64_t>(list.size());
+    if (t == tag(1)) each_field(list, [&](std::uint32_t, std::string_view) { return ++texts <= most_texts; });
+    return true;
+  });
+  return texts <= most_texts && ints <= most_ints;
 }
 
 bool read_feature(std::string_view bytes, Feature& feature) {
@@ -105,9 +120,12 @@ Example parse_example(std::string_view bytes, std::string_view place, std::span<
     });
     if (!whole) return false;
     if (!keys.empty() && std::find(keys.begin(), keys.end(), key) == keys.end()) return true;
+    require<FormatError>(affordable(value), place, ": feature '", printable(key), "' has more than ", most_texts, " texts or ",
+                         most_ints, " bytes of integers");
     Feature feature;
     if (!read_feature(value, feature)) return false;
     example.insert_or_assign(std::string(key), std::move(feature));
+    require<FormatError>(static_cast<std::int64_t>(example.size()) <= most_features, place, " has more than ", most_features, " features");
     return true;
   };
   const auto features = [&](std::uint32_t t, std::string_view part) {
@@ -138,8 +156,8 @@ std::string serialized_example(const Example& example) {
       case Feature::Kind::none: break;
     }
   }
-  require<ValueError>(message.ByteSizeLong() <= 0x7fffffff, "tfrecord: an example of ", message.ByteSizeLong(),
-                      " bytes, at most 2 GiB are possible");
+  require<ValueError>(message.ByteSizeLong() <= std::size_t{1} << 30, "tfrecord: an example of ", message.ByteSizeLong(),
+                      " bytes, at most 1 GiB are possible");
   return message.SerializeAsString();
 }
 

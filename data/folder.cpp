@@ -29,7 +29,7 @@ void add_images(const fs::path& folder, const std::string& below, const std::str
                 const std::string& root, const DatasetOptions& options, std::vector<detail::RawSample>& out) {
   detail::check_inside(folder.string(), root, options, "dataset");
   for (const std::string& name : names_in(folder, false)) {
-    if (!detail::is_image_name(name)) continue;
+    if (!detail::is_image_file((folder / name).string())) continue;
     detail::RawSample sample;
     sample.info.path = (folder / name).string();
     sample.info.name = below + name;
@@ -98,7 +98,8 @@ std::unique_ptr<Dataset> open_class_folders(const std::string& root, const Datas
 }
 
 std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOptions& options) {
-  const fs::path images = fs::path(root) / "images", labels = fs::path(root) / "labels";
+  const fs::path images = fs::path(root) / (options.image_folder.empty() ? "images" : options.image_folder), labels = fs::path(root) / "labels";
+  const std::string prefix = images.filename().string() + "/";
   std::map<std::string, std::string> label_files;
   for (const std::string& name : names_in(labels, false)) {
     if (fs::path(name).extension() == ".txt") label_files[fs::path(name).stem().string()] = (labels / name).string();
@@ -109,16 +110,16 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
     options.problems->push_back(text);
   };
   for (const std::string& name : names_in(images, false)) {
-    if (!detail::is_image_name(name)) continue;
+    if (!detail::is_image_file((images / name).string())) continue;
     const auto file = label_files.find(fs::path(name).stem().string());
     if (file == label_files.end() || file->second.empty()) {
-      problem(cat("dataset: images/", printable(name), file == label_files.end() ? " has no file in labels/"
+      problem(cat("dataset: ", printable(prefix + name), file == label_files.end() ? " has no file in labels/"
                                                                               : " shares its label file with another image"));
       continue;
     }
     detail::RawSample sample;
     sample.info.path = (images / name).string();
-    sample.info.name = "images/" + name;
+    sample.info.name = prefix + name;
     if (fs::is_symlink(images / name)) detail::check_inside(sample.info.path, root, options, "dataset");
     sample.labels = read_labels(file->second);
     sample.place = cat("dataset: labels/", printable(fs::path(file->second).filename().string()));
@@ -126,7 +127,7 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
     samples.push_back(std::move(sample));
   }
   for (const auto& [stem, path] : label_files) {
-    if (!path.empty()) problem(cat("dataset: labels/", printable(stem), ".txt has no image in images/"));
+    if (!path.empty()) problem(cat("dataset: labels/", printable(stem), ".txt has no image in ", printable(prefix)));
   }
   require<DataError>(!samples.empty(), "dataset: ", printable(images.string()), " holds no images with labels");
   return detail::number_classes(std::move(samples), options, root);

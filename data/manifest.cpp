@@ -39,7 +39,8 @@ std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOpt
                      printable(path), " names samples that have no files of their own; give the set itself, and this file "
                      "with --splits");
   const int path_at = table.column(options.path_column), label_at = label_column(table, options);
-  const int patient_at = optional_column(table, options.patient_column, "patient");
+  const bool other_name = options.patient_column == "patient" && table.find("patient") < 0;
+  const int patient_at = other_name ? table.find("patient_id") : optional_column(table, options.patient_column, "patient");
   const int split_at = optional_column(table, options.split_column, "split");
   std::string root = options.image_folder.empty() ? fs::path(path).parent_path().string() : options.image_folder;
   if (root.empty()) root = ".";

@@ -59,7 +59,7 @@ TfRecordFile::TfRecordFile(const std::string& path, Options options)
   const bool zlib = (byte(0) & 15u) == 8 && (byte(0) << 8 | byte(1)) % 31 == 0;
   const bool plain = all_.size() >= static_cast<std::size_t>(head_bytes) && length_matches(all_.data());
   if (!plain && (gzip || zlib)) unpack(options.unpacked_limit);
-  if (!options.index || !read_index()) walk();
+  if (!options.index || !read_index(options.record_limit)) walk(options.record_limit);
 }
 
 void TfRecordFile::unpack(std::int64_t limit) {
@@ -93,7 +93,7 @@ void TfRecordFile::unpack(std::int64_t limit) {
   mapped_.reset();
 }
 
-void TfRecordFile::walk() {
+void TfRecordFile::walk(std::int64_t limit) {
   const auto end = static_cast<std::int64_t>(all_.size());
   begins_ = {0};
   for (std::int64_t at = 0; at < end; begins_.push_back(at)) {
@@ -107,11 +107,12 @@ void TfRecordFile::walk() {
     require<FormatError>(end - at >= frame_bytes && length <= static_cast<std::uint64_t>(end - at - frame_bytes), "tfrecord: ",
                          place(i), " has ", length, " bytes, the file has ", std::max(end - at - frame_bytes, std::int64_t{0}),
                          " more; the file was cut");
+    check_size(i, static_cast<std::int64_t>(length), limit);
     at += frame_bytes + static_cast<std::int64_t>(length);
   }
 }
 
-bool TfRecordFile::read_index() {
+bool TfRecordFile::read_index(std::int64_t limit) {
   const std::string name = path_ + ".index";
   std::error_code error;
   if (!fs::exists(name, error)) return false;
@@ -130,11 +131,17 @@ bool TfRecordFile::read_index() {
                          printable(name), ":", line, ": not an offset and a length; remove the index");
     require<FormatError>(offset == at && bytes >= frame_bytes && bytes <= end - at, "tfrecord: ", printable(name), ":", line,
                          ": ", bytes, " bytes at byte ", offset, " do not fit the file of ", end, " bytes; remove the index");
+    check_size(line - 1, bytes - frame_bytes, limit);
     begins_.push_back(at += bytes);
     p = second.ptr;
   }
   require<FormatError>(at == end, "tfrecord: ", printable(name), " ends at byte ", at, ", the file at ", end, "; remove the index");
   return true;
+}
+
+void TfRecordFile::check_size(std::int64_t i, std::int64_t bytes, std::int64_t limit) const {
+  require<FormatError>(bytes <= limit, "tfrecord: ", place(i), " has ", human_bytes(bytes), ", at most ", human_bytes(limit),
+                       " are read");
 }
 
 std::string TfRecordFile::place(std::int64_t i) const { return cat(printable(path_), ": record ", i, " at byte ", offset(i)); }
@@ -193,6 +200,16 @@ bool is_tfrecord_name(std::string_view name) {
   if (shard_of(name, base, shard, shards)) return true;
   if (name.ends_with(".gz")) name.remove_suffix(3);
   return name.ends_with(".tfrecord") || name.ends_with(".tfrecords") || name.ends_with(".record");
+}
+
+bool holds_tfrecords(const std::string& folder) {
+  std::error_code error;
+  for (const char* part : {"", "train", "val", "validation", "test"}) {
+    for (const auto& entry : fs::directory_iterator(fs::path(folder) / part, error)) {
+      if (is_tfrecord_name(entry.path().filename().string()) && entry.is_regular_file()) return true;
+    }
+  }
+  return false;
 }
 
 std::vector<std::string> tfrecord_files(const std::string& path) {

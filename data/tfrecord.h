@@ -35,7 +35,8 @@ using Example = std::map<std::string, Feature, std::less<>>;
 
 // Features of a serialised tf.Example, number lists packed or not, unknown fields passed over; of a key that comes twice the
 // last one counts. With `keys` only those are kept, and the bytes of the others are not touched. Throws FormatError, beginning
-// with `place`, when the bytes are no tf.Example.
+// with `place`, when the bytes are no tf.Example, and for what would take many times its size: more than a million features, 16
+// million texts or 128 million integers in one.
 Example parse_example(std::string_view bytes, std::string_view place, std::span<const std::string_view> keys = {});
 // The other way round, keys sorted: equal examples give equal bytes.
 std::string serialized_example(const Example& example);
@@ -46,11 +47,12 @@ class TfRecordFile {
  public:
   struct Options {
     std::int64_t unpacked_limit = std::int64_t{4} << 30;  // bytes that a packed file may unpack to
+    std::int64_t record_limit = std::int64_t{1} << 30;    // bytes of a record
     bool index = true;                                    // use PATH.index when it is there
   };
   // Finds the records: from PATH.index, lines "offset length" of whole frames, or by walking over the lengths. Throws FileError
-  // when the file cannot be read; FormatError, with record and byte, for a length that its checksum or the file's size
-  // contradicts, and for an index of another file. Nothing is allocated on the word of a length.
+  // when the file cannot be read; FormatError, with record and byte, for a length over the limit, or that its checksum or the
+  // file's size contradicts, and for an index of another file. Nothing is allocated on the word of a length.
   explicit TfRecordFile(const std::string& path) : TfRecordFile(path, Options()) {}
   TfRecordFile(const std::string& path, Options options);
 
@@ -66,8 +68,9 @@ class TfRecordFile {
 
  private:
   void unpack(std::int64_t limit);
-  void walk();
-  bool read_index();
+  void walk(std::int64_t limit);
+  bool read_index(std::int64_t limit);
+  void check_size(std::int64_t i, std::int64_t bytes, std::int64_t limit) const;
   std::string path_;
   std::shared_ptr<MappedFile> mapped_;
   std::string unpacked_;
@@ -96,6 +99,8 @@ class TfRecordWriter {
 // The files that `path` stands for, sorted: itself, what a pattern (* and ? in the file name) matches, or the TFRecords of a
 // folder and of its train, validation and test folders. Throws DataError when there is none, or a shard of NAME-i-of-N is missing.
 std::vector<std::string> tfrecord_files(const std::string& path);
+// Whether a folder, or its train, validation or test folder, holds one.
+bool holds_tfrecords(const std::string& folder);
 // NAME.tfrecord, NAME.tfrecords, NAME.record, or a shard NAME-00000-of-00001, each also with .gz.
 bool is_tfrecord_name(std::string_view name);
 

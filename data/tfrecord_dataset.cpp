@@ -117,24 +117,27 @@ detail::RawSample sample_of(const TfRecordFile& file, std::int64_t i, const Data
   try {
     example = parse_example(file.unchecked(i), sample.place, keys);
   } catch (const FormatError&) {
-    file.record(i);  // damage says so itself
+    if (o.unlabelled) return sample;  // reading it says why
+    file.record(i);                   // damage says so itself
     throw;
   }
+  sample.info.name = text_of(example, o.name_key);
+  sample.info.patient = text_of(example, o.patient_key);
+  if (o.unlabelled) return sample;
   const Feature& label = feature_of(example, o.label_key, file, i, "--label-key");
   require<DataError>(label.kind != Feature::Kind::floats, sample.place, ": feature '", printable(o.label_key),
                      "' is float, labels are int64 or bytes");
   sample.labels = label.bytes;
   for (const std::int64_t number : label.ints) {
     const auto name = names.find(number);
-    if (name == names.end() && !names.empty()) {
-      file.record(i);
-      fail<DataError>(sample.place, ": label ", number, " is not in labels.txt");
-    }
-    sample.labels.push_back(names.empty() ? cat(number) : name->second);
+    const std::string text = name != names.end() ? name->second : cat(number);
+    const bool known = name != names.end() || (names.empty() && (o.classes.empty() || std::find(o.classes.begin(), o.classes.end(), text) != o.classes.end()));
+    if (!known) file.record(i);
+    require<DataError>(known || names.empty(), sample.place, ": label ", number, " is not in labels.txt");
+    require<DataError>(known, sample.place, ": label ", number, " has no name; put labels.txt, number:name a line, beside the file");
+    sample.labels.push_back(text);
   }
   none = sample.labels.empty();
-  sample.info.name = text_of(example, o.name_key);
-  sample.info.patient = text_of(example, o.patient_key);
   return sample;
 }
 
@@ -148,7 +151,8 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
   std::vector<detail::RawSample> samples;
   std::unordered_map<std::string, int> named;
   const std::vector<std::string> paths = tfrecord_files(path);
-  const auto names = class_names(fs::path(paths[0]));
+  const auto names = given.unlabelled ? std::map<std::int64_t, std::string>() : class_names(fs::path(paths[0]));
+  options.multi_label = options.multi_label || given.unlabelled;
   if (options.classes.empty()) {
     for (const auto& [number, name] : names) {
       (void)number;
@@ -157,7 +161,7 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
   }
   for (const std::string& file_path : paths) {
     auto file = std::make_unique<TfRecordFile>(file_path);
-    if (file->size() > 0) TfRecordDataset::encoded(*file, 0, options.image_key);  // a wrong key shows now, not in training
+    if (file->size() > 0 && !given.unlabelled) TfRecordDataset::encoded(*file, 0, options.image_key);  // a wrong key shows now, not in training
     for (std::int64_t i = 0; i < file->size(); ++i) {
       try {
         bool none = false;

@@ -4,6 +4,9 @@
 
 namespace gadolin {
 
-void add_bodypart(Program&) {}
+void add_bodypart(Program& program) {
+  CLI::App* group = program.group("bodypart", "From a folder of DICOM radiographs to a classifier of body parts");
+  bodypart::add_convert_data(program, group);
+}
 
 }  // namespace gadolin

@@ -5,4 +5,6 @@
 
 namespace gadolin::bodypart {
 
+void add_convert_data(Program& program, CLI::App* group);
+
 }  // namespace gadolin::bodypart

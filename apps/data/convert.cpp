@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "data/staged_folder.h"
 #include "data/tfrecord_dataset.h"
 #include "tensor/check.h"
 
@@ -18,20 +19,16 @@ struct Options {
   int shards = 1;
 };
 
-void to_tfrecords(Session& session, const Options& o, const Dataset& set) {
-  std::filesystem::create_directories(o.out);
-  const std::filesystem::path folder(o.out);
-  // Before the records: whoever sees records sees the names of their classes.
-  write_class_names((folder / "labels.txt").string(), set.classes());
+void to_tfrecords(Session& session, const Options& o, const Dataset& set, const StagedFolder& folder) {
+  write_class_names(folder / "labels.txt", set.classes());
   std::size_t files = 0;
   for (const Split split : {Split::none, Split::train, Split::val, Split::test}) {
     if (!set.has_split(split)) continue;
     const std::string name = split == Split::none ? "data" : split == Split::val ? "validation" : split_name(split);
-    const std::string path = (folder / (name + ".tfrecord")).string();
-    files += write_tfrecords(path, *set.subset(split), o.shards).size();
-    session.output(name, path);
+    files += write_tfrecords(folder / (name + ".tfrecord"), *set.subset(split), o.shards).size();
+    session.output(name, (std::filesystem::path(o.out) / (name + ".tfrecord")).string());
   }
-  session.say(cat(o.out, ": ", set.size(), " samples of ", set.num_classes(), " classes in ", files, " files"));
+  session.say(cat(o.out, ": ", set.size(), " samples of ", set.num_classes(), " classes in ", files, files == 1 ? " file" : " files"));
   session.metric("files", static_cast<std::int64_t>(files));
 }
 
@@ -40,16 +37,15 @@ void convert(Session& session, Options& o) {
                       " is unknown; use tfrecord or manifest");
   require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards, ", 1 to 512 are possible");
   const auto set = open_dataset(o.data, o.dataset);
-  std::error_code error;
-  require<UsageError>(!std::filesystem::exists(o.out, error) || (std::filesystem::is_directory(o.out, error) && std::filesystem::is_empty(o.out, error)),
-                      "data convert: ", o.out, " exists and is no empty folder; give another or remove it");
+  StagedFolder folder("data convert", o.out);
   if (o.format == "tfrecord") {
-    to_tfrecords(session, o, *set);
+    to_tfrecords(session, o, *set, folder);
   } else {
-    unpack_dataset(o.out, *set);
+    unpack_dataset(folder.path(), *set);
     session.say(cat(o.out, ": ", set->size(), " samples of ", set->num_classes(), " classes"));
     session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
   }
+  folder.commit();
   session.metric("samples", set->size());
 }
 

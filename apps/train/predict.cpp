@@ -6,6 +6,7 @@
 #include "apps/run/classifier.h"
 #include "apps/run/inputs.h"
 #include "apps/train/commands.h"
+#include "data/tfrecord.h"
 #include "tensor/ops.h"
 #include "train/features.h"
 
@@ -21,9 +22,10 @@ struct Options {
   DatasetOptions dataset;
 };
 
-// One argument that is a labelled set, as for train: a table, or a folder without pictures of its own.
+// One argument that is a labelled set, as for train: a table, TFRecords, or a folder without pictures of its own.
 bool is_set(const std::vector<std::string>& given) {
   if (given.size() != 1) return false;
+  if (means_tfrecords(given[0]) || holds_tfrecords(given[0])) return true;
   if (!std::filesystem::is_directory(given[0])) return given[0].ends_with(".csv");
   return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files("predict", given).empty();
 }
@@ -38,9 +40,7 @@ std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifi
     return o.split == "all" ? std::move(set) : set->subset(split_from(o.split, "--split"));
   }
   require<UsageError>(o.split == "all", "predict: --split needs a labelled set, not files");
-  const std::vector<std::string> files = expand_files("predict", o.files);
-  require<UsageError>(!files.empty(), "predict: no files to look at");
-  return file_set(files, classifier.classes);
+  return open_inputs("predict", o.files, classifier.classes, o.dataset);
 }
 
 void features(Session& session, const Options& o) {
@@ -79,18 +79,17 @@ void features(Session& session, const Options& o) {
 void predict(Session& session, const Options& o) {
   if (!o.layer.empty()) return features(session, o);
   Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const std::vector<std::string> files = expand_files("predict", o.files);
-  require<UsageError>(!files.empty(), "predict: no files to look at");
-  const auto set = file_set(files, classifier.classes);
+  const auto set = open_inputs("predict", o.files, classifier.classes, o.dataset);
   const NoGrad guard;
   const ComputeScope compute(session.compute());
   std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "next"}};
   std::int64_t failed = 0;
   std::string first_error;
-  for (std::size_t i = 0; i < files.size(); ++i) {
+  for (std::int64_t i = 0; i < set->size(); ++i) {
+    const std::string& file = set->info(i).name;
     try {
       // One by one: a result then does not depend on what else was asked for.
-      const Batch batch = one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
+      const Batch batch = one_sample(*set, i, classifier.pipeline, session.device());
       const std::vector<double> p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
       std::vector<std::size_t> order(p.size());
       for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
@@ -99,22 +98,22 @@ void predict(Session& session, const Options& o) {
       for (std::size_t k = 1; k < order.size() && static_cast<int>(k) < o.top; ++k) {
         next += (next.empty() ? "" : ", ") + classifier.classes[order[k]] + " " + fixed(p[order[k]], 4);
       }
-      rows.push_back({files[i], classifier.classes[order[0]], fixed(p[order[0]], 4), next});
+      rows.push_back({file, classifier.classes[order[0]], fixed(p[order[0]], 4), next});
       Json all = Json::object();
       for (std::size_t k = 0; k < p.size(); ++k) all[classifier.classes[k]] = p[k];
-      session.event({{"event", "prediction"}, {"file", files[i]}, {"class", classifier.classes[order[0]]}, {"probabilities", all}});
+      session.event({{"event", "prediction"}, {"file", file}, {"class", classifier.classes[order[0]]}, {"probabilities", all}});
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       ++failed;
       if (first_error.empty()) first_error = error.message();
       session.log(error.what());
-      session.event({{"event", "bad_sample"}, {"file", files[i]}, {"code", error.code()}, {"message", error.message()}});
+      session.event({{"event", "bad_sample"}, {"file", file}, {"code", error.code()}, {"message", error.message()}});
     }
   }
   session.say(format_table(rows));
-  session.metric("files", files.size());
+  session.metric("files", set->size());
   session.metric("failed", failed);
-  require<DataError, 42>(failed == 0, "predict: ", failed, " of ", files.size(), " files could not be read (", first_error, ")");
+  require<DataError, 42>(failed == 0, "predict: ", failed, " of ", set->size(), " files could not be read (", first_error, ")");
 }
 
 }  // namespace
@@ -123,7 +122,7 @@ void add_predict_command(Program& program) {
   const auto o = std::make_shared<Options>();
   CLI::App* app = program.add("predict", "Class probabilities of image files, or features of a layer", [o](Session& s) { predict(s, *o); },
                               "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
-  app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths; with --layer also a labelled set, as for train")->required();
+  app->add_option("files", o->files, "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled set, as for train")->required();
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--top", o->top, "Classes to name")->capture_default_str();
   app->add_option("--layer", o->layer, "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding (what the last linear layer reads)");
@@ -132,6 +131,8 @@ void add_predict_command(Program& program) {
   app->add_option("--feature-dtype", o->feature_dtype, "fp32 or fp16")->capture_default_str();
   app->add_option("--split", o->split, "Features of a set: train, val, test or all")->capture_default_str();
   app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
+  app->add_option("--label-key", o->dataset.label_key, "Features: where the labels are in TFRecords")->capture_default_str();
+  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--bad-samples", o->bad_samples, "Features: fail at a file that cannot be read, or skip it")->capture_default_str();
   app->add_option("--batch-size", o->batch_size, "Features")->capture_default_str();

@@ -21,7 +21,7 @@ inline Outcome run_here(std::vector<std::string> args) {
     ~Redirect() { stream.rdbuf(before); }
   } out(std::cout), err(std::cerr);
   Program program;
-  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report, add_bench, add_data, add_dicom}) add(program);
+  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report, add_bench, add_data, add_dicom, add_bodypart}) add(program);
   args.insert(args.begin(), "gadolin");
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());

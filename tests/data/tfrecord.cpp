@@ -110,7 +110,7 @@ TEST(TfRecord, DamageNamesRecordAndByte) {
     for (std::int64_t i = 0; i < file.size(); ++i) file.record(i);
   };
   const auto says = [&](const std::string& bytes, const std::string& text) {
-    expect_says<FormatError>(dir, [&] { read_all(bytes); }, "tfrecord: DIR/d.tfrecord: record " + text);
+    expect_says<FormatError>(dir, [&] { read_all(bytes); }, text);
   };
   EXPECT_EQ(survive_truncations(whole, read_all), 2);  // empty, and after the first record
   for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
@@ -118,19 +118,25 @@ TEST(TfRecord, DamageNamesRecordAndByte) {
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
     EXPECT_THROW(read_all(bytes), FormatError) << bit;
   }
-  says(whole.substr(0, 25), "1 at byte 19 has 6 of the 12 bytes of its head; the file was cut");
-  says(whole.substr(0, 37), "1 at byte 19 has 5 bytes, the file has 2 more; the file was cut");
+  says(whole.substr(0, 25), "tfrecord: DIR/d.tfrecord: record 1 at byte 19 has 6 of the 12 bytes of its head; the file was cut");
+  says(whole.substr(0, 37), "tfrecord: DIR/d.tfrecord: record 1 at byte 19 has 5 bytes, the file has 2 more; the file was cut");
   std::string bytes = whole;
   bytes[20] = 1;
-  says(bytes, "1 at byte 19: its length does not match its checksum; the file is damaged or no TFRecord");
+  says(bytes, "tfrecord: DIR/d.tfrecord: record 1 at byte 19: its length does not match its checksum; the file is damaged or no TFRecord");
   bytes = whole;
   bytes[33] = 'x';
-  says(bytes, "1 at byte 19: its 5 bytes do not match their checksum; the file is damaged");
+  says(bytes, "tfrecord: DIR/d.tfrecord: record 1 at byte 19: its 5 bytes do not match their checksum; the file is damaged");
   // A huge length with a right checksum.
   const std::string huge = hex("ffffffffffffff7f");
   const std::uint32_t crc = [&] { std::uint32_t c = 0; const std::string f = framed_record(huge); std::memcpy(&c, f.data() + 20, 4); return c; }();
   bytes = huge + raw(std::vector<std::uint32_t>{crc}) + "abcdefgh";
-  says(bytes, "0 at byte 0 has 9223372036854775807 bytes, the file has 4 more; the file was cut");
+  says(bytes, "tfrecord: DIR/d.tfrecord: record 0 at byte 0 has 9223372036854775807 bytes, the file has 4 more; the file was cut");
+  for (const bool index : {false, true}) {
+    dir.write("d.tfrecord", whole);
+    if (index) dir.write("d.tfrecord.index", "0 19\n19 21\n");
+    expect_says<FormatError>(dir, [&] { TfRecordFile f(dir / "d.tfrecord", {.record_limit = 4}); },
+                             "tfrecord: DIR/d.tfrecord: record 1 at byte 19 has 5 B, at most 4 B are read");
+  }
 }
 
 TEST(TfRecord, PackedFilesAreBoundedAndTheirDamageFound) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/atomic_file.h"
 #include "data/tfrecord.h"
 #include "tests/data/messages.h"
 
@@ -105,6 +106,55 @@ TEST(TfRecordDataset, WhatMistakesSay) {
   says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 is not in labels.txt");
   dir.write("labels.txt", "0:hand\nchest\n");
   says({picture(0)}, "dataset: DIR/labels.txt:2: not a new class as number:name");
+  std::filesystem::remove(dir / "labels.txt");
+  options = {};
+  options.classes = {"hand", "chest"};
+  says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 has no name; put labels.txt, number:name a line, beside the file", options);
+  e = picture(1);
+  e["image/class/label"] = Feature::of_bytes({"foot"});
+  says({e}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 'foot' is not among the 2 classes", options);
+  expect_says<DataError>(dir, [&] { write_class_names(dir / "l.txt", {"a\nb"}); }, "labels: class 'a\\x0ab' holds a line break");
+  dir.write("odd/a/x.png", "nothing");
+  expect_says<DataError>(dir, [&] { unpack_dataset(dir / "back", *open_dataset(dir / "odd")); }, "dataset: a/x.png is no image that can be read");
+}
+
+TEST(TfRecordDataset, DamageIsFoundWhenTheRecordIsReadAndNamed) {
+  const Scratch dir;
+  std::string bytes = read_file(write(dir, {picture(1), picture(2), picture(3)}), 10000);
+  const std::size_t third = bytes.size() / 3;
+  bytes[third + third / 2] = static_cast<char>(bytes[third + third / 2] ^ 4);
+  const auto set = open_dataset(dir.write("a.tfrecord", bytes));
+  ASSERT_EQ(set->size(), 3);
+  set->image(0);
+  set->image(2);
+  expect_says<FormatError>(dir, [&] { set->image(1); }, cat("tfrecord: DIR/a.tfrecord: record 1 at byte ", third, ": its ", third - 16,
+                                                            " bytes do not match their checksum; the file is damaged"));
+}
+
+TEST(TfRecordDataset, WithoutLabels) {
+  const Scratch dir;
+  Example bare = picture(0), named = picture(0), none;
+  bare.erase("image/class/label");
+  named["image/filename"] = Feature::of_bytes({"x.png"});
+  TfRecordWriter writer(dir / "a.tfrecord");
+  for (const Example& e : {bare, named, none}) writer.append(e);
+  writer.append("no example");
+  writer.close();
+  EXPECT_THROW(open_dataset(dir / "a.tfrecord"), DataError);
+  DatasetOptions options;
+  options.classes = {"hand", "chest"};
+  options.unlabelled = true;
+  const auto set = open_tfrecords(dir / "a.tfrecord", options);
+  ASSERT_EQ(set->size(), 4);
+  EXPECT_EQ(set->info(0).name, "a.tfrecord:0");
+  EXPECT_EQ(set->info(1).name, "x.png");
+  EXPECT_EQ(set->classes(), options.classes);
+  EXPECT_EQ(set->image(1).width, 4);
+  EXPECT_EQ(said<DataError>(dir, [&] { set->read(2); }),
+            cat("dataset: DIR/a.tfrecord: record 2 at byte ", TfRecordFile(dir / "a.tfrecord").offset(2),
+                " has no feature 'image/encoded'; give --image-key, it has no features at all"));
+  EXPECT_EQ(said<FormatError>(dir, [&] { set->read(3); }),
+            cat("dataset: DIR/a.tfrecord: record 3 at byte ", TfRecordFile(dir / "a.tfrecord").offset(3), " is no tf.Example"));
 }
 
 }  // namespace
