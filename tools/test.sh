@@ -2,7 +2,8 @@
 # Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
 #                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), the
-#                            fuzzers of the file readers for two minutes each, and the loader under ThreadSanitizer
+#                            fuzzers of the file readers (DICOM for five minutes, the others for two; FUZZ_SECONDS=N
+#                            sets all), and the loader under ThreadSanitizer
 #   tools/test.sh --quick    the plain build alone
 #   tools/test.sh -R REGEX   only tests whose name matches (any other ctest option too)
 # Folders: build/test, build/asan, build/tsan. A second run compiles only what changed. Without a GPU the CUDA tests
@@ -15,7 +16,7 @@ quick=0
 ctest_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --quick) quick=1 ;;
     *) ctest_options+=("$1") ;;
   esac
@@ -41,9 +42,15 @@ fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which sta
   local program=$build/asan/fuzz/fuzz_$1
   [ -f "$program" ] || return 0  # without clang there are none
   mkdir -p "$build/asan/fuzz/found/$1"
-  { echo "add_test(fuzz.$1 \"$program\" -max_total_time=${FUZZ_SECONDS:-120} -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1"
-    echo "  \"-artifact_prefix=$build/asan/fuzz/$1-\" \"$build/asan/fuzz/found/$1\" \"$root/fuzz/corpus/$1\" \"$root/tests/fixtures/interop\")"
-    echo "set_tests_properties(fuzz.$1 PROPERTIES TIMEOUT 1800 LABELS fuzz)"; } >> "$list"
+  local seconds=120
+  [ "$1" = dicom ] && seconds=300
+  seconds=${FUZZ_SECONDS:-$seconds}
+  local words= more="\"$root/tests/fixtures/interop\""
+  [ -f "$root/fuzz/$1.dict" ] && words="\"-dict=$root/fuzz/$1.dict\""
+  [ "$1" = dicom ] && more=
+  { echo "add_test(fuzz.$1 \"$program\" -max_total_time=$seconds -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1"
+    echo "  $words \"-artifact_prefix=$build/asan/fuzz/$1-\" \"$build/asan/fuzz/found/$1\" \"$root/fuzz/corpus/$1\" $more)"
+    echo "set_tests_properties(fuzz.$1 PROPERTIES TIMEOUT $((seconds + 900)) COST $seconds LABELS fuzz)"; } >> "$list"
 }
 if [ $quick = 0 ]; then
   compiler=()

@@ -12,6 +12,7 @@ namespace {
 
 struct Errors {
   jpeg_error_mgr base;
+  jpeg_progress_mgr progress;
   std::jmp_buf out;
   char text[JMSG_LENGTH_MAX];
 };
@@ -27,11 +28,19 @@ void on_message(j_common_ptr info, int level) {
   if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE)) give_up(info);
 }
 void no_output(j_common_ptr) {}
+// A few bytes can order thousands of passes over a large progressive picture.
+void on_progress(j_common_ptr info) {
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= 64) return;
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  std::snprintf(errors->text, sizeof errors->text, "more than 64 scans");
+  std::longjmp(errors->out, 1);
+}
 
 // Nothing here needs destruction: give_up() jumps over it.
 bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, const PixelModule& m, std::uint8_t* to) {
   if (setjmp(errors.out) != 0) return false;
   jpeg_create_decompress(&info);
+  info.progress = &errors.progress;
   jpeg_mem_src(&info, bytes.data(), static_cast<unsigned long>(bytes.size()));
   jpeg_read_header(&info, TRUE);
   if (m.channels == 3) {
@@ -64,6 +73,7 @@ void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string
   errors.base.error_exit = give_up;
   errors.base.emit_message = on_message;
   errors.base.output_message = no_output;
+  errors.progress.progress_monitor = on_progress;
   const bool good = decode(info, errors, bytes, m, out.bytes.data());
   jpeg_destroy_decompress(&info);
   if (!good) broken_frame(who, "the JPEG stream is damaged (", errors.text, ")");

@@ -155,7 +155,8 @@ void coded_frame(const DicomFile& file, Coding coding, detail::CodedBytes bytes,
       const detail::JpegHead head = detail::jpeg_head(bytes, m, who);
       if (head.process == 0xc3) detail::decode_lossless_frame(bytes, m, who, raw);
       else if (head.process <= 0xc2 && head.precision == 8) detail::decode_jpeg_frame(bytes, m, who, raw);
-      else detail::decode_dcmtk_frame(bytes, m, "1.2.840.10008.1.2.4.51", who, raw);
+      else if (head.process <= 0xc1) detail::decode_dcmtk_frame(bytes, m, "1.2.840.10008.1.2.4.51", who, raw);
+      else detail::broken_frame(who, "JPEG of frame type SOF", head.process - 0xc0, " with ", head.precision, " bits is not read");
     }
   }
   if (raw.container == 8) planes<std::uint8_t>(raw.bytes.data(), raw.planar, m, out);

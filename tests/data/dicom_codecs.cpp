@@ -50,8 +50,7 @@ DicomImage decoded(const std::string& stream, const char* syntax) {
   p.stored = h.precision;
   p.samples = h.channels;
   if (h.channels == 3) p.photometric = "RGB";
-  std::string bytes = picture(p, "", syntax);
-  bytes = bytes.substr(0, bytes.size() - 4) + little(0xffffffff, 4) + item("") + item(stream + (stream.size() % 2 ? std::string(1, '\0') : std::string())) + end_of(dicom::sequence_end);
+  const std::string bytes = coded_picture(p, syntax, {stream});
   return read_dicom_image(DicomFile(bytes, "wrapped"));
 }
 std::string bytes_of(const std::string& path) { return read_file(path, 1 << 26); }

@@ -59,6 +59,53 @@ TEST_F(DicomDisplayTest, Monochrome1IsInvertedAndPaddingBlack) {
   EXPECT_EQ(shown(image_of(picture(p, words({0, 50, 100, 5000}))), full), (std::vector<int>{65535, 32768, 0, 0}));
 }
 
+TEST_F(DicomDisplayTest, ARangeOfPaddingIsBlackAndOutOfTheRange) {
+  Picture p;
+  p.is_signed = 1;
+  p.more = element(dicom::padding_value, "SS", words({-2000})) + element(dicom::padding_limit, "SS", words({-1990}));
+  DicomDisplayOptions full;
+  full.mode = DicomDisplay::full;
+  const DicomImage image = image_of(picture(p, words({-2000, -1990, -1989, 11})));
+  EXPECT_EQ(image.padding_low, -2000);
+  EXPECT_EQ(image.padding_high, -1990);
+  EXPECT_EQ(shown(image, full), (std::vector<int>{0, 0, 0, 255}));
+  const DicomImage middle = image_of(picture(p, words({-1995, 0, 50, 100})));
+  EXPECT_EQ(shown(middle, full), (std::vector<int>{0, 0, 128, 255}));
+  // Some writers store the value of a signed picture as unsigned.
+  p.more = us(dicom::padding_value, 63536);
+  EXPECT_EQ(image_of(picture(p, words({-2000, 0, 50, 100}))).padding_low, -2000);
+}
+
+TEST_F(DicomDisplayTest, ExactWindowsAndThoseOfTheFileByName) {
+  Picture p;
+  p.is_signed = 1;
+  p.more = window("50\\40\\600", "100\\80\\2800") + element(dicom::window_explanation, "LO", "FIRST\\BRAIN\\BONE") + element(dicom::voi_function, "CS", "LINEAR_EXACT");
+  const DicomImage image = image_of(picture(p, words({0, 25, 50, 100})));
+  ASSERT_EQ(image.windows.size(), 3u);
+  EXPECT_EQ(image.windows[1].explanation, "BRAIN");
+  EXPECT_EQ(image.windows[1].center, 40);
+  EXPECT_EQ(image.windows[1].width, 80);
+  EXPECT_EQ(image.windows[2].width, 2800);
+  EXPECT_EQ(shown(image), (std::vector<int>{0, 64, 128, 255}));  // (v - 50) / 100 + 0.5
+  DicomDisplayOptions bone;
+  bone.window = image.windows[2];
+  EXPECT_EQ(shown(image, bone), (std::vector<int>{73, 75, 77, 82}));  // (v + 800) / 2800
+}
+
+TEST_F(DicomDisplayTest, RescaleAndWindowOfEachFrame) {
+  Picture p;
+  p.rows = p.columns = 1;
+  p.front = element(dicom::number_of_frames, "IS", "2");
+  const auto group = [](const char* slope, const char* intercept) {
+    return item(element(dicom::frame_voi, "SQ", item(window("5", "10"))) + element(dicom::frame_pixel_values, "SQ", item(rescale(slope, intercept))));
+  };
+  p.more = element(dicom::frame_groups, "SQ", group("1", "0") + group("2", "-3"));
+  const DicomImage image = image_of(picture(p, words({4, 4})));
+  EXPECT_EQ(to_hounsfield(image).to_vector<float>(), (std::vector<float>{4, 5}));
+  ASSERT_EQ(image.windows.size(), 1u);
+  EXPECT_EQ(image.windows[0].width, 10);
+}
+
 TEST_F(DicomDisplayTest, PercentilesLeaveOutTheBrightMarker) {
   Picture p;
   p.rows = p.columns = 100;

@@ -2,12 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
 #include "data/atomic_file.h"
 #include "data/dicom.h"
 #include "data/zip_file.h"
+#include "tensor/random.h"
 #include "tests/data/dicom_parts.h"
 #include "tests/data/scratch.h"
 
@@ -54,6 +57,48 @@ TEST_F(DicomFiles, TiltGapsAndDoubledPositionsAreReported) {
   lost.placed = false;
   EXPECT_EQ(order_series({lost, slice(0, 1), slice(5, 2)}).order, (std::vector<std::size_t>{1, 2, 0}));
   EXPECT_TRUE(order_series({}).order.empty());
+}
+
+// Series in any plane, given in any order: sorted along their normal with the distance they were made with.
+TEST_F(DicomFiles, TwoHundredShuffledSeries) {
+  using Vec = std::array<double, 3>;
+  const auto cross = [](const Vec& a, const Vec& b) { return Vec{a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]}; };
+  const auto unit = [](Vec v) {
+    const double l = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+    for (double& x : v) x /= l;
+    return v;
+  };
+  for (std::uint64_t series = 0; series < 200; ++series) {
+    RandomStream random(7, series);
+    const auto draw = [&] { return 2 * static_cast<double>(random.uniform()) - 1; };
+    const Vec row = unit({draw(), draw(), draw()}), normal = unit(cross(row, unit({draw(), draw(), draw()}))), column = cross(normal, row);
+    const double spacing = 0.5 + 5 * std::abs(draw());
+    const std::size_t n = 2 + random.below(60);
+    const bool gap = n > 4 && series % 4 == 0;
+    std::vector<SlicePlace> slices(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double along = spacing * static_cast<double>(i + (gap && i > n / 2 ? 2 : 0));
+      slices[i] = slice(0, static_cast<std::int64_t>(random.below(1000)));
+      slices[i].path = std::to_string(i);
+      for (std::size_t k = 0; k < 3; ++k) {
+        slices[i].position[k] = 40 * row[k] - 7 * column[k] + along * normal[k];
+        slices[i].orientation[k] = row[k];
+        slices[i].orientation[3 + k] = column[k];
+      }
+    }
+    for (std::size_t i = n; i > 1; --i) std::swap(slices[i - 1], slices[random.below(i)]);
+    const SeriesOrder s = order_series(slices);
+    ASSERT_EQ(s.order.size(), n);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(slices[s.order[i]].path, std::to_string(i)) << "series " << series;
+    EXPECT_NEAR(s.spacing, spacing, 1e-6) << "series " << series;
+    EXPECT_NEAR(s.shear, 0, 1e-4) << "series " << series;
+    EXPECT_EQ(s.problems.size(), gap ? 1u : 0u) << "series " << series;
+  }
+  std::vector<SlicePlace> mixed{slice(0, 1), slice(5, 2), slice(10, 3)};
+  mixed[1].orientation = {0, 1, 0, 0, 0, -1};
+  const SeriesOrder s = order_series(mixed);
+  ASSERT_FALSE(s.problems.empty());
+  EXPECT_EQ(s.problems[0], "1 of 3 slices lie in another plane than the first");
 }
 
 TEST_F(DicomFiles, RealHeadSeries) {

@@ -81,6 +81,27 @@ TEST_F(DicomHostile, EveryKilobyteOfCompressedImages) {
   }
 }
 
+// Every file of the shared sets, cut at every kilobyte: an error, or a header that is whole without its pixels.
+TEST_F(DicomHostile, EveryKilobyteOfTheSharedSets) {
+  const std::string sets = fixture("../../../shared/data/");
+  if (!std::filesystem::exists(sets + "dicom-pydicom")) GTEST_SKIP() << "the reference data set is not on this machine";
+  int cut = 0;
+  for (const char* set : {"dicom-pydicom", "dicom-barre", "dicom-ct-transfer-syntaxes", "dicom-fragments", "dicom-fodicom", "dicom-misc", "dicom-nema-wg04"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(sets + set)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string bytes = read_file(entry.path().string(), 1 << 26);
+      if (!DicomFile::looks_like(bytes)) continue;
+      // Large pictures at every sixteenth kilobyte: their decoders see each cut in full.
+      const std::size_t step = bytes.size() < 100'000 ? 1024 : 16 * 1024;
+      for (std::size_t n = 1024; n + 512 < bytes.size(); n += step, ++cut) {
+        const std::string code = code_of(bytes.substr(0, n));
+        ASSERT_TRUE(code.starts_with("GD-FORMAT-06")) << entry.path().filename() << " cut to " << n << ": " << code;
+      }
+    }
+  }
+  EXPECT_GT(cut, 1000);
+}
+
 TEST_F(DicomHostile, RandomChangesNeverDoMoreThanThrow) {
   DicomOptions options;
   options.limits.samples = 4 << 20;
@@ -173,6 +194,22 @@ TEST_F(DicomHostile, ProgramsInThePreamble) {
   std::string tiff = picture(p, words({1, 2, 3, 4}));
   tiff.replace(0, 4, std::string("II*\0", 4));  // whole-slide images are both
   EXPECT_EQ(code_of(tiff), "accepted");
+}
+
+// Eleven bytes order one more pass over the whole picture.
+TEST_F(DicomHostile, ThousandsOfScans) {
+  const std::string tables = "\xff\xdb" + std::string("\0\x43\0", 3) + std::string(64, '\x10') + std::string("\xff\xc2\0\x0b\x08\0\x08\0\x08\1\1\x11\0", 13) +
+                             std::string("\xff\xc4\0\x14\0\1", 6) + std::string(15, '\0') + '\x03';
+  const auto stream = [&](int scans) {
+    std::string out = "\xff\xd8" + tables;
+    for (int i = 0; i < scans; ++i) out += std::string("\xff\xda\0\x08\1\1\0\0\0\1", 10) + '\x0f';
+    return out + "\xff\xd9";
+  };
+  Picture p;
+  p.rows = p.columns = p.allocated = p.stored = 8;
+  EXPECT_EQ(code_of(coded_picture(p, "1.2.840.10008.1.2.4.50", {stream(60)})), "accepted");
+  EXPECT_EQ(message_of<FormatError>([&] { use(coded_picture(p, "1.2.840.10008.1.2.4.50", {stream(5000)})); }),
+            "dicom: made: pixels cannot be decoded, the JPEG stream is damaged (more than 64 scans)");
 }
 
 TEST_F(DicomHostile, StreamsOfAnotherSizeThanTheHeaderSays) {

@@ -20,7 +20,7 @@ inline std::string little(std::uint64_t v, int bytes) {
 inline std::string element(DicomTag tag, std::string_view vr, std::string value) {
   if (value.size() % 2 != 0) value += vr == "UI" ? '\0' : ' ';
   std::string out = little(tag >> 16, 2) + little(tag & 0xffff, 2) + std::string(vr);
-  const bool wide = vr[0] == 'O' || vr == "SQ" || vr == "UN" || vr == "UT" || vr == "UC";
+  const bool wide = vr[0] == 'O' || vr == "SQ" || vr == "UN" || vr == "UT" || vr == "UC" || vr == "UR" || vr == "UV" || vr == "SV";
   out += wide ? std::string(2, '\0') + little(value.size(), 4) : little(value.size(), 2);
   return out + value;
 }
@@ -42,6 +42,13 @@ inline std::string picture(const Picture& p, const std::string& pixels, std::str
          us(dicom::rows, p.rows) + us(dicom::columns, p.columns) + us(dicom::bits_allocated, p.allocated) + us(dicom::bits_stored, p.stored) +
          us(dicom::high_bit, p.stored - 1) + us(dicom::pixel_representation, p.is_signed) + p.more +
          element(dicom::pixel_data, p.allocated > 8 ? "OW" : "OB", pixels);
+}
+// The same with fragments behind an empty offset table.
+inline std::string coded_picture(const Picture& p, std::string_view syntax, std::initializer_list<std::string> fragments) {
+  const std::string bytes = picture(p, "", syntax);
+  std::string out = bytes.substr(0, bytes.size() - 4) + little(0xffffffff, 4) + item("");
+  for (const std::string& f : fragments) out += item(f + std::string(f.size() % 2, '\0'));
+  return out + end_of(dicom::sequence_end);
 }
 inline std::string words(std::initializer_list<int> values) {
   std::string out;
