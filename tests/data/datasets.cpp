@@ -129,6 +129,8 @@ TEST(Manifest, ReadsPatientsLabelsAndSplits) {
   EXPECT_EQ(set->info(0).labels, (std::vector<int>{0, 1}));
   EXPECT_TRUE(set->info(1).labels.empty());
   EXPECT_EQ(set->info(2).patient, "p1");
+  root.write("other.csv", "path,patient_id,label\na.png,p7,x\n");
+  EXPECT_EQ(open_dataset(root / "other.csv")->info(0).patient, "p7");
   EXPECT_EQ(set->info(1).split, Split::val);
   EXPECT_EQ(set->info(0).path, root / "a.png");
 }

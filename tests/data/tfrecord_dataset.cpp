@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "data/atomic_file.h"
+#include "data/loader.h"
 #include "data/tfrecord.h"
 #include "tests/data/messages.h"
 
@@ -129,6 +132,34 @@ TEST(TfRecordDataset, DamageIsFoundWhenTheRecordIsReadAndNamed) {
   set->image(2);
   expect_says<FormatError>(dir, [&] { set->image(1); }, cat("tfrecord: DIR/a.tfrecord: record 1 at byte ", third, ": its ", third - 16,
                                                             " bytes do not match their checksum; the file is damaged"));
+}
+
+TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
+  const Scratch dir;
+  TfRecordWriter writer(dir / "a.tfrecord", 4);
+  const std::int64_t count = 64;
+  for (std::int64_t i = 0; i < count; ++i) writer.append(picture(i % 3));
+  writer.close();
+  const auto set = open_dataset(dir.path());
+  ASSERT_EQ(set->size(), count);
+  const auto orders = [&](int workers) {
+    DataLoader loader(*set, Pipeline("grey,normalize:0.5:0.25"), {.batch_size = 16, .shuffle = true, .workers = workers, .seed = 5});
+    std::vector<std::vector<std::int64_t>> epochs(3);
+    for (auto& order : epochs) {
+      for (const Batch& batch : loader) order.insert(order.end(), batch.indices.begin(), batch.indices.end());
+    }
+    return epochs;
+  };
+  const auto epochs = orders(0);
+  EXPECT_EQ(orders(3), epochs);
+  for (std::size_t e = 0; e < epochs.size(); ++e) {
+    EXPECT_NE(epochs[e], epochs[(e + 1) % epochs.size()]);
+    std::set<std::int64_t> seen(epochs[e].begin(), epochs[e].end()), shards;
+    EXPECT_EQ(static_cast<std::int64_t>(seen.size()), count) << "every record once";
+    // Sixteen draws out of four shards of sixteen miss one with a chance of three in a hundred; reading shard after shard always does.
+    for (std::size_t i = 0; i < 16; ++i) shards.insert(set->info(epochs[e][i]).record >> 32);
+    EXPECT_EQ(shards.size(), 4u) << "the first batch has some of every shard";
+  }
 }
 
 TEST(TfRecordDataset, WithoutLabels) {
