@@ -73,7 +73,8 @@ TEST_F(DicomValues, ElementsLeftAsUnAreRepaired) {
   EXPECT_EQ(file.text(dicom::body_part), "CHEST");
   EXPECT_EQ(file.integer(dicom::rows, 0), 2);
   EXPECT_EQ(to_hounsfield(read_dicom_image(file)).to_vector<float>(), (std::vector<float>{-1024, -1023, -1025, -1019}));
-  const DicomFile bad(meta() + un(dicom::patient_name, std::string("A\xff\xfe" "B\0", 5)), "x");
+  const std::string foreign = meta() + un(dicom::patient_name, std::string("A\xff\xfe" "B\0", 5));
+  const DicomFile bad(foreign, "x");
   EXPECT_EQ(bad.text(dicom::patient_name), "AB");
 }
 
