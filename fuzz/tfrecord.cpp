@@ -1,5 +1,5 @@
-// Any bytes as a tf.Example, as a TFRecord file, as the only record of one, and as a data set: an error, or an example that is
-// the same after writing and reading.
+// Any bytes as a tf.Example, as a TFRecord file, as the only record of one, and as a data set: an error, or
+// an example that is the same after writing and reading.
 #include "data/tfrecord.h"
 
 #include <cstdlib>
@@ -18,7 +18,8 @@ void there_and_back(std::string_view bytes) {
   if (gadolin::serialized_example(gadolin::parse_example(written, "written")) != written) std::abort();
 }
 
-template <class F> void may_refuse(F&& f) {
+template <class F>
+void may_refuse(F&& f) {
   try {
     f();
   } catch (const gadolin::Error&) {

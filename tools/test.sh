@@ -47,7 +47,7 @@ fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which sta
   seconds=${FUZZ_SECONDS:-$seconds}
   local words= more="\"$root/tests/fixtures/interop\""
   [ -f "$root/fuzz/$1.dict" ] && words="\"-dict=$root/fuzz/$1.dict\""
-  [ "$1" = dicom ] && more=
+  [ "$1" = dicom ] && more="\"$root/tests/fixtures/dicom/pydicom\""
   { echo "add_test(fuzz.$1 \"$program\" -max_total_time=$seconds -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1"
     echo "  $words \"-artifact_prefix=$build/asan/fuzz/$1-\" \"$build/asan/fuzz/found/$1\" \"$root/fuzz/corpus/$1\" $more)"
     echo "set_tests_properties(fuzz.$1 PROPERTIES TIMEOUT $((seconds + 900)) COST $seconds LABELS fuzz)"; } >> "$list"
