@@ -31,6 +31,7 @@ std::string value_text(const DicomFile& file, const DicomElement& e, const DumpO
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
+  if (std::count(text.begin(), text.end(), '\\') >= 1 << 16) return {text};  // rather one long value than a string for each byte
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t end = std::min(text.find('\\', at), text.size());
     std::string part = text.substr(at, end - at);

@@ -21,6 +21,9 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// No attribute has as many values; half a megabyte of a deflated file could claim half a billion.
+constexpr std::size_t most_numbers = 1 << 20, most_texts = 1 << 16;
+
 template <class T> T value_at(std::string_view bytes, std::size_t at, bool big) {
   std::array<char, sizeof(T)> b;
   std::memcpy(b.data(), bytes.data() + at, sizeof(T));
@@ -29,6 +32,7 @@ template <class T> T value_at(std::string_view bytes, std::size_t at, bool big) 
 }
 
 template <class T> void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
+  bytes = bytes.substr(0, most_numbers * sizeof(T));
   for (std::size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
     out.push_back(static_cast<double>(value_at<T>(bytes, at, big)));
   }
@@ -45,7 +49,7 @@ bool is_text(std::string_view vr) { return one_of(vr, "AEASCSDADSDTISLOLTPNSHSTT
 
 std::vector<double> decimal(std::string_view text) {
   std::vector<double> out;
-  while (!text.empty()) {
+  while (!text.empty() && out.size() < most_numbers) {
     const std::size_t end = std::min(text.find('\\'), text.size());
     std::string_view part = trimmed(text.substr(0, end));
     if (!part.empty() && part.front() == '+') part.remove_prefix(1);
@@ -130,7 +134,7 @@ std::vector<std::string> DicomFile::texts(DicomTag tag) const {
   std::vector<std::string> out;
   std::string all = text(tag);
   std::string_view rest = all;
-  while (!rest.empty()) {
+  while (!rest.empty() && out.size() < most_texts) {
     const std::size_t end = std::min(rest.find('\\'), rest.size());
     out.emplace_back(trimmed(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));

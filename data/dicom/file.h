@@ -72,8 +72,8 @@ class DicomFile {
   // UTF-8 without padding, values separated by a backslash; numbers written out; "" for sequences and bulk data. Absent: "".
   std::string text(DicomTag tag) const;
   std::string text(const DicomElement& e) const;
-  std::vector<std::string> texts(DicomTag tag) const;
-  // Values of binary numbers and of decimal text. What cannot be read as a number is left out. Absent: {}.
+  std::vector<std::string> texts(DicomTag tag) const;  // at most 65,536
+  // Values of binary numbers and of decimal text, at most 1,048,576. What cannot be read as a number is left out. Absent: {}.
   std::vector<double> numbers(DicomTag tag) const;
   std::vector<double> numbers(const DicomElement& e) const;
   std::optional<double> number(DicomTag tag) const;   // the first

@@ -155,6 +155,18 @@ TEST_F(DicomHostile, HugeDimensionsAreRefusedBeforeAllocation) {
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 * 1024) << "KiB more than before";
 }
 
+// Values that no representation with a length of 16 bits can have: as UN they may be as long as the file.
+TEST_F(DicomHostile, MillionsOfValuesInOneElement) {
+  std::string ones;
+  for (int i = 0; i < 1'200'000; ++i) ones += "1\\";
+  const std::string bytes = meta() + element(dicom::image_type, "UN", std::string(200'000, '\\')) + element(dicom::window_center, "UN", ones) +
+                            element(0x00281054, "UN", std::string(200'000, '\\'));
+  const DicomFile file(bytes, "made");
+  EXPECT_EQ(file.texts(dicom::image_type).size(), 65'536u);
+  EXPECT_EQ(file.numbers(dicom::window_center).size(), 1'048'576u);
+  EXPECT_LT(dump_json(file).size(), 4u * bytes.size());
+}
+
 TEST_F(DicomHostile, ADeflatedBombStopsAtItsLimit) {
   DicomOptions options;
   options.limits.inflated_bytes = 100'000;
