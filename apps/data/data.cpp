@@ -6,6 +6,7 @@
 #include "data/inspect.h"
 #include "data/split.h"
 #include "data/synth.h"
+#include "data/synth_bodypart.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -20,6 +21,7 @@ struct Options {
   DatasetOptions dataset;
   SplitOptions split;
   SynthOptions synth;
+  SynthBodypartOptions films;
   std::string out, shares = "0.7/0.15/0.15";
   bool by_image = false;
 };
@@ -117,10 +119,19 @@ void split(Session& session, Options& o) {
 }
 
 void synth(Session& session, Options& o) {
+  require<UsageError>(!o.out.empty(), "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
   o.synth.seed = session.common().seed;
   write_synth(o.out, o.synth);
   session.say(cat(o.synth.samples, " pictures of ", o.synth.patients, " made-up patients in ", o.out));
   session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
+}
+
+void synth_films(Session& session, Options& o) {
+  o.films.seed = session.common().seed;
+  write_synth_bodypart(o.out, o.films);
+  session.say(cat(o.films.patients * o.films.images_per_patient, " radiographs of ", o.films.patients, " made-up patients in ", o.out));
+  session.metric("images", o.films.patients * o.films.images_per_patient);
+  session.output("folder", o.out);
 }
 
 }  // namespace
@@ -141,13 +152,19 @@ void add_data(Program& program) {
   add_data_convert(program, group);
   app = program.add(group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
                     "gadolin data synth shapes --samples 300");
-  app->add_option("folder", o->out, "Folder to make")->required();
+  app->add_option("folder", o->out, "Folder to make");
   app->add_option("--samples", o->synth.samples)->capture_default_str();
   app->add_option("--patients", o->synth.patients)->capture_default_str();
   app->add_option("--classes", o->synth.classes, "At most 6")->capture_default_str();
   app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
   app->add_flag("--colour,--color", o->synth.colour);
   app->add_flag("--multi-label", o->synth.multi_label);
+  app = program.add(app, "bodypart", "Made-up radiographs of seven body parts, as DICOM files", [o](Session& s) { synth_films(s, *o); },
+                    "gadolin data synth bodypart films --patients 40");
+  app->add_option("folder", o->out, "Folder to make")->required();
+  app->add_option("--patients", o->films.patients)->capture_default_str();
+  app->add_option("--images-per-patient", o->films.images_per_patient)->capture_default_str();
+  app->add_option("--size", o->films.size, "Pixels a side")->capture_default_str();
 }
 
 }  // namespace gadolin

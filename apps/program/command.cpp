@@ -181,7 +181,9 @@ CLI::App* Program::group(const std::string& name, const std::string& about) {
   return app;
 }
 CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example) {
-  return add_to(*group, group->get_name() + " " + name, about, std::move(run), example);
+  std::string path = name;
+  for (const CLI::App* a = group; a != &app_; a = a->get_parent()) path = a->get_name() + " " + path;
+  return add_to(*group, path, about, std::move(run), example);
 }
 
 // CLI11 writes the options of every command; those of others would be noise, and an empty text would come back as a value.
@@ -234,7 +236,7 @@ int Program::main(int argc, char** argv) {
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     app_.parse(args);
     for (const Entry& entry : entries_) {
-      if (!entry.app->parsed()) continue;
+      if (!entry.app->parsed() || !entry.app->get_subcommands().empty()) continue;  // of `data synth bodypart` the last one
       Session session(entry.name, common_);
       entry.run(session);
       session.event(session.done(seconds_now()));

@@ -62,7 +62,7 @@ class Program {
   using Run = std::function<void(Session&)>;
   // A command with the common options; options are added to the returned application, `run` is called after parsing.
   CLI::App* add(const std::string& name, const std::string& about, Run run, const std::string& example = "");
-  // A group such as `data`, whose commands are added with add(group, ...).
+  // A group such as `data`, whose commands are added with add(group, ...); a command can have further ones too.
   CLI::App* group(const std::string& name, const std::string& about);
   CLI::App* add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example = "");
 

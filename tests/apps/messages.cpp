@@ -95,6 +95,8 @@ TEST(CommandMessages, Data) {
       {{"data", "split", "DIR/classes", "--shares", "0/0/0", "--out", "DIR/m.csv"}, 2,
        "split: shares 0, 0, 0 are not 0 or more with a sum above 0 [GD-USAGE-001]"},
       {{"data", "synth", "DIR/new", "--size", "4"}, 2, "synth: size = 4 is not in 8..4096 [GD-USAGE-001]"},
+      {{"data", "synth"}, 2, "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs [GD-USAGE-001]"},
+      {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"}, 2, "synth: patients = 0 is not in 1..10000 [GD-USAGE-001]"},
   });
   EXPECT_FALSE(fs::exists(dir / "m.csv"));
   EXPECT_FALSE(fs::exists(dir / "new")) << "a mistake left a folder";
