@@ -16,8 +16,10 @@ using google::protobuf::io::CodedInputStream;
 // Tags of fields that hold a length and bytes.
 constexpr std::uint32_t tag(int field) { return static_cast<std::uint32_t>(field) << 3 | 2u; }
 
-// Calls field(number, bytes) for every field with bytes, passes over the others; false when the bytes are no message.
-template <class F> bool each_field(std::string_view bytes, F&& field) {
+// Calls field(number, bytes) for every field with bytes, passes over the others; false when the bytes are no
+// message.
+template <class F>
+bool each_field(std::string_view bytes, F&& field) {
   if (bytes.size() > 0x7fffffff) return false;
   CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
   in.SetTotalBytesLimit(0x7fffffff);
@@ -41,13 +43,15 @@ template <class F> bool each_field(std::string_view bytes, F&& field) {
         if (!field(t, bytes.substr(at, length))) return false;
         break;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
   return in.ConsumedEntireMessage();
 }
 
-// How many values a list may hold: an empty text takes two bytes in a record and 40 in memory, an integer one and eight.
+// How many values a list may hold: an empty text takes two bytes in a record and 40 in memory, an integer one
+// and eight.
 constexpr std::int64_t most_features = 1 << 20, most_texts = 1 << 24, most_ints = 1 << 27;
 
 // Whether the lists of a feature stay within that; known from the lengths in it.
@@ -77,7 +81,8 @@ bool read_feature(std::string_view bytes, Feature& feature) {
     case tfrecord::FeatureValue::kInt64List:
       feature = Feature::of_ints({value.int64_list().value().begin(), value.int64_list().value().end()});
       break;
-    case tfrecord::FeatureValue::KIND_NOT_SET: break;
+    case tfrecord::FeatureValue::KIND_NOT_SET:
+      break;
   }
   return true;
 }
@@ -108,7 +113,8 @@ const char* kind_name(Feature::Kind kind) {
   return names[static_cast<int>(kind)];
 }
 
-Example parse_example(std::string_view bytes, std::string_view place, std::span<const std::string_view> keys) {
+Example parse_example(std::string_view bytes, std::string_view place,
+                      std::span<const std::string_view> keys) {
   Example example;
   const auto entry = [&](std::string_view text) {
     std::string_view key;
@@ -120,16 +126,19 @@ Example parse_example(std::string_view bytes, std::string_view place, std::span<
     });
     if (!whole) return false;
     if (!keys.empty() && std::find(keys.begin(), keys.end(), key) == keys.end()) return true;
-    require<FormatError>(affordable(value), place, ": feature '", printable(key), "' has more than ", most_texts, " texts or ",
-                         most_ints, " bytes of integers");
+    require<FormatError>(affordable(value), place, ": feature '", printable(key), "' has more than ",
+                         most_texts, " texts or ", most_ints, " bytes of integers");
     Feature feature;
     if (!read_feature(value, feature)) return false;
     example.insert_or_assign(std::string(key), std::move(feature));
-    require<FormatError>(static_cast<std::int64_t>(example.size()) <= most_features, place, " has more than ", most_features, " features");
+    require<FormatError>(static_cast<std::int64_t>(example.size()) <= most_features, place, " has more than ",
+                         most_features, " features");
     return true;
   };
   const auto features = [&](std::uint32_t t, std::string_view part) {
-    return t != tag(1) || each_field(part, [&](std::uint32_t inner, std::string_view text) { return inner != tag(1) || entry(text); });
+    return t != tag(1) || each_field(part, [&](std::uint32_t inner, std::string_view text) {
+             return inner != tag(1) || entry(text);
+           });
   };
   require<FormatError>(each_field(bytes, features), place, " is no tf.Example");
   return example;
@@ -153,11 +162,12 @@ std::string serialized_example(const Example& example) {
       case Feature::Kind::ints:
         *value.mutable_int64_list()->mutable_value() = {feature.ints.begin(), feature.ints.end()};
         break;
-      case Feature::Kind::none: break;
+      case Feature::Kind::none:
+        break;
     }
   }
-  require<ValueError>(message.ByteSizeLong() <= std::size_t{1} << 30, "tfrecord: an example of ", message.ByteSizeLong(),
-                      " bytes, at most 1 GiB are possible");
+  require<ValueError>(message.ByteSizeLong() <= std::size_t{1} << 30, "tfrecord: an example of ",
+                      message.ByteSizeLong(), " bytes, at most 1 GiB are possible");
   return message.SerializeAsString();
 }
 

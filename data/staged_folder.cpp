@@ -17,8 +17,10 @@ namespace fs = std::filesystem;
 StagedFolder::StagedFolder(std::string op, std::string path) : op_(std::move(op)), path_(std::move(path)) {
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   std::error_code error;
-  const bool free = !fs::exists(fs::symlink_status(path_, error)) || (fs::is_directory(path_, error) && fs::is_empty(path_, error));
-  require<UsageError>(free, op_, ": ", printable(path_), " exists and is no empty folder; give another or remove it");
+  const bool free = !fs::exists(fs::symlink_status(path_, error)) ||
+                    (fs::is_directory(path_, error) && fs::is_empty(path_, error));
+  require<UsageError>(free, op_, ": ", printable(path_),
+                      " exists and is no empty folder; give another or remove it");
   const fs::path parent = fs::path(path_).parent_path();
   if (!parent.empty()) fs::create_directories(parent, error);
   for (int i = 0;; ++i) {

@@ -7,7 +7,8 @@ namespace gadolin {
 
 class StagedFolder {
  public:
-  // Makes PATH.tmp-<pid>-<number>. Throws UsageError, beginning with `op`, when `path` is there and is no empty folder; FileError.
+  // Makes PATH.tmp-<pid>-<number>. Throws UsageError, beginning with `op`, when `path` is there and is no
+  // empty folder; FileError.
   StagedFolder(std::string op, std::string path);
   ~StagedFolder();  // without commit() nothing stays
   StagedFolder(const StagedFolder&) = delete;

@@ -23,12 +23,15 @@ namespace {
 
 constexpr std::int64_t head_bytes = 12, frame_bytes = 16;
 
-template <class T> T number_at(const char* from) {
+template <class T>
+T number_at(const char* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
-bool matches(std::string_view bytes, std::uint32_t crc) { return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc; }
+bool matches(std::string_view bytes, std::uint32_t crc) {
+  return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc;
+}
 bool length_matches(const char* frame) { return matches({frame, 8}, number_at<std::uint32_t>(frame + 8)); }
 
 struct Inflater {
@@ -44,7 +47,8 @@ bool shard_of(std::string_view name, std::string& base, int& shard, int& shards)
   if (of == std::string_view::npos || dash == std::string_view::npos) return false;
   const auto whole = [](std::string_view text, int& value) {
     const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-    return text.size() >= 2 && result.ec == std::errc() && result.ptr == text.data() + text.size() && value >= 0;
+    return text.size() >= 2 && result.ec == std::errc() && result.ptr == text.data() + text.size() &&
+           value >= 0;
   };
   base = std::string(name.substr(0, dash));
   return whole(name.substr(dash + 1, of - dash - 1), shard) && whole(name.substr(of + 4), shards);
@@ -68,8 +72,8 @@ void TfRecordFile::unpack(std::int64_t limit) {
   std::vector<char> block(1 << 18);
   std::size_t fed = 0;
   const auto damaged = [&](std::string_view why) {
-    fail<FormatError>("tfrecord: ", printable(path_), ": its packing is damaged at byte ", fed - z.stream.avail_in, " of ", all_.size(),
-                      ": ", why, "; copy or download it again");
+    fail<FormatError>("tfrecord: ", printable(path_), ": its packing is damaged at byte ",
+                      fed - z.stream.avail_in, " of ", all_.size(), ": ", why, "; copy or download it again");
   };
   while (true) {
     if (z.stream.avail_in == 0) {  // zlib counts in 32 bits
@@ -83,11 +87,12 @@ void TfRecordFile::unpack(std::int64_t limit) {
     const int state = inflate(&z.stream, Z_NO_FLUSH);
     if (state != Z_OK && state != Z_STREAM_END) damaged(z.stream.msg ? z.stream.msg : "the file was cut");
     unpacked_.append(block.data(), block.size() - z.stream.avail_out);
-    require<FormatError>(static_cast<std::int64_t>(unpacked_.size()) <= limit, "tfrecord: ", printable(path_), " unpacks to more than ",
-                         human_bytes(limit), "; unpack it with gunzip");
+    require<FormatError>(static_cast<std::int64_t>(unpacked_.size()) <= limit, "tfrecord: ", printable(path_),
+                         " unpacks to more than ", human_bytes(limit), "; unpack it with gunzip");
     if (state != Z_STREAM_END) continue;
     if (fed - z.stream.avail_in == all_.size()) break;
-    if (inflateReset(&z.stream) != Z_OK) throw std::bad_alloc();  // packed pieces may stand one after the other
+    if (inflateReset(&z.stream) != Z_OK)
+      throw std::bad_alloc();  // packed pieces may stand one after the other
   }
   all_ = unpacked_;
   mapped_.reset();
@@ -104,9 +109,10 @@ void TfRecordFile::walk(std::int64_t limit) {
     require<FormatError>(length_matches(frame), "tfrecord: ", place(i),
                          ": its length does not match its checksum; the file is damaged or no TFRecord");
     const auto length = number_at<std::uint64_t>(frame);
-    require<FormatError>(end - at >= frame_bytes && length <= static_cast<std::uint64_t>(end - at - frame_bytes), "tfrecord: ",
-                         place(i), " has ", length, " bytes, the file has ", std::max(end - at - frame_bytes, std::int64_t{0}),
-                         " more; the file was cut");
+    require<FormatError>(
+        end - at >= frame_bytes && length <= static_cast<std::uint64_t>(end - at - frame_bytes),
+        "tfrecord: ", place(i), " has ", length, " bytes, the file has ",
+        std::max(end - at - frame_bytes, std::int64_t{0}), " more; the file was cut");
     check_size(i, static_cast<std::int64_t>(length), limit);
     at += frame_bytes + static_cast<std::int64_t>(length);
   }
@@ -127,24 +133,29 @@ bool TfRecordFile::read_index(std::int64_t limit) {
     const bool spaced = first.ec == std::errc() && first.ptr < stop && *first.ptr == ' ';
     const auto second = spaced ? std::from_chars(first.ptr + 1, stop, bytes) : first;
     ++line;
-    require<FormatError>(spaced && second.ec == std::errc() && (second.ptr == stop || *second.ptr == '\n'), "tfrecord: ",
-                         printable(name), ":", line, ": not an offset and a length; remove the index");
-    require<FormatError>(offset == at && bytes >= frame_bytes && bytes <= end - at, "tfrecord: ", printable(name), ":", line,
-                         ": ", bytes, " bytes at byte ", offset, " do not fit the file of ", end, " bytes; remove the index");
+    require<FormatError>(spaced && second.ec == std::errc() && (second.ptr == stop || *second.ptr == '\n'),
+                         "tfrecord: ", printable(name), ":", line,
+                         ": not an offset and a length; remove the index");
+    require<FormatError>(offset == at && bytes >= frame_bytes && bytes <= end - at,
+                         "tfrecord: ", printable(name), ":", line, ": ", bytes, " bytes at byte ", offset,
+                         " do not fit the file of ", end, " bytes; remove the index");
     check_size(line - 1, bytes - frame_bytes, limit);
     begins_.push_back(at += bytes);
     p = second.ptr;
   }
-  require<FormatError>(at == end, "tfrecord: ", printable(name), " ends at byte ", at, ", the file at ", end, "; remove the index");
+  require<FormatError>(at == end, "tfrecord: ", printable(name), " ends at byte ", at, ", the file at ", end,
+                       "; remove the index");
   return true;
 }
 
 void TfRecordFile::check_size(std::int64_t i, std::int64_t bytes, std::int64_t limit) const {
-  require<FormatError>(bytes <= limit, "tfrecord: ", place(i), " has ", human_bytes(bytes), ", at most ", human_bytes(limit),
-                       " are read");
+  require<FormatError>(bytes <= limit, "tfrecord: ", place(i), " has ", human_bytes(bytes), ", at most ",
+                       human_bytes(limit), " are read");
 }
 
-std::string TfRecordFile::place(std::int64_t i) const { return cat(printable(path_), ": record ", i, " at byte ", offset(i)); }
+std::string TfRecordFile::place(std::int64_t i) const {
+  return cat(printable(path_), ": record ", i, " at byte ", offset(i));
+}
 
 std::string_view TfRecordFile::unchecked(std::int64_t i) const {
   require<ValueError>(i >= 0 && i < size(), "tfrecord: record ", i, " of ", size(), " in ", printable(path_));
@@ -158,9 +169,11 @@ std::string_view TfRecordFile::record(std::int64_t i) const {
   require<FormatError>(length_matches(head), "tfrecord: ", place(i),
                        ": its length does not match its checksum; the file is damaged or no TFRecord");
   require<FormatError>(number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i), " has ",
-                       number_at<std::uint64_t>(head), " bytes, the index says ", bytes.size(), "; remove the index");
-  require<FormatError>(matches(bytes, number_at<std::uint32_t>(bytes.data() + bytes.size())), "tfrecord: ", place(i), ": its ",
-                       bytes.size(), " bytes do not match their checksum; the file is damaged");
+                       number_at<std::uint64_t>(head), " bytes, the index says ", bytes.size(),
+                       "; remove the index");
+  require<FormatError>(matches(bytes, number_at<std::uint32_t>(bytes.data() + bytes.size())),
+                       "tfrecord: ", place(i), ": its ", bytes.size(),
+                       " bytes do not match their checksum; the file is damaged");
   return bytes;
 }
 
@@ -221,8 +234,9 @@ std::vector<std::string> tfrecord_files(const std::string& path) {
     if (error) fail_file("tfrecord", printable(folder.string()), error.value());
     for (const auto& entry : entries) {
       const std::string name = entry.path().filename().string();
-      const bool wanted = pattern ? ::fnmatch(pattern, name.c_str(), FNM_PERIOD) == 0 && !name.ends_with(".index")
-                                  : name[0] != '.' && is_tfrecord_name(name);
+      const bool wanted = pattern
+                              ? ::fnmatch(pattern, name.c_str(), FNM_PERIOD) == 0 && !name.ends_with(".index")
+                              : name[0] != '.' && is_tfrecord_name(name);
       if (wanted && entry.is_regular_file()) files.push_back((folder / name).string());
     }
   };
@@ -246,10 +260,12 @@ std::vector<std::string> tfrecord_files(const std::string& path) {
     if (shard_of(file, base, shard, shards)) found[{base, shards}].insert(shard);
   }
   for (const auto& [which, there] : found) {
-    if (fs::path(path).filename().string().find('*') == std::string::npos && !fs::is_directory(given, error)) break;
+    if (fs::path(path).filename().string().find('*') == std::string::npos && !fs::is_directory(given, error))
+      break;
     int missing = 0;
     while (there.count(missing) > 0) ++missing;
-    require<DataError>(missing >= which.second, "tfrecord: shard ", missing, " of ", which.second, " of ", printable(which.first),
+    require<DataError>(missing >= which.second, "tfrecord: shard ", missing, " of ", which.second, " of ",
+                       printable(which.first),
                        " is missing; copy it there or name the files you mean with ? and *");
   }
   return files;

@@ -26,11 +26,12 @@ std::string keys_of(const Example& example) {
   return text.empty() ? "no features at all" : text;
 }
 
-const Feature& feature_of(const Example& example, const std::string& key, const TfRecordFile& file, std::int64_t i, const char* option) {
+const Feature& feature_of(const Example& example, const std::string& key, const TfRecordFile& file,
+                          std::int64_t i, const char* option) {
   const auto found = example.find(key);
   if (found == example.end()) {
-    fail<DataError>("dataset: ", file.place(i), " has no feature '", printable(key), "'; give ", option, ", it has ",
-                    keys_of(parse_example(file.record(i), cat("dataset: ", file.place(i)))));
+    fail<DataError>("dataset: ", file.place(i), " has no feature '", printable(key), "'; give ", option,
+                    ", it has ", keys_of(parse_example(file.record(i), cat("dataset: ", file.place(i)))));
   }
   return found->second;
 }
@@ -45,18 +46,23 @@ class TfRecordDataset : public Dataset {
     const TfRecordFile& file = *(*files_)[static_cast<std::size_t>(at >> 32)];
     return {encoded(file, at & 0xffffffff, image_key_), {}};
   }
-  static std::vector<std::uint8_t> encoded(const TfRecordFile& file, std::int64_t record, const std::string& key) {
+  static std::vector<std::uint8_t> encoded(const TfRecordFile& file, std::int64_t record,
+                                           const std::string& key) {
     const std::string_view keys[] = {key};
     const Example example = parse_example(file.record(record), cat("dataset: ", file.place(record)), keys);
     const Feature& image = feature_of(example, key, file, record, "--image-key");
-    require<DataError>(image.kind == Feature::Kind::bytes && image.bytes.size() == 1 && !image.bytes[0].empty(), "dataset: ",
-                       file.place(record), ": feature '", printable(key), "' is ", kind_name(image.kind), " x ",
-                       image.bytes.size() + image.floats.size() + image.ints.size(), ", needed is the bytes of one image file");
+    require<DataError>(
+        image.kind == Feature::Kind::bytes && image.bytes.size() == 1 && !image.bytes[0].empty(),
+        "dataset: ", file.place(record), ": feature '", printable(key), "' is ", kind_name(image.kind), " x ",
+        image.bytes.size() + image.floats.size() + image.ints.size(),
+        ", needed is the bytes of one image file");
     return {image.bytes[0].begin(), image.bytes[0].end()};
   }
 
  protected:
-  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new TfRecordDataset(*this)); }
+  std::unique_ptr<Dataset> clone() const override {
+    return std::unique_ptr<Dataset>(new TfRecordDataset(*this));
+  }
 
  private:
   std::shared_ptr<const Files> files_;
@@ -79,9 +85,10 @@ std::map<std::int64_t, std::string> class_names(const fs::path& file) {
       if (row.empty()) continue;
       std::int64_t number = 0;
       const auto parsed = std::from_chars(row.data(), row.data() + row.size(), number);
-      const bool good = parsed.ec == std::errc() && parsed.ptr < row.data() + row.size() && *parsed.ptr == ':';
-      require<DataError>(good && names.emplace(number, row.substr(row.find(':') + 1)).second, "dataset: ",
-                         printable(path), ":", line, ": not a new class as number:name");
+      const bool good =
+          parsed.ec == std::errc() && parsed.ptr < row.data() + row.size() && *parsed.ptr == ':';
+      require<DataError>(good && names.emplace(number, row.substr(row.find(':') + 1)).second,
+                         "dataset: ", printable(path), ":", line, ": not a new class as number:name");
     }
     return names;
   }
@@ -94,7 +101,9 @@ Split split_of(const fs::path& file) {
     for (const char* split : {"train", "validation", "valid", "val", "test"}) {
       const std::string_view word = split;
       if (!name.starts_with(word)) continue;
-      if (name.size() == word.size() || std::string_view("-_.").find(name[word.size()]) != std::string_view::npos) return split_from(word);
+      if (name.size() == word.size() ||
+          std::string_view("-_.").find(name[word.size()]) != std::string_view::npos)
+        return split_from(word);
     }
   }
   return Split::none;
@@ -131,17 +140,22 @@ detail::RawSample sample_of(const TfRecordFile& file, std::int64_t i, const Data
   for (const std::int64_t number : label.ints) {
     const auto name = names.find(number);
     const std::string text = name != names.end() ? name->second : cat(number);
-    const bool known = name != names.end() || (names.empty() && (o.classes.empty() || std::find(o.classes.begin(), o.classes.end(), text) != o.classes.end()));
+    const bool known = name != names.end() ||
+                       (names.empty() && (o.classes.empty() || std::find(o.classes.begin(), o.classes.end(),
+                                                                         text) != o.classes.end()));
     if (!known) file.record(i);
     require<DataError>(known || names.empty(), sample.place, ": label ", number, " is not in labels.txt");
-    require<DataError>(known, sample.place, ": label ", number, " has no name; put labels.txt, number:name a line, beside the file");
+    require<DataError>(known, sample.place, ": label ", number,
+                       " has no name; put labels.txt, number:name a line, beside the file");
     sample.labels.push_back(text);
   }
   none = sample.labels.empty();
   return sample;
 }
 
-const char* tf_format(ImageFormat format) { return format == ImageFormat::jpeg ? "jpg" : format == ImageFormat::png ? "png" : "bmp"; }
+const char* tf_format(ImageFormat format) {
+  return format == ImageFormat::jpeg ? "jpg" : format == ImageFormat::png ? "png" : "bmp";
+}
 
 }  // namespace
 
@@ -151,7 +165,8 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
   std::vector<detail::RawSample> samples;
   std::unordered_map<std::string, int> named;
   const std::vector<std::string> paths = tfrecord_files(path);
-  const auto names = given.unlabelled ? std::map<std::int64_t, std::string>() : class_names(fs::path(paths[0]));
+  const auto names =
+      given.unlabelled ? std::map<std::int64_t, std::string>() : class_names(fs::path(paths[0]));
   options.multi_label = options.multi_label || given.unlabelled;
   if (options.classes.empty()) {
     for (const auto& [number, name] : names) {
@@ -161,7 +176,8 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
   }
   for (const std::string& file_path : paths) {
     auto file = std::make_unique<TfRecordFile>(file_path);
-    if (file->size() > 0 && !given.unlabelled) TfRecordDataset::encoded(*file, 0, options.image_key);  // a wrong key shows now, not in training
+    if (file->size() > 0 && !given.unlabelled)
+      TfRecordDataset::encoded(*file, 0, options.image_key);  // a wrong key shows now, not in training
     for (std::int64_t i = 0; i < file->size(); ++i) {
       try {
         bool none = false;
@@ -184,7 +200,8 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
     const TfRecordFile& file = *(*files)[static_cast<std::size_t>(s.info.record >> 32)];
     s.info.name = cat(fs::path(file.path()).filename().string(), ":", s.info.record & 0xffffffff);
   }
-  return std::make_unique<TfRecordDataset>(*detail::number_classes(std::move(samples), options, path), std::move(files), options.image_key);
+  return std::make_unique<TfRecordDataset>(*detail::number_classes(std::move(samples), options, path),
+                                           std::move(files), options.image_key);
 }
 
 std::vector<std::string> write_tfrecords(const std::string& path, const Dataset& dataset, int shards) {
@@ -216,8 +233,8 @@ std::vector<std::string> write_tfrecords(const std::string& path, const Dataset&
 void write_class_names(const std::string& path, const std::vector<std::string>& classes) {
   std::string text;
   for (std::size_t k = 0; k < classes.size(); ++k) {
-    require<DataError>(classes[k].find_first_of("\r\n") == std::string::npos, "labels: class '", printable(classes[k]),
-                       "' holds a line break");
+    require<DataError>(classes[k].find_first_of("\r\n") == std::string::npos, "labels: class '",
+                       printable(classes[k]), "' holds a line break");
     text += cat(k, ":", classes[k], "\n");
   }
   write_file_atomically(path, text);
@@ -230,9 +247,13 @@ std::int64_t unpack_dataset(const std::string& folder, const Dataset& dataset) {
     Source source = dataset.read(i);
     if (source.file.empty()) source.file = encode_png(source.image);
     const ImageFormat format = image_format(source.file);
-    require<DataError>(format != ImageFormat::unknown, "dataset: ", printable(dataset.info(i).name), " is no image that can be read");
-    const char* end = format == ImageFormat::jpeg ? "jpg" : format == ImageFormat::png ? "png" : format == ImageFormat::bmp ? "bmp"
-                      : format == ImageFormat::pnm ? "pnm" : "dcm";
+    require<DataError>(format != ImageFormat::unknown, "dataset: ", printable(dataset.info(i).name),
+                       " is no image that can be read");
+    const char* end = format == ImageFormat::jpeg  ? "jpg"
+                      : format == ImageFormat::png ? "png"
+                      : format == ImageFormat::bmp ? "bmp"
+                      : format == ImageFormat::pnm ? "pnm"
+                                                   : "dcm";
     char name[40];
     std::snprintf(name, sizeof name, "images/%06lld.%s", static_cast<long long>(i), end);
     SampleInfo info = dataset.info(i);
@@ -241,7 +262,8 @@ std::int64_t unpack_dataset(const std::string& folder, const Dataset& dataset) {
     write_file_atomically(info.path, {reinterpret_cast<const char*>(source.file.data()), source.file.size()});
     infos.push_back(std::move(info));
   }
-  write_manifest((fs::path(folder) / "manifest.csv").string(), Dataset(dataset.classes(), dataset.multi_label(), std::move(infos), folder));
+  write_manifest((fs::path(folder) / "manifest.csv").string(),
+                 Dataset(dataset.classes(), dataset.multi_label(), std::move(infos), folder));
   return dataset.size();
 }
 

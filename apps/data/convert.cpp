@@ -1,4 +1,5 @@
-// gadolin data convert: any data set into TFRecords, and any, TFRecords too, into image files with a manifest.
+// gadolin data convert: any data set into TFRecords, and any, TFRecords too, into image files with a
+// manifest.
 #include <filesystem>
 #include <memory>
 
@@ -24,18 +25,22 @@ void to_tfrecords(Session& session, const Options& o, const Dataset& set, const 
   std::size_t files = 0;
   for (const Split split : {Split::none, Split::train, Split::val, Split::test}) {
     if (!set.has_split(split)) continue;
-    const std::string name = split == Split::none ? "data" : split == Split::val ? "validation" : split_name(split);
+    const std::string name = split == Split::none  ? "data"
+                             : split == Split::val ? "validation"
+                                                   : split_name(split);
     files += write_tfrecords(folder / (name + ".tfrecord"), *set.subset(split), o.shards).size();
     session.output(name, (std::filesystem::path(o.out) / (name + ".tfrecord")).string());
   }
-  session.say(cat(o.out, ": ", set.size(), " samples of ", set.num_classes(), " classes in ", files, files == 1 ? " file" : " files"));
+  session.say(cat(o.out, ": ", set.size(), " samples of ", set.num_classes(), " classes in ", files,
+                  files == 1 ? " file" : " files"));
   session.metric("files", static_cast<std::int64_t>(files));
 }
 
 void convert(Session& session, Options& o) {
   require<UsageError>(o.format == "tfrecord" || o.format == "manifest", "data convert: --format ", o.format,
                       " is unknown; use tfrecord or manifest");
-  require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards, ", 1 to 512 are possible");
+  require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards,
+                      ", 1 to 512 are possible");
   const auto set = open_dataset(o.data, o.dataset);
   StagedFolder folder("data convert", o.out);
   if (o.format == "tfrecord") {
@@ -53,16 +58,23 @@ void convert(Session& session, Options& o) {
 
 void add_data_convert(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "convert", "Any data set into TFRecords of tf.Example, or out of them into files with a manifest",
-                              [o](Session& s) { convert(s, *o); }, "gadolin data convert films.csv records --shards 5");
-  app->add_option("data", o->data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")->required();
+  CLI::App* app = program.add(
+      group, "convert",
+      "Any data set into TFRecords of tf.Example, or out of them into files with a manifest",
+      [o](Session& s) { convert(s, *o); }, "gadolin data convert films.csv records --shards 5");
+  app->add_option("data", o->data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
+      ->required();
   app->add_option("out", o->out, "Folder to make")->required();
   app->add_option("--format", o->format, "tfrecord or manifest")->capture_default_str();
   app->add_option("--shards", o->shards, "TFRecord files a split")->capture_default_str();
-  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
-  app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
-  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
-  app->add_option("--none-label", o->dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
+  app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")
+      ->capture_default_str();
+  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")
+      ->capture_default_str();
+  app->add_option("--none-label", o->dataset.none_label,
+                  "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o->dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
 }

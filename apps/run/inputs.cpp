@@ -27,12 +27,15 @@ class JoinedDataset : public Dataset {
   }
   Source read(std::int64_t i) const override {
     const std::int64_t at = info(i).record;
-    const auto part = static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), at) - begins_.begin()) - 1;
+    const auto part =
+        static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), at) - begins_.begin()) - 1;
     return (*parts_)[part]->read(at - begins_[part]);
   }
 
  protected:
-  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new JoinedDataset(*this)); }
+  std::unique_ptr<Dataset> clone() const override {
+    return std::unique_ptr<Dataset>(new JoinedDataset(*this));
+  }
 
  private:
   std::shared_ptr<const Parts> parts_;
@@ -53,7 +56,8 @@ std::vector<std::string> expand_files(const std::string& command, const std::vec
     if (std::filesystem::is_directory(path)) {
       std::vector<std::string> inside;
       for (const auto& entry : std::filesystem::directory_iterator(path)) {
-        if (entry.is_regular_file() && detail::is_image_file(entry.path().string())) inside.push_back(entry.path().string());
+        if (entry.is_regular_file() && detail::is_image_file(entry.path().string()))
+          inside.push_back(entry.path().string());
       }
       std::sort(inside.begin(), inside.end());
       if (inside.empty() && holds_tfrecords(path)) inside = tfrecord_files(path);
@@ -72,7 +76,8 @@ std::vector<std::string> expand_files(const std::string& command, const std::vec
   return files;
 }
 
-std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files, const std::vector<std::string>& classes) {
+std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
+                                  const std::vector<std::string>& classes) {
   std::vector<SampleInfo> samples;
   for (const std::string& file : files) {
     SampleInfo info;
@@ -92,7 +97,8 @@ std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vect
   require<UsageError>(!files.empty(), command, ": no files to look at");
   for (auto from = files.begin(); from != files.end();) {
     const auto to = means_tfrecords(*from) ? from + 1 : std::find_if(from, files.end(), means_tfrecords);
-    parts->push_back(means_tfrecords(*from) ? open_tfrecords(*from, unlabelled) : file_set({from, to}, classes));
+    parts->push_back(means_tfrecords(*from) ? open_tfrecords(*from, unlabelled)
+                                            : file_set({from, to}, classes));
     from = to;
   }
   return std::make_unique<JoinedDataset>(classes, std::move(parts));

@@ -13,7 +13,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::int64_t entries(const Scratch& dir) { return std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()); }
+std::int64_t entries(const Scratch& dir) {
+  return std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator());
+}
 
 TEST(StagedFolder, AppearsWhole) {
   const Scratch dir;
@@ -51,8 +53,9 @@ TEST(StagedFolder, OverwritesNothing) {
   dir.write("file", "1");
   fs::create_symlink("nowhere", dir / "link");
   for (const std::string name : {"full", "file", "link"}) {
-    expect_says<UsageError>(dir, [&] { StagedFolder folder("op", dir / name); },
-                            "op: DIR/" + name + " exists and is no empty folder; give another or remove it");
+    expect_says<UsageError>(
+        dir, [&] { StagedFolder folder("op", dir / name); },
+        "op: DIR/" + name + " exists and is no empty folder; give another or remove it");
   }
   // Somebody else was faster.
   StagedFolder late("op", dir / "late");

@@ -59,7 +59,8 @@ TEST(TfRecordDataset, ThereAndBack) {
 
 Example picture(std::int64_t label) {
   const auto png = encode_png(pattern(4, 4, 1));
-  return {{"image/encoded", Feature::of_bytes({std::string(png.begin(), png.end())})}, {"image/class/label", Feature::of_ints({label})}};
+  return {{"image/encoded", Feature::of_bytes({std::string(png.begin(), png.end())})},
+          {"image/class/label", Feature::of_ints({label})}};
 }
 std::string write(const Scratch& dir, const std::vector<Example>& examples) {
   TfRecordWriter writer(dir / "a.tfrecord");
@@ -88,22 +89,34 @@ TEST(TfRecordDataset, LabelsOfAllKinds) {
 
 TEST(TfRecordDataset, WhatMistakesSay) {
   const Scratch dir;
-  const auto says = [&](const std::vector<Example>& examples, const std::string& text, const DatasetOptions& options = {}) {
+  const auto says = [&](const std::vector<Example>& examples, const std::string& text,
+                        const DatasetOptions& options = {}) {
     const std::string path = write(dir, examples);
-    expect_says<DataError>(dir, [&] { open_dataset(path, options)->read(0); }, text);
+    expect_says<DataError>(
+        dir, [&] { open_dataset(path, options)->read(0); }, text);
   };
   Example e = picture(1);
   e["image/class/label"] = Feature::of_floats({1});
-  says({e}, "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/class/label' is float, labels are int64 or bytes");
+  says({e},
+       "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/class/label' is float, labels are int64 "
+       "or bytes");
   DatasetOptions options;
   options.label_key = "label";
-  says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'label'; give --label-key, it has image/class/label, image/encoded", options);
+  says({picture(1)},
+       "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'label'; give --label-key, it has "
+       "image/class/label, image/encoded",
+       options);
   options = {};
   options.image_key = "image";
-  says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'image'; give --image-key, it has image/class/label, image/encoded", options);
+  says({picture(1)},
+       "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'image'; give --image-key, it has "
+       "image/class/label, image/encoded",
+       options);
   e = picture(1);
   e["image/encoded"] = Feature::of_ints({1, 2});
-  says({e}, "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/encoded' is int64 x 2, needed is the bytes of one image file");
+  says({e},
+       "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/encoded' is int64 x 2, needed is the "
+       "bytes of one image file");
   says({}, "dataset: DIR/a.tfrecord holds no records");
   dir.write("labels.txt", "0:hand\n");
   says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 is not in labels.txt");
@@ -112,13 +125,19 @@ TEST(TfRecordDataset, WhatMistakesSay) {
   std::filesystem::remove(dir / "labels.txt");
   options = {};
   options.classes = {"hand", "chest"};
-  says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 has no name; put labels.txt, number:name a line, beside the file", options);
+  says({picture(1)},
+       "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 has no name; put labels.txt, number:name a "
+       "line, beside the file",
+       options);
   e = picture(1);
   e["image/class/label"] = Feature::of_bytes({"foot"});
   says({e}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 'foot' is not among the 2 classes", options);
-  expect_says<DataError>(dir, [&] { write_class_names(dir / "l.txt", {"a\nb"}); }, "labels: class 'a\\x0ab' holds a line break");
+  expect_says<DataError>(
+      dir, [&] { write_class_names(dir / "l.txt", {"a\nb"}); }, "labels: class 'a\\x0ab' holds a line break");
   dir.write("odd/a/x.png", "nothing");
-  expect_says<DataError>(dir, [&] { unpack_dataset(dir / "back", *open_dataset(dir / "odd")); }, "dataset: a/x.png is no image that can be read");
+  expect_says<DataError>(
+      dir, [&] { unpack_dataset(dir / "back", *open_dataset(dir / "odd")); },
+      "dataset: a/x.png is no image that can be read");
 }
 
 TEST(TfRecordDataset, DamageIsFoundWhenTheRecordIsReadAndNamed) {
@@ -130,8 +149,10 @@ TEST(TfRecordDataset, DamageIsFoundWhenTheRecordIsReadAndNamed) {
   ASSERT_EQ(set->size(), 3);
   set->image(0);
   set->image(2);
-  expect_says<FormatError>(dir, [&] { set->image(1); }, cat("tfrecord: DIR/a.tfrecord: record 1 at byte ", third, ": its ", third - 16,
-                                                            " bytes do not match their checksum; the file is damaged"));
+  expect_says<FormatError>(
+      dir, [&] { set->image(1); },
+      cat("tfrecord: DIR/a.tfrecord: record 1 at byte ", third, ": its ", third - 16,
+          " bytes do not match their checksum; the file is damaged"));
 }
 
 TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
@@ -143,7 +164,8 @@ TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
   const auto set = open_dataset(dir.path());
   ASSERT_EQ(set->size(), count);
   const auto orders = [&](int workers) {
-    DataLoader loader(*set, Pipeline("grey,normalize:0.5:0.25"), {.batch_size = 16, .shuffle = true, .workers = workers, .seed = 5});
+    DataLoader loader(*set, Pipeline("grey,normalize:0.5:0.25"),
+                      {.batch_size = 16, .shuffle = true, .workers = workers, .seed = 5});
     std::vector<std::vector<std::int64_t>> epochs(3);
     for (auto& order : epochs) {
       for (const Batch& batch : loader) order.insert(order.end(), batch.indices.begin(), batch.indices.end());
@@ -156,7 +178,8 @@ TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
     EXPECT_NE(epochs[e], epochs[(e + 1) % epochs.size()]);
     std::set<std::int64_t> seen(epochs[e].begin(), epochs[e].end()), shards;
     EXPECT_EQ(static_cast<std::int64_t>(seen.size()), count) << "every record once";
-    // Sixteen draws out of four shards of sixteen miss one with a chance of three in a hundred; reading shard after shard always does.
+    // Sixteen draws out of four shards of sixteen miss one with a chance of three in a hundred; reading shard
+    // after shard always does.
     for (std::size_t i = 0; i < 16; ++i) shards.insert(set->info(epochs[e][i]).record >> 32);
     EXPECT_EQ(shards.size(), 4u) << "the first batch has some of every shard";
   }
@@ -185,7 +208,8 @@ TEST(TfRecordDataset, WithoutLabels) {
             cat("dataset: DIR/a.tfrecord: record 2 at byte ", TfRecordFile(dir / "a.tfrecord").offset(2),
                 " has no feature 'image/encoded'; give --image-key, it has no features at all"));
   EXPECT_EQ(said<FormatError>(dir, [&] { set->read(3); }),
-            cat("dataset: DIR/a.tfrecord: record 3 at byte ", TfRecordFile(dir / "a.tfrecord").offset(3), " is no tf.Example"));
+            cat("dataset: DIR/a.tfrecord: record 3 at byte ", TfRecordFile(dir / "a.tfrecord").offset(3),
+                " is no tf.Example"));
 }
 
 }  // namespace
