@@ -200,6 +200,9 @@ constexpr Unreachable unreachable[] = {
     {"layers/cudnn_plans.cpp", ": cuDNN offers ", "needs a GPU"},
     {"data/dicom/dictionary.cpp", ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with "
                                   "-DGADOLIN_DICOM=ON", "only in builds without DICOM"},
+    {"data/database/images.cpp", ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON",
+     "only in builds without a database"},
+    {"data/database/images.cpp", " is larger than ", "needs 1 GB"},
     {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
     {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
     {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
