@@ -46,6 +46,7 @@ class BatchNorm2d : public Module {
   const Tensor& running_mean() const { return running_mean_; }
   const Tensor& running_var() const { return running_var_; }
   double eps() const { return eps_; }
+  void set_momentum(double momentum) { momentum_ = momentum; }  // of the running statistics, as in BatchNormOptions
   detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:

@@ -155,7 +155,7 @@ template <Rule rule, class D, class T>
 void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control) {
   const auto as = [](double x) { return static_cast<T>(x); };
   const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2), as(o.alpha),    as(o.eps),
-                       as(o.l1),       as(o.l2),    as(o.power), as(o.clip_value), o.nesterov};
+                       as(o.l1),       as(o.l2),    as(o.power), as(o.clip_value), o.nesterov, o.eps_before_bias};
   for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control});
 }
 
@@ -298,6 +298,16 @@ double Optimizer::gradient_norm() const { return control_.select(0, c_norm).item
 bool Optimizer::last_step_skipped() const { return control_.select(0, c_skip).item<double>() != 0; }
 std::int64_t Optimizer::steps() const { return static_cast<std::int64_t>(control_.select(0, c_steps).item<double>()); }
 double Optimizer::loss_scale() const { return control_.select(0, c_scale).item<double>(); }
+
+double Optimizer::penalty() const {
+  const NoGrad guard;
+  double total = 0;
+  for (std::size_t i = 0; i < parameters_.size() && options_.rule != Rule::adamw; ++i) {
+    const Tensor& w = parameters_[i].tensor;
+    if (decay_[i] != 0) total += decay_[i] / 2 * sum(mul(w, w)).item();
+  }
+  return total;
+}
 
 std::string Optimizer::bad_gradient() const {
   const NoGrad guard;

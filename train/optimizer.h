@@ -26,6 +26,7 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
   double alpha = 0.99;            // RMSProp, Adadelta: decay of the mean square
   double eps = 1e-8;
+  bool eps_before_bias = false;   // Adam: eps is added before the bias correction, as TensorFlow does, not after it
   double clip_norm = 0;           // largest global L2 norm of the gradient; 0: off
   double clip_value = 0;          // largest absolute value of an element; 0: off
   double initial_square = 0;      // Adagrad, FTRL: where the sum of squares starts
@@ -66,6 +67,8 @@ class Optimizer {
   bool last_step_skipped() const;
   std::int64_t steps() const;          // not counting skipped ones
   double loss_scale() const;
+  // Sum of decay / 2 |w|^2, the penalty whose gradient weight decay is; 0 for AdamW, whose decay is none.
+  double penalty() const;
   // Name of the first parameter whose gradient is not finite, or "".
   std::string bad_gradient() const;
 

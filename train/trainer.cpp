@@ -38,16 +38,20 @@ std::map<std::string, Tensor> with_prefix(const Checkpoint& checkpoint, const st
 
 struct Trainer::Logs {
   std::int64_t resume_step = -1;     // -1: a fresh run
-  std::int64_t resume_row = -1;      // of metrics.csv: inside an epoch, a row of this very step is not yet written
+  std::int64_t resume_row = -1;      // of metrics.csv: when steps wait for their row, that of this very step is not yet written
   std::optional<CsvLog> csv;         // made with the first row, when the columns are known
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
   std::optional<CapturedStep> captured;
-  double epoch_started = 0, waited_before = 0;
+  double row_started = 0, waited_before = 0, saved = 0, shown = 0;
+  double logged = 0;                 // when on_log was last called, or a row ended
+  std::int64_t logged_step = 0;
 };
 
 void Trainer::check(const TrainOptions& options, const BatchSource& batches) {
   require<UsageError>(options.accumulate > 0 && options.epochs > 0, "train: epochs and accumulation must be positive");
+  require<UsageError>(options.eval_every >= 0 && options.epochs_between_evals > 0, "train: evaluations every ", options.eval_every,
+                      " steps or ", options.epochs_between_evals, " epochs are not possible; steps from 0, epochs from 1");
   require<DataError>(batches.batches_per_epoch() >= options.accumulate, "train: an epoch has ", batches.batches_per_epoch(),
                      " batches, but ", options.accumulate, " are needed for a step; use a smaller batch");
 }
@@ -89,6 +93,7 @@ void Trainer::save(bool best) {
   whole("step", step_);
   whole("epoch", epoch_);
   whole("step_in_epoch", step_in_epoch_);
+  whole("steps_in_row", steps_in_row_);
   whole("best_step", best_step_);
   whole("bad_losses", bad_losses_);
   c.facts["best"] = any_best_ ? exact(best_) : "";
@@ -99,6 +104,7 @@ void Trainer::save(bool best) {
   if (hooks_.describe) hooks_.describe(c);
   store_.save(c, step_, best);
   saved_step_ = step_;
+  logs_->saved = now();
 }
 
 void Trainer::restore(const Checkpoint& c) {
@@ -111,6 +117,11 @@ void Trainer::restore(const Checkpoint& c) {
   step_ = c.number("step");
   epoch_ = c.number("epoch");
   step_in_epoch_ = c.number("step_in_epoch");
+  steps_in_row_ = c.has("steps_in_row") ? c.number("steps_in_row") : step_in_epoch_;
+  if (step_in_epoch_ >= steps_per_epoch()) {  // older checkpoints stand behind the last step of an epoch
+    ++epoch_;
+    step_in_epoch_ = 0;
+  }
   best_step_ = c.number("best_step");
   bad_losses_ = static_cast<int>(c.number("bad_losses"));
   any_best_ = !c.fact("best").empty();
@@ -119,7 +130,7 @@ void Trainer::restore(const Checkpoint& c) {
   default_generator().seed = std::strtoull(c.fact("generator_seed").c_str(), nullptr, 10);
   default_generator().calls = std::strtoull(c.fact("generator_calls").c_str(), nullptr, 10);
   logs_->resume_step = step_;
-  logs_->resume_row = step_in_epoch_ > 0 ? step_ - 1 : step_;
+  logs_->resume_row = steps_in_row_ > 0 ? step_ - 1 : step_;
   saved_step_ = step_;
 }
 
@@ -181,34 +192,57 @@ void Trainer::one_step() {
     }
   }
   ++step_;
+  ++steps_in_row_;
   ++step_in_epoch_;
   // On the GPU the loss is read now and then only: reading waits.
-  const bool shows = step_ % options_.log_every == 0;
-  if (!on_gpu || shows) {
+  if (!on_gpu || step_ % options_.log_every == 0) {
     const double value = loss.item();
     check_loss(value);
-    if (shows && logs_->events) {
-      logs_->events->scalar("train/loss", step_, value);
-      logs_->events->scalar("train/lr", step_, optimizer_.lr());
-    }
-    char text[64];
-    std::snprintf(text, sizeof text, "loss %.4f lr %.3g", value, optimizer_.lr());
-    if (logs_->progress) {
-      logs_->progress->update(step_in_epoch_, batches_.seconds_waited() - logs_->waited_before, text);
-    }
+    log_step(value);
+  }
+  if (step_in_epoch_ == steps_per_epoch()) {
+    ++epoch_;
+    step_in_epoch_ = 0;
+    if (logs_->progress) logs_->progress->finish();
+    logs_->progress.reset();
   }
 }
 
-// --- epochs ----------------------------------------------------------------------------------------------------------
+void Trainer::log_step(double loss) {
+  Logs& logs = *logs_;
+  if (step_ % options_.log_every == 0) {
+    const double time = now();
+    if (logs.events && time - logs.shown >= options_.summary_seconds) {
+      logs.shown = time;
+      logs.events->scalar("train/loss", step_, loss);
+      logs.events->scalar("train/lr", step_, optimizer_.lr());
+    }
+    if (hooks_.on_log) hooks_.on_log(step_, loss, optimizer_.lr(), (time - logs.logged) / static_cast<double>(step_ - logs.logged_step));
+    logs.logged = time;
+    logs.logged_step = step_;
+  }
+  char text[64];
+  std::snprintf(text, sizeof text, "loss %.4f lr %.3g", loss, optimizer_.lr());
+  if (logs.progress) logs.progress->update(step_in_epoch_, batches_.seconds_waited() - logs.waited_before, text);
+}
 
-void Trainer::end_of_epoch() {
+// --- rows of metrics.csv -----------------------------------------------------------------------------------------------
+
+bool Trainer::row_due() const {
+  if (steps_in_row_ == 0) return false;
+  if (step_ >= total_steps()) return true;
+  if (options_.eval_every > 0) return step_ % options_.eval_every == 0;
+  return step_in_epoch_ == 0 && epoch_ % options_.epochs_between_evals == 0;
+}
+
+void Trainer::end_of_row() {
   if (logs_->progress) logs_->progress->finish();
   logs_->progress.reset();
-  const double seconds = now() - logs_->epoch_started;
+  const double seconds = now() - logs_->row_started;
   const double waited = batches_.seconds_waited() - logs_->waited_before;
-  MetricList row{{"epoch", static_cast<double>(epoch_ + 1)},
+  MetricList row{{"epoch", static_cast<double>(epoch_number())},
                  {"lr", optimizer_.lr()},
-                 {"train_loss", loss_sum_.item() / static_cast<double>(step_in_epoch_)}};
+                 {"train_loss", loss_sum_.item() / static_cast<double>(steps_in_row_)}};
   if (hooks_.evaluate) {
     if (average_) average_->swap();
     model_.eval();
@@ -240,15 +274,23 @@ void Trainer::end_of_epoch() {
   }
   std::vector<double> values;
   for (const auto& [name, value] : row) values.push_back(value);
-  ++epoch_;
-  step_in_epoch_ = 0;
+  steps_in_row_ = 0;
   loss_sum_.zero_();
-  // The checkpoint first: a row without its checkpoint would be cut on resuming, a checkpoint without its row would lose it.
+  // A checkpoint without its row would lose it, a row without its checkpoint is written again on resuming.
   logs_->csv->row(step_, values);
   save(best);
   for (const auto& [name, value] : row) logs_->events->scalar(name, step_, value);
   result_.last = row;
-  if (hooks_.on_epoch) hooks_.on_epoch(epoch_, row);
+  if (hooks_.on_epoch) hooks_.on_epoch(epoch_number(), row);
+  start_row();
+}
+
+void Trainer::start_row() {
+  all_images_ += images_;
+  images_ = 0;
+  logs_->row_started = logs_->logged = now();
+  logs_->logged_step = step_;
+  logs_->waited_before = batches_.seconds_waited();
 }
 
 TrainResult Trainer::run() {
@@ -257,38 +299,39 @@ TrainResult Trainer::run() {
   logs_->events.emplace(run_.event_folder(), logs_->resume_step);
   model_.train();
   optimizer_.zero_grad();
+  start_row();
   if (step_ == 0) save(false);  // so that a run killed in its first epoch resumes from the same start
-  double all_images = 0;
+  logs_->saved = now();
   const auto reached = [&] { return options_.stop_threshold != 0 && any_best_ &&
                                     (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold); };
-  // A run may have been stopped behind the last step of an epoch, before its row: the rest of that epoch is the row.
-  while ((step_ < total_steps() || step_in_epoch_ > 0) && !reached()) {
-    const auto more = [&] { return step_in_epoch_ < steps_per_epoch() && step_ < total_steps(); };
-    if (more()) batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
-    logs_->epoch_started = now();
-    logs_->waited_before = batches_.seconds_waited();
-    images_ = 0;
+  const auto save_due = [&] {
+    return (options_.save_every > 0 && step_ % options_.save_every == 0) ||
+           (options_.save_seconds > 0 && now() - logs_->saved >= options_.save_seconds);
+  };
+  while (!reached()) {
+    if (row_due()) end_of_row();  // also of a run that was stopped before its row
+    if (reached() || step_ >= total_steps()) break;
+    batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
     if (!options_.quiet) {
-      logs_->progress.emplace(cat("epoch ", epoch_ + 1, "/", options_.epochs), steps_per_epoch(), progress_on_stderr());
+      logs_->progress.emplace(cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""), steps_per_epoch(), progress_on_stderr());
     }
-    while (more()) {
+    do {
       one_step();
-      if (options_.save_every > 0 && step_ % options_.save_every == 0 && more()) save(false);
+      if (!row_due() && save_due()) save(false);
       if (const char* signal = SignalGuard::received()) {
         if (saved_step_ != step_) save(false);
         if (logs_->progress) logs_->progress->clear();
-        fail<Stopped>("train: stopped by ", signal, " at step ", step_, " of ", total_steps(), "; continue with --resume auto");
+        const bool endless = options_.epochs >= endless_epochs && options_.max_steps == 0;
+        fail<Stopped>("train: stopped by ", signal, " at step ", step_, endless ? "" : cat(" of ", total_steps()), "; continue with --resume auto");
       }
-    }
-    all_images += images_;
-    end_of_epoch();
+    } while (step_in_epoch_ > 0 && !row_due());
   }
   result_.steps = step_;
-  result_.epochs = epoch_;
+  result_.epochs = epoch_number();
   result_.best = best_;
   result_.best_step = best_step_;
   result_.seconds = now() - started;
-  result_.images_per_second = result_.seconds > 0 ? all_images / result_.seconds : 0;
+  result_.images_per_second = result_.seconds > 0 ? all_images_ / result_.seconds : 0;
   return result_;
 }
 

@@ -31,6 +31,9 @@ class BatchSource {
 
 using MetricList = std::vector<std::pair<std::string, double>>;
 
+// Epochs of a run that only its steps or a signal end.
+inline constexpr std::int64_t endless_epochs = 1'000'000'000;
+
 struct TrainOptions {
   std::int64_t epochs = 1;
   std::int64_t max_steps = 0;        // optimiser steps; 0: epochs decide
@@ -38,8 +41,12 @@ struct TrainOptions {
   DType compute = DType::fp32;       // bf16 and fp16 keep fp32 weights
   double ema = 0;                    // decay of the moving average, which is then what is evaluated; 0: none
   int nan_patience = 3;              // losses that may be NaN or infinite in a row
-  std::int64_t save_every = 0;       // steps; 0: at the end of each epoch
-  std::int64_t log_every = 20;       // steps between scalars in the event file
+  std::int64_t save_every = 0;       // steps between checkpoints; 0: with each row of metrics.csv, which is always followed by one
+  double save_seconds = 0;           // the same by the clock; 0: never
+  std::int64_t eval_every = 0;       // steps between rows of metrics.csv, each with an evaluation; 0: at the end of epochs
+  std::int64_t epochs_between_evals = 1;  // how many of them
+  std::int64_t log_every = 20;       // steps between calls of on_log and scalars in the event file
+  double summary_seconds = 0;        // least time between the latter
   int keep = 3;                      // checkpoints
   std::string monitor = {};          // metric that chooses the best checkpoint; empty: the first one of the evaluation
   bool maximize = true;              // whether larger is better
@@ -51,18 +58,20 @@ struct TrainOptions {
 struct TrainHooks {
   // Forward and loss of one batch: a scalar.
   std::function<Tensor(const std::vector<Tensor>& batch)> loss;
-  // At the end of an epoch, in evaluation mode; may be empty.
+  // For a row of metrics.csv, in evaluation mode; may be empty.
   std::function<MetricList()> evaluate;
   // Facts of the application for every checkpoint: model, classes, preprocessing, configuration.
   std::function<void(Checkpoint&)> describe;
-  // After each epoch: its number from 1, and all values of its row.
+  // After each row: the number of its epoch from 1, and all its values.
   std::function<void(std::int64_t epoch, const MetricList& row)> on_epoch;
+  // Every log_every steps, with the loss of this one; may be empty.
+  std::function<void(std::int64_t step, double loss, double lr, double seconds_a_step)> on_log;
 };
 
 struct TrainResult {
   std::int64_t steps = 0, epochs = 0, best_step = 0;
   double best = 0, seconds = 0, images_per_second = 0;
-  MetricList last;                   // row of the last epoch
+  MetricList last;                   // the last row
 };
 
 class Trainer {
@@ -86,7 +95,11 @@ class Trainer {
   void save(bool best);
   Tensor one_batch(const std::vector<Tensor>& batch, bool step_after);
   void one_step();
-  void end_of_epoch();
+  bool row_due() const;
+  void start_row();
+  void end_of_row();
+  void log_step(double loss);
+  std::int64_t epoch_number() const { return step_in_epoch_ > 0 ? epoch_ + 1 : epoch_; }
   void check_loss(double loss);
   std::int64_t total_steps() const;
   std::int64_t steps_per_epoch() const;
@@ -104,13 +117,13 @@ class Trainer {
   std::shared_ptr<Logs> logs_;
 
   // Position and sums; all of it is in the checkpoint.
-  std::int64_t step_ = 0, epoch_ = 0, step_in_epoch_ = 0, best_step_ = 0;
+  std::int64_t step_ = 0, epoch_ = 0, step_in_epoch_ = 0, steps_in_row_ = 0, best_step_ = 0;
   bool any_best_ = false;
   double best_ = 0;
-  Tensor loss_sum_;                  // fp64 [] on the device: over the steps of the epoch
+  Tensor loss_sum_;                  // fp64 [] on the device: over the steps of the row
   int bad_losses_ = 0;
   std::int64_t saved_step_ = -1;
-  double images_ = 0;
+  double images_ = 0, all_images_ = 0;
   TrainResult result_;
 };
 

@@ -11,7 +11,7 @@ namespace gadolin::detail {
 // Numbers of one step that every element needs; read from the control block once a piece.
 template <class T> struct Numbers { T lr, factor, bias1, bias2; };
 
-template <class T> struct Constants { T momentum, beta1, beta2, alpha, eps, l1, l2, power, clip; bool nesterov; };
+template <class T> struct Constants { T momentum, beta1, beta2, alpha, eps, l1, l2, power, clip; bool nesterov, eps_before_bias; };
 
 // x^power; the usual half without the cost of pow.
 template <class T> GADOLIN_HD T root(T x, T power) {
@@ -36,7 +36,8 @@ template <Rule rule, class T> GADOLIN_HD void update(const Constants<T>& k, cons
   } else if constexpr (rule == Rule::adam || rule == Rule::adamw) {
     m += (T(1) - k.beta1) * (g - m);
     v = k.beta2 * v + (T(1) - k.beta2) * g * g;
-    w -= n.lr / n.bias1 * m / (sqrt(v) / sqrt(n.bias2) + k.eps);
+    const T correction = sqrt(n.bias2);
+    w -= n.lr / n.bias1 * m / (sqrt(v) / correction + (k.eps_before_bias ? k.eps / correction : k.eps));
   } else if constexpr (rule == Rule::rmsprop) {
     v = k.alpha * v + (T(1) - k.alpha) * g * g;
     m = k.momentum * m + g / (sqrt(v) + k.eps);

@@ -9,6 +9,7 @@
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "tensor/ops.h"
+#include "train/checkpoint_store.h"
 #include "train/progress.h"
 
 namespace gadolin {
@@ -28,6 +29,17 @@ NetOptions options_from_json(const Json& json) {
     else options[name] = value.get<std::string>();
   }
   return options;
+}
+
+void add_net_option(NetOptions& options, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  require<UsageError>(equals != std::string::npos && equals > 0, "--net-option ", text, " is not NAME=VALUE, such as transform_input=true");
+  const std::string value = text.substr(equals + 1);
+  const Json json = Json::parse(value, nullptr, false);
+  const bool plain = json.is_boolean() || json.is_number();
+  options[text.substr(0, equals)] = !plain              ? OptionValue(value)
+                                    : json.is_boolean() ? OptionValue(json.get<bool>())
+                                                        : OptionValue(json.get<double>());
 }
 
 void Classifier::describe(Checkpoint& checkpoint) const {
@@ -68,6 +80,17 @@ Classifier load_classifier(const std::string& path, Device device) {
   result.net->to(device);
   result.net->eval();
   return result;
+}
+
+std::string find_checkpoint(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(path, error) || fs::exists(path + "/checkpoint", error)) return path;
+  for (const std::string& folder : {path + "/checkpoints", path}) {
+    if (!fs::is_directory(folder, error)) continue;
+    if (const auto found = CheckpointStore(folder).newest()) return found->path;
+  }
+  fail<FileError>("checkpoint: ", path, " holds no checkpoints; is it the folder of a run?");
 }
 
 bool is_checkpoint(const std::string& path) {

@@ -29,6 +29,10 @@ struct Classifier {
 // Throws CheckpointError for a file that holds no classifier.
 Classifier load_classifier(const std::string& path, Device device);
 
+// The checkpoint that a user means by `path`: the file, or the newest one of a run's folder or of a folder of checkpoints. Another
+// path comes back as it is, also a folder with TensorFlow's file `checkpoint`. Throws FileError for any other folder.
+std::string find_checkpoint(const std::string& path);
+
 // Whether a file begins as a .gdck checkpoint does.
 bool is_checkpoint(const std::string& path);
 
@@ -49,5 +53,7 @@ std::vector<double> probabilities(const Tensor& logits, bool multi_label);
 
 Json options_to_json(const NetOptions& options);
 NetOptions options_from_json(const Json& json);
+// NAME=VALUE into the options; values true, false and numbers are taken as such. Throws UsageError.
+void add_net_option(NetOptions& options, const std::string& text);
 
 }  // namespace gadolin

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "apps/commands.h"
-#include "apps/weights/slim_names.h"
+#include "apps/run/slim_names.h"
 #include "apps/weights/weights.h"
 #include "data/weights.h"
 #include "layers/init.h"
@@ -100,17 +100,7 @@ NetOptions given_options(const Options& o, const WeightFile& file) {
                         });
     if (values) given = options_from_json(json);
   }
-  for (const std::string& text : o.net_options) {
-    const std::size_t equals = text.find('=');
-    require<UsageError>(equals != std::string::npos && equals > 0, "import: --net-option ", text,
-                        " is not NAME=VALUE, such as transform_input=true");
-    const std::string value = text.substr(equals + 1);
-    const Json json = Json::parse(value, nullptr, false);
-    const bool plain = json.is_boolean() || json.is_number();
-    given[text.substr(0, equals)] = !plain              ? OptionValue(value)
-                                    : json.is_boolean() ? OptionValue(json.get<bool>())
-                                                        : OptionValue(json.get<double>());
-  }
+  for (const std::string& text : o.net_options) add_net_option(given, text);
   if (o.classes > 0) given["num_classes"] = static_cast<double>(o.classes);
   if (o.channels > 0) given["input_channels"] = static_cast<double>(o.channels);
   if (o.width > 0) given["width"] = static_cast<double>(o.width);

@@ -84,7 +84,7 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
   expect_refused({
       {{"--epoch", "3"}, 2, "unknown option --epoch; did you mean --epochs? [GD-USAGE-001]"},
       {{"--optimizer", "lion"}, 2,
-       "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop or rmsprop_slim [GD-USAGE-001]"},
+       "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--schedule", "sine"}, 2,
        "schedule: 'sine' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or plateau "
        "[GD-USAGE-001]"},

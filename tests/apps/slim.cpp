@@ -1,5 +1,5 @@
 // Checkpoints of TF-Slim's nets under our names: the same logits.
-#include "apps/weights/slim_names.h"
+#include "apps/run/slim_names.h"
 
 #include <gtest/gtest.h>
 

@@ -26,7 +26,7 @@ TEST(WeightMessages, Import) {
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--class-names", "a,b"}),
             "import: 2 class names for 3 classes; give one for each [GD-USAGE-001]");
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--net-option", "small_input"}),
-            "import: --net-option small_input is not NAME=VALUE, such as transform_input=true [GD-USAGE-001]");
+            "--net-option small_input is not NAME=VALUE, such as transform_input=true [GD-USAGE-001]");
   tensors.erase("fc.bias");
   tensors["stranger"] = ones({2});
   save_safetensors(in, tensors);

@@ -108,6 +108,12 @@ TEST(TrainMessages, OptionsOfTheLoop) {
   TrainOptions options;
   options.epochs = 0;
   EXPECT_EQ(message_of<UsageError>([&] { Trainer::check(options, NoBatches()); }), "train: epochs and accumulation must be positive");
+  options = {.eval_every = -1};
+  EXPECT_EQ(message_of<UsageError>([&] { Trainer::check(options, NoBatches()); }),
+            "train: evaluations every -1 steps or 1 epochs are not possible; steps from 0, epochs from 1");
+  options = {.epochs_between_evals = 0};
+  EXPECT_EQ(message_of<UsageError>([&] { Trainer::check(options, NoBatches()); }),
+            "train: evaluations every 0 steps or 0 epochs are not possible; steps from 0, epochs from 1");
   EXPECT_EQ(message_of<ValueError>([] { WeightAverage({}, 1.5); }), "ema: decay 1.5 is outside [0, 1)");
   ResNet net(18, {.num_classes = 2, .width = 2});
   EXPECT_EQ(message_of<ShapeError>([&] { training_memory(net, {3, 32, 32}, {}, DType::fp32); }), "training memory: input [3, 32, 32] is not [N, C, H, W]");

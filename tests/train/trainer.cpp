@@ -217,6 +217,92 @@ TEST(Trainer, StopsAtTheThreshold) {
   EXPECT_EQ(result.epochs, 1);
 }
 
+std::vector<std::string> steps_and_epochs(const std::string& folder) {
+  std::vector<std::string> rows;
+  std::istringstream lines(text_of(folder + "/metrics.csv"));
+  for (std::string line; std::getline(lines, line);) rows.push_back(line.substr(0, line.find(',', line.find(',') + 1)));
+  return rows;
+}
+
+// Three steps an epoch; rows at other places than the ends of epochs.
+TEST(Trainer, EvaluatesEverySoManySteps) {
+  const auto every_two = [](Job& job) -> Trainer& {
+    job.options.eval_every = 2;
+    return job.make_trainer();
+  };
+  const Folder whole, usual;
+  Job job(whole.path);
+  const TrainResult result = every_two(job).run();
+  EXPECT_EQ(steps_and_epochs(whole.path), (std::vector<std::string>{"step,epoch", "2,1", "4,2", "6,2", "8,3", "9,3"}));
+  EXPECT_EQ(result.steps, 9);
+  EXPECT_EQ(result.epochs, 3);
+  Job(usual.path).make_trainer().run();
+  const auto weights = [](const std::string& folder) {
+    auto all = contents(folder + "/checkpoints/last.gdck");
+    for (auto at = all.begin(); at != all.end();) at = at->first.rfind("model.", 0) == 0 ? std::next(at) : all.erase(at);
+    return all;
+  };
+  EXPECT_EQ(weights(whole.path), weights(usual.path)) << "looking changed the numbers";
+  const auto wanted = contents(whole.path + "/checkpoints/last.gdck");
+  for (std::int64_t stop = 0; stop <= 8; ++stop) {
+    const Folder part;
+    fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    Job again(part.path, RunDir::Open::resume);
+    every_two(again).restore(load_checkpoint(part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck"));
+    again.trainer->run();
+    EXPECT_EQ(contents(part.path + "/checkpoints/last.gdck"), wanted) << "resumed at step " << stop;
+    EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path)) << "resumed at step " << stop;
+  }
+}
+
+// Cycles of a few steps each, as a script drives them: the data go on where they stood.
+TEST(Trainer, ARunThatIsMadeLongerGoesOnInTheMiddleOfAnEpoch) {
+  const Folder cycles, whole;
+  for (const std::int64_t steps : {2, 4, 9}) {
+    Job job(cycles.path);
+    job.options.max_steps = steps;
+    job.make_trainer();
+    if (steps > 2) job.trainer->restore(load_checkpoint(cycles.path + "/checkpoints/last.gdck"));
+    EXPECT_EQ(job.trainer->run().steps, steps);
+  }
+  Job(whole.path).make_trainer().run();
+  EXPECT_EQ(steps_and_epochs(cycles.path), (std::vector<std::string>{"step,epoch", "2,1", "3,1", "4,2", "6,2", "9,3"}));
+  auto got = contents(cycles.path + "/checkpoints/last.gdck"), want = contents(whole.path + "/checkpoints/last.gdck");
+  for (auto* all : {&got, &want}) all->erase("trainer.loss_sum");
+  EXPECT_EQ(got, want);
+}
+
+TEST(Trainer, EvaluatesAfterSoManyEpochsAndAtTheEnd) {
+  const Folder folder;
+  Job job(folder.path);
+  job.options.epochs_between_evals = 2;
+  job.options.save_every = 0;
+  job.make_trainer().run();
+  EXPECT_EQ(steps_and_epochs(folder.path), (std::vector<std::string>{"step,epoch", "6,2", "9,3"}));
+}
+
+TEST(Trainer, SavesByTheClockAndTellsOfSteps) {
+  const Folder folder;
+  Job job(folder.path);
+  job.options.save_every = 0;
+  job.options.save_seconds = 1e-9;
+  job.options.log_every = 3;
+  job.make_trainer();
+  std::vector<std::int64_t> told;
+  TrainHooks hooks;
+  hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
+  hooks.on_log = [&](std::int64_t step, double loss, double lr, double seconds) {
+    told.push_back(step);
+    EXPECT_GT(loss, 0);
+    EXPECT_GT(lr, 0);
+    EXPECT_GT(seconds, 0);
+    EXPECT_LT(seconds, 60);
+  };
+  Trainer(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options).run();
+  EXPECT_EQ(told, (std::vector<std::int64_t>{3, 6, 9}));
+  for (int step = 0; step <= 9; ++step) EXPECT_TRUE(fs::exists(folder.path + "/checkpoints/step-" + std::to_string(step) + ".gdck")) << step;
+}
+
 TEST(Trainer, HalfPrecisionLearns) {
   for (const DType dtype : {DType::bf16, DType::fp16}) {
     const Folder folder;

@@ -1,4 +1,4 @@
-#include "apps/weights/slim_names.h"
+#include "apps/run/slim_names.h"
 
 #include <algorithm>
 #include <map>
@@ -121,13 +121,18 @@ std::string slim_block(const std::string& model, const std::string& ours) {
                                 : "Repeat_2/block8_" + unit;
 }
 
+// Without Slim's scopes (of convolutions, from a checkpoint) those of branches are as fine as it gets.
 void inception(Pairs& p, const std::string& model, const Module& net, const std::set<std::string>& scopes) {
   net.visit([&](const std::string& path, const Module& m) {
     if (const auto* block = dynamic_cast<const Branches*>(&m)) {
       const std::string slim = slim_block(model, path);
       const auto ours = block->conv_names();
       for (std::size_t b = 0; b < ours.size(); ++b) {
-        const auto theirs = scopes_of_branch(scopes, slim + "/Branch_" + number(b));
+        const std::string branch = slim + "/Branch_" + number(b);
+        for (const std::string& conv : scopes.empty() ? ours[b] : std::vector<std::string>()) {
+          p.push_back({branch, path + "." + conv + ".conv", path + "." + conv + ".bn"});
+        }
+        const auto theirs = scopes_of_branch(scopes, branch);
         for (std::size_t i = 0; i < std::min(ours[b].size(), theirs.size()); ++i) {
           const std::string conv = path + "." + ours[b][i];
           p.push_back({theirs[i], conv + ".conv", conv + ".bn"});
@@ -155,6 +160,17 @@ void inception(Pairs& p, const std::string& model, const Module& net, const std:
                : v4 ? "last_linear"
                     : "classif",
                ""});
+}
+
+Pairs pairs_of(const std::string& model, const Module& net, const std::set<std::string>& scopes) {
+  Pairs pairs;
+  if (model.rfind("resnet", 0) == 0)
+    resnet(pairs, net, model.rfind("resnet_v2_", 0) == 0);
+  else if (model.rfind("vgg", 0) == 0)
+    vgg(pairs, net);
+  else
+    inception(pairs, model, net, scopes);
+  return pairs;
 }
 
 const char* scope_of(const TensorMap& tensors) {
@@ -230,13 +246,7 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
   Pairs pairs;
   {
     const SkipInitialValues quick;
-    const auto net = make_net(model, options);
-    if (residual)
-      resnet(pairs, *net, v2);
-    else if (model.rfind("vgg", 0) == 0)
-      vgg(pairs, *net);
-    else
-      inception(pairs, model, *net, scopes);
+    pairs = pairs_of(model, *make_net(model, options), scopes);
   }
   std::size_t without_gamma = 0;
   for (const SlimLayer& pair : pairs) {
@@ -278,6 +288,32 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
   if (without_gamma > 0)
     weights.notes.push_back(
         cat(without_gamma, " batch norms have no gamma (scale=False in Slim): 1 is taken"));
+}
+
+std::string slim_scope(const std::string& model) {
+  for (const Family& family : families) {
+    if (model == family.model) return family.scope;
+  }
+  return "";
+}
+
+std::vector<std::string> parts_of_slim_scope(const std::string& model, const Module& net,
+                                             const std::string& scope) {
+  const std::string prefix = slim_scope(model) + "/";
+  const std::vector<Parameter> state = net.state();
+  std::vector<std::string> parts;
+  for (const SlimLayer& pair : pairs_of(model, net, {})) {
+    if ((prefix + pair.scope + "/").rfind(scope, 0) != 0) continue;
+    for (const std::string& part : {pair.layer, pair.norm}) {
+      const bool there = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
+        return p.name.rfind(part + ".", 0) == 0;
+      });
+      if (there && !part.empty()) parts.push_back(part);
+    }
+  }
+  require<UsageError>(!parts.empty(), "scopes: ", scope, " names no layer of ", model,
+                      "; use Slim's scopes down to a layer, or to a branch of Inception's blocks, or names of gadolin summary");
+  return parts;
 }
 
 }  // namespace gadolin

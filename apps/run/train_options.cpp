@@ -1,4 +1,4 @@
-#include "apps/train/train_options.h"
+#include "apps/run/train_options.h"
 
 #include <cmath>
 
@@ -41,6 +41,7 @@ void check_train_options(const TrainCommand& o) {
   fraction("--label-smoothing", o.label_smoothing);
   at_least("--loss-scale", o.loss_scale, 0);
   at_least("--save-every", static_cast<double>(o.train.save_every), 0);
+  at_least("--eval-every", static_cast<double>(o.train.eval_every), 0);
   above_zero("--keep", o.train.keep);
   above_zero("--log-every", static_cast<double>(o.train.log_every));
   at_least("--nan-patience", o.train.nan_patience, 0);
@@ -70,13 +71,13 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--batch-size", o.batch_size)->capture_default_str();
   app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
   app->add_option("--accumulate", o.train.accumulate, "Batches a step")->capture_default_str();
-  app->add_option("--optimizer", o.optimizer, "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim")->capture_default_str();
+  app->add_option("--optimizer", o.optimizer, "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim, adadelta, adagrad, ftrl")->capture_default_str();
   app->add_option("--lr", o.lr)->capture_default_str();
   app->add_option("--min-lr", o.min_lr)->capture_default_str();
   app->add_option("--momentum", o.momentum)->capture_default_str();
   app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
   app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
-  app->add_option("--schedule", o.schedule, "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P], cosine, one-cycle, plateau")
+  app->add_option("--schedule", o.schedule, "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, one-cycle, plateau")
       ->capture_default_str();
   app->add_option("--warmup-epochs", o.warmup_epochs, "Below 0: one, but none for one-cycle, which has its own")->capture_default_str();
   app->add_option("--clip-norm", o.rule.clip_norm, "Largest L2 norm of the gradient; 0: off")->capture_default_str();
@@ -97,7 +98,8 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
   app->add_option("--monitor", o.train.monitor, "Metric of the best checkpoint; default val_balanced_accuracy or val_roc_auc");
   app->add_option("--stop-threshold", o.train.stop_threshold, "End once the monitored metric reaches this; 0: never")->capture_default_str();
-  app->add_option("--save-every", o.train.save_every, "Steps between checkpoints; 0: at the end of epochs")->capture_default_str();
+  app->add_option("--save-every", o.train.save_every, "Steps between checkpoints; 0: one with each evaluation")->capture_default_str();
+  app->add_option("--eval-every", o.train.eval_every, "Steps between evaluations; 0: at the end of epochs")->capture_default_str();
   app->add_option("--keep", o.train.keep, "Checkpoints to keep")->capture_default_str();
   app->add_option("--log-every", o.train.log_every)->capture_default_str();
   app->add_option("--nan-patience", o.train.nan_patience)->capture_default_str();
