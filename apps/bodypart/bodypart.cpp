@@ -7,6 +7,9 @@ namespace gadolin {
 void add_bodypart(Program& program) {
   CLI::App* group = program.group("bodypart", "From a folder of DICOM radiographs to a classifier of body parts");
   bodypart::add_convert_data(program, group);
+  bodypart::add_train(program, group);
+  bodypart::add_eval(program, group);
+  bodypart::add_classify(program, group);
 }
 
 }  // namespace gadolin
