@@ -5,6 +5,7 @@
 #include <random>
 
 #include "apps/commands.h"
+#include "apps/run/display.h"
 #include "data/atomic_file.h"
 #include "data/dicom.h"
 #include "data/npy.h"
@@ -37,24 +38,6 @@ void dump(Session& session, const Options& o) {
   session.metric("files", o.inputs.size());
 }
 
-DicomDisplayOptions display_options(const Options& o) {
-  DicomDisplayOptions d;
-  d.bits = o.bits;
-  if (o.window == "auto") return d;
-  if (o.window == "file") d.mode = DicomDisplay::window;
-  else if (o.window == "percentile") d.mode = DicomDisplay::percentile;
-  else if (o.window == "full") d.mode = DicomDisplay::full;
-  else {
-    DicomWindow w;
-    char rest = 0;
-    require<UsageError>(std::sscanf(o.window.c_str(), "%lf/%lf%c", &w.center, &w.width, &rest) == 2 && w.width >= 1, "--window ", o.window,
-                        ": auto, file, percentile, full or center/width is needed, like 40/80");
-    d.mode = DicomDisplay::window;
-    d.window = w;
-  }
-  return d;
-}
-
 int frame_of(const Options& o) {
   if (o.frame == "all") return -1;
   int v = 0;
@@ -75,7 +58,7 @@ std::string flat_name(const std::string& name) {
 
 class Converter {
  public:
-  Converter(Session& session, const Options& o) : session_(session), o_(o), display_(display_options(o)), frame_(frame_of(o)) {
+  Converter(Session& session, const Options& o) : session_(session), o_(o), display_(display_options(o.window, o.bits)), frame_(frame_of(o)) {
     anonymize_.key = o.key;
     if (o.anonymize && o.key.empty()) {
       std::random_device chance;  // a key that nobody knows: pseudonyms of this run cannot be computed again

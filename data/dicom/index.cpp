@@ -141,6 +141,27 @@ void number_slices(std::vector<Row>& rows, std::vector<std::string>& order) {
 
 }  // namespace
 
+void each_file(const std::string& source, const std::function<void(const SourceFile&)>& visit) {
+  require_dicom("dicom");
+  const Files files(source);
+  const std::size_t count = files.size() + files.missing().size();
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    std::string why;  // what visit throws is the caller's
+    bool visited = false;
+    try {
+      files.with(i, [&](std::string_view bytes) {
+        visited = true;
+        visit({files.name(i), bytes, "", i, count});
+      });
+    } catch (const Error& error) {
+      if (visited) throw;
+      why = error.message();
+    }
+    if (!visited) visit({files.name(i), {}, why, i, count});
+  }
+  for (std::size_t i = files.size(); i < count; ++i) visit({files.missing()[i - files.size()], {}, "named by the DICOMDIR, but not there", i, count});
+}
+
 void each_dicom(const std::string& source, const std::function<void(const std::string&, std::string_view)>& visit) {
   require_dicom("dicom");
   const Files files(source);

@@ -29,7 +29,17 @@ struct DicomIndex {
 // row that says so.
 DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& options = {});
 
-// Calls visit(name, bytes) for each file in `source`, as above, in order of names. Bytes are valid during the call only.
+// One file of a source. Bytes are valid during the call only; `error` says why there are none.
+struct SourceFile {
+  const std::string& name;
+  std::string_view bytes;
+  std::string error;
+  std::size_t number = 0, count = 0;   // from 0; of all files
+};
+// Calls visit for each file in `source`, DICOM or not, in order of names, then for those that a DICOMDIR names and that are not there.
+void each_file(const std::string& source, const std::function<void(const SourceFile&)>& visit);
+
+// Calls visit(name, bytes) for each DICOM file in `source`, as above, in order of names. Bytes are valid during the call only.
 void each_dicom(const std::string& source, const std::function<void(const std::string& name, std::string_view bytes)>& visit);
 
 }  // namespace gadolin
