@@ -66,6 +66,7 @@ class Writer {
     add(dicom::identity_removed, "CS", "YES");
     add(dicom::deidentification, "LO", "Gadolin: PS3.15 Basic Profile");
     parts.emplace_back(dicom::deidentification_code, method());
+    add(dicom::times_modified, "CS", "REMOVED");
     std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::string out(128, '\0');
     out += "DICM" + meta(kind, replaced_uid(instance, o_.key));
@@ -76,7 +77,7 @@ class Writer {
  private:
   static bool added(DicomTag tag) {
     return tag == dicom::patient_name || tag == dicom::patient_id || tag == dicom::identity_removed || tag == dicom::deidentification ||
-           tag == dicom::deidentification_code;
+           tag == dicom::deidentification_code || tag == dicom::times_modified;
   }
 
   void put(std::string& out, std::uint32_t v, int bytes, bool big) const {

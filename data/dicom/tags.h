@@ -17,7 +17,7 @@ inline constexpr DicomTag character_set = 0x00080005, image_type = 0x00080008, s
     study_description = 0x00081030, series_description = 0x0008103E;
 inline constexpr DicomTag patient_name = 0x00100010, patient_id = 0x00100020, patient_birth_date = 0x00100030,
     patient_sex = 0x00100040, patient_age = 0x00101010, identity_removed = 0x00120062, deidentification = 0x00120063,
-    deidentification_code = 0x00120064;
+    deidentification_code = 0x00120064, times_modified = 0x00280303;
 inline constexpr DicomTag body_part = 0x00180015, slice_thickness = 0x00180050, spacing_between_slices = 0x00180088,
     gantry_tilt = 0x00181120, imager_spacing = 0x00181164, view_position = 0x00185101;
 inline constexpr DicomTag study_instance = 0x0020000D, series_instance = 0x0020000E, series_number = 0x00200011,

@@ -190,6 +190,7 @@ TEST_F(DicomFiles, DeidentifiedCopiesHoldNoCanary) {
   EXPECT_EQ(read_dicom_image(back).samples.to_vector<float>(), (std::vector<float>{1, 2, 3, 4}));
   EXPECT_EQ(back.text(dicom::body_part), "CHEST");
   EXPECT_EQ(back.text(dicom::identity_removed), "YES");
+  EXPECT_EQ(back.text(dicom::times_modified), "REMOVED");
   EXPECT_EQ(back.text(dicom::patient_id), patient_pseudonym("CANARYID", "secret"));
   // One UID, one replacement: in the data set, in the meta header, in references of other files.
   EXPECT_EQ(back.text(dicom::sop_instance), replaced_uid("1.2.3.4.5", "secret"));
