@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "tests/scratch.h"
@@ -202,18 +200,15 @@ constexpr Unreachable unreachable[] = {
                                   "-DGADOLIN_DICOM=ON", "only in builds without DICOM"},
     {"data/database/images.cpp", ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON",
      "only in builds without a database"},
+    {"apps/bodypart/fetch_image.cpp", "fetch-image: the image was removed from the database meanwhile", "needs a row to go between two statements"},
     {"data/database/images.cpp", " is larger than ", "needs 1 GB"},
     {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
     {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
     {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
+    {"data/onnx_file.cpp", " cannot be serialised", "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
     {"data/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
     {"data/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
     {"data/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
-};
-// Files with messages that no test quotes yet; nothing may be added here.
-constexpr const char* pending[] = {
-    "apps/weights/export.cpp", "apps/weights/onnx_export.cpp", "apps/weights/onnx_graph.cpp", "apps/weights/onnx_trace.cpp",
-    "data/onnx_file.cpp",
 };
 
 std::string file_of(const MessageSite& site) { return site.place.substr(0, site.place.find(':')); }
@@ -231,23 +226,17 @@ TEST(Messages, EveryOneIsQuotedByATest) {
   const std::vector<std::string> texts = quoted_texts(root / "tests");
   std::string missing;
   std::vector<const Unreachable*> used;
-  std::set<std::string> open;
   for (const MessageSite& site : sites) {
     if (is_quoted(site, texts)) continue;
     const auto* allowed = std::find_if(std::begin(unreachable), std::end(unreachable), [&](const Unreachable& u) {
       return u.file == file_of(site) && std::find(site.pieces.begin(), site.pieces.end(), u.piece) != site.pieces.end();
     });
-    const bool waits = std::find(std::begin(pending), std::end(pending), file_of(site)) != std::end(pending);
     if (allowed != std::end(unreachable)) used.push_back(allowed);
-    else if (waits) open.insert(file_of(site));
     else missing += shown(site);
   }
   EXPECT_EQ(missing, "") << "write a test that expects the whole text";
   for (const Unreachable& u : unreachable) {
     EXPECT_TRUE(std::find(used.begin(), used.end(), &u) != used.end()) << u.file << " needs no exception for '" << u.piece << "'";
-  }
-  for (const char* file : pending) {
-    if (!open.contains(file)) std::printf("  %s has no gaps: take it off the list\n", file);
   }
 }
 
