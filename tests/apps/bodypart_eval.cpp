@@ -35,7 +35,7 @@ std::vector<std::string> joined(std::vector<std::string> a, const std::vector<st
 TEST_F(BodypartEval, EachPictureOnce) {
   const std::vector<std::string> usual{"--checkpoint_path", path("run"), "--dataset_dir", path("records"), "--resamples", "50", "--workers", "0", "--json"};
   const Outcome run = bodypart("eval", joined(usual, {"--eval_dir", path("eval"), "--batch_size", "5", "--moving_average_decay", "0.5", "--model_name",
-                                                      "resnet_v1_50", "--preprocessing_name", "vgg", "--eval_image_size", "32"}));
+                                                      "vgg_a", "--preprocessing_name", "vgg", "--eval_image_size", "32"}));
   const json metrics = done(run)["metrics"];
   EXPECT_EQ(metrics["samples"], tested_);
   for (const char* name : {"accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy"}) {
@@ -152,13 +152,13 @@ TEST_F(BodypartEval, MistakesOfTrain) {
   refused({"--opt_epsilon", "nan"}, "bodypart train: --opt-epsilon nan is not in 1e-12..1000000 [GD-USAGE-001]");
   refused({"--num_clones", "2"}, "bodypart train: --num-clones 2 would need as many devices; one trains, leave the option out [GD-USAGE-001]");
   refused({"--dataset_dir", ""}, "bodypart train: --dataset-dir is missing; give the folder that convert-data wrote [GD-USAGE-001]");
-  refused({"--model_name", "resnet_v1_50", "--trainable_scopes", "nothing"},
+  refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--trainable_scopes", "nothing"},
           "--trainable-scopes nothing: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]");
-  refused({"--model_name", "resnet_v1_50", "--checkpoint_exclude_scopes", "resnet_v1_50/logits/weights"},
+  refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--checkpoint_exclude_scopes", "resnet_v1_50/logits/weights"},
           "scopes: resnet_v1_50/logits/weights names no layer of resnet50; use Slim's scopes down to a layer, or to a branch of Inception's blocks, or "
           "names of gadolin summary [GD-USAGE-001]");
   refused({"--model_name", "vgg_16", "--checkpoint_path", path("run")},
-          "bodypart train: DIR/run/checkpoints/step-6.gdck is of resnet50, not of vgg16; name that net, or choose another folder [GD-USAGE-001]");
+          "bodypart train: DIR/run/checkpoints/step-6.gdck is of vgg11, not of vgg16; name that net, or choose another folder [GD-USAGE-001]");
   refused({"--checkpoint_path", path("set")}, "checkpoint: DIR/set holds no checkpoints; is it the folder of a run? [GD-FILE-001]", 6);
   refused({"--batch_norm_decay", "1"}, "bodypart train: --batch-norm-decay 1 is not in [0, 1) [GD-USAGE-001]");
   refused({"--net-option", "width"}, "--net-option width is not NAME=VALUE, such as transform_input=true [GD-USAGE-001]");
@@ -202,7 +202,7 @@ TEST_F(BodypartEval, MistakesOfEvalAndClassify) {
   };
   eval({"--top_k", "3"}, "bodypart eval: --top-k 3 of 4 classes says next to nothing; at most 2 is possible [GD-USAGE-001]");
   eval({"--batch_size", "0"}, "bodypart eval: --batch-size 0 and --max-num-batches 0 must be above 0 [GD-USAGE-001]");
-  eval({"--model_name", "vgg_16"}, "bodypart eval: DIR/run/checkpoints/step-6.gdck is of resnet50, not of --model-name vgg_16; leave the option out "
+  eval({"--model_name", "vgg_16"}, "bodypart eval: DIR/run/checkpoints/step-6.gdck is of vgg11, not of --model-name vgg_16; leave the option out "
                                    "[GD-USAGE-001]");
   eval({"--eval_image_size", "64"},
        "bodypart eval: DIR/run/checkpoints/step-6.gdck prepares pictures by rgb,resize:37,center-crop:32,"

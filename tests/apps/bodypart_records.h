@@ -45,17 +45,17 @@ class BodypartRecords : public testing::Test {
     return run_here(args);
   }
   static Outcome train(const std::string& out, std::vector<std::string> more) {
-    const std::vector<std::string> usual{"--train_dir", path(out), "--dataset_dir", path("records"), "--train_image_size", "32", "--net-option",
-                                         "width=4", "--batch_size", "8", "--workers", "0", "--device", "cpu"};
+    const std::vector<std::string> usual{"--train_dir", path(out), "--dataset_dir", path("records"), "--train_image_size", "32",
+                                         "--batch_size", "8", "--workers", "0", "--device", "cpu"};
     more.insert(more.begin(), usual.begin(), usual.end());
     return bodypart("train", more);
   }
   static Outcome slim(const std::string& out, std::vector<std::string> more) {
-    more.insert(more.begin(), {"--model_name", "resnet_v1_50"});
+    more.insert(more.begin(), {"--model_name", "vgg_a", "--net-option", "width_divisor=16"});
     return train(out, more);
   }
   static Outcome resnet(const std::string& out, std::vector<std::string> more) {
-    more.insert(more.begin(), {"--trainer", "resnet"});
+    more.insert(more.begin(), {"--trainer", "resnet", "--resnet_size", "18", "--net-option", "width=4"});
     return train(out, more);
   }
   static std::vector<std::string> steps_of(const std::string& run) {

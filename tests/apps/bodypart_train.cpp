@@ -171,7 +171,7 @@ TEST(BodypartFlags, ScopesOfSlim) {
 TEST_F(BodypartTraining, SlimEvaluatesEverySoManyStepsAndGoesOn) {
   EXPECT_EQ(steps_of("run"), (std::vector<std::string>{"4", "6"}));
   const auto facts = load_checkpoint_facts(last("run"));
-  EXPECT_EQ(facts.at("model"), "resnet50");
+  EXPECT_EQ(facts.at("model"), "vgg11");
   EXPECT_EQ(facts.at("schedule"), cat("exponential:0.94:", trained_ * 2 / 8, "s"));
   EXPECT_EQ(facts.at("train_pipeline"), "rgb,random-resize:37:73,random-crop:32,hflip:0.5,"
                                         "normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
@@ -195,14 +195,14 @@ TEST_F(BodypartTraining, SlimEvaluatesEverySoManyStepsAndGoesOn) {
     if (name.size() % 7 == 0) break;  // a few are as telling as all
   }
   expect_refused(train("run", {"--model_name", "resnet_v1_101", "--max_number_of_steps", "9"}), 2,
-                 "bodypart train: DIR/run is of resnet50, not of resnet101; name that net, or choose another folder [GD-USAGE-001]");
+                 "bodypart train: DIR/run is of vgg11, not of resnet101; name that net, or choose another folder [GD-USAGE-001]");
 }
 
 TEST_F(BodypartTraining, ConfigTomlGivesTheSameRun) {
   const Outcome again = run_here({"bodypart", "train", "--config", path("run/config.toml"), "--train_dir", path("again")});
   ASSERT_EQ(again.code, 0) << again.err;
-  EXPECT_EQ(load_checkpoint(last("again")).tensor("model.fc.weight").to_vector<double>(),
-            load_checkpoint(last("run")).tensor("model.fc.weight").to_vector<double>());
+  EXPECT_EQ(load_checkpoint(last("again")).tensor("model.classifier.6.weight").to_vector<double>(),
+            load_checkpoint(last("run")).tensor("model.classifier.6.weight").to_vector<double>());
 }
 
 TEST_F(BodypartTraining, EveryRuleAndDecayLearns) {
@@ -211,29 +211,34 @@ TEST_F(BodypartTraining, EveryRuleAndDecayLearns) {
                                                   "--label_smoothing", "0.1", "--json"});
     EXPECT_EQ(run.code, 0) << name << run.err;
     EXPECT_EQ(load_checkpoint_facts(last(cat("rule-", name))).at("schedule"), cat("polynomial:1:", trained_ * 2 / 8, "s"));
-    EXPECT_NE(load_checkpoint(last(cat("rule-", name))).tensor("model.fc.weight").to_vector<double>(),
-              load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-0.gdck").tensor("model.fc.weight").to_vector<double>())
+    EXPECT_NE(load_checkpoint(last(cat("rule-", name))).tensor("model.classifier.6.weight").to_vector<double>(),
+              load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-0.gdck").tensor("model.classifier.6.weight").to_vector<double>())
         << name;
   }
 }
 
 TEST_F(BodypartTraining, CheckpointsOfBothTrainersAreOne) {
+  const std::vector<std::string> fifty{"--model_name", "resnet_v1_50", "--net-option", "width=4"};
+  std::vector<std::string> first = fifty, second = fifty;
+  first.insert(first.end(), {"--max_number_of_steps", "1"});
+  ASSERT_EQ(train("fifty", first).code, 0);
   // Slim's into the native trainer, all of it but the head; the net's options come along.
-  const Outcome native = resnet("native", {"--train_epochs", "1", "--checkpoint_path", path("run"), "--checkpoint_exclude_scopes", "fc", "--export_dir",
+  const Outcome native = train("native", {"--trainer", "resnet", "--train_epochs", "1", "--checkpoint_path", path("fifty"), "--checkpoint_exclude_scopes", "fc", "--export_dir",
                                            path("exported"), "--hooks", "LoggingTensorHook,ExamplesPerSecondHook", "--json"});
   EXPECT_EQ(done(native)["metrics"]["steps"], trained_ / 8);  // what does not fill a batch is dropped
   EXPECT_NE(native.err.find("weights of "), std::string::npos) << native.err;
-  const auto from = load_checkpoint(last("run")), start = load_checkpoint(path("native/checkpoints/step-0.gdck"));
+  const auto from = load_checkpoint(last("fifty")), start = load_checkpoint(path("native/checkpoints/step-0.gdck"));
   EXPECT_EQ(start.tensor("model.conv1.weight").to_vector<double>(), from.tensor("model.conv1.weight").to_vector<double>());
   EXPECT_NE(start.tensor("model.fc.weight").to_vector<double>(), from.tensor("model.fc.weight").to_vector<double>());
   // And back, with nothing but the head learning; by Slim's name for it.
-  const Outcome back = slim("back", {"--max_number_of_steps", "2", "--checkpoint_path", path("native/checkpoints/best.gdck"), "--trainable_scopes",
+  second.insert(second.end(), {"--max_number_of_steps", "2", "--checkpoint_path", path("native/checkpoints/best.gdck"), "--trainable_scopes",
                                      "resnet_v1_50/logits", "--num_clones", "1", "--num_readers", "4"});
+  const Outcome back = train("back", second);
   ASSERT_EQ(back.code, 0) << back.err;
   const auto before = load_checkpoint(path("native/checkpoints/best.gdck")), after = load_checkpoint(last("back"));
   EXPECT_EQ(after.tensor("model.layer4.2.conv3.weight").to_vector<double>(), before.tensor("model.layer4.2.conv3.weight").to_vector<double>());
   EXPECT_NE(after.tensor("model.fc.weight").to_vector<double>(), before.tensor("model.fc.weight").to_vector<double>());
-  for (const std::string& checkpoint : {path("run"), path("native"), path("exported/model.gdck")}) {
+  for (const std::string& checkpoint : {path("fifty"), path("native"), path("exported/model.gdck")}) {
     const json eval = done(bodypart("eval", {"--checkpoint_path", checkpoint, "--dataset_dir", path("records"), "--json", "--resamples", "0"}));
     EXPECT_EQ(eval["metrics"]["samples"], tested_);
   }
@@ -244,7 +249,7 @@ TEST_F(BodypartTraining, TheNativeTrainersEnds) {
   EXPECT_EQ(done(resnet("threshold", {"--train_epochs", "5", "--stop_threshold", "0.01", "--json"}))["metrics"]["epoch"], 1);
   EXPECT_EQ(done(resnet("between", {"--train_epochs", "3", "--epochs_between_evals", "2", "--json"}))["metrics"]["epoch"], 3);
   EXPECT_EQ(steps_of("between").size(), 2u);
-  const json half = done(resnet("half", {"--max_train_steps", "1", "--version", "2", "--resnet_size", "18", "--dtype", "fp16", "--data_format", "channels_first",
+  const json half = done(resnet("half", {"--max_train_steps", "1", "--version", "2", "--dtype", "fp16", "--data_format", "channels_first",
                                          "--intra_op_parallelism_threads", "1", "--inter_op_parallelism_threads", "1", "--json"}));
   EXPECT_EQ(half["metrics"]["steps"], 1);
   EXPECT_EQ(load_checkpoint(last("half")).tensor("optimizer.control").to_vector<double>()[2], 128) << "the loss scale";
@@ -256,8 +261,8 @@ TEST_F(BodypartTraining, TheNativeTrainersEnds) {
 }
 
 TEST_F(BodypartTraining, WithoutAnEndASignalIsIt) {
-  const std::vector<std::string> args{"bodypart", "train", "--train_dir", path("endless"), "--dataset_dir", path("records"), "--model_name", "resnet_v1_50",
-                                      "--train_image_size", "32", "--net-option", "width=4", "--batch_size", "8", "--workers", "0", "--save_interval_secs",
+  const std::vector<std::string> args{"bodypart", "train", "--train_dir", path("endless"), "--dataset_dir", path("records"), "--model_name", "vgg_a",
+                                      "--train_image_size", "32", "--net-option", "width_divisor=16", "--batch_size", "8", "--workers", "0", "--save_interval_secs",
                                       "0.001", "--batch_norm_decay", "0.5"};
   const Outcome stopped = run_program(args, {.signal = SIGINT, .after = 0, .once = path("endless/checkpoints/step-2.gdck")});
   EXPECT_EQ(stopped.code, 75) << stopped.err;
