@@ -74,7 +74,8 @@ std::string upper(std::string text) {
 }
 
 // CHEST -> Chest.
-std::string label_of(std::string bodypart) {
+std::string label_of(const std::string& text) {
+  std::string bodypart = printable(text);
   for (char& c : bodypart) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return upper(bodypart.substr(0, 1)) + bodypart.substr(1);
 }
@@ -99,6 +100,10 @@ class Fetch {
 
   void run() {
     auto rows = database_.list(query_, "", page_rows);
+    if (rows.empty() && query_ != o_.query) {  // create-database writes capitals, others may not
+      rows = database_.list(o_.query, "", page_rows);
+      if (!rows.empty()) query_ = o_.query;
+    }
     if (rows.empty()) nothing_found();
     for (const char* folder : {"fetch", "images", "labels"}) make_folder(folder);
     read_manifest();
@@ -177,8 +182,8 @@ class Fetch {
   }
 
   std::string facts_of(const ImageRow& row, const DicomFile& file) const {
-    const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
-    const Json facts = {{"id", row.id}, {"bodypart", row.bodypart}, {"label", label_of(row.bodypart)}, {"patient_id", text(row.patient_id)},
+    const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(printable(value)); };
+    const Json facts = {{"id", text(row.id)}, {"bodypart", text(row.bodypart)}, {"label", label_of(row.bodypart)}, {"patient_id", text(row.patient_id)},
                         {"study_uid", text(row.study_uid)}, {"modality", text(row.modality)}, {"sha256", text(row.sha256)}, {"window", o_.window},
                         {"bits", o_.bits}, {"dataset", Json::parse(dump_json(file, dump_))}};
     return facts.dump(2);

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "data/database.h"
 #include "data/dicom/dictionary.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -69,6 +70,8 @@ void doctor(Session& session) {
 #endif
   if (dicom_available()) ok("DICOM through DCMTK and OpenJPEG");
   else findings.push_back({"note", "built without DICOM", "apt-get install libdcmtk-dev libopenjp2-7-dev and configure with -DGADOLIN_DICOM=ON"});
+  if (database_available()) ok("databases through SOCI: SQLite, MariaDB/MySQL, PostgreSQL");
+  else findings.push_back({"note", "built without databases", "apt-get install libsoci-dev and configure with -DGADOLIN_DATABASE=ON"});
   const CudaInfo info = cuda_info();
   if (!info.built) {
     findings.push_back({"note", "built without CUDA", "install the CUDA toolkit and cuDNN 9 and configure with -DGADOLIN_CUDA=ON"});

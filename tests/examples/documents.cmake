@@ -1,6 +1,6 @@
 # Every command and option that the documents and the hints of errors print is known to the program, every file they link to or call exists.
 #   cmake -D PROGRAM=gadolin -D ROOT=... -P documents.cmake
-set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md docs/weights.md docs/onnx.md docs/dicom.md docs/tfrecord.md)
+set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md docs/weights.md docs/onnx.md docs/dicom.md docs/database.md docs/tfrecord.md)
 set(faults "")
 set(checked 0)
 
@@ -37,7 +37,7 @@ if(general STREQUAL "none")
 endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
-foreach(command "bench op" "bench model" "bench data" "bench dicom" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data convert" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify")
+foreach(command "bench op" "bench model" "bench data" "bench dicom" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data convert" "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()
