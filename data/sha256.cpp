@@ -4,6 +4,11 @@
 #include <bit>
 #include <cstring>
 
+#if defined(__SHA__) && defined(__SSE4_1__)
+#include <immintrin.h>
+#define GADOLIN_SHA_INSTRUCTIONS 1
+#endif
+
 namespace gadolin {
 namespace {
 
@@ -18,6 +23,33 @@ constexpr std::uint32_t constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 }  // namespace
+
+#ifdef GADOLIN_SHA_INSTRUCTIONS
+
+// The processor's instructions do two rounds at a time on the state as (a, b, e, f) and (c, d, g, h).
+void Sha256::block(const std::uint8_t* bytes) {
+  const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+  const auto load = [](const void* at) { return _mm_loadu_si128(static_cast<const __m128i*>(at)); };
+  __m128i w[4];
+  for (int i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(load(bytes + 16 * i), swap);
+  const __m128i first = _mm_shuffle_epi32(load(state_.data()), 0xb1), second = _mm_shuffle_epi32(load(state_.data() + 4), 0x1b);
+  const __m128i abef_before = _mm_alignr_epi8(first, second, 8), cdgh_before = _mm_blend_epi16(second, first, 0xf0);
+  __m128i abef = abef_before, cdgh = cdgh_before;
+  for (int i = 0; i < 16; ++i) {
+    const __m128i sum = _mm_add_epi32(w[i % 4], load(constants + 4 * i));
+    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+    const __m128i last = w[(i + 3) % 4];
+    const __m128i middle = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]), _mm_alignr_epi8(last, w[(i + 2) % 4], 4));
+    w[i % 4] = _mm_sha256msg2_epu32(middle, last);  // of four groups on; those of the last four are not used
+  }
+  abef = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1b);
+  cdgh = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xb1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(state_.data()), _mm_blend_epi16(abef, cdgh, 0xf0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(state_.data() + 4), _mm_alignr_epi8(cdgh, abef, 8));
+}
+
+#else
 
 void Sha256::block(const std::uint8_t* bytes) {
   std::uint32_t w[64];
@@ -48,6 +80,8 @@ void Sha256::block(const std::uint8_t* bytes) {
   const std::uint32_t sums[8] = {a, b, c, d, e, f, g, h};
   for (std::size_t i = 0; i < 8; ++i) state_[i] += sums[i];
 }
+
+#endif
 
 Sha256& Sha256::update(const void* bytes, std::size_t count) {
   const std::uint8_t* at = static_cast<const std::uint8_t*>(bytes);
