@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "data/preprocess_lanes.h"
+#include "data/preprocess/lanes.h"
 #include "tensor/device.h"
 #include "tensor/cpu/parallel.h"
 

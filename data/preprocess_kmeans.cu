@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "data/preprocess.h"
-#include "data/preprocess_lanes.h"
+#include "data/preprocess/lanes.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/random.h"
 

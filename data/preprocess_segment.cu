@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/preprocess.h"
-#include "data/preprocess_lanes.h"
+#include "data/preprocess/lanes.h"
 #include "tensor/cpu/parallel.h"
 
 namespace gadolin {

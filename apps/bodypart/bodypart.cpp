@@ -8,6 +8,7 @@ void add_bodypart(Program& program) {
   CLI::App* group = program.group("bodypart", "From a folder of DICOM radiographs to a classifier of body parts");
   bodypart::add_create_database(program, group);
   bodypart::add_fetch_image(program, group);
+  bodypart::add_preprocess_image(program, group);
   bodypart::add_convert_data(program, group);
   bodypart::add_train(program, group);
   bodypart::add_eval(program, group);

@@ -9,6 +9,7 @@ namespace gadolin::bodypart {
 
 void add_create_database(Program& program, CLI::App* group);
 void add_fetch_image(Program& program, CLI::App* group);
+void add_preprocess_image(Program& program, CLI::App* group);
 void add_convert_data(Program& program, CLI::App* group);
 void add_train(Program& program, CLI::App* group);
 void add_eval(Program& program, CLI::App* group);

@@ -1,7 +1,7 @@
-// Runs the functors of data/preprocess_pixel.h: a lane a thread of a GPU, or a few lanes one after the other on the host.
+// Runs the functors of data/preprocess/pixel.h: a lane a thread of a GPU, or a few lanes one after the other on the host.
 #pragma once
 
-#include "data/preprocess_pixel.h"
+#include "data/preprocess/pixel.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/tensor.h"
 
