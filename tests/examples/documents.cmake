@@ -1,6 +1,6 @@
 # Every command and option that the documents and the hints of errors print is known to the program, every file they link to or call exists.
 #   cmake -D PROGRAM=gadolin -D ROOT=... -P documents.cmake
-set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md docs/weights.md docs/onnx.md docs/dicom.md docs/database.md docs/tfrecord.md)
+set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md docs/weights.md docs/onnx.md docs/bodypart.md docs/dicom.md docs/database.md docs/tfrecord.md)
 set(faults "")
 set(checked 0)
 
