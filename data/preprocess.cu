@@ -1,9 +1,11 @@
 // Bits, contrast and masks: the methods that look at one pixel at a time, and the table of all four.
 #include "data/preprocess.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
+#include "data/preprocess/host.h"
 #include "data/preprocess/lanes.h"
 #include "tensor/device.h"
 #include "tensor/cpu/parallel.h"
@@ -17,27 +19,21 @@ std::int64_t sum_of_grey(const Tensor& image) {
   const std::int64_t n = image.size(0) * image.size(1);
   const int channels = static_cast<int>(image.size(2));
   const std::uint8_t* in = image.data<std::uint8_t>();
-  if (detail::by_lanes(image)) {
-    const Tensor sum = zeros({1}, DType::int64, image.device());
-    detail::run_lanes("enhance_contrast", image.device(), n, detail::SumGrey{in, sum.data<std::int64_t>(), n, channels});
-    return sum.item<std::int64_t>();
+  if (!detail::by_lanes(image)) return detail::sum_of_grey(in, n, channels);
+  const Tensor sum = zeros({1}, DType::int64, image.device());
+  detail::run_lanes("enhance_contrast", image.device(), n, detail::SumGrey{in, sum.data<std::int64_t>(), n, channels});
+  return sum.item<std::int64_t>();
+}
+
+// 32 bits are enough for the sum of so many.
+constexpr std::int64_t block = 65536;
+std::uint32_t sum_of_block(const std::uint8_t* in, std::int64_t n, int channels) {
+  std::uint32_t sum = 0;
+  if (channels == 1) {
+    for (std::int64_t i = 0; i < n; ++i) sum += in[i];
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<std::uint32_t>(detail::luma(in[3 * i], in[3 * i + 1], in[3 * i + 2]));
   }
-  std::atomic<std::int64_t> sum = 0;
-  parallel_for(n, grain, [&](std::int64_t begin, std::int64_t end) {
-    std::int64_t all = 0;
-    while (begin < end) {  // 32 bits are enough for a piece
-      const std::int64_t stop = begin + 65536 < end ? begin + 65536 : end;
-      std::uint32_t here = 0;
-      if (channels == 1) {
-        for (std::int64_t i = begin; i < stop; ++i) here += in[i];
-      } else {
-        for (std::int64_t i = begin; i < stop; ++i) here += static_cast<std::uint32_t>(detail::luma(in[3 * i], in[3 * i + 1], in[3 * i + 2]));
-      }
-      all += here;
-      begin = stop;
-    }
-    sum += all;
-  });
   return sum;
 }
 
@@ -51,6 +47,20 @@ template <class F> void map_samples(const std::uint8_t* in, std::uint8_t* out, s
 }  // namespace
 
 namespace detail {
+
+std::int64_t sum_of_grey(const std::uint8_t* in, std::int64_t pixels, int channels) {
+  std::atomic<std::int64_t> sum = 0;
+  parallel_for(pixels, grain, [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t all = 0;
+    for (; begin < end; begin += block) all += sum_of_block(in + begin * channels, std::min(block, end - begin), channels);
+    sum += all;
+  });
+  return sum;
+}
+void keep_bits(const std::uint8_t* in, std::uint8_t* out, std::int64_t n, int bits) {
+  map_samples(in, out, n, [bits](std::uint8_t p) { return keep_bits(p, bits); });
+}
+void stretch(const std::uint8_t* in, std::uint8_t* out, std::int64_t n, Stretch how) { map_samples(in, out, n, how); }
 
 bool by_lanes(const Tensor& image) { return !image.device().is_cpu() || backend() == Backend::reference; }
 
@@ -92,7 +102,7 @@ Tensor reduce_bits(const Tensor& image, int bits) {
   std::uint8_t* to = out.data<std::uint8_t>();
   const std::int64_t n = image.numel();
   if (detail::by_lanes(image)) detail::run_lanes("reduce_bits", image.device(), n, detail::KeepBits{from, to, n, bits});
-  else map_samples(from, to, n, [bits](std::uint8_t p) { return detail::keep_bits(p, bits); });
+  else detail::keep_bits(from, to, n, bits);
   return out;
 }
 
@@ -103,9 +113,9 @@ Tensor enhance_contrast(const Tensor& image, int factor) {
   const std::uint8_t* from = image.data<std::uint8_t>();
   std::uint8_t* to = out.data<std::uint8_t>();
   const std::int64_t n = image.numel();
-  const detail::Stretch stretch = detail::stretch_of(sum_of_grey(image), image.size(0) * image.size(1), factor);
-  if (detail::by_lanes(image)) detail::run_lanes("enhance_contrast", image.device(), n, detail::StretchAll{from, to, n, stretch});
-  else map_samples(from, to, n, stretch);
+  const detail::Stretch how = detail::stretch_of(sum_of_grey(image), image.size(0) * image.size(1), factor);
+  if (detail::by_lanes(image)) detail::run_lanes("enhance_contrast", image.device(), n, detail::StretchAll{from, to, n, how});
+  else detail::stretch(from, to, n, how);
   return out;
 }
 
@@ -132,18 +142,41 @@ Tensor preprocess(const Tensor& image, const PreprocessOptions& options) {
   return options.emit == Emit::masked ? apply_mask(image, mask) : mask;
 }
 
-Image preprocess(const Image& image, const PreprocessOptions& options, Device device) {
+namespace {
+
+// On the picture's own bytes: three passes of memory less than by tensors.
+Image preprocess_in_place(Image image, const PreprocessOptions& options) {
+  const auto pixels = static_cast<std::int64_t>(image.width) * image.height, n = pixels * image.channels;
+  std::uint8_t* p = image.pixels.data();
+  if (options.kind == PreprocessKind::bitwise_downsampling) {
+    detail::keep_bits(p, p, n, options.value);
+    return image;
+  }
+  detail::stretch(p, p, n, detail::stretch_of(detail::sum_of_grey(p, pixels, image.channels), pixels, options.value));
+  if (options.kind == PreprocessKind::contrast_enhancing) return image;
+  if (image.channels == 3) {
+    for (std::int64_t i = 0; i < pixels; ++i) p[i] = static_cast<std::uint8_t>(detail::grey_at(p, i, 3));
+  }
+  Image mask(image.width, image.height, 1);
+  if (pixels > 0) detail::segment(p, mask.pixels.data(), image.width, image.height);
+  return mask;
+}
+
+}  // namespace
+
+Image preprocess(Image image, const PreprocessOptions& options, Device device) {
   if (image.bits != 8) return preprocess(to_8bit(image), options, device);
+  const PreprocessMethod& method = preprocess_methods()[static_cast<std::size_t>(options.kind)];
+  detail::check_value(method.name, "value", options.value, method.least, method.most);
+  const bool plain = options.kind != PreprocessKind::color_quantization && !(options.kind == PreprocessKind::target_segmentation && options.emit == Emit::masked);
+  if (plain && device.is_cpu() && backend() == Backend::best) return preprocess_in_place(std::move(image), options);
   const Tensor in = empty({image.height, image.width, image.channels}, DType::uint8);
   if (!image.pixels.empty()) std::memcpy(in.raw(), image.pixels.data(), image.pixels.size());
   const Tensor out = preprocess(in.to(device), options).to(cpu);
-  Image result;
-  result.width = image.width;
-  result.height = image.height;
-  result.channels = static_cast<int>(out.size(2));
+  image.channels = static_cast<int>(out.size(2));
   const std::uint8_t* bytes = out.data<std::uint8_t>();
-  result.pixels.assign(bytes, bytes + out.numel());
-  return result;
+  image.pixels.assign(bytes, bytes + out.numel());
+  return image;
 }
 
 }  // namespace gadolin

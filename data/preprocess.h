@@ -59,6 +59,6 @@ struct PreprocessOptions {
 };
 Tensor preprocess(const Tensor& image, const PreprocessOptions& options);
 // Of a picture in memory, computed on `device`; 16 bits are brought to 8 first.
-Image preprocess(const Image& image, const PreprocessOptions& options, Device device = cpu);
+Image preprocess(Image image, const PreprocessOptions& options, Device device = cpu);
 
 }  // namespace gadolin

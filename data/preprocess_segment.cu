@@ -1,10 +1,12 @@
 // The body apart from its background: local threshold, connected components by union-find in one pass, the large ones kept.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <vector>
 
 #include "data/preprocess.h"
+#include "data/preprocess/host.h"
 #include "data/preprocess/lanes.h"
 #include "tensor/cpu/parallel.h"
 
@@ -55,6 +57,18 @@ void threshold_rows(const std::uint8_t* in, std::uint8_t* out, std::int64_t widt
 // Dark pixels side by side: [begin, end) of a row, and a box that grows at the root.
 struct Run { std::int32_t begin, end, row, left, right, top; };
 
+// First place from x on that holds 0 or 255, eight bytes at a time; width when there is none.
+template <int level> std::int64_t first_of(const std::uint8_t* p, std::int64_t x, std::int64_t width) {
+  for (; x + 8 <= width; x += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, p + x, 8);
+    if (level == 0) word = ~word;
+    if (word != 0) return x + std::countr_zero(word) / 8;
+  }
+  while (x < width && p[x] != level) ++x;
+  return x < width ? x : width;
+}
+
 void keep_large_runs(std::uint8_t* mask, std::int64_t width, std::int64_t height) {
   std::vector<Run> runs;
   std::vector<std::int32_t> labels;
@@ -62,20 +76,19 @@ void keep_large_runs(std::uint8_t* mask, std::int64_t width, std::int64_t height
   for (std::int64_t y = 0; y < height; ++y) {
     const std::uint8_t* p = mask + y * width;
     const std::size_t first = runs.size();
-    for (std::int64_t x = 0; x < width;) {
-      const void* found = std::memchr(p + x, 255, static_cast<std::size_t>(width - x));
-      if (!found) break;
-      x = static_cast<const std::uint8_t*>(found) - p;
-      found = std::memchr(p + x, 0, static_cast<std::size_t>(width - x));
-      const std::int64_t end = found ? static_cast<const std::uint8_t*>(found) - p : width;
+    for (std::int64_t x = first_of<255>(p, 0, width); x < width;) {
+      const std::int64_t end = first_of<0>(p, x + 1, width);
       const auto label = static_cast<std::int32_t>(runs.size());
       const auto x0 = static_cast<std::int32_t>(x), x1 = static_cast<std::int32_t>(end), at = static_cast<std::int32_t>(y);
       runs.push_back({x0, x1, at, x0, x1, at});
-      labels.push_back(label);
       while (above < above_end && runs[above].end < x) ++above;   // 8-connected: one column beyond either end touches
-      for (std::size_t k = above; k < above_end && runs[k].begin <= end; ++k) unite(labels.data(), label, static_cast<std::int32_t>(k));
-      labels[static_cast<std::size_t>(label)] = root_of(labels.data(), label);
-      x = end;
+      std::size_t k = above;
+      const bool joins = k < above_end && runs[k].begin <= end;
+      labels.push_back(joins ? root_of(labels.data(), static_cast<std::int32_t>(k)) : label);
+      if (joins) {
+        for (++k; k < above_end && runs[k].begin <= end; ++k) unite(labels.data(), label, static_cast<std::int32_t>(k));
+      }
+      x = first_of<255>(p, end + 1, width);
     }
     above = first;
     above_end = runs.size();
@@ -115,6 +128,11 @@ void segment_by_lanes(const Tensor& grey, const Tensor& mask) {
 
 }  // namespace
 
+void detail::segment(const std::uint8_t* in, std::uint8_t* mask, std::int64_t width, std::int64_t height) {
+  parallel_for(height, 128, [=](std::int64_t begin, std::int64_t end) { threshold_rows(in, mask, width, height, begin, end); });
+  keep_large_runs(mask, width, height);
+}
+
 Tensor segment_target(const Tensor& image, int factor) {
   check_picture("segment_target", image);
   check_value("segment_target", "factor", factor, 1, 10);
@@ -125,11 +143,7 @@ Tensor segment_target(const Tensor& image, int factor) {
     segment_by_lanes(grey, mask);
     return mask;
   }
-  const std::int64_t height = grey.size(0), width = grey.size(1);
-  const std::uint8_t* in = grey.data<std::uint8_t>();
-  std::uint8_t* out = mask.data<std::uint8_t>();
-  parallel_for(height, 128, [=](std::int64_t begin, std::int64_t end) { threshold_rows(in, out, width, height, begin, end); });
-  keep_large_runs(out, width, height);
+  segment(grey.data<std::uint8_t>(), mask.data<std::uint8_t>(), grey.size(1), grey.size(0));
   return mask;
 }
 

@@ -133,7 +133,7 @@ class Preprocessor {
     };
     const auto change = [&](Job& job) {
       const double start = seconds_now();
-      job.image = preprocess(job.image, how_, device);
+      job.image = preprocess(std::move(job.image), how_, device);
       job.seconds = seconds_now() - start;
     };
     each([](Job& job) {

@@ -151,6 +151,7 @@ TEST(Preprocess, Messages) {
   expect_says<UsageError>(dir, [] { preprocess_method("blur"); },
                           "preprocess: method 'blur' is unknown; use bitwise_downsampling, contrast_enhancing, color_quantization or target_segmentation");
   expect_says<ValueError>(dir, [&] { reduce_bits(grey, 9); }, "reduce_bits: bits 9 is not 1 to 8");
+  expect_says<ValueError>(dir, [&] { preprocess(row({1}), {bitwise_downsampling, 9}); }, "bitwise_downsampling: value 9 is not 1 to 8");
   expect_says<ValueError>(dir, [&] { enhance_contrast(grey, 0); }, "enhance_contrast: factor 0 is not 1 to 10");
   expect_says<ValueError>(dir, [&] { quantize_colors(grey, 1); }, "quantize_colors: k 1 is not 2 to 10");
   expect_says<ValueError>(dir, [&] { segment_target(grey, 11); }, "segment_target: factor 11 is not 1 to 10");
