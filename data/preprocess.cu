@@ -39,8 +39,11 @@ std::uint32_t sum_of_block(const std::uint8_t* in, std::int64_t n, int channels)
 
 template <class F> void map_samples(const std::uint8_t* in, std::uint8_t* out, std::int64_t n, F f) {
   parallel_for(n, grain, [=](std::int64_t begin, std::int64_t end) {
+    const F g = f;  // bytes that are written might be those of what a lambda holds: copies let the loop run on vectors
+    const std::uint8_t* from = in;
+    std::uint8_t* to = out;
     GADOLIN_IVDEP
-    for (std::int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
+    for (std::int64_t i = begin; i < end; ++i) to[i] = g(from[i]);
   });
 }
 

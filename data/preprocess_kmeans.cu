@@ -265,7 +265,9 @@ Quantized quantize_colors(const Tensor& image, int k, std::uint64_t seed) {
     std::uint8_t levels[256];
     for (int v = 0; v < 256; ++v) levels[v] = paint.colours[nearest_center(assigned, v, 0, 0)][0];
     parallel_for(n, 1 << 17, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) paint.out[i] = levels[paint.in[i]];
+      const std::uint8_t* from = paint.in;
+      std::uint8_t* to = paint.out;
+      for (std::int64_t i = begin; i < end; ++i) to[i] = levels[from[i]];
     });
     return result;
   }

@@ -136,16 +136,13 @@ class Preprocessor {
       job.image = preprocess(std::move(job.image), how_, device);
       job.seconds = seconds_now() - start;
     };
-    each([](Job& job) {
+    // On the CPU a picture is worked on while the cache still holds it, several side by side; on a GPU one after the other.
+    each([&](Job& job) {
       job.bytes_in = fs::file_size(job.from);
       job.image = read_image(job.from, {.reduce_to_8bit = true});
+      if (device.is_cpu()) change(job);
     });
-    // One picture after the other has all threads, or the GPU; small ones go side by side.
-    if (!device.is_cpu() || count == 1) {
-      for (std::size_t i = 0; i < count; ++i) attempt(jobs[i], [&] { change(jobs[i]); });
-    } else {
-      each(change);
-    }
+    for (std::size_t i = 0; i < count && !device.is_cpu(); ++i) attempt(jobs[i], [&] { change(jobs[i]); });
     each([&](Job& job) {
       job.levels = levels_of(job.image);
       if (o_.format == "jpg") write_jpeg(job.to, job.image);
