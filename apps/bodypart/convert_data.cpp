@@ -69,8 +69,9 @@ Samples read_samples(const Options& o, Session& session) {
     options.image_folder = fs::absolute(o.images).string();
   const auto pairs = open_pairs(o.dataset_dir, options);
   for (const std::string& problem : problems) session.log(problem);
-  require<DataError>(problems.empty(), "convert-data: ", printable(o.dataset_dir), " has ", problems.size(),
-                     " pictures or labels that cannot be used, among them: ", problems[0]);
+  if (!problems.empty())
+    fail<DataError>("convert-data: ", printable(o.dataset_dir), " has ", problems.size(),
+                    " pictures or labels that cannot be used, among them: ", problems[0]);
   require<DataError>(!pairs->multi_label(), "convert-data: ", printable(o.dataset_dir),
                      "/labels has files of several lines; one class a file is needed");
   const auto owners = owners_in(o.dataset_dir);
