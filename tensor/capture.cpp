@@ -84,6 +84,7 @@ class Recording {
     const std::uint64_t since = generator.calls - first_call_;
     // Eight bytes of pageable memory: the runtime takes its copy before this returns.
     if (calls_ > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
+    detail::count_replay();
     check(cudaGraphLaunch(executable_, stream), "captured step");
     generator.calls += calls_;
     return result_;

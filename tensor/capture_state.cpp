@@ -1,11 +1,20 @@
 // State of this thread's recording.
 #include "tensor/capture_state.h"
 
+#include <atomic>
+
 #include "tensor/check.h"
 
 namespace gadolin {
 
+namespace {
+std::atomic<std::uint64_t> launched{0};
+}
+
+std::uint64_t replays() { return launched.load(std::memory_order_relaxed); }
+
 namespace detail {
+void count_replay() { launched.fetch_add(1, std::memory_order_relaxed); }
 CaptureState& capture_state() {
   thread_local CaptureState state;
   return state;

@@ -14,8 +14,15 @@ void refuse_while_capturing(const char* op, const char* way_out = "return the te
 // its kernel adds *offset to it when the pointer is not null. A replay finds there how many calls have happened since
 // the recording was made, so it draws what an eager step would have drawn. nullptr outside a recording.
 const std::uint64_t* capture_random_offset();
+// How many recordings this process has launched. A replay writes weights, statistics and gradients without raising their
+// host-side versions, so a cache of what was derived from a tensor is valid only while the pair
+// (tensor.storage().version(), replays()) is the one it was made under. Inside a recording a cache must not be trusted
+// nor filled with values: what is computed there exists after the launch only.
+std::uint64_t replays();
 
 namespace detail {
+void count_replay();
+
 struct CaptureState {
   bool active = false;
   const std::uint64_t* random_offset = nullptr;  // device memory
