@@ -58,6 +58,11 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
   const ConvSizes z = conv_sizes(in, filters, options);
   require<ShapeError, 15>(!bias.defined() || bias.shape() == Shape{z.k}, "conv2d: bias ",
                           bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
+  if (out.defined()) {
+    require<ShapeError>(out.shape() == Shape{z.n, z.k, z.p, z.q} && out.dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ",
+                        Shape{z.n, z.k, z.p, z.q}, " cannot be written into ", out.dtype(), " ", out.shape());
+    return out;
+  }
   const bool fast = in.device().is_cuda() || onednn_takes(in);
   return empty({z.n, z.k, z.p, z.q}, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }

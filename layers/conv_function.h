@@ -35,6 +35,9 @@ struct Conv2dFunction {
   bool has_bias = false;
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
+  bool relu = false;          // inference only: y = relu(conv + bias + addend), in one pass
+  Tensor addend = {};         // undefined, or of y's shape and dtype
+  Tensor out = {};            // where the result goes, if not into new memory; channels-last, or a slice of the channels of such
 
   Attributes attributes() const;  // padding: above, left, below, right
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
@@ -42,6 +45,7 @@ struct Conv2dFunction {
     x = in;
     weight = filters;
     has_bias = bias.defined();
+    out = Tensor();  // it is the result: kept here, its node would own itself
   }
   void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
   Grads backward(Cpu, const Tensor& dy, Need need) const;
