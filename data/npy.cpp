@@ -1,18 +1,15 @@
 // A strict reader of the .npy header, which is a Python dictionary in text, and the writer.
 #include "data/npy.h"
 
-#include <bit>
 #include <cstring>
 #include <optional>
 
 #include "data/atomic_file.h"
+#include "data/little_endian.h"
 #include "data/mapped_file.h"
 
 namespace gadolin {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "the readers and writers copy little-endian numbers as they are");
 
 constexpr std::size_t header_limit = 65536;
 constexpr std::int64_t bytes_limit = std::int64_t{1} << 46;
@@ -175,14 +172,10 @@ Layout layout_of(std::string_view bytes, const std::string& name) {
                        " is not known; 1.0 to 3.0 are");
   std::size_t start = 10, length = 0;
   if (version == 1) {
-    std::uint16_t short_length = 0;
-    std::memcpy(&short_length, bytes.data() + 8, 2);
-    length = short_length;
+    length = detail::number_at<std::uint16_t>(bytes.data() + 8);
   } else {
     require<FormatError>(bytes.size() >= 12, "npy: ", name, ": it ends inside its header");
-    std::uint32_t long_length = 0;
-    std::memcpy(&long_length, bytes.data() + 8, 4);
-    length = long_length;
+    length = detail::number_at<std::uint32_t>(bytes.data() + 8);
     start = 12;
   }
   require<FormatError>(length <= header_limit, "npy: ", name, ": a header of ", length,

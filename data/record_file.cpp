@@ -10,6 +10,7 @@
 
 #include "data/atomic_file.h"
 #include "data/crc32c.h"
+#include "data/little_endian.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -55,10 +56,9 @@ bool RecordReader::next(std::string& bytes) {
                       "; the file was cut");
   };
   if (size_ - offset_ < frame_bytes || !read(head, sizeof head)) return cut("frame");
-  std::uint64_t length = 0;
-  std::uint32_t length_crc = 0, crc = 0;
-  std::memcpy(&length, head, 8);
-  std::memcpy(&length_crc, head + 8, 4);
+  std::uint32_t crc = 0;
+  const auto length = detail::number_at<std::uint64_t>(head);
+  const auto length_crc = detail::number_at<std::uint32_t>(head + 8);
   require<FormatError>(offset_ != 0 || head[0] != 0x1f || head[1] != 0x8b || masked(head, 8) == length_crc,
                        "records: ", path_, " is packed with gzip; unpack it with gunzip");
   require<FormatError>(masked(head, 8) == length_crc, "records: ", path_,

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "data/crc32c.h"
+#include "data/little_endian.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -11,13 +12,6 @@ namespace {
 
 constexpr std::uint64_t magic = 0xdb4775248b80fb57u;
 constexpr std::size_t footer_bytes = 48, trailer_bytes = 5;
-
-template <class T>
-T little(const char* p) {
-  T value;
-  std::memcpy(&value, p, sizeof value);
-  return value;
-}
 
 struct Table {
   std::string_view file;
@@ -88,7 +82,7 @@ struct Table {
       damaged(file.size(), "a block reaches beyond the file");
     const std::size_t begin = static_cast<std::size_t>(offset), stop = begin + static_cast<std::size_t>(size);
     if (masked_crc32c(crc32c(file.data() + begin, stop - begin + 1)) !=
-        little<std::uint32_t>(file.data() + stop + 1))
+        detail::number_at<std::uint32_t>(file.data() + stop + 1))
       damaged(begin, "the checksum of a block does not agree");
     if (file[stop] != 0 && file[stop] != 1) damaged(stop, "a block of an unknown compression");
     return {begin, stop};
@@ -106,7 +100,7 @@ struct Table {
   template <class F>
   void entries(Span span, F&& f) const {
     if (span.end - span.begin < 4) damaged(span.begin, "a block is too small");
-    const std::uint32_t restarts = little<std::uint32_t>(file.data() + span.end - 4);
+    const std::uint32_t restarts = detail::number_at<std::uint32_t>(file.data() + span.end - 4);
     if (restarts > (span.end - span.begin - 4) / 4)
       damaged(span.end - 4, "a block has more restarts than bytes");
     const std::size_t end = span.end - 4 - std::size_t{restarts} * 4;
@@ -135,7 +129,7 @@ struct Table {
 }  // namespace
 
 bool is_tf_table(std::string_view file) {
-  return file.size() >= footer_bytes && little<std::uint64_t>(file.data() + file.size() - 8) == magic;
+  return file.size() >= footer_bytes && detail::number_at<std::uint64_t>(file.data() + file.size() - 8) == magic;
 }
 
 void read_tf_table(std::string_view file, const std::string& path,

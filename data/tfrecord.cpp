@@ -13,6 +13,7 @@
 
 #include "data/crc32c.h"
 #include "data/image.h"
+#include "data/little_endian.h"
 #include "data/mapped_file.h"
 #include "data/record_file.h"
 #include "tensor/check.h"
@@ -23,16 +24,10 @@ namespace {
 
 constexpr std::int64_t head_bytes = 12, frame_bytes = 16;
 
-template <class T>
-T number_at(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 bool matches(std::string_view bytes, std::uint32_t crc) {
   return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc;
 }
-bool length_matches(const char* frame) { return matches({frame, 8}, number_at<std::uint32_t>(frame + 8)); }
+bool length_matches(const char* frame) { return matches({frame, 8}, detail::number_at<std::uint32_t>(frame + 8)); }
 
 struct Inflater {
   z_stream stream{};
@@ -108,7 +103,7 @@ void TfRecordFile::walk(std::int64_t limit) {
                          " of the 12 bytes of its head; the file was cut");
     require<FormatError>(length_matches(frame), "tfrecord: ", place(i),
                          ": its length does not match its checksum; the file is damaged or no TFRecord");
-    const auto length = number_at<std::uint64_t>(frame);
+    const auto length = detail::number_at<std::uint64_t>(frame);
     require<FormatError>(
         end - at >= frame_bytes && length <= static_cast<std::uint64_t>(end - at - frame_bytes),
         "tfrecord: ", place(i), " has ", length, " bytes, the file has ",
@@ -168,10 +163,10 @@ std::string_view TfRecordFile::record(std::int64_t i) const {
   const char* head = bytes.data() - head_bytes;
   require<FormatError>(length_matches(head), "tfrecord: ", place(i),
                        ": its length does not match its checksum; the file is damaged or no TFRecord");
-  require<FormatError>(number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i), " has ",
-                       number_at<std::uint64_t>(head), " bytes, the index says ", bytes.size(),
+  require<FormatError>(detail::number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i), " has ",
+                       detail::number_at<std::uint64_t>(head), " bytes, the index says ", bytes.size(),
                        "; remove the index");
-  require<FormatError>(matches(bytes, number_at<std::uint32_t>(bytes.data() + bytes.size())),
+  require<FormatError>(matches(bytes, detail::number_at<std::uint32_t>(bytes.data() + bytes.size())),
                        "tfrecord: ", place(i), ": its ", bytes.size(),
                        " bytes do not match their checksum; the file is damaged");
   return bytes;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "data/little_endian.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -50,9 +51,7 @@ void ZipFile::wrong(const Parts&... parts) const {
 template <class T>
 T ZipFile::number(std::uint64_t at) const {
   if (at > bytes_.size() || bytes_.size() - at < sizeof(T)) wrong("it ends where byte ", at, " is needed");
-  T value;
-  std::memcpy(&value, bytes_.data() + at, sizeof(T));
-  return value;
+  return detail::number_at<T>(bytes_.data() + at);
 }
 
 ZipFile::ZipFile(std::string_view bytes, std::string name) : bytes_(bytes), name_(std::move(name)) {

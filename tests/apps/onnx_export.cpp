@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/apps/onnx_model.h"
+#include "tests/distance.h"
 #include "tests/scratch.h"
 
 namespace gadolin {
@@ -43,14 +44,7 @@ void settle(Module& net, const Shape& image) {
 
 double relative_difference(const Tensor& a, const Tensor& b) {
   EXPECT_EQ(a.shape().vec(), b.shape().vec());
-  const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
-  double most = 0, scale = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double d = std::abs(x[i] - y[i]);
-    if (!(d <= most)) most = d;
-    scale = std::max(scale, std::abs(y[i]));
-  }
-  return most / scale;
+  return test::distance(a.to_vector<double>(), b.to_vector<double>());
 }
 
 // Exports, runs the file with another number of images than the export did, and compares.

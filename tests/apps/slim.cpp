@@ -13,6 +13,7 @@
 #include "data/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
+#include "tests/distance.h"
 #include "tests/scratch.h"
 #include "train/checkpoint.h"
 
@@ -43,16 +44,17 @@ void expect_logits(const std::string& model, const std::string& stem, const std:
   const std::vector<double> got = (*net)(images).to_vector<double>(),
                             want = stored.at("logits").to_vector<double>();
   ASSERT_EQ(got.size(), want.size());
-  double scale = 0, worst = 0;
+  double scale = 0;
+  test::Largest worst;
   for (const double v : want) scale = std::max(scale, std::fabs(v));
   ASSERT_GT(scale, 0.1);
   for (std::size_t i = 0; i < got.size(); ++i) {
     EXPECT_LE(std::fabs(got[i] - want[i]), 1e-4 * scale) << i;
-    worst = std::max(worst, std::fabs(got[i] - want[i]) / scale);
+    worst.see(std::fabs(got[i] - want[i]) / scale);
   }
-  testing::Test::RecordProperty("worst", std::to_string(worst));
+  testing::Test::RecordProperty("worst", std::to_string(worst.value()));
   if (std::getenv("GADOLIN_SLIM_FULL") != nullptr)
-    std::printf("%s %s: %.2g of scale\n", stem.c_str(), end.c_str(), worst);
+    std::printf("%s %s: %.2g of scale\n", stem.c_str(), end.c_str(), worst.value());
 }
 
 std::string stored(const char* name) { return test::fixture(std::string("tf/") + name); }

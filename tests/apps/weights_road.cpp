@@ -16,6 +16,7 @@
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
+#include "tests/distance.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string root = fixture("../../");
-using Rows = std::vector<std::vector<double>>;
 
 json original() {
   std::ifstream file(fixture("road/resnet18_narrow.json"));
@@ -57,21 +57,6 @@ template <class Run> Rows logits_of(const Classifier& c, const std::vector<std::
 Rows logits_of(const std::string& checkpoint, const std::vector<std::string>& files) {
   const Classifier c = load_classifier(checkpoint, cpu);
   return logits_of(c, files, [&](const Tensor& x) { return (*c.net)(x); });
-}
-
-// Largest difference over the largest value; NaN for rows of other sizes, which no limit accepts.
-double distance(const Rows& a, const Rows& b) {
-  double most = 0, scale = 0;
-  if (a.size() != b.size()) return std::nan("");
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size()) return std::nan("");
-    for (std::size_t k = 0; k < a[i].size(); ++k) {
-      const double difference = std::abs(a[i][k] - b[i][k]);
-      if (!(difference <= most)) most = difference;
-      scale = std::max(scale, std::abs(b[i][k]));
-    }
-  }
-  return most / scale;
 }
 
 class WeightsRoad : public testing::Test {

@@ -15,6 +15,7 @@
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
+#include "tests/distance.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
@@ -24,7 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string root = fixture("../../"), pictures = root + "examples/data/mednist-small/";
-using Rows = std::vector<std::vector<double>>;
 
 const json& original() {
   static const json facts = json::parse(std::ifstream(fixture("road/nets.json")));
@@ -66,20 +66,6 @@ Rows logits_of(const Classifier& c, const Tensor& images) {
   return rows_of((*c.net)(images));
 }
 
-// Largest difference over the largest value; NaN for rows of other sizes, which no limit accepts.
-double distance(const Rows& a, const Rows& b) {
-  double most = 0, scale = 0;
-  if (a.size() != b.size()) return std::nan("");
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size()) return std::nan("");
-    for (std::size_t k = 0; k < a[i].size(); ++k) {
-      const double difference = std::abs(a[i][k] - b[i][k]);
-      if (!(difference <= most)) most = difference;
-      scale = std::max(scale, std::abs(b[i][k]));
-    }
-  }
-  return most / scale;
-}
 Rows softmax_of(Rows rows) {
   for (std::vector<double>& row : rows) {
     const double top = *std::max_element(row.begin(), row.end());

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "tensor/ops.h"
+#include "tests/distance.h"
 
 namespace gadolin {
 namespace {
@@ -18,13 +19,10 @@ Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp
 double worst(const Tensor& a, const Tensor& b) {
   EXPECT_TRUE(a.defined() && b.defined());
   EXPECT_EQ(a.shape(), b.shape());
-  double most = 0;
+  test::Largest most;
   const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double d = std::fabs(x[i] - y[i]) / (1 + std::fabs(y[i]));
-    if (!(d <= most)) most = d;  // NaN stays
-  }
-  return most;
+  for (std::size_t i = 0; i < x.size(); ++i) most.see(std::fabs(x[i] - y[i]) / (1 + std::fabs(y[i])));
+  return most.value();
 }
 
 // Three dense layers in miniature: norm, ReLU and 1x1 of everything so far.
