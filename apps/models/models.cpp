@@ -4,8 +4,8 @@
 #include "apps/commands.h"
 #include "layers/init.h"
 #include "nets/registry.h"
-#include "nets/summary.h"
 #include "train/memory.h"
+#include "train/summary.h"
 
 namespace gadolin {
 namespace {

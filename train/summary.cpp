@@ -1,4 +1,4 @@
-#include "nets/summary.h"
+#include "train/summary.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // The layer table: rows, totals, what it leaves as it was.
-#include "nets/summary.h"
+#include "train/summary.h"
 
 #include <gtest/gtest.h>
 
