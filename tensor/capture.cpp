@@ -53,8 +53,8 @@ Tensor detached(const Tensor& result) { return result.defined() ? result.detach(
 class Recording {
  public:
   // Records `step` on the device's compute stream, without running it.
-  Recording(const CapturedStep::Function& step, const Key& key)
-      : device_(key.device), pool_(allocator(key.device).new_pool()) {
+  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only)
+      : device_(key.device), reads_only_(reads_only), pool_(allocator(key.device).new_pool()) {
     first_call_ = default_generator().calls;
     try {
       offset_ = zeros({1}, DType::int64, device_);
@@ -84,7 +84,7 @@ class Recording {
     const std::uint64_t since = generator.calls - first_call_;
     // Eight bytes of pageable memory: the runtime takes its copy before this returns.
     if (calls_ > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
-    detail::count_replay();
+    if (!reads_only_) detail::count_replay();
     check(cudaGraphLaunch(executable_, stream), "captured step");
     generator.calls += calls_;
     return result_;
@@ -98,7 +98,7 @@ class Recording {
     const StreamGuard on(stream);
     const PoolScope pool(device_, pool_);
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "captured step");
-    detail::capture_state() = {true, reinterpret_cast<const std::uint64_t*>(offset_.raw())};
+    detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw())};
     try {
       result_ = detached(step(inputs_));
     } catch (...) {
@@ -127,6 +127,7 @@ class Recording {
   }
 
   Device device_;
+  bool reads_only_;
   int pool_ = -1;
   std::vector<Tensor> inputs_;
   Tensor offset_;   // [1] int64: how many stream numbers were drawn since the recording was made
@@ -190,7 +191,7 @@ Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
     ++entry.eager;
     return result;
   }
-  if (!entry.recording) entry.recording = std::make_unique<Recording>(impl_->step, entry.key);
+  if (!entry.recording) entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only);
   Tensor result = entry.recording->launch(inputs);
   impl_->replayed = true;
   impl_->nodes = entry.recording->nodes();

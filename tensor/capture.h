@@ -13,6 +13,9 @@ namespace gadolin {
 struct CaptureOptions {
   int warm_up = 3;         // eager steps for each shape of the inputs before one is recorded
   int most_recordings = 4; // the one used longest ago goes first
+  // The step writes nothing that outlives it but its result: a forward pass in evaluation mode. Such a recording holds
+  // the weights' derived values as they were when it was made: clear() after the weights have changed.
+  bool reads_only = false;
 };
 
 // Wraps a step: forward, loss, backward and optimizer.

@@ -12,6 +12,7 @@ std::atomic<std::uint64_t> launched{0};
 }
 
 std::uint64_t replays() { return launched.load(std::memory_order_relaxed); }
+bool caches_hold() { return !capturing() || detail::capture_state().reads_only; }
 
 namespace detail {
 void count_replay() { launched.fetch_add(1, std::memory_order_relaxed); }

@@ -14,17 +14,22 @@ void refuse_while_capturing(const char* op, const char* way_out = "return the te
 // its kernel adds *offset to it when the pointer is not null. A replay finds there how many calls have happened since
 // the recording was made, so it draws what an eager step would have drawn. nullptr outside a recording.
 const std::uint64_t* capture_random_offset();
-// How many recordings this process has launched. A replay writes weights, statistics and gradients without raising their
-// host-side versions, so a cache of what was derived from a tensor is valid only while the pair
-// (tensor.storage().version(), replays()) is the one it was made under. Inside a recording a cache must not be trusted
-// nor filled with values: what is computed there exists after the launch only.
+// For caches of what is derived from weights (low-precision copies, folded batch norms):
+// A replay writes weights, statistics and gradients without raising their host-side versions, so outside a recording a
+// cached value holds only while (storage().version(), replays()) is the pair it was made under. replays() counts the
+// launches of this process, without those of steps that said they only read (CaptureOptions::reads_only).
+// Inside a recording caches_hold() decides: false in one that changes weights, where the derivation must be recorded with
+// the step, into the cache's own tensor; true in one that only reads. What recorded ops read must keep its address while
+// the recording lives: derive again in place, never into a new tensor.
 std::uint64_t replays();
+bool caches_hold();
 
 namespace detail {
 void count_replay();
 
 struct CaptureState {
   bool active = false;
+  bool reads_only = false;
   const std::uint64_t* random_offset = nullptr;  // device memory
 };
 CaptureState& capture_state();  // of this thread
