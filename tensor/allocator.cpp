@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/capture_state.h"
 #include "tensor/check.h"
 
 #ifdef GADOLIN_CUDA
@@ -34,6 +36,7 @@ struct Block {
   Block* right = nullptr;
   int pool = 0;
   bool free = true;
+  bool planned = false;  // part of its pool's arena, without neighbours
   std::int64_t requested = 0;
 };
 struct BySize {
@@ -57,7 +60,12 @@ struct CachingAllocator::Impl {
   MemoryStats stats;
   bool guarded = false;
   std::string damaged;  // first block that was found damaged when it was freed
-  std::function<void(std::int64_t)> told;
+  std::function<void(std::int64_t, const void*)> told;
+  struct Arena {
+    Block* block;
+    PlannedBlocks blocks;
+  };
+  std::map<int, Arena> arenas;  // by pool
 
   Block* from_cache(std::int64_t size, int pool) {
     auto& blocks = free_blocks[static_cast<std::size_t>(pool)];
@@ -122,20 +130,55 @@ struct CachingAllocator::Impl {
   // A dropped pool's block joins the common pool; its free neighbours moved there when the pool was dropped.
   void adopt(Block* block) { block->pool = 0; }
 
+  // Those of the common pool: what a recording's pool has free is written by every replay.
   void give_back_free() {
-    for (auto& blocks : free_blocks) {
-      for (auto it = blocks.begin(); it != blocks.end();) {
-        Block* block = *it;
-        if (block->left || block->right) {
-          ++it;
-          continue;
-        }
-        source.give_back(block->data, static_cast<std::size_t>(block->size));
-        stats.reserved -= block->size;
-        it = blocks.erase(it);
-        delete block;
+    auto& blocks = free_blocks[0];
+    for (auto it = blocks.begin(); it != blocks.end();) {
+      Block* block = *it;
+      if (block->left || block->right) {
+        ++it;
+        continue;
       }
+      source.give_back(block->data, static_cast<std::size_t>(block->size));
+      stats.reserved -= block->size;
+      it = blocks.erase(it);
+      delete block;
     }
+  }
+
+  // A free or new block of the pool, marked as used. Throws OutOfMemory.
+  Block* take(std::int64_t bytes, std::int64_t size, int pool) {
+    Block* block = from_cache(size, pool);
+    if (!block) block = new_segment(size, pool);
+    if (!block) {
+      fail<OutOfMemory>("out of memory on ", source.name, ", needs ", human_bytes(bytes), ", ", human_bytes(stats.allocated),
+                        " in use, ", human_bytes(stats.reserved - stats.allocated),
+                        " held free in pieces; use a smaller batch, --dtype bf16 or gradient accumulation");
+    }
+    split(block, size);
+    block->free = false;
+    stats.allocated += block->size;
+    stats.peak_allocated = std::max(stats.peak_allocated, stats.allocated);
+    return block;
+  }
+  Block* from_arena(std::int64_t size, int pool) {
+    const auto it = arenas.find(pool);
+    const std::int64_t offset = it == arenas.end() ? -1 : it->second.blocks.take(size);
+    if (offset < 0) return nullptr;
+    Block* block = new Block{it->second.block->data + offset, size, nullptr, nullptr, pool, false, true};
+    return block;
+  }
+  void to_arena(const Block* block) {
+    const auto it = arenas.find(block->pool);
+    it->second.blocks.give_back(block->data - it->second.block->data);
+    delete block;
+    drop_arena(it);
+  }
+  void drop_arena(std::map<int, Arena>::iterator it) {
+    if (it == arenas.end() || !dropped[static_cast<std::size_t>(it->first)] || !it->second.blocks.empty()) return;
+    stats.allocated -= it->second.block->size;
+    put_free(it->second.block);
+    arenas.erase(it);
   }
 
   // What is wrong with a guarded block, "" when nothing is. The zone behind it starts at its last byte.
@@ -166,22 +209,10 @@ void* CachingAllocator::allocate(std::int64_t bytes) {
   const bool guarded = impl_->guarded;
   const std::int64_t size = rounded(bytes) + (guarded ? 2 * zone : 0);
   const int pool = PoolScope::active(this);
-  Block* block = impl_->from_cache(size, pool);
-  if (!block) block = impl_->new_segment(size, pool);
-  if (!block) {
-    const MemoryStats& s = impl_->stats;
-    fail<OutOfMemory>("out of memory on ", impl_->source.name, ", needs ", human_bytes(bytes), ", ",
-                      human_bytes(s.allocated), " in use, ", human_bytes(s.reserved - s.allocated),
-                      " held free in pieces; use a smaller batch, --dtype bf16 or gradient accumulation");
-  }
-  impl_->split(block, size);
-  block->free = false;
+  Block* block = impl_->from_arena(size, pool);
+  if (!block) block = impl_->take(bytes, size, pool);
   block->requested = bytes;
-  MemoryStats& s = impl_->stats;
-  s.allocated += block->size;
-  s.peak_allocated = std::max(s.peak_allocated, s.allocated);
-  ++s.allocations;
-  if (impl_->told) impl_->told(std::max<std::int64_t>(bytes, 1));
+  ++impl_->stats.allocations;
   char* data = block->data;
   if (guarded) {
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
@@ -190,6 +221,7 @@ void* CachingAllocator::allocate(std::int64_t bytes) {
     data += zone;
     block->requested = -bytes - 1;  // marks a guarded block
   }
+  if (impl_->told) impl_->told(std::max<std::int64_t>(bytes, 1), data);
   impl_->used.emplace(data, block);
   return data;
 }
@@ -201,21 +233,21 @@ void CachingAllocator::free(void* data) {
   if (it == impl_->used.end()) return;
   Block* block = it->second;
   impl_->used.erase(it);
-  impl_->stats.allocated -= block->size;
-  if (impl_->told) impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1));
+  if (impl_->told) impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1), data);
   if (block->requested < 0) {
-    if (impl_->damaged.empty()) impl_->damaged = impl_->damage(block);  // a destructor must not throw: check_guards does
+    // A destructor must not throw: check_guards does. Looking would wait.
+    if (impl_->damaged.empty() && !capturing()) impl_->damaged = impl_->damage(block);
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
   }
+  if (block->planned) return impl_->to_arena(block);
+  impl_->stats.allocated -= block->size;
   impl_->put_free(block);
 }
 
 MemoryStats CachingAllocator::stats() const {
   const std::lock_guard lock(impl_->mutex);
   MemoryStats s = impl_->stats;
-  for (const auto& blocks : impl_->free_blocks) {
-    if (!blocks.empty()) s.largest_free = std::max(s.largest_free, (*blocks.rbegin())->size);
-  }
+  if (const auto& blocks = impl_->free_blocks[0]; !blocks.empty()) s.largest_free = (*blocks.rbegin())->size;
   return s;
 }
 
@@ -230,7 +262,7 @@ void CachingAllocator::release_cached() {
   impl_->give_back_free();
 }
 
-void CachingAllocator::watch(std::function<void(std::int64_t)> told) {
+void CachingAllocator::watch(std::function<void(std::int64_t, const void*)> told) {
   const std::lock_guard lock(impl_->mutex);
   impl_->told = std::move(told);
 }
@@ -252,6 +284,23 @@ void CachingAllocator::drop_pool(int pool) {
     impl_->free_blocks[0].insert(block);
   }
   blocks.clear();
+  impl_->drop_arena(impl_->arenas.find(pool));
+}
+
+void CachingAllocator::plan_pool(int pool, std::vector<Lifetime> lifetimes) {
+  const std::lock_guard lock(impl_->mutex);
+  for (Lifetime& l : lifetimes) l.bytes = rounded(l.bytes) + (impl_->guarded ? 2 * zone : 0);
+  MemoryPlan plan = plan_memory(lifetimes);
+  if (plan.bytes == 0) return;
+  // What the steps before have left in the cache is in pieces: the arena would come on top of it.
+  if (plan.bytes > medium_segment) impl_->give_back_free();
+  Block* arena = impl_->take(plan.bytes, plan.bytes, 0);
+  impl_->arenas.insert_or_assign(pool, Impl::Arena{arena, PlannedBlocks(std::move(plan))});
+}
+CachingAllocator::PoolPlan CachingAllocator::pool_plan(int pool) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto it = impl_->arenas.find(pool);
+  return it == impl_->arenas.end() ? PoolPlan{} : PoolPlan{it->second.blocks.bytes(), it->second.blocks.missed()};
 }
 
 void CachingAllocator::guard(bool on) {

@@ -8,8 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "tensor/device.h"
+#include "tensor/memory_plan.h"
 
 namespace gadolin {
 
@@ -44,14 +46,20 @@ class CachingAllocator {
   MemoryStats stats() const;
   void reset_peak();
   void release_cached();                          // returns whole free segments to the system
-  // From now on `told` hears of every block: the bytes asked for (0 as 1) when it is given out, minus these when it comes back.
-  // It must not allocate tensors. An empty function ends it.
-  void watch(std::function<void(std::int64_t bytes)> told);
+  // From now on `told` hears of every block: the bytes asked for (0 as 1) and the address when it is given out, minus these
+  // bytes when it comes back. It must not allocate tensors. An empty function ends it.
+  void watch(std::function<void(std::int64_t bytes, const void* data)> told);
   static std::int64_t rounded(std::int64_t bytes);  // what a block for a request takes in `allocated`
 
   // Blocks allocated while a pool is active on this thread belong to it; 0 is the common pool.
   int new_pool();
   void drop_pool(int pool);                       // its free blocks go to the common pool, the others when freed
+  // Takes an arena from which the pool then serves a step with these allocations (of rounded or unrounded bytes); requests
+  // that are not as planned are served as from any pool. The arena lives as long as the pool and what lies in it.
+  // Throws OutOfMemory.
+  void plan_pool(int pool, std::vector<Lifetime> lifetimes);
+  struct PoolPlan { std::int64_t arena_bytes = 0, missed = 0; };  // missed: requests that the arena did not serve
+  PoolPlan pool_plan(int pool) const;
 
   void guard(bool on);
   void check_guards() const;                      // throws ValueError naming the first damaged block

@@ -2,6 +2,7 @@
 #include "tensor/capture.h"
 
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "tensor/autograd.h"
@@ -49,16 +50,26 @@ Key key_of(const std::vector<Tensor>& inputs) {
 Tensor detached(const Tensor& result) { return result.defined() ? result.detach() : result; }
 
 #ifdef GADOLIN_CUDA
+// The memory that this thread's device asks for while it lives.
+struct Watched {
+  Watched(Device device, LifetimeTrace& trace) : memory(allocator(device)) {
+    memory.watch([&trace](std::int64_t bytes, const void* data) { trace(bytes, data); });
+  }
+  ~Watched() { memory.watch({}); }
+  CachingAllocator& memory;
+};
+
 // A graph with everything that its nodes point to.
 class Recording {
  public:
-  // Records `step` on the device's compute stream, without running it.
-  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only)
+  // Records `step` on the device's compute stream, without running it. `memory`: of the step before.
+  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only, const std::vector<Lifetime>& memory)
       : device_(key.device), reads_only_(reads_only), pool_(allocator(key.device).new_pool()) {
     first_call_ = default_generator().calls;
     try {
       offset_ = zeros({1}, DType::int64, device_);
       for (const Key::Input& in : key.inputs) inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
+      allocator(device_).plan_pool(pool_, memory);  // before recording: the driver is not asked for memory then
       record(step);
     } catch (...) {
       default_generator().calls = first_call_;
@@ -90,6 +101,7 @@ class Recording {
     return result_;
   }
   std::int64_t nodes() const { return nodes_; }
+  CachingAllocator::PoolPlan plan() const { return allocator(device_).pool_plan(pool_); }
 
  private:
   void record(const CapturedStep::Function& step) {
@@ -146,6 +158,7 @@ struct CapturedStep::Impl {
     Key key;
     int eager = 0;
 #ifdef GADOLIN_CUDA
+    LifetimeTrace memory;  // of the last eager step
     std::unique_ptr<Recording> recording;
 #endif
   };
@@ -187,11 +200,15 @@ Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
 #ifdef GADOLIN_CUDA
   Impl::Entry& entry = impl_->entry_for(std::move(key));
   if (entry.eager < impl_->options.warm_up) {
+    std::optional<Watched> watched;
+    if (entry.eager + 1 == impl_->options.warm_up) watched.emplace(entry.key.device, entry.memory = {});
     Tensor result = detached(impl_->step(inputs));
     ++entry.eager;
     return result;
   }
-  if (!entry.recording) entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only);
+  if (!entry.recording) {
+    entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only, entry.memory.lifetimes());
+  }
   Tensor result = entry.recording->launch(inputs);
   impl_->replayed = true;
   impl_->nodes = entry.recording->nodes();
@@ -209,6 +226,20 @@ int CapturedStep::recordings() const {
   for (const Impl::Entry& entry : impl_->entries) count += entry.recording != nullptr;
 #endif
   return count;
+}
+std::int64_t CapturedStep::arena_bytes() const {
+  std::int64_t bytes = 0;
+#ifdef GADOLIN_CUDA
+  for (const Impl::Entry& entry : impl_->entries) bytes += entry.recording ? entry.recording->plan().arena_bytes : 0;
+#endif
+  return bytes;
+}
+std::int64_t CapturedStep::unplanned() const {
+  std::int64_t requests = 0;
+#ifdef GADOLIN_CUDA
+  for (const Impl::Entry& entry : impl_->entries) requests += entry.recording ? entry.recording->plan().missed : 0;
+#endif
+  return requests;
 }
 void CapturedStep::clear() { impl_->entries.clear(); }
 

@@ -24,8 +24,10 @@ struct CaptureOptions {
 //   total.add_(step({images, labels}));
 //
 // On the CPU it calls the function. On a device, for each set of input shapes, the first calls run eagerly as real
-// steps (plans, workspaces, optimizer state and gradients come to be), the next is recorded and launched, later ones copy
-// their inputs into the recording's fixed tensors and launch it. Rules for the function:
+// steps (plans, workspaces, optimizer state and gradients come to be) and the last of them shows which memory is needed
+// when; the next is recorded in one arena and launched, later ones copy their inputs into the recording's fixed tensors
+// and launch it. One copy inside the device costs less than a thousandth of a step and lets inputs come from anywhere: a
+// loader's ring, whose slots the copy stream fills meanwhile, is read in the compute stream's order. Rules for the function:
 //   * what changes between steps lives on the device: a host number read inside is frozen at its value when recorded;
 //   * nothing may wait for the device or read host memory: item(), printing and to(...) throw CaptureError;
 //   * random numbers come from ops on the default generator; each replay draws what an eager step would have drawn.
@@ -45,6 +47,8 @@ class CapturedStep {
   bool replayed() const;           // whether the last call launched a recording
   int recordings() const;          // kept now
   std::int64_t nodes() const;      // of the recording that was launched last; 0 before
+  // Bytes of the recordings' arenas, and requests that their memory plans had not foreseen (tensor/memory_plan.h).
+  std::int64_t arena_bytes() const, unplanned() const;
   void clear();                    // drops all recordings, for example after the model was moved or frozen
 
  private:

@@ -42,7 +42,7 @@ Trace traced_step(Module& net, Shape input, std::int64_t batch, Optimizer& optim
     for (const bool watched : {false, true}) {
       if (watched) {
         trace.before = memory.stats().allocated;
-        memory.watch([&trace](std::int64_t bytes) { trace.requests.push_back(bytes); });
+        memory.watch([&trace](std::int64_t bytes, const void*) { trace.requests.push_back(bytes); });
       }
       const Tensor x = zeros(input, DType::fp32, device).contiguous(MemoryFormat::channels_last);
       const Tensor labels = zeros({batch}, DType::int64, device);
