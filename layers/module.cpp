@@ -8,8 +8,6 @@ namespace gadolin {
 namespace {
 
 thread_local CallObserver* observer = nullptr;
-thread_local bool computing = false;
-thread_local DType compute_type = DType::fp32;
 
 std::string join(const std::string& path, const std::string& name) {
   return path.empty() ? name : name.empty() ? path : path + "." + name;
@@ -162,42 +160,12 @@ void Module::set_trainable(const std::vector<std::string>& prefixes) {
   }
 }
 
-// --- observation, precision ------------------------------------------------------------------------------------------
+// --- observation -----------------------------------------------------------------------------------------------------
 
 CallObserver::CallObserver(Call call) : call_(std::move(call)), before_(observer) { observer = this; }
 CallObserver::~CallObserver() { observer = before_; }
 bool Module::watching() { return observer != nullptr; }
 void Module::observe(const Tensor& x, const Tensor& y) const { observer->call_(*this, PlaceScope::current(), x, y); }
-
-ComputeScope::ComputeScope(DType dtype) : on_before_(computing), before_(compute_type) {
-  require<DTypeError>(is_floating(dtype), "compute: ", dtype, " is no floating type; use fp32, bf16 or fp16");
-  computing = true;
-  compute_type = dtype;
-}
-ComputeScope::~ComputeScope() {
-  computing = on_before_;
-  compute_type = before_;
-}
-Tensor for_compute(const Tensor& t) {
-  if (!computing || !t.defined() || t.dtype() == DType::fp64) return t;
-  return t.to(compute_type);
-}
-
-Tensor ComputeCopy::of(const Tensor& weight) {
-  const bool casts = computing && weight.defined() && weight.dtype() != DType::fp64 && weight.dtype() != compute_type;
-  // On a GPU a replayed step changes weights without a new version, so nothing may be kept there.
-  if (!casts || (grad_enabled() && weight.requires_grad()) || !weight.device().is_cpu()) {
-    copy_ = Tensor();
-    return for_compute(weight);
-  }
-  const std::uint64_t storage = weight.storage().id(), version = weight.version();
-  if (!copy_.defined() || copy_.dtype() != compute_type || storage != storage_ || version != version_) {
-    copy_ = weight.to(compute_type).detach();
-    storage_ = storage;
-    version_ = version;
-  }
-  return copy_;
-}
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;

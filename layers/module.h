@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "layers/compute.h"
 #include "tensor/autograd.h"
 #include "tensor/tensor.h"
 
@@ -117,34 +118,6 @@ class CallObserver {
   friend class Module;
   Call call_;
   CallObserver* before_;
-};
-
-// Mixed precision: while one is alive on this thread, convolutions and linear layers compute in this type from copies of
-// their fp32 weights, and what follows them gets its results. Losses convert back.
-class ComputeScope {
- public:
-  explicit ComputeScope(DType dtype);
-  ~ComputeScope();
-  ComputeScope(const ComputeScope&) = delete;
-  ComputeScope& operator=(const ComputeScope&) = delete;
-
- private:
-  bool on_before_;
-  DType before_;
-};
-// The tensor in the type of the innermost ComputeScope; as it is without one, or when it is fp64.
-Tensor for_compute(const Tensor& t);
-
-// for_compute of a weight. On the CPU, while it wants no gradient, the copy is kept until the weight changes: inference
-// casts once.
-class ComputeCopy {
- public:
-  Tensor of(const Tensor& weight);
-  bool kept() const { return copy_.defined(); }  // whether the last result will come again
-
- private:
-  Tensor copy_;
-  std::uint64_t storage_ = 0, version_ = 0;
 };
 
 // Runs its children one after another; without children it is the identity.

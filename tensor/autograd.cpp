@@ -151,7 +151,9 @@ void gather(Tensor& total, Tensor g) {
 }
 
 void accumulate_leaf(const Tensor& leaf, Tensor g) {
-  const Tensor held = leaf.grad();
+  Tensor held = leaf.grad();
+  // A first gradient of 16 bits (layers/compute.h) is made as wide as its leaf before more is added.
+  if (held.defined() && held.dtype() != leaf.dtype()) leaf.set_grad(held = held.to(leaf.dtype()));
   if (!held.defined()) {
     // Kept as it is when it is dense and nobody else may change it; the handle here and the caller's are two.
     const bool own = g.sole_owner() && is_dense(g.shape(), g.strides()) && g.strides() == leaf.strides();
@@ -165,8 +167,7 @@ void accumulate_leaf(const Tensor& leaf, Tensor g) {
   } else if (grad_enabled()) {
     leaf.set_grad(add(held, g));
   } else {
-    Tensor target = held;
-    target.add_(g);
+    held.add_(g);
   }
 }
 
@@ -235,9 +236,10 @@ void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
   walk.push(root.get(), seed);
   while (!walk.heap.empty()) {
     Node* node = walk.pop();
-    const Tensor dy = std::exchange(node->pending, Tensor());
+    Tensor dy = std::exchange(node->pending, Tensor());
     try {
       Grads grads = run(*node, dy, options.create_graph);
+      dy = Tensor();  // who passes it on as it is may leave it to the receiver alone
       for (std::size_t i = 0; i < grads.size() && i < node->inputs.size(); ++i) {
         Edge& edge = node->inputs[i];
         if (!grads[i].defined() || (!edge.node && !edge.leaf.defined())) continue;

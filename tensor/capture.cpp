@@ -96,6 +96,7 @@ class Recording {
     // Eight bytes of pageable memory: the runtime takes its copy before this returns.
     if (calls_ > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
     if (!reads_only_) detail::count_replay();
+    tell(RecordingEvent::launches);
     check(cudaGraphLaunch(executable_, stream), "captured step");
     generator.calls += calls_;
     return result_;
@@ -108,9 +109,10 @@ class Recording {
     const DeviceGuard guard(device_);
     const CudaStream stream = compute_stream(device_);
     const StreamGuard on(stream);
+    tell(RecordingEvent::begins);
     const PoolScope pool(device_, pool_);
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "captured step");
-    detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw())};
+    detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw()), number_};
     try {
       result_ = detached(step(inputs_));
     } catch (...) {
@@ -123,11 +125,13 @@ class Recording {
     }
     detail::capture_state() = {};
     check(cudaStreamEndCapture(stream, &graph_), "captured step");
+    tell(RecordingEvent::ends);
     std::size_t count = 0;
     check(cudaGraphGetNodes(graph_, nullptr, &count), "captured step");
     nodes_ = static_cast<std::int64_t>(count);
     check(cudaGraphInstantiate(&executable_, graph_, 0), "captured step");
   }
+  void tell(RecordingEvent::Stage stage) const { detail::tell_recording({stage, number_, device_, reads_only_}); }
   void free() {
     if (executable_) cudaGraphExecDestroy(executable_);  // waits its turn behind a launch that still runs
     if (graph_) cudaGraphDestroy(graph_);
@@ -140,6 +144,7 @@ class Recording {
 
   Device device_;
   bool reads_only_;
+  std::uint64_t number_ = detail::next_recording();
   int pool_ = -1;
   std::vector<Tensor> inputs_;
   Tensor offset_;   // [1] int64: how many stream numbers were drawn since the recording was made

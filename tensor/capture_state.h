@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "tensor/device.h"
+
 namespace gadolin {
 
 // True while this thread records a step. Always false without CUDA.
@@ -24,13 +26,26 @@ const std::uint64_t* capture_random_offset();
 std::uint64_t replays();
 bool caches_hold();
 
+// What befalls a recording, told on its device's stream: before its step is recorded, behind that, and before each launch.
+struct RecordingEvent {
+  enum Stage : std::uint8_t { begins, ends, launches } stage;
+  std::uint64_t recording;  // its number, also detail::capture_state().recording
+  Device device;
+  bool reads_only;
+};
+// For the one cache (layers/compute.h) that recorded steps read and write as they do weights.
+void watch_recordings(void (*watcher)(const RecordingEvent& event));
+
 namespace detail {
 void count_replay();
+std::uint64_t next_recording();  // a number for it, from 1
+void tell_recording(const RecordingEvent& event);
 
 struct CaptureState {
   bool active = false;
   bool reads_only = false;
   const std::uint64_t* random_offset = nullptr;  // device memory
+  std::uint64_t recording = 0;
 };
 CaptureState& capture_state();  // of this thread
 }  // namespace detail
