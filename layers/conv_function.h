@@ -4,6 +4,11 @@
 #include "layers/conv.h"
 #include "tensor/function.h"
 
+namespace gadolin {
+struct ConvProblem;
+struct ConvPointers;
+}
+
 namespace gadolin::detail {
 
 // Sizes of one convolution, as its implementations want them.
@@ -23,8 +28,10 @@ Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, cons
 // come again, so its reordered copy is worth keeping. Forward takes a weight of any type and computes in the type of x.
 bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y,
-                         bool keep_filters);
+// y = conv(x) [+ bias] [+ addend] [then relu]; an addend that is y itself is added in place.
+struct ConvTail { bool relu; Tensor addend; };
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTail& tail,
+                         Tensor& y, bool keep_filters);
 Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x, bool keep_filters);
 Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
 
@@ -38,6 +45,8 @@ struct Conv2dFunction {
   bool relu = false;          // inference only: y = relu(conv + bias + addend), in one pass
   Tensor addend = {};         // undefined, or of y's shape and dtype
   Tensor out = {};            // where the result goes, if not into new memory; channels-last, or a slice of the channels of such
+  Tensor into = {};           // the gradient of x so far, if this one may be added to it (tensor/function.h): the GPU does
+  mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
 
   Attributes attributes() const;  // padding: above, left, below, right
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
@@ -54,5 +63,12 @@ struct Conv2dFunction {
   Grads backward(Cuda, const Tensor& dy, Need need) const;
 #endif
 };
+
+// The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there. Slices of
+// channels stay where they lie if an engine takes them so. y: as allocate() made it.
+using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&, bool optional);
+void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
+                          const Tensor& bias, Tensor& y);
+Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tensor& dy, Need need);
 
 }  // namespace gadolin::detail

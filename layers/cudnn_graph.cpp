@@ -259,9 +259,9 @@ std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph
   return found;
 }
 
-CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t index,
-                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
-                                    const CudnnDescriptor& device) {
+std::optional<CudnnEngineConfig> cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t index,
+                                                     std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
+                                                     const CudnnDescriptor& device) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, index);
   if (device.defined()) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, device);
@@ -277,7 +277,8 @@ CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t i
   CudnnDescriptor config(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
   config.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
   if (!choices.empty()) config.set_all(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, choices);
-  return config.try_finalize() == CUDNN_STATUS_SUCCESS ? config : CudnnDescriptor();
+  if (config.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
+  return describe(config);
 }
 
 CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device) {
@@ -290,14 +291,14 @@ CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, 
 
 // --- execution -------------------------------------------------------------------------------------------------------
 
-void cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
-                   std::span<void* const> pointers, void* workspace) {
+cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
+                            std::span<void* const> pointers, void* workspace) {
   CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, op);
   pack.set_all<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids)
       .set_all<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, pointers)
       .set<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace)
       .finalize();
-  check(cudnn().cudnnBackendExecute(handle, plan.raw(), pack.raw()), op);
+  return cudnn().cudnnBackendExecute(handle, plan.raw(), pack.raw());
 }
 
 cudnnHandle_t cudnn_handle(Device device) {

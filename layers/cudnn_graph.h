@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -144,16 +145,18 @@ struct CudnnEngineConfig {
 // In the order of preference of the heuristics; empty when nothing supports the graph. device: undefined with a handle.
 std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode,
                                                     const CudnnDescriptor& device);
-// The same engine and knobs again, from numbers kept in a file. Undefined when this cuDNN refuses them.
-CudnnDescriptor cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t engine,
-                                    std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
-                                    const CudnnDescriptor& device);
+// The same engine and knobs again, from numbers kept in a file. Nothing when this cuDNN refuses them; throws CudaError for
+// numbers that it cannot make sense of.
+std::optional<CudnnEngineConfig> cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t engine,
+                                                     std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
+                                                     const CudnnDescriptor& device);
 // Undefined when the engine turns out not to support the graph, which is normal: go on to the next config.
 // One of handle and device is given.
 CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device);
-// handle's stream must be set. ids and pointers go together.
-void cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
-                   std::span<void* const> pointers, void* workspace);
+// handle's stream must be set. ids and pointers go together. Returns cuDNN's answer: NOT_SUPPORTED and its kin mean that
+// another plan may do.
+[[nodiscard]] cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan,
+                                          std::span<const std::int64_t> ids, std::span<void* const> pointers, void* workspace);
 // This thread's handle for a device, bound to the device's current stream.
 cudnnHandle_t cudnn_handle(Device device);
 

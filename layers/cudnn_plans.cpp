@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,9 +19,9 @@
 #include "tensor/allocator.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"
-#include "tensor/cuda/info.h"
 #include "tensor/cuda/library.h"
 #include "tensor/cuda/memory.h"
+#include "tensor/cuda/status.h"
 #include "tensor/cuda/stream.h"
 #include "tensor/cuda/workspace.h"
 
@@ -27,13 +29,16 @@ namespace gadolin {
 namespace {
 
 std::atomic<bool> tuning{false};
-std::atomic<std::int64_t> workspace_limit{std::int64_t{256} << 20};
+constexpr std::int64_t usual_workspace = std::int64_t{256} << 20;
+std::atomic<std::int64_t> workspace_limit{usual_workspace};
 
 // Names of the tensors in a variant pack.
 enum TensorId : std::int64_t { id_x = 1, id_w, id_y, id_bias, id_z, id_first_virtual };
 
-std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool channels_last) {
-  if (channels_last) return {d[1] * d[2] * d[3], 1, d[1] * d[3], d[1]};
+// pixel: elements from one pixel to the next, 0 for as many as there are channels.
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool channels_last, std::int64_t pixel = 0) {
+  if (pixel == 0) pixel = d[1];
+  if (channels_last) return {pixel * d[2] * d[3], 1, pixel * d[3], pixel};
   return {d[1] * d[2] * d[3], d[2] * d[3], d[3], 1};
 }
 
@@ -49,14 +54,14 @@ class GraphOf {
       how_.padding_after[i] = p_.padding[i] + p_.extra[i];
       how_.dilation[i] = p_.dilation[i];
     }
-    const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w});
+    const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w}, p_.x_stride);
     const CudnnDescriptor w = tensor(id_w, {p_.k, p_.c / p_.groups, p_.r, p_.s});
     if (p_.pass == ConvPass::data_gradient) {
-      add(cudnn_convolution_backward_data(how_, w, tensor(id_y, y_dims()), x));
+      add(cudnn_convolution_backward_data(how_, w, tensor(id_y, y_dims(), p_.y_stride), x));
     } else if (p_.pass == ConvPass::filter_gradient) {
-      add(cudnn_convolution_backward_filter(how_, x, tensor(id_y, y_dims()), w));
+      add(cudnn_convolution_backward_filter(how_, x, tensor(id_y, y_dims(), p_.y_stride), w));
     } else if (p_.epilogue == ConvEpilogue::none) {
-      add(cudnn_convolution_forward(how_, x, w, tensor(id_y, y_dims())));
+      add(cudnn_convolution_forward(how_, x, w, tensor(id_y, y_dims(), p_.y_stride)));
     } else {
       forward_with_epilogue(x, w);
     }
@@ -65,8 +70,8 @@ class GraphOf {
 
  private:
   std::vector<std::int64_t> y_dims() const { return {p_.n, p_.k, p_.p(), p_.q()}; }
-  CudnnDescriptor tensor(std::int64_t id, const std::vector<std::int64_t>& dims) const {
-    return cudnn_tensor({id, p_.dtype, dims, strides_of(dims, p_.channels_last)});
+  CudnnDescriptor tensor(std::int64_t id, const std::vector<std::int64_t>& dims, std::int64_t pixel = 0) const {
+    return cudnn_tensor({id, p_.dtype, dims, strides_of(dims, p_.channels_last, pixel)});
   }
   // Between fused operations values stay in fp32.
   CudnnDescriptor virtual_y() {
@@ -77,7 +82,7 @@ class GraphOf {
   // cuDNN's precompiled pattern: convolution, then + z, then + bias, then relu, the last of them storing y.
   void forward_with_epilogue(const CudnnDescriptor& x, const CudnnDescriptor& w) {
     const CudnnDescriptor bias = tensor(id_bias, {1, p_.k, 1, 1});
-    const CudnnDescriptor y = tensor(id_y, y_dims());
+    const CudnnDescriptor y = tensor(id_y, y_dims(), p_.y_stride);
     const bool relu = p_.epilogue != ConvEpilogue::bias;
     CudnnDescriptor last = virtual_y();
     add(cudnn_convolution_forward(how_, x, w, last));
@@ -117,8 +122,9 @@ std::vector<CudnnEngineConfig> candidates(const CudnnDescriptor& graph, const Cu
 // --- plans -----------------------------------------------------------------------------------------------------------
 
 struct Plan {
-  CudnnDescriptor plan;
+  CudnnDescriptor plan;  // undefined when no engine will do
   std::int64_t workspace = 0;
+  std::size_t offered = 0;  // engines, when none will do
 };
 
 // With a handle, or with a device's properties.
@@ -131,8 +137,19 @@ std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle, c
   return made;
 }
 
-void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
-             const ConvPointers& t) {
+// An engine kept as numbers; nothing when this cuDNN or driver refuses it, or the numbers are none that were written.
+std::optional<Plan> rebuild(const ConvProblem& p, const CudnnDescriptor& graph, const PlanChoice& choice,
+                            cudnnHandle_t handle, const CudnnDescriptor& device) {
+  try {
+    const std::optional<CudnnEngineConfig> config = cudnn_engine_config(graph, choice.engine, choice.knobs, device);
+    if (config && acceptable(p, *config)) return build(config->config, handle, device);
+  } catch (const CudaError&) {
+  }
+  return {};
+}
+
+cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
+                          const ConvPointers& t) {
   std::array<std::int64_t, 5> ids{id_x, id_w, id_y};
   std::array<void*, 5> pointers{t.x, t.w, t.y};
   std::size_t n = 3;
@@ -143,7 +160,10 @@ void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProb
   if (p.epilogue != ConvEpilogue::none) add(id_bias, t.bias);
   if (p.epilogue == ConvEpilogue::bias_add_relu) add(id_z, t.z);
   void* scratch = stream_workspace(device, current_stream(device), static_cast<std::size_t>(plan.workspace));
-  cudnn_execute(op, handle, plan.plan, std::span(ids).first(n), std::span<void* const>(pointers).first(n), scratch);
+  return cudnn_execute(op, handle, plan.plan, std::span(ids).first(n), std::span<void* const>(pointers).first(n), scratch);
+}
+void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan, const ConvPointers& t) {
+  check(try_execute(op, handle, device, p, plan, t), op);
 }
 
 // --- tuning ----------------------------------------------------------------------------------------------------------
@@ -161,8 +181,8 @@ struct Scratch {
 };
 
 std::int64_t result_bytes(const ConvProblem& p) {
-  const std::int64_t elements = p.pass == ConvPass::forward         ? p.n * p.k * p.p() * p.q()
-                                : p.pass == ConvPass::data_gradient ? p.n * p.c * p.h * p.w
+  const std::int64_t elements = p.pass == ConvPass::forward         ? p.n * (p.y_stride ? p.y_stride : p.k) * p.p() * p.q()
+                                : p.pass == ConvPass::data_gradient ? p.n * (p.x_stride ? p.x_stride : p.c) * p.h * p.w
                                                                     : p.k * (p.c / p.groups) * p.r * p.s;
   return elements * size_of(p.dtype);
 }
@@ -194,26 +214,23 @@ PlanDatabase& database_of(Device device) {
   static auto& databases = *new std::map<int, PlanDatabase>;
   const auto at = databases.find(device.index);
   if (at != databases.end()) return at->second;
-  const CudaInfo info = cuda_info(true);
-  const CudaDeviceInfo& facts = info.devices.at(static_cast<std::size_t>(device.index));
-  const std::string identity = cat("cudnn ", info.cudnn, ' ', facts.name, ' ', facts.multiprocessors, " SMs");
+  cudaDeviceProp facts{};
+  check(cudaGetDeviceProperties(&facts, device.index), "conv2d");
+  const std::string identity =
+      cat("cudnn ", cudnn().cudnnGetVersion(), ' ', facts.name, ' ', facts.multiProcessorCount, " SMs");
   return databases.emplace(device.index, PlanDatabase(plan_database_path(identity), identity)).first->second;
 }
-std::mutex& database_mutex() {
-  static std::mutex& made = *new std::mutex;
-  return made;
+
+std::string key_of(const ConvProblem& p) {
+  const std::int64_t limit = workspace_limit.load(std::memory_order_relaxed);
+  return cat(p.str(), ",align16", limit == usual_workspace ? "" : cat(",workspace", limit));
 }
 
-// The choice of an earlier run or thread, or of timing the candidates now. Results go to scratch memory, so that
-// accumulating problems do not add more than once.
+// The quickest of the first candidates, kept in the database. Results go to scratch memory, so that accumulating problems
+// do not add more than once. Nothing without the memory for it.
 std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
-                               const CudnnDescriptor& graph, const std::vector<CudnnEngineConfig>& offered,
-                               ConvPointers tensors) {
-  const std::lock_guard lock(database_mutex());
-  PlanDatabase& database = database_of(device);
-  if (const PlanChoice* known = database.find(p.str())) {
-    if (auto plan = build(cudnn_engine_config(graph, known->engine, known->knobs, {}), handle)) return plan;
-  }
+                               const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors, PlanDatabase& database) try {
+  if (!tuning.load(std::memory_order_relaxed) || capturing()) return {};
   const Scratch result(device, result_bytes(p)), flushed(device, flushed_bytes);
   set_bytes(result.data, device, 0, static_cast<std::size_t>(result_bytes(p)));
   (p.pass == ConvPass::forward ? tensors.y : p.pass == ConvPass::data_gradient ? tensors.x : tensors.w) = result.data;
@@ -229,10 +246,58 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
     const double time = measure(op, handle, device, p, *plan, tensors, flushed.data);
     if (time < 0 || (best && !(time < choice.microseconds))) continue;
     best = plan;
-    choice = {config.engine, config.knobs, time};
+    choice = {config.engine, config.knobs, plan->workspace, time};
   }
-  if (best) database.put(p.str(), choice);
+  if (best) database.put(key_of(p), choice);
   return best;
+} catch (const OutOfMemory&) {
+  return {};
+}
+
+// --- finding a plan --------------------------------------------------------------------------------------------------
+
+// One plan is looked for at a time: other threads then find it in the database.
+std::mutex& planning_mutex() {
+  static std::mutex& made = *new std::mutex;
+  return made;
+}
+ConvolutionPlans plans_so_far;
+
+using Runs = std::function<bool(const Plan&)>;
+using Tunes = std::function<std::optional<Plan>(const std::vector<CudnnEngineConfig>&)>;
+
+// The known choice; without one, or when it refuses, the tuned one; else the first that the heuristics offer and that runs.
+Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t handle, const CudnnDescriptor& device,
+               const PlanDatabase& database, const Runs& runs, const Tunes& tunes, ConvolutionPlans& count) {
+  if (const PlanChoice* known = database.find(key_of(p))) {
+    if (const auto plan = rebuild(p, graph, *known, handle, device); plan && runs(*plan)) return ++count.from_database, *plan;
+  }
+  const std::vector<CudnnEngineConfig> offered = candidates(graph, device);
+  if (const auto plan = tunes(offered); plan && runs(*plan)) return ++count.tuned, *plan;
+  for (const CudnnEngineConfig& config : offered) {
+    if (!acceptable(p, config)) continue;
+    if (const auto plan = build(config.config, handle, device); plan && runs(*plan)) return ++count.from_heuristics, *plan;
+  }
+  return {{}, 0, offered.size()};
+}
+
+// Finds the plan and runs it for the first time: one that refuses to run is none.
+Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {
+  const std::lock_guard lock(planning_mutex());
+  const auto begin = std::chrono::steady_clock::now();
+  PlanDatabase& database = database_of(device);
+  const Runs runs = [&](const Plan& plan) {
+    const cudnnStatus_t status = try_execute(op, handle, device, p, plan, tensors);
+    const bool refused = CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED;
+    if (!refused) check(status, op);
+    return !refused;
+  };
+  const Tunes tunes = [&](const std::vector<CudnnEngineConfig>& offered) {
+    return tuned_plan(op, handle, device, p, offered, tensors, database);
+  };
+  const Plan plan = find_plan(p, GraphOf(p).graph(handle), handle, {}, database, runs, tunes, plans_so_far);
+  plans_so_far.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return plan;
 }
 
 [[noreturn]] void no_engine(const char* op, const ConvProblem& p, std::size_t offered) {
@@ -240,19 +305,6 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
                        human_bytes(workspace_limit.load()), " of workspace", p.deterministic ? ", repeatable" : "",
                        p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "",
                        "; use another dtype, or allow tf32");
-}
-
-Plan make_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {
-  const CudnnDescriptor graph = GraphOf(p).graph(handle);
-  const std::vector<CudnnEngineConfig> offered = candidates(graph, {});
-  if (tuning.load(std::memory_order_relaxed) && !capturing()) {
-    if (auto plan = tuned_plan(op, handle, device, p, graph, offered, tensors)) return *plan;
-  }
-  for (const CudnnEngineConfig& config : offered) {
-    if (!acceptable(p, config)) continue;
-    if (auto plan = build(config.config, handle)) return *plan;
-  }
-  no_engine(op, p, offered.size());
 }
 
 struct ProblemHash {
@@ -263,7 +315,8 @@ struct ProblemHash {
                                key.first << 12;
     std::uint64_t hash = 14695981039346656037u;
     for (const std::int64_t word : {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1],
-                                    p.padding[0], p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1]}) {
+                                    p.padding[0], p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1], p.x_stride,
+                                    p.y_stride}) {
       hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
     }
     return static_cast<std::size_t>(hash);
@@ -286,22 +339,31 @@ void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t)
 
 }  // namespace
 
-void run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors) {
+bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors, bool optional) {
   // Plans are used from one handle at a time, and handles belong to threads.
   thread_local std::unordered_map<std::pair<int, ConvProblem>, Plan, ProblemHash> plans;
   check_pointers(op, problem, tensors);
   const DeviceGuard guard(device);
   const cudnnHandle_t handle = cudnn_handle(device);
-  auto at = plans.find({device.index, problem});
-  if (at == plans.end()) {
-    at = plans.emplace(std::pair(device.index, problem), make_plan(op, handle, device, problem, tensors)).first;
+  const std::pair key(device.index, problem);
+  auto at = plans.find(key);
+  const bool first = at == plans.end();
+  if (first) at = plans.emplace(key, first_run(op, handle, device, problem, tensors)).first;
+  if (!at->second.plan.defined()) {
+    if (!optional) no_engine(op, problem, at->second.offered);
+    return false;
   }
-  execute(op, handle, device, problem, at->second, tensors);
+  if (!first) execute(op, handle, device, problem, at->second, tensors);
+  return true;
 }
 
 void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxed); }
 bool convolution_tuning() { return tuning.load(std::memory_order_relaxed); }
 void set_convolution_workspace_limit(std::int64_t bytes) { workspace_limit.store(bytes, std::memory_order_relaxed); }
+ConvolutionPlans convolution_plans() {
+  const std::lock_guard lock(planning_mutex());
+  return plans_so_far;
+}
 
 std::string ConvProblem::str() const {
   static constexpr const char* passes[] = {"fprop", "dgrad", "wgrad"};
@@ -310,7 +372,8 @@ std::string ConvProblem::str() const {
              name_of(dtype), tf32 ? "(tf32)" : "", channels_last ? ",nhwc" : ",nchw", deterministic ? "" : ",any", ",x",
              n, 'x', c, 'x', h, 'x', w, ",w", k, 'x', c / groups, 'x', r, 'x', s, ",stride", stride[0], 'x', stride[1],
              ",pad", padding[0], 'x', padding[1],
-             extra[0] || extra[1] ? cat("+", extra[0], 'x', extra[1]) : "", ",dilation", dilation[0], 'x', dilation[1], ",groups", groups);
+             extra[0] || extra[1] ? cat("+", extra[0], 'x', extra[1]) : "", ",dilation", dilation[0], 'x', dilation[1], ",groups", groups,
+             x_stride ? cat(",xpixel", x_stride) : "", y_stride ? cat(",ypixel", y_stride) : "");
 }
 
 // --- planning without a device ----------------------------------------------------------------------------------------
@@ -335,13 +398,23 @@ PlanReport plan_without_device(const ConvProblem& problem, const std::string& de
     report.configs.push_back({config.engine, config.workspace, config.shared_memory,
                               config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
                               config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
-                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config)});
+                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config), config.knobs});
     if (report.planned || !report.configs.back().accepted) continue;
     // The way of a choice that comes from the database: from numbers to a plan.
-    report.planned = build(cudnn_engine_config(graph, config.engine, config.knobs, device), nullptr, device).has_value();
+    report.planned = rebuild(problem, graph, {config.engine, config.knobs}, nullptr, device).has_value();
   }
   return report;
 }
+
+ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json, const PlanDatabase& known,
+                                     int refusals) {
+  const CudnnDescriptor device = cudnn_device_from_json(device_json);
+  ConvolutionPlans count;
+  const Runs runs = [&](const Plan&) { return refusals-- <= 0; };
+  find_plan(problem, GraphOf(problem).graph(nullptr), nullptr, device, known, runs, [](const auto&) { return std::nullopt; }, count);
+  return count;
+}
+std::string plan_database_key(const ConvProblem& problem) { return key_of(problem); }
 std::string convolution_device_json(Device device) { return cudnn_device_json(device); }
 
 }  // namespace gadolin

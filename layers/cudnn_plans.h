@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "layers/plan_database.h"
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 
@@ -16,7 +18,8 @@ enum class ConvPass : std::uint8_t { forward, data_gradient, filter_gradient };
 enum class ConvEpilogue : std::uint8_t { none, bias, bias_relu, bias_add_relu };
 
 // One convolution: x [N, C, H, W], w [K, C / groups, R, S], y [N, K, P, Q] or their gradients, all of one dtype and one
-// memory format, dense, 16-byte aligned. Sums run in fp32 (fp64 for fp64).
+// memory format, 16-byte aligned and dense, but for channels-last x and y, which may be slices of more channels.
+// Sums run in fp32 (fp64 for fp64).
 struct ConvProblem {
   ConvPass pass = ConvPass::forward;
   ConvEpilogue epilogue = ConvEpilogue::none;
@@ -28,15 +31,21 @@ struct ConvProblem {
   std::int64_t n = 1, c = 1, h = 1, w = 1, k = 1, r = 1, s = 1, groups = 1;
   std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};  // along H, along W
   std::int64_t extra[2] = {0, 0};  // padding that is only below and to the right
+  std::int64_t x_stride = 0, y_stride = 0;  // elements from pixel to pixel in a slice of channels; 0: dense
 
   std::int64_t p() const { return (h + 2 * padding[0] + extra[0] - dilation[0] * (r - 1) - 1) / stride[0] + 1; }
   std::int64_t q() const { return (w + 2 * padding[1] + extra[1] - dilation[1] * (s - 1) - 1) / stride[1] + 1; }
-  std::string str() const;       // unique, one line, no spaces: the key of the plan database
+  std::string str() const;       // unique, one line, no spaces
   bool operator==(const ConvProblem&) const = default;
 };
 
 // Whether this dtype has the epilogues: every floating type but fp64.
 inline bool convolution_fuses(DType dtype) { return dtype != DType::fp64; }
+// Channels to give x and w for tensor cores, by zeros: engines read images in fours. As many as there are when it is no use.
+inline std::int64_t padded_channels(const ConvProblem& p) {
+  const bool cores = size_of(p.dtype) == 2 || (p.dtype == DType::fp32 && p.tf32);
+  return cores && p.groups == 1 && p.c < 4 ? 4 : p.c;
+}
 
 // The tensors of a problem. forward reads x, w and writes y; data_gradient reads w and y (dy) and writes x (dx);
 // filter_gradient reads x and y (dy) and writes w (dw). z [N, K, P, Q] is what bias_add_relu adds.
@@ -47,16 +56,24 @@ struct ConvPointers {
   const void* bias = nullptr;
   const void* z = nullptr;
 };
-// Queues the convolution on the device's current stream. Throws Unsupported when cuDNN has no engine within the
-// workspace limit, naming the problem; CudaError naming `op`.
-void run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors);
+// Queues the convolution on the device's current stream. When cuDNN has no engine within the workspace limit: throws
+// Unsupported naming the problem, or, if `optional`, returns false and has done nothing. Throws CudaError naming `op`.
+bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors,
+                     bool optional = false);
 
-// Plans are chosen by cuDNN's heuristics, which always give the same answer, or, when tuning is on, by timing the first
-// candidates once on the tensors of the first call. Timings differ from run to run, so tuned choices are written to the
-// plan database (layers/plan_database.h) and read from there: a machine decides once. Off by default.
+// A problem's plan is the one in the plan database (layers/plan_database.h); the heuristics, whose first answer takes up to
+// a second, are not asked then. A problem that is not there, or whose plan is refused: when tuning is on, the first
+// candidates are timed once on the tensors of the first call, and the quickest is written to the database; otherwise the
+// first one that cuDNN's heuristics prefer and that runs. Timings differ from run to run, the database does not: a machine
+// decides once, and a process once if the database cannot be written. Off by default in the library, on in the program.
 // While a step is recorded nothing is timed.
 void set_convolution_tuning(bool on);
 bool convolution_tuning();
+struct ConvolutionPlans {
+  std::int64_t from_database = 0, from_heuristics = 0, tuned = 0;
+  double seconds = 0;  // to find them, first runs and measurements included
+};
+ConvolutionPlans convolution_plans();  // of this process so far
 // Largest scratch memory a plan may ask for; 256 MiB by default. Affects plans made afterwards.
 void set_convolution_workspace_limit(std::int64_t bytes);
 
@@ -68,6 +85,7 @@ struct PlanConfig {
   bool runtime_compiled = false;
   bool nondeterministic = false;
   bool accepted = false;             // by the problem's rules on precision, repeatability and workspace
+  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type, value
 };
 struct PlanReport {
   std::vector<PlanConfig> configs;   // in cuDNN's order of preference, fallback engines last
@@ -78,6 +96,11 @@ struct PlanReport {
 // Asks cuDNN's heuristics what a device with these properties could run. `device_json` is what cuDNN says about a real
 // one (convolution_device_json). Throws DeviceError when cuDNN cannot be opened.
 PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json);
+// Where a plan would come from, as if the first `refusals` plans refused to run; all 0: from nowhere.
+ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json, const PlanDatabase& known,
+                                     int refusals = 0);
+// The problem, what is promised of addresses, and a workspace limit that is not the usual one.
+std::string plan_database_key(const ConvProblem& problem);
 std::string convolution_device_json(Device device);
 
 }  // namespace gadolin

@@ -1,6 +1,7 @@
 // The plan database: text format, reading, atomic writing.
 #include "layers/plan_database.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cctype>
@@ -18,7 +19,7 @@
 namespace gadolin {
 namespace {
 
-constexpr std::string_view magic = "gadolin-plans 1 ";
+constexpr std::string_view magic = "gadolin-plans 2 ";
 constexpr std::size_t most_problems = 100000, most_knobs = 64, most_bytes = std::size_t{64} << 20;
 
 // The text up to `end`, which is removed as well; all of it when there is none.
@@ -48,8 +49,16 @@ PlanChoice parse_choice(std::string_view rest, std::size_t line) {
     choice.knobs.emplace_back(type, number<std::int64_t>(knob, line));
     require<FormatError, 7>(choice.knobs.size() <= most_knobs, "plans: line ", line, " has more than 64 knobs");
   }
+  choice.workspace = number<std::int64_t>(take(rest, ' '), line);
   choice.microseconds = number<double>(rest, line);
   return choice;
+}
+
+bool on_disk(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool done = fsync(file) == 0;
+  return close(file) == 0 && done;
 }
 
 }  // namespace
@@ -63,7 +72,7 @@ std::string format_plans(const std::string& identity, const PlanChoices& choices
     for (std::size_t i = 0; i < choice.knobs.size(); ++i) {
       out << (i ? "," : "") << choice.knobs[i].first << ':' << choice.knobs[i].second;
     }
-    out << (choice.knobs.empty() ? "- " : " ") << choice.microseconds << '\n';
+    out << (choice.knobs.empty() ? "- " : " ") << choice.workspace << ' ' << choice.microseconds << '\n';
   }
   return out.str();
 }
@@ -71,7 +80,7 @@ std::string format_plans(const std::string& identity, const PlanChoices& choices
 PlanChoices parse_plans(const std::string& text, const std::string& identity) {
   std::string_view rest = text;
   const std::string_view first = take(rest, '\n');
-  require<FormatError, 7>(first.substr(0, magic.size()) == magic, "plans: the first line is not 'gadolin-plans 1 ...'");
+  require<FormatError, 7>(first.substr(0, magic.size()) == magic, "plans: the first line is not 'gadolin-plans 2 ...'");
   require<FormatError, 7>(first.substr(magic.size()) == identity, "plans: written for '", first.substr(magic.size()).substr(0, 80),
                           "', this is '", identity, "'");
   PlanChoices choices;
@@ -118,7 +127,7 @@ bool PlanDatabase::put(const std::string& problem, const PlanChoice& choice) {
   std::ofstream out(part, std::ios::binary | std::ios::trunc);
   out << format_plans(identity_, choices_);
   out.close();
-  if (out.fail() || std::rename(part.c_str(), path_.c_str()) != 0) {
+  if (out.fail() || !on_disk(part) || std::rename(part.c_str(), path_.c_str()) != 0) {
     std::remove(part.c_str());
     return false;
   }

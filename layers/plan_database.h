@@ -1,7 +1,7 @@
 // Tuned choices of GPU engines, kept on disk so that a machine measures a problem once and then always runs the same.
 //
-// A text file for each library version and device. First line "gadolin-plans 1 <identity>"; then one line a problem:
-// "<problem> <engine> <knob>:<value>,... <microseconds>", "-" for no knobs.
+// A text file for each library version and device. First line "gadolin-plans 2 <identity>"; then one line a problem:
+// "<problem> <engine> <knob>:<value>,... <workspace> <microseconds>", "-" for no knobs.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@ namespace gadolin {
 struct PlanChoice {
   std::int64_t engine = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type, value
+  std::int64_t workspace = 0;                                // bytes
   double microseconds = 0;                                   // measured median
 };
 using PlanChoices = std::map<std::string, PlanChoice>;
@@ -31,7 +32,7 @@ class PlanDatabase {
   PlanDatabase(std::string path, std::string identity);
   const PlanChoice* find(const std::string& problem) const;
   // Keeps the choice and writes the file: joined with what other processes added meanwhile, under another name first,
-  // then renamed. Returns false when it could not be written, for example on a full disk: the choice then lasts as
+  // on the disk, then renamed. Returns false when it could not be written, for example on a full disk: the choice then lasts as
   // long as the process.
   bool put(const std::string& problem, const PlanChoice& choice);
   const PlanChoices& choices() const { return choices_; }
