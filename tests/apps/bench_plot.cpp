@@ -1,0 +1,136 @@
+// gadolin bench plot: what it reads, what it refuses, and that the repository's page shows what it prints.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <regex>
+
+#include "apps/bench/results.h"
+#include "apps/commands.h"
+#include "tests/apps/in_process.h"
+#include "tests/apps/well_formed.h"
+#include "tests/scratch.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+using testing_support::count_elements;
+using testing_support::fault_in_markup;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string root = fixture("../../");
+
+std::string row(const std::string& framework, const std::string& variant, int batch, double ms, double least, double most) {
+  return nlohmann::json{{"suite", "model"}, {"net", "resnet50"}, {"framework", framework}, {"variant", variant}, {"mode", "train"},
+                        {"dtype", "bf16"}, {"batch", batch}, {"median_ms", ms}, {"min_ms", least}, {"max_ms", most}}.dump() + "\n";
+}
+
+const std::string measured =
+    R"({"suite":"machine","time":"2026-01-01T00:00:00","gpu":"Some GPU","torch":"2.11"})" "\n" +
+    row("pytorch", "eager", 8, 40, 39, 41) + row("pytorch", "compile", 8, 20, 19, 21) + row("gadolin", "graph", 8, 10, 9, 11) +
+    row("gadolin", "eager", 8, 8, 7, 9) + row("pytorch", "eager", 32, 60, 59, 61) + row("gadolin", "graph", 32, 59.5, 58, 60) +
+    R"({"event":"op","family":"pool","name":"max <a>","dtype":"bf16","share":0.8})" "\n" R"({"event":"op","name":"listed only"})" "\n"
+    R"({"event":"op","family":"norm","name":"statistics","dtype":"bf16","share":0.9})" "\n"
+    R"({"event":"startup","part":"plans","seconds":1})" "\n" R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"plans","ms":120})" "\n"
+    R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"first step","ms":80})" "\n"
+    R"({"event":"done","metrics":{}})" "\n";
+
+TEST(BenchResults, SidesOfOneGroupAreComparedWithTheFastestOther) {
+  const Scratch dir;
+  const BenchResults results = read_bench_results({dir.write("a.json", measured)});
+  const std::vector<BenchComparison> all = compare_sides(results.rows);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].ours.side, "Gadolin");        // not its eager steps, though they were faster
+  EXPECT_EQ(all[0].best.side, "PyTorch compile");
+  EXPECT_DOUBLE_EQ(all[0].ratio, 2);
+  EXPECT_DOUBLE_EQ(all[0].to_eager, 4);
+  EXPECT_DOUBLE_EQ(all[0].low, 19.0 / 11);
+  EXPECT_DOUBLE_EQ(all[0].high, 21.0 / 9);
+  EXPECT_FALSE(all[0].tie);
+  EXPECT_TRUE(all[1].tie);                        // 59..61 and 58..60 overlap
+  EXPECT_EQ(results.sources.at(0).machine, "Some GPU");
+}
+
+TEST(BenchResults, ALaterFileReplacesAComparisonAsAWhole) {
+  const Scratch dir;
+  const std::string later = dir.write("a.json", R"({"suite":"machine","time":"2026-02-02"})" "\n" + row("gadolin", "graph", 8, 5, 5, 5));
+  const std::string before = dir.write("b.json", R"({"suite":"machine","time":"2026-01-01"})" "\n" + row("pytorch", "eager", 8, 4, 4, 4));
+  const BenchResults results = read_bench_results({dir.path()});
+  ASSERT_EQ(results.rows.size(), 1u);
+  EXPECT_DOUBLE_EQ(results.rows[0].value, 5);
+  EXPECT_TRUE(compare_sides(results.rows).empty());  // two sides of two sessions are no comparison
+}
+
+TEST(BenchPlot, ChartsAreWellFormedAndRepeatable) {
+  const Scratch dir;
+  const std::string file = dir.write("a.json", measured);
+  const std::string page = dir.write("README.md", "before\n<!-- begin benchmarks by hand -->\nold\n<!-- end benchmarks -->\nafter\n");
+  const Outcome first = run_here({"bench", "plot", file, "--out", dir / "charts", "--page", page});
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::string text = contents_of(page);
+  EXPECT_EQ(text.find("old\n"), std::string::npos);
+  EXPECT_EQ(text.rfind("before\n<!-- begin benchmarks by hand -->\n", 0), 0u);
+  EXPECT_NE(text.find(")\n<!-- end benchmarks -->\nafter\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("| resnet50 | train bf16 | 8 | 800.0 img/s | 400.0 img/s | compile | 2.00 | 1.73 to 2.33 | 4.00 |"), std::string::npos) << text;
+  EXPECT_NE(text.find("](charts/speed-train.svg)"), std::string::npos) << text;
+  int charts = 0;
+  for (const char* name : {"speed-train", "batches-resnet50-train-bf16", "roofline-bf16", "roofline-bf16-norm", "roofline-bf16-pool", "startup-resnet50"}) {
+    const std::string path = dir / ("charts/" + std::string(name) + ".svg");
+    ASSERT_TRUE(fs::exists(path)) << path;
+    EXPECT_EQ(fault_in_markup(contents_of(path)), "") << name;
+    ++charts;
+  }
+  EXPECT_EQ(charts, std::distance(fs::directory_iterator(dir / "charts"), {}));
+  EXPECT_EQ(count_elements(contents_of(dir / "charts/startup-resnet50.svg"), "rect"), 2);
+  const std::string chart = contents_of(dir / "charts/batches-resnet50-train-bf16.svg");
+  ASSERT_EQ(run_here({"bench", "plot", file, "--out", dir / "charts", "--page", page}).code, 0);
+  EXPECT_EQ(contents_of(page), text);
+  EXPECT_EQ(contents_of(dir / "charts/batches-resnet50-train-bf16.svg"), chart);
+}
+
+TEST(BenchPlot, WhatItCannotReadIsOneLine) {
+  const Scratch dir;
+  const auto refused = [&](const std::string& text) {
+    const Outcome run = run_here({"bench", "plot", dir.write("a.json", text)});
+    EXPECT_EQ(run.code, 3) << text;
+    return last_line(run, dir.path());
+  };
+  EXPECT_NE(refused("").find("DIR/a.json is empty"), std::string::npos);
+  EXPECT_NE(refused("{\"suite\":").find("DIR/a.json, line 1 is no JSON object"), std::string::npos);
+  EXPECT_NE(refused("[1]\n").find("line 1 is no JSON object"), std::string::npos);
+  EXPECT_NE(refused("\n" + row("gadolin", "", 1, -1, 1, 1)).find("line 2 has median_ms = -1"), std::string::npos);
+  EXPECT_NE(refused(R"({"suite":"model","median_ms":"fast"})").find("line 1 has no number median_ms"), std::string::npos);
+  EXPECT_NE(refused(R"({"suite":"op","name":"a","share":1e999})").find("line 1"), std::string::npos);
+  EXPECT_NE(refused(R"({"machine":{},"rows":7})").find("has no array rows"), std::string::npos);
+  EXPECT_NE(refused(R"({"rows":[{"suite":"model","pytorch_ms":3}]})").find("row 1 has a pytorch_ms that is no object"), std::string::npos);
+  EXPECT_NE(refused(R"({"rows":[{"suite":"memory","pytorch_mb":3}]})").find("row 1 has no number gadolin_mb"), std::string::npos);
+  EXPECT_NE(refused(R"({"suite":"check"})").find("nothing to draw"), std::string::npos);
+  EXPECT_NE(refused(std::string(100000, '[')).find("line 1"), std::string::npos);
+  const std::string good = dir.write("good.json", measured), page = dir.write("page.md", "<!-- begin benchmarks -->\nno end\n");
+  const Outcome run = run_here({"bench", "plot", good, "--page", page});
+  EXPECT_EQ(run.code, 3);
+  EXPECT_NE(last_line(run, dir.path()).find("DIR/page.md has no block benchmarks"), std::string::npos);
+  EXPECT_EQ(contents_of(page), "<!-- begin benchmarks -->\nno end\n");
+}
+
+// The block names its own command; run on a copy, it changes nothing, and the charts that it shows are those in the repository.
+TEST(BenchPlot, TheReadmeShowsWhatTheCommandPrints) {
+  const std::string text = contents_of(root + "README.md");
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(text, found, std::regex("<!-- begin benchmarks \\(gadolin bench plot ([^ ]+) --out ([^ ]+) --page README.md\\) -->")));
+  const Scratch dir;
+  const std::string page = dir.write("README.md", text), charts = dir / found[2].str();
+  const Outcome run = run_here({"bench", "plot", root + found[1].str(), "--out", charts, "--page", page});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(contents_of(page), text) << "run the command that the block names";
+  std::size_t same = 0;
+  for (const auto& entry : fs::directory_iterator(charts)) {
+    const std::string name = entry.path().filename().string();
+    ASSERT_TRUE(fs::exists(root + found[2].str() + "/" + name)) << name;
+    EXPECT_EQ(contents_of(entry.path().string()), contents_of(root + found[2].str() + "/" + name)) << name;
+    ++same;
+  }
+  EXPECT_GE(same, 2u);
+}
+
+}  // namespace
