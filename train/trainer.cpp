@@ -69,7 +69,6 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
       logs_(std::make_shared<Logs>()) {
   check(options_, batches_);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
-  if (average_) options_.capture = false;  // its decay warms up on the host, a recording would freeze it
   loss_sum_ = zeros({}, DType::fp64, optimizer_.parameters().front().tensor.device());
 }
 
@@ -136,14 +135,18 @@ void Trainer::restore(const Checkpoint& c) {
 
 // --- steps -----------------------------------------------------------------------------------------------------------
 
-// Forward and backward of one batch, and the step behind the last one of a group. Recorded as a whole on a GPU.
-Tensor Trainer::one_batch(const std::vector<Tensor>& batch, bool step_after) {
-  std::vector<std::pair<Tensor, Tensor>> before;  // statistics, for a step that the loss scale may undo
-  if (optimizer_.dynamic_scale()) {
-    for (const Parameter& b : model_.buffers()) {
-      if (is_floating(b.tensor.dtype())) before.emplace_back(b.tensor, b.tensor.clone());
-    }
+// A step is before_batches(), one_batch() for each of its batches, after_batches(). All of it is recorded as one on a GPU: what
+// changes from step to step lies on the device.
+Trainer::Statistics Trainer::before_batches() const {
+  Statistics saved;
+  if (!optimizer_.dynamic_scale()) return saved;
+  for (const Parameter& b : model_.buffers()) {
+    if (is_floating(b.tensor.dtype())) saved.emplace_back(b.tensor, b.tensor.clone());
   }
+  return saved;
+}
+
+Tensor Trainer::one_batch(const std::vector<Tensor>& batch) {
   Tensor loss;
   {
     const ComputeScope compute(options_.compute);
@@ -153,14 +156,16 @@ Tensor Trainer::one_batch(const std::vector<Tensor>& batch, bool step_after) {
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
   loss.backward(seed);
   const NoGrad guard;
-  if (step_after) {
-    optimizer_.step();
-    optimizer_.zero_grad();
-    for (auto& [buffer, saved] : before) buffer.copy_(where(optimizer_.skipped(), saved, buffer));
-    if (average_) average_->update();
-  }
   loss_sum_.add_(loss.detach().reshape({}).to(DType::fp64), 1 / static_cast<double>(options_.accumulate));
   return loss.detach();
+}
+
+void Trainer::after_batches(Statistics before) {
+  const NoGrad guard;
+  optimizer_.step();
+  optimizer_.zero_grad();
+  for (auto& [buffer, saved] : before) buffer.copy_(where(optimizer_.skipped(), saved, buffer));
+  if (average_) average_->update();
 }
 
 void Trainer::check_loss(double loss) {
@@ -178,18 +183,32 @@ void Trainer::check_loss(double loss) {
 void Trainer::one_step() {
   optimizer_.set_lr(schedule_.lr_at(step_));
   const bool on_gpu = loss_sum_.device().is_cuda();
-  Tensor loss;
-  for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-    const std::vector<Tensor> batch = batches_.next();
+  const auto next_batch = [&] {
+    std::vector<Tensor> batch = batches_.next();
     images_ += static_cast<double>(batch.front().size(0));
-    if (on_gpu && options_.capture && options_.accumulate == 1) {
-      if (!logs_->captured) {
-        logs_->captured.emplace([this](const std::vector<Tensor>& b) { return one_batch(b, true); });
-      }
-      loss = (*logs_->captured)(batch);
-    } else {
-      loss = one_batch(batch, i + 1 == options_.accumulate);
+    return batch;
+  };
+  Tensor loss;
+  if (captures(options_)) {
+    if (!logs_->captured) {
+      logs_->captured.emplace([this](const std::vector<Tensor>& tensors) {
+        const auto each = static_cast<std::ptrdiff_t>(tensors.size()) / options_.accumulate;
+        Tensor last;
+        const Statistics before = before_batches();
+        for (auto at = tensors.begin(); at != tensors.end(); at += each) last = one_batch({at, at + each});
+        after_batches(before);
+        return last;
+      });
     }
+    std::vector<Tensor> tensors;
+    for (std::int64_t i = 0; i < options_.accumulate; ++i) {
+      for (Tensor& tensor : next_batch()) tensors.push_back(std::move(tensor));
+    }
+    loss = (*logs_->captured)(tensors);
+  } else {
+    const Statistics before = before_batches();
+    for (std::int64_t i = 0; i < options_.accumulate; ++i) loss = one_batch(next_batch());
+    after_batches(before);
   }
   ++step_;
   ++steps_in_row_;

@@ -51,7 +51,7 @@ struct TrainOptions {
   std::string monitor = {};          // metric that chooses the best checkpoint; empty: the first one of the evaluation
   bool maximize = true;              // whether larger is better
   double stop_threshold = 0;         // ends the run once the monitored metric reaches it; 0: never
-  bool capture = true;               // record steps as CUDA graphs on a GPU
+  bool capture = true;               // record steps as CUDA graphs on a GPU, see Trainer::captures
   bool quiet = false;
 };
 
@@ -83,6 +83,11 @@ class Trainer {
   // What the constructor refuses: UsageError, or DataError when an epoch is too short for one step.
   static void check(const TrainOptions& options, const BatchSource& batches);
 
+  // Whether whole steps are recorded and launched as one: the batches of a step together, while they are few. More would
+  // have to wait on the device for their step, and make a graph of tens of thousands of nodes.
+  static bool captures(const TrainOptions& options) { return options.capture && options.accumulate <= most_batches_captured; }
+  static constexpr std::int64_t most_batches_captured = 8;
+
   // Takes up a run where a checkpoint left it: everything that decides later numbers. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
   // Throws Stopped after a signal, once a checkpoint is written; NumericError, with the first bad parameter, for losses
@@ -93,7 +98,10 @@ class Trainer {
 
  private:
   void save(bool best);
-  Tensor one_batch(const std::vector<Tensor>& batch, bool step_after);
+  Tensor one_batch(const std::vector<Tensor>& batch);
+  using Statistics = std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
+  Statistics before_batches() const;
+  void after_batches(Statistics before);
   void one_step();
   bool row_due() const;
   void start_row();

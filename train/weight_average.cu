@@ -8,27 +8,37 @@
 namespace gadolin {
 namespace {
 
-// average = decay average + (1 - decay) weight; a weight, b average. With swap, the two change places.
+// average = decay average + (1 - decay) weight; a weight, b average. Without a count of updates the two change places.
 template <class T> struct Average {
-  T decay;
-  bool swap;
-  GADOLIN_HD void element(const Span& s, std::int64_t i) const {
-    T* w = static_cast<T*>(s.a);
-    T* average = static_cast<T*>(s.b);
-    if (swap) {
-      const T held = w[i];
-      w[i] = average[i];
-      average[i] = held;
+  double decay;
+  bool warmup;
+  const double* updates;  // so far, on the device, with this one
+
+  GADOLIN_HD T share() const {  // of the weight in the new average
+    if (!updates) return T(0);
+    const double t = *updates, early = (1 + t) / (10 + t);
+    return T(1) - static_cast<T>(warmup && early < decay ? early : decay);
+  }
+  template <int V> GADOLIN_HD void items(const Span& s, T share, std::int64_t i) const {
+    const Items<T, V> w = load<T, V>(s.a, i);
+    Items<T, V> average = load<T, V>(s.b, i);
+    if (!updates) {
+      store(s.a, i, average);
+      store(s.b, i, w);
     } else {
-      average[i] += (T(1) - decay) * (w[i] - average[i]);
+      for (int j = 0; j < V; ++j) average.v[j] += share * (w.v[j] - average.v[j]);
+      store(s.b, i, average);
     }
   }
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
-    for (std::int64_t i = begin; i < end; ++i) element(s, i);
+    const T part = share();
+    for (std::int64_t i = begin; i < end; ++i) items<1>(s, part, i);
   }
 #ifdef __CUDACC__
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
-    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) element(s, i);
+    const T part = share();
+    for_items(s, begin, end, static_cast<int>(threadIdx.x),
+              [&](auto width, std::int64_t i, int) { items<decltype(width)::value>(s, part, i); });
   }
 #endif
 };
@@ -43,6 +53,7 @@ WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bo
     averages_.push_back(p.tensor.detach().clone());
     parameters_.push_back(std::move(p));
   }
+  updates_ = zeros({}, DType::fp64, averages_.empty() ? cpu : averages_.front().device());
 }
 
 namespace {
@@ -50,39 +61,40 @@ template <class F> void for_pairs(const std::vector<Parameter>& weights, const s
   std::vector<Span> spans;
   if (weights.empty()) return;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    spans.push_back({weights[i].tensor.raw(), averages[i].raw(), nullptr, nullptr, averages[i].numel(), 0, 0});
+    Span& s = spans.emplace_back();
+    s.a = weights[i].tensor.raw();
+    s.b = averages[i].raw();
+    s.n = averages[i].numel();
   }
   on_floats(averages.front().device(), averages.front().dtype(), [&](auto device, auto tag) { f(device, tag, spans); });
 }
 }  // namespace
 
 void WeightAverage::update() {
-  const double t = static_cast<double>(++updates_);
-  const double decay = warmup_ ? std::min(decay_, (1 + t) / (10 + t)) : decay_;
+  const NoGrad guard;
+  updates_.copy_(add(updates_, 1.0));
   for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
     using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{static_cast<T>(decay), false});
+    for_each_span(device, "ema", spans, Average<T>{decay_, warmup_, updates_.data<double>()});
   });
 }
 
 void WeightAverage::swap() {
   for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
     using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{T(0), true});
+    for_each_span(device, "ema", spans, Average<T>{0, false, nullptr});
   });
   for (const Parameter& p : parameters_) p.tensor.storage().bump_version();
 }
 
 std::vector<Parameter> WeightAverage::state() const {
-  std::vector<Parameter> state{{"updates", full({}, static_cast<double>(updates_), DType::fp64)}};
+  std::vector<Parameter> state{{"updates", updates_}};
   for (std::size_t i = 0; i < parameters_.size(); ++i) state.push_back({parameters_[i].name, averages_[i]});
   return state;
 }
 
 void WeightAverage::load_state(const std::map<std::string, Tensor>& from) {
-  const std::vector<Parameter> into = state();
-  load_named(into, from, "ema");
-  updates_ = static_cast<std::int64_t>(into.front().tensor.item());
+  load_named(state(), from, "ema");
 }
 
 }  // namespace gadolin

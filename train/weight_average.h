@@ -10,7 +10,8 @@
 namespace gadolin {
 
 // Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With warm-up the
-// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow.
+// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow. t is counted on the device, so update() can be part
+// of a recorded step (tensor/capture.h).
 class WeightAverage {
  public:
   WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
@@ -25,7 +26,7 @@ class WeightAverage {
   std::vector<Tensor> averages_;
   double decay_;
   bool warmup_;
-  std::int64_t updates_ = 0;
+  Tensor updates_;  // fp64 [], beside the weights
 };
 
 }  // namespace gadolin
