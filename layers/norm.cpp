@@ -1,5 +1,7 @@
 #include "layers/norm.h"
 
+#include <algorithm>
+
 #include "layers/norm_function.h"
 #include "tensor/ops.h"
 
@@ -7,6 +9,16 @@ namespace gadolin {
 namespace detail {
 
 NormSizes norm_sizes(const Tensor& x) { return {x.numel() / std::max<std::int64_t>(1, x.size(1)), x.size(1)}; }
+
+NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blocks) {
+  const std::int64_t groups = (size.channels + v - 1) / v, least = norm_threads * rows_each;
+  std::int64_t x = 1;
+  while (x < groups && x < 32) x *= 2;
+  const auto slabs = [&] { return (groups + x - 1) / x; };
+  const auto enough = [&] { return std::max<std::int64_t>(1, (size.rows * x + least - 1) / least); };
+  while (x > 8 && slabs() * enough() < blocks) x /= 2;
+  return {x, norm_threads / x, slabs(), slabs() > norm_most_slabs ? 1 : std::clamp<std::int64_t>(blocks / slabs(), 1, enough())};
+}
 
 std::int64_t row_stride(const Tensor& t) {
   const Shape& size = t.shape();
@@ -55,7 +67,21 @@ Tensor empty_rows(const Tensor& t) {
   return empty(t.shape(), t.dtype(), t.device(), t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
-Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor&, const Tensor&, const Tensor&) const {
+namespace {
+
+// uint8 [rows, ceil(C / 8)] when there will be a backward through a ReLU that follows an addition. Bytes that nobody
+// needs are not written.
+template <class... In> Tensor mask_for(const In&... in) {
+  const Tensor* inputs[] = {&in...};
+  const NormSizes size = norm_sizes(*inputs[0]);
+  if (!wants_tape(inputs, static_cast<int>(sizeof...(In)))) return {};
+  return empty({size.rows, (size.channels + mask_channels - 1) / mask_channels}, DType::uint8, inputs[0]->device());
+}
+
+}  // namespace
+
+Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const {
+  if (options.relu && addend.defined()) mask = mask_for(in, w, b, addend);
   if (out.defined()) {
     require<ShapeError>(out.shape() == in.shape() && out.dtype() == in.dtype() && row_stride(out) >= in.size(1),
                         "batch_norm: a result of ", in.dtype(), " ", in.shape(), " cannot be written into ", out.dtype(), " ", out.shape(),
@@ -74,13 +100,59 @@ bool BatchNormFunction::begin(const Tensor& in, const Tensor& w) const {
   return false;
 }
 
-void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& result) {
+void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor&, const Tensor&) {
   x = in;
   weight = w;
   bias = b;
-  has_addend = addend.defined();
   out = Tensor();  // it is the result: kept here, its node would own itself
-  if (options.relu && has_addend) y = result;  // without an addend the sign is recomputed from x
+}
+
+template <class D>
+Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need, const BatchNormFunction* other) const {
+  const auto with_gradients = [](const BatchNormFunction& f, bool of_weight, bool of_bias) {
+    NormSide s = f.side(f.weight, f.bias);
+    if (of_weight) s.dweight = empty_like(s.weight);
+    if (of_bias) s.dbias = empty_like(s.bias);
+    s.lines = empty({2, s.weight.size(0)}, s.weight.dtype(), s.weight.device());
+    return s;
+  };
+  NormPass pass;
+  pass.first = with_gradients(*this, need[1], need[2]);
+  pass.x = as_rows(x);
+  pass.dy = as_rows(dy_any);
+  pass.mask = mask;
+  pass.relu = options.relu;
+  pass.adds = adds();
+  if (need[0]) pass.dx = pass.adds ? into : empty_rows(pass.x);
+  if (need[3] && options.relu) pass.dother = empty_rows(pass.x);  // without relu the addend's gradient is dy itself
+  if (other) {
+    pass.second = with_gradients(*other, need[4], need[5]);
+    pass.other = as_rows(other->x);
+  }
+  if (pass.x.numel() > 0) {
+    norm_backward(device, pass);
+  } else {
+    for (Tensor* t : {&pass.first.dweight, &pass.first.dbias, &pass.second.dweight, &pass.second.dbias}) {
+      if (t->defined()) t->zero_();
+    }
+  }
+  Grads grads{pass.dx, pass.first.dweight, pass.first.dbias, need[3] && !options.relu ? pass.dy : pass.dother};
+  if (other) grads.insert(grads.end(), {pass.second.dweight, pass.second.dbias});
+  return grads;
+}
+template Grads BatchNormFunction::gradients(Cpu, const Tensor&, Need, const BatchNormFunction*) const;
+#ifdef GADOLIN_CUDA
+template Grads BatchNormFunction::gradients(Cuda, const Tensor&, Need, const BatchNormFunction*) const;
+#endif
+
+void BatchNormJoinFunction::check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const {
+  first.check(x, w, b, z);
+  second.check(z, w2, b2, {});
+}
+
+Tensor BatchNormJoinFunction::allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const {
+  first.mask = mask_for(x, w, b, z, w2, b2);
+  return empty_rows(x);
 }
 
 }  // namespace detail
@@ -125,6 +197,19 @@ Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu, 
   f.known = known;
   f.out = out;
   return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(), addend.defined() ? addend.to(x.dtype()) : addend);
+}
+
+Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x) {
+  if (watching()) return add_relu(x, other(other_x));
+  const std::string both = name() + " and " + other.name();
+  const PlaceScope place(both);
+  try {
+    return apply(detail::BatchNormJoinFunction{function(true), other.function(false)}, x, weight_.contiguous(), bias_.contiguous(),
+                 other_x.to(x.dtype()), other.weight_.contiguous(), other.bias_.contiguous());
+  } catch (Error& error) {
+    error.add_place(both);
+    throw;
+  }
 }
 
 }  // namespace gadolin

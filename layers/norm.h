@@ -19,7 +19,8 @@ struct BatchNormOptions {
 //   addend undefined or of x's shape and dtype -> y like x, channels-last when x is an image.
 // In training the running statistics are moved in place: the biased variance normalises, the unbiased one (n - 1) is kept.
 // Surprising, but PyTorch does so and checkpoints must agree.
-// Keeps x, the channel statistics and, with an addend and relu, y. Differentiable in x, weight, bias, addend.
+// Keeps x, the channel statistics and, with an addend and relu, one bit an element of y. Differentiable in x, weight, bias,
+// addend.
 // Throws ShapeError in training for a single value a channel, whose variance is 0.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend = {});
@@ -40,6 +41,9 @@ class BatchNorm2d : public Module {
   Tensor add_relu(const Tensor& x, const Tensor& addend) {
     return called(x, [&] { return normalise(x, addend, true); });
   }
+  // relu(norm(x) + other(other_x)) in one pass, and what follows from it in two passes backward: where a block's shortcut
+  // has a batch norm too. Keeps x, other_x, both statistics and one bit an element.
+  Tensor join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x);
   const char* kind() const override { return "BatchNorm2d"; }
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }

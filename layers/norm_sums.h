@@ -1,61 +1,129 @@
-// The sums of a batch norm on the GPU: two a channel over all rows, in an order that the shape alone decides. For
-// norm_cuda.cu only.
+// What the batch norms' kernels share: accesses to V neighbouring channels of a row, launches over a matrix, and sums a
+// channel over all rows in an order that the shape alone decides. For norm_*.cu only.
 #pragma once
 
 #ifdef __CUDACC__
 #include <cstdint>
+#include <cstring>
+
+#include "layers/norm_function.h"
+#include "tensor/cuda/launch.h"
+#include "tensor/ops.h"
 
 namespace gadolin::detail {
 namespace {
 
-constexpr int block_threads = 512, most_slabs = 4096;
+constexpr int block_threads = norm_threads;
+
+// How a thread reaches its V channels: 16 bytes at once or, where sizes or addresses forbid it, one by one, of which the
+// last group of a row may have fewer (`left`).
+template <int V_, bool wide_> struct Access {
+  static constexpr int V = V_;
+  static constexpr bool wide = wide_;
+};
+template <class P, int V> struct Channels { P v[V]; };
+
+template <class A, class P> __device__ Channels<P, A::V> numbers(const P* p, std::int64_t left) {
+  Channels<P, A::V> out;
+#pragma unroll
+  for (int j = 0; j < A::V; ++j) out.v[j] = A::wide || j < left ? p[j] : P();
+  return out;
+}
+// `once`: nobody reads it soon, so it need not push out of the cache what is.
+template <class A, bool once = false, class T> __device__ Channels<T, A::V> load(const T* p, std::int64_t left) {
+  if constexpr (!A::wide) {
+    return numbers<A>(p, left);
+  } else {
+    constexpr int pieces = static_cast<int>(A::V * sizeof(T) / 16);
+    const uint4* from = reinterpret_cast<const uint4*>(p);
+    uint4 raw[pieces];
+#pragma unroll
+    for (int k = 0; k < pieces; ++k) raw[k] = once ? __ldcs(from + k) : from[k];
+    Channels<T, A::V> out;
+    memcpy(&out, raw, sizeof(raw));
+    return out;
+  }
+}
+template <class A, class T> __device__ void store(T* p, std::int64_t left, const Channels<T, A::V>& value) {
+  if constexpr (A::wide) {
+    constexpr int pieces = static_cast<int>(A::V * sizeof(T) / 16);
+    uint4 raw[pieces];
+    memcpy(raw, &value, sizeof(raw));
+#pragma unroll
+    for (int k = 0; k < pieces; ++k) reinterpret_cast<uint4*>(p)[k] = raw[k];
+  } else {
+#pragma unroll
+    for (int j = 0; j < A::V; ++j) {
+      if (j < left) p[j] = value.v[j];
+    }
+  }
+}
+
+// Calls f with the widest access that the channels, all addresses and all rows allow. With bits a thread owns the channels
+// of a byte of the mask.
+template <class T, bool bits, class F> void by_width(const NormSizes& size, std::initializer_list<Rows<const T>> matrices, F&& f) {
+  constexpr int at_once = 16 / static_cast<int>(sizeof(T)), v = bits ? mask_channels : at_once;
+  bool aligned = size.channels % v == 0;
+  for (const Rows<const T>& m : matrices) aligned = aligned && reinterpret_cast<std::uintptr_t>(m.data) % 16 == 0 && m.stride % at_once == 0;
+  if (aligned) {
+    f(Access<v, true>{});
+  } else {
+    f(Access<bits ? mask_channels : 1, false>{});
+  }
+}
+
+inline Launch matrix_launch(const NormSizes& size, int v, int rows_each, std::int64_t blocks) {
+  const NormGrid g = norm_grid(size, v, rows_each, blocks);
+  return {dim3(static_cast<unsigned>(g.slabs), static_cast<unsigned>(g.shares)), dim3(static_cast<unsigned>(g.x), static_cast<unsigned>(g.y)), 0};
+}
 
 // Blocks of a slab that have written their sums. Counts wrap to 0 by themselves, so the next launch finds zeros. All batch
 // norms of a device run in the order of its compute stream and may share them.
-__device__ unsigned arrived[most_slabs];
+__device__ unsigned arrived[norm_most_slabs];
 
-// Two sums a channel. Grid (slabs, shares of the rows), block (groups of V channels, rows). The last block of a slab to
-// arrive adds the shares in their order, in double, and calls body.finish(channel, first, second).
-template <int V, class Body>
-__global__ void __launch_bounds__(block_threads, 2)
+// Body::sums numbers a channel. Grid (slabs, shares of the rows), block (groups of V channels, rows). The last block of a
+// slab to arrive adds the shares in their order, in double, and calls body.finish(channel, sums).
+template <class A, class Body>
+__global__ void __launch_bounds__(block_threads, Body::sums > 2 ? 1 : 2)
 sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Body::P* partial) {
   using P = typename Body::P;
-  constexpr std::size_t tree = 2 * V * block_threads * sizeof(P), finish = 2 * block_threads * sizeof(double);
+  constexpr int V = A::V, N = Body::sums;
+  constexpr std::size_t tree = V * block_threads * sizeof(P), finish = N * block_threads * sizeof(double);
   __shared__ alignas(16) unsigned char bytes[tree > finish ? tree : finish];
   __shared__ bool last;
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V;
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V, left = channels - c0;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
-  P first[V] = {}, second[V] = {};
-  if (c0 < channels) {
-    const auto constants = body.template constants<V>(c0);
+  P sums[N][V] = {};
+  if (left > 0) {
+    const auto constants = body.template constants<A>(c0, left);
 #pragma unroll 4
     for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += step) {
-      body.template step<V>(constants, row, c0, first, second);
+      body.template step<A>(constants, row, c0, left, sums);
     }
   }
-  P* sums = reinterpret_cast<P*>(bytes);  // [2 V][threads]
+  P* shared = reinterpret_cast<P*>(bytes);  // [V][threads]
 #pragma unroll
-  for (int j = 0; j < V; ++j) {
-    sums[2 * j * block_threads + thread] = first[j];
-    sums[(2 * j + 1) * block_threads + thread] = second[j];
-  }
-  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.y < half) {
+  for (int n = 0; n < N; ++n) {
 #pragma unroll
-      for (int j = 0; j < 2 * V; ++j) {
-        sums[j * block_threads + thread] += sums[j * block_threads + thread + static_cast<int>(half * blockDim.x)];
+    for (int j = 0; j < V; ++j) shared[j * block_threads + thread] = sums[n][j];
+    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (threadIdx.y < half) {
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          shared[j * block_threads + thread] += shared[j * block_threads + thread + static_cast<int>(half * blockDim.x)];
+        }
       }
     }
-  }
-  if (threadIdx.y == 0 && c0 < channels) {
-    P* out = partial + static_cast<std::int64_t>(blockIdx.y) * 2 * channels + c0;
+    if (threadIdx.y == 0) {  // what this thread added up itself
+      P* out = partial + (static_cast<std::int64_t>(blockIdx.y) * N + n) * channels + c0;
 #pragma unroll
-    for (int j = 0; j < V; ++j) {
-      out[j] = sums[2 * j * block_threads + thread];
-      out[channels + j] = sums[(2 * j + 1) * block_threads + thread];
+      for (int j = 0; j < V; ++j) {
+        if (j < left) out[j] = shared[j * block_threads + thread];
+      }
     }
+    __syncthreads();
   }
   __threadfence();
   __syncthreads();
@@ -66,23 +134,31 @@ sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Bo
 
   const int width = static_cast<int>(blockDim.x) * V, ways = block_threads / width;
   const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * width + thread % width;
-  double a = 0, b = 0;
+  double total[N] = {};
   if (channel < channels) {
     for (unsigned share = static_cast<unsigned>(thread / width); share < gridDim.y; share += static_cast<unsigned>(ways)) {
-      a += static_cast<double>(__ldcg(partial + static_cast<std::int64_t>(share) * 2 * channels + channel));
-      b += static_cast<double>(__ldcg(partial + (static_cast<std::int64_t>(share) * 2 + 1) * channels + channel));
+#pragma unroll
+      for (int n = 0; n < N; ++n) {
+        total[n] += static_cast<double>(__ldcg(partial + (static_cast<std::int64_t>(share) * N + n) * channels + channel));
+      }
     }
   }
   double* ends = reinterpret_cast<double*>(bytes);
-  ends[thread] = a;
-  ends[block_threads + thread] = b;
+#pragma unroll
+  for (int n = 0; n < N; ++n) ends[n * block_threads + thread] = total[n];
   __syncthreads();
   if (thread >= width || channel >= channels) return;
   for (int way = 1; way < ways; ++way) {
-    a += ends[way * width + thread];
-    b += ends[block_threads + way * width + thread];
+#pragma unroll
+    for (int n = 0; n < N; ++n) total[n] += ends[n * block_threads + way * width + thread];
   }
-  body.finish(channel, a, b);
+  body.finish(channel, total);
+}
+
+template <class A, class Body> void sum_rows(const char* op, const Body& body, const NormSizes& size, const Tensor& like) {
+  const Launch how = matrix_launch(size, A::V, 8, Body::sums > 2 ? 132 : 264);
+  const Tensor partial = empty({static_cast<std::int64_t>(how.grid.y), Body::sums, size.channels}, like.dtype(), like.device());
+  launch(op, how, sum_rows_kernel<A, Body>, body, size.rows, size.channels, partial.data<typename Body::P>());
 }
 
 }  // namespace

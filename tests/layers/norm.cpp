@@ -8,6 +8,7 @@
 #include "tensor/cpu/parallel.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/distance.h"
 #include "tests/op_spec.h"
 
 namespace gadolin {
@@ -156,17 +157,17 @@ TEST(BatchNorm2dModule, TakesImagesOfLargeMean) {
   const Tensor x = randn({2, 4, 48, 40}) * 0.5 + 1000.0;
   BatchNorm2d norm(4);
   const std::vector<double> y = norm(x).detach().to_vector<double>(), in = x.to_vector<double>();
-  double worst = 0;
+  test::Largest worst;
   for (std::int64_t c = 0; c < 4; ++c) {
     const Numbers n = of_channel(x, c);
     for (std::int64_t image = 0; image < 2; ++image) {
       for (std::int64_t i = 0; i < 48 * 40; ++i) {
         const std::size_t k = static_cast<std::size_t>((image * 4 + c) * 48 * 40 + i);
-        worst = std::max(worst, std::abs(y[k] - (in[k] - n.mean) / std::sqrt(n.variance + 1e-5)));
+        worst.see(std::abs(y[k] - (in[k] - n.mean) / std::sqrt(n.variance + 1e-5)));
       }
     }
   }
-  EXPECT_TRUE(worst < 5e-4) << worst;  // one ulp of the mean is 1.2e-4 deviations
+  EXPECT_TRUE(worst.value() < 5e-4) << worst.value();  // one ulp of the mean is 1.2e-4 deviations
 }
 
 // 1e4 +- 1 with a first pixel of 0, as in films with black corners: the shift is then the worst it can be.
