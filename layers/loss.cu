@@ -3,12 +3,16 @@
 
 #include <cmath>
 
+#include "layers/loss_rows.h"
 #include "tensor/function.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
 namespace {
+
+using detail::RowSums;
+using detail::SoftmaxRow;
 
 Tensor widened(const Tensor& t) {
   return t.dtype() == DType::bf16 || t.dtype() == DType::fp16 ? t.to(DType::fp32) : t;
@@ -17,135 +21,63 @@ Tensor reduce_loss(const Tensor& values, Reduction reduction) { return reduction
 
 // --- one class a row -------------------------------------------------------------------------------------------------
 
-// A row's loss before the mean: ((1 - s) l_t w_t + s / C sum_k l_k w_k) (1 - p_t)^gamma, with l = -log softmax.
-template <class T> struct RowLoss {
-  std::int64_t classes, ignore;
-  T smoothing, gamma;
-  const T* logits;             // [N, C]
-  const std::int64_t* target;  // [N]
-  const T* weight;             // [C] or nullptr
-  T* probability;              // [N, C], kept for backward
-  T* loss;                     // [N]
-  T* row_weight;               // [N]: what the mean divides by
-
-  GADOLIN_HD T weight_of(std::int64_t c) const { return weight ? weight[c] : T(1); }
-  GADOLIN_HD void operator()(std::int64_t n) const {
-    using std::exp;
-    using std::log;
-    using std::pow;
-    const T* x = logits + n * classes;
-    T* p = probability + n * classes;
-    const std::int64_t t = target[n];
-    if (t == ignore) {
-      for (std::int64_t c = 0; c < classes; ++c) p[c] = T(0);
-      loss[n] = row_weight[n] = T(0);
-      return;
-    }
-    T largest = x[0], total = T(0);
-    for (std::int64_t c = 1; c < classes; ++c) largest = x[c] > largest || x[c] != x[c] ? x[c] : largest;
-    for (std::int64_t c = 0; c < classes; ++c) {
-      p[c] = static_cast<T>(exp(x[c] - largest));
-      total += p[c];
-    }
-    const T log_total = static_cast<T>(log(total));
-    for (std::int64_t c = 0; c < classes; ++c) p[c] /= total;
-    if (t < 0 || t >= classes) {  // the CPU has refused it before
-      loss[n] = row_weight[n] = T(0) / T(0);
-      return;
-    }
-    T value = (T(1) - smoothing) * weight_of(t) * (log_total - (x[t] - largest));
-    if (smoothing > T(0)) {
-      T spread = T(0);
-      for (std::int64_t c = 0; c < classes; ++c) spread += weight_of(c) * (log_total - (x[c] - largest));
-      value += smoothing / static_cast<T>(classes) * spread;
-    }
-    if (gamma > T(0)) value *= static_cast<T>(pow(T(1) - p[t], gamma));
-    loss[n] = value;
-    row_weight[n] = weight_of(t);
-  }
-};
-
-// d loss / d logits of one row, times `scale[0]` = dy / sum of row weights.
-template <class T> struct RowGradient {
-  std::int64_t classes, ignore;
-  T smoothing, gamma;
-  const T* probability;
-  const std::int64_t* target;
-  const T* weight;
-  const T* scale;
-  T* dlogits;
-
-  GADOLIN_HD T weight_of(std::int64_t c) const { return weight ? weight[c] : T(1); }
-  GADOLIN_HD void operator()(std::int64_t n) const {
-    using std::log;
-    using std::pow;
-    const T* p = probability + n * classes;
-    T* d = dlogits + n * classes;
-    const std::int64_t t = target[n];
-    if (t == ignore) {
-      for (std::int64_t c = 0; c < classes; ++c) d[c] = T(0);
-      return;
-    }
-    T total = T(0);  // sum of the weights that the probabilities are multiplied with
-    if (smoothing > T(0)) {
-      for (std::int64_t c = 0; c < classes; ++c) total += weight_of(c);
-      total *= smoothing / static_cast<T>(classes);
-    }
-    total += (T(1) - smoothing) * weight_of(t);
-    const T s = scale[0];
-    if (gamma > T(0)) {
-      // f = w (1-p)^g (-log p); df/dx_c = df/dp p (1[c=t] - p_c)
-      const T rest = T(1) - p[t], w = weight_of(t);
-      const T logp = static_cast<T>(log(p[t] > T(0) ? p[t] : T(1e-38)));
-      const T slope = w * (gamma * (rest > T(0) ? static_cast<T>(pow(rest, gamma - T(1))) : T(0)) * p[t] * logp -
-                           static_cast<T>(pow(rest, gamma)));
-      for (std::int64_t c = 0; c < classes; ++c) d[c] = s * slope * ((c == t ? T(1) : T(0)) - p[c]);
-      return;
-    }
-    for (std::int64_t c = 0; c < classes; ++c) {
-      T truth = c == t ? (T(1) - smoothing) * weight_of(t) : T(0);
-      if (smoothing > T(0)) truth += smoothing / static_cast<T>(classes) * weight_of(c);
-      d[c] = s * (total * p[c] - truth);
-    }
-  }
-};
-
-template <class Body> void for_rows(Cpu, const char*, std::int64_t rows, const Body& body) {
-  parallel_for(rows, 1 + 4096 / body.classes, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) body(n);
+template <class T> void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
+  parallel_for(rows, 1 + 4096 / std::max<std::int64_t>(1, row.classes), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) row.template write<1>(n, row.template read<1>(n, 0, 1), 0, 1);
   });
 }
 #ifdef __CUDACC__
-template <class Body> __global__ void row_kernel(std::int64_t rows, Body body) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t n = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < rows; n += step) body(n);
+template <class M> __device__ RowSums<M> partner(const RowSums<M>& s, int distance) {
+  return {__shfl_xor_sync(~0u, s.largest, distance), __shfl_xor_sync(~0u, s.total, distance),
+          __shfl_xor_sync(~0u, s.below, distance), __shfl_xor_sync(~0u, s.weights, distance)};
 }
-template <class Body> void for_rows(Cuda, const char* op, std::int64_t rows, const Body& body) {
-  launch(op, grid_stride(rows, 64), row_kernel<Body>, rows, body);
+// Above 32 lanes a block has one row.
+template <int V, class T> __global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
+  using Sums = RowSums<math_type<T>>;
+  __shared__ Sums warps[16];
+  const int thread = static_cast<int>(threadIdx.x), teams = static_cast<int>(blockDim.x) / lanes, lane = thread % lanes;
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * teams;
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * teams; first < rows; first += step) {
+    const std::int64_t n = first + thread / lanes;
+    Sums sums = n < rows ? row.template read<V>(n, lane, lanes) : Sums::none();
+    for (int distance = (lanes < 32 ? lanes : 32) / 2; distance > 0; distance /= 2) sums = sums.merged(partner(sums, distance));
+    if (lanes > 32) {
+      if (thread % 32 == 0) warps[thread / 32] = sums;
+      __syncthreads();
+      sums = warps[0];
+      for (int w = 1; w < lanes / 32; ++w) sums = sums.merged(warps[w]);
+      __syncthreads();
+    }
+    if (n < rows) row.template write<V>(n, sums, lane, lanes);
+  }
+}
+template <class T> void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row) {
+  constexpr int V = 16 / sizeof(T);
+  const bool packs = detail::packs_fit(row.classes, V, row.logits, row.gradient);
+  const int lanes = detail::lanes_for(packs ? row.classes / V : row.classes);
+  launch(op, grid_stride(rows * lanes, lanes > 32 ? lanes : 128), packs ? row_kernel<V, T> : row_kernel<1, T>, row, rows, lanes);
 }
 #endif
 
-template <class F> void float_or_double(DType dtype, F&& f) {
-  if (dtype == DType::fp64) {
-    f(Tag<double>{});
-  } else {
-    f(Tag<float>{});
-  }
-}
+template <class M> struct Quotient { GADOLIN_HD M operator()(M a, M b) const { return a / b; } };
+// A gradient's share of the mean. Rows that are ignored stay 0 where nothing counts and the mean is NaN.
+template <class M> struct OfMean {
+  const M *dy, *total;
+  GADOLIN_HD M operator()(M d) const { return d == M(0) ? d : d * (*dy / *total); }
+};
 
 struct CrossEntropyFunction {
   static constexpr auto name = "cross_entropy";
   CrossEntropyOptions options;
   double gamma = 0;
-  Saved target;
-  mutable Tensor probability, total_weight;  // [N, C], []
+  bool wants_gradient = true;
+  mutable Tensor gradient, sums;  // [N, C] of the sum; [2]: the rows' losses and weights added up
 
   void check(const Tensor& logits, const Tensor& t) const {
     require<ShapeError>(logits.dim() == 2, name, ": logits ", logits.shape(), " are not [N, C]");
     require<ShapeError>(t.shape() == Shape{logits.size(0)}, name, ": target ", t.shape(), " is not [", logits.size(0), "]");
     require<DTypeError>(t.dtype() == DType::int64, name, ": target is ", t.dtype(), ", not int64; convert with .to(DType::int64)");
-    require<DTypeError>(logits.dtype() == DType::fp32 || logits.dtype() == DType::fp64, name, ": logits are ", logits.dtype(),
-                        "; convert with .to(DType::fp32)");
+    require<DTypeError>(is_floating(logits.dtype()), name, ": logits are ", logits.dtype(), "; convert with .to(DType::fp32)");
     require<DeviceError>(t.device() == logits.device(), name, ": logits are on ", logits.device(), " but the target is on ",
                          t.device(), "; move one with .to(...)");
     require<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, name, ": label smoothing ",
@@ -160,42 +92,47 @@ struct CrossEntropyFunction {
                           values[i], " at index ", i, " is outside [0, ", logits.size(1), "); class labels start at 0");
     }
   }
-  Tensor allocate(const Tensor& logits, const Tensor&) const { return empty({}, logits.dtype(), logits.device()); }
-  void save(const Tensor&, const Tensor& t, const Tensor&) { target = t; }
-  Tensor weights_like(const Tensor& t) const {
-    return options.class_weight.defined() ? options.class_weight.to(t.device()).to(t.dtype()).contiguous() : Tensor();
-  }
+  static DType math_of(const Tensor& logits) { return logits.dtype() == DType::fp64 ? DType::fp64 : DType::fp32; }
+  Tensor allocate(const Tensor& logits, const Tensor&) const { return empty({}, math_of(logits), logits.device()); }
+  void save(const Tensor&, const Tensor&, const Tensor&) {}
 
   template <class D> void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
-    const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), weight = weights_like(logits);
+    const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), &w = options.class_weight;
+    const Tensor weight = w.defined() ? w.to(y.device()).to(y.dtype()).contiguous() : Tensor();
     const std::int64_t rows = logits.size(0);
-    probability = empty(logits.shape(), logits.dtype(), logits.device());
-    const Tensor loss = empty({rows}, logits.dtype(), logits.device()), row_weight = empty_like(loss);
-    float_or_double(logits.dtype(), [&](auto tag) {
+    if (wants_gradient) gradient = empty_like(logits);
+    const Tensor values = empty({2, rows}, y.dtype(), y.device());
+    dispatch_floating(logits.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
+      using M = math_type<T>;
       for_rows(device, name, rows,
-               RowLoss<T>{logits.size(1), options.ignore_index, static_cast<T>(options.label_smoothing), static_cast<T>(gamma),
-                          logits.data<T>(), t.data<std::int64_t>(), weight.defined() ? weight.data<T>() : nullptr,
-                          probability.data<T>(), loss.data<T>(), row_weight.data<T>()});
+               SoftmaxRow<T>{logits.size(1), options.ignore_index, static_cast<M>(options.label_smoothing), static_cast<M>(gamma),
+                             logits.data<T>(), t.data<std::int64_t>(), w.defined() ? weight.data<M>() : nullptr,
+                             wants_gradient ? gradient.data<T>() : nullptr, values.data<M>(), values.data<M>() + rows});
+      sums = sum(values, {1});
+      map<M, M, M>(device, name, Quotient<M>{}, y, sums.select(0, 0), sums.select(0, 1));
     });
-    total_weight = sum(row_weight);
-    y.copy_(div(sum(loss), total_weight));
   }
   template <class D> Grads backward(D device, const Tensor& dy, Need) const {
-    const Tensor scale = div(dy, total_weight), weight = weights_like(probability), t = target->contiguous();
-    Tensor dx = empty(probability.shape(), probability.dtype(), probability.device());
-    float_or_double(dx.dtype(), [&](auto tag) {
+    const Tensor dx = empty_like(gradient);  // the gradient itself may be wanted again
+    dispatch_floating(dx.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for_rows(device, name, dx.size(0),
-               RowGradient<T>{dx.size(1), options.ignore_index, static_cast<T>(options.label_smoothing), static_cast<T>(gamma),
-                              probability.data<T>(), t.data<std::int64_t>(), weight.defined() ? weight.data<T>() : nullptr,
-                              scale.data<T>(), dx.data<T>()});
+      using M = math_type<T>;
+      map<T, T>(device, name, OfMean<M>{dy.data<M>(), sums.data<M>() + 1}, dx, gradient);
     });
     return {dx, Tensor()};
   }
 };
 
 // --- independent labels ----------------------------------------------------------------------------------------------
+
+template <class F> void float_or_double(DType dtype, F&& f) {
+  if (dtype == DType::fp64) {
+    f(Tag<double>{});
+  } else {
+    f(Tag<float>{});
+  }
+}
 
 // log(1 + exp(-|x|)) never overflows.
 template <class T> GADOLIN_HD T softplus_of(T x) {
@@ -297,7 +234,9 @@ Tensor row_loss(const Tensor& logits, const Tensor& target, const CrossEntropyOp
   CrossEntropyFunction f;
   f.options = options;
   f.gamma = gamma;
-  return apply(std::move(f), widened(logits), target);
+  const Tensor* inputs[] = {&logits};
+  f.wants_gradient = detail::wants_tape(inputs, 1);
+  return apply(std::move(f), logits, target);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Losses. All are scalars in at least fp32: 16-bit logits are converted first.
+// Losses. All are scalars in at least fp32: 16-bit logits are read as they are or converted first.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -11,7 +11,8 @@ struct CrossEntropyOptions {
   std::int64_t ignore_index = -100;  // rows with this target count for nothing
 };
 // Mean over the rows of -log softmax(logits)[target]; with class weights the mean is weighted by the targets' weights.
-//   logits [N, C], target [N] int64 -> []. Keeps the probabilities; one pass each way.
+//   logits [N, C], target [N] int64 -> []. Keeps the gradient of the sum, which the
+//   same pass writes when one is wanted, in the logits' dtype; rows that are ignored get 0, a mean over none is NaN.
 // On the CPU throws ValueError for a target outside [0, C); on CUDA such a row gives NaN.
 // Agrees with torch.nn.functional.cross_entropy.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {});
