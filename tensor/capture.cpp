@@ -65,19 +65,19 @@ class Recording {
   // Records `step` on the device's compute stream, without running it. `memory`: of the step before.
   Recording(const CapturedStep::Function& step, const Key& key, bool reads_only, const std::vector<Lifetime>& memory)
       : device_(key.device), reads_only_(reads_only), pool_(allocator(key.device).new_pool()) {
-    first_call_ = default_generator().calls;
+    std::uint64_t& calls = default_generator().calls;
+    draws_.first = calls;
     try {
       offset_ = zeros({1}, DType::int64, device_);
       for (const Key::Input& in : key.inputs) inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
       allocator(device_).plan_pool(pool_, memory);  // before recording: the driver is not asked for memory then
       record(step);
     } catch (...) {
-      default_generator().calls = first_call_;
+      calls = draws_.first;
       free();
       throw;
     }
-    calls_ = default_generator().calls - first_call_;
-    default_generator().calls = first_call_;  // the launch that follows counts them
+    draws_.count = std::exchange(calls, draws_.first) - draws_.first;  // the launch that follows counts them
   }
   ~Recording() { free(); }
   Recording(const Recording&) = delete;
@@ -89,16 +89,21 @@ class Recording {
     const CudaStream stream = compute_stream(device_);
     const StreamGuard on(stream);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (!inputs_[i].same_as(inputs[i])) inputs_[i].copy_(inputs[i]);
+      if (inputs_[i].same_as(inputs[i])) continue;
+      if (inputs_[i].strides() == inputs[i].strides()) {
+        copy_bytes(inputs_[i].raw(), device_, inputs[i].raw(), device_, static_cast<std::size_t>(inputs[i].nbytes()), true);
+      } else {
+        inputs_[i].copy_(inputs[i]);
+      }
     }
-    GeneratorState& generator = default_generator();
-    const std::uint64_t since = generator.calls - first_call_;
+    std::uint64_t& calls = default_generator().calls;
+    const std::uint64_t since = draws_.offset(calls);
     // Eight bytes of pageable memory: the runtime takes its copy before this returns.
-    if (calls_ > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
+    if (draws_.count > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
     if (!reads_only_) detail::count_replay();
     tell(RecordingEvent::launches);
     check(cudaGraphLaunch(executable_, stream), "captured step");
-    generator.calls += calls_;
+    calls += draws_.count;
     return result_;
   }
   std::int64_t nodes() const { return nodes_; }
@@ -152,7 +157,7 @@ class Recording {
   cudaGraph_t graph_ = nullptr;
   cudaGraphExec_t executable_ = nullptr;
   std::int64_t nodes_ = 0;
-  std::uint64_t first_call_ = 0, calls_ = 0;
+  detail::RecordedDraws draws_;
 };
 #endif
 

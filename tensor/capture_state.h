@@ -38,6 +38,11 @@ void watch_recordings(void (*watcher)(const RecordingEvent& event));
 
 namespace detail {
 void count_replay();
+// The stream numbers that a recording draws: `first`, `first` + 1, ..., `count` of them, on which replays add their offset.
+struct RecordedDraws {
+  std::uint64_t first = 0, count = 0;
+  std::uint64_t offset(std::uint64_t calls) const { return calls - first; }  // modulo 2^64, so `calls` may be smaller
+};
 std::uint64_t next_recording();  // a number for it, from 1
 void tell_recording(const RecordingEvent& event);
 

@@ -107,7 +107,7 @@ void cuda_raw_free(void* pointer) {
   accept_free(cudaFree(pointer), "cudaFree");
 }
 void* pinned_raw_alloc(std::size_t nbytes) {
-  const RelaxedCapture relaxed;
+  refuse_while_capturing("pinned memory", "make the buffer before the step");
   void* pointer = nullptr;
   return accept(cudaHostAlloc(&pointer, nbytes, cudaHostAllocPortable), pointer, "cudaHostAlloc");
 }

@@ -8,7 +8,8 @@
 namespace gadolin {
 
 // What the caching allocators are built on. They return nullptr when memory is short and throw CudaError for anything
-// else. Allowed while a step is recorded: the allocation itself is not part of the recording.
+// else. Device memory may be asked for while a step is recorded, though a planned one has no need to: the allocation is not
+// part of the recording. Pinned memory may not (CaptureError): the driver would wait.
 void* cuda_raw_alloc(std::size_t nbytes);    // on the current device, 256-byte aligned
 void cuda_raw_free(void* pointer);
 void* pinned_raw_alloc(std::size_t nbytes);  // page-locked host memory that every device may read
