@@ -62,7 +62,7 @@ bool attempt(ConvRunner run, const char* op, ConvProblem p, const Tensor& x, con
   p.x_stride = pixel(x);
   p.y_stride = pixel(y);
   const auto start = [](const Tensor& t) { return t.defined() ? t.raw() : nullptr; };
-  return run(op, y.device(), p, {x.raw(), w.raw(), y.raw(), start(e.bias), start(e.addend)}, p.x_stride || p.y_stride || p.accumulate);
+  return run(op, y.device(), p, {x.raw(), w.raw(), y.raw(), start(e.bias), start(e.addend)});
 }
 
 }  // namespace

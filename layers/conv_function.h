@@ -66,7 +66,7 @@ struct Conv2dFunction {
 
 // The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there. Slices of
 // channels stay where they lie if an engine takes them so. y: as allocate() made it.
-using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&, bool optional);
+using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&);
 void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
                           const Tensor& bias, Tensor& y);
 Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tensor& dy, Need need);

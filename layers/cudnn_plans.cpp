@@ -106,13 +106,15 @@ bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
   if (config.workspace > workspace_limit.load(std::memory_order_relaxed)) return false;
   if (p.deterministic && config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
   if (config.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
+  if (p.optional() && convolution_has_cores(p) && !config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   // A tensor core that takes fp32 rounds it to tf32 or lower first.
   const bool rounds = config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) || config.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
   return !(p.dtype == DType::fp32 && !p.tf32 && rounds);
 }
 
-std::vector<CudnnEngineConfig> candidates(const CudnnDescriptor& graph, const CudnnDescriptor& device) {
+std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescriptor& graph, const CudnnDescriptor& device) {
   std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
+  if (p.optional()) return found;
   for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device)) {
     found.push_back(std::move(config));
   }
@@ -272,7 +274,7 @@ Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t
   if (const PlanChoice* known = database.find(key_of(p))) {
     if (const auto plan = rebuild(p, graph, *known, handle, device); plan && runs(*plan)) return ++count.from_database, *plan;
   }
-  const std::vector<CudnnEngineConfig> offered = candidates(graph, device);
+  const std::vector<CudnnEngineConfig> offered = candidates(p, graph, device);
   if (const auto plan = tunes(offered); plan && runs(*plan)) return ++count.tuned, *plan;
   for (const CudnnEngineConfig& config : offered) {
     if (!acceptable(p, config)) continue;
@@ -339,7 +341,7 @@ void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t)
 
 }  // namespace
 
-bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors, bool optional) {
+bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors) {
   // Plans are used from one handle at a time, and handles belong to threads.
   thread_local std::unordered_map<std::pair<int, ConvProblem>, Plan, ProblemHash> plans;
   check_pointers(op, problem, tensors);
@@ -350,7 +352,7 @@ bool run_convolution(const char* op, Device device, const ConvProblem& problem, 
   const bool first = at == plans.end();
   if (first) at = plans.emplace(key, first_run(op, handle, device, problem, tensors)).first;
   if (!at->second.plan.defined()) {
-    if (!optional) no_engine(op, problem, at->second.offered);
+    if (!problem.optional()) no_engine(op, problem, at->second.offered);
     return false;
   }
   if (!first) execute(op, handle, device, problem, at->second, tensors);
@@ -394,7 +396,7 @@ PlanReport plan_without_device(const ConvProblem& problem, const std::string& de
   const CudnnDescriptor device = cudnn_device_from_json(device_json);
   const CudnnDescriptor graph = GraphOf(problem).graph(nullptr);
   PlanReport report;
-  for (const CudnnEngineConfig& config : candidates(graph, device)) {
+  for (const CudnnEngineConfig& config : candidates(problem, graph, device)) {
     report.configs.push_back({config.engine, config.workspace, config.shared_memory,
                               config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
                               config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),

@@ -37,14 +37,19 @@ struct ConvProblem {
   std::int64_t q() const { return (w + 2 * padding[1] + extra[1] - dilation[1] * (s - 1) - 1) / stride[1] + 1; }
   std::string str() const;       // unique, one line, no spaces
   bool operator==(const ConvProblem&) const = default;
+  // Whether there is another way, by a copy or an addition: only a good engine is wanted then.
+  bool optional() const { return x_stride != 0 || y_stride != 0 || accumulate; }
 };
 
 // Whether this dtype has the epilogues: every floating type but fp64.
 inline bool convolution_fuses(DType dtype) { return dtype != DType::fp64; }
-// Channels to give x and w for tensor cores, by zeros: engines read images in fours. As many as there are when it is no use.
+// Whether there are tensor-core engines for it.
+inline bool convolution_has_cores(const ConvProblem& p) { return size_of(p.dtype) == 2 || (p.dtype == DType::fp32 && p.tf32); }
+// Channels to give x and w, by zeros: tensor-core engines want 16 bytes a pixel, and copy x for every pass otherwise.
+// As many as there are when it is no use.
 inline std::int64_t padded_channels(const ConvProblem& p) {
-  const bool cores = size_of(p.dtype) == 2 || (p.dtype == DType::fp32 && p.tf32);
-  return cores && p.groups == 1 && p.c < 4 ? 4 : p.c;
+  const std::int64_t least = 16 / size_of(p.dtype);
+  return convolution_has_cores(p) && p.groups == 1 && p.c < least ? least : p.c;
 }
 
 // The tensors of a problem. forward reads x, w and writes y; data_gradient reads w and y (dy) and writes x (dx);
@@ -57,9 +62,9 @@ struct ConvPointers {
   const void* z = nullptr;
 };
 // Queues the convolution on the device's current stream. When cuDNN has no engine within the workspace limit: throws
-// Unsupported naming the problem, or, if `optional`, returns false and has done nothing. Throws CudaError naming `op`.
-bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors,
-                     bool optional = false);
+// Unsupported naming the problem, or, for an optional one, returns false and has done nothing; tensor cores are asked for
+// then where they exist. Throws CudaError naming `op`.
+bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors);
 
 // A problem's plan is the one in the plan database (layers/plan_database.h); the heuristics, whose first answer takes up to
 // a second, are not asked then. A problem that is not there, or whose plan is refused: when tuning is on, the first

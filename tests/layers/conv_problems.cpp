@@ -60,15 +60,14 @@ template <class T> void loops(const ConvProblem& p, const ConvPointers& t) {
   }
 }
 
-bool run(const char*, Device, const ConvProblem& p, const ConvPointers& t, bool optional) {
+bool run(const char*, Device, const ConvProblem& p, const ConvPointers& t) {
   asked.push_back(p);
-  EXPECT_EQ(optional, p.x_stride != 0 || p.y_stride != 0 || p.accumulate) << p.n;
   EXPECT_TRUE(p.channels_last);
   for (const void* pointer : {static_cast<const void*>(t.x), static_cast<const void*>(t.w), static_cast<const void*>(t.y), t.bias, t.z}) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pointer) % 16, 0u);
   }
   for (const std::int64_t stride : {p.x_stride, p.y_stride}) EXPECT_EQ(stride * size_of(p.dtype) % 16, 0);
-  if (optional && refuse_optional) return false;
+  if (p.optional() && refuse_optional) return false;
   p.dtype == DType::fp64 ? loops<double>(p, t) : loops<float>(p, t);
   return true;
 }

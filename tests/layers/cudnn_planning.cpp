@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "layers/cudnn_plans.h"
@@ -136,29 +137,164 @@ TEST_F(CudnnPlanning, StemsOfSmallAndGreyImages) {
 }
 
 TEST_F(CudnnPlanning, AccumulatingGradients) {
-  for (ConvProblem problem : resnet50(16)) {
-    problem.dtype = DType::bf16;
-    problem.accumulate = true;
-    for (const ConvPass pass : {ConvPass::data_gradient, ConvPass::filter_gradient}) {
-      problem.pass = pass;
-      if (problem.c != 3) expect_sound(problem, plan(problem));
+  for (const Precision& precision : precisions) {
+    for (ConvProblem problem : resnet50(16)) {
+      if (problem.c == 3) continue;
+      problem.dtype = precision.dtype;
+      problem.tf32 = precision.tf32;
+      problem.accumulate = true;
+      for (const ConvPass pass : {ConvPass::data_gradient, ConvPass::filter_gradient}) {
+        problem.pass = pass;
+        const PlanReport report = plan(problem);
+        expect_sound(problem, report);
+        if (precision.tensor_cores) expect_tensor_cores(problem, report);
+        if (size_of(problem.dtype) == 2 && pass == ConvPass::data_gradient) {
+          EXPECT_LE(report.chosen()->workspace, 2 << 20) << problem.str() << " copies";
+        }
+      }
     }
   }
 }
 
+// ResNet-50, DenseNet-121, VGG-16, Inception-v3.
 TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
+  std::vector<ConvProblem> problems = {conv(16, 64, 56, 64, 3),   conv(16, 256, 56, 512, 1, 2), conv(16, 8, 224, 64, 7, 2),
+                                       conv(16, 128, 56, 32, 3),  conv(16, 992, 7, 128, 1),     conv(16, 64, 224, 64, 3),
+                                       conv(16, 512, 14, 512, 3), conv(16, 8, 299, 32, 3, 2),   conv(16, 80, 73, 192, 3),
+                                       conv(16, 288, 35, 384, 3, 2)};
+  problems.push_back(conv(16, 128, 17, 192, 1));
+  problems.back().s = 7, problems.back().padding[1] = 3;
   for (const Precision& precision : precisions) {
     for (const ConvEpilogue epilogue : {ConvEpilogue::bias, ConvEpilogue::bias_relu, ConvEpilogue::bias_add_relu}) {
-      for (ConvProblem problem : {conv(16, 64, 56, 64, 3), conv(16, 256, 56, 512, 1, 2), conv(16, 3, 224, 64, 7, 2)}) {
+      for (ConvProblem problem : problems) {
         problem.dtype = precision.dtype;
         problem.tf32 = precision.tf32;
         problem.epilogue = epilogue;
         const PlanReport report = plan(problem);
         expect_sound(problem, report);
         if (precision.tensor_cores) expect_tensor_cores(problem, report);
+        EXPECT_FALSE(size_of(problem.dtype) == 2 && report.chosen()->runtime_compiled) << problem.str();
       }
     }
   }
+}
+
+// The stems of ResNet, Inception and VGG with the zeros that conv2d adds: 16-bit engines then read x as it is. Without,
+// and with 4 channels as well, nearly all of them copy it to 8 channels in the workspace first.
+TEST_F(CudnnPlanning, PaddedStemsRunOnTensorCoresWithoutHiddenCopies) {
+  for (const Precision& precision : precisions) {
+    for (ConvProblem problem : {conv(32, 3, 224, 64, 7, 2), conv(32, 3, 299, 32, 3, 2), conv(32, 3, 224, 64, 3), conv(32, 1, 224, 64, 7, 2)}) {
+      problem.dtype = precision.dtype;
+      problem.tf32 = precision.tf32;
+      const bool half = size_of(problem.dtype) == 2;
+      const std::int64_t images = problem.n * problem.h * problem.w * 2;  // bytes of one channel
+      ASSERT_EQ(padded_channels(problem), half ? 8 : precision.tensor_cores ? 4 : problem.c);
+      for (const ConvPass pass : {ConvPass::forward, ConvPass::filter_gradient, ConvPass::data_gradient}) {
+        problem.pass = pass;
+        ConvProblem padded = problem;
+        padded.c = padded_channels(problem);
+        const PlanReport report = plan(padded);
+        expect_sound(padded, report);
+        if (precision.tensor_cores) expect_tensor_cores(padded, report);
+        if (!half || pass == ConvPass::data_gradient) continue;
+        EXPECT_TRUE(report.chosen()->tensor_core) << padded.str();
+        EXPECT_LT(report.chosen()->workspace, 4 * images) << padded.str() << " copies";
+        if (problem.dtype != DType::bf16) continue;
+        for (const std::int64_t channels : {problem.c, std::int64_t{4}}) {
+          ConvProblem narrow = problem;
+          narrow.c = channels;
+          for (const PlanConfig& config : plan(narrow).configs) {
+            const bool reads_it_as_it_is = config.accepted && config.tensor_core && config.workspace < 4 * images;
+            EXPECT_FALSE(reads_it_as_it_is) << narrow.str() << " engine " << config.engine << " needs no zeros";
+          }
+        }
+      }
+    }
+  }
+}
+
+// DenseNet's layers read the first channels of a block's buffer and write 32 after them; Inception's branches write theirs.
+TEST_F(CudnnPlanning, SlicesOfChannels) {
+  struct { ConvProblem problem; std::int64_t x, y; } const slices[] = {
+      {conv(32, 96, 56, 128, 1), 256, 0},    {conv(32, 128, 56, 32, 3), 0, 256},  {conv(32, 480, 14, 128, 1), 1024, 0},
+      {conv(32, 128, 14, 32, 3), 0, 1024},   {conv(32, 992, 7, 128, 1), 1024, 0}, {conv(32, 128, 7, 32, 3), 0, 1024},
+      {conv(32, 64, 35, 96, 3), 0, 288},     {conv(32, 96, 35, 96, 3), 176, 288}, {conv(32, 192, 17, 192, 3, 2), 448, 1280}};
+  for (const Precision& precision : precisions) {
+    for (const auto& slice : slices) {
+      for (const auto& [pass, accumulate, epilogue] :
+           {std::tuple(ConvPass::forward, false, ConvEpilogue::none), std::tuple(ConvPass::forward, false, ConvEpilogue::bias),
+            std::tuple(ConvPass::forward, false, ConvEpilogue::bias_relu), std::tuple(ConvPass::forward, false, ConvEpilogue::bias_add_relu),
+            std::tuple(ConvPass::data_gradient, false, ConvEpilogue::none), std::tuple(ConvPass::data_gradient, true, ConvEpilogue::none),
+            std::tuple(ConvPass::filter_gradient, false, ConvEpilogue::none)}) {
+        ConvProblem problem = slice.problem;
+        problem.dtype = precision.dtype;
+        problem.tf32 = precision.tf32;
+        problem.x_stride = slice.x;
+        problem.y_stride = slice.y;
+        problem.pass = pass;
+        problem.accumulate = accumulate;
+        problem.epilogue = epilogue;
+        const PlanReport report = plan(problem);
+        // What is added would have to be the same slice: such a result is written packed and then moved.
+        if (epilogue == ConvEpilogue::bias_add_relu && slice.y != 0 && !report.chosen()) continue;
+        expect_sound(problem, report);
+        if (HasFatalFailure()) return;
+        EXPECT_EQ(report.chosen()->tensor_core, precision.tensor_cores) << problem.str();
+      }
+    }
+  }
+}
+
+// cuDNN copies slices in its workspace. Where that is beyond the limit only engines without tensor cores would be left.
+TEST_F(CudnnPlanning, SlicesTooLargeToCopyAreLeftToTheCaller) {
+  ConvProblem problem = conv(256, 224, 56, 128, 1);
+  problem.dtype = DType::bf16;
+  for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
+    problem.pass = pass;
+    problem.x_stride = 256;
+    EXPECT_EQ(plan(problem).chosen(), nullptr) << problem.str();
+    problem.x_stride = 0;
+    const PlanReport packed = plan(problem);
+    expect_sound(problem, packed);
+    expect_tensor_cores(problem, packed);
+  }
+}
+
+TEST_F(CudnnPlanning, DatabaseIsReadInsteadOfTheHeuristics) {
+  ConvProblem problem = conv(32, 64, 56, 64, 3);
+  problem.dtype = DType::bf16;
+  const PlanReport offered = plan(problem);
+  ASSERT_GE(offered.accepted(), 3);
+  PlanDatabase database("", "test");
+  const auto from = [&](int refusals = 0) {
+    const ConvolutionPlans plans = plan_without_device(problem, device_, database, refusals);
+    EXPECT_EQ(plans.from_database + plans.from_heuristics, 1);
+    return plans.from_database == 1 ? "database" : "heuristics";
+  };
+  EXPECT_STREQ(from(), "heuristics");
+  EXPECT_STREQ(from(2), "heuristics");  // the first two refused to run
+  const PlanConfig& last = *std::find_if(offered.configs.rbegin(), offered.configs.rend(), [](const PlanConfig& c) { return c.accepted; });
+  const std::string key = plan_database_key(problem);
+  database.put(key, {last.engine, last.knobs, last.workspace, 1});
+  EXPECT_STREQ(from(), "database");
+  EXPECT_STREQ(from(1), "heuristics");  // it refused to run
+  // Numbers that no engine has, knobs that it does not have, and a rule that it breaks.
+  for (const PlanChoice& bad : {PlanChoice{100000, {}}, {last.engine, {{1000, 1}}}, {last.engine, {{1, std::int64_t{1} << 60}}}}) {
+    database.put(key, bad);
+    EXPECT_STREQ(from(), "heuristics");
+  }
+  problem.dtype = DType::fp32;
+  problem.tf32 = true;
+  const PlanReport rounds = plan(problem);
+  ASSERT_TRUE(rounds.chosen() && rounds.chosen()->tensor_core);
+  problem.tf32 = false;
+  database.put(plan_database_key(problem), {rounds.chosen()->engine, rounds.chosen()->knobs});
+  EXPECT_STREQ(from(), "heuristics");
+}
+
+TEST_F(CudnnPlanning, WithoutAnEngineThatAgreesThereIsNoPlan) {
+  const ConvolutionPlans plans = plan_without_device(conv(1, 8, 8, 8, 3), device_, PlanDatabase("", "test"), 1000);
+  EXPECT_EQ(plans.from_database + plans.from_heuristics + plans.tuned, 0);
 }
 
 TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
@@ -210,6 +346,16 @@ TEST(CudnnPlans, ProblemsHaveDistinctNames) {
   EXPECT_EQ(problem.str(), "dgrad,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
   problem.accumulate = true;
   EXPECT_EQ(problem.str(), "dgrad+=,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
+}
+
+TEST(CudnnPlans, KeysNameWhatDecides) {
+  ConvProblem problem = conv(32, 64, 56, 128, 3);
+  problem.x_stride = 256;
+  EXPECT_EQ(plan_database_key(problem), "fprop,fp32,nhwc,x32x64x56x56,w128x64x3x3,stride1x1,pad1x1,dilation1x1,groups1,xpixel256,align16");
+  set_convolution_workspace_limit(1 << 20);
+  const std::string limited = plan_database_key(problem);
+  set_convolution_workspace_limit(std::int64_t{256} << 20);
+  EXPECT_EQ(limited, plan_database_key(problem) + ",workspace1048576");
 }
 
 TEST(CudnnPlans, BadPointersAreRefusedBeforeAnythingRuns) {
