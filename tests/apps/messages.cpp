@@ -42,6 +42,7 @@ TEST(CommandMessages, OptionsOfEveryCommand) {
       {{"models", "--device", "tpu"}, 2, "--device tpu is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"},
       {{"models", "--dtype", "fp8"}, 2, "--dtype fp8 is unknown; use fp32, tf32, bf16, fp16 or fp64 [GD-USAGE-001]"},
       {{"models", "--backend", "fast"}, 2, "--backend fast is unknown; use best or reference [GD-USAGE-001]"},
+      {{"models", "--tune", "yes"}, 2, "--tune yes is unknown; use on or off [GD-USAGE-001]"},
       {{"summary", "resnet18", "--input", "3x224"}, 2,
        "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
   });
