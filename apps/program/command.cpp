@@ -6,6 +6,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "layers/cudnn_plans.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 
@@ -132,6 +133,10 @@ Session::Session(std::string command, const Common& common) : command_(std::move
   require<UsageError>(common.backend == "best" || common.backend == "reference", "--backend ", common.backend,
                       " is unknown; use best or reference");
   set_backend(common.backend == "reference" ? Backend::reference : Backend::best);
+  require<UsageError>(common.tune == "on" || common.tune == "off", "--tune ", common.tune, " is unknown; use on or off");
+#ifdef GADOLIN_CUDA
+  set_convolution_tuning(common.tune == "on");
+#endif
   if (common.threads > 0) set_num_threads(common.threads);
 }
 
@@ -160,6 +165,8 @@ Program::Program() : app_("Gadolin: deep learning for medical images. Research a
   app_.add_option("--seed", common_.seed, "Seed of every random choice")->capture_default_str();
   app_.add_option("--threads", common_.threads, "CPU threads; 0: all")->capture_default_str();
   app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")->capture_default_str();
+  app_.add_option("--tune", common_.tune, "On a GPU, time the engines of a convolution when it is first met and keep the choice: on or off")
+      ->capture_default_str();
   app_.add_flag("--json", common_.json, "One JSON object a line on stdout");
   app_.add_flag("--quiet", common_.quiet, "No progress and no log");
   app_.add_flag("--verbose", common_.verbose, "Say more");

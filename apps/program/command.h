@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 // The common options after parsing (docs/guide/commands.md).
 struct Common {
-  std::string device = "auto", dtype = "fp32", backend = "best";
+  std::string device = "auto", dtype = "fp32", backend = "best", tune = "on";
   std::uint64_t seed = 0;
   int threads = 0;
   bool json = false, quiet = false, verbose = false;
