@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/bench/bench.h"
+#include "apps/bench/timing.h"
 #include "data/dicom.h"
 #include "tensor/check.h"
 

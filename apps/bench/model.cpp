@@ -1,110 +1,210 @@
-// gadolin bench model: training or inference steps of a net on random numbers.
+// gadolin bench model: steps of a net by the protocol of docs/benchmarks.md.
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "apps/bench/bench.h"
-#include "layers/auxiliary.h"
+#include "apps/bench/steps.h"
+#include "apps/bench/timing.h"
 #include "layers/conv.h"
-#include "layers/loss.h"
-#include "nets/registry.h"
 #include "tensor/allocator.h"
 #include "tensor/capture.h"
-#include "tensor/random.h"
+#include "tensor/check.h"
 #include "tensor/ops.h"
-#include "train/optimizer.h"
+#include "tensor/random.h"
 
 namespace gadolin {
-
-Timing summarize_times(std::vector<double> milliseconds) {
-  std::sort(milliseconds.begin(), milliseconds.end());
-  return {milliseconds[milliseconds.size() / 2], milliseconds.front(), milliseconds.back()};
-}
-
 namespace {
 
-void run(Session& session, const ModelBench& o) {
-  const Shape input = parse_input(o.input);
+struct Options {
+  StepOptions step;
+  std::string mode = "train";
+  int steps = 0, blocks = 0, warm_up = -1, losses = 0, calls = 0;  // 0, -1: by device
+  double seconds = -1, warm_seconds = -1;
+  bool eager = false, latency = false;
+};
+
+// A net on the device, a batch, and what one step of it is.
+struct Bench {
+  Bench(Session& session, const Options& options)
+      : s(session), o(options), device(session.device()), training(options.mode == "train"), batch(bench_batch(session, options.step)),
+        net(bench_net(session, options.step, batch.images.size(1))) {
+    net->to(device);
+    net->train(training);
+    if (training) {
+      train.emplace(*net, session, options.step);
+      start = fingerprints(net->parameters());
+    }
+  }
+  Tensor once(const std::vector<Tensor>& inputs) {
+    if (training) return (*train)(inputs);
+    const NoGrad guard;
+    const ComputeScope compute(s.compute());
+    return (*net)(inputs[0]);
+  }
+  bool captures() const { return device.is_cuda() && !o.eager; }
+  Tensor call(const std::vector<Tensor>& inputs) { return captures() ? recorded(inputs) : once(inputs); }
+  void step() {
+    ++count;
+    last = training ? call({batch.images, batch.labels}) : call({batch.images});
+  }
+
+  Session& s;
+  const Options& o;
+  Device device;
+  bool training;
+  BenchBatch batch;
+  std::unique_ptr<Module> net;
+  std::optional<TrainStep> train;
+  std::vector<Fingerprint> start;
+  CapturedStep recorded{[this](const std::vector<Tensor>& inputs) { return once(inputs); }};
+  Tensor last;
+  std::int64_t count = 0;
+};
+
+// The first losses, each read back, for a comparison with another framework from the same weights and batch.
+void show_losses(Bench& b) {
+  for (int i = 1; i <= b.o.losses; ++i) {
+    b.step();
+    const double loss = b.last.item();
+    b.s.say(cat("step ", i, ": loss ", fixed(loss, 6)));
+    b.s.event({{"event", "loss"}, {"step", i}, {"loss", loss}});
+  }
+}
+
+void warm_up(Bench& b) {
+  const bool gpu = b.device.is_cuda();
+  int least = b.o.warm_up >= 0 ? b.o.warm_up : gpu ? 20 : 2;
+  if (b.captures()) least = std::max(least, 5);  // recorded and replayed once
+  const double seconds = b.o.warm_seconds >= 0 ? b.o.warm_seconds : gpu ? 3 : 0, begin = seconds_now();
+  const auto scaling = [&] { return b.training && b.count < 64 && b.train->skipped(); };  // fp16 starts with steps that only find the scale
+  while (b.count < least || seconds_now() - begin < seconds || scaling()) {
+    b.step();
+    synchronize(b.device);
+  }
+}
+
+Json row_of(const Bench& b, const std::string& suite, const Timing& t) {
+  const MemoryStats memory = allocator(b.device).stats();
+  const Shape& input = b.batch.images.shape();
+  return {{"event", "model"}, {"suite", suite}, {"net", b.o.step.model}, {"framework", "gadolin"}, {"mode", b.o.mode},
+          {"variant", b.captures() ? "graph" : "eager"}, {"dtype", b.s.common().dtype}, {"device", name_of(b.device)}, {"batch", input[0]},
+          {"input", cat(input[1], "x", input[2], "x", input[3])}, {"median_ms", t.median}, {"min_ms", t.least}, {"max_ms", t.most},
+          {"img_s", 1e3 * static_cast<double>(input[0]) / t.median}, {"peak_mb", static_cast<double>(memory.peak_allocated) / (1 << 20)},
+          {"reserved_mb", static_cast<double>(memory.peak_reserved) / (1 << 20)}, {"seed", b.s.common().seed},
+          {"versions", version_facts(b.device)}};
+}
+
+// Blocks on a GPU, where nobody waits inside one; every step on the CPU, where looking at the clock costs nothing.
+void measure_steps(Bench& b) {
+  const bool gpu = b.device.is_cuda();
+  const int steps = b.o.steps > 0 ? b.o.steps : gpu ? 20 : 10, blocks = b.o.blocks > 0 ? b.o.blocks : gpu ? 5 : 1;
+  const double block_ms = 1e3 * (b.o.seconds >= 0 ? b.o.seconds : gpu ? 1 : 0);
+  const Body body = [&] { b.step(); };
+  std::vector<double> blocks_ms, steps_ms;
+  if (gpu) {
+    blocks_ms = time_blocks(b.device, blocks, steps, block_ms, body);
+    steps_ms = time_each(b.device, steps, body);
+  } else {
+    do {
+      for (const double ms : time_each(b.device, steps * blocks, body)) steps_ms.push_back(ms);
+    } while (b.count < 1000000 && static_cast<double>(steps_ms.size()) * steps_ms.front() < block_ms * blocks);
+    blocks_ms = steps_ms;
+  }
+  const Timing t = summarize_times(blocks_ms), each = summarize_times(steps_ms);
+  Json row = row_of(b, "model", t);
+  row["step_median_ms"] = each.median;
+  row["step_min_ms"] = each.least;
+  row["step_max_ms"] = each.most;
+  row["steps"] = b.count;
+  if (b.training) row["loss"] = b.last.item();
+  b.s.event(row);
+  const MemoryStats memory = allocator(b.device).stats();
+  b.s.say(cat(b.o.step.model, " ", b.o.mode, ", batch ", b.batch.images.size(0), ", ", row["input"].get<std::string>(), ", ", b.s.common().dtype,
+              " on ", b.device, b.captures() ? ", recorded" : "", ": ", fixed(row["img_s"].get<double>(), 1), " images/s, ", fixed(t.median, 2),
+              " ms a step (", fixed(t.least, 2), " to ", fixed(t.most, 2), "), peak memory ", human_bytes(memory.peak_allocated), ", reserved ",
+              human_bytes(memory.peak_reserved), b.training ? cat(", loss ", fixed(row["loss"].get<double>(), 4), " after ", b.count, " steps") : ""));
+  b.s.metric("images_per_s", row["img_s"]);
+  for (const char* name : {"median_ms", "min_ms", "max_ms", "step_median_ms", "steps", "loss"}) {
+    if (row.contains(name)) b.s.metric(name, row[name]);
+  }
+  b.s.metric("peak_bytes", memory.peak_allocated);
+  b.s.metric("reserved_bytes", memory.peak_reserved);
+}
+
+// Single calls, from the call to the result that the host could use: with the pictures on the device, and from pinned
+// memory of the host with the result copied back.
+void measure_latency(Bench& b) {
+  const int calls = b.o.calls > 0 ? b.o.calls : b.device.is_cuda() ? 1000 : 50;
+  const auto measure = [&](const std::string& from, const Body& body) {
+    std::vector<double> times;
+    for (int i = 0; i < calls; ++i) {
+      const double start = seconds_now();
+      body();
+      synchronize(b.device);
+      times.push_back((seconds_now() - start) * 1e3);
+    }
+    const double p50 = percentile(times, 0.5), p90 = percentile(times, 0.9), p99 = percentile(times, 0.99);
+    Json row = row_of(b, "latency", summarize_times(times));
+    row["from"] = from;
+    row["calls"] = calls;
+    row["p50_ms"] = p50;
+    row["p90_ms"] = p90;
+    row["p99_ms"] = p99;
+    b.s.event(row);
+    b.s.say(cat(b.o.step.model, ", batch ", b.batch.images.size(0), ", ", b.s.common().dtype, ", pictures on the ", from, ": p50 ", fixed(p50, 3),
+                " ms, p90 ", fixed(p90, 3), " ms, p99 ", fixed(p99, 3), " ms of ", calls, " calls"));
+    const std::string prefix = from == "device" ? "" : from + "_";
+    b.s.metric(prefix + "p50_ms", p50);
+    b.s.metric(prefix + "p90_ms", p90);
+    b.s.metric(prefix + "p99_ms", p99);
+  };
+  measure("device", [&] { b.step(); });
+  if (!b.device.is_cuda()) return;
+  const Shape& s = b.batch.images.shape();
+  Tensor pinned = empty_pinned({s[0], s[2], s[3], s[1]}, b.batch.images.dtype()).permute({0, 3, 1, 2});
+  pinned.copy_(b.batch.images);
+  measure("host", [&] { b.last = b.call({pinned.to(b.device)}).to(cpu); });
+}
+
+void run(Session& session, Options& o) {
   require<UsageError>(o.mode == "train" || o.mode == "infer", "--mode ", o.mode, " is unknown; use train or infer");
-  require<UsageError>(o.batch > 0 && o.steps > 0 && o.warm_up >= 0, "bench model: batch and steps must be positive");
+  if (o.latency) {
+    o.mode = "infer";
+    if (o.step.batch == 0 && o.step.batch_file.empty()) o.step.batch = 1;
+  }
+  require<UsageError>(o.losses == 0 || o.mode == "train", "bench model: --losses are of training; use --mode train");
   set_tf32(session.tf32());
   manual_seed(session.common().seed);
-  const std::int64_t classes = 1000;
-  const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])}, {"num_classes", static_cast<double>(classes)}});
-  const Device device = session.device();
-  net->to(device);
-  if (session.compute() == DType::fp64) net->to(DType::fp64);
-  const Tensor x = rand({o.batch, input[0], input[1], input[2]}, DType::fp32)
-                       .contiguous(MemoryFormat::channels_last)
-                       .to(session.compute() == DType::fp64 ? DType::fp64 : DType::fp32)
-                       .to(device);
-  Tensor labels = empty({o.batch}, DType::int64);
-  for (std::int64_t i = 0; i < o.batch; ++i) labels.data<std::int64_t>()[i] = i * 7 % classes;
-  labels = labels.to(device);
-
-  const bool training = o.mode == "train";
-  Optimizer optimizer(net->parameters(), {.rule = Rule::sgd, .lr = 1e-3, .momentum = 0.9, .weight_decay = 1e-4});
-  net->train(training);
-  const auto train_step = [&](const std::vector<Tensor>& batch) {
-    optimizer.zero_grad();
-    Tensor loss;
-    {
-      const ComputeScope compute(session.compute());
-      loss = loss_with_auxiliary(*net, (*net)(batch[0]), [&](const Tensor& logits) { return cross_entropy(logits, batch[1]); });
-    }
-    loss.backward();
-    const NoGrad guard;
-    optimizer.step();
-    return loss.detach();
-  };
-  CapturedStep captured(train_step);
-  Tensor last;
-  const auto step = [&] {
-    if (training) {
-      last = device.is_cuda() && !o.eager ? captured({x, labels}) : train_step({x, labels});
-    } else {
-      const NoGrad guard;
-      const ComputeScope compute(session.compute());
-      last = (*net)(x);
-    }
-    synchronize(device);
-  };
-  for (int i = 0; i < std::max(o.warm_up, device.is_cuda() && training ? 5 : o.warm_up); ++i) step();
-  allocator(device).reset_peak();
-  std::vector<double> times;
-  for (int i = 0; i < o.steps; ++i) {
-    const double start = seconds_now();
-    step();
-    times.push_back((seconds_now() - start) * 1e3);
-  }
-  const double check = sum(last.detach().to(DType::fp64)).item();
-  require<NumericError>(std::isfinite(check), "bench model: ", o.model, " gave ", check, "; the numbers would mean nothing");
-  const Timing t = summarize_times(times);
-  const double rate = 1e3 * static_cast<double>(o.batch) / t.median;
-  const std::int64_t peak = allocator(device).stats().peak_allocated;
-  session.say(cat(o.model, " ", o.mode, ", batch ", o.batch, ", ", o.input, ", ", session.common().dtype, " on ", device, ": ",
-                  fixed(rate, 1), " images/s, ", fixed(t.median, 2), " ms a step (", fixed(t.least, 2), " to ", fixed(t.most, 2),
-                  "), peak memory ", human_bytes(peak)));
-  session.metric("images_per_s", rate);
-  session.metric("median_ms", t.median);
-  session.metric("min_ms", t.least);
-  session.metric("max_ms", t.most);
-  session.metric("peak_bytes", peak);
+  Bench bench(session, o);
+  allocator(bench.device).reset_peak();  // what stays is counted, what building the net took is not
+  show_losses(bench);
+  warm_up(bench);
+  o.latency ? measure_latency(bench) : measure_steps(bench);
+  const double check = sum(bench.last.detach().to(DType::fp64)).item();
+  require<NumericError>(std::isfinite(check), "bench model: ", o.step.model, " gave ", check, "; the numbers would mean nothing");
+  if (bench.training) require_moved(bench.start, fingerprints(bench.net->parameters()));
 }
 
 }  // namespace
 
 void add_model_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<ModelBench>();
-  CLI::App* app = program.add(group, "model", "Steps of a net on random numbers", [o](Session& s) { run(s, *o); },
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add(group, "model", "Steps of a net on random pictures", [o](Session& s) { run(s, *o); },
                               "gadolin bench model resnet50 --mode train --batch 16");
-  app->add_option("model", o->model)->required();
+  app->add_option("model", o->step.model)->required();
   app->add_option("--mode", o->mode, "train or infer")->capture_default_str();
-  app->add_option("--batch", o->batch)->capture_default_str();
-  app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
-  app->add_option("--steps", o->steps)->capture_default_str();
-  app->add_option("--warm-up", o->warm_up)->capture_default_str();
-  app->add_flag("--eager", o->eager, "Do not record training steps as CUDA graphs");
+  add_step_options(app, o->step);
+  app->add_option("--steps", o->steps, "Steps a block, at least; 0: 20 on a GPU, 10 on the CPU")->check(CLI::Range(0, 1000000))->capture_default_str();
+  app->add_option("--blocks", o->blocks, "Blocks; 0: 5 on a GPU, 1 on the CPU")->check(CLI::Range(0, 10000))->capture_default_str();
+  app->add_option("--seconds", o->seconds, "Seconds a block, at least; 1 on a GPU unless given");
+  app->add_option("--warm-up", o->warm_up, "Steps before the first block; 20 on a GPU, 2 on the CPU unless given");
+  app->add_option("--warm-seconds", o->warm_seconds, "And seconds; 3 on a GPU unless given");
+  app->add_option("--losses", o->losses, "Show the losses of so many first steps")->check(CLI::Range(0, 1000000))->capture_default_str();
+  app->add_flag("--latency", o->latency, "Single calls of inference, of one picture unless --batch says otherwise");
+  app->add_option("--calls", o->calls, "Of --latency; 0: 1000 on a GPU, 50 on the CPU")->check(CLI::Range(0, 1000000))->capture_default_str();
+  app->add_flag("--eager", o->eager, "Do not record steps as CUDA graphs");
 }
 
 }  // namespace gadolin

@@ -1,129 +1,149 @@
-// gadolin bench op: single operations beside the measured copy bandwidth and matrix-product peak of the device.
+// gadolin bench op: single operations beside the device's copy and read bandwidth and matrix-product peak, all measured in
+// the same run.
+#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <memory>
 
 #include "apps/bench/bench.h"
+#include "apps/bench/op.h"
+#include "apps/bench/timing.h"
 #include "apps/commands.h"
 #include "layers/conv.h"
-#include "layers/loss.h"
-#include "layers/norm.h"
-#include "layers/pool.h"
 #include "tensor/autograd.h"
+#include "tensor/check.h"
+#include "tensor/cuda/info.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 
 namespace gadolin {
 namespace {
 
-// One operation at a size where its time is its own: bytes that must move, multiply-adds that must be done.
-struct Case {
-  std::string name;
-  double bytes, flops;
-  std::function<void()> run;
+struct Options {
+  std::vector<std::string> names;
+  std::int64_t batch = 0;
+  int blocks = 5;
+  double block_ms = 50;
+  bool list = false;
 };
 
-double best_seconds(Device device, const std::function<void()>& f, double budget = 0.25) {
-  f();
-  synchronize(device);
-  double best = 1e300;
-  const double until = seconds_now() + budget;
-  int repeats = 0;
-  while (seconds_now() < until || repeats < 3) {
-    const double start = seconds_now();
-    f();
-    synchronize(device);
-    best = std::fmin(best, seconds_now() - start);
-    ++repeats;
+OpCases all_cases(const OpSizes& sizes) {
+  OpCases cases;
+  for (const auto add : {add_elementwise_cases, add_norm_cases, add_pixel_cases, add_loss_cases, add_update_cases, add_conv_cases}) {
+    add(sizes, cases);
   }
-  return best;
+  return cases;
 }
 
-std::vector<Case> cases(Device device, DType dtype) {
-  const NoGrad guard;
-  const auto image = [&](std::int64_t n, std::int64_t c, std::int64_t h) {
-    return rand({n, c, h, h}, 1, static_cast<std::uint64_t>(c)).contiguous(MemoryFormat::channels_last).to(dtype).to(device);
-  };
-  const double item = static_cast<double>(size_of(dtype));
-  std::vector<Case> list;
-  const Tensor x = image(16, 64, 56), other = image(16, 64, 56);
-  const double size = static_cast<double>(x.numel()) * item;
-  list.push_back({"add", 3 * size, 0, [=] { add(x, other); }});
-  list.push_back({"relu", 2 * size, 0, [=] { relu(x); }});
-  list.push_back({"exp", 2 * size, 0, [=] { exp(x); }});
-  list.push_back({"gelu", 2 * size, 0, [=] { gelu(x); }});
-  list.push_back({"sum over N, H, W", size, 0, [=] { sum(x, {0, 2, 3}); }});
-  list.push_back({"softmax", 2 * size, 0, [m = x.reshape({-1, 56})] { softmax(m, 1); }});
-  list.push_back({"transpose copy", 2 * size, 0, [=] { x.contiguous(); }});
-  const DType parameters = dtype == DType::fp64 ? DType::fp64 : DType::fp32;
-  const Tensor ones64 = ones({64}, parameters, device), zeros64 = zeros({64}, parameters, device);
-  list.push_back({"batch_norm training + relu", 3 * size, 0, [=] {
-                    batch_norm(x, ones64, zeros64, zeros({64}, parameters, device), ones({64}, parameters, device), {true, 0.1, 1e-5, true});
-                  }});
-  list.push_back({"batch_norm evaluation + add + relu", 3 * size, 0, [=] {
-                    batch_norm(x, ones64, zeros64, zeros64, ones64, {false, 0.1, 1e-5, true}, other);
-                  }});
-  list.push_back({"max_pool2d 3x3/2", 1.5 * size, 0, [=] { max_pool2d(x, {3, 2, 1}); }});
-  const auto conv = [&](const char* name, std::int64_t c, std::int64_t k, std::int64_t r, std::int64_t h) {
-    const Tensor in = image(16, c, h);
-    const Tensor w = rand({k, c, r, r}, 2, 3).contiguous(MemoryFormat::channels_last).to(dtype).to(device);
-    const double macs = 16.0 * static_cast<double>(k * c * r * r * h * h);
-    list.push_back({name, (static_cast<double>(in.numel()) + 16.0 * static_cast<double>(k * h * h)) * item, 2 * macs,
-                    [=] { conv2d(in, w, {}, {.padding = static_cast<int>(r / 2)}); }});
-  };
-  conv("conv2d 3x3 64 -> 64 at 56", 64, 64, 3, 56);
-  conv("conv2d 1x1 256 -> 64 at 56", 256, 64, 1, 56);
-  conv("conv2d 3x3 256 -> 256 at 14", 256, 256, 3, 14);
-  const Tensor a = rand({512, 2048}, 4, 5).to(dtype).to(device), b = rand({2048, 1000}, 4, 6).to(dtype).to(device);
-  list.push_back({"matmul 512 x 2048 x 1000", 0, 2.0 * 512 * 2048 * 1000, [=] { matmul(a, b); }});
-  return list;
+// Those of which one of the names is a part; all without names.
+OpCases chosen_cases(OpCases all, const std::vector<std::string>& names) {
+  const auto called = [](const OpCase& c, const std::string& name) { return (c.family + ": " + c.name).find(name) != std::string::npos; };
+  for (const std::string& name : names) {
+    require<UsageError>(std::any_of(all.begin(), all.end(), [&](const OpCase& c) { return called(c, name); }),
+                        "bench op: no operation is called ", name, "; run gadolin bench op --list to see all");
+  }
+  std::erase_if(all, [&](const OpCase& c) {
+    return !names.empty() && std::none_of(names.begin(), names.end(), [&](const std::string& name) { return called(c, name); });
+  });
+  return all;
 }
 
-void run(Session& session, const std::string& wanted) {
-  const Device device = session.device();
-  const DType dtype = session.compute();
+struct Ceilings { double copy, read, product; };  // bytes and operations a second
+
+Ceilings measure_ceilings(Device device, DType dtype) {
   const NoGrad guard;
-  // The two ceilings, measured here and now.
-  const std::int64_t n = device.is_cuda() ? std::int64_t{1} << 28 : std::int64_t{1} << 25;
-  const Tensor source = rand({n / 4}, 7, 8).to(device);
+  const std::int64_t bytes = device.is_cuda() ? std::int64_t{1} << 30 : std::int64_t{1} << 27;
+  const Tensor source = rand({bytes / 4}, DType::fp32, device);
   Tensor target = empty_like(source);
-  const double bandwidth = 2 * static_cast<double>(source.nbytes()) / best_seconds(device, [&] { target.copy_(source); });
+  const int calls = device.is_cuda() ? 20 : 10;
+  const auto median_seconds = [&](int count, const Body& body) {
+    body();
+    synchronize(device);
+    return summarize_times(time_each(device, count, body)).median / 1e3;
+  };
+  Ceilings c{};
+  c.copy = 2 * static_cast<double>(bytes) / median_seconds(calls, [&] { target.copy_(source); });
+  c.read = static_cast<double>(bytes) / median_seconds(calls, [&] { sum(source); });
   const std::int64_t m = device.is_cuda() ? 8192 : 1024;
-  const Tensor a = rand({m, m}, 9, 10).to(dtype).to(device), b = rand({m, m}, 9, 11).to(dtype).to(device);
-  const double peak = 2 * std::pow(static_cast<double>(m), 3) / best_seconds(device, [&] { matmul(a, b); }, 1);
-  session.say(cat("copy bandwidth ", fixed(bandwidth / 1e9, 1), " GB/s, matrix product ", fixed(peak / 1e9, 0), " GFLOP/s (",
-                  session.common().dtype, " on ", device, ")"));
-  session.metric("copy_gbps", bandwidth / 1e9);
-  session.metric("gemm_gflops", peak / 1e9);
-  std::vector<std::vector<std::string>> rows{{"operation", "ms", "GB/s", "GFLOP/s", "share of the ceiling"}};
-  std::int64_t shown = 0;
-  for (const Case& c : cases(device, dtype)) {
-    if (!wanted.empty() && c.name.find(wanted) == std::string::npos) continue;
-    ++shown;
-    const double seconds = best_seconds(device, c.run);
-    const double floor = std::fmax(c.bytes / bandwidth, c.flops / peak);  // whichever ceiling is lower
-    rows.push_back({c.name, fixed(seconds * 1e3, 3), c.bytes > 0 ? fixed(c.bytes / seconds / 1e9, 1) : "",
-                    c.flops > 0 ? fixed(c.flops / seconds / 1e9, 0) : "", fixed(100 * floor / seconds, 0) + " %"});
-    session.event({{"event", "op"}, {"name", c.name}, {"ms", seconds * 1e3}, {"share", floor / seconds}});
+  const Tensor a = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype), b = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype);
+  c.product = 2 * std::pow(static_cast<double>(m), 3) / median_seconds(5, [&] { matmul(a, b); });
+  return c;
+}
+
+// Calls on so many sets of tensors, in turn, that none is in the GPU's cache when it is read again.
+Body rotating(const OpCase& c, std::int64_t cache) {
+  const double sets = std::ceil(5 * static_cast<double>(cache) / std::fmax(c.bytes, 1));
+  const auto bodies = std::make_shared<std::vector<Body>>();
+  for (int i = 0; i < std::fmin(std::fmax(sets, 1), 64); ++i) bodies->push_back(c.make());
+  return [bodies, next = std::size_t{0}]() mutable { (*bodies)[next++ % bodies->size()](); };
+}
+
+std::int64_t cache_bytes(Device device) {
+  if (device.is_cpu()) return 0;
+  return cuda_info(false).devices.at(static_cast<std::size_t>(device.index)).l2_bytes;
+}
+
+void run(Session& session, const Options& o) {
+  const Device device = session.device();
+  const OpSizes sizes{device, session.compute(), o.batch > 0 ? o.batch : device.is_cuda() ? 256 : 8};
+  set_tf32(session.tf32());
+  manual_seed(session.common().seed);
+  const OpCases cases = chosen_cases(all_cases(sizes), o.names);
+  session.metric("operations", cases.size());
+  if (o.list) {
+    for (const OpCase& c : cases) {
+      session.say(c.family + ": " + c.name);
+      session.event({{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops}});
+    }
+    return;
   }
-  require<UsageError>(shown > 0, "bench op: no operation is called ", wanted, "; run gadolin bench op to see all");
+  const Ceilings top = measure_ceilings(device, sizes.dtype);
+  session.say(cat("copy bandwidth ", fixed(top.copy / 1e9, 1), " GB/s, reading alone ", fixed(top.read / 1e9, 1), " GB/s, matrix product ",
+                  fixed(top.product / 1e9, 0), " GFLOP/s (", session.common().dtype, " on ", device, ", batch ", sizes.batch, ")"));
+  session.metric("copy_gbps", top.copy / 1e9);
+  session.metric("read_gbps", top.read / 1e9);
+  session.metric("gemm_gflops", top.product / 1e9);
+  session.event({{"event", "ceilings"}, {"copy_gbps", top.copy / 1e9}, {"read_gbps", top.read / 1e9}, {"gemm_gflops", top.product / 1e9},
+                 {"dtype", session.common().dtype}, {"device", name_of(device)}, {"versions", version_facts(device)}});
+  const std::int64_t cache = cache_bytes(device);
+  std::vector<std::vector<std::string>> rows{{"operation", "ms", "least", "most", "GB/s", "GFLOP/s", "share", "of"}};
+  for (const OpCase& c : cases) {
+    const Body body = rotating(c, cache);
+    body();
+    const Timing t = summarize_times(time_blocks(device, o.blocks, 1, o.block_ms, body));
+    const double seconds = t.median / 1e3, copying = c.bytes / top.copy, multiplying = c.flops / top.product;
+    const double share = std::fmax(copying, multiplying) / seconds;
+    const char* bound = multiplying > copying ? "product" : "copy";
+    rows.push_back({c.name, fixed(t.median, 3), fixed(t.least, 3), fixed(t.most, 3), fixed(c.bytes / seconds / 1e9, 1),
+                    c.flops > 0 ? fixed(c.flops / seconds / 1e9, 0) : "", fixed(100 * share, 0) + " %", bound});
+    session.event({{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops},
+                   {"median_ms", t.median}, {"min_ms", t.least}, {"max_ms", t.most}, {"gbps", c.bytes / seconds / 1e9},
+                   {"gflops", c.flops / seconds / 1e9}, {"share", share}, {"bound", bound}, {"dtype", session.common().dtype},
+                   {"batch", sizes.batch}, {"device", name_of(device)}});
+  }
   session.say(format_table(rows));
 }
 
 }  // namespace
 
 void add_op_bench(Program& program, CLI::App* group) {
-  const auto name = std::make_shared<std::string>();
-  CLI::App* app = program.add(group, "op", "Single operations beside the device's measured ceilings",
-                              [name](Session& s) { run(s, *name); }, "gadolin bench op conv2d");
-  app->add_option("name", *name, "Part of a name; all without one");
+  const auto o = std::make_shared<Options>();
+  CLI::App* app = program.add(group, "op", "Single operations beside the device's measured ceilings", [o](Session& s) { run(s, *o); },
+                              "gadolin bench op 'max pool'");
+  app->add_option("names", o->names, "Parts of \"family: name\"; all without one");
+  app->add_flag("--list", o->list, "Only the names, with bytes and floating-point operations in --json");
+  app->add_option("--batch", o->batch, "Pictures; 0: 256 on a GPU, 8 on the CPU")->check(CLI::Range(0, 4096))->capture_default_str();
+  app->add_option("--blocks", o->blocks, "Blocks, whose median counts")->check(CLI::Range(1, 1000))->capture_default_str();
+  app->add_option("--block-ms", o->block_ms, "Milliseconds a block, at least one call")->check(CLI::Range(0.0, 1e5))->capture_default_str();
 }
 
 void add_bench(Program& program) {
-  CLI::App* group = program.group("bench", "Benchmarks: single operations, nets, the loader");
+  CLI::App* group = program.group("bench", "Benchmarks: single operations, nets, start-up, the loader");
   add_op_bench(program, group);
   add_model_bench(program, group);
+  add_startup_bench(program, group);
   add_data_bench(program, group);
   add_dicom_bench(program, group);
+  add_plot_bench(program, group);
 }
 
 }  // namespace gadolin

@@ -109,7 +109,7 @@ TEST(Commands, BenchmarksRun) {
   EXPECT_GT(last_event(model)["metrics"]["images_per_s"].get<double>(), 0);
   const Outcome train = run_program({"bench", "model", "resnet18", "--batch", "2", "--input", "1x32x32", "--steps", "2", "--dtype", "bf16", "--json"});
   ASSERT_EQ(train.code, 0) << train.err;
-  const Outcome op = run_program({"bench", "op", "relu"});
+  const Outcome op = run_program({"bench", "op", "relu", "--batch", "1", "--blocks", "1", "--block-ms", "0"});
   ASSERT_EQ(op.code, 0) << op.err;
   EXPECT_TRUE(says(op.out, "copy bandwidth")) << op.out;
   EXPECT_EQ(run_program({"bench", "op", "nothing"}).code, 2);

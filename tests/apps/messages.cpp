@@ -66,8 +66,8 @@ TEST(CommandMessages, Benchmarks) {
   const Scratch dir;
   expect_all(dir, {
       {{"bench", "model", "resnet18", "--mode", "test"}, 2, "--mode test is unknown; use train or infer [GD-USAGE-001]"},
-      {{"bench", "model", "resnet18", "--batch", "0"}, 2, "bench model: batch and steps must be positive [GD-USAGE-001]"},
-      {{"bench", "op", "nothing"}, 2, "bench op: no operation is called nothing; run gadolin bench op to see all [GD-USAGE-001]"},
+      {{"bench", "model", "resnet18", "--batch", "-1"}, 2, "--batch: Value -1 not in range 0 to 65536; run gadolin --help [GD-USAGE-001]"},
+      {{"bench", "op", "nothing"}, 2, "bench op: no operation is called nothing; run gadolin bench op --list to see all [GD-USAGE-001]"},
   });
   // Without statistics from training the sums of 66 blocks outgrow fp16.
   const Outcome run = run_here({"bench", "model", "resnet_v2_200", "--mode", "infer", "--batch", "1", "--input", "1x32x32", "--steps", "1",
