@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "layers/conv_function.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -17,19 +18,21 @@ class Result {
  public:
   explicit Result(std::int64_t channels) : channels_(channels) {}
   void append(const Tensor& y) {
-    reserve(y);
+    if (!buffer_) buffer_.emplace(y, channels_, y.size(2), y.size(3));
     buffer_->append(y);
   }
-  void append(ConvNormRelu& conv, const Tensor& raw) {
-    reserve(raw);
-    buffer_->append(conv.finish(raw, buffer_->slot(conv.channels())));
+  // Where the result of this convolution goes, whose input or, when it is `convolved`, whose output x is.
+  Tensor slot(const Tensor& x, ConvNormRelu& conv, bool convolved) {
+    if (!buffer_ && convolved) buffer_.emplace(x, channels_, x.size(2), x.size(3));
+    if (!buffer_) {
+      const detail::ConvSizes z = detail::conv_sizes(x, conv.conv().weight(), conv.conv().options());
+      buffer_.emplace(for_compute(x), channels_, z.p, z.q);
+    }
+    return buffer_->slot(conv.channels());
   }
   Tensor all() { return buffer_->all(); }
 
  private:
-  void reserve(const Tensor& like) {
-    if (!buffer_) buffer_.emplace(like, channels_, like.size(2), like.size(3));
-  }
   std::int64_t channels_;
   std::optional<ChannelBuffer> buffer_;
 };
@@ -68,30 +71,43 @@ bool Branches::Branch::starts_with_1x1() const {
 
 Tensor Branches::forward(const Tensor& x) {
   if (watching()) return as_drawn(x);
-  std::vector<Conv2d*> heads;
   std::int64_t channels = 0;
+  bool fold = true;
   for (const Branch& b : branches_) {
-    if (b.starts_with_1x1()) heads.push_back(&b.convs[0]->conv());
+    if (b.starts_with_1x1()) fold = fold && folds(b.convs[0]->conv(), b.convs[0]->norm(), x);
     const auto& last = b.fork.empty() ? b.convs : b.fork;
     if (last.empty()) channels += x.size(1);
     for (std::size_t i = b.fork.empty() && !last.empty() ? last.size() - 1 : 0; i < last.size(); ++i) channels += last[i]->channels();
   }
-  const std::vector<Tensor> raws = heads.size() > 1 ? sibling_convs(x, heads) : std::vector<Tensor>{};
+  const auto is_sibling = [&](const Branch& b) { return b.starts_with_1x1() && !(fold && b.pool == Pool::average); };
+  std::vector<Conv2d*> heads;
+  std::vector<BatchNorm2d*> norms;
+  for (const Branch& b : branches_) {
+    if (!is_sibling(b)) continue;
+    heads.push_back(&b.convs[0]->conv());
+    if (fold) norms.push_back(&b.convs[0]->norm());
+  }
+  const std::vector<Tensor> joint = heads.size() > 1 ? sibling_convs(x, heads, norms) : std::vector<Tensor>{};
   Result result(channels);
   std::size_t head = 0;
   for (Branch& b : branches_) {
     Tensor y = b.pool == Pool::max ? max_pool2d(x, b.window) : x;
     for (std::size_t i = 0; i < b.convs.size(); ++i) {
-      Tensor raw = i == 0 && !raws.empty() && b.starts_with_1x1() ? raws[head++] : b.convs[i]->raw(y);
-      if (b.pool == Pool::average) raw = avg_pool2d(raw, b.window);
-      if (i + 1 == b.convs.size() && b.fork.empty()) {
-        result.append(*b.convs[i], raw);
+      ConvNormRelu& conv = *b.convs[i];
+      const bool last = i + 1 == b.convs.size() && b.fork.empty(), done = i == 0 && !joint.empty() && is_sibling(b);
+      if (done && fold) {
+        y = joint[head++];
+      } else if (done || b.pool == Pool::average) {
+        Tensor raw = done ? joint[head++] : conv.raw(y);
+        if (b.pool == Pool::average) raw = avg_pool2d(raw, b.window);
+        y = conv.finish(raw, last ? result.slot(raw, conv, true) : Tensor());
       } else {
-        y = b.convs[i]->finish(raw);
+        y = conv.write(y, last ? result.slot(y, conv, false) : Tensor());
       }
+      if (last) result.append(y);
     }
     if (b.convs.empty()) result.append(y);
-    for (ConvNormRelu* conv : b.fork) result.append(*conv, conv->raw(y));
+    for (ConvNormRelu* conv : b.fork) result.append(conv->write(y, result.slot(y, *conv, false)));
   }
   return result.all();
 }

@@ -10,7 +10,11 @@ namespace gadolin {
 class ConvNormRelu : public Module {
  public:
   ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions options = {}, double eps = 1e-3);
-  Tensor forward(const Tensor& x) override { return bn_.relu(conv_(x)); }
+  Tensor forward(const Tensor& x) override { return conv_norm(conv_, bn_, x, true); }
+  // The same into `out`.
+  Tensor write(const Tensor& x, const Tensor& out) {
+    return called(x, [&] { return conv_norm(conv_, bn_, x, true, {}, out); });
+  }
   Tensor raw(const Tensor& x) {
     return called(x, [&] { return conv_(x); });
   }
@@ -19,6 +23,7 @@ class ConvNormRelu : public Module {
     return called(raw, [&] { return bn_.relu(raw, {}, out); });
   }
   Conv2d& conv() { return conv_; }
+  BatchNorm2d& norm() { return bn_; }
   std::int64_t channels() const { return conv_.weight().size(0); }
   const char* kind() const override { return "ConvNormRelu"; }
 
@@ -29,7 +34,8 @@ class ConvNormRelu : public Module {
 
 // x [N, C, H, W] -> the results of all branches side by side. Written as the papers draw it; run with three savings: the
 // 1x1 convolutions at the heads of branches read x once, a mean of neighbours comes after its 1x1 (the two may change
-// places), and every branch ends in its place of the result.
+// places), and every branch ends in its place of the result. Where batch norms fold, those at the heads are one with their
+// convolutions, but for the one whose mean comes between.
 class Branches : public Module {
  public:
   explicit Branches(const char* kind) : kind_(kind) {}

@@ -98,7 +98,7 @@ Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const Ch
   return apply(std::move(f), for_compute(x), norm.weight().contiguous(), norm.bias().contiguous(), conv.compute_weight(), for_compute(conv.bias()));
 }
 
-std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs) {
+std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms) {
   std::vector<Tensor> results, filters;
   if (Module::watching()) {
     for (Conv2d* conv : convs) results.push_back((*conv)(x));
@@ -108,15 +108,17 @@ std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& c
   for (Conv2d* conv : convs) {
     require<ValueError>(conv->options() == options && !conv->bias().defined(),
                         "sibling_convs: convolutions with other options or with biases cannot be one");
-    filters.push_back(conv->compute_weight());
+    if (norms.empty()) filters.push_back(conv->compute_weight());
   }
   detail::Conv2dFunction joint{options, {}, {}};
   joint.filters_go = true;
-  const Tensor y = apply(std::move(joint), for_compute(x), concat(filters, 0), Tensor());
+  const Tensor y = norms.empty() ? apply(std::move(joint), for_compute(x), concat(filters, 0), Tensor())
+                                 : convs[0]->fused(x, &folded_filters(convs, norms), true);
   std::int64_t at = 0;
-  for (const Tensor& f : filters) {
-    results.push_back(y.slice(1, at, at + f.size(0)));
-    at += f.size(0);
+  for (const Conv2d* conv : convs) {
+    const std::int64_t channels = conv->weight().size(0);
+    results.push_back(y.slice(1, at, at + channels));
+    at += channels;
   }
   return results;
 }

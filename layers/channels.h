@@ -1,8 +1,7 @@
 // Many channels in one piece of memory: layers read the first ones and write the next, so joining them copies nothing.
 #pragma once
 
-#include "layers/conv.h"
-#include "layers/norm.h"
+#include "layers/conv_norm.h"
 
 namespace gadolin {
 
@@ -35,7 +34,8 @@ class ChannelBuffer {
 Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const ChannelStatistics& known = {});
 
 // Convolutions of one input with the same options and filter size as one: the input is read once, forward and backward.
-// Their results are slices of channels of one tensor. Throws ValueError when they differ or have biases.
-std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs);
+// Their results are slices of channels of one tensor. Throws ValueError when they differ or have biases. With `norms`, which
+// must fold (layers/conv_norm.h), each result is relu(norm(conv(x))).
+std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms = {});
 
 }  // namespace gadolin

@@ -63,23 +63,35 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
                         Shape{z.n, z.k, z.p, z.q}, " cannot be written into ", out.dtype(), " ", out.shape());
     return out;
   }
-  const bool fast = in.device().is_cuda() || onednn_takes(in);
+  require<ShapeError>(!addend.defined() || addend.shape() == Shape{z.n, z.k, z.p, z.q}, "conv2d: addend ",
+                      addend.defined() ? addend.shape() : Shape{}, " is not of the result's shape ", Shape{z.n, z.k, z.p, z.q});
+  require<DTypeError>(!addend.defined() || addend.dtype() == in.dtype(), "conv2d: addend is ",
+                      addend.defined() ? addend.dtype() : in.dtype(), ", the input ", in.dtype());
+  const bool cuda = in.device().is_cuda(), fast = cuda || onednn_takes(in);
+  const bool in_place = addend.defined() && fast && !cuda && !onednn_widens(in) && addend.sole_owner();
+  if (in_place && addend.is_contiguous(MemoryFormat::channels_last)) return addend;  // nobody else will read it
   return empty({z.n, z.k, z.p, z.q}, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
-  if (onednn_takes(in) && onednn_widens(in)) {
-    const auto wide = [](const Tensor& t) { return t.defined() ? t.to(DType::fp32) : t; };
-    Tensor y_wide = empty(y.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-    conv_forward_onednn(z, wide(in), filters, wide(bias), y_wide, filters_stay);
-    y.copy_(y_wide);
+  if (!onednn_takes(in)) {
+    conv_forward_reference(z, in, filters, y);
+    if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
+    if (addend.defined()) y.add_(addend);
+    if (relu) y.copy_(gadolin::relu(y));
     return;
   }
-  if (onednn_takes(in)) return conv_forward_onednn(z, in, filters, bias, y, !filters_go && (filters_stay || in.dtype() == DType::fp32));
-  conv_forward_reference(z, in, filters, y);
-  if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
+  const bool widens = onednn_widens(in), keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
+  if (!widens && y.is_contiguous(MemoryFormat::channels_last)) return conv_forward_onednn(z, in, filters, bias, {relu, addend}, y, keep);
+  // Into other memory first: oneDNN writes slices of channels, which it can, by plain loops.
+  const auto working = [&](const Tensor& t) { return widens && t.defined() ? t.to(DType::fp32) : t; };
+  const bool adds = widens && addend.defined();  // what was widened is a copy to write into
+  Tensor own = adds ? working(addend).contiguous(MemoryFormat::channels_last)
+                    : empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
+  conv_forward_onednn(z, working(in), filters, working(bias), {relu, adds ? own : addend}, own, keep);
+  y.copy_(own);
 }
 
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
@@ -129,6 +141,19 @@ Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2d
 Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
   return apply(function(), for_compute(x), filters, bias_copy_.of(bias_));
+}
+Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend, const Tensor& out) {
+  return called(x, [&] {
+    const NoGrad guard;
+    const Tensor filters = folded ? folded->weight : compute_weight();
+    detail::Conv2dFunction f = function();
+    f.filters_stay = f.filters_stay || folded;
+    f.relu = relu;
+    f.addend = for_compute(addend);
+    addend = Tensor();
+    f.out = out;
+    return apply(std::move(f), for_compute(x), filters, folded ? folded->bias : bias_copy_.of(bias_));
+  });
 }
 detail::Conv2dFunction Conv2d::function() const { return {options_, {}, {}, false, weight_copy_.kept()}; }
 

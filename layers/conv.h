@@ -34,9 +34,15 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, co
 void set_tf32(bool on);
 bool tf32_allowed();
 
-// Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015, fan out).
 namespace detail { struct Conv2dFunction; }
 
+// Filters and a bias that stand for a convolution and what follows it, and the state of what they were made of.
+struct FoldedFilters {
+  Tensor weight, bias;
+  std::vector<std::uint64_t> made_of;
+};
+
+// Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015, fan out).
 class Conv2d : public Module {
  public:
   Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options = {});
@@ -48,11 +54,16 @@ class Conv2d : public Module {
   const Conv2dOptions& options() const { return options_; }
   Tensor compute_weight() { return weight_copy_.of(weight_); }  // in the type of the innermost ComputeScope
   detail::Conv2dFunction function() const;                      // with this module's options
+  // conv(x) [+ addend] [then relu] in one pass, off the tape; `folded` instead of weight and bias; `out`: where to write. An
+  // addend that nobody else holds is overwritten. layers/conv_norm.h decides when this may be.
+  Tensor fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend = {}, const Tensor& out = {});
+  FoldedFilters& folded() { return folded_; }                   // kept from call to call by layers/conv_norm.h
 
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
   ComputeCopy weight_copy_, bias_copy_;
+  FoldedFilters folded_;
 };
 
 }  // namespace gadolin

@@ -80,15 +80,27 @@ dnnl::primitive_attr attributes() {
   a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return a;
 }
+// What follows the convolution in registers. oneDNN's ReLU makes NaN 0; a leaky one keeps it, and with this slope what is
+// negative becomes too little to change any sum.
+constexpr float no_slope = -1e-20f;
+dnnl::primitive_attr attributes(const memory::desc& y, bool relu, bool adds, bool in_place) {
+  dnnl::post_ops after;
+  if (in_place) after.append_sum(1.0f);
+  if (adds && !in_place) after.append_binary(dnnl::algorithm::binary_add, y);
+  if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, no_slope, 0.0f);
+  dnnl::primitive_attr a = attributes();
+  a.set_post_ops(after);
+  return a;
+}
 Tensor scratch_for(const Plan& plan) { return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8); }
 
-Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias) {
+Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias, const dnnl::primitive_attr& attr = attributes()) {
   const auto kind = dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
   if (with_bias) {
-    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before, d.after), attributes(), od::engine()};
+    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before, d.after), attr, od::engine()};
   }
-  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after), attributes(), od::engine()};
+  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after), attr, od::engine()};
 }
 
 od::Cache<Plan>& plans() {
@@ -142,21 +154,24 @@ bool onednn_takes(const Tensor& x) {
   return backend() == Backend::best && (x.dtype() == DType::fp32 || onednn_widens(x) || (x.dtype() == DType::bf16 && onednn::supports(x.dtype())));
 }
 
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, Tensor& y,
-                         bool keep_filters) try {
-  const od::Key key = key_of(0, z, weight, bias.defined());
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, const ConvTail& tail,
+                         Tensor& y, bool keep_filters) try {
+  const bool adds = tail.addend.defined(), in_place = adds && tail.addend.same_as(y);
+  od::Key key = key_of(0, z, weight, bias.defined());
+  key.push_back(tail.relu + 2 * adds + 4 * in_place);
   const Described d = describe(z, weight, x_any.dtype(), bias.defined());
   const Plan& plan = plans().get(key, [&] {
-    const auto pd = forward_descriptor(d, bias.defined());
+    const auto pd = forward_descriptor(d, bias.defined(), attributes(d.y, tail.relu, adds, in_place));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor x = nhwc(x_any), filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
+  const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(), filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
   const Tensor scratch = scratch_for(plan);
   args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
   if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
+  if (adds && !in_place) args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
   plan.run.execute(od::stream(), args);
   od::stream().wait();
 } catch (const dnnl::error& error) {
@@ -229,7 +244,7 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
 
 bool onednn_takes(const Tensor&) { return false; }
 bool onednn_widens(const Tensor&) { return false; }
-void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, Tensor&, bool) {}
+void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const ConvTail&, Tensor&, bool) {}
 Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, bool) { return {}; }
 Tensor conv_filter_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
 

@@ -23,14 +23,16 @@ DenseLayer::DenseLayer(int in, const DenseNetOptions& o)
       conv2_(add("conv2", Conv2d(o.bn_size * o.growth_rate, o.growth_rate, 3, {.padding = 1, .bias = false}))),
       dropout_(add("dropout", Dropout(o.drop_rate))) {}
 
-Tensor DenseLayer::features_of(const Tensor& x, const ChannelStatistics& known) {
+Tensor DenseLayer::features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out) {
+  if (folds(conv1_, norm2_, x)) return dropout_(conv_add(conv2_, conv_norm(conv1_, norm2_, norm1_.relu(x, known), true), false, {}, out));
   const Tensor y = norm_relu_conv(x, norm1_, conv1_, known);
   return dropout_(norm_relu_conv(y, norm2_, conv2_));
 }
 
 void DenseLayer::extend(ChannelBuffer& features) {
   const Tensor x = features.all();
-  features.append(called(x, [&] { return features_of(x, features.statistics()); }));
+  const Tensor slot = features.slot(conv2_.weight().size(0));
+  features.append(called(x, [&] { return features_of(x, features.statistics(), slot); }));
 }
 
 DenseBlock::DenseBlock(int in, int layers, const DenseNetOptions& o) : growth_(o.growth_rate) {
@@ -80,7 +82,7 @@ class DenseNet::Features : public Module {
   const char* kind() const override { return "Features"; }
 
   Tensor forward(const Tensor& x) override {
-    Tensor y = norm0_->relu((*conv0_)(x));
+    Tensor y = conv_norm(*conv0_, *norm0_, x, true);
     if (!small_input_) y = max_pool2d(y, {3, 2, 1});
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       y = (*blocks_[i])(y);

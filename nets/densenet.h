@@ -24,12 +24,12 @@ DenseNetOptions densenet_options(int depth);
 class DenseLayer : public Module {
  public:
   DenseLayer(int in, const DenseNetOptions& options);
-  Tensor forward(const Tensor& x) override { return features_of(x, {}); }
+  Tensor forward(const Tensor& x) override { return features_of(x, {}, {}); }
   void extend(ChannelBuffer& features);
   const char* kind() const override { return "DenseLayer"; }
 
  private:
-  Tensor features_of(const Tensor& x, const ChannelStatistics& known);
+  Tensor features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out);  // evaluation writes into `out`
   BatchNorm2d& norm1_;
   Conv2d& conv1_;
   BatchNorm2d& norm2_;

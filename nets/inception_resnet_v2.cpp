@@ -8,17 +8,13 @@ namespace {
 
 const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
 
-// x + scale * (1x1 of the branches), then ReLU but for the last block of all. The scale goes into the filters.
+// x + scale * (1x1 of the branches), then ReLU but for the last block of all.
 class ResidualBranches : public Branches {
  public:
   ResidualBranches(const char* kind, double scale, bool relu = true) : Branches(kind), scale_(scale), relu_(relu) {}
   void project(int from, int to) { conv2d_ = &add("conv2d", Conv2d(from, to, 1)); }
   Tensor forward(const Tensor& x) override {
-    const Tensor mixed = Branches::forward(x);
-    const Tensor y = watching() ? mul((*conv2d_)(mixed), scale_)
-                                : gadolin::conv2d(mixed, for_compute(mul(conv2d_->weight(), scale_)), for_compute(mul(conv2d_->bias(), scale_)));
-    const Tensor sum = gadolin::add(for_compute(x), y);
-    return relu_ ? gadolin::relu(sum) : sum;
+    return conv_add(*conv2d_, Branches::forward(x), relu_, for_compute(x), {}, scale_);
   }
 
  private:

@@ -5,10 +5,10 @@ namespace {
 
 // The shortcut's projection: none when the block keeps size and channels; Slim's keeps every stride-th pixel when it
 // keeps the channels.
-Sequential projection(int in, int out, int stride, const ResNetOptions& options) {
-  if (in == out && stride == 1) return Sequential();
-  if (in == out && options.stride_in_last_unit) return Sequential(MaxPool2d({1, stride}));
-  return Sequential(Conv2d(in, out, 1, {.stride = stride, .bias = false}), BatchNorm2d(out));
+Shortcut projection(int in, int out, int stride, const ResNetOptions& options) {
+  if (in == out && stride == 1) return Shortcut();
+  if (in == out && options.stride_in_last_unit) return Shortcut(MaxPool2d({1, stride}));
+  return Shortcut(Conv2d(in, out, 1, {.stride = stride, .bias = false}), BatchNorm2d(out));
 }
 
 template <class Block> Sequential group(int& channels, int planes, int blocks, int stride, const ResNetOptions& options) {
@@ -41,8 +41,7 @@ BasicBlock::BasicBlock(int in, int planes, int stride, const ResNetOptions& opti
       downsample_(add("downsample", projection(in, planes, stride, options))) {}
 
 Tensor BasicBlock::forward(const Tensor& x) {
-  const Tensor y = bn1_.relu(conv1_(x));
-  return bn2_.add_relu(conv2_(y), downsample_(x));
+  return downsample_.join(conv2_, bn2_, conv_norm(conv1_, bn1_, x, true), x);
 }
 
 Bottleneck::Bottleneck(int in, int planes, int stride, const ResNetOptions& o)
@@ -55,9 +54,8 @@ Bottleneck::Bottleneck(int in, int planes, int stride, const ResNetOptions& o)
       downsample_(add("downsample", projection(in, planes * expansion, stride, o))) {}
 
 Tensor Bottleneck::forward(const Tensor& x) {
-  Tensor y = bn1_.relu(conv1_(x));
-  y = bn2_.relu(conv2_(y));
-  return bn3_.add_relu(conv3_(y), downsample_(x));
+  const Tensor y = conv_norm(conv1_, bn1_, x, true);
+  return downsample_.join(conv3_, bn3_, conv_norm(conv2_, bn2_, y, true), x);
 }
 
 ResNetDepth resnet_depth(int depth) {
@@ -97,7 +95,7 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
 }
 
 Tensor ResNet::forward(const Tensor& x) {
-  Tensor y = bn1_->relu((*conv1_)(x));
+  Tensor y = conv_norm(*conv1_, *bn1_, x, true);
   if (!options_.small_input) y = max_pool2d(y, stem_pooling(options_));
   for (Sequential* group : groups_) y = (*group)(y);
   return (*fc_)(global_avg_pool2d(y).flatten(1));

@@ -4,9 +4,8 @@
 
 #include <memory>
 
-#include "layers/conv.h"
+#include "layers/conv_norm.h"
 #include "layers/linear.h"
-#include "layers/norm.h"
 #include "layers/pool.h"
 
 namespace gadolin {
@@ -23,6 +22,20 @@ struct ResNetOptions {
   bool conv_bias = false;           // v2: the stem, the last convolution of a block and projections have biases
 };
 
+// What brings a block's input to the shape of its result: a convolution and a batch norm, something else, or nothing.
+class Shortcut : public Sequential {
+ public:
+  using Sequential::Sequential;
+  Shortcut(Conv2d conv, BatchNorm2d norm) : conv_(&append(std::move(conv))), norm_(&append(std::move(norm))) {}
+  Tensor forward(const Tensor& x) override { return conv_ ? conv_norm(*conv_, *norm_, x, false) : Sequential::forward(x); }
+  // relu(norm(conv(y)) + shortcut(x))
+  Tensor join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x) { return conv_norm(conv, norm, y, true, (*this)(x)); }
+
+ private:
+  Conv2d* conv_ = nullptr;
+  BatchNorm2d* norm_ = nullptr;
+};
+
 // Two 3x3 convolutions and a shortcut; He et al. 2015, figure 5 (left).
 class BasicBlock : public Module {
  public:
@@ -36,7 +49,7 @@ class BasicBlock : public Module {
   BatchNorm2d& bn1_;
   Conv2d& conv2_;
   BatchNorm2d& bn2_;
-  Sequential& downsample_;
+  Shortcut& downsample_;
 };
 
 // 1x1 to fewer channels, 3x3, 1x1 to four times as many; figure 5 (right).
@@ -54,7 +67,7 @@ class Bottleneck : public Module {
   BatchNorm2d& bn2_;
   Conv2d& conv3_;
   BatchNorm2d& bn3_;
-  Sequential& downsample_;
+  Shortcut& downsample_;
 };
 
 // x [N, C, H, W] -> logits [N, num_classes].

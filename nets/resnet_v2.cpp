@@ -28,9 +28,9 @@ PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bott
 
 Tensor PreActivationBlock::forward(const Tensor& x) {
   const Tensor first = norms_[0]->relu(x);
-  Tensor y = (*convs_[0])(first);
-  for (std::size_t i = 1; i < convs_.size(); ++i) y = (*convs_[i])(norms_[i]->relu(y));
-  return y + (*downsample_)(projects_ ? first : x);
+  Tensor y = first;
+  for (std::size_t i = 1; i < convs_.size(); ++i) y = conv_norm(*convs_[i - 1], *norms_[i], y, true);
+  return conv_add(*convs_.back(), y, false, (*downsample_)(projects_ ? first : x));
 }
 
 ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) {

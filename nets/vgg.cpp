@@ -47,7 +47,7 @@ Tensor VGG::forward(const Tensor& x) {
     if (!step.conv) {
       y = max_pool2d(y, {2});
     } else {
-      y = step.norm ? step.norm->relu((*step.conv)(y)) : relu((*step.conv)(y));
+      y = step.norm ? conv_norm(*step.conv, *step.norm, y, true) : conv_add(*step.conv, y, true);
     }
   }
   y = adaptive_avg_pool2d(y, 7).contiguous(MemoryFormat::contiguous).flatten(1);

@@ -1,9 +1,8 @@
 // VGG (Simonyan and Zisserman 2015, table 1: A, B, D, E), plain or with batch norm. Names and numbers are torchvision's.
 #pragma once
 
-#include "layers/conv.h"
+#include "layers/conv_norm.h"
 #include "layers/linear.h"
-#include "layers/norm.h"
 #include "layers/pool.h"
 
 namespace gadolin {

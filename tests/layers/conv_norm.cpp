@@ -1,0 +1,229 @@
+// Convolution, batch norm, addition and ReLU as one: the same numbers as one by one, and never those of yesterday's weights.
+#include "layers/conv_norm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "layers/channels.h"
+#include "tensor/device.h"
+#include "tensor/ops.h"
+#include "tests/distance.h"
+
+namespace gadolin {
+namespace {
+
+Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp32) {
+  const Tensor t = add(mul(rand(shape, 21, stream, DType::fp64), 2.0), -1.0).to(dtype);
+  return t.contiguous(shape.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous).clone();
+}
+double far(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  EXPECT_EQ(a.dtype(), b.dtype());
+  if (b.numel() == 0) return 0;
+  return test::distance(a.to_vector<double>(), b.to_vector<double>());
+}
+
+struct Pairing : Module {
+  Conv2d& conv;
+  BatchNorm2d& norm;
+  Pairing(int in, int out, Pair kernel, const Conv2dOptions& options)
+      : conv(add("conv", Conv2d(in, out, kernel, options))), norm(add("norm", BatchNorm2d(out, 1e-3))) {
+    std::uint64_t stream = 100;
+    const NoGrad guard;
+    for (Parameter& p : state()) {
+      if (is_floating(p.tensor.dtype())) p.tensor.copy_(numbers(p.tensor.shape(), ++stream));
+    }
+    Tensor variance = norm.running_var();
+    variance.copy_(abs(variance) + 0.1);
+    eval();
+  }
+  Tensor forward(const Tensor& x) override { return conv_norm(conv, norm, x, true); }
+  const char* kind() const override { return "Pairing"; }
+
+  // As the modules compute it, one by one.
+  Tensor apart(const Tensor& x, bool with_relu, const Tensor& addend) {
+    const EnableGrad on;
+    EXPECT_FALSE(folds(conv, norm, x, addend));
+    return conv_norm(conv, norm, x, with_relu, addend).detach();
+  }
+  Tensor folded(const Tensor& x, bool with_relu, const Tensor& addend) {
+    const NoGrad guard;
+    EXPECT_TRUE(folds(conv, norm, x, addend));
+    return conv_norm(conv, norm, x, with_relu, addend);
+  }
+};
+
+void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options, DType dtype, double limit) {
+  Pairing net(static_cast<int>(shape[1]), out, kernel, options);
+  if (dtype == DType::fp64) net.to(dtype);
+  const ComputeScope scope(dtype);
+  const Tensor x = numbers(shape, 1, dtype), plain = net.apart(x, false, {});
+  const Tensor addend = numbers(plain.shape(), 2, dtype), held = addend.clone();
+  for (const bool with_relu : {false, true}) {
+    for (const Tensor& added : {Tensor(), addend}) {
+      const Tensor want = net.apart(x, with_relu, added);
+      const std::string what = cat(dtype, " ", shape, " relu ", with_relu, " addend ", added.defined());
+      EXPECT_LE(far(net.folded(x, with_relu, added), want), limit) << what;
+      if (!added.defined()) continue;
+      EXPECT_EQ(far(addend, held), 0) << "the addend is the caller's";
+      const NoGrad guard;
+      EXPECT_LE(far(conv_norm(net.conv, net.norm, x, with_relu, addend.clone()), want), limit) << what << ", given away";
+    }
+  }
+}
+void compare_types(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options) {
+  compare(shape, out, kernel, options, DType::fp64, 1e-12);
+  compare(shape, out, kernel, options, DType::fp32, 1e-5);
+  compare(shape, out, kernel, options, DType::bf16, 2e-2);
+}
+TEST(ConvNorm, FoldedEqualsOneByOne) {
+  compare_types({2, 3, 9, 7}, 5, 3, {.stride = 2, .padding = 1, .bias = false});
+  compare_types({2, 16, 8, 8}, 32, 1, {.bias = false});
+  compare_types({1, 4, 7, 5}, 6, {1, 3}, {.padding = {0, 1}, .groups = 2});
+  compare_types({3, 5, 11, 11}, 17, 3, {.padding = 2, .dilation = 2});
+  compare_types({2, 3, 10, 9}, 4, 3, {.stride = 2, .bias = false, .same = true});
+  compare_types({1, 1, 1, 1}, 7, 1, {});
+}
+TEST(ConvNorm, TakesAnEmptyBatch) { compare_types({0, 3, 6, 6}, 4, 3, {.bias = false}); }
+TEST(ConvNorm, HasAReferencePath) {
+  const Backend before = backend();
+  set_backend(Backend::reference);
+  compare({2, 3, 9, 7}, 5, 3, {.stride = 2, .padding = 1}, DType::fp32, 1e-5);
+  set_backend(before);
+}
+
+// However weights and statistics change, the next result is of the new ones.
+TEST(ConvNorm, FollowsEveryChange) {
+  Pairing net(3, 4, 3, {});
+  const Tensor x = numbers({2, 3, 6, 6}, 1);
+  const auto agrees = [&](const std::string& what) {
+    EXPECT_LE(far(net.folded(x, true, {}), net.apart(x, true, {})), 1e-5) << what;
+    EXPECT_LE(far(net.folded(x, true, {}), net.apart(x, true, {})), 1e-5) << what << ", again";
+  };
+  agrees("first");
+  for (Parameter& p : net.state()) {
+    if (!is_floating(p.tensor.dtype())) continue;
+    const Tensor before = net.folded(x, true, {}).clone();
+    const NoGrad guard;
+    p.tensor.mul_(1.5);
+    EXPECT_GT(far(net.folded(x, true, {}), before), 1e-3) << p.name << " counts";
+    agrees(p.name);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Tensor before = net.folded(x, true, {}).clone();
+    net.train();
+    EXPECT_FALSE(folds(net.conv, net.norm, x));
+    net(mul(x, 3.0));  // moves the running statistics
+    net.eval();
+    EXPECT_GT(far(net.folded(x, true, {}), before), 1e-3);
+    agrees("statistics moved by training");
+  }
+  Pairing other(3, 4, 3, {});
+  State state;
+  for (const Parameter& p : other.state()) state[p.name] = p.tensor;
+  net.load_state(state);
+  agrees("loaded");
+  EXPECT_EQ(far(net.folded(x, true, {}), other.folded(x, true, {})), 0);
+  for (const DType dtype : {DType::bf16, DType::fp32}) {
+    const ComputeScope scope(dtype);
+    const Tensor in = x.to(dtype);
+    EXPECT_LE(far(net.folded(in, true, {}), net.apart(in, true, {})), 2e-2);
+  }
+  agrees("back in fp32");
+  net.to(DType::fp64);
+  EXPECT_LE(far(net.folded(x.to(DType::fp64), true, {}), net.apart(x.to(DType::fp64), true, {})), 1e-12);
+}
+
+TEST(ConvNorm, FoldsOnlyWhereNobodyLooks) {
+  Pairing net(3, 4, 3, {});
+  Tensor x = numbers({2, 3, 6, 6}, 1);
+  EXPECT_FALSE(folds(net.conv, net.norm, x)) << "weights want gradients";
+  net.freeze({""});
+  EXPECT_TRUE(folds(net.conv, net.norm, x)) << "nothing wants one";
+  net.train();
+  EXPECT_TRUE(folds(net.conv, net.norm, x)) << "frozen batch norms keep their statistics in training";
+  EXPECT_FALSE(folds(net.conv, net.norm, x, numbers({2, 4, 4, 4}, 2).requires_grad_())) << "an addend may want one";
+  EXPECT_FALSE(folds(net.conv, net.norm, x.clone().requires_grad_()));
+  const CallObserver observer([](auto&&...) {});
+  EXPECT_FALSE(folds(net.conv, net.norm, x));
+}
+
+TEST(ConvNorm, WritesIntoASlot) {
+  for (const DType dtype : {DType::fp32, DType::bf16, DType::fp64}) {
+    Pairing net(3, 4, 3, {});
+    if (dtype == DType::fp64) net.to(dtype);
+    const ComputeScope scope(dtype);
+    const NoGrad guard;
+    const Tensor x = numbers({2, 3, 6, 6}, 1, dtype), want = net(x);
+    ChannelBuffer buffer(want, 7, 4, 4);
+    buffer.append(numbers({2, 2, 4, 4}, 2, dtype));
+    const Tensor slot = buffer.slot(4), got = conv_norm(net.conv, net.norm, x, true, {}, slot);
+    EXPECT_EQ(got.raw(), slot.raw());
+    buffer.append(got);
+    EXPECT_EQ(far(buffer.all().slice(1, 2, 6), want), 0);
+    EXPECT_EQ(far(buffer.all().slice(1, 0, 2), numbers({2, 2, 4, 4}, 2, dtype)), 0) << "neighbours stay";
+    EXPECT_THROW(conv_norm(net.conv, net.norm, x, true, {}, empty({2, 4, 4, 5}, dtype)), ShapeError);
+  }
+}
+
+TEST(ConvNorm, KeepsNaN) {
+  Pairing net(3, 4, 1, {});
+  const NoGrad guard;
+  Tensor x = numbers({1, 3, 2, 2}, 1);
+  x.slice(2, 0, 1).fill_(std::nan(""));
+  const std::vector<double> y = net(x).to_vector<double>();
+  for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 4 < 2) << i;
+  for (const double v : y) EXPECT_FALSE(v < 0);
+}
+
+TEST(ConvNorm, NamesTheModule) {
+  Pairing net(3, 4, 3, {.bias = false});
+  const NoGrad guard;
+  const auto message = [&](auto&& f) {
+    try {
+      f();
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(message([&] { net(zeros({1, 2, 6, 6})); }),
+            "conv: conv2d: input [1, 2, 6, 6] has C=2, but weight [4, 3, 3, 3] with groups=1 takes C=3");
+  EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 3, 4})); }),
+            "conv: conv2d: addend [1, 4, 3, 4] is not of the result's shape [1, 4, 4, 4]");
+  EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 4, 4}, DType::fp64)); }),
+            "conv: conv2d: addend is fp64, the input fp32");
+  EXPECT_NE(message([&] { net(zeros({1, 3, 6, 6}, DType::fp64)); }), "accepted");
+}
+
+TEST(ConvAdd, EqualsOneByOne) {
+  Conv2d conv(3, 4, 3, {});
+  for (const double factor : {1.0, 0.3}) {
+    for (const bool with_relu : {false, true}) {
+      const Tensor x = numbers({2, 3, 6, 5}, 1), addend = numbers({2, 4, 4, 3}, 2);
+      const Tensor want = conv_add(conv, x, with_relu, addend, {}, factor);
+      EXPECT_TRUE(want.node());
+      const Tensor sum = mul(conv(x), factor) + addend;
+      EXPECT_LE(far(want.detach(), (with_relu ? relu(sum) : sum).detach()), 1e-6);
+      const NoGrad guard;
+      for (int i = 0; i < 2; ++i) EXPECT_LE(far(conv_add(conv, x, with_relu, addend, {}, factor), want.detach()), 1e-6);
+    }
+  }
+}
+
+TEST(SiblingConvs, FoldTogether) {
+  Pairing a(5, 3, 1, {.bias = false}), b(5, 4, 1, {.bias = false});
+  const NoGrad guard;
+  const Tensor x = numbers({2, 5, 3, 4}, 1);
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<Tensor> y = sibling_convs(x, {&a.conv, &b.conv}, {&a.norm, &b.norm});
+    EXPECT_LE(far(y[0], a.apart(x, true, {})), 1e-5);
+    EXPECT_LE(far(y[1], b.apart(x, true, {})), 1e-5);
+    Tensor weight = i == 0 ? b.conv.weight() : b.norm.running_mean();
+    weight.mul_(2);
+  }
+}
+
+}  // namespace
+}  // namespace gadolin
