@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
@@ -15,47 +16,73 @@ namespace {
 using detail::Constants;
 using detail::Numbers;
 
-// The control block, fp64 on the parameters' device.
+// The control block, fp64, on the parameters' device.
 enum Control { c_lr, c_steps, c_scale, c_good_steps, c_norm, c_skip, c_factor, c_bias1, c_bias2, c_size };
 
-// Span: a weight, b gradient, c and d moments; null where the rule keeps none.
+// n numbers of another type into or out of those of the rule, on the CPU.
+template <class To, class From> void convert_run(const From* from, To* to, std::int64_t n) {
+  GADOLIN_IVDEP
+  for (std::int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
+}
+// n numbers of T at begin of an array of T or of 16 bits; `room` holds them if they must be converted.
+template <class T> const T* widened(const void* from, DType type, std::int64_t begin, std::int64_t n, T* room) {
+  if (type == dtype_of<T>) return static_cast<const T*>(from) + begin;
+  if (type == DType::bf16) convert_run(static_cast<const bfloat16*>(from) + begin, room, n);
+  if (type == DType::fp16) convert_run(static_cast<const float16*>(from) + begin, room, n);
+  return room;
+}
+
+// Span: a weight and its copy in 16 bits, b gradient (of T or of 16 bits), c and d moments; null where there is none.
 template <Rule rule, class T> struct Update {
   Constants<T> k;
   const double* control;
 
-  GADOLIN_HD void element(const Span& s, const Numbers<T>& n, std::int64_t i) const {
-    T* w = static_cast<T*>(s.a);
-    T* m = static_cast<T*>(s.c);
-    T* v = static_cast<T*>(s.d);
-    T g = static_cast<const T*>(s.b)[i] * n.factor;
-    if (k.clip > T(0)) g = g > k.clip ? k.clip : g < -k.clip ? -k.clip : g;
-    T m_i = m ? m[i] : T(0), v_i = v ? v[i] : T(0);
-    detail::update<rule>(k, n, static_cast<T>(s.factor), g, w[i], m_i, v_i);
-    if (m) m[i] = m_i;
-    if (v) v[i] = v_i;
-  }
   GADOLIN_HD Numbers<T> numbers() const {
     return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]), static_cast<T>(control[c_bias1]),
             static_cast<T>(control[c_bias2])};
   }
+  template <int V> GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
+    Items<T, V> w = load<T, V>(s.a, i), m{}, v{};
+    const Items<T, V> g = load_any<T, V>(s.b, s.b_type, i);
+    if (s.c) m = load<T, V>(s.c, i);
+    if (s.d) v = load<T, V>(s.d, i);
+    for (int j = 0; j < V; ++j) {
+      T g_j = g.v[j] * n.factor;
+      if (k.clip > T(0)) g_j = g_j > k.clip ? k.clip : g_j < -k.clip ? -k.clip : g_j;
+      detail::update<rule>(k, n, static_cast<T>(s.factor), g_j, w.v[j], m.v[j], v.v[j]);
+    }
+    store(s.a, i, w);
+    if (s.c) store(s.c, i, m);
+    if (s.d) store(s.d, i, v);
+    if (s.copy) store_half(s.copy, s.copy_type, i, w);
+  }
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
     if (control[c_skip] != 0) return;
-    const Numbers<T> n = numbers();
+    constexpr std::int64_t run = 1024;
+    T room[run];
+    for (; begin < end; begin += run) {
+      const std::int64_t n = std::min(run, end - begin);
+      T* w = static_cast<T*>(s.a) + begin;
+      update_run(s, begin, n, w, widened(s.b, s.b_type, begin, n, room));
+      if (s.copy && s.copy_type == DType::bf16) convert_run(w, static_cast<bfloat16*>(s.copy) + begin, n);
+      if (s.copy && s.copy_type == DType::fp16) convert_run(w, static_cast<float16*>(s.copy) + begin, n);
+    }
+  }
+  void update_run(const Span& s, std::int64_t begin, std::int64_t n, T* w, const T* g) const {
+    const Numbers<T> numbers = this->numbers();
     // Local pointers with fixed presence of the moments let the compiler vectorise.
-    T* w = static_cast<T*>(s.a);
-    const T* g = static_cast<const T*>(s.b);
-    T* m = static_cast<T*>(s.c);
-    T* v = static_cast<T*>(s.d);
+    T* m = s.c ? static_cast<T*>(s.c) + begin : nullptr;
+    T* v = s.d ? static_cast<T*>(s.d) + begin : nullptr;
     const T decay = static_cast<T>(s.factor), clip = k.clip > T(0) ? k.clip : std::numeric_limits<T>::infinity();
     const auto loop = [&](auto with_m, auto with_v) {
       GADOLIN_IVDEP
-      for (std::int64_t i = begin; i < end; ++i) {
-        T g_i = g[i] * n.factor;
+      for (std::int64_t i = 0; i < n; ++i) {
+        T g_i = g[i] * numbers.factor;
         g_i = g_i > clip ? clip : g_i < -clip ? -clip : g_i;
         T m_i = T(0), v_i = T(0);
         if constexpr (decltype(with_m)::value) m_i = m[i];
         if constexpr (decltype(with_v)::value) v_i = v[i];
-        detail::update<rule>(k, n, decay, g_i, w[i], m_i, v_i);
+        detail::update<rule>(k, numbers, decay, g_i, w[i], m_i, v_i);
         if constexpr (decltype(with_m)::value) m[i] = m_i;
         if constexpr (decltype(with_v)::value) v[i] = v_i;
       }
@@ -69,37 +96,44 @@ template <Rule rule, class T> struct Update {
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
     if (control[c_skip] != 0) return;
     const Numbers<T> n = numbers();
-    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) element(s, n, i);
+    for_items(s, begin, end, static_cast<int>(threadIdx.x), [&](auto width, std::int64_t i, int) {
+      items<decltype(width)::value>(s, n, i);
+    });
   }
 #endif
 };
 
-// Sum of squares of span.b into partial[task].
+// Sum of squares of span.b into partial[task]; in the same order on both devices.
 template <class T> struct SquaredSum {
   double* partial;
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
-    const T* g = static_cast<const T*>(s.b);
-    double sums[8] = {};
-    std::int64_t i = begin;
-    for (; i + 8 <= end; i += 8) {
-      for (int j = 0; j < 8; ++j) sums[j] += static_cast<double>(g[i + j]) * static_cast<double>(g[i + j]);
+    T room[span_lanes];
+    double lanes[span_lanes] = {}, threads[span_threads];
+    for (; begin < end; begin += span_lanes) {
+      const std::int64_t n = std::min<std::int64_t>(span_lanes, end - begin);
+      const T* g = widened(s.b, s.b_type, begin, n, room);
+      GADOLIN_IVDEP
+      for (std::int64_t j = 0; j < n; ++j) lanes[j] += static_cast<double>(g[j]) * static_cast<double>(g[j]);
     }
-    for (; i < end; ++i) sums[0] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    partial[task] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    for (int t = 0; t < span_threads; ++t) threads[t] = of_thread(lanes + pack_items * t);
+    partial[task] = tree_sum(threads);
   }
+  GADOLIN_HD static double of_thread(const double* lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
 #ifdef __CUDACC__
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
-    __shared__ double shared[256];
-    const T* g = static_cast<const T*>(s.b);
-    double sum = 0;
-    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    for (unsigned width = blockDim.x / 2; width > 0; width /= 2) {
-      if (threadIdx.x < width) shared[threadIdx.x] += shared[threadIdx.x + width];
-      __syncthreads();
-    }
-    if (threadIdx.x == 0) partial[task] = shared[0];
+    double lanes[pack_items] = {};
+    for_items(s, begin, end, static_cast<int>(threadIdx.x), [&](auto width, std::int64_t i, int lane) {
+      constexpr int V = decltype(width)::value;
+      const Items<T, V> g = load_any<T, V>(s.b, s.b_type, i);
+#pragma unroll
+      for (int j = 0; j < pack_items; ++j) {  // indices known to the compiler keep the lanes in registers
+        if (V == 1 && j != lane) continue;
+        const double x = static_cast<double>(g.v[V == 1 ? 0 : j]);
+        lanes[j] += x * x;
+      }
+    });
+    const double sum = block_tree_sum(of_thread(lanes));
+    if (threadIdx.x == 0) partial[task] = sum;
   }
 #endif
 };
@@ -109,14 +143,18 @@ struct Advance {
   const double* partial;  // sums of squares, or nullptr when neither clipping nor scaling asks for the norm
   std::int64_t tasks;
   double clip_norm, beta1, beta2, growth, backoff, interval;
-  GADOLIN_HD void operator()(double* control) const {
+  // Thread t of span_threads adds partial sums t, t + span_threads, ...; a tree adds the threads'.
+  GADOLIN_HD double of_thread(int thread) const {
+    double sum = 0;
+    for (std::int64_t i = thread; partial && i < tasks; i += span_threads) sum += partial[i];
+    return sum;
+  }
+  GADOLIN_HD void finish(double sum, double* control) const {
     using std::pow;
     using std::sqrt;
     double factor = 1 / control[c_scale];
     control[c_skip] = 0;
     if (partial) {
-      double sum = 0;
-      for (std::int64_t i = 0; i < tasks; ++i) sum += partial[i];
       const double norm = sqrt(sum) * factor;
       control[c_norm] = norm;
       if (clip_norm > 0 && norm > clip_norm) factor *= clip_norm / (norm + 1e-6);
@@ -142,12 +180,19 @@ struct Advance {
   }
 };
 #ifdef __CUDACC__
-__global__ void advance_kernel(Advance advance, double* control) { advance(control); }
+__global__ void __launch_bounds__(span_threads) advance_kernel(Advance advance, double* control) {
+  const double sum = block_tree_sum(advance.of_thread(static_cast<int>(threadIdx.x)));
+  if (threadIdx.x == 0) advance.finish(sum, control);
+}
 #endif
-void run(Cpu, const Advance& advance, double* control) { advance(control); }
+void run(Cpu, const Advance& advance, double* control) {
+  double threads[span_threads];
+  for (int t = 0; t < span_threads; ++t) threads[t] = advance.of_thread(t);
+  advance.finish(tree_sum(threads), control);
+}
 #ifdef GADOLIN_CUDA
 void run(Cuda, const Advance& advance, double* control) {
-  launch("optimizer", Launch{dim3(1), dim3(1), 0}, advance_kernel, advance, control);
+  launch("optimizer", Launch{dim3(1), dim3(span_threads), 0}, advance_kernel, advance, control);
 }
 #endif
 
@@ -256,12 +301,21 @@ void Optimizer::step() {
     const Tensor& t = parameters_[i].tensor;
     Tensor g = t.grad();
     if (!g.defined()) continue;
-    if (g.strides() != t.strides() || g.dtype() != t.dtype()) {
-      g = copies.emplace_back(empty_like(t)).copy_(g);
-    }
-    spans.push_back({t.raw(), g.raw(), first_[i].defined() ? first_[i].raw() : nullptr,
-                     second_[i].defined() ? second_[i].raw() : nullptr, t.numel(), 0, decay_[i]});
+    const bool readable = g.dtype() == t.dtype() || (t.dtype() == DType::fp32 && size_of(g.dtype()) == 2);
+    if (g.strides() != t.strides() || !readable) g = copies.emplace_back(empty_like(t)).copy_(g);
+    Span& s = spans.emplace_back();
+    s.a = t.raw();
+    s.b = g.raw();
+    s.b_type = g.dtype();
+    if (first_[i].defined()) s.c = first_[i].raw();
+    if (second_[i].defined()) s.d = second_[i].raw();
+    const auto copy = detail::WeightCopy::to_write(t);
+    if (copy) s.copy = copy->data().raw();
+    if (copy) s.copy_type = copy->data().dtype();
+    s.n = t.numel();
+    s.factor = decay_[i];
     t.storage().bump_version();
+    if (copy) copy->written();
   }
   const Tensor& any = parameters_.front().tensor;
   double* control = control_.data<double>();

@@ -51,6 +51,7 @@ class Optimizer {
   void zero_grad();
   // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
   // With a loss scale, gradients are divided by it first, and a step with an infinite or NaN gradient is skipped whole.
+  // Copies in which layers compute (layers/compute.h) are written with their weights, and gradients of 16 bits are read.
   void step();
 
   void set_lr(double lr);
