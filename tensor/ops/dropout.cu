@@ -5,20 +5,14 @@
 
 #include "tensor/capture_state.h"
 #include "tensor/function.h"
-#include "tensor/loops.h"
 #include "tensor/ops.h"
-#include "tensor/random.h"
+#include "tensor/ops/dropout_group.h"
 
 namespace gadolin {
 namespace {
 
-// One drawn number in 2^-24: an element stays when its 24 random bits are not below `threshold`.
-struct Mask {
-  std::uint64_t seed, stream;
-  std::uint32_t threshold;
-};
-
-GADOLIN_HD bool stays(std::uint32_t word, std::uint32_t threshold) { return (word >> 8) >= threshold; }
+using detail::Mask;
+using detail::stays;
 
 constexpr int batch_blocks = 16, batch = 4 * batch_blocks;
 
@@ -103,61 +97,29 @@ void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y)
 }
 
 #ifdef __CUDACC__
-// Row-major sizes with the strides of both tensors.
-struct Layout {
-  int dim;
-  std::int64_t sizes[Shape::max_dim], x[Shape::max_dim], y[Shape::max_dim];
-};
-
-// A thread draws one Philox block: four elements, moved as one pack when both tensors are row major and
-// aligned.
 template <class T, bool packed>
-__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale,
-                               Layout layout, const T* __restrict__ x, T* __restrict__ y,
-                               std::int64_t numel) {
-  using M = math_type<T>;
+__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale, detail::DropoutLayout layout,
+                               const T* x, T* y, std::int64_t numel) {
   if (stream_offset) mask.stream += *stream_offset;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t b = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; 4 * b < numel;
-       b += step) {
-    const Philox4 four = philox(mask.seed, mask.stream, static_cast<std::uint64_t>(b));
-    if (packed && 4 * b + 4 <= numel) {
-      detail::Pack<T, 4> v = reinterpret_cast<const detail::Pack<T, 4>*>(x)[b];
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-        v.v[j] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
-      reinterpret_cast<detail::Pack<T, 4>*>(y)[b] = v;
-      continue;
-    }
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      std::int64_t rest = 4 * b + j, at_x = 0, at_y = 0;
-      if (rest >= numel) break;
-      for (int d = layout.dim - 1; d >= 0; --d) {
-        const std::int64_t c = rest % layout.sizes[d];
-        rest /= layout.sizes[d];
-        at_x += c * layout.x[d];
-        at_y += c * layout.y[d];
-      }
-      y[at_y] = convert<T>(stays(four.v[j], mask.threshold) ? convert<M>(x[at_x]) * scale : M(0));
-    }
+  const std::int64_t groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
+  for (std::int64_t g = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; g < groups; g += step) {
+    detail::drop_group<T, packed>(mask, scale, layout, x, y, numel, g);
   }
 }
 
 template <class T>
 void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
-  Layout layout{x.dim(), {}, {}, {}};
+  detail::DropoutLayout layout{x.dim(), {}, {}, {}};
   for (int d = 0; d < x.dim(); ++d) {
     layout.sizes[d] = x.size(d);
     layout.x[d] = x.stride(d);
     layout.y[d] = y.stride(d);
   }
-  const auto aligned = [](const Tensor& t) {
-    return reinterpret_cast<std::uintptr_t>(t.raw()) % (4 * sizeof(T)) == 0;
-  };
+  const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
-  launch("dropout", grid_stride(x.numel() / 4 + 1), kernel, mask, capture_random_offset(), scale, layout,
+  launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask, capture_random_offset(), scale, layout,
          x.data<T>(), y.data<T>(), x.numel());
 }
 #endif

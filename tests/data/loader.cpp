@@ -280,6 +280,47 @@ TEST(Ingest, EqualsNormalizeOnEveryValue) {
       EXPECT_EQ(ingest(bytes.to(cuda), factors).to(cpu).permute({0, 2, 3, 1}).to_vector<float>(), want);
     }
   }
+}
+
+// Groups of 16 bytes that begin and end within a pixel, sizes that fill none, bytes that lie on no boundary.
+TEST(Ingest, RoundsAndPadsEveryPixel) {
+  for (const int channels : {1, 3}) {
+    const NormalizeFactors factors = normalize_factors({channels == 1 ? std::vector<double>{0.45} : std::vector<double>{0.485, 0.456, 0.406}, {0.23}}, channels, 8);
+    for (const int width : {1, 2, 5, 16, 37}) {
+      const Image image = pattern(width, 3, channels);
+      std::vector<float> want(image.numel());
+      normalize_into(image, factors, want.data());
+      const Tensor exact = from_vector(want, {1, 3, width, channels}).permute({0, 3, 1, 2});
+      std::vector<std::uint8_t> behind(1 + image.pixels.size());
+      std::copy(image.pixels.begin(), image.pixels.end(), behind.begin() + 1);
+      const Tensor whole = from_vector(behind, {static_cast<std::int64_t>(behind.size())});
+      const Tensor odd = whole.slice(0, 1, whole.size(0)).reshape({1, 3, width, channels}).permute({0, 3, 1, 2});
+      for (const Tensor& bytes : {from_vector(image.pixels, {1, 3, width, channels}).permute({0, 3, 1, 2}), odd}) {
+        for (const DType dtype : {DType::fp32, DType::bf16, DType::fp16}) {
+          EXPECT_EQ(ingest(bytes, factors, dtype).to_vector<float>(), exact.to(dtype).to_vector<float>());
+          for (const int padded : {channels, 4, 8}) {
+            const Tensor wide = ingest(bytes, factors, dtype, padded);
+            ASSERT_EQ(wide.shape(), Shape({1, padded, 3, width}));
+            EXPECT_TRUE(wide.is_contiguous(MemoryFormat::channels_last));
+            EXPECT_EQ(wide.slice(1, 0, channels).to_vector<float>(), exact.to(dtype).to_vector<float>());
+            for (const float x : wide.slice(1, channels, padded).to_vector<float>()) EXPECT_EQ(x, 0);
+            if (cuda_available()) {
+              EXPECT_EQ(ingest(bytes.to(cuda), factors, dtype, padded).to(cpu).to_vector<float>(), wide.to_vector<float>());
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(ingest(empty({0, 3, 4, 4}, DType::uint8).contiguous(MemoryFormat::channels_last), {}, DType::bf16, 4).shape(), Shape({0, 4, 4, 4}));
+}
+
+TEST(Ingest, RefusesWhatIsNoImage) {
   EXPECT_EQ(message_of<ShapeError>([] { ingest(zeros({2, 3}), {}); }), "ingest: images [2, 3] are not [N, C, H, W] with C = 1 or 3");
   EXPECT_EQ(message_of<DTypeError>([] { ingest(zeros({1, 1, 2, 2}), {}); }), "ingest: images are fp32, not uint8");
+  const Tensor bytes = zeros({1, 3, 2, 2}, DType::uint8).contiguous(MemoryFormat::channels_last);
+  for (const std::int64_t channels : {-1, 2, 9}) {
+    EXPECT_EQ(message_of<ShapeError>([&] { ingest(bytes, {}, DType::fp32, channels); }),
+              "ingest: images [1, 3, 2, 2] cannot be padded to " + std::to_string(channels) + " channels, only to 3 to 8");
+  }
 }

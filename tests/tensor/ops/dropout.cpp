@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tensor/ops.h"
+#include "tensor/ops/dropout_group.h"
 #include "tensor/random.h"
 #include "tests/op_spec.h"
 
@@ -90,6 +91,43 @@ TEST(Dropout, BackwardUsesTheMaskOfItsForward) {
   dropout(x.detach(), 0.5);  // moves the generator on
   y.backward(ones({1000}));
   EXPECT_EQ(x.grad().to_vector<float>(), y.to_vector<float>());
+}
+
+// What the threads of the device do, one after another: the numbers of the loops on the CPU in every order of memory, for
+// types of every width, sizes that fill no group, and arrays that may not be taken in packs.
+template <class T, bool packed>
+void expect_same_groups(const Tensor& x, const char* what) {
+  manual_seed(8);
+  const Tensor want = dropout(x, 0.4);
+  Tensor got = full(x.shape(), 77, x.dtype()).contiguous(x.format());
+  detail::DropoutLayout layout{x.dim(), {}, {}, {}};
+  for (int d = 0; d < x.dim(); ++d) {
+    layout.sizes[d] = x.size(d);
+    layout.x[d] = x.stride(d);
+    layout.y[d] = got.stride(d);
+  }
+  const detail::Mask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
+  const std::int64_t groups = (x.numel() + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
+  for (std::int64_t g = groups - 1; g >= 0; --g) {
+    detail::drop_group<T, packed>(mask, static_cast<math_type<T>>(1 / (1 - 0.4)), layout, x.data<T>(), got.data<T>(), x.numel(), g);
+  }
+  EXPECT_EQ(got.to_vector<double>(), want.to_vector<double>()) << what << " " << name_of(x.dtype()) << " packed " << packed;
+}
+template <class T>
+void expect_same_groups() {
+  const Tensor x = rand({3, 5, 7, 9}, 4, 4).to(dtype_of<T>);
+  expect_same_groups<T, true>(x, "rows");
+  expect_same_groups<T, false>(x, "rows");
+  expect_same_groups<T, false>(x.contiguous(MemoryFormat::channels_last), "channels last");
+  expect_same_groups<T, false>(x.transpose(1, 3), "a view");
+  expect_same_groups<T, false>(x.flatten().slice(0, 1, 500), "a slice");
+  for (const std::int64_t n : {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65}) expect_same_groups<T, true>(x.flatten().slice(0, 0, n), "few");
+}
+TEST(Dropout, GroupsOfTheDeviceDrawTheSameNumbers) {
+  expect_same_groups<float>();
+  expect_same_groups<double>();
+  expect_same_groups<bfloat16>();
+  expect_same_groups<float16>();
 }
 
 }  // namespace
