@@ -52,6 +52,7 @@ const char* title_of(const std::string& suite, const std::string& mode) {
   if (suite == "loader") return "Decoding and augmenting";
   if (suite == "endtoend") return "JPEG files to trained parameters";
   if (suite == "latency") return "Latency of one picture";
+  if (suite == "first step") return "Process start to the end of the first step";
   return mode == "infer" ? "Inference" : "Training";
 }
 
@@ -154,7 +155,7 @@ std::string in_words(const BenchResult& r) {
 // Rates for what has a batch, else the value itself.
 std::string amount(const BenchResult& r) {
   if (r.suite == "memory") return chart::fixed(r.value, 0) + " MB";
-  if (r.suite == "latency" || r.batch == 0) return chart::fixed(r.value, 2) + " ms";
+  if (r.suite == "latency" || r.suite == "first step" || r.batch == 0) return chart::fixed(r.value, 2) + " ms";
   return chart::fixed(1e3 * static_cast<double>(r.batch) / r.value, 1) + " img/s";
 }
 

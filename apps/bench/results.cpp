@@ -71,7 +71,7 @@ void read_row(const json& row, const std::string& where, std::vector<BenchResult
   require<FormatError>(row.is_object(), "bench plot: ", where, " is no JSON object");
   BenchResult result;
   result.suite = text(row, "suite", text(row, "event") == "op" && row.contains("share") ? "op" : "");
-  static const std::set<std::string> known = {"model", "latency", "loader", "endtoend", "memory", "op", "startup", "step"};
+  static const std::set<std::string> known = {"model", "latency", "loader", "endtoend", "memory", "op", "startup", "first step", "step"};
   if (known.count(result.suite) == 0) return;  // machine, check, done: for other readers
   result.name = text(row, "net", text(row, "name", result.suite));
   result.mode = text(row, "mode", text(row, "family"));

@@ -83,12 +83,16 @@ struct Fixture {
     const double scale = options.dtype == DType::bf16 || options.dtype == DType::fp16 ? options.tolerance_scale : 1;
     const std::vector<double> a = got.to_vector<double>(), b = expected.to_vector<double>();
     FixtureCheck result{name, 0, true};
+    double off = 0, length = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
       const double d = std::fabs(a[i] - b[i]) / (scale * (atol + rtol * std::fabs(b[i])));
       if (!(d <= result.deviation)) result.deviation = d;
       if (!(d <= 1)) result.passed = false;
       if (std::isnan(d)) break;
+      off += (a[i] - b[i]) * (a[i] - b[i]);
+      length += b[i] * b[i];
     }
+    result.relative_l2 = std::isnan(result.deviation) ? result.deviation : std::sqrt(off / std::max(length, 1e-300));
     report.checks.push_back(result);
   }
 };

@@ -25,11 +25,15 @@ void verify(Session& session, const Options& o) {
     }
     session.say(cat(report.passed() ? "passed  " : "FAILED  ", file, ": ", report.model, " ", report.mode, ", ",
                     report.checks.size(), " tensors, worst ", worst.name, " at ", fixed(worst.deviation, 3), " of the tolerance"));
-    session.event({{"file", file},
-                   {"model", report.model},
-                   {"passed", report.passed()},
-                   {"worst", {{"name", worst.name}, {"deviation", worst.deviation}}},
-                   {"checked", report.checks.size()}});
+    Json event{{"file", file},
+               {"model", report.model},
+               {"passed", report.passed()},
+               {"worst", {{"name", worst.name}, {"deviation", worst.deviation}}},
+               {"checked", report.checks.size()}};
+    if (session.common().verbose) {
+      for (const FixtureCheck& c : report.checks) event["relative_l2"][c.name] = c.relative_l2;
+    }
+    session.event(event);
   }
   session.metric("files", o.files.size());
   session.metric("failed", failed);
