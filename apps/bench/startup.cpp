@@ -13,6 +13,7 @@
 #include "apps/bench/steps.h"
 #include "apps/bench/timing.h"
 #include "layers/conv.h"
+#include "layers/cudnn_plans.h"
 #include "nets/registry.h"
 #include "tensor/autograd.h"
 #include "tensor/capture.h"
@@ -70,6 +71,13 @@ void measured(Session& session, const Options& o) {
   step();
   done("first step");
   session.metric("first_step_s", before - begin);
+#ifdef GADOLIN_CUDA
+  if (device.is_cuda()) {
+    const ConvolutionPlans plans = convolution_plans();
+    session.metric("plans", {{"from_database", plans.from_database}, {"from_heuristics", plans.from_heuristics}, {"tuned", plans.tuned},
+                             {"seconds", plans.seconds}});
+  }
+#endif
   step();
   done("second step");
   if (captures) {
@@ -91,7 +99,7 @@ std::vector<std::string> arguments(const Common& common, const Options& o) {
   const StepOptions& s = o.step;
   std::vector<std::string> args{"bench", "startup", "--json", "--quiet", "--model", s.model, "--batch", std::to_string(s.batch),
                                 "--lr", cat(s.lr), "--momentum", cat(s.momentum), "--weight-decay", cat(s.weight_decay),
-                                "--device", common.device, "--dtype", common.dtype, "--backend", common.backend,
+                                "--device", common.device, "--dtype", common.dtype, "--backend", common.backend, "--tune", common.tune,
                                 "--seed", std::to_string(common.seed), "--threads", std::to_string(common.threads)};
   const auto optional = [&](const char* name, const std::string& value) {
     if (!value.empty()) args.insert(args.end(), {name, value});
@@ -110,7 +118,7 @@ void run(Session& session, const Options& o) {
   std::vector<std::string> names;
   std::map<std::string, std::vector<double>> seconds;
   std::vector<double> totals;
-  Json libraries = Json::array();
+  Json libraries = Json::array(), plans = Json::array();  // plans of convolutions, a row a run: the first one may have to tune
   for (int r = 1; r <= o.runs; ++r) {
     std::vector<std::string> args = arguments(session.common(), o);
     args.insert(args.end(), {"--started-at", fixed(steady_seconds(), 6)});
@@ -128,6 +136,7 @@ void run(Session& session, const Options& o) {
       } else if (event.value("event", "") == "done") {
         totals.push_back(event["metrics"]["first_step_s"]);
         libraries = event["metrics"]["libraries"];
+        if (event["metrics"].contains("plans")) plans.push_back(event["metrics"]["plans"]);
       }
     }
     for (const auto& [name, value] : of_run) seconds[name].push_back(value);
@@ -142,6 +151,10 @@ void run(Session& session, const Options& o) {
     if (name == "first step") row("= start to end of the first step", totals);
   }
   session.say(format_table(rows));
+  for (const Json& p : plans) {
+    session.say(cat("convolutions planned: ", p["from_database"].get<int>(), " from the database, ", p["from_heuristics"].get<int>(),
+                    " by heuristics, ", p["tuned"].get<int>(), " tuned, in ", fixed(p["seconds"].get<double>(), 3), " s of the first step"));
+  }
   std::string opened;
   for (const Json& library : libraries) opened += (opened.empty() ? "" : ", ") + library.get<std::string>();
   session.say("CUDA's libraries in the process: " + (opened.empty() ? "none" : opened));
@@ -150,6 +163,7 @@ void run(Session& session, const Options& o) {
   session.metric("first_step_min_s", t.least);
   session.metric("first_step_max_s", t.most);
   session.metric("libraries", libraries);
+  if (!plans.empty()) session.metric("plans", plans);
   session.metric("versions", version_facts(session.device()));
 }
 
