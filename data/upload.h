@@ -14,7 +14,9 @@ namespace gadolin {
 //   while (uploader.pending()) { batch = uploader.pop(); if (more) uploader.push(next); step(batch); }
 //
 // so that `next` travels while `batch` is worked on. Sources should be pinned (empty_pinned); others are copied in a
-// detour by the driver and delay the caller. On the CPU the tensors pass through.
+// detour by the driver and delay the caller. On the CPU the tensors pass through. A recorded step (tensor/capture.h) may take
+// the batch: it copies it into its own fixed tensors on the compute stream, before the slot can be filled again, so any slot
+// serves and steps may hold several batches.
 class Uploader {
  public:
   // slots: batches that may exist on the device at once, at least 2.
