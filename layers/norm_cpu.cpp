@@ -38,7 +38,9 @@ template <class P, int N, class F> std::vector<double> sum_rows(const NormSizes&
       }
     }
   });
-  for (std::size_t i = c; i < partial.size(); ++i) partial[i % c] += partial[i];
+  for (std::size_t at = c; at < partial.size(); at += c) {
+    for (std::size_t i = 0; i < c; ++i) partial[i] += partial[at + i];
+  }
   partial.resize(c);
   return partial;
 }
@@ -51,17 +53,19 @@ class Flags {
   std::uint8_t* data() { return bytes_.data(); }
   void pack(std::int64_t row) const {
     std::uint8_t* to = mask_.at(row, 0);
-    for (std::int64_t i = 0; i < mask_.stride; ++i) {
+    const std::uint8_t* from = bytes_.data();
+    for (std::uint8_t* const end = to + mask_.stride; to != end; ++to, from += mask_channels) {
       std::uint64_t flags = 0;
-      std::memcpy(&flags, bytes_.data() + i * mask_channels, sizeof(flags));
-      to[i] = static_cast<std::uint8_t>(flags * 0x0102040810204080u >> 56);
+      std::memcpy(&flags, from, sizeof(flags));
+      *to = static_cast<std::uint8_t>(flags * 0x0102040810204080u >> 56);
     }
   }
   const std::uint8_t* unpack(std::int64_t row) {
     const std::uint8_t* from = mask_.at(row, 0);
-    for (std::int64_t i = 0; i < mask_.stride; ++i) {
-      const std::uint64_t flags = from[i] * 0x0101010101010101u & 0x8040201008040201u;
-      std::memcpy(bytes_.data() + i * mask_channels, &flags, sizeof(flags));
+    std::uint8_t* to = bytes_.data();
+    for (const std::uint8_t* const end = from + mask_.stride; from != end; ++from, to += mask_channels) {
+      const std::uint64_t flags = *from * 0x0101010101010101u & 0x8040201008040201u;
+      std::memcpy(to, &flags, sizeof(flags));
     }
     return bytes_.data();
   }
@@ -131,11 +135,15 @@ template <class T, class P> struct Kernels {
           P v = normalised(convert<P>(in[c]), first.mean[c], scale[c], first.bias[c]);
           if constexpr (addend == Addend::plain) v += convert<P>(extra[c]);
           if constexpr (addend == Addend::normed) v += normalised(convert<P>(extra[c]), second.mean[c], scale2[c], second.bias[c]);
-          if constexpr (bits) passes[c] = passes_relu(v) ? 1 : 0;
           if constexpr (relu) v = rectified(v);
           out[c] = convert<T>(v);
         }
-        if constexpr (bits) flags.pack(row);
+        if constexpr (bits) {  // a loop of its own: one that also writes bytes is not put on vectors
+          const std::int64_t c_count = size.channels;  // a byte that is written may be anything's but a local's
+          GADOLIN_IVDEP
+          for (std::int64_t c = 0; c < c_count; ++c) passes[c] = passes_relu(convert<P>(out[c])) ? 1 : 0;
+          flags.pack(row);
+        }
       }
     });
   }

@@ -90,9 +90,9 @@ forward_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<c
         P v = normalised(convert<P>(in[k].v[j]), a.mean.v[j], a.scale.v[j], a.bias.v[j]);
         if constexpr (addend == Addend::plain) v += convert<P>(extra[k].v[j]);
         if constexpr (addend == Addend::normed) v += normalised(convert<P>(extra[k].v[j]), b.mean.v[j], b.scale.v[j], b.bias.v[j]);
-        if constexpr (bits) byte |= mask_bit((A::wide || j < left) && passes_relu(v), j);
         if constexpr (relu) v = rectified(v);
         out.v[j] = convert<T>(v);
+        if constexpr (bits) byte |= mask_bit((A::wide || j < left) && passes_relu(convert<P>(out.v[j])), j);
       }
       store<A>(y.at(row + k * step) + c0, left, out);
       if constexpr (bits) __stcs(mask.at(row + k * step, c0), static_cast<unsigned char>(byte));

@@ -30,7 +30,7 @@ template <class T> struct Rows {
   GADOLIN_HD T* at(std::int64_t row) const { return data + row * stride; }
 };
 
-// The mask of a ReLU, uint8 [rows, ceil(C / 8)]: one bit an element says whether its gradient passes. A byte holds
+// The mask of a ReLU, uint8 [rows, ceil(C / 8)]: one bit an element says whether y > 0, so that its gradient passes. A byte holds
 // mask_channels neighbours, the first in the lowest bit; bits beyond C are 0.
 inline constexpr int mask_channels = 8;
 struct MaskRows {
