@@ -1,6 +1,7 @@
 """Gadolin's half of bench/compare_pytorch.py: the program with --json, and the file that results go to."""
 
 import json
+import math
 import statistics
 import subprocess
 from pathlib import Path
@@ -30,6 +31,15 @@ def rows_of(events, suite):
     return [event for event in events if event.get("suite") == suite]
 
 
+def finite(value):
+    """The same with None for what is no number, which JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(v) for key, v in value.items()}
+    return [finite(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
 class Results:
     """JSON lines, each written when it is known, so that a run that is cut off leaves what it had."""
 
@@ -52,7 +62,7 @@ class Results:
 
     def write(self, row):
         if self.file:
-            self.file.write(json.dumps(row, allow_nan=False) + "\n")
+            self.file.write(json.dumps(finite(row), allow_nan=False) + "\n")
             self.file.flush()
 
     def fail(self, label, why):
