@@ -63,7 +63,10 @@ template <class M> struct Quotient { GADOLIN_HD M operator()(M a, M b) const { r
 // A gradient's share of the mean. Rows that are ignored stay 0 where nothing counts and the mean is NaN.
 template <class M> struct OfMean {
   const M *dy, *total;
-  GADOLIN_HD M operator()(M d) const { return d == M(0) ? d : d * (*dy / *total); }
+  GADOLIN_HD M operator()(M d) const {
+    const M share = *dy / *total;
+    return d == M(0) ? d : d * share;
+  }
 };
 
 struct CrossEntropyFunction {

@@ -44,6 +44,12 @@ template <int V, class T, class M> GADOLIN_HD void put(T* to, const M* from, int
   } else {
     typename Channels<V, T>::Pack y;
     for (int c = 0; c < V; ++c) y.v[c] = convert<T>(from[c]);
+#ifdef __CUDA_ARCH__
+    if constexpr (sizeof(y) == 16) {  // an assignment is split into stores of its elements
+      __stwb(reinterpret_cast<uint4*>(to), *reinterpret_cast<const uint4*>(&y));
+      return;
+    }
+#endif
     *reinterpret_cast<typename Channels<V, T>::Pack*>(to) = y;
   }
 }
@@ -54,7 +60,7 @@ inline bool packs_fit(Int channels, int pack, const void* in, const void* out) {
 
 template <int V, class Body> GADOLIN_HD void run_pixel(const Body& body, const Frame& f, Int pixel, Int from, Int to) {
   const Int line = quotient(pixel, f.columns), n = quotient(line, f.rows);
-  body.template pixel<V>(n, line - n * f.rows, pixel - line * f.columns, from, to);
+  body.template pixel<V>(n, static_cast<int>(line - n * f.rows), static_cast<int>(pixel - line * f.columns), from, to);
 }
 template <class Body> void for_pixels(Cpu, const char*, const Body& body) {
   const Frame f = body.frame();

@@ -15,19 +15,21 @@ using detail::Windows;
 void check_image(const char* op, const Tensor& x) {
   require<ShapeError>(x.dim() == 4, op, ": input ", x.shape(), " is not [N, C, H, W]");
   require<ShapeError>(x.size(2) > 0 && x.size(3) > 0, op, ": input ", x.shape(), " has no pixels");
+  require<ShapeError>((x.size(2) | x.size(3)) >> 30 == 0, op, ": input ", x.shape(), " has 2^30 pixels or more on a side; cut it");
 }
 
-Windows windows(const char* op, std::int64_t in, int kernel, int stride, int padding, const PoolOptions& o) {
+Windows windows(const char* op, std::int64_t side, int kernel, int stride, int padding, const PoolOptions& o) {
   require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel, op, ": kernel ", kernel, ", stride ", stride,
                       ", padding ", padding, "; padding may be at most half the kernel");
+  const int in = static_cast<int>(side);
   if (o.same) {
     require<ValueError>(padding == 0, op, ": same decides the padding; leave padding at 0");
-    const std::int64_t out = (in + stride - 1) / stride;
-    return {in, out, kernel, stride, std::max<std::int64_t>(0, (out - 1) * stride + kernel - in) / 2, false, false};
+    const int out = (in - 1) / stride + 1;
+    return {in, out, kernel, stride, std::max(0, (out - 1) * stride + kernel - in) / 2, false, false};
   }
-  const std::int64_t room = in + 2 * padding - kernel;
+  const int room = in + 2 * padding - kernel;
   require<ShapeError>(room > (o.ceil_mode ? -stride : -1), op, ": kernel ", kernel, " is larger than the padded input of ", in);
-  std::int64_t out = (room + (o.ceil_mode ? stride - 1 : 0)) / stride + 1;
+  int out = (room + (o.ceil_mode ? stride - 1 : 0)) / stride + 1;
   if (o.ceil_mode && (out - 1) * stride >= in + padding) --out;
   return {in, out, kernel, stride, padding, false, o.count_include_pad};
 }
@@ -135,8 +137,8 @@ Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) {
 Tensor adaptive_avg_pool2d(const Tensor& x, Pair out) {
   check_image("adaptive_avg_pool2d", x);
   require<ValueError>(out.h > 0 && out.w > 0, "adaptive_avg_pool2d: output ", out.h, " x ", out.w, " must be positive");
-  return apply(PoolFunction<false>{{x.size(0), x.size(1), {x.size(2), out.h, 0, 0, 0, true, false}, {x.size(3), out.w, 0, 0, 0, true, false}}},
-               x);
+  const int h = static_cast<int>(x.size(2)), w = static_cast<int>(x.size(3));
+  return apply(PoolFunction<false>{{x.size(0), x.size(1), {h, out.h, 0, 0, 0, true, false}, {w, out.w, 0, 0, 0, true, false}}}, x);
 }
 Tensor global_avg_pool2d(const Tensor& x) {
   check_image("global_avg_pool2d", x);

@@ -8,46 +8,41 @@
 
 namespace gadolin::detail {
 
-// Windows along one dimension.
+// Windows along one dimension. Sides are below 2^30: 32 bits do, but for products.
 struct Windows {
-  Int in, out, kernel, stride, padding;
+  int in, out, kernel, stride, padding;
   bool adaptive, include_padding;
 
-  GADOLIN_HD Int start(Int i) const { return adaptive ? quotient(i * in, out) : i * stride - padding; }
-  GADOLIN_HD Int stop(Int i) const {
-    return adaptive ? quotient((i + 1) * in + out - 1, out) : i * stride - padding + kernel;
-  }
-  GADOLIN_HD Int begin(Int i) const { return start(i) < 0 ? 0 : start(i); }
-  GADOLIN_HD Int end(Int i) const { return stop(i) > in ? in : stop(i); }
+  GADOLIN_HD int start(int i) const { return adaptive ? share(i, in, 0, out) : i * stride - padding; }
+  GADOLIN_HD int stop(int i) const { return adaptive ? share(i + 1, in, out - 1, out) : i * stride - padding + kernel; }
+  GADOLIN_HD int begin(int i) const { return start(i) < 0 ? 0 : start(i); }
+  GADOLIN_HD int end(int i) const { return stop(i) > in ? in : stop(i); }
   // What a mean divides by.
-  GADOLIN_HD Int count(Int i) const {
+  GADOLIN_HD int count(int i) const {
     if (adaptive || !include_padding) return end(i) - begin(i);
     return (stop(i) > in + padding ? in + padding : stop(i)) - start(i);
   }
   // Windows that hold place h: [first(h), last(h)].
-  GADOLIN_HD Int first(Int h) const {
-    if (adaptive) return quotient(h * out, in);
-    const Int after = h + padding - kernel;
-    return after < 0 ? 0 : quotient(after, stride) + 1;
+  GADOLIN_HD int first(int h) const {
+    const int after = h + padding - kernel;
+    return adaptive ? share(h, out, 0, in) : after < 0 ? 0 : after / stride + 1;
   }
-  GADOLIN_HD Int last(Int h) const {
-    const Int i = adaptive ? quotient((h + 1) * out + in - 1, in) - 1 : quotient(h + padding, stride);
+  GADOLIN_HD int last(int h) const {
+    const int i = adaptive ? share(h + 1, out, in - 1, in) - 1 : (h + padding) / stride;
     return i < out ? i : out - 1;
   }
+  // (a b + c) / d
+  static GADOLIN_HD int share(Int a, Int b, Int c, Int d) { return static_cast<int>(quotient(a * b + c, d)); }
 };
 
 struct Geometry {
   Int n, c;
   Windows h, w;
   // Elements before channel c0 of a pixel.
-  GADOLIN_HD Int input(Int i, Int y, Int x, Int c0) const {
-    return ((i * h.in + y) * w.in + x) * c + c0;
-  }
-  GADOLIN_HD Int output(Int i, Int y, Int x, Int c0) const {
-    return ((i * h.out + y) * w.out + x) * c + c0;
-  }
+  GADOLIN_HD Int input(Int i, Int y, Int x, Int c0) const { return ((i * h.in + y) * w.in + x) * c + c0; }
+  GADOLIN_HD Int output(Int i, Int y, Int x, Int c0) const { return ((i * h.out + y) * w.out + x) * c + c0; }
   // Input pixel (y, x)'s place in window (p, q).
-  GADOLIN_HD std::uint8_t place(Int y, Int x, Int p, Int q) const {
+  GADOLIN_HD std::uint8_t place(int y, int x, int p, int q) const {
     return static_cast<std::uint8_t>((y - h.start(p)) * w.kernel + (x - w.start(q)));
   }
 };
@@ -60,9 +55,9 @@ template <class T, bool largest> struct PoolForward {
   T* out;
   std::uint8_t* places;  // of the largest; a mean has none
   GADOLIN_HD Frame frame() const { return {g.n, g.h.out, g.w.out, g.c}; }
-  template <int V> GADOLIN_HD void pixel(Int n, Int p, Int q, Int from, Int to) const {
-    const Int h0 = g.h.begin(p), h1 = g.h.end(p), w0 = g.w.begin(q), w1 = g.w.end(q);
-    const M share = largest ? M(1) : M(1) / static_cast<M>(g.h.count(p) * g.w.count(q));
+  template <int V> GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
+    const int h0 = g.h.begin(p), h1 = g.h.end(p), w0 = g.w.begin(q), w1 = g.w.end(q);
+    const M share = largest ? M(1) : M(1) / (static_cast<M>(g.h.count(p)) * static_cast<M>(g.w.count(q)));
     const std::uint8_t first = g.place(h0, w0, p, q);
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);
@@ -72,10 +67,10 @@ template <class T, bool largest> struct PoolForward {
         y[c] = largest ? -std::numeric_limits<M>::infinity() : M(0);
         at[c] = first;
       }
-      for (Int h = h0; h < h1; ++h) {
+      for (int h = h0; h < h1; ++h) {
         const T* next = in + g.input(n, h, w0, c0);
         std::uint8_t here = g.place(h, w0, p, q);
-        for (Int w = w0; w < w1; ++w, next += g.c, ++here) {
+        for (int w = w0; w < w1; ++w, next += g.c, ++here) {
           const Channels<V, T> x(next);
           GADOLIN_IVDEP
           for (int c = 0; c < count; ++c) {
@@ -102,13 +97,13 @@ template <class T, bool largest> struct PoolBackward {
   T* out;       // dx
   const std::uint8_t* places;
   GADOLIN_HD Frame frame() const { return {g.n, g.h.in, g.w.in, g.c}; }
-  template <int V> GADOLIN_HD void pixel(Int n, Int h, Int w, Int from, Int to) const {
-    const Int p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
+  template <int V> GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
+    const int p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);
       M sums[V] = {};
-      for (Int p = p0; p <= p1; ++p) {
-        for (Int q = q0; q <= q1; ++q) {
+      for (int p = p0; p <= p1; ++p) {
+        for (int q = q0; q <= q1; ++q) {
           const Channels<V, T> dy(in + g.output(n, p, q, c0));
           if constexpr (largest) {
             const Channels<V, std::uint8_t> at(places + g.output(n, p, q, c0));
@@ -119,7 +114,7 @@ template <class T, bool largest> struct PoolBackward {
               sums[c] += at[c] == here ? value : M(0);
             }
           } else {
-            const M share = M(1) / static_cast<M>(g.h.count(p) * g.w.count(q));
+            const M share = M(1) / (static_cast<M>(g.h.count(p)) * static_cast<M>(g.w.count(q)));
             for (int c = 0; c < count; ++c) sums[c] += dy[c] * share;
           }
         }

@@ -42,7 +42,7 @@ template <class T> struct ResampleForward {
   const T* in;
   T* out;
   GADOLIN_HD Frame frame() const { return {g.n, g.h.out, g.w.out, g.c}; }
-  template <int V> GADOLIN_HD void pixel(Int n, Int p, Int q, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
     const Int h = g.h.low(p), w = g.w.low(q);
     const T* top = in + (n * g.h.in + h) * g.w.in * g.c;
     const T* bottom = in + (n * g.h.in + g.h.after(h)) * g.w.in * g.c;
@@ -72,7 +72,7 @@ template <class T> struct ResampleBackward {
   const T* in;  // dy
   T* out;       // dx
   GADOLIN_HD Frame frame() const { return {g.n, g.h.in, g.w.in, g.c}; }
-  template <int V> GADOLIN_HD void pixel(Int n, Int h, Int w, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
     const Int p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);

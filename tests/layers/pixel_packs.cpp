@@ -62,7 +62,7 @@ template <class T, int V> void compare_pools(std::int64_t channels, std::uint64_
   Tensor x = image(dtype_of<T>, {2, channels, 9, 6}, seed);
   for (int kernel : {2, 3}) {
     for (int padding : {0, 1}) {
-      const auto windows = [&](std::int64_t in) {
+      const auto windows = [&](int in) {
         return detail::Windows{in, (in + 2 * padding - kernel) / 2 + 1, kernel, 2, padding, false, true};
       };
       const Geometry g{2, channels, windows(9), windows(6)};
@@ -161,6 +161,15 @@ TEST(GlobalAvgPool2d, IsTheMeanInEitherLayout) {
   EXPECT_EQ(global_avg_pool2d(none).shape(), (Shape{0, 16, 1, 1}));
 }
 
+TEST(Pooling, RefusesSidesThat32BitsCannotWalk) {
+  const Tensor wide = ones({1, 1, 1, 1}).expand({1, 1, 1, std::int64_t{1} << 30});
+  try {
+    max_pool2d(wide, {1});
+    FAIL() << "accepted";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(), "max_pool2d: input [1, 1, 1, 1073741824] has 2^30 pixels or more on a side; cut it");
+  }
+}
 TEST(PixelPacks, DivideAlikeInEitherWidth) {
   const std::int64_t edge = std::int64_t{1} << 32;
   for (const std::int64_t a : {std::int64_t{0}, std::int64_t{1}, edge / 2, edge - 1, edge, edge + 1, 40 * edge + 7}) {
