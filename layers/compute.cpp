@@ -15,27 +15,8 @@ thread_local bool computing = false;
 thread_local DType compute_type = DType::fp32;
 
 // All copies by the number of their weight's storage. Never freed: modules with static lifetime end late.
-struct Table {
-  std::mutex mutex;
-  std::multimap<std::uint64_t, detail::WeightCopy*> copies;
-};
-Table& table() {
-  static Table* const all = new Table;
-  return *all;
-}
-// Those that `wanted` picks, held, so that none ends meanwhile.
-template <class F> std::vector<std::shared_ptr<detail::WeightCopy>> copies_of(const Tensor& weight, F&& wanted) {
-  std::vector<std::shared_ptr<detail::WeightCopy>> found;
-  Table& all = table();
-  const std::lock_guard lock(all.mutex);
-  auto [at, end] = weight.defined() ? all.copies.equal_range(weight.storage().id())
-                                    : std::pair(all.copies.begin(), all.copies.end());
-  for (; at != end; ++at) {
-    if (!wanted(*at->second)) continue;
-    if (auto held = at->second->weak_from_this().lock()) found.push_back(std::move(held));
-  }
-  return found;
-}
+std::mutex table_mutex;
+auto& table = *new std::multimap<std::uint64_t, detail::WeightCopy*>;
 
 // A copy used on the tape. The first gradient of 16 bits is handed on as it is when the weight's optimiser reads such;
 // later ones are added in the weight's own type.
@@ -74,16 +55,13 @@ namespace detail {
 
 WeightCopy::WeightCopy(const Tensor& weight, DType dtype)
     : weight_(weight), data_(empty_like(weight, dtype)), storage_(weight.storage().id()) {
-  Table& all = table();
-  const std::lock_guard lock(all.mutex);
-  if (all.copies.empty()) watch_recordings(on_recording);
-  all.copies.emplace(storage_, this);
+  const std::lock_guard lock(table_mutex);
+  watch_recordings(on_recording);
+  table.emplace(storage_, this);
 }
 WeightCopy::~WeightCopy() {
-  Table& all = table();
-  const std::lock_guard lock(all.mutex);
-  auto [at, end] = all.copies.equal_range(storage_);
-  all.copies.erase(std::find_if(at, end, [&](const auto& entry) { return entry.second == this; }));
+  const std::lock_guard lock(table_mutex);
+  std::erase_if(table, [this](const auto& entry) { return entry.second == this; });
 }
 
 bool WeightCopy::is_of(const Tensor& weight, DType dtype) const {
@@ -99,14 +77,16 @@ void WeightCopy::refresh() {
   current_ = true;
 }
 
-std::shared_ptr<WeightCopy> WeightCopy::to_write(const Tensor& weight) {
-  const auto found = copies_of(weight, [&](const WeightCopy& copy) {
-    return copy.is_of(weight, copy.data_.dtype()) && copy.current() && size_of(copy.data_.dtype()) == 2 &&
-           copy.data_.strides() == weight.strides();
-  });
-  if (found.empty()) return nullptr;
-  found.front()->optimised_ = true;
-  return found.front();
+WeightCopy* WeightCopy::to_write(const Tensor& weight) {
+  const std::lock_guard lock(table_mutex);
+  for (auto [at, end] = table.equal_range(weight.storage().id()); at != end; ++at) {
+    WeightCopy& copy = *at->second;
+    if (!copy.is_of(weight, copy.data_.dtype()) || !copy.current() || size_of(copy.data_.dtype()) != 2 ||
+        copy.data_.strides() != weight.strides()) continue;
+    copy.optimised_ = true;
+    return &copy;
+  }
+  return nullptr;
 }
 void WeightCopy::written() {
   data_.storage().bump_version();
@@ -115,17 +95,19 @@ void WeightCopy::written() {
 }
 
 void WeightCopy::on_recording(const RecordingEvent& event) {
-  for (const auto& copy : copies_of(Tensor(), [&](const WeightCopy& c) { return c.data_.device() == event.device; })) {
-    const auto writer = std::find(copy->writers_.begin(), copy->writers_.end(), event.recording);
-    const bool writes = writer != copy->writers_.end();
+  const std::lock_guard lock(table_mutex);
+  for (const auto& entry : table) {
+    WeightCopy& copy = *entry.second;
+    if (copy.data_.device() != event.device || copy.weight_.storage().id() != copy.storage_) continue;
+    const auto writer = std::find(copy.writers_.begin(), copy.writers_.end(), event.recording);
+    const bool writes = writer != copy.writers_.end();
     if (event.stage == RecordingEvent::ends) {
       // Changed again behind the optimiser's step: what its replays leave in the copy is not what the weight holds.
-      if (writes && !copy->current()) copy->writers_.erase(writer);
+      if (writes && !copy.current()) copy.writers_.erase(writer);
       continue;
     }
-    if (copy->weight_.storage().id() != copy->storage_) continue;
-    if (!copy->current()) copy->refresh();
-    if (event.stage == RecordingEvent::launches && !event.reads_only && !writes) copy->current_ = false;
+    if (!copy.current()) copy.refresh();
+    if (event.stage == RecordingEvent::launches && !event.reads_only && !writes) copy.current_ = false;
   }
 }
 
@@ -140,9 +122,7 @@ Tensor ComputeCopy::of(const Tensor& weight) {
   if (found == copies_.end()) {
     if (capturing()) return for_compute(weight);  // its memory would belong to the recording
     std::erase_if(copies_, [&](const auto& copy) { return !copy->is_of(weight, copy->data().dtype()); });
-    auto others = copies_of(weight, [&](const detail::WeightCopy& copy) { return copy.is_of(weight, compute_type); });
-    copies_.push_back(others.empty() ? std::make_shared<detail::WeightCopy>(weight, compute_type) : others.front());
-    found = copies_.end() - 1;
+    found = copies_.insert(copies_.end(), std::make_shared<detail::WeightCopy>(weight, compute_type));
   }
   detail::WeightCopy& copy = **found;
   if (!copy.current()) {

@@ -28,24 +28,24 @@ Tensor for_compute(const Tensor& t);
 
 namespace detail {
 
-// A weight's copy in another type, one for all that compute with the weight. It keeps its memory, which recorded steps
-// read, and its values are written in two ways: by refresh() before a use when the weight was changed, and by an optimiser
+// A weight's copy in another type. It keeps its memory, which recorded steps read, and its values are written in two ways: by refresh() before a use when the weight was changed, and by an optimiser
 // that writes weight and copy in one pass.
 //
 // Out of date it is when the weight's version moved, or when a recording was launched that writes weights (replays move no
 // versions) and whose recorded optimiser step did not write this copy. Before each launch, and before a step is recorded,
 // all copies on its device are brought up to date; so load_state, copy_ or an exchange of averages between two replays
 // count for the second.
-class WeightCopy : public std::enable_shared_from_this<WeightCopy> {
+class WeightCopy {
  public:
   WeightCopy(const Tensor& weight, DType dtype);
   ~WeightCopy();
   WeightCopy(const WeightCopy&) = delete;
   WeightCopy& operator=(const WeightCopy&) = delete;
 
-  // The copy that holds the weight's present values and lies in its order, for an optimiser that writes both. From then on
-  // gradients of 16 bits reach the weight as they are when they are the first ones. nullptr when there is none.
-  static std::shared_ptr<WeightCopy> to_write(const Tensor& weight);
+  // A copy of 16 bits that holds the weight's present values and lies in its order, for an optimiser that writes both. From
+  // then on gradients of 16 bits reach the weight as they are when they are the first ones. nullptr when there is none;
+  // valid until the layer that made it ends.
+  static WeightCopy* to_write(const Tensor& weight);
   void written();  // both were, and the weight has its new version
 
   bool is_of(const Tensor& weight, DType dtype) const;

@@ -58,10 +58,10 @@ template <Rule rule, class T> struct Update {
   }
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
     if (control[c_skip] != 0) return;
-    constexpr std::int64_t run = 1024;
-    T room[run];
-    for (; begin < end; begin += run) {
-      const std::int64_t n = std::min(run, end - begin);
+    T room[1024];
+    const bool sixteen = s.copy || s.b_type != dtype_of<T>;
+    for (std::int64_t n = 0; begin < end; begin += n) {
+      n = sixteen ? std::min<std::int64_t>(1024, end - begin) : end - begin;
       T* w = static_cast<T*>(s.a) + begin;
       update_run(s, begin, n, w, widened(s.b, s.b_type, begin, n, room));
       if (s.copy && s.copy_type == DType::bf16) convert_run(w, static_cast<bfloat16*>(s.copy) + begin, n);
@@ -87,10 +87,8 @@ template <Rule rule, class T> struct Update {
         if constexpr (decltype(with_v)::value) v[i] = v_i;
       }
     };
-    if (m && v) return loop(std::true_type{}, std::true_type{});
-    if (m) return loop(std::true_type{}, std::false_type{});
-    if (v) return loop(std::false_type{}, std::true_type{});
-    loop(std::false_type{}, std::false_type{});
+    if (m) return v ? loop(std::true_type{}, std::true_type{}) : loop(std::true_type{}, std::false_type{});
+    v ? loop(std::false_type{}, std::true_type{}) : loop(std::false_type{}, std::false_type{});
   }
 #ifdef __CUDACC__
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
@@ -228,8 +226,7 @@ OptimizerOptions optimizer_options(const std::string& name) {
   if (name == "rmsprop_slim" || name == "rmsprop-slim") {
     o.rule = Rule::rmsprop_slim;
     o.lr = 0.01;
-    o.alpha = 0.9;
-    o.momentum = 0.9;
+    o.alpha = o.momentum = 0.9;
     o.eps = 1;
     return o;
   }
@@ -309,9 +306,8 @@ void Optimizer::step() {
     s.b_type = g.dtype();
     if (first_[i].defined()) s.c = first_[i].raw();
     if (second_[i].defined()) s.d = second_[i].raw();
-    const auto copy = detail::WeightCopy::to_write(t);
-    if (copy) s.copy = copy->data().raw();
-    if (copy) s.copy_type = copy->data().dtype();
+    detail::WeightCopy* const copy = detail::WeightCopy::to_write(t);
+    if (copy) s.copy = copy->data().raw(), s.copy_type = copy->data().dtype();
     s.n = t.numel();
     s.factor = decay_[i];
     t.storage().bump_version();

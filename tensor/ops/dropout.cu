@@ -54,45 +54,16 @@ void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int
   });
 }
 
-// Any strides: elements are visited in row-major order, the positions follow a counter.
-template <class T>
-void strided_loop(const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
-  using M = math_type<T>;
-  const T* from = x.data<T>();
-  T* to = y.data<T>();
-  const int last = x.dim() - 1;
-  const std::int64_t inner = x.size(last);
-  parallel_for(x.numel() / inner, 1 + detail::map_grain / inner, [&](std::int64_t begin, std::int64_t end) {
-    std::uint32_t words[batch];
-    std::int64_t drawn = -1;  // batch that `words` holds
-    for (std::int64_t row = begin; row < end; ++row) {
-      std::int64_t at_x = 0, at_y = 0, rest = row;
-      for (int d = last - 1; d >= 0; --d) {
-        const std::int64_t c = rest % x.size(d);
-        rest /= x.size(d);
-        at_x += c * x.stride(d);
-        at_y += c * y.stride(d);
-      }
-      for (std::int64_t i = 0; i < inner; ++i) {
-        const std::int64_t index = row * inner + i;
-        if (index / batch != drawn) {
-          drawn = index / batch;
-          draw_batch(mask, static_cast<std::uint64_t>(drawn) * batch_blocks, words);
-        }
-        const bool stay = stays(words[index % batch], mask.threshold);
-        to[at_y + i * y.stride(last)] =
-            convert<T>(stay ? convert<M>(from[at_x + i * x.stride(last)]) * scale : M(0));
-      }
-    }
-  });
-}
-
 template <class T>
 void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   if (x.is_contiguous() && y.is_contiguous()) {
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
-    strided_loop<T>(mask, scale, x, y);
+    const detail::DropoutLayout layout(x, y);
+    const std::int64_t numel = x.numel(), groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
+    parallel_for(groups, detail::map_grain / 8, [&, from = x.data<T>(), to = y.data<T>()](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t g = begin; g < end; ++g) detail::drop_group<T, false>(mask, scale, layout, from, to, numel, g);
+    });
   }
 }
 
@@ -110,16 +81,10 @@ __global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, ma
 
 template <class T>
 void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
-  detail::DropoutLayout layout{x.dim(), {}, {}, {}};
-  for (int d = 0; d < x.dim(); ++d) {
-    layout.sizes[d] = x.size(d);
-    layout.x[d] = x.stride(d);
-    layout.y[d] = y.stride(d);
-  }
   const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
-  launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask, capture_random_offset(), scale, layout,
+  launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask, capture_random_offset(), scale, detail::DropoutLayout(x, y),
          x.data<T>(), y.data<T>(), x.numel());
 }
 #endif

@@ -13,10 +13,17 @@ struct Mask {
 };
 GADOLIN_HD bool stays(std::uint32_t word, std::uint32_t threshold) { return (word >> 8) >= threshold; }
 
-// Row-major sizes with the strides of both tensors.
+// Row-major sizes with the strides of both tensors, which have a dimension.
 struct DropoutLayout {
   int dim;
   std::int64_t sizes[Shape::max_dim], x[Shape::max_dim], y[Shape::max_dim];
+  DropoutLayout(const Tensor& from, const Tensor& to) : dim(from.dim()) {
+    for (int d = 0; d < dim; ++d) {
+      sizes[d] = from.size(d);
+      x[d] = from.stride(d);
+      y[d] = to.stride(d);
+    }
+  }
 };
 
 // Elements of a thread: 16 bytes, and whole Philox blocks of four.
@@ -40,15 +47,24 @@ GADOLIN_HD void drop_group(const Mask& mask, math_type<T> scale, const DropoutLa
     reinterpret_cast<DropoutPack<T>*>(y)[g] = v;
     return;
   }
-  for (int j = 0; j < items && items * g + j < numel; ++j) {
-    std::int64_t rest = items * g + j, at_x = 0, at_y = 0;
-    for (int d = layout.dim - 1; d >= 0; --d) {
-      const std::int64_t c = rest % layout.sizes[d];
-      rest /= layout.sizes[d];
-      at_x += c * layout.x[d];
-      at_y += c * layout.y[d];
+  const int last = layout.dim - 1;
+  std::int64_t at_x = 0, at_y = 0, left = 0;  // of the row along the last dimension
+  for (std::int64_t i = items * g; i < items * (g + 1) && i < numel; ++i) {
+    if (left == 0) {
+      at_x = at_y = 0;
+      left = layout.sizes[last] - i % layout.sizes[last];
+      std::int64_t rest = i;
+      for (int d = last; d >= 0; --d) {
+        const std::int64_t c = rest % layout.sizes[d];
+        rest /= layout.sizes[d];
+        at_x += c * layout.x[d];
+        at_y += c * layout.y[d];
+      }
     }
-    y[at_y] = convert<T>(stays(words[j], mask.threshold) ? convert<M>(x[at_x]) * scale : M(0));
+    y[at_y] = convert<T>(stays(words[i - items * g], mask.threshold) ? convert<M>(x[at_x]) * scale : M(0));
+    at_x += layout.x[last];
+    at_y += layout.y[last];
+    --left;
   }
 }
 

@@ -100,12 +100,7 @@ void expect_same_groups(const Tensor& x, const char* what) {
   manual_seed(8);
   const Tensor want = dropout(x, 0.4);
   Tensor got = full(x.shape(), 77, x.dtype()).contiguous(x.format());
-  detail::DropoutLayout layout{x.dim(), {}, {}, {}};
-  for (int d = 0; d < x.dim(); ++d) {
-    layout.sizes[d] = x.size(d);
-    layout.x[d] = x.stride(d);
-    layout.y[d] = got.stride(d);
-  }
+  const detail::DropoutLayout layout(x, got);
   const detail::Mask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
   const std::int64_t groups = (x.numel() + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
   for (std::int64_t g = groups - 1; g >= 0; --g) {
