@@ -58,6 +58,7 @@ struct Plan {
   memory::desc weight, weight_as_stored, scratch;
   bool reorders = false;
   dnnl::reorder reorder;
+  bool copies = false;  // the addend into y first
 };
 
 template <class Descriptor> Plan plan_for(const Described& d, const Descriptor& pd, const memory::desc& weight, bool into) {
@@ -161,8 +162,14 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   key.push_back(tail.relu + 2 * adds + 4 * in_place);
   const Described d = describe(z, weight, x_any.dtype(), bias.defined());
   const Plan& plan = plans().get(key, [&] {
-    const auto pd = forward_descriptor(d, bias.defined(), attributes(d.y, tail.relu, adds, in_place));
-    return plan_for(d, pd, pd.weights_desc(), true);
+    const auto descriptor = [&](bool in_y) { return forward_descriptor(d, bias.defined(), attributes(d.y, tail.relu, adds, in_y)); };
+    const auto on_matrix_unit = [](const auto& pd) { return std::string(pd.impl_info_str()).find("amx") != std::string::npos; };
+    auto pd = descriptor(in_place);
+    const bool copies = adds && !in_place && !on_matrix_unit(pd) && on_matrix_unit(descriptor(true));
+    if (copies) pd = descriptor(true);
+    Plan made = plan_for(d, pd, pd.weights_desc(), true);
+    made.copies = copies;
+    return made;
   });
   const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(), filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
@@ -171,7 +178,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   const Tensor scratch = scratch_for(plan);
   args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
   if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
-  if (adds && !in_place) args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
+  if (plan.copies) y.copy_(addend);
+  if (adds && !in_place && !plan.copies) args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
   plan.run.execute(od::stream(), args);
   od::stream().wait();
 } catch (const dnnl::error& error) {

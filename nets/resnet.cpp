@@ -33,6 +33,11 @@ BatchNorm2d last_norm(int channels, const ResNetOptions& options) {
 
 }  // namespace
 
+Tensor Shortcut::join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x) {
+  if (!conv_ || watching() || folds(conv, norm, y, x)) return conv_norm(conv, norm, y, true, (*this)(x));
+  return norm.join_relu(conv(y), *norm_, called(x, [&] { return (*conv_)(x); }));
+}
+
 BasicBlock::BasicBlock(int in, int planes, int stride, const ResNetOptions& options)
     : conv1_(add("conv1", Conv2d(in, planes, 3, {.stride = stride, .padding = 1, .bias = false}))),
       bn1_(add("bn1", BatchNorm2d(planes))),

@@ -29,7 +29,7 @@ class Shortcut : public Sequential {
   Shortcut(Conv2d conv, BatchNorm2d norm) : conv_(&append(std::move(conv))), norm_(&append(std::move(norm))) {}
   Tensor forward(const Tensor& x) override { return conv_ ? conv_norm(*conv_, *norm_, x, false) : Sequential::forward(x); }
   // relu(norm(conv(y)) + shortcut(x))
-  Tensor join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x) { return conv_norm(conv, norm, y, true, (*this)(x)); }
+  Tensor join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x);
 
  private:
   Conv2d* conv_ = nullptr;
