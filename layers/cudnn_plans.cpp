@@ -114,7 +114,7 @@ bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
 
 std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescriptor& graph, const CudnnDescriptor& device) {
   std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
-  if (p.optional()) return found;
+  if (p.x_stride != 0 || p.y_stride != 0) return found;
   for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device)) {
     found.push_back(std::move(config));
   }

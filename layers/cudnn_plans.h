@@ -62,8 +62,8 @@ struct ConvPointers {
   const void* z = nullptr;
 };
 // Queues the convolution on the device's current stream. When cuDNN has no engine within the workspace limit: throws
-// Unsupported naming the problem, or, for an optional one, returns false and has done nothing; tensor cores are asked for
-// then where they exist. Throws CudaError naming `op`.
+// Unsupported naming the problem, or, for an optional one, returns false and has done nothing: an engine without tensor
+// cores does not count then where there are such, nor a fallback engine for a slice. Throws CudaError naming `op`.
 bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors);
 
 // A problem's plan is the one in the plan database (layers/plan_database.h); the heuristics, whose first answer takes up to

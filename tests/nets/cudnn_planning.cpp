@@ -31,7 +31,6 @@ ConvProblem problem_of(const Conv2d& conv, const Tensor& in) {
     into[i][0] = pairs[i].h;
     into[i][1] = pairs[i].w;
   }
-  if (conv.bias().defined()) p.epilogue = ConvEpilogue::bias;
   return p;
 }
 
@@ -101,14 +100,22 @@ TEST(NetPlanning, EveryConvolutionOfEveryNetHasAPlan) {
   RecordProperty("problems", static_cast<int>(problems.size()));
   struct { DType dtype; bool tf32, tensor_cores; } const precisions[] = {
       {DType::bf16, false, true}, {DType::fp16, false, true}, {DType::fp32, true, true}, {DType::fp32, false, false}};
+  // What training asks for, adding to the gradient of a fork included, and inference with batch norm folded.
+  struct { ConvPass pass; ConvEpilogue epilogue; bool accumulate; } const uses[] = {
+      {ConvPass::forward, ConvEpilogue::none, false},      {ConvPass::data_gradient, ConvEpilogue::none, false},
+      {ConvPass::data_gradient, ConvEpilogue::none, true}, {ConvPass::filter_gradient, ConvEpilogue::none, false},
+      {ConvPass::forward, ConvEpilogue::bias_relu, false}, {ConvPass::forward, ConvEpilogue::bias_add_relu, false}};
   for (const auto& [name, first] : problems) {
     for (const auto& precision : precisions) {
-      for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
+      for (const auto& use : uses) {
         ConvProblem problem = first;
         problem.dtype = precision.dtype;
         problem.tf32 = precision.tf32;
-        problem.pass = pass;
-        if (pass != ConvPass::forward) problem.epilogue = ConvEpilogue::none;
+        problem.c = padded_channels(problem);
+        problem.pass = use.pass;
+        problem.epilogue = use.epilogue;
+        problem.accumulate = use.accumulate;
+        if (use.accumulate && (problem.stride[0] != 1 || problem.stride[1] != 1)) continue;
         const PlanReport report = plan_without_device(problem, device.str());
         EXPECT_TRUE(report.planned) << owner[name] << ": " << problem.str() << ", " << report.configs.size() << " configs";
         bool tensor_cores = false;
