@@ -129,13 +129,7 @@ struct CrossEntropyFunction {
 
 // --- independent labels ----------------------------------------------------------------------------------------------
 
-template <class F> void float_or_double(DType dtype, F&& f) {
-  if (dtype == DType::fp64) {
-    f(Tag<double>{});
-  } else {
-    f(Tag<float>{});
-  }
-}
+template <class F> void float_or_double(DType dtype, F&& f) { dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{}); }
 
 // log(1 + exp(-|x|)) never overflows.
 template <class T> GADOLIN_HD T softplus_of(T x) {
@@ -237,8 +231,7 @@ Tensor row_loss(const Tensor& logits, const Tensor& target, const CrossEntropyOp
   CrossEntropyFunction f;
   f.options = options;
   f.gamma = gamma;
-  const Tensor* inputs[] = {&logits};
-  f.wants_gradient = detail::wants_tape(inputs, 1);
+  f.wants_gradient = logits.requires_grad();
   return apply(std::move(f), logits, target);
 }
 

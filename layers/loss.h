@@ -11,8 +11,8 @@ struct CrossEntropyOptions {
   std::int64_t ignore_index = -100;  // rows with this target count for nothing
 };
 // Mean over the rows of -log softmax(logits)[target]; with class weights the mean is weighted by the targets' weights.
-//   logits [N, C], target [N] int64 -> []. Keeps the gradient of the sum, which the
-//   same pass writes when one is wanted, in the logits' dtype; rows that are ignored get 0, a mean over none is NaN.
+//   logits [N, C], target [N] int64 -> []. The same pass writes the gradient of the sum, in the logits' dtype, where logits
+//   want one, and keeps it. Rows that are ignored get 0; a mean over none is NaN.
 // On the CPU throws ValueError for a target outside [0, C); on CUDA such a row gives NaN.
 // Agrees with torch.nn.functional.cross_entropy.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {});

@@ -99,12 +99,10 @@ template <class T> struct SoftmaxRow {
     if (!gradient) return;
     for (std::int64_t c = lane * V; c < classes; c += lanes * V) {
       const Channels<V, T> x(logits + n * classes + c);
-      M d[V];
-      for (int j = 0; j < V; ++j) {
+      put<V>(gradient + n * classes + c, V, [&](int j) {
         const M p = static_cast<M>(exp(x[j] - sums.largest)) / sums.total;
-        d[j] = ignored ? M(0) : all * p - (c + j == t ? hit : M(0)) - (smoothing > M(0) ? each * weight_of(c + j) : M(0));
-      }
-      put<V>(gradient + n * classes + c, d, V);
+        return ignored ? M(0) : all * p - (c + j == t ? hit : M(0)) - (smoothing > M(0) ? each * weight_of(c + j) : M(0));
+      });
     }
   }
 };

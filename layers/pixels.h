@@ -37,13 +37,14 @@ template <class T> struct Channels<cpu_tile, T> {
 // Channels of a tile of V when `left` are left. A constant for packs: their loops unroll.
 template <int V> GADOLIN_HD int span(Int left) { return V == cpu_tile && left < V ? static_cast<int>(left) : V; }
 
-// The first `count` of a tile of V.
-template <int V, class T, class M> GADOLIN_HD void put(T* to, const M* from, int count) {
+// Writes value(c) for the first `count` of a tile of V.
+template <int V, class T, class F> GADOLIN_HD void put(T* to, int count, F value) {
   if constexpr (V == cpu_tile) {
-    for (int c = 0; c < count; ++c) to[c] = convert<T>(from[c]);
+    GADOLIN_IVDEP
+    for (int c = 0; c < count; ++c) to[c] = convert<T>(value(c));
   } else {
     typename Channels<V, T>::Pack y;
-    for (int c = 0; c < V; ++c) y.v[c] = convert<T>(from[c]);
+    for (int c = 0; c < V; ++c) y.v[c] = convert<T>(value(c));
 #ifdef __CUDA_ARCH__
     if constexpr (sizeof(y) == 16) {  // an assignment is split into stores of its elements
       __stwb(reinterpret_cast<uint4*>(to), *reinterpret_cast<const uint4*>(&y));

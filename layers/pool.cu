@@ -90,8 +90,8 @@ template <int V, class T> __global__ void image_mean_kernel(detail::ImageSums<T>
     for (int j = 0; j < V; ++j) shared[j][thread] += shared[j][thread + half * static_cast<int>(blockDim.x)];
   }
   if (lane > 0 || c0 >= body.channels) return;
-  for (int j = 0; j < V; ++j) sums[j] = shared[j][thread] / static_cast<double>(body.pixels);
-  detail::put<V>(y + n * body.channels + c0, sums, V);
+  const double share = 1 / static_cast<double>(body.pixels);
+  detail::put<V>(y + n * body.channels + c0, V, [&](int j) { return shared[j][thread] * share; });
 }
 #endif
 

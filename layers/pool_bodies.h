@@ -80,12 +80,8 @@ template <class T, bool largest> struct PoolForward {
           }
         }
       }
-      if constexpr (largest) {
-        put<V>(places + g.output(n, p, q, c0), at, count);
-      } else {
-        for (int c = 0; c < count; ++c) y[c] *= share;
-      }
-      put<V>(out + g.output(n, p, q, c0), y, count);
+      if (largest) put<V>(places + g.output(n, p, q, c0), count, [&](int c) { return at[c]; });
+      put<V>(out + g.output(n, p, q, c0), count, [&](int c) { return largest ? y[c] : y[c] * share; });
     }
   }
 };
@@ -119,7 +115,7 @@ template <class T, bool largest> struct PoolBackward {
           }
         }
       }
-      put<V>(out + g.input(n, h, w, c0), sums, count);
+      put<V>(out + g.input(n, h, w, c0), count, [&](int c) { return sums[c]; });
     }
   }
 };

@@ -52,16 +52,14 @@ template <class T> struct ResampleForward {
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);
       const Channels<V, T> a(top + left + c0);
-      M y[V];
-      if (g.h.blends) {
-        const Channels<V, T> b(top + right + c0), d(bottom + left + c0), e(bottom + right + c0);
-        for (int c = 0; c < count; ++c) {
-          y[c] = (M(1) - v) * ((M(1) - u) * a[c] + u * b[c]) + v * ((M(1) - u) * d[c] + u * e[c]);
-        }
-      } else {
-        for (int c = 0; c < count; ++c) y[c] = a[c];
+      if (!g.h.blends) {
+        put<V>(made + c0, count, [&](int c) { return a[c]; });
+        continue;
       }
-      put<V>(made + c0, y, count);
+      const Channels<V, T> b(top + right + c0), d(bottom + left + c0), e(bottom + right + c0);
+      put<V>(made + c0, count, [&](int c) {
+        return (M(1) - v) * ((M(1) - u) * a[c] + u * b[c]) + v * ((M(1) - u) * d[c] + u * e[c]);
+      });
     }
   }
 };
@@ -85,7 +83,7 @@ template <class T> struct ResampleBackward {
           for (int c = 0; c < count; ++c) sums[c] += share * up[c];
         }
       }
-      put<V>(out + ((n * g.h.in + h) * g.w.in + w) * g.c + c0, sums, count);
+      put<V>(out + ((n * g.h.in + h) * g.w.in + w) * g.c + c0, count, [&](int c) { return sums[c]; });
     }
   }
 };
