@@ -109,7 +109,7 @@ TEST(Optimizer, NamedParametersAreNotDecayed) {
 // Many tensors of many sizes, pieces on both sides of block_items, against the same rule on one tensor each.
 TEST(Optimizer, ManyTensorsAreOneRule) {
   std::vector<Parameter> together, apart;
-  std::vector<std::int64_t> sizes{1, 7, 65535, 65536, 65537, 200001, 3};
+  std::vector<std::int64_t> sizes{1, 7, 16383, 16384, 16385, 0, 200001, 3};
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const Tensor start = rand({sizes[i]}, 5, i);
     together.push_back({"p" + std::to_string(i), start.clone().requires_grad_()});
@@ -133,6 +133,36 @@ TEST(Optimizer, ManyTensorsAreOneRule) {
   Optimizer measured(together, o);
   measured.step();
   EXPECT_NEAR(measured.gradient_norm(), std::sqrt(squares), 1e-9 * std::sqrt(squares));
+}
+
+// Against fp64 on the same rounded gradients: types of 16 bits, sizes that fill no pack, arrays that begin anywhere.
+TEST(Optimizer, ReadsGradientsOfSixteenBits) {
+  for (const DType narrow : {DType::bf16, DType::fp16}) {
+    for (const std::int64_t n : {1, 3, 4, 1023, 1025, 20001}) {
+      const Tensor memory = rand({n + 1}, 5, 1), gradients = rand({n + 1}, 6, 1).to(narrow);
+      const Tensor w = memory.slice(0, 1, n + 1).requires_grad_(), exact = memory.slice(0, 1, n + 1).to(DType::fp64).requires_grad_();
+      OptimizerOptions o = optimizer_options("adamw");
+      o.clip_norm = 0.5;
+      const LossScale scale{8, 2, 0.5, 10};
+      Optimizer mine({{"w", w}}, o, scale), reference({{"w", exact}}, o, scale);
+      for (int step = 0; step < 3; ++step) {
+        w.set_grad(gradients.slice(0, 1, n + 1));
+        exact.set_grad(gradients.slice(0, 1, n + 1).to(DType::fp64));
+        mine.step();
+        reference.step();
+        EXPECT_EQ(mine.gradient_norm(), reference.gradient_norm());
+      }
+      expect_close(w, exact.to_vector<double>(), 2e-6, "weights");
+      Tensor bad = gradients.slice(0, 1, n + 1).clone();
+      bad.select(0, n - 1).fill_(std::nan(""));
+      w.set_grad(bad);
+      const std::vector<float> before = w.to_vector<float>();
+      mine.step();
+      EXPECT_TRUE(mine.last_step_skipped());
+      EXPECT_EQ(mine.bad_gradient(), "w");
+      EXPECT_EQ(w.to_vector<float>(), before);
+    }
+  }
 }
 
 TEST(Optimizer, GradientInAnotherOrderOfMemory) {
