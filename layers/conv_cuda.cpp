@@ -103,7 +103,7 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
     if (need[1]) grads[1] = channels_last(f.weight->shape(), f.weight).zero_();
     return grads;
   }
-  const Tensor dy = placed(dy_any);
+  const Tensor dy = need[0] && need[1] ? packed(dy_any) : placed(dy_any);  // for both, one copy instead of one inside each
   ConvProblem problem = problem_of(ConvPass::data_gradient, z, dy.dtype());
   const std::int64_t filter_channels = problem.c / z.groups;
   if (need[0]) {

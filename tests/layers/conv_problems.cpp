@@ -156,7 +156,10 @@ TEST_P(ConvProblems, GradientsOfSlicesAddToWhatIsThere) {
       Conv2dFunction g{c.options, {}, {}};
       g.save(how & 1 ? sliced(x) : x, w, Tensor(), {});
       if (how & 4) g.into = how & 2 ? sliced(before) : before.clone();
-      const Grads got = detail::conv_backward_problems(run, g, how & 2 ? sliced(dy) : dy, {7});
+      const Tensor up = how & 2 ? sliced(dy) : dy;
+      Grads got = detail::conv_backward_problems(run, g, up, {1});
+      EXPECT_EQ(asked.back().y_stride != 0, (how & 2) && !refuse_optional);
+      for (const std::uint32_t which : {1u, 2u}) got[which] = detail::conv_backward_problems(run, g, up, {1u << which})[which];
       const bool added = g.into.defined() && got[0].same_as(g.into);
       EXPECT_EQ(added, (how & 4) && !refuse_optional);
       EXPECT_LE(worst(got[0], added ? add(expected[0], before) : expected[0]), 1e-5) << how;
@@ -164,6 +167,11 @@ TEST_P(ConvProblems, GradientsOfSlicesAddToWhatIsThere) {
       EXPECT_LE(worst(got[2], expected[2]), 1e-5) << how;
       EXPECT_EQ(asked.back().y_stride != 0, (how & 2) && !refuse_optional);
       EXPECT_EQ(asked.back().x_stride != 0, (how & 1) && !refuse_optional);
+      asked.clear();
+      g.into = Tensor();
+      const Grads all = detail::conv_backward_problems(run, g, up, {7});
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_LE(worst(all[i], expected[i]), 1e-5) << how << ' ' << i;
+      for (const ConvProblem& p : asked) EXPECT_EQ(p.y_stride, 0) << "dy copied in both passes";
     }
   }
 }
