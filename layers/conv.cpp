@@ -58,19 +58,17 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
   const ConvSizes z = conv_sizes(in, filters, options);
   require<ShapeError, 15>(!bias.defined() || bias.shape() == Shape{z.k}, "conv2d: bias ",
                           bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
-  if (out.defined()) {
-    require<ShapeError>(out.shape() == Shape{z.n, z.k, z.p, z.q} && out.dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ",
-                        Shape{z.n, z.k, z.p, z.q}, " cannot be written into ", out.dtype(), " ", out.shape());
-    return out;
+  const Shape shape{z.n, z.k, z.p, z.q};
+  for (const Tensor* t : {&addend, &out}) {
+    if (!t->defined()) continue;
+    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ", shape,
+                        t == &out ? " cannot be written into " : " cannot be added to ", t->dtype(), " ", t->shape());
   }
-  require<ShapeError>(!addend.defined() || addend.shape() == Shape{z.n, z.k, z.p, z.q}, "conv2d: addend ",
-                      addend.defined() ? addend.shape() : Shape{}, " is not of the result's shape ", Shape{z.n, z.k, z.p, z.q});
-  require<DTypeError>(!addend.defined() || addend.dtype() == in.dtype(), "conv2d: addend is ",
-                      addend.defined() ? addend.dtype() : in.dtype(), ", the input ", in.dtype());
+  if (out.defined()) return out;
   const bool cuda = in.device().is_cuda(), fast = cuda || onednn_takes(in);
   const bool in_place = addend.defined() && fast && !cuda && !onednn_widens(in) && addend.sole_owner();
   if (in_place && addend.is_contiguous(MemoryFormat::channels_last)) return addend;  // nobody else will read it
-  return empty({z.n, z.k, z.p, z.q}, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
+  return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
@@ -87,10 +85,9 @@ void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const
   if (!widens && y.is_contiguous(MemoryFormat::channels_last)) return conv_forward_onednn(z, in, filters, bias, {relu, addend}, y, keep);
   // Into other memory first: oneDNN writes slices of channels, which it can, by plain loops.
   const auto working = [&](const Tensor& t) { return widens && t.defined() ? t.to(DType::fp32) : t; };
-  const bool adds = widens && addend.defined();  // what was widened is a copy to write into
-  Tensor own = adds ? working(addend).contiguous(MemoryFormat::channels_last)
-                    : empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
-  conv_forward_onednn(z, working(in), filters, working(bias), {relu, adds ? own : addend}, own, keep);
+  Tensor own = empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
+  if (addend.defined()) own.copy_(addend);
+  conv_forward_onednn(z, working(in), filters, working(bias), {relu, addend.defined() ? own : addend}, own, keep);
   y.copy_(own);
 }
 

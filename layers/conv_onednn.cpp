@@ -75,22 +75,17 @@ using Forward = dnnl::convolution_forward;
 using BackwardData = dnnl::convolution_backward_data;
 using BackwardWeights = dnnl::convolution_backward_weights;
 
-// Scratch memory comes from our allocator: oneDNN's own is mapped and cleared by the system at every call.
-dnnl::primitive_attr attributes() {
-  dnnl::primitive_attr a;
-  a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return a;
-}
 // What follows the convolution in registers. oneDNN's ReLU makes NaN 0; a leaky one keeps it, and with this slope what is
 // negative becomes too little to change any sum.
 constexpr float no_slope = -1e-20f;
-dnnl::primitive_attr attributes(const memory::desc& y, bool relu, bool adds, bool in_place) {
+dnnl::primitive_attr attributes(const memory::desc& y = {}, bool relu = false, bool adds = false, bool in_place = false) {
+  dnnl::primitive_attr a;
   dnnl::post_ops after;
-  if (in_place) after.append_sum(1.0f);
+  if (adds && in_place) after.append_sum(1.0f);
   if (adds && !in_place) after.append_binary(dnnl::algorithm::binary_add, y);
   if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, no_slope, 0.0f);
-  dnnl::primitive_attr a = attributes();
   a.set_post_ops(after);
+  a.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // our allocator's: oneDNN's own is mapped and cleared at every call
   return a;
 }
 Tensor scratch_for(const Plan& plan) { return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8); }

@@ -191,9 +191,9 @@ TEST(ConvNorm, NamesTheModule) {
   EXPECT_EQ(message([&] { net(zeros({1, 2, 6, 6})); }),
             "conv: conv2d: input [1, 2, 6, 6] has C=2, but weight [4, 3, 3, 3] with groups=1 takes C=3");
   EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 3, 4})); }),
-            "conv: conv2d: addend [1, 4, 3, 4] is not of the result's shape [1, 4, 4, 4]");
+            "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp32 [1, 4, 3, 4]");
   EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 4, 4}, DType::fp64)); }),
-            "conv: conv2d: addend is fp64, the input fp32");
+            "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp64 [1, 4, 4, 4]");
   EXPECT_NE(message([&] { net(zeros({1, 3, 6, 6}, DType::fp64)); }), "accepted");
 }
 
