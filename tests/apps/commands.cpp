@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/safetensors.h"
+#include "tensor/ops.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 #include "train/checkpoint.h"
@@ -60,6 +61,13 @@ TEST(Commands, VerifyPassesAndFails) {
     save_safetensors(scratch / "f.safetensors", changed, file.metadata());
     return run_program({"verify", scratch / "f.safetensors"});
   };
+  TensorMap doubled = tensors;
+  doubled["output"] = mul(tensors.at("output"), 2);
+  save(doubled);
+  const std::string off = run_program({"verify", scratch / "f.safetensors", "--json", "--verbose"}).out;
+  const auto event = nlohmann::json::parse(off.substr(0, off.find('\n')), nullptr, false);
+  ASSERT_TRUE(event.is_object()) << off;
+  EXPECT_NEAR(event["relative_l2"]["output"].get<double>(), 0.5, 1e-4);  // |x - 2x| / |2x|
   TensorMap changed = tensors;
   changed["state.fc.bias"] = changed["state.fc.bias"].clone();
   changed["state.fc.bias"].data<float>()[0] += 0.01f;
