@@ -89,7 +89,7 @@ sum_rows_kernel(Body body, std::int64_t rows, std::int64_t channels, typename Bo
   using P = typename Body::P;
   constexpr int V = A::V, N = Body::sums;
   constexpr std::size_t tree = V * block_threads * sizeof(P), finish = N * block_threads * sizeof(double);
-  __shared__ alignas(16) unsigned char bytes[tree > finish ? tree : finish];
+  alignas(16) __shared__ unsigned char bytes[tree > finish ? tree : finish];
   __shared__ bool last;
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
   const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V, left = channels - c0;

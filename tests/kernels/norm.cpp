@@ -1,0 +1,157 @@
+// The batch norms' CUDA kernels, run on the CPU (tests/kernels/cuda), against the kernels of the CPU: wide and narrow
+// accesses, slices of channels, several slabs and shares of rows.
+#ifndef GADOLIN_CUDA  // a build with CUDA has these symbols twice, and a GPU says more
+#define GADOLIN_CUDA 1
+#define __CUDACC__ 1
+#include "tensor/cuda/launch.h"
+// The one above, then the code under test.
+#include <gtest/gtest.h>
+
+#include "layers/norm_backward.cu"
+#include "layers/norm_cuda.cu"
+#include "tests/distance.h"
+
+namespace gadolin {
+namespace {
+
+using detail::NormPass;
+using detail::NormSide;
+
+double apart(const Tensor& a, const Tensor& b) {
+  if (a.defined() != b.defined()) return std::nan("");
+  test::Largest most;
+  if (!a.defined()) return 0;
+  const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
+  for (std::size_t i = 0; i < x.size(); ++i) most.see(std::abs(x[i] - y[i]) / (1 + std::abs(y[i])));
+  return most.value();
+}
+
+struct Sample {
+  DType dtype;
+  Shape shape;
+  std::int64_t extra;  // channels around a slice
+  std::int64_t channels() const { return shape[1]; }
+  std::int64_t rows() const { return shape.numel() / channels(); }
+  DType parameters() const { return dtype == DType::fp64 ? DType::fp64 : DType::fp32; }
+  double limit() const { return dtype == DType::fp64 ? 1e-12 : dtype == DType::fp32 ? 3e-5 : 0.01; }       // of elements
+  double sum_limit() const { return dtype == DType::fp64 ? 1e-11 : 2e-4; }                                 // of sums
+  Tensor data(std::uint64_t stream) const {
+    Shape wide = shape;
+    wide[1] += extra;
+    const Tensor t = add(mul(rand(wide, 5, stream), 4.0), -2.0).to(dtype).contiguous(wide.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+    return t.slice(1, extra / 2, extra / 2 + shape[1]);
+  }
+  Tensor parameter(std::uint64_t stream) const { return add(rand({channels()}, 6, stream), 0.5).to(parameters()); }
+  Tensor zeros_of() const { return zeros({channels()}, parameters()); }
+};
+std::vector<Sample> samples() {
+  std::vector<Sample> all;
+  for (const DType dtype : {DType::fp32, DType::bf16, DType::fp64}) {
+    for (const std::int64_t extra : {0, 16, 6}) {
+      if (dtype == DType::fp64 && extra > 0) continue;
+      all.push_back({dtype, {2, 16, 5, 7}, extra});
+      all.push_back({dtype, {3, 13, 4, 5}, extra});
+    }
+    all.push_back({dtype, {40, 24}, 0});
+    all.push_back({dtype, {2, 3, 60, 60}, 0});    // shares of the rows
+    all.push_back({dtype, {2, 300, 3, 3}, 0});    // slabs, the last one not full
+    all.push_back({dtype, {4, 264, 30, 10}, 0});  // both
+    all.push_back({dtype, {1, 8, 1, 2}, 0});
+  }
+  return all;
+}
+#define GADOLIN_TRACE(s) SCOPED_TRACE(cat(s.dtype, " ", s.shape, " +", s.extra))
+
+TEST(NormKernels, Statistics) {
+  for (const Sample& s : samples()) {
+    GADOLIN_TRACE(s);
+    const Tensor x = s.data(1);
+    detail::BatchNormFunction f[2];
+    ChannelStatistics batch[2];
+    for (int device = 0; device < 2; ++device) {
+      detail::BatchNormFunction& g = f[device];
+      g.options.training = true;
+      g.running_mean = s.zeros_of();
+      g.running_var = add(s.zeros_of(), 1.0);
+      g.batches = zeros({}, DType::int64);
+      g.begin(x, s.zeros_of());
+      batch[device] = {s.zeros_of(), s.zeros_of()};
+      for (int call = 0; call < 2; ++call) device ? g.statistics(Cuda{}, x) : g.statistics(Cpu{}, x);
+      device ? detail::batch_statistics(Cuda{}, x, batch[1]) : detail::batch_statistics(Cpu{}, x, batch[0]);
+    }
+    const double limit = std::min(s.limit(), 2e-5);
+    EXPECT_LE(apart(f[1].mean, f[0].mean), limit);
+    EXPECT_LE(apart(f[1].rstd, f[0].rstd), limit);
+    EXPECT_LE(apart(f[1].running_mean, f[0].running_mean), limit);
+    EXPECT_LE(apart(f[1].running_var, f[0].running_var), limit);
+    EXPECT_EQ(f[1].batches.item<std::int64_t>(), 2);
+    EXPECT_LE(apart(batch[1].mean, batch[0].mean), limit);
+    EXPECT_LE(apart(batch[1].variance, batch[0].variance), limit);
+  }
+}
+
+enum class Kind { norm, relu, sum, sum_relu, join, join_without_mask };
+NormPass forward(const Sample& s, Kind kind) {
+  NormPass pass;
+  pass.first = {s.parameter(1), s.parameter(2), s.parameter(3), add(s.parameter(4), -1.0), {}, {}, {}, true};
+  pass.x = s.data(1);
+  pass.relu = kind != Kind::norm && kind != Kind::sum;
+  if (kind >= Kind::sum) pass.other = s.data(2);
+  if (kind >= Kind::join) pass.second = {s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), {}, {}, {}, true};
+  if (kind == Kind::sum_relu || kind == Kind::join) pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8);
+  pass.y = detail::empty_rows(pass.x);
+  return pass;
+}
+
+TEST(NormKernels, Forward) {
+  for (const Sample& s : samples()) {
+    GADOLIN_TRACE(s);
+    for (const Kind kind : {Kind::norm, Kind::relu, Kind::sum, Kind::sum_relu, Kind::join, Kind::join_without_mask}) {
+      const NormPass a = forward(s, kind), b = forward(s, kind);
+      norm_forward(Cpu{}, a);
+      norm_forward(Cuda{}, b);
+      EXPECT_LE(apart(b.y, a.y), s.limit()) << static_cast<int>(kind);
+      EXPECT_EQ(apart(b.mask, a.mask), 0) << static_cast<int>(kind);
+    }
+  }
+}
+
+// `wanted`: 1 the gradient of x, 2 added to what is there, 4 the addend's.
+TEST(NormKernels, Backward) {
+  for (const Sample& s : samples()) {
+    GADOLIN_TRACE(s);
+    for (const Kind kind : {Kind::norm, Kind::relu, Kind::sum_relu, Kind::join}) {
+      const NormPass before = forward(s, kind);
+      norm_forward(Cpu{}, before);
+      for (const int wanted : kind < Kind::sum_relu ? std::vector<int>{1, 3} : std::vector<int>{0, 4, 5, 7}) {
+        if (s.shape.numel() > 20000 && wanted != 1 && wanted != 7) continue;
+        NormPass pass[2] = {before, before};
+        for (NormPass& p : pass) {
+          p.dy = s.data(3);
+          if (kind != Kind::join) p.other = Tensor();
+          p.second.training = wanted != 5;  // a frozen one
+          p.adds = (wanted & 2) != 0;
+          if (wanted & 1) p.dx = detail::as_rows(s.data(4)).clone();
+          if (wanted & 4) p.dother = detail::empty_rows(p.x);
+          for (NormSide* side : {&p.first, &p.second}) {
+            if (wanted != 4) side->dweight = s.zeros_of();
+            side->dbias = s.zeros_of();
+            side->lines = zeros({2, s.channels()}, s.parameters());
+          }
+        }
+        norm_backward(Cpu{}, pass[0]);
+        norm_backward(Cuda{}, pass[1]);
+        EXPECT_LE(apart(pass[1].dx, pass[0].dx), s.limit()) << static_cast<int>(kind) << wanted;
+        EXPECT_LE(apart(pass[1].dother, pass[0].dother), s.limit()) << static_cast<int>(kind) << wanted;
+        for (NormSide NormPass::* side : {&NormPass::first, &NormPass::second}) {
+          EXPECT_LE(apart((pass[1].*side).dweight, (pass[0].*side).dweight), s.sum_limit()) << static_cast<int>(kind) << wanted;
+          EXPECT_LE(apart((pass[1].*side).dbias, (pass[0].*side).dbias), s.sum_limit()) << static_cast<int>(kind) << wanted;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gadolin
+#endif
