@@ -48,21 +48,6 @@ MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes) {
   return plan;
 }
 
-std::int64_t most_alive(const std::vector<Lifetime>& lifetimes) {
-  std::map<std::int64_t, std::int64_t> change;
-  std::int64_t always = 0, now = 0, most = 0;
-  for (const Lifetime& l : lifetimes) {
-    if (l.end == endless) {
-      always += l.bytes;
-    } else {
-      change[l.begin] += l.bytes;
-      change[l.end] -= l.bytes;
-    }
-  }
-  for (const auto& [at, bytes] : change) most = std::max(most, now += bytes);
-  return always + most;
-}
-
 std::int64_t PlannedBlocks::take(std::int64_t bytes) {
   constexpr std::size_t near = 64;  // how far a step that left something out is followed
   for (std::size_t i = next_; i < std::min(plan_.sizes.size(), next_ + near); ++i) {

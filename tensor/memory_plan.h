@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace gadolin {
@@ -32,8 +33,6 @@ struct MemoryPlan {
 // Interval colouring, best fit by decreasing size: no two blocks that live at the same time share bytes. What is never
 // freed shares its bytes with nothing, not even with what was freed before it came: a step that runs again must find it.
 MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes);
-// What every plan needs at least: the largest sum of blocks that live at once.
-std::int64_t most_alive(const std::vector<Lifetime>& lifetimes);
 
 // A plan at work. A step that asks for something else than planned is served as far as that is safe.
 class PlannedBlocks {

@@ -13,6 +13,7 @@
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/most_alive.h"
 
 namespace gadolin {
 namespace {
@@ -45,7 +46,7 @@ TEST(MemoryPlan, BlocksThatLiveTogetherShareNoBytes) {
     const MemoryPlan plan = plan_memory(lives);
     ASSERT_EQ(clash(lives, plan), "") << "round " << round;
     ASSERT_LE(plan.bytes, sum);
-    ASSERT_GE(plan.bytes, most_alive(lives));
+    ASSERT_GE(plan.bytes, test::most_alive(lives));
   }
   EXPECT_EQ(plan_memory({}).bytes, 0);
 }
@@ -53,7 +54,7 @@ TEST(MemoryPlan, BlocksThatLiveTogetherShareNoBytes) {
 TEST(MemoryPlan, AChainNeedsTwoBlocks) {
   std::vector<Lifetime> lives;
   for (std::int64_t i = 0; i < 20; ++i) lives.push_back({1024, i, i + 2});
-  EXPECT_EQ(most_alive(lives), 2048);
+  EXPECT_EQ(test::most_alive(lives), 2048);
   EXPECT_EQ(plan_memory(lives).bytes, 2048);
   lives.push_back({512, 19, endless});
   EXPECT_EQ(plan_memory(lives).bytes, 2560) << "what stays shares with nothing, also not with what was freed before";

@@ -10,6 +10,7 @@
 #include "tensor/allocator.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/most_alive.h"
 #include "train/optimizer.h"
 
 namespace gadolin {
@@ -74,7 +75,7 @@ TEST_P(PlanOf, IsCloseToWhatLivesAtOnceAndServesTheNextStep) {
   const Case c = GetParam();
   const NetOptions options{{"num_classes", 10.0}};
   const Planned with = planned_steps(c.model, options, c.input, c.compute, true);
-  const std::int64_t least = most_alive(with.lives), got = plan_memory(with.lives).bytes;
+  const std::int64_t least = test::most_alive(with.lives), got = plan_memory(with.lives).bytes;
   std::int64_t sum = 0;
   for (const Lifetime& l : with.lives) sum += l.bytes;
   const double ratio = static_cast<double>(got) / static_cast<double>(least);
