@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "data/mapped_file.h"
 #include "data/weights.h"
 #include "layers/init.h"
 #include "layers/loss.h"
+#include "tensor/capture.h"
 #include "tensor/ops.h"
 #include "train/checkpoint_store.h"
 #include "train/progress.h"
@@ -125,11 +127,20 @@ SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipe
   DataLoader loader(set, pipeline, options);
   std::optional<Progress> progress;
   if (!progress_label.empty()) progress.emplace(progress_label, loader.batches(), progress_on_stderr());
+  // One launch a batch on a GPU; a net that cannot be recorded is run as it is, as nothing has happened yet then.
+  const CapturedStep::Function forward = [&](const std::vector<Tensor>& in) { return net(in[0]).to(DType::fp32); };
+  std::optional<CapturedStep> captured(std::in_place, forward, CaptureOptions{.warm_up = 2, .reads_only = true});
   double loss = 0;
   Batch batch;
   std::int64_t done = 0;
   while (loader.next(batch)) {
-    const Tensor logits = net(batch.images).to(DType::fp32);
+    Tensor logits;
+    try {
+      if (captured) logits = (*captured)({batch.images});
+    } catch (const CaptureError&) {
+      captured.reset();
+    }
+    if (!captured) logits = forward({batch.images});
     const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch.labels) : cross_entropy(logits, batch.labels);
     loss += value.item() * static_cast<double>(batch.size());
     const std::vector<double> rows = probabilities(logits, set.multi_label());
