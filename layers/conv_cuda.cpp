@@ -13,14 +13,7 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
   p.pass = pass;
   p.dtype = dtype;
   p.tf32 = dtype == DType::fp32 && tf32_allowed();
-  p.n = z.n;
-  p.h = z.h;
-  p.w = z.w;
-  p.k = z.k;
-  p.r = z.r;
-  p.s = z.s;
-  p.groups = z.groups;
-  p.c = z.c;
+  p.n = z.n, p.c = z.c, p.h = z.h, p.w = z.w, p.k = z.k, p.r = z.r, p.s = z.s, p.groups = z.groups;
   p.c = padded_channels(p);
   const Pair pairs[] = {z.options.stride, z.before, {z.after.h - z.before.h, z.after.w - z.before.w}, z.options.dilation};
   std::int64_t* into[] = {p.stride, p.padding, p.extra, p.dilation};
@@ -35,9 +28,7 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
 bool is_aligned(const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; }
 Tensor aligned(const Tensor& t) { return is_aligned(t) ? t : t.clone(); }
 Tensor packed(const Tensor& t) { return aligned(t.contiguous(MemoryFormat::channels_last)); }
-Tensor channels_last(const Shape& shape, const Tensor& like) {
-  return empty(shape, like.dtype(), like.device(), MemoryFormat::channels_last);
-}
+Tensor channels_last(const Shape& size, const Tensor& like) { return empty(size, like.dtype(), like.device(), MemoryFormat::channels_last); }
 
 // Elements from pixel to pixel in a slice of channels, 0 in a dense tensor.
 std::int64_t pixel(const Tensor& t) { return row_stride(t) == t.size(1) ? 0 : row_stride(t); }

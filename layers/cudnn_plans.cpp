@@ -259,10 +259,7 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
 // --- finding a plan --------------------------------------------------------------------------------------------------
 
 // One plan is looked for at a time: other threads then find it in the database.
-std::mutex& planning_mutex() {
-  static std::mutex& made = *new std::mutex;
-  return made;
-}
+std::mutex planning_mutex;
 ConvolutionPlans plans_so_far;
 
 using Runs = std::function<bool(const Plan&)>;
@@ -285,7 +282,7 @@ Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t
 
 // Finds the plan and runs it for the first time: one that refuses to run is none.
 Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {
-  const std::lock_guard lock(planning_mutex());
+  const std::lock_guard lock(planning_mutex);
   const auto begin = std::chrono::steady_clock::now();
   PlanDatabase& database = database_of(device);
   const Runs runs = [&](const Plan& plan) {
@@ -363,7 +360,7 @@ void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxe
 bool convolution_tuning() { return tuning.load(std::memory_order_relaxed); }
 void set_convolution_workspace_limit(std::int64_t bytes) { workspace_limit.store(bytes, std::memory_order_relaxed); }
 ConvolutionPlans convolution_plans() {
-  const std::lock_guard lock(planning_mutex());
+  const std::lock_guard lock(planning_mutex);
   return plans_so_far;
 }
 
