@@ -90,26 +90,37 @@ TEST(BenchPlot, ChartsAreWellFormedAndRepeatable) {
 
 TEST(BenchPlot, WhatItCannotReadIsOneLine) {
   const Scratch dir;
-  const auto refused = [&](const std::string& text) {
+  const auto refused = [&](const std::string& text, const std::string& want) {
     const Outcome run = run_here({"bench", "plot", dir.write("a.json", text)});
     EXPECT_EQ(run.code, 3) << text;
-    return last_line(run, dir.path());
+    EXPECT_EQ(last_line(run, dir.path()), want);
   };
-  EXPECT_NE(refused("").find("DIR/a.json is empty"), std::string::npos);
-  EXPECT_NE(refused("{\"suite\":").find("DIR/a.json, line 1 is no JSON object"), std::string::npos);
-  EXPECT_NE(refused("[1]\n").find("line 1 is no JSON object"), std::string::npos);
-  EXPECT_NE(refused("\n" + row("gadolin", "", 1, -1, 1, 1)).find("line 2 has median_ms = -1"), std::string::npos);
-  EXPECT_NE(refused(R"({"suite":"model","median_ms":"fast"})").find("line 1 has no number median_ms"), std::string::npos);
-  EXPECT_NE(refused(R"({"suite":"op","name":"a","share":1e999})").find("line 1"), std::string::npos);
-  EXPECT_NE(refused(R"({"machine":{},"rows":7})").find("has no array rows"), std::string::npos);
-  EXPECT_NE(refused(R"({"rows":[{"suite":"model","pytorch_ms":3}]})").find("row 1 has a pytorch_ms that is no object"), std::string::npos);
-  EXPECT_NE(refused(R"({"rows":[{"suite":"memory","pytorch_mb":3}]})").find("row 1 has no number gadolin_mb"), std::string::npos);
-  EXPECT_NE(refused(R"({"suite":"check"})").find("nothing to draw"), std::string::npos);
-  EXPECT_NE(refused(std::string(100000, '[')).find("line 1"), std::string::npos);
+  const std::string no_object =
+      "bench plot: DIR/a.json, line 1 is no JSON object; files that bench/compare_pytorch.py --json, tools/gpu.sh and gadolin bench --json wrote are read [GD-FORMAT-001]";
+  refused("", "bench plot: DIR/a.json is empty [GD-FORMAT-001]");
+  refused("{\"suite\":", no_object);
+  refused("[1]\n", no_object);
+  refused(std::string(100000, '['), no_object);
+  refused(R"({"suite":"op","name":"a","share":1e999})", no_object);
+  refused("\n" + row("gadolin", "", 1, -1, 1, 1),
+          "bench plot: DIR/a.json, line 2 has median_ms = -1; a number above 0 was expected [GD-FORMAT-001]");
+  refused(R"({"suite":"model","median_ms":"fast"})", "bench plot: DIR/a.json, line 1 has no number median_ms [GD-FORMAT-001]");
+  refused(R"({"machine":{},"rows":7})", "bench plot: DIR/a.json has no array rows [GD-FORMAT-001]");
+  refused(R"({"rows":[3]})", "bench plot: DIR/a.json, row 1 is no JSON object [GD-FORMAT-001]");
+  refused(R"({"rows":[{"suite":"model","pytorch_ms":3}]})",
+          "bench plot: DIR/a.json, row 1 has a pytorch_ms that is no object [GD-FORMAT-001]");
+  refused(R"({"rows":[{"suite":"memory","pytorch_mb":3}]})", "bench plot: DIR/a.json, row 1 has no number gadolin_mb [GD-FORMAT-001]");
+  refused(R"({"suite":"check"})",
+          "bench plot: nothing to draw in DIR/a.json; a comparison needs both sides, a curve two batches [GD-FORMAT-001]");
+  fs::create_directory(dir / "none");
+  const Outcome empty = run_here({"bench", "plot", dir / "none"});
+  EXPECT_EQ(empty.code, 6);
+  EXPECT_EQ(last_line(empty, dir.path()), "bench plot: DIR/none holds no .json file [GD-FILE-001]");
   const std::string good = dir.write("good.json", measured), page = dir.write("page.md", "<!-- begin benchmarks -->\nno end\n");
   const Outcome run = run_here({"bench", "plot", good, "--page", page});
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(last_line(run, dir.path()).find("DIR/page.md has no block benchmarks"), std::string::npos);
+  EXPECT_EQ(last_line(run, dir.path()), "bench plot: DIR/page.md has no block benchmarks; it stands between the lines "
+                                        "<!-- begin benchmarks ... --> and <!-- end benchmarks --> [GD-FORMAT-001]");
   EXPECT_EQ(contents_of(page), "<!-- begin benchmarks -->\nno end\n");
 }
 

@@ -1,0 +1,75 @@
+// A small training run with batches out of a function, for the tests of the training loop.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layers/linear.h"
+#include "layers/loss.h"
+#include "layers/norm.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tests/scratch.h"
+#include "train/trainer.h"
+
+namespace gadolin::test {
+
+struct Folder {
+  Scratch scratch;
+  std::string path = scratch.path();
+};
+
+// Batches as a function of (epoch, batch), like a loader's.
+class Numbers : public BatchSource {
+ public:
+  std::int64_t count = 6, epoch = 0, batch = 0;
+  std::function<void(std::int64_t, std::int64_t)> watch;
+  std::int64_t batches_per_epoch() const override { return count; }
+  std::int64_t batch_size() const override { return 8; }
+  void seek(std::int64_t e, std::int64_t b) override {
+    epoch = e;
+    batch = b;
+  }
+  std::vector<Tensor> next() override {
+    if (watch) watch(epoch, batch);
+    const std::uint64_t stream = stream_id(1, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch++));
+    const Tensor x = rand({8, 5}, 3, stream);
+    Tensor labels = empty({8}, DType::int64);
+    for (std::int64_t n = 0; n < 8; ++n) labels.data<std::int64_t>()[n] = x.data<float>()[n * 5] > x.data<float>()[n * 5 + 1];
+    return {x, labels};
+  }
+  double seconds_waited() const override { return 0; }
+};
+
+struct Job {
+  Sequential net;
+  Optimizer optimizer;
+  Schedule schedule{"cosine", {.lr = 0.05, .total_steps = 9, .steps_per_epoch = 3}};
+  Numbers batches;
+  TrainOptions options{.epochs = 3, .accumulate = 2, .ema = 0.9, .save_every = 1, .keep = 20, .monitor = "val_loss", .maximize = false, .quiet = true};
+  std::optional<RunDir> run;
+  std::optional<Trainer> trainer;
+
+  static Sequential make() {
+    manual_seed(11);
+    return Sequential(Linear(5, 16), BatchNorm2d(16), ReLU(), Dropout(0.3), Linear(16, 2));
+  }
+  explicit Job(const std::string& folder, RunDir::Open how = RunDir::Open::automatic)
+      : net(make()), optimizer(net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .weight_decay = 0.01}) {
+    run.emplace(folder, how);
+  }
+  Trainer& make_trainer() {
+    TrainHooks hooks;
+    hooks.loss = [this](const std::vector<Tensor>& batch) { return cross_entropy(net(batch[0]), batch[1]); };
+    hooks.evaluate = [this] {
+      const Tensor x = rand({32, 5}, 5, 6);
+      return MetricList{{"val_loss", mean(gadolin::abs(net(x))).item()}};
+    };
+    trainer.emplace(net, optimizer, schedule, batches, *run, hooks, options);
+    return *trainer;
+  }
+};
+
+}  // namespace gadolin::test
