@@ -3,6 +3,7 @@
 
 #include "tensor/cpu/parallel.h"
 #include "tensor/cuda/launch.h"
+#include "tensor/cuda/store.h"
 #include "tensor/dtype.h"
 
 namespace gadolin {
@@ -23,7 +24,8 @@ template <class T> struct Ingest {
   bool packed;                // both begin where packs may
 
   GADOLIN_HD T value(std::uint8_t v, int channel) const {
-    return convert<T>((static_cast<float>(v) - factors.offset[channel]) * factors.factor[channel]);
+    const auto of = [channel](const float (&three)[3]) { return channel == 0 ? three[0] : channel == 1 ? three[1] : three[2]; };
+    return convert<T>((static_cast<float>(v) - of(factors.offset)) * of(factors.factor));
   }
   // Results items * g and on.
   GADOLIN_HD void group(std::int64_t g) const {
@@ -52,12 +54,12 @@ template <class T> struct Ingest {
         pixel += channels;
       }
     }
-    reinterpret_cast<Pack*>(out)[g] = pack;
+    store_pack(out + first, pack);
   }
 };
 
 #ifdef __CUDACC__
-template <class T> __global__ void ingest_kernel(Ingest<T> ingest, std::int64_t groups) {
+template <class T> __global__ void ingest_kernel(const __grid_constant__ Ingest<T> ingest, std::int64_t groups) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   for (std::int64_t g = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; g < groups; g += step) ingest.group(g);
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tensor/cuda/store.h"
 #include "tensor/loops.h"
 
 namespace gadolin::detail {
@@ -45,13 +46,7 @@ template <int V, class T, class F> GADOLIN_HD void put(T* to, int count, F value
   } else {
     typename Channels<V, T>::Pack y;
     for (int c = 0; c < V; ++c) y.v[c] = convert<T>(value(c));
-#ifdef __CUDA_ARCH__
-    if constexpr (sizeof(y) == 16) {  // an assignment is split into stores of its elements
-      __stwb(reinterpret_cast<uint4*>(to), *reinterpret_cast<const uint4*>(&y));
-      return;
-    }
-#endif
-    *reinterpret_cast<typename Channels<V, T>::Pack*>(to) = y;
+    store_pack(to, y);
   }
 }
 // True when every pixel of these dense images begins on 16 bytes.

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "tensor/cuda/store.h"
 #include "tensor/loops.h"
 
 namespace gadolin {
@@ -104,7 +105,7 @@ template <class T, int V> GADOLIN_HD Items<T, V> load(const void* from, std::int
   return *reinterpret_cast<const Items<T, V>*>(static_cast<const T*>(from) + i);
 }
 template <class T, int V> GADOLIN_HD void store(void* to, std::int64_t i, const Items<T, V>& x) {
-  *reinterpret_cast<Items<T, V>*>(static_cast<T*>(to) + i) = x;
+  store_pack(static_cast<T*>(to) + i, x);
 }
 template <class To, class From, int V> GADOLIN_HD Items<To, V> converted(const Items<From, V>& x) {
   Items<To, V> y;
