@@ -68,7 +68,7 @@ void expect_once(Made& made) {
 const std::vector<std::int64_t> odd{0, 1, 3, 4, 5, 1023, 1024, 1025, block_items - 1, block_items, block_items + 1, 0, 3 * block_items + 7, 2, 0};
 
 TEST(MultiTensor, TakesEveryElementOnce) {
-  for (const std::size_t misaligned : {0, 1, 4}) {
+  for (const std::size_t misaligned : {0u, 1u, 4u}) {
     Made made(odd, misaligned);
     walk(made);
     expect_once(made);
