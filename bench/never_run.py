@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "bench" / "results" / "README.md"
 FOLDERS = ["tensor", "layers", "nets", "data", "train", "apps"]
 BEGIN, END = "<!-- begin never-run (python3 bench/never_run.py) -->\n", "<!-- end never-run -->"
-COMPILED_FOR_CUDA = re.compile(r"GADOLIN_CUDA\b|__CUDACC__|is_cuda\(\)")
+COMPILED_FOR_CUDA = re.compile(r"GADOLIN_CUDA\b|__CUDACC__|__CUDA_ARCH__|is_cuda\(\)")
 
 
 def git(*words):
