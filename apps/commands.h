@@ -15,6 +15,7 @@ void add_report(Program& program);   // report
 void add_bench(Program& program);    // bench op, model, data
 void add_data(Program& program);     // data check, stats, split, synth
 void add_dicom(Program& program);    // dicom dump, convert, index
-void add_bodypart(Program& program); // bodypart create-database ... classify
+void add_bodypart(Program& program);  // bodypart create-database ... classify
+void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 
 }  // namespace gadolin

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "bench" / "results" / "README.md"
-FOLDERS = ["tensor", "layers", "nets", "data", "train", "apps"]
+FOLDERS = ["tensor", "io", "layers", "nets", "data", "train", "tasks", "apps"]
 BEGIN, END = "<!-- begin never-run (python3 bench/never_run.py) -->\n", "<!-- end never-run -->"
 COMPILED_FOR_CUDA = re.compile(r"GADOLIN_CUDA\b|__CUDACC__|__CUDA_ARCH__|is_cuda\(\)")
 

@@ -1,38 +1,35 @@
 # What `cmake --install` writes: the static libraries, the headers under include/gadolin, a CMake package and gadolin.pc.
-# Inside the headers includes are written from the root ("tensor/tensor.h"), so include/gadolin is on the search path too.
 include(CMakePackageConfigHelpers)
 
-set(GADOLIN_FOLDERS tensor layers nets data train)
-
-# <gadolin/gadolin.h> holds every header directly in a folder; headers in subfolders and bindings to libraries are not for users.
-set(umbrella "// Everything that Gadolin offers to a program; written by CMake from the list of public headers.\n#pragma once\n\n")
+# Headers as a user sees them: under include/gadolin, including one another as <gadolin/...>, so that no other folder of ours
+# is on a user's path. Copies are made anew when a header changes.
+set(GADOLIN_FOLDERS tensor io layers nets data train tasks)
+file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/gadolin/*.h)
 foreach(folder IN LISTS GADOLIN_FOLDERS)
-  file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
-  list(FILTER headers EXCLUDE REGEX "(cudnn|onednn|_function|_sums)[^/]*$")
-  list(SORT headers)
-  foreach(header IN LISTS headers)
-    string(APPEND umbrella "#include \"${header}\"  // IWYU pragma: export\n")
-  endforeach()
+  file(GLOB_RECURSE found RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
+  list(APPEND headers ${found})
 endforeach()
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/include/gadolin/gadolin.h CONTENT "${umbrella}" @ONLY)
+list(JOIN headers "\n" text)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/headers.txt CONTENT "${text}\n" @ONLY)
+list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE header_files)
+add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/headers.stamp
+  COMMAND ${CMAKE_COMMAND} -D FROM=${PROJECT_SOURCE_DIR} -D TO=${PROJECT_BINARY_DIR}/include -D LIST=${PROJECT_BINARY_DIR}/headers.txt
+    -P ${CMAKE_CURRENT_LIST_DIR}/PublicHeaders.cmake
+  COMMAND ${CMAKE_COMMAND} -E touch ${PROJECT_BINARY_DIR}/headers.stamp
+  DEPENDS ${header_files} ${PROJECT_BINARY_DIR}/headers.txt ${CMAKE_CURRENT_LIST_DIR}/PublicHeaders.cmake COMMENT "Headers for users" VERBATIM)
+add_custom_target(gadolin_headers ALL DEPENDS ${PROJECT_BINARY_DIR}/headers.stamp)
+add_dependencies(gadolin gadolin_headers)
+target_include_directories(gadolin INTERFACE $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+install(DIRECTORY ${PROJECT_BINARY_DIR}/include/gadolin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 
 # --- libraries -------------------------------------------------------------------------------------------------------
-set(installed ${GADOLIN_FOLDERS} gadolin gadolin_cpu_libraries gadolin_cuda_libraries gadolin_format_libraries)
-foreach(folder IN LISTS GADOLIN_FOLDERS)
-  target_include_directories(${folder} PUBLIC
-    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/gadolin>)
-endforeach()
-target_include_directories(gadolin INTERFACE $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
+set(installed ${GADOLIN_FOLDERS} gadolin gadolin_cpu_libraries gadolin_cuda_libraries gadolin_format_libraries gadolin_image_libraries)
 target_compile_features(gadolin INTERFACE cxx_std_20)
 set_target_properties(gadolin_cpu_libraries PROPERTIES EXPORT_NAME cpu_libraries)
 set_target_properties(gadolin_cuda_libraries PROPERTIES EXPORT_NAME cuda_libraries)
 set_target_properties(gadolin_format_libraries PROPERTIES EXPORT_NAME format_libraries)
+set_target_properties(gadolin_image_libraries PROPERTIES EXPORT_NAME image_libraries)
 install(TARGETS ${installed} EXPORT GadolinTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
-foreach(folder IN LISTS GADOLIN_FOLDERS)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gadolin COMPONENT dev
-    FILES_MATCHING PATTERN "*.h")
-endforeach()
-install(FILES ${PROJECT_BINARY_DIR}/include/gadolin/gadolin.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gadolin COMPONENT dev)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
 
 # --- CMake package ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,10 @@
 # One static library a folder. Sources are found by name, so a new op or layer touches no build file.
 
 add_library(gadolin_flags INTERFACE)
+# Includes are written from the root of the tree. Only our own targets see it: a user's program has <gadolin/...> alone on
+# its path, so that its own "data/dataset.h" stays its own.
+add_library(gadolin_root INTERFACE)
+target_include_directories(gadolin_root INTERFACE ${PROJECT_SOURCE_DIR})
 set(warnings -Wall -Wextra -Wshadow -Wconversion)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   list(APPEND warnings -Wno-pass-failed)  # a loop that was not vectorised is no mistake; without optimisation none is
@@ -58,6 +62,5 @@ function(gadolin_library folder)
   add_library(${folder} STATIC ${sources})
   set_target_properties(${folder} PROPERTIES OUTPUT_NAME gadolin_${folder})
   gadolin_cuda_sources(${sources})
-  target_include_directories(${folder} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
-  target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags>)
+  target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags;gadolin_root>)
 endfunction()

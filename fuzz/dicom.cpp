@@ -1,7 +1,7 @@
 // Any bytes as a DICOM file: an error, or a header, pixels, a picture and a de-identified copy that reads again.
 #include <cstring>
 
-#include "data/dicom.h"
+#include "data/dicom/dicom.h"
 #include "tensor/check.h"
 
 using namespace gadolin;

@@ -1,5 +1,5 @@
 // Any bytes as a .safetensors file: an error or tensors that can be read to the end.
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 
 #include "fuzz/memory_file.h"
 

@@ -1,11 +1,11 @@
 // Any bytes as a tf.Example, as a TFRecord file, as the only record of one, and as a data set: an error, or
 // an example that is the same after writing and reading.
-#include "data/tfrecord.h"
+#include "io/tfrecord.h"
 
 #include <cstdlib>
 
-#include "data/record_file.h"
-#include "data/tfrecord_dataset.h"
+#include "io/record_file.h"
+#include "data/sets/tfrecord_dataset.h"
 #include "fuzz/memory_file.h"
 #include "tensor/check.h"
 

@@ -2,7 +2,7 @@
 // one, so that the pickle machine is reached without a right check sum.
 #include <cstring>
 
-#include "data/torch_file.h"
+#include "io/torch_file.h"
 #include "fuzz/memory_file.h"
 
 namespace {

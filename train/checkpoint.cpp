@@ -9,10 +9,10 @@
 #include <optional>
 #include <vector>
 
-#include "data/atomic_file.h"
-#include "data/crc32c.h"
-#include "data/mapped_file.h"
-#include "data/sha256.h"
+#include "io/atomic_file.h"
+#include "io/crc32c.h"
+#include "io/mapped_file.h"
+#include "io/sha256.h"
 
 namespace gadolin {
 namespace {

@@ -9,7 +9,7 @@
 #include <charconv>
 #include <filesystem>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 
 namespace gadolin {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 #include "train/run_dir.h"
 

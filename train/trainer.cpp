@@ -5,7 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "data/events.h"
+#include "io/events.h"
 #include "tensor/capture.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"

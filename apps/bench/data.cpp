@@ -3,7 +3,7 @@
 
 #include "apps/bench/bench.h"
 #include "apps/bench/timing.h"
-#include "data/loader.h"
+#include "data/sets/loader.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -3,7 +3,7 @@
 
 #include "apps/bench/bench.h"
 #include "apps/bench/timing.h"
-#include "data/dicom.h"
+#include "data/dicom/dicom.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -1,6 +1,6 @@
 // bench op: pooling, resizing inside a net, and bytes of pictures on their way into it.
 #include "apps/bench/op.h"
-#include "data/ingest.h"
+#include "data/sets/ingest.h"
 #include "layers/pool.h"
 #include "layers/upsample.h"
 #include "tensor/autograd.h"

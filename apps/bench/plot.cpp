@@ -9,7 +9,7 @@
 #include "apps/bench/results.h"
 #include "apps/chart/chart.h"
 #include "apps/chart/svg.h"
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {

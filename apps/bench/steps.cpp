@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "apps/run/classifier.h"
-#include "data/crc32c.h"
-#include "data/npy.h"
+#include "tasks/classifier.h"
+#include "io/crc32c.h"
+#include "io/npy.h"
 #include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/loss.h"

@@ -4,11 +4,11 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/slim_models.h"
-#include "apps/run/inputs.h"
-#include "data/atomic_file.h"
-#include "data/mapped_file.h"
-#include "data/tfrecord.h"
-#include "data/tfrecord_dataset.h"
+#include "tasks/inputs.h"
+#include "io/atomic_file.h"
+#include "io/mapped_file.h"
+#include "io/tfrecord.h"
+#include "data/sets/tfrecord_dataset.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 

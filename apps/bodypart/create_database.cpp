@@ -4,12 +4,12 @@
 #include <unordered_map>
 
 #include "apps/bodypart/commands.h"
-#include "data/atomic_file.h"
-#include "data/csv.h"
-#include "data/database.h"
-#include "data/dicom.h"
-#include "data/image.h"
-#include "data/sha256.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "data/database/database.h"
+#include "data/dicom/dicom.h"
+#include "data/image/image.h"
+#include "io/sha256.h"
 #include "tensor/check.h"
 
 namespace gadolin::bodypart {

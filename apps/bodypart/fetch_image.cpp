@@ -5,13 +5,13 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
-#include "apps/run/display.h"
-#include "data/atomic_file.h"
-#include "data/csv.h"
-#include "data/database.h"
-#include "data/dicom.h"
-#include "data/image.h"
-#include "data/sha256.h"
+#include "tasks/display.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "data/database/database.h"
+#include "data/dicom/dicom.h"
+#include "data/image/image.h"
+#include "io/sha256.h"
 #include "tensor/check.h"
 
 namespace gadolin::bodypart {

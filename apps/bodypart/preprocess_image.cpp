@@ -6,8 +6,8 @@
 #include <set>
 
 #include "apps/bodypart/commands.h"
-#include "data/dataset.h"
-#include "data/preprocess.h"
+#include "data/sets/dataset.h"
+#include "apps/bodypart/preprocess/preprocess.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 #include "train/progress.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/classifier.h"
+#include "tasks/classifier.h"
 
 namespace gadolin::bodypart {
 

@@ -4,11 +4,12 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/train_flags.h"
-#include "apps/run/classifier.h"
-#include "apps/run/slim_names.h"
-#include "data/weights.h"
+#include "tasks/classifier.h"
+#include "nets/slim_names.h"
+#include "io/weights.h"
 #include "layers/init.h"
 #include "train/checkpoint_store.h"
+#include "tasks/net_options.h"
 
 namespace gadolin::bodypart {
 namespace {

@@ -4,12 +4,12 @@
 #include <set>
 
 #include "apps/commands.h"
-#include "apps/run/classifier.h"
-#include "apps/run/inputs.h"
-#include "apps/run/overlay.h"
-#include "data/npy.h"
+#include "tasks/classifier.h"
+#include "tasks/inputs.h"
+#include "tasks/overlay.h"
+#include "io/npy.h"
 #include "tensor/ops.h"
-#include "train/cam.h"
+#include "tasks/cam.h"
 
 namespace gadolin {
 namespace {

@@ -3,10 +3,9 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "data/inspect.h"
-#include "data/split.h"
-#include "data/synth.h"
-#include "data/synth_bodypart.h"
+#include "data/sets/inspect.h"
+#include "data/sets/split.h"
+#include "data/sets/synth.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -21,7 +20,6 @@ struct Options {
   DatasetOptions dataset;
   SplitOptions split;
   SynthOptions synth;
-  SynthBodypartOptions films;
   std::string out, shares = "0.7/0.15/0.15";
   bool by_image = false;
 };
@@ -126,14 +124,6 @@ void synth(Session& session, Options& o) {
   session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
 }
 
-void synth_films(Session& session, Options& o) {
-  o.films.seed = session.common().seed;
-  write_synth_bodypart(o.out, o.films);
-  session.say(cat(o.films.patients * o.films.images_per_patient, " radiographs of ", o.films.patients, " made-up patients in ", o.out));
-  session.metric("images", o.films.patients * o.films.images_per_patient);
-  session.output("folder", o.out);
-}
-
 }  // namespace
 
 void add_data(Program& program) {
@@ -159,12 +149,7 @@ void add_data(Program& program) {
   app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
   app->add_flag("--colour,--color", o->synth.colour);
   app->add_flag("--multi-label", o->synth.multi_label);
-  app = program.add(app, "bodypart", "Made-up radiographs of seven body parts, as DICOM files", [o](Session& s) { synth_films(s, *o); },
-                    "gadolin data synth bodypart films --patients 40");
-  app->add_option("folder", o->out, "Folder to make")->required();
-  app->add_option("--patients", o->films.patients)->capture_default_str();
-  app->add_option("--images-per-patient", o->films.images_per_patient)->capture_default_str();
-  app->add_option("--size", o->films.size, "Pixels a side")->capture_default_str();
+  add_synth_bodypart(program, app);
 }
 
 }  // namespace gadolin

@@ -5,10 +5,10 @@
 #include <random>
 
 #include "apps/commands.h"
-#include "apps/run/display.h"
-#include "data/atomic_file.h"
-#include "data/dicom.h"
-#include "data/npy.h"
+#include "tasks/display.h"
+#include "io/atomic_file.h"
+#include "data/dicom/dicom.h"
+#include "io/npy.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "apps/commands.h"
-#include "data/database.h"
+#include "data/database/database.h"
 #include "data/dicom/dictionary.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"

@@ -5,7 +5,7 @@
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "train/memory.h"
-#include "train/summary.h"
+#include "tasks/summary.h"
 
 namespace gadolin {
 namespace {

@@ -4,17 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "io/json.h"
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
 namespace gadolin {
-
-using Json = nlohmann::ordered_json;
 
 // The common options after parsing (docs/guide/commands.md).
 struct Common {

@@ -7,7 +7,7 @@
 
 #include "apps/chart/svg.h"
 #include "apps/report/html.h"
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin::report {

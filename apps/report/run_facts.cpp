@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "apps/program/command.h"
-#include "data/atomic_file.h"
-#include "data/csv.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -11,10 +11,10 @@
 
 #include "apps/commands.h"
 #include "apps/report/run_facts.h"
-#include "data/csv.h"
-#include "data/image.h"
-#include "data/resize.h"
-#include "train/metric_summary.h"
+#include "io/csv.h"
+#include "data/image/image.h"
+#include "data/image/resize.h"
+#include "tasks/metric_summary.h"
 
 namespace gadolin {
 namespace {

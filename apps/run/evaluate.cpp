@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "apps/report/run_report.h"
-#include "data/atomic_file.h"
-#include "data/csv.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 
 namespace gadolin {
 namespace {

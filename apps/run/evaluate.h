@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/classifier.h"
+#include "tasks/classifier.h"
 
 namespace gadolin {
 

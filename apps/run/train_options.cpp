@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "data/split.h"
+#include "data/sets/split.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "apps/program/command.h"
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "nets/registry.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"

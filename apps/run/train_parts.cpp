@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "data/atomic_file.h"
-#include "data/csv.h"
-#include "data/split.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "data/sets/split.h"
 #include "layers/loss.h"
 #include "tensor/ops.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "apps/run/train_options.h"
-#include "data/loader.h"
+#include "data/sets/loader.h"
 
 namespace gadolin {
 

@@ -3,14 +3,15 @@
 #include <filesystem>
 #include <set>
 
-#include "apps/run/classifier.h"
-#include "apps/run/loader_source.h"
+#include "tasks/classifier.h"
+#include "tasks/loader_source.h"
 #include "apps/run/train_parts.h"
 #include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tasks/net_options.h"
 
 namespace gadolin {
 namespace {

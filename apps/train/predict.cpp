@@ -3,12 +3,12 @@
 #include <filesystem>
 
 #include "apps/commands.h"
-#include "apps/run/classifier.h"
-#include "apps/run/inputs.h"
+#include "tasks/classifier.h"
+#include "tasks/inputs.h"
 #include "apps/train/commands.h"
-#include "data/tfrecord.h"
+#include "io/tfrecord.h"
 #include "tensor/ops.h"
-#include "train/features.h"
+#include "tasks/features.h"
 
 namespace gadolin {
 namespace {

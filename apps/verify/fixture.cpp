@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "layers/auxiliary.h"
 #include "layers/init.h"
 #include "layers/loss.h"

@@ -4,7 +4,8 @@
 #include "apps/commands.h"
 #include "apps/weights/onnx_export.h"
 #include "apps/weights/weights.h"
-#include "data/torch_file.h"
+#include "io/torch_file.h"
+#include "tasks/net_options.h"
 
 namespace gadolin {
 namespace {

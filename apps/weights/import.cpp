@@ -4,11 +4,12 @@
 #include <set>
 
 #include "apps/commands.h"
-#include "apps/run/slim_names.h"
+#include "nets/slim_names.h"
 #include "apps/weights/weights.h"
-#include "data/weights.h"
+#include "io/weights.h"
 #include "layers/init.h"
 #include "tensor/random.h"
+#include "tasks/net_options.h"
 
 namespace gadolin {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/weights/onnx_graph.h"
+#include "tasks/net_options.h"
 
 namespace gadolin {
 namespace {

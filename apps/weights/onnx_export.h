@@ -1,8 +1,8 @@
 // A classifier as an ONNX file.
 #pragma once
 
-#include "apps/run/classifier.h"
-#include "data/onnx_file.h"
+#include "tasks/classifier.h"
+#include "io/onnx_file.h"
 
 namespace gadolin {
 

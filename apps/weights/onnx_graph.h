@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "apps/weights/onnx_trace.h"
-#include "data/onnx_file.h"
+#include "io/onnx_file.h"
 
 namespace gadolin {
 

@@ -7,9 +7,9 @@
 #include <map>
 #include <sstream>
 
-#include "data/atomic_file.h"
-#include "data/database.h"
-#include "data/image.h"
+#include "io/atomic_file.h"
+#include "data/database/database.h"
+#include "data/image/image.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/database.h"
+#include "data/database/database.h"
 
 namespace gadolin {
 

@@ -6,9 +6,9 @@
 #include <functional>
 #include <thread>
 
-#include "data/database.h"
+#include "data/database/database.h"
 #include "data/database/dialect.h"
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/check.h"
 
 #ifdef GADOLIN_SOCI

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "data/image.h"
-#include "data/sha256.h"
+#include "data/image/image.h"
+#include "io/sha256.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -1,6 +1,6 @@
 // DICOM files as pictures of a data set: the first frame, by the rules of display.cpp.
 #include "data/dicom/image.h"
-#include "data/image_codec.h"
+#include "data/image/codec.h"
 
 namespace gadolin::detail {
 

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/check.h"
 
 #ifdef GADOLIN_DICOM

@@ -5,14 +5,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/csv.h"
+#include "io/csv.h"
 #include "data/dicom/anonymize.h"
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
-using Json = nlohmann::ordered_json;
 
 bool wanted(const DicomElement& e, const DumpOptions& o) {
   return o.only.empty() || std::find(o.only.begin(), o.only.end(), e.tag) != o.only.end();

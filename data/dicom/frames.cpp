@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "data/dicom/codec.h"
-#include "data/image.h"
+#include "data/image/image.h"
 
 namespace gadolin::detail {
 namespace {

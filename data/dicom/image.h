@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/dicom/file.h"
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/tensor.h"
 
 namespace gadolin {

@@ -6,12 +6,12 @@
 #include <map>
 #include <memory>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "data/dicom/anonymize.h"
 #include "data/dicom/series.h"
-#include "data/image.h"
-#include "data/mapped_file.h"
-#include "data/zip_file.h"
+#include "data/image/image.h"
+#include "io/mapped_file.h"
+#include "io/zip_file.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 

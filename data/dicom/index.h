@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/csv.h"
+#include "io/csv.h"
 #include "data/dicom/file.h"
 
 namespace gadolin {

@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "data/dicom/file.h"
-#include "data/image.h"
-#include "data/mapped_file.h"
+#include "data/image/image.h"
+#include "io/mapped_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {

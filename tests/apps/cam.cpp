@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/run/overlay.h"
-#include "data/npy.h"
+#include "tasks/overlay.h"
+#include "io/npy.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"

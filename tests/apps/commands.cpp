@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"

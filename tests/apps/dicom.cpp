@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "data/atomic_file.h"
-#include "data/csv.h"
-#include "data/dicom.h"
-#include "data/npy.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "data/dicom/dicom.h"
+#include "io/npy.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 

@@ -4,10 +4,10 @@
 
 #include <filesystem>
 
-#include "data/atomic_file.h"
-#include "data/dicom.h"
+#include "io/atomic_file.h"
+#include "data/dicom/dicom.h"
 #include "tests/apps/in_process.h"
-#include "tests/data/dicom_parts.h"
+#include "tests/data/dicom/parts.h"
 #include "tests/data/scratch.h"
 
 namespace gadolin::test {

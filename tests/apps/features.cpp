@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/csv.h"
-#include "data/npy.h"
+#include "io/csv.h"
+#include "io/npy.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "tensor/autograd.h"
 #include "tensor/device.h"
 #include "tensor/ops.h"

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 

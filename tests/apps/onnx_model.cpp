@@ -5,8 +5,8 @@
 #include <cstring>
 #include <limits>
 
-#include "data/atomic_file.h"
-#include "data/proto/onnx.pb.h"
+#include "io/atomic_file.h"
+#include "io/proto/onnx.pb.h"
 #include "layers/norm.h"
 #include "layers/pool.h"
 #include "tensor/ops.h"

@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "data/sha256.h"
+#include "io/sha256.h"
 
 namespace gadolin::test {
 namespace {

@@ -1,5 +1,5 @@
 // Checkpoints of TF-Slim's nets under our names: the same logits.
-#include "apps/run/slim_names.h"
+#include "nets/slim_names.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <map>
 
 #include "apps/weights/weights.h"
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/distance.h"

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/csv.h"
+#include "io/csv.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/csv.h"
-#include "data/dataset.h"
-#include "data/tfrecord.h"
+#include "io/csv.h"
+#include "data/sets/dataset.h"
+#include "io/tfrecord.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 

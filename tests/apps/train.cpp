@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/csv.h"
+#include "io/csv.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 #include "train/checkpoint.h"

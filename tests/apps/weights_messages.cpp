@@ -1,7 +1,7 @@
 // What import and export say about each mistake, word for word with its code; DIR stands for the folder of the test.
 #include <gtest/gtest.h>
 
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "nets/registry.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"

@@ -9,10 +9,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "apps/run/classifier.h"
+#include "tasks/classifier.h"
 #include "apps/weights/weights.h"
-#include "data/sha256.h"
-#include "data/torch_file.h"
+#include "io/sha256.h"
+#include "io/torch_file.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "apps/run/classifier.h"
-#include "data/safetensors.h"
-#include "data/torch_file.h"
+#include "tasks/classifier.h"
+#include "io/safetensors.h"
+#include "io/torch_file.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"

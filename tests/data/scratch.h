@@ -1,7 +1,7 @@
 // Folders for tests (tests/scratch.h) and pictures to fill them with.
 #pragma once
 
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tensor/check.h"
 #include "tests/scratch.h"
 

@@ -41,8 +41,8 @@ TEST(Layering, SeededWrongArrowsAreFound) {
   seeded.write("tensor/tensor.h", "#pragma once\n");
   seeded.write("layers/conv.h", "#include \"tensor/tensor.h\"\n");
   seeded.write("nets/resnet.h", "#include \"layers/conv.h\"\n");
-  seeded.write("data/image.h", "#include \"tensor/tensor.h\"\n");
-  seeded.write("train/loop.h", "#include \"data/image.h\"\n");
+  seeded.write("data/image/image.h", "#include \"tensor/tensor.h\"\n");
+  seeded.write("train/loop.h", "#include \"data/image/image.h\"\n");
   seeded.write("apps/run/session.h", "");
   seeded.write("apps/bench/op.h", "#include \"nets/resnet.h\"\n#include \"apps/run/session.h\"\n");
   EXPECT_EQ(joined(wrong_arrows(seeded.read())), "");

@@ -205,10 +205,10 @@ constexpr Unreachable unreachable[] = {
     {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
     {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
     {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
-    {"data/onnx_file.cpp", " cannot be serialised", "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
-    {"data/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
-    {"data/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
-    {"data/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
+    {"io/onnx_file.cpp", " cannot be serialised", "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
+    {"io/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
+    {"io/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
+    {"io/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
 };
 
 std::string file_of(const MessageSite& site) { return site.place.substr(0, site.place.find(':')); }
@@ -221,7 +221,7 @@ std::string shown(const MessageSite& site) {
 
 TEST(Messages, EveryOneIsQuotedByATest) {
   const fs::path root = GADOLIN_SOURCE_DIR;
-  const std::vector<MessageSite> sites = message_sites(root, {"tensor", "layers", "nets", "train", "data", "apps"});
+  const std::vector<MessageSite> sites = message_sites(root, {"tensor", "io", "layers", "nets", "data", "train", "tasks", "apps"});
   ASSERT_GT(sites.size(), 500u);
   const std::vector<std::string> texts = quoted_texts(root / "tests");
   std::string missing;

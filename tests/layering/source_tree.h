@@ -26,7 +26,8 @@ SourceTree read_tree(const std::filesystem::path& root);
 SourceFile read_source(const std::filesystem::path& file);
 
 // One line a fault: "file:line: includes ..., but ...". Empty when the tree keeps its rules.
-//   arrows: tensor <- layers <- nets; tensor <- data; {layers, data} <- train; all <- apps; command groups apart
+//   arrows: tensor <- io <- layers <- nets; io <- data; {layers, data} <- train; {nets, train} <- tasks <- apps;
+//   within data: image <- dicom <- {sets, database}; command groups apart
 std::vector<std::string> wrong_arrows(const SourceTree& tree);
 // Headers directly in a library's folder are public; none may reach a header of CUDA, cuDNN or oneDNN.
 std::vector<std::string> leaked_headers(const SourceTree& tree);

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
+#include "io/safetensors.h"
 #include "layers/auxiliary.h"
 #include "layers/loss.h"
 #include "nets/registry.h"

@@ -15,7 +15,7 @@
 #include <set>
 #include <thread>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tests/data/hostile.h"
 #include "tests/scratch.h"
 #include "train/checkpoint_store.h"

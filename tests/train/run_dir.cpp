@@ -13,7 +13,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "data/atomic_file.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 #include "tests/scratch.h"
 

@@ -1,0 +1,32 @@
+// gadolin data synth bodypart: made-up films for the steps of this application.
+#include <memory>
+
+#include "apps/bodypart/synth_bodypart.h"
+#include "apps/commands.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+
+void add_synth_bodypart(Program& program, CLI::App* synth) {
+  struct Options {
+    std::string out;
+    SynthBodypartOptions films;
+  };
+  const auto o = std::make_shared<Options>();
+  const auto run = [o](Session& session) {
+    o->films.seed = session.common().seed;
+    write_synth_bodypart(o->out, o->films);
+    const int images = o->films.patients * o->films.images_per_patient;
+    session.say(cat(images, " radiographs of ", o->films.patients, " made-up patients in ", o->out));
+    session.metric("images", images);
+    session.output("folder", o->out);
+  };
+  CLI::App* app = program.add(synth, "bodypart", "Made-up radiographs of seven body parts, as DICOM files", run,
+                              "gadolin data synth bodypart films --patients 40");
+  app->add_option("folder", o->out, "Folder to make")->required();
+  app->add_option("--patients", o->films.patients)->capture_default_str();
+  app->add_option("--images-per-patient", o->films.images_per_patient)->capture_default_str();
+  app->add_option("--size", o->films.size, "Pixels a side")->capture_default_str();
+}
+
+}  // namespace gadolin

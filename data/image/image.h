@@ -1,0 +1,102 @@
+// Pictures in memory and their files: JPEG, PNG, BMP, PNM and DICOM in, PNG and JPEG out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/bytes.h"
+
+namespace gadolin {
+
+// A picture: rows from top to bottom, samples of one pixel side by side ([height, width, channels]).
+// channels is 1 (grey) or 3 (red, green, blue). bits is 8, or 16 with native-endian two-byte samples.
+struct Image {
+  int width = 0, height = 0, channels = 1, bits = 8;
+  std::vector<std::uint8_t> pixels;
+
+  Image() = default;
+  Image(int width, int height, int channels, int bits = 8);  // black
+  std::size_t numel() const {
+    return static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
+  }
+  std::size_t row_samples() const { return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels); }
+  // Samples as T, which must be std::uint8_t when bits is 8 and std::uint16_t when it is 16.
+  template <class T> T* data() { return reinterpret_cast<T*>(pixels.data()); }
+  template <class T> const T* data() const { return reinterpret_cast<const T*>(pixels.data()); }
+  template <class T> T* row(int y) { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
+  template <class T> const T* row(int y) const { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
+  bool operator==(const Image&) const = default;
+};
+
+// Luminance by ITU-R BT.601 with Pillow's integer weights; a grey image is returned as it is.
+Image to_grey(const Image& image);
+// Grey repeated three times; a colour image is returned as it is.
+Image to_rgb(const Image& image);
+// 16 bits to 8: round(value / 257), so that 65535 becomes 255. An 8-bit image is returned as it is.
+Image to_8bit(const Image& image);
+
+// What decoders refuse before they allocate (docs: reliability, parser limits).
+struct ImageLimits {
+  std::size_t file_bytes = std::size_t{256} << 20;
+  int side = 16384;
+  std::int64_t pixels = 268'435'456;
+  // A file larger than `free_bytes` when unpacked may not unpack to more than `ratio` times its size.
+  std::int64_t ratio = 2000;
+  std::int64_t free_bytes = std::int64_t{64} << 20;
+};
+
+// A rectangle of the whole picture, in pixels.
+struct Box {
+  int x = 0, y = 0, width = 0, height = 0;
+  bool operator==(const Box&) const = default;
+};
+// What a caller will use of a picture: the box, shrunk to no less than min_width x min_height.
+struct Region { Box box; int min_width = 0, min_height = 0; };
+
+enum class Alpha { drop, over_black, over_white };
+
+struct DecodeOptions {
+  int channels = 0;            // 0: as in the file; 1: grey; 3: colour
+  bool reduce_to_8bit = false;
+  Alpha alpha = Alpha::drop;   // as Pillow's convert("RGB")
+  ImageLimits limits = {};
+  // Called once with the size of the whole picture. A JPEG decoder may then leave out what lies outside the box
+  // and decode at 1/2, 1/4 or 1/8 as long as the box stays at least min_width x min_height.
+  std::function<Region(int width, int height)> region = {};
+};
+
+// A decoded picture or a part of it: pixel (0, 0) of `image` is at (x, y) of the whole picture of
+// full_width x full_height, and one pixel covers shrink x shrink of its pixels.
+struct Decoded {
+  Image image;
+  int full_width = 0, full_height = 0;
+  int x = 0, y = 0, shrink = 1;
+};
+
+enum class ImageFormat { unknown, jpeg, png, bmp, pnm, dicom };
+ImageFormat image_format(std::span<const std::uint8_t> bytes);
+const char* format_name(ImageFormat format);
+
+// Decodes a whole file held in memory; `name` stands in messages. The orientation tag of cameras is not applied,
+// colour profiles are not either. A file that ends early or is damaged is refused: nothing is decoded in part.
+// Throws FormatError with the byte offset where the file went wrong, or which limit it exceeds. Of a DICOM file the first
+// frame, as to_image() of data/dicom/image.h shows it by default; 16 bits where more than 8 are stored.
+Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options = {});
+Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options);
+// Reads and decodes a file. Throws FileError when it cannot be read.
+Image read_image(const std::string& path, const DecodeOptions& options = {});
+
+// PNG, 8 or 16 bit, grey or colour. level: zlib 0..9.
+std::vector<std::uint8_t> encode_png(const Image& image, int level = 6);
+// Baseline JPEG of an 8-bit image. quality 1..100; below 90 colour is stored at half resolution.
+std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality = 90);
+// Written to a temporary file and renamed: a reader sees the old file or the whole new one.
+void write_png(const std::string& path, const Image& image, int level = 6);
+void write_jpeg(const std::string& path, const Image& image, int quality = 90);
+
+}  // namespace gadolin

@@ -1,0 +1,121 @@
+// Greedy assignment of whole patients to the split that lacks their classes most.
+#include "data/sets/split.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <numeric>
+
+#include "tensor/check.h"
+#include "tensor/random.h"
+
+namespace gadolin {
+namespace {
+
+constexpr std::uint64_t purpose = 0x73706c6974;
+
+struct Group {
+  std::vector<std::int64_t> samples;
+  std::vector<double> counts;   // [classes + 1]; the last is the number of samples
+};
+
+std::vector<Group> groups_of(const Dataset& dataset, bool by_patient) {
+  // By key, so that the order of the samples does not matter. A sample's name cannot be mistaken for a patient.
+  std::map<std::pair<bool, std::string>, Group> by_key;
+  const std::size_t classes = dataset.classes().size();
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    const SampleInfo& s = dataset.info(i);
+    const bool known = by_patient && !s.patient.empty();
+    Group& g = by_key[{known, known ? s.patient : s.name}];
+    g.counts.resize(classes + 1);
+    g.samples.push_back(i);
+    for (const int label : s.labels) ++g.counts[static_cast<std::size_t>(label)];
+    ++g.counts[classes];
+  }
+  std::vector<Group> groups;
+  for (auto& [key, group] : by_key) groups.push_back(std::move(group));
+  return groups;
+}
+
+// By how much the squared distance from the goals grows when the group is added. Each class is measured in its own size, so
+// that a rare one counts as much as a common one.
+double cost(const std::vector<double>& have, const std::vector<double>& add, const std::vector<double>& total, double share) {
+  double sum = 0;
+  for (std::size_t c = 0; c < total.size(); ++c) {
+    if (total[c] == 0) continue;
+    const double before = (have[c] - share * total[c]) / total[c], after = before + add[c] / total[c];
+    sum += (after * after - before * before) / share;
+  }
+  return sum;
+}
+
+}  // namespace
+
+SplitOptions split_shares(const std::string& text, std::uint64_t seed) {
+  SplitOptions o;
+  o.seed = seed;
+  char rest = 0;
+  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &o.train, &o.val, &o.test, &rest) == 3 && o.train >= 0 &&
+                          o.val >= 0 && o.test >= 0 && std::isfinite(o.train + o.val + o.test),
+                      "--shares ", text, ": three numbers of 0 or more are needed, like 0.7/0.15/0.15");
+  return o;
+}
+
+void assign_splits(Dataset& dataset, const SplitOptions& options) {
+  const double whole = options.train + options.val + options.test;
+  require<UsageError>(options.train >= 0 && options.val >= 0 && options.test >= 0 && whole > 0, "split: shares ",
+                      options.train, ", ", options.val, ", ", options.test, " are not 0 or more with a sum above 0");
+  const std::array<double, 3> share{options.train / whole, options.val / whole, options.test / whole};
+  std::vector<Group> groups = groups_of(dataset, options.by_patient);
+  RandomStream random(options.seed, stream_id(purpose));
+  shuffle(groups, random);
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
+
+  const std::size_t columns = dataset.classes().size() + 1;
+  std::vector<double> total(columns);
+  for (const Group& g : groups) {
+    for (std::size_t c = 0; c < columns; ++c) total[c] += g.counts[c];
+  }
+  std::array<std::vector<double>, 3> have;
+  for (auto& h : have) h.resize(columns);
+  for (const Group& g : groups) {
+    int best = -1;
+    double least = 0;
+    for (int s = 0; s < 3; ++s) {
+      const auto at = static_cast<std::size_t>(s);
+      if (share[at] == 0) continue;
+      const double grown = cost(have[at], g.counts, total, share[at]);
+      if (best < 0 || grown < least) {
+        best = s;
+        least = grown;
+      }
+    }
+    for (std::size_t c = 0; c < columns; ++c) have[static_cast<std::size_t>(best)][c] += g.counts[c];
+    for (const std::int64_t i : g.samples) dataset.set_split(i, static_cast<Split>(best + 1));
+  }
+  for (std::size_t s = 0; s < 3; ++s) {
+    require<DataError>(share[s] == 0 || have[s][columns - 1] > 0, "split: ", split_name(static_cast<Split>(s + 1)),
+                       " would be empty with ", groups.size(), groups.size() == 1 ? " patient" : " patients",
+                       "; give it a larger share or more patients");
+  }
+}
+
+std::vector<Leak> patient_leaks(const Dataset& dataset) {
+  std::map<std::string, std::int64_t> first;
+  std::map<std::string, bool> reported;
+  std::vector<Leak> leaks;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    const SampleInfo& s = dataset.info(i);
+    if (s.patient.empty() || s.split == Split::none) continue;
+    const auto [found, fresh] = first.emplace(s.patient, i);
+    const SampleInfo& other = dataset.info(found->second);
+    if (fresh || other.split == s.split || reported[s.patient]) continue;
+    reported[s.patient] = true;
+    leaks.push_back({Leak::Kind::patient, other.name, s.name, other.split, s.split});
+  }
+  return leaks;
+}
+
+}  // namespace gadolin

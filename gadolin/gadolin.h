@@ -1,0 +1,66 @@
+// What a program that uses Gadolin needs. Readers of single formats, pools and the bodies of kernels are not in it:
+// include those by their path, such as <gadolin/io/safetensors.h>.
+#pragma once
+
+// IWYU pragma: begin_exports
+#include "tensor/autograd.h"
+#include "tensor/capture.h"
+#include "tensor/check.h"
+#include "tensor/device.h"
+#include "tensor/dtype.h"
+#include "tensor/elementwise.h"
+#include "tensor/function.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tensor/reduce.h"
+#include "tensor/shape.h"
+#include "tensor/tensor.h"
+
+#include "io/npy.h"
+#include "io/weights.h"
+
+#include "layers/auxiliary.h"
+#include "layers/branches.h"
+#include "layers/compute.h"
+#include "layers/conv.h"
+#include "layers/conv_norm.h"
+#include "layers/init.h"
+#include "layers/linear.h"
+#include "layers/loss.h"
+#include "layers/module.h"
+#include "layers/norm.h"
+#include "layers/pool.h"
+#include "layers/upsample.h"
+
+#include "nets/densenet.h"
+#include "nets/googlenet.h"
+#include "nets/inception_resnet_v2.h"
+#include "nets/inception_v3.h"
+#include "nets/inception_v4.h"
+#include "nets/registry.h"
+#include "nets/resnet.h"
+#include "nets/resnet_v2.h"
+#include "nets/vgg.h"
+
+#include "data/dicom/dicom.h"
+#include "data/image/image.h"
+#include "data/image/transforms.h"
+#include "data/sets/dataset.h"
+#include "data/sets/inspect.h"
+#include "data/sets/loader.h"
+#include "data/sets/split.h"
+
+#include "train/checkpoint.h"
+#include "train/optimizer.h"
+#include "train/run_dir.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+#include "train/weight_average.h"
+
+#include "tasks/cam.h"
+#include "tasks/classifier.h"
+#include "tasks/features.h"
+#include "tasks/metric_summary.h"
+#include "tasks/metrics.h"
+#include "tasks/summary.h"
+// IWYU pragma: end_exports

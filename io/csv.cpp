@@ -1,0 +1,162 @@
+// The table reader: one pass over the text, a field at a time.
+#include "io/csv.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "io/bytes.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+constexpr std::size_t max_line = 1 << 20, max_columns = 4096;
+constexpr std::int64_t max_lines = 100'000'000;
+
+class Parser {
+ public:
+  Parser(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+
+  // One record; false at the end of the text.
+  bool record(std::vector<std::string>& fields) {
+    fields.clear();
+    if (at_ >= text_.size()) return false;
+    line_ = next_line_;
+    begin_ = at_;
+    for (;;) {
+      fields.emplace_back();
+      if (fields.size() > max_columns) bad("more than 4096 fields");
+      field(fields.back());
+      if (at_ >= text_.size()) return true;
+      if (text_[at_] == ',') {
+        ++at_;
+        continue;
+      }
+      end_of_line();
+      return true;
+    }
+  }
+  std::int64_t line() const { return line_; }
+  [[noreturn]] void bad(const std::string& what) const {
+    fail<FormatError>("csv: ", printable(name_), ":", next_line_, ": ", what);
+  }
+
+ private:
+  void step(std::string& out) {
+    if (text_[at_] == '\0') bad("a NUL byte");
+    if (at_ - begin_ > max_line) bad("a record of more than 1 MB; is a closing quote missing?");
+    out += text_[at_++];
+  }
+  void field(std::string& out) {
+    if (at_ < text_.size() && text_[at_] == '"') return quoted(out);
+    while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') {
+      if (text_[at_] == '"') bad("a quote inside a field without quotes; put the field in quotes and double it");
+      step(out);
+    }
+  }
+  void quoted(std::string& out) {
+    for (++at_;; ) {
+      if (at_ >= text_.size()) bad("a quote is not closed");
+      if (text_[at_] == '"') {
+        if (at_ + 1 >= text_.size() || text_[at_ + 1] != '"') break;
+        ++at_;
+      }
+      if (text_[at_] == '\n') ++next_line_;
+      step(out);
+    }
+    ++at_;
+    if (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') {
+      bad("text behind a closing quote");
+    }
+  }
+  void end_of_line() {
+    if (text_[at_] == '\r') {
+      ++at_;
+      if (at_ >= text_.size() || text_[at_] != '\n') bad("a carriage return without a line feed");
+    }
+    ++at_;
+    ++next_line_;
+    if (next_line_ > max_lines) bad("more than 100000000 lines");
+  }
+
+  std::string_view text_;
+  const std::string& name_;
+  std::size_t at_ = 0, begin_ = 0;
+  std::int64_t line_ = 1, next_line_ = 1;
+};
+
+bool empty_line(const std::vector<std::string>& fields) { return fields.size() == 1 && fields[0].empty(); }
+
+}  // namespace
+
+int CsvTable::find(std::string_view column) const {
+  const auto found = std::find(header.begin(), header.end(), column);
+  return found == header.end() ? -1 : static_cast<int>(found - header.begin());
+}
+
+int CsvTable::column(std::string_view wanted) const {
+  const int found = find(wanted);
+  if (found >= 0) return found;
+  std::string known;
+  for (const std::string& h : header) known = cat(known, known.empty() ? "" : ", ", printable(h));
+  fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ", known);
+}
+
+std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
+
+CsvTable parse_csv(std::string_view text, const std::string& name) {
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  CsvTable table;
+  table.name = name;
+  Parser parser(text, name);
+  std::vector<std::string> fields;
+  while (parser.record(table.header) && empty_line(table.header)) {}
+  if (table.header.empty() || empty_line(table.header)) {
+    fail<FormatError>("csv: ", printable(name), ":1: the file is empty; its first line names the columns");
+  }
+  std::unordered_set<std::string_view> seen;
+  for (const std::string& h : table.header) {
+    const auto at = cat("csv: ", printable(name), ":", parser.line());
+    require<FormatError>(!h.empty(), at, ": a column has no name");
+    require<FormatError>(seen.insert(h).second, at, ": two columns are named '", printable(h), "'");
+  }
+  while (parser.record(fields)) {
+    if (empty_line(fields) && table.header.size() > 1) continue;
+    require<FormatError>(fields.size() == table.header.size(), "csv: ", printable(name), ":", parser.line(), ": ",
+                         fields.size(), fields.size() == 1 ? " field" : " fields", ", the header has ", table.header.size());
+    table.rows.push_back(std::move(fields));
+    table.lines.push_back(parser.line());
+  }
+  return table;
+}
+
+CsvTable read_csv(const std::string& path) {
+  const std::vector<std::uint8_t> bytes = read_bytes(path);
+  return parse_csv({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+}
+
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out += '"';
+}
+
+std::string to_csv(const CsvTable& table) {
+  std::string out;
+  const auto add = [&](const std::vector<std::string>& fields) {
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (i) out += ',';
+      out += csv_field(fields[i]);
+    }
+    out += '\n';
+  };
+  add(table.header);
+  for (const auto& row : table.rows) add(row);
+  return out;
+}
+
+}  // namespace gadolin

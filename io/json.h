@@ -1,0 +1,10 @@
+// The one JSON type: objects keep the order in which they were filled, so that files come out the same every time.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+namespace gadolin {
+
+using Json = nlohmann::ordered_json;
+
+}  // namespace gadolin

@@ -1,0 +1,146 @@
+#include "io/weights.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include "io/sha256.h"
+#include "io/tf_checkpoint.h"
+#include "io/torch_file.h"
+
+namespace gadolin {
+namespace {
+
+// Gives tensors other names; two of one name are an error. Returns how many were renamed.
+std::size_t rename_all(WeightFile& weights, const std::string& path,
+                       const std::function<std::string(const std::string&)>& better) {
+  TensorMap renamed;
+  std::size_t count = 0;
+  for (const auto& [name, tensor] : weights.tensors) {
+    const std::string other = better(name);
+    count += other != name;
+    require<FormatError, 13>(renamed.emplace(other, tensor).second, "weights: ", path,
+                             ": two tensors would be called ", other);
+  }
+  weights.tensors = std::move(renamed);
+  return count;
+}
+
+// torch.nn.DataParallel puts the net into a module called "module", torch.compile into "_orig_mod".
+void strip_wrappers(WeightFile& weights, const std::string& path) {
+  for (const std::string prefix : {"module.", "_orig_mod."}) {
+    const bool all = std::all_of(weights.tensors.begin(), weights.tensors.end(),
+                                 [&](const auto& t) { return t.first.rfind(prefix, 0) == 0; });
+    if (!all || weights.tensors.empty()) continue;
+    rename_all(weights, path, [&](const std::string& name) { return name.substr(prefix.size()); });
+    weights.notes.push_back("'" + prefix + "' in front of every name taken away");
+  }
+}
+
+// "denselayer1.norm.1.weight" in the files of 2017 is "denselayer1.norm1.weight" since.
+std::string new_densenet_name(const std::string& name) {
+  const std::size_t layer = name.find("denselayer");
+  if (layer == std::string::npos) return name;
+  for (const char* part : {".norm.", ".relu.", ".conv."}) {
+    const std::size_t at = name.find(part, layer), digit = at + 6;
+    if (at != std::string::npos && digit + 1 < name.size() && (name[digit] == '1' || name[digit] == '2') &&
+        name[digit + 1] == '.')
+      return name.substr(0, digit - 1) + name.substr(digit);
+  }
+  return name;
+}
+
+// What a file is that holds no weights we read, as people would say.
+std::string looks_like(std::string_view bytes) {
+  constexpr struct {
+    std::string_view start;
+    const char* what;
+  } kinds[] = {
+      {"\x89HDF\r\n", "is an HDF5 file, as Keras writes them"},
+      {"\x93NUMPY", "is a NumPy array"},
+      {"GADOLIN\n", "is a Gadolin checkpoint"},
+      {"\x1f\x8b", "is packed by gzip"},
+      {"version https://git-lfs", "is a pointer of Git LFS, not the file itself"},
+      {"<", "is a web page or XML"},
+      {"\x80", "is a Python pickle, but not one of torch.save"},
+  };
+  for (const auto& kind : kinds) {
+    if (bytes.substr(0, kind.start.size()) == kind.start) return kind.what;
+  }
+  if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar")
+    return "is a tar archive, as PyTorch wrote them before 0.1.10";
+  std::string start = "begins with '";
+  for (const char c : bytes.substr(0, 8)) start += c >= 32 && c < 127 ? c : '.';
+  return bytes.empty() ? "is empty" : start + "'";
+}
+
+WeightFile read_any(const std::string& path) {
+  if (is_tf_checkpoint(path)) {
+    TfCheckpoint checkpoint = read_tf_checkpoint(path);
+    require<FormatError, 14>(!checkpoint.tensors.empty(), "weights: ", path,
+                             " holds no tensor that could be read");
+    return {std::move(checkpoint.tensors), {}, "tensorflow", std::move(checkpoint.notes)};
+  }
+  const auto file = std::make_shared<MappedFile>(path);
+  const std::string_view bytes = file->text();
+  if (is_torch_zip(bytes) || is_torch_legacy(bytes)) return read_torch(file);
+  // A safetensors header is JSON behind its length.
+  if (bytes.size() > 9 && bytes[8] == '{') {
+    const SafetensorsFile safetensors(path);
+    WeightFile weights;
+    weights.format = "safetensors";
+    weights.metadata = safetensors.metadata();
+    constexpr const char* ours[] = {"F32", "F64", "BF16", "F16", "I64", "I32", "U8", "BOOL"};
+    for (const SafetensorsEntry& entry : safetensors.entries()) {
+      const bool known = std::any_of(std::begin(ours), std::end(ours),
+                                     [&](const char* name) { return entry.dtype == name; });
+      if (known)
+        weights.tensors.emplace(entry.name, safetensors.tensor(entry.name));
+      else
+        weights.notes.push_back("left out: " + entry.name + " is of type " + entry.dtype +
+                                ", which Gadolin does not have");
+    }
+    require<FormatError, 14>(!weights.tensors.empty(), "weights: ", path,
+                             " holds no tensor that could be read");
+    return weights;
+  }
+  fail<FormatError, 15>(
+      "weights: ", path, " (", bytes.size(), " bytes) ", looks_like(bytes),
+      "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints");
+}
+
+}  // namespace
+
+WeightFile read_weights(const std::string& path) {
+  WeightFile weights = read_any(path);
+  strip_wrappers(weights, path);
+  const std::size_t old = rename_all(weights, path, new_densenet_name);
+  if (old > 0) weights.notes.push_back(cat(old, " names of old DenseNet files renamed (norm.1 to norm1)"));
+  return weights;
+}
+
+std::string weights_sha256(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> files;
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) files.push_back(path);
+  // The index of a TensorFlow checkpoint tells where tensors lie; its .data files hold them.
+  std::string prefix = path;
+  if (prefix.ends_with(".index")) prefix.resize(prefix.size() - 6);
+  const fs::path folder = fs::path(prefix).has_parent_path() ? fs::path(prefix).parent_path() : fs::path(".");
+  const std::string stem = fs::path(prefix).filename().string();
+  if (files.empty() || prefix != path) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      const bool part = name == stem + ".index" || name.rfind(stem + ".data-", 0) == 0;
+      if (part && entry.path().string() != path) files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) files.push_back(path);  // whose reading says why not
+  Sha256 sum;
+  for (const std::string& file : files) sum.update(MappedFile(file).text());
+  return sum.hex();
+}
+
+}  // namespace gadolin

@@ -1,0 +1,83 @@
+#include "tasks/cam.h"
+
+#include <utility>
+#include <vector>
+
+#include "tensor/ops.h"
+#include "tasks/features.h"
+
+namespace gadolin {
+namespace {
+
+// Evaluation mode without parameters that want gradients, put back at the end.
+struct Quiet {
+  Module& net;
+  bool training;
+  std::vector<Tensor> wanting;
+  explicit Quiet(Module& n) : net(n), training(n.training()) {
+    net.eval();
+    for (const Parameter& p : net.parameters()) {
+      if (p.tensor.requires_grad()) wanting.push_back(p.tensor);
+    }
+    for (Tensor& t : wanting) t.requires_grad_(false);
+  }
+  ~Quiet() {
+    for (Tensor& t : wanting) t.requires_grad_(true);
+    net.train(training);
+  }
+};
+
+}  // namespace
+
+std::string cam_layer(Module& net, const Tensor& x) {
+  const Quiet quiet(net);
+  const NoGrad guard;
+  std::string last, last_point;
+  {
+    const CallObserver observer([&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+      if (out.dim() != 4 || path.empty()) return;
+      (out.size(2) * out.size(3) > 1 ? last : last_point) = path;
+    });
+    net(x);
+  }
+  if (last.empty()) last = std::exchange(last_point, "");
+  require<UsageError>(!last.empty(), "cam: no layer of the net gives a map [N, C, H, W]");
+  return last;
+}
+
+Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wanted) {
+  const std::string layer = wanted.empty() ? cam_layer(net, x) : wanted;
+  const Quiet quiet(net);
+  int calls = 0;
+  {
+    const NoGrad guard;
+    const LayerTap check(net, layer);
+    const auto [logits, map] = check(x);
+    require<UsageError>(map.dim() == 4, "cam: layer ", layer, " gives ", map.shape(), ", not [N, C, H, W]; choose an earlier one");
+    require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ", logits.size(1), " classes");
+    const CallObserver counter([&](const Module&, const std::string& path, const Tensor&, const Tensor&) { calls += path == layer; });
+    net(x);
+  }
+  require<UsageError>(calls > 0, "cam: ", layer, " is not a layer's result; choose one without :input");
+  const EnableGrad on;
+  // Below the layer nothing wants a gradient, so its result is a leaf, and the tape begins here.
+  Tensor values, leaf, logits;
+  {
+    const CallObserver observer([&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+      if (path != layer || --calls > 0) return;
+      leaf = out;
+      values = out.clone();
+      leaf.requires_grad_();
+    });
+    logits = net(x.detach());
+  }
+  sum(logits.slice(1, target, target + 1).to(DType::fp32)).backward();
+  const NoGrad guard;
+  const Tensor gradient = leaf.grad().to(DType::fp32);
+  Tensor map = relu(sum(mul(mean(gradient, {2, 3}, true), values.to(DType::fp32)), {1}));
+  const Tensor most = max(map, {1, 2}, true);
+  map = where(most > 0.0, map / clamp(most, 1e-30, 1e30), zeros(map.shape(), DType::fp32, map.device()));
+  return map.to(cpu).contiguous();
+}
+
+}  // namespace gadolin

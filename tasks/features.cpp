@@ -1,0 +1,149 @@
+#include "tasks/features.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+#include <optional>
+
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "io/npy.h"
+#include "tensor/ops.h"
+#include "train/progress.h"
+
+namespace gadolin {
+namespace {
+
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t corner = i;
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t best = std::min({row[j] + 1, row[j + 1] + 1, corner + (a[i] == b[j] ? 0 : 1)});
+      corner = std::exchange(row[j + 1], best);
+    }
+  }
+  return row.back();
+}
+
+std::string labels_of(const Dataset& set, const SampleInfo& info) {
+  std::string text;
+  for (const int label : info.labels) text += (text.empty() ? "" : "|") + set.classes().at(static_cast<std::size_t>(label));
+  return text;
+}
+
+}  // namespace
+
+LayerTap::LayerTap(Module& net, const std::string& layer) : net_(net), layer_(layer), path_(layer) {
+  if (layer == "embedding") {
+    path_.clear();
+    input_ = true;
+    return;
+  }
+  if (layer.ends_with(":input")) {
+    path_.resize(layer.size() - 6);
+    input_ = true;
+  }
+  std::vector<std::string> paths;
+  static_cast<const Module&>(net).visit([&](const std::string& path, const Module&) {
+    if (!path.empty()) paths.push_back(path);
+  });
+  if (std::find(paths.begin(), paths.end(), path_) != paths.end()) return;
+  std::stable_sort(paths.begin(), paths.end(), [&](const std::string& a, const std::string& b) {
+    return edit_distance(a, path_) < edit_distance(b, path_);
+  });
+  paths.resize(std::min<std::size_t>(paths.size(), 3));
+  std::string near;
+  for (const std::string& path : paths) near += path + ", ";
+  fail<UsageError>("layer: ", layer, " is not in the net; near are ", near, "or embedding; gadolin summary shows all names");
+}
+
+LayerTap::Result LayerTap::operator()(const Tensor& x) const {
+  Result result;
+  {
+    const CallObserver observer([&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
+      if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_) result.feature = input_ ? in : out;
+    });
+    result.output = net_(x);
+  }
+  require<UsageError>(result.feature.defined(), "layer: ", layer_, " does not run in a forward pass; gadolin summary shows those that do");
+  return result;
+}
+
+FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
+                               const FeatureOptions& options,
+                               const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take) {
+  require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ", options.dtype,
+                      ", only fp32 or fp16");
+  require<UsageError>(!loader_options.shuffle && !loader_options.drop_last, "features: the loader must take every sample in order");
+  const LayerTap tap(net, options.layer);
+  const NoGrad guard;
+  const ComputeScope scope(options.compute);
+  struct Mode {
+    Module& net;
+    bool training;
+    explicit Mode(Module& n) : net(n), training(n.training()) { net.eval(); }
+    ~Mode() { net.train(training); }
+  } mode(net);
+  DataLoader loader(set, pipeline, loader_options);
+  std::optional<Progress> progress;
+  if (!options.progress.empty()) progress.emplace(options.progress, loader.batches(), progress_on_stderr());
+  FeatureResult result;
+  Batch batch;
+  for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
+    Tensor rows = tap(batch.images).feature;
+    require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer, " gives ", rows.shape(),
+                        " for ", batch.size(), " samples");
+    if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
+    rows = rows.to(options.dtype);
+    // The loader puts another sample in the place of a bad one: such rows go.
+    std::vector<std::int64_t> kept, places;
+    for (std::int64_t i = 0; i < batch.size(); ++i, ++wanted) {
+      if (batch.indices[static_cast<std::size_t>(i)] != wanted) continue;
+      kept.push_back(i);
+      places.push_back(wanted);
+    }
+    if (static_cast<std::int64_t>(kept.size()) < batch.size()) {
+      rows = index_select(rows, 0, from_vector(kept, {static_cast<std::int64_t>(kept.size())}, rows.device()));
+    }
+    result.row = Shape{};
+    for (int d = 1; d < rows.dim(); ++d) result.row.push_back(rows.size(d));
+    result.rows += rows.size(0);
+    take(rows, places);
+    if (progress) progress->update(++done, loader.stats().wait_seconds);
+  }
+  if (progress) progress->finish();
+  result.bad = loader.bad_samples();
+  return result;
+}
+
+FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set, const Pipeline& pipeline,
+                             const LoaderOptions& loader, const FeatureOptions& options) {
+  const LayerTap check(net, options.layer);  // before anything is made
+  std::filesystem::create_directories(folder);
+  std::optional<NpyWriter> array;
+  AtomicFile index(folder + "/index.csv");
+  index.write("row,path,patient,label,split\n");
+  const FeatureResult result =
+      extract_features(net, set, pipeline, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
+        if (!array) {
+          Shape row;
+          for (int d = 1; d < rows.dim(); ++d) row.push_back(rows.size(d));
+          array.emplace(folder + "/features.npy", row, options.dtype);
+        }
+        std::int64_t at = array->rows();
+        array->append(rows);
+        for (const std::int64_t place : places) {
+          const SampleInfo& info = set.info(place);
+          index.write(cat(at++, ",", csv_field(info.path.empty() ? info.name : info.path), ",", csv_field(info.patient), ",",
+                          csv_field(labels_of(set, info)), ",", split_name(info.split), "\n"));
+        }
+      });
+  array->commit();
+  index.commit();
+  return result;
+}
+
+}  // namespace gadolin

@@ -1,0 +1,115 @@
+#include "tasks/inputs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "io/tfrecord.h"
+#include "data/sets/tfrecord_dataset.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+// Sets one after the other; the record of a sample is its place among all.
+class JoinedDataset : public Dataset {
+ public:
+  using Parts = std::vector<std::unique_ptr<Dataset>>;
+  JoinedDataset(const std::vector<std::string>& classes, std::shared_ptr<const Parts> parts)
+      : Dataset(classes, false, {}, ""), parts_(std::move(parts)) {
+    for (const auto& part : *parts_) {
+      begins_.push_back(size());
+      for (std::int64_t i = 0; i < part->size(); ++i) {
+        samples_.push_back(part->info(i));
+        samples_.back().record = size() - 1;
+      }
+    }
+  }
+  Source read(std::int64_t i) const override {
+    const std::int64_t at = info(i).record;
+    const auto part =
+        static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), at) - begins_.begin()) - 1;
+    return (*parts_)[part]->read(at - begins_[part]);
+  }
+
+ protected:
+  std::unique_ptr<Dataset> clone() const override {
+    return std::unique_ptr<Dataset>(new JoinedDataset(*this));
+  }
+
+ private:
+  std::shared_ptr<const Parts> parts_;
+  std::vector<std::int64_t> begins_;
+};
+
+}  // namespace
+
+bool means_tfrecords(const std::string& path) {
+  std::error_code error;
+  return is_tfrecord_name(std::filesystem::path(path).filename().string()) ||
+         (path.find_first_of("*?") != std::string::npos && !std::filesystem::exists(path, error));
+}
+
+std::vector<std::string> expand_files(const std::string& command, const std::vector<std::string>& given) {
+  std::vector<std::string> files;
+  for (const std::string& path : given) {
+    if (std::filesystem::is_directory(path)) {
+      std::vector<std::string> inside;
+      for (const auto& entry : std::filesystem::directory_iterator(path)) {
+        if (entry.is_regular_file() && detail::is_image_file(entry.path().string()))
+          inside.push_back(entry.path().string());
+      }
+      std::sort(inside.begin(), inside.end());
+      if (inside.empty() && holds_tfrecords(path)) inside = tfrecord_files(path);
+      files.insert(files.end(), inside.begin(), inside.end());
+    } else if (path.ends_with(".txt")) {
+      std::ifstream list(path);
+      require<FileError>(list.good(), command, ": ", path, " cannot be read; does it exist?");
+      for (std::string line; std::getline(list, line);) {
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        if (!line.empty()) files.push_back(line);
+      }
+    } else {
+      files.push_back(path);
+    }
+  }
+  return files;
+}
+
+std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
+                                  const std::vector<std::string>& classes) {
+  std::vector<SampleInfo> samples;
+  for (const std::string& file : files) {
+    SampleInfo info;
+    info.name = info.path = file;
+    samples.push_back(info);
+  }
+  return std::make_unique<Dataset>(classes, false, samples, "");
+}
+
+std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vector<std::string>& given,
+                                     const std::vector<std::string>& classes, const DatasetOptions& options) {
+  DatasetOptions unlabelled = options;
+  unlabelled.classes = classes;
+  unlabelled.unlabelled = true;
+  auto parts = std::make_shared<JoinedDataset::Parts>();
+  const std::vector<std::string> files = expand_files(command, given);
+  require<UsageError>(!files.empty(), command, ": no files to look at");
+  for (auto from = files.begin(); from != files.end();) {
+    const auto to = means_tfrecords(*from) ? from + 1 : std::find_if(from, files.end(), means_tfrecords);
+    parts->push_back(means_tfrecords(*from) ? open_tfrecords(*from, unlabelled)
+                                            : file_set({from, to}, classes));
+    from = to;
+  }
+  return std::make_unique<JoinedDataset>(classes, std::move(parts));
+}
+
+Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, Device device) {
+  const auto one = set.subset(std::vector<std::int64_t>{i});
+  DataLoader loader(*one, pipeline, {.batch_size = 1, .workers = 0, .device = device});
+  Batch batch;
+  loader.next(batch);
+  return batch;
+}
+
+}  // namespace gadolin

@@ -1,0 +1,42 @@
+// The numbers that eval, the training log and the report show for a set of predictions, each with its
+// interval.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tasks/metrics.h"
+
+namespace gadolin {
+
+// What a net said about a set of samples, and what is true. Either `target` (one class a sample) or `labels`
+// is filled.
+struct Predictions {
+  std::vector<std::string> classes;  // K names
+  std::vector<double> probability;   // [N, K]
+  std::vector<std::int64_t> target;  // [N], class index
+  std::vector<std::uint8_t> labels;  // [N, K], 0, 1 or unknown_label
+  std::vector<std::string> patient;  // [N]; empty: every sample is its own patient
+  std::int64_t size() const;
+  bool multi_label() const { return !labels.empty(); }
+};
+
+struct MetricValue {
+  std::string name;  // "accuracy", "roc_auc", "roc_auc/Effusion"
+  double value;
+  Interval interval;
+};
+
+// Single-label: accuracy, balanced_accuracy, macro_f1, roc_auc, average_precision, log_loss. With two classes
+// the second one is the event of roc_auc and average_precision; with more both are the mean over classes
+// against the rest (classes that do not occur left out), followed by `roc_auc_micro`. Multi-label: roc_auc
+// and average_precision as the mean over labels, roc_auc_micro, log_loss, then each label's roc_auc/NAME and
+// average_precision/NAME.
+// Throws ShapeError when sizes disagree. options.resamples = 0 skips the intervals (they are NaN).
+std::vector<MetricValue> summarize(const Predictions& predictions, const BootstrapOptions& options = {});
+
+ConfusionMatrix confusion_of(const Predictions& predictions);
+// Score and 0/1 label of class k against the rest.
+Ranking ranking_of(const Predictions& predictions, std::int64_t k);
+
+}  // namespace gadolin

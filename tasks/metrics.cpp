@@ -1,0 +1,175 @@
+// Metrics made of counts, log loss, and the bootstrap.
+#include "tasks/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "tensor/check.h"
+#include "tensor/random.h"
+
+namespace gadolin {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Value at quantile q of sorted values, by linear interpolation.
+double quantile(const std::vector<double>& sorted, double q) {
+  const double at = q * static_cast<double>(sorted.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+}  // namespace
+
+ConfusionMatrix::ConfusionMatrix(std::int64_t classes) : classes_(classes) {
+  require<ValueError>(classes > 0 && classes <= 65536, "confusion_matrix: ", classes,
+                      " classes, 1 to 65536 are possible");
+  counts_.assign(static_cast<std::size_t>(classes * classes), 0);
+}
+
+void ConfusionMatrix::add(std::int64_t target, std::int64_t predicted, double weight) {
+  require<DataError>(target >= 0 && target < classes_, "confusion_matrix: target ", target,
+                     " is outside [0, ", classes_, "); class labels start at 0");
+  require<DataError>(predicted >= 0 && predicted < classes_, "confusion_matrix: predicted class ", predicted,
+                     " is outside [0, ", classes_, ")");
+  counts_[static_cast<std::size_t>(target * classes_ + predicted)] += weight;
+}
+
+double ConfusionMatrix::at(std::int64_t target, std::int64_t predicted) const {
+  return counts_.at(static_cast<std::size_t>(target * classes_ + predicted));
+}
+double ConfusionMatrix::of_target(std::int64_t k) const {
+  double sum = 0;
+  for (std::int64_t p = 0; p < classes_; ++p) sum += at(k, p);
+  return sum;
+}
+double ConfusionMatrix::of_predicted(std::int64_t k) const {
+  double sum = 0;
+  for (std::int64_t t = 0; t < classes_; ++t) sum += at(t, k);
+  return sum;
+}
+double ConfusionMatrix::total() const {
+  double sum = 0;
+  for (const double count : counts_) sum += count;
+  return sum;
+}
+
+std::vector<ClassScore> class_scores(const ConfusionMatrix& m) {
+  std::vector<ClassScore> scores;
+  for (std::int64_t k = 0; k < m.classes(); ++k) {
+    const double hits = m.at(k, k), occurs = m.of_target(k), predicted = m.of_predicted(k);
+    const auto ratio = [](double a, double b) { return b > 0 ? a / b : 0; };
+    scores.push_back(
+        {ratio(hits, predicted), ratio(hits, occurs), ratio(2 * hits, occurs + predicted), occurs});
+  }
+  return scores;
+}
+
+double accuracy(const ConfusionMatrix& m) {
+  double hits = 0;
+  for (std::int64_t k = 0; k < m.classes(); ++k) hits += m.at(k, k);
+  return m.total() > 0 ? hits / m.total() : nan;
+}
+
+double balanced_accuracy(const ConfusionMatrix& m) {
+  double sum = 0;
+  int classes = 0;
+  for (const ClassScore& score : class_scores(m)) {
+    if (!(score.support > 0)) continue;
+    sum += score.recall;
+    ++classes;
+  }
+  return classes > 0 ? sum / classes : nan;
+}
+
+double macro_f1(const ConfusionMatrix& m) {
+  const std::vector<ClassScore> scores = class_scores(m);
+  double sum = 0;
+  int classes = 0;
+  for (std::int64_t k = 0; k < m.classes(); ++k) {
+    if (!(m.of_target(k) + m.of_predicted(k) > 0)) continue;
+    sum += scores[static_cast<std::size_t>(k)].f1;
+    ++classes;
+  }
+  return classes > 0 ? sum / classes : nan;
+}
+
+double log_loss(Reals probability, std::span<const std::int64_t> target, std::int64_t classes, Reals weight) {
+  require<ShapeError>(classes > 0 && probability.size() == target.size() * static_cast<std::size_t>(classes),
+                      "log_loss: ", probability.size(), " probabilities for ", target.size(), " samples of ",
+                      classes, " classes");
+  require<ShapeError>(weight.empty() || weight.size() == target.size(), "log_loss: ", weight.size(),
+                      " weights for ", target.size(), " samples");
+  constexpr double eps = std::numeric_limits<double>::epsilon();
+  double sum = 0, total = 0;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    require<DataError>(target[i] >= 0 && target[i] < classes, "log_loss: target ", target[i], " at index ", i,
+                       " is outside [0, ", classes, "); class labels start at 0");
+    const double p = probability[i * static_cast<std::size_t>(classes) + static_cast<std::size_t>(target[i])];
+    require<NumericError>(!std::isnan(p), "log_loss: the probability of sample ", i, " is NaN");
+    const double w = weight.empty() ? 1 : weight[i];
+    sum -= w * std::log(std::clamp(p, eps, 1 - eps));
+    total += w;
+  }
+  return total > 0 ? sum / total : nan;
+}
+
+std::vector<std::int64_t> top_class(Reals score, std::int64_t classes) {
+  require<ShapeError>(classes > 0 && score.size() % static_cast<std::size_t>(classes) == 0,
+                      "top_class: ", score.size(), " scores are no whole rows of ", classes, " classes");
+  std::vector<std::int64_t> top;
+  for (std::size_t row = 0; row < score.size(); row += static_cast<std::size_t>(classes)) {
+    std::size_t best = row;
+    for (std::size_t i = row; i < row + static_cast<std::size_t>(classes); ++i) {
+      require<NumericError>(!std::isnan(score[i]), "top_class: a score of sample ", top.size(), " is NaN");
+      if (score[i] > score[best]) best = i;
+    }
+    top.push_back(static_cast<std::int64_t>(best - row));
+  }
+  return top;
+}
+
+Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals)>& metric,
+                   const BootstrapOptions& options) {
+  require<ValueError>(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1,
+                      "bootstrap: ", options.resamples, " resamples at confidence ", options.confidence,
+                      "; at least one, and a confidence between 0 and 1");
+  std::map<std::string_view, std::vector<std::size_t>> by_name;
+  for (std::size_t i = 0; i < patient.size(); ++i) by_name[patient[i]].push_back(i);
+  if (by_name.size() < 2) return {nan, nan};
+  std::vector<const std::vector<std::size_t>*> groups;
+  for (const auto& [name, samples] : by_name) groups.push_back(&samples);
+
+  constexpr std::uint64_t purpose = 0x626f6f74;  // "boot"
+  std::vector<double> values, weight(patient.size());
+  for (int r = 0; r < options.resamples; ++r) {
+    RandomStream random(options.seed, stream_id(purpose, static_cast<std::uint64_t>(r)));
+    std::fill(weight.begin(), weight.end(), 0.0);
+    for (std::size_t draw = 0; draw < groups.size(); ++draw) {
+      for (const std::size_t i : *groups[static_cast<std::size_t>(random.below(groups.size()))])
+        weight[i] += 1;
+    }
+    const double value = metric(weight);
+    if (!std::isnan(value)) values.push_back(value);
+  }
+  if (values.size() * 2 < static_cast<std::size_t>(options.resamples)) return {nan, nan};
+  std::sort(values.begin(), values.end());
+  const double tail = (1 - options.confidence) / 2;
+  return {quantile(values, tail), quantile(values, 1 - tail)};
+}
+
+std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes, int k) {
+  std::vector<double> hits;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    const double* row = score.data() + static_cast<std::int64_t>(i) * classes;
+    std::int64_t above = 0;
+    for (std::int64_t c = 0; c < classes; ++c) above += row[c] > row[target[i]] || (row[c] == row[target[i]] && c < target[i]);
+    hits.push_back(above < k ? 1 : 0);
+  }
+  return hits;
+}
+
+}  // namespace gadolin

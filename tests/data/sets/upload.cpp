@@ -1,0 +1,117 @@
+// Uploader: order, reuse of slots, and contents while steps are queued.
+#include "data/sets/upload.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tensor/autograd.h"
+#include "tensor/capture.h"
+#include "tensor/capture_state.h"
+#include "tensor/check.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+template <class F> std::string thrown(F f) {
+  try {
+    f();
+  } catch (const ValueError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Uploader, OnTheCpuBatchesPassThroughInOrder) {
+  Uploader uploader(cpu, 2);
+  const Tensor a = full({3}, 1), b = full({3}, 2);
+  uploader.push({a});
+  uploader.push({b, a});
+  EXPECT_EQ(uploader.pending(), 2);
+  EXPECT_EQ(thrown([&] { uploader.push({a}); }), "upload: all 2 slots are filled; pop a batch first");
+  EXPECT_TRUE(uploader.pop()[0].same_as(a));
+  EXPECT_EQ(uploader.pop().size(), 2u);
+  EXPECT_EQ(thrown([&] { uploader.pop(); }), "upload: nothing was pushed");
+}
+
+TEST(Uploader, OneSlotIsRefused) {
+  EXPECT_EQ(thrown([] { Uploader uploader(cpu, 1); }), "upload: 1 slots cannot overlap anything; use at least 2");
+}
+
+TEST(Uploader, ABatchIsNotPushedFromWithinARecordedStep) {
+  Uploader uploader(cpu, 2);
+  detail::capture_state().active = true;
+  std::string text;
+  try {
+    uploader.push({ones({1})});
+  } catch (const CaptureError& error) {
+    text = error.what();
+  }
+  detail::capture_state().active = false;
+  EXPECT_EQ(text, "upload: would wait for the GPU inside a captured step; push batches outside the step");
+  EXPECT_EQ(uploader.pending(), 0);
+}
+
+// The road of training: the copy stream fills the ring while a recording reads earlier slots, two batches a launch.
+TEST(Uploader, FeedsRecordedStepsOfSeveralBatches) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  constexpr std::int64_t n = 1 << 20;
+  constexpr int groups = 20;
+  Uploader uploader(cuda);
+  Tensor total = zeros({1}, DType::fp64, cuda);
+  CapturedStep step([&](const std::vector<Tensor>& in) {
+    const NoGrad off;
+    Tensor y = in[0] + in[1] * 64.0;
+    for (int k = 0; k < 10; ++k) y = y * 1.0;
+    const Tensor value = mean(y).reshape({1}).to(DType::fp64);
+    total.add_(value);
+    return value;
+  });
+  const auto push = [&](int i) {
+    Tensor t = empty_pinned({n}, DType::fp32);
+    t.fill_(i);
+    uploader.push({t});
+  };
+  push(0);
+  double sum = 0;
+  for (int g = 0; g < groups; ++g) {
+    const Tensor a = uploader.pop()[0];
+    push(2 * g + 1);
+    const Tensor b = uploader.pop()[0];
+    push(2 * g + 2);
+    step({a, b});
+    sum += 2 * g + 64 * (2 * g + 1);
+  }
+  EXPECT_TRUE(step.replayed());
+  EXPECT_EQ(total.item(), sum);
+}
+
+TEST(Uploader, DeviceBatchesArriveWholeWhileStepsAreQueued) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  constexpr std::int64_t n = 1 << 20;
+  constexpr int batches = 40;
+  Uploader uploader(cuda);
+  Tensor kept;                     // held across reuse of its slot: must not be overwritten
+  std::vector<Tensor> sums;
+  const auto batch = [&](int i) {
+    Tensor t = empty_pinned({n}, DType::fp32);
+    t.fill_(i);
+    return std::vector<Tensor>{t};
+  };
+  uploader.push(batch(0));
+  for (int i = 0; i < batches; ++i) {
+    const Tensor x = uploader.pop()[0];
+    if (i + 1 < batches) uploader.push(batch(i + 1));
+    if (i == 5) kept = x;
+    Tensor y = x;
+    for (int k = 0; k < 10; ++k) y = y * 1.0;  // keeps the device busy with this batch
+    sums.push_back(mean(y));
+  }
+  for (int i = 0; i < batches; ++i) EXPECT_EQ(sums[static_cast<std::size_t>(i)].item(), i);
+  EXPECT_EQ(mean(kept).item(), 5);
+}
+
+}  // namespace
+}  // namespace gadolin

@@ -1,0 +1,140 @@
+// read_weights: contents decide, names come out as nets have them.
+#include "io/weights.h"
+
+#include <gtest/gtest.h>
+
+#include "io/atomic_file.h"
+#include "io/mapped_file.h"
+#include "io/sha256.h"
+#include "io/torch_file.h"
+#include "tests/data/hostile.h"
+#include "tests/data/scratch.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+
+namespace {
+
+std::vector<std::string> names_of(const WeightFile& weights) {
+  std::vector<std::string> names;
+  for (const auto& entry : weights.tensors) names.push_back(entry.first);
+  return names;
+}
+using Names = std::vector<std::string>;
+
+TEST(Weights, ContentsDecideNotTheSuffix) {
+  const Scratch scratch;
+  const Tensor x = arange(5);
+  save_safetensors(scratch / "a.pth", {{"x", x}}, {{"k", "v"}});
+  const WeightFile a = read_weights(scratch / "a.pth");
+  EXPECT_EQ(a.format, "safetensors");
+  EXPECT_EQ(a.metadata, (TextMap{{"k", "v"}}));
+  save_torch(scratch / "b.safetensors", {{"x", x}});
+  const WeightFile b = read_weights(scratch / "b.safetensors");
+  EXPECT_EQ(b.format, "torch zip");
+  EXPECT_EQ(read_weights(fixture("interop/torch/reader/simple_legacy.pt")).format, "torch legacy");
+  for (const WeightFile* w : {&a, &b})
+    EXPECT_EQ(w->tensors.at("x").to_vector<double>(), x.to_vector<double>());
+}
+
+TEST(Weights, UnknownFilesAreNamedByWhatTheyAre) {
+  const Scratch scratch;
+  const auto refusal = [&](const std::string& bytes) {
+    const std::string path = scratch.write("x.pth", bytes),
+                      text = message_of<FormatError>([&] { read_weights(path); });
+    const std::string head = "weights: " + path + " (" + std::to_string(bytes.size()) + " bytes) ";
+    const std::string tail =
+        "; known are safetensors, zip and legacy files of torch.save, and TensorFlow checkpoints";
+    EXPECT_EQ(text.rfind(head, 0), 0u) << text;
+    EXPECT_TRUE(text.ends_with(tail)) << text;
+    return text.substr(head.size(), text.size() - head.size() - tail.size());
+  };
+  EXPECT_EQ(refusal("remember\nthe milk"), "begins with 'remember'");
+  EXPECT_EQ(refusal("\x01\x02"), "begins with '..'");
+  EXPECT_EQ(refusal(""), "is empty");
+  EXPECT_EQ(refusal("<!DOCTYPE html>\n404"), "is a web page or XML");
+  EXPECT_EQ(refusal("\x89HDF\r\n\x1a\n"), "is an HDF5 file, as Keras writes them");
+  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\n"),
+            "is a pointer of Git LFS, not the file itself");
+  EXPECT_EQ(refusal("\x80\x02}."), "is a Python pickle, but not one of torch.save");
+  EXPECT_EQ(refusal("\x1f\x8b\x08"), "is packed by gzip");
+  EXPECT_EQ(refusal(std::string(257, 'a') + "ustar-00"),
+            "is a tar archive, as PyTorch wrote them before 0.1.10");
+  EXPECT_THROW(read_weights(scratch / "absent.pth"), FileError);
+  EXPECT_THROW(read_weights(scratch.path()), FileError);
+}
+
+TEST(Weights, MistakesWordForWord) {
+  const Scratch scratch;
+  const std::string path = scratch.write("x.pth", std::string("remember\nthe milk"));
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }),
+            "weights: " + path + " (17 bytes) begins with 'remember'; known are safetensors, zip and legacy files of torch.save, and TensorFlow "
+            "checkpoints");
+  const Tensor x = arange(2);
+  save_safetensors(path, {{"denselayer1.norm.1.bias", x}, {"denselayer1.norm1.bias", x}});
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + ": two tensors would be called denselayer1.norm1.bias");
+  save_safetensors(path, {});
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + " holds no tensor that could be read");
+  const auto file = std::make_shared<MappedFile>(path);
+  EXPECT_EQ(message_of<FormatError>([&] { mapped_storage(file, file->size(), 8, 4); }),
+            "read: " + path + ": 8 bytes at byte " + std::to_string(file->size()) + " are not inside its " + std::to_string(file->size()));
+}
+
+TEST(Weights, WrappersAndOldNamesAreTakenAway) {
+  const Scratch scratch;
+  const Tensor x = arange(2);
+  const auto read = [&](const TensorMap& tensors) {
+    save_safetensors(scratch / "x", tensors);
+    return read_weights(scratch / "x");
+  };
+  EXPECT_EQ(names_of(read({{"module.a", x}, {"module.b.c", x}})), (Names{"a", "b.c"}));
+  EXPECT_EQ(names_of(read({{"module.a", x}, {"b", x}})), (Names{"b", "module.a"})) << "not every name has it";
+  EXPECT_EQ(names_of(read({{"module._orig_mod.a", x}})), (Names{"a"}));
+  const WeightFile old = read({{"module.features.denseblock1.denselayer12.norm.1.weight", x},
+                               {"module.features.denseblock1.denselayer12.conv.2.weight", x},
+                               {"module.features.transition1.norm.weight", x},
+                               {"module.features.denseblock1.denselayer2.norm1.weight", x},
+                               {"module.features.norm.1.weight", x}});
+  EXPECT_EQ(names_of(old), (Names{"features.denseblock1.denselayer12.conv2.weight",
+                                  "features.denseblock1.denselayer12.norm1.weight",
+                                  "features.denseblock1.denselayer2.norm1.weight", "features.norm.1.weight",
+                                  "features.transition1.norm.weight"}));
+  EXPECT_EQ(old.notes, (Names{"'module.' in front of every name taken away",
+                              "2 names of old DenseNet files renamed (norm.1 to norm1)"}));
+  EXPECT_EQ(message_of<FormatError>([&] {
+              read({{"denselayer1.norm.1.weight", x}, {"denselayer1.norm1.weight", x}});
+            }),
+            "weights: " + (scratch / "x") + ": two tensors would be called denselayer1.norm1.weight");
+}
+
+TEST(Weights, TypesThatWeLackAreLeftOutByName) {
+  const WeightFile all = read_weights(fixture("interop/all.safetensors"));
+  EXPECT_EQ(all.tensors.count("short"), 0u);
+  EXPECT_EQ(all.tensors.size(), 9u);
+  EXPECT_EQ(all.notes, (Names{"left out: short is of type I16, which Gadolin does not have"}));
+}
+
+TEST(Weights, DigestIsThatOfTheBytes) {
+  const Scratch scratch;
+  const std::string file = scratch.write("w.pth", "abc");
+  EXPECT_EQ(weights_sha256(file), sha256_hex("abc"));
+  scratch.write("m.ckpt.data-00000-of-00001", "data");
+  scratch.write("m.ckpt.index", "index");
+  scratch.write("m.ckpt-2.index", "other");
+  EXPECT_EQ(weights_sha256(scratch / "m.ckpt"), sha256_hex("dataindex"));
+  EXPECT_EQ(weights_sha256(scratch / "m.ckpt.index"), sha256_hex("dataindex"));
+  EXPECT_THROW(weights_sha256(scratch / "absent"), FileError);
+}
+
+TEST(Weights, DamagedSafetensorsAreErrors) {
+  const Scratch scratch;
+  const std::string whole =
+      read_file(fixture("interop/torch/multi_layer.safetensors"), 1 << 20).substr(0, 1500);
+  const auto read = [&](const std::string& bytes) {
+    std::filesystem::remove(scratch / "x");
+    read_weights(scratch.write("x", bytes));
+  };
+  EXPECT_EQ(survive_truncations(whole, read), 0);
+}
+
+}  // namespace
