@@ -5,17 +5,17 @@
 
 namespace gadolin {
 
-void add_doctor(Program& program);   // doctor
-void add_models(Program& program);   // models, summary
-void add_train(Program& program);    // train, eval, predict
-void add_cam(Program& program);      // cam
-void add_verify(Program& program);   // verify
-void add_weights(Program& program);  // import, export
-void add_report(Program& program);   // report
-void add_bench(Program& program);    // bench op, model, data
-void add_data(Program& program);     // data check, stats, split, synth
-void add_dicom(Program& program);    // dicom dump, convert, index
-void add_bodypart(Program& program);  // bodypart create-database ... classify
+void add_doctor(Program& program);                           // doctor
+void add_models(Program& program);                           // models, summary
+void add_train(Program& program);                            // train, eval, predict
+void add_cam(Program& program);                              // cam
+void add_verify(Program& program);                           // verify
+void add_weights(Program& program);                          // import, export
+void add_report(Program& program);                           // report
+void add_bench(Program& program);                            // bench op, model, data
+void add_data(Program& program);                             // data check, stats, split, synth
+void add_dicom(Program& program);                            // dicom dump, convert, index
+void add_bodypart(Program& program);                         // bodypart create-database ... classify
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 
 }  // namespace gadolin

@@ -1,5 +1,6 @@
-// bench_checkpoint: saving and loading a checkpoint of ResNet-50 with momentum beside a plain write, and a plain write with
-// fsync, of the same number of bytes. GADOLIN_BENCH_FOLDER names the disk; default: the temporary folder.
+// bench_checkpoint: saving and loading a checkpoint of ResNet-50 with momentum beside a plain write, and a
+// plain write with fsync, of the same number of bytes. GADOLIN_BENCH_FOLDER names the disk; default: the
+// temporary folder.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -62,7 +63,8 @@ void plain(benchmark::State& state, bool sync) {
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     bool good = file >= 0;
     for (const auto& [name, tensor] : checkpoint().tensors) {
-      good = good && ::write(file, tensor.raw(), static_cast<std::size_t>(tensor.nbytes())) == tensor.nbytes();
+      good =
+          good && ::write(file, tensor.raw(), static_cast<std::size_t>(tensor.nbytes())) == tensor.nbytes();
     }
     if (!good || (sync && ::fsync(file) != 0)) state.SkipWithError("write failed");
     ::close(file);

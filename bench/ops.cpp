@@ -1,5 +1,6 @@
-// Every op of the test table, timed: forward and forward with backward, at the table's sizes with the first dimension
-// grown to about a million elements. Prints bytes a second and their share of the copy bandwidth measured first.
+// Every op of the test table, timed: forward and forward with backward, at the table's sizes with the first
+// dimension grown to about a million elements. Prints bytes a second and their share of the copy bandwidth
+// measured first.
 //   bench_ops [--benchmark_filter=conv2d] [--benchmark_format=json]; GADOLIN_BENCH_DEVICE=cuda times the GPU
 #include <benchmark/benchmark.h>
 
@@ -39,7 +40,8 @@ Inputs grown(const OpCase& c) {
   OpCase big = c;
   const std::int64_t elements = big.inputs.front().shape.numel();
   if (big.inputs.front().shape.dim() > 1 && elements > 0) {
-    const std::int64_t first = big.inputs.front().shape[0], factor = std::max<std::int64_t>(1, (1 << 20) / elements);
+    const std::int64_t first = big.inputs.front().shape[0],
+                       factor = std::max<std::int64_t>(1, (1 << 20) / elements);
     for (Input& input : big.inputs) {
       const bool grows = input.shape.dim() > 0 && input.shape[0] == first && input.numbers.empty();
       if (grows) input.shape[0] *= factor;
@@ -95,8 +97,9 @@ int main(int argc, char** argv) {
     if (spec.cases.empty()) continue;
     for (const bool backward : {false, true}) {
       if (backward && !spec.differentiable) continue;
-      benchmark::RegisterBenchmark((spec.name + (backward ? "/backward" : "")).c_str(),
-                                   [&spec, backward](benchmark::State& state) { gadolin::time_op(state, spec, backward); })
+      benchmark::RegisterBenchmark(
+          (spec.name + (backward ? "/backward" : "")).c_str(),
+          [&spec, backward](benchmark::State& state) { gadolin::time_op(state, spec, backward); })
           ->UseRealTime()
           ->Unit(benchmark::kMicrosecond)
           ->MinTime(0.05);

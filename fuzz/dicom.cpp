@@ -1,4 +1,5 @@
-// Any bytes as a DICOM file: an error, or a header, pixels, a picture and a de-identified copy that reads again.
+// Any bytes as a DICOM file: an error, or a header, pixels, a picture and a de-identified copy that reads
+// again.
 #include <cstring>
 
 #include "data/dicom/dicom.h"
@@ -21,18 +22,23 @@ DicomOptions tight() {
 
 }  // namespace
 
-// Half of the changes keep the file readable up to one element: its value, its type, its length, or the whole of it.
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t count, std::size_t room, unsigned seed) {
+// Half of the changes keep the file readable up to one element: its value, its type, its length, or the whole
+// of it.
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t count, std::size_t room,
+                                               unsigned seed) {
   if (seed % 2 == 0 || count < 140) return LLVMFuzzerMutate(bytes, count, room);
   std::size_t begin = 0, length = 0, before = 8;
   try {
     const DicomFile file({reinterpret_cast<const char*>(bytes), count}, "input", tight());
-    if (file.elements().empty() || file.transfer_syntax() == "1.2.840.10008.1.2.1.99") return LLVMFuzzerMutate(bytes, count, room);
+    if (file.elements().empty() || file.transfer_syntax() == "1.2.840.10008.1.2.1.99")
+      return LLVMFuzzerMutate(bytes, count, room);
     const DicomElement& e = file.elements()[seed / 8 % file.elements().size()];
     begin = static_cast<std::size_t>(e.begin);
     length = static_cast<std::size_t>(e.length);
     // The long form has its representation eight bytes before the value.
-    if (begin >= 12 && bytes[begin - 8] == static_cast<std::uint8_t>(e.vr[0]) && bytes[begin - 7] == static_cast<std::uint8_t>(e.vr[1])) before = 12;
+    if (begin >= 12 && bytes[begin - 8] == static_cast<std::uint8_t>(e.vr[0]) &&
+        bytes[begin - 7] == static_cast<std::uint8_t>(e.vr[1]))
+      before = 12;
   } catch (const Error&) {
     return LLVMFuzzerMutate(bytes, count, room);
   }

@@ -1,9 +1,9 @@
 // Any bytes as a table of TensorFlow's, alone and as a checkpoint of the first version, whose tensors lie in
 // it. What does not end like a table becomes the only block of one, under the check sums that it should have.
 #include "io/tf_table.h"
+#include "fuzz/memory_file.h"
 #include "io/crc32c.h"
 #include "io/tf_checkpoint.h"
-#include "fuzz/memory_file.h"
 #include "tensor/check.h"
 
 namespace {

@@ -4,9 +4,9 @@
 
 #include <cstdlib>
 
-#include "io/record_file.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "fuzz/memory_file.h"
+#include "io/record_file.h"
 #include "tensor/check.h"
 
 namespace {

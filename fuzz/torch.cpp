@@ -2,8 +2,8 @@
 // one, so that the pickle machine is reached without a right check sum.
 #include <cstring>
 
-#include "io/torch_file.h"
 #include "fuzz/memory_file.h"
+#include "io/torch_file.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
-// What a program that uses Gadolin needs. Readers of single formats, pools and the bodies of kernels are not in it:
-// include those by their path, such as <gadolin/io/safetensors.h>.
+// What a program that uses Gadolin needs. Readers of single formats, pools and the bodies of kernels are not
+// in it: include those by their path, such as <gadolin/io/safetensors.h>.
 #pragma once
 
 // IWYU pragma: begin_exports

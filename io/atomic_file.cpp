@@ -28,30 +28,19 @@ int injected(const char* call, const std::string& path) {
 
 const char* hint_of(int error) {
   switch (error) {
-    case ENOSPC:
-      return "free some space or choose another folder";
-    case EDQUOT:
-      return "remove files or choose another folder";
-    case EFBIG:
-      return "raise the limit with ulimit -f";
+    case ENOSPC: return "free some space or choose another folder";
+    case EDQUOT: return "remove files or choose another folder";
+    case EFBIG: return "raise the limit with ulimit -f";
     case EACCES:
-    case EPERM:
-      return "check the permissions or choose another folder";
-    case EROFS:
-      return "choose a folder on another disk";
-    case ENOENT:
-      return "check the path; folders above it must exist";
-    case ENOTDIR:
-      return "a part of the path is a file, not a folder";
-    case EISDIR:
-      return "it is a folder; give the path of a file";
+    case EPERM: return "check the permissions or choose another folder";
+    case EROFS: return "choose a folder on another disk";
+    case ENOENT: return "check the path; folders above it must exist";
+    case ENOTDIR: return "a part of the path is a file, not a folder";
+    case EISDIR: return "it is a folder; give the path of a file";
     case EMFILE:
-    case ENFILE:
-      return "raise the limit with ulimit -n";
-    case EIO:
-      return "look at the system log; the disk or the share may be failing";
-    default:
-      return "check the disk and the path";
+    case ENFILE: return "raise the limit with ulimit -n";
+    case EIO: return "look at the system log; the disk or the share may be failing";
+    default: return "check the disk and the path";
   }
 }
 
@@ -142,10 +131,11 @@ void AtomicFile::write(const void* bytes, std::size_t count) {
 
 void AtomicFile::overwrite(std::int64_t at, std::string_view bytes) {
   const auto count = static_cast<std::int64_t>(bytes.size());
-  require<FileError>(file_ >= 0 && at >= 0 && at + count <= written_, "write: ", path_, ": bytes ", at, " to ", at + count,
-                     " are not among the ", written_, " written");
+  require<FileError>(file_ >= 0 && at >= 0 && at + count <= written_, "write: ", path_, ": bytes ", at,
+                     " to ", at + count, " are not among the ", written_, " written");
   int error = injected("write", path_);
-  if (error == 0 && ::pwrite(file_, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) error = errno != 0 ? errno : EIO;
+  if (error == 0 && ::pwrite(file_, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size()))
+    error = errno != 0 ? errno : EIO;
   if (error != 0) give_up("write", error);
   synced_ = false;
 }

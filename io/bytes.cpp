@@ -15,7 +15,9 @@ namespace {
 
 struct Descriptor {
   int fd;
-  ~Descriptor() { if (fd >= 0) ::close(fd); }
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
 };
 
 // Length of the UTF-8 sequence at the front of `text`, 0 when it is broken or a control character.

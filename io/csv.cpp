@@ -50,12 +50,13 @@ class Parser {
   void field(std::string& out) {
     if (at_ < text_.size() && text_[at_] == '"') return quoted(out);
     while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') {
-      if (text_[at_] == '"') bad("a quote inside a field without quotes; put the field in quotes and double it");
+      if (text_[at_] == '"')
+        bad("a quote inside a field without quotes; put the field in quotes and double it");
       step(out);
     }
   }
   void quoted(std::string& out) {
-    for (++at_;; ) {
+    for (++at_;;) {
       if (at_ >= text_.size()) bad("a quote is not closed");
       if (text_[at_] == '"') {
         if (at_ + 1 >= text_.size() || text_[at_ + 1] != '"') break;
@@ -99,7 +100,8 @@ int CsvTable::column(std::string_view wanted) const {
   if (found >= 0) return found;
   std::string known;
   for (const std::string& h : header) known = cat(known, known.empty() ? "" : ", ", printable(h));
-  fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ", known);
+  fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ",
+                  known);
 }
 
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
@@ -110,7 +112,8 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
   table.name = name;
   Parser parser(text, name);
   std::vector<std::string> fields;
-  while (parser.record(table.header) && empty_line(table.header)) {}
+  while (parser.record(table.header) && empty_line(table.header)) {
+  }
   if (table.header.empty() || empty_line(table.header)) {
     fail<FormatError>("csv: ", printable(name), ":1: the file is empty; its first line names the columns");
   }
@@ -122,8 +125,9 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
   }
   while (parser.record(fields)) {
     if (empty_line(fields) && table.header.size() > 1) continue;
-    require<FormatError>(fields.size() == table.header.size(), "csv: ", printable(name), ":", parser.line(), ": ",
-                         fields.size(), fields.size() == 1 ? " field" : " fields", ", the header has ", table.header.size());
+    require<FormatError>(fields.size() == table.header.size(), "csv: ", printable(name), ":", parser.line(),
+                         ": ", fields.size(), fields.size() == 1 ? " field" : " fields", ", the header has ",
+                         table.header.size());
     table.rows.push_back(std::move(fields));
     table.lines.push_back(parser.line());
   }

@@ -1,4 +1,5 @@
-// Comma-separated tables with a header, read strictly: what is odd is an error with file and line, never a guess.
+// Comma-separated tables with a header, read strictly: what is odd is an error with file and line, never a
+// guess.
 #pragma once
 
 #include <cstdint>
@@ -9,26 +10,26 @@
 namespace gadolin {
 
 struct CsvTable {
-  std::string name;                             // of the file, for messages
+  std::string name;  // of the file, for messages
   std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;   // each as long as the header
-  std::vector<std::int64_t> lines;              // where in the file a row begins; the header's line is the first
+  std::vector<std::vector<std::string>> rows;  // each as long as the header
+  std::vector<std::int64_t> lines;  // where in the file a row begins; the header's line is the first
 
   // Column of this name, -1 when there is none.
   int find(std::string_view column) const;
   // Throws DataError that lists the columns there are.
   int column(std::string_view column) const;
-  std::string place(std::size_t row) const;     // "file.csv:12"
+  std::string place(std::size_t row) const;  // "file.csv:12"
 };
 
-// RFC 4180 with \n or \r\n: fields with a comma, a quote or a line break stand in double quotes, a quote inside is doubled.
-// A byte order mark and empty lines are passed over. Limits: line 1 MB, 4096 columns, 10^8 lines.
-// Throws FormatError with file:line for other numbers of fields than the header has, quotes out of place, NUL bytes,
-// repeated or empty column names.
+// RFC 4180 with \n or \r\n: fields with a comma, a quote or a line break stand in double quotes, a quote
+// inside is doubled. A byte order mark and empty lines are passed over. Limits: line 1 MB, 4096 columns, 10^8
+// lines. Throws FormatError with file:line for other numbers of fields than the header has, quotes out of
+// place, NUL bytes, repeated or empty column names.
 CsvTable parse_csv(std::string_view text, const std::string& name);
 CsvTable read_csv(const std::string& path);
 
-std::string csv_field(std::string_view text);   // quoted when it must be
+std::string csv_field(std::string_view text);  // quoted when it must be
 std::string to_csv(const CsvTable& table);
 
 }  // namespace gadolin

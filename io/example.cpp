@@ -43,8 +43,7 @@ bool each_field(std::string_view bytes, F&& field) {
         if (!field(t, bytes.substr(at, length))) return false;
         break;
       }
-      default:
-        return false;
+      default: return false;
     }
   }
   return in.ConsumedEntireMessage();
@@ -81,8 +80,7 @@ bool read_feature(std::string_view bytes, Feature& feature) {
     case tfrecord::FeatureValue::kInt64List:
       feature = Feature::of_ints({value.int64_list().value().begin(), value.int64_list().value().end()});
       break;
-    case tfrecord::FeatureValue::KIND_NOT_SET:
-      break;
+    case tfrecord::FeatureValue::KIND_NOT_SET: break;
   }
   return true;
 }
@@ -162,8 +160,7 @@ std::string serialized_example(const Example& example) {
       case Feature::Kind::ints:
         *value.mutable_int64_list()->mutable_value() = {feature.ints.begin(), feature.ints.end()};
         break;
-      case Feature::Kind::none:
-        break;
+      case Feature::Kind::none: break;
     }
   }
   require<ValueError>(message.ByteSizeLong() <= std::size_t{1} << 30, "tfrecord: an example of ",

@@ -1,4 +1,5 @@
-// The one JSON type: objects keep the order in which they were filled, so that files come out the same every time.
+// The one JSON type: objects keep the order in which they were filled, so that files come out the same every
+// time.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -43,8 +43,8 @@ MappedFile::~MappedFile() {
 
 Ref<Storage> mapped_storage(const std::shared_ptr<MappedFile>& file, std::size_t begin, std::size_t bytes,
                             std::size_t alignment) {
-  require<FormatError>(begin <= file->size() && bytes <= file->size() - begin, "read: ", file->path(), ": ", bytes,
-                       " bytes at byte ", begin, " are not inside its ", file->size());
+  require<FormatError>(begin <= file->size() && bytes <= file->size() - begin, "read: ", file->path(), ": ",
+                       bytes, " bytes at byte ", begin, " are not inside its ", file->size());
   std::byte* at = file->data() + begin;
   if (bytes == 0 || reinterpret_cast<std::uintptr_t>(at) % alignment != 0) {
     Ref<Storage> copy(new Storage(static_cast<std::int64_t>(bytes), cpu));

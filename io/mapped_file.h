@@ -32,8 +32,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// Bytes of a mapped file as the storage of tensors, which keeps the file mapped; a copy of them where their place is
-// no multiple of `alignment`. Throws FormatError unless they lie inside the file.
+// Bytes of a mapped file as the storage of tensors, which keeps the file mapped; a copy of them where their
+// place is no multiple of `alignment`. Throws FormatError unless they lie inside the file.
 Ref<Storage> mapped_storage(const std::shared_ptr<MappedFile>& file, std::size_t begin, std::size_t bytes,
                             std::size_t alignment);
 

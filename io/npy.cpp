@@ -240,7 +240,8 @@ Tensor load_npy(const std::string& path) {
 Tensor map_npy(const std::string& path) {
   const auto file = std::make_shared<MappedFile>(path);
   const Layout l = layout_of(file->text(), path);
-  if (l.dtype == DType::boolean || (l.header.fortran_order && l.header.shape.dim() > 1)) return parse_npy(file->text(), path);
+  if (l.dtype == DType::boolean || (l.header.fortran_order && l.header.shape.dim() > 1))
+    return parse_npy(file->text(), path);
   const auto size = static_cast<std::size_t>(size_of(l.dtype));
   const Tensor flat = Tensor::over(mapped_storage(file, l.start, static_cast<std::size_t>(l.bytes), size),
                                    {l.bytes / size_of(l.dtype)}, Strides{1}, 0, l.dtype);
@@ -256,8 +257,10 @@ void save_npy(const std::string& path, const Tensor& x) {
   file.commit();
 }
 
-NpyWriter::NpyWriter(const std::string& path, const Shape& row, DType dtype) : row_(row), dtype_(dtype), file_(path) {
-  require<ShapeError>(row.dim() < Shape::max_dim, "npy: ", path, ": rows of shape ", row, " have too many dimensions");
+NpyWriter::NpyWriter(const std::string& path, const Shape& row, DType dtype)
+    : row_(row), dtype_(dtype), file_(path) {
+  require<ShapeError>(row.dim() < Shape::max_dim, "npy: ", path, ": rows of shape ", row,
+                      " have too many dimensions");
   file_.write(header());
 }
 
@@ -271,7 +274,8 @@ std::string NpyWriter::header() const {
 void NpyWriter::append(const Tensor& rows) {
   Shape wanted{rows.dim() > 0 ? rows.size(0) : 0};
   for (const std::int64_t size : row_) wanted.push_back(size);
-  require<ShapeError>(rows.shape() == wanted, "npy: rows of shape ", rows.shape(), " for an array of rows ", row_);
+  require<ShapeError>(rows.shape() == wanted, "npy: rows of shape ", rows.shape(), " for an array of rows ",
+                      row_);
   const Tensor host = rows.detach().to(dtype_).to(cpu).contiguous();
   if (host.nbytes() > 0) file_.write(host.raw(), static_cast<std::size_t>(host.nbytes()));
   rows_ += rows.size(0);

@@ -22,11 +22,12 @@ Tensor parse_npy(std::string_view bytes, const std::string& name);
 // not have.
 void save_npy(const std::string& path, const Tensor& x);
 
-// Row-major arrays as views of the mapped file: pages are read when they are looked at. Writing changes a private copy of
-// the page. Errors and types as load_npy; bool is copied.
+// Row-major arrays as views of the mapped file: pages are read when they are looked at. Writing changes a
+// private copy of the page. Errors and types as load_npy; bool is copied.
 Tensor map_npy(const std::string& path);
 
-// An array [rows, ...] that grows while it is written, in constant memory. It appears under its name, whole, at commit().
+// An array [rows, ...] that grows while it is written, in constant memory. It appears under its name, whole,
+// at commit().
 class NpyWriter {
  public:
   // `row`: shape of a row; dtype one of save_npy's. Throws DTypeError, FileError.

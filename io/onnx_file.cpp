@@ -1,8 +1,8 @@
 // An OnnxModel as protobuf messages; with the tests' reader the only file that sees the generated classes.
 #include "io/onnx_file.h"
 
-#include <exception>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <exception>
 
 #include "io/atomic_file.h"
 #include "io/proto/onnx.pb.h"
@@ -53,8 +53,10 @@ void fill(onnx::ValueInfo& to, const OnnxValue& value) {
   type.set_elem_type(1);
   for (const std::int64_t size : value.sizes) {
     onnx::ValueInfo::Dim& dim = *type.mutable_shape()->add_dim();
-    if (size < 0) dim.set_dim_param("batch");
-    else dim.set_dim_value(size);
+    if (size < 0)
+      dim.set_dim_param("batch");
+    else
+      dim.set_dim_value(size);
   }
 }
 
@@ -84,8 +86,8 @@ onnx::Model message_of(const OnnxModel& model) {
   return m;
 }
 
-// Hands protobuf's blocks to the file, so that the message is not held a second time as bytes. Errors must not pass through
-// protobuf, whose destructors flush: they are kept for later.
+// Hands protobuf's blocks to the file, so that the message is not held a second time as bytes. Errors must
+// not pass through protobuf, whose destructors flush: they are kept for later.
 class FileStream : public google::protobuf::io::CopyingOutputStream {
  public:
   explicit FileStream(AtomicFile& file) : file_(file) {}

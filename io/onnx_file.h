@@ -11,29 +11,30 @@
 
 namespace gadolin {
 
-using OnnxAttribute = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;  // a double is stored as fp32
+using OnnxAttribute =
+    std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;  // a double is stored as fp32
 
 struct OnnxNode {
-  std::string op, name;                       // "Conv", "layer1.0.conv1/conv2d"
-  std::vector<std::string> inputs, outputs;   // names of values; "" for an optional input that is not given
+  std::string op, name;                      // "Conv", "layer1.0.conv1/conv2d"
+  std::vector<std::string> inputs, outputs;  // names of values; "" for an optional input that is not given
   std::map<std::string, OnnxAttribute> attributes;
 };
 
 struct OnnxValue {
   std::string name;
-  std::vector<std::int64_t> sizes;            // -1: the batch, of any size
+  std::vector<std::int64_t> sizes;  // -1: the batch, of any size
 };
 
 struct OnnxModel {
   std::string name;
-  std::vector<OnnxNode> nodes;                // a value is made before it is used
+  std::vector<OnnxNode> nodes;  // a value is made before it is used
   TensorMap initializers;
-  std::vector<OnnxValue> inputs, outputs;     // fp32
+  std::vector<OnnxValue> inputs, outputs;  // fp32
   TextMap metadata;
 };
 
-// Atomic. Initialisers are fp32, fp64 or int64, on the CPU, in any order in memory. Throws Unsupported when the file would be
-// larger than the 2 GiB that the format allows, DTypeError for other types.
+// Atomic. Initialisers are fp32, fp64 or int64, on the CPU, in any order in memory. Throws Unsupported when
+// the file would be larger than the 2 GiB that the format allows, DTypeError for other types.
 void save_onnx(const std::string& path, const OnnxModel& model);
 
 }  // namespace gadolin

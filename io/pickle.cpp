@@ -7,57 +7,55 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "io/pickle_opcodes.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
 
 using Kind = PickleValue::Kind;
+using namespace detail;
 
 constexpr std::size_t bytes_limit = std::size_t{64} << 20, values_limit = std::size_t{4} << 20;
 
-enum Op : std::uint8_t {
-  MARK = '(', STOP = '.', NONE = 'N', NEWTRUE = 0x88, NEWFALSE = 0x89, PROTO = 0x80, FRAME = 0x95,
-  BININT = 'J', BININT1 = 'K', BININT2 = 'M', LONG1 = 0x8a, LONG4 = 0x8b, BINFLOAT = 'G',
-  BINUNICODE = 'X', SHORT_BINUNICODE = 0x8c, BINUNICODE8 = 0x8d, BINSTRING = 'T', SHORT_BINSTRING = 'U',
-  BINBYTES = 'B', SHORT_BINBYTES = 'C', BINBYTES8 = 0x8e,
-  EMPTY_LIST = ']', APPEND = 'a', APPENDS = 'e', EMPTY_SET = 0x8f, ADDITEMS = 0x90, FROZENSET = 0x91,
-  EMPTY_TUPLE = ')', TUPLE = 't', TUPLE1 = 0x85, TUPLE2 = 0x86, TUPLE3 = 0x87,
-  EMPTY_DICT = '}', SETITEM = 's', SETITEMS = 'u', GLOBAL = 'c', STACK_GLOBAL = 0x93,
-  REDUCE = 'R', NEWOBJ = 0x81, BUILD = 'b', BINPERSID = 'Q',
-  BINPUT = 'q', LONG_BINPUT = 'r', MEMOIZE = 0x94, BINGET = 'h', LONG_BINGET = 'j',
-};
-
-// Opcodes that are refused: name them as Python's documentation does.
-const char* refused_name(std::uint8_t op) {
-  switch (op) {
-    case 'I': return "INT"; case 'L': return "LONG"; case 'S': return "STRING"; case 'V': return "UNICODE";
-    case 'F': return "FLOAT"; case 'l': return "LIST"; case 'd': return "DICT"; case '0': return "POP";
-    case '1': return "POP_MARK"; case '2': return "DUP"; case 'g': return "GET"; case 'p': return "PUT";
-    case 'i': return "INST"; case 'o': return "OBJ"; case 'P': return "PERSID"; case 0x82: return "EXT1";
-    case 0x83: return "EXT2"; case 0x84: return "EXT4"; case 0x92: return "NEWOBJ_EX"; case 0x96: return "BYTEARRAY8";
-    case 0x97: return "NEXT_BUFFER"; case 0x98: return "READONLY_BUFFER"; default: return "no opcode";
-  }
-}
-
 // What REDUCE may name. Python would call these; here they only say how to read their arguments.
 constexpr std::array dicts{"collections.OrderedDict", "collections.defaultdict", "collections.Counter",
-                           "__builtin__.dict",
-                           "builtins.dict"};
-constexpr std::array inert_calls{
-    "__builtin__.set", "builtins.set", "__builtin__.frozenset", "builtins.frozenset",
-    "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3",
-    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
-    "torch._tensor._rebuild_from_type_v2",
-    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout",
-    "torch.Size", "torch.device", "torch.Generator",
-    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype",
-    "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray._reconstruct", "_codecs.encode", "copy_reg._reconstructor", "copyreg._reconstructor",
-    "functools.partial", "__builtin__.complex", "builtins.complex", "pathlib.PosixPath", "pathlib.WindowsPath",
-    "datetime.datetime", "datetime.date", "datetime.timedelta"};
+                           "__builtin__.dict", "builtins.dict"};
+constexpr std::array inert_calls{"__builtin__.set",
+                                 "builtins.set",
+                                 "__builtin__.frozenset",
+                                 "builtins.frozenset",
+                                 "torch._utils._rebuild_tensor",
+                                 "torch._utils._rebuild_tensor_v2",
+                                 "torch._utils._rebuild_tensor_v3",
+                                 "torch._utils._rebuild_parameter",
+                                 "torch._utils._rebuild_parameter_with_state",
+                                 "torch._tensor._rebuild_from_type_v2",
+                                 "torch._utils._rebuild_qtensor",
+                                 "torch._utils._rebuild_sparse_tensor",
+                                 "torch.serialization._get_layout",
+                                 "torch.Size",
+                                 "torch.device",
+                                 "torch.Generator",
+                                 "numpy.core.multiarray.scalar",
+                                 "numpy._core.multiarray.scalar",
+                                 "numpy.dtype",
+                                 "numpy.core.multiarray._reconstruct",
+                                 "numpy._core.multiarray._reconstruct",
+                                 "_codecs.encode",
+                                 "copy_reg._reconstructor",
+                                 "copyreg._reconstructor",
+                                 "functools.partial",
+                                 "__builtin__.complex",
+                                 "builtins.complex",
+                                 "pathlib.PosixPath",
+                                 "pathlib.WindowsPath",
+                                 "datetime.datetime",
+                                 "datetime.date",
+                                 "datetime.timedelta"};
 
-template <std::size_t N> bool among(const std::array<const char*, N>& names, std::string_view name) {
+template <std::size_t N>
+bool among(const std::array<const char*, N>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(), [&](const char* n) { return name == n; });
 }
 std::string shown(std::string_view text) {
@@ -94,10 +92,12 @@ class PickleReader {
   }
 
  private:
-  template <class... Parts> [[noreturn]] void wrong(const Parts&... parts) const {
+  template <class... Parts>
+  [[noreturn]] void wrong(const Parts&... parts) const {
     fail<FormatError, 11>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...);
   }
-  template <class... Parts> [[noreturn]] void refuse(const Parts&... parts) const {
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
     fail<FormatError, 12>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...,
                           "; save the state_dict alone");
   }
@@ -118,7 +118,8 @@ class PickleReader {
     return part;
   }
   std::uint8_t byte() { return static_cast<std::uint8_t>(take(1)[0]); }
-  template <class T> T number() {
+  template <class T>
+  T number() {
     T value;
     std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
     return value;
@@ -153,7 +154,8 @@ class PickleReader {
   // What stands above the last mark; both go.
   std::vector<const PickleValue*> pop_marked() {
     if (marks_.empty()) wrong("it goes back to a mark that was never set");
-    std::vector<const PickleValue*> items(stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back()), stack_.end());
+    std::vector<const PickleValue*> items(stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back()),
+                                          stack_.end());
     stack_.resize(marks_.back());
     marks_.pop_back();
     return items;
@@ -194,8 +196,10 @@ class PickleReader {
         push(value);
         return true;
       }
-      case BINUNICODE: case BINSTRING: push_text(Kind::text, number<std::uint32_t>()); return true;
-      case SHORT_BINUNICODE: case SHORT_BINSTRING: push_text(Kind::text, byte()); return true;
+      case BINUNICODE:
+      case BINSTRING: push_text(Kind::text, number<std::uint32_t>()); return true;
+      case SHORT_BINUNICODE:
+      case SHORT_BINSTRING: push_text(Kind::text, byte()); return true;
       case BINUNICODE8: push_text(Kind::text, number<std::uint64_t>()); return true;
       case BINBYTES: push_text(Kind::bytes, number<std::uint32_t>()); return true;
       case SHORT_BINBYTES: push_text(Kind::bytes, byte()); return true;
@@ -203,7 +207,8 @@ class PickleReader {
       default: return false;
     }
   }
-  // Two's complement of any length; longer than 64 bits stays bytes (the magic number of PyTorch's legacy files).
+  // Two's complement of any length; longer than 64 bits stays bytes (the magic number of PyTorch's legacy
+  // files).
   void long_integer(std::uint64_t count) {
     if (count > 8) return push_text(Kind::bytes, count);
     const std::string_view text = take(count);
@@ -215,11 +220,14 @@ class PickleReader {
   bool container(std::uint8_t op) {
     switch (op) {
       case MARK: marks_.push_back(stack_.size()); return true;
-      case EMPTY_LIST: case EMPTY_SET: push(make(Kind::list)); return true;
+      case EMPTY_LIST:
+      case EMPTY_SET: push(make(Kind::list)); return true;
       case EMPTY_TUPLE: push(empty_); return true;
       case EMPTY_DICT: push(make(Kind::dict)); return true;
       case TUPLE: push_tuple(pop_marked()); return true;
-      case TUPLE1: case TUPLE2: case TUPLE3: {
+      case TUPLE1:
+      case TUPLE2:
+      case TUPLE3: {
         std::vector<const PickleValue*> items(static_cast<std::size_t>(op - TUPLE1 + 1));
         for (std::size_t i = items.size(); i-- > 0;) items[i] = pop();
         push_tuple(std::move(items));
@@ -232,8 +240,13 @@ class PickleReader {
         push(list);
         return true;
       }
-      case APPEND: { const PickleValue* item = pop(); append({item}); return true; }
-      case APPENDS: case ADDITEMS: append(pop_marked()); return true;
+      case APPEND: {
+        const PickleValue* item = pop();
+        append({item});
+        return true;
+      }
+      case APPENDS:
+      case ADDITEMS: append(pop_marked()); return true;
       case SETITEM: {
         const PickleValue* value = pop();
         const PickleValue* key = pop();
@@ -289,13 +302,23 @@ class PickleReader {
       case STACK_GLOBAL: {
         const PickleValue* name = pop();
         const PickleValue* module = pop();
-        if (!name->is(Kind::text) || !module->is(Kind::text) || name->text.size() + module->text.size() > 1000)
+        if (!name->is(Kind::text) || !module->is(Kind::text) ||
+            name->text.size() + module->text.size() > 1000)
           wrong("the name of a global is no text");
         push_global(module->text, name->text);
         return true;
       }
-      case REDUCE: case NEWOBJ: { const PickleValue* arguments = pop(); call(op, *pop(), *arguments); return true; }
-      case BUILD: { const PickleValue* state = pop(); build(*state); return true; }
+      case REDUCE:
+      case NEWOBJ: {
+        const PickleValue* arguments = pop();
+        call(op, *pop(), *arguments);
+        return true;
+      }
+      case BUILD: {
+        const PickleValue* state = pop();
+        build(*state);
+        return true;
+      }
       case BINPERSID: {
         PickleValue* value = make(Kind::persistent);
         value->given = pop();
@@ -314,7 +337,8 @@ class PickleReader {
     const char* verb = op == REDUCE ? "REDUCE calls " : "NEWOBJ makes ";
     if (!arguments.is(Kind::tuple)) wrong(verb, "something with arguments that are no tuple");
     if (!what.is(Kind::global)) {
-      // Legacy files put the class of a module behind a persistent identifier: ('module', class, file, source).
+      // Legacy files put the class of a module behind a persistent identifier: ('module', class, file,
+      // source).
       const bool module = what.is(Kind::persistent) && what.given->items.size() >= 2 &&
                           what.given->items[1]->is(Kind::global);
       if (!module) refuse(verb, "what is no global");

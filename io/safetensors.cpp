@@ -43,8 +43,9 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
                          "' is BOOL but holds bytes other than 0 and 1");
   }
   if (bytes == 0) return empty(shape, dtype);
-  Ref<Storage> storage = mapped_storage(file_, static_cast<std::size_t>(header_.data_start + entry.begin),
-                                        static_cast<std::size_t>(bytes), static_cast<std::size_t>(size_of(dtype)));
+  Ref<Storage> storage =
+      mapped_storage(file_, static_cast<std::size_t>(header_.data_start + entry.begin),
+                     static_cast<std::size_t>(bytes), static_cast<std::size_t>(size_of(dtype)));
   return Tensor::over(std::move(storage), shape, strides_for(shape), 0, dtype);
 }
 

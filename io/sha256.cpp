@@ -32,15 +32,18 @@ void Sha256::block(const std::uint8_t* bytes) {
   const auto load = [](const void* at) { return _mm_loadu_si128(static_cast<const __m128i*>(at)); };
   __m128i w[4];
   for (int i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(load(bytes + 16 * i), swap);
-  const __m128i first = _mm_shuffle_epi32(load(state_.data()), 0xb1), second = _mm_shuffle_epi32(load(state_.data() + 4), 0x1b);
-  const __m128i abef_before = _mm_alignr_epi8(first, second, 8), cdgh_before = _mm_blend_epi16(second, first, 0xf0);
+  const __m128i first = _mm_shuffle_epi32(load(state_.data()), 0xb1),
+                second = _mm_shuffle_epi32(load(state_.data() + 4), 0x1b);
+  const __m128i abef_before = _mm_alignr_epi8(first, second, 8),
+                cdgh_before = _mm_blend_epi16(second, first, 0xf0);
   __m128i abef = abef_before, cdgh = cdgh_before;
   for (int i = 0; i < 16; ++i) {
     const __m128i sum = _mm_add_epi32(w[i % 4], load(constants + 4 * i));
     cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
     abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
     const __m128i last = w[(i + 3) % 4];
-    const __m128i middle = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]), _mm_alignr_epi8(last, w[(i + 2) % 4], 4));
+    const __m128i middle = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]),
+                                         _mm_alignr_epi8(last, w[(i + 2) % 4], 4));
     w[i % 4] = _mm_sha256msg2_epu32(middle, last);  // of four groups on; those of the last four are not used
   }
   abef = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1b);

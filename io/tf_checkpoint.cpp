@@ -122,8 +122,7 @@ struct Reader {
   }
 };
 
-// --- version 2
-// ---------------------------------------------------------------------------------------------------------
+// --- version 2 ---------------------------------------------------------------------------------------------
 
 // TensorFlow's order-preserving code of a part's name and place: the key that its bytes stand under.
 void append_number(std::string& key, std::uint64_t value) {  // length, then bytes, highest first
@@ -266,8 +265,7 @@ struct Bundle : Reader {
   }
 };
 
-// --- version 1
-// ---------------------------------------------------------------------------------------------------------
+// --- version 1 ---------------------------------------------------------------------------------------------
 
 struct Slices : Reader {
   std::map<std::string, std::pair<int, tf::Shape>> known;
@@ -293,21 +291,14 @@ struct Slices : Reader {
       return out;
     }
     switch (dtype) {
-      case DType::fp32:
-        return listed<float>(t.float_val(), dtype);
-      case DType::fp64:
-        return listed<double>(t.double_val(), dtype);
-      case DType::int64:
-        return listed<std::int64_t>(t.int64_val(), dtype);
-      case DType::int32:
-        return listed<std::int32_t>(t.int_val(), dtype);
-      case DType::uint8:
-        return listed<std::uint8_t>(t.int_val(), dtype);
-      case DType::boolean:
-        return listed<bool>(t.bool_val(), dtype);
+      case DType::fp32: return listed<float>(t.float_val(), dtype);
+      case DType::fp64: return listed<double>(t.double_val(), dtype);
+      case DType::int64: return listed<std::int64_t>(t.int64_val(), dtype);
+      case DType::int32: return listed<std::int32_t>(t.int_val(), dtype);
+      case DType::uint8: return listed<std::uint8_t>(t.int_val(), dtype);
+      case DType::boolean: return listed<bool>(t.bool_val(), dtype);
       case DType::fp16:
-      case DType::bf16:
-        return listed<std::uint16_t>(t.half_val(), dtype);
+      case DType::bf16: return listed<std::uint16_t>(t.half_val(), dtype);
     }
     return {};
   }

@@ -129,7 +129,8 @@ struct Table {
 }  // namespace
 
 bool is_tf_table(std::string_view file) {
-  return file.size() >= footer_bytes && detail::number_at<std::uint64_t>(file.data() + file.size() - 8) == magic;
+  return file.size() >= footer_bytes &&
+         detail::number_at<std::uint64_t>(file.data() + file.size() - 8) == magic;
 }
 
 void read_tf_table(std::string_view file, const std::string& path,

@@ -11,8 +11,8 @@
 #include <new>
 #include <set>
 
-#include "io/crc32c.h"
 #include "io/bytes.h"
+#include "io/crc32c.h"
 #include "io/little_endian.h"
 #include "io/mapped_file.h"
 #include "io/record_file.h"
@@ -27,7 +27,9 @@ constexpr std::int64_t head_bytes = 12, frame_bytes = 16;
 bool matches(std::string_view bytes, std::uint32_t crc) {
   return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc;
 }
-bool length_matches(const char* frame) { return matches({frame, 8}, detail::number_at<std::uint32_t>(frame + 8)); }
+bool length_matches(const char* frame) {
+  return matches({frame, 8}, detail::number_at<std::uint32_t>(frame + 8));
+}
 
 struct Inflater {
   z_stream stream{};
@@ -163,9 +165,9 @@ std::string_view TfRecordFile::record(std::int64_t i) const {
   const char* head = bytes.data() - head_bytes;
   require<FormatError>(length_matches(head), "tfrecord: ", place(i),
                        ": its length does not match its checksum; the file is damaged or no TFRecord");
-  require<FormatError>(detail::number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i), " has ",
-                       detail::number_at<std::uint64_t>(head), " bytes, the index says ", bytes.size(),
-                       "; remove the index");
+  require<FormatError>(detail::number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i),
+                       " has ", detail::number_at<std::uint64_t>(head), " bytes, the index says ",
+                       bytes.size(), "; remove the index");
   require<FormatError>(matches(bytes, detail::number_at<std::uint32_t>(bytes.data() + bytes.size())),
                        "tfrecord: ", place(i), ": its ", bytes.size(),
                        " bytes do not match their checksum; the file is damaged");

@@ -11,22 +11,14 @@ namespace {
 
 const char* storage_class(DType dtype) {
   switch (dtype) {
-    case DType::fp32:
-      return "FloatStorage";
-    case DType::fp64:
-      return "DoubleStorage";
-    case DType::bf16:
-      return "BFloat16Storage";
-    case DType::fp16:
-      return "HalfStorage";
-    case DType::int64:
-      return "LongStorage";
-    case DType::int32:
-      return "IntStorage";
-    case DType::uint8:
-      return "ByteStorage";
-    default:
-      return "BoolStorage";
+    case DType::fp32: return "FloatStorage";
+    case DType::fp64: return "DoubleStorage";
+    case DType::bf16: return "BFloat16Storage";
+    case DType::fp16: return "HalfStorage";
+    case DType::int64: return "LongStorage";
+    case DType::int32: return "IntStorage";
+    case DType::uint8: return "ByteStorage";
+    default: return "BoolStorage";
   }
 }
 

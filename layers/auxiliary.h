@@ -9,11 +9,13 @@
 
 namespace gadolin {
 
-// A Module may also be one of these. In training the loss of each auxiliary head counts `auxiliary_weight` times.
+// A Module may also be one of these. In training the loss of each auxiliary head counts `auxiliary_weight`
+// times.
 class AuxiliaryHeads {
  public:
   virtual ~AuxiliaryHeads() = default;
-  // Logits of the last training-mode forward, in torchvision's order; empty in evaluation. They are handed over once.
+  // Logits of the last training-mode forward, in torchvision's order; empty in evaluation. They are handed
+  // over once.
   std::vector<Tensor> take_auxiliary() { return std::exchange(auxiliary_, {}); }
 
  protected:
@@ -23,11 +25,14 @@ class AuxiliaryHeads {
 // As in Inception v3 and Slim; the GoogLeNet paper has 0.3.
 inline constexpr double auxiliary_weight = 0.4;
 
-// loss(output) plus auxiliary_weight times the loss of each auxiliary head, if the net that made the output has any.
-template <class F> Tensor loss_with_auxiliary(Module& net, const Tensor& output, F&& loss) {
+// loss(output) plus auxiliary_weight times the loss of each auxiliary head, if the net that made the output
+// has any.
+template <class F>
+Tensor loss_with_auxiliary(Module& net, const Tensor& output, F&& loss) {
   Tensor total = loss(output);
   if (auto* heads = dynamic_cast<AuxiliaryHeads*>(&net)) {
-    for (const Tensor& logits : heads->take_auxiliary()) total = add(total, mul(loss(logits), auxiliary_weight));
+    for (const Tensor& logits : heads->take_auxiliary())
+      total = add(total, mul(loss(logits), auxiliary_weight));
   }
   return total;
 }

@@ -40,7 +40,8 @@ class Result {
 }  // namespace
 
 ConvNormRelu::ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions options, double eps)
-    : conv_(add("conv", Conv2d(in, out, kernel_size, without_bias(options)))), bn_(add("bn", BatchNorm2d(out, eps))) {}
+    : conv_(add("conv", Conv2d(in, out, kernel_size, without_bias(options)))),
+      bn_(add("bn", BatchNorm2d(out, eps))) {}
 
 void Branches::branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork) {
   branches_.push_back({Pool::none, PoolOptions(1), std::move(convs), std::move(fork)});
@@ -77,9 +78,12 @@ Tensor Branches::forward(const Tensor& x) {
     if (b.starts_with_1x1()) fold = fold && folds(b.convs[0]->conv(), b.convs[0]->norm(), x);
     const auto& last = b.fork.empty() ? b.convs : b.fork;
     if (last.empty()) channels += x.size(1);
-    for (std::size_t i = b.fork.empty() && !last.empty() ? last.size() - 1 : 0; i < last.size(); ++i) channels += last[i]->channels();
+    for (std::size_t i = b.fork.empty() && !last.empty() ? last.size() - 1 : 0; i < last.size(); ++i)
+      channels += last[i]->channels();
   }
-  const auto is_sibling = [&](const Branch& b) { return b.starts_with_1x1() && !(fold && b.pool == Pool::average); };
+  const auto is_sibling = [&](const Branch& b) {
+    return b.starts_with_1x1() && !(fold && b.pool == Pool::average);
+  };
   std::vector<Conv2d*> heads;
   std::vector<BatchNorm2d*> norms;
   for (const Branch& b : branches_) {
@@ -94,7 +98,8 @@ Tensor Branches::forward(const Tensor& x) {
     Tensor y = b.pool == Pool::max ? max_pool2d(x, b.window) : x;
     for (std::size_t i = 0; i < b.convs.size(); ++i) {
       ConvNormRelu& conv = *b.convs[i];
-      const bool last = i + 1 == b.convs.size() && b.fork.empty(), done = i == 0 && !joint.empty() && is_sibling(b);
+      const bool last = i + 1 == b.convs.size() && b.fork.empty(),
+                 done = i == 0 && !joint.empty() && is_sibling(b);
       if (done && fold) {
         y = joint[head++];
       } else if (done || b.pool == Pool::average) {
@@ -115,7 +120,9 @@ Tensor Branches::forward(const Tensor& x) {
 Tensor Branches::as_drawn(const Tensor& x) {
   std::vector<Tensor> results;
   for (const Branch& b : branches_) {
-    Tensor y = b.pool == Pool::max ? max_pool2d(x, b.window) : b.pool == Pool::average ? avg_pool2d(x, b.window) : x;
+    Tensor y = b.pool == Pool::max       ? max_pool2d(x, b.window)
+               : b.pool == Pool::average ? avg_pool2d(x, b.window)
+                                         : x;
     for (ConvNormRelu* conv : b.convs) y = (*conv)(y);
     if (b.fork.empty()) results.push_back(y);
     for (ConvNormRelu* conv : b.fork) results.push_back((*conv)(y));

@@ -32,10 +32,10 @@ class ConvNormRelu : public Module {
   BatchNorm2d& bn_;
 };
 
-// x [N, C, H, W] -> the results of all branches side by side. Written as the papers draw it; run with three savings: the
-// 1x1 convolutions at the heads of branches read x once, a mean of neighbours comes after its 1x1 (the two may change
-// places), and every branch ends in its place of the result. Where batch norms fold, those at the heads are one with their
-// convolutions, but for the one whose mean comes between.
+// x [N, C, H, W] -> the results of all branches side by side. Written as the papers draw it; run with three
+// savings: the 1x1 convolutions at the heads of branches read x once, a mean of neighbours comes after its
+// 1x1 (the two may change places), and every branch ends in its place of the result. Where batch norms fold,
+// those at the heads are one with their convolutions, but for the one whose mean comes between.
 class Branches : public Module {
  public:
   explicit Branches(const char* kind) : kind_(kind) {}
@@ -43,10 +43,12 @@ class Branches : public Module {
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return kind_; }
 
-  ConvNormRelu& conv(const std::string& name, int in, int out, Pair kernel_size, const Conv2dOptions& options = {}) {
+  ConvNormRelu& conv(const std::string& name, int in, int out, Pair kernel_size,
+                     const Conv2dOptions& options = {}) {
     return add(name, ConvNormRelu(in, out, kernel_size, options));
   }
-  // One convolution after another; both of `fork`, when given, read the last one's result and stand side by side.
+  // One convolution after another; both of `fork`, when given, read the last one's result and stand side by
+  // side.
   void branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork = {});
   // A pooling before them, or alone. An average must keep the size, and a 1x1 follow it.
   void max_pool_branch(const PoolOptions& window, std::vector<ConvNormRelu*> convs = {});

@@ -7,8 +7,8 @@
 namespace gadolin {
 namespace {
 
-// Keeps what the batch norm keeps: x and the statistics. Differentiable in x, the batch norm's weight and bias, filters and
-// bias of the convolution.
+// Keeps what the batch norm keeps: x and the statistics. Differentiable in x, the batch norm's weight and
+// bias, filters and bias of the convolution.
 struct NormReluConvFunction {
   static constexpr auto name = "norm_relu_conv";
   detail::BatchNormFunction norm;
@@ -23,18 +23,21 @@ struct NormReluConvFunction {
   Tensor allocate(const Tensor& x, const Tensor&, const Tensor&, const Tensor& w, const Tensor& b) const {
     return conv.allocate(x, w, b);
   }
-  void save(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w, const Tensor& b, const Tensor&) {
+  void save(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w, const Tensor& b,
+            const Tensor&) {
     norm.save(x, weight, bias, {}, {});
     filters = w;
     biased = b.defined();
   }
   template <class D>
-  void forward(D d, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w, const Tensor& b, Tensor& y) const {
+  void forward(D d, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w,
+               const Tensor& b, Tensor& y) const {
     Tensor a = detail::empty_rows(x);
     norm.forward(d, x, weight, bias, {}, a);
     conv.forward(d, a, w, b, y);
   }
-  template <class D> Grads backward(D d, const Tensor& dy, Need need) {
+  template <class D>
+  Grads backward(D d, const Tensor& dy, Need need) {
     Tensor a = detail::empty_rows(norm.x);
     if (a.numel() > 0) norm.normalise(d, norm.x, norm.weight, norm.bias, {}, a);
     conv.save(a, filters, biased ? a : Tensor(), {});
@@ -51,25 +54,28 @@ struct NormReluConvFunction {
 
 }  // namespace
 
-ChannelBuffer::ChannelBuffer(const Tensor& like, std::int64_t channels, std::int64_t height, std::int64_t width, bool statistics)
-    : memory_(empty({like.size(0), channels, height, width}, like.dtype(), like.device(), MemoryFormat::channels_last)) {
+ChannelBuffer::ChannelBuffer(const Tensor& like, std::int64_t channels, std::int64_t height,
+                             std::int64_t width, bool statistics)
+    : memory_(empty({like.size(0), channels, height, width}, like.dtype(), like.device(),
+                    MemoryFormat::channels_last)) {
   if (!statistics) return;
   const DType dtype = like.dtype() == DType::fp64 ? DType::fp64 : DType::fp32;
   statistics_ = {empty({channels}, dtype, like.device()), empty({channels}, dtype, like.device())};
 }
 
 Tensor ChannelBuffer::slot(std::int64_t channels) const {
-  require<ShapeError>(channels >= 0 && filled_ + channels <= memory_.size(1), "channels: ", channels, " more than the ", filled_,
-                      " there are do not fit into a buffer of ", memory_.size(1));
+  require<ShapeError>(channels >= 0 && filled_ + channels <= memory_.size(1), "channels: ", channels,
+                      " more than the ", filled_, " there are do not fit into a buffer of ", memory_.size(1));
   return memory_.slice(1, filled_, filled_ + channels);
 }
 
 void ChannelBuffer::append(const Tensor& y) {
   const NoGrad guard;
   const Tensor to = slot(y.dim() == 4 ? y.size(1) : 0);
-  require<ShapeError>(to.shape() == y.shape() && to.dtype() == y.dtype(), "channels: ", y.dtype(), " ", y.shape(),
-                      " does not stand beside ", memory_.dtype(), " ", memory_.shape());
-  if (y.numel() > 0 && (y.raw() != to.raw() || y.strides() != to.strides())) detail::copy_elements(y.detach(), to);
+  require<ShapeError>(to.shape() == y.shape() && to.dtype() == y.dtype(), "channels: ", y.dtype(), " ",
+                      y.shape(), " does not stand beside ", memory_.dtype(), " ", memory_.shape());
+  if (y.numel() > 0 && (y.raw() != to.raw() || y.strides() != to.strides()))
+    detail::copy_elements(y.detach(), to);
   if (statistics_.mean.defined()) {
     channel_statistics(to, {statistics_.mean.slice(0, filled_, filled_ + y.size(1)),
                             statistics_.variance.slice(0, filled_, filled_ + y.size(1))});
@@ -79,8 +85,10 @@ void ChannelBuffer::append(const Tensor& y) {
 }
 
 Tensor ChannelBuffer::all() {
-  if (parts_.size() == 1 && parts_[0].size(1) == filled_ && parts_[0].raw() == memory_.raw()) return parts_[0];
-  Tensor joined = memory_.view({memory_.size(0), filled_, memory_.size(2), memory_.size(3)}, memory_.strides(), memory_.offset());
+  if (parts_.size() == 1 && parts_[0].size(1) == filled_ && parts_[0].raw() == memory_.raw())
+    return parts_[0];
+  Tensor joined = memory_.view({memory_.size(0), filled_, memory_.size(2), memory_.size(3)},
+                               memory_.strides(), memory_.offset());
   detail::record_concat(joined, parts_, 1);
   parts_ = {joined};
   return joined;
@@ -95,10 +103,12 @@ Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const Ch
   if (Module::watching()) return conv(norm.relu(x, known));
   NormReluConvFunction f{norm.function(true), conv.function(), {}, {}};
   f.norm.known = known;
-  return apply(std::move(f), for_compute(x), norm.weight().contiguous(), norm.bias().contiguous(), conv.compute_weight(), for_compute(conv.bias()));
+  return apply(std::move(f), for_compute(x), norm.weight().contiguous(), norm.bias().contiguous(),
+               conv.compute_weight(), for_compute(conv.bias()));
 }
 
-std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms) {
+std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs,
+                                  const std::vector<BatchNorm2d*>& norms) {
   std::vector<Tensor> results, filters;
   if (Module::watching()) {
     for (Conv2d* conv : convs) results.push_back((*conv)(x));

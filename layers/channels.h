@@ -1,21 +1,24 @@
-// Many channels in one piece of memory: layers read the first ones and write the next, so joining them copies nothing.
+// Many channels in one piece of memory: layers read the first ones and write the next, so joining them copies
+// nothing.
 #pragma once
 
 #include "layers/conv_norm.h"
 
 namespace gadolin {
 
-// The features of a dense block, or the results of the branches of an Inception block. Gradients come back as slices of
-// one tensor, and batch norms that read a prefix add theirs to it in place.
+// The features of a dense block, or the results of the branches of an Inception block. Gradients come back as
+// slices of one tensor, and batch norms that read a prefix add theirs to it in place.
 class ChannelBuffer {
  public:
-  // Room for [N, channels, H, W] of this type and device. With `statistics`, the batch statistics of every feature are
-  // computed once, when it is appended.
-  ChannelBuffer(const Tensor& like, std::int64_t channels, std::int64_t height, std::int64_t width, bool statistics = false);
-  // Where the next `channels` channels will stand: memory for a layer to write its result into before it is appended.
+  // Room for [N, channels, H, W] of this type and device. With `statistics`, the batch statistics of every
+  // feature are computed once, when it is appended.
+  ChannelBuffer(const Tensor& like, std::int64_t channels, std::int64_t height, std::int64_t width,
+                bool statistics = false);
+  // Where the next `channels` channels will stand: memory for a layer to write its result into before it is
+  // appended.
   Tensor slot(std::int64_t channels) const;
-  // y [N, C, H, W] becomes the next channels. Copied, unless it stands in its slot already. Throws ShapeError when it does
-  // not fit.
+  // y [N, C, H, W] becomes the next channels. Copied, unless it stands in its slot already. Throws ShapeError
+  // when it does not fit.
   void append(const Tensor& y);
   // All channels so far, [N, C, H, W]: a slice of the buffer, channels-last.
   Tensor all();
@@ -29,13 +32,14 @@ class ChannelBuffer {
   std::vector<Tensor> parts_;  // what all() has still to join; the first may be an earlier result of it
 };
 
-// conv(relu(norm(x))) without keeping the activation: backward computes it again from x (Pleiss et al. 2017). `known` are
-// the statistics of x if somebody has them.
+// conv(relu(norm(x))) without keeping the activation: backward computes it again from x (Pleiss et al. 2017).
+// `known` are the statistics of x if somebody has them.
 Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const ChannelStatistics& known = {});
 
-// Convolutions of one input with the same options and filter size as one: the input is read once, forward and backward.
-// Their results are slices of channels of one tensor. Throws ValueError when they differ or have biases. With `norms`, which
-// must fold (layers/conv_norm.h), each result is relu(norm(conv(x))).
-std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms = {});
+// Convolutions of one input with the same options and filter size as one: the input is read once, forward and
+// backward. Their results are slices of channels of one tensor. Throws ValueError when they differ or have
+// biases. With `norms`, which must fold (layers/conv_norm.h), each result is relu(norm(conv(x))).
+std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs,
+                                  const std::vector<BatchNorm2d*>& norms = {});
 
 }  // namespace gadolin

@@ -18,15 +18,17 @@ thread_local DType compute_type = DType::fp32;
 std::mutex table_mutex;
 auto& table = *new std::multimap<std::uint64_t, detail::WeightCopy*>;
 
-// A copy used on the tape. The first gradient of 16 bits is handed on as it is when the weight's optimiser reads such;
-// later ones are added in the weight's own type.
+// A copy used on the tape. The first gradient of 16 bits is handed on as it is when the weight's optimiser
+// reads such; later ones are added in the weight's own type.
 struct CopyNode final : Node {
   std::shared_ptr<detail::WeightCopy> copy;
   explicit CopyNode(std::shared_ptr<detail::WeightCopy> of) : copy(std::move(of)) {}
   const char* name() const override { return "to"; }
   bool twice_differentiable() const override { return true; }
   void release_saved() override {}
-  Attributes attributes() const override { return {{"dtype", static_cast<std::int64_t>(copy->data().dtype())}}; }
+  Attributes attributes() const override {
+    return {{"dtype", static_cast<std::int64_t>(copy->data().dtype())}};
+  }
   Grads backward(const Tensor& dy, Need) override {
     Edge& edge = inputs[0];
     const bool narrow = copy->narrow_gradient() && !grad_enabled() && !edge.leaf.grad().defined();
@@ -82,7 +84,8 @@ WeightCopy* WeightCopy::to_write(const Tensor& weight) {
   for (auto [at, end] = table.equal_range(weight.storage().id()); at != end; ++at) {
     WeightCopy& copy = *at->second;
     if (!copy.is_of(weight, copy.data_.dtype()) || !copy.current() || size_of(copy.data_.dtype()) != 2 ||
-        copy.data_.strides() != weight.strides()) continue;
+        copy.data_.strides() != weight.strides())
+      continue;
     copy.optimised_ = true;
     return &copy;
   }
@@ -102,7 +105,8 @@ void WeightCopy::on_recording(const RecordingEvent& event) {
     const auto writer = std::find(copy.writers_.begin(), copy.writers_.end(), event.recording);
     const bool writes = writer != copy.writers_.end();
     if (event.stage == RecordingEvent::ends) {
-      // Changed again behind the optimiser's step: what its replays leave in the copy is not what the weight holds.
+      // Changed again behind the optimiser's step: what its replays leave in the copy is not what the weight
+      // holds.
       if (writes && !copy.current()) copy.writers_.erase(writer);
       continue;
     }
@@ -114,7 +118,8 @@ void WeightCopy::on_recording(const RecordingEvent& event) {
 }  // namespace detail
 
 Tensor ComputeCopy::of(const Tensor& weight) {
-  const bool casts = computing && weight.defined() && weight.dtype() != DType::fp64 && weight.dtype() != compute_type;
+  const bool casts =
+      computing && weight.defined() && weight.dtype() != DType::fp64 && weight.dtype() != compute_type;
   kept_ = false;
   if (!casts || !weight.is_leaf()) return for_compute(weight);
   const auto fits = [&](const auto& copy) { return copy->is_of(weight, compute_type); };

@@ -12,7 +12,10 @@ namespace detail {
 
 namespace {
 // Results along one dimension, and the padding before and after it. Negative when the filter does not fit.
-struct Extent { std::int64_t out; int before, after; };
+struct Extent {
+  std::int64_t out;
+  int before, after;
+};
 Extent extent(std::int64_t in, std::int64_t filter, int stride, int padding, int dilation, bool same) {
   const std::int64_t reach = dilation * (filter - 1) + 1;
   if (!same) {
@@ -27,20 +30,25 @@ Extent extent(std::int64_t in, std::int64_t filter, int stride, int padding, int
 
 ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
   require<ShapeError, 10>(x.dim() == 4, "conv2d: input ", x.shape(), " is not [N, C, H, W]");
-  require<ShapeError, 11>(weight.dim() == 4, "conv2d: weight ", weight.shape(), " is not [K, C / groups, R, S]");
-  require<ValueError, 10>(o.stride.h > 0 && o.stride.w > 0 && o.dilation.h > 0 && o.dilation.w > 0 && o.groups > 0 &&
-                              o.padding.h >= 0 && o.padding.w >= 0,
+  require<ShapeError, 11>(weight.dim() == 4, "conv2d: weight ", weight.shape(),
+                          " is not [K, C / groups, R, S]");
+  require<ValueError, 10>(o.stride.h > 0 && o.stride.w > 0 && o.dilation.h > 0 && o.dilation.w > 0 &&
+                              o.groups > 0 && o.padding.h >= 0 && o.padding.w >= 0,
                           "conv2d: stride, dilation and groups must be positive and padding not negative");
-  require<ShapeError, 12>(x.size(1) == weight.size(1) * o.groups, "conv2d: input ", x.shape(), " has C=", x.size(1),
-                          ", but weight ", weight.shape(), " with groups=", o.groups, " takes C=", weight.size(1) * o.groups);
-  require<ShapeError, 13>(weight.size(0) % o.groups == 0, "conv2d: weight ", weight.shape(), " has K=", weight.size(0),
-                          ", which groups=", o.groups, " do not divide");
-  require<ValueError, 11>(!o.same || o.padding == Pair(0), "conv2d: same decides the padding; leave padding at 0");
-  ConvSizes z{x.size(0), x.size(1), x.size(2), x.size(3), weight.size(0), weight.size(2), weight.size(3), 0, 0, o.groups, o};
+  require<ShapeError, 12>(x.size(1) == weight.size(1) * o.groups, "conv2d: input ", x.shape(),
+                          " has C=", x.size(1), ", but weight ", weight.shape(), " with groups=", o.groups,
+                          " takes C=", weight.size(1) * o.groups);
+  require<ShapeError, 13>(weight.size(0) % o.groups == 0, "conv2d: weight ", weight.shape(),
+                          " has K=", weight.size(0), ", which groups=", o.groups, " do not divide");
+  require<ValueError, 11>(!o.same || o.padding == Pair(0),
+                          "conv2d: same decides the padding; leave padding at 0");
+  ConvSizes z{x.size(0), x.size(1), x.size(2), x.size(3), weight.size(0), weight.size(2), weight.size(3),
+              0,         0,         o.groups,  o};
   const Extent high = extent(z.h, z.r, o.stride.h, o.padding.h, o.dilation.h, o.same);
   const Extent wide = extent(z.w, z.s, o.stride.w, o.padding.w, o.dilation.w, o.same);
-  require<ShapeError, 14>(high.out >= 0 && wide.out >= 0, "conv2d: weight ", weight.shape(), " is larger than the padded input ",
-                          x.shape(), "; use a larger image or fewer strides before this layer");
+  require<ShapeError, 14>(high.out >= 0 && wide.out >= 0, "conv2d: weight ", weight.shape(),
+                          " is larger than the padded input ", x.shape(),
+                          "; use a larger image or fewer strides before this layer");
   z.p = high.out;
   z.q = wide.out;
   z.before = {high.before, wide.before};
@@ -50,7 +58,9 @@ ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions&
 
 Attributes Conv2dFunction::attributes() const {
   const ConvSizes z = conv_sizes(x, weight, options);
-  return {{"stride", options.stride.vec()}, {"dilation", options.dilation.vec()}, {"groups", options.groups},
+  return {{"stride", options.stride.vec()},
+          {"dilation", options.dilation.vec()},
+          {"groups", options.groups},
           {"padding", std::vector<std::int64_t>{z.before.h, z.before.w, z.after.h, z.after.w}}};
 }
 
@@ -61,17 +71,20 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
   const Shape shape{z.n, z.k, z.p, z.q};
   for (const Tensor* t : {&addend, &out}) {
     if (!t->defined()) continue;
-    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ", shape,
-                        t == &out ? " cannot be written into " : " cannot be added to ", t->dtype(), " ", t->shape());
+    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(),
+                        " ", shape, t == &out ? " cannot be written into " : " cannot be added to ",
+                        t->dtype(), " ", t->shape());
   }
   if (out.defined()) return out;
   const bool cuda = in.device().is_cuda(), fast = cuda || onednn_takes(in);
   const bool in_place = addend.defined() && fast && !cuda && !onednn_widens(in) && addend.sole_owner();
-  if (in_place && addend.is_contiguous(MemoryFormat::channels_last)) return addend;  // nobody else will read it
+  if (in_place && addend.is_contiguous(MemoryFormat::channels_last))
+    return addend;  // nobody else will read it
   return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
-void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
+void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                             Tensor& y) const {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   if (!onednn_takes(in)) {
@@ -82,12 +95,14 @@ void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const
     return;
   }
   const bool widens = onednn_widens(in), keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  if (!widens && y.is_contiguous(MemoryFormat::channels_last)) return conv_forward_onednn(z, in, filters, bias, {relu, addend}, y, keep);
+  if (!widens && y.is_contiguous(MemoryFormat::channels_last))
+    return conv_forward_onednn(z, in, filters, bias, {relu, addend}, y, keep);
   // Into other memory first: oneDNN writes slices of channels, which it can, by plain loops.
   const auto working = [&](const Tensor& t) { return widens && t.defined() ? t.to(DType::fp32) : t; };
   Tensor own = empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
   if (addend.defined()) own.copy_(addend);
-  conv_forward_onednn(z, working(in), filters, working(bias), {relu, addend.defined() ? own : addend}, own, keep);
+  conv_forward_onednn(z, working(in), filters, working(bias), {relu, addend.defined() ? own : addend}, own,
+                      keep);
   y.copy_(own);
 }
 
@@ -105,7 +120,10 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
     const bool widens = onednn_widens(x);
     const auto working = [&](const Tensor& t) { return widens ? t.to(DType::fp32) : t; };
     const Tensor up = working(dy), in = working(x), filters = working(weight);
-    if (need[0]) grads[0] = conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens && !filters_go).to(dy.dtype());
+    if (need[0])
+      grads[0] =
+          conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens && !filters_go)
+              .to(dy.dtype());
     if (need[1]) grads[1] = conv_filter_gradient_onednn(z, up, in, filters).to(dy.dtype());
   }
   return grads;
@@ -123,13 +141,14 @@ std::atomic<bool> tf32{false};
 void set_tf32(bool on) { tf32 = on; }
 bool tf32_allowed() { return tf32; }
 
-Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options) : options_(options) {
-  require<ValueError>(in_channels > 0 && out_channels > 0 && options.groups > 0 && in_channels % options.groups == 0 &&
-                          out_channels % options.groups == 0,
-                      "Conv2d: groups=", options.groups, " must divide the ", in_channels, " input and ", out_channels,
-                      " output channels");
-  Tensor weight = empty({out_channels, in_channels / options.groups, kernel_size.h, kernel_size.w}, DType::fp32, cpu,
-                        MemoryFormat::channels_last);
+Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options)
+    : options_(options) {
+  require<ValueError>(in_channels > 0 && out_channels > 0 && options.groups > 0 &&
+                          in_channels % options.groups == 0 && out_channels % options.groups == 0,
+                      "Conv2d: groups=", options.groups, " must divide the ", in_channels, " input and ",
+                      out_channels, " output channels");
+  Tensor weight = empty({out_channels, in_channels / options.groups, kernel_size.h, kernel_size.w},
+                        DType::fp32, cpu, MemoryFormat::channels_last);
   he_normal_(weight, Fan::out);
   weight_ = parameter("weight", weight);
   if (options.bias) bias_ = parameter("bias", zeros({out_channels}));
@@ -139,7 +158,8 @@ Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
   return apply(function(), for_compute(x), filters, bias_copy_.of(bias_));
 }
-Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend, const Tensor& out) {
+Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend,
+                     const Tensor& out) {
   return called(x, [&] {
     const NoGrad guard;
     const Tensor filters = folded ? folded->weight : compute_weight();

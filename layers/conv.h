@@ -18,7 +18,8 @@ struct Conv2dOptions {
   Pair stride = 1, padding = 0, dilation = 1;
   int groups = 1;
   bool bias = true;   // of the module; the function has a bias when it is given one
-  bool same = false;  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and to the right
+  bool same = false;  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and
+                      // to the right
   bool operator==(const Conv2dOptions&) const = default;
 };
 
@@ -28,21 +29,26 @@ struct Conv2dOptions {
 // Keeps x and weight. The result is channels-last unless the reference loops run on row-major input.
 // Throws ShapeError when channels disagree or the filter is larger than the padded image.
 // fp32 is fp32: TF32 only when asked for (set_tf32). Agrees with torch.nn.functional.conv2d.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+              const Conv2dOptions& options = {});
 
 // Whether fp32 convolutions may be rounded to TF32 on the GPU; off by default.
 void set_tf32(bool on);
 bool tf32_allowed();
 
-namespace detail { struct Conv2dFunction; }
+namespace detail {
+struct Conv2dFunction;
+}
 
-// Filters and a bias that stand for a convolution and what follows it, and the state of what they were made of.
+// Filters and a bias that stand for a convolution and what follows it, and the state of what they were made
+// of.
 struct FoldedFilters {
   Tensor weight, bias;
   std::vector<std::uint64_t> made_of;
 };
 
-// Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015, fan out).
+// Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015,
+// fan out).
 class Conv2d : public Module {
  public:
   Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options = {});
@@ -50,14 +56,16 @@ class Conv2d : public Module {
   const char* kind() const override { return "Conv2d"; }
   std::int64_t macs(const Tensor& in, const Tensor& out) const override;
   const Tensor& weight() const { return weight_; }
-  const Tensor& bias() const { return bias_; }               // undefined without one
+  const Tensor& bias() const { return bias_; }  // undefined without one
   const Conv2dOptions& options() const { return options_; }
   Tensor compute_weight() { return weight_copy_.of(weight_); }  // in the type of the innermost ComputeScope
   detail::Conv2dFunction function() const;                      // with this module's options
-  // conv(x) [+ addend] [then relu] in one pass, off the tape; `folded` instead of weight and bias; `out`: where to write. An
-  // addend that nobody else holds is overwritten. layers/conv_norm.h decides when this may be.
-  Tensor fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend = {}, const Tensor& out = {});
-  FoldedFilters& folded() { return folded_; }                   // kept from call to call by layers/conv_norm.h
+  // conv(x) [+ addend] [then relu] in one pass, off the tape; `folded` instead of weight and bias; `out`:
+  // where to write. An addend that nobody else holds is overwritten. layers/conv_norm.h decides when this may
+  // be.
+  Tensor fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend = {},
+               const Tensor& out = {});
+  FoldedFilters& folded() { return folded_; }  // kept from call to call by layers/conv_norm.h
 
  private:
   Conv2dOptions options_;

@@ -1,5 +1,5 @@
-// Convolution on the GPU: from tensors to the problems of cudnn_plans.h. Plain host code, which tests run with a runner of
-// their own.
+// Convolution on the GPU: from tensors to the problems of cudnn_plans.h. Plain host code, which tests run
+// with a runner of their own.
 #include "layers/conv_function.h"
 #include "layers/cudnn_plans.h"
 #include "layers/norm_function.h"
@@ -15,7 +15,8 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
   p.tf32 = dtype == DType::fp32 && tf32_allowed();
   p.n = z.n, p.c = z.c, p.h = z.h, p.w = z.w, p.k = z.k, p.r = z.r, p.s = z.s, p.groups = z.groups;
   p.c = padded_channels(p);
-  const Pair pairs[] = {z.options.stride, z.before, {z.after.h - z.before.h, z.after.w - z.before.w}, z.options.dilation};
+  const Pair pairs[] = {
+      z.options.stride, z.before, {z.after.h - z.before.h, z.after.w - z.before.w}, z.options.dilation};
   std::int64_t* into[] = {p.stride, p.padding, p.extra, p.dilation};
   for (int i = 0; i < 4; ++i) {
     into[i][0] = pairs[i].h;
@@ -24,11 +25,14 @@ ConvProblem problem_of(ConvPass pass, const ConvSizes& z, DType dtype) {
   return p;
 }
 
-// cuDNN is told that everything starts at a multiple of 16 bytes: without, it offers no tensor-core engine. Views may not.
+// cuDNN is told that everything starts at a multiple of 16 bytes: without, it offers no tensor-core engine.
+// Views may not.
 bool is_aligned(const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; }
 Tensor aligned(const Tensor& t) { return is_aligned(t) ? t : t.clone(); }
 Tensor packed(const Tensor& t) { return aligned(t.contiguous(MemoryFormat::channels_last)); }
-Tensor channels_last(const Shape& size, const Tensor& like) { return empty(size, like.dtype(), like.device(), MemoryFormat::channels_last); }
+Tensor channels_last(const Shape& size, const Tensor& like) {
+  return empty(size, like.dtype(), like.device(), MemoryFormat::channels_last);
+}
 
 // Elements from pixel to pixel in a slice of channels, 0 in a dense tensor.
 std::int64_t pixel(const Tensor& t) { return row_stride(t) == t.size(1) ? 0 : row_stride(t); }
@@ -47,9 +51,12 @@ Tensor with_channels(const Tensor& t, std::int64_t channels) {
   return wide;
 }
 
-struct Epilogue { Tensor bias, addend; };
+struct Epilogue {
+  Tensor bias, addend;
+};
 // Without an engine for slices: false. Without one for dense tensors there is no other way, and that throws.
-bool attempt(ConvRunner run, const char* op, ConvProblem p, const Tensor& x, const Tensor& w, const Tensor& y, const Epilogue& e = {}) {
+bool attempt(ConvRunner run, const char* op, ConvProblem p, const Tensor& x, const Tensor& w, const Tensor& y,
+             const Epilogue& e = {}) {
   p.x_stride = pixel(x);
   p.y_stride = pixel(y);
   const auto start = [](const Tensor& t) { return t.defined() ? t.raw() : nullptr; };
@@ -58,20 +65,26 @@ bool attempt(ConvRunner run, const char* op, ConvProblem p, const Tensor& x, con
 
 }  // namespace
 
-void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) {
+void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
+                          const Tensor& bias, Tensor& y) {
   const ConvSizes z = conv_sizes(in, filters, f.options);
   if (y.numel() == 0) return;
   ConvProblem problem = problem_of(ConvPass::forward, z, in.dtype());
-  const Tensor x = placed(with_channels(in, problem.c)), w = packed(with_channels(filters, problem.c / z.groups));
+  const Tensor x = placed(with_channels(in, problem.c)),
+               w = packed(with_channels(filters, problem.c / z.groups));
   if (problem.c != z.c) f.padded = x;
-  const bool fuses = convolution_fuses(in.dtype()), biased = fuses && (bias.defined() || f.relu), adds = f.addend.defined();
+  const bool fuses = convolution_fuses(in.dtype()), biased = fuses && (bias.defined() || f.relu),
+             adds = f.addend.defined();
   Epilogue epilogue;
   if (biased) {
-    problem.epilogue = !f.relu ? ConvEpilogue::bias : adds ? ConvEpilogue::bias_add_relu : ConvEpilogue::bias_relu;
+    problem.epilogue = !f.relu ? ConvEpilogue::bias
+                       : adds  ? ConvEpilogue::bias_add_relu
+                               : ConvEpilogue::bias_relu;
     epilogue.bias = bias.defined() ? aligned(bias.contiguous()) : zeros({z.k}, in.dtype(), in.device());
     if (adds && f.relu) epilogue.addend = packed(f.addend);
   }
-  const bool later = (bias.defined() && !biased) || (adds && !epilogue.addend.defined()) || (f.relu && !biased);
+  const bool later =
+      (bias.defined() && !biased) || (adds && !epilogue.addend.defined()) || (f.relu && !biased);
   // What ops write later is counted as a change of the memory: not of a buffer that others keep for backward.
   Tensor result = in_place(y) && !(later && pixel(y) != 0) ? y : channels_last(y.shape(), y);
   if (!attempt(run, f.name, problem, x, w, result, epilogue)) {
@@ -94,7 +107,8 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
     if (need[1]) grads[1] = channels_last(f.weight->shape(), f.weight).zero_();
     return grads;
   }
-  const Tensor dy = need[0] && need[1] ? packed(dy_any) : placed(dy_any);  // for both, one copy instead of one inside each
+  const Tensor dy =
+      need[0] && need[1] ? packed(dy_any) : placed(dy_any);  // for both, one copy instead of one inside each
   ConvProblem problem = problem_of(ConvPass::data_gradient, z, dy.dtype());
   const std::int64_t filter_channels = problem.c / z.groups;
   if (need[0]) {
@@ -102,8 +116,8 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
     const Tensor& so_far = f.into;
     ConvProblem more = problem;
     more.accumulate = true;
-    if (so_far.defined() && problem.c == z.c && so_far.shape() == f.x->shape() && so_far.dtype() == dy.dtype() &&
-        in_place(so_far) && attempt(run, op, more, so_far, w, dy)) {
+    if (so_far.defined() && problem.c == z.c && so_far.shape() == f.x->shape() &&
+        so_far.dtype() == dy.dtype() && in_place(so_far) && attempt(run, op, more, so_far, w, dy)) {
       grads[0] = so_far;
     } else {
       const Tensor dx = channels_last({z.n, problem.c, z.h, z.w}, dy);
@@ -122,7 +136,8 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
 }
 
 #ifdef GADOLIN_CUDA
-void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const {
+void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                             Tensor& y) const {
   conv_forward_problem(run_convolution, *this, in, filters, bias, y);
 }
 Grads Conv2dFunction::backward(Cuda, const Tensor& dy, Need need) const {

@@ -1,4 +1,5 @@
-// The convolution's Function and its three implementations; not for others (the function to call is in layers/conv.h).
+// The convolution's Function and its three implementations; not for others (the function to call is in
+// layers/conv.h).
 #pragma once
 
 #include "layers/conv.h"
@@ -7,7 +8,7 @@
 namespace gadolin {
 struct ConvProblem;
 struct ConvPointers;
-}
+}  // namespace gadolin
 
 namespace gadolin::detail {
 
@@ -21,19 +22,27 @@ ConvSizes conv_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions&
 
 // Plain loops: columns of patches, then a matrix product. Any dtype, row-major inside.
 void conv_forward_reference(const ConvSizes& z, const Tensor& x, const Tensor& weight, Tensor& y);
-Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x);
-Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
+Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& weight,
+                                    const Tensor& x);
+Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x,
+                                      const Tensor& weight);
 
-// oneDNN, channels-last. Whether it computes for this input, and whether from copies in fp32. keep_filters: the weight will
-// come again, so its reordered copy is worth keeping. Forward takes a weight of any type and computes in the type of x.
+// oneDNN, channels-last. Whether it computes for this input, and whether from copies in fp32. keep_filters:
+// the weight will come again, so its reordered copy is worth keeping. Forward takes a weight of any type and
+// computes in the type of x.
 bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
 // y = conv(x) [+ bias] [+ addend] [then relu]; an addend that is y itself is added in place.
-struct ConvTail { bool relu; Tensor addend; };
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTail& tail,
-                         Tensor& y, bool keep_filters);
-Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x, bool keep_filters);
-Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x, const Tensor& weight);
+struct ConvTail {
+  bool relu;
+  Tensor addend;
+};
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const ConvTail& tail, Tensor& y, bool keep_filters);
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x,
+                                 bool keep_filters);
+Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x,
+                                   const Tensor& weight);
 
 struct Conv2dFunction {
   static constexpr auto name = "conv2d";
@@ -44,8 +53,10 @@ struct Conv2dFunction {
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
   bool relu = false;          // inference only: y = relu(conv + bias + addend), in one pass
   Tensor addend = {};         // undefined, or of y's shape and dtype
-  Tensor out = {};            // where the result goes, if not into new memory; channels-last, or a slice of the channels of such
-  Tensor into = {};           // the gradient of x so far, if this one may be added to it (tensor/function.h): the GPU does
+  Tensor out =
+      {};  // where the result goes, if not into new memory; channels-last, or a slice of the channels of such
+  Tensor into =
+      {};  // the gradient of x so far, if this one may be added to it (tensor/function.h): the GPU does
   mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
 
   Attributes attributes() const;  // padding: above, left, below, right
@@ -64,8 +75,8 @@ struct Conv2dFunction {
 #endif
 };
 
-// The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there. Slices of
-// channels stay where they lie if an engine takes them so. y: as allocate() made it.
+// The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there.
+// Slices of channels stay where they lie if an engine takes them so. y: as allocate() made it.
 using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&);
 void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
                           const Tensor& bias, Tensor& y);

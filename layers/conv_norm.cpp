@@ -12,14 +12,16 @@ namespace {
 
 DType compute_type(const Tensor& weight) { return for_compute(empty({0}, weight.dtype())).dtype(); }
 
-template <class... T> bool recorded(const T&... tensors) {
+template <class... T>
+bool recorded(const T&... tensors) {
   return grad_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
 }
 
 // Writes over what is kept: a recording on a GPU may read it.
 void keep(Tensor& kept, const std::vector<Tensor>& parts, DType type) {
   const Tensor made = parts.size() == 1 ? parts[0] : concat(parts, 0);
-  if (!kept.defined() || kept.shape() != made.shape() || kept.dtype() != type || kept.device() != made.device()) {
+  if (!kept.defined() || kept.shape() != made.shape() || kept.dtype() != type ||
+      kept.device() != made.device()) {
     kept = empty_like(made, type);
   }
   kept.copy_(made);
@@ -33,19 +35,24 @@ bool folds(Conv2d& conv, const BatchNorm2d& norm, const Tensor& x, const Tensor&
   if (recorded(x, addend, w, conv.bias(), scale, norm.bias())) return false;
   // What does not fit is for the modules to refuse.
   return w.dtype() == scale.dtype() && w.device() == scale.device() && w.size(0) == scale.numel() &&
-         compute_type(w) == for_compute(empty({0}, x.dtype())).dtype() && (w.dtype() == DType::fp32 || w.dtype() == DType::fp64);
+         compute_type(w) == for_compute(empty({0}, x.dtype())).dtype() &&
+         (w.dtype() == DType::fp32 || w.dtype() == DType::fp64);
 }
 
-const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms, double factor) {
+const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms,
+                                    double factor) {
   const NoGrad guard;
   FoldedFilters& kept = convs.at(0)->folded();
   const DType type = compute_type(convs[0]->weight());
-  std::vector<std::uint64_t> made_of{static_cast<std::uint64_t>(type), replays(), std::bit_cast<std::uint64_t>(factor)};
+  std::vector<std::uint64_t> made_of{static_cast<std::uint64_t>(type), replays(),
+                                     std::bit_cast<std::uint64_t>(factor)};
   const auto depends_on = [&](std::initializer_list<Tensor> tensors) {
-    for (const Tensor& t : tensors) made_of.insert(made_of.end(), {t.defined() ? t.storage().id() : 0, t.defined() ? t.version() : 0});
+    for (const Tensor& t : tensors)
+      made_of.insert(made_of.end(), {t.defined() ? t.storage().id() : 0, t.defined() ? t.version() : 0});
   };
   for (const Conv2d* conv : convs) depends_on({conv->weight(), conv->bias()});
-  for (const BatchNorm2d* norm : norms) depends_on({norm->weight(), norm->bias(), norm->running_mean(), norm->running_var()});
+  for (const BatchNorm2d* norm : norms)
+    depends_on({norm->weight(), norm->bias(), norm->running_mean(), norm->running_var()});
   if (caches_hold() && made_of == kept.made_of) return kept;
   std::vector<Tensor> weights, biases;
   for (std::size_t i = 0; i < convs.size(); ++i) {
@@ -62,12 +69,15 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
   }
   keep(kept.weight, weights, type);
   keep(kept.bias, biases, type);
-  kept.made_of = capturing() ? std::vector<std::uint64_t>{} : made_of;  // what is only recorded is not there yet
+  kept.made_of =
+      capturing() ? std::vector<std::uint64_t>{} : made_of;  // what is only recorded is not there yet
   return kept;
 }
 
-Tensor conv_norm(Conv2d& conv, BatchNorm2d& norm, const Tensor& x, bool relu, Tensor addend, const Tensor& out) {
-  if (folds(conv, norm, x, addend)) return conv.fused(x, &folded_filters({&conv}, {&norm}), relu, std::move(addend), out);
+Tensor conv_norm(Conv2d& conv, BatchNorm2d& norm, const Tensor& x, bool relu, Tensor addend,
+                 const Tensor& out) {
+  if (folds(conv, norm, x, addend))
+    return conv.fused(x, &folded_filters({&conv}, {&norm}), relu, std::move(addend), out);
   if (addend.defined()) return relu ? norm.add_relu(conv(x), addend) : add(norm(conv(x)), addend);
   return relu ? norm.relu(conv(x), {}, out) : norm(conv(x));
 }
@@ -75,7 +85,8 @@ Tensor conv_norm(Conv2d& conv, BatchNorm2d& norm, const Tensor& x, bool relu, Te
 Tensor conv_add(Conv2d& conv, const Tensor& x, bool relu, Tensor addend, const Tensor& out, double factor) {
   const Tensor &w = conv.weight(), &b = conv.bias();
   if (!Module::watching() && !recorded(x, addend, w, b)) {
-    return conv.fused(x, factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor), relu, std::move(addend), out);
+    return conv.fused(x, factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor), relu,
+                      std::move(addend), out);
   }
   Tensor y;
   if (factor == 1 || Module::watching()) {
@@ -83,7 +94,8 @@ Tensor conv_add(Conv2d& conv, const Tensor& x, bool relu, Tensor addend, const T
   } else {
     detail::Conv2dFunction f = conv.function();
     f.filters_go = true;
-    y = apply(std::move(f), for_compute(x), for_compute(mul(w, factor)), b.defined() ? for_compute(mul(b, factor)) : b);
+    y = apply(std::move(f), for_compute(x), for_compute(mul(w, factor)),
+              b.defined() ? for_compute(mul(b, factor)) : b);
   }
   if (addend.defined()) y = add(addend, y);
   return relu ? gadolin::relu(y) : y;

@@ -1,5 +1,5 @@
-// Convolution through oneDNN: plain channels-last images, filters in whatever order the primitive likes best. Reordered
-// filters are kept with the version of the weight they were made from.
+// Convolution through oneDNN: plain channels-last images, filters in whatever order the primitive likes best.
+// Reordered filters are kept with the version of the weight they were made from.
 #include "layers/conv_function.h"
 #include "tensor/onednn.h"
 
@@ -13,7 +13,7 @@ namespace od = onednn;
 
 struct Described {
   memory::dims stride, dilation, before, after;  // of padding
-  memory::desc x, weight, bias, y;       // weight in any order
+  memory::desc x, weight, bias, y;               // weight in any order
   memory::desc weight_as_stored;
 };
 
@@ -46,8 +46,9 @@ Described describe(const ConvSizes& z, const Tensor& weight, DType dtype, bool w
 
 od::Key key_of(int pass, const ConvSizes& z, const Tensor& weight, bool with_bias) {
   const Conv2dOptions& o = z.options;
-  od::Key key{pass, z.n, z.c, z.h, z.w, z.k, z.groups, o.stride.h, o.stride.w, z.before.h, z.before.w,
-              z.after.h, z.after.w, o.dilation.h, o.dilation.w, with_bias};
+  od::Key key{pass,      z.n,          z.c,          z.h,        z.w,        z.k,
+              z.groups,  o.stride.h,   o.stride.w,   z.before.h, z.before.w, z.after.h,
+              z.after.w, o.dilation.h, o.dilation.w, with_bias};
   od::append(key, weight);
   return key;
 }
@@ -61,8 +62,10 @@ struct Plan {
   bool copies = false;  // the addend into y first
 };
 
-template <class Descriptor> Plan plan_for(const Described& d, const Descriptor& pd, const memory::desc& weight, bool into) {
-  Plan plan{dnnl::primitive(pd), weight, d.weight_as_stored, pd.scratchpad_desc(), weight != d.weight_as_stored, {}};
+template <class Descriptor>
+Plan plan_for(const Described& d, const Descriptor& pd, const memory::desc& weight, bool into) {
+  Plan plan{dnnl::primitive(pd),          weight, d.weight_as_stored, pd.scratchpad_desc(),
+            weight != d.weight_as_stored, {}};
   if (plan.reorders) {
     const auto& from = into ? d.weight_as_stored : weight;
     const auto& to = into ? weight : d.weight_as_stored;
@@ -75,28 +78,35 @@ using Forward = dnnl::convolution_forward;
 using BackwardData = dnnl::convolution_backward_data;
 using BackwardWeights = dnnl::convolution_backward_weights;
 
-// What follows the convolution in registers. oneDNN's ReLU makes NaN 0; a leaky one keeps it, and with this slope what is
-// negative becomes too little to change any sum.
+// What follows the convolution in registers. oneDNN's ReLU makes NaN 0; a leaky one keeps it, and with this
+// slope what is negative becomes too little to change any sum.
 constexpr float no_slope = -1e-20f;
-dnnl::primitive_attr attributes(const memory::desc& y = {}, bool relu = false, bool adds = false, bool in_place = false) {
+dnnl::primitive_attr attributes(const memory::desc& y = {}, bool relu = false, bool adds = false,
+                                bool in_place = false) {
   dnnl::primitive_attr a;
   dnnl::post_ops after;
   if (adds && in_place) after.append_sum(1.0f);
   if (adds && !in_place) after.append_binary(dnnl::algorithm::binary_add, y);
   if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, no_slope, 0.0f);
   a.set_post_ops(after);
-  a.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // our allocator's: oneDNN's own is mapped and cleared at every call
+  a.set_scratchpad_mode(
+      dnnl::scratchpad_mode::user);  // our allocator's: oneDNN's own is mapped and cleared at every call
   return a;
 }
-Tensor scratch_for(const Plan& plan) { return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8); }
+Tensor scratch_for(const Plan& plan) {
+  return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8);
+}
 
-Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias, const dnnl::primitive_attr& attr = attributes()) {
+Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias,
+                                           const dnnl::primitive_attr& attr = attributes()) {
   const auto kind = dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
   if (with_bias) {
-    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before, d.after), attr, od::engine()};
+    return {Forward::desc(kind, how, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before, d.after),
+            attr, od::engine()};
   }
-  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after), attr, od::engine()};
+  return {Forward::desc(kind, how, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after), attr,
+          od::engine()};
 }
 
 od::Cache<Plan>& plans() {
@@ -104,8 +114,9 @@ od::Cache<Plan>& plans() {
   return cache;
 }
 
-// The filters in the plan's order and type. In evaluation the same weight comes again and again, in training twice a step;
-// a training step's copies of a weight in another type are new every time and not worth keeping.
+// The filters in the plan's order and type. In evaluation the same weight comes again and again, in training
+// twice a step; a training step's copies of a weight in another type are new every time and not worth
+// keeping.
 struct Reordered {
   std::uint64_t version = ~0ull;
   Tensor bytes;
@@ -117,7 +128,8 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtyp
     const Tensor stored = casts ? weight.to(dtype) : weight;
     if (!plan.reorders) return stored;
     Tensor bytes = empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8);
-    memory from(plan.weight_as_stored, od::engine(), stored.raw()), to(plan.weight, od::engine(), bytes.raw());
+    memory from(plan.weight_as_stored, od::engine(), stored.raw()),
+        to(plan.weight, od::engine(), bytes.raw());
     plan.reorder.execute(od::stream(), from, to);
     return bytes;
   };
@@ -135,7 +147,9 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtyp
 }
 
 Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
-memory over(const memory::desc& desc, const void* data) { return memory(desc, od::engine(), const_cast<void*>(data)); }
+memory over(const memory::desc& desc, const void* data) {
+  return memory(desc, od::engine(), const_cast<void*>(data));
+}
 
 }  // namespace
 
@@ -147,18 +161,23 @@ bool onednn_widens(const Tensor& x) {
 }
 
 bool onednn_takes(const Tensor& x) {
-  return backend() == Backend::best && (x.dtype() == DType::fp32 || onednn_widens(x) || (x.dtype() == DType::bf16 && onednn::supports(x.dtype())));
+  return backend() == Backend::best && (x.dtype() == DType::fp32 || onednn_widens(x) ||
+                                        (x.dtype() == DType::bf16 && onednn::supports(x.dtype())));
 }
 
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias, const ConvTail& tail,
-                         Tensor& y, bool keep_filters) try {
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias,
+                         const ConvTail& tail, Tensor& y, bool keep_filters) try {
   const bool adds = tail.addend.defined(), in_place = adds && tail.addend.same_as(y);
   od::Key key = key_of(0, z, weight, bias.defined());
   key.push_back(tail.relu + 2 * adds + 4 * in_place);
   const Described d = describe(z, weight, x_any.dtype(), bias.defined());
   const Plan& plan = plans().get(key, [&] {
-    const auto descriptor = [&](bool in_y) { return forward_descriptor(d, bias.defined(), attributes(d.y, tail.relu, adds, in_y)); };
-    const auto on_matrix_unit = [](const auto& pd) { return std::string(pd.impl_info_str()).find("amx") != std::string::npos; };
+    const auto descriptor = [&](bool in_y) {
+      return forward_descriptor(d, bias.defined(), attributes(d.y, tail.relu, adds, in_y));
+    };
+    const auto on_matrix_unit = [](const auto& pd) {
+      return std::string(pd.impl_info_str()).find("amx") != std::string::npos;
+    };
     auto pd = descriptor(in_place);
     const bool copies = adds && !in_place && !on_matrix_unit(pd) && on_matrix_unit(descriptor(true));
     if (copies) pd = descriptor(true);
@@ -166,7 +185,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
     made.copies = copies;
     return made;
   });
-  const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(), filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
+  const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(),
+               filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
@@ -174,21 +194,23 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
   if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
   if (plan.copies) y.copy_(addend);
-  if (adds && !in_place && !plan.copies) args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
+  if (adds && !in_place && !plan.copies)
+    args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
   plan.run.execute(od::stream(), args);
   od::stream().wait();
 } catch (const dnnl::error& error) {
   onednn::rethrow("conv2d", error);
 }
 
-Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight, const Tensor& x,
-                                   bool keep_filters) try {
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight,
+                                 const Tensor& x, bool keep_filters) try {
   const od::Key key = key_of(1, z, weight, false);
   const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
-    const BackwardData::primitive_desc pd(BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
-                                                             d.dilation, d.before, d.after),
-                                          attributes(), od::engine(), forward_descriptor(d, false));
+    const BackwardData::primitive_desc pd(
+        BackwardData::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation,
+                           d.before, d.after),
+        attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
   const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, weight.dtype(), keep_filters);
@@ -204,14 +226,16 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
   onednn::rethrow("conv2d backward", error);
 }
 
-Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any, const Tensor& x_full, const Tensor& weight) try {
-  // A strided 1x1 sees only every second pixel. oneDNN copies those itself, into scratch memory that it sizes too small for
-  // few channels (2.6.3 and 3.13 alike: it writes past the end), so they are copied here.
+Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any, const Tensor& x_full,
+                                   const Tensor& weight) try {
+  // A strided 1x1 sees only every second pixel. oneDNN copies those itself, into scratch memory that it sizes
+  // too small for few channels (2.6.3 and 3.13 alike: it writes past the end), so they are copied here.
   ConvSizes z = given;
   Tensor x_any = x_full;
   const Conv2dOptions& o = given.options;
   if (z.r == 1 && z.s == 1 && z.before == Pair(0) && z.after == Pair(0) && o.stride != Pair(1)) {
-    x_any = x_full.slice(2, 0, (z.p - 1) * o.stride.h + 1, o.stride.h).slice(3, 0, (z.q - 1) * o.stride.w + 1, o.stride.w);
+    x_any = x_full.slice(2, 0, (z.p - 1) * o.stride.h + 1, o.stride.h)
+                .slice(3, 0, (z.q - 1) * o.stride.w + 1, o.stride.w);
     z.h = z.p;
     z.w = z.q;
     z.options.stride = 1;
@@ -220,13 +244,15 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
   const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardWeights::primitive_desc pd(
-        BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.after),
+        BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation,
+                              d.before, d.after),
         attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.diff_weights_desc(), false);
   });
   const Tensor dy = nhwc(dy_any), x = nhwc(x_any);
   const Tensor dw = empty_like(weight);
-  const Tensor own = plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
+  const Tensor own =
+      plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
   memory result = over(plan.weight, own.raw());
   const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_SRC, over(d.x, x.raw())},
@@ -247,9 +273,14 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
 
 bool onednn_takes(const Tensor&) { return false; }
 bool onednn_widens(const Tensor&) { return false; }
-void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const ConvTail&, Tensor&, bool) {}
-Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, bool) { return {}; }
-Tensor conv_filter_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) { return {}; }
+void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const ConvTail&,
+                         Tensor&, bool) {}
+Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, bool) {
+  return {};
+}
+Tensor conv_filter_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&) {
+  return {};
+}
 
 #endif
 

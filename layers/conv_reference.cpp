@@ -1,4 +1,5 @@
-// The reference convolution: patches become columns, the rest is a matrix product. Row-major, any floating type.
+// The reference convolution: patches become columns, the rest is a matrix product. Row-major, any floating
+// type.
 #include <vector>
 
 #include "layers/conv_function.h"
@@ -9,12 +10,15 @@ namespace gadolin::detail {
 namespace {
 
 // One image's channels of one group [C/g, H, W] <-> columns [C/g R S, P Q].
-template <class T> struct Columns {
+template <class T>
+struct Columns {
   const ConvSizes& z;
   std::int64_t channels = z.c / z.groups, rows = channels * z.r * z.s, size = z.p * z.q;
 
-  // Calls f(column element, image element) for every place of a patch that lies inside the image; g for those outside.
-  template <class In, class Out> void walk(std::int64_t row, In&& inside, Out&& outside) const {
+  // Calls f(column element, image element) for every place of a patch that lies inside the image; g for those
+  // outside.
+  template <class In, class Out>
+  void walk(std::int64_t row, In&& inside, Out&& outside) const {
     const std::int64_t c = row / (z.r * z.s), r = row / z.s % z.r, s = row % z.s;
     for (std::int64_t p = 0; p < z.p; ++p) {
       const std::int64_t y = p * z.options.stride.h - z.before.h + r * z.options.dilation.h;
@@ -32,8 +36,9 @@ template <class T> struct Columns {
   void gather(const T* image, T* columns) const {
     parallel_for(rows, 4, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        walk(row, [&](std::int64_t to, std::int64_t from) { columns[to] = image[from]; },
-             [&](std::int64_t to) { columns[to] = convert<T>(0.0f); });
+        walk(
+            row, [&](std::int64_t to, std::int64_t from) { columns[to] = image[from]; },
+            [&](std::int64_t to) { columns[to] = convert<T>(0.0f); });
       }
     });
   }
@@ -41,14 +46,19 @@ template <class T> struct Columns {
   void scatter(const T* columns, math_type<T>* image) const {
     parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin * z.r * z.s; row < end * z.r * z.s; ++row) {
-        walk(row, [&](std::int64_t from, std::int64_t to) { image[to] += convert<math_type<T>>(columns[from]); },
-             [](std::int64_t) {});
+        walk(
+            row,
+            [&](std::int64_t from, std::int64_t to) { image[to] += convert<math_type<T>>(columns[from]); },
+            [](std::int64_t) {});
       }
     });
   }
 };
 
-template <class F> void by_type(const Tensor& x, F&& f) { dispatch_floating(x.dtype(), "conv2d", f); }
+template <class F>
+void by_type(const Tensor& x, F&& f) {
+  dispatch_floating(x.dtype(), "conv2d", f);
+}
 
 // Copies a row-major result into a tensor of any order.
 Tensor in_order_of(const Tensor& like, const Tensor& result) {
@@ -80,7 +90,8 @@ void conv_forward_reference(const ConvSizes& z, const Tensor& x_any, const Tenso
   y.copy_(out);
 }
 
-Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight_any, const Tensor& x) {
+Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight_any,
+                                    const Tensor& x) {
   const Tensor dy = dy_any.contiguous(), weight = weight_any.contiguous();
   Tensor dx = empty(x.shape(), x.dtype());
   by_type(x, [&](auto tag) {
@@ -93,8 +104,8 @@ Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, co
     for (std::int64_t n = 0; n < z.n; ++n) {
       for (std::int64_t g = 0; g < z.groups; ++g) {
         gemm_reference<T>({columns.rows, columns.size, k, 1, {true, columns.rows}, {false, columns.size}},
-                          weight.data<T>() + g * k * columns.rows, dy.data<T>() + (n * z.k + g * k) * columns.size,
-                          buffer.data());
+                          weight.data<T>() + g * k * columns.rows,
+                          dy.data<T>() + (n * z.k + g * k) * columns.size, buffer.data());
         std::fill(sums.begin(), sums.end(), M(0));
         columns.scatter(buffer.data(), sums.data());
         T* to = dx.data<T>() + (n * z.groups + g) * image;
@@ -105,7 +116,8 @@ Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, co
   return in_order_of(x, dx);
 }
 
-Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& x_any, const Tensor& weight) {
+Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& x_any,
+                                      const Tensor& weight) {
   const Tensor dy = dy_any.contiguous(), x = x_any.contiguous();
   Tensor dw = empty(weight.shape(), weight.dtype());
   by_type(x, [&](auto tag) {

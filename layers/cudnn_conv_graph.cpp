@@ -10,7 +10,8 @@ namespace gadolin {
 namespace {
 
 // pixel: elements from one pixel to the next, 0 for as many as there are channels.
-std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool channels_last, std::int64_t pixel = 0) {
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool channels_last,
+                                     std::int64_t pixel = 0) {
   if (pixel == 0) pixel = d[1];
   if (channels_last) return {pixel * d[2] * d[3], 1, pixel * d[3], pixel};
   return {d[1] * d[2] * d[3], d[2] * d[3], d[3], 1};
@@ -44,7 +45,8 @@ class GraphOf {
 
  private:
   std::vector<std::int64_t> y_dims() const { return {p_.n, p_.k, p_.p(), p_.q()}; }
-  CudnnDescriptor tensor(std::int64_t id, const std::vector<std::int64_t>& dims, std::int64_t pixel = 0) const {
+  CudnnDescriptor tensor(std::int64_t id, const std::vector<std::int64_t>& dims,
+                         std::int64_t pixel = 0) const {
     return cudnn_tensor({id, p_.dtype, dims, strides_of(dims, p_.channels_last, pixel)});
   }
   // Between fused operations values stay in fp32.
@@ -78,17 +80,20 @@ class GraphOf {
 
 }  // namespace
 
-CudnnDescriptor convolution_graph(const ConvProblem& problem, cudnnHandle_t handle) { return GraphOf(problem).graph(handle); }
+CudnnDescriptor convolution_graph(const ConvProblem& problem, cudnnHandle_t handle) {
+  return GraphOf(problem).graph(handle);
+}
 
 std::string ConvProblem::str() const {
   static constexpr const char* passes[] = {"fprop", "dgrad", "wgrad"};
   static constexpr const char* epilogues[] = {"", "+bias", "+bias+relu", "+add+bias+relu"};
-  return cat(passes[static_cast<int>(pass)], epilogues[static_cast<int>(epilogue)], accumulate ? "+=" : "", ',',
-             name_of(dtype), tf32 ? "(tf32)" : "", channels_last ? ",nhwc" : ",nchw", deterministic ? "" : ",any", ",x",
-             n, 'x', c, 'x', h, 'x', w, ",w", k, 'x', c / groups, 'x', r, 'x', s, ",stride", stride[0], 'x', stride[1],
-             ",pad", padding[0], 'x', padding[1],
-             extra[0] || extra[1] ? cat("+", extra[0], 'x', extra[1]) : "", ",dilation", dilation[0], 'x', dilation[1], ",groups", groups,
-             x_stride ? cat(",xpixel", x_stride) : "", y_stride ? cat(",ypixel", y_stride) : "");
+  return cat(passes[static_cast<int>(pass)], epilogues[static_cast<int>(epilogue)], accumulate ? "+=" : "",
+             ',', name_of(dtype), tf32 ? "(tf32)" : "", channels_last ? ",nhwc" : ",nchw",
+             deterministic ? "" : ",any", ",x", n, 'x', c, 'x', h, 'x', w, ",w", k, 'x', c / groups, 'x', r,
+             'x', s, ",stride", stride[0], 'x', stride[1], ",pad", padding[0], 'x', padding[1],
+             extra[0] || extra[1] ? cat("+", extra[0], 'x', extra[1]) : "", ",dilation", dilation[0], 'x',
+             dilation[1], ",groups", groups, x_stride ? cat(",xpixel", x_stride) : "",
+             y_stride ? cat(",ypixel", y_stride) : "");
 }
 
 }  // namespace gadolin

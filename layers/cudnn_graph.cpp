@@ -13,7 +13,7 @@
 
 namespace gadolin {
 
-// --- descriptors -----------------------------------------------------------------------------------------------------
+// --- descriptors -------------------------------------------------------------------------------------------
 
 CudnnDescriptor::State::~State() {
   if (raw) cudnn().cudnnBackendDestroyDescriptor(raw);
@@ -25,8 +25,9 @@ CudnnDescriptor::CudnnDescriptor(cudnnBackendDescriptorType_t type, const char* 
   check(cudnn().cudnnBackendCreateDescriptor(type, &state_->raw), name);
 }
 
-CudnnDescriptor& CudnnDescriptor::set_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
-                                          std::int64_t n, const void* values) {
+CudnnDescriptor& CudnnDescriptor::set_raw(cudnnBackendAttributeName_t attribute,
+                                          cudnnBackendAttributeType_t type, std::int64_t n,
+                                          const void* values) {
   check(cudnn().cudnnBackendSetAttribute(state_->raw, attribute, type, n, values), state_->name);
   return *this;
 }
@@ -42,7 +43,8 @@ CudnnDescriptor& CudnnDescriptor::set_all(cudnnBackendAttributeName_t attribute,
     raws.push_back(child.raw());
     state_->children.push_back(child.state_);
   }
-  return set_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()), raws.data());
+  return set_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()),
+                 raws.data());
 }
 
 CudnnDescriptor& CudnnDescriptor::finalize() {
@@ -52,10 +54,11 @@ CudnnDescriptor& CudnnDescriptor::finalize() {
 cudnnStatus_t CudnnDescriptor::try_finalize() { return cudnn().cudnnBackendFinalize(state_->raw); }
 
 std::pair<cudnnStatus_t, std::int64_t> CudnnDescriptor::try_get_raw(cudnnBackendAttributeName_t attribute,
-                                                                    cudnnBackendAttributeType_t type, std::int64_t n,
-                                                                    void* values) const {
+                                                                    cudnnBackendAttributeType_t type,
+                                                                    std::int64_t n, void* values) const {
   std::int64_t found = 0;
-  const cudnnStatus_t status = cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, n, &found, values);
+  const cudnnStatus_t status =
+      cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, n, &found, values);
   return {status, found < n ? found : n};
 }
 std::int64_t CudnnDescriptor::get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
@@ -65,7 +68,8 @@ std::int64_t CudnnDescriptor::get_raw(cudnnBackendAttributeName_t attribute, cud
   return found;
 }
 
-std::int64_t CudnnDescriptor::count(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type) const {
+std::int64_t CudnnDescriptor::count(cudnnBackendAttributeName_t attribute,
+                                    cudnnBackendAttributeType_t type) const {
   std::int64_t found = 0;
   check(cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, 0, &found, nullptr), state_->name);
   return found;
@@ -75,13 +79,15 @@ void CudnnDescriptor::get(cudnnBackendAttributeName_t attribute, CudnnDescriptor
   get_all(attribute, std::span(&into, 1));
 }
 
-std::int64_t CudnnDescriptor::get_all(cudnnBackendAttributeName_t attribute, std::span<CudnnDescriptor> into) const {
+std::int64_t CudnnDescriptor::get_all(cudnnBackendAttributeName_t attribute,
+                                      std::span<CudnnDescriptor> into) const {
   std::vector<cudnnBackendDescriptor_t> raws;
   for (const CudnnDescriptor& one : into) raws.push_back(one.raw());
-  return get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()), raws.data());
+  return get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()),
+                 raws.data());
 }
 
-// --- builders --------------------------------------------------------------------------------------------------------
+// --- builders ----------------------------------------------------------------------------------------------
 
 cudnnDataType_t cudnn_data_type(DType dtype) {
   switch (dtype) {
@@ -89,7 +95,8 @@ cudnnDataType_t cudnn_data_type(DType dtype) {
     case DType::fp64: return CUDNN_DATA_DOUBLE;
     case DType::bf16: return CUDNN_DATA_BFLOAT16;
     case DType::fp16: return CUDNN_DATA_HALF;
-    default: fail<DTypeError, 2>("conv2d: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
+    default:
+      fail<DTypeError, 2>("conv2d: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
   }
 }
 
@@ -129,7 +136,8 @@ void set_scales(CudnnDescriptor& operation, const CudnnConvolution& how, cudnnBa
 }
 
 // The n-th bit for each note.
-template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
+template <class Note>
+std::uint32_t bits(const std::vector<Note>& notes) {
   std::uint32_t mask = 0;
   for (const Note note : notes) mask |= 1u << static_cast<unsigned>(note);
   return mask;
@@ -137,25 +145,28 @@ template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
 
 }  // namespace
 
-CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x, const CudnnDescriptor& w,
-                                          const CudnnDescriptor& y) {
+CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x,
+                                          const CudnnDescriptor& w, const CudnnDescriptor& y) {
   CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "cuDNN convolution forward");
   made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, convolution(how))
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x)
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, w)
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y);
-  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA);
+  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA);
   return made.finalize();
 }
 
 CudnnDescriptor cudnn_convolution_backward_data(const CudnnConvolution& how, const CudnnDescriptor& w,
                                                 const CudnnDescriptor& dy, const CudnnDescriptor& dx) {
-  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, "cuDNN convolution backward data");
+  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                       "cuDNN convolution backward data");
   made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, convolution(how))
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, w)
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, dy)
       .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, dx);
-  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA);
+  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA);
   return made.finalize();
 }
 
@@ -191,7 +202,7 @@ CudnnDescriptor cudnn_operation_graph(std::span<const CudnnDescriptor> operation
   return made.finalize();
 }
 
-// --- devices ---------------------------------------------------------------------------------------------------------
+// --- devices -----------------------------------------------------------------------------------------------
 
 CudnnDescriptor cudnn_device_from_json(const std::string& json) {
   CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
@@ -202,12 +213,13 @@ CudnnDescriptor cudnn_device_from_json(const std::string& json) {
 std::string cudnn_device_json(Device device) {
   CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
   made.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, static_cast<std::int32_t>(device.index)).finalize();
-  const std::vector<char> text = made.get_all<char>(
-      CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, made.count(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR));
+  const std::vector<char> text =
+      made.get_all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                         made.count(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR));
   return {text.begin(), text.end()};
 }
 
-// --- engines ---------------------------------------------------------------------------------------------------------
+// --- engines -----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -225,7 +237,8 @@ CudnnEngineConfig describe(const CudnnDescriptor& config) {
   made.workspace = config.get_or<std::int64_t>(CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, -1);
   made.shared_memory = config.get_or<std::int32_t>(CUDNN_ATTR_ENGINECFG_SHARED_MEMORY_USED, -1);
   std::vector<CudnnDescriptor> choices;
-  for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i) choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob");
+  for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i)
+    choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob");
   const std::int64_t count = config.get_all(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, choices);
   for (std::int64_t i = 0; i < count; ++i) {
     const CudnnDescriptor& choice = choices[static_cast<std::size_t>(i)];
@@ -252,16 +265,17 @@ std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph
   if (heuristics.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
   std::int64_t count = heuristics.count(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR);
   std::vector<CudnnDescriptor> configs;
-  for (std::int64_t i = 0; i < count; ++i) configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
+  for (std::int64_t i = 0; i < count; ++i)
+    configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
   if (count > 0) count = heuristics.get_all(CUDNN_ATTR_ENGINEHEUR_RESULTS, configs);
   std::vector<CudnnEngineConfig> found;
   for (std::int64_t i = 0; i < count; ++i) found.push_back(describe(configs[static_cast<std::size_t>(i)]));
   return found;
 }
 
-std::optional<CudnnEngineConfig> cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t index,
-                                                     std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
-                                                     const CudnnDescriptor& device) {
+std::optional<CudnnEngineConfig> cudnn_engine_config(
+    const CudnnDescriptor& graph, std::int64_t index,
+    std::span<const std::pair<std::int64_t, std::int64_t>> knobs, const CudnnDescriptor& device) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, index);
   if (device.defined()) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, device);
@@ -281,7 +295,8 @@ std::optional<CudnnEngineConfig> cudnn_engine_config(const CudnnDescriptor& grap
   return describe(config);
 }
 
-CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device) {
+CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle,
+                           const CudnnDescriptor& device) {
   CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "cuDNN plan");
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
   if (handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle);
@@ -289,10 +304,11 @@ CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, 
   return plan.try_finalize() == CUDNN_STATUS_SUCCESS ? plan : CudnnDescriptor();
 }
 
-// --- execution -------------------------------------------------------------------------------------------------------
+// --- execution ---------------------------------------------------------------------------------------------
 
-cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan, std::span<const std::int64_t> ids,
-                            std::span<void* const> pointers, void* workspace) {
+cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan,
+                            std::span<const std::int64_t> ids, std::span<void* const> pointers,
+                            void* workspace) {
   CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, op);
   pack.set_all<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids)
       .set_all<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, pointers)
@@ -302,14 +318,16 @@ cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDes
 }
 
 cudnnHandle_t cudnn_handle(Device device) {
-  // Handles are not shared between threads; they live until the thread ends, and at exit the driver frees the rest.
+  // Handles are not shared between threads; they live until the thread ends, and at exit the driver frees the
+  // rest.
   struct Bound {
     cudnnHandle_t handle = nullptr;
     CudaStream stream = nullptr;
   };
   thread_local std::array<Bound, 16> handles;
   const std::size_t i = static_cast<std::size_t>(device.index);
-  require<DeviceError, 4>(i < handles.size(), "conv2d: ", device, " is beyond the 16 devices that are supported");
+  require<DeviceError, 4>(i < handles.size(), "conv2d: ", device,
+                          " is beyond the 16 devices that are supported");
   Bound& bound = handles[i];
   const DeviceGuard guard(device);
   if (!bound.handle) check(cudnn().cudnnCreate(&bound.handle), "cuDNN");

@@ -1,5 +1,5 @@
-// cuDNN's graph API in C++: descriptors with shared ownership, and builders for tensors, operations, graphs and plans.
-// Internal to layers/cudnn_*.cpp: it shows cuDNN's types.
+// cuDNN's graph API in C++: descriptors with shared ownership, and builders for tensors, operations, graphs
+// and plans. Internal to layers/cudnn_*.cpp: it shows cuDNN's types.
 #pragma once
 
 #ifdef GADOLIN_CUDA
@@ -19,9 +19,13 @@
 namespace gadolin {
 
 // The CUDNN_TYPE_ that belongs to a C++ type.
-template <class T> struct CudnnType;
-#define GADOLIN_CUDNN_TYPE(T, value) \
-  template <> struct CudnnType<T> { static constexpr cudnnBackendAttributeType_t type = value; }
+template <class T>
+struct CudnnType;
+#define GADOLIN_CUDNN_TYPE(T, value)                           \
+  template <>                                                  \
+  struct CudnnType<T> {                                        \
+    static constexpr cudnnBackendAttributeType_t type = value; \
+  }
 GADOLIN_CUDNN_TYPE(std::int64_t, CUDNN_TYPE_INT64);
 GADOLIN_CUDNN_TYPE(std::int32_t, CUDNN_TYPE_INT32);
 GADOLIN_CUDNN_TYPE(bool, CUDNN_TYPE_BOOLEAN);
@@ -39,7 +43,8 @@ GADOLIN_CUDNN_TYPE(cudnnBackendNumericalNote_t, CUDNN_TYPE_NUMERICAL_NOTE);
 GADOLIN_CUDNN_TYPE(cudnnBackendBehaviorNote_t, CUDNN_TYPE_BEHAVIOR_NOTE);
 #undef GADOLIN_CUDNN_TYPE
 
-// One backend descriptor. Setting a child keeps the child alive; copies share. Attributes are fixed by finalize().
+// One backend descriptor. Setting a child keeps the child alive; copies share. Attributes are fixed by
+// finalize().
 class CudnnDescriptor {
  public:
   CudnnDescriptor() = default;
@@ -48,32 +53,38 @@ class CudnnDescriptor {
   cudnnBackendDescriptor_t raw() const { return state_->raw; }
   bool defined() const { return static_cast<bool>(state_); }
 
-  template <class T> CudnnDescriptor& set(cudnnBackendAttributeName_t attribute, const T& value) {
+  template <class T>
+  CudnnDescriptor& set(cudnnBackendAttributeName_t attribute, const T& value) {
     return set_raw(attribute, CudnnType<T>::type, 1, &value);
   }
-  template <class T> CudnnDescriptor& set_all(cudnnBackendAttributeName_t attribute, std::span<const T> values) {
+  template <class T>
+  CudnnDescriptor& set_all(cudnnBackendAttributeName_t attribute, std::span<const T> values) {
     return set_raw(attribute, CudnnType<T>::type, static_cast<std::int64_t>(values.size()), values.data());
   }
   CudnnDescriptor& set(cudnnBackendAttributeName_t attribute, const CudnnDescriptor& child);
   CudnnDescriptor& set_all(cudnnBackendAttributeName_t attribute, std::span<const CudnnDescriptor> children);
-  CudnnDescriptor& finalize();           // throws CudaError with cuDNN's reason
-  cudnnStatus_t try_finalize();          // "not supported" is an answer, not an error
+  CudnnDescriptor& finalize();   // throws CudaError with cuDNN's reason
+  cudnnStatus_t try_finalize();  // "not supported" is an answer, not an error
 
   // Values of an attribute; at most `limit`.
-  template <class T> std::vector<T> get_all(cudnnBackendAttributeName_t attribute, std::int64_t limit) const {
+  template <class T>
+  std::vector<T> get_all(cudnnBackendAttributeName_t attribute, std::int64_t limit) const {
     std::vector<T> values(static_cast<std::size_t>(limit));
     values.resize(static_cast<std::size_t>(get_raw(attribute, CudnnType<T>::type, limit, values.data())));
     return values;
   }
-  template <class T> T get(cudnnBackendAttributeName_t attribute) const {
+  template <class T>
+  T get(cudnnBackendAttributeName_t attribute) const {
     T value{};
     get_raw(attribute, CudnnType<T>::type, 1, &value);
     return value;
   }
   // The value, or `otherwise` where this descriptor does not know it.
-  template <class T> T get_or(cudnnBackendAttributeName_t attribute, T otherwise) const {
+  template <class T>
+  T get_or(cudnnBackendAttributeName_t attribute, T otherwise) const {
     T value{};
-    return try_get_raw(attribute, CudnnType<T>::type, 1, &value).first == CUDNN_STATUS_SUCCESS ? value : otherwise;
+    return try_get_raw(attribute, CudnnType<T>::type, 1, &value).first == CUDNN_STATUS_SUCCESS ? value
+                                                                                               : otherwise;
   }
   // Number of values there are.
   std::int64_t count(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type) const;
@@ -89,12 +100,13 @@ class CudnnDescriptor {
     std::vector<std::shared_ptr<State>> children;
     ~State();
   };
-  CudnnDescriptor& set_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type, std::int64_t n,
-                           const void* values);
+  CudnnDescriptor& set_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
+                           std::int64_t n, const void* values);
   std::pair<cudnnStatus_t, std::int64_t> try_get_raw(cudnnBackendAttributeName_t attribute,
-                                                     cudnnBackendAttributeType_t type, std::int64_t n, void* values) const;
-  std::int64_t get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type, std::int64_t n,
-                       void* values) const;
+                                                     cudnnBackendAttributeType_t type, std::int64_t n,
+                                                     void* values) const;
+  std::int64_t get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
+                       std::int64_t n, void* values) const;
   std::shared_ptr<State> state_;
 };
 
@@ -102,11 +114,11 @@ cudnnDataType_t cudnn_data_type(DType dtype);
 
 // A tensor of a graph. Virtual tensors live inside the fused kernel only.
 struct CudnnTensor {
-  std::int64_t id = 0;                     // names the tensor in the variant pack
+  std::int64_t id = 0;  // names the tensor in the variant pack
   DType dtype = DType::fp32;
-  std::vector<std::int64_t> dims, strides; // logical N, C, H, W (filters K, C, R, S) and where they lie
+  std::vector<std::int64_t> dims, strides;  // logical N, C, H, W (filters K, C, R, S) and where they lie
   bool is_virtual = false;
-  std::int64_t alignment = 16;             // bytes; with less, tensor-core engines are not offered
+  std::int64_t alignment = 16;  // bytes; with less, tensor-core engines are not offered
 };
 CudnnDescriptor cudnn_tensor(const CudnnTensor& tensor);
 
@@ -116,8 +128,8 @@ struct CudnnConvolution {
   float alpha = 1, beta = 0;
 };
 // y = alpha conv(x, w) + beta y, and its gradients with respect to x (from w, dy) and w (from x, dy).
-CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x, const CudnnDescriptor& w,
-                                          const CudnnDescriptor& y);
+CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x,
+                                          const CudnnDescriptor& w, const CudnnDescriptor& y);
 CudnnDescriptor cudnn_convolution_backward_data(const CudnnConvolution& how, const CudnnDescriptor& w,
                                                 const CudnnDescriptor& dy, const CudnnDescriptor& dx);
 CudnnDescriptor cudnn_convolution_backward_filter(const CudnnConvolution& how, const CudnnDescriptor& x,
@@ -135,28 +147,31 @@ std::string cudnn_device_json(Device device);
 // An engine with its knobs set, and what can be known before building the plan.
 struct CudnnEngineConfig {
   CudnnDescriptor config;
-  std::int64_t engine = 0;                 // global index
+  std::int64_t engine = 0;                                   // global index
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type, value
   std::int64_t workspace = 0, shared_memory = 0;             // bytes
   std::uint32_t numerical = 0, behavior = 0;                 // bit i: note i
   bool has(cudnnBackendNumericalNote_t note) const { return (numerical >> note & 1u) != 0; }
   bool has(cudnnBackendBehaviorNote_t note) const { return (behavior >> note & 1u) != 0; }
 };
-// In the order of preference of the heuristics; empty when nothing supports the graph. device: undefined with a handle.
+// In the order of preference of the heuristics; empty when nothing supports the graph. device: undefined with
+// a handle.
 std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode,
                                                     const CudnnDescriptor& device);
-// The same engine and knobs again, from numbers kept in a file. Nothing when this cuDNN refuses them; throws CudaError for
-// numbers that it cannot make sense of.
-std::optional<CudnnEngineConfig> cudnn_engine_config(const CudnnDescriptor& graph, std::int64_t engine,
-                                                     std::span<const std::pair<std::int64_t, std::int64_t>> knobs,
-                                                     const CudnnDescriptor& device);
+// The same engine and knobs again, from numbers kept in a file. Nothing when this cuDNN refuses them; throws
+// CudaError for numbers that it cannot make sense of.
+std::optional<CudnnEngineConfig> cudnn_engine_config(
+    const CudnnDescriptor& graph, std::int64_t engine,
+    std::span<const std::pair<std::int64_t, std::int64_t>> knobs, const CudnnDescriptor& device);
 // Undefined when the engine turns out not to support the graph, which is normal: go on to the next config.
 // One of handle and device is given.
-CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device);
-// handle's stream must be set. ids and pointers go together. Returns cuDNN's answer: NOT_SUPPORTED and its kin mean that
-// another plan may do.
+CudnnDescriptor cudnn_plan(const CudnnDescriptor& config, cudnnHandle_t handle,
+                           const CudnnDescriptor& device);
+// handle's stream must be set. ids and pointers go together. Returns cuDNN's answer: NOT_SUPPORTED and its
+// kin mean that another plan may do.
 [[nodiscard]] cudnnStatus_t cudnn_execute(const char* op, cudnnHandle_t handle, const CudnnDescriptor& plan,
-                                          std::span<const std::int64_t> ids, std::span<void* const> pointers, void* workspace);
+                                          std::span<const std::int64_t> ids, std::span<void* const> pointers,
+                                          void* workspace);
 // This thread's handle for a device, bound to the device's current stream.
 cudnnHandle_t cudnn_handle(Device device);
 

@@ -38,11 +38,13 @@ bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
   if (config.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
   if (p.optional() && convolution_has_cores(p) && !config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   // A tensor core that takes fp32 rounds it to tf32 or lower first.
-  const bool rounds = config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) || config.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
+  const bool rounds =
+      config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) || config.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
   return !(p.dtype == DType::fp32 && !p.tf32 && rounds);
 }
 
-std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescriptor& graph, const CudnnDescriptor& device) {
+std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescriptor& graph,
+                                          const CudnnDescriptor& device) {
   std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
   if (p.x_stride != 0 || p.y_stride != 0) return found;
   for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device)) {
@@ -51,7 +53,7 @@ std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescr
   return found;
 }
 
-// --- plans -----------------------------------------------------------------------------------------------------------
+// --- plans -------------------------------------------------------------------------------------------------
 
 struct Plan {
   CudnnDescriptor plan;  // undefined when no engine will do
@@ -60,7 +62,8 @@ struct Plan {
 };
 
 // With a handle, or with a device's properties.
-std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle, const CudnnDescriptor& device = {}) {
+std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle,
+                          const CudnnDescriptor& device = {}) {
   if (!config.defined()) return {};
   Plan made{cudnn_plan(config, handle, device)};
   if (!made.plan.defined()) return {};
@@ -69,19 +72,21 @@ std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle, c
   return made;
 }
 
-// An engine kept as numbers; nothing when this cuDNN or driver refuses it, or the numbers are none that were written.
+// An engine kept as numbers; nothing when this cuDNN or driver refuses it, or the numbers are none that were
+// written.
 std::optional<Plan> rebuild(const ConvProblem& p, const CudnnDescriptor& graph, const PlanChoice& choice,
                             cudnnHandle_t handle, const CudnnDescriptor& device) {
   try {
-    const std::optional<CudnnEngineConfig> config = cudnn_engine_config(graph, choice.engine, choice.knobs, device);
+    const std::optional<CudnnEngineConfig> config =
+        cudnn_engine_config(graph, choice.engine, choice.knobs, device);
     if (config && acceptable(p, *config)) return build(config->config, handle, device);
   } catch (const CudaError&) {
   }
   return {};
 }
 
-cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
-                          const ConvPointers& t) {
+cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+                          const Plan& plan, const ConvPointers& t) {
   std::array<std::int64_t, 5> ids{id_x, id_w, id_y};
   std::array<void*, 5> pointers{t.x, t.w, t.y};
   std::size_t n = 3;
@@ -92,13 +97,15 @@ cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, c
   if (p.epilogue != ConvEpilogue::none) add(id_bias, t.bias);
   if (p.epilogue == ConvEpilogue::bias_add_relu) add(id_z, t.z);
   void* scratch = stream_workspace(device, current_stream(device), static_cast<std::size_t>(plan.workspace));
-  return cudnn_execute(op, handle, plan.plan, std::span(ids).first(n), std::span<void* const>(pointers).first(n), scratch);
+  return cudnn_execute(op, handle, plan.plan, std::span(ids).first(n),
+                       std::span<void* const>(pointers).first(n), scratch);
 }
-void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan, const ConvPointers& t) {
+void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
+             const ConvPointers& t) {
   check(try_execute(op, handle, device, p, plan, t), op);
 }
 
-// --- tuning ----------------------------------------------------------------------------------------------------------
+// --- tuning ------------------------------------------------------------------------------------------------
 
 constexpr std::size_t most_candidates = 12, repeats = 5, flushed_bytes = std::size_t{128} << 20;
 
@@ -113,9 +120,10 @@ struct Scratch {
 };
 
 std::int64_t result_bytes(const ConvProblem& p) {
-  const std::int64_t elements = p.pass == ConvPass::forward         ? p.n * (p.y_stride ? p.y_stride : p.k) * p.p() * p.q()
-                                : p.pass == ConvPass::data_gradient ? p.n * (p.x_stride ? p.x_stride : p.c) * p.h * p.w
-                                                                    : p.k * (p.c / p.groups) * p.r * p.s;
+  const std::int64_t elements =
+      p.pass == ConvPass::forward         ? p.n * (p.y_stride ? p.y_stride : p.k) * p.p() * p.q()
+      : p.pass == ConvPass::data_gradient ? p.n * (p.x_stride ? p.x_stride : p.c) * p.h * p.w
+                                          : p.k * (p.c / p.groups) * p.r * p.s;
   return elements * size_of(p.dtype);
 }
 
@@ -158,14 +166,17 @@ std::string key_of(const ConvProblem& p) {
   return cat(p.str(), ",align16", limit == usual_workspace ? "" : cat(",workspace", limit));
 }
 
-// The quickest of the first candidates, kept in the database. Results go to scratch memory, so that accumulating problems
-// do not add more than once. Nothing without the memory for it.
+// The quickest of the first candidates, kept in the database. Results go to scratch memory, so that
+// accumulating problems do not add more than once. Nothing without the memory for it.
 std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
-                               const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors, PlanDatabase& database) try {
+                               const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors,
+                               PlanDatabase& database) try {
   if (!tuning.load(std::memory_order_relaxed) || capturing()) return {};
   const Scratch result(device, result_bytes(p)), flushed(device, flushed_bytes);
   set_bytes(result.data, device, 0, static_cast<std::size_t>(result_bytes(p)));
-  (p.pass == ConvPass::forward ? tensors.y : p.pass == ConvPass::data_gradient ? tensors.x : tensors.w) = result.data;
+  (p.pass == ConvPass::forward         ? tensors.y
+   : p.pass == ConvPass::data_gradient ? tensors.x
+                                       : tensors.w) = result.data;
   std::optional<Plan> best;
   PlanChoice choice;
   std::size_t tried = 0;
@@ -186,7 +197,7 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
   return {};
 }
 
-// --- finding a plan --------------------------------------------------------------------------------------------------
+// --- finding a plan ----------------------------------------------------------------------------------------
 
 // One plan is looked for at a time: other threads then find it in the database.
 std::mutex planning_mutex;
@@ -195,23 +206,28 @@ ConvolutionPlans plans_so_far;
 using Runs = std::function<bool(const Plan&)>;
 using Tunes = std::function<std::optional<Plan>(const std::vector<CudnnEngineConfig>&)>;
 
-// The known choice; without one, or when it refuses, the tuned one; else the first that the heuristics offer and that runs.
-Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t handle, const CudnnDescriptor& device,
-               const PlanDatabase& database, const Runs& runs, const Tunes& tunes, ConvolutionPlans& count) {
+// The known choice; without one, or when it refuses, the tuned one; else the first that the heuristics offer
+// and that runs.
+Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t handle,
+               const CudnnDescriptor& device, const PlanDatabase& database, const Runs& runs,
+               const Tunes& tunes, ConvolutionPlans& count) {
   if (const PlanChoice* known = database.find(key_of(p))) {
-    if (const auto plan = rebuild(p, graph, *known, handle, device); plan && runs(*plan)) return ++count.from_database, *plan;
+    if (const auto plan = rebuild(p, graph, *known, handle, device); plan && runs(*plan))
+      return ++count.from_database, *plan;
   }
   const std::vector<CudnnEngineConfig> offered = candidates(p, graph, device);
   if (const auto plan = tunes(offered); plan && runs(*plan)) return ++count.tuned, *plan;
   for (const CudnnEngineConfig& config : offered) {
     if (!acceptable(p, config)) continue;
-    if (const auto plan = build(config.config, handle, device); plan && runs(*plan)) return ++count.from_heuristics, *plan;
+    if (const auto plan = build(config.config, handle, device); plan && runs(*plan))
+      return ++count.from_heuristics, *plan;
   }
   return {{}, 0, offered.size()};
 }
 
 // Finds the plan and runs it for the first time: one that refuses to run is none.
-Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const ConvPointers& tensors) {
+Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+               const ConvPointers& tensors) {
   const std::lock_guard lock(planning_mutex);
   const auto begin = std::chrono::steady_clock::now();
   PlanDatabase& database = database_of(device);
@@ -224,28 +240,29 @@ Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvPr
   const Tunes tunes = [&](const std::vector<CudnnEngineConfig>& offered) {
     return tuned_plan(op, handle, device, p, offered, tensors, database);
   };
-  const Plan plan = find_plan(p, convolution_graph(p, handle), handle, {}, database, runs, tunes, plans_so_far);
+  const Plan plan =
+      find_plan(p, convolution_graph(p, handle), handle, {}, database, runs, tunes, plans_so_far);
   plans_so_far.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return plan;
 }
 
 [[noreturn]] void no_engine(const char* op, const ConvProblem& p, std::size_t offered) {
-  fail<Unsupported, 2>(op, ": cuDNN offers ", offered, " engines for ", p.str(), ", none within ",
-                       human_bytes(workspace_limit.load()), " of workspace", p.deterministic ? ", repeatable" : "",
-                       p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "",
-                       "; use another dtype, or allow tf32");
+  fail<Unsupported, 2>(
+      op, ": cuDNN offers ", offered, " engines for ", p.str(), ", none within ",
+      human_bytes(workspace_limit.load()), " of workspace", p.deterministic ? ", repeatable" : "",
+      p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "", "; use another dtype, or allow tf32");
 }
 
 struct ProblemHash {
   std::size_t operator()(const std::pair<int, ConvProblem>& key) const {
     const ConvProblem& p = key.second;
-    const std::int64_t flags = static_cast<int>(p.pass) | static_cast<int>(p.epilogue) << 2 | static_cast<int>(p.dtype) << 4 |
-                               p.channels_last << 8 | p.tf32 << 9 | p.accumulate << 10 | p.deterministic << 11 |
-                               key.first << 12;
+    const std::int64_t flags = static_cast<int>(p.pass) | static_cast<int>(p.epilogue) << 2 |
+                               static_cast<int>(p.dtype) << 4 | p.channels_last << 8 | p.tf32 << 9 |
+                               p.accumulate << 10 | p.deterministic << 11 | key.first << 12;
     std::uint64_t hash = 14695981039346656037u;
-    for (const std::int64_t word : {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1],
-                                    p.padding[0], p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1], p.x_stride,
-                                    p.y_stride}) {
+    for (const std::int64_t word :
+         {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1], p.padding[0],
+          p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1], p.x_stride, p.y_stride}) {
       hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
     }
     return static_cast<std::size_t>(hash);
@@ -288,13 +305,15 @@ bool run_convolution(const char* op, Device device, const ConvProblem& problem, 
 
 void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxed); }
 bool convolution_tuning() { return tuning.load(std::memory_order_relaxed); }
-void set_convolution_workspace_limit(std::int64_t bytes) { workspace_limit.store(bytes, std::memory_order_relaxed); }
+void set_convolution_workspace_limit(std::int64_t bytes) {
+  workspace_limit.store(bytes, std::memory_order_relaxed);
+}
 ConvolutionPlans convolution_plans() {
   const std::lock_guard lock(planning_mutex);
   return plans_so_far;
 }
 
-// --- planning without a device ----------------------------------------------------------------------------------------
+// --- planning without a device -----------------------------------------------------------------------------
 
 int PlanReport::accepted() const {
   int count = 0;
@@ -313,10 +332,10 @@ PlanReport plan_without_device(const ConvProblem& problem, const std::string& de
   const CudnnDescriptor graph = convolution_graph(problem, nullptr);
   PlanReport report;
   for (const CudnnEngineConfig& config : candidates(problem, graph, device)) {
-    report.configs.push_back({config.engine, config.workspace, config.shared_memory,
-                              config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
-                              config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
-                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config), config.knobs});
+    report.configs.push_back(
+        {config.engine, config.workspace, config.shared_memory, config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
+         config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
+         config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config), config.knobs});
     if (report.planned || !report.configs.back().accepted) continue;
     // The way of a choice that comes from the database: from numbers to a plan.
     report.planned = rebuild(problem, graph, {config.engine, config.knobs}, nullptr, device).has_value();
@@ -324,12 +343,14 @@ PlanReport plan_without_device(const ConvProblem& problem, const std::string& de
   return report;
 }
 
-ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json, const PlanDatabase& known,
-                                     int refusals) {
+ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json,
+                                     const PlanDatabase& known, int refusals) {
   const CudnnDescriptor device = cudnn_device_from_json(device_json);
   ConvolutionPlans count;
   const Runs runs = [&](const Plan&) { return refusals-- <= 0; };
-  find_plan(problem, convolution_graph(problem, nullptr), nullptr, device, known, runs, [](const auto&) { return std::nullopt; }, count);
+  find_plan(
+      problem, convolution_graph(problem, nullptr), nullptr, device, known, runs,
+      [](const auto&) { return std::nullopt; }, count);
   return count;
 }
 std::string plan_database_key(const ConvProblem& problem) { return key_of(problem); }

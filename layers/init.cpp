@@ -11,7 +11,9 @@ namespace {
 
 thread_local bool skipping = false;
 
-struct Fans { double in, out; };
+struct Fans {
+  double in, out;
+};
 Fans fans_of(const char* op, const Tensor& t) {
   require<ShapeError>(t.dim() >= 2, op, ": ", t.shape(), " has no fan; it needs at least two dimensions");
   const double window = static_cast<double>(t.numel()) / static_cast<double>(t.size(0) * t.size(1));
@@ -22,7 +24,8 @@ double fan_of(const char* op, const Tensor& t, Fan fan) {
   return fan == Fan::in ? fans.in : fans.out;
 }
 
-// Inverse of the standard normal distribution function by bisection on erfc: exact to rounding and free of tables.
+// Inverse of the standard normal distribution function by bisection on erfc: exact to rounding and free of
+// tables.
 double inverse_normal(double p) {
   double low = -10, high = 10;
   for (int i = 0; i < 80; ++i) {
@@ -68,7 +71,9 @@ void truncated_normal_(Tensor& t, double mean, double deviation) {
   }
   t.copy_(u);
 }
-void he_normal_(Tensor& t, Fan fan, double gain) { normal_(t, 0, std::sqrt(gain / fan_of("he_normal", t, fan))); }
+void he_normal_(Tensor& t, Fan fan, double gain) {
+  normal_(t, 0, std::sqrt(gain / fan_of("he_normal", t, fan)));
+}
 void he_uniform_(Tensor& t, Fan fan, double gain) {
   const double bound = std::sqrt(3 * gain / fan_of("he_uniform", t, fan));
   uniform_(t, -bound, bound);
@@ -90,7 +95,8 @@ void orthogonal_(Tensor& t, double gain) {
     t.zero_();
     return;
   }
-  require<ShapeError>(t.dim() >= 2, "orthogonal: ", t.shape(), " is no matrix; it needs at least two dimensions");
+  require<ShapeError>(t.dim() >= 2, "orthogonal: ", t.shape(),
+                      " is no matrix; it needs at least two dimensions");
   const std::int64_t rows = t.size(0), cols = t.numel() / std::max<std::int64_t>(1, rows);
   const bool tall = rows > cols;
   const std::int64_t vectors = tall ? cols : rows, length = tall ? rows : cols;

@@ -8,8 +8,8 @@ namespace gadolin {
 
 enum class Fan { in, out };
 
-// While one is alive on this thread, initialisers write zeros: for nets whose weights are about to be loaded, or are only
-// to be counted.
+// While one is alive on this thread, initialisers write zeros: for nets whose weights are about to be loaded,
+// or are only to be counted.
 struct SkipInitialValues {
   SkipInitialValues();
   ~SkipInitialValues();
@@ -30,8 +30,8 @@ void he_uniform_(Tensor& t, Fan fan = Fan::in, double gain = 2);
 // Glorot and Bengio 2010: variance 2 / (in + out).
 void glorot_normal_(Tensor& t);
 void glorot_uniform_(Tensor& t);
-// Rows (or columns, whichever are fewer) orthonormal, times gain; of the weight as a matrix [out, in * window].
-// Saxe et al. 2013.
+// Rows (or columns, whichever are fewer) orthonormal, times gain; of the weight as a matrix [out, in *
+// window]. Saxe et al. 2013.
 void orthogonal_(Tensor& t, double gain = 1);
 
 }  // namespace gadolin

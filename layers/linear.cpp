@@ -7,8 +7,8 @@
 namespace gadolin {
 
 Linear::Linear(int in_features, int out_features, bool bias) {
-  require<ValueError>(in_features > 0 && out_features > 0, "Linear: ", in_features, " inputs and ", out_features,
-                      " outputs; both must be positive");
+  require<ValueError>(in_features > 0 && out_features > 0, "Linear: ", in_features, " inputs and ",
+                      out_features, " outputs; both must be positive");
   const double bound = 1 / std::sqrt(in_features);
   Tensor weight = empty({out_features, in_features});
   uniform_(weight, -bound, bound);
@@ -20,7 +20,9 @@ Linear::Linear(int in_features, int out_features, bool bias) {
   }
 }
 
-Tensor Linear::forward(const Tensor& x) { return linear(for_compute(x), weight_copy_.of(weight_), bias_copy_.of(bias_)); }
+Tensor Linear::forward(const Tensor& x) {
+  return linear(for_compute(x), weight_copy_.of(weight_), bias_copy_.of(bias_));
+}
 
 std::int64_t Linear::macs(const Tensor&, const Tensor& out) const { return out.numel() * weight_.size(1); }
 

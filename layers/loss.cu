@@ -17,30 +17,39 @@ using detail::SoftmaxRow;
 Tensor widened(const Tensor& t) {
   return t.dtype() == DType::bf16 || t.dtype() == DType::fp16 ? t.to(DType::fp32) : t;
 }
-Tensor reduce_loss(const Tensor& values, Reduction reduction) { return reduction == Reduction::mean ? mean(values) : sum(values); }
+Tensor reduce_loss(const Tensor& values, Reduction reduction) {
+  return reduction == Reduction::mean ? mean(values) : sum(values);
+}
 
-// --- one class a row -------------------------------------------------------------------------------------------------
+// --- one class a row ---------------------------------------------------------------------------------------
 
-template <class T> void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
-  parallel_for(rows, 1 + 4096 / std::max<std::int64_t>(1, row.classes), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) row.template write<1>(n, row.template read<1>(n, 0, 1), 0, 1);
-  });
+template <class T>
+void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
+  parallel_for(rows, 1 + 4096 / std::max<std::int64_t>(1, row.classes),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t n = begin; n < end; ++n)
+                   row.template write<1>(n, row.template read<1>(n, 0, 1), 0, 1);
+               });
 }
 #ifdef __CUDACC__
-template <class M> __device__ RowSums<M> partner(const RowSums<M>& s, int distance) {
+template <class M>
+__device__ RowSums<M> partner(const RowSums<M>& s, int distance) {
   return {__shfl_xor_sync(~0u, s.largest, distance), __shfl_xor_sync(~0u, s.total, distance),
           __shfl_xor_sync(~0u, s.below, distance), __shfl_xor_sync(~0u, s.weights, distance)};
 }
 // Above 32 lanes a block has one row.
-template <int V, class T> __global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
+template <int V, class T>
+__global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
   using Sums = RowSums<math_type<T>>;
   __shared__ Sums warps[16];
-  const int thread = static_cast<int>(threadIdx.x), teams = static_cast<int>(blockDim.x) / lanes, lane = thread % lanes;
+  const int thread = static_cast<int>(threadIdx.x), teams = static_cast<int>(blockDim.x) / lanes,
+            lane = thread % lanes;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * teams;
   for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * teams; first < rows; first += step) {
     const std::int64_t n = first + thread / lanes;
     Sums sums = n < rows ? row.template read<V>(n, lane, lanes) : Sums::none();
-    for (int distance = (lanes < 32 ? lanes : 32) / 2; distance > 0; distance /= 2) sums = sums.merged(partner(sums, distance));
+    for (int distance = (lanes < 32 ? lanes : 32) / 2; distance > 0; distance /= 2)
+      sums = sums.merged(partner(sums, distance));
     if (lanes > 32) {
       if (thread % 32 == 0) warps[thread / 32] = sums;
       __syncthreads();
@@ -51,17 +60,23 @@ template <int V, class T> __global__ void row_kernel(SoftmaxRow<T> row, std::int
     if (n < rows) row.template write<V>(n, sums, lane, lanes);
   }
 }
-template <class T> void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row) {
+template <class T>
+void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row) {
   constexpr int V = 16 / sizeof(T);
   const bool packs = detail::packs_fit(row.classes, V, row.logits, row.gradient);
   const int lanes = detail::lanes_for(packs ? row.classes / V : row.classes);
-  launch(op, grid_stride(rows * lanes, lanes > 32 ? lanes : 128), packs ? row_kernel<V, T> : row_kernel<1, T>, row, rows, lanes);
+  launch(op, grid_stride(rows * lanes, lanes > 32 ? lanes : 128), packs ? row_kernel<V, T> : row_kernel<1, T>,
+         row, rows, lanes);
 }
 #endif
 
-template <class M> struct Quotient { GADOLIN_HD M operator()(M a, M b) const { return a / b; } };
+template <class M>
+struct Quotient {
+  GADOLIN_HD M operator()(M a, M b) const { return a / b; }
+};
 // A gradient's share of the mean. Rows that are ignored stay 0 where nothing counts and the mean is NaN.
-template <class M> struct OfMean {
+template <class M>
+struct OfMean {
   const M *dy, *total;
   GADOLIN_HD M operator()(M d) const {
     const M share = *dy / *total;
@@ -78,28 +93,37 @@ struct CrossEntropyFunction {
 
   void check(const Tensor& logits, const Tensor& t) const {
     require<ShapeError>(logits.dim() == 2, name, ": logits ", logits.shape(), " are not [N, C]");
-    require<ShapeError>(t.shape() == Shape{logits.size(0)}, name, ": target ", t.shape(), " is not [", logits.size(0), "]");
-    require<DTypeError>(t.dtype() == DType::int64, name, ": target is ", t.dtype(), ", not int64; convert with .to(DType::int64)");
-    require<DTypeError>(is_floating(logits.dtype()), name, ": logits are ", logits.dtype(), "; convert with .to(DType::fp32)");
-    require<DeviceError>(t.device() == logits.device(), name, ": logits are on ", logits.device(), " but the target is on ",
-                         t.device(), "; move one with .to(...)");
-    require<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, name, ": label smoothing ",
-                        options.label_smoothing, " is outside [0, 1]");
+    require<ShapeError>(t.shape() == Shape{logits.size(0)}, name, ": target ", t.shape(), " is not [",
+                        logits.size(0), "]");
+    require<DTypeError>(t.dtype() == DType::int64, name, ": target is ", t.dtype(),
+                        ", not int64; convert with .to(DType::int64)");
+    require<DTypeError>(is_floating(logits.dtype()), name, ": logits are ", logits.dtype(),
+                        "; convert with .to(DType::fp32)");
+    require<DeviceError>(t.device() == logits.device(), name, ": logits are on ", logits.device(),
+                         " but the target is on ", t.device(), "; move one with .to(...)");
+    require<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, name,
+                        ": label smoothing ", options.label_smoothing, " is outside [0, 1]");
     const Tensor& w = options.class_weight;
-    require<ShapeError>(!w.defined() || w.shape() == Shape{logits.size(1)}, name, ": class weights ", w.defined() ? w.shape() : Shape{},
-                        " are not [", logits.size(1), "]");
+    require<ShapeError>(!w.defined() || w.shape() == Shape{logits.size(1)}, name, ": class weights ",
+                        w.defined() ? w.shape() : Shape{}, " are not [", logits.size(1), "]");
     if (!t.device().is_cpu()) return;
     const std::vector<std::int64_t> values = t.to_vector<std::int64_t>();
     for (std::size_t i = 0; i < values.size(); ++i) {
-      require<ValueError>(values[i] == options.ignore_index || (values[i] >= 0 && values[i] < logits.size(1)), name, ": target ",
-                          values[i], " at index ", i, " is outside [0, ", logits.size(1), "); class labels start at 0");
+      require<ValueError>(values[i] == options.ignore_index || (values[i] >= 0 && values[i] < logits.size(1)),
+                          name, ": target ", values[i], " at index ", i, " is outside [0, ", logits.size(1),
+                          "); class labels start at 0");
     }
   }
-  static DType math_of(const Tensor& logits) { return logits.dtype() == DType::fp64 ? DType::fp64 : DType::fp32; }
-  Tensor allocate(const Tensor& logits, const Tensor&) const { return empty({}, math_of(logits), logits.device()); }
+  static DType math_of(const Tensor& logits) {
+    return logits.dtype() == DType::fp64 ? DType::fp64 : DType::fp32;
+  }
+  Tensor allocate(const Tensor& logits, const Tensor&) const {
+    return empty({}, math_of(logits), logits.device());
+  }
   void save(const Tensor&, const Tensor&, const Tensor&) {}
 
-  template <class D> void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
     const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), &w = options.class_weight;
     const Tensor weight = w.defined() ? w.to(y.device()).to(y.dtype()).contiguous() : Tensor();
     const std::int64_t rows = logits.size(0);
@@ -109,14 +133,17 @@ struct CrossEntropyFunction {
       using T = typename decltype(tag)::type;
       using M = math_type<T>;
       for_rows(device, name, rows,
-               SoftmaxRow<T>{logits.size(1), options.ignore_index, static_cast<M>(options.label_smoothing), static_cast<M>(gamma),
-                             logits.data<T>(), t.data<std::int64_t>(), w.defined() ? weight.data<M>() : nullptr,
-                             wants_gradient ? gradient.data<T>() : nullptr, values.data<M>(), values.data<M>() + rows});
+               SoftmaxRow<T>{logits.size(1), options.ignore_index, static_cast<M>(options.label_smoothing),
+                             static_cast<M>(gamma), logits.data<T>(), t.data<std::int64_t>(),
+                             w.defined() ? weight.data<M>() : nullptr,
+                             wants_gradient ? gradient.data<T>() : nullptr, values.data<M>(),
+                             values.data<M>() + rows});
       sums = sum(values, {1});
       map<M, M, M>(device, name, Quotient<M>{}, y, sums.select(0, 0), sums.select(0, 1));
     });
   }
-  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D>
+  Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty_like(gradient);  // the gradient itself may be wanted again
     dispatch_floating(dx.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -127,17 +154,22 @@ struct CrossEntropyFunction {
   }
 };
 
-// --- independent labels ----------------------------------------------------------------------------------------------
+// --- independent labels ------------------------------------------------------------------------------------
 
-template <class F> void float_or_double(DType dtype, F&& f) { dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{}); }
+template <class F>
+void float_or_double(DType dtype, F&& f) {
+  dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{});
+}
 
 // log(1 + exp(-|x|)) never overflows.
-template <class T> GADOLIN_HD T softplus_of(T x) {
+template <class T>
+GADOLIN_HD T softplus_of(T x) {
   using std::exp;
   using std::log1p;
   return (x > T(0) ? x : T(0)) + static_cast<T>(log1p(exp(x > T(0) ? -x : x)));
 }
-template <class T> GADOLIN_HD T logistic(T x) {
+template <class T>
+GADOLIN_HD T logistic(T x) {
   using std::exp;
   const T e = static_cast<T>(exp(x > T(0) ? -x : x));
   return (x < T(0) ? e : T(1)) / (T(1) + e);
@@ -145,75 +177,106 @@ template <class T> GADOLIN_HD T logistic(T x) {
 
 struct Bce {
   static constexpr auto name = "binary_cross_entropy_with_logits";
-  template <class T> GADOLIN_HD T forward(T x, T y) const { return softplus_of(x) - x * y; }
-  template <class T> GADOLIN_HD T backward(T x, T y) const { return logistic(x) - y; }
+  template <class T>
+  GADOLIN_HD T forward(T x, T y) const {
+    return softplus_of(x) - x * y;
+  }
+  template <class T>
+  GADOLIN_HD T backward(T x, T y) const {
+    return logistic(x) - y;
+  }
 };
 struct Focal {
   static constexpr auto name = "sigmoid_focal_loss";
   double alpha, gamma;
-  template <class T> GADOLIN_HD T forward(T x, T y) const {
+  template <class T>
+  GADOLIN_HD T forward(T x, T y) const {
     using std::pow;
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y);
     return alpha_t(y) * ce * static_cast<T>(pow(T(1) - pt, static_cast<T>(gamma)));
   }
-  template <class T> GADOLIN_HD T backward(T x, T y) const {
+  template <class T>
+  GADOLIN_HD T backward(T x, T y) const {
     using std::pow;
-    const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y), g = static_cast<T>(gamma);
+    const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y),
+            g = static_cast<T>(gamma);
     const T rest = T(1) - pt, dpt = (T(2) * y - T(1)) * p * (T(1) - p);
-    const T power = static_cast<T>(pow(rest, g)), slope = rest > T(0) ? g * static_cast<T>(pow(rest, g - T(1))) : T(0);
+    const T power = static_cast<T>(pow(rest, g)),
+            slope = rest > T(0) ? g * static_cast<T>(pow(rest, g - T(1))) : T(0);
     return alpha_t(y) * (power * (p - y) - slope * dpt * ce);
   }
-  template <class T> GADOLIN_HD T alpha_t(T y) const {
+  template <class T>
+  GADOLIN_HD T alpha_t(T y) const {
     return alpha < 0 ? T(1) : static_cast<T>(alpha) * y + static_cast<T>(1 - alpha) * (T(1) - y);
   }
 };
 struct SmoothL1 {
   static constexpr auto name = "smooth_l1_loss";
   double beta;
-  template <class T> GADOLIN_HD T forward(T x, T y) const {
+  template <class T>
+  GADOLIN_HD T forward(T x, T y) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
     return size < b ? T(0.5) * d * d / b : size - T(0.5) * b;
   }
-  template <class T> GADOLIN_HD T backward(T x, T y) const {
+  template <class T>
+  GADOLIN_HD T backward(T x, T y) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
     return size < b ? d / b : d > T(0) ? T(1) : d < T(0) ? T(-1) : d;
   }
 };
 struct Squared {
   static constexpr auto name = "mse_loss";
-  template <class T> GADOLIN_HD T forward(T x, T y) const { return (x - y) * (x - y); }
-  template <class T> GADOLIN_HD T backward(T x, T y) const { return T(2) * (x - y); }
+  template <class T>
+  GADOLIN_HD T forward(T x, T y) const {
+    return (x - y) * (x - y);
+  }
+  template <class T>
+  GADOLIN_HD T backward(T x, T y) const {
+    return T(2) * (x - y);
+  }
 };
 
-template <class F> struct ForwardPair {
+template <class F>
+struct ForwardPair {
   F f;
-  template <class T> GADOLIN_HD T operator()(T x, T y) const { return f.forward(x, y); }
+  template <class T>
+  GADOLIN_HD T operator()(T x, T y) const {
+    return f.forward(x, y);
+  }
 };
-template <class F> struct BackwardPair {
+template <class F>
+struct BackwardPair {
   F f;
-  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * f.backward(x, y); }
+  template <class T>
+  GADOLIN_HD T operator()(T x, T y, T dz) const {
+    return dz * f.backward(x, y);
+  }
 };
 
 // Elementwise loss of x against a target of its shape; differentiable in x only.
-template <class F> struct PairLoss {
+template <class F>
+struct PairLoss {
   static constexpr auto name = F::name;
   F f;
   Saved x, y;
   Shape shape(const Tensor& a, const Tensor& b) const {
-    require<ShapeError>(a.shape() == b.shape(), name, ": input ", a.shape(), " and target ", b.shape(), " differ");
+    require<ShapeError>(a.shape() == b.shape(), name, ": input ", a.shape(), " and target ", b.shape(),
+                        " differ");
     return a.shape();
   }
   void save(const Tensor& a, const Tensor& b, const Tensor&) {
     x = a;
     y = b;
   }
-  template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
+  template <class D>
+  void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
     float_or_double(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T, T>(device, name, ForwardPair<F>{f}, z, a, b);
     });
   }
-  template <class D> Grads backward(D device, const Tensor& dz, Need) const {
+  template <class D>
+  Grads backward(D device, const Tensor& dz, Need) const {
     Tensor dx = empty_like(x.get());
     float_or_double(dz.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -223,11 +286,13 @@ template <class F> struct PairLoss {
   }
 };
 
-template <class F> Tensor pair_loss(F f, const Tensor& x, const Tensor& target) {
+template <class F>
+Tensor pair_loss(F f, const Tensor& x, const Tensor& target) {
   return apply(PairLoss<F>{f, {}, {}}, widened(x), widened(target).detach());
 }
 
-Tensor row_loss(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, double gamma) {
+Tensor row_loss(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options,
+                double gamma) {
   CrossEntropyFunction f;
   f.options = options;
   f.gamma = gamma;
@@ -240,19 +305,24 @@ Tensor row_loss(const Tensor& logits, const Tensor& target, const CrossEntropyOp
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
   return row_loss(logits, target, options, 0);
 }
-Tensor softmax_focal_loss(const Tensor& logits, const Tensor& target, double gamma, const CrossEntropyOptions& options) {
+Tensor softmax_focal_loss(const Tensor& logits, const Tensor& target, double gamma,
+                          const CrossEntropyOptions& options) {
   require<ValueError>(gamma >= 0, "softmax_focal_loss: gamma ", gamma, " is negative");
-  require<ValueError>(options.label_smoothing == 0, "softmax_focal_loss: label smoothing is not defined for it");
+  require<ValueError>(options.label_smoothing == 0,
+                      "softmax_focal_loss: label smoothing is not defined for it");
   return row_loss(logits, target, options, gamma);
 }
 
-Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, const Tensor& positive_weight, const Tensor& mask) {
+Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target,
+                                        const Tensor& positive_weight, const Tensor& mask) {
   const char* const name = "binary_cross_entropy_with_logits";
-  require<ShapeError>(!mask.defined() || mask.shape() == logits.shape(), name, ": mask ", mask.defined() ? mask.shape() : Shape{},
-                      " is not of the logits' shape ", logits.shape());
-  require<ShapeError>(!positive_weight.defined() || (logits.dim() > 0 && positive_weight.shape() == Shape{logits.size(-1)}), name,
-                      ": positive weights ", positive_weight.defined() ? positive_weight.shape() : Shape{},
-                      " are not one a class of logits ", logits.shape());
+  require<ShapeError>(!mask.defined() || mask.shape() == logits.shape(), name, ": mask ",
+                      mask.defined() ? mask.shape() : Shape{}, " is not of the logits' shape ",
+                      logits.shape());
+  require<ShapeError>(
+      !positive_weight.defined() || (logits.dim() > 0 && positive_weight.shape() == Shape{logits.size(-1)}),
+      name, ": positive weights ", positive_weight.defined() ? positive_weight.shape() : Shape{},
+      " are not one a class of logits ", logits.shape());
   Tensor loss = pair_loss(Bce{}, logits, target);
   if (positive_weight.defined()) {
     // -[p y log s + (1 - y) log(1 - s)] = bce + (p - 1) y softplus(-x)
@@ -263,9 +333,10 @@ Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& targ
   const Tensor kept = mask.to(loss.dtype());
   return sum(mul(loss, kept)) / sum(kept);
 }
-Tensor sigmoid_focal_loss(const Tensor& logits, const Tensor& target, double alpha, double gamma, Reduction reduction) {
-  require<ValueError>(gamma >= 0 && alpha <= 1, "sigmoid_focal_loss: gamma ", gamma, " must not be negative, alpha ", alpha,
-                      " not above 1");
+Tensor sigmoid_focal_loss(const Tensor& logits, const Tensor& target, double alpha, double gamma,
+                          Reduction reduction) {
+  require<ValueError>(gamma >= 0 && alpha <= 1, "sigmoid_focal_loss: gamma ", gamma,
+                      " must not be negative, alpha ", alpha, " not above 1");
   return reduce_loss(pair_loss(Focal{alpha, gamma}, logits, target), reduction);
 }
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, double beta, Reduction reduction) {

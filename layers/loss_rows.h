@@ -1,5 +1,5 @@
-// One row of softmax losses, shared by `lanes` threads: each reads its part, the parts are merged, each writes its part of
-// the gradient. One formula for both devices. For loss.cu and its tests.
+// One row of softmax losses, shared by `lanes` threads: each reads its part, the parts are merged, each
+// writes its part of the gradient. One formula for both devices. For loss.cu and its tests.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,8 @@
 namespace gadolin::detail {
 
 // Of the logits of a row, or of some of them. `total` and `below` refer to the largest logit so far.
-template <class M> struct RowSums {
+template <class M>
+struct RowSums {
   M largest, total;  // total: sum of exp(x - largest)
   M below, weights;  // sums of w (x - largest) and w; kept for label smoothing only
   static GADOLIN_HD RowSums none() { return {std::numeric_limits<M>::lowest(), M(0), M(0), M(0)}; }
@@ -40,8 +41,10 @@ inline int lanes_for(std::int64_t packs) {
   return packs <= 64 ? lanes : packs <= 4096 ? 128 : 512;
 }
 
-// A row's loss before the mean: ((1 - s) l_t w_t + s / C sum_k l_k w_k) (1 - p_t)^gamma, with l = -log softmax.
-template <class T> struct SoftmaxRow {
+// A row's loss before the mean: ((1 - s) l_t w_t + s / C sum_k l_k w_k) (1 - p_t)^gamma, with l = -log
+// softmax.
+template <class T>
+struct SoftmaxRow {
   using M = math_type<T>;
   std::int64_t classes, ignore;
   M smoothing, gamma;          // one of them is 0
@@ -54,7 +57,8 @@ template <class T> struct SoftmaxRow {
 
   GADOLIN_HD M weight_of(std::int64_t c) const { return weight ? weight[c] : M(1); }
   // V classes with one access: V divides the classes and rows begin on the size of V logits, or V is 1.
-  template <int V> GADOLIN_HD RowSums<M> read(std::int64_t n, int lane, int lanes) const {
+  template <int V>
+  GADOLIN_HD RowSums<M> read(std::int64_t n, int lane, int lanes) const {
     RowSums<M> sums = RowSums<M>::none();
     for (std::int64_t c = lane * V; c < classes; c += lanes * V) {
       const Channels<V, T> x(logits + n * classes + c);
@@ -67,7 +71,8 @@ template <class T> struct SoftmaxRow {
     }
     return sums;
   }
-  template <int V> GADOLIN_HD void write(std::int64_t n, const RowSums<M>& sums, int lane, int lanes) const {
+  template <int V>
+  GADOLIN_HD void write(std::int64_t n, const RowSums<M>& sums, int lane, int lanes) const {
     using std::exp;
     using std::log;
     using std::pow;
@@ -88,7 +93,8 @@ template <class T> struct SoftmaxRow {
         // w (1 - p)^g (-log p): d / dx_c = d / dp p (1[c = t] - p_c)
         const M p = static_cast<M>(exp(-ce)), rest = M(1) - p, power = static_cast<M>(pow(rest, gamma));
         value *= power;
-        const M slope = rest > M(0) && p > M(0) ? gamma * static_cast<M>(pow(rest, gamma - M(1))) * p * ce : M(0);
+        const M slope =
+            rest > M(0) && p > M(0) ? gamma * static_cast<M>(pow(rest, gamma - M(1))) * p * ce : M(0);
         all = hit = w * (power + slope);
       }
     }
@@ -101,7 +107,9 @@ template <class T> struct SoftmaxRow {
       const Channels<V, T> x(logits + n * classes + c);
       put<V>(gradient + n * classes + c, V, [&](int j) {
         const M p = static_cast<M>(exp(x[j] - sums.largest)) / sums.total;
-        return ignored ? M(0) : all * p - (c + j == t ? hit : M(0)) - (smoothing > M(0) ? each * weight_of(c + j) : M(0));
+        return ignored ? M(0)
+                       : all * p - (c + j == t ? hit : M(0)) -
+                             (smoothing > M(0) ? each * weight_of(c + j) : M(0));
       });
     }
   }

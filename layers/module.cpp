@@ -15,7 +15,8 @@ std::string join(const std::string& path, const std::string& name) {
 // True when `name` is `prefix` or lies below it; the empty prefix holds everything.
 bool under(const std::string& name, const std::string& prefix) {
   return prefix.empty() || name == prefix ||
-         (name.size() > prefix.size() && name.compare(0, prefix.size(), prefix) == 0 && name[prefix.size()] == '.');
+         (name.size() > prefix.size() && name.compare(0, prefix.size(), prefix) == 0 &&
+          name[prefix.size()] == '.');
 }
 bool under_any(const std::string& name, const std::vector<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& p) { return under(name, p); });
@@ -51,7 +52,8 @@ void Module::visit(const std::function<void(const std::string&, Module&)>& f) {
   walk("", *this);
 }
 void Module::visit(const std::function<void(const std::string&, const Module&)>& f) const {
-  const std::function<void(const std::string&, const Module&)> walk = [&](const std::string& path, const Module& module) {
+  const std::function<void(const std::string&, const Module&)> walk = [&](const std::string& path,
+                                                                          const Module& module) {
     f(path, module);
     for (const auto& child : module.children_) walk(join(path, child->name()), *child);
   };
@@ -119,15 +121,18 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
   }
   for (const auto& entry : from) {
     const std::string& name = entry.first;  // clang 14 does not let lambdas capture structured bindings
-    const bool known = std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
+    const bool known =
+        std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
     if (!known && !under_any(name, options.exclude)) report.unexpected.push_back(name);
   }
   require<CheckpointError, 2>(misfits.empty(), "load: ", source, " has other shapes: ", first_names(misfits),
                               "; for another number of classes pass --exclude-scopes with the last layer");
   if (options.strict) {
-    require<CheckpointError, 3>(report.missing.empty(), "load: ", source, " has no ", first_names(report.missing), " (",
-                                report.loaded.size(), " of ", mine.size(), " names found); was it saved by another network?");
-    require<CheckpointError, 4>(report.unexpected.empty(), "load: ", source, " holds ", first_names(report.unexpected),
+    require<CheckpointError, 3>(report.missing.empty(), "load: ", source, " has no ",
+                                first_names(report.missing), " (", report.loaded.size(), " of ", mine.size(),
+                                " names found); was it saved by another network?");
+    require<CheckpointError, 4>(report.unexpected.empty(), "load: ", source, " holds ",
+                                first_names(report.unexpected),
                                 ", which this network does not have; was it saved by another network?");
   }
   const NoGrad guard;
@@ -160,12 +165,14 @@ void Module::set_trainable(const std::vector<std::string>& prefixes) {
   }
 }
 
-// --- observation -----------------------------------------------------------------------------------------------------
+// --- observation -------------------------------------------------------------------------------------------
 
 CallObserver::CallObserver(Call call) : call_(std::move(call)), before_(observer) { observer = this; }
 CallObserver::~CallObserver() { observer = before_; }
 bool Module::watching() { return observer != nullptr; }
-void Module::observe(const Tensor& x, const Tensor& y) const { observer->call_(*this, PlaceScope::current(), x, y); }
+void Module::observe(const Tensor& x, const Tensor& y) const {
+  observer->call_(*this, PlaceScope::current(), x, y);
+}
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;

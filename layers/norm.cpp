@@ -8,7 +8,9 @@
 namespace gadolin {
 namespace detail {
 
-NormSizes norm_sizes(const Tensor& x) { return {x.numel() / std::max<std::int64_t>(1, x.size(1)), x.size(1)}; }
+NormSizes norm_sizes(const Tensor& x) {
+  return {x.numel() / std::max<std::int64_t>(1, x.size(1)), x.size(1)};
+}
 
 NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blocks) {
   const std::int64_t groups = (size.channels + v - 1) / v, least = norm_threads * rows_each;
@@ -17,7 +19,8 @@ NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blo
   const auto slabs = [&] { return (groups + x - 1) / x; };
   const auto enough = [&] { return std::max<std::int64_t>(1, (size.rows * x + least - 1) / least); };
   while (x > 8 && slabs() * enough() < blocks) x /= 2;
-  return {x, norm_threads / x, slabs(), slabs() > norm_most_slabs ? 1 : std::clamp<std::int64_t>(blocks / slabs(), 1, enough())};
+  return {x, norm_threads / x, slabs(),
+          slabs() > norm_most_slabs ? 1 : std::clamp<std::int64_t>(blocks / slabs(), 1, enough())};
 }
 
 std::int64_t row_stride(const Tensor& t) {
@@ -39,53 +42,62 @@ Tensor as_rows(const Tensor& t) {
   return t.contiguous(t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
-void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const {
-  require<ShapeError>(in.dim() == 4 || in.dim() == 2, "batch_norm: input ", in.shape(), " is neither [N, C, H, W] nor [N, C]");
-  require<DTypeError, 2>(is_floating(in.dtype()), "batch_norm: ", in.dtype(), " is not supported; convert with .to(DType::fp32)");
+void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b,
+                              const Tensor& addend) const {
+  require<ShapeError>(in.dim() == 4 || in.dim() == 2, "batch_norm: input ", in.shape(),
+                      " is neither [N, C, H, W] nor [N, C]");
+  require<DTypeError, 2>(is_floating(in.dtype()), "batch_norm: ", in.dtype(),
+                         " is not supported; convert with .to(DType::fp32)");
   const std::int64_t channels = in.size(1);
   const DType wanted = in.dtype() == DType::fp64 ? DType::fp64 : DType::fp32;
   for (const Tensor* t : {&w, &b, &running_mean, &running_var}) {
     require<ShapeError>(t->shape() == Shape{channels}, "batch_norm: input ", in.shape(), " has C=", channels,
                         ", but a parameter has shape ", t->shape());
-    require<DTypeError>(t->dtype() == wanted, "batch_norm: input is ", in.dtype(), ", so parameters must be ", wanted, ", not ",
-                        t->dtype());
-    require<DeviceError>(t->device() == in.device(), "batch_norm: input is on ", in.device(), " but a parameter is on ",
-                         t->device(), "; move one with .to(...)");
+    require<DTypeError>(t->dtype() == wanted, "batch_norm: input is ", in.dtype(), ", so parameters must be ",
+                        wanted, ", not ", t->dtype());
+    require<DeviceError>(t->device() == in.device(), "batch_norm: input is on ", in.device(),
+                         " but a parameter is on ", t->device(), "; move one with .to(...)");
   }
   require<ValueError>(running_mean.is_contiguous() && running_var.is_contiguous(),
                       "batch_norm: running statistics are changed in place and must be contiguous");
   if (addend.defined()) {
-    require<ShapeError>(addend.shape() == in.shape(), "batch_norm: addend ", addend.shape(), " is not of the input's shape ",
-                        in.shape());
-    require<DTypeError>(addend.dtype() == in.dtype(), "batch_norm: addend is ", addend.dtype(), ", the input ", in.dtype());
+    require<ShapeError>(addend.shape() == in.shape(), "batch_norm: addend ", addend.shape(),
+                        " is not of the input's shape ", in.shape());
+    require<DTypeError>(addend.dtype() == in.dtype(), "batch_norm: addend is ", addend.dtype(),
+                        ", the input ", in.dtype());
   }
   require<ShapeError>(!options.training || norm_sizes(in).rows != 1, "batch_norm: input ", in.shape(),
                       " has one value a channel, whose variance is 0; use a larger batch or eval()");
 }
 
 Tensor empty_rows(const Tensor& t) {
-  return empty(t.shape(), t.dtype(), t.device(), t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+  return empty(t.shape(), t.dtype(), t.device(),
+               t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
 namespace {
 
-// uint8 [rows, ceil(C / 8)] when there will be a backward through a ReLU that follows an addition. Bytes that nobody
-// needs are not written.
-template <class... In> Tensor mask_for(const In&... in) {
+// uint8 [rows, ceil(C / 8)] when there will be a backward through a ReLU that follows an addition. Bytes that
+// nobody needs are not written.
+template <class... In>
+Tensor mask_for(const In&... in) {
   const Tensor* inputs[] = {&in...};
   const NormSizes size = norm_sizes(*inputs[0]);
   if (!wants_tape(inputs, static_cast<int>(sizeof...(In)))) return {};
-  return empty({size.rows, (size.channels + mask_channels - 1) / mask_channels}, DType::uint8, inputs[0]->device());
+  return empty({size.rows, (size.channels + mask_channels - 1) / mask_channels}, DType::uint8,
+               inputs[0]->device());
 }
 
 }  // namespace
 
-Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const {
+Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tensor& b,
+                                   const Tensor& addend) const {
   if (options.relu && addend.defined()) mask = mask_for(in, w, b, addend);
   if (out.defined()) {
-    require<ShapeError>(out.shape() == in.shape() && out.dtype() == in.dtype() && row_stride(out) >= in.size(1),
-                        "batch_norm: a result of ", in.dtype(), " ", in.shape(), " cannot be written into ", out.dtype(), " ", out.shape(),
-                        "; it must be channels-last");
+    require<ShapeError>(
+        out.shape() == in.shape() && out.dtype() == in.dtype() && row_stride(out) >= in.size(1),
+        "batch_norm: a result of ", in.dtype(), " ", in.shape(), " cannot be written into ", out.dtype(), " ",
+        out.shape(), "; it must be channels-last");
     return out;
   }
   return empty_rows(in);
@@ -100,7 +112,8 @@ bool BatchNormFunction::begin(const Tensor& in, const Tensor& w) const {
   return false;
 }
 
-void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor&, const Tensor&) {
+void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor&,
+                             const Tensor&) {
   x = in;
   weight = w;
   bias = b;
@@ -108,7 +121,8 @@ void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b,
 }
 
 template <class D>
-Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need, const BatchNormFunction* other) const {
+Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need,
+                                   const BatchNormFunction* other) const {
   const auto with_gradients = [](const BatchNormFunction& f, bool of_weight, bool of_bias) {
     NormSide s = f.side(f.weight, f.bias);
     if (of_weight) s.dweight = empty_like(s.weight);
@@ -124,7 +138,8 @@ Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need, co
   pass.relu = options.relu;
   pass.adds = adds();
   if (need[0]) pass.dx = pass.adds ? into : empty_rows(pass.x);
-  if (need[3] && options.relu) pass.dother = empty_rows(pass.x);  // without relu the addend's gradient is dy itself
+  if (need[3] && options.relu)
+    pass.dother = empty_rows(pass.x);  // without relu the addend's gradient is dy itself
   if (other) {
     pass.second = with_gradients(*other, need[4], need[5]);
     pass.other = as_rows(other->x);
@@ -136,7 +151,8 @@ Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need, co
       if (t->defined()) t->zero_();
     }
   }
-  Grads grads{pass.dx, pass.first.dweight, pass.first.dbias, need[3] && !options.relu ? pass.dy : pass.dother};
+  Grads grads{pass.dx, pass.first.dweight, pass.first.dbias,
+              need[3] && !options.relu ? pass.dy : pass.dother};
   if (other) grads.insert(grads.end(), {pass.second.dweight, pass.second.dbias});
   return grads;
 }
@@ -145,12 +161,14 @@ template Grads BatchNormFunction::gradients(Cpu, const Tensor&, Need, const Batc
 template Grads BatchNormFunction::gradients(Cuda, const Tensor&, Need, const BatchNormFunction*) const;
 #endif
 
-void BatchNormJoinFunction::check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const {
+void BatchNormJoinFunction::check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z,
+                                  const Tensor& w2, const Tensor& b2) const {
   first.check(x, w, b, z);
   second.check(z, w2, b2, {});
 }
 
-Tensor BatchNormJoinFunction::allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const {
+Tensor BatchNormJoinFunction::allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z,
+                                       const Tensor& w2, const Tensor& b2) const {
   first.mask = mask_for(x, w, b, z, w2, b2);
   return empty_rows(x);
 }
@@ -163,7 +181,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   f.options = options;
   f.running_mean = running_mean;
   f.running_var = running_var;
-  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend);  // kernels index parameters by channel
+  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(),
+               addend);  // kernels index parameters by channel
 }
 
 void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
@@ -192,11 +211,13 @@ detail::BatchNormFunction BatchNorm2d::function(bool relu) const {
   return f;
 }
 
-Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu, const ChannelStatistics& known, const Tensor& out) {
+Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu,
+                              const ChannelStatistics& known, const Tensor& out) {
   detail::BatchNormFunction f = function(relu);
   f.known = known;
   f.out = out;
-  return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(), addend.defined() ? addend.to(x.dtype()) : addend);
+  return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(),
+               addend.defined() ? addend.to(x.dtype()) : addend);
 }
 
 Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x) {
@@ -204,8 +225,9 @@ Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor&
   const std::string both = name() + " and " + other.name();
   const PlaceScope place(both);
   try {
-    return apply(detail::BatchNormJoinFunction{function(true), other.function(false)}, x, weight_.contiguous(), bias_.contiguous(),
-                 other_x.to(x.dtype()), other.weight_.contiguous(), other.bias_.contiguous());
+    return apply(detail::BatchNormJoinFunction{function(true), other.function(false)}, x,
+                 weight_.contiguous(), bias_.contiguous(), other_x.to(x.dtype()), other.weight_.contiguous(),
+                 other.bias_.contiguous());
   } catch (Error& error) {
     error.add_place(both);
     throw;

@@ -1,48 +1,53 @@
-// Batch normalisation (Ioffe and Szegedy 2015), alone or with the addition and the ReLU that follow it in one pass.
+// Batch normalisation (Ioffe and Szegedy 2015), alone or with the addition and the ReLU that follow it in one
+// pass.
 #pragma once
 
 #include "layers/module.h"
 
 namespace gadolin {
 
-namespace detail { struct BatchNormFunction; }
+namespace detail {
+struct BatchNormFunction;
+}
 
 struct BatchNormOptions {
-  bool training = false;   // statistics of the batch; otherwise the running ones
-  double momentum = 0.1;   // running = (1 - momentum) running + momentum batch, as in PyTorch
+  bool training = false;  // statistics of the batch; otherwise the running ones
+  double momentum = 0.1;  // running = (1 - momentum) running + momentum batch, as in PyTorch
   double eps = 1e-5;
-  bool relu = false;       // y = relu(norm(x) + addend)
+  bool relu = false;  // y = relu(norm(x) + addend)
 };
 
 // y = weight (x - mean) / sqrt(variance + eps) + bias [+ addend] [then relu], per channel.
 //   x [N, C, H, W] or [N, C] in any floating type; weight, bias, running_* [C] in fp32 (fp64 for fp64 x);
 //   addend undefined or of x's shape and dtype -> y like x, channels-last when x is an image.
-// In training the running statistics are moved in place: the biased variance normalises, the unbiased one (n - 1) is kept.
-// Surprising, but PyTorch does so and checkpoints must agree.
-// Keeps x, the channel statistics and, with an addend and relu, one bit an element of y. Differentiable in x, weight, bias,
-// addend.
-// Throws ShapeError in training for a single value a channel, whose variance is 0.
+// In training the running statistics are moved in place: the biased variance normalises, the unbiased one (n
+// - 1) is kept. Surprising, but PyTorch does so and checkpoints must agree. Keeps x, the channel statistics
+// and, with an addend and relu, one bit an element of y. Differentiable in x, weight, bias, addend. Throws
+// ShapeError in training for a single value a channel, whose variance is 0.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend = {});
 
-// Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Whoever writes a tensor that several
-// batch norms read computes them once.
-struct ChannelStatistics { Tensor mean, variance; };
+// Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Whoever writes a tensor
+// that several batch norms read computes them once.
+struct ChannelStatistics {
+  Tensor mean, variance;
+};
 void channel_statistics(const Tensor& x, const ChannelStatistics& into);
 
 class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x) override { return normalise(x, {}, false); }
-  // relu(norm(x)) and relu(norm(x) + addend), each in one pass. `known`: the statistics of the batch; `out`: where to write.
+  // relu(norm(x)) and relu(norm(x) + addend), each in one pass. `known`: the statistics of the batch; `out`:
+  // where to write.
   Tensor relu(const Tensor& x, const ChannelStatistics& known = {}, const Tensor& out = {}) {
     return called(x, [&] { return normalise(x, {}, true, known, out); });
   }
   Tensor add_relu(const Tensor& x, const Tensor& addend) {
     return called(x, [&] { return normalise(x, addend, true); });
   }
-  // relu(norm(x) + other(other_x)) in one pass, and what follows from it in two passes backward: where a block's shortcut
-  // has a batch norm too. Keeps x, other_x, both statistics and one bit an element.
+  // relu(norm(x) + other(other_x)) in one pass, and what follows from it in two passes backward: where a
+  // block's shortcut has a batch norm too. Keeps x, other_x, both statistics and one bit an element.
   Tensor join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x);
   const char* kind() const override { return "BatchNorm2d"; }
   const Tensor& weight() const { return weight_; }
@@ -50,11 +55,14 @@ class BatchNorm2d : public Module {
   const Tensor& running_mean() const { return running_mean_; }
   const Tensor& running_var() const { return running_var_; }
   double eps() const { return eps_; }
-  void set_momentum(double momentum) { momentum_ = momentum; }  // of the running statistics, as in BatchNormOptions
+  void set_momentum(double momentum) {
+    momentum_ = momentum;
+  }                                                     // of the running statistics, as in BatchNormOptions
   detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:
-  Tensor normalise(const Tensor& x, const Tensor& addend, bool relu, const ChannelStatistics& known = {}, const Tensor& out = {});
+  Tensor normalise(const Tensor& x, const Tensor& addend, bool relu, const ChannelStatistics& known = {},
+                   const Tensor& out = {});
   double eps_, momentum_;
   Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
 };

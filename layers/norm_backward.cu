@@ -1,5 +1,5 @@
-// Batch normalisation on the GPU, backward: one pass that sums over the rows and one that writes the gradients, for one
-// batch norm or for the two that a join adds.
+// Batch normalisation on the GPU, backward: one pass that sums over the rows and one that writes the
+// gradients, for one batch norm or for the two that a join adds.
 #ifdef GADOLIN_CUDA
 #include "layers/norm_function.h"
 #include "layers/norm_sums.h"
@@ -8,31 +8,42 @@ namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
 
-template <class A, class P> struct GradientConstants { Channels<P, A::V> mean, scale, bias, mean2; };
+template <class A, class P>
+struct GradientConstants {
+  Channels<P, A::V> mean, scale, bias, mean2;
+};
 
 // g = dy where the result was positive; sums of g, g (x - mean) and in joins g (other - its mean).
-template <class T, Mask mask, bool joins> struct Gradient {
+template <class T, Mask mask, bool joins>
+struct Gradient {
   using P = math_type<T>;
   static constexpr int sums = joins ? 3 : 2;
   Rows<const T> x, other, dy;
   MaskRows bits;
   NormLine<P> first, second;
 
-  template <class A> __device__ GradientConstants<A, P> constants(std::int64_t c, std::int64_t left) const {
-    GradientConstants<A, P> k{numbers<A>(first.mean + c, left), numbers<A>(first.weight + c, left), numbers<A>(first.bias + c, left), {}};
+  template <class A>
+  __device__ GradientConstants<A, P> constants(std::int64_t c, std::int64_t left) const {
+    GradientConstants<A, P> k{numbers<A>(first.mean + c, left),
+                              numbers<A>(first.weight + c, left),
+                              numbers<A>(first.bias + c, left),
+                              {}};
     const auto rstd = numbers<A>(first.rstd + c, left);
 #pragma unroll
     for (int j = 0; j < A::V; ++j) k.scale.v[j] *= rstd.v[j];
     if constexpr (joins) k.mean2 = numbers<A>(second.mean + c, left);
     return k;
   }
-  template <class A> __device__ P masked(const GradientConstants<A, P>& k, int j, P g, P v, unsigned byte) const {
-    if constexpr (mask == Mask::from_x) return passes_relu(normalised(v, k.mean.v[j], k.scale.v[j], k.bias.v[j])) ? g : P(0);
+  template <class A>
+  __device__ P masked(const GradientConstants<A, P>& k, int j, P g, P v, unsigned byte) const {
+    if constexpr (mask == Mask::from_x)
+      return passes_relu(normalised(v, k.mean.v[j], k.scale.v[j], k.bias.v[j])) ? g : P(0);
     if constexpr (mask == Mask::from_bits) return mask_passes(byte, j) ? g : P(0);
     return g;
   }
   template <class A>
-  __device__ void step(const GradientConstants<A, P>& k, std::int64_t row, std::int64_t c, std::int64_t left, P (&s)[sums][A::V]) const {
+  __device__ void step(const GradientConstants<A, P>& k, std::int64_t row, std::int64_t c, std::int64_t left,
+                       P (&s)[sums][A::V]) const {
     const auto in = load<A>(x.at(row) + c, left), up = load<A>(dy.at(row) + c, left);
     Channels<T, A::V> in2;
     if constexpr (joins) in2 = load<A>(other.at(row) + c, left);
@@ -52,13 +63,15 @@ template <class T, Mask mask, bool joins> struct Gradient {
   }
 };
 
-// A thread owns V channels of every step-th row, some rows in flight. dx and dother may be null; dx may be added to. dother
-// is the gradient of a plain addend or of what goes through the second batch norm.
+// A thread owns V channels of every step-th row, some rows in flight. dx and dother may be null; dx may be
+// added to. dother is the gradient of a plain addend or of what goes through the second batch norm.
 template <class A, bool adds, class T, Mask mask, bool joins>
 __global__ void __launch_bounds__(block_threads)
-gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t channels, Rows<T> dx, Rows<T> dother) {
+    gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t channels, Rows<T> dx,
+                    Rows<T> dother) {
   using P = math_type<T>;
-  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * A::V, left = channels - c0;
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * A::V,
+                     left = channels - c0;
   if (left <= 0) return;
   const auto k = body.template constants<A>(c0, left);
   const auto shift = numbers<A>(body.first.shift + c0, left), slope = numbers<A>(body.first.slope + c0, left);
@@ -72,7 +85,8 @@ gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t c
   }
   const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
   constexpr int flight = joins && sizeof(T) > 2 ? 1 : 2;
-  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += flight * step) {
+  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
+       row += flight * step) {
     Channels<T, A::V> in[flight], in2[flight], up[flight], before[flight];
     unsigned byte[flight] = {};
 #pragma unroll
@@ -92,9 +106,11 @@ gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t c
       Channels<T, A::V> to_x, to_other;
 #pragma unroll
       for (int j = 0; j < A::V; ++j) {
-        const P v = convert<P>(in[i].v[j]), g = body.template masked<A>(k, j, convert<P>(up[i].v[j]), v, byte[i]);
+        const P v = convert<P>(in[i].v[j]),
+                g = body.template masked<A>(k, j, convert<P>(up[i].v[j]), v, byte[i]);
         P d = norm_gradient(g, v, k.mean.v[j], k.scale.v[j], shift.v[j], slope.v[j]), d2 = g;
-        if constexpr (joins) d2 = norm_gradient(g, convert<P>(in2[i].v[j]), k.mean2.v[j], scale2.v[j], shift2.v[j], slope2.v[j]);
+        if constexpr (joins)
+          d2 = norm_gradient(g, convert<P>(in2[i].v[j]), k.mean2.v[j], scale2.v[j], shift2.v[j], slope2.v[j]);
         if constexpr (adds) d += convert<P>(before[i].v[j]);
         to_x.v[j] = convert<T>(d);
         to_other.v[j] = convert<T>(d2);
@@ -115,15 +131,19 @@ void norm_backward(Cuda, const NormPass& pass) {
     using P = math_type<T>;
     const Rows<T> dx(pass.dx), dother(pass.dother);
     by_backward(pass, [&]<Mask mask, bool joins>() {
-      const Gradient<T, mask, joins> body{Rows<const T>(pass.x), Rows<const T>(pass.other), Rows<const T>(pass.dy), MaskRows(pass.mask),
+      const Gradient<T, mask, joins> body{Rows<const T>(pass.x),         Rows<const T>(pass.other),
+                                          Rows<const T>(pass.dy),        MaskRows(pass.mask),
                                           NormLine<P>(pass.first, size), NormLine<P>(pass.second, size)};
       by_width<T, mask == Mask::from_bits>(
-          size, {body.x, body.other, body.dy, Rows<const T>(pass.dx), Rows<const T>(pass.dother)}, [&](auto access) {
+          size, {body.x, body.other, body.dy, Rows<const T>(pass.dx), Rows<const T>(pass.dother)},
+          [&](auto access) {
             using A = decltype(access);
             sum_rows<A>(op, body, size, pass.first.mean);
             if (!dx.data && !dother.data) return;
-            const auto kernel = pass.adds ? gradient_kernel<A, true, T, mask, joins> : gradient_kernel<A, false, T, mask, joins>;
-            launch(op, matrix_launch(size, A::V, 2, 1056), kernel, body, size.rows, size.channels, dx, dother);
+            const auto kernel = pass.adds ? gradient_kernel<A, true, T, mask, joins>
+                                          : gradient_kernel<A, false, T, mask, joins>;
+            launch(op, matrix_launch(size, A::V, 2, 1056), kernel, body, size.rows, size.channels, dx,
+                   dother);
           });
     });
   });

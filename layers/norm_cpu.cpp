@@ -1,5 +1,5 @@
-// Batch normalisation on the CPU: rows of channels, vectorised over channels. Rows are cut into pieces whose number
-// depends on the shape alone; a piece sums in the element's precision, pieces are added in double.
+// Batch normalisation on the CPU: rows of channels, vectorised over channels. Rows are cut into pieces whose
+// number depends on the shape alone; a piece sums in the element's precision, pieces are added in double.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -14,13 +14,15 @@ namespace {
 struct Pieces {
   std::int64_t rows, count;
   Pieces(std::int64_t n, std::int64_t channels)
-      : rows(n), count(std::clamp<std::int64_t>(n * channels / 16384, 1, std::clamp<std::int64_t>(n / 16, 1, 256))) {}
+      : rows(n),
+        count(std::clamp<std::int64_t>(n * channels / 16384, 1, std::clamp<std::int64_t>(n / 16, 1, 256))) {}
   std::int64_t begin(std::int64_t piece) const { return rows * piece / count; }
 };
 
-// N sums a channel over all rows: f(from, to, sums) adds the terms of some rows to sums [N][channels]. They come out in
-// double.
-template <class P, int N, class F> std::vector<double> sum_rows(const NormSizes& size, F&& f) {
+// N sums a channel over all rows: f(from, to, sums) adds the terms of some rows to sums [N][channels]. They
+// come out in double.
+template <class P, int N, class F>
+std::vector<double> sum_rows(const NormSizes& size, F&& f) {
   const Pieces pieces(size.rows, size.channels);
   const std::size_t c = static_cast<std::size_t>(size.channels) * N;
   std::vector<double> partial(static_cast<std::size_t>(pieces.count) * c, 0.0);
@@ -45,11 +47,12 @@ template <class P, int N, class F> std::vector<double> sum_rows(const NormSizes&
   return partial;
 }
 
-// A row of a mask as a byte a channel, for loops that the compiler can put on vectors. Eight bytes of flags are one number,
-// the first in its lowest bits; a product brings their bits together and another apart.
+// A row of a mask as a byte a channel, for loops that the compiler can put on vectors. Eight bytes of flags
+// are one number, the first in its lowest bits; a product brings their bits together and another apart.
 class Flags {
  public:
-  explicit Flags(const MaskRows& mask) : mask_(mask), bytes_(static_cast<std::size_t>(mask.stride) * mask_channels) {}
+  explicit Flags(const MaskRows& mask)
+      : mask_(mask), bytes_(static_cast<std::size_t>(mask.stride) * mask_channels) {}
   std::uint8_t* data() { return bytes_.data(); }
   void pack(std::int64_t row) const {
     std::uint8_t* to = mask_.at(row, 0);
@@ -75,12 +78,14 @@ class Flags {
   std::vector<std::uint8_t> bytes_;  // not 0: passes
 };
 
-template <class F> void for_rows(const NormSizes& size, F&& f) {
+template <class F>
+void for_rows(const NormSizes& size, F&& f) {
   parallel_for(size.rows, 1 + 16384 / std::max<std::int64_t>(1, size.channels), f);
 }
 
 // T: elements; P: parameters and arithmetic.
-template <class T, class P> struct Kernels {
+template <class T, class P>
+struct Kernels {
   NormSizes size;
 
   // Mean and biased variance of each channel.
@@ -89,7 +94,8 @@ template <class T, class P> struct Kernels {
     std::vector<P> shift(static_cast<std::size_t>(c_count));
     for (int i = 0; i < shift_rows; ++i) {
       const T* in = x.at(shift_row(size.rows, i));
-      for (std::int64_t c = 0; c < c_count; ++c) shift[static_cast<std::size_t>(c)] += convert<P>(in[c]) / P(shift_rows);
+      for (std::int64_t c = 0; c < c_count; ++c)
+        shift[static_cast<std::size_t>(c)] += convert<P>(in[c]) / P(shift_rows);
     }
     const P* k = shift.data();
     const std::vector<double> sums = sum_rows<P, 2>(size, [&](std::int64_t row, std::int64_t stop, P* s) {
@@ -118,7 +124,8 @@ template <class T, class P> struct Kernels {
     return scale;
   }
 
-  template <bool relu, Addend addend, bool bits> void forward(const NormPass& pass) const {
+  template <bool relu, Addend addend, bool bits>
+  void forward(const NormPass& pass) const {
     const Rows<const T> x(pass.x), other(pass.other);
     const Rows<T> y(pass.y);
     const NormLine<P> first(pass.first, size), second(pass.second, size);
@@ -134,12 +141,14 @@ template <class T, class P> struct Kernels {
         for (std::int64_t c = 0; c < size.channels; ++c) {
           P v = normalised(convert<P>(in[c]), first.mean[c], scale[c], first.bias[c]);
           if constexpr (addend == Addend::plain) v += convert<P>(extra[c]);
-          if constexpr (addend == Addend::normed) v += normalised(convert<P>(extra[c]), second.mean[c], scale2[c], second.bias[c]);
+          if constexpr (addend == Addend::normed)
+            v += normalised(convert<P>(extra[c]), second.mean[c], scale2[c], second.bias[c]);
           if constexpr (relu) v = rectified(v);
           out[c] = convert<T>(v);
         }
         if constexpr (bits) {  // a loop of its own: one that also writes bytes is not put on vectors
-          const std::int64_t c_count = size.channels;  // a byte that is written may be anything's but a local's
+          const std::int64_t c_count =
+              size.channels;  // a byte that is written may be anything's but a local's
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) passes[c] = passes_relu(convert<P>(out[c])) ? 1 : 0;
           flags.pack(row);
@@ -149,36 +158,44 @@ template <class T, class P> struct Kernels {
   }
 
   // g = dy where the result was positive.
-  template <Mask mask> static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
+  template <Mask mask>
+  static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
     if constexpr (mask == Mask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
     if constexpr (mask == Mask::from_bits) return passes ? g : P(0);
     return g;
   }
   // Sums of g, g (x - mean) and in joins of g (other - its mean) a channel, then the gradients.
-  template <Mask mask, bool joins> void backward(const NormPass& pass) const {
+  template <Mask mask, bool joins>
+  void backward(const NormPass& pass) const {
     const std::int64_t c_count = size.channels;
     const Rows<const T> x(pass.x), other(pass.other), dy(pass.dy);
     const Rows<T> dx(pass.dx), dother(pass.dother);
     const MaskRows bits(pass.mask);
     const NormLine<P> first(pass.first, size), second(pass.second, size);
     const std::vector<P> first_scale = scale_of(first), second_scale = scale_of(second);
-    const P *mean = first.mean, *mean2 = second.mean, *scale = first_scale.data(), *scale2 = second_scale.data(), *bias = first.bias;
-    const std::vector<double> sums = sum_rows<P, joins ? 3 : 2>(size, [&](std::int64_t row, std::int64_t stop, P* s) {
-      Flags flags(bits);
-      P *q = s + c_count, *r = q + c_count;
-      for (; row < stop; ++row) {
-        const T *in = x.at(row), *in2 = other.at(row), *up = dy.at(row);
-        const std::uint8_t* passes = flags.unpack(row);
-        GADOLIN_IVDEP
-        for (std::int64_t c = 0; c < c_count; ++c) {
-          const P v = convert<P>(in[c]);
-          const P g = masked<mask>(convert<P>(up[c]), mask == Mask::from_bits ? passes[c] : std::uint8_t(1), v, mean[c], scale[c], bias[c]);
-          s[c] += g;
-          q[c] += g * (v - mean[c]);
-          if constexpr (joins) r[c] += g * (convert<P>(in2[c]) - mean2[c]);
-        }
-      }
-    });
+    const P *mean = first.mean, *mean2 = second.mean, *scale = first_scale.data(),
+            *scale2 = second_scale.data(), *bias = first.bias;
+    const std::vector<double> sums = sum_rows < P,
+                              joins ? 3 : 2 > (size, [&](std::int64_t row, std::int64_t stop, P*s) {
+                                            Flags flags(bits);
+                                            P *q = s + c_count, *r = q + c_count;
+                                            for (; row < stop; ++row) {
+                                              const T *in = x.at(row), *in2 = other.at(row), *up = dy.at(row);
+                                              const std::uint8_t* passes = flags.unpack(row);
+                                              GADOLIN_IVDEP
+                                              for (std::int64_t c = 0; c < c_count; ++c) {
+                                                const P v = convert<P>(in[c]);
+                                                const P g = masked<mask>(
+                                                    convert<P>(up[c]),
+                                                    mask == Mask::from_bits ? passes[c] : std::uint8_t(1), v,
+                                                    mean[c], scale[c], bias[c]);
+                                                s[c] += g;
+                                                q[c] += g * (v - mean[c]);
+                                                if constexpr (joins)
+                                                  r[c] += g * (convert<P>(in2[c]) - mean2[c]);
+                                              }
+                                            }
+                                          });
     for (std::size_t c = 0, n = static_cast<std::size_t>(c_count); c < n; ++c) {
       first.finish(static_cast<std::int64_t>(c), sums[c], sums[n + c]);
       if constexpr (joins) second.finish(static_cast<std::int64_t>(c), sums[c], sums[2 * n + c]);
@@ -194,10 +211,12 @@ template <class T, class P> struct Kernels {
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) {
             const P v = convert<P>(in[c]);
-            const P g = masked<mask>(convert<P>(up[c]), mask == Mask::from_bits ? passes[c] : std::uint8_t(1), v, mean[c], scale[c], bias[c]);
+            const P g = masked<mask>(convert<P>(up[c]), mask == Mask::from_bits ? passes[c] : std::uint8_t(1),
+                                     v, mean[c], scale[c], bias[c]);
             if constexpr (decltype(with_dother)::value && !joins) to_other[c] = convert<T>(g);
             if constexpr (decltype(with_dother)::value && joins) {
-              to_other[c] = convert<T>(norm_gradient(g, convert<P>(in2[c]), mean2[c], scale2[c], second.shift[c], second.slope[c]));
+              to_other[c] = convert<T>(norm_gradient(g, convert<P>(in2[c]), mean2[c], scale2[c],
+                                                     second.shift[c], second.slope[c]));
             }
             if constexpr (decltype(with_dx)::value) {
               P d = norm_gradient(g, v, mean[c], scale[c], first.shift[c], first.slope[c]);
@@ -220,7 +239,8 @@ template <class T, class P> struct Kernels {
   }
 };
 
-template <class F> void by_types(const Tensor& x, F&& f) {
+template <class F>
+void by_types(const Tensor& x, F&& f) {
   dispatch_floating(x.dtype(), "batch_norm", [&](auto tag) {
     using T = typename decltype(tag)::type;
     f(Kernels<T, math_type<T>>{norm_sizes(x)}, tag, Tag<math_type<T>>{});
@@ -246,7 +266,9 @@ void BatchNormFunction::statistics(Cpu, const Tensor& in) const {
 
 void norm_forward(Cpu, const NormPass& pass) {
   by_types(pass.x, [&](const auto& kernels, auto, auto) {
-    by_forward(pass, [&]<bool relu, Addend addend, bool bits>() { kernels.template forward<relu, addend, bits>(pass); });
+    by_forward(pass, [&]<bool relu, Addend addend, bool bits>() {
+      kernels.template forward<relu, addend, bits>(pass);
+    });
   });
 }
 
@@ -259,7 +281,8 @@ void norm_backward(Cpu, const NormPass& pass) {
 void batch_statistics(Cpu, const Tensor& rows, const ChannelStatistics& into) {
   by_types(rows, [&](const auto& kernels, auto element, auto parameter) {
     using P = typename decltype(parameter)::type;
-    kernels.statistics(Rows<const typename decltype(element)::type>(rows), into.mean.template data<P>(), into.variance.template data<P>());
+    kernels.statistics(Rows<const typename decltype(element)::type>(rows), into.mean.template data<P>(),
+                       into.variance.template data<P>());
   });
 }
 

@@ -1,6 +1,6 @@
-// Batch normalisation on the GPU, forward: a matrix of rows of channels. A thread owns V neighbouring channels of some rows,
-// a block a slab of channels of a share of the rows. Sums go thread, block, grid in a fixed order: no float is ever added
-// atomically, and the number of blocks depends on the shape alone.
+// Batch normalisation on the GPU, forward: a matrix of rows of channels. A thread owns V neighbouring
+// channels of some rows, a block a slab of channels of a share of the rows. Sums go thread, block, grid in a
+// fixed order: no float is ever added atomically, and the number of blocks depends on the shape alone.
 #ifdef GADOLIN_CUDA
 #include "layers/norm_function.h"
 #include "layers/norm_sums.h"
@@ -9,7 +9,8 @@ namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
 
-template <class T> struct Statistics {
+template <class T>
+struct Statistics {
   using P = math_type<T>;
   static constexpr int sums = 2;
   Rows<const T> x;
@@ -17,18 +18,21 @@ template <class T> struct Statistics {
   UseStatistics<P> use;
   P *batch_mean = nullptr, *batch_variance = nullptr;  // written instead of used when they are there
 
-  template <class A> __device__ Channels<P, A::V> constants(std::int64_t c, std::int64_t left) const {
+  template <class A>
+  __device__ Channels<P, A::V> constants(std::int64_t c, std::int64_t left) const {
     Channels<P, A::V> shift{};
 #pragma unroll
     for (int i = 0; i < shift_rows; ++i) {
       const auto in = load<A>(x.at(shift_row(rows, i)) + c, left);
 #pragma unroll
-      for (int j = 0; j < A::V; ++j) shift.v[j] += convert<P>(in.v[j]) * P(1.0 / shift_rows);  // exact: a power of two
+      for (int j = 0; j < A::V; ++j)
+        shift.v[j] += convert<P>(in.v[j]) * P(1.0 / shift_rows);  // exact: a power of two
     }
     return shift;
   }
   template <class A>
-  __device__ void step(const Channels<P, A::V>& shift, std::int64_t row, std::int64_t c, std::int64_t left, P (&s)[sums][A::V]) const {
+  __device__ void step(const Channels<P, A::V>& shift, std::int64_t row, std::int64_t c, std::int64_t left,
+                       P (&s)[sums][A::V]) const {
     const auto in = load<A>(x.at(row) + c, left);
 #pragma unroll
     for (int j = 0; j < A::V; ++j) {
@@ -39,24 +43,28 @@ template <class T> struct Statistics {
   }
   __device__ void finish(std::int64_t c, const double (&s)[sums]) const {
     const double d = s[0] / use.n, spread = s[1] / use.n - d * d;
-    const double variance = spread < 0 ? 0 : spread, average = static_cast<double>(constants<Access<1, false>>(c, 1).v[0]) + d;
+    const double variance = spread < 0 ? 0 : spread,
+                 average = static_cast<double>(constants<Access<1, false>>(c, 1).v[0]) + d;
     if (!batch_mean) return use(c, average, variance, true);
     batch_mean[c] = static_cast<P>(average);
     batch_variance[c] = static_cast<P>(variance);
   }
 };
 
-template <class P> __global__ void use_statistics_kernel(std::int64_t channels, UseStatistics<P> use) {
+template <class P>
+__global__ void use_statistics_kernel(std::int64_t channels, UseStatistics<P> use) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c < channels) use(c);
 }
 
 // A batch norm's numbers for the channels of a thread.
-template <class A, class P> struct Affine {
+template <class A, class P>
+struct Affine {
   Channels<P, A::V> mean{}, scale{}, bias{};
   __device__ Affine(const NormLine<P>& line, std::int64_t c, std::int64_t left) {
     if (!line.mean) return;
-    mean = numbers<A>(line.mean + c, left), scale = numbers<A>(line.weight + c, left), bias = numbers<A>(line.bias + c, left);
+    mean = numbers<A>(line.mean + c, left), scale = numbers<A>(line.weight + c, left),
+    bias = numbers<A>(line.bias + c, left);
     const auto rstd = numbers<A>(line.rstd + c, left);
 #pragma unroll
     for (int j = 0; j < A::V; ++j) scale.v[j] *= rstd.v[j];
@@ -66,13 +74,16 @@ template <class A, class P> struct Affine {
 // A thread owns V channels of every step-th row, some rows in flight. y = relu(norm(x) + addend).
 template <class A, bool relu, Addend addend, bool bits, class T, class P>
 __global__ void __launch_bounds__(block_threads)
-forward_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<const T> other, Rows<T> y, MaskRows mask, NormLine<P> first, NormLine<P> second) {
-  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * A::V, left = channels - c0;
+    forward_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<const T> other, Rows<T> y,
+                   MaskRows mask, NormLine<P> first, NormLine<P> second) {
+  const std::int64_t c0 = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * A::V,
+                     left = channels - c0;
   if (left <= 0) return;
   const Affine<A, P> a(first, c0, left), b(second, c0, left);
   const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
   constexpr int flight = sizeof(P) == 8 ? 1 : addend == Addend::normed ? 2 : 4;
-  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows; row += flight * step) {
+  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
+       row += flight * step) {
     Channels<T, A::V> in[flight], extra[flight];
 #pragma unroll
     for (int k = 0; k < flight; ++k) {
@@ -89,7 +100,8 @@ forward_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<c
       for (int j = 0; j < A::V; ++j) {
         P v = normalised(convert<P>(in[k].v[j]), a.mean.v[j], a.scale.v[j], a.bias.v[j]);
         if constexpr (addend == Addend::plain) v += convert<P>(extra[k].v[j]);
-        if constexpr (addend == Addend::normed) v += normalised(convert<P>(extra[k].v[j]), b.mean.v[j], b.scale.v[j], b.bias.v[j]);
+        if constexpr (addend == Addend::normed)
+          v += normalised(convert<P>(extra[k].v[j]), b.mean.v[j], b.scale.v[j], b.bias.v[j]);
         if constexpr (relu) v = rectified(v);
         out.v[j] = convert<T>(v);
         if constexpr (bits) byte |= mask_bit((A::wide || j < left) && passes_relu(convert<P>(out.v[j])), j);
@@ -108,8 +120,11 @@ void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into) {
     using T = typename decltype(tag)::type;
     using P = math_type<T>;
     const Rows<const T> x(rows);
-    const Statistics<T> body{x, size.rows, UseStatistics<P>(size), into.mean.data<P>(), into.variance.data<P>()};
-    by_width<T, false>(size, {x}, [&](auto access) { sum_rows<decltype(access)>("batch statistics", body, size, into.mean); });
+    const Statistics<T> body{x, size.rows, UseStatistics<P>(size), into.mean.data<P>(),
+                             into.variance.data<P>()};
+    by_width<T, false>(size, {x}, [&](auto access) {
+      sum_rows<decltype(access)>("batch statistics", body, size, into.mean);
+    });
   });
 }
 
@@ -121,7 +136,9 @@ void BatchNormFunction::statistics(Cuda, const Tensor& in) const {
     const UseStatistics<P> use(*this, options.training ? known : ChannelStatistics(), size);
     if (options.training && !use.batch_mean) {
       const Rows<const T> matrix(in);
-      by_width<T, false>(size, {matrix}, [&](auto access) { sum_rows<decltype(access)>(name, Statistics<T>{matrix, size.rows, use}, size, mean); });
+      by_width<T, false>(size, {matrix}, [&](auto access) {
+        sum_rows<decltype(access)>(name, Statistics<T>{matrix, size.rows, use}, size, mean);
+      });
     } else {
       launch(name, grid_stride(size.channels), use_statistics_kernel<P>, size.channels, use);
     }
@@ -140,8 +157,9 @@ void norm_forward(Cuda, const NormPass& pass) {
     by_forward(pass, [&]<bool relu, Addend addend, bool bits>() {
       by_width<T, bits>(size, {x, other, Rows<const T>(pass.y)}, [&](auto access) {
         using A = decltype(access);
-        launch("batch_norm", matrix_launch(size, A::V, 4, 1056), forward_kernel<A, relu, addend, bits, T, P>, size.rows, size.channels, x,
-               other, Rows<T>(pass.y), MaskRows(pass.mask), NormLine<P>(pass.first, size), NormLine<P>(pass.second, size));
+        launch("batch_norm", matrix_launch(size, A::V, 4, 1056), forward_kernel<A, relu, addend, bits, T, P>,
+               size.rows, size.channels, x, other, Rows<T>(pass.y), MaskRows(pass.mask),
+               NormLine<P>(pass.first, size), NormLine<P>(pass.second, size));
       });
     });
   });

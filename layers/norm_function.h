@@ -1,4 +1,5 @@
-// The Functions behind batch norms and what the kernels of both devices share; not for others (call layers/norm.h).
+// The Functions behind batch norms and what the kernels of both devices share; not for others (call
+// layers/norm.h).
 #pragma once
 
 #include <cmath>
@@ -10,15 +11,18 @@
 namespace gadolin::detail {
 
 // [N, C, H, W] channels-last or [N, C] as a matrix [rows, channels].
-struct NormSizes { std::int64_t rows, channels; };
+struct NormSizes {
+  std::int64_t rows, channels;
+};
 NormSizes norm_sizes(const Tensor& x);
-// Elements from one row to the next: the channels, or more in a slice of channels. 0 when rows are not equally far apart
-// or channels not innermost.
+// Elements from one row to the next: the channels, or more in a slice of channels. 0 when rows are not
+// equally far apart or channels not innermost.
 std::int64_t row_stride(const Tensor& t);
 Tensor empty_rows(const Tensor& t);
 Tensor as_rows(const Tensor& t);  // t itself when it has a row stride, else a copy
 // The same as a kernel sees it.
-template <class T> struct Rows {
+template <class T>
+struct Rows {
   T* data = nullptr;
   std::int64_t stride = 0;
   Rows() = default;
@@ -30,8 +34,8 @@ template <class T> struct Rows {
   GADOLIN_HD T* at(std::int64_t row) const { return data + row * stride; }
 };
 
-// The mask of a ReLU, uint8 [rows, ceil(C / 8)]: one bit an element says whether y > 0, so that its gradient passes. A byte holds
-// mask_channels neighbours, the first in the lowest bit; bits beyond C are 0.
+// The mask of a ReLU, uint8 [rows, ceil(C / 8)]: one bit an element says whether y > 0, so that its gradient
+// passes. A byte holds mask_channels neighbours, the first in the lowest bit; bits beyond C are 0.
 inline constexpr int mask_channels = 8;
 struct MaskRows {
   std::uint8_t* data = nullptr;
@@ -42,29 +46,47 @@ struct MaskRows {
     data = t.data<std::uint8_t>();
     stride = t.size(1);
   }
-  GADOLIN_HD std::uint8_t* at(std::int64_t row, std::int64_t channel) const { return data + row * stride + channel / mask_channels; }
+  GADOLIN_HD std::uint8_t* at(std::int64_t row, std::int64_t channel) const {
+    return data + row * stride + channel / mask_channels;
+  }
 };
 GADOLIN_HD unsigned mask_bit(bool passes, int channel) { return static_cast<unsigned>(passes) << channel; }
 GADOLIN_HD bool mask_passes(unsigned byte, int channel) { return (byte >> channel & 1u) != 0; }
 
-// Sums are of x - shift: images have large means, and squares of those would cancel. The shift is the mean of four rows
-// away from the corners, which in medical images are often black.
+// Sums are of x - shift: images have large means, and squares of those would cancel. The shift is the mean of
+// four rows away from the corners, which in medical images are often black.
 inline constexpr int shift_rows = 4;
 GADOLIN_HD std::int64_t shift_row(std::int64_t rows, int i) { return rows * (2 * i + 1) / (2 * shift_rows); }
 
-// How blocks of norm_threads share a matrix on the GPU: x groups of v channels by y rows in a block, `slabs` blocks across
-// the channels and `shares` down the rows. `rows_each`: rows that a thread should at least have; `blocks`: how many in all
-// fill the GPU. Of few rows the channels are cut finer, down to 8 groups (128 bytes), rather than the rows.
+// How blocks of norm_threads share a matrix on the GPU: x groups of v channels by y rows in a block, `slabs`
+// blocks across the channels and `shares` down the rows. `rows_each`: rows that a thread should at least
+// have; `blocks`: how many in all fill the GPU. Of few rows the channels are cut finer, down to 8 groups (128
+// bytes), rather than the rows.
 inline constexpr int norm_threads = 512, norm_most_slabs = 4096;
-struct NormGrid { std::int64_t x, y, slabs, shares; };
+struct NormGrid {
+  std::int64_t x, y, slabs, shares;
+};
 NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blocks);
 
 // An element: y = relu(normalised + addend), and a NaN stays one.
-template <class P> GADOLIN_HD P normalised(P x, P mean, P scale, P bias) { return scale * (x - mean) + bias; }
-template <class P> GADOLIN_HD bool passes_relu(P v) { return !(v <= P(0)); }
-template <class P> GADOLIN_HD P rectified(P v) { return v < P(0) ? P(0) : v; }
-// dx = scale (g - sum(g) / n - xhat sum(g xhat) / n) in training, scale g otherwise, where shift and slope are 0.
-template <class P> GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) { return scale * (g - shift - (x - mean) * slope); }
+template <class P>
+GADOLIN_HD P normalised(P x, P mean, P scale, P bias) {
+  return scale * (x - mean) + bias;
+}
+template <class P>
+GADOLIN_HD bool passes_relu(P v) {
+  return !(v <= P(0));
+}
+template <class P>
+GADOLIN_HD P rectified(P v) {
+  return v < P(0) ? P(0) : v;
+}
+// dx = scale (g - sum(g) / n - xhat sum(g xhat) / n) in training, scale g otherwise, where shift and slope
+// are 0.
+template <class P>
+GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) {
+  return scale * (g - shift - (x - mean) * slope);
+}
 
 enum class Addend { none, plain, normed };    // what is added before the ReLU
 enum class Mask { none, from_x, from_bits };  // what says in backward where the result was positive
@@ -72,15 +94,18 @@ enum class Mask { none, from_x, from_bits };  // what says in backward where the
 // A batch norm in one pass: its numbers a channel, [C] each, in fp32 or fp64.
 struct NormSide {
   Tensor mean, rstd, weight, bias;
-  Tensor dweight = {}, dbias = {}, lines = {};  // of backward; gradients may be undefined; lines [2, C]: shift and slope
+  Tensor dweight = {}, dbias = {},
+         lines = {};  // of backward; gradients may be undefined; lines [2, C]: shift and slope
   bool training = false;
 };
-template <class P> struct NormLine {
+template <class P>
+struct NormLine {
   const P *mean = nullptr, *rstd = nullptr, *weight = nullptr, *bias = nullptr;
   P *dweight = nullptr, *dbias = nullptr, *shift = nullptr, *slope = nullptr;
   double n = 0;
   bool training = false;
-  NormLine(const NormSide& s, const NormSizes& size) : n(static_cast<double>(size.rows)), training(s.training) {
+  NormLine(const NormSide& s, const NormSizes& size)
+      : n(static_cast<double>(size.rows)), training(s.training) {
     if (!s.mean.defined()) return;
     mean = s.mean.data<P>(), rstd = s.rstd.data<P>(), weight = s.weight.data<P>(), bias = s.bias.data<P>();
     if (s.dweight.defined()) dweight = s.dweight.data<P>();
@@ -97,41 +122,53 @@ template <class P> struct NormLine {
   }
 };
 
-// One pass over matrices of rows: y = relu(norm(x) + other), where `other` may go through a batch norm of its own, or the
-// gradients of that.
+// One pass over matrices of rows: y = relu(norm(x) + other), where `other` may go through a batch norm of its
+// own, or the gradients of that.
 struct NormPass {
-  NormSide first, second;   // second.mean is undefined where there is one batch norm
-  Tensor x, other, mask;    // in backward `other` is there only when it is normed
+  NormSide first, second;  // second.mean is undefined where there is one batch norm
+  Tensor x, other, mask;   // in backward `other` is there only when it is normed
   Tensor y, dy, dx, dother;
   bool relu = false, adds = false;  // adds: to what dx holds
-  Addend addend() const { return second.mean.defined() ? Addend::normed : other.defined() ? Addend::plain : Addend::none; }
+  Addend addend() const {
+    return second.mean.defined() ? Addend::normed : other.defined() ? Addend::plain : Addend::none;
+  }
 };
 
 // Calls f.operator()<relu, addend, bits>() for the kinds of a forward pass.
-template <class F> void by_forward(const NormPass& pass, F&& f) {
+template <class F>
+void by_forward(const NormPass& pass, F&& f) {
   const bool bits = pass.mask.defined();
   if (!pass.relu) {
-    return pass.other.defined() ? f.template operator()<false, Addend::plain, false>() : f.template operator()<false, Addend::none, false>();
+    return pass.other.defined() ? f.template operator()<false, Addend::plain, false>()
+                                : f.template operator()<false, Addend::none, false>();
   }
   switch (pass.addend()) {
     case Addend::none: return f.template operator()<true, Addend::none, false>();
-    case Addend::plain: return bits ? f.template operator()<true, Addend::plain, true>() : f.template operator()<true, Addend::plain, false>();
-    case Addend::normed: return bits ? f.template operator()<true, Addend::normed, true>() : f.template operator()<true, Addend::normed, false>();
+    case Addend::plain:
+      return bits ? f.template operator()<true, Addend::plain, true>()
+                  : f.template operator()<true, Addend::plain, false>();
+    case Addend::normed:
+      return bits ? f.template operator()<true, Addend::normed, true>()
+                  : f.template operator()<true, Addend::normed, false>();
   }
 }
 // Calls f.operator()<mask, joins>() for the kinds of a backward pass.
-template <class F> void by_backward(const NormPass& pass, F&& f) {
+template <class F>
+void by_backward(const NormPass& pass, F&& f) {
   if (!pass.relu) return f.template operator()<Mask::none, false>();
   if (!pass.mask.defined()) return f.template operator()<Mask::from_x, false>();
-  pass.other.defined() ? f.template operator()<Mask::from_bits, true>() : f.template operator()<Mask::from_bits, false>();
+  pass.other.defined() ? f.template operator()<Mask::from_bits, true>()
+                       : f.template operator()<Mask::from_bits, false>();
 }
 
-// Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the running ones.
+// Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the
+// running ones.
 struct BatchNormFunction;
-template <class P> struct UseStatistics {
+template <class P>
+struct UseStatistics {
   const P *batch_mean = nullptr, *batch_variance = nullptr;  // may be null
   P *mean = nullptr, *rstd = nullptr, *running_mean = nullptr, *running_var = nullptr;
-  std::int64_t* batches = nullptr;                           // may be null
+  std::int64_t* batches = nullptr;  // may be null
   double n = 0, momentum = 0, eps = 0;
   UseStatistics(const BatchNormFunction& f, const ChannelStatistics& batch, const NormSizes& size);
   explicit UseStatistics(const NormSizes& size) : n(static_cast<double>(size.rows)) {}
@@ -142,8 +179,10 @@ template <class P> struct UseStatistics {
     rstd[c] = static_cast<P>(1 / sqrt(variance + eps));
     if (!moves) return;
     if (c == 0 && batches) ++*batches;
-    running_mean[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
-    running_var[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_var[c]) + momentum * variance * n / (n - 1));
+    running_mean[c] =
+        static_cast<P>((1 - momentum) * static_cast<double>(running_mean[c]) + momentum * average);
+    running_var[c] = static_cast<P>((1 - momentum) * static_cast<double>(running_var[c]) +
+                                    momentum * variance * n / (n - 1));
   }
   GADOLIN_HD void operator()(std::int64_t c) const {
     (*this)(c, static_cast<double>(batch_mean ? batch_mean[c] : running_mean[c]),
@@ -169,38 +208,60 @@ struct BatchNormFunction {
   Tensor out = {};                   // where the result goes, if not into new memory
   mutable Tensor mean, rstd;         // [C], fp32 or fp64; written in forward
   mutable Tensor mask;               // of the ReLU after an addition, when there will be a backward
-  Tensor into = {};                  // the gradient of x so far, if this one may be added to it (tensor/function.h)
+  Tensor into = {};  // the gradient of x so far, if this one may be added to it (tensor/function.h)
   Saved x, weight, bias;
 
   Attributes attributes() const {
-    return {{"eps", options.eps}, {"relu", options.relu}, {"training", options.training}, {"mean", running_mean}, {"variance", running_var}};
+    return {{"eps", options.eps},
+            {"relu", options.relu},
+            {"training", options.training},
+            {"mean", running_mean},
+            {"variance", running_var}};
   }
   void check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
   Tensor allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
   void save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& out);
   template <class D>
-  void forward(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& result) const {
+  void forward(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
+               Tensor& result) const {
     if (!begin(in, w)) return;
     statistics(device, as_rows(in));
     normalise(device, in, w, b, addend, result);
   }
-  bool begin(const Tensor& in, const Tensor& w) const;  // memory for mean and rstd; false when there is nothing to do
-  void statistics(Cpu, const Tensor& in) const;         // mean and rstd, and the running ones in training
+  bool begin(const Tensor& in,
+             const Tensor& w) const;  // memory for mean and rstd; false when there is nothing to do
+  void statistics(Cpu, const Tensor& in) const;  // mean and rstd, and the running ones in training
   // `other`: a batch norm that the addend goes through.
   template <class D>
-  void normalise(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, Tensor& result,
-                 const NormSide& other = {}) const {
-    norm_forward(device, {side(w, b), other, as_rows(in), addend.defined() ? as_rows(addend) : addend, mask, result, {}, {}, {},
-                          options.relu, false});
+  void normalise(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
+                 Tensor& result, const NormSide& other = {}) const {
+    norm_forward(device, {side(w, b),
+                          other,
+                          as_rows(in),
+                          addend.defined() ? as_rows(addend) : addend,
+                          mask,
+                          result,
+                          {},
+                          {},
+                          {},
+                          options.relu,
+                          false});
   }
-  Grads backward(Cpu device, const Tensor& dy, Need need) const { return gradients(device, dy, need, nullptr); }
+  Grads backward(Cpu device, const Tensor& dy, Need need) const {
+    return gradients(device, dy, need, nullptr);
+  }
 #ifdef GADOLIN_CUDA
   void statistics(Cuda, const Tensor& in) const;
-  Grads backward(Cuda device, const Tensor& dy, Need need) const { return gradients(device, dy, need, nullptr); }
+  Grads backward(Cuda device, const Tensor& dy, Need need) const {
+    return gradients(device, dy, need, nullptr);
+  }
 #endif
-  NormSide side(const Tensor& w, const Tensor& b) const { return {mean, rstd, w, b, {}, {}, {}, options.training}; }
+  NormSide side(const Tensor& w, const Tensor& b) const {
+    return {mean, rstd, w, b, {}, {}, {}, options.training};
+  }
   // Of x, weight, bias and the addend; of a join also those of the other's weight and bias.
-  template <class D> Grads gradients(D device, const Tensor& dy, Need need, const BatchNormFunction* other) const;
+  template <class D>
+  Grads gradients(D device, const Tensor& dy, Need need, const BatchNormFunction* other) const;
   bool adds() const { return into.defined() && row_stride(into) >= into.size(1); }
 };
 
@@ -210,21 +271,26 @@ struct BatchNormJoinFunction {
   BatchNormFunction first, second;
   Tensor into = {};
 
-  void check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const;
-  Tensor allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2) const;
-  void save(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2, const Tensor& y) {
+  void check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
+             const Tensor& b2) const;
+  Tensor allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
+                  const Tensor& b2) const;
+  void save(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
+            const Tensor& b2, const Tensor& y) {
     first.save(x, w, b, z, y);
     second.save(z, w2, b2, {}, {});
   }
   template <class D>
-  void forward(D d, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2, const Tensor& b2, Tensor& y) const {
+  void forward(D d, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
+               const Tensor& b2, Tensor& y) const {
     const bool any = first.begin(x, w);
     if (!second.begin(z, w2) || !any) return;
     first.statistics(d, as_rows(x));
     second.statistics(d, as_rows(z));
     first.normalise(d, x, w, b, z, y, second.side(w2, b2));
   }
-  template <class D> Grads backward(D d, const Tensor& dy, Need need) {
+  template <class D>
+  Grads backward(D d, const Tensor& dy, Need need) {
     first.into = into;
     Grads grads = first.gradients(d, dy, need, &second);
     first.into = Tensor();
@@ -233,7 +299,9 @@ struct BatchNormJoinFunction {
 };
 
 template <class P>
-UseStatistics<P>::UseStatistics(const BatchNormFunction& f, const ChannelStatistics& batch, const NormSizes& size) : UseStatistics(size) {
+UseStatistics<P>::UseStatistics(const BatchNormFunction& f, const ChannelStatistics& batch,
+                                const NormSizes& size)
+    : UseStatistics(size) {
   mean = f.mean.data<P>(), rstd = f.rstd.data<P>();
   running_mean = f.running_mean.data<P>(), running_var = f.running_var.data<P>();
   if (f.batches.defined()) batches = f.batches.data<std::int64_t>();

@@ -30,11 +30,13 @@ std::string_view take(std::string_view& rest, char end) {
   return piece;
 }
 
-template <class T> T number(std::string_view text, std::size_t line) {
+template <class T>
+T number(std::string_view text, std::size_t line) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  require<FormatError, 7>(error == std::errc() && end == text.data() + text.size() && value >= 0, "plans: line ", line,
-                          " has '", text.substr(0, 40), "' where a number was expected");
+  require<FormatError, 7>(error == std::errc() && end == text.data() + text.size() && value >= 0,
+                          "plans: line ", line, " has '", text.substr(0, 40),
+                          "' where a number was expected");
   return value;
 }
 
@@ -47,7 +49,8 @@ PlanChoice parse_choice(std::string_view rest, std::size_t line) {
     std::string_view knob = take(knobs, ',');
     const std::int64_t type = number<std::int64_t>(take(knob, ':'), line);
     choice.knobs.emplace_back(type, number<std::int64_t>(knob, line));
-    require<FormatError, 7>(choice.knobs.size() <= most_knobs, "plans: line ", line, " has more than 64 knobs");
+    require<FormatError, 7>(choice.knobs.size() <= most_knobs, "plans: line ", line,
+                            " has more than 64 knobs");
   }
   choice.workspace = number<std::int64_t>(take(rest, ' '), line);
   choice.microseconds = number<double>(rest, line);
@@ -80,15 +83,17 @@ std::string format_plans(const std::string& identity, const PlanChoices& choices
 PlanChoices parse_plans(const std::string& text, const std::string& identity) {
   std::string_view rest = text;
   const std::string_view first = take(rest, '\n');
-  require<FormatError, 7>(first.substr(0, magic.size()) == magic, "plans: the first line is not 'gadolin-plans 2 ...'");
-  require<FormatError, 7>(first.substr(magic.size()) == identity, "plans: written for '", first.substr(magic.size()).substr(0, 80),
-                          "', this is '", identity, "'");
+  require<FormatError, 7>(first.substr(0, magic.size()) == magic,
+                          "plans: the first line is not 'gadolin-plans 2 ...'");
+  require<FormatError, 7>(first.substr(magic.size()) == identity, "plans: written for '",
+                          first.substr(magic.size()).substr(0, 80), "', this is '", identity, "'");
   PlanChoices choices;
   for (std::size_t line = 2; !rest.empty(); ++line) {
     require<FormatError, 7>(rest.find('\n') != std::string_view::npos, "plans: line ", line, " is cut off");
     std::string_view row = take(rest, '\n');
     const std::string_view problem = take(row, ' ');
-    require<FormatError, 7>(!problem.empty() && problem.size() <= 400, "plans: line ", line, " names no problem");
+    require<FormatError, 7>(!problem.empty() && problem.size() <= 400, "plans: line ", line,
+                            " names no problem");
     require<FormatError, 7>(choices.size() < most_problems, "plans: more than 100000 problems");
     choices[std::string(problem)] = parse_choice(row, line);
   }

@@ -1,6 +1,8 @@
-// Tuned choices of GPU engines, kept on disk so that a machine measures a problem once and then always runs the same.
+// Tuned choices of GPU engines, kept on disk so that a machine measures a problem once and then always runs
+// the same.
 //
-// A text file for each library version and device. First line "gadolin-plans 2 <identity>"; then one line a problem:
+// A text file for each library version and device. First line "gadolin-plans 2 <identity>"; then one line a
+// problem:
 // "<problem> <engine> <knob>:<value>,... <workspace> <microseconds>", "-" for no knobs.
 #pragma once
 
@@ -20,20 +22,20 @@ struct PlanChoice {
 };
 using PlanChoices = std::map<std::string, PlanChoice>;
 
-// The file's text and back. parse throws FormatError naming the line for anything but what format wrote, and for
-// another identity; it accepts at most 100,000 problems of 64 knobs.
+// The file's text and back. parse throws FormatError naming the line for anything but what format wrote, and
+// for another identity; it accepts at most 100,000 problems of 64 knobs.
 std::string format_plans(const std::string& identity, const PlanChoices& choices);
 PlanChoices parse_plans(const std::string& text, const std::string& identity);
 
 class PlanDatabase {
  public:
-  // identity: library, version and device, one line. The file is read when it is there; one that is damaged or of
-  // another identity is treated as absent and replaced by the next put().
+  // identity: library, version and device, one line. The file is read when it is there; one that is damaged
+  // or of another identity is treated as absent and replaced by the next put().
   PlanDatabase(std::string path, std::string identity);
   const PlanChoice* find(const std::string& problem) const;
-  // Keeps the choice and writes the file: joined with what other processes added meanwhile, under another name first,
-  // on the disk, then renamed. Returns false when it could not be written, for example on a full disk: the choice then lasts as
-  // long as the process.
+  // Keeps the choice and writes the file: joined with what other processes added meanwhile, under another
+  // name first, on the disk, then renamed. Returns false when it could not be written, for example on a full
+  // disk: the choice then lasts as long as the process.
   bool put(const std::string& problem, const PlanChoice& choice);
   const PlanChoices& choices() const { return choices_; }
 
@@ -43,8 +45,8 @@ class PlanDatabase {
   PlanChoices choices_;
 };
 
-// "<folder>/<identity with everything but letters and digits turned to ->.plans". The folder is GADOLIN_CACHE_DIR, else
-// XDG_CACHE_HOME/gadolin, else HOME/.cache/gadolin; "" when none of them is set.
+// "<folder>/<identity with everything but letters and digits turned to ->.plans". The folder is
+// GADOLIN_CACHE_DIR, else XDG_CACHE_HOME/gadolin, else HOME/.cache/gadolin; "" when none of them is set.
 std::string plan_database_path(const std::string& identity);
 
 }  // namespace gadolin

@@ -15,12 +15,15 @@ using detail::Windows;
 void check_image(const char* op, const Tensor& x) {
   require<ShapeError>(x.dim() == 4, op, ": input ", x.shape(), " is not [N, C, H, W]");
   require<ShapeError>(x.size(2) > 0 && x.size(3) > 0, op, ": input ", x.shape(), " has no pixels");
-  require<ShapeError>((x.size(2) | x.size(3)) >> 30 == 0, op, ": input ", x.shape(), " has 2^30 pixels or more on a side; cut it");
+  require<ShapeError>((x.size(2) | x.size(3)) >> 30 == 0, op, ": input ", x.shape(),
+                      " has 2^30 pixels or more on a side; cut it");
 }
 
-Windows windows(const char* op, std::int64_t side, int kernel, int stride, int padding, const PoolOptions& o) {
-  require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel, op, ": kernel ", kernel, ", stride ", stride,
-                      ", padding ", padding, "; padding may be at most half the kernel");
+Windows windows(const char* op, std::int64_t side, int kernel, int stride, int padding,
+                const PoolOptions& o) {
+  require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel, op, ": kernel ",
+                      kernel, ", stride ", stride, ", padding ", padding,
+                      "; padding may be at most half the kernel");
   const int in = static_cast<int>(side);
   if (o.same) {
     require<ValueError>(padding == 0, op, ": same decides the padding; leave padding at 0");
@@ -28,7 +31,8 @@ Windows windows(const char* op, std::int64_t side, int kernel, int stride, int p
     return {in, out, kernel, stride, std::max(0, (out - 1) * stride + kernel - in) / 2, false, false};
   }
   const int room = in + 2 * padding - kernel;
-  require<ShapeError>(room > (o.ceil_mode ? -stride : -1), op, ": kernel ", kernel, " is larger than the padded input of ", in);
+  require<ShapeError>(room > (o.ceil_mode ? -stride : -1), op, ": kernel ", kernel,
+                      " is larger than the padded input of ", in);
   int out = (room + (o.ceil_mode ? stride - 1 : 0)) / stride + 1;
   if (o.ceil_mode && (out - 1) * stride >= in + padding) --out;
   return {in, out, kernel, stride, padding, false, o.count_include_pad};
@@ -42,41 +46,50 @@ Tensor images(const Geometry& g, std::int64_t h, std::int64_t w, const Tensor& l
   return empty({g.n, g.c, h, w}, like.dtype(), like.device(), MemoryFormat::channels_last);
 }
 
-template <bool largest> struct PoolFunction {
+template <bool largest>
+struct PoolFunction {
   static constexpr auto name = largest ? "max_pool2d" : "avg_pool2d";
   Geometry g;
-  mutable Tensor places = {};  // [N, C, P, Q] uint8
+  mutable Tensor places = {};      // [N, C, P, Q] uint8
   Attributes attributes() const {  // padding: above and left only; windows may reach over the other edges
     using List = std::vector<std::int64_t>;
-    return {{"kernel", List{g.h.kernel, g.w.kernel}}, {"stride", List{g.h.stride, g.w.stride}},
-            {"padding", List{g.h.padding, g.w.padding}}, {"adaptive", g.h.adaptive}, {"include_padding", g.h.include_padding}};
+    return {{"kernel", List{g.h.kernel, g.w.kernel}},
+            {"stride", List{g.h.stride, g.w.stride}},
+            {"padding", List{g.h.padding, g.w.padding}},
+            {"adaptive", g.h.adaptive},
+            {"include_padding", g.h.include_padding}};
   }
   Tensor allocate(const Tensor& x) const { return images(g, g.h.out, g.w.out, x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
     if (largest) places = empty(y.shape(), DType::uint8, y.device(), MemoryFormat::channels_last);
     run<detail::PoolForward>(device, x, y);
   }
-  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D>
+  Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = images(g, g.h.in, g.w.in, dy);
     run<detail::PoolBackward>(device, dy, dx);
     return {dx};
   }
-  template <template <class, bool> class Body, class D> void run(D device, const Tensor& from, const Tensor& to) const {
+  template <template <class, bool> class Body, class D>
+  void run(D device, const Tensor& from, const Tensor& to) const {
     const Tensor in = from.contiguous(MemoryFormat::channels_last);
     dispatch_floating(in.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      detail::for_pixels(device, name,
-                         Body<T, largest>{g, in.data<T>(), to.data<T>(), largest ? places.data<std::uint8_t>() : nullptr});
+      detail::for_pixels(
+          device, name,
+          Body<T, largest>{g, in.data<T>(), to.data<T>(), largest ? places.data<std::uint8_t>() : nullptr});
     });
   }
 };
 
-// --- mean of whole images --------------------------------------------------------------------------------------------
+// --- mean of whole images ----------------------------------------------------------------------------------
 
 #ifdef __CUDACC__
 // A block a slab of blockDim.x packs of one image; its rows share the pixels.
-template <int V, class T> __global__ void image_mean_kernel(detail::ImageSums<T> body, std::int64_t slabs, T* y) {
+template <int V, class T>
+__global__ void image_mean_kernel(detail::ImageSums<T> body, std::int64_t slabs, T* y) {
   __shared__ double shared[V][256];
   const std::int64_t n = blockIdx.x / slabs, c0 = ((blockIdx.x - n * slabs) * blockDim.x + threadIdx.x) * V;
   const int lane = static_cast<int>(threadIdx.y), lanes = static_cast<int>(blockDim.y);
@@ -114,8 +127,9 @@ struct GlobalMeanFunction {
       unsigned width = 1;
       while (width < 32 && width < packs) width *= 2;
       const std::int64_t slabs = (packs + width - 1) / width;
-      launch(name, {dim3(static_cast<unsigned>(x.size(0) * slabs)), dim3(width, 256 / width)}, image_mean_kernel<V, T>,
-             detail::ImageSums<T>{h * w, x.size(1), x.data<T>()}, slabs, y.data<T>());
+      launch(name, {dim3(static_cast<unsigned>(x.size(0) * slabs)), dim3(width, 256 / width)},
+             image_mean_kernel<V, T>, detail::ImageSums<T>{h * w, x.size(1), x.data<T>()}, slabs,
+             y.data<T>());
     });
   }
 #endif
@@ -127,8 +141,9 @@ struct GlobalMeanFunction {
 }  // namespace
 
 Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
-  require<ValueError>(options.kernel_size.h * options.kernel_size.w <= 256, "max_pool2d: kernel ", options.kernel_size.h, " x ",
-                      options.kernel_size.w, " has more than 256 places; pool in two steps");
+  require<ValueError>(options.kernel_size.h * options.kernel_size.w <= 256, "max_pool2d: kernel ",
+                      options.kernel_size.h, " x ", options.kernel_size.w,
+                      " has more than 256 places; pool in two steps");
   return apply(PoolFunction<true>{geometry("max_pool2d", x, options)}, x);
 }
 Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) {
@@ -136,14 +151,19 @@ Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) {
 }
 Tensor adaptive_avg_pool2d(const Tensor& x, Pair out) {
   check_image("adaptive_avg_pool2d", x);
-  require<ValueError>(out.h > 0 && out.w > 0, "adaptive_avg_pool2d: output ", out.h, " x ", out.w, " must be positive");
+  require<ValueError>(out.h > 0 && out.w > 0, "adaptive_avg_pool2d: output ", out.h, " x ", out.w,
+                      " must be positive");
   const int h = static_cast<int>(x.size(2)), w = static_cast<int>(x.size(3));
-  return apply(PoolFunction<false>{{x.size(0), x.size(1), {h, out.h, 0, 0, 0, true, false}, {w, out.w, 0, 0, 0, true, false}}}, x);
+  return apply(
+      PoolFunction<false>{
+          {x.size(0), x.size(1), {h, out.h, 0, 0, 0, true, false}, {w, out.w, 0, 0, 0, true, false}}},
+      x);
 }
 Tensor global_avg_pool2d(const Tensor& x) {
   check_image("global_avg_pool2d", x);
   const int pack = static_cast<int>(16 / size_of(x.dtype()));
-  const bool packs = x.is_contiguous(MemoryFormat::channels_last) && detail::packs_fit(x.size(1), pack, x.raw(), nullptr);
+  const bool packs =
+      x.is_contiguous(MemoryFormat::channels_last) && detail::packs_fit(x.size(1), pack, x.raw(), nullptr);
   return packs ? apply(GlobalMeanFunction{x.size(2), x.size(3)}, x) : mean(x, {2, 3}, true);
 }
 

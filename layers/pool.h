@@ -7,17 +7,18 @@ namespace gadolin {
 
 struct PoolOptions {
   Pair kernel_size;
-  Pair stride;                     // the kernel's size unless given
+  Pair stride;  // the kernel's size unless given
   Pair padding = 0;
-  bool ceil_mode = false;          // a last window may hang over the edge, if it starts inside
-  bool count_include_pad = true;   // average: padding counts as zeros
-  bool same = false;               // TensorFlow's SAME: ceil(H / stride) results; an average leaves padding out
+  bool ceil_mode = false;         // a last window may hang over the edge, if it starts inside
+  bool count_include_pad = true;  // average: padding counts as zeros
+  bool same = false;  // TensorFlow's SAME: ceil(H / stride) results; an average leaves padding out
   PoolOptions(Pair kernel) : kernel_size(kernel), stride(kernel) {}
   PoolOptions(Pair kernel, Pair step, Pair pad = 0) : kernel_size(kernel), stride(step), padding(pad) {}
 };
 
-// x [N, C, H, W] -> [N, C, P, Q], channels-last. Padding is at most half the kernel. Agree with torch.nn.functional.
-// Keeps one byte an output element: the place of the first largest value in its window (at most 256 places); NaN wins.
+// x [N, C, H, W] -> [N, C, P, Q], channels-last. Padding is at most half the kernel. Agree with
+// torch.nn.functional. Keeps one byte an output element: the place of the first largest value in its window
+// (at most 256 places); NaN wins.
 Tensor max_pool2d(const Tensor& x, const PoolOptions& options);
 // Keeps nothing.
 Tensor avg_pool2d(const Tensor& x, const PoolOptions& options);

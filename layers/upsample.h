@@ -8,13 +8,14 @@ namespace gadolin {
 enum class Interpolation : std::uint8_t { nearest, bilinear };
 struct UpsampleOptions {
   Interpolation mode = Interpolation::nearest;
-  bool align_corners = false;  // bilinear: corner pixels keep their places; otherwise pixels are squares and edges keep theirs
+  bool align_corners =
+      false;  // bilinear: corner pixels keep their places; otherwise pixels are squares and edges keep theirs
 };
 
 // x [N, C, H, W] -> [N, C, size.h, size.w], channels-last; larger or smaller, without antialiasing.
-// Output pixel i reads input i H / size (nearest, rounded down), (i + 0.5) H / size - 0.5, or i (H - 1) / (size - 1) with
-// align_corners. Keeps nothing. Throws ShapeError for anything but an image with pixels, ValueError for an empty size.
-// Agrees with torch.nn.functional.interpolate.
+// Output pixel i reads input i H / size (nearest, rounded down), (i + 0.5) H / size - 0.5, or i (H - 1) /
+// (size - 1) with align_corners. Keeps nothing. Throws ShapeError for anything but an image with pixels,
+// ValueError for an empty size. Agrees with torch.nn.functional.interpolate.
 Tensor upsample(const Tensor& x, Pair size, const UpsampleOptions& options = {});
 
 // Multiplies height and width by whole factors.

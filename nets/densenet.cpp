@@ -20,11 +20,13 @@ DenseLayer::DenseLayer(int in, const DenseNetOptions& o)
     : norm1_(add("norm1", BatchNorm2d(in))),
       conv1_(add("conv1", Conv2d(in, o.bn_size * o.growth_rate, 1, {.bias = false}))),
       norm2_(add("norm2", BatchNorm2d(o.bn_size * o.growth_rate))),
-      conv2_(add("conv2", Conv2d(o.bn_size * o.growth_rate, o.growth_rate, 3, {.padding = 1, .bias = false}))),
+      conv2_(
+          add("conv2", Conv2d(o.bn_size * o.growth_rate, o.growth_rate, 3, {.padding = 1, .bias = false}))),
       dropout_(add("dropout", Dropout(o.drop_rate))) {}
 
 Tensor DenseLayer::features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out) {
-  if (folds(conv1_, norm2_, x)) return dropout_(conv_add(conv2_, conv_norm(conv1_, norm2_, norm1_.relu(x, known), true), false, {}, out));
+  if (folds(conv1_, norm2_, x))
+    return dropout_(conv_add(conv2_, conv_norm(conv1_, norm2_, norm1_.relu(x, known), true), false, {}, out));
   const Tensor y = norm_relu_conv(x, norm1_, conv1_, known);
   return dropout_(norm_relu_conv(y, norm2_, conv2_));
 }
@@ -53,7 +55,8 @@ Tensor DenseBlock::forward(const Tensor& x) {
 Transition::Transition(int in)
     : norm_(add("norm", BatchNorm2d(in))), conv_(add("conv", Conv2d(in, in / 2, 1, {.bias = false}))) {}
 
-// A mean over pixels and a 1x1 convolution may change places: the convolution then sees a quarter of the pixels.
+// A mean over pixels and a 1x1 convolution may change places: the convolution then sees a quarter of the
+// pixels.
 Tensor Transition::halve(const Tensor& x, const ChannelStatistics& known) {
   const Tensor a = norm_.relu(x, known);
   return watching() ? avg_pool2d(conv_(a), {2}) : conv_(avg_pool2d(a, {2}));
@@ -105,6 +108,8 @@ DenseNet::DenseNet(const DenseNetOptions& options) {
   classifier_ = &add("classifier", Linear(features_->channels(), options.num_classes));
 }
 
-Tensor DenseNet::forward(const Tensor& x) { return (*classifier_)(global_avg_pool2d((*features_)(x)).flatten(1)); }
+Tensor DenseNet::forward(const Tensor& x) {
+  return (*classifier_)(global_avg_pool2d((*features_)(x)).flatten(1));
+}
 
 }  // namespace gadolin

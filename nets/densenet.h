@@ -1,5 +1,5 @@
-// Densely connected networks (Huang et al. 2017, table 1): every layer reads the features of all layers before it in its
-// block. Names and numbers are torchvision's.
+// Densely connected networks (Huang et al. 2017, table 1): every layer reads the features of all layers
+// before it in its block. Names and numbers are torchvision's.
 #pragma once
 
 #include "layers/channels.h"
@@ -10,17 +10,18 @@ namespace gadolin {
 
 struct DenseNetOptions {
   int input_channels = 3, num_classes = 1000;
-  int growth_rate = 32;            // features that a layer adds (k in the paper)
-  int num_init_features = 64;      // of the stem
-  int bn_size = 4;                 // a bottleneck has bn_size * growth_rate channels
+  int growth_rate = 32;        // features that a layer adds (k in the paper)
+  int num_init_features = 64;  // of the stem
+  int bn_size = 4;             // a bottleneck has bn_size * growth_rate channels
   std::vector<int> block_config{6, 12, 24, 16};
-  double drop_rate = 0;            // dropout of a layer's new features
-  bool small_input = false;        // stem for small images: 3x3, stride 1, no pooling (section 4.1)
+  double drop_rate = 0;      // dropout of a layer's new features
+  bool small_input = false;  // stem for small images: 3x3, stride 1, no pooling (section 4.1)
 };
 // The published ones: 121, 161, 169, 201. Throws ValueError for another depth.
 DenseNetOptions densenet_options(int depth);
 
-// norm-ReLU-1x1-norm-ReLU-3x3: reads all features so far, appends growth_rate new ones (the paper's DenseNet-B).
+// norm-ReLU-1x1-norm-ReLU-3x3: reads all features so far, appends growth_rate new ones (the paper's
+// DenseNet-B).
 class DenseLayer : public Module {
  public:
   DenseLayer(int in, const DenseNetOptions& options);
@@ -29,7 +30,8 @@ class DenseLayer : public Module {
   const char* kind() const override { return "DenseLayer"; }
 
  private:
-  Tensor features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out);  // evaluation writes into `out`
+  Tensor features_of(const Tensor& x, const ChannelStatistics& known,
+                     const Tensor& out);  // evaluation writes into `out`
   BatchNorm2d& norm1_;
   Conv2d& conv1_;
   BatchNorm2d& norm2_;

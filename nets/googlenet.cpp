@@ -50,15 +50,21 @@ GoogLeNet::GoogLeNet(const InceptionOptions& o) : options_(o) {
   const auto block = [&](const char* name, int in, int a, int b1, int b2, int d1, int d2, int e) -> Module* {
     return &add(name, inception(c(in), c(a), c(b1), c(b2), c(d1), c(d2), c(e)));
   };
-  stem_ = {&add("conv1", ConvNormRelu(o.input_channels, c(64), 7, {.stride = 2, .padding = 3})), &add("maxpool1", shrink(3)),
-           &add("conv2", ConvNormRelu(c(64), c(64), 1)), &add("conv3", ConvNormRelu(c(64), c(192), 3, {.padding = 1})),
-           &add("maxpool2", shrink(3)), block("inception3a", 192, 64, 96, 128, 16, 32, 32),
-           block("inception3b", 256, 128, 128, 192, 32, 96, 64), &add("maxpool3", shrink(3)),
+  stem_ = {&add("conv1", ConvNormRelu(o.input_channels, c(64), 7, {.stride = 2, .padding = 3})),
+           &add("maxpool1", shrink(3)),
+           &add("conv2", ConvNormRelu(c(64), c(64), 1)),
+           &add("conv3", ConvNormRelu(c(64), c(192), 3, {.padding = 1})),
+           &add("maxpool2", shrink(3)),
+           block("inception3a", 192, 64, 96, 128, 16, 32, 32),
+           block("inception3b", 256, 128, 128, 192, 32, 96, 64),
+           &add("maxpool3", shrink(3)),
            block("inception4a", 480, 192, 96, 208, 16, 48, 64)};
-  middle_ = {block("inception4b", 512, 160, 112, 224, 24, 64, 64), block("inception4c", 512, 128, 128, 256, 24, 64, 64),
+  middle_ = {block("inception4b", 512, 160, 112, 224, 24, 64, 64),
+             block("inception4c", 512, 128, 128, 256, 24, 64, 64),
              block("inception4d", 512, 112, 144, 288, 32, 64, 64)};
   upper_ = {block("inception4e", 528, 256, 160, 320, 32, 128, 128), &add("maxpool4", shrink(2)),
-            block("inception5a", 832, 256, 160, 320, 32, 128, 128), block("inception5b", 832, 384, 192, 384, 48, 128, 128)};
+            block("inception5a", 832, 256, 160, 320, 32, 128, 128),
+            block("inception5b", 832, 384, 192, 384, 48, 128, 128)};
   if (o.aux_logits) {
     aux1_ = &add("aux1", AuxiliaryHead(c(512), o));
     aux2_ = &add("aux2", AuxiliaryHead(c(528), o));

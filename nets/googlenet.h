@@ -1,11 +1,13 @@
-// GoogLeNet, Inception v1 (Szegedy et al. 2015, table 1), with batch norm as in torchvision, whose names and numbers these are.
+// GoogLeNet, Inception v1 (Szegedy et al. 2015, table 1), with batch norm as in torchvision, whose names and
+// numbers these are.
 #pragma once
 
 #include "nets/inception_v3.h"
 
 namespace gadolin {
 
-// x [N, C, H, W] -> logits [N, num_classes]. Auxiliary logits: of aux2, then of aux1, as torchvision returns them.
+// x [N, C, H, W] -> logits [N, num_classes]. Auxiliary logits: of aux2, then of aux1, as torchvision returns
+// them.
 class GoogLeNet : public Module, public AuxiliaryHeads {
  public:
   explicit GoogLeNet(const InceptionOptions& options = {});

@@ -7,7 +7,8 @@ namespace gadolin {
 
 inline void require_image(const Tensor& x, std::int64_t least, const char* net) {
   require<ShapeError>(x.dim() == 4 && x.size(2) >= least && x.size(3) >= least, net, ": input ", x.shape(),
-                      " is no batch of images of at least ", least, " x ", least, " pixels; resize them, or use another net");
+                      " is no batch of images of at least ", least, " x ", least,
+                      " pixels; resize them, or use another net");
 }
 
 }  // namespace gadolin

@@ -11,7 +11,8 @@ const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
 // x + scale * (1x1 of the branches), then ReLU but for the last block of all.
 class ResidualBranches : public Branches {
  public:
-  ResidualBranches(const char* kind, double scale, bool relu = true) : Branches(kind), scale_(scale), relu_(relu) {}
+  ResidualBranches(const char* kind, double scale, bool relu = true)
+      : Branches(kind), scale_(scale), relu_(relu) {}
   void project(int from, int to) { conv2d_ = &add("conv2d", Conv2d(from, to, 1)); }
   Tensor forward(const Tensor& x) override {
     return conv_add(*conv2d_, Branches::forward(x), relu_, for_compute(x), {}, scale_);
@@ -58,7 +59,8 @@ struct Blocks {
   ResidualBranches block17() const {  // figure 17
     ResidualBranches b("Block17", 0.10);
     b.branch({&b.conv("branch0", c(1088), c(192), 1)});
-    b.branch({&b.conv("branch1.0", c(1088), c(128), 1), &b.conv("branch1.1", c(128), c(160), {1, 7}, {.padding = {0, 3}}),
+    b.branch({&b.conv("branch1.0", c(1088), c(128), 1),
+              &b.conv("branch1.1", c(128), c(160), {1, 7}, {.padding = {0, 3}}),
               &b.conv("branch1.2", c(160), c(192), {7, 1}, {.padding = {3, 0}})});
     b.project(c(384), c(1088));
     return b;
@@ -75,7 +77,8 @@ struct Blocks {
   ResidualBranches block8(double scale, bool relu) const {  // figure 19
     ResidualBranches b("Block8", scale, relu);
     b.branch({&b.conv("branch0", c(2080), c(192), 1)});
-    b.branch({&b.conv("branch1.0", c(2080), c(192), 1), &b.conv("branch1.1", c(192), c(224), {1, 3}, {.padding = {0, 1}}),
+    b.branch({&b.conv("branch1.0", c(2080), c(192), 1),
+              &b.conv("branch1.1", c(192), c(224), {1, 3}, {.padding = {0, 1}}),
               &b.conv("branch1.2", c(224), c(256), {3, 1}, {.padding = {1, 0}})});
     b.project(c(448), c(2080));
     return b;
@@ -87,7 +90,9 @@ struct Blocks {
 InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o) {
   const Blocks block{o.width_divisor};
   const auto c = [&](int channels) { return channels / o.width_divisor; };
-  const auto append = [&](const std::string& name, auto part) { parts_.push_back(&add(name, std::move(part))); };
+  const auto append = [&](const std::string& name, auto part) {
+    parts_.push_back(&add(name, std::move(part)));
+  };
   const auto repeat = [&](const std::string& name, int times, const auto& make) {
     for (int i = 0; i < times; ++i) append(name + "." + std::to_string(i), make());
   };

@@ -6,8 +6,8 @@
 namespace gadolin {
 namespace {
 
-const Conv2dOptions around{.padding = 1}, halves{.stride = 2}, wide7{.padding = {0, 3}}, high7{.padding = {3, 0}},
-    wide3{.padding = {0, 1}}, high3{.padding = {1, 0}};
+const Conv2dOptions around{.padding = 1}, halves{.stride = 2}, wide7{.padding = {0, 3}},
+    high7{.padding = {3, 0}}, wide3{.padding = {0, 1}}, high3{.padding = {1, 0}};
 
 PoolOptions neighbours() {
   PoolOptions window(3, 1, 1);
@@ -62,7 +62,8 @@ struct Blocks {
     b.branch({&b.conv("branch1.0", c(1024), c(192), 1), &b.conv("branch1.1", c(192), c(224), {1, 7}, wide7),
               &b.conv("branch1.2", c(224), c(256), {7, 1}, high7)});
     b.branch({&b.conv("branch2.0", c(1024), c(192), 1), &b.conv("branch2.1", c(192), c(192), {7, 1}, high7),
-              &b.conv("branch2.2", c(192), c(224), {1, 7}, wide7), &b.conv("branch2.3", c(224), c(224), {7, 1}, high7),
+              &b.conv("branch2.2", c(192), c(224), {1, 7}, wide7),
+              &b.conv("branch2.3", c(224), c(224), {7, 1}, high7),
               &b.conv("branch2.4", c(224), c(256), {1, 7}, wide7)});
     b.average_pool_branch(neighbours(), b.conv("branch3.1", c(1024), c(128), 1));
     return b;
@@ -71,7 +72,8 @@ struct Blocks {
     Branches b("ReductionB");
     b.branch({&b.conv("branch0.0", c(1024), c(192), 1), &b.conv("branch0.1", c(192), c(192), 3, halves)});
     b.branch({&b.conv("branch1.0", c(1024), c(256), 1), &b.conv("branch1.1", c(256), c(256), {1, 7}, wide7),
-              &b.conv("branch1.2", c(256), c(320), {7, 1}, high7), &b.conv("branch1.3", c(320), c(320), 3, halves)});
+              &b.conv("branch1.2", c(256), c(320), {7, 1}, high7),
+              &b.conv("branch1.3", c(320), c(320), 3, halves)});
     b.max_pool_branch({3, 2});
     return b;
   }
@@ -79,10 +81,12 @@ struct Blocks {
     Branches b("InceptionC");
     b.branch({&b.conv("branch0", c(1536), c(256), 1)});
     b.branch({&b.conv("branch1_0", c(1536), c(384), 1)},
-             {&b.conv("branch1_1a", c(384), c(256), {1, 3}, wide3), &b.conv("branch1_1b", c(384), c(256), {3, 1}, high3)});
+             {&b.conv("branch1_1a", c(384), c(256), {1, 3}, wide3),
+              &b.conv("branch1_1b", c(384), c(256), {3, 1}, high3)});
     b.branch({&b.conv("branch2_0", c(1536), c(384), 1), &b.conv("branch2_1", c(384), c(448), {3, 1}, high3),
               &b.conv("branch2_2", c(448), c(512), {1, 3}, wide3)},
-             {&b.conv("branch2_3a", c(512), c(256), {1, 3}, wide3), &b.conv("branch2_3b", c(512), c(256), {3, 1}, high3)});
+             {&b.conv("branch2_3a", c(512), c(256), {1, 3}, wide3),
+              &b.conv("branch2_3b", c(512), c(256), {3, 1}, high3)});
     b.average_pool_branch(neighbours(), b.conv("branch3.1", c(1536), c(256), 1));
     return b;
   }
@@ -92,7 +96,9 @@ struct Blocks {
 
 InceptionV4::InceptionV4(const InceptionOptions& o) {
   const Blocks block{o.width_divisor};
-  const auto append = [&](auto part) { features_.push_back(&add("features." + std::to_string(features_.size()), std::move(part))); };
+  const auto append = [&](auto part) {
+    features_.push_back(&add("features." + std::to_string(features_.size()), std::move(part)));
+  };
   append(ConvNormRelu(o.input_channels, block.c(32), 3, halves));
   append(ConvNormRelu(block.c(32), block.c(32), 3));
   append(ConvNormRelu(block.c(32), block.c(64), 3, around));

@@ -1,5 +1,5 @@
-// Inception v4 (Szegedy et al. 2017, "Inception-v4, Inception-ResNet and the impact of residual connections", figures 3 to
-// 9). Names and numbers are timm's.
+// Inception v4 (Szegedy et al. 2017, "Inception-v4, Inception-ResNet and the impact of residual connections",
+// figures 3 to 9). Names and numbers are timm's.
 #pragma once
 
 #include "nets/inception_v3.h"

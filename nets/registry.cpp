@@ -16,7 +16,8 @@ namespace gadolin {
 namespace {
 
 // Each family's options under the names of configuration files: what visits them either lists or reads them.
-template <class V> void visit_options(V&& v, ResNetOptions& o) {
+template <class V>
+void visit_options(V&& v, ResNetOptions& o) {
   v("width", o.width);
   v("small_input", o.small_input);
   v("zero_init_residual", o.zero_init_residual);
@@ -25,18 +26,21 @@ template <class V> void visit_options(V&& v, ResNetOptions& o) {
   v("same_pooling", o.same_pooling);
   v("conv_bias", o.conv_bias);
 }
-template <class V> void visit_options(V&& v, DenseNetOptions& o) {
+template <class V>
+void visit_options(V&& v, DenseNetOptions& o) {
   v("growth_rate", o.growth_rate);
   v("num_init_features", o.num_init_features);
   v("bn_size", o.bn_size);
   v("drop_rate", o.drop_rate);
   v("small_input", o.small_input);
 }
-template <class V> void visit_options(V&& v, VGGOptions& o) {
+template <class V>
+void visit_options(V&& v, VGGOptions& o) {
   v("dropout", o.dropout);
   v("width_divisor", o.width_divisor);
 }
-template <class V> void visit_options(V&& v, InceptionOptions& o) {
+template <class V>
+void visit_options(V&& v, InceptionOptions& o) {
   v("dropout", o.dropout);
   v("dropout_aux", o.dropout_aux);
   v("aux_logits", o.aux_logits);
@@ -53,14 +57,18 @@ std::string join(const std::vector<std::string>& words) {
 
 struct List {
   std::vector<std::string>& names;
-  template <class T> void operator()(const char* name, T&) const { names.push_back(name); }
+  template <class T>
+  void operator()(const char* name, T&) const {
+    names.push_back(name);
+  }
 };
 
 // Reads one option into a field and checks its type.
 struct Read {
   const std::string& net;
   const NetOptions& given;
-  template <class T> const T* find(const char* name, const char* wanted) const {
+  template <class T>
+  const T* find(const char* name, const char* wanted) const {
     const auto found = given.find(name);
     if (found == given.end()) return nullptr;
     const T* value = std::get_if<T>(&found->second);
@@ -70,8 +78,8 @@ struct Read {
   void operator()(const char* name, int& field) const {
     const double* value = find<double>(name, "a positive whole number");
     if (!value) return;
-    require<UsageError>(*value >= 1 && *value <= 1e6 && *value == static_cast<int>(*value), net, ": option ", name,
-                        " must be a positive whole number");
+    require<UsageError>(*value >= 1 && *value <= 1e6 && *value == static_cast<int>(*value), net, ": option ",
+                        name, " must be a positive whole number");
     field = static_cast<int>(*value);
   }
   void operator()(const char* name, double& field) const {
@@ -93,11 +101,14 @@ struct Entry {
 // A net whose constructor takes its family's options (after what `build` adds).
 // `without`: options of the family that would do nothing in this net.
 template <class Options, class Build>
-Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults, Build build,
-            const std::vector<std::string>& without = {}) {
-  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}}, {}};
+Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults,
+            Build build, const std::vector<std::string>& without = {}) {
+  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}},
+          {}};
   visit_options(List{e.info.options}, defaults);
-  std::erase_if(e.info.options, [&](const std::string& option) { return std::count(without.begin(), without.end(), option) > 0; });
+  std::erase_if(e.info.options, [&](const std::string& option) {
+    return std::count(without.begin(), without.end(), option) > 0;
+  });
   e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<Module> {
     Options o = defaults;
     const Read read{name, given};
@@ -108,7 +119,8 @@ Entry entry(std::string name, std::string about, std::string weights, std::int64
   };
   return e;
 }
-template <class Net, class... First> auto builds(First... first) {
+template <class Net, class... First>
+auto builds(First... first) {
   return [=](const auto& options) { return std::make_unique<Net>(first..., options); };
 }
 
@@ -116,34 +128,38 @@ const std::vector<Entry>& entries() {
   static const std::vector<Entry> all = [] {
     std::vector<Entry> list;
     for (const int depth : {18, 34, 50, 101, 152, 200}) {
-      list.push_back(entry("resnet" + std::to_string(depth), "He et al. 2015, stride on the 3x3 (v1.5)", "torchvision", 224,
-                           ResNetOptions{}, builds<ResNet>(depth)));
+      list.push_back(entry("resnet" + std::to_string(depth), "He et al. 2015, stride on the 3x3 (v1.5)",
+                           "torchvision", 224, ResNetOptions{}, builds<ResNet>(depth)));
     }
     for (const int depth : {18, 34, 50, 101, 152, 200}) {
-      list.push_back(entry("resnet_v2_" + std::to_string(depth), "He et al. 2016, pre-activation", "Gadolin", 224, ResNetOptions{},
-                           builds<ResNetV2>(depth)));
+      list.push_back(entry("resnet_v2_" + std::to_string(depth), "He et al. 2016, pre-activation", "Gadolin",
+                           224, ResNetOptions{}, builds<ResNetV2>(depth)));
     }
     for (const int depth : {121, 161, 169, 201}) {
-      list.push_back(entry("densenet" + std::to_string(depth), "Huang et al. 2017", "torchvision", 224, densenet_options(depth),
-                           builds<DenseNet>()));
+      list.push_back(entry("densenet" + std::to_string(depth), "Huang et al. 2017", "torchvision", 224,
+                           densenet_options(depth), builds<DenseNet>()));
     }
     for (const bool norm : {false, true}) {
       for (const int depth : {11, 13, 16, 19}) {
         VGGOptions options;
         options.batch_norm = norm;
-        list.push_back(entry("vgg" + std::to_string(depth) + (norm ? "_bn" : ""),
-                             norm ? "Simonyan and Zisserman 2015, with batch norm" : "Simonyan and Zisserman 2015", "torchvision", 224,
-                             options, builds<VGG>(depth)));
+        list.push_back(
+            entry("vgg" + std::to_string(depth) + (norm ? "_bn" : ""),
+                  norm ? "Simonyan and Zisserman 2015, with batch norm" : "Simonyan and Zisserman 2015",
+                  "torchvision", 224, options, builds<VGG>(depth)));
       }
     }
-    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224, InceptionOptions{}, builds<GoogLeNet>(),
-                         {"count_include_pad"}));
-    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{}, builds<InceptionV3>(), {"dropout_aux"}));
+    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224,
+                         InceptionOptions{}, builds<GoogLeNet>(), {"count_include_pad"}));
+    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{},
+                         builds<InceptionV3>(), {"dropout_aux"}));
     InceptionOptions as_timm;
     as_timm.aux_logits = false;
     const std::vector<std::string> not_there{"dropout_aux", "transform_input", "count_include_pad"};
-    list.push_back(entry("inception_v4", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionV4>(), not_there));
-    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionResNetV2>(), not_there));
+    list.push_back(
+        entry("inception_v4", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionV4>(), not_there));
+    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, as_timm,
+                         builds<InceptionResNetV2>(), not_there));
     return list;
   }();
   return all;
@@ -174,8 +190,9 @@ const NetInfo& net_info(const std::string& name) { return find_entry(name).info;
 std::unique_ptr<Module> make_net(const std::string& name, const NetOptions& options) {
   const Entry& e = find_entry(name);
   for (const auto& [option, value] : options) {
-    require<UsageError>(std::find(e.info.options.begin(), e.info.options.end(), option) != e.info.options.end(), name, ": option ",
-                        option, " is unknown; known are ", join(e.info.options));
+    require<UsageError>(
+        std::find(e.info.options.begin(), e.info.options.end(), option) != e.info.options.end(), name,
+        ": option ", option, " is unknown; known are ", join(e.info.options));
   }
   return e.make(options);
 }

@@ -16,18 +16,18 @@ using OptionValue = std::variant<bool, double, std::string>;
 using NetOptions = std::map<std::string, OptionValue>;
 
 struct NetInfo {
-  std::string name;          // "resnet50"
-  std::string about;         // "He et al. 2015, v1.5"
-  std::string weights;       // whose files fit: "torchvision"
-  Shape input;               // default [C, H, W]
+  std::string name;                  // "resnet50"
+  std::string about;                 // "He et al. 2015, v1.5"
+  std::string weights;               // whose files fit: "torchvision"
+  Shape input;                       // default [C, H, W]
   std::vector<std::string> options;  // names that make_net accepts
 };
 const std::vector<NetInfo>& nets();
 // Throws UsageError with the nearest names when there is none of this name.
 const NetInfo& net_info(const std::string& name);
 
-// Every net takes num_classes and input_channels; the others are its own. Throws UsageError naming an unknown option and the
-// known ones.
+// Every net takes num_classes and input_channels; the others are its own. Throws UsageError naming an unknown
+// option and the known ones.
 std::unique_ptr<Module> make_net(const std::string& name, const NetOptions& options = {});
 
 }  // namespace gadolin

@@ -3,15 +3,16 @@
 namespace gadolin {
 namespace {
 
-// The shortcut's projection: none when the block keeps size and channels; Slim's keeps every stride-th pixel when it
-// keeps the channels.
+// The shortcut's projection: none when the block keeps size and channels; Slim's keeps every stride-th pixel
+// when it keeps the channels.
 Shortcut projection(int in, int out, int stride, const ResNetOptions& options) {
   if (in == out && stride == 1) return Shortcut();
   if (in == out && options.stride_in_last_unit) return Shortcut(MaxPool2d({1, stride}));
   return Shortcut(Conv2d(in, out, 1, {.stride = stride, .bias = false}), BatchNorm2d(out));
 }
 
-template <class Block> Sequential group(int& channels, int planes, int blocks, int stride, const ResNetOptions& options) {
+template <class Block>
+Sequential group(int& channels, int planes, int blocks, int stride, const ResNetOptions& options) {
   Sequential blocks_in_order;
   for (int i = 0; i < blocks; ++i) {
     const int strided = options.stride_in_last_unit ? blocks - 1 : 0;
@@ -52,7 +53,8 @@ Tensor BasicBlock::forward(const Tensor& x) {
 Bottleneck::Bottleneck(int in, int planes, int stride, const ResNetOptions& o)
     : conv1_(add("conv1", Conv2d(in, planes, 1, {.stride = o.stride_in_1x1 ? stride : 1, .bias = false}))),
       bn1_(add("bn1", BatchNorm2d(planes))),
-      conv2_(add("conv2", Conv2d(planes, planes, 3, {.stride = o.stride_in_1x1 ? 1 : stride, .padding = 1, .bias = false}))),
+      conv2_(add("conv2", Conv2d(planes, planes, 3,
+                                 {.stride = o.stride_in_1x1 ? 1 : stride, .padding = 1, .bias = false}))),
       bn2_(add("bn2", BatchNorm2d(planes))),
       conv3_(add("conv3", Conv2d(planes, planes * expansion, 1, {.bias = false}))),
       bn3_(add("bn3", last_norm(planes * expansion, o))),
@@ -75,7 +77,9 @@ ResNetDepth resnet_depth(int depth) {
   }
 }
 
-int group_stride(int group, const ResNetOptions& options) { return group == (options.stride_in_last_unit ? 3 : 0) ? 1 : 2; }
+int group_stride(int group, const ResNetOptions& options) {
+  return group == (options.stride_in_last_unit ? 3 : 0) ? 1 : 2;
+}
 
 PoolOptions stem_pooling(const ResNetOptions& options) {
   PoolOptions window(3, 2, options.same_pooling ? 0 : 1);

@@ -1,5 +1,5 @@
-// Residual networks (He et al. 2015, table 1), in the form called v1.5: the stride of a bottleneck sits on its 3x3.
-// Names and numbers are torchvision's.
+// Residual networks (He et al. 2015, table 1), in the form called v1.5: the stride of a bottleneck sits on
+// its 3x3. Names and numbers are torchvision's.
 #pragma once
 
 #include <memory>
@@ -12,22 +12,27 @@ namespace gadolin {
 
 struct ResNetOptions {
   int input_channels = 3, num_classes = 1000;
-  int width = 64;                   // channels of the stem and planes of the first group; the others have 2, 4, 8 times as many
-  bool small_input = false;         // stem for small images: 3x3, stride 1, no pooling (He et al. 2015, section 4.2)
+  int width =
+      64;  // channels of the stem and planes of the first group; the others have 2, 4, 8 times as many
+  bool small_input = false;  // stem for small images: 3x3, stride 1, no pooling (He et al. 2015, section 4.2)
   bool zero_init_residual = false;  // the last batch norm of a block starts at 0 (Goyal et al. 2017)
-  bool stride_in_1x1 = false;       // a bottleneck's stride sits on its first 1x1, as in the paper and in Keras
+  bool stride_in_1x1 = false;  // a bottleneck's stride sits on its first 1x1, as in the paper and in Keras
   // Conventions of TF-Slim, for weights that were trained with them:
-  bool stride_in_last_unit = false; // a group's last block halves the size, not its first
-  bool same_pooling = false;        // the stem's pooling pads as TensorFlow's SAME does
-  bool conv_bias = false;           // v2: the stem, the last convolution of a block and projections have biases
+  bool stride_in_last_unit = false;  // a group's last block halves the size, not its first
+  bool same_pooling = false;         // the stem's pooling pads as TensorFlow's SAME does
+  bool conv_bias = false;  // v2: the stem, the last convolution of a block and projections have biases
 };
 
-// What brings a block's input to the shape of its result: a convolution and a batch norm, something else, or nothing.
+// What brings a block's input to the shape of its result: a convolution and a batch norm, something else, or
+// nothing.
 class Shortcut : public Sequential {
  public:
   using Sequential::Sequential;
-  Shortcut(Conv2d conv, BatchNorm2d norm) : conv_(&append(std::move(conv))), norm_(&append(std::move(norm))) {}
-  Tensor forward(const Tensor& x) override { return conv_ ? conv_norm(*conv_, *norm_, x, false) : Sequential::forward(x); }
+  Shortcut(Conv2d conv, BatchNorm2d norm)
+      : conv_(&append(std::move(conv))), norm_(&append(std::move(norm))) {}
+  Tensor forward(const Tensor& x) override {
+    return conv_ ? conv_norm(*conv_, *norm_, x, false) : Sequential::forward(x);
+  }
   // relu(norm(conv(y)) + shortcut(x))
   Tensor join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x);
 
@@ -87,7 +92,10 @@ class ResNet : public Module {
 };
 
 // Blocks in each of the four groups, and whether they are bottlenecks.
-struct ResNetDepth { int blocks[4]; bool bottleneck; };
+struct ResNetDepth {
+  int blocks[4];
+  bool bottleneck;
+};
 ResNetDepth resnet_depth(int depth);
 int group_stride(int group, const ResNetOptions& options);
 PoolOptions stem_pooling(const ResNetOptions& options);

@@ -2,18 +2,23 @@
 
 namespace gadolin {
 
-PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& o) {
-  struct Step { int kernel, out, stride; };
+PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck,
+                                       const ResNetOptions& o) {
+  struct Step {
+    int kernel, out, stride;
+  };
   const int out = bottleneck ? 4 * planes : planes;
-  const std::vector<Step> steps = bottleneck ? std::vector<Step>{{1, planes, 1}, {3, planes, stride}, {1, out, 1}}
-                                             : std::vector<Step>{{3, planes, stride}, {3, out, 1}};
+  const std::vector<Step> steps = bottleneck
+                                      ? std::vector<Step>{{1, planes, 1}, {3, planes, stride}, {1, out, 1}}
+                                      : std::vector<Step>{{3, planes, stride}, {3, out, 1}};
   int channels = in;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
     norms_.push_back(&add("bn" + std::to_string(i + 1), BatchNorm2d(channels)));
-    convs_.push_back(&add("conv" + std::to_string(i + 1),
-                          Conv2d(channels, s.out, s.kernel, {.stride = s.stride, .padding = s.kernel / 2,
-                                                             .bias = o.conv_bias && i + 1 == steps.size()})));
+    convs_.push_back(&add(
+        "conv" + std::to_string(i + 1),
+        Conv2d(channels, s.out, s.kernel,
+               {.stride = s.stride, .padding = s.kernel / 2, .bias = o.conv_bias && i + 1 == steps.size()})));
     channels = s.out;
   }
   projects_ = in != out || (stride != 1 && !o.stride_in_last_unit);
@@ -35,8 +40,9 @@ Tensor PreActivationBlock::forward(const Tensor& x) {
 
 ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) {
   const ResNetDepth d = resnet_depth(depth);
-  const Conv2dOptions stem = options.small_input ? Conv2dOptions{.padding = 1, .bias = false}
-                                                 : Conv2dOptions{.stride = 2, .padding = 3, .bias = options.conv_bias};
+  const Conv2dOptions stem = options.small_input
+                                 ? Conv2dOptions{.padding = 1, .bias = false}
+                                 : Conv2dOptions{.stride = 2, .padding = 3, .bias = options.conv_bias};
   conv1_ = &add("conv1", Conv2d(options.input_channels, options.width, options.small_input ? 3 : 7, stem));
   int channels = options.width;
   for (int i = 0; i < 4; ++i) {
@@ -44,7 +50,8 @@ ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) 
     Sequential blocks;
     for (int b = 0; b < d.blocks[i]; ++b) {
       const int strided = options.stride_in_last_unit ? d.blocks[i] - 1 : 0;
-      blocks.append(PreActivationBlock(channels, planes, b == strided ? group_stride(i, options) : 1, d.bottleneck, options));
+      blocks.append(PreActivationBlock(channels, planes, b == strided ? group_stride(i, options) : 1,
+                                       d.bottleneck, options));
       channels = d.bottleneck ? 4 * planes : planes;
     }
     groups_[i] = &add("layer" + std::to_string(i + 1), std::move(blocks));

@@ -1,13 +1,13 @@
-// Residual networks with pre-activation (He et al. 2016, "Identity mappings", figure 4 e): batch norm and ReLU come before
-// each convolution, and nothing is done to the sum.
+// Residual networks with pre-activation (He et al. 2016, "Identity mappings", figure 4 e): batch norm and
+// ReLU come before each convolution, and nothing is done to the sum.
 #pragma once
 
 #include "nets/resnet.h"
 
 namespace gadolin {
 
-// A block of two 3x3, or of 1x1, 3x3 and 1x1 to four times as many channels. The projection of the shortcut reads the
-// activation after the first batch norm.
+// A block of two 3x3, or of 1x1, 3x3 and 1x1 to four times as many channels. The projection of the shortcut
+// reads the activation after the first batch norm.
 class PreActivationBlock : public Module {
  public:
   PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);

@@ -305,14 +305,14 @@ std::vector<std::string> parts_of_slim_scope(const std::string& model, const Mod
   for (const SlimLayer& pair : pairs_of(model, net, {})) {
     if ((prefix + pair.scope + "/").rfind(scope, 0) != 0) continue;
     for (const std::string& part : {pair.layer, pair.norm}) {
-      const bool there = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
-        return p.name.rfind(part + ".", 0) == 0;
-      });
+      const bool there = std::any_of(state.begin(), state.end(),
+                                     [&](const Parameter& p) { return p.name.rfind(part + ".", 0) == 0; });
       if (there && !part.empty()) parts.push_back(part);
     }
   }
   require<UsageError>(!parts.empty(), "scopes: ", scope, " names no layer of ", model,
-                      "; use Slim's scopes down to a layer, or to a branch of Inception's blocks, or names of gadolin summary");
+                      "; use Slim's scopes down to a layer, or to a branch of Inception's blocks, or names "
+                      "of gadolin summary");
   return parts;
 }
 

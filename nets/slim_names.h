@@ -21,11 +21,14 @@ bool is_slim(const TensorMap& tensors);
 // UsageError when there is none at all.
 void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options, bool averages = false);
 
-// The scope of all variables of Slim's form of `model`, such as InceptionV4; "" when Slim has none that is mapped.
+// The scope of all variables of Slim's form of `model`, such as InceptionV4; "" when Slim has none that is
+// mapped.
 std::string slim_scope(const std::string& model);
 
-// The layers of `net`, a net of `model`, whose variables begin with `scope` in Slim ("InceptionV4/Logits", "resnet_v1_50/block4").
-// Inside Inception's blocks the branch is the finest part. Throws UsageError when there is none.
-std::vector<std::string> parts_of_slim_scope(const std::string& model, const Module& net, const std::string& scope);
+// The layers of `net`, a net of `model`, whose variables begin with `scope` in Slim ("InceptionV4/Logits",
+// "resnet_v1_50/block4"). Inside Inception's blocks the branch is the finest part. Throws UsageError when
+// there is none.
+std::vector<std::string> parts_of_slim_scope(const std::string& model, const Module& net,
+                                             const std::string& scope);
 
 }  // namespace gadolin

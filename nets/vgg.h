@@ -1,4 +1,5 @@
-// VGG (Simonyan and Zisserman 2015, table 1: A, B, D, E), plain or with batch norm. Names and numbers are torchvision's.
+// VGG (Simonyan and Zisserman 2015, table 1: A, B, D, E), plain or with batch norm. Names and numbers are
+// torchvision's.
 #pragma once
 
 #include "layers/conv_norm.h"
@@ -10,8 +11,8 @@ namespace gadolin {
 struct VGGOptions {
   int input_channels = 3, num_classes = 1000;
   bool batch_norm = false;
-  double dropout = 0.5;        // after the first two linear layers
-  int width_divisor = 1;       // channels and hidden units divided by it, for small nets
+  double dropout = 0.5;   // after the first two linear layers
+  int width_divisor = 1;  // channels and hidden units divided by it, for small nets
 };
 
 // x [N, C, H, W], at least 32 x 32 -> logits [N, num_classes].
@@ -24,7 +25,10 @@ class VGG : public Module {
 
  private:
   // Convolutions and where they stand among torchvision's `features`; nullptr is a pooling.
-  struct Step { Conv2d* conv; BatchNorm2d* norm; };
+  struct Step {
+    Conv2d* conv;
+    BatchNorm2d* norm;
+  };
   std::vector<Step> steps_;
   Linear *fc1_, *fc2_, *fc3_;
   Dropout &drop1_, &drop2_;

@@ -3,8 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/ops.h"
 #include "tasks/features.h"
+#include "tensor/ops.h"
 
 namespace gadolin {
 namespace {
@@ -34,10 +34,11 @@ std::string cam_layer(Module& net, const Tensor& x) {
   const NoGrad guard;
   std::string last, last_point;
   {
-    const CallObserver observer([&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
-      if (out.dim() != 4 || path.empty()) return;
-      (out.size(2) * out.size(3) > 1 ? last : last_point) = path;
-    });
+    const CallObserver observer(
+        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+          if (out.dim() != 4 || path.empty()) return;
+          (out.size(2) * out.size(3) > 1 ? last : last_point) = path;
+        });
     net(x);
   }
   if (last.empty()) last = std::exchange(last_point, "");
@@ -53,9 +54,13 @@ Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wan
     const NoGrad guard;
     const LayerTap check(net, layer);
     const auto [logits, map] = check(x);
-    require<UsageError>(map.dim() == 4, "cam: layer ", layer, " gives ", map.shape(), ", not [N, C, H, W]; choose an earlier one");
-    require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ", logits.size(1), " classes");
-    const CallObserver counter([&](const Module&, const std::string& path, const Tensor&, const Tensor&) { calls += path == layer; });
+    require<UsageError>(map.dim() == 4, "cam: layer ", layer, " gives ", map.shape(),
+                        ", not [N, C, H, W]; choose an earlier one");
+    require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
+                        logits.size(1), " classes");
+    const CallObserver counter([&](const Module&, const std::string& path, const Tensor&, const Tensor&) {
+      calls += path == layer;
+    });
     net(x);
   }
   require<UsageError>(calls > 0, "cam: ", layer, " is not a layer's result; choose one without :input");
@@ -63,12 +68,13 @@ Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wan
   // Below the layer nothing wants a gradient, so its result is a leaf, and the tape begins here.
   Tensor values, leaf, logits;
   {
-    const CallObserver observer([&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
-      if (path != layer || --calls > 0) return;
-      leaf = out;
-      values = out.clone();
-      leaf.requires_grad_();
-    });
+    const CallObserver observer(
+        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+          if (path != layer || --calls > 0) return;
+          leaf = out;
+          values = out.clone();
+          leaf.requires_grad_();
+        });
     logits = net(x.detach());
   }
   sum(logits.slice(1, target, target + 1).to(DType::fp32)).backward();

@@ -7,9 +7,9 @@
 
 #include "io/mapped_file.h"
 #include "io/weights.h"
-#include "tasks/net_options.h"
 #include "layers/init.h"
 #include "layers/loss.h"
+#include "tasks/net_options.h"
 #include "tensor/capture.h"
 #include "tensor/ops.h"
 #include "train/checkpoint_store.h"
@@ -29,9 +29,13 @@ Classifier load_classifier(const std::string& path, Device device) {
   const Checkpoint c = load_checkpoint(path);
   Classifier result;
   result.model = c.fact("model");
-  const Json options = Json::parse(c.fact("net_options"), nullptr, false), classes = Json::parse(c.fact("classes"), nullptr, false);
-  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(), [](const Json& name) { return name.is_string(); });
-  const bool values = options.is_object() && std::all_of(options.begin(), options.end(), [](const Json& value) { return value.is_primitive() && !value.is_null(); });
+  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
+             classes = Json::parse(c.fact("classes"), nullptr, false);
+  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
+                                                       [](const Json& name) { return name.is_string(); });
+  const bool values = options.is_object() &&
+                      std::all_of(options.begin(), options.end(),
+                                  [](const Json& value) { return value.is_primitive() && !value.is_null(); });
   require<CheckpointError, 30>(names && values, "checkpoint: ", path,
                                " does not describe a classifier; was it written by gadolin train?");
   result.options = options_from_json(options);
@@ -88,8 +92,8 @@ std::vector<double> probabilities(const Tensor& logits, bool multi_label) {
   return (multi_label ? sigmoid(x) : softmax(x, 1)).to_vector<double>();
 }
 
-SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& options, DType compute,
-                           const std::string& progress_label) {
+SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline,
+                           const LoaderOptions& options, DType compute, const std::string& progress_label) {
   const NoGrad guard;
   const ComputeScope scope(compute);
   const bool was_training = net.training();
@@ -100,9 +104,13 @@ SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipe
   DataLoader loader(set, pipeline, options);
   std::optional<Progress> progress;
   if (!progress_label.empty()) progress.emplace(progress_label, loader.batches(), progress_on_stderr());
-  // One launch a batch on a GPU; a net that cannot be recorded is run as it is, as nothing has happened yet then.
-  const CapturedStep::Function forward = [&](const std::vector<Tensor>& in) { return net(in[0]).to(DType::fp32); };
-  std::optional<CapturedStep> captured(std::in_place, forward, CaptureOptions{.warm_up = 2, .reads_only = true});
+  // One launch a batch on a GPU; a net that cannot be recorded is run as it is, as nothing has happened yet
+  // then.
+  const CapturedStep::Function forward = [&](const std::vector<Tensor>& in) {
+    return net(in[0]).to(DType::fp32);
+  };
+  std::optional<CapturedStep> captured(std::in_place, forward,
+                                       CaptureOptions{.warm_up = 2, .reads_only = true});
   double loss = 0;
   Batch batch;
   std::int64_t done = 0;
@@ -114,7 +122,8 @@ SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipe
       captured.reset();
     }
     if (!captured) logits = forward({batch.images});
-    const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch.labels) : cross_entropy(logits, batch.labels);
+    const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch.labels)
+                                           : cross_entropy(logits, batch.labels);
     loss += value.item() * static_cast<double>(batch.size());
     const std::vector<double> rows = probabilities(logits, set.multi_label());
     p.probability.insert(p.probability.end(), rows.begin(), rows.end());

@@ -7,17 +7,17 @@
 
 #include "data/sets/loader.h"
 #include "nets/registry.h"
-#include "train/checkpoint.h"
 #include "tasks/metric_summary.h"
+#include "train/checkpoint.h"
 
 namespace gadolin {
 
 struct Classifier {
-  std::string model;                  // name in the registry
+  std::string model;  // name in the registry
   NetOptions options;
   std::vector<std::string> classes;
   bool multi_label = false;
-  Pipeline pipeline;                  // of evaluation
+  Pipeline pipeline;  // of evaluation
   std::unique_ptr<Module> net;
 
   // What a checkpoint stores of it, besides the weights under "model.".
@@ -28,8 +28,9 @@ struct Classifier {
 // Throws CheckpointError for a file that holds no classifier.
 Classifier load_classifier(const std::string& path, Device device);
 
-// The checkpoint that a user means by `path`: the file, or the newest one of a run's folder or of a folder of checkpoints. Another
-// path comes back as it is, also a folder with TensorFlow's file `checkpoint`. Throws FileError for any other folder.
+// The checkpoint that a user means by `path`: the file, or the newest one of a run's folder or of a folder of
+// checkpoints. Another path comes back as it is, also a folder with TensorFlow's file `checkpoint`. Throws
+// FileError for any other folder.
 std::string find_checkpoint(const std::string& path);
 
 // Whether a file begins as a .gdck checkpoint does.
@@ -42,11 +43,12 @@ struct SetPredictions {
   Predictions predictions;            // in the order of the data set
   std::vector<std::int64_t> indices;  // of the samples; bad ones are missing
   std::vector<BadSample> bad;
-  double loss = 0;                    // mean cross-entropy, binary for multi-label
+  double loss = 0;  // mean cross-entropy, binary for multi-label
 };
-// Softmax (or logistic, for several labels) probabilities of all samples. Patients are taken from the data set.
-SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader, DType compute,
-                           const std::string& progress = "");
+// Softmax (or logistic, for several labels) probabilities of all samples. Patients are taken from the data
+// set.
+SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline,
+                           const LoaderOptions& loader, DType compute, const std::string& progress = "");
 // [N, K] from logits.
 std::vector<double> probabilities(const Tensor& logits, bool multi_label);
 

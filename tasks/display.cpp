@@ -11,14 +11,18 @@ DicomDisplayOptions display_options(const std::string& window, int bits) {
   DicomDisplayOptions d;
   d.bits = bits;
   if (window == "auto") return d;
-  if (window == "file") d.mode = DicomDisplay::window;
-  else if (window == "percentile") d.mode = DicomDisplay::percentile;
-  else if (window == "full") d.mode = DicomDisplay::full;
+  if (window == "file")
+    d.mode = DicomDisplay::window;
+  else if (window == "percentile")
+    d.mode = DicomDisplay::percentile;
+  else if (window == "full")
+    d.mode = DicomDisplay::full;
   else {
     DicomWindow w;
     char rest = 0;
-    require<UsageError>(std::sscanf(window.c_str(), "%lf/%lf%c", &w.center, &w.width, &rest) == 2 && w.width >= 1, "--window ", window,
-                        ": auto, file, percentile, full or center/width is needed, like 40/80");
+    require<UsageError>(
+        std::sscanf(window.c_str(), "%lf/%lf%c", &w.center, &w.width, &rest) == 2 && w.width >= 1,
+        "--window ", window, ": auto, file, percentile, full or center/width is needed, like 40/80");
     d.mode = DicomDisplay::window;
     d.window = w;
   }

@@ -30,7 +30,8 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 
 std::string labels_of(const Dataset& set, const SampleInfo& info) {
   std::string text;
-  for (const int label : info.labels) text += (text.empty() ? "" : "|") + set.classes().at(static_cast<std::size_t>(label));
+  for (const int label : info.labels)
+    text += (text.empty() ? "" : "|") + set.classes().at(static_cast<std::size_t>(label));
   return text;
 }
 
@@ -57,27 +58,33 @@ LayerTap::LayerTap(Module& net, const std::string& layer) : net_(net), layer_(la
   paths.resize(std::min<std::size_t>(paths.size(), 3));
   std::string near;
   for (const std::string& path : paths) near += path + ", ";
-  fail<UsageError>("layer: ", layer, " is not in the net; near are ", near, "or embedding; gadolin summary shows all names");
+  fail<UsageError>("layer: ", layer, " is not in the net; near are ", near,
+                   "or embedding; gadolin summary shows all names");
 }
 
 LayerTap::Result LayerTap::operator()(const Tensor& x) const {
   Result result;
   {
-    const CallObserver observer([&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
-      if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_) result.feature = input_ ? in : out;
-    });
+    const CallObserver observer(
+        [&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
+          if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_)
+            result.feature = input_ ? in : out;
+        });
     result.output = net_(x);
   }
-  require<UsageError>(result.feature.defined(), "layer: ", layer_, " does not run in a forward pass; gadolin summary shows those that do");
+  require<UsageError>(result.feature.defined(), "layer: ", layer_,
+                      " does not run in a forward pass; gadolin summary shows those that do");
   return result;
 }
 
-FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
-                               const FeatureOptions& options,
-                               const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take) {
-  require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ", options.dtype,
-                      ", only fp32 or fp16");
-  require<UsageError>(!loader_options.shuffle && !loader_options.drop_last, "features: the loader must take every sample in order");
+FeatureResult extract_features(
+    Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
+    const FeatureOptions& options,
+    const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take) {
+  require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ",
+                      options.dtype, ", only fp32 or fp16");
+  require<UsageError>(!loader_options.shuffle && !loader_options.drop_last,
+                      "features: the loader must take every sample in order");
   const LayerTap tap(net, options.layer);
   const NoGrad guard;
   const ComputeScope scope(options.compute);
@@ -94,8 +101,8 @@ FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& 
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
     Tensor rows = tap(batch.images).feature;
-    require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer, " gives ", rows.shape(),
-                        " for ", batch.size(), " samples");
+    require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
+                        " gives ", rows.shape(), " for ", batch.size(), " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
     rows = rows.to(options.dtype);
     // The loader puts another sample in the place of a bad one: such rows go.
@@ -106,7 +113,8 @@ FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& 
       places.push_back(wanted);
     }
     if (static_cast<std::int64_t>(kept.size()) < batch.size()) {
-      rows = index_select(rows, 0, from_vector(kept, {static_cast<std::int64_t>(kept.size())}, rows.device()));
+      rows =
+          index_select(rows, 0, from_vector(kept, {static_cast<std::int64_t>(kept.size())}, rows.device()));
     }
     result.row = Shape{};
     for (int d = 1; d < rows.dim(); ++d) result.row.push_back(rows.size(d));
@@ -119,15 +127,16 @@ FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& 
   return result;
 }
 
-FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set, const Pipeline& pipeline,
-                             const LoaderOptions& loader, const FeatureOptions& options) {
+FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set,
+                             const Pipeline& pipeline, const LoaderOptions& loader,
+                             const FeatureOptions& options) {
   const LayerTap check(net, options.layer);  // before anything is made
   std::filesystem::create_directories(folder);
   std::optional<NpyWriter> array;
   AtomicFile index(folder + "/index.csv");
   index.write("row,path,patient,label,split\n");
-  const FeatureResult result =
-      extract_features(net, set, pipeline, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
+  const FeatureResult result = extract_features(
+      net, set, pipeline, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
         if (!array) {
           Shape row;
           for (int d = 1; d < rows.dim(); ++d) row.push_back(rows.size(d));
@@ -137,8 +146,9 @@ FeatureResult write_features(const std::string& folder, Module& net, const Datas
         array->append(rows);
         for (const std::int64_t place : places) {
           const SampleInfo& info = set.info(place);
-          index.write(cat(at++, ",", csv_field(info.path.empty() ? info.name : info.path), ",", csv_field(info.patient), ",",
-                          csv_field(labels_of(set, info)), ",", split_name(info.split), "\n"));
+          index.write(cat(at++, ",", csv_field(info.path.empty() ? info.name : info.path), ",",
+                          csv_field(info.patient), ",", csv_field(labels_of(set, info)), ",",
+                          split_name(info.split), "\n"));
         }
       });
   array->commit();

@@ -10,14 +10,18 @@
 
 namespace gadolin {
 
-// Runs a net and keeps one layer's value. Names are the paths of `gadolin summary`; "PATH:input" is what goes into a layer,
-// and "embedding" what goes into the last Linear: the vector that the classifier sees. A layer that runs several times in a
-// forward pass gives its last value. An observer that is alive outside is told of nothing meanwhile.
+// Runs a net and keeps one layer's value. Names are the paths of `gadolin summary`; "PATH:input" is what goes
+// into a layer, and "embedding" what goes into the last Linear: the vector that the classifier sees. A layer
+// that runs several times in a forward pass gives its last value. An observer that is alive outside is told
+// of nothing meanwhile.
 class LayerTap {
  public:
-  // Throws UsageError naming the nearest layers when there is none of this name. The net must outlive the tap.
+  // Throws UsageError naming the nearest layers when there is none of this name. The net must outlive the
+  // tap.
   LayerTap(Module& net, const std::string& layer);
-  struct Result { Tensor output, feature; };
+  struct Result {
+    Tensor output, feature;
+  };
   // Throws UsageError when the layer does not run, as auxiliary heads in evaluation.
   Result operator()(const Tensor& x) const;
 
@@ -29,27 +33,30 @@ class LayerTap {
 
 struct FeatureOptions {
   std::string layer = "embedding";
-  bool pool = false;                   // the mean over height and width of [N, C, H, W]
-  DType dtype = DType::fp32;           // of the features: fp32 or fp16
+  bool pool = false;          // the mean over height and width of [N, C, H, W]
+  DType dtype = DType::fp32;  // of the features: fp32 or fp16
   DType compute = DType::fp32;
-  std::string progress = {};           // label of a progress line on stderr; empty: none
+  std::string progress = {};  // label of a progress line on stderr; empty: none
 };
 struct FeatureResult {
   std::int64_t rows = 0;
-  Shape row;                           // [C, H, W], [C], ...
-  std::vector<BadSample> bad;          // left out
+  Shape row;                   // [C, H, W], [C], ...
+  std::vector<BadSample> bad;  // left out
 };
 
-// The features of every sample in evaluation mode, in the order of the set, handed over batch by batch as [M, ...] on the
-// net's device with the places of the samples. With `bad_samples` skip or quarantine, samples that cannot be read are left
-// out. `shuffle` and `drop_last` must be off. Memory does not grow with the set. Throws as the loader and LayerTap.
-FeatureResult extract_features(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
-                               const FeatureOptions& options,
-                               const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take);
+// The features of every sample in evaluation mode, in the order of the set, handed over batch by batch as [M,
+// ...] on the net's device with the places of the samples. With `bad_samples` skip or quarantine, samples
+// that cannot be read are left out. `shuffle` and `drop_last` must be off. Memory does not grow with the set.
+// Throws as the loader and LayerTap.
+FeatureResult extract_features(
+    Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
+    const FeatureOptions& options,
+    const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take);
 
-// The same into folder/features.npy [rows, ...] and folder/index.csv (row,path,patient,label,split), which appear when all
-// is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
-FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set, const Pipeline& pipeline,
-                             const LoaderOptions& loader, const FeatureOptions& options);
+// The same into folder/features.npy [rows, ...] and folder/index.csv (row,path,patient,label,split), which
+// appear when all is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
+FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set,
+                             const Pipeline& pipeline, const LoaderOptions& loader,
+                             const FeatureOptions& options);
 
 }  // namespace gadolin

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "io/tfrecord.h"
 #include "data/sets/tfrecord_dataset.h"
+#include "io/tfrecord.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -9,17 +9,19 @@
 
 namespace gadolin {
 
-// Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. Throws FileError,
-// beginning with `command`.
+// Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. Throws
+// FileError, beginning with `command`.
 std::vector<std::string> expand_files(const std::string& command, const std::vector<std::string>& given);
 // Whether an argument means TFRecords: by its name, or a pattern.
 bool means_tfrecords(const std::string& path);
-// The pictures of all of them in their order, TFRecords (of options.image_key and name_key) among files; labels are not looked
-// for. Throws UsageError when there is nothing, beginning with `command`.
+// The pictures of all of them in their order, TFRecords (of options.image_key and name_key) among files;
+// labels are not looked for. Throws UsageError when there is nothing, beginning with `command`.
 std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vector<std::string>& given,
-                                     const std::vector<std::string>& classes, const DatasetOptions& options = {});
+                                     const std::vector<std::string>& classes,
+                                     const DatasetOptions& options = {});
 // A set of these files without labels.
-std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files, const std::vector<std::string>& classes);
+std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
+                                  const std::vector<std::string>& classes);
 // Sample `i` as a batch of one: what the net makes of it does not depend on what else was asked for.
 Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, Device device);
 

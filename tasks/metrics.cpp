@@ -161,12 +161,14 @@ Interval bootstrap(std::span<const std::string> patient, const std::function<dou
   return {quantile(values, tail), quantile(values, 1 - tail)};
 }
 
-std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes, int k) {
+std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes,
+                                int k) {
   std::vector<double> hits;
   for (std::size_t i = 0; i < target.size(); ++i) {
     const double* row = score.data() + static_cast<std::int64_t>(i) * classes;
     std::int64_t above = 0;
-    for (std::int64_t c = 0; c < classes; ++c) above += row[c] > row[target[i]] || (row[c] == row[target[i]] && c < target[i]);
+    for (std::int64_t c = 0; c < classes; ++c)
+      above += row[c] > row[target[i]] || (row[c] == row[target[i]] && c < target[i]);
     hits.push_back(above < k ? 1 : 0);
   }
   return hits;

@@ -86,9 +86,10 @@ double log_loss(Reals probability, std::span<const std::int64_t> target, std::in
 // Class with the highest score of each row [N, classes]; the first one of equals. Throws NumericError for
 // NaN.
 std::vector<std::int64_t> top_class(Reals score, std::int64_t classes);
-// 1 for each row whose target is among the k classes with the highest scores, else 0; of equal scores the first
-// class counts as higher, as in top_class.
-std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes, int k);
+// 1 for each row whose target is among the k classes with the highest scores, else 0; of equal scores the
+// first class counts as higher, as in top_class.
+std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes,
+                                int k);
 
 struct Interval {
   double low, high;

@@ -9,14 +9,15 @@
 namespace gadolin {
 namespace {
 
-// Where along one side of the net's input a pixel of the picture lies: input = (pixel - first) / step, both in pixel numbers.
+// Where along one side of the net's input a pixel of the picture lies: input = (pixel - first) / step, both
+// in pixel numbers.
 struct Axis {
   double first = 0, step = 1;
   double at(int pixel) const { return (pixel - first) / step; }
 };
 
-// The pipeline is asked rather than understood: it gets a picture whose grey values are the places themselves, and another
-// one that tells what is picture and what the pipeline added.
+// The pipeline is asked rather than understood: it gets a picture whose grey values are the places
+// themselves, and another one that tells what is picture and what the pipeline added.
 Axis axis_of(const Pipeline& pipeline, int width, int height, bool across) {
   const int length = across ? width : height;
   Image ramp(width, height, 1, 16), cover(width, height, 1, 16);
@@ -30,9 +31,11 @@ Axis axis_of(const Pipeline& pipeline, int width, int height, bool across) {
   const Image seen = pipeline.apply(ramp, {}), covered = pipeline.apply(cover, {});
   const auto value = [&](const Image& image, int i) {
     const int x = across ? i : image.width / 2, y = across ? image.height / 2 : i;
-    const std::size_t at = (static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(x)) *
-                           static_cast<std::size_t>(image.channels);
-    return image.bits == 16 ? image.data<std::uint16_t>()[at] / 65535.0 : image.data<std::uint8_t>()[at] / 255.0;
+    const std::size_t at =
+        (static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(x)) *
+        static_cast<std::size_t>(image.channels);
+    return image.bits == 16 ? image.data<std::uint16_t>()[at] / 65535.0
+                            : image.data<std::uint8_t>()[at] / 255.0;
   };
   std::vector<int> inside;
   const int input = across ? seen.width : seen.height;
@@ -42,7 +45,8 @@ Axis axis_of(const Pipeline& pipeline, int width, int height, bool across) {
   const double whole = static_cast<double>(length) / input;
   if (inside.size() < 2) return {(whole - 1) / 2, whole};
   // Away from the ends, where resizing sees neighbours on one side only.
-  const int low = inside[inside.size() / 4], high = inside[std::max(inside.size() - 1 - inside.size() / 4, inside.size() / 4 + 1)];
+  const int low = inside[inside.size() / 4],
+            high = inside[std::max(inside.size() - 1 - inside.size() / 4, inside.size() / 4 + 1)];
   const double step = (value(seen, high) - value(seen, low)) * (length - 1) / (high - low);
   if (!(step > 0)) return {(whole - 1) / 2, whole};
   return {value(seen, low) * (length - 1) - low * step, step};
@@ -84,7 +88,8 @@ Colour heat_colour(double value) {
 Image overlay(const Image& picture, const Pipeline& pipeline, const Tensor& heat, double alpha) {
   require<ShapeError>(heat.dim() == 2 && heat.numel() > 0, "overlay: heat ", heat.shape(), " is not [h, w]");
   Image result = to_rgb(to_8bit(picture));
-  const Axis across = axis_of(pipeline, picture.width, picture.height, true), down = axis_of(pipeline, picture.width, picture.height, false);
+  const Axis across = axis_of(pipeline, picture.width, picture.height, true),
+             down = axis_of(pipeline, picture.width, picture.height, false);
   const Image input = pipeline.apply(Image(picture.width, picture.height, 1), {});
   const std::vector<double> map = heat.to_vector<double>();
   const std::int64_t h = heat.size(0), w = heat.size(1);
@@ -96,14 +101,17 @@ Image overlay(const Image& picture, const Pipeline& pipeline, const Tensor& heat
       const double u = across.at(x);
       if (u < -0.5 || u > input.width - 0.5) continue;
       const Between column = between((u + 0.5) * static_cast<double>(w) / input.width - 0.5, w);
-      const auto at = [&](std::int64_t i, std::int64_t k) { return map[static_cast<std::size_t>(i * w + k)]; };
+      const auto at = [&](std::int64_t i, std::int64_t k) {
+        return map[static_cast<std::size_t>(i * w + k)];
+      };
       const double upper = std::lerp(at(row.low, column.low), at(row.low, column.high), column.share);
       const double lower = std::lerp(at(row.high, column.low), at(row.high, column.high), column.share);
       const double value = std::lerp(upper, lower, row.share), cover = alpha * value;
       const Colour colour = heat_colour(value);
       std::uint8_t* pixel = result.row<std::uint8_t>(y) + 3 * x;
       const double parts[3] = {colour.red, colour.green, colour.blue};
-      for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(std::lround(std::lerp(pixel[c], 255 * parts[c], cover)));
+      for (int c = 0; c < 3; ++c)
+        pixel[c] = static_cast<std::uint8_t>(std::lround(std::lerp(pixel[c], 255 * parts[c], cover)));
     }
   }
   return result;

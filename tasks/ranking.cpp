@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "tensor/check.h"
 #include "tasks/metrics.h"
+#include "tensor/check.h"
 
 namespace gadolin {
 namespace {

@@ -11,7 +11,9 @@ namespace gadolin {
 namespace {
 
 // Own parameters of the module at each path: the names of parameters() cut at their last dot.
-struct Own { std::int64_t all = 0, trainable = 0; };
+struct Own {
+  std::int64_t all = 0, trainable = 0;
+};
 std::map<std::string, Own> own_parameters(const Module& net) {
   std::map<std::string, Own> own;
   for (const Parameter& p : net.parameters()) {
@@ -27,7 +29,9 @@ int depth_of(const std::string& path) {
   return path.empty() ? 0 : 1 + static_cast<int>(std::count(path.begin(), path.end(), '.'));
 }
 bool below(const std::string& path, const std::string& parent) {
-  return parent.empty() ? !path.empty() : path.size() > parent.size() && path.compare(0, parent.size(), parent) == 0 && path[parent.size()] == '.';
+  return parent.empty() ? !path.empty()
+                        : path.size() > parent.size() && path.compare(0, parent.size(), parent) == 0 &&
+                              path[parent.size()] == '.';
 }
 
 // 11689512 -> "11,689,512".
@@ -51,19 +55,29 @@ NetSummary summarise(Module& net, const Shape& input) {
   net.eval();
   {
     const NoGrad guard;
-    const CallObserver observer([&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
-      const bool passes_through = out.same_as(in);
-      LayerRow row{path, module.kind(), depth_of(path), out.shape(), 0, 0, module.macs(in, out), passes_through ? 0 : out.nbytes(), true};
-      row.parameters = std::exchange(own[path].all, 0);
-      row.trainable = std::exchange(own[path].trainable, 0);
-      // Children have been seen already: the parent goes before them.
-      auto at = s.rows.end();
-      while (at != s.rows.begin() && below(std::prev(at)->path, path)) --at;
-      row.leaf = at == s.rows.end();
-      if (row.leaf && passes_through && row.kind == "Sequential") return;  // an empty one, such as a shortcut without projection
-      if (row.leaf) s.activation_bytes += row.output_bytes;
-      s.rows.insert(at, row);
-    });
+    const CallObserver observer(
+        [&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
+          const bool passes_through = out.same_as(in);
+          LayerRow row{path,
+                       module.kind(),
+                       depth_of(path),
+                       out.shape(),
+                       0,
+                       0,
+                       module.macs(in, out),
+                       passes_through ? 0 : out.nbytes(),
+                       true};
+          row.parameters = std::exchange(own[path].all, 0);
+          row.trainable = std::exchange(own[path].trainable, 0);
+          // Children have been seen already: the parent goes before them.
+          auto at = s.rows.end();
+          while (at != s.rows.begin() && below(std::prev(at)->path, path)) --at;
+          row.leaf = at == s.rows.end();
+          if (row.leaf && passes_through && row.kind == "Sequential")
+            return;  // an empty one, such as a shortcut without projection
+          if (row.leaf) s.activation_bytes += row.output_bytes;
+          s.rows.insert(at, row);
+        });
     try {
       net(zeros(input));
     } catch (...) {
@@ -85,7 +99,8 @@ NetSummary summarise(Module& net, const Shape& input) {
 }
 
 std::string to_text(const NetSummary& s, int max_depth) {
-  std::vector<std::vector<std::string>> table = {{"layer", "kind", "output", "parameters", "multiply-adds", "memory"}};
+  std::vector<std::vector<std::string>> table = {
+      {"layer", "kind", "output", "parameters", "multiply-adds", "memory"}};
   for (const LayerRow& row : s.rows) {
     if (row.depth > max_depth) continue;
     const std::string indent(2 * static_cast<std::size_t>(std::max(0, row.depth - 1)), ' ');
@@ -100,13 +115,15 @@ std::string to_text(const NetSummary& s, int max_depth) {
   std::string text;
   for (const auto& line : table) {
     std::string joined;
-    for (std::size_t i = 0; i < widths.size(); ++i) joined += (i ? "  " : "") + padded(line[i], widths[i], i >= 3);
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      joined += (i ? "  " : "") + padded(line[i], widths[i], i >= 3);
     text += joined.substr(0, joined.find_last_not_of(' ') + 1) + "\n";
   }
   char gmacs[32];
   std::snprintf(gmacs, sizeof gmacs, "%.3f", static_cast<double>(s.macs) / 1e9);
   text += "\nparameters        " + grouped(s.parameters) + " (" + grouped(s.trainable) + " trainable)\n";
-  text += "state             " + std::to_string(s.state_entries) + " tensors, " + human_bytes(s.state_bytes) + "\n";
+  text += "state             " + std::to_string(s.state_entries) + " tensors, " + human_bytes(s.state_bytes) +
+          "\n";
   text += "multiply-adds     " + std::string(gmacs) + " G for input " + to_string(s.input) + "\n";
   text += "activations       " + human_bytes(s.activation_bytes) + ", the results of all layers\n";
   return text;

@@ -9,8 +9,8 @@
 namespace gadolin {
 
 struct LayerRow {
-  std::string path, kind;         // "layer1.0.conv1", "Conv2d"
-  int depth = 0;                  // dots in the path, plus one; 0 for the net itself
+  std::string path, kind;  // "layer1.0.conv1", "Conv2d"
+  int depth = 0;           // dots in the path, plus one; 0 for the net itself
   Shape output;
   std::int64_t parameters = 0;    // own ones, without those of children
   std::int64_t trainable = 0;     // of these, those that want a gradient
@@ -20,19 +20,20 @@ struct LayerRow {
 };
 
 struct NetSummary {
-  Shape input;                    // [N, C, H, W]
-  std::vector<LayerRow> rows;     // a parent before its children, in the order of calls
+  Shape input;                 // [N, C, H, W]
+  std::vector<LayerRow> rows;  // a parent before its children, in the order of calls
   std::int64_t parameters = 0, trainable = 0, macs = 0;
   std::int64_t state_entries = 0, state_bytes = 0;
-  std::int64_t activation_bytes = 0;  // outputs of all leaves: what training keeps of them, without workspaces
+  std::int64_t activation_bytes =
+      0;  // outputs of all leaves: what training keeps of them, without workspaces
 };
 
-// Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put back. A layer that
-// is called twice has two rows, and its parameters count in the first.
+// Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put
+// back. A layer that is called twice has two rows, and its parameters count in the first.
 NetSummary summarise(Module& net, const Shape& input);
 
-// The table as text: a row a layer with output shape, parameters, multiply-adds and the memory of a leaf's result, then
-// totals. `max_depth` hides what lies deeper.
+// The table as text: a row a layer with output shape, parameters, multiply-adds and the memory of a leaf's
+// result, then totals. `max_depth` hides what lies deeper.
 std::string to_text(const NetSummary& summary, int max_depth = 99);
 
 }  // namespace gadolin

@@ -117,7 +117,7 @@ struct CachingAllocator::Impl {
 
   void put_free(Block* block) {
     block->free = true;
-    if (dropped[static_cast<std::size_t>(block->pool)] ) adopt(block);
+    if (dropped[static_cast<std::size_t>(block->pool)]) adopt(block);
     merge_right(block);
     if (block->left && block->left->free) {
       block = block->left;
@@ -151,8 +151,9 @@ struct CachingAllocator::Impl {
     Block* block = from_cache(size, pool);
     if (!block) block = new_segment(size, pool);
     if (!block) {
-      fail<OutOfMemory>("out of memory on ", source.name, ", needs ", human_bytes(bytes), ", ", human_bytes(stats.allocated),
-                        " in use, ", human_bytes(stats.reserved - stats.allocated),
+      fail<OutOfMemory>("out of memory on ", source.name, ", needs ", human_bytes(bytes), ", ",
+                        human_bytes(stats.allocated), " in use, ",
+                        human_bytes(stats.reserved - stats.allocated),
                         " held free in pieces; use a smaller batch, --dtype bf16 or gradient accumulation");
     }
     split(block, size);
@@ -175,7 +176,8 @@ struct CachingAllocator::Impl {
     drop_arena(it);
   }
   void drop_arena(std::map<int, Arena>::iterator it) {
-    if (it == arenas.end() || !dropped[static_cast<std::size_t>(it->first)] || !it->second.blocks.empty()) return;
+    if (it == arenas.end() || !dropped[static_cast<std::size_t>(it->first)] || !it->second.blocks.empty())
+      return;
     stats.allocated -= it->second.block->size;
     put_free(it->second.block);
     arenas.erase(it);
@@ -217,7 +219,8 @@ void* CachingAllocator::allocate(std::int64_t bytes) {
   if (guarded) {
     impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
     impl_->source.fill(block->data, guard_byte, static_cast<std::size_t>(zone));
-    impl_->source.fill(block->data + zone + bytes, guard_byte, static_cast<std::size_t>(block->size - zone - bytes));
+    impl_->source.fill(block->data + zone + bytes, guard_byte,
+                       static_cast<std::size_t>(block->size - zone - bytes));
     data += zone;
     block->requested = -bytes - 1;  // marks a guarded block
   }
@@ -233,7 +236,9 @@ void CachingAllocator::free(void* data) {
   if (it == impl_->used.end()) return;
   Block* block = it->second;
   impl_->used.erase(it);
-  if (impl_->told) impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1), data);
+  if (impl_->told)
+    impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1),
+                data);
   if (block->requested < 0) {
     // A destructor must not throw: check_guards does. Looking would wait.
     if (impl_->damaged.empty() && !capturing()) impl_->damaged = impl_->damage(block);
@@ -266,7 +271,9 @@ void CachingAllocator::watch(std::function<void(std::int64_t, const void*)> told
   const std::lock_guard lock(impl_->mutex);
   impl_->told = std::move(told);
 }
-std::int64_t CachingAllocator::rounded(std::int64_t bytes) { return round_up(std::max<std::int64_t>(bytes, 1), unit); }
+std::int64_t CachingAllocator::rounded(std::int64_t bytes) {
+  return round_up(std::max<std::int64_t>(bytes, 1), unit);
+}
 
 int CachingAllocator::new_pool() {
   const std::lock_guard lock(impl_->mutex);
@@ -300,7 +307,8 @@ void CachingAllocator::plan_pool(int pool, std::vector<Lifetime> lifetimes) {
 CachingAllocator::PoolPlan CachingAllocator::pool_plan(int pool) const {
   const std::lock_guard lock(impl_->mutex);
   const auto it = impl_->arenas.find(pool);
-  return it == impl_->arenas.end() ? PoolPlan{} : PoolPlan{it->second.blocks.bytes(), it->second.blocks.missed()};
+  return it == impl_->arenas.end() ? PoolPlan{}
+                                   : PoolPlan{it->second.blocks.bytes(), it->second.blocks.missed()};
 }
 
 void CachingAllocator::guard(bool on) {
@@ -318,7 +326,7 @@ void CachingAllocator::check_guards() const {
   require<ValueError>(found.empty(), found);
 }
 
-// --- sources ---------------------------------------------------------------------------------------------------------
+// --- sources -----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -341,7 +349,8 @@ CachingAllocator& allocator(Device device) {
   if (device.is_cuda()) return cuda_allocator(device.index);
 #endif
   require<DeviceError>(device.is_cpu(), "allocate: ", device, " is not available; this build has no CUDA");
-  static CachingAllocator& host = *new CachingAllocator({"cpu", take_host, give_back_host, fill_host, read_host});
+  static CachingAllocator& host =
+      *new CachingAllocator({"cpu", take_host, give_back_host, fill_host, read_host});
   return host;
 }
 
@@ -352,7 +361,8 @@ CachingAllocator& pinned_allocator() {
   return allocator(cpu);
 }
 
-PoolScope::PoolScope(Device device, int pool) : before_allocator_(active_allocator), before_pool_(active_pool) {
+PoolScope::PoolScope(Device device, int pool)
+    : before_allocator_(active_allocator), before_pool_(active_pool) {
   active_allocator = &allocator(device);
   active_pool = pool;
 }
@@ -360,6 +370,8 @@ PoolScope::~PoolScope() {
   active_allocator = before_allocator_;
   active_pool = before_pool_;
 }
-int PoolScope::active(const CachingAllocator* allocator) { return allocator == active_allocator ? active_pool : 0; }
+int PoolScope::active(const CachingAllocator* allocator) {
+  return allocator == active_allocator ? active_pool : 0;
+}
 
 }  // namespace gadolin

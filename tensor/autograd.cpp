@@ -30,7 +30,9 @@ std::int64_t live_nodes() { return alive.load(); }
 void detect_anomaly(bool on) { anomaly = on; }
 bool anomaly_enabled() { return anomaly.load(std::memory_order_relaxed); }
 
-PlaceScope::PlaceScope(const std::string& name) : name_(&name), parent_(innermost_place) { innermost_place = this; }
+PlaceScope::PlaceScope(const std::string& name) : name_(&name), parent_(innermost_place) {
+  innermost_place = this;
+}
 PlaceScope::~PlaceScope() { innermost_place = parent_; }
 std::string PlaceScope::current() {
   std::string place;
@@ -62,15 +64,16 @@ void release(Node* node) {
 const Tensor& Saved::get() const {
   if (tensor_.defined()) {
     require<AutogradError, 2>(tensor_.version() == version_, running_op,
-                              ": a tensor kept for backward was changed in place (version ", tensor_.version(), ", kept at ",
-                              version_, "); clone() it before changing it");
+                              ": a tensor kept for backward was changed in place (version ",
+                              tensor_.version(), ", kept at ", version_, "); clone() it before changing it");
   }
   return tensor_;
 }
 
 Tensor Node::gathered(std::size_t input) const {
   const Edge& edge = inputs[input];
-  if (!edge.node || grad_enabled() || !edge.node->pending.defined() || !edge.node->pending.sole_owner()) return {};
+  if (!edge.node || grad_enabled() || !edge.node->pending.defined() || !edge.node->pending.sole_owner())
+    return {};
   return edge.node->pending;
 }
 
@@ -106,15 +109,17 @@ void detail::check_same(const char* op, const Tensor* const* inputs, int count) 
   require<ValueError>(inputs[0]->defined(), op, ": input 0 is undefined");
   for (int i = 1; i < count; ++i) {
     if (!inputs[i]->defined()) continue;
-    require<DeviceError>(inputs[i]->device() == inputs[0]->device(), op, ": input 0 is on ", inputs[0]->device(),
-                         " but input ", i, " is on ", inputs[i]->device(), "; move one with .to(...)");
-    require<DTypeError>(inputs[i]->dtype() == inputs[0]->dtype(), op, ": input 0 is ", inputs[0]->dtype(), " but input ", i,
-                        " is ", inputs[i]->dtype(), "; convert one with .to(DType::...)");
+    require<DeviceError>(inputs[i]->device() == inputs[0]->device(), op, ": input 0 is on ",
+                         inputs[0]->device(), " but input ", i, " is on ", inputs[i]->device(),
+                         "; move one with .to(...)");
+    require<DTypeError>(inputs[i]->dtype() == inputs[0]->dtype(), op, ": input 0 is ", inputs[0]->dtype(),
+                        " but input ", i, " is ", inputs[i]->dtype(), "; convert one with .to(DType::...)");
   }
 }
 
 void detail::no_overload(const char* op, const char* pass, Device device) {
-  fail<Unsupported>(op, pass, ": not available on ", device, "; run this part on the ", device.is_cuda() ? "cpu" : "gpu");
+  fail<Unsupported>(op, pass, ": not available on ", device, "; run this part on the ",
+                    device.is_cuda() ? "cpu" : "gpu");
 }
 
 void check_anomaly(const char* op, const char* what, const Tensor& t, const std::string& place) {
@@ -130,14 +135,14 @@ void check_anomaly(const char* op, const char* what, const Tensor& t, const std:
                      " holds NaN or infinity; look at the inputs of this op");
 }
 
-// --- the walk --------------------------------------------------------------------------------------------------------
+// --- the walk ----------------------------------------------------------------------------------------------
 
 namespace {
 
 bool later(const Node* a, const Node* b) { return a->serial < b->serial; }
 
-// `sum` becomes sum + g; the first gradient is stored, later ones are added, in place when nobody else holds it. A
-// Function that has added to the total itself returns the total.
+// `sum` becomes sum + g; the first gradient is stored, later ones are added, in place when nobody else holds
+// it. A Function that has added to the total itself returns the total.
 void gather(Tensor& total, Tensor g) {
   if (!total.defined()) {
     total = std::move(g);
@@ -193,9 +198,10 @@ struct Walk {
 };
 
 void check_gradient(const Node& node, const Edge& edge, const Tensor& g, std::size_t index) {
-  require<AutogradError, 3>(g.shape() == edge.shape && g.dtype() == edge.dtype && g.device() == edge.device, node.name(),
-                            " backward: gradient of input ", index, " is ", g.dtype(), " ", g.shape(), " on ", g.device(),
-                            ", but the input is ", edge.dtype, " ", edge.shape, " on ", edge.device);
+  require<AutogradError, 3>(g.shape() == edge.shape && g.dtype() == edge.dtype && g.device() == edge.device,
+                            node.name(), " backward: gradient of input ", index, " is ", g.dtype(), " ",
+                            g.shape(), " on ", g.device(), ", but the input is ", edge.dtype, " ", edge.shape,
+                            " on ", edge.device);
 }
 
 Grads run(Node& node, const Tensor& dy, bool create_graph) {
@@ -203,10 +209,12 @@ Grads run(Node& node, const Tensor& dy, bool create_graph) {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i].node || node.inputs[i].leaf.defined()) need.bits |= 1u << i;
   }
-  require<AutogradError, 4>(!node.released, node.name(),
-                            ": its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
+  require<AutogradError, 4>(
+      !node.released, node.name(),
+      ": its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
   if (create_graph && !node.twice_differentiable()) {
-    fail<Unsupported>(node.name(), ": cannot be differentiated twice; write it with other ops where that is needed");
+    fail<Unsupported>(node.name(),
+                      ": cannot be differentiated twice; write it with other ops where that is needed");
   }
   running_op = node.name();
   Grads grads = node.backward(dy, need);
@@ -217,14 +225,17 @@ Grads run(Node& node, const Tensor& dy, bool create_graph) {
 }  // namespace
 
 void Tensor::backward(BackwardOptions options) const {
-  require<AutogradError>(numel() == 1, "backward: loss has shape ", shape(), "; reduce it to one number with mean() or sum()");
+  require<AutogradError>(numel() == 1, "backward: loss has shape ", shape(),
+                         "; reduce it to one number with mean() or sum()");
   backward(full(shape(), 1, dtype(), device()), options);
 }
 
 void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
-  require<AutogradError>(requires_grad(), "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a ",
+  require<AutogradError>(requires_grad(),
+                         "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a ",
                          "leaf, or look for a NoGrad or detach() on the way");
-  require<ShapeError>(seed.shape() == shape(), "backward: seed has shape ", seed.shape(), ", the tensor ", shape());
+  require<ShapeError>(seed.shape() == shape(), "backward: seed has shape ", seed.shape(), ", the tensor ",
+                      shape());
   const NoGrad guard(!options.create_graph);
   if (is_leaf()) {
     accumulate_leaf(*this, seed);
@@ -244,7 +255,8 @@ void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
         Edge& edge = node->inputs[i];
         if (!grads[i].defined() || (!edge.node && !edge.leaf.defined())) continue;
         check_gradient(*node, edge, grads[i], i);
-        if (anomaly_enabled()) check_anomaly(cat(node->name(), " backward").c_str(), "a gradient", grads[i], node->place);
+        if (anomaly_enabled())
+          check_anomaly(cat(node->name(), " backward").c_str(), "a gradient", grads[i], node->place);
         if (edge.node) {
           walk.push(edge.node.get(), std::move(grads[i]));
         } else {
@@ -263,7 +275,7 @@ void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
   }
 }
 
-// --- picture ---------------------------------------------------------------------------------------------------------
+// --- picture -----------------------------------------------------------------------------------------------
 
 std::string graphviz(const Tensor& result, const std::vector<std::pair<std::string, Tensor>>& names) {
   std::string text = "digraph tape {\n  node [fontname=\"sans-serif\"];\n";
@@ -281,8 +293,8 @@ std::string graphviz(const Tensor& result, const std::vector<std::pair<std::stri
     const Node* node = waiting.back();
     waiting.pop_back();
     const std::string id = "n" + std::to_string(node->serial);
-    text += cat("  ", id, " [shape=box, label=\"", node->name(), "\\n", node->shape, node->place.empty() ? "" : "\\n",
-                node->place, "\"];\n");
+    text += cat("  ", id, " [shape=box, label=\"", node->name(), "\\n", node->shape,
+                node->place.empty() ? "" : "\\n", node->place, "\"];\n");
     for (const Edge& edge : node->inputs) {
       if (edge.node) {
         text += cat("  n", edge.node->serial, " -> ", id, ";\n");
@@ -292,7 +304,8 @@ std::string graphviz(const Tensor& result, const std::vector<std::pair<std::stri
         if (at == leaves.end()) {
           leaves.push_back(edge.leaf.id());
           at = leaves.end() - 1;
-          text += cat("  l", at - leaves.begin(), " [shape=ellipse, label=\"", leaf_name(edge.leaf), "\\n", edge.shape, "\"];\n");
+          text += cat("  l", at - leaves.begin(), " [shape=ellipse, label=\"", leaf_name(edge.leaf), "\\n",
+                      edge.shape, "\"];\n");
         }
         text += cat("  l", at - leaves.begin(), " -> ", id, ";\n");
       }

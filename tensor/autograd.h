@@ -1,7 +1,8 @@
 // The tape: nodes, saved tensors and the backward walk.
 //
-// A node has inputs, a serial number and one virtual function. Serial numbers grow, so taking ready nodes from a heap by
-// falling number is reverse topological order: no recursion, no sorting pass. Nodes are freed by a loop as well.
+// A node has inputs, a serial number and one virtual function. Serial numbers grow, so taking ready nodes
+// from a heap by falling number is reverse topological order: no recursion, no sorting pass. Nodes are freed
+// by a loop as well.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace gadolin {
 
 using Grads = std::vector<Tensor>;
 
-// What an op was called with besides its inputs, by name: for those who read the tape, such as pictures and exports.
+// What an op was called with besides its inputs, by name: for those who read the tape, such as pictures and
+// exports.
 using Attribute = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>, Tensor>;
 using Attributes = std::map<std::string, Attribute>;
 
@@ -26,13 +28,15 @@ struct Need {
   bool operator[](int i) const { return (bits >> i) & 1u; }
 };
 
-// A tensor kept for backward. Remembers the version of the storage, so a change in place is an error and not a wrong
-// gradient. An input keeps its history (needed to differentiate twice); a result is kept as data, so no node owns itself.
+// A tensor kept for backward. Remembers the version of the storage, so a change in place is an error and not
+// a wrong gradient. An input keeps its history (needed to differentiate twice); a result is kept as data, so
+// no node owns itself.
 class Saved {
  public:
   Saved() = default;
   Saved(const Tensor& t) : tensor_(t), version_(t.defined() ? t.version() : 0) {}
-  // Throws AutogradError when the tensor was changed after it was kept, or was released by an earlier backward.
+  // Throws AutogradError when the tensor was changed after it was kept, or was released by an earlier
+  // backward.
   const Tensor& get() const;
   operator const Tensor&() const { return get(); }
   const Tensor* operator->() const { return &get(); }
@@ -44,13 +48,14 @@ class Saved {
 };
 
 struct Edge {
-  Ref<Node> node;   // the op that made the input, or
-  Tensor leaf;      // the leaf that wants the gradient; neither when none is wanted
+  Ref<Node> node;  // the op that made the input, or
+  Tensor leaf;     // the leaf that wants the gradient; neither when none is wanted
   Shape shape;
   DType dtype = DType::fp32;
   Device device;
-  bool constant = false;  // a tensor that wants no gradient; neither this nor the others for an optional one not given
-  Tensor value;           // of a small constant, at most 1024 elements
+  bool constant =
+      false;     // a tensor that wants no gradient; neither this nor the others for an optional one not given
+  Tensor value;  // of a small constant, at most 1024 elements
 };
 
 struct Node : Counted {
@@ -63,25 +68,26 @@ struct Node : Counted {
   virtual void release_saved() = 0;
   virtual Attributes attributes() const { return {}; }
 
-  // The gradient gathered so far for an input, when adding to it in place is safe: undefined when there is none, when
-  // somebody else holds it, or when the walk is itself recorded.
+  // The gradient gathered so far for an input, when adding to it in place is safe: undefined when there is
+  // none, when somebody else holds it, or when the walk is itself recorded.
   Tensor gathered(std::size_t input) const;
 
   std::vector<Edge> inputs;
   std::uint64_t serial = 0;
-  std::string place;          // where in the network the op was called, e.g. layer1.0.conv1
+  std::string place;  // where in the network the op was called, e.g. layer1.0.conv1
   bool released = false;
-  Tensor pending;             // gradient gathered so far during a walk
-  Shape shape;                // of the result
+  Tensor pending;  // gradient gathered so far during a walk
+  Shape shape;     // of the result
 };
 
 // Whether ops record on this thread: true unless a NoGrad is alive.
 bool grad_enabled();
-struct NoGrad {               // no tape while one is alive on this thread
+struct NoGrad {  // no tape while one is alive on this thread
   explicit NoGrad(bool off = true);
   ~NoGrad();
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
+
  private:
   bool before_;
 };
@@ -90,12 +96,13 @@ struct EnableGrad {
   ~EnableGrad();
   EnableGrad(const EnableGrad&) = delete;
   EnableGrad& operator=(const EnableGrad&) = delete;
+
  private:
   bool before_;
 };
 
-// Anomaly mode: every result and every gradient is checked for NaN and infinity; the error names the op, its place and
-// the range of its inputs. Slow; for finding a fault.
+// Anomaly mode: every result and every gradient is checked for NaN and infinity; the error names the op, its
+// place and the range of its inputs. Slow; for finding a fault.
 void detect_anomaly(bool on);
 bool anomaly_enabled();
 void check_anomaly(const char* op, const char* what, const Tensor& t, const std::string& place);
@@ -108,6 +115,7 @@ class PlaceScope {
   PlaceScope(const PlaceScope&) = delete;
   PlaceScope& operator=(const PlaceScope&) = delete;
   static std::string current();
+
  private:
   const std::string* name_;
   PlaceScope* parent_;

@@ -39,9 +39,9 @@ Key key_of(const std::vector<Tensor>& inputs) {
   key.seed = default_generator().seed;
   for (const Tensor& input : inputs) {
     key.inputs.push_back({input.shape(), input.dtype(), input.format()});
-    require<DeviceError>(input.device() == inputs.front().device(), "captured step: input ", key.inputs.size() - 1,
-                         " is on ", input.device(), " but input 0 is on ", inputs.front().device(),
-                         "; move it with .to(...)");
+    require<DeviceError>(input.device() == inputs.front().device(), "captured step: input ",
+                         key.inputs.size() - 1, " is on ", input.device(), " but input 0 is on ",
+                         inputs.front().device(), "; move it with .to(...)");
   }
   key.device = inputs.empty() ? cpu : inputs.front().device();
   return key;
@@ -63,14 +63,17 @@ struct Watched {
 class Recording {
  public:
   // Records `step` on the device's compute stream, without running it. `memory`: of the step before.
-  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only, const std::vector<Lifetime>& memory)
+  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only,
+            const std::vector<Lifetime>& memory)
       : device_(key.device), reads_only_(reads_only), pool_(allocator(key.device).new_pool()) {
     std::uint64_t& calls = default_generator().calls;
     draws_.first = calls;
     try {
       offset_ = zeros({1}, DType::int64, device_);
-      for (const Key::Input& in : key.inputs) inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
-      allocator(device_).plan_pool(pool_, memory);  // before recording: the driver is not asked for memory then
+      for (const Key::Input& in : key.inputs)
+        inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
+      allocator(device_).plan_pool(pool_,
+                                   memory);  // before recording: the driver is not asked for memory then
       record(step);
     } catch (...) {
       calls = draws_.first;
@@ -91,7 +94,8 @@ class Recording {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (inputs_[i].same_as(inputs[i])) continue;
       if (inputs_[i].strides() == inputs[i].strides()) {
-        copy_bytes(inputs_[i].raw(), device_, inputs[i].raw(), device_, static_cast<std::size_t>(inputs[i].nbytes()), true);
+        copy_bytes(inputs_[i].raw(), device_, inputs[i].raw(), device_,
+                   static_cast<std::size_t>(inputs[i].nbytes()), true);
       } else {
         inputs_[i].copy_(inputs[i]);
       }
@@ -117,7 +121,8 @@ class Recording {
     tell(RecordingEvent::begins);
     const PoolScope pool(device_, pool_);
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "captured step");
-    detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw()), number_};
+    detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw()),
+                               number_};
     try {
       result_ = detached(step(inputs_));
     } catch (...) {
@@ -136,7 +141,9 @@ class Recording {
     nodes_ = static_cast<std::int64_t>(count);
     check(cudaGraphInstantiate(&executable_, graph_, 0), "captured step");
   }
-  void tell(RecordingEvent::Stage stage) const { detail::tell_recording({stage, number_, device_, reads_only_}); }
+  void tell(RecordingEvent::Stage stage) const {
+    detail::tell_recording({stage, number_, device_, reads_only_});
+  }
   void free() {
     if (executable_) cudaGraphExecDestroy(executable_);  // waits its turn behind a launch that still runs
     if (graph_) cudaGraphDestroy(graph_);
@@ -152,7 +159,7 @@ class Recording {
   std::uint64_t number_ = detail::next_recording();
   int pool_ = -1;
   std::vector<Tensor> inputs_;
-  Tensor offset_;   // [1] int64: how many stream numbers were drawn since the recording was made
+  Tensor offset_;  // [1] int64: how many stream numbers were drawn since the recording was made
   Tensor result_;
   cudaGraph_t graph_ = nullptr;
   cudaGraphExec_t executable_ = nullptr;
@@ -193,8 +200,9 @@ struct CapturedStep::Impl {
 
 CapturedStep::CapturedStep(Function step, CaptureOptions options) : impl_(std::make_unique<Impl>()) {
   require<ValueError>(static_cast<bool>(step), "captured step: the function is empty");
-  require<ValueError>(options.warm_up >= 1 && options.most_recordings >= 1, "captured step: warm_up ", options.warm_up,
-                      " and most_recordings ", options.most_recordings, " must be at least 1");
+  require<ValueError>(options.warm_up >= 1 && options.most_recordings >= 1, "captured step: warm_up ",
+                      options.warm_up, " and most_recordings ", options.most_recordings,
+                      " must be at least 1");
   impl_->step = std::move(step);
   impl_->options = options;
 }
@@ -217,7 +225,8 @@ Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
     return result;
   }
   if (!entry.recording) {
-    entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only, entry.memory.lifetimes());
+    entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only,
+                                                  entry.memory.lifetimes());
   }
   Tensor result = entry.recording->launch(inputs);
   impl_->replayed = true;
@@ -240,14 +249,16 @@ int CapturedStep::recordings() const {
 std::int64_t CapturedStep::arena_bytes() const {
   std::int64_t bytes = 0;
 #ifdef GADOLIN_CUDA
-  for (const Impl::Entry& entry : impl_->entries) bytes += entry.recording ? entry.recording->plan().arena_bytes : 0;
+  for (const Impl::Entry& entry : impl_->entries)
+    bytes += entry.recording ? entry.recording->plan().arena_bytes : 0;
 #endif
   return bytes;
 }
 std::int64_t CapturedStep::unplanned() const {
   std::int64_t requests = 0;
 #ifdef GADOLIN_CUDA
-  for (const Impl::Entry& entry : impl_->entries) requests += entry.recording ? entry.recording->plan().missed : 0;
+  for (const Impl::Entry& entry : impl_->entries)
+    requests += entry.recording ? entry.recording->plan().missed : 0;
 #endif
   return requests;
 }

@@ -11,10 +11,11 @@
 namespace gadolin {
 
 struct CaptureOptions {
-  int warm_up = 3;         // eager steps for each shape of the inputs before one is recorded
-  int most_recordings = 4; // the one used longest ago goes first
-  // The step writes nothing that outlives it but its result: a forward pass in evaluation mode. Such a recording holds
-  // the weights' derived values as they were when it was made: clear() after the weights have changed.
+  int warm_up = 3;          // eager steps for each shape of the inputs before one is recorded
+  int most_recordings = 4;  // the one used longest ago goes first
+  // The step writes nothing that outlives it but its result: a forward pass in evaluation mode. Such a
+  // recording holds the weights' derived values as they were when it was made: clear() after the weights have
+  // changed.
   bool reads_only = false;
 };
 
@@ -23,16 +24,20 @@ struct CaptureOptions {
 //   CapturedStep step([&](const std::vector<Tensor>& batch) { ...; return loss; });
 //   total.add_(step({images, labels}));
 //
-// On the CPU it calls the function. On a device, for each set of input shapes, the first calls run eagerly as real
-// steps (plans, workspaces, optimizer state and gradients come to be) and the last of them shows which memory is needed
-// when; the next is recorded in one arena and launched, later ones copy their inputs into the recording's fixed tensors
-// and launch it. One copy inside the device costs less than a thousandth of a step and lets inputs come from anywhere: a
-// loader's ring, whose slots the copy stream fills meanwhile, is read in the compute stream's order. Rules for the function:
-//   * what changes between steps lives on the device: a host number read inside is frozen at its value when recorded;
+// On the CPU it calls the function. On a device, for each set of input shapes, the first calls run eagerly as
+// real steps (plans, workspaces, optimizer state and gradients come to be) and the last of them shows which
+// memory is needed when; the next is recorded in one arena and launched, later ones copy their inputs into
+// the recording's fixed tensors and launch it. One copy inside the device costs less than a thousandth of a
+// step and lets inputs come from anywhere: a loader's ring, whose slots the copy stream fills meanwhile, is
+// read in the compute stream's order. Rules for the function:
+//   * what changes between steps lives on the device: a host number read inside is frozen at its value when
+//   recorded;
 //   * nothing may wait for the device or read host memory: item(), printing and to(...) throw CaptureError;
-//   * random numbers come from ops on the default generator; each replay draws what an eager step would have drawn.
-// The result is detached. After a replay it belongs to the recording and the next call overwrites it: clone() keeps it.
-// An exception thrown by the function while it is recorded leaves no recording behind and is passed on.
+//   * random numbers come from ops on the default generator; each replay draws what an eager step would have
+//   drawn.
+// The result is detached. After a replay it belongs to the recording and the next call overwrites it: clone()
+// keeps it. An exception thrown by the function while it is recorded leaves no recording behind and is passed
+// on.
 class CapturedStep {
  public:
   using Function = std::function<Tensor(const std::vector<Tensor>&)>;
@@ -44,12 +49,13 @@ class CapturedStep {
   // All inputs on one device. Throws DeviceError otherwise, and what the function throws.
   Tensor operator()(const std::vector<Tensor>& inputs);
 
-  bool replayed() const;           // whether the last call launched a recording
-  int recordings() const;          // kept now
-  std::int64_t nodes() const;      // of the recording that was launched last; 0 before
-  // Bytes of the recordings' arenas, and requests that their memory plans had not foreseen (tensor/memory_plan.h).
+  bool replayed() const;       // whether the last call launched a recording
+  int recordings() const;      // kept now
+  std::int64_t nodes() const;  // of the recording that was launched last; 0 before
+  // Bytes of the recordings' arenas, and requests that their memory plans had not foreseen
+  // (tensor/memory_plan.h).
   std::int64_t arena_bytes() const, unplanned() const;
-  void clear();                    // drops all recordings, for example after the model was moved or frozen
+  void clear();  // drops all recordings, for example after the model was moved or frozen
 
  private:
   struct Impl;

@@ -11,7 +11,7 @@ namespace {
 std::atomic<std::uint64_t> launched{0};
 std::atomic<std::uint64_t> recordings{0};
 std::atomic<void (*)(const RecordingEvent&)> watching{nullptr};
-}
+}  // namespace
 
 std::uint64_t replays() { return launched.load(std::memory_order_relaxed); }
 bool caches_hold() { return !capturing() || detail::capture_state().reads_only; }

@@ -1,4 +1,5 @@
-// What ops may ask about a recording of a step that is on its way on this thread (tensor/capture.h makes them).
+// What ops may ask about a recording of a step that is on its way on this thread (tensor/capture.h makes
+// them).
 #pragma once
 
 #include <cstdint>
@@ -12,21 +13,24 @@ bool capturing();
 // For everything that waits for the device or reads host memory. Throws CaptureError
 // "<op>: would wait for the GPU inside a captured step; <way_out>".
 void refuse_while_capturing(const char* op, const char* way_out = "return the tensor and read it afterwards");
-// Note: random numbers in a recording. A random op takes the stream number default_generator().calls++ on the host, and
-// its kernel adds *offset to it when the pointer is not null. A replay finds there how many calls have happened since
-// the recording was made, so it draws what an eager step would have drawn. nullptr outside a recording.
+// Note: random numbers in a recording. A random op takes the stream number default_generator().calls++ on the
+// host, and its kernel adds *offset to it when the pointer is not null. A replay finds there how many calls
+// have happened since the recording was made, so it draws what an eager step would have drawn. nullptr
+// outside a recording.
 const std::uint64_t* capture_random_offset();
 // For caches of what is derived from weights (low-precision copies, folded batch norms):
-// A replay writes weights, statistics and gradients without raising their host-side versions, so outside a recording a
-// cached value holds only while (storage().version(), replays()) is the pair it was made under. replays() counts the
-// launches of this process, without those of steps that said they only read (CaptureOptions::reads_only).
-// Inside a recording caches_hold() decides: false in one that changes weights, where the derivation must be recorded with
-// the step, into the cache's own tensor; true in one that only reads. What recorded ops read must keep its address while
-// the recording lives: derive again in place, never into a new tensor.
+// A replay writes weights, statistics and gradients without raising their host-side versions, so outside a
+// recording a cached value holds only while (storage().version(), replays()) is the pair it was made under.
+// replays() counts the launches of this process, without those of steps that said they only read
+// (CaptureOptions::reads_only). Inside a recording caches_hold() decides: false in one that changes weights,
+// where the derivation must be recorded with the step, into the cache's own tensor; true in one that only
+// reads. What recorded ops read must keep its address while the recording lives: derive again in place, never
+// into a new tensor.
 std::uint64_t replays();
 bool caches_hold();
 
-// What befalls a recording, told on its device's stream: before its step is recorded, behind that, and before each launch.
+// What befalls a recording, told on its device's stream: before its step is recorded, behind that, and before
+// each launch.
 struct RecordingEvent {
   enum Stage : std::uint8_t { begins, ends, launches } stage;
   std::uint64_t recording;  // its number, also detail::capture_state().recording
@@ -38,10 +42,13 @@ void watch_recordings(void (*watcher)(const RecordingEvent& event));
 
 namespace detail {
 void count_replay();
-// The stream numbers that a recording draws: `first`, `first` + 1, ..., `count` of them, on which replays add their offset.
+// The stream numbers that a recording draws: `first`, `first` + 1, ..., `count` of them, on which replays add
+// their offset.
 struct RecordedDraws {
   std::uint64_t first = 0, count = 0;
-  std::uint64_t offset(std::uint64_t calls) const { return calls - first; }  // modulo 2^64, so `calls` may be smaller
+  std::uint64_t offset(std::uint64_t calls) const {
+    return calls - first;
+  }  // modulo 2^64, so `calls` may be smaller
 };
 std::uint64_t next_recording();  // a number for it, from 1
 void tell_recording(const RecordingEvent& event);

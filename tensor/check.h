@@ -1,7 +1,7 @@
 // Errors and the one way to raise them: require<ShapeError>(condition, parts...).
 //
-// Form of a message: `[place: ]op: argument and its facts, what was needed; the way out`. One line, lower case
-// after the colon, no full stop. What stands after the first "; " is the hint.
+// Form of a message: `[place: ]op: argument and its facts, what was needed; the way out`. One line, lower
+// case after the colon, no full stop. What stands after the first "; " is the hint.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,15 @@ enum class DType : std::uint8_t;
 
 // Process exit codes (docs/errors.md lists every error code with its exit code).
 enum class Exit : int {
-  success = 0, failure = 1, usage = 2, data = 3, out_of_memory = 4, numeric = 5, file = 6, device = 7, stopped = 75
+  success = 0,
+  failure = 1,
+  usage = 2,
+  data = 3,
+  out_of_memory = 4,
+  numeric = 5,
+  file = 6,
+  device = 7,
+  stopped = 75
 };
 
 // Base of every exception that Gadolin throws. what() is "[place: ]message[; hint]".
@@ -26,9 +34,9 @@ class Error : public std::exception {
  public:
   Error(const char* family, int number, Exit exit, std::string text);
   const char* what() const noexcept override { return text_.c_str(); }
-  std::string code() const;       // stable, e.g. GD-SHAPE-001
-  std::string message() const;    // text before the hint
-  std::string hint() const;       // the way out, may be empty
+  std::string code() const;     // stable, e.g. GD-SHAPE-001
+  std::string message() const;  // text before the hint
+  std::string hint() const;     // the way out, may be empty
   Exit exit_code() const { return exit_; }
   // Puts "place: " in front; modules add their child's name as the error passes through them.
   void add_place(std::string_view place);
@@ -42,16 +50,18 @@ class Error : public std::exception {
 };
 
 // One class a kind of mistake. The family is part of the code.
-#define GADOLIN_ERROR(Name, family, exit) \
-  struct Name : Error { Name(int number, std::string text) : Error(family, number, exit, std::move(text)) {} }
+#define GADOLIN_ERROR(Name, family, exit)                                                \
+  struct Name : Error {                                                                  \
+    Name(int number, std::string text) : Error(family, number, exit, std::move(text)) {} \
+  }
 GADOLIN_ERROR(ShapeError, "SHAPE", Exit::failure);
 GADOLIN_ERROR(DTypeError, "DTYPE", Exit::failure);
 GADOLIN_ERROR(ValueError, "VALUE", Exit::failure);
 GADOLIN_ERROR(AutogradError, "GRAD", Exit::failure);
 GADOLIN_ERROR(Unsupported, "UNSUPPORTED", Exit::failure);
-GADOLIN_ERROR(UsageError, "USAGE", Exit::usage);        // command line, configuration
-GADOLIN_ERROR(DataError, "DATA", Exit::data);           // data sets, labels, bad samples
-GADOLIN_ERROR(FormatError, "FORMAT", Exit::data);       // contents of a file
+GADOLIN_ERROR(UsageError, "USAGE", Exit::usage);   // command line, configuration
+GADOLIN_ERROR(DataError, "DATA", Exit::data);      // data sets, labels, bad samples
+GADOLIN_ERROR(FormatError, "FORMAT", Exit::data);  // contents of a file
 GADOLIN_ERROR(OutOfMemory, "MEMORY", Exit::out_of_memory);
 GADOLIN_ERROR(NumericError, "NUMERIC", Exit::numeric);  // NaN, infinity
 GADOLIN_ERROR(FileError, "FILE", Exit::file);           // open, write, rename, disk full
@@ -59,7 +69,7 @@ GADOLIN_ERROR(CheckpointError, "CKPT", Exit::file);
 GADOLIN_ERROR(DeviceError, "DEVICE", Exit::device);
 GADOLIN_ERROR(CudaError, "CUDA", Exit::device);
 GADOLIN_ERROR(CaptureError, "CAPTURE", Exit::failure);
-GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);          // by a signal, after saving: safe to start again
+GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);  // by a signal, after saving: safe to start again
 #undef GADOLIN_ERROR
 
 // What a message may be made of. A fixed set of constructors: anything else is a short compiler error.
@@ -89,16 +99,21 @@ class Part {
 
 std::string cat(std::initializer_list<Part> parts);
 template <class... Parts>
-std::string cat(const Parts&... parts) { return cat(std::initializer_list<Part>{Part(parts)...}); }
+std::string cat(const Parts&... parts) {
+  return cat(std::initializer_list<Part>{Part(parts)...});
+}
 
 // Throws E with the parts joined. `number` is the last part of the stable code; 1 is "general".
 template <class E, int number = 1, class... Parts>
-[[noreturn]] void fail(const Parts&... parts) { throw E(number, cat(parts...)); }
+[[noreturn]] void fail(const Parts&... parts) {
+  throw E(number, cat(parts...));
+}
 
 // The caller's mistakes. Parts are only formatted on failure.
 template <class E, int number = 1, class... Parts>
 void require(bool condition, const Parts&... parts) {
-  if (condition) [[likely]] return;
+  if (condition) [[likely]]
+    return;
   fail<E, number>(parts...);
 }
 

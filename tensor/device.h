@@ -27,8 +27,8 @@ void synchronize(Device device);
 struct Cpu {};
 struct Cuda {};
 
-// The CPU has two backends: oneDNN where it is built in and knows the type, and plain loops, which always exist,
-// which fp64 uses, and which a student reads. The reference is chosen by `--backend reference`.
+// The CPU has two backends: oneDNN where it is built in and knows the type, and plain loops, which always
+// exist, which fp64 uses, and which a student reads. The reference is chosen by `--backend reference`.
 enum class Backend : std::uint8_t { best, reference };
 Backend backend();
 void set_backend(Backend backend);

@@ -1,11 +1,11 @@
-// elementwise: a differentiable function of one tensor from a scalar functor. Loops, devices, dtypes, views and the tape
-// come from here; the functor is one formula and its derivative:
+// elementwise: a differentiable function of one tensor from a scalar functor. Loops, devices, dtypes, views
+// and the tape come from here; the functor is one formula and its derivative:
 //
 //   struct Silu {
 //     static constexpr auto name = "silu";
-//     static constexpr auto keep = Keep::input;                       // what the tape stores, and its memory cost
-//     template <class T> GADOLIN_HD T forward(T x) const;
-//     template <class T> GADOLIN_HD T backward(T x, T y, T dy) const; // only the one kept is given, the other is 0
+//     static constexpr auto keep = Keep::input;                       // what the tape stores, and its memory
+//     cost template <class T> GADOLIN_HD T forward(T x) const; template <class T> GADOLIN_HD T backward(T x,
+//     T y, T dy) const; // only the one kept is given, the other is 0
 //   };
 //
 // Functors see float or double. NaN stays NaN: write `x < 0 ? 0 : x`, not `x > 0 ? x : 0`.
@@ -20,24 +20,33 @@ enum class Keep { nothing, input, output };
 
 namespace detail {
 
-template <class F> struct ForwardOf {
+template <class F>
+struct ForwardOf {
   F f;
-  template <class T> GADOLIN_HD T operator()(T x) const { return f.template forward<T>(x); }
+  template <class T>
+  GADOLIN_HD T operator()(T x) const {
+    return f.template forward<T>(x);
+  }
 };
-template <class F> struct BackwardOf {
+template <class F>
+struct BackwardOf {
   F f;
-  template <class T> GADOLIN_HD T operator()(T kept, T dy) const {
-    return F::keep == Keep::input ? f.template backward<T>(kept, T(0), dy) : f.template backward<T>(T(0), kept, dy);
+  template <class T>
+  GADOLIN_HD T operator()(T kept, T dy) const {
+    return F::keep == Keep::input ? f.template backward<T>(kept, T(0), dy)
+                                  : f.template backward<T>(T(0), kept, dy);
   }
 };
 
-template <class F> struct ElementwiseFunction {
+template <class F>
+struct ElementwiseFunction {
   static constexpr auto name = F::name;
   F f;
   Saved kept;
 
   Tensor allocate(const Tensor& x) const {
-    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(),
+                           " is not supported; convert with .to(DType::fp32)");
     return empty_like(x);
   }
   Attributes attributes() const {
@@ -48,13 +57,15 @@ template <class F> struct ElementwiseFunction {
     if (F::keep == Keep::input) kept = x;
     if (F::keep == Keep::output) kept = y;
   }
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T>(device, name, ForwardOf<F>{f}, y, x);
     });
   }
-  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D>
+  Grads backward(D device, const Tensor& dy, Need) const {
     Tensor dx = empty_like(F::keep == Keep::nothing ? dy : *kept.operator->());
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -67,6 +78,9 @@ template <class F> struct ElementwiseFunction {
 }  // namespace detail
 
 // With CUDA compiled in, call this from .cu files only: the kernel must be instantiated there.
-template <class F> Tensor elementwise(F f, const Tensor& x) { return apply(detail::ElementwiseFunction<F>{f, {}}, x); }
+template <class F>
+Tensor elementwise(F f, const Tensor& x) {
+  return apply(detail::ElementwiseFunction<F>{f, {}}, x);
+}
 
 }  // namespace gadolin

@@ -1,4 +1,5 @@
-// apply: runs a Function. Checks, shape rule, allocation, choice of the device's overload and the tape, once for all ops.
+// apply: runs a Function. Checks, shape rule, allocation, choice of the device's overload and the tape, once
+// for all ops.
 //
 // A Function is a struct with: `static constexpr auto name`, options as data members, `Saved` members;
 //   Shape shape(in...) const            the shape rule; throws when the inputs do not fit
@@ -9,9 +10,11 @@
 // Optional:
 //   void   check(in...) const           replaces "all inputs have the first one's device and dtype"
 //   Attributes attributes() const       options under names, for those who read the tape
-//   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the first input"
-//   Tensor into                         a data member: before backward it holds the gradient of input 0 gathered so far, if
-//                                       that may be written; backward may add its part to it and return it as grads[0]
+//   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the
+//   first input" Tensor into                         a data member: before backward it holds the gradient of
+//   input 0 gathered so far, if
+//                                       that may be written; backward may add its part to it and return it as
+//                                       grads[0]
 #pragma once
 
 #include <optional>
@@ -22,14 +25,28 @@
 namespace gadolin {
 namespace detail {
 
-template <class F, class... In> concept ChecksItself = requires(const F f, const In&... in) { f.check(in...); };
-template <class F, class... In> concept Allocates = requires(const F f, const In&... in) { f.allocate(in...); };
-template <class F, class D, class... In> concept RunsOn = requires(F f, D d, const In&... in, Tensor& y) {
+template <class F, class... In>
+concept ChecksItself = requires(const F f, const In&... in) {
+  f.check(in...);
+};
+template <class F, class... In>
+concept Allocates = requires(const F f, const In&... in) {
+  f.allocate(in...);
+};
+template <class F, class D, class... In>
+concept RunsOn = requires(F f, D d, const In&... in, Tensor& y) {
   f.forward(d, in..., y);
 };
-template <class F> concept AddsInPlace = requires(F f) { f.into = Tensor(); };
-template <class F> concept ComposedBackward = requires(F f, const Tensor& dy, Need need) { f.backward(dy, need); };
-template <class F, class D> concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
+template <class F>
+concept AddsInPlace = requires(F f) {
+  f.into = Tensor();
+};
+template <class F>
+concept ComposedBackward = requires(F f, const Tensor& dy, Need need) {
+  f.backward(dy, need);
+};
+template <class F, class D>
+concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
   f.backward(d, dy, need);
 };
 
@@ -39,12 +56,14 @@ inline constexpr bool with_cuda = true;
 inline constexpr bool with_cuda = false;  // generic overloads must not be instantiated for Cuda
 #endif
 
-// Same device and dtype as the first defined input; throws DeviceError or DTypeError naming the argument's index.
+// Same device and dtype as the first defined input; throws DeviceError or DTypeError naming the argument's
+// index.
 void check_same(const char* op, const Tensor* const* inputs, int count);
 [[noreturn]] void no_overload(const char* op, const char* pass, Device device);
 
 // Holds the Function from the forward to the end of its backward.
-template <class F> struct FunctionNode final : Node {
+template <class F>
+struct FunctionNode final : Node {
   std::optional<F> f;
   explicit FunctionNode(F&& function) : f(std::move(function)) {}
   const char* name() const override { return F::name; }
@@ -82,7 +101,8 @@ bool wants_tape(const Tensor* const* inputs, int count);
 }  // namespace detail
 
 // The tape's part of apply, for results that are computed already (views).
-template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
+template <class F, class... In>
+Tensor record(F f, Tensor y, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if (detail::wants_tape(inputs, count)) {
@@ -93,7 +113,8 @@ template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
 }
 
 // Runs f and records it. Optional inputs are undefined tensors; the first input must be defined.
-template <class F, class... In> Tensor apply(F f, const In&... in) {
+template <class F, class... In>
+Tensor apply(F f, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if constexpr (detail::ChecksItself<F, In...>) {
@@ -126,7 +147,8 @@ template <class F, class... In> Tensor apply(F f, const In&... in) {
       }
     }
   }
-  if (anomaly_enabled()) [[unlikely]] check_anomaly(F::name, "its result", y, PlaceScope::current());
+  if (anomaly_enabled()) [[unlikely]]
+    check_anomaly(F::name, "its result", y, PlaceScope::current());
   return record(std::move(f), std::move(y), in...);
 }
 

@@ -1,4 +1,5 @@
-// The two 16-bit floating types as storage: converted to float for arithmetic, rounded to nearest even on store.
+// The two 16-bit floating types as storage: converted to float for arithmetic, rounded to nearest even on
+// store.
 #pragma once
 
 #include <bit>
@@ -38,7 +39,8 @@ GADOLIN_HD std::uint16_t float_to_bf16(float x) {
 GADOLIN_HD std::uint16_t float_to_fp16(float x) {
   const std::uint32_t u = float_bits(x), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);
-  if (a >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65520 and above round to infinity
+  if (a >= 0x477ff000u)
+    return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65520 and above round to infinity
   if (a < 0x38800000u) {  // subnormal: adding 0.5 aligns the mantissa so that the hardware rounds it
     const std::uint32_t r = float_bits(bits_float(a) + 0.5f) - 0x3f000000u;
     return static_cast<std::uint16_t>(sign | r);
@@ -47,7 +49,8 @@ GADOLIN_HD std::uint16_t float_to_fp16(float x) {
   return static_cast<std::uint16_t>(sign | ((r + 0xfffu + ((r >> 13) & 1u)) >> 13));
 }
 GADOLIN_HD float fp16_to_float(std::uint16_t h) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16, e = (h >> 10) & 31u, m = h & 0x3ffu;
+  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16, e = (h >> 10) & 31u,
+                      m = h & 0x3ffu;
   if (e == 31u) return bits_float(sign | 0x7f800000u | (m << 13));
   if (e == 0u) {
     const float f = static_cast<float>(m) * 0x1p-24f;
@@ -62,7 +65,9 @@ struct bfloat16 {
   std::uint16_t bits;
   bfloat16() = default;
   GADOLIN_HD explicit bfloat16(float x) : bits(detail::float_to_bf16(x)) {}
-  GADOLIN_HD explicit operator float() const { return detail::bits_float(static_cast<std::uint32_t>(bits) << 16); }
+  GADOLIN_HD explicit operator float() const {
+    return detail::bits_float(static_cast<std::uint32_t>(bits) << 16);
+  }
 };
 
 struct float16 {
@@ -73,22 +78,49 @@ struct float16 {
 };
 
 // Conversion between any two element types; 16-bit floats pass through float.
-template <class To, class From> GADOLIN_HD To convert(From x) { return static_cast<To>(x); }
-template <> GADOLIN_HD bfloat16 convert<bfloat16, bfloat16>(bfloat16 x) { return x; }
-template <> GADOLIN_HD float16 convert<float16, float16>(float16 x) { return x; }
-#define GADOLIN_HALF_CONVERT(H, T)                                                                   \
-  template <> GADOLIN_HD H convert<H, T>(T x) { return H(static_cast<float>(x)); }                   \
-  template <> GADOLIN_HD T convert<T, H>(H x) { return static_cast<T>(static_cast<float>(x)); }
-#define GADOLIN_HALF_ALL(H)                                                                          \
-  GADOLIN_HALF_CONVERT(H, double) GADOLIN_HALF_CONVERT(H, std::int64_t)                              \
-  GADOLIN_HALF_CONVERT(H, std::int32_t) GADOLIN_HALF_CONVERT(H, std::uint8_t) GADOLIN_HALF_CONVERT(H, bool) \
-  template <> GADOLIN_HD H convert<H, float>(float x) { return H(x); }                               \
-  template <> GADOLIN_HD float convert<float, H>(H x) { return static_cast<float>(x); }
+template <class To, class From>
+GADOLIN_HD To convert(From x) {
+  return static_cast<To>(x);
+}
+template <>
+GADOLIN_HD bfloat16 convert<bfloat16, bfloat16>(bfloat16 x) {
+  return x;
+}
+template <>
+GADOLIN_HD float16 convert<float16, float16>(float16 x) {
+  return x;
+}
+#define GADOLIN_HALF_CONVERT(H, T)                \
+  template <>                                     \
+  GADOLIN_HD H convert<H, T>(T x) {               \
+    return H(static_cast<float>(x));              \
+  }                                               \
+  template <>                                     \
+  GADOLIN_HD T convert<T, H>(H x) {               \
+    return static_cast<T>(static_cast<float>(x)); \
+  }
+#define GADOLIN_HALF_ALL(H)                                                           \
+  GADOLIN_HALF_CONVERT(H, double)                                                     \
+  GADOLIN_HALF_CONVERT(H, std::int64_t) GADOLIN_HALF_CONVERT(H, std::int32_t)         \
+      GADOLIN_HALF_CONVERT(H, std::uint8_t) GADOLIN_HALF_CONVERT(H, bool) template <> \
+      GADOLIN_HD H convert<H, float>(float x) {                                       \
+    return H(x);                                                                      \
+  }                                                                                   \
+  template <>                                                                         \
+  GADOLIN_HD float convert<float, H>(H x) {                                           \
+    return static_cast<float>(x);                                                     \
+  }
 GADOLIN_HALF_ALL(bfloat16)
 GADOLIN_HALF_ALL(float16)
 #undef GADOLIN_HALF_CONVERT
 #undef GADOLIN_HALF_ALL
-template <> GADOLIN_HD float16 convert<float16, bfloat16>(bfloat16 x) { return float16(static_cast<float>(x)); }
-template <> GADOLIN_HD bfloat16 convert<bfloat16, float16>(float16 x) { return bfloat16(static_cast<float>(x)); }
+template <>
+GADOLIN_HD float16 convert<float16, bfloat16>(bfloat16 x) {
+  return float16(static_cast<float>(x));
+}
+template <>
+GADOLIN_HD bfloat16 convert<bfloat16, float16>(float16 x) {
+  return bfloat16(static_cast<float>(x));
+}
 
 }  // namespace gadolin

@@ -4,7 +4,8 @@
 
 namespace gadolin::detail {
 
-void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, std::int64_t* sizes, std::int64_t* strides) {
+void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, std::int64_t* sizes,
+               std::int64_t* strides) {
   const Tensor& out = *tensors[0];
   const Shape& shape = out.shape();
   flat = is_dense(shape, out.strides());
@@ -34,7 +35,8 @@ void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, st
     }
     if (!joins) ++dim;
     sizes[dim - 1] = joins ? sizes[dim - 1] * shape[d] : shape[d];
-    for (int k = 0; k < count; ++k) strides[k * Shape::max_dim + dim - 1] = step[static_cast<std::size_t>(k)][d];
+    for (int k = 0; k < count; ++k)
+      strides[k * Shape::max_dim + dim - 1] = step[static_cast<std::size_t>(k)][d];
   }
   if (dim == 0) {  // one element
     dim = 1;

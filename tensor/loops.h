@@ -1,7 +1,7 @@
 // map: one loop over the elements of up to four tensors, for both devices, all views and broadcasting.
 //
-// out[i] = f(in[i]...). 16-bit floats are widened on load and narrowed on store, so f only ever sees numbers that can be
-// computed with. f is a struct with a GADOLIN_HD operator(); nvcc refuses generic lambdas.
+// out[i] = f(in[i]...). 16-bit floats are widened on load and narrowed on store, so f only ever sees numbers
+// that can be computed with. f is a struct with a GADOLIN_HD operator(); nvcc refuses generic lambdas.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,10 @@
 
 namespace gadolin {
 
-// How N tensors (result first) are walked together: sizes from outside in and each tensor's strides, with dimensions that
-// are neighbours in memory for every tensor joined into one.
-template <int N> struct LoopPlan {
+// How N tensors (result first) are walked together: sizes from outside in and each tensor's strides, with
+// dimensions that are neighbours in memory for every tensor joined into one.
+template <int N>
+struct LoopPlan {
   int dim = 0;
   bool flat = false;  // all dense in the same order: one loop over memory
   std::int64_t numel = 0;
@@ -28,25 +29,30 @@ template <int N> struct LoopPlan {
 
 namespace detail {
 // tensors[0] is the result; the others broadcast to its shape. Fills sizes and strides (an array of N rows).
-void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, std::int64_t* sizes, std::int64_t* strides);
+void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, std::int64_t* sizes,
+               std::int64_t* strides);
 }  // namespace detail
 
-template <class... In> LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
+template <class... In>
+LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
   LoopPlan<1 + sizeof...(In)> plan;
   const Tensor* tensors[] = {&out, &in...};
   plan.numel = out.numel();
-  detail::plan_loop(tensors, 1 + static_cast<int>(sizeof...(In)), plan.dim, plan.flat, plan.sizes, plan.strides[0]);
+  detail::plan_loop(tensors, 1 + static_cast<int>(sizeof...(In)), plan.dim, plan.flat, plan.sizes,
+                    plan.strides[0]);
   return plan;
 }
 
-// --- CPU -------------------------------------------------------------------------------------------------------------
+// --- CPU ---------------------------------------------------------------------------------------------------
 
 namespace detail {
 
-inline constexpr std::int64_t map_grain = 16384;  // elements below which a second thread costs more than it saves
+inline constexpr std::int64_t map_grain =
+    16384;  // elements below which a second thread costs more than it saves
 
 // Positions of the tensors at element `index` of the outer dimensions.
-template <int N> void outer_offsets(const LoopPlan<N>& plan, std::int64_t index, std::int64_t* at, std::int64_t* counter) {
+template <int N>
+void outer_offsets(const LoopPlan<N>& plan, std::int64_t index, std::int64_t* at, std::int64_t* counter) {
   for (int k = 0; k < N; ++k) at[k] = 0;
   for (int d = plan.dim - 2; d >= 0; --d) {
     counter[d] = index % plan.sizes[d];
@@ -54,7 +60,8 @@ template <int N> void outer_offsets(const LoopPlan<N>& plan, std::int64_t index,
     for (int k = 0; k < N; ++k) at[k] += counter[d] * plan.strides[k][d];
   }
 }
-template <int N> void next_outer(const LoopPlan<N>& plan, std::int64_t* at, std::int64_t* counter) {
+template <int N>
+void next_outer(const LoopPlan<N>& plan, std::int64_t* at, std::int64_t* counter) {
   for (int d = plan.dim - 2; d >= 0; --d) {
     for (int k = 0; k < N; ++k) at[k] += plan.strides[k][d];
     if (++counter[d] < plan.sizes[d]) return;
@@ -65,7 +72,7 @@ template <int N> void next_outer(const LoopPlan<N>& plan, std::int64_t* at, std:
 
 template <int... Steps, class F, class TO, class... TI>
 void inner_fixed(F f, std::int64_t n, TO* out, const TI*... in) {
-GADOLIN_IVDEP
+  GADOLIN_IVDEP
   for (std::int64_t i = 0; i < n; ++i) {
     out[i] = convert<TO>(f(convert<math_type<TI>>(in[i * Steps])...));
   }
@@ -79,7 +86,8 @@ void map_flat(F f, std::int64_t n, TO* out, const TI*... in) {
 }
 
 template <class TO, class... TI, class F, std::size_t... I>
-void map_strided(F f, const LoopPlan<1 + sizeof...(TI)>& plan, std::index_sequence<I...>, TO* out, const TI*... in) {
+void map_strided(F f, const LoopPlan<1 + sizeof...(TI)>& plan, std::index_sequence<I...>, TO* out,
+                 const TI*... in) {
   constexpr int N = 1 + static_cast<int>(sizeof...(TI));
   const int last = plan.dim - 1;
   const std::int64_t inner = plan.sizes[last], outer = plan.numel / inner;
@@ -110,23 +118,28 @@ void map_strided(F f, const LoopPlan<1 + sizeof...(TI)>& plan, std::index_sequen
 
 }  // namespace detail
 
-template <class TO, class... TI, class F, class... In> void map(Cpu, const char*, F f, const Tensor& result, const In&... inputs) {
+template <class TO, class... TI, class F, class... In>
+void map(Cpu, const char*, F f, const Tensor& result, const In&... inputs) {
   const auto plan = plan_loop(result, inputs...);
   if (plan.numel == 0) return;
   TO* out = result.template data<TO>();
   if (plan.flat) {
     detail::map_flat<TO, TI...>(f, plan.numel, out, inputs.template data<TI>()...);
   } else {
-    detail::map_strided<TO, TI...>(f, plan, std::index_sequence_for<TI...>{}, out, inputs.template data<TI>()...);
+    detail::map_strided<TO, TI...>(f, plan, std::index_sequence_for<TI...>{}, out,
+                                   inputs.template data<TI>()...);
   }
 }
 
-// --- CUDA ------------------------------------------------------------------------------------------------------------
+// --- CUDA --------------------------------------------------------------------------------------------------
 
 #ifdef __CUDACC__
 namespace detail {
 
-template <class T, int V> struct alignas(sizeof(T) * V) Pack { T v[V]; };
+template <class T, int V>
+struct alignas(sizeof(T) * V) Pack {
+  T v[V];
+};
 
 // Grid-stride over packs of V elements; the last block takes what is left over.
 template <int V, class F, class TO, class... TI>
@@ -142,14 +155,16 @@ __global__ void flat_map_kernel(F f, std::int64_t n, TO* __restrict__ out, const
     }(reinterpret_cast<const Pack<TI, V>*>(in)[i]...);
     reinterpret_cast<Pack<TO, V>*>(out)[i] = y;
   }
-  for (std::int64_t i = packs * V + first; i < n; i += step) out[i] = convert<TO>(f(convert<math_type<TI>>(in[i])...));
+  for (std::int64_t i = packs * V + first; i < n; i += step)
+    out[i] = convert<TO>(f(convert<math_type<TI>>(in[i])...));
 }
 
 // A thread an element, any strides.
 template <int N, class F, class TO, class... TI>
 __global__ void strided_map_kernel(F f, LoopPlan<N> plan, TO* out, const TI*... in) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.numel; i += step) {
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.numel;
+       i += step) {
     std::int64_t at[N] = {}, rest = i;
     for (int d = plan.dim - 1; d >= 0; --d) {
       const std::int64_t c = rest % plan.sizes[d];
@@ -159,7 +174,8 @@ __global__ void strided_map_kernel(F f, LoopPlan<N> plan, TO* out, const TI*... 
     }
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       out[at[0]] = convert<TO>(f(convert<math_type<TI>>(in[at[I + 1]])...));
-    }(std::index_sequence_for<TI...>{});
+    }
+    (std::index_sequence_for<TI...>{});
   }
 }
 
@@ -185,9 +201,11 @@ void map(Cuda, const char* op, F f, const Tensor& result, const In&... inputs) {
     std::uintptr_t misaligned = reinterpret_cast<std::uintptr_t>(out) % (sizeof(TO) * V);
     ((misaligned |= reinterpret_cast<std::uintptr_t>(in) % (sizeof(TI) * V)), ...);
     if (misaligned) {
-      launch(op, grid_stride(plan.numel), detail::flat_map_kernel<1, F, TO, TI...>, f, plan.numel, out, in...);
+      launch(op, grid_stride(plan.numel), detail::flat_map_kernel<1, F, TO, TI...>, f, plan.numel, out,
+             in...);
     } else {
-      launch(op, grid_stride(plan.numel / V + 1), detail::flat_map_kernel<V, F, TO, TI...>, f, plan.numel, out, in...);
+      launch(op, grid_stride(plan.numel / V + 1), detail::flat_map_kernel<V, F, TO, TI...>, f, plan.numel,
+             out, in...);
     }
   }(inputs.template data<TI>()...);
 }

@@ -24,13 +24,16 @@ MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes) {
   for (const Lifetime& l : lifetimes) plan.sizes.push_back(l.bytes);
   std::vector<std::size_t> order(n), placed;  // placed: by offset
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
   for (const std::size_t i : order) {
     const Lifetime& l = lifetimes[i];
-    std::int64_t end = 0, best = -1, least = endless;  // end: of the blocks so far that live together with this one
+    std::int64_t end = 0, best = -1,
+                 least = endless;  // end: of the blocks so far that live together with this one
     for (const std::size_t p : placed) {
       const Lifetime& other = lifetimes[p];
-      const bool meet = l.end == endless || other.end == endless || (l.begin < other.end && other.begin < l.end);
+      const bool meet =
+          l.end == endless || other.end == endless || (l.begin < other.end && other.begin < l.end);
       if (!meet) continue;
       const std::int64_t gap = plan.offsets[p] - end;
       if (gap >= l.bytes && gap < least) {
@@ -41,9 +44,10 @@ MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes) {
     }
     plan.offsets[i] = best >= 0 ? best : end;
     plan.bytes = std::max(plan.bytes, plan.offsets[i] + l.bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
-                                   [&](std::size_t a, std::size_t b) { return plan.offsets[a] < plan.offsets[b]; }),
-                  i);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), i,
+                         [&](std::size_t a, std::size_t b) { return plan.offsets[a] < plan.offsets[b]; }),
+        i);
   }
   return plan;
 }

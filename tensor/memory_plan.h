@@ -12,7 +12,9 @@ namespace gadolin {
 inline constexpr std::int64_t endless = INT64_MAX;
 
 // One allocation of a step: alive in [begin, end), counted in allocations and frees since the step began.
-struct Lifetime { std::int64_t bytes = 0, begin = 0, end = endless; };
+struct Lifetime {
+  std::int64_t bytes = 0, begin = 0, end = endless;
+};
 
 // Notes lifetimes as CachingAllocator::watch tells them. What was there before is not its concern.
 class LifetimeTrace {
@@ -30,15 +32,17 @@ struct MemoryPlan {
   std::vector<std::int64_t> sizes, offsets;  // of each request, in their order
   std::int64_t bytes = 0;                    // of the arena
 };
-// Interval colouring, best fit by decreasing size: no two blocks that live at the same time share bytes. What is never
-// freed shares its bytes with nothing, not even with what was freed before it came: a step that runs again must find it.
+// Interval colouring, best fit by decreasing size: no two blocks that live at the same time share bytes. What
+// is never freed shares its bytes with nothing, not even with what was freed before it came: a step that runs
+// again must find it.
 MemoryPlan plan_memory(const std::vector<Lifetime>& lifetimes);
 
 // A plan at work. A step that asks for something else than planned is served as far as that is safe.
 class PlannedBlocks {
  public:
   explicit PlannedBlocks(MemoryPlan plan) : plan_(std::move(plan)) {}
-  // The offset of the next planned block of this size; -1 when there is none near or its bytes are still in use.
+  // The offset of the next planned block of this size; -1 when there is none near or its bytes are still in
+  // use.
   std::int64_t take(std::int64_t bytes);
   void give_back(std::int64_t offset) { used_.erase(offset); }
   bool empty() const { return used_.empty(); }

@@ -1,5 +1,5 @@
-// Tools for the files that call oneDNN (one in tensor for matmul, one in layers for the rest): engine, stream, types and
-// a cache of primitives by problem. No public header includes this one.
+// Tools for the files that call oneDNN (one in tensor for matmul, one in layers for the rest): engine,
+// stream, types and a cache of primitives by problem. No public header includes this one.
 #pragma once
 
 #ifdef GADOLIN_ONEDNN
@@ -34,11 +34,14 @@ dnnl::memory wrap(const Tensor& t, const dnnl::memory::desc& desc);
 using Key = std::vector<std::int64_t>;
 void append(Key& key, const Tensor& t);
 
-// Least-recently-used cache of whatever a problem needs (primitive descriptor, primitive, memory). One a thread and kind.
-template <class Value> class Cache {
+// Least-recently-used cache of whatever a problem needs (primitive descriptor, primitive, memory). One a
+// thread and kind.
+template <class Value>
+class Cache {
  public:
   explicit Cache(std::size_t capacity = 1024) : capacity_(capacity) {}
-  template <class Make> Value& get(const Key& key, Make&& make) {
+  template <class Make>
+  Value& get(const Key& key, Make&& make) {
     std::string text(reinterpret_cast<const char*>(key.data()), key.size() * sizeof(key[0]));
     const auto found = index_.find(text);
     if (found != index_.end()) {

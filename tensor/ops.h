@@ -1,6 +1,6 @@
-// Every function of tensors that a user may call. Differentiable in all floating inputs unless it says otherwise.
-// Elementwise functions broadcast like NumPy's. Results are new tensors; images keep their order in memory.
-// Errors: ShapeError, DTypeError and DeviceError name the op, the argument and what was needed.
+// Every function of tensors that a user may call. Differentiable in all floating inputs unless it says
+// otherwise. Elementwise functions broadcast like NumPy's. Results are new tensors; images keep their order
+// in memory. Errors: ShapeError, DTypeError and DeviceError name the op, the argument and what was needed.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace gadolin {
 
-// --- arithmetic: ops/arithmetic.cu ----------------------------------------------------------------------------------
+// --- arithmetic: ops/arithmetic.cu -------------------------------------------------------------------------
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
@@ -20,7 +20,7 @@ Tensor mul(const Tensor& a, double b);
 Tensor neg(const Tensor& x);
 Tensor pow(const Tensor& x, double exponent);
 Tensor pow(const Tensor& x, const Tensor& exponent);
-Tensor maximum(const Tensor& a, const Tensor& b);      // ties send half the gradient to each
+Tensor maximum(const Tensor& a, const Tensor& b);  // ties send half the gradient to each
 Tensor minimum(const Tensor& a, const Tensor& b);
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
@@ -34,10 +34,11 @@ inline Tensor operator+(double a, const Tensor& b) { return add(b, a); }
 inline Tensor operator-(double a, const Tensor& b) { return add(neg(b), a); }
 inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 inline Tensor operator-(const Tensor& x) { return neg(x); }
-// Sum over the dimensions that broadcasting had repeated, so that the result has `shape`. Undoes broadcasting.
+// Sum over the dimensions that broadcasting had repeated, so that the result has `shape`. Undoes
+// broadcasting.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 
-// --- comparison: ops/compare.cu. Results are bool tensors; not differentiable ---------------------------------------
+// --- comparison: ops/compare.cu. Results are bool tensors; not differentiable ------------------------------
 enum class Compare : std::uint8_t { equal, not_equal, less, less_equal, greater, greater_equal };
 Tensor compare(Compare how, const Tensor& a, const Tensor& b);
 Tensor compare(Compare how, const Tensor& a, double b);
@@ -51,71 +52,83 @@ inline Tensor eq(const Tensor& a, double b) { return compare(Compare::equal, a, 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor clamp(const Tensor& x, double low, double high);  // gradient 1 inside and at the limits, 0 outside
 
-// --- functions of one number: ops/math.cu, ops/activations.cu -------------------------------------------------------
+// --- functions of one number: ops/math.cu, ops/activations.cu ----------------------------------------------
 Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
 Tensor sqrt(const Tensor& x);
 Tensor rsqrt(const Tensor& x);
-Tensor abs(const Tensor& x);                             // gradient 0 at 0
+Tensor abs(const Tensor& x);  // gradient 0 at 0
 Tensor erf(const Tensor& x);
 Tensor tanh(const Tensor& x);
 Tensor sigmoid(const Tensor& x);
-Tensor relu(const Tensor& x);                            // gradient 0 at 0
+Tensor relu(const Tensor& x);  // gradient 0 at 0
 Tensor leaky_relu(const Tensor& x, double slope = 0.01);
 Tensor silu(const Tensor& x);
 enum class Gelu : std::uint8_t { exact, tanh };
-Tensor gelu(const Tensor& x, Gelu form = Gelu::exact);   // Hendrycks and Gimpel 2016
+Tensor gelu(const Tensor& x, Gelu form = Gelu::exact);                     // Hendrycks and Gimpel 2016
 Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);  // linear above threshold / beta
 
-// --- reductions: ops/reductions.cu. dims empty: over everything. keep: leave a size of 1 -------------------------------
+// --- reductions: ops/reductions.cu. dims empty: over everything. keep: leave a size of 1 -------------------
 using Dims = std::vector<int>;
 Tensor sum(const Tensor& x, const Dims& dims = {}, bool keep = false);
 Tensor mean(const Tensor& x, const Dims& dims = {}, bool keep = false);
-Tensor max(const Tensor& x, const Dims& dims = {}, bool keep = false);   // gradient to the first maximum; NaN wins
+Tensor max(const Tensor& x, const Dims& dims = {},
+           bool keep = false);  // gradient to the first maximum; NaN wins
 Tensor min(const Tensor& x, const Dims& dims = {}, bool keep = false);
-Tensor argmax(const Tensor& x, int dim, bool keep = false);              // int64; first of equals; not differentiable
+Tensor argmax(const Tensor& x, int dim, bool keep = false);  // int64; first of equals; not differentiable
 Tensor argmin(const Tensor& x, int dim, bool keep = false);
 // Variance; `correction` is subtracted from the count (1: unbiased, 0: of the population).
 Tensor var(const Tensor& x, const Dims& dims = {}, int correction = 1, bool keep = false);
 
-// --- matrices: ops/matmul.cpp -----------------------------------------------------------------------------------------
-// a [.., m, k] times b [.., k, n] -> [.., m, n]; leading dimensions broadcast. Transposed views cost no copy.
+// --- matrices: ops/matmul.cpp
+// ----------------------------------------------------------------------------------------- a [.., m, k]
+// times b [.., k, n] -> [.., m, n]; leading dimensions broadcast. Transposed views cost no copy.
 Tensor matmul(const Tensor& a, const Tensor& b);
 enum class Activation : std::uint8_t { none, relu, gelu };
 // y = activation(x weight^T + bias), fused: x [.., in], weight [out, in], bias [out] or undefined.
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Activation activation = Activation::none);
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+              Activation activation = Activation::none);
 
-// --- softmax: ops/softmax.cu --------------------------------------------------------------------------------------------
+// --- softmax: ops/softmax.cu -------------------------------------------------------------------------------
 Tensor softmax(const Tensor& x, int dim);
 Tensor log_softmax(const Tensor& x, int dim);
 
-// --- shape: ops/shape.cpp (views are methods of Tensor) --------------------------------------------------------------
+// --- shape: ops/shape.cpp (views are methods of Tensor) ----------------------------------------------------
 Tensor concat(const std::vector<Tensor>& parts, int dim);
 namespace detail {
-// For memory that is filled piece by piece. y, which holds the parts side by side already, as concat's result:
+// For memory that is filled piece by piece. y, which holds the parts side by side already, as concat's
+// result:
 void record_concat(Tensor& y, const std::vector<Tensor>& parts, int dim);
-// copy_ on one device into a place that nobody has read yet: the version stays, as views of other places are still right.
+// copy_ on one device into a place that nobody has read yet: the version stays, as views of other places are
+// still right.
 void copy_elements(const Tensor& from, Tensor to);
 }  // namespace detail
-Tensor stack(const std::vector<Tensor>& parts, int dim = 0);             // along a new dimension
+Tensor stack(const std::vector<Tensor>& parts, int dim = 0);                 // along a new dimension
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim = 0);  // views; the last may be smaller
 enum class PadMode : std::uint8_t { constant, reflect, replicate };
 // before/after for the last dimension first, like {left, right, top, bottom}; negative sizes crop.
-Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mode = PadMode::constant, double value = 0);
+Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mode = PadMode::constant,
+           double value = 0);
 Tensor flip(const Tensor& x, const Dims& dims);
 
-// --- indices: ops/index.cu. index is int64; values outside throw ValueError on the CPU and read as 0 on CUDA ---------
-Tensor gather(const Tensor& x, int dim, const Tensor& index);            // y[i][j] = x[index[i][j]][j] for dim 0
-Tensor scatter_add(const Tensor& x, int dim, const Tensor& index, const Tensor& source);  // x with sources added
-Tensor index_select(const Tensor& x, int dim, const Tensor& index);      // index is 1-d
-Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::fp32);     // not differentiable
+// --- indices: ops/index.cu. index is int64; values outside throw ValueError on the CPU and read as 0 on CUDA
+// ---------
+Tensor gather(const Tensor& x, int dim, const Tensor& index);  // y[i][j] = x[index[i][j]][j] for dim 0
+Tensor scatter_add(const Tensor& x, int dim, const Tensor& index,
+                   const Tensor& source);                                              // x with sources added
+Tensor index_select(const Tensor& x, int dim, const Tensor& index);                    // index is 1-d
+Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::fp32);  // not differentiable
 Tensor cumsum(const Tensor& x, int dim);
-struct Sorted { Tensor values, indices; };                               // indices: int64
-Sorted sort(const Tensor& x, int dim = -1, bool descending = false);     // stable; NaN last (first if descending)
+struct Sorted {
+  Tensor values, indices;
+};  // indices: int64
+Sorted sort(const Tensor& x, int dim = -1,
+            bool descending = false);  // stable; NaN last (first if descending)
 Sorted topk(const Tensor& x, std::int64_t k, int dim = -1, bool largest = true);
 
-// --- dropout: ops/dropout.cu -----------------------------------------------------------------------------------------
-// Zeroes elements with probability p and scales the others by 1 / (1 - p); the mask is drawn again in backward.
+// --- dropout: ops/dropout.cu
+// ----------------------------------------------------------------------------------------- Zeroes elements
+// with probability p and scales the others by 1 / (1 - p); the mask is drawn again in backward.
 Tensor dropout(const Tensor& x, double p);
 
 }  // namespace gadolin

@@ -1,5 +1,5 @@
-// Tensor::str: values in nested brackets like NumPy's, aligned, with the middle of large tensors left out, then shape,
-// dtype and device. Only what is shown is copied from the device.
+// Tensor::str: values in nested brackets like NumPy's, aligned, with the middle of large tensors left out,
+// then shape, dtype and device. Only what is shown is copied from the device.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,8 +15,8 @@ constexpr std::size_t line_width = 100;  // characters
 
 // The visible elements as texts, in row-major order of their own shape.
 struct Grid {
-  Shape shape;                           // of what is shown
-  std::vector<bool> cut;                 // whether the middle of the dimension is left out
+  Shape shape;            // of what is shown
+  std::vector<bool> cut;  // whether the middle of the dimension is left out
   std::vector<std::string> items;
 };
 
@@ -81,7 +81,8 @@ void write(const Grid& grid, int edge, int d, std::size_t& at, std::size_t inden
   }
   const bool innermost = d + 1 == grid.shape.dim();
   const std::string margin(indent + 1, ' ');
-  const std::string gap = std::string(static_cast<std::size_t>(std::max(1, grid.shape.dim() - d - 1)), '\n') + margin;
+  const std::string gap =
+      std::string(static_cast<std::size_t>(std::max(1, grid.shape.dim() - d - 1)), '\n') + margin;
   std::size_t column = indent + 1;
   const auto separate = [&](std::size_t width) {
     out += ',';

@@ -1,5 +1,5 @@
-// Counter-based random numbers (Philox 4x32-10; Salmon et al. 2011): a pure function of (seed, stream, index), so both
-// devices, any number of workers and a resumed run draw the same numbers.
+// Counter-based random numbers (Philox 4x32-10; Salmon et al. 2011): a pure function of (seed, stream,
+// index), so both devices, any number of workers and a resumed run draw the same numbers.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,9 @@
 
 namespace gadolin {
 
-struct Philox4 { std::uint32_t v[4]; };
+struct Philox4 {
+  std::uint32_t v[4];
+};
 
 namespace detail {
 GADOLIN_HD std::uint32_t mulhi(std::uint32_t a, std::uint32_t b) {
@@ -37,15 +39,16 @@ GADOLIN_HD float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint6
   return to_uniform(philox(seed, stream, index >> 2).v[index & 3]);
 }
 
-// Host-side view of one stream: draws in order. For shuffles and augmentation: RandomStream(seed, stream_id(...)).
+// Host-side view of one stream: draws in order. For shuffles and augmentation: RandomStream(seed,
+// stream_id(...)).
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}
   std::uint32_t next();
-  float uniform() { return to_uniform(next()); }                     // [0, 1)
+  float uniform() { return to_uniform(next()); }  // [0, 1)
   float uniform(float lo, float hi) { return lo + (hi - lo) * uniform(); }
-  std::uint64_t below(std::uint64_t n);                              // [0, n), without bias; n > 0
-  double normal();                                                   // mean 0, deviation 1
+  std::uint64_t below(std::uint64_t n);  // [0, n), without bias; n > 0
+  double normal();                       // mean 0, deviation 1
   bool chance(float p) { return uniform() < p; }
 
  private:
@@ -56,7 +59,8 @@ class RandomStream {
 std::uint64_t stream_id(std::uint64_t purpose, std::uint64_t a = 0, std::uint64_t b = 0);
 
 // Fisher-Yates order of 0..n-1.
-template <class Container> void shuffle(Container& items, RandomStream& random) {
+template <class Container>
+void shuffle(Container& items, RandomStream& random) {
   for (std::size_t i = items.size(); i > 1; --i) {
     const std::size_t j = static_cast<std::size_t>(random.below(i));
     auto held = items[i - 1];
@@ -66,7 +70,9 @@ template <class Container> void shuffle(Container& items, RandomStream& random) 
 }
 
 // The generator behind randn, dropout and initialisers. Each random op takes the next stream number.
-struct GeneratorState { std::uint64_t seed = 0, calls = 0; };
+struct GeneratorState {
+  std::uint64_t seed = 0, calls = 0;
+};
 GeneratorState& default_generator();
 void manual_seed(std::uint64_t seed);
 

@@ -1,8 +1,8 @@
 // reduce: one loop for every reduction, for both devices and all views.
 //
-// A reduction is a struct: `using Acc`; Acc init(); Acc step(Acc, In value, int64 index); Acc combine(Acc, Acc);
-// Out finish(Acc). The reduced elements are cut into pieces whose number depends on the shapes alone, and the pieces are
-// combined in order, so results do not depend on the number of threads.
+// A reduction is a struct: `using Acc`; Acc init(); Acc step(Acc, In value, int64 index); Acc combine(Acc,
+// Acc); Out finish(Acc). The reduced elements are cut into pieces whose number depends on the shapes alone,
+// and the pieces are combined in order, so results do not depend on the number of threads.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,8 @@ namespace gadolin {
 struct ReducePlan {
   std::int64_t outputs = 1, reduced = 1, pieces = 1;
   int kept_dim = 0, reduced_dim = 0;
-  std::int64_t kept_sizes[Shape::max_dim] = {}, kept_strides[Shape::max_dim] = {}, out_strides[Shape::max_dim] = {};
+  std::int64_t kept_sizes[Shape::max_dim] = {}, kept_strides[Shape::max_dim] = {},
+               out_strides[Shape::max_dim] = {};
   std::int64_t reduced_sizes[Shape::max_dim] = {}, reduced_strides[Shape::max_dim] = {};
   bool columns = false;  // neighbouring outputs read neighbouring elements: walk rows of outputs
 
@@ -46,7 +47,8 @@ namespace detail {
 
 inline constexpr std::int64_t column_tile = 128;
 
-// Reduces elements [begin, end) of the reduced space for outputs [first, first + count), neighbours along columns.
+// Reduces elements [begin, end) of the reduced space for outputs [first, first + count), neighbours along
+// columns.
 template <class R, class In>
 void reduce_columns(const R& r, const ReducePlan& plan, const In* x, std::int64_t first, std::int64_t count,
                     std::int64_t begin, std::int64_t end, typename R::Acc* acc) {
@@ -54,27 +56,31 @@ void reduce_columns(const R& r, const ReducePlan& plan, const In* x, std::int64_
   for (std::int64_t j = 0; j < count; ++j) acc[j] = r.init();
   for (std::int64_t i = begin; i < end; ++i) {
     const In* row = base + plan.reduced_offset(i);
-GADOLIN_IVDEP
+    GADOLIN_IVDEP
     for (std::int64_t j = 0; j < count; ++j) acc[j] = r.step(acc[j], convert<math_type<In>>(row[j]), i);
   }
 }
 // Takes n elements `stride` apart into eight accumulators, so that additions overlap and round less.
 template <class R, class In>
-void reduce_run(const R& r, const In* x, std::int64_t stride, std::int64_t first, std::int64_t n, typename R::Acc* acc) {
+void reduce_run(const R& r, const In* x, std::int64_t stride, std::int64_t first, std::int64_t n,
+                typename R::Acc* acc) {
   std::int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    for (int k = 0; k < 8; ++k) acc[k] = r.step(acc[k], convert<math_type<In>>(x[(i + k) * stride]), first + i + k);
+    for (int k = 0; k < 8; ++k)
+      acc[k] = r.step(acc[k], convert<math_type<In>>(x[(i + k) * stride]), first + i + k);
   }
   for (; i < n; ++i) acc[0] = r.step(acc[0], convert<math_type<In>>(x[i * stride]), first + i);
 }
 
 // The same for one output, a run of the innermost reduced dimension at a time.
 template <class R, class In>
-typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std::int64_t begin, std::int64_t end) {
+typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std::int64_t begin,
+                           std::int64_t end) {
   typename R::Acc acc[8];
   for (auto& a : acc) a = r.init();
   const int last = plan.reduced_dim - 1;
-  const std::int64_t inner = last >= 0 ? plan.reduced_sizes[last] : 1, stride = last >= 0 ? plan.reduced_strides[last] : 1;
+  const std::int64_t inner = last >= 0 ? plan.reduced_sizes[last] : 1,
+                     stride = last >= 0 ? plan.reduced_strides[last] : 1;
   for (std::int64_t i = begin; i < end;) {
     const std::int64_t n = std::min(end - i, inner - i % inner);
     const In* run = x + plan.reduced_offset(i);
@@ -102,7 +108,8 @@ void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x, const std
   const std::int64_t row = plan.columns ? plan.kept_sizes[plan.kept_dim - 1] : 1;
   const std::int64_t tile = plan.columns ? std::min(row, detail::column_tile) : 1;
   const std::int64_t tiles_a_row = (row + tile - 1) / tile, tiles = plan.outputs / row * tiles_a_row;
-  const std::int64_t work = 1 + detail::map_grain / std::max<std::int64_t>(1, tile * plan.reduced / plan.pieces);
+  const std::int64_t work =
+      1 + detail::map_grain / std::max<std::int64_t>(1, tile * plan.reduced / plan.pieces);
   parallel_for(tiles * plan.pieces, work, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t piece = job / tiles, t = job % tiles;
@@ -110,16 +117,18 @@ void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x, const std
       const std::int64_t count = std::min(tile, row - t % tiles_a_row * tile);
       Acc* acc = partial.data() + piece * plan.outputs + first;
       if (plan.columns) {
-        detail::reduce_columns(r, plan, from, first, count, plan.piece_begin(piece), plan.piece_begin(piece + 1), acc);
+        detail::reduce_columns(r, plan, from, first, count, plan.piece_begin(piece),
+                               plan.piece_begin(piece + 1), acc);
       } else {
-        *acc = detail::reduce_row(r, plan, from + plan.kept_offset(first, plan.kept_strides), plan.piece_begin(piece),
-                                  plan.piece_begin(piece + 1));
+        *acc = detail::reduce_row(r, plan, from + plan.kept_offset(first, plan.kept_strides),
+                                  plan.piece_begin(piece), plan.piece_begin(piece + 1));
       }
     }
   });
   for (std::int64_t i = 0; i < plan.outputs; ++i) {
     Acc acc = partial[static_cast<std::size_t>(i)];
-    for (std::int64_t p = 1; p < plan.pieces; ++p) acc = r.combine(acc, partial[static_cast<std::size_t>(p * plan.outputs + i)]);
+    for (std::int64_t p = 1; p < plan.pieces; ++p)
+      acc = r.combine(acc, partial[static_cast<std::size_t>(p * plan.outputs + i)]);
     to[plan.kept_offset(i, plan.out_strides)] = convert<Out>(r.finish(acc));
   }
 }
@@ -144,7 +153,8 @@ __global__ void reduce_rows_kernel(R r, ReducePlan plan, const In* x, typename R
     shared[threadIdx.x] = acc;
     __syncthreads();
     for (unsigned width = blockDim.x / 2; width > 0; width /= 2) {
-      if (threadIdx.x < width) shared[threadIdx.x] = r.combine(shared[threadIdx.x], shared[threadIdx.x + width]);
+      if (threadIdx.x < width)
+        shared[threadIdx.x] = r.combine(shared[threadIdx.x], shared[threadIdx.x + width]);
       __syncthreads();
     }
     if (threadIdx.x == 0) partial[job] = shared[0];
@@ -154,8 +164,10 @@ __global__ void reduce_rows_kernel(R r, ReducePlan plan, const In* x, typename R
 // A thread one (output, piece): neighbouring threads read neighbouring elements.
 template <class R, class In>
 __global__ void reduce_columns_kernel(R r, ReducePlan plan, const In* x, typename R::Acc* partial) {
-  const std::int64_t jobs = plan.outputs * plan.pieces, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t job = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; job < jobs; job += step) {
+  const std::int64_t jobs = plan.outputs * plan.pieces,
+                     step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t job = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; job < jobs;
+       job += step) {
     const std::int64_t piece = job / plan.outputs, output = job % plan.outputs;
     const In* base = x + plan.kept_offset(output, plan.kept_strides);
     typename R::Acc acc = r.init();
@@ -169,7 +181,8 @@ __global__ void reduce_columns_kernel(R r, ReducePlan plan, const In* x, typenam
 template <class R, class Out>
 __global__ void reduce_finish_kernel(R r, ReducePlan plan, const typename R::Acc* partial, Out* out) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.outputs; i += step) {
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.outputs;
+       i += step) {
     typename R::Acc acc = partial[i];
     for (std::int64_t p = 1; p < plan.pieces; ++p) acc = r.combine(acc, partial[p * plan.outputs + i]);
     out[plan.kept_offset(i, plan.out_strides)] = convert<Out>(r.finish(acc));
@@ -179,7 +192,8 @@ __global__ void reduce_finish_kernel(R r, ReducePlan plan, const typename R::Acc
 }  // namespace detail
 
 template <class Out, class In, class R>
-void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x, const std::vector<bool>& is_reduced) {
+void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x,
+            const std::vector<bool>& is_reduced) {
   using Acc = typename R::Acc;
   const ReducePlan plan = plan_reduce(x, out, is_reduced);
   const std::int64_t jobs = plan.outputs * plan.pieces;
@@ -190,7 +204,8 @@ void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x, const
   } else {
     launch(op, grid_stride(jobs * 256), detail::reduce_rows_kernel<R, In>, r, plan, x.data<In>(), partial);
   }
-  launch(op, grid_stride(plan.outputs), detail::reduce_finish_kernel<R, Out>, r, plan, partial, out.data<Out>());
+  launch(op, grid_stride(plan.outputs), detail::reduce_finish_kernel<R, Out>, r, plan, partial,
+         out.data<Out>());
 }
 #endif
 

@@ -1,5 +1,5 @@
-// Ref<T>: a counted pointer to an object that carries its own count. Lighter to compile than std::shared_ptr, and a
-// count of one can be asked for, which lets gradients be added in place.
+// Ref<T>: a counted pointer to an object that carries its own count. Lighter to compile than std::shared_ptr,
+// and a count of one can be asked for, which lets gradients be added in place.
 #pragma once
 
 #include <atomic>
@@ -15,10 +15,15 @@ struct Counted {
   std::atomic<std::int64_t> references{0};
 };
 
-// Deletes an object whose count fell to zero. Overloaded for types that must not be freed recursively (autograd.h).
-template <class T> void release(T* object) { delete object; }
+// Deletes an object whose count fell to zero. Overloaded for types that must not be freed recursively
+// (autograd.h).
+template <class T>
+void release(T* object) {
+  delete object;
+}
 
-template <class T> class Ref {
+template <class T>
+class Ref {
  public:
   Ref() = default;
   explicit Ref(T* object) : object_(object) { hold(); }

@@ -23,12 +23,14 @@ std::int64_t Shape::numel() const {
 void Shape::push_back(std::int64_t size) { insert(dim_, size); }
 void Shape::insert(int at, std::int64_t size) {
   require<ShapeError>(dim_ < max_dim, "shape: more than ", max_dim, " dimensions");
-  for (int i = dim_; i > at; --i) sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i - 1)];
+  for (int i = dim_; i > at; --i)
+    sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i - 1)];
   sizes_[static_cast<std::size_t>(at)] = size;
   ++dim_;
 }
 void Shape::erase(int at) {
-  for (int i = at; i + 1 < dim_; ++i) sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i + 1)];
+  for (int i = at; i + 1 < dim_; ++i)
+    sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i + 1)];
   --dim_;
 }
 bool Shape::operator==(const Shape& other) const {
@@ -96,8 +98,8 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
   Shape out = Shape::filled(dim, 1);
   for (int i = 1; i <= dim; ++i) {
     const std::int64_t x = i <= a.dim() ? a[-i] : 1, y = i <= b.dim() ? b[-i] : 1;
-    require<ShapeError, 2>(x == y || x == 1 || y == 1, op, ": ", a, " and ", b, " differ in dimension ", dim - i, " (", x,
-                           " and ", y, ") and neither is 1");
+    require<ShapeError, 2>(x == y || x == 1 || y == 1, op, ": ", a, " and ", b, " differ in dimension ",
+                           dim - i, " (", x, " and ", y, ") and neither is 1");
     out[-i] = x == 1 ? y : x;
   }
   return out;
@@ -111,8 +113,8 @@ Strides broadcast_strides(const Shape& shape, const Strides& strides, const Shap
 
 int checked_dim(const char* op, int dim, int rank) {
   const int wrapped = dim < 0 ? dim + rank : dim;
-  require<ShapeError, 3>(wrapped >= 0 && wrapped < rank, op, ": dimension ", dim, " is outside a tensor of ", rank,
-                         " dimensions");
+  require<ShapeError, 3>(wrapped >= 0 && wrapped < rank, op, ": dimension ", dim, " is outside a tensor of ",
+                         rank, " dimensions");
   return wrapped;
 }
 

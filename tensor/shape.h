@@ -21,7 +21,7 @@ class Shape {
   static Shape filled(int dim, std::int64_t value);
 
   int dim() const { return dim_; }
-  std::int64_t numel() const;                      // product; 1 for a scalar
+  std::int64_t numel() const;  // product; 1 for a scalar
   std::int64_t operator[](int i) const { return sizes_[static_cast<std::size_t>(wrap(i))]; }
   std::int64_t& operator[](int i) { return sizes_[static_cast<std::size_t>(wrap(i))]; }
   void push_back(std::int64_t size);
@@ -39,17 +39,20 @@ class Shape {
 };
 using Strides = Shape;
 
-// Order of elements in memory. Images are [N, C, H, W] to the reader either way; channels_last stores C innermost.
+// Order of elements in memory. Images are [N, C, H, W] to the reader either way; channels_last stores C
+// innermost.
 enum class MemoryFormat : std::uint8_t { contiguous, channels_last };
 
 std::string to_string(const Shape& shape);  // [64, 3, 7, 7]
 Strides strides_for(const Shape& shape, MemoryFormat format = MemoryFormat::contiguous);
 // True when the elements fill numel() places in that order; dimensions of size 1 may have any stride.
-bool is_contiguous(const Shape& shape, const Strides& strides, MemoryFormat format = MemoryFormat::contiguous);
-// True when some permutation of the dimensions is contiguous: a flat loop over memory visits every element once.
+bool is_contiguous(const Shape& shape, const Strides& strides,
+                   MemoryFormat format = MemoryFormat::contiguous);
+// True when some permutation of the dimensions is contiguous: a flat loop over memory visits every element
+// once.
 bool is_dense(const Shape& shape, const Strides& strides);
-// Dimensions of size other than 1 from the outermost in memory (largest stride) to the innermost; returns how many.
-// `order` has room for Shape::max_dim.
+// Dimensions of size other than 1 from the outermost in memory (largest stride) to the innermost; returns how
+// many. `order` has room for Shape::max_dim.
 int memory_order(const Shape& shape, const Strides& strides, int* order);
 // Shape of the result of an elementwise op. Throws ShapeError naming `op`, both shapes and the dimension.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);

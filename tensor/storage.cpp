@@ -9,7 +9,8 @@ namespace {
 std::atomic<std::uint64_t> next_id{0};
 }
 
-Storage::Storage(std::int64_t nbytes, Device device, HostMemory host) : nbytes_(nbytes), device_(device), host_(host), id_(++next_id) {
+Storage::Storage(std::int64_t nbytes, Device device, HostMemory host)
+    : nbytes_(nbytes), device_(device), host_(host), id_(++next_id) {
   data_ = (host == HostMemory::pinned ? pinned_allocator() : allocator(device)).allocate(nbytes);
 }
 

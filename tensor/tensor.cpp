@@ -29,7 +29,9 @@ std::int64_t Tensor::offset() const { return body_of(body_).offset; }
 Storage& Tensor::storage() const { return *body_of(body_).storage; }
 Ref<Storage> Tensor::shared_storage() const { return body_of(body_).storage; }
 std::uint64_t Tensor::version() const { return storage().version(); }
-bool Tensor::is_contiguous(MemoryFormat format) const { return gadolin::is_contiguous(shape(), strides(), format); }
+bool Tensor::is_contiguous(MemoryFormat format) const {
+  return gadolin::is_contiguous(shape(), strides(), format);
+}
 bool Tensor::is_channels_last() const {
   return dim() == 4 && is_contiguous(MemoryFormat::channels_last) && !is_contiguous();
 }
@@ -37,7 +39,8 @@ bool Tensor::is_channels_last() const {
 MemoryFormat Tensor::format() const {
   if (dim() != 4 || is_contiguous()) return MemoryFormat::contiguous;
   const Strides& s = strides();
-  const bool channels_inside = s[1] == 1 && (size(3) == 1 || s[3] >= size(1)) && (size(2) == 1 || s[2] >= s[3]);
+  const bool channels_inside =
+      s[1] == 1 && (size(3) == 1 || s[3] >= size(1)) && (size(2) == 1 || s[2] >= s[3]);
   return channels_inside ? MemoryFormat::channels_last : MemoryFormat::contiguous;
 }
 void* Tensor::raw() const {
@@ -45,8 +48,8 @@ void* Tensor::raw() const {
   return static_cast<char*>(b.storage->data()) + b.offset * size_of(b.dtype);
 }
 void Tensor::check_type(DType wanted) const {
-  require<DTypeError>(dtype() == wanted, "data: the tensor holds ", dtype(), ", not ", wanted, "; convert with .to(DType::",
-                      wanted, ")");
+  require<DTypeError>(dtype() == wanted, "data: the tensor holds ", dtype(), ", not ", wanted,
+                      "; convert with .to(DType::", wanted, ")");
 }
 
 Tensor Tensor::over(Ref<Storage> storage, Shape shape, Strides strides, std::int64_t offset, DType dtype) {
@@ -67,10 +70,11 @@ Tensor Tensor::view(Shape shape, Strides strides, std::int64_t offset) const {
 Tensor Tensor::detach() const { return view(shape(), strides(), offset()); }
 bool Tensor::sole_owner() const { return body_.count() == 1 && body_->storage.count() == 1; }
 
-// --- conversions -----------------------------------------------------------------------------------------------------
+// --- conversions -------------------------------------------------------------------------------------------
 
 void Tensor::item_bytes(DType wanted, void* out) const {
-  require<ShapeError>(numel() == 1, "item: tensor has shape ", shape(), "; item() takes one element, reduce it first");
+  require<ShapeError>(numel() == 1, "item: tensor has shape ", shape(),
+                      "; item() takes one element, reduce it first");
   check_type(wanted);
   if (device().is_cuda()) refuse_while_capturing("item");
   const Tensor host = detach().to(cpu);
@@ -82,7 +86,8 @@ double Tensor::item() const {
   return detach().to(cpu).to(DType::fp64).item<double>();
 }
 
-template <class T> std::vector<T> Tensor::to_vector() const {
+template <class T>
+std::vector<T> Tensor::to_vector() const {
   if (device().is_cuda()) refuse_while_capturing("to_vector");
   const Tensor host = detach().to(cpu).to(dtype_of<T>).contiguous();
   const T* from = host.data<T>();
@@ -94,10 +99,11 @@ template std::vector<std::int64_t> Tensor::to_vector() const;
 template std::vector<std::int32_t> Tensor::to_vector() const;
 template std::vector<std::uint8_t> Tensor::to_vector() const;
 
-// --- tape ------------------------------------------------------------------------------------------------------------
+// --- tape --------------------------------------------------------------------------------------------------
 
 Tensor& Tensor::requires_grad_(bool on) {
-  require<DTypeError>(!on || is_floating(dtype()), "requires_grad: ", dtype(), " has no gradient; use a floating type");
+  require<DTypeError>(!on || is_floating(dtype()), "requires_grad: ", dtype(),
+                      " has no gradient; use a floating type");
   require<AutogradError>(is_leaf(), "requires_grad: only leaves can be switched; this is the result of ",
                          node() ? node()->name() : "", "; detach() it first");
   body_->requires_grad = on;
@@ -117,7 +123,8 @@ void Tensor::set_grad(Tensor grad) const {
 bool Tensor::is_leaf() const { return !body_of(body_).node; }
 Node* Tensor::node() const { return body_of(body_).node.get(); }
 void Tensor::set_data(const Tensor& other) {
-  require<AutogradError>(is_leaf(), "set_data: the tensor is the result of ", node() ? node()->name() : "", ", not a leaf");
+  require<AutogradError>(is_leaf(), "set_data: the tensor is the result of ", node() ? node()->name() : "",
+                         ", not a leaf");
   const detail::Body& from = body_of(other.body_);
   body_->storage = from.storage;
   body_->shape = from.shape;
@@ -129,10 +136,11 @@ void Tensor::set_data(const Tensor& other) {
 }
 void Tensor::set_node(Ref<Node> node) { body_->node = std::move(node); }
 
-// --- factories -------------------------------------------------------------------------------------------------------
+// --- factories ---------------------------------------------------------------------------------------------
 
 Tensor empty(const Shape& shape, DType dtype, Device device, MemoryFormat format) {
-  for (std::int64_t size : shape) require<ShapeError>(size >= 0, "empty: shape ", shape, " has a negative size");
+  for (std::int64_t size : shape)
+    require<ShapeError>(size >= 0, "empty: shape ", shape, " has a negative size");
   Ref<Storage> storage(new Storage(shape.numel() * size_of(dtype), device));
   return Tensor::over(std::move(storage), shape, strides_for(shape, format), 0, dtype);
 }
@@ -156,9 +164,10 @@ Tensor full(const Shape& shape, double value, DType dtype, Device device) {
 Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
 Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
 
-template <class T> Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
-  require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.numel(), "from_vector: ", values.size(),
-                      " values do not fill shape ", shape);
+template <class T>
+Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
+  require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.numel(),
+                      "from_vector: ", values.size(), " values do not fill shape ", shape);
   Tensor t = empty(shape, dtype_of<T>);
   std::copy(values.begin(), values.end(), t.data<T>());
   return t.to(device);
@@ -172,6 +181,5 @@ template Tensor from_vector(const std::vector<std::uint8_t>&, const Shape&, Devi
 Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype, Device device) {
   return from_vector(values, shape).to(dtype).to(device);
 }
-
 
 }  // namespace gadolin

@@ -13,8 +13,8 @@
 
 namespace gadolin {
 
-struct Node;                       // autograd.h
-void release(Node* node);          // frees chains of any length with a loop
+struct Node;               // autograd.h
+void release(Node* node);  // frees chains of any length with a loop
 
 namespace detail {
 // What a handle points to.
@@ -33,19 +33,19 @@ struct Body : Counted {
 }  // namespace detail
 
 struct BackwardOptions {
-  bool create_graph = false;       // record the backward pass too, for gradients of gradients
-  bool keep_graph = false;         // keep saved tensors, so that backward may run again
+  bool create_graph = false;  // record the backward pass too, for gradients of gradients
+  bool keep_graph = false;    // keep saved tensors, so that backward may run again
 };
 
 class Tensor {
  public:
-  Tensor() = default;              // undefined: defined() is false
+  Tensor() = default;  // undefined: defined() is false
   bool defined() const { return static_cast<bool>(body_); }
 
-  // --- facts --------------------------------------------------------------------------------------------------------
+  // --- facts -----------------------------------------------------------------------------------------------
   const Shape& shape() const;
-  const Strides& strides() const;              // in elements
-  std::int64_t size(int dim) const;            // size(-1) is the last dimension
+  const Strides& strides() const;    // in elements
+  std::int64_t size(int dim) const;  // size(-1) is the last dimension
   std::int64_t stride(int dim) const;
   std::int64_t numel() const;
   std::int64_t nbytes() const { return numel() * size_of(dtype()); }
@@ -53,76 +53,80 @@ class Tensor {
   DType dtype() const;
   Device device() const;
   bool is_contiguous(MemoryFormat format = MemoryFormat::contiguous) const;
-  bool is_channels_last() const;               // 4-d and stored with C innermost, but not row major
+  bool is_channels_last() const;  // 4-d and stored with C innermost, but not row major
   // The order to give a result computed from this tensor.
   MemoryFormat format() const;
-  std::int64_t offset() const;                 // first element, in elements from the start of the storage
+  std::int64_t offset() const;  // first element, in elements from the start of the storage
   Storage& storage() const;
   std::uint64_t version() const;
 
   // Address of the first element. Throws DTypeError unless T is the element type.
-  template <class T> T* data() const {
+  template <class T>
+  T* data() const {
     check_type(dtype_of<T>);
     return static_cast<T*>(raw());
   }
   void* raw() const;
 
-  // --- copies and conversions -----------------------------------------------------------------------------------------
-  Tensor to(Device device) const;              // copies only when it must; to(cpu) waits for the device
-  Tensor to(DType dtype) const;                // differentiable between floating types
-  Tensor clone() const;                        // dense copy, keeps the tape
-  Tensor detach() const;                       // same storage, off the tape
+  // --- copies and conversions ------------------------------------------------------------------------------
+  Tensor to(Device device) const;  // copies only when it must; to(cpu) waits for the device
+  Tensor to(DType dtype) const;    // differentiable between floating types
+  Tensor clone() const;            // dense copy, keeps the tape
+  Tensor detach() const;           // same storage, off the tape
   Tensor contiguous(MemoryFormat format = MemoryFormat::contiguous) const;
-  template <class T> T item() const {          // waits for the device; throws ShapeError unless numel() is 1
+  template <class T>
+  T item() const {  // waits for the device; throws ShapeError unless numel() is 1
     T value;
     item_bytes(dtype_of<T>, &value);
     return value;
   }
-  double item() const;                         // the only element of any dtype as a double
-  template <class T> std::vector<T> to_vector() const;  // row-major copy on the host; converts the dtype
+  double item() const;  // the only element of any dtype as a double
+  template <class T>
+  std::vector<T> to_vector() const;  // row-major copy on the host; converts the dtype
 
-  // --- views: share the storage, differentiable -----------------------------------------------------------------------
+  // --- views: share the storage, differentiable ------------------------------------------------------------
   Tensor slice(int dim, std::int64_t begin, std::int64_t end, std::int64_t step = 1) const;
-  Tensor select(int dim, std::int64_t index) const;         // slice of one with the dimension dropped
+  Tensor select(int dim, std::int64_t index) const;  // slice of one with the dimension dropped
   Tensor transpose(int a, int b) const;
   Tensor permute(const Shape& order) const;
-  Tensor expand(const Shape& shape) const;                  // stride 0 along new and repeated dimensions
-  Tensor reshape(Shape shape) const;                        // a view when the strides allow it; one size may be -1
+  Tensor expand(const Shape& shape) const;  // stride 0 along new and repeated dimensions
+  Tensor reshape(Shape shape) const;        // a view when the strides allow it; one size may be -1
   Tensor flatten(int first = 0, int last = -1) const;
   Tensor squeeze(int dim) const;
   Tensor unsqueeze(int dim) const;
 
-  // --- changes in place: under NoGrad or on tensors without a tape; they raise the version --------------------------
-  Tensor& copy_(const Tensor& source);         // broadcasts, converts dtype and device
+  // --- changes in place: under NoGrad or on tensors without a tape; they raise the version -----------------
+  Tensor& copy_(const Tensor& source);  // broadcasts, converts dtype and device
   Tensor& fill_(double value);
-  Tensor& add_(const Tensor& other, double scale = 1);      // this += scale * other, same shape
+  Tensor& add_(const Tensor& other, double scale = 1);  // this += scale * other, same shape
   Tensor& mul_(double factor);
   Tensor& zero_() { return fill_(0); }
 
-  // --- tape -----------------------------------------------------------------------------------------------------------
-  Tensor& requires_grad_(bool on = true);      // leaves only; throws DTypeError for integers
+  // --- tape ------------------------------------------------------------------------------------------------
+  Tensor& requires_grad_(bool on = true);  // leaves only; throws DTypeError for integers
   bool requires_grad() const;
-  Tensor grad() const;                         // undefined until backward() reaches this leaf
+  Tensor grad() const;  // undefined until backward() reaches this leaf
   void set_grad(Tensor grad) const;
   void zero_grad() const { set_grad(Tensor()); }
   // From this scalar (or with `seed` of this shape from any tensor) to every leaf that wants a gradient.
   void backward(BackwardOptions options = {}) const;
   void backward(const Tensor& seed, BackwardOptions options = {}) const;
   bool is_leaf() const;
-  Node* node() const;                          // nullptr for leaves
+  Node* node() const;  // nullptr for leaves
 
-  // --- machinery ------------------------------------------------------------------------------------------------------
-  // A tensor over given memory; used by views and factories.
+  // --- machinery
+  // ------------------------------------------------------------------------------------------------------ A
+  // tensor over given memory; used by views and factories.
   static Tensor over(Ref<Storage> storage, Shape shape, Strides strides, std::int64_t offset, DType dtype);
   Ref<Storage> shared_storage() const;
   Tensor view(Shape shape, Strides strides, std::int64_t offset) const;  // same storage, off the tape
   void set_node(Ref<Node> node);
   // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move.
   void set_data(const Tensor& other);
-  bool sole_owner() const;                     // nobody else holds the handle or the storage
+  bool sole_owner() const;  // nobody else holds the handle or the storage
   bool same_as(const Tensor& other) const { return body_ == other.body_; }
   const void* id() const { return body_.get(); }
-  std::string str(int edge_items = 3) const;   // what printing shows; waits for the device
+  std::string str(int edge_items = 3) const;  // what printing shows; waits for the device
 
  private:
   void check_type(DType wanted) const;
@@ -130,23 +134,26 @@ class Tensor {
   Ref<detail::Body> body_;
 };
 
-// --- factories ----------------------------------------------------------------------------------------------------------
+// --- factories ---------------------------------------------------------------------------------------------
 Tensor empty(const Shape& shape, DType dtype = DType::fp32, Device device = cpu,
              MemoryFormat format = MemoryFormat::contiguous);
-Tensor empty_pinned(const Shape& shape, DType dtype);                 // page-locked when CUDA is there
-Tensor empty_like(const Tensor& x);                                   // dense, same order of elements as x
+Tensor empty_pinned(const Shape& shape, DType dtype);  // page-locked when CUDA is there
+Tensor empty_like(const Tensor& x);                    // dense, same order of elements as x
 Tensor empty_like(const Tensor& x, DType dtype);
 Tensor zeros(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);
 Tensor ones(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);
 Tensor full(const Shape& shape, double value, DType dtype = DType::fp32, Device device = cpu);
 Tensor arange(std::int64_t n, DType dtype = DType::int64, Device device = cpu);  // 0, 1, ..., n - 1
 // Values in row-major order, converted to `dtype`. Throws ShapeError when their number is not shape.numel().
-Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype = DType::fp32, Device device = cpu);
-template <class T> Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = cpu);
+Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype = DType::fp32,
+              Device device = cpu);
+template <class T>
+Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = cpu);
 // Philox numbers of the default generator, equal on both devices.
 Tensor rand(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);   // uniform in [0, 1)
 Tensor randn(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);  // normal(0, 1)
 // The same from a stream of its own: for initialisers and tests.
-Tensor rand(const Shape& shape, std::uint64_t seed, std::uint64_t stream, DType dtype = DType::fp32, Device device = cpu);
+Tensor rand(const Shape& shape, std::uint64_t seed, std::uint64_t stream, DType dtype = DType::fp32,
+            Device device = cpu);
 
 }  // namespace gadolin

@@ -36,6 +36,8 @@ inline double distance(const Rows& a, const Rows& b) {
   }
   return most.value() / scale.value();
 }
-inline double distance(const std::vector<double>& a, const std::vector<double>& b) { return distance(Rows{a}, Rows{b}); }
+inline double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  return distance(Rows{a}, Rows{b});
+}
 
 }  // namespace gadolin::test

@@ -84,33 +84,19 @@ void check_messages(const OpSpec& spec, Failures& failures) {
 
 void run_case(const CaseRun& run, Check check, bool& strong, Failures& failures) {
   switch (check) {
-    case Check::values:
-      return check_values(run, failures);
-    case Check::gradients:
-      return check_gradients(run, failures);
-    case Check::wrong_gradients:
-      return check_wrong_gradients(run, strong, failures);
-    case Check::second_order:
-      return check_second_order(run, failures);
-    case Check::need:
-      return check_need(run, failures);
-    case Check::views:
-      return check_views(run, failures);
-    case Check::bounds:
-      return check_bounds(run, cpu, failures);
-    case Check::repeat:
-      return check_repeat(run, cpu, failures);
-    case Check::backends:
-      return check_backends(run, failures);
-    case Check::on_cuda:
-      return check_cuda(run, failures);
-    case Check::cuda_views:
-      return check_cuda_views(run, failures);
-    case Check::cuda_bounds:
-      check_bounds(run, cuda, failures);
-      return check_repeat(run, cuda, failures);
-    case Check::messages:
-      return;
+    case Check::values: return check_values(run, failures);
+    case Check::gradients: return check_gradients(run, failures);
+    case Check::wrong_gradients: return check_wrong_gradients(run, strong, failures);
+    case Check::second_order: return check_second_order(run, failures);
+    case Check::need: return check_need(run, failures);
+    case Check::views: return check_views(run, failures);
+    case Check::bounds: return check_bounds(run, cpu, failures);
+    case Check::repeat: return check_repeat(run, cpu, failures);
+    case Check::backends: return check_backends(run, failures);
+    case Check::on_cuda: return check_cuda(run, failures);
+    case Check::cuda_views: return check_cuda_views(run, failures);
+    case Check::cuda_bounds: check_bounds(run, cuda, failures); return check_repeat(run, cuda, failures);
+    case Check::messages: return;
   }
 }
 
@@ -121,12 +107,9 @@ bool applies(const OpSpec& spec, Check check) {
     case Check::gradients:
     case Check::wrong_gradients:
     case Check::second_order:
-    case Check::need:
-      return spec.differentiable;
-    case Check::messages:
-      return !spec.errors.empty();
-    default:
-      return true;
+    case Check::need: return spec.differentiable;
+    case Check::messages: return !spec.errors.empty();
+    default: return true;
   }
 }
 

@@ -16,12 +16,9 @@ double root(int products, double from = 1) {
 // Smallest step of the type around 0.
 double tiny(DType dtype) {
   switch (dtype) {
-    case DType::fp64:
-      return 1e-300;
-    case DType::fp16:
-      return 6e-8;
-    default:
-      return 1e-37;
+    case DType::fp64: return 1e-300;
+    case DType::fp16: return 6e-8;
+    default: return 1e-37;
   }
 }
 
@@ -47,47 +44,32 @@ double error_of(double got, double want, const Comparison& how) {
 Limit value_limit(DType dtype, int products) {
   const bool sums = products > 0;
   switch (dtype) {
-    case DType::fp64:
-      return {sums ? 1e-12 * root(products) : 1e-13, tiny(dtype), 1};
-    case DType::fp32:
-      return {2e-6 * root(products), tiny(dtype), 1};
-    case DType::fp16:
-      return {2e-3 * root(products, 64), tiny(dtype), 1};
-    case DType::bf16:
-      return {2e-2 * root(products, 64), tiny(dtype), 1};
-    default:
-      return {0, 0, 0};
+    case DType::fp64: return {sums ? 1e-12 * root(products) : 1e-13, tiny(dtype), 1};
+    case DType::fp32: return {2e-6 * root(products), tiny(dtype), 1};
+    case DType::fp16: return {2e-3 * root(products, 64), tiny(dtype), 1};
+    case DType::bf16: return {2e-2 * root(products, 64), tiny(dtype), 1};
+    default: return {0, 0, 0};
   }
 }
 
 Limit gradient_limit(DType dtype, int products) {
   switch (dtype) {
-    case DType::fp64:
-      return {1e-12 * root(products), tiny(dtype), 1};
-    case DType::fp32:
-      return {2e-4, tiny(dtype), 1};
-    case DType::fp16:
-      return {1e-2, tiny(dtype), 1};
-    case DType::bf16:
-      return {1e-1, tiny(dtype), 1};
-    default:
-      return {0, 0, 0};
+    case DType::fp64: return {1e-12 * root(products), tiny(dtype), 1};
+    case DType::fp32: return {2e-4, tiny(dtype), 1};
+    case DType::fp16: return {1e-2, tiny(dtype), 1};
+    case DType::bf16: return {1e-1, tiny(dtype), 1};
+    default: return {0, 0, 0};
   }
 }
 
 Limit device_limit(DType dtype, int products, bool gradient) {
   const Limit gradients = gradient_limit(dtype, products);
   switch (dtype) {
-    case DType::fp64:
-      return {1e-12 * root(products), tiny(dtype), 1};
-    case DType::fp32:
-      return {1e-5 * root(products), tiny(dtype), 1};
-    case DType::fp16:
-      return gradient ? gradients : Limit{2e-3 * root(products, 64), tiny(dtype), 1};
-    case DType::bf16:
-      return gradient ? gradients : Limit{2e-2 * root(products, 64), tiny(dtype), 1};
-    default:
-      return {0, 0, 0};
+    case DType::fp64: return {1e-12 * root(products), tiny(dtype), 1};
+    case DType::fp32: return {1e-5 * root(products), tiny(dtype), 1};
+    case DType::fp16: return gradient ? gradients : Limit{2e-3 * root(products, 64), tiny(dtype), 1};
+    case DType::bf16: return gradient ? gradients : Limit{2e-2 * root(products, 64), tiny(dtype), 1};
+    default: return {0, 0, 0};
   }
 }
 

@@ -67,8 +67,7 @@ std::vector<double> numbers_of(const Input& input, RandomStream& random) {
   const std::size_t n = static_cast<std::size_t>(input.shape.numel());
   std::vector<double> x(n);
   switch (input.kind) {
-    case Input::Kind::given:
-      return input.numbers;
+    case Input::Kind::given: return input.numbers;
     case Input::Kind::index:
       for (double& v : x) v = static_cast<double>(random.below(static_cast<std::uint64_t>(input.high)));
       break;
@@ -112,8 +111,7 @@ Inputs make(const OpCase& c, DType dtype, Device device) {
   return inputs;
 }
 
-// --- references
-// ------------------------------------------------------------------------------------------------------
+// --- references --------------------------------------------------------------------------------------------
 
 double at(const Tensor& t, const Index& index) {
   std::int64_t offset = 0;

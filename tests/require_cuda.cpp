@@ -1,5 +1,5 @@
-// Linked into every test program. With GADOLIN_REQUIRE_CUDA=1 (tools/gpu.sh) a test skipped for want of a GPU fails:
-// on the one machine that has one, "skipped" would read like "passed".
+// Linked into every test program. With GADOLIN_REQUIRE_CUDA=1 (tools/gpu.sh) a test skipped for want of a GPU
+// fails: on the one machine that has one, "skipped" would read like "passed".
 #include <gtest/gtest.h>
 
 #include <algorithm>

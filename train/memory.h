@@ -6,21 +6,23 @@
 
 namespace gadolin {
 
-struct TrainingMemory {                // bytes, in the allocator's blocks
-  std::int64_t weights = 0;            // parameters and buffers
-  std::int64_t gradients = 0;          // of the parameters that learn
-  std::int64_t optimizer = 0;          // moments
-  std::int64_t kept = 0;               // by the forward pass for the backward pass, with the batch itself
-  std::int64_t peak = 0;               // of a whole step, with all of the above that lives then, and scratch memory
-  std::int64_t measured_batch = 0;     // largest batch that was run
+struct TrainingMemory {        // bytes, in the allocator's blocks
+  std::int64_t weights = 0;    // parameters and buffers
+  std::int64_t gradients = 0;  // of the parameters that learn
+  std::int64_t optimizer = 0;  // moments
+  std::int64_t kept = 0;       // by the forward pass for the backward pass, with the batch itself
+  std::int64_t peak = 0;       // of a whole step, with all of the above that lives then, and scratch memory
+  std::int64_t measured_batch = 0;  // largest batch that was run
 };
 
-// What the allocator of the net's device would show as `peak_allocated` while `net` learns from batches of `input`
-// [N, C, H, W] by cross-entropy, computing in `compute`. Steps with batches of 2 and 4 are run with the real optimiser and
-// every request for memory in them is noted. Requests that grow in proportion grow on to N, the others stay; the peak is
-// the moment at which they then add up to most, wherever in the step that is. N up to 4 is run as it is. Batches that a
-// loader prepares meanwhile are not counted. `net` must be in training mode; its weights and statistics change.
-// Throws Unsupported when the two batches did not ask for the same blocks, so that nothing can be foreseen.
-TrainingMemory training_memory(Module& net, const Shape& input, const OptimizerOptions& rule, DType compute = DType::fp32);
+// What the allocator of the net's device would show as `peak_allocated` while `net` learns from batches of
+// `input` [N, C, H, W] by cross-entropy, computing in `compute`. Steps with batches of 2 and 4 are run with
+// the real optimiser and every request for memory in them is noted. Requests that grow in proportion grow on
+// to N, the others stay; the peak is the moment at which they then add up to most, wherever in the step that
+// is. N up to 4 is run as it is. Batches that a loader prepares meanwhile are not counted. `net` must be in
+// training mode; its weights and statistics change. Throws Unsupported when the two batches did not ask for
+// the same blocks, so that nothing can be foreseen.
+TrainingMemory training_memory(Module& net, const Shape& input, const OptimizerOptions& rule,
+                               DType compute = DType::fp32);
 
 }  // namespace gadolin

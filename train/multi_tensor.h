@@ -1,8 +1,9 @@
 // One loop over many tensors of the same dtype: the optimisers' launch.
 //
-// Every span is cut into pieces of block_items; a piece is one block's on CUDA and one task's on the CPU. There the spans
-// travel as kernel parameters, so no table is copied and a recorded step keeps them; more than spans_a_launch tensors take
-// more than one launch. All index arithmetic is host code too, and tests walk it on the CPU.
+// Every span is cut into pieces of block_items; a piece is one block's on CUDA and one task's on the CPU.
+// There the spans travel as kernel parameters, so no table is copied and a recorded step keeps them; more
+// than spans_a_launch tensors take more than one launch. All index arithmetic is host code too, and tests
+// walk it on the CPU.
 #pragma once
 
 #include <algorithm>
@@ -20,22 +21,23 @@ struct Span {
   void* b = nullptr;
   void* c = nullptr;
   void* d = nullptr;
-  void* copy = nullptr;       // of a, in 16 bits
+  void* copy = nullptr;  // of a, in 16 bits
   std::int64_t n = 0;
-  double factor = 0;          // a number of the span's own: its weight decay
+  double factor = 0;             // a number of the span's own: its weight decay
   std::int32_t first_block = 0;  // of the launch
   DType b_type = DType::fp32, copy_type = DType::bf16;
-  bool packed = false;        // all arrays begin where packs may
+  bool packed = false;  // all arrays begin where packs may
 };
 
-inline constexpr std::int64_t block_items = 16384;  // of one span that one block (or one task of a thread) takes
+inline constexpr std::int64_t block_items =
+    16384;  // of one span that one block (or one task of a thread) takes
 inline constexpr int span_threads = 256, pack_items = 4;
 inline constexpr int span_lanes = span_threads * pack_items;
 inline constexpr int spans_a_launch = 508;  // 64 bytes each, in the 32764 that kernel parameters may take
 
 struct SpanLaunch {
-  std::size_t first;        // span
-  int count;                // of spans
+  std::size_t first;  // span
+  int count;          // of spans
   std::int32_t blocks;
   std::int32_t first_task;  // of this launch among all
 };
@@ -44,7 +46,8 @@ inline std::vector<SpanLaunch> plan_spans(std::vector<Span>& spans) {
   std::vector<SpanLaunch> launches;
   std::int32_t task = 0;
   for (std::size_t first = 0; first < spans.size(); first += spans_a_launch) {
-    SpanLaunch launch{first, static_cast<int>(std::min<std::size_t>(spans_a_launch, spans.size() - first)), 0, task};
+    SpanLaunch launch{first, static_cast<int>(std::min<std::size_t>(spans_a_launch, spans.size() - first)), 0,
+                      task};
     for (std::size_t i = first; i < first + static_cast<std::size_t>(launch.count); ++i) {
       Span& s = spans[i];
       s.first_block = launch.blocks;
@@ -85,11 +88,13 @@ GADOLIN_HD Piece piece_of(const Span* spans, int count, int block) {
   return {low, begin, begin + block_items < span.n ? begin + block_items : span.n};
 }
 
-// What one thread of a block does with its piece: f(Width<4>, i, 0) for four elements from i on, 16 bytes of fp32, or
-// f(Width<1>, i, lane) one by one where the arrays do not allow it or the piece ends. Lane j of a thread always takes items
-// begin + 4 (thread + 256 k) + j, so sums by lane do not depend on the width.
-template <int V> using Width = std::integral_constant<int, V>;
-template <class F> GADOLIN_HD void for_items(const Span& span, std::int64_t begin, std::int64_t end, int thread, F&& f) {
+// What one thread of a block does with its piece: f(Width<4>, i, 0) for four elements from i on, 16 bytes of
+// fp32, or f(Width<1>, i, lane) one by one where the arrays do not allow it or the piece ends. Lane j of a
+// thread always takes items begin + 4 (thread + 256 k) + j, so sums by lane do not depend on the width.
+template <int V>
+using Width = std::integral_constant<int, V>;
+template <class F>
+GADOLIN_HD void for_items(const Span& span, std::int64_t begin, std::int64_t end, int thread, F&& f) {
   for (std::int64_t i = begin + pack_items * thread; i < end; i += span_lanes) {
     if (span.packed && i + pack_items <= end) {
       f(Width<pack_items>(), i, 0);
@@ -100,25 +105,33 @@ template <class F> GADOLIN_HD void for_items(const Span& span, std::int64_t begi
 }
 
 // V neighbours in one access.
-template <class T, int V> struct alignas(sizeof(T) * V) Items { T v[V]; };
-template <class T, int V> GADOLIN_HD Items<T, V> load(const void* from, std::int64_t i) {
+template <class T, int V>
+struct alignas(sizeof(T) * V) Items {
+  T v[V];
+};
+template <class T, int V>
+GADOLIN_HD Items<T, V> load(const void* from, std::int64_t i) {
   return *reinterpret_cast<const Items<T, V>*>(static_cast<const T*>(from) + i);
 }
-template <class T, int V> GADOLIN_HD void store(void* to, std::int64_t i, const Items<T, V>& x) {
+template <class T, int V>
+GADOLIN_HD void store(void* to, std::int64_t i, const Items<T, V>& x) {
   store_pack(static_cast<T*>(to) + i, x);
 }
-template <class To, class From, int V> GADOLIN_HD Items<To, V> converted(const Items<From, V>& x) {
+template <class To, class From, int V>
+GADOLIN_HD Items<To, V> converted(const Items<From, V>& x) {
   Items<To, V> y;
   for (int j = 0; j < V; ++j) y.v[j] = convert<To>(x.v[j]);
   return y;
 }
 // From or to an array of T or of 16 bits.
-template <class T, int V> GADOLIN_HD Items<T, V> load_any(const void* from, DType type, std::int64_t i) {
+template <class T, int V>
+GADOLIN_HD Items<T, V> load_any(const void* from, DType type, std::int64_t i) {
   if (type == DType::bf16) return converted<T>(load<bfloat16, V>(from, i));
   if (type == DType::fp16) return converted<T>(load<float16, V>(from, i));
   return load<T, V>(from, i);
 }
-template <class T, int V> GADOLIN_HD void store_half(void* to, DType type, std::int64_t i, const Items<T, V>& x) {
+template <class T, int V>
+GADOLIN_HD void store_half(void* to, DType type, std::int64_t i, const Items<T, V>& x) {
   if (type == DType::bf16) {
     store(to, i, converted<bfloat16>(x));
   } else {
@@ -126,8 +139,8 @@ template <class T, int V> GADOLIN_HD void store_half(void* to, DType type, std::
   }
 }
 
-// Sum of the numbers of all threads of a block by a tree of fixed shape; on the CPU of an array of span_threads, which it
-// overwrites.
+// Sum of the numbers of all threads of a block by a tree of fixed shape; on the CPU of an array of
+// span_threads, which it overwrites.
 inline double tree_sum(double* of_threads) {
   for (int width = span_threads / 2; width > 0; width /= 2) {
     for (int t = 0; t < width; ++t) of_threads[t] += of_threads[t + width];
@@ -135,8 +148,10 @@ inline double tree_sum(double* of_threads) {
   return of_threads[0];
 }
 
-// body.range(span, begin, end, task) on the CPU, body.block(span, begin, end, task) for all threads of a block on CUDA.
-template <class Body> void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
+// body.range(span, begin, end, task) on the CPU, body.block(span, begin, end, task) for all threads of a
+// block on CUDA.
+template <class Body>
+void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
   for (const SpanLaunch& launch : plan_spans(spans)) {
     const Span* const table = &spans[launch.first];
     parallel_for(launch.blocks, 1, [&](std::int64_t first, std::int64_t last) {
@@ -149,7 +164,8 @@ template <class Body> void for_each_span(Cpu, const char*, std::vector<Span>& sp
 }
 
 // f(Cpu{} or Cuda{}, Tag<float> or Tag<double>).
-template <class F> void on_floats(Device device, DType dtype, F&& f) {
+template <class F>
+void on_floats(Device device, DType dtype, F&& f) {
   const auto typed = [&](auto d) {
     if (dtype == DType::fp64) {
       f(d, Tag<double>{});
@@ -182,19 +198,23 @@ struct SpanTable {
   Span spans[spans_a_launch];
 };
 
-template <class Body> __global__ void __launch_bounds__(span_threads) span_kernel(const __grid_constant__ SpanTable table, Body body) {
+template <class Body>
+__global__ void __launch_bounds__(span_threads)
+    span_kernel(const __grid_constant__ SpanTable table, Body body) {
   const int block = static_cast<int>(blockIdx.x);
   const Piece piece = piece_of(table.spans, table.launch.count, block);
   body.block(table.spans[piece.span], piece.begin, piece.end, table.launch.first_task + block);
 }
 
-template <class Body> void for_each_span(Cuda, const char* op, std::vector<Span>& spans, Body body) {
+template <class Body>
+void for_each_span(Cuda, const char* op, std::vector<Span>& spans, Body body) {
   static_assert(sizeof(SpanTable) + sizeof(Body) <= 32764, "kernel parameters");
   for (const SpanLaunch& planned : plan_spans(spans)) {
     SpanTable table;
     table.launch = planned;
     std::copy_n(spans.begin() + static_cast<std::ptrdiff_t>(planned.first), planned.count, table.spans);
-    launch(op, Launch{dim3(static_cast<unsigned>(planned.blocks)), dim3(span_threads), 0}, span_kernel<Body>, table, body);
+    launch(op, Launch{dim3(static_cast<unsigned>(planned.blocks)), dim3(span_threads), 0}, span_kernel<Body>,
+           table, body);
   }
 }
 #endif

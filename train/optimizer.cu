@@ -20,28 +20,33 @@ using detail::Numbers;
 enum Control { c_lr, c_steps, c_scale, c_good_steps, c_norm, c_skip, c_factor, c_bias1, c_bias2, c_size };
 
 // n numbers of another type into or out of those of the rule, on the CPU.
-template <class To, class From> void convert_run(const From* from, To* to, std::int64_t n) {
+template <class To, class From>
+void convert_run(const From* from, To* to, std::int64_t n) {
   GADOLIN_IVDEP
   for (std::int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
 }
 // n numbers of T at begin of an array of T or of 16 bits; `room` holds them if they must be converted.
-template <class T> const T* widened(const void* from, DType type, std::int64_t begin, std::int64_t n, T* room) {
+template <class T>
+const T* widened(const void* from, DType type, std::int64_t begin, std::int64_t n, T* room) {
   if (type == dtype_of<T>) return static_cast<const T*>(from) + begin;
   if (type == DType::bf16) convert_run(static_cast<const bfloat16*>(from) + begin, room, n);
   if (type == DType::fp16) convert_run(static_cast<const float16*>(from) + begin, room, n);
   return room;
 }
 
-// Span: a weight and its copy in 16 bits, b gradient (of T or of 16 bits), c and d moments; null where there is none.
-template <Rule rule, class T> struct Update {
+// Span: a weight and its copy in 16 bits, b gradient (of T or of 16 bits), c and d moments; null where there
+// is none.
+template <Rule rule, class T>
+struct Update {
   Constants<T> k;
   const double* control;
 
   GADOLIN_HD Numbers<T> numbers() const {
-    return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]), static_cast<T>(control[c_bias1]),
-            static_cast<T>(control[c_bias2])};
+    return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]),
+            static_cast<T>(control[c_bias1]), static_cast<T>(control[c_bias2])};
   }
-  template <int V> GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
+  template <int V>
+  GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
     Items<T, V> w = load<T, V>(s.a, i), m{}, v{};
     const Items<T, V> g = load_any<T, V>(s.b, s.b_type, i);
     if (s.c) m = load<T, V>(s.c, i);
@@ -73,7 +78,8 @@ template <Rule rule, class T> struct Update {
     // Local pointers with fixed presence of the moments let the compiler vectorise.
     T* m = s.c ? static_cast<T*>(s.c) + begin : nullptr;
     T* v = s.d ? static_cast<T*>(s.d) + begin : nullptr;
-    const T decay = static_cast<T>(s.factor), clip = k.clip > T(0) ? k.clip : std::numeric_limits<T>::infinity();
+    const T decay = static_cast<T>(s.factor),
+            clip = k.clip > T(0) ? k.clip : std::numeric_limits<T>::infinity();
     const auto loop = [&](auto with_m, auto with_v) {
       GADOLIN_IVDEP
       for (std::int64_t i = 0; i < n; ++i) {
@@ -94,15 +100,15 @@ template <Rule rule, class T> struct Update {
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
     if (control[c_skip] != 0) return;
     const Numbers<T> n = numbers();
-    for_items(s, begin, end, static_cast<int>(threadIdx.x), [&](auto width, std::int64_t i, int) {
-      items<decltype(width)::value>(s, n, i);
-    });
+    for_items(s, begin, end, static_cast<int>(threadIdx.x),
+              [&](auto width, std::int64_t i, int) { items<decltype(width)::value>(s, n, i); });
   }
 #endif
 };
 
 // Sum of squares of span.b into partial[task]; in the same order on both devices.
-template <class T> struct SquaredSum {
+template <class T>
+struct SquaredSum {
   double* partial;
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
     T room[span_lanes];
@@ -116,7 +122,9 @@ template <class T> struct SquaredSum {
     for (int t = 0; t < span_threads; ++t) threads[t] = of_thread(lanes + pack_items * t);
     partial[task] = tree_sum(threads);
   }
-  GADOLIN_HD static double of_thread(const double* lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
+  GADOLIN_HD static double of_thread(const double* lanes) {
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+  }
 #ifdef __CUDACC__
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
     double lanes[pack_items] = {};
@@ -195,88 +203,44 @@ void run(Cuda, const Advance& advance, double* control) {
 #endif
 
 template <Rule rule, class D, class T>
-void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control) {
+void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans,
+                const double* control) {
   const auto as = [](double x) { return static_cast<T>(x); };
-  const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2), as(o.alpha),    as(o.eps),
-                       as(o.l1),       as(o.l2),    as(o.power), as(o.clip_value), o.nesterov, o.eps_before_bias};
+  const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2),      as(o.alpha), as(o.eps),        as(o.l1),
+                       as(o.l2),       as(o.power), as(o.clip_value), o.nesterov,  o.eps_before_bias};
   for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control});
 }
 
 }  // namespace
-
-OptimizerOptions optimizer_options(const std::string& name) {
-  OptimizerOptions o;
-  if (name == "sgd") return o;
-  if (name == "momentum" || name == "nesterov") {
-    o.momentum = 0.9;
-    o.nesterov = name == "nesterov";
-    return o;
-  }
-  if (name == "adam" || name == "adamw") {
-    o.rule = name == "adam" ? Rule::adam : Rule::adamw;
-    o.lr = 1e-3;
-    o.weight_decay = name == "adamw" ? 0.01 : 0;
-    return o;
-  }
-  if (name == "rmsprop") {
-    o.rule = Rule::rmsprop;
-    o.lr = 0.01;
-    return o;
-  }
-  if (name == "rmsprop_slim" || name == "rmsprop-slim") {
-    o.rule = Rule::rmsprop_slim;
-    o.lr = 0.01;
-    o.alpha = o.momentum = 0.9;
-    o.eps = 1;
-    return o;
-  }
-  if (name == "adadelta") {
-    o.rule = Rule::adadelta;
-    o.lr = 1;
-    o.alpha = 0.95;
-    o.eps = 1e-6;
-    return o;
-  }
-  if (name == "adagrad" || name == "ftrl") {
-    o.rule = name == "adagrad" ? Rule::adagrad : Rule::ftrl;
-    o.lr = 0.01;
-    o.eps = 0;
-    o.initial_square = 0.1;
-    return o;
-  }
-  fail<UsageError>("optimizer: ", name,
-                   " is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad or ftrl");
-}
-
-const char* name_of(Rule rule) {
-  constexpr const char* names[] = {"sgd", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl"};
-  return names[static_cast<int>(rule)];
-}
 
 Optimizer::Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale)
     : options_(options), scale_(scale) {
   for (Parameter& p : parameters) {
     if (!p.tensor.requires_grad()) continue;
     const Tensor& t = p.tensor;
-    require<DTypeError>(t.dtype() == DType::fp32 || t.dtype() == DType::fp64, "optimizer: ", p.name, " is ", t.dtype(),
-                        "; parameters are kept in fp32 or fp64, 16-bit types are for computing");
-    require<ValueError>(is_dense(t.shape(), t.strides()), "optimizer: ", p.name, " is a view with gaps; clone() it first");
+    require<DTypeError>(t.dtype() == DType::fp32 || t.dtype() == DType::fp64, "optimizer: ", p.name, " is ",
+                        t.dtype(), "; parameters are kept in fp32 or fp64, 16-bit types are for computing");
+    require<ValueError>(is_dense(t.shape(), t.strides()), "optimizer: ", p.name,
+                        " is a view with gaps; clone() it first");
     parameters_.push_back(std::move(p));
   }
-  require<ValueError>(!parameters_.empty(), "optimizer: no parameter wants a gradient; unfreeze some with --trainable-scopes");
+  require<ValueError>(!parameters_.empty(),
+                      "optimizer: no parameter wants a gradient; unfreeze some with --trainable-scopes");
   const Tensor& first = parameters_.front().tensor;
   const bool moment2 = options_.rule != Rule::sgd;
   const bool moment1 = options_.rule == Rule::sgd ? options_.momentum != 0 : options_.rule != Rule::adagrad;
   const double square = options_.rule == Rule::rmsprop_slim ? 1 : options_.initial_square;
   const NoGrad guard;
   for (const Parameter& p : parameters_) {
-    require<DeviceError>(p.tensor.device() == first.device() && p.tensor.dtype() == first.dtype(), "optimizer: ", p.name,
-                         " is ", p.tensor.dtype(), " on ", p.tensor.device(), ", but ", parameters_.front().name, " is ",
-                         first.dtype(), " on ", first.device(), "; move the whole model");
+    require<DeviceError>(p.tensor.device() == first.device() && p.tensor.dtype() == first.dtype(),
+                         "optimizer: ", p.name, " is ", p.tensor.dtype(), " on ", p.tensor.device(), ", but ",
+                         parameters_.front().name, " is ", first.dtype(), " on ", first.device(),
+                         "; move the whole model");
     first_.push_back(moment1 ? empty_like(p.tensor).zero_() : Tensor());
     second_.push_back(moment2 ? empty_like(p.tensor).fill_(square) : Tensor());
-    const bool decays = (options_.decay_norm_and_bias || p.tensor.dim() > 1) &&
-                        std::find(options_.undecayed.begin(), options_.undecayed.end(), p.name) == options_.undecayed.end();
+    const bool decays =
+        (options_.decay_norm_and_bias || p.tensor.dim() > 1) &&
+        std::find(options_.undecayed.begin(), options_.undecayed.end(), p.name) == options_.undecayed.end();
     decay_.push_back(decays ? options_.weight_decay : 0);
   }
   std::vector<double> control(c_size, 0);
@@ -293,7 +257,8 @@ void Optimizer::zero_grad() {
 void Optimizer::step() {
   const NoGrad guard;
   std::vector<Span> spans;
-  std::vector<Tensor> copies;  // of gradients that lie in another order or type; kept until the launches are made
+  std::vector<Tensor>
+      copies;  // of gradients that lie in another order or type; kept until the launches are made
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& t = parameters_[i].tensor;
     Tensor g = t.grad();
@@ -316,12 +281,16 @@ void Optimizer::step() {
   const Tensor& any = parameters_.front().tensor;
   double* control = control_.data<double>();
   const bool needs_norm = options_.clip_norm > 0 || scale_.growth != 1;
-  const Tensor partial = needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device()) : Tensor();
+  const Tensor partial =
+      needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device())
+                 : Tensor();
   on_floats(any.device(), any.dtype(), [&](auto device, auto tag) {
     using T = typename decltype(tag)::type;
     if (needs_norm) for_each_span(device, "gradient norm", spans, SquaredSum<T>{partial.data<double>()});
-    run(device, Advance{needs_norm ? partial.data<double>() : nullptr, span_tasks(spans), options_.clip_norm, options_.beta1,
-                        options_.beta2, scale_.growth, scale_.backoff, static_cast<double>(scale_.interval)},
+    run(device,
+        Advance{needs_norm ? partial.data<double>() : nullptr, span_tasks(spans), options_.clip_norm,
+                options_.beta1, options_.beta2, scale_.growth, scale_.backoff,
+                static_cast<double>(scale_.interval)},
         control);
     switch (options_.rule) {
       case Rule::sgd: return update_all<Rule::sgd>(device, tag, options_, spans, control);
@@ -346,7 +315,9 @@ Tensor Optimizer::loss_seed(DType dtype) const { return control_.select(0, c_sca
 Tensor Optimizer::skipped() const { return compare(Compare::not_equal, control_.select(0, c_skip), 0.0); }
 double Optimizer::gradient_norm() const { return control_.select(0, c_norm).item<double>(); }
 bool Optimizer::last_step_skipped() const { return control_.select(0, c_skip).item<double>() != 0; }
-std::int64_t Optimizer::steps() const { return static_cast<std::int64_t>(control_.select(0, c_steps).item<double>()); }
+std::int64_t Optimizer::steps() const {
+  return static_cast<std::int64_t>(control_.select(0, c_steps).item<double>());
+}
 double Optimizer::loss_scale() const { return control_.select(0, c_scale).item<double>(); }
 
 double Optimizer::penalty() const {
@@ -377,14 +348,16 @@ std::vector<Parameter> Optimizer::state() const {
   return state;
 }
 
-void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from, const char* what) {
+void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from,
+                const char* what) {
   const NoGrad guard;
   for (const Parameter& p : into) {
     const auto found = from.find(p.name);
-    require<CheckpointError>(found != from.end(), what, ": the checkpoint has no ", p.name,
-                             "; was it made with another optimiser or other frozen layers? use --init-from for the weights alone");
-    require<CheckpointError>(found->second.shape() == p.tensor.shape(), what, ": ", p.name, " is ", found->second.shape(),
-                             " in the checkpoint, but ", p.tensor.shape(), " here");
+    require<CheckpointError>(
+        found != from.end(), what, ": the checkpoint has no ", p.name,
+        "; was it made with another optimiser or other frozen layers? use --init-from for the weights alone");
+    require<CheckpointError>(found->second.shape() == p.tensor.shape(), what, ": ", p.name, " is ",
+                             found->second.shape(), " in the checkpoint, but ", p.tensor.shape(), " here");
     Tensor target = p.tensor;
     target.copy_(found->second);
   }

@@ -1,7 +1,8 @@
-// Optimisers: SGD, Adam, AdamW, RMSProp, Adadelta, Adagrad and FTRL, each as one launch over all parameters, with clipping and loss scaling.
+// Optimisers: SGD, Adam, AdamW, RMSProp, Adadelta, Adagrad and FTRL, each as one launch over all parameters,
+// with clipping and loss scaling.
 //
-// Everything that changes from step to step (rate, step number, loss scale, whether a gradient overflowed) lives in a
-// control block on the parameters' device, so a recorded step can be replayed (tensor/capture.h).
+// Everything that changes from step to step (rate, step number, loss scale, whether a gradient overflowed)
+// lives in a control block on the parameters' device, so a recorded step can be replayed (tensor/capture.h).
 #pragma once
 
 #include <cstdint>
@@ -19,28 +20,33 @@ enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadel
 struct OptimizerOptions {
   Rule rule = Rule::sgd;
   double lr = 0.1;
-  double momentum = 0;            // SGD, RMSProp
-  bool nesterov = false;          // SGD
-  double weight_decay = 0;        // added to the gradient; AdamW takes it from the weight instead
-  bool decay_norm_and_bias = true;  // false: parameters of one dimension are not decayed
+  double momentum = 0;                // SGD, RMSProp
+  bool nesterov = false;              // SGD
+  double weight_decay = 0;            // added to the gradient; AdamW takes it from the weight instead
+  bool decay_norm_and_bias = true;    // false: parameters of one dimension are not decayed
   double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
-  double alpha = 0.99;            // RMSProp, Adadelta: decay of the mean square
+  double alpha = 0.99;                // RMSProp, Adadelta: decay of the mean square
   double eps = 1e-8;
-  bool eps_before_bias = false;   // Adam: eps is added before the bias correction, as TensorFlow does, not after it
-  double clip_norm = 0;           // largest global L2 norm of the gradient; 0: off
-  double clip_value = 0;          // largest absolute value of an element; 0: off
-  double initial_square = 0;      // Adagrad, FTRL: where the sum of squares starts
-  double l1 = 0, l2 = 0;          // FTRL: penalties; an l1 makes weights exactly 0
-  double power = 0.5;             // FTRL: of the sum of squares, the negative of TensorFlow's learning_rate_power
+  bool eps_before_bias =
+      false;              // Adam: eps is added before the bias correction, as TensorFlow does, not after it
+  double clip_norm = 0;   // largest global L2 norm of the gradient; 0: off
+  double clip_value = 0;  // largest absolute value of an element; 0: off
+  double initial_square = 0;  // Adagrad, FTRL: where the sum of squares starts
+  double l1 = 0, l2 = 0;      // FTRL: penalties; an l1 makes weights exactly 0
+  double power = 0.5;         // FTRL: of the sum of squares, the negative of TensorFlow's learning_rate_power
   std::vector<std::string> undecayed = {};  // names of parameters that are never decayed
 };
-// "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl". Throws UsageError naming the known ones.
+// "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl".
+// Throws UsageError naming the known ones.
 OptimizerOptions optimizer_options(const std::string& name);
 const char* name_of(Rule rule);
 
-// Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an overflow,
-// whose step changes nothing. A fixed scale has growth 1.
-struct LossScale { double scale = 1, growth = 1, backoff = 0.5; std::int64_t interval = 2000; };
+// Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an
+// overflow, whose step changes nothing. A fixed scale has growth 1.
+struct LossScale {
+  double scale = 1, growth = 1, backoff = 0.5;
+  std::int64_t interval = 2000;
+};
 inline constexpr LossScale dynamic_loss_scale{65536, 2, 0.5, 2000};
 
 class Optimizer {
@@ -50,8 +56,9 @@ class Optimizer {
 
   void zero_grad();
   // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
-  // With a loss scale, gradients are divided by it first, and a step with an infinite or NaN gradient is skipped whole.
-  // Copies in which layers compute (layers/compute.h) are written with their weights, and gradients of 16 bits are read.
+  // With a loss scale, gradients are divided by it first, and a step with an infinite or NaN gradient is
+  // skipped whole. Copies in which layers compute (layers/compute.h) are written with their weights, and
+  // gradients of 16 bits are read.
   void step();
 
   void set_lr(double lr);
@@ -64,9 +71,9 @@ class Optimizer {
   Tensor skipped() const;
 
   // These wait for the device.
-  double gradient_norm() const;        // of the last step, before clipping; NaN or infinity if it overflowed
+  double gradient_norm() const;  // of the last step, before clipping; NaN or infinity if it overflowed
   bool last_step_skipped() const;
-  std::int64_t steps() const;          // not counting skipped ones
+  std::int64_t steps() const;  // not counting skipped ones
   double loss_scale() const;
   // Sum of decay / 2 |w|^2, the penalty whose gradient weight decay is; 0 for AdamW, whose decay is none.
   double penalty() const;
@@ -85,10 +92,12 @@ class Optimizer {
   LossScale scale_;
   std::vector<Tensor> first_, second_;  // moments; undefined where the rule needs none
   std::vector<double> decay_;
-  Tensor control_;                      // fp64, see optimizer.cu
+  Tensor control_;  // fp64, see optimizer.cu
 };
 
-// Copies `from` into the tensors of `into` by name. Throws CheckpointError when one is missing or of another shape.
-void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from, const char* what);
+// Copies `from` into the tensors of `into` by name. Throws CheckpointError when one is missing or of another
+// shape.
+void load_named(const std::vector<Parameter>& into, const std::map<std::string, Tensor>& from,
+                const char* what);
 
 }  // namespace gadolin

@@ -153,34 +153,24 @@ double Schedule::lr_at(std::int64_t step) const {
   const double lr = options_.lr, low = options_.min_lr;
   const std::int64_t warmup = options_.warmup_steps;
   const bool spans = kind_ == Kind::polynomial && !milestones_.empty();
-  const double remaining = static_cast<double>(spans ? milestones_[0] : std::max<std::int64_t>(options_.total_steps - warmup, 1));
+  const double remaining =
+      static_cast<double>(spans ? milestones_[0] : std::max<std::int64_t>(options_.total_steps - warmup, 1));
   const double share = std::clamp(static_cast<double>(step - warmup) / remaining, 0.0, 1.0);
   double rate = lr;
   switch (kind_) {
-    case Kind::constant:
-      break;
+    case Kind::constant: break;
     case Kind::step:
-    case Kind::exponential:
-      rate = lr * std::pow(gamma_, static_cast<double>(step / milestones_[0]));
-      break;
+    case Kind::exponential: rate = lr * std::pow(gamma_, static_cast<double>(step / milestones_[0])); break;
     case Kind::multi_step: {
       const auto passed =
           std::upper_bound(milestones_.begin(), milestones_.end(), step) - milestones_.begin();
       rate = lr * std::pow(gamma_, static_cast<double>(passed));
       break;
     }
-    case Kind::polynomial:
-      rate = low + (lr - low) * std::pow(1 - share, power_);
-      break;
-    case Kind::cosine:
-      rate = low + (lr - low) * (1 + std::cos(std::numbers::pi * share)) / 2;
-      break;
-    case Kind::one_cycle:
-      rate = one_cycle(static_cast<double>(step));
-      break;
-    case Kind::plateau:
-      rate = lr * std::pow(gamma_, static_cast<double>(watched_.reductions));
-      break;
+    case Kind::polynomial: rate = low + (lr - low) * std::pow(1 - share, power_); break;
+    case Kind::cosine: rate = low + (lr - low) * (1 + std::cos(std::numbers::pi * share)) / 2; break;
+    case Kind::one_cycle: rate = one_cycle(static_cast<double>(step)); break;
+    case Kind::plateau: rate = lr * std::pow(gamma_, static_cast<double>(watched_.reductions)); break;
   }
   rate = std::max(rate, low);
   if (step >= warmup) return rate;

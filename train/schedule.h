@@ -24,7 +24,8 @@ struct ScheduleOptions {
 //   one-cycle[:RISE=0.3[:START_DIVISOR=25[:END_DIVISOR=10000]]]           (Smith and Topin 2017; no other
 //   warm-up) plateau[:GAMMA=0.1[:PATIENCE=10[:THRESHOLD=0.0001]]]                  (relative threshold)
 // Polynomial and cosine span the steps after the warm-up, a polynomial with a SPAN only that long; the others
-// count from the start of the run, and warm-up scales them. Rates agree with torch.optim.lr_scheduler, see tools/fixtures/schedules.py.
+// count from the start of the run, and warm-up scales them. Rates agree with torch.optim.lr_scheduler, see
+// tools/fixtures/schedules.py.
 class Schedule {
  public:
   // Throws UsageError, naming the text and the form wanted.
@@ -52,7 +53,8 @@ class Schedule {
   ScheduleOptions options_;
   Kind kind_ = Kind::constant;
   double gamma_ = 0.1, power_ = 1, rise_ = 0.3, start_divisor_ = 25, end_divisor_ = 1e4, threshold_ = 1e-4;
-  std::vector<std::int64_t> milestones_;  // in steps; one entry for step, exponential and the span of polynomial
+  std::vector<std::int64_t>
+      milestones_;  // in steps; one entry for step, exponential and the span of polynomial
   std::int64_t patience_ = 10;
   struct Watched {
     double best = 0;

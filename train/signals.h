@@ -1,4 +1,5 @@
-// Leaving a long job in order: the first SIGINT, SIGTERM or SIGUSR1 asks it to save and stop, a second one ends it at once.
+// Leaving a long job in order: the first SIGINT, SIGTERM or SIGUSR1 asks it to save and stop, a second one
+// ends it at once.
 #pragma once
 
 namespace gadolin {

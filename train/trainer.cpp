@@ -37,35 +37,33 @@ std::map<std::string, Tensor> with_prefix(const Checkpoint& checkpoint, const st
 }  // namespace
 
 struct Trainer::Logs {
-  std::int64_t resume_step = -1;     // -1: a fresh run
-  std::int64_t resume_row = -1;      // of metrics.csv: when steps wait for their row, that of this very step is not yet written
-  std::optional<CsvLog> csv;         // made with the first row, when the columns are known
+  std::int64_t resume_step = -1;  // -1: a fresh run
+  std::int64_t resume_row =
+      -1;  // of metrics.csv: when steps wait for their row, that of this very step is not yet written
+  std::optional<CsvLog> csv;  // made with the first row, when the columns are known
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
   std::optional<CapturedStep> captured;
   double row_started = 0, waited_before = 0, saved = 0, shown = 0;
-  double logged = 0;                 // when on_log was last called, or a row ended
+  double logged = 0;  // when on_log was last called, or a row ended
   std::int64_t logged_step = 0;
 };
 
 void Trainer::check(const TrainOptions& options, const BatchSource& batches) {
-  require<UsageError>(options.accumulate > 0 && options.epochs > 0, "train: epochs and accumulation must be positive");
-  require<UsageError>(options.eval_every >= 0 && options.epochs_between_evals > 0, "train: evaluations every ", options.eval_every,
-                      " steps or ", options.epochs_between_evals, " epochs are not possible; steps from 0, epochs from 1");
-  require<DataError>(batches.batches_per_epoch() >= options.accumulate, "train: an epoch has ", batches.batches_per_epoch(),
-                     " batches, but ", options.accumulate, " are needed for a step; use a smaller batch");
+  require<UsageError>(options.accumulate > 0 && options.epochs > 0,
+                      "train: epochs and accumulation must be positive");
+  require<UsageError>(options.eval_every >= 0 && options.epochs_between_evals > 0,
+                      "train: evaluations every ", options.eval_every, " steps or ",
+                      options.epochs_between_evals, " epochs are not possible; steps from 0, epochs from 1");
+  require<DataError>(batches.batches_per_epoch() >= options.accumulate, "train: an epoch has ",
+                     batches.batches_per_epoch(), " batches, but ", options.accumulate,
+                     " are needed for a step; use a smaller batch");
 }
 
-Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run, TrainHooks hooks,
-                 TrainOptions options)
-    : model_(model),
-      optimizer_(optimizer),
-      schedule_(schedule),
-      batches_(batches),
-      run_(run),
-      hooks_(std::move(hooks)),
-      options_(options),
-      store_(run.checkpoints(), options.keep),
+Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
+                 TrainHooks hooks, TrainOptions options)
+    : model_(model), optimizer_(optimizer), schedule_(schedule), batches_(batches), run_(run),
+      hooks_(std::move(hooks)), options_(options), store_(run.checkpoints(), options.keep),
       logs_(std::make_shared<Logs>()) {
   check(options_, batches_);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
@@ -78,7 +76,7 @@ std::int64_t Trainer::total_steps() const {
   return options_.max_steps > 0 ? std::min(all, options_.max_steps) : all;
 }
 
-// --- state -----------------------------------------------------------------------------------------------------------
+// --- state -------------------------------------------------------------------------------------------------
 
 void Trainer::save(bool best) {
   Checkpoint c;
@@ -107,8 +105,9 @@ void Trainer::save(bool best) {
 }
 
 void Trainer::restore(const Checkpoint& c) {
-  require<CheckpointError, 20>(c.fact("schedule") == schedule_.text(), "resume: the checkpoint was made with schedule ",
-                               c.fact("schedule"), ", now it is ", schedule_.text(), "; start anew with --init-from");
+  require<CheckpointError, 20>(c.fact("schedule") == schedule_.text(),
+                               "resume: the checkpoint was made with schedule ", c.fact("schedule"),
+                               ", now it is ", schedule_.text(), "; start anew with --init-from");
   model_.load_state(with_prefix(c, "model."), {}, "checkpoint");
   optimizer_.load_state(with_prefix(c, "optimizer."));
   if (average_) average_->load_state(with_prefix(c, "ema."));
@@ -133,10 +132,10 @@ void Trainer::restore(const Checkpoint& c) {
   saved_step_ = step_;
 }
 
-// --- steps -----------------------------------------------------------------------------------------------------------
+// --- steps -------------------------------------------------------------------------------------------------
 
-// A step is before_batches(), one_batch() for each of its batches, after_batches(). All of it is recorded as one on a GPU: what
-// changes from step to step lies on the device.
+// A step is before_batches(), one_batch() for each of its batches, after_batches(). All of it is recorded as
+// one on a GPU: what changes from step to step lies on the device.
 Trainer::Statistics Trainer::before_batches() const {
   Statistics saved;
   if (!optimizer_.dynamic_scale()) return saved;
@@ -236,16 +235,19 @@ void Trainer::log_step(double loss) {
       logs.events->scalar("train/loss", step_, loss);
       logs.events->scalar("train/lr", step_, optimizer_.lr());
     }
-    if (hooks_.on_log) hooks_.on_log(step_, loss, optimizer_.lr(), (time - logs.logged) / static_cast<double>(step_ - logs.logged_step));
+    if (hooks_.on_log)
+      hooks_.on_log(step_, loss, optimizer_.lr(),
+                    (time - logs.logged) / static_cast<double>(step_ - logs.logged_step));
     logs.logged = time;
     logs.logged_step = step_;
   }
   char text[64];
   std::snprintf(text, sizeof text, "loss %.4f lr %.3g", loss, optimizer_.lr());
-  if (logs.progress) logs.progress->update(step_in_epoch_, batches_.seconds_waited() - logs.waited_before, text);
+  if (logs.progress)
+    logs.progress->update(step_in_epoch_, batches_.seconds_waited() - logs.waited_before, text);
 }
 
-// --- rows of metrics.csv -----------------------------------------------------------------------------------------------
+// --- rows of metrics.csv -----------------------------------------------------------------------------------
 
 bool Trainer::row_due() const {
   if (steps_in_row_ == 0) return false;
@@ -321,8 +323,10 @@ TrainResult Trainer::run() {
   start_row();
   if (step_ == 0) save(false);  // so that a run killed in its first epoch resumes from the same start
   logs_->saved = now();
-  const auto reached = [&] { return options_.stop_threshold != 0 && any_best_ &&
-                                    (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold); };
+  const auto reached = [&] {
+    return options_.stop_threshold != 0 && any_best_ &&
+           (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold);
+  };
   const auto save_due = [&] {
     return (options_.save_every > 0 && step_ % options_.save_every == 0) ||
            (options_.save_seconds > 0 && now() - logs_->saved >= options_.save_seconds);
@@ -332,7 +336,9 @@ TrainResult Trainer::run() {
     if (reached() || step_ >= total_steps()) break;
     batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
     if (!options_.quiet) {
-      logs_->progress.emplace(cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""), steps_per_epoch(), progress_on_stderr());
+      logs_->progress.emplace(
+          cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""),
+          steps_per_epoch(), progress_on_stderr());
     }
     do {
       one_step();
@@ -341,7 +347,8 @@ TrainResult Trainer::run() {
         if (saved_step_ != step_) save(false);
         if (logs_->progress) logs_->progress->clear();
         const bool endless = options_.epochs >= endless_epochs && options_.max_steps == 0;
-        fail<Stopped>("train: stopped by ", signal, " at step ", step_, endless ? "" : cat(" of ", total_steps()), "; continue with --resume auto");
+        fail<Stopped>("train: stopped by ", signal, " at step ", step_,
+                      endless ? "" : cat(" of ", total_steps()), "; continue with --resume auto");
       }
     } while (step_in_epoch_ > 0 && !row_due());
   }

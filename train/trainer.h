@@ -1,5 +1,5 @@
-// The one training loop. An application gives it a step (forward and loss), batches, and an evaluation; it does the rest:
-// mixed precision, accumulation, schedules, averages, checkpoints, resuming, logs, signals.
+// The one training loop. An application gives it a step (forward and loss), batches, and an evaluation; it
+// does the rest: mixed precision, accumulation, schedules, averages, checkpoints, resuming, logs, signals.
 #pragma once
 
 #include <functional>
@@ -36,22 +36,25 @@ inline constexpr std::int64_t endless_epochs = 1'000'000'000;
 
 struct TrainOptions {
   std::int64_t epochs = 1;
-  std::int64_t max_steps = 0;        // optimiser steps; 0: epochs decide
-  std::int64_t accumulate = 1;       // batches whose gradients are added up for one step
-  DType compute = DType::fp32;       // bf16 and fp16 keep fp32 weights
-  double ema = 0;                    // decay of the moving average, which is then what is evaluated; 0: none
-  int nan_patience = 3;              // losses that may be NaN or infinite in a row
-  std::int64_t save_every = 0;       // steps between checkpoints; 0: with each row of metrics.csv, which is always followed by one
-  double save_seconds = 0;           // the same by the clock; 0: never
-  std::int64_t eval_every = 0;       // steps between rows of metrics.csv, each with an evaluation; 0: at the end of epochs
+  std::int64_t max_steps = 0;   // optimiser steps; 0: epochs decide
+  std::int64_t accumulate = 1;  // batches whose gradients are added up for one step
+  DType compute = DType::fp32;  // bf16 and fp16 keep fp32 weights
+  double ema = 0;               // decay of the moving average, which is then what is evaluated; 0: none
+  int nan_patience = 3;         // losses that may be NaN or infinite in a row
+  std::int64_t save_every =
+      0;  // steps between checkpoints; 0: with each row of metrics.csv, which is always followed by one
+  double save_seconds = 0;  // the same by the clock; 0: never
+  std::int64_t eval_every =
+      0;  // steps between rows of metrics.csv, each with an evaluation; 0: at the end of epochs
   std::int64_t epochs_between_evals = 1;  // how many of them
-  std::int64_t log_every = 20;       // steps between calls of on_log and scalars in the event file
-  double summary_seconds = 0;        // least time between the latter
-  int keep = 3;                      // checkpoints
-  std::string monitor = {};          // metric that chooses the best checkpoint; empty: the first one of the evaluation
-  bool maximize = true;              // whether larger is better
-  double stop_threshold = 0;         // ends the run once the monitored metric reaches it; 0: never
-  bool capture = true;               // record steps as CUDA graphs on a GPU, see Trainer::captures
+  std::int64_t log_every = 20;            // steps between calls of on_log and scalars in the event file
+  double summary_seconds = 0;             // least time between the latter
+  int keep = 3;                           // checkpoints
+  std::string monitor =
+      {};                // metric that chooses the best checkpoint; empty: the first one of the evaluation
+  bool maximize = true;  // whether larger is better
+  double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
+  bool capture = true;        // record steps as CUDA graphs on a GPU, see Trainer::captures
   bool quiet = false;
 };
 
@@ -71,27 +74,29 @@ struct TrainHooks {
 struct TrainResult {
   std::int64_t steps = 0, epochs = 0, best_step = 0;
   double best = 0, seconds = 0, images_per_second = 0;
-  MetricList last;                   // the last row
+  MetricList last;  // the last row
 };
 
 class Trainer {
  public:
   // The objects must outlive the trainer. The schedule's steps are optimiser steps.
-  Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run, TrainHooks hooks,
-          TrainOptions options);
+  Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
+          TrainHooks hooks, TrainOptions options);
 
   // What the constructor refuses: UsageError, or DataError when an epoch is too short for one step.
   static void check(const TrainOptions& options, const BatchSource& batches);
 
-  // Whether whole steps are recorded and launched as one: the batches of a step together, while they are few. More would
-  // have to wait on the device for their step, and make a graph of tens of thousands of nodes.
-  static bool captures(const TrainOptions& options) { return options.capture && options.accumulate <= most_batches_captured; }
+  // Whether whole steps are recorded and launched as one: the batches of a step together, while they are few.
+  // More would have to wait on the device for their step, and make a graph of tens of thousands of nodes.
+  static bool captures(const TrainOptions& options) {
+    return options.capture && options.accumulate <= most_batches_captured;
+  }
   static constexpr std::int64_t most_batches_captured = 8;
 
   // Takes up a run where a checkpoint left it: everything that decides later numbers. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
-  // Throws Stopped after a signal, once a checkpoint is written; NumericError, with the first bad parameter, for losses
-  // that stay NaN or infinite.
+  // Throws Stopped after a signal, once a checkpoint is written; NumericError, with the first bad parameter,
+  // for losses that stay NaN or infinite.
   TrainResult run();
   // Swaps in the averaged weights, if there are any, for use after training.
   void use_average();
@@ -99,7 +104,8 @@ class Trainer {
  private:
   void save(bool best);
   Tensor one_batch(const std::vector<Tensor>& batch);
-  using Statistics = std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
+  using Statistics =
+      std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
   Statistics before_batches() const;
   void after_batches(Statistics before);
   void one_step();
@@ -128,7 +134,7 @@ class Trainer {
   std::int64_t step_ = 0, epoch_ = 0, step_in_epoch_ = 0, steps_in_row_ = 0, best_step_ = 0;
   bool any_best_ = false;
   double best_ = 0;
-  Tensor loss_sum_;                  // fp64 [] on the device: over the steps of the row
+  Tensor loss_sum_;  // fp64 [] on the device: over the steps of the row
   int bad_losses_ = 0;
   std::int64_t saved_step_ = -1;
   double images_ = 0, all_images_ = 0;

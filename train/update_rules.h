@@ -9,21 +9,31 @@
 namespace gadolin::detail {
 
 // Numbers of one step that every element needs; read from the control block once a piece.
-template <class T> struct Numbers { T lr, factor, bias1, bias2; };
+template <class T>
+struct Numbers {
+  T lr, factor, bias1, bias2;
+};
 
-template <class T> struct Constants { T momentum, beta1, beta2, alpha, eps, l1, l2, power, clip; bool nesterov, eps_before_bias; };
+template <class T>
+struct Constants {
+  T momentum, beta1, beta2, alpha, eps, l1, l2, power, clip;
+  bool nesterov, eps_before_bias;
+};
 
 // x^power; the usual half without the cost of pow.
-template <class T> GADOLIN_HD T root(T x, T power) {
+template <class T>
+GADOLIN_HD T root(T x, T power) {
   using std::pow;
   using std::sqrt;
   return power == T(0.5) ? sqrt(x) : pow(x, power);
 }
 
-// w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the Slim form of
-// RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate inside the momentum. Adagrad has no
-// eps but a start value, and FTRL is McMahan et al. 2013 with TensorFlow's 2 l2; both as in tf.train.
-template <Rule rule, class T> GADOLIN_HD void update(const Constants<T>& k, const Numbers<T>& n, T decay, T g, T& w, T& m, T& v) {
+// w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the
+// Slim form of RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate
+// inside the momentum. Adagrad has no eps but a start value, and FTRL is McMahan et al. 2013 with
+// TensorFlow's 2 l2; both as in tf.train.
+template <Rule rule, class T>
+GADOLIN_HD void update(const Constants<T>& k, const Numbers<T>& n, T decay, T g, T& w, T& m, T& v) {
   using std::sqrt;
   if constexpr (rule == Rule::adamw) {
     w -= n.lr * decay * w;

@@ -8,8 +8,10 @@
 namespace gadolin {
 namespace {
 
-// average = decay average + (1 - decay) weight; a weight, b average. Without a count of updates the two change places.
-template <class T> struct Average {
+// average = decay average + (1 - decay) weight; a weight, b average. Without a count of updates the two
+// change places.
+template <class T>
+struct Average {
   double decay;
   bool warmup;
   const double* updates;  // so far, on the device, with this one
@@ -19,7 +21,8 @@ template <class T> struct Average {
     const double t = *updates, early = (1 + t) / (10 + t);
     return T(1) - static_cast<T>(warmup && early < decay ? early : decay);
   }
-  template <int V> GADOLIN_HD void items(const Span& s, T share, std::int64_t i) const {
+  template <int V>
+  GADOLIN_HD void items(const Span& s, T share, std::int64_t i) const {
     const Items<T, V> w = load<T, V>(s.a, i);
     Items<T, V> average = load<T, V>(s.b, i);
     if (!updates) {
@@ -45,7 +48,8 @@ template <class T> struct Average {
 
 }  // namespace
 
-WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup) : decay_(decay), warmup_(warmup) {
+WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup)
+    : decay_(decay), warmup_(warmup) {
   require<ValueError>(decay >= 0 && decay < 1, "ema: decay ", decay, " is outside [0, 1)");
   const NoGrad guard;
   for (Parameter& p : parameters) {
@@ -57,7 +61,8 @@ WeightAverage::WeightAverage(std::vector<Parameter> parameters, double decay, bo
 }
 
 namespace {
-template <class F> void for_pairs(const std::vector<Parameter>& weights, const std::vector<Tensor>& averages, F&& f) {
+template <class F>
+void for_pairs(const std::vector<Parameter>& weights, const std::vector<Tensor>& averages, F&& f) {
   std::vector<Span> spans;
   if (weights.empty()) return;
   for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -66,7 +71,8 @@ template <class F> void for_pairs(const std::vector<Parameter>& weights, const s
     s.b = averages[i].raw();
     s.n = averages[i].numel();
   }
-  on_floats(averages.front().device(), averages.front().dtype(), [&](auto device, auto tag) { f(device, tag, spans); });
+  on_floats(averages.front().device(), averages.front().dtype(),
+            [&](auto device, auto tag) { f(device, tag, spans); });
 }
 }  // namespace
 

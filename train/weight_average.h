@@ -9,9 +9,9 @@
 
 namespace gadolin {
 
-// Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With warm-up the
-// decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow. t is counted on the device, so update() can be part
-// of a recorded step (tensor/capture.h).
+// Exponential moving average of the weights: average = decay average + (1 - decay) weight, one launch. With
+// warm-up the decay of step t is min(decay, (1 + t) / (10 + t)), as in TensorFlow. t is counted on the
+// device, so update() can be part of a recorded step (tensor/capture.h).
 class WeightAverage {
  public:
   WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);

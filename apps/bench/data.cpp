@@ -18,7 +18,8 @@ struct Options {
 void run(Session& session, const Options& o) {
   const auto set = open_dataset(o.folder);
   const std::string size = std::to_string(o.size);
-  const Pipeline pipeline(o.steps.empty() ? "rgb,random-resized-crop:" + size + ",hflip,normalize:0.485/0.456/0.406:0.229/0.224/0.225"
+  const Pipeline pipeline(o.steps.empty() ? "rgb,random-resized-crop:" + size +
+                                                ",hflip,normalize:0.485/0.456/0.406:0.229/0.224/0.225"
                                           : o.steps);
   LoaderOptions options;
   options.batch_size = o.batch;
@@ -39,8 +40,8 @@ void run(Session& session, const Options& o) {
     images = count;
   }
   const Timing t = summarize_times(rates);
-  session.say(cat(images, " pictures, ", o.workers, " workers: ", fixed(t.median, 1), " images/s (", fixed(t.least, 1), " to ",
-                  fixed(t.most, 1), ")"));
+  session.say(cat(images, " pictures, ", o.workers, " workers: ", fixed(t.median, 1), " images/s (",
+                  fixed(t.least, 1), " to ", fixed(t.most, 1), ")"));
   session.metric("images_per_s", t.median);
   session.metric("images", images);
 }
@@ -49,8 +50,10 @@ void run(Session& session, const Options& o) {
 
 void add_data_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "data", "The loader: decode, random-resized crop, flip, normalise", [o](Session& s) { run(s, *o); },
-                              "gadolin bench data examples/data/cxr-nih14-small/view.csv --workers 1");
+  CLI::App* app = program.add(
+      group, "data", "The loader: decode, random-resized crop, flip, normalise",
+      [o](Session& s) { run(s, *o); },
+      "gadolin bench data examples/data/cxr-nih14-small/view.csv --workers 1");
   app->add_option("folder", o->folder, "A data set, as for train")->required();
   app->add_option("--batch", o->batch)->capture_default_str();
   app->add_option("--size", o->size)->capture_default_str();

@@ -9,9 +9,13 @@
 namespace gadolin {
 namespace {
 
-struct Options { std::vector<std::string> files; int repeat = 20; };
+struct Options {
+  std::vector<std::string> files;
+  int repeat = 20;
+};
 
-template <class F> Timing timed(int repeat, F&& f) {
+template <class F>
+Timing timed(int repeat, F&& f) {
   f();
   std::vector<double> ms;
   for (int i = 0; i < repeat; ++i) {
@@ -28,9 +32,16 @@ void run(Session& session, const Options& o) {
   for (const std::string& path : o.files) {
     const Timing header = timed(o.repeat, [&] { DicomFile::open(path, {.pixels = false, .limits = {}}); });
     std::int64_t samples = 0;
-    const Timing decode = timed(o.repeat, [&] { samples = read_dicom_image(DicomFile::open(path)).samples.numel(); });
-    rows.push_back({path, fixed(header.median, 4), fixed(decode.median, 3), fixed(static_cast<double>(samples) / decode.median / 1000, 1)});
-    session.event({{"event", "dicom"}, {"file", path}, {"header_ms", header.median}, {"decode_ms", decode.median}, {"decode_least_ms", decode.least}, {"samples", samples}});
+    const Timing decode =
+        timed(o.repeat, [&] { samples = read_dicom_image(DicomFile::open(path)).samples.numel(); });
+    rows.push_back({path, fixed(header.median, 4), fixed(decode.median, 3),
+                    fixed(static_cast<double>(samples) / decode.median / 1000, 1)});
+    session.event({{"event", "dicom"},
+                   {"file", path},
+                   {"header_ms", header.median},
+                   {"decode_ms", decode.median},
+                   {"decode_least_ms", decode.least},
+                   {"samples", samples}});
   }
   session.say(format_table(rows));
   session.metric("files", o.files.size());
@@ -40,10 +51,13 @@ void run(Session& session, const Options& o) {
 
 void add_dicom_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "dicom", "Headers read and pixels decoded, file by file", [o](Session& s) { run(s, *o); },
-                              "gadolin bench dicom tests/fixtures/dicom/pydicom/CT_small.dcm");
+  CLI::App* app = program.add(
+      group, "dicom", "Headers read and pixels decoded, file by file", [o](Session& s) { run(s, *o); },
+      "gadolin bench dicom tests/fixtures/dicom/pydicom/CT_small.dcm");
   app->add_option("files", o->files, "DICOM files with pixels")->required();
-  app->add_option("--repeat", o->repeat, "Readings a file")->check(CLI::Range(1, 100000))->capture_default_str();
+  app->add_option("--repeat", o->repeat, "Readings a file")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin

@@ -1,5 +1,5 @@
-// gadolin bench op: single operations beside the device's copy and read bandwidth and matrix-product peak, all measured in
-// the same run.
+// gadolin bench op: single operations beside the device's copy and read bandwidth and matrix-product peak,
+// all measured in the same run.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -28,7 +28,8 @@ struct Options {
 
 OpCases all_cases(const OpSizes& sizes) {
   OpCases cases;
-  for (const auto add : {add_elementwise_cases, add_norm_cases, add_pixel_cases, add_loss_cases, add_update_cases, add_conv_cases}) {
+  for (const auto add : {add_elementwise_cases, add_norm_cases, add_pixel_cases, add_loss_cases,
+                         add_update_cases, add_conv_cases}) {
     add(sizes, cases);
   }
   return cases;
@@ -36,18 +37,24 @@ OpCases all_cases(const OpSizes& sizes) {
 
 // Those of which one of the names is a part; all without names.
 OpCases chosen_cases(OpCases all, const std::vector<std::string>& names) {
-  const auto called = [](const OpCase& c, const std::string& name) { return (c.family + ": " + c.name).find(name) != std::string::npos; };
+  const auto called = [](const OpCase& c, const std::string& name) {
+    return (c.family + ": " + c.name).find(name) != std::string::npos;
+  };
   for (const std::string& name : names) {
     require<UsageError>(std::any_of(all.begin(), all.end(), [&](const OpCase& c) { return called(c, name); }),
-                        "bench op: no operation is called ", name, "; run gadolin bench op --list to see all");
+                        "bench op: no operation is called ", name,
+                        "; run gadolin bench op --list to see all");
   }
   std::erase_if(all, [&](const OpCase& c) {
-    return !names.empty() && std::none_of(names.begin(), names.end(), [&](const std::string& name) { return called(c, name); });
+    return !names.empty() &&
+           std::none_of(names.begin(), names.end(), [&](const std::string& name) { return called(c, name); });
   });
   return all;
 }
 
-struct Ceilings { double copy, read, product; };  // bytes and operations a second
+struct Ceilings {
+  double copy, read, product;
+};  // bytes and operations a second
 
 Ceilings measure_ceilings(Device device, DType dtype) {
   const NoGrad guard;
@@ -64,7 +71,8 @@ Ceilings measure_ceilings(Device device, DType dtype) {
   c.copy = 2 * static_cast<double>(bytes) / median_seconds(calls, [&] { target.copy_(source); });
   c.read = static_cast<double>(bytes) / median_seconds(calls, [&] { sum(source); });
   const std::int64_t m = device.is_cuda() ? 8192 : 1024;
-  const Tensor a = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype), b = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype);
+  const Tensor a = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype),
+               b = add(rand({m, m}, DType::fp32, device), -0.5).to(dtype);
   c.product = 2 * std::pow(static_cast<double>(m), 3) / median_seconds(5, [&] { matmul(a, b); });
   return c;
 }
@@ -92,20 +100,28 @@ void run(Session& session, const Options& o) {
   if (o.list) {
     for (const OpCase& c : cases) {
       session.say(c.family + ": " + c.name);
-      session.event({{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops}});
+      session.event(
+          {{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops}});
     }
     return;
   }
   const Ceilings top = measure_ceilings(device, sizes.dtype);
-  session.say(cat("copy bandwidth ", fixed(top.copy / 1e9, 1), " GB/s, reading alone ", fixed(top.read / 1e9, 1), " GB/s, matrix product ",
-                  fixed(top.product / 1e9, 0), " GFLOP/s (", session.common().dtype, " on ", device, ", batch ", sizes.batch, ")"));
+  session.say(cat("copy bandwidth ", fixed(top.copy / 1e9, 1), " GB/s, reading alone ",
+                  fixed(top.read / 1e9, 1), " GB/s, matrix product ", fixed(top.product / 1e9, 0),
+                  " GFLOP/s (", session.common().dtype, " on ", device, ", batch ", sizes.batch, ")"));
   session.metric("copy_gbps", top.copy / 1e9);
   session.metric("read_gbps", top.read / 1e9);
   session.metric("gemm_gflops", top.product / 1e9);
-  session.event({{"event", "ceilings"}, {"copy_gbps", top.copy / 1e9}, {"read_gbps", top.read / 1e9}, {"gemm_gflops", top.product / 1e9},
-                 {"dtype", session.common().dtype}, {"device", name_of(device)}, {"versions", version_facts(device)}});
+  session.event({{"event", "ceilings"},
+                 {"copy_gbps", top.copy / 1e9},
+                 {"read_gbps", top.read / 1e9},
+                 {"gemm_gflops", top.product / 1e9},
+                 {"dtype", session.common().dtype},
+                 {"device", name_of(device)},
+                 {"versions", version_facts(device)}});
   const std::int64_t cache = cache_bytes(device);
-  std::vector<std::vector<std::string>> rows{{"operation", "ms", "least", "most", "GB/s", "GFLOP/s", "share", "of"}};
+  std::vector<std::vector<std::string>> rows{
+      {"operation", "ms", "least", "most", "GB/s", "GFLOP/s", "share", "of"}};
   for (const OpCase& c : cases) {
     const Body body = rotating(c, cache);
     body();
@@ -113,12 +129,24 @@ void run(Session& session, const Options& o) {
     const double seconds = t.median / 1e3, copying = c.bytes / top.copy, multiplying = c.flops / top.product;
     const double share = std::fmax(copying, multiplying) / seconds;
     const char* bound = multiplying > copying ? "product" : "copy";
-    rows.push_back({c.name, fixed(t.median, 3), fixed(t.least, 3), fixed(t.most, 3), fixed(c.bytes / seconds / 1e9, 1),
-                    c.flops > 0 ? fixed(c.flops / seconds / 1e9, 0) : "", fixed(100 * share, 0) + " %", bound});
-    session.event({{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops},
-                   {"median_ms", t.median}, {"min_ms", t.least}, {"max_ms", t.most}, {"gbps", c.bytes / seconds / 1e9},
-                   {"gflops", c.flops / seconds / 1e9}, {"share", share}, {"bound", bound}, {"dtype", session.common().dtype},
-                   {"batch", sizes.batch}, {"device", name_of(device)}});
+    rows.push_back({c.name, fixed(t.median, 3), fixed(t.least, 3), fixed(t.most, 3),
+                    fixed(c.bytes / seconds / 1e9, 1), c.flops > 0 ? fixed(c.flops / seconds / 1e9, 0) : "",
+                    fixed(100 * share, 0) + " %", bound});
+    session.event({{"event", "op"},
+                   {"family", c.family},
+                   {"name", c.name},
+                   {"bytes", c.bytes},
+                   {"flops", c.flops},
+                   {"median_ms", t.median},
+                   {"min_ms", t.least},
+                   {"max_ms", t.most},
+                   {"gbps", c.bytes / seconds / 1e9},
+                   {"gflops", c.flops / seconds / 1e9},
+                   {"share", share},
+                   {"bound", bound},
+                   {"dtype", session.common().dtype},
+                   {"batch", sizes.batch},
+                   {"device", name_of(device)}});
   }
   session.say(format_table(rows));
 }
@@ -127,13 +155,20 @@ void run(Session& session, const Options& o) {
 
 void add_op_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "op", "Single operations beside the device's measured ceilings", [o](Session& s) { run(s, *o); },
-                              "gadolin bench op 'max pool'");
+  CLI::App* app = program.add(
+      group, "op", "Single operations beside the device's measured ceilings", [o](Session& s) { run(s, *o); },
+      "gadolin bench op 'max pool'");
   app->add_option("names", o->names, "Parts of \"family: name\"; all without one");
   app->add_flag("--list", o->list, "Only the names, with bytes and floating-point operations in --json");
-  app->add_option("--batch", o->batch, "Pictures; 0: 256 on a GPU, 8 on the CPU")->check(CLI::Range(0, 4096))->capture_default_str();
-  app->add_option("--blocks", o->blocks, "Blocks, whose median counts")->check(CLI::Range(1, 1000))->capture_default_str();
-  app->add_option("--block-ms", o->block_ms, "Milliseconds a block, at least one call")->check(CLI::Range(0.0, 1e5))->capture_default_str();
+  app->add_option("--batch", o->batch, "Pictures; 0: 256 on a GPU, 8 on the CPU")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  app->add_option("--blocks", o->blocks, "Blocks, whose median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app->add_option("--block-ms", o->block_ms, "Milliseconds a block, at least one call")
+      ->check(CLI::Range(0.0, 1e5))
+      ->capture_default_str();
 }
 
 void add_bench(Program& program) {

@@ -19,10 +19,11 @@ struct OpSizes {
 // One operation at a size where its time is its own.
 struct OpCase {
   std::string family, name;
-  double bytes = 0;   // that must move: each tensor that is read or written, once a pass that cannot be avoided
-  double flops = 0;   // of the sums of products; 0 for what only streams
-  // Makes the tensors, of random numbers, and gives what does the operation on them once. It is called several times for
-  // small tensors, which would otherwise stay in the cache.
+  double bytes =
+      0;  // that must move: each tensor that is read or written, once a pass that cannot be avoided
+  double flops = 0;  // of the sums of products; 0 for what only streams
+  // Makes the tensors, of random numbers, and gives what does the operation on them once. It is called
+  // several times for small tensors, which would otherwise stay in the cache.
   std::function<std::function<void()>()> make;
 };
 using OpCases = std::vector<OpCase>;
@@ -34,13 +35,15 @@ void add_pixel_cases(const OpSizes& sizes, OpCases& into);   // pooling, resizin
 void add_update_cases(const OpSizes& sizes, OpCases& into);  // optimisers and weight averages
 void add_conv_cases(const OpSizes& sizes, OpCases& into);
 
-// --- what the families build with ---------------------------------------------------------------------------------------
+// --- what the families build with --------------------------------------------------------------------------
 
 // Bytes of a tensor of this shape.
 double bytes_of(const Shape& shape, DType dtype);
 // Random numbers in [-1, 1); images are channels-last.
 Tensor random_tensor(const OpSizes& sizes, const Shape& shape, DType dtype);
-inline Tensor random_tensor(const OpSizes& sizes, const Shape& shape) { return random_tensor(sizes, shape, sizes.dtype); }
+inline Tensor random_tensor(const OpSizes& sizes, const Shape& shape) {
+  return random_tensor(sizes, shape, sizes.dtype);
+}
 // fp32, and fp64 of fp64: parameters and statistics.
 DType parameter_type(DType dtype);
 // Runs only the backward pass of what `forward` recorded; the leaves are those that want gradients.

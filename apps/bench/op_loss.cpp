@@ -15,7 +15,8 @@ void add_loss_cases(const OpSizes& sizes, OpCases& into) {
   const auto labels = [=] {
     RandomStream random(0, stream_id(0x6c6162, 1));
     Tensor t = empty({rows}, DType::int64);
-    for (std::int64_t i = 0; i < rows; ++i) t.data<std::int64_t>()[i] = static_cast<std::int64_t>(random.below(classes));
+    for (std::int64_t i = 0; i < rows; ++i)
+      t.data<std::int64_t>()[i] = static_cast<std::int64_t>(random.below(classes));
     return t.to(sizes.device);
   };
   const auto bits = [=] {
@@ -24,25 +25,25 @@ void add_loss_cases(const OpSizes& sizes, OpCases& into) {
   };
   // At least: logits read once, their gradient written once.
   into.push_back({"loss", "softmax cross-entropy both ways", 2 * size + labels_size, 0, [=] {
-    const Tensor x = logits(), target = labels();
-    return both_ways([=] { return cross_entropy(x, target); }, {x});
-  }});
+                    const Tensor x = logits(), target = labels();
+                    return both_ways([=] { return cross_entropy(x, target); }, {x});
+                  }});
   into.push_back({"loss", "softmax focal loss both ways", 2 * size + labels_size, 0, [=] {
-    const Tensor x = logits(), target = labels();
-    return both_ways([=] { return softmax_focal_loss(x, target); }, {x});
-  }});
+                    const Tensor x = logits(), target = labels();
+                    return both_ways([=] { return softmax_focal_loss(x, target); }, {x});
+                  }});
   into.push_back({"loss", "binary cross-entropy both ways", 3 * size, 0, [=] {
-    const Tensor x = logits(), target = bits();
-    return both_ways([=] { return binary_cross_entropy_with_logits(x, target); }, {x});
-  }});
+                    const Tensor x = logits(), target = bits();
+                    return both_ways([=] { return binary_cross_entropy_with_logits(x, target); }, {x});
+                  }});
   into.push_back({"loss", "sigmoid focal loss both ways", 3 * size, 0, [=] {
-    const Tensor x = logits(), target = bits();
-    return both_ways([=] { return sigmoid_focal_loss(x, target); }, {x});
-  }});
+                    const Tensor x = logits(), target = bits();
+                    return both_ways([=] { return sigmoid_focal_loss(x, target); }, {x});
+                  }});
   into.push_back({"loss", "smooth L1 loss both ways", 3 * size, 0, [=] {
-    const Tensor x = logits(), target = random_tensor(sizes, shape);
-    return both_ways([=] { return smooth_l1_loss(x, target); }, {x});
-  }});
+                    const Tensor x = logits(), target = random_tensor(sizes, shape);
+                    return both_ways([=] { return smooth_l1_loss(x, target); }, {x});
+                  }});
 }
 
 }  // namespace gadolin

@@ -11,12 +11,15 @@
 namespace gadolin {
 namespace {
 
-struct Norm { Tensor weight, bias, mean, variance; };
+struct Norm {
+  Tensor weight, bias, mean, variance;
+};
 
 Norm parameters(const OpSizes& sizes, std::int64_t channels) {
   const DType type = parameter_type(sizes.dtype);
-  return {random_tensor(sizes, {channels}, type).requires_grad_(), random_tensor(sizes, {channels}, type).requires_grad_(),
-          zeros({channels}, type, sizes.device), ones({channels}, type, sizes.device)};
+  return {random_tensor(sizes, {channels}, type).requires_grad_(),
+          random_tensor(sizes, {channels}, type).requires_grad_(), zeros({channels}, type, sizes.device),
+          ones({channels}, type, sizes.device)};
 }
 
 }  // namespace
@@ -27,24 +30,30 @@ void add_norm_cases(const OpSizes& sizes, OpCases& into) {
     const double size = bytes_of(shape, sizes.dtype);
     const std::string tail = " " + std::to_string(channels) + " at 56";
     const auto images = [=] { return random_tensor(sizes, shape); };
-    const auto norm = [=](const Tensor& x, const Norm& n, const Tensor& addend, bool training, bool with_relu) {
+    const auto norm = [=](const Tensor& x, const Norm& n, const Tensor& addend, bool training,
+                          bool with_relu) {
       return batch_norm(x, n.weight, n.bias, n.mean, n.variance, {training, 0.1, 1e-5, with_relu}, addend);
     };
-    const auto named = [&](const std::string& name, double passes, std::function<std::function<void()>()> make) {
+    const auto named = [&](const std::string& name, double passes,
+                           std::function<std::function<void()>()> make) {
       into.push_back({"norm", name + tail, passes * size, 0, std::move(make)});
     };
 
     named("channel statistics", 1, [=] {
       const DType type = parameter_type(sizes.dtype);
-      const ChannelStatistics result{empty({channels}, type, sizes.device), empty({channels}, type, sizes.device)};
+      const ChannelStatistics result{empty({channels}, type, sizes.device),
+                                     empty({channels}, type, sizes.device)};
       return [=, x = images()] { channel_statistics(x, result); };
     });
     // Statistics read x; then x is read again and y written.
     named("batch norm training", 3, [=] {
-      return [=, x = images().requires_grad_(), n = parameters(sizes, channels)] { norm(x, n, {}, true, false); };
+      return [=, x = images().requires_grad_(), n = parameters(sizes, channels)] {
+        norm(x, n, {}, true, false);
+      };
     });
     named("batch norm + relu training", 3, [=] {
-      return [=, x = images().requires_grad_(), n = parameters(sizes, channels)] { norm(x, n, {}, true, true); };
+      return
+          [=, x = images().requires_grad_(), n = parameters(sizes, channels)] { norm(x, n, {}, true, true); };
     });
     named("batch norm + relu evaluation", 2, [=] {
       return [=, x = images(), n = parameters(sizes, channels)] {
@@ -52,16 +61,16 @@ void add_norm_cases(const OpSizes& sizes, OpCases& into) {
         norm(x, n, {}, false, true);
       };
     });
-    // Gradients of scale and bias come from sums over dy and x, which the gradient of x needs: both are read twice.
+    // Gradients of scale and bias come from sums over dy and x, which the gradient of x needs: both are read
+    // twice.
     named("batch norm + relu backward", 5, [=] {
       const Tensor x = images().requires_grad_();
       const Norm n = parameters(sizes, channels);
       return backward_of(norm(x, n, {}, true, true), {x, n.weight, n.bias});
     });
     named("join: batch norm + addend + relu", 4, [=] {
-      return [=, x = images().requires_grad_(), addend = images().requires_grad_(), n = parameters(sizes, channels)] {
-        norm(x, n, addend, true, true);
-      };
+      return [=, x = images().requires_grad_(), addend = images().requires_grad_(),
+              n = parameters(sizes, channels)] { norm(x, n, addend, true, true); };
     });
     named("join backward", 6, [=] {
       const Tensor x = images().requires_grad_(), addend = images().requires_grad_();
@@ -70,7 +79,8 @@ void add_norm_cases(const OpSizes& sizes, OpCases& into) {
     });
     // relu(norm(x) + norm(other)), where a residual block has a convolution on its way around.
     const auto pair = [=] {
-      const auto modules = std::make_shared<std::pair<BatchNorm2d, BatchNorm2d>>(static_cast<int>(channels), static_cast<int>(channels));
+      const auto modules = std::make_shared<std::pair<BatchNorm2d, BatchNorm2d>>(static_cast<int>(channels),
+                                                                                 static_cast<int>(channels));
       for (BatchNorm2d* module : {&modules->first, &modules->second}) {
         module->to(sizes.device);
         if (sizes.dtype == DType::fp64) module->to(DType::fp64);

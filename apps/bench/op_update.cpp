@@ -29,23 +29,24 @@ void add_update_cases(const OpSizes& sizes, OpCases& into) {
   const double size = 25557032 * 4.0;  // bytes of the parameters, which tests/nets counts
   const auto optimizer = [&](const std::string& name, double passes, const OptimizerOptions& options) {
     into.push_back({"update", name + " of resnet50", passes * size, 0, [=] {
-      const auto held = std::make_shared<Optimizer>(random_parameters(sizes), options);
-      return [=] { held->step(); };
-    }});
+                      const auto held = std::make_shared<Optimizer>(random_parameters(sizes), options);
+                      return [=] { held->step(); };
+                    }});
   };
   // Weight, gradient and moments are read, weight and moments written; a norm reads the gradient once more.
   optimizer("sgd", 3, {.rule = Rule::sgd, .lr = 1e-6});
   optimizer("sgd with momentum", 5, {.rule = Rule::sgd, .lr = 1e-6, .momentum = 0.9, .weight_decay = 1e-4});
-  optimizer("sgd with momentum and norm", 6, {.rule = Rule::sgd, .lr = 1e-6, .momentum = 0.9, .weight_decay = 1e-4, .clip_norm = 1});
+  optimizer("sgd with momentum and norm", 6,
+            {.rule = Rule::sgd, .lr = 1e-6, .momentum = 0.9, .weight_decay = 1e-4, .clip_norm = 1});
   optimizer("adamw", 7, {.rule = Rule::adamw, .lr = 1e-6, .weight_decay = 0.01});
   optimizer("adamw with norm", 8, {.rule = Rule::adamw, .lr = 1e-6, .weight_decay = 0.01, .clip_norm = 1});
   into.push_back({"update", "weight average of resnet50", 3 * size, 0, [=] {
-    const auto held = std::make_shared<WeightAverage>(random_parameters(sizes), 0.999);
-    return [=] {
-      const NoGrad guard;
-      held->update();
-    };
-  }});
+                    const auto held = std::make_shared<WeightAverage>(random_parameters(sizes), 0.999);
+                    return [=] {
+                      const NoGrad guard;
+                      held->update();
+                    };
+                  }});
 }
 
 }  // namespace gadolin

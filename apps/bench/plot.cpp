@@ -22,7 +22,10 @@ struct Options {
   std::string out, page, block = "benchmarks";
 };
 
-struct Picture { std::string name, title, svg; bool detail = false; };  // details are linked, not shown
+struct Picture {
+  std::string name, title, svg;
+  bool detail = false;
+};  // details are linked, not shown
 
 std::string joined(std::initializer_list<std::string> words) {
   std::string all;
@@ -63,15 +66,19 @@ void draw_ratios(const std::vector<BenchComparison>& all, std::vector<Picture>& 
   for (const BenchComparison& c : all) {
     const std::string key = joined({c.ours.suite == "model" ? "speed" : c.ours.suite, c.ours.mode});
     const bool memory = c.ours.suite == "memory";
-    const std::string name = joined({c.ours.name, c.ours.dtype, c.ours.batch > 1 ? cat("x", c.ours.batch) : ""});
-    bars[key].push_back(memory ? chart::Bar{name, 1 / c.ratio, 1 / c.high, 1 / c.low} : chart::Bar{name, c.ratio, c.low, c.high});
+    const std::string name =
+        joined({c.ours.name, c.ours.dtype, c.ours.batch > 1 ? cat("x", c.ours.batch) : ""});
+    bars[key].push_back(memory ? chart::Bar{name, 1 / c.ratio, 1 / c.high, 1 / c.low}
+                               : chart::Bar{name, c.ratio, c.low, c.high});
     first.emplace(key, &c);
   }
   for (const auto& [key, list] : bars) {
     const BenchResult& one = first[key]->ours;
     const bool memory = one.suite == "memory";
-    const std::string title = cat(title_of(one.suite, one.mode), memory ? ": share of PyTorch's" : ": times as fast as PyTorch");
-    chart::Frame frame{.title = title, .description = "Bars: ratio of the medians; lines: what the measured ranges allow"};
+    const std::string title =
+        cat(title_of(one.suite, one.mode), memory ? ": share of PyTorch's" : ": times as fast as PyTorch");
+    chart::Frame frame{.title = title,
+                       .description = "Bars: ratio of the medians; lines: what the measured ranges allow"};
     frame.x_label = memory ? "Gadolin / PyTorch (less is better)" : "PyTorch's best / Gadolin (1: equal)";
     out.push_back({file_name(key), title, chart::bar_chart(list, frame)});
   }
@@ -79,7 +86,8 @@ void draw_ratios(const std::vector<BenchComparison>& all, std::vector<Picture>& 
 
 // Images a second by batch, where more than one batch was measured.
 void draw_batches(const std::vector<BenchResult>& rows, std::vector<Picture>& out) {
-  std::map<std::string, std::map<std::string, std::map<std::int64_t, const BenchResult*>>> nets;  // net, mode, dtype -> side -> batch
+  std::map<std::string, std::map<std::string, std::map<std::int64_t, const BenchResult*>>>
+      nets;  // net, mode, dtype -> side -> batch
   for (const BenchResult& r : rows) {
     if (r.suite == "model") nets[joined({r.name, r.mode, r.dtype})][r.side][r.batch] = &r;
   }
@@ -110,9 +118,11 @@ void draw_shares(const std::vector<BenchResult>& rows, std::vector<Picture>& out
   std::map<std::string, std::map<std::string, std::vector<chart::Bar>>> families;  // dtype -> family
   const double none = std::nan("");
   for (const BenchResult& r : rows) {
-    if (r.suite == "op" && r.side.empty()) families[r.dtype][r.mode].push_back({r.name, 100 * r.value, none, none});
+    if (r.suite == "op" && r.side.empty())
+      families[r.dtype][r.mode].push_back({r.name, 100 * r.value, none, none});
   }
-  const std::string about = "Of the measured copy bandwidth or matrix product, whichever bounds the operation";
+  const std::string about =
+      "Of the measured copy bandwidth or matrix product, whichever bounds the operation";
   for (const auto& [dtype, by_family] : families) {
     std::vector<chart::Bar> overview;
     for (const auto& [family, bars] : by_family) {
@@ -122,10 +132,12 @@ void draw_shares(const std::vector<BenchResult>& rows, std::vector<Picture>& out
       overview.push_back({family, values[values.size() / 2], values.front(), values.back()});
       const std::string title = joined({"Share of the ceiling:", family, dtype});
       out.push_back({file_name(joined({"roofline", dtype, family})), title,
-                     chart::bar_chart(bars, {.title = title, .description = about, .x_label = "%"}), by_family.size() > 1});
+                     chart::bar_chart(bars, {.title = title, .description = about, .x_label = "%"}),
+                     by_family.size() > 1});
     }
     if (by_family.size() == 1) continue;
-    const std::string title = joined({"Share of the ceiling by family of operations (median, least, most)", dtype});
+    const std::string title =
+        joined({"Share of the ceiling by family of operations (median, least, most)", dtype});
     out.push_back({file_name(joined({"roofline", dtype})), title,
                    chart::bar_chart(overview, {.title = title, .description = about, .x_label = "%"})});
   }
@@ -137,11 +149,13 @@ void draw_parts(const std::vector<BenchResult>& rows, std::vector<Picture>& out)
   for (const BenchResult& r : rows) {
     if (r.part.empty()) continue;
     const std::string side = r.side == "Gadolin" ? "" : r.side;
-    bars[joined({r.suite, r.name == r.suite ? "" : r.name, r.mode, r.dtype, side})].push_back({r.part, r.value, r.least, r.most});
+    bars[joined({r.suite, r.name == r.suite ? "" : r.name, r.mode, r.dtype, side})].push_back(
+        {r.part, r.value, r.least, r.most});
   }
   for (const auto& [what, list] : bars) {
-    const std::string title = what.rfind("startup", 0) == 0 ? "Process start to first step by part:" + what.substr(7)
-                                                            : "One step by part:" + what.substr(4);
+    const std::string title = what.rfind("startup", 0) == 0
+                                  ? "Process start to first step by part:" + what.substr(7)
+                                  : "One step by part:" + what.substr(4);
     out.push_back({file_name(what), title, chart::bar_chart(list, {.title = title, .x_label = "ms"})});
   }
 }
@@ -155,17 +169,22 @@ std::string in_words(const BenchResult& r) {
 // Rates for what has a batch, else the value itself.
 std::string amount(const BenchResult& r) {
   if (r.suite == "memory") return chart::fixed(r.value, 0) + " MB";
-  if (r.suite == "latency" || r.suite == "first step" || r.batch == 0) return chart::fixed(r.value, 2) + " ms";
+  if (r.suite == "latency" || r.suite == "first step" || r.batch == 0)
+    return chart::fixed(r.value, 2) + " ms";
   return chart::fixed(1e3 * static_cast<double>(r.batch) / r.value, 1) + " img/s";
 }
 
 std::string table(const std::vector<BenchComparison>& all) {
-  std::string out = "| | | batch | Gadolin | PyTorch's best | | ratio | range | to eager |\n|---|---|---|---|---|---|---|---|---|\n";
+  std::string out =
+      "| | | batch | Gadolin | PyTorch's best | | ratio | range | to eager "
+      "|\n|---|---|---|---|---|---|---|---|---|\n";
   for (const BenchComparison& c : all) {
     const BenchResult& r = c.ours;
-    out += cat("| ", cell(r.name), " | ", cell(joined({r.suite == r.name ? "" : in_words(r), r.dtype})), " | ", r.batch > 0 ? std::to_string(r.batch) : "", " | ",
-               amount(r), " | ", amount(c.best), " | ", c.best.side.size() > 8 ? cell(c.best.side.substr(8)) : "", " | ", chart::fixed(c.ratio, 2), c.tie ? " (tie)" : "", " | ",
-               chart::fixed(c.low, 2), " to ", chart::fixed(c.high, 2), " | ", c.to_eager > 0 ? chart::fixed(c.to_eager, 2) : "", " |\n");
+    out += cat("| ", cell(r.name), " | ", cell(joined({r.suite == r.name ? "" : in_words(r), r.dtype})),
+               " | ", r.batch > 0 ? std::to_string(r.batch) : "", " | ", amount(r), " | ", amount(c.best),
+               " | ", c.best.side.size() > 8 ? cell(c.best.side.substr(8)) : "", " | ",
+               chart::fixed(c.ratio, 2), c.tie ? " (tie)" : "", " | ", chart::fixed(c.low, 2), " to ",
+               chart::fixed(c.high, 2), " | ", c.to_eager > 0 ? chart::fixed(c.to_eager, 2) : "", " |\n");
   }
   return out;
 }
@@ -173,7 +192,8 @@ std::string table(const std::vector<BenchComparison>& all) {
 std::string sources(const std::vector<BenchSource>& all) {
   std::map<std::string, std::string> files;  // machine and torch -> files
   for (const BenchSource& s : all) {
-    std::string& list = files[joined({s.machine + (s.machine.empty() ? "" : ";"), s.torch.empty() ? "" : "PyTorch " + s.torch})];
+    std::string& list = files[joined(
+        {s.machine + (s.machine.empty() ? "" : ";"), s.torch.empty() ? "" : "PyTorch " + s.torch})];
     list += (list.empty() ? "" : ", ") + s.file;
   }
   std::string out;
@@ -185,10 +205,11 @@ std::string sources(const std::vector<BenchSource>& all) {
 void rewrite_block(const Options& o, const std::string& text) {
   std::string page = read_file(o.page, std::int64_t{16} << 20);
   const std::string begin = "<!-- begin " + o.block + " ", end = "<!-- end " + o.block + " -->";
-  const std::size_t at = page.find(begin), open = page.find("-->\n", at == std::string::npos ? page.size() : at);
+  const std::size_t at = page.find(begin),
+                    open = page.find("-->\n", at == std::string::npos ? page.size() : at);
   const std::size_t close = page.find(end, open == std::string::npos ? page.size() : open);
-  require<FormatError>(close != std::string::npos, "bench plot: ", o.page, " has no block ", o.block, "; it stands between the lines ",
-                       begin, "... --> and ", end);
+  require<FormatError>(close != std::string::npos, "bench plot: ", o.page, " has no block ", o.block,
+                       "; it stands between the lines ", begin, "... --> and ", end);
   page.replace(open + 4, close - open - 4, text);
   write_file_atomically(o.page, page);
 }
@@ -213,11 +234,15 @@ void run(Session& session, const Options& o) {
       const std::string path = (fs::path(o.out) / picture.name).string();
       write_file_atomically(path, picture.svg);
       session.output(picture.name, path);
-      text += (picture.detail ? "- [" : "![") + picture.title + "](" + (o.page.empty() ? path : fs::proximate(path, beside.empty() ? "." : beside).generic_string()) + ")\n";
+      text += (picture.detail ? "- [" : "![") + picture.title + "](" +
+              (o.page.empty() ? path : fs::proximate(path, beside.empty() ? "." : beside).generic_string()) +
+              ")\n";
     }
   }
-  if (!o.page.empty()) rewrite_block(o, text);
-  else session.say(text);
+  if (!o.page.empty())
+    rewrite_block(o, text);
+  else
+    session.say(text);
   session.metric("comparisons", compared.size());
   session.metric("charts", pictures.size());
 }
@@ -226,8 +251,9 @@ void run(Session& session, const Options& o) {
 
 void add_plot_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "plot", "Stored results as SVG charts and a table", [o](Session& s) { run(s, *o); },
-                              "gadolin bench plot bench/results/cpu-xeon-2-threads --out docs/charts --page README.md");
+  CLI::App* app = program.add(
+      group, "plot", "Stored results as SVG charts and a table", [o](Session& s) { run(s, *o); },
+      "gadolin bench plot bench/results/cpu-xeon-2-threads --out docs/charts --page README.md");
   app->add_option("results", o->results, "JSON files, or folders of them")->required();
   app->add_option("--out", o->out, "Folder for the charts; without it the table alone is printed");
   app->add_option("--page", o->page, "Markdown page whose block of this name is rewritten");

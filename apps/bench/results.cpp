@@ -24,7 +24,8 @@ std::string text(const json& row, const char* key, const std::string& otherwise 
 
 double positive(const json& row, const char* key, const std::string& where) {
   const auto found = row.find(key);
-  require<FormatError>(found != row.end() && found->is_number(), "bench plot: ", where, " has no number ", key);
+  require<FormatError>(found != row.end() && found->is_number(), "bench plot: ", where, " has no number ",
+                       key);
   const double value = found->get<double>();
   require<FormatError>(std::isfinite(value) && value > 0, "bench plot: ", where, " has ", key, " = ", value,
                        "; a number above 0 was expected");
@@ -37,14 +38,16 @@ std::string side_of(const std::string& framework, const std::string& variant) {
   return variant.empty() || (ours && variant == "graph") ? name : name + " " + variant;
 }
 
-void timed(BenchResult& result, const json& row, const char* middle, const char* least, const char* most, const std::string& where) {
+void timed(BenchResult& result, const json& row, const char* middle, const char* least, const char* most,
+           const std::string& where) {
   result.value = positive(row, middle, where);
   result.least = row.contains(least) ? positive(row, least, where) : result.value;
   result.most = row.contains(most) ? positive(row, most, where) : result.value;
 }
 
 // Rows of the form before JSON lines: both sides in one object.
-void read_paired(const json& row, BenchResult result, const std::string& where, std::vector<BenchResult>& out) {
+void read_paired(const json& row, BenchResult result, const std::string& where,
+                 std::vector<BenchResult>& out) {
   if (result.suite == "memory") {
     for (const auto& [side, key] : {std::pair{"PyTorch", "pytorch_mb"}, {"Gadolin", "gadolin_mb"}}) {
       result.side = side;
@@ -71,7 +74,8 @@ void read_row(const json& row, const std::string& where, std::vector<BenchResult
   require<FormatError>(row.is_object(), "bench plot: ", where, " is no JSON object");
   BenchResult result;
   result.suite = text(row, "suite", text(row, "event") == "op" && row.contains("share") ? "op" : "");
-  static const std::set<std::string> known = {"model", "latency", "loader", "endtoend", "memory", "op", "startup", "first step", "step"};
+  static const std::set<std::string> known = {"model", "latency", "loader",     "endtoend", "memory",
+                                              "op",    "startup", "first step", "step"};
   if (known.count(result.suite) == 0) return;  // machine, check, done: for other readers
   result.name = text(row, "net", text(row, "name", result.suite));
   result.mode = text(row, "mode", text(row, "family"));
@@ -83,12 +87,18 @@ void read_row(const json& row, const std::string& where, std::vector<BenchResult
     if (found != row.end() && found->is_number_integer()) result.batch = found->get<std::int64_t>();
   }
   if (row.contains("pytorch_ms") || row.contains("pytorch_mb")) return read_paired(row, result, where, out);
-  result.side = result.suite == "op" ? text(row, "framework") == "pytorch" ? "PyTorch" : "" : side_of(text(row, "framework", "gadolin"), text(row, "variant"));
-  if (result.suite == "op") timed(result, row, "share", "", "", where);
-  else if (result.suite == "memory") timed(result, row, "peak_mb", "", "", where);
-  else if (result.suite == "latency") timed(result, row, "p50_ms", "p50_ms", "p99_ms", where);
-  else if (result.suite == "startup" || result.suite == "step") timed(result, row, "ms", "min_ms", "max_ms", where);
-  else timed(result, row, "median_ms", "min_ms", "max_ms", where);
+  result.side = result.suite == "op" ? text(row, "framework") == "pytorch" ? "PyTorch" : ""
+                                     : side_of(text(row, "framework", "gadolin"), text(row, "variant"));
+  if (result.suite == "op")
+    timed(result, row, "share", "", "", where);
+  else if (result.suite == "memory")
+    timed(result, row, "peak_mb", "", "", where);
+  else if (result.suite == "latency")
+    timed(result, row, "p50_ms", "p50_ms", "p99_ms", where);
+  else if (result.suite == "startup" || result.suite == "step")
+    timed(result, row, "ms", "min_ms", "max_ms", where);
+  else
+    timed(result, row, "median_ms", "min_ms", "max_ms", where);
   out.push_back(result);
 }
 
@@ -102,7 +112,8 @@ void read_machine(const json& about, BenchSource& source) {
   source.machine = text(about, "gpu", text(about, "cpu", source.machine));
   source.torch = text(about, "torch", source.torch);
   const auto threads = about.find("threads");
-  if (!about.contains("gpu") && threads != about.end() && threads->is_number_integer() && !source.machine.empty()) {
+  if (!about.contains("gpu") && threads != about.end() && threads->is_number_integer() &&
+      !source.machine.empty()) {
     source.machine += ", " + std::to_string(threads->get<std::int64_t>()) + " threads";
   }
 }
@@ -115,7 +126,8 @@ File read_one(const std::string& path) {
     if (whole.contains("machine")) read_machine(whole["machine"], file.source);
     const auto rows = whole.find("rows");
     require<FormatError>(rows != whole.end() && rows->is_array(), "bench plot: ", path, " has no array rows");
-    for (std::size_t i = 0; i < rows->size(); ++i) read_row((*rows)[i], cat(path, ", row ", i + 1), file.rows);
+    for (std::size_t i = 0; i < rows->size(); ++i)
+      read_row((*rows)[i], cat(path, ", row ", i + 1), file.rows);
     return file;
   }
   std::size_t line = 0;
@@ -128,7 +140,8 @@ File read_one(const std::string& path) {
     const json row = json::parse(here, nullptr, false);
     const std::string where = cat(path, ", line ", line);
     require<FormatError>(row.is_object(), "bench plot: ", where,
-                         " is no JSON object; files that bench/compare_pytorch.py --json, tools/gpu.sh and gadolin bench --json wrote are read");
+                         " is no JSON object; files that bench/compare_pytorch.py --json, tools/gpu.sh and "
+                         "gadolin bench --json wrote are read");
     if (text(row, "suite") == "machine") read_machine(row, file.source);
     read_row(row, where, file.rows);
   }
@@ -138,7 +151,9 @@ File read_one(const std::string& path) {
 
 }  // namespace
 
-std::string BenchResult::group() const { return cat(suite, '\n', name, '\n', mode, '\n', dtype, '\n', batch); }
+std::string BenchResult::group() const {
+  return cat(suite, '\n', name, '\n', mode, '\n', dtype, '\n', batch);
+}
 
 BenchResults read_bench_results(const std::vector<std::string>& paths) {
   std::vector<std::string> files;
@@ -157,7 +172,8 @@ BenchResults read_bench_results(const std::vector<std::string>& paths) {
   }
   std::vector<File> all;
   for (const std::string& path : files) all.push_back(read_one(path));
-  std::stable_sort(all.begin(), all.end(), [](const File& a, const File& b) { return a.source.time < b.source.time; });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const File& a, const File& b) { return a.source.time < b.source.time; });
   BenchResults results;
   for (const File& file : all) {
     std::set<std::string> anew;
@@ -186,7 +202,9 @@ std::vector<BenchComparison> compare_sides(const std::vector<BenchResult>& rows)
       }
     }
     if (ours == nullptr || best == nullptr) continue;
-    BenchComparison c{*ours, *best, best->value / ours->value, best->least / ours->most, best->most / ours->least, 0, false};
+    BenchComparison c{
+        *ours, *best, best->value / ours->value, best->least / ours->most, best->most / ours->least,
+        0,     false};
     if (eager != nullptr) c.to_eager = eager->value / ours->value;
     c.tie = c.low <= 1 && c.high >= 1;
     all.push_back(c);

@@ -1,7 +1,7 @@
 // gadolin bench startup: from the start of the process to the end of the first training step, by part.
 //
-// The command starts this program again and hands it the time at which it did so; the new process does one thing after
-// another, waits for the device behind each and says how long it took.
+// The command starts this program again and hands it the time at which it did so; the new process does one
+// thing after another, waits for the device behind each and says how long it took.
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -30,9 +30,11 @@ struct Options {
   bool eager = false;
 };
 
-double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-// --- the measured process ---------------------------------------------------------------------------------------------
+// --- the measured process ----------------------------------------------------------------------------------
 
 void measured(Session& session, const Options& o) {
   const double begin = o.started_at, entered = steady_seconds() - seconds_now();
@@ -67,14 +69,18 @@ void measured(Session& session, const Options& o) {
   const auto eager = [&](const std::vector<Tensor>& inputs) { return train(inputs); };
   CapturedStep recorded(eager);
   const bool captures = device.is_cuda() && !o.eager;
-  const auto step = [&] { return captures ? recorded({batch.images, batch.labels}) : train({batch.images, batch.labels}); };
+  const auto step = [&] {
+    return captures ? recorded({batch.images, batch.labels}) : train({batch.images, batch.labels});
+  };
   step();
   done("first step");
   session.metric("first_step_s", before - begin);
 #ifdef GADOLIN_CUDA
   if (device.is_cuda()) {
     const ConvolutionPlans plans = convolution_plans();
-    session.metric("plans", {{"from_database", plans.from_database}, {"from_heuristics", plans.from_heuristics}, {"tuned", plans.tuned},
+    session.metric("plans", {{"from_database", plans.from_database},
+                             {"from_heuristics", plans.from_heuristics},
+                             {"tuned", plans.tuned},
                              {"seconds", plans.seconds}});
   }
 #endif
@@ -84,7 +90,9 @@ void measured(Session& session, const Options& o) {
     for (int i = 0; i < 16 && !recorded.replayed(); ++i) {
       const int recordings = recorded.recordings();
       step();
-      done(recorded.recordings() > recordings ? "recording and its launch" : recorded.replayed() ? "first replay" : "step before recording");
+      done(recorded.recordings() > recordings ? "recording and its launch"
+           : recorded.replayed()              ? "first replay"
+                                              : "step before recording");
     }
     step();
     done("replay");
@@ -93,14 +101,23 @@ void measured(Session& session, const Options& o) {
   session.metric("libraries", gpu_libraries({std::istreambuf_iterator<char>(maps), {}}));
 }
 
-// --- the measuring one ------------------------------------------------------------------------------------------------
+// --- the measuring one -------------------------------------------------------------------------------------
 
 std::vector<std::string> arguments(const Common& common, const Options& o) {
   const StepOptions& s = o.step;
-  std::vector<std::string> args{"bench", "startup", "--json", "--quiet", "--model", s.model, "--batch", std::to_string(s.batch),
-                                "--lr", cat(s.lr), "--momentum", cat(s.momentum), "--weight-decay", cat(s.weight_decay),
-                                "--device", common.device, "--dtype", common.dtype, "--backend", common.backend, "--tune", common.tune,
-                                "--seed", std::to_string(common.seed), "--threads", std::to_string(common.threads)};
+  std::vector<std::string> args{"bench",          "startup",
+                                "--json",         "--quiet",
+                                "--model",        s.model,
+                                "--batch",        std::to_string(s.batch),
+                                "--lr",           cat(s.lr),
+                                "--momentum",     cat(s.momentum),
+                                "--weight-decay", cat(s.weight_decay),
+                                "--device",       common.device,
+                                "--dtype",        common.dtype,
+                                "--backend",      common.backend,
+                                "--tune",         common.tune,
+                                "--seed",         std::to_string(common.seed),
+                                "--threads",      std::to_string(common.threads)};
   const auto optional = [&](const char* name, const std::string& value) {
     if (!value.empty()) args.insert(args.end(), {name, value});
   };
@@ -118,7 +135,8 @@ void run(Session& session, const Options& o) {
   std::vector<std::string> names;
   std::map<std::string, std::vector<double>> seconds;
   std::vector<double> totals;
-  Json libraries = Json::array(), plans = Json::array();  // plans of convolutions, a row a run: the first one may have to tune
+  Json libraries = Json::array(),
+       plans = Json::array();  // plans of convolutions, a row a run: the first one may have to tune
   for (int r = 1; r <= o.runs; ++r) {
     std::vector<std::string> args = arguments(session.common(), o);
     args.insert(args.end(), {"--started-at", fixed(steady_seconds(), 6)});
@@ -152,8 +170,9 @@ void run(Session& session, const Options& o) {
   }
   session.say(format_table(rows));
   for (const Json& p : plans) {
-    session.say(cat("convolutions planned: ", p["from_database"].get<int>(), " from the database, ", p["from_heuristics"].get<int>(),
-                    " by heuristics, ", p["tuned"].get<int>(), " tuned, in ", fixed(p["seconds"].get<double>(), 3), " s of the first step"));
+    session.say(cat("convolutions planned: ", p["from_database"].get<int>(), " from the database, ",
+                    p["from_heuristics"].get<int>(), " by heuristics, ", p["tuned"].get<int>(), " tuned, in ",
+                    fixed(p["seconds"].get<double>(), 3), " s of the first step"));
   }
   std::string opened;
   for (const Json& library : libraries) opened += (opened.empty() ? "" : ", ") + library.get<std::string>();
@@ -171,11 +190,14 @@ void run(Session& session, const Options& o) {
 
 void add_startup_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "startup", "From the start of the process to the end of the first training step, by part",
-                              [o](Session& s) { run(s, *o); }, "gadolin bench startup --model resnet50 --batch 32");
+  CLI::App* app = program.add(
+      group, "startup", "From the start of the process to the end of the first training step, by part",
+      [o](Session& s) { run(s, *o); }, "gadolin bench startup --model resnet50 --batch 32");
   app->add_option("--model", o->step.model)->required();
   add_step_options(app, o->step);
-  app->add_option("--runs", o->runs, "Processes, one after another")->check(CLI::Range(1, 1000))->capture_default_str();
+  app->add_option("--runs", o->runs, "Processes, one after another")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app->add_flag("--eager", o->eager, "Do not record the step as a CUDA graph");
   app->add_option("--started-at", o->started_at)->group("");  // of the measured process; not for people
 }

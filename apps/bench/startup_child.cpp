@@ -28,14 +28,16 @@ ProgramRun run_this_program(const std::vector<std::string>& args) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);  // errors are events, too
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY,
+                                     0);  // errors are events, too
     started = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ) == 0;
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
   }
   ProgramRun run;
   char piece[4096];
-  for (ssize_t n; started && (n = read(ends[0], piece, sizeof piece)) > 0;) run.printed.append(piece, static_cast<std::size_t>(n));
+  for (ssize_t n; started && (n = read(ends[0], piece, sizeof piece)) > 0;)
+    run.printed.append(piece, static_cast<std::size_t>(n));
   if (ends[0] >= 0) close(ends[0]);
   int status = 0;
   started = started && waitpid(child, &status, 0) == child;
@@ -53,13 +55,16 @@ std::vector<Json> events_of(const ProgramRun& run) {
   const std::string last = events.empty() ? "" : events.back().value("event", "");
   if (last == "error") {
     static std::string family;  // an Error keeps its address
-    const std::string code = events.back().value("code", ""), hint = events.back().value("hint", "");  // GD-FILE-001
+    const std::string code = events.back().value("code", ""),
+                      hint = events.back().value("hint", "");  // GD-FILE-001
     const std::size_t number = code.rfind('-');
     family = code.substr(0, number).substr(code.find('-') + 1);
-    throw Error(family.c_str(), number == std::string::npos ? 1 : std::atoi(code.c_str() + number + 1), static_cast<Exit>(run.exit),
+    throw Error(family.c_str(), number == std::string::npos ? 1 : std::atoi(code.c_str() + number + 1),
+                static_cast<Exit>(run.exit),
                 events.back().value("message", "") + (hint.empty() ? "" : "; " + hint));
   }
-  require<ValueError>(run.exit == 0 && last == "done", "bench startup: the measured process ended early with code ", run.exit);
+  require<ValueError>(run.exit == 0 && last == "done",
+                      "bench startup: the measured process ended early with code ", run.exit);
   return events;
 }
 
@@ -69,7 +74,8 @@ std::vector<std::string> gpu_libraries(const std::string& maps) {
   for (std::string line; std::getline(lines, line);) {
     const std::size_t slash = line.rfind('/');
     const std::string file = slash == std::string::npos ? "" : line.substr(slash + 1);
-    for (const char* name : {"libcuda.", "libcudart", "libcudnn", "libcublas", "libnvrtc", "libnvJitLink", "libnccl", "libnvidia"}) {
+    for (const char* name : {"libcuda.", "libcudart", "libcudnn", "libcublas", "libnvrtc", "libnvJitLink",
+                             "libnccl", "libnvidia"}) {
       if (file.rfind(name, 0) == 0) found.insert(file);
     }
   }

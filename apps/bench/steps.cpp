@@ -3,13 +3,13 @@
 
 #include <cmath>
 
-#include "tasks/classifier.h"
 #include "io/crc32c.h"
 #include "io/npy.h"
 #include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
+#include "tasks/classifier.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -17,10 +17,13 @@
 namespace gadolin {
 
 void add_step_options(CLI::App* app, StepOptions& o) {
-  app->add_option("--batch", o.batch, "Pictures a step; 0: 16, or those of --batch-file")->check(CLI::Range(0, 65536))->capture_default_str();
+  app->add_option("--batch", o.batch, "Pictures a step; 0: 16, or those of --batch-file")
+      ->check(CLI::Range(0, 65536))
+      ->capture_default_str();
   app->add_option("--input", o.input, "Channels x height x width instead of the net's own");
   app->add_option("--weights", o.weights, "Start from these weights (.safetensors, .pth, checkpoint)");
-  app->add_option("--batch-file", o.batch_file, "Pictures [N, C, H, W] in a .npy file instead of random ones");
+  app->add_option("--batch-file", o.batch_file,
+                  "Pictures [N, C, H, W] in a .npy file instead of random ones");
   app->add_option("--labels-file", o.labels_file, "Their labels [N] in a .npy file");
   app->add_option("--lr", o.lr)->capture_default_str();
   app->add_option("--momentum", o.momentum)->capture_default_str();
@@ -35,25 +38,31 @@ BenchBatch bench_batch(const Session& session, const StepOptions& o) {
     images = add(mul(rand({o.batch > 0 ? o.batch : 16, one[0], one[1], one[2]}, DType::fp32), 2), -1);
   } else {
     images = load_npy(o.batch_file);
-    require<UsageError>(images.dim() == 4 && images.numel() > 0, "bench: ", o.batch_file, " is ", images.shape(), "; [N, C, H, W] is needed");
-    require<UsageError>(o.batch == 0 || o.batch == images.size(0), "bench: ", o.batch_file, " holds ", images.size(0), " pictures, --batch is ", o.batch);
+    require<UsageError>(images.dim() == 4 && images.numel() > 0, "bench: ", o.batch_file, " is ",
+                        images.shape(), "; [N, C, H, W] is needed");
+    require<UsageError>(o.batch == 0 || o.batch == images.size(0), "bench: ", o.batch_file, " holds ",
+                        images.size(0), " pictures, --batch is ", o.batch);
     if (images.dtype() == DType::uint8) images = add(mul(images.to(DType::fp32), 1 / 127.5), -1);
   }
   const std::int64_t n = images.size(0);
   if (o.labels_file.empty()) {
     RandomStream random(session.common().seed, stream_id(0x62656e6368, 1));
     labels = empty({n}, DType::int64);
-    for (std::int64_t i = 0; i < n; ++i) labels.data<std::int64_t>()[i] = static_cast<std::int64_t>(random.below(bench_classes));
+    for (std::int64_t i = 0; i < n; ++i)
+      labels.data<std::int64_t>()[i] = static_cast<std::int64_t>(random.below(bench_classes));
   } else {
     labels = load_npy(o.labels_file).to(DType::int64);
-    require<UsageError>(labels.shape() == Shape{n}, "bench: ", o.labels_file, " is ", labels.shape(), " for ", n, " pictures");
+    require<UsageError>(labels.shape() == Shape{n}, "bench: ", o.labels_file, " is ", labels.shape(), " for ",
+                        n, " pictures");
   }
   const DType type = session.compute() == DType::fp64 ? DType::fp64 : DType::fp32;
-  return {images.to(type).contiguous(MemoryFormat::channels_last).to(session.device()), labels.to(session.device())};
+  return {images.to(type).contiguous(MemoryFormat::channels_last).to(session.device()),
+          labels.to(session.device())};
 }
 
 std::unique_ptr<Module> bench_net(const Session& session, const StepOptions& o, std::int64_t channels) {
-  auto net = make_net(o.model, {{"input_channels", static_cast<double>(channels)}, {"num_classes", static_cast<double>(bench_classes)}});
+  auto net = make_net(o.model, {{"input_channels", static_cast<double>(channels)},
+                                {"num_classes", static_cast<double>(bench_classes)}});
   if (!o.weights.empty()) net->load_state(load_weights(o.weights), {}, o.weights);
   if (session.compute() == DType::fp64) net->to(DType::fp64);
   return net;
@@ -61,7 +70,8 @@ std::unique_ptr<Module> bench_net(const Session& session, const StepOptions& o, 
 
 TrainStep::TrainStep(Module& net, const Session& session, const StepOptions& o)
     : net_(net), compute_(session.compute()),
-      optimizer_(net.parameters(), {.rule = Rule::sgd, .lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay},
+      optimizer_(net.parameters(),
+                 {.rule = Rule::sgd, .lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay},
                  session.compute() == DType::fp16 ? dynamic_loss_scale : LossScale{}) {}
 
 Tensor TrainStep::operator()(const std::vector<Tensor>& batch) {
@@ -69,7 +79,8 @@ Tensor TrainStep::operator()(const std::vector<Tensor>& batch) {
   Tensor loss;
   {
     const ComputeScope compute(compute_);
-    loss = loss_with_auxiliary(net_, net_(batch[0]), [&](const Tensor& logits) { return cross_entropy(logits, batch[1]); });
+    loss = loss_with_auxiliary(net_, net_(batch[0]),
+                               [&](const Tensor& logits) { return cross_entropy(logits, batch[1]); });
   }
   loss.backward(optimizer_.loss_seed(loss.dtype()));
   const NoGrad guard;
@@ -82,8 +93,10 @@ std::vector<Fingerprint> fingerprints(const std::vector<Parameter>& parameters) 
   std::vector<Fingerprint> list;
   for (const Parameter& p : parameters) {
     const Tensor host = p.tensor.detach().to(cpu);
-    const Tensor dense = host.is_contiguous() || host.is_contiguous(MemoryFormat::channels_last) ? host : host.contiguous();
-    list.push_back({p.name, crc32c(dense.raw(), static_cast<std::size_t>(dense.nbytes())), std::isfinite(sum(host).item())});
+    const Tensor dense =
+        host.is_contiguous() || host.is_contiguous(MemoryFormat::channels_last) ? host : host.contiguous();
+    list.push_back({p.name, crc32c(dense.raw(), static_cast<std::size_t>(dense.nbytes())),
+                    std::isfinite(sum(host).item())});
   }
   return list;
 }
@@ -91,7 +104,8 @@ std::vector<Fingerprint> fingerprints(const std::vector<Parameter>& parameters) 
 void require_moved(const std::vector<Fingerprint>& before, const std::vector<Fingerprint>& after) {
   std::size_t moved = 0;
   for (std::size_t i = 0; i < after.size(); ++i) {
-    require<NumericError>(after[i].finite, "bench: ", after[i].name, " is not finite after training; use a smaller --lr");
+    require<NumericError>(after[i].finite, "bench: ", after[i].name,
+                          " is not finite after training; use a smaller --lr");
     moved += before.at(i).crc != after[i].crc;
   }
   require<NumericError>(2 * moved > after.size(), "bench: training changed ", moved, " of ", after.size(),

@@ -18,7 +18,8 @@ Timing summarize_times(std::vector<double> milliseconds) {
 
 double percentile(std::vector<double> values, double share) {
   const double rank = std::ceil(share * static_cast<double>(values.size()));
-  const std::size_t at = static_cast<std::size_t>(std::clamp(rank, 1.0, static_cast<double>(values.size()))) - 1;
+  const std::size_t at =
+      static_cast<std::size_t>(std::clamp(rank, 1.0, static_cast<double>(values.size()))) - 1;
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
   return values[at];
 }
@@ -53,14 +54,18 @@ std::vector<double> time_each(Device device, int count, const Body& body) {
   return times;
 }
 
-std::vector<double> time_blocks(Device device, int blocks, int least_calls, double milliseconds, const Body& body) {
+std::vector<double> time_blocks(Device device, int blocks, int least_calls, double milliseconds,
+                                const Body& body) {
   const double once = std::max(time_once(device, body), 1e-4);
-  const int calls = static_cast<int>(std::clamp(std::ceil(milliseconds / once), static_cast<double>(least_calls), 1e6));
+  const int calls =
+      static_cast<int>(std::clamp(std::ceil(milliseconds / once), static_cast<double>(least_calls), 1e6));
   std::vector<double> times;
   for (int b = 0; b < blocks; ++b) {
-    times.push_back(time_once(device, [&] {
-                      for (int i = 0; i < calls; ++i) body();
-                    }) / calls);
+    times.push_back(time_once(device,
+                              [&] {
+                                for (int i = 0; i < calls; ++i) body();
+                              }) /
+                    calls);
   }
   return times;
 }

@@ -9,7 +9,8 @@ Json version_facts(Device device) {
   Json facts{{"gadolin", GADOLIN_VERSION}, {"compiler", __VERSION__}};
 #ifdef GADOLIN_ONEDNN
   const dnnl_version_t* v = dnnl_version();
-  facts["onednn"] = std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+  facts["onednn"] =
+      std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 #endif
   if (device.is_cuda()) {
     const CudaInfo info = cuda_info();

@@ -1,11 +1,13 @@
-// gadolin bodypart: DICOM files into a database, fetched as images, preprocessed, converted, trained on, evaluated, classified.
+// gadolin bodypart: DICOM files into a database, fetched as images, preprocessed, converted, trained on,
+// evaluated, classified.
 #include "apps/bodypart/commands.h"
 #include "apps/commands.h"
 
 namespace gadolin {
 
 void add_bodypart(Program& program) {
-  CLI::App* group = program.group("bodypart", "From a folder of DICOM radiographs to a classifier of body parts");
+  CLI::App* group =
+      program.group("bodypart", "From a folder of DICOM radiographs to a classifier of body parts");
   bodypart::add_create_database(program, group);
   bodypart::add_fetch_image(program, group);
   bodypart::add_preprocess_image(program, group);

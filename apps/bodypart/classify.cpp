@@ -4,11 +4,11 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/slim_models.h"
-#include "tasks/inputs.h"
+#include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
 #include "io/tfrecord.h"
-#include "data/sets/tfrecord_dataset.h"
+#include "tasks/inputs.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 
@@ -51,28 +51,31 @@ std::unique_ptr<Dataset> open(const Options& o, const Classifier& classifier) {
     return open_tfrecords(o.infile, options);
   }
   std::error_code error;
-  require<UsageError>(!is_tfrecord_name(std::filesystem::path(o.infile).filename().string()), command, ": --infile ", o.infile,
-                      " is named as TFRecords are; add --tfrecord");
-  require<UsageError>(!std::filesystem::is_directory(o.infile, error) && !detail::is_image_file(o.infile), command, ": --infile ", o.infile,
+  require<UsageError>(!is_tfrecord_name(std::filesystem::path(o.infile).filename().string()), command,
+                      ": --infile ", o.infile, " is named as TFRecords are; add --tfrecord");
+  require<UsageError>(!std::filesystem::is_directory(o.infile, error) && !detail::is_image_file(o.infile),
+                      command, ": --infile ", o.infile,
                       " is no list of pictures; write their paths into a text file, one a line");
   return file_set(listed(o.infile), classifier.classes);
 }
 
 // In quotes when the delimiter, a quote or the end of a line is in it.
 std::string field(const std::string& text, const std::string& delimiter) {
-  if (text.find(delimiter) == std::string::npos && text.find_first_of("\"\r\n") == std::string::npos) return text;
+  if (text.find(delimiter) == std::string::npos && text.find_first_of("\"\r\n") == std::string::npos)
+    return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
 }
 
 // Table and events, a batch after another; pictures that cannot be read have no row.
-std::string classified(const Options& o, Classifier& classifier, const Dataset& set, const LoaderOptions& options, DType compute_type,
-                       std::vector<Json>& events) {
+std::string classified(const Options& o, Classifier& classifier, const Dataset& set,
+                       const LoaderOptions& options, DType compute_type, std::vector<Json>& events) {
   events.clear();
   std::string table = "image";
   const std::size_t classes = classifier.classes.size();
-  for (std::size_t k = 0; k < classes; ++k) table += o.delimiter + field(o.names ? classifier.classes[k] : cat("class", k), o.delimiter);
+  for (std::size_t k = 0; k < classes; ++k)
+    table += o.delimiter + field(o.names ? classifier.classes[k] : cat("class", k), o.delimiter);
   table += o.delimiter + "predicted_class\n";
   const NoGrad guard;
   const ComputeScope compute(compute_type);
@@ -85,12 +88,16 @@ std::string classified(const Options& o, Classifier& classifier, const Dataset& 
       const auto best = static_cast<std::size_t>(std::max_element(row, row + classes) - row);
       const std::string& image = set.info(batch.indices[i]).name;
       table += field(image, o.delimiter);
-      Json event{{"event", "prediction"}, {"image", image}, {"predicted_class", best}, {"name", classifier.classes[best]}};
+      Json event{{"event", "prediction"},
+                 {"image", image},
+                 {"predicted_class", best},
+                 {"name", classifier.classes[best]}};
       for (std::size_t k = 0; k < classes; ++k) {
         table += o.delimiter + fixed(row[k], 8);
         event["probabilities"].push_back(row[k]);
       }
-      table += o.delimiter + (o.names ? field(classifier.classes[best], o.delimiter) : std::to_string(best)) + "\n";
+      table += o.delimiter + (o.names ? field(classifier.classes[best], o.delimiter) : std::to_string(best)) +
+               "\n";
       events.push_back(std::move(event));
     }
   }
@@ -108,19 +115,23 @@ std::vector<std::int64_t> readable(const Dataset& set, Session& session, std::st
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       if (first_error.empty()) first_error = error.message();
       session.log(error.what());
-      session.event({{"event", "bad_sample"}, {"image", set.info(i).name}, {"code", error.code()}, {"message", error.message()}});
+      session.event({{"event", "bad_sample"},
+                     {"image", set.info(i).name},
+                     {"code", error.code()},
+                     {"message", error.message()}});
     }
   }
   return good;
 }
 
 void classify(Session& session, const Options& o) {
-  require<UsageError>(o.delimiter.size() == 1 && o.delimiter != "\"" && o.delimiter != "\n", command, ": --delimiter '", printable(o.delimiter),
-                      "' is not one character");
+  require<UsageError>(o.delimiter.size() == 1 && o.delimiter != "\"" && o.delimiter != "\n", command,
+                      ": --delimiter '", printable(o.delimiter), "' is not one character");
   require<UsageError>(o.batch_size > 0, command, ": --batch-size ", o.batch_size, " is not above 0");
   const std::string checkpoint = find_checkpoint(o.checkpoint);
   Classifier classifier = load_classifier(checkpoint, session.device());
-  require<UsageError>(!classifier.multi_label, command, ": ", checkpoint, " gives several labels a picture; use gadolin predict");
+  require<UsageError>(!classifier.multi_label, command, ": ", checkpoint,
+                      " gives several labels a picture; use gadolin predict");
   check_expected(command, o.said, classifier, checkpoint);
   const auto set = open(o, classifier);
   LoaderOptions options;
@@ -138,7 +149,8 @@ void classify(Session& session, const Options& o) {
     failed = set->size() - static_cast<std::int64_t>(good.size());
     if (failed == 0) throw;
     events.clear();
-    if (!good.empty()) table = classified(o, classifier, *set->subset(good), options, session.compute(), events);
+    if (!good.empty())
+      table = classified(o, classifier, *set->subset(good), options, session.compute(), events);
   }
   for (const Json& event : events) session.event(event);
   if (o.outfile.empty()) {
@@ -150,27 +162,36 @@ void classify(Session& session, const Options& o) {
   }
   session.metric("images", events.size());
   session.metric("failed", failed);
-  require<DataError, 42>(failed == 0, command, ": ", failed, " of ", set->size(), " pictures could not be read (", first_error, ")");
+  require<DataError, 42>(failed == 0, command, ": ", failed, " of ", set->size(),
+                         " pictures could not be read (", first_error, ")");
 }
 
 }  // namespace
 
 void add_classify(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "classify", "Probabilities of every class for JPEG, PNG and DICOM files, as a table",
-                              [o](Session& s) { classify(s, *o); },
-                              "gadolin bodypart classify --checkpoint_path runs/v4 --infile films.txt --names --outfile films.tsv");
-  app->add_option(both_spellings("--checkpoint-path,--checkpoint"), o->checkpoint, "A checkpoint, or the folder of a run: its newest one")->required();
-  app->add_option("--infile", o->infile, "Text file with a path a line; with --tfrecord a TFRecord, a pattern or a folder of them")->required();
-  app->add_flag("--tfrecord", o->tfrecord, "--infile holds records; images are called by their names in them");
+  CLI::App* app = program.add(
+      group, "classify", "Probabilities of every class for JPEG, PNG and DICOM files, as a table",
+      [o](Session& s) { classify(s, *o); },
+      "gadolin bodypart classify --checkpoint_path runs/v4 --infile films.txt --names --outfile films.tsv");
+  app->add_option(both_spellings("--checkpoint-path,--checkpoint"), o->checkpoint,
+                  "A checkpoint, or the folder of a run: its newest one")
+      ->required();
+  app->add_option("--infile", o->infile,
+                  "Text file with a path a line; with --tfrecord a TFRecord, a pattern or a folder of them")
+      ->required();
+  app->add_flag("--tfrecord", o->tfrecord,
+                "--infile holds records; images are called by their names in them");
   app->add_option("--outfile,--out", o->outfile, "The table; otherwise it is printed");
   app->add_option("--delimiter", o->delimiter, "Between columns, default a tab");
   app->add_flag("--names", o->names, "Names of classes instead of class0, class1 and so on");
   app->add_option(both_spellings("--batch-size"), o->batch_size)->capture_default_str();
   app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
   app->add_option(both_spellings("--num-classes"), o->said.num_classes, "Checked: the checkpoint knows them");
-  app->add_option(both_spellings("--model-name"), o->said.model_name, "Checked: the checkpoint knows its net");
-  app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name, "Checked: the checkpoint knows its pipeline");
+  app->add_option(both_spellings("--model-name"), o->said.model_name,
+                  "Checked: the checkpoint knows its net");
+  app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name,
+                  "Checked: the checkpoint knows its pipeline");
   app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise");
 }
 

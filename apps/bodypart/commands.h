@@ -1,4 +1,5 @@
-// One function a command of `gadolin bodypart`, application A1: from a folder of DICOM radiographs to a classifier of body parts.
+// One function a command of `gadolin bodypart`, application A1: from a folder of DICOM radiographs to a
+// classifier of body parts.
 #pragma once
 
 #include <algorithm>

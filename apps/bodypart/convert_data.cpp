@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
+#include "data/sets/split.h"
+#include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
-#include "data/sets/split.h"
 #include "io/staged_folder.h"
-#include "data/sets/tfrecord_dataset.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
 

@@ -1,14 +1,15 @@
-// gadolin bodypart create-database: the DICOM files of a folder, an archive or a DICOMDIR into a database of images.
+// gadolin bodypart create-database: the DICOM files of a folder, an archive or a DICOMDIR into a database of
+// images.
 #include <future>
 #include <memory>
 #include <unordered_map>
 
 #include "apps/bodypart/commands.h"
-#include "io/atomic_file.h"
-#include "io/csv.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
 #include "data/image/image.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/sha256.h"
 #include "tensor/check.h"
 
@@ -16,7 +17,7 @@ namespace gadolin::bodypart {
 namespace {
 
 constexpr std::size_t batch_rows = 256, batch_bytes = std::size_t{64} << 20;  // of one transaction
-constexpr std::size_t listed = 20;             // refused files named in the log; --report names all
+constexpr std::size_t listed = 20;  // refused files named in the log; --report names all
 constexpr double progress_seconds = 5;
 
 struct Options {
@@ -30,7 +31,8 @@ std::string clean(const std::string& text) {
 }
 
 std::string upper(std::string text) {
-  for (char& c : text) if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  for (char& c : text)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   return text;
 }
 
@@ -38,8 +40,11 @@ std::string upper(std::string text) {
 class Ingest {
  public:
   Ingest(Session& session, const Options& o)
-      : session_(session), database_(database_address(o.database, o.credentials), ImageDatabase::Mode::create) {}
-  ~Ingest() { if (writing_.valid()) writing_.wait(); }
+      : session_(session),
+        database_(database_address(o.database, o.credentials), ImageDatabase::Mode::create) {}
+  ~Ingest() {
+    if (writing_.valid()) writing_.wait();
+  }
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
 
@@ -52,8 +57,10 @@ class Ingest {
     if (!why.empty()) return refuse(file.name, why);
     row.sha256 = sha256_hex(file.bytes);
     if (const auto [known, fresh] = seen_.emplace(row.id, row.sha256); !fresh) {
-      if (known->second == row.sha256) ++repeated_;
-      else refuse(file.name, "another file has the same SOPInstanceUID and other contents");
+      if (known->second == row.sha256)
+        ++repeated_;
+      else
+        refuse(file.name, "another file has the same SOPInstanceUID and other contents");
       return;
     }
     row.image = file.bytes;
@@ -70,10 +77,13 @@ class Ingest {
     const double seconds = seconds_now() - begin_;
     if (!o.report.empty()) write_file_atomically(o.report, to_csv(report_));
     const std::size_t refused = report_.rows.size();
-    if (refused > listed) session_.log(cat(refused - listed, " more files are not stored; --report FILE.csv lists all"));
+    if (refused > listed)
+      session_.log(cat(refused - listed, " more files are not stored; --report FILE.csv lists all"));
     const std::int64_t stored = done_.inserted + done_.updated + done_.unchanged;
-    session_.say(cat(files_, " files: ", done_.inserted, " inserted, ", done_.updated, " updated, ", done_.unchanged, " there already, ", repeated_,
-                     " copies, ", refused, " not stored; ", fixed(seconds, 2), " s, ", fixed(static_cast<double>(bytes_) / 1e6 / std::max(seconds, 1e-9), 1), " MB/s"));
+    session_.say(cat(files_, " files: ", done_.inserted, " inserted, ", done_.updated, " updated, ",
+                     done_.unchanged, " there already, ", repeated_, " copies, ", refused, " not stored; ",
+                     fixed(seconds, 2), " s, ",
+                     fixed(static_cast<double>(bytes_) / 1e6 / std::max(seconds, 1e-9), 1), " MB/s"));
     session_.metric("files", files_);
     session_.metric("inserted", done_.inserted);
     session_.metric("updated", done_.updated);
@@ -82,8 +92,8 @@ class Ingest {
     session_.metric("refused", refused);
     session_.metric("bytes", bytes_);
     session_.metric("ingest_seconds", seconds);
-    require<DataError, 72>(stored > 0, "create-database: none of ", files_, " files in ", printable(o.source), " was stored",
-                           refused == 0 ? "" : cat(" (", report_.rows[0][1], ")"));
+    require<DataError, 72>(stored > 0, "create-database: none of ", files_, " files in ", printable(o.source),
+                           " was stored", refused == 0 ? "" : cat(" (", report_.rows[0][1], ")"));
   }
 
  private:
@@ -112,7 +122,8 @@ class Ingest {
   void flush() {
     settle();
     if (batch_.empty()) return;
-    writing_ = std::async(std::launch::async, [this, rows = std::move(batch_)] { return database_.write(rows); });
+    writing_ =
+        std::async(std::launch::async, [this, rows = std::move(batch_)] { return database_.write(rows); });
     batch_.clear();
     batch_bytes_ = 0;
   }
@@ -129,15 +140,16 @@ class Ingest {
     if (now - said_ < progress_seconds) return;
     said_ = now;
     const double rate = static_cast<double>(file.number + 1) / (now - begin_);
-    session_.log(cat(file.number + 1, " of ", file.count, " files, ", fixed(rate, 0), " files/s, ", fixed(static_cast<double>(bytes_) / 1e6 / (now - begin_), 1),
-                     " MB/s, ", fixed(static_cast<double>(file.count - file.number - 1) / rate, 0), " s left"));
+    session_.log(cat(file.number + 1, " of ", file.count, " files, ", fixed(rate, 0), " files/s, ",
+                     fixed(static_cast<double>(bytes_) / 1e6 / (now - begin_), 1), " MB/s, ",
+                     fixed(static_cast<double>(file.count - file.number - 1) / rate, 0), " s left"));
   }
 
   Session& session_;
   ImageDatabase database_;
   std::vector<ImageRow> batch_;
   std::future<ImageDatabase::Written> writing_;
-  std::unordered_map<std::string, std::string> seen_;   // id -> sha256
+  std::unordered_map<std::string, std::string> seen_;  // id -> sha256
   CsvTable report_{"", {"path", "reason"}, {}, {}};
   ImageDatabase::Written done_;
   std::size_t batch_bytes_ = 0, bytes_ = 0;
@@ -157,11 +169,19 @@ void create_database(Session& session, const Options& o) {
 
 void add_create_database(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "create-database", "DICOM files into a database of images", [o](Session& s) { create_database(s, *o); },
-                              "gadolin bodypart create-database --directory scans --database bodypart.db");
-  app->add_option("-d,--directory", o->source, "Folder (with all its folders), zip archive or DICOMDIR")->required();
-  app->add_option("--database", o->database, "SQLite file, mysql://USER@HOST/NAME or postgresql://USER@HOST/NAME")->envname("GADOLIN_DATABASE")->capture_default_str();
-  app->add_option("--credentials", o->credentials, "Option file whose section [client] holds user and password; or GADOLIN_DATABASE_USER and GADOLIN_DATABASE_PASSWORD");
+  CLI::App* app = program.add(
+      group, "create-database", "DICOM files into a database of images",
+      [o](Session& s) { create_database(s, *o); },
+      "gadolin bodypart create-database --directory scans --database bodypart.db");
+  app->add_option("-d,--directory", o->source, "Folder (with all its folders), zip archive or DICOMDIR")
+      ->required();
+  app->add_option("--database", o->database,
+                  "SQLite file, mysql://USER@HOST/NAME or postgresql://USER@HOST/NAME")
+      ->envname("GADOLIN_DATABASE")
+      ->capture_default_str();
+  app->add_option("--credentials", o->credentials,
+                  "Option file whose section [client] holds user and password; or GADOLIN_DATABASE_USER and "
+                  "GADOLIN_DATABASE_PASSWORD");
   app->add_option("--report", o->report, "CSV file of the files that are not stored, and why");
 }
 

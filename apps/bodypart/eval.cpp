@@ -20,8 +20,8 @@ struct Options {
 int top_of(const Options& o, int classes) {
   const int most = classes / 2;
   if (o.top == 0) return std::min(5, most);
-  require<UsageError>(o.top >= 1 && o.top <= most, command, ": --top-k ", o.top, " of ", classes, " classes says next to nothing; at most ", most,
-                      " is possible");
+  require<UsageError>(o.top >= 1 && o.top <= most, command, ": --top-k ", o.top, " of ", classes,
+                      " classes says next to nothing; at most ", most, " is possible");
   return o.top;
 }
 
@@ -30,18 +30,20 @@ std::unique_ptr<Dataset> open(const Options& o, const Classifier& classifier) {
   std::string theirs, ours;
   for (const std::string& name : set->classes()) theirs += (theirs.empty() ? "" : ", ") + name;
   for (const std::string& name : classifier.classes) ours += (ours.empty() ? "" : ", ") + name;
-  require<DataError>(set->classes() == classifier.classes, command, ": ", o.dataset_dir, " has the classes ", theirs, ", the checkpoint knows ", ours,
-                     "; is --labels-offset as in training?");
+  require<DataError>(set->classes() == classifier.classes, command, ": ", o.dataset_dir, " has the classes ",
+                     theirs, ", the checkpoint knows ", ours, "; is --labels-offset as in training?");
   // A set without any splits is what is to be evaluated.
-  if (o.split != "all" && !set->has_split(Split::train) && !set->has_split(Split::val) && !set->has_split(Split::test)) {
-    for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, split_from(o.split, "--dataset-split-name"));
+  if (o.split != "all" && !set->has_split(Split::train) && !set->has_split(Split::val) &&
+      !set->has_split(Split::test)) {
+    for (std::int64_t i = 0; i < set->size(); ++i)
+      set->set_split(i, split_from(o.split, "--dataset-split-name"));
   }
   return set;
 }
 
 void eval(Session& session, const Options& o) {
-  require<UsageError>(o.batch_size > 0 && o.max_batches >= 0, command, ": --batch-size ", o.batch_size, " and --max-num-batches ", o.max_batches,
-                      " must be above 0");
+  require<UsageError>(o.batch_size > 0 && o.max_batches >= 0, command, ": --batch-size ", o.batch_size,
+                      " and --max-num-batches ", o.max_batches, " must be above 0");
   EvalCommand run;
   run.checkpoint = find_checkpoint(o.checkpoint);
   run.data = o.dataset_dir;
@@ -64,24 +66,41 @@ void eval(Session& session, const Options& o) {
 
 void add_eval(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "eval", "Every record once: accuracy, balanced accuracy, macro F1, confusion, with intervals",
-                              [o](Session& s) { eval(s, *o); },
-                              "gadolin bodypart eval --dataset_dir records --checkpoint_path runs/v4 --eval_dir runs/v4/eval");
-  app->add_option(both_spellings("--checkpoint-path,--checkpoint"), o->checkpoint, "A checkpoint, or the folder of a run: its newest one")->required();
-  app->add_option(both_spellings("--dataset-dir,--data-dir"), o->dataset_dir, "Records of convert-data, or anything that gadolin train takes")->required();
-  app->add_option(both_spellings("--dataset-name"), o->dataset_name, "dicom; there is no other")->capture_default_str();
-  app->add_option(both_spellings("--dataset-split-name"), o->split, "train, validation, test or all")->capture_default_str();
-  app->add_option(both_spellings("--eval-dir,--out"), o->out, "Folder for metrics.json, confusion.csv, predictions.csv and report/");
+  CLI::App* app = program.add(
+      group, "eval", "Every record once: accuracy, balanced accuracy, macro F1, confusion, with intervals",
+      [o](Session& s) { eval(s, *o); },
+      "gadolin bodypart eval --dataset_dir records --checkpoint_path runs/v4 --eval_dir runs/v4/eval");
+  app->add_option(both_spellings("--checkpoint-path,--checkpoint"), o->checkpoint,
+                  "A checkpoint, or the folder of a run: its newest one")
+      ->required();
+  app->add_option(both_spellings("--dataset-dir,--data-dir"), o->dataset_dir,
+                  "Records of convert-data, or anything that gadolin train takes")
+      ->required();
+  app->add_option(both_spellings("--dataset-name"), o->dataset_name, "dicom; there is no other")
+      ->capture_default_str();
+  app->add_option(both_spellings("--dataset-split-name"), o->split, "train, validation, test or all")
+      ->capture_default_str();
+  app->add_option(both_spellings("--eval-dir,--out"), o->out,
+                  "Folder for metrics.json, confusion.csv, predictions.csv and report/");
   app->add_option(both_spellings("--batch-size"), o->batch_size)->capture_default_str();
-  app->add_option(both_spellings("--max-num-batches"), o->max_batches, "Only the first of them; 0: all")->capture_default_str();
-  app->add_option(both_spellings("--labels-offset"), o->labels_offset, "As in training")->capture_default_str();
-  app->add_option(both_spellings("--top-k"), o->top, "Also how often the class is among the k likeliest; at most half of the classes. Default that, at most 5");
+  app->add_option(both_spellings("--max-num-batches"), o->max_batches, "Only the first of them; 0: all")
+      ->capture_default_str();
+  app->add_option(both_spellings("--labels-offset"), o->labels_offset, "As in training")
+      ->capture_default_str();
+  app->add_option(both_spellings("--top-k"), o->top,
+                  "Also how often the class is among the k likeliest; at most half of the classes. Default "
+                  "that, at most 5");
   app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")->capture_default_str();
-  app->add_option(both_spellings("--num-preprocessing-threads,--workers"), o->workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option(both_spellings("--model-name"), o->said.model_name, "Checked: the checkpoint knows its net");
-  app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name, "Checked: the checkpoint knows its pipeline");
+  app->add_option(both_spellings("--num-preprocessing-threads,--workers"), o->workers,
+                  "Threads that decode; -1: one a core")
+      ->capture_default_str();
+  app->add_option(both_spellings("--model-name"), o->said.model_name,
+                  "Checked: the checkpoint knows its net");
+  app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name,
+                  "Checked: the checkpoint knows its pipeline");
   app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise");
-  app->add_option(both_spellings("--moving-average-decay"), o->said.moving_average_decay, "Checked: averages are used wherever the checkpoint holds them");
+  app->add_option(both_spellings("--moving-average-decay"), o->said.moving_average_decay,
+                  "Checked: averages are used wherever the checkpoint holds them");
 }
 
 }  // namespace gadolin::bodypart

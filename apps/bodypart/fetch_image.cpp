@@ -1,25 +1,26 @@
-// gadolin bodypart fetch-image: the images of one body part out of the database, as DICOM files, pictures and labels.
+// gadolin bodypart fetch-image: the images of one body part out of the database, as DICOM files, pictures and
+// labels.
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
 
 #include "apps/bodypart/commands.h"
-#include "tasks/display.h"
-#include "io/atomic_file.h"
-#include "io/csv.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
 #include "data/image/image.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/sha256.h"
+#include "tasks/display.h"
 #include "tensor/check.h"
 
 namespace gadolin::bodypart {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int page_rows = 500;        // rows asked for at once, without their images
-constexpr std::size_t listed = 20;    // names in messages and in the log
+constexpr int page_rows = 500;            // rows asked for at once, without their images
+constexpr std::size_t listed = 20;        // names in messages and in the log
 constexpr std::size_t longest_part = 80;  // of the name of a file
 
 struct Options {
@@ -27,19 +28,69 @@ struct Options {
   int bits = 8;
 };
 
-// The attributes of --metadata: identification, dates, equipment, exposure, geometry and display. No private ones.
-constexpr const char* metadata_keywords[] = {
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "StudyTime",
-    "SeriesTime", "AcquisitionTime", "ContentTime", "AccessionNumber", "Modality", "Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName",
-    "StudyDescription", "SeriesDescription", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "BodyPartExamined", "ViewPosition",
-    "Laterality", "PlateID", "ImagerPixelSpacing", "PixelSpacing", "PositionerType", "PhotometricInterpretation", "StudyID", "SeriesNumber", "AcquisitionNumber",
-    "InstanceNumber", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "WindowCenter", "WindowWidth",
-    "RescaleIntercept", "RescaleSlope", "RescaleType", "LossyImageCompression", "RequestingPhysician", "RequestingService", "PerformedProcedureStepID",
-    "PerformedProcedureStepDescription"};
+// The attributes of --metadata: identification, dates, equipment, exposure, geometry and display. No private
+// ones.
+constexpr const char* metadata_keywords[] = {"SOPClassUID",
+                                             "SOPInstanceUID",
+                                             "StudyInstanceUID",
+                                             "SeriesInstanceUID",
+                                             "StudyDate",
+                                             "SeriesDate",
+                                             "AcquisitionDate",
+                                             "ContentDate",
+                                             "StudyTime",
+                                             "SeriesTime",
+                                             "AcquisitionTime",
+                                             "ContentTime",
+                                             "AccessionNumber",
+                                             "Modality",
+                                             "Manufacturer",
+                                             "ManufacturerModelName",
+                                             "InstitutionName",
+                                             "StationName",
+                                             "StudyDescription",
+                                             "SeriesDescription",
+                                             "PatientName",
+                                             "PatientID",
+                                             "PatientBirthDate",
+                                             "PatientSex",
+                                             "PatientAge",
+                                             "BodyPartExamined",
+                                             "ViewPosition",
+                                             "Laterality",
+                                             "PlateID",
+                                             "ImagerPixelSpacing",
+                                             "PixelSpacing",
+                                             "PositionerType",
+                                             "PhotometricInterpretation",
+                                             "StudyID",
+                                             "SeriesNumber",
+                                             "AcquisitionNumber",
+                                             "InstanceNumber",
+                                             "Rows",
+                                             "Columns",
+                                             "SamplesPerPixel",
+                                             "BitsAllocated",
+                                             "BitsStored",
+                                             "HighBit",
+                                             "PixelRepresentation",
+                                             "WindowCenter",
+                                             "WindowWidth",
+                                             "RescaleIntercept",
+                                             "RescaleSlope",
+                                             "RescaleType",
+                                             "LossyImageCompression",
+                                             "RequestingPhysician",
+                                             "RequestingService",
+                                             "PerformedProcedureStepID",
+                                             "PerformedProcedureStepDescription"};
 
-// The reference's pixels: uint8(max(p, 0) / max(p) * 255) of the stored values, truncated; no window, no inversion. Black where nothing is above 0.
+// The reference's pixels: uint8(max(p, 0) / max(p) * 255) of the stored values, truncated; no window, no
+// inversion. Black where nothing is above 0.
 Image legacy_picture(const DicomImage& image) {
-  require<FormatError, 72>(image.channels == 1, "fetch-image: --window legacy is of grey pictures, this one has colours; leave --window out");
+  require<FormatError, 72>(
+      image.channels == 1,
+      "fetch-image: --window legacy is of grey pictures, this one has colours; leave --window out");
   Image out(image.columns, image.rows, 1);
   const std::int32_t* v = image.samples.data<std::int32_t>();
   const double most = *std::max_element(v, v + out.numel());
@@ -54,7 +105,8 @@ std::string name_part(const std::string& text) {
   std::string out;
   for (const char c : text) {
     if (c == ' ' || c == '\0') continue;
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_';
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '.' || c == '-' || c == '_';
     out += plain ? c : '_';
   }
   if (!out.empty() && out[0] == '.') out[0] = '_';
@@ -69,20 +121,23 @@ std::string stem_of(const ImageRow& row) {
 }
 
 std::string upper(std::string text) {
-  for (char& c : text) if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  for (char& c : text)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   return text;
 }
 
 // CHEST -> Chest.
 std::string label_of(const std::string& text) {
   std::string bodypart = printable(text);
-  for (char& c : bodypart) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  for (char& c : bodypart)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return upper(bodypart.substr(0, 1)) + bodypart.substr(1);
 }
 
 bool flag(const std::string& name, const std::string& text) {
   const std::string low = label_of(text);
-  const bool yes = low == "True" || low == "Yes" || low == "On" || low == "1", no = low == "False" || low == "No" || low == "Off" || low == "0";
+  const bool yes = low == "True" || low == "Yes" || low == "On" || low == "1",
+             no = low == "False" || low == "No" || low == "Off" || low == "0";
   require<UsageError>(yes || no, "fetch-image: ", name, " ", printable(text), " is neither true nor false");
   return yes;
 }
@@ -92,8 +147,10 @@ class Fetch {
   Fetch(Session& session, const Options& o)
       : session_(session), o_(o), legacy_(o.window == "legacy"), metadata_(flag("--metadata", o.metadata)),
         display_(display_options(legacy_ ? "auto" : o.window, o.bits)), query_(upper(o.query)),
-        address_(database_address(o.database, o.credentials)), database_(address_, ImageDatabase::Mode::read) {
-    require<UsageError>(!legacy_ || o.bits == 8, "fetch-image: --window legacy has 8 bits; leave --bits 16 out");
+        address_(database_address(o.database, o.credentials)),
+        database_(address_, ImageDatabase::Mode::read) {
+    require<UsageError>(!legacy_ || o.bits == 8,
+                        "fetch-image: --window legacy has 8 bits; leave --bits 16 out");
     for (const char* keyword : metadata_keywords) dump_.only.push_back(dicom_tag(keyword));
     dump_.show_identity = true;
   }
@@ -137,7 +194,8 @@ class Fetch {
       if (++n <= listed) others += cat(others.empty() ? "" : ", ", printable(name), " (", count, ")");
     }
     if (n > listed) others += cat(" and ", n - listed, " more");
-    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image of ", printable(query_), others.empty() ? "" : "; it has ", others);
+    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image of ", printable(query_),
+                        others.empty() ? "" : "; it has ", others);
   }
 
   void read_manifest() {
@@ -147,7 +205,8 @@ class Fetch {
     std::size_t columns[4];
     const char* names[4] = {"path", "patient_id", "study_id", "label"};
     for (std::size_t i = 0; i < 4; ++i) columns[i] = static_cast<std::size_t>(table.column(names[i]));
-    for (const auto& row : table.rows) manifest_[row[columns[0]]] = {row[columns[0]], row[columns[1]], row[columns[2]], row[columns[3]]};
+    for (const auto& row : table.rows)
+      manifest_[row[columns[0]]] = {row[columns[0]], row[columns[1]], row[columns[2]], row[columns[3]]};
   }
   void write_manifest() const {
     CsvTable table{"", {"path", "patient_id", "study_id", "label"}, {}, {}};
@@ -159,14 +218,17 @@ class Fetch {
     const std::string stem = stem_of(row);
     try {
       const std::optional<std::string> bytes = database_.image(row.id);
-      require<DataError, 74>(bytes.has_value(), "fetch-image: the image was removed from the database meanwhile");
-      require<DataError, 74>(row.sha256.empty() || sha256_hex(*bytes) == row.sha256, "fetch-image: the image does not have the SHA-256 noted beside it");
+      require<DataError, 74>(bytes.has_value(),
+                             "fetch-image: the image was removed from the database meanwhile");
+      require<DataError, 74>(row.sha256.empty() || sha256_hex(*bytes) == row.sha256,
+                             "fetch-image: the image does not have the SHA-256 noted beside it");
       write_file_atomically(at("fetch/" + stem + ".dcm"), *bytes);
       const DicomFile file(*bytes, stem);
       const DicomImage image = read_dicom_image(file, 0);
       const Image picture = legacy_ ? legacy_picture(image) : to_image(image, display_);
       several_frames_ += file.integer(dicom::number_of_frames, 1) > 1;
-      blank_ += std::all_of(picture.pixels.begin(), picture.pixels.end(), [&](std::uint8_t v) { return v == picture.pixels[0]; });
+      blank_ += std::all_of(picture.pixels.begin(), picture.pixels.end(),
+                            [&](std::uint8_t v) { return v == picture.pixels[0]; });
       write_png(at("images/" + stem + ".png"), picture);
       write_file_atomically(at("labels/" + stem + ".txt"), label_of(row.bodypart));
       if (metadata_) write_file_atomically(at("labels/" + stem + ".json"), facts_of(row, file) + "\n");
@@ -177,29 +239,42 @@ class Fetch {
       ++failed_;
       if (first_.empty()) first_ = error.message();
       if (failed_ <= static_cast<std::int64_t>(listed)) session_.log(error.what());
-      session_.event({{"event", "bad_sample"}, {"file", stem}, {"code", error.code()}, {"message", error.message()}});
+      session_.event(
+          {{"event", "bad_sample"}, {"file", stem}, {"code", error.code()}, {"message", error.message()}});
     }
   }
 
   std::string facts_of(const ImageRow& row, const DicomFile& file) const {
-    const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(printable(value)); };
-    const Json facts = {{"id", text(row.id)}, {"bodypart", text(row.bodypart)}, {"label", label_of(row.bodypart)}, {"patient_id", text(row.patient_id)},
-                        {"study_uid", text(row.study_uid)}, {"modality", text(row.modality)}, {"sha256", text(row.sha256)}, {"window", o_.window},
-                        {"bits", o_.bits}, {"dataset", Json::parse(dump_json(file, dump_))}};
+    const auto text = [](const std::string& value) {
+      return value.empty() ? Json() : Json(printable(value));
+    };
+    const Json facts = {{"id", text(row.id)},
+                        {"bodypart", text(row.bodypart)},
+                        {"label", label_of(row.bodypart)},
+                        {"patient_id", text(row.patient_id)},
+                        {"study_uid", text(row.study_uid)},
+                        {"modality", text(row.modality)},
+                        {"sha256", text(row.sha256)},
+                        {"window", o_.window},
+                        {"bits", o_.bits},
+                        {"dataset", Json::parse(dump_json(file, dump_))}};
     return facts.dump(2);
   }
 
   void report() {
-    if (several_frames_ > 0) session_.log(cat(several_frames_, " images have several frames; the first one is the picture"));
+    if (several_frames_ > 0)
+      session_.log(cat(several_frames_, " images have several frames; the first one is the picture"));
     if (blank_ > 0) session_.log(cat(blank_, " pictures have one value everywhere"));
-    session_.say(cat(written_, " images of ", printable(query_), " in ", o_.directory, failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
+    session_.say(cat(written_, " images of ", printable(query_), " in ", o_.directory,
+                     failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.metric("blank", blank_);
     session_.output("images", at("images"));
     session_.output("labels", at("labels"));
     session_.output("manifest", at("manifest.csv"));
-    require<DataError, 75>(written_ > 0, "fetch-image: none of ", failed_, " images could be shown (", first_, ")");
+    require<DataError, 75>(written_ > 0, "fetch-image: none of ", failed_, " images could be shown (", first_,
+                           ")");
   }
 
   Session& session_;
@@ -225,15 +300,31 @@ void fetch_image(Session& session, const Options& o) {
 
 void add_fetch_image(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "fetch-image", "Images of one body part out of the database, as pictures with labels", [o](Session& s) { fetch_image(s, *o); },
-                              "gadolin bodypart fetch-image --query CHEST --directory films");
+  CLI::App* app = program.add(
+      group, "fetch-image", "Images of one body part out of the database, as pictures with labels",
+      [o](Session& s) { fetch_image(s, *o); },
+      "gadolin bodypart fetch-image --query CHEST --directory films");
   app->add_option("-q,--query", o->query, "Body part, such as CHEST")->required();
-  app->add_option("-d,--directory", o->directory, "Folder for fetch/, images/, labels/ and manifest.csv; more may be fetched into it")->required();
-  app->add_option("-m,--metadata", o->metadata, "Write labels/NAME.json too, with patient and study: true or false")->expected(0, 1)->default_str("true");
-  app->add_option("--database", o->database, "SQLite file, mysql://USER@HOST/NAME or postgresql://USER@HOST/NAME")->envname("GADOLIN_DATABASE")->capture_default_str();
-  app->add_option("--credentials", o->credentials, "Option file whose section [client] holds user and password; or GADOLIN_DATABASE_USER and GADOLIN_DATABASE_PASSWORD");
-  app->add_option("--window", o->window, "auto, file, percentile, full, center/width, or legacy: the reference's max(p, 0) / max(p)")->capture_default_str();
-  app->add_option("--bits", o->bits, "Of the PNG files")->check(CLI::IsMember({8, 16}))->capture_default_str();
+  app->add_option("-d,--directory", o->directory,
+                  "Folder for fetch/, images/, labels/ and manifest.csv; more may be fetched into it")
+      ->required();
+  app->add_option("-m,--metadata", o->metadata,
+                  "Write labels/NAME.json too, with patient and study: true or false")
+      ->expected(0, 1)
+      ->default_str("true");
+  app->add_option("--database", o->database,
+                  "SQLite file, mysql://USER@HOST/NAME or postgresql://USER@HOST/NAME")
+      ->envname("GADOLIN_DATABASE")
+      ->capture_default_str();
+  app->add_option("--credentials", o->credentials,
+                  "Option file whose section [client] holds user and password; or GADOLIN_DATABASE_USER and "
+                  "GADOLIN_DATABASE_PASSWORD");
+  app->add_option("--window", o->window,
+                  "auto, file, percentile, full, center/width, or legacy: the reference's max(p, 0) / max(p)")
+      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of the PNG files")
+      ->check(CLI::IsMember({8, 16}))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin::bodypart

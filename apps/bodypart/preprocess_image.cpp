@@ -6,8 +6,8 @@
 #include <set>
 
 #include "apps/bodypart/commands.h"
-#include "data/sets/dataset.h"
 #include "apps/bodypart/preprocess/preprocess.h"
+#include "data/sets/dataset.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 #include "train/progress.h"
@@ -26,12 +26,13 @@ struct Job {
   std::string from, to;
   Image image;
   std::uintmax_t bytes_in = 0, bytes_out = 0;
-  double seconds = 0;   // of the method alone
-  int levels = 0;       // different samples in the result
+  double seconds = 0;  // of the method alone
+  int levels = 0;      // different samples in the result
   std::string problem, brief, code;
 };
 
-template <class F> void attempt(Job& job, F&& f) {
+template <class F>
+void attempt(Job& job, F&& f) {
   if (!job.problem.empty()) return;
   try {
     f();
@@ -57,26 +58,34 @@ bool is_below(const fs::path& inner, const fs::path& outer) {
 
 class Preprocessor {
  public:
-  Preprocessor(Session& session, const Options& o) : session_(session), o_(o), method_(preprocess_method(o.method)) {
-    require<UsageError>(o.format == "png" || o.format == "jpg", "preprocess-image: --format ", o.format, " is unknown; use png or jpg");
-    require<UsageError>(o.emit == "mask" || o.emit == "masked", "preprocess-image: --emit ", o.emit, " is unknown; use mask or masked");
-    require<UsageError>(o.emit == "mask" || method_.kind == PreprocessKind::target_segmentation, "preprocess-image: --emit masked is for target_segmentation, not ",
-                        method_.name);
-    require<UsageError>(fs::is_directory(o.directory), "preprocess-image: ", printable(o.directory), " is not a folder");
+  Preprocessor(Session& session, const Options& o)
+      : session_(session), o_(o), method_(preprocess_method(o.method)) {
+    require<UsageError>(o.format == "png" || o.format == "jpg", "preprocess-image: --format ", o.format,
+                        " is unknown; use png or jpg");
+    require<UsageError>(o.emit == "mask" || o.emit == "masked", "preprocess-image: --emit ", o.emit,
+                        " is unknown; use mask or masked");
+    require<UsageError>(o.emit == "mask" || method_.kind == PreprocessKind::target_segmentation,
+                        "preprocess-image: --emit masked is for target_segmentation, not ", method_.name);
+    require<UsageError>(fs::is_directory(o.directory), "preprocess-image: ", printable(o.directory),
+                        " is not a folder");
     const fs::path in = fs::canonical(o.directory);
     out_ = o.out.empty() ? (in.parent_path() / method_.folder).string() : o.out;
-    require<UsageError>(!is_below(out_, in), "preprocess-image: --out ", printable(out_), " is in the folder of the pictures, ", printable(o.directory),
+    require<UsageError>(!is_below(out_, in), "preprocess-image: --out ", printable(out_),
+                        " is in the folder of the pictures, ", printable(o.directory),
                         "; choose one beside it");
-    how_ = {method_.kind, std::clamp(o.value, method_.least, method_.most), session.common().seed, o.emit == "masked" ? Emit::masked : Emit::mask};
+    how_ = {method_.kind, std::clamp(o.value, method_.least, method_.most), session.common().seed,
+            o.emit == "masked" ? Emit::masked : Emit::mask};
     if (how_.value != o.value) {
-      session.log(cat("--value ", o.value, " is outside ", method_.least, " to ", method_.most, " of ", method_.name, ": ", how_.value, " is used"));
+      session.log(cat("--value ", o.value, " is outside ", method_.least, " to ", method_.most, " of ",
+                      method_.name, ": ", how_.value, " is used"));
     }
   }
 
   void run() {
     const double start = seconds_now();
     std::vector<Job> jobs = find();
-    Progress progress(method_.name, static_cast<std::int64_t>(jobs.size()), progress_on_stderr(session_.common().quiet || session_.common().json));
+    Progress progress(method_.name, static_cast<std::int64_t>(jobs.size()),
+                      progress_on_stderr(session_.common().quiet || session_.common().json));
     const std::size_t chunk = 4 * static_cast<std::size_t>(num_threads());
     for (std::size_t at = 0; at < jobs.size(); at += chunk) {
       const std::size_t end = std::min(at + chunk, jobs.size());
@@ -92,21 +101,25 @@ class Preprocessor {
   std::vector<Job> find() const {
     std::vector<std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(o_.directory)) {
-      if (entry.is_regular_file() && detail::is_image_file(entry.path().string())) files.push_back(entry.path().string());
+      if (entry.is_regular_file() && detail::is_image_file(entry.path().string()))
+        files.push_back(entry.path().string());
     }
     std::sort(files.begin(), files.end());
-    require<DataError>(!files.empty(), "preprocess-image: ", printable(o_.directory), " holds no pictures; put JPEG, PNG, BMP, PNM or DICOM files there");
+    require<DataError>(!files.empty(), "preprocess-image: ", printable(o_.directory),
+                       " holds no pictures; put JPEG, PNG, BMP, PNM or DICOM files there");
     std::vector<Job> jobs;
     std::map<std::string, std::string> taken;
     for (const std::string& file : files) {
       fs::path to = fs::path(file).lexically_relative(o_.directory);
       // The last dot of a DICOM UID is no ending.
       const std::string end = to.extension().string();
-      if (end.size() > 1 && !std::all_of(end.begin() + 1, end.end(), [](char c) { return c >= '0' && c <= '9'; })) to.replace_extension();
+      if (end.size() > 1 &&
+          !std::all_of(end.begin() + 1, end.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        to.replace_extension();
       to += "." + o_.format;
       const auto [other, fresh] = taken.emplace(to.string(), file);
-      require<DataError>(fresh, "preprocess-image: ", printable(other->second), " and ", printable(file), " would both become ", printable(to.string()),
-                         "; rename one");
+      require<DataError>(fresh, "preprocess-image: ", printable(other->second), " and ", printable(file),
+                         " would both become ", printable(to.string()), "; rename one");
       Job job;
       job.from = file;
       job.to = (fs::path(out_) / to).string();
@@ -129,14 +142,16 @@ class Preprocessor {
           }
         }
       });
-      for (const auto& error : errors) if (error) std::rethrow_exception(error);
+      for (const auto& error : errors)
+        if (error) std::rethrow_exception(error);
     };
     const auto change = [&](Job& job) {
       const double start = seconds_now();
       job.image = preprocess(std::move(job.image), how_, device);
       job.seconds = seconds_now() - start;
     };
-    // On the CPU a picture is worked on while the cache still holds it, several side by side; on a GPU one after the other.
+    // On the CPU a picture is worked on while the cache still holds it, several side by side; on a GPU one
+    // after the other.
     each([&](Job& job) {
       job.bytes_in = fs::file_size(job.from);
       job.image = read_image(job.from, {.reduce_to_8bit = true});
@@ -145,8 +160,10 @@ class Preprocessor {
     for (std::size_t i = 0; i < count && !device.is_cpu(); ++i) attempt(jobs[i], [&] { change(jobs[i]); });
     each([&](Job& job) {
       job.levels = levels_of(job.image);
-      if (o_.format == "jpg") write_jpeg(job.to, job.image);
-      else write_png(job.to, job.image);
+      if (o_.format == "jpg")
+        write_jpeg(job.to, job.image);
+      else
+        write_png(job.to, job.image);
       job.bytes_out = fs::file_size(job.to);
       job.image = Image();
     });
@@ -157,7 +174,8 @@ class Preprocessor {
       ++failed_;
       if (first_.empty()) first_ = job.brief;
       session_.log(job.problem);
-      session_.event({{"event", "bad_sample"}, {"file", job.from}, {"code", job.code}, {"message", job.problem}});
+      session_.event(
+          {{"event", "bad_sample"}, {"file", job.from}, {"code", job.code}, {"message", job.problem}});
       return;
     }
     ++written_;
@@ -166,7 +184,12 @@ class Preprocessor {
     seconds_ += job.seconds;
     least_ = std::min(least_, job.levels);
     most_ = std::max(most_, job.levels);
-    session_.event({{"event", "picture"}, {"file", job.from}, {"out", job.to}, {"levels", job.levels}, {"bytes", job.bytes_in}, {"out_bytes", job.bytes_out},
+    session_.event({{"event", "picture"},
+                    {"file", job.from},
+                    {"out", job.to},
+                    {"levels", job.levels},
+                    {"bytes", job.bytes_in},
+                    {"out_bytes", job.bytes_out},
                     {"method_ms", job.seconds * 1000}});
   }
 
@@ -177,9 +200,11 @@ class Preprocessor {
     session_.metric("failed", failed_);
     if (written_ > 0) {
       const double saved = 100 * (1 - static_cast<double>(bytes_out_) / static_cast<double>(bytes_in_));
-      session_.say(cat(written_, " pictures by ", method_.name, " ", how_.value, " in ", out_, ": ", least_ == most_ ? cat(most_) : cat(least_, " to ", most_),
-                       " levels used, ", human_bytes(static_cast<std::int64_t>(bytes_in_)), " became ", human_bytes(static_cast<std::int64_t>(bytes_out_)), " (",
-                       fixed(std::abs(saved), 1), saved >= 0 ? " % saved), " : " % more), ", fixed(seconds, 1), " s"));
+      session_.say(cat(written_, " pictures by ", method_.name, " ", how_.value, " in ", out_, ": ",
+                       least_ == most_ ? cat(most_) : cat(least_, " to ", most_), " levels used, ",
+                       human_bytes(static_cast<std::int64_t>(bytes_in_)), " became ",
+                       human_bytes(static_cast<std::int64_t>(bytes_out_)), " (", fixed(std::abs(saved), 1),
+                       saved >= 0 ? " % saved), " : " % more), ", fixed(seconds, 1), " s"));
       session_.metric("least_levels", least_);
       session_.metric("most_levels", most_);
       session_.metric("bytes_in", bytes_in_);
@@ -187,7 +212,8 @@ class Preprocessor {
       session_.metric("method_seconds", seconds_);
       session_.output("pictures", out_);
     }
-    require<DataError>(failed_ == 0, "preprocess-image: ", failed_, " pictures could not be read (", first_, ")");
+    require<DataError>(failed_ == 0, "preprocess-image: ", failed_, " pictures could not be read (", first_,
+                       ")");
   }
 
   Session& session_;
@@ -205,17 +231,26 @@ class Preprocessor {
 
 void add_preprocess_image(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add(group, "preprocess-image", "Pictures with fewer bits, more contrast, few levels, or the body's outline alone",
-                              [o](Session& s) { Preprocessor(s, *o).run(); },
-                              "gadolin bodypart preprocess-image -d films/images -p target_segmentation -v 4");
+  CLI::App* app = program.add(
+      group, "preprocess-image",
+      "Pictures with fewer bits, more contrast, few levels, or the body's outline alone",
+      [o](Session& s) { Preprocessor(s, *o).run(); },
+      "gadolin bodypart preprocess-image -d films/images -p target_segmentation -v 4");
   app->add_option("-d,--directory", o->directory, "Folder of pictures, with its subfolders")->required();
-  app->add_option("-p,--preprocess", o->method, "bitwise_downsampling, contrast_enhancing, color_quantization or target_segmentation")->required();
+  app->add_option("-p,--preprocess", o->method,
+                  "bitwise_downsampling, contrast_enhancing, color_quantization or target_segmentation")
+      ->required();
   app->add_option("-v,--value", o->value,
-                  "Bits kept (1 to 8), factor of contrast (1 to 10), number of clusters (2 to 10), factor of contrast before segmentation (1 to 10); others are clamped")
+                  "Bits kept (1 to 8), factor of contrast (1 to 10), number of clusters (2 to 10), factor of "
+                  "contrast before segmentation (1 to 10); others are clamped")
       ->capture_default_str();
-  app->add_option("--out", o->out, "Folder to write to; default: preprocessed_images_{bit,contrast,kmeans,seg} beside the pictures");
+  app->add_option(
+      "--out", o->out,
+      "Folder to write to; default: preprocessed_images_{bit,contrast,kmeans,seg} beside the pictures");
   app->add_option("--format", o->format, "png, which keeps every level, or jpg")->capture_default_str();
-  app->add_option("--emit", o->emit, "Of target_segmentation: mask, or masked for the picture where the mask is white")->capture_default_str();
+  app->add_option("--emit", o->emit,
+                  "Of target_segmentation: mask, or masked for the picture where the mask is white")
+      ->capture_default_str();
 }
 
 }  // namespace gadolin::bodypart

@@ -8,7 +8,8 @@ namespace {
 // Samples of another set under other labels.
 class Relabelled : public Dataset {
  public:
-  Relabelled(std::vector<std::string> classes, std::vector<SampleInfo> samples, std::shared_ptr<const Dataset> base)
+  Relabelled(std::vector<std::string> classes, std::vector<SampleInfo> samples,
+             std::shared_ptr<const Dataset> base)
       : Dataset(std::move(classes), false, std::move(samples), base->root()), base_(std::move(base)) {}
   Source read(std::int64_t i) const override { return base_->read(info(i).record); }
 
@@ -34,30 +35,37 @@ class Zeros : public Dataset {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_records(const std::string& command, const std::string& dataset_name, const std::string& folder, int offset) {
-  require<UsageError>(dataset_name == "dicom", command, ": --dataset-name ", dataset_name, " is unknown; it must be dicom");
+std::unique_ptr<Dataset> open_records(const std::string& command, const std::string& dataset_name,
+                                      const std::string& folder, int offset) {
+  require<UsageError>(dataset_name == "dicom", command, ": --dataset-name ", dataset_name,
+                      " is unknown; it must be dicom");
   std::shared_ptr<Dataset> set = open_dataset(folder);
-  require<DataError>(!set->multi_label(), command, ": ", folder, " has several labels a picture; one is needed");
-  require<UsageError>(offset >= 0 && offset < set->num_classes() - 1, command, ": --labels-offset ", offset, " leaves fewer than two of ",
-                      set->num_classes(), " classes");
+  require<DataError>(!set->multi_label(), command, ": ", folder,
+                     " has several labels a picture; one is needed");
+  require<UsageError>(offset >= 0 && offset < set->num_classes() - 1, command, ": --labels-offset ", offset,
+                      " leaves fewer than two of ", set->num_classes(), " classes");
   std::vector<SampleInfo> samples;
   for (std::int64_t i = 0; i < set->size(); ++i) {
     SampleInfo info = set->info(i);
     info.record = i;
     info.labels[0] -= offset;
-    require<DataError>(info.labels[0] >= 0, command, ": ", printable(info.name), " has label ", info.labels[0] + offset,
-                       ", below --labels-offset ", offset);
+    require<DataError>(info.labels[0] >= 0, command, ": ", printable(info.name), " has label ",
+                       info.labels[0] + offset, ", below --labels-offset ", offset);
     samples.push_back(std::move(info));
   }
-  return std::make_unique<Relabelled>(std::vector<std::string>(set->classes().begin() + offset, set->classes().end()), std::move(samples), set);
+  return std::make_unique<Relabelled>(
+      std::vector<std::string>(set->classes().begin() + offset, set->classes().end()), std::move(samples),
+      set);
 }
 
-std::unique_ptr<Dataset> open_training_records(const std::string& command, const std::string& dataset_name, const std::string& folder,
-                                               int offset, const std::string& split) {
+std::unique_ptr<Dataset> open_training_records(const std::string& command, const std::string& dataset_name,
+                                               const std::string& folder, int offset,
+                                               const std::string& split) {
   auto set = open_records(command, dataset_name, folder, offset);
   const Split wanted = split_from(split, "--dataset-split-name");
   if (set->has_split(Split::train) || set->has_split(Split::val) || set->has_split(Split::test)) {
-    require<DataError>(wanted != Split::none && set->has_split(wanted), command, ": ", folder, " has no samples of --dataset-split-name ", split);
+    require<DataError>(wanted != Split::none && set->has_split(wanted), command, ": ", folder,
+                       " has no samples of --dataset-split-name ", split);
     if (wanted != Split::train) {
       for (std::int64_t i = 0; i < set->size(); ++i) {
         const Split was = set->info(i).split;
@@ -80,7 +88,8 @@ std::unique_ptr<Dataset> synthetic_records(std::int64_t train, std::int64_t val)
     info.record = i;
     samples.push_back(std::move(info));
   }
-  return std::make_unique<Zeros>(std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6"}, false, std::move(samples), "");
+  return std::make_unique<Zeros>(std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6"}, false,
+                                 std::move(samples), "");
 }
 
 }  // namespace gadolin::bodypart

@@ -9,10 +9,10 @@
 namespace gadolin::bodypart {
 
 struct SlimModel {
-  std::string name;    // "resnet_v1_50"
-  std::string model;   // in the registry: "resnet50"
-  int size;            // pixels a side
-  bool auxiliary;      // trained with an auxiliary head
+  std::string name;   // "resnet_v1_50"
+  std::string model;  // in the registry: "resnet50"
+  int size;           // pixels a side
+  bool auxiliary;     // trained with an auxiliary head
 };
 const std::vector<SlimModel>& slim_models();
 // By Slim's name, or by the registry's if Slim has such a net. Throws UsageError, beginning with `command`.
@@ -22,10 +22,11 @@ enum class Preprocessing { inception, vgg };
 // "inception", "vgg", or the net whose usual one is meant. Throws UsageError.
 Preprocessing preprocessing_of(const std::string& command, const std::string& name);
 
-// Pipelines for pictures of size x size with 1 or 3 channels. Inception: a random box of the picture, mirrored, brightness and
-// contrast changed if `jitter`, to [-1, 1]; for evaluation the middle 87.5 % of both sides. VGG: the shorter side drawn from
-// 256..512 (of 224), a random crop, mirrored, less the mean; for evaluation a side of 256 and the middle. Boxes are resized
-// bilinearly, where Slim draws one of four methods; saturation and hue, of which grey pictures have none, stay.
+// Pipelines for pictures of size x size with 1 or 3 channels. Inception: a random box of the picture,
+// mirrored, brightness and contrast changed if `jitter`, to [-1, 1]; for evaluation the middle 87.5 % of both
+// sides. VGG: the shorter side drawn from 256..512 (of 224), a random crop, mirrored, less the mean; for
+// evaluation a side of 256 and the middle. Boxes are resized bilinearly, where Slim draws one of four
+// methods; saturation and hue, of which grey pictures have none, stay.
 std::string training_pipeline(Preprocessing kind, int size, int channels, bool jitter);
 std::string evaluation_pipeline(Preprocessing kind, int size, int channels);
 
@@ -36,6 +37,7 @@ struct Expected {
   double moving_average_decay = 0;
 };
 // Throws UsageError for something that the checkpoint at `path` contradicts.
-void check_expected(const std::string& command, const Expected& said, const Classifier& classifier, const std::string& path);
+void check_expected(const std::string& command, const Expected& said, const Classifier& classifier,
+                    const std::string& path);
 
 }  // namespace gadolin::bodypart

@@ -21,8 +21,8 @@ void add_synth_bodypart(Program& program, CLI::App* synth) {
     session.metric("images", images);
     session.output("folder", o->out);
   };
-  CLI::App* app = program.add(synth, "bodypart", "Made-up radiographs of seven body parts, as DICOM files", run,
-                              "gadolin data synth bodypart films --patients 40");
+  CLI::App* app = program.add(synth, "bodypart", "Made-up radiographs of seven body parts, as DICOM files",
+                              run, "gadolin data synth bodypart films --patients 40");
   app->add_option("folder", o->out, "Folder to make")->required();
   app->add_option("--patients", o->films.patients)->capture_default_str();
   app->add_option("--images-per-patient", o->films.images_per_patient)->capture_default_str();

@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "io/atomic_file.h"
+#include "apps/bodypart/synth_anatomy.h"
 #include "data/dicom/anonymize.h"
 #include "data/dicom/dictionary.h"
-#include "apps/bodypart/synth_anatomy.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -20,10 +20,12 @@ namespace {
 constexpr std::uint64_t film_purpose = 0x66696c6d, patient_purpose = 0x626f6479, facts_purpose = 0x6661637473;
 
 void check(const SynthBodypartOptions& o) {
-  require<UsageError>(o.patients >= 1 && o.patients <= 10'000, "synth: patients = ", o.patients, " is not in 1..10000");
-  require<UsageError>(o.images_per_patient >= 1 && o.images_per_patient <= 10'000, "synth: images per patient = ",
-                      o.images_per_patient, " is not in 1..10000");
-  require<UsageError>(o.size >= 32 && o.size <= 4096, "synth: size = ", o.size, " of a radiograph is not in 32..4096");
+  require<UsageError>(o.patients >= 1 && o.patients <= 10'000, "synth: patients = ", o.patients,
+                      " is not in 1..10000");
+  require<UsageError>(o.images_per_patient >= 1 && o.images_per_patient <= 10'000,
+                      "synth: images per patient = ", o.images_per_patient, " is not in 1..10000");
+  require<UsageError>(o.size >= 32 && o.size <= 4096, "synth: size = ", o.size,
+                      " of a radiograph is not in 32..4096");
 }
 
 std::string numbered(const char* pattern, int a, int b = 0, int c = 0) {
@@ -34,21 +36,26 @@ std::string numbered(const char* pattern, int a, int b = 0, int c = 0) {
 
 // The letter of the side in lead, 5 x 7 points a letter, as radiographers lay it beside the body.
 void lay_marker(std::vector<float>& light, int size, RandomStream& film) {
-  constexpr std::array<const char*, 7> letter_l{"#....", "#....", "#....", "#....", "#....", "#....", "#####"};
-  constexpr std::array<const char*, 7> letter_r{"####.", "#...#", "#...#", "####.", "#.#..", "#..#.", "#...#"};
+  constexpr std::array<const char*, 7> letter_l{"#....", "#....", "#....", "#....",
+                                                "#....", "#....", "#####"};
+  constexpr std::array<const char*, 7> letter_r{"####.", "#...#", "#...#", "####.",
+                                                "#.#..", "#..#.", "#...#"};
   const auto& letter = film.chance(0.5f) ? letter_l : letter_r;
   const int dot = std::max(1, size / 80), left = film.chance(0.5f) ? size / 20 : size - size / 20 - 5 * dot;
   const int top = static_cast<int>(film.uniform(0.05f, 0.85f) * static_cast<float>(size));
   for (int y = 0; y < std::min(7 * dot, size - top); ++y) {
     for (int x = 0; x < 5 * dot; ++x) {
-      if (letter[static_cast<std::size_t>(y / dot)][x / dot] == '#') light[static_cast<std::size_t>((top + y) * size + left + x)] = 1;
+      if (letter[static_cast<std::size_t>(y / dot)][x / dot] == '#')
+        light[static_cast<std::size_t>((top + y) * size + left + x)] = 1;
     }
   }
 }
 
-// Brightness 0..1 of a developed film, bright where rays were held back: exposure, marker, noise, collimation.
+// Brightness 0..1 of a developed film, bright where rays were held back: exposure, marker, noise,
+// collimation.
 std::vector<float> expose(std::vector<float> plane, int size, RandomStream& film) {
-  const float absorb = film.uniform(0.7f, 1.5f), tone = film.uniform(0.75f, 1.35f), fog = film.uniform(0, 0.08f);
+  const float absorb = film.uniform(0.7f, 1.5f), tone = film.uniform(0.75f, 1.35f),
+              fog = film.uniform(0, 0.08f);
   for (float& v : plane) v = fog + (1 - fog) * std::pow(1 - std::exp(-absorb * v), tone);
   if (film.chance(0.5f)) lay_marker(plane, size, film);
   // Fewer rays, more noise.
@@ -60,7 +67,8 @@ std::vector<float> expose(std::vector<float> plane, int size, RandomStream& film
     for (int& e : edge) e = static_cast<int>(film.uniform(0, 0.09f) * static_cast<float>(size));
     for (int y = 0; y < size; ++y) {
       for (int x = 0; x < size; ++x) {
-        if (x < edge[0] || y < edge[1] || x >= size - edge[2] || y >= size - edge[3]) plane[static_cast<std::size_t>(y * size + x)] = beyond;
+        if (x < edge[0] || y < edge[1] || x >= size - edge[2] || y >= size - edge[3])
+          plane[static_cast<std::size_t>(y * size + x)] = beyond;
       }
     }
   }
@@ -72,8 +80,10 @@ std::vector<float> expose(std::vector<float> plane, int size, RandomStream& film
 SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
   check(o);
   const auto p = static_cast<std::uint64_t>(patient);
-  const std::uint64_t index = p * static_cast<std::uint64_t>(o.images_per_patient) + static_cast<std::uint64_t>(number);
-  RandomStream body(o.seed, stream_id(patient_purpose, p)), person(o.seed, stream_id(facts_purpose, p)), film(o.seed, stream_id(film_purpose, index));
+  const std::uint64_t index =
+      p * static_cast<std::uint64_t>(o.images_per_patient) + static_cast<std::uint64_t>(number);
+  RandomStream body(o.seed, stream_id(patient_purpose, p)), person(o.seed, stream_id(facts_purpose, p)),
+      film(o.seed, stream_id(film_purpose, index));
   const int part = static_cast<int>(index % synth_body_parts().size());
   const std::vector<float> light = expose(draw_body_part(part, o.size, body, film), o.size, film);
 
@@ -81,12 +91,15 @@ SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
   f.body_part = synth_body_parts()[static_cast<std::size_t>(part)];
   f.number = number;
   f.modality = film.chance(0.5f) ? "CR" : "DX";
-  constexpr std::array<const char*, 4> syntaxes{"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70"};
+  constexpr std::array<const char*, 4> syntaxes{"1.2.840.10008.1.2", "1.2.840.10008.1.2.1",
+                                                "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70"};
   f.transfer_syntax = syntaxes[film.below(syntaxes.size())];
   f.patient_id = numbered("SYN%06d", patient);
   f.patient_name = numbered("Synthetic^P%06d", patient);
   f.sex = person.chance(0.5f) ? "F" : "M";
-  const auto draw = [&](int from, int count) { return from + static_cast<int>(person.below(static_cast<std::uint64_t>(count))); };
+  const auto draw = [&](int from, int count) {
+    return from + static_cast<int>(person.below(static_cast<std::uint64_t>(count)));
+  };
   const int year = draw(1930, 70), month = draw(1, 12), day = draw(1, 28), when = draw(1, 12);
   f.birth_date = numbered("%04d%02d%02d", year, month, day);
   f.study_date = numbered("2020%02d%02d", when, draw(1, 28));
@@ -100,7 +113,8 @@ SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
   f.spacing = 400.0 / o.size;
 
   // The light takes up part of the range only, as real detectors leave it.
-  const double white = (1 << f.bits) - 1, low = film.uniform(0, 0.25f) * white, high = film.uniform(0.6f, 1) * white;
+  const double white = (1 << f.bits) - 1, low = film.uniform(0, 0.25f) * white,
+               high = film.uniform(0.6f, 1) * white;
   if (film.chance(0.5f) || f.modality == "DX") {  // which must have one
     f.window_width = std::round(high - low);
     f.window_center = std::round((f.inverted ? white - (low + high) / 2 : (low + high) / 2));
@@ -109,8 +123,10 @@ SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
   for (std::size_t i = 0; i < light.size(); ++i) {
     const double v = std::clamp(std::round(low + static_cast<double>(light[i]) * (high - low)), 0.0, white);
     const auto stored = static_cast<std::uint16_t>(f.inverted ? white - v : v);
-    if (f.bits == 8) f.pixels.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(stored);
-    else f.pixels.data<std::uint16_t>()[i] = stored;
+    if (f.bits == 8)
+      f.pixels.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(stored);
+    else
+      f.pixels.data<std::uint16_t>()[i] = stored;
   }
   return f;
 }

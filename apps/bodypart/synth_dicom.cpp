@@ -34,15 +34,24 @@ void register_encoders() {
 }
 
 // PS3.16 CID 4009, in SNOMED CT.
-struct Region { const char *part, *code, *meaning; };
-constexpr Region regions[] = {{"ABDOMEN", "818981001", "Abdomen"}, {"CHEST", "816094009", "Chest"}, {"HAND", "85562004", "Hand"},
-                              {"HEAD", "69536005", "Head"}, {"PELVIS", "816092008", "Pelvis"}, {"SPINE", "421060004", "Spine"},
+struct Region {
+  const char *part, *code, *meaning;
+};
+constexpr Region regions[] = {{"ABDOMEN", "818981001", "Abdomen"},
+                              {"CHEST", "816094009", "Chest"},
+                              {"HAND", "85562004", "Hand"},
+                              {"HEAD", "69536005", "Head"},
+                              {"PELVIS", "816092008", "Pelvis"},
+                              {"SPINE", "421060004", "Spine"},
                               {"MUSCULOSKELETAL", "66019005", "Extremity"}};
 
 void fill_patient_and_study(DcmDataset& set, const SynthFilm& f) {
-  const auto text = [&](const DcmTagKey& tag, const std::string& value) { set.putAndInsertString(tag, value.c_str()); };
+  const auto text = [&](const DcmTagKey& tag, const std::string& value) {
+    set.putAndInsertString(tag, value.c_str());
+  };
   text(DCM_SpecificCharacterSet, "ISO_IR 100");
-  text(DCM_SOPClassUID, f.modality == "CR" ? UID_ComputedRadiographyImageStorage : UID_DigitalXRayImageStorageForPresentation);
+  text(DCM_SOPClassUID,
+       f.modality == "CR" ? UID_ComputedRadiographyImageStorage : UID_DigitalXRayImageStorageForPresentation);
   text(DCM_SOPInstanceUID, f.instance_uid);
   text(DCM_StudyInstanceUID, f.study_uid);
   text(DCM_SeriesInstanceUID, f.series_uid);
@@ -50,7 +59,8 @@ void fill_patient_and_study(DcmDataset& set, const SynthFilm& f) {
   text(DCM_PatientID, f.patient_id);
   text(DCM_PatientBirthDate, f.birth_date);
   text(DCM_PatientSex, f.sex);
-  for (const DcmTagKey& tag : {DCM_StudyDate, DCM_SeriesDate, DCM_AcquisitionDate, DCM_ContentDate}) text(tag, f.study_date);
+  for (const DcmTagKey& tag : {DCM_StudyDate, DCM_SeriesDate, DCM_AcquisitionDate, DCM_ContentDate})
+    text(tag, f.study_date);
   for (const DcmTagKey& tag : {DCM_StudyTime, DCM_ContentTime}) text(tag, "120000");
   for (const DcmTagKey& tag : {DCM_AccessionNumber, DCM_ReferringPhysicianName}) text(tag, "");
   text(DCM_StudyID, "1");
@@ -63,15 +73,21 @@ void fill_patient_and_study(DcmDataset& set, const SynthFilm& f) {
 }
 
 void fill_image(DcmDataset& set, const SynthFilm& f) {
-  const auto text = [&](const DcmTagKey& tag, const std::string& value) { set.putAndInsertString(tag, value.c_str()); };
-  const auto number = [&](const DcmTagKey& tag, int v) { set.putAndInsertUint16(tag, static_cast<Uint16>(v)); };
+  const auto text = [&](const DcmTagKey& tag, const std::string& value) {
+    set.putAndInsertString(tag, value.c_str());
+  };
+  const auto number = [&](const DcmTagKey& tag, int v) {
+    set.putAndInsertUint16(tag, static_cast<Uint16>(v));
+  };
   text(DCM_ImageType, "ORIGINAL\\PRIMARY\\");
   text(DCM_BodyPartExamined, f.body_part);
   for (const DcmTagKey& tag : {DCM_ViewPosition, DCM_PositionerType, DCM_DetectorType}) text(tag, "");
   set.insertEmptyElement(DCM_AcquisitionContextSequence);
   if (f.modality == "DX") {
-    const auto region = std::find_if(std::begin(regions), std::end(regions), [&](const Region& r) { return f.body_part == r.part; });
-    require<ValueError>(region != std::end(regions), "synth: body part ", f.body_part, " is none of synth_body_parts()");
+    const auto region = std::find_if(std::begin(regions), std::end(regions),
+                                     [&](const Region& r) { return f.body_part == r.part; });
+    require<ValueError>(region != std::end(regions), "synth: body part ", f.body_part,
+                        " is none of synth_body_parts()");
     DcmItem* item = nullptr;
     set.findOrCreateSequenceItem(DCM_AnatomicRegionSequence, item, -2);
     item->putAndInsertString(DCM_CodeValue, region->code);
@@ -103,8 +119,12 @@ void fill_image(DcmDataset& set, const SynthFilm& f) {
     text(DCM_WindowCenter, cat(f.window_center));
     text(DCM_WindowWidth, cat(f.window_width));
   }
-  if (f.bits == 8) set.putAndInsertUint8Array(DCM_PixelData, f.pixels.data<Uint8>(), static_cast<unsigned long>(f.pixels.numel()));
-  else set.putAndInsertUint16Array(DCM_PixelData, f.pixels.data<Uint16>(), static_cast<unsigned long>(f.pixels.numel()));
+  if (f.bits == 8)
+    set.putAndInsertUint8Array(DCM_PixelData, f.pixels.data<Uint8>(),
+                               static_cast<unsigned long>(f.pixels.numel()));
+  else
+    set.putAndInsertUint16Array(DCM_PixelData, f.pixels.data<Uint16>(),
+                                static_cast<unsigned long>(f.pixels.numel()));
 }
 
 }  // namespace
@@ -117,7 +137,8 @@ std::string synth_dicom(const SynthFilm& film) {
   const E_TransferSyntax syntax = DcmXfer(film.transfer_syntax.c_str()).getXfer();
   const DJ_RPLossless lossless(1, 0);  // first-order prediction; no point transform
   const DcmRLERepresentationParameter rle;
-  const DcmRepresentationParameter* how = syntax == EXS_RLELossless ? static_cast<const DcmRepresentationParameter*>(&rle) : &lossless;
+  const DcmRepresentationParameter* how =
+      syntax == EXS_RLELossless ? static_cast<const DcmRepresentationParameter*>(&rle) : &lossless;
   OFCondition done = file.getDataset()->chooseRepresentation(syntax, how);
   std::string bytes(static_cast<std::size_t>(film.pixels.numel()) * 4 + 65536, '\0');
   DcmOutputBufferStream out(bytes.data(), static_cast<offile_off_t>(bytes.size()));
@@ -126,7 +147,8 @@ std::string synth_dicom(const SynthFilm& film) {
     done = file.write(out, syntax, EET_ExplicitLength, nullptr);
     file.transferEnd();
   }
-  require<ValueError>(done.good(), "synth: no DICOM file of transfer syntax ", film.transfer_syntax, " can be written");
+  require<ValueError>(done.good(), "synth: no DICOM file of transfer syntax ", film.transfer_syntax,
+                      " can be written");
   void* begin = nullptr;
   offile_off_t length = 0;
   out.flushBuffer(begin, length);
@@ -134,7 +156,10 @@ std::string synth_dicom(const SynthFilm& film) {
   return bytes;
 }
 #else
-std::string synth_dicom(const SynthFilm&) { require_dicom("synth"); return ""; }
+std::string synth_dicom(const SynthFilm&) {
+  require_dicom("synth");
+  return "";
+}
 #endif
 
 }  // namespace gadolin

@@ -4,12 +4,12 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/train_flags.h"
-#include "tasks/classifier.h"
-#include "nets/slim_names.h"
 #include "io/weights.h"
 #include "layers/init.h"
-#include "train/checkpoint_store.h"
+#include "nets/slim_names.h"
+#include "tasks/classifier.h"
 #include "tasks/net_options.h"
+#include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {
 namespace {
@@ -17,10 +17,12 @@ namespace {
 constexpr const char* command = "bodypart train";
 
 void check_owners(const TrainFlags& f) {
-  require<UsageError>(f.trainer == "slim" || f.trainer == "resnet", command, ": --trainer ", f.trainer, " is unknown; use slim or resnet");
+  require<UsageError>(f.trainer == "slim" || f.trainer == "resnet", command, ": --trainer ", f.trainer,
+                      " is unknown; use slim or resnet");
   for (const auto& [option, owner] : f.owners) {
     const bool given = option->count() > 0 && (option->get_expected_max() > 0 || option->as<bool>());
-    require<UsageError>(!given || owner == f.trainer, command, ": ", option->get_name(), " is an option of --trainer ", owner, ", not of ", f.trainer);
+    require<UsageError>(!given || owner == f.trainer, command, ": ", option->get_name(),
+                        " is an option of --trainer ", owner, ", not of ", f.trainer);
   }
 }
 
@@ -35,10 +37,12 @@ NetOptions made_with(const std::map<std::string, std::string>& facts) {
   return options;
 }
 
-void check_model(const std::map<std::string, std::string>& facts, const TrainCommand& o, const std::string& what) {
+void check_model(const std::map<std::string, std::string>& facts, const TrainCommand& o,
+                 const std::string& what) {
   const auto model = facts.find("model");
   require<UsageError>(model == facts.end() || model->second == o.model, command, ": ", what, " is of ",
-                      model == facts.end() ? std::string() : model->second, ", not of ", o.model, "; name that net, or choose another folder");
+                      model == facts.end() ? std::string() : model->second, ", not of ", o.model,
+                      "; name that net, or choose another folder");
 }
 
 // A run is continued with the net that it has; otherwise the first weights, and what their net was made with.
@@ -49,7 +53,8 @@ void settle_start(TrainCommand& o, const TrainFlags& f, const Session& session) 
     if (const auto found = CheckpointStore(checkpoints, 1).newest()) {
       check_model(found->checkpoint.facts, o, o.out);
       o.net_options = made_with(found->checkpoint.facts);
-      if (!f.checkpoint_path.empty()) session.log(cat(o.out, " holds a run, which is continued; ", f.checkpoint_path, " is passed over"));
+      if (!f.checkpoint_path.empty())
+        session.log(cat(o.out, " holds a run, which is continued; ", f.checkpoint_path, " is passed over"));
       return;
     }
   }
@@ -125,9 +130,12 @@ void train(Session& session, const TrainFlags& f, const std::string& config) {
   settle_start(o, f, session);
   o.exclude_scopes = parts(f.exclude_scopes, o);
   o.trainable_scopes = parts(f.trainable_scopes, o);
-  if (f.trainer == "slim" && f.max_steps == 0) session.log("without --max-number-of-steps the run ends with a signal such as Ctrl-C; it can then be continued");
+  if (f.trainer == "slim" && f.max_steps == 0)
+    session.log(
+        "without --max-number-of-steps the run ends with a signal such as Ctrl-C; it can then be continued");
   if (f.batch_norm_decay >= 0) {
-    require<UsageError>(f.batch_norm_decay < 1, command, ": --batch-norm-decay ", f.batch_norm_decay, " is not in [0, 1)");
+    require<UsageError>(f.batch_norm_decay < 1, command, ": --batch-norm-decay ", f.batch_norm_decay,
+                        " is not in [0, 1)");
     o.norm_momentum = 1 - f.batch_norm_decay;
   }
   try {
@@ -142,10 +150,13 @@ void train(Session& session, const TrainFlags& f, const std::string& config) {
 
 void add_train(Program& program, CLI::App* group) {
   const auto f = std::make_shared<TrainFlags>();
-  CLI::App* app = program.add(group, "train", "Train a net of TF-Slim's, or a ResNet as the native trainer does",
-                              [f, &program](Session& s) { train(s, *f, program.effective_config()); },
-                              "gadolin bodypart train --dataset_dir records --train_dir runs/v4 --model_name inception_v4 --max_number_of_steps 8400 "
-                              "--eval-every 1680\n  gadolin bodypart train --trainer resnet --data_dir records --model_dir runs/r50 --train_epochs 20");
+  CLI::App* app = program.add(
+      group, "train", "Train a net of TF-Slim's, or a ResNet as the native trainer does",
+      [f, &program](Session& s) { train(s, *f, program.effective_config()); },
+      "gadolin bodypart train --dataset_dir records --train_dir runs/v4 --model_name inception_v4 "
+      "--max_number_of_steps 8400 "
+      "--eval-every 1680\n  gadolin bodypart train --trainer resnet --data_dir records --model_dir runs/r50 "
+      "--train_epochs 20");
   add_train_flags(app, *f);
 }
 

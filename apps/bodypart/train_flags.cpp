@@ -12,10 +12,13 @@ namespace {
 class Adder {
  public:
   Adder(CLI::App* app, TrainFlags& f, std::string owner) : app_(app), f_(f), owner_(std::move(owner)) {}
-  template <class T> CLI::Option* operator()(const std::string& names, T& value, const std::string& about) {
+  template <class T>
+  CLI::Option* operator()(const std::string& names, T& value, const std::string& about) {
     CLI::Option* option = nullptr;
-    if constexpr (std::is_same_v<T, bool>) option = app_->add_flag(both_spellings(names), value, about);
-    else option = app_->add_option(both_spellings(names), value, about);
+    if constexpr (std::is_same_v<T, bool>)
+      option = app_->add_flag(both_spellings(names), value, about);
+    else
+      option = app_->add_option(both_spellings(names), value, about);
     if (!owner_.empty()) f_.owners.emplace_back(option->group("Options of --trainer " + owner_), owner_);
     return option;
   }
@@ -28,21 +31,33 @@ class Adder {
 
 void add_common(CLI::App* app, TrainFlags& f) {
   Adder add(app, f, "");
-  add("--trainer", f.trainer, "slim: the flags of TF-Slim's train_image_classifier; resnet: those of the native ResNet trainer")->capture_default_str();
-  add("--train-dir,--model-dir,--out", f.train_dir, "Folder of the run; one that holds a run is continued")->required();
-  add("--dataset-dir,--data-dir", f.dataset_dir, "Records of convert-data, or anything that gadolin train takes");
+  add("--trainer", f.trainer,
+      "slim: the flags of TF-Slim's train_image_classifier; resnet: those of the native ResNet trainer")
+      ->capture_default_str();
+  add("--train-dir,--model-dir,--out", f.train_dir, "Folder of the run; one that holds a run is continued")
+      ->required();
+  add("--dataset-dir,--data-dir", f.dataset_dir,
+      "Records of convert-data, or anything that gadolin train takes");
   add("--batch-size", f.batch_size, "Pictures a step, default 32");
-  add("--max-number-of-steps,--max-train-steps", f.max_steps, "Steps; default: slim trains until it is stopped, resnet --train-epochs");
-  add("--eval-every", f.eval_every, "Steps between evaluations on the validation records; default: at the end of epochs");
-  add("--checkpoint-path,--init-from", f.checkpoint_path, "First weights: a file, the folder of a run, a checkpoint of TF-Slim; passed over when the run is continued");
-  add("--checkpoint-exclude-scopes,--exclude-scopes", f.exclude_scopes, "Parts that keep their own first values, such as InceptionV4/Logits or fc")->delimiter(',');
+  add("--max-number-of-steps,--max-train-steps", f.max_steps,
+      "Steps; default: slim trains until it is stopped, resnet --train-epochs");
+  add("--eval-every", f.eval_every,
+      "Steps between evaluations on the validation records; default: at the end of epochs");
+  add("--checkpoint-path,--init-from", f.checkpoint_path,
+      "First weights: a file, the folder of a run, a checkpoint of TF-Slim; passed over when the run is "
+      "continued");
+  add("--checkpoint-exclude-scopes,--exclude-scopes", f.exclude_scopes,
+      "Parts that keep their own first values, such as InceptionV4/Logits or fc")
+      ->delimiter(',');
   add("--trainable-scopes", f.trainable_scopes, "Only these parts learn; default all")->delimiter(',');
   add("--ignore-missing-vars", f.ignore_missing_vars, "What --checkpoint-path lacks starts anew");
-  add("--num-preprocessing-threads,--num-parallel-calls,--workers", f.workers, "Threads that decode; default one a core");
+  add("--num-preprocessing-threads,--num-parallel-calls,--workers", f.workers,
+      "Threads that decode; default one a core");
   add("--channels", f.channels, "3, or 1 for grey nets; default 3");
   add("--train-image-size", f.image_size, "Pixels a side; default the net's own");
   add("--net-option", f.net_options, "NAME=VALUE of the net, such as width=32; may be repeated");
-  add("--batch-norm-decay", f.batch_norm_decay, "What running statistics keep of themselves a step; default 0.997 with resnet, 0.9 with slim");
+  add("--batch-norm-decay", f.batch_norm_decay,
+      "What running statistics keep of themselves a step; default 0.997 with resnet, 0.9 with slim");
   add("--keep", f.keep, "Checkpoints to keep, default 3");
 }
 
@@ -50,9 +65,12 @@ void add_slim(CLI::App* app, TrainFlags& f) {
   Adder add(app, f, "slim");
   add("--dataset-name", f.dataset_name, "dicom; there is no other");
   add("--dataset-split-name", f.split_name, "Records to train on, default train");
-  add("--model-name", f.model_name, "inception_v1 v3 v4, inception_resnet_v2, resnet_v1_50 101 152 200, resnet_v2_..., vgg_a 16 19; default inception_v3");
+  add("--model-name", f.model_name,
+      "inception_v1 v3 v4, inception_resnet_v2, resnet_v1_50 101 152 200, resnet_v2_..., vgg_a 16 19; "
+      "default inception_v3");
   add("--preprocessing-name", f.preprocessing_name, "inception, vgg or a net's; default the net's own");
-  add("--no-color-jitter", f.no_color_jitter, "Inception's preprocessing leaves brightness and contrast alone");
+  add("--no-color-jitter", f.no_color_jitter,
+      "Inception's preprocessing leaves brightness and contrast alone");
   add("--labels-offset", f.labels_offset, "This many first classes are left out, default 0");
   add("--log-every-n-steps", f.log_every, "Default 10");
   add("--save-interval-secs", f.save_secs, "Seconds between checkpoints, default 600");
@@ -77,7 +95,8 @@ void add_slim(CLI::App* app, TrainFlags& f) {
   add("--ftrl-l1", f.ftrl_l1, "Default 0");
   add("--ftrl-l2", f.ftrl_l2, "Default 0");
   add("--label-smoothing", f.label_smoothing, "Default 0");
-  add("--moving-average-decay", f.moving_average, "Average the weights, and evaluate the averages; default off");
+  add("--moving-average-decay", f.moving_average,
+      "Average the weights, and evaluate the averages; default off");
   add("--num-clones", f.clones, "1: one device");
   add("--num-readers", f.readers, "Changes nothing: records are read at random places");
 }
@@ -91,14 +110,18 @@ void add_resnet(CLI::App* app, TrainFlags& f) {
   add("--stop-threshold", f.stop_threshold, "End once the accuracy of the validation records reaches this");
   add("--use-synthetic-data", f.synthetic, "Black pictures instead of --data-dir, to measure the speed");
   add("--loss-scale", f.loss_scale, "Fixed; default 128 for --dtype fp16, else 1");
-  add("--hooks", f.hooks, "LoggingTensorHook, ExamplesPerSecondHook, LoggingMetricHook; default the first")->delimiter(',');
-  add("--export-dir", f.export_dir, "Leave the best weights without the state of the training here, as model.gdck");
-  add("--data-format", f.data_format, "channels_first, channels_last or auto: changes nothing, the memory order is chosen by device");
+  add("--hooks", f.hooks, "LoggingTensorHook, ExamplesPerSecondHook, LoggingMetricHook; default the first")
+      ->delimiter(',');
+  add("--export-dir", f.export_dir,
+      "Leave the best weights without the state of the training here, as model.gdck");
+  add("--data-format", f.data_format,
+      "channels_first, channels_last or auto: changes nothing, the memory order is chosen by device");
   add("--num-gpus", f.gpus, "0 with --device cpu, or 1, the default");
   add("--multi-gpu", f.multi_gpu, "Refused: one device trains");
   add("--intra-op-parallelism-threads", f.intra_threads, "CPU threads, as --threads; default 0: all");
   add("--inter-op-parallelism-threads", f.inter_threads, "Changes nothing: ops run one after another");
-  add("--benchmark-log-dir", f.benchmark_log_dir, "Refused: numbers are in metrics.csv and the final event of --json");
+  add("--benchmark-log-dir", f.benchmark_log_dir,
+      "Refused: numbers are in metrics.csv and the final event of --json");
   add("--gcp-project", f.gcp_project, "Refused, as the next four: no results leave this machine");
   add("--bigquery-data-set", f.bigquery_data_set, "Refused");
   add("--bigquery-run-table", f.bigquery_run_table, "Refused");

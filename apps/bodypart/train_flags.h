@@ -24,9 +24,12 @@ struct TrainFlags {
   // Slim
   std::string dataset_name = "dicom", split_name = "train", model_name = "inception_v3", preprocessing_name;
   std::string optimizer = "rmsprop", decay_type = "exponential";
-  double learning_rate = 0.01, decay_factor = 0.94, epochs_per_decay = 2, end_learning_rate = 0.0001, weight_decay = 0.00004;
-  double momentum = 0.9, rmsprop_momentum = 0.9, rmsprop_decay = 0.9, opt_epsilon = 1, adam_beta1 = 0.9, adam_beta2 = 0.999;
-  double adadelta_rho = 0.95, adagrad_accumulator = 0.1, ftrl_accumulator = 0.1, ftrl_l1 = 0, ftrl_l2 = 0, ftrl_power = -0.5;
+  double learning_rate = 0.01, decay_factor = 0.94, epochs_per_decay = 2, end_learning_rate = 0.0001,
+         weight_decay = 0.00004;
+  double momentum = 0.9, rmsprop_momentum = 0.9, rmsprop_decay = 0.9, opt_epsilon = 1, adam_beta1 = 0.9,
+         adam_beta2 = 0.999;
+  double adadelta_rho = 0.95, adagrad_accumulator = 0.1, ftrl_accumulator = 0.1, ftrl_l1 = 0, ftrl_l2 = 0,
+         ftrl_power = -0.5;
   double label_smoothing = 0, moving_average = 0, save_secs = 600, summary_secs = 600;
   std::int64_t log_every = 10;
   int labels_offset = 0, clones = 1, readers = 4;
@@ -39,7 +42,8 @@ struct TrainFlags {
   bool synthetic = false, multi_gpu = false;
   std::string data_format = "auto", export_dir;
   std::vector<std::string> hooks{"LoggingTensorHook"};
-  std::string benchmark_log_dir, gcp_project, bigquery_data_set, bigquery_run_table, bigquery_run_status_table, bigquery_metric_table;
+  std::string benchmark_log_dir, gcp_project, bigquery_data_set, bigquery_run_table,
+      bigquery_run_status_table, bigquery_metric_table;
 
   // Options of one trainer only, to refuse them with the other.
   std::vector<std::pair<CLI::Option*, std::string>> owners;
@@ -47,12 +51,13 @@ struct TrainFlags {
 
 void add_train_flags(CLI::App* app, TrainFlags& f);
 
-// What the flags ask for, apart from data, first weights and scopes. Throw UsageError for what is out of range, unknown or has
-// no meaning here.
+// What the flags ask for, apart from data, first weights and scopes. Throw UsageError for what is out of
+// range, unknown or has no meaning here.
 TrainCommand slim_command(const TrainFlags& f, const Session& session);
 TrainCommand resnet_command(const TrainFlags& f, const Session& session);
 
-// D of Slim's staircase: the steps between two decays of the rate, whole steps of `samples / batch_size * epochs`, at least 1.
+// D of Slim's staircase: the steps between two decays of the rate, whole steps of `samples / batch_size *
+// epochs`, at least 1.
 std::int64_t decay_steps(std::int64_t samples, std::int64_t batch_size, double epochs);
 
 }  // namespace gadolin::bodypart

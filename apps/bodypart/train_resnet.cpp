@@ -12,31 +12,46 @@ namespace {
 constexpr const char* command = "bodypart train";
 
 void check(const TrainFlags& f, const Session& session) {
-  require<UsageError>(f.version == 1 || f.version == 2, command, ": --version ", f.version, " is unknown; use 1 or 2");
+  require<UsageError>(f.version == 1 || f.version == 2, command, ": --version ", f.version,
+                      " is unknown; use 1 or 2");
   const int sizes[] = {18, 34, 50, 101, 152, 200};
-  require<UsageError>(std::find(std::begin(sizes), std::end(sizes), f.resnet_size) != std::end(sizes), command, ": --resnet-size ",
-                      f.resnet_size, " is unknown; use 18, 34, 50, 101, 152 or 200");
-  require<UsageError>(f.train_epochs > 0 && f.epochs_between_evals > 0, command, ": --train-epochs ", f.train_epochs,
-                      " and --epochs-between-evals ", f.epochs_between_evals, " must be above 0");
-  require<UsageError>(f.stop_threshold >= 0 && f.stop_threshold <= 1, command, ": --stop-threshold ", f.stop_threshold,
-                      " is no accuracy; use 0 (never) to 1");
-  require<UsageError>(f.loss_scale >= 0 && f.loss_scale <= 1e9, command, ": --loss-scale ", f.loss_scale, " is not in 0..1e9");
-  require<UsageError>(f.data_format == "auto" || f.data_format == "channels_first" || f.data_format == "channels_last", command,
-                      ": --data-format ", f.data_format, " is unknown; use auto, channels_first or channels_last");
-  require<UsageError>(f.gpus <= 1 && f.gpus >= 0 && !f.multi_gpu, command, ": ", f.multi_gpu ? std::string("--multi-gpu") : cat("--num-gpus ", f.gpus),
+  require<UsageError>(std::find(std::begin(sizes), std::end(sizes), f.resnet_size) != std::end(sizes),
+                      command, ": --resnet-size ", f.resnet_size,
+                      " is unknown; use 18, 34, 50, 101, 152 or 200");
+  require<UsageError>(f.train_epochs > 0 && f.epochs_between_evals > 0, command, ": --train-epochs ",
+                      f.train_epochs, " and --epochs-between-evals ", f.epochs_between_evals,
+                      " must be above 0");
+  require<UsageError>(f.stop_threshold >= 0 && f.stop_threshold <= 1, command, ": --stop-threshold ",
+                      f.stop_threshold, " is no accuracy; use 0 (never) to 1");
+  require<UsageError>(f.loss_scale >= 0 && f.loss_scale <= 1e9, command, ": --loss-scale ", f.loss_scale,
+                      " is not in 0..1e9");
+  require<UsageError>(
+      f.data_format == "auto" || f.data_format == "channels_first" || f.data_format == "channels_last",
+      command, ": --data-format ", f.data_format, " is unknown; use auto, channels_first or channels_last");
+  require<UsageError>(f.gpus <= 1 && f.gpus >= 0 && !f.multi_gpu, command, ": ",
+                      f.multi_gpu ? std::string("--multi-gpu") : cat("--num-gpus ", f.gpus),
                       " would need several GPUs in one process; one device trains, leave the option out");
-  require<UsageError>(f.gpus == 1 || session.device().is_cpu(), command, ": --num-gpus 0 with --device cuda contradict each other; use --device cpu");
-  require<UsageError>(f.benchmark_log_dir.empty(), command, ": --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, ",
+  require<UsageError>(f.gpus == 1 || session.device().is_cpu(), command,
+                      ": --num-gpus 0 with --device cuda contradict each other; use --device cpu");
+  require<UsageError>(f.benchmark_log_dir.empty(), command,
+                      ": --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, ",
                       "and in the final event of --json");
-  const bool cloud = !f.gcp_project.empty() || !f.bigquery_data_set.empty() || !f.bigquery_run_table.empty() ||
-                     !f.bigquery_run_status_table.empty() || !f.bigquery_metric_table.empty();
-  require<UsageError>(!cloud, command, ": --gcp-project and --bigquery options would upload results, and nothing leaves this machine; leave them out");
+  const bool cloud = !f.gcp_project.empty() || !f.bigquery_data_set.empty() ||
+                     !f.bigquery_run_table.empty() || !f.bigquery_run_status_table.empty() ||
+                     !f.bigquery_metric_table.empty();
+  require<UsageError>(!cloud, command,
+                      ": --gcp-project and --bigquery options would upload results, and nothing leaves this "
+                      "machine; leave them out");
   for (const std::string& hook : f.hooks) {
-    require<UsageError>(hook != "ProfilerHook", command, ": --hooks ProfilerHook is TensorFlow's profiler; use gadolin bench model, or nsys");
-    require<UsageError>(hook == "LoggingTensorHook" || hook == "ExamplesPerSecondHook" || hook == "LoggingMetricHook", command, ": --hooks ", hook,
-                        " is unknown; use LoggingTensorHook, ExamplesPerSecondHook or LoggingMetricHook");
+    require<UsageError>(hook != "ProfilerHook", command,
+                        ": --hooks ProfilerHook is TensorFlow's profiler; use gadolin bench model, or nsys");
+    require<UsageError>(
+        hook == "LoggingTensorHook" || hook == "ExamplesPerSecondHook" || hook == "LoggingMetricHook",
+        command, ": --hooks ", hook,
+        " is unknown; use LoggingTensorHook, ExamplesPerSecondHook or LoggingMetricHook");
   }
-  require<UsageError>(f.synthetic || !f.dataset_dir.empty(), command, ": --data-dir is missing; give the folder that convert-data wrote, ",
+  require<UsageError>(f.synthetic || !f.dataset_dir.empty(), command,
+                      ": --data-dir is missing; give the folder that convert-data wrote, ",
                       "or --use-synthetic-data");
 }
 
@@ -52,7 +67,8 @@ TrainCommand resnet_command(const TrainFlags& f, const Session& session) {
   o.augment = training_pipeline(Preprocessing::vgg, o.input_size, f.channels, false);
   o.pipeline = evaluation_pipeline(Preprocessing::vgg, o.input_size, f.channels);
   o.open = [f] {
-    return f.synthetic ? synthetic_records(32 * f.batch_size, 2 * f.batch_size) : open_training_records(command, "dicom", f.dataset_dir, 0, "train");
+    return f.synthetic ? synthetic_records(32 * f.batch_size, 2 * f.batch_size)
+                       : open_training_records(command, "dicom", f.dataset_dir, 0, "train");
   };
   OptimizerOptions rule = optimizer_options("momentum");
   rule.lr = 0.1 * static_cast<double>(f.batch_size) / 256;
@@ -67,7 +83,9 @@ TrainCommand resnet_command(const TrainFlags& f, const Session& session) {
   o.train.epochs_between_evals = f.epochs_between_evals;
   o.train.stop_threshold = f.stop_threshold;
   o.train.log_every = 100;
-  const auto hooked = [&](const char* name) { return std::find(f.hooks.begin(), f.hooks.end(), name) != f.hooks.end(); };
+  const auto hooked = [&](const char* name) {
+    return std::find(f.hooks.begin(), f.hooks.end(), name) != f.hooks.end();
+  };
   o.log_rate = hooked("ExamplesPerSecondHook");
   o.log_steps = hooked("LoggingTensorHook") || o.log_rate;
   return o;

@@ -11,7 +11,8 @@ namespace {
 constexpr const char* command = "bodypart train";
 
 void within(const char* option, double value, double low, double high) {
-  require<UsageError>(value >= low && value <= high, command, ": ", option, " ", value, " is not in ", low, "..", high);
+  require<UsageError>(value >= low && value <= high, command, ": ", option, " ", value, " is not in ", low,
+                      "..", high);
 }
 
 void check(const TrainFlags& f) {
@@ -38,7 +39,8 @@ void check(const TrainFlags& f) {
   within("--save-summaries-secs", f.summary_secs, 0, 1e9);
   within("--log-every-n-steps", static_cast<double>(f.log_every), 1, 1e9);
   within("--num-readers", f.readers, 1, 1e6);
-  require<UsageError>(f.clones == 1, command, ": --num-clones ", f.clones, " would need as many devices; one trains, leave the option out");
+  require<UsageError>(f.clones == 1, command, ": --num-clones ", f.clones,
+                      " would need as many devices; one trains, leave the option out");
 }
 
 // Formulas and start values are tf.train's; decay is of convolutions and linear layers, not of their biases.
@@ -69,7 +71,8 @@ OptimizerOptions slim_rule(const TrainFlags& f) {
     r.l1 = f.ftrl_l1;
     r.l2 = f.ftrl_l2;
   } else {
-    require<UsageError>(f.optimizer == "sgd" || f.optimizer == "momentum", command, ": --optimizer ", f.optimizer,
+    require<UsageError>(f.optimizer == "sgd" || f.optimizer == "momentum", command, ": --optimizer ",
+                        f.optimizer,
                         " is unknown; use adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop");
     if (f.optimizer == "momentum") r.momentum = f.momentum;
   }
@@ -100,13 +103,17 @@ std::int64_t decay_steps(std::int64_t samples, std::int64_t batch_size, double e
 
 TrainCommand slim_command(const TrainFlags& f, const Session&) {
   check(f);
-  require<UsageError>(f.decay_type == "fixed" || f.decay_type == "polynomial" || f.decay_type == "exponential", command,
-                      ": --learning-rate-decay-type ", f.decay_type, " is unknown; use fixed, polynomial or exponential");
-  require<UsageError>(f.decay_type != "polynomial" || f.end_learning_rate <= f.learning_rate, command, ": --end-learning-rate ",
-                      f.end_learning_rate, " is above --learning-rate ", f.learning_rate);
-  require<UsageError>(!f.dataset_dir.empty(), command, ": --dataset-dir is missing; give the folder that convert-data wrote");
+  require<UsageError>(
+      f.decay_type == "fixed" || f.decay_type == "polynomial" || f.decay_type == "exponential", command,
+      ": --learning-rate-decay-type ", f.decay_type, " is unknown; use fixed, polynomial or exponential");
+  require<UsageError>(f.decay_type != "polynomial" || f.end_learning_rate <= f.learning_rate, command,
+                      ": --end-learning-rate ", f.end_learning_rate, " is above --learning-rate ",
+                      f.learning_rate);
+  require<UsageError>(!f.dataset_dir.empty(), command,
+                      ": --dataset-dir is missing; give the folder that convert-data wrote");
   const SlimModel& net = slim_model(command, f.model_name);
-  const Preprocessing kind = preprocessing_of(command, f.preprocessing_name.empty() ? net.name : f.preprocessing_name);
+  const Preprocessing kind =
+      preprocessing_of(command, f.preprocessing_name.empty() ? net.name : f.preprocessing_name);
   TrainCommand o;
   o.data = f.dataset_dir;
   o.model = net.model;
@@ -114,14 +121,17 @@ TrainCommand slim_command(const TrainFlags& f, const Session&) {
   o.input_size = f.image_size > 0 ? f.image_size : net.size;
   o.augment = training_pipeline(kind, o.input_size, f.channels, !f.no_color_jitter);
   o.pipeline = evaluation_pipeline(kind, o.input_size, f.channels);
-  o.open = [f] { return open_training_records(command, f.dataset_name, f.dataset_dir, f.labels_offset, f.split_name); };
+  o.open = [f] {
+    return open_training_records(command, f.dataset_name, f.dataset_dir, f.labels_offset, f.split_name);
+  };
   o.lr = f.learning_rate;
   o.exact_rule = slim_rule(f);
   o.schedule = "constant";
   if (f.decay_type == "polynomial") o.min_lr = f.end_learning_rate;
   o.settle = [f](TrainCommand& run, std::int64_t samples) {
     const std::int64_t steps = decay_steps(samples, f.batch_size, f.epochs_per_decay);
-    if (f.decay_type == "exponential") run.schedule = cat("exponential:", number(f.decay_factor), ":", steps, "s");
+    if (f.decay_type == "exponential")
+      run.schedule = cat("exponential:", number(f.decay_factor), ":", steps, "s");
     if (f.decay_type == "polynomial") run.schedule = cat("polynomial:1:", steps, "s");
   };
   o.label_smoothing = f.label_smoothing;

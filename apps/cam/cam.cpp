@@ -4,12 +4,12 @@
 #include <set>
 
 #include "apps/commands.h"
+#include "io/npy.h"
+#include "tasks/cam.h"
 #include "tasks/classifier.h"
 #include "tasks/inputs.h"
 #include "tasks/overlay.h"
-#include "io/npy.h"
 #include "tensor/ops.h"
-#include "tasks/cam.h"
 
 namespace gadolin {
 namespace {
@@ -25,11 +25,13 @@ struct Options {
 int class_of(const std::string& text, const std::vector<std::string>& classes) {
   const auto named = std::find(classes.begin(), classes.end(), text);
   if (named != classes.end()) return static_cast<int>(named - classes.begin());
-  const bool number = !text.empty() && text.size() < 7 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool number = !text.empty() && text.size() < 7 &&
+                      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   std::string known;
   for (std::size_t i = 0; i < classes.size() && i < 20; ++i) known += (i ? ", " : "") + classes[i];
-  require<UsageError>(number && std::stoul(text) < classes.size(), "--class ", text, " is unknown; known are ", known,
-                      classes.size() > 20 ? ", ..." : "", " and their numbers from 0");
+  require<UsageError>(number && std::stoul(text) < classes.size(), "--class ", text,
+                      " is unknown; known are ", known, classes.size() > 20 ? ", ..." : "",
+                      " and their numbers from 0");
   return std::stoi(text);
 }
 
@@ -56,7 +58,8 @@ void cam(Session& session, const Options& o) {
   std::int64_t failed = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
-      const Batch batch = one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
+      const Batch batch =
+          one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
       if (layer.empty()) layer = cam_layer(*classifier.net, batch.images);
       std::vector<double> p;
       {
@@ -67,20 +70,29 @@ void cam(Session& session, const Options& o) {
       const int target = wanted >= 0 ? wanted : top;
       const Tensor heat = grad_cam(*classifier.net, batch.images, target, layer).select(0, 0);
       const std::string name = target_name(o.out, files[i], taken);
-      write_png(name + ".png", overlay(set->image(static_cast<std::int64_t>(i)), classifier.pipeline, heat, o.alpha));
+      write_png(name + ".png",
+                overlay(set->image(static_cast<std::int64_t>(i)), classifier.pipeline, heat, o.alpha));
       if (o.npy) save_npy(name + ".npy", heat);
       const std::string& label = classifier.classes[static_cast<std::size_t>(target)];
       const double probability = p[static_cast<std::size_t>(target)];
       rows.push_back({files[i], label, fixed(probability, 4), name + ".png"});
-      session.event({{"event", "cam"}, {"file", files[i]}, {"class", label}, {"probability", probability},
-                     {"predicted", classifier.classes[static_cast<std::size_t>(top)]}, {"layer", layer}, {"overlay", name + ".png"}});
+      session.event({{"event", "cam"},
+                     {"file", files[i]},
+                     {"class", label},
+                     {"probability", probability},
+                     {"predicted", classifier.classes[static_cast<std::size_t>(top)]},
+                     {"layer", layer},
+                     {"overlay", name + ".png"}});
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       if (dynamic_cast<const FileError*>(&error) && !std::filesystem::is_directory(o.out)) throw;
       ++failed;
       if (first_error.empty()) first_error = error.message();
       session.log(error.what());
-      session.event({{"event", "bad_sample"}, {"file", files[i]}, {"code", error.code()}, {"message", error.message()}});
+      session.event({{"event", "bad_sample"},
+                     {"file", files[i]},
+                     {"code", error.code()},
+                     {"message", error.message()}});
     }
   }
   session.say(format_table(rows));
@@ -88,19 +100,23 @@ void cam(Session& session, const Options& o) {
   session.metric("failed", failed);
   session.metric("layer", layer);
   session.output("folder", o.out);
-  require<DataError, 42>(failed == 0, "cam: ", failed, " of ", files.size(), " files could not be done (", first_error, ")");
+  require<DataError, 42>(failed == 0, "cam: ", failed, " of ", files.size(), " files could not be done (",
+                         first_error, ")");
 }
 
 }  // namespace
 
 void add_cam(Program& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("cam", "Grad-CAM: what in a picture speaks for a class, as overlays", [o](Session& s) { cam(s, *o); },
-                              "gadolin cam film.jpg --checkpoint runs/view/checkpoints/best.gdck --out cams");
+  CLI::App* app = program.add(
+      "cam", "Grad-CAM: what in a picture speaks for a class, as overlays", [o](Session& s) { cam(s, *o); },
+      "gadolin cam film.jpg --checkpoint runs/view/checkpoints/best.gdck --out cams");
   app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths")->required();
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--out", o->out, "Folder for NAME.cam.png")->required();
-  app->add_option("--layer", o->layer, "Layer to look at, a path of gadolin summary; the last one with more than one place by default");
+  app->add_option(
+      "--layer", o->layer,
+      "Layer to look at, a path of gadolin summary; the last one with more than one place by default");
   app->add_option("--class", o->target, "Name or number; the predicted class by default");
   app->add_option("--alpha", o->alpha, "How much the colour covers, 0 to 1")->capture_default_str();
   app->add_flag("--npy", o->npy, "Write the maps as NAME.cam.npy too");

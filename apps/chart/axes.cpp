@@ -1,4 +1,5 @@
-// See axes.h. Coordinates are written with two decimals: half the size of the text, and no difference to the eye.
+// See axes.h. Coordinates are written with two decimals: half the size of the text, and no difference to the
+// eye.
 #include "apps/chart/axes.h"
 
 #include <algorithm>
@@ -10,9 +11,17 @@
 namespace gadolin::chart {
 namespace {
 
-struct Style { const char* colour; const char* dash; };
-constexpr std::array<Style, 7> styles = {{{"#0072B2", ""}, {"#D55E00", "6 3"}, {"#009E73", "2 2"}, {"#CC79A7", "8 3 2 3"},
-                                          {"#E69F00", "1 3"}, {"#56B4E9", "10 4"}, {"#7F7F7F", "4 4"}}};
+struct Style {
+  const char* colour;
+  const char* dash;
+};
+constexpr std::array<Style, 7> styles = {{{"#0072B2", ""},
+                                          {"#D55E00", "6 3"},
+                                          {"#009E73", "2 2"},
+                                          {"#CC79A7", "8 3 2 3"},
+                                          {"#E69F00", "1 3"},
+                                          {"#56B4E9", "10 4"},
+                                          {"#7F7F7F", "4 4"}}};
 
 // The largest of 1, 2, 5, 10 times a power of ten that is not above `step` times 1.5.
 double round_step(double step) {
@@ -34,7 +43,8 @@ std::vector<double> ticks(const Scale& scale, int count) {
   std::vector<double> values;
   if (scale.log) {
     const double step = std::max(1.0, std::ceil((scale.high - scale.low) / count));
-    for (double e = std::ceil(scale.low - 1e-9); e <= scale.high + 1e-9; e += step) values.push_back(std::pow(10, e));
+    for (double e = std::ceil(scale.low - 1e-9); e <= scale.high + 1e-9; e += step)
+      values.push_back(std::pow(10, e));
     return values;
   }
   const double step = round_step((scale.high - scale.low) / count);
@@ -77,15 +87,17 @@ std::string stroke(std::size_t i) {
 
 std::string open_svg(const Frame& frame) {
   const std::string size = std::to_string(frame.width) + " " + std::to_string(frame.height);
-  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + size + "\" width=\"" + std::to_string(frame.width) +
-         "\" height=\"" + std::to_string(frame.height) +
-         "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\" fill=\"none\" color=\"currentColor\">\n<title>" +
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + size + "\" width=\"" +
+         std::to_string(frame.width) + "\" height=\"" + std::to_string(frame.height) +
+         "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\" fill=\"none\" "
+         "color=\"currentColor\">\n<title>" +
          escape(frame.title) + "</title>\n<desc>" + escape(frame.description) + "</desc>\n";
 }
 
-std::string label(double x, double y, const std::string& anchor, const std::string& text, const std::string& extra) {
-  return "<text x=\"" + fixed(x, 2) + "\" y=\"" + fixed(y, 2) + "\" text-anchor=\"" + anchor + "\" fill=\"currentColor\"" +
-         (extra.empty() ? "" : " " + extra) + ">" + escape(text) + "</text>\n";
+std::string label(double x, double y, const std::string& anchor, const std::string& text,
+                  const std::string& extra) {
+  return "<text x=\"" + fixed(x, 2) + "\" y=\"" + fixed(y, 2) + "\" text-anchor=\"" + anchor +
+         "\" fill=\"currentColor\"" + (extra.empty() ? "" : " " + extra) + ">" + escape(text) + "</text>\n";
 }
 
 std::string draw_axes(const Frame& frame, const Scale& x, const Scale& y) {
@@ -101,11 +113,12 @@ std::string draw_axes(const Frame& frame, const Scale& x, const Scale& y) {
     out += "<path d=\"M" + fixed(at, 2) + " " + fixed(y.to, 2) + "V" + fixed(y.from, 2) + grid;
     out += label(at, y.from + 15, "middle", number(value));
   }
-  out += "<path d=\"M" + fixed(x.from, 2) + " " + fixed(y.to, 2) + "V" + fixed(y.from, 2) + "H" + fixed(x.to, 2) +
-         "\" stroke=\"currentColor\"/>\n";
+  out += "<path d=\"M" + fixed(x.from, 2) + " " + fixed(y.to, 2) + "V" + fixed(y.from, 2) + "H" +
+         fixed(x.to, 2) + "\" stroke=\"currentColor\"/>\n";
   out += label((x.from + x.to) / 2, y.from + 31, "middle", frame.x_label);
   const std::string middle = fixed((y.from + y.to) / 2, 2);
-  out += label(13, (y.from + y.to) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
+  out +=
+      label(13, (y.from + y.to) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
   return out;
 }
 

@@ -25,25 +25,29 @@ std::string shortened(const std::string& text, std::size_t most = longest_label)
 
 double label_width(const std::vector<std::string>& labels) {
   std::size_t longest = 1;
-  for (const std::string& text : labels) longest = std::max(longest, std::min(shortened(text).size(), longest_label));
+  for (const std::string& text : labels)
+    longest = std::max(longest, std::min(shortened(text).size(), longest_label));
   return 10 + 6.4 * static_cast<double>(longest);
 }
 
 // From white to dark blue, even in lightness; `ink` is readable on it.
-struct Paint { std::string fill, ink; };
+struct Paint {
+  std::string fill, ink;
+};
 Paint paint(double shade) {
   const double s = std::isfinite(shade) ? std::clamp(shade, 0.0, 1.0) : 0.0;
   const std::array<double, 3> light = {247, 251, 255}, dark = {8, 69, 148};
   std::string fill = "rgb(";
   for (std::size_t c = 0; c < 3; ++c) {
-    fill += std::to_string(static_cast<int>(std::lround(light[c] + s * (dark[c] - light[c])))) + (c < 2 ? "," : ")");
+    fill += std::to_string(static_cast<int>(std::lround(light[c] + s * (dark[c] - light[c])))) +
+            (c < 2 ? "," : ")");
   }
   return {fill, s > 0.5 ? "#ffffff" : "#1a1a1a"};
 }
 
 std::string rectangle(double x, double y, double width, double height, const std::string& rest) {
-  return "<rect x=\"" + fixed(x, 2) + "\" y=\"" + fixed(y, 2) + "\" width=\"" + fixed(width, 2) + "\" height=\"" + fixed(height, 2) +
-         "\" " + rest + "/>\n";
+  return "<rect x=\"" + fixed(x, 2) + "\" y=\"" + fixed(y, 2) + "\" width=\"" + fixed(width, 2) +
+         "\" height=\"" + fixed(height, 2) + "\" " + rest + "/>\n";
 }
 
 }  // namespace
@@ -66,9 +70,11 @@ std::string bar_chart(const std::vector<Bar>& bars, const Frame& frame) {
   x.low = std::min(x.low, 0.0);
   x.from = left, x.to = frame.width - 60.0;
   y.from = full.height - 42.0, y.to = 28;
-  std::string out = open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
+  std::string out =
+      open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
   for (const double tick : ticks(x)) {
-    out += "<path d=\"M" + fixed(x(tick), 2) + " 28V" + fixed(y.from, 2) + "\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\n";
+    out += "<path d=\"M" + fixed(x(tick), 2) + " 28V" + fixed(y.from, 2) +
+           "\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\n";
     out += label(x(tick), y.from + 15, "middle", number(tick));
   }
   for (std::size_t i = 0; i < bars.size(); ++i) {
@@ -93,38 +99,46 @@ std::string bar_chart(const std::vector<Bar>& bars, const Frame& frame) {
 
 std::string heat_map(const HeatMap& map, const Frame& frame) {
   const std::size_t rows = map.rows.size(), columns = map.columns.size();
-  require<ValueError>(map.shade.size() == rows * columns && map.text.size() == rows * columns, "heat_map: ", map.shade.size(),
-                      " shades and ", map.text.size(), " texts for ", rows, " rows of ", columns);
+  require<ValueError>(map.shade.size() == rows * columns && map.text.size() == rows * columns,
+                      "heat_map: ", map.shade.size(), " shades and ", map.text.size(), " texts for ", rows,
+                      " rows of ", columns);
   const double left = 22 + label_width(map.rows), head = 30, tilt = columns > 4 ? 0.71 : 0;
   const double below = 28 + (tilt > 0 ? 0.75 * label_width(map.columns) : 8);
   Frame full = frame;
-  const double cell = std::clamp((frame.width - left - 12.0) / static_cast<double>(std::max<std::size_t>(columns, 1)), 16.0, 110.0);
+  const double cell = std::clamp(
+      (frame.width - left - 12.0) / static_cast<double>(std::max<std::size_t>(columns, 1)), 16.0, 110.0);
   const double side = std::min(cell, 54.0);
   full.width = static_cast<int>(std::ceil(left + cell * static_cast<double>(columns) + 12));
   full.width = std::max(full.width, frame.width);
   full.height = static_cast<int>(std::ceil(head + side * static_cast<double>(rows) + below));
-  const double bottom = head + side * static_cast<double>(rows), right = left + cell * static_cast<double>(columns);
-  std::string out = open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
+  const double bottom = head + side * static_cast<double>(rows),
+               right = left + cell * static_cast<double>(columns);
+  std::string out =
+      open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
   for (std::size_t r = 0; r < rows; ++r) {
     const double top = head + side * static_cast<double>(r);
     out += label(left - 6, top + side / 2 + 4, "end", shortened(map.rows[r]));
     for (std::size_t c = 0; c < columns; ++c) {
       const double at = left + cell * static_cast<double>(c);
       const Paint colours = paint(map.shade[r * columns + c]);
-      out += rectangle(at, top, cell, side, "fill=\"" + colours.fill + "\" stroke=\"#8a8a8a\" stroke-width=\"0.5\"");
-      out += "<text x=\"" + fixed(at + cell / 2, 2) + "\" y=\"" + fixed(top + side / 2 + 4, 2) + "\" text-anchor=\"middle\" fill=\"" +
-             colours.ink + "\">" + escape(map.text[r * columns + c]) + "</text>\n";
+      out += rectangle(at, top, cell, side,
+                       "fill=\"" + colours.fill + "\" stroke=\"#8a8a8a\" stroke-width=\"0.5\"");
+      out += "<text x=\"" + fixed(at + cell / 2, 2) + "\" y=\"" + fixed(top + side / 2 + 4, 2) +
+             "\" text-anchor=\"middle\" fill=\"" + colours.ink + "\">" + escape(map.text[r * columns + c]) +
+             "</text>\n";
     }
   }
   for (std::size_t c = 0; c < columns; ++c) {
     const double at = left + cell * (static_cast<double>(c) + 0.5);
     const std::string place = fixed(at, 2) + " " + fixed(bottom + 13, 2);
-    out += tilt > 0 ? label(at, bottom + 13, "end", shortened(map.columns[c]), "transform=\"rotate(-45 " + place + ")\"")
+    out += tilt > 0 ? label(at, bottom + 13, "end", shortened(map.columns[c]),
+                            "transform=\"rotate(-45 " + place + ")\"")
                     : label(at, bottom + 15, "middle", shortened(map.columns[c]));
   }
   out += label((left + right) / 2, full.height - 6.0, "middle", frame.x_label);
   const std::string middle = fixed((head + bottom) / 2, 2);
-  out += label(13, (head + bottom) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
+  out +=
+      label(13, (head + bottom) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
   return out + "</svg>\n";
 }
 

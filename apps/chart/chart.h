@@ -1,6 +1,6 @@
-// Charts as SVG text: lines, bars, heat maps. Equal input gives equal text; no script, no font file, nothing fetched.
-// Each carries a title and a description for screen readers; series differ in dash as well as in colour (Okabe and Ito 2008), and axes
-// and text take the colour of the page around them.
+// Charts as SVG text: lines, bars, heat maps. Equal input gives equal text; no script, no font file, nothing
+// fetched. Each carries a title and a description for screen readers; series differ in dash as well as in
+// colour (Okabe and Ito 2008), and axes and text take the colour of the page around them.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace gadolin::chart {
 
-// Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn behind it.
+// Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn
+// behind it.
 struct Series {
   std::string name;
   std::vector<double> x, y;
@@ -22,20 +23,26 @@ struct Frame {
 };
 
 struct LineOptions {
-  bool log_y = false;            // ignored when a value is not above 0
-  bool unit_square = false;      // both axes 0 to 1, as in ROC curves
-  bool diagonal = false;         // the line y = x, dashed
+  bool log_y = false;        // ignored when a value is not above 0
+  bool unit_square = false;  // both axes 0 to 1, as in ROC curves
+  bool diagonal = false;     // the line y = x, dashed
 };
 
-// Throws ValueError when x and y (or low and high) of a series differ in length. Long series are thinned to 1000 points that keep every
-// interval's lowest and highest value.
-std::string line_chart(const std::vector<Series>& series, const Frame& frame, const LineOptions& options = {});
+// Throws ValueError when x and y (or low and high) of a series differ in length. Long series are thinned to
+// 1000 points that keep every interval's lowest and highest value.
+std::string line_chart(const std::vector<Series>& series, const Frame& frame,
+                       const LineOptions& options = {});
 
 // Horizontal bars from 0; with `low` and `high` an interval is drawn across each.
-struct Bar { std::string name; double value; double low, high; };
+struct Bar {
+  std::string name;
+  double value;
+  double low, high;
+};
 std::string bar_chart(const std::vector<Bar>& bars, const Frame& frame);
 
-// shade [rows, columns] in [0, 1] fills the cells, text [rows, columns] stands in them. Rows run down, columns to the right.
+// shade [rows, columns] in [0, 1] fills the cells, text [rows, columns] stands in them. Rows run down,
+// columns to the right.
 struct HeatMap {
   std::vector<std::string> rows, columns;
   std::vector<double> shade;

@@ -23,9 +23,11 @@ struct Range {
 };
 
 void check_lengths(const Series& s) {
-  require<ValueError>(s.x.size() == s.y.size(), "line_chart: series '", s.name, "' has ", s.x.size(), " x and ", s.y.size(), " y");
-  require<ValueError>(s.low.size() == s.high.size() && (s.low.empty() || s.low.size() == s.y.size()), "line_chart: series '",
-                      s.name, "' has ", s.y.size(), " y, ", s.low.size(), " low and ", s.high.size(), " high");
+  require<ValueError>(s.x.size() == s.y.size(), "line_chart: series '", s.name, "' has ", s.x.size(),
+                      " x and ", s.y.size(), " y");
+  require<ValueError>(s.low.size() == s.high.size() && (s.low.empty() || s.low.size() == s.y.size()),
+                      "line_chart: series '", s.name, "' has ", s.y.size(), " y, ", s.low.size(), " low and ",
+                      s.high.size(), " high");
 }
 
 // Indices to draw: all, or in each of 500 intervals the lowest and the highest point and every gap.
@@ -51,7 +53,9 @@ std::vector<std::size_t> thinned(const Series& s) {
   return keep;
 }
 
-std::string point(const Scale& x, const Scale& y, double px, double py) { return fixed(x(px), 2) + " " + fixed(y(py), 2); }
+std::string point(const Scale& x, const Scale& y, double px, double py) {
+  return fixed(x(px), 2) + " " + fixed(y(py), 2);
+}
 
 bool drawable(const Scale& y, double px, double py) {
   return std::isfinite(px) && std::isfinite(py) && (!y.log || py > 0);
@@ -75,7 +79,8 @@ std::string draw_line(const Series& s, std::size_t index, const Scale& x, const 
   if (drawn == 0) return "";
   if (drawn == 1) {
     const auto space = last.find(' ');
-    return "<circle cx=\"" + last.substr(0, space) + "\" cy=\"" + last.substr(space + 1) + "\" r=\"3\" fill=\"" + colour(index) + "\"/>\n";
+    return "<circle cx=\"" + last.substr(0, space) + "\" cy=\"" + last.substr(space + 1) +
+           "\" r=\"3\" fill=\"" + colour(index) + "\"/>\n";
   }
   return "<path d=\"" + path + "\" " + stroke(index) + " stroke-linejoin=\"round\"/>\n";
 }

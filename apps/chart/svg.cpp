@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
-// Bytes of the UTF-8 character that starts `text`, 0 when it is none (RFC 3629: no overlong forms, no surrogates).
+// Bytes of the UTF-8 character that starts `text`, 0 when it is none (RFC 3629: no overlong forms, no
+// surrogates).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const unsigned first = byte(0);
@@ -44,14 +45,22 @@ std::string escape(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t length = utf8_length(text.substr(i));
     const char c = text[i];
-    if (length == 0) out += replacement;
-    else if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\'') out += "&#39;";
-    else if (length == 1 && (static_cast<unsigned char>(c) < 0x20u || c == 0x7F)) out += c == '\n' ? '\n' : ' ';
-    else out += text.substr(i, length);
+    if (length == 0)
+      out += replacement;
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else if (length == 1 && (static_cast<unsigned char>(c) < 0x20u || c == 0x7F))
+      out += c == '\n' ? '\n' : ' ';
+    else
+      out += text.substr(i, length);
     i += length == 0 ? 1 : length;
   }
   return out;

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "io/staged_folder.h"
 #include "data/sets/tfrecord_dataset.h"
+#include "io/staged_folder.h"
 #include "tensor/check.h"
 
 namespace gadolin {

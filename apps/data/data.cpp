@@ -25,11 +25,16 @@ struct Options {
 };
 
 void add_dataset_options(CLI::App* app, Options& o) {
-  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")->required();
-  app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
-  app->add_option("--label-key", o.dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
-  app->add_option("--image-key", o.dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
-  app->add_option("--none-label", o.dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
+      ->required();
+  app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
+  app->add_option("--label-key", o.dataset.label_key, "Feature of the labels in TFRecords")
+      ->capture_default_str();
+  app->add_option("--image-key", o.dataset.image_key, "Feature of the pictures in TFRecords")
+      ->capture_default_str();
+  app->add_option("--none-label", o.dataset.none_label,
+                  "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
 }
@@ -46,13 +51,16 @@ void check(Session& session, Options& o) {
     const bool error = p.level == Problem::Level::error;
     errors += error;
     session.say((error ? "error    " : "warning  ") + p.kind + ": " + p.text);
-    session.event({{"event", "problem"}, {"level", error ? "error" : "warning"}, {"kind", p.kind}, {"text", p.text}});
+    session.event(
+        {{"event", "problem"}, {"level", error ? "error" : "warning"}, {"kind", p.kind}, {"text", p.text}});
   }
-  session.say(cat(set->size(), " samples, ", errors, " errors, ", static_cast<std::int64_t>(problems.size()) - errors, " warnings"));
+  session.say(cat(set->size(), " samples, ", errors, " errors, ",
+                  static_cast<std::int64_t>(problems.size()) - errors, " warnings"));
   session.metric("samples", set->size());
   session.metric("errors", errors);
   session.metric("warnings", static_cast<std::int64_t>(problems.size()) - errors);
-  require<DataError>(errors == 0, "data check: ", errors, " errors in ", o.data, "; mend or remove the samples named above");
+  require<DataError>(errors == 0, "data check: ", errors, " errors in ", o.data,
+                     "; mend or remove the samples named above");
 }
 
 std::string list(const std::vector<double>& values) {
@@ -69,8 +77,8 @@ void stats(Session& session, Options& o) {
   for (int k = 0; k < set->num_classes(); ++k) {
     const auto& c = s.class_counts[static_cast<std::size_t>(k)];
     const std::string& name = set->classes()[static_cast<std::size_t>(k)];
-    rows.push_back({name, std::to_string(c[0] + c[1] + c[2] + c[3]), std::to_string(c[1]), std::to_string(c[2]),
-                    std::to_string(c[3]), std::to_string(c[0])});
+    rows.push_back({name, std::to_string(c[0] + c[1] + c[2] + c[3]), std::to_string(c[1]),
+                    std::to_string(c[2]), std::to_string(c[3]), std::to_string(c[0])});
     classes[name] = c[0] + c[1] + c[2] + c[3];
   }
   session.say(format_table(rows));
@@ -117,7 +125,9 @@ void split(Session& session, Options& o) {
 }
 
 void synth(Session& session, Options& o) {
-  require<UsageError>(!o.out.empty(), "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
+  require<UsageError>(
+      !o.out.empty(),
+      "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
   o.synth.seed = session.common().seed;
   write_synth(o.out, o.synth);
   session.say(cat(o.synth.samples, " pictures of ", o.synth.patients, " made-up patients in ", o.out));
@@ -128,20 +138,29 @@ void synth(Session& session, Options& o) {
 
 void add_data(Program& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* group = program.group("data", "Look at a data set before training; divide it; make synthetic ones");
-  add_dataset_options(program.add(group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
-                                  [o](Session& s) { check(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"), *o);
-  add_dataset_options(program.add(group, "stats", "Classes, sizes, kinds of files, mean and deviation of the pixels",
-                                  [o](Session& s) { stats(s, *o); }), *o);
-  CLI::App* app = program.add(group, "split", "Divide by patient into train, val and test, keeping the shares of the classes",
-                              [o](Session& s) { split(s, *o); }, "gadolin data split films.csv --shares 0.7/0.15/0.15");
+  CLI::App* group =
+      program.group("data", "Look at a data set before training; divide it; make synthetic ones");
+  add_dataset_options(
+      program.add(
+          group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
+          [o](Session& s) { check(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"),
+      *o);
+  add_dataset_options(
+      program.add(group, "stats", "Classes, sizes, kinds of files, mean and deviation of the pixels",
+                  [o](Session& s) { stats(s, *o); }),
+      *o);
+  CLI::App* app = program.add(
+      group, "split", "Divide by patient into train, val and test, keeping the shares of the classes",
+      [o](Session& s) { split(s, *o); }, "gadolin data split films.csv --shares 0.7/0.15/0.15");
   add_dataset_options(app, *o);
   app->add_option("--shares", o->shares, "Shares of train/val/test")->capture_default_str();
   app->add_option("--out", o->out, "Manifest to write; default: the splits go into the one given");
-  app->add_flag("--by-image", o->by_image, "Divide images, not patients (images of one patient may be on two sides)");
+  app->add_flag("--by-image", o->by_image,
+                "Divide images, not patients (images of one patient may be on two sides)");
   add_data_convert(program, group);
-  app = program.add(group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
-                    "gadolin data synth shapes --samples 300");
+  app = program.add(
+      group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
+      "gadolin data synth shapes --samples 300");
   app->add_option("folder", o->out, "Folder to make");
   app->add_option("--samples", o->synth.samples)->capture_default_str();
   app->add_option("--patients", o->synth.patients)->capture_default_str();

@@ -1,14 +1,15 @@
-// gadolin dicom: headers as text, JSON or CSV; pixels as PNG or NPY; de-identified copies; an index of many files.
+// gadolin dicom: headers as text, JSON or CSV; pixels as PNG or NPY; de-identified copies; an index of many
+// files.
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <random>
 
 #include "apps/commands.h"
-#include "tasks/display.h"
-#include "io/atomic_file.h"
 #include "data/dicom/dicom.h"
+#include "io/atomic_file.h"
 #include "io/npy.h"
+#include "tasks/display.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -29,7 +30,9 @@ void dump(Session& session, const Options& o) {
   how.show_identity = !o.hide;
   for (const std::string& path : o.inputs) {
     const DicomFile file = DicomFile::open(path, {.pixels = true, .limits = {}});
-    std::string text = o.format == "json" ? dump_json(file, how) : o.format == "csv" ? dump_csv(file, how) : dump_text(file, how);
+    std::string text = o.format == "json"  ? dump_json(file, how)
+                       : o.format == "csv" ? dump_csv(file, how)
+                                           : dump_text(file, how);
     if (!text.empty() && text.back() == '\n') text.pop_back();
     if (o.inputs.size() > 1 && o.format == "text") session.say("# " + printable(path));
     session.say(text);
@@ -42,7 +45,8 @@ int frame_of(const Options& o) {
   if (o.frame == "all") return -1;
   int v = 0;
   char rest = 0;
-  require<UsageError>(std::sscanf(o.frame.c_str(), "%d%c", &v, &rest) == 1 && v >= 0, "--frame ", o.frame, ": all or a number from 0 is needed");
+  require<UsageError>(std::sscanf(o.frame.c_str(), "%d%c", &v, &rest) == 1 && v >= 0, "--frame ", o.frame,
+                      ": all or a number from 0 is needed");
   return v;
 }
 
@@ -52,13 +56,15 @@ std::string flat_name(const std::string& name) {
   for (const char* end : {".dcm", ".DCM", ".dicom"}) {
     if (out.ends_with(end)) out.resize(out.size() - std::string_view(end).size());
   }
-  for (char& c : out) if (c == '/') c = '_';
+  for (char& c : out)
+    if (c == '/') c = '_';
   return out;
 }
 
 class Converter {
  public:
-  Converter(Session& session, const Options& o) : session_(session), o_(o), display_(display_options(o.window, o.bits)), frame_(frame_of(o)) {
+  Converter(Session& session, const Options& o)
+      : session_(session), o_(o), display_(display_options(o.window, o.bits)), frame_(frame_of(o)) {
     anonymize_.key = o.key;
     if (o.anonymize && o.key.empty()) {
       std::random_device chance;  // a key that nobody knows: pseudonyms of this run cannot be computed again
@@ -66,7 +72,8 @@ class Converter {
     }
     const fs::path out(o.out);
     const std::string end = out.extension().string();
-    single_ = o.inputs.size() == 1 && fs::is_regular_file(o.inputs[0]) && (end == ".png" || end == ".npy" || end == ".dcm");
+    single_ = o.inputs.size() == 1 && fs::is_regular_file(o.inputs[0]) &&
+              (end == ".png" || end == ".npy" || end == ".dcm");
     if (!single_) fs::create_directories(out);
   }
 
@@ -85,12 +92,15 @@ class Converter {
         note(error, stem);
       }
     }
-    session_.say(cat(written_, " files written to ", o_.out, failed_ > 0 ? cat(", ", failed_, " of the inputs failed") : std::string()));
-    if (o_.anonymize && written_ > 0) session_.say("pixels are copied as they are; look for names that are burned into them");
+    session_.say(cat(written_, " files written to ", o_.out,
+                     failed_ > 0 ? cat(", ", failed_, " of the inputs failed") : std::string()));
+    if (o_.anonymize && written_ > 0)
+      session_.say("pixels are copied as they are; look for names that are burned into them");
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.output("converted", o_.out);
-    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", failed_, " files could not be converted (", first_, ")");
+    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", failed_,
+                           " files could not be converted (", first_, ")");
   }
 
  private:
@@ -98,15 +108,19 @@ class Converter {
     ++failed_;
     if (first_.empty()) first_ = error.message();
     session_.log(error.what());
-    session_.event({{"event", "bad_sample"}, {"file", name}, {"code", error.code()}, {"message", error.message()}});
+    session_.event(
+        {{"event", "bad_sample"}, {"file", name}, {"code", error.code()}, {"message", error.message()}});
   }
 
   void convert(const std::string& name, std::string_view bytes) {
     try {
       const DicomFile file(bytes, name);
-      if (o_.anonymize) anonymized_copy(file);
-      else if (o_.format == "npy" || (single_ && o_.out.ends_with(".npy"))) array(file, name);
-      else picture(file, name);
+      if (o_.anonymize)
+        anonymized_copy(file);
+      else if (o_.format == "npy" || (single_ && o_.out.ends_with(".npy")))
+        array(file, name);
+      else
+        picture(file, name);
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && dynamic_cast<const ValueError*>(&error) == nullptr) throw;
       note(error, name);
@@ -161,11 +175,13 @@ void index(Session& session, const Options& o) {
   const double start = seconds_now();
   const DicomIndex found = index_dicom(o.inputs[0], how);
   const double seconds = seconds_now() - start;
-  if (o.out.empty()) session.say(to_csv(found.table));
-  else write_file_atomically(o.out, to_csv(found.table));
+  if (o.out.empty())
+    session.say(to_csv(found.table));
+  else
+    write_file_atomically(o.out, to_csv(found.table));
   if (!o.out.empty()) {
-    session.say(cat(o.out, ": ", found.files, " DICOM files, ", found.failed, " of them damaged, ", found.skipped, " other files; ",
-                    fixed(seconds, 2), " s"));
+    session.say(cat(o.out, ": ", found.files, " DICOM files, ", found.failed, " of them damaged, ",
+                    found.skipped, " other files; ", fixed(seconds, 2), " s"));
     session.output("index", o.out);
   }
   session.metric("files", found.files);
@@ -179,34 +195,53 @@ void index(Session& session, const Options& o) {
 void add_dicom(Program& program) {
   const auto o = std::make_shared<Options>();
   CLI::App* group = program.group("dicom", "DICOM headers, pixels, indexes and de-identified copies");
-  CLI::App* app = program.add(group, "dump", "Header as text, JSON or CSV", [o](Session& s) { dump(s, *o); }, "gadolin dicom dump slice.dcm --fields Rows,Columns");
+  CLI::App* app = program.add(
+      group, "dump", "Header as text, JSON or CSV", [o](Session& s) { dump(s, *o); },
+      "gadolin dicom dump slice.dcm --fields Rows,Columns");
   app->add_option("files", o->inputs, "DICOM files")->required();
-  app->add_option("--format", o->format, "text, json (DICOM JSON Model) or csv")->check(CLI::IsMember({"text", "json", "csv"}))->capture_default_str();
-  app->add_option("--fields", o->fields, "Only these, by keyword or number: PatientID,0028,0010 is written PatientID,00280010")->delimiter(',');
+  app->add_option("--format", o->format, "text, json (DICOM JSON Model) or csv")
+      ->check(CLI::IsMember({"text", "json", "csv"}))
+      ->capture_default_str();
+  app->add_option("--fields", o->fields,
+                  "Only these, by keyword or number: PatientID,0028,0010 is written PatientID,00280010")
+      ->delimiter(',');
   app->add_flag("--hide-identity", o->hide, "Hide the values that the Basic Confidentiality Profile removes");
 
-  app = program.add(group, "convert", "Pixels as PNG or NPY, or de-identified DICOM copies",
-                    [o](Session& s) {
-                      require_dicom("dicom convert");
-                      Converter(s, *o).run();
-                    },
-                    "gadolin dicom convert scans/ --out pictures --window 40/80");
+  app = program.add(
+      group, "convert", "Pixels as PNG or NPY, or de-identified DICOM copies",
+      [o](Session& s) {
+        require_dicom("dicom convert");
+        Converter(s, *o).run();
+      },
+      "gadolin dicom convert scans/ --out pictures --window 40/80");
   app->add_option("inputs", o->inputs, "Files, folders, zip archives or DICOMDIRs")->required();
-  app->add_option("--out", o->out, "Folder to write to, or a .png, .npy or .dcm file for one input file")->required();
+  app->add_option("--out", o->out, "Folder to write to, or a .png, .npy or .dcm file for one input file")
+      ->required();
   app->add_option("--to", o->format, "png or npy")->check(CLI::IsMember({"png", "npy"}));
-  app->add_option("--window", o->window, "auto, file, percentile, full, or center/width")->capture_default_str();
-  app->add_option("--bits", o->bits, "Of grey PNG files")->check(CLI::IsMember({8, 16}))->capture_default_str();
+  app->add_option("--window", o->window, "auto, file, percentile, full, or center/width")
+      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of grey PNG files")
+      ->check(CLI::IsMember({8, 16}))
+      ->capture_default_str();
   app->add_option("--frame", o->frame, "all, or one from 0")->capture_default_str();
-  app->add_option("--values", o->values, "Of NPY files: stored (int32) or hounsfield (fp32)")->check(CLI::IsMember({"stored", "hounsfield"}))->capture_default_str();
-  app->add_flag("--anonymize", o->anonymize, "Write DICOM files by the basic profile of PS3.15; their names are their new UIDs");
-  app->add_option("--key", o->key, "Secret that pseudonyms and new UIDs are derived from; default: a new one each run");
+  app->add_option("--values", o->values, "Of NPY files: stored (int32) or hounsfield (fp32)")
+      ->check(CLI::IsMember({"stored", "hounsfield"}))
+      ->capture_default_str();
+  app->add_flag("--anonymize", o->anonymize,
+                "Write DICOM files by the basic profile of PS3.15; their names are their new UIDs");
+  app->add_option("--key", o->key,
+                  "Secret that pseudonyms and new UIDs are derived from; default: a new one each run");
 
-  app = program.add(group, "index", "Table of headers: patient, study, series, body part, geometry, slice order",
-                    [o](Session& s) { index(s, *o); }, "gadolin dicom index archive.zip --out index.csv");
-  app->add_option("source", o->inputs, "Folder, zip archive (read in place), DICOMDIR or file")->required()->expected(1);
+  app = program.add(
+      group, "index", "Table of headers: patient, study, series, body part, geometry, slice order",
+      [o](Session& s) { index(s, *o); }, "gadolin dicom index archive.zip --out index.csv");
+  app->add_option("source", o->inputs, "Folder, zip archive (read in place), DICOMDIR or file")
+      ->required()
+      ->expected(1);
   app->add_option("--out", o->out, "CSV file; default: printed");
   app->add_option("--fields", o->fields, "Further columns by keyword or number")->delimiter(',');
-  app->add_flag("--keep-patient-ids", o->keep_ids, "PatientID as written; default: a pseudonym, the same for one patient");
+  app->add_flag("--keep-patient-ids", o->keep_ids,
+                "PatientID as written; default: a pseudonym, the same for one patient");
   app->add_option("--key", o->key, "Secret that pseudonyms are derived from");
 }
 

@@ -1,4 +1,5 @@
-// gadolin doctor: what was built in, what the machine has, a numeric self-test of each device, and what to do.
+// gadolin doctor: what was built in, what the machine has, a numeric self-test of each device, and what to
+// do.
 #include <cmath>
 #include <thread>
 
@@ -15,7 +16,9 @@
 namespace gadolin {
 namespace {
 
-struct Finding { std::string level, text, remedy; };
+struct Finding {
+  std::string level, text, remedy;
+};
 
 // A matrix product, its gradient and a reduction against numbers worked out in fp64 with plain loops.
 double self_test(Device device, DType dtype) {
@@ -61,29 +64,41 @@ void doctor(Session& session) {
   ok(cat("CPU: ", std::thread::hardware_concurrency(), " processors, ", num_threads(), " threads in use"));
 #ifdef GADOLIN_ONEDNN
   const dnnl_version_t* v = dnnl_version();
-  ok(cat("oneDNN ", v->major, ".", v->minor, ".", v->patch, onednn::supports(DType::bf16) ? ", bf16 in hardware" : ""));
+  ok(cat("oneDNN ", v->major, ".", v->minor, ".", v->patch,
+         onednn::supports(DType::bf16) ? ", bf16 in hardware" : ""));
   if (!onednn::supports(DType::bf16)) {
     findings.push_back({"note", "this processor has no bf16 instructions", "use --dtype fp32 on the CPU"});
   }
 #else
-  findings.push_back({"warning", "built without oneDNN: the CPU runs the reference loops", "configure with -DGADOLIN_ONEDNN=ON"});
+  findings.push_back({"warning", "built without oneDNN: the CPU runs the reference loops",
+                      "configure with -DGADOLIN_ONEDNN=ON"});
 #endif
-  if (dicom_available()) ok("DICOM through DCMTK and OpenJPEG");
-  else findings.push_back({"note", "built without DICOM", "apt-get install libdcmtk-dev libopenjp2-7-dev and configure with -DGADOLIN_DICOM=ON"});
-  if (database_available()) ok("databases through SOCI: SQLite, MariaDB/MySQL, PostgreSQL");
-  else findings.push_back({"note", "built without databases", "apt-get install libsoci-dev and configure with -DGADOLIN_DATABASE=ON"});
+  if (dicom_available())
+    ok("DICOM through DCMTK and OpenJPEG");
+  else
+    findings.push_back(
+        {"note", "built without DICOM",
+         "apt-get install libdcmtk-dev libopenjp2-7-dev and configure with -DGADOLIN_DICOM=ON"});
+  if (database_available())
+    ok("databases through SOCI: SQLite, MariaDB/MySQL, PostgreSQL");
+  else
+    findings.push_back({"note", "built without databases",
+                        "apt-get install libsoci-dev and configure with -DGADOLIN_DATABASE=ON"});
   const CudaInfo info = cuda_info();
   if (!info.built) {
-    findings.push_back({"note", "built without CUDA", "install the CUDA toolkit and cuDNN 9 and configure with -DGADOLIN_CUDA=ON"});
+    findings.push_back({"note", "built without CUDA",
+                        "install the CUDA toolkit and cuDNN 9 and configure with -DGADOLIN_CUDA=ON"});
   } else {
     ok("CUDA runtime " + info.runtime + ", driver " + (info.driver.empty() ? "none" : info.driver));
-    if (!info.problem.empty()) findings.push_back({"warning", info.problem, "train with --device cpu, or mend the driver"});
+    if (!info.problem.empty())
+      findings.push_back({"warning", info.problem, "train with --device cpu, or mend the driver"});
     for (const CudaDeviceInfo& d : info.devices) {
       ok(cat(d.name, ", compute capability ", d.major, ".", d.minor, ", ", human_bytes(d.memory_total), ", ",
              human_bytes(d.memory_free), " free"));
     }
     findings.push_back({info.cublaslt_ok ? "ok" : "warning", "cuBLASLt " + info.cublaslt, ""});
-    findings.push_back({info.cudnn_ok ? "ok" : "warning", "cuDNN " + info.cudnn, info.cudnn_ok ? "" : "set GADOLIN_CUDNN_LIB"});
+    findings.push_back({info.cudnn_ok ? "ok" : "warning", "cuDNN " + info.cudnn,
+                        info.cudnn_ok ? "" : "set GADOLIN_CUDNN_LIB"});
   }
   test_device(cpu, findings);
   for (int i = 0; i < cuda_device_count(); ++i) test_device(Device{Device::Kind::cuda, i}, findings);
@@ -91,7 +106,8 @@ void doctor(Session& session) {
   std::int64_t errors = 0;
   for (const Finding& f : findings) {
     errors += f.level == "error";
-    session.say(f.level + std::string(9 - f.level.size(), ' ') + f.text + (f.remedy.empty() ? "" : "; " + f.remedy));
+    session.say(f.level + std::string(9 - f.level.size(), ' ') + f.text +
+                (f.remedy.empty() ? "" : "; " + f.remedy));
     session.event({{"event", "finding"}, {"level", f.level}, {"text", f.text}, {"remedy", f.remedy}});
   }
   session.metric("errors", errors);
@@ -101,7 +117,10 @@ void doctor(Session& session) {
 }  // namespace
 
 void add_doctor(Program& program) {
-  program.add("doctor", "What was built in, what this machine has, a numeric self-test, and what to do about each finding", doctor);
+  program.add(
+      "doctor",
+      "What was built in, what this machine has, a numeric self-test, and what to do about each finding",
+      doctor);
 }
 
 }  // namespace gadolin

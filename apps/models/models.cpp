@@ -4,8 +4,8 @@
 #include "apps/commands.h"
 #include "layers/init.h"
 #include "nets/registry.h"
-#include "train/memory.h"
 #include "tasks/summary.h"
+#include "train/memory.h"
 
 namespace gadolin {
 namespace {
@@ -17,17 +17,22 @@ std::string grouped(std::int64_t n) {
 }
 
 void models(Session& session) {
-  std::vector<std::vector<std::string>> rows{{"model", "parameters", "multiply-adds", "input", "weights", "about"}};
+  std::vector<std::vector<std::string>> rows{
+      {"model", "parameters", "multiply-adds", "input", "weights", "about"}};
   for (const NetInfo& info : nets()) {
     const SkipInitialValues zeros;
     const auto net = make_net(info.name);
     Shape input{1};
     for (const std::int64_t size : info.input) input.push_back(size);
     const NetSummary s = summarise(*net, input);
-    rows.push_back({info.name, grouped(s.parameters), fixed(static_cast<double>(s.macs) / 1e9, 3) + " G", to_string(info.input),
-                    info.weights, info.about});
-    session.event({{"event", "model"}, {"name", info.name}, {"parameters", s.parameters}, {"macs", s.macs},
-                   {"input", info.input.vec()}, {"weights", info.weights}});
+    rows.push_back({info.name, grouped(s.parameters), fixed(static_cast<double>(s.macs) / 1e9, 3) + " G",
+                    to_string(info.input), info.weights, info.about});
+    session.event({{"event", "model"},
+                   {"name", info.name},
+                   {"parameters", s.parameters},
+                   {"macs", s.macs},
+                   {"input", info.input.vec()},
+                   {"weights", info.weights}});
   }
   session.say(format_table(rows));
   session.metric("models", nets().size());
@@ -46,9 +51,10 @@ void training(Session& session, const Options& o, Module& net, const Shape& inpu
   net.to(session.device()).train();
   try {
     const TrainingMemory m = training_memory(net, input, rule, session.compute());
-    session.say(cat("training memory   ", human_bytes(m.peak), " at the peak of a step with ", o.optimizer, ", batch ", o.batch, ", ",
-                    session.common().dtype, " on ", session.device(), ": weights ", human_bytes(m.weights), ", gradients ",
-                    human_bytes(m.gradients), ", moments ", human_bytes(m.optimizer), ", kept by the forward pass ", human_bytes(m.kept),
+    session.say(cat("training memory   ", human_bytes(m.peak), " at the peak of a step with ", o.optimizer,
+                    ", batch ", o.batch, ", ", session.common().dtype, " on ", session.device(), ": weights ",
+                    human_bytes(m.weights), ", gradients ", human_bytes(m.gradients), ", moments ",
+                    human_bytes(m.optimizer), ", kept by the forward pass ", human_bytes(m.kept),
                     " (from steps with batches up to ", m.measured_batch, ")"));
     session.metric("training_bytes", m.peak);
     session.metric("weight_bytes", m.weights);
@@ -64,12 +70,18 @@ void training(Session& session, const Options& o, Module& net, const Shape& inpu
 void summary(Session& session, const Options& o) {
   const Shape input = parse_input(o.input);
   const SkipInitialValues zeros;
-  const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])}, {"num_classes", static_cast<double>(o.classes)}});
+  const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])},
+                                      {"num_classes", static_cast<double>(o.classes)}});
   const NetSummary s = summarise(*net, {o.batch, input[0], input[1], input[2]});
   session.say(to_text(s, o.depth));
   for (const LayerRow& row : s.rows) {
-    session.event({{"event", "layer"}, {"name", row.path}, {"kind", row.kind}, {"output", row.output.vec()},
-                   {"parameters", row.parameters}, {"macs", row.macs}, {"output_bytes", row.output_bytes}});
+    session.event({{"event", "layer"},
+                   {"name", row.path},
+                   {"kind", row.kind},
+                   {"output", row.output.vec()},
+                   {"parameters", row.parameters},
+                   {"macs", row.macs},
+                   {"output_bytes", row.output_bytes}});
   }
   session.metric("parameters", s.parameters);
   session.metric("macs", s.macs);
@@ -80,17 +92,20 @@ void summary(Session& session, const Options& o) {
 }  // namespace
 
 void add_models(Program& program) {
-  program.add("models", "Every architecture: parameters, multiply-adds, default input, weights it accepts", models);
+  program.add("models", "Every architecture: parameters, multiply-adds, default input, weights it accepts",
+              models);
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
-                              [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
+  CLI::App* app = program.add(
+      "summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
+      [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
   app->add_option("model", o->model)->required();
   app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
   app->add_option("--batch", o->batch)->capture_default_str();
   app->add_option("--num-classes", o->classes)->capture_default_str();
   app->add_option("--depth", o->depth, "Hide what lies deeper")->capture_default_str();
   app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
-  app->add_flag("--no-memory", o->no_memory, "Leave out the training memory, which takes a few steps with small batches");
+  app->add_flag("--no-memory", o->no_memory,
+                "Leave out the training memory, which takes a few steps with small batches");
 }
 
 }  // namespace gadolin

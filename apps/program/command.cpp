@@ -63,12 +63,15 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows, bool
     width.resize(std::max(width.size(), row.size()), 0);
     for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
   }
-  const auto is_number = [](const std::string& s) { return !s.empty() && (std::isdigit(static_cast<unsigned char>(s[0])) || s[0] == '-'); };
+  const auto is_number = [](const std::string& s) {
+    return !s.empty() && (std::isdigit(static_cast<unsigned char>(s[0])) || s[0] == '-');
+  };
   std::string text;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     for (std::size_t i = 0; i < rows[r].size(); ++i) {
       const std::string pad(width[i] - rows[r][i].size(), ' ');
-      const std::string& probe = r == 0 && header && rows.size() > 1 && i < rows[1].size() ? rows[1][i] : rows[r][i];
+      const std::string& probe =
+          r == 0 && header && rows.size() > 1 && i < rows[1].size() ? rows[1][i] : rows[r][i];
       text += i ? "  " : "";
       text += is_number(probe) && i > 0 ? pad + rows[r][i] : rows[r][i] + (i + 1 < rows[r].size() ? pad : "");
     }
@@ -80,8 +83,9 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows, bool
 Shape parse_input(const std::string& text) {
   int c = 0, h = 0, w = 0;
   char rest = 0;
-  require<UsageError>(std::sscanf(text.c_str(), "%dx%dx%d%c", &c, &h, &w, &rest) == 3 && c > 0 && h > 0 && w > 0, "--input ", text,
-                      ": channels, height and width are needed, like 3x224x224");
+  require<UsageError>(
+      std::sscanf(text.c_str(), "%dx%dx%d%c", &c, &h, &w, &rest) == 3 && c > 0 && h > 0 && w > 0, "--input ",
+      text, ": channels, height and width are needed, like 3x224x224");
   return {c, h, w};
 }
 
@@ -109,7 +113,7 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   return best;
 }
 
-// --- session ---------------------------------------------------------------------------------------------------------
+// --- session -----------------------------------------------------------------------------------------------
 
 Session::Session(std::string command, const Common& common) : command_(std::move(command)), common_(common) {
   if (common.device == "auto") {
@@ -121,19 +125,26 @@ Session::Session(std::string command, const Common& common) : command_(std::move
     const int index = colon == std::string::npos ? 0 : std::atoi(common.device.c_str() + colon + 1);
     require<UsageError>(common.device.substr(0, colon) == "cuda", "--device ", common.device,
                         " is unknown; use auto, cpu, cuda or cuda:N");
-    require<DeviceError>(index < cuda_device_count(), "--device ", common.device, ": there are ", cuda_device_count(),
-                         " CUDA devices; run gadolin doctor, or use --device cpu");
+    require<DeviceError>(index < cuda_device_count(), "--device ", common.device, ": there are ",
+                         cuda_device_count(), " CUDA devices; run gadolin doctor, or use --device cpu");
     device_ = Device{Device::Kind::cuda, index};
   }
-  if (common.dtype == "bf16") compute_ = DType::bf16;
-  else if (common.dtype == "fp16") compute_ = DType::fp16;
-  else if (common.dtype == "fp64") compute_ = DType::fp64;
-  else if (common.dtype == "tf32") tf32_ = true;
-  else require<UsageError>(common.dtype == "fp32", "--dtype ", common.dtype, " is unknown; use fp32, tf32, bf16, fp16 or fp64");
+  if (common.dtype == "bf16")
+    compute_ = DType::bf16;
+  else if (common.dtype == "fp16")
+    compute_ = DType::fp16;
+  else if (common.dtype == "fp64")
+    compute_ = DType::fp64;
+  else if (common.dtype == "tf32")
+    tf32_ = true;
+  else
+    require<UsageError>(common.dtype == "fp32", "--dtype ", common.dtype,
+                        " is unknown; use fp32, tf32, bf16, fp16 or fp64");
   require<UsageError>(common.backend == "best" || common.backend == "reference", "--backend ", common.backend,
                       " is unknown; use best or reference");
   set_backend(common.backend == "reference" ? Backend::reference : Backend::best);
-  require<UsageError>(common.tune == "on" || common.tune == "off", "--tune ", common.tune, " is unknown; use on or off");
+  require<UsageError>(common.tune == "on" || common.tune == "off", "--tune ", common.tune,
+                      " is unknown; use on or off");
 #ifdef GADOLIN_CUDA
   set_convolution_tuning(common.tune == "on");
 #endif
@@ -147,15 +158,19 @@ void Session::log(const std::string& line) const {
   if (!common_.quiet) std::cerr << line << "\n";
 }
 void Session::event(const Json& event) const {
-  if (common_.json) std::cout << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
+  if (common_.json)
+    std::cout << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
 }
 Json Session::done(double seconds) const {
-  return {{"event", "done"}, {"command", command_}, {"ok", true}, {"seconds", seconds}, {"metrics", metrics_}, {"outputs", outputs_}};
+  return {{"event", "done"},    {"command", command_}, {"ok", true},
+          {"seconds", seconds}, {"metrics", metrics_}, {"outputs", outputs_}};
 }
 
-// --- program ---------------------------------------------------------------------------------------------------------
+// --- program -----------------------------------------------------------------------------------------------
 
-Program::Program() : app_("Gadolin: deep learning for medical images. Research and teaching software, no medical device.", "gadolin") {
+Program::Program()
+    : app_("Gadolin: deep learning for medical images. Research and teaching software, no medical device.",
+           "gadolin") {
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.set_help_all_flag("--help-all", "Help of every command");
@@ -164,22 +179,27 @@ Program::Program() : app_("Gadolin: deep learning for medical images. Research a
   app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
   app_.add_option("--seed", common_.seed, "Seed of every random choice")->capture_default_str();
   app_.add_option("--threads", common_.threads, "CPU threads; 0: all")->capture_default_str();
-  app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")->capture_default_str();
-  app_.add_option("--tune", common_.tune, "On a GPU, time the engines of a convolution when it is first met and keep the choice: on or off")
+  app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")
+      ->capture_default_str();
+  app_.add_option(
+          "--tune", common_.tune,
+          "On a GPU, time the engines of a convolution when it is first met and keep the choice: on or off")
       ->capture_default_str();
   app_.add_flag("--json", common_.json, "One JSON object a line on stdout");
   app_.add_flag("--quiet", common_.quiet, "No progress and no log");
   app_.add_flag("--verbose", common_.verbose, "Say more");
 }
 
-CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run, const std::string& example) {
+CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run,
+                          const std::string& example) {
   const std::string name = path.substr(path.rfind(' ') + 1);
   CLI::App* app = parent.add_subcommand(name, about);
   if (!example.empty()) app->footer("Example:\n  " + example);
   entries_.push_back({app, path, std::move(run)});
   return app;
 }
-CLI::App* Program::add(const std::string& name, const std::string& about, Run run, const std::string& example) {
+CLI::App* Program::add(const std::string& name, const std::string& about, Run run,
+                       const std::string& example) {
   return add_to(app_, name, about, std::move(run), example);
 }
 CLI::App* Program::group(const std::string& name, const std::string& about) {
@@ -187,13 +207,15 @@ CLI::App* Program::group(const std::string& name, const std::string& about) {
   app->require_subcommand(1);
   return app;
 }
-CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example) {
+CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run,
+                       const std::string& example) {
   std::string path = name;
   for (const CLI::App* a = group; a != &app_; a = a->get_parent()) path = a->get_name() + " " + path;
   return add_to(*group, path, about, std::move(run), example);
 }
 
-// CLI11 writes the options of every command; those of others would be noise, and an empty text would come back as a value.
+// CLI11 writes the options of every command; those of others would be noise, and an empty text would come
+// back as a value.
 std::string Program::effective_config() const {
   std::string parsed;
   for (const Entry& entry : entries_) {
@@ -205,14 +227,16 @@ std::string Program::effective_config() const {
   for (std::string line; std::getline(lines, line);) {
     const std::string name = line.substr(0, line.find('='));
     const bool common = name.find('.') == std::string::npos, own = name.rfind(parsed + ".", 0) == 0;
-    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]")) kept += line + "\n";
+    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]"))
+      kept += line + "\n";
   }
   return kept;
 }
 
 namespace {
 
-int report(const Common& common, const std::string& code, const std::string& message, const std::string& hint, Exit exit) {
+int report(const Common& common, const std::string& code, const std::string& message, const std::string& hint,
+           Exit exit) {
   if (common.json) {
     std::cout << Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}.dump(
                      -1, ' ', false, Json::error_handler_t::replace)
@@ -243,7 +267,8 @@ int Program::main(int argc, char** argv) {
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     app_.parse(args);
     for (const Entry& entry : entries_) {
-      if (!entry.app->parsed() || !entry.app->get_subcommands().empty()) continue;  // of `data synth bodypart` the last one
+      if (!entry.app->parsed() || !entry.app->get_subcommands().empty())
+        continue;  // of `data synth bodypart` the last one
       Session session(entry.name, common_);
       entry.run(session);
       session.event(session.done(seconds_now()));
@@ -284,9 +309,11 @@ int Program::main(int argc, char** argv) {
   } catch (const Error& error) {
     return report(common_, error.code(), error.message(), error.hint(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return report(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers", Exit::out_of_memory);
+    return report(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers",
+                  Exit::out_of_memory);
   } catch (const std::exception& error) {
-    return report(common_, "GD-INTERNAL-001", error.what(), "this is a bug in Gadolin; please report it", Exit::failure);
+    return report(common_, "GD-INTERNAL-001", error.what(), "this is a bug in Gadolin; please report it",
+                  Exit::failure);
   }
 }
 

@@ -22,14 +22,17 @@ struct Common {
   bool json = false, quiet = false, verbose = false;
 };
 
-// What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs to stderr.
+// What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs
+// to stderr.
 class Session {
  public:
   Session(std::string command, const Common& common);
 
   const Common& common() const { return common_; }
-  Device device() const { return device_; }    // auto: the first GPU, or the CPU; a GPU asked for and absent is an error
-  DType compute() const { return compute_; }   // fp32, bf16 or fp16
+  Device device() const {
+    return device_;
+  }  // auto: the first GPU, or the CPU; a GPU asked for and absent is an error
+  DType compute() const { return compute_; }  // fp32, bf16 or fp16
   bool tf32() const { return tf32_; }
 
   // A line for people; ignored with --json or --quiet.
@@ -58,11 +61,14 @@ class Program {
  public:
   Program();
   using Run = std::function<void(Session&)>;
-  // A command with the common options; options are added to the returned application, `run` is called after parsing.
+  // A command with the common options; options are added to the returned application, `run` is called after
+  // parsing.
   CLI::App* add(const std::string& name, const std::string& about, Run run, const std::string& example = "");
-  // A group such as `data`, whose commands are added with add(group, ...); a command can have further ones too.
+  // A group such as `data`, whose commands are added with add(group, ...); a command can have further ones
+  // too.
   CLI::App* group(const std::string& name, const std::string& about);
-  CLI::App* add(CLI::App* group, const std::string& name, const std::string& about, Run run, const std::string& example = "");
+  CLI::App* add(CLI::App* group, const std::string& name, const std::string& about, Run run,
+                const std::string& example = "");
 
   int main(int argc, char** argv);
   CLI::App& app() { return app_; }
@@ -70,10 +76,15 @@ class Program {
   std::string effective_config() const;
 
  private:
-  CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run, const std::string& example);
+  CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run,
+                   const std::string& example);
   CLI::App app_;
   Common common_;
-  struct Entry { CLI::App* app; std::string name; Run run; };
+  struct Entry {
+    CLI::App* app;
+    std::string name;
+    Run run;
+  };
   std::vector<Entry> entries_;
 };
 

@@ -9,8 +9,8 @@
 namespace gadolin::report {
 namespace {
 
-constexpr std::size_t most_rows = 200;         // of the numbers behind a figure
-constexpr std::size_t most_rank_curves = 7;    // in one figure; the areas of all stand in the table
+constexpr std::size_t most_rows = 200;       // of the numbers behind a figure
+constexpr std::size_t most_rank_curves = 7;  // in one figure; the areas of all stand in the table
 
 // x, then a column a series, where series share their x; else a block a series.
 Table numbers_of(const Curve& curve) {
@@ -32,18 +32,24 @@ std::string curve_figure(const Curve& curve) {
   std::string description;
   for (const chart::Series& s : curve.series) {
     if (s.y.empty()) continue;
-    description += s.name + " goes from " + chart::number(s.y.front()) + " to " + chart::number(s.y.back()) + ". ";
+    description +=
+        s.name + " goes from " + chart::number(s.y.front()) + " to " + chart::number(s.y.back()) + ". ";
   }
-  const std::string svg = chart::line_chart(
-      curve.series, {.title = curve.title, .description = description, .x_label = curve.x_label, .y_label = curve.y_label, .width = 360, .height = 280},
-      {.log_y = curve.log_y});
+  const std::string svg = chart::line_chart(curve.series,
+                                            {.title = curve.title,
+                                             .description = description,
+                                             .x_label = curve.x_label,
+                                             .y_label = curve.y_label,
+                                             .width = 360,
+                                             .height = 280},
+                                            {.log_y = curve.log_y});
   return figure(svg, "", numbers_of(curve));
 }
 
 std::string confusion_figures(const Confusion& confusion) {
   const std::size_t k = confusion.classes.size();
-  require<ValueError>(confusion.counts.size() == k * k, "report: confusion matrix has ", confusion.counts.size(), " counts for ", k,
-                      " classes");
+  require<ValueError>(confusion.counts.size() == k * k, "report: confusion matrix has ",
+                      confusion.counts.size(), " counts for ", k, " classes");
   if (k == 0) return "";
   chart::HeatMap counts{confusion.classes, confusion.classes, {}, {}}, shares = counts;
   Table numbers{"Rows: truth, columns: prediction", {"truth"}, {}};
@@ -64,7 +70,10 @@ std::string confusion_figures(const Confusion& confusion) {
     }
   }
   const std::string how = "Rows are the truth, columns the prediction; right answers lie on the diagonal.";
-  chart::Frame frame{.title = "Confusion matrix, counts", .description = how, .x_label = "predicted", .y_label = "truth",
+  chart::Frame frame{.title = "Confusion matrix, counts",
+                     .description = how,
+                     .x_label = "predicted",
+                     .y_label = "truth",
                      .width = std::max(360, 90 + 46 * static_cast<int>(k))};
   std::string out = figure(chart::heat_map(counts, frame), "", numbers);
   frame.title = "Confusion matrix, shares of the truth";
@@ -84,11 +93,16 @@ std::string rank_figure(const std::vector<RankCurve>& curves, bool roc) {
   }
   std::string description;
   for (const auto& row : numbers.rows) description += row[0] + ": " + area + " " + row[1] + ". ";
-  const chart::Frame frame{.title = roc ? "ROC curve" : "Precision and recall", .description = description,
+  const chart::Frame frame{.title = roc ? "ROC curve" : "Precision and recall",
+                           .description = description,
                            .x_label = roc ? "false positive rate (1 - specificity)" : "recall (sensitivity)",
-                           .y_label = roc ? "true positive rate (sensitivity)" : "precision", .width = 360, .height = 360};
-  const std::string caption = curves.size() > series.size()
-      ? "The first " + std::to_string(series.size()) + " of " + std::to_string(curves.size()) + " curves; all areas stand under Numbers." : "";
+                           .y_label = roc ? "true positive rate (sensitivity)" : "precision",
+                           .width = 360,
+                           .height = 360};
+  const std::string caption = curves.size() > series.size() ? "The first " + std::to_string(series.size()) +
+                                                                  " of " + std::to_string(curves.size()) +
+                                                                  " curves; all areas stand under Numbers."
+                                                            : "";
   return figure(chart::line_chart(series, frame, {.unit_square = true, .diagonal = roc}), caption, numbers);
 }
 

@@ -35,12 +35,15 @@ figure svg{max-width:100%;height:auto}figcaption,.note{font-size:13px;opacity:.8
 std::string document_head(const std::string& title) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n"
-         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\" />\n"
-         "<title>" + escape(title) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n<main>\n";
+         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+         "style-src 'unsafe-inline'\" />\n"
+         "<title>" +
+         escape(title) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n<main>\n";
 }
 
 std::string document_foot() {
-  return "<p class=\"warning\" role=\"note\"><strong>For research and teaching only.</strong> Gadolin is not a medical device: nothing in "
+  return "<p class=\"warning\" role=\"note\"><strong>For research and teaching only.</strong> Gadolin is not "
+         "a medical device: nothing in "
          "this report may be used to diagnose, treat or triage a patient.</p>\n</main>\n</body>\n</html>\n";
 }
 
@@ -68,8 +71,8 @@ std::string table(const Table& t) {
   for (const std::string& name : t.columns) out += "<th scope=\"col\">" + escape(name) + "</th>";
   out += "</tr></thead><tbody>\n";
   for (const auto& row : t.rows) {
-    require<ValueError>(row.size() == t.columns.size(), "report: a row of table '", t.title, "' has ", row.size(), " cells for ",
-                        t.columns.size(), " columns");
+    require<ValueError>(row.size() == t.columns.size(), "report: a row of table '", t.title, "' has ",
+                        row.size(), " cells for ", t.columns.size(), " columns");
     out += "<tr>";
     for (const std::string& cell : row) out += "<td>" + escape(cell) + "</td>";
     out += "</tr>\n";
@@ -91,7 +94,8 @@ std::string gallery(const std::string& title, const std::vector<Example>& exampl
     const std::string says = e.predicted + " (" + chart::fixed(e.probability, 3) + "), truth " + e.truth;
     out += "<figure>";
     if (!e.png.empty()) {
-      out += "<img alt=\"" + escape(e.path + ": " + says) + "\" src=\"data:image/png;base64," + base64(e.png) + "\" />";
+      out += "<img alt=\"" + escape(e.path + ": " + says) + "\" src=\"data:image/png;base64," +
+             base64(e.png) + "\" />";
     }
     out += "<figcaption>" + escape(says) + "<br />" + escape(e.path) + "</figcaption></figure>\n";
   }
@@ -102,7 +106,9 @@ std::string base64(std::string_view bytes) {
   static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
-  const auto byte = [&](std::size_t i) { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u; };
+  const auto byte = [&](std::size_t i) {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u;
+  };
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const unsigned three = (byte(i) << 16u) | (byte(i + 1) << 8u) | byte(i + 2);
     out += digits[three >> 18u];

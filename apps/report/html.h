@@ -7,8 +7,8 @@
 
 namespace gadolin::report {
 
-std::string document_head(const std::string& title);   // doctype to the opening <main>
-std::string document_foot();                           // disclaimer, closing tags
+std::string document_head(const std::string& title);  // doctype to the opening <main>
+std::string document_foot();                          // disclaimer, closing tags
 
 std::string facts_table(const std::string& title, const std::vector<Fact>& facts);
 std::string table(const Table& table);

@@ -27,9 +27,11 @@ std::string cards(const RunReport& run) {
   for (const Value& value : run.metrics) {
     std::string name = value.name;
     std::replace(name.begin(), name.end(), '_', ' ');
-    out += "<div class=\"card\"><small>" + escape(name) + "</small><b>" + chart::fixed(value.value, 4) + "</b><small>";
+    out += "<div class=\"card\"><small>" + escape(name) + "</small><b>" + chart::fixed(value.value, 4) +
+           "</b><small>";
     const bool interval = std::isfinite(value.low) && std::isfinite(value.high);
-    out += interval ? "95 %: " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) : "no interval";
+    out += interval ? "95 %: " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4)
+                    : "no interval";
     out += "</small></div>\n";
   }
   return out + "</div>\n";
@@ -100,14 +102,15 @@ std::string run_section(const RunReport& run, bool alone) {
   std::string out = "<section>\n<h2>" + escape(alone ? run.kind : run.name) + "</h2>\n";
   for (const std::string& note : run.notes) out += "<p class=\"warning\">" + escape(note) + "</p>\n";
   out += cards(run);
-  out += "<div class=\"facts\">\n" + facts_table("Model", run.model) + facts_table("Data", run.data) + "</div>\n";
+  out += "<div class=\"facts\">\n" + facts_table("Model", run.model) + facts_table("Data", run.data) +
+         "</div>\n";
   if (alone && !run.curves.empty()) {
     out += "<h3>Training</h3>\n<div class=\"figures\">\n";
     for (const Curve& curve : run.curves) out += curve_figure(curve);
     out += "</div>\n";
   }
-  const std::string figures =
-      confusion_figures(run.confusion) + rank_figure(run.roc, true) + rank_figure(run.precision_recall, false);
+  const std::string figures = confusion_figures(run.confusion) + rank_figure(run.roc, true) +
+                              rank_figure(run.precision_recall, false);
   if (!figures.empty()) out += "<h3>Evaluation</h3>\n<div class=\"figures\">\n" + figures + "</div>\n";
   for (const Table& t : run.tables) out += table(t);
   out += gallery("Most confident mistakes", run.worst) + gallery("Most confident right answers", run.best);
@@ -122,13 +125,16 @@ std::string render_report(const ReportData& data) {
   require<ValueError>(!data.runs.empty(), "report: no run given");
   const bool alone = data.runs.size() == 1;
   std::string out = document_head(data.title);
-  out += "<h1>" + escape(data.title) + "</h1>\n<p class=\"note\">" + escape(alone ? data.runs[0].name + ", " + data.made : data.made) + "</p>\n";
+  out += "<h1>" + escape(data.title) + "</h1>\n<p class=\"note\">" +
+         escape(alone ? data.runs[0].name + ", " + data.made : data.made) + "</p>\n";
   if (!alone) out += comparison(data.runs) + overlaid_curves(data.runs) + "<div class=\"runs\">\n";
   for (const RunReport& run : data.runs) out += run_section(run, alone);
   if (!alone) out += "</div>\n";
   return out + document_foot();
 }
 
-void write_report(const ReportData& data, const std::string& path) { write_file_atomically(path, render_report(data)); }
+void write_report(const ReportData& data, const std::string& path) {
+  write_file_atomically(path, render_report(data));
+}
 
 }  // namespace gadolin::report

@@ -24,11 +24,17 @@ std::string plain(const std::string& toml) {
   std::string text;
   bool quoted = false;
   for (std::size_t i = 0; i < toml.size(); ++i) {
-    if (toml[i] == '"') quoted = !quoted;
-    else if (quoted && toml[i] == '\\' && i + 1 < toml.size()) text += toml[++i];
-    else if (quoted) text += toml[i];
-    else if (toml[i] == ',') text += ", ";
-    else if (toml[0] == '[' && std::isspace(static_cast<unsigned char>(toml[i])) == 0 && toml[i] != '[' && toml[i] != ']') text += toml[i];
+    if (toml[i] == '"')
+      quoted = !quoted;
+    else if (quoted && toml[i] == '\\' && i + 1 < toml.size())
+      text += toml[++i];
+    else if (quoted)
+      text += toml[i];
+    else if (toml[i] == ',')
+      text += ", ";
+    else if (toml[0] == '[' && std::isspace(static_cast<unsigned char>(toml[i])) == 0 && toml[i] != '[' &&
+             toml[i] != ']')
+      text += toml[i];
   }
   return text;
 }
@@ -36,10 +42,18 @@ std::string plain(const std::string& toml) {
 // Numbers that stand for a word.
 std::string in_words(const std::string& name, const std::string& value) {
   static const std::map<std::pair<std::string, std::string>, std::string> words{
-      {{"weight-decay", "-1"}, "the optimiser's own"}, {{"warmup-epochs", "-1"}, "the schedule's own"},
-      {{"workers", "-1"}, "one a core"}, {{"threads", "0"}, "all"}, {{"channels", "0"}, "as the first image"},
-      {{"max-steps", "0"}, "epochs decide"}, {{"eval-batch-size", "0"}, "the batch size"}, {{"clip-norm", "0"}, "off"},
-      {{"clip-value", "0"}, "off"}, {{"ema", "0"}, "off"}, {{"loss-scale", "0"}, "automatic"}, {{"stop-threshold", "0"}, "never"},
+      {{"weight-decay", "-1"}, "the optimiser's own"},
+      {{"warmup-epochs", "-1"}, "the schedule's own"},
+      {{"workers", "-1"}, "one a core"},
+      {{"threads", "0"}, "all"},
+      {{"channels", "0"}, "as the first image"},
+      {{"max-steps", "0"}, "epochs decide"},
+      {{"eval-batch-size", "0"}, "the batch size"},
+      {{"clip-norm", "0"}, "off"},
+      {{"clip-value", "0"}, "off"},
+      {{"ema", "0"}, "off"},
+      {{"loss-scale", "0"}, "automatic"},
+      {{"stop-threshold", "0"}, "never"},
       {{"save-every", "0"}, "at the end of epochs"}};
   const auto found = words.find({name, value});
   return found == words.end() ? value : found->second;
@@ -54,7 +68,9 @@ Settings settings_of(const std::string& folder) {
     if (at == std::string::npos || line[0] == '#') continue;
     std::string name = line.substr(0, at);
     name = name.substr(name.rfind('.') + 1);
-    if (name == "json" || name == "quiet" || name == "verbose" || name == "out" || name == "overwrite" || name == "resume") continue;
+    if (name == "json" || name == "quiet" || name == "verbose" || name == "out" || name == "overwrite" ||
+        name == "resume")
+      continue;
     all.emplace_back(name, plain(line.substr(at + 1)));
   }
   return all;
@@ -67,7 +83,9 @@ std::string readable_time(const std::string& iso) {
 
 std::string best_epoch(const std::string& path, const std::string& asked) {
   const CsvTable table = read_csv(path);
-  const std::string monitor = !asked.empty() ? asked : table.find("val_balanced_accuracy") >= 0 ? "val_balanced_accuracy" : "val_roc_auc";
+  const std::string monitor = !asked.empty()                             ? asked
+                              : table.find("val_balanced_accuracy") >= 0 ? "val_balanced_accuracy"
+                                                                         : "val_roc_auc";
   const int at = table.find(monitor), epoch_at = table.find("epoch");
   if (at < 0 || epoch_at < 0) return "";
   const double sign = monitor.find("loss") == std::string::npos ? 1 : -1;
@@ -79,14 +97,17 @@ std::string best_epoch(const std::string& path, const std::string& asked) {
     best = value;
     epoch = row[static_cast<std::size_t>(epoch_at)];
   }
-  return epoch.empty() ? "" : epoch + " of " + std::to_string(table.rows.size()) + " (" + monitor + " " + fixed(best, 4) + ")";
+  return epoch.empty() ? ""
+                       : epoch + " of " + std::to_string(table.rows.size()) + " (" + monitor + " " +
+                             fixed(best, 4) + ")";
 }
 
 std::string split_sizes(const std::string& path) {
   const CsvTable table = read_csv(path);
   const int at = table.find("split");
   std::map<std::string, std::int64_t> count;
-  for (const auto& row : table.rows) if (at >= 0) ++count[row[static_cast<std::size_t>(at)]];
+  for (const auto& row : table.rows)
+    if (at >= 0) ++count[row[static_cast<std::size_t>(at)]];
   return cat(count["train"], " train, ", count["val"], " val, ", count["test"], " test");
 }
 
@@ -115,13 +136,17 @@ void add_run_facts(report::RunReport& run, const std::string& folder) {
     if (!value.empty()) facts.push_back({name, value});
   };
   fact(run.model, "net", option["model"]);
-  if (!option["input-size"].empty()) fact(run.model, "input", option["input-size"] + " x " + option["input-size"] + " pixels");
+  if (!option["input-size"].empty())
+    fact(run.model, "input", option["input-size"] + " x " + option["input-size"] + " pixels");
   if (!option["optimizer"].empty()) {
-    fact(run.model, "optimiser", option["optimizer"] + ", rate " + option["lr"] + ", schedule " + option["schedule"]);
+    fact(run.model, "optimiser",
+         option["optimizer"] + ", rate " + option["lr"] + ", schedule " + option["schedule"]);
     fact(run.model, "batch size", option["batch-size"]);
   }
-  if (!option["init-from"].empty()) fact(run.model, "weights from", fs::path(option["init-from"]).filename().string());
-  if (fs::exists(folder + "/metrics.csv")) fact(run.model, "best epoch", best_epoch(folder + "/metrics.csv", option["monitor"]));
+  if (!option["init-from"].empty())
+    fact(run.model, "weights from", fs::path(option["init-from"]).filename().string());
+  if (fs::exists(folder + "/metrics.csv"))
+    fact(run.model, "best epoch", best_epoch(folder + "/metrics.csv", option["monitor"]));
   fact(run.model, "trained", machine["started"]);
   if (!machine["device"].empty()) fact(run.model, "device", machine["device"] + ", " + machine["dtype"]);
   fact(run.data, "set", option["data"]);

@@ -11,9 +11,9 @@
 
 #include "apps/commands.h"
 #include "apps/report/run_facts.h"
-#include "io/csv.h"
 #include "data/image/image.h"
 #include "data/image/resize.h"
+#include "io/csv.h"
 #include "tasks/metric_summary.h"
 
 namespace gadolin {
@@ -36,7 +36,8 @@ Json read_json(const std::string& path) {
 // Names in a row, the first few of many.
 std::string joined(const Json& names) {
   std::string text;
-  for (std::size_t i = 0; i < names.size() && i < 12; ++i) text += (i ? ", " : "") + names[i].get<std::string>();
+  for (std::size_t i = 0; i < names.size() && i < 12; ++i)
+    text += (i ? ", " : "") + names[i].get<std::string>();
   return names.size() > 12 ? cat(text, " and ", names.size() - 12, " more") : text;
 }
 double number(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
@@ -54,7 +55,8 @@ void add_curves(RunReport& run, const std::string& path) {
     }
     return s;
   };
-  run.curves.push_back({"Loss", "epoch", "loss", {series("train_loss", "training"), series("val_loss", "validation")}, false});
+  run.curves.push_back(
+      {"Loss", "epoch", "loss", {series("train_loss", "training"), series("val_loss", "validation")}, false});
   report::Curve metrics{"Validation", "epoch", "", {}, false};
   for (const std::string name : {"accuracy", "balanced_accuracy", "macro_f1", "roc_auc"}) {
     if (table.find("val_" + name) >= 0) metrics.series.push_back(series("val_" + name, name));
@@ -67,7 +69,9 @@ std::string thumbnail(const std::string& path) {
   try {
     Image image = read_image(path);
     const double scale = 160.0 / std::max(image.width, image.height);
-    if (scale < 1) image = resize(image, std::max(1, static_cast<int>(image.width * scale)), std::max(1, static_cast<int>(image.height * scale)));
+    if (scale < 1)
+      image = resize(image, std::max(1, static_cast<int>(image.width * scale)),
+                     std::max(1, static_cast<int>(image.height * scale)));
     const std::vector<std::uint8_t> png = encode_png(image);
     return std::string(png.begin(), png.end());
   } catch (const Error&) {
@@ -78,7 +82,9 @@ std::string thumbnail(const std::string& path) {
 struct Table {
   CsvTable csv;
   std::vector<std::string> classes;
-  double probability(std::size_t row, std::size_t k) const { return std::strtod(csv.rows[row][3 + k].c_str(), nullptr); }
+  double probability(std::size_t row, std::size_t k) const {
+    return std::strtod(csv.rows[row][3 + k].c_str(), nullptr);
+  }
 };
 
 void add_rankings(RunReport& run, const Table& t, const Json& metrics) {
@@ -103,15 +109,20 @@ void add_rankings(RunReport& run, const Table& t, const Json& metrics) {
     };
     if (std::isnan(ranking.auc())) continue;
     const RocCurve roc = ranking.roc();
-    run.roc.push_back({t.classes[k], roc.false_positive_rate, roc.true_positive_rate, area("roc_auc", ranking.auc())});
+    run.roc.push_back(
+        {t.classes[k], roc.false_positive_rate, roc.true_positive_rate, area("roc_auc", ranking.auc())});
     const PrecisionRecallCurve pr = ranking.precision_recall();
-    run.precision_recall.push_back({t.classes[k], pr.recall, pr.precision, area("average_precision", ranking.average_precision())});
+    run.precision_recall.push_back(
+        {t.classes[k], pr.recall, pr.precision, area("average_precision", ranking.average_precision())});
   }
 }
 
 // Where the net was surest and wrong, and surest and right.
 void add_examples(RunReport& run, const Table& t) {
-  struct Row { double probability; std::size_t index; };
+  struct Row {
+    double probability;
+    std::size_t index;
+  };
   std::vector<Row> wrong, right;
   for (std::size_t i = 0; i < t.csv.rows.size(); ++i) {
     double top = 0;
@@ -119,10 +130,12 @@ void add_examples(RunReport& run, const Table& t) {
     (t.csv.rows[i][1] == t.csv.rows[i][2] ? right : wrong).push_back({top, i});
   }
   const auto take = [&](std::vector<Row>& rows, std::vector<report::Example>& into) {
-    std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.probability > b.probability; });
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const Row& a, const Row& b) { return a.probability > b.probability; });
     for (std::size_t i = 0; i < rows.size() && i < examples_shown; ++i) {
       const auto& row = t.csv.rows[rows[i].index];
-      into.push_back({std::filesystem::path(row[0]).filename().string(), row[1], row[2], rows[i].probability, thumbnail(row[0])});
+      into.push_back({std::filesystem::path(row[0]).filename().string(), row[1], row[2], rows[i].probability,
+                      thumbnail(row[0])});
     }
   };
   take(wrong, run.worst);
@@ -132,9 +145,11 @@ void add_examples(RunReport& run, const Table& t) {
 void add_evaluation(RunReport& run, const std::string& folder) {
   const Json metrics = read_json(folder + "/metrics.json");
   const Json values = metrics.value("metrics", Json::object());
-  for (const auto& [name, m] : values.items()) run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
+  for (const auto& [name, m] : values.items())
+    run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
   const std::string split = metrics.value("split", std::string());
-  run.data.push_back({"evaluated on", cat(metrics.value("samples", 0), " samples", split.empty() || split == "all" ? "" : " of " + split)});
+  run.data.push_back({"evaluated on", cat(metrics.value("samples", 0), " samples",
+                                          split.empty() || split == "all" ? "" : " of " + split)});
   if (metrics.contains("classes")) run.data.push_back({"classes", joined(metrics["classes"])});
   const auto classes = metrics.value("classes", std::vector<std::string>{});
   if (metrics.contains("confusion")) {
@@ -144,18 +159,20 @@ void add_evaluation(RunReport& run, const std::string& folder) {
     }
     report::Table table{"Per class", {"class", "precision", "recall", "F1", "samples"}, {}};
     for (const Json& c : metrics["per_class"]) {
-      table.rows.push_back({c["name"], fixed(number(c["precision"]), 4), fixed(number(c["recall"]), 4), fixed(number(c["f1"]), 4),
-                            fixed(number(c["support"]), 0)});
+      table.rows.push_back({c["name"], fixed(number(c["precision"]), 4), fixed(number(c["recall"]), 4),
+                            fixed(number(c["f1"]), 4), fixed(number(c["support"]), 0)});
     }
     run.tables.push_back(table);
   }
   if (metrics.contains("bad_samples")) {
-    run.notes.push_back(cat(static_cast<std::int64_t>(metrics["bad_samples"].size()), " samples could not be read and are missing here"));
+    run.notes.push_back(cat(static_cast<std::int64_t>(metrics["bad_samples"].size()),
+                            " samples could not be read and are missing here"));
   }
   if (!std::filesystem::exists(folder + "/predictions.csv")) return;
   const Table t{read_csv(folder + "/predictions.csv"), classes};
-  require<FormatError>(t.csv.header.size() == 3 + classes.size(), "report: ", folder, "/predictions.csv has ", t.csv.header.size(),
-                       " columns, ", 3 + classes.size(), " are expected; run gadolin eval again");
+  require<FormatError>(t.csv.header.size() == 3 + classes.size(), "report: ", folder, "/predictions.csv has ",
+                       t.csv.header.size(), " columns, ", 3 + classes.size(),
+                       " are expected; run gadolin eval again");
   add_rankings(run, t, metrics);
   add_examples(run, t);
 }
@@ -175,7 +192,8 @@ RunReport read_run(const std::string& folder) {
   run.name = fs::path(folder).filename().string();
   if (run.name.empty()) run.name = fs::path(folder).parent_path().filename().string();
   const bool trained = fs::exists(folder + "/metrics.csv"), evaluated = fs::exists(folder + "/metrics.json");
-  require<DataError>(trained || evaluated, "report: ", folder, " holds neither metrics.csv nor metrics.json; is it the folder of a run?");
+  require<DataError>(trained || evaluated, "report: ", folder,
+                     " holds neither metrics.csv nor metrics.json; is it the folder of a run?");
   add_run_facts(run, folder);
   if (trained) add_curves(run, folder + "/metrics.csv");
   if (evaluated) add_evaluation(run, folder);
@@ -193,16 +211,20 @@ void write_run_reports(const std::vector<std::string>& folders, const std::strin
 }
 
 void add_report(Program& program) {
-  struct Options { std::vector<std::string> runs; std::string out; };
+  struct Options {
+    std::vector<std::string> runs;
+    std::string out;
+  };
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("report", "The HTML report of a run, or of several side by side",
-                              [o](Session& session) {
-                                const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
-                                write_run_reports(o->runs, out);
-                                session.say("report: " + out);
-                                session.output("report", out);
-                              },
-                              "gadolin report runs/view");
+  CLI::App* app = program.add(
+      "report", "The HTML report of a run, or of several side by side",
+      [o](Session& session) {
+        const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
+        write_run_reports(o->runs, out);
+        session.say("report: " + out);
+        session.output("report", out);
+      },
+      "gadolin report runs/view");
   app->add_option("runs", o->runs, "Folders of runs")->required();
   app->add_option("--out", o->out, "File to write; default: report/index.html of the first run");
 }

@@ -1,4 +1,5 @@
-// The report of a run from what lies in its folder: config.toml, metrics.csv, metrics.json, predictions.csv, env.json.
+// The report of a run from what lies in its folder: config.toml, metrics.csv, metrics.json, predictions.csv,
+// env.json.
 #pragma once
 
 #include <string>

@@ -17,13 +17,15 @@ struct EvalCommand {
   int workers = -1, resamples = 1000;
 
   // Not options of gadolin eval, but of command groups that map their own onto it:
-  std::function<std::unique_ptr<Dataset>(const Classifier&, EvalCommand&)> open;  // instead of open_dataset(data, dataset)
+  std::function<std::unique_ptr<Dataset>(const Classifier&, EvalCommand&)>
+      open;                      // instead of open_dataset(data, dataset)
   std::int64_t max_batches = 0;  // only the first samples; 0: all
   std::vector<int> top;          // accuracies among the k likeliest classes
 };
 
-// Every sample once. With `out`: metrics.json, predictions.csv, confusion.csv (of one label a sample) and report/index.html there.
-// Throws DataError for data that do not fit the checkpoint, and for a sample that cannot be read.
+// Every sample once. With `out`: metrics.json, predictions.csv, confusion.csv (of one label a sample) and
+// report/index.html there. Throws DataError for data that do not fit the checkpoint, and for a sample that
+// cannot be read.
 void evaluate_classifier(Session& session, EvalCommand o);
 
 }  // namespace gadolin

@@ -12,7 +12,8 @@ namespace gadolin {
 
 // Splits as the data set has them; what is missing is divided off by patient.
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed);
-// split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is for reading.
+// split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is
+// for reading.
 void write_split(const std::string& path, const Dataset& set);
 // Channels of the first picture that can be read; the loader deals with those that cannot.
 int channels_of(const Dataset& set);
@@ -24,6 +25,8 @@ std::string training_steps(const TrainCommand& o, int channels);
 LoaderOptions loader_options(const TrainCommand& o, const Session& session);
 
 // Mean loss of logits and targets. Throws UsageError for a loss that does not fit the labels.
-std::function<Tensor(const Tensor& logits, const Tensor& target)> make_loss(const TrainCommand& o, const Dataset& train, Device device);
+std::function<Tensor(const Tensor& logits, const Tensor& target)> make_loss(const TrainCommand& o,
+                                                                            const Dataset& train,
+                                                                            Device device);
 
 }  // namespace gadolin

@@ -3,27 +3,30 @@
 #include <filesystem>
 #include <set>
 
-#include "tasks/classifier.h"
-#include "tasks/loader_source.h"
 #include "apps/run/train_parts.h"
 #include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
+#include "tasks/classifier.h"
+#include "tasks/loader_source.h"
+#include "tasks/net_options.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
-#include "tasks/net_options.h"
 
 namespace gadolin {
 namespace {
 
-// How the net of initial weights was made, such as transform_input, so that it goes on as the same net; none for files of elsewhere.
+// How the net of initial weights was made, such as transform_input, so that it goes on as the same net; none
+// for files of elsewhere.
 NetOptions inherited_options(const TrainCommand& o) {
   if (o.init_from.empty() || !is_checkpoint(o.init_from)) return {};
   const auto facts = load_checkpoint_facts(o.init_from);
   const auto model = facts.find("model"), written = facts.find("net_options");
   if (model == facts.end() || model->second != o.model || written == facts.end()) return {};
   const Json json = Json::parse(written->second, nullptr, false);
-  const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_primitive() && !j.is_null(); });
+  const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
+                        return j.is_primitive() && !j.is_null();
+                      });
   return values ? options_from_json(json) : NetOptions{};
 }
 
@@ -51,13 +54,14 @@ std::string monitored(const TrainCommand& o, const Dataset& set) {
   const std::size_t classes = p.classes.size();
   p.probability.resize(classes * classes, 0.5);
   p.labels.resize(set.multi_label() ? classes * classes : 0);
-  for (std::size_t k = 0; k < classes && !set.multi_label(); ++k) p.target.push_back(static_cast<std::int64_t>(k));
+  for (std::size_t k = 0; k < classes && !set.multi_label(); ++k)
+    p.target.push_back(static_cast<std::int64_t>(k));
   std::vector<std::string> names{"val_loss"};
   for (const MetricValue& m : summarize(p, {0, 0.95, 0})) names.push_back("val_" + m.name);
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  require<UsageError>(std::find(names.begin(), names.end(), o.train.monitor) != names.end(), "--monitor ", o.train.monitor,
-                      " is unknown; use ", list);
+  require<UsageError>(std::find(names.begin(), names.end(), o.train.monitor) != names.end(), "--monitor ",
+                      o.train.monitor, " is unknown; use ", list);
   return o.train.monitor;
 }
 
@@ -68,7 +72,8 @@ void check_scopes(Module& net, const char* option, const std::vector<std::string
     const bool known = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
       return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
     });
-    require<UsageError>(known, option, " ", scope, ": nothing in the net is called so; gadolin summary shows the names");
+    require<UsageError>(known, option, " ", scope,
+                        ": nothing in the net is called so; gadolin summary shows the names");
   }
 }
 
@@ -90,10 +95,12 @@ OptimizerOptions rule_of(const TrainCommand& o) {
   return r;
 }
 
-MetricList evaluate(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader, DType compute) {
+MetricList evaluate(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
+                    DType compute) {
   const SetPredictions got = predict_set(net, set, pipeline, loader, compute);
   MetricList list{{"val_loss", got.loss}};
-  for (const MetricValue& m : summarize(got.predictions, {0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+  for (const MetricValue& m : summarize(got.predictions, {0, 0.95, 0}))
+    list.emplace_back("val_" + m.name, m.value);
   return list;
 }
 
@@ -117,18 +124,21 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
-  const LoadReport report = net.load_state(weights, {.strict = !o.ignore_missing, .exclude = o.exclude_scopes}, o.init_from);
-  session.log(cat("weights of ", o.init_from, ": ", report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
-                  " left as they start"));
+  const LoadReport report =
+      net.load_state(weights, {.strict = !o.ignore_missing, .exclude = o.exclude_scopes}, o.init_from);
+  session.log(cat("weights of ", o.init_from, ": ", report.loaded.size(), " loaded, ",
+                  report.excluded.size() + report.missing.size(), " left as they start"));
 }
 
-void restore(Trainer& trainer, RunDir& run, const TrainCommand& o, const std::string& fingerprint, Session& session) {
+void restore(Trainer& trainer, RunDir& run, const TrainCommand& o, const std::string& fingerprint,
+             Session& session) {
   Checkpoint checkpoint;
   std::string path = o.resume;
   if (o.resume == "auto") {
     const auto found = CheckpointStore(run.checkpoints(), o.train.keep).newest();
     if (!found) return;
-    for (const std::string& reason : found->skipped) session.log("resume: passed over a damaged checkpoint: " + reason);
+    for (const std::string& reason : found->skipped)
+      session.log("resume: passed over a damaged checkpoint: " + reason);
     checkpoint = found->checkpoint;
     path = found->path;
   } else {
@@ -182,7 +192,8 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   eval_loader.bad_samples = BadSamples::fail;
 
   o.train.compute = session.compute();
-  o.train.quiet = session.common().quiet || session.common().json || o.log_steps;  // lines of steps and a bar do not go together
+  o.train.quiet = session.common().quiet || session.common().json ||
+                  o.log_steps;  // lines of steps and a bar do not go together
   o.train.capture = !o.no_capture && !o.anomaly;
   o.train.monitor = monitored(o, *set);
   o.train.maximize = o.train.monitor.find("loss") == std::string::npos;
@@ -191,11 +202,16 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   OptimizerOptions rule = rule_of(o);
   if (o.decay_all_but_norms) rule.undecayed = norm_parameters(net);
   Optimizer optimizer(net.parameters(), rule, scale);
-  const std::int64_t steps_per_epoch = std::max<std::int64_t>(1, batches.batches_per_epoch() / o.train.accumulate);
-  const double warmup = o.warmup_epochs >= 0 ? o.warmup_epochs : o.schedule.rfind("one-cycle", 0) == 0 ? 0 : 1;
-  Schedule schedule(o.schedule, {o.lr, o.min_lr, o.train.max_steps > 0 ? o.train.max_steps : o.train.epochs * steps_per_epoch,
-                                 steps_per_epoch, static_cast<std::int64_t>(warmup * static_cast<double>(steps_per_epoch)), 0.01,
-                                 o.train.maximize});
+  const std::int64_t steps_per_epoch =
+      std::max<std::int64_t>(1, batches.batches_per_epoch() / o.train.accumulate);
+  const double warmup = o.warmup_epochs >= 0                    ? o.warmup_epochs
+                        : o.schedule.rfind("one-cycle", 0) == 0 ? 0
+                                                                : 1;
+  Schedule schedule(
+      o.schedule,
+      {o.lr, o.min_lr, o.train.max_steps > 0 ? o.train.max_steps : o.train.epochs * steps_per_epoch,
+       steps_per_epoch, static_cast<std::int64_t>(warmup * static_cast<double>(steps_per_epoch)), 0.01,
+       o.train.maximize});
 
   const std::string fingerprint = set->fingerprint();
   const auto loss = make_loss(o, *train_set, session.device());
@@ -216,7 +232,9 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
     }
     return loss_with_auxiliary(net, output, [&](const Tensor& logits) { return loss(logits, batch[1]); });
   };
-  hooks.evaluate = [&] { return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute()); };
+  hooks.evaluate = [&] {
+    return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute());
+  };
   hooks.describe = [&](Checkpoint& c) {
     classifier.describe(c);
     c.facts["data_fingerprint"] = fingerprint;
@@ -228,7 +246,8 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
     if (o.train.epochs < endless_epochs) line += cat("/", o.train.epochs);
     for (const auto& [name, value] : row) {
       event[name] = value;
-      if (name == "train_loss" || name == "val_loss" || name == "val_accuracy" || name == "val_roc_auc" || name == o.train.monitor) {
+      if (name == "train_loss" || name == "val_loss" || name == "val_accuracy" || name == "val_roc_auc" ||
+          name == o.train.monitor) {
         line += "  " + name + " " + fixed(value, 4);
       }
     }
@@ -238,9 +257,12 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   };
   if (o.log_steps) {
     hooks.on_log = [&](std::int64_t step, double value, double lr, double seconds) {
-      const double total = value + optimizer.penalty(), images = static_cast<double>(o.batch_size * o.train.accumulate) / seconds;
-      std::string line = cat("step ", step, ": loss = ", fixed(total, 4), " (", fixed(seconds, 3), " sec/step)  lr ", lr);
-      Json event{{"event", "step"}, {"step", step}, {"loss", total}, {"lr", lr}, {"seconds", seconds}, {"images_per_second", images}};
+      const double total = value + optimizer.penalty(),
+                   images = static_cast<double>(o.batch_size * o.train.accumulate) / seconds;
+      std::string line =
+          cat("step ", step, ": loss = ", fixed(total, 4), " (", fixed(seconds, 3), " sec/step)  lr ", lr);
+      Json event{{"event", "step"}, {"step", step},       {"loss", total},
+                 {"lr", lr},        {"seconds", seconds}, {"images_per_second", images}};
       if (counts) {
         event["accuracy"] = right.item();
         line += "  accuracy " + fixed(right.item(), 4);
@@ -253,10 +275,12 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   }
   Trainer trainer(net, optimizer, schedule, batches, run, hooks, o.train);
   if (!o.resume.empty()) restore(trainer, run, o, fingerprint, session);
-  session.log(cat(o.model, ", ", set->num_classes(), " classes, ", train_set->size(), " training and ", val_set->size(),
-                  " validation samples, on ", session.device(), " in ", session.common().dtype));
+  session.log(cat(o.model, ", ", set->num_classes(), " classes, ", train_set->size(), " training and ",
+                  val_set->size(), " validation samples, on ", session.device(), " in ",
+                  session.common().dtype));
   const TrainResult result = trainer.run();
-  for (const BadSample& bad : batches.loader().bad_samples()) session.log("skipped " + bad.name + ": " + bad.reason);
+  for (const BadSample& bad : batches.loader().bad_samples())
+    session.log("skipped " + bad.name + ": " + bad.reason);
   session.say(cat("best ", o.train.monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ",
                   fixed(result.images_per_second, 1), " images/s; ", run.checkpoints(), "/best.gdck"));
   session.metric("steps", result.steps);

@@ -6,18 +6,23 @@ namespace gadolin {
 
 void add_eval_command(Program& program) {
   const auto o = std::make_shared<EvalCommand>();
-  CLI::App* app = program.add("eval", "Metrics with intervals, predictions of every sample, the HTML report",
-                              [o](Session& s) { evaluate_classifier(s, *o); },
-                              "gadolin eval runs/view/split.csv --checkpoint runs/view/checkpoints/best.gdck --out runs/view");
+  CLI::App* app = program.add(
+      "eval", "Metrics with intervals, predictions of every sample, the HTML report",
+      [o](Session& s) { evaluate_classifier(s, *o); },
+      "gadolin eval runs/view/split.csv --checkpoint runs/view/checkpoints/best.gdck --out runs/view");
   app->add_option("data", o->data, "Labelled set, as for train")->required();
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--out", o->out, "Folder for metrics.json, predictions.csv, confusion.csv and report/");
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
-  app->add_option("--splits", o->splits, "Take the splits from this table, such as split.csv of a run on IDX files");
+  app->add_option("--splits", o->splits,
+                  "Take the splits from this table, such as split.csv of a run on IDX files");
   app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
-  app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")->capture_default_str();
-  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
-  app->add_option("--none-label", o->dataset.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")
+      ->capture_default_str();
+  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")
+      ->capture_default_str();
+  app->add_option("--none-label", o->dataset.none_label,
+                  "Label that stands for no finding in a multi-label set");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--batch-size", o->batch_size)->capture_default_str();
   app->add_option("--workers", o->workers)->capture_default_str();

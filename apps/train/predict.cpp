@@ -3,12 +3,12 @@
 #include <filesystem>
 
 #include "apps/commands.h"
-#include "tasks/classifier.h"
-#include "tasks/inputs.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
-#include "tensor/ops.h"
+#include "tasks/classifier.h"
 #include "tasks/features.h"
+#include "tasks/inputs.h"
+#include "tensor/ops.h"
 
 namespace gadolin {
 namespace {
@@ -22,7 +22,8 @@ struct Options {
   DatasetOptions dataset;
 };
 
-// One argument that is a labelled set, as for train: a table, TFRecords, or a folder without pictures of its own.
+// One argument that is a labelled set, as for train: a table, TFRecords, or a folder without pictures of its
+// own.
 bool is_set(const std::vector<std::string>& given) {
   if (given.size() != 1) return false;
   if (means_tfrecords(given[0]) || holds_tfrecords(given[0])) return true;
@@ -44,10 +45,12 @@ std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifi
 }
 
 void features(Session& session, const Options& o) {
-  require<UsageError>(!o.out.empty(), "predict: --layer needs --out, a folder for features.npy and index.csv");
-  require<UsageError>(o.feature_dtype == "fp32" || o.feature_dtype == "fp16", "--feature-dtype ", o.feature_dtype,
-                      " is unknown; use fp32 or fp16");
-  require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples, " is unknown; use fail or skip");
+  require<UsageError>(!o.out.empty(),
+                      "predict: --layer needs --out, a folder for features.npy and index.csv");
+  require<UsageError>(o.feature_dtype == "fp32" || o.feature_dtype == "fp16", "--feature-dtype ",
+                      o.feature_dtype, " is unknown; use fp32 or fp16");
+  require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
+                      " is unknown; use fail or skip");
   Classifier classifier = load_classifier(o.checkpoint, session.device());
   const auto set = samples_of(o, classifier);
   LoaderOptions loader;
@@ -61,14 +64,16 @@ void features(Session& session, const Options& o) {
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
   if (!session.common().quiet && !session.common().json) options.progress = "features";
-  const FeatureResult got = write_features(o.out, *classifier.net, *set, classifier.pipeline, loader, options);
+  const FeatureResult got =
+      write_features(o.out, *classifier.net, *set, classifier.pipeline, loader, options);
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
   }
   Shape shape{got.rows};
   for (const std::int64_t size : got.row) shape.push_back(size);
-  session.say(cat(o.layer, " of ", got.rows, " pictures: ", shape, " of ", options.dtype, " in ", o.out, "/features.npy"));
+  session.say(cat(o.layer, " of ", got.rows, " pictures: ", shape, " of ", options.dtype, " in ", o.out,
+                  "/features.npy"));
   session.metric("rows", got.rows);
   session.metric("shape", shape.vec());
   session.metric("failed", got.bad.size());
@@ -101,40 +106,55 @@ void predict(Session& session, const Options& o) {
       rows.push_back({file, classifier.classes[order[0]], fixed(p[order[0]], 4), next});
       Json all = Json::object();
       for (std::size_t k = 0; k < p.size(); ++k) all[classifier.classes[k]] = p[k];
-      session.event({{"event", "prediction"}, {"file", file}, {"class", classifier.classes[order[0]]}, {"probabilities", all}});
+      session.event({{"event", "prediction"},
+                     {"file", file},
+                     {"class", classifier.classes[order[0]]},
+                     {"probabilities", all}});
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       ++failed;
       if (first_error.empty()) first_error = error.message();
       session.log(error.what());
-      session.event({{"event", "bad_sample"}, {"file", file}, {"code", error.code()}, {"message", error.message()}});
+      session.event(
+          {{"event", "bad_sample"}, {"file", file}, {"code", error.code()}, {"message", error.message()}});
     }
   }
   session.say(format_table(rows));
   session.metric("files", set->size());
   session.metric("failed", failed);
-  require<DataError, 42>(failed == 0, "predict: ", failed, " of ", set->size(), " files could not be read (", first_error, ")");
+  require<DataError, 42>(failed == 0, "predict: ", failed, " of ", set->size(), " files could not be read (",
+                         first_error, ")");
 }
 
 }  // namespace
 
 void add_predict_command(Program& program) {
   const auto o = std::make_shared<Options>();
-  CLI::App* app = program.add("predict", "Class probabilities of image files, or features of a layer", [o](Session& s) { predict(s, *o); },
-                              "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
-  app->add_option("files", o->files, "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled set, as for train")->required();
+  CLI::App* app = program.add(
+      "predict", "Class probabilities of image files, or features of a layer",
+      [o](Session& s) { predict(s, *o); },
+      "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
+  app->add_option("files", o->files,
+                  "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled "
+                  "set, as for train")
+      ->required();
   app->add_option("--checkpoint", o->checkpoint)->required();
   app->add_option("--top", o->top, "Classes to name")->capture_default_str();
-  app->add_option("--layer", o->layer, "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding (what the last linear layer reads)");
+  app->add_option("--layer", o->layer,
+                  "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "
+                  "(what the last linear layer reads)");
   app->add_option("--out", o->out, "Folder for features.npy and index.csv");
   app->add_flag("--pool", o->pool, "Features: the mean over height and width");
   app->add_option("--feature-dtype", o->feature_dtype, "fp32 or fp16")->capture_default_str();
   app->add_option("--split", o->split, "Features of a set: train, val, test or all")->capture_default_str();
   app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
-  app->add_option("--label-key", o->dataset.label_key, "Features: where the labels are in TFRecords")->capture_default_str();
-  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")->capture_default_str();
+  app->add_option("--label-key", o->dataset.label_key, "Features: where the labels are in TFRecords")
+      ->capture_default_str();
+  app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")
+      ->capture_default_str();
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--bad-samples", o->bad_samples, "Features: fail at a file that cannot be read, or skip it")->capture_default_str();
+  app->add_option("--bad-samples", o->bad_samples, "Features: fail at a file that cannot be read, or skip it")
+      ->capture_default_str();
   app->add_option("--batch-size", o->batch_size, "Features")->capture_default_str();
   app->add_option("--workers", o->workers, "Features: threads that decode")->capture_default_str();
 }

@@ -24,8 +24,8 @@ std::string meta(const SafetensorsFile& file, const std::string& path, const std
 double number(const std::string& path, const std::string& key, const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  require<FormatError, 20>(!text.empty() && *end == 0 && std::isfinite(value), "verify: ", path, " has metadata ", key, " = '", text,
-                           "', which is no number");
+  require<FormatError, 20>(!text.empty() && *end == 0 && std::isfinite(value), "verify: ", path,
+                           " has metadata ", key, " = '", text, "', which is no number");
   return value;
 }
 
@@ -42,14 +42,16 @@ struct Fixture {
     nlohmann::json config;
     const auto found = file.metadata().find("config");
     if (found != file.metadata().end()) config = nlohmann::json::parse(found->second, nullptr, false);
-    require<FormatError, 20>(config.is_object() || config.is_null(), "verify: ", path, " has a config that is no JSON object");
+    require<FormatError, 20>(config.is_object() || config.is_null(), "verify: ", path,
+                             " has a config that is no JSON object");
     for (const auto& [key, value] : config.items()) {
       if (key == "normalize") {
         const auto numbers = [](const nlohmann::json& list) {
-          return list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), [](const auto& v) { return v.is_number(); });
+          return list.is_array() && !list.empty() &&
+                 std::all_of(list.begin(), list.end(), [](const auto& v) { return v.is_number(); });
         };
-        require<FormatError, 20>(value.is_array() && value.size() == 2 && numbers(value[0]) && numbers(value[1]) &&
-                                     value[0].size() == value[1].size(),
+        require<FormatError, 20>(value.is_array() && value.size() == 2 && numbers(value[0]) &&
+                                     numbers(value[1]) && value[0].size() == value[1].size(),
                                  "verify: ", path, ": normalize is not [mean, deviation]");
         mean = value[0].get<std::vector<double>>();
         deviation = value[1].get<std::vector<double>>();
@@ -58,7 +60,8 @@ struct Fixture {
       } else if (value.is_number()) {
         net_options[key] = value.get<double>();
       } else {
-        require<FormatError, 20>(value.is_string(), "verify: ", path, ": config ", key, " is neither number, text nor true or false");
+        require<FormatError, 20>(value.is_string(), "verify: ", path, ": config ", key,
+                                 " is neither number, text nor true or false");
         net_options[key] = value.get<std::string>();
       }
     }
@@ -78,9 +81,11 @@ struct Fixture {
   // Compared in fp64 on the host, element by element in row-major order.
   void check(const std::string& name, const Tensor& got) {
     const Tensor expected = file.tensor(name);
-    require<FormatError, 21>(got.shape() == expected.shape() || (got.numel() == 1 && expected.numel() == 1), "verify: ", path, ": ",
-                             name, " is ", expected.shape(), " in the file, but the net gives ", got.shape());
-    const double scale = options.dtype == DType::bf16 || options.dtype == DType::fp16 ? options.tolerance_scale : 1;
+    require<FormatError, 21>(got.shape() == expected.shape() || (got.numel() == 1 && expected.numel() == 1),
+                             "verify: ", path, ": ", name, " is ", expected.shape(),
+                             " in the file, but the net gives ", got.shape());
+    const double scale =
+        options.dtype == DType::bf16 || options.dtype == DType::fp16 ? options.tolerance_scale : 1;
     const std::vector<double> a = got.to_vector<double>(), b = expected.to_vector<double>();
     FixtureCheck result{name, 0, true};
     double off = 0, length = 0;
@@ -92,7 +97,8 @@ struct Fixture {
       off += (a[i] - b[i]) * (a[i] - b[i]);
       length += b[i] * b[i];
     }
-    result.relative_l2 = std::isnan(result.deviation) ? result.deviation : std::sqrt(off / std::max(length, 1e-300));
+    result.relative_l2 =
+        std::isnan(result.deviation) ? result.deviation : std::sqrt(off / std::max(length, 1e-300));
     report.checks.push_back(result);
   }
 };
@@ -111,7 +117,8 @@ bool starts(const std::string& name, const std::string& with) { return name.rfin
 }  // namespace
 
 bool FixtureReport::passed() const {
-  return !checks.empty() && std::all_of(checks.begin(), checks.end(), [](const FixtureCheck& c) { return c.passed; });
+  return !checks.empty() &&
+         std::all_of(checks.begin(), checks.end(), [](const FixtureCheck& c) { return c.passed; });
 }
 const FixtureCheck& FixtureReport::worst() const {
   const FixtureCheck* worst = &checks.at(0);
@@ -123,14 +130,17 @@ const FixtureCheck& FixtureReport::worst() const {
 
 FixtureReport verify_fixture(const std::string& path, const FixtureOptions& options) {
   const SafetensorsFile file(path);
-  require<FormatError, 20>(meta(file, path, "format") == "gadolin-fixture-1", "verify: ", path, " has format ",
-                           meta(file, path, "format"), "; this version reads gadolin-fixture-1");
-  Fixture f{file, path, options, {}, {}, {}, 0, 0, {path, meta(file, path, "model"), meta(file, path, "mode"), {}}};
+  require<FormatError, 20>(meta(file, path, "format") == "gadolin-fixture-1", "verify: ", path,
+                           " has format ", meta(file, path, "format"),
+                           "; this version reads gadolin-fixture-1");
+  Fixture f{
+      file, path, options, {}, {}, {}, 0, 0, {path, meta(file, path, "model"), meta(file, path, "mode"), {}}};
   f.rtol = number(path, "rtol", meta(file, path, "rtol"));
   f.atol = number(path, "atol", meta(file, path, "atol"));
   f.read_config();
   const std::string mode = f.report.mode;
-  require<FormatError, 22>(mode == "eval" || mode == "train", "verify: ", path, " has mode ", mode, "; known are eval and train");
+  require<FormatError, 22>(mode == "eval" || mode == "train", "verify: ", path, " has mode ", mode,
+                           "; known are eval and train");
 
   const SkipInitialValues zeros;
   const std::unique_ptr<Module> net = make_net(f.report.model, f.net_options);
@@ -145,11 +155,12 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
     for (const char* prefix : {"state.", "grad.", "after."}) {
       if (!starts(entry.name, prefix) || entry.name == "grad.input") continue;
       const std::string name = entry.name.substr(std::string(prefix).size());
-      require<FormatError, 23>(mine.count(name) == 1, "verify: ", path, " holds ", entry.name, ", but ", f.report.model,
-                               " has no ", name);
+      require<FormatError, 23>(mine.count(name) == 1, "verify: ", path, " holds ", entry.name, ", but ",
+                               f.report.model, " has no ", name);
     }
-    const bool known = starts(entry.name, "state.") || starts(entry.name, "grad.") || starts(entry.name, "after.") ||
-                       starts(entry.name, "input") || starts(entry.name, "output") || entry.name == "target" || entry.name == "loss";
+    const bool known = starts(entry.name, "state.") || starts(entry.name, "grad.") ||
+                       starts(entry.name, "after.") || starts(entry.name, "input") ||
+                       starts(entry.name, "output") || entry.name == "target" || entry.name == "loss";
     require<FormatError, 23>(known, "verify: ", path, " holds ", entry.name, ", which no check knows");
   }
   if (options.dtype == DType::fp64) net->to(DType::fp64);
@@ -163,8 +174,8 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
     const NoGrad guard;
     net->eval();
     f.check(output, (*net)(x));
-    require<FormatError, 23>(!file.contains("output.1"), "verify: ", path, " holds output.1, but ", f.report.model,
-                             " has no such output in mode eval");
+    require<FormatError, 23>(!file.contains("output.1"), "verify: ", path, " holds output.1, but ",
+                             f.report.model, " has no such output in mode eval");
     return f.report;
   }
   x = x.detach();
@@ -179,8 +190,9 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
     if (outputs > 1 && file.contains(name)) f.check(name, logits);
     return kind == "none" ? logits : loss_of(kind, path, f, logits);
   });
-  require<FormatError, 23>(!file.contains("output." + std::to_string(outputs)), "verify: ", path, " holds output.", outputs, ", but ",
-                           f.report.model, " has no such output in mode train");
+  require<FormatError, 23>(!file.contains("output." + std::to_string(outputs)), "verify: ", path,
+                           " holds output.", outputs, ", but ", f.report.model,
+                           " has no such output in mode train");
   if (kind != "none") {
     if (file.contains("loss")) f.check("loss", loss.reshape({}));
     loss.backward();
@@ -190,7 +202,8 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
       f.check(entry.name, x.grad());
     } else if (starts(entry.name, "grad.")) {
       const Tensor grad = mine[entry.name.substr(5)].grad();
-      require<FormatError, 24>(grad.defined(), "verify: ", path, " expects ", entry.name, ", but no gradient reached it");
+      require<FormatError, 24>(grad.defined(), "verify: ", path, " expects ", entry.name,
+                               ", but no gradient reached it");
       f.check(entry.name, grad);
     } else if (starts(entry.name, "after.")) {
       f.check(entry.name, mine[entry.name.substr(6)]);

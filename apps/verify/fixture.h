@@ -16,9 +16,9 @@ struct FixtureOptions {
 };
 struct FixtureCheck {
   std::string name;
-  double deviation = 0;        // max |got - expected| / (atol + rtol |expected|); passes at 1 or less, NaN fails
+  double deviation = 0;  // max |got - expected| / (atol + rtol |expected|); passes at 1 or less, NaN fails
   bool passed = false;
-  double relative_l2 = 0;      // |got - expected| / |expected|, Euclidean norms
+  double relative_l2 = 0;  // |got - expected| / |expected|, Euclidean norms
 };
 struct FixtureReport {
   std::string file, model, mode;

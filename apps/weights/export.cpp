@@ -24,7 +24,8 @@ void write_torch(Session& session, const Classifier& c, const std::string& path,
   session.metric("tensors", tensors.size());
 }
 
-void write_onnx(Session& session, const Classifier& c, const std::string& path, const ExportOptions& options) {
+void write_onnx(Session& session, const Classifier& c, const std::string& path,
+                const ExportOptions& options) {
   const Shape image = onnx_input(c, options.input);
   OnnxModel model = onnx_of(*c.net, {image, options.fold});
   model.name = c.model;
@@ -34,15 +35,16 @@ void write_onnx(Session& session, const Classifier& c, const std::string& path, 
   session.metric("tensors", model.initializers.size());
 }
 
-void export_weights(Session& session, const std::string& in, const std::string& out, const ExportOptions& options) {
+void export_weights(Session& session, const std::string& in, const std::string& out,
+                    const ExportOptions& options) {
   std::string known;
   for (const ExportFormat& format : export_formats()) {
     if (!out.ends_with(format.suffix)) {
       known += (known.empty() ? "" : ", ") + std::string(format.suffix);
       continue;
     }
-    require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold), "export: ", format.suffix,
-                        " takes neither --input nor --fold; they belong to .onnx");
+    require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold),
+                        "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
     const Classifier c = load_classifier(in, cpu);
     format.write(session, c, out, options);
     session.say(cat(c.model, " of ", in, " in ", out, " (", format.about, ")"));
@@ -86,7 +88,8 @@ void add_export(Program& program) {
       "gadolin export runs/view/checkpoints/best.gdck view.safetensors");
   app->add_option("checkpoint", o->in, "Checkpoint (.gdck)")->required();
   app->add_option("out", o->out, "File to write (" + suffixes + ")")->required();
-  app->add_option("--input", o->more.input, ".onnx: channels x height x width; otherwise as the pipeline says");
+  app->add_option("--input", o->more.input,
+                  ".onnx: channels x height x width; otherwise as the pipeline says");
   app->add_flag("--fold", o->more.fold, ".onnx: batch norms into the convolutions before them");
 }
 

@@ -4,12 +4,12 @@
 #include <set>
 
 #include "apps/commands.h"
-#include "nets/slim_names.h"
 #include "apps/weights/weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
-#include "tensor/random.h"
+#include "nets/slim_names.h"
 #include "tasks/net_options.h"
+#include "tensor/random.h"
 
 namespace gadolin {
 namespace {

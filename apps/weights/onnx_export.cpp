@@ -20,8 +20,10 @@ std::string joined(const std::vector<double>& values, std::size_t count) {
 
 OnnxModel onnx_of(Module& net, const OnnxOptions& options) {
   for (const Parameter& p : net.state()) {
-    require<Unsupported>(!is_floating(p.tensor.dtype()) || (p.tensor.dtype() == DType::fp32 && p.tensor.device() == cpu),
-                         "export: ", p.name, " is ", p.tensor.dtype(), " on ", p.tensor.device(), "; ONNX is written from fp32 on the cpu");
+    require<Unsupported>(
+        !is_floating(p.tensor.dtype()) || (p.tensor.dtype() == DType::fp32 && p.tensor.device() == cpu),
+        "export: ", p.name, " is ", p.tensor.dtype(), " on ", p.tensor.device(),
+        "; ONNX is written from fp32 on the cpu");
   }
   const Trace trace = trace_net(net, options.image);
   OnnxGraph graph(trace, net.state());
@@ -44,21 +46,26 @@ TextMap onnx_metadata(const Classifier& c, const Shape& image) {
           {"value_range", "0..1 before mean and std"},
           {"mean", joined(normalize.mean, channels)},
           {"std", joined(normalize.deviation, channels)},
-          {"disclaimer", "For research and teaching only; not a medical device. Nothing it computes may be used to diagnose, treat "
-                         "or triage a patient."}};
+          {"disclaimer",
+           "For research and teaching only; not a medical device. Nothing it computes may be used to "
+           "diagnose, treat "
+           "or triage a patient."}};
 }
 
 Shape onnx_input(const Classifier& c, const std::string& given) {
   const auto option = c.options.find("input_channels");
-  const auto channels = option == c.options.end() ? net_info(c.model).input[0] : static_cast<std::int64_t>(std::get<double>(option->second));
+  const auto channels = option == c.options.end()
+                            ? net_info(c.model).input[0]
+                            : static_cast<std::int64_t>(std::get<double>(option->second));
   if (!given.empty()) {
     const Shape image = parse_input(given);
-    require<UsageError>(image[0] == channels, "export: --input ", given, " has ", image[0], " channels, but ", c.model, " takes ", channels);
+    require<UsageError>(image[0] == channels, "export: --input ", given, " has ", image[0], " channels, but ",
+                        c.model, " takes ", channels);
     return image;
   }
   const auto size = c.pipeline.output_size();
-  require<UsageError>(size.has_value(), "export: the pipeline ", c.pipeline.text(), " does not fix the size of an image; pass --input ",
-                      channels, "x224x224 or what fits");
+  require<UsageError>(size.has_value(), "export: the pipeline ", c.pipeline.text(),
+                      " does not fix the size of an image; pass --input ", channels, "x224x224 or what fits");
   return {channels, size->second, size->first};
 }
 

@@ -10,25 +10,32 @@ namespace {
 using List = std::vector<std::int64_t>;
 
 std::string unary(OnnxGraph& g) {
-  static const std::map<std::string, const char*> types{{"abs", "Abs"}, {"erf", "Erf"}, {"exp", "Exp"}, {"log", "Log"},
+  static const std::map<std::string, const char*> types{
+      {"abs", "Abs"},   {"erf", "Erf"},         {"exp", "Exp"},   {"log", "Log"},
       {"relu", "Relu"}, {"sigmoid", "Sigmoid"}, {"sqrt", "Sqrt"}, {"tanh", "Tanh"}};
   return g.node(types.at(g.op().node->name()), {g.input(0)});
 }
 std::string binary(OnnxGraph& g) {
-  static const std::map<std::string, const char*> types{{"add", "Add"}, {"div", "Div"}, {"matmul", "MatMul"}, {"maximum", "Max"},
+  static const std::map<std::string, const char*> types{
+      {"add", "Add"},     {"div", "Div"}, {"matmul", "MatMul"}, {"maximum", "Max"},
       {"minimum", "Min"}, {"mul", "Mul"}, {"sub", "Sub"}};
   const std::string second = g.has("number") ? g.number(g.real("number")) : g.input(1);
   return g.node(types.at(g.op().node->name()), {g.input(0), second});
 }
 
 std::string same_value(OnnxGraph& g) {
-  if (g.has("dtype") && g.integer("dtype") != static_cast<std::int64_t>(DType::fp32)) g.refuse("files are written in fp32");
+  if (g.has("dtype") && g.integer("dtype") != static_cast<std::int64_t>(DType::fp32))
+    g.refuse("files are written in fp32");
   return g.input(0);
 }
 
-std::string clamp(OnnxGraph& g) { return g.node("Clip", {g.input(0), g.number(g.real("low")), g.number(g.real("high"))}); }
+std::string clamp(OnnxGraph& g) {
+  return g.node("Clip", {g.input(0), g.number(g.real("low")), g.number(g.real("high"))});
+}
 std::string rsqrt(OnnxGraph& g) { return g.node("Reciprocal", {g.node("Sqrt", {g.input(0)})}); }
-std::string leaky_relu(OnnxGraph& g) { return g.node("LeakyRelu", {g.input(0)}, {{"alpha", g.real("slope")}}); }
+std::string leaky_relu(OnnxGraph& g) {
+  return g.node("LeakyRelu", {g.input(0)}, {{"alpha", g.real("slope")}});
+}
 std::string silu(OnnxGraph& g) { return g.node("Mul", {g.input(0), g.node("Sigmoid", {g.input(0)})}); }
 
 // With the default threshold the straight part differs by e^-20 from ONNX's.
@@ -52,10 +59,13 @@ std::string gelu(OnnxGraph& g) {
 }
 
 std::string softmax(OnnxGraph& g) { return g.node("Softmax", {g.input(0)}, {{"axis", g.integer("dim")}}); }
-std::string log_softmax(OnnxGraph& g) { return g.node("LogSoftmax", {g.input(0)}, {{"axis", g.integer("dim")}}); }
+std::string log_softmax(OnnxGraph& g) {
+  return g.node("LogSoftmax", {g.input(0)}, {{"axis", g.integer("dim")}});
+}
 
 std::string sum(OnnxGraph& g) {
-  return g.node("ReduceSum", {g.input(0), g.numbers("axes", g.list("dims"))}, {{"keepdims", std::int64_t{1}}});
+  return g.node("ReduceSum", {g.input(0), g.numbers("axes", g.list("dims"))},
+                {{"keepdims", std::int64_t{1}}});
 }
 // The scale is 1 / n for a mean; a variance has another.
 std::string mean(OnnxGraph& g) {
@@ -64,8 +74,9 @@ std::string mean(OnnxGraph& g) {
   double n = 1;
   for (const std::int64_t d : dims) n *= static_cast<double>(in[static_cast<int>(d)]);
   const bool global = in.dim() == 4 && dims == List{2, 3};
-  const std::string y = global ? g.node("GlobalAveragePool", {g.input(0)})
-                               : g.node("ReduceMean", {g.input(0)}, {{"axes", dims}, {"keepdims", std::int64_t{1}}});
+  const std::string y =
+      global ? g.node("GlobalAveragePool", {g.input(0)})
+             : g.node("ReduceMean", {g.input(0)}, {{"axes", dims}, {"keepdims", std::int64_t{1}}});
   const double factor = g.real("scale") * n;
   return std::fabs(factor - 1) < 1e-12 ? y : g.node("Mul", {y, g.number(factor)});
 }
@@ -97,20 +108,23 @@ std::string expand(OnnxGraph& g) {
 std::string permute(OnnxGraph& g) {
   const List& inverse = g.list("inverse");
   List order(inverse.size());
-  for (std::size_t i = 0; i < inverse.size(); ++i) order[static_cast<std::size_t>(inverse[i])] = static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < inverse.size(); ++i)
+    order[static_cast<std::size_t>(inverse[i])] = static_cast<std::int64_t>(i);
   return g.node("Transpose", {g.input(0)}, {{"perm", order}});
 }
 
 std::string slice(OnnxGraph& g) {
-  return g.node("Slice", {g.input(0), g.numbers("starts", {g.integer("begin")}), g.numbers("ends", {g.integer("end")}),
-                          g.numbers("axes", {g.integer("dim")}), g.numbers("steps", {g.integer("step")})});
+  return g.node("Slice",
+                {g.input(0), g.numbers("starts", {g.integer("begin")}), g.numbers("ends", {g.integer("end")}),
+                 g.numbers("axes", {g.integer("dim")}), g.numbers("steps", {g.integer("step")})});
 }
 
 std::string pad(OnnxGraph& g) {
   List amounts = g.list("before");
   const List& after = g.list("after");
   amounts.insert(amounts.end(), after.begin(), after.end());
-  return g.node("Pad", {g.input(0), g.numbers("pads", amounts), g.number(g.real("value"))}, {{"mode", "constant"}});
+  return g.node("Pad", {g.input(0), g.numbers("pads", amounts), g.number(g.real("value"))},
+                {{"mode", "constant"}});
 }
 
 std::string dropout(OnnxGraph& g) { g.refuse("dropout belongs to training"); }
@@ -119,14 +133,23 @@ std::string dropout(OnnxGraph& g) { g.refuse("dropout belongs to training"); }
 
 const std::map<std::string, OnnxTranslation>& onnx_functions() {
   static const std::map<std::string, OnnxTranslation> table{
-      {"abs", unary}, {"add", binary}, {"clamp", clamp}, {"clone", same_value}, {"concat", concat},
-      {"div", binary}, {"dropout", dropout}, {"erf", unary}, {"exp", unary}, {"expand", expand},
-      {"gelu", gelu}, {"leaky_relu", leaky_relu}, {"log", unary}, {"log_softmax", log_softmax},
-      {"matmul", binary}, {"maximum", binary}, {"mean", mean}, {"minimum", binary},
-      {"mul", binary}, {"pad", pad}, {"permute", permute}, {"relu", unary}, {"reshape", reshape},
-      {"rsqrt", rsqrt}, {"sigmoid", unary}, {"silu", silu}, {"slice", slice}, {"softmax", softmax},
-      {"softplus", softplus}, {"sqrt", unary}, {"sub", binary}, {"sum", sum}, {"tanh", unary},
-      {"to", same_value}};
+      {"abs", unary},         {"add", binary},
+      {"clamp", clamp},       {"clone", same_value},
+      {"concat", concat},     {"div", binary},
+      {"dropout", dropout},   {"erf", unary},
+      {"exp", unary},         {"expand", expand},
+      {"gelu", gelu},         {"leaky_relu", leaky_relu},
+      {"log", unary},         {"log_softmax", log_softmax},
+      {"matmul", binary},     {"maximum", binary},
+      {"mean", mean},         {"minimum", binary},
+      {"mul", binary},        {"pad", pad},
+      {"permute", permute},   {"relu", unary},
+      {"reshape", reshape},   {"rsqrt", rsqrt},
+      {"sigmoid", unary},     {"silu", silu},
+      {"slice", slice},       {"softmax", softmax},
+      {"softplus", softplus}, {"sqrt", unary},
+      {"sub", binary},        {"sum", sum},
+      {"tanh", unary},        {"to", same_value}};
   return table;
 }
 

@@ -6,14 +6,17 @@
 
 namespace gadolin {
 
-OnnxGraph::OnnxGraph(const Trace& trace, const std::vector<Parameter>& names) : trace_(trace), used_{"", "input", "logits"} {
+OnnxGraph::OnnxGraph(const Trace& trace, const std::vector<Parameter>& names)
+    : trace_(trace), used_{"", "input", "logits"} {
   for (const Parameter& p : names) {
     names_[p.tensor.id()] = p.name;
     used_.insert(p.name);
   }
 }
 
-void OnnxGraph::refuse(const std::string& why) const { fail<Unsupported, 40>("export: ", op_->place(), " has no form in ONNX: ", why); }
+void OnnxGraph::refuse(const std::string& why) const {
+  fail<Unsupported, 40>("export: ", op_->place(), " has no form in ONNX: ", why);
+}
 
 bool OnnxGraph::has_input(std::size_t i) const {
   const Edge& edge = op_->node->inputs[i];
@@ -32,7 +35,8 @@ std::string OnnxGraph::input(std::size_t i) {
 
 std::string OnnxGraph::state(const Tensor& t, const char* what) {
   const auto found = names_.find(t.id());
-  if (found == names_.end()) refuse(cat("its ", what, " ", t.shape(), " is neither a parameter nor a buffer of the net"));
+  if (found == names_.end())
+    refuse(cat("its ", what, " ", t.shape(), " is neither a parameter nor a buffer of the net"));
   model_.initializers.emplace(found->second, t.detach());
   return found->second;
 }
@@ -43,7 +47,8 @@ std::string OnnxGraph::unique(const std::string& wish) {
   return name;
 }
 
-std::string OnnxGraph::node(const std::string& type, std::vector<std::string> in, std::map<std::string, OnnxAttribute> attributes) {
+std::string OnnxGraph::node(const std::string& type, std::vector<std::string> in,
+                            std::map<std::string, OnnxAttribute> attributes) {
   const std::string name = unique(op_->node->place.empty() ? type : op_->node->place + "/" + type);
   model_.nodes.push_back({type, name, std::move(in), {name}, std::move(attributes)});
   return name;
@@ -83,7 +88,8 @@ OnnxModel OnnxGraph::finish(const std::string& output) {
   return std::move(model_);
 }
 
-// y = scale (conv(x) - mean) / sqrt(variance + eps) + bias: the factor goes into the filters, the rest into the bias.
+// y = scale (conv(x) - mean) / sqrt(variance + eps) + bias: the factor goes into the filters, the rest into
+// the bias.
 void fold_batch_norms(OnnxModel& model) {
   std::map<std::string, int> uses;
   std::map<std::string, std::size_t> maker;
@@ -97,8 +103,11 @@ void fold_batch_norms(OnnxModel& model) {
     const auto made = maker.find(norm.inputs.empty() ? "" : norm.inputs[0]);
     if (norm.op != "BatchNormalization" || made == maker.end() || uses[norm.inputs[0]] != 1) continue;
     OnnxNode& conv = model.nodes[made->second];
-    if (conv.op != "Conv" || uses[conv.inputs[1]] != 1 || model.initializers.count(conv.inputs[1]) == 0) continue;
-    const auto values = [&](std::size_t k) { return model.initializers.at(norm.inputs[k]).to_vector<double>(); };
+    if (conv.op != "Conv" || uses[conv.inputs[1]] != 1 || model.initializers.count(conv.inputs[1]) == 0)
+      continue;
+    const auto values = [&](std::size_t k) {
+      return model.initializers.at(norm.inputs[k]).to_vector<double>();
+    };
     const std::vector<double> scale = values(1), bias = values(2), mean = values(3), variance = values(4);
     const bool biased = conv.inputs.size() > 2 && !conv.inputs[2].empty();
     std::vector<double> old_bias(scale.size(), 0);
@@ -107,7 +116,8 @@ void fold_batch_norms(OnnxModel& model) {
     std::vector<double> w = filters.to_vector<double>(), b(scale.size());
     const std::size_t each = w.size() / scale.size();
     for (std::size_t c = 0; c < scale.size(); ++c) {
-      const double factor = scale[c] / std::sqrt(variance[c] + std::get<double>(norm.attributes.at("epsilon")));
+      const double factor =
+          scale[c] / std::sqrt(variance[c] + std::get<double>(norm.attributes.at("epsilon")));
       for (std::size_t k = 0; k < each; ++k) w[c * each + k] *= factor;
       b[c] = (old_bias[c] - mean[c]) * factor + bias[c];
     }

@@ -17,26 +17,32 @@ class OnnxGraph {
   // `names`: parameters and buffers of the net, which become initialisers under their names.
   OnnxGraph(const Trace& trace, const std::vector<Parameter>& names);
 
-  void add(const TracedOp& op);                    // throws Unsupported with the op's name and place
-  OnnxModel finish(const std::string& output);     // the last op's result under this name
+  void add(const TracedOp& op);                 // throws Unsupported with the op's name and place
+  OnnxModel finish(const std::string& output);  // the last op's result under this name
 
   // For translations, about the op that is being added:
   const TracedOp& op() const { return *op_; }
   std::size_t inputs() const { return op_->node->inputs.size(); }
   bool has_input(std::size_t i) const;
-  std::string input(std::size_t i);                // name of a value; "" for one that is not given
+  std::string input(std::size_t i);  // name of a value; "" for one that is not given
   Shape input_shape(std::size_t i) const { return op_->node->inputs[i].shape; }
   bool has(const char* attribute) const { return op_->attributes.count(attribute) != 0; }
-  template <class T> const T& get(const char* attribute) const { return std::get<T>(op_->attributes.at(attribute)); }
+  template <class T>
+  const T& get(const char* attribute) const {
+    return std::get<T>(op_->attributes.at(attribute));
+  }
   std::int64_t integer(const char* attribute) const { return get<std::int64_t>(attribute); }
   double real(const char* attribute) const { return get<double>(attribute); }
-  const std::vector<std::int64_t>& list(const char* attribute) const { return get<std::vector<std::int64_t>>(attribute); }
+  const std::vector<std::int64_t>& list(const char* attribute) const {
+    return get<std::vector<std::int64_t>>(attribute);
+  }
   // Adds a node and gives the name of its result.
-  std::string node(const std::string& type, std::vector<std::string> in, std::map<std::string, OnnxAttribute> attributes = {});
-  std::string constant(const std::string& what, const Tensor& values);   // a new initialiser
+  std::string node(const std::string& type, std::vector<std::string> in,
+                   std::map<std::string, OnnxAttribute> attributes = {});
+  std::string constant(const std::string& what, const Tensor& values);  // a new initialiser
   std::string number(double value) { return constant("number", full({}, value)); }
   std::string numbers(const std::string& what, const std::vector<std::int64_t>& values);
-  std::string state(const Tensor& t, const char* what);                  // a parameter or buffer
+  std::string state(const Tensor& t, const char* what);  // a parameter or buffer
   [[noreturn]] void refuse(const std::string& why) const;
 
  private:
@@ -45,7 +51,7 @@ class OnnxGraph {
   OnnxModel model_;
   const TracedOp* op_ = nullptr;
   std::map<const Node*, std::string> values_;
-  std::map<const void*, std::string> names_;       // of parameters and buffers
+  std::map<const void*, std::string> names_;  // of parameters and buffers
   std::set<std::string> used_;
 };
 

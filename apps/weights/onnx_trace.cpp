@@ -47,12 +47,14 @@ Trace run(Module& net, std::int64_t batch, const Shape& image) {
     trace.ops.push_back({node, node->attributes(), node->shape.vec()});
     for (const Edge& edge : node->inputs) visit(edge.node.get());
   }
-  std::sort(trace.ops.begin(), trace.ops.end(), [](const TracedOp& a, const TracedOp& b) { return a.node->serial < b.node->serial; });
+  std::sort(trace.ops.begin(), trace.ops.end(),
+            [](const TracedOp& a, const TracedOp& b) { return a.node->serial < b.node->serial; });
   return trace;
 }
 
 bool same(const Attribute& a, const Attribute& b) {
-  if (const auto* t = std::get_if<Tensor>(&a)) return std::holds_alternative<Tensor>(b) && t->same_as(std::get<Tensor>(b));
+  if (const auto* t = std::get_if<Tensor>(&a))
+    return std::holds_alternative<Tensor>(b) && t->same_as(std::get<Tensor>(b));
   if (std::holds_alternative<Tensor>(b) || a.index() != b.index()) return false;
   if (const auto* text = std::get_if<std::string>(&a)) return *text == std::get<std::string>(b);
   if (const auto* number = std::get_if<double>(&a)) return *number == std::get<double>(b);
@@ -60,18 +62,22 @@ bool same(const Attribute& a, const Attribute& b) {
   return std::get<std::vector<std::int64_t>>(a) == std::get<std::vector<std::int64_t>>(b);
 }
 bool same(const TracedOp& a, const TracedOp& b) {
-  return std::string_view(a.node->name()) == b.node->name() && a.node->inputs.size() == b.node->inputs.size() &&
-         a.sizes.size() == b.sizes.size() &&
-         std::equal(a.node->inputs.begin(), a.node->inputs.end(), b.node->inputs.begin(), [](const Edge& x, const Edge& y) {
-           return !x.value.defined() || (y.value.defined() && x.value.shape() == y.value.shape());
-         }) &&
-         std::equal(a.attributes.begin(), a.attributes.end(), b.attributes.begin(), b.attributes.end(),
-                    [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
+  return std::string_view(a.node->name()) == b.node->name() &&
+         a.node->inputs.size() == b.node->inputs.size() && a.sizes.size() == b.sizes.size() &&
+         std::equal(a.node->inputs.begin(), a.node->inputs.end(), b.node->inputs.begin(),
+                    [](const Edge& x, const Edge& y) {
+                      return !x.value.defined() || (y.value.defined() && x.value.shape() == y.value.shape());
+                    }) &&
+         std::equal(
+             a.attributes.begin(), a.attributes.end(), b.attributes.begin(), b.attributes.end(),
+             [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
 }
 
 }  // namespace
 
-std::string TracedOp::place() const { return node->place.empty() ? node->name() : node->place + ": " + node->name(); }
+std::string TracedOp::place() const {
+  return node->place.empty() ? node->name() : node->place + ": " + node->name();
+}
 
 Trace trace_net(Module& net, const Shape& image) {
   require<ShapeError>(image.dim() == 3, "export: input ", image, " is not [C, H, W]");
@@ -79,10 +85,12 @@ Trace trace_net(Module& net, const Shape& image) {
   const EnableGrad recording;
   Trace trace = run(net, 2, image);
   const Trace larger = run(net, 3, image);
-  require<Unsupported>(trace.output.dim() == 2 && trace.output.size(0) == 2 && !trace.ops.empty(), "export: the result for 2 images is ",
-                       trace.output.shape(), ", not [2, classes]; only classifiers can leave as ONNX");
-  require<Unsupported>(trace.ops.size() == larger.ops.size(), "export: 2 images take ", trace.ops.size(), " ops and 3 take ",
-                       larger.ops.size(), "; a net must not depend on the size of the batch");
+  require<Unsupported>(trace.output.dim() == 2 && trace.output.size(0) == 2 && !trace.ops.empty(),
+                       "export: the result for 2 images is ", trace.output.shape(),
+                       ", not [2, classes]; only classifiers can leave as ONNX");
+  require<Unsupported>(trace.ops.size() == larger.ops.size(), "export: 2 images take ", trace.ops.size(),
+                       " ops and 3 take ", larger.ops.size(),
+                       "; a net must not depend on the size of the batch");
   for (std::size_t i = 0; i < trace.ops.size(); ++i) {
     require<Unsupported>(same(trace.ops[i], larger.ops[i]), "export: ", trace.ops[i].place(),
                          " depends on the size of the batch, which ONNX leaves open");

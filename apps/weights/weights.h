@@ -13,13 +13,14 @@ void add_export(Program& program);
 
 // One format of `gadolin export`. write() leaves a whole file under `path` or none.
 struct ExportOptions {
-  std::string input;   // .onnx: "3x224x224"; empty: as the pipeline says
-  bool fold = false;   // .onnx: batch norms into convolutions
+  std::string input;  // .onnx: "3x224x224"; empty: as the pipeline says
+  bool fold = false;  // .onnx: batch norms into convolutions
 };
 struct ExportFormat {
   const char* suffix;  // ".pth"
   const char* about;   // "PyTorch's state_dict"
-  void (*write)(Session& session, const Classifier& classifier, const std::string& path, const ExportOptions& options);
+  void (*write)(Session& session, const Classifier& classifier, const std::string& path,
+                const ExportOptions& options);
 };
 const std::vector<ExportFormat>& export_formats();
 

@@ -8,40 +8,66 @@
 namespace gadolin {
 namespace {
 
-// The image comes last: SQLite would walk through it to reach a column behind. `id` is compared byte by byte everywhere.
+// The image comes last: SQLite would walk through it to reach a column behind. `id` is compared byte by byte
+// everywhere.
 constexpr const char* sqlite_table =
-    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) NOT NULL PRIMARY KEY, bodypart VARCHAR(64) NOT NULL, patient_id VARCHAR(64), "
+    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) NOT NULL PRIMARY KEY, bodypart VARCHAR(64) NOT NULL, "
+    "patient_id VARCHAR(64), "
     "study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image BLOB NOT NULL)";
 constexpr const char* mysql_table =
-    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) NOT NULL PRIMARY KEY, bodypart VARCHAR(64) NOT NULL, patient_id VARCHAR(64), "
-    "study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image LONGBLOB NOT NULL, INDEX images_bodypart (bodypart, id)) "
+    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) NOT NULL PRIMARY KEY, bodypart VARCHAR(64) NOT NULL, "
+    "patient_id VARCHAR(64), "
+    "study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image LONGBLOB NOT NULL, INDEX "
+    "images_bodypart (bodypart, id)) "
     "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ENGINE InnoDB";
 constexpr const char* postgresql_table =
-    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) COLLATE \"C\" NOT NULL PRIMARY KEY, bodypart VARCHAR(64) COLLATE \"C\" NOT NULL, "
-    "patient_id VARCHAR(64), study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image BYTEA NOT NULL)";
+    "CREATE TABLE IF NOT EXISTS images (id VARCHAR(64) COLLATE \"C\" NOT NULL PRIMARY KEY, bodypart "
+    "VARCHAR(64) COLLATE \"C\" NOT NULL, "
+    "patient_id VARCHAR(64), study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image BYTEA "
+    "NOT NULL)";
 constexpr const char* index = "CREATE INDEX IF NOT EXISTS images_bodypart ON images (bodypart, id)";
 
-#define GADOLIN_INSERT "INSERT INTO images (id, bodypart, patient_id, study_uid, modality, sha256, image) VALUES (:id, :bodypart, :patient_id, " \
-                       ":study_uid, :modality, :sha256, "
-#define GADOLIN_EXCLUDED ") ON CONFLICT (id) DO UPDATE SET bodypart = excluded.bodypart, patient_id = excluded.patient_id, study_uid = " \
-                         "excluded.study_uid, modality = excluded.modality, sha256 = excluded.sha256, image = excluded.image"
+#define GADOLIN_INSERT                                                                              \
+  "INSERT INTO images (id, bodypart, patient_id, study_uid, modality, sha256, image) VALUES (:id, " \
+  ":bodypart, :patient_id, "                                                                        \
+  ":study_uid, :modality, :sha256, "
+#define GADOLIN_EXCLUDED                                                                              \
+  ") ON CONFLICT (id) DO UPDATE SET bodypart = excluded.bodypart, patient_id = excluded.patient_id, " \
+  "study_uid = "                                                                                      \
+  "excluded.study_uid, modality = excluded.modality, sha256 = excluded.sha256, image = excluded.image"
 
-// Pages of 32 KiB: an image of a megabyte is 32 of them, not 256. They take effect in a new file only. A batch stays in the
-// cache until it is committed, so other connections can read meanwhile.
-const DatabaseDialect sqlite_dialect{"sqlite3", {"PRAGMA page_size = 32768", "PRAGMA cache_size = -131072"}, {sqlite_table, index}, "BEGIN IMMEDIATE",
-                             GADOLIN_INSERT ":image" GADOLIN_EXCLUDED, DatabaseDialect::Bytes::blob, nullptr};
-// Strictness and escaping do not depend on the server's settings; without gap locks writers rarely wait for one another.
-const DatabaseDialect mysql_dialect{"mysql",
-                            {"SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-                             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 60"},
-                            {mysql_table}, "START TRANSACTION",
-                            GADOLIN_INSERT "_binary :image) ON DUPLICATE KEY UPDATE bodypart = VALUES(bodypart), patient_id = VALUES(patient_id), "
-                            "study_uid = VALUES(study_uid), modality = VALUES(modality), sha256 = VALUES(sha256), image = VALUES(image)",
-                            DatabaseDialect::Bytes::text, "SELECT @@max_allowed_packet"};
-const DatabaseDialect postgresql_dialect{"postgresql", {"SET bytea_output = 'hex'", "SET client_encoding = 'UTF8'", "SET standard_conforming_strings = on",
-                                                "SET lock_timeout = '60s'", "SET client_min_messages = 'error'"},
-                                 {postgresql_table, index}, "BEGIN", GADOLIN_INSERT "decode(:image, 'hex')" GADOLIN_EXCLUDED,
-                                 DatabaseDialect::Bytes::hex, nullptr};
+// Pages of 32 KiB: an image of a megabyte is 32 of them, not 256. They take effect in a new file only. A
+// batch stays in the cache until it is committed, so other connections can read meanwhile.
+const DatabaseDialect sqlite_dialect{"sqlite3",
+                                     {"PRAGMA page_size = 32768", "PRAGMA cache_size = -131072"},
+                                     {sqlite_table, index},
+                                     "BEGIN IMMEDIATE",
+                                     GADOLIN_INSERT ":image" GADOLIN_EXCLUDED,
+                                     DatabaseDialect::Bytes::blob,
+                                     nullptr};
+// Strictness and escaping do not depend on the server's settings; without gap locks writers rarely wait for
+// one another.
+const DatabaseDialect mysql_dialect{
+    "mysql",
+    {"SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 60"},
+    {mysql_table},
+    "START TRANSACTION",
+    GADOLIN_INSERT
+    "_binary :image) ON DUPLICATE KEY UPDATE bodypart = VALUES(bodypart), patient_id = VALUES(patient_id), "
+    "study_uid = VALUES(study_uid), modality = VALUES(modality), sha256 = VALUES(sha256), image = "
+    "VALUES(image)",
+    DatabaseDialect::Bytes::text,
+    "SELECT @@max_allowed_packet"};
+const DatabaseDialect postgresql_dialect{
+    "postgresql",
+    {"SET bytea_output = 'hex'", "SET client_encoding = 'UTF8'", "SET standard_conforming_strings = on",
+     "SET lock_timeout = '60s'", "SET client_min_messages = 'error'"},
+    {postgresql_table, index},
+    "BEGIN",
+    GADOLIN_INSERT "decode(:image, 'hex')" GADOLIN_EXCLUDED,
+    DatabaseDialect::Bytes::hex,
+    nullptr};
 #undef GADOLIN_INSERT
 #undef GADOLIN_EXCLUDED
 
@@ -67,24 +93,30 @@ std::string percent_encoded(const std::string& text) {
 
 // A URI: SOCI takes blanks out of the other form, quoted or not.
 std::string postgresql_uri(const DatabaseAddress& a) {
-  std::string out = "postgresql://" + percent_encoded(a.user) + (a.password.empty() ? "" : ":" + percent_encoded(a.password));
+  std::string out = "postgresql://" + percent_encoded(a.user) +
+                    (a.password.empty() ? "" : ":" + percent_encoded(a.password));
   if (!a.user.empty() || !a.password.empty()) out += '@';
-  if (a.socket.empty()) out += a.host.find(':') == std::string::npos ? percent_encoded(a.host) : "[" + a.host + "]";
+  if (a.socket.empty())
+    out += a.host.find(':') == std::string::npos ? percent_encoded(a.host) : "[" + a.host + "]";
   if (a.socket.empty() && a.port != 0) out += ":" + std::to_string(a.port);
   out += "/" + percent_encoded(a.database) + "?connect_timeout=20";
-  if (!a.socket.empty()) out += "&host=" + percent_encoded(a.socket) + (a.port == 0 ? "" : "&port=" + std::to_string(a.port));
+  if (!a.socket.empty())
+    out += "&host=" + percent_encoded(a.socket) + (a.port == 0 ? "" : "&port=" + std::to_string(a.port));
   return out;
 }
 
 }  // namespace
 
 const DatabaseDialect& dialect_of(DatabaseKind kind) {
-  return kind == DatabaseKind::sqlite ? sqlite_dialect : kind == DatabaseKind::mysql ? mysql_dialect : postgresql_dialect;
+  return kind == DatabaseKind::sqlite  ? sqlite_dialect
+         : kind == DatabaseKind::mysql ? mysql_dialect
+                                       : postgresql_dialect;
 }
 
 std::string connection_string(const DatabaseAddress& a, bool read_only) {
   if (a.kind == DatabaseKind::sqlite) {
-    return "dbname=\"" + std::filesystem::absolute(a.path).string() + "\" timeout=10" + (read_only ? " readonly=true" : "");
+    return "dbname=\"" + std::filesystem::absolute(a.path).string() + "\" timeout=10" +
+           (read_only ? " readonly=true" : "");
   }
   if (a.kind == DatabaseKind::postgresql) return postgresql_uri(a);
   std::string out;
@@ -104,7 +136,8 @@ std::int64_t statement_bytes(DatabaseDialect::Bytes how, const std::string& imag
   auto bytes = static_cast<std::int64_t>(image.size());
   if (how == DatabaseDialect::Bytes::hex) bytes *= 2;
   if (how == DatabaseDialect::Bytes::text) {
-    for (const char c : image) bytes += c == '\0' || c == '\n' || c == '\r' || c == '\\' || c == '\'' || c == '"' || c == '\x1a';
+    for (const char c : image)
+      bytes += c == '\0' || c == '\n' || c == '\r' || c == '\\' || c == '\'' || c == '"' || c == '\x1a';
   }
   return bytes + text;
 }
@@ -121,7 +154,9 @@ std::string to_hex(const std::string& bytes) {
 }
 
 std::string from_hex(const std::string& text) {
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
   bool good = text.size() % 2 == 0 && text.starts_with("\\x");
   std::string out(good ? text.size() / 2 - 1 : 0, '\0');
   for (std::size_t i = 0; i < out.size(); ++i) {

@@ -31,7 +31,9 @@ const backend_factory* factory_postgresql();
 namespace gadolin {
 
 void require_database(const char* op) {
-  require<Unsupported, 70>(database_available(), op, ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON");
+  require<Unsupported, 70>(
+      database_available(), op,
+      ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON");
 }
 
 std::string ImageDatabase::misfit(const ImageRow& row) {
@@ -42,9 +44,10 @@ std::string ImageDatabase::misfit(const ImageRow& row) {
   };
   if (row.id.empty()) return "no SOPInstanceUID";
   if (row.bodypart.empty()) return "no BodyPartExamined";
-  const std::pair<const char*, const std::string*> columns[] = {{"SOPInstanceUID", &row.id}, {"BodyPartExamined", &row.bodypart},
-                                                                {"PatientID", &row.patient_id}, {"StudyInstanceUID", &row.study_uid},
-                                                                {"Modality", &row.modality}, {"SHA-256", &row.sha256}};
+  const std::pair<const char*, const std::string*> columns[] = {
+      {"SOPInstanceUID", &row.id},    {"BodyPartExamined", &row.bodypart},
+      {"PatientID", &row.patient_id}, {"StudyInstanceUID", &row.study_uid},
+      {"Modality", &row.modality},    {"SHA-256", &row.sha256}};
   for (const auto& [name, value] : columns) {
     if (characters(*value) > 64) return std::string(name) + " has more than 64 characters";
   }
@@ -76,9 +79,10 @@ bool holds(const std::string& text, const char* part) { return text.find(part) !
 
 // Other writers were in the way: the same transaction may succeed when it is tried again.
 bool passes(const std::string& message) {
-  for (const char* part : {"database is locked", "database table is locked", "Deadlock found", "Lock wait timeout", "deadlock detected",
-                           "could not serialize", "lock timeout", "pg_type_typname_nsp_index", "pg_class_relname_nsp_index",
-                           "tuple concurrently updated", "Record has changed since last read"}) {
+  for (const char* part :
+       {"database is locked", "database table is locked", "Deadlock found", "Lock wait timeout",
+        "deadlock detected", "could not serialize", "lock timeout", "pg_type_typname_nsp_index",
+        "pg_class_relname_nsp_index", "tuple concurrently updated", "Record has changed since last read"}) {
     if (holds(message, part)) return true;
   }
   return false;
@@ -86,16 +90,19 @@ bool passes(const std::string& message) {
 
 // The server's own words, one line, without values of the row.
 std::string plain(const soci::soci_error& error, const ImageRow* row) {
-  std::string text = error.get_error_message();   // what() would add the values bound
+  std::string text = error.get_error_message();  // what() would add the values bound
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::replace(text.begin(), text.end(), '\n', ' ');
-  for (const char* front : {"sqlite3_statement_backend::prepare: ", "sqlite3_statement_backend::loadOne: ", "sqlite3_statement_backend::loadRS: "}) {
+  for (const char* front : {"sqlite3_statement_backend::prepare: ", "sqlite3_statement_backend::loadOne: ",
+                            "sqlite3_statement_backend::loadRS: "}) {
     if (text.starts_with(front)) text.erase(0, std::strlen(front));
   }
   if (row != nullptr) {
-    for (const std::string* value : {&row->id, &row->bodypart, &row->patient_id, &row->study_uid, &row->modality, &row->sha256}) {
+    for (const std::string* value :
+         {&row->id, &row->bodypart, &row->patient_id, &row->study_uid, &row->modality, &row->sha256}) {
       if (value->empty()) continue;
-      for (std::size_t at; (at = text.find(*value)) != std::string::npos;) text.replace(at, value->size(), "...");
+      for (std::size_t at; (at = text.find(*value)) != std::string::npos;)
+        text.replace(at, value->size(), "...");
     }
   }
   return printable(text);
@@ -118,17 +125,30 @@ struct ImageDatabase::Connection {
     std::error_code error;
     require<FileError, 70>(!file || create || std::filesystem::exists(a.path, error), "database: ", a.shown(),
                            " does not exist; gadolin bodypart create-database makes it");
-    const soci::backend_factory& backend = file ? *soci::factory_sqlite3() : a.kind == DatabaseKind::mysql ? *soci::factory_mysql() : *soci::factory_postgresql();
+    const soci::backend_factory& backend = file                            ? *soci::factory_sqlite3()
+                                           : a.kind == DatabaseKind::mysql ? *soci::factory_mysql()
+                                                                           : *soci::factory_postgresql();
     guarded("cannot be opened", [&] { sql.open(backend, connection_string(a, !create)); });
-    guarded("refused to begin", [&] { for (const char* text : dialect.session) sql << text; });
-    if (create) patiently("has no table images and refused to make it", nullptr, [&] { for (const char* text : dialect.create) sql << text; });
-    guarded("has no table images with the columns id, bodypart, patient_id, study_uid, modality, sha256 and image", [&] {
-      sql << "SELECT id, bodypart, patient_id, study_uid, modality, sha256, image FROM images WHERE 1 = 0";
+    guarded("refused to begin", [&] {
+      for (const char* text : dialect.session) sql << text;
     });
-    if (dialect.largest != nullptr) guarded("does not tell its max_allowed_packet", [&] { sql << dialect.largest, into(largest); });
+    if (create)
+      patiently("has no table images and refused to make it", nullptr, [&] {
+        for (const char* text : dialect.create) sql << text;
+      });
+    guarded(
+        "has no table images with the columns id, bodypart, patient_id, study_uid, modality, sha256 and "
+        "image",
+        [&] {
+          sql << "SELECT id, bodypart, patient_id, study_uid, modality, sha256, image FROM images WHERE 1 = "
+                 "0";
+        });
+    if (dialect.largest != nullptr)
+      guarded("does not tell its max_allowed_packet", [&] { sql << dialect.largest, into(largest); });
   }
 
-  [[noreturn]] void refuse(const std::string& what, const soci::soci_error& error, const ImageRow* row = nullptr) const {
+  [[noreturn]] void refuse(const std::string& what, const soci::soci_error& error,
+                           const ImageRow* row = nullptr) const {
     fail<FileError, 70>("database: ", address.shown(), " ", what, ": ", plain(error, row));
   }
   void guarded(const char* what, const std::function<void()>& work) const {
@@ -157,11 +177,16 @@ struct ImageDatabase::Connection {
     std::string sha256;
     sql << "SELECT sha256 FROM images WHERE id = :id", use(row.id, "id"), into(sha256, known);
     const bool there = sql.got_data();
-    if (there && known == soci::i_ok && !row.sha256.empty() && sha256 == row.sha256) { ++done.unchanged; return; }
-    soci::indicator patient = present(row.patient_id), study = present(row.study_uid), modality = present(row.modality), sha = present(row.sha256);
+    if (there && known == soci::i_ok && !row.sha256.empty() && sha256 == row.sha256) {
+      ++done.unchanged;
+      return;
+    }
+    soci::indicator patient = present(row.patient_id), study = present(row.study_uid),
+                    modality = present(row.modality), sha = present(row.sha256);
     const auto run = [&](auto&& image) {
-      sql << dialect.upsert, use(row.id, "id"), use(row.bodypart, "bodypart"), use(row.patient_id, patient, "patient_id"),
-          use(row.study_uid, study, "study_uid"), use(row.modality, modality, "modality"), use(row.sha256, sha, "sha256"), use(image, "image");
+      sql << dialect.upsert, use(row.id, "id"), use(row.bodypart, "bodypart"),
+          use(row.patient_id, patient, "patient_id"), use(row.study_uid, study, "study_uid"),
+          use(row.modality, modality, "modality"), use(row.sha256, sha, "sha256"), use(image, "image");
     };
     if (dialect.bytes == DatabaseDialect::Bytes::blob) {
       soci::blob image(sql);
@@ -190,7 +215,8 @@ struct ImageDatabase::Connection {
       try {
         sql << "ROLLBACK";
       } catch (const soci::soci_error&) {
-        // The connection is gone or the server has rolled back by itself: nothing of this transaction stays either way.
+        // The connection is gone or the server has rolled back by itself: nothing of this transaction stays
+        // either way.
       }
       throw;
     }
@@ -198,7 +224,8 @@ struct ImageDatabase::Connection {
   }
 };
 
-ImageDatabase::ImageDatabase(const DatabaseAddress& address, Mode mode) : connection_(std::make_unique<Connection>(address, mode)) {}
+ImageDatabase::ImageDatabase(const DatabaseAddress& address, Mode mode)
+    : connection_(std::make_unique<Connection>(address, mode)) {}
 
 std::int64_t ImageDatabase::largest_statement() const { return connection_->largest; }
 
@@ -208,14 +235,18 @@ ImageDatabase::Written ImageDatabase::write(std::span<const ImageRow> rows) {
     const std::string why = misfit(row);
     require<DataError, 70>(why.empty(), "database: a row does not fit: ", why);
     const std::int64_t need = statement_bytes(c.dialect.bytes, row.image);
-    require<DataError, 71>(c.dialect.largest != nullptr || need <= c.largest, "database: an image of ", human_bytes(static_cast<std::int64_t>(row.image.size())),
-                           " is larger than ", c.address.shown(), " takes");
+    require<DataError, 71>(c.dialect.largest != nullptr || need <= c.largest, "database: an image of ",
+                           human_bytes(static_cast<std::int64_t>(row.image.size())), " is larger than ",
+                           c.address.shown(), " takes");
     std::int64_t enough = 1 << 20;
     while (enough < need && enough < 1 << 30) enough *= 2;
-    require<DataError, 71>(need <= c.largest, "database: an image of ", human_bytes(static_cast<std::int64_t>(row.image.size())), " is a statement of ",
-                           human_bytes(need), ", and max_allowed_packet of ", c.address.shown(), " is ", human_bytes(c.largest),
-                           "; set max_allowed_packet=", enough >> 20, "M below [mysqld] in the server's option file, or let its administrator run SET GLOBAL "
-                           "max_allowed_packet = ", enough);
+    require<DataError, 71>(
+        need <= c.largest, "database: an image of ", human_bytes(static_cast<std::int64_t>(row.image.size())),
+        " is a statement of ", human_bytes(need), ", and max_allowed_packet of ", c.address.shown(), " is ",
+        human_bytes(c.largest), "; set max_allowed_packet=", enough >> 20,
+        "M below [mysqld] in the server's option file, or let its administrator run SET GLOBAL "
+        "max_allowed_packet = ",
+        enough);
   }
   Written done;
   const ImageRow* at = nullptr;
@@ -228,18 +259,24 @@ std::vector<ImageRow> ImageDatabase::list(const std::string& bodypart, const std
   std::vector<ImageRow> rows;
   c.guarded("does not list its images", [&] {
     ImageRow r;
-    const std::string from = after.empty() ? "\x01" : after;  // not "": MariaDB pads it with blanks, which are above a tab
+    const std::string from =
+        after.empty() ? "\x01" : after;  // not "": MariaDB pads it with blanks, which are above a tab
     soci::indicator patient = soci::i_ok, study = soci::i_ok, modality = soci::i_ok, sha256 = soci::i_ok;
-    soci::statement query = (c.sql.prepare << "SELECT id, bodypart, patient_id, study_uid, modality, sha256 FROM images "
-                             "WHERE bodypart = :bodypart AND id > :after ORDER BY id LIMIT :count",
-                             use(bodypart, "bodypart"), use(from, "after"), use(limit, "count"), into(r.id), into(r.bodypart),
-                             into(r.patient_id, patient), into(r.study_uid, study), into(r.modality, modality), into(r.sha256, sha256));
+    soci::statement query =
+        (c.sql.prepare << "SELECT id, bodypart, patient_id, study_uid, modality, sha256 FROM images "
+                          "WHERE bodypart = :bodypart AND id > :after ORDER BY id LIMIT :count",
+         use(bodypart, "bodypart"), use(from, "after"), use(limit, "count"), into(r.id), into(r.bodypart),
+         into(r.patient_id, patient), into(r.study_uid, study), into(r.modality, modality),
+         into(r.sha256, sha256));
     query.execute();
     while (query.fetch()) {
       rows.push_back(r);
-      const std::pair<soci::indicator, std::string*> columns[] = {{patient, &rows.back().patient_id}, {study, &rows.back().study_uid},
-                                                                  {modality, &rows.back().modality}, {sha256, &rows.back().sha256}};
-      for (const auto& [indicator, value] : columns) if (indicator == soci::i_null) value->clear();
+      const std::pair<soci::indicator, std::string*> columns[] = {{patient, &rows.back().patient_id},
+                                                                  {study, &rows.back().study_uid},
+                                                                  {modality, &rows.back().modality},
+                                                                  {sha256, &rows.back().sha256}};
+      for (const auto& [indicator, value] : columns)
+        if (indicator == soci::i_null) value->clear();
     }
   });
   return rows;
@@ -260,7 +297,8 @@ std::optional<std::string> ImageDatabase::image(const std::string& id) {
     }
     std::string text;
     c.sql << query, use(id, "id"), into(text);
-    if (c.sql.got_data()) out = c.dialect.bytes == DatabaseDialect::Bytes::hex ? from_hex(text) : std::move(text);
+    if (c.sql.got_data())
+      out = c.dialect.bytes == DatabaseDialect::Bytes::hex ? from_hex(text) : std::move(text);
   });
   return out;
 }
@@ -271,7 +309,9 @@ std::vector<std::pair<std::string, std::int64_t>> ImageDatabase::body_parts() {
   c.guarded("does not list its body parts", [&] {
     std::string name;
     long long count = 0;
-    soci::statement query = (c.sql.prepare << "SELECT bodypart, COUNT(*) FROM images GROUP BY bodypart ORDER BY bodypart", into(name), into(count));
+    soci::statement query =
+        (c.sql.prepare << "SELECT bodypart, COUNT(*) FROM images GROUP BY bodypart ORDER BY bodypart",
+         into(name), into(count));
     query.execute();
     while (query.fetch()) out.emplace_back(name, count);
   });

@@ -21,7 +21,8 @@ std::string replaced_uid(const std::string& uid, const std::string& key) {
   // The first 128 bits of the hash in decimal, by long division.
   const std::string hex = sha256_hex(key + '\n' + uid).substr(0, 32);
   std::array<std::uint32_t, 4> words{};
-  for (std::size_t i = 0; i < 4; ++i) words[i] = static_cast<std::uint32_t>(std::stoul(hex.substr(8 * i, 8), nullptr, 16));
+  for (std::size_t i = 0; i < 4; ++i)
+    words[i] = static_cast<std::uint32_t>(std::stoul(hex.substr(8 * i, 8), nullptr, 16));
   std::string digits;
   while (std::any_of(words.begin(), words.end(), [](std::uint32_t w) { return w != 0; })) {
     std::uint64_t rest = 0;
@@ -42,10 +43,13 @@ using detail::Confidential;
 class Writer {
  public:
   Writer(const DicomFile& file, const AnonymizeOptions& options) : f_(file), o_(options) {
-    syntax_ = file.transfer_syntax() == "1.2.840.10008.1.2.1.99" ? "1.2.840.10008.1.2.1" : file.transfer_syntax();
+    syntax_ =
+        file.transfer_syntax() == "1.2.840.10008.1.2.1.99" ? "1.2.840.10008.1.2.1" : file.transfer_syntax();
     // Values are copied as they lie: their byte order counts, not what the header calls it.
-    for (const DicomElement& e : file.elements()) big_ = big_ || (e.tag >> 16 > 2 && e.depth == 0 && e.big_endian);
-    if (big_ != (syntax_ == "1.2.840.10008.1.2.2")) syntax_ = big_ ? "1.2.840.10008.1.2.2" : "1.2.840.10008.1.2.1";
+    for (const DicomElement& e : file.elements())
+      big_ = big_ || (e.tag >> 16 > 2 && e.depth == 0 && e.big_endian);
+    if (big_ != (syntax_ == "1.2.840.10008.1.2.2"))
+      syntax_ = big_ ? "1.2.840.10008.1.2.2" : "1.2.840.10008.1.2.1";
     implicit_ = syntax_ == "1.2.840.10008.1.2";
   }
 
@@ -60,14 +64,17 @@ class Writer {
       if (all[i].tag >> 16 <= 2 || added(all[i].tag)) continue;
       parts.emplace_back(all[i].tag, element(i));
     }
-    const auto add = [&](DicomTag tag, const char* vr, const std::string& text) { parts.emplace_back(tag, coded(tag, vr, even(text, vr))); };
+    const auto add = [&](DicomTag tag, const char* vr, const std::string& text) {
+      parts.emplace_back(tag, coded(tag, vr, even(text, vr)));
+    };
     add(dicom::patient_name, "PN", pseudonym_);
     add(dicom::patient_id, "LO", pseudonym_);
     add(dicom::identity_removed, "CS", "YES");
     add(dicom::deidentification, "LO", "Gadolin: PS3.15 Basic Profile");
     parts.emplace_back(dicom::deidentification_code, method());
     add(dicom::times_modified, "CS", "REMOVED");
-    std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     std::string out(128, '\0');
     out += "DICM" + meta(kind, replaced_uid(instance, o_.key));
     for (const auto& part : parts) out += part.second;
@@ -76,8 +83,9 @@ class Writer {
 
  private:
   static bool added(DicomTag tag) {
-    return tag == dicom::patient_name || tag == dicom::patient_id || tag == dicom::identity_removed || tag == dicom::deidentification ||
-           tag == dicom::deidentification_code || tag == dicom::times_modified;
+    return tag == dicom::patient_name || tag == dicom::patient_id || tag == dicom::identity_removed ||
+           tag == dicom::deidentification || tag == dicom::deidentification_code ||
+           tag == dicom::times_modified;
   }
 
   void put(std::string& out, std::uint32_t v, int bytes, bool big) const {
@@ -124,9 +132,11 @@ class Writer {
     std::string_view vr = e.is("??") ? std::string_view("UN") : std::string_view(e.vr, 2);
     const Confidential action = detail::confidential(e.tag);
     if (action == Confidential::remove) return "";
-    // What is in an element that nobody can name, or in a sequence that was not taken apart, cannot be vouched for.
+    // What is in an element that nobody can name, or in a sequence that was not taken apart, cannot be
+    // vouched for.
     if (vr == "UN" && (dicom_vr(e.tag) == "UN" || dicom_vr(e.tag) == "SQ")) return "";
-    if (action == Confidential::empty || (action == Confidential::dummy && vr == "SQ")) return coded(e.tag, vr, "");
+    if (action == Confidential::empty || (action == Confidential::dummy && vr == "SQ"))
+      return coded(e.tag, vr, "");
     if (action == Confidential::dummy) return coded(e.tag, vr, dummy(vr));
     if (action == Confidential::uid && vr != "SQ") return coded(e.tag, vr, even(uids(f_.text(e)), "UI"));
     if (vr == "SQ") {
@@ -138,7 +148,8 @@ class Writer {
       }
       return coded(e.tag, vr, content);
     }
-    require<FormatError, 67>(!e.cut, "dicom: ", printable(f_.name()), " ends inside its pixel data, no whole copy can be written");
+    require<FormatError, 67>(!e.cut, "dicom: ", printable(f_.name()),
+                             " ends inside its pixel data, no whole copy can be written");
     if (e.encapsulated) {
       std::string out = head(e.tag, "OB", 0xffffffff, false, false);
       out.append(f_.raw(e));
@@ -150,7 +161,9 @@ class Writer {
     std::string value(f_.raw(e));
     if (value.size() % 2 != 0) value += vr == "UI" || vr[0] == 'O' || vr == "UN" ? '\0' : ' ';
     constexpr std::size_t short_limit = 0xfffe;
-    return coded(e.tag, value.size() > short_limit && vr[0] != 'O' && vr[0] != 'U' ? std::string_view("UN") : vr, value);
+    return coded(e.tag,
+                 value.size() > short_limit && vr[0] != 'O' && vr[0] != 'U' ? std::string_view("UN") : vr,
+                 value);
   }
 
   std::string uids(const std::string& text) const {
@@ -189,9 +202,11 @@ class Writer {
       const std::string value = even(text, vr);
       return head(tag, vr, static_cast<std::uint32_t>(value.size()), false, false) + value;
     };
-    const std::string body = one(0x00020001, "OB", std::string("\0\1", 2)) + one(dicom::media_storage_sop_class, "UI", kind) +
-                             one(dicom::media_storage_sop_instance, "UI", instance) + one(dicom::transfer_syntax, "UI", syntax_) +
-                             one(0x00020012, "UI", "2.25.119846303452912703489162650118304377961") + one(0x00020013, "SH", "GADOLIN");
+    const std::string body =
+        one(0x00020001, "OB", std::string("\0\1", 2)) + one(dicom::media_storage_sop_class, "UI", kind) +
+        one(dicom::media_storage_sop_instance, "UI", instance) + one(dicom::transfer_syntax, "UI", syntax_) +
+        one(0x00020012, "UI", "2.25.119846303452912703489162650118304377961") +
+        one(0x00020013, "SH", "GADOLIN");
     std::string length;
     put(length, static_cast<std::uint32_t>(body.size()), 4, false);
     return head(dicom::meta_length, "UL", 4, false, false) + length + body;
@@ -205,6 +220,8 @@ class Writer {
 
 }  // namespace
 
-std::string anonymized(const DicomFile& file, const AnonymizeOptions& options) { return Writer(file, options).run(); }
+std::string anonymized(const DicomFile& file, const AnonymizeOptions& options) {
+  return Writer(file, options).run();
+}
 
 }  // namespace gadolin

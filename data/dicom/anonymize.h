@@ -9,8 +9,8 @@
 namespace gadolin {
 
 struct AnonymizeOptions {
-  // What pseudonyms and new UIDs are derived from. The same key maps the same UID and patient to the same replacement, in all
-  // files; without it nobody can tell which belong together.
+  // What pseudonyms and new UIDs are derived from. The same key maps the same UID and patient to the same
+  // replacement, in all files; without it nobody can tell which belong together.
   std::string key;
 };
 
@@ -19,10 +19,11 @@ std::string patient_pseudonym(const std::string& patient_id, const std::string& 
 // "2.25." and a decimal number (PS3.5 B.2); "" for "".
 std::string replaced_uid(const std::string& uid, const std::string& key);
 
-// The bytes of a new file: preamble of zeros, meta header of its own, attributes removed, emptied or replaced, private ones
-// and unknown ones removed, UIDs replaced, PatientID and PatientName the pseudonym, and PatientIdentityRemoved with the method. Pixels are copied as
-// they are: what is burned into them stays. Deflated files are written unpacked. Throws FormatError 67 when the
-// file ends inside its pixel data, 64 without SOPClassUID or SOPInstanceUID.
+// The bytes of a new file: preamble of zeros, meta header of its own, attributes removed, emptied or
+// replaced, private ones and unknown ones removed, UIDs replaced, PatientID and PatientName the pseudonym,
+// and PatientIdentityRemoved with the method. Pixels are copied as they are: what is burned into them stays.
+// Deflated files are written unpacked. Throws FormatError 67 when the file ends inside its pixel data, 64
+// without SOPClassUID or SOPInstanceUID.
 std::string anonymized(const DicomFile& file, const AnonymizeOptions& options);
 
 namespace detail {

@@ -17,9 +17,14 @@ std::string only_utf8(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t n = c < 0x80 ? 1 : c >= 0xf0 && c < 0xf5 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
+    const std::size_t n = c < 0x80                ? 1
+                          : c >= 0xf0 && c < 0xf5 ? 4
+                          : c >= 0xe0 && c < 0xf0 ? 3
+                          : c >= 0xc2 && c < 0xe0 ? 2
+                                                  : 0;
     bool good = n > 0 && c != 0 && i + n <= text.size();
-    for (std::size_t k = 1; good && k < n; ++k) good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
+    for (std::size_t k = 1; good && k < n; ++k)
+      good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
     if (good) out.append(text.substr(i, n));
     i += good ? n : 1;
   }
@@ -29,7 +34,8 @@ std::string only_utf8(std::string_view text) {
 namespace {
 
 bool plain(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) > 0 && c != 0x1b; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<signed char>(c) > 0 && c != 0x1b; });
 }
 
 // Without bytes above 127 and escape sequences (ESC, intermediates, one final byte).
@@ -48,7 +54,8 @@ std::string ascii_only(std::string_view text) {
 
 // DCMTK on the C library's iconv does not know the Japanese sets by DICOM's names; iconv does by its own.
 bool japanese(std::string_view text, const std::string& charset, std::string& out) {
-  const bool kanji = charset.find("IR 87") != std::string::npos || charset.find("IR 159") != std::string::npos;
+  const bool kanji =
+      charset.find("IR 87") != std::string::npos || charset.find("IR 159") != std::string::npos;
   if (!kanji && charset.find("IR 13") == std::string::npos) return false;
   const iconv_t converter = iconv_open("UTF-8", kanji ? "ISO-2022-JP-2" : "JIS_X0201");
   if (converter == reinterpret_cast<iconv_t>(-1)) return false;

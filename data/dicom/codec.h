@@ -49,21 +49,28 @@ struct Frames {
 };
 Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, int frames);
 
-// Each decodes one frame; the size, the channels and the precision that the stream states must be those of the module.
-// Throws FormatError 67 for damaged and truncated streams. `who` is the name of the file for messages.
+// Each decodes one frame; the size, the channels and the precision that the stream states must be those of
+// the module. Throws FormatError 67 for damaged and truncated streams. `who` is the name of the file for
+// messages.
 void decode_rle_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
-void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);      // 8-bit DCT
-void decode_lossless_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);  // process 14
-void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax, const std::string& who, RawFrame& out);
+void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who,
+                       RawFrame& out);  // 8-bit DCT
+void decode_lossless_frame(CodedBytes bytes, const PixelModule& m, const std::string& who,
+                           RawFrame& out);  // process 14
+void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax,
+                        const std::string& who, RawFrame& out);
 void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
 
 // What the frame header of a JPEG or JPEG-LS stream says.
-struct JpegHead { int process = 0, precision = 0, rows = 0, columns = 0, channels = 0; };
-// process: the marker's low byte (0xc0 baseline, 0xc1 extended, 0xc3 lossless, 0xf7 JPEG-LS). Throws FormatError 67 unless it
-// is there and agrees with the module.
+struct JpegHead {
+  int process = 0, precision = 0, rows = 0, columns = 0, channels = 0;
+};
+// process: the marker's low byte (0xc0 baseline, 0xc1 extended, 0xc3 lossless, 0xf7 JPEG-LS). Throws
+// FormatError 67 unless it is there and agrees with the module.
 JpegHead jpeg_head(CodedBytes bytes, const PixelModule& m, const std::string& who);
 
-template <class... Parts> [[noreturn]] void broken_frame(const std::string& who, const Parts&... parts) {
+template <class... Parts>
+[[noreturn]] void broken_frame(const std::string& who, const Parts&... parts) {
   fail<FormatError, 67>("dicom: ", who, ": pixels cannot be decoded, ", parts...);
 }
 

@@ -1,14 +1,14 @@
-// 12-bit JPEG and JPEG-LS through DCMTK's codecs: each frame is handed over as a small data set of its own, made
-// from the checked pixel module, so that nothing else of a file reaches them.
+// 12-bit JPEG and JPEG-LS through DCMTK's codecs: each frame is handed over as a small data set of its own,
+// made from the checked pixel module, so that nothing else of a file reaches them.
 #include "data/dicom/codec.h"
 
 #ifdef GADOLIN_DICOM
 #include <dcmtk/config/osconfig.h>
 //
-#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcpixel.h>
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
+#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
@@ -34,10 +34,12 @@ E_TransferSyntax syntax_of(const std::string& uid) { return DcmXfer(uid.c_str())
 
 }  // namespace
 
-void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax, const std::string& who, RawFrame& out) {
+void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax,
+                        const std::string& who, RawFrame& out) {
   register_codecs();
   const JpegHead head = jpeg_head(bytes, m, who);
-  if (m.allocated != 8 && m.allocated != 16) broken_frame(who, "JPEG of ", m.allocated, " allocated bits is not defined");
+  if (m.allocated != 8 && m.allocated != 16)
+    broken_frame(who, "JPEG of ", m.allocated, " allocated bits is not defined");
   DcmDataset set;
   const auto us = [&](const DcmTagKey& key, int v) { set.putAndInsertUint16(key, static_cast<Uint16>(v)); };
   us(DCM_SamplesPerPixel, m.channels);
@@ -57,7 +59,8 @@ void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::strin
   auto* fragment = new DcmPixelItem(DcmTag(DCM_Item, EVR_OB));
   const std::size_t even = bytes.size() + bytes.size() % 2;
   Uint8* room = nullptr;
-  require<OutOfMemory>(fragment->createUint8Array(static_cast<Uint32>(even), room).good(), "dicom: no memory for a frame of ", even, " bytes");
+  require<OutOfMemory>(fragment->createUint8Array(static_cast<Uint32>(even), room).good(),
+                       "dicom: no memory for a frame of ", even, " bytes");
   room[even - 1] = 0;
   std::copy(bytes.begin(), bytes.end(), room);
   sequence->insert(fragment);
@@ -66,16 +69,19 @@ void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::strin
 
   out.container = head.precision > 8 ? 16 : 8;
   out.planar = false;
-  const std::size_t size = static_cast<std::size_t>(m.frame_samples()) * static_cast<std::size_t>(out.container / 8);
+  const std::size_t size =
+      static_cast<std::size_t>(m.frame_samples()) * static_cast<std::size_t>(out.container / 8);
   out.bytes.resize(size + size % 2);
   Uint32 first = 0;
   OFString model;
-  const OFCondition done =
-      pixels->getUncompressedFrame(&set, 0, first, out.bytes.data(), static_cast<Uint32>(out.bytes.size()), model);
+  const OFCondition done = pixels->getUncompressedFrame(&set, 0, first, out.bytes.data(),
+                                                        static_cast<Uint32>(out.bytes.size()), model);
   if (done.bad()) broken_frame(who, "the stream is damaged or truncated (", done.text(), ")");
 }
 #else
-void decode_dcmtk_frame(CodedBytes, const PixelModule&, const std::string&, const std::string&, RawFrame&) { require_dicom("dicom"); }
+void decode_dcmtk_frame(CodedBytes, const PixelModule&, const std::string&, const std::string&, RawFrame&) {
+  require_dicom("dicom");
+}
 #endif
 
 }  // namespace gadolin::detail

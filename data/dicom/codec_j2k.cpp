@@ -14,7 +14,10 @@ namespace gadolin::detail {
 #ifdef GADOLIN_DICOM
 namespace {
 
-struct Memory { CodedBytes bytes; std::size_t at = 0; };
+struct Memory {
+  CodedBytes bytes;
+  std::size_t at = 0;
+};
 
 OPJ_SIZE_T read_some(void* to, OPJ_SIZE_T wanted, void* user) {
   auto* m = static_cast<Memory*>(user);
@@ -39,9 +42,15 @@ OPJ_BOOL seek_to(OPJ_OFF_T place, void* user) {
 void quiet(const char*, void*) {}
 
 // Streams and codecs are both void* to C++.
-struct StreamEnd { void operator()(opj_stream_t* s) const { opj_stream_destroy(s); } };
-struct CodecEnd { void operator()(opj_codec_t* c) const { opj_destroy_codec(c); } };
-struct ImageEnd { void operator()(opj_image_t* i) const { opj_image_destroy(i); } };
+struct StreamEnd {
+  void operator()(opj_stream_t* s) const { opj_stream_destroy(s); }
+};
+struct CodecEnd {
+  void operator()(opj_codec_t* c) const { opj_destroy_codec(c); }
+};
+struct ImageEnd {
+  void operator()(opj_image_t* i) const { opj_image_destroy(i); }
+};
 
 // What a code stream claims before its first byte of data (ITU-T T.800 annex A): OpenJPEG takes memory by it.
 class Claims {
@@ -68,17 +77,21 @@ class Claims {
   void size() {
     const std::uint64_t right = u32(8), low = u32(12), left = u32(16), top = u32(20);
     const std::uint64_t wide = u32(24), high = u32(28), first_left = u32(32), first_top = u32(36);
-    if (b_.size() < 42 || right < left || low < top || wide == 0 || high == 0 || first_left > left || first_top > top) {
+    if (b_.size() < 42 || right < left || low < top || wide == 0 || high == 0 || first_left > left ||
+        first_top > top) {
       broken_frame(who_, "its JPEG 2000 header is damaged");
     }
-    if (u16(40) != static_cast<std::uint32_t>(m_.channels) || right - left != static_cast<std::uint64_t>(m_.columns) ||
+    if (u16(40) != static_cast<std::uint32_t>(m_.channels) ||
+        right - left != static_cast<std::uint64_t>(m_.columns) ||
         low - top != static_cast<std::uint64_t>(m_.rows)) {
-      broken_frame(who_, "the JPEG 2000 stream has ", u16(40), " x ", low - top, " x ", right - left, " samples, the header says ",
-                   m_.channels, " x ", m_.rows, " x ", m_.columns);
+      broken_frame(who_, "the JPEG 2000 stream has ", u16(40), " x ", low - top, " x ", right - left,
+                   " samples, the header says ", m_.channels, " x ", m_.rows, " x ", m_.columns);
     }
     // Every tile has a header of 14 bytes at least.
-    const std::uint64_t tiles = ((right - first_left + wide - 1) / wide) * ((low - first_top + high - 1) / high);
-    if (tiles > b_.size() / 14) broken_frame(who_, "the JPEG 2000 stream claims ", tiles, " tiles in ", b_.size(), " bytes");
+    const std::uint64_t tiles =
+        ((right - first_left + wide - 1) / wide) * ((low - first_top + high - 1) / high);
+    if (tiles > b_.size() / 14)
+      broken_frame(who_, "the JPEG 2000 stream claims ", tiles, " tiles in ", b_.size(), " bytes");
   }
 
   // COD or COC: the precincts of all resolutions, each of which costs memory however empty it is.
@@ -92,11 +105,14 @@ class Claims {
       const std::size_t place = levels_at + 5 + r;
       if (place >= at + 2 + length) break;
       const std::uint32_t exponents = u8(place), down = levels - r;
-      const auto along = [&](int extent, std::uint32_t exponent) { return (static_cast<std::uint64_t>(extent) >> std::min(down + exponent, 32u)) + 1; };
+      const auto along = [&](int extent, std::uint32_t exponent) {
+        return (static_cast<std::uint64_t>(extent) >> std::min(down + exponent, 32u)) + 1;
+      };
       precincts += along(m_.columns, exponents & 15) * along(m_.rows, exponents >> 4);
     }
     if (precincts > 65536 + static_cast<std::uint64_t>(m_.pixels()) / 64) {
-      broken_frame(who_, "the JPEG 2000 stream divides ", m_.rows, " x ", m_.columns, " samples into ", precincts, " precincts");
+      broken_frame(who_, "the JPEG 2000 stream divides ", m_.rows, " x ", m_.columns, " samples into ",
+                   precincts, " precincts");
     }
   }
 
@@ -104,7 +120,8 @@ class Claims {
   void tile_parts(std::size_t at) const {
     while (at + 12 <= b_.size() && u16(at) == 0xff90) {
       const std::size_t part = u32(at + 6);
-      for (std::size_t head = at + 12; head + 4 <= b_.size() && u16(head) != 0xff93; head += 2 + u16(head + 2)) {
+      for (std::size_t head = at + 12; head + 4 <= b_.size() && u16(head) != 0xff93;
+           head += 2 + u16(head + 2)) {
         if (u16(head + 2) < 2) broken_frame(who_, "a JPEG 2000 header is damaged");
         if (u16(head) == 0xff52 || u16(head) == 0xff53) coding(head, u16(head + 2));
       }
@@ -120,7 +137,10 @@ class Claims {
 
 // The code stream in a JP2 file, whose other boxes have no meaning in DICOM; empty when there is none.
 CodedBytes code_stream_of(CodedBytes b) {
-  const auto u32 = [&](std::size_t at) { return std::uint64_t{b[at]} << 24 | std::uint64_t{b[at + 1]} << 16 | std::uint64_t{b[at + 2]} << 8 | b[at + 3]; };
+  const auto u32 = [&](std::size_t at) {
+    return std::uint64_t{b[at]} << 24 | std::uint64_t{b[at + 1]} << 16 | std::uint64_t{b[at + 2]} << 8 |
+           b[at + 3];
+  };
   for (std::size_t at = 0; at + 8 <= b.size();) {
     std::uint64_t head = 8, length = u32(at);
     if (length == 1 && at + 16 <= b.size()) {
@@ -130,7 +150,8 @@ CodedBytes code_stream_of(CodedBytes b) {
     if (length == 0) length = b.size() - at;  // to the end
     if (length < head) return {};
     const std::uint64_t have = std::min<std::uint64_t>(length, b.size() - at);
-    if (b[at + 4] == 'j' && b[at + 5] == 'p' && b[at + 6] == '2' && b[at + 7] == 'c') return have < head ? CodedBytes{} : b.subspan(at + head, have - head);
+    if (b[at + 4] == 'j' && b[at + 5] == 'p' && b[at + 6] == '2' && b[at + 7] == 'c')
+      return have < head ? CodedBytes{} : b.subspan(at + head, have - head);
     at += have;
   }
   return {};
@@ -145,7 +166,8 @@ void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string&
   }
   Claims(bytes, m, who).check();
   Memory memory{bytes};
-  const std::unique_ptr<opj_stream_t, StreamEnd> stream(opj_stream_create(std::min<std::size_t>(bytes.size() + 1, 1 << 20), OPJ_TRUE));
+  const std::unique_ptr<opj_stream_t, StreamEnd> stream(
+      opj_stream_create(std::min<std::size_t>(bytes.size() + 1, 1 << 20), OPJ_TRUE));
   const std::unique_ptr<opj_codec_t, CodecEnd> codec(opj_create_decompress(OPJ_CODEC_J2K));
   require<OutOfMemory>(stream && codec, "dicom: OpenJPEG could not start");
   opj_stream_set_user_data(stream.get(), &memory, nullptr);
@@ -168,8 +190,8 @@ void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string&
   for (OPJ_UINT32 c = 0; c < image->numcomps; ++c) {
     const opj_image_comp_t& comp = image->comps[c];
     if (comp.dx != 1 || comp.dy != 1 || comp.prec > 32 || comp.prec > static_cast<OPJ_UINT32>(m.allocated)) {
-      broken_frame(who, "component ", c + 1, " of the JPEG 2000 stream is subsampled or has ", comp.prec, " bits, BitsAllocated is ",
-                   m.allocated);
+      broken_frame(who, "component ", c + 1, " of the JPEG 2000 stream is subsampled or has ", comp.prec,
+                   " bits, BitsAllocated is ", m.allocated);
     }
   }
   if (!opj_decode(codec.get(), stream.get(), image.get()) || !opj_end_decompress(codec.get(), stream.get())) {
@@ -182,12 +204,15 @@ void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string&
   for (OPJ_UINT32 c = 0; c < static_cast<OPJ_UINT32>(m.channels); ++c) {
     if (c >= image->numcomps) broken_frame(who, "the JPEG 2000 stream left out a component");
     const opj_image_comp_t& comp = image->comps[c];
-    if (comp.w != columns || comp.h != rows || !comp.data) broken_frame(who, "the JPEG 2000 stream left out a component");
+    if (comp.w != columns || comp.h != rows || !comp.data)
+      broken_frame(who, "the JPEG 2000 stream left out a component");
     std::memcpy(out.bytes.data() + c * pixels * 4, comp.data, pixels * 4);
   }
 }
 #else
-void decode_j2k_frame(CodedBytes, const PixelModule&, const std::string&, RawFrame&) { require_dicom("dicom"); }
+void decode_j2k_frame(CodedBytes, const PixelModule&, const std::string&, RawFrame&) {
+  require_dicom("dicom");
+}
 #endif
 
 }  // namespace gadolin::detail

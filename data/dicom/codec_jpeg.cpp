@@ -25,7 +25,8 @@ void give_up(j_common_ptr info) {
 // A stream that ends early or loses its place is damaged; superfluous bytes before a marker are not.
 void on_message(j_common_ptr info, int level) {
   const int code = info->err->msg_code;
-  if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE)) give_up(info);
+  if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE))
+    give_up(info);
 }
 void no_output(j_common_ptr) {}
 // A few bytes can order thousands of passes over a large progressive picture.
@@ -37,7 +38,8 @@ void on_progress(j_common_ptr info) {
 }
 
 // Nothing here needs destruction: give_up() jumps over it.
-bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, const PixelModule& m, std::uint8_t* to) {
+bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, const PixelModule& m,
+            std::uint8_t* to) {
   if (setjmp(errors.out) != 0) return false;
   jpeg_create_decompress(&info);
   info.progress = &errors.progress;

@@ -13,8 +13,8 @@
 #ifdef GADOLIN_DICOM
 #include <dcmtk/config/osconfig.h>
 //
-#include <dcmtk/dcmdata/dcdict.h>
 #include <dcmtk/dcmdata/dcdicent.h>
+#include <dcmtk/dcmdata/dcdict.h>
 #include <dcmtk/dcmdata/dcvr.h>
 #include <dcmtk/oflog/oflog.h>
 #endif
@@ -31,7 +31,9 @@ bool dicom_available() {
 
 void require_dicom(const char* op) {
   if (dicom_available()) return;
-  fail<Unsupported, 60>(op, ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with -DGADOLIN_DICOM=ON");
+  fail<Unsupported, 60>(op,
+                        ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then "
+                        "configure with -DGADOLIN_DICOM=ON");
 }
 
 std::string dicom_tag_text(DicomTag tag) {
@@ -42,8 +44,14 @@ std::string dicom_tag_text(DicomTag tag) {
 
 namespace {
 
-struct Entry { std::string keyword; char vr[3] = "UN"; };
-struct Range { std::uint32_t group_low, group_high, element_low, element_high; Entry entry; };
+struct Entry {
+  std::string keyword;
+  char vr[3] = "UN";
+};
+struct Range {
+  std::uint32_t group_low, group_high, element_low, element_high;
+  Entry entry;
+};
 struct Dictionary {
   std::unordered_map<DicomTag, Entry> tags;
   std::unordered_map<std::string, DicomTag> keywords;
@@ -55,13 +63,27 @@ Entry entry_of(const DcmDictEntry& e) {
   Entry entry;
   if (e.getTagName()) entry.keyword = e.getTagName();
   switch (e.getEVR()) {
-    case EVR_ox: case EVR_px: case EVR_lt: entry.vr[0] = 'O'; entry.vr[1] = 'W'; return entry;
-    case EVR_xs: entry.vr[0] = 'U'; entry.vr[1] = 'S'; return entry;
-    case EVR_up: entry.vr[0] = 'U'; entry.vr[1] = 'L'; return entry;
+    case EVR_ox:
+    case EVR_px:
+    case EVR_lt:
+      entry.vr[0] = 'O';
+      entry.vr[1] = 'W';
+      return entry;
+    case EVR_xs:
+      entry.vr[0] = 'U';
+      entry.vr[1] = 'S';
+      return entry;
+    case EVR_up:
+      entry.vr[0] = 'U';
+      entry.vr[1] = 'L';
+      return entry;
     default: break;
   }
   const char* name = DcmVR(e.getEVR()).getValidVRName();
-  if (name && name[0] && name[1]) { entry.vr[0] = name[0]; entry.vr[1] = name[1]; }
+  if (name && name[0] && name[1]) {
+    entry.vr[0] = name[0];
+    entry.vr[1] = name[1];
+  }
   return entry;
 }
 
@@ -80,7 +102,8 @@ Dictionary load() {
   for (DcmDictEntryListIterator i = iterable.repeatingBegin(); i != iterable.repeatingEnd(); ++i) {
     const DcmDictEntry* e = *i;
     if (e->getPrivateCreator() || e->getGroupRangeRestriction() == DcmDictRange_Odd) continue;
-    d.ranges.push_back({e->getGroup(), e->getUpperGroup(), e->getElement(), e->getUpperElement(), entry_of(*e)});
+    d.ranges.push_back(
+        {e->getGroup(), e->getUpperGroup(), e->getElement(), e->getUpperElement(), entry_of(*e)});
   }
   dcmDataDict.rdunlock();
   return d;
@@ -103,7 +126,9 @@ const Entry& find(DicomTag tag) {
   const auto at = d.tags.find(tag);
   if (at != d.tags.end()) return at->second;
   for (const Range& r : d.ranges) {
-    if (group >= r.group_low && group <= r.group_high && element >= r.element_low && element <= r.element_high) return r.entry;
+    if (group >= r.group_low && group <= r.group_high && element >= r.element_low &&
+        element <= r.element_high)
+      return r.entry;
   }
   return unknown;
 }
@@ -117,7 +142,8 @@ DicomTag dicom_tag(std::string_view text) {
   const auto at = dictionary().keywords.find(std::string(text));
   if (at != dictionary().keywords.end()) return at->second;
   std::string digits(text);
-  if (digits.size() >= 2 && digits.front() == '(' && digits.back() == ')') digits = digits.substr(1, digits.size() - 2);
+  if (digits.size() >= 2 && digits.front() == '(' && digits.back() == ')')
+    digits = digits.substr(1, digits.size() - 2);
   if (digits.size() == 9 && digits[4] == ',') digits.erase(4, 1);
   DicomTag tag = 0;
   const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), tag, 16);

@@ -15,7 +15,8 @@ void require_dicom(const char* op);
 
 // "Rows"; "" for private and unknown attributes. Repeating groups (overlays, curves) are known.
 std::string_view dicom_keyword(DicomTag tag);
-// "US"; "UN" for private and unknown attributes. Where the standard leaves a choice: "US" for US or SS, "OW" for OB or OW.
+// "US"; "UN" for private and unknown attributes. Where the standard leaves a choice: "US" for US or SS, "OW"
+// for OB or OW.
 std::string_view dicom_vr(DicomTag tag);
 // "Rows", "00280010", "(0028,0010)" or "0028,0010". Throws UsageError.
 DicomTag dicom_tag(std::string_view text);

@@ -28,7 +28,10 @@ double windowed(const DicomWindow& w, double v) {
   return std::clamp((v - (w.center - 0.5)) / (w.width - 1) + 0.5, 0.0, 1.0);
 }
 
-struct Span { std::int32_t low = 0, high = 0; bool any = false; };
+struct Span {
+  std::int32_t low = 0, high = 0;
+  bool any = false;
+};
 
 Span range_of(const DicomImage& image, const std::int32_t* v, std::int64_t n) {
   Span s;
@@ -53,17 +56,21 @@ Span percentiles(const DicomImage& image, const std::int32_t* v, std::int64_t n,
   for (std::int64_t i = 0; i < n; ++i) {
     if (image.padding_low && image.is_padding(v[i])) continue;
     ++total;
-    if (!counts.empty()) ++counts[static_cast<std::size_t>(std::int64_t{v[i]} - all.low)];
-    else kept.push_back(v[i]);
+    if (!counts.empty())
+      ++counts[static_cast<std::size_t>(std::int64_t{v[i]} - all.low)];
+    else
+      kept.push_back(v[i]);
   }
   const auto at = [&](double percent) {
-    const auto rank = std::clamp<std::int64_t>(static_cast<std::int64_t>(percent / 100 * static_cast<double>(total - 1)), 0, total - 1);
+    const auto rank = std::clamp<std::int64_t>(
+        static_cast<std::int64_t>(percent / 100 * static_cast<double>(total - 1)), 0, total - 1);
     if (counts.empty()) {
       std::nth_element(kept.begin(), kept.begin() + rank, kept.end());
       return kept[static_cast<std::size_t>(rank)];
     }
     std::int64_t seen = 0, value = 0;
-    while (seen + counts[static_cast<std::size_t>(value)] <= rank) seen += counts[static_cast<std::size_t>(value++)];
+    while (seen + counts[static_cast<std::size_t>(value)] <= rank)
+      seen += counts[static_cast<std::size_t>(value++)];
     return static_cast<std::int32_t>(value + all.low);
   };
   return {at(low), at(high), true};
@@ -78,13 +85,15 @@ struct Tone {
   DicomWindow chosen;
   double low = 0, high = 0;
 
-  Tone(const DicomImage& i, const DicomDisplayOptions& o, const std::int32_t* v) : image(i), options(o), frame(o.frame) {
+  Tone(const DicomImage& i, const DicomDisplayOptions& o, const std::int32_t* v)
+      : image(i), options(o), frame(o.frame) {
     const bool automatic = o.mode == DicomDisplay::automatic;
     if (o.mode == DicomDisplay::window || (automatic && (o.window || !i.windows.empty()))) {
-      require<ValueError>(o.window || !i.windows.empty(), "dicom: the file has no window; give one as center/width");
+      require<ValueError>(o.window || !i.windows.empty(),
+                          "dicom: the file has no window; give one as center/width");
       chosen = o.window ? *o.window : i.windows[0];
-      require<ValueError>(chosen.width >= 1 || (chosen.width > 0 && chosen.function != "LINEAR") || !o.window, "dicom: window width ",
-                          chosen.width, " is below 1");
+      require<ValueError>(chosen.width >= 1 || (chosen.width > 0 && chosen.function != "LINEAR") || !o.window,
+                          "dicom: window width ", chosen.width, " is below 1");
       kind = window;
     } else if (automatic && i.voi_lut) {
       kind = lut;
@@ -101,16 +110,21 @@ struct Tone {
     if (image.is_padding(stored)) return 0;
     const double v = rescaled(image, stored, frame);
     double y = 0;
-    if (kind == window) y = windowed(chosen, v);
-    else if (kind == lut) y = (*image.voi_lut)(v) / static_cast<double>((1 << image.voi_lut->bits) - 1);
-    else if (!(high > low)) return 0;
-    else y = (v - low) / (high - low);
+    if (kind == window)
+      y = windowed(chosen, v);
+    else if (kind == lut)
+      y = (*image.voi_lut)(v) / static_cast<double>((1 << image.voi_lut->bits) - 1);
+    else if (!(high > low))
+      return 0;
+    else
+      y = (v - low) / (high - low);
     y = std::clamp(y, 0.0, 1.0);
     return image.photometric == "MONOCHROME1" ? 1 - y : y;
   }
 };
 
-template <class T> void grey(const DicomImage& image, const Tone& tone, const std::int32_t* v, std::int64_t n, T* out) {
+template <class T>
+void grey(const DicomImage& image, const Tone& tone, const std::int32_t* v, std::int64_t n, T* out) {
   constexpr double white = static_cast<double>(T(~T{0}));
   const auto level = [&](std::int32_t stored) { return static_cast<T>(tone(stored) * white + 0.5); };
   if (image.bits_stored > 16 || n < 1 << image.bits_stored) {
@@ -130,8 +144,8 @@ Image colour(const DicomImage& image, const std::int32_t* v) {
   const std::int64_t n = std::int64_t{image.rows} * image.columns;
   std::uint8_t* to = out.pixels.data();
   const bool ybr = image.photometric == "YBR_FULL";
-  require<ValueError>(ybr || image.photometric == "RGB", "dicom: colours of photometric interpretation ", printable(image.photometric),
-                      " cannot be shown");
+  require<ValueError>(ybr || image.photometric == "RGB", "dicom: colours of photometric interpretation ",
+                      printable(image.photometric), " cannot be shown");
   const double scale = 255.0 / (std::pow(2.0, image.bits_stored) - 1);
   for (std::int64_t i = 0; i < n; ++i, to += 3) {
     const double a = v[i] * scale, b = v[n + i] * scale, c = v[2 * n + i] * scale;
@@ -149,7 +163,8 @@ Image colour(const DicomImage& image, const std::int32_t* v) {
 }
 
 Image through_palette(const DicomImage& image, const std::int32_t* v) {
-  require<ValueError>(image.palette.size() == 3, "dicom: the palette of the file is missing or segmented, colours cannot be shown");
+  require<ValueError>(image.palette.size() == 3,
+                      "dicom: the palette of the file is missing or segmented, colours cannot be shown");
   Image out(image.columns, image.rows, 3, 8);
   for (std::size_t c = 0; c < 3; ++c) {
     const DicomLut& lut = image.palette[c];
@@ -157,7 +172,8 @@ Image through_palette(const DicomImage& image, const std::int32_t* v) {
     const bool wide = *std::max_element(lut.values.begin(), lut.values.end()) > 255;
     for (std::size_t i = 0; i < out.numel() / 3; ++i) {
       const double entry = lut(v[i]);
-      out.pixels[3 * i + c] = static_cast<std::uint8_t>(wide ? static_cast<int>(entry) >> (std::max(lut.bits, 9) - 8) : static_cast<int>(entry));
+      out.pixels[3 * i + c] = static_cast<std::uint8_t>(
+          wide ? static_cast<int>(entry) >> (std::max(lut.bits, 9) - 8) : static_cast<int>(entry));
     }
   }
   return out;
@@ -166,8 +182,8 @@ Image through_palette(const DicomImage& image, const std::int32_t* v) {
 }  // namespace
 
 Tensor to_hounsfield(const DicomImage& image) {
-  require<ValueError>(image.channels == 1 && image.photometric != "PALETTE COLOR", "dicom: a ", printable(image.photometric),
-                      " image has no rescaled values");
+  require<ValueError>(image.channels == 1 && image.photometric != "PALETTE COLOR", "dicom: a ",
+                      printable(image.photometric), " image has no rescaled values");
   Tensor out = empty(image.samples.shape());
   const auto* in = image.samples.data<std::int32_t>();
   auto* to = out.data<float>();
@@ -175,26 +191,31 @@ Tensor to_hounsfield(const DicomImage& image) {
   for (int f = 0; f < image.frames; ++f) {
     const auto& r = image.rescale[std::min(image.rescale.size() - 1, static_cast<std::size_t>(f))];
     for (std::int64_t i = f * n; i < (f + 1) * n; ++i) {
-      to[i] = static_cast<float>(image.modality_lut ? (*image.modality_lut)(in[i]) : r.slope * in[i] + r.intercept);
+      to[i] = static_cast<float>(image.modality_lut ? (*image.modality_lut)(in[i])
+                                                    : r.slope * in[i] + r.intercept);
     }
   }
   return out;
 }
 
 Image to_image(const DicomImage& image, const DicomDisplayOptions& options) {
-  require<ValueError>(options.frame >= 0 && options.frame < image.frames, "dicom: frame ", options.frame, ", the image has ", image.frames,
-                      ", counted from 0");
-  require<ValueError>(options.bits == 8 || options.bits == 16, "dicom: pictures have 8 or 16 bits, not ", options.bits);
-  require<ValueError>(options.low >= 0 && options.high <= 100 && options.low < options.high, "dicom: percentiles ", options.low, " and ",
-                      options.high, " are not in order between 0 and 100");
+  require<ValueError>(options.frame >= 0 && options.frame < image.frames, "dicom: frame ", options.frame,
+                      ", the image has ", image.frames, ", counted from 0");
+  require<ValueError>(options.bits == 8 || options.bits == 16, "dicom: pictures have 8 or 16 bits, not ",
+                      options.bits);
+  require<ValueError>(options.low >= 0 && options.high <= 100 && options.low < options.high,
+                      "dicom: percentiles ", options.low, " and ", options.high,
+                      " are not in order between 0 and 100");
   const std::int64_t n = std::int64_t{image.rows} * image.columns;
   const auto* v = image.samples.data<std::int32_t>() + options.frame * n * image.channels;
   if (image.channels == 3) return colour(image, v);
   if (image.photometric == "PALETTE COLOR") return through_palette(image, v);
   const Tone tone(image, options, v);
   Image out(image.columns, image.rows, 1, options.bits);
-  if (options.bits == 8) grey(image, tone, v, n, out.data<std::uint8_t>());
-  else grey(image, tone, v, n, out.data<std::uint16_t>());
+  if (options.bits == 8)
+    grey(image, tone, v, n, out.data<std::uint8_t>());
+  else
+    grey(image, tone, v, n, out.data<std::uint16_t>());
   return out;
 }
 

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "io/csv.h"
 #include "data/dicom/anonymize.h"
 #include "data/image/image.h"
+#include "io/csv.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -30,7 +30,8 @@ std::string value_text(const DicomFile& file, const DicomElement& e, const DumpO
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
-  if (std::count(text.begin(), text.end(), '\\') >= 1 << 16) return {text};  // rather one long value than a string for each byte
+  if (std::count(text.begin(), text.end(), '\\') >= 1 << 16)
+    return {text};  // rather one long value than a string for each byte
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t end = std::min(text.find('\\', at), text.size());
     std::string part = text.substr(at, end - at);
@@ -80,7 +81,8 @@ Json element_json(const DicomFile& file, std::size_t at, const DumpOptions& o) {
   if (!dicom_keyword(e.tag).empty()) out["keyword"] = dicom_keyword(e.tag);
   if (vr == "SQ") {
     Json items = Json::array();
-    for (const std::size_t i : file.items(e)) items.push_back(set_json(file, i + 1, file.elements()[i].end, o, false));
+    for (const std::size_t i : file.items(e))
+      items.push_back(set_json(file, i + 1, file.elements()[i].end, o, false));
     out["Value"] = items;
     return out;
   }
@@ -100,11 +102,14 @@ Json element_json(const DicomFile& file, std::size_t at, const DumpOptions& o) {
     return out;
   }
   Json values = Json::array();
-  const bool number = vr == "US" || vr == "SS" || vr == "UL" || vr == "SL" || vr == "FL" || vr == "FD" || vr == "IS" || vr == "DS";
+  const bool number = vr == "US" || vr == "SS" || vr == "UL" || vr == "SL" || vr == "FL" || vr == "FD" ||
+                      vr == "IS" || vr == "DS";
   if (number) {
     for (const double v : file.numbers(e)) {
-      if (std::floor(v) == v && std::abs(v) < 9e15) values.push_back(static_cast<std::int64_t>(v));
-      else values.push_back(v);
+      if (std::floor(v) == v && std::abs(v) < 9e15)
+        values.push_back(static_cast<std::int64_t>(v));
+      else
+        values.push_back(v);
     }
   } else {
     for (const std::string& part : split(text)) values.push_back(part);
@@ -133,13 +138,16 @@ std::string dump_text(const DicomFile& file, const DumpOptions& o) {
       value = value.substr(0, cut) + "...";
     }
     const std::string_view name = dicom_keyword(e.tag);
-    out += dicom_tag_text(e.tag) + " " + printable({e.vr, 2}) + " " + (name.empty() ? "-" : std::string(name)) + " = " + printable(value) + "\n";
+    out += dicom_tag_text(e.tag) + " " + printable({e.vr, 2}) + " " +
+           (name.empty() ? "-" : std::string(name)) + " = " + printable(value) + "\n";
   }
   return out;
 }
 
 std::string dump_json(const DicomFile& file, const DumpOptions& o) {
-  return set_json(file, 0, file.elements().size(), o, true).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return set_json(file, 0, file.elements().size(), o, true)
+             .dump(2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
 }
 
 std::string dump_csv(const DicomFile& file, const DumpOptions& o) {
@@ -152,7 +160,8 @@ std::string dump_csv(const DicomFile& file, const DumpOptions& o) {
     if (!keep) continue;
     const std::size_t depth = e.depth;
     places.resize(depth + 2);
-    const std::string name = dicom_keyword(e.tag).empty() ? dicom_tag_text(e.tag) : std::string(dicom_keyword(e.tag));
+    const std::string name =
+        dicom_keyword(e.tag).empty() ? dicom_tag_text(e.tag) : std::string(dicom_keyword(e.tag));
     if (e.tag == dicom::item) {
       places[depth + 1] = places[depth] + "[" + std::to_string(++items[depth]) + "].";
       continue;
@@ -163,7 +172,8 @@ std::string dump_csv(const DicomFile& file, const DumpOptions& o) {
     }
     std::string path = places[depth];
     if (!path.empty() && path.back() == '.') path.pop_back();
-    out += csv_field(path) + "," + csv_field(dicom_tag_text(e.tag)) + "," + printable({e.vr, 2}) + "," + std::string(dicom_keyword(e.tag)) + "," +
+    out += csv_field(path) + "," + csv_field(dicom_tag_text(e.tag)) + "," + printable({e.vr, 2}) + "," +
+           std::string(dicom_keyword(e.tag)) + "," +
            csv_field(printable(e.is("SQ") ? std::string() : value_text(file, e, o))) + "\n";
   }
   return out;

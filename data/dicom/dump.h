@@ -11,12 +11,14 @@ namespace gadolin {
 struct DumpOptions {
   std::vector<DicomTag> only;    // these of the data set itself; empty: all
   std::size_t text_limit = 128;  // longer values are cut with "..." in text
-  bool show_identity = true;     // false: values that the Basic Confidentiality Profile removes or replaces read "[hidden]"
+  bool show_identity =
+      true;  // false: values that the Basic Confidentiality Profile removes or replaces read "[hidden]"
 };
 
 // One line an element, indented by depth: "(0028,0010) US Rows = 512". Control characters are escaped.
 std::string dump_text(const DicomFile& file, const DumpOptions& options = {});
-// The DICOM JSON Model (PS3.18 annex F), one object; bulk data has its vr only. Names of elements are added as "keyword".
+// The DICOM JSON Model (PS3.18 annex F), one object; bulk data has its vr only. Names of elements are added
+// as "keyword".
 std::string dump_json(const DicomFile& file, const DumpOptions& options = {});
 // path,tag,vr,keyword,value with a header line; path is "" or "SequenceKeyword[item]..." .
 std::string dump_csv(const DicomFile& file, const DumpOptions& options = {});

@@ -1,4 +1,5 @@
-// What belongs to looking at pixels: rescale, look-up tables, windows, padding, palettes (PS3.3 C.7.6.3, C.11.1, C.11.2).
+// What belongs to looking at pixels: rescale, look-up tables, windows, padding, palettes (PS3.3 C.7.6.3,
+// C.11.1, C.11.2).
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +10,8 @@ namespace gadolin::detail {
 namespace {
 
 // A table in `item`, or in the data set itself when item is npos.
-std::optional<DicomLut> table(const DicomFile& file, const DicomElement* descriptor, const DicomElement* data, bool is_signed) {
+std::optional<DicomLut> table(const DicomFile& file, const DicomElement* descriptor, const DicomElement* data,
+                              bool is_signed) {
   if (descriptor == nullptr || data == nullptr) return std::nullopt;
   const std::vector<double> d = file.numbers(*descriptor);
   if (d.size() < 3) return std::nullopt;
@@ -19,7 +21,9 @@ std::optional<DicomLut> table(const DicomFile& file, const DicomElement* descrip
   lut.bits = std::clamp(static_cast<int>(d[2]), 1, 16);
   const std::string_view raw = file.raw(*data);
   if (raw.size() >= entries && raw.size() < 2 * entries) {  // 8-bit entries, two in a word
-    for (std::size_t i = 0; i < entries; ++i) lut.values.push_back(static_cast<std::uint8_t>(raw[data->big_endian && (i ^ 1) < raw.size() ? i ^ 1 : i]));
+    for (std::size_t i = 0; i < entries; ++i)
+      lut.values.push_back(
+          static_cast<std::uint8_t>(raw[data->big_endian && (i ^ 1) < raw.size() ? i ^ 1 : i]));
   } else {
     if (raw.size() < 2 * entries) return std::nullopt;
     for (std::size_t i = 0; i < entries; ++i) {
@@ -35,7 +39,9 @@ std::optional<DicomLut> table_in(const DicomFile& file, DicomTag sequence, bool 
   const DicomElement* s = file.find(sequence);
   if (s == nullptr) return std::nullopt;
   for (const std::size_t item : file.items(*s)) {
-    if (auto lut = table(file, file.find_in(item, dicom::lut_descriptor), file.find_in(item, dicom::lut_data), is_signed)) return lut;
+    if (auto lut = table(file, file.find_in(item, dicom::lut_descriptor), file.find_in(item, dicom::lut_data),
+                         is_signed))
+      return lut;
   }
   return std::nullopt;
 }
@@ -45,7 +51,8 @@ std::vector<DicomWindow> windows_of(const std::vector<double>& centers, const st
   std::vector<DicomWindow> out;
   for (std::size_t i = 0; i < std::min(centers.size(), widths.size()); ++i) {
     if (!(widths[i] > 0)) continue;
-    DicomWindow w{centers[i], widths[i], i < names.size() ? names[i] : "", function.empty() ? "LINEAR" : function};
+    DicomWindow w{centers[i], widths[i], i < names.size() ? names[i] : "",
+                  function.empty() ? "LINEAR" : function};
     out.push_back(std::move(w));
   }
   return out;
@@ -75,7 +82,8 @@ void functional_groups(const DicomFile& file, DicomImage& image) {
     for (const std::size_t group : file.items(*s)) {
       const DicomElement* slope = in_group(file, group, dicom::frame_pixel_values, dicom::rescale_slope);
       if (slope != nullptr) {
-        const double intercept = first_number(file, in_group(file, group, dicom::frame_pixel_values, dicom::rescale_intercept), 0);
+        const double intercept =
+            first_number(file, in_group(file, group, dicom::frame_pixel_values, dicom::rescale_intercept), 0);
         each.push_back({first_number(file, slope, 1), intercept});
       }
       if (image.windows.empty()) {
@@ -93,17 +101,19 @@ void functional_groups(const DicomFile& file, DicomImage& image) {
 void read_display_facts(const DicomFile& file, DicomImage& image);
 void read_display_facts(const DicomFile& file, DicomImage& image) {
   image.modality = file.text(dicom::modality);
-  DicomImage::Rescale rescale{file.number(dicom::rescale_slope).value_or(1), file.number(dicom::rescale_intercept).value_or(0)};
+  DicomImage::Rescale rescale{file.number(dicom::rescale_slope).value_or(1),
+                              file.number(dicom::rescale_intercept).value_or(0)};
   if (rescale.slope == 0) rescale.slope = 1;
   image.rescale = {rescale};
-  image.windows = windows_of(file.numbers(dicom::window_center), file.numbers(dicom::window_width), file.texts(dicom::window_explanation),
-                             file.text(dicom::voi_function));
+  image.windows = windows_of(file.numbers(dicom::window_center), file.numbers(dicom::window_width),
+                             file.texts(dicom::window_explanation), file.text(dicom::voi_function));
   if (file.find(dicom::shared_groups) || file.find(dicom::frame_groups)) functional_groups(file, image);
   image.modality_lut = table_in(file, dicom::modality_lut, image.is_signed);
   image.voi_lut = table_in(file, dicom::voi_lut, image.is_signed);
   if (image.photometric == "PALETTE COLOR") {
     for (DicomTag c = 0; c < 3; ++c) {
-      auto lut = table(file, file.find(dicom::palette_descriptor + c), file.find(dicom::palette_data + c), image.is_signed);
+      auto lut = table(file, file.find(dicom::palette_descriptor + c), file.find(dicom::palette_data + c),
+                       image.is_signed);
       if (lut) image.palette.push_back(std::move(*lut));
     }
     if (image.palette.size() != 3) image.palette.clear();
@@ -111,7 +121,9 @@ void read_display_facts(const DicomFile& file, DicomImage& image) {
   if (const auto padding = file.number(dicom::padding_value)) {
     const auto sign = [&](double v) {
       const auto whole = static_cast<std::int64_t>(v);
-      return image.is_signed && whole > 32767 && whole < 65536 ? whole - 65536 : !image.is_signed && whole < 0 ? whole + 65536 : whole;
+      return image.is_signed && whole > 32767 && whole < 65536 ? whole - 65536
+             : !image.is_signed && whole < 0                   ? whole + 65536
+                                                               : whole;
     };
     const std::int64_t a = sign(*padding), b = sign(file.number(dicom::padding_limit).value_or(*padding));
     image.padding_low = std::min(a, b);

@@ -24,14 +24,16 @@ std::string_view trimmed(std::string_view text) {
 // No attribute has as many values; half a megabyte of a deflated file could claim half a billion.
 constexpr std::size_t most_numbers = 1 << 20, most_texts = 1 << 16;
 
-template <class T> T value_at(std::string_view bytes, std::size_t at, bool big) {
+template <class T>
+T value_at(std::string_view bytes, std::size_t at, bool big) {
   std::array<char, sizeof(T)> b;
   std::memcpy(b.data(), bytes.data() + at, sizeof(T));
   if (big) std::reverse(b.begin(), b.end());
   return std::bit_cast<T>(b);
 }
 
-template <class T> void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
+template <class T>
+void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
   bytes = bytes.substr(0, most_numbers * sizeof(T));
   for (std::size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
     out.push_back(static_cast<double>(value_at<T>(bytes, at, big)));
@@ -55,7 +57,8 @@ std::vector<double> decimal(std::string_view text) {
     if (!part.empty() && part.front() == '+') part.remove_prefix(1);
     double v = 0;
     const auto done = std::from_chars(part.data(), part.data() + part.size(), v);
-    if (!part.empty() && done.ec == std::errc() && done.ptr == part.data() + part.size() && std::isfinite(v)) out.push_back(v);
+    if (!part.empty() && done.ec == std::errc() && done.ptr == part.data() + part.size() && std::isfinite(v))
+      out.push_back(v);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
@@ -147,16 +150,26 @@ std::vector<double> DicomFile::numbers(const DicomElement& e) const {
   const std::string_view bytes = raw(e);
   const std::string_view vr = value_representation(e);
   const bool big = e.big_endian;
-  if (vr == "US" || vr == "OW") all_values<std::uint16_t>(bytes, big, out);
-  else if (vr == "SS") all_values<std::int16_t>(bytes, big, out);
-  else if (vr == "UL" || vr == "OL") all_values<std::uint32_t>(bytes, big, out);
-  else if (vr == "SL") all_values<std::int32_t>(bytes, big, out);
-  else if (vr == "UV" || vr == "OV") all_values<std::uint64_t>(bytes, big, out);
-  else if (vr == "SV") all_values<std::int64_t>(bytes, big, out);
-  else if (vr == "FL" || vr == "OF") all_values<float>(bytes, big, out);
-  else if (vr == "FD" || vr == "OD") all_values<double>(bytes, big, out);
-  else if (vr == "OB") all_values<std::uint8_t>(bytes, big, out);
-  else if (is_text(vr)) out = decimal(bytes);
+  if (vr == "US" || vr == "OW")
+    all_values<std::uint16_t>(bytes, big, out);
+  else if (vr == "SS")
+    all_values<std::int16_t>(bytes, big, out);
+  else if (vr == "UL" || vr == "OL")
+    all_values<std::uint32_t>(bytes, big, out);
+  else if (vr == "SL")
+    all_values<std::int32_t>(bytes, big, out);
+  else if (vr == "UV" || vr == "OV")
+    all_values<std::uint64_t>(bytes, big, out);
+  else if (vr == "SV")
+    all_values<std::int64_t>(bytes, big, out);
+  else if (vr == "FL" || vr == "OF")
+    all_values<float>(bytes, big, out);
+  else if (vr == "FD" || vr == "OD")
+    all_values<double>(bytes, big, out);
+  else if (vr == "OB")
+    all_values<std::uint8_t>(bytes, big, out);
+  else if (is_text(vr))
+    out = decimal(bytes);
   // The same anonymiser wrote numbers that are text in the standard as little-endian integers.
   if (out.empty() && e.is("UN") && is_text(vr) && !bytes.empty() && bytes.size() <= 4) {
     std::uint32_t v = 0;

@@ -18,38 +18,40 @@ struct DicomLimits {
   std::uint64_t element_bytes = std::uint64_t{1} << 30;
   std::uint64_t inflated_bytes = std::uint64_t{512} << 20;  // of a deflated data set
   std::size_t elements = 100'000;
-  int depth = 16;                                           // sequences within sequences
+  int depth = 16;  // sequences within sequences
   std::int64_t frames = 4096;
-  std::int64_t samples = 268'435'456;                       // rows x columns x frames x samples per pixel
-  std::int64_t ratio = 2000;                                // unpacked pixels to coded ones, above `free_bytes`
+  std::int64_t samples = 268'435'456;  // rows x columns x frames x samples per pixel
+  std::int64_t ratio = 2000;           // unpacked pixels to coded ones, above `free_bytes`
   std::int64_t free_bytes = std::int64_t{64} << 20;
 };
 
 struct DicomOptions {
-  bool pixels = true;   // false: stop where pixel data begins; what follows is not looked at
+  bool pixels = true;  // false: stop where pixel data begins; what follows is not looked at
   DicomLimits limits = {};
 };
 
-// One element, or one item of a sequence (tag dicom::item). Elements stand in the order of the file; what a sequence or
-// an item contains follows it, up to `end`.
+// One element, or one item of a sequence (tag dicom::item). Elements stand in the order of the file; what a
+// sequence or an item contains follows it, up to `end`.
 struct DicomElement {
   DicomTag tag = 0;
-  char vr[2] = {'U', 'N'};     // of the file, or of the dictionary where the file has none
-  std::uint8_t depth = 0;      // 0: of the data set itself; an item of its sequence 1, what is in the item 2
-  bool cut = false;            // the file ends inside it (pixel data only)
-  bool encapsulated = false;   // pixel data in fragments
+  char vr[2] = {'U', 'N'};    // of the file, or of the dictionary where the file has none
+  std::uint8_t depth = 0;     // 0: of the data set itself; an item of its sequence 1, what is in the item 2
+  bool cut = false;           // the file ends inside it (pixel data only)
+  bool encapsulated = false;  // pixel data in fragments
   bool big_endian = false;
-  std::uint32_t end = 0;       // index of the next element at this depth or above
+  std::uint32_t end = 0;                // index of the next element at this depth or above
   std::uint64_t begin = 0, length = 0;  // of the value in bytes()
   bool is(const char* name) const { return vr[0] == name[0] && vr[1] == name[1]; }
 };
 
-// Files with and without preamble and meta header; implicit and explicit, little and big endian, deflated; text in its
-// character sets; elements that an anonymiser left as UN. Copies share the bytes. Reading is safe from several threads.
+// Files with and without preamble and meta header; implicit and explicit, little and big endian, deflated;
+// text in its character sets; elements that an anonymiser left as UN. Copies share the bytes. Reading is safe
+// from several threads.
 class DicomFile {
  public:
-  // Maps the file. Throws FileError when it cannot be read; FormatError 60 (no DICOM file), 61 (damaged; with byte
-  // offset), 62 (a limit), 63 (nested too deeply), 68 (a program in the preamble). Messages hold no values of elements.
+  // Maps the file. Throws FileError when it cannot be read; FormatError 60 (no DICOM file), 61 (damaged; with
+  // byte offset), 62 (a limit), 63 (nested too deeply), 68 (a program in the preamble). Messages hold no
+  // values of elements.
   static DicomFile open(const std::string& path, const DicomOptions& options = {});
   // The same from memory; `name` stands in messages, the bytes must outlive this.
   DicomFile(std::string_view bytes, std::string name, const DicomOptions& options = {});
@@ -69,14 +71,16 @@ class DicomFile {
   std::size_t index(const DicomElement& e) const { return static_cast<std::size_t>(&e - elements_.data()); }
 
   std::string_view raw(const DicomElement& e) const { return bytes_.substr(e.begin, e.length); }
-  // UTF-8 without padding, values separated by a backslash; numbers written out; "" for sequences and bulk data. Absent: "".
+  // UTF-8 without padding, values separated by a backslash; numbers written out; "" for sequences and bulk
+  // data. Absent: "".
   std::string text(DicomTag tag) const;
   std::string text(const DicomElement& e) const;
   std::vector<std::string> texts(DicomTag tag) const;  // at most 65,536
-  // Values of binary numbers and of decimal text, at most 1,048,576. What cannot be read as a number is left out. Absent: {}.
+  // Values of binary numbers and of decimal text, at most 1,048,576. What cannot be read as a number is left
+  // out. Absent: {}.
   std::vector<double> numbers(DicomTag tag) const;
   std::vector<double> numbers(const DicomElement& e) const;
-  std::optional<double> number(DicomTag tag) const;   // the first
+  std::optional<double> number(DicomTag tag) const;  // the first
   std::int64_t integer(DicomTag tag, std::int64_t otherwise) const;
 
  private:
@@ -85,7 +89,7 @@ class DicomFile {
   void parse(const DicomOptions& options);
   std::string_view value_representation(const DicomElement& e) const;
   std::shared_ptr<const void> owner_;
-  std::string_view bytes_;     // of the file, or of the inflated data set behind its header
+  std::string_view bytes_;  // of the file, or of the inflated data set behind its header
   std::string name_, syntax_;
   bool has_meta_ = false;
   DicomLimits limits_;

@@ -13,7 +13,10 @@ std::uint32_t le32(std::string_view b, std::size_t at) {
   return v;
 }
 
-struct Fragment { std::size_t offset; CodedBytes bytes; };
+struct Fragment {
+  std::size_t offset;
+  CodedBytes bytes;
+};
 
 // A fragment that begins a JPEG, JPEG-LS or JPEG 2000 stream begins a frame.
 bool begins_stream(CodedBytes b) {
@@ -41,13 +44,15 @@ Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, in
   std::size_t base = 0;
   for (std::size_t at = 0; at + 8 <= all.size();) {
     const std::uint32_t length = le32(all, at + 4);
-    if (length > all.size() - at - 8) broken_frame(who, "the file ends inside a fragment at byte ", pixels.begin + at);
+    if (length > all.size() - at - 8)
+      broken_frame(who, "the file ends inside a fragment at byte ", pixels.begin + at);
     const std::string_view bytes = all.substr(at + 8, length);
     if (first) {
       for (std::size_t k = 0; k + 4 <= bytes.size(); k += 4) table.push_back(le32(bytes, k));
       base = at + 8 + length;
     } else if (length > 0) {
-      fragments.push_back({at - base, CodedBytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size())});
+      fragments.push_back(
+          {at - base, CodedBytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size())});
     }
     first = false;
     at += 8 + std::size_t{length};
@@ -69,28 +74,38 @@ Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, in
   if (fragments.size() == n && group([](std::size_t) { return true; })) return out;
   if (table.size() == n && group([&](std::size_t i) {
         return std::find(table.begin(), table.end(), fragments[i].offset) != table.end();
-      })) return out;
+      }))
+    return out;
   if (group([&](std::size_t i) { return begins_stream(fragments[i].bytes); })) return out;
   broken_frame(who, "its ", fragments.size(), " fragments cannot be divided into ", frames, " frames");
 }
 
 JpegHead jpeg_head(CodedBytes b, const PixelModule& m, const std::string& who) {
-  if (b.size() < 4 || b[0] != 0xff || b[1] != 0xd8) broken_frame(who, "the stream does not begin as JPEG does");
+  if (b.size() < 4 || b[0] != 0xff || b[1] != 0xd8)
+    broken_frame(who, "the stream does not begin as JPEG does");
   for (std::size_t at = 2; at + 4 <= b.size();) {
     if (b[at] != 0xff) broken_frame(who, "a JPEG marker is missing at byte ", at, " of the frame");
     const int marker = b[at + 1];
-    if (marker == 0xff) { ++at; continue; }
-    if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) { at += 2; continue; }
+    if (marker == 0xff) {
+      ++at;
+      continue;
+    }
+    if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
+      at += 2;
+      continue;
+    }
     const std::size_t length = static_cast<std::size_t>(b[at + 2] << 8 | b[at + 3]);
     if (length < 2 || length + 2 > b.size() - at) broken_frame(who, "the frame ends inside a JPEG header");
-    const bool frame = (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) || marker == 0xf7;
+    const bool frame =
+        (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) ||
+        marker == 0xf7;
     if (marker == 0xda || marker == 0xd9) break;
     if (frame) {
       if (length < 8) broken_frame(who, "its JPEG frame header is too short");
       JpegHead h{marker, b[at + 4], b[at + 5] << 8 | b[at + 6], b[at + 7] << 8 | b[at + 8], b[at + 9]};
       if (h.rows != m.rows || h.columns != m.columns || h.channels != m.channels) {
-        broken_frame(who, "the JPEG stream has ", h.channels, " x ", h.rows, " x ", h.columns, " samples, the header says ", m.channels,
-                     " x ", m.rows, " x ", m.columns);
+        broken_frame(who, "the JPEG stream has ", h.channels, " x ", h.rows, " x ", h.columns,
+                     " samples, the header says ", m.channels, " x ", m.rows, " x ", m.columns);
       }
       if (h.precision < 2 || h.precision > 16 || h.precision > m.allocated) {
         broken_frame(who, "the JPEG stream has ", h.precision, " bits, BitsAllocated is ", m.allocated);

@@ -6,10 +6,10 @@
 #include <map>
 #include <memory>
 
-#include "io/atomic_file.h"
 #include "data/dicom/anonymize.h"
 #include "data/dicom/series.h"
 #include "data/image/image.h"
+#include "io/atomic_file.h"
 #include "io/mapped_file.h"
 #include "io/zip_file.h"
 #include "tensor/check.h"
@@ -25,24 +25,33 @@ constexpr std::uint64_t member_limit = std::uint64_t{1} << 30;
 class Files {
  public:
   explicit Files(const std::string& source) {
-    if (fs::is_directory(source)) { folder(source); return; }
+    if (fs::is_directory(source)) {
+      folder(source);
+      return;
+    }
     auto file = std::make_shared<MappedFile>(source);
     if (ZipFile::looks_like(file->text())) {
       mapped_ = file;
       zip_ = std::make_unique<ZipFile>(file->text(), source);
-      for (const ZipEntry& e : zip_->entries()) if (!e.name.empty() && e.name.back() != '/') names_.push_back(e.name);
+      for (const ZipEntry& e : zip_->entries())
+        if (!e.name.empty() && e.name.back() != '/') names_.push_back(e.name);
       std::sort(names_.begin(), names_.end());
       return;
     }
     const DicomFile dicom(file->text(), source);
-    if (const DicomElement* records = dicom.find(dicom::record_sequence)) named_by(dicom, *records, fs::path(source).parent_path());
-    else { root_ = fs::path(source).parent_path(); names_.push_back(fs::path(source).filename().string()); }
+    if (const DicomElement* records = dicom.find(dicom::record_sequence))
+      named_by(dicom, *records, fs::path(source).parent_path());
+    else {
+      root_ = fs::path(source).parent_path();
+      names_.push_back(fs::path(source).filename().string());
+    }
   }
 
   std::size_t size() const { return names_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
   const std::vector<std::string>& missing() const { return missing_; }
-  template <class F> void with(std::size_t i, F&& f) const {
+  template <class F>
+  void with(std::size_t i, F&& f) const {
     if (!zip_) {
       const MappedFile file((root_ / names_[i]).string());
       return f(file.text());
@@ -61,7 +70,8 @@ class Files {
     if (error) fail_file("dicom", printable(source), error.value());
     for (; at != fs::recursive_directory_iterator(); at.increment(error)) {
       if (error) fail_file("dicom", printable(source), error.value());
-      if (at->is_regular_file() && !at->is_symlink() && at->path().filename() != "DICOMDIR") names_.push_back(at->path().lexically_relative(root_).string());
+      if (at->is_regular_file() && !at->is_symlink() && at->path().filename() != "DICOMDIR")
+        names_.push_back(at->path().lexically_relative(root_).string());
     }
     std::sort(names_.begin(), names_.end());
   }
@@ -75,13 +85,19 @@ class Files {
       std::string name = directory.text(*id);
       std::replace(name.begin(), name.end(), '\\', '/');
       const fs::path path(name);
-      require<FormatError, 61>(path.is_relative() && std::find(path.begin(), path.end(), "..") == path.end() && name.find('\0') == std::string::npos,
+      require<FormatError, 61>(path.is_relative() &&
+                                   std::find(path.begin(), path.end(), "..") == path.end() &&
+                                   name.find('\0') == std::string::npos,
                                "dicom: ", printable(directory.name()), " names a file outside its folder");
       std::string lower = name;
-      for (char& c : lower) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-      if (fs::is_regular_file(root_ / name)) names_.push_back(name);
-      else if (fs::is_regular_file(root_ / lower)) names_.push_back(lower);
-      else missing_.push_back(name);
+      for (char& c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+      if (fs::is_regular_file(root_ / name))
+        names_.push_back(name);
+      else if (fs::is_regular_file(root_ / lower))
+        names_.push_back(lower);
+      else
+        missing_.push_back(name);
     }
     std::sort(names_.begin(), names_.end());
     names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
@@ -93,21 +109,41 @@ class Files {
   std::unique_ptr<ZipFile> zip_;
 };
 
-struct Column { const char* name; DicomTag tag; };
-constexpr Column columns[] = {{"modality", dicom::modality}, {"body_part", dicom::body_part}, {"view_position", dicom::view_position},
-                              {"laterality", dicom::laterality}, {"patient_sex", dicom::patient_sex}, {"patient_age", dicom::patient_age},
-                              {"rows", dicom::rows}, {"columns", dicom::columns}, {"frames", dicom::number_of_frames},
-                              {"bits_stored", dicom::bits_stored}, {"photometric", dicom::photometric},
-                              {"rescale_slope", dicom::rescale_slope}, {"rescale_intercept", dicom::rescale_intercept},
-                              {"window_center", dicom::window_center}, {"window_width", dicom::window_width},
-                              {"pixel_spacing", dicom::pixel_spacing}, {"slice_thickness", dicom::slice_thickness},
-                              {"gantry_tilt", dicom::gantry_tilt}, {"instance_number", dicom::instance_number},
-                              {"image_position", dicom::image_position}, {"image_orientation", dicom::image_orientation}};
+struct Column {
+  const char* name;
+  DicomTag tag;
+};
+constexpr Column columns[] = {{"modality", dicom::modality},
+                              {"body_part", dicom::body_part},
+                              {"view_position", dicom::view_position},
+                              {"laterality", dicom::laterality},
+                              {"patient_sex", dicom::patient_sex},
+                              {"patient_age", dicom::patient_age},
+                              {"rows", dicom::rows},
+                              {"columns", dicom::columns},
+                              {"frames", dicom::number_of_frames},
+                              {"bits_stored", dicom::bits_stored},
+                              {"photometric", dicom::photometric},
+                              {"rescale_slope", dicom::rescale_slope},
+                              {"rescale_intercept", dicom::rescale_intercept},
+                              {"window_center", dicom::window_center},
+                              {"window_width", dicom::window_width},
+                              {"pixel_spacing", dicom::pixel_spacing},
+                              {"slice_thickness", dicom::slice_thickness},
+                              {"gantry_tilt", dicom::gantry_tilt},
+                              {"instance_number", dicom::instance_number},
+                              {"image_position", dicom::image_position},
+                              {"image_orientation", dicom::image_orientation}};
 
-struct Row { std::vector<std::string> fields; SlicePlace place; enum { skipped, good, failed } state = skipped; };
+struct Row {
+  std::vector<std::string> fields;
+  SlicePlace place;
+  enum { skipped, good, failed } state = skipped;
+};
 
 std::string plain(std::string text) {
-  for (char& c : text) if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   return text;
 }
 
@@ -119,7 +155,11 @@ Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOpti
   row.place = slice_place(file);
   std::string patient = file.text(dicom::patient_id);
   if (!options.keep_patient_ids) patient = patient_pseudonym(patient, options.key);
-  row.fields = {name, std::move(patient), file.text(dicom::study_instance), row.place.series, file.text(dicom::sop_instance),
+  row.fields = {name,
+                std::move(patient),
+                file.text(dicom::study_instance),
+                row.place.series,
+                file.text(dicom::sop_instance),
                 file.transfer_syntax()};
   for (const Column& c : columns) row.fields.push_back(plain(file.text(c.tag)));
   for (const DicomTag tag : options.more) row.fields.push_back(plain(file.text(tag)));
@@ -129,7 +169,8 @@ Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOpti
 void number_slices(std::vector<Row>& rows, std::vector<std::string>& order) {
   std::map<std::string, std::vector<std::size_t>> series;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].state == Row::good && !rows[i].place.series.empty() && rows[i].place.placed) series[rows[i].place.series].push_back(i);
+    if (rows[i].state == Row::good && !rows[i].place.series.empty() && rows[i].place.placed)
+      series[rows[i].place.series].push_back(i);
   }
   for (const auto& [uid, members] : series) {
     std::vector<SlicePlace> slices;
@@ -159,10 +200,12 @@ void each_file(const std::string& source, const std::function<void(const SourceF
     }
     if (!visited) visit({files.name(i), {}, why, i, count});
   }
-  for (std::size_t i = files.size(); i < count; ++i) visit({files.missing()[i - files.size()], {}, "named by the DICOMDIR, but not there", i, count});
+  for (std::size_t i = files.size(); i < count; ++i)
+    visit({files.missing()[i - files.size()], {}, "named by the DICOMDIR, but not there", i, count});
 }
 
-void each_dicom(const std::string& source, const std::function<void(const std::string&, std::string_view)>& visit) {
+void each_dicom(const std::string& source,
+                const std::function<void(const std::string&, std::string_view)>& visit) {
   require_dicom("dicom");
   const Files files(source);
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -194,7 +237,8 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
   out.table.header = {"path", "patient_id", "study_id", "series_id", "instance_id", "transfer_syntax"};
   for (const Column& c : columns) out.table.header.emplace_back(c.name);
   for (const DicomTag tag : options.more) {
-    out.table.header.push_back(dicom_keyword(tag).empty() ? dicom_tag_text(tag) : std::string(dicom_keyword(tag)));
+    out.table.header.push_back(dicom_keyword(tag).empty() ? dicom_tag_text(tag)
+                                                          : std::string(dicom_keyword(tag)));
   }
   out.table.header.insert(out.table.header.end(), {"slice_order", "error"});
   const std::size_t width = out.table.header.size();
@@ -207,15 +251,22 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
     ++out.failed;
   };
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].state == Row::skipped) { ++out.skipped; continue; }
-    if (rows[i].state == Row::failed) { failed(rows[i].fields[0], rows[i].fields[1]); continue; }
+    if (rows[i].state == Row::skipped) {
+      ++out.skipped;
+      continue;
+    }
+    if (rows[i].state == Row::failed) {
+      failed(rows[i].fields[0], rows[i].fields[1]);
+      continue;
+    }
     rows[i].fields.push_back(order[i]);
     rows[i].fields.emplace_back();
     out.table.rows.push_back(std::move(rows[i].fields));
     ++out.files;
   }
   for (const std::string& name : files.missing()) failed(name, "named by the DICOMDIR, but not there");
-  for (std::size_t i = 0; i < out.table.rows.size(); ++i) out.table.lines.push_back(static_cast<std::int64_t>(i + 2));
+  for (std::size_t i = 0; i < out.table.rows.size(); ++i)
+    out.table.lines.push_back(static_cast<std::int64_t>(i + 2));
   return out;
 }
 

@@ -24,7 +24,9 @@ bool listed(std::string_view pairs, const char* vr) {
 }
 bool known_vr(const char* vr) { return listed(short_vrs, vr) || listed(long_vrs, vr); }
 
-struct Coding { bool explicit_vr = true, big = false; };
+struct Coding {
+  bool explicit_vr = true, big = false;
+};
 
 std::uint32_t number(std::string_view b, std::size_t at, int bytes, bool big) {
   std::uint32_t v = 0;
@@ -57,10 +59,13 @@ bool guess(std::string_view b, std::size_t at, Coding& coding) {
 
 // The first bytes of programs: Windows, Linux, scripts, macOS in four orders.
 bool executable(std::string_view preamble) {
-  for (const std::string_view magic : {std::string_view("MZ"), std::string_view("\x7f" "ELF"), std::string_view("#!"),
-                                       std::string_view("\xfe\xed\xfa\xce"), std::string_view("\xfe\xed\xfa\xcf"),
-                                       std::string_view("\xce\xfa\xed\xfe"), std::string_view("\xcf\xfa\xed\xfe"),
-                                       std::string_view("\xca\xfe\xba\xbe")}) {
+  for (const std::string_view magic :
+       {std::string_view("MZ"),
+        std::string_view("\x7f"
+                         "ELF"),
+        std::string_view("#!"), std::string_view("\xfe\xed\xfa\xce"), std::string_view("\xfe\xed\xfa\xcf"),
+        std::string_view("\xce\xfa\xed\xfe"), std::string_view("\xcf\xfa\xed\xfe"),
+        std::string_view("\xca\xfe\xba\xbe")}) {
     if (preamble.substr(0, magic.size()) == magic) return true;
   }
   return false;
@@ -70,16 +75,19 @@ bool executable(std::string_view preamble) {
 
 class DicomParser {
  public:
-  DicomParser(DicomFile& file, const DicomOptions& options) : f_(file), options_(options), limits_(options.limits) {}
+  DicomParser(DicomFile& file, const DicomOptions& options)
+      : f_(file), options_(options), limits_(options.limits) {}
 
   void run() {
-    require<FormatError, 62>(f_.bytes_.size() <= limits_.file_bytes, "dicom: ", who(), " has ", bytes_text(f_.bytes_.size()),
-                             ", at most ", bytes_text(limits_.file_bytes), " are read");
+    require<FormatError, 62>(f_.bytes_.size() <= limits_.file_bytes, "dicom: ", who(), " has ",
+                             bytes_text(f_.bytes_.size()), ", at most ", bytes_text(limits_.file_bytes),
+                             " are read");
     std::size_t at = 0;
     const std::string_view b = f_.bytes_;
     if (b.size() >= 132 && b.substr(128, 4) == "DICM") {
       require<FormatError, 68>(!executable(b), "dicom: ", who(),
-                               " carries a program in its preamble; do not open it, convert a copy with the first 128 bytes set to zero");
+                               " carries a program in its preamble; do not open it, convert a copy with the "
+                               "first 128 bytes set to zero");
       at = 132;
       f_.has_meta_ = true;
     }
@@ -101,7 +109,9 @@ class DicomParser {
       coding = found;  // some writers say one and write the other
     }
     if (f_.syntax_.empty()) {
-      f_.syntax_ = !coding.explicit_vr ? "1.2.840.10008.1.2" : coding.big ? "1.2.840.10008.1.2.2" : "1.2.840.10008.1.2.1";
+      f_.syntax_ = !coding.explicit_vr ? "1.2.840.10008.1.2"
+                   : coding.big        ? "1.2.840.10008.1.2.2"
+                                       : "1.2.840.10008.1.2.1";
     }
     data_set(at, f_.bytes_.size(), coding, 0, false);
   }
@@ -110,7 +120,8 @@ class DicomParser {
   std::string who() const { return printable(f_.name_); }
   static std::string bytes_text(std::uint64_t n) { return human_bytes(static_cast<std::int64_t>(n)); }
 
-  template <class... Parts> [[noreturn]] void damaged(std::size_t at, const Parts&... parts) const {
+  template <class... Parts>
+  [[noreturn]] void damaged(std::size_t at, const Parts&... parts) const {
     fail<FormatError, 61>("dicom: ", who(), " is damaged at byte ", at, ": ", parts...);
   }
 
@@ -131,7 +142,10 @@ class DicomParser {
     while (at < end) {
       const std::string_view b = f_.bytes_;
       if (end - at < 8) {
-        if (depth == 0 && b.substr(at, end - at).find_first_not_of('\0') == std::string_view::npos) { at = end; return; }
+        if (depth == 0 && b.substr(at, end - at).find_first_not_of('\0') == std::string_view::npos) {
+          at = end;
+          return;
+        }
         damaged(at, end - at, " bytes are left, an element has at least 8");
       }
       const DicomTag tag = tag_at(b, at, coding.big);
@@ -151,7 +165,10 @@ class DicomParser {
         at = end;  // padding
         return;
       }
-      if (!element(at, end, coding, depth, tag)) { at = end; return; }
+      if (!element(at, end, coding, depth, tag)) {
+        at = end;
+        return;
+      }
     }
     if (delimited && depth > 0) damaged(at, "the file ends inside an item");
   }
@@ -183,17 +200,21 @@ class DicomParser {
         f_.elements_[here].vr[1] = 'Q';
         f_.elements_[here].length = at - f_.elements_[here].begin;
       } else {
-        damaged(start, "element ", dicom_tag_text(tag), " of representation ", printable({vr, 2}), " has no length");
+        damaged(start, "element ", dicom_tag_text(tag), " of representation ", printable({vr, 2}),
+                " has no length");
       }
     } else if (length > end - at) {
-      if (!pixels) damaged(start, "element ", dicom_tag_text(tag), " has ", length, " bytes, but only ", end - at, " follow");
+      if (!pixels)
+        damaged(start, "element ", dicom_tag_text(tag), " has ", length, " bytes, but only ", end - at,
+                " follow");
       f_.elements_[here].length = end - at;
       f_.elements_[here].cut = true;
       at = end;
     } else {
       if (length > limits_.element_bytes && !pixels) {
-        fail<FormatError, 62>("dicom: ", who(), ": element ", dicom_tag_text(tag), " has ", bytes_text(length), ", at most ",
-                              bytes_text(limits_.element_bytes), " are read");
+        fail<FormatError, 62>("dicom: ", who(), ": element ", dicom_tag_text(tag), " has ",
+                              bytes_text(length), ", at most ", bytes_text(limits_.element_bytes),
+                              " are read");
       }
       if (sequence) {
         std::size_t inner = at;
@@ -226,21 +247,24 @@ class DicomParser {
       const std::uint32_t length = number(b, at + 4, 4, coding.big);
       const std::string_view known = dicom_vr(tag);
       if (length > end - at - 8 || (tag >> 16) % 2 != 0 || known == "UN") {
-        damaged(at, "element ", dicom_tag_text(tag), " has the value representation '", printable({vr, 2}), "', which does not exist");
+        damaged(at, "element ", dicom_tag_text(tag), " has the value representation '", printable({vr, 2}),
+                "', which does not exist");
       }
       vr[0] = known[0];
       vr[1] = known[1];
       at += 8;
       return length;
     }
-    if (end - at < 12) damaged(at, end - at, " bytes are left, element ", dicom_tag_text(tag), " has at least 12");
+    if (end - at < 12)
+      damaged(at, end - at, " bytes are left, element ", dicom_tag_text(tag), " has at least 12");
     at += 12;
     return number(b, at - 4, 4, coding.big);
   }
 
   void items(std::size_t& at, std::size_t end, Coding coding, int depth, bool open) {
     if (depth >= 2 * limits_.depth) {
-      fail<FormatError, 63>("dicom: ", who(), " is nested more than ", limits_.depth, " sequences deep at byte ", at);
+      fail<FormatError, 63>("dicom: ", who(), " is nested more than ", limits_.depth,
+                            " sequences deep at byte ", at);
     }
     while (at < end) {
       if (end - at < 8) damaged(at, "the sequence ends inside an item");
@@ -257,7 +281,8 @@ class DicomParser {
       if (length == undefined) {
         data_set(at, end, coding, depth + 2, true);
       } else {
-        if (length > end - at) damaged(at - 8, "an item has ", length, " bytes, but only ", end - at, " follow");
+        if (length > end - at)
+          damaged(at - 8, "an item has ", length, " bytes, but only ", end - at, " follow");
         const std::size_t stop = at + length;
         data_set(at, stop, coding, depth + 2, false);
         at = stop;
@@ -273,14 +298,30 @@ class DicomParser {
     e.encapsulated = true;
     std::size_t stop = at;
     for (;;) {
-      // Complete fragments without a closing delimiter are no damage; the decoder knows whether a frame is whole.
-      if (end - at < 8) { e.cut = at != end; stop = at = end; break; }
+      // Complete fragments without a closing delimiter are no damage; the decoder knows whether a frame is
+      // whole.
+      if (end - at < 8) {
+        e.cut = at != end;
+        stop = at = end;
+        break;
+      }
       const DicomTag tag = tag_at(f_.bytes_, at, coding.big);
       const std::uint32_t length = number(f_.bytes_, at + 4, 4, coding.big);
-      if (tag == dicom::sequence_end) { stop = at; at += 8; break; }
+      if (tag == dicom::sequence_end) {
+        stop = at;
+        at += 8;
+        break;
+      }
       // A missing delimiter: what follows is another element, or nothing.
-      if (tag != dicom::item) { stop = at; break; }
-      if (length > end - at - 8) { e.cut = true; stop = at = end; break; }
+      if (tag != dicom::item) {
+        stop = at;
+        break;
+      }
+      if (length > end - at - 8) {
+        e.cut = true;
+        stop = at = end;
+        break;
+      }
       at += 8 + length;
       stop = at;
     }
@@ -291,7 +332,10 @@ class DicomParser {
     auto whole = std::make_shared<std::string>(f_.bytes_.substr(0, at));
     z_stream z{};
     require<OutOfMemory>(inflateInit2(&z, -15) == Z_OK, "dicom: zlib could not start");
-    struct Ender { z_stream& z; ~Ender() { inflateEnd(&z); } } ender{z};
+    struct Ender {
+      z_stream& z;
+      ~Ender() { inflateEnd(&z); }
+    } ender{z};
     const std::string_view packed = f_.bytes_.substr(at);
     std::array<char, 65536> piece;
     std::size_t taken = 0;
@@ -307,8 +351,8 @@ class DicomParser {
       if ((state != Z_OK && state != Z_STREAM_END) || (state == Z_OK && made == 0)) {
         damaged(at + taken, "the deflated data set cannot be unpacked");
       }
-      require<FormatError, 62>(whole->size() - at + made <= limits_.inflated_bytes, "dicom: ", who(), " unpacks to more than ",
-                               bytes_text(limits_.inflated_bytes));
+      require<FormatError, 62>(whole->size() - at + made <= limits_.inflated_bytes, "dicom: ", who(),
+                               " unpacks to more than ", bytes_text(limits_.inflated_bytes));
       whole->append(piece.data(), made);
     }
     f_.bytes_ = *whole;
@@ -339,7 +383,8 @@ DicomFile DicomFile::open(const std::string& path, const DicomOptions& options) 
   return file;
 }
 
-DicomFile::DicomFile(std::string_view bytes, std::string name, const DicomOptions& options) : bytes_(bytes), name_(std::move(name)) {
+DicomFile::DicomFile(std::string_view bytes, std::string name, const DicomOptions& options)
+    : bytes_(bytes), name_(std::move(name)) {
   require_dicom("dicom");
   parse(options);
 }

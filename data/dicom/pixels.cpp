@@ -13,9 +13,11 @@ PixelModule read_pixel_module(const DicomFile& file) {
   const DicomLimits& limits = file.limits();
   const auto need = [&](DicomTag tag, std::int64_t least, std::int64_t most) {
     const std::optional<double> v = file.number(tag);
-    require<FormatError, 64>(v.has_value(), "dicom: ", who, " has no readable ", dicom_keyword(tag), ", pixels need it");
-    require<FormatError, 64>(*v >= static_cast<double>(least) && *v <= static_cast<double>(most), "dicom: ", who, ": ", dicom_keyword(tag),
-                             " is ", *v, ", from ", least, " to ", most, " are possible");
+    require<FormatError, 64>(v.has_value(), "dicom: ", who, " has no readable ", dicom_keyword(tag),
+                             ", pixels need it");
+    require<FormatError, 64>(*v >= static_cast<double>(least) && *v <= static_cast<double>(most),
+                             "dicom: ", who, ": ", dicom_keyword(tag), " is ", *v, ", from ", least, " to ",
+                             most, " are possible");
     return static_cast<int>(*v);
   };
   PixelModule m;
@@ -23,25 +25,29 @@ PixelModule read_pixel_module(const DicomFile& file) {
   m.columns = need(dicom::columns, 1, 65535);
   m.allocated = need(dicom::bits_allocated, 1, 32);
   m.stored = file.find(dicom::bits_stored) ? need(dicom::bits_stored, 1, m.allocated) : m.allocated;
-  m.high_bit = file.find(dicom::high_bit) ? need(dicom::high_bit, m.stored - 1, m.allocated - 1) : m.stored - 1;
+  m.high_bit =
+      file.find(dicom::high_bit) ? need(dicom::high_bit, m.stored - 1, m.allocated - 1) : m.stored - 1;
   m.is_signed = file.integer(dicom::pixel_representation, 0) == 1;
   m.channels = file.find(dicom::samples_per_pixel) ? need(dicom::samples_per_pixel, 1, 3) : 1;
   require<FormatError, 64>(m.channels != 2, "dicom: ", who, ": SamplesPerPixel is 2, 1 or 3 are possible");
   m.planar = m.channels == 3 && file.integer(dicom::planar, 0) == 1;
   const DicomElement* frames = file.find(dicom::number_of_frames);
   if (frames != nullptr && frames->length > 0) {
-    require<FormatError, 64>(file.number(dicom::number_of_frames).has_value(), "dicom: ", who, ": NumberOfFrames is no number");
+    require<FormatError, 64>(file.number(dicom::number_of_frames).has_value(), "dicom: ", who,
+                             ": NumberOfFrames is no number");
     const std::int64_t n = file.integer(dicom::number_of_frames, 1);
-    require<FormatError, 62>(n <= limits.frames, "dicom: ", who, " has ", n, " frames, at most ", limits.frames, " are read");
+    require<FormatError, 62>(n <= limits.frames, "dicom: ", who, " has ", n, " frames, at most ",
+                             limits.frames, " are read");
     m.frames = static_cast<int>(std::max<std::int64_t>(n, 1));
   }
   const std::vector<std::string> kind = file.texts(dicom::photometric);
   m.photometric = kind.empty() ? (m.channels == 3 ? "RGB" : "MONOCHROME2") : kind[0];
   const bool one = m.photometric.starts_with("MONOCHROME") || m.photometric == "PALETTE COLOR";
-  require<FormatError, 64>(one == (m.channels == 1), "dicom: ", who, ": ", printable(m.photometric), " with ", m.channels,
-                           " samples per pixel contradict each other");
-  require<FormatError, 62>(m.samples() <= limits.samples, "dicom: ", who, " has ", m.frames, " x ", m.rows, " x ", m.columns, " x ",
-                           m.channels, " samples, at most ", limits.samples, " are read");
+  require<FormatError, 64>(one == (m.channels == 1), "dicom: ", who, ": ", printable(m.photometric), " with ",
+                           m.channels, " samples per pixel contradict each other");
+  require<FormatError, 62>(m.samples() <= limits.samples, "dicom: ", who, " has ", m.frames, " x ", m.rows,
+                           " x ", m.columns, " x ", m.channels, " samples, at most ", limits.samples,
+                           " are read");
   return m;
 }
 
@@ -54,25 +60,29 @@ using detail::RawFrame;
 enum class Coding { none, raw, rle, jpeg, jpeg12, lossless, jpegls, j2k };
 Coding coding_of(const std::string& uid) {
   static constexpr std::pair<std::string_view, Coding> known[] = {
-      {"1.2.840.10008.1.2", Coding::raw},          {"1.2.840.10008.1.2.1", Coding::raw},
-      {"1.2.840.10008.1.2.1.99", Coding::raw},     {"1.2.840.10008.1.2.2", Coding::raw},
-      {"1.2.840.10008.1.2.5", Coding::rle},        {"1.2.840.10008.1.2.4.50", Coding::jpeg},
-      {"1.2.840.10008.1.2.4.51", Coding::jpeg12},  {"1.2.840.10008.1.2.4.57", Coding::lossless},
+      {"1.2.840.10008.1.2", Coding::raw},           {"1.2.840.10008.1.2.1", Coding::raw},
+      {"1.2.840.10008.1.2.1.99", Coding::raw},      {"1.2.840.10008.1.2.2", Coding::raw},
+      {"1.2.840.10008.1.2.5", Coding::rle},         {"1.2.840.10008.1.2.4.50", Coding::jpeg},
+      {"1.2.840.10008.1.2.4.51", Coding::jpeg12},   {"1.2.840.10008.1.2.4.57", Coding::lossless},
       {"1.2.840.10008.1.2.4.70", Coding::lossless}, {"1.2.840.10008.1.2.4.80", Coding::jpegls},
-      {"1.2.840.10008.1.2.4.81", Coding::jpegls},  {"1.2.840.10008.1.2.4.90", Coding::j2k},
+      {"1.2.840.10008.1.2.4.81", Coding::jpegls},   {"1.2.840.10008.1.2.4.90", Coding::j2k},
       {"1.2.840.10008.1.2.4.91", Coding::j2k}};
-  for (const auto& [name, coding] : known) if (name == uid) return coding;
+  for (const auto& [name, coding] : known)
+    if (name == uid) return coding;
   return Coding::none;
 }
 
-template <class T> T swapped(T v) {
+template <class T>
+T swapped(T v) {
   if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(v));
   if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(v));
   return v;
 }
 
-// `channels` samples side by side for each pixel, to as many planes: mask to BitsStored below HighBit, extend the sign.
-template <class T, bool Big, int Channels> void spread(const std::uint8_t* in, std::int64_t n, const PixelModule& m, std::int32_t* out) {
+// `channels` samples side by side for each pixel, to as many planes: mask to BitsStored below HighBit, extend
+// the sign.
+template <class T, bool Big, int Channels>
+void spread(const std::uint8_t* in, std::int64_t n, const PixelModule& m, std::int32_t* out) {
   const int left = 31 - m.high_bit, right = 32 - m.stored;
   const auto value = [&](std::int64_t i) {
     T v;
@@ -84,14 +94,19 @@ template <class T, bool Big, int Channels> void spread(const std::uint8_t* in, s
       for (int c = 0; c < Channels; ++c) out[c * n + i] = finish(value(i * Channels + c));
     }
   };
-  if (m.is_signed) all([&](std::uint32_t v) { return static_cast<std::int32_t>(v) >> right; });
-  else all([&](std::uint32_t v) { return static_cast<std::int32_t>(v >> right); });
+  if (m.is_signed)
+    all([&](std::uint32_t v) { return static_cast<std::int32_t>(v) >> right; });
+  else
+    all([&](std::uint32_t v) { return static_cast<std::int32_t>(v >> right); });
 }
 
 // All channels of a frame, interleaved or planar, as planes.
-template <class T, bool Big = false> void planes(const std::uint8_t* in, bool planar, const PixelModule& m, std::int32_t* out) {
-  if (m.channels == 3 && !planar) spread<T, Big, 3>(in, m.pixels(), m, out);
-  else spread<T, Big, 1>(in, m.frame_samples(), m, out);
+template <class T, bool Big = false>
+void planes(const std::uint8_t* in, bool planar, const PixelModule& m, std::int32_t* out) {
+  if (m.channels == 3 && !planar)
+    spread<T, Big, 3>(in, m.pixels(), m, out);
+  else
+    spread<T, Big, 1>(in, m.frame_samples(), m, out);
 }
 
 // Bits packed without gaps, the lowest first: 1 and 12 bits allocated.
@@ -106,7 +121,8 @@ void packed(std::string_view bytes, std::int64_t first, const PixelModule& m, st
     const auto word = static_cast<std::uint32_t>(v >> (bit % 8)) << (31 - m.high_bit);
     const int right = 32 - m.stored;
     const std::int64_t to = m.channels == 1 ? i : i % m.channels * m.pixels() + i / m.channels;
-    out[to] = m.is_signed ? static_cast<std::int32_t>(word) >> right : static_cast<std::int32_t>(word >> right);
+    out[to] =
+        m.is_signed ? static_cast<std::int32_t>(word) >> right : static_cast<std::int32_t>(word >> right);
   }
 }
 
@@ -121,7 +137,8 @@ void from_422(const std::uint8_t* in, const PixelModule& m, std::int32_t* out) {
   }
 }
 
-void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& m, int frame, std::int32_t* out) {
+void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& m, int frame,
+               std::int32_t* out) {
   const std::string_view bytes = file.raw(e);
   const bool half = m.photometric == "YBR_FULL_422" && m.allocated == 8;
   const std::int64_t bits = half ? m.pixels() * 16 : m.frame_samples() * m.allocated;
@@ -139,12 +156,18 @@ void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& 
   }
   if (half) return from_422(in, m, out);
   if (m.allocated == 8) return planes<std::uint8_t>(in, m.planar, m, out);
-  if (m.allocated == 16) return e.big_endian ? planes<std::uint16_t, true>(in, m.planar, m, out) : planes<std::uint16_t>(in, m.planar, m, out);
-  if (m.allocated == 32) return e.big_endian ? planes<std::uint32_t, true>(in, m.planar, m, out) : planes<std::uint32_t>(in, m.planar, m, out);
-  fail<FormatError, 64>("dicom: ", printable(file.name()), ": BitsAllocated is ", m.allocated, ", 1, 8, 12, 16 and 32 are read");
+  if (m.allocated == 16)
+    return e.big_endian ? planes<std::uint16_t, true>(in, m.planar, m, out)
+                        : planes<std::uint16_t>(in, m.planar, m, out);
+  if (m.allocated == 32)
+    return e.big_endian ? planes<std::uint32_t, true>(in, m.planar, m, out)
+                        : planes<std::uint32_t>(in, m.planar, m, out);
+  fail<FormatError, 64>("dicom: ", printable(file.name()), ": BitsAllocated is ", m.allocated,
+                        ", 1, 8, 12, 16 and 32 are read");
 }
 
-void coded_frame(const DicomFile& file, Coding coding, detail::CodedBytes bytes, const PixelModule& m, std::int32_t* out, RawFrame& raw) {
+void coded_frame(const DicomFile& file, Coding coding, detail::CodedBytes bytes, const PixelModule& m,
+                 std::int32_t* out, RawFrame& raw) {
   const std::string who = printable(file.name());
   switch (coding) {
     case Coding::rle: detail::decode_rle_frame(bytes, m, who, raw); break;
@@ -153,22 +176,31 @@ void coded_frame(const DicomFile& file, Coding coding, detail::CodedBytes bytes,
     default: {
       // What the stream is counts, not what the header calls it.
       const detail::JpegHead head = detail::jpeg_head(bytes, m, who);
-      if (head.process == 0xc3) detail::decode_lossless_frame(bytes, m, who, raw);
-      else if (head.process <= 0xc2 && head.precision == 8) detail::decode_jpeg_frame(bytes, m, who, raw);
-      else if (head.process <= 0xc1) detail::decode_dcmtk_frame(bytes, m, "1.2.840.10008.1.2.4.51", who, raw);
-      else detail::broken_frame(who, "JPEG of frame type SOF", head.process - 0xc0, " with ", head.precision, " bits is not read");
+      if (head.process == 0xc3)
+        detail::decode_lossless_frame(bytes, m, who, raw);
+      else if (head.process <= 0xc2 && head.precision == 8)
+        detail::decode_jpeg_frame(bytes, m, who, raw);
+      else if (head.process <= 0xc1)
+        detail::decode_dcmtk_frame(bytes, m, "1.2.840.10008.1.2.4.51", who, raw);
+      else
+        detail::broken_frame(who, "JPEG of frame type SOF", head.process - 0xc0, " with ", head.precision,
+                             " bits is not read");
     }
   }
-  if (raw.container == 8) planes<std::uint8_t>(raw.bytes.data(), raw.planar, m, out);
-  else if (raw.container == 16) planes<std::uint16_t>(raw.bytes.data(), raw.planar, m, out);
-  else planes<std::uint32_t>(raw.bytes.data(), raw.planar, m, out);
+  if (raw.container == 8)
+    planes<std::uint8_t>(raw.bytes.data(), raw.planar, m, out);
+  else if (raw.container == 16)
+    planes<std::uint16_t>(raw.bytes.data(), raw.planar, m, out);
+  else
+    planes<std::uint32_t>(raw.bytes.data(), raw.planar, m, out);
 }
 
 const DicomElement& pixel_element(const DicomFile& file) {
   const DicomElement* e = file.find(dicom::pixel_data);
   if (e == nullptr) {
     const bool real = file.find(dicom::float_pixels) || file.find(dicom::double_pixels);
-    fail<FormatError, 66>("dicom: ", printable(file.name()), real ? " holds floating-point pixels, which are not read" : " has no pixel data");
+    fail<FormatError, 66>("dicom: ", printable(file.name()),
+                          real ? " holds floating-point pixels, which are not read" : " has no pixel data");
   }
   return *e;
 }
@@ -177,19 +209,21 @@ const DicomElement& pixel_element(const DicomFile& file) {
 void check_amount(const DicomFile& file, const DicomElement& e, const PixelModule& m, Coding coding) {
   const std::string who = printable(file.name());
   const bool raw = coding == Coding::raw;
-  require<FormatError, 64>(e.encapsulated != raw, "dicom: ", who, ": transfer syntax ", transfer_syntax_name(file.transfer_syntax()),
-                           raw ? " has no fragments, but the pixel data has" : " has fragments, but the pixel data has none");
+  require<FormatError, 64>(
+      e.encapsulated != raw, "dicom: ", who, ": transfer syntax ",
+      transfer_syntax_name(file.transfer_syntax()),
+      raw ? " has no fragments, but the pixel data has" : " has fragments, but the pixel data has none");
   const auto have = static_cast<std::int64_t>(e.length);
   if (raw) {
     const bool half = m.photometric == "YBR_FULL_422" && m.allocated == 8;
     const std::int64_t need = half ? m.pixels() * m.frames * 2 : (m.samples() * m.allocated + 7) / 8;
-    require<FormatError, 67>(have >= need, "dicom: ", who, ": pixels cannot be decoded, ", need, " bytes are needed, ", have,
-                             e.cut ? " are left of the file" : " are there");
+    require<FormatError, 67>(have >= need, "dicom: ", who, ": pixels cannot be decoded, ", need,
+                             " bytes are needed, ", have, e.cut ? " are left of the file" : " are there");
   } else {
     const std::int64_t unpacked = m.samples() * 4;
-    require<FormatError, 62>(unpacked <= file.limits().free_bytes || unpacked / file.limits().ratio <= have, "dicom: ", who,
-                             " would unpack ", human_bytes(have), " to ", human_bytes(unpacked), ", more than ", file.limits().ratio,
-                             " times its size");
+    require<FormatError, 62>(unpacked <= file.limits().free_bytes || unpacked / file.limits().ratio <= have,
+                             "dicom: ", who, " would unpack ", human_bytes(have), " to ",
+                             human_bytes(unpacked), ", more than ", file.limits().ratio, " times its size");
     require<FormatError, 67>(!e.cut, "dicom: ", who, ": pixels cannot be decoded, the file ends inside them");
   }
 }
@@ -201,12 +235,13 @@ bool dicom_syntax_is_read(const std::string& uid) { return coding_of(uid) != Cod
 DicomImage read_dicom_image(const DicomFile& file, int frame) {
   const DicomElement& e = pixel_element(file);
   const Coding coding = coding_of(file.transfer_syntax());
-  require<FormatError, 65>(coding != Coding::none, "dicom: ", printable(file.name()), " is in transfer syntax ",
-                           printable(transfer_syntax_name(file.transfer_syntax())), ", which is not read; convert it to Explicit VR Little Endian");
+  require<FormatError, 65>(coding != Coding::none, "dicom: ", printable(file.name()),
+                           " is in transfer syntax ", printable(transfer_syntax_name(file.transfer_syntax())),
+                           ", which is not read; convert it to Explicit VR Little Endian");
   PixelModule m = detail::read_pixel_module(file);
   check_amount(file, e, m, coding);
-  require<ValueError>(frame >= -1 && frame < m.frames, "dicom: frame ", frame, " of ", printable(file.name()), ", it has ", m.frames,
-                      ", counted from 0");
+  require<ValueError>(frame >= -1 && frame < m.frames, "dicom: frame ", frame, " of ", printable(file.name()),
+                      ", it has ", m.frames, ", counted from 0");
   DicomImage image;
   image.rows = m.rows;
   image.columns = m.columns;
@@ -215,8 +250,10 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   image.is_signed = m.is_signed;
   image.frames = frame < 0 ? m.frames : 1;
   image.photometric = m.photometric;
-  if (coding == Coding::j2k && m.photometric.starts_with("YBR_") && m.photometric != "YBR_FULL") image.photometric = "RGB";
-  else if (m.photometric == "YBR_FULL_422") image.photometric = "YBR_FULL";
+  if (coding == Coding::j2k && m.photometric.starts_with("YBR_") && m.photometric != "YBR_FULL")
+    image.photometric = "RGB";
+  else if (m.photometric == "YBR_FULL_422")
+    image.photometric = "YBR_FULL";
   detail::Frames parts;
   if (coding != Coding::raw) parts = detail::encapsulated_frames(file, e, m.frames);
 
@@ -228,11 +265,14 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   RawFrame raw;
   for (int i = 0; i < image.frames; ++i, out += m.frame_samples()) {
     const int from = frame < 0 ? i : frame;
-    if (coding == Coding::raw) raw_frame(file, e, m, from, out);
-    else coded_frame(file, coding, parts.frame(from, room), m, out, raw);
+    if (coding == Coding::raw)
+      raw_frame(file, e, m, from, out);
+    else
+      coded_frame(file, coding, parts.frame(from, room), m, out, raw);
   }
   detail::read_display_facts(file, image);
-  if (frame >= 0 && image.rescale.size() > 1) image.rescale = {image.rescale[std::min(image.rescale.size() - 1, static_cast<std::size_t>(frame))]};
+  if (frame >= 0 && image.rescale.size() > 1)
+    image.rescale = {image.rescale[std::min(image.rescale.size() - 1, static_cast<std::size_t>(frame))]};
   return image;
 }
 

@@ -37,13 +37,20 @@ void describe(const std::vector<SlicePlace>& slices, SeriesOrder& s) {
   s.most_spacing = sorted.back();
   for (std::size_t i = 0; i < gaps.size(); ++i) {
     const std::string between = cat("between slices ", i + 1, " and ", i + 2, " of ", s.positions.size());
-    if (gaps[i] < 0.01) s.problems.push_back("two slices at one position " + between);
-    else if (gaps[i] > 1.5 * s.spacing) s.problems.push_back("a gap of " + mm(gaps[i]) + " " + between + ", most are " + mm(s.spacing) + " apart");
-    else if (std::abs(gaps[i] - s.spacing) > 0.1 * s.spacing) s.problems.push_back("a distance of " + mm(gaps[i]) + " " + between + ", most are " + mm(s.spacing) + " apart");
+    if (gaps[i] < 0.01)
+      s.problems.push_back("two slices at one position " + between);
+    else if (gaps[i] > 1.5 * s.spacing)
+      s.problems.push_back("a gap of " + mm(gaps[i]) + " " + between + ", most are " + mm(s.spacing) +
+                           " apart");
+    else if (std::abs(gaps[i] - s.spacing) > 0.1 * s.spacing)
+      s.problems.push_back("a distance of " + mm(gaps[i]) + " " + between + ", most are " + mm(s.spacing) +
+                           " apart");
   }
   const Vec line = minus(slices[s.order[s.positions.size() - 1]].position, slices[s.order[0]].position);
   const double l = length(line);
-  if (l > 1e-6) s.shear = std::acos(std::clamp(std::abs(dot(line, s.normal)) / l, 0.0, 1.0)) * 180 / 3.14159265358979323846;
+  if (l > 1e-6)
+    s.shear =
+        std::acos(std::clamp(std::abs(dot(line, s.normal)) / l, 0.0, 1.0)) * 180 / 3.14159265358979323846;
 }
 
 }  // namespace
@@ -52,7 +59,8 @@ SlicePlace slice_place(const DicomFile& file) {
   SlicePlace p;
   p.path = file.name();
   p.series = file.text(dicom::series_instance);
-  const std::vector<double> at = file.numbers(dicom::image_position), o = file.numbers(dicom::image_orientation);
+  const std::vector<double> at = file.numbers(dicom::image_position),
+                            o = file.numbers(dicom::image_orientation);
   if (at.size() == 3) std::copy(at.begin(), at.end(), p.position.begin());
   if (o.size() == 6) std::copy(o.begin(), o.end(), p.orientation.begin());
   p.placed = at.size() == 3 && o.size() == 6;
@@ -80,9 +88,11 @@ SeriesOrder order_series(const std::vector<SlicePlace>& slices) {
     if (slices[a].placed && place(a) != place(b)) return place(a) < place(b);
     return slices[a].instance < slices[b].instance;
   });
-  for (const std::size_t i : s.order) if (slices[i].placed) s.positions.push_back(place(i));
+  for (const std::size_t i : s.order)
+    if (slices[i].placed) s.positions.push_back(place(i));
   if (lost > 0) s.problems.push_back(cat(lost, " of ", slices.size(), " slices have no position"));
-  if (turned > 0) s.problems.push_back(cat(turned, " of ", slices.size(), " slices lie in another plane than the first"));
+  if (turned > 0)
+    s.problems.push_back(cat(turned, " of ", slices.size(), " slices lie in another plane than the first"));
   if (s.positions.size() > 1) describe(slices, s);
   return s;
 }

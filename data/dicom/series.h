@@ -1,4 +1,5 @@
-// Slices of a series in anatomical order: sorted by position along the slice normal, never by name or instance number.
+// Slices of a series in anatomical order: sorted by position along the slice normal, never by name or
+// instance number.
 #pragma once
 
 #include <array>
@@ -11,27 +12,30 @@ namespace gadolin {
 
 // What ordering needs of one file.
 struct SlicePlace {
-  std::string path;            // or any name
-  std::string series;          // SeriesInstanceUID
-  std::array<double, 3> position{};           // ImagePositionPatient, mm
+  std::string path;                                     // or any name
+  std::string series;                                   // SeriesInstanceUID
+  std::array<double, 3> position{};                     // ImagePositionPatient, mm
   std::array<double, 6> orientation{1, 0, 0, 0, 1, 0};  // direction of a row, direction of a column
-  bool placed = false;         // both are there
+  bool placed = false;                                  // both are there
   std::int64_t instance = 0;
-  double tilt = 0;             // GantryDetectorTilt, degrees; 0 when absent
+  double tilt = 0;  // GantryDetectorTilt, degrees; 0 when absent
 };
 SlicePlace slice_place(const DicomFile& file);
 
 struct SeriesOrder {
-  std::vector<std::size_t> order;      // indices of the slices given, from the lowest position along the normal
-  std::vector<double> positions;       // mm along the normal, in that order; empty when slices have no place
+  std::vector<std::size_t> order;  // indices of the slices given, from the lowest position along the normal
+  std::vector<double> positions;   // mm along the normal, in that order; empty when slices have no place
   std::array<double, 3> normal{};
-  double spacing = 0;                  // median distance of neighbours, mm
+  double spacing = 0;  // median distance of neighbours, mm
   double least_spacing = 0, most_spacing = 0;
-  double tilt = 0;                     // GantryDetectorTilt of the first slice, degrees
-  double shear = 0;                    // degrees between the normal and the line through the slices: the tilt that geometry shows
-  std::vector<std::string> problems;   // gaps, doubled positions, mixed orientations, missing places: sentences without personal data
+  double tilt = 0;  // GantryDetectorTilt of the first slice, degrees
+  double shear =
+      0;  // degrees between the normal and the line through the slices: the tilt that geometry shows
+  std::vector<std::string> problems;  // gaps, doubled positions, mixed orientations, missing places:
+                                      // sentences without personal data
 };
-// Slices without position come last, by instance number. Ties keep instance number, then the order given. Empty: all empty.
+// Slices without position come last, by instance number. Ties keep instance number, then the order given.
+// Empty: all empty.
 SeriesOrder order_series(const std::vector<SlicePlace>& slices);
 
 }  // namespace gadolin

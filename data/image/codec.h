@@ -27,7 +27,8 @@ Decoded decode_jpeg(Bytes bytes, std::string_view name, const DecodeOptions& opt
 Image decode_png(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_bmp(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& options);
-Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options);  // data/dicom/decode.cpp
+Image decode_dicom(Bytes bytes, std::string_view name,
+                   const DecodeOptions& options);  // data/dicom/decode.cpp
 
 // Throws FormatError unless width x height pixels of `sample_bytes` each may be allocated for this file.
 void check_image_size(Bytes bytes, std::string_view name, std::int64_t width, std::int64_t height,

@@ -1,4 +1,5 @@
-// Conversions between kinds of image, and the choice of a decoder by the first bytes of a file (data/decoders.cpp).
+// Conversions between kinds of image, and the choice of a decoder by the first bytes of a file
+// (data/decoders.cpp).
 #include "data/image/image.h"
 
 #include <algorithm>
@@ -11,22 +12,26 @@
 namespace gadolin {
 namespace {
 
-template <class T> void grey_rows(const T* rgb, T* grey, std::size_t pixels) {
+template <class T>
+void grey_rows(const T* rgb, T* grey, std::size_t pixels) {
   for (std::size_t i = 0; i < pixels; ++i) {
     const std::uint64_t r = rgb[3 * i], g = rgb[3 * i + 1], b = rgb[3 * i + 2];
     grey[i] = static_cast<T>((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16);
   }
 }
-template <class T> void rgb_rows(const T* grey, T* rgb, std::size_t pixels) {
+template <class T>
+void rgb_rows(const T* grey, T* rgb, std::size_t pixels) {
   for (std::size_t i = 0; i < pixels; ++i) rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = grey[i];
 }
 
 // One sample over a background of 0 or `white`, rounded to nearest.
-template <class T> T over(T sample, T alpha, std::uint64_t background) {
+template <class T>
+T over(T sample, T alpha, std::uint64_t background) {
   constexpr std::uint64_t white = std::uint64_t{T(~T{0})};
   return static_cast<T>((sample * std::uint64_t{alpha} + background * (white - alpha) + white / 2) / white);
 }
-template <class T> void drop_alpha(const T* in, T* out, std::size_t pixels, std::size_t colours, Alpha alpha) {
+template <class T>
+void drop_alpha(const T* in, T* out, std::size_t pixels, std::size_t colours, Alpha alpha) {
   const std::uint64_t background = alpha == Alpha::over_white ? std::uint64_t{T(~T{0})} : 0;
   for (std::size_t i = 0; i < pixels; ++i) {
     const T* p = in + i * (colours + 1);
@@ -43,8 +48,9 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) {
 }  // namespace
 
 Image::Image(int w, int h, int c, int b) : width(w), height(h), channels(c), bits(b) {
-  require<ValueError>(w >= 0 && h >= 0 && (c == 1 || c == 3) && (b == 8 || b == 16),
-                      "image: ", w, " x ", h, " with ", c, " channels of ", b, " bits cannot be made; "
+  require<ValueError>(w >= 0 && h >= 0 && (c == 1 || c == 3) && (b == 8 || b == 16), "image: ", w, " x ", h,
+                      " with ", c, " channels of ", b,
+                      " bits cannot be made; "
                       "channels are 1 or 3, bits 8 or 16");
   pixels.resize(numel() * static_cast<std::size_t>(b / 8));
 }
@@ -52,16 +58,20 @@ Image::Image(int w, int h, int c, int b) : width(w), height(h), channels(c), bit
 Image to_grey(const Image& image) {
   if (image.channels == 1) return image;
   Image grey(image.width, image.height, 1, image.bits);
-  if (image.bits == 8) grey_rows(image.data<std::uint8_t>(), grey.data<std::uint8_t>(), grey.numel());
-  else grey_rows(image.data<std::uint16_t>(), grey.data<std::uint16_t>(), grey.numel());
+  if (image.bits == 8)
+    grey_rows(image.data<std::uint8_t>(), grey.data<std::uint8_t>(), grey.numel());
+  else
+    grey_rows(image.data<std::uint16_t>(), grey.data<std::uint16_t>(), grey.numel());
   return grey;
 }
 
 Image to_rgb(const Image& image) {
   if (image.channels == 3) return image;
   Image rgb(image.width, image.height, 3, image.bits);
-  if (image.bits == 8) rgb_rows(image.data<std::uint8_t>(), rgb.data<std::uint8_t>(), image.numel());
-  else rgb_rows(image.data<std::uint16_t>(), rgb.data<std::uint16_t>(), image.numel());
+  if (image.bits == 8)
+    rgb_rows(image.data<std::uint8_t>(), rgb.data<std::uint8_t>(), image.numel());
+  else
+    rgb_rows(image.data<std::uint16_t>(), rgb.data<std::uint16_t>(), image.numel());
   return rgb;
 }
 
@@ -80,15 +90,16 @@ namespace detail {
 void check_image_size(Bytes bytes, std::string_view name, std::int64_t width, std::int64_t height,
                       std::int64_t sample_bytes, const ImageLimits& limits) {
   const std::string who = printable(name);
-  require<FormatError>(width > 0 && height > 0, "decode: ", who, " says it is ", width, " x ", height, " pixels");
+  require<FormatError>(width > 0 && height > 0, "decode: ", who, " says it is ", width, " x ", height,
+                       " pixels");
   require<FormatError>(width <= limits.side && height <= limits.side && width * height <= limits.pixels,
                        "decode: ", who, " is ", width, " x ", height, " pixels, at most ", limits.side, " x ",
                        limits.side, " and ", limits.pixels, " in all are read; make it smaller first");
   const std::int64_t unpacked = width * height * sample_bytes;
-  require<FormatError>(unpacked <= limits.free_bytes ||
-                           unpacked / limits.ratio <= static_cast<std::int64_t>(bytes.size()),
-                       "decode: ", who, " would unpack ", human_bytes(static_cast<std::int64_t>(bytes.size())),
-                       " to ", human_bytes(unpacked), ", more than ", limits.ratio, " times its size");
+  require<FormatError>(
+      unpacked <= limits.free_bytes || unpacked / limits.ratio <= static_cast<std::int64_t>(bytes.size()),
+      "decode: ", who, " would unpack ", human_bytes(static_cast<std::int64_t>(bytes.size())), " to ",
+      human_bytes(unpacked), ", more than ", limits.ratio, " times its size");
 }
 
 Image without_alpha(const std::uint8_t* samples, int width, int height, int channels, int bits, Alpha alpha) {
@@ -100,8 +111,11 @@ Image without_alpha(const std::uint8_t* samples, int width, int height, int chan
   }
   const std::size_t pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
   const auto n = static_cast<std::size_t>(colours);
-  if (bits == 8) drop_alpha(samples, image.data<std::uint8_t>(), pixels, n, alpha);
-  else drop_alpha(reinterpret_cast<const std::uint16_t*>(samples), image.data<std::uint16_t>(), pixels, n, alpha);
+  if (bits == 8)
+    drop_alpha(samples, image.data<std::uint8_t>(), pixels, n, alpha);
+  else
+    drop_alpha(reinterpret_cast<const std::uint16_t*>(samples), image.data<std::uint16_t>(), pixels, n,
+               alpha);
   return image;
 }
 
@@ -128,7 +142,8 @@ const char* format_name(ImageFormat format) {
   return "unknown";
 }
 
-Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options) {
+Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name,
+                      const DecodeOptions& options) {
   require<ValueError>(options.channels == 0 || options.channels == 1 || options.channels == 3,
                       "decode: channels = ", options.channels, " is not 0 (as in the file), 1 or 3");
   require<FormatError>(!bytes.empty(), "decode: ", printable(name), " is empty (0 bytes)");
@@ -136,7 +151,8 @@ Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name
                        human_bytes(static_cast<std::int64_t>(bytes.size())), ", at most ",
                        human_bytes(static_cast<std::int64_t>(options.limits.file_bytes)), " are read");
   const auto& all = detail::decoders();
-  const auto decoder = std::find_if(all.begin(), all.end(), [&](const detail::Decoder& d) { return d.matches(bytes); });
+  const auto decoder =
+      std::find_if(all.begin(), all.end(), [&](const detail::Decoder& d) { return d.matches(bytes); });
   require<FormatError>(decoder != all.end(), "decode: ", printable(name),
                        " is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
   if (decoder->decode_region) return decoder->decode_region(bytes, name, options);
@@ -149,7 +165,8 @@ Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name
 }
 
 Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options) {
-  require<ValueError>(!options.region, "decode_image: reads whole pictures; use decode_region for a part of one");
+  require<ValueError>(!options.region,
+                      "decode_image: reads whole pictures; use decode_region for a part of one");
   return decode_region(bytes, name, options).image;
 }
 

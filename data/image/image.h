@@ -22,14 +22,29 @@ struct Image {
   Image() = default;
   Image(int width, int height, int channels, int bits = 8);  // black
   std::size_t numel() const {
-    return static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
+    return static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
+           static_cast<std::size_t>(channels);
   }
-  std::size_t row_samples() const { return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels); }
+  std::size_t row_samples() const {
+    return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
+  }
   // Samples as T, which must be std::uint8_t when bits is 8 and std::uint16_t when it is 16.
-  template <class T> T* data() { return reinterpret_cast<T*>(pixels.data()); }
-  template <class T> const T* data() const { return reinterpret_cast<const T*>(pixels.data()); }
-  template <class T> T* row(int y) { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
-  template <class T> const T* row(int y) const { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
+  template <class T>
+  T* data() {
+    return reinterpret_cast<T*>(pixels.data());
+  }
+  template <class T>
+  const T* data() const {
+    return reinterpret_cast<const T*>(pixels.data());
+  }
+  template <class T>
+  T* row(int y) {
+    return data<T>() + static_cast<std::size_t>(y) * row_samples();
+  }
+  template <class T>
+  const T* row(int y) const {
+    return data<T>() + static_cast<std::size_t>(y) * row_samples();
+  }
   bool operator==(const Image&) const = default;
 };
 
@@ -56,17 +71,20 @@ struct Box {
   bool operator==(const Box&) const = default;
 };
 // What a caller will use of a picture: the box, shrunk to no less than min_width x min_height.
-struct Region { Box box; int min_width = 0, min_height = 0; };
+struct Region {
+  Box box;
+  int min_width = 0, min_height = 0;
+};
 
 enum class Alpha { drop, over_black, over_white };
 
 struct DecodeOptions {
-  int channels = 0;            // 0: as in the file; 1: grey; 3: colour
+  int channels = 0;  // 0: as in the file; 1: grey; 3: colour
   bool reduce_to_8bit = false;
-  Alpha alpha = Alpha::drop;   // as Pillow's convert("RGB")
+  Alpha alpha = Alpha::drop;  // as Pillow's convert("RGB")
   ImageLimits limits = {};
-  // Called once with the size of the whole picture. A JPEG decoder may then leave out what lies outside the box
-  // and decode at 1/2, 1/4 or 1/8 as long as the box stays at least min_width x min_height.
+  // Called once with the size of the whole picture. A JPEG decoder may then leave out what lies outside the
+  // box and decode at 1/2, 1/4 or 1/8 as long as the box stays at least min_width x min_height.
   std::function<Region(int width, int height)> region = {};
 };
 
@@ -82,12 +100,15 @@ enum class ImageFormat { unknown, jpeg, png, bmp, pnm, dicom };
 ImageFormat image_format(std::span<const std::uint8_t> bytes);
 const char* format_name(ImageFormat format);
 
-// Decodes a whole file held in memory; `name` stands in messages. The orientation tag of cameras is not applied,
-// colour profiles are not either. A file that ends early or is damaged is refused: nothing is decoded in part.
-// Throws FormatError with the byte offset where the file went wrong, or which limit it exceeds. Of a DICOM file the first
-// frame, as to_image() of data/dicom/image.h shows it by default; 16 bits where more than 8 are stored.
-Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options = {});
-Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name, const DecodeOptions& options);
+// Decodes a whole file held in memory; `name` stands in messages. The orientation tag of cameras is not
+// applied, colour profiles are not either. A file that ends early or is damaged is refused: nothing is
+// decoded in part. Throws FormatError with the byte offset where the file went wrong, or which limit it
+// exceeds. Of a DICOM file the first frame, as to_image() of data/dicom/image.h shows it by default; 16 bits
+// where more than 8 are stored.
+Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name,
+                   const DecodeOptions& options = {});
+Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name,
+                      const DecodeOptions& options);
 // Reads and decodes a file. Throws FileError when it cannot be read.
 Image read_image(const std::string& path, const DecodeOptions& options = {});
 

@@ -1,13 +1,13 @@
-// JPEG by libjpeg-turbo. Its errors arrive by longjmp, so every call of the library sits in a function without C++
-// objects of its own; what must be freed lives outside, in JpegReader and JpegWriter.
+// JPEG by libjpeg-turbo. Its errors arrive by longjmp, so every call of the library sits in a function
+// without C++ objects of its own; what must be freed lives outside, in JpegReader and JpegWriter.
 #include <algorithm>
 #include <cctype>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include "data/image/codec.h"
 
@@ -36,10 +36,8 @@ void on_message(j_common_ptr info, int level) {
     case JWRN_EXTRANEOUS_DATA:
     case JWRN_JFIF_MAJOR:
     case JWRN_TOO_MUCH_DATA:
-    case JWRN_BOGUS_PROGRESSION:
-      return;
-    default:
-      on_error(info);
+    case JWRN_BOGUS_PROGRESSION: return;
+    default: on_error(info);
   }
 }
 
@@ -74,7 +72,9 @@ class JpegReader {
     source_ = {bytes.data(), bytes.size(), nothing, on_starved, on_skip, jpeg_resync_to_restart, nothing};
     progress_.progress_monitor = on_progress;
   }
-  ~JpegReader() { if (created_) jpeg_destroy_decompress(&info_); }
+  ~JpegReader() {
+    if (created_) jpeg_destroy_decompress(&info_);
+  }
   JpegReader(const JpegReader&) = delete;
   JpegReader& operator=(const JpegReader&) = delete;
 
@@ -134,12 +134,14 @@ class JpegReader {
   std::string why = reader.text();
   if (!why.empty()) why[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(why[0])));
   while (!why.empty() && why.back() == '.') why.pop_back();
-  for (char& c : why) if (c == ';') c = ',';
-  fail<FormatError>("decode: ", printable(name), " is a damaged or unsupported JPEG, at byte ", reader.offset(),
-                    " of ", bytes.size(), ": ", why);
+  for (char& c : why)
+    if (c == ';') c = ',';
+  fail<FormatError>("decode: ", printable(name), " is a damaged or unsupported JPEG, at byte ",
+                    reader.offset(), " of ", bytes.size(), ": ", why);
 }
 
-// True when the end marker follows the header: a file cut short is found even if the cut lies outside the region.
+// True when the end marker follows the header: a file cut short is found even if the cut lies outside the
+// region.
 bool has_end(Bytes bytes, std::size_t header) {
   for (std::size_t i = bytes.size(); i >= header + 2; --i) {
     if (bytes[i - 2] == 0xff && bytes[i - 1] == 0xd9) return true;
@@ -147,8 +149,8 @@ bool has_end(Bytes bytes, std::size_t header) {
   return false;
 }
 
-// CMYK as Adobe writes it (0 is full ink) to RGB, with Pillow's arithmetic. Files without Adobe's marker are the
-// other way round.
+// CMYK as Adobe writes it (0 is full ink) to RGB, with Pillow's arithmetic. Files without Adobe's marker are
+// the other way round.
 void cmyk_to_rgb(const std::uint8_t* in, std::uint8_t* out, std::size_t pixels, bool inverted) {
   for (std::size_t i = 0; i < pixels; ++i) {
     const unsigned white = inverted ? in[4 * i + 3] : 255u - in[4 * i + 3];
@@ -171,10 +173,12 @@ int shrink_for(const Region& region) {
   return shrink;
 }
 
-struct Window { JDIMENSION x, y, width, height; };
+struct Window {
+  JDIMENSION x, y, width, height;
+};
 
-// The box in pixels of the shrunk picture, with a margin: at the edge of a window the library has no neighbours to
-// interpolate colour from, so the pixels inside would differ from those of the whole picture.
+// The box in pixels of the shrunk picture, with a margin: at the edge of a window the library has no
+// neighbours to interpolate colour from, so the pixels inside would differ from those of the whole picture.
 Window window_of(const Box& box, int shrink, JDIMENSION width, JDIMENSION height) {
   constexpr int margin = 16;
   const int w = static_cast<int>(width), h = static_cast<int>(height);
@@ -219,8 +223,8 @@ Decoded decode_jpeg(Bytes bytes, std::string_view name, const DecodeOptions& opt
   Window window = window_of(region.box, out.shrink, info.output_width, info.output_height);
   const bool part = window.width < info.output_width || window.height < info.output_height;
   if (part && !has_end(bytes, reader.offset())) {
-    fail<FormatError>("decode: ", printable(name), " is a damaged or unsupported JPEG, at byte ", bytes.size(),
-                      " of ", bytes.size(), ": no end marker, the file was cut short");
+    fail<FormatError>("decode: ", printable(name), " is a damaged or unsupported JPEG, at byte ",
+                      bytes.size(), " of ", bytes.size(), ": no end marker, the file was cut short");
   }
   if (!reader.start(&window.x, &window.width, window.y, part)) refuse(reader, bytes, name);
 
@@ -292,10 +296,13 @@ class JpegWriter {
 }  // namespace detail
 
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
-  require<ValueError>(image.bits == 8, "encode_jpeg: the image has 16 bits, JPEG holds 8; convert with to_8bit()");
-  require<ValueError>(image.numel() > 0 && image.width <= 65500 && image.height <= 65500, "encode_jpeg: ",
-                      image.width, " x ", image.height, " pixels, JPEG holds 1 to 65500 a side");
-  require<ValueError>(quality >= 1 && quality <= 100, "encode_jpeg: quality = ", quality, " is not in 1..100");
+  require<ValueError>(image.bits == 8,
+                      "encode_jpeg: the image has 16 bits, JPEG holds 8; convert with to_8bit()");
+  require<ValueError>(image.numel() > 0 && image.width <= 65500 && image.height <= 65500,
+                      "encode_jpeg: ", image.width, " x ", image.height,
+                      " pixels, JPEG holds 1 to 65500 a side");
+  require<ValueError>(quality >= 1 && quality <= 100, "encode_jpeg: quality = ", quality,
+                      " is not in 1..100");
   detail::JpegWriter writer;
   require<FormatError>(writer.encode(image, quality), "encode_jpeg: ", writer.text());
   return writer.bytes();

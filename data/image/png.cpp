@@ -20,10 +20,13 @@ std::uint32_t big32(const std::uint8_t* p) {
          static_cast<std::uint32_t>(p[2]) << 8 | p[3];
 }
 
-struct PngHeader { std::uint32_t width = 0, height = 0; int depth = 0, colour = 0; };
+struct PngHeader {
+  std::uint32_t width = 0, height = 0;
+  int depth = 0, colour = 0;
+};
 
-// Walks the chunks to IEND. stb_image neither checks the sums nor minds a missing end, so a damaged file would
-// otherwise become a damaged picture.
+// Walks the chunks to IEND. stb_image neither checks the sums nor minds a missing end, so a damaged file
+// would otherwise become a damaged picture.
 PngHeader check_png(Bytes bytes, std::string_view name) {
   const std::string who = printable(name);
   const auto broken = [&](std::size_t at, const char* what) {
@@ -90,8 +93,8 @@ struct PngWriter {
     png_set_write_fn(png, this, append, nullptr);
     png_set_compression_level(png, level);
     png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height),
-                 image.bits, image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+                 image.bits, image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
     if constexpr (std::endian::native == std::endian::little) {
       if (image.bits == 16) png_set_swap(png);

@@ -1,5 +1,5 @@
-// PBM, PGM and PPM (P1 to P6), the latter two with any largest value; own code, because stb_image ignores the largest value and does
-// not notice a file that ends early.
+// PBM, PGM and PPM (P1 to P6), the latter two with any largest value; own code, because stb_image ignores the
+// largest value and does not notice a file that ends early.
 #include <cstring>
 
 #include "data/image/codec.h"
@@ -12,8 +12,8 @@ class PnmReader {
   PnmReader(Bytes bytes, std::string_view name) : bytes_(bytes), name_(name) {}
 
   [[noreturn]] void broken(const char* what) const {
-    fail<FormatError>("decode: ", printable(name_), " is a damaged PNM, at byte ", at_, " of ", bytes_.size(), ": ",
-                      what);
+    fail<FormatError>("decode: ", printable(name_), " is a damaged PNM, at byte ", at_, " of ", bytes_.size(),
+                      ": ", what);
   }
   // A decimal number after white space and comments.
   std::uint32_t number() {
@@ -49,8 +49,10 @@ class PnmReader {
   static bool is_space(std::uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
   void skip_space() {
     while (at_ < bytes_.size() && (is_space(bytes_[at_]) || bytes_[at_] == '#')) {
-      if (bytes_[at_] == '#') while (at_ < bytes_.size() && bytes_[at_] != '\n') ++at_;
-      else ++at_;
+      if (bytes_[at_] == '#')
+        while (at_ < bytes_.size() && bytes_[at_] != '\n') ++at_;
+      else
+        ++at_;
     }
   }
   Bytes bytes_;
@@ -59,12 +61,14 @@ class PnmReader {
 };
 
 // Value of `most` becomes the largest of T, rounded to nearest.
-template <class T> T scaled(std::uint32_t value, std::uint32_t most) {
+template <class T>
+T scaled(std::uint32_t value, std::uint32_t most) {
   constexpr std::uint32_t white = T(~T{0});
   return static_cast<T>(most == white ? value : (std::uint64_t{value} * white + most / 2) / most);
 }
 
-template <class T> void fill(Image& image, PnmReader& reader, std::uint32_t most, bool text) {
+template <class T>
+void fill(Image& image, PnmReader& reader, std::uint32_t most, bool text) {
   T* out = image.data<T>();
   const std::size_t wide = most > 255 ? 2 : 1;
   const std::uint8_t* in = text ? nullptr : reader.samples(image.numel() * wide);
@@ -78,7 +82,8 @@ template <class T> void fill(Image& image, PnmReader& reader, std::uint32_t most
 }
 
 // One bit a pixel, set for black; rows of binary files begin with a byte of their own.
-Image decode_bitmap(PnmReader& reader, Bytes bytes, std::string_view name, const DecodeOptions& options, bool text) {
+Image decode_bitmap(PnmReader& reader, Bytes bytes, std::string_view name, const DecodeOptions& options,
+                    bool text) {
   const std::uint32_t width = reader.number(), height = reader.number();
   check_image_size(bytes, name, width, height, 1, options.limits);
   const std::size_t row = text ? width : (width + 7) / 8;
@@ -110,8 +115,10 @@ Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& option
     reader.broken("the file was cut short");
   }
   Image image(static_cast<int>(width), static_cast<int>(height), channels, most > 255 ? 16 : 8);
-  if (image.bits == 8) fill<std::uint8_t>(image, reader, most, text);
-  else fill<std::uint16_t>(image, reader, most, text);
+  if (image.bits == 8)
+    fill<std::uint8_t>(image, reader, most, text);
+  else
+    fill<std::uint16_t>(image, reader, most, text);
   return image;
 }
 

@@ -47,19 +47,22 @@ void mix_rows(const T* in, std::size_t stride, const float* weights, int count, 
   }
   for (; i < n; ++i) {
     float sum = 0;
-    for (int k = 0; k < count; ++k) sum += weights[k] * static_cast<float>(in[static_cast<std::size_t>(k) * stride + i]);
+    for (int k = 0; k < count; ++k)
+      sum += weights[k] * static_cast<float>(in[static_cast<std::size_t>(k) * stride + i]);
     out[i] = sum;
   }
 }
 
-template <class T> T rounded(float v) {
+template <class T>
+T rounded(float v) {
   constexpr float most = static_cast<float>(T(~T{0}));
   v = std::min(std::max(v + 0.5f, 0.f), most);  // truncation rounds to nearest; `most` + 0.5 is cut to `most`
   return static_cast<T>(v);
 }
 
 // Weighted sum of pixels that are `step` floats apart, up to four channels at once.
-template <int step> Lanes mix_pixels(const float* in, const float* weights, int count) {
+template <int step>
+Lanes mix_pixels(const float* in, const float* weights, int count) {
   Lanes even{}, odd{};
   int k = 0;
   for (; k + 1 < count; k += 2) {
@@ -70,7 +73,8 @@ template <int step> Lanes mix_pixels(const float* in, const float* weights, int 
   return even + odd;
 }
 
-template <class T> class Resizer {
+template <class T>
+class Resizer {
  public:
   Resizer(const Image& in, Image& out, const Taps& columns, const Taps& rows)
       : in_(in), out_(out), columns_(columns), rows_(rows) {
@@ -88,8 +92,8 @@ template <class T> class Resizer {
       T* out = out_.row<T>(y);
       for (int x = 0; x < out_.width; ++x) {
         const auto& span = columns_.spans[static_cast<std::size_t>(x)];
-        const Lanes v = mix_pixels<3>(line.data() + (span.begin - left_) * 3, &columns_.weights[index(span.first)],
-                                      span.count);
+        const Lanes v = mix_pixels<3>(line.data() + (span.begin - left_) * 3,
+                                      &columns_.weights[index(span.first)], span.count);
         for (int c = 0; c < 3; ++c) out[3 * x + c] = rounded<T>(v[c]);
       }
     }
@@ -108,8 +112,8 @@ template <class T> class Resizer {
       for (int r = 0; r < 4; ++r) rows[r] = out_.row<T>(y + std::min(r, count - 1));
       for (int x = 0; x < out_.width; ++x) {
         const auto& span = columns_.spans[index(x)];
-        const Lanes v = mix_pixels<4>(four.data() + (span.begin - left_) * 4, &columns_.weights[index(span.first)],
-                                      span.count);
+        const Lanes v = mix_pixels<4>(four.data() + (span.begin - left_) * 4,
+                                      &columns_.weights[index(span.first)], span.count);
         for (int r = 0; r < count; ++r) rows[r][x] = rounded<T>(v[r]);
       }
     }
@@ -120,8 +124,8 @@ template <class T> class Resizer {
   void source_row(int y, float* line) const {
     const auto& span = rows_.spans[index(y)];
     const auto channels = index(in_.channels);
-    mix_rows(in_.row<T>(span.begin) + index(left_) * channels, in_.row_samples(), &rows_.weights[index(span.first)],
-             span.count, line, used_ * channels);
+    mix_rows(in_.row<T>(span.begin) + index(left_) * channels, in_.row_samples(),
+             &rows_.weights[index(span.first)], span.count, line, used_ * channels);
   }
 
   const Image& in_;
@@ -131,10 +135,13 @@ template <class T> class Resizer {
   std::size_t used_ = 0;
 };
 
-template <class T> void run(const Image& in, Image& out, const Taps& columns, const Taps& rows) {
+template <class T>
+void run(const Image& in, Image& out, const Taps& columns, const Taps& rows) {
   Resizer<T> resizer(in, out, columns, rows);
-  if (in.channels == 3) resizer.colour();
-  else resizer.grey();
+  if (in.channels == 3)
+    resizer.colour();
+  else
+    resizer.grey();
 }
 
 }  // namespace
@@ -164,25 +171,29 @@ Taps resize_taps(int in, double start, double extent, int out, Filter filter) {
 
 Image resize(const Image& image, int width, int height, Filter filter, BoxF source) {
   require<ShapeError>(image.numel() > 0, "resize: the image has no pixels");
-  require<ValueError>(width > 0 && height > 0 && width <= 65536 && height <= 65536, "resize: to ", width, " x ",
-                      height, ", sides are 1 to 65536");
+  require<ValueError>(width > 0 && height > 0 && width <= 65536 && height <= 65536, "resize: to ", width,
+                      " x ", height, ", sides are 1 to 65536");
   if (source.width == 0) source = {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)};
   require<ValueError>(source.x >= 0 && source.y >= 0 && source.width > 0 && source.height > 0 &&
                           source.x + source.width <= image.width && source.y + source.height <= image.height,
-                      "resize: the box at (", source.x, ", ", source.y, ") of ", source.width, " x ", source.height,
-                      " leaves the image of ", image.width, " x ", image.height);
-  const bool whole = source.x == 0 && source.y == 0 && source.width == image.width && source.height == image.height;
+                      "resize: the box at (", source.x, ", ", source.y, ") of ", source.width, " x ",
+                      source.height, " leaves the image of ", image.width, " x ", image.height);
+  const bool whole =
+      source.x == 0 && source.y == 0 && source.width == image.width && source.height == image.height;
   if (whole && width == image.width && height == image.height) return image;
   const Taps columns = resize_taps(image.width, source.x, source.width, width, filter);
   const Taps rows = resize_taps(image.height, source.y, source.height, height, filter);
   const auto pass = [](const Image& in, int w, int h, const Taps& across, const Taps& down) {
     Image out(w, h, in.channels, in.bits);
-    if (in.bits == 8) run<std::uint8_t>(in, out, across, down);
-    else run<std::uint16_t>(in, out, across, down);
+    if (in.bits == 8)
+      run<std::uint8_t>(in, out, across, down);
+    else
+      run<std::uint16_t>(in, out, across, down);
     return out;
   };
   if (filter == Filter::bilinear) return pass(image, width, height, columns, rows);
-  // The cubic overshoots at edges. Pillow mixes columns first and cuts the result to the range of the samples, which shows.
+  // The cubic overshoots at edges. Pillow mixes columns first and cuts the result to the range of the
+  // samples, which shows.
   const Taps as_they_are = resize_taps(image.height, 0, image.height, image.height, Filter::bilinear);
   const Image narrow = pass(image, width, image.height, columns, as_they_are);
   return pass(narrow, width, height, resize_taps(width, 0, width, width, Filter::bilinear), rows);

@@ -1,4 +1,5 @@
-// Changing the size of a picture with the filter widened by the reduction, so that fine detail does not alias.
+// Changing the size of a picture with the filter widened by the reduction, so that fine detail does not
+// alias.
 #pragma once
 
 #include "data/image/image.h"
@@ -8,17 +9,21 @@ namespace gadolin {
 enum class Filter { bilinear, bicubic };
 
 // A rectangle between pixels: (0, 0) is the outer corner of the first pixel.
-struct BoxF { double x = 0, y = 0, width = 0, height = 0; };
+struct BoxF {
+  double x = 0, y = 0, width = 0, height = 0;
+};
 
 // Resamples the part `source` of the image (all of it, if it has no width) to width x height.
-// Triangle filter, or Keys' cubic with a = -0.5; both as wide as the reduction asks (Pillow's resize with `box`,
-// torchvision's antialias=True). Edges: taps outside the picture are left out and the rest scaled to sum 1.
-// Within 1 unit of Pillow, which rounds between its two passes where this keeps floats.
+// Triangle filter, or Keys' cubic with a = -0.5; both as wide as the reduction asks (Pillow's resize with
+// `box`, torchvision's antialias=True). Edges: taps outside the picture are left out and the rest scaled to
+// sum 1. Within 1 unit of Pillow, which rounds between its two passes where this keeps floats.
 Image resize(const Image& image, int width, int height, Filter filter = Filter::bilinear, BoxF source = {});
 
 // One output sample per entry: taps weight[first, first + count) over input samples begin, begin + 1, ...
 struct Taps {
-  struct Span { int begin = 0, count = 0, first = 0; };
+  struct Span {
+    int begin = 0, count = 0, first = 0;
+  };
   std::vector<Span> spans;
   std::vector<float> weights;
 };

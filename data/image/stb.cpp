@@ -26,7 +26,9 @@
 namespace gadolin::detail {
 namespace {
 
-struct Release { void operator()(void* p) const { stbi_image_free(p); } };
+struct Release {
+  void operator()(void* p) const { stbi_image_free(p); }
+};
 
 std::uint32_t little(const std::uint8_t* p, int count) {
   std::uint32_t v = 0;
@@ -41,8 +43,9 @@ Image decode_stb(Bytes bytes, std::string_view name, int bits, Alpha alpha) {
   int width = 0, height = 0, channels = 0;
   const int size = static_cast<int>(bytes.size());
   const std::unique_ptr<void, Release> pixels(
-      bits == 16 ? static_cast<void*>(stbi_load_16_from_memory(bytes.data(), size, &width, &height, &channels, 0))
-                 : static_cast<void*>(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 0)));
+      bits == 16
+          ? static_cast<void*>(stbi_load_16_from_memory(bytes.data(), size, &width, &height, &channels, 0))
+          : static_cast<void*>(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 0)));
   if (!pixels) {
     const char* reason = stbi_failure_reason();
     fail<FormatError>("decode: ", printable(name), " is a damaged or unsupported ",
@@ -60,7 +63,8 @@ Image decode_bmp(Bytes bytes, std::string_view name, const DecodeOptions& option
   if (bytes.size() < 26) broken("its header was cut short");
   const std::uint8_t* p = bytes.data();
   const std::int64_t offset = little(p + 10, 4), header = little(p + 14, 4);
-  if (header != 12 && header != 40 && header != 56 && header != 108 && header != 124) broken("unknown header");
+  if (header != 12 && header != 40 && header != 56 && header != 108 && header != 124)
+    broken("unknown header");
   if (static_cast<std::int64_t>(bytes.size()) < 14 + header) broken("its header was cut short");
   const bool old = header == 12;
   const std::int64_t width = old ? little(p + 18, 2) : static_cast<std::int32_t>(little(p + 18, 4));

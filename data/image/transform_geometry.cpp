@@ -40,7 +40,8 @@ class Resize : public Transform {
     return std::pair{size_.width, size_.height};
   }
   bool plans() const override { return true; }
-  // Twice the target at least: what the decoder's own averaging takes away is then below what the filter removes.
+  // Twice the target at least: what the decoder's own averaging takes away is then below what the filter
+  // removes.
   Region plan(int width, int height, RandomStream&) const override {
     const Size to = target(width, height);
     return {{0, 0, width, height}, 2 * to.width, 2 * to.height};
@@ -54,8 +55,8 @@ class Resize : public Transform {
   // One number is the shorter side; the longer one is cut to whole pixels, as torchvision does.
   Size target(int width, int height) const {
     if (size_.height != 0) return size_;
-    const double longer = std::min(static_cast<double>(size_.width) * std::max(width, height) / std::min(width, height),
-                                   65536.0);
+    const double longer = std::min(
+        static_cast<double>(size_.width) * std::max(width, height) / std::min(width, height), 65536.0);
     const int other = static_cast<int>(longer);
     return width <= height ? Size{size_.width, other} : Size{other, size_.width};
   }
@@ -67,11 +68,17 @@ class Resize : public Transform {
 class RandomResize : public Transform {
  public:
   RandomResize(int low, int high) : low_(low), high_(high) {}
-  Image apply(Image image, RandomStream& random) const override { return chosen(random).apply(std::move(image), random); }
+  Image apply(Image image, RandomStream& random) const override {
+    return chosen(random).apply(std::move(image), random);
+  }
   std::string text() const override { return cat("random-resize:", low_, ":", high_); }
   bool plans() const override { return true; }
-  Region plan(int width, int height, RandomStream& random) const override { return chosen(random).plan(width, height, random); }
-  Image apply_decoded(Decoded d, RandomStream& random) const override { return chosen(random).apply_decoded(std::move(d), random); }
+  Region plan(int width, int height, RandomStream& random) const override {
+    return chosen(random).plan(width, height, random);
+  }
+  Image apply_decoded(Decoded d, RandomStream& random) const override {
+    return chosen(random).apply_decoded(std::move(d), random);
+  }
 
  private:
   Resize chosen(RandomStream& random) const {
@@ -85,7 +92,9 @@ class RandomResize : public Transform {
 class CentralFraction : public Transform {
  public:
   explicit CentralFraction(double fraction) : fraction_(fraction) {}
-  Image apply(Image image, RandomStream&) const override { return crop(image, middle(image.width, image.height)); }
+  Image apply(Image image, RandomStream&) const override {
+    return crop(image, middle(image.width, image.height));
+  }
   std::string text() const override { return cat("central-fraction:", short_number(fraction_)); }
   bool plans() const override { return true; }
   Region plan(int width, int height, RandomStream&) const override {
@@ -104,7 +113,9 @@ class CentralFraction : public Transform {
     const int x = margin(width), y = margin(height);
     return {x, y, width - 2 * x, height - 2 * y};
   }
-  int margin(int side) const { return std::min(static_cast<int>((side - side * fraction_) / 2), (side - 1) / 2); }
+  int margin(int side) const {
+    return std::min(static_cast<int>((side - side * fraction_) / 2), (side - 1) / 2);
+  }
   double fraction_;
 };
 
@@ -116,7 +127,9 @@ class CenterCrop : public Transform {
                         size_.height});
   }
   std::string text() const override { return cat("center-crop:", size_text(size_)); }
-  std::optional<std::pair<int, int>> output_size() const override { return std::pair{size_.width, size_.height}; }
+  std::optional<std::pair<int, int>> output_size() const override {
+    return std::pair{size_.width, size_.height};
+  }
 
  private:
   // Python's round of half the difference, to even, when cropping; the smaller half on the left when padding.
@@ -137,7 +150,9 @@ class RandomCrop : public Transform {
   std::string text() const override {
     return pad_ ? cat("random-crop:", size_text(size_), ":", pad_) : cat("random-crop:", size_text(size_));
   }
-  std::optional<std::pair<int, int>> output_size() const override { return std::pair{size_.width, size_.height}; }
+  std::optional<std::pair<int, int>> output_size() const override {
+    return std::pair{size_.width, size_.height};
+  }
 
  private:
   int place(int have, int want, RandomStream& random) const {
@@ -161,10 +176,12 @@ class RandomResizedCrop : public Transform {
     return apply_decoded(std::move(whole), random);
   }
   std::string text() const override {
-    return cat("random-resized-crop:", size_text(size_), ":", short_number(smin_), ":", short_number(smax_), ":",
-               short_number(rmin_), ":", short_number(rmax_));
+    return cat("random-resized-crop:", size_text(size_), ":", short_number(smin_), ":", short_number(smax_),
+               ":", short_number(rmin_), ":", short_number(rmax_));
   }
-  std::optional<std::pair<int, int>> output_size() const override { return std::pair{size_.width, size_.height}; }
+  std::optional<std::pair<int, int>> output_size() const override {
+    return std::pair{size_.width, size_.height};
+  }
   bool plans() const override { return true; }
   Region plan(int width, int height, RandomStream& random) const override {
     return {choose(width, height, random), size_.width, size_.height};
@@ -190,8 +207,10 @@ class RandomResizedCrop : public Transform {
     }
     const double have = static_cast<double>(width) / height;
     int w = width, h = height;
-    if (have < rmin_) h = std::clamp(static_cast<int>(std::nearbyint(width / rmin_)), 1, height);
-    else if (have > rmax_) w = std::clamp(static_cast<int>(std::nearbyint(height * rmax_)), 1, width);
+    if (have < rmin_)
+      h = std::clamp(static_cast<int>(std::nearbyint(width / rmin_)), 1, height);
+    else if (have > rmax_)
+      w = std::clamp(static_cast<int>(std::nearbyint(height * rmax_)), 1, width);
     return {(width - w) / 2, (height - h) / 2, w, h};
   }
   Size size_;
@@ -255,7 +274,8 @@ std::shared_ptr<const Transform> make_geometry_step(StepText& t) {
     t.usage = "resize:S[:bilinear|bicubic] or resize:WxH[:bilinear|bicubic]";
     t.counts(1, 2);
     const bool cubic = t.words.size() == 2 && t.words[1] == "bicubic";
-    if (t.words.size() == 2 && !cubic && t.words[1] != "bilinear") t.bad(cat("'", printable(t.words[1]), "' is no filter"));
+    if (t.words.size() == 2 && !cubic && t.words[1] != "bilinear")
+      t.bad(cat("'", printable(t.words[1]), "' is no filter"));
     return std::make_shared<Resize>(t.size(0), cubic ? Filter::bicubic : Filter::bilinear);
   }
   if (t.name == "random-resize") {
@@ -285,7 +305,8 @@ std::shared_ptr<const Transform> make_geometry_step(StepText& t) {
     t.usage = "random-resized-crop:S[:SMIN:SMAX[:RMIN:RMAX]]";
     t.counts(1, 5);
     const double smin = t.number_or(1, 0.08, 1e-4, 1), smax = t.number_or(2, 1, smin, 1);
-    const double rmin = t.number_or(3, 3.0 / 4, 0.01, 100), rmax = t.number_or(4, std::max(4.0 / 3, rmin), rmin, 100);
+    const double rmin = t.number_or(3, 3.0 / 4, 0.01, 100),
+                 rmax = t.number_or(4, std::max(4.0 / 3, rmin), rmin, 100);
     return std::make_shared<RandomResizedCrop>(t.size(0), smin, smax, rmin, rmax);
   }
   if (t.name == "hflip" || t.name == "vflip") {

@@ -5,7 +5,9 @@
 
 namespace gadolin::detail {
 
-struct Size { int width = 0, height = 0; };
+struct Size {
+  int width = 0, height = 0;
+};
 
 // Parameters of one step as words; numbers are checked when they are asked for.
 struct StepText {
@@ -15,7 +17,7 @@ struct StepText {
   [[noreturn]] void bad(const std::string& why) const;
   double number(std::size_t i, double low, double high) const;
   double number_or(std::size_t i, double otherwise, double low, double high) const;
-  Size size(std::size_t i) const;       // "S" (height 0) or "WxH"
+  Size size(std::size_t i) const;  // "S" (height 0) or "WxH"
   void counts(std::size_t least, std::size_t most) const;
 };
 

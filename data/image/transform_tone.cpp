@@ -10,7 +10,8 @@ namespace gadolin {
 namespace {
 
 // Applies f, a function of 0..white, to every sample; by a table for 8 bits.
-template <class F> Image mapped(const Image& image, F&& f) {
+template <class F>
+Image mapped(const Image& image, F&& f) {
   Image out = image;
   if (image.bits == 8) {
     std::array<std::uint8_t, 256> table;
@@ -66,9 +67,7 @@ class Tone : public Transform {
   Image apply(Image image, RandomStream& random) const override {
     return change_(image, low_ + (high_ - low_) * random.uniform());
   }
-  std::string text() const override {
-    return cat(name_, ":", short_number(low_), ":", short_number(high_));
-  }
+  std::string text() const override { return cat(name_, ":", short_number(low_), ":", short_number(high_)); }
 
  protected:
   std::string name_;

@@ -20,8 +20,10 @@ RandomStream stream_of(SampleKey key, std::size_t step) {
 std::vector<std::string> parts_of(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
-    if (c == separator) parts.emplace_back();
-    else if (c != ' ') parts.back() += c;
+    if (c == separator)
+      parts.emplace_back();
+    else if (c != ' ')
+      parts.back() += c;
   }
   return parts;
 }
@@ -52,7 +54,8 @@ Normalize read_normalize(detail::StepText& t) {
   t.usage = "normalize:MEAN:DEVIATION, or of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION";
   t.counts(2, 2);
   Normalize n{numbers(t, 0), numbers(t, 1)};
-  for (const double d : n.deviation) if (!(d > 0)) t.bad("a deviation must be above 0");
+  for (const double d : n.deviation)
+    if (!(d > 0)) t.bad("a deviation must be above 0");
   return n;
 }
 
@@ -66,7 +69,8 @@ void StepText::bad(const std::string& why) const {
   fail<UsageError>("transform: '", printable(all), "': ", why, "; write ", usage);
 }
 void StepText::counts(std::size_t least, std::size_t most) const {
-  if (words.size() < least || words.size() > most) bad(cat(words.size(), words.size() == 1 ? " parameter" : " parameters"));
+  if (words.size() < least || words.size() > most)
+    bad(cat(words.size(), words.size() == 1 ? " parameter" : " parameters"));
 }
 double StepText::number(std::size_t i, double low, double high) const {
   double v = 0;
@@ -109,7 +113,8 @@ Pipeline::Pipeline(const std::string& text) {
     step.words = parts_of(one, ':');
     step.name = step.words.front();
     step.words.erase(step.words.begin());
-    require<UsageError>(!normalized_, "transform: '", printable(step.name), "' stands behind normalize; put normalize last");
+    require<UsageError>(!normalized_, "transform: '", printable(step.name),
+                        "' stands behind normalize; put normalize last");
     if (step.name == "grey" || step.name == "rgb") {
       step.usage = step.name;
       step.counts(0, 0);
@@ -120,10 +125,13 @@ Pipeline::Pipeline(const std::string& text) {
     } else {
       auto made = detail::make_geometry_step(step);
       if (!made) made = detail::make_tone_step(step);
-      require<UsageError>(made != nullptr, "transform: there is no step '", printable(step.name),
-                          "'; known are grey, rgb, resize, random-resize, central-fraction, center-crop, random-crop, "
-                          "random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, contrast, gamma, normalize");
-      random_ = random_ || (step.name != "resize" && step.name != "center-crop" && step.name != "central-fraction");
+      require<UsageError>(
+          made != nullptr, "transform: there is no step '", printable(step.name),
+          "'; known are grey, rgb, resize, random-resize, central-fraction, center-crop, random-crop, "
+          "random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, contrast, gamma, "
+          "normalize");
+      random_ =
+          random_ || (step.name != "resize" && step.name != "center-crop" && step.name != "central-fraction");
       steps_.push_back(std::move(made));
     }
   }
@@ -171,8 +179,9 @@ Image Pipeline::apply(const Image& image, SampleKey key) const {
 }
 
 NormalizeFactors normalize_factors(const Normalize& n, int channels, int bits) {
-  require<ShapeError>(n.mean.size() == 1 || n.mean.size() == static_cast<std::size_t>(channels), "normalize: mean of ",
-                      n.mean.size(), " channels on an image of ", channels, "; add the step rgb, or give one value");
+  require<ShapeError>(n.mean.size() == 1 || n.mean.size() == static_cast<std::size_t>(channels),
+                      "normalize: mean of ", n.mean.size(), " channels on an image of ", channels,
+                      "; add the step rgb, or give one value");
   require<ShapeError>(n.deviation.size() == 1 || n.deviation.size() == static_cast<std::size_t>(channels),
                       "normalize: deviation of ", n.deviation.size(), " channels on an image of ", channels,
                       "; add the step rgb, or give one value");
@@ -187,7 +196,8 @@ NormalizeFactors normalize_factors(const Normalize& n, int channels, int bits) {
 
 namespace {
 // 48 samples are whole pixels of one and of three channels, and whole vectors.
-template <class T> void normalize_samples(const T* in, const NormalizeFactors& f, int channels, std::size_t n, float* out) {
+template <class T>
+void normalize_samples(const T* in, const NormalizeFactors& f, int channels, std::size_t n, float* out) {
   constexpr std::size_t block = 48;
   float offset[block], factor[block];
   for (std::size_t j = 0; j < block; ++j) {
@@ -197,15 +207,19 @@ template <class T> void normalize_samples(const T* in, const NormalizeFactors& f
   }
   std::size_t i = 0;
   for (; i + block <= n; i += block) {
-    for (std::size_t j = 0; j < block; ++j) out[i + j] = (static_cast<float>(in[i + j]) - offset[j]) * factor[j];
+    for (std::size_t j = 0; j < block; ++j)
+      out[i + j] = (static_cast<float>(in[i + j]) - offset[j]) * factor[j];
   }
-  for (std::size_t j = 0; i + j < n; ++j) out[i + j] = (static_cast<float>(in[i + j]) - offset[j]) * factor[j];
+  for (std::size_t j = 0; i + j < n; ++j)
+    out[i + j] = (static_cast<float>(in[i + j]) - offset[j]) * factor[j];
 }
 }  // namespace
 
 void normalize_into(const Image& image, const NormalizeFactors& factors, float* out) {
-  if (image.bits == 8) normalize_samples(image.data<std::uint8_t>(), factors, image.channels, image.numel(), out);
-  else normalize_samples(image.data<std::uint16_t>(), factors, image.channels, image.numel(), out);
+  if (image.bits == 8)
+    normalize_samples(image.data<std::uint8_t>(), factors, image.channels, image.numel(), out);
+  else
+    normalize_samples(image.data<std::uint16_t>(), factors, image.channels, image.numel(), out);
 }
 
 }  // namespace gadolin

@@ -1,5 +1,5 @@
-// What happens to a picture between its file and the net: a list of steps with a textual form, whose random choices
-// are a pure function of (seed, epoch, sample).
+// What happens to a picture between its file and the net: a list of steps with a textual form, whose random
+// choices are a pure function of (seed, epoch, sample).
 #pragma once
 
 #include <memory>
@@ -14,7 +14,9 @@
 namespace gadolin {
 
 // Names one use of one sample. The same key gives the same picture, whichever thread makes it.
-struct SampleKey { std::uint64_t seed = 0, epoch = 0, index = 0; };
+struct SampleKey {
+  std::uint64_t seed = 0, epoch = 0, index = 0;
+};
 
 // Changes of tone. Results are cut to the range of the samples, and fractions are cut off, as Pillow does.
 Image adjust_brightness(const Image& image, double factor);  // value * factor, clipped
@@ -31,8 +33,8 @@ class Transform {
   // Width and height afterwards, when they are the same for every picture.
   virtual std::optional<std::pair<int, int>> output_size() const { return {}; }
 
-  // A first step that needs only a part of the file, or a smaller picture, says so before decoding and then gets
-  // that part: apply_decoded draws the same numbers as plan did.
+  // A first step that needs only a part of the file, or a smaller picture, says so before decoding and then
+  // gets that part: apply_decoded draws the same numbers as plan did.
   virtual bool plans() const { return false; }
   virtual Region plan(int width, int height, RandomStream& random) const;
   virtual Image apply_decoded(Decoded decoded, RandomStream& random) const;
@@ -44,9 +46,11 @@ struct Normalize {
   std::vector<double> mean{0}, deviation{1};
   bool operator==(const Normalize&) const = default;
 };
-// value * 1 of channel c becomes (value - offset[c]) * factor[c]; a subtraction and a product, so that no compiler can
-// merge them and both devices give the same bits.
-struct NormalizeFactors { float offset[3], factor[3]; };
+// value * 1 of channel c becomes (value - offset[c]) * factor[c]; a subtraction and a product, so that no
+// compiler can merge them and both devices give the same bits.
+struct NormalizeFactors {
+  float offset[3], factor[3];
+};
 NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int bits);
 
 // Steps from text, separated by commas, parameters by colons; `/` separates values of the channels:
@@ -71,10 +75,10 @@ class Pipeline {
   // Throws UsageError that names the step and what it takes.
   explicit Pipeline(const std::string& text);
 
-  std::string text() const;  // canonical; Pipeline(text()).text() == text()
-  int channels() const { return channels_; }                // 0: as in the file
+  std::string text() const;                   // canonical; Pipeline(text()).text() == text()
+  int channels() const { return channels_; }  // 0: as in the file
   const Normalize& normalize() const { return normalize_; }
-  bool random() const { return random_; }                   // some step draws numbers
+  bool random() const { return random_; }  // some step draws numbers
   // Width and height of every result, when the steps fix it.
   std::optional<std::pair<int, int>> output_size() const;
 

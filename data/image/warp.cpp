@@ -13,11 +13,13 @@ namespace {
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-template <class T> T sample_of(double fraction) {
+template <class T>
+T sample_of(double fraction) {
   return static_cast<T>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(T(~T{0})) + 0.5);
 }
 
-template <class T> void crop_rows(const Image& in, Image& out, Box box, double fill) {
+template <class T>
+void crop_rows(const Image& in, Image& out, Box box, double fill) {
   const int x0 = std::clamp(box.x, 0, in.width), x1 = std::clamp(box.x + box.width, 0, in.width);
   for (int y = 0; y < box.height; ++y) {
     T* to = out.row<T>(y);
@@ -30,7 +32,8 @@ template <class T> void crop_rows(const Image& in, Image& out, Box box, double f
   }
 }
 
-template <class T, int channels> void mirror_rows(const Image& in, Image& out) {
+template <class T, int channels>
+void mirror_rows(const Image& in, Image& out) {
   for (int y = 0; y < in.height; ++y) {
     const T* from = in.row<T>(y) + index(in.width) * channels;
     T* to = out.row<T>(y);
@@ -41,13 +44,15 @@ template <class T, int channels> void mirror_rows(const Image& in, Image& out) {
   }
 }
 
-template <class T> void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
+template <class T>
+void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
   const T outside = sample_of<T>(fill);
   const int channels = in.channels;
   for (int y = 0; y < out.height; ++y) {
     T* to = out.row<T>(y);
     for (int x = 0; x < out.width; ++x, to += channels) {
-      const double u = m[0] * (x + 0.5) + m[1] * (y + 0.5) + m[2], v = m[3] * (x + 0.5) + m[4] * (y + 0.5) + m[5];
+      const double u = m[0] * (x + 0.5) + m[1] * (y + 0.5) + m[2],
+                   v = m[3] * (x + 0.5) + m[4] * (y + 0.5) + m[5];
       if (!(u >= 0 && u < in.width && v >= 0 && v < in.height)) {
         std::fill_n(to, channels, outside);
         continue;
@@ -55,7 +60,8 @@ template <class T> void warp_rows(const Image& in, Image& out, const Affine& m, 
       const double fx = std::floor(u - 0.5), fy = std::floor(v - 0.5);
       const double dx = u - 0.5 - fx, dy = v - 0.5 - fy;
       const int x0 = std::max(static_cast<int>(fx), 0), x1 = std::min(static_cast<int>(fx) + 1, in.width - 1);
-      const int y0 = std::max(static_cast<int>(fy), 0), y1 = std::min(static_cast<int>(fy) + 1, in.height - 1);
+      const int y0 = std::max(static_cast<int>(fy), 0),
+                y1 = std::min(static_cast<int>(fy) + 1, in.height - 1);
       const T *top = in.row<T>(y0), *bottom = in.row<T>(y1);
       for (int c = 0; c < channels; ++c) {
         const int a = x0 * channels + c, b = x1 * channels + c;
@@ -76,19 +82,25 @@ Image crop(const Image& image, Box box, double fill) {
                       "crop: to ", box.width, " x ", box.height, ", sides are 1 to 65536");
   if (box == Box{0, 0, image.width, image.height}) return image;
   Image out(box.width, box.height, image.channels, image.bits);
-  if (image.bits == 8) crop_rows<std::uint8_t>(image, out, box, fill);
-  else crop_rows<std::uint16_t>(image, out, box, fill);
+  if (image.bits == 8)
+    crop_rows<std::uint8_t>(image, out, box, fill);
+  else
+    crop_rows<std::uint16_t>(image, out, box, fill);
   return out;
 }
 
 Image horizontal_flip(const Image& image) {
   Image out(image.width, image.height, image.channels, image.bits);
   if (image.bits == 8) {
-    if (image.channels == 1) mirror_rows<std::uint8_t, 1>(image, out);
-    else mirror_rows<std::uint8_t, 3>(image, out);
+    if (image.channels == 1)
+      mirror_rows<std::uint8_t, 1>(image, out);
+    else
+      mirror_rows<std::uint8_t, 3>(image, out);
   } else {
-    if (image.channels == 1) mirror_rows<std::uint16_t, 1>(image, out);
-    else mirror_rows<std::uint16_t, 3>(image, out);
+    if (image.channels == 1)
+      mirror_rows<std::uint16_t, 1>(image, out);
+    else
+      mirror_rows<std::uint16_t, 3>(image, out);
   }
   return out;
 }
@@ -97,8 +109,8 @@ Image vertical_flip(const Image& image) {
   Image out(image.width, image.height, image.channels, image.bits);
   const std::size_t stride = image.row_samples() * index(image.bits / 8);
   for (int y = 0; y < image.height; ++y) {
-    std::memcpy(out.pixels.data() + index(y) * stride, image.pixels.data() + index(image.height - 1 - y) * stride,
-                stride);
+    std::memcpy(out.pixels.data() + index(y) * stride,
+                image.pixels.data() + index(image.height - 1 - y) * stride, stride);
   }
   return out;
 }
@@ -121,8 +133,10 @@ Affine affine_map(int width, int height, const AffineOptions& o) {
 Image warp(const Image& image, const Affine& map, double fill) {
   require<ShapeError>(image.numel() > 0, "warp: the image has no pixels");
   Image out(image.width, image.height, image.channels, image.bits);
-  if (image.bits == 8) warp_rows<std::uint8_t>(image, out, map, fill);
-  else warp_rows<std::uint16_t>(image, out, map, fill);
+  if (image.bits == 8)
+    warp_rows<std::uint8_t>(image, out, map, fill);
+  else
+    warp_rows<std::uint16_t>(image, out, map, fill);
   return out;
 }
 

@@ -24,7 +24,8 @@ class Checker {
         add(Level::error, "unreadable", f.error);
         continue;
       }
-      if (f.lowest == f.highest) add(Level::warning, "constant", cat(name(i), " has one value in all pixels"));
+      if (f.lowest == f.highest)
+        add(Level::warning, "constant", cat(name(i), " has one value in all pixels"));
       extension(i, f);
       size(i, f);
       duplicate(i, f);
@@ -34,7 +35,8 @@ class Checker {
   void classes() {
     const std::vector<std::int64_t> counts = dataset_.class_counts();
     for (std::size_t c = 0; c < counts.size(); ++c) {
-      if (counts[c] == 0) add(Level::error, "empty-class", cat("class ", printable(dataset_.classes()[c]), " has no samples"));
+      if (counts[c] == 0)
+        add(Level::error, "empty-class", cat("class ", printable(dataset_.classes()[c]), " has no samples"));
     }
     for (const Split split : {Split::train, Split::val, Split::test}) {
       if (!dataset_.has_split(split)) continue;
@@ -50,20 +52,24 @@ class Checker {
   void leaks() {
     for (const Leak& leak : patient_leaks(dataset_)) {
       add(Level::error, "leak-patient",
-          cat(printable(leak.first), " (", split_name(leak.first_split), ") and ", printable(leak.second), " (",
-              split_name(leak.second_split), ") are of one patient"));
+          cat(printable(leak.first), " (", split_name(leak.first_split), ") and ", printable(leak.second),
+              " (", split_name(leak.second_split), ") are of one patient"));
     }
   }
 
   void medians() {
     std::vector<double> areas;
-    for (const SampleFacts& f : facts_) if (f.error.empty()) areas.push_back(double(f.width) * f.height);
+    for (const SampleFacts& f : facts_)
+      if (f.error.empty()) areas.push_back(double(f.width) * f.height);
     if (areas.empty()) return;
-    std::nth_element(areas.begin(), areas.begin() + static_cast<std::ptrdiff_t>(areas.size() / 2), areas.end());
+    std::nth_element(areas.begin(), areas.begin() + static_cast<std::ptrdiff_t>(areas.size() / 2),
+                     areas.end());
     median_area_ = areas[areas.size() / 2];
   }
 
-  void add(Level level, const char* kind, std::string text) { problems.push_back({level, kind, std::move(text)}); }
+  void add(Level level, const char* kind, std::string text) {
+    problems.push_back({level, kind, std::move(text)});
+  }
   std::vector<Problem> problems;
 
  private:
@@ -72,10 +78,12 @@ class Checker {
   void extension(std::int64_t i, const SampleFacts& f) {
     if (f.file_bytes == 0) return;
     std::string end = std::filesystem::path(dataset_.info(i).name).extension().string();
-    for (char& c : end) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    const bool fits = (f.format == ImageFormat::jpeg && (end == ".jpg" || end == ".jpeg")) ||
-                      (f.format == ImageFormat::png && end == ".png") || (f.format == ImageFormat::bmp && end == ".bmp") ||
-                      (f.format == ImageFormat::pnm && (end == ".pgm" || end == ".ppm" || end == ".pnm" || end == ".pbm"));
+    for (char& c : end)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const bool fits =
+        (f.format == ImageFormat::jpeg && (end == ".jpg" || end == ".jpeg")) ||
+        (f.format == ImageFormat::png && end == ".png") || (f.format == ImageFormat::bmp && end == ".bmp") ||
+        (f.format == ImageFormat::pnm && (end == ".pgm" || end == ".ppm" || end == ".pnm" || end == ".pbm"));
     if (!fits) add(Level::warning, "wrong-extension", cat(name(i), " is a ", format_name(f.format), " file"));
   }
 
@@ -84,8 +92,9 @@ class Checker {
     const double area = double(f.width) * f.height;
     const double ratio = double(std::max(f.width, f.height)) / std::min(f.width, f.height);
     if (area * 16 >= median_area_ && area <= median_area_ * 16 && ratio <= 8) return;
-    add(Level::warning, "size-outlier", cat(name(i), " has ", f.width, " x ", f.height, " pixels, the median is ",
-                                            static_cast<std::int64_t>(median_area_), " in all"));
+    add(Level::warning, "size-outlier",
+        cat(name(i), " has ", f.width, " x ", f.height, " pixels, the median is ",
+            static_cast<std::int64_t>(median_area_), " in all"));
   }
 
   void duplicate(std::int64_t i, const SampleFacts& f) {
@@ -111,8 +120,8 @@ class Checker {
 
 std::vector<Problem> check_dataset(const Dataset& dataset, const std::vector<SampleFacts>& facts,
                                    const std::vector<std::string>& rows) {
-  require<ValueError>(facts.size() == static_cast<std::size_t>(dataset.size()), "check_dataset: facts of ", facts.size(),
-                      " samples for a set of ", dataset.size());
+  require<ValueError>(facts.size() == static_cast<std::size_t>(dataset.size()), "check_dataset: facts of ",
+                      facts.size(), " samples for a set of ", dataset.size());
   Checker checker(dataset, facts);
   for (const std::string& row : rows) checker.add(Level::error, "row", row);
   checker.medians();

@@ -8,12 +8,12 @@
 #include <set>
 #include <unordered_map>
 
-#include "io/atomic_file.h"
 #include "data/dicom/dictionary.h"
 #include "data/image/codec.h"
+#include "data/sets/tfrecord_dataset.h"
+#include "io/atomic_file.h"
 #include "io/sha256.h"
 #include "io/tfrecord.h"
-#include "data/sets/tfrecord_dataset.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -28,7 +28,8 @@ bool as_number(const std::string& text, std::int64_t& v) {
 std::vector<std::string> sorted_classes(const std::set<std::string>& names) {
   std::vector<std::string> classes(names.begin(), names.end());
   std::int64_t a = 0, b = 0;
-  if (!std::all_of(classes.begin(), classes.end(), [&](const auto& c) { return as_number(c, a); })) return classes;
+  if (!std::all_of(classes.begin(), classes.end(), [&](const auto& c) { return as_number(c, a); }))
+    return classes;
   std::stable_sort(classes.begin(), classes.end(), [&](const auto& x, const auto& y) {
     as_number(x, a);
     as_number(y, b);
@@ -69,8 +70,10 @@ Split split_from(std::string_view text, std::string_view place) {
   fail<DataError>(place, ": split '", printable(text), "' is not train, val or test");
 }
 
-Dataset::Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples, std::string root)
-    : classes_(std::move(classes)), multi_label_(multi_label), samples_(std::move(samples)), root_(std::move(root)) {}
+Dataset::Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
+                 std::string root)
+    : classes_(std::move(classes)), multi_label_(multi_label), samples_(std::move(samples)),
+      root_(std::move(root)) {}
 
 const SampleInfo& Dataset::info(std::int64_t i) const {
   require<ValueError>(i >= 0 && i < size(), "dataset: sample ", i, " of ", size());
@@ -105,12 +108,17 @@ std::string Dataset::fingerprint() const {
   return sha256_hex(all);
 }
 
-Source Dataset::read(std::int64_t i) const { return {read_bytes(info(i).path, ImageLimits{}.file_bytes), {}}; }
+Source Dataset::read(std::int64_t i) const {
+  return {read_bytes(info(i).path, ImageLimits{}.file_bytes), {}};
+}
 
 Image Dataset::image(std::int64_t i, const DecodeOptions& options) const {
   const Source source = read(i);
-  if (!source.file.empty() || source.image.numel() == 0) return decode_image(source.file, info(i).name, options);
-  return options.channels == 1 ? to_grey(source.image) : options.channels == 3 ? to_rgb(source.image) : source.image;
+  if (!source.file.empty() || source.image.numel() == 0)
+    return decode_image(source.file, info(i).name, options);
+  return options.channels == 1   ? to_grey(source.image)
+         : options.channels == 3 ? to_rgb(source.image)
+                                 : source.image;
 }
 
 std::unique_ptr<Dataset> Dataset::subset(const std::vector<std::int64_t>& indices) const {
@@ -138,7 +146,8 @@ bool is_image_name(std::string_view name) {
   const std::size_t dot = name.rfind('.');
   if (dot == std::string_view::npos || name[0] == '.') return false;
   std::string end(name.substr(dot + 1));
-  for (char& c : end) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  for (char& c : end)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   const auto& all = decoders();
   return std::any_of(all.begin(), all.end(), [&](const Decoder& d) {
     return std::find(d.endings.begin(), d.endings.end(), end) != d.endings.end();
@@ -150,13 +159,15 @@ bool is_image_file(const std::string& path) {
   if (is_image_name(name)) return true;
   // Scanners and archives write DICOM files without an ending, or with a UID for a name.
   std::error_code error;
-  if (name[0] == '.' || name == "DICOMDIR" || !dicom_available() || !fs::is_regular_file(path, error)) return false;
+  if (name[0] == '.' || name == "DICOMDIR" || !dicom_available() || !fs::is_regular_file(path, error))
+    return false;
   char head[132] = {};
   std::ifstream(path, std::ios::binary).read(head, sizeof head);
   return std::string_view(head + 128, 4) == "DICM";
 }
 
-void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options, const std::string& place) {
+void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options,
+                  const std::string& place) {
   if (options.allow_outside) return;
   std::error_code error;
   const fs::path real = fs::weakly_canonical(path, error), base = fs::weakly_canonical(root, error);
@@ -166,12 +177,14 @@ void check_inside(const std::string& path, const std::string& root, const Datase
                      "; allow it with --allow-outside");
 }
 
-std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options, std::string root) {
+std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options,
+                                        std::string root) {
   bool multi = options.multi_label;
   std::set<std::string> names;
   for (const RawSample& r : raw) {
     multi = multi || r.labels.size() > 1;
-    for (const std::string& l : r.labels) if (options.none_label.empty() || l != options.none_label) names.insert(l);
+    for (const std::string& l : r.labels)
+      if (options.none_label.empty() || l != options.none_label) names.insert(l);
   }
   // Without a fixed list a none label means: several labels a sample are possible, and none is one of them.
   multi = multi || !options.none_label.empty();
@@ -188,19 +201,26 @@ std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const Datase
     for (const std::string& l : r.labels) {
       if (multi && !options.none_label.empty() && l == options.none_label) continue;
       const auto found = number.find(l);
-      if (found != number.end()) r.info.labels.push_back(found->second);
-      else good = !noted(options, cat(r.place, ": label '", printable(l), "' is not among the ", classes.size(), " classes"));
+      if (found != number.end())
+        r.info.labels.push_back(found->second);
+      else
+        good = !noted(options, cat(r.place, ": label '", printable(l), "' is not among the ", classes.size(),
+                                   " classes"));
     }
     std::sort(r.info.labels.begin(), r.info.labels.end());
     r.info.labels.erase(std::unique(r.info.labels.begin(), r.info.labels.end()), r.info.labels.end());
-    if (good && !multi && r.info.labels.empty()) good = !noted(options, cat(r.place, ": ", printable(r.info.name), " has no label"));
+    if (good && !multi && r.info.labels.empty())
+      good = !noted(options, cat(r.place, ": ", printable(r.info.name), " has no label"));
     const auto [first, fresh] = seen.emplace(r.info.name, samples.size());
     if (good && !fresh) {
       const bool same = samples[first->second].labels == r.info.labels;
-      good = !noted(options, cat(r.place, ": ", printable(r.info.name), same ? " is listed twice" : " is listed twice with different labels"));
+      good = !noted(options, cat(r.place, ": ", printable(r.info.name),
+                                 same ? " is listed twice" : " is listed twice with different labels"));
     }
-    if (good) samples.push_back(std::move(r.info));
-    else if (fresh) seen.erase(first);
+    if (good)
+      samples.push_back(std::move(r.info));
+    else if (fresh)
+      seen.erase(first);
   }
   require<DataError>(!samples.empty(), "dataset: ", printable(root), " has no usable samples");
   return std::make_unique<Dataset>(classes, multi, std::move(samples), std::move(root));
@@ -211,7 +231,8 @@ std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const Datase
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status) && path.find_first_of("*?") != std::string::npos) return open_tfrecords(path, options);
+  if (!fs::exists(status) && path.find_first_of("*?") != std::string::npos)
+    return open_tfrecords(path, options);
   require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
     if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
@@ -223,7 +244,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   if (fs::exists(root / "manifest.csv")) return open_manifest((root / "manifest.csv").string(), options);
   if (holds(root, "-idx3-ubyte")) return open_idx(path, options);
   if (holds_tfrecords(path)) return open_tfrecords(path, options);
-  if (fs::is_directory(root / "images") && fs::is_directory(root / "labels")) return open_pairs(path, options);
+  if (fs::is_directory(root / "images") && fs::is_directory(root / "labels"))
+    return open_pairs(path, options);
   return open_class_folders(path, options);
 }
 

@@ -1,4 +1,5 @@
-// Labelled pictures: class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files under one interface.
+// Labelled pictures: class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files
+// under one interface.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +13,21 @@
 namespace gadolin {
 
 enum class Split : std::uint8_t { none, train, val, test };
-const char* split_name(Split split);           // "", "train", "val", "test"
+const char* split_name(Split split);  // "", "train", "val", "test"
 // Accepts also valid, validation and an empty text. Throws DataError, beginning with `place`.
 Split split_from(std::string_view text, std::string_view place = "split");
 
 struct SampleInfo {
-  std::string name;          // how messages and predictions call it: the path below the root of the set
-  std::string path;          // the file; empty when samples lie inside a container
-  std::string patient;       // empty: unknown, then the sample counts as a patient of its own
-  std::vector<int> labels;   // class numbers, ascending; one, unless the set is multi-label
+  std::string name;         // how messages and predictions call it: the path below the root of the set
+  std::string path;         // the file; empty when samples lie inside a container
+  std::string patient;      // empty: unknown, then the sample counts as a patient of its own
+  std::vector<int> labels;  // class numbers, ascending; one, unless the set is multi-label
   Split split = Split::none;
-  std::int64_t record = 0;   // row of the manifest or number in the container
+  std::int64_t record = 0;  // row of the manifest or number in the container
 };
 
-// What reading a sample gives: the bytes of an image file, or a picture when the container holds samples as such.
+// What reading a sample gives: the bytes of an image file, or a picture when the container holds samples as
+// such.
 struct Source {
   std::vector<std::uint8_t> file;
   Image image;
@@ -34,11 +36,12 @@ struct Source {
 // A list of samples in a fixed order that depends on their names only. Reading is safe from several threads.
 class Dataset {
  public:
-  Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples, std::string root);
+  Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
+          std::string root);
   virtual ~Dataset() = default;
 
   std::int64_t size() const { return static_cast<std::int64_t>(samples_.size()); }
-  const SampleInfo& info(std::int64_t i) const;          // throws ValueError outside 0..size()-1
+  const SampleInfo& info(std::int64_t i) const;  // throws ValueError outside 0..size()-1
   const std::vector<std::string>& classes() const { return classes_; }
   int num_classes() const { return static_cast<int>(classes_.size()); }
   bool multi_label() const { return multi_label_; }
@@ -69,24 +72,31 @@ class Dataset {
 };
 
 struct DatasetOptions {
-  // Names of the columns of a manifest; `label` is accepted for `labels`, `patient_id` for `patient`; patient and split may be missing.
-  std::string path_column = "path", label_column = "labels", patient_column = "patient", split_column = "split";
+  // Names of the columns of a manifest; `label` is accepted for `labels`, `patient_id` for `patient`; patient
+  // and split may be missing.
+  std::string path_column = "path", label_column = "labels", patient_column = "patient",
+              split_column = "split";
   // Keys of features in TFRecords; patient and name may be missing.
   std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id",
               name_key = "image/filename";
-  std::string image_folder;            // where a manifest's paths begin; empty: its own folder. Of pairs: the folder of the pictures,
-                                       // from the root on; empty: images
-  std::vector<std::string> classes;    // fixes the numbers of the classes; another label is an error. Empty: all labels, sorted
-  std::string none_label;              // multi-label: this label stands for no class at all ("No Finding")
-  bool multi_label = false;            // otherwise only when some row has labels separated by |
-  bool allow_outside = false;          // links and paths that leave the root
-  bool unlabelled = false;             // of TFRecords: labels are not looked for, and a record that is damaged shows when it is read
-  std::vector<std::string>* problems = nullptr;  // when given, faulty rows are noted here and left out, not thrown
+  std::string image_folder;  // where a manifest's paths begin; empty: its own folder. Of pairs: the folder of
+                             // the pictures, from the root on; empty: images
+  std::vector<std::string>
+      classes;  // fixes the numbers of the classes; another label is an error. Empty: all labels, sorted
+  std::string none_label;      // multi-label: this label stands for no class at all ("No Finding")
+  bool multi_label = false;    // otherwise only when some row has labels separated by |
+  bool allow_outside = false;  // links and paths that leave the root
+  bool unlabelled =
+      false;  // of TFRecords: labels are not looked for, and a record that is damaged shows when it is read
+  std::vector<std::string>* problems =
+      nullptr;  // when given, faulty rows are noted here and left out, not thrown
 };
 
-// Opens whatever `path` holds, in this order: a CSV file; TFRecords, by name or by a pattern (data/sets/tfrecord_dataset.h); a folder
-// with manifest.csv; with *-idx3-ubyte(.gz); with TFRecords; with images/ and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that are all whole numbers are
-// sorted as numbers, others by bytes. Throws DataError with what was looked for, or file and line of a wrong row.
+// Opens whatever `path` holds, in this order: a CSV file; TFRecords, by name or by a pattern
+// (data/sets/tfrecord_dataset.h); a folder with manifest.csv; with *-idx3-ubyte(.gz); with TFRecords; with
+// images/ and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that
+// are all whole numbers are sorted as numbers, others by bytes. Throws DataError with what was looked for, or
+// file and line of a wrong row.
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options = {});
 
 // The kinds one by one.
@@ -97,23 +107,32 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
 // train-* files are the split train, t10k-* the split test. Pictures are held in memory.
 std::unique_ptr<Dataset> open_idx(const std::string& root, const DatasetOptions& options = {});
 
-// path,patient,labels,split of every sample, written atomically; paths relative to the folder of `path` where they lie below it.
+// path,patient,labels,split of every sample, written atomically; paths relative to the folder of `path` where
+// they lie below it.
 void write_manifest(const std::string& path, const Dataset& dataset);
-// Puts the splits of `dataset`, opened from this manifest, into its split column; other columns and the order stay.
+// Puts the splits of `dataset`, opened from this manifest, into its split column; other columns and the order
+// stay.
 void write_splits(const std::string& path, const Dataset& dataset, const std::string& split_column = "split");
-// The other way round: splits from the split.csv of a run, or any table with the columns split and name, or split and path
-// (from the table's folder). Samples that are not in it have no split afterwards. Throws DataError for one that the set lacks.
+// The other way round: splits from the split.csv of a run, or any table with the columns split and name, or
+// split and path (from the table's folder). Samples that are not in it have no split afterwards. Throws
+// DataError for one that the set lacks.
 void read_splits(const std::string& path, Dataset& dataset);
 
 namespace detail {
 // Sorted class list of raw labels, and samples with numbers for them.
-struct RawSample { SampleInfo info; std::vector<std::string> labels; std::string place; };
-std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options, std::string root);
+struct RawSample {
+  SampleInfo info;
+  std::vector<std::string> labels;
+  std::string place;
+};
+std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options,
+                                        std::string root);
 bool is_image_name(std::string_view name);
 // By its name, or a DICOM file of any name by its first bytes.
 bool is_image_file(const std::string& path);
 // Throws DataError when `path` (under `root`) is a link to outside of it; `path` itself otherwise.
-void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options, const std::string& place);
+void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options,
+                  const std::string& place);
 }  // namespace detail
 
 }  // namespace gadolin

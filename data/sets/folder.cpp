@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <map>
 
-#include "io/atomic_file.h"
 #include "data/sets/dataset.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -50,8 +50,10 @@ void add_classes(const fs::path& folder, const std::string& below, Split split, 
     const std::size_t before = out.size();
     add_images(folder / label, below + label + '/', label, split, root, options, out);
     if (out.size() > before) continue;
-    const std::string text = cat("dataset: class folder ", printable((folder / label).string()), " holds no images");
-    if (!options.problems) fail<DataError>(text, "; put JPEG, PNG, BMP, PNM or DICOM files there or remove it");
+    const std::string text =
+        cat("dataset: class folder ", printable((folder / label).string()), " holds no images");
+    if (!options.problems)
+      fail<DataError>(text, "; put JPEG, PNG, BMP, PNM or DICOM files there or remove it");
     options.problems->push_back(text);
   }
 }
@@ -66,7 +68,8 @@ std::string trimmed(std::string_view line) {
 std::vector<std::string> read_labels(const std::string& path) {
   const std::vector<std::uint8_t> bytes = read_bytes(path, 1 << 20);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  require<FormatError>(text.find('\0') == std::string_view::npos, "dataset: ", printable(path), " is not a text file");
+  require<FormatError>(text.find('\0') == std::string_view::npos, "dataset: ", printable(path),
+                       " is not a text file");
   std::vector<std::string> labels;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -88,21 +91,25 @@ std::unique_ptr<Dataset> open_class_folders(const std::string& root, const Datas
   }
   // Folders named train and val are classes only when there is a third that is neither.
   if (!splits.empty() && splits.size() == folders.size()) {
-    for (const auto& [name, split] : splits) add_classes(fs::path(root) / name, name + '/', split, root, options, samples);
+    for (const auto& [name, split] : splits)
+      add_classes(fs::path(root) / name, name + '/', split, root, options, samples);
   } else {
     add_classes(root, "", Split::none, root, options, samples);
   }
-  require<DataError>(!samples.empty(), "dataset: ", printable(root),
-                     " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images");
+  require<DataError>(
+      !samples.empty(), "dataset: ", printable(root),
+      " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images");
   return detail::number_classes(std::move(samples), options, root);
 }
 
 std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOptions& options) {
-  const fs::path images = fs::path(root) / (options.image_folder.empty() ? "images" : options.image_folder), labels = fs::path(root) / "labels";
+  const fs::path images = fs::path(root) / (options.image_folder.empty() ? "images" : options.image_folder),
+                 labels = fs::path(root) / "labels";
   const std::string prefix = images.filename().string() + "/";
   std::map<std::string, std::string> label_files;
   for (const std::string& name : names_in(labels, false)) {
-    if (fs::path(name).extension() == ".txt") label_files[fs::path(name).stem().string()] = (labels / name).string();
+    if (fs::path(name).extension() == ".txt")
+      label_files[fs::path(name).stem().string()] = (labels / name).string();
   }
   std::vector<detail::RawSample> samples;
   const auto problem = [&](const std::string& text) {
@@ -113,8 +120,9 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
     if (!detail::is_image_file((images / name).string())) continue;
     const auto file = label_files.find(fs::path(name).stem().string());
     if (file == label_files.end() || file->second.empty()) {
-      problem(cat("dataset: ", printable(prefix + name), file == label_files.end() ? " has no file in labels/"
-                                                                              : " shares its label file with another image"));
+      problem(cat("dataset: ", printable(prefix + name),
+                  file == label_files.end() ? " has no file in labels/"
+                                            : " shares its label file with another image"));
       continue;
     }
     detail::RawSample sample;
@@ -127,9 +135,11 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
     samples.push_back(std::move(sample));
   }
   for (const auto& [stem, path] : label_files) {
-    if (!path.empty()) problem(cat("dataset: labels/", printable(stem), ".txt has no image in ", printable(prefix)));
+    if (!path.empty())
+      problem(cat("dataset: labels/", printable(stem), ".txt has no image in ", printable(prefix)));
   }
-  require<DataError>(!samples.empty(), "dataset: ", printable(images.string()), " holds no images with labels");
+  require<DataError>(!samples.empty(), "dataset: ", printable(images.string()),
+                     " holds no images with labels");
   return detail::number_classes(std::move(samples), options, root);
 }
 

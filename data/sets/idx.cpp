@@ -20,7 +20,11 @@ struct Inflater {
   ~Inflater() { inflateEnd(&stream); }
 };
 
-struct IdxFile { std::vector<std::int64_t> sizes; std::vector<std::uint8_t> bytes; std::size_t begin = 0; };
+struct IdxFile {
+  std::vector<std::int64_t> sizes;
+  std::vector<std::uint8_t> bytes;
+  std::size_t begin = 0;
+};
 
 // From the first bytes of a file. Returns how many it must have in all.
 std::size_t read_header(IdxFile& f, const std::string& path, int dims) {
@@ -33,8 +37,9 @@ std::size_t read_header(IdxFile& f, const std::string& path, int dims) {
   for (std::size_t d = 0; d < static_cast<std::size_t>(dims); ++d) {
     const std::uint8_t* p = f.bytes.data() + 4 + 4 * d;
     f.sizes.push_back(std::int64_t{p[0]} << 24 | std::int64_t{p[1]} << 16 | std::int64_t{p[2]} << 8 | p[3]);
-    require<FormatError>(f.sizes.back() > 0 && f.sizes.back() <= (std::int64_t{1} << 31) / samples, "idx: ",
-                         printable(path), ": dimension ", d, " is ", f.sizes.back(), "; sizes are above 0, and 2 GiB in all");
+    require<FormatError>(f.sizes.back() > 0 && f.sizes.back() <= (std::int64_t{1} << 31) / samples,
+                         "idx: ", printable(path), ": dimension ", d, " is ", f.sizes.back(),
+                         "; sizes are above 0, and 2 GiB in all");
     samples *= f.sizes.back();
   }
   return f.begin + static_cast<std::size_t>(samples);
@@ -52,13 +57,13 @@ void gunzip(IdxFile& f, const std::vector<std::uint8_t>& packed, const std::stri
     z.stream.next_out = block.data();
     z.stream.avail_out = static_cast<uInt>(block.size());
     state = inflate(&z.stream, Z_NO_FLUSH);
-    require<FormatError>(state == Z_OK || state == Z_STREAM_END, "idx: ", printable(path), " is damaged, at byte ",
-                         z.stream.total_in, " of ", packed.size(), ": ",
+    require<FormatError>(state == Z_OK || state == Z_STREAM_END, "idx: ", printable(path),
+                         " is damaged, at byte ", z.stream.total_in, " of ", packed.size(), ": ",
                          z.stream.msg ? z.stream.msg : "the file was cut short");
     f.bytes.insert(f.bytes.end(), block.data(), block.data() + (block.size() - z.stream.avail_out));
     if (promised == 0) promised = read_header(f, path, dims);
-    require<FormatError>(f.bytes.size() <= promised, "idx: ", printable(path), " unpacks to more than the ", promised,
-                         " bytes that its header promises");
+    require<FormatError>(f.bytes.size() <= promised, "idx: ", printable(path), " unpacks to more than the ",
+                         promised, " bytes that its header promises");
   }
 }
 
@@ -71,8 +76,8 @@ IdxFile read_idx(const std::string& path, int dims) {
     gunzip(f, packed, path, dims);
   }
   const std::size_t promised = read_header(f, path, dims);
-  require<FormatError>(f.bytes.size() == promised, "idx: ", printable(path), " has ", f.bytes.size() - f.begin,
-                       " bytes of samples, its header says ", promised - f.begin);
+  require<FormatError>(f.bytes.size() == promised, "idx: ", printable(path), " has ",
+                       f.bytes.size() - f.begin, " bytes of samples, its header says ", promised - f.begin);
   return f;
 }
 
@@ -85,7 +90,8 @@ class IdxDataset : public Dataset {
     const std::int64_t record = info(i).record;
     const IdxFile& f = (*files_)[static_cast<std::size_t>(record >> 32)];
     Source source{{}, Image(static_cast<int>(f.sizes[2]), static_cast<int>(f.sizes[1]), 1)};
-    const std::size_t n = source.image.numel(), at = f.begin + static_cast<std::size_t>(record & 0xffffffff) * n;
+    const std::size_t n = source.image.numel(),
+                      at = f.begin + static_cast<std::size_t>(record & 0xffffffff) * n;
     std::memcpy(source.image.pixels.data(), f.bytes.data() + at, n);
     return source;
   }
@@ -107,7 +113,8 @@ std::string labels_path(std::string path) {
 std::unique_ptr<Dataset> open_idx(const std::string& root, const DatasetOptions& options) {
   std::vector<std::string> paths;
   for (const auto& entry : fs::directory_iterator(root)) {
-    if (entry.path().filename().string().find("images-idx3-ubyte") != std::string::npos) paths.push_back(entry.path().string());
+    if (entry.path().filename().string().find("images-idx3-ubyte") != std::string::npos)
+      paths.push_back(entry.path().string());
   }
   require<DataError>(!paths.empty(), "idx: ", printable(root), " holds no *images-idx3-ubyte file");
   std::sort(paths.begin(), paths.end());
@@ -118,9 +125,11 @@ std::unique_ptr<Dataset> open_idx(const std::string& root, const DatasetOptions&
     const IdxFile labels = read_idx(labels_path(path), 1);
     require<DataError>(images.sizes[0] == labels.sizes[0], "idx: ", printable(path), " has ", images.sizes[0],
                        " images, its labels are ", labels.sizes[0]);
-    require<FormatError>(images.sizes[1] <= 16384 && images.sizes[2] <= 16384, "idx: ", printable(path), ": images of ",
-                         images.sizes[2], " x ", images.sizes[1], ", at most 16384 x 16384 are read");
-    const std::string stem = fs::path(path).filename().string().substr(0, fs::path(path).filename().string().find('-'));
+    require<FormatError>(images.sizes[1] <= 16384 && images.sizes[2] <= 16384, "idx: ", printable(path),
+                         ": images of ", images.sizes[2], " x ", images.sizes[1],
+                         ", at most 16384 x 16384 are read");
+    const std::string stem =
+        fs::path(path).filename().string().substr(0, fs::path(path).filename().string().find('-'));
     for (std::int64_t i = 0; i < images.sizes[0]; ++i) {
       detail::RawSample sample;
       sample.info.name = cat(stem, "/", i);
@@ -132,7 +141,8 @@ std::unique_ptr<Dataset> open_idx(const std::string& root, const DatasetOptions&
     }
     files->push_back(std::move(images));
   }
-  return std::make_unique<IdxDataset>(*detail::number_classes(std::move(samples), options, root), std::move(files));
+  return std::make_unique<IdxDataset>(*detail::number_classes(std::move(samples), options, root),
+                                      std::move(files));
 }
 
 }  // namespace gadolin

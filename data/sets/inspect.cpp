@@ -14,7 +14,8 @@
 namespace gadolin {
 namespace {
 
-template <class T> void add_pixels(const Image& image, SampleFacts& f) {
+template <class T>
+void add_pixels(const Image& image, SampleFacts& f) {
   const double white = static_cast<double>(T(~T{0}));
   const T* p = image.data<T>();
   T low = p[0], high = p[0];
@@ -50,13 +51,16 @@ SampleFacts inspect_one(const Dataset& dataset, std::int64_t i) {
     const Source source = dataset.read(i);
     f.file_bytes = static_cast<std::int64_t>(source.file.size());
     f.format = image_format(source.file);
-    const Image image = source.image.numel() > 0 ? source.image : decode_image(source.file, dataset.info(i).name);
+    const Image image =
+        source.image.numel() > 0 ? source.image : decode_image(source.file, dataset.info(i).name);
     f.width = image.width;
     f.height = image.height;
     f.channels = image.channels;
     f.bits = image.bits;
-    if (image.bits == 8) add_pixels<std::uint8_t>(image, f);
-    else add_pixels<std::uint16_t>(image, f);
+    if (image.bits == 8)
+      add_pixels<std::uint8_t>(image, f);
+    else
+      add_pixels<std::uint16_t>(image, f);
     const int size[] = {image.width, image.height, image.channels, image.bits};
     f.pixel_hash = Sha256().update(size, sizeof size).update(image.pixels.data(), image.pixels.size()).hex();
   } catch (const Error& e) {
@@ -81,7 +85,8 @@ std::vector<SampleFacts> inspect_samples(const Dataset& dataset, int threads) {
   std::vector<SampleFacts> facts(static_cast<std::size_t>(dataset.size()));
   std::atomic<std::int64_t> next{0};
   const auto work = [&] {
-    for (std::int64_t i = next++; i < dataset.size(); i = next++) facts[static_cast<std::size_t>(i)] = inspect_one(dataset, i);
+    for (std::int64_t i = next++; i < dataset.size(); i = next++)
+      facts[static_cast<std::size_t>(i)] = inspect_one(dataset, i);
   };
   std::vector<std::jthread> workers;
   for (int t = 1; t < threads; ++t) workers.emplace_back(work);
@@ -91,8 +96,8 @@ std::vector<SampleFacts> inspect_samples(const Dataset& dataset, int threads) {
 }
 
 DataStats dataset_stats(const Dataset& dataset, const std::vector<SampleFacts>& facts) {
-  require<ValueError>(facts.size() == static_cast<std::size_t>(dataset.size()), "dataset_stats: facts of ", facts.size(),
-                      " samples for a set of ", dataset.size());
+  require<ValueError>(facts.size() == static_cast<std::size_t>(dataset.size()), "dataset_stats: facts of ",
+                      facts.size(), " samples for a set of ", dataset.size());
   DataStats stats;
   stats.samples = dataset.size();
   stats.class_counts.resize(dataset.classes().size());
@@ -117,7 +122,8 @@ DataStats dataset_stats(const Dataset& dataset, const std::vector<SampleFacts>& 
     widths.push_back(f.width);
     heights.push_back(f.height);
     sizes.push_back(static_cast<double>(f.file_bytes));
-    ++kinds[cat(f.file_bytes ? format_name(f.format) : "raw", f.channels == 1 ? " grey " : " colour ", f.bits, " bit")];
+    ++kinds[cat(f.file_bytes ? format_name(f.format) : "raw", f.channels == 1 ? " grey " : " colour ", f.bits,
+                " bit")];
     colour = colour || f.channels == 3;
     pixels += static_cast<double>(f.width) * f.height;
     for (std::size_t c = 0; c < 3; ++c) {

@@ -12,13 +12,13 @@ namespace gadolin {
 
 // What decoding one sample told.
 struct SampleFacts {
-  std::string error;                    // empty: it decoded
+  std::string error;  // empty: it decoded
   int width = 0, height = 0, channels = 0, bits = 0;
   std::int64_t file_bytes = 0;
   ImageFormat format = ImageFormat::unknown;
-  std::array<double, 3> sum{}, sum_of_squares{};   // of values in 0..1, a channel each
+  std::array<double, 3> sum{}, sum_of_squares{};  // of values in 0..1, a channel each
   double lowest = 0, highest = 0;
-  std::string pixel_hash;               // SHA-256 over size and samples: equal pictures in different files have the same
+  std::string pixel_hash;  // SHA-256 over size and samples: equal pictures in different files have the same
 };
 
 // Decodes every sample on `threads` threads (0: one a core). The result depends on the samples alone.
@@ -27,22 +27,25 @@ std::vector<SampleFacts> inspect_samples(const Dataset& dataset, int threads = 0
 struct Problem {
   // error: training would fail or cheat. warning: worth a look.
   enum class Level { warning, error } level;
-  std::string kind;   // unreadable, duplicate, label-conflict, empty-class, missing-class, size-outlier, constant,
-                      // wrong-extension, leak-patient, leak-pixels, row
-  std::string text;   // names the samples; never a patient
+  std::string kind;  // unreadable, duplicate, label-conflict, empty-class, missing-class, size-outlier,
+                     // constant, wrong-extension, leak-patient, leak-pixels, row
+  std::string text;  // names the samples; never a patient
 };
 // Problems in the order of the samples. `rows` are faults found while opening (DatasetOptions::problems).
 std::vector<Problem> check_dataset(const Dataset& dataset, const std::vector<SampleFacts>& facts,
                                    const std::vector<std::string>& rows = {});
 
 struct DataStats {
-  struct Range { double least = 0, median = 0, most = 0; };
+  struct Range {
+    double least = 0, median = 0, most = 0;
+  };
   std::int64_t samples = 0, unreadable = 0, patients = 0, unlabelled = 0;
-  std::vector<std::array<std::int64_t, 4>> class_counts;   // [class][none, train, val, test]
+  std::vector<std::array<std::int64_t, 4>> class_counts;  // [class][none, train, val, test]
   std::array<std::int64_t, 4> split_counts{};
   Range width, height, file_bytes;
   std::vector<std::pair<std::string, std::int64_t>> kinds;  // "JPEG grey 8 bit" -> files
-  std::vector<double> mean, deviation;   // of values in 0..1 over all pixels: 1 entry when all are grey, else 3 (grey counts in each)
+  std::vector<double> mean, deviation;  // of values in 0..1 over all pixels: 1 entry when all are grey, else
+                                        // 3 (grey counts in each)
 };
 DataStats dataset_stats(const Dataset& dataset, const std::vector<SampleFacts>& facts);
 

@@ -10,11 +10,11 @@
 #include <set>
 #include <thread>
 
-#include "io/atomic_file.h"
-#include "io/csv.h"
 #include "data/sets/ingest.h"
 #include "data/sets/loader_pool.h"
 #include "data/sets/upload.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -28,13 +28,14 @@ struct Position {
   bool operator==(const Position&) const = default;
 };
 
-// A batch being filled. Workers write through the pointers, each to its own parts; tensors belong to the caller's thread.
+// A batch being filled. Workers write through the pointers, each to its own parts; tensors belong to the
+// caller's thread.
 struct Slot {
   Position at;
   std::vector<std::int64_t> indices;
-  Tensor images, labels;                    // [N, H, W, C] and labels, on the host
-  std::uint8_t* bytes = nullptr;            // images when they travel as bytes
-  float* numbers = nullptr;                 // images when they travel normalised
+  Tensor images, labels;          // [N, H, W, C] and labels, on the host
+  std::uint8_t* bytes = nullptr;  // images when they travel as bytes
+  float* numbers = nullptr;       // images when they travel normalised
   void* targets = nullptr;
   std::vector<std::exception_ptr> errors;   // [N]
   std::vector<std::vector<BadSample>> bad;  // [N]; what was replaced on the way
@@ -45,15 +46,16 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 struct DataLoader::Impl {
-  Impl(const Dataset& set, Pipeline changes, LoaderOptions wanted) : dataset(set), pipeline(std::move(changes)), options(std::move(wanted)) {}
+  Impl(const Dataset& set, Pipeline changes, LoaderOptions wanted)
+      : dataset(set), pipeline(std::move(changes)), options(std::move(wanted)) {}
 
   const Dataset& dataset;
   const Pipeline pipeline;
   LoaderOptions options;
   int channels = 0, height = 0, width = 0;
-  bool as_bytes = false;                    // images travel as uint8
-  Position given, queued;                   // next to hand out, next to queue
-  bool ended = false;                       // the last batch of an epoch is out, its end was not yet told
+  bool as_bytes = false;   // images travel as uint8
+  Position given, queued;  // next to hand out, next to queue
+  bool ended = false;      // the last batch of an epoch is out, its end was not yet told
   std::int64_t order_epoch = -1;
   std::vector<std::int64_t> order;          // of order_epoch
   std::deque<std::unique_ptr<Slot>> slots;  // in step with the pool's jobs
@@ -102,8 +104,8 @@ void DataLoader::Impl::learn_shape() {
       height = image.height;
       width = image.width;
       as_bytes = image.bits == 8 && (options.dtype != DType::fp32 || options.device.is_cuda());
-      require<UsageError>(options.dtype != DType::uint8 || image.bits == 8, "loader: samples have ", image.bits,
-                          " bits, dtype uint8 would lose them; use fp32");
+      require<UsageError>(options.dtype != DType::uint8 || image.bits == 8, "loader: samples have ",
+                          image.bits, " bits, dtype uint8 would lose them; use fp32");
       normalize_factors(pipeline.normalize(), channels, 8);
       return;
     } catch (const FormatError&) {
@@ -117,16 +119,18 @@ void DataLoader::Impl::learn_shape() {
 
 void DataLoader::Impl::put(Slot& slot, std::int64_t part, std::int64_t i, const Image& image) const {
   const SampleInfo& info = dataset.info(i);
-  require<DataError>(image.width == width && image.height == height && image.channels == channels, "loader: ",
-                     printable(info.name), " is ", image.width, " x ", image.height, " with ", image.channels,
-                     image.channels == 1 ? " channel" : " channels", " after the transforms, the first sample ", width, " x ",
-                     height, " with ", channels, "; add resize and center-crop, and grey or rgb, to the transforms");
+  require<DataError>(image.width == width && image.height == height && image.channels == channels,
+                     "loader: ", printable(info.name), " is ", image.width, " x ", image.height, " with ",
+                     image.channels, image.channels == 1 ? " channel" : " channels",
+                     " after the transforms, the first sample ", width, " x ", height, " with ", channels,
+                     "; add resize and center-crop, and grey or rgb, to the transforms");
   const std::size_t n = image.numel();
   if (as_bytes) {
     const Image eight = image.bits == 8 ? Image() : to_8bit(image);
     std::memcpy(slot.bytes + index(part) * n, image.bits == 8 ? image.pixels.data() : eight.pixels.data(), n);
   } else {
-    normalize_into(image, normalize_factors(pipeline.normalize(), channels, image.bits), slot.numbers + index(part) * n);
+    normalize_into(image, normalize_factors(pipeline.normalize(), channels, image.bits),
+                   slot.numbers + index(part) * n);
   }
   if (!dataset.multi_label()) {
     static_cast<std::int64_t*>(slot.targets)[part] = info.labels.empty() ? -1 : info.labels[0];
@@ -137,7 +141,8 @@ void DataLoader::Impl::put(Slot& slot, std::int64_t part, std::int64_t i, const 
   for (const int label : info.labels) row[label] = 1;
 }
 
-// One sample, or what replaces it. Everything here is a function of (epoch, sample), so it does not matter who does it.
+// One sample, or what replaces it. Everything here is a function of (epoch, sample), so it does not matter
+// who does it.
 void DataLoader::Impl::fill(Slot& slot, std::int64_t part) const {
   const std::int64_t wanted = slot.indices[index(part)];
   RandomStream draws(options.seed, stream_id(replace_purpose, index(slot.at.epoch), index(wanted)));
@@ -174,7 +179,8 @@ std::unique_ptr<Slot> DataLoader::Impl::make_slot(Position at) {
     }
     order_epoch = at.epoch;
   }
-  const std::int64_t begin = at.step * options.batch_size, end = std::min(begin + options.batch_size, dataset.size());
+  const std::int64_t begin = at.step * options.batch_size,
+                     end = std::min(begin + options.batch_size, dataset.size());
   auto slot = std::make_unique<Slot>();
   slot->at = at;
   slot->indices.assign(order.begin() + begin, order.begin() + end);
@@ -182,9 +188,12 @@ std::unique_ptr<Slot> DataLoader::Impl::make_slot(Position at) {
   slot->errors.resize(index(n));
   slot->bad.resize(index(n));
   slot->images = empty_pinned({n, height, width, channels}, as_bytes ? DType::uint8 : DType::fp32);
-  slot->labels = dataset.multi_label() ? empty_pinned({n, dataset.num_classes()}, DType::fp32) : empty_pinned({n}, DType::int64);
-  if (as_bytes) slot->bytes = slot->images.data<std::uint8_t>();
-  else slot->numbers = slot->images.data<float>();
+  slot->labels = dataset.multi_label() ? empty_pinned({n, dataset.num_classes()}, DType::fp32)
+                                       : empty_pinned({n}, DType::int64);
+  if (as_bytes)
+    slot->bytes = slot->images.data<std::uint8_t>();
+  else
+    slot->numbers = slot->images.data<float>();
   slot->targets = slot->labels.raw();
   return slot;
 }
@@ -209,15 +218,17 @@ std::unique_ptr<Slot> DataLoader::Impl::take_slot() {
   return slot;
 }
 
-// Starts the oldest batch on its way to the device, if none is on its way. With `must` it waits for the batch, and may throw what
-// its samples threw; without, only a whole batch is sent, so that trouble shows in the call it belongs to.
+// Starts the oldest batch on its way to the device, if none is on its way. With `must` it waits for the
+// batch, and may throw what its samples threw; without, only a whole batch is sent, so that trouble shows in
+// the call it belongs to.
 void DataLoader::Impl::send(bool must) {
   if (!travelling.empty()) return;
   if (!must) {
     if (slots.empty() || !pool->front_done()) return;
     const Slot& s = *slots.front();
-    const bool whole = std::none_of(s.errors.begin(), s.errors.end(), [](const auto& e) { return e != nullptr; }) &&
-                       std::all_of(s.bad.begin(), s.bad.end(), [](const auto& b) { return b.empty(); });
+    const bool whole =
+        std::none_of(s.errors.begin(), s.errors.end(), [](const auto& e) { return e != nullptr; }) &&
+        std::all_of(s.bad.begin(), s.bad.end(), [](const auto& b) { return b.empty(); });
     if (!whole) return;
   }
   auto slot = take_slot();
@@ -237,11 +248,13 @@ void DataLoader::Impl::account(const Slot& slot) {
     }
   }
   if (fresh && options.bad_samples == BadSamples::quarantine) write_quarantine();
-  const auto count = static_cast<std::int64_t>(bad.size()), allowed = std::max<std::int64_t>(1, dataset.size() / 100);
+  const auto count = static_cast<std::int64_t>(bad.size()),
+             allowed = std::max<std::int64_t>(1, dataset.size() / 100);
   require<DataError>(count <= allowed && count <= 1000, "loader: ", count, " of ", dataset.size(),
-                     " samples cannot be read, at most 1 % and 1000 are passed over; the last: ", bad.empty() ? "" : bad.back().reason,
-                     "; look with `gadolin data check`");
-  for (const std::exception_ptr& error : slot.errors) if (error) std::rethrow_exception(error);
+                     " samples cannot be read, at most 1 % and 1000 are passed over; the last: ",
+                     bad.empty() ? "" : bad.back().reason, "; look with `gadolin data check`");
+  for (const std::exception_ptr& error : slot.errors)
+    if (error) std::rethrow_exception(error);
 }
 
 void DataLoader::Impl::write_quarantine() const {
@@ -270,20 +283,25 @@ void DataLoader::Impl::hand_out(std::unique_ptr<Slot> slot, std::vector<Tensor> 
 DataLoader::DataLoader(const Dataset& dataset, Pipeline pipeline, LoaderOptions options)
     : impl_(std::make_unique<Impl>(dataset, std::move(pipeline), std::move(options))) {
   LoaderOptions& o = impl_->options;
-  require<UsageError>(o.batch_size >= 1 && o.batch_size <= 1'000'000, "loader: batch size ", o.batch_size, " is not in 1..1000000");
-  require<UsageError>(o.workers >= -1 && o.workers <= 64, "loader: ", o.workers, " workers, 0 to 64 are possible");
-  require<UsageError>(o.prefetch >= 1 && o.prefetch <= 64, "loader: prefetch = ", o.prefetch, " is not in 1..64");
-  require<UsageError>(o.dtype == DType::fp32 || o.dtype == DType::bf16 || o.dtype == DType::fp16 || o.dtype == DType::uint8,
-                      "loader: images cannot be ", o.dtype, ", only fp32, bf16, fp16 or uint8");
+  require<UsageError>(o.batch_size >= 1 && o.batch_size <= 1'000'000, "loader: batch size ", o.batch_size,
+                      " is not in 1..1000000");
+  require<UsageError>(o.workers >= -1 && o.workers <= 64, "loader: ", o.workers,
+                      " workers, 0 to 64 are possible");
+  require<UsageError>(o.prefetch >= 1 && o.prefetch <= 64, "loader: prefetch = ", o.prefetch,
+                      " is not in 1..64");
+  require<UsageError>(
+      o.dtype == DType::fp32 || o.dtype == DType::bf16 || o.dtype == DType::fp16 || o.dtype == DType::uint8,
+      "loader: images cannot be ", o.dtype, ", only fp32, bf16, fp16 or uint8");
   require<DataError>(dataset.size() > 0, "loader: the data set has no samples");
-  require<DataError>(impl_->batches() > 0, "loader: ", dataset.size(), " samples do not fill a batch of ", o.batch_size,
-                     "; make the batch smaller or keep the last one");
+  require<DataError>(impl_->batches() > 0, "loader: ", dataset.size(), " samples do not fill a batch of ",
+                     o.batch_size, "; make the batch smaller or keep the last one");
   if (o.workers < 0) o.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
   impl_->learn_shape();
   if (o.device.is_cuda()) impl_->uploader = std::make_unique<Uploader>(o.device);
   const std::int64_t chunk = std::clamp<std::int64_t>(o.batch_size / (4 * std::max(o.workers, 1)), 1, 16);
   impl_->pool = std::make_unique<detail::LoaderPool>(
-      o.workers, chunk, [impl = impl_.get()](void* slot, std::int64_t part) { impl->fill(*static_cast<Slot*>(slot), part); });
+      o.workers, chunk,
+      [impl = impl_.get()](void* slot, std::int64_t part) { impl->fill(*static_cast<Slot*>(slot), part); });
 }
 
 DataLoader::~DataLoader() {
@@ -324,8 +342,8 @@ bool DataLoader::next(Batch& batch) {
 
 void DataLoader::seek(std::int64_t epoch, std::int64_t step) {
   Impl& m = *impl_;
-  require<ValueError>(epoch >= 0 && step >= 0 && step <= m.batches(), "loader: cannot go to step ", step, " of epoch ", epoch,
-                      ", an epoch has ", m.batches());
+  require<ValueError>(epoch >= 0 && step >= 0 && step <= m.batches(), "loader: cannot go to step ", step,
+                      " of epoch ", epoch, ", an epoch has ", m.batches());
   m.pool->clear();
   m.slots.clear();
   while (m.uploader && m.uploader->pending() > 0) m.uploader->pop();

@@ -23,19 +23,22 @@ class LoaderPool {
 
   void push(void* job, std::int64_t parts);
   bool front_done();
-  void wait_front();       // until every part of the oldest job is done
-  void pop_front();        // forgets it; it must be done
-  void clear();            // forgets all jobs; waits for parts in work
+  void wait_front();  // until every part of the oldest job is done
+  void pop_front();   // forgets it; it must be done
+  void clear();       // forgets all jobs; waits for parts in work
   std::size_t size() const { return jobs_.size(); }
 
  private:
-  struct Job { void* job; std::int64_t parts, begun = 0, done = 0; };
+  struct Job {
+    void* job;
+    std::int64_t parts, begun = 0, done = 0;
+  };
   void work();
   std::function<void(void*, std::int64_t)> fill_;
   std::int64_t chunk_;
   std::mutex mutex_;
   std::condition_variable wanted_, finished_;
-  std::deque<std::unique_ptr<Job>> jobs_;   // changed by the owner only, under the mutex
+  std::deque<std::unique_ptr<Job>> jobs_;  // changed by the owner only, under the mutex
   std::size_t in_work_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;

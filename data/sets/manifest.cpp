@@ -2,9 +2,9 @@
 #include <filesystem>
 #include <unordered_map>
 
+#include "data/sets/dataset.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
-#include "data/sets/dataset.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -23,7 +23,8 @@ std::vector<std::string> parts(const std::string& text) {
 }
 
 int label_column(const CsvTable& table, const DatasetOptions& options) {
-  if (options.label_column == "labels" && table.find("labels") < 0 && table.find("label") >= 0) return table.find("label");
+  if (options.label_column == "labels" && table.find("labels") < 0 && table.find("label") >= 0)
+    return table.find("label");
   return table.column(options.label_column);
 }
 // A column that may be missing only under its usual name.
@@ -35,19 +36,25 @@ int optional_column(const CsvTable& table, const std::string& name, const char* 
 
 std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOptions& options) {
   const CsvTable table = read_csv(path);
-  require<DataError>(table.find(options.path_column) >= 0 || table.find("name") < 0 || table.find("split") < 0, "dataset: ",
-                     printable(path), " names samples that have no files of their own; give the set itself, and this file "
-                     "with --splits");
+  require<DataError>(
+      table.find(options.path_column) >= 0 || table.find("name") < 0 || table.find("split") < 0,
+      "dataset: ", printable(path),
+      " names samples that have no files of their own; give the set itself, and this file "
+      "with --splits");
   const int path_at = table.column(options.path_column), label_at = label_column(table, options);
   const bool other_name = options.patient_column == "patient" && table.find("patient") < 0;
-  const int patient_at = other_name ? table.find("patient_id") : optional_column(table, options.patient_column, "patient");
+  const int patient_at =
+      other_name ? table.find("patient_id") : optional_column(table, options.patient_column, "patient");
   const int split_at = optional_column(table, options.split_column, "split");
-  std::string root = options.image_folder.empty() ? fs::path(path).parent_path().string() : options.image_folder;
+  std::string root =
+      options.image_folder.empty() ? fs::path(path).parent_path().string() : options.image_folder;
   if (root.empty()) root = ".";
   std::vector<detail::RawSample> samples;
   samples.reserve(table.rows.size());
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const auto field = [&](int column) { return column < 0 ? std::string() : table.rows[i][static_cast<std::size_t>(column)]; };
+    const auto field = [&](int column) {
+      return column < 0 ? std::string() : table.rows[i][static_cast<std::size_t>(column)];
+    };
     detail::RawSample sample;
     sample.place = cat("dataset: ", table.place(i));
     try {
@@ -55,7 +62,8 @@ std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOpt
       require<DataError>(!sample.info.name.empty(), sample.place, ": the path is empty");
       sample.info.path = (fs::path(root) / sample.info.name).string();
       std::error_code error;
-      const bool plain = fs::path(sample.info.name).is_relative() && sample.info.name.find("..") == std::string::npos &&
+      const bool plain = fs::path(sample.info.name).is_relative() &&
+                         sample.info.name.find("..") == std::string::npos &&
                          !fs::is_symlink(sample.info.path, error);
       if (!plain) detail::check_inside(sample.info.path, root, options, sample.place);
       sample.info.patient = field(patient_at);
@@ -78,7 +86,8 @@ void write_manifest(const std::string& path, const Dataset& dataset) {
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     const SampleInfo& s = dataset.info(i);
     require<DataError>(!s.path.empty(), "write_manifest: ", printable(s.name), " has no file of its own");
-    const fs::path below = fs::absolute(s.path).lexically_normal().lexically_relative(folder.lexically_normal());
+    const fs::path below =
+        fs::absolute(s.path).lexically_normal().lexically_relative(folder.lexically_normal());
     const bool inside = !below.empty() && *below.begin() != "..";
     std::string labels;
     for (const int label : s.labels) {
@@ -87,7 +96,8 @@ void write_manifest(const std::string& path, const Dataset& dataset) {
                          "' holds the separator |");
       labels += (labels.empty() ? "" : "|") + name;
     }
-    table.rows.push_back({inside ? below.string() : fs::absolute(s.path).string(), s.patient, labels, split_name(s.split)});
+    table.rows.push_back(
+        {inside ? below.string() : fs::absolute(s.path).string(), s.patient, labels, split_name(s.split)});
   }
   write_file_atomically(path, to_csv(table));
 }
@@ -124,9 +134,10 @@ void read_splits(const std::string& path, Dataset& dataset) {
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     const std::string& key = table.rows[row][key_at];
     const auto found = sample.find(by_name ? key : whole(fs::path(path).parent_path() / key));
-    require<DataError>(found != sample.end(), "splits: ", table.place(row), ": ", printable(key), " is not in ",
-                       printable(dataset.root()), "; are they the splits of other data?");
-    splits[static_cast<std::size_t>(found->second)] = split_from(table.rows[row][split_at], cat("splits: ", table.place(row)));
+    require<DataError>(found != sample.end(), "splits: ", table.place(row), ": ", printable(key),
+                       " is not in ", printable(dataset.root()), "; are they the splits of other data?");
+    splits[static_cast<std::size_t>(found->second)] =
+        split_from(table.rows[row][split_at], cat("splits: ", table.place(row)));
   }
   for (std::int64_t i = 0; i < dataset.size(); ++i) dataset.set_split(i, splits[static_cast<std::size_t>(i)]);
 }

@@ -18,11 +18,12 @@ constexpr std::uint64_t purpose = 0x73706c6974;
 
 struct Group {
   std::vector<std::int64_t> samples;
-  std::vector<double> counts;   // [classes + 1]; the last is the number of samples
+  std::vector<double> counts;  // [classes + 1]; the last is the number of samples
 };
 
 std::vector<Group> groups_of(const Dataset& dataset, bool by_patient) {
-  // By key, so that the order of the samples does not matter. A sample's name cannot be mistaken for a patient.
+  // By key, so that the order of the samples does not matter. A sample's name cannot be mistaken for a
+  // patient.
   std::map<std::pair<bool, std::string>, Group> by_key;
   const std::size_t classes = dataset.classes().size();
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
@@ -39,9 +40,10 @@ std::vector<Group> groups_of(const Dataset& dataset, bool by_patient) {
   return groups;
 }
 
-// By how much the squared distance from the goals grows when the group is added. Each class is measured in its own size, so
-// that a rare one counts as much as a common one.
-double cost(const std::vector<double>& have, const std::vector<double>& add, const std::vector<double>& total, double share) {
+// By how much the squared distance from the goals grows when the group is added. Each class is measured in
+// its own size, so that a rare one counts as much as a common one.
+double cost(const std::vector<double>& have, const std::vector<double>& add, const std::vector<double>& total,
+            double share) {
   double sum = 0;
   for (std::size_t c = 0; c < total.size(); ++c) {
     if (total[c] == 0) continue;
@@ -57,21 +59,24 @@ SplitOptions split_shares(const std::string& text, std::uint64_t seed) {
   SplitOptions o;
   o.seed = seed;
   char rest = 0;
-  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &o.train, &o.val, &o.test, &rest) == 3 && o.train >= 0 &&
-                          o.val >= 0 && o.test >= 0 && std::isfinite(o.train + o.val + o.test),
+  require<UsageError>(std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &o.train, &o.val, &o.test, &rest) == 3 &&
+                          o.train >= 0 && o.val >= 0 && o.test >= 0 &&
+                          std::isfinite(o.train + o.val + o.test),
                       "--shares ", text, ": three numbers of 0 or more are needed, like 0.7/0.15/0.15");
   return o;
 }
 
 void assign_splits(Dataset& dataset, const SplitOptions& options) {
   const double whole = options.train + options.val + options.test;
-  require<UsageError>(options.train >= 0 && options.val >= 0 && options.test >= 0 && whole > 0, "split: shares ",
-                      options.train, ", ", options.val, ", ", options.test, " are not 0 or more with a sum above 0");
+  require<UsageError>(options.train >= 0 && options.val >= 0 && options.test >= 0 && whole > 0,
+                      "split: shares ", options.train, ", ", options.val, ", ", options.test,
+                      " are not 0 or more with a sum above 0");
   const std::array<double, 3> share{options.train / whole, options.val / whole, options.test / whole};
   std::vector<Group> groups = groups_of(dataset, options.by_patient);
   RandomStream random(options.seed, stream_id(purpose));
   shuffle(groups, random);
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
 
   const std::size_t columns = dataset.classes().size() + 1;
   std::vector<double> total(columns);
@@ -96,8 +101,9 @@ void assign_splits(Dataset& dataset, const SplitOptions& options) {
     for (const std::int64_t i : g.samples) dataset.set_split(i, static_cast<Split>(best + 1));
   }
   for (std::size_t s = 0; s < 3; ++s) {
-    require<DataError>(share[s] == 0 || have[s][columns - 1] > 0, "split: ", split_name(static_cast<Split>(s + 1)),
-                       " would be empty with ", groups.size(), groups.size() == 1 ? " patient" : " patients",
+    require<DataError>(share[s] == 0 || have[s][columns - 1] > 0,
+                       "split: ", split_name(static_cast<Split>(s + 1)), " would be empty with ",
+                       groups.size(), groups.size() == 1 ? " patient" : " patients",
                        "; give it a larger share or more patients");
   }
 }

@@ -9,25 +9,25 @@
 namespace gadolin {
 
 struct SplitOptions {
-  double train = 0.7, val = 0.15, test = 0.15;   // shares; their sum is taken as the whole
+  double train = 0.7, val = 0.15, test = 0.15;  // shares; their sum is taken as the whole
   std::uint64_t seed = 0;
-  bool by_patient = true;                        // false: every sample on its own
+  bool by_patient = true;  // false: every sample on its own
 };
 
 // From "0.7/0.15/0.15", the shares of train, val and test. Throws UsageError, beginning with "--shares".
 SplitOptions split_shares(const std::string& text, std::uint64_t seed = 0);
 
-// Assigns every sample to a split. Samples of a patient stay together (a sample without a patient stands alone); the
-// share of each class is kept as near as whole patients allow: patients come in a seeded order, those with most samples
-// first, and each goes where the counts of samples and of its classes are furthest below their goal.
-// The result depends on names, labels, patients and seed, not on the order of the samples.
+// Assigns every sample to a split. Samples of a patient stay together (a sample without a patient stands
+// alone); the share of each class is kept as near as whole patients allow: patients come in a seeded order,
+// those with most samples first, and each goes where the counts of samples and of its classes are furthest
+// below their goal. The result depends on names, labels, patients and seed, not on the order of the samples.
 // Throws DataError when a split with a share above 0 would be empty.
 void assign_splits(Dataset& dataset, const SplitOptions& options);
 
 // Two sides of the split share something: names of one sample on each side.
 struct Leak {
   enum class Kind { patient, pixels } kind;
-  std::string first, second;    // names of samples; patients are not named
+  std::string first, second;  // names of samples; patients are not named
   Split first_split, second_split;
 };
 // One entry for each patient that is in more than one split.

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "io/atomic_file.h"
 #include "data/sets/split.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
 
@@ -15,7 +15,8 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uint64_t image_purpose = 0x73796e7468, patient_purpose = 0x70617469, label_purpose = 0x6c6162656c;
+constexpr std::uint64_t image_purpose = 0x73796e7468, patient_purpose = 0x70617469,
+                        label_purpose = 0x6c6162656c;
 
 // True inside shape `kind`; u and v are -1..1 across it.
 bool inside(int kind, double u, double v) {
@@ -30,7 +31,10 @@ bool inside(int kind, double u, double v) {
   }
 }
 
-struct Blob { int kind; double x, y, radius, cosine, sine, light; };
+struct Blob {
+  int kind;
+  double x, y, radius, cosine, sine, light;
+};
 
 int patient_of(const SynthOptions& o, int sample) {
   return static_cast<int>(static_cast<std::int64_t>(sample) * o.patients / o.samples);
@@ -40,7 +44,8 @@ std::vector<int> labels_of(const SynthOptions& o, int sample) {
   if (!o.multi_label) return {sample % o.classes};
   RandomStream random(o.seed, stream_id(label_purpose, static_cast<std::uint64_t>(sample)));
   std::vector<int> labels;
-  for (int c = 0; c < o.classes; ++c) if (random.chance(0.4f)) labels.push_back(c);
+  for (int c = 0; c < o.classes; ++c)
+    if (random.chance(0.4f)) labels.push_back(c);
   return labels;
 }
 
@@ -56,17 +61,21 @@ std::vector<std::string> synth_classes(int count) {
   return {all.begin(), all.begin() + count};
 }
 
-Image synth_image(const SynthOptions& o, std::uint64_t index, std::uint64_t patient, const std::vector<int>& labels) {
+Image synth_image(const SynthOptions& o, std::uint64_t index, std::uint64_t patient,
+                  const std::vector<int>& labels) {
   check_size(o);
-  RandomStream ground(o.seed, stream_id(patient_purpose, patient)), random(o.seed, stream_id(image_purpose, index));
-  const double base = ground.uniform(50, 110), slope_x = ground.uniform(-30, 30), slope_y = ground.uniform(-30, 30);
+  RandomStream ground(o.seed, stream_id(patient_purpose, patient)),
+      random(o.seed, stream_id(image_purpose, index));
+  const double base = ground.uniform(50, 110), slope_x = ground.uniform(-30, 30),
+               slope_y = ground.uniform(-30, 30);
   double tint[3];
   for (double& t : tint) t = ground.uniform(0.8f, 1.2f);
   std::vector<Blob> shapes;
   for (const int kind : labels) {
     const double angle = random.uniform(-0.3f, 0.3f);
-    shapes.push_back({kind, random.uniform(0.3f, 0.7f), random.uniform(0.3f, 0.7f), random.uniform(0.16f, 0.26f),
-                      std::cos(angle), std::sin(angle), random.uniform(60, 110)});
+    shapes.push_back({kind, random.uniform(0.3f, 0.7f), random.uniform(0.3f, 0.7f),
+                      random.uniform(0.16f, 0.26f), std::cos(angle), std::sin(angle),
+                      random.uniform(60, 110)});
   }
   Image image(o.size, o.size, o.colour ? 3 : 1);
   for (int y = 0; y < o.size; ++y) {
@@ -87,8 +96,10 @@ Image synth_image(const SynthOptions& o, std::uint64_t index, std::uint64_t pati
 }
 
 void write_synth(const std::string& folder, const SynthOptions& o) {
-  require<UsageError>(o.samples >= 1 && o.samples <= 1'000'000, "synth: samples = ", o.samples, " is not in 1..1000000");
-  require<UsageError>(o.patients >= 3 && o.patients <= o.samples, "synth: patients = ", o.patients, " is not in 3..", o.samples);
+  require<UsageError>(o.samples >= 1 && o.samples <= 1'000'000, "synth: samples = ", o.samples,
+                      " is not in 1..1000000");
+  require<UsageError>(o.patients >= 3 && o.patients <= o.samples, "synth: patients = ", o.patients,
+                      " is not in 3..", o.samples);
   check_size(o);
   const std::vector<std::string> classes = synth_classes(o.classes);
   std::error_code error;
@@ -103,9 +114,12 @@ void write_synth(const std::string& folder, const SynthOptions& o) {
     s.path = (fs::path(folder) / name).string();
     s.patient = cat("p", patient_of(o, i));
     s.labels = labels_of(o, i);
-    const Image image = synth_image(o, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(patient_of(o, i)), s.labels);
-    if (o.jpeg) write_jpeg(s.path, image, 92);
-    else write_png(s.path, image);
+    const Image image =
+        synth_image(o, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(patient_of(o, i)), s.labels);
+    if (o.jpeg)
+      write_jpeg(s.path, image, 92);
+    else
+      write_png(s.path, image);
     samples.push_back(std::move(s));
   }
   Dataset dataset(classes, o.multi_label, std::move(samples), folder);

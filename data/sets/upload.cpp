@@ -19,8 +19,9 @@ struct Uploader::Impl {
   struct Slot {
     std::vector<Tensor> host, device;
 #ifdef GADOLIN_CUDA
-    Event copied{}, used{};           // end of the copy; end of the work that was queued before the next batch was asked for
-    bool in_use = false;           // `used` has been recorded for the present contents
+    Event copied{},
+        used{};  // end of the copy; end of the work that was queued before the next batch was asked for
+    bool in_use = false;  // `used` has been recorded for the present contents
 #endif
   };
   Device device;
@@ -35,7 +36,7 @@ struct Uploader::Impl {
     require<ValueError>(!free.empty(), "upload: all ", slots, " slots are filled; pop a batch first");
     Slot slot = std::move(free.front());
     free.pop_front();
-    slot.copied.synchronize();     // the sources are about to be let go; the copy ended steps ago
+    slot.copied.synchronize();  // the sources are about to be let go; the copy ended steps ago
     return slot;
   }
   // A tensor like `source` to copy into: the slot's old one when nobody else holds it and it fits.
@@ -60,7 +61,7 @@ struct Uploader::Impl {
       sources.push_back(host[i].contiguous(host[i].format()));
       targets.push_back(target(slot, i, sources.back(), fresh));
     }
-    if (fresh) {                   // memory from the allocator may still be read by work that was queued before
+    if (fresh) {  // memory from the allocator may still be read by work that was queued before
       Event tail;
       tail.record(compute);
       tail.make_wait(copies);
@@ -69,7 +70,8 @@ struct Uploader::Impl {
     {
       const StreamGuard on(copies);
       for (std::size_t i = 0; i < sources.size(); ++i) {
-        copy_bytes(targets[i].raw(), device, sources[i].raw(), cpu, static_cast<std::size_t>(sources[i].nbytes()), true);
+        copy_bytes(targets[i].raw(), device, sources[i].raw(), cpu,
+                   static_cast<std::size_t>(sources[i].nbytes()), true);
       }
     }
     slot.copied.record(copies);
@@ -128,7 +130,8 @@ std::vector<Tensor> Uploader::pop() {
 #ifdef GADOLIN_CUDA
   const DeviceGuard guard(impl_->device);
   const CudaStream compute = compute_stream(impl_->device);
-  for (Impl::Slot& done : impl_->popped) {  // its last op has been queued: the caller is asking for the next batch
+  for (Impl::Slot& done :
+       impl_->popped) {  // its last op has been queued: the caller is asking for the next batch
     done.used.record(compute);
     done.in_use = true;
     impl_->free.push_back(std::move(done));

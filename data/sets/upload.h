@@ -13,10 +13,10 @@ namespace gadolin {
 //   uploader.push(first);
 //   while (uploader.pending()) { batch = uploader.pop(); if (more) uploader.push(next); step(batch); }
 //
-// so that `next` travels while `batch` is worked on. Sources should be pinned (empty_pinned); others are copied in a
-// detour by the driver and delay the caller. On the CPU the tensors pass through. A recorded step (tensor/capture.h) may take
-// the batch: it copies it into its own fixed tensors on the compute stream, before the slot can be filled again, so any slot
-// serves and steps may hold several batches.
+// so that `next` travels while `batch` is worked on. Sources should be pinned (empty_pinned); others are
+// copied in a detour by the driver and delay the caller. On the CPU the tensors pass through. A recorded step
+// (tensor/capture.h) may take the batch: it copies it into its own fixed tensors on the compute stream,
+// before the slot can be filled again, so any slot serves and steps may hold several batches.
 class Uploader {
  public:
   // slots: batches that may exist on the device at once, at least 2.
@@ -25,13 +25,15 @@ class Uploader {
   Uploader(Uploader&&) noexcept;
   Uploader& operator=(Uploader&&) noexcept;
 
-  // Queues the copies and returns. Holds on to the sources until they have been read: a source may be written again
-  // when its sole_owner() is true. Waits when all slots are on their way. Throws ValueError when they were not popped.
+  // Queues the copies and returns. Holds on to the sources until they have been read: a source may be written
+  // again when its sole_owner() is true. Waits when all slots are on their way. Throws ValueError when they
+  // were not popped.
   void push(const std::vector<Tensor>& host);
-  // The oldest pushed batch; ops on the device's compute stream wait for its copy, the caller does not. Its memory is
-  // used again `slots` batches later, unless somebody still holds the tensors then. Throws ValueError when empty.
+  // The oldest pushed batch; ops on the device's compute stream wait for its copy, the caller does not. Its
+  // memory is used again `slots` batches later, unless somebody still holds the tensors then. Throws
+  // ValueError when empty.
   std::vector<Tensor> pop();
-  int pending() const;             // pushed and not yet popped
+  int pending() const;  // pushed and not yet popped
 
  private:
   struct Impl;

@@ -1,5 +1,5 @@
-// c = a b in tiles: panels of a and b are packed so that the innermost loop reads neighbours and the compiler keeps a
-// block of c in registers (Goto and van de Geijn 2008).
+// c = a b in tiles: panels of a and b are packed so that the innermost loop reads neighbours and the compiler
+// keeps a block of c in registers (Goto and van de Geijn 2008).
 #include "tensor/cpu/gemm.h"
 
 #include <algorithm>
@@ -11,18 +11,19 @@
 namespace gadolin {
 namespace {
 
-// A tile of c is tile_m x tile_n and stays in the second-level cache together with its panels; a block of it is
-// block_m x block_n and stays in registers.
+// A tile of c is tile_m x tile_n and stays in the second-level cache together with its panels; a block of it
+// is block_m x block_n and stays in registers.
 constexpr std::int64_t tile_m = 64, tile_n = 128, tile_k = 256, block_m = 4, block_n = 16;
 
-template <class M> struct Panels {
+template <class M>
+struct Panels {
   std::vector<M> a = std::vector<M>(tile_m * tile_k);
   std::vector<M> b = std::vector<M>(tile_k * tile_n);
   std::vector<M> c = std::vector<M>(tile_m * tile_n);
 };
 
-// Copies rows x cols (strides row, col) into groups of `group` rows, column after column within a group; rows that are
-// missing in the last group are 0.
+// Copies rows x cols (strides row, col) into groups of `group` rows, column after column within a group; rows
+// that are missing in the last group are 0.
 template <std::int64_t group, class T, class M>
 void pack(std::int64_t rows, std::int64_t cols, const T* from, std::int64_t row, std::int64_t col, M* to) {
   for (std::int64_t r = 0; r < rows; r += group) {
@@ -35,8 +36,8 @@ void pack(std::int64_t rows, std::int64_t cols, const T* from, std::int64_t row,
   }
 }
 
-// One block of c (row-major, tile_n wide) += panel of a times panel of b. The four rows have names of their own because
-// compilers keep such sums in registers; as an array of rows GCC 12 runs this 25 times slower.
+// One block of c (row-major, tile_n wide) += panel of a times panel of b. The four rows have names of their
+// own because compilers keep such sums in registers; as an array of rows GCC 12 runs this 25 times slower.
 template <class M>
 void multiply_block(std::int64_t k, const M* __restrict a, const M* __restrict b, M* __restrict c) {
   static_assert(block_m == 4);
@@ -60,7 +61,8 @@ void multiply_block(std::int64_t k, const M* __restrict a, const M* __restrict b
 }
 
 template <class T, class M>
-void multiply_tile(const MatrixProduct& p, const T* a, const T* b, T* c, std::int64_t i0, std::int64_t j0, Panels<M>& panels) {
+void multiply_tile(const MatrixProduct& p, const T* a, const T* b, T* c, std::int64_t i0, std::int64_t j0,
+                   Panels<M>& panels) {
   const std::int64_t rows = std::min(tile_m, p.m - i0), cols = std::min(tile_n, p.n - j0);
   std::fill(panels.c.begin(), panels.c.end(), M(0));
   for (std::int64_t k0 = 0; k0 < p.k; k0 += tile_k) {
@@ -69,7 +71,8 @@ void multiply_tile(const MatrixProduct& p, const T* a, const T* b, T* c, std::in
     pack<block_n>(cols, depth, b + k0 * p.b.row() + j0 * p.b.col(), p.b.col(), p.b.row(), panels.b.data());
     for (std::int64_t i = 0; i < rows; i += block_m) {
       for (std::int64_t j = 0; j < cols; j += block_n) {
-        multiply_block(depth, panels.a.data() + i * depth, panels.b.data() + j * depth, panels.c.data() + i * tile_n + j);
+        multiply_block(depth, panels.a.data() + i * depth, panels.b.data() + j * depth,
+                       panels.c.data() + i * tile_n + j);
       }
     }
   }
@@ -82,7 +85,8 @@ void multiply_tile(const MatrixProduct& p, const T* a, const T* b, T* c, std::in
 
 }  // namespace
 
-template <class T> void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c) {
+template <class T>
+void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c) {
   using M = math_type<T>;
   const std::int64_t down = (p.m + tile_m - 1) / tile_m, across = (p.n + tile_n - 1) / tile_n;
   const std::int64_t work = std::max<std::int64_t>(1, std::min(tile_m, p.m) * std::min(tile_n, p.n) * p.k);
@@ -90,8 +94,8 @@ template <class T> void gemm_reference(const MatrixProduct& p, const T* a, const
     Panels<M> panels;
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t matrix = job / (down * across), tile = job % (down * across);
-      multiply_tile(p, a + matrix * p.a.step, b + matrix * p.b.step, c + matrix * p.m * p.n, tile / across * tile_m,
-                    tile % across * tile_n, panels);
+      multiply_tile(p, a + matrix * p.a.step, b + matrix * p.b.step, c + matrix * p.m * p.n,
+                    tile / across * tile_m, tile % across * tile_n, panels);
     }
   });
 }

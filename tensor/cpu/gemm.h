@@ -1,11 +1,13 @@
-// The reference matrix product of the CPU: blocked loops over packed tiles, every floating type, any transposition.
+// The reference matrix product of the CPU: blocked loops over packed tiles, every floating type, any
+// transposition.
 #pragma once
 
 #include <cstdint>
 
 namespace gadolin {
 
-// A matrix operand: stored row by row, or column by column when transposed; `ld` elements from one to the next.
+// A matrix operand: stored row by row, or column by column when transposed; `ld` elements from one to the
+// next.
 struct MatrixLayout {
   bool transposed = false;
   std::int64_t ld = 0;
@@ -20,8 +22,9 @@ struct MatrixProduct {
   MatrixLayout a, b;
 };
 
-// Sums in float for 16-bit floats and float, in double for double, in an order that does not depend on the number of
-// threads. k of 0 gives zeros. T: float, double, bfloat16, float16.
-template <class T> void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c);
+// Sums in float for 16-bit floats and float, in double for double, in an order that does not depend on the
+// number of threads. k of 0 gives zeros. T: float, double, bfloat16, float16.
+template <class T>
+void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c);
 
 }  // namespace gadolin

@@ -1,5 +1,5 @@
-// parallel_for: OpenMP behind one function. Work is cut into pieces that do not depend on the number of threads when the
-// caller reduces, so that results do not either.
+// parallel_for: OpenMP behind one function. Work is cut into pieces that do not depend on the number of
+// threads when the caller reduces, so that results do not either.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 #include <omp.h>
 #endif
 
-// Before a loop whose iterations do not depend on one another: the compiler may vectorise it without run-time checks.
+// Before a loop whose iterations do not depend on one another: the compiler may vectorise it without run-time
+// checks.
 #if defined(__clang__)
 #define GADOLIN_IVDEP _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__) && !defined(__CUDA_ARCH__)
@@ -23,9 +24,10 @@ namespace gadolin {
 void set_num_threads(int threads);
 int num_threads();
 
-// Calls f(begin, end) on pieces of [0, n), each of at least `grain` items. f may run on several threads at once and must
-// not throw.
-template <class F> void parallel_for(std::int64_t n, [[maybe_unused]] [[maybe_unused]] std::int64_t grain, F&& f) {
+// Calls f(begin, end) on pieces of [0, n), each of at least `grain` items. f may run on several threads at
+// once and must not throw.
+template <class F>
+void parallel_for(std::int64_t n, [[maybe_unused]] [[maybe_unused]] std::int64_t grain, F&& f) {
   if (n <= 0) return;
 #ifdef _OPENMP
   const std::int64_t pieces = grain > 0 ? (n + grain - 1) / grain : n;

@@ -26,7 +26,8 @@ cudaDataType_t data_type(DType dtype) {
     case DType::fp64: return CUDA_R_64F;
     case DType::bf16: return CUDA_R_16BF;
     case DType::fp16: return CUDA_R_16F;
-    default: fail<DTypeError, 2>("matmul: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
+    default:
+      fail<DTypeError, 2>("matmul: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
   }
 }
 cublasComputeType_t compute_type(const GemmProblem& p) {
@@ -53,21 +54,27 @@ cublasLtHandle_t handle_of(Device device) {
   static std::array<std::once_flag, 16> made;
   static std::array<cublasLtHandle_t, 16> handles{};
   const std::size_t i = static_cast<std::size_t>(device.index);
-  require<DeviceError, 4>(i < handles.size(), "matmul: ", device, " is beyond the 16 devices that are supported");
+  require<DeviceError, 4>(i < handles.size(), "matmul: ", device,
+                          " is beyond the 16 devices that are supported");
   std::call_once(made[i], [&] { check(cublaslt().cublasLtCreate(&handles[i]), "matmul"); });
   return handles[i];
 }
 
 struct Layout {
   cublasLtMatrixLayout_t layout = nullptr;
-  Layout(DType dtype, std::int64_t rows, std::int64_t cols, std::int64_t ld, std::int64_t batch, std::int64_t stride) {
+  Layout(DType dtype, std::int64_t rows, std::int64_t cols, std::int64_t ld, std::int64_t batch,
+         std::int64_t stride) {
     const CublasLtLibrary& lt = cublaslt();
     check(lt.cublasLtMatrixLayoutCreate(&layout, data_type(dtype), static_cast<std::uint64_t>(rows),
-                                        static_cast<std::uint64_t>(cols), ld), "matmul");
+                                        static_cast<std::uint64_t>(cols), ld),
+          "matmul");
     if (batch == 1) return;
     const std::int32_t count = static_cast<std::int32_t>(batch);
-    check(lt.cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "matmul");
-    check(lt.cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride),
+    check(
+        lt.cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
+        "matmul");
+    check(lt.cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                              sizeof stride),
           "matmul");
   }
   ~Layout() { cublaslt().cublasLtMatrixLayoutDestroy(layout); }
@@ -84,7 +91,8 @@ struct Operation {
   ~Operation() { cublaslt().cublasLtMatmulDescDestroy(desc); }
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
-  template <class T> void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  template <class T>
+  void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
     check(cublaslt().cublasLtMatmulDescSetAttribute(desc, attribute, &value, sizeof value), "matmul");
   }
 };
@@ -107,7 +115,8 @@ struct Plan {
     operation.set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (p.epilogue == GemmEpilogue::none) return;
     operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
-    if (uses_bias(p.epilogue)) operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(p.out)));
+    if (uses_bias(p.epilogue))
+      operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(p.out)));
     if (uses_mask(p.epilogue)) operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, mask_stride(p.n));
   }
   void point(GemmEpilogue epilogue, void* bias, void* mask) {
@@ -127,7 +136,8 @@ constexpr std::size_t align_a = 12, align_b = 13, align_c = 14;  // places in th
 struct KeyHash {
   std::size_t operator()(const Key& key) const {
     std::uint64_t hash = 14695981039346656037u;
-    for (std::int64_t word : key) hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
+    for (std::int64_t word : key)
+      hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
     return static_cast<std::size_t>(hash);
   }
 };
@@ -135,16 +145,16 @@ Key key_of(Device device, const GemmProblem& p, const void* a, const void* b, co
   const std::int64_t flags = p.transpose_a | p.transpose_b << 1 | p.tf32 << 2 | (p.beta != 0) << 3 |
                              static_cast<int>(p.epilogue) << 8 | static_cast<int>(p.dtype) << 16 |
                              static_cast<int>(p.out) << 20;
-  return {device.index, p.m, p.n, p.k, p.batch, p.lda, p.ldb, p.ldc, p.stride_a, p.stride_b, p.stride_c, flags,
-          alignment(a), alignment(b), alignment(c)};
+  return {device.index, p.m,        p.n,        p.k,   p.batch,      p.lda,        p.ldb,       p.ldc,
+          p.stride_a,   p.stride_b, p.stride_c, flags, alignment(a), alignment(b), alignment(c)};
 }
 
 void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan& plan, const Key& key) {
   const CublasLtLibrary& lt = cublaslt();
   cublasLtMatmulPreference_t preference = nullptr;
   check(lt.cublasLtMatmulPreferenceCreate(&preference), op);
-  const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, cublasStatus_t (*)(cublasLtMatmulPreference_t)> owner(
-      preference, lt.cublasLtMatmulPreferenceDestroy);
+  const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, cublasStatus_t (*)(cublasLtMatmulPreference_t)>
+      owner(preference, lt.cublasLtMatmulPreferenceDestroy);
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
     check(lt.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value), op);
   };
@@ -159,9 +169,9 @@ void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan&
       handle_of(device), plan.operation.desc, plan.first.layout, plan.second.layout, plan.result.layout,
       plan.result.layout, preference, 1, &found, &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0)) {
-    fail<Unsupported, 2>(op, ": cuBLASLt has no algorithm for [", p.m, ", ", p.k, "] times [", p.k, ", ", p.n, "] in ",
-                         p.dtype, " to ", p.out, " with row strides ", p.lda, ", ", p.ldb, ", ", p.ldc,
-                         "; make the operands contiguous or use fp32");
+    fail<Unsupported, 2>(op, ": cuBLASLt has no algorithm for [", p.m, ", ", p.k, "] times [", p.k, ", ", p.n,
+                         "] in ", p.dtype, " to ", p.out, " with row strides ", p.lda, ", ", p.ldb, ", ",
+                         p.ldc, "; make the operands contiguous or use fp32");
   }
   check(status, op);
   check(found.state, op);
@@ -194,15 +204,18 @@ GemmProblem completed(GemmProblem p) {
 
 }  // namespace
 
-std::size_t gemm_mask_bytes(std::int64_t m, std::int64_t n) { return static_cast<std::size_t>(m * mask_stride(n) / 8); }
+std::size_t gemm_mask_bytes(std::int64_t m, std::int64_t n) {
+  return static_cast<std::size_t>(m * mask_stride(n) / 8);
+}
 bool gemm_has_epilogues(DType dtype) { return dtype != DType::fp64; }
 
-void gemm(const char* op, Device device, const GemmProblem& problem, const void* a, const void* b, void* c, void* bias,
-          void* mask) {
+void gemm(const char* op, Device device, const GemmProblem& problem, const void* a, const void* b, void* c,
+          void* bias, void* mask) {
   if (problem.m == 0 || problem.n == 0 || problem.batch == 0) return;
   require<ValueError>(problem.k > 0, op, ": the inner size is 0; fill the result with zeros instead");
   require<ValueError>(!uses_bias(problem.epilogue) || bias, op, ": this epilogue needs a bias vector");
-  require<ValueError>(!uses_mask(problem.epilogue) || mask, op, ": this epilogue needs a mask of gemm_mask_bytes()");
+  require<ValueError>(!uses_mask(problem.epilogue) || mask, op,
+                      ": this epilogue needs a mask of gemm_mask_bytes()");
   const GemmProblem p = completed(problem);
   const DeviceGuard guard(device);
   const CudaStream stream = current_stream(device);
@@ -210,11 +223,11 @@ void gemm(const char* op, Device device, const GemmProblem& problem, const void*
   const Plan& plan = plan_for(op, device, p, key, bias, mask);
   const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
   const bool wide = p.dtype == DType::fp64;
-  check(cublaslt().cublasLtMatmul(handle_of(device), plan.operation.desc, wide ? static_cast<const void*>(&p.alpha) : &alpha,
-                                  b, plan.first.layout, a, plan.second.layout,
-                                  wide ? static_cast<const void*>(&p.beta) : &beta, c, plan.result.layout, c,
-                                  plan.result.layout, &plan.algo, stream_workspace(device, stream, plan.workspace),
-                                  plan.workspace, stream),
+  check(cublaslt().cublasLtMatmul(handle_of(device), plan.operation.desc,
+                                  wide ? static_cast<const void*>(&p.alpha) : &alpha, b, plan.first.layout, a,
+                                  plan.second.layout, wide ? static_cast<const void*>(&p.beta) : &beta, c,
+                                  plan.result.layout, c, plan.result.layout, &plan.algo,
+                                  stream_workspace(device, stream, plan.workspace), plan.workspace, stream),
         op);
   check_launch(op);
 }

@@ -21,8 +21,8 @@ struct Launch {
 // Multiprocessors of the current device; asked once a device.
 int multiprocessor_count();
 
-// For a grid-stride loop over `work` items: enough blocks to fill the device `waves` times with blocks of this size,
-// and no more than there is work.
+// For a grid-stride loop over `work` items: enough blocks to fill the device `waves` times with blocks of
+// this size, and no more than there is work.
 inline Launch grid_stride(std::int64_t work, int block = 256, int waves = 4) {
   const std::int64_t needed = (work + block - 1) / block;
   const std::int64_t full = static_cast<std::int64_t>(multiprocessor_count()) * (2048 / block) * waves;
@@ -34,7 +34,8 @@ inline Launch grid_stride(std::int64_t work, int block = 256, int waves = 4) {
 // launch("silu", grid_stride(n), silu_kernel<float>, n, x, y): on the current stream of the current device.
 template <class... Params, class... Args>
 void launch(const char* op, const Launch& how, void (*kernel)(Params...), Args&&... args) {
-  kernel<<<how.grid, how.block, how.shared_bytes, current_stream()>>>(static_cast<Params>(std::forward<Args>(args))...);
+  kernel<<<how.grid, how.block, how.shared_bytes, current_stream()>>>(
+      static_cast<Params>(std::forward<Args>(args))...);
   check_launch(op);
 }
 #endif

@@ -21,7 +21,8 @@
 namespace gadolin {
 namespace {
 
-const LibrarySearch cublaslt_search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR), "GADOLIN_CUBLASLT_LIB"};
+const LibrarySearch cublaslt_search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR),
+                                    "GADOLIN_CUBLASLT_LIB"};
 const LibrarySearch cudnn_search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
 
 std::atomic<const CublasLtLibrary*> cublaslt_table{nullptr};
@@ -39,7 +40,8 @@ bool is_folder(const std::string& path) {
 CublasLtLibrary load_cublaslt() {
   void* library = open_library(cublaslt_search);
   CublasLtLibrary table;
-#define GADOLIN_LOAD(f) table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cublaslt_search, library, #f));
+#define GADOLIN_LOAD(f) \
+  table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cublaslt_search, library, #f));
   GADOLIN_CUBLASLT_FUNCTIONS(GADOLIN_LOAD)
 #undef GADOLIN_LOAD
   return table;
@@ -48,13 +50,15 @@ CublasLtLibrary load_cublaslt() {
 CudnnLibrary load_cudnn() {
   void* library = open_library(cudnn_search);
   CudnnLibrary table;
-#define GADOLIN_LOAD(f) table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cudnn_search, library, #f));
+#define GADOLIN_LOAD(f) \
+  table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cudnn_search, library, #f));
   GADOLIN_CUDNN_FUNCTIONS(GADOLIN_LOAD)
 #undef GADOLIN_LOAD
   // DEVICEPROP and graphs without a handle came with 9.8.
   const std::size_t version = table.cudnnGetVersion();
   require<DeviceError, 3>(version >= 90800, "cuDNN: version ", version / 10000, '.', version / 100 % 100, '.',
-                          version % 100, " was opened, 9.8 or newer is needed; set GADOLIN_CUDNN_LIB to its folder");
+                          version % 100,
+                          " was opened, 9.8 or newer is needed; set GADOLIN_CUDNN_LIB to its folder");
   return table;
 }
 
@@ -71,7 +75,8 @@ std::vector<std::string> library_candidates(const LibrarySearch& search) {
   for (std::string folder; std::getline(configured, folder, ':');) {
     if (!folder.empty()) found.push_back(folder + "/" + file);
   }
-  if (const char* home = std::getenv("CUDA_HOME"); home && *home) found.push_back(std::string(home) + "/lib64/" + file);
+  if (const char* home = std::getenv("CUDA_HOME"); home && *home)
+    found.push_back(std::string(home) + "/lib64/" + file);
   found.push_back("/usr/local/cuda/lib64/" + file);
   return found;
 }
@@ -98,7 +103,8 @@ void* library_symbol(const LibrarySearch& search, void* library, const char* sym
 }
 
 const CublasLtLibrary& cublaslt() {
-  static const CublasLtLibrary table = load_cublaslt();  // a failed load throws and is tried again by the next call
+  static const CublasLtLibrary table =
+      load_cublaslt();  // a failed load throws and is tried again by the next call
   cublaslt_table.store(&table, std::memory_order_release);
   return table;
 }

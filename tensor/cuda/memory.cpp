@@ -16,7 +16,8 @@
 namespace gadolin {
 namespace {
 
-// While this thread records, the runtime refuses calls that could wait. Allocating does not touch the recorded stream.
+// While this thread records, the runtime refuses calls that could wait. Allocating does not touch the
+// recorded stream.
 class RelaxedCapture {
  public:
   RelaxedCapture() {
@@ -48,7 +49,8 @@ void accept_free(cudaError_t status, const char* op) {
 // A MemorySource is plain function pointers, so each device has its own instance of these.
 constexpr int max_devices = 16;
 
-template <int index> struct DeviceSource {
+template <int index>
+struct DeviceSource {
   static constexpr Device device{Device::Kind::cuda, index};
   static void* take(std::size_t bytes) {
     const DeviceGuard guard(device);
@@ -60,11 +62,14 @@ template <int index> struct DeviceSource {
     cuda_raw_free(data);
   }
   static void fill(void* data, int byte, std::size_t bytes) { set_bytes(data, device, byte, bytes); }
-  static void read(void* host, const void* data, std::size_t bytes) { copy_bytes(host, cpu, data, device, bytes, false); }
+  static void read(void* host, const void* data, std::size_t bytes) {
+    copy_bytes(host, cpu, data, device, bytes, false);
+  }
 };
 
 // Never destroyed: tensors held by static objects may be freed after main.
-template <int index> CachingAllocator& device_allocator() {
+template <int index>
+CachingAllocator& device_allocator() {
   static const std::string& name = *new std::string(name_of(Device{Device::Kind::cuda, index}));
   using Source = DeviceSource<index>;
   static CachingAllocator& made =
@@ -84,9 +89,9 @@ void read_pinned(void* host, const void* data, std::size_t bytes) { std::memcpy(
 }  // namespace
 
 CachingAllocator& cuda_allocator(int index) {
-  require<DeviceError, 4>(index >= 0 && index < cuda_device_count() && index < max_devices, "allocate: cuda:", index,
-                          " was asked for, but this machine has ", cuda_device_count(),
-                          " usable CUDA devices; use --device cpu");
+  require<DeviceError, 4>(index >= 0 && index < cuda_device_count() && index < max_devices,
+                          "allocate: cuda:", index, " was asked for, but this machine has ",
+                          cuda_device_count(), " usable CUDA devices; use --device cpu");
   static constexpr auto table = allocator_table(std::make_integer_sequence<int, max_devices>{});
   return table[static_cast<std::size_t>(index)]();
 }
@@ -130,7 +135,8 @@ void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device
     return;
   }
   const bool from_host = src_device.is_cpu(), to_host = dst_device.is_cpu();
-  if (from_host) refuse_while_capturing("copy to the device", "make the tensor on the device before the step");
+  if (from_host)
+    refuse_while_capturing("copy to the device", "make the tensor on the device before the step");
   if (to_host && !async) refuse_while_capturing("copy to the host");
   const Device device = from_host ? dst_device : src_device;
   const DeviceGuard guard(device);

@@ -7,10 +7,11 @@
 
 namespace gadolin {
 
-// What the caching allocators are built on. They return nullptr when memory is short and throw CudaError for anything
-// else. Device memory may be asked for while a step is recorded, though a planned one has no need to: the allocation is not
-// part of the recording. Pinned memory may not (CaptureError): the driver would wait.
-void* cuda_raw_alloc(std::size_t nbytes);    // on the current device, 256-byte aligned
+// What the caching allocators are built on. They return nullptr when memory is short and throw CudaError for
+// anything else. Device memory may be asked for while a step is recorded, though a planned one has no need
+// to: the allocation is not part of the recording. Pinned memory may not (CaptureError): the driver would
+// wait.
+void* cuda_raw_alloc(std::size_t nbytes);  // on the current device, 256-byte aligned
 void cuda_raw_free(void* pointer);
 void* pinned_raw_alloc(std::size_t nbytes);  // page-locked host memory that every device may read
 void pinned_raw_free(void* pointer);
@@ -20,13 +21,16 @@ class CachingAllocator;
 CachingAllocator& cuda_allocator(int index);
 CachingAllocator& cuda_pinned_allocator();
 
-struct DeviceMemory { std::size_t free = 0, total = 0; };
+struct DeviceMemory {
+  std::size_t free = 0, total = 0;
+};
 DeviceMemory cuda_memory(Device device);
 
-// Copies n bytes between any two places, on the device's current stream. With async the caller keeps the source
-// alive and unchanged until the stream has run, and may read a host destination only after waiting; otherwise the call
-// returns when dst is complete, except for copies inside one device, which later ops follow in order anyway.
-// Throws CaptureError for copies from the host, and for waiting ones, inside a captured step.
+// Copies n bytes between any two places, on the device's current stream. With async the caller keeps the
+// source alive and unchanged until the stream has run, and may read a host destination only after waiting;
+// otherwise the call returns when dst is complete, except for copies inside one device, which later ops
+// follow in order anyway. Throws CaptureError for copies from the host, and for waiting ones, inside a
+// captured step.
 void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device, std::size_t n, bool async);
 // Sets n bytes; on a device it is queued like a kernel.
 void set_bytes(void* dst, Device device, int value, std::size_t n);

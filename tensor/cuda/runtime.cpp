@@ -64,7 +64,8 @@ CudaDeviceInfo describe(int index) {
 }
 
 // The version, or the reason there is none.
-template <class F> std::string ask_library(F version, bool& ok) {
+template <class F>
+std::string ask_library(F version, bool& ok) {
   try {
     const std::size_t v = version();
     ok = true;
@@ -104,8 +105,9 @@ CudaInfo cuda_info(bool libraries) {
   if (cudaRuntimeGetVersion(&runtime) == cudaSuccess) info.runtime = cuda_version(runtime);
   if (cudaDriverGetVersion(&driver) == cudaSuccess) info.driver = cuda_version(driver);
   if (probe().status == cudaErrorInsufficientDriver) {
-    info.problem = info.driver.empty() ? "no NVIDIA driver is loaded"
-                                       : "the driver supports CUDA " + info.driver + ", this build needs " + info.runtime;
+    info.problem = info.driver.empty()
+                       ? "no NVIDIA driver is loaded"
+                       : "the driver supports CUDA " + info.driver + ", this build needs " + info.runtime;
   } else if (probe().status != cudaSuccess) {
     info.problem = cudaGetErrorString(probe().status);
   } else if (probe().count == 0) {

@@ -28,10 +28,10 @@ namespace detail {
 
 void fail_status(cudaError_t status, const char* op) {
   cudaGetLastError();  // a reported error must not come up again at the next launch
-  const std::string text = cat(op, ": ", cudaGetErrorName(status), " (", one_line(cudaGetErrorString(status)), ')');
+  const std::string text =
+      cat(op, ": ", cudaGetErrorName(status), " (", one_line(cudaGetErrorString(status)), ')');
   switch (status) {
-    case cudaErrorMemoryAllocation:
-      fail<OutOfMemory, 2>(text, "; use a smaller batch or bf16");
+    case cudaErrorMemoryAllocation: fail<OutOfMemory, 2>(text, "; use a smaller batch or bf16");
     case cudaErrorNoDevice:
     case cudaErrorInsufficientDriver:
     case cudaErrorInvalidDevice:
@@ -46,14 +46,14 @@ void fail_status(cudaError_t status, const char* op) {
     case cudaErrorStreamCaptureUnjoined:
     case cudaErrorStreamCaptureWrongThread:
       fail<CaptureError, 2>(text, "; this cannot be part of a captured step");
-    default:
-      fail<CudaError>(text);
+    default: fail<CudaError>(text);
   }
 }
 
 void fail_status(cublasStatus_t status, const char* op) {
   const CublasLtLibrary* library = opened_cublaslt();
-  const std::string name = library ? library->cublasLtGetStatusString(status) : "status " + std::to_string(status);
+  const std::string name =
+      library ? library->cublasLtGetStatusString(status) : "status " + std::to_string(status);
   fail<CudaError, 2>(op, ": cuBLASLt: ", one_line(name));
 }
 
@@ -63,7 +63,8 @@ void fail_status(cudnnStatus_t status, const char* op) {
   char why[512] = {};
   library->cudnnGetLastErrorString(why, sizeof why);
   const std::string reason = one_line(why);
-  fail<CudaError, 3>(op, ": cuDNN: ", library->cudnnGetErrorString(status), reason.empty() ? "" : " (" + reason + ")");
+  fail<CudaError, 3>(op, ": cuDNN: ", library->cudnnGetErrorString(status),
+                     reason.empty() ? "" : " (" + reason + ")");
 }
 
 }  // namespace detail

@@ -25,7 +25,8 @@ DeviceStreams& streams_of(Device device) {
   static const int count = cuda_device_count();
   static DeviceStreams* const all = new DeviceStreams[static_cast<std::size_t>(count > 0 ? count : 1)];
   require<DeviceError, 4>(device.is_cuda() && device.index >= 0 && device.index < count, "stream: ", device,
-                          " was asked for, but this machine has ", count, " usable CUDA devices; use --device cpu");
+                          " was asked for, but this machine has ", count,
+                          " usable CUDA devices; use --device cpu");
   DeviceStreams& streams = all[device.index];
   std::call_once(streams.made, [&] {
     const DeviceGuard guard(device);
@@ -74,7 +75,8 @@ Event& Event::operator=(Event&& other) noexcept {
   return *this;
 }
 void Event::record(CudaStream stream) {
-  if (!event_) check(cudaEventCreateWithFlags(&event_, timed_ ? cudaEventDefault : cudaEventDisableTiming), "event");
+  if (!event_)
+    check(cudaEventCreateWithFlags(&event_, timed_ ? cudaEventDefault : cudaEventDisableTiming), "event");
   check(cudaEventRecord(event_, stream), "event");
 }
 void Event::make_wait(CudaStream stream) const {

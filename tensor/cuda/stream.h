@@ -1,7 +1,8 @@
 // Streams, events and the current device. Needs no CUDA header; the functions exist when CUDA is compiled in.
 //
-// Note: streams. Each device has one compute stream, created non-blocking, on which every op runs in order, and one copy
-// stream for batches on their way to the device. The legacy default stream is never used: it cannot be recorded.
+// Note: streams. Each device has one compute stream, created non-blocking, on which every op runs in order,
+// and one copy stream for batches on their way to the device. The legacy default stream is never used: it
+// cannot be recorded.
 #pragma once
 
 #include "tensor/device.h"
@@ -16,9 +17,9 @@ using CudaStream = CUstream_st*;  // the runtime's cudaStream_t
 CudaStream compute_stream(Device device);
 CudaStream copy_stream(Device device);
 // Where ops are launched: the compute stream, or that of the innermost StreamGuard on this thread.
-CudaStream current_stream();               // of the thread's current device
+CudaStream current_stream();  // of the thread's current device
 CudaStream current_stream(Device device);
-Device current_device();                   // of the runtime on this thread
+Device current_device();  // of the runtime on this thread
 
 // Sets the runtime's current device while it lives; costs nothing when it is current already.
 class DeviceGuard {
@@ -44,8 +45,8 @@ class StreamGuard {
   CudaStream before_;
 };
 
-// A point in a stream's queue. Recording and waiting on the device are allowed inside a captured step. Before the first
-// record() there is nothing to wait for.
+// A point in a stream's queue. Recording and waiting on the device are allowed inside a captured step. Before
+// the first record() there is nothing to wait for.
 class Event {
  public:
   explicit Event(bool timed = false) : timed_(timed) {}
@@ -53,9 +54,9 @@ class Event {
   Event(Event&& other) noexcept : event_(other.event_), timed_(other.timed_) { other.event_ = nullptr; }
   Event& operator=(Event&& other) noexcept;
   void record(CudaStream stream);
-  void make_wait(CudaStream stream) const;   // the stream waits, not the caller
-  bool done() const;                         // does not wait
-  void synchronize() const;                  // the caller waits
+  void make_wait(CudaStream stream) const;              // the stream waits, not the caller
+  bool done() const;                                    // does not wait
+  void synchronize() const;                             // the caller waits
   double milliseconds_since(const Event& start) const;  // both timed; waits for this one
 
  private:
@@ -66,7 +67,8 @@ class Event {
 // Waits until the stream is empty. Throws CaptureError inside a captured step, CudaError naming `op`.
 void synchronize_stream(CudaStream stream, const char* op);
 
-// Debugging aid (`--sync-check`): every launch waits, so that a kernel's failure is reported under its own name.
+// Debugging aid (`--sync-check`): every launch waits, so that a kernel's failure is reported under its own
+// name.
 void set_sync_check(bool on);
 bool sync_check();
 

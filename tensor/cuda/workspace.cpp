@@ -31,7 +31,8 @@ void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
   const std::lock_guard lock(mutex());
   Arena& arena = arenas[{device.index, stream}];
   if (arena.size < bytes) {
-    // From the common pool even during a recording, and the smaller arena is kept: recordings may still use it.
+    // From the common pool even during a recording, and the smaller arena is kept: recordings may still use
+    // it.
     const PoolScope common(device, 0);
     const std::size_t size = (bytes + unit - 1) / unit * unit;
     arena = {allocator(device).allocate(static_cast<std::int64_t>(size)), size};

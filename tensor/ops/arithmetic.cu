@@ -1,5 +1,5 @@
-// Arithmetic with broadcasting. Backward is written with ops, so it can be differentiated again; broadcasting is undone
-// in one place, sum_to.
+// Arithmetic with broadcasting. Backward is written with ops, so it can be differentiated again; broadcasting
+// is undone in one place, sum_to.
 #include <cmath>
 
 #include "tensor/function.h"
@@ -9,36 +9,75 @@
 namespace gadolin {
 namespace {
 
-struct Add { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a + b; } };
-struct Sub { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a - b; } };
-struct Mul { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a * b; } };
-struct Div { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a / b; } };
+struct Add {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Sub {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a - b;
+  }
+};
+struct Mul {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a * b;
+  }
+};
+struct Div {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a / b;
+  }
+};
 struct Power {
-  template <class T> GADOLIN_HD T operator()(T a, T b) const {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
     using std::pow;
     return static_cast<T>(pow(a, b));
   }
 };
 // A NaN in either place wins, as in NumPy.
-struct Larger { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a != a || a > b ? a : b; } };
-struct Smaller { template <class T> GADOLIN_HD T operator()(T a, T b) const { return a != a || a < b ? a : b; } };
+struct Larger {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a != a || a > b ? a : b;
+  }
+};
+struct Smaller {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a != a || a < b ? a : b;
+  }
+};
 // Share of the gradient that goes to `a` when the larger (sign 1) or smaller (-1) is taken.
 struct Share {
   int sign;
-  template <class T> GADOLIN_HD T operator()(T a, T b) const {
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
     return a == b ? T(0.5) : (T(sign) * a > T(sign) * b ? T(1) : T(0));
   }
 };
 struct AddNumber {
   double b;
-  template <class T> GADOLIN_HD T operator()(T a) const { return a + static_cast<T>(b); }
+  template <class T>
+  GADOLIN_HD T operator()(T a) const {
+    return a + static_cast<T>(b);
+  }
 };
 struct MulNumber {
   double b;
-  template <class T> GADOLIN_HD T operator()(T a) const { return a * static_cast<T>(b); }
+  template <class T>
+  GADOLIN_HD T operator()(T a) const {
+    return a * static_cast<T>(b);
+  }
 };
 
-template <class F> void numeric(DType dtype, const char* op, F&& f) {
+template <class F>
+void numeric(DType dtype, const char* op, F&& f) {
   if (dtype == DType::int64) {
     f(Tag<std::int64_t>{});
   } else {
@@ -46,14 +85,16 @@ template <class F> void numeric(DType dtype, const char* op, F&& f) {
   }
 }
 
-template <class F> struct Binary {
+template <class F>
+struct Binary {
   Tensor allocate(const Tensor& a, const Tensor& b) const {
     const Shape shape = broadcast(F::name, a.shape(), b.shape());
     if (a.shape() == shape) return empty_like(a);
     if (b.shape() == shape) return empty_like(b);
     return empty(shape, a.dtype(), a.device());
   }
-  template <class D, class Body> static void run(D device, Body body, const Tensor& a, const Tensor& b, Tensor& y) {
+  template <class D, class Body>
+  static void run(D device, Body body, const Tensor& a, const Tensor& b, Tensor& y) {
     numeric(a.dtype(), F::name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T, T>(device, F::name, body, y, a, b);
@@ -68,7 +109,10 @@ struct AddFunction : Binary<AddFunction> {
     a_shape = a.shape();
     b_shape = b.shape();
   }
-  template <class D> void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const { run(d, Add{}, a, b, y); }
+  template <class D>
+  void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const {
+    run(d, Add{}, a, b, y);
+  }
   Grads backward(const Tensor& dy, Need need) const {
     return {need[0] ? sum_to(dy, a_shape) : Tensor(), need[1] ? sum_to(dy, b_shape) : Tensor()};
   }
@@ -80,7 +124,10 @@ struct SubFunction : Binary<SubFunction> {
     a_shape = a.shape();
     b_shape = b.shape();
   }
-  template <class D> void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const { run(d, Sub{}, a, b, y); }
+  template <class D>
+  void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const {
+    run(d, Sub{}, a, b, y);
+  }
   Grads backward(const Tensor& dy, Need need) const {
     return {need[0] ? sum_to(dy, a_shape) : Tensor(), need[1] ? sum_to(neg(dy), b_shape) : Tensor()};
   }
@@ -92,9 +139,13 @@ struct MulFunction : Binary<MulFunction> {
     a = x;
     b = z;
   }
-  template <class D> void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const { run(d, Mul{}, x, z, y); }
+  template <class D>
+  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
+    run(d, Mul{}, x, z, y);
+  }
   Grads backward(const Tensor& dy, Need need) const {
-    return {need[0] ? sum_to(mul(dy, b), a->shape()) : Tensor(), need[1] ? sum_to(mul(dy, a), b->shape()) : Tensor()};
+    return {need[0] ? sum_to(mul(dy, b), a->shape()) : Tensor(),
+            need[1] ? sum_to(mul(dy, a), b->shape()) : Tensor()};
   }
 };
 struct DivFunction : Binary<DivFunction> {
@@ -104,7 +155,10 @@ struct DivFunction : Binary<DivFunction> {
     a = x;
     b = z;
   }
-  template <class D> void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const { run(d, Div{}, x, z, y); }
+  template <class D>
+  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
+    run(d, Div{}, x, z, y);
+  }
   Grads backward(const Tensor& dy, Need need) const {
     const Tensor da = div(dy, b);
     return {need[0] ? sum_to(da, a->shape()) : Tensor(),
@@ -119,7 +173,10 @@ struct PowFunction : Binary<PowFunction> {
     a = x;
     b = z;
   }
-  template <class D> void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const { run(d, Power{}, x, z, y); }
+  template <class D>
+  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
+    run(d, Power{}, x, z, y);
+  }
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(2);
     if (need[0]) grads[0] = sum_to(mul(dy, mul(b, pow(a, add(b, -1.0)))), a->shape());
@@ -131,35 +188,41 @@ struct PowFunction : Binary<PowFunction> {
   }
 };
 
-template <bool largest> struct BestFunction : Binary<BestFunction<largest>> {
+template <bool largest>
+struct BestFunction : Binary<BestFunction<largest>> {
   static constexpr auto name = largest ? "maximum" : "minimum";
   Saved a, b;
   void save(const Tensor& x, const Tensor& z, const Tensor&) {
     a = x;
     b = z;
   }
-  template <class D> void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
+  template <class D>
+  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
     if constexpr (largest) {
       this->run(d, Larger{}, x, z, y);
     } else {
       this->run(d, Smaller{}, x, z, y);
     }
   }
-  template <class D> Grads backward(D d, const Tensor& dy, Need need) const {
+  template <class D>
+  Grads backward(D d, const Tensor& dy, Need need) const {
     Tensor share = empty_like(dy);
     this->run(d, Share{largest ? 1 : -1}, a, b, share);
     const Tensor da = mul(dy, share);
-    return {need[0] ? sum_to(da, a->shape()) : Tensor(), need[1] ? sum_to(sub(dy, da), b->shape()) : Tensor()};
+    return {need[0] ? sum_to(da, a->shape()) : Tensor(),
+            need[1] ? sum_to(sub(dy, da), b->shape()) : Tensor()};
   }
 };
 
-template <class Body, bool scales> struct WithNumber {
+template <class Body, bool scales>
+struct WithNumber {
   static constexpr auto name = scales ? "mul" : "add";
   double b;
   Attributes attributes() const { return {{"number", b}}; }
   Tensor allocate(const Tensor& a) const { return empty_like(a); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& a, Tensor& y) const {
     numeric(a.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T>(device, name, Body{b}, y, a);

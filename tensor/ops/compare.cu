@@ -53,18 +53,12 @@ struct AgainstNumber {
 template <class F>
 void with_body(Compare how, F&& f) {
   switch (how) {
-    case Compare::equal:
-      return f(Equal{});
-    case Compare::not_equal:
-      return f(NotEqual{});
-    case Compare::less:
-      return f(Less{});
-    case Compare::less_equal:
-      return f(LessEqual{});
-    case Compare::greater:
-      return f(Swapped<Less>{});
-    case Compare::greater_equal:
-      return f(Swapped<LessEqual>{});
+    case Compare::equal: return f(Equal{});
+    case Compare::not_equal: return f(NotEqual{});
+    case Compare::less: return f(Less{});
+    case Compare::less_equal: return f(LessEqual{});
+    case Compare::greater: return f(Swapped<Less>{});
+    case Compare::greater_equal: return f(Swapped<LessEqual>{});
   }
 }
 
@@ -91,14 +85,10 @@ struct CompareFunction {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       switch (plain) {
-        case Compare::equal:
-          return map<bool, T, T>(device, name, Equal{}, y, a, b);
-        case Compare::not_equal:
-          return map<bool, T, T>(device, name, NotEqual{}, y, a, b);
-        case Compare::less:
-          return map<bool, T, T>(device, name, Less{}, y, a, b);
-        default:
-          return map<bool, T, T>(device, name, LessEqual{}, y, a, b);
+        case Compare::equal: return map<bool, T, T>(device, name, Equal{}, y, a, b);
+        case Compare::not_equal: return map<bool, T, T>(device, name, NotEqual{}, y, a, b);
+        case Compare::less: return map<bool, T, T>(device, name, Less{}, y, a, b);
+        default: return map<bool, T, T>(device, name, LessEqual{}, y, a, b);
       }
     });
   }
@@ -166,14 +156,10 @@ struct WhereFunction {
   void forward(D device, const Tensor& c, const Tensor& a, const Tensor& b, Tensor& y) const {
     const Tensor to = as_words(y);
     switch (to.dtype()) {
-      case DType::uint8:
-        return choose<std::uint8_t>(device, c, a, b, to);
-      case DType::fp16:
-        return choose<float16>(device, c, a, b, to);
-      case DType::int32:
-        return choose<std::int32_t>(device, c, a, b, to);
-      default:
-        return choose<std::int64_t>(device, c, a, b, to);
+      case DType::uint8: return choose<std::uint8_t>(device, c, a, b, to);
+      case DType::fp16: return choose<float16>(device, c, a, b, to);
+      case DType::int32: return choose<std::int32_t>(device, c, a, b, to);
+      default: return choose<std::int64_t>(device, c, a, b, to);
     }
   }
   // The condition is read as bytes: loops over bool do not become vector instructions.

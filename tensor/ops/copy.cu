@@ -9,18 +9,27 @@
 namespace gadolin {
 namespace {
 
-struct Same { template <class T> GADOLIN_HD T operator()(T x) const { return x; } };
-template <class T> struct Constant {
+struct Same {
+  template <class T>
+  GADOLIN_HD T operator()(T x) const {
+    return x;
+  }
+};
+template <class T>
+struct Constant {
   T value;
   GADOLIN_HD T operator()() const { return value; }
 };
-// Towards zero; what lies beyond T's range becomes its end, NaN becomes 0: C++ leaves these open, and devices differ.
-template <class T> struct Whole {
+// Towards zero; what lies beyond T's range becomes its end, NaN becomes 0: C++ leaves these open, and devices
+// differ.
+template <class T>
+struct Whole {
   GADOLIN_HD T operator()(double x) const {
     constexpr int bits = static_cast<int>(sizeof(T)) * 8 - (std::is_signed_v<T> ? 1 : 0);
     constexpr T most = static_cast<T>((std::uint64_t{1} << bits) - 1);
     constexpr T least = std::is_signed_v<T> ? static_cast<T>(-most - 1) : T(0);
-    constexpr double end = static_cast<double>(std::uint64_t{1} << bits), begin = std::is_signed_v<T> ? -end : 0.0;
+    constexpr double end = static_cast<double>(std::uint64_t{1} << bits),
+                     begin = std::is_signed_v<T> ? -end : 0.0;
     if (x >= end) return most;
     if (x <= begin) return least;
     return x == x ? static_cast<T>(x) : T(0);
@@ -28,35 +37,45 @@ template <class T> struct Whole {
 };
 struct AddScaled {
   double scale;
-  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a + static_cast<T>(scale) * b; }
+  template <class T>
+  GADOLIN_HD T operator()(T a, T b) const {
+    return a + static_cast<T>(scale) * b;
+  }
 };
 struct Scale {
   double factor;
-  template <class T> GADOLIN_HD T operator()(T a) const { return a * static_cast<T>(factor); }
+  template <class T>
+  GADOLIN_HD T operator()(T a) const {
+    return a * static_cast<T>(factor);
+  }
 };
 
 // Calls f(Cpu{}) or f(Cuda{}); the device's code exists only where it was compiled.
-template <class F> void on_device(Device device, F&& f) {
+template <class F>
+void on_device(Device device, F&& f) {
   if (device.is_cpu()) return f(Cpu{});
 #ifdef GADOLIN_CUDA
   f(Cuda{});
 #endif
 }
 
-template <class From, class To, class D> void cast_loop(D device, const Tensor& from, Tensor& to) {
+template <class From, class To, class D>
+void cast_loop(D device, const Tensor& from, Tensor& to) {
   constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
   map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Same>{}, to, from);
 }
 
-// Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are direct,
-// the others pass through fp64, or int64 between integers. So every cast from floats to integers meets Whole.
-template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
+// Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are
+// direct, the others pass through fp64, or int64 between integers. So every cast from floats to integers
+// meets Whole.
+template <class D>
+void convert_loop(D device, const Tensor& from, Tensor& to) {
   const DType a = from.dtype(), b = to.dtype();
   const auto is = [&](DType x, DType y) { return a == x && b == y; };
   if (a == b) {
     // As integers of the same width, so that four loops serve eight types.
-    constexpr DType words[] = {DType::boolean, DType::uint8, DType::fp16, DType::boolean, DType::int32, DType::boolean,
-                               DType::boolean, DType::boolean, DType::int64};
+    constexpr DType words[] = {DType::boolean, DType::uint8,   DType::fp16,    DType::boolean, DType::int32,
+                               DType::boolean, DType::boolean, DType::boolean, DType::int64};
     const DType word = words[size_of(a)];
     const auto as_words = [&](const Tensor& t) {
       return Tensor::over(t.shared_storage(), t.shape(), t.strides(), t.offset(), word);
@@ -81,9 +100,11 @@ template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
   } else if (a == DType::fp64) {
     dispatch_all(b, [&](auto tag) { cast_loop<double, typename decltype(tag)::type>(device, from, to); });
   } else if (!is_floating(a) && b == DType::int64) {
-    dispatch_all(a, [&](auto tag) { cast_loop<typename decltype(tag)::type, std::int64_t>(device, from, to); });
+    dispatch_all(a,
+                 [&](auto tag) { cast_loop<typename decltype(tag)::type, std::int64_t>(device, from, to); });
   } else if (!is_floating(b) && a == DType::int64) {
-    dispatch_all(b, [&](auto tag) { cast_loop<std::int64_t, typename decltype(tag)::type>(device, from, to); });
+    dispatch_all(b,
+                 [&](auto tag) { cast_loop<std::int64_t, typename decltype(tag)::type>(device, from, to); });
   } else {
     Tensor between = empty_like(from, is_floating(a) || is_floating(b) ? DType::fp64 : DType::int64);
     convert_loop(device, from, between);
@@ -93,7 +114,8 @@ template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
 
 void copy_bytes_between(const Tensor& from, Tensor& to) {
 #ifdef GADOLIN_CUDA
-  copy_bytes(to.raw(), to.device(), from.raw(), from.device(), static_cast<std::size_t>(from.nbytes()), false);
+  copy_bytes(to.raw(), to.device(), from.raw(), from.device(), static_cast<std::size_t>(from.nbytes()),
+             false);
 #else
   (void)from;
   (void)to;
@@ -101,7 +123,8 @@ void copy_bytes_between(const Tensor& from, Tensor& to) {
 }
 
 bool same_layout(const Tensor& a, const Tensor& b) {
-  return is_dense(a.shape(), a.strides()) && (a.strides() == b.strides() || (a.is_contiguous() && b.is_contiguous()));
+  return is_dense(a.shape(), a.strides()) &&
+         (a.strides() == b.strides() || (a.is_contiguous() && b.is_contiguous()));
 }
 
 void require_no_tape(const char* op, const Tensor& t) {
@@ -115,7 +138,10 @@ struct CastFunction {
   Attributes attributes() const { return {{"dtype", static_cast<std::int64_t>(to)}}; }
   Tensor allocate(const Tensor& x) const { return empty_like(x, to); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
+    convert_loop(device, x, y);
+  }
   Grads backward(const Tensor& dy, Need) const { return {dy.to(from)}; }
 };
 struct CloneFunction {
@@ -126,7 +152,10 @@ struct CloneFunction {
     return keep_order ? empty_like(x) : empty(x.shape(), x.dtype(), x.device(), format);
   }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
+    convert_loop(device, x, y);
+  }
   Grads backward(const Tensor& dy, Need) const { return {dy}; }
 };
 struct MoveFunction {
@@ -205,7 +234,8 @@ Tensor& Tensor::fill_(double value) {
 
 Tensor& Tensor::add_(const Tensor& other, double scale) {
   require_no_tape("add_", *this);
-  require<ShapeError>(shape() == other.shape(), "add_: ", shape(), " and ", other.shape(), " must have the same shape");
+  require<ShapeError>(shape() == other.shape(), "add_: ", shape(), " and ", other.shape(),
+                      " must have the same shape");
   const Tensor* both[] = {this, &other};
   detail::check_same("add_", both, 2);
   on_device(device(), [&](auto d) {

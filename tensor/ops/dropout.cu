@@ -60,21 +60,25 @@ void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y)
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
     const detail::DropoutLayout layout(x, y);
-    const std::int64_t numel = x.numel(), groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
-    parallel_for(groups, detail::map_grain / 8, [&, from = x.data<T>(), to = y.data<T>()](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t g = begin; g < end; ++g) detail::drop_group<T, false>(mask, scale, layout, from, to, numel, g);
-    });
+    const std::int64_t numel = x.numel(),
+                       groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
+    parallel_for(groups, detail::map_grain / 8,
+                 [&, from = x.data<T>(), to = y.data<T>()](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t g = begin; g < end; ++g)
+                     detail::drop_group<T, false>(mask, scale, layout, from, to, numel, g);
+                 });
   }
 }
 
 #ifdef __CUDACC__
 template <class T, bool packed>
-__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale, detail::DropoutLayout layout,
-                               const T* x, T* y, std::int64_t numel) {
+__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale,
+                               detail::DropoutLayout layout, const T* x, T* y, std::int64_t numel) {
   if (stream_offset) mask.stream += *stream_offset;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   const std::int64_t groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
-  for (std::int64_t g = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; g < groups; g += step) {
+  for (std::int64_t g = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; g < groups;
+       g += step) {
     detail::drop_group<T, packed>(mask, scale, layout, x, y, numel, g);
   }
 }
@@ -84,8 +88,8 @@ void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y
   const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
-  launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask, capture_random_offset(), scale, detail::DropoutLayout(x, y),
-         x.data<T>(), y.data<T>(), x.numel());
+  launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask,
+         capture_random_offset(), scale, detail::DropoutLayout(x, y), x.data<T>(), y.data<T>(), x.numel());
 }
 #endif
 

@@ -1,4 +1,5 @@
-// Dropout's numbers and the part of one thread on CUDA; host code as well, so that tests walk it without a device.
+// Dropout's numbers and the part of one thread on CUDA; host code as well, so that tests walk it without a
+// device.
 #pragma once
 
 #include "tensor/loops.h"
@@ -27,13 +28,18 @@ struct DropoutLayout {
 };
 
 // Elements of a thread: 16 bytes, and whole Philox blocks of four.
-template <class T> inline constexpr int dropout_group = sizeof(T) == 2 ? 8 : 4;
-template <class T> struct alignas(16) DropoutPack { T v[dropout_group<T>]; };
+template <class T>
+inline constexpr int dropout_group = sizeof(T) == 2 ? 8 : 4;
+template <class T>
+struct alignas(16) DropoutPack {
+  T v[dropout_group<T>];
+};
 
-// Group g: elements dropout_group<T> g and on, in row-major order. Packed: both tensors are row major and aligned.
+// Group g: elements dropout_group<T> g and on, in row-major order. Packed: both tensors are row major and
+// aligned.
 template <class T, bool packed>
-GADOLIN_HD void drop_group(const Mask& mask, math_type<T> scale, const DropoutLayout& layout, const T* x, T* y,
-                           std::int64_t numel, std::int64_t g) {
+GADOLIN_HD void drop_group(const Mask& mask, math_type<T> scale, const DropoutLayout& layout, const T* x,
+                           T* y, std::int64_t numel, std::int64_t g) {
   using M = math_type<T>;
   constexpr int items = dropout_group<T>;
   std::uint32_t words[items];
@@ -43,7 +49,8 @@ GADOLIN_HD void drop_group(const Mask& mask, math_type<T> scale, const DropoutLa
   }
   if (packed && items * (g + 1) <= numel) {
     DropoutPack<T> v = reinterpret_cast<const DropoutPack<T>*>(x)[g];
-    for (int j = 0; j < items; ++j) v.v[j] = convert<T>(stays(words[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
+    for (int j = 0; j < items; ++j)
+      v.v[j] = convert<T>(stays(words[j], mask.threshold) ? convert<M>(v.v[j]) * scale : M(0));
     reinterpret_cast<DropoutPack<T>*>(y)[g] = v;
     return;
   }

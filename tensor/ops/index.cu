@@ -1,5 +1,5 @@
-// gather, scatter_add, index_select and one_hot. Sums of scatter_add run in the order of the index on both devices: a
-// thread owns a slice, so there are no atomics and results repeat.
+// gather, scatter_add, index_select and one_hot. Sums of scatter_add run in the order of the index on both
+// devices: a thread owns a slice, so there are no atomics and results repeat.
 #include <algorithm>
 
 #include "tensor/function.h"
@@ -10,7 +10,8 @@ namespace gadolin {
 namespace {
 
 // y[i] = x[.., index[i], ..]; an index outside reads 0.
-template <class Word> struct GatherLoop {
+template <class Word>
+struct GatherLoop {
   detail::Walk<3> walk;  // y, index, x at 0 along the dimension
   std::int64_t limit, step;
   Word* y;
@@ -25,7 +26,8 @@ template <class Word> struct GatherLoop {
 };
 
 // Adds the sources of one slice to y, in order; an index outside is left out.
-template <class T> struct ScatterAddLoop {
+template <class T>
+struct ScatterAddLoop {
   detail::Walk<3> slices;  // y, index, source
   std::int64_t count, limit, y_step, index_step, source_step;
   T* y;
@@ -41,16 +43,21 @@ template <class T> struct ScatterAddLoop {
   }
 };
 
-template <class T> struct OneHotLoop {
+template <class T>
+struct OneHotLoop {
   std::int64_t classes;
   T* y;
   const std::int64_t* index;
-  GADOLIN_HD void operator()(std::int64_t i) const { y[i] = convert<T>(index[i / classes] == i % classes ? 1.0f : 0.0f); }
+  GADOLIN_HD void operator()(std::int64_t i) const {
+    y[i] = convert<T>(index[i / classes] == i % classes ? 1.0f : 0.0f);
+  }
 };
 
 void require_index(const char* op, const Tensor& x, const Tensor& index) {
-  require<DTypeError>(index.dtype() == DType::int64, op, ": index is ", index.dtype(), ", not int64; convert with .to(DType::int64)");
-  require<DeviceError>(index.device() == x.device(), op, ": index is on ", index.device(), ", but the tensor is on ", x.device());
+  require<DTypeError>(index.dtype() == DType::int64, op, ": index is ", index.dtype(),
+                      ", not int64; convert with .to(DType::int64)");
+  require<DeviceError>(index.device() == x.device(), op, ": index is on ", index.device(),
+                       ", but the tensor is on ", x.device());
 }
 
 // Every index in [0, limit)? Looked at on the CPU only: asking the GPU would wait for it.
@@ -78,7 +85,8 @@ void require_range(const char* op, const Tensor& index, std::int64_t limit) {
 void require_fits(const char* op, const Tensor& x, int dim, const Tensor& index) {
   bool fits = index.dim() == x.dim();
   for (int d = 0; d < x.dim() && fits; ++d) fits = d == dim || index.size(d) <= x.size(d);
-  require<ShapeError>(fits, op, ": index ", index.shape(), " does not fit ", x.shape(), " outside dimension ", dim);
+  require<ShapeError>(fits, op, ": index ", index.shape(), " does not fit ", x.shape(), " outside dimension ",
+                      dim);
 }
 
 // y[i][j] = x[index[i][j]][j] for dim 0; index is at most as large as x along the other dimensions.
@@ -100,7 +108,8 @@ struct GatherFunction {
     index = at;
     from = x.shape();
   }
-  template <class D> void forward(D device, const Tensor& x, const Tensor& at, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, const Tensor& at, Tensor& y) const {
     Strides fixed = x.strides();
     fixed[dim] = 0;
     const auto walk = detail::make_walk<3>(y.shape(), {y.strides(), at.strides(), fixed});
@@ -125,21 +134,25 @@ struct ScatterAddFunction {
     const Tensor* both[] = {&x, &source};
     detail::check_same(name, both, 2);
     require_index(name, x, at);
-    require<ShapeError>(source.shape() == at.shape(), name, ": source ", source.shape(), " and index ", at.shape(),
-                        " must have the same shape");
+    require<ShapeError>(source.shape() == at.shape(), name, ": source ", source.shape(), " and index ",
+                        at.shape(), " must have the same shape");
     require_fits(name, x, dim, at);
     require_range(name, at, x.size(dim));
   }
   Tensor allocate(const Tensor& x, const Tensor&, const Tensor&) const { return empty_like(x); }
   void save(const Tensor&, const Tensor& at, const Tensor&, const Tensor&) { index = at; }
 
-  template <class T, class D> static void add(D device, int dim, const Tensor& y, const Tensor& at, const Tensor& source) {
-    const auto slices = detail::make_slice_walk<3>(at.shape(), {y.strides(), at.strides(), source.strides()}, dim);
-    detail::for_each_index(device, name, slices.numel, at.size(dim),
-                           ScatterAddLoop<T>{slices, at.size(dim), y.size(dim), y.stride(dim), at.stride(dim),
-                                             source.stride(dim), y.data<T>(), at.data<std::int64_t>(), source.data<T>()});
+  template <class T, class D>
+  static void add(D device, int dim, const Tensor& y, const Tensor& at, const Tensor& source) {
+    const auto slices =
+        detail::make_slice_walk<3>(at.shape(), {y.strides(), at.strides(), source.strides()}, dim);
+    detail::for_each_index(
+        device, name, slices.numel, at.size(dim),
+        ScatterAddLoop<T>{slices, at.size(dim), y.size(dim), y.stride(dim), at.stride(dim),
+                          source.stride(dim), y.data<T>(), at.data<std::int64_t>(), source.data<T>()});
   }
-  template <class D> void forward(D device, const Tensor& x, const Tensor& at, const Tensor& source, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, const Tensor& at, const Tensor& source, Tensor& y) const {
     if (x.dtype() == DType::bf16 || x.dtype() == DType::fp16) {  // summed in fp32, rounded once
       Tensor sums = x.to(DType::fp32);
       add<float>(device, dim, sums, at, source.to(DType::fp32));
@@ -149,7 +162,8 @@ struct ScatterAddFunction {
     y.copy_(x);
     if (x.dtype() == DType::int64) return add<std::int64_t>(device, dim, y, at, source);
     if (x.dtype() == DType::fp64) return add<double>(device, dim, y, at, source);
-    require<DTypeError, 2>(x.dtype() == DType::fp32, name, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+    require<DTypeError, 2>(x.dtype() == DType::fp32, name, ": ", x.dtype(),
+                           " is not supported; convert with .to(DType::fp32)");
     add<float>(device, dim, y, at, source);
   }
   Grads backward(const Tensor& dy, Need need) const {
@@ -157,7 +171,8 @@ struct ScatterAddFunction {
   }
 };
 
-template <class D> void one_hot_loop(D device, const Tensor& index, std::int64_t classes, const Tensor& y) {
+template <class D>
+void one_hot_loop(D device, const Tensor& index, std::int64_t classes, const Tensor& y) {
   dispatch_all(y.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     detail::for_each_index(device, "one_hot", y.numel(), 1,

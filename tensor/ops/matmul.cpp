@@ -1,5 +1,5 @@
-// matmul and linear: strided and transposed operands become flags of the matrix product, so views cost no copy.
-// The product itself is cuBLASLt's, oneDNN's, or the reference loops'.
+// matmul and linear: strided and transposed operands become flags of the matrix product, so views cost no
+// copy. The product itself is cuBLASLt's, oneDNN's, or the reference loops'.
 #include "tensor/ops/matmul.h"
 
 #include <algorithm>
@@ -16,9 +16,12 @@ namespace gadolin {
 namespace {
 
 // Layout of a [rows, cols] matrix, if a matrix product can read it as it is.
-std::optional<MatrixLayout> layout_of(std::int64_t rows, std::int64_t cols, std::int64_t row, std::int64_t col) {
-  if ((cols == 1 || col == 1) && (rows == 1 || row >= cols)) return MatrixLayout{false, rows == 1 ? cols : row, 0};
-  if ((rows == 1 || row == 1) && (cols == 1 || col >= rows)) return MatrixLayout{true, cols == 1 ? rows : col, 0};
+std::optional<MatrixLayout> layout_of(std::int64_t rows, std::int64_t cols, std::int64_t row,
+                                      std::int64_t col) {
+  if ((cols == 1 || col == 1) && (rows == 1 || row >= cols))
+    return MatrixLayout{false, rows == 1 ? cols : row, 0};
+  if ((rows == 1 || row == 1) && (cols == 1 || col >= rows))
+    return MatrixLayout{true, cols == 1 ? rows : col, 0};
   return std::nullopt;
 }
 std::optional<MatrixLayout> layout_of(const Tensor& x) {
@@ -26,11 +29,13 @@ std::optional<MatrixLayout> layout_of(const Tensor& x) {
 }
 Tensor readable(const Tensor& x) { return layout_of(x) ? x : x.contiguous(); }
 
-template <class T> const char* element(const T* base, std::int64_t index, DType dtype) {
+template <class T>
+const char* element(const T* base, std::int64_t index, DType dtype) {
   return static_cast<const char*>(static_cast<const void*>(base)) + index * size_of(dtype);
 }
 
-// A product whose batches are evenly spaced, repeated over the dimensions that could not be joined with the batch.
+// A product whose batches are evenly spaced, repeated over the dimensions that could not be joined with the
+// batch.
 struct MatmulPlan {
   MatrixProduct product;
   std::vector<std::int64_t> sizes, a_steps, b_steps;  // of those dimensions, outermost first
@@ -56,7 +61,8 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
   const Strides a_strides = batch_strides(a), b_strides = batch_strides(b);
   for (int d = 0; d < batch.dim(); ++d) {
     if (batch[d] == 1) continue;
-    if (!plan.sizes.empty() && plan.a_steps.back() == a_strides[d] * batch[d] && plan.b_steps.back() == b_strides[d] * batch[d]) {
+    if (!plan.sizes.empty() && plan.a_steps.back() == a_strides[d] * batch[d] &&
+        plan.b_steps.back() == b_strides[d] * batch[d]) {
       plan.sizes.back() *= batch[d];
       plan.a_steps.back() = a_strides[d];
       plan.b_steps.back() = b_strides[d];
@@ -71,7 +77,8 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
   p.a.step = plan.a_steps.back();
   p.b.step = plan.b_steps.back();
   plan.sizes.pop_back();
-  if (p.b.step == 0 && !p.a.transposed && p.a.step == p.m * p.a.ld) {  // rows of all batches follow one another
+  if (p.b.step == 0 && !p.a.transposed &&
+      p.a.step == p.m * p.a.ld) {  // rows of all batches follow one another
     p.m *= p.batch;
     p.batch = 1;
     p.a.step = 0;
@@ -80,7 +87,8 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
 }
 
 // One evenly spaced product on the CPU.
-void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c) {
+void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
+              void* c) {
   if (backend() == Backend::best && detail::multiply_onednn(op, p, dtype, a, b, c)) return;
   dispatch_floating(dtype, op, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -104,13 +112,15 @@ GemmProblem problem_of(const MatrixProduct& p, DType dtype) {
   problem.dtype = problem.out = dtype;
   return problem;
 }
-void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c) {
+void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a,
+              const void* b, void* c) {
   gemm(op, device, problem_of(p, dtype), a, b, c);
 }
 #endif
 
 // Where: Cpu{} or the CUDA device.
-template <class Where> void multiply_all(Where where, const char* op, const Tensor& left, const Tensor& right, Tensor& y) {
+template <class Where>
+void multiply_all(Where where, const char* op, const Tensor& left, const Tensor& right, Tensor& y) {
   if (y.numel() == 0) return;
   if (left.size(-1) == 0) {
     y.zero_();
@@ -130,13 +140,14 @@ template <class Where> void multiply_all(Where where, const char* op, const Tens
       a_at += rest % plan.sizes[d] * plan.a_steps[d];
       b_at += rest % plan.sizes[d] * plan.b_steps[d];
     }
-    multiply(where, op, plan.product, y.dtype(), element(a.raw(), a_at, a.dtype()), element(b.raw(), b_at, b.dtype()),
-             const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
+    multiply(where, op, plan.product, y.dtype(), element(a.raw(), a_at, a.dtype()),
+             element(b.raw(), b_at, b.dtype()), const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
   }
 }
 
 void require_floating(const char* op, const Tensor& x) {
-  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(),
+                         " is not supported; convert with .to(DType::fp32)");
 }
 
 // a [.., m, k], b [.., k, n] -> [.., m, n]
@@ -146,10 +157,10 @@ struct MatmulFunction {
 
   Tensor allocate(const Tensor& left, const Tensor& right) const {
     require_floating(name, left);
-    require<ShapeError>(left.dim() >= 2 && right.dim() >= 2, "matmul: ", left.shape(), " times ", right.shape(),
-                        " needs two matrices; add a dimension with unsqueeze");
-    require<ShapeError>(left.size(-1) == right.size(-2), "matmul: ", left.shape(), " has ", left.size(-1), " columns, but ",
-                        right.shape(), " has ", right.size(-2), " rows");
+    require<ShapeError>(left.dim() >= 2 && right.dim() >= 2, "matmul: ", left.shape(), " times ",
+                        right.shape(), " needs two matrices; add a dimension with unsqueeze");
+    require<ShapeError>(left.size(-1) == right.size(-2), "matmul: ", left.shape(), " has ", left.size(-1),
+                        " columns, but ", right.shape(), " has ", right.size(-2), " rows");
     Shape x = left.shape(), z = right.shape();
     for (int i = 0; i < 2; ++i) {
       x.erase(x.dim() - 1);
@@ -175,7 +186,8 @@ struct MatmulFunction {
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(2);
     if (need[0]) grads[0] = sum_to(matmul(dy, b->transpose(-1, -2)), a->shape());
-    if (need[1] && b->dim() == 2 && a->dim() > 2 && a->numel() > 0) {  // the sum over batches is part of the product
+    if (need[1] && b->dim() == 2 && a->dim() > 2 &&
+        a->numel() > 0) {  // the sum over batches is part of the product
       grads[1] = matmul(a->reshape({-1, a->size(-1)}).transpose(0, 1), dy.reshape({-1, dy.size(-1)}));
     } else if (need[1]) {
       grads[1] = sum_to(matmul(a->transpose(-1, -2), dy), b->shape());
@@ -192,7 +204,12 @@ Tensor activated(const Tensor& x, Activation activation) {
   }
 }
 
-struct Relu { template <class T> GADOLIN_HD T operator()(T x) const { return x < T(0) ? T(0) : x; } };
+struct Relu {
+  template <class T>
+  GADOLIN_HD T operator()(T x) const {
+    return x < T(0) ? T(0) : x;
+  }
+};
 void relu_in_place(const Tensor& y) {  // on the CPU
   dispatch_floating(y.dtype(), "linear", [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -206,7 +223,9 @@ struct LinearFunction {
   Activation activation;
   Saved x, weight, y;
   bool has_bias = false;
-  Attributes attributes() const { return {{"relu", activation == Activation::relu}}; }  // gelu is an op of its own on the tape
+  Attributes attributes() const {
+    return {{"relu", activation == Activation::relu}};
+  }  // gelu is an op of its own on the tape
 
   Tensor allocate(const Tensor& in, const Tensor& w, const Tensor&) const {
     return empty({in.size(0), w.size(0)}, in.dtype(), in.device());
@@ -218,7 +237,12 @@ struct LinearFunction {
     if (activation == Activation::relu) y = result;
   }
   static MatrixProduct product_of(const Tensor& in, const Tensor& w) {
-    MatrixProduct p{.m = in.size(0), .n = w.size(0), .k = in.size(1), .batch = 1, .a = *layout_of(in), .b = *layout_of(w)};
+    MatrixProduct p{.m = in.size(0),
+                    .n = w.size(0),
+                    .k = in.size(1),
+                    .batch = 1,
+                    .a = *layout_of(in),
+                    .b = *layout_of(w)};
     p.b.transposed = !p.b.transposed;  // the product wants [in, out]
     return p;
   }
@@ -226,14 +250,16 @@ struct LinearFunction {
     if (bias.defined()) y.add_(bias.expand(y.shape()));
     if (activation != Activation::none) y.copy_(activated(y, activation));
   }
-  void forward(Cpu device, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
+  void forward(Cpu device, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in,
+               Tensor& result) const {
     if (result.numel() == 0) return;
     if (x_in.size(1) > 0) {
-      const Tensor in = readable(x_in), w = readable(w_in), bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
+      const Tensor in = readable(x_in), w = readable(w_in),
+                   bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
       const MatrixProduct p = product_of(in, w);
       if (backend() == Backend::best &&
-          detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(), bias.defined() ? bias.raw() : nullptr,
-                                  activation == Activation::gelu)) {
+          detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(),
+                                  bias.defined() ? bias.raw() : nullptr, activation == Activation::gelu)) {
         if (activation == Activation::relu) relu_in_place(result);
         return;
       }
@@ -286,13 +312,14 @@ Tensor matmul(const Tensor& a, const Tensor& b) { return apply(MatmulFunction{},
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
   require_floating("linear", x);
   require<ShapeError>(weight.dim() == 2, "linear: weight ", weight.shape(), " is not [out, in]");
-  require<ShapeError>(x.dim() >= 1 && x.size(-1) == weight.size(1), "linear: input ", x.shape(), " does not end in ",
-                      weight.size(1), ", which weight ", weight.shape(), " takes");
+  require<ShapeError>(x.dim() >= 1 && x.size(-1) == weight.size(1), "linear: input ", x.shape(),
+                      " does not end in ", weight.size(1), ", which weight ", weight.shape(), " takes");
   require<ShapeError>(!bias.defined() || bias.shape() == Shape{weight.size(0)}, "linear: bias ",
-                      bias.defined() ? bias.shape() : Shape{}, " is not [", weight.size(0), "], the rows of weight ",
-                      weight.shape());
+                      bias.defined() ? bias.shape() : Shape{}, " is not [", weight.size(0),
+                      "], the rows of weight ", weight.shape());
   const Tensor* inputs[] = {&x, &weight, &bias};
-  if (activation == Activation::gelu && detail::wants_tape(inputs, 3)) {  // its gradient needs what gelu is given
+  if (activation == Activation::gelu &&
+      detail::wants_tape(inputs, 3)) {  // its gradient needs what gelu is given
     return gelu(linear(x, weight, bias));
   }
   Shape rows{1, x.size(-1)}, shape = x.shape();

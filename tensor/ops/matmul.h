@@ -6,9 +6,10 @@
 
 namespace gadolin::detail {
 
-// c = a b + bias through oneDNN, then gelu in its exact form if asked for; bias [n] may be null. False when oneDNN does
-// not do it: not built in, not this dtype. Sizes must not be 0. Its relu is not used: it turns NaN into 0.
-bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c,
-                     const void* bias = nullptr, bool gelu = false);
+// c = a b + bias through oneDNN, then gelu in its exact form if asked for; bias [n] may be null. False when
+// oneDNN does not do it: not built in, not this dtype. Sizes must not be 0. Its relu is not used: it turns
+// NaN into 0.
+bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
+                     void* c, const void* bias = nullptr, bool gelu = false);
 
 }  // namespace gadolin::detail

@@ -11,7 +11,8 @@ namespace {
 using dnnl::memory;
 
 // [batch, rows, cols]; a matrix that is repeated has a batch of 1, which oneDNN broadcasts.
-memory::desc describe(const MatrixLayout& x, DType dtype, std::int64_t batch, std::int64_t rows, std::int64_t cols) {
+memory::desc describe(const MatrixLayout& x, DType dtype, std::int64_t batch, std::int64_t rows,
+                      std::int64_t cols) {
   const memory::dim matrices = x.step == 0 ? 1 : batch;
   const memory::dim step = matrices == 1 ? rows * cols : x.step;
   if (batch == 1) return memory::desc({rows, cols}, onednn::type_of(dtype), memory::dims{x.row(), x.col()});
@@ -45,21 +46,33 @@ Plan make_plan(const MatrixProduct& p, DType dtype, bool has_bias, bool gelu) {
 
 }  // namespace
 
-bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b, void* c,
-                     const void* bias, bool gelu) {
+bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
+                     void* c, const void* bias, bool gelu) {
   if (!onednn::supports(dtype)) return false;
   const auto writable = [](const void* data) { return const_cast<void*>(data); };  // inputs are only read
   try {
     thread_local onednn::Cache<Plan> cache;
-    const onednn::Key key{static_cast<int>(dtype), p.m,     p.n,          p.k,      p.batch,    p.a.transposed, p.a.ld,
-                          p.a.step,                p.b.transposed, p.b.ld, p.b.step, bias != nullptr,
-                          gelu, num_threads()};
+    const onednn::Key key{static_cast<int>(dtype),
+                          p.m,
+                          p.n,
+                          p.k,
+                          p.batch,
+                          p.a.transposed,
+                          p.a.ld,
+                          p.a.step,
+                          p.b.transposed,
+                          p.b.ld,
+                          p.b.step,
+                          bias != nullptr,
+                          gelu,
+                          num_threads()};
     const Plan& plan = cache.get(key, [&] { return make_plan(p, dtype, bias != nullptr, gelu); });
     std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, memory(plan.desc.src_desc(), onednn::engine(), writable(a))},
         {DNNL_ARG_WEIGHTS, memory(plan.desc.weights_desc(), onednn::engine(), writable(b))},
         {DNNL_ARG_DST, memory(plan.desc.dst_desc(), onednn::engine(), c)}};
-    if (bias) arguments.emplace(DNNL_ARG_BIAS, memory(plan.desc.bias_desc(), onednn::engine(), writable(bias)));
+    if (bias)
+      arguments.emplace(DNNL_ARG_BIAS, memory(plan.desc.bias_desc(), onednn::engine(), writable(bias)));
     plan.primitive.execute(onednn::stream(), arguments);
     onednn::stream().wait();
   } catch (const dnnl::error& error) {
@@ -72,7 +85,8 @@ bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const 
 #else
 namespace gadolin::detail {
 
-bool multiply_onednn(const char*, const MatrixProduct&, DType, const void*, const void*, void*, const void*, bool) {
+bool multiply_onednn(const char*, const MatrixProduct&, DType, const void*, const void*, void*, const void*,
+                     bool) {
   return false;
 }
 

@@ -11,7 +11,9 @@ namespace {
 // The loops give no index, so these functors read it from an int64 tensor 0..n-1.
 struct Uniform {
   std::uint64_t seed, stream;
-  GADOLIN_HD float operator()(std::int64_t i) const { return uniform_at(seed, stream, static_cast<std::uint64_t>(i)); }
+  GADOLIN_HD float operator()(std::int64_t i) const {
+    return uniform_at(seed, stream, static_cast<std::uint64_t>(i));
+  }
 };
 // Box-Muller in double, rounded at the end: the devices' logarithms differ in their last bits only.
 struct Normal {
@@ -21,7 +23,8 @@ struct Normal {
     using std::log;
     using std::sqrt;
     const Philox4 words = philox(seed, stream, static_cast<std::uint64_t>(i));
-    const double u = 1.0 - static_cast<double>(to_uniform(words.v[0])), v = static_cast<double>(to_uniform(words.v[1]));
+    const double u = 1.0 - static_cast<double>(to_uniform(words.v[0])),
+                 v = static_cast<double>(to_uniform(words.v[1]));
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
   }
 };
@@ -33,7 +36,8 @@ Tensor indices(const Shape& shape, Device device) {
   return t.to(device);
 }
 
-template <class F> Tensor generate(F f, const Shape& shape, DType dtype, Device device) {
+template <class F>
+Tensor generate(F f, const Shape& shape, DType dtype, Device device) {
   const Tensor index = indices(shape, device);
   Tensor y = empty(shape, dtype, device);
   dispatch_floating(dtype, "rand", [&](auto tag) {

@@ -8,18 +8,24 @@
 namespace gadolin {
 namespace {
 
-// The sum times `scale`. Scaled before it is narrowed: the sum of an fp16 image overflows where its mean does not.
-template <class T> struct Sum {
+// The sum times `scale`. Scaled before it is narrowed: the sum of an fp16 image overflows where its mean does
+// not.
+template <class T>
+struct Sum {
   using Acc = T;
   T scale;
-  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const { return acc + static_cast<Acc>(x); }
+  template <class In>
+  GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const {
+    return acc + static_cast<Acc>(x);
+  }
   GADOLIN_HD Acc init() const { return Acc(0); }
   GADOLIN_HD Acc combine(Acc a, Acc b) const { return a + b; }
   GADOLIN_HD Acc finish(Acc acc) const { return acc * scale; }
 };
 
 // Index of the first largest (sign 1) or smallest (-1) element; NaN counts as larger than everything.
-template <class T> struct ArgBest {
+template <class T>
+struct ArgBest {
   T sign;
   struct Acc {
     T value;
@@ -34,7 +40,8 @@ template <class T> struct ArgBest {
     return a.index < b.index;
   }
   GADOLIN_HD Acc init() const { return {T(0), -1}; }
-  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t i) const {
+  template <class In>
+  GADOLIN_HD Acc step(Acc acc, In x, std::int64_t i) const {
     return combine(acc, Acc{sign * static_cast<T>(x), i});
   }
   GADOLIN_HD Acc combine(Acc a, Acc b) const { return better(b, a) ? b : a; }
@@ -56,7 +63,8 @@ Shape kept_shape(const Shape& shape, const std::vector<bool>& reduced) {
 // Number of elements that fall together.
 double elements_of(const Tensor& x, const std::vector<bool>& reduced) {
   double n = 1;
-  for (int i = 0; i < x.dim(); ++i) n *= reduced[static_cast<std::size_t>(i)] ? static_cast<double>(x.size(i)) : 1;
+  for (int i = 0; i < x.dim(); ++i)
+    n *= reduced[static_cast<std::size_t>(i)] ? static_cast<double>(x.size(i)) : 1;
   return n;
 }
 // Without the dimensions of size 1 that a reduction left.
@@ -69,7 +77,8 @@ Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
 }
 
 // [.., n, ..] -> [.., 1, ..], times `scale`: 1 for a sum, 1 / n for a mean
-template <bool scales> struct SumFunction {
+template <bool scales>
+struct SumFunction {
   static constexpr auto name = scales ? "mean" : "sum";
   std::vector<bool> reduced;
   double scale = 1;
@@ -84,7 +93,8 @@ template <bool scales> struct SumFunction {
 
   Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
   void save(const Tensor& x, const Tensor&) { from = x.shape(); }
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) {
       y.fill_(0 * scale);  // of a mean: 0 / 0 is NaN
       return;
@@ -104,21 +114,25 @@ template <bool scales> struct SumFunction {
   }
 };
 
-template <class D> void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const std::vector<bool>& reduced, int sign) {
+template <class D>
+void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const std::vector<bool>& reduced,
+              int sign) {
   if (x.dtype() == DType::int64) {
     reduce<std::int64_t, std::int64_t>(device, op, ArgBest<std::int64_t>{sign}, y, x, reduced);
     return;
   }
   dispatch_floating(x.dtype(), op, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    reduce<std::int64_t, T>(device, op, ArgBest<math_type<T>>{static_cast<math_type<T>>(sign)}, y, x, reduced);
+    reduce<std::int64_t, T>(device, op, ArgBest<math_type<T>>{static_cast<math_type<T>>(sign)}, y, x,
+                            reduced);
   });
 }
 
 Tensor arg(const char* op, const Tensor& x, int dim, bool keep, int sign) {
   const NoGrad guard;
   const auto reduced = reduced_dims(op, {dim}, x.dim());
-  require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(), " is empty; there is nothing to choose from");
+  require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(),
+                      " is empty; there is nothing to choose from");
   const Tensor y = empty(kept_shape(x.shape(), reduced), DType::int64, x.device());
   if (y.numel() > 0) {
     if (x.device().is_cuda()) {
@@ -168,7 +182,8 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keep) {
 
 // Two passes: the difference of squares would cancel for images, whose mean is far from 0.
 Tensor var(const Tensor& x, const Dims& dims, int correction, bool keep) {
-  require<DTypeError, 2>(is_floating(x.dtype()), "var: ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+  require<DTypeError, 2>(is_floating(x.dtype()), "var: ", x.dtype(),
+                         " is not supported; convert with .to(DType::fp32)");
   const auto reduced = reduced_dims("var", dims, x.dim());
   const Tensor centred = sub(x, mean(x, dims, true));
   const double n = std::fmax(elements_of(x, reduced) - correction, 0.0);

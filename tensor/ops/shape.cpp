@@ -1,5 +1,5 @@
-// Joining, splitting, padding and reversing. Everything here is copies between views, so that it works on every device,
-// dtype and order in memory, and the gradients are slices.
+// Joining, splitting, padding and reversing. Everything here is copies between views, so that it works on
+// every device, dtype and order in memory, and the gradients are slices.
 #include <algorithm>
 
 #include "tensor/function.h"
@@ -53,7 +53,8 @@ struct FlipFunction {
   Dims dims;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D, const Tensor& x, Tensor& y) const {
     if (x.numel() > 0) y.copy_(backwards(x, dims));
   }
   Grads backward(const Tensor& dy, Need) const { return {flip(dy, dims)}; }
@@ -69,7 +70,9 @@ struct ConstantPadFunction {
   static constexpr auto name = "pad";
   Margins margins;
   double value;
-  Attributes attributes() const { return {{"before", margins.before.vec()}, {"after", margins.after.vec()}, {"value", value}}; }
+  Attributes attributes() const {
+    return {{"before", margins.before.vec()}, {"after", margins.after.vec()}, {"value", value}};
+  }
 
   Shape shape(const Tensor& x) const {
     Shape shape = x.shape();
@@ -77,7 +80,8 @@ struct ConstantPadFunction {
     return shape;
   }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D, const Tensor& x, Tensor& y) const {
     y.fill_(value);
     if (x.numel() == 0 || y.numel() == 0) return;
     Tensor from = x, to = y;
@@ -100,8 +104,8 @@ struct ConstantPadFunction {
 
 Tensor pad_reflect(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
   const std::int64_t n = x.size(d);
-  require<ShapeError>(std::max(before, after) < n, "pad: reflecting ", std::max(before, after), " elements needs more than ", n,
-                      " in dimension ", d, " of ", x.shape());
+  require<ShapeError>(std::max(before, after) < n, "pad: reflecting ", std::max(before, after),
+                      " elements needs more than ", n, " in dimension ", d, " of ", x.shape());
   std::vector<Tensor> parts{x};
   if (before > 0) parts.insert(parts.begin(), flip(x.slice(d, 1, before + 1), {d}));
   if (after > 0) parts.push_back(flip(x.slice(d, n - 1 - after, n - 1), {d}));
@@ -110,7 +114,8 @@ Tensor pad_reflect(const Tensor& x, int d, std::int64_t before, std::int64_t aft
 
 Tensor pad_replicate(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
   const std::int64_t n = x.size(d);
-  require<ShapeError>(n > 0, "pad: dimension ", d, " of ", x.shape(), " is empty; there is nothing to replicate");
+  require<ShapeError>(n > 0, "pad: dimension ", d, " of ", x.shape(),
+                      " is empty; there is nothing to replicate");
   const auto repeated = [&](std::int64_t at, std::int64_t times) {
     Shape shape = x.shape();
     shape[d] = times;
@@ -176,8 +181,8 @@ Tensor stack(const std::vector<Tensor>& parts, int dim) {
   dim = checked_dim("stack", dim, parts[0].dim() + 1);
   std::vector<Tensor> deeper;
   for (const Tensor& part : parts) {
-    require<ShapeError>(part.shape() == parts[0].shape(), "stack: part ", deeper.size(), " is ", part.shape(), ", part 0 is ",
-                        parts[0].shape(), "; all must have the same shape");
+    require<ShapeError>(part.shape() == parts[0].shape(), "stack: part ", deeper.size(), " is ", part.shape(),
+                        ", part 0 is ", parts[0].shape(), "; all must have the same shape");
     deeper.push_back(part.unsqueeze(dim));
   }
   return concat(deeper, dim);
@@ -194,16 +199,18 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim) {
 
 Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mode, double value) {
   const int padded = static_cast<int>(amounts.size() / 2);
-  require<ShapeError>(amounts.size() % 2 == 0 && padded <= x.dim(), "pad: ", amounts.size(), " amounts for ", x.shape(),
-                      "; give two a dimension, from the last one on");
+  require<ShapeError>(amounts.size() % 2 == 0 && padded <= x.dim(), "pad: ", amounts.size(), " amounts for ",
+                      x.shape(), "; give two a dimension, from the last one on");
   Margins margins{Shape::filled(x.dim(), 0), Shape::filled(x.dim(), 0)};
   for (int i = 0; i < padded; ++i) {
     const int d = x.dim() - 1 - i;
     margins.before[d] = amounts[static_cast<std::size_t>(2 * i)];
     margins.after[d] = amounts[static_cast<std::size_t>(2 * i + 1)];
-    require<ShapeError>(x.size(d) + std::min<std::int64_t>(margins.before[d], 0) + std::min<std::int64_t>(margins.after[d], 0) >= 0,
-                        "pad: ", margins.before[d], " and ", margins.after[d], " crop more than the ", x.size(d),
-                        " elements of dimension ", d, " of ", x.shape());
+    require<ShapeError>(x.size(d) + std::min<std::int64_t>(margins.before[d], 0) +
+                                std::min<std::int64_t>(margins.after[d], 0) >=
+                            0,
+                        "pad: ", margins.before[d], " and ", margins.after[d], " crop more than the ",
+                        x.size(d), " elements of dimension ", d, " of ", x.shape());
   }
   if (mode == PadMode::constant) return apply(ConstantPadFunction{margins, value}, x);
   Tensor y = x;
@@ -223,8 +230,8 @@ Tensor flip(const Tensor& x, const Dims& dims) {
   Dims wrapped;
   for (int d : dims) {
     const int at = checked_dim("flip", d, x.dim());
-    require<ShapeError>(std::find(wrapped.begin(), wrapped.end(), at) == wrapped.end(), "flip: dimension ", at,
-                        " is named twice");
+    require<ShapeError>(std::find(wrapped.begin(), wrapped.end(), at) == wrapped.end(), "flip: dimension ",
+                        at, " is named twice");
     wrapped.push_back(at);
   }
   return apply(FlipFunction{wrapped}, x);

@@ -1,7 +1,7 @@
 // softmax and log_softmax along any dimension. The largest number is subtracted first, so nothing overflows.
 //
-// A tensor is walked as [outer, n, inner]. With inner 1 a row lies side by side: a vectorised loop on the CPU, a warp on
-// the GPU. Otherwise neighbouring columns are worked on together.
+// A tensor is walked as [outer, n, inner]. With inner 1 a row lies side by side: a vectorised loop on the
+// CPU, a warp on the GPU. Otherwise neighbouring columns are worked on together.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -25,8 +25,9 @@ Rows rows_of(const Tensor& x, int dim) {
   return r;
 }
 
-// exp for x <= 0 without branches or calls, so that loops over it vectorise: 2^k e^r with |r| <= log(2) / 2 and the
-// Taylor series of e^r; relative error below 2e-7. Results below the smallest normal number become 0. NaN stays NaN.
+// exp for x <= 0 without branches or calls, so that loops over it vectorise: 2^k e^r with |r| <= log(2) / 2
+// and the Taylor series of e^r; relative error below 2e-7. Results below the smallest normal number become 0.
+// NaN stays NaN.
 inline float exp_below_0(float x) {
   constexpr float smallest = -87.33654f, shift = 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
   const float clamped = x < smallest ? smallest : x;
@@ -40,16 +41,18 @@ inline float exp_below_0(float x) {
   e = e * r + 0.5f;
   e = e * r + 1.0f;
   e = e * r + 1.0f;
-  const float power = detail::bits_float((detail::float_bits(shifted) - detail::float_bits(shift) + 127u) << 23);
+  const float power =
+      detail::bits_float((detail::float_bits(shifted) - detail::float_bits(shift) + 127u) << 23);
   return x < smallest ? 0.0f : e * power;
 }
 inline double exp_below_0(double x) { return std::exp(x); }
 
-// --- CPU: rows side by side ------------------------------------------------------------------------------------------
+// --- CPU: rows side by side --------------------------------------------------------------------------------
 
 constexpr std::int64_t lanes = 16;  // independent partial results, so that reductions vectorise
 
-template <class M> M largest(const M* x, std::int64_t n) {
+template <class M>
+M largest(const M* x, std::int64_t n) {
   M best[lanes];
   for (M& b : best) b = -std::numeric_limits<M>::infinity();
   std::int64_t i = 0;
@@ -60,7 +63,8 @@ template <class M> M largest(const M* x, std::int64_t n) {
   return *std::max_element(best, best + lanes);
 }
 // Sum of f(i).
-template <class M, class F> M sum_of(std::int64_t n, F f) {
+template <class M, class F>
+M sum_of(std::int64_t n, F f) {
   M total[lanes] = {};
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -71,12 +75,14 @@ template <class M, class F> M sum_of(std::int64_t n, F f) {
   return total[0];
 }
 
-template <bool log, class T, class M> void softmax_row(std::int64_t n, const T* x, T* y, M* row) {
+template <bool log, class T, class M>
+void softmax_row(std::int64_t n, const T* x, T* y, M* row) {
   for (std::int64_t i = 0; i < n; ++i) row[i] = convert<M>(x[i]);
   const M top = largest(row, n);
   if constexpr (log) {
     const M rest = std::log(sum_of<M>(n, [&](std::int64_t i) { return exp_below_0(row[i] - top); }));
-    for (std::int64_t i = 0; i < n; ++i) y[i] = convert<T>((row[i] - top) - rest);  // top + rest would lose digits
+    for (std::int64_t i = 0; i < n; ++i)
+      y[i] = convert<T>((row[i] - top) - rest);  // top + rest would lose digits
   } else {
     for (std::int64_t i = 0; i < n; ++i) row[i] = exp_below_0(row[i] - top);
     const M scale = M(1) / sum_of<M>(n, [&](std::int64_t i) { return row[i]; });
@@ -84,15 +90,17 @@ template <bool log, class T, class M> void softmax_row(std::int64_t n, const T* 
   }
 }
 
-template <bool log, class T, class M> void softmax_row_backward(std::int64_t n, const T* y, const T* dy, T* dx) {
-  const M total = sum_of<M>(n, [&](std::int64_t i) { return log ? convert<M>(dy[i]) : convert<M>(dy[i]) * convert<M>(y[i]); });
+template <bool log, class T, class M>
+void softmax_row_backward(std::int64_t n, const T* y, const T* dy, T* dx) {
+  const M total = sum_of<M>(
+      n, [&](std::int64_t i) { return log ? convert<M>(dy[i]) : convert<M>(dy[i]) * convert<M>(y[i]); });
   for (std::int64_t i = 0; i < n; ++i) {
     const M value = convert<M>(y[i]), slope = convert<M>(dy[i]);
     dx[i] = convert<T>(log ? slope - exp_below_0(value) * total : value * (slope - total));
   }
 }
 
-// --- CPU: columns ----------------------------------------------------------------------------------------------------
+// --- CPU: columns ------------------------------------------------------------------------------------------
 
 constexpr std::int64_t tile = 64;  // columns worked on together
 
@@ -120,7 +128,8 @@ void softmax_columns(std::int64_t n, std::int64_t inner, std::int64_t count, con
 }
 
 template <bool log, class T, class M>
-void softmax_columns_backward(std::int64_t n, std::int64_t inner, std::int64_t count, const T* y, const T* dy, T* dx) {
+void softmax_columns_backward(std::int64_t n, std::int64_t inner, std::int64_t count, const T* y, const T* dy,
+                              T* dx) {
   M total[tile] = {};
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < count; ++j) {
@@ -131,13 +140,15 @@ void softmax_columns_backward(std::int64_t n, std::int64_t inner, std::int64_t c
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < count; ++j) {
       const M value = convert<M>(y[i * inner + j]), slope = convert<M>(dy[i * inner + j]);
-      dx[i * inner + j] = convert<T>(log ? slope - exp_below_0(value) * total[j] : value * (slope - total[j]));
+      dx[i * inner + j] =
+          convert<T>(log ? slope - exp_below_0(value) * total[j] : value * (slope - total[j]));
     }
   }
 }
 
 // Calls row(offset) for every row, or columns(offset, count) for every tile of columns.
-template <class Row, class Columns> void walk_rows(const Rows& r, Row row, Columns columns) {
+template <class Row, class Columns>
+void walk_rows(const Rows& r, Row row, Columns columns) {
   if (r.inner == 1) {
     parallel_for(r.outer, 1 + detail::map_grain / (8 * r.n), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t o = begin; o < end; ++o) row(o * r.n);
@@ -145,15 +156,17 @@ template <class Row, class Columns> void walk_rows(const Rows& r, Row row, Colum
     return;
   }
   const std::int64_t tiles = (r.inner + tile - 1) / tile;
-  parallel_for(r.outer * tiles, 1 + detail::map_grain / (8 * tile * r.n), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t job = begin; job < end; ++job) {
-      const std::int64_t first = job % tiles * tile;
-      columns(job / tiles * r.n * r.inner + first, std::min(tile, r.inner - first));
-    }
-  });
+  parallel_for(r.outer * tiles, 1 + detail::map_grain / (8 * tile * r.n),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t job = begin; job < end; ++job) {
+                   const std::int64_t first = job % tiles * tile;
+                   columns(job / tiles * r.n * r.inner + first, std::min(tile, r.inner - first));
+                 }
+               });
 }
 
-template <bool log, class T> void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
+template <bool log, class T>
+void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
   using M = math_type<T>;
   walk_rows(
       r,
@@ -162,9 +175,12 @@ template <bool log, class T> void softmax_forward(Cpu, const Rows& r, const T* x
         if (row.size() < static_cast<std::size_t>(r.n)) row.resize(static_cast<std::size_t>(r.n));
         softmax_row<log, T, M>(r.n, x + at, y + at, row.data());
       },
-      [&](std::int64_t at, std::int64_t count) { softmax_columns<log, T, M>(r.n, r.inner, count, x + at, y + at); });
+      [&](std::int64_t at, std::int64_t count) {
+        softmax_columns<log, T, M>(r.n, r.inner, count, x + at, y + at);
+      });
 }
-template <bool log, class T> void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
+template <bool log, class T>
+void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
   using M = math_type<T>;
   walk_rows(
       r, [&](std::int64_t at) { softmax_row_backward<log, T, M>(r.n, y + at, dy + at, dx + at); },
@@ -173,14 +189,16 @@ template <bool log, class T> void softmax_backward(Cpu, const Rows& r, const T* 
       });
 }
 
-// --- CUDA ------------------------------------------------------------------------------------------------------------
+// --- CUDA --------------------------------------------------------------------------------------------------
 
 #ifdef __CUDACC__
-template <class M> __device__ M warp_sum(M x) {
+template <class M>
+__device__ M warp_sum(M x) {
   for (int width = 16; width > 0; width /= 2) x += __shfl_xor_sync(0xffffffffu, x, width);
   return x;
 }
-template <class M> __device__ M warp_max(M x) {
+template <class M>
+__device__ M warp_max(M x) {
   for (int width = 16; width > 0; width /= 2) {
     const M other = __shfl_xor_sync(0xffffffffu, x, width);
     x = other > x ? other : x;
@@ -188,8 +206,10 @@ template <class M> __device__ M warp_max(M x) {
   return x;
 }
 
-// `width` threads a row: 32 when the row lies side by side, 1 when neighbouring threads own neighbouring columns.
-template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, const T* x, T* y) {
+// `width` threads a row: 32 when the row lies side by side, 1 when neighbouring threads own neighbouring
+// columns.
+template <bool log, int width, class T>
+__global__ void softmax_kernel(Rows r, const T* x, T* y) {
   using M = math_type<T>;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x / width;
   const int lane = threadIdx.x % width;
@@ -211,7 +231,8 @@ template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, c
     }
   }
 }
-template <bool log, int width, class T> __global__ void softmax_backward_kernel(Rows r, const T* y, const T* dy, T* dx) {
+template <bool log, int width, class T>
+__global__ void softmax_backward_kernel(Rows r, const T* y, const T* dy, T* dx) {
   using M = math_type<T>;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x / width;
   const int lane = threadIdx.x % width;
@@ -234,7 +255,8 @@ template <bool log, int width, class T> __global__ void softmax_backward_kernel(
 // A warp a row, unless rows are so short that most of it would idle.
 bool warp_a_row(const Rows& r) { return r.inner == 1 && r.n > 8; }
 
-template <bool log, class T> void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
+template <bool log, class T>
+void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
   const char* op = log ? "log_softmax" : "softmax";
   if (warp_a_row(r)) {
     launch(op, grid_stride(r.outer * 32), softmax_kernel<log, 32, T>, r, x, y);
@@ -242,7 +264,8 @@ template <bool log, class T> void softmax_forward(Cuda, const Rows& r, const T* 
     launch(op, grid_stride(r.outer * r.inner), softmax_kernel<log, 1, T>, r, x, y);
   }
 }
-template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
+template <bool log, class T>
+void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
   const char* op = log ? "log_softmax backward" : "softmax backward";
   if (warp_a_row(r)) {
     launch(op, grid_stride(r.outer * 32), softmax_backward_kernel<log, 32, T>, r, y, dy, dx);
@@ -253,18 +276,21 @@ template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T*
 #endif
 
 // y = exp(x) / sum(exp(x)), so dx = y (dy - sum(y dy)); its logarithm has dx = dy - exp(y) sum(dy).
-template <bool log> struct SoftmaxFunction {
+template <bool log>
+struct SoftmaxFunction {
   static constexpr auto name = log ? "log_softmax" : "softmax";
   int dim;
   Attributes attributes() const { return {{"dim", dim}}; }
   Saved y;
 
   Tensor allocate(const Tensor& x) const {
-    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(), " is not supported; convert with .to(DType::fp32)");
+    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(),
+                           " is not supported; convert with .to(DType::fp32)");
     return empty(x.shape(), x.dtype(), x.device());
   }
   void save(const Tensor&, const Tensor& result) { y = result; }
-  template <class D> void forward(D device, const Tensor& x, Tensor& result) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& result) const {
     if (x.numel() == 0) return;
     const Tensor dense = x.contiguous();
     dispatch_floating(x.dtype(), name, [&](auto tag) {
@@ -272,20 +298,23 @@ template <bool log> struct SoftmaxFunction {
       softmax_forward<log, T>(device, rows_of(dense, dim), dense.data<T>(), result.data<T>());
     });
   }
-  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D>
+  Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
     if (dy.numel() == 0) return {dx};
     const Tensor dense = dy.contiguous();
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      softmax_backward<log, T>(device, rows_of(dense, dim), y->template data<T>(), dense.data<T>(), dx.data<T>());
+      softmax_backward<log, T>(device, rows_of(dense, dim), y->template data<T>(), dense.data<T>(),
+                               dx.data<T>());
     });
     return {dx};
   }
 };
 
 // An image that stores its channels innermost is computed as it lies: [N, C, H, W] as [N, H, W, C].
-template <bool log> Tensor any_softmax(const Tensor& x, int dim) {
+template <bool log>
+Tensor any_softmax(const Tensor& x, int dim) {
   dim = checked_dim(SoftmaxFunction<log>::name, dim, x.dim());
   if (x.is_channels_last()) {
     const int moved = dim == 0 ? 0 : dim == 1 ? 3 : dim - 1;

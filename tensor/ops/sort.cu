@@ -1,4 +1,5 @@
-// cumsum, sort and topk. Sorting finds the order; the values are gathered by it, which also gives their gradient.
+// cumsum, sort and topk. Sorting finds the order; the values are gathered by it, which also gives their
+// gradient.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -10,10 +11,11 @@
 namespace gadolin {
 namespace {
 
-// --- cumsum ----------------------------------------------------------------------------------------------------------
+// --- cumsum ------------------------------------------------------------------------------------------------
 
 // One slice a call: the running sum is kept in Acc. From the last element to the first when `reversed`.
-template <class T, class Acc> struct CumsumLoop {
+template <class T, class Acc>
+struct CumsumLoop {
   detail::Walk<2> slices;  // y, x
   std::int64_t n, y_step, x_step;
   bool reversed;
@@ -31,14 +33,16 @@ template <class T, class Acc> struct CumsumLoop {
   }
 };
 
-template <class T, class Acc> void cumsum_loop(Cpu device, const CumsumLoop<T, Acc>& loop) {
+template <class T, class Acc>
+void cumsum_loop(Cpu device, const CumsumLoop<T, Acc>& loop) {
   detail::for_each_index(device, "cumsum", loop.slices.numel, loop.n, loop);
 }
 
 #ifdef __CUDACC__
-// One slice a block: a chunk of blockDim.x elements at a time is summed in steps of 1, 2, 4, ... (Hillis and Steele
-// 1986); the total goes on to the next chunk.
-template <class T, class Acc> __global__ void cumsum_kernel(CumsumLoop<T, Acc> loop) {
+// One slice a block: a chunk of blockDim.x elements at a time is summed in steps of 1, 2, 4, ... (Hillis and
+// Steele 1986); the total goes on to the next chunk.
+template <class T, class Acc>
+__global__ void cumsum_kernel(CumsumLoop<T, Acc> loop) {
   __shared__ Acc shared[256];
   for (std::int64_t slice = blockIdx.x; slice < loop.slices.numel; slice += gridDim.x) {
     std::int64_t at[2];
@@ -46,7 +50,8 @@ template <class T, class Acc> __global__ void cumsum_kernel(CumsumLoop<T, Acc> l
     Acc before = 0;
     for (std::int64_t first = 0; first < loop.n; first += blockDim.x) {
       const std::int64_t j = first + threadIdx.x, i = loop.reversed ? loop.n - 1 - j : j;
-      Acc sum = j < loop.n ? static_cast<Acc>(convert<math_type<T>>(loop.x[at[1] + i * loop.x_step])) : Acc(0);
+      Acc sum =
+          j < loop.n ? static_cast<Acc>(convert<math_type<T>>(loop.x[at[1] + i * loop.x_step])) : Acc(0);
       for (unsigned width = 1; width < blockDim.x; width *= 2) {
         shared[threadIdx.x] = sum;
         __syncthreads();
@@ -61,7 +66,8 @@ template <class T, class Acc> __global__ void cumsum_kernel(CumsumLoop<T, Acc> l
     }
   }
 }
-template <class T, class Acc> void cumsum_loop(Cuda device, const CumsumLoop<T, Acc>& loop) {
+template <class T, class Acc>
+void cumsum_loop(Cuda device, const CumsumLoop<T, Acc>& loop) {
   if (loop.x_step == 1 && loop.n > 32) {
     launch("cumsum", grid_stride(loop.slices.numel * 256), cumsum_kernel<T, Acc>, loop);
   } else {  // neighbouring threads read neighbouring slices
@@ -77,26 +83,32 @@ struct CumsumFunction {
 
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class T, class Acc, class D> void run(D device, const Tensor& x, Tensor& y) const {
+  template <class T, class Acc, class D>
+  void run(D device, const Tensor& x, Tensor& y) const {
     const auto slices = detail::make_slice_walk<2>(x.shape(), {y.strides(), x.strides()}, dim);
-    cumsum_loop(device, CumsumLoop<T, Acc>{slices, x.size(dim), y.stride(dim), x.stride(dim), reversed, y.data<T>(), x.data<T>()});
+    cumsum_loop(device, CumsumLoop<T, Acc>{slices, x.size(dim), y.stride(dim), x.stride(dim), reversed,
+                                           y.data<T>(), x.data<T>()});
   }
-  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D>
+  void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) return;
     if (x.dtype() == DType::int64) return run<std::int64_t, std::int64_t>(device, x, y);
-    dispatch_floating(x.dtype(), name, [&](auto tag) { run<typename decltype(tag)::type, double>(device, x, y); });
+    dispatch_floating(x.dtype(), name,
+                      [&](auto tag) { run<typename decltype(tag)::type, double>(device, x, y); });
   }
   Grads backward(const Tensor& dy, Need) const { return {apply(CumsumFunction{dim, !reversed}, dy)}; }
 };
 
-// --- sort ------------------------------------------------------------------------------------------------------------
+// --- sort --------------------------------------------------------------------------------------------------
 
-template <class M> struct Entry {
+template <class M>
+struct Entry {
   M value;
   std::int64_t index;
 };
 // Strict order: NaN is larger than every number, equal values stay in the order of their indices.
-template <class M> struct Before {
+template <class M>
+struct Before {
   bool descending;
   GADOLIN_HD bool operator()(const Entry<M>& a, const Entry<M>& b) const {
     const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
@@ -107,7 +119,8 @@ template <class M> struct Before {
 };
 
 // The slices of x and where the order of each goes; the first k are wanted.
-template <class T> struct SortProblem {
+template <class T>
+struct SortProblem {
   detail::Walk<2> slices;  // order, x
   std::int64_t n, k, order_step, x_step;
   std::int64_t* order;
@@ -115,28 +128,33 @@ template <class T> struct SortProblem {
   bool descending;
 };
 
-template <class T> void sort_slices(Cpu, const char*, const SortProblem<T>& p, Device) {
+template <class T>
+void sort_slices(Cpu, const char*, const SortProblem<T>& p, Device) {
   using M = math_type<T>;
   parallel_for(p.slices.numel, 1 + detail::map_grain / (8 * p.n), [&](std::int64_t begin, std::int64_t end) {
     std::vector<Entry<M>> entries(static_cast<std::size_t>(p.n));
     for (std::int64_t slice = begin; slice < end; ++slice) {
       std::int64_t at[2];
       p.slices.at(slice, at);
-      for (std::int64_t i = 0; i < p.n; ++i) entries[static_cast<std::size_t>(i)] = {convert<M>(p.x[at[1] + i * p.x_step]), i};
+      for (std::int64_t i = 0; i < p.n; ++i)
+        entries[static_cast<std::size_t>(i)] = {convert<M>(p.x[at[1] + i * p.x_step]), i};
       const Before<M> before{p.descending};
       if (p.k < p.n) {
-        std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(p.k), entries.end(), before);
+        std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(p.k), entries.end(),
+                          before);
       } else {
         std::sort(entries.begin(), entries.end(), before);
       }
-      for (std::int64_t i = 0; i < p.k; ++i) p.order[at[0] + i * p.order_step] = entries[static_cast<std::size_t>(i)].index;
+      for (std::int64_t i = 0; i < p.k; ++i)
+        p.order[at[0] + i * p.order_step] = entries[static_cast<std::size_t>(i)].index;
     }
   });
 }
 
-// A sorting network (Batcher 1968) over slices of `padded` entries, a power of two. Entries from n on come after all
-// others: they carry no value, only an index that says so.
-template <class T> struct FillEntries {
+// A sorting network (Batcher 1968) over slices of `padded` entries, a power of two. Entries from n on come
+// after all others: they carry no value, only an index that says so.
+template <class T>
+struct FillEntries {
   SortProblem<T> p;
   std::int64_t padded;
   Entry<math_type<T>>* entries;
@@ -147,7 +165,8 @@ template <class T> struct FillEntries {
     entries[job] = {i < p.n ? convert<math_type<T>>(p.x[at[1] + i * p.x_step]) : math_type<T>(0), i};
   }
 };
-template <class M> struct CompareExchange {
+template <class M>
+struct CompareExchange {
   std::int64_t n, padded, run, distance;  // runs of `run` entries are being merged, partners `distance` apart
   Before<M> before;
   Entry<M>* entries;
@@ -165,7 +184,8 @@ template <class M> struct CompareExchange {
     b = held;
   }
 };
-template <class T> struct StoreOrder {
+template <class T>
+struct StoreOrder {
   SortProblem<T> p;
   std::int64_t padded;
   const Entry<math_type<T>>* entries;
@@ -177,7 +197,8 @@ template <class T> struct StoreOrder {
   }
 };
 
-template <class T, class D> void sort_network(D device, const char* op, const SortProblem<T>& p, Device where) {
+template <class T, class D>
+void sort_network(D device, const char* op, const SortProblem<T>& p, Device where) {
   using M = math_type<T>;
   std::int64_t padded = 1;
   while (padded < p.n) padded *= 2;
@@ -187,24 +208,29 @@ template <class T, class D> void sort_network(D device, const char* op, const So
   detail::for_each_index(device, op, jobs, 1, FillEntries<T>{p, padded, entries});
   for (std::int64_t run = 2; run <= padded; run *= 2) {
     for (std::int64_t distance = run / 2; distance > 0; distance /= 2) {
-      detail::for_each_index(device, op, jobs / 2, 2,
-                             CompareExchange<M>{p.n, padded, run, distance, Before<M>{p.descending}, entries});
+      detail::for_each_index(
+          device, op, jobs / 2, 2,
+          CompareExchange<M>{p.n, padded, run, distance, Before<M>{p.descending}, entries});
     }
   }
   detail::for_each_index(device, op, p.slices.numel * p.k, 1, StoreOrder<T>{p, padded, entries});
 }
 #ifdef GADOLIN_CUDA
-template <class T> void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
+template <class T>
+void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
   sort_network(device, op, p, where);
 }
 #endif
 
-template <class D> void order_of(D device, const char* op, const Tensor& x, int dim, const Tensor& order, bool descending) {
+template <class D>
+void order_of(D device, const char* op, const Tensor& x, int dim, const Tensor& order, bool descending) {
   const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto slices = detail::make_slice_walk<2>(x.shape(), {order.strides(), x.strides()}, dim);
-    const SortProblem<T> problem{slices,      x.size(dim),                order.size(dim), order.stride(dim),
-                                 x.stride(dim), order.data<std::int64_t>(), x.data<T>(),     descending};
+    const SortProblem<T> problem{slices,          x.size(dim),
+                                 order.size(dim), order.stride(dim),
+                                 x.stride(dim),   order.data<std::int64_t>(),
+                                 x.data<T>(),     descending};
     sort_slices(device, op, problem, x.device());
   };
   if (x.dtype() == DType::int64) return run(Tag<std::int64_t>{});
@@ -230,7 +256,9 @@ Sorted first_sorted(const char* op, const Tensor& x, int dim, std::int64_t k, bo
 
 }  // namespace
 
-Tensor cumsum(const Tensor& x, int dim) { return apply(CumsumFunction{checked_dim("cumsum", dim, x.dim()), false}, x); }
+Tensor cumsum(const Tensor& x, int dim) {
+  return apply(CumsumFunction{checked_dim("cumsum", dim, x.dim()), false}, x);
+}
 
 Sorted sort(const Tensor& x, int dim, bool descending) {
   dim = checked_dim("sort", dim, x.dim());
@@ -239,8 +267,8 @@ Sorted sort(const Tensor& x, int dim, bool descending) {
 
 Sorted topk(const Tensor& x, std::int64_t k, int dim, bool largest) {
   dim = checked_dim("topk", dim, x.dim());
-  require<ValueError>(k >= 0 && k <= x.size(dim), "topk: k ", k, " is outside [0, ", x.size(dim), "], the size of dimension ", dim,
-                      " of ", x.shape());
+  require<ValueError>(k >= 0 && k <= x.size(dim), "topk: k ", k, " is outside [0, ", x.size(dim),
+                      "], the size of dimension ", dim, " of ", x.shape());
   return first_sorted("topk", x, dim, k, largest);
 }
 

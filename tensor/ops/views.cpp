@@ -34,13 +34,15 @@ struct SliceSpec {
 };
 Tensor slice_of(const Tensor& x, const SliceSpec& s) { return x.slice(s.dim, s.begin, s.end, s.step); }
 
-// Zeros of the sliced tensor's shape with dy in the slice's place: slice's gradient, and its own gradient is a slice.
+// Zeros of the sliced tensor's shape with dy in the slice's place: slice's gradient, and its own gradient is
+// a slice.
 struct UnsliceFunction {
   static constexpr auto name = "slice backward";
   SliceSpec spec;
   Tensor allocate(const Tensor& dy) const { return empty(spec.from, dy.dtype(), dy.device(), dy.format()); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D> void forward(D, const Tensor& dy, Tensor& dx) const {
+  template <class D>
+  void forward(D, const Tensor& dy, Tensor& dx) const {
     dx.zero_();
     slice_of(dx, spec).copy_(dy);
   }
@@ -49,12 +51,15 @@ struct UnsliceFunction {
 struct SliceFunction {
   static constexpr auto name = "slice";
   SliceSpec spec;
-  Attributes attributes() const { return {{"dim", spec.dim}, {"begin", spec.begin}, {"end", spec.end}, {"step", spec.step}}; }
+  Attributes attributes() const {
+    return {{"dim", spec.dim}, {"begin", spec.begin}, {"end", spec.end}, {"step", spec.step}};
+  }
   void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {apply(UnsliceFunction{spec}, dy)}; }
 };
 
-// Strides with which the elements of (shape, strides) are read in row-major order as `to`, if there are such strides.
+// Strides with which the elements of (shape, strides) are read in row-major order as `to`, if there are such
+// strides.
 std::optional<Strides> view_strides(const Shape& shape, const Strides& strides, const Shape& to) {
   Strides out = Shape::filled(to.dim(), 1);
   if (shape.numel() == 0) return strides_for(to);
@@ -90,7 +95,8 @@ std::optional<Strides> view_strides(const Shape& shape, const Strides& strides, 
 }  // namespace
 
 Tensor Tensor::permute(const Shape& order) const {
-  require<ShapeError>(order.dim() == dim(), "permute: order ", order, " does not name the ", dim(), " dimensions of ", shape());
+  require<ShapeError>(order.dim() == dim(), "permute: order ", order, " does not name the ", dim(),
+                      " dimensions of ", shape());
   Shape sizes = shape(), inverse = Shape::filled(dim(), -1);
   Strides steps = strides();
   for (int i = 0; i < dim(); ++i) {
@@ -113,9 +119,10 @@ Tensor Tensor::transpose(int a, int b) const {
 
 Tensor Tensor::expand(const Shape& to) const {
   if (to == shape()) return *this;
-  require<ShapeError>(to.dim() >= dim() && broadcast("expand", shape(), to) == to, "expand: ", shape(), " does not broadcast to ",
-                      to);
-  return record(ExpandFunction{shape()}, view(to, broadcast_strides(shape(), strides(), to), offset()), *this);
+  require<ShapeError>(to.dim() >= dim() && broadcast("expand", shape(), to) == to, "expand: ", shape(),
+                      " does not broadcast to ", to);
+  return record(ExpandFunction{shape()}, view(to, broadcast_strides(shape(), strides(), to), offset()),
+                *this);
 }
 
 Tensor Tensor::reshape(Shape to) const {
@@ -131,7 +138,8 @@ Tensor Tensor::reshape(Shape to) const {
     }
   }
   if (guess >= 0 && known > 0 && numel() % known == 0) to[guess] = numel() / known;
-  require<ShapeError>(to.numel() == numel(), "reshape: ", shape(), " has ", numel(), " elements, ", to, " does not fit");
+  require<ShapeError>(to.numel() == numel(), "reshape: ", shape(), " has ", numel(), " elements, ", to,
+                      " does not fit");
   if (const auto steps = view_strides(shape(), strides(), to)) {
     return record(ReshapeFunction{shape()}, view(to, *steps, offset()), *this);
   }
@@ -157,7 +165,8 @@ Tensor Tensor::flatten(int first, int last) const {
 
 Tensor Tensor::squeeze(int d) const {
   d = checked_dim("squeeze", d, dim());
-  require<ShapeError>(shape()[d] == 1, "squeeze: dimension ", d, " of ", shape(), " has size ", shape()[d], ", not 1");
+  require<ShapeError>(shape()[d] == 1, "squeeze: dimension ", d, " of ", shape(), " has size ", shape()[d],
+                      ", not 1");
   Shape to = shape();
   Strides steps = strides();
   to.erase(d);
@@ -180,19 +189,21 @@ Tensor Tensor::slice(int d, std::int64_t begin, std::int64_t end, std::int64_t s
   if (begin < 0) begin += n;
   if (end < 0) end += n;
   require<ValueError>(step > 0, "slice: step ", step, " must be positive; use flip() to go backwards");
-  require<ShapeError>(begin >= 0 && begin <= end && end <= n, "slice: [", begin, ", ", end, ") is outside dimension ", d, " of ",
-                      shape());
+  require<ShapeError>(begin >= 0 && begin <= end && end <= n, "slice: [", begin, ", ", end,
+                      ") is outside dimension ", d, " of ", shape());
   Shape to = shape();
   Strides steps = strides();
   to[d] = (end - begin + step - 1) / step;
   steps[d] *= step;
-  return record(SliceFunction{{shape(), d, begin, end, step}}, view(to, steps, offset() + begin * strides()[d]), *this);
+  return record(SliceFunction{{shape(), d, begin, end, step}},
+                view(to, steps, offset() + begin * strides()[d]), *this);
 }
 
 Tensor Tensor::select(int d, std::int64_t index) const {
   d = checked_dim("select", d, dim());
   const std::int64_t n = shape()[d], at = index < 0 ? index + n : index;
-  require<ValueError>(at >= 0 && at < n, "select: index ", index, " is outside dimension ", d, " of ", shape());
+  require<ValueError>(at >= 0 && at < n, "select: index ", index, " is outside dimension ", d, " of ",
+                      shape());
   return slice(d, at, at + 1).squeeze(d);
 }
 

@@ -48,14 +48,15 @@ Outcome bench(std::vector<std::string> args) {
   args.insert(args.end(), {"--device", "cpu", "--json"});
   return run_here(args);
 }
-const std::vector<std::string> tiny_net{"model", "resnet18", "--input", "3x32x32", "--batch", "2", "--steps", "2", "--warm-up", "1"};
+const std::vector<std::string> tiny_net{"model", "resnet18", "--input", "3x32x32",   "--batch",
+                                        "2",     "--steps",  "2",       "--warm-up", "1"};
 Outcome bench_tiny(std::vector<std::string> more) {
   std::vector<std::string> args = tiny_net;
   args.insert(args.end(), more.begin(), more.end());
   return bench(args);
 }
 
-// --- operations -------------------------------------------------------------------------------------------------------
+// --- operations --------------------------------------------------------------------------------------------
 
 TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
   const Outcome run = bench({"op", "--list", "--batch", "2", "--dtype", "bf16"});
@@ -69,7 +70,8 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
     EXPECT_EQ(c["flops"].get<double>() > 0, c["family"] == "conv" || c["family"] == "linear") << c["name"];
   }
   EXPECT_EQ(families["conv"], 23 * 3 - 1);  // 23 shapes, three passes, but none for the pictures' gradient
-  for (const char* family : {"elementwise", "softmax", "dropout", "norm", "pool", "resize", "ingest", "loss", "update", "linear"}) {
+  for (const char* family : {"elementwise", "softmax", "dropout", "norm", "pool", "resize", "ingest", "loss",
+                             "update", "linear"}) {
     EXPECT_GT(families[family], 0) << family;
   }
   // A 3x3 convolution of 64 channels at 56 x 56: 2 * 2 * 64 * 64 * 9 * 56^2 operations; x, w, y of two bytes.
@@ -81,8 +83,10 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
 }
 
 TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
-  const Outcome run = bench({"op", "--batch", "1", "--blocks", "2", "--block-ms", "0", "elementwise: ", "softmax: ", "dropout: ", "norm: ", "pool: ",
-                             "resize: ", "ingest: ", "loss: ", "linear: ", "update: sgd of", "update: weight", "conv: conv 1x1 64 -> 64"});
+  const Outcome run =
+      bench({"op", "--batch", "1", "--blocks", "2", "--block-ms", "0", "elementwise: ", "softmax: ",
+             "dropout: ", "norm: ", "pool: ", "resize: ", "ingest: ", "loss: ", "linear: ", "update: sgd of",
+             "update: weight", "conv: conv 1x1 64 -> 64"});
   ASSERT_EQ(run.code, 0) << run.err;
   ASSERT_EQ(events(run, "ceilings").size(), 1u);
   EXPECT_GT(events(run, "ceilings")[0]["read_gbps"].get<double>(), 0);
@@ -93,14 +97,15 @@ TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
     EXPECT_LE(row["min_ms"], row["median_ms"]) << row;
     EXPECT_LE(row["median_ms"], row["max_ms"]) << row;
     EXPECT_GT(row["share"].get<double>(), 0) << row;
-    EXPECT_NEAR(row["gbps"].get<double>(), row["bytes"].get<double>() / row["median_ms"].get<double>() / 1e6, 1e-6 * row["gbps"].get<double>());
+    EXPECT_NEAR(row["gbps"].get<double>(), row["bytes"].get<double>() / row["median_ms"].get<double>() / 1e6,
+                1e-6 * row["gbps"].get<double>());
   }
   EXPECT_EQ(families.size(), 11u);
   EXPECT_EQ(families["conv"], 3);
   EXPECT_EQ(families["update"], 2);
 }
 
-// --- nets -------------------------------------------------------------------------------------------------------------
+// --- nets --------------------------------------------------------------------------------------------------
 
 TEST(BenchModel, ATrainingRowCarriesWhatAComparisonNeeds) {
   const Outcome run = bench_tiny({"--losses", "3", "--blocks", "2", "--seed", "5"});
@@ -136,13 +141,15 @@ TEST(BenchModel, WeightsAndBatchFromFilesGiveTheLossesOfATrainingStep) {
   for (const Parameter& p : net->state()) weights[p.name] = p.tensor.detach();
   save_safetensors(dir / "w.safetensors", weights);
   const Tensor bytes = mul(rand({3, 3, 40, 40}, 1, 2), 255).to(DType::uint8);
-  const Tensor images = add(mul(bytes.to(DType::fp32), 1 / 127.5), -1), labels = tensor({7, 999, 0}, {3}, DType::int64);
+  const Tensor images = add(mul(bytes.to(DType::fp32), 1 / 127.5), -1),
+               labels = tensor({7, 999, 0}, {3}, DType::int64);
   save_npy(dir / "bytes.npy", bytes);
   save_npy(dir / "x.npy", images);
   save_npy(dir / "y.npy", labels);
   // Two steps by hand.
   net->train();
-  Optimizer optimizer(net->parameters(), {.rule = Rule::sgd, .lr = 0.02, .momentum = 0.5, .weight_decay = 0.01});
+  Optimizer optimizer(net->parameters(),
+                      {.rule = Rule::sgd, .lr = 0.02, .momentum = 0.5, .weight_decay = 0.01});
   std::vector<double> want;
   for (int i = 0; i < 2; ++i) {
     optimizer.zero_grad();
@@ -152,12 +159,16 @@ TEST(BenchModel, WeightsAndBatchFromFilesGiveTheLossesOfATrainingStep) {
     optimizer.step();
   }
   for (const char* file : {"x.npy", "bytes.npy"}) {
-    const Outcome run = bench({"model", "resnet18", "--weights", dir / "w.safetensors", "--batch-file", dir / file, "--labels-file", dir / "y.npy",
-                               "--losses", "2", "--lr", "0.02", "--momentum", "0.5", "--weight-decay", "0.01", "--steps", "1", "--warm-up", "0"});
+    const Outcome run = bench({"model",        "resnet18", "--weights",      dir / "w.safetensors",
+                               "--batch-file", dir / file, "--labels-file",  dir / "y.npy",
+                               "--losses",     "2",        "--lr",           "0.02",
+                               "--momentum",   "0.5",      "--weight-decay", "0.01",
+                               "--steps",      "1",        "--warm-up",      "0"});
     ASSERT_EQ(run.code, 0) << run.err;
     const auto losses = events(run, "loss");
     ASSERT_EQ(losses.size(), 2u);
-    for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(losses[i]["loss"].get<double>(), want[i], 2e-4 * want[i]) << file << " step " << i;
+    for (std::size_t i = 0; i < 2; ++i)
+      EXPECT_NEAR(losses[i]["loss"].get<double>(), want[i], 2e-4 * want[i]) << file << " step " << i;
     EXPECT_EQ(events(run, "model")[0]["batch"], 3);
     EXPECT_EQ(events(run, "model")[0]["input"], "3x40x40");
   }
@@ -168,9 +179,12 @@ TEST(BenchModel, WeightsAndBatchFromFilesGiveTheLossesOfATrainingStep) {
     EXPECT_EQ(last_line(run, dir.path()), why);
   };
   refused({"--batch-file", dir / "y.npy"}, "bench: DIR/y.npy is [3]; [N, C, H, W] is needed [GD-USAGE-001]");
-  refused({"--batch-file", dir / "x.npy", "--batch", "4"}, "bench: DIR/x.npy holds 3 pictures, --batch is 4 [GD-USAGE-001]");
-  refused({"--labels-file", dir / "y.npy", "--input", "3x32x32", "--batch", "2"}, "bench: DIR/y.npy is [3] for 2 pictures [GD-USAGE-001]");
-  refused({"--mode", "infer", "--losses", "2"}, "bench model: --losses are of training; use --mode train [GD-USAGE-001]");
+  refused({"--batch-file", dir / "x.npy", "--batch", "4"},
+          "bench: DIR/x.npy holds 3 pictures, --batch is 4 [GD-USAGE-001]");
+  refused({"--labels-file", dir / "y.npy", "--input", "3x32x32", "--batch", "2"},
+          "bench: DIR/y.npy is [3] for 2 pictures [GD-USAGE-001]");
+  refused({"--mode", "infer", "--losses", "2"},
+          "bench model: --losses are of training; use --mode train [GD-USAGE-001]");
 }
 
 TEST(BenchModel, SixteenBitsTrain) {
@@ -199,12 +213,14 @@ TEST(BenchModel, LatencyIsOfSingleCalls) {
 TEST(BenchModel, WeightsThatDoNotMoveAreAnError) {
   const Outcome run = bench_tiny({"--lr", "0"});
   EXPECT_EQ(run.code, 5);
-  EXPECT_EQ(last_line(run, "DIR"), "bench: training changed 0 of 62 parameters; the numbers would mean nothing [GD-NUMERIC-001]");
+  EXPECT_EQ(last_line(run, "DIR"),
+            "bench: training changed 0 of 62 parameters; the numbers would mean nothing [GD-NUMERIC-001]");
 }
 
 TEST(BenchModel, FingerprintsTellWhatMoved) {
   const NoGrad guard;
-  Tensor a = rand({3, 4}, 1, 1), b = rand({2, 3, 4, 4}, 1, 2).contiguous(MemoryFormat::channels_last), c = rand({5}, 1, 3);
+  Tensor a = rand({3, 4}, 1, 1), b = rand({2, 3, 4, 4}, 1, 2).contiguous(MemoryFormat::channels_last),
+         c = rand({5}, 1, 3);
   const std::vector<Parameter> parameters{{"a", a}, {"b", b}, {"c", c}};
   const auto before = fingerprints(parameters);
   a.select(0, 2).select(0, 3).add_(tensor({1e-6}, {}));
@@ -217,11 +233,11 @@ TEST(BenchModel, FingerprintsTellWhatMoved) {
             "bench: c is not finite after training; use a smaller --lr");
 }
 
-// --- start-up ---------------------------------------------------------------------------------------------------------
+// --- start-up ----------------------------------------------------------------------------------------------
 
 TEST(BenchStartup, PartsAddUpAndTheCpuOpensNoGpuLibrary) {
-  const Outcome run = run_program({"bench", "startup", "--model", "resnet18", "--input", "3x32x32", "--batch", "2", "--runs", "2", "--device",
-                                   "cpu", "--json"});
+  const Outcome run = run_program({"bench", "startup", "--model", "resnet18", "--input", "3x32x32", "--batch",
+                                   "2", "--runs", "2", "--device", "cpu", "--json"});
   ASSERT_EQ(run.code, 0) << run.err << run.out;
   const json last = events(run).back()["metrics"];
   EXPECT_EQ(last["libraries"], json::array());
@@ -240,20 +256,29 @@ TEST(BenchStartup, PartsAddUpAndTheCpuOpensNoGpuLibrary) {
         EXPECT_LE(sum, last["first_step_max_s"].get<double>() + 1e-6);
       }
     }
-    EXPECT_EQ(parts, (std::vector<std::string>{"exec and loading", "options and driver", "net on the host", "batch", "first step", "second step"}));
+    EXPECT_EQ(parts, (std::vector<std::string>{"exec and loading", "options and driver", "net on the host",
+                                               "batch", "first step", "second step"}));
   }
 }
 
 TEST(BenchStartup, AMistakeInTheMeasuredProcessIsReportedAsOnesOwn) {
   const Scratch dir;
-  const Outcome run = run_program({"bench", "startup", "--model", "resnet18", "--weights", dir / "none.pth", "--runs", "1", "--device", "cpu"});
+  const Outcome run = run_program({"bench", "startup", "--model", "resnet18", "--weights", dir / "none.pth",
+                                   "--runs", "1", "--device", "cpu"});
   EXPECT_EQ(run.code, 6);
-  EXPECT_EQ(last_line(run, dir.path()), "read: DIR/none.pth: no such file or directory; check the path; folders above it must exist [GD-FILE-001]");
+  EXPECT_EQ(last_line(run, dir.path()),
+            "read: DIR/none.pth: no such file or directory; check the path; folders above it must exist "
+            "[GD-FILE-001]");
   EXPECT_EQ(run_here({"bench", "startup", "--model", "resnet", "--device", "cpu"}).code, 2);
 
-  EXPECT_EQ(message_of<ValueError>([] { events_of({"{\"event\":\"startup\"}\nnot json\n", 139}); }),
+  EXPECT_EQ(message_of<ValueError>([] {
+              events_of({"{\"event\":\"startup\"}\nnot json\n", 139});
+            }),
             "bench startup: the measured process ended early with code 139");
-  EXPECT_EQ(message_of<ValueError>([] { events_of({"", 0}); }), "bench startup: the measured process ended early with code 0");
+  EXPECT_EQ(message_of<ValueError>([] {
+              events_of({"", 0});
+            }),
+            "bench startup: the measured process ended early with code 0");
   EXPECT_EQ(events_of({"text\n{\"event\":\"startup\"}\n{\"event\":\"done\"}\n", 0}).size(), 2u);
   try {
     events_of({"{\"event\":\"error\",\"code\":\"GD-CKPT-031\",\"message\":\"m\",\"hint\":\"h\"}\n", 6});
@@ -266,13 +291,16 @@ TEST(BenchStartup, AMistakeInTheMeasuredProcessIsReportedAsOnesOwn) {
 }
 
 TEST(BenchStartup, LibrariesAreFoundAmongMappedFiles) {
-  EXPECT_EQ(gpu_libraries("7f00-7f01 r-xp 00000000 08:01 12 /usr/lib/libcuda.so.550.1\n7f00-7f01 r--p 0 08:01 12 /usr/lib/libcuda.so.550.1\n"
-                          "7f02-7f03 r-xp 0 08:01 13 /opt/x/libcudnn_graph.so.9\n7f04-7f05 rw-p 0 00:00 0\n7f04-7f05 rw-p 0 00:00 0 [stack]\n"
-                          "7f06-7f07 r-xp 0 08:01 14 /usr/lib/libc.so.6\n7f06-7f07 r-xp 0 08:01 14 /usr/lib/libOpenCL.so.1\n"),
+  EXPECT_EQ(gpu_libraries("7f00-7f01 r-xp 00000000 08:01 12 /usr/lib/libcuda.so.550.1\n7f00-7f01 r--p 0 "
+                          "08:01 12 /usr/lib/libcuda.so.550.1\n"
+                          "7f02-7f03 r-xp 0 08:01 13 /opt/x/libcudnn_graph.so.9\n7f04-7f05 rw-p 0 00:00 "
+                          "0\n7f04-7f05 rw-p 0 00:00 0 [stack]\n"
+                          "7f06-7f07 r-xp 0 08:01 14 /usr/lib/libc.so.6\n7f06-7f07 r-xp 0 08:01 14 "
+                          "/usr/lib/libOpenCL.so.1\n"),
             (std::vector<std::string>{"libcuda.so.550.1", "libcudnn_graph.so.9"}));
 }
 
-// --- times ------------------------------------------------------------------------------------------------------------
+// --- times -------------------------------------------------------------------------------------------------
 
 TEST(BenchTiming, PercentilesAreOfTheNearestRank) {
   const std::vector<double> v{5, 1, 4, 2, 3};

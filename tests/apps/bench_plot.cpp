@@ -20,41 +20,61 @@ namespace {
 
 const std::string root = fixture("../../");
 
-std::string row(const std::string& framework, const std::string& variant, int batch, double ms, double least, double most) {
-  return nlohmann::json{{"suite", "model"}, {"net", "resnet50"}, {"framework", framework}, {"variant", variant}, {"mode", "train"},
-                        {"dtype", "bf16"}, {"batch", batch}, {"median_ms", ms}, {"min_ms", least}, {"max_ms", most}}.dump() + "\n";
+std::string row(const std::string& framework, const std::string& variant, int batch, double ms, double least,
+                double most) {
+  return nlohmann::json{{"suite", "model"},   {"net", "resnet50"}, {"framework", framework},
+                        {"variant", variant}, {"mode", "train"},   {"dtype", "bf16"},
+                        {"batch", batch},     {"median_ms", ms},   {"min_ms", least},
+                        {"max_ms", most}}
+             .dump() +
+         "\n";
 }
 
 const std::string measured =
-    R"({"suite":"machine","time":"2026-01-01T00:00:00","gpu":"Some GPU","torch":"2.11"})" "\n" +
-    row("pytorch", "eager", 8, 40, 39, 41) + row("pytorch", "compile", 8, 20, 19, 21) + row("gadolin", "graph", 8, 10, 9, 11) +
-    row("gadolin", "eager", 8, 8, 7, 9) + row("pytorch", "eager", 32, 60, 59, 61) + row("gadolin", "graph", 32, 59.5, 58, 60) +
-    R"({"event":"op","family":"pool","name":"max <a>","dtype":"bf16","share":0.8})" "\n" R"({"event":"op","name":"listed only"})" "\n"
-    R"({"event":"op","family":"norm","name":"statistics","dtype":"bf16","share":0.9})" "\n"
-    R"({"event":"startup","part":"plans","seconds":1})" "\n" R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"plans","ms":120})" "\n"
-    R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"first step","ms":80})" "\n"
-    R"({"event":"done","metrics":{}})" "\n";
+    R"({"suite":"machine","time":"2026-01-01T00:00:00","gpu":"Some GPU","torch":"2.11"})"
+    "\n" +
+    row("pytorch", "eager", 8, 40, 39, 41) + row("pytorch", "compile", 8, 20, 19, 21) +
+    row("gadolin", "graph", 8, 10, 9, 11) + row("gadolin", "eager", 8, 8, 7, 9) +
+    row("pytorch", "eager", 32, 60, 59, 61) + row("gadolin", "graph", 32, 59.5, 58, 60) +
+    R"({"event":"op","family":"pool","name":"max <a>","dtype":"bf16","share":0.8})"
+    "\n"
+    R"({"event":"op","name":"listed only"})"
+    "\n"
+    R"({"event":"op","family":"norm","name":"statistics","dtype":"bf16","share":0.9})"
+    "\n"
+    R"({"event":"startup","part":"plans","seconds":1})"
+    "\n"
+    R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"plans","ms":120})"
+    "\n"
+    R"({"suite":"startup","net":"resnet50","framework":"gadolin","part":"first step","ms":80})"
+    "\n"
+    R"({"event":"done","metrics":{}})"
+    "\n";
 
 TEST(BenchResults, SidesOfOneGroupAreComparedWithTheFastestOther) {
   const Scratch dir;
   const BenchResults results = read_bench_results({dir.write("a.json", measured)});
   const std::vector<BenchComparison> all = compare_sides(results.rows);
   ASSERT_EQ(all.size(), 2u);
-  EXPECT_EQ(all[0].ours.side, "Gadolin");        // not its eager steps, though they were faster
+  EXPECT_EQ(all[0].ours.side, "Gadolin");  // not its eager steps, though they were faster
   EXPECT_EQ(all[0].best.side, "PyTorch compile");
   EXPECT_DOUBLE_EQ(all[0].ratio, 2);
   EXPECT_DOUBLE_EQ(all[0].to_eager, 4);
   EXPECT_DOUBLE_EQ(all[0].low, 19.0 / 11);
   EXPECT_DOUBLE_EQ(all[0].high, 21.0 / 9);
   EXPECT_FALSE(all[0].tie);
-  EXPECT_TRUE(all[1].tie);                        // 59..61 and 58..60 overlap
+  EXPECT_TRUE(all[1].tie);  // 59..61 and 58..60 overlap
   EXPECT_EQ(results.sources.at(0).machine, "Some GPU");
 }
 
 TEST(BenchResults, ALaterFileReplacesAComparisonAsAWhole) {
   const Scratch dir;
-  const std::string later = dir.write("a.json", R"({"suite":"machine","time":"2026-02-02"})" "\n" + row("gadolin", "graph", 8, 5, 5, 5));
-  const std::string before = dir.write("b.json", R"({"suite":"machine","time":"2026-01-01"})" "\n" + row("pytorch", "eager", 8, 4, 4, 4));
+  const std::string later = dir.write("a.json", R"({"suite":"machine","time":"2026-02-02"})"
+                                                "\n" +
+                                                    row("gadolin", "graph", 8, 5, 5, 5));
+  const std::string before = dir.write("b.json", R"({"suite":"machine","time":"2026-01-01"})"
+                                                 "\n" +
+                                                     row("pytorch", "eager", 8, 4, 4, 4));
   const BenchResults results = read_bench_results({dir.path()});
   ASSERT_EQ(results.rows.size(), 1u);
   EXPECT_DOUBLE_EQ(results.rows[0].value, 5);
@@ -64,17 +84,23 @@ TEST(BenchResults, ALaterFileReplacesAComparisonAsAWhole) {
 TEST(BenchPlot, ChartsAreWellFormedAndRepeatable) {
   const Scratch dir;
   const std::string file = dir.write("a.json", measured);
-  const std::string page = dir.write("README.md", "before\n<!-- begin benchmarks by hand -->\nold\n<!-- end benchmarks -->\nafter\n");
+  const std::string page = dir.write(
+      "README.md", "before\n<!-- begin benchmarks by hand -->\nold\n<!-- end benchmarks -->\nafter\n");
   const Outcome first = run_here({"bench", "plot", file, "--out", dir / "charts", "--page", page});
   ASSERT_EQ(first.code, 0) << first.err;
   const std::string text = contents_of(page);
   EXPECT_EQ(text.find("old\n"), std::string::npos);
   EXPECT_EQ(text.rfind("before\n<!-- begin benchmarks by hand -->\n", 0), 0u);
   EXPECT_NE(text.find(")\n<!-- end benchmarks -->\nafter\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("| resnet50 | train bf16 | 8 | 800.0 img/s | 400.0 img/s | compile | 2.00 | 1.73 to 2.33 | 4.00 |"), std::string::npos) << text;
+  EXPECT_NE(
+      text.find(
+          "| resnet50 | train bf16 | 8 | 800.0 img/s | 400.0 img/s | compile | 2.00 | 1.73 to 2.33 | 4.00 |"),
+      std::string::npos)
+      << text;
   EXPECT_NE(text.find("](charts/speed-train.svg)"), std::string::npos) << text;
   int charts = 0;
-  for (const char* name : {"speed-train", "batches-resnet50-train-bf16", "roofline-bf16", "roofline-bf16-norm", "roofline-bf16-pool", "startup-resnet50"}) {
+  for (const char* name : {"speed-train", "batches-resnet50-train-bf16", "roofline-bf16",
+                           "roofline-bf16-norm", "roofline-bf16-pool", "startup-resnet50"}) {
     const std::string path = dir / ("charts/" + std::string(name) + ".svg");
     ASSERT_TRUE(fs::exists(path)) << path;
     EXPECT_EQ(fault_in_markup(contents_of(path)), "") << name;
@@ -96,7 +122,8 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
     EXPECT_EQ(last_line(run, dir.path()), want);
   };
   const std::string no_object =
-      "bench plot: DIR/a.json, line 1 is no JSON object; files that bench/compare_pytorch.py --json, tools/gpu.sh and gadolin bench --json wrote are read [GD-FORMAT-001]";
+      "bench plot: DIR/a.json, line 1 is no JSON object; files that bench/compare_pytorch.py --json, "
+      "tools/gpu.sh and gadolin bench --json wrote are read [GD-FORMAT-001]";
   refused("", "bench plot: DIR/a.json is empty [GD-FORMAT-001]");
   refused("{\"suite\":", no_object);
   refused("[1]\n", no_object);
@@ -104,31 +131,40 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
   refused(R"({"suite":"op","name":"a","share":1e999})", no_object);
   refused("\n" + row("gadolin", "", 1, -1, 1, 1),
           "bench plot: DIR/a.json, line 2 has median_ms = -1; a number above 0 was expected [GD-FORMAT-001]");
-  refused(R"({"suite":"model","median_ms":"fast"})", "bench plot: DIR/a.json, line 1 has no number median_ms [GD-FORMAT-001]");
+  refused(R"({"suite":"model","median_ms":"fast"})",
+          "bench plot: DIR/a.json, line 1 has no number median_ms [GD-FORMAT-001]");
   refused(R"({"machine":{},"rows":7})", "bench plot: DIR/a.json has no array rows [GD-FORMAT-001]");
   refused(R"({"rows":[3]})", "bench plot: DIR/a.json, row 1 is no JSON object [GD-FORMAT-001]");
   refused(R"({"rows":[{"suite":"model","pytorch_ms":3}]})",
           "bench plot: DIR/a.json, row 1 has a pytorch_ms that is no object [GD-FORMAT-001]");
-  refused(R"({"rows":[{"suite":"memory","pytorch_mb":3}]})", "bench plot: DIR/a.json, row 1 has no number gadolin_mb [GD-FORMAT-001]");
+  refused(R"({"rows":[{"suite":"memory","pytorch_mb":3}]})",
+          "bench plot: DIR/a.json, row 1 has no number gadolin_mb [GD-FORMAT-001]");
   refused(R"({"suite":"check"})",
-          "bench plot: nothing to draw in DIR/a.json; a comparison needs both sides, a curve two batches [GD-FORMAT-001]");
+          "bench plot: nothing to draw in DIR/a.json; a comparison needs both sides, a curve two batches "
+          "[GD-FORMAT-001]");
   fs::create_directory(dir / "none");
   const Outcome empty = run_here({"bench", "plot", dir / "none"});
   EXPECT_EQ(empty.code, 6);
   EXPECT_EQ(last_line(empty, dir.path()), "bench plot: DIR/none holds no .json file [GD-FILE-001]");
-  const std::string good = dir.write("good.json", measured), page = dir.write("page.md", "<!-- begin benchmarks -->\nno end\n");
+  const std::string good = dir.write("good.json", measured),
+                    page = dir.write("page.md", "<!-- begin benchmarks -->\nno end\n");
   const Outcome run = run_here({"bench", "plot", good, "--page", page});
   EXPECT_EQ(run.code, 3);
-  EXPECT_EQ(last_line(run, dir.path()), "bench plot: DIR/page.md has no block benchmarks; it stands between the lines "
-                                        "<!-- begin benchmarks ... --> and <!-- end benchmarks --> [GD-FORMAT-001]");
+  EXPECT_EQ(last_line(run, dir.path()),
+            "bench plot: DIR/page.md has no block benchmarks; it stands between the lines "
+            "<!-- begin benchmarks ... --> and <!-- end benchmarks --> [GD-FORMAT-001]");
   EXPECT_EQ(contents_of(page), "<!-- begin benchmarks -->\nno end\n");
 }
 
-// The block names its own command; run on a copy, it changes nothing, and the charts that it shows are those in the repository.
+// The block names its own command; run on a copy, it changes nothing, and the charts that it shows are those
+// in the repository.
 TEST(BenchPlot, TheReadmeShowsWhatTheCommandPrints) {
   const std::string text = contents_of(root + "README.md");
   std::smatch found;
-  ASSERT_TRUE(std::regex_search(text, found, std::regex("<!-- begin benchmarks \\(gadolin bench plot ([^ ]+) --out ([^ ]+) --page README.md\\) -->")));
+  ASSERT_TRUE(std::regex_search(
+      text, found,
+      std::regex(
+          "<!-- begin benchmarks \\(gadolin bench plot ([^ ]+) --out ([^ ]+) --page README.md\\) -->")));
   const Scratch dir;
   const std::string page = dir.write("README.md", text), charts = dir / found[2].str();
   const Outcome run = run_here({"bench", "plot", root + found[1].str(), "--out", charts, "--page", page});

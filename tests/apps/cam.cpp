@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "tasks/overlay.h"
 #include "io/npy.h"
+#include "tasks/overlay.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
@@ -13,13 +13,16 @@
 namespace gadolin::test {
 namespace {
 
-// Rows and columns where the overlay differs from the picture: {left, top, right, bottom}, the last ones included.
+// Rows and columns where the overlay differs from the picture: {left, top, right, bottom}, the last ones
+// included.
 Box painted(const Image& picture, const Image& result) {
   int left = 1 << 20, top = 1 << 20, right = -1, bottom = -1;
   const Image before = to_rgb(to_8bit(picture));
   for (int y = 0; y < result.height; ++y) {
     for (int x = 0; x < result.width; ++x) {
-      if (std::equal(result.row<std::uint8_t>(y) + 3 * x, result.row<std::uint8_t>(y) + 3 * x + 3, before.row<std::uint8_t>(y) + 3 * x)) continue;
+      if (std::equal(result.row<std::uint8_t>(y) + 3 * x, result.row<std::uint8_t>(y) + 3 * x + 3,
+                     before.row<std::uint8_t>(y) + 3 * x))
+        continue;
       left = std::min(left, x);
       top = std::min(top, y);
       right = std::max(right, x);
@@ -32,15 +35,20 @@ Box painted(const Image& picture, const Image& result) {
 TEST(Overlay, LiesWhereThePipelineLooked) {
   const Image picture(120, 80, 1);
   const Tensor hot = ones({3, 3});
-  // The short side becomes 40, the middle 32 x 32 of 60 x 40 are seen: 64 x 64 pixels, 28 from the left, 8 from the top.
+  // The short side becomes 40, the middle 32 x 32 of 60 x 40 are seen: 64 x 64 pixels, 28 from the left, 8
+  // from the top.
   const Box crop = painted(picture, overlay(picture, Pipeline("grey,resize:40,center-crop:32"), hot, 0.5));
   EXPECT_LE(std::abs(crop.x - 28), 1);
   EXPECT_LE(std::abs(crop.y - 8), 1);
   EXPECT_LE(std::abs(crop.width - 64), 2);
   EXPECT_LE(std::abs(crop.height - 64), 2);
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), hot, 0.5)), (Box{0, 0, 120, 80}));
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("rgb,resize:40,center-crop:100"), hot, 0.5)), (Box{0, 0, 120, 80})) << "padded";
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), zeros({3, 3}), 0.5)).width, -(1 << 20));
+  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), hot, 0.5)),
+            (Box{0, 0, 120, 80}));
+  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("rgb,resize:40,center-crop:100"), hot, 0.5)),
+            (Box{0, 0, 120, 80}))
+      << "padded";
+  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), zeros({3, 3}), 0.5)).width,
+            -(1 << 20));
 }
 
 TEST(Overlay, PutsHeatInItsPlace) {
@@ -65,7 +73,9 @@ TEST(Overlay, ColoursGrowLighter) {
   for (int i = 0; i <= 100; ++i) {
     const Colour c = heat_colour(i / 100.0);
     for (const double v : {c.red, c.green, c.blue}) EXPECT_TRUE(v >= 0 && v <= 1) << i;
-    const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+    const auto linear = [](double v) {
+      return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4);
+    };
     const double luminance = 0.2126 * linear(c.red) + 0.7152 * linear(c.green) + 0.0722 * linear(c.blue);
     EXPECT_TRUE(luminance > before) << i;
     before = luminance;
@@ -73,14 +83,21 @@ TEST(Overlay, ColoursGrowLighter) {
 }
 
 TEST(Overlay, NeedsAMap) {
-  EXPECT_EQ(message_of<ShapeError>([] { overlay(Image(4, 4, 1), Pipeline("grey"), zeros({1, 2, 2}), 0.5); }), "overlay: heat [1, 2, 2] is not [h, w]");
+  EXPECT_EQ(message_of<ShapeError>([] {
+              overlay(Image(4, 4, 1), Pipeline("grey"), zeros({1, 2, 2}), 0.5);
+            }),
+            "overlay: heat [1, 2, 2] is not [h, w]");
 }
 
 TEST(CamCommand, FromFilesToOverlays) {
   const Scratch dir;
-  ASSERT_EQ(run_here({"data", "synth", dir / "set", "--samples", "24", "--patients", "8", "--classes", "2", "--size", "48"}).code, 0);
-  const Outcome trained = run_here({"train", dir / "set/manifest.csv", "--out", dir / "run", "--input-size", "48", "--width", "4",
-                                    "--batch-size", "8", "--epochs", "1", "--device", "cpu", "--quiet"});
+  ASSERT_EQ(run_here({"data", "synth", dir / "set", "--samples", "24", "--patients", "8", "--classes", "2",
+                      "--size", "48"})
+                .code,
+            0);
+  const Outcome trained =
+      run_here({"train", dir / "set/manifest.csv", "--out", dir / "run", "--input-size", "48", "--width", "4",
+                "--batch-size", "8", "--epochs", "1", "--device", "cpu", "--quiet"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   const std::string film = dir / "set/images/000001.png";
   const auto cam = [&](std::vector<std::string> args) {
@@ -110,18 +127,25 @@ TEST(CamCommand, FromFilesToOverlays) {
   EXPECT_NE(named.out.find(other), std::string::npos) << named.out;
   ASSERT_EQ(cam({film, "--out", dir / "out", "--class", "1"}).code, 0);
 
-  const auto says = [&](std::vector<std::string> args) { return last_line(cam(std::move(args)), dir.path()); };
+  const auto says = [&](std::vector<std::string> args) {
+    return last_line(cam(std::move(args)), dir.path());
+  };
   const std::string classes = event["class"] == "disc" || other == "disc" ? "disc, square" : "?";
-  EXPECT_EQ(says({film, "--out", dir / "out", "--class", "lung"}), "--class lung is unknown; known are " + classes + " and their numbers from 0 [GD-USAGE-001]");
-  EXPECT_EQ(says({film, "--out", dir / "out", "--class", "2"}), "--class 2 is unknown; known are " + classes + " and their numbers from 0 [GD-USAGE-001]");
-  EXPECT_EQ(says({film, "--out", dir / "out", "--alpha", "1.5"}), "--alpha 1.5 is not in 0 to 1 [GD-USAGE-001]");
+  EXPECT_EQ(says({film, "--out", dir / "out", "--class", "lung"}),
+            "--class lung is unknown; known are " + classes + " and their numbers from 0 [GD-USAGE-001]");
+  EXPECT_EQ(says({film, "--out", dir / "out", "--class", "2"}),
+            "--class 2 is unknown; known are " + classes + " and their numbers from 0 [GD-USAGE-001]");
+  EXPECT_EQ(says({film, "--out", dir / "out", "--alpha", "1.5"}),
+            "--alpha 1.5 is not in 0 to 1 [GD-USAGE-001]");
   EXPECT_EQ(says({dir / "run", "--out", dir / "out"}), "cam: no files to look at [GD-USAGE-001]");
-  EXPECT_EQ(says({dir / "none.txt", "--out", dir / "out"}), "cam: DIR/none.txt cannot be read; does it exist? [GD-FILE-001]");
+  EXPECT_EQ(says({dir / "none.txt", "--out", dir / "out"}),
+            "cam: DIR/none.txt cannot be read; does it exist? [GD-FILE-001]");
   const std::string bad = dir.write("bad.png", "no picture");
   const Outcome damaged = cam({bad, film, "--out", dir / "out", "--quiet"});
   EXPECT_EQ(damaged.code, 3);
   EXPECT_EQ(last_line(damaged, dir.path()),
-            "cam: 1 of 2 files could not be done (decode: DIR/bad.png is not a JPEG, PNG, BMP, PNM or DICOM file) [GD-DATA-042]");
+            "cam: 1 of 2 files could not be done (decode: DIR/bad.png is not a JPEG, PNG, BMP, PNM or DICOM "
+            "file) [GD-DATA-042]");
 }
 
 }  // namespace

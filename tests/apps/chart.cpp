@@ -21,13 +21,14 @@ using testing_support::fault_in_markup;
 const double nan = std::numeric_limits<double>::quiet_NaN();
 
 TEST(Svg, EscapesWhatCouldLeaveItsPlace) {
-  EXPECT_EQ(escape("<script>\"a\" & 'b'</script>"), "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;&lt;/script&gt;");
+  EXPECT_EQ(escape("<script>\"a\" & 'b'</script>"),
+            "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;&lt;/script&gt;");
   EXPECT_EQ(escape("Größe µ"), "Größe µ");
   EXPECT_EQ(escape(std::string("a\0b\x01\x7F\tc\n", 8)), "a b   c\n");
   const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(escape("\xFF\xC3"), bad + bad);                    // no lead byte; a lead byte at the end
-  EXPECT_EQ(escape("\xC0\xAF"), bad + bad);                    // overlong '/'
-  EXPECT_EQ(escape("\xED\xA0\x80"), bad + bad + bad);          // a surrogate
+  EXPECT_EQ(escape("\xFF\xC3"), bad + bad);                      // no lead byte; a lead byte at the end
+  EXPECT_EQ(escape("\xC0\xAF"), bad + bad);                      // overlong '/'
+  EXPECT_EQ(escape("\xED\xA0\x80"), bad + bad + bad);            // a surrogate
   EXPECT_EQ(escape("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // beyond U+10FFFF
 }
 
@@ -52,7 +53,8 @@ TEST(Axes, TicksAreRoundAndInside) {
 }
 
 TEST(LineChart, IsWellFormedAndRepeatable) {
-  const std::vector<Series> series = {{"train <1>", {0, 1, 2}, {3, 2, 1}}, {"val & co", {0, 1, 2}, {3, nan, 2}, {2, nan, 1}, {4, nan, 3}}};
+  const std::vector<Series> series = {{"train <1>", {0, 1, 2}, {3, 2, 1}},
+                                      {"val & co", {0, 1, 2}, {3, nan, 2}, {2, nan, 1}, {4, nan, 3}}};
   const Frame frame{.title = "loss \"a\"", .description = "falls", .x_label = "epoch", .y_label = "loss"};
   const std::string svg = line_chart(series, frame);
   EXPECT_EQ(fault_in_markup(svg), "");
@@ -62,7 +64,8 @@ TEST(LineChart, IsWellFormedAndRepeatable) {
 }
 
 TEST(LineChart, PointsStandWhereTheScaleSays) {
-  const std::string svg = line_chart({{"", {0, 1}, {0, 1}}}, {.title = "t", .width = 400, .height = 300}, {.unit_square = true});
+  const std::string svg =
+      line_chart({{"", {0, 1}, {0, 1}}}, {.title = "t", .width = 400, .height = 300}, {.unit_square = true});
   EXPECT_NE(svg.find("M62.00 258.00L388.00 28.00"), std::string::npos) << svg;
 }
 
@@ -76,7 +79,8 @@ TEST(LineChart, AGapInterruptsTheLine) {
 
 TEST(LineChart, NothingAndOnePointAndNotANumber) {
   for (const auto& y : {std::vector<double>{}, {nan}, {1.0}}) {
-    const std::string svg = line_chart({{"s", std::vector<double>(y.size(), 1.0), y}}, {.title = "t"}, {.log_y = true});
+    const std::string svg =
+        line_chart({{"s", std::vector<double>(y.size(), 1.0), y}}, {.title = "t"}, {.log_y = true});
     EXPECT_EQ(fault_in_markup(svg), "");
     EXPECT_EQ(svg.find("nan"), std::string::npos);
     EXPECT_EQ(svg.find("inf"), std::string::npos);
@@ -110,7 +114,8 @@ TEST(LineChart, LengthsMustAgree) {
 }
 
 TEST(BarChart, IsWellFormed) {
-  const std::string svg = bar_chart({{"<a>", 0.5, 0.4, 0.6}, {"b", nan, nan, nan}, {"c", -0.2, nan, nan}}, {.title = "AUC"});
+  const std::string svg =
+      bar_chart({{"<a>", 0.5, 0.4, 0.6}, {"b", nan, nan, nan}, {"c", -0.2, nan, nan}}, {.title = "AUC"});
   EXPECT_EQ(fault_in_markup(svg), "");
   EXPECT_EQ(count_elements(svg, "rect"), 2);
   EXPECT_NE(svg.find("n/a"), std::string::npos);
@@ -131,7 +136,8 @@ TEST(HeatMap, EveryCellHasItsText) {
 }
 
 TEST(WellFormed, TheCheckerFindsSeededFaults) {
-  for (const char* bad : {"<p>a</b>", "<p>", "a & b", "<p x=1></p>", "<p x=\"<\"></p>", "a < b", "<p>\x01</p>", "a > b", "<p"}) {
+  for (const char* bad : {"<p>a</b>", "<p>", "a & b", "<p x=1></p>", "<p x=\"<\"></p>", "a < b",
+                          "<p>\x01</p>", "a > b", "<p"}) {
     EXPECT_NE(fault_in_markup(bad), "") << bad;
   }
   EXPECT_EQ(fault_in_markup("<!DOCTYPE html><p x=\"1\">a &amp; b<br /></p>"), "");

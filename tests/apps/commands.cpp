@@ -37,7 +37,8 @@ TEST(Commands, DoctorTestsEveryTypeOfTheCpu) {
 TEST(Commands, ModelsShowTheGoldenTotals) {
   const Outcome run = run_program({"models"});
   ASSERT_EQ(run.code, 0) << run.err;
-  for (const char* total : {"11,689,512", "21,797,672", "25,557,032", "44,549,160", "60,192,808", "1.814 G", "4.089 G", "11.514 G"}) {
+  for (const char* total : {"11,689,512", "21,797,672", "25,557,032", "44,549,160", "60,192,808", "1.814 G",
+                            "4.089 G", "11.514 G"}) {
     EXPECT_TRUE(says(run.out, total)) << total << " is not in\n" << run.out;
   }
 }
@@ -50,7 +51,8 @@ TEST(Commands, SummaryCountsWhatTheNetHolds) {
 }
 
 TEST(Commands, VerifyPassesAndFails) {
-  const Outcome good = run_program({"verify", fixture("resnet18_eval.safetensors"), fixture("resnet18_train.safetensors"), "--json"});
+  const Outcome good = run_program(
+      {"verify", fixture("resnet18_eval.safetensors"), fixture("resnet18_train.safetensors"), "--json"});
   ASSERT_EQ(good.code, 0) << good.err;
   EXPECT_TRUE(says(good.out, "\"passed\":true"));
   const test::Scratch scratch;
@@ -97,14 +99,16 @@ TEST(Commands, WeightsGoOutAndComeBack) {
     if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);
   }
   save_safetensors(scratch / "a.safetensors", weights);
-  const Outcome in = run_program({"import", scratch / "a.safetensors", scratch / "a.gdck", "--model", "resnet18", "--json"});
+  const Outcome in =
+      run_program({"import", scratch / "a.safetensors", scratch / "a.gdck", "--model", "resnet18", "--json"});
   ASSERT_EQ(in.code, 0) << in.err;
   EXPECT_EQ(last_event(in)["metrics"]["mapped"], 122);
   EXPECT_EQ(load_checkpoint_facts(scratch / "a.gdck").at("imported_from_sha256").size(), 64u);
   ASSERT_EQ(run_program({"export", scratch / "a.gdck", scratch / "b.safetensors"}).code, 0);
   const TensorMap back = load_safetensors(scratch / "b.safetensors");
   ASSERT_EQ(back.size(), weights.size());
-  for (const auto& [name, t] : weights) EXPECT_EQ(back.at(name).to_vector<double>(), t.to_vector<double>()) << name;
+  for (const auto& [name, t] : weights)
+    EXPECT_EQ(back.at(name).to_vector<double>(), t.to_vector<double>()) << name;
   const std::string notes = scratch.write("x.pth", "remember the milk");
   const Outcome text = run_program({"import", notes, scratch / "x.gdck", "--model", "resnet18"});
   EXPECT_EQ(text.code, 3);
@@ -112,10 +116,12 @@ TEST(Commands, WeightsGoOutAndComeBack) {
 }
 
 TEST(Commands, BenchmarksRun) {
-  const Outcome model = run_program({"bench", "model", "resnet18", "--mode", "infer", "--batch", "1", "--input", "3x32x32", "--steps", "2", "--json"});
+  const Outcome model = run_program({"bench", "model", "resnet18", "--mode", "infer", "--batch", "1",
+                                     "--input", "3x32x32", "--steps", "2", "--json"});
   ASSERT_EQ(model.code, 0) << model.err;
   EXPECT_GT(last_event(model)["metrics"]["images_per_s"].get<double>(), 0);
-  const Outcome train = run_program({"bench", "model", "resnet18", "--batch", "2", "--input", "1x32x32", "--steps", "2", "--dtype", "bf16", "--json"});
+  const Outcome train = run_program({"bench", "model", "resnet18", "--batch", "2", "--input", "1x32x32",
+                                     "--steps", "2", "--dtype", "bf16", "--json"});
   ASSERT_EQ(train.code, 0) << train.err;
   const Outcome op = run_program({"bench", "op", "relu", "--batch", "1", "--blocks", "1", "--block-ms", "0"});
   ASSERT_EQ(op.code, 0) << op.err;
@@ -125,13 +131,17 @@ TEST(Commands, BenchmarksRun) {
 
 TEST(Commands, DataIsLookedAtAndDivided) {
   const test::Scratch scratch;
-  ASSERT_EQ(run_program({"data", "synth", scratch / "s", "--samples", "40", "--patients", "12", "--classes", "2"}).code, 0);
+  ASSERT_EQ(
+      run_program({"data", "synth", scratch / "s", "--samples", "40", "--patients", "12", "--classes", "2"})
+          .code,
+      0);
   const std::string manifest = scratch / "s/manifest.csv";
   EXPECT_EQ(run_program({"data", "check", manifest}).code, 0);
   const Outcome stats = run_program({"data", "stats", manifest, "--json"});
   ASSERT_EQ(stats.code, 0) << stats.err;
   EXPECT_EQ(last_event(stats)["metrics"]["samples"], 40);
-  const Outcome split = run_program({"data", "split", manifest, "--shares", "0.5/0.25/0.25", "--seed", "3", "--json"});
+  const Outcome split =
+      run_program({"data", "split", manifest, "--shares", "0.5/0.25/0.25", "--seed", "3", "--json"});
   ASSERT_EQ(split.code, 0) << split.err;
   const json m = last_event(split)["metrics"];
   EXPECT_EQ(m["train"].get<int>() + m["val"].get<int>() + m["test"].get<int>(), 40);
@@ -147,7 +157,8 @@ TEST(Commands, UnderscoresAreDashesAndNamesAreSuggested) {
   const Outcome command = run_program({"sumary"});
   EXPECT_EQ(command.code, 2);
   EXPECT_EQ(command.err, "gadolin: unknown command sumary; did you mean summary? [GD-USAGE-001]\n");
-  for (const char* name : {"doctor", "models", "summary", "train", "eval", "predict", "cam", "verify", "import", "export", "report", "bench", "data"}) {
+  for (const char* name : {"doctor", "models", "summary", "train", "eval", "predict", "cam", "verify",
+                           "import", "export", "report", "bench", "data"}) {
     const Outcome help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_FALSE(help.out.empty()) << name;

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "data/dicom/dicom.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
-#include "data/dicom/dicom.h"
 #include "io/npy.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
@@ -16,37 +16,50 @@ namespace {
 namespace fs = std::filesystem;
 
 struct DicomCommand : testing::Test {
-  void SetUp() override { if (!dicom_available()) GTEST_SKIP() << "built without DICOM"; }
+  void SetUp() override {
+    if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  }
   const Scratch dir;
 };
 std::string dicom_file(const std::string& name) { return fixture("dicom/pydicom/" + name); }
 
 TEST_F(DicomCommand, DumpInThreeFormats) {
   const std::string file = dicom_file("MR_small.dcm");
-  EXPECT_EQ(run_here({"dicom", "dump", file, "--fields", "Rows,00280011"}).out, "(0028,0010) US Rows = 64\n(0028,0011) US Columns = 64\n");
-  EXPECT_EQ(run_here({"dicom", "dump", file, "--format", "csv", "--fields", "Modality"}).out, "path,tag,vr,keyword,value\n,\"(0008,0060)\",CS,Modality,MR\n");
+  EXPECT_EQ(run_here({"dicom", "dump", file, "--fields", "Rows,00280011"}).out,
+            "(0028,0010) US Rows = 64\n(0028,0011) US Columns = 64\n");
+  EXPECT_EQ(run_here({"dicom", "dump", file, "--format", "csv", "--fields", "Modality"}).out,
+            "path,tag,vr,keyword,value\n,\"(0008,0060)\",CS,Modality,MR\n");
   const Outcome json = run_here({"dicom", "dump", file, "--format", "json", "--fields", "Rows"});
   EXPECT_EQ(nlohmann::json::parse(json.out)["00280010"]["Value"][0], 64);
   const Outcome hidden = run_here({"dicom", "dump", file, "--hide-identity"});
   EXPECT_EQ(hidden.out.find("CompressedSamples"), std::string::npos);
   EXPECT_EQ(last_line(run_here({"dicom", "dump", file, "--fields", "Row"}), dir.path()),
-            "dicom: 'Row' is no attribute; keywords are written like PatientID, numbers like 0010,0020 [GD-USAGE-001]");
+            "dicom: 'Row' is no attribute; keywords are written like PatientID, numbers like 0010,0020 "
+            "[GD-USAGE-001]");
 }
 
 TEST_F(DicomCommand, PicturesAndArrays) {
   const std::string file = dicom_file("CT_small.dcm"), mr = dicom_file("MR_small.dcm");
   EXPECT_EQ(run_here({"dicom", "convert", mr, "--out", dir / "a.png", "--window", "600/1200"}).code, 0);
   EXPECT_EQ(read_image(dir / "a.png").width, 64);
-  EXPECT_EQ(run_here({"dicom", "convert", mr, "--out", dir / "b.png", "--window", "percentile", "--bits", "16"}).code, 0);
+  EXPECT_EQ(
+      run_here({"dicom", "convert", mr, "--out", dir / "b.png", "--window", "percentile", "--bits", "16"})
+          .code,
+      0);
   EXPECT_EQ(read_image(dir / "b.png").bits, 16);
   EXPECT_EQ(run_here({"dicom", "convert", mr, "--out", dir / "c.npy", "--values", "hounsfield"}).code, 0);
   EXPECT_EQ(load_npy(dir / "c.npy").dtype(), DType::fp32);
-  EXPECT_EQ(run_here({"dicom", "convert", dicom_file("SC_rgb_rle_2frame.dcm"), "--out", dir / "d.png"}).code, 0);
+  EXPECT_EQ(run_here({"dicom", "convert", dicom_file("SC_rgb_rle_2frame.dcm"), "--out", dir / "d.png"}).code,
+            0);
   EXPECT_TRUE(fs::exists(dir / "d-0.png") && fs::exists(dir / "d-1.png"));
-  EXPECT_EQ(run_here({"dicom", "convert", dicom_file("SC_rgb_rle_2frame.dcm"), "--out", dir / "e.png", "--frame", "1"}).code, 0);
+  EXPECT_EQ(run_here({"dicom", "convert", dicom_file("SC_rgb_rle_2frame.dcm"), "--out", dir / "e.png",
+                      "--frame", "1"})
+                .code,
+            0);
   EXPECT_EQ(read_image(dir / "e.png"), read_image(dir / "d-1.png"));
-  EXPECT_EQ(last_line(run_here({"dicom", "convert", mr, "--out", dir / "f.png", "--window", "40"}), dir.path()),
-            "--window 40: auto, file, percentile, full or center/width is needed, like 40/80 [GD-USAGE-001]");
+  EXPECT_EQ(
+      last_line(run_here({"dicom", "convert", mr, "--out", dir / "f.png", "--window", "40"}), dir.path()),
+      "--window 40: auto, file, percentile, full or center/width is needed, like 40/80 [GD-USAGE-001]");
 }
 
 TEST_F(DicomCommand, AFolderGoesOnBehindABadFile) {
@@ -58,14 +71,16 @@ TEST_F(DicomCommand, AFolderGoesOnBehindABadFile) {
   EXPECT_EQ(run.code, 3);
   EXPECT_TRUE(fs::exists(dir / "out/deep_good.png"));
   EXPECT_EQ(last_line(run, dir.path()),
-            "dicom convert: 1 files could not be converted (dicom: bad.dcm: pixels cannot be decoded, 8192 bytes are needed, 8130 are left of the file) "
+            "dicom convert: 1 files could not be converted (dicom: bad.dcm: pixels cannot be decoded, 8192 "
+            "bytes are needed, 8130 are left of the file) "
             "[GD-DATA-042]");
 }
 
 TEST_F(DicomCommand, AnonymizedCopiesAreNamedByTheirNewUids) {
   fs::create_directories(dir / "in");
   fs::copy_file(dicom_file("MR_small.dcm"), dir / "in/CompressedSamples_MR1.dcm");
-  const Outcome run = run_here({"dicom", "convert", dir / "in", "--out", dir / "out", "--anonymize", "--key", "k"});
+  const Outcome run =
+      run_here({"dicom", "convert", dir / "in", "--out", dir / "out", "--anonymize", "--key", "k"});
   ASSERT_EQ(run.code, 0) << run.err;
   for (const auto& entry : fs::directory_iterator(dir / "out")) {
     EXPECT_TRUE(entry.path().filename().string().starts_with("2.25."));
@@ -77,12 +92,14 @@ TEST_F(DicomCommand, AnonymizedCopiesAreNamedByTheirNewUids) {
 }
 
 TEST_F(DicomCommand, IndexWritesATable) {
-  const Outcome run = run_here({"dicom", "index", fixture("dicom/pydicom/dicomdir"), "--out", dir / "index.csv", "--fields", "StudyDate"});
+  const Outcome run = run_here({"dicom", "index", fixture("dicom/pydicom/dicomdir"), "--out",
+                                dir / "index.csv", "--fields", "StudyDate"});
   ASSERT_EQ(run.code, 0) << run.err;
   const CsvTable table = read_csv(dir / "index.csv");
   EXPECT_GE(table.rows.size(), 14u);
   EXPECT_GE(table.find("StudyDate"), 0);
-  EXPECT_EQ(last_line(run_here({"dicom", "index", dir / "nothing"}), dir.path()).substr(0, 17), "read: DIR/nothing");
+  EXPECT_EQ(last_line(run_here({"dicom", "index", dir / "nothing"}), dir.path()).substr(0, 17),
+            "read: DIR/nothing");
 }
 
 // Class folders of DICOM files: trained for an epoch, then asked about one of them.
@@ -94,14 +111,37 @@ TEST_F(DicomCommand, TrainAndPredictTakeDicomFiles) {
     for (const auto& entry : fs::recursive_directory_iterator(source)) {
       if (!entry.is_regular_file() || entry.path().filename().string().starts_with("DICOMDIR")) continue;
       const DicomFile file = DicomFile::open(entry.path().string());
-      if (file.text(dicom::modality) == kind) fs::copy_file(entry.path(), dir / cat("set/", kind, "/", n++, ".dcm"));
+      if (file.text(dicom::modality) == kind)
+        fs::copy_file(entry.path(), dir / cat("set/", kind, "/", n++, ".dcm"));
     }
     ASSERT_GE(n, 3) << kind;
   }
-  const Outcome train = run_here({"train", dir / "set", "--model", "resnet18", "--width", "8", "--small-input", "--input-size", "16", "--channels", "1", "--epochs", "1",
-                                  "--batch-size", "4", "--workers", "0", "--shares", "0.6/0.4/0", "--out", dir / "run", "--device", "cpu"});
+  const Outcome train = run_here({"train",
+                                  dir / "set",
+                                  "--model",
+                                  "resnet18",
+                                  "--width",
+                                  "8",
+                                  "--small-input",
+                                  "--input-size",
+                                  "16",
+                                  "--channels",
+                                  "1",
+                                  "--epochs",
+                                  "1",
+                                  "--batch-size",
+                                  "4",
+                                  "--workers",
+                                  "0",
+                                  "--shares",
+                                  "0.6/0.4/0",
+                                  "--out",
+                                  dir / "run",
+                                  "--device",
+                                  "cpu"});
   ASSERT_EQ(train.code, 0) << train.err;
-  const Outcome predict = run_here({"predict", dir / "set/CT/0.dcm", "--checkpoint", dir / "run/checkpoints/last.gdck", "--device", "cpu"});
+  const Outcome predict = run_here({"predict", dir / "set/CT/0.dcm", "--checkpoint",
+                                    dir / "run/checkpoints/last.gdck", "--device", "cpu"});
   ASSERT_EQ(predict.code, 0) << predict.err;
   EXPECT_NE(predict.out.find("0.dcm"), std::string::npos);
 }

@@ -21,7 +21,9 @@ inline Outcome run_here(std::vector<std::string> args) {
     ~Redirect() { stream.rdbuf(before); }
   } out(std::cout), err(std::cerr);
   Program program;
-  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report, add_bench, add_data, add_dicom, add_bodypart}) add(program);
+  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report,
+                         add_bench, add_data, add_dicom, add_bodypart})
+    add(program);
   args.insert(args.begin(), "gadolin");
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
@@ -35,7 +37,8 @@ inline std::string last_line(const Outcome& run, const std::string& folder) {
   const std::size_t at = text.rfind("gadolin: ");
   text = at == std::string::npos ? "no error: " + text : text.substr(at + 9);
   if (!text.empty() && text.back() == '\n') text.pop_back();
-  for (std::size_t found; (found = text.find(folder)) != std::string::npos;) text.replace(found, folder.size(), "DIR");
+  for (std::size_t found; (found = text.find(folder)) != std::string::npos;)
+    text.replace(found, folder.size(), "DIR");
   return text;
 }
 

@@ -20,15 +20,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// By default a narrow net on made-up pictures and 8 kills. For the number of the README, with the demo's own recipe:
-//   GADOLIN_KILLS=50 GADOLIN_KILL_DATA=examples/data/cxr-nih14-small/view.csv GADOLIN_KILL_OPTIONS='--model resnet18
+// By default a narrow net on made-up pictures and 8 kills. For the number of the README, with the demo's own
+// recipe:
+//   GADOLIN_KILLS=50 GADOLIN_KILL_DATA=examples/data/cxr-nih14-small/view.csv GADOLIN_KILL_OPTIONS='--model
+//   resnet18
 //   --input-size 112 --shares 0.65/0.1/0.25 --augment light --epochs 1 --save-every 4'
 // GADOLIN_KILL_OPTIONS takes the place of the net's, the pictures' and the schedule's options here.
 std::vector<std::string> recipe() {
   const char* given = std::getenv("GADOLIN_KILL_OPTIONS");
-  std::istringstream words(given ? given
-                                 : "--input-size 32 --width 8 --batch-size 8 --epochs 3 --ema 0.9 --accumulate 2 --save-every 2 "
-                                   "--workers 2 --max-steps 40");
+  std::istringstream words(
+      given ? given
+            : "--input-size 32 --width 8 --batch-size 8 --epochs 3 --ema 0.9 --accumulate 2 --save-every 2 "
+              "--workers 2 --max-steps 40");
   return {std::istream_iterator<std::string>(words), {}};
 }
 
@@ -39,7 +42,10 @@ TEST(Kill, ResumesToIdenticalWeights) {
   const Scratch scratch;
   std::string set = data ? data : scratch / "set";
   if (!data) {
-    ASSERT_EQ(run_program({"data", "synth", set, "--samples", "96", "--patients", "24", "--classes", "3", "--size", "40"}).code, 0);
+    ASSERT_EQ(run_program({"data", "synth", set, "--samples", "96", "--patients", "24", "--classes", "3",
+                           "--size", "40"})
+                  .code,
+              0);
   }
   const auto train = [&](const std::string& out, const RunOptions& options = {}) {
     std::vector<std::string> args{"train", set, "--out", out, "--resume", "auto"};
@@ -52,7 +58,8 @@ TEST(Kill, ResumesToIdenticalWeights) {
     const auto started = std::chrono::steady_clock::now();
     const Outcome outcome = train(out, options);
     if (outcome.code == 0) {
-      seconds = std::min(seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+      seconds = std::min(seconds,
+                         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
     }
     return outcome;
   };
@@ -66,12 +73,15 @@ TEST(Kill, ResumesToIdenticalWeights) {
     const std::string out = scratch / ("killed-" + std::to_string(run));
     // Up to three kills in the same run, each anywhere between its start and its end.
     for (int again = 0; again <= run % 3 && killed < kills; ++again) {
-      const double after = seconds * static_cast<double>(uniform_at(17, static_cast<std::uint64_t>(run), static_cast<std::uint64_t>(again)));
-      const Outcome stopped = again == 0 ? timed(out, {.signal = SIGKILL, .after = after}) : train(out, {.signal = SIGKILL, .after = after});
+      const double after = seconds * static_cast<double>(uniform_at(17, static_cast<std::uint64_t>(run),
+                                                                    static_cast<std::uint64_t>(again)));
+      const Outcome stopped = again == 0 ? timed(out, {.signal = SIGKILL, .after = after})
+                                         : train(out, {.signal = SIGKILL, .after = after});
       if (stopped.code == 0) break;  // it was faster
       ASSERT_EQ(stopped.code, 128 + SIGKILL) << stopped.err;
       ++killed;
-      std::cout << "kill " << killed << " in run " << run << " after " << after << " s of " << seconds << "\n" << std::flush;
+      std::cout << "kill " << killed << " in run " << run << " after " << after << " s of " << seconds << "\n"
+                << std::flush;
     }
     const Outcome finished = train(out);
     ASSERT_EQ(finished.code, 0) << "run " << run << ": " << finished.err;

@@ -1,4 +1,5 @@
-// Mistakes in a command line of `gadolin train`: one clear line each, the right exit code, and no trace on the disk.
+// Mistakes in a command line of `gadolin train`: one clear line each, the right exit code, and no trace on
+// the disk.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -24,13 +25,15 @@ class TrainMistakes : public testing::Test {
   void SetUp() override {
     for (const char* name : {"1", "2", "3", "4", "5", "6", "7", "8"}) {
       dir_.write(std::string("set/images/") + name + ".png", encode_png(pattern(12, 12, 1)));
-      rows_ += std::string("images/") + name + ".png," + (name[0] % 2 ? "a" : "b") + "," + (name[0] < '6' ? "train" : "val") + "\n";
+      rows_ += std::string("images/") + name + ".png," + (name[0] % 2 ? "a" : "b") + "," +
+               (name[0] < '6' ? "train" : "val") + "\n";
     }
     dir_.write("set/manifest.csv", rows_);
   }
   Outcome train(const std::vector<std::string>& options, const std::string& data = "set") {
-    std::vector<std::string> args{"train", dir_ / data, "--out", dir_ / "out", "--input-size", "8", "--width", "4", "--batch-size", "2",
-                                  "--workers", "0", "--device", "cpu", "--quiet"};
+    std::vector<std::string> args{"train",     dir_ / data, "--out",    dir_ / "out",   "--input-size",
+                                  "8",         "--width",   "4",        "--batch-size", "2",
+                                  "--workers", "0",         "--device", "cpu",          "--quiet"};
     args.insert(args.end(), options.begin(), options.end());
     return run_here(args);
   }
@@ -60,8 +63,10 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
       {{"--accumulate", "0"}, 2, "--accumulate 0 is not above 0 [GD-USAGE-001]"},
       {{"--lr", "0"}, 2, "--lr 0 is not above 0 [GD-USAGE-001]"},
       {{"--lr", "nan"}, 2, "--lr nan is not above 0 [GD-USAGE-001]"},
-      {{"--lr", "1e-3", "--min-lr", "1e-2"}, 2,
-       "schedule: learning rate 0.001 with minimum 0.01; the rate must be positive and the minimum between 0 and it [GD-USAGE-001]"},
+      {{"--lr", "1e-3", "--min-lr", "1e-2"},
+       2,
+       "schedule: learning rate 0.001 with minimum 0.01; the rate must be positive and the minimum between 0 "
+       "and it [GD-USAGE-001]"},
       {{"--momentum", "1"}, 2, "--momentum 1 is not in [0, 1) [GD-USAGE-001]"},
       {{"--clip-norm", "-1"}, 2, "--clip-norm -1 is below 0 [GD-USAGE-001]"},
       {{"--clip-value", "-1"}, 2, "--clip-value -1 is below 0 [GD-USAGE-001]"},
@@ -72,37 +77,63 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
       {{"--keep", "0"}, 2, "--keep 0 is not above 0 [GD-USAGE-001]"},
       {{"--log-every", "0"}, 2, "--log-every 0 is not above 0 [GD-USAGE-001]"},
       {{"--workers", "65"}, 2, "loader: 65 workers, 0 to 64 are possible [GD-USAGE-001]"},
-      {{"--shares", "0.5"}, 2, "--shares 0.5: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
+      {{"--shares", "0.5"},
+       2,
+       "--shares 0.5: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
   });
 }
 
 TEST_F(TrainMistakes, NamesThatDoNotExist) {
   const Outcome model = train({"--model", "resnet19"});
   EXPECT_EQ(model.code, 2);
-  EXPECT_EQ(last_line(model, dir_.path()).find("model: resnet19 is unknown; known are resnet18, "), 0u) << model.err;
+  EXPECT_EQ(last_line(model, dir_.path()).find("model: resnet19 is unknown; known are resnet18, "), 0u)
+      << model.err;
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   expect_refused({
       {{"--epoch", "3"}, 2, "unknown option --epoch; did you mean --epochs? [GD-USAGE-001]"},
-      {{"--optimizer", "lion"}, 2,
-       "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
-      {{"--schedule", "sine"}, 2,
-       "schedule: 'sine' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or plateau "
+      {{"--optimizer", "lion"},
+       2,
+       "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, "
+       "adadelta, adagrad or ftrl [GD-USAGE-001]"},
+      {{"--schedule", "sine"},
+       2,
+       "schedule: 'sine' is not known; constant, step, multi-step, exponential, polynomial, cosine, "
+       "one-cycle or plateau "
        "[GD-USAGE-001]"},
-      {{"--loss", "hinge"}, 2, "--loss hinge is unknown; use auto, cross-entropy, bce or focal [GD-USAGE-001]"},
-      {{"--loss", "bce"}, 2,
+      {{"--loss", "hinge"},
+       2,
+       "--loss hinge is unknown; use auto, cross-entropy, bce or focal [GD-USAGE-001]"},
+      {{"--loss", "bce"},
+       2,
        "--loss bce does not fit: the set has one label a sample; use cross-entropy or focal [GD-USAGE-001]"},
-      {{"--multi-label", "--loss", "cross-entropy"}, 2,
-       "--loss cross-entropy does not fit: the set has several labels a sample; use bce or focal [GD-USAGE-001]"},
-      {{"--augment", "strong"}, 2,
-       "--augment strong is unknown; use none, light, standard or a list of steps such as grey,resize:128,random-crop:112 "
+      {{"--multi-label", "--loss", "cross-entropy"},
+       2,
+       "--loss cross-entropy does not fit: the set has several labels a sample; use bce or focal "
        "[GD-USAGE-001]"},
-      {{"--bad-samples", "ignore"}, 2, "--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"},
-      {{"--monitor", "val_acuracy"}, 2,
-       "--monitor val_acuracy is unknown; use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, val_roc_auc, "
+      {{"--augment", "strong"},
+       2,
+       "--augment strong is unknown; use none, light, standard or a list of steps such as "
+       "grey,resize:128,random-crop:112 "
+       "[GD-USAGE-001]"},
+      {{"--bad-samples", "ignore"},
+       2,
+       "--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"},
+      {{"--monitor", "val_acuracy"},
+       2,
+       "--monitor val_acuracy is unknown; use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, "
+       "val_roc_auc, "
        "val_average_precision, val_log_loss [GD-USAGE-001]"},
-      {{"--trainable-scopes", "head"}, 2, "--trainable-scopes head: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
-      {{"--freeze", "layer"}, 2, "--freeze layer: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
-      {{"--exclude-scopes", "fc,head"}, 2, "--exclude-scopes head: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
+      {{"--trainable-scopes", "head"},
+       2,
+       "--trainable-scopes head: nothing in the net is called so; gadolin summary shows the names "
+       "[GD-USAGE-001]"},
+      {{"--freeze", "layer"},
+       2,
+       "--freeze layer: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
+      {{"--exclude-scopes", "fc,head"},
+       2,
+       "--exclude-scopes head: nothing in the net is called so; gadolin summary shows the names "
+       "[GD-USAGE-001]"},
       {{"--dtype", "int8"}, 2, "--dtype int8 is unknown; use fp32, tf32, bf16, fp16 or fp64 [GD-USAGE-001]"},
   });
   for (const std::vector<std::string>& options :
@@ -116,20 +147,37 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
 
 TEST_F(TrainMistakes, DataThatIsNotThereOrDoesNotFit) {
   expect_refused({{{}, 3, "dataset: DIR/none does not exist; check the path [GD-DATA-001]"}}, "none");
-  dir_.write("held/manifest.csv", "path,labels,split\n../set/images/1.png,a,test\n../set/images/2.png,b,test\n");
-  expect_refused({{{"--allow-outside"}, 3,
-                   "train: DIR/held has samples of val or test but none of train; set the split column, or add --ignore-splits "
+  dir_.write("held/manifest.csv",
+             "path,labels,split\n../set/images/1.png,a,test\n../set/images/2.png,b,test\n");
+  expect_refused({{{"--allow-outside"},
+                   3,
+                   "train: DIR/held has samples of val or test but none of train; set the split column, or "
+                   "add --ignore-splits "
                    "[GD-DATA-001]"},
-                  {{}, 3, "dataset: DIR/held/manifest.csv:2: DIR/held/../set/images/1.png leaves the folder DIR/held; allow it with "
-                          "--allow-outside [GD-DATA-001]"}},
+                  {{},
+                   3,
+                   "dataset: DIR/held/manifest.csv:2: DIR/held/../set/images/1.png leaves the folder "
+                   "DIR/held; allow it with "
+                   "--allow-outside [GD-DATA-001]"}},
                  "held");
   expect_refused({
-      {{"--batch-size", "6"}, 3, "loader: 5 samples do not fill a batch of 6; make the batch smaller or keep the last one [GD-DATA-001]"},
-      {{"--accumulate", "3"}, 3, "train: an epoch has 2 batches, but 3 are needed for a step; use a smaller batch [GD-DATA-001]"},
-      {{"--label-column", "class"}, 3, "csv: DIR/set/manifest.csv:1: there is no column 'class'; there are path, labels, split [GD-DATA-001]"},
-      {{"--ignore-splits", "--shares", "1/0/0"}, 3,
+      {{"--batch-size", "6"},
+       3,
+       "loader: 5 samples do not fill a batch of 6; make the batch smaller or keep the last one "
+       "[GD-DATA-001]"},
+      {{"--accumulate", "3"},
+       3,
+       "train: an epoch has 2 batches, but 3 are needed for a step; use a smaller batch [GD-DATA-001]"},
+      {{"--label-column", "class"},
+       3,
+       "csv: DIR/set/manifest.csv:1: there is no column 'class'; there are path, labels, split "
+       "[GD-DATA-001]"},
+      {{"--ignore-splits", "--shares", "1/0/0"},
+       3,
        "dataset: DIR/set has no samples for val; assign splits with `gadolin data split` [GD-DATA-001]"},
-      {{"--splits", "x.csv", "--ignore-splits"}, 2, "--splits x.csv and --ignore-splits exclude each other; leave one out [GD-USAGE-001]"},
+      {{"--splits", "x.csv", "--ignore-splits"},
+       2,
+       "--splits x.csv and --ignore-splits exclude each other; leave one out [GD-USAGE-001]"},
   });
   const Outcome weights = train({"--init-from", dir_ / "none.gdck"});
   EXPECT_EQ(weights.code, 6);
@@ -138,13 +186,15 @@ TEST_F(TrainMistakes, DataThatIsNotThereOrDoesNotFit) {
 }
 
 TEST_F(TrainMistakes, RunsThatAreOrAreNotThere) {
-  expect_refused({{{"--resume", dir_ / "out/checkpoints/last.gdck"}, 2,
+  expect_refused({{{"--resume", dir_ / "out/checkpoints/last.gdck"},
+                   2,
                    "run: DIR/out holds no run to resume; leave out --resume [GD-USAGE-001]"}});
   const std::vector<std::string> one{"--max-steps", "1", "--epochs", "1"};
   ASSERT_EQ(train(one).code, 0);
   const std::string before = contents_of(dir_ / "out/config.toml");
   EXPECT_EQ(last_line(train(one), dir_.path()),
-            "run: DIR/out already holds a run; add --resume, or --overwrite, or choose another --out [GD-USAGE-001]");
+            "run: DIR/out already holds a run; add --resume, or --overwrite, or choose another --out "
+            "[GD-USAGE-001]");
   // A mistake with --overwrite leaves the run that is there.
   EXPECT_EQ(train({"--overwrite", "--loss", "hinge"}).code, 2);
   EXPECT_EQ(contents_of(dir_ / "out/config.toml"), before);
@@ -153,7 +203,8 @@ TEST_F(TrainMistakes, RunsThatAreOrAreNotThere) {
   for (std::size_t at; (at = rows_.find(",a,")) != std::string::npos;) rows_.replace(at, 3, ",c,");
   dir_.write("set/manifest.csv", rows_);
   EXPECT_EQ(last_line(train({"--resume", "auto"}), dir_.path()),
-            "resume: the data in DIR/set are not those that the run was started with (names, labels or splits differ); restore them, "
+            "resume: the data in DIR/set are not those that the run was started with (names, labels or "
+            "splits differ); restore them, "
             "or start a new run with --init-from [GD-DATA-040]");
 }
 

@@ -1,4 +1,5 @@
-// Exported nets give our logits when their file is run op by op, and what cannot be exported is one clear error.
+// Exported nets give our logits when their file is run op by op, and what cannot be exported is one clear
+// error.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -21,7 +22,8 @@ namespace {
 
 using test::Scratch;
 
-template <class E, class F> std::string text_of(F&& f) {
+template <class E, class F>
+std::string text_of(F&& f) {
   try {
     f();
   } catch (const E& e) {
@@ -90,14 +92,18 @@ TEST_P(OnnxNets, FilesGiveOurLogits) {
 
 INSTANTIATE_TEST_SUITE_P(
     Families, OnnxNets,
-    ::testing::Values(Case{"resnet18", {{"width", 8.0}}, {3, 45, 37}}, Case{"resnet50", {{"width", 4.0}}, {1, 33, 33}},
+    ::testing::Values(Case{"resnet18", {{"width", 8.0}}, {3, 45, 37}},
+                      Case{"resnet50", {{"width", 4.0}}, {1, 33, 33}},
                       Case{"resnet18", {{"width", 4.0}, {"small_input", true}}, {3, 17, 17}},
-                      Case{"resnet_v2_50", {{"width", 4.0}}, {3, 33, 33}}, Case{"vgg11", {{"width_divisor", 16.0}}, {3, 64, 96}},
+                      Case{"resnet_v2_50", {{"width", 4.0}}, {3, 33, 33}},
+                      Case{"vgg11", {{"width_divisor", 16.0}}, {3, 64, 96}},
                       Case{"vgg16_bn", {{"width_divisor", 16.0}}, {1, 40, 224}},
                       Case{"densenet121", {{"growth_rate", 4.0}, {"num_init_features", 8.0}}, {3, 64, 50}},
                       Case{"googlenet", {{"width_divisor", 16.0}}, {3, 65, 65}},
                       Case{"googlenet", {{"width_divisor", 16.0}, {"transform_input", true}}, {3, 64, 64}},
-                      Case{"inception_v3", {{"width_divisor", 16.0}, {"transform_input", true}, {"aux_logits", false}}, {3, 90, 75}},
+                      Case{"inception_v3",
+                           {{"width_divisor", 16.0}, {"transform_input", true}, {"aux_logits", false}},
+                           {3, 90, 75}},
                       Case{"inception_v4", {{"width_divisor", 16.0}}, {3, 80, 80}},
                       Case{"inception_resnet_v2", {{"width_divisor", 16.0}}, {3, 80, 80}}),
     [](const auto& one) { return std::string(one.param.model) + "_" + std::to_string(one.index); });
@@ -117,31 +123,83 @@ Tensor pixels(const Tensor& y) { return y.flatten(1); }
 
 TEST(OnnxOps, EveryTranslationGivesOurNumbers) {
   const OneOp::Body bodies[] = {
-      [](const Tensor& x) { return pixels(avg_pool2d(x, {3, 2, 1})); },
-      [](const Tensor& x) { PoolOptions o(3, 2, 1); o.count_include_pad = false; return pixels(avg_pool2d(x, o)); },
-      [](const Tensor& x) { PoolOptions o(3, 2, 1); o.ceil_mode = true; return pixels(avg_pool2d(x, o)); },
-      [](const Tensor& x) { PoolOptions o(4, 3); o.ceil_mode = true; return pixels(avg_pool2d(x, o)); },
-      [](const Tensor& x) { PoolOptions o(3, 2); o.ceil_mode = true; return pixels(max_pool2d(x, o)); },
-      [](const Tensor& x) { PoolOptions o(3, 2); o.same = true; return pixels(max_pool2d(x, o)); },
-      [](const Tensor& x) { PoolOptions o(3, 2); o.same = true; return pixels(avg_pool2d(x, o)); },
-      [](const Tensor& x) { return pixels(adaptive_avg_pool2d(x, {3, 5})); },
-      [](const Tensor& x) { return pixels(adaptive_avg_pool2d(x, {4, 3})); },
-      [](const Tensor& x) { return pixels(adaptive_avg_pool2d(x, {8, 9})); },
-      [](const Tensor& x) { return pixels(upsample(x, {11, 20})); },
-      [](const Tensor& x) { return pixels(upsample(x, {13, 5}, {Interpolation::bilinear, false})); },
-      [](const Tensor& x) { return pixels(upsample(x, {13, 20}, {Interpolation::bilinear, true})); },
-      [](const Tensor& x) { return pixels(pad(x, {1, 2, 0, 3}, PadMode::constant, 0.5)); },
-      [](const Tensor& x) { return pixels(pad(x, {2, 0, 1, 0}, PadMode::replicate)); },
+      [](const Tensor& x) {
+        return pixels(avg_pool2d(x, {3, 2, 1}));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(3, 2, 1);
+        o.count_include_pad = false;
+        return pixels(avg_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(3, 2, 1);
+        o.ceil_mode = true;
+        return pixels(avg_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(4, 3);
+        o.ceil_mode = true;
+        return pixels(avg_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(3, 2);
+        o.ceil_mode = true;
+        return pixels(max_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(3, 2);
+        o.same = true;
+        return pixels(max_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        PoolOptions o(3, 2);
+        o.same = true;
+        return pixels(avg_pool2d(x, o));
+      },
+      [](const Tensor& x) {
+        return pixels(adaptive_avg_pool2d(x, {3, 5}));
+      },
+      [](const Tensor& x) {
+        return pixels(adaptive_avg_pool2d(x, {4, 3}));
+      },
+      [](const Tensor& x) {
+        return pixels(adaptive_avg_pool2d(x, {8, 9}));
+      },
+      [](const Tensor& x) {
+        return pixels(upsample(x, {11, 20}));
+      },
+      [](const Tensor& x) {
+        return pixels(upsample(x, {13, 5}, {Interpolation::bilinear, false}));
+      },
+      [](const Tensor& x) {
+        return pixels(upsample(x, {13, 20}, {Interpolation::bilinear, true}));
+      },
+      [](const Tensor& x) {
+        return pixels(pad(x, {1, 2, 0, 3}, PadMode::constant, 0.5));
+      },
+      [](const Tensor& x) {
+        return pixels(pad(x, {2, 0, 1, 0}, PadMode::replicate));
+      },
       [](const Tensor& x) { return pixels(gelu(x - 0.5)) + pixels(gelu(x - 0.5, Gelu::tanh)); },
       [](const Tensor& x) { return pixels(silu(leaky_relu(x - 0.5, 0.2)) * sigmoid(x) / softplus(x)); },
-      [](const Tensor& x) { return pixels(maximum(exp(x), sqrt(x + 0.1)) - minimum(log(x + 0.1), tanh(erf(x)))); },
+      [](const Tensor& x) {
+        return pixels(maximum(exp(x), sqrt(x + 0.1)) - minimum(log(x + 0.1), tanh(erf(x))));
+      },
       [](const Tensor& x) { return pixels(rsqrt(abs(clamp(x, 0.2, 0.6)))); },
       [](const Tensor& x) { return pixels(softmax(x, 1)) + pixels(log_softmax(x, 3)); },
-      [](const Tensor& x) { return pixels(concat({x.slice(2, 1, 7, 2), x.slice(2, 0, 3)}, 2)); },
-      [](const Tensor& x) { return pixels(x.permute({0, 2, 3, 1})); },
+      [](const Tensor& x) {
+        return pixels(concat({x.slice(2, 1, 7, 2), x.slice(2, 0, 3)}, 2));
+      },
+      [](const Tensor& x) {
+        return pixels(x.permute({0, 2, 3, 1}));
+      },
       [](const Tensor& x) { return pixels(mean(x, {3}, true).expand(x.shape())); },
-      [](const Tensor& x) { return mean(x, {1, 2}) + sum(x, {1, 2}); },
-      [](const Tensor& x) { return var(x, {2, 3}); },
+      [](const Tensor& x) {
+        return mean(x, {1, 2}) + sum(x, {1, 2});
+      },
+      [](const Tensor& x) {
+        return var(x, {2, 3});
+      },
       [](const Tensor& x) { return pixels(matmul(x, x.transpose(2, 3))); },
       [](const Tensor& x) { return x.select(1, 0).select(1, 2); },
   };
@@ -165,21 +223,32 @@ TEST(OnnxExport, WhatHasNoFormIsOneErrorWithOpAndPlace) {
             "export: layer3: dropout has no form in ONNX: dropout belongs to training");
   EXPECT_EQ(message([](const Tensor& x) { return softplus(pixels(x), 2); }),
             "export: layer3: softplus has no form in ONNX: Softplus has no beta and no threshold");
-  EXPECT_EQ(message([](const Tensor& x) { return pixels(x + zeros({2, 8, 9, 1}).expand({2, 8, 9, 100}).slice(3, 0, 1).squeeze(3)); }).substr(0, 14),
+  EXPECT_EQ(message([](const Tensor& x) {
+              return pixels(x + zeros({2, 8, 9, 1}).expand({2, 8, 9, 100}).slice(3, 0, 1).squeeze(3));
+            }).substr(0, 14),
             "nothing was th");  // a small constant becomes an initialiser
-  EXPECT_EQ(message([](const Tensor& x) { return x.unsqueeze(4).expand({x.size(0), 2, 8, 9, 9}).flatten(1) + zeros({1296}); }),
-            "export: layer3: add has no form in ONNX: input 1 is a large tensor that is no parameter; make it one");
+  EXPECT_EQ(
+      message([](const Tensor& x) {
+        return x.unsqueeze(4).expand({x.size(0), 2, 8, 9, 9}).flatten(1) + zeros({1296});
+      }),
+      "export: layer3: add has no form in ONNX: input 1 is a large tensor that is no parameter; make it one");
   EXPECT_EQ(message([](const Tensor& x) { return pixels(x).slice(0, 0, x.size(0)); }),
             "export: layer3: slice depends on the size of the batch, which ONNX leaves open");
   EXPECT_EQ(message([](const Tensor& x) { return x.size(0) == 2 ? pixels(x) : pixels(relu(x)); }),
             "export: 2 images take 1 ops and 3 take 2; a net must not depend on the size of the batch");
   EXPECT_EQ(message([](const Tensor& x) { return relu(x); }),
-            "export: the result for 2 images is [2, 2, 8, 9], not [2, classes]; only classifiers can leave as ONNX");
+            "export: the result for 2 images is [2, 2, 8, 9], not [2, classes]; only classifiers can leave "
+            "as ONNX");
   OneOp net([](const Tensor& x) { return x; });
-  EXPECT_EQ(text_of<ShapeError>([&] { onnx_of(net, {{8, 9}, false}); }), "export: input [8, 9] is not [C, H, W]");
+  EXPECT_EQ(text_of<ShapeError>([&] {
+              onnx_of(net, {{8, 9}, false});
+            }),
+            "export: input [8, 9] is not [C, H, W]");
   Linear wide(3, 2);
   wide.to(DType::fp64);
-  EXPECT_EQ(text_of<Unsupported>([&] { onnx_of(wide, {{3, 1, 1}, false}); }),
+  EXPECT_EQ(text_of<Unsupported>([&] {
+              onnx_of(wide, {{3, 1, 1}, false});
+            }),
             "export: weight is fp64 on cpu; ONNX is written from fp32 on the cpu");
 }
 
@@ -188,7 +257,8 @@ TEST(OnnxFile, TooLargeOrOfAnotherTypeIsRefusedBeforeAnythingIsWritten) {
   OnnxModel model;
   model.initializers["big"] = zeros({1}).expand({std::int64_t{600} << 20});  // no memory behind it
   EXPECT_EQ(text_of<Unsupported>([&] { save_onnx(scratch / "a.onnx", model); }),
-            "onnx: " + scratch / "a.onnx" + " would have 2.3 GiB, but the format ends at 2 GiB; export .safetensors instead");
+            "onnx: " + scratch / "a.onnx" +
+                " would have 2.3 GiB, but the format ends at 2 GiB; export .safetensors instead");
   model.initializers = {{"mask", zeros({2}, DType::uint8)}};
   EXPECT_EQ(text_of<DTypeError>([&] { save_onnx(scratch / "a.onnx", model); }),
             "onnx: initialiser mask is uint8; convert with .to(DType::fp32)");
@@ -197,9 +267,14 @@ TEST(OnnxFile, TooLargeOrOfAnotherTypeIsRefusedBeforeAnythingIsWritten) {
 
 TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   const Scratch scratch;
-  const std::unique_ptr<Module> net = make_net("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}});
-  Classifier c{"resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}}, {"AP", "PA \"quoted\""}, true,
-               Pipeline("grey,resize:40x32,normalize:0.5:0.25"), {}};
+  const std::unique_ptr<Module> net =
+      make_net("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}});
+  Classifier c{"resnet18",
+               {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}},
+               {"AP", "PA \"quoted\""},
+               true,
+               Pipeline("grey,resize:40x32,normalize:0.5:0.25"),
+               {}};
   Checkpoint checkpoint;
   for (const Parameter& p : net->state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
@@ -227,7 +302,8 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
             "export: .pth takes neither --input nor --fold; they belong to .onnx [GD-USAGE-001]");
   c.pipeline = Pipeline("grey,resize:40");
   EXPECT_EQ(text_of<UsageError>([&] { onnx_input(c, ""); }),
-            "export: the pipeline grey,resize:40 does not fix the size of an image; pass --input 1x224x224 or what fits");
+            "export: the pipeline grey,resize:40 does not fix the size of an image; pass --input 1x224x224 "
+            "or what fits");
 }
 
 }  // namespace

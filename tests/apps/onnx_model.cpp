@@ -17,13 +17,15 @@ namespace {
 using List = std::vector<std::int64_t>;
 using Values = std::vector<Tensor>;
 
-template <class M> M parse(const std::string& path) {
+template <class M>
+M parse(const std::string& path) {
   M message;
   require<FormatError>(message.ParseFromString(read_file(path, 64 << 20)), path, " is no such message");
   return message;
 }
 
-template <class T> std::vector<T> raw(const onnx::TensorData& t) {
+template <class T>
+std::vector<T> raw(const onnx::TensorData& t) {
   std::vector<T> values(t.raw_data().size() / sizeof(T));
   std::memcpy(values.data(), t.raw_data().data(), values.size() * sizeof(T));
   return values;
@@ -32,8 +34,15 @@ Tensor value_of(const onnx::TensorData& t) {
   Shape shape;
   for (const std::int64_t size : t.dims()) shape.push_back(size);
   switch (t.data_type()) {
-    case 1: return from_vector(t.raw_data().empty() ? std::vector<float>(t.float_data().begin(), t.float_data().end()) : raw<float>(t), shape);
-    case 7: return from_vector(t.raw_data().empty() ? List(t.int64_data().begin(), t.int64_data().end()) : raw<std::int64_t>(t), shape);
+    case 1:
+      return from_vector(t.raw_data().empty()
+                             ? std::vector<float>(t.float_data().begin(), t.float_data().end())
+                             : raw<float>(t),
+                         shape);
+    case 7:
+      return from_vector(
+          t.raw_data().empty() ? List(t.int64_data().begin(), t.int64_data().end()) : raw<std::int64_t>(t),
+          shape);
     case 11: return from_vector(raw<double>(t), shape);
     default: fail<Unsupported>("tensor of type ", t.data_type());
   }
@@ -49,16 +58,22 @@ struct Call {
     }
     return nullptr;
   }
-  std::int64_t integer(const char* name, std::int64_t otherwise) const { return find(name) ? find(name)->i() : otherwise; }
+  std::int64_t integer(const char* name, std::int64_t otherwise) const {
+    return find(name) ? find(name)->i() : otherwise;
+  }
   double real(const char* name, double otherwise) const { return find(name) ? find(name)->f() : otherwise; }
-  std::string text(const char* name, const char* otherwise) const { return find(name) ? find(name)->s() : otherwise; }
+  std::string text(const char* name, const char* otherwise) const {
+    return find(name) ? find(name)->s() : otherwise;
+  }
   List list(const char* name, List otherwise = {}) const {
     return find(name) ? List(find(name)->ints().begin(), find(name)->ints().end()) : otherwise;
   }
   bool has(std::size_t i) const { return i < in.size() && in[i].defined(); }
   const Tensor& x() const { return in.at(0); }
   // Given as an attribute (older opsets) or as an input.
-  List numbers(const char* attribute, std::size_t i) const { return has(i) ? in[i].to_vector<std::int64_t>() : list(attribute); }
+  List numbers(const char* attribute, std::size_t i) const {
+    return has(i) ? in[i].to_vector<std::int64_t>() : list(attribute);
+  }
 };
 
 // Windows along both dimensions; one dimension becomes a picture of height 1.
@@ -69,9 +84,11 @@ struct Windows {
   Windows(const Call& c, const List& kernel_shape) : flat(c.x().dim() == 3) {
     const std::size_t n = static_cast<std::size_t>(c.x().dim()) - 2;
     require<Unsupported>(n == 1 || n == 2, c.node.op_type(), " with ", n, " dimensions of pixels");
-    require<Unsupported>(c.text("auto_pad", "NOTSET") == "NOTSET" && c.integer("ceil_mode", 0) == 0, "auto_pad or ceil_mode");
+    require<Unsupported>(c.text("auto_pad", "NOTSET") == "NOTSET" && c.integer("ceil_mode", 0) == 0,
+                         "auto_pad or ceil_mode");
     const auto pair = [&](const List& v, std::size_t at, int unit) {
-      return flat ? Pair(unit, static_cast<int>(v[at])) : Pair(static_cast<int>(v[at]), static_cast<int>(v[at + 1]));
+      return flat ? Pair(unit, static_cast<int>(v[at]))
+                  : Pair(static_cast<int>(v[at]), static_cast<int>(v[at + 1]));
     };
     const List pads = c.list("pads", List(2 * n, 0));
     kernel = pair(kernel_shape, 0, 1);
@@ -93,9 +110,12 @@ Tensor run_conv(const Call& c) {
   kernel.erase(kernel.begin(), kernel.begin() + 2);
   const Windows k(c, kernel);
   const Tensor x = k.image(c.x());
-  const Conv2dOptions options{.stride = k.stride, .padding = k.symmetric() ? k.before : Pair(0), .dilation = k.dilation,
+  const Conv2dOptions options{.stride = k.stride,
+                              .padding = k.symmetric() ? k.before : Pair(0),
+                              .dilation = k.dilation,
                               .groups = static_cast<int>(c.integer("group", 1))};
-  return k.back(conv2d(k.symmetric() ? x : k.padded(x, 0), k.image(w), c.has(2) ? c.in[2] : Tensor(), options));
+  return k.back(
+      conv2d(k.symmetric() ? x : k.padded(x, 0), k.image(w), c.has(2) ? c.in[2] : Tensor(), options));
 }
 
 Tensor run_max_pool(const Call& c) {
@@ -110,13 +130,16 @@ Tensor run_avg_pool(const Call& c) {
   const Tensor x = k.image(c.x());
   const Tensor sums = avg_pool2d(k.padded(x, 0), {k.kernel, k.stride});
   if (c.integer("count_include_pad", 0) != 0) return k.back(sums);
-  return k.back(div(sums, avg_pool2d(k.padded(ones(x.shape()), 0), {k.kernel, k.stride})));  // by the share that is no padding
+  return k.back(div(sums, avg_pool2d(k.padded(ones(x.shape()), 0),
+                                     {k.kernel, k.stride})));  // by the share that is no padding
 }
 
 Tensor run_batch_norm(const Call& c) {
   const Shape shape = c.x().shape();
   const Tensor x = shape.dim() > 4 ? c.x().reshape({shape[0], shape[1], shape[2], -1}) : c.x();
-  return batch_norm(x, c.in.at(1), c.in.at(2), c.in.at(3).clone(), c.in.at(4).clone(), {.eps = c.real("epsilon", 1e-5)}).reshape(shape);
+  return batch_norm(x, c.in.at(1), c.in.at(2), c.in.at(3).clone(), c.in.at(4).clone(),
+                    {.eps = c.real("epsilon", 1e-5)})
+      .reshape(shape);
 }
 
 Tensor run_gemm(const Call& c) {
@@ -135,7 +158,9 @@ Tensor run_pad(const Call& c) {
     amounts.push_back(pads[static_cast<std::size_t>(d)]);
     amounts.push_back(pads[static_cast<std::size_t>(d + n)]);
   }
-  const PadMode how = mode == "constant" ? PadMode::constant : mode == "edge" ? PadMode::replicate : PadMode::reflect;
+  const PadMode how = mode == "constant" ? PadMode::constant
+                      : mode == "edge"   ? PadMode::replicate
+                                         : PadMode::reflect;
   return pad(c.x(), amounts, how, c.has(2) ? c.in[2].item() : c.real("value", 0));
 }
 
@@ -148,7 +173,8 @@ Tensor run_reshape(const Call& c) {
 }
 
 Tensor run_slice(const Call& c) {
-  const List starts = c.numbers("starts", 1), ends = c.numbers("ends", 2), axes = c.numbers("axes", 3), steps = c.numbers("steps", 4);
+  const List starts = c.numbers("starts", 1), ends = c.numbers("ends", 2), axes = c.numbers("axes", 3),
+             steps = c.numbers("steps", 4);
   Tensor y = c.x();
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const int axis = static_cast<int>(axes[i]);
@@ -169,7 +195,8 @@ Values run_split(const Call& c) {
   Values parts;
   std::int64_t at = 0;
   List sizes = c.numbers("split", 1);
-  if (sizes.empty()) sizes = List(static_cast<std::size_t>(c.node.output_size()), c.x().size(axis) / c.node.output_size());
+  if (sizes.empty())
+    sizes = List(static_cast<std::size_t>(c.node.output_size()), c.x().size(axis) / c.node.output_size());
   for (const std::int64_t size : sizes) {
     parts.push_back(c.x().slice(axis, at, at + size));
     at += size;
@@ -184,7 +211,9 @@ Values run_node(const Call& c) {
   if (op == "Add") return {add(c.x(), c.in.at(1))};
   if (op == "AveragePool") return {run_avg_pool(c)};
   if (op == "BatchNormalization") return {run_batch_norm(c)};
-  if (op == "Clip") return {clamp(c.x(), c.has(1) ? c.in[1].item() : c.real("min", -INFINITY), c.has(2) ? c.in[2].item() : c.real("max", INFINITY))};
+  if (op == "Clip")
+    return {clamp(c.x(), c.has(1) ? c.in[1].item() : c.real("min", -INFINITY),
+                  c.has(2) ? c.in[2].item() : c.real("max", INFINITY))};
   if (op == "Concat") return {concat(c.in, axis(0))};
   if (op == "Constant") return {value_of(c.find("value")->t())};
   if (op == "Conv") return {run_conv(c)};
@@ -241,7 +270,8 @@ Values run_node(const Call& c) {
 
 List sizes_of(const onnx::ValueInfo& info) {
   List sizes;
-  for (const auto& dim : info.type().tensor_type().shape().dim()) sizes.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
+  for (const auto& dim : info.type().tensor_type().shape().dim())
+    sizes.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
   return sizes;
 }
 
@@ -256,7 +286,8 @@ OnnxFile describe_onnx(const std::string& path) {
   for (const auto& node : model.graph().node()) file.ops.push_back(node.op_type());
   for (const auto& info : model.graph().input()) {
     const auto& weights = model.graph().initializer();
-    if (std::any_of(weights.begin(), weights.end(), [&](const auto& t) { return t.name() == info.name(); })) continue;
+    if (std::any_of(weights.begin(), weights.end(), [&](const auto& t) { return t.name() == info.name(); }))
+      continue;
     file.inputs.push_back(info.name());
     file.sizes[info.name()] = sizes_of(info);
   }
@@ -276,7 +307,8 @@ std::map<std::string, Tensor> run_onnx(const std::string& path, std::map<std::st
     Call call{node, {}};
     for (const std::string& name : node.input()) call.in.push_back(name.empty() ? Tensor() : values.at(name));
     const Values results = run_node(call);
-    for (int i = 0; i < node.output_size(); ++i) values[node.output(i)] = results.at(static_cast<std::size_t>(i));
+    for (int i = 0; i < node.output_size(); ++i)
+      values[node.output(i)] = results.at(static_cast<std::size_t>(i));
   }
   std::map<std::string, Tensor> outputs;
   for (const auto& info : model.graph().output()) outputs[info.name()] = values.at(info.name());

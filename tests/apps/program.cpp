@@ -36,7 +36,8 @@ struct Capture {
     std::string all;
     char piece[4096];
     lseek(file, 0, SEEK_SET);
-    for (ssize_t n; (n = read(file, piece, sizeof piece)) > 0;) all.append(piece, static_cast<std::size_t>(n));
+    for (ssize_t n; (n = read(file, piece, sizeof piece)) > 0;)
+      all.append(piece, static_cast<std::size_t>(n));
     return all;
   }
 };

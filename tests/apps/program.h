@@ -8,14 +8,14 @@
 namespace gadolin::test {
 
 struct Outcome {
-  int code = -1;             // exit code; 128 + number for a signal
+  int code = -1;  // exit code; 128 + number for a signal
   std::string out, err;
 };
 
 struct RunOptions {
-  int signal = 0;            // sent once `after` seconds have passed (and `once` exists, when given)
+  int signal = 0;  // sent once `after` seconds have passed (and `once` exists, when given)
   double after = 0;
-  std::string once = {};          // a file to wait for
+  std::string once = {};        // a file to wait for
   std::int64_t file_limit = 0;  // RLIMIT_FSIZE in bytes: a disk that is full
 };
 

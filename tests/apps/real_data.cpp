@@ -1,5 +1,5 @@
-// The same program on real pictures of four kinds: body parts, digits, ants and bees by transfer, findings in chest films.
-// Sets that are not there are skipped; examples/data comes with the repository.
+// The same program on real pictures of four kinds: body parts, digits, ants and bees by transfer, findings in
+// chest films. Sets that are not there are skipped; examples/data comes with the repository.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,7 +33,8 @@ std::map<std::string, double> last_row(const std::string& run) {
   while (std::getline(text, line)) last = line;
   std::map<std::string, double> row;
   std::istringstream names(header), values(last);
-  for (std::string name, value; std::getline(names, name, ',') && std::getline(values, value, ',');) row[name] = std::stod(value);
+  for (std::string name, value; std::getline(names, name, ',') && std::getline(values, value, ',');)
+    row[name] = std::stod(value);
   return row;
 }
 
@@ -43,11 +44,12 @@ TEST(RealData, BodyPartsThenInsectsByTransfer) {
   const Scratch scratch;
   const std::string parts = scratch / "parts", best = parts + "/checkpoints/best.gdck";
   const Outcome first = train(examples("mednist-small"), parts,
-                              {"--channels", "3", "--input-size", "32", "--width", "16", "--epochs", "8", "--batch-size", "16",
-                               "--augment", "none", "--lr", "0.004", "--ema", "0.9"});
+                              {"--channels", "3", "--input-size", "32", "--width", "16", "--epochs", "8",
+                               "--batch-size", "16", "--augment", "none", "--lr", "0.004", "--ema", "0.9"});
   ASSERT_EQ(first.code, 0) << first.err;
   EXPECT_GT(last_row(parts)["val_accuracy"], 0.9);
-  const Outcome eval = run_program({"eval", parts + "/split.csv", "--checkpoint", best, "--out", parts, "--resamples", "20"});
+  const Outcome eval =
+      run_program({"eval", parts + "/split.csv", "--checkpoint", best, "--out", parts, "--resamples", "20"});
   ASSERT_EQ(eval.code, 0) << eval.err;
   const std::string text = eval.out.substr(eval.out.find("accuracy"));
   EXPECT_GT(std::stod(text.substr(text.find_first_of("0123456789"))), 0.85) << eval.out;
@@ -55,14 +57,16 @@ TEST(RealData, BodyPartsThenInsectsByTransfer) {
   if (!fs::exists(shared("cls-hymenoptera"))) GTEST_SKIP() << "ants and bees are not there";
   const std::string bees = scratch / "bees";
   const Outcome transfer = train(shared("cls-hymenoptera"), bees,
-                                 {"--input-size", "64", "--width", "16", "--epochs", "3", "--batch-size", "4", "--init-from", best,
-                                  "--exclude-scopes", "fc", "--trainable-scopes", "fc"});
+                                 {"--input-size", "64", "--width", "16", "--epochs", "3", "--batch-size", "4",
+                                  "--init-from", best, "--exclude-scopes", "fc", "--trainable-scopes", "fc"});
   ASSERT_EQ(transfer.code, 0) << transfer.err;
   EXPECT_TRUE(std::isfinite(last_row(bees)["train_loss"]));
   const Checkpoint before = load_checkpoint(best), after = load_checkpoint(bees + "/checkpoints/last.gdck");
   EXPECT_EQ(after.fact("classes"), R"(["ants","bees"])");
-  EXPECT_EQ(after.tensor("model.conv1.weight").to_vector<float>(), before.tensor("model.conv1.weight").to_vector<float>());
-  EXPECT_EQ(after.tensor("model.bn1.running_mean").to_vector<float>(), before.tensor("model.bn1.running_mean").to_vector<float>());
+  EXPECT_EQ(after.tensor("model.conv1.weight").to_vector<float>(),
+            before.tensor("model.conv1.weight").to_vector<float>());
+  EXPECT_EQ(after.tensor("model.bn1.running_mean").to_vector<float>(),
+            before.tensor("model.bn1.running_mean").to_vector<float>());
 }
 
 // Digits (MNIST): IDX files, of which only the test half is there.
@@ -73,13 +77,14 @@ TEST(RealData, Digits) {
   const std::string out = scratch / "digits";
   const Outcome refused = train(data, out, {"--width", "8"});
   EXPECT_EQ(refused.code, 3);
-  EXPECT_NE(refused.err.find("has samples of val or test but none of train; set the split column, or add --ignore-splits [GD-DATA-001]"),
+  EXPECT_NE(refused.err.find("has samples of val or test but none of train; set the split column, or add "
+                             "--ignore-splits [GD-DATA-001]"),
             std::string::npos)
       << refused.err;
   const Outcome run = train(data, out,
-                            {"--overwrite", "--ignore-splits", "--shares", "0.3/0.05/0.65", "--small-input", "--input-size", "28",
-                             "--width", "8", "--epochs", "1", "--batch-size", "32", "--augment", "none", "--schedule", "one-cycle",
-                             "--lr", "0.01"});
+                            {"--overwrite", "--ignore-splits", "--shares", "0.3/0.05/0.65", "--small-input",
+                             "--input-size", "28", "--width", "8", "--epochs", "1", "--batch-size", "32",
+                             "--augment", "none", "--schedule", "one-cycle", "--lr", "0.01"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_GT(last_row(out)["val_accuracy"], 0.9);
 }
@@ -91,14 +96,15 @@ TEST(RealData, FindingsAreMultiLabel) {
   const Scratch scratch;
   const std::string out = scratch / "findings";
   const Outcome run = train(data, out,
-                            {"--multi-label", "--none-label", "No Finding", "--input-size", "32", "--width", "8", "--epochs", "1",
-                             "--batch-size", "32", "--class-weights"});
+                            {"--multi-label", "--none-label", "No Finding", "--input-size", "32", "--width",
+                             "8", "--epochs", "1", "--batch-size", "32", "--class-weights"});
   ASSERT_EQ(run.code, 0) << run.err;
   auto row = last_row(out);
   EXPECT_TRUE(std::isfinite(row["train_loss"]) && std::isfinite(row["val_loss"]));
   EXPECT_TRUE(row["val_roc_auc"] > 0.2 && row["val_roc_auc"] < 1) << row["val_roc_auc"];
-  const Outcome eval = run_program({"eval", out + "/split.csv", "--checkpoint", out + "/checkpoints/best.gdck", "--none-label", "No Finding",
-                                    "--out", out, "--resamples", "20"});
+  const Outcome eval =
+      run_program({"eval", out + "/split.csv", "--checkpoint", out + "/checkpoints/best.gdck", "--none-label",
+                   "No Finding", "--out", out, "--resamples", "20"});
   ASSERT_EQ(eval.code, 0) << eval.err;
   EXPECT_NE(eval.out.find("roc_auc"), std::string::npos) << eval.out;
 }

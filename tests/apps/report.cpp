@@ -9,10 +9,9 @@
 #include <limits>
 #include <sstream>
 
-#include "tensor/check.h"
 #include "apps/report/run_report.h"
+#include "tensor/check.h"
 #include "tests/apps/well_formed.h"
-#include "tests/data/messages.h"
 #include "tests/data/messages.h"
 
 namespace gadolin::report {
@@ -50,12 +49,13 @@ TEST(Report, HostileTextStaysText) {
 
 TEST(Report, ShowsWhatWasMeasured) {
   const std::string html = render_report({"Demo", "2026-01-01", {full_run("view")}});
-  EXPECT_NE(html.find("<small>accuracy</small><b>0.9512</b><small>95 %: 0.9100 to 0.9800</small>"), std::string::npos);
+  EXPECT_NE(html.find("<small>accuracy</small><b>0.9512</b><small>95 %: 0.9100 to 0.9800</small>"),
+            std::string::npos);
   EXPECT_NE(html.find("AUC 0.9600 (0.9300 to 0.9900)"), std::string::npos);
-  EXPECT_NE(html.find("95.2%"), std::string::npos);   // 40 of 42 true AP
+  EXPECT_NE(html.find("95.2%"), std::string::npos);  // 40 of 42 true AP
   EXPECT_NE(html.find("data:image/png;base64,iVBORw=="), std::string::npos);
   EXPECT_NE(html.find("For research and teaching only."), std::string::npos);
-  EXPECT_EQ(count_elements(html, "svg"), 5);          // loss, two matrices, ROC, PR
+  EXPECT_EQ(count_elements(html, "svg"), 5);  // loss, two matrices, ROC, PR
   EXPECT_EQ(count_elements(html, "img"), 2);
 }
 
@@ -77,7 +77,7 @@ TEST(Report, SeveralRunsStandSideBySide) {
   EXPECT_NE(html.find("<td>accuracy</td><td>0.9000</td><td>0.9500</td>"), std::string::npos);
   EXPECT_NE(html.find("<td>roc_auc</td><td></td><td>0.9900</td>"), std::string::npos);
   EXPECT_NE(html.find("<td>lr</td><td>0.1</td><td>0.2</td>"), std::string::npos);
-  EXPECT_EQ(count_elements(html, "svg"), 9);          // the loss once, four of each run
+  EXPECT_EQ(count_elements(html, "svg"), 9);  // the loss once, four of each run
 }
 
 TEST(Report, OfAnEmptyRun) {
@@ -114,27 +114,38 @@ TEST(Report, Base64) {
 
 TEST(Report, TheHeadOfARunIsReadable) {
   const test::Scratch dir;
-  dir.write("run/config.toml", "seed=0\nquiet=true\ntrain.data=\"films/view.csv\"\ntrain.out=\"x\"\ntrain.model=\"resnet18\"\n"
-                               "train.input-size=112\ntrain.optimizer=\"adamw\"\ntrain.lr=0.001\ntrain.schedule=\"cosine\"\n"
-                               "train.batch-size=32\ntrain.weight-decay=-1\ntrain.small-input=false\ntrain.freeze=[\"conv1\", \"bn1\"]\n");
-  dir.write("run/env.json", R"({"device":"cpu","dtype":"fp32","memory_bytes":2147483648,"started":"2026-11-21T08:34:17Z"})");
+  dir.write("run/config.toml",
+            "seed=0\nquiet=true\ntrain.data=\"films/view.csv\"\ntrain.out=\"x\"\ntrain.model=\"resnet18\"\n"
+            "train.input-size=112\ntrain.optimizer=\"adamw\"\ntrain.lr=0.001\ntrain.schedule=\"cosine\"\n"
+            "train.batch-size=32\ntrain.weight-decay=-1\ntrain.small-input=false\ntrain.freeze=[\"conv1\", "
+            "\"bn1\"]\n");
+  dir.write("run/env.json",
+            R"({"device":"cpu","dtype":"fp32","memory_bytes":2147483648,"started":"2026-11-21T08:34:17Z"})");
   dir.write("run/split.csv", "path,labels,split\na,x,train\nb,x,train\nc,y,val\n");
-  dir.write("run/metrics.csv", "step,epoch,lr,train_loss,val_loss,val_balanced_accuracy\n4,1,0.1,1,1,0.5\n8,2,0.1,1,1,0.75\n12,3,0.1,1,1,0.7\n");
+  dir.write("run/metrics.csv",
+            "step,epoch,lr,train_loss,val_loss,val_balanced_accuracy\n4,1,0.1,1,1,0.5\n8,2,0.1,1,1,0.75\n12,"
+            "3,0.1,1,1,0.7\n");
   const RunReport run = read_run(dir / "run");
   const auto text = [](const std::vector<Fact>& facts) {
     std::string all;
     for (const Fact& f : facts) all += f.name + ": " + f.value + "\n";
     return all;
   };
-  EXPECT_EQ(text(run.model), "net: resnet18\ninput: 112 x 112 pixels\noptimiser: adamw, rate 0.001, schedule cosine\nbatch size: 32\n"
-                             "best epoch: 2 of 3 (val_balanced_accuracy 0.7500)\ntrained: 2026-11-21 08:34 UTC\ndevice: cpu, fp32\n");
+  EXPECT_EQ(text(run.model),
+            "net: resnet18\ninput: 112 x 112 pixels\noptimiser: adamw, rate 0.001, schedule cosine\nbatch "
+            "size: 32\n"
+            "best epoch: 2 of 3 (val_balanced_accuracy 0.7500)\ntrained: 2026-11-21 08:34 UTC\ndevice: cpu, "
+            "fp32\n");
   EXPECT_EQ(text(run.data), "set: films/view.csv\nsamples: 2 train, 1 val, 0 test\n");
-  EXPECT_EQ(text(run.configuration), "seed: 0\ndata: films/view.csv\nmodel: resnet18\ninput-size: 112\noptimizer: adamw\nlr: 0.001\n"
-                                     "schedule: cosine\nbatch-size: 32\nweight-decay: the optimiser's own\nsmall-input: no\n"
-                                     "freeze: conv1, bn1\n");
-  EXPECT_EQ(text(run.environment), "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\n");
+  EXPECT_EQ(text(run.configuration),
+            "seed: 0\ndata: films/view.csv\nmodel: resnet18\ninput-size: 112\noptimizer: adamw\nlr: 0.001\n"
+            "schedule: cosine\nbatch-size: 32\nweight-decay: the optimiser's own\nsmall-input: no\n"
+            "freeze: conv1, bn1\n");
+  EXPECT_EQ(text(run.environment),
+            "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\n");
   dir.write("run/env.json", "[1");
-  EXPECT_EQ(test::said<FormatError>(dir, [&] { read_run(dir / "run"); }), "report: DIR/run/env.json is not a JSON object; remove it");
+  EXPECT_EQ(test::said<FormatError>(dir, [&] { read_run(dir / "run"); }),
+            "report: DIR/run/env.json is not a JSON object; remove it");
 }
 
 TEST(Report, WritesTheWholeFileOrNone) {

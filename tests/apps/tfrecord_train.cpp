@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "io/csv.h"
 #include "data/sets/dataset.h"
+#include "io/csv.h"
 #include "io/tfrecord.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"

@@ -1,5 +1,5 @@
-// The main job from end to end with the program itself, on made-up pictures: train, eval, predict, report, and every
-// mistake that a person can make, each with its exit code and its one clear line.
+// The main job from end to end with the program itself, on made-up pictures: train, eval, predict, report,
+// and every mistake that a person can make, each with its exit code and its one clear line.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,8 @@ class TrainProgram : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     scratch_ = std::make_unique<Scratch>();
-    const Outcome made = run_program({"data", "synth", *scratch_ / "set", "--samples", "96", "--patients", "24", "--classes", "3", "--size", "40"});
+    const Outcome made = run_program({"data", "synth", *scratch_ / "set", "--samples", "96", "--patients",
+                                      "24", "--classes", "3", "--size", "40"});
     ASSERT_EQ(made.code, 0) << made.err;
     const Outcome run = run_program(command(*scratch_ / "run", {"--epochs", "2"}));
     ASSERT_EQ(run.code, 0) << run.err;
@@ -33,7 +34,8 @@ class TrainProgram : public testing::Test {
 
   // 4 steps an epoch of a narrow ResNet-18.
   static std::vector<std::string> command(const std::string& out, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> args{"train", set(), "--out", out, "--input-size", "32", "--width", "8", "--batch-size", "16", "--workers", "2"};
+    std::vector<std::string> args{"train",   set(), "--out",        out,  "--input-size", "32",
+                                  "--width", "8",   "--batch-size", "16", "--workers",    "2"};
     args.insert(args.end(), more.begin(), more.end());
     return args;
   }
@@ -49,7 +51,8 @@ class TrainProgram : public testing::Test {
     ASSERT_NE(line, std::string::npos) << run.err;
     const std::string message = run.err.substr(line);
     EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 1) << message;
-    for (const std::string& part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << " is not in: " << message;
+    for (const std::string& part : parts)
+      EXPECT_NE(message.find(part), std::string::npos) << part << " is not in: " << message;
     EXPECT_NE(message.find(" [GD-"), std::string::npos) << message;
   }
   static std::unique_ptr<Scratch> scratch_;
@@ -71,13 +74,14 @@ std::vector<std::vector<std::string>> rows_of(const std::string& run) {
 }
 
 TEST_F(TrainProgram, WritesTheRunFolder) {
-  for (const char* name : {"config.toml", "metrics.csv", "train.log", "env.json", "split.csv", "checkpoints/best.gdck",
-                           "checkpoints/last.gdck", "tb", "report"}) {
+  for (const char* name : {"config.toml", "metrics.csv", "train.log", "env.json", "split.csv",
+                           "checkpoints/best.gdck", "checkpoints/last.gdck", "tb", "report"}) {
     EXPECT_TRUE(fs::exists(path("run") + "/" + name)) << name;
   }
   const auto rows = rows_of(path("run"));
   ASSERT_EQ(rows.size(), 3u);
-  const std::vector<std::string> first{"step", "epoch", "lr", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy"};
+  const std::vector<std::string> first{
+      "step", "epoch", "lr", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy"};
   EXPECT_EQ(std::vector<std::string>(rows[0].begin(), rows[0].begin() + 7), first);
   EXPECT_EQ(rows[1][0], "4");
   EXPECT_EQ(rows[2][0], "8");
@@ -98,19 +102,22 @@ TEST_F(TrainProgram, ConfigTomlGivesTheSameRun) {
     const std::size_t at = text.find("train.out=");
     return text.erase(at, text.find('\n', at) - at);
   };
-  EXPECT_EQ(without_out(contents_of(path("again/config.toml"))), without_out(contents_of(path("run/config.toml"))));
+  EXPECT_EQ(without_out(contents_of(path("again/config.toml"))),
+            without_out(contents_of(path("run/config.toml"))));
 }
 
 TEST_F(TrainProgram, NumberOfWorkersChangesNothing) {
   for (const char* workers : {"0", "3"}) {
-    const Outcome run = run_program(command(path("workers"), {"--epochs", "2", "--overwrite", "--workers", workers}));
+    const Outcome run =
+        run_program(command(path("workers"), {"--epochs", "2", "--overwrite", "--workers", workers}));
     ASSERT_EQ(run.code, 0) << run.err;
     EXPECT_EQ(digest("workers"), digest("run")) << workers;
   }
 }
 
 TEST_F(TrainProgram, EvalPredictReport) {
-  const Outcome eval = run_program({"eval", path("run/split.csv"), "--checkpoint", best(), "--out", path("run"), "--resamples", "50", "--json"});
+  const Outcome eval = run_program({"eval", path("run/split.csv"), "--checkpoint", best(), "--out",
+                                    path("run"), "--resamples", "50", "--json"});
   ASSERT_EQ(eval.code, 0) << eval.err;
   const json metrics = json::parse(contents_of(path("run/metrics.json")));
   const int samples = metrics.at("samples");
@@ -129,7 +136,9 @@ TEST_F(TrainProgram, EvalPredictReport) {
   EXPECT_NE(contents_of(path("run/report/index.html")).find("<svg"), std::string::npos);
 
   // predict gives a film what eval gave it, to the last digit printed.
-  const std::string line = predictions.substr(predictions.find('\n') + 1, predictions.find('\n', predictions.find('\n') + 1) - predictions.find('\n') - 1);
+  const std::string line =
+      predictions.substr(predictions.find('\n') + 1,
+                         predictions.find('\n', predictions.find('\n') + 1) - predictions.find('\n') - 1);
   const std::string film = line.substr(0, line.find(','));
   const Outcome predict = run_program({"predict", film, "--checkpoint", best(), "--json"});
   ASSERT_EQ(predict.code, 0) << predict.err;
@@ -138,7 +147,8 @@ TEST_F(TrainProgram, EvalPredictReport) {
   double total = 0;
   for (const auto& [name, p] : event.at("probabilities").items()) total += p.get<double>();
   EXPECT_NEAR(total, 1, 1e-6);
-  EXPECT_NEAR(event["probabilities"]["square"].get<double>(), std::stod(line.substr(line.rfind(',') + 1)), 1e-5);
+  EXPECT_NEAR(event["probabilities"]["square"].get<double>(), std::stod(line.substr(line.rfind(',') + 1)),
+              1e-5);
 
   const Outcome report = run_program({"report", path("run"), "--out", path("report.html")});
   ASSERT_EQ(report.code, 0) << report.err;
@@ -153,10 +163,15 @@ TEST_F(TrainProgram, SigtermSavesAndLeavesWith75) {
   ASSERT_EQ(whole.code, 0) << whole.err;
   for (const int signal : {SIGTERM, SIGINT}) {
     fs::remove_all(path("stopped"));
-    const Outcome stopped = run_program(command(path("stopped"), resume), {.signal = signal, .once = path("stopped/checkpoints/step-2.gdck")});
-    expect_failure(stopped, 75, {signal == SIGTERM ? "train: stopped by SIGTERM at step " : "train: stopped by SIGINT at step ", " of 24; continue with --resume auto"});
+    const Outcome stopped = run_program(command(path("stopped"), resume),
+                                        {.signal = signal, .once = path("stopped/checkpoints/step-2.gdck")});
+    expect_failure(
+        stopped, 75,
+        {signal == SIGTERM ? "train: stopped by SIGTERM at step " : "train: stopped by SIGINT at step ",
+         " of 24; continue with --resume auto"});
     const auto facts = load_checkpoint_facts(path("stopped/checkpoints/last.gdck"));
-    EXPECT_NE(stopped.err.find("at step " + facts.at("step") + " of"), std::string::npos) << facts.at("step") << " " << stopped.err;
+    EXPECT_NE(stopped.err.find("at step " + facts.at("step") + " of"), std::string::npos)
+        << facts.at("step") << " " << stopped.err;
     const Outcome on = run_program(command(path("stopped"), resume));
     ASSERT_EQ(on.code, 0) << on.err;
     EXPECT_EQ(digest("stopped"), digest("whole"));
@@ -166,7 +181,10 @@ TEST_F(TrainProgram, SigtermSavesAndLeavesWith75) {
 
 TEST_F(TrainProgram, FullDiskLeavesTheOldCheckpoint) {
   const std::vector<std::string> more{"--schedule", "constant", "--epochs", "2"};
-  ASSERT_EQ(run_program(command(path("disk"), {"--schedule", "constant", "--epochs", "2", "--max-steps", "4"})).code, 0);
+  ASSERT_EQ(
+      run_program(command(path("disk"), {"--schedule", "constant", "--epochs", "2", "--max-steps", "4"}))
+          .code,
+      0);
   const std::string before = contents_of(path("disk/checkpoints/last.gdck"));
   auto resume = more;
   resume.insert(resume.end(), {"--resume", "auto"});
@@ -215,26 +233,38 @@ TEST_F(TrainProgram, CorruptImages) {
   const Outcome quarantine = with("quarantine");
   EXPECT_EQ(quarantine.code, 0) << quarantine.err;
   EXPECT_NE(contents_of(path("bad-run/bad_samples.csv")).find("000000.png"), std::string::npos);
-  expect_failure(run_program({"predict", path(name), "--checkpoint", best()}), 3, {"predict: 1 of 1 files could not be read ("});
+  expect_failure(run_program({"predict", path(name), "--checkpoint", best()}), 3,
+                 {"predict: 1 of 1 files could not be read ("});
 }
 
 TEST_F(TrainProgram, MistakesOfTheCommandLine) {
-  expect_failure(run_program(command(path("none"), {"--model", "resnet19"})), 2, {"model: resnet19 is unknown; known are resnet18, "});
-  expect_failure(run_program(command(path("none"), {"--batch-sise", "4"})), 2, {"unknown option --batch-sise; did you mean --batch-size?"});
+  expect_failure(run_program(command(path("none"), {"--model", "resnet19"})), 2,
+                 {"model: resnet19 is unknown; known are resnet18, "});
+  expect_failure(run_program(command(path("none"), {"--batch-sise", "4"})), 2,
+                 {"unknown option --batch-sise; did you mean --batch-size?"});
   expect_failure(run_program(command(path("none"), {"--bad-samples", "ignore"})), 2,
                  {"--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"});
   EXPECT_FALSE(fs::exists(path("none"))) << "a mistake left a folder";
-  expect_failure(run_program(command(path("other"), {"--optimizer", "lion"})), 2, {"optimizer: lion is unknown; use sgd, "});
-  expect_failure(run_program(command(path("run"))), 2, {"already holds a run; add --resume, or --overwrite, or choose another --out"});
-  expect_failure(run_program(command(path("other"), {"--overwrite", "--trainable-scopes", "head"})), 2, {"head"});
-  expect_failure(run_program({"train", path("nowhere"), "--out", path("other"), "--overwrite"}), 3, {path("nowhere")});
-  expect_failure(run_program({"eval", set(), "--checkpoint", path("nowhere.gdck")}), 6, {path("nowhere.gdck")});
+  expect_failure(run_program(command(path("other"), {"--optimizer", "lion"})), 2,
+                 {"optimizer: lion is unknown; use sgd, "});
+  expect_failure(run_program(command(path("run"))), 2,
+                 {"already holds a run; add --resume, or --overwrite, or choose another --out"});
+  expect_failure(run_program(command(path("other"), {"--overwrite", "--trainable-scopes", "head"})), 2,
+                 {"head"});
+  expect_failure(run_program({"train", path("nowhere"), "--out", path("other"), "--overwrite"}), 3,
+                 {path("nowhere")});
+  expect_failure(run_program({"eval", set(), "--checkpoint", path("nowhere.gdck")}), 6,
+                 {path("nowhere.gdck")});
 }
 
 TEST_F(TrainProgram, ClassesThatDoNotFit) {
-  ASSERT_EQ(run_program({"data", "synth", path("four"), "--samples", "60", "--classes", "4", "--size", "40", "--patients", "12"}).code, 0);
+  ASSERT_EQ(run_program({"data", "synth", path("four"), "--samples", "60", "--classes", "4", "--size", "40",
+                         "--patients", "12"})
+                .code,
+            0);
   // A label that the checkpoint does not know, with file and line.
-  expect_failure(run_program({"eval", path("four/manifest.csv"), "--checkpoint", best()}), 3, {path("four/manifest.csv") + ":", "ring"});
+  expect_failure(run_program({"eval", path("four/manifest.csv"), "--checkpoint", best()}), 3,
+                 {path("four/manifest.csv") + ":", "ring"});
   // A head of another size is named, with the option that helps.
   auto args = command(path("transfer"), {"--epochs", "1", "--init-from", best()});
   args[1] = path("four/manifest.csv");
@@ -244,7 +274,8 @@ TEST_F(TrainProgram, ClassesThatDoNotFit) {
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_NE(run.err.find("2 left as they start"), std::string::npos) << run.err;
   // Only fc learnt: all else is bit for bit what it was, statistics included.
-  const Checkpoint before = load_checkpoint(best()), after = load_checkpoint(path("transfer/checkpoints/last.gdck"));
+  const Checkpoint before = load_checkpoint(best()),
+                   after = load_checkpoint(path("transfer/checkpoints/last.gdck"));
   for (const auto& [name, tensor] : before.tensors) {
     if (name.rfind("model.", 0) != 0 || name.rfind("model.fc.", 0) == 0) continue;
     EXPECT_EQ(after.tensor(name).to_vector<double>(), tensor.to_vector<double>()) << name;
@@ -256,11 +287,14 @@ TEST_F(TrainProgram, ResumingOtherDataIsRefused) {
   fs::copy(path("run"), path("moved-run"), fs::copy_options::recursive);
   std::string manifest = contents_of(path("moved/manifest.csv"));
   manifest.replace(manifest.find(",disc,"), 6, ",ring,");
-  for (std::size_t at; (at = manifest.find(",disc,")) != std::string::npos;) manifest.replace(at, 6, ",ring,");
+  for (std::size_t at; (at = manifest.find(",disc,")) != std::string::npos;)
+    manifest.replace(at, 6, ",ring,");
   scratch_->write("moved/manifest.csv", manifest);
   auto args = command(path("moved-run"), {"--epochs", "2", "--resume", "auto"});
   args[1] = path("moved/manifest.csv");
-  expect_failure(run_program(args), 3, {"resume: the data in ", "; restore them, or start a new run with --init-from [GD-DATA-040]"});
+  expect_failure(
+      run_program(args), 3,
+      {"resume: the data in ", "; restore them, or start a new run with --init-from [GD-DATA-040]"});
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What import and export say about each mistake, word for word with its code; DIR stands for the folder of the test.
+// What import and export say about each mistake, word for word with its code; DIR stands for the folder of
+// the test.
 #include <gtest/gtest.h>
 
 #include "io/safetensors.h"
@@ -11,7 +12,9 @@ namespace {
 
 using test::Scratch;
 
-std::string said(const Scratch& dir, std::vector<std::string> args) { return test::last_line(test::run_here(std::move(args)), dir.path()); }
+std::string said(const Scratch& dir, std::vector<std::string> args) {
+  return test::last_line(test::run_here(std::move(args)), dir.path());
+}
 
 TEST(WeightMessages, Import) {
   const Scratch dir;
@@ -20,9 +23,11 @@ TEST(WeightMessages, Import) {
   TensorMap tensors;
   for (const Parameter& p : net->state()) tensors[p.name] = p.tensor.detach();
   save_safetensors(in, tensors);
-  EXPECT_EQ(said(dir, {"import", in, dir / "a.pth", "--model", "resnet18"}), "import: DIR/a.pth must end in .gdck [GD-USAGE-001]");
+  EXPECT_EQ(said(dir, {"import", in, dir / "a.pth", "--model", "resnet18"}),
+            "import: DIR/a.pth must end in .gdck [GD-USAGE-001]");
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--num-classes", "5"}),
-            "import: fc of DIR/a.safetensors is for 3 classes, not 5; pass --exclude-scopes fc to keep the rest and start it anew [GD-USAGE-020]");
+            "import: fc of DIR/a.safetensors is for 3 classes, not 5; pass --exclude-scopes fc to keep the "
+            "rest and start it anew [GD-USAGE-020]");
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--class-names", "a,b"}),
             "import: 2 class names for 3 classes; give one for each [GD-USAGE-001]");
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--net-option", "small_input"}),
@@ -31,7 +36,8 @@ TEST(WeightMessages, Import) {
   tensors["stranger"] = ones({2});
   save_safetensors(in, tensors);
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18"}),
-            "import: DIR/a.safetensors is not resnet18: 121 names mapped, 1 missing, 1 left over (listed above); pass --partial to take what fits "
+            "import: DIR/a.safetensors is not resnet18: 121 names mapped, 1 missing, 1 left over (listed "
+            "above); pass --partial to take what fits "
             "[GD-CKPT-003]");
   save_safetensors(in, {{"stranger", ones({2})}});
   EXPECT_EQ(said(dir, {"import", in, out, "--model", "resnet18", "--partial"}),

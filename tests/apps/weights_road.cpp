@@ -9,10 +9,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tasks/classifier.h"
 #include "apps/weights/weights.h"
 #include "io/sha256.h"
 #include "io/torch_file.h"
+#include "tasks/classifier.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
@@ -38,7 +38,8 @@ json last_event(const Outcome& run) {
 }
 
 // Logits of files: `run` of each picture after the classifier's preprocessing.
-template <class Run> Rows logits_of(const Classifier& c, const std::vector<std::string>& files, Run&& run) {
+template <class Run>
+Rows logits_of(const Classifier& c, const std::vector<std::string>& files, Run&& run) {
   std::vector<SampleInfo> samples;
   for (const std::string& file : files) {
     SampleInfo info;
@@ -170,8 +171,9 @@ TEST_F(WeightsRoad, FromTorchvisionThroughTrainingToEveryFormatAndBack) {
     ASSERT_EQ(out.code, 0) << out.err;
     EXPECT_GT(fs::file_size(left), 0u) << suffix;
     if (suffix == ".onnx") {  // does not come back: another program runs it
-      const Rows outside = logits_of(load_classifier(best, cpu), files_,
-                                     [&](const Tensor& x) { return run_onnx(left, {{"input", x}}).at("logits"); });
+      const Rows outside = logits_of(load_classifier(best, cpu), files_, [&](const Tensor& x) {
+        return run_onnx(left, {{"input", x}}).at("logits");
+      });
       const double apart = distance(outside, learnt);
       EXPECT_TRUE(apart <= 1e-4) << apart;
       continue;

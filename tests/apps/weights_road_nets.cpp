@@ -1,6 +1,7 @@
-// The road of weights for every net that is registered: weights out of torchvision's or timm's class arrive as .pth, predict on a
-// folder, are fine-tuned on real pictures and leave as ONNX and .pth; at each step the numbers are held against the original's,
-// or, once they have been trained, against our own (tools/fixtures/road_nets.py; narrow nets, so that it is quick).
+// The road of weights for every net that is registered: weights out of torchvision's or timm's class arrive
+// as .pth, predict on a folder, are fine-tuned on real pictures and leave as ONNX and .pth; at each step the
+// numbers are held against the original's, or, once they have been trained, against our own
+// (tools/fixtures/road_nets.py; narrow nets, so that it is quick).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,9 +10,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tasks/classifier.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
+#include "tasks/classifier.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
@@ -80,7 +81,8 @@ Rows softmax_of(Rows rows) {
 std::string heads(const TensorMap& state, std::int64_t classes) {
   std::string list;
   for (const auto& [name, t] : state) {
-    if (t.dim() == 2 && t.size(0) == classes) list += (list.empty() ? "" : ",") + name.substr(0, name.rfind('.'));
+    if (t.dim() == 2 && t.size(0) == classes)
+      list += (list.empty() ? "" : ",") + name.substr(0, name.rfind('.'));
   }
   return list;
 }
@@ -109,13 +111,15 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   }
   save_torch(dir / "net.pth", {state.begin(), state.end()});
   const std::string start = dir / "start.gdck";
-  std::vector<std::string> args{"import", dir / "net.pth", start, "--model", model, "--pipeline", pipeline, "--json"};
+  std::vector<std::string> args{"import", dir / "net.pth", start,    "--model",
+                                model,    "--pipeline",    pipeline, "--json"};
   for (const auto& [name, value] : facts["net_options"].items()) {
     args.insert(args.end(), {"--net-option", name + "=" + value.dump()});
   }
   const Outcome imported = run_program(args);
   ASSERT_EQ(imported.code, 0) << imported.err;
-  const json metrics = json::parse(imported.out.substr(imported.out.rfind('\n', imported.out.size() - 2) + 1))["metrics"];
+  const json metrics =
+      json::parse(imported.out.substr(imported.out.rfind('\n', imported.out.size() - 2) + 1))["metrics"];
   EXPECT_EQ(metrics["mapped"], state.size());
   EXPECT_EQ(metrics["missing"], 0);
   EXPECT_EQ(metrics["left_over"], 0);
@@ -130,7 +134,8 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   Rows given;
   for (const json& event : events(predicted, "prediction")) {
     given.emplace_back();
-    for (std::size_t k = 0; k < before.classes.size(); ++k) given.back().push_back(event["probabilities"][std::to_string(k)]);
+    for (std::size_t k = 0; k < before.classes.size(); ++k)
+      given.back().push_back(event["probabilities"][std::to_string(k)]);
   }
   const double off = distance(given, softmax_of(wanted));
   EXPECT_TRUE(off <= 1e-4) << off;
@@ -156,10 +161,33 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
     ASSERT_EQ(taken, 10);
   }
   const std::string run = dir / "run", best = run + "/checkpoints/best.gdck";
-  const Outcome tuned = run_program({"train", dir / "data", "--out", run, "--model", model, "--init-from", start, "--exclude-scopes",
-                                     heads(state, static_cast<std::int64_t>(before.classes.size())), "--channels",
-                                     std::to_string(images.size(1)), "--pipeline", training, "--augment", training, "--shares",
-                                     "0.5/0.3/0.2", "--epochs", "1", "--batch-size", "5", "--lr", "0.001", "--workers", "1", "--quiet"});
+  const Outcome tuned = run_program({"train",
+                                     dir / "data",
+                                     "--out",
+                                     run,
+                                     "--model",
+                                     model,
+                                     "--init-from",
+                                     start,
+                                     "--exclude-scopes",
+                                     heads(state, static_cast<std::int64_t>(before.classes.size())),
+                                     "--channels",
+                                     std::to_string(images.size(1)),
+                                     "--pipeline",
+                                     training,
+                                     "--augment",
+                                     training,
+                                     "--shares",
+                                     "0.5/0.3/0.2",
+                                     "--epochs",
+                                     "1",
+                                     "--batch-size",
+                                     "5",
+                                     "--lr",
+                                     "0.001",
+                                     "--workers",
+                                     "1",
+                                     "--quiet"});
   ASSERT_EQ(tuned.code, 0) << tuned.err;
   const Classifier after = load_classifier(best, cpu);
   NetOptions same = before.options;
@@ -168,7 +196,8 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   EXPECT_EQ(after.options, same) << "the net goes on as it was made";
   EXPECT_EQ(after.classes, (std::vector<std::string>{"Hand", "HeadCT"}));
   const std::string first = before.net->parameters().front().name;
-  EXPECT_NE(before.net->parameters().front().tensor.to_vector<float>(), after.net->parameters().front().tensor.to_vector<float>())
+  EXPECT_NE(before.net->parameters().front().tensor.to_vector<float>(),
+            after.net->parameters().front().tensor.to_vector<float>())
       << first << " has learnt nothing";
 
   // What was learnt leaves: the other runtime's numbers are ours, and the bits of a .pth that comes back.
@@ -190,6 +219,7 @@ std::vector<std::string> names() {
   for (const NetInfo& info : nets()) list.push_back(info.name);
   return list;
 }
-INSTANTIATE_TEST_SUITE_P(Road, EveryNet, testing::ValuesIn(names()), [](const auto& one) { return one.param; });
+INSTANTIATE_TEST_SUITE_P(Road, EveryNet, testing::ValuesIn(names()),
+                         [](const auto& one) { return one.param; });
 
 }  // namespace

@@ -1,4 +1,5 @@
-// See well_formed.h. Style sheets and <!DOCTYPE> are passed over; entities are the five of XML and numeric ones.
+// See well_formed.h. Style sheets and <!DOCTYPE> are passed over; entities are the five of XML and numeric
+// ones.
 #include "tests/apps/well_formed.h"
 
 #include <algorithm>
@@ -22,7 +23,8 @@ std::string fault_in_text(std::string_view text) {
     if (text[i] != '&') continue;
     const auto end = text.find(';', i);
     const std::string_view entity = end == std::string_view::npos ? "" : text.substr(i + 1, end - i - 1);
-    const bool known = entity == "amp" || entity == "lt" || entity == "gt" || entity == "quot" || entity.starts_with('#');
+    const bool known =
+        entity == "amp" || entity == "lt" || entity == "gt" || entity == "quot" || entity.starts_with('#');
     if (!known) return at(text, i, "bare &");
   }
   return "";
@@ -49,8 +51,15 @@ std::string fault_in_markup(std::string_view doc) {
     if (name.empty()) return at(doc, tag, "bare <");
     bool self_closed = false;
     while (i < doc.size() && doc[i] != '>') {
-      if (doc[i] == ' ' || doc[i] == '\n') { ++i; continue; }
-      if (doc[i] == '/') { self_closed = true; ++i; continue; }
+      if (doc[i] == ' ' || doc[i] == '\n') {
+        ++i;
+        continue;
+      }
+      if (doc[i] == '/') {
+        self_closed = true;
+        ++i;
+        continue;
+      }
       while (i < doc.size() && is_name(doc[i])) ++i;
       if (doc.substr(i, 2) != "=\"") return at(doc, i, "attribute without a quoted value");
       const auto end = doc.find('"', i + 2);
@@ -63,7 +72,8 @@ std::string fault_in_markup(std::string_view doc) {
     if (i >= doc.size()) return at(doc, tag, "tag is not closed");
     ++i;
     if (closing) {
-      if (open.empty() || open.back() != name) return at(doc, tag, "closes " + name + ", open is " + (open.empty() ? "nothing" : open.back()));
+      if (open.empty() || open.back() != name)
+        return at(doc, tag, "closes " + name + ", open is " + (open.empty() ? "nothing" : open.back()));
       open.pop_back();
     } else if (!self_closed) {
       open.push_back(name);

@@ -1,4 +1,5 @@
-// A small checker for documents that are well-formed XML: every element closed in order, every attribute quoted, no stray < or &.
+// A small checker for documents that are well-formed XML: every element closed in order, every attribute
+// quoted, no stray < or &.
 #pragma once
 
 #include <string>

@@ -37,21 +37,11 @@ inline int survive_changes(const std::string& whole, int rounds, std::size_t rea
     for (std::uint64_t change = 0; change < changes; ++change) {
       const std::size_t at = static_cast<std::size_t>(random.below(std::min(reach, bytes.size())));
       switch (random.below(5)) {
-        case 0:
-          bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
-          break;
-        case 1:
-          bytes[at] = static_cast<char>(random.below(256));
-          break;
-        case 2:
-          bytes[at] = static_cast<char>(random.chance(0.5f) ? 0xff : 0x7f);
-          break;
-        case 3:
-          bytes.erase(at, 1);
-          break;
-        default:
-          bytes.insert(at, 1, bytes[at]);
-          break;
+        case 0: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8))); break;
+        case 1: bytes[at] = static_cast<char>(random.below(256)); break;
+        case 2: bytes[at] = static_cast<char>(random.chance(0.5f) ? 0xff : 0x7f); break;
+        case 3: bytes.erase(at, 1); break;
+        default: bytes.insert(at, 1, bytes[at]); break;
       }
     }
     if (bytes == whole) continue;

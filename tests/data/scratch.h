@@ -30,8 +30,10 @@ inline Image pattern(int width, int height, int channels, int bits = 8) {
   const std::uint32_t white = bits == 8 ? 255 : 65535;
   for (std::size_t i = 0; i < image.numel(); ++i) {
     const auto v = static_cast<std::uint32_t>((i * 2654435761u) >> 7) % (white + 1);
-    if (bits == 8) image.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(v);
-    else image.data<std::uint16_t>()[i] = static_cast<std::uint16_t>(v);
+    if (bits == 8)
+      image.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(v);
+    else
+      image.data<std::uint16_t>()[i] = static_cast<std::uint16_t>(v);
   }
   return image;
 }

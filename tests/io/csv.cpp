@@ -8,7 +8,10 @@ using namespace gadolin;
 using namespace gadolin::test;
 
 TEST(Csv, ReadsQuotesLineBreaksAndByteOrderMark) {
-  const CsvTable t = parse_csv("\xef\xbb\xbf" "a,b\r\n\"x, \"\"y\"\"\",\"two\nlines\"\r\n\n,3", "t.csv");
+  const CsvTable t = parse_csv(
+      "\xef\xbb\xbf"
+      "a,b\r\n\"x, \"\"y\"\"\",\"two\nlines\"\r\n\n,3",
+      "t.csv");
   EXPECT_EQ(t.header, (std::vector<std::string>{"a", "b"}));
   ASSERT_EQ(t.rows.size(), 2u);
   EXPECT_EQ(t.rows[0], (std::vector<std::string>{"x, \"y\"", "two\nlines"}));
@@ -20,7 +23,9 @@ TEST(Csv, ReadsQuotesLineBreaksAndByteOrderMark) {
 }
 
 TEST(Csv, NamesTheLineOfEveryFault) {
-  const auto message = [](std::string_view text) { return message_of<FormatError>([&] { parse_csv(text, "t.csv"); }); };
+  const auto message = [](std::string_view text) {
+    return message_of<FormatError>([&] { parse_csv(text, "t.csv"); });
+  };
   EXPECT_EQ(message(""), "csv: t.csv:1: the file is empty; its first line names the columns");
   EXPECT_EQ(message("\n\n"), "csv: t.csv:1: the file is empty; its first line names the columns");
   EXPECT_EQ(message("a,b\n1,2\n1\n"), "csv: t.csv:3: 1 field, the header has 2");
@@ -33,7 +38,8 @@ TEST(Csv, NamesTheLineOfEveryFault) {
             "csv: t.csv:2: a quote inside a field without quotes; put the field in quotes and double it");
   EXPECT_EQ(message("a,b\n1,2\r3\n"), "csv: t.csv:2: a carriage return without a line feed");
   EXPECT_EQ(message(std::string_view("a,b\n1,\0\n", 8)), "csv: t.csv:2: a NUL byte");
-  EXPECT_EQ(message("a\n\"" + std::string(1100000, 'x')), "csv: t.csv:2: a record of more than 1 MB; is a closing quote missing?");
+  EXPECT_EQ(message("a\n\"" + std::string(1100000, 'x')),
+            "csv: t.csv:2: a record of more than 1 MB; is a closing quote missing?");
   EXPECT_EQ(message(std::string(5000, ',')), "csv: t.csv:1: more than 4096 fields");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a,b\n", "t.csv").column("c"); }),
             "csv: t.csv:1: there is no column 'c'; there are a, b");

@@ -220,30 +220,38 @@ TEST(NpyWriter, WritesRowsAsTheyCome) {
 TEST(NpyWriter, Messages) {
   const test::Scratch dir;
   NpyWriter writer(dir / "a.npy", {3}, DType::fp32);
-  EXPECT_EQ(test::message_of<ShapeError>([&] { writer.append(zeros({2, 4})); }), "npy: rows of shape [2, 4] for an array of rows [3]");
+  EXPECT_EQ(test::message_of<ShapeError>([&] {
+              writer.append(zeros({2, 4}));
+            }),
+            "npy: rows of shape [2, 4] for an array of rows [3]");
   EXPECT_EQ(test::message_of<DTypeError>([&] { NpyWriter(dir / "b.npy", {3}, DType::bf16); }),
             "save_npy: NumPy has no bf16; convert with .to(DType::fp32)");
-  EXPECT_EQ(test::message_of<ShapeError>([&] { NpyWriter("b.npy", {1, 1, 1, 1, 1, 1, 1, 1}, DType::fp32); }),
+  EXPECT_EQ(test::message_of<ShapeError>([&] {
+              NpyWriter("b.npy", {1, 1, 1, 1, 1, 1, 1, 1}, DType::fp32);
+            }),
             "npy: b.npy: rows of shape [1, 1, 1, 1, 1, 1, 1, 1] have too many dimensions");
   AtomicFile file(dir / "c");
   file.write("abc");
   file.overwrite(1, "X");
   std::string text = test::message_of<FileError>([&] { file.overwrite(2, "YZ"); });
-  EXPECT_EQ(text.replace(text.find(dir.path()), dir.path().size(), "DIR"), "write: DIR/c: bytes 2 to 4 are not among the 3 written");
+  EXPECT_EQ(text.replace(text.find(dir.path()), dir.path().size(), "DIR"),
+            "write: DIR/c: bytes 2 to 4 are not among the 3 written");
   file.commit();
   EXPECT_EQ(read_file(dir / "c", 9), "aXc");
 }
 
 TEST(MapNpy, RefusesWhatLoadRefuses) {
   const test::Scratch dir;
-  const std::string good = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", std::string(12, '\1'));
+  const std::string good =
+      npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", std::string(12, '\1'));
   for (std::size_t cut = 0; cut < good.size(); ++cut) {
     const std::string path = dir.write("cut.npy", good.substr(0, cut));
     EXPECT_THROW(map_npy(path), Error) << cut;
   }
   EXPECT_EQ(map_npy(dir.write("good.npy", good)).shape(), Shape{3});
   const std::string turned = npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "abcdef");
-  EXPECT_EQ(map_npy(dir.write("turned.npy", turned)).to_vector<std::int64_t>(), (std::vector<std::int64_t>{97, 99, 101, 98, 100, 102}));
+  EXPECT_EQ(map_npy(dir.write("turned.npy", turned)).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{97, 99, 101, 98, 100, 102}));
 }
 
 }  // namespace

@@ -140,8 +140,7 @@ TEST(TfTableHostile, EntriesThatLie) {
   EXPECT_EQ(refusal(table("ab")), start + "a block is too small");
 }
 
-// --- what an index of version 2 says about its tensors: fields written by hand
-// -------------------------------------------
+// --- what an index of version 2 says about its tensors: fields written by hand -----------------------------
 
 std::string field(int number, const std::string& bytes) {
   return varint(static_cast<std::uint64_t>(number) * 8 + 2) + varint(bytes.size()) + bytes;

@@ -68,16 +68,21 @@ TEST(Weights, MistakesWordForWord) {
   const Scratch scratch;
   const std::string path = scratch.write("x.pth", std::string("remember\nthe milk"));
   EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }),
-            "weights: " + path + " (17 bytes) begins with 'remember'; known are safetensors, zip and legacy files of torch.save, and TensorFlow "
-            "checkpoints");
+            "weights: " + path +
+                " (17 bytes) begins with 'remember'; known are safetensors, zip and legacy files of "
+                "torch.save, and TensorFlow "
+                "checkpoints");
   const Tensor x = arange(2);
   save_safetensors(path, {{"denselayer1.norm.1.bias", x}, {"denselayer1.norm1.bias", x}});
-  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + ": two tensors would be called denselayer1.norm1.bias");
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }),
+            "weights: " + path + ": two tensors would be called denselayer1.norm1.bias");
   save_safetensors(path, {});
-  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }), "weights: " + path + " holds no tensor that could be read");
+  EXPECT_EQ(message_of<FormatError>([&] { read_weights(path); }),
+            "weights: " + path + " holds no tensor that could be read");
   const auto file = std::make_shared<MappedFile>(path);
   EXPECT_EQ(message_of<FormatError>([&] { mapped_storage(file, file->size(), 8, 4); }),
-            "read: " + path + ": 8 bytes at byte " + std::to_string(file->size()) + " are not inside its " + std::to_string(file->size()));
+            "read: " + path + ": 8 bytes at byte " + std::to_string(file->size()) + " are not inside its " +
+                std::to_string(file->size()));
 }
 
 TEST(Weights, WrappersAndOldNamesAreTakenAway) {

@@ -1,5 +1,5 @@
-// The batch norms' CUDA kernels, run on the CPU (tests/kernels/cuda), against the kernels of the CPU: wide and narrow
-// accesses, slices of channels, several slabs and shares of rows.
+// The batch norms' CUDA kernels, run on the CPU (tests/kernels/cuda), against the kernels of the CPU: wide
+// and narrow accesses, slices of channels, several slabs and shares of rows.
 #ifndef GADOLIN_CUDA  // a build with CUDA has these symbols twice, and a GPU says more
 #define GADOLIN_CUDA 1
 #define __CUDACC__ 1
@@ -33,15 +33,22 @@ struct Sample {
   std::int64_t channels() const { return shape[1]; }
   std::int64_t rows() const { return shape.numel() / channels(); }
   DType parameters() const { return dtype == DType::fp64 ? DType::fp64 : DType::fp32; }
-  double limit() const { return dtype == DType::fp64 ? 1e-12 : dtype == DType::fp32 ? 3e-5 : 0.01; }       // of elements
-  double sum_limit() const { return dtype == DType::fp64 ? 1e-11 : 2e-4; }                                 // of sums
+  double limit() const {
+    return dtype == DType::fp64 ? 1e-12 : dtype == DType::fp32 ? 3e-5 : 0.01;
+  }                                                                         // of elements
+  double sum_limit() const { return dtype == DType::fp64 ? 1e-11 : 2e-4; }  // of sums
   Tensor data(std::uint64_t stream) const {
     Shape wide = shape;
     wide[1] += extra;
-    const Tensor t = add(mul(rand(wide, 5, stream), 4.0), -2.0).to(dtype).contiguous(wide.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+    const Tensor t =
+        add(mul(rand(wide, 5, stream), 4.0), -2.0)
+            .to(dtype)
+            .contiguous(wide.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
     return t.slice(1, extra / 2, extra / 2 + shape[1]);
   }
-  Tensor parameter(std::uint64_t stream) const { return add(rand({channels()}, 6, stream), 0.5).to(parameters()); }
+  Tensor parameter(std::uint64_t stream) const {
+    return add(rand({channels()}, 6, stream), 0.5).to(parameters());
+  }
   Tensor zeros_of() const { return zeros({channels()}, parameters()); }
 };
 std::vector<Sample> samples() {
@@ -97,8 +104,11 @@ NormPass forward(const Sample& s, Kind kind) {
   pass.x = s.data(1);
   pass.relu = kind != Kind::norm && kind != Kind::sum;
   if (kind >= Kind::sum) pass.other = s.data(2);
-  if (kind >= Kind::join) pass.second = {s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), {}, {}, {}, true};
-  if (kind == Kind::sum_relu || kind == Kind::join) pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8);
+  if (kind >= Kind::join)
+    pass.second = {
+        s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), {}, {}, {}, true};
+  if (kind == Kind::sum_relu || kind == Kind::join)
+    pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8);
   pass.y = detail::empty_rows(pass.x);
   return pass;
 }
@@ -106,7 +116,8 @@ NormPass forward(const Sample& s, Kind kind) {
 TEST(NormKernels, Forward) {
   for (const Sample& s : samples()) {
     GADOLIN_TRACE(s);
-    for (const Kind kind : {Kind::norm, Kind::relu, Kind::sum, Kind::sum_relu, Kind::join, Kind::join_without_mask}) {
+    for (const Kind kind :
+         {Kind::norm, Kind::relu, Kind::sum, Kind::sum_relu, Kind::join, Kind::join_without_mask}) {
       const NormPass a = forward(s, kind), b = forward(s, kind);
       norm_forward(Cpu{}, a);
       norm_forward(Cuda{}, b);
@@ -143,9 +154,11 @@ TEST(NormKernels, Backward) {
         norm_backward(Cuda{}, pass[1]);
         EXPECT_LE(apart(pass[1].dx, pass[0].dx), s.limit()) << static_cast<int>(kind) << wanted;
         EXPECT_LE(apart(pass[1].dother, pass[0].dother), s.limit()) << static_cast<int>(kind) << wanted;
-        for (NormSide NormPass::* side : {&NormPass::first, &NormPass::second}) {
-          EXPECT_LE(apart((pass[1].*side).dweight, (pass[0].*side).dweight), s.sum_limit()) << static_cast<int>(kind) << wanted;
-          EXPECT_LE(apart((pass[1].*side).dbias, (pass[0].*side).dbias), s.sum_limit()) << static_cast<int>(kind) << wanted;
+        for (NormSide NormPass::*side : {&NormPass::first, &NormPass::second}) {
+          EXPECT_LE(apart((pass[1].*side).dweight, (pass[0].*side).dweight), s.sum_limit())
+              << static_cast<int>(kind) << wanted;
+          EXPECT_LE(apart((pass[1].*side).dbias, (pass[0].*side).dbias), s.sum_limit())
+              << static_cast<int>(kind) << wanted;
         }
       }
     }

@@ -32,7 +32,8 @@ TEST(Layering, PublicHeadersReachNoCudaHeader) {
 
 TEST(Layering, FilesAndCoreStayUnderTheirLimits) {
   const SourceTree tree = read_tree(GADOLIN_SOURCE_DIR);
-  for (const auto& [folder, lines] : lines_by_folder(tree)) std::printf("  %-8s %6d lines\n", folder.c_str(), lines);
+  for (const auto& [folder, lines] : lines_by_folder(tree))
+    std::printf("  %-8s %6d lines\n", folder.c_str(), lines);
   EXPECT_EQ(joined(too_long(tree)), "");
 }
 
@@ -62,10 +63,12 @@ TEST(Layering, SeededWrongArrowsAreFound) {
 TEST(Layering, SeededCudaHeaderIsFound) {
   const SeededTree seeded;
   seeded.write("tensor/ops.h", "#include \"tensor/cuda/launch.h\"\n");
-  seeded.write("tensor/cuda/launch.h", "#ifdef __CUDACC__\n#include <cub/cub.cuh>\n#else\n#include <cmath>\n#endif\n");
+  seeded.write("tensor/cuda/launch.h",
+               "#ifdef __CUDACC__\n#include <cub/cub.cuh>\n#else\n#include <cmath>\n#endif\n");
   seeded.write("layers/cudnn_graph.h", "#include <cudnn_graph.h>\n");
   EXPECT_EQ(joined(leaked_headers(seeded.read())), "");
-  seeded.write("tensor/cuda/launch.h", "#ifndef __CUDACC__\n#include <cuda_fp16.h>\n#endif\n#include <cuda_runtime.h>\n");
+  seeded.write("tensor/cuda/launch.h",
+               "#ifndef __CUDACC__\n#include <cuda_fp16.h>\n#endif\n#include <cuda_runtime.h>\n");
   EXPECT_EQ(joined(leaked_headers(seeded.read())),
             "tensor/cuda/launch.h:2: tensor/ops.h -> tensor/cuda/launch.h -> cuda_fp16.h\n"
             "tensor/cuda/launch.h:4: tensor/ops.h -> tensor/cuda/launch.h -> cuda_runtime.h\n");

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Source text as tokens: string literals unescaped, everything else (without comments) character by character.
+// Source text as tokens: string literals unescaped, everything else (without comments) character by
+// character.
 struct Token {
   bool literal;
   std::string text;
@@ -53,7 +54,8 @@ std::vector<Token> tokens_of(const std::string& s) {
       const std::size_t end = until(open, close);
       tokens.push_back({true, s.substr(open + 1, end - open - 1), line});
       next = std::min(s.size(), end + close.size());
-    } else if (s[i] == '"' || (s[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(s[i - 1]))))) {
+    } else if (s[i] == '"' ||
+               (s[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(s[i - 1]))))) {
       std::size_t end = i + 1;
       while (end < s.size() && s[end] != s[i]) end += s[end] == '\\' ? 2 : 1;
       tokens.push_back({s[i] == '"', s[i] == '"' ? unescaped(s.substr(i + 1, end - i - 1)) : "'", line});
@@ -64,7 +66,8 @@ std::vector<Token> tokens_of(const std::string& s) {
       tokens.push_back({false, " ", line});
     }
     next = std::min(next, s.size());
-    line += static_cast<int>(std::count(s.begin() + static_cast<std::ptrdiff_t>(i), s.begin() + static_cast<std::ptrdiff_t>(next), '\n'));
+    line += static_cast<int>(std::count(s.begin() + static_cast<std::ptrdiff_t>(i),
+                                        s.begin() + static_cast<std::ptrdiff_t>(next), '\n'));
     i = next;
   }
   return tokens;
@@ -95,7 +98,8 @@ bool word_before(const std::vector<Token>& t, std::size_t i, const std::string& 
   for (std::size_t k = 0; k < word.size(); ++k) {
     if (!is(t[i - word.size() + k], word[k])) return false;
   }
-  return i == word.size() || t[i - word.size() - 1].literal || !std::isalnum(static_cast<unsigned char>(t[i - word.size() - 1].text[0]));
+  return i == word.size() || t[i - word.size() - 1].literal ||
+         !std::isalnum(static_cast<unsigned char>(t[i - word.size() - 1].text[0]));
 }
 
 }  // namespace
@@ -118,7 +122,8 @@ std::vector<MessageSite> message_sites(const fs::path& root, const std::vector<s
         std::string piece;
         bool pure = true;
         for (; j < t.size(); ++j) {
-          const bool opens = is(t[j], '(') || is(t[j], '{') || is(t[j], '['), closes = is(t[j], ')') || is(t[j], '}') || is(t[j], ']');
+          const bool opens = is(t[j], '(') || is(t[j], '{') || is(t[j], '['),
+                     closes = is(t[j], ')') || is(t[j], '}') || is(t[j], ']');
           depth += opens ? 1 : closes ? -1 : 0;
           if (depth == 0 || (depth == 1 && is(t[j], ','))) {
             if (pure && !piece.empty() && (argument > 0 || !requires_it)) site.pieces.push_back(piece);
@@ -180,7 +185,9 @@ bool is_quoted(const MessageSite& site, const std::vector<std::string>& texts) {
 namespace {
 
 // Messages that no test on this machine can provoke, by file and one whole piece, with the reason.
-struct Unreachable { const char *file, *piece, *reason; };
+struct Unreachable {
+  const char *file, *piece, *reason;
+};
 constexpr Unreachable unreachable[] = {
     {"tensor/autograd.cpp", " but input ", "needs tensors on two devices"},
     {"tensor/capture.cpp", " but input 0 is on ", "needs tensors on two devices"},
@@ -188,7 +195,8 @@ constexpr Unreachable unreachable[] = {
     {"tensor/ops/index.cu", ": index is on ", "needs tensors on two devices"},
     {"layers/loss.cu", ": logits are on ", "needs tensors on two devices"},
     {"layers/norm.cpp", " but a parameter is on ", "needs tensors on two devices"},
-    {"tensor/capture.cpp", " is not available; this build has no CUDA", "no tensor can be on a device that the build lacks"},
+    {"tensor/capture.cpp", " is not available; this build has no CUDA",
+     "no tensor can be on a device that the build lacks"},
     {"tensor/cuda/blas_lt.cpp", " is beyond the 16 devices that are supported", "needs 17 GPUs"},
     {"layers/cudnn_graph.cpp", " is beyond the 16 devices that are supported", "needs 17 GPUs"},
     {"tensor/cuda/blas_lt.cpp", " is not supported on cuda; convert with .to(DType::fp32)", "needs a GPU"},
@@ -196,16 +204,21 @@ constexpr Unreachable unreachable[] = {
     {"tensor/cuda/blas_lt.cpp", ": cuBLASLt has no algorithm for [", "needs a GPU"},
     {"tensor/cuda/library.cpp", "cuDNN: version ", "needs an old cuDNN"},
     {"layers/cudnn_plans.cpp", ": cuDNN offers ", "needs a GPU"},
-    {"data/dicom/dictionary.cpp", ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with "
-                                  "-DGADOLIN_DICOM=ON", "only in builds without DICOM"},
-    {"data/database/images.cpp", ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON",
+    {"data/dicom/dictionary.cpp",
+     ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with "
+     "-DGADOLIN_DICOM=ON",
+     "only in builds without DICOM"},
+    {"data/database/images.cpp",
+     ": this build has no database; apt-get install libsoci-dev, then configure with -DGADOLIN_DATABASE=ON",
      "only in builds without a database"},
-    {"apps/bodypart/fetch_image.cpp", "fetch-image: the image was removed from the database meanwhile", "needs a row to go between two statements"},
+    {"apps/bodypart/fetch_image.cpp", "fetch-image: the image was removed from the database meanwhile",
+     "needs a row to go between two statements"},
     {"data/database/images.cpp", " is larger than ", "needs 1 GB"},
     {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
     {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
     {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
-    {"io/onnx_file.cpp", " cannot be serialised", "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
+    {"io/onnx_file.cpp", " cannot be serialised",
+     "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
     {"io/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
     {"io/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
     {"io/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
@@ -221,30 +234,39 @@ std::string shown(const MessageSite& site) {
 
 TEST(Messages, EveryOneIsQuotedByATest) {
   const fs::path root = GADOLIN_SOURCE_DIR;
-  const std::vector<MessageSite> sites = message_sites(root, {"tensor", "io", "layers", "nets", "data", "train", "tasks", "apps"});
+  const std::vector<MessageSite> sites =
+      message_sites(root, {"tensor", "io", "layers", "nets", "data", "train", "tasks", "apps"});
   ASSERT_GT(sites.size(), 500u);
   const std::vector<std::string> texts = quoted_texts(root / "tests");
   std::string missing;
   std::vector<const Unreachable*> used;
   for (const MessageSite& site : sites) {
     if (is_quoted(site, texts)) continue;
-    const auto* allowed = std::find_if(std::begin(unreachable), std::end(unreachable), [&](const Unreachable& u) {
-      return u.file == file_of(site) && std::find(site.pieces.begin(), site.pieces.end(), u.piece) != site.pieces.end();
-    });
-    if (allowed != std::end(unreachable)) used.push_back(allowed);
-    else missing += shown(site);
+    const auto* allowed =
+        std::find_if(std::begin(unreachable), std::end(unreachable), [&](const Unreachable& u) {
+          return u.file == file_of(site) &&
+                 std::find(site.pieces.begin(), site.pieces.end(), u.piece) != site.pieces.end();
+        });
+    if (allowed != std::end(unreachable))
+      used.push_back(allowed);
+    else
+      missing += shown(site);
   }
   EXPECT_EQ(missing, "") << "write a test that expects the whole text";
   for (const Unreachable& u : unreachable) {
-    EXPECT_TRUE(std::find(used.begin(), used.end(), &u) != used.end()) << u.file << " needs no exception for '" << u.piece << "'";
+    EXPECT_TRUE(std::find(used.begin(), used.end(), &u) != used.end())
+        << u.file << " needs no exception for '" << u.piece << "'";
   }
 }
 
 TEST(Messages, SeededSitesAreRead) {
   const test::Scratch tree;
-  tree.write("tensor/a.cpp", "void f() {\n  // require<X>(no, \"comment\");\n  require<ShapeError, 3>(a < b, op, \": \\\"x\\\" is \", x,\n"
-                             "      \", not \" \"y; use \", y ? \"p\" : \"q\");\n  fail<ValueError>(\"gone\");\n}\n");
-  tree.write("tests/a.cpp", "EXPECT_EQ(m, \"op: \\\"x\\\" is 3, not y; \"\n  \"use p\"); EXPECT_EQ(k, R\"(go)\" \"ne\");\n");
+  tree.write("tensor/a.cpp",
+             "void f() {\n  // require<X>(no, \"comment\");\n  require<ShapeError, 3>(a < b, op, \": "
+             "\\\"x\\\" is \", x,\n"
+             "      \", not \" \"y; use \", y ? \"p\" : \"q\");\n  fail<ValueError>(\"gone\");\n}\n");
+  tree.write("tests/a.cpp",
+             "EXPECT_EQ(m, \"op: \\\"x\\\" is 3, not y; \"\n  \"use p\"); EXPECT_EQ(k, R\"(go)\" \"ne\");\n");
   const std::vector<MessageSite> sites = message_sites(tree.path(), {"tensor"});
   ASSERT_EQ(sites.size(), 2u);
   EXPECT_EQ(sites[0].place, "tensor/a.cpp:3");

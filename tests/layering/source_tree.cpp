@@ -49,8 +49,9 @@ std::string command_group(const std::string& path) {
 }
 
 bool is_library_header(const std::string& target) {
-  static const std::array prefixes = {"cuda", "cublas", "cudnn", "curand", "cusolver", "cusparse", "cufft", "nccl",
-                                      "nvToolsExt", "nvtx3/", "cub/", "thrust/", "mma.h", "cooperative_groups", "dnnl", "oneapi/"};
+  static const std::array prefixes = {
+      "cuda",       "cublas", "cudnn", "curand",  "cusolver", "cusparse",           "cufft", "nccl",
+      "nvToolsExt", "nvtx3/", "cub/",  "thrust/", "mma.h",    "cooperative_groups", "dnnl",  "oneapi/"};
   for (const char* prefix : prefixes) {
     if (target.starts_with(prefix)) return true;
   }
@@ -110,18 +111,21 @@ SourceFile read_source(const fs::path& file) {
     if (open == std::string::npos) continue;
     const auto close = directive.find_first_of("\">", open + 1);
     if (close == std::string::npos) continue;
-    source.includes.push_back({source.lines, directive.substr(open + 1, close - open - 1), conditions.device_only()});
+    source.includes.push_back(
+        {source.lines, directive.substr(open + 1, close - open - 1), conditions.device_only()});
   }
   return source;
 }
 
 SourceTree read_tree(const fs::path& root) {
   SourceTree tree;
-  for (const char* folder : {"gadolin", "tensor", "io", "layers", "nets", "data", "train", "tasks", "apps", "tests", "bench", "fuzz"}) {
+  for (const char* folder : {"gadolin", "tensor", "io", "layers", "nets", "data", "train", "tasks", "apps",
+                             "tests", "bench", "fuzz"}) {
     if (!fs::is_directory(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension().string();
-      if (!entry.is_regular_file() || (extension != ".h" && extension != ".cpp" && extension != ".cu")) continue;
+      if (!entry.is_regular_file() || (extension != ".h" && extension != ".cpp" && extension != ".cu"))
+        continue;
       tree[fs::relative(entry.path(), root).generic_string()] = read_source(entry.path());
     }
   }
@@ -149,7 +153,8 @@ std::vector<std::string> wrong_arrows(const SourceTree& tree) {
         faults.push_back(place + ", but command groups must not know one another");
       }
       const bool example = path.starts_with("apps/examples/") || from == "tests";
-      if (include.target == "gadolin/gadolin.h" && !example) faults.push_back(place + ", which is for users only");
+      if (include.target == "gadolin/gadolin.h" && !example)
+        faults.push_back(place + ", which is for users only");
     }
   }
   return faults;
@@ -191,14 +196,15 @@ std::vector<std::string> too_long(const SourceTree& tree, const Limits& limits) 
   std::vector<std::string> faults;
   for (const auto& [path, source] : tree) {
     if (source.lines > limits.file) {
-      faults.push_back(path + ": " + std::to_string(source.lines) + " lines, at most " + std::to_string(limits.file) +
-                       "; split it by topic");
+      faults.push_back(path + ": " + std::to_string(source.lines) + " lines, at most " +
+                       std::to_string(limits.file) + "; split it by topic");
     }
   }
   std::map<std::string, int> lines = lines_by_folder(tree);
   const int core = lines["tensor"] + lines["layers"] + lines["nets"];
   if (core > limits.core) {
-    faults.push_back("tensor, layers and nets: " + std::to_string(core) + " lines of code, at most " + std::to_string(limits.core));
+    faults.push_back("tensor, layers and nets: " + std::to_string(core) + " lines of code, at most " +
+                     std::to_string(limits.core));
   }
   return faults;
 }

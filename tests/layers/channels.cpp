@@ -1,5 +1,5 @@
-// Buffers of channels, activations that are computed again, merged siblings: the same numbers and gradients as the plain
-// ops, in fp64, and no copies.
+// Buffers of channels, activations that are computed again, merged siblings: the same numbers and gradients
+// as the plain ops, in fp64, and no copies.
 #include "layers/channels.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,10 @@ namespace gadolin {
 namespace {
 
 Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp64) {
-  return add(mul(rand(shape, 11, stream, DType::fp64), 2.0), -1.0).to(dtype).contiguous(shape.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous).clone();
+  return add(mul(rand(shape, 11, stream, DType::fp64), 2.0), -1.0)
+      .to(dtype)
+      .contiguous(shape.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous)
+      .clone();
 }
 
 double worst(const Tensor& a, const Tensor& b) {
@@ -32,7 +35,8 @@ struct Dense : Module {
   Dense() {
     for (int i = 0; i < 3; ++i) {
       norms.push_back(&add("norm" + std::to_string(i), BatchNorm2d(3 + 2 * i)));
-      convs.push_back(&add("conv" + std::to_string(i), Conv2d(3 + 2 * i, 2, i == 1 ? 3 : 1, {.padding = i == 1 ? 1 : 0, .bias = i == 2})));
+      convs.push_back(&add("conv" + std::to_string(i), Conv2d(3 + 2 * i, 2, i == 1 ? 3 : 1,
+                                                              {.padding = i == 1 ? 1 : 0, .bias = i == 2})));
     }
     std::uint64_t stream = 100;
     for (Parameter& p : parameters()) p.tensor.set_data(numbers(p.tensor.shape(), ++stream, DType::fp32));
@@ -68,7 +72,8 @@ void compare_dense(bool training, Shape shape) {
   got.backward(cotangent);
   EXPECT_LE(worst(z.grad(), x.grad()), 1e-12);
   const auto a = plain.parameters(), b = buffered.parameters();
-  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_LE(worst(b[i].tensor.grad(), a[i].tensor.grad()), 1e-12) << a[i].name;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    EXPECT_LE(worst(b[i].tensor.grad(), a[i].tensor.grad()), 1e-12) << a[i].name;
   const auto c = plain.buffers(), d = buffered.buffers();
   for (std::size_t i = 0; i < c.size(); ++i) EXPECT_LE(worst(d[i].tensor, c[i].tensor), 1e-13) << c[i].name;
 }
@@ -118,16 +123,21 @@ TEST(ChannelBuffer, SaysWhatDoesNotFit) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(message(zeros({2, 5, 3, 3})), "channels: 5 more than the 0 there are do not fit into a buffer of 4");
-  EXPECT_EQ(message(zeros({2, 4, 3, 2})), "channels: fp32 [2, 4, 3, 2] does not stand beside fp32 [2, 4, 3, 3]");
+  EXPECT_EQ(message(zeros({2, 5, 3, 3})),
+            "channels: 5 more than the 0 there are do not fit into a buffer of 4");
+  EXPECT_EQ(message(zeros({2, 4, 3, 2})),
+            "channels: fp32 [2, 4, 3, 2] does not stand beside fp32 [2, 4, 3, 3]");
   EXPECT_EQ(message(zeros({2, 4})), "channels: fp32 [2, 4] does not stand beside fp32 [2, 4, 3, 3]");
-  EXPECT_EQ(message(zeros({2, 4, 3, 3}, DType::fp64)), "channels: fp64 [2, 4, 3, 3] does not stand beside fp32 [2, 4, 3, 3]");
+  EXPECT_EQ(message(zeros({2, 4, 3, 3}, DType::fp64)),
+            "channels: fp64 [2, 4, 3, 3] does not stand beside fp32 [2, 4, 3, 3]");
   BatchNorm2d norm(3);
   try {
     norm.relu(zeros({2, 3, 2, 2}), {}, zeros({2, 3, 2, 3}));
     FAIL() << "accepted";
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "batch_norm: a result of fp32 [2, 3, 2, 2] cannot be written into fp32 [2, 3, 2, 3]; it must be channels-last");
+    EXPECT_STREQ(error.what(),
+                 "batch_norm: a result of fp32 [2, 3, 2, 2] cannot be written into fp32 [2, 3, 2, 3]; it "
+                 "must be channels-last");
   }
 }
 
@@ -145,7 +155,9 @@ TEST(NormReluConv, ShowsItsModulesToAnObserver) {
   BatchNorm2d norm(4);
   Conv2d conv(4, 3, 1, {.bias = false});
   std::vector<std::string> kinds;
-  const CallObserver observer([&](const Module& module, const std::string&, const Tensor&, const Tensor&) { kinds.push_back(module.kind()); });
+  const CallObserver observer([&](const Module& module, const std::string&, const Tensor&, const Tensor&) {
+    kinds.push_back(module.kind());
+  });
   norm_relu_conv(numbers({2, 4, 5, 5}, 3, DType::fp32), norm, conv);
   sibling_convs(numbers({2, 4, 5, 5}, 3, DType::fp32), {&conv, &conv});
   EXPECT_EQ(kinds, (std::vector<std::string>{"BatchNorm2d", "Conv2d", "Conv2d", "Conv2d"}));
@@ -159,7 +171,9 @@ TEST(SiblingConvs, EqualSeparateOnes) {
   const std::vector<Tensor> y = sibling_convs(x, {&a, &b});
   const std::vector<Tensor> expected{a(z), b(z)};
   for (std::size_t i = 0; i < 2; ++i) EXPECT_LE(worst(y[i], expected[i]), 1e-14);
-  const auto loss = [](const std::vector<Tensor>& t) { return add(sum(mul(t[0], t[0])), sum(mul(t[1], 3.0))); };
+  const auto loss = [](const std::vector<Tensor>& t) {
+    return add(sum(mul(t[0], t[0])), sum(mul(t[1], 3.0)));
+  };
   loss(y).backward();
   const Tensor of_a = a.weight().grad().clone(), of_b = b.weight().grad().clone();
   a.weight().zero_grad();

@@ -48,12 +48,15 @@ Reference loops(const Conv2dOptions& o) {
   };
 }
 
-OpCase convolution(const std::string& what, const Shape& x, const Shape& weight, const Conv2dOptions& options, bool bias = false) {
+OpCase convolution(const std::string& what, const Shape& x, const Shape& weight, const Conv2dOptions& options,
+                   bool bias = false) {
   OpCase c;
   c.what = what;
   c.inputs = {shaped(x), shaped(weight)};
   if (bias) c.inputs.push_back(shaped({weight[0]}));
-  c.f = [options](const Inputs& in) { return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options); };
+  c.f = [options](const Inputs& in) {
+    return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options);
+  };
   c.reference = loops(options);
   c.products = static_cast<int>(weight[1] * weight[2] * weight[3]);
   return c;
@@ -67,22 +70,26 @@ const bool added = add_spec({
               convolution("3x3, stride 2", {2, 3, 5, 6}, {4, 3, 3, 3}, {.stride = 2, .padding = 1}),
               convolution("1x1 with bias", {2, 5, 3, 4}, {7, 5, 1, 1}, {}, true),
               convolution("1x1, stride 2", {2, 4, 5, 6}, {3, 4, 1, 1}, {.stride = 2}),
-              convolution("7x7 on three channels, stride 2", {1, 3, 6, 7}, {1, 3, 7, 7}, {.stride = 2, .padding = 3}),
+              convolution("7x7 on three channels, stride 2", {1, 3, 6, 7}, {1, 3, 7, 7},
+                          {.stride = 2, .padding = 3}),
               convolution("everything different in height and width", {1, 2, 7, 6}, {3, 2, 3, 2},
                           {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 3}}, true),
               convolution("dilated", {1, 2, 6, 5}, {3, 2, 3, 3}, {.padding = 2, .dilation = 2}),
               convolution("two groups", {1, 4, 4, 3}, {6, 2, 3, 3}, {.padding = 1, .groups = 2}, true),
               convolution("depthwise", {1, 8, 5, 4}, {8, 1, 3, 3}, {.stride = 2, .padding = 1, .groups = 8}),
-              convolution("depthwise, two filters a channel", {2, 3, 4, 4}, {6, 1, 3, 3}, {.padding = 1, .groups = 3}),
+              convolution("depthwise, two filters a channel", {2, 3, 4, 4}, {6, 1, 3, 3},
+                          {.padding = 1, .groups = 3}),
               convolution("filter as large as the image", {2, 3, 3, 4}, {4, 3, 3, 4}, {}),
               convolution("SAME, stride 2, even", {2, 3, 6, 4}, {4, 3, 3, 3}, {.stride = 2, .same = true}),
-              convolution("SAME, stride 2, odd and even", {1, 2, 5, 8}, {3, 2, 3, 2}, {.stride = 2, .same = true}, true),
+              convolution("SAME, stride 2, odd and even", {1, 2, 5, 8}, {3, 2, 3, 2},
+                          {.stride = 2, .same = true}, true),
               convolution("SAME, dilated", {1, 2, 6, 5}, {3, 2, 3, 3}, {.dilation = 2, .same = true}),
               convolution("SAME, 1x1, stride 2", {2, 4, 5, 6}, {3, 4, 1, 1}, {.stride = 2, .same = true}),
               convolution("more padding than image", {2, 1, 1, 1}, {3, 1, 3, 3}, {.padding = 1})},
     .errors =
         {{.inputs = {shaped({8, 1, 224, 224}), shaped({64, 3, 7, 7})},
-          .message = "conv2d: input [8, 1, 224, 224] has C=1, but weight [64, 3, 7, 7] with groups=1 takes C=3",
+          .message =
+              "conv2d: input [8, 1, 224, 224] has C=1, but weight [64, 3, 7, 7] with groups=1 takes C=3",
           .code = "GD-SHAPE-012"},
          {.inputs = {shaped({3, 8, 8}), shaped({4, 3, 3, 3})},
           .message = "conv2d: input [3, 8, 8] is not [N, C, H, W]",
@@ -95,7 +102,8 @@ const bool added = add_spec({
           .code = "GD-SHAPE-013",
           .f = [](const Inputs& in) { return conv2d(in[0], in[1], {}, {.groups = 2}); }},
          {.inputs = {shaped({1, 3, 4, 4}), shaped({4, 3, 7, 7})},
-          .message = "conv2d: weight [4, 3, 7, 7] is larger than the padded input [1, 3, 4, 4]; use a larger image or fewer "
+          .message = "conv2d: weight [4, 3, 7, 7] is larger than the padded input [1, 3, 4, 4]; use a larger "
+                     "image or fewer "
                      "strides before this layer",
           .code = "GD-SHAPE-014"},
          {.inputs = {shaped({1, 3, 4, 4}), shaped({4, 3, 3, 3}), shaped({3})},

@@ -1,4 +1,5 @@
-// Convolution, batch norm, addition and ReLU as one: the same numbers as one by one, and never those of yesterday's weights.
+// Convolution, batch norm, addition and ReLU as one: the same numbers as one by one, and never those of
+// yesterday's weights.
 #include "layers/conv_norm.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +55,8 @@ struct Pairing : Module {
   }
 };
 
-void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options, DType dtype, double limit) {
+void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options, DType dtype,
+             double limit) {
   Pairing net(static_cast<int>(shape[1]), out, kernel, options);
   if (dtype == DType::fp64) net.to(dtype);
   const ComputeScope scope(dtype);
@@ -68,7 +70,8 @@ void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& opti
       if (!added.defined()) continue;
       EXPECT_EQ(far(addend, held), 0) << "the addend is the caller's";
       const NoGrad guard;
-      EXPECT_LE(far(conv_norm(net.conv, net.norm, x, with_relu, addend.clone()), want), limit) << what << ", given away";
+      EXPECT_LE(far(conv_norm(net.conv, net.norm, x, with_relu, addend.clone()), want), limit)
+          << what << ", given away";
     }
   }
 }
@@ -143,7 +146,8 @@ TEST(ConvNorm, FoldsOnlyWhereNobodyLooks) {
   EXPECT_TRUE(folds(net.conv, net.norm, x)) << "nothing wants one";
   net.train();
   EXPECT_TRUE(folds(net.conv, net.norm, x)) << "frozen batch norms keep their statistics in training";
-  EXPECT_FALSE(folds(net.conv, net.norm, x, numbers({2, 4, 4, 4}, 2).requires_grad_())) << "an addend may want one";
+  EXPECT_FALSE(folds(net.conv, net.norm, x, numbers({2, 4, 4, 4}, 2).requires_grad_()))
+      << "an addend may want one";
   EXPECT_FALSE(folds(net.conv, net.norm, x.clone().requires_grad_()));
   const CallObserver observer([](auto&&...) {});
   EXPECT_FALSE(folds(net.conv, net.norm, x));
@@ -188,11 +192,17 @@ TEST(ConvNorm, NamesTheModule) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(message([&] { net(zeros({1, 2, 6, 6})); }),
+  EXPECT_EQ(message([&] {
+              net(zeros({1, 2, 6, 6}));
+            }),
             "conv: conv2d: input [1, 2, 6, 6] has C=2, but weight [4, 3, 3, 3] with groups=1 takes C=3");
-  EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 3, 4})); }),
+  EXPECT_EQ(message([&] {
+              conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 3, 4}));
+            }),
             "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp32 [1, 4, 3, 4]");
-  EXPECT_EQ(message([&] { conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 4, 4}, DType::fp64)); }),
+  EXPECT_EQ(message([&] {
+              conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 4, 4}, DType::fp64));
+            }),
             "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp64 [1, 4, 4, 4]");
   EXPECT_NE(message([&] { net(zeros({1, 3, 6, 6}, DType::fp64)); }), "accepted");
 }
@@ -207,7 +217,8 @@ TEST(ConvAdd, EqualsOneByOne) {
       const Tensor sum = mul(conv(x), factor) + addend;
       EXPECT_LE(far(want.detach(), (with_relu ? relu(sum) : sum).detach()), 1e-6);
       const NoGrad guard;
-      for (int i = 0; i < 2; ++i) EXPECT_LE(far(conv_add(conv, x, with_relu, addend, {}, factor), want.detach()), 1e-6);
+      for (int i = 0; i < 2; ++i)
+        EXPECT_LE(far(conv_add(conv, x, with_relu, addend, {}, factor), want.detach()), 1e-6);
     }
   }
 }

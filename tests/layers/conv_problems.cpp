@@ -1,5 +1,5 @@
-// The way from tensors to the GPU's convolution problems, run on the CPU: plain loops stand in for cuDNN, reading and writing
-// where the problems say, and the results are those of conv2d.
+// The way from tensors to the GPU's convolution problems, run on the CPU: plain loops stand in for cuDNN,
+// reading and writing where the problems say, and the results are those of conv2d.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,10 +18,12 @@ using detail::Conv2dFunction;
 std::vector<ConvProblem> asked;  // by the function under test
 bool refuse_optional = false;    // as if no engine took slices or accumulated
 
-template <class T> void loops(const ConvProblem& p, const ConvPointers& t) {
+template <class T>
+void loops(const ConvProblem& p, const ConvPointers& t) {
   T *const x = static_cast<T*>(t.x), *const w = static_cast<T*>(t.w), *const y = static_cast<T*>(t.y);
   const T *const bias = static_cast<const T*>(t.bias), *const z = static_cast<const T*>(t.z);
-  const std::int64_t xs = p.x_stride ? p.x_stride : p.c, ys = p.y_stride ? p.y_stride : p.k, cg = p.c / p.groups, kg = p.k / p.groups;
+  const std::int64_t xs = p.x_stride ? p.x_stride : p.c, ys = p.y_stride ? p.y_stride : p.k,
+                     cg = p.c / p.groups, kg = p.k / p.groups;
   // Calls f(x, w, y) with the indices of every product there is.
   const auto products = [&](auto&& f) {
     for (std::int64_t n = 0; n < p.n; ++n)
@@ -63,7 +65,8 @@ template <class T> void loops(const ConvProblem& p, const ConvPointers& t) {
 bool run(const char*, Device, const ConvProblem& p, const ConvPointers& t) {
   asked.push_back(p);
   EXPECT_TRUE(p.channels_last);
-  for (const void* pointer : {static_cast<const void*>(t.x), static_cast<const void*>(t.w), static_cast<const void*>(t.y), t.bias, t.z}) {
+  for (const void* pointer : {static_cast<const void*>(t.x), static_cast<const void*>(t.w),
+                              static_cast<const void*>(t.y), t.bias, t.z}) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pointer) % 16, 0u);
   }
   for (const std::int64_t stride : {p.x_stride, p.y_stride}) EXPECT_EQ(stride * size_of(p.dtype) % 16, 0);
@@ -79,7 +82,9 @@ Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype) {
 // The same numbers as a slice of twice as many channels, which hold 100 elsewhere.
 Tensor sliced(const Tensor& t, std::int64_t room = 0) {
   const std::int64_t c = t.size(1), all = room ? room : (2 * c + 3) / 4 * 4;
-  Tensor memory = full({t.size(0), all, t.size(2), t.size(3)}, 100, t.dtype()).contiguous(MemoryFormat::channels_last).clone();
+  Tensor memory = full({t.size(0), all, t.size(2), t.size(3)}, 100, t.dtype())
+                      .contiguous(MemoryFormat::channels_last)
+                      .clone();
   const Tensor slice = memory.slice(1, all - (c + 3) / 4 * 4, all - (c + 3) / 4 * 4 + c);
   detail::copy_elements(t, slice);
   return slice;
@@ -114,7 +119,8 @@ class ConvProblems : public testing::TestWithParam<bool> {
 TEST_P(ConvProblems, ForwardReadsAndWritesSlicesWithEveryEpilogue) {
   const NoGrad no_grad;
   for (const Case& c : cases) {
-    const Tensor x = numbers(c.x, 1, c.dtype), w = numbers(c.w, 2, c.dtype), b = numbers({c.w[0]}, 3, c.dtype);
+    const Tensor x = numbers(c.x, 1, c.dtype), w = numbers(c.w, 2, c.dtype),
+                 b = numbers({c.w[0]}, 3, c.dtype);
     for (const int how : {0, 1, 2, 3, 4, 5, 6, 7}) {  // bits: bias, addend, relu
       const Tensor bias = how & 1 ? b : Tensor();
       Tensor expected = conv2d(x, w, bias, c.options);
@@ -130,13 +136,16 @@ TEST_P(ConvProblems, ForwardReadsAndWritesSlicesWithEveryEpilogue) {
         detail::conv_forward_problem(run, f, slices & 1 ? sliced(x) : x, w, bias, y);
         EXPECT_LE(worst(y, expected), 1e-5) << how << ' ' << slices;
         if (slices & 2) {  // the neighbours are untouched
-          const Tensor all = y.view({y.size(0), y.size(1), y.size(2), y.size(3)}, y.strides(), y.offset() - y.size(1));
+          const Tensor all =
+              y.view({y.size(0), y.size(1), y.size(2), y.size(3)}, y.strides(), y.offset() - y.size(1));
           EXPECT_EQ(worst(all, full(y.shape(), 100, c.dtype)), 0);
         }
         EXPECT_EQ(asked.size(), refuse_optional && asked[0].x_stride + asked[0].y_stride != 0 ? 2u : 1u);
         EXPECT_EQ(asked[0].x_stride, slices & 1 ? 2 * c.x[1] : 0);
-        const ConvEpilogue epilogues[] = {ConvEpilogue::none, ConvEpilogue::bias, ConvEpilogue::none, ConvEpilogue::bias,
-                                          ConvEpilogue::bias_relu, ConvEpilogue::bias_relu, ConvEpilogue::bias_add_relu, ConvEpilogue::bias_add_relu};
+        const ConvEpilogue epilogues[] = {ConvEpilogue::none,          ConvEpilogue::bias,
+                                          ConvEpilogue::none,          ConvEpilogue::bias,
+                                          ConvEpilogue::bias_relu,     ConvEpilogue::bias_relu,
+                                          ConvEpilogue::bias_add_relu, ConvEpilogue::bias_add_relu};
         EXPECT_EQ(asked[0].epilogue, c.dtype == DType::fp64 ? ConvEpilogue::none : epilogues[how]);
       }
     }
@@ -159,7 +168,8 @@ TEST_P(ConvProblems, GradientsOfSlicesAddToWhatIsThere) {
       const Tensor up = how & 2 ? sliced(dy) : dy;
       Grads got = detail::conv_backward_problems(run, g, up, {1});
       EXPECT_EQ(asked.back().y_stride != 0, (how & 2) && !refuse_optional);
-      for (const std::uint32_t which : {1u, 2u}) got[which] = detail::conv_backward_problems(run, g, up, {1u << which})[which];
+      for (const std::uint32_t which : {1u, 2u})
+        got[which] = detail::conv_backward_problems(run, g, up, {1u << which})[which];
       const bool added = g.into.defined() && got[0].same_as(g.into);
       EXPECT_EQ(added, (how & 4) && !refuse_optional);
       EXPECT_LE(worst(got[0], added ? add(expected[0], before) : expected[0]), 1e-5) << how;
@@ -182,7 +192,8 @@ TEST_P(ConvProblems, StemsOfOneToThreeChannelsArePaddedForTensorCores) {
     set_tf32(tf32);
     for (const std::int64_t channels : {1, 2, 3, 4}) {
       asked.clear();
-      const Tensor x = numbers({2, channels, 9, 8}, 1, DType::fp32), w = numbers({4, channels, 3, 3}, 2, DType::fp32);
+      const Tensor x = numbers({2, channels, 9, 8}, 1, DType::fp32),
+                   w = numbers({4, channels, 3, 3}, 2, DType::fp32);
       const Tensor b = numbers({4}, 3, DType::fp32);
       Conv2dFunction f{{.stride = 2, .padding = 1}, {}, {}};
       Tensor y = empty({2, 4, 5, 4}, DType::fp32, cpu, MemoryFormat::channels_last);
@@ -193,12 +204,16 @@ TEST_P(ConvProblems, StemsOfOneToThreeChannelsArePaddedForTensorCores) {
       EXPECT_EQ(f.padded.defined(), wide != channels);
       f.save(x, w, b, y);
       const Tensor dy = numbers(y.shape(), 4, DType::fp32);
-      const Grads expected = f.backward(Cpu{}, dy, {7}), got = detail::conv_backward_problems(run, f, dy, {7});
+      const Grads expected = f.backward(Cpu{}, dy, {7}),
+                  got = detail::conv_backward_problems(run, f, dy, {7});
       for (std::size_t i = 0; i < 3; ++i) EXPECT_LE(worst(got[i], expected[i]), 1e-5) << i;
       EXPECT_TRUE(got[1].is_contiguous(MemoryFormat::channels_last));
       f.into = numbers(x.shape(), 6, DType::fp32);
       const Grads third = detail::conv_backward_problems(run, f, dy, {1});
-      EXPECT_LE(worst(third[0], third[0].same_as(f.into) ? add(expected[0], numbers(x.shape(), 6, DType::fp32)) : expected[0]), 1e-5);
+      EXPECT_LE(
+          worst(third[0], third[0].same_as(f.into) ? add(expected[0], numbers(x.shape(), 6, DType::fp32))
+                                                   : expected[0]),
+          1e-5);
     }
   }
 }
@@ -209,7 +224,8 @@ TEST_P(ConvProblems, MisalignedAndRowMajorTensorsAreCopied) {
   const Tensor expected = conv2d(x, w);
   Conv2dFunction f{{}, {}, {}};
   Tensor memory = zeros({2, 12, 5, 6}).contiguous(MemoryFormat::channels_last).clone();
-  const Tensor odd = memory.slice(1, 1, 9), rows = x.contiguous(MemoryFormat::contiguous);  // 4 bytes beyond a multiple of 16
+  const Tensor odd = memory.slice(1, 1, 9),
+               rows = x.contiguous(MemoryFormat::contiguous);  // 4 bytes beyond a multiple of 16
   detail::copy_elements(x, odd);
   for (const Tensor& in : {odd, rows}) {
     Tensor y = empty(expected.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
@@ -224,7 +240,8 @@ INSTANTIATE_TEST_SUITE_P(Engines, ConvProblems, testing::Bool(),
 // Two convolutions of one input: with `into`, whichever device uses it, the gradient is the sum.
 TEST(ConvFork, GradientsAreAdded) {
   for (const DType dtype : {DType::fp32, DType::fp64}) {
-    const Tensor w1 = numbers({4, 8, 3, 3}, 2, dtype), w2 = numbers({4, 8, 1, 1}, 3, dtype), w3 = numbers({8, 8, 1, 1}, 4, dtype);
+    const Tensor w1 = numbers({4, 8, 3, 3}, 2, dtype), w2 = numbers({4, 8, 1, 1}, 3, dtype),
+                 w3 = numbers({8, 8, 1, 1}, 4, dtype);
     const auto gradient = [&](bool first, bool second) {
       Tensor x = numbers({2, 8, 5, 6}, 1, dtype).requires_grad_();
       const Tensor h = conv2d(x, w3);  // not a leaf: its gradient is gathered in the walk

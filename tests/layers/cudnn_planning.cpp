@@ -1,5 +1,6 @@
-// Every convolution that the nets need is planned for an H200's properties, without a GPU: a descriptor mistake, a lost
-// tensor-core engine or a hidden copy shows here. Needs cuDNN's libraries; without them the tests say so and skip.
+// Every convolution that the nets need is planned for an H200's properties, without a GPU: a descriptor
+// mistake, a lost tensor-core engine or a hidden copy shows here. Needs cuDNN's libraries; without them the
+// tests say so and skip.
 #ifdef GADOLIN_CUDA
 #include <gtest/gtest.h>
 
@@ -63,8 +64,10 @@ struct Precision {
   bool tf32;
   bool tensor_cores;  // expected
 };
-constexpr Precision precisions[] = {
-    {DType::bf16, false, true}, {DType::fp16, false, true}, {DType::fp32, true, true}, {DType::fp32, false, false}};
+constexpr Precision precisions[] = {{DType::bf16, false, true},
+                                    {DType::fp16, false, true},
+                                    {DType::fp32, true, true},
+                                    {DType::fp32, false, false}};
 
 class CudnnPlanning : public testing::Test {
  protected:
@@ -76,14 +79,17 @@ class CudnnPlanning : public testing::Test {
   }
   PlanReport plan(const ConvProblem& problem) const { return plan_without_device(problem, device_); }
 
-  // What must hold for any problem: an engine within the limits, of the precision and repeatability asked for.
+  // What must hold for any problem: an engine within the limits, of the precision and repeatability asked
+  // for.
   void expect_sound(const ConvProblem& problem, const PlanReport& report) const {
-    ASSERT_NE(report.chosen(), nullptr) << problem.str() << ": " << report.configs.size() << " configs, none accepted";
+    ASSERT_NE(report.chosen(), nullptr)
+        << problem.str() << ": " << report.configs.size() << " configs, none accepted";
     EXPECT_LE(report.chosen()->workspace, std::int64_t{256} << 20) << problem.str();
     EXPECT_TRUE(report.planned) << problem.str() << ": no config made a plan";
     for (const PlanConfig& config : report.configs) {
       if (!config.accepted) continue;
-      EXPECT_FALSE(problem.deterministic && config.nondeterministic) << problem.str() << " engine " << config.engine;
+      EXPECT_FALSE(problem.deterministic && config.nondeterministic)
+          << problem.str() << " engine " << config.engine;
       EXPECT_FALSE(problem.dtype == DType::fp32 && !problem.tf32 && config.tensor_core)
           << problem.str() << " engine " << config.engine << " rounds fp32";
     }
@@ -111,7 +117,8 @@ TEST_F(CudnnPlanning, EveryConvolutionOfResNet50) {
         expect_sound(problem, report);
         if (HasFatalFailure()) return;
         if (precision.tensor_cores) expect_tensor_cores(problem, report);
-        // Packed 16-bit tensors with C and K multiples of 8 need no hidden copy (3 MB and more), only split-K buffers.
+        // Packed 16-bit tensors with C and K multiples of 8 need no hidden copy (3 MB and more), only split-K
+        // buffers.
         if (size_of(problem.dtype) == 2 && problem.c % 8 == 0) {
           EXPECT_TRUE(report.chosen()->tensor_core) << problem.str();
           const std::int64_t allowed = pass == ConvPass::filter_gradient ? 64 << 20 : 2 << 20;
@@ -158,14 +165,16 @@ TEST_F(CudnnPlanning, AccumulatingGradients) {
 
 // ResNet-50, DenseNet-121, VGG-16, Inception-v3.
 TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
-  std::vector<ConvProblem> problems = {conv(16, 64, 56, 64, 3),   conv(16, 256, 56, 512, 1, 2), conv(16, 8, 224, 64, 7, 2),
-                                       conv(16, 128, 56, 32, 3),  conv(16, 992, 7, 128, 1),     conv(16, 64, 224, 64, 3),
-                                       conv(16, 512, 14, 512, 3), conv(16, 8, 299, 32, 3, 2),   conv(16, 80, 73, 192, 3),
-                                       conv(16, 288, 35, 384, 3, 2)};
+  std::vector<ConvProblem> problems = {conv(16, 64, 56, 64, 3),    conv(16, 256, 56, 512, 1, 2),
+                                       conv(16, 8, 224, 64, 7, 2), conv(16, 128, 56, 32, 3),
+                                       conv(16, 992, 7, 128, 1),   conv(16, 64, 224, 64, 3),
+                                       conv(16, 512, 14, 512, 3),  conv(16, 8, 299, 32, 3, 2),
+                                       conv(16, 80, 73, 192, 3),   conv(16, 288, 35, 384, 3, 2)};
   problems.push_back(conv(16, 128, 17, 192, 1));
   problems.back().s = 7, problems.back().padding[1] = 3;
   for (const Precision& precision : precisions) {
-    for (const ConvEpilogue epilogue : {ConvEpilogue::bias, ConvEpilogue::bias_relu, ConvEpilogue::bias_add_relu}) {
+    for (const ConvEpilogue epilogue :
+         {ConvEpilogue::bias, ConvEpilogue::bias_relu, ConvEpilogue::bias_add_relu}) {
       for (ConvProblem problem : problems) {
         problem.dtype = precision.dtype;
         problem.tf32 = precision.tf32;
@@ -179,11 +188,12 @@ TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
   }
 }
 
-// The stems of ResNet, Inception and VGG with the zeros that conv2d adds: 16-bit engines then read x as it is. Without,
-// and with 4 channels as well, nearly all of them copy it to 8 channels in the workspace first.
+// The stems of ResNet, Inception and VGG with the zeros that conv2d adds: 16-bit engines then read x as it
+// is. Without, and with 4 channels as well, nearly all of them copy it to 8 channels in the workspace first.
 TEST_F(CudnnPlanning, PaddedStemsRunOnTensorCoresWithoutHiddenCopies) {
   for (const Precision& precision : precisions) {
-    for (ConvProblem problem : {conv(32, 3, 224, 64, 7, 2), conv(32, 3, 299, 32, 3, 2), conv(32, 3, 224, 64, 3), conv(32, 1, 224, 64, 7, 2)}) {
+    for (ConvProblem problem : {conv(32, 3, 224, 64, 7, 2), conv(32, 3, 299, 32, 3, 2),
+                                conv(32, 3, 224, 64, 3), conv(32, 1, 224, 64, 7, 2)}) {
       problem.dtype = precision.dtype;
       problem.tf32 = precision.tf32;
       const bool half = size_of(problem.dtype) == 2;
@@ -204,8 +214,10 @@ TEST_F(CudnnPlanning, PaddedStemsRunOnTensorCoresWithoutHiddenCopies) {
           ConvProblem narrow = problem;
           narrow.c = channels;
           for (const PlanConfig& config : plan(narrow).configs) {
-            const bool reads_it_as_it_is = config.accepted && config.tensor_core && config.workspace < 4 * images;
-            EXPECT_FALSE(reads_it_as_it_is) << narrow.str() << " engine " << config.engine << " needs no zeros";
+            const bool reads_it_as_it_is =
+                config.accepted && config.tensor_core && config.workspace < 4 * images;
+            EXPECT_FALSE(reads_it_as_it_is)
+                << narrow.str() << " engine " << config.engine << " needs no zeros";
           }
         }
       }
@@ -213,18 +225,26 @@ TEST_F(CudnnPlanning, PaddedStemsRunOnTensorCoresWithoutHiddenCopies) {
   }
 }
 
-// DenseNet's layers read the first channels of a block's buffer and write 32 after them; Inception's branches write theirs.
+// DenseNet's layers read the first channels of a block's buffer and write 32 after them; Inception's branches
+// write theirs.
 TEST_F(CudnnPlanning, SlicesOfChannels) {
-  struct { ConvProblem problem; std::int64_t x, y; } const slices[] = {
-      {conv(32, 96, 56, 128, 1), 256, 0},    {conv(32, 128, 56, 32, 3), 0, 256},  {conv(32, 480, 14, 128, 1), 1024, 0},
-      {conv(32, 128, 14, 32, 3), 0, 1024},   {conv(32, 992, 7, 128, 1), 1024, 0}, {conv(32, 128, 7, 32, 3), 0, 1024},
-      {conv(32, 64, 35, 96, 3), 0, 288},     {conv(32, 96, 35, 96, 3), 176, 288}, {conv(32, 192, 17, 192, 3, 2), 448, 1280}};
+  struct {
+    ConvProblem problem;
+    std::int64_t x, y;
+  } const slices[] = {{conv(32, 96, 56, 128, 1), 256, 0},       {conv(32, 128, 56, 32, 3), 0, 256},
+                      {conv(32, 480, 14, 128, 1), 1024, 0},     {conv(32, 128, 14, 32, 3), 0, 1024},
+                      {conv(32, 992, 7, 128, 1), 1024, 0},      {conv(32, 128, 7, 32, 3), 0, 1024},
+                      {conv(32, 64, 35, 96, 3), 0, 288},        {conv(32, 96, 35, 96, 3), 176, 288},
+                      {conv(32, 192, 17, 192, 3, 2), 448, 1280}};
   for (const Precision& precision : precisions) {
     for (const auto& slice : slices) {
       for (const auto& [pass, accumulate, epilogue] :
-           {std::tuple(ConvPass::forward, false, ConvEpilogue::none), std::tuple(ConvPass::forward, false, ConvEpilogue::bias),
-            std::tuple(ConvPass::forward, false, ConvEpilogue::bias_relu), std::tuple(ConvPass::forward, false, ConvEpilogue::bias_add_relu),
-            std::tuple(ConvPass::data_gradient, false, ConvEpilogue::none), std::tuple(ConvPass::data_gradient, true, ConvEpilogue::none),
+           {std::tuple(ConvPass::forward, false, ConvEpilogue::none),
+            std::tuple(ConvPass::forward, false, ConvEpilogue::bias),
+            std::tuple(ConvPass::forward, false, ConvEpilogue::bias_relu),
+            std::tuple(ConvPass::forward, false, ConvEpilogue::bias_add_relu),
+            std::tuple(ConvPass::data_gradient, false, ConvEpilogue::none),
+            std::tuple(ConvPass::data_gradient, true, ConvEpilogue::none),
             std::tuple(ConvPass::filter_gradient, false, ConvEpilogue::none)}) {
         ConvProblem problem = slice.problem;
         problem.dtype = precision.dtype;
@@ -245,7 +265,8 @@ TEST_F(CudnnPlanning, SlicesOfChannels) {
   }
 }
 
-// cuDNN copies slices in its workspace. Where that is beyond the limit only engines without tensor cores would be left.
+// cuDNN copies slices in its workspace. Where that is beyond the limit only engines without tensor cores
+// would be left.
 TEST_F(CudnnPlanning, SlicesTooLargeToCopyAreLeftToTheCaller) {
   ConvProblem problem = conv(256, 224, 56, 128, 1);
   problem.dtype = DType::bf16;
@@ -273,13 +294,15 @@ TEST_F(CudnnPlanning, DatabaseIsReadInsteadOfTheHeuristics) {
   };
   EXPECT_STREQ(from(), "heuristics");
   EXPECT_STREQ(from(2), "heuristics");  // the first two refused to run
-  const PlanConfig& last = *std::find_if(offered.configs.rbegin(), offered.configs.rend(), [](const PlanConfig& c) { return c.accepted; });
+  const PlanConfig& last = *std::find_if(offered.configs.rbegin(), offered.configs.rend(),
+                                         [](const PlanConfig& c) { return c.accepted; });
   const std::string key = plan_database_key(problem);
   database.put(key, {last.engine, last.knobs, last.workspace, 1});
   EXPECT_STREQ(from(), "database");
   EXPECT_STREQ(from(1), "heuristics");  // it refused to run
   // Numbers that no engine has, knobs that it does not have, and a rule that it breaks.
-  for (const PlanChoice& bad : {PlanChoice{100000, {}}, {last.engine, {{1000, 1}}}, {last.engine, {{1, std::int64_t{1} << 60}}}}) {
+  for (const PlanChoice& bad :
+       {PlanChoice{100000, {}}, {last.engine, {{1000, 1}}}, {last.engine, {{1, std::int64_t{1} << 60}}}}) {
     database.put(key, bad);
     EXPECT_STREQ(from(), "heuristics");
   }
@@ -293,16 +316,19 @@ TEST_F(CudnnPlanning, DatabaseIsReadInsteadOfTheHeuristics) {
 }
 
 TEST_F(CudnnPlanning, WithoutAnEngineThatAgreesThereIsNoPlan) {
-  const ConvolutionPlans plans = plan_without_device(conv(1, 8, 8, 8, 3), device_, PlanDatabase("", "test"), 1000);
+  const ConvolutionPlans plans =
+      plan_without_device(conv(1, 8, 8, 8, 3), device_, PlanDatabase("", "test"), 1000);
   EXPECT_EQ(plans.from_database + plans.from_heuristics + plans.tuned, 0);
 }
 
 TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
   for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16}) {
-    for (ConvProblem problem : {conv(8, 64, 28, 64, 3, 1, 64), conv(8, 64, 28, 128, 3, 2, 4), conv(2, 5, 9, 7, 3)}) {
+    for (ConvProblem problem :
+         {conv(8, 64, 28, 64, 3, 1, 64), conv(8, 64, 28, 128, 3, 2, 4), conv(2, 5, 9, 7, 3)}) {
       for (const bool channels_last : {true, false}) {
         for (const int dilation : {1, 2}) {
-          for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
+          for (const ConvPass pass :
+               {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
             problem.dtype = dtype;
             problem.channels_last = channels_last;
             problem.dilation[0] = problem.dilation[1] = problem.padding[0] = problem.padding[1] = dilation;
@@ -337,40 +363,6 @@ TEST_F(CudnnPlanning, MistakesAreErrorsWithCudnnsReason) {
   ConvProblem too_small = conv(1, 8, 2, 8, 7);
   too_small.padding[0] = too_small.padding[1] = 0;  // the filter is larger than the image
   EXPECT_THROW(plan(too_small), CudaError);
-}
-
-TEST(CudnnPlans, ProblemsHaveDistinctNames) {
-  ConvProblem problem = conv(32, 64, 56, 128, 3, 2, 2);
-  problem.dtype = DType::bf16;
-  problem.pass = ConvPass::data_gradient;
-  EXPECT_EQ(problem.str(), "dgrad,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
-  problem.accumulate = true;
-  EXPECT_EQ(problem.str(), "dgrad+=,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
-}
-
-TEST(CudnnPlans, KeysNameWhatDecides) {
-  ConvProblem problem = conv(32, 64, 56, 128, 3);
-  problem.x_stride = 256;
-  EXPECT_EQ(plan_database_key(problem), "fprop,fp32,nhwc,x32x64x56x56,w128x64x3x3,stride1x1,pad1x1,dilation1x1,groups1,xpixel256,align16");
-  set_convolution_workspace_limit(1 << 20);
-  const std::string limited = plan_database_key(problem);
-  set_convolution_workspace_limit(std::int64_t{256} << 20);
-  EXPECT_EQ(limited, plan_database_key(problem) + ",workspace1048576");
-}
-
-TEST(CudnnPlans, BadPointersAreRefusedBeforeAnythingRuns) {
-  alignas(16) char bytes[64];
-  const auto text = [&](const ConvPointers& tensors) -> std::string {
-    try {
-      run_convolution("conv2d", cuda, conv(1, 8, 8, 8, 3), tensors);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_EQ(text({bytes, nullptr, bytes}), "conv2d: weight is missing");
-  EXPECT_EQ(text({bytes, bytes + 4, bytes}),
-            "conv2d: weight starts at an address that is not a multiple of 16; pass a clone()");
 }
 
 }  // namespace

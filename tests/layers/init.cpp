@@ -12,7 +12,9 @@
 namespace gadolin {
 namespace {
 
-struct Moments { double mean, deviation, smallest, largest; };
+struct Moments {
+  double mean, deviation, smallest, largest;
+};
 Moments moments(const Tensor& t) {
   const std::vector<double> v = t.to_vector<double>();
   double m = 0, s = 0;
@@ -93,7 +95,8 @@ TEST(Init, DependsOnTheSeedOnly) {
 
 // The same numbers at the same indices whatever the order in memory.
 TEST(Init, DoesNotDependOnTheLayout) {
-  Tensor rows = empty({4, 3, 2, 2}), last = empty({4, 3, 2, 2}, DType::fp32, cpu, MemoryFormat::channels_last);
+  Tensor rows = empty({4, 3, 2, 2}),
+         last = empty({4, 3, 2, 2}, DType::fp32, cpu, MemoryFormat::channels_last);
   manual_seed(5);
   he_normal_(rows);
   manual_seed(5);
@@ -113,9 +116,12 @@ TEST(Init, RefusesVectors) {
   };
   EXPECT_EQ(message([&] { he_normal_(t); }), "he_normal: [4] has no fan; it needs at least two dimensions");
   EXPECT_EQ(message([&] { he_uniform_(t); }), "he_uniform: [4] has no fan; it needs at least two dimensions");
-  EXPECT_EQ(message([&] { glorot_normal_(t); }), "glorot_normal: [4] has no fan; it needs at least two dimensions");
-  EXPECT_EQ(message([&] { glorot_uniform_(t); }), "glorot_uniform: [4] has no fan; it needs at least two dimensions");
-  EXPECT_EQ(message([&] { orthogonal_(t); }), "orthogonal: [4] is no matrix; it needs at least two dimensions");
+  EXPECT_EQ(message([&] { glorot_normal_(t); }),
+            "glorot_normal: [4] has no fan; it needs at least two dimensions");
+  EXPECT_EQ(message([&] { glorot_uniform_(t); }),
+            "glorot_uniform: [4] has no fan; it needs at least two dimensions");
+  EXPECT_EQ(message([&] { orthogonal_(t); }),
+            "orthogonal: [4] is no matrix; it needs at least two dimensions");
 }
 
 }  // namespace

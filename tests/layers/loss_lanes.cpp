@@ -1,5 +1,5 @@
-// Softmax losses as the GPU runs them: a row shared by any number of lanes, lane by lane on the CPU, against a plain
-// formula in fp64; rows that are ignored, out of range, infinite or NaN.
+// Softmax losses as the GPU runs them: a row shared by any number of lanes, lane by lane on the CPU, against
+// a plain formula in fp64; rows that are ignored, out of range, infinite or NaN.
 #include "layers/loss_rows.h"
 
 #include <cmath>
@@ -12,10 +12,16 @@
 namespace gadolin {
 namespace {
 
-struct Options { double smoothing, gamma; bool weighted; };
-struct Result { std::vector<double> loss, weight, gradient; };  // gradient of the sum of the losses
+struct Options {
+  double smoothing, gamma;
+  bool weighted;
+};
+struct Result {
+  std::vector<double> loss, weight, gradient;
+};  // gradient of the sum of the losses
 
-Result plain(const std::vector<double>& x, const std::vector<std::int64_t>& target, const std::vector<double>& w, const Options& o) {
+Result plain(const std::vector<double>& x, const std::vector<std::int64_t>& target,
+             const std::vector<double>& w, const Options& o) {
   const std::size_t rows = target.size(), classes = x.size() / rows;
   Result r{std::vector<double>(rows), std::vector<double>(rows), std::vector<double>(x.size())};
   for (std::size_t n = 0; n < rows; ++n) {
@@ -28,7 +34,8 @@ Result plain(const std::vector<double>& x, const std::vector<std::int64_t>& targ
     const auto share = [&](std::size_t c) {
       return w[c] * ((c == t ? 1 - o.smoothing : 0) + o.smoothing / static_cast<double>(classes));
     };
-    const double p_t = std::exp(row[t] - top) / total, ce = -std::log(p_t), power = std::pow(1 - p_t, o.gamma);
+    const double p_t = std::exp(row[t] - top) / total, ce = -std::log(p_t),
+                 power = std::pow(1 - p_t, o.gamma);
     double all = 0;
     for (std::size_t c = 0; c < classes; ++c) {
       r.loss[n] += power * share(c) * (std::log(total) - (row[c] - top));
@@ -46,48 +53,64 @@ Result plain(const std::vector<double>& x, const std::vector<std::int64_t>& targ
 }
 
 template <class T, int V>
-Result in_lanes(int lanes, const Tensor& x, const std::vector<std::int64_t>& target, const std::vector<double>& w, const Options& o) {
+Result in_lanes(int lanes, const Tensor& x, const std::vector<std::int64_t>& target,
+                const std::vector<double>& w, const Options& o) {
   using M = math_type<T>;
   const std::int64_t rows = x.size(0), classes = x.size(1);
   const Tensor gradient = full(x.shape(), NAN, x.dtype());
   std::vector<M> weight(w.begin(), w.end()), loss(target.size(), M(NAN)), row_weight = loss;
-  const detail::SoftmaxRow<T> row{classes, -100, static_cast<M>(o.smoothing), static_cast<M>(o.gamma), x.data<T>(), target.data(),
-                                  o.weighted ? weight.data() : nullptr, gradient.data<T>(), loss.data(), row_weight.data()};
+  const detail::SoftmaxRow<T> row{classes,
+                                  -100,
+                                  static_cast<M>(o.smoothing),
+                                  static_cast<M>(o.gamma),
+                                  x.data<T>(),
+                                  target.data(),
+                                  o.weighted ? weight.data() : nullptr,
+                                  gradient.data<T>(),
+                                  loss.data(),
+                                  row_weight.data()};
   for (std::int64_t n = 0; n < rows; ++n) {
     std::vector<detail::RowSums<M>> sums;
     for (int lane = 0; lane < lanes; ++lane) sums.push_back(row.template read<V>(n, lane, lanes));
-    for (std::size_t distance = static_cast<std::size_t>(std::min(lanes, 32)) / 2; distance > 0; distance /= 2) {
+    for (std::size_t distance = static_cast<std::size_t>(std::min(lanes, 32)) / 2; distance > 0;
+         distance /= 2) {
       const auto before = sums;
-      for (std::size_t lane = 0; lane < sums.size(); ++lane) sums[lane] = before[lane].merged(before[lane ^ distance]);
+      for (std::size_t lane = 0; lane < sums.size(); ++lane)
+        sums[lane] = before[lane].merged(before[lane ^ distance]);
     }
     for (int lane = 0; lane < lanes; ++lane) {
       auto whole = sums[lanes > 32 ? 0 : static_cast<std::size_t>(lane)];
-      for (int warp = 1; warp < lanes / 32; ++warp) whole = whole.merged(sums[static_cast<std::size_t>(warp) * 32]);
+      for (int warp = 1; warp < lanes / 32; ++warp)
+        whole = whole.merged(sums[static_cast<std::size_t>(warp) * 32]);
       row.template write<V>(n, whole, lane, lanes);
     }
   }
   return {{loss.begin(), loss.end()}, {row_weight.begin(), row_weight.end()}, gradient.to_vector<double>()};
 }
-void expect_near(const std::vector<double>& got, const std::vector<double>& want, double limit, const std::string& what) {
+void expect_near(const std::vector<double>& got, const std::vector<double>& want, double limit,
+                 const std::string& what) {
   ASSERT_EQ(got.size(), want.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
-    ASSERT_TRUE(std::abs(got[i] - want[i]) <= limit * (1 + std::abs(want[i]))) << what << ", " << i << ": " << got[i] << " for " << want[i];
+    ASSERT_TRUE(std::abs(got[i] - want[i]) <= limit * (1 + std::abs(want[i])))
+        << what << ", " << i << ": " << got[i] << " for " << want[i];
   }
 }
-template <class T, int V> void compare(std::int64_t classes) {
+template <class T, int V>
+void compare(std::int64_t classes) {
   const Tensor x = ((rand({5, classes}, 41, 1) - 0.5) * 12.0).to(dtype_of<T>);
   const std::vector<double> numbers = x.to_vector<double>();
   std::vector<std::int64_t> target;
   for (const std::int64_t t : {0, 3, -100, 7, 1}) target.push_back(t < 0 ? t : t * 131 % classes);
   const double fine = sizeof(T) == 8 ? 1e-13 : 4e-6, rounded = sizeof(T) > 2 ? fine : 1.0 / 256;
-  for (const Options& o : {Options{0, 0, false}, Options{0, 0, true}, Options{0.1, 0, false}, Options{0.2, 0, true}, Options{0, 2, true},
-                           Options{0, 1.5, false}}) {
+  for (const Options& o : {Options{0, 0, false}, Options{0, 0, true}, Options{0.1, 0, false},
+                           Options{0.2, 0, true}, Options{0, 2, true}, Options{0, 1.5, false}}) {
     std::vector<double> w(static_cast<std::size_t>(classes), 1);
-    for (std::size_t c = 0; o.weighted && c < w.size(); ++c) w[c] = 0.25 * static_cast<double>(c % 7);  // exact in all types
+    for (std::size_t c = 0; o.weighted && c < w.size(); ++c)
+      w[c] = 0.25 * static_cast<double>(c % 7);  // exact in all types
     const Result want = plain(numbers, target, w, o);
     for (const int lanes : {1, 2, 8, 32, 128, 512}) {
-      const std::string what = cat(name_of(x.dtype()), ", ", classes, " classes, ", lanes, " lanes of ", V, ", smoothing ", o.smoothing,
-                                   ", gamma ", o.gamma);
+      const std::string what = cat(name_of(x.dtype()), ", ", classes, " classes, ", lanes, " lanes of ", V,
+                                   ", smoothing ", o.smoothing, ", gamma ", o.gamma);
       const Result got = in_lanes<T, V>(lanes, x, target, w, o);
       expect_near(got.loss, want.loss, fine, what + ", loss");
       expect_near(got.weight, want.weight, 0, what + ", weight");
@@ -112,14 +135,16 @@ TEST(LossLanes, ShareARowInAnyNumber) {
 TEST(LossLanes, GiveNaNWhereNothingElseIsTrue) {
   const double inf = INFINITY;
   for (const int lanes : {1, 4, 64}) {
-    const Tensor x = tensor({0, NAN, 1, 2, 3, 1, -inf, 0, -inf, -inf, -inf, -inf, 1, 2, 3, 4, 0, inf, 0, 0}, {5, 4});
+    const Tensor x =
+        tensor({0, NAN, 1, 2, 3, 1, -inf, 0, -inf, -inf, -inf, -inf, 1, 2, 3, 4, 0, inf, 0, 0}, {5, 4});
     const Result r = in_lanes<float, 1>(lanes, x, {0, 1, 2, 4, 0}, {}, {0, 0, false});
     EXPECT_TRUE(std::isnan(r.loss[0])) << "a NaN among the logits, " << lanes << " lanes";
     const double want = std::log(std::exp(3) + std::exp(1) + 1) - 1;
     EXPECT_TRUE(std::abs(r.loss[1] - want) < 1e-5) << r.loss[1] << " for " << want << " beside -inf";
     EXPECT_EQ(r.gradient[6], 0);
     EXPECT_TRUE(std::isnan(r.loss[2])) << "no logit above -inf";
-    EXPECT_TRUE(std::isnan(r.loss[3]) && std::isnan(r.weight[3]) && std::isnan(r.gradient[12])) << "target out of range";
+    EXPECT_TRUE(std::isnan(r.loss[3]) && std::isnan(r.weight[3]) && std::isnan(r.gradient[12]))
+        << "target out of range";
     EXPECT_TRUE(std::isnan(r.loss[4])) << "+inf";
   }
 }
@@ -132,7 +157,7 @@ TEST(LossLanes, AreAsManyAsARowNeeds) {
   EXPECT_EQ(detail::lanes_for(5000), 512);
 }
 
-// --- the loss itself -------------------------------------------------------------------------------------------------
+// --- the loss itself ---------------------------------------------------------------------------------------
 
 TEST(CrossEntropy, OfIgnoredRowsOnlyIsNaNWithAGradientOfZeros) {
   const Tensor x = tensor({1, 2, -3, 0.5}, {2, 2}).requires_grad_();
@@ -154,7 +179,8 @@ TEST(CrossEntropy, SixteenBitLogitsHaveSixteenBitGradients) {
     EXPECT_EQ(loss.item(), want.item());  // the same numbers, widened
     (loss * 1024.0).backward();
     EXPECT_EQ(x.grad().dtype(), x.dtype());
-    expect_close(x.grad().to(DType::fp32) * (1 / 1024.0), wide.grad().to_vector<double>(), 1.0 / 512, "gradient");
+    expect_close(x.grad().to(DType::fp32) * (1 / 1024.0), wide.grad().to_vector<double>(), 1.0 / 512,
+                 "gradient");
   }
 }
 TEST(CrossEntropy, MayBeWalkedTwiceAndNeedsNoTape) {
@@ -170,7 +196,8 @@ TEST(CrossEntropy, MayBeWalkedTwiceAndNeedsNoTape) {
   const std::vector<double> once = x.grad().to_vector<double>();
   loss.backward();
   const std::vector<double> twice = x.grad().to_vector<double>();
-  for (std::size_t i = 0; i < once.size(); ++i) EXPECT_TRUE(std::abs(twice[i] - 2 * once[i]) < 1e-7) << twice[i];
+  for (std::size_t i = 0; i < once.size(); ++i)
+    EXPECT_TRUE(std::abs(twice[i] - 2 * once[i]) < 1e-7) << twice[i];
 }
 // exp(10000) overflows; a sum that is not taken relative to the largest logit does as well.
 TEST(CrossEntropy, IsTheSameFarFrom0) {

@@ -20,7 +20,8 @@ CrossEntropyOptions options_of(const json& o) {
   options.ignore_index = o.value("ignore_index", -100);
   return options;
 }
-// Weights of the rows added up: what the mean of a weighted row loss divides by. 1 for the mean over elements.
+// Weights of the rows added up: what the mean of a weighted row loss divides by. 1 for the mean over
+// elements.
 double divisor(const Tensor& target, const CrossEntropyOptions& o) {
   double total = 0;
   for (std::int64_t t : target.to_vector<std::int64_t>()) {
@@ -73,7 +74,9 @@ TEST(Losses, AgreeWithPyTorch) {
 
 double logit(double p) { return std::log(p / (1 - p)); }
 double focal(double p, double y, double alpha) {
-  return sigmoid_focal_loss(tensor({logit(p)}, {1}, DType::fp64), tensor({y}, {1}, DType::fp64), alpha, 2, Reduction::sum).item();
+  return sigmoid_focal_loss(tensor({logit(p)}, {1}, DType::fp64), tensor({y}, {1}, DType::fp64), alpha, 2,
+                            Reduction::sum)
+      .item();
 }
 
 // Lin et al. 2017, equations 4 and 5, by hand.
@@ -87,9 +90,11 @@ TEST(Losses, FocalLossHasItsPublishedValues) {
   EXPECT_NEAR(focal(0.9, 0, -1), 1.865094, 5e-7);
 }
 TEST(Losses, SmoothL1HasItsPublishedValues) {
-  const double want[][2] = {{0.05, 0.01125}, {1.0 / 9, 0.055556}, {0.2, 0.144444}, {1, 0.944444}, {2, 1.944444}};
+  const double want[][2] = {
+      {0.05, 0.01125}, {1.0 / 9, 0.055556}, {0.2, 0.144444}, {1, 0.944444}, {2, 1.944444}};
   for (const auto& [d, loss] : want) {
-    EXPECT_NEAR(smooth_l1_loss(tensor({d}, {1}, DType::fp64), zeros({1}, DType::fp64), 1.0 / 9).item(), loss, 5e-7);
+    EXPECT_NEAR(smooth_l1_loss(tensor({d}, {1}, DType::fp64), zeros({1}, DType::fp64), 1.0 / 9).item(), loss,
+                5e-7);
   }
 }
 
@@ -103,10 +108,11 @@ TEST(Losses, SixteenBitLogitsAreLostInFullPrecision) {
 TEST(Losses, DivergedLogitsGiveNaN) {
   const Tensor target = tensor({1, 0}, {2}, DType::int64);
   EXPECT_TRUE(std::isnan(cross_entropy(tensor({NAN, 0, 0, 0}, {2, 2}), target).item()));
-  EXPECT_TRUE(std::isnan(binary_cross_entropy_with_logits(tensor({NAN, 0}, {2}), tensor({1, 0}, {2})).item()));
+  EXPECT_TRUE(
+      std::isnan(binary_cross_entropy_with_logits(tensor({NAN, 0}, {2}), tensor({1, 0}, {2})).item()));
 }
 
-// --- specs -----------------------------------------------------------------------------------------------------------
+// --- specs -------------------------------------------------------------------------------------------------
 
 double log_softmax_at(const Tensor& x, std::int64_t n, std::int64_t c) {
   double top = -INFINITY, total = 0;
@@ -121,7 +127,8 @@ Tensor row_definition(const Inputs& in, double smoothing, double gamma) {
     for (std::int64_t n = 0; n < in[0].size(0); ++n) {
       const double truth = log_softmax_at(in[0], n, static_cast<std::int64_t>(at(in[1], {n})));
       double spread = 0;
-      for (std::int64_t c = 0; c < in[0].size(1); ++c) spread += log_softmax_at(in[0], n, c) / static_cast<double>(in[0].size(1));
+      for (std::int64_t c = 0; c < in[0].size(1); ++c)
+        spread += log_softmax_at(in[0], n, c) / static_cast<double>(in[0].size(1));
       total -= std::pow(1 - std::exp(truth), gamma) * ((1 - smoothing) * truth + smoothing * spread);
     }
     return total / static_cast<double>(in[0].size(0));
@@ -141,10 +148,12 @@ const bool cross_entropy_added = add_spec({
     .reference = [](const Inputs& in) { return row_definition(in, 0.1, 0); },
     .cases = row_cases(),
     .errors =
-        {{.inputs = {shaped({50, 10}), values({0, 1, 2, 10}, DType::int64)}, .message = "cross_entropy: target [4] is not [50]"},
+        {{.inputs = {shaped({50, 10}), values({0, 1, 2, 10}, DType::int64)},
+          .message = "cross_entropy: target [4] is not [50]"},
          {.inputs = {shaped({4, 10}), values({0, 1, 2, 10}, DType::int64)},
           .message = "cross_entropy: target 10 at index 3 is outside [0, 10); class labels start at 0"},
-         {.inputs = {shaped({4}), values({0, 1, 2, 10}, DType::int64)}, .message = "cross_entropy: logits [4] are not [N, C]"},
+         {.inputs = {shaped({4}), values({0, 1, 2, 10}, DType::int64)},
+          .message = "cross_entropy: logits [4] are not [N, C]"},
          {.inputs = {shaped({2, 3}, DType::int64), values({0, 1}, DType::int64)},
           .message = "cross_entropy: logits are int64; convert with .to(DType::fp32)"},
          {.inputs = {shaped({4, 3}), shaped({4})},
@@ -166,11 +175,15 @@ const bool softmax_focal_added = add_spec({
                 .f = [](const Inputs& in) { return softmax_focal_loss(in[0], in[1], -1); }},
                {.inputs = {shaped({2, 3}), values({0, 1}, DType::int64)},
                 .message = "softmax_focal_loss: label smoothing is not defined for it",
-                .f = [](const Inputs& in) { return softmax_focal_loss(in[0], in[1], 2, {.label_smoothing = 0.1}); }}},
+                .f =
+                    [](const Inputs& in) {
+                      return softmax_focal_loss(in[0], in[1], 2, {.label_smoothing = 0.1});
+                    }}},
 });
 
 // Mean over all elements of f(x, target).
-template <class F> Reference mean_of(F f) {
+template <class F>
+Reference mean_of(F f) {
   return [f](const Inputs& in) {
     return tabulate({}, [&](const Index&) {
       double total = 0;
@@ -194,14 +207,16 @@ const bool bce_added = add_spec({
     .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1]); },
     .reference = mean_of([](double x, double y) { return softplus_of(x) - x * y; }),
     .cases = pair_cases(zero_to_one),
-    .errors = {{.inputs = {shaped({2, 3}), shaped({2, 4})},
-                .message = "binary_cross_entropy_with_logits: input [2, 3] and target [2, 4] differ"},
-               {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2, 1})},
-                .message = "binary_cross_entropy_with_logits: mask [2, 1] is not of the logits' shape [2, 3]",
-                .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], {}, in[2]); }},
-               {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2})},
-                .message = "binary_cross_entropy_with_logits: positive weights [2] are not one a class of logits [2, 3]",
-                .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], in[2]); }}},
+    .errors =
+        {{.inputs = {shaped({2, 3}), shaped({2, 4})},
+          .message = "binary_cross_entropy_with_logits: input [2, 3] and target [2, 4] differ"},
+         {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2, 1})},
+          .message = "binary_cross_entropy_with_logits: mask [2, 1] is not of the logits' shape [2, 3]",
+          .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], {}, in[2]); }},
+         {.inputs = {shaped({2, 3}), shaped({2, 3}), shaped({2})},
+          .message =
+              "binary_cross_entropy_with_logits: positive weights [2] are not one a class of logits [2, 3]",
+          .f = [](const Inputs& in) { return binary_cross_entropy_with_logits(in[0], in[1], in[2]); }}},
 });
 const bool sigmoid_focal_added = add_spec({
     .name = "sigmoid_focal_loss",

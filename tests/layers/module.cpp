@@ -1,4 +1,5 @@
-// Modules: names, state, loading, freezing, places in errors and on the tape, moving, observers, mixed precision.
+// Modules: names, state, loading, freezing, places in errors and on the tape, moving, observers, mixed
+// precision.
 #include "layers/module.h"
 
 #include <gtest/gtest.h>
@@ -16,8 +17,9 @@ namespace {
 // A small net with a module inside a module.
 class Block : public Module {
  public:
-  explicit Block(int channels) : conv_(add("conv", Conv2d(channels, channels, 3, {.padding = 1, .bias = false}))),
-                                 bn_(add("bn", BatchNorm2d(channels))) {}
+  explicit Block(int channels)
+      : conv_(add("conv", Conv2d(channels, channels, 3, {.padding = 1, .bias = false}))),
+        bn_(add("bn", BatchNorm2d(channels))) {}
   Tensor forward(const Tensor& x) override { return bn_.add_relu(conv_(x), x); }
   const char* kind() const override { return "Block"; }
 
@@ -27,8 +29,9 @@ class Block : public Module {
 };
 class Net : public Module {
  public:
-  explicit Net(int classes = 3) : stem_(add("stem", Conv2d(1, 4, 3, {.padding = 1}))), layer1_(add("layer1", Sequential(Block(4), Block(4)))),
-                                  fc_(add("fc", Linear(4, classes))) {}
+  explicit Net(int classes = 3)
+      : stem_(add("stem", Conv2d(1, 4, 3, {.padding = 1}))),
+        layer1_(add("layer1", Sequential(Block(4), Block(4)))), fc_(add("fc", Linear(4, classes))) {}
   Tensor forward(const Tensor& x) override { return fc_(global_avg_pool2d(layer1_(stem_(x))).flatten(1)); }
   const char* kind() const override { return "Net"; }
 
@@ -48,7 +51,8 @@ State copy_of(const Module& module) {
   for (const Parameter& p : module.state()) state[p.name] = p.tensor.detach().clone();
   return state;
 }
-template <class E, class F> std::string message_of(F&& f) {
+template <class E, class F>
+std::string message_of(F&& f) {
   try {
     f();
   } catch (const E& error) {
@@ -61,11 +65,13 @@ const Shape image{2, 1, 5, 5};
 TEST(Module, NamesAsPyTorchDoes) {
   const Net net;
   EXPECT_EQ(names(net.parameters()),
-            (std::vector<std::string>{"stem.weight", "stem.bias", "layer1.0.conv.weight", "layer1.0.bn.weight", "layer1.0.bn.bias",
-                                      "layer1.1.conv.weight", "layer1.1.bn.weight", "layer1.1.bn.bias", "fc.weight", "fc.bias"}));
+            (std::vector<std::string>{"stem.weight", "stem.bias", "layer1.0.conv.weight",
+                                      "layer1.0.bn.weight", "layer1.0.bn.bias", "layer1.1.conv.weight",
+                                      "layer1.1.bn.weight", "layer1.1.bn.bias", "fc.weight", "fc.bias"}));
   EXPECT_EQ(names(net.buffers()),
-            (std::vector<std::string>{"layer1.0.bn.running_mean", "layer1.0.bn.running_var", "layer1.0.bn.num_batches_tracked",
-                                      "layer1.1.bn.running_mean", "layer1.1.bn.running_var", "layer1.1.bn.num_batches_tracked"}));
+            (std::vector<std::string>{"layer1.0.bn.running_mean", "layer1.0.bn.running_var",
+                                      "layer1.0.bn.num_batches_tracked", "layer1.1.bn.running_mean",
+                                      "layer1.1.bn.running_var", "layer1.1.bn.num_batches_tracked"}));
   const std::vector<std::string> all = names(net.state());
   ASSERT_EQ(all.size(), 16u);
   EXPECT_EQ(all[5], "layer1.0.bn.running_mean");  // buffers stand with their module
@@ -104,11 +110,14 @@ TEST(Module, NamesWhatIsMissingLeftOverOrMisshapen) {
   Net net;
   State state = copy_of(net);
   state.erase("layer1.1.bn.weight");
+  EXPECT_EQ(
+      message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
+      "load: net.gdck has no layer1.1.bn.weight (15 of 16 names found); was it saved by another network?");
+  for (const char* name : {"stem.weight", "stem.bias", "layer1.0.conv.weight", "fc.weight", "fc.bias"})
+    state.erase(name);
   EXPECT_EQ(message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
-            "load: net.gdck has no layer1.1.bn.weight (15 of 16 names found); was it saved by another network?");
-  for (const char* name : {"stem.weight", "stem.bias", "layer1.0.conv.weight", "fc.weight", "fc.bias"}) state.erase(name);
-  EXPECT_EQ(message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
-            "load: net.gdck has no stem.weight, stem.bias, layer1.0.conv.weight, layer1.1.bn.weight, fc.weight, ... (10 of 16 names "
+            "load: net.gdck has no stem.weight, stem.bias, layer1.0.conv.weight, layer1.1.bn.weight, "
+            "fc.weight, ... (10 of 16 names "
             "found); was it saved by another network?");
   const LoadReport loose = net.load_state(state, {.strict = false});
   EXPECT_EQ(loose.missing.size(), 6u);
@@ -116,12 +125,14 @@ TEST(Module, NamesWhatIsMissingLeftOverOrMisshapen) {
 
   state = copy_of(net);
   state["head.weight"] = zeros({3});
-  EXPECT_EQ(message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
-            "load: net.gdck holds head.weight, which this network does not have; was it saved by another network?");
+  EXPECT_EQ(
+      message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
+      "load: net.gdck holds head.weight, which this network does not have; was it saved by another network?");
 
   state = copy_of(Net(5));
   EXPECT_EQ(message_of<CheckpointError>([&] { net.load_state(state, {}, "net.gdck"); }),
-            "load: net.gdck has other shapes: fc.weight [5, 4] for [3, 4], fc.bias [5] for [3]; for another number of classes pass "
+            "load: net.gdck has other shapes: fc.weight [5, 4] for [3, 4], fc.bias [5] for [3]; for another "
+            "number of classes pass "
             "--exclude-scopes with the last layer");
   const std::vector<float> head = net.state()[14].tensor.to_vector<float>();
   const LoadReport transfer = net.load_state(state, {.exclude = {"fc"}});
@@ -136,7 +147,8 @@ TEST(Module, IsUnchangedByAFailedLoad) {
   State state = copy_of(Net(3));
   state.erase("fc.bias");
   EXPECT_THROW(net.load_state(state), CheckpointError);
-  for (const Parameter& p : net.state()) EXPECT_EQ(p.tensor.to_vector<float>(), before.at(p.name).to_vector<float>()) << p.name;
+  for (const Parameter& p : net.state())
+    EXPECT_EQ(p.tensor.to_vector<float>(), before.at(p.name).to_vector<float>()) << p.name;
 }
 
 TEST(Module, AcceptsFilesWithoutBatchCounters) {
@@ -160,24 +172,33 @@ TEST(Module, FreezesByPath) {
     const bool frozen = b.name.rfind("layer1.0", 0) == 0;
     EXPECT_EQ(b.tensor.to_vector<float>() == before.at(b.name).to_vector<float>(), frozen) << b.name;
   }
-  for (const Parameter& p : net.parameters()) EXPECT_EQ(p.tensor.grad().defined(), p.tensor.requires_grad()) << p.name;
+  for (const Parameter& p : net.parameters())
+    EXPECT_EQ(p.tensor.grad().defined(), p.tensor.requires_grad()) << p.name;
 }
 
 TEST(Module, TrainsOnlyTheGivenScopes) {
   Net net;
   net.set_trainable({"fc"});
-  for (const Parameter& p : net.parameters()) EXPECT_EQ(p.tensor.requires_grad(), p.name.rfind("fc", 0) == 0) << p.name;
-  EXPECT_EQ(message_of<UsageError>([&] { net.set_trainable({"fc", "layer9"}); }),
-            "trainable scopes: nothing in the network is called layer9; run gadolin summary to see the names");
+  for (const Parameter& p : net.parameters())
+    EXPECT_EQ(p.tensor.requires_grad(), p.name.rfind("fc", 0) == 0) << p.name;
+  EXPECT_EQ(
+      message_of<UsageError>([&] {
+        net.set_trainable({"fc", "layer9"});
+      }),
+      "trainable scopes: nothing in the network is called layer9; run gadolin summary to see the names");
 }
 
 TEST(Module, SaysWhereInTheNetworkAnErrorIs) {
   Net net;
-  EXPECT_EQ(message_of<ShapeError>([&] { net(ones({2, 3, 5, 5})); }),
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              net(ones({2, 3, 5, 5}));
+            }),
             "stem: conv2d: input [2, 3, 5, 5] has C=3, but weight [4, 1, 3, 3] with groups=1 takes C=1");
   Sequential outer;
   outer.append("body", Net());
-  EXPECT_EQ(message_of<ShapeError>([&] { outer(ones({2, 3, 5, 5})); }),
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              outer(ones({2, 3, 5, 5}));
+            }),
             "body.stem: conv2d: input [2, 3, 5, 5] has C=3, but weight [4, 1, 3, 3] with groups=1 takes C=1");
 }
 
@@ -187,7 +208,8 @@ TEST(Module, MarksTheTapeWithPlaces) {
   ASSERT_NE(y.node(), nullptr);
   EXPECT_EQ(y.node()->place, "fc");
   bool found = false;
-  for (Node* node = y.node(); node && !found; node = node->inputs.empty() ? nullptr : node->inputs[0].node.get()) {
+  for (Node* node = y.node(); node && !found;
+       node = node->inputs.empty() ? nullptr : node->inputs[0].node.get()) {
     found = node->place == "layer1.1.bn";
   }
   EXPECT_TRUE(found);
@@ -197,15 +219,17 @@ TEST(Module, TellsObservers) {
   Net net;
   std::vector<std::string> seen;
   {
-    const CallObserver observer([&](const Module& module, const std::string& place, const Tensor& in, const Tensor& out) {
-      EXPECT_TRUE(in.defined() && out.defined());
-      seen.push_back(std::string(module.kind()) + " " + place);
-    });
+    const CallObserver observer(
+        [&](const Module& module, const std::string& place, const Tensor& in, const Tensor& out) {
+          EXPECT_TRUE(in.defined() && out.defined());
+          seen.push_back(std::string(module.kind()) + " " + place);
+        });
     net(ones(image));
   }
-  EXPECT_EQ(seen, (std::vector<std::string>{"Conv2d stem", "Conv2d layer1.0.conv", "BatchNorm2d layer1.0.bn", "Block layer1.0",
-                                            "Conv2d layer1.1.conv", "BatchNorm2d layer1.1.bn", "Block layer1.1", "Sequential layer1",
-                                            "Linear fc", "Net "}));
+  EXPECT_EQ(seen,
+            (std::vector<std::string>{"Conv2d stem", "Conv2d layer1.0.conv", "BatchNorm2d layer1.0.bn",
+                                      "Block layer1.0", "Conv2d layer1.1.conv", "BatchNorm2d layer1.1.bn",
+                                      "Block layer1.1", "Sequential layer1", "Linear fc", "Net "}));
   net(ones(image));
   EXPECT_EQ(seen.size(), 10u);
 }
@@ -241,10 +265,12 @@ TEST(ComputeScope, RunsConvolutionsInSixteenBits) {
     EXPECT_EQ(p.tensor.grad().dtype(), DType::fp32) << p.name;
   }
   const std::vector<double> got = y.detach().to_vector<double>();
-  for (std::size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(got[i], exact[i], 0.05 * (1 + std::abs(exact[i])));
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    EXPECT_NEAR(got[i], exact[i], 0.05 * (1 + std::abs(exact[i])));
 }
 
-// Without a tape the copies in 16 bits are kept, until a weight changes, another type is asked for or training goes on.
+// Without a tape the copies in 16 bits are kept, until a weight changes, another type is asked for or
+// training goes on.
 TEST(ComputeScope, SeesWeightsThatChangeBetweenInferences) {
   manual_seed(4);
   Net net;
@@ -320,7 +346,8 @@ TEST(Linear, ComputesAndCounts) {
   const Tensor x = tensor({1, 0, -1}, {1, 3}), y = layer(x);
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{-1.5, -2.5}));
   EXPECT_EQ(layer.macs(x, y), 6);
-  EXPECT_EQ(message_of<ValueError>([] { Linear(0, 2); }), "Linear: 0 inputs and 2 outputs; both must be positive");
+  EXPECT_EQ(message_of<ValueError>([] { Linear(0, 2); }),
+            "Linear: 0 inputs and 2 outputs; both must be positive");
 }
 
 TEST(Dropout, IsActiveInTrainingOnly) {

@@ -1,4 +1,5 @@
-// Batch normalisation: specs with and without ReLU and addend, running statistics, freezing, images of large mean.
+// Batch normalisation: specs with and without ReLU and addend, running statistics, freezing, images of large
+// mean.
 #include "layers/norm.h"
 
 #include <gtest/gtest.h>
@@ -15,19 +16,24 @@ namespace gadolin {
 namespace {
 
 // Parameters of 16-bit activations stay in fp32.
-Tensor parameter_of(const Tensor& t, const Tensor& x) { return x.dtype() == DType::fp64 ? t : t.to(DType::fp32); }
+Tensor parameter_of(const Tensor& t, const Tensor& x) {
+  return x.dtype() == DType::fp64 ? t : t.to(DType::fp32);
+}
 
-// in: x, weight, bias, running mean, running variance and perhaps an addend. Works on copies of the running ones.
+// in: x, weight, bias, running mean, running variance and perhaps an addend. Works on copies of the running
+// ones.
 Call call(const BatchNormOptions& o) {
   return [o](const Inputs& in) {
-    return batch_norm(in[0], parameter_of(in[1], in[0]), parameter_of(in[2], in[0]), parameter_of(in[3], in[0]).clone(),
-                      parameter_of(in[4], in[0]).clone(), o, in.size() > 5 ? in[5] : Tensor());
+    return batch_norm(in[0], parameter_of(in[1], in[0]), parameter_of(in[2], in[0]),
+                      parameter_of(in[3], in[0]).clone(), parameter_of(in[4], in[0]).clone(), o,
+                      in.size() > 5 ? in[5] : Tensor());
   };
 }
 Reference definition(const BatchNormOptions& o) {
   return [o](const Inputs& in) {
     const Tensor& x = in[0];
-    const std::int64_t spots = x.dim() == 4 ? x.size(2) * x.size(3) : 1, channels = x.size(1), n = x.size(0) * spots;
+    const std::int64_t spots = x.dim() == 4 ? x.size(2) * x.size(3) : 1, channels = x.size(1),
+                       n = x.size(0) * spots;
     const auto value = [&](std::int64_t c, std::int64_t i) {
       const std::int64_t image = i / spots, spot = i % spots;
       return x.dim() == 4 ? at(x, {image, c, spot / x.size(3), spot % x.size(3)}) : at(x, {image, c});
@@ -36,20 +42,23 @@ Reference definition(const BatchNormOptions& o) {
     for (std::int64_t c = 0; c < channels; ++c) {
       double m = 0, v = 0;
       for (std::int64_t i = 0; i < n; ++i) m += value(c, i) / static_cast<double>(n);
-      for (std::int64_t i = 0; i < n; ++i) v += (value(c, i) - m) * (value(c, i) - m) / static_cast<double>(n);
+      for (std::int64_t i = 0; i < n; ++i)
+        v += (value(c, i) - m) * (value(c, i) - m) / static_cast<double>(n);
       mean.push_back(o.training ? m : at(in[3], {c}));
       variance.push_back(o.training ? v : at(in[4], {c}));
     }
     return tabulate(x.shape(), [&](const Index& i) {
       const std::size_t c = static_cast<std::size_t>(i[1]);
-      double y = at(in[1], {i[1]}) * (at(x, i) - mean[c]) / std::sqrt(variance[c] + o.eps) + at(in[2], {i[1]});
+      double y =
+          at(in[1], {i[1]}) * (at(x, i) - mean[c]) / std::sqrt(variance[c] + o.eps) + at(in[2], {i[1]});
       if (in.size() > 5) y += at(in[5], i);
       return o.relu && y < 0 ? 0.0 : y;
     });
   };
 }
 
-OpCase norm_case(const std::string& what, const Shape& x, const BatchNormOptions& options, bool addend = false) {
+OpCase norm_case(const std::string& what, const Shape& x, const BatchNormOptions& options,
+                 bool addend = false) {
   const Shape c{x[1]};
   OpCase made;
   made.what = what;
@@ -64,40 +73,50 @@ OpCase norm_case(const std::string& what, const Shape& x, const BatchNormOptions
   return made;
 }
 
-const BatchNormOptions training{.training = true}, running{}, training_relu{.training = true, .relu = true}, running_relu{.relu = true};
+const BatchNormOptions training{.training = true}, running{}, training_relu{.training = true, .relu = true},
+    running_relu{.relu = true};
 
 const bool added = add_spec({
     .name = "batch_norm",
     .f = call(training),
-    .cases = {norm_case("training", {4, 3, 3, 5}, training), norm_case("training, relu", {4, 5, 3, 4}, training_relu),
+    .cases = {norm_case("training", {4, 3, 3, 5}, training),
+              norm_case("training, relu", {4, 5, 3, 4}, training_relu),
               norm_case("training, addend", {4, 8, 2, 3}, training, true),
               norm_case("training, addend, relu", {3, 16, 2, 3}, training_relu, true),
-              norm_case("training, vectors", {12, 3}, training), norm_case("evaluation", {2, 3, 3, 4}, running),
+              norm_case("training, vectors", {12, 3}, training),
+              norm_case("evaluation", {2, 3, 3, 4}, running),
               norm_case("evaluation, relu", {2, 8, 3, 4}, running_relu),
               norm_case("evaluation, addend, relu", {2, 8, 3, 4}, running_relu, true),
               norm_case("training, one channel", {5, 1, 4, 3}, training)},
-    .errors =
-        {{.inputs = {shaped({2, 3, 4}), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
-          .message = "batch_norm: input [2, 3, 4] is neither [N, C, H, W] nor [N, C]"},
-         {.inputs = {shaped({2, 3, 4, 4}), shaped({4}), shaped({3}), shaped({3}), shaped({3})},
-          .message = "batch_norm: input [2, 3, 4, 4] has C=3, but a parameter has shape [4]"},
-         {.inputs = {shaped({1, 3, 1, 1}), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
-          .message = "batch_norm: input [1, 3, 1, 1] has one value a channel, whose variance is 0; use a larger batch or eval()"},
-         {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 4})},
-          .message = "batch_norm: addend [2, 4] is not of the input's shape [2, 3]"},
-         {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 3}, DType::fp64)},
-          .message = "batch_norm: addend is fp64, the input fp32"},
-         {.inputs = {shaped({2, 3}, DType::int64), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
-          .message = "batch_norm: int64 is not supported; convert with .to(DType::fp32)"},
-         {.inputs = {shaped({2, 3}), shaped({3}, DType::bf16), shaped({3}), shaped({3}), shaped({3})},
-          .message = "batch_norm: input is fp32, so parameters must be fp32, not bf16",
-          .f = [](const Inputs& in) { return batch_norm(in[0], in[1], in[2], in[3], in[4], {}); }},
-         {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3, 2}), shaped({3})},
-          .message = "batch_norm: running statistics are changed in place and must be contiguous",
-          .f = [](const Inputs& in) { return batch_norm(in[0], in[1], in[2], in[3].select(1, 0), in[4], {}); }}},
+    .errors = {{.inputs = {shaped({2, 3, 4}), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
+                .message = "batch_norm: input [2, 3, 4] is neither [N, C, H, W] nor [N, C]"},
+               {.inputs = {shaped({2, 3, 4, 4}), shaped({4}), shaped({3}), shaped({3}), shaped({3})},
+                .message = "batch_norm: input [2, 3, 4, 4] has C=3, but a parameter has shape [4]"},
+               {.inputs = {shaped({1, 3, 1, 1}), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
+                .message = "batch_norm: input [1, 3, 1, 1] has one value a channel, whose variance is 0; use "
+                           "a larger batch or eval()"},
+               {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}),
+                           shaped({2, 4})},
+                .message = "batch_norm: addend [2, 4] is not of the input's shape [2, 3]"},
+               {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}),
+                           shaped({2, 3}, DType::fp64)},
+                .message = "batch_norm: addend is fp64, the input fp32"},
+               {.inputs = {shaped({2, 3}, DType::int64), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
+                .message = "batch_norm: int64 is not supported; convert with .to(DType::fp32)"},
+               {.inputs = {shaped({2, 3}), shaped({3}, DType::bf16), shaped({3}), shaped({3}), shaped({3})},
+                .message = "batch_norm: input is fp32, so parameters must be fp32, not bf16",
+                .f = [](const Inputs& in) { return batch_norm(in[0], in[1], in[2], in[3], in[4], {}); }},
+               {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3, 2}), shaped({3})},
+                .message = "batch_norm: running statistics are changed in place and must be contiguous",
+                .f =
+                    [](const Inputs& in) {
+                      return batch_norm(in[0], in[1], in[2], in[3].select(1, 0), in[4], {});
+                    }}},
 });
 
-struct Numbers { double mean, variance; };  // of channel c, in double; variance of the population
+struct Numbers {
+  double mean, variance;
+};  // of channel c, in double; variance of the population
 Numbers of_channel(const Tensor& x, std::int64_t c) {
   const std::vector<double> v = x.select(1, c).to_vector<double>();
   double m = 0, s = 0;
@@ -120,7 +139,8 @@ TEST(BatchNorm2dModule, MovesRunningStatistics) {
       variance[c] = 0.75 * variance[c] + 0.25 * n.variance * 120 / 119;
     }
   }
-  const std::vector<double> got_mean = norm.running_mean().to_vector<double>(), got_var = norm.running_var().to_vector<double>();
+  const std::vector<double> got_mean = norm.running_mean().to_vector<double>(),
+                            got_var = norm.running_var().to_vector<double>();
   for (std::size_t c = 0; c < 3; ++c) {
     EXPECT_NEAR(got_mean[c], mean[c], 1e-5);
     EXPECT_NEAR(got_var[c], variance[c], 1e-5 * variance[c]);
@@ -178,7 +198,8 @@ TEST(BatchNorm2dModule, TakesImagesOfLargeMeanWithABlackCorner) {
     if (black) x.select(0, 0).slice(1, 0, 1).slice(2, 0, 1).zero_();
     BatchNorm2d norm(8, 1e-5, 1);
     norm(x);
-    const std::vector<double> mean = norm.running_mean().to_vector<double>(), var = norm.running_var().to_vector<double>();
+    const std::vector<double> mean = norm.running_mean().to_vector<double>(),
+                              var = norm.running_var().to_vector<double>();
     for (std::int64_t c = 0; c < 8; ++c) {
       const Numbers n = of_channel(x, c);
       const double unbiased = n.variance * 2046 / 2045;
@@ -200,7 +221,8 @@ TEST(BatchNorm2dModule, DoesNotDependOnThreads) {
     x.requires_grad_();
     const Tensor y = norm.relu(x);
     y.backward(cotangent);
-    for (const Tensor& t : {y.detach(), x.grad(), norm.weight().grad(), norm.bias().grad(), norm.running_var()}) {
+    for (const Tensor& t :
+         {y.detach(), x.grad(), norm.weight().grad(), norm.bias().grad(), norm.running_var()}) {
       results[threads - 1].push_back(t.to_vector<float>());
     }
   }

@@ -1,5 +1,5 @@
-// Joins: relu(norm(x) + addend) with one bit an element kept, and relu(norm(x) + norm(z)) in one pass, against the same
-// made of separate ops.
+// Joins: relu(norm(x) + addend) with one bit an element kept, and relu(norm(x) + norm(z)) in one pass,
+// against the same made of separate ops.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,7 +13,9 @@
 namespace gadolin {
 namespace {
 
-Tensor parameter_of(const Tensor& t, const Tensor& x) { return x.dtype() == DType::fp64 ? t : t.to(DType::fp32); }
+Tensor parameter_of(const Tensor& t, const Tensor& x) {
+  return x.dtype() == DType::fp64 ? t : t.to(DType::fp32);
+}
 
 // in: x, weight, bias, running mean and variance, and the same five of the other batch norm.
 Call join(bool training) {
@@ -39,19 +41,23 @@ double normed(const Inputs& in, std::size_t side, bool training, const Index& i)
     for (double a : v) mean += a / n;
     for (double a : v) variance += (a - mean) * (a - mean) / n;
   }
-  return at(in[5 * side + 1], {i[1]}) * (at(x, i) - mean) / std::sqrt(variance + 1e-5) + at(in[5 * side + 2], {i[1]});
+  return at(in[5 * side + 1], {i[1]}) * (at(x, i) - mean) / std::sqrt(variance + 1e-5) +
+         at(in[5 * side + 2], {i[1]});
 }
 OpCase join_case(const std::string& what, const Shape& x, bool training) {
   const Shape c{x[1]};
   OpCase made;
   made.what = what;
   for (int side = 0; side < 2; ++side) {
-    made.inputs.insert(made.inputs.end(), {shaped(x), shaped(c).between(0.5, 1.5), shaped(c), shaped(c).between(-0.5, 0.5).fixed(),
-                                           shaped(c).between(0.5, 2).fixed()});
+    made.inputs.insert(made.inputs.end(),
+                       {shaped(x), shaped(c).between(0.5, 1.5), shaped(c),
+                        shaped(c).between(-0.5, 0.5).fixed(), shaped(c).between(0.5, 2).fixed()});
   }
   made.f = join(training);
   made.reference = [training](const Inputs& in) {
-    return tabulate(in[0].shape(), [&](const Index& i) { return std::max(0.0, normed(in, 0, training, i) + normed(in, 1, training, i)); });
+    return tabulate(in[0].shape(), [&](const Index& i) {
+      return std::max(0.0, normed(in, 0, training, i) + normed(in, 1, training, i));
+    });
   };
   made.products = 16;     // sums over the batch
   made.expanded = false;  // equal values have no variance
@@ -62,14 +68,16 @@ OpCase join_case(const std::string& what, const Shape& x, bool training) {
 const bool added = add_spec({
     .name = "batch_norm_join",
     .f = join(true),
-    .cases = {join_case("training", {4, 3, 3, 5}, true), join_case("training, whole bytes", {3, 16, 2, 3}, true),
-              join_case("training, a byte and a half", {2, 12, 3, 2}, true), join_case("training, vectors", {12, 9}, true),
-              join_case("evaluation", {2, 8, 3, 4}, false), join_case("evaluation, one channel", {2, 1, 3, 4}, false)},
-    .errors = {{.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 4}), shaped({4}), shaped({4}),
-                           shaped({4}), shaped({4})},
+    .cases = {join_case("training", {4, 3, 3, 5}, true),
+              join_case("training, whole bytes", {3, 16, 2, 3}, true),
+              join_case("training, a byte and a half", {2, 12, 3, 2}, true),
+              join_case("training, vectors", {12, 9}, true), join_case("evaluation", {2, 8, 3, 4}, false),
+              join_case("evaluation, one channel", {2, 1, 3, 4}, false)},
+    .errors = {{.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 4}),
+                           shaped({4}), shaped({4}), shaped({4}), shaped({4})},
                 .message = "batch_norm: addend [2, 4] is not of the input's shape [2, 3]"},
-               {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 3}), shaped({4}), shaped({3}),
-                           shaped({3}), shaped({3})},
+               {.inputs = {shaped({2, 3}), shaped({3}), shaped({3}), shaped({3}), shaped({3}), shaped({2, 3}),
+                           shaped({4}), shaped({3}), shaped({3}), shaped({3})},
                 .message = "batch_norm: input [2, 3] has C=3, but a parameter has shape [4]"}},
 });
 
@@ -78,13 +86,16 @@ Tensor numbers(const Shape& shape, std::uint64_t stream) {
   return shape.dim() == 4 ? t.contiguous(MemoryFormat::channels_last) : t;
 }
 
-// Two batch norms with weights and running statistics of their own; `moves`: whether the second learns in training.
+// Two batch norms with weights and running statistics of their own; `moves`: whether the second learns in
+// training.
 struct Pair {
   BatchNorm2d first, second;
-  Pair(int channels, DType parameters, bool training, bool moves = true) : first(channels), second(channels, 1e-3, 0.3) {
+  Pair(int channels, DType parameters, bool training, bool moves = true)
+      : first(channels), second(channels, 1e-3, 0.3) {
     std::uint64_t stream = 40;
     for (BatchNorm2d* norm : {&first, &second}) {
-      for (Parameter& p : norm->parameters()) p.tensor.set_data(numbers(p.tensor.shape(), ++stream).to(DType::fp32));
+      for (Parameter& p : norm->parameters())
+        p.tensor.set_data(numbers(p.tensor.shape(), ++stream).to(DType::fp32));
       norm->to(parameters);
       norm->train(training);
     }
@@ -93,14 +104,16 @@ struct Pair {
 };
 
 // y, all gradients and the state after two calls.
-test::Rows results(Pair& norms, const Tensor& x_data, const Tensor& z_data, const Tensor& cotangent, bool joined, std::int64_t from = 0) {
+test::Rows results(Pair& norms, const Tensor& x_data, const Tensor& z_data, const Tensor& cotangent,
+                   bool joined, std::int64_t from = 0) {
   const std::int64_t channels = cotangent.size(1);
   const auto leaf = [&](const Tensor& t) { return t.clone().requires_grad_(); };
   Tensor x = leaf(x_data), z = leaf(z_data);
   test::Rows all;
   for (int call = 0; call < 2; ++call) {
     const Tensor a = x.slice(1, from, from + channels), b = z.slice(1, from, from + channels);
-    const Tensor y = joined ? norms.first.join_relu(a, norms.second, b) : relu(norms.first(a) + norms.second(b));
+    const Tensor y =
+        joined ? norms.first.join_relu(a, norms.second, b) : relu(norms.first(a) + norms.second(b));
     all.push_back(y.to_vector<double>());
     if (y.requires_grad()) y.backward(cotangent);
   }
@@ -128,14 +141,18 @@ void compare(const Shape& shape, bool training, bool moves = true, std::int64_t 
   const Tensor x = numbers(wide, 1), z = numbers(wide, 2), cotangent = numbers(shape, 3);
   for (const DType dtype : {DType::fp64, DType::fp32, DType::bf16}) {
     const DType parameters = dtype == DType::fp64 ? DType::fp64 : DType::fp32;
-    // 16-bit ops would round between them and so mask other elements: they are compared with fp64 of the same inputs.
+    // 16-bit ops would round between them and so mask other elements: they are compared with fp64 of the same
+    // inputs.
     const DType other = dtype == DType::bf16 ? DType::fp64 : dtype;
-    Pair joined(channels, parameters, training, moves), separate(channels, other == DType::fp64 ? DType::fp64 : parameters, training, moves);
+    Pair joined(channels, parameters, training, moves),
+        separate(channels, other == DType::fp64 ? DType::fp64 : parameters, training, moves);
     const auto as = [&](const Tensor& t, DType to) { return t.to(dtype).to(to); };
     SCOPED_TRACE(cat(shape, " ", dtype));
     expect_close(results(joined, as(x, dtype), as(z, dtype), as(cotangent, dtype), true, extra / 2),
                  results(separate, as(x, other), as(z, other), as(cotangent, other), false, extra / 2),
-                 dtype == DType::fp64 ? 1e-12 : dtype == DType::fp32 ? 1e-5 : 0.01);
+                 dtype == DType::fp64   ? 1e-12
+                 : dtype == DType::fp32 ? 1e-5
+                                        : 0.01);
   }
 }
 TEST(BatchNormJoin, TrainsLikeSeparateOps) {
@@ -169,7 +186,8 @@ TEST(BatchNormJoin, AddsToGradientsThatAreThere) {
     Pair norms(10, DType::fp64, true);
     Tensor leaf = data.clone().requires_grad_();
     const Tensor x = leaf * 1.5;
-    const Tensor y = joined ? norms.first.join_relu(x, norms.second, x) : relu(norms.first(x) + norms.second(x));
+    const Tensor y =
+        joined ? norms.first.join_relu(x, norms.second, x) : relu(norms.first(x) + norms.second(x));
     (y + x * x).backward(cotangent);
     got[joined] = {leaf.grad().to_vector<double>(), norms.first.weight().grad().to_vector<double>()};
   }
@@ -181,13 +199,15 @@ TEST(BatchNormJoin, IsTwoCallsForAnObserver) {
   std::vector<Tensor> seen;
   Tensor y;
   {
-    const CallObserver observer([&](const Module&, const std::string&, const Tensor&, const Tensor& out) { seen.push_back(out); });
+    const CallObserver observer(
+        [&](const Module&, const std::string&, const Tensor&, const Tensor& out) { seen.push_back(out); });
     y = norms.first.join_relu(x, norms.second, x);
   }
   ASSERT_EQ(seen.size(), 2u);
   EXPECT_TRUE(seen[1].same_as(y));
   Pair again(4, DType::fp32, true);
-  expect_close({again.first.join_relu(x, again.second, x).to_vector<double>()}, {y.to_vector<double>()}, 1e-6);
+  expect_close({again.first.join_relu(x, again.second, x).to_vector<double>()}, {y.to_vector<double>()},
+               1e-6);
 }
 TEST(BatchNormJoin, ErrorsNameBoth) {
   struct Block : Module {
@@ -200,16 +220,23 @@ TEST(BatchNormJoin, ErrorsNameBoth) {
     block(zeros({2, 4, 3, 3}));
     FAIL() << "accepted";
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "bn3 and shortcut: batch_norm: input [2, 4, 3, 3] has C=4, but a parameter has shape [5]");
+    EXPECT_STREQ(error.what(),
+                 "bn3 and shortcut: batch_norm: input [2, 4, 3, 3] has C=4, but a parameter has shape [5]");
   }
 }
 
-// The bits are where GPU kernels look for them: bit c % 8 of byte c / 8 of a row, nothing beyond the last channel.
+// The bits are where GPU kernels look for them: bit c % 8 of byte c / 8 of a row, nothing beyond the last
+// channel.
 TEST(ReluMask, HoldsABitAnElement) {
   for (const std::int64_t channels : {1, 5, 8, 11, 24}) {
     Tensor x = numbers({2, channels, 3, 5}, 1).to(DType::fp32);
-    const Tensor addend = numbers({2, channels, 3, 5}, 2).to(DType::fp32), weight = ones({channels}).requires_grad_(), bias = zeros({channels});
-    addend.select(0, 1).select(0, channels - 1).select(0, 2).slice(0, 4, 5).fill_(std::nan(""));  // passes, as in relu
+    const Tensor addend = numbers({2, channels, 3, 5}, 2).to(DType::fp32),
+                 weight = ones({channels}).requires_grad_(), bias = zeros({channels});
+    addend.select(0, 1)
+        .select(0, channels - 1)
+        .select(0, 2)
+        .slice(0, 4, 5)
+        .fill_(std::nan(""));  // passes, as in relu
     detail::BatchNormFunction f;
     f.options = {.relu = true};
     f.running_mean = zeros({channels});
@@ -223,7 +250,8 @@ TEST(ReluMask, HoldsABitAnElement) {
     for (std::int64_t row = 0; row < 30; ++row) {
       for (std::int64_t c = 0; c < mask.stride * 8; ++c) {
         const bool passes = c < channels && !(rows.at(row)[c] <= 0);
-        ASSERT_EQ(detail::mask_passes(*mask.at(row, c), static_cast<int>(c % 8)), passes) << channels << " " << row << " " << c;
+        ASSERT_EQ(detail::mask_passes(*mask.at(row, c), static_cast<int>(c % 8)), passes)
+            << channels << " " << row << " " << c;
         kept += passes;
       }
     }
@@ -279,7 +307,9 @@ TEST(NormGrid, CoversTheMatrix) {
       }
     }
   }
-  const auto of = [](std::int64_t rows, std::int64_t channels) { return detail::norm_grid({rows, channels}, 8, 8, 264); };
+  const auto of = [](std::int64_t rows, std::int64_t channels) {
+    return detail::norm_grid({rows, channels}, 8, 8, 264);
+  };
   EXPECT_EQ(of(802816, 64).x, 8);
   EXPECT_EQ(of(802816, 64).shares, 264);
   EXPECT_EQ(of(12544, 2048).slabs * of(12544, 2048).shares, 264);

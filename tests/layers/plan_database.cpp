@@ -89,7 +89,8 @@ TEST(PlanText, RefusesWhatItDidNotWrite) {
             "plans: line 2 has '99999999999999999999' where a number was expected");
   EXPECT_EQ(why(head + "p 1 - 5\n"), "plans: line 2 has '' where a number was expected");
   EXPECT_EQ(why(head + "p 1 - -1 5\n"), "plans: line 2 has '-1' where a number was expected");
-  EXPECT_EQ(why("gadolin-plans 1 " + identity + "\np 1 1:2,3:4 5.5\n"), "plans: the first line is not 'gadolin-plans 2 ...'");
+  EXPECT_EQ(why("gadolin-plans 1 " + identity + "\np 1 1:2,3:4 5.5\n"),
+            "plans: the first line is not 'gadolin-plans 2 ...'");
   EXPECT_EQ(why(head + " 1 - 0 5\n"), "plans: line 2 names no problem");
   std::string knobs;
   for (int i = 0; i < 65; ++i) knobs += "1:2,";

@@ -57,7 +57,8 @@ TEST(MaxPool2d, TakesNumbersBelowZeroOverPadding) {
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{-3, -2, -5, -4}));
 }
 
-// TensorFlow's SAME of 1 2 3 4 / 5 6 7 8 with windows of 3 and stride 2: one row and column more, below and to the right only.
+// TensorFlow's SAME of 1 2 3 4 / 5 6 7 8 with windows of 3 and stride 2: one row and column more, below and
+// to the right only.
 TEST(Pooling, SameLeavesPaddingOut) {
   const Tensor x = tensor({1, 2, 3, 4, 5, 6, 7, 8}, {1, 1, 2, 4}, DType::fp64);
   PoolOptions same(3, 2);
@@ -72,7 +73,7 @@ TEST(Pooling, SameLeavesPaddingOut) {
   for (std::size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(got[i], row[i % 4]);
 }
 
-// --- specs -----------------------------------------------------------------------------------------------------------
+// --- specs -------------------------------------------------------------------------------------------------
 
 // Mean or largest of windows without padding.
 Reference windows(int kernel, int stride, bool largest) {
@@ -103,17 +104,28 @@ OpCase pool_case(const std::string& what, const Shape& x, Call f, Reference refe
 const bool max_added = add_spec({
     .name = "max_pool2d",
     .f = [](const Inputs& in) { return max_pool2d(image(in), {2}); },
-    .cases = [] {
-      std::vector<OpCase> cases = {
-          pool_case("2x2", {2, 3, 4, 6}, [](const Inputs& in) { return max_pool2d(image(in), {2}); }, windows(2, 2, true)),
-          pool_case("3x3 overlapping", {2, 2, 5, 7}, [](const Inputs& in) { return max_pool2d(image(in), {3, 2}); }, windows(3, 2, true)),
-          pool_case("3x3 with padding", {2, 8, 5, 6}, [](const Inputs& in) { return max_pool2d(image(in), {3, 2, 1}); })};
-      for (OpCase& c : cases) c.expanded = false;  // ties
-      return cases;
-    }(),
+    .cases =
+        [] {
+          std::vector<OpCase> cases = {
+              pool_case(
+                  "2x2", {2, 3, 4, 6}, [](const Inputs& in) { return max_pool2d(image(in), {2}); },
+                  windows(2, 2, true)),
+              pool_case(
+                  "3x3 overlapping", {2, 2, 5, 7},
+                  [](const Inputs& in) {
+                    return max_pool2d(image(in), {3, 2});
+                  },
+                  windows(3, 2, true)),
+              pool_case("3x3 with padding", {2, 8, 5, 6}, [](const Inputs& in) {
+                return max_pool2d(image(in), {3, 2, 1});
+              })};
+          for (OpCase& c : cases) c.expanded = false;  // ties
+          return cases;
+        }(),
     .errors = {{.inputs = {shaped({3, 8, 8})}, .message = "max_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
                {.inputs = {shaped({1, 3, 0, 8})}, .message = "max_pool2d: input [1, 3, 0, 8] has no pixels"},
-               {.inputs = {shaped({1, 3, 1, 8})}, .message = "max_pool2d: kernel 2 is larger than the padded input of 1"},
+               {.inputs = {shaped({1, 3, 1, 8})},
+                .message = "max_pool2d: kernel 2 is larger than the padded input of 1"},
                {.inputs = {shaped({1, 3, 1, 8})},
                 .message = "max_pool2d: kernel 9 is larger than the padded input of 1",
                 .f =
@@ -128,21 +140,40 @@ const bool max_added = add_spec({
                 .message = "max_pool2d: kernel 17 x 17 has more than 256 places; pool in two steps",
                 .f = [](const Inputs& in) { return max_pool2d(image(in), {17}); }},
                {.inputs = {shaped({1, 1, 8, 8})},
-                .message = "max_pool2d: kernel 2, stride 2, padding 2; padding may be at most half the kernel",
-                .f = [](const Inputs& in) { return max_pool2d(image(in), {2, 2, 2}); }}},
+                .message =
+                    "max_pool2d: kernel 2, stride 2, padding 2; padding may be at most half the kernel",
+                .f =
+                    [](const Inputs& in) {
+                      return max_pool2d(image(in), {2, 2, 2});
+                    }}},
 });
 const bool avg_added = add_spec({
     .name = "avg_pool2d",
     .f = [](const Inputs& in) { return avg_pool2d(image(in), {2}); },
-    .cases = {pool_case("2x2", {2, 3, 4, 6}, [](const Inputs& in) { return avg_pool2d(image(in), {2}); }, windows(2, 2, false)),
-              pool_case("3x3 overlapping", {2, 2, 5, 7}, [](const Inputs& in) { return avg_pool2d(image(in), {3, 2}); }, windows(3, 2, false)),
-              pool_case("3x3 with padding", {2, 8, 5, 6}, [](const Inputs& in) { return avg_pool2d(image(in), {3, 2, 1}); })},
-    .errors = {{.inputs = {shaped({1, 3, 1, 8})}, .message = "avg_pool2d: kernel 2 is larger than the padded input of 1"},
+    .cases = {pool_case(
+                  "2x2", {2, 3, 4, 6}, [](const Inputs& in) { return avg_pool2d(image(in), {2}); },
+                  windows(2, 2, false)),
+              pool_case(
+                  "3x3 overlapping", {2, 2, 5, 7},
+                  [](const Inputs& in) {
+                    return avg_pool2d(image(in), {3, 2});
+                  },
+                  windows(3, 2, false)),
+              pool_case("3x3 with padding", {2, 8, 5, 6},
+                        [](const Inputs& in) {
+                          return avg_pool2d(image(in), {3, 2, 1});
+                        })},
+    .errors = {{.inputs = {shaped({1, 3, 1, 8})},
+                .message = "avg_pool2d: kernel 2 is larger than the padded input of 1"},
                {.inputs = {shaped({3, 8, 8})}, .message = "avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
                {.inputs = {shaped({1, 3, 8, 0})}, .message = "avg_pool2d: input [1, 3, 8, 0] has no pixels"},
                {.inputs = {shaped({1, 1, 8, 8})},
-                .message = "avg_pool2d: kernel 3, stride 0, padding 0; padding may be at most half the kernel",
-                .f = [](const Inputs& in) { return avg_pool2d(image(in), {3, 0}); }}},
+                .message =
+                    "avg_pool2d: kernel 3, stride 0, padding 0; padding may be at most half the kernel",
+                .f =
+                    [](const Inputs& in) {
+                      return avg_pool2d(image(in), {3, 0});
+                    }}},
 });
 
 Reference mean_of_windows(std::int64_t p, std::int64_t q) {
@@ -151,7 +182,8 @@ Reference mean_of_windows(std::int64_t p, std::int64_t q) {
       const std::int64_t h = in[0].size(2), w = in[0].size(3);
       double total = 0, count = 0;
       for (std::int64_t r = i[2] * h / p; r < ((i[2] + 1) * h + p - 1) / p; ++r) {
-        for (std::int64_t s = i[3] * w / q; s < ((i[3] + 1) * w + q - 1) / q; ++s, ++count) total += at(in[0], {i[0], i[1], r, s});
+        for (std::int64_t s = i[3] * w / q; s < ((i[3] + 1) * w + q - 1) / q; ++s, ++count)
+          total += at(in[0], {i[0], i[1], r, s});
       }
       return total / count;
     });
@@ -159,20 +191,29 @@ Reference mean_of_windows(std::int64_t p, std::int64_t q) {
 }
 const bool adaptive_added = add_spec({
     .name = "adaptive_avg_pool2d",
-    .f = [](const Inputs& in) { return adaptive_avg_pool2d(image(in), {3, 2}); },
+    .f =
+        [](const Inputs& in) {
+          return adaptive_avg_pool2d(image(in), {3, 2});
+        },
     .reference = mean_of_windows(3, 2),
-    .cases = {{.inputs = {shaped({2, 3, 7, 5})}}, {.what = "more windows than pixels", .inputs = {shaped({2, 2, 2, 1})}}},
-    .errors = {{.inputs = {shaped({3, 8, 8})}, .message = "adaptive_avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
+    .cases = {{.inputs = {shaped({2, 3, 7, 5})}},
+              {.what = "more windows than pixels", .inputs = {shaped({2, 2, 2, 1})}}},
+    .errors = {{.inputs = {shaped({3, 8, 8})},
+                .message = "adaptive_avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"},
                {.inputs = {shaped({1, 3, 8, 8})},
                 .message = "adaptive_avg_pool2d: output 0 x 2 must be positive",
-                .f = [](const Inputs& in) { return adaptive_avg_pool2d(image(in), {0, 2}); }}},
+                .f =
+                    [](const Inputs& in) {
+                      return adaptive_avg_pool2d(image(in), {0, 2});
+                    }}},
 });
 const bool global_added = add_spec({
     .name = "global_avg_pool2d",
     .f = [](const Inputs& in) { return global_avg_pool2d(image(in)); },
     .reference = mean_of_windows(1, 1),
     .cases = {{.inputs = {shaped({2, 5, 4, 3})}}, {.what = "one pixel", .inputs = {shaped({3, 4, 1, 1})}}},
-    .errors = {{.inputs = {shaped({3, 8, 8})}, .message = "global_avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"}},
+    .errors = {{.inputs = {shaped({3, 8, 8})},
+                .message = "global_avg_pool2d: input [3, 8, 8] is not [N, C, H, W]"}},
     .twice = true,
 });
 
@@ -180,8 +221,9 @@ const bool global_added = add_spec({
 Reference blended(std::int64_t p, std::int64_t q, bool align) {
   return [=](const Inputs& in) {
     const auto place = [align](std::int64_t i, std::int64_t from, std::int64_t to) {
-      const double x = align ? (to == 1 ? 0.0 : static_cast<double>(i * (from - 1)) / static_cast<double>(to - 1))
-                             : (static_cast<double>(i) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5;
+      const double x =
+          align ? (to == 1 ? 0.0 : static_cast<double>(i * (from - 1)) / static_cast<double>(to - 1))
+                : (static_cast<double>(i) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5;
       return std::clamp(x, 0.0, static_cast<double>(from - 1));
     };
     return tabulate({in[0].size(0), in[0].size(1), p, q}, [&](const Index& i) {
@@ -199,31 +241,54 @@ Reference blended(std::int64_t p, std::int64_t q, bool align) {
   };
 }
 OpCase bilinear(const std::string& what, const Shape& x, Pair size, bool align) {
-  return pool_case(what, x, [=](const Inputs& in) { return upsample(image(in), size, {Interpolation::bilinear, align}); },
-                   blended(size.h, size.w, align));
+  return pool_case(
+      what, x,
+      [=](const Inputs& in) {
+        return upsample(image(in), size, {Interpolation::bilinear, align});
+      },
+      blended(size.h, size.w, align));
 }
 const bool upsample_added = add_spec({
     .name = "upsample",
-    .f = [](const Inputs& in) { return upsample(image(in), {6, 8}); },
-    .cases = {pool_case("nearest, twice", {2, 3, 3, 4}, [](const Inputs& in) { return upsample(image(in), {6, 8}); },
-                        [](const Inputs& in) {
-                          return tabulate({in[0].size(0), 3, 6, 8}, [&](const Index& i) { return at(in[0], {i[0], i[1], i[2] / 2, i[3] / 2}); });
-                        }),
-              pool_case("nearest, odd sizes", {2, 2, 4, 7}, [](const Inputs& in) { return upsample(image(in), {7, 3}); },
-                        [](const Inputs& in) {
-                          return tabulate({in[0].size(0), 2, 7, 3}, [&](const Index& i) {
-                            return at(in[0], {i[0], i[1], i[2] * 4 / 7, i[3] * 7 / 3});
-                          });
-                        }),
-              bilinear("bilinear, twice", {2, 3, 3, 4}, {6, 8}, false), bilinear("corners aligned, twice", {2, 3, 3, 4}, {6, 8}, true),
-              bilinear("bilinear, odd sizes", {2, 2, 5, 3}, {3, 7}, false), bilinear("corners aligned, odd sizes", {2, 2, 5, 3}, {3, 7}, true),
-              bilinear("bilinear, from one pixel", {2, 2, 1, 1}, {3, 2}, false), bilinear("corners aligned, to one pixel", {2, 2, 3, 4}, {1, 1}, true),
+    .f =
+        [](const Inputs& in) {
+          return upsample(image(in), {6, 8});
+        },
+    .cases = {pool_case(
+                  "nearest, twice", {2, 3, 3, 4},
+                  [](const Inputs& in) {
+                    return upsample(image(in), {6, 8});
+                  },
+                  [](const Inputs& in) {
+                    return tabulate({in[0].size(0), 3, 6, 8}, [&](const Index& i) {
+                      return at(in[0], {i[0], i[1], i[2] / 2, i[3] / 2});
+                    });
+                  }),
+              pool_case(
+                  "nearest, odd sizes", {2, 2, 4, 7},
+                  [](const Inputs& in) {
+                    return upsample(image(in), {7, 3});
+                  },
+                  [](const Inputs& in) {
+                    return tabulate({in[0].size(0), 2, 7, 3}, [&](const Index& i) {
+                      return at(in[0], {i[0], i[1], i[2] * 4 / 7, i[3] * 7 / 3});
+                    });
+                  }),
+              bilinear("bilinear, twice", {2, 3, 3, 4}, {6, 8}, false),
+              bilinear("corners aligned, twice", {2, 3, 3, 4}, {6, 8}, true),
+              bilinear("bilinear, odd sizes", {2, 2, 5, 3}, {3, 7}, false),
+              bilinear("corners aligned, odd sizes", {2, 2, 5, 3}, {3, 7}, true),
+              bilinear("bilinear, from one pixel", {2, 2, 1, 1}, {3, 2}, false),
+              bilinear("corners aligned, to one pixel", {2, 2, 3, 4}, {1, 1}, true),
               bilinear("bilinear, far smaller", {1, 1, 11, 9}, {2, 3}, false)},
     .errors = {{.inputs = {shaped({3, 8, 8})}, .message = "upsample: input [3, 8, 8] is not [N, C, H, W]"},
                {.inputs = {shaped({1, 3, 0, 8})}, .message = "upsample: input [1, 3, 0, 8] has no pixels"},
                {.inputs = {shaped({1, 3, 4, 4})},
                 .message = "upsample: output 0 x 8 must be positive",
-                .f = [](const Inputs& in) { return upsample(image(in), {0, 8}); }}},
+                .f =
+                    [](const Inputs& in) {
+                      return upsample(image(in), {0, 8});
+                    }}},
 });
 
 TEST(UpsampleModule, MultipliesSizes) {

@@ -16,11 +16,19 @@ namespace {
 using test::message_of;
 
 NetOptions narrow(bool heads) {
-  return {{"num_classes", 3.0}, {"input_channels", 1.0}, {"width_divisor", 16.0}, {"dropout", 0.0}, {"aux_logits", heads}};
+  return {{"num_classes", 3.0},
+          {"input_channels", 1.0},
+          {"width_divisor", 16.0},
+          {"dropout", 0.0},
+          {"aux_logits", heads}};
 }
 std::vector<Tensor> heads_of(Module& net) { return dynamic_cast<AuxiliaryHeads&>(net).take_auxiliary(); }
 
-struct Case { const char* name; std::size_t heads; std::int64_t side; };
+struct Case {
+  const char* name;
+  std::size_t heads;
+  std::int64_t side;
+};
 class Auxiliary : public testing::TestWithParam<Case> {};
 TEST_P(Auxiliary, SpeaksInTrainingOnce) {
   manual_seed(3);
@@ -61,44 +69,62 @@ TEST_P(Auxiliary, IsAbsentWhenNotWanted) {
   const SkipInitialValues zeros_only;
   const Case& c = GetParam();
   const std::unique_ptr<Module> net = make_net(c.name, narrow(false));
-  for (const Parameter& p : net->parameters()) EXPECT_TRUE(p.name.rfind("aux", 0) != 0 && p.name.rfind("Aux", 0) != 0) << p.name;
+  for (const Parameter& p : net->parameters())
+    EXPECT_TRUE(p.name.rfind("aux", 0) != 0 && p.name.rfind("Aux", 0) != 0) << p.name;
   (*net)(zeros({2, 1, 96, 96}));
   EXPECT_TRUE(heads_of(*net).empty());
 }
 INSTANTIATE_TEST_SUITE_P(Nets, Auxiliary,
-                         testing::Values(Case{"googlenet", 2, 64}, Case{"inception_v3", 1, 299}, Case{"inception_v4", 1, 299},
-                                         Case{"inception_resnet_v2", 1, 299}),
+                         testing::Values(Case{"googlenet", 2, 64}, Case{"inception_v3", 1, 299},
+                                         Case{"inception_v4", 1, 299}, Case{"inception_resnet_v2", 1, 299}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(AuxiliaryHeads, IsOffWhereTimmHasNone) {
   const SkipInitialValues zeros_only;
   for (const char* name : {"inception_v4", "inception_resnet_v2"}) {
-    for (const Parameter& p : make_net(name, {{"width_divisor", 16.0}})->parameters()) EXPECT_NE(p.name.rfind("AuxLogits", 0), 0u);
+    for (const Parameter& p : make_net(name, {{"width_divisor", 16.0}})->parameters())
+      EXPECT_NE(p.name.rfind("AuxLogits", 0), 0u);
   }
 }
 
 TEST(SmallImages, AreRefusedByTheNet) {
   const SkipInitialValues zeros_only;
   const NoGrad guard;
-  const struct { const char* name; std::int64_t least; } cases[] = {
-      {"vgg11", 32}, {"googlenet", 15}, {"inception_v3", 75}, {"inception_v4", 75}, {"inception_resnet_v2", 75}};
+  const struct {
+    const char* name;
+    std::int64_t least;
+  } cases[] = {{"vgg11", 32},
+               {"googlenet", 15},
+               {"inception_v3", 75},
+               {"inception_v4", 75},
+               {"inception_resnet_v2", 75}};
   for (const auto& c : cases) {
     const std::unique_ptr<Module> net = make_net(c.name, {{"num_classes", 2.0}, {"width_divisor", 16.0}});
     net->eval();
     EXPECT_EQ((*net)(zeros({1, 3, c.least, c.least + 2})).shape(), (Shape{1, 2})) << c.name;
-    const std::string family = std::string(c.name) == "vgg11" ? "vgg" : c.name, side = std::to_string(c.least);
-    EXPECT_EQ(message_of<ShapeError>([&] { (*net)(zeros({1, 3, 200, c.least - 1})); }),
-              family + ": input [1, 3, 200, " + std::to_string(c.least - 1) + "] is no batch of images of at least " + side + " x " + side +
+    const std::string family = std::string(c.name) == "vgg11" ? "vgg" : c.name,
+                      side = std::to_string(c.least);
+    EXPECT_EQ(message_of<ShapeError>([&] {
+                (*net)(zeros({1, 3, 200, c.least - 1}));
+              }),
+              family + ": input [1, 3, 200, " + std::to_string(c.least - 1) +
+                  "] is no batch of images of at least " + side + " x " + side +
                   " pixels; resize them, or use another net");
   }
 }
 
 // Options that would do nothing are not taken.
 TEST(Options, BelongToTheNet) {
-  EXPECT_EQ(message_of<UsageError>([] { make_net("inception_v4", {{"dropout_aux", 0.5}}); }),
-            "inception_v4: option dropout_aux is unknown; known are num_classes, input_channels, dropout, aux_logits, width_divisor");
-  EXPECT_EQ(message_of<UsageError>([] { make_net("inception_v3", {{"dropout_aux", 0.5}}); }),
-            "inception_v3: option dropout_aux is unknown; known are num_classes, input_channels, dropout, aux_logits, transform_input, "
+  EXPECT_EQ(message_of<UsageError>([] {
+              make_net("inception_v4", {{"dropout_aux", 0.5}});
+            }),
+            "inception_v4: option dropout_aux is unknown; known are num_classes, input_channels, dropout, "
+            "aux_logits, width_divisor");
+  EXPECT_EQ(message_of<UsageError>([] {
+              make_net("inception_v3", {{"dropout_aux", 0.5}});
+            }),
+            "inception_v3: option dropout_aux is unknown; known are num_classes, input_channels, dropout, "
+            "aux_logits, transform_input, "
             "count_include_pad, width_divisor");
 }
 

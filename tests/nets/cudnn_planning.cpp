@@ -1,5 +1,5 @@
-// Every convolution of every registered net is planned for an H200's properties, without a GPU: the nets are walked on
-// the CPU with one image, and what their convolutions would ask of cuDNN is asked.
+// Every convolution of every registered net is planned for an H200's properties, without a GPU: the nets are
+// walked on the CPU with one image, and what their convolutions would ask of cuDNN is asked.
 #ifdef GADOLIN_CUDA
 #include <gtest/gtest.h>
 
@@ -36,19 +36,24 @@ ConvProblem problem_of(const Conv2d& conv, const Tensor& in) {
 
 // The convolutions of nets of these names are all among the other nets'.
 bool repeats_another(const std::string& name) {
-  if (name.starts_with("resnet")) return name.ends_with("101") || name.ends_with("152") || name.ends_with("200");
+  if (name.starts_with("resnet"))
+    return name.ends_with("101") || name.ends_with("152") || name.ends_with("200");
   return name.ends_with("_bn") || name == "vgg11" || name == "vgg13" || name == "densenet169";
 }
 
-// The 1x1 convolutions that a block runs as one (layers/branches.h): those that read the block's own input, or its mean.
-void add_merged(const Tensor& x, const char* kind, const std::vector<std::pair<ConvProblem, const void*>>& convs,
+// The 1x1 convolutions that a block runs as one (layers/branches.h): those that read the block's own input,
+// or its mean.
+void add_merged(const Tensor& x, const char* kind,
+                const std::vector<std::pair<ConvProblem, const void*>>& convs,
                 std::map<std::string, ConvProblem>& found) {
   const bool means = std::string(kind) != "Inception";  // GoogLeNet takes the largest neighbour instead
   ConvProblem merged;
   int count = 0;
   for (const auto& [problem, input] : convs) {
     const bool same_size = problem.c == x.size(1) && problem.h == x.size(2) && problem.w == x.size(3);
-    if (problem.r != 1 || problem.s != 1 || problem.stride[0] != 1 || !same_size || !(means || input == x.raw())) continue;
+    if (problem.r != 1 || problem.s != 1 || problem.stride[0] != 1 || !same_size ||
+        !(means || input == x.raw()))
+      continue;
     const std::int64_t k = count == 0 ? 0 : merged.k;
     merged = problem;
     merged.k += k;
@@ -68,18 +73,19 @@ std::map<std::string, ConvProblem> all_problems(std::map<std::string, std::strin
     net->eval();
     std::size_t convolutions = 0;
     std::vector<std::pair<ConvProblem, const void*>> of_block;
-    const CallObserver observer([&](const Module& module, const std::string&, const Tensor& in, const Tensor&) {
-      if (dynamic_cast<const Branches*>(&module)) {
-        add_merged(in, module.kind(), of_block, found);
-        of_block.clear();
-      }
-      const auto* conv = dynamic_cast<const Conv2d*>(&module);
-      if (!conv) return;
-      ++convolutions;
-      const ConvProblem problem = problem_of(*conv, in);
-      of_block.emplace_back(problem, in.raw());
-      found.emplace(problem.str(), problem);
-    });
+    const CallObserver observer(
+        [&](const Module& module, const std::string&, const Tensor& in, const Tensor&) {
+          if (dynamic_cast<const Branches*>(&module)) {
+            add_merged(in, module.kind(), of_block, found);
+            of_block.clear();
+          }
+          const auto* conv = dynamic_cast<const Conv2d*>(&module);
+          if (!conv) return;
+          ++convolutions;
+          const ConvProblem problem = problem_of(*conv, in);
+          of_block.emplace_back(problem, in.raw());
+          found.emplace(problem.str(), problem);
+        });
     (*net)(zeros({1, info.input[0], info.input[1], info.input[2]}));
     EXPECT_GT(convolutions, 0u) << info.name;
     for (const auto& entry : found) owner.emplace(entry.first, info.name);
@@ -98,13 +104,24 @@ TEST(NetPlanning, EveryConvolutionOfEveryNetHasAPlan) {
   const std::map<std::string, ConvProblem> problems = all_problems(owner);
   ASSERT_GE(problems.size(), 200u);
   RecordProperty("problems", static_cast<int>(problems.size()));
-  struct { DType dtype; bool tf32, tensor_cores; } const precisions[] = {
-      {DType::bf16, false, true}, {DType::fp16, false, true}, {DType::fp32, true, true}, {DType::fp32, false, false}};
+  struct {
+    DType dtype;
+    bool tf32, tensor_cores;
+  } const precisions[] = {{DType::bf16, false, true},
+                          {DType::fp16, false, true},
+                          {DType::fp32, true, true},
+                          {DType::fp32, false, false}};
   // What training asks for, adding to the gradient of a fork included, and inference with batch norm folded.
-  struct { ConvPass pass; ConvEpilogue epilogue; bool accumulate; } const uses[] = {
-      {ConvPass::forward, ConvEpilogue::none, false},      {ConvPass::data_gradient, ConvEpilogue::none, false},
-      {ConvPass::data_gradient, ConvEpilogue::none, true}, {ConvPass::filter_gradient, ConvEpilogue::none, false},
-      {ConvPass::forward, ConvEpilogue::bias_relu, false}, {ConvPass::forward, ConvEpilogue::bias_add_relu, false}};
+  struct {
+    ConvPass pass;
+    ConvEpilogue epilogue;
+    bool accumulate;
+  } const uses[] = {{ConvPass::forward, ConvEpilogue::none, false},
+                    {ConvPass::data_gradient, ConvEpilogue::none, false},
+                    {ConvPass::data_gradient, ConvEpilogue::none, true},
+                    {ConvPass::filter_gradient, ConvEpilogue::none, false},
+                    {ConvPass::forward, ConvEpilogue::bias_relu, false},
+                    {ConvPass::forward, ConvEpilogue::bias_add_relu, false}};
   for (const auto& [name, first] : problems) {
     for (const auto& precision : precisions) {
       for (const auto& use : uses) {
@@ -117,7 +134,8 @@ TEST(NetPlanning, EveryConvolutionOfEveryNetHasAPlan) {
         problem.accumulate = use.accumulate;
         if (use.accumulate && (problem.stride[0] != 1 || problem.stride[1] != 1)) continue;
         const PlanReport report = plan_without_device(problem, device.str());
-        EXPECT_TRUE(report.planned) << owner[name] << ": " << problem.str() << ", " << report.configs.size() << " configs";
+        EXPECT_TRUE(report.planned) << owner[name] << ": " << problem.str() << ", " << report.configs.size()
+                                    << " configs";
         bool tensor_cores = false;
         for (const PlanConfig& config : report.configs) tensor_cores |= config.accepted && config.tensor_core;
         EXPECT_EQ(tensor_cores, precision.tensor_cores) << owner[name] << ": " << problem.str();

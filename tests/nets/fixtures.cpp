@@ -26,7 +26,8 @@ std::vector<std::string> fixtures() {
 NetOptions options_of(const TextMap& metadata) {
   NetOptions options;
   options["num_classes"] = std::stod(metadata.at("num_classes"));
-  const nlohmann::json config = nlohmann::json::parse(metadata.count("config") ? metadata.at("config") : "{}");
+  const nlohmann::json config =
+      nlohmann::json::parse(metadata.count("config") ? metadata.at("config") : "{}");
   for (const auto& [name, value] : config.items()) {
     if (value.is_boolean()) {
       options[name] = value.get<bool>();
@@ -94,7 +95,8 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
   compared("output", output.detach(), file.at(file.count("output") ? "output" : "output.0"));
   if (!training) {
     const NoGrad folded;  // convolutions and batch norms as one, which gradients forbid
-    compared("output without gradients", (*net)(input), file.at(file.count("output") ? "output" : "output.0"));
+    compared("output without gradients", (*net)(input),
+             file.at(file.count("output") ? "output" : "output.0"));
   }
   if (training) {
     int head = 0;
@@ -114,11 +116,13 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
     if (name.rfind("grad.", 0) == 0) compared(name, gradients[name.substr(5)], tensor);
     if (name.rfind("after.", 0) == 0) compared(name, buffers[name.substr(6)], tensor);
   }
-  EXPECT_TRUE(compared.worst() <= 1) << compared.worst_name() << " deviates by " << compared.worst() << " of its tolerance";
+  EXPECT_TRUE(compared.worst() <= 1) << compared.worst_name() << " deviates by " << compared.worst()
+                                     << " of its tolerance";
   EXPECT_GE(compared.count(), training ? 20 : 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stored, NetFixture, testing::ValuesIn(fixtures()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Stored, NetFixture, testing::ValuesIn(fixtures()),
+                         [](const auto& test) { return test.param; });
 
 TEST(NetFixtures, CoverEveryNetInBothModes) {
   const std::vector<std::string> files = fixtures();

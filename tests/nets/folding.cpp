@@ -1,4 +1,5 @@
-// Evaluation without gradients runs every net with its batch norms folded into its convolutions: the same results.
+// Evaluation without gradients runs every net with its batch norms folded into its convolutions: the same
+// results.
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -11,7 +12,9 @@
 namespace gadolin {
 namespace {
 
-Tensor images(const Shape& shape, std::uint64_t stream) { return rand(shape, 31, stream).contiguous(MemoryFormat::channels_last); }
+Tensor images(const Shape& shape, std::uint64_t stream) {
+  return rand(shape, 31, stream).contiguous(MemoryFormat::channels_last);
+}
 
 // Batch norms that do something: statistics and weights away from 0 and 1.
 void stir(Module& net) {
@@ -23,7 +26,9 @@ void stir(Module& net) {
     p.tensor.copy_(rand(p.tensor.shape(), 32, ++stream) * 0.4 + (positive ? 0.8 : -0.2));
   }
 }
-double apart(const Tensor& a, const Tensor& b) { return test::distance(a.to_vector<double>(), b.to_vector<double>()); }
+double apart(const Tensor& a, const Tensor& b) {
+  return test::distance(a.to_vector<double>(), b.to_vector<double>());
+}
 Tensor without_gradients(Module& net, const Tensor& x) {
   const NoGrad guard;
   return net(x);
@@ -32,7 +37,8 @@ Tensor without_gradients(Module& net, const Tensor& x) {
 class Folding : public testing::TestWithParam<const char*> {};
 TEST_P(Folding, ChangesNoResult) {
   const std::string name = GetParam();
-  const bool large = name.find("inception") == 0, divides = large || name == "googlenet" || name.find("vgg") == 0;
+  const bool large = name.find("inception") == 0,
+             divides = large || name == "googlenet" || name.find("vgg") == 0;
   NetOptions options{{"num_classes", 5.0}};
   if (divides) options["width_divisor"] = 16.0;
   if (name.find("resnet") == 0) options["width"] = 8.0;
@@ -54,8 +60,9 @@ TEST_P(Folding, ChangesNoResult) {
   EXPECT_LE(apart(without_gradients(*net, wide), (*net)(wide).detach()), 1e-10);
 }
 INSTANTIATE_TEST_SUITE_P(Nets, Folding,
-                         testing::Values("resnet18", "resnet50", "resnet_v2_50", "densenet121", "vgg11", "vgg11_bn", "googlenet",
-                                         "inception_v3", "inception_v4", "inception_resnet_v2"),
+                         testing::Values("resnet18", "resnet50", "resnet_v2_50", "densenet121", "vgg11",
+                                         "vgg11_bn", "googlenet", "inception_v3", "inception_v4",
+                                         "inception_resnet_v2"),
                          [](const auto& test) { return std::string(test.param); });
 
 // A NaN in the scale of a batch norm: the first op whose result holds it is the batch norm, if it runs.
@@ -99,7 +106,8 @@ TEST(FoldingOfResNet18, LeavesNoBatchNormToRun) {
 }
 
 TEST(FoldingOfResNet18, FollowsTraining) {
-  const std::unique_ptr<Module> net = make_net("resnet18", {{"num_classes", 3.0}, {"width", 8.0}, {"small_input", true}});
+  const std::unique_ptr<Module> net =
+      make_net("resnet18", {{"num_classes", 3.0}, {"width", 8.0}, {"small_input", true}});
   const Tensor x = images({4, 3, 16, 16}, 1);
   Tensor last;
   for (int epoch = 0; epoch < 3; ++epoch) {

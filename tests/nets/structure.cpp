@@ -1,4 +1,5 @@
-// The shape of the nets: numbers of parameters, entries of the state, multiply-adds, names, options, messages.
+// The shape of the nets: numbers of parameters, entries of the state, multiply-adds, names, options,
+// messages.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,9 +22,8 @@ std::int64_t parameter_count(const Module& net) {
 }
 std::int64_t multiply_adds(Module& net, const Shape& image) {
   std::int64_t total = 0;
-  const CallObserver observer([&](const Module& module, const std::string&, const Tensor& in, const Tensor& out) {
-    total += module.macs(in, out);
-  });
+  const CallObserver observer([&](const Module& module, const std::string&, const Tensor& in,
+                                  const Tensor& out) { total += module.macs(in, out); });
   const NoGrad guard;
   net.eval();
   net(zeros({1, image[0], image[1], image[2]}));
@@ -44,7 +44,8 @@ TEST_P(Reference, HasTheSameTotals) {
   const std::unique_ptr<Module> net = make_net(golden.name);
   EXPECT_EQ(parameter_count(*net), golden.parameters);
   EXPECT_EQ(net->state().size(), golden.entries);
-  EXPECT_NEAR(static_cast<double>(multiply_adds(*net, net_info(golden.name).input)) / 1e9, golden.gmacs, 0.0005);
+  EXPECT_NEAR(static_cast<double>(multiply_adds(*net, net_info(golden.name).input)) / 1e9, golden.gmacs,
+              0.0005);
 }
 INSTANTIATE_TEST_SUITE_P(
     Nets, Reference,
@@ -57,26 +58,32 @@ INSTANTIATE_TEST_SUITE_P(
                     Golden{"vgg19", 143667240, 38, 19.632}, Golden{"vgg11_bn", 132868840, 62, 7.609},
                     Golden{"vgg13_bn", 133053736, 76, 11.308}, Golden{"vgg16_bn", 138365992, 97, 15.470},
                     Golden{"vgg19_bn", 143678248, 118, 19.632}, Golden{"googlenet", 13004888, 364, 1.498},
-                    Golden{"inception_v3", 27161264, 580, 5.713}, Golden{"inception_v4", 42679816, 896, 12.254},
+                    Golden{"inception_v3", 27161264, 580, 5.713},
+                    Golden{"inception_v4", 42679816, 896, 12.254},
                     Golden{"inception_resnet_v2", 55843464, 1306, 13.156}),
     [](const auto& test) { return test.param.name; });
 
 // Parameters whose name satisfies `pick`.
-template <class F> std::int64_t parameters_of(const std::string& name, const NetOptions& options, F&& pick) {
+template <class F>
+std::int64_t parameters_of(const std::string& name, const NetOptions& options, F&& pick) {
   const SkipInitialValues zeros;
   std::int64_t total = 0;
-  for (const Parameter& p : make_net(name, options)->parameters()) total += pick(p.name) ? p.tensor.numel() : 0;
+  for (const Parameter& p : make_net(name, options)->parameters())
+    total += pick(p.name) ? p.tensor.numel() : 0;
   return total;
 }
-// Other published counts: 15 outputs, VGG's convolutions, Inception-ResNet-v2 without the scales of its norms or its head.
+// Other published counts: 15 outputs, VGG's convolutions, Inception-ResNet-v2 without the scales of its norms
+// or its head.
 TEST(Totals, AgreeInPartsToo) {
   const auto any = [](const std::string&) { return true; };
   EXPECT_EQ(parameters_of("resnet50", {{"num_classes", 15.0}}, any), 23538767);
   EXPECT_EQ(parameters_of("densenet121", {{"num_classes", 15.0}}, any), 6969231);
-  EXPECT_EQ(parameters_of("vgg16", {}, [](const std::string& n) { return n.starts_with("features."); }), 14714688);
+  EXPECT_EQ(parameters_of("vgg16", {}, [](const std::string& n) { return n.starts_with("features."); }),
+            14714688);
   const auto unscaled = [](const std::string& n) { return !n.ends_with("bn.weight"); };
   EXPECT_EQ(parameters_of("inception_resnet_v2", {}, unscaled), 55813192);
-  EXPECT_EQ(parameters_of("inception_resnet_v2", {}, [&](const std::string& n) { return unscaled(n) && !n.starts_with("classif"); }),
+  EXPECT_EQ(parameters_of("inception_resnet_v2", {},
+                          [&](const std::string& n) { return unscaled(n) && !n.starts_with("classif"); }),
             54276192);
   EXPECT_EQ(parameters_of("inception_v3", {{"aux_logits", false}}, any), 23834568);
   EXPECT_EQ(parameters_of("googlenet", {{"aux_logits", false}}, any), 6624904);
@@ -86,8 +93,9 @@ TEST(ResNet, NamesAsTorchvisionDoes) {
   const ResNet net = resnet50();
   std::set<std::string> names;
   for (const Parameter& p : net.state()) EXPECT_TRUE(names.insert(p.name).second) << p.name << " twice";
-  for (const char* name : {"conv1.weight", "bn1.running_var", "layer1.0.conv3.weight", "layer1.0.downsample.0.weight",
-                           "layer1.0.downsample.1.num_batches_tracked", "layer3.5.bn2.bias", "layer4.2.bn3.weight", "fc.bias"}) {
+  for (const char* name :
+       {"conv1.weight", "bn1.running_var", "layer1.0.conv3.weight", "layer1.0.downsample.0.weight",
+        "layer1.0.downsample.1.num_batches_tracked", "layer3.5.bn2.bias", "layer4.2.bn3.weight", "fc.bias"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   EXPECT_EQ(names.count("layer1.1.downsample.0.weight"), 0u);
@@ -122,8 +130,9 @@ TEST(ResNet, StartsBlocksAsTheIdentityWhenAsked) {
 
 // Narrow, with seven classes and one channel, as far as a net has the options.
 NetOptions narrow(const std::string& name) {
-  const NetOptions wishes{{"num_classes", 7.0}, {"input_channels", 1.0}, {"width", 2.0}, {"width_divisor", 64.0}, {"small_input", true},
-                          {"growth_rate", 2.0}, {"num_init_features", 4.0}, {"aux_logits", false}, {"dropout", 0.0}};
+  const NetOptions wishes{{"num_classes", 7.0},       {"input_channels", 1.0}, {"width", 2.0},
+                          {"width_divisor", 64.0},    {"small_input", true},   {"growth_rate", 2.0},
+                          {"num_init_features", 4.0}, {"aux_logits", false},   {"dropout", 0.0}};
   const std::vector<std::string>& known = net_info(name).options;
   NetOptions options;
   for (const auto& [option, value] : wishes) {
@@ -138,7 +147,9 @@ TEST_P(EveryNet, TakesOneChannelSmallImagesAndAnyClasses) {
   manual_seed(1);
   const std::unique_ptr<Module> net = make_net(GetParam(), narrow(GetParam()));
   const bool halves_five_times = GetParam().starts_with("vgg") || GetParam() == "googlenet";
-  const Shape image = GetParam().starts_with("inception") ? Shape{2, 1, 96, 107} : halves_five_times ? Shape{2, 1, 43, 37} : Shape{2, 1, 19, 16};
+  const Shape image = GetParam().starts_with("inception") ? Shape{2, 1, 96, 107}
+                      : halves_five_times                 ? Shape{2, 1, 43, 37}
+                                                          : Shape{2, 1, 19, 16};
   const Tensor y = (*net)(randn(image));
   EXPECT_EQ(y.shape(), (Shape{2, 7}));
   sum(y).backward();
@@ -149,15 +160,18 @@ std::vector<std::string> all_names() {
   for (const NetInfo& info : nets()) names.push_back(info.name);
   return names;
 }
-INSTANTIATE_TEST_SUITE_P(Registered, EveryNet, testing::ValuesIn(all_names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Registered, EveryNet, testing::ValuesIn(all_names()),
+                         [](const auto& test) { return test.param; });
 
-// By hand from the v1 totals: no norm behind stem and projections, one behind layer4, and the first of a block has its input's channels.
+// By hand from the v1 totals: no norm behind stem and projections, one behind layer4, and the first of a
+// block has its input's channels.
 TEST(ResNetV2, HasItsOwnTotals) {
   EXPECT_EQ(parameter_count(*make_net("resnet_v2_18")), 11687720);
   EXPECT_EQ(parameter_count(*make_net("resnet_v2_50")), 25549352);
 }
 
-template <class F> std::string message_of(F&& f) {
+template <class F>
+std::string message_of(F&& f) {
   try {
     f();
   } catch (const Error& error) {
@@ -166,14 +180,24 @@ template <class F> std::string message_of(F&& f) {
   return "nothing thrown";
 }
 TEST(Registry, NamesWhatItKnows) {
-  EXPECT_EQ(message_of([] { make_net("resnet50", {{"widht", 3.0}}); }),
-            "resnet50: option widht is unknown; known are num_classes, input_channels, width, small_input, zero_init_residual, "
+  EXPECT_EQ(message_of([] {
+              make_net("resnet50", {{"widht", 3.0}});
+            }),
+            "resnet50: option widht is unknown; known are num_classes, input_channels, width, small_input, "
+            "zero_init_residual, "
             "stride_in_1x1, stride_in_last_unit, same_pooling, conv_bias");
-  EXPECT_EQ(message_of([] { make_net("resnet50", {{"num_classes", 2.5}}); }),
+  EXPECT_EQ(message_of([] {
+              make_net("resnet50", {{"num_classes", 2.5}});
+            }),
             "resnet50: option num_classes must be a positive whole number");
-  EXPECT_EQ(message_of([] { make_net("resnet50", {{"num_classes", NAN}}); }),
+  EXPECT_EQ(message_of([] {
+              make_net("resnet50", {{"num_classes", NAN}});
+            }),
             "resnet50: option num_classes must be a positive whole number");
-  EXPECT_EQ(message_of([] { make_net("resnet50", {{"small_input", 1.0}}); }), "resnet50: option small_input must be true or false");
+  EXPECT_EQ(message_of([] {
+              make_net("resnet50", {{"small_input", 1.0}});
+            }),
+            "resnet50: option small_input must be true or false");
   EXPECT_EQ(message_of([] { ResNet(42); }), "resnet: depth 42 is not one of 18, 34, 50, 101, 152, 200");
   const std::string unknown = message_of([] { make_net("resnet51"); });
   EXPECT_EQ(unknown.rfind("model: resnet51 is unknown; ", 0), 0u) << unknown;
@@ -186,7 +210,8 @@ TEST(ResNet, IsSeededAndLearns) {
   manual_seed(9);
   const ResNet again = resnet18({.input_channels = 1, .num_classes = 2, .width = 4, .small_input = true});
   for (std::size_t i = 0; i < net.state().size(); ++i) {
-    EXPECT_EQ(net.state()[i].tensor.to_vector<float>(), again.state()[i].tensor.to_vector<float>()) << net.state()[i].name;
+    EXPECT_EQ(net.state()[i].tensor.to_vector<float>(), again.state()[i].tensor.to_vector<float>())
+        << net.state()[i].name;
   }
   const Tensor x = randn({6, 1, 8, 8}), target = one_hot(tensor({0, 1, 1, 0, 1, 0}, {6}, DType::int64), 2);
   double loss = 0;

@@ -1,4 +1,5 @@
-// Grad-CAM: a net whose map has a closed form, PyTorch's numbers of narrow nets, every net of the registry, messages.
+// Grad-CAM: a net whose map has a closed form, PyTorch's numbers of narrow nets, every net of the registry,
+// messages.
 #include "tasks/cam.h"
 
 #include <gtest/gtest.h>
@@ -52,17 +53,20 @@ TEST(GradCam, EqualsTheClosedForm) {
   for (int c = 0; c < 2; ++c) {
     const Tensor map = grad_cam(net, x, c);
     ASSERT_EQ(map.shape(), (Shape{2, 6, 5}));
-    const std::vector<double> got = map.to_vector<double>(), act = a.to_vector<double>(), weight = w.to_vector<double>();
+    const std::vector<double> got = map.to_vector<double>(), act = a.to_vector<double>(),
+                              weight = w.to_vector<double>();
     for (std::size_t n = 0; n < 2; ++n) {
       std::vector<double> wanted(30);
       for (std::size_t k = 0; k < 3; ++k) {
-        for (std::size_t i = 0; i < 30; ++i) wanted[i] += weight[static_cast<std::size_t>(c) * 3 + k] / 30 * act[(n * 3 + k) * 30 + i];
+        for (std::size_t i = 0; i < 30; ++i)
+          wanted[i] += weight[static_cast<std::size_t>(c) * 3 + k] / 30 * act[(n * 3 + k) * 30 + i];
       }
       double most = 0;
       for (double& v : wanted) most = std::max(most, v = std::max(v, 0.0));
       for (std::size_t i = 0; i < 30; ++i) {
         const double expected = most > 0 ? wanted[i] / most : 0, error = std::abs(got[n * 30 + i] - expected);
-        if (!(error <= 1e-5)) ADD_FAILURE() << c << " " << n << " " << i << ": " << got[n * 30 + i] << " " << expected;
+        if (!(error <= 1e-5))
+          ADD_FAILURE() << c << " " << n << " " << i << ": " << got[n * 30 + i] << " " << expected;
         positive += expected > 0;
       }
     }
@@ -100,8 +104,10 @@ TEST(GradCam, EqualsPyTorch) {
     NetOptions options{{"num_classes", std::stod(stored.metadata().at("num_classes"))}};
     const json config = json::parse(stored.metadata().at("config"));
     for (const auto& [key, value] : config.items()) {
-      if (value.is_boolean()) options[key] = value.get<bool>();
-      else options[key] = value.get<double>();
+      if (value.is_boolean())
+        options[key] = value.get<bool>();
+      else
+        options[key] = value.get<double>();
     }
     const auto net = make_net(stored.metadata().at("model"), options);
     State state;
@@ -112,12 +118,14 @@ TEST(GradCam, EqualsPyTorch) {
     net->to(DType::fp64);  // ReLUs near 0 would decide otherwise
     const Tensor map = grad_cam(*net, stored.tensor("input").to(DType::fp64), c["class"], c["layer"]);
     const std::vector<double> got = map.to_vector<double>(), wanted = c["map"].get<std::vector<double>>();
-    EXPECT_EQ(std::vector<std::int64_t>(map.shape().begin(), map.shape().end()), c["shape"].get<std::vector<std::int64_t>>());
+    EXPECT_EQ(std::vector<std::int64_t>(map.shape().begin(), map.shape().end()),
+              c["shape"].get<std::vector<std::int64_t>>());
     ASSERT_EQ(got.size(), wanted.size());
     EXPECT_GT(*std::max_element(wanted.begin(), wanted.end()), 0.99);
     for (std::size_t i = 0; i < got.size(); ++i) {
       if (!(std::abs(got[i] - wanted[i]) <= 2e-6)) {
-        ADD_FAILURE() << c["fixture"] << " " << c["layer"] << " at " << i << ": " << got[i] << ", PyTorch " << wanted[i];
+        ADD_FAILURE() << c["fixture"] << " " << c["layer"] << " at " << i << ": " << got[i] << ", PyTorch "
+                      << wanted[i];
         break;
       }
     }
@@ -129,7 +137,9 @@ TEST_P(CamOf, IsAMapFromZeroToOne) {
   manual_seed(5);
   NetOptions options{{"num_classes", 3.0}};
   const std::vector<std::string>& known = net_info(GetParam()).options;
-  const auto takes = [&](const char* name) { return std::find(known.begin(), known.end(), name) != known.end(); };
+  const auto takes = [&](const char* name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
   if (takes("width")) options["width"] = 4.0;
   if (takes("width_divisor")) options["width_divisor"] = 8.0;
   if (takes("growth_rate")) options["growth_rate"] = 4.0;
@@ -154,7 +164,8 @@ std::vector<std::string> all_names() {
   for (const NetInfo& info : nets()) names.push_back(info.name);
   return names;
 }
-INSTANTIATE_TEST_SUITE_P(Registered, CamOf, testing::ValuesIn(all_names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Registered, CamOf, testing::ValuesIn(all_names()),
+                         [](const auto& test) { return test.param; });
 
 TEST(GradCam, ChoosesTheLastMap) {
   const auto layer = [](const char* name, NetOptions options, std::int64_t size) {
@@ -172,12 +183,18 @@ TEST(GradCam, Messages) {
   Tiny net;
   const Tensor x = zeros({1, 1, 4, 4});
   EXPECT_EQ(message_of<ValueError>([&] { grad_cam(net, x, 2); }), "cam: class 2 of a net with 2 classes");
-  EXPECT_EQ(message_of<UsageError>([&] { grad_cam(net, x, 0, "fc"); }), "cam: layer fc gives [1, 2], not [N, C, H, W]; choose an earlier one");
-  EXPECT_EQ(message_of<UsageError>([&] { grad_cam(net, x, 0, "cnv"); }),
-            "layer: cnv is not in the net; near are conv, act, fc, or embedding; gadolin summary shows all names");
-  EXPECT_EQ(message_of<UsageError>([&] { grad_cam(net, x, 0, "act:input"); }), "cam: act:input is not a layer's result; choose one without :input");
+  EXPECT_EQ(message_of<UsageError>([&] { grad_cam(net, x, 0, "fc"); }),
+            "cam: layer fc gives [1, 2], not [N, C, H, W]; choose an earlier one");
+  EXPECT_EQ(
+      message_of<UsageError>([&] { grad_cam(net, x, 0, "cnv"); }),
+      "layer: cnv is not in the net; near are conv, act, fc, or embedding; gadolin summary shows all names");
+  EXPECT_EQ(message_of<UsageError>([&] { grad_cam(net, x, 0, "act:input"); }),
+            "cam: act:input is not a layer's result; choose one without :input");
   Linear flat(3, 2);
-  EXPECT_EQ(message_of<UsageError>([&] { cam_layer(flat, zeros({1, 3})); }), "cam: no layer of the net gives a map [N, C, H, W]");
+  EXPECT_EQ(message_of<UsageError>([&] {
+              cam_layer(flat, zeros({1, 3}));
+            }),
+            "cam: no layer of the net gives a map [N, C, H, W]");
 }
 
 }  // namespace

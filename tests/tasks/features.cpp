@@ -30,7 +30,8 @@ TEST(LayerTap, GivesTheValueOfALayer) {
   EXPECT_EQ(layer4.shape(), (Shape{2, 32, 2, 2}));
   EXPECT_EQ(embedding.shape(), (Shape{2, 32}));
   EXPECT_EQ(embedding.to_vector<float>(), LayerTap(net, "fc:input")(x).feature.to_vector<float>());
-  const std::vector<double> means = mean(layer4, {2, 3}).to_vector<double>(), pooled = embedding.to_vector<double>();
+  const std::vector<double> means = mean(layer4, {2, 3}).to_vector<double>(),
+                            pooled = embedding.to_vector<double>();
   for (std::size_t i = 0; i < means.size(); ++i) {
     if (!(std::abs(means[i] - pooled[i]) <= 1e-6)) ADD_FAILURE() << i << ": " << means[i] << " " << pooled[i];
   }
@@ -41,7 +42,8 @@ TEST(LayerTap, GivesTheValueOfALayer) {
   narrow.width_divisor = 16;
   VGG vgg(11, narrow);
   vgg.eval();
-  EXPECT_EQ(LayerTap(vgg, "classifier.0:input")(randn({1, 3, 224, 224})).feature.shape(), (Shape{1, 32 * 49}));
+  EXPECT_EQ(LayerTap(vgg, "classifier.0:input")(randn({1, 3, 224, 224})).feature.shape(),
+            (Shape{1, 32 * 49}));
 }
 
 class Extracts : public testing::Test {
@@ -70,11 +72,13 @@ TEST_F(Extracts, InOrderForAnyNumberOfWorkers) {
   for (const int workers : {0, 3}) {
     const std::string folder = dir_ / cat("w", workers);
     net_.train();
-    const FeatureResult got = write_features(folder, net_, data, pipeline_, {.batch_size = 16, .workers = workers}, {.layer = "layer3"});
+    const FeatureResult got = write_features(folder, net_, data, pipeline_,
+                                             {.batch_size = 16, .workers = workers}, {.layer = "layer3"});
     EXPECT_TRUE(net_.training());
     EXPECT_EQ(got.rows, 150);
     EXPECT_EQ(got.row, (Shape{8, 2, 2}));
-    for (const char* name : {"/features.npy", "/index.csv"}) files.push_back(read_file(folder + name, 1 << 24));
+    for (const char* name : {"/features.npy", "/index.csv"})
+      files.push_back(read_file(folder + name, 1 << 24));
   }
   EXPECT_TRUE(files[0] == files[2]);
   EXPECT_TRUE(files[1] == files[3]);
@@ -102,20 +106,24 @@ TEST_F(Extracts, InOrderForAnyNumberOfWorkers) {
 TEST_F(Extracts, PooledAndInSixteenBits) {
   const Dataset data = set();
   write_features(dir_ / "a", net_, data, pipeline_, {}, {.layer = "layer3"});
-  write_features(dir_ / "b", net_, data, pipeline_, {}, {.layer = "layer3", .pool = true, .dtype = DType::fp16});
+  write_features(dir_ / "b", net_, data, pipeline_, {},
+                 {.layer = "layer3", .pool = true, .dtype = DType::fp16});
   const Tensor b = map_npy(dir_ / "b/features.npy");
   EXPECT_EQ(b.dtype(), DType::fp16);
   ASSERT_EQ(b.shape(), (Shape{150, 8}));
-  const std::vector<double> wanted = mean(map_npy(dir_ / "a/features.npy"), {2, 3}).to_vector<double>(), got = b.to_vector<double>();
+  const std::vector<double> wanted = mean(map_npy(dir_ / "a/features.npy"), {2, 3}).to_vector<double>(),
+                            got = b.to_vector<double>();
   for (std::size_t i = 0; i < got.size(); ++i) {
-    if (!(std::abs(got[i] - wanted[i]) <= 1e-3 * (1 + std::abs(wanted[i])))) ADD_FAILURE() << i << ": " << got[i] << " " << wanted[i];
+    if (!(std::abs(got[i] - wanted[i]) <= 1e-3 * (1 + std::abs(wanted[i]))))
+      ADD_FAILURE() << i << ": " << got[i] << " " << wanted[i];
   }
 }
 
 TEST_F(Extracts, LeavesOutWhatCannotBeRead) {
   const Dataset data = set();
   dir_.write("p7.png", "no picture");
-  const FeatureResult got = write_features(dir_ / "skip", net_, data, pipeline_, {.batch_size = 4, .bad_samples = BadSamples::skip}, {});
+  const FeatureResult got = write_features(dir_ / "skip", net_, data, pipeline_,
+                                           {.batch_size = 4, .bad_samples = BadSamples::skip}, {});
   EXPECT_EQ(got.rows, 149);
   ASSERT_EQ(got.bad.size(), 1u);
   EXPECT_EQ(got.bad[0].name, samples_[7].name);
@@ -126,7 +134,8 @@ TEST_F(Extracts, LeavesOutWhatCannotBeRead) {
   EXPECT_EQ(index.rows[7][0], "7");
   EXPECT_EQ(map_npy(dir_ / "skip/features.npy").size(0), 149);
   // Without skipping, the file is named and nothing appears.
-  const std::string message = message_of<FormatError>([&] { write_features(dir_ / "fail", net_, data, pipeline_, {.batch_size = 4}, {}); });
+  const std::string message = message_of<FormatError>(
+      [&] { write_features(dir_ / "fail", net_, data, pipeline_, {.batch_size = 4}, {}); });
   EXPECT_NE(message.find("p7.png"), std::string::npos) << message;
   EXPECT_TRUE(std::filesystem::is_empty(dir_ / "fail"));
 }
@@ -134,16 +143,22 @@ TEST_F(Extracts, LeavesOutWhatCannotBeRead) {
 TEST_F(Extracts, Messages) {
   const Dataset data = set();
   const auto said = [&](const LoaderOptions& loader, const FeatureOptions& options) {
-    return message_of<UsageError>([&] { extract_features(net_, data, pipeline_, loader, options, [](const Tensor&, const std::vector<std::int64_t>&) {}); });
+    return message_of<UsageError>([&] {
+      extract_features(net_, data, pipeline_, loader, options,
+                       [](const Tensor&, const std::vector<std::int64_t>&) {});
+    });
   };
   EXPECT_EQ(said({}, {.dtype = DType::int64}), "features: cannot be int64, only fp32 or fp16");
   EXPECT_EQ(said({.shuffle = true}, {}), "features: the loader must take every sample in order");
   EXPECT_EQ(said({}, {.layer = "layer4.0.bn3"}),
-            "layer: layer4.0.bn3 is not in the net; near are layer4.0.bn1, layer4.0.bn2, layer1.0.bn1, or embedding; gadolin summary shows all names");
+            "layer: layer4.0.bn3 is not in the net; near are layer4.0.bn1, layer4.0.bn2, layer1.0.bn1, or "
+            "embedding; gadolin summary shows all names");
   const auto v3 = make_net("inception_v3", {{"width_divisor", 16.0}});
   v3->eval();
   const NoGrad guard;
-  EXPECT_EQ(message_of<UsageError>([&] { LayerTap(*v3, "AuxLogits")(zeros({1, 3, 96, 96})); }),
+  EXPECT_EQ(message_of<UsageError>([&] {
+              LayerTap(*v3, "AuxLogits")(zeros({1, 3, 96, 96}));
+            }),
             "layer: AuxLogits does not run in a forward pass; gadolin summary shows those that do");
   struct Sum : Module {
     Tensor forward(const Tensor& x) override { return sum(x); }
@@ -155,7 +170,8 @@ TEST_F(Extracts, Messages) {
     const char* kind() const override { return "Holder"; }
   } holder;
   EXPECT_EQ(message_of<ShapeError>([&] {
-              extract_features(holder, data, pipeline_, {.batch_size = 4}, {.layer = "all"}, [](const Tensor&, const std::vector<std::int64_t>&) {});
+              extract_features(holder, data, pipeline_, {.batch_size = 4}, {.layer = "all"},
+                               [](const Tensor&, const std::vector<std::int64_t>&) {});
             }),
             "features: all gives [] for 4 samples");
 }

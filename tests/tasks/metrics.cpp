@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tensor/check.h"
 #include "tasks/metric_summary.h"
+#include "tensor/check.h"
 
 using namespace gadolin;
 using nlohmann::json;
@@ -332,7 +332,8 @@ TEST(Metrics, TwoClassExample) {
 TEST(Metrics, HitsAmongTheLikeliestClasses) {
   const std::vector<double> score{0.1, 0.6, 0.3, 0.4, 0.4, 0.2, 0.2, 0.2, 0.6};
   const std::vector<std::int64_t> target{2, 1, 0};
-  EXPECT_EQ(hits_in_top(score, target, 3, 1), (std::vector<double>{0, 0, 0}));  // of two equal ones the first is ahead
+  EXPECT_EQ(hits_in_top(score, target, 3, 1),
+            (std::vector<double>{0, 0, 0}));  // of two equal ones the first is ahead
   EXPECT_EQ(hits_in_top(score, target, 3, 2), (std::vector<double>{1, 1, 1}));
   const std::vector<std::int64_t> last{0, 2, 1};
   EXPECT_EQ(hits_in_top(score, last, 3, 2), (std::vector<double>{0, 0, 0}));

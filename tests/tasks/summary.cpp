@@ -60,20 +60,30 @@ TEST(Summary, ShowsMemoryOfLeaves) {
   EXPECT_EQ(total, s.activation_bytes);
   const std::string text = to_text(s);
   EXPECT_NE(text.find("128.0 KiB\n"), std::string::npos) << text;  // conv1: 2 x 16 x 32 x 32 of 4 bytes
-  EXPECT_NE(text.find("activations       " + human_bytes(total) + ", the results of all layers\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("activations       " + human_bytes(total) + ", the results of all layers\n"),
+            std::string::npos)
+      << text;
 }
 
-// Totals of torchvision, printed to three digits; auxiliary heads count as parameters, and in evaluation mode no multiply-adds.
+// Totals of torchvision, printed to three digits; auxiliary heads count as parameters, and in evaluation mode
+// no multiply-adds.
 TEST(Summary, PrintsTheGoldenTotals) {
   const SkipInitialValues no_values;
-  struct Golden { const char* name; std::int64_t size; const char *parameters, *entries, *macs; };
-  for (const Golden& g : {Golden{"resnet50", 224, "25,557,032", "320 tensors", "4.089 G"}, Golden{"densenet121", 224, "7,978,856", "727 tensors", "2.834 G"},
-                          Golden{"densenet169", 224, "14,149,480", "1015 tensors", "3.360 G"}, Golden{"vgg16_bn", 224, "138,365,992", "97 tensors", "15.470 G"},
+  struct Golden {
+    const char* name;
+    std::int64_t size;
+    const char *parameters, *entries, *macs;
+  };
+  for (const Golden& g : {Golden{"resnet50", 224, "25,557,032", "320 tensors", "4.089 G"},
+                          Golden{"densenet121", 224, "7,978,856", "727 tensors", "2.834 G"},
+                          Golden{"densenet169", 224, "14,149,480", "1015 tensors", "3.360 G"},
+                          Golden{"vgg16_bn", 224, "138,365,992", "97 tensors", "15.470 G"},
                           Golden{"inception_v3", 299, "27,161,264", "580 tensors", "5.713 G"}}) {
     const std::string text = to_text(summarise(*make_net(g.name), {1, 3, g.size, g.size}), 0);
     EXPECT_NE(text.find(std::string("parameters        ") + g.parameters + " ("), std::string::npos) << text;
     EXPECT_NE(text.find(std::string("state             ") + g.entries + ", "), std::string::npos) << text;
-    EXPECT_NE(text.find(std::string("multiply-adds     ") + g.macs + " for input "), std::string::npos) << text;
+    EXPECT_NE(text.find(std::string("multiply-adds     ") + g.macs + " for input "), std::string::npos)
+        << text;
   }
 }
 

@@ -90,7 +90,8 @@ TEST(Autograd, ChangeInPlaceAfterKeepingIsAnError) {
   const Tensor y = sum(mul(a, b));
   b.fill_(1);
   EXPECT_EQ(message_of([&] { y.backward(); }),
-            "mul: a tensor kept for backward was changed in place (version 1, kept at 0); clone() it before changing it");
+            "mul: a tensor kept for backward was changed in place (version 1, kept at 0); clone() it before "
+            "changing it");
 }
 
 TEST(Autograd, Messages) {
@@ -98,17 +99,22 @@ TEST(Autograd, Messages) {
   EXPECT_EQ(message_of([&] { mul(a, a).backward(); }),
             "backward: loss has shape [2]; reduce it to one number with mean() or sum()");
   EXPECT_EQ(message_of([&] { sum(a.detach()).backward(); }),
-            "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a leaf, or look for a NoGrad or "
+            "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a leaf, or look "
+            "for a NoGrad or "
             "detach() on the way");
   const Tensor y = sum(mul(a, a));
   y.backward();
-  EXPECT_EQ(message_of([&] { y.backward(); }),
-            "reshape: its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
+  EXPECT_EQ(
+      message_of([&] { y.backward(); }),
+      "reshape: its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
   EXPECT_EQ(message_of([&] { sum(a).requires_grad_(); }),
             "requires_grad: only leaves can be switched; this is the result of reshape; detach() it first");
   EXPECT_EQ(message_of([&] { arange(3).requires_grad_(); }),
             "requires_grad: int64 has no gradient; use a floating type");
-  EXPECT_EQ(message_of([&] { Tensor b = mul(a, a); b.fill_(0); }),
+  EXPECT_EQ(message_of([&] {
+              Tensor b = mul(a, a);
+              b.fill_(0);
+            }),
             "fill_: the tensor is on the tape; change values in place under NoGrad only");
 }
 

@@ -21,7 +21,8 @@
 namespace gadolin {
 namespace {
 
-template <class E, class F> std::string thrown(F f) {
+template <class E, class F>
+std::string thrown(F f) {
   try {
     f();
   } catch (const E& error) {
@@ -69,7 +70,7 @@ TEST(CapturedStep, DoesNotNestWhileRecording) {
   EXPECT_EQ(text, "captured step: called inside another one that is being recorded");
 }
 
-// --- what caches and random numbers rely on, without a device --------------------------------------------------------
+// --- what caches and random numbers rely on, without a device ----------------------------------------------
 
 TEST(CaptureState, CachesHoldOutsideARecordingAndInOneThatOnlyReads) {
   detail::CaptureState& state = detail::capture_state();
@@ -84,7 +85,8 @@ TEST(CaptureState, CachesHoldOutsideARecordingAndInOneThatOnlyReads) {
   EXPECT_EQ(replays(), before + 1);
 }
 
-// Steps that draw two and three numbers in turn, each recorded at some moment and replayed at others, against eager ones.
+// Steps that draw two and three numbers in turn, each recorded at some moment and replayed at others, against
+// eager ones.
 TEST(CaptureState, ReplaysDrawWhatEagerStepsWouldHaveDrawn) {
   std::uint64_t calls = 40;
   const std::uint64_t counts[] = {2, 3};
@@ -107,16 +109,18 @@ std::vector<double> losses(bool captured, int steps) {
   const NoGrad outer;
   Tensor weight = rand({8, 1}, 1, 1).to(cuda).requires_grad_();
   const Tensor target = rand({4, 1}, 1, 2).to(cuda);
-  CapturedStep step([&](const std::vector<Tensor>& in) {
-    const EnableGrad on;
-    const Tensor error = matmul(dropout(in[0], 0.25), weight) - target;
-    const Tensor loss = mean(error * error);
-    weight.zero_grad();
-    loss.backward();
-    const NoGrad off;
-    weight.add_(weight.grad(), -0.1);
-    return loss;
-  }, {.warm_up = captured ? 3 : 1 << 30});
+  CapturedStep step(
+      [&](const std::vector<Tensor>& in) {
+        const EnableGrad on;
+        const Tensor error = matmul(dropout(in[0], 0.25), weight) - target;
+        const Tensor loss = mean(error * error);
+        weight.zero_grad();
+        loss.backward();
+        const NoGrad off;
+        weight.add_(weight.grad(), -0.1);
+        return loss;
+      },
+      {.warm_up = captured ? 3 : 1 << 30});
   std::vector<double> found;
   for (int i = 0; i < steps; ++i) {
     const Tensor x = rand({4, 8}, 9, static_cast<std::uint64_t>(i)).to(cuda);
@@ -229,7 +233,8 @@ TEST(CapturedStep, WaitingInsideARecordingIsAnErrorAndTheDeviceStaysUsable) {
     for (int i = 0; i < 3; ++i) EXPECT_EQ(step({x}).item(), 4);
     const std::uint64_t calls = default_generator().calls;
     const std::string text = thrown<CaptureError>([&] { step({x}); });
-    EXPECT_NE(text.find("would wait for the GPU inside a captured step; "), std::string::npos) << k << ": " << text;
+    EXPECT_NE(text.find("would wait for the GPU inside a captured step; "), std::string::npos)
+        << k << ": " << text;
     EXPECT_FALSE(capturing());
     EXPECT_EQ(default_generator().calls, calls) << "what was drawn in vain is drawn again, from " << drawn;
     EXPECT_EQ(step.recordings(), 0);

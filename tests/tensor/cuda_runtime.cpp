@@ -1,5 +1,5 @@
-// The CUDA runtime layer: what must hold without a device too (missing drivers and libraries are clear errors), and,
-// when there is one, streams, copies, events and matrix products.
+// The CUDA runtime layer: what must hold without a device too (missing drivers and libraries are clear
+// errors), and, when there is one, streams, copies, events and matrix products.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,7 +18,8 @@ namespace gadolin {
 namespace {
 
 // Runs f and returns what it throws; "" when it does not, "wrong type: ..." for another class.
-template <class E, class F> std::string thrown(F f) {
+template <class E, class F>
+std::string thrown(F f) {
   try {
     f();
   } catch (const E& error) {
@@ -71,9 +72,10 @@ constexpr LibrarySearch nowhere{"Nothing", "libgadolin_nothing.so.1", "GADOLIN_N
 TEST(CudaLibrary, MissingLibraryNamesWhatWasTried) {
   unsetenv(nowhere.variable);
   const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
-  EXPECT_EQ(text.find("Nothing: libgadolin_nothing.so.1 could not be opened, tried libgadolin_nothing.so.1 in the "
-                      "loader's path, "),
-            0u)
+  EXPECT_EQ(
+      text.find("Nothing: libgadolin_nothing.so.1 could not be opened, tried libgadolin_nothing.so.1 in the "
+                "loader's path, "),
+      0u)
       << text;
   EXPECT_NE(text.find("; install it or set GADOLIN_NOTHING_LIB to its folder"), std::string::npos) << text;
   std::string tried;
@@ -109,7 +111,8 @@ TEST(CudaLibrary, MissingFunctionIsNamed) {
   void* library = open_library(math);
   EXPECT_NE(library_symbol(math, library, "cos"), nullptr);
   EXPECT_EQ(thrown<DeviceError>([&] { library_symbol(math, library, "no_such_function"); }),
-            "libm: libm.so.6 has no function no_such_function; install a newer libm or set GADOLIN_NOTHING_LIB to its "
+            "libm: libm.so.6 has no function no_such_function; install a newer libm or set "
+            "GADOLIN_NOTHING_LIB to its "
             "folder");
 }
 
@@ -120,19 +123,25 @@ TEST(CudaStatus, CodesBecomeErrorsThatNameTheOp) {
   EXPECT_EQ(thrown<OutOfMemory>([] { check(cudaErrorMemoryAllocation, "conv2d"); }),
             "conv2d: cudaErrorMemoryAllocation (out of memory); use a smaller batch or bf16");
   EXPECT_EQ(thrown<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }),
-            "add: cudaErrorStreamCaptureUnsupported (operation not permitted when stream is capturing); this cannot be part of a "
+            "add: cudaErrorStreamCaptureUnsupported (operation not permitted when stream is capturing); this "
+            "cannot be part of a "
             "captured step");
   EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoDevice, "add"); }),
-            "add: cudaErrorNoDevice (no CUDA-capable device is detected); `gadolin doctor` shows driver and devices, --device cpu "
+            "add: cudaErrorNoDevice (no CUDA-capable device is detected); `gadolin doctor` shows driver and "
+            "devices, --device cpu "
             "runs without");
   EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoKernelImageForDevice, "add"); }),
-            "add: cudaErrorNoKernelImageForDevice (no kernel image is available for execution on the device); configure with "
+            "add: cudaErrorNoKernelImageForDevice (no kernel image is available for execution on the "
+            "device); configure with "
             "GADOLIN_CUDA_ARCHS set to this device's architecture");
   EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_SUCCESS, "matmul"); }), "");
-  EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "), 0u);
+  EXPECT_EQ(
+      thrown<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "), 0u);
   const std::string cudnn = thrown<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); });
   EXPECT_EQ(cudnn.find("conv2d: cuDNN: "), 0u);
-  if (!opened_cudnn()) { EXPECT_EQ(cudnn, "conv2d: cuDNN: status 2000"); }
+  if (!opened_cudnn()) {
+    EXPECT_EQ(cudnn, "conv2d: cuDNN: status 2000");
+  }
 }
 
 TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
@@ -144,9 +153,11 @@ TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
     return thrown<ValueError>([&] { gemm("matmul", cuda, problem, nullptr, nullptr, nullptr, bias); });
   };
   float bias = 0;
-  EXPECT_EQ(refused(0, GemmEpilogue::none, nullptr), "matmul: the inner size is 0; fill the result with zeros instead");
+  EXPECT_EQ(refused(0, GemmEpilogue::none, nullptr),
+            "matmul: the inner size is 0; fill the result with zeros instead");
   EXPECT_EQ(refused(3, GemmEpilogue::bias, nullptr), "matmul: this epilogue needs a bias vector");
-  EXPECT_EQ(refused(3, GemmEpilogue::relu_mask_bias, &bias), "matmul: this epilogue needs a mask of gemm_mask_bytes()");
+  EXPECT_EQ(refused(3, GemmEpilogue::relu_mask_bias, &bias),
+            "matmul: this epilogue needs a mask of gemm_mask_bytes()");
 }
 
 TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {
@@ -163,9 +174,11 @@ TEST(CudaMemory, CopiesThatWaitAreRefusedWhileRecording) {
   void* somewhere = &on_host;
   const PretendCapture capture;
   EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(&on_host, cpu, somewhere, cuda, 4, false); }),
-            "copy to the host: would wait for the GPU inside a captured step; return the tensor and read it afterwards");
+            "copy to the host: would wait for the GPU inside a captured step; return the tensor and read it "
+            "afterwards");
   EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(somewhere, cuda, &on_host, cpu, 4, true); }),
-            "copy to the device: would wait for the GPU inside a captured step; make the tensor on the device before "
+            "copy to the device: would wait for the GPU inside a captured step; make the tensor on the "
+            "device before "
             "the step");
   EXPECT_EQ(thrown<CaptureError>([] { synchronize(cuda); }).find("synchronize: would wait"), 0u);
 }

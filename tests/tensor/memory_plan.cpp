@@ -1,4 +1,5 @@
-// Memory plans: no two blocks that live together share bytes, few bytes are lost, and an allocator serves a step from one.
+// Memory plans: no two blocks that live together share bytes, few bytes are lost, and an allocator serves a
+// step from one.
 #include "tensor/memory_plan.h"
 
 #include <gtest/gtest.h>
@@ -21,11 +22,14 @@ namespace {
 // "" or the first two blocks that share bytes while both live.
 std::string clash(const std::vector<Lifetime>& lives, const MemoryPlan& plan) {
   for (std::size_t i = 0; i < lives.size(); ++i) {
-    if (plan.sizes[i] != lives[i].bytes || plan.offsets[i] < 0 || plan.offsets[i] + plan.sizes[i] > plan.bytes) return cat("block ", i);
+    if (plan.sizes[i] != lives[i].bytes || plan.offsets[i] < 0 ||
+        plan.offsets[i] + plan.sizes[i] > plan.bytes)
+      return cat("block ", i);
     for (std::size_t j = 0; j < i; ++j) {
       const bool always = lives[i].end == endless || lives[j].end == endless;
       const bool together = always || (lives[i].begin < lives[j].end && lives[j].begin < lives[i].end);
-      const bool share = plan.offsets[i] < plan.offsets[j] + plan.sizes[j] && plan.offsets[j] < plan.offsets[i] + plan.sizes[i];
+      const bool share = plan.offsets[i] < plan.offsets[j] + plan.sizes[j] &&
+                         plan.offsets[j] < plan.offsets[i] + plan.sizes[i];
       if (together && share) return cat("blocks ", i, " and ", j);
     }
   }
@@ -39,8 +43,10 @@ TEST(MemoryPlan, BlocksThatLiveTogetherShareNoBytes) {
     std::int64_t sum = 0;
     const auto count = static_cast<std::int64_t>(random.below(120));
     for (std::int64_t i = 0; i < count; ++i) {
-      const auto begin = static_cast<std::int64_t>(random.below(200)), length = 1 + static_cast<std::int64_t>(random.below(60));
-      lives.push_back({512 * (1 + static_cast<std::int64_t>(random.below(1000))), begin, random.chance(0.05F) ? endless : begin + length});
+      const auto begin = static_cast<std::int64_t>(random.below(200)),
+                 length = 1 + static_cast<std::int64_t>(random.below(60));
+      lives.push_back({512 * (1 + static_cast<std::int64_t>(random.below(1000))), begin,
+                       random.chance(0.05F) ? endless : begin + length});
       sum += lives.back().bytes;
     }
     const MemoryPlan plan = plan_memory(lives);
@@ -57,7 +63,8 @@ TEST(MemoryPlan, AChainNeedsTwoBlocks) {
   EXPECT_EQ(test::most_alive(lives), 2048);
   EXPECT_EQ(plan_memory(lives).bytes, 2048);
   lives.push_back({512, 19, endless});
-  EXPECT_EQ(plan_memory(lives).bytes, 2560) << "what stays shares with nothing, also not with what was freed before";
+  EXPECT_EQ(plan_memory(lives).bytes, 2560)
+      << "what stays shares with nothing, also not with what was freed before";
 }
 
 TEST(MemoryPlan, TracesKnowWhichBlockComesBack) {
@@ -95,7 +102,7 @@ TEST(MemoryPlan, OtherRequestsThanPlannedAreServedOnlyWhereItIsSafe) {
   EXPECT_TRUE(shorter.empty());
 }
 
-// --- an allocator with a plan ----------------------------------------------------------------------------------------
+// --- an allocator with a plan ------------------------------------------------------------------------------
 
 std::int64_t taken = 0, limit = 0;  // bytes that the source below has given out; calls that it still grants
 
@@ -208,7 +215,8 @@ TEST(PlannedPool, ASecondStepIsServedFromTheArenaAndGivesTheSame) {
   for (const bool guarded : {false, true}) {
     for (const bool extra : {false, true}) {
       CachingAllocator::PoolPlan plan;
-      const std::vector<double> got = run_steps(true, guarded, extra, &plan), want = run_steps(false, guarded, extra, &plan);
+      const std::vector<double> got = run_steps(true, guarded, extra, &plan),
+                                want = run_steps(false, guarded, extra, &plan);
       EXPECT_EQ(got, want) << "guarded " << guarded << ", deviating " << extra;
       EXPECT_TRUE(std::isfinite(got[2]));
       EXPECT_GT(plan.arena_bytes, 0);

@@ -1,4 +1,5 @@
-// Messages of tensor/ that no op's own test provokes, word for word. tests/layering/messages.cpp finds those without a test.
+// Messages of tensor/ that no op's own test provokes, word for word. tests/layering/messages.cpp finds those
+// without a test.
 #include <gtest/gtest.h>
 
 #include "tensor/allocator.h"
@@ -21,19 +22,30 @@ TEST(TensorMessages, Shapes) {
               for (int i = 0; i < 9; ++i) s.push_back(1);
             }),
             "shape: more than 8 dimensions");
-  EXPECT_EQ(message_of<ShapeError>([] { from_vector<float>({1, 2}, {3}); }), "from_vector: 2 values do not fill shape [3]");
-  EXPECT_EQ(message_of<ShapeError>([] { zeros({2}).copy_(zeros({2, 2})); }), "copy_: source [2, 2] does not fit into [2]");
-  EXPECT_EQ(message_of<ShapeError>([] { zeros({2}).add_(zeros({3})); }), "add_: [2] and [3] must have the same shape");
-  EXPECT_EQ(message_of<ShapeError>([] { relu(zeros({3}).requires_grad_()).backward(ones({2})); }), "backward: seed has shape [2], the tensor [3]");
+  EXPECT_EQ(message_of<ShapeError>([] {
+              from_vector<float>({1, 2}, {3});
+            }),
+            "from_vector: 2 values do not fill shape [3]");
+  EXPECT_EQ(message_of<ShapeError>([] {
+              zeros({2}).copy_(zeros({2, 2}));
+            }),
+            "copy_: source [2, 2] does not fit into [2]");
+  EXPECT_EQ(message_of<ShapeError>([] { zeros({2}).add_(zeros({3})); }),
+            "add_: [2] and [3] must have the same shape");
+  EXPECT_EQ(message_of<ShapeError>([] { relu(zeros({3}).requires_grad_()).backward(ones({2})); }),
+            "backward: seed has shape [2], the tensor [3]");
 }
 
 TEST(TensorMessages, Types) {
-  EXPECT_EQ(message_of<DTypeError>([] { var(zeros({3}, DType::int64)); }), "var: int64 is not supported; convert with .to(DType::fp32)");
+  EXPECT_EQ(message_of<DTypeError>([] { var(zeros({3}, DType::int64)); }),
+            "var: int64 is not supported; convert with .to(DType::fp32)");
 #ifdef GADOLIN_ONEDNN
   EXPECT_EQ(message_of<DTypeError>([] { onednn::type_of(DType::fp64); }), "onednn: fp64 has no kernels here");
-  EXPECT_EQ(message_of<OutOfMemory>([] { onednn::rethrow("conv2d", dnnl::error(dnnl_out_of_memory, "no memory")); }),
+  EXPECT_EQ(message_of<OutOfMemory>(
+                [] { onednn::rethrow("conv2d", dnnl::error(dnnl_out_of_memory, "no memory")); }),
             "conv2d: oneDNN is out of memory; use a smaller batch");
-  EXPECT_EQ(message_of<Unsupported>([] { onednn::rethrow("conv2d", dnnl::error(dnnl_unimplemented, "no such kernel")); }),
+  EXPECT_EQ(message_of<Unsupported>(
+                [] { onednn::rethrow("conv2d", dnnl::error(dnnl_unimplemented, "no such kernel")); }),
             "conv2d: oneDNN refused (no such kernel); try --backend reference");
 #endif
 }
@@ -54,21 +66,25 @@ struct NowhereFunction {
 
 TEST(TensorMessages, Tape) {
   EXPECT_EQ(message_of<ValueError>([] { relu(Tensor()); }), "relu: input 0 is undefined");
-  EXPECT_EQ(message_of<Unsupported>([] { apply(NowhereFunction{}, zeros({2})); }), "nowhere: not available on cpu; run this part on the gpu");
-  EXPECT_EQ(message_of<AutogradError>([] { sum(apply(WrongGradient{}, zeros({2}).requires_grad_())).backward(); }),
-            "wrong backward: gradient of input 0 is fp32 [7] on cpu, but the input is fp32 [2] on cpu");
+  EXPECT_EQ(message_of<Unsupported>([] { apply(NowhereFunction{}, zeros({2})); }),
+            "nowhere: not available on cpu; run this part on the gpu");
+  EXPECT_EQ(
+      message_of<AutogradError>([] { sum(apply(WrongGradient{}, zeros({2}).requires_grad_())).backward(); }),
+      "wrong backward: gradient of input 0 is fp32 [7] on cpu, but the input is fp32 [2] on cpu");
   EXPECT_EQ(message_of<AutogradError>([] { relu(zeros({2}).requires_grad_()).set_data(zeros({2})); }),
             "set_data: the tensor is the result of relu, not a leaf");
 }
 
 TEST(TensorMessages, Memory) {
-  CachingAllocator full({"nothing", [](std::size_t) -> void* { return nullptr; }, [](void*, std::size_t) {}, [](void*, int, std::size_t) {},
-                         [](void*, const void*, std::size_t) {}});
+  CachingAllocator full({"nothing", [](std::size_t) -> void* { return nullptr; }, [](void*, std::size_t) {},
+                         [](void*, int, std::size_t) {}, [](void*, const void*, std::size_t) {}});
   EXPECT_EQ(message_of<OutOfMemory>([&] { full.allocate(3 << 20); }),
-            "out of memory on nothing, needs 3.0 MiB, 0 B in use, 0 B held free in pieces; use a smaller batch, --dtype bf16 or gradient "
+            "out of memory on nothing, needs 3.0 MiB, 0 B in use, 0 B held free in pieces; use a smaller "
+            "batch, --dtype bf16 or gradient "
             "accumulation");
 #ifndef GADOLIN_CUDA
-  EXPECT_EQ(message_of<DeviceError>([] { allocator(cuda); }), "allocate: cuda:0 is not available; this build has no CUDA");
+  EXPECT_EQ(message_of<DeviceError>([] { allocator(cuda); }),
+            "allocate: cuda:0 is not available; this build has no CUDA");
 #endif
 }
 

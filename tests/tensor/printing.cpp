@@ -19,11 +19,13 @@ TEST(Printing, ScalarIntegersAndBools) {
   EXPECT_EQ(tensor({2.5}, {}).str(), "tensor(2.5000, shape [], fp32, cpu)");
   EXPECT_EQ(arange(3).str(), "tensor([0, 1, 2], shape [3], int64, cpu)");
   EXPECT_EQ(tensor({0, 1}, {2}, DType::boolean).str(), "tensor([false,  true], shape [2], bool, cpu)");
-  EXPECT_EQ(from_vector<std::int64_t>({9007199254740993}, {1}).str(), "tensor([9007199254740993], shape [1], int64, cpu)");
+  EXPECT_EQ(from_vector<std::int64_t>({9007199254740993}, {1}).str(),
+            "tensor([9007199254740993], shape [1], int64, cpu)");
 }
 
 TEST(Printing, WholeNumbersAreShort) {
-  EXPECT_EQ(tensor({1, -20, 300}, {3}, DType::bf16).str(), "tensor([  1., -20., 300.], shape [3], bf16, cpu)");
+  EXPECT_EQ(tensor({1, -20, 300}, {3}, DType::bf16).str(),
+            "tensor([  1., -20., 300.], shape [3], bf16, cpu)");
 }
 
 TEST(Printing, WideRangesAreScientific) {
@@ -33,7 +35,8 @@ TEST(Printing, WideRangesAreScientific) {
 
 TEST(Printing, NanAndInfinity) {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_EQ(tensor({nan, inf, -inf, 0.5}, {4}).str(), "tensor([   nan,    inf,   -inf, 0.5000], shape [4], fp32, cpu)");
+  EXPECT_EQ(tensor({nan, inf, -inf, 0.5}, {4}).str(),
+            "tensor([   nan,    inf,   -inf, 0.5000], shape [4], fp32, cpu)");
 }
 
 TEST(Printing, CubeHasBlankLines) {
@@ -46,7 +49,8 @@ TEST(Printing, CubeHasBlankLines) {
 }
 
 TEST(Printing, LargeTensorsShowTheirEdges) {
-  EXPECT_EQ(arange(1'000'000).str(), "tensor([     0,      1,      2, ..., 999997, 999998, 999999], shape [1000000], int64, cpu)");
+  EXPECT_EQ(arange(1'000'000).str(),
+            "tensor([     0,      1,      2, ..., 999997, 999998, 999999], shape [1000000], int64, cpu)");
   EXPECT_EQ(arange(10'000).reshape({100, 100}).str(1),
             "tensor([[   0, ...,   99],\n"
             "        ...,\n"

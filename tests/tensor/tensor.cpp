@@ -54,21 +54,24 @@ TEST(Tensor, ChannelsLastIsAnOrderOfStrides) {
 TEST(Tensor, ConversionsRoundToNearestEven) {
   const Tensor x = tensor({1.00390625, 1.01171875, 65504, 65520, 6e-8, -0.0}, {6}, DType::fp32);
   const std::vector<float> b = x.to(DType::bf16).to(DType::fp32).to_vector<float>();
-  EXPECT_EQ(b[0], 1.0f);        // halfway between 1 and 1.0078125: even
-  EXPECT_EQ(b[1], 1.015625f);   // halfway, even is above
+  EXPECT_EQ(b[0], 1.0f);       // halfway between 1 and 1.0078125: even
+  EXPECT_EQ(b[1], 1.015625f);  // halfway, even is above
   const std::vector<float> h = x.to(DType::fp16).to(DType::fp32).to_vector<float>();
   EXPECT_EQ(h[2], 65504.0f);
   EXPECT_TRUE(std::isinf(h[3]));
-  EXPECT_EQ(h[4], 0x1p-24f);    // the smallest subnormal
+  EXPECT_EQ(h[4], 0x1p-24f);  // the smallest subnormal
   EXPECT_TRUE(std::signbit(h[5]));
   const Tensor nan = full({1}, std::nan(""));
   EXPECT_TRUE(std::isnan(nan.to(DType::bf16).item()) && std::isnan(nan.to(DType::fp16).item()));
 }
 
 TEST(Tensor, EveryDtypeConvertsToEveryOther) {
-  const DType all[] = {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32, DType::uint8, DType::boolean};
+  const DType all[] = {DType::fp32,  DType::fp64,  DType::bf16,  DType::fp16,
+                       DType::int64, DType::int32, DType::uint8, DType::boolean};
   for (const DType a : all) {
-    for (const DType b : all) EXPECT_EQ(tensor({1, 0, 1}, {3}).to(a).to(b).to(DType::fp32).to_vector<float>(), (std::vector<float>{1, 0, 1}));
+    for (const DType b : all)
+      EXPECT_EQ(tensor({1, 0, 1}, {3}).to(a).to(b).to(DType::fp32).to_vector<float>(),
+                (std::vector<float>{1, 0, 1}));
   }
   EXPECT_EQ(tensor({3000000001.0}, {1}, DType::int64).to(DType::fp64).item<double>(), 3000000001.0);
 }
@@ -85,15 +88,23 @@ TEST(Tensor, HalfRoundTripIsExact) {
 
 TEST(Tensor, Messages) {
   const Tensor x = counting({2, 3});
-  EXPECT_EQ(message_of([&] { x.item<float>(); }), "item: tensor has shape [2, 3]; item() takes one element, reduce it first");
-  EXPECT_EQ(message_of([&] { x.data<double>(); }), "data: the tensor holds fp32, not fp64; convert with .to(DType::fp64)");
+  EXPECT_EQ(message_of([&] { x.item<float>(); }),
+            "item: tensor has shape [2, 3]; item() takes one element, reduce it first");
+  EXPECT_EQ(message_of([&] { x.data<double>(); }),
+            "data: the tensor holds fp32, not fp64; convert with .to(DType::fp64)");
   EXPECT_EQ(message_of([&] { x.reshape({4}); }), "reshape: [2, 3] has 6 elements, [4] does not fit");
   EXPECT_EQ(message_of([&] { x.slice(0, 1, 5); }), "slice: [1, 5) is outside dimension 0 of [2, 3]");
-  EXPECT_EQ(message_of([&] { x.transpose(0, 2); }), "transpose: dimension 2 is outside a tensor of 2 dimensions");
-  EXPECT_EQ(message_of([&] { x.expand({3, 3}); }), "expand: [2, 3] and [3, 3] differ in dimension 0 (2 and 3) and neither is 1");
+  EXPECT_EQ(message_of([&] { x.transpose(0, 2); }),
+            "transpose: dimension 2 is outside a tensor of 2 dimensions");
+  EXPECT_EQ(message_of([&] {
+              x.expand({3, 3});
+            }),
+            "expand: [2, 3] and [3, 3] differ in dimension 0 (2 and 3) and neither is 1");
   EXPECT_EQ(message_of([&] { add(x, x.to(DType::fp64)); }),
             "add: input 0 is fp32 but input 1 is fp64; convert one with .to(DType::...)");
-  EXPECT_EQ(message_of([&] { add(counting({8, 64, 2, 2}), counting({8, 64, 1, 3})); }),
+  EXPECT_EQ(message_of([&] {
+              add(counting({8, 64, 2, 2}), counting({8, 64, 1, 3}));
+            }),
             "add: [8, 64, 2, 2] and [8, 64, 1, 3] differ in dimension 3 (2 and 3) and neither is 1");
   EXPECT_EQ(message_of([&] { Tensor().shape(); }), "tensor: it is undefined; assign a value first");
   EXPECT_EQ(message_of([&] { empty({-1}); }), "empty: shape [-1] has a negative size");

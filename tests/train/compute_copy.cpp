@@ -1,4 +1,5 @@
-// Training in 16 bits: copies written by the optimiser give the bits that casting every weight would, and are never stale.
+// Training in 16 bits: copies written by the optimiser give the bits that casting every weight would, and are
+// never stale.
 #include "layers/compute.h"
 
 #include <gtest/gtest.h>
@@ -29,8 +30,11 @@ struct Net : Module {
 };
 // The same net from casts on the tape.
 Tensor with_casts(Net& net, const Tensor& x, DType to) {
-  const auto fully = [&](const Tensor& in, Linear& layer) { return linear(in, layer.weight().to(to), layer.bias().to(to)); };
-  const Tensor pixels = relu(conv2d(x.to(to), net.conv.weight().to(to), net.conv.bias().to(to), {.padding = 1}));
+  const auto fully = [&](const Tensor& in, Linear& layer) {
+    return linear(in, layer.weight().to(to), layer.bias().to(to));
+  };
+  const Tensor pixels =
+      relu(conv2d(x.to(to), net.conv.weight().to(to), net.conv.bias().to(to), {.padding = 1}));
   return fully(relu(fully(relu(fully(mean(pixels, {2, 3}), net.again)), net.again)), net.fc);
 }
 Net made() {
@@ -46,8 +50,10 @@ void expect_copies_of(Net& net, DType dtype) {
   }
 }
 
-// Losses of `steps` steps of two micro-batches each; an infinity among the numbers of step 5 makes it one that is skipped.
-template <class F> std::vector<float> train(Net& net, Optimizer& optimizer, int steps, bool overflow, F&& forward) {
+// Losses of `steps` steps of two micro-batches each; an infinity among the numbers of step 5 makes it one
+// that is skipped.
+template <class F>
+std::vector<float> train(Net& net, Optimizer& optimizer, int steps, bool overflow, F&& forward) {
   std::vector<float> losses;
   for (int step = 0; step < steps; ++step) {
     for (int part = 0; part < 2; ++part) {
@@ -77,7 +83,8 @@ TEST(ComputeCopy, TrainsBitForBitAsCastsWould) {
         const ComputeScope scope(dtype);
         return net(x);
       });
-      const auto plain = train(casts, b, 20, half, [&](Net& net, const Tensor& x) { return with_casts(net, x, dtype); });
+      const auto plain =
+          train(casts, b, 20, half, [&](Net& net, const Tensor& x) { return with_casts(net, x, dtype); });
       for (std::size_t i = 0; i < plain.size(); ++i) {
         if (half && i / 2 == 5) continue;  // no numbers
         EXPECT_EQ(with_copies[i], plain[i]) << rule << " in " << name_of(dtype) << ", loss " << i;
@@ -119,7 +126,8 @@ TEST(ComputeCopy, GradientsAreWidenedWhenTheyAreAdded) {
   backward();
   sum(linear(ones({1, 4}), net.fc.weight())).backward();  // and one of fp32 behind a narrow one
   EXPECT_EQ(net.fc.weight().grad().dtype(), DType::fp32);
-  for (std::size_t i = 0; i < once.size(); ++i) EXPECT_EQ(net.fc.weight().grad().to_vector<float>()[i], once[i] + 1);
+  for (std::size_t i = 0; i < once.size(); ++i)
+    EXPECT_EQ(net.fc.weight().grad().to_vector<float>()[i], once[i] + 1);
 }
 
 // In every way that a weight can change, the next use sees its new values, in the same memory.
@@ -146,7 +154,8 @@ TEST(ComputeCopy, FollowsEveryChange) {
     expect_same(what);
   };
   const auto gradients = [&] {
-    for (const Parameter& p : net.parameters()) p.tensor.set_grad(ones(p.tensor.shape()).contiguous(p.tensor.format()));
+    for (const Parameter& p : net.parameters())
+      p.tensor.set_grad(ones(p.tensor.shape()).contiguous(p.tensor.format()));
   };
   gradients();
   changed("a step", [&] { optimizer.step(); });
@@ -186,7 +195,8 @@ TEST(ComputeCopy, FollowsEveryChange) {
   EXPECT_EQ(seen().to_vector<float>(), weight.detach().to(DType::bf16).to_vector<float>());
 }
 
-// A weight in a recording, which on the CPU runs as well: what a replay would write, is written past all versions.
+// A weight in a recording, which on the CPU runs as well: what a replay would write, is written past all
+// versions.
 struct Recorded {
   Tensor weight = rand({3, 5}, 1, 1).requires_grad_();
   ComputeCopy copy;
@@ -200,7 +210,8 @@ struct Recorded {
   void tell(RecordingEvent::Stage stage, std::uint64_t recording, bool reads_only = false) const {
     detail::tell_recording({stage, recording, cpu, reads_only});
   }
-  template <class F> void record(F&& step) {
+  template <class F>
+  void record(F&& step) {
     tell(RecordingEvent::begins, number);
     detail::capture_state().active = true;
     detail::capture_state().recording = number;

@@ -17,30 +17,37 @@
 namespace gadolin {
 namespace {
 
-// The peak of real steps, without what others hold. On a fresh thread: oneDNN's plans and filters are kept for each.
-std::int64_t measured_peak(const std::string& model, const NetOptions& options, const Shape& input, const OptimizerOptions& rule, DType compute) {
-  return std::async(std::launch::async, [&] {
-    const std::int64_t others = allocator(cpu).stats().allocated;
-    const SkipInitialValues no_values;
-    const auto net = make_net(model, options);
-    Optimizer optimizer(net->parameters(), rule);
-    std::int64_t before[4] = {};
-    for (int i = 0; i < 4; ++i) {
-      before[i] = allocator(cpu).stats().allocated;
-      const Tensor x = rand(input).contiguous(MemoryFormat::channels_last), labels = zeros({input[0]}, DType::int64);
-      if (i == 1) allocator(cpu).reset_peak();
-      optimizer.zero_grad();
-      Tensor loss;
-      {
-        const ComputeScope scope(compute);
-        loss = loss_with_auxiliary(*net, (*net)(x), [&](const Tensor& logits) { return cross_entropy(logits, labels); });
-      }
-      loss.backward();
-      optimizer.step();
-    }
-    EXPECT_EQ(before[3], before[2]) << "a step left something behind";
-    return allocator(cpu).stats().peak_allocated - others;
-  }).get();
+// The peak of real steps, without what others hold. On a fresh thread: oneDNN's plans and filters are kept
+// for each.
+std::int64_t measured_peak(const std::string& model, const NetOptions& options, const Shape& input,
+                           const OptimizerOptions& rule, DType compute) {
+  return std::async(std::launch::async,
+                    [&] {
+                      const std::int64_t others = allocator(cpu).stats().allocated;
+                      const SkipInitialValues no_values;
+                      const auto net = make_net(model, options);
+                      Optimizer optimizer(net->parameters(), rule);
+                      std::int64_t before[4] = {};
+                      for (int i = 0; i < 4; ++i) {
+                        before[i] = allocator(cpu).stats().allocated;
+                        const Tensor x = rand(input).contiguous(MemoryFormat::channels_last),
+                                     labels = zeros({input[0]}, DType::int64);
+                        if (i == 1) allocator(cpu).reset_peak();
+                        optimizer.zero_grad();
+                        Tensor loss;
+                        {
+                          const ComputeScope scope(compute);
+                          loss = loss_with_auxiliary(*net, (*net)(x), [&](const Tensor& logits) {
+                            return cross_entropy(logits, labels);
+                          });
+                        }
+                        loss.backward();
+                        optimizer.step();
+                      }
+                      EXPECT_EQ(before[3], before[2]) << "a step left something behind";
+                      return allocator(cpu).stats().peak_allocated - others;
+                    })
+      .get();
 }
 
 struct Case {
@@ -68,16 +75,19 @@ TEST_P(TrainingMemoryOf, IsWhatTheAllocatorShows) {
   }
   const auto measured = static_cast<double>(measured_peak(c.model, c.options(), input, rule, c.compute));
   const double error = static_cast<double>(m.peak) / measured - 1;
-  std::printf("  %s, batch %d: foreseen %.1f MiB, measured %.1f MiB (%+.2f %%)\n", c.model, static_cast<int>(c.batch),
-              static_cast<double>(m.peak) / 1048576, measured / 1048576, 100 * error);
+  std::printf("  %s, batch %d: foreseen %.1f MiB, measured %.1f MiB (%+.2f %%)\n", c.model,
+              static_cast<int>(c.batch), static_cast<double>(m.peak) / 1048576, measured / 1048576,
+              100 * error);
   EXPECT_TRUE(std::abs(error) <= 0.03) << m.peak << " " << measured;
   EXPECT_LT(m.measured_batch, c.batch);
   EXPECT_GE(m.peak, m.weights + m.optimizer + m.kept);
 }
 INSTANTIATE_TEST_SUITE_P(Nets, TrainingMemoryOf,
-                         testing::Values(Case{"resnet18", 16, 96}, Case{"resnet50", 12, 96}, Case{"densenet121", 12, 96},
-                                         Case{"vgg16_bn", 8, 64, "sgd", DType::fp32, 4}, Case{"inception_v3", 5, 299, "adam"},
-                                         Case{"googlenet", 12, 96}, Case{"resnet18", 17, 80, "adamw", DType::bf16}));
+                         testing::Values(Case{"resnet18", 16, 96}, Case{"resnet50", 12, 96},
+                                         Case{"densenet121", 12, 96},
+                                         Case{"vgg16_bn", 8, 64, "sgd", DType::fp32, 4},
+                                         Case{"inception_v3", 5, 299, "adam"}, Case{"googlenet", 12, 96},
+                                         Case{"resnet18", 17, 80, "adamw", DType::bf16}));
 
 // Asks for more blocks when there are more than two samples.
 class Fickle : public Module {

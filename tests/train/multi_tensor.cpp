@@ -1,4 +1,5 @@
-// The optimisers' launch: every element of every span exactly once, in packs where they are aligned, sums in a fixed order.
+// The optimisers' launch: every element of every span exactly once, in packs where they are aligned, sums in
+// a fixed order.
 #include "train/multi_tensor.h"
 
 #include <gtest/gtest.h>
@@ -42,15 +43,17 @@ void walk(Made& made) {
       ASSERT_LE(piece.end, table[piece.span].n);
       EXPECT_TRUE(seen.insert(launch.first_task + block).second);
       for (int thread = 0; thread < span_threads; ++thread) {
-        for_items(table[piece.span], piece.begin, piece.end, thread, [&](auto width, std::int64_t i, int lane) {
-          constexpr int V = decltype(width)::value;
-          const Span& span = table[piece.span];
-          EXPECT_EQ((i - piece.begin) % span_lanes, pack_items * thread + lane);
-          EXPECT_TRUE(V == 1 || reinterpret_cast<std::uintptr_t>(static_cast<float*>(span.a) + i) % 16 == 0);
-          Items<float, V> x = load<float, V>(span.a, i);
-          for (int j = 0; j < V; ++j) x.v[j] += 1;
-          store(span.a, i, x);
-        });
+        for_items(table[piece.span], piece.begin, piece.end, thread,
+                  [&](auto width, std::int64_t i, int lane) {
+                    constexpr int V = decltype(width)::value;
+                    const Span& span = table[piece.span];
+                    EXPECT_EQ((i - piece.begin) % span_lanes, pack_items * thread + lane);
+                    EXPECT_TRUE(V == 1 ||
+                                reinterpret_cast<std::uintptr_t>(static_cast<float*>(span.a) + i) % 16 == 0);
+                    Items<float, V> x = load<float, V>(span.a, i);
+                    for (int j = 0; j < V; ++j) x.v[j] += 1;
+                    store(span.a, i, x);
+                  });
       }
     }
     tasks += launch.blocks;
@@ -65,7 +68,9 @@ void expect_once(Made& made) {
   }
 }
 
-const std::vector<std::int64_t> odd{0, 1, 3, 4, 5, 1023, 1024, 1025, block_items - 1, block_items, block_items + 1, 0, 3 * block_items + 7, 2, 0};
+const std::vector<std::int64_t> odd{
+    0, 1, 3, 4, 5, 1023, 1024, 1025, block_items - 1, block_items, block_items + 1, 0, 3 * block_items + 7,
+    2, 0};
 
 TEST(MultiTensor, TakesEveryElementOnce) {
   for (const std::size_t misaligned : {0u, 1u, 4u}) {

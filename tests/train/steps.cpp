@@ -1,4 +1,5 @@
-// Training steps of ResNet-18 at full width give PyTorch's losses; tools/fixtures/README.md says what they compute.
+// Training steps of ResNet-18 at full width give PyTorch's losses; tools/fixtures/README.md says what they
+// compute.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -34,13 +35,16 @@ ResNet fixture_net(const nlohmann::json& f, DType dtype) {
       const double bound = std::sqrt(6.0 / static_cast<double>(p.tensor.numel() / p.tensor.size(0)));
       std::vector<float> values(static_cast<std::size_t>(p.tensor.numel()));
       for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = static_cast<float>((2.0 * static_cast<double>(uniform_at(number, stream, i)) - 1) * bound);
+        values[i] =
+            static_cast<float>((2.0 * static_cast<double>(uniform_at(number, stream, i)) - 1) * bound);
       }
       target.copy_(from_vector(values, p.tensor.shape()));
     } else if (p.name.ends_with("bias")) {
       target.fill_(0);
     } else {
-      target.fill_(p.name.find("layer") == 0 && p.name.ends_with("bn2.weight") ? f.at("branch_weight").get<double>() : 1);
+      target.fill_(p.name.find("layer") == 0 && p.name.ends_with("bn2.weight")
+                       ? f.at("branch_weight").get<double>()
+                       : 1);
     }
     if (f.at("check").contains(p.name + "[0:4]")) {
       const auto want = f["check"][p.name + "[0:4]"].get<std::vector<float>>();
@@ -56,11 +60,14 @@ ResNet fixture_net(const nlohmann::json& f, DType dtype) {
   return net;
 }
 
-struct Pair2 { Tensor x, label; };
+struct Pair2 {
+  Tensor x, label;
+};
 Pair2 fixture_batch(const nlohmann::json& f, int step, DType dtype) {
   const auto b = static_cast<std::uint64_t>(step) % f.at("batches").get<std::uint64_t>();
   const Shape shape(f.at("input").get<std::vector<std::int64_t>>());
-  const auto seed = f.at("input_seed").get<std::uint64_t>() + b, stream = f.at("input_stream").get<std::uint64_t>();
+  const auto seed = f.at("input_seed").get<std::uint64_t>() + b,
+             stream = f.at("input_stream").get<std::uint64_t>();
   std::vector<float> x(static_cast<std::size_t>(shape.numel()));
   std::vector<std::int64_t> labels;
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 2 * uniform_at(seed, stream, i) - 1;
@@ -102,7 +109,8 @@ void run(const std::string& name, DType dtype, int most_steps, double tolerance)
     loss.backward();
     optimizer.step();
     const double got = loss.item(), exact = want[static_cast<std::size_t>(s)];
-    EXPECT_TRUE(std::abs(got - exact) <= tolerance * exact) << name << ", step " << s << ": " << got << " for " << exact;
+    EXPECT_TRUE(std::abs(got - exact) <= tolerance * exact)
+        << name << ", step " << s << ": " << got << " for " << exact;
   }
   if (steps < all) return;
   std::map<std::string, double> sums;
@@ -110,7 +118,8 @@ void run(const std::string& name, DType dtype, int most_steps, double tolerance)
   for (const auto& [key, value] : r.at("final_abs_sums_fp64").items()) {
     // A sum of near-cancelling signs, such as a bias that began at 0, has no small relative error.
     const double exact = value, slack = 10 * tolerance * (key == "fc.bias" ? 1 : exact);
-    EXPECT_TRUE(std::abs(sums.at(key) - exact) <= slack) << name << " " << key << ": " << sums.at(key) << " for " << exact;
+    EXPECT_TRUE(std::abs(sums.at(key) - exact) <= slack)
+        << name << " " << key << ": " << sums.at(key) << " for " << exact;
   }
 }
 

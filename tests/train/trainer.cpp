@@ -52,7 +52,8 @@ TEST(Trainer, ResumesAtEveryStepBitForBit) {
     job.make_trainer().restore(load_checkpoint(from));
     job.trainer->run();
     EXPECT_EQ(contents(part.path + "/checkpoints/last.gdck"), wanted) << "resumed at step " << stop;
-    EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path)) << "resumed at step " << stop;
+    EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path))
+        << "resumed at step " << stop;
   }
 }
 
@@ -76,10 +77,12 @@ TEST(Trainer, ASignalSavesAndStops) {
   Job job(folder.path, RunDir::Open::resume);
   job.make_trainer().restore(CheckpointStore(job.run->checkpoints()).newest()->checkpoint);
   job.trainer->run();
-  EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"), contents(whole.path + "/checkpoints/last.gdck"));
+  EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"),
+            contents(whole.path + "/checkpoints/last.gdck"));
 }
 
-// Stopped behind the last step of an epoch or of the run, but before its row: the row is still to be written, once.
+// Stopped behind the last step of an epoch or of the run, but before its row: the row is still to be written,
+// once.
 TEST(Trainer, AStopBeforeTheRowLosesNoRow) {
   for (const std::int64_t max_steps : {0, 5, 6}) {
     for (const std::int64_t last_batch : {3, 5}) {  // of epoch 2: steps 5 and 6
@@ -102,15 +105,19 @@ TEST(Trainer, AStopBeforeTheRowLosesNoRow) {
       for (int again = 0; again < 2; ++again) {
         // The second time as if the first had been killed between its row and its checkpoint.
         if (again == 1) {
-          for (const auto& entry : fs::directory_iterator(folder.path + "/checkpoints")) fs::remove(entry.path());
+          for (const auto& entry : fs::directory_iterator(folder.path + "/checkpoints"))
+            fs::remove(entry.path());
           std::ofstream(folder.path + "/checkpoints/last.gdck", std::ios::binary) << stopped;
         }
         Job job(folder.path, RunDir::Open::resume);
         begin(job).restore(CheckpointStore(job.run->checkpoints()).newest()->checkpoint);
         job.trainer->run();
-        const std::string what = cat("at most ", max_steps, " steps, stopped in batch ", last_batch, ", resumed ", again + 1, " times");
+        const std::string what = cat("at most ", max_steps, " steps, stopped in batch ", last_batch,
+                                     ", resumed ", again + 1, " times");
         EXPECT_EQ(metrics_without_rates(folder.path), metrics_without_rates(whole.path)) << what;
-        EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"), contents(whole.path + "/checkpoints/last.gdck")) << what;
+        EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"),
+                  contents(whole.path + "/checkpoints/last.gdck"))
+            << what;
       }
     }
   }
@@ -129,8 +136,10 @@ TEST(Trainer, ANanLossEndsTheRunWithTheStep) {
     job.make_trainer().run();
     FAIL() << "NaN went unnoticed";
   } catch (const NumericError& error) {
-    EXPECT_STREQ(error.what(), "train: the loss is nan at step 4, 3 steps in a row; the first weight that is not finite is 0.weight; use a "
-                               "smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
+    EXPECT_STREQ(error.what(),
+                 "train: the loss is nan at step 4, 3 steps in a row; the first weight that is not finite is "
+                 "0.weight; use a "
+                 "smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
     EXPECT_EQ(static_cast<int>(error.exit_code()), 5);
   }
 }
@@ -144,7 +153,9 @@ TEST(Trainer, AnotherScheduleIsRefused) {
     job.make_trainer().restore(load_checkpoint(folder.path + "/checkpoints/last.gdck"));
     FAIL();
   } catch (const CheckpointError& error) {
-    EXPECT_STREQ(error.what(), "resume: the checkpoint was made with schedule cosine, now it is constant; start anew with --init-from");
+    EXPECT_STREQ(error.what(),
+                 "resume: the checkpoint was made with schedule cosine, now it is constant; start anew with "
+                 "--init-from");
   }
 }
 
@@ -159,7 +170,8 @@ TEST(Trainer, StopsAtTheThreshold) {
 std::vector<std::string> steps_and_epochs(const std::string& folder) {
   std::vector<std::string> rows;
   std::istringstream lines(text_of(folder + "/metrics.csv"));
-  for (std::string line; std::getline(lines, line);) rows.push_back(line.substr(0, line.find(',', line.find(',') + 1)));
+  for (std::string line; std::getline(lines, line);)
+    rows.push_back(line.substr(0, line.find(',', line.find(',') + 1)));
   return rows;
 }
 
@@ -172,13 +184,15 @@ TEST(Trainer, EvaluatesEverySoManySteps) {
   const Folder whole, usual;
   Job job(whole.path);
   const TrainResult result = every_two(job).run();
-  EXPECT_EQ(steps_and_epochs(whole.path), (std::vector<std::string>{"step,epoch", "2,1", "4,2", "6,2", "8,3", "9,3"}));
+  EXPECT_EQ(steps_and_epochs(whole.path),
+            (std::vector<std::string>{"step,epoch", "2,1", "4,2", "6,2", "8,3", "9,3"}));
   EXPECT_EQ(result.steps, 9);
   EXPECT_EQ(result.epochs, 3);
   Job(usual.path).make_trainer().run();
   const auto weights = [](const std::string& folder) {
     auto all = contents(folder + "/checkpoints/last.gdck");
-    for (auto at = all.begin(); at != all.end();) at = at->first.rfind("model.", 0) == 0 ? std::next(at) : all.erase(at);
+    for (auto at = all.begin(); at != all.end();)
+      at = at->first.rfind("model.", 0) == 0 ? std::next(at) : all.erase(at);
     return all;
   };
   EXPECT_EQ(weights(whole.path), weights(usual.path)) << "looking changed the numbers";
@@ -187,10 +201,12 @@ TEST(Trainer, EvaluatesEverySoManySteps) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     Job again(part.path, RunDir::Open::resume);
-    every_two(again).restore(load_checkpoint(part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck"));
+    every_two(again).restore(
+        load_checkpoint(part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck"));
     again.trainer->run();
     EXPECT_EQ(contents(part.path + "/checkpoints/last.gdck"), wanted) << "resumed at step " << stop;
-    EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path)) << "resumed at step " << stop;
+    EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path))
+        << "resumed at step " << stop;
   }
 }
 
@@ -205,8 +221,10 @@ TEST(Trainer, ARunThatIsMadeLongerGoesOnInTheMiddleOfAnEpoch) {
     EXPECT_EQ(job.trainer->run().steps, steps);
   }
   Job(whole.path).make_trainer().run();
-  EXPECT_EQ(steps_and_epochs(cycles.path), (std::vector<std::string>{"step,epoch", "2,1", "3,1", "4,2", "6,2", "9,3"}));
-  auto got = contents(cycles.path + "/checkpoints/last.gdck"), want = contents(whole.path + "/checkpoints/last.gdck");
+  EXPECT_EQ(steps_and_epochs(cycles.path),
+            (std::vector<std::string>{"step,epoch", "2,1", "3,1", "4,2", "6,2", "9,3"}));
+  auto got = contents(cycles.path + "/checkpoints/last.gdck"),
+       want = contents(whole.path + "/checkpoints/last.gdck");
   for (auto* all : {&got, &want}) all->erase("trainer.loss_sum");
   EXPECT_EQ(got, want);
 }
@@ -239,7 +257,8 @@ TEST(Trainer, SavesByTheClockAndTellsOfSteps) {
   };
   Trainer(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options).run();
   EXPECT_EQ(told, (std::vector<std::int64_t>{3, 6, 9}));
-  for (int step = 0; step <= 9; ++step) EXPECT_TRUE(fs::exists(folder.path + "/checkpoints/step-" + std::to_string(step) + ".gdck")) << step;
+  for (int step = 0; step <= 9; ++step)
+    EXPECT_TRUE(fs::exists(folder.path + "/checkpoints/step-" + std::to_string(step) + ".gdck")) << step;
 }
 
 }  // namespace

@@ -34,10 +34,12 @@ class Numbers : public BatchSource {
   }
   std::vector<Tensor> next() override {
     if (watch) watch(epoch, batch);
-    const std::uint64_t stream = stream_id(1, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch++));
+    const std::uint64_t stream =
+        stream_id(1, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch++));
     const Tensor x = rand({8, 5}, 3, stream);
     Tensor labels = empty({8}, DType::int64);
-    for (std::int64_t n = 0; n < 8; ++n) labels.data<std::int64_t>()[n] = x.data<float>()[n * 5] > x.data<float>()[n * 5 + 1];
+    for (std::int64_t n = 0; n < 8; ++n)
+      labels.data<std::int64_t>()[n] = x.data<float>()[n * 5] > x.data<float>()[n * 5 + 1];
     return {x, labels};
   }
   double seconds_waited() const override { return 0; }
@@ -48,7 +50,14 @@ struct Job {
   Optimizer optimizer;
   Schedule schedule{"cosine", {.lr = 0.05, .total_steps = 9, .steps_per_epoch = 3}};
   Numbers batches;
-  TrainOptions options{.epochs = 3, .accumulate = 2, .ema = 0.9, .save_every = 1, .keep = 20, .monitor = "val_loss", .maximize = false, .quiet = true};
+  TrainOptions options{.epochs = 3,
+                       .accumulate = 2,
+                       .ema = 0.9,
+                       .save_every = 1,
+                       .keep = 20,
+                       .monitor = "val_loss",
+                       .maximize = false,
+                       .quiet = true};
   std::optional<RunDir> run;
   std::optional<Trainer> trainer;
 

@@ -19,7 +19,8 @@ TEST(Trainer, HalfPrecisionLearns) {
     Job job(folder.path);
     job.options = {.epochs = 12, .compute = dtype, .quiet = true};
     job.schedule = Schedule("constant", {.lr = 0.05, .steps_per_epoch = 6});
-    Optimizer scaled(job.net.parameters(), {.rule = Rule::adam, .lr = 0.05}, dtype == DType::fp16 ? dynamic_loss_scale : LossScale{});
+    Optimizer scaled(job.net.parameters(), {.rule = Rule::adam, .lr = 0.05},
+                     dtype == DType::fp16 ? dynamic_loss_scale : LossScale{});
     TrainHooks hooks;
     hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
     double first = 0;
@@ -45,7 +46,9 @@ TEST(Trainer, AnOverflowingStepLeavesNoTrace) {
     if (is_floating(p.tensor.dtype())) before[p.name] = p.tensor.to_vector<double>();
   }
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) { return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10); };
+  hooks.loss = [&](const std::vector<Tensor>& batch) {
+    return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10);
+  };
   Trainer trainer(job.net, scaled, job.schedule, job.batches, *job.run, hooks, job.options);
   trainer.run();
   EXPECT_TRUE(scaled.last_step_skipped());
@@ -61,7 +64,12 @@ TEST(Trainer, AnOverflowUndoesEveryBatchOfTheStep) {
   for (const bool capture : {true, false}) {
     const Folder folder;
     Job job(folder.path);
-    job.options = {.epochs = 1, .accumulate = 3, .compute = DType::fp16, .nan_patience = 100, .capture = capture, .quiet = true};
+    job.options = {.epochs = 1,
+                   .accumulate = 3,
+                   .compute = DType::fp16,
+                   .nan_patience = 100,
+                   .capture = capture,
+                   .quiet = true};
     job.batches.count = 3;
     job.schedule = Schedule("constant", {.lr = 0.05});
     Optimizer scaled(job.net.parameters(), {.rule = Rule::sgd, .lr = 0.05}, {1e30, 2, 0.5, 2000});
@@ -74,14 +82,16 @@ TEST(Trainer, AnOverflowUndoesEveryBatchOfTheStep) {
     };
     const auto before = floats();
     TrainHooks hooks;
-    hooks.loss = [&](const std::vector<Tensor>& batch) { return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10); };
+    hooks.loss = [&](const std::vector<Tensor>& batch) {
+      return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10);
+    };
     Trainer(job.net, scaled, job.schedule, job.batches, *job.run, hooks, job.options).run();
     EXPECT_TRUE(scaled.last_step_skipped());
     EXPECT_EQ(floats(), before) << "captured: " << capture;
   }
 }
 
-// --- steps in one launch ---------------------------------------------------------------------------------------------
+// --- steps in one launch -----------------------------------------------------------------------------------
 
 TEST(Trainer, StepsAreRecordedByDefault) {
   EXPECT_TRUE(Trainer::captures({}));
@@ -97,7 +107,8 @@ struct Losses {
   bool operator==(const Losses&) const = default;
 };
 
-// Twenty steps with a schedule, dropout, batch norm, AdamW and a moving average; the fifth batch of each epoch is short.
+// Twenty steps with a schedule, dropout, batch norm, AdamW and a moving average; the fifth batch of each
+// epoch is short.
 Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool capture) {
   const Folder folder;
   Job job(folder.path);
@@ -124,8 +135,15 @@ Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool 
     found.skipped += optimizer.last_step_skipped();
     found.skipped_late += optimizer.last_step_skipped() && step > 10;
   };
-  const TrainOptions options{.epochs = 4, .accumulate = accumulate, .compute = compute, .ema = 0.9, .nan_patience = 100,
-                             .epochs_between_evals = 4, .log_every = 1, .capture = capture, .quiet = true};
+  const TrainOptions options{.epochs = 4,
+                             .accumulate = accumulate,
+                             .compute = compute,
+                             .ema = 0.9,
+                             .nan_patience = 100,
+                             .epochs_between_evals = 4,
+                             .log_every = 1,
+                             .capture = capture,
+                             .quiet = true};
   Trainer trainer(job.net, optimizer, schedule, batches, *job.run, hooks, options);
   trainer.run();
   for (const Parameter& p : job.net.state()) {
@@ -147,7 +165,8 @@ TEST_P(StepsInOneLaunch, GiveTheLossesOfEagerOnes) {
   for (const auto& [accumulate, compute] : cases) {
     const Losses eager = twenty_steps(GetParam(), compute, accumulate, false);
     EXPECT_EQ(eager.losses.size(), 20u);
-    EXPECT_EQ(twenty_steps(GetParam(), compute, accumulate, true), eager) << name_of(compute) << ", " << accumulate << " batches a step";
+    EXPECT_EQ(twenty_steps(GetParam(), compute, accumulate, true), eager)
+        << name_of(compute) << ", " << accumulate << " batches a step";
     EXPECT_NE(eager.weights, eager.averages);
     if (compute == DType::fp16) {
       EXPECT_GT(eager.skipped_late, 0) << "the loss scale never overflowed in a replay";
@@ -155,8 +174,9 @@ TEST_P(StepsInOneLaunch, GiveTheLossesOfEagerOnes) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(Devices, StepsInOneLaunch, testing::Values(cpu, cuda),
-                         [](const auto& device) { return std::string(device.param.is_cpu() ? "cpu" : "cuda"); });
+INSTANTIATE_TEST_SUITE_P(Devices, StepsInOneLaunch, testing::Values(cpu, cuda), [](const auto& device) {
+  return std::string(device.param.is_cpu() ? "cpu" : "cuda");
+});
 
 TEST(Trainer, OneBatchIsLearntByHeart) {
   manual_seed(2);

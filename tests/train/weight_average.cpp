@@ -25,7 +25,8 @@ TEST(WeightAverage, FollowsTheFormula) {
       want[1] = decay * want[1] + (1 - decay) * (2.0 - t);
       const auto got = average.state()[1].tensor.to_vector<double>();
       for (std::size_t i = 0; i < 2; ++i) {
-        ASSERT_TRUE(std::abs(got[i] - want[i]) <= 1e-12 * (1 + std::abs(want[i]))) << warmup << " " << t << " " << got[i];
+        ASSERT_TRUE(std::abs(got[i] - want[i]) <= 1e-12 * (1 + std::abs(want[i])))
+            << warmup << " " << t << " " << got[i];
       }
     }
     average.swap();
@@ -76,7 +77,9 @@ TEST(WeightAverage, GoesOnFromItsState) {
 
 TEST(WeightAverage, Messages) {
   for (const double decay : {1.0, -0.5}) {
-    EXPECT_EQ(test::message_of<ValueError>([&] { WeightAverage({{"w", zeros({1})}}, decay); }),
+    EXPECT_EQ(test::message_of<ValueError>([&] {
+                WeightAverage({{"w", zeros({1})}}, decay);
+              }),
               cat("ema: decay ", decay, " is outside [0, 1)"));
   }
 }

@@ -1,10 +1,11 @@
-// k-means of a picture's colours. The host steers with exact sums; they come from a histogram of the colours, or from lanes over the pixels.
+// k-means of a picture's colours. The host steers with exact sums; they come from a histogram of the colours,
+// or from lanes over the pixels.
 #include <algorithm>
 #include <memory>
 #include <mutex>
 
-#include "apps/bodypart/preprocess/preprocess.h"
 #include "apps/bodypart/preprocess/lanes.h"
+#include "apps/bodypart/preprocess/preprocess.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/random.h"
 
@@ -15,8 +16,8 @@ using namespace detail;
 
 constexpr std::uint64_t centers_purpose = 0x6b6d65616e73;
 constexpr int restarts = 10, rounds = 10;
-using Totals = std::array<std::int64_t, 4 * most_centers>;   // as Assign leaves them
-using Facts = std::array<std::int64_t, 7>;                   // as Survey does
+using Totals = std::array<std::int64_t, 4 * most_centers>;  // as Assign leaves them
+using Facts = std::array<std::int64_t, 7>;                  // as Survey does
 
 class Points {
  public:
@@ -42,7 +43,8 @@ class Histogram : public Points {
     }
     std::vector<std::uint32_t> packed(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) {
-      packed[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(in[3 * i] << 16 | in[3 * i + 1] << 8 | in[3 * i + 2]);
+      packed[static_cast<std::size_t>(i)] =
+          static_cast<std::uint32_t>(in[3 * i] << 16 | in[3 * i + 1] << 8 | in[3 * i + 2]);
     }
     std::sort(packed.begin(), packed.end());
     for (std::size_t i = 0; i < packed.size();) {
@@ -104,7 +106,8 @@ class Histogram : public Points {
   std::int64_t farthest(const Centers& centers, int cluster) override {
     std::int64_t key = -1;
     for (std::size_t i = 0; i < r_.size(); ++i) {
-      if (nearest_center(centers, r_[i], g_[i], b_[i]) == cluster) key = std::max(key, distance_key(centers, cluster, {r_[i], g_[i], b_[i]}));
+      if (nearest_center(centers, r_[i], g_[i], b_[i]) == cluster)
+        key = std::max(key, distance_key(centers, cluster, {r_[i], g_[i], b_[i]}));
     }
     return key;
   }
@@ -122,10 +125,13 @@ class Histogram : public Points {
 
 class Pixels : public Points {
  public:
-  explicit Pixels(const Tensor& image) : image_(image), n_(image.size(0) * image.size(1)), in_(image.data<std::uint8_t>()) {}
+  explicit Pixels(const Tensor& image)
+      : image_(image), n_(image.size(0) * image.size(1)), in_(image.data<std::uint8_t>()) {}
   Facts survey() override {
     Facts f{};
-    run(f.data(), 7, 0, [&](std::int64_t* place) { return Survey{in_, place, n_, static_cast<int>(image_.size(2))}; });
+    run(f.data(), 7, 0, [&](std::int64_t* place) {
+      return Survey{in_, place, n_, static_cast<int>(image_.size(2))};
+    });
     return f;
   }
   Totals assign(const Centers& centers) override {
@@ -140,7 +146,8 @@ class Pixels : public Points {
   }
 
  private:
-  template <class Make> void run(std::int64_t* to, std::int64_t count, int start, Make make) {
+  template <class Make>
+  void run(std::int64_t* to, std::int64_t count, int start, Make make) {
     Tensor place = zeros({count}, DType::int64, image_.device());
     if (start != 0) place.fill_(start);
     run_lanes("quantize_colors", image_.device(), n_, make(place.data<std::int64_t>()));
@@ -168,9 +175,11 @@ Centers random_centers(int k, int channels, const Facts& facts, std::uint64_t se
   RandomStream random(seed, stream_id(centers_purpose, static_cast<std::uint64_t>(restart)));
   for (int i = 0; i < k; ++i) {
     for (int c = 0; c < channels; ++c) {
-      const std::int64_t high = facts[static_cast<std::size_t>(c)], low = 255 - facts[static_cast<std::size_t>(3 + c)];
+      const std::int64_t high = facts[static_cast<std::size_t>(c)],
+                         low = 255 - facts[static_cast<std::size_t>(3 + c)];
       const std::int64_t u = random.next() >> 8;
-      centers.at[i][c] = static_cast<std::int32_t>(256 * low + 256 * (high - low) * (5 * u - (1 << 24)) / (3 << 24));
+      centers.at[i][c] =
+          static_cast<std::int32_t>(256 * low + 256 * (high - low) * (5 * u - (1 << 24)) / (3 << 24));
     }
   }
   note_norms(centers);
@@ -186,7 +195,8 @@ Centers means_of(const Totals& t, const Centers& before, Points& points) {
   for (int k = 0; k < next.count; ++k) {
     const std::int64_t* sums = t.data() + 4 * k;
     if (sums[3] > 0) {
-      for (int c = 0; c < 3; ++c) next.at[k][c] = static_cast<std::int32_t>((256 * sums[c] + sums[3] / 2) / sums[3]);
+      for (int c = 0; c < 3; ++c)
+        next.at[k][c] = static_cast<std::int32_t>((256 * sums[c] + sums[3] / 2) / sums[3]);
     } else {
       const auto colour = static_cast<std::int32_t>(0xffffff - (points.farthest(before, largest) & 0xffffff));
       for (int c = 0; c < 3; ++c) next.at[k][c] = 256 * (colour >> (16 - 8 * c) & 255);
@@ -200,7 +210,8 @@ bool has_settled(const Centers& a, const Centers& b) {
   std::int64_t most = 0;
   for (int k = 0; k < a.count; ++k) {
     std::int64_t squares = 0;
-    for (int c = 0; c < 3; ++c) squares += static_cast<std::int64_t>(a.at[k][c] - b.at[k][c]) * (a.at[k][c] - b.at[k][c]);
+    for (int c = 0; c < 3; ++c)
+      squares += static_cast<std::int64_t>(a.at[k][c] - b.at[k][c]) * (a.at[k][c] - b.at[k][c]);
     most = std::max(most, squares);
   }
   return most <= 256 * 256;
@@ -211,7 +222,8 @@ double compactness_of(const Totals& t, std::int64_t squares) {
   double within = static_cast<double>(squares);
   for (std::size_t k = 0; k < most_centers; ++k) {
     const auto w = static_cast<double>(t[4 * k + 3]);
-    for (std::size_t c = 0; c < 3 && w > 0; ++c) within -= static_cast<double>(t[4 * k + c]) / w * static_cast<double>(t[4 * k + c]);
+    for (std::size_t c = 0; c < 3 && w > 0; ++c)
+      within -= static_cast<double>(t[4 * k + c]) / w * static_cast<double>(t[4 * k + c]);
   }
   return within;
 }
@@ -226,8 +238,10 @@ Quantized quantize_colors(const Tensor& image, int k, std::uint64_t seed) {
   if (image.numel() == 0) return result;
   const int channels = static_cast<int>(image.size(2));
   std::unique_ptr<Points> points;
-  if (by_lanes(image)) points = std::make_unique<Pixels>(image);
-  else points = std::make_unique<Histogram>(image);
+  if (by_lanes(image))
+    points = std::make_unique<Pixels>(image);
+  else
+    points = std::make_unique<Histogram>(image);
   const Facts facts = points->survey();
   Centers assigned;  // those that the best result was assigned by
   Totals totals{};
@@ -254,7 +268,8 @@ Quantized quantize_colors(const Tensor& image, int k, std::uint64_t seed) {
   for (int i = 0; i < k; ++i) {
     const std::int64_t* t = totals.data() + 4 * i;
     if (t[3] == 0) continue;
-    for (int c = 0; c < 3; ++c) paint.colours[i][c] = static_cast<std::uint8_t>(t[channels == 1 ? 0 : c] / t[3]);
+    for (int c = 0; c < 3; ++c)
+      paint.colours[i][c] = static_cast<std::uint8_t>(t[channels == 1 ? 0 : c] / t[3]);
     result.centers.push_back({paint.colours[i][0], paint.colours[i][1], paint.colours[i][2]});
   }
   if (by_lanes(image)) {

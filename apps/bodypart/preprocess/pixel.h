@@ -1,5 +1,5 @@
-// What a GPU does to pixels when it preprocesses, as functors that the host runs too: integers only, so the order of threads
-// cannot be seen in the result.
+// What a GPU does to pixels when it preprocesses, as functors that the host runs too: integers only, so the
+// order of threads cannot be seen in the result.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,9 @@ GADOLIN_HD std::int32_t lower_to(std::int32_t* place, std::int32_t v) {
 }
 
 // p - p mod 2^(8 - bits).
-GADOLIN_HD std::uint8_t keep_bits(std::uint8_t p, int bits) { return static_cast<std::uint8_t>(p & (0xff00 >> bits)); }
+GADOLIN_HD std::uint8_t keep_bits(std::uint8_t p, int bits) {
+  return static_cast<std::uint8_t>(p & (0xff00 >> bits));
+}
 
 // Pillow's luminance of a colour, rounded.
 GADOLIN_HD int luma(int r, int g, int b) { return (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16; }
@@ -63,8 +65,11 @@ inline Stretch stretch_of(std::int64_t sum, std::int64_t n, int factor) {
 }
 
 constexpr int window_radius = 25, window_area = 51 * 51, margin = 2, size_divisor = 15;
-// p <= round(sum / area) - 2 without a division. The area is odd, so no mean lies in the middle between two levels.
-GADOLIN_HD bool is_dark(int p, std::int32_t window_sum) { return 2 * window_sum + window_area >= 2 * window_area * (p + margin); }
+// p <= round(sum / area) - 2 without a division. The area is odd, so no mean lies in the middle between two
+// levels.
+GADOLIN_HD bool is_dark(int p, std::int32_t window_sum) {
+  return 2 * window_sum + window_area >= 2 * window_area * (p + margin);
+}
 GADOLIN_HD bool is_large(std::int64_t width, std::int64_t height, std::int64_t columns, std::int64_t rows) {
   return height * size_divisor > rows || width * size_divisor > columns;
 }
@@ -105,7 +110,8 @@ struct GreyAll {
   std::int64_t n;
   int channels;
   GADOLIN_HD void operator()(std::int64_t lane, std::int64_t lanes) const {
-    for (std::int64_t i = lane; i < n; i += lanes) out[i] = static_cast<std::uint8_t>(grey_at(in, i, channels));
+    for (std::int64_t i = lane; i < n; i += lanes)
+      out[i] = static_cast<std::uint8_t>(grey_at(in, i, channels));
   }
 };
 struct Mask {
@@ -127,7 +133,8 @@ struct RowSums {
     for (std::int64_t i = lane; i < width * height; i += lanes) {
       const std::int64_t x = i % width, row = i - x;
       std::int32_t sum = 0;
-      for (std::int64_t k = x - window_radius; k <= x + window_radius; ++k) sum += in[row + (k < 0 ? 0 : k >= width ? width - 1 : k)];
+      for (std::int64_t k = x - window_radius; k <= x + window_radius; ++k)
+        sum += in[row + (k < 0 ? 0 : k >= width ? width - 1 : k)];
       out[i] = sum;
     }
   }
@@ -135,13 +142,14 @@ struct RowSums {
 struct Threshold {
   const std::uint8_t* in;
   const std::int32_t* row_sums;
-  std::int32_t* labels;   // a dark pixel is its own component, others have -1
+  std::int32_t* labels;  // a dark pixel is its own component, others have -1
   std::int64_t width, height;
   GADOLIN_HD void operator()(std::int64_t lane, std::int64_t lanes) const {
     for (std::int64_t i = lane; i < width * height; i += lanes) {
       const std::int64_t x = i % width, y = i / width;
       std::int32_t sum = 0;
-      for (std::int64_t k = y - window_radius; k <= y + window_radius; ++k) sum += row_sums[(k < 0 ? 0 : k >= height ? height - 1 : k) * width + x];
+      for (std::int64_t k = y - window_radius; k <= y + window_radius; ++k)
+        sum += row_sums[(k < 0 ? 0 : k >= height ? height - 1 : k) * width + x];
       labels[i] = is_dark(in[i], sum) ? static_cast<std::int32_t>(i) : -1;
     }
   }
@@ -189,7 +197,7 @@ struct Link {
 // Bounding boxes at the roots: first and last row and column.
 struct Boxes {
   const std::int32_t* labels;
-  std::int32_t* boxes;   // [4, n]: -1 - first x, last x, -1 - first y, last y; begin at the least int
+  std::int32_t* boxes;  // [4, n]: -1 - first x, last x, -1 - first y, last y; begin at the least int
   std::int64_t width, height;
   GADOLIN_HD void operator()(std::int64_t lane, std::int64_t lanes) const {
     const std::int64_t n = width * height;
@@ -214,13 +222,15 @@ struct KeepLarge {
       mask[i] = 0;
       if (labels[i] < 0) continue;
       const std::int32_t root = root_of(labels, static_cast<std::int32_t>(i));
-      const std::int64_t w = boxes[n + root] + boxes[root] + 2, h = boxes[3 * n + root] + boxes[2 * n + root] + 2;
+      const std::int64_t w = boxes[n + root] + boxes[root] + 2,
+                         h = boxes[3 * n + root] + boxes[2 * n + root] + 2;
       mask[i] = is_large(w, h, width, height) ? 255 : 0;
     }
   }
 };
 
-// Centres of k-means with 8 fractional bits. The nearest to colour p is the k with the least |c|^2 / 2 - p c, in 1/256.
+// Centres of k-means with 8 fractional bits. The nearest to colour p is the k with the least |c|^2 / 2 - p c,
+// in 1/256.
 constexpr int most_centers = 10;
 struct Centers {
   int count = 0, channels = 3;
@@ -242,12 +252,15 @@ GADOLIN_HD int nearest_center(const Centers& c, std::int32_t r, std::int32_t g, 
   return best;
 }
 // Grey is a colour whose other channels are 0.
-struct Rgb { std::int32_t r, g, b; };
+struct Rgb {
+  std::int32_t r, g, b;
+};
 GADOLIN_HD Rgb colour_at(const std::uint8_t* pixels, std::int64_t i, int channels) {
   if (channels == 1) return {pixels[i], 0, 0};
   return {pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]};
 }
-// Distance of a colour from centre k and the colour in one number: the farthest, and of several the first, is the largest.
+// Distance of a colour from centre k and the colour in one number: the farthest, and of several the first, is
+// the largest.
 GADOLIN_HD std::int64_t distance_key(const Centers& c, int k, const Rgb& p) {
   const std::int64_t r = p.r * 256 - c.at[k][0], g = p.g * 256 - c.at[k][1], b = p.b * 256 - c.at[k][2];
   return ((r * r + g * g + b * b) << 24) | (0xffffff - (p.r << 16 | p.g << 8 | p.b));

@@ -5,9 +5,9 @@
 #include <map>
 #include <set>
 
+#include "data/sets/dataset.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
-#include "data/sets/dataset.h"
 #include "io/tfrecord.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"

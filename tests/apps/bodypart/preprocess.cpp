@@ -1,10 +1,11 @@
-// The four preprocessing methods: golden numbers, pictures of Pillow and OpenCV, the lanes of a GPU run here, and messages.
+// The four preprocessing methods: golden numbers, pictures of Pillow and OpenCV, the lanes of a GPU run here,
+// and messages.
 #include "apps/bodypart/preprocess/preprocess.h"
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "io/atomic_file.h"
@@ -24,7 +25,8 @@ Image row(const std::vector<std::uint8_t>& levels) {
   image.pixels = levels;
   return image;
 }
-std::vector<std::uint8_t> levels_after(const std::vector<std::uint8_t>& levels, PreprocessKind kind, int value) {
+std::vector<std::uint8_t> levels_after(const std::vector<std::uint8_t>& levels, PreprocessKind kind,
+                                       int value) {
   return preprocess(row(levels), {.kind = kind, .value = value}).pixels;
 }
 Tensor tensor_of(const Image& image) {
@@ -50,15 +52,19 @@ TEST(Preprocess, GoldenNumbers) {
   EXPECT_EQ(levels_after({0, 100, 200}, contrast_enhancing, 4), (Levels{0, 100, 255}));
   EXPECT_EQ(levels_after({0, 100, 200}, contrast_enhancing, 1), (Levels{0, 100, 200}));
   EXPECT_EQ(levels_after({10, 11}, contrast_enhancing, 2), (Levels{9, 11})) << "a mean of 10.5 counts as 11";
-  EXPECT_EQ(levels_after({0, 1, 1, 254, 253}, color_quantization, 2), (Levels{0, 0, 0, 253, 253})) << "means 0.67 and 253.5, rounded down";
+  EXPECT_EQ(levels_after({0, 1, 1, 254, 253}, color_quantization, 2), (Levels{0, 0, 0, 253, 253}))
+      << "means 0.67 and 253.5, rounded down";
 }
 
 TEST(Preprocess, EqualsPillowAndOpenCv) {
   for (const char* name : {"grey", "rgb"}) {
     const Image image = known(name);
-    for (const int v : {1, 4, 7}) EXPECT_EQ(preprocess(image, {bitwise_downsampling, v}), known(cat(name, "_bit_", v))) << name << v;
-    for (const int v : {2, 5, 10}) EXPECT_EQ(preprocess(image, {contrast_enhancing, v}), known(cat(name, "_contrast_", v))) << name << v;
-    for (const int v : {1, 4, 10}) EXPECT_EQ(preprocess(image, {target_segmentation, v}), known(cat(name, "_seg_", v))) << name << v;
+    for (const int v : {1, 4, 7})
+      EXPECT_EQ(preprocess(image, {bitwise_downsampling, v}), known(cat(name, "_bit_", v))) << name << v;
+    for (const int v : {2, 5, 10})
+      EXPECT_EQ(preprocess(image, {contrast_enhancing, v}), known(cat(name, "_contrast_", v))) << name << v;
+    for (const int v : {1, 4, 10})
+      EXPECT_EQ(preprocess(image, {target_segmentation, v}), known(cat(name, "_seg_", v))) << name << v;
   }
   Image two = known("grey");
   for (auto& p : two.pixels) p = p > 90 ? 200 : 7;
@@ -78,7 +84,8 @@ TEST(Preprocess, ClustersAreAsCompactAsOpenCvs) {
       }
       for (const std::uint64_t seed : {0u, 1u, 2u}) {
         const Quantized ours = quantize_colors(image, k, seed);
-        EXPECT_LE(ours.compactness, most * (1 + 1e-4)) << name << " " << k << " seed " << seed << ", OpenCV's best " << least;
+        EXPECT_LE(ours.compactness, most * (1 + 1e-4))
+            << name << " " << k << " seed " << seed << ", OpenCV's best " << least;
         EXPECT_EQ(ours.centers.size(), static_cast<std::size_t>(k));
         ++compared;
         // The figure is that of the picture itself, up to the rounding of its colours.
@@ -86,7 +93,8 @@ TEST(Preprocess, ClustersAreAsCompactAsOpenCvs) {
         const std::uint8_t *a = image.data<std::uint8_t>(), *b = ours.image.data<std::uint8_t>();
         for (std::int64_t i = 0; i < image.numel(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
         const auto n = static_cast<double>(image.numel());
-        EXPECT_TRUE(sum >= ours.compactness * (1 - 1e-9) && sum <= ours.compactness + n) << sum << " of " << ours.compactness;
+        EXPECT_TRUE(sum >= ours.compactness * (1 - 1e-9) && sum <= ours.compactness + n)
+            << sum << " of " << ours.compactness;
       }
     }
   }
@@ -95,19 +103,23 @@ TEST(Preprocess, ClustersAreAsCompactAsOpenCvs) {
 
 TEST(Preprocess, TheSeedDecidesAndNothingElse) {
   const Tensor image = tensor_of(known("rgb"));
-  const auto bytes = [&](std::uint64_t seed) { return quantize_colors(image, 7, seed).image.to_vector<std::uint8_t>(); };
+  const auto bytes = [&](std::uint64_t seed) {
+    return quantize_colors(image, 7, seed).image.to_vector<std::uint8_t>();
+  };
   EXPECT_EQ(bytes(3), bytes(3));
   EXPECT_NE(bytes(3), bytes(4));
 }
 
 TEST(Preprocess, LanesOfADeviceGiveTheSameBytes) {
-  for (const Image& image : {known("grey"), known("rgb"), pattern(40, 33, 1), pattern(19, 23, 3), pattern(1, 90, 1), pattern(90, 1, 3), row({5})}) {
+  for (const Image& image : {known("grey"), known("rgb"), pattern(40, 33, 1), pattern(19, 23, 3),
+                             pattern(1, 90, 1), pattern(90, 1, 3), row({5})}) {
     for (const PreprocessMethod& m : preprocess_methods()) {
       for (const int value : {m.least, 5, m.most}) {
         const PreprocessOptions options{m.kind, value, 9, Emit::masked};
         const Image here = preprocess(image, options);
         const WithReference lanes;
-        EXPECT_TRUE(preprocess(image, options) == here) << m.name << " " << value << " of " << image.width << "x" << image.height << "x" << image.channels;
+        EXPECT_TRUE(preprocess(image, options) == here) << m.name << " " << value << " of " << image.width
+                                                        << "x" << image.height << "x" << image.channels;
       }
     }
   }
@@ -142,26 +154,61 @@ TEST(Preprocess, PicturesWithoutPixelsOrWithFewColours) {
   EXPECT_EQ(flat.image.to_vector<std::uint8_t>(), (Levels{7, 7, 7}));
   EXPECT_EQ(flat.compactness, 0);
   EXPECT_EQ(levels_after({0, 9, 200}, color_quantization, 10), (Levels{0, 9, 200}));
-  EXPECT_EQ(preprocess(pattern(9, 9, 3, 16), {bitwise_downsampling, 3}), preprocess(to_8bit(pattern(9, 9, 3, 16)), {bitwise_downsampling, 3}));
+  EXPECT_EQ(preprocess(pattern(9, 9, 3, 16), {bitwise_downsampling, 3}),
+            preprocess(to_8bit(pattern(9, 9, 3, 16)), {bitwise_downsampling, 3}));
 }
 
 TEST(Preprocess, Messages) {
   const Scratch dir;
   const Tensor grey = zeros({4, 5, 1}, DType::uint8);
-  expect_says<UsageError>(dir, [] { preprocess_method("blur"); },
-                          "preprocess: method 'blur' is unknown; use bitwise_downsampling, contrast_enhancing, color_quantization or target_segmentation");
-  expect_says<ValueError>(dir, [&] { reduce_bits(grey, 9); }, "reduce_bits: bits 9 is not 1 to 8");
-  expect_says<ValueError>(dir, [&] { preprocess(row({1}), {bitwise_downsampling, 9}); }, "bitwise_downsampling: value 9 is not 1 to 8");
-  expect_says<ValueError>(dir, [&] { enhance_contrast(grey, 0); }, "enhance_contrast: factor 0 is not 1 to 10");
-  expect_says<ValueError>(dir, [&] { quantize_colors(grey, 1); }, "quantize_colors: k 1 is not 2 to 10");
-  expect_says<ValueError>(dir, [&] { segment_target(grey, 11); }, "segment_target: factor 11 is not 1 to 10");
-  expect_says<ShapeError>(dir, [] { reduce_bits(zeros({4, 5, 2}, DType::uint8), 4); }, "reduce_bits: image [4, 5, 2] is not [H, W, C] with C = 1 or 3");
-  expect_says<ShapeError>(dir, [] { reduce_bits(zeros({1, 1, 1}, DType::uint8).expand({32768, 16384, 1}), 4); },
-                          "reduce_bits: image [32768, 16384, 1] has more than 268435456 pixels");
-  expect_says<DTypeError>(dir, [] { reduce_bits(zeros({4, 5, 3}), 4); }, "reduce_bits: image is fp32, not uint8");
-  expect_says<ShapeError>(dir, [&] { reduce_bits(zeros({5, 4, 3}, DType::uint8).transpose(0, 1), 4); },
-                          "reduce_bits: image [4, 5, 3] is not contiguous; use contiguous()");
-  expect_says<ShapeError>(dir, [&] { apply_mask(grey, zeros({5, 4, 1}, DType::uint8)); }, "apply_mask: mask [5, 4, 1] does not fit image [4, 5, 1]");
+  expect_says<UsageError>(
+      dir, [] { preprocess_method("blur"); },
+      "preprocess: method 'blur' is unknown; use bitwise_downsampling, contrast_enhancing, "
+      "color_quantization or target_segmentation");
+  expect_says<ValueError>(
+      dir, [&] { reduce_bits(grey, 9); }, "reduce_bits: bits 9 is not 1 to 8");
+  expect_says<ValueError>(
+      dir,
+      [&] {
+        preprocess(row({1}), {bitwise_downsampling, 9});
+      },
+      "bitwise_downsampling: value 9 is not 1 to 8");
+  expect_says<ValueError>(
+      dir, [&] { enhance_contrast(grey, 0); }, "enhance_contrast: factor 0 is not 1 to 10");
+  expect_says<ValueError>(
+      dir, [&] { quantize_colors(grey, 1); }, "quantize_colors: k 1 is not 2 to 10");
+  expect_says<ValueError>(
+      dir, [&] { segment_target(grey, 11); }, "segment_target: factor 11 is not 1 to 10");
+  expect_says<ShapeError>(
+      dir,
+      [] {
+        reduce_bits(zeros({4, 5, 2}, DType::uint8), 4);
+      },
+      "reduce_bits: image [4, 5, 2] is not [H, W, C] with C = 1 or 3");
+  expect_says<ShapeError>(
+      dir,
+      [] {
+        reduce_bits(zeros({1, 1, 1}, DType::uint8).expand({32768, 16384, 1}), 4);
+      },
+      "reduce_bits: image [32768, 16384, 1] has more than 268435456 pixels");
+  expect_says<DTypeError>(
+      dir,
+      [] {
+        reduce_bits(zeros({4, 5, 3}), 4);
+      },
+      "reduce_bits: image is fp32, not uint8");
+  expect_says<ShapeError>(
+      dir,
+      [&] {
+        reduce_bits(zeros({5, 4, 3}, DType::uint8).transpose(0, 1), 4);
+      },
+      "reduce_bits: image [4, 5, 3] is not contiguous; use contiguous()");
+  expect_says<ShapeError>(
+      dir,
+      [&] {
+        apply_mask(grey, zeros({5, 4, 1}, DType::uint8));
+      },
+      "apply_mask: mask [5, 4, 1] does not fit image [4, 5, 1]");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What the tests of gadolin bodypart's train, eval and classify start from: made-up records, and a narrow net trained on them.
+// What the tests of gadolin bodypart's train, eval and classify start from: made-up records, and a narrow net
+// trained on them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,9 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "io/csv.h"
 #include "data/sets/split.h"
 #include "data/sets/tfrecord_dataset.h"
+#include "io/csv.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 
@@ -25,17 +26,24 @@ class BodypartRecords : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     scratch_ = std::make_unique<Scratch>();
-    ASSERT_EQ(run_here({"data", "synth", path("set"), "--samples", "96", "--patients", "32", "--classes", "4", "--size", "40"}).code, 0);
+    ASSERT_EQ(run_here({"data", "synth", path("set"), "--samples", "96", "--patients", "32", "--classes", "4",
+                        "--size", "40"})
+                  .code,
+              0);
     auto set = open_dataset(path("set/manifest.csv"));
     assign_splits(*set, {0.6, 0.2, 0.2, 0, true});
     std::filesystem::create_directories(path("records"));
-    for (const auto& [split, name] : {std::pair{Split::train, "train"}, {Split::val, "validation"}, {Split::test, "test"}}) {
+    for (const auto& [split, name] :
+         {std::pair{Split::train, "train"}, {Split::val, "validation"}, {Split::test, "test"}}) {
       write_tfrecords(path("records/") + name + "-dicom.tfrecord", *set->subset(split));
     }
     write_class_names(path("records/labels.txt"), set->classes());
     trained_ = set->subset(Split::train)->size();
     tested_ = set->subset(Split::test)->size();
-    ASSERT_EQ(slim("run", {"--max_number_of_steps", "6", "--eval-every", "4", "--log_every_n_steps", "2", "--moving_average_decay", "0.5"}).code, 0);
+    ASSERT_EQ(slim("run", {"--max_number_of_steps", "6", "--eval-every", "4", "--log_every_n_steps", "2",
+                           "--moving_average_decay", "0.5"})
+                  .code,
+              0);
   }
   static void TearDownTestSuite() { scratch_.reset(); }
   static std::string path(const std::string& name) { return *scratch_ / name; }
@@ -45,8 +53,9 @@ class BodypartRecords : public testing::Test {
     return run_here(args);
   }
   static Outcome train(const std::string& out, std::vector<std::string> more) {
-    const std::vector<std::string> usual{"--train_dir", path(out), "--dataset_dir", path("records"), "--train_image_size", "32",
-                                         "--batch_size", "8", "--workers", "0", "--device", "cpu"};
+    const std::vector<std::string> usual{"--train_dir",        path(out), "--dataset_dir", path("records"),
+                                         "--train_image_size", "32",      "--batch_size",  "8",
+                                         "--workers",          "0",       "--device",      "cpu"};
     more.insert(more.begin(), usual.begin(), usual.end());
     return bodypart("train", more);
   }

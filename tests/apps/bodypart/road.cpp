@@ -1,4 +1,5 @@
-// The road of application A1: docs/bodypart.md as it is printed, and real DICOM files, from a folder to a table of body parts.
+// The road of application A1: docs/bodypart.md as it is printed, and real DICOM files, from a folder to a
+// table of body parts.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,9 +10,9 @@
 #include <set>
 #include <sstream>
 
-#include "io/csv.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
+#include "io/csv.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 
@@ -27,13 +28,19 @@ struct BodypartRoad : testing::Test {
 
   // Runs a script in the scratch folder, in which `gadolin` is this build; what it printed when it fails.
   std::string shell(const std::string& script) const {
-    const std::string text = "set -eu\ncd '" + dir.path() + "'\nexport OMP_WAIT_POLICY=passive\ngadolin() { '" GADOLIN_PROGRAM "' \"$@\"; }\n" + script;
-    const int code = std::system(("sh '" + dir.write("script.sh", text) + "' > '" + dir / "said.txt" + "' 2>&1").c_str());
+    const std::string text =
+        "set -eu\ncd '" + dir.path() +
+        "'\nexport OMP_WAIT_POLICY=passive\ngadolin() { '" GADOLIN_PROGRAM "' \"$@\"; }\n" + script;
+    const int code =
+        std::system(("sh '" + dir.write("script.sh", text) + "' > '" + dir / "said.txt" + "' 2>&1").c_str());
     return code == 0 ? "" : "exit status " + std::to_string(code) + "\n" + contents_of(dir / "said.txt");
   }
-  nlohmann::json metrics(const std::string& path) const { return nlohmann::json::parse(contents_of(dir / path)); }
+  nlohmann::json metrics(const std::string& path) const {
+    return nlohmann::json::parse(contents_of(dir / path));
+  }
   std::size_t files_in(const std::string& folder) const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(dir / folder), fs::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(dir / folder), fs::directory_iterator()));
   }
 };
 
@@ -43,8 +50,10 @@ std::string commands_of(const std::string& document) {
   std::string script;
   bool inside = false;
   for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("```", 0) == 0) inside = !inside;
-    else if (inside) script += line + "\n";
+    if (line.rfind("```", 0) == 0)
+      inside = !inside;
+    else if (inside)
+      script += line + "\n";
   }
   return script;
 }
@@ -63,21 +72,26 @@ std::vector<std::vector<std::string>> table_of(const std::string& path) {
 
 TEST_F(BodypartRoad, TheDocument) {
   const std::string script = commands_of("bodypart.md");
-  for (const char* command : {"create-database", "fetch-image", "preprocess-image", "convert-data", "train", "eval", "classify"}) {
-    ASSERT_NE(script.find(std::string("gadolin bodypart ") + command), std::string::npos) << command << " is not on the page";
+  for (const char* command :
+       {"create-database", "fetch-image", "preprocess-image", "convert-data", "train", "eval", "classify"}) {
+    ASSERT_NE(script.find(std::string("gadolin bodypart ") + command), std::string::npos)
+        << command << " is not on the page";
   }
   ASSERT_EQ(shell(script), "");
 
   // 120 patients of 7 films; nothing is lost on the way.
   EXPECT_EQ(read_csv(dir / "index.csv").rows.size(), 840u);
   EXPECT_EQ(read_csv(dir / "refused.csv").rows.size(), 0u);
-  for (const char* folder : {"set/fetch", "set/images", "set/preprocessed_images_bit"}) EXPECT_EQ(files_in(folder), 840u) << folder;
+  for (const char* folder : {"set/fetch", "set/images", "set/preprocessed_images_bit"})
+    EXPECT_EQ(files_in(folder), 840u) << folder;
   EXPECT_EQ(files_in("set/labels"), 840u + 120) << "and the facts of the last query";
-  EXPECT_EQ(contents_of(dir / "records/labels.txt"), "0:Abdomen\n1:Chest\n2:Hand\n3:Head\n4:Musculoskeletal\n5:Pelvis\n6:Spine\n");
+  EXPECT_EQ(contents_of(dir / "records/labels.txt"),
+            "0:Abdomen\n1:Chest\n2:Hand\n3:Head\n4:Musculoskeletal\n5:Pelvis\n6:Spine\n");
 
   // No patient is on two sides.
   const CsvTable split = read_csv(dir / "records/split.csv");
-  const auto patient = static_cast<std::size_t>(split.column("patient_id")), side = static_cast<std::size_t>(split.column("split"));
+  const auto patient = static_cast<std::size_t>(split.column("patient_id")),
+             side = static_cast<std::size_t>(split.column("split"));
   std::map<std::string, std::set<std::string>> sides;
   for (const auto& row : split.rows) sides[row[patient]].insert(row[side]);
   EXPECT_EQ(sides.size(), 120u);
@@ -90,7 +104,8 @@ TEST_F(BodypartRoad, TheDocument) {
   // Films of other patients, straight from DICOM: what the files say is what the net sees.
   const auto table = table_of(dir / "new.tsv");
   ASSERT_EQ(table.size(), 1u + 21);
-  EXPECT_EQ(table[0], (std::vector<std::string>{"image", "Abdomen", "Chest", "Hand", "Head", "Musculoskeletal", "Pelvis", "Spine", "predicted_class"}));
+  EXPECT_EQ(table[0], (std::vector<std::string>{"image", "Abdomen", "Chest", "Hand", "Head",
+                                                "Musculoskeletal", "Pelvis", "Spine", "predicted_class"}));
   int right = 0;
   for (std::size_t i = 1; i < table.size(); ++i) {
     ASSERT_EQ(table[i].size(), 9u);
@@ -106,7 +121,8 @@ TEST_F(BodypartRoad, TheDocument) {
   EXPECT_EQ(leftovers(dir.path()), std::vector<std::string>());
 }
 
-// Real films and slices of six body parts (tests/fixtures/bodypart/README.md), among files that have none or no picture.
+// Real films and slices of six body parts (tests/fixtures/bodypart/README.md), among files that have none or
+// no picture.
 TEST_F(BodypartRoad, RealFiles) {
   fs::create_directories(dir / "scans");
   for (const char* folder : {"bodypart", "dicom/pydicom"}) {
@@ -130,17 +146,21 @@ test $code = 3
 )";
   ASSERT_EQ(shell(script), "");
 
-  // Twelve of the files name a part and can be shown; of the two CHEST films without pixels nothing is left but their rows.
+  // Twelve of the files name a part and can be shown; of the two CHEST films without pixels nothing is left
+  // but their rows.
   const auto database = nlohmann::json::parse([&] {
     std::string text = contents_of(dir / "database.json");
     while (!text.empty() && text.back() == '\n') text.pop_back();
     return text.substr(text.rfind('\n') + 1);
   }());
   EXPECT_EQ(database["metrics"]["inserted"], 14);
-  EXPECT_EQ(database["metrics"]["files"].get<std::size_t>(), 14 + read_csv(dir / "refused.csv").rows.size()) << "each file is stored or named";
-  for (const char* folder : {"set/images", "set/preprocessed_images_seg", "set/preprocessed_images_bit"}) EXPECT_EQ(files_in(folder), 12u) << folder;
+  EXPECT_EQ(database["metrics"]["files"].get<std::size_t>(), 14 + read_csv(dir / "refused.csv").rows.size())
+      << "each file is stored or named";
+  for (const char* folder : {"set/images", "set/preprocessed_images_seg", "set/preprocessed_images_bit"})
+    EXPECT_EQ(files_in(folder), 12u) << folder;
   EXPECT_EQ(read_csv(dir / "set/manifest.csv").rows.size(), 12u);
-  EXPECT_EQ(contents_of(dir / "records/labels.txt"), "0:Breast\n1:Chest\n2:Cspine\n3:Head\n4:Prostate\n5:Whole body\n");
+  EXPECT_EQ(contents_of(dir / "records/labels.txt"),
+            "0:Breast\n1:Chest\n2:Cspine\n3:Head\n4:Prostate\n5:Whole body\n");
   EXPECT_EQ(metrics("evaluation/metrics.json")["samples"], 12);
   // set/fetch also has the two without pixels; classify names them and tells the others.
   const auto table = table_of(dir / "films.tsv");
@@ -151,8 +171,10 @@ test $code = 3
     EXPECT_NEAR(sum, 1, 1e-6) << table[i][0];
   }
   // No name of a patient is in what was said.
-  const std::string said = contents_of(dir / "said.txt") + contents_of(dir / "database.json") + contents_of(dir / "refused.csv");
-  for (const char* name : {"Doe", "Archibald", "CompressedSamples", "ACRIN-FLT-Breast_029"}) EXPECT_EQ(said.find(name), std::string::npos) << name;
+  const std::string said =
+      contents_of(dir / "said.txt") + contents_of(dir / "database.json") + contents_of(dir / "refused.csv");
+  for (const char* name : {"Doe", "Archibald", "CompressedSamples", "ACRIN-FLT-Breast_029"})
+    EXPECT_EQ(said.find(name), std::string::npos) << name;
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 #include <numeric>
 #include <set>
 
-#include "io/atomic_file.h"
-#include "data/dicom/dicom.h"
 #include "apps/bodypart/synth_anatomy.h"
 #include "apps/bodypart/synth_bodypart.h"
+#include "data/dicom/dicom.h"
+#include "io/atomic_file.h"
 #include "tests/data/scratch.h"
 
 namespace gadolin::test {
@@ -17,7 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SynthBodypart : testing::Test {
-  void SetUp() override { if (!dicom_available()) GTEST_SKIP() << "built without DICOM"; }
+  void SetUp() override {
+    if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  }
 };
 constexpr SynthBodypartOptions small{.patients = 12, .images_per_patient = 7, .size = 48, .seed = 3};
 
@@ -26,7 +28,8 @@ TEST_F(SynthBodypart, SeedDecidesEveryByte) {
   EXPECT_EQ(synth_dicom(synth_film(small, 5, 2)), once);
   SynthBodypartOptions other = small;
   other.seed = 4;
-  const SynthFilm a = synth_film(small, 5, 2), b = synth_film(other, 5, 2), c = synth_film(small, 5, 3), d = synth_film(small, 6, 2);
+  const SynthFilm a = synth_film(small, 5, 2), b = synth_film(other, 5, 2), c = synth_film(small, 5, 3),
+                  d = synth_film(small, 6, 2);
   EXPECT_NE(a.pixels, b.pixels);
   EXPECT_NE(a.instance_uid, b.instance_uid);
   EXPECT_EQ(a.study_uid, c.study_uid) << "one study a patient";
@@ -63,7 +66,8 @@ TEST_F(SynthBodypart, FilesSayWhatWasDrawn) {
       const auto* v = image.samples.data<std::int32_t>();
       std::int64_t wrong = 0;
       for (std::size_t k = 0; k < film.pixels.numel(); ++k) {
-        wrong += v[k] != (film.bits == 8 ? film.pixels.data<std::uint8_t>()[k] : film.pixels.data<std::uint16_t>()[k]);
+        wrong += v[k] != (film.bits == 8 ? film.pixels.data<std::uint8_t>()[k]
+                                         : film.pixels.data<std::uint16_t>()[k]);
       }
       EXPECT_EQ(wrong, 0) << film.transfer_syntax << ", " << film.bits << " bits";
       ++parts[film.body_part];
@@ -76,7 +80,8 @@ TEST_F(SynthBodypart, FilesSayWhatWasDrawn) {
   }
   ASSERT_EQ(parts.size(), 7u);
   for (const auto& [part, count] : parts) EXPECT_EQ(count, 12) << part;
-  EXPECT_EQ(seen.size(), 4u + 5 + 2 + 2 + 2) << "a transfer syntax, depth, interpretation, window or modality never comes";
+  EXPECT_EQ(seen.size(), 4u + 5 + 2 + 2 + 2)
+      << "a transfer syntax, depth, interpretation, window or modality never comes";
 }
 
 // Bright where rays were held back, whatever is stored: a head is brighter than the picture around it.
@@ -100,7 +105,9 @@ TEST_F(SynthBodypart, ShownTheRightWayRound) {
   }
   ASSERT_EQ(above.size(), 2u);
   // Single ones may lie in a broad white frame.
-  for (const auto& [inverted, lead] : above) EXPECT_GT(std::accumulate(lead.begin(), lead.end(), 0.0) / static_cast<double>(lead.size()), 30) << inverted;
+  for (const auto& [inverted, lead] : above)
+    EXPECT_GT(std::accumulate(lead.begin(), lead.end(), 0.0) / static_cast<double>(lead.size()), 30)
+        << inverted;
 }
 
 TEST_F(SynthBodypart, FolderOfPatients) {
@@ -118,14 +125,17 @@ TEST_F(SynthBodypart, FolderOfPatients) {
 
 TEST_F(SynthBodypart, Mistakes) {
   const Scratch dir;
-  const auto with = [&](SynthBodypartOptions o) { return message_of<UsageError>([&] { write_synth_bodypart(dir / "new", o); }); };
+  const auto with = [&](SynthBodypartOptions o) {
+    return message_of<UsageError>([&] { write_synth_bodypart(dir / "new", o); });
+  };
   EXPECT_EQ(with({.patients = 10'001}), "synth: patients = 10001 is not in 1..10000");
   EXPECT_EQ(with({.images_per_patient = 0}), "synth: images per patient = 0 is not in 1..10000");
   EXPECT_EQ(with({.size = 31}), "synth: size = 31 of a radiograph is not in 32..4096");
   EXPECT_FALSE(fs::exists(dir / "new")) << "a mistake left a folder";
   dir.write("file", "x");
-  EXPECT_EQ(message_of<FileError>([&] { write_synth_bodypart(dir / "file", small); }),
-            "synth: " + dir.path() + "/file/PAT0000: not a directory; a part of the path is a file, not a folder");
+  EXPECT_EQ(
+      message_of<FileError>([&] { write_synth_bodypart(dir / "file", small); }),
+      "synth: " + dir.path() + "/file/PAT0000: not a directory; a part of the path is a file, not a folder");
   SynthFilm film = synth_film(small, 0, 0);
   film.transfer_syntax = "1.2.840.10008.1.2.4.90";
   EXPECT_EQ(message_of<ValueError>([&] { synth_dicom(film); }),
@@ -133,7 +143,8 @@ TEST_F(SynthBodypart, Mistakes) {
   film = synth_film(small, 0, 0);
   film.modality = "DX";
   film.body_part = "TAIL";
-  EXPECT_EQ(message_of<ValueError>([&] { synth_dicom(film); }), "synth: body part TAIL is none of synth_body_parts()");
+  EXPECT_EQ(message_of<ValueError>([&] { synth_dicom(film); }),
+            "synth: body part TAIL is none of synth_body_parts()");
 }
 
 }  // namespace

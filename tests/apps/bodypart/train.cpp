@@ -10,9 +10,9 @@
 #include "apps/bodypart/records.h"
 #include "apps/bodypart/slim_models.h"
 #include "apps/bodypart/train_flags.h"
-#include "nets/slim_names.h"
 #include "io/weights.h"
 #include "layers/init.h"
+#include "nets/slim_names.h"
 #include "tests/apps/bodypart/records.h"
 #include "train/checkpoint.h"
 
@@ -26,180 +26,49 @@ namespace {
 
 using BodypartTraining = BodypartRecords;
 
-// --- golden numbers ----------------------------------------------------------------------------------------------------
-
-TEST(BodypartFlags, TheStaircaseOfSlim) {
-  EXPECT_EQ(bp::decay_steps(5376, 32, 2.0), 336);
-  EXPECT_EQ(bp::decay_steps(5377, 32, 2.0), 336);  // int() cuts
-  EXPECT_EQ(bp::decay_steps(3, 32, 2.0), 1);
-  const Session session("test", {});
-  bp::TrainFlags f;
-  f.dataset_dir = "records";
-  TrainCommand o = bp::slim_command(f, session);
-  o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "exponential:0.94:336s");
-  const Schedule schedule(o.schedule, {.lr = o.lr, .min_lr = o.min_lr});
-  EXPECT_NEAR(schedule.lr_at(1680), 0.0073390, 5e-8);
-  EXPECT_EQ(schedule.lr_at(335), 0.01);
-  EXPECT_NEAR(schedule.lr_at(336), 0.0094, 1e-15);
-  f.decay_type = "polynomial";
-  o = bp::slim_command(f, session);
-  o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "polynomial:1:336s");
-  EXPECT_EQ(o.min_lr, 0.0001);
-  f.decay_type = "fixed";
-  o = bp::slim_command(f, session);
-  o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "constant");
-}
-
-TEST(BodypartFlags, TheRatesOfTheNativeTrainer) {
-  const Session session("test", {});
-  bp::TrainFlags f;
-  f.dataset_dir = "records";
-  const TrainCommand o = bp::resnet_command(f, session);
-  EXPECT_EQ(o.exact_rule->lr, 0.0125);
-  EXPECT_EQ(o.exact_rule->momentum, 0.9);
-  EXPECT_EQ(o.exact_rule->weight_decay, 1e-4);
-  EXPECT_TRUE(o.decay_all_but_norms);
-  EXPECT_NEAR(o.norm_momentum, 0.003, 1e-15);
-  EXPECT_EQ(o.loss_scale, 1);
-  EXPECT_EQ(o.model, "resnet50");
-  EXPECT_EQ(o.train.epochs, 100);
-  const Schedule schedule(o.schedule, {.lr = o.lr, .steps_per_epoch = 10});
-  const std::pair<int, double> rates[] = {{0, 1}, {299, 1}, {300, 0.1}, {599, 0.1}, {600, 0.01}, {800, 0.001}, {899, 0.001}, {900, 0.0001}, {5000, 0.0001}};
-  for (const auto& [step, factor] : rates) EXPECT_NEAR(schedule.lr_at(step), 0.0125 * factor, 1e-12) << step;
-  f.version = 2;
-  f.resnet_size = 18;
-  f.batch_size = 256;
-  const TrainCommand wide = bp::resnet_command(f, session);
-  EXPECT_EQ(wide.model, "resnet_v2_18");
-  EXPECT_EQ(wide.exact_rule->lr, 0.1);
-  Common half;
-  half.dtype = "fp16";
-  EXPECT_EQ(bp::resnet_command(f, Session("test", half)).loss_scale, 128);
-}
-
-TEST(BodypartFlags, RulesOfSlim) {
-  const Session session("test", {});
-  bp::TrainFlags f;
-  f.dataset_dir = "records";
-  const auto rule = [&](const char* name) {
-    f.optimizer = name;
-    const OptimizerOptions r = *bp::slim_command(f, session).exact_rule;
-    EXPECT_EQ(r.lr, 0.01) << name;
-    EXPECT_EQ(r.weight_decay, 0.00004) << name;
-    EXPECT_FALSE(r.decay_norm_and_bias) << name;
-    return r;
-  };
-  const OptimizerOptions rms = rule("rmsprop"), adam = rule("adam"), delta = rule("adadelta"), grad = rule("adagrad"), ftrl = rule("ftrl");
-  EXPECT_TRUE(rms.rule == Rule::rmsprop_slim && rms.alpha == 0.9 && rms.momentum == 0.9 && rms.eps == 1);
-  EXPECT_TRUE(adam.rule == Rule::adam && adam.beta1 == 0.9 && adam.beta2 == 0.999 && adam.eps == 1 && adam.eps_before_bias);
-  EXPECT_TRUE(delta.rule == Rule::adadelta && delta.alpha == 0.95 && delta.eps == 1);
-  EXPECT_TRUE(grad.rule == Rule::adagrad && grad.initial_square == 0.1 && grad.eps == 0);
-  EXPECT_TRUE(ftrl.rule == Rule::ftrl && ftrl.initial_square == 0.1 && ftrl.power == 0.5 && ftrl.l1 == 0);
-  EXPECT_EQ(rule("momentum").momentum, 0.9);
-  EXPECT_EQ(rule("sgd").momentum, 0);
-}
-
-TEST(BodypartFlags, NetsAndPipelinesOfSlim) {
-  const Session session("test", {});
-  bp::TrainFlags f;
-  f.dataset_dir = "records";
-  TrainCommand o = bp::slim_command(f, session);
-  EXPECT_EQ(o.model, "inception_v3");
-  EXPECT_EQ(o.input_size, 299);
-  EXPECT_EQ(std::get<bool>(o.net_options.at("aux_logits")), true);
-  EXPECT_EQ(o.augment, "rgb,random-resized-crop:299:0.05:1:0.75:1.33,hflip,brightness-shift:0.12549,contrast:0.5,normalize:0.5:0.5");
-  EXPECT_EQ(o.pipeline, "rgb,central-fraction:0.875,resize:299x299,normalize:0.5:0.5");
-  f.model_name = "resnet_v2_101";
-  o = bp::slim_command(f, session);
-  EXPECT_EQ(o.model, "resnet_v2_101");
-  EXPECT_EQ(o.augment, "rgb,random-resize:256:512,random-crop:224,hflip,"
-                       "normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
-  EXPECT_EQ(o.pipeline, "rgb,resize:256,center-crop:224,normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
-  f.preprocessing_name = "inception_v4";
-  f.no_color_jitter = true;
-  f.channels = 1;
-  f.image_size = 64;
-  o = bp::slim_command(f, session);
-  EXPECT_EQ(o.augment, "grey,random-resized-crop:64:0.05:1:0.75:1.33,hflip,normalize:0.5:0.5");
-  for (const bp::SlimModel& m : bp::slim_models()) {
-    EXPECT_EQ(bp::slim_model("x", m.name).model, m.model);
-    EXPECT_NO_THROW(net_info(m.model)) << m.name;
-    EXPECT_EQ(net_info(m.model).input[1], m.size) << m.name;
-    for (const bp::Preprocessing kind : {bp::Preprocessing::inception, bp::Preprocessing::vgg}) {
-      for (const int channels : {1, 3}) {
-        EXPECT_EQ(Pipeline(bp::training_pipeline(kind, m.size, channels, true)).output_size(), (std::pair{m.size, m.size}));
-        EXPECT_EQ(Pipeline(bp::evaluation_pipeline(kind, m.size, channels)).output_size(), (std::pair{m.size, m.size}));
-      }
-    }
-  }
-  // A grey value of 255 less the mean: what Slim's VGG sees.
-  Image white(300, 300, 3, 8);
-  std::fill(white.pixels.begin(), white.pixels.end(), std::uint8_t{255});
-  const Pipeline vgg(bp::evaluation_pipeline(bp::Preprocessing::vgg, 224, 3));
-  const NormalizeFactors n = normalize_factors(vgg.normalize(), 3, 8);
-  const double want[] = {255 - 123.68, 255 - 116.78, 255 - 103.94};
-  for (int c = 0; c < 3; ++c) EXPECT_NEAR((255.0F - n.offset[c]) * n.factor[c], want[c], 1e-4);
-}
-
-TEST(BodypartFlags, ScopesOfSlim) {
-  const SkipInitialValues quick;
-  const auto inception = make_net("inception_v4", {{"width_divisor", 16.0}, {"aux_logits", true}});
-  const auto parts = [&](const std::string& scope) { return parts_of_slim_scope("inception_v4", *inception, scope); };
-  EXPECT_EQ(slim_scope("inception_v4"), "InceptionV4");
-  EXPECT_EQ(slim_scope("resnet18"), "");
-  EXPECT_EQ(parts("InceptionV4/Logits"), (std::vector<std::string>{"last_linear"}));
-  EXPECT_EQ(parts("InceptionV4/AuxLogits"), (std::vector<std::string>{"AuxLogits.conv0.conv", "AuxLogits.conv0.bn", "AuxLogits.conv1.conv",
-                                                                      "AuxLogits.conv1.bn", "AuxLogits.fc"}));
-  for (const std::string& part : parts("InceptionV4/Mixed_7d")) EXPECT_EQ(part.rfind("features.21.", 0), 0u) << part;
-  EXPECT_GT(parts("InceptionV4/Mixed_7d").size(), parts("InceptionV4/Mixed_7d/Branch_1").size());
-  EXPECT_EQ(parts("InceptionV4/Conv2d_1a_3x3"), (std::vector<std::string>{"features.0.conv", "features.0.bn"}));
-  // Everything has a name of Slim's.
-  std::set<std::string> all;
-  for (const std::string& part : parts("InceptionV4")) all.insert(part);
-  for (const Parameter& p : inception->parameters()) EXPECT_TRUE(all.contains(p.name.substr(0, p.name.rfind('.')))) << p.name;
-  const auto resnet = make_net("resnet50", {{"width", 2.0}});
-  for (const std::string& part : parts_of_slim_scope("resnet50", *resnet, "resnet_v1_50/block4")) EXPECT_EQ(part.rfind("layer4.", 0), 0u) << part;
-  EXPECT_EQ(parts_of_slim_scope("resnet50", *resnet, "resnet_v1_50/conv1"), (std::vector<std::string>{"conv1", "bn1"}));
-  EXPECT_EQ(parts_of_slim_scope("vgg16", *make_net("vgg16", {{"width_divisor", 16.0}}), "vgg_16/fc8"), (std::vector<std::string>{"classifier.6"}));
-}
-
-// --- training ------------------------------------------------------------------------------------------------------------
+// --- training ----------------------------------------------------------------------------------------------
 
 TEST_F(BodypartTraining, SlimEvaluatesEverySoManyStepsAndGoesOn) {
   EXPECT_EQ(steps_of("run"), (std::vector<std::string>{"4", "6"}));
   const auto facts = load_checkpoint_facts(last("run"));
   EXPECT_EQ(facts.at("model"), "vgg11");
   EXPECT_EQ(facts.at("schedule"), cat("exponential:0.94:", trained_ * 2 / 8, "s"));
-  EXPECT_EQ(facts.at("train_pipeline"), "rgb,random-resize:37:73,random-crop:32,hflip:0.5,"
-                                        "normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
+  EXPECT_EQ(facts.at("train_pipeline"),
+            "rgb,random-resize:37:73,random-crop:32,hflip:0.5,"
+            "normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
   const std::string log = contents_of(path("run/train.log"));
-  for (const char* step : {"step 2: loss = ", "step 4: loss = ", "step 6: loss = ", " sec/step)  lr 0.01  accuracy "}) {
+  for (const char* step :
+       {"step 2: loss = ", "step 4: loss = ", "step 6: loss = ", " sec/step)  lr 0.01  accuracy "}) {
     EXPECT_NE(log.find(step), std::string::npos) << step << " is not in\n" << log;
   }
   EXPECT_EQ(log.find("step 3: "), std::string::npos);
   // The next cycle, with a checkpoint that is passed over and is not even there.
   fs::copy(path("run"), path("cycle"), fs::copy_options::recursive);
-  const Outcome more = slim("cycle", {"--max_number_of_steps", "9", "--eval-every", "4", "--moving_average_decay", "0.5",
-                                      "--checkpoint_path", path("nothing.gdck")});
+  const Outcome more =
+      slim("cycle", {"--max_number_of_steps", "9", "--eval-every", "4", "--moving_average_decay", "0.5",
+                     "--checkpoint_path", path("nothing.gdck")});
   ASSERT_EQ(more.code, 0) << more.err;
   EXPECT_NE(more.err.find("is passed over"), std::string::npos) << more.err;
   EXPECT_EQ(steps_of("cycle"), (std::vector<std::string>{"4", "6", "8", "9"}));
-  ASSERT_EQ(slim("whole", {"--max_number_of_steps", "9", "--eval-every", "4", "--moving_average_decay", "0.5"}).code, 0);
+  ASSERT_EQ(
+      slim("whole", {"--max_number_of_steps", "9", "--eval-every", "4", "--moving_average_decay", "0.5"})
+          .code,
+      0);
   EXPECT_EQ(steps_of("whole"), (std::vector<std::string>{"4", "8", "9"}));
   for (const auto& [name, tensor] : load_checkpoint(last("whole")).tensors) {
     if (name.rfind("trainer.", 0) == 0) continue;
-    EXPECT_EQ(load_checkpoint(last("cycle")).tensor(name).to_vector<double>(), tensor.to_vector<double>()) << name;
+    EXPECT_EQ(load_checkpoint(last("cycle")).tensor(name).to_vector<double>(), tensor.to_vector<double>())
+        << name;
     if (name.size() % 7 == 0) break;  // a few are as telling as all
   }
   expect_refused(train("run", {"--model_name", "resnet_v1_101", "--max_number_of_steps", "9"}), 2,
-                 "bodypart train: DIR/run is of vgg11, not of resnet101; name that net, or choose another folder [GD-USAGE-001]");
+                 "bodypart train: DIR/run is of vgg11, not of resnet101; name that net, or choose another "
+                 "folder [GD-USAGE-001]");
 }
 
 TEST_F(BodypartTraining, ConfigTomlGivesTheSameRun) {
-  const Outcome again = run_here({"bodypart", "train", "--config", path("run/config.toml"), "--train_dir", path("again")});
+  const Outcome again =
+      run_here({"bodypart", "train", "--config", path("run/config.toml"), "--train_dir", path("again")});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(load_checkpoint(last("again")).tensor("model.classifier.6.weight").to_vector<double>(),
             load_checkpoint(last("run")).tensor("model.classifier.6.weight").to_vector<double>());
@@ -207,12 +76,17 @@ TEST_F(BodypartTraining, ConfigTomlGivesTheSameRun) {
 
 TEST_F(BodypartTraining, EveryRuleAndDecayLearns) {
   for (const char* name : {"sgd", "momentum", "adam", "adadelta", "adagrad", "ftrl"}) {
-    const Outcome run = slim(cat("rule-", name), {"--max_number_of_steps", "2", "--optimizer", name, "--learning_rate_decay_type", "polynomial",
-                                                  "--label_smoothing", "0.1", "--json"});
+    const Outcome run = slim(cat("rule-", name),
+                             {"--max_number_of_steps", "2", "--optimizer", name, "--learning_rate_decay_type",
+                              "polynomial", "--label_smoothing", "0.1", "--json"});
     EXPECT_EQ(run.code, 0) << name << run.err;
-    EXPECT_EQ(load_checkpoint_facts(last(cat("rule-", name))).at("schedule"), cat("polynomial:1:", trained_ * 2 / 8, "s"));
-    EXPECT_NE(load_checkpoint(last(cat("rule-", name))).tensor("model.classifier.6.weight").to_vector<double>(),
-              load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-0.gdck").tensor("model.classifier.6.weight").to_vector<double>())
+    EXPECT_EQ(load_checkpoint_facts(last(cat("rule-", name))).at("schedule"),
+              cat("polynomial:1:", trained_ * 2 / 8, "s"));
+    EXPECT_NE(
+        load_checkpoint(last(cat("rule-", name))).tensor("model.classifier.6.weight").to_vector<double>(),
+        load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-0.gdck")
+            .tensor("model.classifier.6.weight")
+            .to_vector<double>())
         << name;
   }
 }
@@ -223,54 +97,108 @@ TEST_F(BodypartTraining, CheckpointsOfBothTrainersAreOne) {
   first.insert(first.end(), {"--max_number_of_steps", "1"});
   ASSERT_EQ(train("fifty", first).code, 0);
   // Slim's into the native trainer, all of it but the head; the net's options come along.
-  const Outcome native = train("native", {"--trainer", "resnet", "--train_epochs", "1", "--checkpoint_path", path("fifty"), "--checkpoint_exclude_scopes", "fc", "--export_dir",
-                                           path("exported"), "--hooks", "LoggingTensorHook,ExamplesPerSecondHook", "--json"});
+  const Outcome native =
+      train("native", {"--trainer", "resnet", "--train_epochs", "1", "--checkpoint_path", path("fifty"),
+                       "--checkpoint_exclude_scopes", "fc", "--export_dir", path("exported"), "--hooks",
+                       "LoggingTensorHook,ExamplesPerSecondHook", "--json"});
   EXPECT_EQ(done(native)["metrics"]["steps"], trained_ / 8);  // what does not fill a batch is dropped
   EXPECT_NE(native.err.find("weights of "), std::string::npos) << native.err;
-  const auto from = load_checkpoint(last("fifty")), start = load_checkpoint(path("native/checkpoints/step-0.gdck"));
-  EXPECT_EQ(start.tensor("model.conv1.weight").to_vector<double>(), from.tensor("model.conv1.weight").to_vector<double>());
-  EXPECT_NE(start.tensor("model.fc.weight").to_vector<double>(), from.tensor("model.fc.weight").to_vector<double>());
+  const auto from = load_checkpoint(last("fifty")),
+             start = load_checkpoint(path("native/checkpoints/step-0.gdck"));
+  EXPECT_EQ(start.tensor("model.conv1.weight").to_vector<double>(),
+            from.tensor("model.conv1.weight").to_vector<double>());
+  EXPECT_NE(start.tensor("model.fc.weight").to_vector<double>(),
+            from.tensor("model.fc.weight").to_vector<double>());
   // And back, with nothing but the head learning; by Slim's name for it.
-  second.insert(second.end(), {"--max_number_of_steps", "2", "--checkpoint_path", path("native/checkpoints/best.gdck"), "--trainable_scopes",
-                                     "resnet_v1_50/logits", "--num_clones", "1", "--num_readers", "4"});
+  second.insert(second.end(),
+                {"--max_number_of_steps", "2", "--checkpoint_path", path("native/checkpoints/best.gdck"),
+                 "--trainable_scopes", "resnet_v1_50/logits", "--num_clones", "1", "--num_readers", "4"});
   const Outcome back = train("back", second);
   ASSERT_EQ(back.code, 0) << back.err;
-  const auto before = load_checkpoint(path("native/checkpoints/best.gdck")), after = load_checkpoint(last("back"));
-  EXPECT_EQ(after.tensor("model.layer4.2.conv3.weight").to_vector<double>(), before.tensor("model.layer4.2.conv3.weight").to_vector<double>());
-  EXPECT_NE(after.tensor("model.fc.weight").to_vector<double>(), before.tensor("model.fc.weight").to_vector<double>());
+  const auto before = load_checkpoint(path("native/checkpoints/best.gdck")),
+             after = load_checkpoint(last("back"));
+  EXPECT_EQ(after.tensor("model.layer4.2.conv3.weight").to_vector<double>(),
+            before.tensor("model.layer4.2.conv3.weight").to_vector<double>());
+  EXPECT_NE(after.tensor("model.fc.weight").to_vector<double>(),
+            before.tensor("model.fc.weight").to_vector<double>());
   for (const std::string& checkpoint : {path("fifty"), path("native"), path("exported/model.gdck")}) {
-    const json eval = done(bodypart("eval", {"--checkpoint_path", checkpoint, "--dataset_dir", path("records"), "--json", "--resamples", "0"}));
+    const json eval = done(bodypart("eval", {"--checkpoint_path", checkpoint, "--dataset_dir",
+                                             path("records"), "--json", "--resamples", "0"}));
     EXPECT_EQ(eval["metrics"]["samples"], tested_);
   }
   EXPECT_EQ(load_checkpoint(path("exported/model.gdck")).tensors.count("optimizer.control"), 0u);
 }
 
 TEST_F(BodypartTraining, TheNativeTrainersEnds) {
-  EXPECT_EQ(done(resnet("threshold", {"--train_epochs", "5", "--stop_threshold", "0.01", "--json"}))["metrics"]["epoch"], 1);
-  EXPECT_EQ(done(resnet("between", {"--train_epochs", "3", "--epochs_between_evals", "2", "--json"}))["metrics"]["epoch"], 3);
+  EXPECT_EQ(done(resnet("threshold",
+                        {"--train_epochs", "5", "--stop_threshold", "0.01", "--json"}))["metrics"]["epoch"],
+            1);
+  EXPECT_EQ(done(resnet("between", {"--train_epochs", "3", "--epochs_between_evals", "2",
+                                    "--json"}))["metrics"]["epoch"],
+            3);
   EXPECT_EQ(steps_of("between").size(), 2u);
-  const json half = done(resnet("half", {"--max_train_steps", "1", "--version", "2", "--dtype", "fp16", "--data_format", "channels_first",
-                                         "--intra_op_parallelism_threads", "1", "--inter_op_parallelism_threads", "1", "--json"}));
+  const json half = done(resnet("half", {"--max_train_steps", "1", "--version", "2", "--dtype", "fp16",
+                                         "--data_format", "channels_first", "--intra_op_parallelism_threads",
+                                         "1", "--inter_op_parallelism_threads", "1", "--json"}));
   EXPECT_EQ(half["metrics"]["steps"], 1);
-  EXPECT_EQ(load_checkpoint(last("half")).tensor("optimizer.control").to_vector<double>()[2], 128) << "the loss scale";
-  const json zeros = done(bodypart("train", {"--trainer", "resnet", "--use_synthetic_data", "--model_dir", path("zeros"), "--max_train_steps", "2",
-                                             "--batch_size", "2", "--train_image_size", "32", "--net-option", "width=4", "--resnet_size", "18", "--num_gpus",
-                                             "0", "--device", "cpu", "--workers", "0", "--json"}));
+  EXPECT_EQ(load_checkpoint(last("half")).tensor("optimizer.control").to_vector<double>()[2], 128)
+      << "the loss scale";
+  const json zeros = done(bodypart("train", {"--trainer",
+                                             "resnet",
+                                             "--use_synthetic_data",
+                                             "--model_dir",
+                                             path("zeros"),
+                                             "--max_train_steps",
+                                             "2",
+                                             "--batch_size",
+                                             "2",
+                                             "--train_image_size",
+                                             "32",
+                                             "--net-option",
+                                             "width=4",
+                                             "--resnet_size",
+                                             "18",
+                                             "--num_gpus",
+                                             "0",
+                                             "--device",
+                                             "cpu",
+                                             "--workers",
+                                             "0",
+                                             "--json"}));
   EXPECT_EQ(zeros["metrics"]["steps"], 2);
   EXPECT_EQ(load_checkpoint_facts(last("zeros")).at("classes"), R"(["0","1","2","3","4","5","6"])");
 }
 
 TEST_F(BodypartTraining, WithoutAnEndASignalIsIt) {
-  const std::vector<std::string> args{"bodypart", "train", "--train_dir", path("endless"), "--dataset_dir", path("records"), "--model_name", "vgg_a",
-                                      "--train_image_size", "32", "--net-option", "width_divisor=16", "--batch_size", "8", "--workers", "0", "--save_interval_secs",
-                                      "0.001", "--batch_norm_decay", "0.5"};
-  const Outcome stopped = run_program(args, {.signal = SIGINT, .after = 0, .once = path("endless/checkpoints/step-2.gdck")});
+  const std::vector<std::string> args{"bodypart",
+                                      "train",
+                                      "--train_dir",
+                                      path("endless"),
+                                      "--dataset_dir",
+                                      path("records"),
+                                      "--model_name",
+                                      "vgg_a",
+                                      "--train_image_size",
+                                      "32",
+                                      "--net-option",
+                                      "width_divisor=16",
+                                      "--batch_size",
+                                      "8",
+                                      "--workers",
+                                      "0",
+                                      "--save_interval_secs",
+                                      "0.001",
+                                      "--batch_norm_decay",
+                                      "0.5"};
+  const Outcome stopped =
+      run_program(args, {.signal = SIGINT, .after = 0, .once = path("endless/checkpoints/step-2.gdck")});
   EXPECT_EQ(stopped.code, 75) << stopped.err;
   std::string said = stopped.err.substr(stopped.err.rfind("gadolin: "));
   const std::size_t at = said.find("at step ") + 8;
   const std::int64_t step = std::stoll(said.substr(at));
   said.erase(at, said.find(';', at) - at);
-  EXPECT_EQ(said.substr(0, said.find(" [GD")), "gadolin: train: stopped by SIGINT at step ; run the same command again to continue");
+  EXPECT_EQ(said.substr(0, said.find(" [GD")),
+            "gadolin: train: stopped by SIGINT at step ; run the same command again to continue");
   EXPECT_GE(step, 2);
   std::vector<std::string> more = args;
   more.insert(more.end(), {"--max_number_of_steps", std::to_string(step + 1)});
@@ -283,9 +211,28 @@ TEST_F(BodypartTraining, WithoutAnEndASignalIsIt) {
 TEST_F(BodypartTraining, WeightsOfSlimItself) {
   const std::string slim_file = fixture("tf/resnet_v1_50.v2.ckpt");
   const std::int64_t width = read_weights(slim_file).tensors.at("resnet_v1_50/conv1/weights").size(3);
-  const std::vector<std::string> words{"bodypart", "train", "--model_name", "resnet_v1_50", "--train_dir", path("tf"), "--dataset_dir", path("records"),
-                                       "--train_image_size", "32", "--net-option", cat("width=", width), "--batch_size", "8", "--workers", "0",
-                                       "--max_number_of_steps", "1", "--checkpoint_path", slim_file, "--checkpoint_exclude_scopes", "resnet_v1_50/logits"};
+  const std::vector<std::string> words{"bodypart",
+                                       "train",
+                                       "--model_name",
+                                       "resnet_v1_50",
+                                       "--train_dir",
+                                       path("tf"),
+                                       "--dataset_dir",
+                                       path("records"),
+                                       "--train_image_size",
+                                       "32",
+                                       "--net-option",
+                                       cat("width=", width),
+                                       "--batch_size",
+                                       "8",
+                                       "--workers",
+                                       "0",
+                                       "--max_number_of_steps",
+                                       "1",
+                                       "--checkpoint_path",
+                                       slim_file,
+                                       "--checkpoint_exclude_scopes",
+                                       "resnet_v1_50/logits"};
   const Outcome run = run_here(words);
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_NE(run.err.find("of the training, not of the net: global_step"), std::string::npos) << run.err;
@@ -293,7 +240,8 @@ TEST_F(BodypartTraining, WeightsOfSlimItself) {
   EXPECT_NE(net_options.find("\"stride_in_last_unit\":true"), std::string::npos) << net_options;
   const Tensor theirs = read_weights(slim_file).tensors.at("resnet_v1_50/conv1/weights");
   const Tensor ours = load_checkpoint(path("tf/checkpoints/step-0.gdck")).tensor("model.conv1.weight");
-  EXPECT_EQ(ours.to_vector<float>(), theirs.permute({3, 2, 0, 1}).contiguous(MemoryFormat::contiguous).to_vector<float>());
+  EXPECT_EQ(ours.to_vector<float>(),
+            theirs.permute({3, 2, 0, 1}).contiguous(MemoryFormat::contiguous).to_vector<float>());
 }
 
 TEST_F(BodypartTraining, LabelsMayStartLater) {
@@ -313,7 +261,8 @@ TEST_F(BodypartTraining, LabelsMayStartLater) {
   write_class_names(path("offset/labels.txt"), names);
   const auto shifted = bp::open_records("x", "dicom", path("offset"), 1);
   EXPECT_EQ(shifted->classes(), files->classes());
-  for (std::int64_t i = 0; i < shifted->size(); ++i) EXPECT_EQ(shifted->info(i).labels[0] + 1, samples[static_cast<std::size_t>(i)].labels[0]);
+  for (std::int64_t i = 0; i < shifted->size(); ++i)
+    EXPECT_EQ(shifted->info(i).labels[0] + 1, samples[static_cast<std::size_t>(i)].labels[0]);
   EXPECT_EQ(shifted->image(3), files->image(3));
   const auto all = bp::open_training_records("x", "dicom", path("offset"), 1, "train");
   EXPECT_EQ(all->subset(Split::train)->size(), files->size());
@@ -321,11 +270,14 @@ TEST_F(BodypartTraining, LabelsMayStartLater) {
   EXPECT_EQ(validation->subset(Split::train)->size(), set->subset(Split::val)->size());
   EXPECT_FALSE(validation->has_split(Split::val));
   std::string first;
-  for (std::int64_t i = set->size(); i-- > 0;) first = set->info(i).labels[0] == 0 ? set->info(i).name : first;
+  for (std::int64_t i = set->size(); i-- > 0;)
+    first = set->info(i).labels[0] == 0 ? set->info(i).name : first;
   EXPECT_EQ(message_of<DataError>([&] { bp::open_records("x", "dicom", path("records"), 1); }),
             "x: " + first + " has label 0, below --labels-offset 1");
-  EXPECT_EQ(message_of<UsageError>([&] { bp::open_records("x", "dicom", path("records"), 3); }), "x: --labels-offset 3 leaves fewer than two of 4 classes");
-  EXPECT_EQ(message_of<UsageError>([&] { bp::open_records("x", "mnist", path("records"), 0); }), "x: --dataset-name mnist is unknown; it must be dicom");
+  EXPECT_EQ(message_of<UsageError>([&] { bp::open_records("x", "dicom", path("records"), 3); }),
+            "x: --labels-offset 3 leaves fewer than two of 4 classes");
+  EXPECT_EQ(message_of<UsageError>([&] { bp::open_records("x", "mnist", path("records"), 0); }),
+            "x: --dataset-name mnist is unknown; it must be dicom");
   fs::create_directories(path("only"));
   fs::copy_file(path("records/test-dicom.tfrecord"), path("only/test-dicom.tfrecord"));
   fs::copy_file(path("records/labels.txt"), path("only/labels.txt"));

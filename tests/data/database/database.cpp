@@ -1,4 +1,5 @@
-// The table of images on SQLite, on a MariaDB and on a PostgreSQL server that the test starts: the same checks on each.
+// The table of images on SQLite, on a MariaDB and on a PostgreSQL server that the test starts: the same
+// checks on each.
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
@@ -17,10 +18,12 @@ namespace {
 
 using Mode = ImageDatabase::Mode;
 
-ImageRow row(const std::string& id, const std::string& bodypart, const std::string& image, const std::string& patient = "P1") {
+ImageRow row(const std::string& id, const std::string& bodypart, const std::string& image,
+             const std::string& patient = "P1") {
   return {id, bodypart, patient, "1.2.3", "CR", sha256_hex(image), image};
 }
-void expect(const ImageDatabase::Written& w, std::int64_t inserted, std::int64_t updated, std::int64_t unchanged) {
+void expect(const ImageDatabase::Written& w, std::int64_t inserted, std::int64_t updated,
+            std::int64_t unchanged) {
   EXPECT_EQ(w.inserted, inserted);
   EXPECT_EQ(w.updated, updated);
   EXPECT_EQ(w.unchanged, unchanged);
@@ -34,7 +37,8 @@ std::string all_bytes(int times) {
 void upsert_and_read(const DatabaseAddress& address) {
   ImageDatabase db(address, Mode::create);
   const std::string big = all_bytes(3000);
-  const std::vector<ImageRow> rows{row("1.2", "CHEST", all_bytes(1)), row("1.10", "CHEST", big, ""), row("1.3", "HAND", std::string("\0", 1), "P2")};
+  const std::vector<ImageRow> rows{row("1.2", "CHEST", all_bytes(1)), row("1.10", "CHEST", big, ""),
+                                   row("1.3", "HAND", std::string("\0", 1), "P2")};
   expect(db.write(rows), 3, 0, 0);
   expect(db.write(rows), 0, 0, 3);
   EXPECT_EQ(db.image("1.2"), all_bytes(1));
@@ -75,13 +79,46 @@ void upsert_and_read(const DatabaseAddress& address) {
 void hostile_values(const DatabaseAddress& address) {
   ImageDatabase db(address, Mode::create);
   const auto before = db.body_parts();
-  std::vector<std::string> values{"'; DROP TABLE images; --", "\" OR \"\"=\"", "' OR '1'='1", "\\", "\\'", "'", "''", "%", "_", "CHEST'--", "$1", ":id", "?", "`", "/*", "*/",
-                                  "a\\0b", "\\x27", "$$ $$", "U&'\\0027'", "\xc2\xbf\\' OR 1=1", "\xe8\xa1\xa8\\", "\xf0\x9f\xa9\xbb", "NULL", "null", "0", "../../etc/passwd",
-                                  "a'||(SELECT version())||'b", "1; SELECT pg_sleep(60)", "@@version", "0x27", "x' UNION SELECT * FROM images --"};
+  std::vector<std::string> values{"'; DROP TABLE images; --",
+                                  "\" OR \"\"=\"",
+                                  "' OR '1'='1",
+                                  "\\",
+                                  "\\'",
+                                  "'",
+                                  "''",
+                                  "%",
+                                  "_",
+                                  "CHEST'--",
+                                  "$1",
+                                  ":id",
+                                  "?",
+                                  "`",
+                                  "/*",
+                                  "*/",
+                                  "a\\0b",
+                                  "\\x27",
+                                  "$$ $$",
+                                  "U&'\\0027'",
+                                  "\xc2\xbf\\' OR 1=1",
+                                  "\xe8\xa1\xa8\\",
+                                  "\xf0\x9f\xa9\xbb",
+                                  "NULL",
+                                  "null",
+                                  "0",
+                                  "../../etc/passwd",
+                                  "a'||(SELECT version())||'b",
+                                  "1; SELECT pg_sleep(60)",
+                                  "@@version",
+                                  "0x27",
+                                  "x' UNION SELECT * FROM images --"};
   for (int i = 0; static_cast<int>(values.size()) < 2000; ++i) {
     std::string text;
-    constexpr const char* pieces[] = {"'", "\"", "\\", ";", "--", " ", "\xc3\xa9", ":a", "%s", "\x7f", "NULL", "\n", "(", ")", "=", "\xe2\x80\x99", "\t", "#", "0"};
-    for (std::uint32_t k = 0, n = static_cast<std::uint32_t>(i) * 2654435761u; k < 10; ++k, n = n * 1664525u + 1013904223u) text += pieces[(n >> 16) % std::size(pieces)];
+    constexpr const char* pieces[] = {"'",  "\"",           "\\",   ";",    "--", " ", "\xc3\xa9",
+                                      ":a", "%s",           "\x7f", "NULL", "\n", "(", ")",
+                                      "=",  "\xe2\x80\x99", "\t",   "#",    "0"};
+    for (std::uint32_t k = 0, n = static_cast<std::uint32_t>(i) * 2654435761u; k < 10;
+         ++k, n = n * 1664525u + 1013904223u)
+      text += pieces[(n >> 16) % std::size(pieces)];
     values.push_back(text + "x" + std::to_string(i));
   }
   std::vector<ImageRow> rows;
@@ -94,8 +131,10 @@ void hostile_values(const DatabaseAddress& address) {
   std::string first;
   for (const ImageRow& want : rows) {
     const auto got = db.list(want.bodypart, "", 10);
-    const bool differs = got.size() != 1 || got[0].id != want.id || got[0].bodypart != want.bodypart || got[0].patient_id != want.patient_id ||
-             got[0].study_uid != want.study_uid || got[0].modality != want.modality || !got[0].sha256.empty() || db.image(want.id) != want.image;
+    const bool differs = got.size() != 1 || got[0].id != want.id || got[0].bodypart != want.bodypart ||
+                         got[0].patient_id != want.patient_id || got[0].study_uid != want.study_uid ||
+                         got[0].modality != want.modality || !got[0].sha256.empty() ||
+                         db.image(want.id) != want.image;
     if (differs && wrong++ == 0) first = want.bodypart;
   }
   EXPECT_EQ(wrong, 0u) << first;
@@ -107,11 +146,15 @@ void rollback(const DatabaseAddress& address) {
   ImageDatabase db(address, Mode::create);
   const std::string broken = "\xff\xfe no UTF-8";
   if (address.kind != DatabaseKind::sqlite) {  // which takes any bytes
-    const std::string text = message_of<FileError>([&] { db.write(std::vector{row("r1", "ROLLBACK", "a"), row("r2", broken, "b"), row("r3", "ROLLBACK", "c")}); });
+    const std::string text = message_of<FileError>([&] {
+      db.write(std::vector{row("r1", "ROLLBACK", "a"), row("r2", broken, "b"), row("r3", "ROLLBACK", "c")});
+    });
     EXPECT_TRUE(text.starts_with("database: " + address.shown() + " did not take the images: ")) << text;
     EXPECT_EQ(text.find("no UTF-8"), std::string::npos) << text;
   }
-  EXPECT_EQ(message_of<DataError>([&] { db.write(std::vector{row("r1", "ROLLBACK", "a"), row(std::string(65, '1'), "ROLLBACK", "b")}); }),
+  EXPECT_EQ(message_of<DataError>([&] {
+              db.write(std::vector{row("r1", "ROLLBACK", "a"), row(std::string(65, '1'), "ROLLBACK", "b")});
+            }),
             "database: a row does not fit: SOPInstanceUID has more than 64 characters");
   EXPECT_TRUE(db.list("ROLLBACK", "", 10).empty());
   EXPECT_EQ(db.image("r1"), std::nullopt);
@@ -181,19 +224,27 @@ TEST_F(Database, SqliteWritersSideBySide) { writers_side_by_side(database_addres
 
 TEST_F(Database, SqliteMessages) {
   const DatabaseAddress address = database_address(dir_ / "a.db");
-  expect_says<FileError>(dir_, [&] { ImageDatabase(address, Mode::read); }, "database: DIR/a.db does not exist; gadolin bodypart create-database makes it");
+  expect_says<FileError>(
+      dir_, [&] { ImageDatabase(address, Mode::read); },
+      "database: DIR/a.db does not exist; gadolin bodypart create-database makes it");
   EXPECT_FALSE(std::filesystem::exists(dir_ / "a.db"));
   dir_.write("text.db", std::string(4096, 'x'));
   for (const Mode mode : {Mode::read, Mode::create}) {
-    const std::string text = said<FileError>(dir_, [&] { ImageDatabase(database_address(dir_ / "text.db"), mode); });
-    EXPECT_TRUE(text.starts_with("database: DIR/text.db ") && text.ends_with(": file is not a database")) << text;
+    const std::string text =
+        said<FileError>(dir_, [&] { ImageDatabase(database_address(dir_ / "text.db"), mode); });
+    EXPECT_TRUE(text.starts_with("database: DIR/text.db ") && text.ends_with(": file is not a database"))
+        << text;
   }
-  expect_says<FileError>(dir_, [&] { ImageDatabase(database_address(dir_ / "no/a.db"), Mode::create); },
-                         "database: DIR/no/a.db cannot be opened: Cannot establish connection to the database. unable to open database file");
+  expect_says<FileError>(
+      dir_, [&] { ImageDatabase(database_address(dir_ / "no/a.db"), Mode::create); },
+      "database: DIR/no/a.db cannot be opened: Cannot establish connection to the database. unable to open "
+      "database file");
   dir_.write("empty.db", std::string());
-  expect_says<FileError>(dir_, [&] { ImageDatabase(database_address(dir_ / "empty.db"), Mode::read); },
-                         "database: DIR/empty.db has no table images with the columns id, bodypart, patient_id, study_uid, modality, sha256 and image: "
-                         "no such table: images");
+  expect_says<FileError>(
+      dir_, [&] { ImageDatabase(database_address(dir_ / "empty.db"), Mode::read); },
+      "database: DIR/empty.db has no table images with the columns id, bodypart, patient_id, study_uid, "
+      "modality, sha256 and image: "
+      "no such table: images");
 }
 
 TEST_F(Database, AReaderChangesNothing) {
@@ -211,28 +262,40 @@ TEST_F(Database, MariaDb) {
   // A small packet first: what does not fit is said, with what to set.
   ASSERT_EQ(server.start("a \\\\ word: \" @/", {"--max-allowed-packet=1M"}), "");
   const std::string place = server.url().replace(server.url().find("gadolin@"), 8, "");
-  const std::string refused = message_of<FileError>([&] { ImageDatabase(database_address(server.url()), Mode::create); });
-  EXPECT_EQ(refused, "database: " + place + " cannot be opened: Access denied for user 'gadolin'@'localhost' (using password: NO)");
+  const std::string refused =
+      message_of<FileError>([&] { ImageDatabase(database_address(server.url()), Mode::create); });
+  EXPECT_EQ(refused,
+            "database: " + place +
+                " cannot be opened: Access denied for user 'gadolin'@'localhost' (using password: NO)");
   const Password set(password);
   const DatabaseAddress address = database_address(server.url());
   EXPECT_EQ(address.shown(), place);
   const std::string no_table = message_of<FileError>([&] { ImageDatabase(address, Mode::read); });
-  EXPECT_EQ(no_table, "database: " + place + " has no table images with the columns id, bodypart, patient_id, study_uid, modality, sha256 and image: "
-                      "Table 'gadolin.images' doesn't exist");
+  EXPECT_EQ(no_table, "database: " + place +
+                          " has no table images with the columns id, bodypart, patient_id, study_uid, "
+                          "modality, sha256 and image: "
+                          "Table 'gadolin.images' doesn't exist");
   {
     ImageDatabase db(address, Mode::create);
     EXPECT_EQ(db.largest_statement(), 1 << 20);
     // 1,000,000 zeros are written as two bytes each; letters are not.
-    EXPECT_EQ(message_of<DataError>([&] { db.write(std::vector{row("z", "A", "small"), row("big", "A", std::string(1'000'000, '\0'))}); }),
-              "database: an image of 976.6 KiB is a statement of 1.9 MiB, and max_allowed_packet of " + place + " is 1.0 MiB; set max_allowed_packet=2M below "
-              "[mysqld] in the server's option file, or let its administrator run SET GLOBAL max_allowed_packet = 2097152");
+    EXPECT_EQ(message_of<DataError>([&] {
+                db.write(std::vector{row("z", "A", "small"), row("big", "A", std::string(1'000'000, '\0'))});
+              }),
+              "database: an image of 976.6 KiB is a statement of 1.9 MiB, and max_allowed_packet of " +
+                  place +
+                  " is 1.0 MiB; set max_allowed_packet=2M below "
+                  "[mysqld] in the server's option file, or let its administrator run SET GLOBAL "
+                  "max_allowed_packet = 2097152");
     EXPECT_EQ(db.image("z"), std::nullopt);
     expect(db.write(std::vector{row("big", "A", std::string(1'000'000, 'a'))}), 1, 0, 0);
     expect(db.write(std::vector{row("limit", "A", std::string((1 << 20) - 4096, 'a'))}), 1, 0, 0);
     EXPECT_EQ(db.image("limit")->size(), static_cast<std::size_t>((1 << 20) - 4096));
   }
   server.stop();
-  ASSERT_EQ(server.start("a \\\\ word: \" @/", {"--max-allowed-packet=64M", "--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES"}), "");
+  ASSERT_EQ(server.start("a \\\\ word: \" @/",
+                         {"--max-allowed-packet=64M", "--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES"}),
+            "");
   {
     ImageDatabase db(address, Mode::create);
     const std::string radiograph = all_bytes(30 << 12);  // 30 MiB
@@ -245,7 +308,9 @@ TEST_F(Database, MariaDb) {
     EXPECT_EQ(db.body_parts(), (std::vector<std::pair<std::string, std::int64_t>>{{"A", 3}}));
   }
   server.stop();
-  EXPECT_TRUE(message_of<FileError>([&] { ImageDatabase(address, Mode::read); }).starts_with("database: " + place + " cannot be opened: Can't connect to local"));
+  EXPECT_TRUE(message_of<FileError>([&] {
+                ImageDatabase(address, Mode::read);
+              }).starts_with("database: " + place + " cannot be opened: Can't connect to local"));
 }
 
 TEST_F(Database, MariaDbAsSqlite) {
@@ -261,13 +326,19 @@ TEST_F(Database, MariaDbAsSqlite) {
 }
 
 TEST_F(Database, PostgreSqlAsSqlite) {
-  if (const std::string why = DatabaseServer::missing(DatabaseKind::postgresql); !why.empty()) GTEST_SKIP() << why;
+  if (const std::string why = DatabaseServer::missing(DatabaseKind::postgresql); !why.empty())
+    GTEST_SKIP() << why;
   DatabaseServer server(DatabaseKind::postgresql);
   ASSERT_EQ(server.start("it's \\ one"), "");
-  EXPECT_TRUE(message_of<FileError>([&] { ImageDatabase(database_address(server.url()), Mode::create); }).find("cannot be opened: ") != std::string::npos);
+  EXPECT_TRUE(message_of<FileError>([&] {
+                ImageDatabase(database_address(server.url()), Mode::create);
+              }).find("cannot be opened: ") != std::string::npos);
   const Password set("it's \\ one");
   const DatabaseAddress address = database_address(server.url());
-  EXPECT_TRUE(message_of<FileError>([&] { ImageDatabase(address, Mode::read); }).find("has no table images") != std::string::npos) << server.log();
+  EXPECT_TRUE(message_of<FileError>([&] {
+                ImageDatabase(address, Mode::read);
+              }).find("has no table images") != std::string::npos)
+      << server.log();
   upsert_and_read(address);
   rollback(address);
   hostile_values(address);

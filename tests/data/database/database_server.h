@@ -1,4 +1,5 @@
-// A MariaDB or PostgreSQL server of the test's own: its data in the test's folder, a socket there, no network; gone at the end.
+// A MariaDB or PostgreSQL server of the test's own: its data in the test's folder, a socket there, no
+// network; gone at the end.
 #pragma once
 
 #include <fcntl.h>
@@ -31,26 +32,32 @@ class DatabaseServer {
   static std::string missing(DatabaseKind kind) {
     namespace fs = std::filesystem;
     if (kind == DatabaseKind::mysql) {
-      for (const char* program : {"/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db", "/usr/bin/my_print_defaults"}) {
-        if (!fs::exists(program)) return std::string(program) + " is not installed (mariadb-server-core, mariadb-client-core)";
+      for (const char* program :
+           {"/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db", "/usr/bin/my_print_defaults"}) {
+        if (!fs::exists(program))
+          return std::string(program) + " is not installed (mariadb-server-core, mariadb-client-core)";
       }
       return "";
     }
     if (postgres_programs().empty()) return "initdb and postgres are not installed (postgresql)";
-    return ::getuid() == 0 && ::getpwnam("postgres") == nullptr ? "there is no user postgres to run the server as" : "";
+    return ::getuid() == 0 && ::getpwnam("postgres") == nullptr
+               ? "there is no user postgres to run the server as"
+               : "";
   }
 
   // "" or why it did not start. User gadolin with `password`, database gadolin, at address().
   std::string start(const std::string& password, const std::vector<std::string>& options = {}) {
     // Nothing of the caller's account may decide: below the folder everything is given anew.
     ::chmod(dir_.path().c_str(), 0711);
-    return kind_ == DatabaseKind::mysql ? start_mariadb(password, options) : start_postgresql(password, options);
+    return kind_ == DatabaseKind::mysql ? start_mariadb(password, options)
+                                        : start_postgresql(password, options);
   }
   void stop() {
     if (server_ <= 0) return;
     ::kill(server_, kind_ == DatabaseKind::mysql ? SIGTERM : SIGINT);
     int status = 0;
-    for (int i = 0; i < 200 && ::waitpid(server_, &status, WNOHANG) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (int i = 0; i < 200 && ::waitpid(server_, &status, WNOHANG) == 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     ::kill(server_, SIGKILL);  // no such process any more, usually
     ::waitpid(server_, &status, 0);
     server_ = 0;
@@ -58,7 +65,8 @@ class DatabaseServer {
   // A URL without password.
   std::string url() const {
     const bool mysql = kind_ == DatabaseKind::mysql;
-    return std::string(mysql ? "mysql" : "postgresql") + "://gadolin@/gadolin?socket=" + (mysql ? dir_ / "s" : dir_.path() + "/socket");
+    return std::string(mysql ? "mysql" : "postgresql") +
+           "://gadolin@/gadolin?socket=" + (mysql ? dir_ / "s" : dir_.path() + "/socket");
   }
   std::string log() const { return text_of("log"); }
 
@@ -66,7 +74,9 @@ class DatabaseServer {
   static std::string postgres_programs() {
     std::error_code error;
     for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", error)) {
-      if (std::filesystem::exists(version.path() / "bin/initdb") && std::filesystem::exists(version.path() / "bin/postgres")) return (version.path() / "bin").string();
+      if (std::filesystem::exists(version.path() / "bin/initdb") &&
+          std::filesystem::exists(version.path() / "bin/postgres"))
+        return (version.path() / "bin").string();
     }
     return "";
   }
@@ -77,13 +87,15 @@ class DatabaseServer {
   pid_t run(const std::vector<std::string>& command) const {
     const pid_t child = ::fork();
     if (child != 0) return child;
-    const int out = ::open((dir_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666), in = ::open("/dev/null", O_RDONLY);
+    const int out = ::open((dir_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666),
+              in = ::open("/dev/null", O_RDONLY);
     ::dup2(in, 0);
     ::dup2(out, 1);
     ::dup2(out, 2);
     if (kind_ == DatabaseKind::postgresql && ::getuid() == 0) {  // PostgreSQL does not run as root
       const passwd* user = ::getpwnam("postgres");
-      if (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0) ::_exit(126);
+      if (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)
+        ::_exit(126);
     }
     if (::chdir(dir_.path().c_str()) != 0) ::_exit(126);
     std::vector<char*> argv;
@@ -112,15 +124,26 @@ class DatabaseServer {
   std::string start_mariadb(const std::string& password, const std::vector<std::string>& options) {
     const std::string user = "--user=" + std::string(::getpwuid(::getuid())->pw_name);
     if (!std::filesystem::exists(dir_ / "data")) {
-      if (!done({"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + dir_ / "data", "--auth-root-authentication-method=normal",
-                 "--skip-test-db", "--skip-name-resolve", user})) return "mariadb-install-db failed:\n" + log();
+      if (!done({"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + dir_ / "data",
+                 "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", user}))
+        return "mariadb-install-db failed:\n" + log();
     }
-    dir_.write("init.sql", "CREATE DATABASE IF NOT EXISTS gadolin;\nCREATE USER IF NOT EXISTS 'gadolin'@'localhost' IDENTIFIED BY '" + password +
-                           "';\nGRANT ALL ON gadolin.* TO 'gadolin'@'localhost';\n");
+    dir_.write("init.sql",
+               "CREATE DATABASE IF NOT EXISTS gadolin;\nCREATE USER IF NOT EXISTS 'gadolin'@'localhost' "
+               "IDENTIFIED BY '" +
+                   password + "';\nGRANT ALL ON gadolin.* TO 'gadolin'@'localhost';\n");
     dir_.write("log", std::string());
-    std::vector<std::string> command = {"/usr/sbin/mariadbd", "--no-defaults", "--datadir=" + dir_ / "data", "--socket=" + dir_ / "s", "--skip-networking",
-                                        "--init-file=" + dir_ / "init.sql", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0",
-                                        "--skip-name-resolve", user};
+    std::vector<std::string> command = {"/usr/sbin/mariadbd",
+                                        "--no-defaults",
+                                        "--datadir=" + dir_ / "data",
+                                        "--socket=" + dir_ / "s",
+                                        "--skip-networking",
+                                        "--init-file=" + dir_ / "init.sql",
+                                        "--innodb-buffer-pool-size=32M",
+                                        "--innodb-log-file-size=16M",
+                                        "--innodb-flush-log-at-trx-commit=0",
+                                        "--skip-name-resolve",
+                                        user};
     command.insert(command.end(), options.begin(), options.end());
     server_ = run(command);
     return wait_for("ready for connections");
@@ -132,19 +155,23 @@ class DatabaseServer {
     for (const char* folder : {"data", "socket"}) {
       ::mkdir((dir_ / folder).c_str(), 0700);
       const passwd* user = ::getuid() == 0 ? ::getpwnam("postgres") : nullptr;
-      if (user != nullptr && ::chown((dir_ / folder).c_str(), user->pw_uid, user->pw_gid) != 0) return "chown failed";
+      if (user != nullptr && ::chown((dir_ / folder).c_str(), user->pw_uid, user->pw_gid) != 0)
+        return "chown failed";
     }
     dir_.write("log", std::string());
     ::chmod((dir_ / "log").c_str(), 0666);
     ::chmod((dir_ / "password").c_str(), 0644);
     if (!std::filesystem::exists(dir_ / "data/PG_VERSION") &&
-        !done({programs + "/initdb", "-D", dir_ / "data", "-U", "gadolin", "--pwfile=" + dir_ / "password", "--auth=scram-sha-256", "-N", "-E",
-               "UTF8", "--locale=C"})) return "initdb failed:\n" + log();
+        !done({programs + "/initdb", "-D", dir_ / "data", "-U", "gadolin", "--pwfile=" + dir_ / "password",
+               "--auth=scram-sha-256", "-N", "-E", "UTF8", "--locale=C"}))
+      return "initdb failed:\n" + log();
     // The first database of a cluster is postgres; a single-user backend makes ours.
     dir_.write("init.sql", "CREATE DATABASE gadolin\n");
     ::chmod((dir_ / "init.sql").c_str(), 0644);
     done({"/bin/sh", "-c", "exec " + programs + "/postgres --single -D data postgres < init.sql"});
-    std::vector<std::string> command = {programs + "/postgres", "-D", dir_ / "data", "-k", dir_ / "socket", "-h", "", "-c", "shared_buffers=16MB", "-c", "fsync=off", "-c", "deadlock_timeout=50ms"};
+    std::vector<std::string> command = {
+        programs + "/postgres", "-D", dir_ / "data", "-k", dir_ / "socket",        "-h", "", "-c",
+        "shared_buffers=16MB",  "-c", "fsync=off",   "-c", "deadlock_timeout=50ms"};
     command.insert(command.end(), options.begin(), options.end());
     server_ = run(command);
     return wait_for("database system is ready to accept connections");

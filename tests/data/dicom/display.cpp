@@ -1,8 +1,9 @@
-// From stored values to Hounsfield units and pictures: windows, percentiles, inversion, padding, tables, palettes.
+// From stored values to Hounsfield units and pictures: windows, percentiles, inversion, padding, tables,
+// palettes.
 #include <gtest/gtest.h>
 
-#include "data/sets/dataset.h"
 #include "data/dicom/dicom.h"
+#include "data/sets/dataset.h"
 #include "tests/data/dicom/parts.h"
 #include "tests/data/scratch.h"
 
@@ -24,17 +25,21 @@ std::string window(const char* center, const char* width) {
 }
 
 struct DicomDisplayTest : testing::Test {
-  void SetUp() override { if (!dicom_available()) GTEST_SKIP() << "built without DICOM"; }
+  void SetUp() override {
+    if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  }
 };
 
 TEST_F(DicomDisplayTest, HounsfieldUnits) {
   Picture p;
   p.is_signed = 1;
   p.more = rescale("2", "-1024");
-  EXPECT_EQ(to_hounsfield(image_of(picture(p, words({0, 512, -1, 2000})))).to_vector<float>(), (std::vector<float>{-1024, 0, -1026, 2976}));
+  EXPECT_EQ(to_hounsfield(image_of(picture(p, words({0, 512, -1, 2000})))).to_vector<float>(),
+            (std::vector<float>{-1024, 0, -1026, 2976}));
 }
 
-// PS3.3 C.11.2.1.2: at c - 0.5 - (w-1)/2 and below black, at c - 0.5 + (w-1)/2 and above white, (w-1) wide between.
+// PS3.3 C.11.2.1.2: at c - 0.5 - (w-1)/2 and below black, at c - 0.5 + (w-1)/2 and above white, (w-1) wide
+// between.
 TEST_F(DicomDisplayTest, TheFirstWindowOfTheFile) {
   Picture p;
   p.is_signed = 1;
@@ -56,13 +61,15 @@ TEST_F(DicomDisplayTest, Monochrome1IsInvertedAndPaddingBlack) {
   DicomDisplayOptions full;
   full.mode = DicomDisplay::full;
   full.bits = 16;
-  EXPECT_EQ(shown(image_of(picture(p, words({0, 50, 100, 5000}))), full), (std::vector<int>{65535, 32768, 0, 0}));
+  EXPECT_EQ(shown(image_of(picture(p, words({0, 50, 100, 5000}))), full),
+            (std::vector<int>{65535, 32768, 0, 0}));
 }
 
 TEST_F(DicomDisplayTest, ARangeOfPaddingIsBlackAndOutOfTheRange) {
   Picture p;
   p.is_signed = 1;
-  p.more = element(dicom::padding_value, "SS", words({-2000})) + element(dicom::padding_limit, "SS", words({-1990}));
+  p.more = element(dicom::padding_value, "SS", words({-2000})) +
+           element(dicom::padding_limit, "SS", words({-1990}));
   DicomDisplayOptions full;
   full.mode = DicomDisplay::full;
   const DicomImage image = image_of(picture(p, words({-2000, -1990, -1989, 11})));
@@ -79,7 +86,9 @@ TEST_F(DicomDisplayTest, ARangeOfPaddingIsBlackAndOutOfTheRange) {
 TEST_F(DicomDisplayTest, ExactWindowsAndThoseOfTheFileByName) {
   Picture p;
   p.is_signed = 1;
-  p.more = window("50\\40\\600", "100\\80\\2800") + element(dicom::window_explanation, "LO", "FIRST\\BRAIN\\BONE") + element(dicom::voi_function, "CS", "LINEAR_EXACT");
+  p.more = window("50\\40\\600", "100\\80\\2800") +
+           element(dicom::window_explanation, "LO", "FIRST\\BRAIN\\BONE") +
+           element(dicom::voi_function, "CS", "LINEAR_EXACT");
   const DicomImage image = image_of(picture(p, words({0, 25, 50, 100})));
   ASSERT_EQ(image.windows.size(), 3u);
   EXPECT_EQ(image.windows[1].explanation, "BRAIN");
@@ -97,7 +106,8 @@ TEST_F(DicomDisplayTest, RescaleAndWindowOfEachFrame) {
   p.rows = p.columns = 1;
   p.front = element(dicom::number_of_frames, "IS", "2");
   const auto group = [](const char* slope, const char* intercept) {
-    return item(element(dicom::frame_voi, "SQ", item(window("5", "10"))) + element(dicom::frame_pixel_values, "SQ", item(rescale(slope, intercept))));
+    return item(element(dicom::frame_voi, "SQ", item(window("5", "10"))) +
+                element(dicom::frame_pixel_values, "SQ", item(rescale(slope, intercept))));
   };
   p.more = element(dicom::frame_groups, "SQ", group("1", "0") + group("2", "-3"));
   const DicomImage image = image_of(picture(p, words({4, 4})));
@@ -129,7 +139,8 @@ TEST_F(DicomDisplayTest, ABlankImageIsBlack) {
 
 TEST_F(DicomDisplayTest, TablesOfModalityAndVoi) {
   Picture p;
-  const std::string descriptor = element(dicom::lut_descriptor, "US", words({4, 10, 8})), entries = element(dicom::lut_data, "US", words({0, 10, 200, 255}));
+  const std::string descriptor = element(dicom::lut_descriptor, "US", words({4, 10, 8})),
+                    entries = element(dicom::lut_data, "US", words({0, 10, 200, 255}));
   p.more = element(dicom::modality_lut, "SQ", item(descriptor + entries));
   const DicomImage a = image_of(picture(p, words({9, 11, 12, 40})));
   EXPECT_EQ(to_hounsfield(a).to_vector<float>(), (std::vector<float>{0, 10, 200, 255}));
@@ -143,13 +154,15 @@ TEST_F(DicomDisplayTest, PaletteAndYbrBecomeRgb) {
   p.allocated = p.stored = 8;
   p.photometric = "PALETTE COLOR";
   for (DicomTag c = 0; c < 3; ++c) p.more += element(dicom::palette_descriptor + c, "US", words({2, 0, 16}));
-  p.more += element(dicom::palette_data, "OW", words({0, 0xff00})) + element(dicom::palette_data + 1, "OW", words({0x8000, 0})) +
+  p.more += element(dicom::palette_data, "OW", words({0, 0xff00})) +
+            element(dicom::palette_data + 1, "OW", words({0x8000, 0})) +
             element(dicom::palette_data + 2, "OW", words({0, 0x1200}));
   EXPECT_EQ(shown(image_of(picture(p, std::string("\0\1", 2)))), (std::vector<int>{0, 128, 0, 255, 0, 18}));
   p.more.clear();
   p.samples = 3;
   p.photometric = "YBR_FULL";
-  EXPECT_EQ(shown(image_of(picture(p, std::string("\x4c\x55\xff\xff\x80\x80", 6)))), (std::vector<int>{254, 0, 0, 255, 255, 255}));
+  EXPECT_EQ(shown(image_of(picture(p, std::string("\x4c\x55\xff\xff\x80\x80", 6)))),
+            (std::vector<int>{254, 0, 0, 255, 255, 255}));
   EXPECT_THROW(to_hounsfield(image_of(picture(p, std::string(6, '\0')))), ValueError);
 }
 

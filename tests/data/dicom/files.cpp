@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <set>
 
-#include "io/atomic_file.h"
 #include "data/dicom/dicom.h"
+#include "io/atomic_file.h"
 #include "io/zip_file.h"
 #include "tensor/random.h"
 #include "tests/data/dicom/parts.h"
@@ -19,7 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct DicomFiles : testing::Test {
-  void SetUp() override { if (!dicom_available()) GTEST_SKIP() << "built without DICOM"; }
+  void SetUp() override {
+    if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  }
 };
 
 SlicePlace slice(double z, std::int64_t instance, double y = 0) {
@@ -62,7 +64,9 @@ TEST_F(DicomFiles, TiltGapsAndDoubledPositionsAreReported) {
 // Series in any plane, given in any order: sorted along their normal with the distance they were made with.
 TEST_F(DicomFiles, TwoHundredShuffledSeries) {
   using Vec = std::array<double, 3>;
-  const auto cross = [](const Vec& a, const Vec& b) { return Vec{a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]}; };
+  const auto cross = [](const Vec& a, const Vec& b) {
+    return Vec{a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+  };
   const auto unit = [](Vec v) {
     const double l = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     for (double& x : v) x /= l;
@@ -71,7 +75,8 @@ TEST_F(DicomFiles, TwoHundredShuffledSeries) {
   for (std::uint64_t series = 0; series < 200; ++series) {
     RandomStream random(7, series);
     const auto draw = [&] { return 2 * static_cast<double>(random.uniform()) - 1; };
-    const Vec row = unit({draw(), draw(), draw()}), normal = unit(cross(row, unit({draw(), draw(), draw()}))), column = cross(normal, row);
+    const Vec row = unit({draw(), draw(), draw()}), normal = unit(cross(row, unit({draw(), draw(), draw()}))),
+              column = cross(normal, row);
     const double spacing = 0.5 + 5 * std::abs(draw());
     const std::size_t n = 2 + random.below(60);
     const bool gap = n > 4 && series % 4 == 0;
@@ -89,7 +94,8 @@ TEST_F(DicomFiles, TwoHundredShuffledSeries) {
     for (std::size_t i = n; i > 1; --i) std::swap(slices[i - 1], slices[random.below(i)]);
     const SeriesOrder s = order_series(slices);
     ASSERT_EQ(s.order.size(), n);
-    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(slices[s.order[i]].path, std::to_string(i)) << "series " << series;
+    for (std::size_t i = 0; i < n; ++i)
+      EXPECT_EQ(slices[s.order[i]].path, std::to_string(i)) << "series " << series;
     EXPECT_NEAR(s.spacing, spacing, 1e-6) << "series " << series;
     EXPECT_NEAR(s.shear, 0, 1e-4) << "series " << series;
     EXPECT_EQ(s.problems.size(), gap ? 1u : 0u) << "series " << series;
@@ -106,12 +112,14 @@ TEST_F(DicomFiles, RealHeadSeries) {
   if (!fs::exists(folder)) GTEST_SKIP() << "the reference data set is not on this machine";
   std::vector<SlicePlace> ge, philips;
   each_dicom(folder, [&](const std::string& name, std::string_view bytes) {
-    (name.starts_with("GE") ? ge : philips).push_back(slice_place(DicomFile(bytes, name, {.pixels = false, .limits = {}})));
+    (name.starts_with("GE") ? ge : philips)
+        .push_back(slice_place(DicomFile(bytes, name, {.pixels = false, .limits = {}})));
   });
   const SeriesOrder a = order_series(ge), b = order_series(philips);
   ASSERT_EQ(a.order.size(), 15u);
   ASSERT_EQ(b.order.size(), 12u);
-  for (std::size_t i = 0; i < b.order.size(); ++i) EXPECT_EQ(philips[b.order[i]].instance, static_cast<std::int64_t>(10 * i + 10) / 10);
+  for (std::size_t i = 0; i < b.order.size(); ++i)
+    EXPECT_EQ(philips[b.order[i]].instance, static_cast<std::int64_t>(10 * i + 10) / 10);
   EXPECT_NEAR(b.spacing, 5, 1e-6);
   EXPECT_TRUE(b.problems.empty());
   EXPECT_NEAR(std::abs(a.tilt), 18.5, 0.01);
@@ -124,13 +132,17 @@ std::string column(const DicomIndex& index, std::size_t row, const char* name) {
 }
 
 TEST_F(DicomFiles, IndexOfADicomdirAndOfItsFolder) {
-  const DicomIndex a = index_dicom(fixture("dicom/pydicom/dicomdir/DICOMDIR")), b = index_dicom(fixture("dicom/pydicom/dicomdir"));
+  const DicomIndex a = index_dicom(fixture("dicom/pydicom/dicomdir/DICOMDIR")),
+                   b = index_dicom(fixture("dicom/pydicom/dicomdir"));
   ASSERT_GE(b.files, 14);
   std::set<std::string> there;
   for (std::size_t i = 0; i < b.table.rows.size(); ++i) there.insert(column(b, i, "instance_id"));
   int found = 0;
   for (std::size_t i = 0; i < a.table.rows.size(); ++i) {
-    if (!column(a, i, "error").empty()) { EXPECT_EQ(column(a, i, "error"), "named by the DICOMDIR, but not there"); continue; }
+    if (!column(a, i, "error").empty()) {
+      EXPECT_EQ(column(a, i, "error"), "named by the DICOMDIR, but not there");
+      continue;
+    }
     ++found;
     EXPECT_TRUE(there.count(column(a, i, "instance_id"))) << column(a, i, "path");
     EXPECT_TRUE(column(a, i, "patient_id").starts_with("P-"));
@@ -149,7 +161,9 @@ TEST_F(DicomFiles, IndexOfAZipArchiveInPlace) {
     zip.finish();
     file.commit();
   }
-  const DicomIndex index = index_dicom(dir / "set.zip", {.keep_patient_ids = true, .key = "", .more = {dicom_tag("StationName")}, .limits = {}});
+  const DicomIndex index =
+      index_dicom(dir / "set.zip",
+                  {.keep_patient_ids = true, .key = "", .more = {dicom_tag("StationName")}, .limits = {}});
   EXPECT_EQ(index.files, 2);
   EXPECT_EQ(index.skipped, 1);
   EXPECT_EQ(index.failed, 1);
@@ -162,22 +176,29 @@ TEST_F(DicomFiles, IndexOfAZipArchiveInPlace) {
 
 TEST_F(DicomFiles, ADicomdirCannotNameFilesElsewhere) {
   const Scratch dir;
-  const std::string record = item(element(dicom::record_type, "CS", "IMAGE") + element(dicom::referenced_file_id, "CS", "..\\SECRET"));
+  const std::string record = item(element(dicom::record_type, "CS", "IMAGE") +
+                                  element(dicom::referenced_file_id, "CS", "..\\SECRET"));
   dir.write("DICOMDIR", meta() + element(dicom::record_sequence, "SQ", record));
   EXPECT_THROW(index_dicom(dir / "DICOMDIR"), FormatError);
 }
 
-const char* const canaries[] = {"CANARYNAME", "CANARYID", "19451224", "CANARYPHYS", "CANARYPRIVATE", "CANARYINSIDE", "CANARYUNKNOWN", "1.2.3.4.5"};
+const char* const canaries[] = {"CANARYNAME",    "CANARYID",     "19451224",      "CANARYPHYS",
+                                "CANARYPRIVATE", "CANARYINSIDE", "CANARYUNKNOWN", "1.2.3.4.5"};
 
 std::string identified() {
   Picture p;
-  p.front = element(dicom::sop_class, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(dicom::sop_instance, "UI", "1.2.3.4.5") +
-            element(dicom::modality, "CS", "CT") + element(0x00080090, "PN", "CANARYPHYS") +
-            element(0x00081140, "SQ", item(element(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(0x00081155, "UI", "1.2.3.4.5") + element(0x00104000, "LT", "CANARYINSIDE"))) +
-            element(0x00091001, "LO", "CANARYPRIVATE") + element(dicom::patient_name, "PN", "CANARYNAME") +
-            element(dicom::patient_id, "LO", "CANARYID") + element(dicom::patient_birth_date, "DA", "19451224") +
-            element(0x00110ABC, "UN", "CANARYPRIVATE") + element(0x00120099, "UN", "CANARYUNKNOWN") +
-            element(0x00081140, "UN", item(element(0x00104000, "LT", "CANARYINSIDE"))) + element(dicom::body_part, "CS", "CHEST") + element(dicom::series_instance, "UI", "1.2.3.4.5.1");
+  p.front =
+      element(dicom::sop_class, "UI", "1.2.840.10008.5.1.4.1.1.2") +
+      element(dicom::sop_instance, "UI", "1.2.3.4.5") + element(dicom::modality, "CS", "CT") +
+      element(0x00080090, "PN", "CANARYPHYS") +
+      element(0x00081140, "SQ",
+              item(element(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2") +
+                   element(0x00081155, "UI", "1.2.3.4.5") + element(0x00104000, "LT", "CANARYINSIDE"))) +
+      element(0x00091001, "LO", "CANARYPRIVATE") + element(dicom::patient_name, "PN", "CANARYNAME") +
+      element(dicom::patient_id, "LO", "CANARYID") + element(dicom::patient_birth_date, "DA", "19451224") +
+      element(0x00110ABC, "UN", "CANARYPRIVATE") + element(0x00120099, "UN", "CANARYUNKNOWN") +
+      element(0x00081140, "UN", item(element(0x00104000, "LT", "CANARYINSIDE"))) +
+      element(dicom::body_part, "CS", "CHEST") + element(dicom::series_instance, "UI", "1.2.3.4.5.1");
   return picture(p, words({1, 2, 3, 4}));
 }
 
@@ -203,13 +224,18 @@ TEST_F(DicomFiles, DeidentifiedCopiesHoldNoCanary) {
 }
 
 TEST_F(DicomFiles, DeidentifiedCopiesOfRealFilesKeepTheirPixels) {
-  for (const char* name : {"MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "image_dfl.dcm", "SC_rgb_rle_2frame.dcm"}) {
+  for (const char* name : {"MR_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm",
+                           "MR_small_RLE.dcm", "JPEG2000.dcm", "image_dfl.dcm", "SC_rgb_rle_2frame.dcm"}) {
     const DicomFile file = DicomFile::open(fixture(std::string("dicom/pydicom/") + name));
     const std::string copy = anonymized(file, {"k"});
     const DicomFile back(copy, name);
-    EXPECT_EQ(read_dicom_image(back).samples.to_vector<float>(), read_dicom_image(file).samples.to_vector<float>()) << name;
+    EXPECT_EQ(read_dicom_image(back).samples.to_vector<float>(),
+              read_dicom_image(file).samples.to_vector<float>())
+        << name;
     const std::string patient = file.text(dicom::patient_name);
-    if (patient.size() > 4) { EXPECT_EQ(copy.find(patient), std::string::npos) << name; }
+    if (patient.size() > 4) {
+      EXPECT_EQ(copy.find(patient), std::string::npos) << name;
+    }
   }
 }
 
@@ -222,11 +248,13 @@ TEST_F(DicomFiles, ErrorsAndIndexesHoldNoCanary) {
       read_dicom_image(DicomFile(std::string_view(bytes).substr(0, n), "cut"));
       ADD_FAILURE() << n;
     } catch (const Error& e) {
-      for (const char* canary : canaries) EXPECT_EQ(std::string(e.what()).find(canary), std::string::npos) << e.what();
+      for (const char* canary : canaries)
+        EXPECT_EQ(std::string(e.what()).find(canary), std::string::npos) << e.what();
     }
   }
   const std::string table = to_csv(index_dicom(dir.path()).table);
-  for (const char* canary : {"CANARYNAME", "CANARYID", "19451224", "CANARYPHYS", "CANARYPRIVATE"}) EXPECT_EQ(table.find(canary), std::string::npos);
+  for (const char* canary : {"CANARYNAME", "CANARYID", "19451224", "CANARYPHYS", "CANARYPRIVATE"})
+    EXPECT_EQ(table.find(canary), std::string::npos);
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
-#include "io/atomic_file.h"
 #include "data/dicom/dicom.h"
+#include "io/atomic_file.h"
 #include "tests/data/dicom/parts.h"
 #include "tests/data/hostile.h"
 #include "tests/data/scratch.h"
@@ -14,7 +14,9 @@ namespace gadolin::test {
 namespace {
 
 struct DicomHostile : testing::Test {
-  void SetUp() override { if (!dicom_available()) GTEST_SKIP() << "built without DICOM"; }
+  void SetUp() override {
+    if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  }
 };
 
 // Everything a reader would do with a file.
@@ -40,30 +42,37 @@ TEST_F(DicomHostile, Messages) {
   const auto says = [](const std::string& bytes) { return message_of<FormatError>([&] { use(bytes); }); };
   EXPECT_EQ(says("no DICOM at all, but some text"), "dicom: made is not a DICOM file");
   EXPECT_EQ(says(""), "dicom: made is not a DICOM file");
-  EXPECT_EQ(says(good.substr(0, good.size() - 1)), "dicom: made: pixels cannot be decoded, 8 bytes are needed, 7 are left of the file");
+  EXPECT_EQ(says(good.substr(0, good.size() - 1)),
+            "dicom: made: pixels cannot be decoded, 8 bytes are needed, 7 are left of the file");
   EXPECT_EQ(says(meta() + element(dicom::modality, "CS", "CT")), "dicom: made has no pixel data");
   EXPECT_EQ(says(meta("1.2.840.10008.1.2.4.100") + element(dicom::pixel_data, "OW", words({1}))),
-            "dicom: made is in transfer syntax MPEG2 Main Profile, which is not read; convert it to Explicit VR Little Endian");
+            "dicom: made is in transfer syntax MPEG2 Main Profile, which is not read; convert it to Explicit "
+            "VR Little Endian");
   std::string program = good;
   program.replace(0, 2, "MZ");
   EXPECT_EQ(says(program),
-            "dicom: made carries a program in its preamble; do not open it, convert a copy with the first 128 bytes set to zero");
+            "dicom: made carries a program in its preamble; do not open it, convert a copy with the first "
+            "128 bytes set to zero");
   p.stored = 17;
-  EXPECT_EQ(says(picture(p, words({1, 2, 3, 4}))), "dicom: made: BitsStored is 17, from 1 to 16 are possible");
+  EXPECT_EQ(says(picture(p, words({1, 2, 3, 4}))),
+            "dicom: made: BitsStored is 17, from 1 to 16 are possible");
   p.stored = 16;
   p.rows = 0;
   EXPECT_EQ(says(picture(p, words({1, 2, 3, 4}))), "dicom: made: Rows is 0, from 1 to 65535 are possible");
   const std::string cut = meta() + element(dicom::modality, "CS", "CT");
-  EXPECT_EQ(says(cut.substr(0, cut.size() - 1)), "dicom: made is damaged at byte 160: element (0008,0060) has 2 bytes, but only 1 follow");
+  EXPECT_EQ(says(cut.substr(0, cut.size() - 1)),
+            "dicom: made is damaged at byte 160: element (0008,0060) has 2 bytes, but only 1 follow");
 }
 
 TEST_F(DicomHostile, EveryTruncationIsAnError) {
-  for (const char* name : {"pydicom/MR_small.dcm", "pydicom/MR_small_RLE.dcm", "pydicom/MR_small_bigendian.dcm", "pydicom/MR_small_implicit.dcm",
-                           "pydicom/JPEG2000.dcm", "pydicom/JPGExtended.dcm", "pydicom/SC_rgb_jpeg.dcm", "pydicom/JPEGLSNearLossless_08.dcm",
-                           "pydicom/image_dfl.dcm"}) {
+  for (const char* name :
+       {"pydicom/MR_small.dcm", "pydicom/MR_small_RLE.dcm", "pydicom/MR_small_bigendian.dcm",
+        "pydicom/MR_small_implicit.dcm", "pydicom/JPEG2000.dcm", "pydicom/JPGExtended.dcm",
+        "pydicom/SC_rgb_jpeg.dcm", "pydicom/JPEGLSNearLossless_08.dcm", "pydicom/image_dfl.dcm"}) {
     const std::string bytes = whole(name);
     const std::size_t step = std::max<std::size_t>(1, bytes.size() / 300);
-    for (std::size_t n = 0; n + 8 < bytes.size(); n += step) {  // the last eight close the fragments: without them all pixels are there
+    for (std::size_t n = 0; n + 8 < bytes.size();
+         n += step) {  // the last eight close the fragments: without them all pixels are there
       const std::string code = code_of(bytes.substr(0, n));
       ASSERT_TRUE(code.starts_with("GD-FORMAT-06")) << name << " cut to " << n << ": " << code;
     }
@@ -76,24 +85,29 @@ TEST_F(DicomHostile, EveryKilobyteOfCompressedImages) {
     const std::string bytes = read_file(entry.path().string(), 1 << 24);
     for (std::size_t n = 1024; n + 512 < bytes.size(); n += 1024) {
       const std::string code = code_of(bytes.substr(0, n));
-      ASSERT_TRUE(code.starts_with("GD-FORMAT-06")) << entry.path().filename() << " cut to " << n << ": " << code;
+      ASSERT_TRUE(code.starts_with("GD-FORMAT-06"))
+          << entry.path().filename() << " cut to " << n << ": " << code;
     }
   }
 }
 
-// Every file of the shared sets, cut at every kilobyte: an error, or a header that is whole without its pixels.
+// Every file of the shared sets, cut at every kilobyte: an error, or a header that is whole without its
+// pixels.
 TEST_F(DicomHostile, EveryKilobyteOfTheSharedSets) {
   const std::string sets = fixture("../../../shared/data/");
-  if (!std::filesystem::exists(sets + "dicom-pydicom")) GTEST_SKIP() << "the reference data set is not on this machine";
+  if (!std::filesystem::exists(sets + "dicom-pydicom"))
+    GTEST_SKIP() << "the reference data set is not on this machine";
   int cut = 0;
-  for (const char* set : {"dicom-pydicom", "dicom-barre", "dicom-ct-transfer-syntaxes", "dicom-fragments", "dicom-fodicom", "dicom-misc", "dicom-nema-wg04"}) {
+  for (const char* set : {"dicom-pydicom", "dicom-barre", "dicom-ct-transfer-syntaxes", "dicom-fragments",
+                          "dicom-fodicom", "dicom-misc", "dicom-nema-wg04"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(sets + set)) {
       if (!entry.is_regular_file()) continue;
       const std::string bytes = read_file(entry.path().string(), 1 << 26);
       if (!DicomFile::looks_like(bytes)) continue;
       for (std::size_t n = 1024; n + 512 < bytes.size(); n += 1024, ++cut) {
         const std::string code = code_of(bytes.substr(0, n));
-        ASSERT_TRUE(code.starts_with("GD-FORMAT-06")) << entry.path().filename() << " cut to " << n << ": " << code;
+        ASSERT_TRUE(code.starts_with("GD-FORMAT-06"))
+            << entry.path().filename() << " cut to " << n << ": " << code;
       }
     }
   }
@@ -103,8 +117,10 @@ TEST_F(DicomHostile, EveryKilobyteOfTheSharedSets) {
 TEST_F(DicomHostile, RandomChangesNeverDoMoreThanThrow) {
   DicomOptions options;
   options.limits.samples = 4 << 20;
-  for (const char* name : {"pydicom/CT_small.dcm", "pydicom/MR_small.dcm", "pydicom/MR_small_RLE.dcm", "pydicom/JPEG2000.dcm", "pydicom/JPGExtended.dcm", "pydicom/SC_rgb_jpeg.dcm",
-                           "pydicom/JPEGLSNearLossless_08.dcm", "pydicom/image_dfl.dcm", "pydicom/reportsi.dcm", "pydicom/nested_priv_SQ.dcm"}) {
+  for (const char* name :
+       {"pydicom/CT_small.dcm", "pydicom/MR_small.dcm", "pydicom/MR_small_RLE.dcm", "pydicom/JPEG2000.dcm",
+        "pydicom/JPGExtended.dcm", "pydicom/SC_rgb_jpeg.dcm", "pydicom/JPEGLSNearLossless_08.dcm",
+        "pydicom/image_dfl.dcm", "pydicom/reportsi.dcm", "pydicom/nested_priv_SQ.dcm"}) {
     if (!std::filesystem::exists(fixture("dicom/" + std::string(name)))) continue;
     const std::string bytes = whole(name);
     survive_changes(bytes, 150, bytes.size(), [&](const std::string& damaged) { use(damaged, options); });
@@ -121,7 +137,9 @@ TEST_F(DicomHostile, NestedSequencesEndAtTheLimit) {
   EXPECT_EQ(code_of(nested(17)), "GD-FORMAT-063");
   // A bomb of undefined lengths: eight bytes a level.
   std::string bomb = meta();
-  for (int i = 0; i < 100'000; ++i) bomb += little(0x0008, 2) + little(0x1140, 2) + "SQ" + std::string(2, '\0') + little(0xffffffff, 4) + little(0xfffe, 2) + little(0xe000, 2) + little(0xffffffff, 4);
+  for (int i = 0; i < 100'000; ++i)
+    bomb += little(0x0008, 2) + little(0x1140, 2) + "SQ" + std::string(2, '\0') + little(0xffffffff, 4) +
+            little(0xfffe, 2) + little(0xe000, 2) + little(0xffffffff, 4);
   EXPECT_EQ(code_of(bomb), "GD-FORMAT-063");
 }
 
@@ -146,7 +164,8 @@ TEST_F(DicomHostile, HugeDimensionsAreRefusedBeforeAllocation) {
   many.insert(many.find(us(dicom::rows, 16000)), element(dicom::number_of_frames, "IS", "100000"));
   EXPECT_EQ(code_of(many), "GD-FORMAT-062");
   // Fragments of a few bytes that promise a quarter of a gigabyte.
-  const std::string fragment = item("") + item(std::string("\xff\xd8\xff\xc0", 4)) + end_of(dicom::sequence_end);
+  const std::string fragment =
+      item("") + item(std::string("\xff\xd8\xff\xc0", 4)) + end_of(dicom::sequence_end);
   std::string coded = picture(p, "", "1.2.840.10008.1.2.4.50");
   coded = coded.substr(0, coded.size() - 4) + little(0xffffffff, 4) + fragment;
   EXPECT_EQ(code_of(coded), "GD-FORMAT-062");
@@ -159,7 +178,8 @@ TEST_F(DicomHostile, HugeDimensionsAreRefusedBeforeAllocation) {
 TEST_F(DicomHostile, MillionsOfValuesInOneElement) {
   std::string ones;
   for (int i = 0; i < 1'200'000; ++i) ones += "1\\";
-  const std::string bytes = meta() + element(dicom::image_type, "UN", std::string(200'000, '\\')) + element(dicom::window_center, "UN", ones) +
+  const std::string bytes = meta() + element(dicom::image_type, "UN", std::string(200'000, '\\')) +
+                            element(dicom::window_center, "UN", ones) +
                             element(0x00281054, "UN", std::string(200'000, '\\'));
   const DicomFile file(bytes, "made");
   EXPECT_EQ(file.texts(dicom::image_type).size(), 65'536u);
@@ -196,7 +216,10 @@ TEST_F(DicomHostile, WrongRepresentationsAndLengths) {
 
 TEST_F(DicomHostile, ProgramsInThePreamble) {
   Picture p;
-  for (const char* magic : {"MZ\x90", "\x7f" "ELF", "#!/bin/sh", "\xcf\xfa\xed\xfe"}) {
+  for (const char* magic : {"MZ\x90",
+                            "\x7f"
+                            "ELF",
+                            "#!/bin/sh", "\xcf\xfa\xed\xfe"}) {
     std::string bytes = picture(p, words({1, 2, 3, 4}));
     bytes.replace(0, std::string_view(magic).size(), magic);
     EXPECT_EQ(code_of(bytes), "GD-FORMAT-068") << magic;
@@ -208,7 +231,8 @@ TEST_F(DicomHostile, ProgramsInThePreamble) {
 
 // Eleven bytes order one more pass over the whole picture.
 TEST_F(DicomHostile, ThousandsOfScans) {
-  const std::string tables = "\xff\xdb" + std::string("\0\x43\0", 3) + std::string(64, '\x10') + std::string("\xff\xc2\0\x0b\x08\0\x08\0\x08\1\1\x11\0", 13) +
+  const std::string tables = "\xff\xdb" + std::string("\0\x43\0", 3) + std::string(64, '\x10') +
+                             std::string("\xff\xc2\0\x0b\x08\0\x08\0\x08\1\1\x11\0", 13) +
                              std::string("\xff\xc4\0\x14\0\1", 6) + std::string(15, '\0') + '\x03';
   const auto stream = [&](int scans) {
     std::string out = "\xff\xd8" + tables;
@@ -223,7 +247,8 @@ TEST_F(DicomHostile, ThousandsOfScans) {
 }
 
 TEST_F(DicomHostile, StreamsOfAnotherSizeThanTheHeaderSays) {
-  for (const char* name : {"pydicom/JPEG2000.dcm", "pydicom/JPGExtended.dcm", "pydicom/JPEGLSNearLossless_08.dcm", "pydicom/MR_small_RLE.dcm"}) {
+  for (const char* name : {"pydicom/JPEG2000.dcm", "pydicom/JPGExtended.dcm",
+                           "pydicom/JPEGLSNearLossless_08.dcm", "pydicom/MR_small_RLE.dcm"}) {
     std::string bytes = whole(name);
     const std::size_t at = bytes.find(std::string("\x28\x00\x10\x00US\x02\x00", 8));
     ASSERT_NE(at, std::string::npos) << name;

@@ -1,5 +1,5 @@
-// Stored values of real files against the checksums on which independent readers agree: the committed files, and every
-// shared set where this machine has them.
+// Stored values of real files against the checksums on which independent readers agree: the committed files,
+// and every shared set where this machine has them.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,8 +8,8 @@
 #include <map>
 #include <ostream>
 
-#include "io/csv.h"
 #include "data/dicom/dicom.h"
+#include "io/csv.h"
 #include "io/sha256.h"
 #include "tests/data/dicom/parts.h"
 #include "tests/data/scratch.h"
@@ -25,14 +25,17 @@ std::string interleaved(const DicomImage& image) {
   char* to = out.data();
   for (int f = 0; f < image.frames; ++f) {
     for (std::int64_t i = 0; i < n; ++i) {
-      for (int c = 0; c < image.channels; ++c, to += 4) std::memcpy(to, &v[(f * image.channels + c) * n + i], 4);
+      for (int c = 0; c < image.channels; ++c, to += 4)
+        std::memcpy(to, &v[(f * image.channels + c) * n + i], 4);
     }
   }
   return out;
 }
 
 void expect_close(const DicomImage& image, const CsvTable& t, std::size_t row) {
-  const auto field = [&](const char* name) { return std::stod(t.rows[row][static_cast<std::size_t>(t.column(name))]); };
+  const auto field = [&](const char* name) {
+    return std::stod(t.rows[row][static_cast<std::size_t>(t.column(name))]);
+  };
   const std::vector<double> all = image.samples.to_vector<double>();
   double sum = 0, low = all[0], high = all[0];
   for (const double v : all) {
@@ -45,22 +48,29 @@ void expect_close(const DicomImage& image, const CsvTable& t, std::size_t row) {
   EXPECT_LE(std::abs(high - field("sample_max")), 8) << t.place(row);
 }
 
-// By transfer syntax as the file says it: files whose samples equal the checksum, lossy ones that come close, files of which
-// independent readers have no agreed checksum and that are an image here. And the files that are refused, with their codes.
+// By transfer syntax as the file says it: files whose samples equal the checksum, lossy ones that come close,
+// files of which independent readers have no agreed checksum and that are an image here. And the files that
+// are refused, with their codes.
 struct Found {
-  struct Files { int equal = 0, close = 0, other = 0; bool operator==(const Files&) const = default; };
+  struct Files {
+    int equal = 0, close = 0, other = 0;
+    bool operator==(const Files&) const = default;
+  };
   std::map<std::string, Files> read;
   std::map<std::string, std::string> refused;
 };
-void PrintTo(const Found::Files& f, std::ostream* out) { *out << "{" << f.equal << ", " << f.close << ", " << f.other << "}"; }
+void PrintTo(const Found::Files& f, std::ostream* out) {
+  *out << "{" << f.equal << ", " << f.close << ", " << f.other << "}";
+}
 
-// Every file of a manifest: equal where it has a checksum and is lossless, close where it is lossy, and an error or an image where
-// independent readers had no agreement.
+// Every file of a manifest: equal where it has a checksum and is lossless, close where it is lossy, and an
+// error or an image where independent readers had no agreement.
 void check_manifest(const std::string& folder, Found& found) {
   const CsvTable t = read_csv(folder + "/manifest.csv");
   const auto column = [&](const char* name) { return static_cast<std::size_t>(t.column(name)); };
   for (std::size_t i = 0; i < t.rows.size(); ++i) {
-    const std::string &name = t.rows[i][column("file")], &want = t.rows[i][column("samples_sha256")], path = folder + "/" + name;
+    const std::string &name = t.rows[i][column("file")], &want = t.rows[i][column("samples_sha256")],
+                      path = folder + "/" + name;
     const bool lossy = t.rows[i][column("note")].find("lossy") != std::string::npos;
     try {
       const DicomFile file = DicomFile::open(path);
@@ -86,47 +96,93 @@ TEST(DicomPixels, CommittedFilesEqualIndependentReaders) {
   if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
   Found found;
   check_manifest(fixture("dicom"), found);
-  const std::map<std::string, Found::Files> want{
-      {"Deflated Explicit VR Little Endian", {1, 0, 0}}, {"Explicit VR Big Endian", {4, 0, 0}}, {"Explicit VR Little Endian", {26, 0, 0}},
-      {"Implicit VR Little Endian", {3, 0, 0}}, {"JPEG 2000", {2, 0, 0}}, {"JPEG 2000 Lossless", {1, 0, 0}}, {"JPEG Baseline (Process 1)", {8, 0, 0}},
-      {"JPEG Extended (Process 2 and 4)", {2, 0, 0}}, {"JPEG Lossless (Process 14)", {1, 0, 0}}, {"JPEG Lossless (Process 14, selection value 1)", {1, 0, 0}},
-      {"JPEG-LS Lossless", {2, 0, 0}}, {"JPEG-LS Near-Lossless", {2, 0, 0}}, {"RLE Lossless", {7, 0, 0}}};
+  const std::map<std::string, Found::Files> want{{"Deflated Explicit VR Little Endian", {1, 0, 0}},
+                                                 {"Explicit VR Big Endian", {4, 0, 0}},
+                                                 {"Explicit VR Little Endian", {26, 0, 0}},
+                                                 {"Implicit VR Little Endian", {3, 0, 0}},
+                                                 {"JPEG 2000", {2, 0, 0}},
+                                                 {"JPEG 2000 Lossless", {1, 0, 0}},
+                                                 {"JPEG Baseline (Process 1)", {8, 0, 0}},
+                                                 {"JPEG Extended (Process 2 and 4)", {2, 0, 0}},
+                                                 {"JPEG Lossless (Process 14)", {1, 0, 0}},
+                                                 {"JPEG Lossless (Process 14, selection value 1)", {1, 0, 0}},
+                                                 {"JPEG-LS Lossless", {2, 0, 0}},
+                                                 {"JPEG-LS Near-Lossless", {2, 0, 0}},
+                                                 {"RLE Lossless", {7, 0, 0}}};
   EXPECT_EQ(found.read, want);
-  // No pixels at all (066): directories, structured reports, plans, headers. Damaged (061): a directory whose last item claims 24 bytes behind the
-  // end of the file. Cut off (067). NumberOfFrames "1A", and pixels without Rows (064).
-  const std::map<std::string, std::string> refused{
-      {"DICOMDIR", "GD-FORMAT-066"}, {"DICOMDIR-empty.dcm", "GD-FORMAT-066"}, {"DICOMDIR-implicit", "GD-FORMAT-066"}, {"DICOMDIR-nooffset", "GD-FORMAT-061"},
-      {"ExplVR_LitEndNoMeta.dcm", "GD-FORMAT-066"}, {"MR_truncated.dcm", "GD-FORMAT-067"}, {"badVR.dcm", "GD-FORMAT-064"}, {"chrJapMulti.dcm", "GD-FORMAT-066"},
-      {"chrKoreanMulti.dcm", "GD-FORMAT-066"}, {"chrSQEncoding.dcm", "GD-FORMAT-066"}, {"empty_charset_LEI.dcm", "GD-FORMAT-066"},
-      {"nested_priv_SQ.dcm", "GD-FORMAT-064"}, {"priv_SQ.dcm", "GD-FORMAT-066"}, {"reportsi.dcm", "GD-FORMAT-066"}, {"rtplan.dcm", "GD-FORMAT-066"},
-      {"test-SR.dcm", "GD-FORMAT-066"}};
+  // No pixels at all (066): directories, structured reports, plans, headers. Damaged (061): a directory whose
+  // last item claims 24 bytes behind the end of the file. Cut off (067). NumberOfFrames "1A", and pixels
+  // without Rows (064).
+  const std::map<std::string, std::string> refused{{"DICOMDIR", "GD-FORMAT-066"},
+                                                   {"DICOMDIR-empty.dcm", "GD-FORMAT-066"},
+                                                   {"DICOMDIR-implicit", "GD-FORMAT-066"},
+                                                   {"DICOMDIR-nooffset", "GD-FORMAT-061"},
+                                                   {"ExplVR_LitEndNoMeta.dcm", "GD-FORMAT-066"},
+                                                   {"MR_truncated.dcm", "GD-FORMAT-067"},
+                                                   {"badVR.dcm", "GD-FORMAT-064"},
+                                                   {"chrJapMulti.dcm", "GD-FORMAT-066"},
+                                                   {"chrKoreanMulti.dcm", "GD-FORMAT-066"},
+                                                   {"chrSQEncoding.dcm", "GD-FORMAT-066"},
+                                                   {"empty_charset_LEI.dcm", "GD-FORMAT-066"},
+                                                   {"nested_priv_SQ.dcm", "GD-FORMAT-064"},
+                                                   {"priv_SQ.dcm", "GD-FORMAT-066"},
+                                                   {"reportsi.dcm", "GD-FORMAT-066"},
+                                                   {"rtplan.dcm", "GD-FORMAT-066"},
+                                                   {"test-SR.dcm", "GD-FORMAT-066"}};
   EXPECT_EQ(found.refused, refused);
 }
 
 TEST(DicomPixels, SharedSetsEqualIndependentReaders) {
   if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
   Found found;
-  for (const char* set : {"dicom-pydicom", "dicom-nema-wg04", "dicom-barre", "dicom-ct-transfer-syntaxes", "dicom-fragments", "dicom-fodicom",
-                          "dicom-head-ct-series", "dicom-misc"}) {
+  for (const char* set : {"dicom-pydicom", "dicom-nema-wg04", "dicom-barre", "dicom-ct-transfer-syntaxes",
+                          "dicom-fragments", "dicom-fodicom", "dicom-head-ct-series", "dicom-misc"}) {
     const std::string folder = fixture("../../../shared/data/") + set;
     if (!std::filesystem::exists(folder)) GTEST_SKIP() << "the reference data set is not on this machine";
     check_manifest(folder, found);
   }
   const std::map<std::string, Found::Files> want{
-      {"Deflated Explicit VR Little Endian", {3, 0, 0}}, {"Explicit VR Big Endian", {5, 0, 0}}, {"Explicit VR Little Endian", {76, 0, 0}},
-      {"Implicit VR Little Endian", {13, 0, 1}}, {"JPEG 2000", {11, 0, 0}}, {"JPEG 2000 Lossless", {8, 0, 0}}, {"JPEG Baseline (Process 1)", {11, 0, 0}},
-      {"JPEG Extended (Process 2 and 4)", {8, 0, 0}}, {"JPEG Lossless (Process 14)", {1, 0, 0}}, {"JPEG Lossless (Process 14, selection value 1)", {14, 0, 1}},
-      {"JPEG-LS Lossless", {9, 0, 0}}, {"JPEG-LS Near-Lossless", {8, 0, 1}}, {"RLE Lossless", {18, 0, 0}}};
+      {"Deflated Explicit VR Little Endian", {3, 0, 0}},
+      {"Explicit VR Big Endian", {5, 0, 0}},
+      {"Explicit VR Little Endian", {76, 0, 0}},
+      {"Implicit VR Little Endian", {13, 0, 1}},
+      {"JPEG 2000", {11, 0, 0}},
+      {"JPEG 2000 Lossless", {8, 0, 0}},
+      {"JPEG Baseline (Process 1)", {11, 0, 0}},
+      {"JPEG Extended (Process 2 and 4)", {8, 0, 0}},
+      {"JPEG Lossless (Process 14)", {1, 0, 0}},
+      {"JPEG Lossless (Process 14, selection value 1)", {14, 0, 1}},
+      {"JPEG-LS Lossless", {9, 0, 0}},
+      {"JPEG-LS Near-Lossless", {8, 0, 1}},
+      {"RLE Lossless", {18, 0, 0}}};
   EXPECT_EQ(found.read, want);
-  // Besides those of the committed files: headers without pixels, an ECG and reports (066), a file without header that begins a byte late (060), and
-  // an implicit file with a private sequence in the explicit form, which loses its place there (061).
+  // Besides those of the committed files: headers without pixels, an ECG and reports (066), a file without
+  // header that begins a byte late (060), and an implicit file with a private sequence in the explicit form,
+  // which loses its place there (061).
   const std::map<std::string, std::string> refused{
-      {"DICOMDIR", "GD-FORMAT-066"}, {"DICOMDIR-empty.dcm", "GD-FORMAT-066"}, {"DICOMDIR-implicit", "GD-FORMAT-066"}, {"DICOMDIR-nooffset", "GD-FORMAT-061"},
-      {"ExplVR_LitEndNoMeta.dcm", "GD-FORMAT-066"}, {"GH178.dcm", "GD-FORMAT-066"}, {"GH220.dcm", "GD-FORMAT-066"}, {"GH223.dcm", "GD-FORMAT-066"},
-      {"GH626.dcm", "GD-FORMAT-061"}, {"Issue1097_FailToOpenDeflatedFileWithSQ.dcm", "GD-FORMAT-066"}, {"MR_truncated.dcm", "GD-FORMAT-067"},
-      {"badVR.dcm", "GD-FORMAT-064"}, {"chrJapMulti.dcm", "GD-FORMAT-066"}, {"chrKoreanMulti.dcm", "GD-FORMAT-066"}, {"chrSQEncoding.dcm", "GD-FORMAT-066"},
-      {"empty_charset_LEI.dcm", "GD-FORMAT-066"}, {"nested_priv_SQ.dcm", "GD-FORMAT-064"}, {"no_meta.dcm", "GD-FORMAT-060"}, {"priv_SQ.dcm", "GD-FORMAT-066"},
-      {"report_dfl", "GD-FORMAT-066"}, {"reportsi.dcm", "GD-FORMAT-066"}, {"rtplan.dcm", "GD-FORMAT-066"}, {"test-SR.dcm", "GD-FORMAT-066"},
+      {"DICOMDIR", "GD-FORMAT-066"},
+      {"DICOMDIR-empty.dcm", "GD-FORMAT-066"},
+      {"DICOMDIR-implicit", "GD-FORMAT-066"},
+      {"DICOMDIR-nooffset", "GD-FORMAT-061"},
+      {"ExplVR_LitEndNoMeta.dcm", "GD-FORMAT-066"},
+      {"GH178.dcm", "GD-FORMAT-066"},
+      {"GH220.dcm", "GD-FORMAT-066"},
+      {"GH223.dcm", "GD-FORMAT-066"},
+      {"GH626.dcm", "GD-FORMAT-061"},
+      {"Issue1097_FailToOpenDeflatedFileWithSQ.dcm", "GD-FORMAT-066"},
+      {"MR_truncated.dcm", "GD-FORMAT-067"},
+      {"badVR.dcm", "GD-FORMAT-064"},
+      {"chrJapMulti.dcm", "GD-FORMAT-066"},
+      {"chrKoreanMulti.dcm", "GD-FORMAT-066"},
+      {"chrSQEncoding.dcm", "GD-FORMAT-066"},
+      {"empty_charset_LEI.dcm", "GD-FORMAT-066"},
+      {"nested_priv_SQ.dcm", "GD-FORMAT-064"},
+      {"no_meta.dcm", "GD-FORMAT-060"},
+      {"priv_SQ.dcm", "GD-FORMAT-066"},
+      {"report_dfl", "GD-FORMAT-066"},
+      {"reportsi.dcm", "GD-FORMAT-066"},
+      {"rtplan.dcm", "GD-FORMAT-066"},
+      {"test-SR.dcm", "GD-FORMAT-066"},
       {"wave_dfl", "GD-FORMAT-066"}};
   EXPECT_EQ(found.refused, refused);
 }
@@ -142,16 +198,19 @@ TEST(DicomPixels, UnusedHighBitsAreIgnoredAndSignsExtended) {
   if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
   Picture p;
   p.stored = 12;
-  EXPECT_EQ(values_of(image_of(picture(p, words({0x0fff, 0xf001, 0x8000, 0x7abc})))), (std::vector<int>{4095, 1, 0, 0xabc}));
+  EXPECT_EQ(values_of(image_of(picture(p, words({0x0fff, 0xf001, 0x8000, 0x7abc})))),
+            (std::vector<int>{4095, 1, 0, 0xabc}));
   p.is_signed = 1;
-  EXPECT_EQ(values_of(image_of(picture(p, words({0x0fff, 0xf001, 0x0800, 0x07ff})))), (std::vector<int>{-1, 1, -2048, 2047}));
+  EXPECT_EQ(values_of(image_of(picture(p, words({0x0fff, 0xf001, 0x0800, 0x07ff})))),
+            (std::vector<int>{-1, 1, -2048, 2047}));
 }
 
 TEST(DicomPixels, TwelveBitsAllocatedAndOneBit) {
   if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
   Picture p;
   p.allocated = p.stored = 12;
-  EXPECT_EQ(values_of(image_of(picture(p, std::string("\x21\x43\x65\x87\xa9\xcb", 6)))), (std::vector<int>{0x321, 0x654, 0x987, 0xcba}));
+  EXPECT_EQ(values_of(image_of(picture(p, std::string("\x21\x43\x65\x87\xa9\xcb", 6)))),
+            (std::vector<int>{0x321, 0x654, 0x987, 0xcba}));
   p.allocated = p.stored = 1;
   EXPECT_EQ(values_of(image_of(picture(p, std::string("\x0d\x00", 2)))), (std::vector<int>{1, 0, 1, 1}));
 }
@@ -191,9 +250,11 @@ TEST(DicomPixels, EightAndThirtyTwoBitsSigned) {
   Picture p;
   p.is_signed = 1;
   p.allocated = p.stored = 8;
-  EXPECT_EQ(values_of(image_of(picture(p, std::string("\x80\xff\x7f\x00", 4)))), (std::vector<int>{-128, -1, 127, 0}));
+  EXPECT_EQ(values_of(image_of(picture(p, std::string("\x80\xff\x7f\x00", 4)))),
+            (std::vector<int>{-128, -1, 127, 0}));
   p.allocated = p.stored = 32;
-  EXPECT_EQ(values_of(image_of(picture(p, little(0x80000000, 4) + little(0xffffffff, 4) + little(0x7fffffff, 4) + little(5, 4)))),
+  EXPECT_EQ(values_of(image_of(picture(
+                p, little(0x80000000, 4) + little(0xffffffff, 4) + little(0x7fffffff, 4) + little(5, 4)))),
             (std::vector<int>{-2147483647 - 1, -1, 2147483647, 5}));
   Picture b;
   b.is_signed = 1;

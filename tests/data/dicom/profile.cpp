@@ -1,11 +1,11 @@
-// De-identified copies against the table of the standard: every attribute of PS3.15 E.1-1 gets what the basic profile asks for it,
-// in the data set and in an item of a sequence.
+// De-identified copies against the table of the standard: every attribute of PS3.15 E.1-1 gets what the basic
+// profile asks for it, in the data set and in an item of a sequence.
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include "io/csv.h"
 #include "data/dicom/dicom.h"
+#include "io/csv.h"
 #include "tests/data/dicom/parts.h"
 #include "tests/data/scratch.h"
 
@@ -30,7 +30,8 @@ std::string telling(std::string_view vr) {
 // In items attributes need no order; those of the data set stand before the pixels.
 std::string file_with(const std::string& content, bool inside) {
   Picture p;
-  p.front = element(dicom::sop_class, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(dicom::sop_instance, "UI", "1.2.3") +
+  p.front = element(dicom::sop_class, "UI", "1.2.840.10008.5.1.4.1.1.2") +
+            element(dicom::sop_instance, "UI", "1.2.3") +
             (inside ? element(0x00081140, "SQ", item(content)) : content);
   return picture(p, words({1, 2, 3, 4}));
 }
@@ -77,15 +78,18 @@ TEST(DicomProfile, EveryAttributeOfTheTableIsTreated) {
       }
     }
   }
-  const std::map<std::string, int> want{{"D", 93}, {"U", 55}, {"X", 412}, {"X/D", 23}, {"X/Z", 11}, {"X/Z/D", 8}, {"X/Z/U*", 2}, {"Z", 42}, {"Z/D", 6}};
+  const std::map<std::string, int> want{{"D", 93},    {"U", 55},     {"X", 412}, {"X/D", 23}, {"X/Z", 11},
+                                        {"X/Z/D", 8}, {"X/Z/U*", 2}, {"Z", 42},  {"Z/D", 6}};
   EXPECT_EQ(seen, want);
 }
 
 TEST(DicomProfile, RangesOfTheTable) {
   if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
-  const DicomTag ranges[] = {0x50003000, 0x501E2500, 0x60003000, 0x60004000, 0x60220022, 0x00090010, 0x00290010, 0x7FE10010, 0x00110ABC};
+  const DicomTag ranges[] = {0x50003000, 0x501E2500, 0x60003000, 0x60004000, 0x60220022,
+                             0x00090010, 0x00290010, 0x7FE10010, 0x00110ABC};
   for (const DicomTag tag : ranges) {
-    const std::string copy = anonymized(DicomFile(file_with(element(tag, "LO", "CANARY"), false), "made"), {"key"});
+    const std::string copy =
+        anonymized(DicomFile(file_with(element(tag, "LO", "CANARY"), false), "made"), {"key"});
     EXPECT_EQ(copy.find("CANARY"), std::string::npos) << dicom_tag_text(tag);
     EXPECT_EQ(DicomFile(copy, "copy").find(tag), nullptr) << dicom_tag_text(tag);
   }

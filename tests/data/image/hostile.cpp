@@ -11,13 +11,20 @@ using namespace gadolin::test;
 namespace {
 
 const std::vector<std::string>& files() {
-  static const std::vector<std::string> names = {
-      "images/baseline_420.jpg", "images/progressive.jpg", "images/restart.jpg", "images/grey.jpg", "images/cmyk.jpg",
-      "images/pngsuite/basn2c16.png", "images/pngsuite/ibasn6a16.png", "images/pngsuite/basn3p04.png", "images/pngsuite/ftbgn3p08.png"};
+  static const std::vector<std::string> names = {"images/baseline_420.jpg",
+                                                 "images/progressive.jpg",
+                                                 "images/restart.jpg",
+                                                 "images/grey.jpg",
+                                                 "images/cmyk.jpg",
+                                                 "images/pngsuite/basn2c16.png",
+                                                 "images/pngsuite/ibasn6a16.png",
+                                                 "images/pngsuite/basn3p04.png",
+                                                 "images/pngsuite/ftbgn3p08.png"};
   return names;
 }
 
-// True when it decoded. Anything but an Error of the data family, or an image that is not what it says, fails the test.
+// True when it decoded. Anything but an Error of the data family, or an image that is not what it says, fails
+// the test.
 bool decodes(const std::vector<std::uint8_t>& bytes, const DecodeOptions& options = {}) {
   try {
     const Image image = decode_region(bytes, "memory", options).image;
@@ -44,7 +51,8 @@ void put_chunk(std::vector<std::uint8_t>& out, const char* kind, const std::vect
   out.insert(out.end(), body.begin(), body.end());
   put32(out, static_cast<std::uint32_t>(crc32(0, out.data() + begin, static_cast<uInt>(out.size() - begin))));
 }
-std::vector<std::uint8_t> png_of(std::uint32_t width, std::uint32_t height, const std::vector<std::uint8_t>& pixels) {
+std::vector<std::uint8_t> png_of(std::uint32_t width, std::uint32_t height,
+                                 const std::vector<std::uint8_t>& pixels) {
   std::vector<std::uint8_t> png = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, header;
   put32(header, width);
   put32(header, height);
@@ -78,12 +86,15 @@ TEST(HostileImages, FlippedBitsNeverCrash) {
     int refused = 0;
     for (int round = 0; round < 300; ++round) {
       auto bytes = whole;
-      for (int k = 0; k < 1 + round % 3; ++k) bytes[random.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << random.below(8));
+      for (int k = 0; k < 1 + round % 3; ++k)
+        bytes[random.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << random.below(8));
       refused += !decodes(bytes);
       decodes(bytes, corner());
     }
     // Sums protect every byte of a PNG behind the first eight.
-    if (name.ends_with(".png")) { EXPECT_GT(refused, 290) << name; }
+    if (name.ends_with(".png")) {
+      EXPECT_GT(refused, 290) << name;
+    }
   }
 }
 
@@ -98,17 +109,21 @@ TEST(HostileImages, FlippedBitsUnderRightSumsNeverCrash) {
   ASSERT_TRUE(decodes(png_of(32, 32, packed)));
   for (int round = 0; round < 3000; ++round) {
     auto bytes = packed;
-    for (int k = 0; k < 1 + round % 4; ++k) bytes[random.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << random.below(8));
+    for (int k = 0; k < 1 + round % 4; ++k)
+      bytes[random.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << random.below(8));
     if (round % 5 == 0) bytes.resize(random.below(bytes.size()));
     decodes(png_of(32, 32, bytes));
-    decodes(png_of(1 + static_cast<std::uint32_t>(random.below(200)), 1 + static_cast<std::uint32_t>(random.below(200)), bytes));
+    decodes(png_of(1 + static_cast<std::uint32_t>(random.below(200)),
+                   1 + static_cast<std::uint32_t>(random.below(200)), bytes));
   }
 }
 
 TEST(HostileImages, SizesAreCheckedBeforeAllocation) {
   EXPECT_EQ(message_of<FormatError>([] { decode_image(png_of(20000, 10, {0}), "a.png"); }),
-            "decode: a.png is 20000 x 10 pixels, at most 16384 x 16384 and 268435456 in all are read; make it smaller first");
-  EXPECT_EQ(message_of<FormatError>([] { decode_image(png_of(0, 10, {0}), "a.png"); }), "decode: a.png says it is 0 x 10 pixels");
+            "decode: a.png is 20000 x 10 pixels, at most 16384 x 16384 and 268435456 in all are read; make "
+            "it smaller first");
+  EXPECT_EQ(message_of<FormatError>([] { decode_image(png_of(0, 10, {0}), "a.png"); }),
+            "decode: a.png says it is 0 x 10 pixels");
   EXPECT_EQ(message_of<FormatError>([] { decode_image(png_of(16384, 16384, {0}), "a.png"); }),
             "decode: a.png would unpack 58 B to 256.0 MiB, more than 2000 times its size");
   EXPECT_EQ(message_of<FormatError>([] {
@@ -118,7 +133,8 @@ TEST(HostileImages, SizesAreCheckedBeforeAllocation) {
             }),
             "decode: a.png has 2.0 KiB, at most 10 B are read");
   const std::string_view pnm = "P5 16384 16384 255\nabc";
-  EXPECT_THROW(decode_image({reinterpret_cast<const std::uint8_t*>(pnm.data()), pnm.size()}, "a.pgm"), FormatError);
+  EXPECT_THROW(decode_image({reinterpret_cast<const std::uint8_t*>(pnm.data()), pnm.size()}, "a.pgm"),
+               FormatError);
 }
 
 TEST(HostileImages, MessagesNameFileByteAndReason) {
@@ -133,10 +149,12 @@ TEST(HostileImages, MessagesNameFileByteAndReason) {
             "decode: x.png is a damaged PNG, at byte 60 of 60: the file was cut short");
   auto jpeg = read_bytes(fixture("images/grey.jpg"));
   jpeg.resize(1000);
-  EXPECT_EQ(message_of<FormatError>([&] { decode_image(jpeg, "x.jpg"); }),
-            "decode: x.jpg is a damaged or unsupported JPEG, at byte 986 of 1000: premature end of input file");
-  EXPECT_EQ(message_of<FormatError>([&] { decode_image(jpeg, "x.jpg", {.channels = 0}); }),
-            "decode: x.jpg is a damaged or unsupported JPEG, at byte 986 of 1000: premature end of input file");
+  EXPECT_EQ(
+      message_of<FormatError>([&] { decode_image(jpeg, "x.jpg"); }),
+      "decode: x.jpg is a damaged or unsupported JPEG, at byte 986 of 1000: premature end of input file");
+  EXPECT_EQ(
+      message_of<FormatError>([&] { decode_image(jpeg, "x.jpg", {.channels = 0}); }),
+      "decode: x.jpg is a damaged or unsupported JPEG, at byte 986 of 1000: premature end of input file");
   EXPECT_EQ(message_of<FormatError>([&] { decode_image({}, "x.jpg"); }), "decode: x.jpg is empty (0 bytes)");
   EXPECT_EQ(message_of<FormatError>([&] { decode_image(std::vector<std::uint8_t>(100), "x\n.jpg"); }),
             "decode: x\\x0a.jpg is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");

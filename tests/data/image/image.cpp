@@ -7,7 +7,8 @@ using namespace gadolin;
 using namespace gadolin::test;
 
 TEST(Jpeg, DecodesAsPillow) {
-  for (const char* name : {"baseline_420", "baseline_422", "baseline_444", "progressive", "restart", "grey", "cmyk", "large"}) {
+  for (const char* name :
+       {"baseline_420", "baseline_422", "baseline_444", "progressive", "restart", "grey", "cmyk", "large"}) {
     SCOPED_TRACE(name);
     const Image got = read_image(fixture(cat("images/", name, ".jpg")));
     const Image want = read_image(fixture(cat("images/", name, ".png")));
@@ -16,7 +17,8 @@ TEST(Jpeg, DecodesAsPillow) {
 }
 
 TEST(Jpeg, RegionEqualsThatPartOfTheWhole) {
-  for (const char* name : {"baseline_420", "baseline_422", "progressive", "restart", "grey", "cmyk", "large"}) {
+  for (const char* name :
+       {"baseline_420", "baseline_422", "progressive", "restart", "grey", "cmyk", "large"}) {
     SCOPED_TRACE(name);
     const std::string path = fixture(cat("images/", name, ".jpg"));
     const auto bytes = read_bytes(path);
@@ -32,7 +34,8 @@ TEST(Jpeg, RegionEqualsThatPartOfTheWhole) {
       const Decoded part = decode_region(bytes, name, options);
       ASSERT_EQ(part.shrink, 1);
       for (int y = 0; y < box.height; ++y) {
-        const auto* got = part.image.row<std::uint8_t>(box.y + y - part.y) + (box.x - part.x) * whole.channels;
+        const auto* got =
+            part.image.row<std::uint8_t>(box.y + y - part.y) + (box.x - part.x) * whole.channels;
         const auto* want = whole.row<std::uint8_t>(box.y + y) + box.x * whole.channels;
         ASSERT_TRUE(std::equal(want, want + box.width * whole.channels, got)) << "row " << y;
       }
@@ -64,7 +67,8 @@ TEST(Jpeg, GreyFromColourIsNearThePixelsLuminance) {
   const Image got = read_image(path, grey), want = to_grey(read_image(path));
   double sum = 0;
   for (std::size_t i = 0; i < got.numel(); ++i) sum += std::abs(got.pixels[i] - want.pixels[i]);
-  EXPECT_LT(sum / static_cast<double>(got.numel()), 1.0);  // colours outside of RGB were clipped on one way only
+  EXPECT_LT(sum / static_cast<double>(got.numel()),
+            1.0);  // colours outside of RGB were clipped on one way only
 }
 
 TEST(Jpeg, EncodesWhatItDecodes) {
@@ -77,7 +81,8 @@ TEST(Jpeg, EncodesWhatItDecodes) {
   EXPECT_EQ(decode_image(encode_jpeg(to_grey(picture)), "memory").channels, 1);
   EXPECT_EQ(message_of<ValueError>([] { encode_jpeg(Image(2, 2, 1, 16)); }),
             "encode_jpeg: the image has 16 bits, JPEG holds 8; convert with to_8bit()");
-  EXPECT_EQ(message_of<ValueError>([] { encode_jpeg(Image(2, 2, 1), 101); }), "encode_jpeg: quality = 101 is not in 1..100");
+  EXPECT_EQ(message_of<ValueError>([] { encode_jpeg(Image(2, 2, 1), 101); }),
+            "encode_jpeg: quality = 101 is not in 1..100");
   EXPECT_EQ(message_of<ValueError>([] { encode_jpeg(Image(0, 2, 1)); }),
             "encode_jpeg: 0 x 2 pixels, JPEG holds 1 to 65500 a side");
 }
@@ -87,12 +92,14 @@ TEST(Png, RoundTripsEveryKindExactly) {
     for (const int bits : {8, 16}) {
       for (const auto& [w, h] : {std::pair{1, 1}, {7, 3}, {64, 65}}) {
         const Image image = pattern(w, h, channels, bits);
-        EXPECT_EQ(decode_image(encode_png(image), "memory"), image) << w << "x" << h << " " << channels << " " << bits;
+        EXPECT_EQ(decode_image(encode_png(image), "memory"), image)
+            << w << "x" << h << " " << channels << " " << bits;
       }
     }
   }
   EXPECT_EQ(message_of<ValueError>([] { encode_png(Image()); }), "encode_png: 0 x 0 has no pixels");
-  EXPECT_EQ(message_of<ValueError>([] { encode_png(Image(1, 1, 1), 10); }), "encode_png: level = 10 is not in 0..9");
+  EXPECT_EQ(message_of<ValueError>([] { encode_png(Image(1, 1, 1), 10); }),
+            "encode_png: level = 10 is not in 0..9");
 }
 
 TEST(Png, ReadsInterlacedAsPlain) {
@@ -106,11 +113,13 @@ TEST(Png, ReadsInterlacedAsPlain) {
 }
 
 TEST(Png, DropsOrBlendsTransparency) {
-  const std::string path = fixture("images/pngsuite/basn4a08.png");  // opaque at the right, transparent at the left
+  const std::string path =
+      fixture("images/pngsuite/basn4a08.png");  // opaque at the right, transparent at the left
   DecodeOptions black, white;
   black.alpha = Alpha::over_black;
   white.alpha = Alpha::over_white;
-  const Image dropped = read_image(path), on_black = read_image(path, black), on_white = read_image(path, white);
+  const Image dropped = read_image(path), on_black = read_image(path, black),
+              on_white = read_image(path, white);
   EXPECT_EQ(on_black.pixels[0], 0);
   EXPECT_EQ(on_white.pixels[0], 255);
   EXPECT_EQ(on_black.pixels[31], dropped.pixels[31]);
@@ -119,9 +128,11 @@ TEST(Png, DropsOrBlendsTransparency) {
 
 TEST(Bmp, ReadsRowsFromBelowAndPalettes) {
   // 2 x 2, 24 bit: rows from the bottom, blue first, padded to four bytes.
-  std::vector<std::uint8_t> bmp = {'B', 'M', 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 24, 0};
+  std::vector<std::uint8_t> bmp = {'B', 'M', 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0,  40,
+                                   0,   0,   0,  2, 0, 0, 0, 2, 0, 0, 0,  1, 0, 24, 0};
   bmp.resize(54);
-  for (const int v : {1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0}) bmp.push_back(static_cast<std::uint8_t>(v));
+  for (const int v : {1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0})
+    bmp.push_back(static_cast<std::uint8_t>(v));
   const Image image = decode_image(bmp, "memory");
   EXPECT_EQ(image.pixels, (std::vector<std::uint8_t>{9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4}));
   bmp.pop_back();
@@ -150,7 +161,8 @@ TEST(Pnm, BitmapsAreBlackWhereABitIsSet) {
   const auto decode = [](std::string_view text) {
     return decode_image({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, "memory");
   };
-  const std::vector<std::uint8_t> want{0, 255, 0, 255, 255, 255, 255, 255, 255, 0, 255, 0, 255, 255, 255, 255, 0, 0, 0, 255};
+  const std::vector<std::uint8_t> want{0,   255, 0,   255, 255, 255, 255, 255, 255, 0,
+                                       255, 0,   255, 255, 255, 255, 0,   0,   0,   255};
   const Image text = decode("P1 # ten wide\n10 2\n1010000001\n0 1 000 0111 0");
   EXPECT_EQ(text.width, 10);
   EXPECT_EQ(text.channels, 1);
@@ -175,7 +187,9 @@ TEST(Image, ConvertsChannelsAndDepth) {
   EXPECT_EQ(to_grey(rgb).pixels[0], 124);  // (200 19595 + 100 38470 + 50 7471 + 32768) >> 16
   EXPECT_EQ(to_rgb(to_grey(rgb)).pixels, (std::vector<std::uint8_t>{124, 124, 124}));
   Image deep(4, 1, 1, 16);
-  for (int i = 0; i < 4; ++i) deep.data<std::uint16_t>()[i] = static_cast<std::uint16_t>(std::array{0, 128, 129, 65535}[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < 4; ++i)
+    deep.data<std::uint16_t>()[i] =
+        static_cast<std::uint16_t>(std::array{0, 128, 129, 65535}[static_cast<std::size_t>(i)]);
   EXPECT_EQ(to_8bit(deep).pixels, (std::vector<std::uint8_t>{0, 0, 1, 255}));
   EXPECT_EQ(message_of<ValueError>([] { Image(2, 2, 4); }),
             "image: 2 x 2 with 4 channels of 8 bits cannot be made; channels are 1 or 3, bits 8 or 16");
@@ -189,7 +203,8 @@ TEST(Image, FilesAreWrittenWholeOrNotAtAll) {
   EXPECT_THROW(write_png(folder / "missing/a.png", image), FileError);
   EXPECT_EQ(message_of<FileError>([&] { read_image("/nowhere/x.png"); }),
             "read: /nowhere/x.png cannot be opened: No such file or directory");
-  EXPECT_EQ(message_of<FileError>([&] { read_image(folder.path()); }), cat("read: ", folder.path(), " is a folder, not a file"));
+  EXPECT_EQ(message_of<FileError>([&] { read_image(folder.path()); }),
+            cat("read: ", folder.path(), " is a folder, not a file"));
 }
 
 TEST(Image, PrintableHidesControlCharactersAndBrokenUtf8) {

@@ -23,21 +23,31 @@ TEST(Resize, AgreesWithPillow) {
   for (const char* kind : {"rgb", "grey"}) {
     const Image in = known(kind);
     for (const auto& [w, h] : {std::pair{40, 30}, {150, 120}, {97, 20}, {1, 1}, {13, 71}}) {
-      EXPECT_LE(largest_difference(resize(in, w, h), known(cat("resize_", kind, "_", w, "x", h, "_bilinear"))), 1) << w << "x" << h;
-      EXPECT_LE(largest_difference(resize(in, w, h, Filter::bicubic), known(cat("resize_", kind, "_", w, "x", h, "_bicubic"))), 1)
+      EXPECT_LE(
+          largest_difference(resize(in, w, h), known(cat("resize_", kind, "_", w, "x", h, "_bilinear"))), 1)
+          << w << "x" << h;
+      EXPECT_LE(largest_difference(resize(in, w, h, Filter::bicubic),
+                                   known(cat("resize_", kind, "_", w, "x", h, "_bicubic"))),
+                1)
           << w << "x" << h;
     }
   }
   const BoxF box{10.5, 7.25, 90.0 - 10.5, 60.125 - 7.25};
-  EXPECT_LE(largest_difference(resize(known("rgb"), 32, 32, Filter::bilinear, box), known("resize_box_bilinear")), 1);
-  EXPECT_LE(largest_difference(resize(known("rgb"), 32, 32, Filter::bicubic, box), known("resize_box_bicubic")), 1);
+  EXPECT_LE(
+      largest_difference(resize(known("rgb"), 32, 32, Filter::bilinear, box), known("resize_box_bilinear")),
+      1);
+  EXPECT_LE(
+      largest_difference(resize(known("rgb"), 32, 32, Filter::bicubic, box), known("resize_box_bicubic")), 1);
 }
 
 TEST(Resize, SixteenBitsFollowEight) {
   const Image eight = known("rgb");
   Image deep(eight.width, eight.height, 3, 16);
-  for (std::size_t i = 0; i < eight.numel(); ++i) deep.data<std::uint16_t>()[i] = static_cast<std::uint16_t>(eight.pixels[i] * 257);
-  EXPECT_LE(largest_difference(to_8bit(resize(deep, 41, 33, Filter::bicubic)), resize(eight, 41, 33, Filter::bicubic)), 1);
+  for (std::size_t i = 0; i < eight.numel(); ++i)
+    deep.data<std::uint16_t>()[i] = static_cast<std::uint16_t>(eight.pixels[i] * 257);
+  EXPECT_LE(largest_difference(to_8bit(resize(deep, 41, 33, Filter::bicubic)),
+                               resize(eight, 41, 33, Filter::bicubic)),
+            1);
   Image white(5, 4, 1, 16);
   std::fill(white.pixels.begin(), white.pixels.end(), std::uint8_t{255});
   const Image larger = resize(white, 9, 9, Filter::bicubic);
@@ -59,9 +69,12 @@ TEST(Resize, WeightsAreAShareEach) {
       }
     }
   }
-  EXPECT_EQ(message_of<ValueError>([] { resize(Image(4, 4, 1), 0, 3); }), "resize: to 0 x 3, sides are 1 to 65536");
+  EXPECT_EQ(message_of<ValueError>([] { resize(Image(4, 4, 1), 0, 3); }),
+            "resize: to 0 x 3, sides are 1 to 65536");
   EXPECT_EQ(message_of<ShapeError>([] { resize(Image(), 2, 3); }), "resize: the image has no pixels");
-  EXPECT_EQ(message_of<ValueError>([] { resize(Image(4, 4, 1), 2, 2, Filter::bilinear, {1, 0, 4, 4}); }),
+  EXPECT_EQ(message_of<ValueError>([] {
+              resize(Image(4, 4, 1), 2, 2, Filter::bilinear, {1, 0, 4, 4});
+            }),
             "resize: the box at (1, 0) of 4 x 4 leaves the image of 4 x 4");
 }
 
@@ -100,13 +113,16 @@ TEST(Pipeline, AgreesWithTorchvision) {
 }
 
 TEST(Pipeline, TextComesBackUnchanged) {
-  for (const char* text : {"", "grey", "resize:128,center-crop:112,normalize:0.5:0.25", "rgb,resize:20x30:bicubic", "vflip:1",
-                           "random-resized-crop:224:0.08:1:0.75:1.25,hflip:0.5,normalize:0.485/0.456/0.406:0.229/0.224/0.225",
-                           "random-crop:32:4,rotate:10,affine:5:0.1:0.9:1.1:3,brightness:0.2,contrast:0.3,gamma:0.7:1.5",
-                           "rgb,random-resize:256:512,random-crop:224,hflip:0.5", "central-fraction:0.875,resize:299x299,brightness-shift:0.125"}) {
+  for (const char* text :
+       {"", "grey", "resize:128,center-crop:112,normalize:0.5:0.25", "rgb,resize:20x30:bicubic", "vflip:1",
+        "random-resized-crop:224:0.08:1:0.75:1.25,hflip:0.5,normalize:0.485/0.456/0.406:0.229/0.224/0.225",
+        "random-crop:32:4,rotate:10,affine:5:0.1:0.9:1.1:3,brightness:0.2,contrast:0.3,gamma:0.7:1.5",
+        "rgb,random-resize:256:512,random-crop:224,hflip:0.5",
+        "central-fraction:0.875,resize:299x299,brightness-shift:0.125"}) {
     EXPECT_EQ(Pipeline(text).text(), text);
   }
-  for (const char* text : {" resize:64 , center-crop:64x64, hflip", "random-resized-crop:96", "affine:3,resize:8:bilinear"}) {
+  for (const char* text :
+       {" resize:64 , center-crop:64x64, hflip", "random-resized-crop:96", "affine:3,resize:8:bilinear"}) {
     const std::string canonical = Pipeline(text).text();
     EXPECT_EQ(Pipeline(canonical).text(), canonical);
   }
@@ -120,29 +136,47 @@ TEST(Pipeline, TextComesBackUnchanged) {
 }
 
 TEST(Pipeline, WrongTextIsExplained) {
-  const auto message = [](const char* text) { return message_of<UsageError>([&] { Pipeline pipeline(text); }); };
-  EXPECT_EQ(message("resise:3"), "transform: there is no step 'resise'; known are grey, rgb, resize, random-resize, central-fraction, "
-                                 "center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, "
-                                 "contrast, gamma, normalize");
-  EXPECT_EQ(message("random-resize:256"), "transform: 'random-resize:256': 1 parameter; write random-resize:LOW:HIGH");
-  EXPECT_EQ(message("random-resize:8x8:9"), "transform: 'random-resize:8x8:9': lengths of the shorter side are needed; write random-resize:LOW:HIGH");
-  EXPECT_EQ(message("random-resize:512:256"), "transform: 'random-resize:512:256': the lower bound comes first; write random-resize:LOW:HIGH");
-  EXPECT_EQ(message("central-fraction:0"), "transform: 'central-fraction:0': 0 is not in 0.01..1; write central-fraction:SHARE");
-  EXPECT_EQ(message("brightness-shift:2"), "transform: 'brightness-shift:2': 2 is not in 0..1; write brightness-shift:SHARE");
-  EXPECT_EQ(message("resize"), "transform: 'resize': 0 parameters; write resize:S[:bilinear|bicubic] or resize:WxH[:bilinear|bicubic]");
-  EXPECT_EQ(message("resize:0"), "transform: 'resize:0': sides are 1 to 16384 pixels; write resize:S[:bilinear|bicubic] or "
-                                 "resize:WxH[:bilinear|bicubic]");
-  EXPECT_EQ(message("resize:8x"), "transform: 'resize:8x': '8x' is no size; write resize:S[:bilinear|bicubic] or "
-                                  "resize:WxH[:bilinear|bicubic]");
-  EXPECT_EQ(message("resize:8:cubic"), "transform: 'resize:8:cubic': 'cubic' is no filter; write resize:S[:bilinear|bicubic] or "
-                                       "resize:WxH[:bilinear|bicubic]");
+  const auto message = [](const char* text) {
+    return message_of<UsageError>([&] { Pipeline pipeline(text); });
+  };
+  EXPECT_EQ(
+      message("resise:3"),
+      "transform: there is no step 'resise'; known are grey, rgb, resize, random-resize, central-fraction, "
+      "center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, affine, brightness, "
+      "brightness-shift, "
+      "contrast, gamma, normalize");
+  EXPECT_EQ(message("random-resize:256"),
+            "transform: 'random-resize:256': 1 parameter; write random-resize:LOW:HIGH");
+  EXPECT_EQ(message("random-resize:8x8:9"),
+            "transform: 'random-resize:8x8:9': lengths of the shorter side are needed; write "
+            "random-resize:LOW:HIGH");
+  EXPECT_EQ(message("random-resize:512:256"),
+            "transform: 'random-resize:512:256': the lower bound comes first; write random-resize:LOW:HIGH");
+  EXPECT_EQ(message("central-fraction:0"),
+            "transform: 'central-fraction:0': 0 is not in 0.01..1; write central-fraction:SHARE");
+  EXPECT_EQ(message("brightness-shift:2"),
+            "transform: 'brightness-shift:2': 2 is not in 0..1; write brightness-shift:SHARE");
+  EXPECT_EQ(message("resize"),
+            "transform: 'resize': 0 parameters; write resize:S[:bilinear|bicubic] or "
+            "resize:WxH[:bilinear|bicubic]");
+  EXPECT_EQ(message("resize:0"),
+            "transform: 'resize:0': sides are 1 to 16384 pixels; write resize:S[:bilinear|bicubic] or "
+            "resize:WxH[:bilinear|bicubic]");
+  EXPECT_EQ(message("resize:8x"),
+            "transform: 'resize:8x': '8x' is no size; write resize:S[:bilinear|bicubic] or "
+            "resize:WxH[:bilinear|bicubic]");
+  EXPECT_EQ(message("resize:8:cubic"),
+            "transform: 'resize:8:cubic': 'cubic' is no filter; write resize:S[:bilinear|bicubic] or "
+            "resize:WxH[:bilinear|bicubic]");
   EXPECT_EQ(message("hflip:1.5"), "transform: 'hflip:1.5': 1.5 is not in 0..1; write hflip[:PROBABILITY]");
   EXPECT_EQ(message("hflip:nan"), "transform: 'hflip:nan': 'nan' is no number; write hflip[:PROBABILITY]");
   EXPECT_EQ(message("gamma:2:1"), "transform: 'gamma:2:1': 1 is not in 2..100; write gamma:LO:HI");
-  EXPECT_EQ(message("normalize:0:0"), "transform: 'normalize:0:0': a deviation must be above 0; write normalize:MEAN:DEVIATION, or "
-                                      "of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION");
+  EXPECT_EQ(message("normalize:0:0"),
+            "transform: 'normalize:0:0': a deviation must be above 0; write normalize:MEAN:DEVIATION, or "
+            "of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION");
   EXPECT_EQ(message("normalize:0:1,hflip"), "transform: 'hflip' stands behind normalize; put normalize last");
-  for (const char* text : {",", "resize:1e9", "resize:-3", "rotate:x", "affine:1:2", "normalize:1/2:1", "random-resized-crop:8:2", "a:b"}) {
+  for (const char* text : {",", "resize:1e9", "resize:-3", "rotate:x", "affine:1:2", "normalize:1/2:1",
+                           "random-resized-crop:8:2", "a:b"}) {
     EXPECT_THROW(Pipeline{text}, UsageError) << text;
   }
 }
@@ -155,14 +189,17 @@ TEST(Pipeline, KeysDecideAndNothingElse) {
   EXPECT_NE(pipeline.apply(rgb, {2, 2, 3}), first);
   EXPECT_NE(pipeline.apply(rgb, {1, 3, 3}), first);
   EXPECT_NE(pipeline.apply(rgb, {1, 2, 4}), first);
-  EXPECT_EQ(pipeline.apply(bytes_of(rgb), "rgb.png", {1, 2, 3}), first);  // the file and the picture draw alike
+  EXPECT_EQ(pipeline.apply(bytes_of(rgb), "rgb.png", {1, 2, 3}),
+            first);  // the file and the picture draw alike
 }
 
 TEST(Pipeline, CroppedDecodingEqualsCroppingTheWhole) {
   const auto file = read_bytes(fixture("images/large.jpg"));
   const Image whole = decode_image(file, "large.jpg");
-  const Pipeline pipeline("random-resized-crop:200:0.1:0.4,hflip");  // crops below twice the target: no shrinking
-  for (std::uint64_t i = 0; i < 30; ++i) EXPECT_EQ(pipeline.apply(file, "large.jpg", {0, 0, i}), pipeline.apply(whole, {0, 0, i})) << i;
+  const Pipeline pipeline(
+      "random-resized-crop:200:0.1:0.4,hflip");  // crops below twice the target: no shrinking
+  for (std::uint64_t i = 0; i < 30; ++i)
+    EXPECT_EQ(pipeline.apply(file, "large.jpg", {0, 0, i}), pipeline.apply(whole, {0, 0, i})) << i;
 }
 
 TEST(Pipeline, ShrunkDecodingStaysNearTheWhole) {
@@ -183,7 +220,8 @@ TEST(Pipeline, TheMiddleOfBothSides) {
   const auto file = read_bytes(fixture("images/large.jpg"));
   const Image whole = decode_image(file, "large.jpg");
   const Pipeline middle("central-fraction:0.875");
-  const int x = static_cast<int>(whole.width / 16.0), y = static_cast<int>(whole.height / 16.0);  // margins of 1/16, cut
+  const int x = static_cast<int>(whole.width / 16.0),
+            y = static_cast<int>(whole.height / 16.0);  // margins of 1/16, cut
   const Image want = crop(whole, {x, y, whole.width - 2 * x, whole.height - 2 * y});
   EXPECT_EQ(middle.apply(whole, {}), want);
   EXPECT_EQ(middle.apply(file, "large.jpg", {}), want);
@@ -203,7 +241,8 @@ TEST(Pipeline, RandomResizeDrawsTheShorterSideEvenly) {
   ASSERT_EQ(seen.size(), 5u);
   for (int side = 20; side <= 24; ++side) EXPECT_NEAR(seen[side], 200, 50) << side;
   const auto file = bytes_of(known("rgb"));
-  for (std::uint64_t i = 0; i < 5; ++i) EXPECT_EQ(pipeline.apply(file, "rgb.png", {1, 0, i}), pipeline.apply(known("rgb"), {1, 0, i}));
+  for (std::uint64_t i = 0; i < 5; ++i)
+    EXPECT_EQ(pipeline.apply(file, "rgb.png", {1, 0, i}), pipeline.apply(known("rgb"), {1, 0, i}));
 }
 
 TEST(Pipeline, BrightnessIsShifted) {
@@ -218,7 +257,8 @@ TEST(Pipeline, BrightnessIsShifted) {
   EXPECT_EQ(more.data<std::uint16_t>()[1], 32867);
   double low = 1, high = 0;
   for (std::uint64_t i = 0; i < 500; ++i) {
-    const double shift = (Pipeline("brightness-shift:0.125").apply(wide, {2, 0, i}).data<std::uint16_t>()[1] - 100) / 65535.0;
+    const double shift =
+        (Pipeline("brightness-shift:0.125").apply(wide, {2, 0, i}).data<std::uint16_t>()[1] - 100) / 65535.0;
     low = std::min(low, shift);
     high = std::max(high, shift);
   }
@@ -240,7 +280,8 @@ TEST(Pipeline, RandomResizedCropFollowsTorchvisionsRule) {
   const int rounds = 2000;
   for (int i = 0; i < rounds; ++i) {
     const Image out = pipeline.apply(map, {5, 0, static_cast<std::uint64_t>(i)});
-    // The triangle is as wide as the box, cut at the picture's border only: centres of mass lie half a box apart or less.
+    // The triangle is as wide as the box, cut at the picture's border only: centres of mass lie half a box
+    // apart or less.
     const double x0 = out.row<std::uint16_t>(0)[0] / 256.0, x1 = out.row<std::uint16_t>(0)[3] / 256.0;
     const double y0 = out.row<std::uint16_t>(0)[1] / 256.0, y1 = out.row<std::uint16_t>(1)[1] / 256.0;
     ASSERT_LT(x0, x1);

@@ -26,7 +26,9 @@ std::vector<std::string> names_of(const Dataset& set) {
 
 std::string idx_bytes(int dims, const std::vector<int>& sizes, std::size_t count) {
   std::string out = {0, 0, 8, static_cast<char>(dims)};
-  for (const int s : sizes) out += {static_cast<char>(s >> 24), static_cast<char>(s >> 16), static_cast<char>(s >> 8), static_cast<char>(s)};
+  for (const int s : sizes)
+    out += {static_cast<char>(s >> 24), static_cast<char>(s >> 16), static_cast<char>(s >> 8),
+            static_cast<char>(s)};
   for (std::size_t i = 0; i < count; ++i) out += static_cast<char>(dims == 1 ? i % 10 : i);
   return out;
 }
@@ -49,7 +51,8 @@ std::string gzip(const std::string& text) {
 
 TEST(Dataset, ClassFoldersAreSortedAndNested) {
   const Scratch root;
-  for (const char* name : {"dog/b.png", "dog/a.PNG", "cat/deep/z.jpg", "cat/notes.txt", "cat/.hidden.png"}) root.write(name, picture());
+  for (const char* name : {"dog/b.png", "dog/a.PNG", "cat/deep/z.jpg", "cat/notes.txt", "cat/.hidden.png"})
+    root.write(name, picture());
   const auto set = open_dataset(root.path());
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"cat", "dog"}));
   EXPECT_EQ(names_of(*set), (std::vector<std::string>{"cat/deep/z.jpg", "dog/a.PNG", "dog/b.png"}));
@@ -65,26 +68,33 @@ TEST(Dataset, ClassFoldersAreSortedAndNested) {
 
 TEST(Dataset, TrainAndValFoldersAreSplits) {
   const Scratch root;
-  for (const char* name : {"train/10/a.png", "train/9/b.png", "val/9/c.png", "test/10/d.png"}) root.write(name, picture());
+  for (const char* name : {"train/10/a.png", "train/9/b.png", "val/9/c.png", "test/10/d.png"})
+    root.write(name, picture());
   const auto set = open_dataset(root.path());
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"9", "10"}));  // whole numbers sort as numbers
   EXPECT_EQ(set->subset(Split::train)->size(), 2);
   EXPECT_EQ(names_of(*set->subset(Split::val)), std::vector<std::string>{"val/9/c.png"});
-  EXPECT_EQ(message_of<DataError>([&] { set->subset(Split::none); }),
-            cat("dataset: ", root.path(), " has no samples for no split; assign splits with `gadolin data split`"));
+  EXPECT_EQ(
+      message_of<DataError>([&] { set->subset(Split::none); }),
+      cat("dataset: ", root.path(), " has no samples for no split; assign splits with `gadolin data split`"));
 }
 
 TEST(Dataset, FoldersWithoutImagesAreRefused) {
   const Scratch root;
-  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
-            cat("dataset: ", root.path(), " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images"));
+  EXPECT_EQ(
+      message_of<DataError>([&] { open_dataset(root.path()); }),
+      cat("dataset: ", root.path(),
+          " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images"));
   root.write("a/x.png", picture());
   root.write("b/readme.txt", "no image");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
-            cat("dataset: class folder ", root / "b", " holds no images; put JPEG, PNG, BMP, PNM or DICOM files there or remove it"));
-  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "none"); }), cat("dataset: ", root / "none", " does not exist; check the path"));
+            cat("dataset: class folder ", root / "b",
+                " holds no images; put JPEG, PNG, BMP, PNM or DICOM files there or remove it"));
+  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "none"); }),
+            cat("dataset: ", root / "none", " does not exist; check the path"));
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "a/x.png"); }),
-            cat("dataset: ", root / "a/x.png", " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)"));
+            cat("dataset: ", root / "a/x.png",
+                " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)"));
 }
 
 TEST(Dataset, LinksOutOfTheRootAreRefused) {
@@ -93,7 +103,8 @@ TEST(Dataset, LinksOutOfTheRootAreRefused) {
   outside.write("y.png", picture());
   std::filesystem::create_symlink(outside / "y.png", root / "a/y.png");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
-            cat("dataset: ", root / "a/y.png", " leaves the folder ", root.path(), "; allow it with --allow-outside"));
+            cat("dataset: ", root / "a/y.png", " leaves the folder ", root.path(),
+                "; allow it with --allow-outside"));
   DatasetOptions allowed;
   allowed.allow_outside = true;
   EXPECT_EQ(open_dataset(root.path(), allowed)->size(), 2);
@@ -109,10 +120,12 @@ TEST(Dataset, PairsReadLabelFiles) {
   root.write("labels/3.txt", "chest\nhand\n");
   EXPECT_TRUE(open_dataset(root.path())->multi_label());
   root.write("labels/4.txt", "chest");
-  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }), "dataset: labels/4.txt has no image in images/");
+  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
+            "dataset: labels/4.txt has no image in images/");
   root.write("images/4.png", picture());
   root.write("images/5.png", picture());
-  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }), "dataset: images/5.png has no file in labels/");
+  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
+            "dataset: images/5.png has no file in labels/");
   std::vector<std::string> problems;
   DatasetOptions lenient;
   lenient.problems = &problems;
@@ -122,7 +135,8 @@ TEST(Dataset, PairsReadLabelFiles) {
 
 TEST(Manifest, ReadsPatientsLabelsAndSplits) {
   const Scratch root;
-  root.write("manifest.csv", "path,patient,labels,split,age\na.png,p1,x|y,train,3\nb.png,p2,,val,4\nc.png,p1,y,train,5\n");
+  root.write("manifest.csv",
+             "path,patient,labels,split,age\na.png,p1,x|y,train,3\nb.png,p2,,val,4\nc.png,p1,y,train,5\n");
   const auto set = open_dataset(root.path());
   EXPECT_TRUE(set->multi_label());
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"x", "y"}));
@@ -137,7 +151,8 @@ TEST(Manifest, ReadsPatientsLabelsAndSplits) {
 
 TEST(Manifest, OtherColumnsAndFixedClasses) {
   const Scratch root;
-  const std::string path = root.write("nih.csv", "Image Index,Finding Labels,Patient ID\n1.png,Mass|Nodule,7\n2.png,No Finding,8\n");
+  const std::string path = root.write(
+      "nih.csv", "Image Index,Finding Labels,Patient ID\n1.png,Mass|Nodule,7\n2.png,No Finding,8\n");
   DatasetOptions o;
   o.path_column = "Image Index";
   o.label_column = "Finding Labels";
@@ -149,7 +164,8 @@ TEST(Manifest, OtherColumnsAndFixedClasses) {
   EXPECT_TRUE(set->info(1).labels.empty());
   EXPECT_EQ(set->info(0).path, root / "films/1.png");
   o.classes = {"Nodule", "Effusion"};
-  EXPECT_EQ(message_of<DataError>([&] { open_dataset(path, o); }), cat("dataset: ", path, ":2: label 'Mass' is not among the 2 classes"));
+  EXPECT_EQ(message_of<DataError>([&] { open_dataset(path, o); }),
+            cat("dataset: ", path, ":2: label 'Mass' is not among the 2 classes"));
 }
 
 TEST(Manifest, EveryWrongRowIsNamed) {
@@ -168,7 +184,8 @@ TEST(Manifest, EveryWrongRowIsNamed) {
   EXPECT_EQ(message("../a.png,x,\n").substr(0, 8), "m.csv:2:");
   EXPECT_EQ(message("/etc/passwd,x,\n").substr(0, 8), "m.csv:2:");
   EXPECT_EQ(message(""), "m.csv lists no samples");
-  const std::string path = root.write("m.csv", "path,label,split\na.png,x,dev\n,x,\nb.png,y,test\na.png,z,\n");
+  const std::string path =
+      root.write("m.csv", "path,label,split\na.png,x,dev\n,x,\nb.png,y,test\na.png,z,\n");
   std::vector<std::string> problems;
   DatasetOptions lenient;
   lenient.problems = &problems;
@@ -229,11 +246,14 @@ TEST(Idx, DamageIsRefused) {
   };
   EXPECT_EQ(message(good.substr(0, 30)), cat("idx: ", path, " has 14 bytes of samples, its header says 24"));
   EXPECT_EQ(message(good.substr(0, 3)), cat("idx: ", path, " is not an IDX file of bytes with 3 dimensions"));
-  EXPECT_EQ(message(packed.substr(0, packed.size() - 9)).substr(0, path.size() + 16), cat("idx: ", path, " is damaged, ").substr(0, path.size() + 16));
+  EXPECT_EQ(message(packed.substr(0, packed.size() - 9)).substr(0, path.size() + 16),
+            cat("idx: ", path, " is damaged, ").substr(0, path.size() + 16));
   for (std::size_t n = 0; n < packed.size(); ++n) message(packed.substr(0, n));
   std::string huge = good;
   for (std::size_t i = 4; i < 16; ++i) huge[i] = '\x7f';
-  EXPECT_EQ(message(huge), cat("idx: ", path, ": dimension 1 is 2139062143; sizes are above 0, and 2 GiB in all"));
+  EXPECT_EQ(message(huge),
+            cat("idx: ", path, ": dimension 1 is 2139062143; sizes are above 0, and 2 GiB in all"));
   root.write("x-images-idx3-ubyte", idx_bytes(3, {3, 4, 3}, 36));
-  EXPECT_EQ(message_of<DataError>([&] { open_idx(root.path()); }), cat("idx: ", path, " has 3 images, its labels are 2"));
+  EXPECT_EQ(message_of<DataError>([&] { open_idx(root.path()); }),
+            cat("idx: ", path, " has 3 images, its labels are 2"));
 }

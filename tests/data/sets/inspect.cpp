@@ -7,9 +7,9 @@
 #include <map>
 #include <set>
 
-#include "io/csv.h"
 #include "data/sets/split.h"
 #include "data/sets/synth.h"
+#include "io/csv.h"
 #include "tensor/random.h"
 #include "tests/data/scratch.h"
 
@@ -55,7 +55,8 @@ TEST(Split, KeepsPatientsTogetherAndClassesInProportion) {
       const auto part = set.subset(static_cast<Split>(s));
       EXPECT_NEAR(double(part->size()) / double(set.size()), share[s], 0.02);
       const auto counts = part->class_counts();
-      for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(double(counts[c]) / double(total[c]), share[s], c == 2 ? 0.06 : 0.03) << "class " << c;
+      for (std::size_t c = 0; c < 3; ++c)
+        EXPECT_NEAR(double(counts[c]) / double(total[c]), share[s], c == 2 ? 0.06 : 0.03) << "class " << c;
     }
   }
 }
@@ -132,9 +133,10 @@ TEST(Check, FindsEveryPlantedFault) {
     ++kinds[p.kind];
     all += p.text + "\n";
   }
-  const std::map<std::string, int> want = {{"unreadable", 2}, {"duplicate", 1}, {"label-conflict", 1}, {"leak-pixels", 1},
-                                           {"wrong-extension", 1}, {"constant", 1}, {"size-outlier", 2}, {"leak-patient", 1},
-                                           {"missing-class", 4}, {"row", 1}};
+  const std::map<std::string, int> want = {{"unreadable", 2},   {"duplicate", 1},       {"label-conflict", 1},
+                                           {"leak-pixels", 1},  {"wrong-extension", 1}, {"constant", 1},
+                                           {"size-outlier", 2}, {"leak-patient", 1},    {"missing-class", 4},
+                                           {"row", 1}};
   EXPECT_EQ(kinds, want) << all;
   EXPECT_NE(all.find("copy.png have the same pixels"), std::string::npos) << all;
   EXPECT_NE(all.find("cut.png is a damaged PNG"), std::string::npos) << all;
@@ -157,7 +159,7 @@ TEST(Stats, CountsAndMeansAreRight) {
   EXPECT_EQ(stats.class_counts[1][0], 2);
   EXPECT_EQ(stats.width.most, 4);
   ASSERT_EQ(stats.mean.size(), 3u);
-  EXPECT_NEAR(stats.mean[0], 8.0 / 12, 1e-12);   // 4 white and 4 red of 12 pixels
+  EXPECT_NEAR(stats.mean[0], 8.0 / 12, 1e-12);  // 4 white and 4 red of 12 pixels
   EXPECT_NEAR(stats.mean[1], 4.0 / 12, 1e-12);
   EXPECT_NEAR(stats.deviation[1], std::sqrt(4.0 / 12 - 16.0 / 144), 1e-12);
   EXPECT_EQ(stats.kinds[0].first, "PNG colour 8 bit");
@@ -174,11 +176,14 @@ TEST(Synth, IsLabelledSplitAndRepeatable) {
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"cross", "disc", "square"}));
   EXPECT_EQ(set->image(7), same->image(7));
   EXPECT_NE(set->image(7), set->image(8));
-  for (const Problem& p : check_dataset(*set, inspect_samples(*set))) EXPECT_NE(p.level, Problem::Level::error) << p.text;
+  for (const Problem& p : check_dataset(*set, inspect_samples(*set)))
+    EXPECT_NE(p.level, Problem::Level::error) << p.text;
   const Scratch c;
-  write_synth(c.path(), {.samples = 30, .patients = 6, .size = 16, .colour = true, .jpeg = true, .multi_label = true});
+  write_synth(c.path(),
+              {.samples = 30, .patients = 6, .size = 16, .colour = true, .jpeg = true, .multi_label = true});
   const auto multi = open_dataset(c.path());
   EXPECT_TRUE(multi->multi_label());
   EXPECT_EQ(multi->image(0).channels, 3);
-  EXPECT_EQ(message_of<UsageError>([&] { write_synth(c.path(), {.classes = 7}); }), "synth: classes = 7 is not in 1..6");
+  EXPECT_EQ(message_of<UsageError>([&] { write_synth(c.path(), {.classes = 7}); }),
+            "synth: classes = 7 is not in 1..6");
 }

@@ -6,10 +6,10 @@
 #include <set>
 #include <thread>
 
-#include "io/csv.h"
 #include "data/sets/ingest.h"
-#include "io/sha256.h"
 #include "data/sets/synth.h"
+#include "io/csv.h"
+#include "io/sha256.h"
 #include "tests/data/scratch.h"
 
 using namespace gadolin;
@@ -21,13 +21,15 @@ namespace {
 class MadeUp : public Dataset {
  public:
   MadeUp(int count, std::set<std::int64_t> broken = {}, bool multi = false, bool stalls = false)
-      : Dataset({"a", "b", "c"}, multi, samples(count, multi), "made up"), broken_(std::move(broken)), stalls_(stalls) {}
+      : Dataset({"a", "b", "c"}, multi, samples(count, multi), "made up"), broken_(std::move(broken)),
+        stalls_(stalls) {}
   Source read(std::int64_t i) const override {
     const std::int64_t n = info(i).record;
     if (stalls_ && (n * 7919) % 5 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200 * (n % 7)));
     if (broken_.count(n)) fail<FormatError>("decode: ", info(i).name, " is broken");
     Source s{{}, Image(12, 10, 1)};
-    for (std::size_t k = 0; k < s.image.numel(); ++k) s.image.pixels[k] = static_cast<std::uint8_t>(n + static_cast<std::int64_t>(k));
+    for (std::size_t k = 0; k < s.image.numel(); ++k)
+      s.image.pixels[k] = static_cast<std::uint8_t>(n + static_cast<std::int64_t>(k));
     return s;
   }
 
@@ -56,7 +58,8 @@ std::string digest(DataLoader& loader, int epochs) {
     for (const Batch& batch : loader) {
       const auto images = batch.images.to(DType::fp32).contiguous().to_vector<float>();
       const auto labels = batch.labels.to_vector<float>();
-      sha.update(images.data(), images.size() * sizeof(float)).update(labels.data(), labels.size() * sizeof(float));
+      sha.update(images.data(), images.size() * sizeof(float))
+          .update(labels.data(), labels.size() * sizeof(float));
       sha.update(batch.indices.data(), batch.indices.size() * sizeof(std::int64_t));
     }
   }
@@ -74,8 +77,14 @@ TEST(Loader, AnyNumberOfWorkersGivesTheSameBatches) {
       for (const std::int64_t epochs : {0, 3}) {
         // Two bad samples in 253 stay below 1 %.
         const MadeUp wide(253, {5, 17}, false, true);
-        DataLoader loader(wide, Pipeline(augment), {.batch_size = 16, .shuffle = true, .workers = workers, .prefetch = prefetch,
-                                                    .epochs = epochs, .seed = 3, .bad_samples = BadSamples::skip});
+        DataLoader loader(wide, Pipeline(augment),
+                          {.batch_size = 16,
+                           .shuffle = true,
+                           .workers = workers,
+                           .prefetch = prefetch,
+                           .epochs = epochs,
+                           .seed = 3,
+                           .bad_samples = BadSamples::skip});
         const std::string got = digest(loader, 3);
         if (want.empty()) want = got;
         EXPECT_EQ(got, want) << workers << " workers, prefetch " << prefetch << ", epochs " << epochs;
@@ -123,7 +132,8 @@ TEST(Loader, ResumesAtAnyStep) {
   const LoaderOptions options{.batch_size = 8, .shuffle = true, .workers = 2, .epochs = 3, .seed = 9};
   std::vector<Batch> all;
   DataLoader whole(set, Pipeline(augment), options);
-  for (int e = 0; e < 3; ++e) for (const Batch& batch : whole) all.push_back(batch);
+  for (int e = 0; e < 3; ++e)
+    for (const Batch& batch : whole) all.push_back(batch);
   ASSERT_EQ(all.size(), 18u);
   DataLoader loader(set, Pipeline(augment), options);
   for (std::size_t at = 0; at < all.size(); ++at) {
@@ -141,7 +151,8 @@ TEST(Loader, ResumesAtAnyStep) {
   EXPECT_FALSE(loader.next(batch));
   ASSERT_TRUE(loader.next(batch));
   EXPECT_EQ(batch.epoch, 1);
-  EXPECT_EQ(message_of<ValueError>([&] { loader.seek(0, 7); }), "loader: cannot go to step 7 of epoch 0, an epoch has 6");
+  EXPECT_EQ(message_of<ValueError>([&] { loader.seek(0, 7); }),
+            "loader: cannot go to step 7 of epoch 0, an epoch has 6");
 }
 
 TEST(Loader, BadSamplesFailOrAreReplacedByName) {
@@ -150,12 +161,15 @@ TEST(Loader, BadSamplesFailOrAreReplacedByName) {
   Batch batch;
   ASSERT_TRUE(strict.next(batch));
   EXPECT_EQ(message_of<FormatError>([&] { strict.next(batch); }), "decode: made-up-30 is broken");
-  ASSERT_TRUE(strict.next(batch));   // goes on behind it
+  ASSERT_TRUE(strict.next(batch));  // goes on behind it
   EXPECT_EQ(batch.indices[0], 40);
 
   const Scratch folder;
-  DataLoader lenient(set, Pipeline(), {.batch_size = 20, .workers = 3, .bad_samples = BadSamples::quarantine,
-                                       .quarantine_file = folder / "quarantine.csv"});
+  DataLoader lenient(set, Pipeline(),
+                     {.batch_size = 20,
+                      .workers = 3,
+                      .bad_samples = BadSamples::quarantine,
+                      .quarantine_file = folder / "quarantine.csv"});
   std::int64_t count = 0;
   for (const Batch& b : lenient) {
     count += b.size();
@@ -172,24 +186,29 @@ TEST(Loader, BadSamplesFailOrAreReplacedByName) {
 TEST(Loader, TooManyBadSamplesEndTheRun) {
   for (const int workers : {0, 5}) {
     const MadeUp set(150, {3, 50, 51});
-    DataLoader broken(set, Pipeline(), {.batch_size = 10, .workers = workers, .bad_samples = BadSamples::skip});
+    DataLoader broken(set, Pipeline(),
+                      {.batch_size = 10, .workers = workers, .bad_samples = BadSamples::skip});
     Batch batch;
     for (int step = 0; step < 5; ++step) ASSERT_TRUE(broken.next(batch)) << step;
     EXPECT_EQ(message_of<DataError>([&] { broken.next(batch); }),
-              "loader: 3 of 150 samples cannot be read, at most 1 % and 1000 are passed over; the last: decode: made-up-51 is "
+              "loader: 3 of 150 samples cannot be read, at most 1 % and 1000 are passed over; the last: "
+              "decode: made-up-51 is "
               "broken; look with `gadolin data check`");
   }
   std::set<std::int64_t> all;
   for (int i = 0; i < 20; ++i) all.insert(i);
   const MadeUp hopeless(20, all);
-  EXPECT_EQ(message_of<FormatError>([&] { DataLoader(hopeless, Pipeline(), {.bad_samples = BadSamples::skip}); }),
-            "decode: made-up-0 is broken");
+  EXPECT_EQ(
+      message_of<FormatError>([&] { DataLoader(hopeless, Pipeline(), {.bad_samples = BadSamples::skip}); }),
+      "decode: made-up-0 is broken");
 }
 
 TEST(Loader, StopsAnywhereWithoutDeadlock) {
   const MadeUp set(200, {}, false, true);
   for (int round = 0; round < 60; ++round) {
-    DataLoader loader(set, Pipeline(), {.batch_size = 7, .shuffle = true, .workers = round % 17, .prefetch = 1 + round % 5, .epochs = 2});
+    DataLoader loader(
+        set, Pipeline(),
+        {.batch_size = 7, .shuffle = true, .workers = round % 17, .prefetch = 1 + round % 5, .epochs = 2});
     Batch batch;
     for (int step = 0; step < round % 9; ++step) loader.next(batch);
     if (round % 3 == 0) loader.seek(1, round % 20);
@@ -200,10 +219,12 @@ TEST(Loader, StopsAnywhereWithoutDeadlock) {
 TEST(Loader, ManyEpochsLoseAndDoubleNothing) {
   const MadeUp set(10);
   for (const int workers : {0, 1, 4, 16}) {
-    DataLoader loader(set, Pipeline(), {.batch_size = 3, .shuffle = true, .workers = workers, .prefetch = 4, .epochs = 500});
+    DataLoader loader(set, Pipeline(),
+                      {.batch_size = 3, .shuffle = true, .workers = workers, .prefetch = 4, .epochs = 500});
     for (int epoch = 0; epoch < 500; ++epoch) {
       std::int64_t sum = 0, count = 0;
-      for (const Batch& batch : loader) for (const std::int64_t i : batch.indices) sum += i, ++count;
+      for (const Batch& batch : loader)
+        for (const std::int64_t i : batch.indices) sum += i, ++count;
       ASSERT_EQ(count, 10);
       ASSERT_EQ(sum, 45);
     }
@@ -216,7 +237,8 @@ TEST(Loader, LabelsOfMultiLabelSetsAreRowsOfZerosAndOnes) {
   Batch batch;
   ASSERT_TRUE(loader.next(batch));
   EXPECT_EQ(batch.labels.dtype(), DType::fp32);
-  EXPECT_EQ(batch.labels.to_vector<float>(), (std::vector<float>{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1}));
+  EXPECT_EQ(batch.labels.to_vector<float>(),
+            (std::vector<float>{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1}));
 }
 
 TEST(Loader, BytesAndNumbersAgree) {
@@ -239,17 +261,21 @@ TEST(Loader, BytesAndNumbersAgree) {
 
 TEST(Loader, RefusesWhatCannotWork) {
   const MadeUp set(5);
-  const auto message = [&](LoaderOptions options) { return message_of<Error>([&] { DataLoader(set, Pipeline(), options); }); };
+  const auto message = [&](LoaderOptions options) {
+    return message_of<Error>([&] { DataLoader(set, Pipeline(), options); });
+  };
   EXPECT_EQ(message({.batch_size = 0}), "loader: batch size 0 is not in 1..1000000");
   EXPECT_EQ(message({.workers = 65}), "loader: 65 workers, 0 to 64 are possible");
   EXPECT_EQ(message({.prefetch = 0}), "loader: prefetch = 0 is not in 1..64");
-  EXPECT_EQ(message({.dtype = DType::int64}), "loader: images cannot be int64, only fp32, bf16, fp16 or uint8");
+  EXPECT_EQ(message({.dtype = DType::int64}),
+            "loader: images cannot be int64, only fp32, bf16, fp16 or uint8");
   EXPECT_EQ(message({.batch_size = 6, .drop_last = true}),
             "loader: 5 samples do not fill a batch of 6; make the batch smaller or keep the last one");
   EXPECT_EQ(message_of<ShapeError>([&] { DataLoader(set, Pipeline("normalize:1/2/3:1"), {}); }),
             "normalize: mean of 3 channels on an image of 1; add the step rgb, or give one value");
-  EXPECT_EQ(message_of<DataError>([&] { DataLoader(*set.subset(std::vector<std::int64_t>{}), Pipeline(), {}); }),
-            "loader: the data set has no samples");
+  EXPECT_EQ(
+      message_of<DataError>([&] { DataLoader(*set.subset(std::vector<std::int64_t>{}), Pipeline(), {}); }),
+      "loader: the data set has no samples");
 }
 
 TEST(Loader, SizesMustAgreeAfterTheTransforms) {
@@ -260,7 +286,8 @@ TEST(Loader, SizesMustAgreeAfterTheTransforms) {
   DataLoader loader(*set, Pipeline(), {.batch_size = 2, .workers = 1, .bad_samples = BadSamples::skip});
   Batch batch;
   EXPECT_EQ(message_of<DataError>([&] { loader.next(batch); }),
-            "loader: c/b.png is 9 x 8 with 3 channels after the transforms, the first sample 8 x 8 with 1; add resize "
+            "loader: c/b.png is 9 x 8 with 3 channels after the transforms, the first sample 8 x 8 with 1; "
+            "add resize "
             "and center-crop, and grey or rgb, to the transforms");
   DataLoader fixed(*set, Pipeline("grey,resize:8x8"), {.batch_size = 2, .workers = 1});
   EXPECT_TRUE(fixed.next(batch));
@@ -269,7 +296,8 @@ TEST(Loader, SizesMustAgreeAfterTheTransforms) {
 TEST(Ingest, EqualsNormalizeOnEveryValue) {
   for (const int channels : {1, 3}) {
     const Image image = pattern(37, 11, channels);
-    const Normalize normalize{channels == 1 ? std::vector<double>{0.45} : std::vector<double>{0.485, 0.456, 0.406}, {0.23}};
+    const Normalize normalize{
+        channels == 1 ? std::vector<double>{0.45} : std::vector<double>{0.485, 0.456, 0.406}, {0.23}};
     const NormalizeFactors factors = normalize_factors(normalize, channels, 8);
     std::vector<float> want(image.numel());
     normalize_into(image, factors, want.data());
@@ -285,7 +313,9 @@ TEST(Ingest, EqualsNormalizeOnEveryValue) {
 // Groups of 16 bytes that begin and end within a pixel, sizes that fill none, bytes that lie on no boundary.
 TEST(Ingest, RoundsAndPadsEveryPixel) {
   for (const int channels : {1, 3}) {
-    const NormalizeFactors factors = normalize_factors({channels == 1 ? std::vector<double>{0.45} : std::vector<double>{0.485, 0.456, 0.406}, {0.23}}, channels, 8);
+    const NormalizeFactors factors = normalize_factors(
+        {channels == 1 ? std::vector<double>{0.45} : std::vector<double>{0.485, 0.456, 0.406}, {0.23}},
+        channels, 8);
     for (const int width : {1, 2, 5, 16, 37}) {
       const Image image = pattern(width, 3, channels);
       std::vector<float> want(image.numel());
@@ -294,8 +324,10 @@ TEST(Ingest, RoundsAndPadsEveryPixel) {
       std::vector<std::uint8_t> behind(1 + image.pixels.size());
       std::copy(image.pixels.begin(), image.pixels.end(), behind.begin() + 1);
       const Tensor whole = from_vector(behind, {static_cast<std::int64_t>(behind.size())});
-      const Tensor odd = whole.slice(0, 1, whole.size(0)).reshape({1, 3, width, channels}).permute({0, 3, 1, 2});
-      for (const Tensor& bytes : {from_vector(image.pixels, {1, 3, width, channels}).permute({0, 3, 1, 2}), odd}) {
+      const Tensor odd =
+          whole.slice(0, 1, whole.size(0)).reshape({1, 3, width, channels}).permute({0, 3, 1, 2});
+      for (const Tensor& bytes :
+           {from_vector(image.pixels, {1, 3, width, channels}).permute({0, 3, 1, 2}), odd}) {
         for (const DType dtype : {DType::fp32, DType::bf16, DType::fp16}) {
           EXPECT_EQ(ingest(bytes, factors, dtype).to_vector<float>(), exact.to(dtype).to_vector<float>());
           for (const int padded : {channels, 4, 8}) {
@@ -305,22 +337,33 @@ TEST(Ingest, RoundsAndPadsEveryPixel) {
             EXPECT_EQ(wide.slice(1, 0, channels).to_vector<float>(), exact.to(dtype).to_vector<float>());
             for (const float x : wide.slice(1, channels, padded).to_vector<float>()) EXPECT_EQ(x, 0);
             if (cuda_available()) {
-              EXPECT_EQ(ingest(bytes.to(cuda), factors, dtype, padded).to(cpu).to_vector<float>(), wide.to_vector<float>());
+              EXPECT_EQ(ingest(bytes.to(cuda), factors, dtype, padded).to(cpu).to_vector<float>(),
+                        wide.to_vector<float>());
             }
           }
         }
       }
     }
   }
-  EXPECT_EQ(ingest(empty({0, 3, 4, 4}, DType::uint8).contiguous(MemoryFormat::channels_last), {}, DType::bf16, 4).shape(), Shape({0, 4, 4, 4}));
+  EXPECT_EQ(
+      ingest(empty({0, 3, 4, 4}, DType::uint8).contiguous(MemoryFormat::channels_last), {}, DType::bf16, 4)
+          .shape(),
+      Shape({0, 4, 4, 4}));
 }
 
 TEST(Ingest, RefusesWhatIsNoImage) {
-  EXPECT_EQ(message_of<ShapeError>([] { ingest(zeros({2, 3}), {}); }), "ingest: images [2, 3] are not [N, C, H, W] with C = 1 or 3");
-  EXPECT_EQ(message_of<DTypeError>([] { ingest(zeros({1, 1, 2, 2}), {}); }), "ingest: images are fp32, not uint8");
+  EXPECT_EQ(message_of<ShapeError>([] {
+              ingest(zeros({2, 3}), {});
+            }),
+            "ingest: images [2, 3] are not [N, C, H, W] with C = 1 or 3");
+  EXPECT_EQ(message_of<DTypeError>([] {
+              ingest(zeros({1, 1, 2, 2}), {});
+            }),
+            "ingest: images are fp32, not uint8");
   const Tensor bytes = zeros({1, 3, 2, 2}, DType::uint8).contiguous(MemoryFormat::channels_last);
   for (const std::int64_t channels : {-1, 2, 9}) {
     EXPECT_EQ(message_of<ShapeError>([&] { ingest(bytes, {}, DType::fp32, channels); }),
-              "ingest: images [1, 3, 2, 2] cannot be padded to " + std::to_string(channels) + " channels, only to 3 to 8");
+              "ingest: images [1, 3, 2, 2] cannot be padded to " + std::to_string(channels) +
+                  " channels, only to 3 to 8");
   }
 }

@@ -5,8 +5,8 @@
 
 #include <set>
 
-#include "io/atomic_file.h"
 #include "data/sets/loader.h"
+#include "io/atomic_file.h"
 #include "io/tfrecord.h"
 #include "tests/data/messages.h"
 

@@ -15,7 +15,8 @@
 namespace gadolin {
 namespace {
 
-template <class F> std::string thrown(F f) {
+template <class F>
+std::string thrown(F f) {
   try {
     f();
   } catch (const ValueError& error) {
@@ -37,7 +38,8 @@ TEST(Uploader, OnTheCpuBatchesPassThroughInOrder) {
 }
 
 TEST(Uploader, OneSlotIsRefused) {
-  EXPECT_EQ(thrown([] { Uploader uploader(cpu, 1); }), "upload: 1 slots cannot overlap anything; use at least 2");
+  EXPECT_EQ(thrown([] { Uploader uploader(cpu, 1); }),
+            "upload: 1 slots cannot overlap anything; use at least 2");
 }
 
 TEST(Uploader, ABatchIsNotPushedFromWithinARecordedStep) {
@@ -54,7 +56,8 @@ TEST(Uploader, ABatchIsNotPushedFromWithinARecordedStep) {
   EXPECT_EQ(uploader.pending(), 0);
 }
 
-// The road of training: the copy stream fills the ring while a recording reads earlier slots, two batches a launch.
+// The road of training: the copy stream fills the ring while a recording reads earlier slots, two batches a
+// launch.
 TEST(Uploader, FeedsRecordedStepsOfSeveralBatches) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   constexpr std::int64_t n = 1 << 20;
@@ -93,7 +96,7 @@ TEST(Uploader, DeviceBatchesArriveWholeWhileStepsAreQueued) {
   constexpr std::int64_t n = 1 << 20;
   constexpr int batches = 40;
   Uploader uploader(cuda);
-  Tensor kept;                     // held across reuse of its slot: must not be overwritten
+  Tensor kept;  // held across reuse of its slot: must not be overwritten
   std::vector<Tensor> sums;
   const auto batch = [&](int i) {
     Tensor t = empty_pinned({n}, DType::fp32);

@@ -120,8 +120,7 @@ TEST(Maximum, TiesShareTheGradient) {
   EXPECT_EQ(b.grad().to_vector<double>(), (std::vector<double>{5.5, 1, 10}));
 }
 
-// --- with a number
-// ---------------------------------------------------------------------------------------------------
+// --- with a number -----------------------------------------------------------------------------------------
 
 OpSpec with_number(const char* name, Call f, double (*reference)(double)) {
   return {.name = name,

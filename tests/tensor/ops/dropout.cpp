@@ -93,8 +93,8 @@ TEST(Dropout, BackwardUsesTheMaskOfItsForward) {
   EXPECT_EQ(x.grad().to_vector<float>(), y.to_vector<float>());
 }
 
-// What the threads of the device do, one after another: the numbers of the loops on the CPU in every order of memory, for
-// types of every width, sizes that fill no group, and arrays that may not be taken in packs.
+// What the threads of the device do, one after another: the numbers of the loops on the CPU in every order of
+// memory, for types of every width, sizes that fill no group, and arrays that may not be taken in packs.
 template <class T, bool packed>
 void expect_same_groups(const Tensor& x, const char* what) {
   manual_seed(8);
@@ -104,9 +104,11 @@ void expect_same_groups(const Tensor& x, const char* what) {
   const detail::Mask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
   const std::int64_t groups = (x.numel() + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
   for (std::int64_t g = groups - 1; g >= 0; --g) {
-    detail::drop_group<T, packed>(mask, static_cast<math_type<T>>(1 / (1 - 0.4)), layout, x.data<T>(), got.data<T>(), x.numel(), g);
+    detail::drop_group<T, packed>(mask, static_cast<math_type<T>>(1 / (1 - 0.4)), layout, x.data<T>(),
+                                  got.data<T>(), x.numel(), g);
   }
-  EXPECT_EQ(got.to_vector<double>(), want.to_vector<double>()) << what << " " << name_of(x.dtype()) << " packed " << packed;
+  EXPECT_EQ(got.to_vector<double>(), want.to_vector<double>())
+      << what << " " << name_of(x.dtype()) << " packed " << packed;
 }
 template <class T>
 void expect_same_groups() {
@@ -116,7 +118,8 @@ void expect_same_groups() {
   expect_same_groups<T, false>(x.contiguous(MemoryFormat::channels_last), "channels last");
   expect_same_groups<T, false>(x.transpose(1, 3), "a view");
   expect_same_groups<T, false>(x.flatten().slice(0, 1, 500), "a slice");
-  for (const std::int64_t n : {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65}) expect_same_groups<T, true>(x.flatten().slice(0, 0, n), "few");
+  for (const std::int64_t n : {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65})
+    expect_same_groups<T, true>(x.flatten().slice(0, 0, n), "few");
 }
 TEST(Dropout, GroupsOfTheDeviceDrawTheSameNumbers) {
   expect_same_groups<float>();

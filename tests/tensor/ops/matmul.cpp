@@ -63,32 +63,48 @@ Call linear_call(Activation activation) {
   return [activation](const Inputs& in) { return linear(in[0], in[1], in[2], activation); };
 }
 
-const bool matmul_added = add_spec({
-    .name = "matmul",
-    .f = [](const Inputs& in) { return matmul(in[0], in[1]); },
-    .reference = matmul_reference,
-    .cases =
-        {
-            {.what = "matrices", .inputs = {shaped({5, 7}), shaped({7, 3})}, .products = 7},
-            {.what = "one column", .inputs = {shaped({5, 6}), shaped({6, 1})}, .products = 6},
-            {.what = "one row", .inputs = {shaped({1, 6}), shaped({6, 4})}, .products = 6},
-            {.what = "batches", .inputs = {shaped({2, 5, 7}), shaped({2, 7, 3})}, .products = 7},
-            {.what = "one right operand", .inputs = {shaped({4, 2, 5, 3}), shaped({3, 6})}, .products = 3},
-            {.what = "one left operand", .inputs = {shaped({5, 3}), shaped({2, 3, 4})}, .products = 3},
-            {.what = "broadcast batches", .inputs = {shaped({3, 1, 2, 4}), shaped({5, 4, 2})}, .products = 4},
-            {.what = "inner broadcast", .inputs = {shaped({2, 3, 1, 4}), shaped({2, 1, 4, 2})}, .products = 4},
-            {.what = "tiles and rests", .inputs = {shaped({70, 261}), shaped({261, 133})}, .products = 261, .gradients = false},
-        },
-    .errors =
-        {
-            {.inputs = {shaped({2, 3}), shaped({4, 5})}, .message = "matmul: [2, 3] has 3 columns, but [4, 5] has 4 rows"},
-            {.inputs = {shaped({3}), shaped({3, 5})},
-             .message = "matmul: [3] times [3, 5] needs two matrices; add a dimension with unsqueeze"},
-            {.inputs = {shaped({2, 2}, DType::int64), shaped({2, 2}, DType::int64)},
-             .message = "matmul: int64 is not supported; convert with .to(DType::fp32)"},
-        },
-    .twice = true,
-});
+const bool
+    matmul_added =
+        add_spec(
+            {
+                .name = "matmul",
+                .f = [](const Inputs& in) { return matmul(in[0], in[1]); },
+                .reference = matmul_reference,
+                .cases =
+                    {
+                        {.what = "matrices", .inputs = {shaped({5, 7}), shaped({7, 3})}, .products = 7},
+                        {.what = "one column", .inputs = {shaped({5, 6}), shaped({6, 1})}, .products = 6},
+                        {.what = "one row", .inputs = {shaped({1, 6}), shaped({6, 4})}, .products = 6},
+                        {.what = "batches", .inputs = {shaped({2, 5, 7}), shaped({2, 7, 3})}, .products = 7},
+                        {.what = "one right operand",
+                         .inputs = {shaped({4, 2, 5, 3}), shaped({3, 6})},
+                         .products = 3},
+                        {.what = "one left operand",
+                         .inputs = {shaped({5, 3}), shaped({2, 3, 4})},
+                         .products = 3},
+                        {.what = "broadcast batches",
+                         .inputs = {shaped({3, 1, 2, 4}), shaped({5, 4, 2})},
+                         .products = 4},
+                        {.what = "inner broadcast",
+                         .inputs = {shaped({2, 3, 1, 4}), shaped({2, 1, 4, 2})},
+                         .products = 4},
+                        {.what = "tiles and rests",
+                         .inputs = {shaped({70, 261}), shaped({261, 133})},
+                         .products = 261,
+                         .gradients = false},
+                    },
+                .errors =
+                    {
+                        {.inputs = {shaped({2, 3}), shaped({4, 5})},
+                         .message = "matmul: [2, 3] has 3 columns, but [4, 5] has 4 rows"},
+                        {.inputs = {shaped({3}), shaped({3, 5})},
+                         .message =
+                             "matmul: [3] times [3, 5] needs two matrices; add a dimension with unsqueeze"},
+                        {.inputs = {shaped({2, 2}, DType::int64), shaped({2, 2}, DType::int64)},
+                         .message = "matmul: int64 is not supported; convert with .to(DType::fp32)"},
+                    },
+                .twice = true,
+            });
 
 const bool linear_added = add_spec({
     .name = "linear",
@@ -99,9 +115,14 @@ const bool linear_added = add_spec({
             {.what = "bias", .inputs = {shaped({4, 6}), shaped({5, 6}), shaped({5})}, .products = 6},
             {.what = "no bias", .inputs = {shaped({4, 6}), shaped({5, 6}), undefined()}, .products = 6},
             {.what = "sequence", .inputs = {shaped({2, 3, 6}), shaped({5, 6}), shaped({5})}, .products = 6},
-            {.what = "vector", .inputs = {shaped({6}), shaped({5, 6}), shaped({5})}, .products = 6, .empty = false, .batch_one = false},
+            {.what = "vector",
+             .inputs = {shaped({6}), shaped({5, 6}), shaped({5})},
+             .products = 6,
+             .empty = false,
+             .batch_one = false},
             {.what = "relu",
-             .inputs = {shaped({4, 6}).between(0.1, 1), shaped({2, 6}).between(-1, -0.1), values({2.0, -0.2})},
+             .inputs = {shaped({4, 6}).between(0.1, 1), shaped({2, 6}).between(-1, -0.1),
+                        values({2.0, -0.2})},
              .f = linear_call(Activation::relu),
              .reference = linear_reference(Activation::relu),
              .products = 6},
@@ -110,7 +131,8 @@ const bool linear_added = add_spec({
         {
             {.inputs = {shaped({4, 3}), shaped({5, 6}), undefined()},
              .message = "linear: input [4, 3] does not end in 6, which weight [5, 6] takes"},
-            {.inputs = {shaped({4, 6}), shaped({6}), undefined()}, .message = "linear: weight [6] is not [out, in]"},
+            {.inputs = {shaped({4, 6}), shaped({6}), undefined()},
+             .message = "linear: weight [6] is not [out, in]"},
             {.inputs = {shaped({4, 6}), shaped({5, 6}), shaped({6})},
              .message = "linear: bias [6] is not [5], the rows of weight [5, 6]"},
         },
@@ -150,7 +172,8 @@ TEST(Linear, ReluKeepsNan) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const Backend chosen : {Backend::best, Backend::reference}) {
     set_backend(chosen);
-    const Tensor y = linear(tensor({nan, 1}, {1, 2}), tensor({1, 1, 0, 1}, {2, 2}), tensor({0, 0}, {2}), Activation::relu);
+    const Tensor y =
+        linear(tensor({nan, 1}, {1, 2}), tensor({1, 1, 0, 1}, {2, 2}), tensor({0, 0}, {2}), Activation::relu);
     EXPECT_TRUE(std::isnan(y.to_vector<double>()[0]));
   }
   set_backend(Backend::best);

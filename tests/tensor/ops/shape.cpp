@@ -46,17 +46,20 @@ const bool concat_added = add_spec({
             {.inputs = {shaped({2, 3}), shaped({2, 4})},
              .message = "concat: part 1 is [2, 4], part 0 is [2, 3]; they may differ in dimension 0 only"},
         },
-    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64, DType::uint8, DType::boolean},
+    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64, DType::uint8,
+               DType::boolean},
     .twice = true,
 });
 
 const bool stack_added = add_spec({
     .name = "stack",
     .f = [](const Inputs& in) { return stack(in, 1); },
-    .reference = [](const Inputs& in) {
-      return tabulate({in[0].size(0), 2, in[0].size(1)},
-                      [&](const Index& i) { return at(in[static_cast<std::size_t>(i[1])], {i[0], i[2]}); });
-    },
+    .reference =
+        [](const Inputs& in) {
+          return tabulate({in[0].size(0), 2, in[0].size(1)}, [&](const Index& i) {
+            return at(in[static_cast<std::size_t>(i[1])], {i[0], i[2]});
+          });
+        },
     .cases = {{.inputs = {shaped({3, 4}), shaped({3, 4})}}},
     .errors = {{.inputs = {shaped({2, 3}), shaped({2, 4})},
                 .message = "stack: part 1 is [2, 4], part 0 is [2, 3]; all must have the same shape"},
@@ -67,27 +70,36 @@ const bool stack_added = add_spec({
 const bool flip_added = add_spec({
     .name = "flip",
     .f = [](const Inputs& in) { return flip(in[0], {-1}); },
-    .reference = [](const Inputs& in) {
-      return tabulate(in[0].shape(), [&](const Index& i) {
-        Index from = i;
-        from.back() = in[0].size(-1) - 1 - i.back();
-        return at(in[0], from);
-      });
-    },
+    .reference =
+        [](const Inputs& in) {
+          return tabulate(in[0].shape(), [&](const Index& i) {
+            Index from = i;
+            from.back() = in[0].size(-1) - 1 - i.back();
+            return at(in[0], from);
+          });
+        },
     .cases = {{.what = "last", .inputs = {shaped({3, 5})}},
               {.what = "image", .inputs = {shaped({2, 3, 4, 5})}},
               {.what = "first and second",
                .inputs = {shaped({3, 4, 2})},
-               .f = [](const Inputs& in) { return flip(in[0], {0, 1}); },
-               .reference = [](const Inputs& in) {
-                 return tabulate(in[0].shape(), [&](const Index& i) {
-                   return at(in[0], {in[0].size(0) - 1 - i[0], in[0].size(1) - 1 - i[1], i[2]});
-                 });
-               }}},
+               .f =
+                   [](const Inputs& in) {
+                     return flip(in[0], {0, 1});
+                   },
+               .reference =
+                   [](const Inputs& in) {
+                     return tabulate(in[0].shape(), [&](const Index& i) {
+                       return at(in[0], {in[0].size(0) - 1 - i[0], in[0].size(1) - 1 - i[1], i[2]});
+                     });
+                   }}},
     .errors = {{.inputs = {shaped({2, 3})},
                 .message = "flip: dimension 1 is named twice",
-                .f = [](const Inputs& in) { return flip(in[0], {1, -1}); }}},
-    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64, DType::uint8, DType::boolean},
+                .f =
+                    [](const Inputs& in) {
+                      return flip(in[0], {1, -1});
+                    }}},
+    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64, DType::uint8,
+               DType::boolean},
     .twice = true,
 });
 
@@ -99,7 +111,8 @@ std::int64_t shown(PadMode mode, std::int64_t i, std::int64_t n) {
   return i < 0 ? -i : 2 * (n - 1) - i;
 }
 // Plain padding for amounts that do not crop and reflect at the same time.
-OpCase pad_case(const char* what, const Input& x, const std::vector<std::int64_t>& amounts, PadMode mode, double value = 0) {
+OpCase pad_case(const char* what, const Input& x, const std::vector<std::int64_t>& amounts, PadMode mode,
+                double value = 0) {
   OpCase c{.what = what, .inputs = {x}};
   c.f = [=](const Inputs& in) { return pad(in[0], amounts, mode, value); };
   c.reference = [=](const Inputs& in) {
@@ -121,38 +134,40 @@ Call pad_call(const std::vector<std::int64_t>& amounts, PadMode mode = PadMode::
   return [=](const Inputs& in) { return pad(in[0], amounts, mode); };
 }
 
-const bool pad_added = add_spec({
-    .name = "pad",
-    .f = pad_call({1, 2}),
-    .cases =
+const bool pad_added =
+    add_spec(
         {
-            pad_case("zeros", shaped({3, 4}), {1, 2}, PadMode::constant),
-            pad_case("a value", shaped({2, 3, 4}), {0, 2, 3, 1}, PadMode::constant, -2.5),
-            pad_case("crop", shaped({3, 5}), {-1, -2}, PadMode::constant),
-            pad_case("crop and pad", shaped({2, 4, 5}), {-1, 2, 1, -2}, PadMode::constant),
-            pad_case("image", shaped({2, 3, 4, 5}), {1, 1, 2, 2}, PadMode::constant),
-            pad_case("reflect", shaped({3, 4, 5}), {3, 1, 0, 2}, PadMode::reflect),
-            pad_case("replicate", shaped({3, 4, 5}), {3, 7, 1, 0}, PadMode::replicate),
-            pad_case("replicate an image", shaped({2, 3, 4, 5}), {1, 1, 2, 2}, PadMode::replicate),
-            pad_case("replicate a crop", shaped({3, 5}), {-1, -2}, PadMode::replicate),
-        },
-    .errors =
-        {
-            {.inputs = {shaped({2, 3})},
-             .message = "pad: reflecting 3 elements needs more than 3 in dimension 1 of [2, 3]",
-             .f = pad_call({3, 0}, PadMode::reflect)},
-            {.inputs = {shaped({2, 0})},
-             .message = "pad: dimension 1 of [2, 0] is empty; there is nothing to replicate",
-             .f = pad_call({1, 0}, PadMode::replicate)},
-            {.inputs = {shaped({2, 3})},
-             .message = "pad: -2 and -2 crop more than the 3 elements of dimension 1 of [2, 3]",
-             .f = pad_call({-2, -2})},
-            {.inputs = {shaped({2, 3})},
-             .message = "pad: 3 amounts for [2, 3]; give two a dimension, from the last one on",
-             .f = pad_call({1, 1, 1})},
-        },
-    .twice = true,
-});
+            .name = "pad",
+            .f = pad_call({1, 2}),
+            .cases =
+                {
+                    pad_case("zeros", shaped({3, 4}), {1, 2}, PadMode::constant),
+                    pad_case("a value", shaped({2, 3, 4}), {0, 2, 3, 1}, PadMode::constant, -2.5),
+                    pad_case("crop", shaped({3, 5}), {-1, -2}, PadMode::constant),
+                    pad_case("crop and pad", shaped({2, 4, 5}), {-1, 2, 1, -2}, PadMode::constant),
+                    pad_case("image", shaped({2, 3, 4, 5}), {1, 1, 2, 2}, PadMode::constant),
+                    pad_case("reflect", shaped({3, 4, 5}), {3, 1, 0, 2}, PadMode::reflect),
+                    pad_case("replicate", shaped({3, 4, 5}), {3, 7, 1, 0}, PadMode::replicate),
+                    pad_case("replicate an image", shaped({2, 3, 4, 5}), {1, 1, 2, 2}, PadMode::replicate),
+                    pad_case("replicate a crop", shaped({3, 5}), {-1, -2}, PadMode::replicate),
+                },
+            .errors =
+                {
+                    {.inputs = {shaped({2, 3})},
+                     .message = "pad: reflecting 3 elements needs more than 3 in dimension 1 of [2, 3]",
+                     .f = pad_call({3, 0}, PadMode::reflect)},
+                    {.inputs = {shaped({2, 0})},
+                     .message = "pad: dimension 1 of [2, 0] is empty; there is nothing to replicate",
+                     .f = pad_call({1, 0}, PadMode::replicate)},
+                    {.inputs = {shaped({2, 3})},
+                     .message = "pad: -2 and -2 crop more than the 3 elements of dimension 1 of [2, 3]",
+                     .f = pad_call({-2, -2})},
+                    {.inputs = {shaped({2, 3})},
+                     .message = "pad: 3 amounts for [2, 3]; give two a dimension, from the last one on",
+                     .f = pad_call({1, 1, 1})},
+                },
+            .twice = true,
+        });
 
 TEST(Concat, ChannelsLastStaysChannelsLast) {
   const Tensor a = rand({2, 3, 4, 5}, 1, 1).contiguous(MemoryFormat::channels_last);
@@ -170,7 +185,8 @@ TEST(Concat, AnyNumberOfPartsIsDifferentiable) {
   mul(y, arange(140, DType::fp32)).backward(ones({140}));
   for (int i = 0; i < 70; ++i) {
     EXPECT_EQ(y.to_vector<double>()[static_cast<std::size_t>(2 * i)], i);
-    EXPECT_EQ(parts[static_cast<std::size_t>(i)].grad().to_vector<double>(), (std::vector<double>{2.0 * i, 2.0 * i + 1}));
+    EXPECT_EQ(parts[static_cast<std::size_t>(i)].grad().to_vector<double>(),
+              (std::vector<double>{2.0 * i, 2.0 * i + 1}));
   }
 }
 

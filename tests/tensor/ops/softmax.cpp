@@ -29,7 +29,11 @@ Reference reference(bool log, int dim) {
   };
 }
 OpCase row_case(const char* what, const Input& x, bool log, int dim) {
-  return {.what = what, .inputs = {x}, .f = call(log, dim), .reference = reference(log, dim), .products = static_cast<int>(x.shape[dim])};
+  return {.what = what,
+          .inputs = {x},
+          .f = call(log, dim),
+          .reference = reference(log, dim),
+          .products = static_cast<int>(x.shape[dim])};
 }
 OpSpec spec(const char* name, bool log) {
   OpCase odd = row_case("far from 0", values({-800, -20, 0, 20, 800, 799}), log, 0);
@@ -65,7 +69,8 @@ TEST(Softmax, KeepsNanAndMinusInfinity) {
   for (const DType dtype : {DType::fp32, DType::fp64}) {
     const auto masked = softmax(tensor({0, -inf, 0, -inf}, {4}, dtype), 0).to_vector<double>();
     EXPECT_EQ(masked, (std::vector<double>{0.5, 0, 0.5, 0}));
-    for (double v : softmax(tensor({0, nan, 1}, {3}, dtype), 0).to_vector<double>()) EXPECT_TRUE(std::isnan(v));
+    for (double v : softmax(tensor({0, nan, 1}, {3}, dtype), 0).to_vector<double>())
+      EXPECT_TRUE(std::isnan(v));
   }
 }
 

@@ -17,16 +17,18 @@ OpCase cumsum_case(const char* what, const Input& x, int dim) {
   return {.what = what,
           .inputs = {x},
           .f = [dim](const Inputs& in) { return cumsum(in[0], dim); },
-          .reference = [dim](const Inputs& in) {
-            return tabulate(in[0].shape(), [&](const Index& i) {
-              double sum = 0;
-              Index from = i;
-              for (std::int64_t& j = from[static_cast<std::size_t>(dim)] = 0; j <= i[static_cast<std::size_t>(dim)]; ++j) {
-                sum += at(in[0], from);
-              }
-              return sum;
-            });
-          },
+          .reference =
+              [dim](const Inputs& in) {
+                return tabulate(in[0].shape(), [&](const Index& i) {
+                  double sum = 0;
+                  Index from = i;
+                  for (std::int64_t& j = from[static_cast<std::size_t>(dim)] = 0;
+                       j <= i[static_cast<std::size_t>(dim)]; ++j) {
+                    sum += at(in[0], from);
+                  }
+                  return sum;
+                });
+              },
           .products = static_cast<int>(x.shape[dim])};
 }
 const bool cumsum_added = add_spec({
@@ -130,11 +132,14 @@ TEST(Sort, IsStableAndPutsNanLast) {
 
 TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
   for (std::int64_t n = 1; n < 70; ++n) {
-    const Tensor x = tensor([&] {
-      std::vector<double> v;
-      for (double u : rand({n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>()) v.push_back(std::floor(8 * u));
-      return v;
-    }(), {n});
+    const Tensor x = tensor(
+        [&] {
+          std::vector<double> v;
+          for (double u : rand({n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>())
+            v.push_back(std::floor(8 * u));
+          return v;
+        }(),
+        {n});
     const auto values = x.to_vector<double>();
     Order want(static_cast<std::size_t>(n));
     std::iota(want.begin(), want.end(), 0);
@@ -150,7 +155,8 @@ TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
 
 TEST(Cumsum, LongRowsKeepTheirPrecision) {
   const std::int64_t n = 100'000;
-  EXPECT_EQ(cumsum(full({n}, 0.1), 0).slice(0, n - 1, n).item(), static_cast<double>(static_cast<float>(static_cast<double>(0.1f) * n)));
+  EXPECT_EQ(cumsum(full({n}, 0.1), 0).slice(0, n - 1, n).item(),
+            static_cast<double>(static_cast<float>(static_cast<double>(0.1f) * n)));
   if (cuda_available()) {
     const double last = cumsum(full({n}, 0.1, DType::fp32, cuda), 0).slice(0, n - 1, n).item();
     EXPECT_LE(std::abs(last - static_cast<double>(0.1f) * n), 1e-3);

@@ -251,8 +251,7 @@ TEST(Views, OfNothing) {
   EXPECT_EQ(x.slice(0, 0, 0).contiguous().numel(), 0);
 }
 
-// --- casts
-// -----------------------------------------------------------------------------------------------------------
+// --- casts -------------------------------------------------------------------------------------------------
 
 TEST(Casts, EveryPairOfTypes) {
   const std::vector<double> small = {0, 1, 2, 3, 100, 200};
@@ -293,7 +292,8 @@ TEST(Casts, WhatNoIntegerHoldsBecomesTheNearestAndNanZero) {
   check(DType::int64, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
   check(DType::int32, INT32_MIN, INT32_MAX);
   check(DType::uint8, 0, 255);
-  EXPECT_EQ(tensor(wild, {8}, DType::fp32).to(DType::boolean).to_vector<std::uint8_t>(), (std::vector<std::uint8_t>(8, 1)));
+  EXPECT_EQ(tensor(wild, {8}, DType::fp32).to(DType::boolean).to_vector<std::uint8_t>(),
+            (std::vector<std::uint8_t>(8, 1)));
 }
 
 TEST(Casts, LargeIntegersKeepEveryDigit) {

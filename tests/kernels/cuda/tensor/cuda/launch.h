@@ -1,6 +1,7 @@
-// CUDA kernels on the CPU, for tests of their indices and sums without a GPU: stands in for tensor/cuda/launch.h in tests
-// that include .cu files. Blocks run one after another. The threads of a block are contexts of one thread of the system that
-// run in turn from one __syncthreads to the next. Nothing is told about races within a turn or between blocks.
+// CUDA kernels on the CPU, for tests of their indices and sums without a GPU: stands in for
+// tensor/cuda/launch.h in tests that include .cu files. Blocks run one after another. The threads of a block
+// are contexts of one thread of the system that run in turn from one __syncthreads to the next. Nothing is
+// told about races within a turn or between blocks.
 #pragma once
 
 #include <ucontext.h>
@@ -23,7 +24,9 @@ struct dim3 {
   unsigned x, y, z;
   dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
-struct uint4 { unsigned x, y, z, w; };
+struct uint4 {
+  unsigned x, y, z, w;
+};
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace gadolin::emulated {
@@ -93,9 +96,18 @@ inline unsigned atomicInc(unsigned* p, unsigned limit) {
   *p = before >= limit ? 0 : before + 1;
   return before;
 }
-template <class T> T __ldcs(const T* p) { return *p; }
-template <class T> T __ldcg(const T* p) { return *p; }
-template <class T> void __stcs(T* p, T value) { *p = value; }
+template <class T>
+T __ldcs(const T* p) {
+  return *p;
+}
+template <class T>
+T __ldcg(const T* p) {
+  return *p;
+}
+template <class T>
+void __stcs(T* p, T value) {
+  *p = value;
+}
 
 namespace gadolin {
 
