@@ -9,10 +9,10 @@
 #include "layers/conv.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
-#include "tasks/classifier.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "train/checkpoint.h"
 
 namespace gadolin {
 

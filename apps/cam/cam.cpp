@@ -6,9 +6,9 @@
 #include "apps/commands.h"
 #include "io/npy.h"
 #include "tasks/cam.h"
-#include "tasks/classifier.h"
 #include "tasks/inputs.h"
 #include "tasks/overlay.h"
+#include "tasks/predictor.h"
 #include "tensor/ops.h"
 
 namespace gadolin {

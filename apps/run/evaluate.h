@@ -1,4 +1,4 @@
-// The evaluation of a classifier: metrics with intervals, predictions of every sample, the report.
+// The evaluation of a task: metrics with intervals, predictions of every sample, the report.
 #pragma once
 
 #include <functional>
@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tasks/classifier.h"
+#include "apps/program/command.h"
+#include "tasks/task.h"
 
 namespace gadolin {
 
@@ -17,15 +18,15 @@ struct EvalCommand {
   int workers = -1, resamples = 1000;
 
   // Not options of gadolin eval, but of command groups that map their own onto it:
-  std::function<std::unique_ptr<Dataset>(const Classifier&, EvalCommand&)>
-      open;                      // instead of open_dataset(data, dataset)
-  std::int64_t max_batches = 0;  // only the first samples; 0: all
-  std::vector<int> top;          // accuracies among the k likeliest classes
+  std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)>
+      open;                                 // instead of Task::open(data, dataset)
+  std::int64_t max_batches = 0;             // only the first samples; 0: all
+  std::function<void(Evaluator&)> prepare;  // more to measure
 };
 
-// Every sample once. With `out`: metrics.json, predictions.csv, confusion.csv (of one label a sample) and
+// Every sample once. With `out`: metrics.json, the evaluator's files (predictions.csv ...) and
 // report/index.html there. Throws DataError for data that do not fit the checkpoint, and for a sample that
 // cannot be read.
-void evaluate_classifier(Session& session, EvalCommand o);
+void evaluate_checkpoint(Session& session, EvalCommand o);
 
 }  // namespace gadolin

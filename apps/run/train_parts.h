@@ -24,9 +24,4 @@ std::string training_steps(const TrainCommand& o, int channels);
 
 LoaderOptions loader_options(const TrainCommand& o, const Session& session);
 
-// Mean loss of logits and targets. Throws UsageError for a loss that does not fit the labels.
-std::function<Tensor(const Tensor& logits, const Tensor& target)> make_loss(const TrainCommand& o,
-                                                                            const Dataset& train,
-                                                                            Device device);
-
 }  // namespace gadolin

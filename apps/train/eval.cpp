@@ -8,7 +8,7 @@ void add_eval_command(Program& program) {
   const auto o = std::make_shared<EvalCommand>();
   CLI::App* app = program.add(
       "eval", "Metrics with intervals, predictions of every sample, the HTML report",
-      [o](Session& s) { evaluate_classifier(s, *o); },
+      [o](Session& s) { evaluate_checkpoint(s, *o); },
       "gadolin eval runs/view/split.csv --checkpoint runs/view/checkpoints/best.gdck --out runs/view");
   app->add_option("data", o->data, "Labelled set, as for train")->required();
   app->add_option("--checkpoint", o->checkpoint)->required();

@@ -5,9 +5,10 @@
 #include "apps/commands.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
+#include "tasks/predictor.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -31,7 +32,7 @@ bool is_set(const std::vector<std::string>& given) {
   return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files("predict", given).empty();
 }
 
-std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifier) {
+std::unique_ptr<Dataset> samples_of(const Options& o, const Task& task) {
   if (is_set(o.files)) {
     DatasetOptions options = o.dataset;
     // The split.csv of a run names files where they lie.
@@ -41,7 +42,7 @@ std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifi
     return o.split == "all" ? std::move(set) : set->subset(split_from(o.split, "--split"));
   }
   require<UsageError>(o.split == "all", "predict: --split needs a labelled set, not files");
-  return open_inputs("predict", o.files, classifier.classes, o.dataset);
+  return open_inputs("predict", o.files, task.classes(), o.dataset);
 }
 
 void features(Session& session, const Options& o) {
@@ -51,8 +52,8 @@ void features(Session& session, const Options& o) {
                       o.feature_dtype, " is unknown; use fp32 or fp16");
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
                       " is unknown; use fail or skip");
-  Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const auto set = samples_of(o, classifier);
+  const auto classifier = load_classifier(o.checkpoint, session.device());
+  const auto set = samples_of(o, *classifier);
   LoaderOptions loader;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
@@ -63,9 +64,9 @@ void features(Session& session, const Options& o) {
   options.pool = o.pool;
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
-  if (!session.common().quiet && !session.common().json) options.progress = "features";
+  if (session.bars()) options.progress = "features";
   const FeatureResult got =
-      write_features(o.out, *classifier.net, *set, classifier.pipeline, loader, options);
+      write_features(o.out, classifier->net(), *set, classifier->pipeline(), loader, options);
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
@@ -83,33 +84,26 @@ void features(Session& session, const Options& o) {
 
 void predict(Session& session, const Options& o) {
   if (!o.layer.empty()) return features(session, o);
-  Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const auto set = open_inputs("predict", o.files, classifier.classes, o.dataset);
-  const NoGrad guard;
-  const ComputeScope compute(session.compute());
-  std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "next"}};
+  // One by one: a result then does not depend on what else was asked for.
+  Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
+  const Task& task = predictor.task();
+  const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
+  TextRows rows{task.columns()};
+  rows[0].insert(rows[0].begin(), "file");
   std::int64_t failed = 0;
   std::string first_error;
   for (std::int64_t i = 0; i < set->size(); ++i) {
     const std::string& file = set->info(i).name;
     try {
-      // One by one: a result then does not depend on what else was asked for.
-      const Batch batch = one_sample(*set, i, classifier.pipeline, session.device());
-      const std::vector<double> p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
-      std::vector<std::size_t> order(p.size());
-      for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });
-      std::string next;
-      for (std::size_t k = 1; k < order.size() && static_cast<int>(k) < o.top; ++k) {
-        next += (next.empty() ? "" : ", ") + classifier.classes[order[k]] + " " + fixed(p[order[k]], 4);
+      const Said said =
+          task.say(predictor.run(one_sample(*set, i, task.pipeline(), session.device())), 0, o.top);
+      for (auto row : said.rows) {
+        row.insert(row.begin(), file);
+        rows.push_back(std::move(row));
       }
-      rows.push_back({file, classifier.classes[order[0]], fixed(p[order[0]], 4), next});
-      Json all = Json::object();
-      for (std::size_t k = 0; k < p.size(); ++k) all[classifier.classes[k]] = p[k];
-      session.event({{"event", "prediction"},
-                     {"file", file},
-                     {"class", classifier.classes[order[0]]},
-                     {"probabilities", all}});
+      Json event{{"event", "prediction"}, {"file", file}};
+      event.update(said.event);
+      session.event(event);
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       ++failed;

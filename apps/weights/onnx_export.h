@@ -2,7 +2,7 @@
 #pragma once
 
 #include "io/onnx_file.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 
 namespace gadolin {
 
@@ -18,10 +18,10 @@ OnnxModel onnx_of(Module& net, const OnnxOptions& options);
 
 // What a runtime has to know besides: model, classes, activation, preprocessing, as plain text
 // (docs/onnx.md).
-TextMap onnx_metadata(const Classifier& classifier, const Shape& image);
+TextMap onnx_metadata(const ClassificationTask& classifier, const Shape& image);
 
 // Of the checkpoint's pipeline, or what `given` ("1x96x96", or "") says. Throws UsageError when neither fixes
 // a size.
-Shape onnx_input(const Classifier& classifier, const std::string& given);
+Shape onnx_input(const ClassificationTask& classifier, const std::string& given);
 
 }  // namespace gadolin
