@@ -43,6 +43,7 @@
 #include "nets/vgg.h"
 
 #include "data/dicom/dicom.h"
+#include "data/image/affine.h"
 #include "data/image/image.h"
 #include "data/image/transforms.h"
 #include "data/sets/dataset.h"
@@ -60,8 +61,10 @@
 
 #include "tasks/cam.h"
 #include "tasks/classifier.h"
+#include "tasks/draw_boxes.h"
 #include "tasks/features.h"
 #include "tasks/metric_summary.h"
 #include "tasks/metrics.h"
+#include "tasks/overlay.h"
 #include "tasks/summary.h"
 // IWYU pragma: end_exports

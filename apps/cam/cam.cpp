@@ -58,8 +58,8 @@ void cam(Session& session, const Options& o) {
   std::int64_t failed = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
-      const Batch batch =
-          one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
+      const auto number = static_cast<std::int64_t>(i);
+      const Batch batch = one_sample(*set, number, classifier.pipeline, session.device());
       if (layer.empty()) layer = cam_layer(*classifier.net, batch.images);
       std::vector<double> p;
       {
@@ -71,7 +71,7 @@ void cam(Session& session, const Options& o) {
       const Tensor heat = grad_cam(*classifier.net, batch.images, target, layer).select(0, 0);
       const std::string name = target_name(o.out, files[i], taken);
       write_png(name + ".png",
-                overlay(set->image(static_cast<std::int64_t>(i)), classifier.pipeline, heat, o.alpha));
+                overlay(set->image(number), seen_sample(*set, number, classifier.pipeline), heat, o.alpha));
       if (o.npy) save_npy(name + ".npy", heat);
       const std::string& label = classifier.classes[static_cast<std::size_t>(target)];
       const double probability = p[static_cast<std::size_t>(target)];
