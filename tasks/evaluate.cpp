@@ -21,7 +21,7 @@ struct RecordedPrediction::Impl {
 RecordedPrediction::RecordedPrediction(Task& task) : impl_(std::make_unique<Impl>(task)) {
   impl_->step.emplace(
       [impl = impl_.get()](const std::vector<Tensor>& in) {
-        const Outputs outputs = impl->task.predict(impl->batch->with(in));
+        const Outputs outputs = impl->task.predict(Batch(impl->batch->names(), in));
         impl->several = outputs.all().size() != 1;
         impl->name = outputs.all().empty() ? "" : outputs.all().front().first;
         require<CaptureError>(!impl->several, "prediction: only one tensor can be recorded");
@@ -48,17 +48,22 @@ Outputs RecordedPrediction::operator()(const Batch& batch) {
   return m.task.predict(batch);
 }
 
-std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Evaluator& evaluator,
-                                const std::string& label) {
+void for_each_batch(DataLoader& loader, const std::string& label,
+                    const std::function<void(const Batch&)>& f) {
   std::optional<Progress> progress;
   if (!label.empty()) progress.emplace(label, loader.batches(), progress_on_stderr());
   Batch batch;
   std::int64_t done = 0;
   while (loader.next(batch)) {
-    evaluator.add(batch, predict(batch));
+    f(batch);
     if (progress) progress->update(++done, loader.stats().wait_seconds);
   }
   if (progress) progress->finish();
+}
+
+std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Evaluator& evaluator,
+                                const std::string& label) {
+  for_each_batch(loader, label, [&](const Batch& batch) { evaluator.add(batch, predict(batch)); });
   return loader.bad_samples();
 }
 

@@ -27,6 +27,9 @@ class RecordedPrediction {
 
 using Predict = std::function<Outputs(const Batch&)>;
 
+// The rest of the loader's epoch, with a line of progress on stderr under `label`; empty: none.
+void for_each_batch(DataLoader& loader, const std::string& label, const std::function<void(const Batch&)>& f);
+
 // The rest of the loader's epoch. `label`: of a line of progress on stderr; empty: none. Returns samples that
 // could not be read. Throws what the loader, the task and the evaluator throw.
 std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Evaluator& evaluator,

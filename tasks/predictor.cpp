@@ -44,7 +44,8 @@ Batch joined(const std::vector<Request>& requests) {
     for (const Request& r : requests) parts.push_back(r.batch.tensors()[i]);
     tensors[i] = concat(parts, 0);
   }
-  Batch all = requests[0].batch.with(tensors);
+  Batch all(requests[0].batch.names(), tensors);
+  all.indices = requests[0].batch.indices;
   for (std::size_t k = 1; k < requests.size(); ++k) {
     const auto& more = requests[k].batch.indices;
     all.indices.insert(all.indices.end(), more.begin(), more.end());

@@ -24,6 +24,10 @@ void check_train_options(const TrainCommand& o) {
   split_shares(o.data.shares);
   require<UsageError>(o.data.splits.empty() || !o.data.ignore_splits, "--splits ", o.data.splits,
                       " and --ignore-splits exclude each other; leave one out");
+  require<UsageError>(o.data.folds == 0 || o.data.folds >= 2, "--folds ", o.data.folds,
+                      " is not possible; use 2 or more, or 0 for one run");
+  require<UsageError>(o.data.folds == 0 || o.resume.empty() || o.resume == "auto", "--resume ", o.resume,
+                      " names one checkpoint, but --folds makes several runs; use --resume auto");
   above_zero("--input-size", o.input.size);
   above_zero("--width", o.net.width);
   require<UsageError>(o.net.channels == 0 || o.net.channels == 1 || o.net.channels == 3, "--channels ",
@@ -74,6 +78,10 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
                   "Take the splits from this table, such as split.csv of another run");
   app->add_flag("--ignore-splits", o.data.ignore_splits,
                 "Divide anew by --shares, whatever splits the data has");
+  app->add_option(
+         "--folds", o.data.folds,
+         "Cross-validation: so many runs, each with another part of the patients for validation; 0: one run")
+      ->capture_default_str();
   app->add_option("--augment", o.input.augment, "none, light, standard, or a list of steps")
       ->capture_default_str();
   app->add_option("--pipeline", o.input.pipeline,
@@ -125,6 +133,11 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--bad-samples", o.input.bad_samples, "fail, skip or quarantine")->capture_default_str();
   app->add_option("--monitor", o.loop.monitor,
                   "Metric of the best checkpoint; default val_balanced_accuracy or val_roc_auc");
+  app->add_option("--patience", o.loop.patience,
+                  "Evaluations without a better monitored metric that end the run; 0: never")
+      ->capture_default_str();
+  app->add_option("--min-delta", o.loop.min_delta, "By how much it must be better to count")
+      ->capture_default_str();
   app->add_option("--stop-threshold", o.loop.stop_threshold,
                   "End once the monitored metric reaches this; 0: never")
       ->capture_default_str();

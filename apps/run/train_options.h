@@ -21,6 +21,7 @@ struct DataChoice {
   std::string path, splits, shares = "0.7/0.15/0.15";
   DatasetOptions read;
   bool ignore_splits = false;
+  int folds = 0;  // runs, each with another part of the patients for validation; 0: one run
   std::function<std::unique_ptr<Dataset>()>
       open;  // of other command groups: instead of open_dataset(path, read)
 };
