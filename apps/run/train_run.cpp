@@ -281,9 +281,11 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   const TrainResult result = trainer.run();
   for (const BadSample& bad : batches.loader().bad_samples())
     session.log("skipped " + bad.name + ": " + bad.reason);
+  if (!result.why.empty()) session.say("ended early: " + result.why);
   session.say(cat("best ", o.train.monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ",
                   fixed(result.images_per_second, 1), " images/s; ", run.checkpoints(), "/best.gdck"));
   session.metric("steps", result.steps);
+  session.metric("ended", result.ended);
   session.metric("best", result.best);
   session.metric("images_per_second", result.images_per_second);
   for (const auto& [name, value] : result.last) session.metric(name, value);
