@@ -50,6 +50,7 @@
 #include "data/sets/inspect.h"
 #include "data/sets/loader.h"
 #include "data/sets/split.h"
+#include "data/sets/synth.h"
 
 #include "train/checkpoint.h"
 #include "train/communicator.h"
