@@ -10,6 +10,7 @@
 #include "tensor/dtype.h"
 #include "tensor/elementwise.h"
 #include "tensor/function.h"
+#include "tensor/gradient_hook.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/reduce.h"
@@ -53,6 +54,7 @@
 #include "data/sets/synth.h"
 
 #include "train/checkpoint.h"
+#include "train/communicator.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/schedule.h"

@@ -156,7 +156,7 @@ Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2d
 
 Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
-  return apply(function(), for_compute(x), filters, bias_copy_.of(bias_));
+  return apply(function(), for_compute(x), filters, compute_copy(bias_));
 }
 Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend,
                      const Tensor& out) {
@@ -169,10 +169,12 @@ Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Te
     f.addend = for_compute(addend);
     addend = Tensor();
     f.out = out;
-    return apply(std::move(f), for_compute(x), filters, folded ? folded->bias : bias_copy_.of(bias_));
+    return apply(std::move(f), for_compute(x), filters, folded ? folded->bias : compute_copy(bias_));
   });
 }
-detail::Conv2dFunction Conv2d::function() const { return {options_, {}, {}, false, weight_copy_.kept()}; }
+detail::Conv2dFunction Conv2d::function() const {
+  return {options_, {}, {}, false, keeps_compute_copy(weight_)};
+}
 
 std::int64_t Conv2d::macs(const Tensor&, const Tensor& out) const {
   return out.numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);

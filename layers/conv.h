@@ -58,8 +58,10 @@ class Conv2d : public Module {
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without one
   const Conv2dOptions& options() const { return options_; }
-  Tensor compute_weight() { return weight_copy_.of(weight_); }  // in the type of the innermost ComputeScope
-  detail::Conv2dFunction function() const;                      // with this module's options
+  Tensor compute_weight() const {
+    return compute_copy(weight_);
+  }                                         // in the type of the innermost ComputeScope
+  detail::Conv2dFunction function() const;  // with this module's options
   // conv(x) [+ addend] [then relu] in one pass, off the tape; `folded` instead of weight and bias; `out`:
   // where to write. An addend that nobody else holds is overwritten. layers/conv_norm.h decides when this may
   // be.
@@ -70,7 +72,6 @@ class Conv2d : public Module {
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
-  ComputeCopy weight_copy_, bias_copy_;
   FoldedFilters folded_;
 };
 

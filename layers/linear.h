@@ -18,7 +18,6 @@ class Linear : public Module {
 
  private:
   Tensor weight_, bias_;
-  ComputeCopy weight_copy_, bias_copy_;
 };
 
 class ReLU : public Module {

@@ -24,9 +24,11 @@ std::optional<Start> start_of(const RunDir& run, const TrainCommand& o, const Se
 }
 
 void tell_result(Session& session, const TrainResult& result, const std::string& monitor, const RunDir& run) {
+  if (!result.why.empty()) session.say("ended early: " + result.why);
   session.say(cat("best ", monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ",
                   fixed(result.images_per_second, 1), " images/s; ", run.checkpoints(), "/best.gdck"));
   session.metric("steps", result.steps);
+  session.metric("ended", result.ended);
   session.metric("best", result.best);
   session.metric("images_per_second", result.images_per_second);
   for (const auto& [name, value] : result.last) session.metric(name, value);

@@ -308,17 +308,16 @@ TEST(ComputeScope, SeesWeightsThatChangeBetweenInferences) {
 TEST(ComputeScope, KeepsACopyWhileTheWeightStays) {
   Tensor weight = ones({3});
   weight.requires_grad_();
-  ComputeCopy copy;
-  EXPECT_TRUE(copy.of(weight).same_as(weight));
+  EXPECT_TRUE(compute_copy(weight).same_as(weight));
   const ComputeScope scope(DType::bf16);
-  EXPECT_EQ(copy.of(weight).dtype(), DType::bf16);
-  EXPECT_FALSE(copy.kept());  // on the tape
+  EXPECT_EQ(compute_copy(weight).dtype(), DType::bf16);
+  EXPECT_FALSE(keeps_compute_copy(weight));  // on the tape
   const NoGrad guard;
-  const Tensor kept = copy.of(weight);
-  EXPECT_TRUE(copy.kept());
-  EXPECT_TRUE(copy.of(weight).same_as(kept));
+  const Tensor kept = compute_copy(weight);
+  EXPECT_TRUE(keeps_compute_copy(weight));
+  EXPECT_TRUE(compute_copy(weight).same_as(kept));
   weight.mul_(2);
-  EXPECT_EQ(copy.of(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
+  EXPECT_EQ(compute_copy(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
 }
 TEST(ComputeScope, RefusesIntegers) {
   EXPECT_EQ(message_of<DTypeError>([] { const ComputeScope scope(DType::int64); }),
