@@ -52,8 +52,14 @@ std::unique_ptr<Dataset> Task::open(const std::string& path, DatasetOptions opti
 }
 
 std::unique_ptr<DataLoader> Task::loader(const Dataset& set, const Pipeline& pipeline,
-                                         const LoaderOptions& options) const {
-  return std::make_unique<DataLoader>(set, pipeline, options);
+                                         const LoaderOptions& options,
+                                         std::shared_ptr<const Sampler> sampler) const {
+  if (!sampler) return std::make_unique<DataLoader>(set, pipeline, options);
+  LoaderOptions rest = options;
+  rest.shuffle = rest.drop_last = false;
+  auto collation =
+      std::make_unique<ClassificationCollation>(pipeline, set.multi_label() ? set.num_classes() : 0);
+  return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
 }
 
 Tensor Task::evidence(const Batch&, int) {

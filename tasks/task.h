@@ -87,9 +87,11 @@ class Task {
 
   // The data that a user names by a path, as this task reads them. Throws DataError for data of another kind.
   virtual std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const;
-  // Batches of a set for this task: with `pipeline` in training, with the task's own otherwise.
+  // Batches of a set for this task: with the pipeline of training, or the task's own. Without a sampler
+  // options.shuffle and drop_last decide the order.
   virtual std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
-                                             const LoaderOptions& options) const;
+                                             const LoaderOptions& options,
+                                             std::shared_ptr<const Sampler> sampler = {}) const;
 
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
