@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include "io/json.h"
 
 #include "data/dicom/anonymize.h"
 #include "data/image/image.h"
