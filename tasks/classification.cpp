@@ -1,6 +1,7 @@
 #include "tasks/classification.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "io/text.h"
 #include "layers/compute.h"
@@ -74,9 +75,17 @@ std::unique_ptr<Task> make(const Checkpoint& c) {
   require<CheckpointError, 30>(
       names && values,
       "checkpoint: its facts do not describe a classifier; was it written by gadolin train?");
-  return std::make_unique<ClassificationTask>(c.fact("model"), options_from_json(options),
-                                              classes.get<std::vector<std::string>>(),
-                                              c.fact("multi_label") == "1", Pipeline(c.fact("pipeline")));
+  auto task = std::make_unique<ClassificationTask>(
+      c.fact("model"), options_from_json(options), classes.get<std::vector<std::string>>(),
+      c.fact("multi_label") == "1", Pipeline(c.fact("pipeline")));
+  Operation operation;
+  if (c.has("temperature")) operation.temperature = std::strtod(c.fact("temperature").c_str(), nullptr);
+  require<CheckpointError, 30>(operation.temperature > 0, "checkpoint: its temperature ",
+                               c.has("temperature") ? c.fact("temperature") : "",
+                               " is not above 0; was it written by gadolin eval?");
+  if (c.has("thresholds")) operation.thresholds = thresholds_from_json(c.fact("thresholds"), "checkpoint");
+  task->operate(std::move(operation));
+  return task;
 }
 
 }  // namespace
@@ -127,11 +136,12 @@ LossParts ClassificationTask::loss(const Batch& batch) {
 
 Outputs ClassificationTask::predict(const Batch& batch) {
   const NoGrad guard;
-  return Outputs({{"logits", (*net_)(batch["image"]).to(DType::fp32)}});
+  const Tensor logits = (*net_)(batch["image"]).to(DType::fp32);
+  return Outputs({{"logits", operation_.temperature == 1 ? logits : logits / operation_.temperature}});
 }
 
 std::unique_ptr<Evaluator> ClassificationTask::evaluator(const Dataset& set) const {
-  return std::make_unique<ClassificationEvaluator>(set, classes_, multi_label_);
+  return std::make_unique<ClassificationEvaluator>(set, classes_, multi_label_, operation_.thresholds);
 }
 
 Said ClassificationTask::say(const Outputs& outputs, std::int64_t n, int most) const {
@@ -147,7 +157,13 @@ Said ClassificationTask::say(const Outputs& outputs, std::int64_t n, int most) c
   Json all = Json::object();
   for (std::size_t k = 0; k < p.size(); ++k) all[classes_[k]] = p[k];
   const std::string& top = classes_[order[0]];
-  return {{{top, fixed(p[order[0]], 4), next}}, {{"class", top}, {"probabilities", all}}};
+  Said said{{{top, fixed(p[order[0]], 4), next}}, {{"class", top}, {"probabilities", all}}};
+  if (!operation_.thresholds.empty()) {
+    said.event["positive"] = Json::array();
+    for (const std::size_t k : positive_at(p, classes_, operation_.thresholds))
+      said.event["positive"].push_back(classes_[k]);
+  }
+  return said;
 }
 
 Tensor ClassificationTask::evidence(const Batch& batch, int target) {
@@ -162,6 +178,9 @@ void ClassificationTask::describe(Checkpoint& checkpoint) const {
   checkpoint.facts["model"] = model_;
   checkpoint.facts["net_options"] = options_to_json(options_).dump();
   checkpoint.facts["multi_label"] = multi_label_ ? "1" : "0";
+  if (operation_.temperature != 1) checkpoint.facts["temperature"] = exact_text(operation_.temperature);
+  if (!operation_.thresholds.empty())
+    checkpoint.facts["thresholds"] = thresholds_to_json(operation_.thresholds);
 }
 
 std::vector<double> probabilities(const Tensor& logits, bool multi_label) {

@@ -7,6 +7,7 @@
 
 #include "nets/registry.h"
 #include "tasks/task.h"
+#include "tasks/thresholds.h"
 
 namespace gadolin {
 
@@ -16,6 +17,12 @@ struct ClassificationLoss {
   double label_smoothing = 0;  // of cross-entropy
   double focal_gamma = 2;
   bool class_weights = false;  // rare classes count more
+};
+
+// What is fitted on validation samples after training, and kept with the weights.
+struct Operation {
+  double temperature = 1;             // logits are divided by it
+  std::vector<Threshold> thresholds;  // from which probability on a label counts as there; empty: 0.5
 };
 
 class ClassificationTask : public Task {
@@ -34,6 +41,8 @@ class ClassificationTask : public Task {
   std::string model() const override { return model_; }
   const NetOptions& options() const { return options_; }
   bool multi_label() const { return multi_label_; }
+  const Operation& operation() const { return operation_; }
+  void operate(Operation operation) { operation_ = std::move(operation); }
 
   // The loss to train with. Throws UsageError for one that does not fit the labels.
   void learn_from(const Dataset& train, const ClassificationLoss& loss, Device device);
@@ -44,7 +53,7 @@ class ClassificationTask : public Task {
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
   // Logits of all heads count, auxiliary ones 0.4 times (layers/loss.h). Throws ValueError before learn_from.
   LossParts loss(const Batch& batch) override;
-  // {"logits": fp32 [N, K]}
+  // {"logits": fp32 [N, K]}, divided by the temperature.
   Outputs predict(const Batch& batch) override;
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
   std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }
@@ -58,6 +67,7 @@ class ClassificationTask : public Task {
   bool multi_label_, count_right_ = false;
   std::unique_ptr<ImageNet> net_;
   std::function<Tensor(const Tensor& logits, const Tensor& target)> loss_;
+  Operation operation_;
 };
 
 // Softmax of each row, or the logistic function of each number for several labels: [N, K] on the host.

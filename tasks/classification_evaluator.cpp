@@ -7,6 +7,7 @@
 #include "io/text.h"
 #include "layers/loss.h"
 #include "tasks/classification.h"
+#include "tasks/classification_operation.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -23,8 +24,8 @@ std::string names_of(const std::vector<int>& labels, const std::vector<std::stri
 }  // namespace
 
 ClassificationEvaluator::ClassificationEvaluator(const Dataset& set, std::vector<std::string> classes,
-                                                 bool multi_label)
-    : set_(set), multi_label_(multi_label) {
+                                                 bool multi_label, std::vector<Threshold> thresholds)
+    : set_(set), multi_label_(multi_label), thresholds_(std::move(thresholds)) {
   predictions_.classes = std::move(classes);
 }
 
@@ -47,6 +48,8 @@ void ClassificationEvaluator::add(const Batch& batch, const Outputs& outputs) {
   Predictions& p = predictions_;
   const std::vector<double> rows = probabilities(logits, multi_label_);
   p.probability.insert(p.probability.end(), rows.begin(), rows.end());
+  const std::vector<double> raw = logits.to_vector<double>();
+  logits_.insert(logits_.end(), raw.begin(), raw.end());
   for (const std::int64_t index : batch.indices) {
     const SampleInfo& info = set_.info(index);
     indices_.push_back(index);
@@ -80,6 +83,7 @@ std::vector<MetricValue> ClassificationEvaluator::finish(const BootstrapOptions&
 
 Json ClassificationEvaluator::details() const {
   Json json{{"loss", loss()}, {"classes", predictions_.classes}, {"multi_label", multi_label_}};
+  json.update(operation_json(predictions_, thresholds_));
   if (multi_label_) return json;
   const ConfusionMatrix confusion = confusion_of(predictions_);
   const auto scores = class_scores(confusion);
@@ -113,9 +117,14 @@ std::string ClassificationEvaluator::predictions_csv() const {
   for (std::size_t i = 0; i < indices_.size(); ++i) {
     const SampleInfo& info = set_.info(indices_[i]);
     const double* row = predictions_.probability.data() + i * names.size();
+    const std::vector<double> one(row, row + names.size());
     std::vector<int> chosen;
+    if (multi_label_ && !thresholds_.empty()) {
+      for (const std::size_t k : positive_at(one, names, thresholds_)) chosen.push_back(static_cast<int>(k));
+    }
     for (std::size_t k = 0; k < names.size(); ++k) {
-      if (multi_label_ ? row[k] >= 0.5 : row + k == std::max_element(row, row + names.size()))
+      if (multi_label_ ? thresholds_.empty() && row[k] >= 0.5
+                       : row + k == std::max_element(row, row + names.size()))
         chosen.push_back(static_cast<int>(k));
     }
     text += csv_field(info.path.empty() ? info.name : info.path) + "," +
@@ -141,7 +150,10 @@ std::string ClassificationEvaluator::confusion_csv() const {
 }
 
 std::vector<TextRows> ClassificationEvaluator::tables() const {
-  if (multi_label_) return {};
+  const TextRows points = operating_table(predictions_, thresholds_);
+  const std::vector<TextRows> about_thresholds =
+      points.size() > 1 ? std::vector<TextRows>{points} : std::vector<TextRows>{};
+  if (multi_label_) return about_thresholds;
   const std::vector<std::string>& names = predictions_.classes;
   const ConfusionMatrix confusion = confusion_of(predictions_);
   TextRows counts{{"truth \\ predicted"}}, classes{{"class", "precision", "recall", "F1", "samples"}};
@@ -156,7 +168,10 @@ std::vector<TextRows> ClassificationEvaluator::tables() const {
     classes.push_back({names[k], fixed(scores[k].precision, 4), fixed(scores[k].recall, 4),
                        fixed(scores[k].f1, 4), fixed(scores[k].support, 0)});
   }
-  return {counts, classes, surest_mistakes()};
+  std::vector<TextRows> all{counts, classes};
+  all.insert(all.end(), about_thresholds.begin(), about_thresholds.end());
+  all.push_back(surest_mistakes());
+  return all;
 }
 
 // Where the net is surest of a wrong class.

@@ -5,9 +5,10 @@
 #include <numeric>
 
 #include "apps/report/run_report.h"
+#include "apps/run/judges.h"
 #include "io/atomic_file.h"
+#include "tasks/classification_evaluator.h"
 #include "tasks/evaluate.h"
-#include "tasks/predictor.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -81,27 +82,59 @@ std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
   return set;
 }
 
+void check_fit(const EvalCommand& o) {
+  const bool fits = o.temperature || !o.thresholds.empty();
+  require<UsageError>(
+      fits == !o.save.empty(),
+      "eval: --temperature and --thresholds need --save, a checkpoint to write, and --save one of them");
+  require<UsageError>(!fits || (o.more.empty() && o.views == "identity"),
+                      "eval: --save fits one checkpoint without --views; evaluate ensembles after that");
+  if (!o.thresholds.empty()) threshold_rule(o.thresholds);
+}
+
+// The checkpoint with what was chosen on these samples.
+void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
+  const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(&evaluator);
+  require<UsageError>(classifier != nullptr, "eval: --temperature and --thresholds are for classifiers");
+  const Operation chosen = fit_operation(*classifier, o.temperature, o.thresholds);
+  Checkpoint checkpoint = load_checkpoint(o.checkpoint);
+  if (o.temperature) checkpoint.facts["temperature"] = exact_text(chosen.temperature);
+  if (!o.thresholds.empty()) checkpoint.facts["thresholds"] = thresholds_to_json(chosen.thresholds);
+  save_checkpoint(o.save, checkpoint);
+  if (o.temperature) session.say("temperature " + exact_text(chosen.temperature));
+  for (const Threshold& t : chosen.thresholds)
+    session.say(t.label + " from " +
+                (t.defined() ? exact_text(t.value) : "nothing on, not defined: " + t.undefined));
+  if (o.split != "val")
+    session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
+  session.say("saved: " + o.save);
+  if (o.temperature) session.metric("temperature", chosen.temperature);
+  session.output("checkpoint", o.save);
+}
+
 }  // namespace
 
 void evaluate_checkpoint(Session& session, EvalCommand o) {
-  Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
-  const Task& task = predictor.task();
+  check_fit(o);
+  Judges judges(session, o.checkpoint, o.more, o.views);
+  const Task& task = judges.task();
   const auto set = open_set(task, o);
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;
   load.device = session.device();
   load.bad_samples = BadSamples::fail;
+  const std::string label = session.bars() ? "evaluating" : "";
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
   if (o.prepare) o.prepare(*evaluator);
-  Findings found{task.kind(), task.model(), set->size(), {}, {}, {}};
-  found.bad = evaluate([&](const Batch& batch) { return predictor.run(batch); }, *loader, *evaluator,
-                       session.bars() ? "evaluating" : "");
+  Findings found{task.kind(), judges.name(), set->size(), {}, {}, {}};
+  found.bad = evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
   show(session, found, o, *evaluator);
   if (!o.out.empty()) write(session, found, o, *evaluator);
+  if (!o.save.empty()) fit(session, o, *evaluator);
 }
 
 }  // namespace gadolin

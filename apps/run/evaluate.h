@@ -16,6 +16,11 @@ struct EvalCommand {
   DatasetOptions dataset;
   std::int64_t batch_size = 32;
   int workers = -1, resamples = 1000;
+  std::vector<std::string> more;   // further checkpoints: an ensemble
+  std::string views = "identity";  // of each picture: "identity,hflip", or "all"
+  // Fitted on these samples and saved with the checkpoint in `save`.
+  bool temperature = false;
+  std::string thresholds, save;
 
   // Not options of gadolin eval, but of command groups that map their own onto it:
   std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)>

@@ -3,20 +3,22 @@
 #include <filesystem>
 
 #include "apps/commands.h"
+#include "apps/run/judges.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
 #include "tasks/classification.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
-#include "tasks/predictor.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
 namespace {
 
 struct Options {
-  std::vector<std::string> files;
-  std::string checkpoint, layer, out, feature_dtype = "fp32", bad_samples = "fail", split = "all";
+  std::vector<std::string> files, more;
+  std::vector<std::string> checkpoints;
+  std::string checkpoint, views = "identity", layer, out, feature_dtype = "fp32", bad_samples = "fail",
+                          split = "all";
   int top = 3, workers = -1;
   std::int64_t batch_size = 32;
   bool pool = false;
@@ -84,9 +86,8 @@ void features(Session& session, const Options& o) {
 
 void predict(Session& session, const Options& o) {
   if (!o.layer.empty()) return features(session, o);
-  // One by one: a result then does not depend on what else was asked for.
-  Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
-  const Task& task = predictor.task();
+  Judges judges(session, o.checkpoint, o.more, o.views);
+  const Task& task = judges.task();
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
   TextRows rows{task.columns()};
   rows[0].insert(rows[0].begin(), "file");
@@ -95,8 +96,7 @@ void predict(Session& session, const Options& o) {
   for (std::int64_t i = 0; i < set->size(); ++i) {
     const std::string& file = set->info(i).name;
     try {
-      const Said said =
-          task.say(predictor.run(one_sample(*set, i, task.pipeline(), session.device())), 0, o.top);
+      const Said said = task.say(judges.one(*set, i, session.device()), 0, o.top);
       for (auto row : said.rows) {
         row.insert(row.begin(), file);
         rows.push_back(std::move(row));
@@ -124,15 +124,26 @@ void predict(Session& session, const Options& o) {
 
 void add_predict_command(Program& program) {
   const auto o = std::make_shared<Options>();
+  const auto checkpoints = std::make_shared<std::vector<std::string>>();
   CLI::App* app = program.add(
       "predict", "Class probabilities of image files, or features of a layer",
-      [o](Session& s) { predict(s, *o); },
+      [o, checkpoints](Session& s) {
+        Options run = *o;
+        run.checkpoint = checkpoints->front();
+        run.more.assign(checkpoints->begin() + 1, checkpoints->end());
+        predict(s, run);
+      },
       "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
   app->add_option("files", o->files,
                   "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled "
                   "set, as for train")
       ->required();
-  app->add_option("--checkpoint", o->checkpoint)->required();
+  app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
+      ->required()
+      ->delimiter(',');
+  app->add_option("--views", o->views,
+                  "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
+      ->capture_default_str();
   app->add_option("--top", o->top, "Classes to name")->capture_default_str();
   app->add_option("--layer", o->layer,
                   "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "
