@@ -22,8 +22,8 @@ struct ReliabilityBin {
 // Statements of one kind: "this is so with confidence p", and whether it is so.
 //
 // The calibration errors are those of Guo et al. 2017, section 2, over `bins` bins of equal width (15 there
-// and here). They depend on the bins and are biased upwards for few samples (Nixon et al. 2019): compare them
-// between nets on one set, not between sets.
+// and here). They depend on the bins and are biased upwards for few samples (Roelofs et al. 2022): compare
+// them between nets on one set, not between sets.
 class Calibration {
  public:
   // confidence [N] in [0, 1]; right [N]: 1, 0 or unknown_label, which is left out. Throws ShapeError when

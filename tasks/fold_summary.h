@@ -17,7 +17,7 @@ struct FoldSummary {
 // fold, the rest of fewer than two.
 //
 // The interval treats folds as independent. They are not: any two share most of their training data, and no
-// unbiased estimate of the variance of their mean exists (Bengio and Grandvalet 2004, theorem 1). It is too
+// unbiased estimate of the variance of their mean exists (Bengio and Grandvalet 2004). It is too
 // narrow rather than too wide, and says how much the metric moves with the patients drawn and the seed; it is
 // no test of one net against another. Throws ValueError unless confidence is between 0 and 1.
 FoldSummary fold_summary(Reals metric, double confidence = 0.95);

@@ -30,6 +30,30 @@ double beta_fraction(double a, double b, double x) {
   return h;
 }
 
+// Large terms that nearly cancel: in long double, or 1e-10 of the result is lost for a sum of 1e5.
+double log_beta(double a, double b) {
+  using Long = long double;
+  return static_cast<double>(std::lgamma(static_cast<Long>(a)) + std::lgamma(static_cast<Long>(b)) -
+                             std::lgamma(static_cast<Long>(a) + static_cast<Long>(b)));
+}
+
+// P(X <= x) and P(X > x), each with its digits where it is small.
+struct Tails {
+  double below, above;
+};
+Tails tails_of(double a, double b, double x) {
+  if (std::isnan(x)) return {x, x};
+  if (x <= 0) return {0, 1};
+  if (x >= 1) return {1, 0};
+  const double front = std::exp(a * std::log(x) + b * std::log1p(-x) - log_beta(a, b));
+  if (x < (a + 1) / (a + b + 2)) {
+    const double below = front * beta_fraction(a, b, x) / a;
+    return {below, 1 - below};
+  }
+  const double above = front * beta_fraction(b, a, 1 - x) / b;
+  return {1 - above, above};
+}
+
 }  // namespace
 
 double normal_quantile(double p) {
@@ -47,14 +71,7 @@ double normal_quantile(double p) {
   return p < 0.5 ? -x : x;
 }
 
-double beta_share(double a, double b, double x) {
-  if (!(x > 0)) return std::isnan(x) ? x : 0;
-  if (x >= 1) return 1;
-  const double front =
-      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x));
-  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
-  return 1 - front * beta_fraction(b, a, 1 - x) / b;
-}
+double beta_share(double a, double b, double x) { return tails_of(a, b, x).below; }
 
 double beta_quantile(double p, double a, double b) {
   require<ValueError>(p >= 0 && p <= 1, "beta_quantile: probability ", p, " is not in [0, 1]");
@@ -65,7 +82,8 @@ double beta_quantile(double p, double a, double b) {
   for (int halving = 0; halving < 1100; ++halving) {
     const double middle = low + (high - low) / 2;
     if (middle <= low || middle >= high) break;
-    (beta_share(a, b, middle) < p ? low : high) = middle;
+    const Tails tails = tails_of(a, b, middle);
+    ((p <= 0.5 ? tails.below < p : tails.above > 1 - p) ? low : high) = middle;
   }
   return low + (high - low) / 2;
 }

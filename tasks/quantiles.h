@@ -1,4 +1,5 @@
-// Quantiles of the normal, beta and Student's t distributions, for intervals. Agree with SciPy to 1e-12.
+// Quantiles of the normal, beta and Student's t distributions, for intervals. Agree with SciPy to 1e-11 of
+// their size.
 #pragma once
 
 namespace gadolin {

@@ -38,20 +38,25 @@ Temperature solve(const Objective& at, double total, bool separated) {
     t.undefined = right_words;
   if (!t.undefined.empty()) return t;
 
-  double low = 0, high = 1;  // the slope is negative at low and will not be at high
+  double low = 1, high = 1;  // the slope is negative at low and not at high
+  while (at(low).slope >= 0) {
+    high = low;
+    low /= 2;
+  }
   while (at(high).slope < 0 && high < 1e300) {
     low = high;
     high *= 2;
   }
-  double b = low > 0 ? low : high;
+  double b = high;
   for (; t.steps < 200; ++t.steps) {
     const Sums s = at(b);
     (s.slope < 0 ? low : high) = b;
-    double next = b - s.slope / s.curvature;
-    if (!(next > low && next < high)) next = low + (high - low) / 2;
-    const bool done = std::abs(next - b) <= 1e-14 * b || next <= low || next >= high;
-    b = next;
-    if (done) break;
+    const double newton = b - s.slope / s.curvature;
+    if (std::abs(newton - b) <= 1e-9 * b) {  // the error of the next one is about the square of this step
+      b = std::clamp(newton, low, high);
+      break;
+    }
+    b = newton > low && newton < high ? newton : low + (high - low) / 2;
   }
   t.value = 1 / b;
   t.loss_after = at(b).loss / total;

@@ -10,7 +10,7 @@ namespace gadolin {
 double open_uniform(RandomStream& random);
 
 // The logarithm of a number from the gamma distribution with this shape and scale 1, shape > 0: Marsaglia and
-// Tsang 2000, section 4; below shape 1 by the boost of section 6, in logarithms, so that a shape of 0.001
+// Tsang 2000; below shape 1 by their boost from shape + 1, in logarithms, so that a shape of 0.001
 // does not underflow. Draws as many numbers as it needs. Throws ValueError for another shape.
 double log_gamma_random(RandomStream& random, double shape);
 

@@ -32,10 +32,10 @@ void check(const LrSweepOptions& o) {
 }
 
 // Steps that suggestions look at: [begin, end).
-struct Part {
+struct Steps {
   std::size_t begin, end;
 };
-Part part_of(const LrSweep& sweep, const LrSweepOptions& o) {
+Steps kept_of(const LrSweep& sweep, const LrSweepOptions& o) {
   check(o);
   require<ShapeError>(sweep.rate.size() == sweep.smoothed.size(), "learning rate finder: ", sweep.rate.size(),
                       " rates for ", sweep.smoothed.size(), " losses");
@@ -89,7 +89,7 @@ std::vector<double> smoothed_losses(const std::vector<double>& loss, double smoo
 }
 
 double steepest_rate(const LrSweep& sweep, const LrSweepOptions& options) {
-  const Part part = part_of(sweep, options);
+  const Steps part = kept_of(sweep, options);
   double best = 0, rate = nan;
   for (std::size_t i = part.begin; i + 1 < part.end; ++i) {
     const double slope =
@@ -103,7 +103,7 @@ double steepest_rate(const LrSweep& sweep, const LrSweepOptions& options) {
 }
 
 double tenth_of_minimum(const LrSweep& sweep, const LrSweepOptions& options) {
-  const Part part = part_of(sweep, options);
+  const Steps part = kept_of(sweep, options);
   if (part.begin + 1 >= part.end) return nan;
   const auto first = sweep.smoothed.begin();
   const auto lowest = std::min_element(first + static_cast<std::ptrdiff_t>(part.begin),

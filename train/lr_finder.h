@@ -10,8 +10,8 @@ namespace gadolin {
 class Module;
 class Optimizer;
 
-// The learning rate range test (Smith 2017, section 3.3) in the form of fastai (Howard and Gugger 2020,
-// section 4.2.1; lr_find), whose numbers these are.
+// The learning rate range test (Smith 2017, section 3.3) in the form of fastai's lr_find (Howard and Gugger
+// 2020), whose numbers these are.
 struct LrSweepOptions {
   double lo = 1e-7, hi = 10;  // rates of the first and the last step
   int steps = 100;

@@ -218,9 +218,10 @@ TEST(Thresholds, AreKeptBitForBit) {
     EXPECT_EQ(after[i].undefined, before[i].undefined);
     EXPECT_EQ(text_of(after[i].rule), text_of(before[i].rule));
     EXPECT_EQ(std::isnan(after[i].value), std::isnan(before[i].value));
-    if (before[i].defined())
+    if (before[i].defined()) {
       EXPECT_EQ(std::bit_cast<std::uint64_t>(after[i].value), std::bit_cast<std::uint64_t>(before[i].value))
           << before[i].value;
+    }
     EXPECT_EQ(after[i].positives, before[i].positives);
     EXPECT_EQ(after[i].negatives, before[i].negatives);
   }

@@ -96,7 +96,9 @@ TEST(Mix, AgreesWithTorchvision) {
     ASSERT_EQ(x.size(), pictures.size());
     for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], pictures[i], 3e-7) << c["kind"];
     for (std::size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], truth[i], 1e-7) << c["kind"];
-    if (plan.kind == MixPlan::Kind::cutmix) EXPECT_EQ(x, pictures) << "whole pixels are taken as they are";
+    if (plan.kind == MixPlan::Kind::cutmix) {
+      EXPECT_EQ(x, pictures) << "whole pixels are taken as they are";
+    }
   }
 }
 
