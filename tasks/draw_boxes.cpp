@@ -84,7 +84,7 @@ Image draw_boxes(const Image& picture, std::span<const DrawnBox> boxes, const Af
       for (int x = left; x < right; ++x) {
         const double depth = outline.depth({x + 0.5, y + 0.5});
         // A pixel further on it has changed by one at most: the inside is left out.
-        if (depth >= line) x += static_cast<int>(depth - line);
+        if (depth >= line) x += static_cast<int>(std::min(depth - line, static_cast<double>(out.width)));
         if (!(depth >= 0 && depth < line)) continue;
         for (int c = 0; c < 3; ++c) row[3 * x + c] = static_cast<std::uint8_t>(std::lround(255 * parts[c]));
       }

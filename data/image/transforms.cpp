@@ -20,9 +20,12 @@ std::string joined(const std::vector<double>& values) {
   return text;
 }
 
-Image with_channels(Image image, int channels) {
-  if (channels == image.channels || channels == 0) return image;
-  return channels == 1 ? to_grey(image) : to_rgb(image);
+Image with_channels(const Image& image, int channels) {
+  return channels == 1 ? to_grey(image) : channels == 3 ? to_rgb(image) : image;
+}
+Image with_channels(Image&& image, int channels) {
+  if (channels == 0 || channels == image.channels) return std::move(image);
+  return with_channels(image, channels);
 }
 
 }  // namespace
