@@ -6,9 +6,11 @@
 #include "io/text.h"
 #include "layers/compute.h"
 #include "layers/loss.h"
+#include "layers/soft_loss.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/net_options.h"
 #include "tensor/ops.h"
+#include "train/mix.h"
 
 namespace gadolin {
 namespace {
@@ -64,6 +66,15 @@ LossFunction class_loss(const ClassificationLoss& o, const Dataset& train, Devic
   return [c](const Tensor& x, const Tensor& y) { return cross_entropy(x, y, c); };
 }
 
+// Against the shares of two samples' classes or labels.
+LossFunction mixed_loss(const ClassificationLoss& o, const Dataset& train, Device device) {
+  if (train.multi_label()) return label_loss(o, train, device);
+  SoftCrossEntropyOptions c;
+  c.label_smoothing = o.label_smoothing;
+  if (o.class_weights) c.class_weight = class_weights(train, device);
+  return [c](const Tensor& x, const Tensor& y) { return soft_cross_entropy(x, y.to(x.dtype()), c); };
+}
+
 std::unique_ptr<Task> make(const Checkpoint& c) {
   const Json options = Json::parse(c.fact("net_options"), nullptr, false),
              classes = Json::parse(c.fact("classes"), nullptr, false);
@@ -110,7 +121,10 @@ void ClassificationTask::learn_from(const Dataset& train, const ClassificationLo
                       " does not fit: the set has ",
                       multi_label_ ? "several labels a sample; use bce or focal"
                                    : "one label a sample; use cross-entropy or focal");
+  require<UsageError>(!o.mixes || o.kind != "focal",
+                      "--loss focal does not go with --mixup and --cutmix; use auto");
   loss_ = multi_label_ ? label_loss(o, train, device) : class_loss(o, train, device);
+  if (o.mixes) mixed_loss_ = mixed_loss(o, train, device);
 }
 
 std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, DatasetOptions options) const {
@@ -124,8 +138,19 @@ std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, Datas
 
 LossParts ClassificationTask::loss(const Batch& batch) {
   require<ValueError>(loss_ != nullptr, "classification: there is no loss yet; call learn_from first");
-  const Logits logits = net_->logits(batch["image"]);
-  LossParts parts(loss_with_auxiliary(logits, [&](const Tensor& x) { return loss_(x, batch["label"]); }));
+  const bool mixes = batch.has("mix_share");
+  require<ValueError>(!mixes || mixed_loss_ != nullptr,
+                      "classification: the batch is mixed, but learn_from was not told so");
+  Tensor images = batch["image"], target = batch["label"];
+  if (mixes) {
+    const MixTensors mix{batch["mix_partner"], batch["mix_keep"], batch["mix_share"]};
+    images = mixed_images(images, mix);
+    if (!multi_label_) target = one_hot(target, static_cast<std::int64_t>(classes_.size()));
+    target = mixed_targets(target, mix);
+  }
+  const LossFunction& cost = mixes ? mixed_loss_ : loss_;
+  const Logits logits = net_->logits(images);
+  LossParts parts(loss_with_auxiliary(logits, [&](const Tensor& x) { return cost(x, target); }));
   if (count_right_) {
     const NoGrad guard;
     const Tensor hits = compare(Compare::equal, argmax(logits.main.detach(), 1), batch["label"]);

@@ -17,6 +17,7 @@ struct ClassificationLoss {
   double label_smoothing = 0;  // of cross-entropy
   double focal_gamma = 2;
   bool class_weights = false;  // rare classes count more
+  bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
 };
 
 // What is fitted on validation samples after training, and kept with the weights.
@@ -66,7 +67,7 @@ class ClassificationTask : public Task {
   NetOptions options_;
   bool multi_label_, count_right_ = false;
   std::unique_ptr<ImageNet> net_;
-  std::function<Tensor(const Tensor& logits, const Tensor& target)> loss_;
+  std::function<Tensor(const Tensor&logits, const Tensor&target)> loss_, mixed_loss_;
   Operation operation_;
 };
 

@@ -1,6 +1,7 @@
 #include "tasks/training.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "io/text.h"
 #include "tasks/evaluate.h"
@@ -33,11 +34,37 @@ Schedule schedule_of(const TrainPlan& plan, const BatchSource& batches) {
 
 }  // namespace
 
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
+                                                std::int64_t batch_size) {
+  const BatchCut cut{batch_size, true};
+  if (text == "shuffled") return {};
+  if (text == "balanced") return class_balanced(train, cut);
+  if (text == "weighted") {  // a sample of a rare class as likelier as its class is rarer
+    const std::vector<std::int64_t> counts = train.class_counts();
+    std::vector<double> weights;
+    for (std::int64_t i = 0; i < train.size(); ++i) {
+      double weight = train.info(i).labels.empty() ? 1.0 / static_cast<double>(train.size()) : 0;
+      for (const int label : train.info(i).labels)
+        weight = std::max(weight, 1.0 / static_cast<double>(counts[static_cast<std::size_t>(label)]));
+      weights.push_back(weight);
+    }
+    return weighted(std::move(weights), cut);
+  }
+  std::int64_t most = 0;
+  const bool capped_text = text.starts_with("capped:") && text.size() < 17;
+  if (capped_text) most = std::strtoll(text.c_str() + 7, nullptr, 10);
+  require<UsageError>(most > 0 && cat("capped:", most) == text, "--sampler ", text,
+                      " is unknown; use shuffled, balanced, weighted or capped:N, N samples a class at most");
+  return capped(train, most, cut);
+}
+
 Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan,
                    std::string fingerprint, Reporter& reporter)
     : task_(task), train_(train), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
       reporter_(reporter),
-      batches_(task.loader(train, plan_.augment, training_loads(plan_)), plan_.load.batch_size),
+      batches_(task.loader(train, plan_.augment, training_loads(plan_),
+                           training_sampler(plan_.sampler, train, plan_.load.batch_size)),
+               plan_.mix),
       optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together

@@ -7,6 +7,7 @@
 
 #include "tasks/loader_source.h"
 #include "tasks/task.h"
+#include "train/mix.h"
 #include "train/reporter.h"
 #include "train/trainer.h"
 
@@ -15,6 +16,8 @@ namespace gadolin {
 // How a task learns. What is left at its default is chosen as `gadolin train` does.
 struct TrainPlan {
   std::string data;                  // what messages call the data
+  std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch)
+  MixOptions mix;                    // mixup and cutmix of training batches
   Pipeline augment;                  // steps of the training batches
   LoaderOptions load;                // batch size, workers, seed, device, bad samples
   std::int64_t eval_batch_size = 0;  // 0: the batch size
@@ -27,6 +30,11 @@ struct TrainPlan {
   bool log_steps = false;  // a line every loop.log_every steps instead of a bar
   bool log_rate = false;   // with images a second
 };
+
+// Which samples make up an epoch of training: as TrainPlan::sampler says; nothing for "shuffled", which is
+// the loader's own. Throws UsageError for another word.
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
+                                                std::int64_t batch_size);
 
 class Training {
  public:

@@ -107,6 +107,10 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   TrainPlan plan;
   plan.data = o.data.path;
   plan.augment = Pipeline(training_steps(o, channels));
+  plan.sampler = o.input.sampler;
+  plan.mix.mixup = o.input.mixup;
+  plan.mix.cutmix = o.input.cutmix;
+  plan.mix.seed = session.common().seed;
   plan.load = loader_options(o, session);
   plan.eval_batch_size = o.input.eval_batch_size;
   plan.rule = rule_of(o);

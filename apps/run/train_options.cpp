@@ -43,6 +43,8 @@ void check_train_options(const TrainCommand& o) {
   at_least("--clip-norm", o.rule.clip_norm, 0);
   at_least("--clip-value", o.rule.clip_value, 0);
   fraction("--ema", o.loop.ema);
+  at_least("--mixup", o.input.mixup, 0);
+  at_least("--cutmix", o.input.cutmix, 0);
   at_least("--focal-gamma", o.loss.focal_gamma, 0);
   fraction("--label-smoothing", o.loss.label_smoothing);
   at_least("--loss-scale", o.update.loss_scale, 0);
@@ -86,6 +88,14 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
       ->capture_default_str();
   app->add_option("--pipeline", o.input.pipeline,
                   "Steps of evaluation and prediction; default: resize, centre crop, normalise");
+  app->add_option("--sampler", o.input.sampler,
+                  "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
+                  "often), capped:N (a class)")
+      ->capture_default_str();
+  app->add_option("--mixup", o.input.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
+      ->capture_default_str();
+  app->add_option("--cutmix", o.input.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
+      ->capture_default_str();
   app->add_option("--epochs", o.loop.epochs)->capture_default_str();
   app->add_option("--max-steps,--max-train-steps", o.loop.max_steps, "Optimiser steps; 0: epochs decide")
       ->capture_default_str();

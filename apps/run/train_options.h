@@ -42,7 +42,8 @@ struct NetChoice {
 // How pictures come to the net.
 struct InputChoice {
   int size = 224;
-  std::string augment = "standard", pipeline, bad_samples = "skip";
+  std::string augment = "standard", pipeline, bad_samples = "skip", sampler = "shuffled";
+  double mixup = 0, cutmix = 0;  // alphas; 0: off
   std::int64_t batch_size = 32, eval_batch_size = 0;
   int workers = -1;
 };

@@ -57,7 +57,9 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   const int channels = o.net.channels > 0 ? o.net.channels : channels_of(*p.train);
   p.task = make_task(o, *p.set, channels);
   settle_net(p.task->net(), o, session);
-  p.task->learn_from(*p.train, o.loss, session.device());
+  ClassificationLoss loss = o.loss;
+  loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
+  p.task->learn_from(*p.train, loss, session.device());
   p.task->count_right(o.log_steps && !p.set->multi_label());
   p.plan = plan_of(o, session, p.task->net(), channels);
   return p;
