@@ -92,7 +92,7 @@ std::vector<double> probabilities(const Tensor& logits, bool multi_label) {
   return (multi_label ? sigmoid(x) : softmax(x, 1)).to_vector<double>();
 }
 
-SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline,
+SetPredictions predict_set(Layer& net, const Dataset& set, const Pipeline& pipeline,
                            const LoaderOptions& options, DType compute, const std::string& progress_label) {
   const NoGrad guard;
   const ComputeScope scope(compute);

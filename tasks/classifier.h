@@ -18,7 +18,7 @@ struct Classifier {
   std::vector<std::string> classes;
   bool multi_label = false;
   Pipeline pipeline;  // of evaluation
-  std::unique_ptr<Module> net;
+  std::unique_ptr<ImageNet> net;
 
   // What a checkpoint stores of it, besides the weights under "model.".
   void describe(Checkpoint& checkpoint) const;
@@ -47,7 +47,7 @@ struct SetPredictions {
 };
 // Softmax (or logistic, for several labels) probabilities of all samples. Patients are taken from the data
 // set.
-SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipeline,
+SetPredictions predict_set(Layer& net, const Dataset& set, const Pipeline& pipeline,
                            const LoaderOptions& loader, DType compute, const std::string& progress = "");
 // [N, K] from logits.
 std::vector<double> probabilities(const Tensor& logits, bool multi_label);

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "apps/run/train_parts.h"
-#include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
 #include "tasks/classifier.h"
@@ -95,7 +94,7 @@ OptimizerOptions rule_of(const TrainCommand& o) {
   return r;
 }
 
-MetricList evaluate(Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
+MetricList evaluate(Layer& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
                     DType compute) {
   const SetPredictions got = predict_set(net, set, pipeline, loader, compute);
   MetricList list{{"val_loss", got.loss}};
@@ -167,7 +166,7 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   const int channels = o.channels > 0 ? o.channels : channels_of(*train_set);
 
   Classifier classifier = make_classifier(o, *set, channels);
-  Module& net = *classifier.net;
+  ImageNet& net = *classifier.net;
   check_scopes(net, "--exclude-scopes", o.exclude_scopes);
   check_scopes(net, "--trainable-scopes", o.trainable_scopes);
   check_scopes(net, "--freeze", o.freeze);
@@ -225,12 +224,12 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   const bool counts = o.log_steps && !set->multi_label();
   Tensor right = zeros({}, DType::fp32, session.device());  // share of the last batch
   hooks.loss = [&](const std::vector<Tensor>& batch) {
-    const Tensor output = net(batch[0]);
+    const Logits output = net.logits(batch[0]);
     if (counts) {
       const NoGrad guard;
-      right.copy_(mean(compare(Compare::equal, argmax(output.detach(), 1), batch[1]).to(DType::fp32)));
+      right.copy_(mean(compare(Compare::equal, argmax(output.main.detach(), 1), batch[1]).to(DType::fp32)));
     }
-    return loss_with_auxiliary(net, output, [&](const Tensor& logits) { return loss(logits, batch[1]); });
+    return loss_with_auxiliary(output, [&](const Tensor& logits) { return loss(logits, batch[1]); });
   };
   hooks.evaluate = [&] {
     return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute());
