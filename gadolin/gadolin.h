@@ -20,11 +20,11 @@
 #include "io/npy.h"
 #include "io/weights.h"
 
-#include "layers/auxiliary.h"
 #include "layers/branches.h"
 #include "layers/compute.h"
 #include "layers/conv.h"
 #include "layers/conv_norm.h"
+#include "layers/fusion.h"
 #include "layers/init.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
@@ -35,6 +35,7 @@
 
 #include "nets/densenet.h"
 #include "nets/googlenet.h"
+#include "nets/image_net.h"
 #include "nets/inception_resnet_v2.h"
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "layers/fusion.h"
 #include "tasks/features.h"
 #include "tensor/ops.h"
 
@@ -29,15 +30,16 @@ struct Quiet {
 
 }  // namespace
 
-std::string cam_layer(Module& net, const Tensor& x) {
+std::string cam_layer(Layer& net, const Tensor& x) {
   const Quiet quiet(net);
   const NoGrad guard;
+  const Unfused apart;
   std::string last, last_point;
   {
     const CallObserver observer(
-        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
-          if (out.dim() != 4 || path.empty()) return;
-          (out.size(2) * out.size(3) > 1 ? last : last_point) = path;
+        [&](const Module&, const std::string& path, std::span<const Tensor>, std::span<const Tensor> out) {
+          if (out[0].dim() != 4 || path.empty()) return;
+          (out[0].size(2) * out[0].size(3) > 1 ? last : last_point) = path;
         });
     net(x);
   }
@@ -46,9 +48,10 @@ std::string cam_layer(Module& net, const Tensor& x) {
   return last;
 }
 
-Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wanted) {
+Tensor grad_cam(Layer& net, const Tensor& x, int target, const std::string& wanted) {
   const std::string layer = wanted.empty() ? cam_layer(net, x) : wanted;
   const Quiet quiet(net);
+  const Unfused apart;
   int calls = 0;
   {
     const NoGrad guard;
@@ -58,9 +61,8 @@ Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wan
                         ", not [N, C, H, W]; choose an earlier one");
     require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
                         logits.size(1), " classes");
-    const CallObserver counter([&](const Module&, const std::string& path, const Tensor&, const Tensor&) {
-      calls += path == layer;
-    });
+    const CallObserver counter(
+        [&](const Module&, const std::string& path, auto&&...) { calls += path == layer; });
     net(x);
   }
   require<UsageError>(calls > 0, "cam: ", layer, " is not a layer's result; choose one without :input");
@@ -69,10 +71,10 @@ Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wan
   Tensor values, leaf, logits;
   {
     const CallObserver observer(
-        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+        [&](const Module&, const std::string& path, std::span<const Tensor>, std::span<const Tensor> out) {
           if (path != layer || --calls > 0) return;
-          leaf = out;
-          values = out.clone();
+          leaf = out[0];
+          values = leaf.clone();
           leaf.requires_grad_();
         });
     logits = net(x.detach());

@@ -14,10 +14,10 @@ namespace gadolin {
 // and only what lies above the layer is differentiated; the mode, requires_grad and gradients are put back.
 // Throws UsageError for a layer that does not give [N, C, H, W], ValueError for a class the net does not
 // have.
-Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& layer = "");
+Tensor grad_cam(Layer& net, const Tensor& x, int target, const std::string& layer = "");
 
 // The last module called whose result is [N, C, H, W] with more than one place (or just one, when there is no
 // other): "layer4" of a ResNet, "features" of a DenseNet, "Mixed_7c" of Inception v3.
-std::string cam_layer(Module& net, const Tensor& x);
+std::string cam_layer(Layer& net, const Tensor& x);
 
 }  // namespace gadolin

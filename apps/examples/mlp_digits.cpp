@@ -11,7 +11,7 @@ using namespace gadolin;
 
 namespace {
 
-double accuracy(Module& net, DataLoader& loader) {
+double accuracy(Layer& net, DataLoader& loader) {
   const NoGrad guard;
   net.eval();
   double right = 0, seen = 0;

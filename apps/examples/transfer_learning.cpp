@@ -12,7 +12,7 @@ namespace {
 
 const Pipeline pipeline("grey,resize:32x32,normalize:0.5:0.25");
 
-double fit(Module& net, const Dataset& set, int epochs, double lr) {
+double fit(Layer& net, const Dataset& set, int epochs, double lr) {
   DataLoader loader(set, pipeline, {.batch_size = 20, .shuffle = true, .drop_last = true});
   Optimizer optimizer(net.parameters(), {.rule = Rule::adam, .lr = lr});
   net.train();

@@ -18,7 +18,7 @@ std::string joined(const std::vector<double>& values, std::size_t count) {
 
 }  // namespace
 
-OnnxModel onnx_of(Module& net, const OnnxOptions& options) {
+OnnxModel onnx_of(Layer& net, const OnnxOptions& options) {
   for (const Parameter& p : net.state()) {
     require<Unsupported>(
         !is_floating(p.tensor.dtype()) || (p.tensor.dtype() == DType::fp32 && p.tensor.device() == cpu),

@@ -15,7 +15,7 @@ struct OnnxOptions {
 // The graph of `net` (fp32, on the CPU) in evaluation mode: `input` [batch, C, H, W] to `logits` [batch,
 // classes]. Parameters and buffers are initialisers under their names. Its mode is put back. Throws
 // Unsupported, naming op and place, for an op that has no translation.
-OnnxModel onnx_of(Module& net, const OnnxOptions& options);
+OnnxModel onnx_of(Layer& net, const OnnxOptions& options);
 
 // What a runtime has to know besides: model, classes, activation, preprocessing, as plain text
 // (docs/onnx.md).

@@ -262,7 +262,7 @@ TEST_F(WeightsRoad, OptionsOfEveryNetComeFromItsWeights) {
     for (const SafetensorsEntry& e : file.entries()) {
       if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);
     }
-    const std::unique_ptr<Module> net = make_net(model, options_from_weights(model, weights, {}));
+    const std::unique_ptr<ImageNet> net = make_net(model, options_from_weights(model, weights, {}));
     EXPECT_NO_THROW(net->load_state(weights, {}, path)) << path;
   }
 }

@@ -160,11 +160,11 @@ TEST_F(Extracts, Messages) {
               LayerTap(*v3, "AuxLogits")(zeros({1, 3, 96, 96}));
             }),
             "layer: AuxLogits does not run in a forward pass; gadolin summary shows those that do");
-  struct Sum : Module {
+  struct Sum : Layer {
     Tensor forward(const Tensor& x) override { return sum(x); }
     const char* kind() const override { return "Sum"; }
   };
-  struct Holder : Module {
+  struct Holder : Layer {
     Sum& all = add("all", Sum());
     Tensor forward(const Tensor& x) override { return all(x); }
     const char* kind() const override { return "Holder"; }

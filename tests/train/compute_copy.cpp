@@ -20,7 +20,7 @@ using namespace gadolin;
 
 namespace {
 
-struct Net : Module {
+struct Net : Layer {
   Conv2d& conv = add("conv", Conv2d(3, 4, 3, {.padding = 1}));
   Linear& again = add("again", Linear(4, 4));
   Linear& fc = add("fc", Linear(4, 2));
