@@ -38,7 +38,7 @@ std::string labels_of(const Dataset& set, const SampleInfo& info) {
 
 }  // namespace
 
-LayerTap::LayerTap(Layer& net, const std::string& layer) : net_(net), layer_(layer), path_(layer) {
+LayerTap::LayerTap(Module& net, const std::string& layer) : layer_(layer), path_(layer) {
   if (layer == "embedding") {
     path_.clear();
     input_ = true;
@@ -63,7 +63,7 @@ LayerTap::LayerTap(Layer& net, const std::string& layer) : net_(net), layer_(lay
                    "or embedding; gadolin summary shows all names");
 }
 
-LayerTap::Result LayerTap::operator()(const Tensor& x) const {
+LayerTap::Result LayerTap::watch(const std::function<Tensor()>& run) const {
   Result result;
   {
     const Unfused apart;
@@ -72,7 +72,7 @@ LayerTap::Result LayerTap::operator()(const Tensor& x) const {
       if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_)
         result.feature = input_ ? in[0] : out[0];
     });
-    result.output = net_(x);
+    result.output = run();
   }
   require<UsageError>(result.feature.defined(), "layer: ", layer_,
                       " does not run in a forward pass; gadolin summary shows those that do");
@@ -102,7 +102,7 @@ FeatureResult extract_features(
   FeatureResult result;
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
-    Tensor rows = tap(batch.images).feature;
+    Tensor rows = tap(batch["image"]).feature;
     require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
                         " gives ", rows.shape(), " for ", batch.size(), " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});

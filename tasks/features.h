@@ -18,15 +18,22 @@ class LayerTap {
  public:
   // Throws UsageError naming the nearest layers when there is none of this name. The net must outlive the
   // tap.
-  LayerTap(Layer& net, const std::string& layer);
+  LayerTap(Layer& net, const std::string& layer) : LayerTap(static_cast<Module&>(net), layer) {
+    unary_ = &net;
+  }
+  // Of any module: run() calls it, and its result is `output`.
+  LayerTap(Module& net, const std::string& layer);
   struct Result {
     Tensor output, feature;
   };
   // Throws UsageError when the layer does not run, as auxiliary heads in evaluation.
-  Result operator()(const Tensor& x) const;
+  Result operator()(const Tensor& x) const {
+    return watch([&] { return (*unary_)(x); });
+  }
+  Result watch(const std::function<Tensor()>& run) const;
 
  private:
-  Layer& net_;
+  Layer* unary_ = nullptr;
   std::string layer_, path_;
   bool input_ = false;
 };

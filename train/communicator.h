@@ -2,8 +2,8 @@
 //
 // Every rank runs the same program on its shard of the data. All of them make the same calls in the same
 // order; a call returns when all have made it. A rank that throws in between leaves the others waiting: who
-// starts the processes ends all of them when one fails, as mpirun does. What is decided for all (is this row the best one, has a
-// signal come) is decided from numbers that all have. Rank 0 alone writes files.
+// starts the processes ends all of them when one fails, as mpirun does. What is decided for all (is this row
+// the best one, has a signal come) is decided from numbers that all have. Rank 0 alone writes files.
 #pragma once
 
 #include <functional>

@@ -27,6 +27,7 @@ struct Trainer::Logs {
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
   std::optional<CapturedStep> captured;
+  std::vector<std::string> names;  // of a batch's tensors
   double row_started = 0, waited_before = 0, saved = 0, shown = 0;
   double logged = 0;  // when on_log was last called, or a row ended
   std::int64_t logged_step = 0;
@@ -58,12 +59,12 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
                  TrainHooks hooks, TrainOptions options, Communicator& communicator)
     : model_(model), optimizer_(optimizer), schedule_(schedule), batches_(batches), run_(run),
       hooks_(std::move(hooks)), options_(options), communicator_(communicator),
-      early_stop_(options.patience, options.min_delta, options.maximize), logs_(std::make_shared<Logs>()) {
+      early_stop_(options.patience, options.min_delta, options.maximize), logs_(std::make_shared<Logs>()),
+      losses_(optimizer.parameters().front().tensor.device()) {
   check(options_, batches_);
   if (communicator_.first()) store_.emplace(run.checkpoints(), options.keep);
   if (!communicator_.alone()) optimizer_.average_over(communicator_);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
-  loss_sum_ = zeros({}, DType::fp64, optimizer_.parameters().front().tensor.device());
 }
 
 std::int64_t Trainer::steps_per_epoch() const { return batches_.batches_per_epoch() / options_.accumulate; }
@@ -92,18 +93,18 @@ Trainer::Statistics Trainer::before_batches() const {
   return saved;
 }
 
-Tensor Trainer::one_batch(const std::vector<Tensor>& batch, bool last) {
-  Tensor loss;
+Tensor Trainer::one_batch(const Batch& batch, bool last) {
+  LossParts loss;
   {
     const ComputeScope compute(options_.compute);
     loss = hooks_.loss(batch);
   }
-  Tensor seed = optimizer_.loss_seed(loss.dtype());
+  Tensor seed = optimizer_.loss_seed(loss.total.dtype());
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
-  loss.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
+  loss.total.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
   const NoGrad guard;
-  loss_sum_.add_(loss.detach().reshape({}).to(DType::fp64), 1 / static_cast<double>(options_.accumulate));
-  return loss.detach();
+  losses_.add(loss, 1 / static_cast<double>(options_.accumulate));
+  return loss.total.detach();
 }
 
 void Trainer::after_batches(Statistics before) {
@@ -128,28 +129,31 @@ void Trainer::check_loss(double loss) {
 
 void Trainer::one_step() {
   optimizer_.set_lr(schedule_.lr_at(step_));
-  const bool on_gpu = loss_sum_.device().is_cuda();
+  const bool on_gpu = losses_.total().device().is_cuda();
   const auto next_batch = [&] {
-    std::vector<Tensor> batch = batches_.next();
-    images_ += static_cast<double>(batch.front().size(0));
+    Batch batch = batches_.next();
+    images_ += static_cast<double>(batch.size());
     return batch;
   };
   Tensor loss;
   if (captures(options_)) {
     if (!logs_->captured) {
       logs_->captured.emplace([this](const std::vector<Tensor>& tensors) {
-        const auto each = static_cast<std::ptrdiff_t>(tensors.size()) / options_.accumulate;
+        const std::vector<std::string>& names = logs_->names;
+        const auto each = static_cast<std::ptrdiff_t>(names.size());
         Tensor last;
         const Statistics before = before_batches();
         for (auto at = tensors.begin(); at != tensors.end(); at += each)
-          last = one_batch({at, at + each}, at + each == tensors.end());
+          last = one_batch(Batch(names, {at, at + each}), at + each == tensors.end());
         after_batches(before);
         return last;
       });
     }
     std::vector<Tensor> tensors;
     for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-      for (Tensor& tensor : next_batch()) tensors.push_back(std::move(tensor));
+      const Batch batch = next_batch();
+      logs_->names = batch.names();
+      for (const Tensor& tensor : batch.tensors()) tensors.push_back(tensor);
     }
     loss = (*logs_->captured)(tensors);
   } else {
@@ -183,10 +187,11 @@ void Trainer::log_step(double loss) {
       logs.shown = time;
       logs.events->scalar("train/loss", step_, loss);
       logs.events->scalar("train/lr", step_, optimizer_.lr());
+      for (const auto& [name, value] : losses_.last()) logs.events->scalar("train/" + name, step_, value);
     }
     if (hooks_.on_log && communicator_.first())
-      hooks_.on_log(step_, loss, optimizer_.lr(),
-                    (time - logs.logged) / static_cast<double>(step_ - logs.logged_step));
+      hooks_.on_log({step_, loss, optimizer_.lr(),
+                     (time - logs.logged) / static_cast<double>(step_ - logs.logged_step), losses_.last()});
     logs.logged = time;
     logs.logged_step = step_;
   }
@@ -212,9 +217,9 @@ void Trainer::end_of_row() {
   const double waited = batches_.seconds_waited() - logs_->waited_before;
   share_statistics();
   images_ = communicator_.sum(images_);
-  MetricList row{{"epoch", static_cast<double>(epoch_number())},
-                 {"lr", optimizer_.lr()},
-                 {"train_loss", loss_sum_.item() / static_cast<double>(steps_in_row_)}};
+  MetricList row{{"epoch", static_cast<double>(epoch_number())}, {"lr", optimizer_.lr()}};
+  for (auto& mean : losses_.means(steps_in_row_)) row.push_back(std::move(mean));
+  const std::size_t first_metric = row.size();
   if (hooks_.evaluate) {
     if (average_) average_->swap();
     model_.eval();
@@ -225,7 +230,6 @@ void Trainer::end_of_row() {
     if (average_) average_->swap();
   }
   bool best = false;
-  const std::size_t first_metric = 3;
   for (std::size_t i = first_metric; i < row.size(); ++i) {
     if (options_.monitor.empty() ? i != first_metric : row[i].first != options_.monitor) continue;
     const double value = row[i].second;
@@ -241,7 +245,7 @@ void Trainer::end_of_row() {
   row.emplace_back("images_per_second", seconds > 0 ? images_ / seconds : 0);
   row.emplace_back("data_wait", seconds > 0 ? waited / seconds : 0);
   steps_in_row_ = 0;
-  loss_sum_.zero_();
+  losses_.clear();
   // A checkpoint without its row would lose it, a row without its checkpoint is written again on resuming.
   if (communicator_.first()) logs_->write_row(run_.file("metrics.csv"), resume_row_, step_, row);
   save(best);

@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "data/sets/batch.h"
 #include "layers/module.h"
 #include "train/checkpoint_store.h"
 #include "train/communicator.h"
 #include "train/early_stop.h"
+#include "train/loss_sums.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/schedule.h"
@@ -27,12 +29,18 @@ class BatchSource {
   virtual std::int64_t batch_size() const = 0;
   // Goes to a batch of an epoch; next() then gives it and those behind it, to the end of the epoch.
   virtual void seek(std::int64_t epoch, std::int64_t batch) = 0;
-  // Tensors on the training device, as the step function takes them: {images, labels}.
-  virtual std::vector<Tensor> next() = 0;
+  // Tensors on the training device, of the same names in every batch.
+  virtual Batch next() = 0;
   virtual double seconds_waited() const = 0;  // in next(), since the start
 };
 
-using MetricList = std::vector<std::pair<std::string, double>>;
+// What is said about a step while a run goes on.
+struct StepLog {
+  std::int64_t step = 0;
+  double loss = 0, lr = 0;
+  double seconds = 0;  // of a step, since the last such log
+  MetricList parts;    // of the loss of its last batch
+};
 
 // Epochs of a run that only its steps or a signal end.
 inline constexpr std::int64_t endless_epochs = 1'000'000'000;
@@ -65,8 +73,9 @@ struct TrainOptions {
 
 // Of several ranks, each calls `loss` and `evaluate`, the first one alone the others.
 struct TrainHooks {
-  // Forward and loss of one batch: a scalar.
-  std::function<Tensor(const std::vector<Tensor>& batch)> loss;
+  // Forward and loss of one batch. It takes the tensors alone: a recorded step is replayed with others, not
+  // with other places, epochs and steps.
+  std::function<LossParts(const Batch& batch)> loss;
   // For a row of metrics.csv, in evaluation mode; may be empty. Of several ranks the first one's list counts:
   // the others evaluate their share of the data for it (gather_rows), and may return nothing.
   std::function<MetricList()> evaluate;
@@ -74,8 +83,8 @@ struct TrainHooks {
   std::function<void(Checkpoint&)> describe;
   // After each row: the number of its epoch from 1, and all its values.
   std::function<void(std::int64_t epoch, const MetricList& row)> on_epoch;
-  // Every log_every steps, with the loss of this one; may be empty.
-  std::function<void(std::int64_t step, double loss, double lr, double seconds_a_step)> on_log;
+  // Every log_every steps, about this one; may be empty.
+  std::function<void(const StepLog& step)> on_log;
 };
 
 struct TrainResult {
@@ -120,7 +129,7 @@ class Trainer {
  private:
   Checkpoint checkpoint() const;
   void save(bool best);
-  Tensor one_batch(const std::vector<Tensor>& batch, bool last);
+  Tensor one_batch(const Batch& batch, bool last);
   using Statistics =
       std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
   Statistics before_batches() const;
@@ -157,12 +166,12 @@ class Trainer {
   std::unique_ptr<WeightAverage> average_;
   struct Logs;
   std::shared_ptr<Logs> logs_;
+  LossSums losses_;  // of the steps of the row
 
   // Position and sums; all of it is in the checkpoint.
   std::int64_t step_ = 0, epoch_ = 0, step_in_epoch_ = 0, steps_in_row_ = 0, best_step_ = 0;
   bool any_best_ = false;
   double best_ = 0;
-  Tensor loss_sum_;  // fp64 [] on the device: over the steps of the row
   int bad_losses_ = 0;
   std::int64_t saved_step_ = -1, resume_step_ = -1;  // the latter: -1 in a fresh run
   // Of metrics.csv: when steps wait for their row, that of this very step is not yet written.

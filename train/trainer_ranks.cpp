@@ -35,7 +35,7 @@ void Trainer::begin_together() {
   broadcast_all(communicator_, model_.state());
   broadcast_all(communicator_, optimizer_.state());
   if (average_) broadcast_all(communicator_, average_->state());
-  communicator_.broadcast(loss_sum_);
+  for (const Tensor& sum : losses_.sums()) communicator_.broadcast(sum);
   GeneratorState& random = default_generator();
   std::istringstream first(communicator_.broadcast(cat(random.seed, " ", random.calls)));
   first >> random.seed >> random.calls;
@@ -46,8 +46,10 @@ void Trainer::begin_together() {
 void Trainer::share_statistics() {
   if (communicator_.alone()) return;
   const NoGrad guard;
-  communicator_.sum(loss_sum_);
-  loss_sum_.mul_(1.0 / communicator_.size());
+  for (Tensor sum : losses_.sums()) {
+    communicator_.sum(sum);
+    sum.mul_(1.0 / communicator_.size());
+  }
   broadcast_all(communicator_, model_.buffers());
   if (average_) broadcast_all(communicator_, average_->state());
 }

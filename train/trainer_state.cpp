@@ -32,7 +32,7 @@ Checkpoint Trainer::checkpoint() const {
   if (average_) {
     for (const Parameter& p : average_->state()) c.tensors["ema." + p.name] = p.tensor;
   }
-  c.tensors["trainer.loss_sum"] = loss_sum_;
+  for (const auto& [name, sum] : losses_.state()) c.tensors["trainer." + name] = sum;
   const auto whole = [&](const char* name, std::int64_t value) { c.facts[name] = std::to_string(value); };
   whole("step", step_);
   whole("epoch", epoch_);
@@ -57,7 +57,7 @@ void Trainer::restore(const Checkpoint& c) {
   model_.load_state(with_prefix(c, "model."), {}, "checkpoint");
   optimizer_.load_state(with_prefix(c, "optimizer."));
   if (average_) average_->load_state(with_prefix(c, "ema."));
-  loss_sum_.copy_(c.tensor("trainer.loss_sum"));
+  losses_.load_state(with_prefix(c, "trainer."));
   step_ = c.number("step");
   epoch_ = c.number("epoch");
   step_in_epoch_ = c.number("step_in_epoch");
