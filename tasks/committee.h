@@ -8,6 +8,7 @@
 
 #include "tasks/classification.h"
 #include "tasks/ensemble.h"
+#include "tasks/evaluate.h"
 #include "tasks/predictor.h"
 
 namespace gadolin {

@@ -113,7 +113,7 @@ Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, D
 }
 
 Transformed seen_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline) {
-  const Source source = set.read(i);
+  const StoredImage source = set.read(i);
   const SampleKey first{LoaderOptions{}.seed, 0, 0};
   if (source.image.numel() > 0) return pipeline.transform(source.image, first);
   return pipeline.transform(source.file, set.info(i).name, first);

@@ -12,6 +12,7 @@
 #include "tasks/inputs.h"
 #include "tasks/predictor.h"
 #include "tensor/check.h"
+#include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {
 namespace {

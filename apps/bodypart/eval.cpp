@@ -4,6 +4,7 @@
 #include "apps/bodypart/slim_models.h"
 #include "apps/run/evaluate.h"
 #include "tasks/classification_evaluator.h"
+#include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {
 namespace {

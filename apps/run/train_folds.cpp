@@ -67,13 +67,13 @@ void tell(Session& session, const TrainCommand& o, const std::vector<FoldMetric>
                                 {"low", s.interval.low},
                                 {"high", s.interval.high}});
   }
-  write_file_atomically(table.path, to_csv(table));
+  write_file_atomically(table.name, to_csv(table));
   session.say(format_table(rows));
   session.say(
       cat("over ", o.data.folds,
           " folds, each at its best checkpoint; folds share training data, so the intervals are rather ",
-          "too narrow: ", table.path));
-  session.output("folds", table.path);
+          "too narrow: ", table.name));
+  session.output("folds", table.name);
 }
 
 }  // namespace

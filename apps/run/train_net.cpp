@@ -43,8 +43,8 @@ OptimizerOptions rule_of(const TrainCommand& o) {
   if (r.momentum != 0) r.momentum = o.update.momentum;
   if (o.update.weight_decay >= 0) r.weight_decay = o.update.weight_decay;
   r.decay_norm_and_bias = o.update.decay_norm_and_bias;
-  r.clip_norm = o.rule.clip_norm;
-  r.clip_value = o.rule.clip_value;
+  r.clip_norm = o.update.clip_norm;
+  r.clip_value = o.update.clip_value;
   return r;
 }
 

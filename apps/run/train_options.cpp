@@ -40,8 +40,8 @@ void check_train_options(const TrainCommand& o) {
   above_zero("--lr", o.update.lr);
   at_least("--min-lr", o.update.min_lr, 0);
   fraction("--momentum", o.update.momentum);
-  at_least("--clip-norm", o.rule.clip_norm, 0);
-  at_least("--clip-value", o.rule.clip_value, 0);
+  at_least("--clip-norm", o.update.clip_norm, 0);
+  at_least("--clip-value", o.update.clip_value, 0);
   fraction("--ema", o.loop.ema);
   at_least("--mixup", o.input.mixup, 0);
   at_least("--cutmix", o.input.cutmix, 0);
@@ -119,9 +119,9 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   app->add_option("--warmup-epochs", o.update.warmup_epochs,
                   "Below 0: one, but none for one-cycle, which has its own")
       ->capture_default_str();
-  app->add_option("--clip-norm", o.rule.clip_norm, "Largest L2 norm of the gradient; 0: off")
+  app->add_option("--clip-norm", o.update.clip_norm, "Largest L2 norm of the gradient; 0: off")
       ->capture_default_str();
-  app->add_option("--clip-value", o.rule.clip_value, "Largest element of the gradient; 0: off")
+  app->add_option("--clip-value", o.update.clip_value, "Largest element of the gradient; 0: off")
       ->capture_default_str();
   app->add_option("--ema", o.loop.ema, "Decay of averaged weights; 0: off")->capture_default_str();
   app->add_option("--loss", o.loss.kind, "auto, cross-entropy, bce, focal")->capture_default_str();

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "apps/run/train_parts.h"
+#include "layers/conv.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -36,8 +37,6 @@ void tell_result(Session& session, const TrainResult& result, const std::string&
   session.output("best", run.checkpoints() + "/best.gdck");
   session.output("last", run.checkpoints() + "/last.gdck");
 }
-
-}  // namespace
 
 }  // namespace
 

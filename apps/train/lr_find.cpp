@@ -7,6 +7,7 @@
 #include "apps/train/commands.h"
 #include "io/atomic_file.h"
 #include "layers/compute.h"
+#include "layers/conv.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
 #include "train/lr_finder.h"
