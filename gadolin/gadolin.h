@@ -45,9 +45,13 @@
 #include "data/dicom/dicom.h"
 #include "data/image/image.h"
 #include "data/image/transforms.h"
+#include "data/sets/batch.h"
+#include "data/sets/collation.h"
 #include "data/sets/dataset.h"
 #include "data/sets/inspect.h"
 #include "data/sets/loader.h"
+#include "data/sets/sample.h"
+#include "data/sets/sampler.h"
 #include "data/sets/split.h"
 #include "data/sets/synth.h"
 

@@ -117,13 +117,13 @@ SetPredictions predict_set(Module& net, const Dataset& set, const Pipeline& pipe
   while (loader.next(batch)) {
     Tensor logits;
     try {
-      if (captured) logits = (*captured)({batch.images});
+      if (captured) logits = (*captured)({batch["image"]});
     } catch (const CaptureError&) {
       captured.reset();
     }
-    if (!captured) logits = forward({batch.images});
-    const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch.labels)
-                                           : cross_entropy(logits, batch.labels);
+    if (!captured) logits = forward({batch["image"]});
+    const Tensor value = set.multi_label() ? binary_cross_entropy_with_logits(logits, batch["label"])
+                                           : cross_entropy(logits, batch["label"]);
     loss += value.item() * static_cast<double>(batch.size());
     const std::vector<double> rows = probabilities(logits, set.multi_label());
     p.probability.insert(p.probability.end(), rows.begin(), rows.end());

@@ -100,7 +100,7 @@ FeatureResult extract_features(
   FeatureResult result;
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
-    Tensor rows = tap(batch.images).feature;
+    Tensor rows = tap(batch["image"]).feature;
     require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
                         " gives ", rows.shape(), " for ", batch.size(), " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});

@@ -25,7 +25,7 @@ class JoinedDataset : public Dataset {
       }
     }
   }
-  Source read(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     const std::int64_t at = info(i).record;
     const auto part =
         static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), at) - begins_.begin()) - 1;

@@ -1,7 +1,7 @@
-// The loader of pictures as the training loop wants it.
+// A loader as the training loop wants it.
 #pragma once
 
-#include <vector>
+#include <utility>
 
 #include "data/sets/loader.h"
 #include "train/trainer.h"
@@ -10,25 +10,25 @@ namespace gadolin {
 
 class LoaderSource : public BatchSource {
  public:
-  LoaderSource(const Dataset& set, const Pipeline& pipeline, const LoaderOptions& options)
-      : loader_(set, pipeline, options), size_(options.batch_size) {}
+  // Of a loader made from these.
+  template <class... Parts>
+  explicit LoaderSource(Parts&&... parts) : loader_(std::forward<Parts>(parts)...) {}
   std::int64_t batches_per_epoch() const override { return loader_.batches(); }
-  std::int64_t batch_size() const override { return size_; }
+  std::int64_t batch_size() const override { return loader_.batch_size(); }
   void seek(std::int64_t epoch, std::int64_t batch) override {
     if (loader_.epoch() != epoch || loader_.step() != batch) loader_.seek(epoch, batch);
   }
-  std::vector<Tensor> next() override {
+  Batch next() override {
     Batch batch;
     while (!loader_.next(batch)) {
     }
-    return {batch.images, batch.labels};
+    return batch;
   }
   double seconds_waited() const override { return loader_.stats().wait_seconds; }
   const DataLoader& loader() const { return loader_; }
 
  private:
   DataLoader loader_;
-  std::int64_t size_;
 };
 
 }  // namespace gadolin

@@ -44,6 +44,7 @@ struct Trainer::Logs {
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
   std::optional<CapturedStep> captured;
+  std::vector<std::string> names;  // of a batch's tensors
   double row_started = 0, waited_before = 0, saved = 0, shown = 0;
   double logged = 0;  // when on_log was last called, or a row ended
   std::int64_t logged_step = 0;
@@ -145,7 +146,7 @@ Trainer::Statistics Trainer::before_batches() const {
   return saved;
 }
 
-Tensor Trainer::one_batch(const std::vector<Tensor>& batch) {
+Tensor Trainer::one_batch(const Batch& batch) {
   Tensor loss;
   {
     const ComputeScope compute(options_.compute);
@@ -183,25 +184,29 @@ void Trainer::one_step() {
   optimizer_.set_lr(schedule_.lr_at(step_));
   const bool on_gpu = loss_sum_.device().is_cuda();
   const auto next_batch = [&] {
-    std::vector<Tensor> batch = batches_.next();
-    images_ += static_cast<double>(batch.front().size(0));
+    Batch batch = batches_.next();
+    images_ += static_cast<double>(batch.size());
     return batch;
   };
   Tensor loss;
   if (captures(options_)) {
     if (!logs_->captured) {
       logs_->captured.emplace([this](const std::vector<Tensor>& tensors) {
-        const auto each = static_cast<std::ptrdiff_t>(tensors.size()) / options_.accumulate;
+        const std::vector<std::string>& names = logs_->names;
+        const auto each = static_cast<std::ptrdiff_t>(names.size());
         Tensor last;
         const Statistics before = before_batches();
-        for (auto at = tensors.begin(); at != tensors.end(); at += each) last = one_batch({at, at + each});
+        for (auto at = tensors.begin(); at != tensors.end(); at += each)
+          last = one_batch(Batch(names, {at, at + each}));
         after_batches(before);
         return last;
       });
     }
     std::vector<Tensor> tensors;
     for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-      for (Tensor& tensor : next_batch()) tensors.push_back(std::move(tensor));
+      const Batch batch = next_batch();
+      logs_->names = batch.names();
+      for (const Tensor& tensor : batch.tensors()) tensors.push_back(tensor);
     }
     loss = (*logs_->captured)(tensors);
   } else {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/sets/batch.h"
 #include "layers/module.h"
 #include "train/checkpoint_store.h"
 #include "train/optimizer.h"
@@ -24,8 +25,8 @@ class BatchSource {
   virtual std::int64_t batch_size() const = 0;
   // Goes to a batch of an epoch; next() then gives it and those behind it, to the end of the epoch.
   virtual void seek(std::int64_t epoch, std::int64_t batch) = 0;
-  // Tensors on the training device, as the step function takes them: {images, labels}.
-  virtual std::vector<Tensor> next() = 0;
+  // Tensors on the training device, of the same names in every batch.
+  virtual Batch next() = 0;
   virtual double seconds_waited() const = 0;  // in next(), since the start
 };
 
@@ -59,8 +60,9 @@ struct TrainOptions {
 };
 
 struct TrainHooks {
-  // Forward and loss of one batch: a scalar.
-  std::function<Tensor(const std::vector<Tensor>& batch)> loss;
+  // Forward and loss of one batch: a scalar. It takes the tensors alone: a recorded step is replayed with
+  // others, not with other places, epochs and steps.
+  std::function<Tensor(const Batch& batch)> loss;
   // For a row of metrics.csv, in evaluation mode; may be empty.
   std::function<MetricList()> evaluate;
   // Facts of the application for every checkpoint: model, classes, preprocessing, configuration.
@@ -103,7 +105,7 @@ class Trainer {
 
  private:
   void save(bool best);
-  Tensor one_batch(const std::vector<Tensor>& batch);
+  Tensor one_batch(const Batch& batch);
   using Statistics =
       std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
   Statistics before_batches() const;

@@ -82,7 +82,7 @@ std::string classified(const Options& o, Classifier& classifier, const Dataset& 
   DataLoader loader(set, classifier.pipeline, options);
   Batch batch;
   while (loader.next(batch)) {
-    const std::vector<double> all = probabilities((*classifier.net)(batch.images), false);
+    const std::vector<double> all = probabilities((*classifier.net)(batch["image"]), false);
     for (std::size_t i = 0; i < batch.indices.size(); ++i) {
       const double* row = all.data() + i * classes;
       const auto best = static_cast<std::size_t>(std::max_element(row, row + classes) - row);

@@ -60,15 +60,15 @@ void cam(Session& session, const Options& o) {
     try {
       const Batch batch =
           one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
-      if (layer.empty()) layer = cam_layer(*classifier.net, batch.images);
+      if (layer.empty()) layer = cam_layer(*classifier.net, batch["image"]);
       std::vector<double> p;
       {
         const NoGrad guard;
-        p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
+        p = probabilities((*classifier.net)(batch["image"]), classifier.multi_label);
       }
       const auto top = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
       const int target = wanted >= 0 ? wanted : top;
-      const Tensor heat = grad_cam(*classifier.net, batch.images, target, layer).select(0, 0);
+      const Tensor heat = grad_cam(*classifier.net, batch["image"], target, layer).select(0, 0);
       const std::string name = target_name(o.out, files[i], taken);
       write_png(name + ".png",
                 overlay(set->image(static_cast<std::int64_t>(i)), classifier.pipeline, heat, o.alpha));

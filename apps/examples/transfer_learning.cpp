@@ -19,7 +19,7 @@ double fit(Module& net, const Dataset& set, int epochs, double lr) {
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (const Batch& batch : loader) {
       optimizer.zero_grad();
-      cross_entropy(net(batch.images), batch.labels).backward();
+      cross_entropy(net(batch["image"]), batch["label"]).backward();
       optimizer.step();
     }
   }
@@ -28,7 +28,7 @@ double fit(Module& net, const Dataset& set, int epochs, double lr) {
   double right = 0;
   DataLoader all(set, pipeline, {.batch_size = 50});
   for (const Batch& batch : all) {
-    right += sum(eq(argmax(net(batch.images), 1), batch.labels).to(DType::fp32)).item();
+    right += sum(eq(argmax(net(batch["image"]), 1), batch["label"]).to(DType::fp32)).item();
   }
   return right / static_cast<double>(set.size());
 }

@@ -184,7 +184,8 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   LoaderOptions loader = loader_options(o, session);
   loader.shuffle = loader.drop_last = true;
   loader.epochs = o.train.epochs;
-  LoaderSource batches(*train_set, Pipeline(training_steps(o, channels)), loader);
+  const Pipeline train_pipeline(training_steps(o, channels));
+  LoaderSource batches(*train_set, train_pipeline, loader);
   loader.shuffle = loader.drop_last = false;
   loader.epochs = 1;
   if (o.eval_batch_size > 0) loader.batch_size = o.eval_batch_size;
@@ -224,13 +225,14 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   TrainHooks hooks;
   const bool counts = o.log_steps && !set->multi_label();
   Tensor right = zeros({}, DType::fp32, session.device());  // share of the last batch
-  hooks.loss = [&](const std::vector<Tensor>& batch) {
-    const Tensor output = net(batch[0]);
+  hooks.loss = [&](const Batch& batch) {
+    const Tensor output = net(batch["image"]);
     if (counts) {
       const NoGrad guard;
-      right.copy_(mean(compare(Compare::equal, argmax(output.detach(), 1), batch[1]).to(DType::fp32)));
+      right.copy_(mean(compare(Compare::equal, argmax(output.detach(), 1), batch["label"]).to(DType::fp32)));
     }
-    return loss_with_auxiliary(net, output, [&](const Tensor& logits) { return loss(logits, batch[1]); });
+    return loss_with_auxiliary(net, output,
+                               [&](const Tensor& logits) { return loss(logits, batch["label"]); });
   };
   hooks.evaluate = [&] {
     return evaluate(net, *val_set, classifier.pipeline, eval_loader, session.compute());
@@ -238,7 +240,7 @@ void train_classifier(Session& session, TrainCommand o, const std::string& confi
   hooks.describe = [&](Checkpoint& c) {
     classifier.describe(c);
     c.facts["data_fingerprint"] = fingerprint;
-    c.facts["train_pipeline"] = batches.loader().pipeline().text();
+    c.facts["train_pipeline"] = train_pipeline.text();
   };
   hooks.on_epoch = [&](std::int64_t epoch, const MetricList& row) {
     Json event{{"event", "epoch"}, {"epoch", epoch}};

@@ -95,7 +95,7 @@ void predict(Session& session, const Options& o) {
     try {
       // One by one: a result then does not depend on what else was asked for.
       const Batch batch = one_sample(*set, i, classifier.pipeline, session.device());
-      const std::vector<double> p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
+      const std::vector<double> p = probabilities((*classifier.net)(batch["image"]), classifier.multi_label);
       std::vector<std::size_t> order(p.size());
       for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });

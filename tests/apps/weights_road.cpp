@@ -51,7 +51,7 @@ Rows logits_of(const Classifier& c, const std::vector<std::string>& files, Run&&
   DataLoader loader(set, c.pipeline, {.batch_size = 1, .workers = 0});
   const NoGrad guard;
   Rows rows;
-  for (Batch batch; loader.next(batch);) rows.push_back(run(batch.images).template to_vector<double>());
+  for (Batch batch; loader.next(batch);) rows.push_back(run(batch["image"]).template to_vector<double>());
   return rows;
 }
 // As a program that links the library gets them.

@@ -53,7 +53,7 @@ Tensor prepared(const Classifier& c, const std::vector<std::string>& files) {
   DataLoader loader(set, c.pipeline, {.batch_size = static_cast<std::int64_t>(files.size()), .workers = 0});
   Batch batch;
   loader.next(batch);
-  return batch.images;
+  return batch["image"];
 }
 Rows rows_of(const Tensor& logits) {
   const std::vector<double> flat = logits.to_vector<double>();

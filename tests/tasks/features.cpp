@@ -92,7 +92,7 @@ TEST_F(Extracts, InOrderForAnyNumberOfWorkers) {
   Batch batch;
   one.next(batch);
   const NoGrad guard;
-  const std::vector<double> alone = LayerTap(net_, "layer3")(batch.images).feature.to_vector<double>();
+  const std::vector<double> alone = LayerTap(net_, "layer3")(batch["image"]).feature.to_vector<double>();
   const std::vector<double> row = mapped.select(0, 149).to_vector<double>();
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (!(std::abs(row[i] - alone[i]) <= 1e-5)) ADD_FAILURE() << i << ": " << row[i] << " " << alone[i];

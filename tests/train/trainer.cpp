@@ -247,7 +247,7 @@ TEST(Trainer, SavesByTheClockAndTellsOfSteps) {
   job.make_trainer();
   std::vector<std::int64_t> told;
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
+  hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
   hooks.on_log = [&](std::int64_t step, double loss, double lr, double seconds) {
     told.push_back(step);
     EXPECT_GT(loss, 0);
