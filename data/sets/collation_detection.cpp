@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/image/affine.h"
 #include "data/sets/collation.h"
 #include "tensor/check.h"
 
@@ -14,17 +15,10 @@ struct Scene {
   std::vector<ObjectBox> boxes;
 };
 
-ObjectBox cut_to(const Image& image, ObjectBox box) {
-  box.x1 = std::clamp<double>(box.x1, 0, image.width);
-  box.x2 = std::clamp<double>(box.x2, 0, image.width);
-  box.y1 = std::clamp<double>(box.y1, 0, image.height);
-  box.y2 = std::clamp<double>(box.y2, 0, image.height);
-  return box;
-}
-
 // The one place where boxes follow their picture through the transforms.
 Scene scene_of(const PictureBlock& pictures, const Sample& sample, const SampleUse& use) {
-  Scene scene{pictures.picture(sample.get<StoredImage>("image"), use), {}};
+  Transformed seen = pictures.seen(sample.get<StoredImage>("image"), use);
+  Scene scene{std::move(seen.image), {}};
   std::int64_t number = 0;
   for (const ObjectBox& box : sample.get<std::vector<ObjectBox>>("boxes")) {
     const bool right = std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) &&
@@ -32,8 +26,10 @@ Scene scene_of(const PictureBlock& pictures, const Sample& sample, const SampleU
     require<DataError>(right, "loader: ", printable(use.name), ": box ", number++, " is ", box.x1, " ",
                        box.y1, " ", box.x2, " ", box.y2, " of class ", box.label,
                        "; corners are finite, x1 <= x2 and y1 <= y2, classes count from 0");
-    const ObjectBox seen = cut_to(scene.image, box);
-    if (seen.x1 < seen.x2 && seen.y1 < seen.y2) scene.boxes.push_back(seen);
+    const Corners corners =
+        moved({box.x1, box.y1, box.x2, box.y2}, seen.map, scene.image.width, scene.image.height).box;
+    if (corners.x1 < corners.x2 && corners.y1 < corners.y2)
+      scene.boxes.push_back({corners.x1, corners.y1, corners.x2, corners.y2, box.label});
   }
   return scene;
 }

@@ -16,9 +16,9 @@ void PictureBlock::learn(const Image& first, DType dtype, Device device) {
   normalize_factors(pipeline_.normalize(), channels_, 8);
 }
 
-Image PictureBlock::picture(const StoredImage& stored, const SampleUse& use) const {
-  if (stored.image.numel() > 0) return pipeline_.apply(stored.image, use.key);
-  return pipeline_.apply(stored.file, use.name, use.key);
+Transformed PictureBlock::seen(const StoredImage& stored, const SampleUse& use) const {
+  if (stored.image.numel() > 0) return pipeline_.transform(stored.image, use.key);
+  return pipeline_.transform(stored.file, use.name, use.key);
 }
 
 Tensor PictureBlock::host(std::int64_t n, int height, int width) const {

@@ -27,8 +27,9 @@ class PictureBlock {
   // where bytes are wanted but would lose bits, ShapeError where the normalisation does not fit.
   void learn(const Image& first, DType dtype, Device device);
 
-  // The picture of a sample, decoded, behind the pipeline.
-  Image picture(const StoredImage& stored, const SampleUse& use) const;
+  // The picture of a sample, decoded, behind the pipeline, and where its places went.
+  Transformed seen(const StoredImage& stored, const SampleUse& use) const;
+  Image picture(const StoredImage& stored, const SampleUse& use) const { return seen(stored, use).image; }
   // Pinned memory for n pictures: [n, height, width, C].
   Tensor host(std::int64_t n, int height, int width) const;
   // Writes a picture of that height and width to place `part` of the memory.
