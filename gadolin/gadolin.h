@@ -67,11 +67,15 @@
 #include "train/weight_average.h"
 
 #include "tasks/cam.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tasks/draw_boxes.h"
+#include "tasks/evaluate.h"
 #include "tasks/features.h"
 #include "tasks/metric_summary.h"
 #include "tasks/metrics.h"
 #include "tasks/overlay.h"
+#include "tasks/predictor.h"
 #include "tasks/summary.h"
+#include "tasks/task.h"
+#include "tasks/training.h"
 // IWYU pragma: end_exports

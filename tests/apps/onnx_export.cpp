@@ -267,16 +267,10 @@ TEST(OnnxFile, TooLargeOrOfAnotherTypeIsRefusedBeforeAnythingIsWritten) {
 
 TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   const Scratch scratch;
-  const std::unique_ptr<ImageNet> net =
-      make_net("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}});
-  Classifier c{"resnet18",
-               {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}},
-               {"AP", "PA \"quoted\""},
-               true,
-               Pipeline("grey,resize:40x32,normalize:0.5:0.25"),
-               {}};
+  const ClassificationTask c("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}},
+                             {"AP", "PA \"quoted\""}, true, Pipeline("grey,resize:40x32,normalize:0.5:0.25"));
   Checkpoint checkpoint;
-  for (const Parameter& p : net->state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
+  for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
   save_checkpoint(scratch / "net.gdck", checkpoint);
   const std::string in = scratch / "net.gdck", out = scratch / "net.onnx";
@@ -290,7 +284,7 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   EXPECT_EQ(file.sizes.at("logits"), (std::vector<std::int64_t>{-1, 2}));
   EXPECT_EQ(file.metadata.at("classes"), "[\"AP\",\"PA \\\"quoted\\\"\"]");
   EXPECT_EQ(file.metadata.at("activation"), "sigmoid");
-  EXPECT_EQ(file.metadata.at("pipeline"), c.pipeline.text());
+  EXPECT_EQ(file.metadata.at("pipeline"), c.pipeline().text());
   EXPECT_EQ(file.metadata.at("input_size"), "1x32x40");
   EXPECT_EQ(file.metadata.at("channel_order"), "grey");
   EXPECT_EQ(file.metadata.at("mean"), "0.5");

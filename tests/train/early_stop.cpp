@@ -106,9 +106,7 @@ Trainer& prepared(Job& job, std::int64_t patience) {
   job.schedule = Schedule("constant", {.lr = 0.05});
   job.make_trainer();
   TrainHooks hooks;
-  hooks.loss = [&job](const std::vector<Tensor>& batch) {
-    return cross_entropy(job.net(batch[0]), batch[1]);
-  };
+  hooks.loss = [&job](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
   hooks.evaluate = [&job]() -> MetricList {
     const double by_epoch[] = {1, 0.75, 0.7, 0.8, 0.65, 0.9, 0.1, 0.05};
     return {{"val_loss", by_epoch[job.batches.epoch]}};

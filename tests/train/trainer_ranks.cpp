@@ -24,10 +24,11 @@ class Shard : public Numbers {
  public:
   explicit Shard(Communicator& c) : first_(8 / c.size() * c.rank()), rows_(8 / c.size()) {}
   std::int64_t batch_size() const override { return rows_; }
-  std::vector<Tensor> next() override {
-    std::vector<Tensor> tensors = Numbers::next();
-    for (Tensor& t : tensors) t = t.slice(0, first_, first_ + rows_).contiguous();
-    return tensors;
+  Batch next() override {
+    const Batch whole = Numbers::next();
+    std::vector<Tensor> mine = whole.tensors();
+    for (Tensor& t : mine) t = t.slice(0, first_, first_ + rows_).contiguous();
+    return Batch(whole.names(), mine);
   }
 
  private:
@@ -62,7 +63,7 @@ struct RankJob {
       : c(communicator), net(make(noisy)),
         optimizer(net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .weight_decay = 0.01}, scale),
         batches(c), run(folder, RunDir::Open::automatic, c) {
-    hooks.loss = [this](const std::vector<Tensor>& batch) { return cross_entropy(net(batch[0]), batch[1]); };
+    hooks.loss = [this](const Batch& batch) { return cross_entropy(net(batch["x"]), batch["label"]); };
     // Each rank looks at its part; the first one makes the numbers of it.
     hooks.evaluate = [this]() -> MetricList {
       const std::int64_t rows = 32 / c.size();
@@ -196,7 +197,7 @@ TEST(TrainerRanks, OnlyTheFirstOneWritesAndTells) {
     job.options.save_seconds = 1e-9;
     int& mine = told[static_cast<std::size_t>(c.rank())];
     job.hooks.on_epoch = [&](std::int64_t, const MetricList&) { ++mine; };
-    job.hooks.on_log = [&](std::int64_t, double, double, double) { ++mine; };
+    job.hooks.on_log = [&](const StepLog&) { ++mine; };
     job.hooks.describe = [&](Checkpoint& checkpoint) { checkpoint.facts["rank"] = std::to_string(c.rank()); };
     job.make_trainer().run();
   });
@@ -216,8 +217,8 @@ TEST(TrainerRanks, AnOverflowOnOneRankSkipsOnAll) {
     RankJob job(c, folder.path, true, {1024, 2, 0.5, 100});
     job.options = {.epochs = 1, .nan_patience = 100, .quiet = true};
     int calls = 0;
-    job.hooks.loss = [&](const std::vector<Tensor>& batch) {
-      const Tensor loss = cross_entropy(job.net(batch[0]), batch[1]);
+    job.hooks.loss = [&](const Batch& batch) {
+      const Tensor loss = cross_entropy(job.net(batch["x"]), batch["label"]);
       return ++calls == 4 && c.rank() == 1 ? mul(loss, std::numeric_limits<double>::infinity()) : loss;
     };
     job.make_trainer().run();
@@ -234,8 +235,8 @@ TEST(TrainerRanks, ANanOnOneRankEndsAll) {
   Ranks::run(2, [&](Communicator& c) {
     RankJob job(c, folder.path, false);
     job.options.nan_patience = 1;
-    job.hooks.loss = [&](const std::vector<Tensor>& batch) {
-      const Tensor loss = cross_entropy(job.net(batch[0]), batch[1]);
+    job.hooks.loss = [&](const Batch& batch) {
+      const Tensor loss = cross_entropy(job.net(batch["x"]), batch["label"]);
       return c.rank() == 1 ? mul(loss, NAN) : loss;
     };
     said[static_cast<std::size_t>(c.rank())] = message_of<NumericError>([&] { job.make_trainer().run(); });

@@ -130,7 +130,9 @@ Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool 
   Losses found;
   TrainHooks hooks;
   hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
-  hooks.on_log = [&](std::int64_t step, double loss, double, double) {
+  hooks.on_log = [&](const StepLog& log) {
+    const std::int64_t step = log.step;
+    const double loss = log.loss;
     found.losses.push_back(loss);
     found.skipped += optimizer.last_step_skipped();
     found.skipped_late += optimizer.last_step_skipped() && step > 10;
