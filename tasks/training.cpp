@@ -32,12 +32,11 @@ Schedule schedule_of(const TrainPlan& plan, const BatchSource& batches) {
        epoch, static_cast<std::int64_t>(warmup * static_cast<double>(epoch)), 0.01, plan.loop.maximize});
 }
 
-}  // namespace
-
-std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
-                                                std::int64_t batch_size) {
+// Of all processes together.
+std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train,
+                                             std::int64_t batch_size) {
   const BatchCut cut{batch_size, true};
-  if (text == "shuffled") return {};
+  if (text == "shuffled") return shuffled(train.size(), cut);
   if (text == "balanced") return class_balanced(train, cut);
   if (text == "weighted") {  // a sample of a rare class as likelier as its class is rarer
     const std::vector<std::int64_t> counts = train.class_counts();
@@ -58,12 +57,21 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
   return capped(train, most, cut);
 }
 
+}  // namespace
+
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
+                                                std::int64_t batch_size, Communicator& communicator) {
+  if (text == "shuffled" && communicator.alone()) return {};
+  auto whole = whole_sampler(text, train, batch_size);
+  return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
+}
+
 Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan,
-                   std::string fingerprint, Reporter& reporter)
+                   std::string fingerprint, Reporter& reporter, Communicator& communicator)
     : task_(task), train_(train), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
-      reporter_(reporter),
+      reporter_(reporter), communicator_(communicator),
       batches_(task.loader(train, plan_.augment, training_loads(plan_),
-                           training_sampler(plan_.sampler, train, plan_.load.batch_size)),
+                           training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),
                plan_.mix),
       optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
@@ -153,7 +161,7 @@ TrainHooks Training::hooks(RunDir& run) {
 }
 
 TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string& name) {
-  Trainer trainer(task_.net(), optimizer_, schedule_, batches_, run, hooks(run), plan_.loop);
+  Trainer trainer(task_.net(), optimizer_, schedule_, batches_, run, hooks(run), plan_.loop, communicator_);
   if (from != nullptr) {
     require<DataError, 40>(from->fact("data_fingerprint") == fingerprint_, "resume: the data in ", plan_.data,
                            " are not those that the run was started with (names, labels or splits differ)",

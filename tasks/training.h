@@ -31,18 +31,20 @@ struct TrainPlan {
   bool log_rate = false;   // with images a second
 };
 
-// Which samples make up an epoch of training: as TrainPlan::sampler says; nothing for "shuffled", which is
-// the loader's own. Throws UsageError for another word.
+// Which samples make up an epoch of training: as TrainPlan::sampler says. Nothing for "shuffled" of one
+// process, which is the loader's own; of several processes each has its shard. Throws UsageError for another
+// word.
 std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
-                                                std::int64_t batch_size);
+                                                std::int64_t batch_size,
+                                                Communicator& communicator = no_communicator());
 
 class Training {
  public:
-  // Everything must outlive it. `fingerprint` of the data: a run is not resumed on others. Throws UsageError
-  // for a metric that the evaluator does not have or options out of range, DataError when an epoch is too
-  // short for one step.
+  // Everything must outlive it. Several processes each make their own, and train on their share of the
+  // batches. `fingerprint` of the data: a run is not resumed on others. Throws UsageError for a metric that
+  // the evaluator does not have or options out of range, DataError when an epoch is too short for one step.
   Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan, std::string fingerprint,
-           Reporter& reporter);
+           Reporter& reporter, Communicator& communicator = no_communicator());
   ~Training();
 
   // To be called once. With a checkpoint the run goes on where that one was written; `name`: of it in
@@ -62,6 +64,7 @@ class Training {
   TrainPlan plan_;
   std::string fingerprint_;
   Reporter& reporter_;
+  Communicator& communicator_;
   LoaderSource batches_;
   Optimizer optimizer_;
   Schedule schedule_;
