@@ -49,6 +49,7 @@
 #include "data/sets/inspect.h"
 #include "data/sets/loader.h"
 #include "data/sets/split.h"
+#include "data/sets/synth.h"
 
 #include "train/checkpoint.h"
 #include "train/optimizer.h"

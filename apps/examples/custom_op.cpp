@@ -2,8 +2,6 @@
 // central differences. Backward is written with ops, so it could be differentiated again.
 #include <gadolin/gadolin.h>
 
-#include "tensor/function.h"
-
 #include <cmath>
 #include <cstdio>
 

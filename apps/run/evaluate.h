@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/program/command.h"
 #include "tasks/classifier.h"
 
 namespace gadolin {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "io/onnx_file.h"
+#include "apps/program/command.h"
 #include "tasks/classifier.h"
 
 namespace gadolin {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/program/command.h"
 #include "tasks/classifier.h"
 
 namespace gadolin {

@@ -51,11 +51,17 @@ TEST(Layering, SeededWrongArrowsAreFound) {
   seeded.write("tensor/tensor.cpp", "#include \"tensor/tensor.h\"\n#include \"layers/conv.h\"\n");
   seeded.write("data/bad.h", "#include \"layers/conv.h\"\n");
   seeded.write("train/bad.h", "#  include \"nets/resnet.h\"\n");
+  seeded.write("data/image/bad.h", "#include \"data/dicom/file.h\"\n");
+  seeded.write("data/dicom/file.h", "#include \"data/image/bad.h\"\n#include \"io/csv.h\"\n");
+  seeded.write("io/csv.h", "#include \"tensor/tensor.h\"\n");
+  seeded.write("tasks/task.h", "#include \"nets/resnet.h\"\n#include \"apps/run/session.h\"\n");
   seeded.write("apps/cam/cam.cpp", "#include \"apps/bench/op.h\"\n#include <gadolin/gadolin.h>\n");
   EXPECT_EQ(joined(wrong_arrows(seeded.read())),
             "apps/cam/cam.cpp:1: includes apps/bench/op.h, but command groups must not know one another\n"
             "apps/cam/cam.cpp:2: includes gadolin/gadolin.h, which is for users only\n"
             "data/bad.h:1: includes layers/conv.h, but data must not know layers\n"
+            "data/image/bad.h:1: includes data/dicom/file.h, but data/image must not know data/dicom\n"
+            "tasks/task.h:2: includes apps/run/session.h, but tasks must not know apps\n"
             "tensor/tensor.cpp:2: includes layers/conv.h, but tensor must not know layers\n"
             "train/bad.h:1: includes nets/resnet.h, but train must not know nets\n");
 }

@@ -34,7 +34,7 @@ std::vector<std::string> leaked_headers(const SourceTree& tree);
 
 struct Limits {
   int file = 400;
-  int core = 12600;  // tensor, layers and nets together, in written lines
+  int core = 15000;  // tensor, layers and nets together, in written lines
 };
 std::map<std::string, int> lines_by_folder(const SourceTree& tree);
 std::vector<std::string> too_long(const SourceTree& tree, const Limits& limits = {});
