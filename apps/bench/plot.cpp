@@ -10,6 +10,7 @@
 #include "apps/chart/chart.h"
 #include "apps/chart/svg.h"
 #include "io/atomic_file.h"
+#include "io/bytes.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -223,7 +223,9 @@ TEST(BenchPlot, ThePagesShowWhatTheirCommandsPrint) {
       std::string folder;
       for (std::size_t i = 3; i + 1 < words.size(); i += 2) {
         if (words[i] == "--out") folder = words[i + 1];
-        if (words[i] == "--page") EXPECT_EQ(words[i + 1], page);
+        if (words[i] == "--page") {
+          EXPECT_EQ(words[i + 1], page);
+        }
         if (words[i] == "--out" || words[i] == "--page") words[i + 1] = dir / words[i + 1];
       }
       const Outcome run = run_here(words);
