@@ -10,6 +10,7 @@
 #include "apps/chart/chart.h"
 #include "apps/chart/svg.h"
 #include "io/atomic_file.h"
+#include "io/bytes.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::vector<std::string> results;
   std::string out, page, block = "benchmarks";
+  std::vector<std::string> rows;  // of the table, by row_name; empty: all
 };
 
 struct Picture {
@@ -174,22 +176,53 @@ std::string amount(const BenchResult& r) {
   return chart::fixed(1e3 * static_cast<double>(r.batch) / r.value, 1) + " img/s";
 }
 
+// A row's name: its first two cells.
+std::pair<std::string, std::string> row_cells(const BenchComparison& c) {
+  const BenchResult& r = c.ours;
+  return {cell(r.name), cell(joined({r.suite == r.name ? "" : in_words(r), r.dtype}))};
+}
+std::string row_name(const BenchComparison& c) {
+  const auto [name, what] = row_cells(c);
+  return joined({name, what});
+}
+
+// The rows of these names, in the order of the names; all of them without names.
+std::vector<BenchComparison> chosen(const std::vector<BenchComparison>& all,
+                                    const std::vector<std::string>& names) {
+  if (names.empty()) return all;
+  std::vector<BenchComparison> some;
+  for (const std::string& name : names) {
+    const std::size_t before = some.size();
+    std::copy_if(all.begin(), all.end(), std::back_inserter(some),
+                 [&](const BenchComparison& c) { return row_name(c) == name; });
+    if (some.size() > before) continue;
+    std::set<std::string> known;
+    for (const BenchComparison& c : all) known.insert(row_name(c));
+    std::string list;
+    for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+    fail<UsageError>("--rows: '", printable(name), "' is not compared; there are ",
+                     list.empty() ? "none" : list);
+  }
+  return some;
+}
+
 std::string table(const std::vector<BenchComparison>& all) {
   std::string out =
       "| | | batch | Gadolin | PyTorch's best | | ratio | range | to eager "
       "|\n|---|---|---|---|---|---|---|---|---|\n";
   for (const BenchComparison& c : all) {
     const BenchResult& r = c.ours;
-    out += cat("| ", cell(r.name), " | ", cell(joined({r.suite == r.name ? "" : in_words(r), r.dtype})),
-               " | ", r.batch > 0 ? std::to_string(r.batch) : "", " | ", amount(r), " | ", amount(c.best),
-               " | ", c.best.side.size() > 8 ? cell(c.best.side.substr(8)) : "", " | ",
+    const auto [name, what] = row_cells(c);
+    out += cat("| ", name, " | ", what, " | ", r.batch > 0 ? std::to_string(r.batch) : "", " | ", amount(r),
+               " | ", amount(c.best), " | ", c.best.side.size() > 8 ? cell(c.best.side.substr(8)) : "", " | ",
                chart::fixed(c.ratio, 2), c.tie ? " (tie)" : "", " | ", chart::fixed(c.low, 2), " to ",
                chart::fixed(c.high, 2), " | ", c.to_eager > 0 ? chart::fixed(c.to_eager, 2) : "", " |\n");
   }
   return out;
 }
 
-std::string sources(const std::vector<BenchSource>& all) {
+// Machines with PyTorch's version, each with its files or, above an extract, alone.
+std::string sources(const std::vector<BenchSource>& all, bool with_files) {
   std::map<std::string, std::string> files;  // machine and torch -> files
   for (const BenchSource& s : all) {
     std::string& list = files[joined(
@@ -197,7 +230,12 @@ std::string sources(const std::vector<BenchSource>& all) {
     list += (list.empty() ? "" : ", ") + s.file;
   }
   std::string out;
-  for (const auto& [what, list] : files) out += cat(what, what.empty() ? "" : ": ", list, "\n\n");
+  for (const auto& [what, list] : files) {
+    if (with_files)
+      out += cat(what, what.empty() ? "" : ": ", list, "\n\n");
+    else if (!what.empty())
+      out += what + "\n\n";
+  }
   return out;
 }
 
@@ -224,7 +262,8 @@ void run(Session& session, const Options& o) {
   draw_parts(results.rows, pictures);
   require<FormatError>(!pictures.empty(), "bench plot: nothing to draw in ", o.results.front(),
                        "; a comparison needs both sides, a curve two batches");
-  std::string text = sources(results.sources) + (compared.empty() ? "" : table(compared));
+  const std::vector<BenchComparison> rows = chosen(compared, o.rows);
+  std::string text = sources(results.sources, o.rows.empty()) + (rows.empty() ? "" : table(rows));
   if (!o.out.empty()) {
     fs::create_directories(o.out);
     const fs::path beside = o.page.empty() ? fs::path() : fs::path(o.page).parent_path();
@@ -253,11 +292,13 @@ void add_plot_bench(Program& program, CLI::App* group) {
   const auto o = std::make_shared<Options>();
   CLI::App* app = program.add(
       group, "plot", "Stored results as SVG charts and a table", [o](Session& s) { run(s, *o); },
-      "gadolin bench plot bench/results/cpu-xeon-2-threads --out docs/charts --page README.md");
+      "gadolin bench plot bench/results/cpu-xeon-2-threads --out docs/charts --page docs/benchmarks.md");
   app->add_option("results", o->results, "JSON files, or folders of them")->required();
   app->add_option("--out", o->out, "Folder for the charts; without it the table alone is printed");
   app->add_option("--page", o->page, "Markdown page whose block of this name is rewritten");
   app->add_option("--block", o->block, "Which block of the page")->capture_default_str();
+  app->add_option("--rows", o->rows, "Only these rows of the table, such as 'resnet50 train fp32,loader'")
+      ->delimiter(',');
 }
 
 }  // namespace gadolin

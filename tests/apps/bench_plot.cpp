@@ -1,8 +1,9 @@
-// gadolin bench plot: what it reads, what it refuses, and that the repository's page shows what it prints.
+// gadolin bench plot: what it reads, what it refuses, and that the repository's pages show what it prints.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <regex>
+#include <set>
 
 #include "apps/bench/results.h"
 #include "apps/commands.h"
@@ -156,28 +157,90 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
   EXPECT_EQ(contents_of(page), "<!-- begin benchmarks -->\nno end\n");
 }
 
-// The block names its own command; run on a copy, it changes nothing, and the charts that it shows are those
-// in the repository.
-TEST(BenchPlot, TheReadmeShowsWhatTheCommandPrints) {
-  const std::string text = contents_of(root + "README.md");
-  std::smatch found;
-  ASSERT_TRUE(std::regex_search(
-      text, found,
-      std::regex(
-          "<!-- begin benchmarks \\(gadolin bench plot ([^ ]+) --out ([^ ]+) --page README.md\\) -->")));
+TEST(BenchPlot, AnExtractHasTheRowsThatAreNamed) {
   const Scratch dir;
-  const std::string page = dir.write("README.md", text), charts = dir / found[2].str();
-  const Outcome run = run_here({"bench", "plot", root + found[1].str(), "--out", charts, "--page", page});
+  const std::string file =
+      dir.write("a.json", measured + row("gadolin", "", 1, 4, 4, 4) + row("pytorch", "", 1, 6, 6, 6) +
+                              R"({"suite":"loader","framework":"gadolin","median_ms":5})"
+                              "\n"
+                              R"({"suite":"loader","framework":"pillow","median_ms":10})"
+                              "\n");
+  const std::string page = dir.write(
+      "page.md",
+      "<!-- begin benchmarks -->\nall\n<!-- end benchmarks -->\n<!-- begin best -->\n<!-- end best -->\n");
+  const Outcome run = run_here(
+      {"bench", "plot", file, "--page", page, "--block", "best", "--rows", "loader,resnet50 train bf16"});
   ASSERT_EQ(run.code, 0) << run.err;
-  EXPECT_EQ(contents_of(page), text) << "run the command that the block names";
-  std::size_t same = 0;
-  for (const auto& entry : fs::directory_iterator(charts)) {
-    const std::string name = entry.path().filename().string();
-    ASSERT_TRUE(fs::exists(root + found[2].str() + "/" + name)) << name;
-    EXPECT_EQ(contents_of(entry.path().string()), contents_of(root + found[2].str() + "/" + name)) << name;
-    ++same;
+  const std::string text = contents_of(page);
+  EXPECT_EQ(text.rfind("<!-- begin benchmarks -->\nall\n<!-- end benchmarks -->\n<!-- begin best -->\n"
+                       "Some GPU; PyTorch 2.11\n\n| | | batch |",
+                       0),
+            0u)
+      << text;
+  const std::size_t loader = text.find("\n| loader |  |"), net = text.find("\n| resnet50 | train bf16 | 1 |");
+  EXPECT_LT(loader, net) << text;
+  EXPECT_NE(net, std::string::npos) << text;
+  EXPECT_EQ(text.find("a.json"), std::string::npos) << text;
+
+  const Outcome other = run_here({"bench", "plot", file, "--rows", "resnet50 train"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_EQ(last_line(other, dir.path()),
+            "--rows: 'resnet50 train' is not compared; there are loader, resnet50 train bf16 [GD-USAGE-001]");
+  const Outcome alone = run_here(
+      {"bench", "plot", dir.write("b.json", row("gadolin", "", 1, 4, 4, 4) + row("gadolin", "", 8, 4, 4, 4)),
+       "--rows", "loader"});
+  EXPECT_EQ(last_line(alone, dir.path()), "--rows: 'loader' is not compared; there are none [GD-USAGE-001]");
+}
+
+// Words of a command line; those between ' may hold spaces.
+std::vector<std::string> words_of(const std::string& line) {
+  std::vector<std::string> words(1);
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '\'')
+      quoted = !quoted;
+    else if (c == ' ' && !quoted)
+      words.emplace_back();
+    else
+      words.back() += c;
   }
-  EXPECT_GE(same, 2u);
+  return words;
+}
+
+// Each block of a page names its own command; run on a copy, it changes nothing, and the charts that it shows
+// are those in the repository.
+TEST(BenchPlot, ThePagesShowWhatTheirCommandsPrint) {
+  std::set<std::string> charts;
+  for (const char* page : {"README.md", "docs/benchmarks.md"}) {
+    const std::string text = contents_of(root + page);
+    const std::regex block("<!-- begin [a-z]+ \\(gadolin (bench plot [^)]+)\\) -->");
+    ASSERT_TRUE(std::regex_search(text, block)) << page;
+    for (std::sregex_iterator found(text.begin(), text.end(), block), end; found != end; ++found) {
+      const Scratch dir;
+      dir.write(page, text);
+      std::vector<std::string> words = words_of((*found)[1]);
+      words.at(2) = root + words.at(2);
+      std::string folder;
+      for (std::size_t i = 3; i + 1 < words.size(); i += 2) {
+        if (words[i] == "--out") folder = words[i + 1];
+        if (words[i] == "--page") {
+          EXPECT_EQ(words[i + 1], page);
+        }
+        if (words[i] == "--out" || words[i] == "--page") words[i + 1] = dir / words[i + 1];
+      }
+      const Outcome run = run_here(words);
+      ASSERT_EQ(run.code, 0) << run.err;
+      EXPECT_EQ(contents_of(dir / page), text) << "run the command that the block names: " << (*found)[1];
+      if (folder.empty()) continue;
+      for (const auto& entry : fs::directory_iterator(dir / folder)) {
+        const std::string name = folder + "/" + entry.path().filename().string();
+        ASSERT_TRUE(fs::exists(root + name)) << name;
+        EXPECT_EQ(contents_of(entry.path().string()), contents_of(root + name)) << name;
+        charts.insert(name);
+      }
+    }
+  }
+  EXPECT_GE(charts.size(), 2u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 # Every command and option that the documents and the hints of errors print is known to the program, every file they link to or call exists.
 #   cmake -D PROGRAM=gadolin -D ROOT=... -P documents.cmake
-set(documents README.md CONTRIBUTING.md docs/guide.md docs/commands.md docs/errors.md docs/architecture.md docs/weights.md docs/onnx.md docs/bodypart.md docs/dicom.md docs/database.md docs/tfrecord.md)
+file(GLOB documents RELATIVE ${ROOT} ${ROOT}/docs/*.md)
+list(PREPEND documents README.md CONTRIBUTING.md bench/results/README.md)
 set(faults "")
 set(checked 0)
 
@@ -37,7 +38,7 @@ if(general STREQUAL "none")
 endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
-foreach(command "bench op" "bench model" "bench data" "bench dicom" "bench plot" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data convert" "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify")
+foreach(command "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data convert" "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()
@@ -81,9 +82,9 @@ foreach(document IN LISTS documents)
     endforeach()
   endif()
 
-  # Links relative to the document, and scripts and sources named between backticks.
+  # Links relative to the document, and scripts that it names.
   get_filename_component(folder ${ROOT}/${document} DIRECTORY)
-  string(REGEX MATCHALL "\\([a-z.][A-Za-z0-9_./-]+\\.(md|png|sh|py)\\)" links "${plain}")
+  string(REGEX MATCHALL "\\([a-z.][A-Za-z0-9_./-]+\\.(md|png|jpg|svg|sh|py)\\)" links "${plain}")
   foreach(link IN LISTS links)
     string(REGEX REPLACE "[()]" "" link "${link}")
     if(NOT EXISTS ${folder}/${link})
