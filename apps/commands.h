@@ -7,7 +7,7 @@ namespace gadolin {
 
 void add_doctor(Program& program);                           // doctor
 void add_models(Program& program);                           // models, summary
-void add_train(Program& program);                            // train, eval, predict
+void add_train(Program& program);                            // train, eval, predict, lr-find
 void add_cam(Program& program);                              // cam
 void add_verify(Program& program);                           // verify
 void add_weights(Program& program);                          // import, export

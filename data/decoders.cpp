@@ -26,7 +26,7 @@ const std::vector<Decoder>& decoders() {
       {ImageFormat::png, "PNG", {"png"}, is_png, decode_png},
       {ImageFormat::bmp, "BMP", {"bmp"}, is_bmp, decode_bmp},
       {ImageFormat::pnm, "PNM", {"pgm", "ppm", "pnm", "pbm"}, is_pnm, decode_pnm},
-      {ImageFormat::dicom, "DICOM", {"dcm", "dicom", "ima"}, is_dicom, decode_dicom},
+      {ImageFormat::dicom, "DICOM", {"dcm", "dicom", "ima"}, is_dicom, decode_dicom, nullptr, physical_dicom},
   };
   return table;
 }

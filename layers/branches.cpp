@@ -25,7 +25,8 @@ class Result {
   Tensor slot(const Tensor& x, ConvNormRelu& conv, bool convolved) {
     if (!buffer_ && convolved) buffer_.emplace(x, channels_, x.size(2), x.size(3));
     if (!buffer_) {
-      const detail::ConvSizes z = detail::conv_sizes(x, conv.conv().weight(), conv.conv().options());
+      const detail::ConvSizes z =
+          detail::conv_sizes(x, conv.pair().conv().weight(), conv.pair().conv().options());
       buffer_.emplace(for_compute(x), channels_, z.p, z.q);
     }
     return buffer_->slot(conv.channels());
@@ -40,8 +41,8 @@ class Result {
 }  // namespace
 
 ConvNormRelu::ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions options, double eps)
-    : conv_(add("conv", Conv2d(in, out, kernel_size, without_bias(options)))),
-      bn_(add("bn", BatchNorm2d(out, eps))) {}
+    : pair_{add("conv", Conv2d(in, out, kernel_size, without_bias(options))),
+            add("bn", BatchNorm2d(out, eps))} {}
 
 void Branches::branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork) {
   branches_.push_back({Pool::none, PoolOptions(1), std::move(convs), std::move(fork)});
@@ -66,16 +67,16 @@ std::vector<std::vector<std::string>> Branches::conv_names() const {
 
 bool Branches::Branch::starts_with_1x1() const {
   if (pool == Pool::max || convs.empty()) return false;
-  const Tensor& w = convs[0]->conv().weight();
-  return w.size(2) == 1 && w.size(3) == 1 && convs[0]->conv().options().stride == Pair(1);
+  const Conv2d& first = convs[0]->pair().conv();
+  return first.weight().size(2) == 1 && first.weight().size(3) == 1 && first.options().stride == Pair(1);
 }
 
 Tensor Branches::forward(const Tensor& x) {
-  if (watching()) return as_drawn(x);
+  if (Unfused::here()) return as_drawn(x);
   std::int64_t channels = 0;
   bool fold = true;
   for (const Branch& b : branches_) {
-    if (b.starts_with_1x1()) fold = fold && folds(b.convs[0]->conv(), b.convs[0]->norm(), x);
+    if (b.starts_with_1x1()) fold = fold && b.convs[0]->pair().folds(x);
     const auto& last = b.fork.empty() ? b.convs : b.fork;
     if (last.empty()) channels += x.size(1);
     for (std::size_t i = b.fork.empty() && !last.empty() ? last.size() - 1 : 0; i < last.size(); ++i)
@@ -88,8 +89,8 @@ Tensor Branches::forward(const Tensor& x) {
   std::vector<BatchNorm2d*> norms;
   for (const Branch& b : branches_) {
     if (!is_sibling(b)) continue;
-    heads.push_back(&b.convs[0]->conv());
-    if (fold) norms.push_back(&b.convs[0]->norm());
+    heads.push_back(&b.convs[0]->pair().conv());
+    if (fold) norms.push_back(&b.convs[0]->pair().norm());
   }
   const std::vector<Tensor> joint = heads.size() > 1 ? sibling_convs(x, heads, norms) : std::vector<Tensor>{};
   Result result(channels);

@@ -7,36 +7,35 @@
 namespace gadolin {
 
 // relu(bn(conv(x))), under the names of torchvision's BasicConv2d and timm's ConvNormAct.
-class ConvNormRelu : public Module {
+class ConvNormRelu : public Layer {
  public:
   ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions options = {}, double eps = 1e-3);
-  Tensor forward(const Tensor& x) override { return conv_norm(conv_, bn_, x, true); }
+  Tensor forward(const Tensor& x) override { return pair_.relu(x); }
   // The same into `out`.
   Tensor write(const Tensor& x, const Tensor& out) {
-    return called(x, [&] { return conv_norm(conv_, bn_, x, true, {}, out); });
+    return called(x, [&] { return pair_.relu(x, out); });
   }
   Tensor raw(const Tensor& x) {
-    return called(x, [&] { return conv_(x); });
+    return called(x, [&] { return pair_.conv()(x); });
   }
   // relu(bn(raw)) where somebody else has computed raw = conv(x); `out`: where to write.
   Tensor finish(const Tensor& raw, const Tensor& out = {}) {
-    return called(raw, [&] { return bn_.relu(raw, {}, out); });
+    return called(raw, [&] { return pair_.norm().relu(raw, {}, out); });
   }
-  Conv2d& conv() { return conv_; }
-  BatchNorm2d& norm() { return bn_; }
-  std::int64_t channels() const { return conv_.weight().size(0); }
+  const ConvNorm& pair() const { return pair_; }
+  std::int64_t channels() const { return pair_.conv().weight().size(0); }
   const char* kind() const override { return "ConvNormRelu"; }
 
  private:
-  Conv2d& conv_;
-  BatchNorm2d& bn_;
+  ConvNorm pair_;
 };
 
 // x [N, C, H, W] -> the results of all branches side by side. Written as the papers draw it; run with three
 // savings: the 1x1 convolutions at the heads of branches read x once, a mean of neighbours comes after its
 // 1x1 (the two may change places), and every branch ends in its place of the result. Where batch norms fold,
-// those at the heads are one with their convolutions, but for the one whose mean comes between.
-class Branches : public Module {
+// those at the heads are one with their convolutions, but for the one whose mean comes between. In an Unfused
+// scope it runs as drawn.
+class Branches : public Layer {
  public:
   explicit Branches(const char* kind) : kind_(kind) {}
   Branches(Branches&&) noexcept = default;

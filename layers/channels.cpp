@@ -100,17 +100,28 @@ ChannelStatistics ChannelBuffer::statistics() const {
 }
 
 Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const ChannelStatistics& known) {
-  if (Module::watching()) return conv(norm.relu(x, known));
+  if (Unfused::here()) return conv(norm.relu(x, known));
   NormReluConvFunction f{norm.function(true), conv.function(), {}, {}};
   f.norm.known = known;
   return apply(std::move(f), for_compute(x), norm.weight().contiguous(), norm.bias().contiguous(),
                conv.compute_weight(), for_compute(conv.bias()));
 }
 
+Tensor dense_bottleneck(const Tensor& x, const NormReluConv& first, const NormReluConv& second,
+                        const ChannelStatistics& known, const Tensor& out) {
+  const ConvNorm between(first.conv, second.norm);
+  if (between.folds(x)) return conv_then(second.conv, between.relu(first.norm.relu(x, known)), {.out = out});
+  return norm_relu_conv(norm_relu_conv(x, first.norm, first.conv, known), second.norm, second.conv);
+}
+
+Tensor mean_of_conv(Conv2d& conv, const Tensor& x, const PoolOptions& window) {
+  return Unfused::here() ? avg_pool2d(conv(x), window) : conv(avg_pool2d(x, window));
+}
+
 std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs,
                                   const std::vector<BatchNorm2d*>& norms) {
   std::vector<Tensor> results, filters;
-  if (Module::watching()) {
+  if (Unfused::here()) {
     for (Conv2d* conv : convs) results.push_back((*conv)(x));
     return results;
   }
@@ -123,7 +134,7 @@ std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& c
   detail::Conv2dFunction joint{options, {}, {}};
   joint.filters_go = true;
   const Tensor y = norms.empty() ? apply(std::move(joint), for_compute(x), concat(filters, 0), Tensor())
-                                 : convs[0]->fused(x, &folded_filters(convs, norms), true);
+                                 : convs[0]->fused(x, {.relu = true}, &folded_filters(convs, norms));
   std::int64_t at = 0;
   for (const Conv2d* conv : convs) {
     const std::int64_t channels = conv->weight().size(0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "layers/conv_norm.h"
+#include "layers/pool.h"
 
 namespace gadolin {
 
@@ -36,9 +37,24 @@ class ChannelBuffer {
 // `known` are the statistics of x if somebody has them.
 Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const ChannelStatistics& known = {});
 
+// A batch norm, a ReLU and the convolution behind them, all children of the module that declares the pair.
+struct NormReluConv {
+  BatchNorm2d& norm;
+  Conv2d& conv;
+};
+// The first and the second one after another, the bottleneck of a dense layer. When nothing is recorded, the
+// second batch norm folds into the first convolution and the result is written into `out`, if there is one.
+Tensor dense_bottleneck(const Tensor& x, const NormReluConv& first, const NormReluConv& second,
+                        const ChannelStatistics& known = {}, const Tensor& out = {});
+
+// avg_pool2d(conv(x), window) for a 1x1 convolution of stride 1. It may change places with a mean of pixels,
+// and then sees fewer of them.
+Tensor mean_of_conv(Conv2d& conv, const Tensor& x, const PoolOptions& window);
+
 // Convolutions of one input with the same options and filter size as one: the input is read once, forward and
 // backward. Their results are slices of channels of one tensor. Throws ValueError when they differ or have
-// biases. With `norms`, which must fold (layers/conv_norm.h), each result is relu(norm(conv(x))).
+// biases. With `norms`, which must fold (layers/conv_norm.h), each result is relu(norm(conv(x))). In an
+// Unfused scope they run one by one, without norms.
 std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& convs,
                                   const std::vector<BatchNorm2d*>& norms = {});
 

@@ -1,14 +1,11 @@
 // Mixed precision: the type that layers compute in, and copies of their fp32 weights in that type.
 #pragma once
 
-#include <memory>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/companion.h"
 
 namespace gadolin {
-
-struct RecordingEvent;  // tensor/capture_state.h
 
 // Mixed precision: while one is alive on this thread, convolutions and linear layers compute in this type
 // from copies of their fp32 weights, and what follows them gets its results. Losses convert back.
@@ -26,58 +23,45 @@ class ComputeScope {
 // The tensor in the type of the innermost ComputeScope; as it is without one, or when it is fp64.
 Tensor for_compute(const Tensor& t);
 
+// for_compute of a parameter, from a copy that the parameter owns: its values are cast again only after a
+// change that no optimiser wrote to the copy. Gradients go to the parameter itself, in its own type, but see
+// detail::copy_to_write. A copy is made at its first use: the thread that runs a net also trains it.
+Tensor compute_copy(const Tensor& parameter);
+// Whether compute_copy gives a copy off the tape, which comes again while the parameter stays.
+bool keeps_compute_copy(const Tensor& parameter);
+
 namespace detail {
 
-// A weight's copy in another type. It keeps its memory, which recorded steps read, and its values are written
-// in two ways: by refresh() before a use when the weight was changed, and by an optimiser that writes weight
-// and copy in one pass.
+// A parameter's copy in another type. It keeps its memory, which recorded steps read. Its values are written
+// in two ways: by refresh() before a use when the parameter was changed, and by an optimiser that writes
+// both in one pass.
 //
-// Out of date it is when the weight's version moved, or when a recording was launched that writes weights
-// (replays move no versions) and whose recorded optimiser step did not write this copy. Before each launch,
-// and before a step is recorded, all copies on its device are brought up to date; so load_state, copy_ or an
-// exchange of averages between two replays count for the second.
+// It is out of date when the parameter's version moved, or when a recording was launched that may write the
+// parameter (replays move no versions) and whose optimiser step did not write this copy too. Before a step is
+// recorded and before each launch, the copies that it uses are brought up to date; so load_state, copy_ or
+// an exchange of averages between two replays count for the second.
 class WeightCopy {
  public:
-  WeightCopy(const Tensor& weight, DType dtype);
-  ~WeightCopy();
-  WeightCopy(const WeightCopy&) = delete;
-  WeightCopy& operator=(const WeightCopy&) = delete;
-
-  // A copy of 16 bits that holds the weight's present values and lies in its order, for an optimiser that
-  // writes both. From then on gradients of 16 bits reach the weight as they are when they are the first ones.
-  // nullptr when there is none; valid until the layer that made it ends.
-  static WeightCopy* to_write(const Tensor& weight);
-  void written();  // both were, and the weight has its new version
-
-  bool is_of(const Tensor& weight, DType dtype) const;
-  bool current() const;
-  void refresh();
+  WeightCopy(const Tensor& parameter, DType dtype) : data_(empty_like(parameter, dtype)) {}
   const Tensor& data() const { return data_; }
-  bool narrow_gradient() const { return optimised_; }
+  bool current(const Tensor& parameter) const;
+  void refresh(const Tensor& parameter);
+  // An optimiser wrote both, and the parameter has its new version.
+  void written(const Tensor& parameter);
+  bool optimised() const { return optimised_; }  // an optimiser has asked for it
 
  private:
-  static void on_recording(const RecordingEvent& event);
-  Tensor weight_, data_;  // the weight's handle: it may have moved to other memory since
-  std::uint64_t storage_, version_ = 0;
-  bool current_ = false, optimised_ = false;
-  std::vector<std::uint64_t> writers_;  // recordings that write the copy with the weight
+  friend class WeightCopies;
+  Tensor data_;
+  std::uint64_t version_ = ~0ull, replays_ = 0;  // of the parameter, and replays(), when it was written
+  bool optimised_ = false;
+  std::vector<std::uint64_t> writers_;  // recordings that write the copy with the parameter
 };
+
+// The copy of 16 bits that holds the parameter's present values and lies in its order, for an optimiser that
+// writes both. From then on gradients of 16 bits reach the parameter as they are when they are the first
+// ones. nullptr when there is none; valid until the parameter moves or another copy of it is made.
+WeightCopy* copy_to_write(const Tensor& parameter);
 
 }  // namespace detail
-
-// for_compute of a weight, from a copy that lives as long as this object or the weight's memory: values are
-// cast again only after a change that no optimiser wrote to the copy. Gradients go to the weight itself: in
-// its own type, but see WeightCopy.
-class ComputeCopy {
- public:
-  Tensor of(const Tensor& weight);
-  bool kept() const {
-    return kept_;
-  }  // the last result is off the tape and comes again while the weight stays
-
- private:
-  std::vector<std::shared_ptr<detail::WeightCopy>> copies_;  // of one weight, a type each
-  bool kept_ = false;
-};
-
 }  // namespace gadolin

@@ -64,46 +64,73 @@ Attributes Conv2dFunction::attributes() const {
           {"padding", std::vector<std::int64_t>{z.before.h, z.before.w, z.after.h, z.after.w}}};
 }
 
-Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
+namespace {
+
+// The result's shape, when x, filters and bias fit.
+Shape result_shape(const Tensor& in, const Tensor& filters, const Tensor& bias,
+                   const Conv2dOptions& options) {
   const ConvSizes z = conv_sizes(in, filters, options);
   require<ShapeError, 15>(!bias.defined() || bias.shape() == Shape{z.k}, "conv2d: bias ",
                           bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
-  const Shape shape{z.n, z.k, z.p, z.q};
-  for (const Tensor* t : {&addend, &out}) {
-    if (!t->defined()) continue;
-    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(),
-                        " ", shape, t == &out ? " cannot be written into " : " cannot be added to ",
-                        t->dtype(), " ", t->shape());
-  }
-  if (out.defined()) return out;
-  const bool cuda = in.device().is_cuda(), fast = cuda || onednn_takes(in);
-  const bool in_place = addend.defined() && fast && !cuda && !onednn_widens(in) && addend.sole_owner();
-  if (in_place && addend.is_contiguous(MemoryFormat::channels_last))
-    return addend;  // nobody else will read it
+  return {z.n, z.k, z.p, z.q};
+}
+Tensor new_result(const Shape& shape, const Tensor& in) {
+  const bool fast = in.device().is_cuda() || onednn_takes(in);
   return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
-void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                             Tensor& y) const {
+void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                    const ConvTail& tail, bool keep_filters, Tensor& y) {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   if (!onednn_takes(in)) {
     conv_forward_reference(z, in, filters, y);
     if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
-    if (addend.defined()) y.add_(addend);
-    if (relu) y.copy_(gadolin::relu(y));
+    if (tail.addend.defined()) y.add_(tail.addend);
+    if (tail.relu) y.copy_(relu(y));
     return;
   }
-  const bool widens = onednn_widens(in), keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
+  const bool widens = onednn_widens(in);
   if (!widens && y.is_contiguous(MemoryFormat::channels_last))
-    return conv_forward_onednn(z, in, filters, bias, {relu, addend}, y, keep);
+    return conv_forward_onednn(z, in, filters, bias, tail, y, keep_filters);
   // Into other memory first: oneDNN writes slices of channels, which it can, by plain loops.
   const auto working = [&](const Tensor& t) { return widens && t.defined() ? t.to(DType::fp32) : t; };
   Tensor own = empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
-  if (addend.defined()) own.copy_(addend);
-  conv_forward_onednn(z, working(in), filters, working(bias), {relu, addend.defined() ? own : addend}, own,
-                      keep);
+  if (tail.addend.defined()) own.copy_(tail.addend);
+  conv_forward_onednn(z, working(in), filters, working(bias),
+                      {tail.addend.defined() ? own : tail.addend, tail.relu}, own, keep_filters);
   y.copy_(own);
+}
+
+}  // namespace
+
+Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
+  return new_result(result_shape(in, filters, bias, options), in);
+}
+void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                             Tensor& y) const {
+  const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
+  forward_on_cpu(options, in, filters, bias, {}, keep, y);
+}
+
+Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
+  const Shape shape = result_shape(in, filters, bias, options);
+  for (const Tensor* t : {&tail.addend, &tail.out}) {
+    if (!t->defined()) continue;
+    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(),
+                        " ", shape, t == &tail.out ? " cannot be written into " : " cannot be added to ",
+                        t->dtype(), " ", t->shape());
+  }
+  if (tail.out.defined()) return tail.out;
+  const bool adds_in_place = tail.addend.defined() && !in.device().is_cuda() && onednn_takes(in) &&
+                             !onednn_widens(in) && tail.addend.sole_owner();
+  if (adds_in_place && tail.addend.is_contiguous(MemoryFormat::channels_last))
+    return tail.addend;  // nobody else will read it
+  return new_result(shape, in);
+}
+void FusedConvFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                                Tensor& y) const {
+  forward_on_cpu(options, in, filters, bias, tail, filters_stay || in.dtype() == DType::fp32, y);
 }
 
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
@@ -156,26 +183,23 @@ Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2d
 
 Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
-  return apply(function(), for_compute(x), filters, bias_copy_.of(bias_));
+  return apply(function(), for_compute(x), filters, compute_copy(bias_));
 }
-Tensor Conv2d::fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend,
-                     const Tensor& out) {
+Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded) {
   return called(x, [&] {
     const NoGrad guard;
     const Tensor filters = folded ? folded->weight : compute_weight();
-    detail::Conv2dFunction f = function();
-    f.filters_stay = f.filters_stay || folded;
-    f.relu = relu;
-    f.addend = for_compute(addend);
-    addend = Tensor();
-    f.out = out;
-    return apply(std::move(f), for_compute(x), filters, folded ? folded->bias : bias_copy_.of(bias_));
+    tail.addend = for_compute(tail.addend);
+    return apply(detail::FusedConvFunction{options_, std::move(tail), folded || keeps_compute_copy(weight_)},
+                 for_compute(x), filters, folded ? folded->bias : compute_copy(bias_));
   });
 }
-detail::Conv2dFunction Conv2d::function() const { return {options_, {}, {}, false, weight_copy_.kept()}; }
+detail::Conv2dFunction Conv2d::function() const {
+  return {options_, {}, {}, false, keeps_compute_copy(weight_)};
+}
 
-std::int64_t Conv2d::macs(const Tensor&, const Tensor& out) const {
-  return out.numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);
+std::int64_t Conv2d::macs(std::span<const Tensor>, std::span<const Tensor> out) const {
+  return out[0].numel() * weight_.size(1) * weight_.size(2) * weight_.size(3);
 }
 
 }  // namespace gadolin

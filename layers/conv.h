@@ -47,30 +47,37 @@ struct FoldedFilters {
   std::vector<std::uint64_t> made_of;
 };
 
+// What follows a convolution in the same pass, when nothing is recorded.
+struct ConvTail {
+  Tensor addend =
+      {};  // undefined, or of the result's shape and dtype; one that nobody else holds is overwritten
+  bool relu = false;  // after the addition
+  Tensor out = {};    // where to write: memory of the result's shape, channels-last or a slice of channels
+};
+
 // Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015,
 // fan out).
-class Conv2d : public Module {
+class Conv2d : public Layer {
  public:
   Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "Conv2d"; }
-  std::int64_t macs(const Tensor& in, const Tensor& out) const override;
+  std::int64_t macs(std::span<const Tensor> in, std::span<const Tensor> out) const override;
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without one
   const Conv2dOptions& options() const { return options_; }
-  Tensor compute_weight() { return weight_copy_.of(weight_); }  // in the type of the innermost ComputeScope
-  detail::Conv2dFunction function() const;                      // with this module's options
-  // conv(x) [+ addend] [then relu] in one pass, off the tape; `folded` instead of weight and bias; `out`:
-  // where to write. An addend that nobody else holds is overwritten. layers/conv_norm.h decides when this may
-  // be.
-  Tensor fused(const Tensor& x, const FoldedFilters* folded, bool relu, Tensor addend = {},
-               const Tensor& out = {});
+  Tensor compute_weight() const {
+    return compute_copy(weight_);
+  }                                         // in the type of the innermost ComputeScope
+  detail::Conv2dFunction function() const;  // with this module's options
+  // conv(x) and its tail in one pass, off the tape; `folded` instead of weight and bias if it is given.
+  // layers/conv_norm.h decides when this may be.
+  Tensor fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded = nullptr);
   FoldedFilters& folded() { return folded_; }  // kept from call to call by layers/conv_norm.h
 
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
-  ComputeCopy weight_copy_, bias_copy_;
   FoldedFilters folded_;
 };
 

@@ -65,35 +65,36 @@ bool attempt(ConvRunner run, const char* op, ConvProblem p, const Tensor& x, con
 
 }  // namespace
 
-void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
-                          const Tensor& bias, Tensor& y) {
-  const ConvSizes z = conv_sizes(in, filters, f.options);
+void conv_forward_problem(ConvRunner run, const Conv2dOptions& options, const Tensor& in,
+                          const Tensor& filters, const Tensor& bias, const ConvTail& tail, Tensor& y,
+                          Tensor* padded) {
+  const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   ConvProblem problem = problem_of(ConvPass::forward, z, in.dtype());
   const Tensor x = placed(with_channels(in, problem.c)),
                w = packed(with_channels(filters, problem.c / z.groups));
-  if (problem.c != z.c) f.padded = x;
-  const bool fuses = convolution_fuses(in.dtype()), biased = fuses && (bias.defined() || f.relu),
-             adds = f.addend.defined();
+  if (problem.c != z.c && padded) *padded = x;
+  const bool fuses = convolution_fuses(in.dtype()), biased = fuses && (bias.defined() || tail.relu),
+             adds = tail.addend.defined();
   Epilogue epilogue;
   if (biased) {
-    problem.epilogue = !f.relu ? ConvEpilogue::bias
-                       : adds  ? ConvEpilogue::bias_add_relu
-                               : ConvEpilogue::bias_relu;
+    problem.epilogue = !tail.relu ? ConvEpilogue::bias
+                       : adds     ? ConvEpilogue::bias_add_relu
+                                  : ConvEpilogue::bias_relu;
     epilogue.bias = bias.defined() ? aligned(bias.contiguous()) : zeros({z.k}, in.dtype(), in.device());
-    if (adds && f.relu) epilogue.addend = packed(f.addend);
+    if (adds && tail.relu) epilogue.addend = packed(tail.addend);
   }
   const bool later =
-      (bias.defined() && !biased) || (adds && !epilogue.addend.defined()) || (f.relu && !biased);
+      (bias.defined() && !biased) || (adds && !epilogue.addend.defined()) || (tail.relu && !biased);
   // What ops write later is counted as a change of the memory: not of a buffer that others keep for backward.
   Tensor result = in_place(y) && !(later && pixel(y) != 0) ? y : channels_last(y.shape(), y);
-  if (!attempt(run, f.name, problem, x, w, result, epilogue)) {
+  if (!attempt(run, "conv2d", problem, x, w, result, epilogue)) {
     if (pixel(result) != 0) result = channels_last(y.shape(), y);
-    attempt(run, f.name, problem, packed(x), w, result, epilogue);
+    attempt(run, "conv2d", problem, packed(x), w, result, epilogue);
   }
   if (bias.defined() && !biased) result.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
-  if (adds && !epilogue.addend.defined()) result.add_(f.addend);
-  if (f.relu && !biased) result.copy_(relu(result));
+  if (adds && !epilogue.addend.defined()) result.add_(tail.addend);
+  if (tail.relu && !biased) result.copy_(relu(result));
   if (!result.same_as(y)) copy_elements(result, y);
 }
 
@@ -138,7 +139,11 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
 #ifdef GADOLIN_CUDA
 void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
                              Tensor& y) const {
-  conv_forward_problem(run_convolution, *this, in, filters, bias, y);
+  conv_forward_problem(run_convolution, options, in, filters, bias, {}, y, &padded);
+}
+void FusedConvFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
+                                Tensor& y) const {
+  conv_forward_problem(run_convolution, options, in, filters, bias, tail, y);
 }
 Grads Conv2dFunction::backward(Cuda, const Tensor& dy, Need need) const {
   return conv_backward_problems(run_convolution, *this, dy, need);

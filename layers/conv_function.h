@@ -32,11 +32,7 @@ Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, cons
 // computes in the type of x.
 bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
-// y = conv(x) [+ bias] [+ addend] [then relu]; an addend that is y itself is added in place.
-struct ConvTail {
-  bool relu;
-  Tensor addend;
-};
+// y = conv(x) [+ bias] and what the tail says; an addend that is y itself is added in place.
 void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvTail& tail, Tensor& y, bool keep_filters);
 Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x,
@@ -51,10 +47,6 @@ struct Conv2dFunction {
   bool has_bias = false;
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
-  bool relu = false;          // inference only: y = relu(conv + bias + addend), in one pass
-  Tensor addend = {};         // undefined, or of y's shape and dtype
-  Tensor out =
-      {};  // where the result goes, if not into new memory; channels-last, or a slice of the channels of such
   Tensor into =
       {};  // the gradient of x so far, if this one may be added to it (tensor/function.h): the GPU does
   mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
@@ -65,7 +57,6 @@ struct Conv2dFunction {
     x = in;
     weight = filters;
     has_bias = bias.defined();
-    out = Tensor();  // it is the result: kept here, its node would own itself
   }
   void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
   Grads backward(Cpu, const Tensor& dy, Need need) const;
@@ -75,11 +66,28 @@ struct Conv2dFunction {
 #endif
 };
 
+// A convolution with its tail: for inference, so it keeps nothing and has no backward.
+struct FusedConvFunction {
+  static constexpr auto name = "conv2d";
+  Conv2dOptions options;
+  ConvTail tail;
+  bool filters_stay = false;  // as above
+
+  Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
+  void save(const Tensor&, const Tensor&, const Tensor&, const Tensor&) {}
+  void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+#ifdef GADOLIN_CUDA
+  void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+#endif
+};
+
 // The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there.
-// Slices of channels stay where they lie if an engine takes them so. y: as allocate() made it.
+// Slices of channels stay where they lie if an engine takes them so. y: as allocate() made it; `padded`: gets
+// x with zeros for more channels, if the engine wants such.
 using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&);
-void conv_forward_problem(ConvRunner run, const Conv2dFunction& f, const Tensor& in, const Tensor& filters,
-                          const Tensor& bias, Tensor& y);
+void conv_forward_problem(ConvRunner run, const Conv2dOptions& options, const Tensor& in,
+                          const Tensor& filters, const Tensor& bias, const ConvTail& tail, Tensor& y,
+                          Tensor* padded = nullptr);
 Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tensor& dy, Need need);
 
 }  // namespace gadolin::detail

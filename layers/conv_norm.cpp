@@ -29,15 +29,36 @@ void keep(Tensor& kept, const std::vector<Tensor>& parts, DType type) {
 
 }  // namespace
 
-bool folds(Conv2d& conv, const BatchNorm2d& norm, const Tensor& x, const Tensor& addend) {
-  const Tensor &w = conv.weight(), &scale = norm.weight();
-  if (Module::watching() || norm.function(false).options.training) return false;
-  if (recorded(x, addend, w, conv.bias(), scale, norm.bias())) return false;
+bool ConvNorm::folds(const Tensor& x, const Tensor& addend) const {
+  const Tensor &w = conv_->weight(), &scale = norm_->weight();
+  if (Unfused::here() || norm_->function(false).options.training) return false;
+  if (recorded(x, addend, w, conv_->bias(), scale, norm_->bias())) return false;
   // What does not fit is for the modules to refuse.
   return w.dtype() == scale.dtype() && w.device() == scale.device() && w.size(0) == scale.numel() &&
          compute_type(w) == for_compute(empty({0}, x.dtype())).dtype() &&
          (w.dtype() == DType::fp32 || w.dtype() == DType::fp64);
 }
+
+Tensor ConvNorm::run(const Tensor& x, ConvTail tail) const {
+  if (folds(x, tail.addend)) return conv_->fused(x, std::move(tail), &folded_filters({conv_}, {norm_}));
+  const Tensor y = (*conv_)(x);
+  if (!tail.addend.defined()) return tail.relu ? norm_->relu(y, {}, tail.out) : (*norm_)(y);
+  return tail.relu ? norm_->add_relu(y, tail.addend) : gadolin::add((*norm_)(y), tail.addend);
+}
+
+Tensor ConvNorm::add_relu(const Tensor& x, Shortcut& shortcut, const Tensor& shortcut_x) const {
+  if (!shortcut.projection_ || Unfused::here() || folds(x, shortcut_x))
+    return add_relu(x, shortcut(shortcut_x));
+  const ConvNorm& other = *shortcut.projection_;
+  const Tensor z = shortcut.called(shortcut_x, [&] { return other.conv()(shortcut_x); });
+  return norm_->join_relu((*conv_)(x), other.norm(), z);
+}
+
+Shortcut::Shortcut(Conv2d conv, BatchNorm2d norm) {
+  Conv2d& first = append(std::move(conv));
+  projection_.emplace(first, append(std::move(norm)));
+}
+Tensor Shortcut::forward(const Tensor& x) { return projection_ ? (*projection_)(x) : Sequential::forward(x); }
 
 const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms,
                                     double factor) {
@@ -74,22 +95,12 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
   return kept;
 }
 
-Tensor conv_norm(Conv2d& conv, BatchNorm2d& norm, const Tensor& x, bool relu, Tensor addend,
-                 const Tensor& out) {
-  if (folds(conv, norm, x, addend))
-    return conv.fused(x, &folded_filters({&conv}, {&norm}), relu, std::move(addend), out);
-  if (addend.defined()) return relu ? norm.add_relu(conv(x), addend) : add(norm(conv(x)), addend);
-  return relu ? norm.relu(conv(x), {}, out) : norm(conv(x));
-}
-
-Tensor conv_add(Conv2d& conv, const Tensor& x, bool relu, Tensor addend, const Tensor& out, double factor) {
+Tensor conv_then(Conv2d& conv, const Tensor& x, ConvTail tail, double factor) {
   const Tensor &w = conv.weight(), &b = conv.bias();
-  if (!Module::watching() && !recorded(x, addend, w, b)) {
-    return conv.fused(x, factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor), relu,
-                      std::move(addend), out);
-  }
+  if (!Unfused::here() && !recorded(x, tail.addend, w, b))
+    return conv.fused(x, std::move(tail), factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor));
   Tensor y;
-  if (factor == 1 || Module::watching()) {
+  if (factor == 1 || Unfused::here()) {
     y = factor == 1 ? conv(x) : mul(conv(x), factor);
   } else {
     detail::Conv2dFunction f = conv.function();
@@ -97,8 +108,8 @@ Tensor conv_add(Conv2d& conv, const Tensor& x, bool relu, Tensor addend, const T
     y = apply(std::move(f), for_compute(x), for_compute(mul(w, factor)),
               b.defined() ? for_compute(mul(b, factor)) : b);
   }
-  if (addend.defined()) y = add(addend, y);
-  return relu ? gadolin::relu(y) : y;
+  if (tail.addend.defined()) y = add(tail.addend, y);
+  return tail.relu ? relu(y) : y;
 }
 
 }  // namespace gadolin

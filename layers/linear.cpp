@@ -21,9 +21,11 @@ Linear::Linear(int in_features, int out_features, bool bias) {
 }
 
 Tensor Linear::forward(const Tensor& x) {
-  return linear(for_compute(x), weight_copy_.of(weight_), bias_copy_.of(bias_));
+  return linear(for_compute(x), compute_copy(weight_), compute_copy(bias_));
 }
 
-std::int64_t Linear::macs(const Tensor&, const Tensor& out) const { return out.numel() * weight_.size(1); }
+std::int64_t Linear::macs(std::span<const Tensor>, std::span<const Tensor> out) const {
+  return out[0].numel() * weight_.size(1);
+}
 
 }  // namespace gadolin

@@ -169,14 +169,14 @@ void Module::set_trainable(const std::vector<std::string>& prefixes) {
 
 CallObserver::CallObserver(Call call) : call_(std::move(call)), before_(observer) { observer = this; }
 CallObserver::~CallObserver() { observer = before_; }
-bool Module::watching() { return observer != nullptr; }
-void Module::observe(const Tensor& x, const Tensor& y) const {
-  observer->call_(*this, PlaceScope::current(), x, y);
+bool Module::observed() { return observer != nullptr; }
+void Module::observe(std::span<const Tensor> in, std::span<const Tensor> out) const {
+  observer->call_(*this, PlaceScope::current(), in, out);
 }
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;
-  for (Module* module : order_) y = (*module)(y);
+  for (Layer* layer : order_) y = (*layer)(y);
   return y;
 }
 

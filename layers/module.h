@@ -1,16 +1,24 @@
 // Module: a part of a network. It owns parameters, buffers and children, each under the name that its file
 // format uses.
 //
-//   Conv2d& conv1_ = add("conv1", Conv2d(3, 64, 7, {.stride = 2}));   // declared, named, built and
-//   registered
+//   Conv2d& conv1_ = add("conv1", Conv2d(3, 64, 7, {.stride = 2}));   // declared, named, built, registered
 //
 // Children live on the heap of their parent, so references to them stay valid when the parent is moved.
+//
+// A Module is not called in one way for all: a Layer makes one Tensor of one Tensor; what takes or gives more
+// declares its own typed call and runs it through `called`.
+//
+// Threads: different nets may be used on different threads at any time. One net is used by one thread at a
+// time, in evaluation too, because layers keep what is worth keeping from call to call: filters with batch
+// norms folded in, copies of 16 bits. Whoever serves many threads has one thread own the net. Results are
+// returned and never left in members, so nothing of a call can be met by the next one.
 #pragma once
 
 #include <concepts>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +43,15 @@ struct LoadReport {
   std::vector<std::string> loaded, missing, unexpected, excluded;
 };
 
+// The tensors of a call's result: of a Tensor, of several, or of a struct that lists its own by `tensors()`.
+inline std::span<const Tensor> tensors_of(const Tensor& y) { return {&y, 1}; }
+inline std::span<const Tensor> tensors_of(const std::vector<Tensor>& y) { return y; }
+template <class Result>
+requires requires(const Result& y) {
+  { y.tensors() } -> std::same_as<std::vector<Tensor>>;
+}
+std::vector<Tensor> tensors_of(const Result& y) { return y.tensors(); }
+
 class Module {
  public:
   Module() = default;
@@ -42,14 +59,11 @@ class Module {
   Module& operator=(Module&&) noexcept = default;
   virtual ~Module() = default;
 
-  virtual Tensor forward(const Tensor& x) = 0;
-  // forward, with this module's name on errors and on the nodes of the tape.
-  Tensor operator()(const Tensor& x) {
-    return called(x, [&] { return forward(x); });
-  }
   virtual const char* kind() const = 0;  // "Conv2d"
   // Multiply-adds of one call, without those of children.
-  virtual std::int64_t macs(const Tensor& /*in*/, const Tensor& /*out*/) const { return 0; }
+  virtual std::int64_t macs(std::span<const Tensor> /*in*/, std::span<const Tensor> /*out*/) const {
+    return 0;
+  }
 
   // Depth first in order of declaration; a module's own come before its children's.
   std::vector<Parameter> parameters() const;
@@ -76,9 +90,6 @@ class Module {
   // nothing.
   void set_trainable(const std::vector<std::string>& prefixes);
   bool frozen() const { return frozen_; }
-  // Whether a CallObserver is alive: who fuses calls of several modules then makes them one by one, for it to
-  // see.
-  static bool watching();
 
  protected:
   template <std::derived_from<Module> M>
@@ -91,36 +102,43 @@ class Module {
   Module& adopt(std::string name, std::unique_ptr<Module> child);
   Tensor parameter(std::string name, Tensor initial);  // wants a gradient
   Tensor buffer(std::string name, Tensor initial);
-  // Runs f as a call of this module: for calls with other arguments than operator()'s.
+  // Runs f as a call of this module, whose arguments are `in`: its name stands on errors and on the nodes of
+  // the tape, and observers are told. f gives a Tensor or whatever tensors_of takes.
   template <class F>
-  Tensor called(const Tensor& x, F&& f) {
+  auto called(std::span<const Tensor> in, F&& f) {
     const PlaceScope place(*name_);
     try {
-      Tensor y = f();
-      if (watching()) [[unlikely]]
-        observe(x, y);
+      auto y = f();
+      if (observed()) [[unlikely]]
+        observe(in, tensors_of(y));
       return y;
     } catch (Error& error) {
       error.add_place(*name_);
       throw;
     }
   }
+  template <class F>
+  auto called(const Tensor& x, F&& f) {
+    return called(tensors_of(x), std::forward<F>(f));
+  }
 
  private:
   friend class CallObserver;
-  void observe(const Tensor& x, const Tensor& y) const;
+  static bool observed();  // whether a CallObserver is alive on this thread
+  void observe(std::span<const Tensor> in, std::span<const Tensor> out) const;
   std::unique_ptr<std::string> name_ = std::make_unique<std::string>();
   std::vector<Parameter> parameters_, buffers_;
   std::vector<std::unique_ptr<Module>> children_;
   bool training_ = true, frozen_ = false;
 };
 
-// While one is alive, it is told of every call of a module on this thread, children before parents: for
-// summaries and for the features of a layer.
+// While one is alive, it is told of every call of a module on this thread, children before parents; of
+// several observers the youngest. It changes nothing: who wants to see every layer opens an Unfused scope too
+// (layers/fusion.h).
 class CallObserver {
  public:
-  using Call = std::function<void(const Module& module, const std::string& place, const Tensor& in,
-                                  const Tensor& out)>;
+  using Call = std::function<void(const Module& module, const std::string& place, std::span<const Tensor> in,
+                                  std::span<const Tensor> out)>;
   explicit CallObserver(Call call);
   ~CallObserver();
   CallObserver(const CallObserver&) = delete;
@@ -132,20 +150,30 @@ class CallObserver {
   CallObserver* before_;
 };
 
+// A module that makes one tensor of one tensor.
+class Layer : public Module {
+ public:
+  virtual Tensor forward(const Tensor& x) = 0;
+  // forward, as a call of this module.
+  Tensor operator()(const Tensor& x) {
+    return called(x, [&] { return forward(x); });
+  }
+};
+
 // Runs its children one after another; without children it is the identity.
-class Sequential : public Module {
+class Sequential : public Layer {
  public:
   Sequential() = default;
   // Children named "0", "1", ...
-  template <std::derived_from<Module>... M>
+  template <std::derived_from<Layer>... M>
   explicit Sequential(M... children) {
     (append(std::move(children)), ...);
   }
-  template <std::derived_from<Module> M>
+  template <std::derived_from<Layer> M>
   M& append(M child) {
     return append(std::to_string(size()), std::move(child));
   }
-  template <std::derived_from<Module> M>
+  template <std::derived_from<Layer> M>
   M& append(std::string name, M child) {
     M& held = add(std::move(name), std::move(child));
     order_.push_back(&held);
@@ -155,10 +183,10 @@ class Sequential : public Module {
   const char* kind() const override { return "Sequential"; }
   std::size_t size() const { return order_.size(); }
   bool empty() const { return order_.empty(); }
-  Module& operator[](std::size_t i) { return *order_[i]; }
+  Layer& operator[](std::size_t i) { return *order_[i]; }
 
  private:
-  std::vector<Module*> order_;
+  std::vector<Layer*> order_;
 };
 
 }  // namespace gadolin

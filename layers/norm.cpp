@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layers/fusion.h"
 #include "layers/norm_function.h"
 #include "tensor/ops.h"
 
@@ -221,7 +222,7 @@ Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu,
 }
 
 Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x) {
-  if (watching()) return add_relu(x, other(other_x));
+  if (Unfused::here()) return add_relu(x, other(other_x));
   const std::string both = name() + " and " + other.name();
   const PlaceScope place(both);
   try {

@@ -34,7 +34,7 @@ struct ChannelStatistics {
 };
 void channel_statistics(const Tensor& x, const ChannelStatistics& into);
 
-class BatchNorm2d : public Module {
+class BatchNorm2d : public Layer {
  public:
   explicit BatchNorm2d(int channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x) override { return normalise(x, {}, false); }

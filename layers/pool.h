@@ -27,7 +27,7 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Pair out);
 // [N, C, H, W] -> [N, C, 1, 1].
 Tensor global_avg_pool2d(const Tensor& x);
 
-class MaxPool2d : public Module {
+class MaxPool2d : public Layer {
  public:
   explicit MaxPool2d(const PoolOptions& options) : options_(options) {}
   Tensor forward(const Tensor& x) override { return max_pool2d(x, options_); }
@@ -36,7 +36,7 @@ class MaxPool2d : public Module {
  private:
   PoolOptions options_;
 };
-class AvgPool2d : public Module {
+class AvgPool2d : public Layer {
  public:
   explicit AvgPool2d(const PoolOptions& options) : options_(options) {}
   Tensor forward(const Tensor& x) override { return avg_pool2d(x, options_); }
@@ -45,7 +45,7 @@ class AvgPool2d : public Module {
  private:
   PoolOptions options_;
 };
-class AdaptiveAvgPool2d : public Module {
+class AdaptiveAvgPool2d : public Layer {
  public:
   explicit AdaptiveAvgPool2d(Pair out) : out_(out) {}
   Tensor forward(const Tensor& x) override { return adaptive_avg_pool2d(x, out_); }
@@ -54,7 +54,7 @@ class AdaptiveAvgPool2d : public Module {
  private:
   Pair out_;
 };
-class GlobalAvgPool2d : public Module {
+class GlobalAvgPool2d : public Layer {
  public:
   Tensor forward(const Tensor& x) override { return global_avg_pool2d(x); }
   const char* kind() const override { return "GlobalAvgPool2d"; }

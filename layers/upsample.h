@@ -19,7 +19,7 @@ struct UpsampleOptions {
 Tensor upsample(const Tensor& x, Pair size, const UpsampleOptions& options = {});
 
 // Multiplies height and width by whole factors.
-class Upsample : public Module {
+class Upsample : public Layer {
  public:
   explicit Upsample(Pair scale, const UpsampleOptions& options = {}) : scale_(scale), options_(options) {}
   Tensor forward(const Tensor& x) override;

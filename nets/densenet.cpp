@@ -1,5 +1,7 @@
 #include "nets/densenet.h"
 
+#include <utility>
+
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -25,10 +27,7 @@ DenseLayer::DenseLayer(int in, const DenseNetOptions& o)
       dropout_(add("dropout", Dropout(o.drop_rate))) {}
 
 Tensor DenseLayer::features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out) {
-  if (folds(conv1_, norm2_, x))
-    return dropout_(conv_add(conv2_, conv_norm(conv1_, norm2_, norm1_.relu(x, known), true), false, {}, out));
-  const Tensor y = norm_relu_conv(x, norm1_, conv1_, known);
-  return dropout_(norm_relu_conv(y, norm2_, conv2_));
+  return dropout_(dense_bottleneck(x, {norm1_, conv1_}, {norm2_, conv2_}, known, out));
 }
 
 void DenseLayer::extend(ChannelBuffer& features) {
@@ -43,23 +42,21 @@ DenseBlock::DenseBlock(int in, int layers, const DenseNetOptions& o) : growth_(o
   }
 }
 
-Tensor DenseBlock::forward(const Tensor& x) {
-  const std::int64_t channels = x.size(1) + static_cast<std::int64_t>(layers_.size()) * growth_;
-  ChannelBuffer features(x, channels, x.size(2), x.size(3), training());
-  features.append(x);
-  for (DenseLayer* layer : layers_) layer->extend(features);
-  statistics_ = features.statistics();
-  return features.all();
+DenseFeatures DenseBlock::operator()(const Tensor& x) {
+  return called(x, [&]() -> DenseFeatures {
+    const std::int64_t channels = x.size(1) + static_cast<std::int64_t>(layers_.size()) * growth_;
+    ChannelBuffer features(x, channels, x.size(2), x.size(3), training());
+    features.append(x);
+    for (DenseLayer* layer : layers_) layer->extend(features);
+    return {features.all(), features.statistics()};
+  });
 }
 
 Transition::Transition(int in)
     : norm_(add("norm", BatchNorm2d(in))), conv_(add("conv", Conv2d(in, in / 2, 1, {.bias = false}))) {}
 
-// A mean over pixels and a 1x1 convolution may change places: the convolution then sees a quarter of the
-// pixels.
-Tensor Transition::halve(const Tensor& x, const ChannelStatistics& known) {
-  const Tensor a = norm_.relu(x, known);
-  return watching() ? avg_pool2d(conv_(a), {2}) : conv_(avg_pool2d(a, {2}));
+Tensor Transition::operator()(const DenseFeatures& x) {
+  return called(x.all, [&] { return mean_of_conv(conv_, norm_.relu(x.all, x.statistics), {2}); });
 }
 
 // The part that torchvision calls `features`.
@@ -68,8 +65,8 @@ class DenseNet::Features : public Module {
   explicit Features(const DenseNetOptions& o) : small_input_(o.small_input) {
     const Conv2dOptions stem = o.small_input ? Conv2dOptions{.padding = 1, .bias = false}
                                              : Conv2dOptions{.stride = 2, .padding = 3, .bias = false};
-    conv0_ = &add("conv0", Conv2d(o.input_channels, o.num_init_features, o.small_input ? 3 : 7, stem));
-    norm0_ = &add("norm0", BatchNorm2d(o.num_init_features));
+    Conv2d& conv0 = add("conv0", Conv2d(o.input_channels, o.num_init_features, o.small_input ? 3 : 7, stem));
+    stem_.emplace(conv0, add("norm0", BatchNorm2d(o.num_init_features)));
     channels_ = o.num_init_features;
     for (std::size_t i = 0; i < o.block_config.size(); ++i) {
       const std::string number = std::to_string(i + 1);
@@ -84,21 +81,27 @@ class DenseNet::Features : public Module {
   int channels() const { return channels_; }
   const char* kind() const override { return "Features"; }
 
-  Tensor forward(const Tensor& x) override {
-    Tensor y = conv_norm(*conv0_, *norm0_, x, true);
-    if (!small_input_) y = max_pool2d(y, {3, 2, 1});
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      y = (*blocks_[i])(y);
-      if (i < transitions_.size()) y = (*transitions_[i])(y, blocks_[i]->statistics());
-    }
-    return norm5_->relu(y, blocks_.back()->statistics());
+  Tensor operator()(const Tensor& x, const Taps& taps) {
+    return called(x, [&] {
+      Tensor y = stem_->relu(x);
+      if (!small_input_) y = max_pool2d(y, {3, 2, 1});
+      for (std::size_t i = 0; i < transitions_.size(); ++i) {
+        const DenseFeatures dense = (*blocks_[i])(std::exchange(y, {}));  // its input goes
+        taps.stage(dense.all);
+        y = (*transitions_[i])(dense);
+      }
+      const DenseFeatures dense = (*blocks_.back())(std::exchange(y, {}));
+      y = norm5_->relu(dense.all, dense.statistics);
+      taps.stage(y);
+      return y;
+    });
   }
 
  private:
   bool small_input_;
   int channels_;
-  Conv2d* conv0_;
-  BatchNorm2d *norm0_, *norm5_;
+  std::optional<ConvNorm> stem_;
+  BatchNorm2d* norm5_;
   std::vector<DenseBlock*> blocks_;
   std::vector<Transition*> transitions_;
 };
@@ -108,8 +111,7 @@ DenseNet::DenseNet(const DenseNetOptions& options) {
   classifier_ = &add("classifier", Linear(features_->channels(), options.num_classes));
 }
 
-Tensor DenseNet::forward(const Tensor& x) {
-  return (*classifier_)(global_avg_pool2d((*features_)(x)).flatten(1));
-}
+Tensor DenseNet::trunk(const Tensor& x, const Taps& taps) { return (*features_)(x, taps); }
+Tensor DenseNet::head(const Tensor& last) { return (*classifier_)(global_avg_pool2d(last).flatten(1)); }
 
 }  // namespace gadolin

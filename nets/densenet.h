@@ -5,6 +5,7 @@
 #include "layers/channels.h"
 #include "layers/linear.h"
 #include "layers/pool.h"
+#include "nets/image_net.h"
 
 namespace gadolin {
 
@@ -22,7 +23,7 @@ DenseNetOptions densenet_options(int depth);
 
 // norm-ReLU-1x1-norm-ReLU-3x3: reads all features so far, appends growth_rate new ones (the paper's
 // DenseNet-B).
-class DenseLayer : public Module {
+class DenseLayer : public Layer {
  public:
   DenseLayer(int in, const DenseNetOptions& options);
   Tensor forward(const Tensor& x) override { return features_of(x, {}, {}); }
@@ -39,45 +40,50 @@ class DenseLayer : public Module {
   Dropout& dropout_;
 };
 
-// x [N, C, H, W] -> [N, C + layers * growth_rate, H, W], with the batch statistics of its channels.
+// What a block hands on: all its features, and in training the batch statistics of their channels, which
+// every batch norm behind it wants.
+struct DenseFeatures {
+  Tensor all;  // [N, C + layers * growth_rate, H, W]
+  ChannelStatistics statistics;
+  std::vector<Tensor> tensors() const { return {all}; }
+};
+
+// x [N, C, H, W] -> the same with what every layer adds.
 class DenseBlock : public Module {
  public:
   DenseBlock(int in, int layers, const DenseNetOptions& options);
-  Tensor forward(const Tensor& x) override;
-  const ChannelStatistics& statistics() const { return statistics_; }  // of the last result
+  DenseFeatures operator()(const Tensor& x);
   const char* kind() const override { return "DenseBlock"; }
 
  private:
   int growth_;
   std::vector<DenseLayer*> layers_;
-  ChannelStatistics statistics_;
 };
 
 // Between blocks: half the channels, half the height and width.
 class Transition : public Module {
  public:
   explicit Transition(int in);
-  Tensor forward(const Tensor& x) override { return halve(x, {}); }
-  Tensor operator()(const Tensor& x, const ChannelStatistics& known) {
-    return called(x, [&] { return halve(x, known); });
-  }
+  Tensor operator()(const DenseFeatures& x);
   const char* kind() const override { return "Transition"; }
 
  private:
-  Tensor halve(const Tensor& x, const ChannelStatistics& known);
   BatchNorm2d& norm_;
   Conv2d& conv_;
 };
 
-// x [N, C, H, W] -> logits [N, num_classes].
-class DenseNet : public Module {
+// x [N, C, H, W] -> logits [N, num_classes]. features: the results of denseblock1 to 3 and relu(norm5) of
+// denseblock4's, at strides 4, 8, 16, 32; with small_input 1, 2, 4, 8. Another number of blocks in
+// block_config gives as many stages.
+class DenseNet : public ImageNet {
  public:
   explicit DenseNet(const DenseNetOptions& options);
-  Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "DenseNet"; }
 
  private:
   class Features;
+  Tensor trunk(const Tensor& x, const Taps& taps) override;
+  Tensor head(const Tensor& last) override;
   Features* features_;
   Linear* classifier_;
 };

@@ -1,6 +1,5 @@
 #include "nets/googlenet.h"
 
-#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -24,10 +23,8 @@ MaxPool2d shrink(int kernel) {
   return MaxPool2d(window);
 }
 
-}  // namespace
-
 // Section 5: mean, 1x1, two linear layers.
-class GoogLeNet::AuxiliaryHead : public Module {
+class AuxiliaryHead : public Layer {
  public:
   AuxiliaryHead(int in, const InceptionOptions& o)
       : conv_(add("conv", ConvNormRelu(in, 128 / o.width_divisor, 1))),
@@ -45,44 +42,42 @@ class GoogLeNet::AuxiliaryHead : public Module {
   Dropout& dropout_;
 };
 
-GoogLeNet::GoogLeNet(const InceptionOptions& o) : options_(o) {
-  const auto c = [&](int channels) { return channels / o.width_divisor; };
-  const auto block = [&](const char* name, int in, int a, int b1, int b2, int d1, int d2, int e) -> Module* {
-    return &add(name, inception(c(in), c(a), c(b1), c(b2), c(d1), c(d2), c(e)));
-  };
-  stem_ = {&add("conv1", ConvNormRelu(o.input_channels, c(64), 7, {.stride = 2, .padding = 3})),
-           &add("maxpool1", shrink(3)),
-           &add("conv2", ConvNormRelu(c(64), c(64), 1)),
-           &add("conv3", ConvNormRelu(c(64), c(192), 3, {.padding = 1})),
-           &add("maxpool2", shrink(3)),
-           block("inception3a", 192, 64, 96, 128, 16, 32, 32),
-           block("inception3b", 256, 128, 128, 192, 32, 96, 64),
-           &add("maxpool3", shrink(3)),
-           block("inception4a", 480, 192, 96, 208, 16, 48, 64)};
-  middle_ = {block("inception4b", 512, 160, 112, 224, 24, 64, 64),
-             block("inception4c", 512, 128, 128, 256, 24, 64, 64),
-             block("inception4d", 512, 112, 144, 288, 32, 64, 64)};
-  upper_ = {block("inception4e", 528, 256, 160, 320, 32, 128, 128), &add("maxpool4", shrink(2)),
-            block("inception5a", 832, 256, 160, 320, 32, 128, 128),
-            block("inception5b", 832, 384, 192, 384, 48, 128, 128)};
-  if (o.aux_logits) {
-    aux1_ = &add("aux1", AuxiliaryHead(c(512), o));
-    aux2_ = &add("aux2", AuxiliaryHead(c(528), o));
-  }
-  dropout_ = &add("dropout", Dropout(o.dropout < 0 ? 0.2 : o.dropout));
-  fc_ = &add("fc", Linear(c(1024), o.num_classes));
-}
+}  // namespace
 
-Tensor GoogLeNet::forward(const Tensor& x) {
-  require_image(x, 15, "googlenet");
-  auxiliary_.clear();
-  Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
-  for (Module* part : stem_) y = (*part)(y);
-  if (aux1_ && training()) auxiliary_ = {(*aux1_)(y)};
-  for (Module* part : middle_) y = (*part)(y);
-  if (aux2_ && training()) auxiliary_.insert(auxiliary_.begin(), (*aux2_)(y));
-  for (Module* part : upper_) y = (*part)(y);
-  return (*fc_)((*dropout_)(global_avg_pool2d(y).flatten(1)));
+GoogLeNet::GoogLeNet(const InceptionOptions& o)
+    : InceptionNet("GoogLeNet", "googlenet", 15, o.transform_input) {
+  const auto c = [&](int channels) { return channels / o.width_divisor; };
+  const auto block = [&](const char* name, int in, int a, int b1, int b2, int d1, int d2, int e) {
+    part(name, inception(c(in), c(a), c(b1), c(b2), c(d1), c(d2), c(e)));
+  };
+  part("conv1", ConvNormRelu(o.input_channels, c(64), 7, {.stride = 2, .padding = 3}));
+  part("maxpool1", shrink(3));
+  part("conv2", ConvNormRelu(c(64), c(64), 1));
+  part("conv3", ConvNormRelu(c(64), c(192), 3, {.padding = 1}));
+  ends_stage();
+  part("maxpool2", shrink(3));
+  block("inception3a", 192, 64, 96, 128, 16, 32, 32);
+  block("inception3b", 256, 128, 128, 192, 32, 96, 64);
+  ends_stage();
+  part("maxpool3", shrink(3));
+  block("inception4a", 480, 192, 96, 208, 16, 48, 64);
+  const std::size_t below_aux1 = last_part();
+  block("inception4b", 512, 160, 112, 224, 24, 64, 64);
+  block("inception4c", 512, 128, 128, 256, 24, 64, 64);
+  block("inception4d", 512, 112, 144, 288, 32, 64, 64);
+  const std::size_t below_aux2 = last_part();
+  block("inception4e", 528, 256, 160, 320, 32, 128, 128);
+  ends_stage();
+  part("maxpool4", shrink(2));
+  block("inception5a", 832, 256, 160, 320, 32, 128, 128);
+  block("inception5b", 832, 384, 192, 384, 48, 128, 128);
+  ends_stage();
+  if (o.aux_logits) {
+    auxiliary("aux1", below_aux1, AuxiliaryHead(c(512), o));
+    auxiliary("aux2", below_aux2, AuxiliaryHead(c(528), o));
+  }
+  Dropout& dropout = add("dropout", Dropout(o.dropout < 0 ? 0.2 : o.dropout));
+  classifier(dropout, add("fc", Linear(c(1024), o.num_classes)));
 }
 
 }  // namespace gadolin

@@ -1,7 +1,6 @@
 #include "nets/inception_resnet_v2.h"
 
-#include "nets/image_size.h"
-#include "tensor/ops.h"
+#include "nets/slim_names.h"
 
 namespace gadolin {
 namespace {
@@ -15,7 +14,7 @@ class ResidualBranches : public Branches {
       : Branches(kind), scale_(scale), relu_(relu) {}
   void project(int from, int to) { conv2d_ = &add("conv2d", Conv2d(from, to, 1)); }
   Tensor forward(const Tensor& x) override {
-    return conv_add(*conv2d_, Branches::forward(x), relu_, for_compute(x), {}, scale_);
+    return conv_then(*conv2d_, Branches::forward(x), {.addend = for_compute(x), .relu = relu_}, scale_);
   }
 
  private:
@@ -87,45 +86,93 @@ struct Blocks {
 
 }  // namespace
 
-InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o) {
+InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o)
+    : InceptionNet("InceptionResNetV2", "inception_resnet_v2", 75, false) {
   const Blocks block{o.width_divisor};
   const auto c = [&](int channels) { return channels / o.width_divisor; };
-  const auto append = [&](const std::string& name, auto part) {
-    parts_.push_back(&add(name, std::move(part)));
-  };
   const auto repeat = [&](const std::string& name, int times, const auto& make) {
-    for (int i = 0; i < times; ++i) append(name + "." + std::to_string(i), make());
+    for (int i = 0; i < times; ++i) part(name + "." + std::to_string(i), make());
   };
-  append("conv2d_1a", ConvNormRelu(o.input_channels, c(32), 3, halves));
-  append("conv2d_2a", ConvNormRelu(c(32), c(32), 3));
-  append("conv2d_2b", ConvNormRelu(c(32), c(64), 3, around));
-  append("maxpool_3a", MaxPool2d({3, 2}));
-  append("conv2d_3b", ConvNormRelu(c(64), c(80), 1));
-  append("conv2d_4a", ConvNormRelu(c(80), c(192), 3));
-  append("maxpool_5a", MaxPool2d({3, 2}));
-  append("mixed_5b", block.mixed_5b());
+  part("conv2d_1a", ConvNormRelu(o.input_channels, c(32), 3, halves));
+  part("conv2d_2a", ConvNormRelu(c(32), c(32), 3));
+  part("conv2d_2b", ConvNormRelu(c(32), c(64), 3, around));
+  part("maxpool_3a", MaxPool2d({3, 2}));
+  part("conv2d_3b", ConvNormRelu(c(64), c(80), 1));
+  part("conv2d_4a", ConvNormRelu(c(80), c(192), 3));
+  ends_stage();
+  part("maxpool_5a", MaxPool2d({3, 2}));
+  part("mixed_5b", block.mixed_5b());
   repeat("repeat", 10, [&] { return block.block35(); });
-  append("mixed_6a", block.mixed_6a());
+  ends_stage();
+  part("mixed_6a", block.mixed_6a());
   repeat("repeat_1", 20, [&] { return block.block17(); });
-  below_head_ = parts_.size();
-  append("mixed_7a", block.mixed_7a());
+  ends_stage();
+  const std::size_t below_head = last_part();
+  part("mixed_7a", block.mixed_7a());
   repeat("repeat_2", 9, [&] { return block.block8(0.20, true); });
-  append("block8", block.block8(1, false));
-  append("conv2d_7b", ConvNormRelu(c(2080), c(1536), 1));
-  if (o.aux_logits) head_ = &add("AuxLogits", InceptionAux(c(1088), o));
-  dropout_ = &add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
-  classif_ = &add("classif", Linear(c(1536), o.num_classes));
+  part("block8", block.block8(1, false));
+  part("conv2d_7b", ConvNormRelu(c(2080), c(1536), 1));
+  ends_stage();
+  if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(c(1088), o));
+  Dropout& dropout = add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
+  classifier(dropout, add("classif", Linear(c(1536), o.num_classes)));
 }
 
-Tensor InceptionResNetV2::forward(const Tensor& x) {
-  require_image(x, 75, "inception_resnet_v2");
-  auxiliary_.clear();
-  Tensor y = x;
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    y = (*parts_[i])(y);
-    if (head_ && training() && i + 1 == below_head_) auxiliary_.push_back((*head_)(y));
-  }
-  return (*classif_)((*dropout_)(global_avg_pool2d(y).flatten(1)));
+SlimNames slim_names_of_inception_resnet_v2() {
+  SlimNames names{"InceptionResnetV2", {}};
+  const SlimNames::Convs mixed_5b{
+      {"Branch_0/Conv2d_1x1", "branch0"},      {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
+      {"Branch_1/Conv2d_0b_5x5", "branch1.1"}, {"Branch_2/Conv2d_0a_1x1", "branch2.0"},
+      {"Branch_2/Conv2d_0b_3x3", "branch2.1"}, {"Branch_2/Conv2d_0c_3x3", "branch2.2"},
+      {"Branch_3/Conv2d_0b_1x1", "branch3.1"}};
+  const SlimNames::Convs block35{
+      {"Branch_0/Conv2d_1x1", "branch0"},      {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
+      {"Branch_1/Conv2d_0b_3x3", "branch1.1"}, {"Branch_2/Conv2d_0a_1x1", "branch2.0"},
+      {"Branch_2/Conv2d_0b_3x3", "branch2.1"}, {"Branch_2/Conv2d_0c_3x3", "branch2.2"}};
+  const SlimNames::Convs mixed_6a{{"Branch_0/Conv2d_1a_3x3", "branch0"},
+                                  {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
+                                  {"Branch_1/Conv2d_0b_3x3", "branch1.1"},
+                                  {"Branch_1/Conv2d_1a_3x3", "branch1.2"}};
+  const SlimNames::Convs block17{{"Branch_0/Conv2d_1x1", "branch0"},
+                                 {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
+                                 {"Branch_1/Conv2d_0b_1x7", "branch1.1"},
+                                 {"Branch_1/Conv2d_0c_7x1", "branch1.2"}};
+  const SlimNames::Convs mixed_7a{
+      {"Branch_0/Conv2d_0a_1x1", "branch0.0"}, {"Branch_0/Conv2d_1a_3x3", "branch0.1"},
+      {"Branch_1/Conv2d_0a_1x1", "branch1.0"}, {"Branch_1/Conv2d_1a_3x3", "branch1.1"},
+      {"Branch_2/Conv2d_0a_1x1", "branch2.0"}, {"Branch_2/Conv2d_0b_3x3", "branch2.1"},
+      {"Branch_2/Conv2d_1a_3x3", "branch2.2"}};
+  const SlimNames::Convs block8{{"Branch_0/Conv2d_1x1", "branch0"},
+                                {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
+                                {"Branch_1/Conv2d_0b_1x3", "branch1.1"},
+                                {"Branch_1/Conv2d_0c_3x1", "branch1.2"}};
+  const auto residual = [&](const std::string& theirs, const std::string& ours,
+                            const SlimNames::Convs& convs) {
+    names.block(theirs, ours, convs);
+    names.layers.push_back({theirs + "/Conv2d_1x1", ours + ".conv2d"});
+  };
+  const auto repeat = [&](const std::string& theirs, const std::string& ours, int times,
+                          const SlimNames::Convs& convs) {
+    for (int i = 0; i < times; ++i) residual(cat(theirs, i + 1), cat(ours, i), convs);
+  };
+  names.conv("Conv2d_1a_3x3", "conv2d_1a");
+  names.conv("Conv2d_2a_3x3", "conv2d_2a");
+  names.conv("Conv2d_2b_3x3", "conv2d_2b");
+  names.conv("Conv2d_3b_1x1", "conv2d_3b");
+  names.conv("Conv2d_4a_3x3", "conv2d_4a");
+  names.block("Mixed_5b", "mixed_5b", mixed_5b);
+  repeat("Repeat/block35_", "repeat.", 10, block35);
+  names.block("Mixed_6a", "mixed_6a", mixed_6a);
+  repeat("Repeat_1/block17_", "repeat_1.", 20, block17);
+  names.block("Mixed_7a", "mixed_7a", mixed_7a);
+  repeat("Repeat_2/block8_", "repeat_2.", 9, block8);
+  residual("Block8", "block8", block8);
+  names.conv("Conv2d_7b_1x1", "conv2d_7b");
+  names.conv("AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0");
+  names.conv("AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1");
+  names.layers.push_back({"AuxLogits/Logits", "AuxLogits.fc", "", true});
+  names.layers.push_back({"Logits/Logits", "classif", "", true});
+  return names;
 }
 
 }  // namespace gadolin

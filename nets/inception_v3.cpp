@@ -1,7 +1,6 @@
 #include "nets/inception_v3.h"
 
-#include "nets/image_size.h"
-#include "tensor/ops.h"
+#include "nets/slim_names.h"
 
 namespace gadolin {
 namespace {
@@ -78,61 +77,82 @@ struct Blocks {
 
 }  // namespace
 
-InceptionAux::InceptionAux(int in, const InceptionOptions& o)
-    : conv0_(add("conv0", ConvNormRelu(in, 128 / o.width_divisor, 1))),
-      conv1_(add("conv1", ConvNormRelu(128 / o.width_divisor, 768 / o.width_divisor, 5))),
-      fc_(add("fc", Linear(768 / o.width_divisor, o.num_classes))) {}
-
-Tensor InceptionAux::forward(const Tensor& x) {
-  require<ShapeError>(x.size(2) >= 17 && x.size(3) >= 17,
-                      "inception: the auxiliary head needs features of 17 x 17, not ", x.size(2), " x ",
-                      x.size(3), "; use images of 299 x 299 or aux_logits = false");
-  return fc_(global_avg_pool2d(conv1_(conv0_(avg_pool2d(x, {5, 3})))).flatten(1));
-}
-
-Tensor imagenet_to_unit_range(const Tensor& x) {
-  require<ShapeError>(x.dim() == 4 && x.size(1) == 3, "transform_input: input ", x.shape(),
-                      " has not the three channels of ImageNet's statistics");
-  const auto per_channel = [&](const std::vector<double>& v) {
-    return tensor(v, {1, 3, 1, 1}, x.dtype(), x.device());
-  };
-  return add(mul(x, per_channel({0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5})),
-             per_channel({(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5}));
-}
-
-InceptionV3::InceptionV3(const InceptionOptions& o) : options_(o) {
+InceptionV3::InceptionV3(const InceptionOptions& o)
+    : InceptionNet("InceptionV3", "inception_v3", 75, o.transform_input) {
   const Blocks block{o.width_divisor, o.count_include_pad};
   const auto c = [&](int channels) { return channels / o.width_divisor; };
-  const auto conv = [&](const char* name, int in, int out, int size, const Conv2dOptions& options = {}) {
-    stem_.push_back(&add(name, ConvNormRelu(in, out, size, options)));
-  };
-  conv("Conv2d_1a_3x3", o.input_channels, c(32), 3, {.stride = 2});
-  conv("Conv2d_2a_3x3", c(32), c(32), 3);
-  conv("Conv2d_2b_3x3", c(32), c(64), 3, {.padding = 1});
-  stem_.push_back(&add("maxpool1", MaxPool2d({3, 2})));
-  conv("Conv2d_3b_1x1", c(64), c(80), 1);
-  conv("Conv2d_4a_3x3", c(80), c(192), 3);
-  stem_.push_back(&add("maxpool2", MaxPool2d({3, 2})));
-  before_head_ = {&add("Mixed_5b", block.a(c(192), c(32))),  &add("Mixed_5c", block.a(c(256), c(64))),
-                  &add("Mixed_5d", block.a(c(288), c(64))),  &add("Mixed_6a", block.b(c(288))),
-                  &add("Mixed_6b", block.c(c(768), c(128))), &add("Mixed_6c", block.c(c(768), c(160))),
-                  &add("Mixed_6d", block.c(c(768), c(160))), &add("Mixed_6e", block.c(c(768), c(192)))};
-  if (o.aux_logits) head_ = &add("AuxLogits", InceptionAux(c(768), o));
-  after_head_ = {&add("Mixed_7a", block.d(c(768))), &add("Mixed_7b", block.e(c(1280))),
-                 &add("Mixed_7c", block.e(c(2048)))};
-  dropout_ = &add("dropout", Dropout(o.dropout < 0 ? 0.5 : o.dropout));
-  fc_ = &add("fc", Linear(c(2048), o.num_classes));
+  part("Conv2d_1a_3x3", ConvNormRelu(o.input_channels, c(32), 3, {.stride = 2}));
+  part("Conv2d_2a_3x3", ConvNormRelu(c(32), c(32), 3));
+  part("Conv2d_2b_3x3", ConvNormRelu(c(32), c(64), 3, {.padding = 1}));
+  part("maxpool1", MaxPool2d({3, 2}));
+  part("Conv2d_3b_1x1", ConvNormRelu(c(64), c(80), 1));
+  part("Conv2d_4a_3x3", ConvNormRelu(c(80), c(192), 3));
+  ends_stage();
+  part("maxpool2", MaxPool2d({3, 2}));
+  part("Mixed_5b", block.a(c(192), c(32)));
+  part("Mixed_5c", block.a(c(256), c(64)));
+  part("Mixed_5d", block.a(c(288), c(64)));
+  ends_stage();
+  part("Mixed_6a", block.b(c(288)));
+  part("Mixed_6b", block.c(c(768), c(128)));
+  part("Mixed_6c", block.c(c(768), c(160)));
+  part("Mixed_6d", block.c(c(768), c(160)));
+  part("Mixed_6e", block.c(c(768), c(192)));
+  ends_stage();
+  if (o.aux_logits) auxiliary("AuxLogits", last_part(), InceptionAux(c(768), o));
+  part("Mixed_7a", block.d(c(768)));
+  part("Mixed_7b", block.e(c(1280)));
+  part("Mixed_7c", block.e(c(2048)));
+  ends_stage();
+  Dropout& dropout = add("dropout", Dropout(o.dropout < 0 ? 0.5 : o.dropout));
+  classifier(dropout, add("fc", Linear(c(2048), o.num_classes)));
 }
 
-Tensor InceptionV3::forward(const Tensor& x) {
-  require_image(x, 75, "inception_v3");
-  auxiliary_.clear();
-  Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
-  for (Module* part : stem_) y = (*part)(y);
-  for (Module* part : before_head_) y = (*part)(y);
-  if (head_ && training()) auxiliary_.push_back((*head_)(y));
-  for (Module* part : after_head_) y = (*part)(y);
-  return (*fc_)((*dropout_)(global_avg_pool2d(y).flatten(1)));
+SlimNames slim_names_of_inception_v3() {
+  SlimNames names{"InceptionV3", {}, {{"count_include_pad", false}}};
+  for (const char* stem :
+       {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"})
+    names.conv(stem, stem);
+  const SlimNames::Convs a{
+      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},      {"Branch_1/Conv2d_0a_1x1", "branch5x5_1"},
+      {"Branch_1/Conv2d_0b_5x5", "branch5x5_2"},    {"Branch_2/Conv2d_0a_1x1", "branch3x3dbl_1"},
+      {"Branch_2/Conv2d_0b_3x3", "branch3x3dbl_2"}, {"Branch_2/Conv2d_0c_3x3", "branch3x3dbl_3"},
+      {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
+  SlimNames::Convs odd = a;  // a slip of Slim's that its checkpoints keep
+  odd[1][0] = "Branch_1/Conv2d_0b_1x1";
+  odd[2][0] = "Branch_1/Conv_1_0c_5x5";
+  const SlimNames::Convs b{{"Branch_0/Conv2d_1a_1x1", "branch3x3"},
+                           {"Branch_1/Conv2d_0a_1x1", "branch3x3dbl_1"},
+                           {"Branch_1/Conv2d_0b_3x3", "branch3x3dbl_2"},
+                           {"Branch_1/Conv2d_1a_1x1", "branch3x3dbl_3"}};
+  const SlimNames::Convs c{
+      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},      {"Branch_1/Conv2d_0a_1x1", "branch7x7_1"},
+      {"Branch_1/Conv2d_0b_1x7", "branch7x7_2"},    {"Branch_1/Conv2d_0c_7x1", "branch7x7_3"},
+      {"Branch_2/Conv2d_0a_1x1", "branch7x7dbl_1"}, {"Branch_2/Conv2d_0b_7x1", "branch7x7dbl_2"},
+      {"Branch_2/Conv2d_0c_1x7", "branch7x7dbl_3"}, {"Branch_2/Conv2d_0d_7x1", "branch7x7dbl_4"},
+      {"Branch_2/Conv2d_0e_1x7", "branch7x7dbl_5"}, {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
+  const SlimNames::Convs d{
+      {"Branch_0/Conv2d_0a_1x1", "branch3x3_1"},   {"Branch_0/Conv2d_1a_3x3", "branch3x3_2"},
+      {"Branch_1/Conv2d_0a_1x1", "branch7x7x3_1"}, {"Branch_1/Conv2d_0b_1x7", "branch7x7x3_2"},
+      {"Branch_1/Conv2d_0c_7x1", "branch7x7x3_3"}, {"Branch_1/Conv2d_1a_3x3", "branch7x7x3_4"}};
+  const SlimNames::Convs e{
+      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},       {"Branch_1/Conv2d_0a_1x1", "branch3x3_1"},
+      {"Branch_1/Conv2d_0b_1x3", "branch3x3_2a"},    {"Branch_1/Conv2d_0b_3x1", "branch3x3_2b"},
+      {"Branch_2/Conv2d_0a_1x1", "branch3x3dbl_1"},  {"Branch_2/Conv2d_0b_3x3", "branch3x3dbl_2"},
+      {"Branch_2/Conv2d_0c_1x3", "branch3x3dbl_3a"}, {"Branch_2/Conv2d_0d_3x1", "branch3x3dbl_3b"},
+      {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
+  SlimNames::Convs last = e;
+  last[3][0] = "Branch_1/Conv2d_0c_3x1";
+  const std::pair<const char*, const SlimNames::Convs&> blocks[] = {
+      {"Mixed_5b", a}, {"Mixed_5c", odd}, {"Mixed_5d", a},   {"Mixed_6a", b},
+      {"Mixed_6b", c}, {"Mixed_6c", c},   {"Mixed_6d", c},   {"Mixed_6e", c},
+      {"Mixed_7a", d}, {"Mixed_7b", e},   {"Mixed_7c", last}};
+  for (const auto& [name, convs] : blocks) names.block(name, name, convs);
+  names.conv("AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0");
+  names.conv("AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1");
+  names.layers.push_back({"AuxLogits/Conv2d_2b_1x1", "AuxLogits.fc", "", true});
+  names.layers.push_back({"Logits/Conv2d_1c_1x1", "fc", "", true});
+  return names;
 }
 
 }  // namespace gadolin

@@ -2,23 +2,19 @@
 // figures 3 to 9). Names and numbers are timm's.
 #pragma once
 
-#include "nets/inception_v3.h"
+#include "nets/inception.h"
 
 namespace gadolin {
 
-// x [N, C, H, W], 299 x 299 by default -> logits [N, num_classes]. The auxiliary head is Slim's.
-class InceptionV4 : public Module, public AuxiliaryHeads {
+// x [N, C, H, W], 299 x 299 by default, at least 75 x 75 -> logits [N, num_classes]. The auxiliary head is
+// Slim's. features: features.4 (the stem's second join), the last block of each of A, B and C (features.9, 17
+// and 21), at strides 4, 8, 16, 32, less a border: 71, 35, 17 and 8 pixels of 299.
+class InceptionV4 : public InceptionNet {
  public:
   explicit InceptionV4(const InceptionOptions& options = {.aux_logits = false});
-  Tensor forward(const Tensor& x) override;
-  const char* kind() const override { return "InceptionV4"; }
-
- private:
-  std::vector<Module*> features_;
-  std::size_t below_head_ = 0;  // parts whose result the auxiliary head reads
-  InceptionAux* head_ = nullptr;
-  Dropout* dropout_;
-  Linear* last_linear_;
 };
+
+// TF-Slim's names of InceptionV4 (nets/slim_names.h).
+SlimNames slim_names_of_inception_v4();
 
 }  // namespace gadolin

@@ -95,7 +95,7 @@ struct Read {
 
 struct Entry {
   NetInfo info;
-  std::function<std::unique_ptr<Module>(const NetOptions&)> make;
+  std::function<std::unique_ptr<ImageNet>(const NetOptions&)> make;
 };
 
 // A net whose constructor takes its family's options (after what `build` adds).
@@ -109,7 +109,7 @@ Entry entry(std::string name, std::string about, std::string weights, std::int64
   std::erase_if(e.info.options, [&](const std::string& option) {
     return std::count(without.begin(), without.end(), option) > 0;
   });
-  e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<Module> {
+  e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<ImageNet> {
     Options o = defaults;
     const Read read{name, given};
     read("num_classes", o.num_classes);
@@ -187,7 +187,7 @@ const std::vector<NetInfo>& nets() {
 
 const NetInfo& net_info(const std::string& name) { return find_entry(name).info; }
 
-std::unique_ptr<Module> make_net(const std::string& name, const NetOptions& options) {
+std::unique_ptr<ImageNet> make_net(const std::string& name, const NetOptions& options) {
   const Entry& e = find_entry(name);
   for (const auto& [option, value] : options) {
     require<UsageError>(

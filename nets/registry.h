@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "layers/module.h"
+#include "nets/image_net.h"
 
 namespace gadolin {
 
@@ -28,6 +28,6 @@ const NetInfo& net_info(const std::string& name);
 
 // Every net takes num_classes and input_channels; the others are its own. Throws UsageError naming an unknown
 // option and the known ones.
-std::unique_ptr<Module> make_net(const std::string& name, const NetOptions& options = {});
+std::unique_ptr<ImageNet> make_net(const std::string& name, const NetOptions& options = {});
 
 }  // namespace gadolin

@@ -1,5 +1,7 @@
 #include "nets/resnet.h"
 
+#include "nets/slim_names.h"
+
 namespace gadolin {
 namespace {
 
@@ -34,35 +36,32 @@ BatchNorm2d last_norm(int channels, const ResNetOptions& options) {
 
 }  // namespace
 
-Tensor Shortcut::join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x) {
-  if (!conv_ || watching() || folds(conv, norm, y, x)) return conv_norm(conv, norm, y, true, (*this)(x));
-  return norm.join_relu(conv(y), *norm_, called(x, [&] { return (*conv_)(x); }));
-}
-
 BasicBlock::BasicBlock(int in, int planes, int stride, const ResNetOptions& options)
-    : conv1_(add("conv1", Conv2d(in, planes, 3, {.stride = stride, .padding = 1, .bias = false}))),
-      bn1_(add("bn1", BatchNorm2d(planes))),
-      conv2_(add("conv2", Conv2d(planes, planes, 3, {.padding = 1, .bias = false}))),
-      bn2_(add("bn2", last_norm(planes, options))),
+    : conv1_{add("conv1", Conv2d(in, planes, 3, {.stride = stride, .padding = 1, .bias = false})),
+             add("bn1", BatchNorm2d(planes))},
+      conv2_{add("conv2", Conv2d(planes, planes, 3, {.padding = 1, .bias = false})),
+             add("bn2", last_norm(planes, options))},
       downsample_(add("downsample", projection(in, planes, stride, options))) {}
 
 Tensor BasicBlock::forward(const Tensor& x) {
-  return downsample_.join(conv2_, bn2_, conv_norm(conv1_, bn1_, x, true), x);
+  const Tensor y = conv1_.relu(x);
+  return conv2_.add_relu(y, downsample_, x);
 }
 
 Bottleneck::Bottleneck(int in, int planes, int stride, const ResNetOptions& o)
-    : conv1_(add("conv1", Conv2d(in, planes, 1, {.stride = o.stride_in_1x1 ? stride : 1, .bias = false}))),
-      bn1_(add("bn1", BatchNorm2d(planes))),
-      conv2_(add("conv2", Conv2d(planes, planes, 3,
-                                 {.stride = o.stride_in_1x1 ? 1 : stride, .padding = 1, .bias = false}))),
-      bn2_(add("bn2", BatchNorm2d(planes))),
-      conv3_(add("conv3", Conv2d(planes, planes * expansion, 1, {.bias = false}))),
-      bn3_(add("bn3", last_norm(planes * expansion, o))),
+    : conv1_{add("conv1", Conv2d(in, planes, 1, {.stride = o.stride_in_1x1 ? stride : 1, .bias = false})),
+             add("bn1", BatchNorm2d(planes))},
+      conv2_{add("conv2", Conv2d(planes, planes, 3,
+                                 {.stride = o.stride_in_1x1 ? 1 : stride, .padding = 1, .bias = false})),
+             add("bn2", BatchNorm2d(planes))},
+      conv3_{add("conv3", Conv2d(planes, planes * expansion, 1, {.bias = false})),
+             add("bn3", last_norm(planes * expansion, o))},
       downsample_(add("downsample", projection(in, planes * expansion, stride, o))) {}
 
 Tensor Bottleneck::forward(const Tensor& x) {
-  const Tensor y = conv_norm(conv1_, bn1_, x, true);
-  return downsample_.join(conv3_, bn3_, conv_norm(conv2_, bn2_, y, true), x);
+  Tensor y = conv1_.relu(x);
+  y = conv2_.relu(y);
+  return conv3_.add_relu(y, downsample_, x);
 }
 
 ResNetDepth resnet_depth(int depth) {
@@ -91,8 +90,9 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
   const ResNetDepth d = resnet_depth(depth);
   const Conv2dOptions stem = options.small_input ? Conv2dOptions{.padding = 1, .bias = false}
                                                  : Conv2dOptions{.stride = 2, .padding = 3, .bias = false};
-  conv1_ = &add("conv1", Conv2d(options.input_channels, options.width, options.small_input ? 3 : 7, stem));
-  bn1_ = &add("bn1", BatchNorm2d(options.width));
+  Conv2d& first =
+      add("conv1", Conv2d(options.input_channels, options.width, options.small_input ? 3 : 7, stem));
+  conv1_.emplace(first, add("bn1", BatchNorm2d(options.width)));
   int channels = options.width;
   for (int i = 0; i < 4; ++i) {
     const int planes = options.width << i, stride = group_stride(i, options);
@@ -103,11 +103,33 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
   fc_ = &add("fc", Linear(channels, options.num_classes));
 }
 
-Tensor ResNet::forward(const Tensor& x) {
-  Tensor y = conv_norm(*conv1_, *bn1_, x, true);
+Tensor ResNet::trunk(const Tensor& x, const Taps& taps) {
+  Tensor y = conv1_->relu(x);
   if (!options_.small_input) y = max_pool2d(y, stem_pooling(options_));
-  for (Sequential* group : groups_) y = (*group)(y);
-  return (*fc_)(global_avg_pool2d(y).flatten(1));
+  for (Sequential* group : groups_) {
+    y = (*group)(y);
+    taps.stage(y);
+  }
+  return y;
+}
+Tensor ResNet::head(const Tensor& last) { return (*fc_)(global_avg_pool2d(last).flatten(1)); }
+
+SlimNames slim_names_of_resnet(int depth) {
+  SlimNames names{cat("resnet_v1_", depth),
+                  {{"conv1", "conv1", "bn1"}, {"logits", "fc", "", true}},
+                  {{"stride_in_last_unit", true}, {"same_pooling", true}}};
+  const ResNetDepth d = resnet_depth(depth);
+  for (int group = 1; group <= 4; ++group) {
+    for (int unit = 0; unit < d.blocks[group - 1]; ++unit) {
+      const std::string theirs = cat("block", group, "/unit_", unit + 1, "/bottleneck_v1/"),
+                        ours = cat("layer", group, ".", unit, ".");
+      if (unit == 0)
+        names.layers.push_back({theirs + "shortcut", ours + "downsample.0", ours + "downsample.1"});
+      for (const char* i : {"1", "2", "3"})
+        names.layers.push_back({theirs + "conv" + i, ours + "conv" + i, ours + "bn" + i});
+    }
+  }
+  return names;
 }
 
 }  // namespace gadolin

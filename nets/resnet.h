@@ -2,13 +2,16 @@
 // its 3x3. Names and numbers are torchvision's.
 #pragma once
 
-#include <memory>
+#include <optional>
 
 #include "layers/conv_norm.h"
 #include "layers/linear.h"
 #include "layers/pool.h"
+#include "nets/image_net.h"
 
 namespace gadolin {
+
+struct SlimNames;
 
 struct ResNetOptions {
   int input_channels = 3, num_classes = 1000;
@@ -23,26 +26,8 @@ struct ResNetOptions {
   bool conv_bias = false;  // v2: the stem, the last convolution of a block and projections have biases
 };
 
-// What brings a block's input to the shape of its result: a convolution and a batch norm, something else, or
-// nothing.
-class Shortcut : public Sequential {
- public:
-  using Sequential::Sequential;
-  Shortcut(Conv2d conv, BatchNorm2d norm)
-      : conv_(&append(std::move(conv))), norm_(&append(std::move(norm))) {}
-  Tensor forward(const Tensor& x) override {
-    return conv_ ? conv_norm(*conv_, *norm_, x, false) : Sequential::forward(x);
-  }
-  // relu(norm(conv(y)) + shortcut(x))
-  Tensor join(Conv2d& conv, BatchNorm2d& norm, const Tensor& y, const Tensor& x);
-
- private:
-  Conv2d* conv_ = nullptr;
-  BatchNorm2d* norm_ = nullptr;
-};
-
 // Two 3x3 convolutions and a shortcut; He et al. 2015, figure 5 (left).
-class BasicBlock : public Module {
+class BasicBlock : public Layer {
  public:
   static constexpr int expansion = 1;
   BasicBlock(int in, int planes, int stride, const ResNetOptions& options);
@@ -50,15 +35,12 @@ class BasicBlock : public Module {
   const char* kind() const override { return "BasicBlock"; }
 
  private:
-  Conv2d& conv1_;
-  BatchNorm2d& bn1_;
-  Conv2d& conv2_;
-  BatchNorm2d& bn2_;
+  ConvNorm conv1_, conv2_;
   Shortcut& downsample_;
 };
 
 // 1x1 to fewer channels, 3x3, 1x1 to four times as many; figure 5 (right).
-class Bottleneck : public Module {
+class Bottleneck : public Layer {
  public:
   static constexpr int expansion = 4;
   Bottleneck(int in, int planes, int stride, const ResNetOptions& options);
@@ -66,30 +48,30 @@ class Bottleneck : public Module {
   const char* kind() const override { return "Bottleneck"; }
 
  private:
-  Conv2d& conv1_;
-  BatchNorm2d& bn1_;
-  Conv2d& conv2_;
-  BatchNorm2d& bn2_;
-  Conv2d& conv3_;
-  BatchNorm2d& bn3_;
+  ConvNorm conv1_, conv2_, conv3_;
   Shortcut& downsample_;
 };
 
-// x [N, C, H, W] -> logits [N, num_classes].
-class ResNet : public Module {
+// x [N, C, H, W] -> logits [N, num_classes]. features: layer1 to layer4, at strides 4, 8, 16, 32; with
+// small_input 1, 2, 4, 8; with stride_in_last_unit, where a group's result is the smaller one already, 8, 16,
+// 32, 32 (small_input 2, 4, 8, 8).
+class ResNet : public ImageNet {
  public:
   // depth: 18, 34, 50, 101, 152 or 200. Throws ValueError for another.
   explicit ResNet(int depth, const ResNetOptions& options = {});
-  Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "ResNet"; }
 
  private:
+  Tensor trunk(const Tensor& x, const Taps& taps) override;
+  Tensor head(const Tensor& last) override;
   ResNetOptions options_;
-  Conv2d* conv1_;
-  BatchNorm2d* bn1_;
+  std::optional<ConvNorm> conv1_;
   Sequential* groups_[4];
   Linear* fc_;
 };
+
+// TF-Slim's names of resnet_v1_`depth`, from 50 on (nets/slim_names.h).
+SlimNames slim_names_of_resnet(int depth);
 
 // Blocks in each of the four groups, and whether they are bottlenecks.
 struct ResNetDepth {

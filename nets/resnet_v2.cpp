@@ -1,5 +1,7 @@
 #include "nets/resnet_v2.h"
 
+#include "nets/slim_names.h"
+
 namespace gadolin {
 
 PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck,
@@ -14,11 +16,17 @@ PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bott
   int channels = in;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    norms_.push_back(&add("bn" + std::to_string(i + 1), BatchNorm2d(channels)));
-    convs_.push_back(&add(
-        "conv" + std::to_string(i + 1),
+    const std::string number = std::to_string(i + 1);
+    BatchNorm2d& norm = add("bn" + number, BatchNorm2d(channels));
+    if (i == 0) {
+      first_norm_ = &norm;
+    } else {
+      steps_.emplace_back(*last_conv_, norm);
+    }
+    last_conv_ = &add(
+        "conv" + number,
         Conv2d(channels, s.out, s.kernel,
-               {.stride = s.stride, .padding = s.kernel / 2, .bias = o.conv_bias && i + 1 == steps.size()})));
+               {.stride = s.stride, .padding = s.kernel / 2, .bias = o.conv_bias && i + 1 == steps.size()}));
     channels = s.out;
   }
   projects_ = in != out || (stride != 1 && !o.stride_in_last_unit);
@@ -32,10 +40,10 @@ PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bott
 }
 
 Tensor PreActivationBlock::forward(const Tensor& x) {
-  const Tensor first = norms_[0]->relu(x);
+  const Tensor first = first_norm_->relu(x);
   Tensor y = first;
-  for (std::size_t i = 1; i < convs_.size(); ++i) y = conv_norm(*convs_[i - 1], *norms_[i], y, true);
-  return conv_add(*convs_.back(), y, false, (*downsample_)(projects_ ? first : x));
+  for (const ConvNorm& step : steps_) y = step.relu(y);
+  return conv_then(*last_conv_, y, {.addend = (*downsample_)(projects_ ? first : x)});
 }
 
 ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) {
@@ -60,12 +68,35 @@ ResNetV2::ResNetV2(int depth, const ResNetOptions& options) : options_(options) 
   fc_ = &add("fc", Linear(channels, options.num_classes));
 }
 
-Tensor ResNetV2::forward(const Tensor& x) {
+Tensor ResNetV2::trunk(const Tensor& x, const Taps& taps) {
   Tensor y = (*conv1_)(x);
   if (!options_.small_input) y = max_pool2d(y, stem_pooling(options_));
-  for (Sequential* group : groups_) y = (*group)(y);
-  y = bn1_->relu(y);
-  return (*fc_)(global_avg_pool2d(y).flatten(1));
+  for (int i = 0; i < 4; ++i) {
+    y = (*groups_[i])(y);
+    if (i == 3) y = bn1_->relu(y);
+    taps.stage(y);
+  }
+  return y;
+}
+Tensor ResNetV2::head(const Tensor& last) { return (*fc_)(global_avg_pool2d(last).flatten(1)); }
+
+SlimNames slim_names_of_resnet_v2(int depth) {
+  SlimNames names{cat("resnet_v2_", depth),
+                  {{"conv1", "conv1"}, {"postnorm", "", "bn1"}, {"logits", "fc", "", true}},
+                  {{"stride_in_last_unit", true}, {"same_pooling", true}, {"conv_bias", true}}};
+  const ResNetDepth d = resnet_depth(depth);
+  for (int group = 1; group <= 4; ++group) {
+    for (int unit = 0; unit < d.blocks[group - 1]; ++unit) {
+      const std::string theirs = cat("block", group, "/unit_", unit + 1, "/bottleneck_v2/"),
+                        ours = cat("layer", group, ".", unit, ".");
+      if (unit == 0) names.layers.push_back({theirs + "shortcut", ours + "downsample.0"});
+      names.layers.insert(names.layers.end(), {{theirs + "preact", "", ours + "bn1"},
+                                               {theirs + "conv1", ours + "conv1", ours + "bn2"},
+                                               {theirs + "conv2", ours + "conv2", ours + "bn3"},
+                                               {theirs + "conv3", ours + "conv3"}});
+    }
+  }
+  return names;
 }
 
 }  // namespace gadolin

@@ -1,6 +1,7 @@
 // TF-Slim's names of the variables of its nets, and ours.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,34 @@
 #include "nets/registry.h"
 
 namespace gadolin {
+
+// A layer of Slim's: its scope, our layer with the weights and our batch norm behind it; "" where there is
+// none. `linear`: a linear layer here, though it may be a convolution there.
+struct SlimLayer {
+  std::string scope, layer, norm = {};
+  bool linear = false;
+};
+
+// What Slim calls the layers of one net. Each net that Slim has too exports such a table from the file of its
+// constructor.
+struct SlimNames {
+  std::string scope;  // of all variables: "resnet_v1_50"
+  std::vector<SlimLayer> layers;
+  NetOptions conventions = {};  // options of ours that Slim's weights were trained with
+
+  // A convolution with its batch norm, which is a ConvNormRelu here.
+  void conv(const std::string& theirs, const std::string& ours) {
+    layers.push_back({theirs, ours + ".conv", ours + ".bn"});
+  }
+  // Several of them, each {theirs, ours} inside a block.
+  using Convs = std::vector<std::array<const char*, 2>>;
+  void block(const std::string& theirs, const std::string& ours, const Convs& convs) {
+    for (const auto& [scope_inside, name_inside] : convs)
+      conv(theirs + "/" + scope_inside, ours + "." + name_inside);
+  }
+};
+// Of a net of the registry; nullptr when Slim has none that is mapped.
+const SlimNames* slim_names(const std::string& model);
 
 // Whether the tensors are those of a net of TF-Slim: a scope of its own and "weights" below.
 bool is_slim(const TensorMap& tensors);
@@ -26,8 +55,7 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
 std::string slim_scope(const std::string& model);
 
 // The layers of `net`, a net of `model`, whose variables begin with `scope` in Slim ("InceptionV4/Logits",
-// "resnet_v1_50/block4"). Inside Inception's blocks the branch is the finest part. Throws UsageError when
-// there is none.
+// "resnet_v1_50/block4"). Throws UsageError when there is none.
 std::vector<std::string> parts_of_slim_scope(const std::string& model, const Module& net,
                                              const std::string& scope);
 

@@ -1,6 +1,7 @@
 #include "nets/vgg.h"
 
 #include "nets/image_size.h"
+#include "nets/slim_names.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -21,17 +22,17 @@ std::vector<int> group_sizes(int depth) {
 
 VGG::VGG(int depth, const VGGOptions& o)
     : drop1_(add("classifier.2", Dropout(o.dropout))), drop2_(add("classifier.5", Dropout(o.dropout))) {
-  int channels = o.input_channels, index = 0, width = 64;
+  int channels = o.input_channels, index = 0, width = 64, group = 0;
   const auto next = [&] { return "features." + std::to_string(index++); };
   for (const int convs : group_sizes(depth)) {
     for (int i = 0; i < convs; ++i) {
       Conv2d& conv = add(next(), Conv2d(channels, width / o.width_divisor, 3, {.padding = 1}));
       channels = width / o.width_divisor;
-      steps_.push_back({&conv, o.batch_norm ? &add(next(), BatchNorm2d(channels)) : nullptr});
+      groups_[group].push_back({&conv, o.batch_norm ? &add(next(), BatchNorm2d(channels)) : nullptr});
       ++index;  // the ReLU
     }
-    steps_.push_back({nullptr, nullptr});
     ++index;  // the pooling
+    ++group;
     width = std::min(2 * width, 512);
   }
   const int hidden = 4096 / o.width_divisor;
@@ -40,20 +41,40 @@ VGG::VGG(int depth, const VGGOptions& o)
   fc3_ = &add("classifier.6", Linear(hidden, o.num_classes));
 }
 
-Tensor VGG::forward(const Tensor& x) {
+Tensor VGG::Step::operator()(const Tensor& x) const {
+  return norm ? ConvNorm(*conv, *norm).relu(x) : conv_then(*conv, x, {.relu = true});
+}
+
+Tensor VGG::trunk(const Tensor& x, const Taps& taps) {
   require_image(x, 32, "vgg");
   Tensor y = x;
-  for (const Step& step : steps_) {
-    if (!step.conv) {
-      y = max_pool2d(y, {2});
-    } else {
-      y = step.norm ? conv_norm(*step.conv, *step.norm, y, true) : conv_add(*step.conv, y, true);
-    }
+  for (const std::vector<Step>& group : groups_) {
+    for (const Step& step : group) y = step(y);
+    y = max_pool2d(y, {2});
+    if (&group != groups_) taps.stage(y);  // the first is at stride 2
   }
-  y = adaptive_avg_pool2d(y, 7).contiguous(MemoryFormat::contiguous).flatten(1);
+  return y;
+}
+Tensor VGG::head(const Tensor& last) {
+  Tensor y = adaptive_avg_pool2d(last, 7).contiguous(MemoryFormat::contiguous).flatten(1);
   y = drop1_(relu((*fc1_)(y)));
   y = drop2_(relu((*fc2_)(y)));
   return (*fc3_)(y);
+}
+
+SlimNames slim_names_of_vgg(int depth) {
+  SlimNames names{cat("vgg_", depth), {}};
+  int index = 0, group = 1;
+  for (const int convs : group_sizes(depth)) {
+    for (int i = 1; i <= convs; ++i, index += 2)  // a ReLU behind each
+      names.layers.push_back({cat("conv", group, "/conv", group, "_", i), cat("features.", index)});
+    ++index;  // the pooling
+    ++group;
+  }
+  names.layers.insert(names.layers.end(), {{"fc6", "classifier.0", "", true},
+                                           {"fc7", "classifier.3", "", true},
+                                           {"fc8", "classifier.6", "", true}});
+  return names;
 }
 
 }  // namespace gadolin

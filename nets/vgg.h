@@ -5,8 +5,11 @@
 #include "layers/conv_norm.h"
 #include "layers/linear.h"
 #include "layers/pool.h"
+#include "nets/image_net.h"
 
 namespace gadolin {
+
+struct SlimNames;
 
 struct VGGOptions {
   int input_channels = 3, num_classes = 1000;
@@ -15,23 +18,28 @@ struct VGGOptions {
   int width_divisor = 1;  // channels and hidden units divided by it, for small nets
 };
 
-// x [N, C, H, W], at least 32 x 32 -> logits [N, num_classes].
-class VGG : public Module {
+// x [N, C, H, W], at least 32 x 32 -> logits [N, num_classes]. features: the results of the poolings 2 to 5,
+// at strides 4, 8, 16, 32.
+class VGG : public ImageNet {
  public:
   // depth: 11, 13, 16 or 19. Throws ValueError for another.
   explicit VGG(int depth, const VGGOptions& options = {});
-  Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "VGG"; }
 
  private:
-  // Convolutions and where they stand among torchvision's `features`; nullptr is a pooling.
+  Tensor trunk(const Tensor& x, const Taps& taps) override;
+  Tensor head(const Tensor& last) override;
   struct Step {
     Conv2d* conv;
-    BatchNorm2d* norm;
+    BatchNorm2d* norm;  // or nullptr
+    Tensor operator()(const Tensor& x) const;
   };
-  std::vector<Step> steps_;
+  std::vector<Step> groups_[5];  // a pooling comes after each
   Linear *fc1_, *fc2_, *fc3_;
   Dropout &drop1_, &drop2_;
 };
+
+// TF-Slim's names of vgg_`depth` (nets/slim_names.h).
+SlimNames slim_names_of_vgg(int depth);
 
 }  // namespace gadolin

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "layers/fusion.h"
 #include "tasks/features.h"
 #include "tensor/ops.h"
 
@@ -29,61 +30,73 @@ struct Quiet {
 
 }  // namespace
 
-std::string cam_layer(Module& net, const Tensor& x) {
+std::string cam_layer(Module& net, const std::function<Tensor()>& run) {
   const Quiet quiet(net);
   const NoGrad guard;
+  const Unfused apart;
   std::string last, last_point;
   {
     const CallObserver observer(
-        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
-          if (out.dim() != 4 || path.empty()) return;
-          (out.size(2) * out.size(3) > 1 ? last : last_point) = path;
+        [&](const Module&, const std::string& path, std::span<const Tensor>, std::span<const Tensor> out) {
+          if (out[0].dim() != 4 || path.empty()) return;
+          (out[0].size(2) * out[0].size(3) > 1 ? last : last_point) = path;
         });
-    net(x);
+    run();
   }
   if (last.empty()) last = std::exchange(last_point, "");
   require<UsageError>(!last.empty(), "cam: no layer of the net gives a map [N, C, H, W]");
   return last;
 }
+std::string cam_layer(Layer& net, const Tensor& x) {
+  return cam_layer(net, [&] { return net(x); });
+}
 
-Tensor grad_cam(Module& net, const Tensor& x, int target, const std::string& wanted) {
-  const std::string layer = wanted.empty() ? cam_layer(net, x) : wanted;
+Tensor grad_cam(Module& net, const std::function<Tensor()>& evidence, const std::string& wanted) {
+  const std::string layer = wanted.empty() ? cam_layer(net, evidence) : wanted;
   const Quiet quiet(net);
+  const Unfused apart;
   int calls = 0;
   {
     const NoGrad guard;
     const LayerTap check(net, layer);
-    const auto [logits, map] = check(x);
+    const Tensor map = check.watch(evidence).feature;
     require<UsageError>(map.dim() == 4, "cam: layer ", layer, " gives ", map.shape(),
                         ", not [N, C, H, W]; choose an earlier one");
-    require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
-                        logits.size(1), " classes");
-    const CallObserver counter([&](const Module&, const std::string& path, const Tensor&, const Tensor&) {
-      calls += path == layer;
-    });
-    net(x);
+    const CallObserver counter(
+        [&](const Module&, const std::string& path, auto&&...) { calls += path == layer; });
+    evidence();
   }
   require<UsageError>(calls > 0, "cam: ", layer, " is not a layer's result; choose one without :input");
   const EnableGrad on;
   // Below the layer nothing wants a gradient, so its result is a leaf, and the tape begins here.
-  Tensor values, leaf, logits;
+  Tensor values, leaf, found;
   {
     const CallObserver observer(
-        [&](const Module&, const std::string& path, const Tensor&, const Tensor& out) {
+        [&](const Module&, const std::string& path, std::span<const Tensor>, std::span<const Tensor> out) {
           if (path != layer || --calls > 0) return;
-          leaf = out;
-          values = out.clone();
+          leaf = out[0];
+          values = leaf.clone();
           leaf.requires_grad_();
         });
-    logits = net(x.detach());
+    found = evidence();
   }
-  sum(logits.slice(1, target, target + 1).to(DType::fp32)).backward();
+  found.backward();
   const NoGrad guard;
   const Tensor gradient = leaf.grad().to(DType::fp32);
   Tensor map = relu(sum(mul(mean(gradient, {2, 3}, true), values.to(DType::fp32)), {1}));
   const Tensor most = max(map, {1, 2}, true);
   map = where(most > 0.0, map / clamp(most, 1e-30, 1e30), zeros(map.shape(), DType::fp32, map.device()));
   return map.to(cpu).contiguous();
+}
+
+Tensor grad_cam(Layer& net, const Tensor& x, int target, const std::string& layer) {
+  const auto evidence = [&] {
+    const Tensor logits = net(x.detach());
+    require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
+                        logits.size(1), " classes");
+    return sum(logits.slice(1, target, target + 1).to(DType::fp32));
+  };
+  return grad_cam(net, evidence, layer);
 }
 
 }  // namespace gadolin

@@ -8,6 +8,7 @@
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/npy.h"
+#include "layers/fusion.h"
 #include "tensor/ops.h"
 #include "train/progress.h"
 
@@ -37,7 +38,7 @@ std::string labels_of(const Dataset& set, const SampleInfo& info) {
 
 }  // namespace
 
-LayerTap::LayerTap(Module& net, const std::string& layer) : net_(net), layer_(layer), path_(layer) {
+LayerTap::LayerTap(Module& net, const std::string& layer) : layer_(layer), path_(layer) {
   if (layer == "embedding") {
     path_.clear();
     input_ = true;
@@ -62,15 +63,16 @@ LayerTap::LayerTap(Module& net, const std::string& layer) : net_(net), layer_(la
                    "or embedding; gadolin summary shows all names");
 }
 
-LayerTap::Result LayerTap::operator()(const Tensor& x) const {
+LayerTap::Result LayerTap::watch(const std::function<Tensor()>& run) const {
   Result result;
   {
-    const CallObserver observer(
-        [&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
-          if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_)
-            result.feature = input_ ? in : out;
-        });
-    result.output = net_(x);
+    const Unfused apart;
+    const CallObserver observer([&](const Module& module, const std::string& path, std::span<const Tensor> in,
+                                    std::span<const Tensor> out) {
+      if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_)
+        result.feature = input_ ? in[0] : out[0];
+    });
+    result.output = run();
   }
   require<UsageError>(result.feature.defined(), "layer: ", layer_,
                       " does not run in a forward pass; gadolin summary shows those that do");
@@ -78,7 +80,7 @@ LayerTap::Result LayerTap::operator()(const Tensor& x) const {
 }
 
 FeatureResult extract_features(
-    Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
+    Layer& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
     const FeatureOptions& options,
     const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take) {
   require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ",
@@ -100,7 +102,7 @@ FeatureResult extract_features(
   FeatureResult result;
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
-    Tensor rows = tap(batch.images).feature;
+    Tensor rows = tap(batch["image"]).feature;
     require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
                         " gives ", rows.shape(), " for ", batch.size(), " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
@@ -127,7 +129,7 @@ FeatureResult extract_features(
   return result;
 }
 
-FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set,
+FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
                              const FeatureOptions& options) {
   const LayerTap check(net, options.layer);  // before anything is made

@@ -10,23 +10,30 @@
 
 namespace gadolin {
 
-// Runs a net and keeps one layer's value. Names are the paths of `gadolin summary`; "PATH:input" is what goes
-// into a layer, and "embedding" what goes into the last Linear: the vector that the classifier sees. A layer
-// that runs several times in a forward pass gives its last value. An observer that is alive outside is told
-// of nothing meanwhile.
+// Runs a net, unfused, and keeps one layer's value. Names are the paths of `gadolin summary`; "PATH:input" is
+// what goes into a layer, and "embedding" what goes into the last Linear: the vector that the classifier
+// sees. A layer that runs several times in a forward pass gives its last value. An observer that is alive
+// outside is told of nothing meanwhile.
 class LayerTap {
  public:
   // Throws UsageError naming the nearest layers when there is none of this name. The net must outlive the
   // tap.
+  LayerTap(Layer& net, const std::string& layer) : LayerTap(static_cast<Module&>(net), layer) {
+    unary_ = &net;
+  }
+  // Of any module: run() calls it, and its result is `output`.
   LayerTap(Module& net, const std::string& layer);
   struct Result {
     Tensor output, feature;
   };
   // Throws UsageError when the layer does not run, as auxiliary heads in evaluation.
-  Result operator()(const Tensor& x) const;
+  Result operator()(const Tensor& x) const {
+    return watch([&] { return (*unary_)(x); });
+  }
+  Result watch(const std::function<Tensor()>& run) const;
 
  private:
-  Module& net_;
+  Layer* unary_ = nullptr;
   std::string layer_, path_;
   bool input_ = false;
 };
@@ -49,13 +56,13 @@ struct FeatureResult {
 // that cannot be read are left out. `shuffle` and `drop_last` must be off. Memory does not grow with the set.
 // Throws as the loader and LayerTap.
 FeatureResult extract_features(
-    Module& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
+    Layer& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
     const FeatureOptions& options,
     const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take);
 
 // The same into folder/features.npy [rows, ...] and folder/index.csv (row,path,patient,label,split), which
 // appear when all is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
-FeatureResult write_features(const std::string& folder, Module& net, const Dataset& set,
+FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
                              const FeatureOptions& options);
 

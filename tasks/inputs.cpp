@@ -25,7 +25,7 @@ class JoinedDataset : public Dataset {
       }
     }
   }
-  Source read(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     const std::int64_t at = info(i).record;
     const auto part =
         static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), at) - begins_.begin()) - 1;
@@ -110,6 +110,13 @@ Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, D
   Batch batch;
   loader.next(batch);
   return batch;
+}
+
+Transformed seen_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline) {
+  const StoredImage source = set.read(i);
+  const SampleKey first{LoaderOptions{}.seed, 0, 0};
+  if (source.image.numel() > 0) return pipeline.transform(source.image, first);
+  return pipeline.transform(source.file, set.info(i).name, first);
 }
 
 }  // namespace gadolin

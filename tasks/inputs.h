@@ -24,5 +24,7 @@ std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
                                   const std::vector<std::string>& classes);
 // Sample `i` as a batch of one: what the net makes of it does not depend on what else was asked for.
 Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, Device device);
+// What one_sample shows the net, as a picture, and where the sample's pixels came to lie in it.
+Transformed seen_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline);
 
 }  // namespace gadolin

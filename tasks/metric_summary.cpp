@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-using Metric = std::function<double(Reals weight)>;
+using Function = std::function<double(Reals weight)>;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
@@ -39,7 +39,7 @@ Ranking micro_ranking(const Predictions& p) {
   return Ranking(p.probability, label);
 }
 
-Metric micro_auc(const Predictions& p) {
+Function micro_auc(const Predictions& p) {
   return [ranking = micro_ranking(p), k = p.classes.size()](Reals weight) {
     if (weight.empty()) return ranking.auc();
     std::vector<double> cells;
@@ -51,7 +51,7 @@ Metric micro_auc(const Predictions& p) {
 
 // Mean over classes where it is defined.
 template <class F>
-Metric macro(const std::vector<Ranking>& rankings, F f) {
+Function macro(const std::vector<Ranking>& rankings, F f) {
   return [&rankings, f](Reals weight) {
     double sum = 0;
     int defined = 0;
@@ -66,7 +66,7 @@ Metric macro(const std::vector<Ranking>& rankings, F f) {
 }
 
 // Mean binary cross-entropy over known cells.
-Metric label_log_loss(const Predictions& p) {
+Function label_log_loss(const Predictions& p) {
   return [&p](Reals weight) {
     constexpr double eps = std::numeric_limits<double>::epsilon();
     double sum = 0, total = 0;
@@ -112,52 +112,98 @@ Ranking ranking_of(const Predictions& p, std::int64_t k) {
   return Ranking(score, label);
 }
 
-std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions& options) {
-  check_sizes(p);
-  const std::int64_t classes = static_cast<std::int64_t>(p.classes.size());
-  std::vector<std::pair<std::string, Metric>> metrics;
+namespace {
+
+// The metrics of a set of predictions as functions of the weights of its samples. Refers to the predictions
+// and to itself: it stays where it was made.
+struct Summary {
   std::vector<std::int64_t> predicted;
   std::vector<Ranking> rankings;
-  for (std::int64_t k = (!p.multi_label() && classes == 2 ? 1 : 0); k < classes; ++k)
-    rankings.push_back(ranking_of(p, k));
+  std::vector<std::pair<std::string, Function>> metrics;
 
-  if (!p.multi_label()) {
-    predicted = top_class(p.probability, classes);
-    const auto counted = [&](double (*f)(const ConfusionMatrix&)) {
-      return [&p, &predicted, classes, f](Reals weight) {
-        ConfusionMatrix m(classes);
-        for (std::size_t i = 0; i < predicted.size(); ++i)
-          m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
-        return f(m);
+  explicit Summary(const Predictions& p) {
+    check_sizes(p);
+    const auto classes = static_cast<std::int64_t>(p.classes.size());
+    for (std::int64_t k = (!p.multi_label() && classes == 2 ? 1 : 0); k < classes; ++k)
+      rankings.push_back(ranking_of(p, k));
+    if (!p.multi_label()) {
+      predicted = top_class(p.probability, classes);
+      const auto counted = [&](double (*f)(const ConfusionMatrix&)) {
+        return [&p, this, classes, f](Reals weight) {
+          ConfusionMatrix m(classes);
+          for (std::size_t i = 0; i < predicted.size(); ++i)
+            m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
+          return f(m);
+        };
       };
-    };
-    metrics = {{"accuracy", counted(accuracy)},
-               {"balanced_accuracy", counted(balanced_accuracy)},
-               {"macro_f1", counted(macro_f1)}};
+      metrics = {{"accuracy", counted(accuracy)},
+                 {"balanced_accuracy", counted(balanced_accuracy)},
+                 {"macro_f1", counted(macro_f1)}};
+    }
+    metrics.emplace_back("roc_auc", macro(rankings, auc_of));
+    metrics.emplace_back("average_precision", macro(rankings, precision_of));
+    if (p.multi_label() || classes > 2) metrics.emplace_back("roc_auc_micro", micro_auc(p));
+    if (p.multi_label())
+      metrics.emplace_back("log_loss", label_log_loss(p));
+    else
+      metrics.emplace_back("log_loss",
+                           [&p, classes](Reals w) { return log_loss(p.probability, p.target, classes, w); });
+    for (std::size_t k = 0; p.multi_label() && k < p.classes.size(); ++k) {
+      metrics.emplace_back("roc_auc/" + p.classes[k], [this, k](Reals w) { return rankings[k].auc(w); });
+      metrics.emplace_back("average_precision/" + p.classes[k],
+                           [this, k](Reals w) { return rankings[k].average_precision(w); });
+    }
   }
-  metrics.emplace_back("roc_auc", macro(rankings, auc_of));
-  metrics.emplace_back("average_precision", macro(rankings, precision_of));
-  if (p.multi_label() || classes > 2) metrics.emplace_back("roc_auc_micro", micro_auc(p));
-  if (p.multi_label())
-    metrics.emplace_back("log_loss", label_log_loss(p));
-  else
-    metrics.emplace_back("log_loss",
-                         [&p, classes](Reals w) { return log_loss(p.probability, p.target, classes, w); });
-  for (std::size_t k = 0; p.multi_label() && k < p.classes.size(); ++k) {
-    metrics.emplace_back("roc_auc/" + p.classes[k], [&rankings, k](Reals w) { return rankings[k].auc(w); });
-    metrics.emplace_back("average_precision/" + p.classes[k],
-                         [&rankings, k](Reals w) { return rankings[k].average_precision(w); });
-  }
+  Summary(const Summary&) = delete;
+  Summary& operator=(const Summary&) = delete;
+};
 
+}  // namespace
+
+std::vector<Metric> summary_metrics(const std::vector<std::string>& classes, bool multi_label) {
+  std::vector<Metric> all;
+  if (!multi_label) all = {{"accuracy"}, {"balanced_accuracy"}, {"macro_f1"}};
+  all.push_back({"roc_auc"});
+  all.push_back({"average_precision"});
+  if (multi_label || classes.size() > 2) all.push_back({"roc_auc_micro"});
+  all.push_back({"log_loss", false});
+  for (std::size_t k = 0; multi_label && k < classes.size(); ++k) {
+    all.push_back({"roc_auc/" + classes[k]});
+    all.push_back({"average_precision/" + classes[k]});
+  }
+  return all;
+}
+
+std::vector<double> summary_values(const Predictions& p, Reals weight) {
+  const Summary summary(p);
+  std::vector<double> values;
+  for (const auto& [name, metric] : summary.metrics) values.push_back(metric(weight));
+  return values;
+}
+
+std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions& options) {
+  const Summary summary(p);
   std::vector<std::string> patient = p.patient;
   for (std::size_t i = 0; patient.size() < count(p.size()); ++i) patient.push_back(std::to_string(i));
   std::vector<MetricValue> values;
-  for (const auto& [name, metric] : metrics) {
+  for (const auto& [name, metric] : summary.metrics) {
     const Interval interval =
         options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{nan, nan};
     values.push_back({name, metric({}), interval});
   }
   return values;
+}
+
+double top_accuracy(const Predictions& p, int k, Reals weight) {
+  const std::vector<double> hits =
+      hits_in_top(p.probability, p.target, static_cast<std::int64_t>(p.classes.size()), k);
+  double sum = 0, all = 0;
+  for (std::size_t i = 0; i < hits.size(); ++i) {
+    const double w = weight.empty() ? 1 : weight[i];
+    sum += w * hits[i];
+    all += w;
+  }
+  return sum / all;
 }
 
 }  // namespace gadolin

@@ -21,6 +21,12 @@ struct Predictions {
   bool multi_label() const { return !labels.empty(); }
 };
 
+// A number that says how good predictions are, and which way is better.
+struct Metric {
+  std::string name;
+  bool larger_is_better = true;
+};
+
 struct MetricValue {
   std::string name;  // "accuracy", "roc_auc", "roc_auc/Effusion"
   double value;
@@ -34,6 +40,14 @@ struct MetricValue {
 // average_precision/NAME.
 // Throws ShapeError when sizes disagree. options.resamples = 0 skips the intervals (they are NaN).
 std::vector<MetricValue> summarize(const Predictions& predictions, const BootstrapOptions& options = {});
+// Names and directions of what summarize() gives, in its order.
+std::vector<Metric> summary_metrics(const std::vector<std::string>& classes, bool multi_label);
+// The values alone, with a weight a sample (empty: once each).
+std::vector<double> summary_values(const Predictions& predictions, Reals weight);
+
+// Share of the samples whose class is among the k likeliest, for one class a sample; with a weight a sample
+// (empty: once each).
+double top_accuracy(const Predictions& predictions, int k, Reals weight);
 
 ConfusionMatrix confusion_of(const Predictions& predictions);
 // Score and 0/1 label of class k against the rest.

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "layers/fusion.h"
 #include "tensor/autograd.h"
 
 namespace gadolin {
@@ -47,7 +48,7 @@ std::string padded(const std::string& text, std::size_t width, bool right) {
 
 }  // namespace
 
-NetSummary summarise(Module& net, const Shape& input) {
+NetSummary summarise(Layer& net, const Shape& input) {
   NetSummary s;
   s.input = input;
   std::map<std::string, Own> own = own_parameters(net);
@@ -55,29 +56,23 @@ NetSummary summarise(Module& net, const Shape& input) {
   net.eval();
   {
     const NoGrad guard;
-    const CallObserver observer(
-        [&](const Module& module, const std::string& path, const Tensor& in, const Tensor& out) {
-          const bool passes_through = out.same_as(in);
-          LayerRow row{path,
-                       module.kind(),
-                       depth_of(path),
-                       out.shape(),
-                       0,
-                       0,
-                       module.macs(in, out),
-                       passes_through ? 0 : out.nbytes(),
-                       true};
-          row.parameters = std::exchange(own[path].all, 0);
-          row.trainable = std::exchange(own[path].trainable, 0);
-          // Children have been seen already: the parent goes before them.
-          auto at = s.rows.end();
-          while (at != s.rows.begin() && below(std::prev(at)->path, path)) --at;
-          row.leaf = at == s.rows.end();
-          if (row.leaf && passes_through && row.kind == "Sequential")
-            return;  // an empty one, such as a shortcut without projection
-          if (row.leaf) s.activation_bytes += row.output_bytes;
-          s.rows.insert(at, row);
-        });
+    const Unfused apart;
+    const CallObserver observer([&](const Module& module, const std::string& path, std::span<const Tensor> in,
+                                    std::span<const Tensor> out) {
+      const bool passes_through = out[0].same_as(in[0]);
+      LayerRow row{path, module.kind(), depth_of(path), out[0].shape(), 0, 0, module.macs(in, out), 0, true};
+      for (const Tensor& y : out) row.output_bytes += y.same_as(in[0]) ? 0 : y.nbytes();
+      row.parameters = std::exchange(own[path].all, 0);
+      row.trainable = std::exchange(own[path].trainable, 0);
+      // Children have been seen already: the parent goes before them.
+      auto at = s.rows.end();
+      while (at != s.rows.begin() && below(std::prev(at)->path, path)) --at;
+      row.leaf = at == s.rows.end();
+      if (row.leaf && passes_through && row.kind == "Sequential")
+        return;  // an empty one, such as a shortcut without projection
+      if (row.leaf) s.activation_bytes += row.output_bytes;
+      s.rows.insert(at, row);
+    });
     try {
       net(zeros(input));
     } catch (...) {

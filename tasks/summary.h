@@ -1,4 +1,4 @@
-// What a net is made of, layer by layer: found by running it once with an observer.
+// What a net is made of, layer by layer: found by running it once with an observer, unfused.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 namespace gadolin {
 
 struct LayerRow {
-  std::string path, kind;  // "layer1.0.conv1", "Conv2d"
-  int depth = 0;           // dots in the path, plus one; 0 for the net itself
-  Shape output;
+  std::string path, kind;         // "layer1.0.conv1", "Conv2d"
+  int depth = 0;                  // dots in the path, plus one; 0 for the net itself
+  Shape output;                   // of the first result when there are several
   std::int64_t parameters = 0;    // own ones, without those of children
   std::int64_t trainable = 0;     // of these, those that want a gradient
   std::int64_t macs = 0;          // multiply-adds of one forward pass over the batch
@@ -30,7 +30,7 @@ struct NetSummary {
 
 // Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put
 // back. A layer that is called twice has two rows, and its parameters count in the first.
-NetSummary summarise(Module& net, const Shape& input);
+NetSummary summarise(Layer& net, const Shape& input);
 
 // The table as text: a row a layer with output shape, parameters, multiply-adds and the memory of a leaf's
 // result, then totals. `max_depth` hides what lies deeper.

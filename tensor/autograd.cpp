@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "tensor/function.h"
+#include "tensor/gradient_hook.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -237,9 +238,10 @@ void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
   require<ShapeError>(seed.shape() == shape(), "backward: seed has shape ", seed.shape(), ", the tensor ",
                       shape());
   const NoGrad guard(!options.create_graph);
+  HookedWalk hooked(options.hook, node());
   if (is_leaf()) {
     accumulate_leaf(*this, seed);
-    return;
+    return hooked.ends();
   }
   const Ref<Node> root(node());
   // Holds nodes that only the walk still refers to once the edge that led here is gone.
@@ -272,7 +274,9 @@ void Tensor::backward(const Tensor& seed, BackwardOptions options) const {
       node->release_saved();
       node->released = true;
     }
+    hooked.passed(*node);
   }
+  hooked.ends();
 }
 
 // --- picture -----------------------------------------------------------------------------------------------

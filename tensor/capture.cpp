@@ -8,6 +8,7 @@
 #include "tensor/autograd.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"
+#include "tensor/companion.h"
 #include "tensor/random.h"
 
 #ifdef GADOLIN_CUDA
@@ -50,21 +51,29 @@ Key key_of(const std::vector<Tensor>& inputs) {
 Tensor detached(const Tensor& result) { return result.defined() ? result.detach() : result; }
 
 #ifdef GADOLIN_CUDA
-// The memory that this thread's device asks for while it lives.
+// What the last eager step shows of the one that is recorded next.
+struct Preview {
+  LifetimeTrace memory;
+  detail::Companions companions;
+};
+// Watches this thread's step and the memory of its device while it lives.
 struct Watched {
-  Watched(Device device, LifetimeTrace& trace) : memory(allocator(device)) {
-    memory.watch([&trace](std::int64_t bytes, const void* data) { trace(bytes, data); });
+  Watched(Device device, Preview& preview) : memory(allocator(device)) {
+    memory.watch([&preview](std::int64_t bytes, const void* data) { preview.memory(bytes, data); });
+    detail::capture_state().companions = &preview.companions;
   }
-  ~Watched() { memory.watch({}); }
+  ~Watched() {
+    detail::capture_state().companions = nullptr;
+    memory.watch({});
+  }
   CachingAllocator& memory;
 };
 
 // A graph with everything that its nodes point to.
 class Recording {
  public:
-  // Records `step` on the device's compute stream, without running it. `memory`: of the step before.
-  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only,
-            const std::vector<Lifetime>& memory)
+  // Records `step` on the device's compute stream, without running it. `before`: of the step before.
+  Recording(const CapturedStep::Function& step, const Key& key, bool reads_only, const Preview& before)
       : device_(key.device), reads_only_(reads_only), pool_(allocator(key.device).new_pool()) {
     std::uint64_t& calls = default_generator().calls;
     draws_.first = calls;
@@ -72,9 +81,9 @@ class Recording {
       offset_ = zeros({1}, DType::int64, device_);
       for (const Key::Input& in : key.inputs)
         inputs_.push_back(empty(in.shape, in.dtype, device_, in.format));
-      allocator(device_).plan_pool(pool_,
-                                   memory);  // before recording: the driver is not asked for memory then
-      record(step);
+      // Before recording: the driver is not asked for memory then.
+      allocator(device_).plan_pool(pool_, before.memory.lifetimes());
+      record(step, before.companions);
     } catch (...) {
       calls = draws_.first;
       free();
@@ -104,8 +113,7 @@ class Recording {
     const std::uint64_t since = draws_.offset(calls);
     // Eight bytes of pageable memory: the runtime takes its copy before this returns.
     if (draws_.count > 0) copy_bytes(offset_.raw(), device_, &since, cpu, sizeof since, true);
-    if (!reads_only_) detail::count_replay();
-    tell(RecordingEvent::launches);
+    companions_.launches(number_, reads_only_);
     check(cudaGraphLaunch(executable_, stream), "captured step");
     calls += draws_.count;
     return result_;
@@ -114,15 +122,15 @@ class Recording {
   CachingAllocator::PoolPlan plan() const { return allocator(device_).pool_plan(pool_); }
 
  private:
-  void record(const CapturedStep::Function& step) {
+  void record(const CapturedStep::Function& step, const detail::Companions& before) {
     const DeviceGuard guard(device_);
     const CudaStream stream = compute_stream(device_);
     const StreamGuard on(stream);
-    tell(RecordingEvent::begins);
+    before.refresh();
     const PoolScope pool(device_, pool_);
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "captured step");
     detail::capture_state() = {true, reads_only_, reinterpret_cast<const std::uint64_t*>(offset_.raw()),
-                               number_};
+                               number_, &companions_};
     try {
       result_ = detached(step(inputs_));
     } catch (...) {
@@ -135,14 +143,11 @@ class Recording {
     }
     detail::capture_state() = {};
     check(cudaStreamEndCapture(stream, &graph_), "captured step");
-    tell(RecordingEvent::ends);
+    companions_.recorded(number_);
     std::size_t count = 0;
     check(cudaGraphGetNodes(graph_, nullptr, &count), "captured step");
     nodes_ = static_cast<std::int64_t>(count);
     check(cudaGraphInstantiate(&executable_, graph_, 0), "captured step");
-  }
-  void tell(RecordingEvent::Stage stage) const {
-    detail::tell_recording({stage, number_, device_, reads_only_});
   }
   void free() {
     if (executable_) cudaGraphExecDestroy(executable_);  // waits its turn behind a launch that still runs
@@ -157,6 +162,7 @@ class Recording {
   Device device_;
   bool reads_only_;
   std::uint64_t number_ = detail::next_recording();
+  detail::Companions companions_;
   int pool_ = -1;
   std::vector<Tensor> inputs_;
   Tensor offset_;  // [1] int64: how many stream numbers were drawn since the recording was made
@@ -175,7 +181,7 @@ struct CapturedStep::Impl {
     Key key;
     int eager = 0;
 #ifdef GADOLIN_CUDA
-    LifetimeTrace memory;  // of the last eager step
+    Preview preview;
     std::unique_ptr<Recording> recording;
 #endif
   };
@@ -219,14 +225,15 @@ Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
   Impl::Entry& entry = impl_->entry_for(std::move(key));
   if (entry.eager < impl_->options.warm_up) {
     std::optional<Watched> watched;
-    if (entry.eager + 1 == impl_->options.warm_up) watched.emplace(entry.key.device, entry.memory = {});
+    if (entry.eager + 1 == impl_->options.warm_up) watched.emplace(entry.key.device, entry.preview = {});
     Tensor result = detached(impl_->step(inputs));
     ++entry.eager;
     return result;
   }
   if (!entry.recording) {
-    entry.recording = std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only,
-                                                  entry.memory.lifetimes());
+    entry.recording =
+        std::make_unique<Recording>(impl_->step, entry.key, impl_->options.reads_only, entry.preview);
+    entry.preview = {};
   }
   Tensor result = entry.recording->launch(inputs);
   impl_->replayed = true;

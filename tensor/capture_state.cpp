@@ -10,20 +10,14 @@ namespace gadolin {
 namespace {
 std::atomic<std::uint64_t> launched{0};
 std::atomic<std::uint64_t> recordings{0};
-std::atomic<void (*)(const RecordingEvent&)> watching{nullptr};
 }  // namespace
 
 std::uint64_t replays() { return launched.load(std::memory_order_relaxed); }
 bool caches_hold() { return !capturing() || detail::capture_state().reads_only; }
 
-void watch_recordings(void (*watcher)(const RecordingEvent&)) { watching = watcher; }
-
 namespace detail {
 std::uint64_t next_recording() { return ++recordings; }
-void tell_recording(const RecordingEvent& event) {
-  if (const auto watcher = watching.load()) watcher(event);
-}
-void count_replay() { launched.fetch_add(1, std::memory_order_relaxed); }
+std::uint64_t count_replay() { return launched.fetch_add(1, std::memory_order_relaxed) + 1; }
 CaptureState& capture_state() {
   thread_local CaptureState state;
   return state;

@@ -4,8 +4,6 @@
 
 #include <cstdint>
 
-#include "tensor/device.h"
-
 namespace gadolin {
 
 // True while this thread records a step. Always false without CUDA.
@@ -25,23 +23,13 @@ const std::uint64_t* capture_random_offset();
 // (CaptureOptions::reads_only). Inside a recording caches_hold() decides: false in one that changes weights,
 // where the derivation must be recorded with the step, into the cache's own tensor; true in one that only
 // reads. What recorded ops read must keep its address while the recording lives: derive again in place, never
-// into a new tensor.
+// into a new tensor. Copies of weights (layers/compute.h) are more than caches: see tensor/companion.h.
 std::uint64_t replays();
 bool caches_hold();
 
-// What befalls a recording, told on its device's stream: before its step is recorded, behind that, and before
-// each launch.
-struct RecordingEvent {
-  enum Stage : std::uint8_t { begins, ends, launches } stage;
-  std::uint64_t recording;  // its number, also detail::capture_state().recording
-  Device device;
-  bool reads_only;
-};
-// For the one cache (layers/compute.h) that recorded steps read and write as they do weights.
-void watch_recordings(void (*watcher)(const RecordingEvent& event));
-
 namespace detail {
-void count_replay();
+class Companions;
+std::uint64_t count_replay();  // replays() with this one
 // The stream numbers that a recording draws: `first`, `first` + 1, ..., `count` of them, on which replays add
 // their offset.
 struct RecordedDraws {
@@ -51,13 +39,13 @@ struct RecordedDraws {
   }  // modulo 2^64, so `calls` may be smaller
 };
 std::uint64_t next_recording();  // a number for it, from 1
-void tell_recording(const RecordingEvent& event);
 
 struct CaptureState {
   bool active = false;
   bool reads_only = false;
   const std::uint64_t* random_offset = nullptr;  // device memory
   std::uint64_t recording = 0;
+  Companions* companions = nullptr;  // of the step on its way, if it is recorded or the next one will be
 };
 CaptureState& capture_state();  // of this thread
 }  // namespace detail

@@ -4,6 +4,7 @@
 
 #include "tensor/autograd.h"
 #include "tensor/capture_state.h"
+#include "tensor/companion.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -126,6 +127,7 @@ void Tensor::set_data(const Tensor& other) {
   require<AutogradError>(is_leaf(), "set_data: the tensor is the result of ", node() ? node()->name() : "",
                          ", not a leaf");
   const detail::Body& from = body_of(other.body_);
+  if (!(body_->storage == from.storage)) body_->companion = {};
   body_->storage = from.storage;
   body_->shape = from.shape;
   body_->strides = from.strides;
@@ -135,6 +137,11 @@ void Tensor::set_data(const Tensor& other) {
   body_->grad = {};
 }
 void Tensor::set_node(Ref<Node> node) { body_->node = std::move(node); }
+Companion* Tensor::companion() const { return body_of(body_).companion.get(); }
+void Tensor::set_companion(Ref<Companion> companion) const {
+  body_of(body_);
+  body_->companion = std::move(companion);
+}
 
 // --- factories ---------------------------------------------------------------------------------------------
 

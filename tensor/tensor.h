@@ -15,6 +15,8 @@ namespace gadolin {
 
 struct Node;               // autograd.h
 void release(Node* node);  // frees chains of any length with a loop
+struct Companion;          // companion.h
+class GradientHook;        // gradient_hook.h
 
 namespace detail {
 // What a handle points to.
@@ -29,12 +31,14 @@ struct Body : Counted {
   bool requires_grad = false;  // of a leaf
   Ref<Node> node;              // the op that made it
   Ref<Body> grad;
+  Ref<Companion> companion;
 };
 }  // namespace detail
 
 struct BackwardOptions {
-  bool create_graph = false;  // record the backward pass too, for gradients of gradients
-  bool keep_graph = false;    // keep saved tensors, so that backward may run again
+  bool create_graph = false;           // record the backward pass too, for gradients of gradients
+  bool keep_graph = false;             // keep saved tensors, so that backward may run again
+  const GradientHook* hook = nullptr;  // told of leaves whose gradient is final
 };
 
 class Tensor {
@@ -114,15 +118,18 @@ class Tensor {
   bool is_leaf() const;
   Node* node() const;  // nullptr for leaves
 
-  // --- machinery
-  // ------------------------------------------------------------------------------------------------------ A
-  // tensor over given memory; used by views and factories.
+  // --- machinery -------------------------------------------------------------------------------------------
+  // A tensor over given memory; used by views and factories.
   static Tensor over(Ref<Storage> storage, Shape shape, Strides strides, std::int64_t offset, DType dtype);
   Ref<Storage> shared_storage() const;
   Tensor view(Shape shape, Strides strides, std::int64_t offset) const;  // same storage, off the tape
   void set_node(Ref<Node> node);
-  // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move.
+  // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move. Of
+  // other storage the companion is dropped.
   void set_data(const Tensor& other);
+  // What is derived from this tensor and goes with it; nullptr when there is nothing.
+  Companion* companion() const;
+  void set_companion(Ref<Companion> companion) const;
   bool sole_owner() const;  // nobody else holds the handle or the storage
   bool same_as(const Tensor& other) const { return body_ == other.body_; }
   const void* id() const { return body_.get(); }

@@ -110,4 +110,15 @@ std::optional<CheckpointStore::Found> CheckpointStore::newest() const {
   return std::nullopt;
 }
 
+std::string find_checkpoint(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(path, error) || fs::exists(path + "/checkpoint", error)) return path;
+  for (const std::string& folder : {path + "/checkpoints", path}) {
+    if (!fs::is_directory(folder, error)) continue;
+    if (const auto found = CheckpointStore(folder).newest()) return found->path;
+  }
+  fail<FileError>("checkpoint: ", path, " holds no checkpoints; is it the folder of a run?");
+}
+
 }  // namespace gadolin

@@ -42,4 +42,9 @@ class CheckpointStore {
   int keep_;
 };
 
+// The checkpoint that a user means by `path`: the file, or the newest one of a run's folder or of a folder of
+// checkpoints. Another path comes back as it is, also a folder with TensorFlow's file `checkpoint`. Throws
+// FileError for any other folder.
+std::string find_checkpoint(const std::string& path);
+
 }  // namespace gadolin

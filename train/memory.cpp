@@ -4,8 +4,6 @@
 #include <future>
 #include <vector>
 
-#include "layers/auxiliary.h"
-#include "layers/loss.h"
 #include "tensor/allocator.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/ops.h"
@@ -29,48 +27,49 @@ std::int64_t block(std::int64_t request) {
 
 // Two steps, the second one watched: in the first, libraries plan and keep what they need, gradients and
 // moments come to be. On a thread of its own, whose libraries keep nothing of other nets or batches.
-Trace traced_step(Module& net, Shape input, std::int64_t batch, Optimizer& optimizer, DType compute) {
+Trace traced_step(Module& net, const TrainingLoss& loss_of, Shape input, std::int64_t batch,
+                  Optimizer& optimizer, DType compute) {
   const Device device = net.parameters().at(0).tensor.device();
   input[0] = batch;
-  return std::async(
-             std::launch::async,
-             [&, threads = num_threads()] {
-               set_num_threads(threads);
-               Trace trace;
-               CachingAllocator& memory = allocator(device);
-               struct Watch {
-                 CachingAllocator& memory;
-                 ~Watch() { memory.watch({}); }
-               } watch{memory};
-               // Gradients of 16 bits come with the second step (layers/compute.h), so the third is the first
-               // that repeats.
-               for (int step = compute == DType::fp32 ? 1 : 0; step < 3; ++step) {
-                 if (step == 2) {
-                   trace.before = memory.stats().allocated;
-                   memory.watch(
-                       [&trace](std::int64_t bytes, const void*) { trace.requests.push_back(bytes); });
-                 }
-                 const Tensor x = zeros(input, DType::fp32, device).contiguous(MemoryFormat::channels_last);
-                 const Tensor labels = zeros({batch}, DType::int64, device);
-                 optimizer.zero_grad();
-                 Tensor loss;
-                 {
-                   const ComputeScope scope(compute);
-                   loss = loss_with_auxiliary(
-                       net, net(x), [&](const Tensor& logits) { return cross_entropy(logits, labels); });
-                 }
-                 trace.forward = trace.requests.size();
-                 loss.backward();
-                 optimizer.step();
-               }
-               return trace;
-             })
+  return std::async(std::launch::async,
+                    [&, threads = num_threads()] {
+                      set_num_threads(threads);
+                      Trace trace;
+                      CachingAllocator& memory = allocator(device);
+                      struct Watch {
+                        CachingAllocator& memory;
+                        ~Watch() { memory.watch({}); }
+                      } watch{memory};
+                      // Gradients of 16 bits come with the second step (layers/compute.h), so the third is
+                      // the first that repeats.
+                      for (int step = compute == DType::fp32 ? 1 : 0; step < 3; ++step) {
+                        if (step == 2) {
+                          trace.before = memory.stats().allocated;
+                          memory.watch(
+                              [&trace](std::int64_t bytes, const void*) { trace.requests.push_back(bytes); });
+                        }
+                        const Tensor x =
+                            zeros(input, DType::fp32, device).contiguous(MemoryFormat::channels_last);
+                        const Tensor labels = zeros({batch}, DType::int64, device);
+                        optimizer.zero_grad();
+                        Tensor loss;
+                        {
+                          const ComputeScope scope(compute);
+                          loss = loss_of(x, labels);
+                        }
+                        trace.forward = trace.requests.size();
+                        loss.backward();
+                        optimizer.step();
+                      }
+                      return trace;
+                    })
       .get();
 }
 
 }  // namespace
 
-TrainingMemory training_memory(Module& net, const Shape& input, const OptimizerOptions& rule, DType compute) {
+TrainingMemory training_memory(Module& net, const TrainingLoss& loss, const Shape& input,
+                               const OptimizerOptions& rule, DType compute) {
   require<ShapeError>(input.dim() == 4 && input[0] > 0, "training memory: input ", input,
                       " is not [N, C, H, W]");
   TrainingMemory m;
@@ -84,8 +83,8 @@ TrainingMemory training_memory(Module& net, const Shape& input, const OptimizerO
 
   const std::int64_t batch = input[0], low = std::min(batch, first_batch),
                      high = std::min(batch, second_batch);
-  const Trace a = traced_step(net, input, low, optimizer, compute);
-  const Trace b = low == high ? a : traced_step(net, input, high, optimizer, compute);
+  const Trace a = traced_step(net, loss, input, low, optimizer, compute);
+  const Trace b = low == high ? a : traced_step(net, loss, input, high, optimizer, compute);
   require<Unsupported>(a.requests.size() == b.requests.size() && a.forward == b.forward,
                        "training memory: batches of ", low, " and ", high, " ask for ", a.requests.size(),
                        " and ", b.requests.size(), " blocks; the peak cannot be foreseen");

@@ -1,6 +1,8 @@
 // The memory that training a net takes, foreseen from steps with two small batches.
 #pragma once
 
+#include <functional>
+
 #include "layers/module.h"
 #include "train/optimizer.h"
 
@@ -15,14 +17,17 @@ struct TrainingMemory {        // bytes, in the allocator's blocks
   std::int64_t measured_batch = 0;  // largest batch that was run
 };
 
+// The loss of a batch: of images [N, C, H, W] and class numbers [N].
+using TrainingLoss = std::function<Tensor(const Tensor& images, const Tensor& labels)>;
+
 // What the allocator of the net's device would show as `peak_allocated` while `net` learns from batches of
-// `input` [N, C, H, W] by cross-entropy, computing in `compute`. Steps with batches of 2 and 4 are run with
-// the real optimiser and every request for memory in them is noted. Requests that grow in proportion grow on
-// to N, the others stay; the peak is the moment at which they then add up to most, wherever in the step that
-// is. N up to 4 is run as it is. Batches that a loader prepares meanwhile are not counted. `net` must be in
-// training mode; its weights and statistics change. Throws Unsupported when the two batches did not ask for
-// the same blocks, so that nothing can be foreseen.
-TrainingMemory training_memory(Module& net, const Shape& input, const OptimizerOptions& rule,
-                               DType compute = DType::fp32);
+// `input` [N, C, H, W] by `loss`, which calls it, computing in `compute`. Steps with batches of 2 and 4 are
+// run with the real optimiser and every request for memory in them is noted. Requests that grow in proportion
+// grow on to N, the others stay; the peak is the moment at which they then add up to most, wherever in the
+// step that is. N up to 4 is run as it is. Batches that a loader prepares meanwhile are not counted. `net`
+// must be in training mode; its weights and statistics change. Throws Unsupported when the two batches did
+// not ask for the same blocks, so that nothing can be foreseen.
+TrainingMemory training_memory(Module& net, const TrainingLoss& loss, const Shape& input,
+                               const OptimizerOptions& rule, DType compute = DType::fp32);
 
 }  // namespace gadolin

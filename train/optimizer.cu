@@ -7,6 +7,7 @@
 
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
+#include "train/gradient_sum.h"
 #include "train/multi_tensor.h"
 #include "train/update_rules.h"
 
@@ -252,10 +253,17 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, OptimizerOptions options
 
 void Optimizer::zero_grad() {
   for (const Parameter& p : parameters_) p.tensor.zero_grad();
+  if (sum_) sum_->forget();
 }
+
+void Optimizer::average_over(Communicator& communicator) {
+  sum_ = communicator.alone() ? nullptr : std::make_shared<GradientSum>(communicator, parameters_);
+}
+const GradientHook* Optimizer::gradient_hook() const { return sum_ ? &sum_->hook() : nullptr; }
 
 void Optimizer::step() {
   const NoGrad guard;
+  if (sum_) sum_->finish();
   std::vector<Span> spans;
   std::vector<Tensor>
       copies;  // of gradients that lie in another order or type; kept until the launches are made
@@ -271,12 +279,12 @@ void Optimizer::step() {
     s.b_type = g.dtype();
     if (first_[i].defined()) s.c = first_[i].raw();
     if (second_[i].defined()) s.d = second_[i].raw();
-    detail::WeightCopy* const copy = detail::WeightCopy::to_write(t);
+    detail::WeightCopy* const copy = detail::copy_to_write(t);
     if (copy) s.copy = copy->data().raw(), s.copy_type = copy->data().dtype();
     s.n = t.numel();
     s.factor = decay_[i];
     t.storage().bump_version();
-    if (copy) copy->written();
+    if (copy) copy->written(t);
   }
   const Tensor& any = parameters_.front().tensor;
   double* control = control_.data<double>();

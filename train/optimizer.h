@@ -7,12 +7,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "layers/module.h"
 
 namespace gadolin {
+
+class Communicator;  // train/communicator.h
+class GradientSum;   // train/gradient_sum.h
 
 enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad, ftrl };
 
@@ -61,6 +65,12 @@ class Optimizer {
   // gradients of 16 bits are read.
   void step();
 
+  // With several processes: from now on step() first makes each gradient its mean over all ranks, so that
+  // norm, clipping, overflow and update see that one. The communicator must outlive the optimiser.
+  void average_over(Communicator& communicator);
+  // For the last backward before a step, so that the sums begin while it runs; nullptr for one process.
+  const GradientHook* gradient_hook() const;
+
   void set_lr(double lr);
   double lr() const { return options_.lr; }
   // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
@@ -93,6 +103,7 @@ class Optimizer {
   std::vector<Tensor> first_, second_;  // moments; undefined where the rule needs none
   std::vector<double> decay_;
   Tensor control_;  // fp64, see optimizer.cu
+  std::shared_ptr<GradientSum> sum_;
 };
 
 // Copies `from` into the tensors of `into` by name. Throws CheckpointError when one is missing or of another

@@ -102,7 +102,16 @@ void RunDir::check(const std::string& path, Open mode) {
                       " holds no run to resume; leave out --resume");
 }
 
-RunDir::RunDir(std::string path, Open mode) : path_(std::move(path)) {
+RunDir::RunDir(std::string path, Open mode, Communicator& communicator)
+    : path_(std::move(path)), writes_(communicator.first()) {
+  const std::string before = on_first(communicator, [&] {
+    open(mode);
+    return std::string(resumed_ ? "resumed" : "new");
+  });
+  resumed_ = before == "resumed";
+}
+
+void RunDir::open(Open mode) {
   check(path_, mode);
   std::error_code error;
   resumed_ = holds_run(path_) && mode != Open::overwrite;
@@ -170,10 +179,12 @@ void RunDir::lock() {
 std::string RunDir::read_config() const { return read_file(file("config.toml"), 1 << 20); }
 
 void RunDir::write(const std::string& name, const std::string& text) const {
+  if (!writes_) return;
   write_file_atomically(file(name), text);
 }
 
 void RunDir::write_environment(const std::map<std::string, std::string>& more) const {
+  if (!writes_) return;
   utsname system{};
   ::uname(&system);
   nlohmann::json facts = more;
@@ -187,6 +198,7 @@ void RunDir::write_environment(const std::map<std::string, std::string>& more) c
 }
 
 void RunDir::log(const std::string& line) {
+  if (!writes_) return;
   const std::string text = utc_now() + " " + escaped(line) + "\n";
   ssize_t done = 0;
   while ((done = ::write(log_, text.data(), text.size())) < 0 && errno == EINTR) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "train/communicator.h"
+
 namespace gadolin {
 
 // Rows of numbers, safe to go on with: a row is one write, a torn last row and rows after the resumed step
@@ -34,9 +36,10 @@ class RunDir {
   // create: makes the folder; one that already holds a run is refused. resume: goes on in one that holds a
   // run; automatic: resumes if there is one, else creates. overwrite: as create, but what a former run left
   // is removed. All take the lock and clear left-over temporary files. Throws UsageError for the first two
-  // mistakes, FileError (number 3) when another live process writes to it.
+  // mistakes, FileError (number 3) when another live process writes to it. Of several ranks the first one
+  // does all of this; the objects of the others write nothing and throw what it threw (on_first).
   enum class Open { create, resume, automatic, overwrite };
-  RunDir(std::string path, Open mode);
+  RunDir(std::string path, Open mode, Communicator& communicator = no_communicator());
   // The UsageErrors of the constructor, without touching anything: for programs that look at all of their
   // configuration before they make a folder.
   static void check(const std::string& path, Open mode);
@@ -46,6 +49,7 @@ class RunDir {
 
   const std::string& path() const { return path_; }
   bool resumed() const { return resumed_; }  // there was a run before
+  bool writes() const { return writes_; }    // false on all ranks but the first
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   std::string checkpoints() const { return file("checkpoints"); }
   std::string event_folder() const { return file("tb"); }
@@ -60,10 +64,11 @@ class RunDir {
   void write(const std::string& name, const std::string& text) const;  // atomically
 
  private:
+  void open(Open mode);
   void lock();
   std::string path_;
   int lock_ = -1, log_ = -1;
-  bool resumed_ = false;
+  bool resumed_ = false, writes_ = true;
 };
 
 // What differs between two TOML texts, one line a key: "train.lr: 0.1 -> 0.2", "seed: 0 -> (absent)".

@@ -1,6 +1,7 @@
 #include "train/signals.h"
 
 #include <csignal>
+#include <mutex>
 
 namespace gadolin {
 namespace {
@@ -8,6 +9,8 @@ namespace {
 volatile std::sig_atomic_t last_signal = 0;
 constexpr int watched[] = {SIGINT, SIGTERM, SIGUSR1};
 struct sigaction before[3];
+std::mutex guards_mutex;
+int guards = 0;  // alive
 
 void note(int number) {
   last_signal = number;
@@ -17,6 +20,8 @@ void note(int number) {
 }  // namespace
 
 SignalGuard::SignalGuard() {
+  const std::lock_guard lock(guards_mutex);
+  if (guards++ > 0) return;
   last_signal = 0;
   struct sigaction action {};
   action.sa_handler = note;
@@ -25,6 +30,8 @@ SignalGuard::SignalGuard() {
   for (int i = 0; i < 3; ++i) sigaction(watched[i], &action, &before[i]);
 }
 SignalGuard::~SignalGuard() {
+  const std::lock_guard lock(guards_mutex);
+  if (--guards > 0) return;
   for (int i = 0; i < 3; ++i) sigaction(watched[i], &before[i], nullptr);
 }
 const char* SignalGuard::received() {

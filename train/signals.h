@@ -6,8 +6,8 @@ namespace gadolin {
 
 class SignalGuard {
  public:
-  SignalGuard();   // at most one at a time
-  ~SignalGuard();  // puts back what was there before
+  SignalGuard();   // of several at a time, all see the same signal
+  ~SignalGuard();  // the last one puts back what was there before
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
   // The signal's name once one has come, otherwise nullptr.

@@ -20,33 +20,28 @@ double now() {
   return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
 
-std::string exact(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
-}
-
-std::map<std::string, Tensor> with_prefix(const Checkpoint& checkpoint, const std::string& prefix) {
-  std::map<std::string, Tensor> found;
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name.rfind(prefix, 0) == 0) found[name.substr(prefix.size())] = tensor;
-  }
-  return found;
-}
-
 }  // namespace
 
 struct Trainer::Logs {
-  std::int64_t resume_step = -1;  // -1: a fresh run
-  std::int64_t resume_row =
-      -1;  // of metrics.csv: when steps wait for their row, that of this very step is not yet written
   std::optional<CsvLog> csv;  // made with the first row, when the columns are known
   std::optional<EventWriter> events;
   std::optional<Progress> progress;
   std::optional<CapturedStep> captured;
+  std::vector<std::string> names;  // of a batch's tensors
   double row_started = 0, waited_before = 0, saved = 0, shown = 0;
   double logged = 0;  // when on_log was last called, or a row ended
   std::int64_t logged_step = 0;
+
+  void write_row(const std::string& path, std::int64_t resume_row, std::int64_t step, const MetricList& row) {
+    std::vector<std::string> columns{"step"};
+    std::vector<double> values;
+    for (const auto& [name, value] : row) {
+      columns.push_back(name);
+      values.push_back(value);
+    }
+    if (!csv) csv.emplace(path, columns, resume_row);
+    csv->row(step, values);
+  }
 };
 
 void Trainer::check(const TrainOptions& options, const BatchSource& batches) {
@@ -61,13 +56,15 @@ void Trainer::check(const TrainOptions& options, const BatchSource& batches) {
 }
 
 Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
-                 TrainHooks hooks, TrainOptions options)
+                 TrainHooks hooks, TrainOptions options, Communicator& communicator)
     : model_(model), optimizer_(optimizer), schedule_(schedule), batches_(batches), run_(run),
-      hooks_(std::move(hooks)), options_(options), store_(run.checkpoints(), options.keep),
-      logs_(std::make_shared<Logs>()) {
+      hooks_(std::move(hooks)), options_(options), communicator_(communicator),
+      early_stop_(options.patience, options.min_delta, options.maximize), logs_(std::make_shared<Logs>()),
+      losses_(optimizer.parameters().front().tensor.device()) {
   check(options_, batches_);
+  if (communicator_.first()) store_.emplace(run.checkpoints(), options.keep);
+  if (!communicator_.alone()) optimizer_.average_over(communicator_);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
-  loss_sum_ = zeros({}, DType::fp64, optimizer_.parameters().front().tensor.device());
 }
 
 std::int64_t Trainer::steps_per_epoch() const { return batches_.batches_per_epoch() / options_.accumulate; }
@@ -76,60 +73,11 @@ std::int64_t Trainer::total_steps() const {
   return options_.max_steps > 0 ? std::min(all, options_.max_steps) : all;
 }
 
-// --- state -------------------------------------------------------------------------------------------------
-
 void Trainer::save(bool best) {
-  Checkpoint c;
-  for (const Parameter& p : model_.state()) c.tensors["model." + p.name] = p.tensor.detach();
-  for (const Parameter& p : optimizer_.state()) c.tensors["optimizer." + p.name] = p.tensor;
-  if (average_) {
-    for (const Parameter& p : average_->state()) c.tensors["ema." + p.name] = p.tensor;
-  }
-  c.tensors["trainer.loss_sum"] = loss_sum_;
-  const auto whole = [&](const char* name, std::int64_t value) { c.facts[name] = std::to_string(value); };
-  whole("step", step_);
-  whole("epoch", epoch_);
-  whole("step_in_epoch", step_in_epoch_);
-  whole("steps_in_row", steps_in_row_);
-  whole("best_step", best_step_);
-  whole("bad_losses", bad_losses_);
-  c.facts["best"] = any_best_ ? exact(best_) : "";
-  c.facts["schedule"] = schedule_.text();
-  c.facts["schedule_state"] = schedule_.state();
-  c.facts["generator_seed"] = std::to_string(default_generator().seed);
-  c.facts["generator_calls"] = std::to_string(default_generator().calls);
-  if (hooks_.describe) hooks_.describe(c);
-  store_.save(c, step_, best);
+  share_statistics();
+  if (store_) store_->save(checkpoint(), step_, best);
   saved_step_ = step_;
   logs_->saved = now();
-}
-
-void Trainer::restore(const Checkpoint& c) {
-  require<CheckpointError, 20>(c.fact("schedule") == schedule_.text(),
-                               "resume: the checkpoint was made with schedule ", c.fact("schedule"),
-                               ", now it is ", schedule_.text(), "; start anew with --init-from");
-  model_.load_state(with_prefix(c, "model."), {}, "checkpoint");
-  optimizer_.load_state(with_prefix(c, "optimizer."));
-  if (average_) average_->load_state(with_prefix(c, "ema."));
-  loss_sum_.copy_(c.tensor("trainer.loss_sum"));
-  step_ = c.number("step");
-  epoch_ = c.number("epoch");
-  step_in_epoch_ = c.number("step_in_epoch");
-  steps_in_row_ = c.has("steps_in_row") ? c.number("steps_in_row") : step_in_epoch_;
-  if (step_in_epoch_ >= steps_per_epoch()) {  // older checkpoints stand behind the last step of an epoch
-    ++epoch_;
-    step_in_epoch_ = 0;
-  }
-  best_step_ = c.number("best_step");
-  bad_losses_ = static_cast<int>(c.number("bad_losses"));
-  any_best_ = !c.fact("best").empty();
-  if (any_best_) best_ = std::strtod(c.fact("best").c_str(), nullptr);
-  schedule_.set_state(c.fact("schedule_state"));
-  default_generator().seed = std::strtoull(c.fact("generator_seed").c_str(), nullptr, 10);
-  default_generator().calls = std::strtoull(c.fact("generator_calls").c_str(), nullptr, 10);
-  logs_->resume_step = step_;
-  logs_->resume_row = steps_in_row_ > 0 ? step_ - 1 : step_;
-  saved_step_ = step_;
 }
 
 // --- steps -------------------------------------------------------------------------------------------------
@@ -145,18 +93,18 @@ Trainer::Statistics Trainer::before_batches() const {
   return saved;
 }
 
-Tensor Trainer::one_batch(const std::vector<Tensor>& batch) {
-  Tensor loss;
+Tensor Trainer::one_batch(const Batch& batch, bool last) {
+  LossParts loss;
   {
     const ComputeScope compute(options_.compute);
     loss = hooks_.loss(batch);
   }
-  Tensor seed = optimizer_.loss_seed(loss.dtype());
+  Tensor seed = optimizer_.loss_seed(loss.total.dtype());
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
-  loss.backward(seed);
+  loss.total.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
   const NoGrad guard;
-  loss_sum_.add_(loss.detach().reshape({}).to(DType::fp64), 1 / static_cast<double>(options_.accumulate));
-  return loss.detach();
+  losses_.add(loss, 1 / static_cast<double>(options_.accumulate));
+  return loss.total.detach();
 }
 
 void Trainer::after_batches(Statistics before) {
@@ -181,32 +129,37 @@ void Trainer::check_loss(double loss) {
 
 void Trainer::one_step() {
   optimizer_.set_lr(schedule_.lr_at(step_));
-  const bool on_gpu = loss_sum_.device().is_cuda();
+  const bool on_gpu = losses_.total().device().is_cuda();
   const auto next_batch = [&] {
-    std::vector<Tensor> batch = batches_.next();
-    images_ += static_cast<double>(batch.front().size(0));
+    Batch batch = batches_.next();
+    images_ += static_cast<double>(batch.size());
     return batch;
   };
   Tensor loss;
   if (captures(options_)) {
     if (!logs_->captured) {
       logs_->captured.emplace([this](const std::vector<Tensor>& tensors) {
-        const auto each = static_cast<std::ptrdiff_t>(tensors.size()) / options_.accumulate;
+        const std::vector<std::string>& names = logs_->names;
+        const auto each = static_cast<std::ptrdiff_t>(names.size());
         Tensor last;
         const Statistics before = before_batches();
-        for (auto at = tensors.begin(); at != tensors.end(); at += each) last = one_batch({at, at + each});
+        for (auto at = tensors.begin(); at != tensors.end(); at += each)
+          last = one_batch(Batch(names, {at, at + each}), at + each == tensors.end());
         after_batches(before);
         return last;
       });
     }
     std::vector<Tensor> tensors;
     for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-      for (Tensor& tensor : next_batch()) tensors.push_back(std::move(tensor));
+      const Batch batch = next_batch();
+      logs_->names = batch.names();
+      for (const Tensor& tensor : batch.tensors()) tensors.push_back(tensor);
     }
     loss = (*logs_->captured)(tensors);
   } else {
     const Statistics before = before_batches();
-    for (std::int64_t i = 0; i < options_.accumulate; ++i) loss = one_batch(next_batch());
+    for (std::int64_t i = 0; i < options_.accumulate; ++i)
+      loss = one_batch(next_batch(), i + 1 == options_.accumulate);
     after_batches(before);
   }
   ++step_;
@@ -214,7 +167,7 @@ void Trainer::one_step() {
   ++step_in_epoch_;
   // On the GPU the loss is read now and then only: reading waits.
   if (!on_gpu || step_ % options_.log_every == 0) {
-    const double value = loss.item();
+    const double value = communicator_.mean(loss.item());
     check_loss(value);
     log_step(value);
   }
@@ -234,10 +187,11 @@ void Trainer::log_step(double loss) {
       logs.shown = time;
       logs.events->scalar("train/loss", step_, loss);
       logs.events->scalar("train/lr", step_, optimizer_.lr());
+      for (const auto& [name, value] : losses_.last()) logs.events->scalar("train/" + name, step_, value);
     }
-    if (hooks_.on_log)
-      hooks_.on_log(step_, loss, optimizer_.lr(),
-                    (time - logs.logged) / static_cast<double>(step_ - logs.logged_step));
+    if (hooks_.on_log && communicator_.first())
+      hooks_.on_log({step_, loss, optimizer_.lr(),
+                     (time - logs.logged) / static_cast<double>(step_ - logs.logged_step), losses_.last()});
     logs.logged = time;
     logs.logged_step = step_;
   }
@@ -261,20 +215,21 @@ void Trainer::end_of_row() {
   logs_->progress.reset();
   const double seconds = now() - logs_->row_started;
   const double waited = batches_.seconds_waited() - logs_->waited_before;
-  MetricList row{{"epoch", static_cast<double>(epoch_number())},
-                 {"lr", optimizer_.lr()},
-                 {"train_loss", loss_sum_.item() / static_cast<double>(steps_in_row_)}};
+  share_statistics();
+  images_ = communicator_.sum(images_);
+  MetricList row{{"epoch", static_cast<double>(epoch_number())}, {"lr", optimizer_.lr()}};
+  for (auto& mean : losses_.means(steps_in_row_)) row.push_back(std::move(mean));
+  const std::size_t first_metric = row.size();
   if (hooks_.evaluate) {
     if (average_) average_->swap();
     model_.eval();
     const NoGrad guard;
     const ComputeScope compute(options_.compute);
-    for (auto& metric : hooks_.evaluate()) row.push_back(std::move(metric));
+    for (auto& metric : first_rank_metrics(hooks_.evaluate())) row.push_back(std::move(metric));
     model_.train();
     if (average_) average_->swap();
   }
   bool best = false;
-  const std::size_t first_metric = 3;
   for (std::size_t i = first_metric; i < row.size(); ++i) {
     if (options_.monitor.empty() ? i != first_metric : row[i].first != options_.monitor) continue;
     const double value = row[i].second;
@@ -285,24 +240,20 @@ void Trainer::end_of_row() {
       any_best_ = true;
     }
     if (schedule_.watches_metric()) schedule_.observe(value);
+    early_stop_.observe(value);
   }
   row.emplace_back("images_per_second", seconds > 0 ? images_ / seconds : 0);
   row.emplace_back("data_wait", seconds > 0 ? waited / seconds : 0);
-  if (!logs_->csv) {
-    std::vector<std::string> columns{"step"};
-    for (const auto& [name, value] : row) columns.push_back(name);
-    logs_->csv.emplace(run_.file("metrics.csv"), columns, logs_->resume_row);
-  }
-  std::vector<double> values;
-  for (const auto& [name, value] : row) values.push_back(value);
   steps_in_row_ = 0;
-  loss_sum_.zero_();
+  losses_.clear();
   // A checkpoint without its row would lose it, a row without its checkpoint is written again on resuming.
-  logs_->csv->row(step_, values);
+  if (communicator_.first()) logs_->write_row(run_.file("metrics.csv"), resume_row_, step_, row);
   save(best);
-  for (const auto& [name, value] : row) logs_->events->scalar(name, step_, value);
+  if (logs_->events) {
+    for (const auto& [name, value] : row) logs_->events->scalar(name, step_, value);
+  }
   result_.last = row;
-  if (hooks_.on_epoch) hooks_.on_epoch(epoch_number(), row);
+  if (hooks_.on_epoch && communicator_.first()) hooks_.on_epoch(epoch_number(), row);
   start_row();
 }
 
@@ -314,28 +265,54 @@ void Trainer::start_row() {
   logs_->waited_before = batches_.seconds_waited();
 }
 
+bool Trainer::threshold_reached() const {
+  return options_.stop_threshold != 0 && any_best_ &&
+         (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold);
+}
+
+// By the clock of the first rank.
+bool Trainer::save_due() {
+  if (options_.save_every > 0 && step_ % options_.save_every == 0) return true;
+  if (options_.save_seconds <= 0) return false;
+  const bool due = communicator_.first() && now() - logs_->saved >= options_.save_seconds;
+  return communicator_.sum(due ? 1 : 0) > 0;
+}
+
+std::string Trainer::signal_name() {
+  const char* const own = SignalGuard::received();
+  if (communicator_.sum(own ? 1 : 0) == 0) return {};
+  return own ? own : "a signal to another process";
+}
+
+void Trainer::note_end() {
+  const std::string metric = options_.monitor.empty() ? "the metric" : options_.monitor;
+  if (threshold_reached()) {
+    result_.ended = "threshold";
+    result_.why = cat(metric, ": ", best_, " has reached ", options_.stop_threshold);
+  } else if (early_stop_.due()) {
+    result_.ended = "patience";
+    result_.why = cat(metric, ": ", early_stop_.reason());
+  } else {
+    result_.ended = options_.max_steps > 0 && step_ >= options_.max_steps ? "steps" : "epochs";
+  }
+}
+
 TrainResult Trainer::run() {
   const SignalGuard signals;
   const double started = now();
-  logs_->events.emplace(run_.event_folder(), logs_->resume_step);
+  begin_together();
+  if (communicator_.first()) logs_->events.emplace(run_.event_folder(), resume_step_);
   model_.train();
   optimizer_.zero_grad();
   start_row();
   if (step_ == 0) save(false);  // so that a run killed in its first epoch resumes from the same start
   logs_->saved = now();
-  const auto reached = [&] {
-    return options_.stop_threshold != 0 && any_best_ &&
-           (options_.maximize ? best_ >= options_.stop_threshold : best_ <= options_.stop_threshold);
-  };
-  const auto save_due = [&] {
-    return (options_.save_every > 0 && step_ % options_.save_every == 0) ||
-           (options_.save_seconds > 0 && now() - logs_->saved >= options_.save_seconds);
-  };
-  while (!reached()) {
+  const auto ended = [&] { return threshold_reached() || early_stop_.due(); };
+  while (!ended()) {
     if (row_due()) end_of_row();  // also of a run that was stopped before its row
-    if (reached() || step_ >= total_steps()) break;
+    if (ended() || step_ >= total_steps()) break;
     batches_.seek(epoch_, step_in_epoch_ * options_.accumulate);
-    if (!options_.quiet) {
+    if (!options_.quiet && communicator_.first()) {
       logs_->progress.emplace(
           cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""),
           steps_per_epoch(), progress_on_stderr());
@@ -343,7 +320,7 @@ TrainResult Trainer::run() {
     do {
       one_step();
       if (!row_due() && save_due()) save(false);
-      if (const char* signal = SignalGuard::received()) {
+      if (const std::string signal = signal_name(); !signal.empty()) {
         if (saved_step_ != step_) save(false);
         if (logs_->progress) logs_->progress->clear();
         const bool endless = options_.epochs >= endless_epochs && options_.max_steps == 0;
@@ -356,6 +333,7 @@ TrainResult Trainer::run() {
   result_.epochs = epoch_number();
   result_.best = best_;
   result_.best_step = best_step_;
+  note_end();
   result_.seconds = now() - started;
   result_.images_per_second = result_.seconds > 0 ? all_images_ / result_.seconds : 0;
   return result_;

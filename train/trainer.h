@@ -3,12 +3,17 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "data/sets/batch.h"
 #include "layers/module.h"
 #include "train/checkpoint_store.h"
+#include "train/communicator.h"
+#include "train/early_stop.h"
+#include "train/loss_sums.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
 #include "train/schedule.h"
@@ -24,12 +29,18 @@ class BatchSource {
   virtual std::int64_t batch_size() const = 0;
   // Goes to a batch of an epoch; next() then gives it and those behind it, to the end of the epoch.
   virtual void seek(std::int64_t epoch, std::int64_t batch) = 0;
-  // Tensors on the training device, as the step function takes them: {images, labels}.
-  virtual std::vector<Tensor> next() = 0;
+  // Tensors on the training device, of the same names in every batch.
+  virtual Batch next() = 0;
   virtual double seconds_waited() const = 0;  // in next(), since the start
 };
 
-using MetricList = std::vector<std::pair<std::string, double>>;
+// What is said about a step while a run goes on.
+struct StepLog {
+  std::int64_t step = 0;
+  double loss = 0, lr = 0;
+  double seconds = 0;  // of a step, since the last such log
+  MetricList parts;    // of the loss of its last batch
+};
 
 // Epochs of a run that only its steps or a signal end.
 inline constexpr std::int64_t endless_epochs = 1'000'000'000;
@@ -54,34 +65,46 @@ struct TrainOptions {
       {};                // metric that chooses the best checkpoint; empty: the first one of the evaluation
   bool maximize = true;  // whether larger is better
   double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
+  std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
+  double min_delta = 0;       // least gain that counts as better for that
   bool capture = true;        // record steps as CUDA graphs on a GPU, see Trainer::captures
   bool quiet = false;
 };
 
+// Of several ranks, each calls `loss` and `evaluate`, the first one alone the others.
 struct TrainHooks {
-  // Forward and loss of one batch: a scalar.
-  std::function<Tensor(const std::vector<Tensor>& batch)> loss;
-  // For a row of metrics.csv, in evaluation mode; may be empty.
+  // Forward and loss of one batch. It takes the tensors alone: a recorded step is replayed with others, not
+  // with other places, epochs and steps.
+  std::function<LossParts(const Batch& batch)> loss;
+  // For a row of metrics.csv, in evaluation mode; may be empty. Of several ranks the first one's list counts:
+  // the others evaluate their share of the data for it (gather_rows), and may return nothing.
   std::function<MetricList()> evaluate;
   // Facts of the application for every checkpoint: model, classes, preprocessing, configuration.
   std::function<void(Checkpoint&)> describe;
   // After each row: the number of its epoch from 1, and all its values.
   std::function<void(std::int64_t epoch, const MetricList& row)> on_epoch;
-  // Every log_every steps, with the loss of this one; may be empty.
-  std::function<void(std::int64_t step, double loss, double lr, double seconds_a_step)> on_log;
+  // Every log_every steps, about this one; may be empty.
+  std::function<void(const StepLog& step)> on_log;
 };
 
 struct TrainResult {
   std::int64_t steps = 0, epochs = 0, best_step = 0;
   double best = 0, seconds = 0, images_per_second = 0;
-  MetricList last;  // the last row
+  MetricList last;    // the last row
+  std::string ended;  // by what: epochs, steps, threshold or patience
+  std::string why;    // "val_loss: no improvement by 0.001 in 5 rows", or empty for epochs and steps
 };
 
 class Trainer {
  public:
   // The objects must outlive the trainer. The schedule's steps are optimiser steps.
+  //
+  // With several processes each rank has objects of its own, a shard of the batches among them, and takes the
+  // same steps: gradients are averaged over the ranks, weights and buffers begin as the first rank's, and so
+  // do buffers (running statistics) for each evaluation and checkpoint. The first rank alone writes `run`.
+  // Random numbers of other ranks come from a seed that is derived from the first one's.
   Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
-          TrainHooks hooks, TrainOptions options);
+          TrainHooks hooks, TrainOptions options, Communicator& communicator = no_communicator());
 
   // What the constructor refuses: UsageError, or DataError when an epoch is too short for one step.
   static void check(const TrainOptions& options, const BatchSource& batches);
@@ -93,17 +116,20 @@ class Trainer {
   }
   static constexpr std::int64_t most_batches_captured = 8;
 
-  // Takes up a run where a checkpoint left it: everything that decides later numbers. Throws CheckpointError.
+  // Takes up a run where a checkpoint left it: everything that decides later numbers. On all ranks, from the
+  // same checkpoint. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
-  // Throws Stopped after a signal, once a checkpoint is written; NumericError, with the first bad parameter,
-  // for losses that stay NaN or infinite.
+  // Throws Stopped after a signal (to any rank), once a checkpoint is written; NumericError, with the first
+  // bad parameter, for losses that stay NaN or infinite; ProcessError when the ranks do not stand at the same
+  // step of the same run.
   TrainResult run();
   // Swaps in the averaged weights, if there are any, for use after training.
   void use_average();
 
  private:
+  Checkpoint checkpoint() const;
   void save(bool best);
-  Tensor one_batch(const std::vector<Tensor>& batch);
+  Tensor one_batch(const Batch& batch, bool last);
   using Statistics =
       std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
   Statistics before_batches() const;
@@ -117,6 +143,15 @@ class Trainer {
   void check_loss(double loss);
   std::int64_t total_steps() const;
   std::int64_t steps_per_epoch() const;
+  bool threshold_reached() const;
+  std::string signal_name();  // of a signal that has come; empty without one
+  bool save_due();
+  void note_end();
+
+  // What concerns several ranks: trainer_ranks.cpp. Nothing is done for one alone.
+  void begin_together();
+  void share_statistics();
+  MetricList first_rank_metrics(MetricList metrics);
 
   Module& model_;
   Optimizer& optimizer_;
@@ -125,18 +160,22 @@ class Trainer {
   RunDir& run_;
   TrainHooks hooks_;
   TrainOptions options_;
-  CheckpointStore store_;
+  Communicator& communicator_;
+  std::optional<CheckpointStore> store_;  // of the first rank
+  EarlyStop early_stop_;
   std::unique_ptr<WeightAverage> average_;
   struct Logs;
   std::shared_ptr<Logs> logs_;
+  LossSums losses_;  // of the steps of the row
 
   // Position and sums; all of it is in the checkpoint.
   std::int64_t step_ = 0, epoch_ = 0, step_in_epoch_ = 0, steps_in_row_ = 0, best_step_ = 0;
   bool any_best_ = false;
   double best_ = 0;
-  Tensor loss_sum_;  // fp64 [] on the device: over the steps of the row
   int bad_losses_ = 0;
-  std::int64_t saved_step_ = -1;
+  std::int64_t saved_step_ = -1, resume_step_ = -1;  // the latter: -1 in a fresh run
+  // Of metrics.csv: when steps wait for their row, that of this very step is not yet written.
+  std::int64_t resume_row_ = -1;
   double images_ = 0, all_images_ = 0;
   TrainResult result_;
 };

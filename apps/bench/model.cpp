@@ -56,7 +56,7 @@ struct Bench {
   Device device;
   bool training;
   BenchBatch batch;
-  std::unique_ptr<Module> net;
+  std::unique_ptr<ImageNet> net;
   std::optional<TrainStep> train;
   std::vector<Fingerprint> start;
   CapturedStep recorded{[this](const std::vector<Tensor>& inputs) { return once(inputs); }};

@@ -5,14 +5,13 @@
 
 #include "io/crc32c.h"
 #include "io/npy.h"
-#include "layers/auxiliary.h"
 #include "layers/conv.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
-#include "tasks/classifier.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "train/checkpoint.h"
 
 namespace gadolin {
 
@@ -60,7 +59,7 @@ BenchBatch bench_batch(const Session& session, const StepOptions& o) {
           labels.to(session.device())};
 }
 
-std::unique_ptr<Module> bench_net(const Session& session, const StepOptions& o, std::int64_t channels) {
+std::unique_ptr<ImageNet> bench_net(const Session& session, const StepOptions& o, std::int64_t channels) {
   auto net = make_net(o.model, {{"input_channels", static_cast<double>(channels)},
                                 {"num_classes", static_cast<double>(bench_classes)}});
   if (!o.weights.empty()) net->load_state(load_weights(o.weights), {}, o.weights);
@@ -68,7 +67,7 @@ std::unique_ptr<Module> bench_net(const Session& session, const StepOptions& o, 
   return net;
 }
 
-TrainStep::TrainStep(Module& net, const Session& session, const StepOptions& o)
+TrainStep::TrainStep(ImageNet& net, const Session& session, const StepOptions& o)
     : net_(net), compute_(session.compute()),
       optimizer_(net.parameters(),
                  {.rule = Rule::sgd, .lr = o.lr, .momentum = o.momentum, .weight_decay = o.weight_decay},
@@ -79,7 +78,7 @@ Tensor TrainStep::operator()(const std::vector<Tensor>& batch) {
   Tensor loss;
   {
     const ComputeScope compute(compute_);
-    loss = loss_with_auxiliary(net_, net_(batch[0]),
+    loss = loss_with_auxiliary(net_.logits(batch[0]),
                                [&](const Tensor& logits) { return cross_entropy(logits, batch[1]); });
   }
   loss.backward(optimizer_.loss_seed(loss.dtype()));

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "apps/program/command.h"
-#include "layers/module.h"
+#include "nets/image_net.h"
 #include "train/optimizer.h"
 
 namespace gadolin {
@@ -32,20 +32,20 @@ struct BenchBatch {
 BenchBatch bench_batch(const Session& session, const StepOptions& o);
 
 // On the host, with weights from the file if there is one.
-std::unique_ptr<Module> bench_net(const Session& session, const StepOptions& o, std::int64_t channels);
+std::unique_ptr<ImageNet> bench_net(const Session& session, const StepOptions& o, std::int64_t channels);
 
 // Forward, loss, backward and update by SGD, in the session's type; fp16 with the dynamic loss scale. May be
 // recorded.
 class TrainStep {
  public:
-  TrainStep(Module& net, const Session& session, const StepOptions& o);
+  TrainStep(ImageNet& net, const Session& session, const StepOptions& o);
   Tensor operator()(const std::vector<Tensor>& batch);  // images, labels -> the loss
   bool skipped() const {
     return optimizer_.last_step_skipped();
   }  // the loss scale was too large; waits for the device
 
  private:
-  Module& net_;
+  ImageNet& net_;
   DType compute_;
   Optimizer optimizer_;
 };

@@ -8,9 +8,11 @@
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
 #include "io/tfrecord.h"
+#include "tasks/classification.h"
 #include "tasks/inputs.h"
-#include "tensor/autograd.h"
+#include "tasks/predictor.h"
 #include "tensor/check.h"
+#include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {
 namespace {
@@ -43,10 +45,10 @@ std::vector<std::string> listed(const std::string& path) {
   return lines;
 }
 
-std::unique_ptr<Dataset> open(const Options& o, const Classifier& classifier) {
+std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
   if (o.tfrecord) {
     DatasetOptions options;
-    options.classes = classifier.classes;
+    options.classes = classifier.classes();
     options.unlabelled = true;
     return open_tfrecords(o.infile, options);
   }
@@ -56,7 +58,7 @@ std::unique_ptr<Dataset> open(const Options& o, const Classifier& classifier) {
   require<UsageError>(!std::filesystem::is_directory(o.infile, error) && !detail::is_image_file(o.infile),
                       command, ": --infile ", o.infile,
                       " is no list of pictures; write their paths into a text file, one a line");
-  return file_set(listed(o.infile), classifier.classes);
+  return file_set(listed(o.infile), classifier.classes());
 }
 
 // In quotes when the delimiter, a quote or the end of a line is in it.
@@ -69,35 +71,30 @@ std::string field(const std::string& text, const std::string& delimiter) {
 }
 
 // Table and events, a batch after another; pictures that cannot be read have no row.
-std::string classified(const Options& o, Classifier& classifier, const Dataset& set,
-                       const LoaderOptions& options, DType compute_type, std::vector<Json>& events) {
+std::string classified(const Options& o, Predictor& predictor, const Dataset& set,
+                       const LoaderOptions& options, std::vector<Json>& events) {
   events.clear();
   std::string table = "image";
-  const std::size_t classes = classifier.classes.size();
+  const std::vector<std::string>& names = predictor.task().classes();
+  const std::size_t classes = names.size();
   for (std::size_t k = 0; k < classes; ++k)
-    table += o.delimiter + field(o.names ? classifier.classes[k] : cat("class", k), o.delimiter);
+    table += o.delimiter + field(o.names ? names[k] : cat("class", k), o.delimiter);
   table += o.delimiter + "predicted_class\n";
-  const NoGrad guard;
-  const ComputeScope compute(compute_type);
-  DataLoader loader(set, classifier.pipeline, options);
+  const auto loader = predictor.task().loader(set, predictor.task().pipeline(), options);
   Batch batch;
-  while (loader.next(batch)) {
-    const std::vector<double> all = probabilities((*classifier.net)(batch.images), false);
+  while (loader->next(batch)) {
+    const std::vector<double> all = probabilities(predictor.run(batch)["logits"], false);
     for (std::size_t i = 0; i < batch.indices.size(); ++i) {
       const double* row = all.data() + i * classes;
       const auto best = static_cast<std::size_t>(std::max_element(row, row + classes) - row);
       const std::string& image = set.info(batch.indices[i]).name;
       table += field(image, o.delimiter);
-      Json event{{"event", "prediction"},
-                 {"image", image},
-                 {"predicted_class", best},
-                 {"name", classifier.classes[best]}};
+      Json event{{"event", "prediction"}, {"image", image}, {"predicted_class", best}, {"name", names[best]}};
       for (std::size_t k = 0; k < classes; ++k) {
         table += o.delimiter + fixed(row[k], 8);
         event["probabilities"].push_back(row[k]);
       }
-      table += o.delimiter + (o.names ? field(classifier.classes[best], o.delimiter) : std::to_string(best)) +
-               "\n";
+      table += o.delimiter + (o.names ? field(names[best], o.delimiter) : std::to_string(best)) + "\n";
       events.push_back(std::move(event));
     }
   }
@@ -129,8 +126,9 @@ void classify(Session& session, const Options& o) {
                       ": --delimiter '", printable(o.delimiter), "' is not one character");
   require<UsageError>(o.batch_size > 0, command, ": --batch-size ", o.batch_size, " is not above 0");
   const std::string checkpoint = find_checkpoint(o.checkpoint);
-  Classifier classifier = load_classifier(checkpoint, session.device());
-  require<UsageError>(!classifier.multi_label, command, ": ", checkpoint,
+  Predictor predictor(load_task(checkpoint, session.device()), {.compute = session.compute()});
+  const ClassificationTask& classifier = as_classifier(predictor.task(), checkpoint);
+  require<UsageError>(!classifier.multi_label(), command, ": ", checkpoint,
                       " gives several labels a picture; use gadolin predict");
   check_expected(command, o.said, classifier, checkpoint);
   const auto set = open(o, classifier);
@@ -142,15 +140,14 @@ void classify(Session& session, const Options& o) {
   std::string table, first_error;
   std::vector<Json> events;
   try {
-    table = classified(o, classifier, *set, options, session.compute(), events);
+    table = classified(o, predictor, *set, options, events);
   } catch (const Error& error) {  // some picture; which ones is found by looking at each
     if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
     const auto good = readable(*set, session, first_error);
     failed = set->size() - static_cast<std::int64_t>(good.size());
     if (failed == 0) throw;
     events.clear();
-    if (!good.empty())
-      table = classified(o, classifier, *set->subset(good), options, session.compute(), events);
+    if (!good.empty()) table = classified(o, predictor, *set->subset(good), options, events);
   }
   for (const Json& event : events) session.event(event);
   if (o.outfile.empty()) {

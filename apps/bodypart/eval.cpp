@@ -3,6 +3,8 @@
 #include "apps/bodypart/records.h"
 #include "apps/bodypart/slim_models.h"
 #include "apps/run/evaluate.h"
+#include "tasks/classification_evaluator.h"
+#include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {
 namespace {
@@ -25,13 +27,14 @@ int top_of(const Options& o, int classes) {
   return o.top;
 }
 
-std::unique_ptr<Dataset> open(const Options& o, const Classifier& classifier) {
+std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
   auto set = open_records(command, o.dataset_name, o.dataset_dir, o.labels_offset);
   std::string theirs, ours;
   for (const std::string& name : set->classes()) theirs += (theirs.empty() ? "" : ", ") + name;
-  for (const std::string& name : classifier.classes) ours += (ours.empty() ? "" : ", ") + name;
-  require<DataError>(set->classes() == classifier.classes, command, ": ", o.dataset_dir, " has the classes ",
-                     theirs, ", the checkpoint knows ", ours, "; is --labels-offset as in training?");
+  for (const std::string& name : classifier.classes()) ours += (ours.empty() ? "" : ", ") + name;
+  require<DataError>(set->classes() == classifier.classes(), command, ": ", o.dataset_dir,
+                     " has the classes ", theirs, ", the checkpoint knows ", ours,
+                     "; is --labels-offset as in training?");
   // A set without any splits is what is to be evaluated.
   if (o.split != "all" && !set->has_split(Split::train) && !set->has_split(Split::val) &&
       !set->has_split(Split::test)) {
@@ -53,13 +56,14 @@ void eval(Session& session, const Options& o) {
   run.max_batches = o.max_batches;
   run.workers = o.workers;
   run.resamples = o.resamples;
-  run.open = [&o](const Classifier& classifier, EvalCommand& settled) {
-    check_expected(command, o.said, classifier, settled.checkpoint);
-    const int k = top_of(o, static_cast<int>(classifier.classes.size()));
-    if (k > 1) settled.top = {k};
-    return open(o, classifier);
+  run.open = [&o](const Task& task, EvalCommand& settled) {
+    check_expected(command, o.said, as_classifier(task, settled.checkpoint), settled.checkpoint);
+    const int k = top_of(o, static_cast<int>(task.classes().size()));
+    if (k > 1)
+      settled.prepare = [k](Evaluator& e) { dynamic_cast<ClassificationEvaluator&>(e).count_top({k}); };
+    return open(o, task);
   };
-  evaluate_classifier(session, run);
+  evaluate_checkpoint(session, run);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ class Relabelled : public Dataset {
   Relabelled(std::vector<std::string> classes, std::vector<SampleInfo> samples,
              std::shared_ptr<const Dataset> base)
       : Dataset(std::move(classes), false, std::move(samples), base->root()), base_(std::move(base)) {}
-  Source read(std::int64_t i) const override { return base_->read(info(i).record); }
+  StoredImage read(std::int64_t i) const override { return base_->read(info(i).record); }
 
  protected:
   std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new Relabelled(*this)); }
@@ -23,8 +23,8 @@ class Relabelled : public Dataset {
 class Zeros : public Dataset {
  public:
   using Dataset::Dataset;
-  Source read(std::int64_t) const override {
-    Source source;
+  StoredImage read(std::int64_t) const override {
+    StoredImage source;
     source.image = Image(224, 224, 3, 8);
     return source;
   }

@@ -81,26 +81,26 @@ std::string evaluation_pipeline(Preprocessing kind, int size, int channels) {
              normalised(kind, channels));
 }
 
-void check_expected(const std::string& command, const Expected& said, const Classifier& classifier,
+void check_expected(const std::string& command, const Expected& said, const ClassificationTask& classifier,
                     const std::string& path) {
   if (!said.model_name.empty()) {
-    require<UsageError>(slim_model(command, said.model_name).model == classifier.model, command, ": ", path,
-                        " is of ", classifier.model, ", not of --model-name ", said.model_name,
+    require<UsageError>(slim_model(command, said.model_name).model == classifier.model(), command, ": ", path,
+                        " is of ", classifier.model(), ", not of --model-name ", said.model_name,
                         "; leave the option out");
   }
   if (!said.preprocessing_name.empty() || said.image_size > 0) {
-    const std::string of = said.preprocessing_name.empty() ? classifier.model : said.preprocessing_name;
-    const auto trained = classifier.pipeline.output_size();
+    const std::string of = said.preprocessing_name.empty() ? classifier.model() : said.preprocessing_name;
+    const auto trained = classifier.pipeline().output_size();
     const int size = said.image_size > 0 ? said.image_size : trained ? trained->first : 0;
     const bool agrees = size > 0 && Pipeline(evaluation_pipeline(preprocessing_of(command, of), size,
-                                                                 classifier.pipeline.channels()))
-                                            .text() == classifier.pipeline.text();
-    require<UsageError>(agrees, command, ": ", path, " prepares pictures by ", classifier.pipeline.text(),
+                                                                 classifier.pipeline().channels()))
+                                            .text() == classifier.pipeline().text();
+    require<UsageError>(agrees, command, ": ", path, " prepares pictures by ", classifier.pipeline().text(),
                         "; leave --preprocessing-name and --eval-image-size out");
   }
   require<UsageError>(
-      said.num_classes == 0 || said.num_classes == static_cast<int>(classifier.classes.size()), command, ": ",
-      path, " knows ", classifier.classes.size(), " classes, not --num-classes ", said.num_classes,
+      said.num_classes == 0 || said.num_classes == static_cast<int>(classifier.classes().size()), command,
+      ": ", path, " knows ", classifier.classes().size(), " classes, not --num-classes ", said.num_classes,
       "; leave the option out");
   require<UsageError>(
       said.moving_average_decay <= 0 || load_checkpoint(path).tensors.count("ema.updates") != 0, command,

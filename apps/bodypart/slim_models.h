@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "tasks/classifier.h"
+#include "apps/program/command.h"
+#include "tasks/classification.h"
 
 namespace gadolin::bodypart {
 
@@ -37,7 +38,7 @@ struct Expected {
   double moving_average_decay = 0;
 };
 // Throws UsageError for something that the checkpoint at `path` contradicts.
-void check_expected(const std::string& command, const Expected& said, const Classifier& classifier,
+void check_expected(const std::string& command, const Expected& said, const ClassificationTask& classifier,
                     const std::string& path);
 
 }  // namespace gadolin::bodypart

@@ -7,7 +7,7 @@
 #include "io/weights.h"
 #include "layers/init.h"
 #include "nets/slim_names.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tasks/net_options.h"
 #include "train/checkpoint_store.h"
 
@@ -40,8 +40,8 @@ NetOptions made_with(const std::map<std::string, std::string>& facts) {
 void check_model(const std::map<std::string, std::string>& facts, const TrainCommand& o,
                  const std::string& what) {
   const auto model = facts.find("model");
-  require<UsageError>(model == facts.end() || model->second == o.model, command, ": ", what, " is of ",
-                      model == facts.end() ? std::string() : model->second, ", not of ", o.model,
+  require<UsageError>(model == facts.end() || model->second == o.net.model, command, ": ", what, " is of ",
+                      model == facts.end() ? std::string() : model->second, ", not of ", o.net.model,
                       "; name that net, or choose another folder");
 }
 
@@ -52,44 +52,44 @@ void settle_start(TrainCommand& o, const TrainFlags& f, const Session& session) 
   if (std::filesystem::exists(checkpoints, error)) {
     if (const auto found = CheckpointStore(checkpoints, 1).newest()) {
       check_model(found->checkpoint.facts, o, o.out);
-      o.net_options = made_with(found->checkpoint.facts);
+      o.net.options = made_with(found->checkpoint.facts);
       if (!f.checkpoint_path.empty())
         session.log(cat(o.out, " holds a run, which is continued; ", f.checkpoint_path, " is passed over"));
       return;
     }
   }
   if (f.checkpoint_path.empty()) return;
-  o.init_from = find_checkpoint(f.checkpoint_path);
-  if (is_checkpoint(o.init_from)) {
-    const auto facts = load_checkpoint_facts(o.init_from);
-    check_model(facts, o, o.init_from);
-    for (const auto& [name, value] : made_with(facts)) o.net_options.insert({name, value});
-    o.initial = load_weights(o.init_from);
+  o.net.init_from = find_checkpoint(f.checkpoint_path);
+  if (is_checkpoint(o.net.init_from)) {
+    const auto facts = load_checkpoint_facts(o.net.init_from);
+    check_model(facts, o, o.net.init_from);
+    for (const auto& [name, value] : made_with(facts)) o.net.options.insert({name, value});
+    o.net.initial = load_weights(o.net.init_from);
     return;
   }
-  WeightFile file = read_weights(o.init_from);
+  WeightFile file = read_weights(o.net.init_from);
   if (file.format == "tensorflow" && is_slim(file.tensors)) {
     NetOptions conventions;
-    rename_slim(o.model, file, conventions);
-    for (const std::string& note : file.notes) session.log(o.init_from + ": " + note);
-    for (const auto& [name, value] : conventions) o.net_options.insert({name, value});
+    rename_slim(o.net.model, file, conventions);
+    for (const std::string& note : file.notes) session.log(o.net.init_from + ": " + note);
+    for (const auto& [name, value] : conventions) o.net.options.insert({name, value});
   }
-  o.initial = std::move(file.tensors);
+  o.net.initial = std::move(file.tensors);
 }
 
 // TF-Slim's scopes as parts of the net; names of ours stay.
 std::vector<std::string> parts(const std::vector<std::string>& scopes, const TrainCommand& o) {
   std::vector<std::string> found;
-  std::unique_ptr<Module> net;
-  const std::string family = slim_scope(o.model);
+  std::unique_ptr<ImageNet> net;
+  const std::string family = slim_scope(o.net.model);
   for (const std::string& scope : scopes) {
     if (family.empty() || scope.substr(0, scope.find('/')) != family) {
       found.push_back(scope);
       continue;
     }
     const SkipInitialValues quick;
-    if (!net) net = make_net(o.model, o.net_options);
-    const auto more = parts_of_slim_scope(o.model, *net, scope);
+    if (!net) net = make_net(o.net.model, o.net.options);
+    const auto more = parts_of_slim_scope(o.net.model, *net, scope);
     found.insert(found.end(), more.begin(), more.end());
   }
   return found;
@@ -99,10 +99,10 @@ std::vector<std::string> parts(const std::vector<std::string>& scopes, const Tra
 void export_best(const std::string& run, const std::string& folder, Session& session) {
   std::string from = run + "/checkpoints/best.gdck";
   if (!std::filesystem::exists(from)) from = run + "/checkpoints/last.gdck";
-  const Classifier classifier = load_classifier(from, cpu);
+  const auto classifier = load_classifier(from, cpu);
   Checkpoint lean;
-  for (const Parameter& p : classifier.net->state()) lean.tensors["model." + p.name] = p.tensor.detach();
-  classifier.describe(lean);
+  for (const Parameter& p : classifier->net().state()) lean.tensors["model." + p.name] = p.tensor.detach();
+  classifier->describe(lean);
   std::filesystem::create_directories(folder);
   save_checkpoint(folder + "/model.gdck", lean);
   session.say("exported: " + folder + "/model.gdck");
@@ -114,29 +114,29 @@ void train(Session& session, const TrainFlags& f, const std::string& config) {
   TrainCommand o = f.trainer == "slim" ? slim_command(f, session) : resnet_command(f, session);
   o.out = f.train_dir;
   o.resume = "auto";
-  o.batch_size = f.batch_size;
-  o.workers = f.workers;
-  o.channels = f.channels;
-  o.loss = "cross-entropy";
-  o.warmup_epochs = 0;
-  o.ignore_missing = f.ignore_missing_vars;
-  o.train.max_steps = f.max_steps;
-  o.train.eval_every = f.eval_every;
-  o.train.keep = f.keep;
-  o.train.monitor = "val_accuracy";
+  o.input.batch_size = f.batch_size;
+  o.input.workers = f.workers;
+  o.net.channels = f.channels;
+  o.loss.kind = "cross-entropy";
+  o.update.warmup_epochs = 0;
+  o.net.ignore_missing = f.ignore_missing_vars;
+  o.loop.max_steps = f.max_steps;
+  o.loop.eval_every = f.eval_every;
+  o.loop.keep = f.keep;
+  o.loop.monitor = "val_accuracy";
   NetOptions given;
   for (const std::string& text : f.net_options) add_net_option(given, text);
-  for (const auto& [name, value] : given) o.net_options[name] = value;
+  for (const auto& [name, value] : given) o.net.options[name] = value;
   settle_start(o, f, session);
-  o.exclude_scopes = parts(f.exclude_scopes, o);
-  o.trainable_scopes = parts(f.trainable_scopes, o);
+  o.net.exclude_scopes = parts(f.exclude_scopes, o);
+  o.net.trainable_scopes = parts(f.trainable_scopes, o);
   if (f.trainer == "slim" && f.max_steps == 0)
     session.log(
         "without --max-number-of-steps the run ends with a signal such as Ctrl-C; it can then be continued");
   if (f.batch_norm_decay >= 0) {
     require<UsageError>(f.batch_norm_decay < 1, command, ": --batch-norm-decay ", f.batch_norm_decay,
                         " is not in [0, 1)");
-    o.norm_momentum = 1 - f.batch_norm_decay;
+    o.net.norm_momentum = 1 - f.batch_norm_decay;
   }
   try {
     train_classifier(session, o, config);

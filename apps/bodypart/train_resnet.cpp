@@ -61,28 +61,28 @@ TrainCommand resnet_command(const TrainFlags& f, const Session& session) {
   check(f, session);
   if (f.intra_threads > 0) set_num_threads(f.intra_threads);
   TrainCommand o;
-  o.data = f.synthetic ? "synthetic data" : f.dataset_dir;
-  o.model = cat(f.version == 1 ? "resnet" : "resnet_v2_", f.resnet_size);
-  o.input_size = f.image_size > 0 ? f.image_size : 224;
-  o.augment = training_pipeline(Preprocessing::vgg, o.input_size, f.channels, false);
-  o.pipeline = evaluation_pipeline(Preprocessing::vgg, o.input_size, f.channels);
-  o.open = [f] {
+  o.data.path = f.synthetic ? "synthetic data" : f.dataset_dir;
+  o.net.model = cat(f.version == 1 ? "resnet" : "resnet_v2_", f.resnet_size);
+  o.input.size = f.image_size > 0 ? f.image_size : 224;
+  o.input.augment = training_pipeline(Preprocessing::vgg, o.input.size, f.channels, false);
+  o.input.pipeline = evaluation_pipeline(Preprocessing::vgg, o.input.size, f.channels);
+  o.data.open = [f] {
     return f.synthetic ? synthetic_records(32 * f.batch_size, 2 * f.batch_size)
                        : open_training_records(command, "dicom", f.dataset_dir, 0, "train");
   };
   OptimizerOptions rule = optimizer_options("momentum");
   rule.lr = 0.1 * static_cast<double>(f.batch_size) / 256;
   rule.weight_decay = 1e-4;
-  o.exact_rule = rule;
-  o.decay_all_but_norms = true;
-  o.norm_momentum = 1 - 0.997;
-  o.lr = rule.lr;
-  o.schedule = "multi-step:30,60,80,90:0.1";
-  o.loss_scale = f.loss_scale > 0 ? f.loss_scale : session.compute() == DType::fp16 ? 128 : 1;
-  o.train.epochs = f.train_epochs;
-  o.train.epochs_between_evals = f.epochs_between_evals;
-  o.train.stop_threshold = f.stop_threshold;
-  o.train.log_every = 100;
+  o.update.exact = rule;
+  o.update.decay_all_but_norms = true;
+  o.net.norm_momentum = 1 - 0.997;
+  o.update.lr = rule.lr;
+  o.update.schedule = "multi-step:30,60,80,90:0.1";
+  o.update.loss_scale = f.loss_scale > 0 ? f.loss_scale : session.compute() == DType::fp16 ? 128 : 1;
+  o.loop.epochs = f.train_epochs;
+  o.loop.epochs_between_evals = f.epochs_between_evals;
+  o.loop.stop_threshold = f.stop_threshold;
+  o.loop.log_every = 100;
   const auto hooked = [&](const char* name) {
     return std::find(f.hooks.begin(), f.hooks.end(), name) != f.hooks.end();
   };

@@ -115,32 +115,32 @@ TrainCommand slim_command(const TrainFlags& f, const Session&) {
   const Preprocessing kind =
       preprocessing_of(command, f.preprocessing_name.empty() ? net.name : f.preprocessing_name);
   TrainCommand o;
-  o.data = f.dataset_dir;
-  o.model = net.model;
-  if (net.name.rfind("inception", 0) == 0) o.net_options["aux_logits"] = net.auxiliary;
-  o.input_size = f.image_size > 0 ? f.image_size : net.size;
-  o.augment = training_pipeline(kind, o.input_size, f.channels, !f.no_color_jitter);
-  o.pipeline = evaluation_pipeline(kind, o.input_size, f.channels);
-  o.open = [f] {
+  o.data.path = f.dataset_dir;
+  o.net.model = net.model;
+  if (net.name.rfind("inception", 0) == 0) o.net.options["aux_logits"] = net.auxiliary;
+  o.input.size = f.image_size > 0 ? f.image_size : net.size;
+  o.input.augment = training_pipeline(kind, o.input.size, f.channels, !f.no_color_jitter);
+  o.input.pipeline = evaluation_pipeline(kind, o.input.size, f.channels);
+  o.data.open = [f] {
     return open_training_records(command, f.dataset_name, f.dataset_dir, f.labels_offset, f.split_name);
   };
-  o.lr = f.learning_rate;
-  o.exact_rule = slim_rule(f);
-  o.schedule = "constant";
-  if (f.decay_type == "polynomial") o.min_lr = f.end_learning_rate;
+  o.update.lr = f.learning_rate;
+  o.update.exact = slim_rule(f);
+  o.update.schedule = "constant";
+  if (f.decay_type == "polynomial") o.update.min_lr = f.end_learning_rate;
   o.settle = [f](TrainCommand& run, std::int64_t samples) {
     const std::int64_t steps = decay_steps(samples, f.batch_size, f.epochs_per_decay);
     if (f.decay_type == "exponential")
-      run.schedule = cat("exponential:", number(f.decay_factor), ":", steps, "s");
-    if (f.decay_type == "polynomial") run.schedule = cat("polynomial:1:", steps, "s");
+      run.update.schedule = cat("exponential:", number(f.decay_factor), ":", steps, "s");
+    if (f.decay_type == "polynomial") run.update.schedule = cat("polynomial:1:", steps, "s");
   };
-  o.label_smoothing = f.label_smoothing;
+  o.loss.label_smoothing = f.label_smoothing;
   o.log_steps = true;
-  o.train.epochs = endless_epochs;
-  o.train.ema = f.moving_average;
-  o.train.log_every = f.log_every;
-  o.train.save_seconds = f.save_secs;
-  o.train.summary_seconds = f.summary_secs;
+  o.loop.epochs = endless_epochs;
+  o.loop.ema = f.moving_average;
+  o.loop.log_every = f.log_every;
+  o.loop.save_seconds = f.save_secs;
+  o.loop.summary_seconds = f.summary_secs;
   return o;
 }
 

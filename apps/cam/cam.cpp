@@ -6,9 +6,10 @@
 #include "apps/commands.h"
 #include "io/npy.h"
 #include "tasks/cam.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tasks/inputs.h"
 #include "tasks/overlay.h"
+#include "tasks/predictor.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -45,42 +46,41 @@ std::string target_name(const std::string& folder, const std::string& file, std:
 
 void cam(Session& session, const Options& o) {
   require<UsageError>(o.alpha >= 0 && o.alpha <= 1, "--alpha ", o.alpha, " is not in 0 to 1");
-  Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const int wanted = o.target.empty() ? -1 : class_of(o.target, classifier.classes);
+  Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
+  const ClassificationTask& classifier = as_classifier(predictor.task(), o.checkpoint);
+  const int wanted = o.target.empty() ? -1 : class_of(o.target, classifier.classes());
   const std::vector<std::string> files = expand_files("cam", o.files);
   require<UsageError>(!files.empty(), "cam: no files to look at");
-  const auto set = file_set(files, classifier.classes);
+  const auto set = file_set(files, classifier.classes());
   std::filesystem::create_directories(o.out);
-  const ComputeScope compute(session.compute());
   std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "overlay"}};
   std::set<std::string> taken;
   std::string layer = o.layer, first_error;
   std::int64_t failed = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
-      const Batch batch =
-          one_sample(*set, static_cast<std::int64_t>(i), classifier.pipeline, session.device());
-      if (layer.empty()) layer = cam_layer(*classifier.net, batch.images);
-      std::vector<double> p;
-      {
-        const NoGrad guard;
-        p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
-      }
+      const auto number = static_cast<std::int64_t>(i);
+      const Batch batch = one_sample(*set, number, classifier.pipeline(), session.device());
+      const std::vector<double> p = probabilities(predictor.run(batch)["logits"], classifier.multi_label());
       const auto top = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
       const int target = wanted >= 0 ? wanted : top;
-      const Tensor heat = grad_cam(*classifier.net, batch.images, target, layer).select(0, 0);
+      const Tensor heat = predictor.with([&](Task& task) {
+        const auto evidence = [&] { return task.evidence(batch, target); };
+        if (layer.empty()) layer = cam_layer(task.net(), evidence);
+        return grad_cam(task.net(), evidence, layer).select(0, 0);
+      });
       const std::string name = target_name(o.out, files[i], taken);
       write_png(name + ".png",
-                overlay(set->image(static_cast<std::int64_t>(i)), classifier.pipeline, heat, o.alpha));
+                overlay(set->image(number), seen_sample(*set, number, classifier.pipeline()), heat, o.alpha));
       if (o.npy) save_npy(name + ".npy", heat);
-      const std::string& label = classifier.classes[static_cast<std::size_t>(target)];
+      const std::string& label = classifier.classes()[static_cast<std::size_t>(target)];
       const double probability = p[static_cast<std::size_t>(target)];
       rows.push_back({files[i], label, fixed(probability, 4), name + ".png"});
       session.event({{"event", "cam"},
                      {"file", files[i]},
                      {"class", label},
                      {"probability", probability},
-                     {"predicted", classifier.classes[static_cast<std::size_t>(top)]},
+                     {"predicted", classifier.classes()[static_cast<std::size_t>(top)]},
                      {"layer", layer},
                      {"overlay", name + ".png"}});
     } catch (const Error& error) {

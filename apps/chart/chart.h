@@ -6,15 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "tasks/report_page.h"
+
 namespace gadolin::chart {
 
-// Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn
-// behind it.
-struct Series {
-  std::string name;
-  std::vector<double> x, y;
-  std::vector<double> low = {}, high = {};
-};
+using report::Series;
 
 struct Frame {
   std::string title, description = "";

@@ -11,12 +11,12 @@ using namespace gadolin;
 
 namespace {
 
-double accuracy(Module& net, DataLoader& loader) {
+double accuracy(Layer& net, DataLoader& loader) {
   const NoGrad guard;
   net.eval();
   double right = 0, seen = 0;
   for (const Batch& batch : loader) {
-    right += sum(eq(argmax(net(batch.images), 1), batch.labels).to(DType::fp32)).item();
+    right += sum(eq(argmax(net(batch["image"]), 1), batch["label"]).to(DType::fp32)).item();
     seen += static_cast<double>(batch.size());
   }
   net.train();
@@ -49,7 +49,7 @@ int main(int argc, char** argv) try {
     double loss_sum = 0;
     for (const Batch& batch : train) {
       optimizer.zero_grad();
-      const Tensor loss = cross_entropy(net(batch.images), batch.labels);
+      const Tensor loss = cross_entropy(net(batch["image"]), batch["label"]);
       loss.backward();
       optimizer.step();
       loss_sum += loss.item();

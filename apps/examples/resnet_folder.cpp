@@ -37,15 +37,15 @@ int main(int argc, char** argv) try {
     for (const Batch& batch : train) {
       optimizer.set_lr(schedule.lr_at(step++));
       optimizer.zero_grad();
-      cross_entropy(net(batch.images), batch.labels).backward();
+      cross_entropy(net(batch["image"]), batch["label"]).backward();
       optimizer.step();
     }
     net.eval();
     const NoGrad guard;
     ConfusionMatrix confusion(all->num_classes());
     for (const Batch& batch : test) {
-      const auto truth = batch.labels.to_vector<std::int64_t>();
-      const auto guess = argmax(net(batch.images), 1).to_vector<std::int64_t>();
+      const auto truth = batch["label"].to_vector<std::int64_t>();
+      const auto guess = argmax(net(batch["image"]), 1).to_vector<std::int64_t>();
       for (std::size_t i = 0; i < truth.size(); ++i) confusion.add(truth[i], guess[i]);
     }
     accuracy = gadolin::accuracy(confusion);

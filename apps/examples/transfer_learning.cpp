@@ -12,14 +12,14 @@ namespace {
 
 const Pipeline pipeline("grey,resize:32x32,normalize:0.5:0.25");
 
-double fit(Module& net, const Dataset& set, int epochs, double lr) {
+double fit(Layer& net, const Dataset& set, int epochs, double lr) {
   DataLoader loader(set, pipeline, {.batch_size = 20, .shuffle = true, .drop_last = true});
   Optimizer optimizer(net.parameters(), {.rule = Rule::adam, .lr = lr});
   net.train();
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (const Batch& batch : loader) {
       optimizer.zero_grad();
-      cross_entropy(net(batch.images), batch.labels).backward();
+      cross_entropy(net(batch["image"]), batch["label"]).backward();
       optimizer.step();
     }
   }
@@ -28,7 +28,7 @@ double fit(Module& net, const Dataset& set, int epochs, double lr) {
   double right = 0;
   DataLoader all(set, pipeline, {.batch_size = 50});
   for (const Batch& batch : all) {
-    right += sum(eq(argmax(net(batch.images), 1), batch.labels).to(DType::fp32)).item();
+    right += sum(eq(argmax(net(batch["image"]), 1), batch["label"]).to(DType::fp32)).item();
   }
   return right / static_cast<double>(set.size());
 }

@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "layers/init.h"
+#include "layers/loss.h"
 #include "nets/registry.h"
 #include "tasks/summary.h"
 #include "train/memory.h"
@@ -46,11 +47,15 @@ struct Options {
 };
 
 // What a step takes in memory, on the device and in the type asked for.
-void training(Session& session, const Options& o, Module& net, const Shape& input) {
+void training(Session& session, const Options& o, ImageNet& net, const Shape& input) {
   const OptimizerOptions rule = optimizer_options(o.optimizer);
   net.to(session.device()).train();
+  const TrainingLoss loss = [&](const Tensor& images, const Tensor& labels) {
+    return loss_with_auxiliary(net.logits(images),
+                               [&](const Tensor& logits) { return cross_entropy(logits, labels); });
+  };
   try {
-    const TrainingMemory m = training_memory(net, input, rule, session.compute());
+    const TrainingMemory m = training_memory(net, loss, input, rule, session.compute());
     session.say(cat("training memory   ", human_bytes(m.peak), " at the peak of a step with ", o.optimizer,
                     ", batch ", o.batch, ", ", session.common().dtype, " on ", session.device(), ": weights ",
                     human_bytes(m.weights), ", gradients ", human_bytes(m.gradients), ", moments ",

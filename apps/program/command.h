@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "io/json.h"
+#include "io/text.h"  // IWYU pragma: export
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
+#include "train/reporter.h"
 
 namespace gadolin {
 
@@ -24,7 +26,7 @@ struct Common {
 
 // What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs
 // to stderr.
-class Session {
+class Session : public Reporter {
  public:
   Session(std::string command, const Common& common);
 
@@ -36,15 +38,16 @@ class Session {
   bool tf32() const { return tf32_; }
 
   // A line for people; ignored with --json or --quiet.
-  void say(const std::string& line) const;
+  void say(const std::string& line) const override;
   // A line of the log, on stderr; ignored with --quiet.
-  void log(const std::string& line) const;
+  void log(const std::string& line) const override;
   // One JSON object a line on stdout with --json.
-  void event(const Json& event) const;
+  void event(const Json& event) const override;
 
   // Entries of the final event: "metrics" and "outputs".
-  void metric(const std::string& name, Json value) { metrics_[name] = std::move(value); }
-  void output(const std::string& name, const std::string& path) { outputs_[name] = path; }
+  void metric(const std::string& name, Json value) override { metrics_[name] = std::move(value); }
+  void output(const std::string& name, const std::string& path) override { outputs_[name] = path; }
+  bool bars() const override { return !common_.quiet && !common_.json; }
   Json done(double seconds) const;
 
  private:
@@ -90,9 +93,6 @@ class Program {
 
 // Seconds since the program started; of the steady clock.
 double seconds_now();
-// A table for people: columns padded, numbers to the right.
-std::string format_table(const std::vector<std::vector<std::string>>& rows, bool header = true);
-std::string fixed(double value, int digits);
 // "3x224x224" -> [3, 224, 224]. Throws UsageError.
 Shape parse_input(const std::string& text);
 // The candidate with the smallest edit distance to `word`, or "" when none is near.

@@ -1,4 +1,4 @@
-// The evaluation of a classifier: metrics with intervals, predictions of every sample, the report.
+// The evaluation of a task: metrics with intervals, predictions of every sample, the report.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "apps/program/command.h"
-#include "tasks/classifier.h"
+#include "tasks/task.h"
 
 namespace gadolin {
 
@@ -16,17 +16,22 @@ struct EvalCommand {
   DatasetOptions dataset;
   std::int64_t batch_size = 32;
   int workers = -1, resamples = 1000;
+  std::vector<std::string> more;   // further checkpoints: an ensemble
+  std::string views = "identity";  // of each picture: "identity,hflip", or "all"
+  // Fitted on these samples and saved with the checkpoint in `save`.
+  bool temperature = false;
+  std::string thresholds, save;
 
   // Not options of gadolin eval, but of command groups that map their own onto it:
-  std::function<std::unique_ptr<Dataset>(const Classifier&, EvalCommand&)>
-      open;                      // instead of open_dataset(data, dataset)
-  std::int64_t max_batches = 0;  // only the first samples; 0: all
-  std::vector<int> top;          // accuracies among the k likeliest classes
+  std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)>
+      open;                                 // instead of Task::open(data, dataset)
+  std::int64_t max_batches = 0;             // only the first samples; 0: all
+  std::function<void(Evaluator&)> prepare;  // more to measure
 };
 
-// Every sample once. With `out`: metrics.json, predictions.csv, confusion.csv (of one label a sample) and
+// Every sample once. With `out`: metrics.json, the evaluator's files (predictions.csv ...) and
 // report/index.html there. Throws DataError for data that do not fit the checkpoint, and for a sample that
 // cannot be read.
-void evaluate_classifier(Session& session, EvalCommand o);
+void evaluate_checkpoint(Session& session, EvalCommand o);
 
 }  // namespace gadolin

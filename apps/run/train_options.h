@@ -10,41 +10,69 @@
 #include "apps/program/command.h"
 #include "data/sets/dataset.h"
 #include "nets/registry.h"
+#include "tasks/classification.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
 
 namespace gadolin {
 
-struct TrainCommand {
-  std::string data, splits, model = "resnet18", out, resume, init_from;
-  DatasetOptions dataset;
-  std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
-  int input_size = 224, channels = 0, width = 64;
-  bool small_input = false, overwrite = false, ignore_splits = false, anomaly = false, no_capture = false;
-  std::int64_t batch_size = 32, eval_batch_size = 0;
-  int workers = -1;
-  std::string bad_samples = "skip";
-  std::string augment = "standard", pipeline;
-  std::string shares = "0.7/0.15/0.15";
-  std::string optimizer = "adamw", schedule = "cosine", loss = "auto";
-  double lr = 1e-3, momentum = 0.9, weight_decay = -1, warmup_epochs = -1, min_lr = 0, label_smoothing = 0,
-         focal_gamma = 2, loss_scale = 0;
-  bool class_weights = false, decay_norm_and_bias = false;
-  OptimizerOptions rule;
-  TrainOptions train;
+// What is learned from.
+struct DataChoice {
+  std::string path, splits, shares = "0.7/0.15/0.15";
+  DatasetOptions read;
+  bool ignore_splits = false;
+  int folds = 0;  // runs, each with another part of the patients for validation; 0: one run
+  std::function<std::unique_ptr<Dataset>()>
+      open;  // of other command groups: instead of open_dataset(path, read)
+};
 
-  // Not options of gadolin train, but of command groups that map their own onto its run:
-  std::function<std::unique_ptr<Dataset>()> open;  // instead of open_dataset(data, dataset)
-  std::function<void(TrainCommand& o, std::int64_t samples)>
-      settle;                                  // what depends on the number of training samples
-  std::optional<OptimizerOptions> exact_rule;  // instead of optimizer, momentum, weight_decay
-  bool decay_all_but_norms = false;            // biases of other layers are decayed too
-  double norm_momentum = 0;                    // of batch norms, as PyTorch counts it; 0: the net's own
-  NetOptions net_options;                      // besides width and small_input
+// What learns: the net, and what it starts from.
+struct NetChoice {
+  std::string model = "resnet18", init_from;
+  int channels = 0, width = 64;
+  bool small_input = false;
+  std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
+  // Of other command groups:
+  NetOptions options;        // besides width and small_input
+  double norm_momentum = 0;  // of batch norms, as PyTorch counts it; 0: the net's own
   State initial;  // weights that were read from init_from; what the net does not have is passed over
   bool ignore_missing = false;  // and what they do not have stays as it starts
+};
+
+// How pictures come to the net.
+struct InputChoice {
+  int size = 224;
+  std::string augment = "standard", pipeline, bad_samples = "skip", sampler = "shuffled";
+  double mixup = 0, cutmix = 0;  // alphas; 0: off
+  std::int64_t batch_size = 32, eval_batch_size = 0;
+  int workers = -1;
+};
+
+// How weights change.
+struct UpdateChoice {
+  std::string optimizer = "adamw", schedule = "cosine";
+  double lr = 1e-3, min_lr = 0, momentum = 0.9, weight_decay = -1, warmup_epochs = -1, loss_scale = 0;
+  double clip_norm = 0, clip_value = 0;
+  bool decay_norm_and_bias = false;
+  // Of other command groups:
+  std::optional<OptimizerOptions> exact;  // instead of optimizer, momentum, weight_decay
+  bool decay_all_but_norms = false;       // biases of other layers are decayed too
+};
+
+struct TrainCommand {
+  std::string out, resume;
+  bool overwrite = false, anomaly = false, no_capture = false;
+  DataChoice data;
+  NetChoice net;
+  InputChoice input;
+  ClassificationLoss loss;
+  UpdateChoice update;
+  TrainOptions loop;
+  // Of other command groups:
+  std::function<void(TrainCommand& o, std::int64_t samples)>
+      settle;  // what depends on the number of training samples
   bool log_steps = false,
-       log_rate = false;  // a line every train.log_every steps instead of a bar, images/s in it
+       log_rate = false;  // a line every loop.log_every steps instead of a bar, images/s in it
 };
 
 void add_train_options(CLI::App* app, TrainCommand& o);

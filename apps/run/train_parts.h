@@ -1,4 +1,4 @@
-// What a classifier's training run is made of: splits, pipelines, the loader, the loss.
+// What a classifier's training run is made of: splits, pipelines, the loader, the net, the plan.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 
 #include "apps/run/train_options.h"
 #include "data/sets/loader.h"
+#include "tasks/training.h"
 
 namespace gadolin {
 
@@ -24,9 +25,25 @@ std::string training_steps(const TrainCommand& o, int channels);
 
 LoaderOptions loader_options(const TrainCommand& o, const Session& session);
 
-// Mean loss of logits and targets. Throws UsageError for a loss that does not fit the labels.
-std::function<Tensor(const Tensor& logits, const Tensor& target)> make_loss(const TrainCommand& o,
-                                                                            const Dataset& train,
-                                                                            Device device);
+// The net of the registry that fits the set, with initial weights (train_net.cpp).
+std::unique_ptr<ClassificationTask> make_task(const TrainCommand& o, const Dataset& set, int channels);
+// The net as the run begins with it: its weights, what of them learns, where it lies. Throws UsageError for
+// parts that it lacks.
+void settle_net(Module& net, const TrainCommand& o, const Session& session);
+TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& net, int channels);
+
+// Everything that a run needs but its folder.
+struct Prepared {
+  std::unique_ptr<Dataset> set, train, val;
+  std::unique_ptr<ClassificationTask> task;
+  TrainPlan plan;
+};
+Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset> set);
+RunDir::Open open_mode(const TrainCommand& o);
+// One run in the folder o.out (train_run.cpp), and one a fold in folders of their own, with what they say
+// together (train_folds.cpp).
+TrainResult run_one(Session& session, const TrainCommand& o, std::unique_ptr<Dataset> set,
+                    const std::string& config);
+void train_folds(Session& session, const TrainCommand& o, const std::string& config);
 
 }  // namespace gadolin

@@ -8,5 +8,6 @@ namespace gadolin {
 void add_train_command(Program& program);
 void add_eval_command(Program& program);
 void add_predict_command(Program& program);
+void add_lr_find_command(Program& program);
 
 }  // namespace gadolin

@@ -6,12 +6,27 @@ namespace gadolin {
 
 void add_eval_command(Program& program) {
   const auto o = std::make_shared<EvalCommand>();
+  const auto checkpoints = std::make_shared<std::vector<std::string>>();
   CLI::App* app = program.add(
       "eval", "Metrics with intervals, predictions of every sample, the HTML report",
-      [o](Session& s) { evaluate_classifier(s, *o); },
+      [o, checkpoints](Session& s) {
+        EvalCommand run = *o;
+        run.checkpoint = checkpoints->front();
+        run.more.assign(checkpoints->begin() + 1, checkpoints->end());
+        evaluate_checkpoint(s, run);
+      },
       "gadolin eval runs/view/split.csv --checkpoint runs/view/checkpoints/best.gdck --out runs/view");
   app->add_option("data", o->data, "Labelled set, as for train")->required();
-  app->add_option("--checkpoint", o->checkpoint)->required();
+  app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
+      ->required()
+      ->delimiter(',');
+  app->add_option("--views", o->views,
+                  "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
+      ->capture_default_str();
+  app->add_flag("--temperature", o->temperature, "Fit a temperature on these samples (--split val)");
+  app->add_option("--thresholds", o->thresholds,
+                  "Choose thresholds on these samples: youden, f1, sensitivity:0.9 or specificity:0.9");
+  app->add_option("--save", o->save, "Checkpoint to write with what was fitted");
   app->add_option("--out", o->out, "Folder for metrics.json, predictions.csv, confusion.csv and report/");
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,

@@ -3,9 +3,10 @@
 #include <filesystem>
 
 #include "apps/commands.h"
+#include "apps/run/judges.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
 #include "tensor/ops.h"
@@ -14,8 +15,10 @@ namespace gadolin {
 namespace {
 
 struct Options {
-  std::vector<std::string> files;
-  std::string checkpoint, layer, out, feature_dtype = "fp32", bad_samples = "fail", split = "all";
+  std::vector<std::string> files, more;
+  std::vector<std::string> checkpoints;
+  std::string checkpoint, views = "identity", layer, out, feature_dtype = "fp32", bad_samples = "fail",
+                          split = "all";
   int top = 3, workers = -1;
   std::int64_t batch_size = 32;
   bool pool = false;
@@ -31,7 +34,7 @@ bool is_set(const std::vector<std::string>& given) {
   return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files("predict", given).empty();
 }
 
-std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifier) {
+std::unique_ptr<Dataset> samples_of(const Options& o, const Task& task) {
   if (is_set(o.files)) {
     DatasetOptions options = o.dataset;
     // The split.csv of a run names files where they lie.
@@ -41,7 +44,7 @@ std::unique_ptr<Dataset> samples_of(const Options& o, const Classifier& classifi
     return o.split == "all" ? std::move(set) : set->subset(split_from(o.split, "--split"));
   }
   require<UsageError>(o.split == "all", "predict: --split needs a labelled set, not files");
-  return open_inputs("predict", o.files, classifier.classes, o.dataset);
+  return open_inputs("predict", o.files, task.classes(), o.dataset);
 }
 
 void features(Session& session, const Options& o) {
@@ -51,8 +54,8 @@ void features(Session& session, const Options& o) {
                       o.feature_dtype, " is unknown; use fp32 or fp16");
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
                       " is unknown; use fail or skip");
-  Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const auto set = samples_of(o, classifier);
+  const auto classifier = load_classifier(o.checkpoint, session.device());
+  const auto set = samples_of(o, *classifier);
   LoaderOptions loader;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
@@ -63,9 +66,9 @@ void features(Session& session, const Options& o) {
   options.pool = o.pool;
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
-  if (!session.common().quiet && !session.common().json) options.progress = "features";
+  if (session.bars()) options.progress = "features";
   const FeatureResult got =
-      write_features(o.out, *classifier.net, *set, classifier.pipeline, loader, options);
+      write_features(o.out, classifier->net(), *set, classifier->pipeline(), loader, options);
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
@@ -83,33 +86,24 @@ void features(Session& session, const Options& o) {
 
 void predict(Session& session, const Options& o) {
   if (!o.layer.empty()) return features(session, o);
-  Classifier classifier = load_classifier(o.checkpoint, session.device());
-  const auto set = open_inputs("predict", o.files, classifier.classes, o.dataset);
-  const NoGrad guard;
-  const ComputeScope compute(session.compute());
-  std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "next"}};
+  Judges judges(session, o.checkpoint, o.more, o.views);
+  const Task& task = judges.task();
+  const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
+  TextRows rows{task.columns()};
+  rows[0].insert(rows[0].begin(), "file");
   std::int64_t failed = 0;
   std::string first_error;
   for (std::int64_t i = 0; i < set->size(); ++i) {
     const std::string& file = set->info(i).name;
     try {
-      // One by one: a result then does not depend on what else was asked for.
-      const Batch batch = one_sample(*set, i, classifier.pipeline, session.device());
-      const std::vector<double> p = probabilities((*classifier.net)(batch.images), classifier.multi_label);
-      std::vector<std::size_t> order(p.size());
-      for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });
-      std::string next;
-      for (std::size_t k = 1; k < order.size() && static_cast<int>(k) < o.top; ++k) {
-        next += (next.empty() ? "" : ", ") + classifier.classes[order[k]] + " " + fixed(p[order[k]], 4);
+      const Said said = task.say(judges.one(*set, i, session.device()), 0, o.top);
+      for (auto row : said.rows) {
+        row.insert(row.begin(), file);
+        rows.push_back(std::move(row));
       }
-      rows.push_back({file, classifier.classes[order[0]], fixed(p[order[0]], 4), next});
-      Json all = Json::object();
-      for (std::size_t k = 0; k < p.size(); ++k) all[classifier.classes[k]] = p[k];
-      session.event({{"event", "prediction"},
-                     {"file", file},
-                     {"class", classifier.classes[order[0]]},
-                     {"probabilities", all}});
+      Json event{{"event", "prediction"}, {"file", file}};
+      event.update(said.event);
+      session.event(event);
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
       ++failed;
@@ -130,15 +124,26 @@ void predict(Session& session, const Options& o) {
 
 void add_predict_command(Program& program) {
   const auto o = std::make_shared<Options>();
+  const auto checkpoints = std::make_shared<std::vector<std::string>>();
   CLI::App* app = program.add(
       "predict", "Class probabilities of image files, or features of a layer",
-      [o](Session& s) { predict(s, *o); },
+      [o, checkpoints](Session& s) {
+        Options run = *o;
+        run.checkpoint = checkpoints->front();
+        run.more.assign(checkpoints->begin() + 1, checkpoints->end());
+        predict(s, run);
+      },
       "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
   app->add_option("files", o->files,
                   "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled "
                   "set, as for train")
       ->required();
-  app->add_option("--checkpoint", o->checkpoint)->required();
+  app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
+      ->required()
+      ->delimiter(',');
+  app->add_option("--views", o->views,
+                  "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
+      ->capture_default_str();
   app->add_option("--top", o->top, "Classes to name")->capture_default_str();
   app->add_option("--layer", o->layer,
                   "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "

@@ -18,6 +18,7 @@ void add_train(Program& program) {
   add_train_command(program);
   add_eval_command(program);
   add_predict_command(program);
+  add_lr_find_command(program);
 }
 
 }  // namespace gadolin

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "io/safetensors.h"
-#include "layers/auxiliary.h"
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
@@ -143,7 +142,7 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
                            "; known are eval and train");
 
   const SkipInitialValues zeros;
-  const std::unique_ptr<Module> net = make_net(f.report.model, f.net_options);
+  const std::unique_ptr<ImageNet> net = make_net(f.report.model, f.net_options);
   State weights;
   for (const SafetensorsEntry& entry : file.entries()) {
     if (starts(entry.name, "state.")) weights[entry.name.substr(6)] = file.tensor(entry.name);
@@ -181,11 +180,11 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
   x = x.detach();
   if (file.contains("grad.input")) x.requires_grad_();
   net->train();
-  const Tensor y = (*net)(x);
-  if (file.contains(output)) f.check(output, y);
+  const Logits y = net->logits(x);
+  if (file.contains(output)) f.check(output, y.main);
   const std::string kind = meta(file, path, "loss");
   int outputs = 0;  // the last classifier's is 0, auxiliary heads follow
-  const Tensor loss = loss_with_auxiliary(*net, y, [&](const Tensor& logits) {
+  const Tensor loss = loss_with_auxiliary(y, [&](const Tensor& logits) {
     const std::string name = "output." + std::to_string(outputs++);
     if (outputs > 1 && file.contains(name)) f.check(name, logits);
     return kind == "none" ? logits : loss_of(kind, path, f, logits);

@@ -10,25 +10,26 @@
 namespace gadolin {
 namespace {
 
-void write_safetensors(Session& session, const Classifier& c, const std::string& path, const ExportOptions&) {
+void write_safetensors(Session& session, ClassificationTask& c, const std::string& path,
+                       const ExportOptions&) {
   TensorMap tensors;
-  for (const Parameter& p : c.net->state()) tensors[p.name] = p.tensor.detach();
+  for (const Parameter& p : c.net().state()) tensors[p.name] = p.tensor.detach();
   save_safetensors(path, tensors, export_facts(c));
   session.metric("tensors", tensors.size());
 }
 
-void write_torch(Session& session, const Classifier& c, const std::string& path, const ExportOptions&) {
+void write_torch(Session& session, ClassificationTask& c, const std::string& path, const ExportOptions&) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const Parameter& p : c.net->state()) tensors.emplace_back(p.name, p.tensor.detach());
+  for (const Parameter& p : c.net().state()) tensors.emplace_back(p.name, p.tensor.detach());
   save_torch(path, tensors);
   session.metric("tensors", tensors.size());
 }
 
-void write_onnx(Session& session, const Classifier& c, const std::string& path,
+void write_onnx(Session& session, ClassificationTask& c, const std::string& path,
                 const ExportOptions& options) {
   const Shape image = onnx_input(c, options.input);
-  OnnxModel model = onnx_of(*c.net, {image, options.fold});
-  model.name = c.model;
+  OnnxModel model = onnx_of(c.net(), {image, options.fold});
+  model.name = c.model();
   model.metadata = onnx_metadata(c, image);
   save_onnx(path, model);
   session.metric("nodes", model.nodes.size());
@@ -45,9 +46,10 @@ void export_weights(Session& session, const std::string& in, const std::string& 
     }
     require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold),
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
-    const Classifier c = load_classifier(in, cpu);
+    const auto classifier = load_classifier(in, cpu);
+    ClassificationTask& c = *classifier;
     format.write(session, c, out, options);
-    session.say(cat(c.model, " of ", in, " in ", out, " (", format.about, ")"));
+    session.say(cat(c.model(), " of ", in, " in ", out, " (", format.about, ")"));
     session.output("weights", out);
     return;
   }
@@ -66,11 +68,11 @@ const std::vector<ExportFormat>& export_formats() {
   return formats;
 }
 
-std::map<std::string, std::string> export_facts(const Classifier& c) {
-  return {{"model", c.model},
-          {"net_options", options_to_json(c.options).dump()},
-          {"classes", Json(c.classes).dump()},
-          {"pipeline", c.pipeline.text()}};
+std::map<std::string, std::string> export_facts(const ClassificationTask& c) {
+  return {{"model", c.model()},
+          {"net_options", options_to_json(c.options()).dump()},
+          {"classes", Json(c.classes()).dump()},
+          {"pipeline", c.pipeline().text()}};
 }
 
 void add_export(Program& program) {

@@ -64,9 +64,9 @@ void check_heads(const Module& net, const State& weights, const Options& o) {
                           " to keep the rest and start it anew");
 }
 
-Checkpoint checkpoint_of(const Classifier& c, const Options& o, const WeightFile& file) {
+Checkpoint checkpoint_of(const ClassificationTask& c, const Options& o, const WeightFile& file) {
   Checkpoint checkpoint;
-  for (const Parameter& p : c.net->state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
+  for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
   checkpoint.facts["imported_from_sha256"] = weights_sha256(o.in);
   checkpoint.facts["imported_format"] = file.format;
@@ -125,17 +125,15 @@ void import_weights(Session& session, const Options& o) {
   if (slim) rename_slim(o.model, file, given, o.averages);
   for (const std::string& note : file.notes) session.say(o.in + ": " + note);
 
-  Classifier c;
-  c.model = o.model;
-  c.options = options_from_weights(c.model, file.tensors, given);
+  const NetOptions options = options_from_weights(o.model, file.tensors, given);
   manual_seed(session.common().seed);  // for what starts anew
-  c.net = make_net(c.model, c.options);
-  check_heads(*c.net, file.tensors, o);
-  const LoadReport report = c.net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
+  auto net = make_net(o.model, options);
+  check_heads(*net, file.tensors, o);
+  const LoadReport report = net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
   const bool can_transform =
       std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
   if (can_transform && info.weights == "torchvision" && file.metadata.empty() &&
-      !c.options.count("transform_input"))
+      !options.count("transform_input"))
     session.say("torchvision's own pretrained files of " + o.model +
                 " expect --net-option transform_input=true");
   names(session, "mapped", report.loaded);
@@ -150,17 +148,18 @@ void import_weights(Session& session, const Options& o) {
                               o.model);
 
   const int channels =
-      static_cast<int>(number(c.options, "input_channels", static_cast<double>(info.input[0])));
-  c.classes = class_names(o, file, static_cast<std::size_t>(number(c.options, "num_classes", 1000)));
+      static_cast<int>(number(options, "input_channels", static_cast<double>(info.input[0])));
+  const auto classes = class_names(o, file, static_cast<std::size_t>(number(options, "num_classes", 1000)));
   const auto written = file.metadata.find("pipeline");
-  c.pipeline = Pipeline(!o.pipeline.empty()              ? o.pipeline
-                        : written != file.metadata.end() ? written->second
-                                                         : usual_pipeline(o.model, channels, file.format));
+  const Pipeline pipeline(!o.pipeline.empty()              ? o.pipeline
+                          : written != file.metadata.end() ? written->second
+                                                           : usual_pipeline(o.model, channels, file.format));
+  const ClassificationTask c(o.model, options, classes, false, pipeline, std::move(net));
   const Checkpoint checkpoint = checkpoint_of(c, o, file);
   save_checkpoint(o.out, checkpoint);
   const std::string& sum = checkpoint.facts.at("imported_from_sha256");
   session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ",
-                  c.classes.size(), " classes, pictures by ", c.pipeline.text(), ", SHA-256 of the source ",
+                  classes.size(), " classes, pictures by ", pipeline.text(), ", SHA-256 of the source ",
                   sum));
   session.metric("mapped", report.loaded.size());
   session.metric("missing", report.missing.size());

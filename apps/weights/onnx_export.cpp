@@ -18,7 +18,7 @@ std::string joined(const std::vector<double>& values, std::size_t count) {
 
 }  // namespace
 
-OnnxModel onnx_of(Module& net, const OnnxOptions& options) {
+OnnxModel onnx_of(Layer& net, const OnnxOptions& options) {
   for (const Parameter& p : net.state()) {
     require<Unsupported>(
         !is_floating(p.tensor.dtype()) || (p.tensor.dtype() == DType::fp32 && p.tensor.device() == cpu),
@@ -33,14 +33,14 @@ OnnxModel onnx_of(Module& net, const OnnxOptions& options) {
   return model;
 }
 
-TextMap onnx_metadata(const Classifier& c, const Shape& image) {
-  const Normalize& normalize = c.pipeline.normalize();
+TextMap onnx_metadata(const ClassificationTask& c, const Shape& image) {
+  const Normalize& normalize = c.pipeline().normalize();
   const auto channels = static_cast<std::size_t>(image[0]);
-  return {{"model", c.model},
-          {"net_options", options_to_json(c.options).dump()},
-          {"classes", Json(c.classes).dump()},
-          {"activation", c.multi_label ? "sigmoid" : "softmax"},
-          {"pipeline", c.pipeline.text()},
+  return {{"model", c.model()},
+          {"net_options", options_to_json(c.options()).dump()},
+          {"classes", Json(c.classes()).dump()},
+          {"activation", c.multi_label() ? "sigmoid" : "softmax"},
+          {"pipeline", c.pipeline().text()},
           {"input_size", cat(image[0], "x", image[1], "x", image[2])},
           {"channel_order", image[0] == 1 ? "grey" : "RGB"},
           {"value_range", "0..1 before mean and std"},
@@ -52,19 +52,19 @@ TextMap onnx_metadata(const Classifier& c, const Shape& image) {
            "or triage a patient."}};
 }
 
-Shape onnx_input(const Classifier& c, const std::string& given) {
-  const auto option = c.options.find("input_channels");
-  const auto channels = option == c.options.end()
-                            ? net_info(c.model).input[0]
+Shape onnx_input(const ClassificationTask& c, const std::string& given) {
+  const auto option = c.options().find("input_channels");
+  const auto channels = option == c.options().end()
+                            ? net_info(c.model()).input[0]
                             : static_cast<std::int64_t>(std::get<double>(option->second));
   if (!given.empty()) {
     const Shape image = parse_input(given);
     require<UsageError>(image[0] == channels, "export: --input ", given, " has ", image[0], " channels, but ",
-                        c.model, " takes ", channels);
+                        c.model(), " takes ", channels);
     return image;
   }
-  const auto size = c.pipeline.output_size();
-  require<UsageError>(size.has_value(), "export: the pipeline ", c.pipeline.text(),
+  const auto size = c.pipeline().output_size();
+  require<UsageError>(size.has_value(), "export: the pipeline ", c.pipeline().text(),
                       " does not fix the size of an image; pass --input ", channels, "x224x224 or what fits");
   return {channels, size->second, size->first};
 }

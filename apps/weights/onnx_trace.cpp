@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "layers/fusion.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -11,7 +12,7 @@ namespace {
 // Parameters want gradients and the net evaluates while this is alive.
 class Tracing {
  public:
-  explicit Tracing(Module& net) : net_(net), was_training_(net.training()), observer_([](auto&&...) {}) {
+  explicit Tracing(Module& net) : net_(net), was_training_(net.training()) {
     net_.eval();
     for (Parameter& p : net_.parameters()) {
       if (!p.tensor.requires_grad()) frozen_.push_back(p.tensor.requires_grad_());
@@ -27,11 +28,11 @@ class Tracing {
  private:
   Module& net_;
   bool was_training_;
-  CallObserver observer_;
+  Unfused apart_;
   std::vector<Tensor> frozen_;
 };
 
-Trace run(Module& net, std::int64_t batch, const Shape& image) {
+Trace run(Layer& net, std::int64_t batch, const Shape& image) {
   Trace trace;
   trace.input = zeros({batch, image[0], image[1], image[2]}).requires_grad_();
   trace.output = net(trace.input);
@@ -79,7 +80,7 @@ std::string TracedOp::place() const {
   return node->place.empty() ? node->name() : node->place + ": " + node->name();
 }
 
-Trace trace_net(Module& net, const Shape& image) {
+Trace trace_net(Layer& net, const Shape& image) {
   require<ShapeError>(image.dim() == 3, "export: input ", image, " is not [C, H, W]");
   const Tracing tracing(net);
   const EnableGrad recording;

@@ -20,10 +20,10 @@ struct Trace {
   std::vector<TracedOp> ops;  // inputs before those who use them; the last one makes the output
 };
 
-// Runs `net` in evaluation mode on images [N, C, H, W] of two batch sizes, with modules called one by one
-// (Module::watching) as their paper draws them. Every parameter wants a gradient meanwhile, so that it is on
+// Runs `net` in evaluation mode on images [N, C, H, W] of two batch sizes, with layers called one by one
+// (Unfused) as their paper draws them. Every parameter wants a gradient meanwhile, so that it is on
 // the tape. Throws Unsupported when the ops depend on the size of the batch, or the result is not [N,
 // classes].
-Trace trace_net(Module& net, const Shape& image);
+Trace trace_net(Layer& net, const Shape& image);
 
 }  // namespace gadolin

@@ -1,10 +1,14 @@
-// DICOM files as pictures of a data set: the first frame, by the rules of display.cpp.
+// DICOM files as pictures of a data set: the first frame, by the rules of display.cpp, or as rescaled values.
+#include <cmath>
+#include <limits>
+
 #include "data/dicom/image.h"
 #include "data/image/codec.h"
 
 namespace gadolin::detail {
+namespace {
 
-Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options) {
+DicomImage first_frame(Bytes bytes, std::string_view name, const DecodeOptions& options) {
   DicomOptions how;
   how.limits.file_bytes = options.limits.file_bytes;
   how.limits.ratio = options.limits.ratio;
@@ -12,10 +16,35 @@ Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& opti
   const DicomFile file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, std::string(name), how);
   const std::int64_t columns = file.integer(dicom::columns, 0), rows = file.integer(dicom::rows, 0);
   check_image_size(bytes, name, columns, rows, 1, options.limits);
-  const DicomImage image = read_dicom_image(file, 0);
+  return read_dicom_image(file, 0);
+}
+
+}  // namespace
+
+Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options) {
+  const DicomImage image = first_frame(bytes, name, options);
   DicomDisplayOptions display;
   display.bits = image.bits_stored > 8 && !options.reduce_to_8bit ? 16 : 8;
   return as_wanted(to_image(image, display), options);
+}
+
+std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name,
+                                            const DecodeOptions& options) {
+  const DicomImage image = first_frame(bytes, name, options);
+  if (image.channels != 1 || image.photometric == "PALETTE COLOR") return {};
+  const Tensor rescaled = to_hounsfield(image);
+  const auto* stored = image.samples.data<std::int32_t>();
+  PhysicalImage out;
+  out.width = image.columns;
+  out.height = image.rows;
+  out.inverted = image.photometric == "MONOCHROME1";
+  out.values.assign(rescaled.data<float>(), rescaled.data<float>() + rescaled.numel());
+  for (std::size_t i = 0; i < out.values.size(); ++i) {
+    // What overflowed while it was rescaled is no value either.
+    if (image.is_padding(stored[i]) || !std::isfinite(out.values[i]))
+      out.values[i] = std::numeric_limits<float>::quiet_NaN();
+  }
+  return out;
 }
 
 }  // namespace gadolin::detail

@@ -1,9 +1,11 @@
 // What the decoders of one format each share, and the table of them; only decoders include this.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "data/image/image.h"
+#include "data/image/physical.h"
 #include "tensor/check.h"
 
 namespace gadolin::detail {
@@ -19,16 +21,22 @@ struct Decoder {
   Image (*decode)(Bytes bytes, std::string_view name, const DecodeOptions& options);
   // Instead of `decode`, for formats that can leave out what nobody will use.
   Decoded (*decode_region)(Bytes bytes, std::string_view name, const DecodeOptions& options) = nullptr;
+  // Values in units instead of a picture, for formats that know them; nullopt where this file does not.
+  std::optional<PhysicalImage> (*physical)(Bytes bytes, std::string_view name,
+                                           const DecodeOptions& options) = nullptr;
 };
 // In the order in which they are asked. The table stands in data/decoders.cpp, which alone knows all of them.
 const std::vector<Decoder>& decoders();
+// The one for this file. Throws FormatError for an empty file, one above the limit and one of no known kind.
+const Decoder& decoder_of(Bytes bytes, std::string_view name, const DecodeOptions& options);
 
 Decoded decode_jpeg(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_png(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_bmp(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& options);
-Image decode_dicom(Bytes bytes, std::string_view name,
-                   const DecodeOptions& options);  // data/dicom/decode.cpp
+// data/dicom/decode.cpp
+Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options);
+std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options);
 
 // Throws FormatError unless width x height pixels of `sample_bytes` each may be allocated for this file.
 void check_image_size(Bytes bytes, std::string_view name, std::int64_t width, std::int64_t height,

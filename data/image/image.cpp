@@ -126,6 +126,19 @@ Image as_wanted(Image image, const DecodeOptions& options) {
   return image;
 }
 
+const Decoder& decoder_of(Bytes bytes, std::string_view name, const DecodeOptions& options) {
+  require<FormatError>(!bytes.empty(), "decode: ", printable(name), " is empty (0 bytes)");
+  require<FormatError>(bytes.size() <= options.limits.file_bytes, "decode: ", printable(name), " has ",
+                       human_bytes(static_cast<std::int64_t>(bytes.size())), ", at most ",
+                       human_bytes(static_cast<std::int64_t>(options.limits.file_bytes)), " are read");
+  const auto& all = decoders();
+  const auto decoder =
+      std::find_if(all.begin(), all.end(), [&](const Decoder& d) { return d.matches(bytes); });
+  require<FormatError>(decoder != all.end(), "decode: ", printable(name),
+                       " is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
+  return *decoder;
+}
+
 }  // namespace detail
 
 ImageFormat image_format(std::span<const std::uint8_t> bytes) {
@@ -146,18 +159,10 @@ Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name
                       const DecodeOptions& options) {
   require<ValueError>(options.channels == 0 || options.channels == 1 || options.channels == 3,
                       "decode: channels = ", options.channels, " is not 0 (as in the file), 1 or 3");
-  require<FormatError>(!bytes.empty(), "decode: ", printable(name), " is empty (0 bytes)");
-  require<FormatError>(bytes.size() <= options.limits.file_bytes, "decode: ", printable(name), " has ",
-                       human_bytes(static_cast<std::int64_t>(bytes.size())), ", at most ",
-                       human_bytes(static_cast<std::int64_t>(options.limits.file_bytes)), " are read");
-  const auto& all = detail::decoders();
-  const auto decoder =
-      std::find_if(all.begin(), all.end(), [&](const detail::Decoder& d) { return d.matches(bytes); });
-  require<FormatError>(decoder != all.end(), "decode: ", printable(name),
-                       " is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first");
-  if (decoder->decode_region) return decoder->decode_region(bytes, name, options);
+  const detail::Decoder& decoder = detail::decoder_of(bytes, name, options);
+  if (decoder.decode_region) return decoder.decode_region(bytes, name, options);
   Decoded out;
-  out.image = detail::as_wanted(decoder->decode(bytes, name, options), options);
+  out.image = detail::as_wanted(decoder.decode(bytes, name, options), options);
   out.full_width = out.image.width;
   out.full_height = out.image.height;
   if (options.region) options.region(out.full_width, out.full_height);

@@ -6,13 +6,12 @@
 #include "data/image/warp.h"
 #include "tensor/check.h"
 
-namespace gadolin::detail {
+namespace gadolin {
 namespace {
 
-std::string size_text(Size s) {
-  return s.height == 0 || s.height == s.width ? cat(s.width) : cat(s.width, "x", s.height);
-}
-Size square(Size s) { return {s.width, s.height == 0 ? s.width : s.height}; }
+using detail::checked;
+using detail::short_number;
+using detail::side_text;
 
 // The box of the whole picture in pixels of a part that was decoded smaller.
 BoxF inside(const Decoded& decoded, const Box& box) {
@@ -24,316 +23,250 @@ BoxF inside(const Decoded& decoded, const Box& box) {
   return f;
 }
 
-class Resize : public Transform {
- public:
-  Resize(Size size, Filter filter) : size_(size), filter_(filter) {}
-  Image apply(Image image, RandomStream&) const override {
-    const Size to = target(image.width, image.height);
-    return resize(image, to.width, to.height, filter_);
-  }
-  std::string text() const override {
-    const std::string size = size_.height == 0 ? cat(size_.width) : cat(size_.width, "x", size_.height);
-    return cat("resize:", size, filter_ == Filter::bicubic ? ":bicubic" : "");
-  }
-  std::optional<std::pair<int, int>> output_size() const override {
-    if (size_.height == 0) return {};
-    return std::pair{size_.width, size_.height};
-  }
-  bool plans() const override { return true; }
-  // Twice the target at least: what the decoder's own averaging takes away is then below what the filter
-  // removes.
-  Region plan(int width, int height, RandomStream&) const override {
-    const Size to = target(width, height);
-    return {{0, 0, width, height}, 2 * to.width, 2 * to.height};
-  }
-  Image apply_decoded(Decoded d, RandomStream&) const override {
-    const Size to = target(d.full_width, d.full_height);
-    return resize(d.image, to.width, to.height, filter_, inside(d, {0, 0, d.full_width, d.full_height}));
-  }
+// That box, resized, and the map from the whole picture.
+Transformed resized(const Decoded& d, const Box& box, Sides to, Filter filter) {
+  const BoxF from = inside(d, box);
+  const double across = to.width / from.width, down = to.height / from.height;
+  return {resize(d.image, to.width, to.height, filter, from),
+          map_of(d).then({across, 0, -from.x * across, 0, down, -from.y * down})};
+}
 
- private:
-  // One number is the shorter side; the longer one is cut to whole pixels, as torchvision does.
-  Size target(int width, int height) const {
-    if (size_.height != 0) return size_;
-    const double longer = std::min(
-        static_cast<double>(size_.width) * std::max(width, height) / std::min(width, height), 65536.0);
-    const int other = static_cast<int>(longer);
-    return width <= height ? Size{size_.width, other} : Size{other, size_.width};
-  }
-  Size size_;
-  Filter filter_;
-};
+Transformed cropped(const Image& image, const Box& box) {
+  return {crop(image, box), Affine::shift(-box.x, -box.y)};
+}
 
-// The shorter side to a length drawn evenly from both bounds and what is between.
-class RandomResize : public Transform {
- public:
-  RandomResize(int low, int high) : low_(low), high_(high) {}
-  Image apply(Image image, RandomStream& random) const override {
-    return chosen(random).apply(std::move(image), random);
-  }
-  std::string text() const override { return cat("random-resize:", low_, ":", high_); }
-  bool plans() const override { return true; }
-  Region plan(int width, int height, RandomStream& random) const override {
-    return chosen(random).plan(width, height, random);
-  }
-  Image apply_decoded(Decoded d, RandomStream& random) const override {
-    return chosen(random).apply_decoded(std::move(d), random);
-  }
+// `back` as warp() takes it: from the result to the picture.
+Transformed warped(const Image& image, const Affine& back) { return {warp(image, back), back.inverse()}; }
 
- private:
-  Resize chosen(RandomStream& random) const {
-    const auto more = random.below(static_cast<std::uint64_t>(high_ - low_) + 1);
-    return {{low_ + static_cast<int>(more), 0}, Filter::bilinear};
-  }
-  int low_, high_;
-};
+// Margin of a middle part: Python's round of half the difference, to even, when cropping; the smaller half on
+// the left when padding.
+int margin(int have, int want) {
+  if (have < want) return -((want - have) / 2);
+  return static_cast<int>(std::nearbyint((have - want) / 2.0));
+}
 
-// The middle part of both sides; margins are cut to whole pixels, as tf.image.central_crop does.
-class CentralFraction : public Transform {
- public:
-  explicit CentralFraction(double fraction) : fraction_(fraction) {}
-  Image apply(Image image, RandomStream&) const override {
-    return crop(image, middle(image.width, image.height));
-  }
-  std::string text() const override { return cat("central-fraction:", short_number(fraction_)); }
-  bool plans() const override { return true; }
-  Region plan(int width, int height, RandomStream&) const override {
-    const Box box = middle(width, height);
-    return {box, box.width, box.height};  // not shrunk
-  }
-  Image apply_decoded(Decoded d, RandomStream&) const override {
-    Box box = middle(d.full_width, d.full_height);
-    box.x -= d.x;
-    box.y -= d.y;
-    return crop(d.image, box);
-  }
+double symmetric(double most, RandomStream& random) { return most * (2.0 * random.uniform() - 1.0); }
 
- private:
-  Box middle(int width, int height) const {
-    const int x = margin(width), y = margin(height);
-    return {x, y, width - 2 * x, height - 2 * y};
-  }
-  int margin(int side) const {
-    return std::min(static_cast<int>((side - side * fraction_) / 2), (side - 1) / 2);
-  }
-  double fraction_;
-};
-
-class CenterCrop : public Transform {
- public:
-  explicit CenterCrop(Size size) : size_(square(size)) {}
-  Image apply(Image image, RandomStream&) const override {
-    return crop(image, {middle(image.width, size_.width), middle(image.height, size_.height), size_.width,
-                        size_.height});
-  }
-  std::string text() const override { return cat("center-crop:", size_text(size_)); }
-  std::optional<std::pair<int, int>> output_size() const override {
-    return std::pair{size_.width, size_.height};
-  }
-
- private:
-  // Python's round of half the difference, to even, when cropping; the smaller half on the left when padding.
-  static int middle(int have, int want) {
-    if (have < want) return -((want - have) / 2);
-    return static_cast<int>(std::nearbyint((have - want) / 2.0));
-  }
-  Size size_;
-};
-
-class RandomCrop : public Transform {
- public:
-  RandomCrop(Size size, int pad) : size_(square(size)), pad_(pad) {}
-  Image apply(Image image, RandomStream& random) const override {
-    const int x = place(image.width, size_.width, random), y = place(image.height, size_.height, random);
-    return crop(image, {x, y, size_.width, size_.height});
-  }
-  std::string text() const override {
-    return pad_ ? cat("random-crop:", size_text(size_), ":", pad_) : cat("random-crop:", size_text(size_));
-  }
-  std::optional<std::pair<int, int>> output_size() const override {
-    return std::pair{size_.width, size_.height};
-  }
-
- private:
-  int place(int have, int want, RandomStream& random) const {
-    const int room = have + 2 * pad_ - want;
-    if (room <= 0) return -((want - have) / 2);
-    return static_cast<int>(random.below(static_cast<std::uint64_t>(room) + 1)) - pad_;
-  }
-  Size size_;
-  int pad_;
-};
-
-class RandomResizedCrop : public Transform {
- public:
-  RandomResizedCrop(Size size, double smin, double smax, double rmin, double rmax)
-      : size_(square(size)), smin_(smin), smax_(smax), rmin_(rmin), rmax_(rmax) {}
-  Image apply(Image image, RandomStream& random) const override {
-    Decoded whole;
-    whole.full_width = image.width;
-    whole.full_height = image.height;
-    whole.image = std::move(image);
-    return apply_decoded(std::move(whole), random);
-  }
-  std::string text() const override {
-    return cat("random-resized-crop:", size_text(size_), ":", short_number(smin_), ":", short_number(smax_),
-               ":", short_number(rmin_), ":", short_number(rmax_));
-  }
-  std::optional<std::pair<int, int>> output_size() const override {
-    return std::pair{size_.width, size_.height};
-  }
-  bool plans() const override { return true; }
-  Region plan(int width, int height, RandomStream& random) const override {
-    return {choose(width, height, random), size_.width, size_.height};
-  }
-  Image apply_decoded(Decoded d, RandomStream& random) const override {
-    const Box box = choose(d.full_width, d.full_height, random);
-    return resize(d.image, size_.width, size_.height, Filter::bilinear, inside(d, box));
-  }
-
- private:
-  // Ten tries at an area and a logarithmically uniform ratio; else the largest middle part of allowed ratio.
-  Box choose(int width, int height, RandomStream& random) const {
-    const double area = static_cast<double>(width) * height;
-    for (int i = 0; i < 10; ++i) {
-      const double target = area * (smin_ + (smax_ - smin_) * random.uniform());
-      const double ratio = std::exp(std::log(rmin_) + (std::log(rmax_) - std::log(rmin_)) * random.uniform());
-      const int w = static_cast<int>(std::nearbyint(std::sqrt(target * ratio)));
-      const int h = static_cast<int>(std::nearbyint(std::sqrt(target / ratio)));
-      if (w < 1 || h < 1 || w > width || h > height) continue;
-      const int y = static_cast<int>(random.below(static_cast<std::uint64_t>(height - h) + 1));
-      const int x = static_cast<int>(random.below(static_cast<std::uint64_t>(width - w) + 1));
-      return {x, y, w, h};
-    }
-    const double have = static_cast<double>(width) / height;
-    int w = width, h = height;
-    if (have < rmin_)
-      h = std::clamp(static_cast<int>(std::nearbyint(width / rmin_)), 1, height);
-    else if (have > rmax_)
-      w = std::clamp(static_cast<int>(std::nearbyint(height * rmax_)), 1, width);
-    return {(width - w) / 2, (height - h) / 2, w, h};
-  }
-  Size size_;
-  double smin_, smax_, rmin_, rmax_;
-};
-
-class Flip : public Transform {
- public:
-  Flip(bool horizontal, double p) : horizontal_(horizontal), p_(p) {}
-  Image apply(Image image, RandomStream& random) const override {
-    if (!random.chance(static_cast<float>(p_))) return image;
-    return horizontal_ ? horizontal_flip(image) : vertical_flip(image);
-  }
-  std::string text() const override { return cat(horizontal_ ? "hflip:" : "vflip:", short_number(p_)); }
-
- private:
-  bool horizontal_;
-  double p_;
-};
-
-class Rotate : public Transform {
- public:
-  explicit Rotate(double degrees) : degrees_(degrees) {}
-  Image apply(Image image, RandomStream& random) const override {
-    return rotate(image, degrees_ * (2.0 * random.uniform() - 1.0));
-  }
-  std::string text() const override { return cat("rotate:", short_number(degrees_)); }
-
- private:
-  double degrees_;
-};
-
-class RandomAffine : public Transform {
- public:
-  explicit RandomAffine(const StepText& t)
-      : degrees_(t.number(0, 0, 180)), shift_(t.number_or(1, 0, 0, 1)), smin_(t.number_or(2, 1, 0.01, 100)),
-        smax_(t.number_or(3, smin_, smin_, 100)), shear_(t.number_or(4, 0, 0, 80)) {}
-  Image apply(Image image, RandomStream& random) const override {
-    const auto symmetric = [&](double most) { return most * (2.0 * random.uniform() - 1.0); };
-    AffineOptions o;
-    o.angle = symmetric(degrees_);
-    o.shift_x = std::nearbyint(symmetric(shift_ * image.width));
-    o.shift_y = std::nearbyint(symmetric(shift_ * image.height));
-    o.scale = smin_ + (smax_ - smin_) * random.uniform();
-    o.shear_x = symmetric(shear_);
-    return warp(image, affine_map(image.width, image.height, o));
-  }
-  std::string text() const override {
-    return cat("affine:", short_number(degrees_), ":", short_number(shift_), ":", short_number(smin_), ":",
-               short_number(smax_), ":", short_number(shear_));
-  }
-
- private:
-  double degrees_, shift_, smin_, smax_, shear_;
-};
+std::optional<std::pair<int, int>> pair_of(Sides s) { return std::pair{s.width, s.height}; }
 
 }  // namespace
 
-std::shared_ptr<const Transform> make_geometry_step(StepText& t) {
-  if (t.name == "resize") {
-    t.usage = "resize:S[:bilinear|bicubic] or resize:WxH[:bilinear|bicubic]";
-    t.counts(1, 2);
-    const bool cubic = t.words.size() == 2 && t.words[1] == "bicubic";
-    if (t.words.size() == 2 && !cubic && t.words[1] != "bilinear")
-      t.bad(cat("'", printable(t.words[1]), "' is no filter"));
-    return std::make_shared<Resize>(t.size(0), cubic ? Filter::bicubic : Filter::bilinear);
-  }
-  if (t.name == "random-resize") {
-    t.usage = "random-resize:LOW:HIGH";
-    t.counts(2, 2);
-    const Size low = t.size(0), high = t.size(1);
-    if (low.height != 0 || high.height != 0) t.bad("lengths of the shorter side are needed");
-    if (low.width > high.width) t.bad("the lower bound comes first");
-    return std::make_shared<RandomResize>(low.width, high.width);
-  }
-  if (t.name == "central-fraction") {
-    t.usage = "central-fraction:SHARE";
-    t.counts(1, 1);
-    return std::make_shared<CentralFraction>(t.number(0, 0.01, 1));
-  }
-  if (t.name == "center-crop") {
-    t.usage = "center-crop:S or center-crop:WxH";
-    t.counts(1, 1);
-    return std::make_shared<CenterCrop>(t.size(0));
-  }
-  if (t.name == "random-crop") {
-    t.usage = "random-crop:S[:PAD]";
-    t.counts(1, 2);
-    return std::make_shared<RandomCrop>(t.size(0), static_cast<int>(t.number_or(1, 0, 0, 4096)));
-  }
-  if (t.name == "random-resized-crop") {
-    t.usage = "random-resized-crop:S[:SMIN:SMAX[:RMIN:RMAX]]";
-    t.counts(1, 5);
-    const double smin = t.number_or(1, 0.08, 1e-4, 1), smax = t.number_or(2, 1, smin, 1);
-    const double rmin = t.number_or(3, 3.0 / 4, 0.01, 100),
-                 rmax = t.number_or(4, std::max(4.0 / 3, rmin), rmin, 100);
-    return std::make_shared<RandomResizedCrop>(t.size(0), smin, smax, rmin, rmax);
-  }
-  if (t.name == "hflip" || t.name == "vflip") {
-    t.usage = cat(t.name, "[:PROBABILITY]");
-    t.counts(0, 1);
-    return std::make_shared<Flip>(t.name == "hflip", t.number_or(0, 0.5, 0, 1));
-  }
-  if (t.name == "rotate") {
-    t.usage = "rotate:DEGREES";
-    t.counts(1, 1);
-    return std::make_shared<Rotate>(t.number(0, 0, 180));
-  }
-  if (t.name == "affine") {
-    t.usage = "affine:DEGREES[:SHIFT[:SMIN:SMAX[:SHEAR]]]";
-    t.counts(1, 5);
-    return std::make_shared<RandomAffine>(t);
-  }
-  return nullptr;
+// --- what every step has
+// ------------------------------------------------------------------------------------
+
+Affine map_of(const Decoded& d) {
+  const double scale = 1.0 / d.shrink;
+  return {scale, 0, -d.x * scale, 0, scale, -d.y * scale};
 }
 
-}  // namespace gadolin::detail
-
-namespace gadolin {
-
 Region Transform::plan(int width, int height, RandomStream&) const { return {{0, 0, width, height}, 0, 0}; }
-Image Transform::apply_decoded(Decoded decoded, RandomStream& random) const {
-  return apply(std::move(decoded.image), random);
+Transformed Transform::apply_decoded(Decoded decoded, RandomStream& random) const {
+  const Affine before = map_of(decoded);
+  Transformed seen = apply(std::move(decoded.image), random);
+  seen.map = before.then(seen.map);
+  return seen;
+}
+
+// --- resize
+// -------------------------------------------------------------------------------------------------
+
+Resize::Resize(Sides to, Filter filter) : to_(checked("resize", to)), filter_(filter) {}
+
+// One number is the shorter side; the longer one is cut to whole pixels, as torchvision does.
+Sides Resize::target(int width, int height) const {
+  if (!to_.one_number) return to_;
+  const double longer =
+      std::min(static_cast<double>(to_.width) * std::max(width, height) / std::min(width, height), 65536.0);
+  const int other = static_cast<int>(longer);
+  return width <= height ? Sides{to_.width, other} : Sides{other, to_.width};
+}
+
+Transformed Resize::apply(Image image, RandomStream&) const {
+  const Sides to = target(image.width, image.height);
+  const Affine map = Affine::scale(static_cast<double>(to.width) / image.width,
+                                   static_cast<double>(to.height) / image.height);
+  return {resize(image, to.width, to.height, filter_), map};
+}
+
+std::string Resize::text() const {
+  const std::string size = to_.one_number ? cat(to_.width) : cat(to_.width, "x", to_.height);
+  return cat("resize:", size, filter_ == Filter::bicubic ? ":bicubic" : "");
+}
+
+std::optional<std::pair<int, int>> Resize::output_size() const {
+  if (to_.one_number) return {};
+  return pair_of(to_);
+}
+
+// Twice the target at least: what the decoder's own averaging takes away is then below what the filter
+// removes.
+Region Resize::plan(int width, int height, RandomStream&) const {
+  const Sides to = target(width, height);
+  return {{0, 0, width, height}, 2 * to.width, 2 * to.height};
+}
+
+Transformed Resize::apply_decoded(Decoded d, RandomStream&) const {
+  return resized(d, {0, 0, d.full_width, d.full_height}, target(d.full_width, d.full_height), filter_);
+}
+
+RandomResize::RandomResize(int low, int high)
+    : low_(checked("random-resize", Sides(low)).width), high_(checked("random-resize", Sides(high)).width) {
+  require<ValueError>(low <= high, "random-resize: the lower bound comes first");
+}
+Resize RandomResize::chosen(RandomStream& random) const {
+  const auto more = random.below(static_cast<std::uint64_t>(high_ - low_) + 1);
+  return Resize(low_ + static_cast<int>(more));
+}
+Transformed RandomResize::apply(Image image, RandomStream& random) const {
+  return chosen(random).apply(std::move(image), random);
+}
+std::string RandomResize::text() const { return cat("random-resize:", low_, ":", high_); }
+Region RandomResize::plan(int width, int height, RandomStream& random) const {
+  return chosen(random).plan(width, height, random);
+}
+Transformed RandomResize::apply_decoded(Decoded d, RandomStream& random) const {
+  return chosen(random).apply_decoded(std::move(d), random);
+}
+
+// --- crops
+// --------------------------------------------------------------------------------------------------
+
+CentralFraction::CentralFraction(double share) : share_(checked("central-fraction", share, 0.01, 1)) {}
+Box CentralFraction::middle(int width, int height) const {
+  const auto left_out = [&](int side) {
+    return std::min(static_cast<int>((side - side * share_) / 2), (side - 1) / 2);
+  };
+  const int x = left_out(width), y = left_out(height);
+  return {x, y, width - 2 * x, height - 2 * y};
+}
+Transformed CentralFraction::apply(Image image, RandomStream&) const {
+  return cropped(image, middle(image.width, image.height));
+}
+std::string CentralFraction::text() const { return cat("central-fraction:", short_number(share_)); }
+Region CentralFraction::plan(int width, int height, RandomStream&) const {
+  const Box box = middle(width, height);
+  return {box, box.width, box.height};  // not shrunk
+}
+Transformed CentralFraction::apply_decoded(Decoded d, RandomStream&) const {
+  const Box box = middle(d.full_width, d.full_height);
+  return {crop(d.image, {box.x - d.x, box.y - d.y, box.width, box.height}), Affine::shift(-box.x, -box.y)};
+}
+
+CenterCrop::CenterCrop(Sides size) : size_(checked("center-crop", size)) {}
+Transformed CenterCrop::apply(Image image, RandomStream&) const {
+  return cropped(image, {margin(image.width, size_.width), margin(image.height, size_.height), size_.width,
+                         size_.height});
+}
+std::string CenterCrop::text() const { return cat("center-crop:", side_text(size_)); }
+std::optional<std::pair<int, int>> CenterCrop::output_size() const { return pair_of(size_); }
+
+RandomCrop::RandomCrop(Sides size, int pad)
+    : size_(checked("random-crop", size)), pad_(static_cast<int>(checked("random-crop", pad, 0, 4096))) {}
+int RandomCrop::place(int have, int want, RandomStream& random) const {
+  const int room = have + 2 * pad_ - want;
+  if (room <= 0) return -((want - have) / 2);
+  return static_cast<int>(random.below(static_cast<std::uint64_t>(room) + 1)) - pad_;
+}
+Transformed RandomCrop::apply(Image image, RandomStream& random) const {
+  const int x = place(image.width, size_.width, random), y = place(image.height, size_.height, random);
+  return cropped(image, {x, y, size_.width, size_.height});
+}
+std::string RandomCrop::text() const {
+  return pad_ ? cat("random-crop:", side_text(size_), ":", pad_) : cat("random-crop:", side_text(size_));
+}
+std::optional<std::pair<int, int>> RandomCrop::output_size() const { return pair_of(size_); }
+
+RandomResizedCrop::RandomResizedCrop(Sides size, double smallest, double largest, double narrowest,
+                                     double widest)
+    : size_(checked("random-resized-crop", size)),
+      smallest_(checked("random-resized-crop", smallest, 1e-4, 1)),
+      largest_(checked("random-resized-crop", largest, smallest_, 1)),
+      narrowest_(checked("random-resized-crop", narrowest, 0.01, 100)),
+      widest_(checked("random-resized-crop", widest, narrowest_, 100)) {}
+Transformed RandomResizedCrop::apply(Image image, RandomStream& random) const {
+  Decoded whole;
+  whole.full_width = image.width;
+  whole.full_height = image.height;
+  whole.image = std::move(image);
+  return apply_decoded(std::move(whole), random);
+}
+std::string RandomResizedCrop::text() const {
+  return cat("random-resized-crop:", side_text(size_), ":", short_number(smallest_), ":",
+             short_number(largest_), ":", short_number(narrowest_), ":", short_number(widest_));
+}
+std::optional<std::pair<int, int>> RandomResizedCrop::output_size() const { return pair_of(size_); }
+Region RandomResizedCrop::plan(int width, int height, RandomStream& random) const {
+  return {choose(width, height, random), size_.width, size_.height};
+}
+Transformed RandomResizedCrop::apply_decoded(Decoded d, RandomStream& random) const {
+  return resized(d, choose(d.full_width, d.full_height, random), size_, Filter::bilinear);
+}
+// Ten tries at an area and a logarithmically uniform ratio; else the largest middle part of allowed ratio.
+Box RandomResizedCrop::choose(int width, int height, RandomStream& random) const {
+  const double area = static_cast<double>(width) * height;
+  for (int i = 0; i < 10; ++i) {
+    const double target = area * (smallest_ + (largest_ - smallest_) * random.uniform());
+    const double ratio =
+        std::exp(std::log(narrowest_) + (std::log(widest_) - std::log(narrowest_)) * random.uniform());
+    const int w = static_cast<int>(std::nearbyint(std::sqrt(target * ratio)));
+    const int h = static_cast<int>(std::nearbyint(std::sqrt(target / ratio)));
+    if (w < 1 || h < 1 || w > width || h > height) continue;
+    const int y = static_cast<int>(random.below(static_cast<std::uint64_t>(height - h) + 1));
+    const int x = static_cast<int>(random.below(static_cast<std::uint64_t>(width - w) + 1));
+    return {x, y, w, h};
+  }
+  const double have = static_cast<double>(width) / height;
+  int w = width, h = height;
+  if (have < narrowest_)
+    h = std::clamp(static_cast<int>(std::nearbyint(width / narrowest_)), 1, height);
+  else if (have > widest_)
+    w = std::clamp(static_cast<int>(std::nearbyint(height * widest_)), 1, width);
+  return {(width - w) / 2, (height - h) / 2, w, h};
+}
+
+// --- mirrors, rotation, affine
+// ------------------------------------------------------------------------------
+
+Flip::Flip(bool horizontal, double probability)
+    : horizontal_(horizontal), probability_(checked(horizontal ? "hflip" : "vflip", probability, 0, 1)) {}
+Transformed Flip::apply(Image image, RandomStream& random) const {
+  if (!random.chance(static_cast<float>(probability_))) return {std::move(image), {}};
+  const double w = image.width, h = image.height;
+  if (horizontal_) return {horizontal_flip(image), {-1, 0, w, 0, 1, 0}};
+  return {vertical_flip(image), {1, 0, 0, 0, -1, h}};
+}
+std::string Flip::text() const { return cat(horizontal_ ? "hflip:" : "vflip:", short_number(probability_)); }
+
+Rotate::Rotate(double degrees) : degrees_(checked("rotate", degrees, 0, 180)) {}
+Transformed Rotate::apply(Image image, RandomStream& random) const {
+  AffineOptions turn;
+  turn.angle = -symmetric(degrees_, random);  // counter-clockwise, as rotate()
+  return warped(image, affine_map(image.width, image.height, turn));
+}
+std::string Rotate::text() const { return cat("rotate:", short_number(degrees_)); }
+
+RandomAffine::RandomAffine(const Ranges& r) : r_(r) {
+  checked("affine", r.degrees, 0, 180);
+  checked("affine", r.shift, 0, 1);
+  checked("affine", r.smallest, 0.01, 100);
+  checked("affine", r.largest, r.smallest, 100);
+  checked("affine", r.shear, 0, 80);
+}
+bool RandomAffine::random() const {
+  return r_.degrees > 0 || r_.shift > 0 || r_.smallest < r_.largest || r_.shear > 0;
+}
+Transformed RandomAffine::apply(Image image, RandomStream& random) const {
+  AffineOptions o;
+  o.angle = symmetric(r_.degrees, random);
+  o.shift_x = std::nearbyint(symmetric(r_.shift * image.width, random));
+  o.shift_y = std::nearbyint(symmetric(r_.shift * image.height, random));
+  o.scale = r_.smallest + (r_.largest - r_.smallest) * random.uniform();
+  o.shear_x = symmetric(r_.shear, random);
+  return warped(image, affine_map(image.width, image.height, o));
+}
+std::string RandomAffine::text() const {
+  return cat("affine:", short_number(r_.degrees), ":", short_number(r_.shift), ":", short_number(r_.smallest),
+             ":", short_number(r_.largest), ":", short_number(r_.shear));
 }
 
 }  // namespace gadolin

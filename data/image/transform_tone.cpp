@@ -9,6 +9,9 @@
 namespace gadolin {
 namespace {
 
+using detail::checked;
+using detail::short_number;
+
 // Applies f, a function of 0..white, to every sample; by a table for 8 bits.
 template <class F>
 Image mapped(const Image& image, F&& f) {
@@ -57,64 +60,25 @@ Image adjust_gamma(const Image& image, double gamma) {
   return mapped(image, [=](double v) { return most * std::pow(v / white, gamma); });
 }
 
-namespace detail {
-namespace {
+// --- steps
+// --------------------------------------------------------------------------------------------------
 
-class Tone : public Transform {
- public:
-  Tone(std::string name, Image (*change)(const Image&, double), double low, double high)
-      : name_(std::move(name)), change_(change), low_(low), high_(high) {}
-  Image apply(Image image, RandomStream& random) const override {
-    return change_(image, low_ + (high_ - low_) * random.uniform());
-  }
-  std::string text() const override { return cat(name_, ":", short_number(low_), ":", short_number(high_)); }
-
- protected:
-  std::string name_;
-  Image (*change_)(const Image&, double);
-  double low_, high_;
-};
-
-// Factor in 1 - amount .. 1 + amount.
-class SymmetricTone : public Tone {
- public:
-  SymmetricTone(std::string name, Image (*change)(const Image&, double), double amount)
-      : Tone(std::move(name), change, std::max(0.0, 1 - amount), 1 + amount), amount_(amount) {}
-  std::string text() const override { return cat(name_, ":", short_number(amount_)); }
-
- private:
-  double amount_;
-};
-
-// By a share of white in -amount .. amount.
-class Shift : public Tone {
- public:
-  explicit Shift(double amount) : Tone("brightness-shift", shift_brightness, -amount, amount) {}
-  std::string text() const override { return cat(name_, ":", short_number(high_)); }
-};
-
-}  // namespace
-
-std::shared_ptr<const Transform> make_tone_step(StepText& t) {
-  if (t.name == "brightness" || t.name == "contrast") {
-    t.usage = cat(t.name, ":AMOUNT");
-    t.counts(1, 1);
-    return std::make_shared<SymmetricTone>(t.name, t.name == "contrast" ? adjust_contrast : adjust_brightness,
-                                           t.number(0, 0, 10));
-  }
-  if (t.name == "brightness-shift") {
-    t.usage = "brightness-shift:SHARE";
-    t.counts(1, 1);
-    return std::make_shared<Shift>(t.number(0, 0, 1));
-  }
-  if (t.name == "gamma") {
-    t.usage = "gamma:LO:HI";
-    t.counts(2, 2);
-    const double low = t.number(0, 0.01, 100);
-    return std::make_shared<Tone>(t.name, adjust_gamma, low, t.number(1, low, 100));
-  }
-  return nullptr;
+Transformed ToneStep::apply(Image image, RandomStream& random) const {
+  return {change_(image, low_ + (high_ - low_) * random.uniform()), {}};
 }
 
-}  // namespace detail
+Brightness::Brightness(double amount)
+    : ToneStep(cat("brightness:", short_number(checked("brightness", amount, 0, 10))), adjust_brightness,
+               std::max(0.0, 1 - amount), 1 + amount) {}
+Contrast::Contrast(double amount)
+    : ToneStep(cat("contrast:", short_number(checked("contrast", amount, 0, 10))), adjust_contrast,
+               std::max(0.0, 1 - amount), 1 + amount) {}
+BrightnessShift::BrightnessShift(double share)
+    : ToneStep(cat("brightness-shift:", short_number(checked("brightness-shift", share, 0, 1))),
+               shift_brightness, -share, share) {}
+Gamma::Gamma(double low, double high)
+    : ToneStep(cat("gamma:", short_number(checked("gamma", low, 0.01, 100)), ":",
+                   short_number(checked("gamma", high, low, 100))),
+               adjust_gamma, low, high) {}
+
 }  // namespace gadolin

@@ -1,8 +1,5 @@
-// Pipelines: reading their text, and running their steps on a file or a picture.
+// Pipelines: which step may stand where, and running them on a file or a picture.
 #include "data/image/transforms.h"
-
-#include <charconv>
-#include <cmath>
 
 #include "data/image/transform_steps.h"
 #include "tensor/check.h"
@@ -17,155 +14,140 @@ RandomStream stream_of(SampleKey key, std::size_t step) {
   return {key.seed, stream_id(purpose + step, key.epoch, key.index)};
 }
 
-std::vector<std::string> parts_of(const std::string& text, char separator) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == separator)
-      parts.emplace_back();
-    else if (c != ' ')
-      parts.back() += c;
-  }
-  return parts;
-}
-
-bool read_number(std::string_view word, double& v) {
-  const auto result = std::from_chars(word.data(), word.data() + word.size(), v);
-  return result.ec == std::errc() && result.ptr == word.data() + word.size() && std::isfinite(v);
-}
-
-std::vector<double> numbers(const detail::StepText& t, std::size_t word) {
-  std::vector<double> values;
-  for (const std::string& one : parts_of(t.words[word], '/')) {
-    double v = 0;
-    if (!read_number(one, v)) t.bad(cat("'", printable(one), "' is no number"));
-    values.push_back(v);
-  }
-  if (values.size() != 1 && values.size() != 3) t.bad("one value or three, one a channel");
-  return values;
-}
-
 std::string joined(const std::vector<double>& values) {
   std::string text;
   for (const double v : values) text = cat(text, text.empty() ? "" : "/", detail::short_number(v));
   return text;
 }
 
-Normalize read_normalize(detail::StepText& t) {
-  t.usage = "normalize:MEAN:DEVIATION, or of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION";
-  t.counts(2, 2);
-  Normalize n{numbers(t, 0), numbers(t, 1)};
-  for (const double d : n.deviation)
-    if (!(d > 0)) t.bad("a deviation must be above 0");
-  return n;
+Image with_channels(const Image& image, int channels) {
+  return channels == 1 ? to_grey(image) : channels == 3 ? to_rgb(image) : image;
+}
+Image with_channels(Image&& image, int channels) {
+  if (channels == 0 || channels == image.channels) return std::move(image);
+  return with_channels(image, channels);
 }
 
 }  // namespace
 
-namespace detail {
-
-void StepText::bad(const std::string& why) const {
-  std::string all = name;
-  for (const std::string& w : words) all = cat(all, ":", w);
-  fail<UsageError>("transform: '", printable(all), "': ", why, "; write ", usage);
-}
-void StepText::counts(std::size_t least, std::size_t most) const {
-  if (words.size() < least || words.size() > most)
-    bad(cat(words.size(), words.size() == 1 ? " parameter" : " parameters"));
-}
-double StepText::number(std::size_t i, double low, double high) const {
-  double v = 0;
-  if (!read_number(words[i], v)) bad(cat("'", printable(words[i]), "' is no number"));
-  if (!(v >= low && v <= high)) {
-    bad(cat(words[i], " is not in ", short_number(low), "..", short_number(high)));
-  }
-  return v;
-}
-double StepText::number_or(std::size_t i, double otherwise, double low, double high) const {
-  return i < words.size() ? number(i, low, high) : otherwise;
-}
-Size StepText::size(std::size_t i) const {
-  const std::vector<std::string> sides = parts_of(words[i], 'x');
-  int side[2] = {0, 0};
-  if (sides.size() > 2) bad(cat("'", printable(words[i]), "' is no size"));
-  for (std::size_t k = 0; k < sides.size(); ++k) {
-    const std::string& word = sides[k];
-    const auto result = std::from_chars(word.data(), word.data() + word.size(), side[k]);
-    if (result.ec != std::errc() || result.ptr != word.data() + word.size()) {
-      bad(cat("'", printable(words[i]), "' is no size"));
-    }
-    if (side[k] < 1 || side[k] > 16384) bad("sides are 1 to 16384 pixels");
-  }
-  return {side[0], side[1]};
-}
-
-std::string short_number(double v) {
-  char text[40];
-  const auto result = std::to_chars(text, text + sizeof text, v);
-  return {text, result.ptr};
-}
-
-}  // namespace detail
+// --- putting a pipeline together
+// ----------------------------------------------------------------------------
 
 Pipeline::Pipeline(const std::string& text) {
-  if (parts_of(text, ',') == std::vector<std::string>{""}) return;
-  for (const std::string& one : parts_of(text, ',')) {
-    detail::StepText step;
-    step.words = parts_of(one, ':');
-    step.name = step.words.front();
-    step.words.erase(step.words.begin());
-    require<UsageError>(!normalized_, "transform: '", printable(step.name),
-                        "' stands behind normalize; put normalize last");
-    if (step.name == "grey" || step.name == "rgb") {
-      step.usage = step.name;
-      step.counts(0, 0);
-      channels_ = step.name == "grey" ? 1 : 3;
-    } else if (step.name == "normalize") {
-      normalize_ = read_normalize(step);
-      normalized_ = true;
-    } else {
-      auto made = detail::make_geometry_step(step);
-      if (!made) made = detail::make_tone_step(step);
-      require<UsageError>(
-          made != nullptr, "transform: there is no step '", printable(step.name),
-          "'; known are grey, rgb, resize, random-resize, central-fraction, center-crop, random-crop, "
-          "random-resized-crop, hflip, vflip, rotate, affine, brightness, brightness-shift, contrast, gamma, "
-          "normalize");
-      random_ =
-          random_ || (step.name != "resize" && step.name != "center-crop" && step.name != "central-fraction");
-      steps_.push_back(std::move(made));
-    }
-  }
+  const std::vector<std::string> steps = detail::parts_of(text, ',');
+  if (steps == std::vector<std::string>{""}) return;
+  for (const std::string& step : steps) detail::add_step_from(step, *this);
 }
+
+void Pipeline::check_place(const std::string& step) const {
+  require<UsageError>(!normalized_, "transform: '", step.substr(0, step.find(':')),
+                      "' stands behind normalize; put normalize last");
+}
+
+Pipeline& Pipeline::append(std::shared_ptr<const Transform> step) {
+  check_place(step->text());
+  steps_.push_back(std::move(step));
+  return *this;
+}
+
+Pipeline& Pipeline::begin_with(std::shared_ptr<const PhysicalStep> step) {
+  const std::string text = step->text(), name = text.substr(0, text.find(':'));
+  check_place(name);
+  const std::string before = physical_ ? physical_->text() : steps_.empty() ? "" : steps_.back()->text();
+  require<UsageError>(before.empty(), "transform: '", name, "' stands behind '", before,
+                      "'; one step from values to a picture is possible, before all others but grey and rgb");
+  physical_ = std::move(step);
+  return set_channels(channels_);
+}
+
+Pipeline& Pipeline::set_channels(int channels) {
+  require<UsageError>(channels != 1 || !physical_ || physical_->channels() == 1,
+                      "transform: grey with three windows; leave grey out, or give one window");
+  channels_ = channels;
+  return *this;
+}
+
+Pipeline& Pipeline::add(Grey) {
+  check_place("grey");
+  return set_channels(1);
+}
+Pipeline& Pipeline::add(Rgb) {
+  check_place("rgb");
+  return set_channels(3);
+}
+
+Pipeline& Pipeline::add(Normalize n) {
+  check_place("normalize");
+  for (const std::vector<double>* values : {&n.mean, &n.deviation}) {
+    require<ValueError>(values->size() == 1 || values->size() == 3,
+                        "normalize: one value or three, one a channel");
+  }
+  for (const double d : n.deviation) require<ValueError>(d > 0, "normalize: a deviation must be above 0");
+  normalize_ = std::move(n);
+  normalized_ = true;
+  return *this;
+}
+
+// --- what a pipeline says of itself
+// -------------------------------------------------------------------------
 
 std::string Pipeline::text() const {
   std::string text = channels_ == 1 ? "grey" : channels_ == 3 ? "rgb" : "";
   const auto add = [&](const std::string& step) { text = cat(text, text.empty() ? "" : ",", step); };
+  if (physical_) add(physical_->text());
   for (const auto& step : steps_) add(step->text());
   if (normalized_) add(cat("normalize:", joined(normalize_.mean), ":", joined(normalize_.deviation)));
   return text;
+}
+
+int Pipeline::channels() const { return channels_ == 0 && physical_ ? physical_->channels() : channels_; }
+
+bool Pipeline::random() const {
+  return std::any_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->random(); });
 }
 
 std::optional<std::pair<int, int>> Pipeline::output_size() const {
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
     if (const auto size = (*step)->output_size()) return size;
     // A resize of the shorter side leaves the other one open, whatever came before.
-    if ((*step)->plans()) return {};
+    if (!(*step)->keeps_size()) return {};
   }
   return {};
 }
 
-Image Pipeline::rest(Image image, std::size_t first, SampleKey key) const {
+// --- running it
+// ---------------------------------------------------------------------------------------------
+
+Transformed Pipeline::rest(Transformed seen, std::size_t first, SampleKey key) const {
   for (std::size_t i = first; i < steps_.size(); ++i) {
     RandomStream random = stream_of(key, i);
-    image = steps_[i]->apply(std::move(image), random);
+    Transformed next = steps_[i]->apply(std::move(seen.image), random);
+    seen = {std::move(next.image), seen.map.then(next.map)};
   }
-  return image;
+  return seen;
 }
 
-Image Pipeline::apply(std::span<const std::uint8_t> file, std::string_view name, SampleKey key) const {
+// The picture that the first step makes of what a file measured.
+Image Pipeline::physical_picture(std::span<const std::uint8_t> file, std::string_view name) const {
+  if (const auto values = decode_physical(file, name)) return physical_->apply(*values);
+  require<FormatError>(!physical_->needs_units(), "transform: '", physical_->text(),
+                       "' needs values in units, ", printable(name), " is a ",
+                       format_name(image_format(file)),
+                       " picture without; use percentile:LOW:HIGH, or leave the step out");
+  DecodeOptions options;
+  options.channels = channels_ == 1 ? 1 : 0;
+  const Image image = decode_image(file, name, options);
+  require<FormatError>(image.channels == 1, "transform: '", physical_->text(), "' needs a grey picture, ",
+                       printable(name), " has colours; put grey in front of it");
+  return physical_->apply(samples_as_values(image));
+}
+
+Transformed Pipeline::transform(std::span<const std::uint8_t> file, std::string_view name,
+                                SampleKey key) const {
+  if (physical_) return rest({with_channels(physical_picture(file, name), channels_), {}}, 0, key);
   DecodeOptions options;
   options.channels = channels_;
-  if (steps_.empty() || !steps_[0]->plans()) return rest(decode_image(file, name, options), 0, key);
+  if (steps_.empty() || !steps_[0]->plans()) return rest({decode_image(file, name, options), {}}, 0, key);
   options.region = [&](int width, int height) {
     RandomStream random = stream_of(key, 0);
     return steps_[0]->plan(width, height, random);
@@ -174,8 +156,12 @@ Image Pipeline::apply(std::span<const std::uint8_t> file, std::string_view name,
   return rest(steps_[0]->apply_decoded(decode_region(file, name, options), random), 1, key);
 }
 
-Image Pipeline::apply(const Image& image, SampleKey key) const {
-  return rest(channels_ == 1 ? to_grey(image) : channels_ == 3 ? to_rgb(image) : image, 0, key);
+Transformed Pipeline::transform(const Image& image, SampleKey key) const {
+  if (!physical_) return rest({with_channels(image, channels_), {}}, 0, key);
+  require<ValueError>(!physical_->needs_units(), "transform: '", physical_->text(),
+                      "' needs values in units, a picture in memory has none; use percentile:LOW:HIGH");
+  const Image grey = with_channels(image, channels_ == 1 ? 1 : 0);
+  return rest({with_channels(physical_->apply(samples_as_values(grey)), channels_), {}}, 0, key);
 }
 
 NormalizeFactors normalize_factors(const Normalize& n, int channels, int bits) {

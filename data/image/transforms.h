@@ -2,42 +2,22 @@
 // choices are a pure function of (seed, epoch, sample).
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "data/image/image.h"
-#include "data/image/resize.h"
-#include "tensor/random.h"
+#include "data/image/steps.h"  // IWYU pragma: export
+#include "data/image/tone.h"   // IWYU pragma: export
+#include "data/image/transform.h"
 
 namespace gadolin {
 
 // Names one use of one sample. The same key gives the same picture, whichever thread makes it.
 struct SampleKey {
   std::uint64_t seed = 0, epoch = 0, index = 0;
-};
-
-// Changes of tone. Results are cut to the range of the samples, and fractions are cut off, as Pillow does.
-Image adjust_brightness(const Image& image, double factor);  // value * factor, clipped
-Image shift_brightness(const Image& image, double share);    // value + share * white, clipped
-Image adjust_contrast(const Image& image, double factor);    // about the rounded mean grey of the picture
-Image adjust_gamma(const Image& image, double gamma);        // white * (value / white)^gamma
-
-// One step. Steps hold no state but their settings and may be used by several threads at once.
-class Transform {
- public:
-  virtual ~Transform() = default;
-  virtual Image apply(Image image, RandomStream& random) const = 0;
-  virtual std::string text() const = 0;  // what Pipeline() accepts back
-  // Width and height afterwards, when they are the same for every picture.
-  virtual std::optional<std::pair<int, int>> output_size() const { return {}; }
-
-  // A first step that needs only a part of the file, or a smaller picture, says so before decoding and then
-  // gets that part: apply_decoded draws the same numbers as plan did.
-  virtual bool plans() const { return false; }
-  virtual Region plan(int width, int height, RandomStream& random) const;
-  virtual Image apply_decoded(Decoded decoded, RandomStream& random) const;
 };
 
 // (value / white - mean) / deviation for each channel; the last stage of a pipeline.
@@ -53,8 +33,19 @@ struct NormalizeFactors {
 };
 NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int bits);
 
-// Steps from text, separated by commas, parameters by colons; `/` separates values of the channels:
+// What Pipeline takes.
+template <class T>
+concept PipelineStep = std::derived_from<T, Transform> || std::derived_from<T, PhysicalStep> ||
+    std::same_as<T, Grey> || std::same_as<T, Rgb> || std::same_as<T, Normalize>;
+
+// Steps by name, or from text, separated by commas, parameters by colons. Both of these are one pipeline:
+//   Pipeline(Grey(), Resize(128), CenterCrop(112), HorizontalFlip(), Normalize{{0.5}, {0.25}})
+//   Pipeline("grey,resize:128,center-crop:112,hflip,normalize:0.5:0.25")
+// In order of the text (data/image/steps.h says what each does):
 //   grey | rgb                       number of channels (done by the decoder)
+//   window:C/W[|C/W|C/W]             of DICOM files: a channel a window, of rescaled values; at most one of
+//   rescale:LOW:HIGH                 ... rescaled values from black to white                     these three,
+//   percentile:LO:HI                 ... or samples of any grey picture, by their percentiles    and first
 //   resize:S[:bicubic]               shorter side to S;   resize:WxH[:bicubic] exactly
 //   random-resize:LOW:HIGH           shorter side to a length between both
 //   central-fraction:SHARE           the middle of both sides
@@ -67,31 +58,63 @@ NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int
 //   brightness:B  contrast:C         factor in 1-B..1+B
 //   brightness-shift:SHARE           of white added, in -SHARE..SHARE
 //   gamma:LO:HI                      exponent in LO..HI
-//   normalize:MEAN:DEVIATION         always last; without it values are 0..1
-// The paper behind random-resized-crop is Szegedy et al. 2014; the rule is torchvision's.
+//   normalize:MEAN:DEVIATION         always last; `/` separates values of the channels; without it values are
+//                                    0..1
+// Without window, rescale and percentile a DICOM file looks as to_image() of data/dicom/image.h shows it: by
+// its own first window, if it has one.
 class Pipeline {
  public:
   Pipeline() = default;
   // Throws UsageError that names the step and what it takes.
   explicit Pipeline(const std::string& text);
+  template <PipelineStep... Steps>
+  requires(sizeof...(Steps) > 0) explicit Pipeline(Steps... steps) { (add(std::move(steps)), ...); }
 
-  std::string text() const;                   // canonical; Pipeline(text()).text() == text()
-  int channels() const { return channels_; }  // 0: as in the file
+  // Puts a step at the end. Throws UsageError for a step that cannot stand there.
+  template <std::derived_from<Transform> Step>
+  Pipeline& add(Step step) {
+    return append(std::make_shared<const Step>(std::move(step)));
+  }
+  template <std::derived_from<PhysicalStep> Step>
+  Pipeline& add(Step step) {
+    return begin_with(std::make_shared<const Step>(std::move(step)));
+  }
+  Pipeline& add(Grey);
+  Pipeline& add(Rgb);
+  Pipeline& add(Normalize normalize);
+
+  // Canonical; Pipeline(text()).text() == text(), unless a step is the program's own.
+  std::string text() const;
+  int channels() const;  // 0: as in the file
   const Normalize& normalize() const { return normalize_; }
-  bool random() const { return random_; }  // some step draws numbers
+  bool random() const;  // some step is
   // Width and height of every result, when the steps fix it.
   std::optional<std::pair<int, int>> output_size() const;
 
-  // All steps but normalize. A JPEG is decoded only as far as the first step needs it.
-  // Throws FormatError as decode_image.
-  Image apply(std::span<const std::uint8_t> file, std::string_view name, SampleKey key) const;
-  Image apply(const Image& image, SampleKey key) const;
+  // All steps but normalize. A JPEG is decoded only as far as the first step needs it. The map goes from
+  // pixels of the whole picture in the file to pixels of the result.
+  // Throws FormatError as decode_image, and for a picture whose values window or rescale cannot know.
+  Transformed transform(std::span<const std::uint8_t> file, std::string_view name, SampleKey key) const;
+  // Of a picture without a file: window and rescale throw ValueError, it has no units.
+  Transformed transform(const Image& image, SampleKey key) const;
+  // The picture alone.
+  Image apply(std::span<const std::uint8_t> file, std::string_view name, SampleKey key) const {
+    return transform(file, name, key).image;
+  }
+  Image apply(const Image& image, SampleKey key) const { return transform(image, key).image; }
 
  private:
-  Image rest(Image image, std::size_t first, SampleKey key) const;
+  Pipeline& append(std::shared_ptr<const Transform> step);
+  Pipeline& begin_with(std::shared_ptr<const PhysicalStep> step);
+  Pipeline& set_channels(int channels);
+  void check_place(const std::string& step) const;
+  Image physical_picture(std::span<const std::uint8_t> file, std::string_view name) const;
+  Transformed rest(Transformed seen, std::size_t first, SampleKey key) const;
+
+  std::shared_ptr<const PhysicalStep> physical_;
   std::vector<std::shared_ptr<const Transform>> steps_;
   Normalize normalize_;
-  bool normalized_ = false, random_ = false;
+  bool normalized_ = false;
   int channels_ = 0;
 };
 

@@ -51,8 +51,8 @@ void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
   for (int y = 0; y < out.height; ++y) {
     T* to = out.row<T>(y);
     for (int x = 0; x < out.width; ++x, to += channels) {
-      const double u = m[0] * (x + 0.5) + m[1] * (y + 0.5) + m[2],
-                   v = m[3] * (x + 0.5) + m[4] * (y + 0.5) + m[5];
+      const double u = m.xx * (x + 0.5) + m.xy * (y + 0.5) + m.x0,
+                   v = m.yx * (x + 0.5) + m.yy * (y + 0.5) + m.y0;
       if (!(u >= 0 && u < in.width && v >= 0 && v < in.height)) {
         std::fill_n(to, channels, outside);
         continue;
@@ -125,18 +125,18 @@ Affine affine_map(int width, int height, const AffineOptions& o) {
   // [a b; c d] has determinant 1; the inverse takes output to input.
   Affine m{d / o.scale, -b / o.scale, 0, -c / o.scale, a / o.scale, 0};
   const double cx = width * 0.5, cy = height * 0.5;
-  m[2] = m[0] * (-cx - o.shift_x) + m[1] * (-cy - o.shift_y) + cx;
-  m[5] = m[3] * (-cx - o.shift_x) + m[4] * (-cy - o.shift_y) + cy;
+  m.x0 = m.xx * (-cx - o.shift_x) + m.xy * (-cy - o.shift_y) + cx;
+  m.y0 = m.yx * (-cx - o.shift_x) + m.yy * (-cy - o.shift_y) + cy;
   return m;
 }
 
-Image warp(const Image& image, const Affine& map, double fill) {
+Image warp(const Image& image, const Affine& back, double fill) {
   require<ShapeError>(image.numel() > 0, "warp: the image has no pixels");
   Image out(image.width, image.height, image.channels, image.bits);
   if (image.bits == 8)
-    warp_rows<std::uint8_t>(image, out, map, fill);
+    warp_rows<std::uint8_t>(image, out, back, fill);
   else
-    warp_rows<std::uint16_t>(image, out, map, fill);
+    warp_rows<std::uint16_t>(image, out, back, fill);
   return out;
 }
 

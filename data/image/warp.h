@@ -1,8 +1,7 @@
 // Geometry on pixels: crop, mirror, and affine maps (rotation, shift, scale, shear).
 #pragma once
 
-#include <array>
-
+#include "data/image/affine.h"
 #include "data/image/image.h"
 
 namespace gadolin {
@@ -13,21 +12,20 @@ Image crop(const Image& image, Box box, double fill = 0);
 Image horizontal_flip(const Image& image);
 Image vertical_flip(const Image& image);
 
-// Output (x, y) to input: (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]), in pixels from the outer corner.
-using Affine = std::array<double, 6>;
 struct AffineOptions {
   double angle = 0;                 // degrees; positive turns the picture clockwise, as torchvision's affine
   double shift_x = 0, shift_y = 0;  // pixels, to the right and down
   double scale = 1;
   double shear_x = 0, shear_y = 0;  // degrees
 };
-// About the middle of a width x height picture: shear, then scale and rotation, then shift (torchvision's
-// order).
+// The map from the changed picture back to the one of width x height, as warp() takes it. The change is about
+// the middle: shear, then scale and rotation, then shift (torchvision's order).
 Affine affine_map(int width, int height, const AffineOptions& options);
 
-// Each pixel of the result taken from the input with bilinear weights; `fill` (0..1 of white) where the map
-// leaves the input. Agrees with Pillow's Image.transform(AFFINE, BILINEAR) within 1 unit.
-Image warp(const Image& image, const Affine& map, double fill = 0);
+// A picture of the same size: each pixel taken from where `back` says in the input, with bilinear weights;
+// `fill` (0..1 of white) where that is outside. Agrees with Pillow's Image.transform(AFFINE, BILINEAR) within
+// 1 unit.
+Image warp(const Image& image, const Affine& back, double fill = 0);
 // Counter-clockwise by `degrees` about the middle, size kept: Pillow's rotate(degrees, BILINEAR).
 Image rotate(const Image& image, double degrees, double fill = 0);
 

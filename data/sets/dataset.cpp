@@ -108,12 +108,18 @@ std::string Dataset::fingerprint() const {
   return sha256_hex(all);
 }
 
-Source Dataset::read(std::int64_t i) const {
+Sample Dataset::sample(std::int64_t i) const {
+  Sample sample;
+  sample.set("image", read(i)).set("label", info(i).labels);
+  return sample;
+}
+
+StoredImage Dataset::read(std::int64_t i) const {
   return {read_bytes(info(i).path, ImageLimits{}.file_bytes), {}};
 }
 
 Image Dataset::image(std::int64_t i, const DecodeOptions& options) const {
-  const Source source = read(i);
+  const StoredImage source = read(i);
   if (!source.file.empty() || source.image.numel() == 0)
     return decode_image(source.file, info(i).name, options);
   return options.channels == 1   ? to_grey(source.image)

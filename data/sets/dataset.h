@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/image/image.h"
+#include "data/sets/sample.h"
 
 namespace gadolin {
 
@@ -26,24 +27,21 @@ struct SampleInfo {
   std::int64_t record = 0;  // row of the manifest or number in the container
 };
 
-// What reading a sample gives: the bytes of an image file, or a picture when the container holds samples as
-// such.
-struct Source {
-  std::vector<std::uint8_t> file;
-  Image image;
-};
-
 // A list of samples in a fixed order that depends on their names only. Reading is safe from several threads.
-class Dataset {
+// As a SampleSource its samples have "image" and "label".
+class Dataset : public SampleSource {
  public:
   Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
           std::string root);
-  virtual ~Dataset() = default;
 
-  std::int64_t size() const { return static_cast<std::int64_t>(samples_.size()); }
+  std::int64_t size() const final { return static_cast<std::int64_t>(samples_.size()); }
+  Sample sample(std::int64_t i) const override;
+  std::string name(std::int64_t i) const final { return info(i).name; }
+  std::string patient(std::int64_t i) const final { return info(i).patient; }
+  std::vector<int> labels(std::int64_t i) const final { return info(i).labels; }
   const SampleInfo& info(std::int64_t i) const;  // throws ValueError outside 0..size()-1
   const std::vector<std::string>& classes() const { return classes_; }
-  int num_classes() const { return static_cast<int>(classes_.size()); }
+  int num_classes() const final { return static_cast<int>(classes_.size()); }
   bool multi_label() const { return multi_label_; }
   const std::string& root() const { return root_; }
   void set_split(std::int64_t i, Split split);
@@ -54,7 +52,7 @@ class Dataset {
   std::string fingerprint() const;
 
   // The bytes or the picture of a sample. Throws FileError.
-  virtual Source read(std::int64_t i) const;
+  virtual StoredImage read(std::int64_t i) const;
   // The picture, decoded. Throws FormatError.
   Image image(std::int64_t i, const DecodeOptions& options = {}) const;
   // Samples at these places, in this order; classes stay as they are.

@@ -86,10 +86,10 @@ class IdxDataset : public Dataset {
   IdxDataset(const Dataset& samples, std::shared_ptr<const std::vector<IdxFile>> files)
       : Dataset(samples), files_(std::move(files)) {}
 
-  Source read(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     const std::int64_t record = info(i).record;
     const IdxFile& f = (*files_)[static_cast<std::size_t>(record >> 32)];
-    Source source{{}, Image(static_cast<int>(f.sizes[2]), static_cast<int>(f.sizes[1]), 1)};
+    StoredImage source{{}, Image(static_cast<int>(f.sizes[2]), static_cast<int>(f.sizes[1]), 1)};
     const std::size_t n = source.image.numel(),
                       at = f.begin + static_cast<std::size_t>(record & 0xffffffff) * n;
     std::memcpy(source.image.pixels.data(), f.bytes.data() + at, n);

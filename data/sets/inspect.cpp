@@ -48,7 +48,7 @@ void add_pixels(const Image& image, SampleFacts& f) {
 SampleFacts inspect_one(const Dataset& dataset, std::int64_t i) {
   SampleFacts f;
   try {
-    const Source source = dataset.read(i);
+    const StoredImage source = dataset.read(i);
     f.file_bytes = static_cast<std::int64_t>(source.file.size());
     f.format = image_format(source.file);
     const Image image =

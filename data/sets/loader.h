@@ -6,39 +6,35 @@
 #include <vector>
 
 #include "data/image/transforms.h"
+#include "data/sets/batch.h"
+#include "data/sets/collation.h"
 #include "data/sets/dataset.h"
-#include "tensor/tensor.h"
+#include "data/sets/sampler.h"
 
 namespace gadolin {
 
 // What happens to a sample that cannot be read or decoded.
 //   fail        next() throws what the sample threw
-//   skip        another sample takes its place, drawn from (seed, epoch, sample); the number of steps stays
+//   skip        another sample that fits into the batch takes its place, drawn from (seed, epoch, sample);
+//               so the number of steps stays
 //   quarantine  as skip, and name and reason are added to quarantine_file
 // More than 1000 such samples, or than 1 % of the set (but one is allowed in any set), end in a DataError.
 enum class BadSamples : std::uint8_t { fail, skip, quarantine };
 
 struct LoaderOptions {
-  std::int64_t batch_size = 32;
-  bool shuffle = false;    // a new order for every epoch
-  bool drop_last = false;  // leave out a last batch that is not full
-  int workers = -1;        // threads that decode, 0..64; 0: next() does it itself; -1: one a core, 16 at most
-  int prefetch = 2;        // batches made ahead, 1..64
-  std::int64_t epochs =
-      0;  // work goes on into the next epoch until this many; 0: it stops at the end of each
+  std::int64_t batch_size = 32;  // these three: of the loader that has no sampler given
+  bool shuffle = false;          // a new order for every epoch
+  bool drop_last = false;        // leave out a last batch that is not full
+  int workers = -1;  // threads that decode, 0..64; 0: next() does it itself; -1: one a core, 16 at most
+  int prefetch = 2;  // batches made ahead, 1..64
+  // Work goes on into the next epoch until this many; 0: it stops at the end of each.
+  std::int64_t epochs = 0;
   std::uint64_t seed = 0;
   Device device = cpu;
-  DType dtype = DType::fp32;  // of the images: fp32, bf16, fp16; uint8 leaves them as decoded, not normalised
+  // Of pictures and series: fp32, bf16, fp16; uint8 leaves pictures as decoded, not normalised.
+  DType dtype = DType::fp32;
   BadSamples bad_samples = BadSamples::fail;
   std::string quarantine_file = {};
-};
-
-struct Batch {
-  Tensor images;  // [N, C, H, W], channels innermost in memory, on the device asked for
-  Tensor labels;  // int64 [N] class numbers; fp32 [N, classes] of 0 and 1 when multi-label
-  std::vector<std::int64_t> indices;  // places in the data set
-  std::int64_t epoch = 0, step = 0;   // step counts within the epoch, from 0
-  std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
 };
 
 struct BadSample {
@@ -51,22 +47,27 @@ struct LoaderStats {
   std::int64_t batches = 0, samples = 0;
 };
 
-// Order and content depend on the data set, the pipeline, seed, epoch and batch size only: not on the number
-// of workers, on prefetch or on the device. Workers own no tensors; a batch travels to a GPU from pinned
-// memory while the step before it runs. One thread at a time may call the loader. The data set must outlive
-// it.
+// A source of samples, a sampler that puts them into batches, a collation that makes tensors of them. Order
+// and content depend on these three, seed and epoch only: not on the number of workers, on prefetch or on the
+// device. Workers own no tensors; a batch travels to a GPU from pinned memory while the step before it runs.
+// One thread at a time may call the loader. The source must outlive it.
 class DataLoader {
  public:
-  // Decodes one sample to learn the size of the pictures unless the pipeline fixes it.
-  // Throws UsageError for settings out of range, DataError for an empty set or a batch that can never be
-  // filled.
+  // Reads one sample, so that the collation learns what samples are. Throws UsageError for settings out of
+  // range, for a sampler that is made for another number of samples, and for a shuffle or drop_last that
+  // belongs to the sampler; what sample and collation throw.
+  DataLoader(const SampleSource& source, std::shared_ptr<const Sampler> sampler,
+             std::unique_ptr<Collation> collation, LoaderOptions options = {});
+  // Labelled pictures of one size: in_order() or shuffled(), and a ClassificationCollation. Throws DataError
+  // for an empty set or a batch that can never be filled.
   DataLoader(const Dataset& dataset, Pipeline pipeline, LoaderOptions options = {});
   ~DataLoader();  // waits for samples in work, not for batches
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;
 
-  std::int64_t batches() const;  // in an epoch
-  std::int64_t epoch() const;    // of the batch that next() gives, or would give after the end of an epoch
+  std::int64_t batches() const;     // in an epoch
+  std::int64_t batch_size() const;  // of the largest batch
+  std::int64_t epoch() const;       // of the batch that next() gives, or would give after the end of an epoch
   std::int64_t step() const;
 
   // The next batch of the epoch; false once at its end, after which the next epoch begins.
@@ -75,9 +76,9 @@ class DataLoader {
   // Continues with batch `step` of `epoch`, as if all before it had been taken: for resuming.
   void seek(std::int64_t epoch, std::int64_t step);
 
-  Shape image_shape() const;  // [C, H, W]
-  const Dataset& dataset() const;
-  const Pipeline& pipeline() const;
+  const SampleSource& source() const;
+  const Sampler& sampler() const;
+  const Collation& collation() const;
   const std::vector<BadSample>& bad_samples() const;  // met so far, in the order of the batches
   const LoaderStats& stats() const;
 

@@ -1,8 +1,7 @@
-// Greedy assignment of whole patients to the split that lacks their classes most.
+// Greedy assignment of whole patients to the side (split or fold) that lacks their classes most.
 #include "data/sets/split.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -53,6 +52,46 @@ double cost(const std::vector<double>& have, const std::vector<double>& add, con
   return sum;
 }
 
+struct Sides {
+  std::vector<int> of_sample;   // [samples], 0..sides-1
+  std::vector<double> samples;  // [sides], how many each got
+  std::size_t groups;
+};
+
+// Whole groups in a seeded order, the largest first, each to the side that lacks it most.
+Sides assign(const Dataset& dataset, bool by_patient, std::uint64_t seed, const std::vector<double>& share) {
+  std::vector<Group> groups = groups_of(dataset, by_patient);
+  RandomStream random(seed, stream_id(purpose));
+  shuffle(groups, random);
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
+
+  const std::size_t columns = dataset.classes().size() + 1;
+  std::vector<double> total(columns);
+  for (const Group& g : groups) {
+    for (std::size_t c = 0; c < columns; ++c) total[c] += g.counts[c];
+  }
+  std::vector<std::vector<double>> have(share.size(), std::vector<double>(columns));
+  Sides sides{std::vector<int>(static_cast<std::size_t>(dataset.size())), {}, groups.size()};
+  for (const Group& g : groups) {
+    std::size_t best = share.size();
+    double least = 0;
+    for (std::size_t s = 0; s < share.size(); ++s) {
+      if (share[s] == 0) continue;
+      const double grown = cost(have[s], g.counts, total, share[s]);
+      if (best == share.size() || grown < least) {
+        best = s;
+        least = grown;
+      }
+    }
+    for (std::size_t c = 0; c < columns; ++c) have[best][c] += g.counts[c];
+    for (const std::int64_t i : g.samples)
+      sides.of_sample[static_cast<std::size_t>(i)] = static_cast<int>(best);
+  }
+  for (const auto& h : have) sides.samples.push_back(h[columns - 1]);
+  return sides;
+}
+
 }  // namespace
 
 SplitOptions split_shares(const std::string& text, std::uint64_t seed) {
@@ -71,41 +110,43 @@ void assign_splits(Dataset& dataset, const SplitOptions& options) {
   require<UsageError>(options.train >= 0 && options.val >= 0 && options.test >= 0 && whole > 0,
                       "split: shares ", options.train, ", ", options.val, ", ", options.test,
                       " are not 0 or more with a sum above 0");
-  const std::array<double, 3> share{options.train / whole, options.val / whole, options.test / whole};
-  std::vector<Group> groups = groups_of(dataset, options.by_patient);
-  RandomStream random(options.seed, stream_id(purpose));
-  shuffle(groups, random);
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
-
-  const std::size_t columns = dataset.classes().size() + 1;
-  std::vector<double> total(columns);
-  for (const Group& g : groups) {
-    for (std::size_t c = 0; c < columns; ++c) total[c] += g.counts[c];
-  }
-  std::array<std::vector<double>, 3> have;
-  for (auto& h : have) h.resize(columns);
-  for (const Group& g : groups) {
-    int best = -1;
-    double least = 0;
-    for (int s = 0; s < 3; ++s) {
-      const auto at = static_cast<std::size_t>(s);
-      if (share[at] == 0) continue;
-      const double grown = cost(have[at], g.counts, total, share[at]);
-      if (best < 0 || grown < least) {
-        best = s;
-        least = grown;
-      }
-    }
-    for (std::size_t c = 0; c < columns; ++c) have[static_cast<std::size_t>(best)][c] += g.counts[c];
-    for (const std::int64_t i : g.samples) dataset.set_split(i, static_cast<Split>(best + 1));
-  }
+  const std::vector<double> share{options.train / whole, options.val / whole, options.test / whole};
+  const Sides sides = assign(dataset, options.by_patient, options.seed, share);
+  for (std::int64_t i = 0; i < dataset.size(); ++i)
+    dataset.set_split(i, static_cast<Split>(sides.of_sample[static_cast<std::size_t>(i)] + 1));
   for (std::size_t s = 0; s < 3; ++s) {
-    require<DataError>(share[s] == 0 || have[s][columns - 1] > 0,
+    require<DataError>(share[s] == 0 || sides.samples[s] > 0,
                        "split: ", split_name(static_cast<Split>(s + 1)), " would be empty with ",
-                       groups.size(), groups.size() == 1 ? " patient" : " patients",
+                       sides.groups, sides.groups == 1 ? " patient" : " patients",
                        "; give it a larger share or more patients");
   }
+}
+
+std::vector<int> assign_folds(const Dataset& dataset, int k, std::uint64_t seed, bool by_patient) {
+  require<UsageError>(k >= 2, "folds: ", k, " of them; at least 2 are needed");
+  const std::size_t groups = groups_of(dataset, by_patient).size();
+  const char* const what = by_patient ? " patients" : " samples";
+  require<DataError>(static_cast<std::size_t>(k) <= groups, "folds: ", k, " of them for ", groups, what,
+                     "; every fold needs one of its own");
+  // A fold that is still empty is always cheapest, so with enough patients none stays so.
+  return assign(dataset, by_patient, seed, std::vector<double>(static_cast<std::size_t>(k), 1.0 / k))
+      .of_sample;
+}
+
+FoldSides fold_sides(const std::vector<int>& folds, int fold) {
+  FoldSides sides;
+  for (std::size_t i = 0; i < folds.size(); ++i)
+    (folds[i] == fold ? sides.val : sides.train).push_back(static_cast<std::int64_t>(i));
+  require<ValueError>(!sides.val.empty(), "folds: no sample is in fold ", fold);
+  return sides;
+}
+
+void set_fold(Dataset& dataset, const std::vector<int>& folds, int fold) {
+  require<ShapeError>(folds.size() == static_cast<std::size_t>(dataset.size()), "folds: ", folds.size(),
+                      " numbers for ", dataset.size(), " samples");
+  const FoldSides sides = fold_sides(folds, fold);
+  for (const std::int64_t i : sides.train) dataset.set_split(i, Split::train);
+  for (const std::int64_t i : sides.val) dataset.set_split(i, Split::val);
 }
 
 std::vector<Leak> patient_leaks(const Dataset& dataset) {

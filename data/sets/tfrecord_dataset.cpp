@@ -41,7 +41,7 @@ class TfRecordDataset : public Dataset {
   TfRecordDataset(const Dataset& samples, std::shared_ptr<const Files> files, std::string image_key)
       : Dataset(samples), files_(std::move(files)), image_key_(std::move(image_key)) {}
 
-  Source read(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     const std::int64_t at = info(i).record;
     const TfRecordFile& file = *(*files_)[static_cast<std::size_t>(at >> 32)];
     return {encoded(file, at & 0xffffffff, image_key_), {}};
@@ -208,7 +208,7 @@ std::vector<std::string> write_tfrecords(const std::string& path, const Dataset&
   TfRecordWriter writer(path, shards);
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     const SampleInfo& info = dataset.info(i);
-    Source source = dataset.read(i);
+    StoredImage source = dataset.read(i);
     const Image image = dataset.image(i);
     ImageFormat format = image_format(source.file);
     if (format != ImageFormat::jpeg && format != ImageFormat::png && format != ImageFormat::bmp) {
@@ -244,7 +244,7 @@ std::int64_t unpack_dataset(const std::string& folder, const Dataset& dataset) {
   fs::create_directories(fs::path(folder) / "images");
   std::vector<SampleInfo> infos;
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
-    Source source = dataset.read(i);
+    StoredImage source = dataset.read(i);
     if (source.file.empty()) source.file = encode_png(source.image);
     const ImageFormat format = image_format(source.file);
     require<DataError>(format != ImageFormat::unknown, "dataset: ", printable(dataset.info(i).name),

@@ -1,93 +1,16 @@
-// gadolin cam: overlays that lie where they belong, classes, mistakes.
+// gadolin cam: files, classes, mistakes.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "io/npy.h"
-#include "tasks/overlay.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 
 namespace gadolin::test {
 namespace {
-
-// Rows and columns where the overlay differs from the picture: {left, top, right, bottom}, the last ones
-// included.
-Box painted(const Image& picture, const Image& result) {
-  int left = 1 << 20, top = 1 << 20, right = -1, bottom = -1;
-  const Image before = to_rgb(to_8bit(picture));
-  for (int y = 0; y < result.height; ++y) {
-    for (int x = 0; x < result.width; ++x) {
-      if (std::equal(result.row<std::uint8_t>(y) + 3 * x, result.row<std::uint8_t>(y) + 3 * x + 3,
-                     before.row<std::uint8_t>(y) + 3 * x))
-        continue;
-      left = std::min(left, x);
-      top = std::min(top, y);
-      right = std::max(right, x);
-      bottom = std::max(bottom, y);
-    }
-  }
-  return {left, top, right - left + 1, bottom - top + 1};
-}
-
-TEST(Overlay, LiesWhereThePipelineLooked) {
-  const Image picture(120, 80, 1);
-  const Tensor hot = ones({3, 3});
-  // The short side becomes 40, the middle 32 x 32 of 60 x 40 are seen: 64 x 64 pixels, 28 from the left, 8
-  // from the top.
-  const Box crop = painted(picture, overlay(picture, Pipeline("grey,resize:40,center-crop:32"), hot, 0.5));
-  EXPECT_LE(std::abs(crop.x - 28), 1);
-  EXPECT_LE(std::abs(crop.y - 8), 1);
-  EXPECT_LE(std::abs(crop.width - 64), 2);
-  EXPECT_LE(std::abs(crop.height - 64), 2);
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), hot, 0.5)),
-            (Box{0, 0, 120, 80}));
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("rgb,resize:40,center-crop:100"), hot, 0.5)),
-            (Box{0, 0, 120, 80}))
-      << "padded";
-  EXPECT_EQ(painted(picture, overlay(picture, Pipeline("grey,resize:32x32"), zeros({3, 3}), 0.5)).width,
-            -(1 << 20));
-}
-
-TEST(Overlay, PutsHeatInItsPlace) {
-  const Image picture(90, 90, 1, 16);
-  Tensor heat = zeros({9, 9});
-  heat.slice(0, 2, 3).slice(1, 6, 7).copy_(ones({1, 1}));
-  const Image result = overlay(picture, Pipeline("grey,resize:32x32"), heat, 1);
-  ASSERT_EQ(result.channels, 3);
-  int most = -1, at_x = 0, at_y = 0;
-  for (int y = 0; y < 90; ++y) {
-    for (int x = 0; x < 90; ++x) {
-      const std::uint8_t* p = result.row<std::uint8_t>(y) + 3 * x;
-      if (p[0] + p[1] + p[2] > most) most = p[0] + p[1] + p[2], at_x = x, at_y = y;
-    }
-  }
-  EXPECT_LE(std::abs(at_x - 64), 1);
-  EXPECT_LE(std::abs(at_y - 24), 1);
-}
-
-TEST(Overlay, ColoursGrowLighter) {
-  double before = -1;
-  for (int i = 0; i <= 100; ++i) {
-    const Colour c = heat_colour(i / 100.0);
-    for (const double v : {c.red, c.green, c.blue}) EXPECT_TRUE(v >= 0 && v <= 1) << i;
-    const auto linear = [](double v) {
-      return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4);
-    };
-    const double luminance = 0.2126 * linear(c.red) + 0.7152 * linear(c.green) + 0.0722 * linear(c.blue);
-    EXPECT_TRUE(luminance > before) << i;
-    before = luminance;
-  }
-}
-
-TEST(Overlay, NeedsAMap) {
-  EXPECT_EQ(message_of<ShapeError>([] {
-              overlay(Image(4, 4, 1), Pipeline("grey"), zeros({1, 2, 2}), 0.5);
-            }),
-            "overlay: heat [1, 2, 2] is not [h, w]");
-}
 
 TEST(CamCommand, FromFilesToOverlays) {
   const Scratch dir;

@@ -33,7 +33,7 @@ std::string text_of(F&& f) {
 }
 
 // Random batch norms: factors of their own, statistics of a few batches.
-void settle(Module& net, const Shape& image) {
+void settle(Layer& net, const Shape& image) {
   const NoGrad guard;
   std::uint64_t stream = 100;
   for (Parameter& p : net.parameters()) {
@@ -50,7 +50,7 @@ double relative_difference(const Tensor& a, const Tensor& b) {
 }
 
 // Exports, runs the file with another number of images than the export did, and compares.
-void expect_same(Module& net, const Shape& image, bool fold, const Scratch& scratch) {
+void expect_same(Layer& net, const Shape& image, bool fold, const Scratch& scratch) {
   const std::string path = scratch / "net.onnx";
   save_onnx(path, onnx_of(net, {image, fold}));
   const Tensor x = rand({5, image[0], image[1], image[2]}, 9, 9);
@@ -72,7 +72,7 @@ TEST_P(OnnxNets, FilesGiveOurLogits) {
   NetOptions options = given;
   options["num_classes"] = 7.0;
   options["input_channels"] = static_cast<double>(image[0]);
-  const std::unique_ptr<Module> net = make_net(model, options);
+  const std::unique_ptr<ImageNet> net = make_net(model, options);
   settle(*net, image);
   const Scratch scratch;
   for (const bool fold : {false, true}) {
@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& one) { return std::string(one.param.model) + "_" + std::to_string(one.index); });
 
 // A net of one expression between an image and logits.
-class OneOp : public Module {
+class OneOp : public Layer {
  public:
   using Body = Tensor (*)(const Tensor& x);
   explicit OneOp(Body body) : body_(body) {}
@@ -267,16 +267,10 @@ TEST(OnnxFile, TooLargeOrOfAnotherTypeIsRefusedBeforeAnythingIsWritten) {
 
 TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   const Scratch scratch;
-  const std::unique_ptr<Module> net =
-      make_net("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}});
-  Classifier c{"resnet18",
-               {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}},
-               {"AP", "PA \"quoted\""},
-               true,
-               Pipeline("grey,resize:40x32,normalize:0.5:0.25"),
-               {}};
+  const ClassificationTask c("resnet18", {{"num_classes", 2.0}, {"width", 4.0}, {"input_channels", 1.0}},
+                             {"AP", "PA \"quoted\""}, true, Pipeline("grey,resize:40x32,normalize:0.5:0.25"));
   Checkpoint checkpoint;
-  for (const Parameter& p : net->state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
+  for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
   save_checkpoint(scratch / "net.gdck", checkpoint);
   const std::string in = scratch / "net.gdck", out = scratch / "net.onnx";
@@ -290,7 +284,7 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   EXPECT_EQ(file.sizes.at("logits"), (std::vector<std::int64_t>{-1, 2}));
   EXPECT_EQ(file.metadata.at("classes"), "[\"AP\",\"PA \\\"quoted\\\"\"]");
   EXPECT_EQ(file.metadata.at("activation"), "sigmoid");
-  EXPECT_EQ(file.metadata.at("pipeline"), c.pipeline.text());
+  EXPECT_EQ(file.metadata.at("pipeline"), c.pipeline().text());
   EXPECT_EQ(file.metadata.at("input_size"), "1x32x40");
   EXPECT_EQ(file.metadata.at("channel_order"), "grey");
   EXPECT_EQ(file.metadata.at("mean"), "0.5");

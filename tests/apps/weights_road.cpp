@@ -12,7 +12,7 @@
 #include "apps/weights/weights.h"
 #include "io/sha256.h"
 #include "io/torch_file.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
@@ -39,7 +39,7 @@ json last_event(const Outcome& run) {
 
 // Logits of files: `run` of each picture after the classifier's preprocessing.
 template <class Run>
-Rows logits_of(const Classifier& c, const std::vector<std::string>& files, Run&& run) {
+Rows logits_of(ClassificationTask& c, const std::vector<std::string>& files, Run&& run) {
   std::vector<SampleInfo> samples;
   for (const std::string& file : files) {
     SampleInfo info;
@@ -47,17 +47,18 @@ Rows logits_of(const Classifier& c, const std::vector<std::string>& files, Run&&
     info.labels = {0};
     samples.push_back(info);
   }
-  const Dataset set(c.classes, false, samples, "");
-  DataLoader loader(set, c.pipeline, {.batch_size = 1, .workers = 0});
+  const Dataset set(c.classes(), false, samples, "");
+  DataLoader loader(set, c.pipeline(), {.batch_size = 1, .workers = 0});
   const NoGrad guard;
   Rows rows;
-  for (Batch batch; loader.next(batch);) rows.push_back(run(batch.images).template to_vector<double>());
+  for (Batch batch; loader.next(batch);) rows.push_back(run(batch["image"]).template to_vector<double>());
   return rows;
 }
 // As a program that links the library gets them.
 Rows logits_of(const std::string& checkpoint, const std::vector<std::string>& files) {
-  const Classifier c = load_classifier(checkpoint, cpu);
-  return logits_of(c, files, [&](const Tensor& x) { return (*c.net)(x); });
+  const auto classifier = load_classifier(checkpoint, cpu);
+  ClassificationTask& c = *classifier;
+  return logits_of(c, files, [&](const Tensor& x) { return c.net()(x); });
 }
 
 class WeightsRoad : public testing::Test {
@@ -171,7 +172,7 @@ TEST_F(WeightsRoad, FromTorchvisionThroughTrainingToEveryFormatAndBack) {
     ASSERT_EQ(out.code, 0) << out.err;
     EXPECT_GT(fs::file_size(left), 0u) << suffix;
     if (suffix == ".onnx") {  // does not come back: another program runs it
-      const Rows outside = logits_of(load_classifier(best, cpu), files_, [&](const Tensor& x) {
+      const Rows outside = logits_of(*load_classifier(best, cpu), files_, [&](const Tensor& x) {
         return run_onnx(left, {{"input", x}}).at("logits");
       });
       const double apart = distance(outside, learnt);
@@ -179,12 +180,12 @@ TEST_F(WeightsRoad, FromTorchvisionThroughTrainingToEveryFormatAndBack) {
       continue;
     }
     const Outcome again = run_program({"import", left, back, "--model", "resnet18", "--pipeline",
-                                       load_classifier(best, cpu).pipeline.text()});
+                                       load_classifier(best, cpu)->pipeline().text()});
     ASSERT_EQ(again.code, 0) << again.err;
     EXPECT_EQ(logits_of(back, files_), learnt) << suffix;
   }
-  EXPECT_EQ(load_classifier(scratch_ / "back.safetensors.gdck", cpu).classes,
-            load_classifier(best, cpu).classes);
+  EXPECT_EQ(load_classifier(scratch_ / "back.safetensors.gdck", cpu)->classes(),
+            load_classifier(best, cpu)->classes());
 }
 
 TEST_F(WeightsRoad, AnotherNumberOfClassesKeepsTheTrunkWhenAsked) {
@@ -262,7 +263,7 @@ TEST_F(WeightsRoad, OptionsOfEveryNetComeFromItsWeights) {
     for (const SafetensorsEntry& e : file.entries()) {
       if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);
     }
-    const std::unique_ptr<Module> net = make_net(model, options_from_weights(model, weights, {}));
+    const std::unique_ptr<ImageNet> net = make_net(model, options_from_weights(model, weights, {}));
     EXPECT_NO_THROW(net->load_state(weights, {}, path)) << path;
   }
 }

@@ -12,7 +12,7 @@
 
 #include "io/safetensors.h"
 #include "io/torch_file.h"
-#include "tasks/classifier.h"
+#include "tasks/classification.h"
 #include "tests/apps/onnx_model.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
@@ -41,7 +41,7 @@ std::vector<json> events(const Outcome& run, const std::string& kind) {
   return found;
 }
 
-Tensor prepared(const Classifier& c, const std::vector<std::string>& files) {
+Tensor prepared(ClassificationTask& c, const std::vector<std::string>& files) {
   std::vector<SampleInfo> samples;
   for (const std::string& file : files) {
     SampleInfo info;
@@ -49,11 +49,11 @@ Tensor prepared(const Classifier& c, const std::vector<std::string>& files) {
     info.labels = {0};
     samples.push_back(info);
   }
-  const Dataset set(c.classes, false, samples, "");
-  DataLoader loader(set, c.pipeline, {.batch_size = static_cast<std::int64_t>(files.size()), .workers = 0});
+  const Dataset set(c.classes(), false, samples, "");
+  DataLoader loader(set, c.pipeline(), {.batch_size = static_cast<std::int64_t>(files.size()), .workers = 0});
   Batch batch;
   loader.next(batch);
-  return batch.images;
+  return batch["image"];
 }
 Rows rows_of(const Tensor& logits) {
   const std::vector<double> flat = logits.to_vector<double>();
@@ -62,9 +62,9 @@ Rows rows_of(const Tensor& logits) {
   for (auto at = flat.begin(); at != flat.end(); at += classes) rows.emplace_back(at, at + classes);
   return rows;
 }
-Rows logits_of(const Classifier& c, const Tensor& images) {
+Rows logits_of(ClassificationTask& c, const Tensor& images) {
   const NoGrad guard;
-  return rows_of((*c.net)(images));
+  return rows_of(c.net()(images));
 }
 
 Rows softmax_of(Rows rows) {
@@ -125,7 +125,8 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   EXPECT_EQ(metrics["left_over"], 0);
 
   // Logits and predictions are the original's.
-  const Classifier before = load_classifier(start, cpu);
+  const auto before_task = load_classifier(start, cpu);
+  ClassificationTask& before = *before_task;
   const Tensor images = prepared(before, files);
   const double error = distance(logits_of(before, images), wanted);
   EXPECT_TRUE(error <= 1e-4) << error;
@@ -134,7 +135,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   Rows given;
   for (const json& event : events(predicted, "prediction")) {
     given.emplace_back();
-    for (std::size_t k = 0; k < before.classes.size(); ++k)
+    for (std::size_t k = 0; k < before.classes().size(); ++k)
       given.back().push_back(event["probabilities"][std::to_string(k)]);
   }
   const double off = distance(given, softmax_of(wanted));
@@ -170,7 +171,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
                                      "--init-from",
                                      start,
                                      "--exclude-scopes",
-                                     heads(state, static_cast<std::int64_t>(before.classes.size())),
+                                     heads(state, static_cast<std::int64_t>(before.classes().size())),
                                      "--channels",
                                      std::to_string(images.size(1)),
                                      "--pipeline",
@@ -189,12 +190,13 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
                                      "1",
                                      "--quiet"});
   ASSERT_EQ(tuned.code, 0) << tuned.err;
-  const Classifier after = load_classifier(best, cpu);
-  NetOptions same = before.options;
+  const auto after_task = load_classifier(best, cpu);
+  ClassificationTask& after = *after_task;
+  NetOptions same = before.options();
   same["num_classes"] = 2.0;
   same["input_channels"] = static_cast<double>(images.size(1));
-  EXPECT_EQ(after.options, same) << "the net goes on as it was made";
-  EXPECT_EQ(after.classes, (std::vector<std::string>{"Hand", "HeadCT"}));
+  EXPECT_EQ(after.options(), same) << "the net goes on as it was made";
+  EXPECT_EQ(after.classes(), (std::vector<std::string>{"Hand", "HeadCT"}));
   const std::string first = before.net->parameters().front().name;
   EXPECT_NE(before.net->parameters().front().tensor.to_vector<float>(),
             after.net->parameters().front().tensor.to_vector<float>())

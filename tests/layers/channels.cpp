@@ -29,7 +29,7 @@ double worst(const Tensor& a, const Tensor& b) {
 }
 
 // Three dense layers in miniature: norm, ReLU and 1x1 of everything so far.
-struct Dense : Module {
+struct Dense : Layer {
   std::vector<BatchNorm2d*> norms;
   std::vector<Conv2d*> convs;
   Dense() {
@@ -151,15 +151,17 @@ TEST(NormReluConv, ComputesInTheTypeOfItsScope) {
   EXPECT_EQ(conv.weight().grad().dtype(), DType::fp32);
 }
 
-TEST(NormReluConv, ShowsItsModulesToAnObserver) {
+TEST(NormReluConv, ShowsItsModulesWhenUnfused) {
   BatchNorm2d norm(4);
   Conv2d conv(4, 3, 1, {.bias = false});
   std::vector<std::string> kinds;
-  const CallObserver observer([&](const Module& module, const std::string&, const Tensor&, const Tensor&) {
-    kinds.push_back(module.kind());
-  });
-  norm_relu_conv(numbers({2, 4, 5, 5}, 3, DType::fp32), norm, conv);
-  sibling_convs(numbers({2, 4, 5, 5}, 3, DType::fp32), {&conv, &conv});
+  const CallObserver observer(
+      [&](const Module& module, const std::string&, auto&&...) { kinds.push_back(module.kind()); });
+  const Tensor x = numbers({2, 4, 5, 5}, 3, DType::fp32), fused = norm_relu_conv(x, norm, conv);
+  EXPECT_TRUE(kinds.empty()) << "an observer alone changes nothing";
+  const Unfused apart;
+  EXPECT_LE(worst(norm_relu_conv(x, norm, conv), fused), 1e-6);
+  sibling_convs(x, {&conv, &conv});
   EXPECT_EQ(kinds, (std::vector<std::string>{"BatchNorm2d", "Conv2d", "Conv2d", "Conv2d"}));
 }
 

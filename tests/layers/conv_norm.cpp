@@ -25,11 +25,12 @@ double far(const Tensor& a, const Tensor& b) {
   return test::distance(a.to_vector<double>(), b.to_vector<double>());
 }
 
-struct Pairing : Module {
-  Conv2d& conv;
-  BatchNorm2d& norm;
+struct Pairing : Layer {
+  ConvNorm pair;
+  Conv2d& conv = pair.conv();
+  BatchNorm2d& norm = pair.norm();
   Pairing(int in, int out, Pair kernel, const Conv2dOptions& options)
-      : conv(add("conv", Conv2d(in, out, kernel, options))), norm(add("norm", BatchNorm2d(out, 1e-3))) {
+      : pair{add("conv", Conv2d(in, out, kernel, options)), add("norm", BatchNorm2d(out, 1e-3))} {
     std::uint64_t stream = 100;
     const NoGrad guard;
     for (Parameter& p : state()) {
@@ -39,19 +40,25 @@ struct Pairing : Module {
     variance.copy_(abs(variance) + 0.1);
     eval();
   }
-  Tensor forward(const Tensor& x) override { return conv_norm(conv, norm, x, true); }
+  Tensor forward(const Tensor& x) override { return pair.relu(x); }
   const char* kind() const override { return "Pairing"; }
 
+  // norm(conv(x)) [+ addend] [then relu]
+  Tensor call(const Tensor& x, bool with_relu, Tensor addend) {
+    if (addend.defined())
+      return with_relu ? pair.add_relu(x, std::move(addend)) : pair.add(x, std::move(addend));
+    return with_relu ? pair.relu(x) : pair(x);
+  }
   // As the modules compute it, one by one.
   Tensor apart(const Tensor& x, bool with_relu, const Tensor& addend) {
     const EnableGrad on;
-    EXPECT_FALSE(folds(conv, norm, x, addend));
-    return conv_norm(conv, norm, x, with_relu, addend).detach();
+    EXPECT_FALSE(pair.folds(x, addend));
+    return call(x, with_relu, addend).detach();
   }
   Tensor folded(const Tensor& x, bool with_relu, const Tensor& addend) {
     const NoGrad guard;
-    EXPECT_TRUE(folds(conv, norm, x, addend));
-    return conv_norm(conv, norm, x, with_relu, addend);
+    EXPECT_TRUE(pair.folds(x, addend));
+    return call(x, with_relu, addend);
   }
 };
 
@@ -70,8 +77,7 @@ void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& opti
       if (!added.defined()) continue;
       EXPECT_EQ(far(addend, held), 0) << "the addend is the caller's";
       const NoGrad guard;
-      EXPECT_LE(far(conv_norm(net.conv, net.norm, x, with_relu, addend.clone()), want), limit)
-          << what << ", given away";
+      EXPECT_LE(far(net.call(x, with_relu, addend.clone()), want), limit) << what << ", given away";
     }
   }
 }
@@ -116,7 +122,7 @@ TEST(ConvNorm, FollowsEveryChange) {
   for (int i = 0; i < 2; ++i) {
     const Tensor before = net.folded(x, true, {}).clone();
     net.train();
-    EXPECT_FALSE(folds(net.conv, net.norm, x));
+    EXPECT_FALSE(net.pair.folds(x));
     net(mul(x, 3.0));  // moves the running statistics
     net.eval();
     EXPECT_GT(far(net.folded(x, true, {}), before), 1e-3);
@@ -141,16 +147,17 @@ TEST(ConvNorm, FollowsEveryChange) {
 TEST(ConvNorm, FoldsOnlyWhereNobodyLooks) {
   Pairing net(3, 4, 3, {});
   Tensor x = numbers({2, 3, 6, 6}, 1);
-  EXPECT_FALSE(folds(net.conv, net.norm, x)) << "weights want gradients";
+  EXPECT_FALSE(net.pair.folds(x)) << "weights want gradients";
   net.freeze({""});
-  EXPECT_TRUE(folds(net.conv, net.norm, x)) << "nothing wants one";
+  EXPECT_TRUE(net.pair.folds(x)) << "nothing wants one";
   net.train();
-  EXPECT_TRUE(folds(net.conv, net.norm, x)) << "frozen batch norms keep their statistics in training";
-  EXPECT_FALSE(folds(net.conv, net.norm, x, numbers({2, 4, 4, 4}, 2).requires_grad_()))
-      << "an addend may want one";
-  EXPECT_FALSE(folds(net.conv, net.norm, x.clone().requires_grad_()));
+  EXPECT_TRUE(net.pair.folds(x)) << "frozen batch norms keep their statistics in training";
+  EXPECT_FALSE(net.pair.folds(x, numbers({2, 4, 4, 4}, 2).requires_grad_())) << "an addend may want one";
+  EXPECT_FALSE(net.pair.folds(x.clone().requires_grad_()));
   const CallObserver observer([](auto&&...) {});
-  EXPECT_FALSE(folds(net.conv, net.norm, x));
+  EXPECT_TRUE(net.pair.folds(x)) << "an observer alone changes nothing";
+  const Unfused apart;
+  EXPECT_FALSE(net.pair.folds(x));
 }
 
 TEST(ConvNorm, WritesIntoASlot) {
@@ -162,12 +169,12 @@ TEST(ConvNorm, WritesIntoASlot) {
     const Tensor x = numbers({2, 3, 6, 6}, 1, dtype), want = net(x);
     ChannelBuffer buffer(want, 7, 4, 4);
     buffer.append(numbers({2, 2, 4, 4}, 2, dtype));
-    const Tensor slot = buffer.slot(4), got = conv_norm(net.conv, net.norm, x, true, {}, slot);
+    const Tensor slot = buffer.slot(4), got = net.pair.relu(x, slot);
     EXPECT_EQ(got.raw(), slot.raw());
     buffer.append(got);
     EXPECT_EQ(far(buffer.all().slice(1, 2, 6), want), 0);
     EXPECT_EQ(far(buffer.all().slice(1, 0, 2), numbers({2, 2, 4, 4}, 2, dtype)), 0) << "neighbours stay";
-    EXPECT_THROW(conv_norm(net.conv, net.norm, x, true, {}, empty({2, 4, 4, 5}, dtype)), ShapeError);
+    EXPECT_THROW(net.pair.relu(x, empty({2, 4, 4, 5}, dtype)), ShapeError);
   }
 }
 
@@ -197,29 +204,88 @@ TEST(ConvNorm, NamesTheModule) {
             }),
             "conv: conv2d: input [1, 2, 6, 6] has C=2, but weight [4, 3, 3, 3] with groups=1 takes C=3");
   EXPECT_EQ(message([&] {
-              conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 3, 4}));
+              net.pair.add_relu(zeros({1, 3, 6, 6}), zeros({1, 4, 3, 4}));
             }),
             "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp32 [1, 4, 3, 4]");
   EXPECT_EQ(message([&] {
-              conv_norm(net.conv, net.norm, zeros({1, 3, 6, 6}), true, zeros({1, 4, 4, 4}, DType::fp64));
+              net.pair.add_relu(zeros({1, 3, 6, 6}), zeros({1, 4, 4, 4}, DType::fp64));
             }),
             "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp64 [1, 4, 4, 4]");
   EXPECT_NE(message([&] { net(zeros({1, 3, 6, 6}, DType::fp64)); }), "accepted");
 }
 
-TEST(ConvAdd, EqualsOneByOne) {
+TEST(ConvThen, EqualsOneByOne) {
   Conv2d conv(3, 4, 3, {});
   for (const double factor : {1.0, 0.3}) {
     for (const bool with_relu : {false, true}) {
       const Tensor x = numbers({2, 3, 6, 5}, 1), addend = numbers({2, 4, 4, 3}, 2);
-      const Tensor want = conv_add(conv, x, with_relu, addend, {}, factor);
+      const ConvTail tail{.addend = addend, .relu = with_relu};
+      const Tensor want = conv_then(conv, x, tail, factor);
       EXPECT_TRUE(want.node());
       const Tensor sum = mul(conv(x), factor) + addend;
       EXPECT_LE(far(want.detach(), (with_relu ? relu(sum) : sum).detach()), 1e-6);
+      {
+        const Unfused apart;
+        EXPECT_LE(far(conv_then(conv, x, tail, factor).detach(), want.detach()), 1e-6);
+      }
       const NoGrad guard;
-      for (int i = 0; i < 2; ++i)
-        EXPECT_LE(far(conv_add(conv, x, with_relu, addend, {}, factor), want.detach()), 1e-6);
+      for (int i = 0; i < 2; ++i) EXPECT_LE(far(conv_then(conv, x, tail, factor), want.detach()), 1e-6);
     }
+  }
+}
+
+// A block's shortcut with a projection, another layer or nothing: joined, folded and unfused agree, and the
+// unfused calls are those of a block as the paper draws it.
+struct Residual : Layer {
+  ConvNorm last{add("conv", Conv2d(3, 4, 1, {.bias = false})), add("norm", BatchNorm2d(4))};
+  Shortcut& shortcut;
+  explicit Residual(Shortcut made) : shortcut(add("shortcut", std::move(made))) {
+    std::uint64_t stream = 200;
+    const NoGrad guard;
+    for (Parameter& p : parameters()) p.tensor.copy_(numbers(p.tensor.shape(), ++stream));
+  }
+  Tensor forward(const Tensor& x) override { return last.add_relu(x.slice(1, 0, 3), shortcut, x); }
+  const char* kind() const override { return "Residual"; }
+};
+TEST(Shortcuts, JoinFoldAndStandApart) {
+  const auto make = [](int which) {
+    return which == 0   ? Residual(Shortcut(Conv2d(4, 4, 1, {.bias = false}), BatchNorm2d(4)))
+           : which == 1 ? Residual(Shortcut(MaxPool2d(PoolOptions(1))))
+                        : Residual(Shortcut());
+  };
+  const std::vector<std::string> drawn[] = {
+      {"Conv2d shortcut.0", "BatchNorm2d shortcut.1", "Sequential shortcut", "Conv2d conv",
+       "BatchNorm2d norm", "Residual "},
+      {"MaxPool2d shortcut.0", "Sequential shortcut", "Conv2d conv", "BatchNorm2d norm", "Residual "},
+      {"Sequential shortcut", "Conv2d conv", "BatchNorm2d norm", "Residual "}};
+  const Tensor x = numbers({2, 4, 3, 5}, 1), cotangent = numbers({2, 4, 3, 5}, 2);
+  for (int which = 0; which < 3; ++which) {
+    SCOPED_TRACE(which);
+    Residual fused = make(which), plain = make(which);
+    std::vector<std::string> seen;
+    const CallObserver observer([&](const Module& module, const std::string& place, auto&&...) {
+      seen.push_back(std::string(module.kind()) + " " + place);
+    });
+    const Tensor joined = fused(x);
+    EXPECT_EQ(seen == drawn[which], which != 0) << "two batch norms that train run as one";
+    joined.backward(cotangent);
+    fused.eval();
+    Tensor folded;
+    {
+      const NoGrad guard;
+      folded = fused(x);
+    }
+    seen.clear();
+    const Unfused apart;
+    const Tensor alone = plain(x);
+    EXPECT_EQ(seen, drawn[which]);
+    EXPECT_LE(far(joined.detach(), alone.detach()), 1e-5);
+    alone.backward(cotangent);
+    const auto a = fused.parameters(), b = plain.parameters();
+    for (std::size_t i = 0; i < a.size(); ++i)
+      EXPECT_LE(far(a[i].tensor.grad(), b[i].tensor.grad()), 1e-4) << a[i].name;
+    plain.eval();
+    EXPECT_LE(far(folded, plain(x).detach()), 1e-5);
   }
 }
 

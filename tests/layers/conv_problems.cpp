@@ -124,16 +124,15 @@ TEST_P(ConvProblems, ForwardReadsAndWritesSlicesWithEveryEpilogue) {
     for (const int how : {0, 1, 2, 3, 4, 5, 6, 7}) {  // bits: bias, addend, relu
       const Tensor bias = how & 1 ? b : Tensor();
       Tensor expected = conv2d(x, w, bias, c.options);
-      Conv2dFunction f{c.options, {}, {}};
-      f.relu = how & 4;
-      if (how & 2) f.addend = numbers(expected.shape(), 4, c.dtype);
-      if (how & 2) expected = add(expected, f.addend);
-      if (f.relu) expected = relu(expected);
+      ConvTail tail{.relu = (how & 4) != 0};
+      if (how & 2) tail.addend = numbers(expected.shape(), 4, c.dtype);
+      if (how & 2) expected = add(expected, tail.addend);
+      if (tail.relu) expected = relu(expected);
       for (const int slices : {0, 1, 2, 3}) {  // bits: x, y
         asked.clear();
         Tensor y = empty(expected.shape(), c.dtype, cpu, MemoryFormat::channels_last);
         if (slices & 2) y = sliced(y);
-        detail::conv_forward_problem(run, f, slices & 1 ? sliced(x) : x, w, bias, y);
+        detail::conv_forward_problem(run, c.options, slices & 1 ? sliced(x) : x, w, bias, tail, y);
         EXPECT_LE(worst(y, expected), 1e-5) << how << ' ' << slices;
         if (slices & 2) {  // the neighbours are untouched
           const Tensor all =
@@ -197,7 +196,7 @@ TEST_P(ConvProblems, StemsOfOneToThreeChannelsArePaddedForTensorCores) {
       const Tensor b = numbers({4}, 3, DType::fp32);
       Conv2dFunction f{{.stride = 2, .padding = 1}, {}, {}};
       Tensor y = empty({2, 4, 5, 4}, DType::fp32, cpu, MemoryFormat::channels_last);
-      detail::conv_forward_problem(run, f, x, w, b, y);
+      detail::conv_forward_problem(run, f.options, x, w, b, {}, y, &f.padded);
       EXPECT_LE(worst(y, conv2d(x, w, b, f.options)), 1e-5);
       const std::int64_t wide = tf32 ? 4 : channels;
       EXPECT_EQ(asked[0].c, wide);
@@ -222,14 +221,13 @@ TEST_P(ConvProblems, MisalignedAndRowMajorTensorsAreCopied) {
   const NoGrad no_grad;
   const Tensor x = numbers({2, 8, 5, 6}, 1, DType::fp32), w = numbers({4, 8, 3, 3}, 2, DType::fp32);
   const Tensor expected = conv2d(x, w);
-  Conv2dFunction f{{}, {}, {}};
   Tensor memory = zeros({2, 12, 5, 6}).contiguous(MemoryFormat::channels_last).clone();
   const Tensor odd = memory.slice(1, 1, 9),
                rows = x.contiguous(MemoryFormat::contiguous);  // 4 bytes beyond a multiple of 16
   detail::copy_elements(x, odd);
   for (const Tensor& in : {odd, rows}) {
     Tensor y = empty(expected.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-    detail::conv_forward_problem(run, f, in, w, {}, y);
+    detail::conv_forward_problem(run, {}, in, w, {}, {}, y);
     EXPECT_LE(worst(y, expected), 1e-5);
   }
 }

@@ -15,7 +15,7 @@ namespace gadolin {
 namespace {
 
 // A small net with a module inside a module.
-class Block : public Module {
+class Block : public Layer {
  public:
   explicit Block(int channels)
       : conv_(add("conv", Conv2d(channels, channels, 3, {.padding = 1, .bias = false}))),
@@ -27,7 +27,7 @@ class Block : public Module {
   Conv2d& conv_;
   BatchNorm2d& bn_;
 };
-class Net : public Module {
+class Net : public Layer {
  public:
   explicit Net(int classes = 3)
       : stem_(add("stem", Conv2d(1, 4, 3, {.padding = 1}))),
@@ -219,11 +219,11 @@ TEST(Module, TellsObservers) {
   Net net;
   std::vector<std::string> seen;
   {
-    const CallObserver observer(
-        [&](const Module& module, const std::string& place, const Tensor& in, const Tensor& out) {
-          EXPECT_TRUE(in.defined() && out.defined());
-          seen.push_back(std::string(module.kind()) + " " + place);
-        });
+    const CallObserver observer([&](const Module& module, const std::string& place,
+                                    std::span<const Tensor> in, std::span<const Tensor> out) {
+      EXPECT_TRUE(in.size() == 1 && in[0].defined() && out.size() == 1 && out[0].defined());
+      seen.push_back(std::string(module.kind()) + " " + place);
+    });
     net(ones(image));
   }
   EXPECT_EQ(seen,
@@ -308,17 +308,16 @@ TEST(ComputeScope, SeesWeightsThatChangeBetweenInferences) {
 TEST(ComputeScope, KeepsACopyWhileTheWeightStays) {
   Tensor weight = ones({3});
   weight.requires_grad_();
-  ComputeCopy copy;
-  EXPECT_TRUE(copy.of(weight).same_as(weight));
+  EXPECT_TRUE(compute_copy(weight).same_as(weight));
   const ComputeScope scope(DType::bf16);
-  EXPECT_EQ(copy.of(weight).dtype(), DType::bf16);
-  EXPECT_FALSE(copy.kept());  // on the tape
+  EXPECT_EQ(compute_copy(weight).dtype(), DType::bf16);
+  EXPECT_FALSE(keeps_compute_copy(weight));  // on the tape
   const NoGrad guard;
-  const Tensor kept = copy.of(weight);
-  EXPECT_TRUE(copy.kept());
-  EXPECT_TRUE(copy.of(weight).same_as(kept));
+  const Tensor kept = compute_copy(weight);
+  EXPECT_TRUE(keeps_compute_copy(weight));
+  EXPECT_TRUE(compute_copy(weight).same_as(kept));
   weight.mul_(2);
-  EXPECT_EQ(copy.of(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
+  EXPECT_EQ(compute_copy(weight).to_vector<float>(), (std::vector<float>{2, 2, 2}));
 }
 TEST(ComputeScope, RefusesIntegers) {
   EXPECT_EQ(message_of<DTypeError>([] { const ComputeScope scope(DType::int64); }),
@@ -345,7 +344,7 @@ TEST(Linear, ComputesAndCounts) {
   b.copy_(tensor({0.5, -0.5}, {2}));
   const Tensor x = tensor({1, 0, -1}, {1, 3}), y = layer(x);
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{-1.5, -2.5}));
-  EXPECT_EQ(layer.macs(x, y), 6);
+  EXPECT_EQ(layer.macs({&x, 1}, {&y, 1}), 6);
   EXPECT_EQ(message_of<ValueError>([] { Linear(0, 2); }),
             "Linear: 0 inputs and 2 outputs; both must be positive");
 }

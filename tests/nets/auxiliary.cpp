@@ -1,6 +1,4 @@
 // Auxiliary heads: which nets have them, when they speak, and that their loss counts.
-#include "layers/auxiliary.h"
-
 #include <gtest/gtest.h>
 
 #include "layers/init.h"
@@ -22,38 +20,48 @@ NetOptions narrow(bool heads) {
           {"dropout", 0.0},
           {"aux_logits", heads}};
 }
-std::vector<Tensor> heads_of(Module& net) { return dynamic_cast<AuxiliaryHeads&>(net).take_auxiliary(); }
-
 struct Case {
   const char* name;
   std::size_t heads;
   std::int64_t side;
 };
 class Auxiliary : public testing::TestWithParam<Case> {};
-TEST_P(Auxiliary, SpeaksInTrainingOnce) {
+TEST_P(Auxiliary, SpeaksInTraining) {
   manual_seed(3);
   const Case& c = GetParam();
-  const std::unique_ptr<Module> net = make_net(c.name, narrow(true));
+  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow(true));
   const Tensor x = randn({2, 1, c.side, c.side});
-  (*net)(x);
-  const std::vector<Tensor> heads = heads_of(*net);
-  ASSERT_EQ(heads.size(), c.heads);
-  for (const Tensor& logits : heads) EXPECT_EQ(logits.shape(), (Shape{2, 3}));
-  EXPECT_TRUE(heads_of(*net).empty());
+  std::size_t told = 0;
+  Logits all;
+  {
+    const CallObserver observer(
+        [&](const Module& module, const std::string&, std::span<const Tensor>, std::span<const Tensor> out) {
+          if (&module == net.get()) told = out.size();
+        });
+    all = net->logits(x);
+  }
+  ASSERT_EQ(all.auxiliary.size(), c.heads);
+  EXPECT_EQ(told, c.heads + 1) << "an observer sees the heads too";
+  EXPECT_EQ(all.main.shape(), (Shape{2, 3}));
+  for (const Tensor& logits : all.auxiliary) {
+    EXPECT_EQ(logits.shape(), (Shape{2, 3}));
+    EXPECT_NE(logits.to_vector<float>(), all.main.to_vector<float>());
+  }
   net->eval();
   const NoGrad guard;
-  (*net)(x);
-  EXPECT_TRUE(heads_of(*net).empty());
+  all = net->logits(x);
+  EXPECT_TRUE(all.auxiliary.empty());
+  EXPECT_EQ(all.main.to_vector<float>(), (*net)(x).to_vector<float>());
 }
 TEST_P(Auxiliary, CountsFourTenths) {
   manual_seed(4);
   const Case& c = GetParam();
   NetOptions options = narrow(true);
   if (std::string(c.name) == "googlenet") options["dropout_aux"] = 0.0;
-  const std::unique_ptr<Module> net = make_net(c.name, options);
+  const std::unique_ptr<ImageNet> net = make_net(c.name, options);
   const Tensor x = randn({2, 1, c.side, c.side}), target = tensor({0, 2}, {2}, DType::int64);
   std::vector<double> losses;
-  const Tensor total = loss_with_auxiliary(*net, (*net)(x), [&](const Tensor& logits) {
+  const Tensor total = loss_with_auxiliary(net->logits(x), [&](const Tensor& logits) {
     const Tensor loss = cross_entropy(logits, target);
     losses.push_back(loss.item());
     return loss;
@@ -68,11 +76,10 @@ TEST_P(Auxiliary, CountsFourTenths) {
 TEST_P(Auxiliary, IsAbsentWhenNotWanted) {
   const SkipInitialValues zeros_only;
   const Case& c = GetParam();
-  const std::unique_ptr<Module> net = make_net(c.name, narrow(false));
+  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow(false));
   for (const Parameter& p : net->parameters())
     EXPECT_TRUE(p.name.rfind("aux", 0) != 0 && p.name.rfind("Aux", 0) != 0) << p.name;
-  (*net)(zeros({2, 1, 96, 96}));
-  EXPECT_TRUE(heads_of(*net).empty());
+  EXPECT_TRUE(net->logits(zeros({2, 1, 96, 96})).auxiliary.empty());
 }
 INSTANTIATE_TEST_SUITE_P(Nets, Auxiliary,
                          testing::Values(Case{"googlenet", 2, 64}, Case{"inception_v3", 1, 299},
@@ -99,7 +106,7 @@ TEST(SmallImages, AreRefusedByTheNet) {
                {"inception_v4", 75},
                {"inception_resnet_v2", 75}};
   for (const auto& c : cases) {
-    const std::unique_ptr<Module> net = make_net(c.name, {{"num_classes", 2.0}, {"width_divisor", 16.0}});
+    const std::unique_ptr<ImageNet> net = make_net(c.name, {{"num_classes", 2.0}, {"width_divisor", 16.0}});
     net->eval();
     EXPECT_EQ((*net)(zeros({1, 3, c.least, c.least + 2})).shape(), (Shape{1, 2})) << c.name;
     const std::string family = std::string(c.name) == "vgg11" ? "vgg" : c.name,

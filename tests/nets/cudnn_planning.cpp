@@ -10,6 +10,7 @@
 
 #include "layers/branches.h"
 #include "layers/cudnn_plans.h"
+#include "layers/fusion.h"
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "tensor/cuda/info.h"
@@ -69,21 +70,22 @@ std::map<std::string, ConvProblem> all_problems(std::map<std::string, std::strin
   const SkipInitialValues zeros_only;
   for (const NetInfo& info : nets()) {
     if (repeats_another(info.name)) continue;
-    const std::unique_ptr<Module> net = make_net(info.name);
+    const std::unique_ptr<ImageNet> net = make_net(info.name);
     net->eval();
     std::size_t convolutions = 0;
     std::vector<std::pair<ConvProblem, const void*>> of_block;
+    const Unfused apart;
     const CallObserver observer(
-        [&](const Module& module, const std::string&, const Tensor& in, const Tensor&) {
+        [&](const Module& module, const std::string&, std::span<const Tensor> in, std::span<const Tensor>) {
           if (dynamic_cast<const Branches*>(&module)) {
-            add_merged(in, module.kind(), of_block, found);
+            add_merged(in[0], module.kind(), of_block, found);
             of_block.clear();
           }
           const auto* conv = dynamic_cast<const Conv2d*>(&module);
           if (!conv) return;
           ++convolutions;
-          const ConvProblem problem = problem_of(*conv, in);
-          of_block.emplace_back(problem, in.raw());
+          const ConvProblem problem = problem_of(*conv, in[0]);
+          of_block.emplace_back(problem, in[0].raw());
           found.emplace(problem.str(), problem);
         });
     (*net)(zeros({1, info.input[0], info.input[1], info.input[2]}));

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "io/safetensors.h"
-#include "layers/auxiliary.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
 #include "tensor/ops.h"
@@ -79,7 +78,7 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
   const std::string path = std::string(GADOLIN_TEST_DATA) + "/nets/" + GetParam() + ".safetensors";
   const TextMap metadata = SafetensorsFile(path).metadata();
   const TensorMap file = load_safetensors(path);
-  const std::unique_ptr<Module> net = make_net(metadata.at("model"), options_of(metadata));
+  const std::unique_ptr<ImageNet> net = make_net(metadata.at("model"), options_of(metadata));
   State state;
   for (const auto& [name, tensor] : file) {
     if (name.rfind("state.", 0) == 0) state[name.substr(6)] = tensor;
@@ -89,10 +88,10 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
   net->train(training);
   Tensor input = file.at("input").clone();
   if (file.count("grad.input")) input.requires_grad_();
-  const Tensor output = (*net)(input);
+  const Logits output = net->logits(input);
 
   Compared compared(std::stod(metadata.at("rtol")), std::stod(metadata.at("atol")));
-  compared("output", output.detach(), file.at(file.count("output") ? "output" : "output.0"));
+  compared("output", output.main.detach(), file.at(file.count("output") ? "output" : "output.0"));
   if (!training) {
     const NoGrad folded;  // convolutions and batch norms as one, which gradients forbid
     compared("output without gradients", (*net)(input),
@@ -100,7 +99,7 @@ TEST_P(NetFixture, AgreesWithPyTorch) {
   }
   if (training) {
     int head = 0;
-    const Tensor loss = loss_with_auxiliary(*net, output, [&](const Tensor& logits) {
+    const Tensor loss = loss_with_auxiliary(output, [&](const Tensor& logits) {
       if (head > 0) compared("auxiliary head", logits.detach(), file.at("output." + std::to_string(head)));
       ++head;
       return loss_of(metadata.at("loss"), logits, file);

@@ -29,7 +29,7 @@ void stir(Module& net) {
 double apart(const Tensor& a, const Tensor& b) {
   return test::distance(a.to_vector<double>(), b.to_vector<double>());
 }
-Tensor without_gradients(Module& net, const Tensor& x) {
+Tensor without_gradients(Layer& net, const Tensor& x) {
   const NoGrad guard;
   return net(x);
 }
@@ -43,7 +43,7 @@ TEST_P(Folding, ChangesNoResult) {
   if (divides) options["width_divisor"] = 16.0;
   if (name.find("resnet") == 0) options["width"] = 8.0;
   if (name == "densenet121") options["growth_rate"] = options["num_init_features"] = 8.0;
-  const std::unique_ptr<Module> net = make_net(name, options);
+  const std::unique_ptr<ImageNet> net = make_net(name, options);
   stir(*net);
   net->eval();
   const std::int64_t size = large ? 75 : 33;
@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(Nets, Folding,
 
 // A NaN in the scale of a batch norm: the first op whose result holds it is the batch norm, if it runs.
 TEST(FoldingOfResNet18, LeavesNoBatchNormToRun) {
-  const std::unique_ptr<Module> net = make_net("resnet18", {{"num_classes", 3.0}, {"width", 8.0}});
+  const std::unique_ptr<ImageNet> net = make_net("resnet18", {{"num_classes", 3.0}, {"width", 8.0}});
   net->eval();
   const Tensor x = images({1, 3, 33, 33}, 1);
   const auto finder = [&] {
@@ -106,7 +106,7 @@ TEST(FoldingOfResNet18, LeavesNoBatchNormToRun) {
 }
 
 TEST(FoldingOfResNet18, FollowsTraining) {
-  const std::unique_ptr<Module> net =
+  const std::unique_ptr<ImageNet> net =
       make_net("resnet18", {{"num_classes", 3.0}, {"width", 8.0}, {"small_input", true}});
   const Tensor x = images({4, 3, 16, 16}, 1);
   Tensor last;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "layers/fusion.h"
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
@@ -20,10 +21,11 @@ std::int64_t parameter_count(const Module& net) {
   for (const Parameter& p : net.parameters()) total += p.tensor.numel();
   return total;
 }
-std::int64_t multiply_adds(Module& net, const Shape& image) {
+std::int64_t multiply_adds(Layer& net, const Shape& image) {
   std::int64_t total = 0;
-  const CallObserver observer([&](const Module& module, const std::string&, const Tensor& in,
-                                  const Tensor& out) { total += module.macs(in, out); });
+  const Unfused apart;
+  const CallObserver observer([&](const Module& module, const std::string&, std::span<const Tensor> in,
+                                  std::span<const Tensor> out) { total += module.macs(in, out); });
   const NoGrad guard;
   net.eval();
   net(zeros({1, image[0], image[1], image[2]}));
@@ -41,7 +43,7 @@ class Reference : public testing::TestWithParam<Golden> {};
 TEST_P(Reference, HasTheSameTotals) {
   const Golden& golden = GetParam();
   const SkipInitialValues zeros;
-  const std::unique_ptr<Module> net = make_net(golden.name);
+  const std::unique_ptr<ImageNet> net = make_net(golden.name);
   EXPECT_EQ(parameter_count(*net), golden.parameters);
   EXPECT_EQ(net->state().size(), golden.entries);
   EXPECT_NEAR(static_cast<double>(multiply_adds(*net, net_info(golden.name).input)) / 1e9, golden.gmacs,
@@ -145,7 +147,7 @@ NetOptions narrow(const std::string& name) {
 class EveryNet : public testing::TestWithParam<std::string> {};
 TEST_P(EveryNet, TakesOneChannelSmallImagesAndAnyClasses) {
   manual_seed(1);
-  const std::unique_ptr<Module> net = make_net(GetParam(), narrow(GetParam()));
+  const std::unique_ptr<ImageNet> net = make_net(GetParam(), narrow(GetParam()));
   const bool halves_five_times = GetParam().starts_with("vgg") || GetParam() == "googlenet";
   const Shape image = GetParam().starts_with("inception") ? Shape{2, 1, 96, 107}
                       : halves_five_times                 ? Shape{2, 1, 43, 37}

@@ -25,12 +25,12 @@ using nlohmann::json;
 using test::fixture;
 using test::message_of;
 
-struct Relu : Module {
+struct Relu : Layer {
   Tensor forward(const Tensor& x) override { return relu(x); }
   const char* kind() const override { return "Relu"; }
 };
 // Convolution, ReLU, mean, linear: the weight of channel k in the map of class c is w[c][k] / (places).
-struct Tiny : Module {
+struct Tiny : Layer {
   Conv2d& conv = add("conv", Conv2d(1, 3, 3, {.padding = 1}));
   Relu& act = add("act", Relu());
   Linear& fc = add("fc", Linear(3, 2));

@@ -92,7 +92,7 @@ TEST_F(Extracts, InOrderForAnyNumberOfWorkers) {
   Batch batch;
   one.next(batch);
   const NoGrad guard;
-  const std::vector<double> alone = LayerTap(net_, "layer3")(batch.images).feature.to_vector<double>();
+  const std::vector<double> alone = LayerTap(net_, "layer3")(batch["image"]).feature.to_vector<double>();
   const std::vector<double> row = mapped.select(0, 149).to_vector<double>();
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (!(std::abs(row[i] - alone[i]) <= 1e-5)) ADD_FAILURE() << i << ": " << row[i] << " " << alone[i];
@@ -160,11 +160,11 @@ TEST_F(Extracts, Messages) {
               LayerTap(*v3, "AuxLogits")(zeros({1, 3, 96, 96}));
             }),
             "layer: AuxLogits does not run in a forward pass; gadolin summary shows those that do");
-  struct Sum : Module {
+  struct Sum : Layer {
     Tensor forward(const Tensor& x) override { return sum(x); }
     const char* kind() const override { return "Sum"; }
   };
-  struct Holder : Module {
+  struct Holder : Layer {
     Sum& all = add("all", Sum());
     Tensor forward(const Tensor& x) override { return all(x); }
     const char* kind() const override { return "Holder"; }

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <future>
 
-#include "layers/auxiliary.h"
 #include "layers/init.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
@@ -37,7 +36,7 @@ std::int64_t measured_peak(const std::string& model, const NetOptions& options, 
                         Tensor loss;
                         {
                           const ComputeScope scope(compute);
-                          loss = loss_with_auxiliary(*net, (*net)(x), [&](const Tensor& logits) {
+                          loss = loss_with_auxiliary(net->logits(x), [&](const Tensor& logits) {
                             return cross_entropy(logits, labels);
                           });
                         }
@@ -71,7 +70,11 @@ TEST_P(TrainingMemoryOf, IsWhatTheAllocatorShows) {
   {
     const SkipInitialValues zeros;
     const auto net = make_net(c.model, c.options());
-    m = training_memory(*net, input, rule, c.compute);
+    const TrainingLoss loss = [&](const Tensor& x, const Tensor& labels) {
+      return loss_with_auxiliary(net->logits(x),
+                                 [&](const Tensor& logits) { return cross_entropy(logits, labels); });
+    };
+    m = training_memory(*net, loss, input, rule, c.compute);
   }
   const auto measured = static_cast<double>(measured_peak(c.model, c.options(), input, rule, c.compute));
   const double error = static_cast<double>(m.peak) / measured - 1;
@@ -90,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(Nets, TrainingMemoryOf,
                                          Case{"resnet18", 17, 80, "adamw", DType::bf16}));
 
 // Asks for more blocks when there are more than two samples.
-class Fickle : public Module {
+class Fickle : public Layer {
  public:
   Fickle() : fc_(add("fc", Linear(3, 2))) {}
   Tensor forward(const Tensor& x) override {
@@ -107,7 +110,9 @@ TEST(TrainingMemory, SaysWhatItCannotDo) {
   const auto message = [](const Shape& input) -> std::string {
     Fickle net;
     try {
-      training_memory(net, input, optimizer_options("sgd"));
+      training_memory(
+          net, [&](const Tensor& x, const Tensor& labels) { return cross_entropy(net(x), labels); }, input,
+          optimizer_options("sgd"));
     } catch (const Error& error) {
       return error.what();
     }

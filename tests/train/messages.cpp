@@ -119,7 +119,7 @@ struct NoBatches : BatchSource {
   std::int64_t batches_per_epoch() const override { return 2; }
   std::int64_t batch_size() const override { return 1; }
   void seek(std::int64_t, std::int64_t) override {}
-  std::vector<Tensor> next() override { return {}; }
+  Batch next() override { return {}; }
   double seconds_waited() const override { return 0; }
 };
 

@@ -247,8 +247,9 @@ TEST(Trainer, SavesByTheClockAndTellsOfSteps) {
   job.make_trainer();
   std::vector<std::int64_t> told;
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
-  hooks.on_log = [&](std::int64_t step, double loss, double lr, double seconds) {
+  hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
+  hooks.on_log = [&](const StepLog& log) {
+    const auto& [step, loss, lr, seconds, parts] = log;
     told.push_back(step);
     EXPECT_GT(loss, 0);
     EXPECT_GT(lr, 0);

@@ -32,7 +32,7 @@ class Numbers : public BatchSource {
     epoch = e;
     batch = b;
   }
-  std::vector<Tensor> next() override {
+  Batch next() override {
     if (watch) watch(epoch, batch);
     const std::uint64_t stream =
         stream_id(1, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch++));
@@ -40,7 +40,7 @@ class Numbers : public BatchSource {
     Tensor labels = empty({8}, DType::int64);
     for (std::int64_t n = 0; n < 8; ++n)
       labels.data<std::int64_t>()[n] = x.data<float>()[n * 5] > x.data<float>()[n * 5 + 1];
-    return {x, labels};
+    return Batch({"x", "label"}, {x, labels});
   }
   double seconds_waited() const override { return 0; }
 };
@@ -71,7 +71,7 @@ struct Job {
   }
   Trainer& make_trainer() {
     TrainHooks hooks;
-    hooks.loss = [this](const std::vector<Tensor>& batch) { return cross_entropy(net(batch[0]), batch[1]); };
+    hooks.loss = [this](const Batch& batch) { return cross_entropy(net(batch["x"]), batch["label"]); };
     hooks.evaluate = [this] {
       const Tensor x = rand({32, 5}, 5, 6);
       return MetricList{{"val_loss", mean(gadolin::abs(net(x))).item()}};

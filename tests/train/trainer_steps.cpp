@@ -22,7 +22,7 @@ TEST(Trainer, HalfPrecisionLearns) {
     Optimizer scaled(job.net.parameters(), {.rule = Rule::adam, .lr = 0.05},
                      dtype == DType::fp16 ? dynamic_loss_scale : LossScale{});
     TrainHooks hooks;
-    hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
+    hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
     double first = 0;
     hooks.on_epoch = [&](std::int64_t epoch, const MetricList& row) {
       if (epoch == 1) first = row[2].second;
@@ -46,8 +46,8 @@ TEST(Trainer, AnOverflowingStepLeavesNoTrace) {
     if (is_floating(p.tensor.dtype())) before[p.name] = p.tensor.to_vector<double>();
   }
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) {
-    return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10);
+  hooks.loss = [&](const Batch& batch) {
+    return mul(cross_entropy(job.net(batch["x"]), batch["label"]), 1e10);
   };
   Trainer trainer(job.net, scaled, job.schedule, job.batches, *job.run, hooks, job.options);
   trainer.run();
@@ -82,8 +82,8 @@ TEST(Trainer, AnOverflowUndoesEveryBatchOfTheStep) {
     };
     const auto before = floats();
     TrainHooks hooks;
-    hooks.loss = [&](const std::vector<Tensor>& batch) {
-      return mul(cross_entropy(job.net(batch[0]), batch[1]), 1e10);
+    hooks.loss = [&](const Batch& batch) {
+      return mul(cross_entropy(job.net(batch["x"]), batch["label"]), 1e10);
     };
     Trainer(job.net, scaled, job.schedule, job.batches, *job.run, hooks, job.options).run();
     EXPECT_TRUE(scaled.last_step_skipped());
@@ -129,8 +129,10 @@ Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool 
   Schedule schedule("cosine", {.lr = 0.05, .total_steps = 20, .steps_per_epoch = 5});
   Losses found;
   TrainHooks hooks;
-  hooks.loss = [&](const std::vector<Tensor>& batch) { return cross_entropy(job.net(batch[0]), batch[1]); };
-  hooks.on_log = [&](std::int64_t step, double loss, double, double) {
+  hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
+  hooks.on_log = [&](const StepLog& log) {
+    const std::int64_t step = log.step;
+    const double loss = log.loss;
     found.losses.push_back(loss);
     found.skipped += optimizer.last_step_skipped();
     found.skipped_late += optimizer.last_step_skipped() && step > 10;

@@ -189,11 +189,11 @@ TEST_F(BodypartEval, MistakesOfTrain) {
   refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--trainable_scopes", "nothing"},
           "--trainable-scopes nothing: nothing in the net is called so; gadolin summary shows the names "
           "[GD-USAGE-001]");
-  refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--checkpoint_exclude_scopes",
-           "resnet_v1_50/logits/weights"},
-          "scopes: resnet_v1_50/logits/weights names no layer of resnet50; use Slim's scopes down to a "
-          "layer, or to a branch of Inception's blocks, or "
-          "names of gadolin summary [GD-USAGE-001]");
+  refused(
+      {"--model_name", "resnet_v1_50", "--net-option", "width=4", "--checkpoint_exclude_scopes",
+       "resnet_v1_50/logits/weights"},
+      "scopes: resnet_v1_50/logits/weights names no layer of resnet50; use Slim's scopes down to a layer, or "
+      "names of gadolin summary [GD-USAGE-001]");
   refused({"--model_name", "vgg_16", "--checkpoint_path", path("run")},
           "bodypart train: DIR/run/checkpoints/step-6.gdck is of vgg11, not of vgg16; name that net, or "
           "choose another folder [GD-USAGE-001]");

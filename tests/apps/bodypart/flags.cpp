@@ -33,20 +33,20 @@ TEST(BodypartFlags, TheStaircaseOfSlim) {
   f.dataset_dir = "records";
   TrainCommand o = bp::slim_command(f, session);
   o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "exponential:0.94:336s");
-  const Schedule schedule(o.schedule, {.lr = o.lr, .min_lr = o.min_lr});
+  EXPECT_EQ(o.update.schedule, "exponential:0.94:336s");
+  const Schedule schedule(o.update.schedule, {.lr = o.update.lr, .min_lr = o.update.min_lr});
   EXPECT_NEAR(schedule.lr_at(1680), 0.0073390, 5e-8);
   EXPECT_EQ(schedule.lr_at(335), 0.01);
   EXPECT_NEAR(schedule.lr_at(336), 0.0094, 1e-15);
   f.decay_type = "polynomial";
   o = bp::slim_command(f, session);
   o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "polynomial:1:336s");
-  EXPECT_EQ(o.min_lr, 0.0001);
+  EXPECT_EQ(o.update.schedule, "polynomial:1:336s");
+  EXPECT_EQ(o.update.min_lr, 0.0001);
   f.decay_type = "fixed";
   o = bp::slim_command(f, session);
   o.settle(o, 5376);
-  EXPECT_EQ(o.schedule, "constant");
+  EXPECT_EQ(o.update.schedule, "constant");
 }
 
 TEST(BodypartFlags, TheRatesOfTheNativeTrainer) {
@@ -54,15 +54,15 @@ TEST(BodypartFlags, TheRatesOfTheNativeTrainer) {
   bp::TrainFlags f;
   f.dataset_dir = "records";
   const TrainCommand o = bp::resnet_command(f, session);
-  EXPECT_EQ(o.exact_rule->lr, 0.0125);
-  EXPECT_EQ(o.exact_rule->momentum, 0.9);
-  EXPECT_EQ(o.exact_rule->weight_decay, 1e-4);
-  EXPECT_TRUE(o.decay_all_but_norms);
-  EXPECT_NEAR(o.norm_momentum, 0.003, 1e-15);
-  EXPECT_EQ(o.loss_scale, 1);
-  EXPECT_EQ(o.model, "resnet50");
-  EXPECT_EQ(o.train.epochs, 100);
-  const Schedule schedule(o.schedule, {.lr = o.lr, .steps_per_epoch = 10});
+  EXPECT_EQ(o.update.exact->lr, 0.0125);
+  EXPECT_EQ(o.update.exact->momentum, 0.9);
+  EXPECT_EQ(o.update.exact->weight_decay, 1e-4);
+  EXPECT_TRUE(o.update.decay_all_but_norms);
+  EXPECT_NEAR(o.net.norm_momentum, 0.003, 1e-15);
+  EXPECT_EQ(o.update.loss_scale, 1);
+  EXPECT_EQ(o.net.model, "resnet50");
+  EXPECT_EQ(o.loop.epochs, 100);
+  const Schedule schedule(o.update.schedule, {.lr = o.update.lr, .steps_per_epoch = 10});
   const std::pair<int, double> rates[] = {{0, 1},       {299, 1},      {300, 0.1},
                                           {599, 0.1},   {600, 0.01},   {800, 0.001},
                                           {899, 0.001}, {900, 0.0001}, {5000, 0.0001}};
@@ -71,11 +71,11 @@ TEST(BodypartFlags, TheRatesOfTheNativeTrainer) {
   f.resnet_size = 18;
   f.batch_size = 256;
   const TrainCommand wide = bp::resnet_command(f, session);
-  EXPECT_EQ(wide.model, "resnet_v2_18");
-  EXPECT_EQ(wide.exact_rule->lr, 0.1);
+  EXPECT_EQ(wide.net.model, "resnet_v2_18");
+  EXPECT_EQ(wide.update.exact->lr, 0.1);
   Common half;
   half.dtype = "fp16";
-  EXPECT_EQ(bp::resnet_command(f, Session("test", half)).loss_scale, 128);
+  EXPECT_EQ(bp::resnet_command(f, Session("test", half)).update.loss_scale, 128);
 }
 
 TEST(BodypartFlags, RulesOfSlim) {
@@ -84,7 +84,7 @@ TEST(BodypartFlags, RulesOfSlim) {
   f.dataset_dir = "records";
   const auto rule = [&](const char* name) {
     f.optimizer = name;
-    const OptimizerOptions r = *bp::slim_command(f, session).exact_rule;
+    const OptimizerOptions r = *bp::slim_command(f, session).update.exact;
     EXPECT_EQ(r.lr, 0.01) << name;
     EXPECT_EQ(r.weight_decay, 0.00004) << name;
     EXPECT_FALSE(r.decay_norm_and_bias) << name;
@@ -107,27 +107,27 @@ TEST(BodypartFlags, NetsAndPipelinesOfSlim) {
   bp::TrainFlags f;
   f.dataset_dir = "records";
   TrainCommand o = bp::slim_command(f, session);
-  EXPECT_EQ(o.model, "inception_v3");
-  EXPECT_EQ(o.input_size, 299);
-  EXPECT_EQ(std::get<bool>(o.net_options.at("aux_logits")), true);
-  EXPECT_EQ(o.augment,
+  EXPECT_EQ(o.net.model, "inception_v3");
+  EXPECT_EQ(o.input.size, 299);
+  EXPECT_EQ(std::get<bool>(o.net.options.at("aux_logits")), true);
+  EXPECT_EQ(o.input.augment,
             "rgb,random-resized-crop:299:0.05:1:0.75:1.33,hflip,brightness-shift:0.12549,contrast:0.5,"
             "normalize:0.5:0.5");
-  EXPECT_EQ(o.pipeline, "rgb,central-fraction:0.875,resize:299x299,normalize:0.5:0.5");
+  EXPECT_EQ(o.input.pipeline, "rgb,central-fraction:0.875,resize:299x299,normalize:0.5:0.5");
   f.model_name = "resnet_v2_101";
   o = bp::slim_command(f, session);
-  EXPECT_EQ(o.model, "resnet_v2_101");
-  EXPECT_EQ(o.augment,
+  EXPECT_EQ(o.net.model, "resnet_v2_101");
+  EXPECT_EQ(o.input.augment,
             "rgb,random-resize:256:512,random-crop:224,hflip,"
             "normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
-  EXPECT_EQ(o.pipeline,
+  EXPECT_EQ(o.input.pipeline,
             "rgb,resize:256,center-crop:224,normalize:0.48501961/0.45796078/0.40760784:0.00392156862745098");
   f.preprocessing_name = "inception_v4";
   f.no_color_jitter = true;
   f.channels = 1;
   f.image_size = 64;
   o = bp::slim_command(f, session);
-  EXPECT_EQ(o.augment, "grey,random-resized-crop:64:0.05:1:0.75:1.33,hflip,normalize:0.5:0.5");
+  EXPECT_EQ(o.input.augment, "grey,random-resized-crop:64:0.05:1:0.75:1.33,hflip,normalize:0.5:0.5");
   for (const bp::SlimModel& m : bp::slim_models()) {
     EXPECT_EQ(bp::slim_model("x", m.name).model, m.model);
     EXPECT_NO_THROW(net_info(m.model)) << m.name;

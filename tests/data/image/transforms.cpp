@@ -135,16 +135,94 @@ TEST(Pipeline, TextComesBackUnchanged) {
   EXPECT_TRUE(Pipeline("hflip").random());
 }
 
+TEST(Pipeline, OfStepsByNameIsThatOfTheText) {
+  const std::pair<Pipeline, const char*> same[] = {
+      {Pipeline(Grey(), Resize(128), CenterCrop(112), HorizontalFlip(), Normalize{{0.5}, {0.25}}),
+       "grey,resize:128,center-crop:112,hflip:0.5,normalize:0.5:0.25"},
+      {Pipeline(Rgb(), Resize({20, 30}, Filter::bicubic), VerticalFlip(1)),
+       "rgb,resize:20x30:bicubic,vflip:1"},
+      {Pipeline(RandomResize(256, 512), RandomCrop({64, 32}, 4), CentralFraction(0.875)),
+       "random-resize:256:512,random-crop:64x32:4,central-fraction:0.875"},
+      {Pipeline(RandomResizedCrop(24), Rotate(20), RandomAffine({.degrees = 5, .shift = 0.1, .shear = 3})),
+       "random-resized-crop:24,rotate:20,affine:5:0.1:1:1:3"},
+      {Pipeline(Brightness(0.2), Contrast(0.3), BrightnessShift(0.125), Gamma(0.7, 1.5)),
+       "brightness:0.2,contrast:0.3,brightness-shift:0.125,gamma:0.7:1.5"}};
+  const Image image = known("rgb");
+  for (const auto& [typed, text] : same) {
+    const Pipeline read(text);
+    EXPECT_EQ(typed.text(), read.text());
+    EXPECT_EQ(typed.normalize(), read.normalize());
+    EXPECT_EQ(typed.apply(image, {1, 2, 3}), read.apply(image, {1, 2, 3})) << text;
+  }
+  Pipeline grown;
+  grown.add(Resize(40)).add(HorizontalFlip()).add(Normalize{{0.5}, {0.5}});
+  EXPECT_EQ(grown.text(), "resize:40,hflip:0.5,normalize:0.5:0.5");
+}
+
+namespace {
+// A program's own step: black on white.
+struct Negative : Transform {
+  Transformed apply(Image image, RandomStream&) const override {
+    for (auto& p : image.pixels) p = static_cast<std::uint8_t>(255 - p);
+    return {std::move(image), {}};
+  }
+  std::string text() const override { return "negative"; }
+  bool random() const override { return false; }
+};
+}  // namespace
+
+TEST(Pipeline, TakesAProgramsOwnSteps) {
+  const Pipeline pipeline(Resize({8, 8}), Negative(), HorizontalFlip(1));
+  EXPECT_EQ(pipeline.text(), "resize:8x8,negative,hflip:1");
+  EXPECT_EQ(pipeline.output_size(), (std::pair{8, 8}));
+  EXPECT_EQ(pipeline.apply(Image(4, 4, 1), {}).pixels, std::vector<std::uint8_t>(64, 255));
+  // First in line it gets what the decoder has; the map begins at the file's picture.
+  const auto file = read_bytes(fixture("images/large.jpg"));
+  const Pipeline first((Negative()), CenterCrop(32));
+  EXPECT_EQ(first.apply(file, "large.jpg", {}), first.apply(decode_image(file, "large.jpg"), {}));
+}
+
+TEST(Pipeline, IsRandomWhenResultsDiffer) {
+  for (const char* text : {"", "rgb,resize:8,center-crop:4", "hflip:1,vflip:0", "rotate:0", "affine:0",
+                           "brightness:0,contrast:0,gamma:2:2,brightness-shift:0", "random-resize:9:9"}) {
+    EXPECT_FALSE(Pipeline(text).random()) << text;
+  }
+  for (const char* text :
+       {"hflip", "vflip:0.1", "rotate:1", "affine:1", "affine:0:0.1", "affine:0:0:1:2", "affine:0:0:1:1:5",
+        "brightness:0.1", "contrast:0.1", "gamma:1:2", "brightness-shift:0.1", "random-resize:8:9",
+        "random-crop:4", "random-resized-crop:4", "resize:8,hflip,center-crop:4"}) {
+    EXPECT_TRUE(Pipeline(text).random()) << text;
+  }
+}
+
+TEST(Pipeline, StepsRefuseSettingsOutOfRange) {
+  EXPECT_EQ(message_of<ValueError>([] { Rotate(200); }), "rotate: 200 is not in 0..180");
+  EXPECT_EQ(message_of<ValueError>([] { Resize(0); }), "resize: sides are 1 to 16384 pixels");
+  EXPECT_EQ(message_of<ValueError>([] { CenterCrop({5, 0}); }), "center-crop: sides are 1 to 16384 pixels");
+  EXPECT_EQ(message_of<ValueError>([] { RandomResize(9, 8); }), "random-resize: the lower bound comes first");
+  EXPECT_EQ(message_of<ValueError>([] {
+              Pipeline(Normalize{{0.5, 0.5}, {1}});
+            }),
+            "normalize: one value or three, one a channel");
+  EXPECT_EQ(message_of<ValueError>([] {
+              Pipeline(Normalize{{0.5}, {-1}});
+            }),
+            "normalize: a deviation must be above 0");
+  EXPECT_EQ(message_of<UsageError>([] { Pipeline(Normalize(), Rotate(3)); }),
+            "transform: 'rotate' stands behind normalize; put normalize last");
+  EXPECT_THROW(HorizontalFlip(std::nan("")), ValueError);
+  EXPECT_THROW(RandomAffine({.smallest = 2, .largest = 1}), ValueError);
+}
+
 TEST(Pipeline, WrongTextIsExplained) {
   const auto message = [](const char* text) {
     return message_of<UsageError>([&] { Pipeline pipeline(text); });
   };
   EXPECT_EQ(
       message("resise:3"),
-      "transform: there is no step 'resise'; known are grey, rgb, resize, random-resize, central-fraction, "
-      "center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, affine, brightness, "
-      "brightness-shift, "
-      "contrast, gamma, normalize");
+      "transform: there is no step 'resise'; known are grey, rgb, window, rescale, percentile, resize, "
+      "random-resize, central-fraction, center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, "
+      "affine, brightness, brightness-shift, contrast, gamma, normalize");
   EXPECT_EQ(message("random-resize:256"),
             "transform: 'random-resize:256': 1 parameter; write random-resize:LOW:HIGH");
   EXPECT_EQ(message("random-resize:8x8:9"),
@@ -174,9 +252,45 @@ TEST(Pipeline, WrongTextIsExplained) {
   EXPECT_EQ(message("normalize:0:0"),
             "transform: 'normalize:0:0': a deviation must be above 0; write normalize:MEAN:DEVIATION, or "
             "of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION");
+  EXPECT_EQ(
+      message("normalize:1/2:1"),
+      "transform: 'normalize:1/2:1': one value or three, one a channel; write normalize:MEAN:DEVIATION, "
+      "or of three channels MEAN/MEAN/MEAN:DEVIATION/DEVIATION/DEVIATION");
+  EXPECT_EQ(message("random-crop:8:2.5"),
+            "transform: 'random-crop:8:2.5': '2.5' is no whole number; write random-crop:S[:PAD]");
   EXPECT_EQ(message("normalize:0:1,hflip"), "transform: 'hflip' stands behind normalize; put normalize last");
-  for (const char* text : {",", "resize:1e9", "resize:-3", "rotate:x", "affine:1:2", "normalize:1/2:1",
-                           "random-resized-crop:8:2", "a:b"}) {
+  EXPECT_EQ(message("normalize:0:1,grey"), "transform: 'grey' stands behind normalize; put normalize last");
+  for (const char* text : {",",
+                           "resize:1e9",
+                           "resize:-3",
+                           "rotate:x",
+                           "affine:1:2",
+                           "normalize:1/2:1",
+                           "random-resized-crop:8:2",
+                           "a:b",
+                           "resize:8x0",
+                           "resize:0x8",
+                           "resize:8x8x8",
+                           "resize:99999999999",
+                           "random-crop:8:-1",
+                           "random-crop:8:4097",
+                           "random-crop:8:99999999999",
+                           "random-resize:0:5",
+                           "gamma:0:1",
+                           "gamma:1:inf",
+                           "affine:10:0:2:1",
+                           "affine:10:0:1:1:90",
+                           "rotate:181",
+                           "contrast:-1",
+                           "center-crop:16385",
+                           "resize:",
+                           "hflip:",
+                           "normalize::",
+                           "normalize:1:1:1",
+                           "grey:3",
+                           ":",
+                           "resize :8x",
+                           "\x1b[31m"}) {
     EXPECT_THROW(Pipeline{text}, UsageError) << text;
   }
 }

@@ -23,11 +23,11 @@ class MadeUp : public Dataset {
   MadeUp(int count, std::set<std::int64_t> broken = {}, bool multi = false, bool stalls = false)
       : Dataset({"a", "b", "c"}, multi, samples(count, multi), "made up"), broken_(std::move(broken)),
         stalls_(stalls) {}
-  Source read(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     const std::int64_t n = info(i).record;
     if (stalls_ && (n * 7919) % 5 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200 * (n % 7)));
     if (broken_.count(n)) fail<FormatError>("decode: ", info(i).name, " is broken");
-    Source s{{}, Image(12, 10, 1)};
+    StoredImage s{{}, Image(12, 10, 1)};
     for (std::size_t k = 0; k < s.image.numel(); ++k)
       s.image.pixels[k] = static_cast<std::uint8_t>(n + static_cast<std::int64_t>(k));
     return s;
@@ -56,8 +56,8 @@ std::string digest(DataLoader& loader, int epochs) {
   Sha256 sha;
   for (int e = 0; e < epochs; ++e) {
     for (const Batch& batch : loader) {
-      const auto images = batch.images.to(DType::fp32).contiguous().to_vector<float>();
-      const auto labels = batch.labels.to_vector<float>();
+      const auto images = batch["image"].to(DType::fp32).contiguous().to_vector<float>();
+      const auto labels = batch["label"].to_vector<float>();
       sha.update(images.data(), images.size() * sizeof(float))
           .update(labels.data(), labels.size() * sizeof(float));
       sha.update(batch.indices.data(), batch.indices.size() * sizeof(std::int64_t));
@@ -98,7 +98,8 @@ TEST(Loader, AnEpochHoldsEverySampleOnceAndOrdersDiffer) {
   const MadeUp set(50);
   DataLoader loader(set, Pipeline(), {.batch_size = 8, .shuffle = true, .workers = 2});
   EXPECT_EQ(loader.batches(), 7);
-  EXPECT_EQ(loader.image_shape(), Shape({1, 10, 12}));
+  EXPECT_EQ(dynamic_cast<const ClassificationCollation&>(loader.collation()).image_shape(),
+            Shape({1, 10, 12}));
   std::vector<std::vector<std::int64_t>> orders;
   for (int epoch = 0; epoch < 3; ++epoch) {
     std::vector<std::int64_t> seen;
@@ -106,11 +107,11 @@ TEST(Loader, AnEpochHoldsEverySampleOnceAndOrdersDiffer) {
     for (const Batch& batch : loader) {
       EXPECT_EQ(batch.epoch, epoch);
       EXPECT_EQ(batch.step, step++);
-      EXPECT_EQ(batch.images.shape(), Shape({batch.size(), 1, 10, 12}));
+      EXPECT_EQ(batch["image"].shape(), Shape({batch.size(), 1, 10, 12}));
       for (std::int64_t n = 0; n < batch.size(); ++n) {
         const std::int64_t i = batch.indices[static_cast<std::size_t>(n)];
-        EXPECT_EQ(batch.labels.data<std::int64_t>()[n], i % 3);
-        EXPECT_NEAR(batch.images.data<float>()[n * 120], static_cast<float>(i) / 255.f, 1e-6f);
+        EXPECT_EQ(batch["label"].data<std::int64_t>()[n], i % 3);
+        EXPECT_NEAR(batch["image"].data<float>()[n * 120], static_cast<float>(i) / 255.f, 1e-6f);
         seen.push_back(i);
       }
     }
@@ -143,7 +144,7 @@ TEST(Loader, ResumesAtAnyStep) {
     Batch batch;
     ASSERT_TRUE(loader.next(batch));
     EXPECT_EQ(batch.indices, all[at].indices);
-    EXPECT_EQ(batch.images.to_vector<float>(), all[at].images.to_vector<float>());
+    EXPECT_EQ(batch["image"].to_vector<float>(), all[at]["image"].to_vector<float>());
   }
   Batch batch;
   EXPECT_FALSE(loader.next(batch));  // the last one was the end of an epoch
@@ -236,8 +237,8 @@ TEST(Loader, LabelsOfMultiLabelSetsAreRowsOfZerosAndOnes) {
   DataLoader loader(set, Pipeline(), {.batch_size = 6, .workers = 1});
   Batch batch;
   ASSERT_TRUE(loader.next(batch));
-  EXPECT_EQ(batch.labels.dtype(), DType::fp32);
-  EXPECT_EQ(batch.labels.to_vector<float>(),
+  EXPECT_EQ(batch["label"].dtype(), DType::fp32);
+  EXPECT_EQ(batch["label"].to_vector<float>(),
             (std::vector<float>{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1}));
 }
 
@@ -251,12 +252,12 @@ TEST(Loader, BytesAndNumbersAgree) {
   DataLoader half(*set, Pipeline(steps), {.batch_size = 12, .workers = 2, .dtype = DType::bf16});
   Batch a, b, c;
   ASSERT_TRUE(numbers.next(a) && bytes.next(b) && half.next(c));
-  EXPECT_EQ(a.images.shape(), Shape({12, 3, 18, 16}));
-  EXPECT_TRUE(a.images.is_contiguous(MemoryFormat::channels_last));
-  const Tensor from_bytes = ingest(b.images, normalize_factors(Pipeline(steps).normalize(), 3, 8));
-  EXPECT_EQ(from_bytes.to_vector<float>(), a.images.to_vector<float>());
-  EXPECT_EQ(c.images.dtype(), DType::bf16);
-  EXPECT_EQ(c.images.to_vector<float>(), a.images.to(DType::bf16).to_vector<float>());
+  EXPECT_EQ(a["image"].shape(), Shape({12, 3, 18, 16}));
+  EXPECT_TRUE(a["image"].is_contiguous(MemoryFormat::channels_last));
+  const Tensor from_bytes = ingest(b["image"], normalize_factors(Pipeline(steps).normalize(), 3, 8));
+  EXPECT_EQ(from_bytes.to_vector<float>(), a["image"].to_vector<float>());
+  EXPECT_EQ(c["image"].dtype(), DType::bf16);
+  EXPECT_EQ(c["image"].to_vector<float>(), a["image"].to(DType::bf16).to_vector<float>());
 }
 
 TEST(Loader, RefusesWhatCannotWork) {

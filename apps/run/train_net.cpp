@@ -1,0 +1,132 @@
+// What learns in a training run: the net as it begins, and how its weights change.
+#include <algorithm>
+#include <set>
+
+#include "apps/run/train_parts.h"
+#include "layers/conv.h"
+#include "layers/norm.h"
+#include "tasks/net_options.h"
+
+namespace gadolin {
+namespace {
+
+// How the net of initial weights was made, such as transform_input, so that it goes on as the same net; none
+// for files of elsewhere.
+NetOptions inherited_options(const TrainCommand& o) {
+  if (o.net.init_from.empty() || !is_checkpoint(o.net.init_from)) return {};
+  const auto facts = load_checkpoint_facts(o.net.init_from);
+  const auto model = facts.find("model"), written = facts.find("net_options");
+  if (model == facts.end() || model->second != o.net.model || written == facts.end()) return {};
+  const Json json = Json::parse(written->second, nullptr, false);
+  const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
+                        return j.is_primitive() && !j.is_null();
+                      });
+  return values ? options_from_json(json) : NetOptions{};
+}
+
+// A part that the net does not have would be passed over in silence.
+void check_scopes(Module& net, const char* option, const std::vector<std::string>& scopes) {
+  const auto state = net.state();
+  for (const std::string& scope : scopes) {
+    const bool known = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
+      return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
+    });
+    require<UsageError>(known, option, " ", scope,
+                        ": nothing in the net is called so; gadolin summary shows the names");
+  }
+}
+
+OptimizerOptions rule_of(const TrainCommand& o) {
+  if (o.update.exact) return *o.update.exact;
+  OptimizerOptions r = optimizer_options(o.update.optimizer);
+  r.lr = o.update.lr;
+  if (r.momentum != 0) r.momentum = o.update.momentum;
+  if (o.update.weight_decay >= 0) r.weight_decay = o.update.weight_decay;
+  r.decay_norm_and_bias = o.update.decay_norm_and_bias;
+  r.clip_norm = o.update.clip_norm;
+  r.clip_value = o.update.clip_value;
+  return r;
+}
+
+// Weights and biases of batch norms.
+std::vector<std::string> norm_parameters(const Module& net) {
+  std::vector<std::string> names;
+  net.visit([&](const std::string& path, const Module& m) {
+    if (dynamic_cast<const BatchNorm2d*>(&m) == nullptr) return;
+    for (const Parameter& p : m.parameters()) names.push_back(path.empty() ? p.name : path + "." + p.name);
+  });
+  return names;
+}
+
+void load_initial(Module& net, const TrainCommand& o, const Session& session) {
+  if (o.net.init_from.empty()) return;
+  State weights = o.net.initial;
+  if (weights.empty()) {
+    weights = load_weights(o.net.init_from);
+  } else {
+    std::set<std::string> ours;
+    for (const Parameter& p : net.state()) ours.insert(p.name);
+    std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
+  }
+  const LoadReport report = net.load_state(
+      weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
+  session.log(cat("weights of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ",
+                  report.excluded.size() + report.missing.size(), " left as they start"));
+}
+
+}  // namespace
+
+std::unique_ptr<ClassificationTask> make_task(const TrainCommand& o, const Dataset& set, int channels) {
+  NetOptions options = o.net.options;
+  options.merge(inherited_options(o));
+  options["num_classes"] = static_cast<double>(set.num_classes());
+  options["input_channels"] = static_cast<double>(channels);
+  if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);
+  if (o.net.small_input) options["small_input"] = true;
+  return std::make_unique<ClassificationTask>(o.net.model, options, set.classes(), set.multi_label(),
+                                              Pipeline(evaluation_steps(o, channels)));
+}
+
+// The net as the run begins with it: its weights, what of them learns, where it lies.
+void settle_net(Module& net, const TrainCommand& o, const Session& session) {
+  check_scopes(net, "--exclude-scopes", o.net.exclude_scopes);
+  check_scopes(net, "--trainable-scopes", o.net.trainable_scopes);
+  check_scopes(net, "--freeze", o.net.freeze);
+  load_initial(net, o, session);
+  if (!o.net.trainable_scopes.empty()) net.set_trainable(o.net.trainable_scopes);
+  net.freeze(o.net.freeze);
+  if (o.net.norm_momentum > 0) {
+    net.visit([&](const std::string&, Module& m) {
+      if (auto* norm = dynamic_cast<BatchNorm2d*>(&m)) norm->set_momentum(o.net.norm_momentum);
+    });
+  }
+  net.to(session.device());
+}
+
+TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& net, int channels) {
+  TrainPlan plan;
+  plan.data = o.data.path;
+  plan.augment = Pipeline(training_steps(o, channels));
+  plan.sampler = o.input.sampler;
+  plan.mix.mixup = o.input.mixup;
+  plan.mix.cutmix = o.input.cutmix;
+  plan.mix.seed = session.common().seed;
+  plan.load = loader_options(o, session);
+  plan.eval_batch_size = o.input.eval_batch_size;
+  plan.rule = rule_of(o);
+  if (o.update.decay_all_but_norms) plan.rule.undecayed = norm_parameters(net);
+  plan.scale = session.compute() == DType::fp16 ? dynamic_loss_scale : LossScale{};
+  if (o.update.loss_scale > 0) plan.scale = LossScale{o.update.loss_scale, 1, 0.5, 2000};
+  plan.schedule = o.update.schedule;
+  plan.min_lr = o.update.min_lr;
+  plan.warmup_epochs = o.update.warmup_epochs;
+  plan.loop = o.loop;
+  plan.loop.compute = session.compute();
+  plan.loop.quiet = !session.bars();
+  plan.loop.capture = !o.no_capture && !o.anomaly;
+  plan.log_steps = o.log_steps;
+  plan.log_rate = o.log_rate;
+  return plan;
+}
+
+}  // namespace gadolin

@@ -1,0 +1,98 @@
+// Sampler: which samples make up the batches of an epoch, in which order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "data/sets/sample.h"
+#include "tensor/random.h"
+
+namespace gadolin {
+
+// One use of a sample in an epoch. Augmentation differs from one use to the next.
+struct Draw {
+  std::int64_t place = 0;
+  std::int64_t repeat = 0;  // how often the epoch has drawn this place before
+  bool operator==(const Draw&) const = default;
+};
+using EpochBatches = std::vector<std::vector<Draw>>;
+
+// A sampler holds settings only: an epoch is a function of (seed, epoch), so that a run can be resumed
+// anywhere. Several threads and loaders may share one.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  virtual std::int64_t samples() const = 0;     // of the source it is for; places are below that
+  virtual std::int64_t batch_size() const = 0;  // of the largest batch
+  virtual std::int64_t batches() const = 0;     // of every epoch, at least 1
+  // All batches of an epoch, batches() in number, none of them empty.
+  virtual EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const = 0;
+  // A place to take instead of one that cannot be read.
+  virtual std::int64_t another(RandomStream& random) const;
+};
+
+// All samplers below throw UsageError for a batch size outside 1..1000000, and DataError for no samples or
+// for a batch that can never be filled.
+struct BatchCut {
+  std::int64_t batch_size = 32;
+  bool drop_last = false;  // leave out a last batch that is not full
+};
+
+// 0, 1, 2, ...
+std::shared_ptr<const Sampler> in_order(std::int64_t samples, BatchCut cut = {});
+
+// Every sample once, in a new order every epoch.
+std::shared_ptr<const Sampler> shuffled(std::int64_t samples, BatchCut cut = {});
+
+// `draws` samples (0: as many as there are weights), each drawn from all of them in proportion to its weight,
+// whatever was drawn before. Weight 0: never. Throws ValueError for weights that are negative, not finite or
+// all 0.
+std::shared_ptr<const Sampler> weighted(std::vector<double> weights, BatchCut cut = {},
+                                        std::int64_t draws = 0);
+
+// `draws` samples (0: as many as the source has), every class equally often: classes come in turns, a turn
+// is each class once in a new order, and each class gives its samples in a new order until all were there.
+// A sample of several classes comes up in the turns of each of them; samples of none make one class more.
+// Classes without samples have no turn. Throws DataError when no sample has a class.
+std::shared_ptr<const Sampler> class_balanced(const SampleSource& source, BatchCut cut = {},
+                                              std::int64_t draws = 0);
+
+// At most `most` samples a class, in a new order every epoch: a class that has more gives the next `most` of
+// its samples every epoch, beginning again when all were there. A sample of several classes counts for the
+// one with the fewest samples (the lower number of two alike); samples of none make one class more.
+// Throws ValueError unless `most` is positive, DataError when no sample has a class.
+std::shared_ptr<const Sampler> capped(const SampleSource& source, std::int64_t most, BatchCut cut = {});
+
+// What becomes of samples that do not fill a batch.
+enum class LastBatch : std::uint8_t {
+  keep,  // a smaller batch
+  drop,
+  fill  // a full batch: samples of it are drawn again
+};
+struct BucketCut {
+  std::int64_t batch_size = 32;
+  bool shuffle = false;  // a new order within buckets, and of batches, for every epoch
+  LastBatch last = LastBatch::keep;
+};
+// Every sample once (but LastBatch), batches of samples for which bucket_of(place) is the same: for pictures
+// of one shape or series of about one length. Without `shuffle` buckets come by rising number. With `fill` or
+// `drop` all batches are full, so that a recorded step is replayed with few buckets. Throws DataError when a
+// bucket would always be dropped whole.
+std::shared_ptr<const Sampler> by_bucket(std::int64_t samples,
+                                         const std::function<std::int64_t(std::int64_t place)>& bucket_of,
+                                         BucketCut cut = {});
+// The first of rising limits that is not below the value; limits.size() behind them all. by_bucket() of
+// lengths: [&](std::int64_t i) { return bucket_among(length[i], {64, 256, 1024}); }
+std::int64_t bucket_among(double value, const std::vector<double>& limits);
+
+// The batches of one process of `ranks` that train together on one order, the same seed in each: rank r has
+// the batches r, r + ranks, r + 2 * ranks, ... of `whole`. So every rank has whole.batches() / ranks batches,
+// no batch is in two, and a step of all ranks sees what one process sees that accumulates over `ranks`
+// batches. The last whole.batches() % ranks batches of an epoch are left over: other ones every epoch when
+// `whole` shuffles, always the same ones when it does not.
+// Throws ValueError unless 0 <= rank < ranks, DataError when a rank would have no batch.
+std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks);
+
+}  // namespace gadolin

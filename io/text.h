@@ -1,0 +1,17 @@
+// Numbers and tables as text for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gadolin {
+
+// With this many digits behind the point: fixed(0.25, 1) is "0.2".
+std::string fixed(double value, int digits);
+// The shortest text that reads back as the same number; "nan", "inf".
+std::string exact_text(double value);
+// Columns padded to equal width, numbers to the right; one line a row. `header`: the first row names the
+// columns.
+std::string format_table(const std::vector<std::vector<std::string>>& rows, bool header = true);
+
+}  // namespace gadolin

@@ -1,0 +1,65 @@
+// Nets that say what an image shows, and on whose stages other nets are built.
+#pragma once
+
+#include <vector>
+
+#include "layers/module.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+
+// What a net with classifiers beside the last one gives (GoogLeNet, Inception): they help the early layers to
+// learn.
+struct Logits {
+  Tensor main;                    // [N, num_classes]
+  std::vector<Tensor> auxiliary;  // the same of each auxiliary head, in training mode only; the deepest first
+  std::vector<Tensor> tensors() const;
+};
+
+// A trunk of convolutions with a classifier on top.
+//
+//   Tensor y = net(x);                               // [N, num_classes]
+//   const Logits all = net.logits(x);                // with those of auxiliary heads
+//   const std::vector<Tensor> c = net.features(x);   // C2, C3, C4, C5: for a detector
+class ImageNet : public Layer {
+ public:
+  // The last results at a quarter, an eighth, a sixteenth and a thirty-second of the image's height and
+  // width, [N, C, H / stride, W / stride]; which layers those are and what options change says each net's
+  // header.
+  std::vector<Tensor> features(const Tensor& x);
+  // Logits of the classifier, and in training mode of the auxiliary heads if the net has them.
+  Logits logits(const Tensor& x);
+  // What the classifier makes of features(x).back(): logits(x).main.
+  Tensor classify(const Tensor& last);
+  Tensor forward(const Tensor& x) override { return all_logits(x).main; }
+
+ protected:
+  // What a pass through the trunk hands out on its way. Nobody keeps what is not asked for.
+  struct Taps {
+    std::vector<Tensor>* stages = nullptr;
+    std::vector<Tensor>* auxiliary = nullptr;
+    void stage(const Tensor& y) const {
+      if (stages) stages->push_back(y);
+    }
+  };
+  // The last stage of x. Hands out every stage, the last one too, and the logits of auxiliary heads.
+  virtual Tensor trunk(const Tensor& x, const Taps& taps) = 0;
+  // Logits of the last stage.
+  virtual Tensor head(const Tensor& last) = 0;
+
+ private:
+  Logits all_logits(const Tensor& x);
+};
+
+// As in Inception v3 and Slim; the GoogLeNet paper has 0.3.
+inline constexpr double auxiliary_weight = 0.4;
+
+// loss(main) plus auxiliary_weight times the loss of each auxiliary head.
+template <class F>
+Tensor loss_with_auxiliary(const Logits& logits, F&& loss) {
+  Tensor total = loss(logits.main);
+  for (const Tensor& beside : logits.auxiliary) total = add(total, mul(loss(beside), auxiliary_weight));
+  return total;
+}
+
+}  // namespace gadolin

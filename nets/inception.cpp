@@ -1,0 +1,44 @@
+#include "nets/inception.h"
+
+#include "nets/image_size.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+
+InceptionAux::InceptionAux(int in, const InceptionOptions& o)
+    : conv0_(add("conv0", ConvNormRelu(in, 128 / o.width_divisor, 1))),
+      conv1_(add("conv1", ConvNormRelu(128 / o.width_divisor, 768 / o.width_divisor, 5))),
+      fc_(add("fc", Linear(768 / o.width_divisor, o.num_classes))) {}
+
+Tensor InceptionAux::forward(const Tensor& x) {
+  require<ShapeError>(x.size(2) >= 17 && x.size(3) >= 17,
+                      "inception: the auxiliary head needs features of 17 x 17, not ", x.size(2), " x ",
+                      x.size(3), "; use images of 299 x 299 or aux_logits = false");
+  return fc_(global_avg_pool2d(conv1_(conv0_(avg_pool2d(x, {5, 3})))).flatten(1));
+}
+
+Tensor imagenet_to_unit_range(const Tensor& x) {
+  require<ShapeError>(x.dim() == 4 && x.size(1) == 3, "transform_input: input ", x.shape(),
+                      " has not the three channels of ImageNet's statistics");
+  const auto per_channel = [&](const std::vector<double>& v) {
+    return tensor(v, {1, 3, 1, 1}, x.dtype(), x.device());
+  };
+  return add(mul(x, per_channel({0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5})),
+             per_channel({(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5}));
+}
+
+Tensor InceptionNet::trunk(const Tensor& x, const Taps& taps) {
+  require_image(x, least_, called_);
+  Tensor y = transforms_ ? imagenet_to_unit_range(x) : x;
+  for (const Part& part : parts_) {
+    y = (*part.layer)(y);
+    if (part.head && taps.auxiliary) taps.auxiliary->insert(taps.auxiliary->begin(), (*part.head)(y));
+    if (part.ends_stage) taps.stage(y);
+  }
+  return y;
+}
+Tensor InceptionNet::head(const Tensor& last) {
+  return (*linear_)((*dropout_)(global_avg_pool2d(last).flatten(1)));
+}
+
+}  // namespace gadolin

@@ -1,0 +1,77 @@
+// What GoogLeNet and the Inception nets share: a chain of parts with classifiers beside it.
+#pragma once
+
+#include "layers/branches.h"
+#include "layers/linear.h"
+#include "nets/image_net.h"
+
+namespace gadolin {
+
+struct SlimNames;
+
+struct InceptionOptions {
+  int input_channels = 3, num_classes = 1000;
+  double dropout = -1;       // before the last layer; below 0: what the net's reference does
+  double dropout_aux = 0.7;  // GoogLeNet: in the auxiliary heads
+  bool aux_logits = true;  // auxiliary heads, used in training; timm has none for v4 and Inception-ResNet-v2
+  bool transform_input = false;   // from ImageNet's mean and deviation to [-1, 1], for weights trained so
+  bool count_include_pad = true;  // v3's average pools: false for Slim's weights
+  int width_divisor = 1;          // channels of every convolution divided by it, for small nets
+};
+
+// The auxiliary head, on the last 17 x 17 features: mean of 5x5, 1x1, 5x5, linear.
+class InceptionAux : public Layer {
+ public:
+  InceptionAux(int in, const InceptionOptions& options);
+  Tensor forward(const Tensor& x) override;
+  const char* kind() const override { return "InceptionAux"; }
+
+ private:
+  ConvNormRelu &conv0_, &conv1_;
+  Linear& fc_;
+};
+
+// [N, 3, H, W] normalised by ImageNet's statistics -> (x - 0.5) / 0.5. Throws ShapeError without three
+// channels.
+Tensor imagenet_to_unit_range(const Tensor& x);
+
+// The parts run one after another; what a part gives may end a stage and may be read by an auxiliary head.
+// Then mean of all pixels, dropout, linear.
+class InceptionNet : public ImageNet {
+ public:
+  const char* kind() const override { return kind_; }
+
+ protected:
+  // `least`: pixels a side that an image must have; `called`: the net's name in the message about others.
+  InceptionNet(const char* kind, const char* called, std::int64_t least, bool transform_input)
+      : kind_(kind), called_(called), least_(least), transforms_(transform_input) {}
+  template <std::derived_from<Layer> M>
+  void part(const std::string& name, M layer) {
+    parts_.push_back({&add(name, std::move(layer))});
+  }
+  void ends_stage() { parts_.back().ends_stage = true; }
+  std::size_t last_part() const { return parts_.size() - 1; }
+  // An auxiliary head that reads what this part gives.
+  template <std::derived_from<Layer> M>
+  void auxiliary(const std::string& name, std::size_t reads, M layer) {
+    parts_.at(reads).head = &add(name, std::move(layer));
+  }
+  void classifier(Dropout& dropout, Linear& linear) { dropout_ = &dropout, linear_ = &linear; }
+
+ private:
+  Tensor trunk(const Tensor& x, const Taps& taps) override;
+  Tensor head(const Tensor& last) override;
+  struct Part {
+    Layer* layer;
+    Layer* head = nullptr;
+    bool ends_stage = false;
+  };
+  const char *kind_, *called_;
+  std::int64_t least_;
+  bool transforms_;
+  std::vector<Part> parts_;
+  Dropout* dropout_ = nullptr;
+  Linear* linear_ = nullptr;
+};
+
+}  // namespace gadolin

@@ -1,0 +1,86 @@
+// Classification: one class a sample, or several labels each on its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nets/registry.h"
+#include "tasks/task.h"
+#include "tasks/thresholds.h"
+
+namespace gadolin {
+
+// How wrong a classifier is. Weights of classes come from the training set (ClassificationTask::learn_from).
+struct ClassificationLoss {
+  std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
+  double label_smoothing = 0;  // of cross-entropy
+  double focal_gamma = 2;
+  bool class_weights = false;  // rare classes count more
+  bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
+};
+
+// What is fitted on validation samples after training, and kept with the weights.
+struct Operation {
+  double temperature = 1;             // logits are divided by it
+  std::vector<Threshold> thresholds;  // from which probability on a label counts as there; empty: 0.5
+};
+
+class ClassificationTask : public Task {
+ public:
+  static constexpr const char* name = "classification";
+  // A net of the registry, which is made here. `options` must say num_classes as many as there are classes.
+  ClassificationTask(std::string model, NetOptions options, std::vector<std::string> classes,
+                     bool multi_label, Pipeline pipeline);
+  // The same with a net that exists already.
+  ClassificationTask(std::string model, NetOptions options, std::vector<std::string> classes,
+                     bool multi_label, Pipeline pipeline, std::unique_ptr<ImageNet> net);
+
+  const char* kind() const override { return name; }
+  ImageNet& net() override { return *net_; }
+  const ImageNet& net() const { return *net_; }
+  std::string model() const override { return model_; }
+  const NetOptions& options() const { return options_; }
+  bool multi_label() const { return multi_label_; }
+  const Operation& operation() const { return operation_; }
+  void operate(Operation operation) { operation_ = std::move(operation); }
+
+  // The loss to train with. Throws UsageError for one that does not fit the labels.
+  void learn_from(const Dataset& train, const ClassificationLoss& loss, Device device);
+
+  // Whether loss() also gives the share of the batch that is right, as part "accuracy".
+  void count_right(bool on) { count_right_ = on; }
+
+  std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
+  // Logits of all heads count, auxiliary ones 0.4 times (layers/loss.h). Throws ValueError before learn_from.
+  LossParts loss(const Batch& batch) override;
+  // {"logits": fp32 [N, K]}, divided by the temperature.
+  Outputs predict(const Batch& batch) override;
+  std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
+  std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }
+  Said say(const Outputs& outputs, std::int64_t n, int most) const override;
+  Tensor evidence(const Batch& batch, int target) override;  // the logit of class `target`
+  void describe(Checkpoint& checkpoint) const override;
+
+ private:
+  std::string model_;
+  NetOptions options_;
+  bool multi_label_, count_right_ = false;
+  std::unique_ptr<ImageNet> net_;
+  std::function<Tensor(const Tensor&logits, const Tensor&target)> loss_, mixed_loss_;
+  Operation operation_;
+};
+
+// Softmax of each row, or the logistic function of each number for several labels: [N, K] on the host.
+std::vector<double> probabilities(const Tensor& logits, bool multi_label);
+
+// A classifier of a checkpoint (load_task). Throws CheckpointError for a checkpoint of another task, naming
+// both kinds.
+std::unique_ptr<ClassificationTask> load_classifier(const std::string& path, Device device);
+
+// The same for a task that is loaded already, from `path`.
+const ClassificationTask& as_classifier(const Task& task, const std::string& path);
+
+TaskKind classification_kind();
+
+}  // namespace gadolin

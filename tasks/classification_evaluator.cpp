@@ -1,0 +1,203 @@
+#include "tasks/classification_evaluator.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "io/csv.h"
+#include "io/text.h"
+#include "layers/loss.h"
+#include "tasks/classification.h"
+#include "tasks/classification_operation.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+// "Effusion|Mass"
+std::string names_of(const std::vector<int>& labels, const std::vector<std::string>& classes) {
+  std::string names;
+  for (const int label : labels)
+    names += (names.empty() ? "" : "|") + classes[static_cast<std::size_t>(label)];
+  return names;
+}
+
+}  // namespace
+
+ClassificationEvaluator::ClassificationEvaluator(const Dataset& set, std::vector<std::string> classes,
+                                                 bool multi_label, std::vector<Threshold> thresholds)
+    : set_(set), multi_label_(multi_label), thresholds_(std::move(thresholds)) {
+  predictions_.classes = std::move(classes);
+}
+
+std::vector<Metric> ClassificationEvaluator::metrics() const {
+  std::vector<Metric> all = summary_metrics(predictions_.classes, multi_label_);
+  for (const int k : top_) all.push_back({cat("top_", k, "_accuracy")});
+  return all;
+}
+
+double ClassificationEvaluator::loss() const {
+  return indices_.empty() ? std::nan("") : loss_sum_ / static_cast<double>(indices_.size());
+}
+
+void ClassificationEvaluator::add(const Batch& batch, const Outputs& outputs) {
+  const Tensor& logits = outputs["logits"];
+  const Tensor& labels = batch["label"];
+  const Tensor value =
+      multi_label_ ? binary_cross_entropy_with_logits(logits, labels) : cross_entropy(logits, labels);
+  loss_sum_ += value.item() * static_cast<double>(batch.size());
+  Predictions& p = predictions_;
+  const std::vector<double> rows = probabilities(logits, multi_label_);
+  p.probability.insert(p.probability.end(), rows.begin(), rows.end());
+  const std::vector<double> raw = logits.to_vector<double>();
+  logits_.insert(logits_.end(), raw.begin(), raw.end());
+  for (const std::int64_t index : batch.indices) {
+    const SampleInfo& info = set_.info(index);
+    indices_.push_back(index);
+    p.patient.push_back(info.patient.empty() ? info.name : info.patient);
+    if (multi_label_) {
+      std::vector<std::uint8_t> row(p.classes.size(), 0);
+      for (const int label : info.labels) row[static_cast<std::size_t>(label)] = 1;
+      p.labels.insert(p.labels.end(), row.begin(), row.end());
+    } else {
+      p.target.push_back(info.labels.at(0));
+    }
+  }
+}
+
+std::vector<double> ClassificationEvaluator::values(Reals weight) const {
+  std::vector<double> all = summary_values(predictions_, weight);
+  for (const int k : top_) all.push_back(top_accuracy(predictions_, k, weight));
+  return all;
+}
+
+std::vector<MetricValue> ClassificationEvaluator::finish(const BootstrapOptions& options) const {
+  auto all = summarize(predictions_, options);
+  for (const int k : top_) {
+    const auto share = [&](Reals weight) { return top_accuracy(predictions_, k, weight); };
+    all.push_back(
+        {cat("top_", k, "_accuracy"), share({}),
+         options.resamples > 0 ? bootstrap(predictions_.patient, share, options) : Interval{NAN, NAN}});
+  }
+  return all;
+}
+
+Json ClassificationEvaluator::details() const {
+  Json json{{"loss", loss()}, {"classes", predictions_.classes}, {"multi_label", multi_label_}};
+  json.update(operation_json(predictions_, thresholds_));
+  if (multi_label_) return json;
+  const ConfusionMatrix confusion = confusion_of(predictions_);
+  const auto scores = class_scores(confusion);
+  for (std::int64_t t = 0; t < confusion.classes(); ++t) {
+    std::vector<double> row;
+    for (std::int64_t p = 0; p < confusion.classes(); ++p) row.push_back(confusion.at(t, p));
+    json["confusion"].push_back(row);
+    const ClassScore& s = scores[static_cast<std::size_t>(t)];
+    json["per_class"].push_back({{"name", predictions_.classes[static_cast<std::size_t>(t)]},
+                                 {"precision", s.precision},
+                                 {"recall", s.recall},
+                                 {"f1", s.f1},
+                                 {"support", s.support}});
+  }
+  return json;
+}
+
+std::vector<std::pair<std::string, std::string>> ClassificationEvaluator::files() const {
+  std::vector<std::pair<std::string, std::string>> all{{"predictions.csv", predictions_csv()}};
+  if (!multi_label_) all.emplace_back("confusion.csv", confusion_csv());
+  return all;
+}
+
+// path, truth, predicted, one column of probabilities a class. Patients are left out: they are not needed to
+// read results.
+std::string ClassificationEvaluator::predictions_csv() const {
+  const std::vector<std::string>& names = predictions_.classes;
+  std::string text = "path,truth,predicted";
+  for (const std::string& name : names) text += "," + csv_field(name);
+  text += "\n";
+  for (std::size_t i = 0; i < indices_.size(); ++i) {
+    const SampleInfo& info = set_.info(indices_[i]);
+    const double* row = predictions_.probability.data() + i * names.size();
+    const std::vector<double> one(row, row + names.size());
+    std::vector<int> chosen;
+    if (multi_label_ && !thresholds_.empty()) {
+      for (const std::size_t k : positive_at(one, names, thresholds_)) chosen.push_back(static_cast<int>(k));
+    }
+    for (std::size_t k = 0; k < names.size(); ++k) {
+      if (multi_label_ ? thresholds_.empty() && row[k] >= 0.5
+                       : row + k == std::max_element(row, row + names.size()))
+        chosen.push_back(static_cast<int>(k));
+    }
+    text += csv_field(info.path.empty() ? info.name : info.path) + "," +
+            csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
+    for (std::size_t k = 0; k < names.size(); ++k) text += "," + fixed(row[k], 8);
+    text += "\n";
+  }
+  return text;
+}
+
+// Rows are the truth, columns what was predicted.
+std::string ClassificationEvaluator::confusion_csv() const {
+  const ConfusionMatrix confusion = confusion_of(predictions_);
+  std::string text = "truth";
+  for (const std::string& name : predictions_.classes) text += "," + csv_field(name);
+  text += "\n";
+  for (std::int64_t t = 0; t < confusion.classes(); ++t) {
+    text += csv_field(predictions_.classes[static_cast<std::size_t>(t)]);
+    for (std::int64_t p = 0; p < confusion.classes(); ++p) text += "," + fixed(confusion.at(t, p), 0);
+    text += "\n";
+  }
+  return text;
+}
+
+std::vector<TextRows> ClassificationEvaluator::tables() const {
+  const TextRows points = operating_table(predictions_, thresholds_);
+  const std::vector<TextRows> about_thresholds =
+      points.size() > 1 ? std::vector<TextRows>{points} : std::vector<TextRows>{};
+  if (multi_label_) return about_thresholds;
+  const std::vector<std::string>& names = predictions_.classes;
+  const ConfusionMatrix confusion = confusion_of(predictions_);
+  TextRows counts{{"truth \\ predicted"}}, classes{{"class", "precision", "recall", "F1", "samples"}};
+  counts[0].insert(counts[0].end(), names.begin(), names.end());
+  for (std::int64_t t = 0; t < confusion.classes(); ++t) {
+    counts.push_back({names[static_cast<std::size_t>(t)]});
+    for (std::int64_t p = 0; p < confusion.classes(); ++p)
+      counts.back().push_back(fixed(confusion.at(t, p), 0));
+  }
+  const auto scores = class_scores(confusion);
+  for (std::size_t k = 0; k < scores.size(); ++k) {
+    classes.push_back({names[k], fixed(scores[k].precision, 4), fixed(scores[k].recall, 4),
+                       fixed(scores[k].f1, 4), fixed(scores[k].support, 0)});
+  }
+  std::vector<TextRows> all{counts, classes};
+  all.insert(all.end(), about_thresholds.begin(), about_thresholds.end());
+  all.push_back(surest_mistakes());
+  return all;
+}
+
+// Where the net is surest of a wrong class.
+TextRows ClassificationEvaluator::surest_mistakes() const {
+  struct Mistake {
+    double probability;
+    std::size_t sample, predicted;
+  };
+  std::vector<Mistake> mistakes;
+  const std::vector<std::string>& names = predictions_.classes;
+  for (std::size_t i = 0; i < indices_.size(); ++i) {
+    const double* row = predictions_.probability.data() + i * names.size();
+    const auto top = static_cast<std::size_t>(std::max_element(row, row + names.size()) - row);
+    if (static_cast<std::int64_t>(top) != predictions_.target[i]) mistakes.push_back({row[top], i, top});
+  }
+  std::stable_sort(mistakes.begin(), mistakes.end(),
+                   [](const Mistake& a, const Mistake& b) { return a.probability > b.probability; });
+  if (mistakes.empty()) return {{"no mistakes"}};
+  TextRows rows{{"most confident mistakes", "truth", "predicted", "probability"}};
+  for (std::size_t i = 0; i < mistakes.size() && i < 5; ++i) {
+    const Mistake& m = mistakes[i];
+    rows.push_back({set_.info(indices_[m.sample]).name,
+                    names[static_cast<std::size_t>(predictions_.target[m.sample])], names[m.predicted],
+                    fixed(m.probability, 4)});
+  }
+  return rows;
+}
+
+}  // namespace gadolin

@@ -1,0 +1,42 @@
+#include "tasks/colours.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace gadolin {
+namespace {
+
+double to_srgb(double linear) {
+  const double v = std::clamp(linear, 0.0, 1.0);
+  return v <= 0.0031308 ? 12.92 * v : 1.055 * std::pow(v, 1 / 2.4) - 0.055;
+}
+
+// OKLab: B. Ottosson, "A perceptual color space for image processing", 2020. `hue` in degrees.
+Colour from_oklab(double lightness, double chroma, double hue) {
+  const double angle = hue * std::numbers::pi / 180;
+  const double a = chroma * std::cos(angle), b = chroma * std::sin(angle);
+  const auto cube = [](double v) { return v * v * v; };
+  const double l = cube(lightness + 0.3963377774 * a + 0.2158037573 * b);
+  const double m = cube(lightness - 0.1055613458 * a - 0.0638541728 * b);
+  const double s = cube(lightness - 0.0894841775 * a - 1.2914855480 * b);
+  return {to_srgb(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+          to_srgb(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+          to_srgb(-0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s)};
+}
+
+}  // namespace
+
+Colour heat_colour(double value) {
+  const double t = std::clamp(value, 0.0, 1.0);
+  return from_oklab(0.25 + 0.7 * t, 0.05 + 0.16 * std::sin(std::numbers::pi * (0.15 + 0.72 * t)),
+                    300 + 165 * t);
+}
+
+// The golden angle spreads any number of hues; the lightness of neighbours differs too.
+Colour class_colour(int number) {
+  constexpr double golden_angle = 137.50776405003785;
+  return from_oklab(number % 2 == 0 ? 0.8 : 0.68, 0.17, 30 + golden_angle * number);
+}
+
+}  // namespace gadolin

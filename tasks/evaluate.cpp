@@ -1,0 +1,84 @@
+#include "tasks/evaluate.h"
+
+#include <optional>
+
+#include "layers/compute.h"
+#include "tensor/capture.h"
+#include "tensor/check.h"
+#include "train/progress.h"
+
+namespace gadolin {
+
+struct RecordedPrediction::Impl {
+  explicit Impl(Task& t) : task(t) {}
+  Task& task;
+  const Batch* batch = nullptr;  // the one that is predicted or recorded
+  std::string name;              // of the one tensor
+  bool several = false;
+  std::optional<CapturedStep> step;
+};
+
+RecordedPrediction::RecordedPrediction(Task& task) : impl_(std::make_unique<Impl>(task)) {
+  impl_->step.emplace(
+      [impl = impl_.get()](const std::vector<Tensor>& in) {
+        const Outputs outputs = impl->task.predict(Batch(impl->batch->names(), in));
+        impl->several = outputs.all().size() != 1;
+        impl->name = outputs.all().empty() ? "" : outputs.all().front().first;
+        require<CaptureError>(!impl->several, "prediction: only one tensor can be recorded");
+        return outputs.all().front().second;
+      },
+      CaptureOptions{.warm_up = 2, .reads_only = true});
+}
+RecordedPrediction::~RecordedPrediction() = default;
+RecordedPrediction::RecordedPrediction(RecordedPrediction&&) noexcept = default;
+
+Outputs RecordedPrediction::operator()(const Batch& batch) {
+  const NoGrad guard;
+  Impl& m = *impl_;
+  // A net that cannot be recorded is run as it is: nothing has happened yet then.
+  if (m.step) {
+    try {
+      m.batch = &batch;
+      const Tensor only = (*m.step)(batch.tensors());
+      return Outputs({{m.name, only}});
+    } catch (const CaptureError&) {
+      m.step.reset();
+    }
+  }
+  return m.task.predict(batch);
+}
+
+void for_each_batch(DataLoader& loader, const std::string& label,
+                    const std::function<void(const Batch&)>& f) {
+  std::optional<Progress> progress;
+  if (!label.empty()) progress.emplace(label, loader.batches(), progress_on_stderr());
+  Batch batch;
+  std::int64_t done = 0;
+  while (loader.next(batch)) {
+    f(batch);
+    if (progress) progress->update(++done, loader.stats().wait_seconds);
+  }
+  if (progress) progress->finish();
+}
+
+std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Evaluator& evaluator,
+                                const std::string& label) {
+  for_each_batch(loader, label, [&](const Batch& batch) { evaluator.add(batch, predict(batch)); });
+  return loader.bad_samples();
+}
+
+std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
+                                const std::string& label) {
+  struct EvaluationMode {
+    Module& net;
+    bool was_training;
+    explicit EvaluationMode(Module& n) : net(n), was_training(n.training()) { net.eval(); }
+    ~EvaluationMode() { net.train(was_training); }
+  } const mode(task.net());
+  const NoGrad guard;
+  const ComputeScope scope(compute);
+  RecordedPrediction predict(task);
+  return evaluate(std::ref(predict), loader, evaluator, label);
+}
+
+}  // namespace gadolin

@@ -1,0 +1,42 @@
+// Every sample of a set once through a task, and into its evaluator.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace gadolin {
+
+// A task's predictions in evaluation mode. On a GPU batches of one shape are recorded and launched as one, as
+// long as the task gives one tensor; a net that cannot be recorded runs as it is. The result of a call is
+// valid until the next one.
+class RecordedPrediction {
+ public:
+  explicit RecordedPrediction(Task& task);
+  ~RecordedPrediction();
+  RecordedPrediction(RecordedPrediction&&) noexcept;
+  Outputs operator()(const Batch& batch);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+using Predict = std::function<Outputs(const Batch&)>;
+
+// The rest of the loader's epoch, with a line of progress on stderr under `label`; empty: none.
+void for_each_batch(DataLoader& loader, const std::string& label, const std::function<void(const Batch&)>& f);
+
+// The rest of the loader's epoch. `label`: of a line of progress on stderr; empty: none. Returns samples that
+// could not be read. Throws what the loader, the task and the evaluator throw.
+std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Evaluator& evaluator,
+                                const std::string& label = "");
+
+// The same with a task whose net is here: put into evaluation mode and back, computing in `compute`.
+std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
+                                const std::string& label = "");
+
+}  // namespace gadolin

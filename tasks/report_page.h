@@ -1,0 +1,73 @@
+// What a task tells about a run, for the HTML report and for whoever else shows it: plain text and numbers,
+// so that a page can be made of anything that was measured.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gadolin::report {
+
+// Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn
+// behind it.
+struct Series {
+  std::string name;
+  std::vector<double> x, y;
+  std::vector<double> low = {}, high = {};
+};
+
+// A number with its 95 % interval; NaN limits when there is none.
+struct Value {
+  std::string name;
+  double value;
+  double low, high;
+};
+struct Fact {
+  std::string name, value;
+};
+
+struct Table {
+  std::string title;
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;  // each as long as columns
+};
+
+struct Curve {
+  std::string title, x_label, y_label;  // "loss", "epoch", "cross-entropy"
+  std::vector<Series> series;           // train, validation
+  bool log_y = false;
+};
+
+// counts [K, K] row-major: row = truth, column = prediction. Empty classes: no matrix.
+struct Confusion {
+  std::vector<std::string> classes;
+  std::vector<double> counts;
+};
+
+// One curve of a class (or of the whole): ROC is x = false positive rate, y = true positive rate; precision
+// and recall is x = recall, y = precision. `area` is AUC or average precision.
+struct RankCurve {
+  std::string name;
+  std::vector<double> x, y;
+  Value area;
+};
+
+struct Example {
+  std::string path, truth, predicted;
+  double probability;  // given to `predicted`
+  std::string png;     // bytes of a PNG file; empty when the picture could not be read
+};
+
+struct RunReport {
+  std::string name;  // of the run, unique within a report
+  std::string kind = "Classification";
+  std::vector<Value> metrics;  // headline numbers, in order
+  std::vector<Fact> model, data, configuration, environment;
+  std::vector<Curve> curves;
+  Confusion confusion;
+  std::vector<RankCurve> roc, precision_recall;
+  std::vector<Table> tables;  // per class, calibration ...
+  std::vector<Example> worst, best;
+  std::vector<std::string> notes;  // warnings a reader must see: skipped samples, few patients
+};
+
+}  // namespace gadolin::report

@@ -1,0 +1,140 @@
+// A task: what a net is trained for. The training loop, the evaluator, the predictor, the report and the
+// server know tasks, not classifiers: each brings its loss, its metrics, its predictions, what its
+// checkpoints must know and its page of the report.
+//
+//   std::unique_ptr<Task> task = load_task("best.gdck", cpu);
+//   const Outputs out = task->predict(batch);              // {"probability": [N, K]} of a classifier
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/image/transforms.h"
+#include "data/sets/loader.h"
+#include "io/json.h"
+#include "layers/module.h"
+#include "tasks/metric_summary.h"
+#include "tasks/report_page.h"
+#include "train/checkpoint.h"
+#include "train/loss_parts.h"
+
+namespace gadolin {
+
+// What a task says about a batch: named tensors, the first dimension the batch's. `at` throws ValueError with
+// the names that there are.
+class Outputs {
+ public:
+  Outputs() = default;
+  Outputs(std::vector<std::pair<std::string, Tensor>> tensors) : tensors_(std::move(tensors)) {}
+  const Tensor& operator[](const std::string& name) const;
+  const std::vector<std::pair<std::string, Tensor>>& all() const { return tensors_; }
+
+ private:
+  std::vector<std::pair<std::string, Tensor>> tensors_;
+};
+
+// A table for people: the first row names the columns.
+using TextRows = std::vector<std::vector<std::string>>;
+
+// Gathers the predictions of a set, batch by batch, and then measures them.
+class Evaluator {
+ public:
+  virtual ~Evaluator() = default;
+  // What finish() gives, in its order; known before any sample is added.
+  virtual std::vector<Metric> metrics() const = 0;
+  // The metric that chooses the best checkpoint unless told otherwise; "loss" is possible.
+  virtual std::string chosen() const = 0;
+  // Mean loss of the samples; NaN without any.
+  virtual double loss() const = 0;
+  // `batch` as the task's loader made it, `outputs` as the task predicted it. Throws NumericError for NaN,
+  // naming the sample.
+  virtual void add(const Batch& batch, const Outputs& outputs) = 0;
+  // With a weight a sample in the order of add: how often its patient was drawn; empty: once each. One value
+  // a metric, NaN where it is not defined.
+  virtual std::vector<double> values(Reals weight) const = 0;
+  // The values with their intervals: patients are drawn again (tasks/metrics.h). resamples = 0 leaves
+  // intervals NaN.
+  virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
+  // Patients of the samples in the order of add.
+  virtual std::vector<std::string> patients() const = 0;
+
+  // For eval's files and screen: what metrics.json holds besides the metrics; files by name, such as
+  // predictions.csv; tables.
+  virtual Json details() const { return Json::object(); }
+  virtual std::vector<std::pair<std::string, std::string>> files() const { return {}; }
+  virtual std::vector<TextRows> tables() const { return {}; }
+};
+
+// A prediction of one sample for people (rows of a table) and for programs (fields of an event).
+struct Said {
+  TextRows rows;
+  Json event;
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual const char* kind() const = 0;  // "classification": its name in checkpoints and messages
+  virtual Module& net() = 0;
+  const Module& net() const { return const_cast<Task*>(this)->net(); }
+  virtual std::string model() const = 0;  // name of the net
+  const std::vector<std::string>& classes() const { return classes_; }
+  // Steps between a picture and the net, in evaluation and prediction.
+  const Pipeline& pipeline() const { return pipeline_; }
+
+  // The data that a user names by a path, as this task reads them. Throws DataError for data of another kind.
+  virtual std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const;
+  // Batches of a set for this task: with the pipeline of training, or the task's own. Without a sampler
+  // options.shuffle and drop_last decide the order.
+  virtual std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
+                                             const LoaderOptions& options,
+                                             std::shared_ptr<const Sampler> sampler = {}) const;
+
+  // Of a batch, in training mode.
+  virtual LossParts loss(const Batch& batch) = 0;
+  // Of a batch, in evaluation mode and without a tape. Knows no labels.
+  virtual Outputs predict(const Batch& batch) = 0;
+  // `set` must outlive it: names, patients and truth come from there.
+  virtual std::unique_ptr<Evaluator> evaluator(const Dataset& set) const = 0;
+
+  // What `predict` shows of sample n of a batch; `most`: how many classes, boxes ... are named. columns()
+  // heads the rows; the name of the file stands before both.
+  virtual std::vector<std::string> columns() const = 0;
+  virtual Said say(const Outputs& outputs, std::int64_t n, int most) const = 0;
+  // A scalar that grows with how sure the net is of `target` in a batch of one: what Grad-CAM follows. Throws
+  // Unsupported where nothing of the kind exists.
+  virtual Tensor evidence(const Batch& batch, int target);
+
+  // Puts into a checkpoint what load() needs besides the weights under "model.".
+  virtual void describe(Checkpoint& checkpoint) const;
+
+ protected:
+  Task() = default;
+  Task(std::vector<std::string> classes, Pipeline pipeline)
+      : classes_(std::move(classes)), pipeline_(std::move(pipeline)) {}
+  std::vector<std::string> classes_;
+  Pipeline pipeline_;
+};
+
+// A kind of task, as checkpoints and folders of runs name it.
+struct TaskKind {
+  std::string name;
+  // The task that a checkpoint describes, without weights: make its net as it was made.
+  std::function<std::unique_ptr<Task>(const Checkpoint&)> make;
+  // What an evaluation left in a folder (`metrics` is metrics.json; its files lie beside it), as part of a
+  // page of the report.
+  std::function<void(const std::string& folder, const Json& metrics, report::RunReport& page)> report;
+};
+// The kinds that come along, and those that a program adds. Throws UsageError for a name that is taken.
+void add_task_kind(TaskKind kind);
+// Throws CheckpointError naming the known kinds.
+const TaskKind& task_kind(const std::string& name);
+
+// The task of a checkpoint in evaluation mode, with its averaged weights when it has them. Checkpoints
+// without a kind are of classifiers. Throws FileError, CheckpointError.
+std::unique_ptr<Task> load_task(const std::string& path, Device device);
+
+}  // namespace gadolin

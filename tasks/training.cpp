@@ -1,0 +1,178 @@
+#include "tasks/training.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "io/text.h"
+#include "tasks/evaluate.h"
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+LoaderOptions training_loads(const TrainPlan& plan) {
+  LoaderOptions load = plan.load;
+  load.shuffle = load.drop_last = true;
+  load.epochs = plan.loop.epochs;
+  return load;
+}
+
+std::int64_t steps_per_epoch(const TrainPlan& plan, const BatchSource& batches) {
+  return std::max<std::int64_t>(1, batches.batches_per_epoch() / plan.loop.accumulate);
+}
+
+Schedule schedule_of(const TrainPlan& plan, const BatchSource& batches) {
+  const std::int64_t epoch = steps_per_epoch(plan, batches);
+  const double warmup = plan.warmup_epochs >= 0                  ? plan.warmup_epochs
+                        : plan.schedule.starts_with("one-cycle") ? 0
+                                                                 : 1;
+  return Schedule(
+      plan.schedule,
+      {plan.rule.lr, plan.min_lr, plan.loop.max_steps > 0 ? plan.loop.max_steps : plan.loop.epochs * epoch,
+       epoch, static_cast<std::int64_t>(warmup * static_cast<double>(epoch)), 0.01, plan.loop.maximize});
+}
+
+// Of all processes together.
+std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train,
+                                             std::int64_t batch_size) {
+  const BatchCut cut{batch_size, true};
+  if (text == "shuffled") return shuffled(train.size(), cut);
+  if (text == "balanced") return class_balanced(train, cut);
+  if (text == "weighted") {  // a sample of a rare class as likelier as its class is rarer
+    const std::vector<std::int64_t> counts = train.class_counts();
+    std::vector<double> weights;
+    for (std::int64_t i = 0; i < train.size(); ++i) {
+      double weight = train.info(i).labels.empty() ? 1.0 / static_cast<double>(train.size()) : 0;
+      for (const int label : train.info(i).labels)
+        weight = std::max(weight, 1.0 / static_cast<double>(counts[static_cast<std::size_t>(label)]));
+      weights.push_back(weight);
+    }
+    return weighted(std::move(weights), cut);
+  }
+  std::int64_t most = 0;
+  const bool capped_text = text.starts_with("capped:") && text.size() < 17;
+  if (capped_text) most = std::strtoll(text.c_str() + 7, nullptr, 10);
+  require<UsageError>(most > 0 && cat("capped:", most) == text, "--sampler ", text,
+                      " is unknown; use shuffled, balanced, weighted or capped:N, N samples a class at most");
+  return capped(train, most, cut);
+}
+
+}  // namespace
+
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
+                                                std::int64_t batch_size, Communicator& communicator) {
+  if (text == "shuffled" && communicator.alone()) return {};
+  auto whole = whole_sampler(text, train, batch_size);
+  return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
+}
+
+Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan,
+                   std::string fingerprint, Reporter& reporter, Communicator& communicator)
+    : task_(task), train_(train), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
+      reporter_(reporter), communicator_(communicator),
+      batches_(task.loader(train, plan_.augment, training_loads(plan_),
+                           training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),
+               plan_.mix),
+      optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
+      schedule_((choose_metric(), schedule_of(plan_, batches_))) {
+  plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
+  Trainer::check(plan_.loop, batches_);
+}
+Training::~Training() = default;
+
+// Of the evaluator's metrics, with its direction. One that no evaluation gives would never choose any
+// checkpoint.
+void Training::choose_metric() {
+  const auto evaluator = task_.evaluator(val_);
+  std::vector<Metric> all = evaluator->metrics();
+  all.insert(all.begin(), {"loss", false});
+  std::string& wanted = plan_.loop.monitor;
+  if (wanted.empty()) wanted = "val_" + evaluator->chosen();
+  std::string list;
+  for (const Metric& m : all) {
+    if (wanted == "val_" + m.name) {
+      plan_.loop.maximize = m.larger_is_better;
+      return;
+    }
+    list += (list.empty() ? "val_" : ", val_") + m.name;
+  }
+  fail<UsageError>("--monitor ", wanted, " is unknown; use ", list);
+}
+
+MetricList Training::evaluate() {
+  LoaderOptions load = plan_.load;
+  load.shuffle = load.drop_last = false;
+  load.epochs = 1;
+  load.bad_samples = BadSamples::fail;
+  if (plan_.eval_batch_size > 0) load.batch_size = plan_.eval_batch_size;
+  const auto loader = task_.loader(val_, task_.pipeline(), load);
+  const auto evaluator = task_.evaluator(val_);
+  gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute);
+  MetricList list{{"val_loss", evaluator->loss()}};
+  for (const MetricValue& m : evaluator->finish({0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+  return list;
+}
+
+void Training::tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row) {
+  Json event{{"event", "epoch"}, {"epoch", epoch}};
+  std::string line = cat("epoch ", epoch);
+  if (plan_.loop.epochs < endless_epochs) line += cat("/", plan_.loop.epochs);
+  for (const auto& [name, value] : row) {
+    event[name] = value;
+    const bool part = name.starts_with("train_");
+    if (part || name == "val_loss" || name == "val_accuracy" || name == "val_roc_auc" ||
+        name == plan_.loop.monitor)
+      line += "  " + name + " " + fixed(value, 4);
+  }
+  reporter_.event(event);
+  reporter_.say(line);
+  run.log(line);
+}
+
+void Training::tell_step(RunDir& run, const StepLog& step) {
+  const double total = step.loss + optimizer_.penalty();
+  const double images = static_cast<double>(plan_.load.batch_size * plan_.loop.accumulate) / step.seconds;
+  std::string line = cat("step ", step.step, ": loss = ", fixed(total, 4), " (", fixed(step.seconds, 3),
+                         " sec/step)  lr ", step.lr);
+  Json event{{"event", "step"}, {"step", step.step},       {"loss", total},
+             {"lr", step.lr},   {"seconds", step.seconds}, {"images_per_second", images}};
+  for (const auto& [name, value] : step.parts) {
+    event[name] = value;
+    line += "  " + name + " " + fixed(value, 4);
+  }
+  if (plan_.log_rate) line += "  " + fixed(images, 1) + " images/s";
+  reporter_.event(event);
+  reporter_.log(line);
+  run.log(line);
+}
+
+TrainHooks Training::hooks(RunDir& run) {
+  TrainHooks hooks;
+  hooks.loss = [this](const Batch& batch) { return task_.loss(batch); };
+  hooks.evaluate = [this] { return evaluate(); };
+  hooks.describe = [this](Checkpoint& c) {
+    task_.describe(c);
+    c.facts["data_fingerprint"] = fingerprint_;
+    c.facts["train_pipeline"] = plan_.augment.text();
+  };
+  hooks.on_epoch = [this, &run](std::int64_t epoch, const MetricList& row) { tell_epoch(run, epoch, row); };
+  if (plan_.log_steps) hooks.on_log = [this, &run](const StepLog& step) { tell_step(run, step); };
+  return hooks;
+}
+
+TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string& name) {
+  Trainer trainer(task_.net(), optimizer_, schedule_, batches_, run, hooks(run), plan_.loop, communicator_);
+  if (from != nullptr) {
+    require<DataError, 40>(from->fact("data_fingerprint") == fingerprint_, "resume: the data in ", plan_.data,
+                           " are not those that the run was started with (names, labels or splits differ)",
+                           "; restore them, or start a new run with --init-from");
+    trainer.restore(*from);
+    reporter_.log("resuming from " + name + " at step " + from->fact("step"));
+  }
+  const TrainResult result = trainer.run();
+  for (const BadSample& bad : batches_.loader().bad_samples())
+    reporter_.log("skipped " + bad.name + ": " + bad.reason);
+  return result;
+}
+
+}  // namespace gadolin

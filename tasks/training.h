@@ -1,0 +1,73 @@
+// One training run of a task: its batches, its optimiser and schedule, and the training loop with what the
+// task brings.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tasks/loader_source.h"
+#include "tasks/task.h"
+#include "train/mix.h"
+#include "train/reporter.h"
+#include "train/trainer.h"
+
+namespace gadolin {
+
+// How a task learns. What is left at its default is chosen as `gadolin train` does.
+struct TrainPlan {
+  std::string data;                  // what messages call the data
+  std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch)
+  MixOptions mix;                    // mixup and cutmix of training batches
+  Pipeline augment;                  // steps of the training batches
+  LoaderOptions load;                // batch size, workers, seed, device, bad samples
+  std::int64_t eval_batch_size = 0;  // 0: the batch size
+  OptimizerOptions rule;
+  LossScale scale;
+  std::string schedule = "cosine";
+  double min_lr = 0;
+  double warmup_epochs = -1;  // below 0: one, but none for one-cycle, which has its own
+  TrainOptions loop;       // monitor: a metric of the evaluator as "val_NAME", or val_loss; empty: its choice
+  bool log_steps = false;  // a line every loop.log_every steps instead of a bar
+  bool log_rate = false;   // with images a second
+};
+
+// Which samples make up an epoch of training: as TrainPlan::sampler says. Nothing for "shuffled" of one
+// process, which is the loader's own; of several processes each has its shard. Throws UsageError for another
+// word.
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
+                                                std::int64_t batch_size,
+                                                Communicator& communicator = no_communicator());
+
+class Training {
+ public:
+  // Everything must outlive it. Several processes each make their own, and train on their share of the
+  // batches. `fingerprint` of the data: a run is not resumed on others. Throws UsageError for a metric that
+  // the evaluator does not have or options out of range, DataError when an epoch is too short for one step.
+  Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan, std::string fingerprint,
+           Reporter& reporter, Communicator& communicator = no_communicator());
+  ~Training();
+
+  // To be called once. With a checkpoint the run goes on where that one was written; `name`: of it in
+  // messages. Throws DataError when it was made with other data, and what Trainer throws.
+  TrainResult run(RunDir& run, const Checkpoint* from = nullptr, const std::string& name = "");
+  // The metric that chooses the best checkpoint, "val_balanced_accuracy".
+  const std::string& monitor() const { return plan_.loop.monitor; }
+
+ private:
+  void choose_metric();
+  MetricList evaluate();
+  void tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row);
+  void tell_step(RunDir& run, const StepLog& step);
+  TrainHooks hooks(RunDir& run);
+  Task& task_;
+  const Dataset &train_, &val_;
+  TrainPlan plan_;
+  std::string fingerprint_;
+  Reporter& reporter_;
+  Communicator& communicator_;
+  LoaderSource batches_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+};
+
+}  // namespace gadolin

@@ -1,0 +1,70 @@
+// Communicator: the processes that train one model together, and its null form for one process alone.
+//
+// Every rank runs the same program on its shard of the data. All of them make the same calls in the same
+// order; a call returns when all have made it. A rank that throws in between leaves the others waiting: who
+// starts the processes ends all of them when one fails, as mpirun does. What is decided for all (is this row
+// the best one, has a signal come) is decided from numbers that all have. Rank 0 alone writes files.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace gadolin {
+
+// One object a rank. This class checks what it is called with, and calls of a single rank end here; a library
+// (MPI, NCCL) fills in the rest.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool alone() const { return size_ == 1; }
+  bool first() const { return rank_ == 0; }
+
+  // t becomes the sum over all ranks, in place: the same bits on all of them. Dense fp32, fp64, fp16, bf16 or
+  // int64 of one shape and order everywhere, on any device; on a GPU in the order of the current stream, and
+  // part of a step that is being recorded. Throws DTypeError, ShapeError.
+  void sum(const Tensor& t);
+  // t becomes rank 0's.
+  void broadcast(const Tensor& t);
+  void barrier();
+  // Bytes of any length from each rank, in their order, on rank 0; nothing elsewhere.
+  std::vector<std::string> gather(const std::string& bytes);
+  std::string broadcast(const std::string& bytes);  // rank 0's
+
+  // Of a number on the host.
+  double sum(double value);
+  double mean(double value) { return alone() ? value : sum(value) / size_; }
+
+ protected:
+  // Throws ValueError unless 0 <= rank < size.
+  Communicator(int rank, int size);
+  virtual void sum_all(const Tensor& t) = 0;
+  virtual void broadcast_all(const Tensor& t) = 0;
+  virtual void barrier_all() = 0;
+  virtual std::vector<std::string> gather_all(const std::string& bytes) = 0;
+  virtual std::string broadcast_all(const std::string& bytes) = 0;
+
+ private:
+  int rank_, size_;
+};
+
+// One process alone: rank 0 of 1. Nothing is sent, copied or waited for.
+Communicator& no_communicator();
+
+// Rows of all ranks, one rank after another, on rank 0; undefined elsewhere. rows [N, ...] of one dtype, with
+// an N of its own on each rank; the result is on the CPU, of one rank alone it is `rows` as they are. For
+// predictions of an evaluation that is shared out.
+Tensor gather_rows(Communicator& communicator, const Tensor& rows);
+
+// Runs f on rank 0 alone; what it returns reaches all ranks. What it throws ends rank 0's call with that
+// error and the others' with a ProcessError of the same text, so that none is left waiting.
+std::string on_first(Communicator& communicator, const std::function<std::string()>& f);
+
+}  // namespace gadolin

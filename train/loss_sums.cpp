@@ -1,0 +1,73 @@
+#include "train/loss_sums.h"
+
+#include "tensor/check.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+
+LossSums::LossSums(Device device) : total_(zeros({}, DType::fp64, device)) {}
+
+LossSums::Part& LossSums::add_part(const std::string& name) {
+  const auto zero = [&] { return zeros({}, DType::fp64, total_.device()); };
+  return parts_.emplace_back(Part{name, zero(), zero()});
+}
+
+void LossSums::add(const LossParts& loss, double share) {
+  if (parts_.empty()) {
+    for (const auto& [name, value] : loss.parts) add_part(name);
+  }
+  require<ValueError>(parts_.size() == loss.parts.size(), "train: the loss has ", loss.parts.size(),
+                      " parts, before it had ", parts_.size(), "; a task gives the same ones in every step");
+  const auto number = [](const Tensor& t) { return t.detach().reshape({}).to(DType::fp64); };
+  total_.add_(number(loss.total), share);
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const auto& [name, value] = loss.parts[i];
+    require<ValueError>(parts_[i].name == name, "train: part ", i, " of the loss is ", name,
+                        ", before it was ", parts_[i].name, "; a task gives the same ones in every step");
+    const Tensor v = number(value);
+    parts_[i].sum.add_(v, share);
+    parts_[i].last.copy_(v);
+  }
+}
+
+void LossSums::clear() {
+  for (const Tensor& sum : sums()) Tensor(sum).zero_();
+}
+
+std::vector<Tensor> LossSums::sums() const {
+  std::vector<Tensor> all{total_};
+  for (const Part& part : parts_) all.push_back(part.sum);
+  return all;
+}
+
+MetricList LossSums::means(std::int64_t steps) const {
+  MetricList list{{"train_loss", total_.item() / static_cast<double>(steps)}};
+  for (const Part& part : parts_)
+    list.emplace_back("train_" + part.name, part.sum.item() / static_cast<double>(steps));
+  return list;
+}
+
+MetricList LossSums::last() const {
+  MetricList list;
+  for (const Part& part : parts_) list.emplace_back(part.name, part.last.item());
+  return list;
+}
+
+std::map<std::string, Tensor> LossSums::state() const {
+  std::map<std::string, Tensor> all{{"loss_sum", total_}};
+  for (const Part& part : parts_) all["part." + part.name] = part.sum;
+  return all;
+}
+
+void LossSums::load_state(const std::map<std::string, Tensor>& from) {
+  const auto total = from.find("loss_sum");
+  require<CheckpointError>(total != from.end(),
+                           "resume: the checkpoint has no sum of losses; was it written by gadolin train?");
+  total_.copy_(total->second);
+  parts_.clear();
+  for (const auto& [name, sum] : from) {
+    if (name.starts_with("part.")) add_part(name.substr(5)).sum.copy_(sum);
+  }
+}
+
+}  // namespace gadolin

@@ -1,0 +1,45 @@
+// The losses of the steps of a row of metrics.csv, summed on the device: the whole and its named parts.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/loss_parts.h"
+
+namespace gadolin {
+
+using MetricList = std::vector<std::pair<std::string, double>>;
+
+class LossSums {
+ public:
+  explicit LossSums(Device device);
+  // One batch, which counts `share` of a step. May be part of a recorded step: which parts there are is
+  // decided by the first step, and that one is never recorded. Throws ValueError for other parts later.
+  void add(const LossParts& loss, double share);
+  void clear();
+  const Tensor& total() const { return total_; }  // fp64 []
+  // All sums, in place: for processes that add theirs up.
+  std::vector<Tensor> sums() const;
+  // {"train_loss", ...} and, for each part, {"train_NAME", ...}: means over so many steps.
+  MetricList means(std::int64_t steps) const;
+  // The parts of the batch that was added last.
+  MetricList last() const;
+
+  // "loss_sum", "part.NAME": what a checkpoint keeps.
+  std::map<std::string, Tensor> state() const;
+  // Throws CheckpointError without a loss_sum.
+  void load_state(const std::map<std::string, Tensor>& from);
+
+ private:
+  struct Part {
+    std::string name;
+    Tensor sum, last;  // fp64 []
+  };
+  Part& add_part(const std::string& name);
+  Tensor total_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace gadolin
