@@ -1,6 +1,7 @@
 #include "tasks/evaluate.h"
 
 #include <optional>
+#include <utility>
 
 #include "layers/compute.h"
 #include "tensor/capture.h"
@@ -14,7 +15,7 @@ struct RecordedPrediction::Impl {
   Task& task;
   const Batch* batch = nullptr;  // the one that is predicted or recorded
   std::string name;              // of the one tensor
-  bool several = false;
+  Outputs answer;                // of a task that gives several tensors
   std::optional<CapturedStep> step;
 };
 
@@ -22,9 +23,11 @@ RecordedPrediction::RecordedPrediction(Task& task) : impl_(std::make_unique<Impl
   impl_->step.emplace(
       [impl = impl_.get()](const std::vector<Tensor>& in) {
         const Outputs outputs = impl->task.predict(Batch(impl->batch->names(), in));
-        impl->several = outputs.all().size() != 1;
-        impl->name = outputs.all().empty() ? "" : outputs.all().front().first;
-        require<CaptureError>(!impl->several, "prediction: only one tensor can be recorded");
+        if (outputs.all().size() != 1) {
+          impl->answer = outputs;
+          fail<CaptureError>("prediction: only one tensor can be recorded");
+        }
+        impl->name = outputs.all().front().first;
         return outputs.all().front().second;
       },
       CaptureOptions{.warm_up = 2, .reads_only = true});
@@ -43,6 +46,7 @@ Outputs RecordedPrediction::operator()(const Batch& batch) {
       return Outputs({{m.name, only}});
     } catch (const CaptureError&) {
       m.step.reset();
+      if (!m.answer.all().empty()) return std::exchange(m.answer, {});
     }
   }
   return m.task.predict(batch);

@@ -69,9 +69,9 @@ GADOLIN_ERROR(CheckpointError, "CKPT", Exit::file);
 GADOLIN_ERROR(DeviceError, "DEVICE", Exit::device);
 GADOLIN_ERROR(CudaError, "CUDA", Exit::device);
 GADOLIN_ERROR(CaptureError, "CAPTURE", Exit::failure);
-GADOLIN_ERROR(Busy, "BUSY", Exit::failure);        // more is waiting than may: ask again later
+GADOLIN_ERROR(Busy, "BUSY", Exit::failure);             // more is waiting than may: ask again later
 GADOLIN_ERROR(ProcessError, "PROCESS", Exit::failure);  // another process of the same training
-GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);  // by a signal, after saving: safe to start again
+GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);       // by a signal, after saving: safe to start again
 #undef GADOLIN_ERROR
 
 // What a message may be made of. A fixed set of constructors: anything else is a short compiler error.

@@ -1,20 +1,22 @@
-// apply: runs a Function. Checks, shape rule, allocation, choice of the device's overload and the tape, once
-// for all ops.
+// apply: runs a Function. Checks, the shape rule, allocation, the choice of the device's overload and the
+// tape stand here once, for all ops.
 //
-// A Function is a struct with: `static constexpr auto name`, options as data members, `Saved` members;
-//   Shape shape(in...) const            the shape rule; throws when the inputs do not fit
-//   void  save(in..., y)                what backward keeps (y is given without history)
-//   void  forward(Cpu|Cuda, in..., Tensor& y)         one overload a device
-//   Grads backward(Cpu|Cuda, const Tensor& dy, Need)  one overload a device, or
-//   Grads backward(const Tensor& dy, Need)            written with ops: may be differentiated again
-// Optional:
-//   void   check(in...) const           replaces "all inputs have the first one's device and dtype"
-//   Attributes attributes() const       options under names, for those who read the tape
-//   Tensor allocate(in...) const        replaces "uninitialised, shape(...), dtype and memory format of the
-//   first input" Tensor into                         a data member: before backward it holds the gradient of
-//   input 0 gathered so far, if
-//                                       that may be written; backward may add its part to it and return it as
-//                                       grads[0]
+// A Function is a struct with `static constexpr auto name`, its options and `Saved` tensors as data members,
+// and these members:
+//   Shape shape(in...) const          the shape rule; throws when the inputs do not fit
+//   void save(in..., y)               keeps what backward needs; y comes without history
+//   void forward(Cpu, in..., Tensor& y)            and the same with Cuda: one overload per device
+//   Grads backward(Cpu, const Tensor& dy, Need)    and the same with Cuda, or instead of both:
+//   Grads backward(const Tensor& dy, Need)         written with ops, so it can be differentiated again
+// Optional members:
+//   void check(in...) const           instead of the usual check that all inputs have the device and dtype of
+//                                     the first one
+//   Tensor allocate(in...) const      instead of the usual result: uninitialised, with shape(in...), the
+//                                     dtype and the memory format of the first input
+//   Attributes attributes() const     the options by name, for those who read the tape
+//   Tensor into                       before backward it holds the gradient gathered so far for input 0, if
+//                                     that may be written; backward may add its part and return it as
+//                                     grads[0]
 #pragma once
 
 #include <optional>

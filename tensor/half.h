@@ -90,26 +90,16 @@ template <>
 GADOLIN_HD float16 convert<float16, float16>(float16 x) {
   return x;
 }
-#define GADOLIN_HALF_CONVERT(H, T)                \
-  template <>                                     \
-  GADOLIN_HD H convert<H, T>(T x) {               \
-    return H(static_cast<float>(x));              \
-  }                                               \
-  template <>                                     \
-  GADOLIN_HD T convert<T, H>(H x) {               \
-    return static_cast<T>(static_cast<float>(x)); \
-  }
-#define GADOLIN_HALF_ALL(H)                                                           \
-  GADOLIN_HALF_CONVERT(H, double)                                                     \
-  GADOLIN_HALF_CONVERT(H, std::int64_t) GADOLIN_HALF_CONVERT(H, std::int32_t)         \
-      GADOLIN_HALF_CONVERT(H, std::uint8_t) GADOLIN_HALF_CONVERT(H, bool) template <> \
-      GADOLIN_HD H convert<H, float>(float x) {                                       \
-    return H(x);                                                                      \
-  }                                                                                   \
-  template <>                                                                         \
-  GADOLIN_HD float convert<float, H>(H x) {                                           \
-    return static_cast<float>(x);                                                     \
-  }
+// clang-format off
+#define GADOLIN_HALF_CONVERT(H, T)                                                                   \
+  template <> GADOLIN_HD H convert<H, T>(T x) { return H(static_cast<float>(x)); }                   \
+  template <> GADOLIN_HD T convert<T, H>(H x) { return static_cast<T>(static_cast<float>(x)); }
+#define GADOLIN_HALF_ALL(H)                                                                          \
+  GADOLIN_HALF_CONVERT(H, double) GADOLIN_HALF_CONVERT(H, std::int64_t)                              \
+  GADOLIN_HALF_CONVERT(H, std::int32_t) GADOLIN_HALF_CONVERT(H, std::uint8_t) GADOLIN_HALF_CONVERT(H, bool) \
+  template <> GADOLIN_HD H convert<H, float>(float x) { return H(x); }                               \
+  template <> GADOLIN_HD float convert<float, H>(H x) { return static_cast<float>(x); }
+// clang-format on
 GADOLIN_HALF_ALL(bfloat16)
 GADOLIN_HALF_ALL(float16)
 #undef GADOLIN_HALF_CONVERT

@@ -1,4 +1,5 @@
-// Shape: sizes of the dimensions, held inline; also used for strides. Broadcasting follows NumPy.
+// Shape: the sizes of a tensor's dimensions, stored without an allocation. Strides have the same type.
+// Broadcasting follows NumPy.
 #pragma once
 
 #include <array>
@@ -15,7 +16,7 @@ class Shape {
  public:
   static constexpr int max_dim = 8;
 
-  Shape() = default;  // of a scalar: []
+  Shape() = default;  // [], of a scalar
   Shape(std::initializer_list<std::int64_t> sizes);
   explicit Shape(const std::vector<std::int64_t>& sizes);
   static Shape filled(int dim, std::int64_t value);
@@ -39,26 +40,27 @@ class Shape {
 };
 using Strides = Shape;
 
-// Order of elements in memory. Images are [N, C, H, W] to the reader either way; channels_last stores C
+// Order of the elements in memory. Either way a program sees images as [N, C, H, W]; channels_last stores C
 // innermost.
 enum class MemoryFormat : std::uint8_t { contiguous, channels_last };
 
 std::string to_string(const Shape& shape);  // [64, 3, 7, 7]
 Strides strides_for(const Shape& shape, MemoryFormat format = MemoryFormat::contiguous);
-// True when the elements fill numel() places in that order; dimensions of size 1 may have any stride.
+// True when the elements fill numel() places in that order. Dimensions of size 1 may have any stride.
 bool is_contiguous(const Shape& shape, const Strides& strides,
                    MemoryFormat format = MemoryFormat::contiguous);
-// True when some permutation of the dimensions is contiguous: a flat loop over memory visits every element
-// once.
+// True when some permutation of the dimensions is contiguous. A flat loop over the memory then visits every
+// element once.
 bool is_dense(const Shape& shape, const Strides& strides);
-// Dimensions of size other than 1 from the outermost in memory (largest stride) to the innermost; returns how
-// many. `order` has room for Shape::max_dim.
+// Writes the dimensions whose size is not 1 to `order`, from the outermost in memory (largest stride) to the
+// innermost, and returns their number. `order` has room for Shape::max_dim.
 int memory_order(const Shape& shape, const Strides& strides, int* order);
 // Shape of the result of an elementwise op. Throws ShapeError naming `op`, both shapes and the dimension.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);
-// Strides with which `shape` is read as `to`: 0 along broadcast dimensions. `shape` must broadcast to `to`.
+// Strides that read a tensor of `shape` as if it had the shape `to`: 0 along broadcast dimensions. `shape`
+// must broadcast to `to`.
 Strides broadcast_strides(const Shape& shape, const Strides& strides, const Shape& to);
-// Dimension in [0, dim). Throws ShapeError naming `op`.
+// `dim` as a number in [0, rank); -1 means the last dimension. Throws ShapeError naming `op`.
 int checked_dim(const char* op, int dim, int rank);
 
 }  // namespace gadolin

@@ -6,6 +6,7 @@ packages_build="g++ cmake ninja-build pkg-config libdnnl-dev libjpeg-dev libpng-
   nlohmann-json3-dev libcli11-dev libprotobuf-dev protobuf-compiler libdcmtk-dev libopenjp2-7-dev
   libsoci-dev"
 packages_tests="libgtest-dev libbenchmark-dev mariadb-server-core mariadb-client-core postgresql"
+packages_format="clang-format-14"
 packages_clang="clang-14 libclang-rt-14-dev libomp-14-dev"
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
@@ -13,7 +14,7 @@ die() { local code=$1; shift; say "$*"; exit "$code"; }
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
 
-# need_packages LIST...: each LIST is build, tests or clang. Asks for nothing when all of it is there.
+# need_packages LIST...: each LIST is build, tests, clang or format. Asks for nothing when all of it is there.
 need_packages() {
   local list package missing=""
   if ! command -v dpkg-query >/dev/null; then
@@ -44,7 +45,8 @@ wanted_packages() {
       build) echo $packages_build ;;
       tests) echo $packages_tests ;;
       clang) echo $packages_clang ;;
-      *) die 2 "packages.sh knows build, tests and clang, not $list" ;;
+      format) echo $packages_format ;;
+      *) die 2 "packages.sh knows build, tests, clang and format, not $list" ;;
     esac
   done
 }

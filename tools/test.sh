@@ -2,8 +2,8 @@
 # Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
 #                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), the
-#                            fuzzers of the file readers (DICOM for five minutes, the others for two; FUZZ_SECONDS=N
-#                            sets all), and the loader under ThreadSanitizer
+#                            fuzzers of the file readers (a tenth of the time that tools/campaign.sh gives them;
+#                            FUZZ_SECONDS=N sets all), and the loader under ThreadSanitizer
 #   tools/test.sh --quick    the plain build alone
 #   tools/test.sh -R REGEX   only tests whose name matches (any other ctest option too)
 # Folders: build/test, build/asan, build/tsan. A second run compiles only what changed. Without a GPU the CUDA tests
@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-need_packages build tests
+need_packages build tests format
 jobs=$(build_jobs)
 build=$root/build
 say "building with tests in build/test"
@@ -44,7 +44,7 @@ fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which sta
   mkdir -p "$build/asan/fuzz/found/$1"
   local seconds=120
   [ "$1" = dicom ] && seconds=300
-  seconds=${FUZZ_SECONDS:-$seconds}
+  seconds=${FUZZ_SECONDS:-$((seconds / ${FUZZ_SHARE:-10}))}
   local words= more="\"$root/tests/fixtures/interop\""
   [ -f "$root/fuzz/$1.dict" ] && words="\"-dict=$root/fuzz/$1.dict\""
   [ "$1" = dicom ] && more="\"$root/tests/fixtures/dicom/pydicom\""

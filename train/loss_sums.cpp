@@ -1,5 +1,7 @@
 #include "train/loss_sums.h"
 
+#include <algorithm>
+
 #include "tensor/check.h"
 #include "tensor/ops.h"
 
@@ -55,7 +57,11 @@ MetricList LossSums::last() const {
 
 std::map<std::string, Tensor> LossSums::state() const {
   std::map<std::string, Tensor> all{{"loss_sum", total_}};
-  for (const Part& part : parts_) all["part." + part.name] = part.sum;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const std::string number = std::to_string(i);
+    all["part." + std::string(3 - std::min<std::size_t>(number.size(), 3), '0') + number + "." +
+        parts_[i].name] = parts_[i].sum;
+  }
   return all;
 }
 
@@ -66,7 +72,7 @@ void LossSums::load_state(const std::map<std::string, Tensor>& from) {
   total_.copy_(total->second);
   parts_.clear();
   for (const auto& [name, sum] : from) {
-    if (name.starts_with("part.")) add_part(name.substr(5)).sum.copy_(sum);
+    if (name.starts_with("part.") && name.size() > 9) add_part(name.substr(9)).sum.copy_(sum);
   }
 }
 

@@ -27,7 +27,7 @@ class LossSums {
   // The parts of the batch that was added last.
   MetricList last() const;
 
-  // "loss_sum", "part.NAME": what a checkpoint keeps.
+  // "loss_sum", "part.000.NAME": what a checkpoint keeps; the numbers keep the order.
   std::map<std::string, Tensor> state() const;
   // Throws CheckpointError without a loss_sum.
   void load_state(const std::map<std::string, Tensor>& from);

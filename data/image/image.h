@@ -13,8 +13,9 @@
 
 namespace gadolin {
 
-// A picture: rows from top to bottom, samples of one pixel side by side ([height, width, channels]).
-// channels is 1 (grey) or 3 (red, green, blue). bits is 8, or 16 with native-endian two-byte samples.
+// A picture [height, width, channels]: rows from top to bottom, the samples of one pixel side by side.
+// channels is 1 (grey) or 3 (red, green, blue). bits is 8, or 16 with two-byte samples in the machine's
+// order.
 struct Image {
   int width = 0, height = 0, channels = 1, bits = 8;
   std::vector<std::uint8_t> pixels;
@@ -28,7 +29,7 @@ struct Image {
   std::size_t row_samples() const {
     return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
   }
-  // Samples as T, which must be std::uint8_t when bits is 8 and std::uint16_t when it is 16.
+  // The samples as T: std::uint8_t when bits is 8, std::uint16_t when it is 16.
   template <class T>
   T* data() {
     return reinterpret_cast<T*>(pixels.data());
@@ -48,14 +49,14 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-// Luminance by ITU-R BT.601 with Pillow's integer weights; a grey image is returned as it is.
+// Luminance by ITU-R BT.601 with Pillow's integer weights. A grey image is returned as it is.
 Image to_grey(const Image& image);
-// Grey repeated three times; a colour image is returned as it is.
+// Grey repeated three times. A colour image is returned as it is.
 Image to_rgb(const Image& image);
 // 16 bits to 8: round(value / 257), so that 65535 becomes 255. An 8-bit image is returned as it is.
 Image to_8bit(const Image& image);
 
-// What decoders refuse before they allocate (docs: reliability, parser limits).
+// What decoders refuse before they allocate memory.
 struct ImageLimits {
   std::size_t file_bytes = std::size_t{256} << 20;
   int side = 16384;
@@ -83,13 +84,13 @@ struct DecodeOptions {
   bool reduce_to_8bit = false;
   Alpha alpha = Alpha::drop;  // as Pillow's convert("RGB")
   ImageLimits limits = {};
-  // Called once with the size of the whole picture. A JPEG decoder may then leave out what lies outside the
-  // box and decode at 1/2, 1/4 or 1/8 as long as the box stays at least min_width x min_height.
+  // Called once with the size of the whole picture. A JPEG decoder may then leave out what is outside the
+  // box. It may also decode at 1/2, 1/4 or 1/8, as long as the box stays at least min_width x min_height.
   std::function<Region(int width, int height)> region = {};
 };
 
-// A decoded picture or a part of it: pixel (0, 0) of `image` is at (x, y) of the whole picture of
-// full_width x full_height, and one pixel covers shrink x shrink of its pixels.
+// A decoded picture or a part of it. The whole picture has full_width x full_height pixels. Pixel (0, 0) of
+// `image` lies at (x, y) of it, and one pixel of `image` covers shrink x shrink of its pixels.
 struct Decoded {
   Image image;
   int full_width = 0, full_height = 0;
@@ -100,11 +101,11 @@ enum class ImageFormat { unknown, jpeg, png, bmp, pnm, dicom };
 ImageFormat image_format(std::span<const std::uint8_t> bytes);
 const char* format_name(ImageFormat format);
 
-// Decodes a whole file held in memory; `name` stands in messages. The orientation tag of cameras is not
-// applied, colour profiles are not either. A file that ends early or is damaged is refused: nothing is
-// decoded in part. Throws FormatError with the byte offset where the file went wrong, or which limit it
-// exceeds. Of a DICOM file the first frame, as to_image() of data/dicom/image.h shows it by default; 16 bits
-// where more than 8 are stored.
+// Decodes a whole file that is in memory. `name` is used in messages. The orientation tag of cameras and
+// colour profiles are not applied. A file that ends early or is damaged is refused as a whole. Of a DICOM
+// file the first frame is decoded, as to_image() of data/dicom/image.h shows it by default, with 16 bits
+// where more than 8 are stored. Throws FormatError with the byte where the file went wrong, or the limit that
+// it exceeds.
 Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name,
                    const DecodeOptions& options = {});
 Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name,
@@ -116,7 +117,7 @@ Image read_image(const std::string& path, const DecodeOptions& options = {});
 std::vector<std::uint8_t> encode_png(const Image& image, int level = 6);
 // Baseline JPEG of an 8-bit image. quality 1..100; below 90 colour is stored at half resolution.
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality = 90);
-// Written to a temporary file and renamed: a reader sees the old file or the whole new one.
+// Both write a temporary file and rename it: a reader sees the old file or the complete new one.
 void write_png(const std::string& path, const Image& image, int level = 6);
 void write_jpeg(const std::string& path, const Image& image, int quality = 90);
 

@@ -47,7 +47,7 @@ Windows::Windows(std::vector<Window> windows) : windows_(std::move(windows)) {
                       "window: one window or three, one a channel");
   for (const Window& w : windows_) {
     checked("window", w.center, -1e9, 1e9);
-    require<ValueError>(w.width > 0 && w.width <= 1e9, "window: a width must be above 0, at most 1e9");
+    require<ValueError>(w.width >= 1e-6 && w.width <= 1e9, "window: a width must be 1e-6 to 1e9");
   }
 }
 Image Windows::apply(const PhysicalImage& values) const {

@@ -25,18 +25,19 @@ void* open_library(const LibrarySearch& search);
 // Throws DeviceError naming library and symbol.
 void* library_symbol(const LibrarySearch& search, void* library, const char* symbol);
 
-#define GADOLIN_CUBLASLT_FUNCTIONS(F)                                                                    \
-  F(cublasLtCreate)                                                                                      \
-  F(cublasLtDestroy) F(cublasLtGetVersion) F(cublasLtGetStatusString) F(cublasLtMatmul)                  \
-      F(cublasLtMatmulAlgoGetHeuristic) F(cublasLtMatmulDescCreate) F(cublasLtMatmulDescDestroy)         \
-          F(cublasLtMatmulDescSetAttribute) F(cublasLtMatrixLayoutCreate) F(cublasLtMatrixLayoutDestroy) \
-              F(cublasLtMatrixLayoutSetAttribute) F(cublasLtMatmulPreferenceCreate)                      \
-                  F(cublasLtMatmulPreferenceDestroy) F(cublasLtMatmulPreferenceSetAttribute)
-#define GADOLIN_CUDNN_FUNCTIONS(F)                                                                   \
-  F(cudnnGetVersion)                                                                                 \
-  F(cudnnGetErrorString) F(cudnnGetLastErrorString) F(cudnnCreate) F(cudnnDestroy) F(cudnnSetStream) \
-      F(cudnnBackendCreateDescriptor) F(cudnnBackendDestroyDescriptor) F(cudnnBackendFinalize)       \
-          F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) F(cudnnBackendExecute)
+// clang-format off
+#define GADOLIN_CUBLASLT_FUNCTIONS(F)                                                                  \
+  F(cublasLtCreate) F(cublasLtDestroy) F(cublasLtGetVersion) F(cublasLtGetStatusString)                \
+  F(cublasLtMatmul) F(cublasLtMatmulAlgoGetHeuristic)                                                  \
+  F(cublasLtMatmulDescCreate) F(cublasLtMatmulDescDestroy) F(cublasLtMatmulDescSetAttribute)           \
+  F(cublasLtMatrixLayoutCreate) F(cublasLtMatrixLayoutDestroy) F(cublasLtMatrixLayoutSetAttribute)     \
+  F(cublasLtMatmulPreferenceCreate) F(cublasLtMatmulPreferenceDestroy) F(cublasLtMatmulPreferenceSetAttribute)
+#define GADOLIN_CUDNN_FUNCTIONS(F)                                                                     \
+  F(cudnnGetVersion) F(cudnnGetErrorString) F(cudnnGetLastErrorString)                                 \
+  F(cudnnCreate) F(cudnnDestroy) F(cudnnSetStream)                                                     \
+  F(cudnnBackendCreateDescriptor) F(cudnnBackendDestroyDescriptor) F(cudnnBackendFinalize)             \
+  F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) F(cudnnBackendExecute)
+// clang-format on
 
 #define GADOLIN_MEMBER(f) decltype(&::f) f = nullptr;
 struct CublasLtLibrary {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/atomic_file.h"
+#include "layers/loss.h"
 #include "nets/resnet.h"
 #include "tensor/check.h"
 #include "tests/scratch.h"
@@ -137,7 +138,9 @@ TEST(TrainMessages, OptionsOfTheLoop) {
   EXPECT_EQ(message_of<ValueError>([] { WeightAverage({}, 1.5); }), "ema: decay 1.5 is outside [0, 1)");
   ResNet net(18, {.num_classes = 2, .width = 2});
   EXPECT_EQ(message_of<ShapeError>([&] {
-              training_memory(net, {3, 32, 32}, {}, DType::fp32);
+              training_memory(
+                  net, [&](const Tensor& x, const Tensor& y) { return cross_entropy(net(x), y); },
+                  {3, 32, 32}, {}, DType::fp32);
             }),
             "training memory: input [3, 32, 32] is not [N, C, H, W]");
 }

@@ -115,11 +115,12 @@ Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool 
   job.net.to(device);
   struct OnDevice : Numbers {
     Device device;
-    std::vector<Tensor> next() override {
-      std::vector<Tensor> tensors = Numbers::next();
+    Batch next() override {
+      const Batch whole = Numbers::next();
       const std::int64_t rows = batch % 5 == 0 ? 3 : 8;
+      std::vector<Tensor> tensors = whole.tensors();
       for (Tensor& t : tensors) t = t.slice(0, 0, rows).to(device);
-      return tensors;
+      return Batch(whole.names(), tensors);
     }
   } batches;
   batches.device = device;

@@ -188,8 +188,8 @@ TEST(PhysicalStepsOfOtherFiles, ColoursBecomeGreyWhenAsked) {
   EXPECT_EQ(Pipeline("grey,percentile:1:99").apply(colour, {}), grey);
   EXPECT_EQ(Pipeline("rgb,percentile:1:99").apply(to_grey(colour), {}), to_rgb(grey));
   EXPECT_EQ(
-      message_of<FormatError>([&] { Pipeline("percentile:1:99").apply(encode_png(colour), "a\n.png", {}); }),
-      "transform: 'percentile:1:99' needs a grey picture, a?.png has colours; put grey in front of it");
+      message_of<FormatError>([&] { Pipeline("percentile:1:99").apply(encode_png(colour), "a.png", {}); }),
+      "transform: 'percentile:1:99' needs a grey picture, a.png has colours; put grey in front of it");
   EXPECT_EQ(message_of<ShapeError>([&] { Pipeline("rgb,percentile:1:99").apply(colour, {}); }),
             "values: of a picture in colour; make it grey first");
 }
@@ -227,8 +227,7 @@ TEST(PhysicalStepsOfOtherFiles, WrongTextIsExplained) {
   EXPECT_EQ(message("window:40/80|"), "transform: 'window:40/80|': '' is no window" + window);
   EXPECT_EQ(message("window:40/80|1/2"),
             "transform: 'window:40/80|1/2': one window or three, one a channel" + window);
-  EXPECT_EQ(message("window:40/0"),
-            "transform: 'window:40/0': a width must be above 0, at most 1e9" + window);
+  EXPECT_EQ(message("window:40/0"), "transform: 'window:40/0': a width must be 1e-6 to 1e9" + window);
   EXPECT_EQ(message("window:a/80"), "transform: 'window:a/80': 'a' is no number" + window);
   EXPECT_EQ(message("window:1e300/80"),
             "transform: 'window:1e300/80': 1e+300 is not in -1e+09..1e+09" + window);
@@ -248,10 +247,7 @@ TEST(PhysicalStepsOfOtherFiles, WrongTextIsExplained) {
   EXPECT_EQ(message("window:1/2|3/4|5/6,grey"),
             "transform: grey with three windows; leave grey out, or give one window");
   EXPECT_EQ(message_of<ValueError>([] { Windows({}); }), "window: one window or three, one a channel");
-  EXPECT_EQ(message_of<ValueError>([] {
-              Windows({{1, -2}});
-            }),
-            "window: a width must be above 0, at most 1e9");
+  EXPECT_EQ(message_of<ValueError>([] { Windows({{1, -2}}); }), "window: a width must be 1e-6 to 1e9");
   EXPECT_EQ(message_of<ValueError>([] { Rescale(2, 1); }), "rescale: the lower bound comes first");
   EXPECT_EQ(message_of<ValueError>([] { Percentile(50, 50); }), "percentile: the lower bound comes first");
   EXPECT_EQ(message_of<ShapeError>([] {
