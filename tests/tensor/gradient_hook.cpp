@@ -71,20 +71,21 @@ TEST(GradientHook, BranchesEndOnTheirOwn) {
   Tensor left = mul(both, a), right = mul(both, b);
   for (int i = 0; i < 5; ++i) right = mul(right, 2.0);
   sum(add(left, right)).backward({.hook = &seen.hook});
-  EXPECT_EQ(seen.order, (Order{1, 0, 2}));
-  EXPECT_EQ(seen.gradients.back(), 33);
+  EXPECT_EQ(seen.order, (Order{1, 2, 0}));
+  EXPECT_EQ(seen.gradients, (std::vector<double>{32, 33, 1}));
   seen.expect_final();
 }
 
+struct Blocks {  // passes no gradient to its second input
+  static constexpr auto name = "blocks";
+  Shape shape(const Tensor& x, const Tensor&) const { return x.shape(); }
+  void save(const Tensor&, const Tensor&, const Tensor&) {}
+  void forward(Cpu, const Tensor& x, const Tensor&, Tensor& y) const { y.copy_(x); }
+  Grads backward(const Tensor& dy, Need) const { return {dy, Tensor()}; }
+};
+
 // Leaves elsewhere, leaves whose branch passes no gradient, and leaves that the hook does not list.
 TEST(GradientHook, LeavesWithoutAGradientFollowAtTheEnd) {
-  struct Blocks {  // passes no gradient to its second input
-    static constexpr auto name = "blocks";
-    Shape shape(const Tensor& x, const Tensor&) const { return x.shape(); }
-    void save(const Tensor&, const Tensor&, const Tensor&) {}
-    void forward(Cpu, const Tensor& x, const Tensor&, Tensor& y) const { y.copy_(x); }
-    Grads backward(const Tensor& dy, Need) const { return {dy, Tensor()}; }
-  };
   const Tensor used = leaf(2), elsewhere = leaf(3), blocked = leaf(4), behind = leaf(5), unlisted = leaf(6);
   Seen seen({elsewhere, blocked, behind, used});
   elsewhere.set_grad(full({2}, 7, DType::fp64));

@@ -133,8 +133,10 @@ TEST(EarlyStop, EndsARunAndSaysWhy) {
 
 TEST(EarlyStop, AResumedRunEndsAtTheSameRow) {
   const Folder whole;
-  Job undisturbed(whole.path);
-  prepared(undisturbed, 3).run();
+  {
+    Job undisturbed(whole.path);
+    prepared(undisturbed, 3).run();
+  }
   for (std::int64_t stop = 0; stop <= 15; ++stop) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);

@@ -104,7 +104,7 @@ TEST(Mix, AgreesWithTorchvision) {
 
 TEST(Mix, PlansDependOnTheirPlaceAlone) {
   const MixOptions both{.mixup = 0.4, .cutmix = 1, .seed = 3};
-  int cuts = 0, fixed_points = 0;
+  int cuts = 0, fixed_points = 0, same = 0;
   double sum = 0;
   for (int step = 0; step < 400; ++step) {
     const MixPlan a = mix_plan(both, 2, step, 8, 20, 30), b = mix_plan(both, 2, step, 8, 20, 30);
@@ -112,7 +112,7 @@ TEST(Mix, PlansDependOnTheirPlaceAlone) {
     EXPECT_EQ(a.partner, b.partner);
     EXPECT_EQ(std::set<std::int64_t>(a.partner.begin(), a.partner.end()).size(), 8u);
     EXPECT_TRUE(a.share >= 0 && a.share <= 1);
-    EXPECT_NE(a.share, mix_plan(both, 3, step, 8, 20, 30).share);
+    same += a.share == mix_plan(both, 3, step, 8, 20, 30).share;
     for (std::int64_t i = 0; i < 8; ++i) fixed_points += a.partner[static_cast<std::size_t>(i)] == i;
     cuts += a.kind == MixPlan::Kind::cutmix;
     sum += a.share;
@@ -121,6 +121,7 @@ TEST(Mix, PlansDependOnTheirPlaceAlone) {
     EXPECT_NEAR(a.share, 1 - static_cast<double>((a.bottom - a.top) * (a.right - a.left)) / 600, 1e-15);
   }
   EXPECT_NEAR(cuts, 200, 50);
+  EXPECT_LE(same, 40) << "another epoch mixes in another way; boxes have few areas";
   EXPECT_NEAR(fixed_points, 400, 100) << "one a permutation";
   EXPECT_GT(sum / 400, 0.4);
   int mixed = 0;

@@ -56,7 +56,7 @@ class Ranks {
       const NoGrad guard;
       Tensor total = ranks_.posts_[0].tensor->clone();
       for (std::size_t other = 1; other < ranks_.posts_.size(); ++other)
-        total.add_(*ranks_.posts_[other].tensor);
+        total = add(total, *ranks_.posts_[other].tensor);
       ranks_.wait();
       Tensor(t.detach()).copy_(total);
     }
