@@ -47,12 +47,11 @@ struct FoldedFilters {
   std::vector<std::uint64_t> made_of;
 };
 
-// What follows a convolution in the same pass, when nothing is recorded.
+// What follows a convolution in the same pass, when nothing is recorded: [+ addend] [then relu].
 struct ConvTail {
-  Tensor addend =
-      {};  // undefined, or of the result's shape and dtype; one that nobody else holds is overwritten
-  bool relu = false;  // after the addition
-  Tensor out = {};    // where to write: memory of the result's shape, channels-last or a slice of channels
+  Tensor addend = {};  // of the result's shape and dtype, or undefined; overwritten if nobody else holds it
+  bool relu = false;
+  Tensor out = {};  // where to write if not into new memory: channels-last, or a slice of its channels
 };
 
 // Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015,

@@ -1,8 +1,8 @@
 // A classifier as an ONNX file.
 #pragma once
 
-#include "io/onnx_file.h"
 #include "apps/program/command.h"
+#include "io/onnx_file.h"
 #include "tasks/classifier.h"
 
 namespace gadolin {
