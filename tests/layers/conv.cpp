@@ -130,7 +130,7 @@ TEST(Conv2dModule, HasTorchvisionsStartAndCountsItsProducts) {
   EXPECT_NEAR(deviation, std::sqrt(2.0 / (32 * 9)), 0.03 * std::sqrt(2.0 / (32 * 9)));
   const Tensor x = randn({2, 16, 9, 9}), y = conv(x);
   EXPECT_EQ(y.shape(), (Shape{2, 32, 5, 5}));
-  EXPECT_EQ(conv.macs(x, y), 2 * 32 * 5 * 5 * 16 * 9);
+  EXPECT_EQ(conv.macs(tensors_of(x), tensors_of(y)), 2 * 32 * 5 * 5 * 16 * 9);
   EXPECT_EQ(conv.parameters().size(), 1u);
   EXPECT_EQ(conv.parameters()[0].name, "weight");
 }

@@ -344,7 +344,7 @@ TEST(Linear, ComputesAndCounts) {
   b.copy_(tensor({0.5, -0.5}, {2}));
   const Tensor x = tensor({1, 0, -1}, {1, 3}), y = layer(x);
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{-1.5, -2.5}));
-  EXPECT_EQ(layer.macs({&x, 1}, {&y, 1}), 6);
+  EXPECT_EQ(layer.macs(tensors_of(x), tensors_of(y)), 6);
   EXPECT_EQ(message_of<ValueError>([] { Linear(0, 2); }),
             "Linear: 0 inputs and 2 outputs; both must be positive");
 }
