@@ -41,7 +41,7 @@ class Ranks {
  private:
   struct Post {
     std::string call;
-    const Tensor* tensor = nullptr;
+    Tensor tensor;  // a handle: who posted it may have failed and gone while others still read
     std::string bytes;
   };
 
@@ -52,27 +52,27 @@ class Ranks {
    private:
     // Every rank adds in the order of ranks, so all get the same bits.
     void sum_all(const Tensor& t) override {
-      ranks_.meet(rank(), {cat("sum of ", t.dtype(), " ", t.shape(), " ", t.strides()), &t, {}});
+      ranks_.meet(rank(), {cat("sum of ", t.dtype(), " ", t.shape(), " ", t.strides()), t, {}});
       const NoGrad guard;
-      Tensor total = ranks_.posts_[0].tensor->clone();
+      Tensor total = ranks_.posts_[0].tensor.clone();
       for (std::size_t other = 1; other < ranks_.posts_.size(); ++other)
-        total = add(total, *ranks_.posts_[other].tensor);
+        total = add(total, ranks_.posts_[other].tensor);
       ranks_.wait();
       Tensor(t.detach()).copy_(total);
     }
     void broadcast_all(const Tensor& t) override {
-      ranks_.meet(rank(), {cat("broadcast of ", t.dtype(), " ", t.shape(), " ", t.strides()), &t, {}});
+      ranks_.meet(rank(), {cat("broadcast of ", t.dtype(), " ", t.shape(), " ", t.strides()), t, {}});
       const NoGrad guard;
-      const Tensor first = ranks_.posts_[0].tensor->clone();
+      const Tensor first = ranks_.posts_[0].tensor.clone();
       ranks_.wait();
       if (rank() > 0) Tensor(t.detach()).copy_(first);
     }
     void barrier_all() override {
-      ranks_.meet(rank(), {"barrier", nullptr, {}});
+      ranks_.meet(rank(), {"barrier", {}, {}});
       ranks_.wait();
     }
     std::vector<std::string> gather_all(const std::string& bytes) override {
-      ranks_.meet(rank(), {"gather", nullptr, bytes});
+      ranks_.meet(rank(), {"gather", {}, bytes});
       std::vector<std::string> all;
       for (std::size_t other = 0; rank() == 0 && other < ranks_.posts_.size(); ++other)
         all.push_back(ranks_.posts_[other].bytes);
@@ -80,7 +80,7 @@ class Ranks {
       return all;
     }
     std::string broadcast_all(const std::string& bytes) override {
-      ranks_.meet(rank(), {"broadcast", nullptr, bytes});
+      ranks_.meet(rank(), {"broadcast", {}, bytes});
       std::string first = ranks_.posts_[0].bytes;
       ranks_.wait();
       return first;
