@@ -294,8 +294,8 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
             "export: --input 3x32x32 has 3 channels, but resnet18 takes 1 [GD-USAGE-001]");
   EXPECT_EQ(test::last_line(test::run_here({"export", in, scratch / "net.pth", "--fold"}), scratch.path()),
             "export: .pth takes neither --input nor --fold; they belong to .onnx [GD-USAGE-001]");
-  c.pipeline = Pipeline("grey,resize:40");
-  EXPECT_EQ(text_of<UsageError>([&] { onnx_input(c, ""); }),
+  const ClassificationTask open("resnet18", c.options(), c.classes(), true, Pipeline("grey,resize:40"));
+  EXPECT_EQ(text_of<UsageError>([&] { onnx_input(open, ""); }),
             "export: the pipeline grey,resize:40 does not fix the size of an image; pass --input 1x224x224 "
             "or what fits");
 }

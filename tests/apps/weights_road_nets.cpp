@@ -197,9 +197,9 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   same["input_channels"] = static_cast<double>(images.size(1));
   EXPECT_EQ(after.options(), same) << "the net goes on as it was made";
   EXPECT_EQ(after.classes(), (std::vector<std::string>{"Hand", "HeadCT"}));
-  const std::string first = before.net->parameters().front().name;
-  EXPECT_NE(before.net->parameters().front().tensor.to_vector<float>(),
-            after.net->parameters().front().tensor.to_vector<float>())
+  const std::string first = before.net().parameters().front().name;
+  EXPECT_NE(before.net().parameters().front().tensor.to_vector<float>(),
+            after.net().parameters().front().tensor.to_vector<float>())
       << first << " has learnt nothing";
 
   // What was learnt leaves: the other runtime's numbers are ours, and the bits of a .pth that comes back.
@@ -208,7 +208,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   EXPECT_TRUE(apart <= 1e-4) << apart;
   ASSERT_EQ(run_program({"export", best, dir / "out.pth"}).code, 0);
   const State out = load_weights(dir / "out.pth");
-  for (const Parameter& p : after.net->state()) {
+  for (const Parameter& p : after.net().state()) {
     ASSERT_EQ(out.count(p.name), 1u) << p.name;
     if (is_floating(p.tensor.dtype())) {
       EXPECT_EQ(out.at(p.name).to_vector<float>(), p.tensor.to_vector<float>()) << p.name;
