@@ -252,6 +252,8 @@ TEST(Thresholds, DamagedTextIsRefused) {
     EXPECT_EQ(said(cat(R"({"a":{"rule":"f1","threshold":)", value, R"(,"positives":2,"negatives":1}})")),
               cat("best.gdck: a: threshold ", value, " is neither a number nor null with a reason"));
   }
+  EXPECT_EQ(said(R"({"a":{"rule":"f1","threshold":false,"positives":2,"negatives":1}})"),
+            "best.gdck: a: threshold false is neither a number nor null with a reason");
   const std::string good = thresholds_to_json({{"a", {}, 0.25, "", 1, 2}, {"b", {}, inf, "", 1, 2}});
   for (std::size_t cut = 0; cut < good.size(); ++cut)
     EXPECT_THROW(thresholds_from_json(good.substr(0, cut)), FormatError) << cut;
