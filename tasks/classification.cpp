@@ -75,7 +75,7 @@ LossFunction mixed_loss(const ClassificationLoss& o, const Dataset& train, Devic
   return [c](const Tensor& x, const Tensor& y) { return soft_cross_entropy(x, y.to(x.dtype()), c); };
 }
 
-std::unique_ptr<Task> make(const Checkpoint& c) {
+std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
   const Json options = Json::parse(c.fact("net_options"), nullptr, false),
              classes = Json::parse(c.fact("classes"), nullptr, false);
   const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
@@ -83,18 +83,17 @@ std::unique_ptr<Task> make(const Checkpoint& c) {
   const bool values = options.is_object() &&
                       std::all_of(options.begin(), options.end(),
                                   [](const Json& value) { return value.is_primitive() && !value.is_null(); });
-  require<CheckpointError, 30>(
-      names && values,
-      "checkpoint: its facts do not describe a classifier; was it written by gadolin train?");
+  require<CheckpointError, 30>(names && values, "checkpoint: ", path,
+                               " does not describe a classifier; was it written by gadolin train?");
   auto task = std::make_unique<ClassificationTask>(
       c.fact("model"), options_from_json(options), classes.get<std::vector<std::string>>(),
       c.fact("multi_label") == "1", Pipeline(c.fact("pipeline")));
   Operation operation;
   if (c.has("temperature")) operation.temperature = std::strtod(c.fact("temperature").c_str(), nullptr);
-  require<CheckpointError, 30>(operation.temperature > 0, "checkpoint: its temperature ",
+  require<CheckpointError, 30>(operation.temperature > 0, "checkpoint: ", path, " has the temperature ",
                                c.has("temperature") ? c.fact("temperature") : "",
-                               " is not above 0; was it written by gadolin eval?");
-  if (c.has("thresholds")) operation.thresholds = thresholds_from_json(c.fact("thresholds"), "checkpoint");
+                               ", which is not above 0; was it written by gadolin eval?");
+  if (c.has("thresholds")) operation.thresholds = thresholds_from_json(c.fact("thresholds"), path);
   task->operate(std::move(operation));
   return task;
 }

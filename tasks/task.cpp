@@ -95,7 +95,8 @@ std::unique_ptr<Task> load_task(const std::string& path, Device device) {
   require<CheckpointError, 30>(checkpoint.has("model"), "checkpoint: ", path,
                                " does not say what it was trained for; was it written by gadolin train?");
   const SkipInitialValues zeros;
-  auto task = task_kind(checkpoint.has("task") ? checkpoint.fact("task") : "classification").make(checkpoint);
+  auto task =
+      task_kind(checkpoint.has("task") ? checkpoint.fact("task") : "classification").make(checkpoint, path);
   task->net().load_state(weights_of(checkpoint), {}, path);
   task->net().to(device);
   task->net().eval();

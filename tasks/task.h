@@ -123,7 +123,7 @@ class Task {
 struct TaskKind {
   std::string name;
   // The task that a checkpoint describes, without weights: make its net as it was made.
-  std::function<std::unique_ptr<Task>(const Checkpoint&)> make;
+  std::function<std::unique_ptr<Task>(const Checkpoint&, const std::string& path)> make;
   // What an evaluation left in a folder (`metrics` is metrics.json; its files lie beside it), as part of a
   // page of the report.
   std::function<void(const std::string& folder, const Json& metrics, report::RunReport& page)> report;

@@ -27,8 +27,6 @@ LrSweep sweep(Session& session, const Prepared& p, const Options& o) {
   LoaderOptions load = p.plan.load;
   load.shuffle = load.drop_last = true;
   const auto loader = p.task->loader(*p.train, p.plan.augment, load);
-  require<DataError>(loader->batches() > 0, "lr-find: ", o.run.data.path,
-                     " does not fill a batch; use a smaller batch");
   Optimizer optimizer(net.parameters(), p.plan.rule, p.plan.scale);
   net.train();
   optimizer.zero_grad();

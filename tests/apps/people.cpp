@@ -94,6 +94,15 @@ TEST_F(People, FoldsAreRunsOfTheirOwnAndOneTable) {
   double sum = 0;
   for (std::size_t c = 5; c < 8; ++c) sum += std::strtod(row[c].c_str(), nullptr);
   EXPECT_NEAR(std::strtod(row[1].c_str(), nullptr), sum / 3, 1e-12);
+  std::string only_test = contents_of(path("run/split.csv"));
+  for (const std::string side : {",train", ",val"}) {
+    for (std::size_t at; (at = only_test.find(side + "\n")) != std::string::npos;)
+      only_test.replace(at, side.size(), ",test");
+  }
+  scratch_->write("test.csv", only_test);
+  EXPECT_EQ(
+      said(run_here({"train", path("test.csv"), "--out", path("folds3"), "--folds", "2", "--allow-outside"})),
+      "train: DIR/test.csv has samples of test only; folds need others [GD-DATA-001]");
   EXPECT_EQ(said(train("folds2", {"--folds", "1"})),
             "--folds 1 is not possible; use 2 or more, or 0 for one run [GD-USAGE-001]");
   EXPECT_EQ(said(train("folds2", {"--folds", "2", "--resume", "a.gdck"})),
@@ -147,6 +156,10 @@ TEST_F(People, LearningRatesAreTriedAndShown) {
   EXPECT_EQ(table.rows[0][0], "1e-07");
   EXPECT_NE(contents_of(path("rates/lr-find.svg")).find("</svg>"), std::string::npos);
   EXPECT_NE(run.out.find("\"steepest\""), std::string::npos);
+  EXPECT_EQ(said(run_here({"lr-find", path("set/manifest.csv"), "--out", path("rates2"), "--input-size", "32",
+                           "--width", "4", "--batch-size", "1000", "--workers", "0"}))
+                .substr(0, 8),
+            "loader: ");
 }
 
 TEST_F(People, AnEnsembleOfOneIsTheNetAndViewsAreAveraged) {
@@ -225,6 +238,9 @@ TEST_F(People, TheProgramsCommandsTakeADetector) {
   EXPECT_TRUE(metrics["metrics"]["iou"]["low"].is_number());
   EXPECT_TRUE(fs::exists(path("toy/boxes.csv")));
   EXPECT_NE(contents_of(path("toy/report/index.html")).find("iou"), std::string::npos);
+  EXPECT_EQ(said(run_here({"eval", "toy:40", "--checkpoint", path("toy.gdck"), "--temperature", "--save",
+                           path("x.gdck")})),
+            "eval: --temperature and --thresholds are for classifiers [GD-USAGE-001]");
   const std::string film = fs::directory_iterator(path("set/images"))->path().string();
   const Outcome boxes = run_here({"predict", film, "--checkpoint", path("toy.gdck")});
   EXPECT_EQ(boxes.code, 0) << boxes.err;

@@ -221,6 +221,7 @@ constexpr Unreachable unreachable[] = {
      "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
     {"io/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
     {"io/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
+    {"tasks/evaluate.cpp", "prediction: only one tensor can be recorded", "caught where it is thrown"},
     {"io/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
 };
 

@@ -207,7 +207,8 @@ class ToyDetector : public Task {
 };
 
 inline TaskKind toy_kind() {
-  return {ToyDetector::name, [](const Checkpoint&) { return std::make_unique<ToyDetector>(); },
+  return {ToyDetector::name,
+          [](const Checkpoint&, const std::string&) { return std::make_unique<ToyDetector>(); },
           [](const std::string&, const Json& metrics, report::RunReport& page) {
             page.kind = "Toy detection";
             for (const auto& [name, m] : metrics["metrics"].items())

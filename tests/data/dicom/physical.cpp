@@ -239,6 +239,10 @@ TEST(PhysicalStepsOfOtherFiles, WrongTextIsExplained) {
             "transform: 'percentile:0:101': 101 is not in 0..100; write percentile:LOW:HIGH");
   const std::string place =
       "; one step from values to a picture is possible, before all others but grey and rgb";
+  EXPECT_EQ(message("resize:8,window:40/80"),
+            "transform: 'window' stands behind 'resize:8'; one step from values to a picture is possible, "
+            "before all others but "
+            "grey and rgb");
   EXPECT_EQ(message("resize:8,window:40/80"), "transform: 'window' stands behind 'resize:8'" + place);
   EXPECT_EQ(message("window:40/80,percentile:1:99"),
             "transform: 'percentile' stands behind 'window:40/80'" + place);
