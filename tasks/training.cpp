@@ -68,7 +68,7 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
 
 Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan,
                    std::string fingerprint, Reporter& reporter, Communicator& communicator)
-    : task_(task), train_(train), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
+    : task_(task), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
       reporter_(reporter), communicator_(communicator),
       batches_(task.loader(train, plan_.augment, training_loads(plan_),
                            training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),

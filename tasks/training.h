@@ -60,7 +60,7 @@ class Training {
   void tell_step(RunDir& run, const StepLog& step);
   TrainHooks hooks(RunDir& run);
   Task& task_;
-  const Dataset &train_, &val_;
+  const Dataset& val_;
   TrainPlan plan_;
   std::string fingerprint_;
   Reporter& reporter_;
