@@ -2,6 +2,7 @@
 
 set(GADOLIN_FEATURES "" CACHE INTERNAL "")
 function(gadolin_feature name state)
+  string(REPLACE ";" "," state "${state}")  # the table is a list
   set(GADOLIN_FEATURES "${GADOLIN_FEATURES};${name}|${state}" CACHE INTERNAL "")
 endfunction()
 function(gadolin_feature_table)
@@ -127,15 +128,15 @@ gadolin_feature(Images "JPEG (libjpeg-turbo), PNG, BMP, PNM")
 set(GADOLIN_DICOM AUTO CACHE STRING "DICOM files: AUTO uses DCMTK and OpenJPEG when both are found, ON fails without them, OFF never")
 set_property(CACHE GADOLIN_DICOM PROPERTY STRINGS AUTO ON OFF)
 set(GADOLIN_WITH_DICOM OFF)
-# gadolin_knows_dicom(sources...): called in the folder that compiles them.
-function(gadolin_knows_dicom)
+# The targets that know these libraries: data/dicom and what makes films up. Everybody else asks dicom_available().
+function(gadolin_knows_dicom target)
   if(NOT GADOLIN_WITH_DICOM)
     return()
   endif()
-  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_DEFINITIONS GADOLIN_DICOM=1)
+  target_compile_definitions(${target} PRIVATE GADOLIN_DICOM=1)
   foreach(folder IN ITEMS ${DCMTK_HEADERS} ${OPENJPEG_HEADERS})
     if(NOT folder STREQUAL "/usr/include")  # named again it would come before the compiler's own folders
-      set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -isystem${folder})
+      target_compile_options(${target} PRIVATE -isystem${folder})
     endif()
   endforeach()
 endfunction()
@@ -154,9 +155,6 @@ if(NOT GADOLIN_DICOM STREQUAL "OFF")
   if(DCMTK_HEADERS AND OPENJPEG_HEADERS AND NOT missing_dicom)
     set(GADOLIN_WITH_DICOM ON)
     target_link_libraries(gadolin_image_libraries INTERFACE ${GADOLIN_DICOM_LIBRARIES})
-    # Only the files of data/dicom and what makes films up know these libraries; everybody else asks dicom_available().
-    file(GLOB dicom_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/data/dicom/*.cpp)
-    gadolin_knows_dicom(${dicom_sources})
     gadolin_feature(DICOM "ON (DCMTK, OpenJPEG)")
   elseif(GADOLIN_DICOM STREQUAL "ON")
     message(FATAL_ERROR "GADOLIN_DICOM=ON, but DCMTK or OpenJPEG is missing; apt-get install libdcmtk-dev libopenjp2-7-dev")

@@ -6,6 +6,9 @@ add_library(gadolin_flags INTERFACE)
 add_library(gadolin_root INTERFACE)
 target_include_directories(gadolin_root INTERFACE ${PROJECT_SOURCE_DIR})
 set(warnings -Wall -Wextra -Wshadow -Wconversion)
+if(GADOLIN_UNITY)  # one file's helper seen from another is no mistake
+  list(APPEND warnings $<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=local;-Wno-subobject-linkage,-Wno-shadow>)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   list(APPEND warnings -Wno-pass-failed)  # a loop that was not vectorised is no mistake; without optimisation none is
 endif()
@@ -43,6 +46,16 @@ if(GADOLIN_OPENMP)
   target_compile_options(gadolin_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fopenmp>)
 endif()
 
+# A file of ours spends most of its compiling on the headers of the standard library, nlohmann and googletest; eight
+# files together read them once. Kernels (.cu) are heavy for what they hold themselves and stay alone. What lies in an
+# anonymous namespace is named so that no two files of a target clash.
+function(gadolin_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${GADOLIN_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "\\.cu$")
+  set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 # .cu files hold kernels; with CUDA off the same text is plain C++.
 function(gadolin_cuda_sources)
   if(NOT GADOLIN_WITH_CUDA)
@@ -62,5 +75,6 @@ function(gadolin_library folder)
   add_library(${folder} STATIC ${sources})
   set_target_properties(${folder} PROPERTIES OUTPUT_NAME gadolin_${folder})
   gadolin_cuda_sources(${sources})
+  gadolin_unity(${folder})
   target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags;gadolin_root>)
 endfunction()

@@ -22,7 +22,7 @@ bool is_dicom(Bytes b) { return DicomFile::looks_like({reinterpret_cast<const ch
 
 const std::vector<Decoder>& decoders() {
   static const std::vector<Decoder> table{
-      {ImageFormat::jpeg, "JPEG", {"jpg", "jpeg"}, is_jpeg, nullptr, decode_jpeg},
+      {ImageFormat::jpeg, "JPEG", {"jpg", "jpeg", "jpe", "jfif"}, is_jpeg, nullptr, decode_jpeg},
       {ImageFormat::png, "PNG", {"png"}, is_png, decode_png},
       {ImageFormat::bmp, "BMP", {"bmp"}, is_bmp, decode_bmp},
       {ImageFormat::pnm, "PNM", {"pgm", "ppm", "pnm", "pbm"}, is_pnm, decode_pnm},

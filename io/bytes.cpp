@@ -47,20 +47,29 @@ std::vector<std::uint8_t> read_bytes(const std::string& path, std::size_t limit)
   require<FormatError>(size <= limit, "read: ", printable(path), " has ",
                        human_bytes(static_cast<std::int64_t>(size)), ", at most ",
                        human_bytes(static_cast<std::int64_t>(limit)), " are read");
-  std::vector<std::uint8_t> bytes(size);
+  // Of pipes and devices the size is not known before the end.
+  const bool file_of_known_size = S_ISREG(info.st_mode);
+  std::vector<std::uint8_t> bytes(file_of_known_size ? size : 65536);
   std::size_t done = 0;
-  while (done < bytes.size()) {
+  for (;;) {
+    if (done == bytes.size()) {
+      if (file_of_known_size) break;
+      require<FormatError>(done <= limit, "read: ", printable(path), " has more than ",
+                           human_bytes(static_cast<std::int64_t>(limit)), ", the most that is read");
+      bytes.resize(std::min(2 * done, limit + 1));
+    }
     const ssize_t got = ::read(file.fd, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
     require<FileError>(got >= 0, "read: ", printable(path), ": ", std::strerror(errno));
-    if (got == 0) break;  // shortened since fstat
+    if (got == 0) break;  // the end, or shortened since fstat
     done += static_cast<std::size_t>(got);
   }
   bytes.resize(done);
   return bytes;
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::size_t limit) {
+  text = text.substr(0, limit);
   constexpr char digits[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());

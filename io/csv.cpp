@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "io/bytes.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -117,10 +118,13 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
   if (table.header.empty() || empty_line(table.header)) {
     fail<FormatError>("csv: ", printable(name), ":1: the file is empty; its first line names the columns");
   }
+  for (std::string& h : table.header) h = trimmed(h);
   std::unordered_set<std::string_view> seen;
   for (const std::string& h : table.header) {
     const auto at = cat("csv: ", printable(name), ":", parser.line());
-    require<FormatError>(!h.empty(), at, ": a column has no name");
+    // pandas writes the numbers of its rows into a first column without a name.
+    const bool row_numbers = &h == table.header.data() && table.header.size() > 1;
+    require<FormatError>(!h.empty() || row_numbers, at, ": a column has no name");
     require<FormatError>(seen.insert(h).second, at, ": two columns are named '", printable(h), "'");
   }
   while (parser.record(fields)) {

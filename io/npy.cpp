@@ -11,8 +11,8 @@
 namespace gadolin {
 namespace {
 
-constexpr std::size_t header_limit = 65536;
-constexpr std::int64_t bytes_limit = std::int64_t{1} << 46;
+constexpr std::size_t npy_header_limit = 65536;
+constexpr std::int64_t npy_limit = std::int64_t{1} << 46;
 
 struct Header {
   std::string descr;
@@ -103,7 +103,7 @@ class HeaderReader {
       const std::size_t start = (skip(), at_);
       for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
         size = size * 10 + (text_[at_] - '0');
-        if (size > bytes_limit) wrong("has a size over " + std::to_string(bytes_limit));
+        if (size > npy_limit) wrong("has a size over " + std::to_string(npy_limit));
       }
       if (at_ == start) wrong("lacks a size at byte " + std::to_string(at_));
       if (shape.dim() == Shape::max_dim)
@@ -149,8 +149,8 @@ std::int64_t checked_bytes(const Shape& shape, DType dtype, const std::string& n
   for (const std::int64_t size : shape) {
     if (size == 0)
       empty = true;
-    else if (__builtin_mul_overflow(bytes, size, &bytes) || bytes > bytes_limit) {
-      fail<FormatError>("npy: ", name, ": shape ", shape, " is more than ", human_bytes(bytes_limit));
+    else if (__builtin_mul_overflow(bytes, size, &bytes) || bytes > npy_limit) {
+      fail<FormatError>("npy: ", name, ": shape ", shape, " is more than ", human_bytes(npy_limit));
     }
   }
   return empty ? 0 : bytes;
@@ -178,8 +178,8 @@ Layout layout_of(std::string_view bytes, const std::string& name) {
     length = detail::number_at<std::uint32_t>(bytes.data() + 8);
     start = 12;
   }
-  require<FormatError>(length <= header_limit, "npy: ", name, ": a header of ", length,
-                       " bytes, the limit is ", header_limit);
+  require<FormatError>(length <= npy_header_limit, "npy: ", name, ": a header of ", length,
+                       " bytes, the limit is ", npy_header_limit);
   require<FormatError>(length <= bytes.size() - start, "npy: ", name, ": it ends inside its header");
   const Header header = HeaderReader(bytes.substr(start, length), name).read();
   const DType dtype = dtype_for(header.descr, name);

@@ -11,8 +11,8 @@
 
 namespace gadolin {
 
-using OnnxAttribute =
-    std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;  // a double is stored as fp32
+// A double is stored as fp32.
+using OnnxAttribute = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;
 
 struct OnnxNode {
   std::string op, name;                      // "Conv", "layer1.0.conv1/conv2d"

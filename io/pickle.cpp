@@ -7,6 +7,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "io/bytes.h"
 #include "io/pickle_opcodes.h"
 #include "tensor/check.h"
 
@@ -16,7 +17,7 @@ namespace {
 using Kind = PickleValue::Kind;
 using namespace detail;
 
-constexpr std::size_t bytes_limit = std::size_t{64} << 20, values_limit = std::size_t{4} << 20;
+constexpr std::size_t pickle_limit = std::size_t{64} << 20, values_limit = std::size_t{4} << 20;
 
 // What REDUCE may name. Python would call these; here they only say how to read their arguments.
 constexpr std::array dicts{"collections.OrderedDict", "collections.defaultdict", "collections.Counter",
@@ -58,12 +59,6 @@ template <std::size_t N>
 bool among(const std::array<const char*, N>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(), [&](const char* n) { return name == n; });
 }
-std::string shown(std::string_view text) {
-  std::string out(text.substr(0, 120));
-  for (char& c : out) c = static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
-  return out;
-}
-
 }  // namespace
 
 class PickleReader {
@@ -109,8 +104,8 @@ class PickleReader {
   // --- bytes ---
   std::string_view take(std::uint64_t count) {
     if (count > bytes_.size() - at_) {
-      if (bytes_.size() == bytes_limit)
-        wrong("it goes on after ", human_bytes(bytes_limit), ", the most that is read");
+      if (bytes_.size() == pickle_limit)
+        wrong("it goes on after ", human_bytes(pickle_limit), ", the most that is read");
       wrong("it ends inside a value; the file was cut short or damaged");
     }
     const std::string_view part = bytes_.substr(at_, count);
@@ -347,7 +342,7 @@ class PickleReader {
     const bool dict = among(dicts, what.text);
     // NEWOBJ names a class; an object of it stays a name with a state. REDUCE may name any function.
     if (op == REDUCE && !dict && !among(inert_calls, what.text))
-      refuse(verb, shown(what.text), ", which is not among the calls that weight files need");
+      refuse(verb, printable(what.text, 120), ", which is not among the calls that weight files need");
     PickleValue* value = make(dict ? Kind::dict : Kind::object);
     value->what = &what;
     value->given = &arguments;
@@ -391,7 +386,7 @@ const PickleValue* PickleValue::get(std::string_view key) const {
 }
 
 Pickle::Pickle(std::string_view bytes, const std::string& name, std::uint64_t first_byte) {
-  PickleReader(*this, bytes.substr(0, bytes_limit), name, first_byte).run();
+  PickleReader(*this, bytes.substr(0, pickle_limit), name, first_byte).run();
 }
 
 }  // namespace gadolin

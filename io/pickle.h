@@ -21,10 +21,11 @@ struct PickleValue {
     list,
     tuple,
     dict,
-    global,      // text is "module.name"
-    object,      // what: the global called or instantiated; given: a tuple, its arguments; state: what BUILD
-                 // attached
-    persistent,  // given: the identifier, which the format around the pickle gives a meaning
+    global,  // text is "module.name"
+    // what: the global that is called or instantiated; given: a tuple, its arguments; state: what BUILD
+    // attached
+    object,
+    persistent,  // given: the identifier, to which the format around the pickle gives a meaning
   };
   Kind kind = Kind::none;
   std::int64_t integer = 0;  // boolean too

@@ -16,8 +16,6 @@
 namespace gadolin {
 namespace {
 
-constexpr std::int64_t frame_bytes = 16, head_bytes = 12;
-
 std::uint32_t masked(const void* bytes, std::size_t count) { return masked_crc32c(crc32c(bytes, count)); }
 
 }  // namespace
@@ -25,7 +23,7 @@ std::uint32_t masked(const void* bytes, std::size_t count) { return masked_crc32
 std::string framed_record(std::string_view bytes) {
   const std::uint64_t length = bytes.size();
   const std::uint32_t length_crc = masked(&length, 8), crc = masked(bytes.data(), bytes.size());
-  std::string record(bytes.size() + static_cast<std::size_t>(frame_bytes), '\0');
+  std::string record(bytes.size() + static_cast<std::size_t>(record_frame_bytes), '\0');
   std::memcpy(record.data(), &length, 8);
   std::memcpy(record.data() + 8, &length_crc, 4);
   if (!bytes.empty()) std::memcpy(record.data() + 12, bytes.data(), bytes.size());
@@ -46,7 +44,7 @@ RecordReader::RecordReader(const std::string& path, Options options) : path_(pat
 
 bool RecordReader::next(std::string& bytes) {
   if (offset_ == size_) return false;
-  unsigned char head[head_bytes];
+  unsigned char head[record_head_bytes];
   const auto read = [this](void* to, std::size_t count) {
     return std::fread(to, 1, count, file_.get()) == count;
   };
@@ -55,7 +53,7 @@ bool RecordReader::next(std::string& bytes) {
     fail<FormatError>("records: ", path_, ": it ends inside the ", where, " of the record at byte ", offset_,
                       "; the file was cut");
   };
-  if (size_ - offset_ < frame_bytes || !read(head, sizeof head)) return cut("frame");
+  if (size_ - offset_ < record_frame_bytes || !read(head, sizeof head)) return cut("frame");
   std::uint32_t crc = 0;
   const auto length = detail::number_at<std::uint64_t>(head);
   const auto length_crc = detail::number_at<std::uint32_t>(head + 8);
@@ -68,12 +66,12 @@ bool RecordReader::next(std::string& bytes) {
                        ": the record at byte ", offset_, " has ", length, " bytes, the limit is ",
                        options_.record_limit);
   const std::int64_t wanted = static_cast<std::int64_t>(length);
-  if (wanted > size_ - offset_ - frame_bytes) return cut("bytes");
+  if (wanted > size_ - offset_ - record_frame_bytes) return cut("bytes");
   bytes.resize(length);
   if (!read(bytes.data(), bytes.size()) || !read(&crc, 4)) return cut("bytes");
   require<FormatError>(masked(bytes.data(), bytes.size()) == crc, "records: ", path_, ": the record at byte ",
                        offset_, " does not match its checksum; the file is damaged");
-  offset_ += frame_bytes + wanted;
+  offset_ += record_frame_bytes + wanted;
   return true;
 }
 

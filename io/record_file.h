@@ -10,6 +10,8 @@
 
 namespace gadolin {
 
+// A frame: length and its checksum before a record, the record's checksum behind it.
+inline constexpr std::int64_t record_head_bytes = 12, record_frame_bytes = 16;
 // One record with its frame, ready to be appended to a file.
 std::string framed_record(std::string_view bytes);
 

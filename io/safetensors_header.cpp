@@ -16,9 +16,9 @@ constexpr std::size_t entries_limit = 1'000'000, rank_limit = 16;
 constexpr struct {
   const char* name;
   int bytes;
-} types[] = {{"F64", 8},  {"F32", 4},     {"F16", 2},     {"BF16", 2}, {"I64", 8}, {"I32", 4},
-             {"I16", 2},  {"I8", 1},      {"U64", 8},     {"U32", 4},  {"U16", 2}, {"U8", 1},
-             {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"C64", 8}};
+} dtype_names[] = {{"F64", 8},  {"F32", 4},     {"F16", 2},     {"BF16", 2}, {"I64", 8}, {"I32", 4},
+                   {"I16", 2},  {"I8", 1},      {"U64", 8},     {"U32", 4},  {"U16", 2}, {"U8", 1},
+                   {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"C64", 8}};
 
 // {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"key": "value"}}
 class Events : public nlohmann::json_sax<nlohmann::json> {
@@ -111,9 +111,9 @@ class Events : public nlohmann::json_sax<nlohmann::json> {
 };
 
 std::int64_t bytes_of(const SafetensorsEntry& entry, const std::string& name) {
-  const auto* type =
-      std::find_if(std::begin(types), std::end(types), [&](const auto& t) { return entry.dtype == t.name; });
-  require<FormatError>(type != std::end(types), "safetensors: ", name, ": '", entry.name,
+  const auto* type = std::find_if(std::begin(dtype_names), std::end(dtype_names),
+                                  [&](const auto& t) { return entry.dtype == t.name; });
+  require<FormatError>(type != std::end(dtype_names), "safetensors: ", name, ": '", entry.name,
                        "' has the unknown dtype '", entry.dtype.substr(0, 20), "'");
   std::int64_t bytes = type->bytes;
   bool empty = false;

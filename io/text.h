@@ -2,10 +2,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gadolin {
 
+// Without blanks, tabs and carriage returns at either end.
+std::string_view trimmed(std::string_view text);
+// The lines of a text file as people and programs of every system write them: without a byte order mark, with \n,
+// \r\n or \r between them, trimmed; empty ones are left out.
+std::vector<std::string> text_lines(std::string_view text);
 // With this many digits behind the point: fixed(0.25, 1) is "0.2".
 std::string fixed(double value, int digits);
 // The shortest text that reads back as the same number; "nan", "inf".

@@ -22,8 +22,6 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::int64_t head_bytes = 12, frame_bytes = 16;
-
 bool matches(std::string_view bytes, std::uint32_t crc) {
   return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc;
 }
@@ -58,7 +56,8 @@ TfRecordFile::TfRecordFile(const std::string& path, Options options)
   const auto byte = [&](std::size_t i) { return i < all_.size() ? static_cast<unsigned char>(all_[i]) : 0u; };
   const bool gzip = byte(0) == 0x1f && byte(1) == 0x8b;
   const bool zlib = (byte(0) & 15u) == 8 && (byte(0) << 8 | byte(1)) % 31 == 0;
-  const bool plain = all_.size() >= static_cast<std::size_t>(head_bytes) && length_matches(all_.data());
+  const bool plain =
+      all_.size() >= static_cast<std::size_t>(record_head_bytes) && length_matches(all_.data());
   if (!plain && (gzip || zlib)) unpack(options.unpacked_limit);
   if (!options.index || !read_index(options.record_limit)) walk(options.record_limit);
 }
@@ -101,17 +100,17 @@ void TfRecordFile::walk(std::int64_t limit) {
   for (std::int64_t at = 0; at < end; begins_.push_back(at)) {
     const char* frame = all_.data() + at;
     const std::int64_t i = size();
-    require<FormatError>(end - at >= head_bytes, "tfrecord: ", place(i), " has ", end - at,
+    require<FormatError>(end - at >= record_head_bytes, "tfrecord: ", place(i), " has ", end - at,
                          " of the 12 bytes of its head; the file was cut");
     require<FormatError>(length_matches(frame), "tfrecord: ", place(i),
                          ": its length does not match its checksum; the file is damaged or no TFRecord");
     const auto length = detail::number_at<std::uint64_t>(frame);
     require<FormatError>(
-        end - at >= frame_bytes && length <= static_cast<std::uint64_t>(end - at - frame_bytes),
+        end - at >= record_frame_bytes && length <= static_cast<std::uint64_t>(end - at - record_frame_bytes),
         "tfrecord: ", place(i), " has ", length, " bytes, the file has ",
-        std::max(end - at - frame_bytes, std::int64_t{0}), " more; the file was cut");
+        std::max(end - at - record_frame_bytes, std::int64_t{0}), " more; the file was cut");
     check_size(i, static_cast<std::int64_t>(length), limit);
-    at += frame_bytes + static_cast<std::int64_t>(length);
+    at += record_frame_bytes + static_cast<std::int64_t>(length);
   }
 }
 
@@ -120,7 +119,8 @@ bool TfRecordFile::read_index(std::int64_t limit) {
   std::error_code error;
   if (!fs::exists(name, error)) return false;
   // A line is two numbers of at most 19 digits, and no frame is shorter than 16 bytes.
-  const std::string text = read_file(name, 42 * (static_cast<std::int64_t>(all_.size()) / frame_bytes + 1));
+  const std::string text =
+      read_file(name, 42 * (static_cast<std::int64_t>(all_.size()) / record_frame_bytes + 1));
   const auto end = static_cast<std::int64_t>(all_.size());
   std::int64_t at = 0, line = 0;
   begins_ = {0};
@@ -133,10 +133,10 @@ bool TfRecordFile::read_index(std::int64_t limit) {
     require<FormatError>(spaced && second.ec == std::errc() && (second.ptr == stop || *second.ptr == '\n'),
                          "tfrecord: ", printable(name), ":", line,
                          ": not an offset and a length; remove the index");
-    require<FormatError>(offset == at && bytes >= frame_bytes && bytes <= end - at,
+    require<FormatError>(offset == at && bytes >= record_frame_bytes && bytes <= end - at,
                          "tfrecord: ", printable(name), ":", line, ": ", bytes, " bytes at byte ", offset,
                          " do not fit the file of ", end, " bytes; remove the index");
-    check_size(line - 1, bytes - frame_bytes, limit);
+    check_size(line - 1, bytes - record_frame_bytes, limit);
     begins_.push_back(at += bytes);
     p = second.ptr;
   }
@@ -156,13 +156,14 @@ std::string TfRecordFile::place(std::int64_t i) const {
 
 std::string_view TfRecordFile::unchecked(std::int64_t i) const {
   require<ValueError>(i >= 0 && i < size(), "tfrecord: record ", i, " of ", size(), " in ", printable(path_));
-  const std::int64_t bytes = offset(i + 1) - offset(i) - frame_bytes;
-  return all_.substr(static_cast<std::size_t>(offset(i) + head_bytes), static_cast<std::size_t>(bytes));
+  const std::int64_t bytes = offset(i + 1) - offset(i) - record_frame_bytes;
+  return all_.substr(static_cast<std::size_t>(offset(i) + record_head_bytes),
+                     static_cast<std::size_t>(bytes));
 }
 
 std::string_view TfRecordFile::record(std::int64_t i) const {
   const std::string_view bytes = unchecked(i);
-  const char* head = bytes.data() - head_bytes;
+  const char* head = bytes.data() - record_head_bytes;
   require<FormatError>(length_matches(head), "tfrecord: ", place(i),
                        ": its length does not match its checksum; the file is damaged or no TFRecord");
   require<FormatError>(detail::number_at<std::uint64_t>(head) == bytes.size(), "tfrecord: ", place(i),

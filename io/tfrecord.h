@@ -86,8 +86,8 @@ class TfRecordFile {
 // Nothing stands under any of the names before close().
 class TfRecordWriter {
  public:
-  explicit TfRecordWriter(const std::string& path, int shards = 1,
-                          bool index = true);  // throws ValueError outside 1..512 shards
+  // Throws ValueError unless `shards` is 1 to 512.
+  explicit TfRecordWriter(const std::string& path, int shards = 1, bool index = true);
   void append(std::string_view record);
   void append(const Example& example) { append(serialized_example(example)); }
   void close();

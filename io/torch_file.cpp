@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "io/bytes.h"
 #include "io/torch_tree.h"
 #include "io/zip_file.h"
 
@@ -15,11 +16,6 @@ using namespace detail;
 
 constexpr std::string_view legacy_magic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
                                         12);  // a LONG1 of ten bytes
-
-template <class... Parts>
-[[noreturn]] void wrong(const std::string& file, const Parts&... parts) {
-  fail<FormatError, 13>("torch: ", file, ": ", parts...);
-}
 
 // Where in the file the bytes of a storage lie.
 struct Extent {
@@ -55,11 +51,7 @@ class Storages {
   std::map<const Storage*, bool> bools_;
 };
 
-std::string shown(std::string_view text) {
-  std::string out(text.substr(0, 120));
-  for (char& c : out) c = static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
-  return out;
-}
+constexpr std::size_t name_shown = 120;  // bytes of a name in a message
 
 class ZipStorages : public Storages {
  public:
@@ -69,12 +61,13 @@ class ZipStorages : public Storages {
  protected:
   Extent find(const TorchStorageId& id) override {
     const ZipEntry* entry = zip_.find(root_ + "data/" + std::string(id.key));
-    if (entry == nullptr) wrong(file_->path(), "storage '", shown(id.key), "' is not in the archive");
+    if (entry == nullptr)
+      wrong_torch(file_->path(), "storage '", printable(id.key, name_shown), "' is not in the archive");
     std::int64_t bytes = 0;
     if (__builtin_mul_overflow(id.numel, id.type->bytes, &bytes) ||
         static_cast<std::uint64_t>(bytes) != entry->size)
-      wrong(file_->path(), "storage '", shown(id.key), "' has ", entry->size, " bytes, not ", id.numel,
-            " elements of ", id.type->bytes);
+      wrong_torch(file_->path(), "storage '", printable(id.key, name_shown), "' has ", entry->size,
+                  " bytes, not ", id.numel, " elements of ", id.type->bytes);
     zip_.view(*entry);  // checks its CRC-32
     return {entry->begin, entry->size};
   }
@@ -98,27 +91,27 @@ class LegacyStorages : public Storages {
       const TorchStorageId id = torch_storage_id(value, path);
       const auto [found, added] = element_bytes.emplace(id.key, id.type->bytes);
       if (!added && found->second != id.type->bytes)
-        wrong(path, "storage '", shown(id.key), "' is of two types");
+        wrong_torch(path, "storage '", printable(id.key, name_shown), "' is of two types");
     });
-    if (!keys.root().is(PickleValue::Kind::list)) wrong(path, "the list of its storages is none");
+    if (!keys.root().is(PickleValue::Kind::list)) wrong_torch(path, "the list of its storages is none");
     const std::string_view bytes = file_->text();
     for (const PickleValue* key : keys.root().items) {
       const auto found =
           key->is(PickleValue::Kind::text) ? element_bytes.find(key->text) : element_bytes.end();
       if (found == element_bytes.end())
-        wrong(path, "storage '", shown(key->text), "' is listed but never used");
+        wrong_torch(path, "storage '", printable(key->text, name_shown), "' is listed but never used");
       std::int64_t numel = 0, size = 0;
       if (bytes.size() - at < 8)
-        wrong(path, "it ends at byte ", bytes.size(), " before storage '", shown(key->text),
-              "'; it was cut short");
+        wrong_torch(path, "it ends at byte ", bytes.size(), " before storage '",
+                    printable(key->text, name_shown), "'; it was cut short");
       std::memcpy(&numel, bytes.data() + at, 8);
       at += 8;
       if (numel < 0 || __builtin_mul_overflow(numel, found->second, &size) ||
           static_cast<std::uint64_t>(size) > bytes.size() - at)
-        wrong(path, "storage '", shown(key->text), "' of ", numel, " elements at byte ", at,
-              " does not fit into the file; it was cut short");
+        wrong_torch(path, "storage '", printable(key->text, name_shown), "' of ", numel, " elements at byte ",
+                    at, " does not fit into the file; it was cut short");
       if (!extents_.emplace(key->text, Extent{at, static_cast<std::uint64_t>(size)}).second)
-        wrong(path, "storage '", shown(key->text), "' is listed twice");
+        wrong_torch(path, "storage '", printable(key->text, name_shown), "' is listed twice");
       at += static_cast<std::uint64_t>(size);
     }
   }
@@ -126,7 +119,8 @@ class LegacyStorages : public Storages {
  protected:
   Extent find(const TorchStorageId& id) override {
     const auto found = extents_.find(id.key);
-    if (found == extents_.end()) wrong(file_->path(), "storage '", shown(id.key), "' is not in the file");
+    if (found == extents_.end())
+      wrong_torch(file_->path(), "storage '", printable(id.key, name_shown), "' is not in the file");
     return found->second;
   }
 
@@ -159,7 +153,8 @@ Tensor tensor_of(const TorchTensor& t, Storages& storages, const std::string& fi
            !__builtin_add_overflow(last, reach, &last) && !__builtin_mul_overflow(numel, t.sizes[i], &numel);
   }
   if (!fits || (!none && last >= room))
-    wrong(file, "tensor '", shown(name), "' reaches beyond the ", room, " elements of its storage");
+    wrong_torch(file, "tensor '", printable(name, name_shown), "' reaches beyond the ", room,
+                " elements of its storage");
   const Shape shape(t.sizes);
   if (none) return empty(shape, *t.type->ours);
   if (numel > room) {
@@ -169,7 +164,8 @@ Tensor tensor_of(const TorchTensor& t, Storages& storages, const std::string& fi
   }
   const bool dense = t.strides == strides_for(shape).vec();
   if (*t.type->ours == DType::boolean && !storages.bools(*storage))
-    wrong(file, "tensor '", shown(name), "' is bool but holds bytes other than 0 and 1");
+    wrong_torch(file, "tensor '", printable(name, name_shown),
+                "' is bool but holds bytes other than 0 and 1");
   return Tensor::over(storage, shape, dense ? strides_for(shape) : Strides(t.strides), first, *t.type->ours);
 }
 
@@ -182,10 +178,10 @@ void fill(WeightFile& weights, const Pickle& pickle, Storages& storages, const M
     const std::optional<TorchTensor> read = torch_tensor(*leaf.tensor, file.path(), why_not);
     const Tensor x = read ? tensor_of(*read, storages, file.path(), leaf.name, why_not) : Tensor();
     if (!x.defined()) {
-      if (first_reason.empty()) first_reason = cat("'", shown(leaf.name), "' ", why_not);
-      weights.notes.push_back(cat("left out: ", shown(leaf.name), " ", why_not));
+      if (first_reason.empty()) first_reason = cat("'", printable(leaf.name, name_shown), "' ", why_not);
+      weights.notes.push_back(cat("left out: ", printable(leaf.name, name_shown), " ", why_not));
     } else if (!weights.tensors.emplace(leaf.name, x).second) {
-      wrong(file.path(), "two tensors are called '", shown(leaf.name), "'");
+      wrong_torch(file.path(), "two tensors are called '", printable(leaf.name, name_shown), "'");
     }
   }
   if (!weights.tensors.empty()) return;
@@ -201,16 +197,18 @@ WeightFile read_zip(const std::shared_ptr<MappedFile>& file) {
     const bool here = entry.name == "data.pkl" ||
                       (entry.name.ends_with("/data.pkl") && entry.name.find('/') + 9 == entry.name.size());
     if (!here) continue;
-    if (data != nullptr) wrong(path, "it holds both ", shown(data->name), " and ", shown(entry.name));
+    if (data != nullptr)
+      wrong_torch(path, "it holds both ", printable(data->name, name_shown), " and ",
+                  printable(entry.name, name_shown));
     data = &entry;
   }
-  if (data == nullptr) wrong(path, "an archive without data.pkl, so torch.save did not write it");
+  if (data == nullptr) wrong_torch(path, "an archive without data.pkl, so torch.save did not write it");
   const std::string root = data->name.substr(0, data->name.size() - 8);
   if (zip.find(root + "constants.pkl") != nullptr)
-    wrong(path, "it is a TorchScript program; save its state_dict() with torch.save");
+    wrong_torch(path, "it is a TorchScript program; save its state_dict() with torch.save");
   const ZipEntry* order = zip.find(root + "byteorder");
   if (order != nullptr && zip.view(*order) != "little")
-    wrong(path, "its numbers are big-endian; load and save it on a common machine");
+    wrong_torch(path, "its numbers are big-endian; load and save it on a common machine");
   WeightFile weights;
   weights.format = "torch zip";
   const Pickle pickle(zip.view(*data), path + ": data.pkl");
@@ -232,11 +230,11 @@ WeightFile read_legacy(const std::shared_ptr<MappedFile>& file) {
   next("magic number");
   const Pickle protocol = next("protocol");
   if (!protocol.root().is(PickleValue::Kind::integer) || protocol.root().integer != 1001)
-    wrong(path, "its protocol is not 1001");
+    wrong_torch(path, "its protocol is not 1001");
   const Pickle system = next("system");
   const PickleValue* little = system.root().get("little_endian");
   if (little != nullptr && little->integer == 0)
-    wrong(path, "its numbers are big-endian; load and save it on a common machine");
+    wrong_torch(path, "its numbers are big-endian; load and save it on a common machine");
   const Pickle object = next("object"), keys = next("keys of storages");
   WeightFile weights;
   weights.format = "torch legacy";
@@ -255,7 +253,7 @@ bool is_torch_legacy(std::string_view bytes) {
 WeightFile read_torch(std::shared_ptr<MappedFile> file) {
   if (is_torch_zip(file->text())) return read_zip(file);
   if (is_torch_legacy(file->text())) return read_legacy(file);
-  wrong(file->path(), "it begins neither as a zip archive nor as PyTorch's legacy stream");
+  wrong_torch(file->path(), "it begins neither as a zip archive nor as PyTorch's legacy stream");
 }
 
 }  // namespace gadolin

@@ -20,10 +20,9 @@ bool is_torch_legacy(std::string_view bytes);
 // The tensors of a file by name. They look into the mapped file where alignment allows, may be strided, and
 // share storage where the file says so.
 //   a state_dict               its names
-//   a training checkpoint      the one of state_dict, model_state_dict, model ... that holds tensors; when
-//   none or
-//                              several do, all tensors, with the names of what they are nested in before a
-//                              dot
+//   a training checkpoint      the one of state_dict, model_state_dict, model ... that holds tensors;
+//                              when none or several do, all tensors, with the names of what they are
+//                              nested in before a dot
 //   a whole module             parameters and buffers by walking _modules, _parameters and _buffers
 //   one tensor                 "tensor"
 // Tensors that Gadolin cannot hold (complex, int8, sparse, quantised) and ones that repeat their storage are

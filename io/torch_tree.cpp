@@ -37,11 +37,6 @@ constexpr TorchType types[] = {
     {"", "float8_e5m2fnuz", 1, {}},
 };
 
-template <class... Parts>
-[[noreturn]] void wrong(const std::string& file, const Parts&... parts) {
-  fail<FormatError, 13>("torch: ", file, ": ", parts...);
-}
-
 std::string_view called(const PickleValue& v) {
   return v.is(Kind::object) ? v.what->text : std::string_view();
 }
@@ -52,17 +47,17 @@ bool is_tensor(const PickleValue& v) {
 // The i-th argument of a call; throws when there are fewer.
 const PickleValue& argument(const PickleValue& call, std::size_t i, const std::string& file) {
   if (i >= call.given->items.size())
-    wrong(file, called(call), " has ", call.given->items.size(), " arguments, too few");
+    wrong_torch(file, called(call), " has ", call.given->items.size(), " arguments, too few");
   return *call.given->items[i];
 }
 std::int64_t integer(const PickleValue& v, const char* what, const std::string& file) {
-  if (!v.is(Kind::integer) || v.integer < 0) wrong(file, what, " is no whole number from 0 on");
+  if (!v.is(Kind::integer) || v.integer < 0) wrong_torch(file, what, " is no whole number from 0 on");
   return v.integer;
 }
 std::vector<std::int64_t> integers(const PickleValue& v, const char* what, const std::string& file) {
   if (called(v) == "torch.Size") return integers(argument(v, 0, file), what, file);
-  if (!v.is(Kind::tuple) && !v.is(Kind::list)) wrong(file, what, " is no tuple");
-  if (v.items.size() > 64) wrong(file, what, " has ", v.items.size(), " entries");
+  if (!v.is(Kind::tuple) && !v.is(Kind::list)) wrong_torch(file, what, " is no tuple");
+  if (v.items.size() > 64) wrong_torch(file, what, " has ", v.items.size(), " entries");
   std::vector<std::int64_t> numbers;
   for (const PickleValue* item : v.items) numbers.push_back(integer(*item, what, file));
   return numbers;
@@ -83,10 +78,10 @@ class Walk {
 
  private:
   void visit(const PickleValue& v, const std::string& name, int depth) {
-    if (depth > 100) wrong(file_, "its values are nested deeper than 100, or in a circle");
+    if (depth > 100) wrong_torch(file_, "its values are nested deeper than 100, or in a circle");
     spend(1);
     if (is_tensor(v)) {
-      if (name.size() > letters_) wrong(file_, "the names of its tensors are longer than itself");
+      if (name.size() > letters_) wrong_torch(file_, "the names of its tensors are longer than itself");
       letters_ -= name.size();
       out_->push_back({name, &v});
     } else if (v.is(Kind::dict)) {
@@ -122,7 +117,7 @@ class Walk {
       if (dict == nullptr || !dict->is(Kind::dict)) continue;
       for (std::size_t i = 0; i + 1 < dict->items.size(); i += 2) {
         const PickleValue& key = *dict->items[i];
-        if (!key.is(Kind::text)) wrong(file_, "a name in ", part, " is no text");
+        if (!key.is(Kind::text)) wrong_torch(file_, "a name in ", part, " is no text");
         if (part[1] == 'b' && passing != nullptr && holds(*passing, key.text)) continue;
         child(*dict->items[i + 1], name, key.text, depth);
       }
@@ -136,13 +131,14 @@ class Walk {
   void child(const PickleValue& v, const std::string& name, std::string_view key, int depth) {
     const bool leaf = v.kind < Kind::list || v.is(Kind::global) || v.is(Kind::persistent);
     if (leaf) return spend(1);
-    if (name.size() + key.size() > 1000) wrong(file_, "the name of a value is longer than 1000 letters");
+    if (name.size() + key.size() > 1000)
+      wrong_torch(file_, "the name of a value is longer than 1000 letters");
     visit(v, name.empty() ? std::string(key) : name + "." + std::string(key), depth + 1);
   }
 
   // Shared values are visited from each place that they hang at, so the work needs a bound of its own.
   void spend(std::size_t steps) {
-    if (steps > steps_) wrong(file_, "its values refer to one another again and again");
+    if (steps > steps_) wrong_torch(file_, "its values refer to one another again and again");
     steps_ -= steps;
   }
 
@@ -180,14 +176,15 @@ TorchStorageId torch_storage_id(const PickleValue& persistent, const std::string
   const bool fits = persistent.given->is(Kind::tuple) && id.size() >= 5 && id[0]->is(Kind::text) &&
                     id[0]->text == "storage" && id[1]->is(Kind::global) &&
                     (id[2]->is(Kind::text) || id[2]->is(Kind::integer));
-  if (!fits || !id[2]->is(Kind::text)) wrong(file, "a persistent value is no storage");
+  if (!fits || !id[2]->is(Kind::text)) wrong_torch(file, "a persistent value is no storage");
   TorchStorageId storage;
   storage.type = torch_type(id[1]->text);
-  if (storage.type == nullptr) wrong(file, "storages of class ", id[1]->text.substr(0, 80), " are not known");
+  if (storage.type == nullptr)
+    wrong_torch(file, "storages of class ", id[1]->text.substr(0, 80), " are not known");
   storage.key = id[2]->text;
   storage.numel = integer(*id[4], "the size of a storage", file);
   if (id.size() > 5 && id[5]->is(Kind::tuple)) {
-    if (id[5]->items.size() < 3) wrong(file, "the view of a storage has too few entries");
+    if (id[5]->items.size() < 3) wrong_torch(file, "the view of a storage has too few entries");
     storage.view_offset = integer(*id[5]->items[1], "the offset of a view", file);
   }
   return storage;
@@ -199,17 +196,17 @@ std::optional<TorchTensor> torch_tensor(const PickleValue& call, const std::stri
   std::string_view what = called(*v);
   const PickleValue* arguments = v->given;
   for (int depth = 0; !what.empty(); ++depth) {  // a parameter holds a tensor
-    if (depth > 8) wrong(file, "a parameter holds itself");
+    if (depth > 8) wrong_torch(file, "a parameter holds itself");
     if (what == "torch._utils._rebuild_parameter" || what == "torch._utils._rebuild_parameter_with_state") {
       v = &argument(*v, 0, file);
       what = called(*v);
       arguments = v->given;
     } else if (what == "torch._tensor._rebuild_from_type_v2") {  // (function, class, its arguments, state)
       if (arguments->items.size() < 3 || !arguments->items[0]->is(Kind::global))
-        wrong(file, what, " has other arguments than it should");
+        wrong_torch(file, what, " has other arguments than it should");
       what = arguments->items[0]->text;
       arguments = arguments->items[2];
-      if (!arguments->is(Kind::tuple)) wrong(file, what, " has other arguments than it should");
+      if (!arguments->is(Kind::tuple)) wrong_torch(file, what, " has other arguments than it should");
       if (what.rfind("torch._utils._rebuild_tensor", 0) != 0) {
         why_not = "is made by " + std::string(what.substr(0, 80));
         return {};
@@ -226,8 +223,8 @@ std::optional<TorchTensor> torch_tensor(const PickleValue& call, const std::stri
     return {};
   }
   const std::vector<const PickleValue*>& a = arguments->items;
-  if (a.size() < (v3 ? 7u : 4u)) wrong(file, what, " has ", a.size(), " arguments, too few");
-  if (!a[0]->is(Kind::persistent)) wrong(file, what, " is given no storage");
+  if (a.size() < (v3 ? 7u : 4u)) wrong_torch(file, what, " has ", a.size(), " arguments, too few");
+  if (!a[0]->is(Kind::persistent)) wrong_torch(file, what, " is given no storage");
   TorchTensor tensor;
   tensor.storage = torch_storage_id(*a[0], file);
   tensor.type = v3 && a[6]->is(Kind::global) ? torch_type(a[6]->text) : tensor.storage.type;
@@ -239,7 +236,7 @@ std::optional<TorchTensor> torch_tensor(const PickleValue& call, const std::stri
   tensor.sizes = integers(*a[2], "the shape of a tensor", file);
   tensor.strides = integers(*a[3], "the strides of a tensor", file);
   if (tensor.sizes.size() != tensor.strides.size())
-    wrong(file, "a tensor has ", tensor.sizes.size(), " sizes and ", tensor.strides.size(), " strides");
+    wrong_torch(file, "a tensor has ", tensor.sizes.size(), " sizes and ", tensor.strides.size(), " strides");
   return tensor;
 }
 
@@ -266,7 +263,7 @@ TorchTree torch_tree(const Pickle& pickle, const std::string& file, std::size_t 
     const std::string name = key.is(Kind::text)      ? std::string(key.text)
                              : key.is(Kind::integer) ? std::to_string(key.integer)
                                                      : "";
-    if (name.size() > 1000) wrong(file, "the name of a value is longer than 1000 letters");
+    if (name.size() > 1000) wrong_torch(file, "the name of a value is longer than 1000 letters");
     const std::vector<TorchLeaf> found = walk.tensors(value, name);
     const bool usual = std::find(usual_places.begin(), usual_places.end(), name) != usual_places.end();
     if (is_tensor(value))

@@ -7,9 +7,15 @@
 #include <vector>
 
 #include "io/pickle.h"
+#include "tensor/check.h"
 #include "tensor/dtype.h"
 
 namespace gadolin::detail {
+
+template <class... Parts>
+[[noreturn]] void wrong_torch(const std::string& file, const Parts&... parts) {
+  fail<FormatError, 13>("torch: ", file, ": ", parts...);
+}
 
 // An element type as torch calls it.
 struct TorchType {
@@ -18,8 +24,8 @@ struct TorchType {
   std::int64_t bytes;   // of an element
   std::optional<DType> ours;
 };
-const TorchType* torch_type(
-    std::string_view global);  // "torch.FloatStorage" or "torch.float32"; nullptr for others
+// "torch.FloatStorage" or "torch.float32"; nullptr for others.
+const TorchType* torch_type(std::string_view global);
 
 // A storage as a persistent identifier names it: ('storage', class, key, location, elements[, view]).
 struct TorchStorageId {

@@ -26,14 +26,67 @@ std::size_t rename_all(WeightFile& weights, const std::string& path,
   return count;
 }
 
-// torch.nn.DataParallel puts the net into a module called "module", torch.compile into "_orig_mod".
+// What training programs wrap a net into: DataParallel and AveragedModel (module.), torch.compile
+// (_orig_mod.), Lightning and other trainers (model., net.), averages of weights.
+constexpr const char* wrappers[] = {"module.", "_orig_mod.", "model.",    "net.",
+                                    "ema.",    "ema_model.", "model_ema."};
+// What such programs keep beside the net, with the weights of their loss and the state of their metrics.
+constexpr const char* companions[] = {"criterion.", "loss.",          "loss_fn.",     "loss_fct.",
+                                      "metrics.",   "train_metrics.", "val_metrics.", "test_metrics."};
+
+TensorMap below(const TensorMap& tensors, const std::string& prefix) {
+  TensorMap inside;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(prefix)) inside.emplace(name.substr(prefix.size()), tensor);
+  return inside;
+}
+
+// Of weights and their averages in one file, as one wrapper each with the same names inside: the averages, as
+// for our own checkpoints.
+bool take_averages(WeightFile& weights) {
+  for (const std::string averages : {"ema.", "ema_model.", "model_ema."}) {
+    const TensorMap inside = below(weights.tensors, averages);
+    for (const std::string plain : {"model.", "net.", "module."}) {
+      const TensorMap others = below(weights.tensors, plain);
+      const bool same = !inside.empty() && std::all_of(others.begin(), others.end(), [&](const auto& t) {
+        return inside.contains(t.first) || t.second.numel() == 1;
+      });
+      if (!same || others.empty()) continue;
+      std::erase_if(weights.tensors, [&](const auto& t) { return t.first.starts_with(plain); });
+      weights.notes.push_back("'" + averages + "' and '" + plain +
+                              "' hold the same names; taken are the averages, '" + averages + "'");
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes wrappers in front of most names away, in any nesting. Numbers that stand outside the wrapper, such as
+// AveragedModel's n_averaged, are counters of its program.
 void strip_wrappers(WeightFile& weights, const std::string& path) {
-  for (const std::string prefix : {"module.", "_orig_mod."}) {
-    const bool all = std::all_of(weights.tensors.begin(), weights.tensors.end(),
-                                 [&](const auto& t) { return t.first.rfind(prefix, 0) == 0; });
-    if (!all || weights.tensors.empty()) continue;
-    rename_all(weights, path, [&](const std::string& name) { return name.substr(prefix.size()); });
-    weights.notes.push_back("'" + prefix + "' in front of every name taken away");
+  take_averages(weights);
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string prefix : wrappers) {
+      const auto wrapped = [&](const std::string& name) { return name.starts_with(prefix); };
+      const auto inside = std::count_if(weights.tensors.begin(), weights.tensors.end(),
+                                        [&](const auto& t) { return wrapped(t.first); });
+      if (2 * inside <= std::ssize(weights.tensors)) continue;
+      std::erase_if(weights.tensors, [&](const auto& t) {
+        const auto& [name, tensor] = t;
+        const bool companion = std::any_of(std::begin(companions), std::end(companions),
+                                           [&](const char* c) { return name.starts_with(c); });
+        const bool out = !wrapped(name) && (tensor.numel() == 1 || companion);
+        if (out) weights.notes.push_back("left out: " + name + ", beside the net in '" + prefix + "'");
+        return out;
+      });
+      rename_all(weights, path,
+                 [&](const std::string& name) { return wrapped(name) ? name.substr(prefix.size()) : name; });
+      weights.notes.push_back("'" + prefix + "' in front of " +
+                              (inside == std::ssize(weights.tensors) ? "every name" : cat(inside, " names")) +
+                              " taken away");
+      again = true;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "io/bytes.h"
 #include "io/little_endian.h"
 #include "tensor/check.h"
 
@@ -34,12 +35,6 @@ const char* bad_name(std::string_view name) {
   return nullptr;
 }
 
-std::string shown(std::string_view name) {
-  std::string text(name.substr(0, 80));
-  for (char& c : text) c = static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
-  return text;
-}
-
 }  // namespace
 
 template <class... Parts>
@@ -64,7 +59,7 @@ ZipFile::ZipFile(std::string_view bytes, std::string name) : bytes_(bytes), name
             [&](auto a, auto b) { return entries_[a].name < entries_[b].name; });
   for (std::size_t i = 1; i < by_name_.size(); ++i) {
     const std::string& member = entries_[by_name_[i]].name;
-    if (member == entries_[by_name_[i - 1]].name) wrong("two members are called ", shown(member));
+    if (member == entries_[by_name_[i - 1]].name) wrong("two members are called ", printable(member, 80));
   }
 }
 
@@ -119,10 +114,10 @@ void ZipFile::read_directory(const Directory& directory) {
     ZipEntry entry;
     entry.name = bytes_.substr(at + central_bytes, name_bytes);
     const char* reason = bad_name(entry.name);
-    if (reason != nullptr) wrong("the name of member ", i, ", '", shown(entry.name), "', ", reason);
-    if ((flags & 0x2041) != 0) wrong("member ", shown(entry.name), " is encrypted");
+    if (reason != nullptr) wrong("the name of member ", i, ", '", printable(entry.name, 80), "', ", reason);
+    if ((flags & 0x2041) != 0) wrong("member ", printable(entry.name, 80), " is encrypted");
     if (method != 0 && method != 8)
-      wrong("member ", shown(entry.name), " is packed by method ", static_cast<int>(method),
+      wrong("member ", printable(entry.name, 80), " is packed by method ", static_cast<int>(method),
             ", not stored or deflated");
     entry.deflated = method == 8;
     entry.crc = number<std::uint32_t>(at + 16);
@@ -151,7 +146,7 @@ void ZipFile::read_directory(const Directory& directory) {
 // Finds the bytes of a member behind its own header, which must tell the same name and method.
 void ZipFile::place(ZipEntry& entry) const {
   const std::uint64_t header = entry.header;
-  const std::string name = shown(entry.name);
+  const std::string name = printable(entry.name, 80);
   if (header > bytes_.size() || bytes_.size() - header < local_bytes ||
       number<std::uint32_t>(header) != local_magic)
     wrong("member ", name, " is not where its directory says, at byte ", header);
@@ -177,7 +172,7 @@ void ZipFile::check_overlaps(std::uint64_t end) const {
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::uint64_t room = i + 1 < order.size() ? order[i + 1]->header : end;
     if (order[i]->begin > room || order[i]->stored > room - order[i]->begin)
-      wrong("member ", shown(order[i]->name), " reaches into what follows it");
+      wrong("member ", printable(order[i]->name, 80), " reaches into what follows it");
   }
 }
 
@@ -190,13 +185,14 @@ const ZipEntry* ZipFile::find(std::string_view name) const {
 
 void ZipFile::check_sum(const ZipEntry& entry, std::string_view bytes) const {
   if (crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()) != entry.crc)
-    wrong("member ", shown(entry.name),
+    wrong("member ", printable(entry.name, 80),
           " has another CRC-32 than its directory says; it was damaged, or written without check sums");
 }
 
 std::string_view ZipFile::view(const ZipEntry& entry) const {
   if (entry.deflated)
-    wrong("member ", shown(entry.name), " is packed; pack the archive again without compression (zip -0)");
+    wrong("member ", printable(entry.name, 80),
+          " is packed; pack the archive again without compression (zip -0)");
   const std::string_view bytes = bytes_.substr(entry.begin, entry.stored);
   check_sum(entry, bytes);
   return bytes;
@@ -204,7 +200,7 @@ std::string_view ZipFile::view(const ZipEntry& entry) const {
 
 std::string ZipFile::read(const ZipEntry& entry, std::uint64_t limit) const {
   if (entry.size > limit)
-    wrong("member ", shown(entry.name), " has ", entry.size, " bytes, the limit is ", limit);
+    wrong("member ", printable(entry.name, 80), " has ", entry.size, " bytes, the limit is ", limit);
   if (!entry.deflated) return std::string(view(entry));
   std::string out = inflated(entry);
   check_sum(entry, out);
@@ -232,7 +228,7 @@ std::string ZipFile::inflated(const ZipEntry& entry) const {
   }
   inflateEnd(&stream);
   if (status != Z_STREAM_END || given != out.size())
-    wrong("member ", shown(entry.name), " does not unpack to its ", entry.size, " bytes");
+    wrong("member ", printable(entry.name, 80), " does not unpack to its ", entry.size, " bytes");
   return out;
 }
 

@@ -30,11 +30,12 @@ class ConvNormRelu : public Layer {
   ConvNorm pair_;
 };
 
-// x [N, C, H, W] -> the results of all branches side by side. Written as the papers draw it; run with three
-// savings: the 1x1 convolutions at the heads of branches read x once, a mean of neighbours comes after its
-// 1x1 (the two may change places), and every branch ends in its place of the result. Where batch norms fold,
-// those at the heads are one with their convolutions, but for the one whose mean comes between. In an Unfused
-// scope it runs as drawn.
+// x [N, C, H, W] -> the results of all branches, joined along C. A net declares the branches as its paper
+// draws them; they run with three savings. The 1x1 convolutions that begin branches run as one and read x
+// once; an average pooling runs after the 1x1 convolution that is drawn behind it, which gives the same
+// numbers; and every branch writes straight into its part of the result. Where batch norms fold, so do those
+// of the first convolutions, except where an average pooling comes between the two. In an Unfused scope
+// everything runs as drawn.
 class Branches : public Layer {
  public:
   explicit Branches(const char* kind) : kind_(kind) {}
@@ -46,10 +47,11 @@ class Branches : public Layer {
                      const Conv2dOptions& options = {}) {
     return add(name, ConvNormRelu(in, out, kernel_size, options));
   }
-  // One convolution after another; both of `fork`, when given, read the last one's result and stand side by
-  // side.
+  // One convolution after another. Both convolutions of `fork`, if given, read the result of the last one,
+  // and their results are joined.
   void branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork = {});
-  // A pooling before them, or alone. An average must keep the size, and a 1x1 follow it.
+  // The same behind a pooling, or the pooling alone. An average must keep the size, and a 1x1 convolution
+  // must follow it.
   void max_pool_branch(const PoolOptions& window, std::vector<ConvNormRelu*> convs = {});
   void average_pool_branch(const PoolOptions& window, ConvNormRelu& conv);
 

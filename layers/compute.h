@@ -27,7 +27,7 @@ Tensor for_compute(const Tensor& t);
 // change that no optimiser wrote to the copy. Gradients go to the parameter itself, in its own type, but see
 // detail::copy_to_write. A copy is made at its first use: the thread that runs a net also trains it.
 Tensor compute_copy(const Tensor& parameter);
-// Whether compute_copy gives a copy off the tape, which comes again while the parameter stays.
+// Whether compute_copy gives a copy that is off the tape, and the same one until the parameter changes.
 bool keeps_compute_copy(const Tensor& parameter);
 
 namespace detail {
@@ -36,10 +36,11 @@ namespace detail {
 // in two ways: by refresh() before a use when the parameter was changed, and by an optimiser that writes
 // both in one pass.
 //
-// It is out of date when the parameter's version moved, or when a recording was launched that may write the
-// parameter (replays move no versions) and whose optimiser step did not write this copy too. Before a step is
-// recorded and before each launch, the copies that it uses are brought up to date; so load_state, copy_ or
-// an exchange of averages between two replays count for the second.
+// It is out of date when the parameter's version has changed, or when a recording was launched that may write
+// the parameter (replays change no versions) and whose optimiser step did not write this copy too. Before a
+// step is recorded, and before each launch of a recording, the copies that it uses are brought up to date: if
+// the parameter is changed between two replays (load_state, copy_, an exchange of averages), the second one
+// computes with the new values.
 class WeightCopy {
  public:
   WeightCopy(const Tensor& parameter, DType dtype) : data_(empty_like(parameter, dtype)) {}
@@ -58,9 +59,10 @@ class WeightCopy {
   std::vector<std::uint64_t> writers_;  // recordings that write the copy with the parameter
 };
 
-// The copy of 16 bits that holds the parameter's present values and lies in its order, for an optimiser that
-// writes both. From then on gradients of 16 bits reach the parameter as they are when they are the first
-// ones. nullptr when there is none; valid until the parameter moves or another copy of it is made.
+// For an optimiser that writes a parameter and its copy in one pass: the 16-bit copy that holds the present
+// values in the parameter's own order; nullptr when there is none. Once it has been asked for, a 16-bit
+// gradient that is the parameter's first is kept in 16 bits; later ones are added in the parameter's type.
+// Valid until the parameter moves or another copy of it is made.
 WeightCopy* copy_to_write(const Tensor& parameter);
 
 }  // namespace detail

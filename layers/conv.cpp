@@ -1,7 +1,6 @@
 #include "layers/conv.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "layers/conv_function.h"
 #include "layers/init.h"
@@ -161,12 +160,6 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   return apply(detail::Conv2dFunction{options, {}, {}, false, false}, x, weight, bias);
 }
-
-namespace {
-std::atomic<bool> tf32{false};
-}
-void set_tf32(bool on) { tf32 = on; }
-bool tf32_allowed() { return tf32; }
 
 Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options)
     : options_(options) {

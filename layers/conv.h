@@ -17,9 +17,9 @@ struct Pair {
 struct Conv2dOptions {
   Pair stride = 1, padding = 0, dilation = 1;
   int groups = 1;
-  bool bias = true;   // of the module; the function has a bias when it is given one
-  bool same = false;  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and
-                      // to the right
+  bool bias = true;  // of the module; the function has a bias when it is given one
+  // TensorFlow's SAME: ceil(H / stride) results, an odd pixel of padding goes below and to the right.
+  bool same = false;
   bool operator==(const Conv2dOptions&) const = default;
 };
 
@@ -28,13 +28,9 @@ struct Conv2dOptions {
 //   P = (H + 2 padding - dilation (R - 1) - 1) / stride + 1, Q likewise (with `same`: P = ceil(H / stride)).
 // Keeps x and weight. The result is channels-last unless the reference loops run on row-major input.
 // Throws ShapeError when channels disagree or the filter is larger than the padded image.
-// fp32 is fp32: TF32 only when asked for (set_tf32). Agrees with torch.nn.functional.conv2d.
+// fp32 is fp32: TF32 only when asked for (set_tf32, tensor/device.h). Agrees with torch.nn.functional.conv2d.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dOptions& options = {});
-
-// Whether fp32 convolutions may be rounded to TF32 on the GPU; off by default.
-void set_tf32(bool on);
-bool tf32_allowed();
 
 namespace detail {
 struct Conv2dFunction;
@@ -47,12 +43,11 @@ struct FoldedFilters {
   std::vector<std::uint64_t> made_of;
 };
 
-// What follows a convolution in the same pass, when nothing is recorded.
+// What follows a convolution in the same pass, when nothing is recorded: [+ addend] [then relu].
 struct ConvTail {
-  Tensor addend =
-      {};  // undefined, or of the result's shape and dtype; one that nobody else holds is overwritten
-  bool relu = false;  // after the addition
-  Tensor out = {};    // where to write: memory of the result's shape, channels-last or a slice of channels
+  Tensor addend = {};  // of the result's shape and dtype, or undefined; overwritten if nobody else holds it
+  bool relu = false;
+  Tensor out = {};  // where to write if not into new memory: channels-last, or a slice of its channels
 };
 
 // Weights start as in torchvision's classification nets: normal with variance 2 / (K R S) (He et al. 2015,
@@ -66,9 +61,8 @@ class Conv2d : public Layer {
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  // undefined without one
   const Conv2dOptions& options() const { return options_; }
-  Tensor compute_weight() const {
-    return compute_copy(weight_);
-  }                                         // in the type of the innermost ComputeScope
+  // The weight in the type of the innermost ComputeScope.
+  Tensor compute_weight() const { return compute_copy(weight_); }
   detail::Conv2dFunction function() const;  // with this module's options
   // conv(x) and its tail in one pass, off the tape; `folded` instead of weight and bias if it is given.
   // layers/conv_norm.h decides when this may be.

@@ -47,8 +47,8 @@ struct Conv2dFunction {
   bool has_bias = false;
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
-  Tensor into =
-      {};  // the gradient of x so far, if this one may be added to it (tensor/function.h): the GPU does
+  // The gradient of x so far, if this one may be added to it (tensor/function.h). The GPU does so.
+  Tensor into = {};
   mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
 
   Attributes attributes() const;  // padding: above, left, below, right
@@ -81,9 +81,9 @@ struct FusedConvFunction {
 #endif
 };
 
-// The GPU's way from tensors to the problems of layers/cudnn_plans.h, whose run_convolution is `run` there.
-// Slices of channels stay where they lie if an engine takes them so. y: as allocate() made it; `padded`: gets
-// x with zeros for more channels, if the engine wants such.
+// From tensors to the problems of layers/cudnn_plans.h; on the GPU, `run` is its run_convolution. A tensor
+// that is a slice of more channels is copied only where no engine can use it as it lies. y: as allocate()
+// made it. `padded`: set to x with further channels of zeros, where the problem has such.
 using ConvRunner = bool (*)(const char* op, Device, const ConvProblem&, const ConvPointers&);
 void conv_forward_problem(ConvRunner run, const Conv2dOptions& options, const Tensor& in,
                           const Tensor& filters, const Tensor& bias, const ConvTail& tail, Tensor& y,

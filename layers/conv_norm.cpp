@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-DType compute_type(const Tensor& weight) { return for_compute(empty({0}, weight.dtype())).dtype(); }
+DType type_computed_in(const Tensor& weight) { return for_compute(empty({0}, weight.dtype())).dtype(); }
 
 template <class... T>
 bool recorded(const T&... tensors) {
@@ -35,7 +35,7 @@ bool ConvNorm::folds(const Tensor& x, const Tensor& addend) const {
   if (recorded(x, addend, w, conv_->bias(), scale, norm_->bias())) return false;
   // What does not fit is for the modules to refuse.
   return w.dtype() == scale.dtype() && w.device() == scale.device() && w.size(0) == scale.numel() &&
-         compute_type(w) == for_compute(empty({0}, x.dtype())).dtype() &&
+         type_computed_in(w) == for_compute(empty({0}, x.dtype())).dtype() &&
          (w.dtype() == DType::fp32 || w.dtype() == DType::fp64);
 }
 
@@ -64,7 +64,7 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
                                     double factor) {
   const NoGrad guard;
   FoldedFilters& kept = convs.at(0)->folded();
-  const DType type = compute_type(convs[0]->weight());
+  const DType type = type_computed_in(convs[0]->weight());
   std::vector<std::uint64_t> made_of{static_cast<std::uint64_t>(type), replays(),
                                      std::bit_cast<std::uint64_t>(factor)};
   const auto depends_on = [&](std::initializer_list<Tensor> tensors) {

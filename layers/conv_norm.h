@@ -61,8 +61,8 @@ class Shortcut : public Sequential {
 // factor conv(x), then what the tail says: in one pass when nothing is recorded.
 Tensor conv_then(Conv2d& conv, const Tensor& x, ConvTail tail, double factor = 1);
 
-// Filters and biases of convolutions that fold, side by side, kept by the first one; without norms: times
-// `factor`.
+// The folded filters and biases of all `convs`, joined and kept by the first one; without norms: the
+// convolutions' own, times `factor`.
 const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std::vector<BatchNorm2d*>& norms,
                                     double factor = 1);
 

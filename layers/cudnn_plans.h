@@ -18,8 +18,8 @@ enum class ConvPass : std::uint8_t { forward, data_gradient, filter_gradient };
 enum class ConvEpilogue : std::uint8_t { none, bias, bias_relu, bias_add_relu };
 
 // One convolution: x [N, C, H, W], w [K, C / groups, R, S], y [N, K, P, Q] or their gradients, all of one
-// dtype and one memory format, 16-byte aligned and dense, but for channels-last x and y, which may be slices
-// of more channels. Sums run in fp32 (fp64 for fp64).
+// dtype and one memory format, 16-byte aligned and dense, except that channels-last x and y may be slices of
+// more channels. Sums run in fp32 (fp64 for fp64).
 struct ConvProblem {
   ConvPass pass = ConvPass::forward;
   ConvEpilogue epilogue = ConvEpilogue::none;
@@ -51,8 +51,8 @@ inline bool convolution_fuses(DType dtype) { return dtype != DType::fp64; }
 inline bool convolution_has_cores(const ConvProblem& p) {
   return size_of(p.dtype) == 2 || (p.dtype == DType::fp32 && p.tf32);
 }
-// Channels to give x and w, by zeros: tensor-core engines want 16 bytes a pixel, and copy x for every pass
-// otherwise. As many as there are when it is no use.
+// How many channels x and w should have, filled up with zeros: tensor-core engines need 16 bytes a pixel, and
+// copy x for every pass otherwise. p.c where more would not help.
 inline std::int64_t padded_channels(const ConvProblem& p) {
   const std::int64_t least = 16 / size_of(p.dtype);
   return convolution_has_cores(p) && p.groups == 1 && p.c < least ? least : p.c;
@@ -67,9 +67,9 @@ struct ConvPointers {
   const void* bias = nullptr;
   const void* z = nullptr;
 };
-// Queues the convolution on the device's current stream. When cuDNN has no engine within the workspace limit:
-// throws Unsupported naming the problem, or, for an optional one, returns false and has done nothing: an
-// engine without tensor cores does not count then where there are such, nor a fallback engine for a slice.
+// Queues the convolution on the device's current stream. When cuDNN has no engine within the workspace limit,
+// it throws Unsupported naming the problem; for an optional problem it does nothing and returns false. For
+// those, engines without tensor cores are refused where there are others, and fallback engines for slices.
 // Throws CudaError naming `op`.
 bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors);
 

@@ -1,12 +1,12 @@
-// Fusion: layers that stand side by side run as one, unless somebody wants to see each of them.
+// Fusion: neighbouring layers run as one, unless somebody wants to see each of them.
 #pragma once
 
 namespace gadolin {
 
-// While one is alive on this thread, layers run one by one, as the papers draw them: summaries, features of a
-// layer, activation maps and exports open it. Otherwise neighbours run as one where the numbers stay the same
-// but for rounding, and a CallObserver is told of the calls that are left. layers/conv_norm.h, channels.h and
-// branches.h hold all such savings; nets have none of their own.
+// While one is alive on this thread, layers run one by one, as in the papers: summaries, features of a layer,
+// activation maps and exports need that. Without one, neighbouring layers are fused wherever the results stay
+// the same except for rounding, and a CallObserver sees only the calls that remain. All fusing is done in
+// layers/conv_norm.h, channels.h and branches.h; nets have none of their own.
 class Unfused {
  public:
   Unfused();

@@ -22,7 +22,7 @@ struct SkipInitialValues {
 
 void uniform_(Tensor& t, double low, double high);
 void normal_(Tensor& t, double mean, double deviation);
-// Normal cut off at two deviations from the mean, drawn again by inversion (as TensorFlow's and timm's).
+// Normal, cut off at two deviations from the mean, by inversion (as TensorFlow's and timm's).
 void truncated_normal_(Tensor& t, double mean, double deviation);
 // He et al. 2015: variance gain / fan, gain 2 for ReLU.
 void he_normal_(Tensor& t, Fan fan = Fan::in, double gain = 2);

@@ -5,13 +5,13 @@
 //
 // Children live on the heap of their parent, so references to them stay valid when the parent is moved.
 //
-// A Module is not called in one way for all: a Layer makes one Tensor of one Tensor; what takes or gives more
-// declares its own typed call and runs it through `called`.
+// There is no one way to call a Module. A Layer makes one Tensor from one Tensor; a module that takes or
+// gives more declares its own typed call and runs it through `called`.
 //
 // Threads: different nets may be used on different threads at any time. One net is used by one thread at a
-// time, in evaluation too, because layers keep what is worth keeping from call to call: filters with batch
-// norms folded in, copies of 16 bits. Whoever serves many threads has one thread own the net. Results are
-// returned and never left in members, so nothing of a call can be met by the next one.
+// time, in evaluation too, because layers keep things from one call to the next: filters with batch norms
+// folded in, 16-bit copies of weights. To serve many threads, let one thread own the net. Results are
+// returned and never left in members, so that no call can affect the result of another.
 #pragma once
 
 #include <concepts>
@@ -102,8 +102,8 @@ class Module {
   Module& adopt(std::string name, std::unique_ptr<Module> child);
   Tensor parameter(std::string name, Tensor initial);  // wants a gradient
   Tensor buffer(std::string name, Tensor initial);
-  // Runs f as a call of this module, whose arguments are `in`: its name stands on errors and on the nodes of
-  // the tape, and observers are told. f gives a Tensor or whatever tensors_of takes.
+  // Runs f as a call of this module with the arguments `in`: the module's name is added to errors and to the
+  // nodes of the tape, and an observer sees the call. f gives a Tensor or anything that tensors_of takes.
   template <class F>
   auto called(std::span<const Tensor> in, F&& f) {
     const PlaceScope place(*name_);
@@ -132,9 +132,9 @@ class Module {
   bool training_ = true, frozen_ = false;
 };
 
-// While one is alive, it is told of every call of a module on this thread, children before parents; of
-// several observers the youngest. It changes nothing: who wants to see every layer opens an Unfused scope too
-// (layers/fusion.h).
+// While one is alive, its function is called after every call of a module on this thread, for children before
+// their parents. If there are several observers, only the newest one sees the call. It does not change what
+// runs: to see every layer, open an Unfused scope too (layers/fusion.h).
 class CallObserver {
  public:
   using Call = std::function<void(const Module& module, const std::string& place, std::span<const Tensor> in,
@@ -150,7 +150,7 @@ class CallObserver {
   CallObserver* before_;
 };
 
-// A module that makes one tensor of one tensor.
+// A module that makes one tensor from one tensor.
 class Layer : public Module {
  public:
   virtual Tensor forward(const Tensor& x) = 0;

@@ -189,10 +189,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
   const Tensor rows = detail::as_rows(x.detach());
   if (rows.numel() == 0) return;
-#ifdef GADOLIN_CUDA
-  if (x.device().is_cuda()) return detail::batch_statistics(Cuda{}, rows, into);
-#endif
-  detail::batch_statistics(Cpu{}, rows, into);
+  on_device(x.device(), [&](auto device) { detail::batch_statistics(device, rows, into); });
 }
 
 BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {

@@ -20,15 +20,16 @@ struct BatchNormOptions {
 // y = weight (x - mean) / sqrt(variance + eps) + bias [+ addend] [then relu], per channel.
 //   x [N, C, H, W] or [N, C] in any floating type; weight, bias, running_* [C] in fp32 (fp64 for fp64 x);
 //   addend undefined or of x's shape and dtype -> y like x, channels-last when x is an image.
-// In training the running statistics are moved in place: the biased variance normalises, the unbiased one (n
-// - 1) is kept. Surprising, but PyTorch does so and checkpoints must agree. Keeps x, the channel statistics
-// and, with an addend and relu, one bit an element of y. Differentiable in x, weight, bias, addend. Throws
-// ShapeError in training for a single value a channel, whose variance is 0.
+// In training the running statistics are updated in place. The biased variance normalises, but the unbiased
+// one, over n - 1, goes into the running statistics: surprising, but PyTorch does so and checkpoints must
+// agree. Keeps x, the channel statistics and, with an addend and relu, one bit per element of y.
+// Differentiable in x, weight, bias, addend. Throws ShapeError in training for a single value per channel,
+// whose variance is 0.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options, const Tensor& addend = {});
 
-// Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Whoever writes a tensor
-// that several batch norms read computes them once.
+// Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Where several batch
+// norms read one tensor, they are computed once.
 struct ChannelStatistics {
   Tensor mean, variance;
 };
@@ -46,8 +47,8 @@ class BatchNorm2d : public Layer {
   Tensor add_relu(const Tensor& x, const Tensor& addend) {
     return called(x, [&] { return normalise(x, addend, true); });
   }
-  // relu(norm(x) + other(other_x)) in one pass, and what follows from it in two passes backward: where a
-  // block's shortcut has a batch norm too. Keeps x, other_x, both statistics and one bit an element.
+  // relu(norm(x) + other(other_x)), in one pass forward and two backward, for blocks whose shortcut has a
+  // batch norm too. Keeps x, other_x, both statistics and one bit per element.
   Tensor join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x);
   const char* kind() const override { return "BatchNorm2d"; }
   const Tensor& weight() const { return weight_; }
@@ -55,9 +56,8 @@ class BatchNorm2d : public Layer {
   const Tensor& running_mean() const { return running_mean_; }
   const Tensor& running_var() const { return running_var_; }
   double eps() const { return eps_; }
-  void set_momentum(double momentum) {
-    momentum_ = momentum;
-  }                                                     // of the running statistics, as in BatchNormOptions
+  // Of the running statistics, as in BatchNormOptions.
+  void set_momentum(double momentum) { momentum_ = momentum; }
   detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:

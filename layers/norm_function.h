@@ -94,8 +94,8 @@ enum class Mask { none, from_x, from_bits };  // what says in backward where the
 // A batch norm in one pass: its numbers a channel, [C] each, in fp32 or fp64.
 struct NormSide {
   Tensor mean, rstd, weight, bias;
-  Tensor dweight = {}, dbias = {},
-         lines = {};  // of backward; gradients may be undefined; lines [2, C]: shift and slope
+  // Of backward; gradients may be undefined; lines [2, C]: shift and slope.
+  Tensor dweight = {}, dbias = {}, lines = {};
   bool training = false;
 };
 template <class P>
@@ -228,8 +228,8 @@ struct BatchNormFunction {
     statistics(device, as_rows(in));
     normalise(device, in, w, b, addend, result);
   }
-  bool begin(const Tensor& in,
-             const Tensor& w) const;  // memory for mean and rstd; false when there is nothing to do
+  // Memory for mean and rstd; false when there is nothing to do.
+  bool begin(const Tensor& in, const Tensor& w) const;
   void statistics(Cpu, const Tensor& in) const;  // mean and rstd, and the running ones in training
   // `other`: a batch norm that the addend goes through.
   template <class D>

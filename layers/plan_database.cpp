@@ -1,26 +1,23 @@
-// The plan database: text format, reading, atomic writing.
+// The plan database: text format, reading, joining.
 #include "layers/plan_database.h"
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <cctype>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string_view>
 #include <system_error>
 
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
 
 constexpr std::string_view magic = "gadolin-plans 2 ";
-constexpr std::size_t most_problems = 100000, most_knobs = 64, most_bytes = std::size_t{64} << 20;
+constexpr std::size_t most_problems = 100000, most_knobs = 64;
+constexpr std::int64_t most_bytes = std::int64_t{64} << 20;
 
 // The text up to `end`, which is removed as well; all of it when there is none.
 std::string_view take(std::string_view& rest, char end) {
@@ -55,13 +52,6 @@ PlanChoice parse_choice(std::string_view rest, std::size_t line) {
   choice.workspace = number<std::int64_t>(take(rest, ' '), line);
   choice.microseconds = number<double>(rest, line);
   return choice;
-}
-
-bool on_disk(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool done = fsync(file) == 0;
-  return close(file) == 0 && done;
 }
 
 }  // namespace
@@ -104,17 +94,12 @@ PlanDatabase::PlanDatabase(std::string path, std::string identity)
     : path_(std::move(path)), identity_(std::move(identity)), choices_(read()) {}
 
 PlanChoices PlanDatabase::read() const {
-  std::error_code error;
-  const std::uintmax_t size = path_.empty() ? 0 : std::filesystem::file_size(path_, error);
-  if (path_.empty() || error || size > most_bytes) return {};
-  std::ifstream in(path_, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
   try {
-    return parse_plans(text.str(), identity_);
+    if (!path_.empty()) return parse_plans(read_file(path_, most_bytes), identity_);
+  } catch (const FileError&) {  // none yet
   } catch (const FormatError&) {
-    return {};
   }
+  return {};
 }
 
 const PlanChoice* PlanDatabase::find(const std::string& problem) const {
@@ -126,17 +111,14 @@ bool PlanDatabase::put(const std::string& problem, const PlanChoice& choice) {
   choices_[problem] = choice;
   if (path_.empty()) return false;
   for (auto& [other, found] : read()) choices_.emplace(other, found);
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  const std::string part = path_ + ".part" + std::to_string(getpid());
-  std::ofstream out(part, std::ios::binary | std::ios::trunc);
-  out << format_plans(identity_, choices_);
-  out.close();
-  if (out.fail() || !on_disk(part) || std::rename(part.c_str(), path_.c_str()) != 0) {
-    std::remove(part.c_str());
+  try {
+    std::error_code error;  // writing says what is wrong with the folder
+    std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
+    write_file_atomically(path_, format_plans(identity_, choices_));
+    return true;
+  } catch (const FileError&) {
     return false;
   }
-  return true;
 }
 
 std::string plan_database_path(const std::string& identity) {

@@ -1,9 +1,9 @@
 // Tuned choices of GPU engines, kept on disk so that a machine measures a problem once and then always runs
 // the same.
 //
-// A text file for each library version and device. First line "gadolin-plans 2 <identity>"; then one line a
-// problem:
-// "<problem> <engine> <knob>:<value>,... <workspace> <microseconds>", "-" for no knobs.
+// There is a text file for each library version and device. Its first line is "gadolin-plans 2 <identity>";
+// then comes one line for each problem, with "-" where there are no knobs:
+//   <problem> <engine> <knob>:<value>,... <workspace> <microseconds>
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,9 @@ class PlanDatabase {
   PlanChoices choices_;
 };
 
-// "<folder>/<identity with everything but letters and digits turned to ->.plans". The folder is
-// GADOLIN_CACHE_DIR, else XDG_CACHE_HOME/gadolin, else HOME/.cache/gadolin; "" when none of them is set.
+// "<folder>/<identity>.plans", where every character of the identity that is no letter or digit becomes "-".
+// The folder is GADOLIN_CACHE_DIR, else XDG_CACHE_HOME/gadolin, else HOME/.cache/gadolin; "" when none of
+// them is set.
 std::string plan_database_path(const std::string& identity);
 
 }  // namespace gadolin

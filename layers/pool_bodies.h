@@ -8,7 +8,7 @@
 
 namespace gadolin::detail {
 
-// Windows along one dimension. Sides are below 2^30: 32 bits do, but for products.
+// Windows along one dimension. Sides are below 2^30, so 32 bits are enough except for products.
 struct Windows {
   int in, out, kernel, stride, padding;
   bool adaptive, include_padding;

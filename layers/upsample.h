@@ -8,8 +8,8 @@ namespace gadolin {
 enum class Interpolation : std::uint8_t { nearest, bilinear };
 struct UpsampleOptions {
   Interpolation mode = Interpolation::nearest;
-  bool align_corners =
-      false;  // bilinear: corner pixels keep their places; otherwise pixels are squares and edges keep theirs
+  // Bilinear: the centres of corner pixels keep their places; otherwise the edges of the image do.
+  bool align_corners = false;
 };
 
 // x [N, C, H, W] -> [N, C, size.h, size.w], channels-last; larger or smaller, without antialiasing.

@@ -31,8 +31,8 @@ class DenseLayer : public Layer {
   const char* kind() const override { return "DenseLayer"; }
 
  private:
-  Tensor features_of(const Tensor& x, const ChannelStatistics& known,
-                     const Tensor& out);  // evaluation writes into `out`
+  // Evaluation writes into `out`.
+  Tensor features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out);
   BatchNorm2d& norm1_;
   Conv2d& conv1_;
   BatchNorm2d& norm2_;

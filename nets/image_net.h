@@ -8,8 +8,8 @@
 
 namespace gadolin {
 
-// What a net with classifiers beside the last one gives (GoogLeNet, Inception): they help the early layers to
-// learn.
+// The result of a net. GoogLeNet and Inception have auxiliary classifiers besides the last one, which help
+// the early layers to learn.
 struct Logits {
   Tensor main;                    // [N, num_classes]
   std::vector<Tensor> auxiliary;  // the same of each auxiliary head, in training mode only; the deepest first
@@ -23,9 +23,8 @@ struct Logits {
 //   const std::vector<Tensor> c = net.features(x);   // C2, C3, C4, C5: for a detector
 class ImageNet : public Layer {
  public:
-  // The last results at a quarter, an eighth, a sixteenth and a thirty-second of the image's height and
-  // width, [N, C, H / stride, W / stride]; which layers those are and what options change says each net's
-  // header.
+  // For each of the strides 4, 8, 16 and 32 the last result at that stride, [N, C, H / stride, W / stride].
+  // The header of each net says which layers these are, and which options give other strides.
   std::vector<Tensor> features(const Tensor& x);
   // Logits of the classifier, and in training mode of the auxiliary heads if the net has them.
   Logits logits(const Tensor& x);
@@ -34,7 +33,7 @@ class ImageNet : public Layer {
   Tensor forward(const Tensor& x) override { return all_logits(x).main; }
 
  protected:
-  // What a pass through the trunk hands out on its way. Nobody keeps what is not asked for.
+  // What a pass through the trunk hands out on its way. Only what is asked for is kept.
   struct Taps {
     std::vector<Tensor>* stages = nullptr;
     std::vector<Tensor>* auxiliary = nullptr;

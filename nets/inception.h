@@ -9,6 +9,11 @@ namespace gadolin {
 
 struct SlimNames;
 
+namespace detail {
+// Of 3x3 kernels: the same size, and half of it.
+inline const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
+}  // namespace detail
+
 struct InceptionOptions {
   int input_channels = 3, num_classes = 1000;
   double dropout = -1;       // before the last layer; below 0: what the net's reference does

@@ -5,7 +5,8 @@
 namespace gadolin {
 namespace {
 
-const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
+using detail::around;
+using detail::halves;
 
 // x + scale * (1x1 of the branches), then ReLU but for the last block of all.
 class ResidualBranches : public Branches {
@@ -23,7 +24,7 @@ class ResidualBranches : public Branches {
   Conv2d* conv2d_ = nullptr;
 };
 
-struct Blocks {
+struct InceptionResNetBlocks {
   int by;
   int c(int channels) const { return channels / by; }
 
@@ -88,7 +89,7 @@ struct Blocks {
 
 InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o)
     : InceptionNet("InceptionResNetV2", "inception_resnet_v2", 75, false) {
-  const Blocks block{o.width_divisor};
+  const InceptionResNetBlocks block{o.width_divisor};
   const auto c = [&](int channels) { return channels / o.width_divisor; };
   const auto repeat = [&](const std::string& name, int times, const auto& make) {
     for (int i = 0; i < times; ++i) part(name + "." + std::to_string(i), make());

@@ -5,8 +5,8 @@
 namespace gadolin {
 namespace {
 
-// Blocks of figures 5 to 7; channels as in the paper, divided by `by`.
-struct Blocks {
+// InceptionV3Blocks of figures 5 to 7; channels as in the paper, divided by `by`.
+struct InceptionV3Blocks {
   int by;
   bool count_include_pad;
   int c(int channels) const { return channels / by; }
@@ -79,7 +79,7 @@ struct Blocks {
 
 InceptionV3::InceptionV3(const InceptionOptions& o)
     : InceptionNet("InceptionV3", "inception_v3", 75, o.transform_input) {
-  const Blocks block{o.width_divisor, o.count_include_pad};
+  const InceptionV3Blocks block{o.width_divisor, o.count_include_pad};
   const auto c = [&](int channels) { return channels / o.width_divisor; };
   part("Conv2d_1a_3x3", ConvNormRelu(o.input_channels, c(32), 3, {.stride = 2}));
   part("Conv2d_2a_3x3", ConvNormRelu(c(32), c(32), 3));

@@ -5,8 +5,11 @@
 namespace gadolin {
 namespace {
 
-const Conv2dOptions around{.padding = 1}, halves{.stride = 2}, wide7{.padding = {0, 3}},
-    high7{.padding = {3, 0}}, wide3{.padding = {0, 1}}, high3{.padding = {1, 0}};
+using detail::around;
+using detail::halves;
+
+const Conv2dOptions wide7{.padding = {0, 3}}, high7{.padding = {3, 0}}, wide3{.padding = {0, 1}},
+    high3{.padding = {1, 0}};
 
 PoolOptions neighbours() {
   PoolOptions window(3, 1, 1);
@@ -14,8 +17,8 @@ PoolOptions neighbours() {
   return window;
 }
 
-// Blocks of figures 3 to 8; channels as drawn, divided by `by`.
-struct Blocks {
+// InceptionV4Blocks of figures 3 to 8; channels as drawn, divided by `by`.
+struct InceptionV4Blocks {
   int by;
   int c(int channels) const { return channels / by; }
 
@@ -94,7 +97,7 @@ struct Blocks {
 }  // namespace
 
 InceptionV4::InceptionV4(const InceptionOptions& o) : InceptionNet("InceptionV4", "inception_v4", 75, false) {
-  const Blocks block{o.width_divisor};
+  const InceptionV4Blocks block{o.width_divisor};
   int parts = 0;
   const auto append = [&](auto layer) { part("features." + std::to_string(parts++), std::move(layer)); };
   append(ConvNormRelu(o.input_channels, block.c(32), 3, halves));

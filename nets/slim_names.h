@@ -46,7 +46,7 @@ bool is_slim(const TensorMap& tensors);
 // [in, out] -> [out, in], a missing gamma -> 1. global_step, optimiser slots and averages are taken out and
 // named in a note; what else has no counterpart keeps its name and so is left over. `options` gets the
 // conventions that Slim's weights were trained with. Throws UsageError for a model that Slim does not have or
-// a checkpoint of another. averages: a variable's moving average is taken in its place where there is one;
+// a checkpoint of another. averages: a variable's moving average is taken instead where there is one;
 // UsageError when there is none at all.
 void rename_slim(const std::string& model, WeightFile& weights, NetOptions& options, bool averages = false);
 

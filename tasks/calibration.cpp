@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 
 double edge(int i, int bins) { return static_cast<double>(i) / bins; }
 

@@ -1,5 +1,5 @@
 // Whether probabilities mean what they say: reliability table, expected and maximum calibration error, Brier
-// score. All take weights, so that patients can be drawn again (tasks/metrics.h, bootstrap).
+// score. All take weights, so that patients can be resampled (tasks/metrics.h, bootstrap).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct ReliabilityBin {
 class Calibration {
  public:
   // confidence [N] in [0, 1]; right [N]: 1, 0 or unknown_label, which is left out. Throws ShapeError when
-  // sizes differ, NumericError, naming the sample, for NaN, DataError for a value outside its range (a
-  // rounding error of 1e-6 above 1 is let pass), ValueError unless 1 <= bins <= 10000.
+  // sizes differ, NumericError, naming the sample, for NaN, DataError for a value outside its range
+  // (up to 1e-6 above 1 counts as a rounding error), ValueError unless 1 <= bins <= 10000.
   Calibration(Reals confidence, std::span<const std::uint8_t> right, int bins = 15);
 
   // weight [N] or empty, of all samples given, unknown ones too. Throws ShapeError for another size and

@@ -4,76 +4,14 @@
 #include <cstdlib>
 
 #include "io/text.h"
-#include "layers/compute.h"
-#include "layers/loss.h"
-#include "layers/soft_loss.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/net_options.h"
+#include "tensor/autograd.h"
+#include "tensor/check.h"
 #include "tensor/ops.h"
-#include "train/mix.h"
 
 namespace gadolin {
 namespace {
-
-using LossFunction = std::function<Tensor(const Tensor& logits, const Tensor& target)>;
-
-Tensor on_device(const std::vector<float>& weights, Device device) {
-  return from_vector(weights, {static_cast<std::int64_t>(weights.size())}).to(device);
-}
-
-// Samples over classes times samples of the class: a set in balance gives 1 everywhere.
-Tensor class_weights(const Dataset& train, Device device) {
-  std::vector<float> weights;
-  const auto counts = train.class_counts();
-  for (const std::int64_t n : counts) {
-    const double balanced = static_cast<double>(counts.size()) * static_cast<double>(n);
-    weights.push_back(n == 0 ? 0.0f : static_cast<float>(static_cast<double>(train.size()) / balanced));
-  }
-  return on_device(weights, device);
-}
-
-// Negatives over positives of each label, as far as ten.
-Tensor positive_weights(const Dataset& train, Device device) {
-  std::vector<float> weights;
-  for (const std::int64_t n : train.class_counts()) {
-    const double ratio = static_cast<double>(train.size() - n) / std::max(1.0, static_cast<double>(n));
-    weights.push_back(static_cast<float>(std::clamp(ratio, 1.0, 10.0)));
-  }
-  return on_device(weights, device);
-}
-
-LossFunction label_loss(const ClassificationLoss& o, const Dataset& train, Device device) {
-  if (o.kind == "focal") {
-    return [gamma = o.focal_gamma](const Tensor& x, const Tensor& y) {
-      return sigmoid_focal_loss(x, y.to(x.dtype()), -1, gamma);
-    };
-  }
-  const Tensor positive = o.class_weights ? positive_weights(train, device) : Tensor();
-  return [positive](const Tensor& x, const Tensor& y) {
-    return binary_cross_entropy_with_logits(x, y.to(x.dtype()), positive);
-  };
-}
-
-LossFunction class_loss(const ClassificationLoss& o, const Dataset& train, Device device) {
-  CrossEntropyOptions c;
-  c.label_smoothing = o.label_smoothing;
-  if (o.class_weights) c.class_weight = class_weights(train, device);
-  if (o.kind == "focal") {
-    return [c, gamma = o.focal_gamma](const Tensor& x, const Tensor& y) {
-      return softmax_focal_loss(x, y, gamma, c);
-    };
-  }
-  return [c](const Tensor& x, const Tensor& y) { return cross_entropy(x, y, c); };
-}
-
-// Against the shares of two samples' classes or labels.
-LossFunction mixed_loss(const ClassificationLoss& o, const Dataset& train, Device device) {
-  if (train.multi_label()) return label_loss(o, train, device);
-  SoftCrossEntropyOptions c;
-  c.label_smoothing = o.label_smoothing;
-  if (o.class_weights) c.class_weight = class_weights(train, device);
-  return [c](const Tensor& x, const Tensor& y) { return soft_cross_entropy(x, y.to(x.dtype()), c); };
-}
 
 std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
   const Json options = Json::parse(c.fact("net_options"), nullptr, false),
@@ -98,6 +36,15 @@ std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
   return task;
 }
 
+std::unique_ptr<Task> begin_classifier(const TaskStart& start) {
+  NetOptions options = start.options;
+  options["num_classes"] = static_cast<double>(start.train.num_classes());
+  auto task = std::make_unique<ClassificationTask>(start.model, options, start.train.classes(),
+                                                   start.train.multi_label(), start.pipeline);
+  task->learn_from(start.train, start.loss, start.device);
+  return task;
+}
+
 }  // namespace
 
 ClassificationTask::ClassificationTask(std::string model, NetOptions options,
@@ -111,21 +58,6 @@ ClassificationTask::ClassificationTask(std::string model, NetOptions options,
     : Task(std::move(classes), std::move(pipeline)), model_(std::move(model)), options_(std::move(options)),
       multi_label_(multi_label), net_(std::move(net)) {}
 
-void ClassificationTask::learn_from(const Dataset& train, const ClassificationLoss& wanted, Device device) {
-  ClassificationLoss o = wanted;
-  if (o.kind == "auto") o.kind = multi_label_ ? "bce" : "cross-entropy";
-  require<UsageError>(o.kind == "cross-entropy" || o.kind == "bce" || o.kind == "focal", "--loss ", o.kind,
-                      " is unknown; use auto, cross-entropy, bce or focal");
-  require<UsageError>(o.kind == "focal" || (o.kind == "bce") == multi_label_, "--loss ", o.kind,
-                      " does not fit: the set has ",
-                      multi_label_ ? "several labels a sample; use bce or focal"
-                                   : "one label a sample; use cross-entropy or focal");
-  require<UsageError>(!o.mixes || o.kind != "focal",
-                      "--loss focal does not go with --mixup and --cutmix; use auto");
-  loss_ = multi_label_ ? label_loss(o, train, device) : class_loss(o, train, device);
-  if (o.mixes) mixed_loss_ = mixed_loss(o, train, device);
-}
-
 std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, DatasetOptions options) const {
   options.multi_label = options.multi_label || multi_label_;
   auto set = Task::open(path, options);
@@ -135,27 +67,15 @@ std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, Datas
   return set;
 }
 
-LossParts ClassificationTask::loss(const Batch& batch) {
-  require<ValueError>(loss_ != nullptr, "classification: there is no loss yet; call learn_from first");
-  const bool mixes = batch.has("mix_share");
-  require<ValueError>(!mixes || mixed_loss_ != nullptr,
-                      "classification: the batch is mixed, but learn_from was not told so");
-  Tensor images = batch["image"], target = batch["label"];
-  if (mixes) {
-    const MixTensors mix{batch["mix_partner"], batch["mix_keep"], batch["mix_share"]};
-    images = mixed_images(images, mix);
-    if (!multi_label_) target = one_hot(target, static_cast<std::int64_t>(classes_.size()));
-    target = mixed_targets(target, mix);
-  }
-  const LossFunction& cost = mixes ? mixed_loss_ : loss_;
-  const Logits logits = net_->logits(images);
-  LossParts parts(loss_with_auxiliary(logits, [&](const Tensor& x) { return cost(x, target); }));
-  if (count_right_) {
-    const NoGrad guard;
-    const Tensor hits = compare(Compare::equal, argmax(logits.main.detach(), 1), batch["label"]);
-    parts.parts.emplace_back("accuracy", mean(hits.to(DType::fp32)));
-  }
-  return parts;
+std::unique_ptr<DataLoader> ClassificationTask::loader(const Dataset& set, const Pipeline& pipeline,
+                                                       const LoaderOptions& options,
+                                                       std::shared_ptr<const Sampler> sampler) const {
+  if (!sampler) return std::make_unique<DataLoader>(set, pipeline, options);
+  LoaderOptions rest = options;
+  rest.shuffle = rest.drop_last = false;
+  auto collation =
+      std::make_unique<ClassificationCollation>(pipeline, set.multi_label() ? set.num_classes() : 0);
+  return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
 }
 
 Outputs ClassificationTask::predict(const Batch& batch) {
@@ -168,9 +88,12 @@ std::unique_ptr<Evaluator> ClassificationTask::evaluator(const Dataset& set) con
   return std::make_unique<ClassificationEvaluator>(set, classes_, multi_label_, operation_.thresholds);
 }
 
+std::vector<double> ClassificationTask::class_probabilities(const Outputs& outputs, std::int64_t n) const {
+  return probabilities(outputs["logits"].slice(0, n, n + 1), multi_label_);
+}
+
 Said ClassificationTask::say(const Outputs& outputs, std::int64_t n, int most) const {
-  const Tensor& logits = outputs["logits"];
-  const std::vector<double> p = probabilities(logits.slice(0, n, n + 1), multi_label_);
+  const std::vector<double> p = class_probabilities(outputs, n);
   std::vector<std::size_t> order(p.size());
   for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });
@@ -225,6 +148,12 @@ std::unique_ptr<ClassificationTask> load_classifier(const std::string& path, Dev
   return std::unique_ptr<ClassificationTask>(static_cast<ClassificationTask*>(task.release()));
 }
 
-TaskKind classification_kind() { return {ClassificationTask::name, make, report_classification}; }
+TaskKind classification_kind() {
+  return {.name = ClassificationTask::name,
+          .make = make,
+          .report = report_classification,
+          .begin = begin_classifier,
+          .check_model = [](const std::string& model) { net_info(model); }};
+}
 
 }  // namespace gadolin

@@ -11,15 +11,6 @@
 
 namespace gadolin {
 
-// How wrong a classifier is. Weights of classes come from the training set (ClassificationTask::learn_from).
-struct ClassificationLoss {
-  std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
-  double label_smoothing = 0;  // of cross-entropy
-  double focal_gamma = 2;
-  bool class_weights = false;  // rare classes count more
-  bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
-};
-
 // What is fitted on validation samples after training, and kept with the weights.
 struct Operation {
   double temperature = 1;             // logits are divided by it
@@ -45,20 +36,23 @@ class ClassificationTask : public Task {
   const Operation& operation() const { return operation_; }
   void operate(Operation operation) { operation_ = std::move(operation); }
 
-  // The loss to train with. Throws UsageError for one that does not fit the labels.
-  void learn_from(const Dataset& train, const ClassificationLoss& loss, Device device);
-
-  // Whether loss() also gives the share of the batch that is right, as part "accuracy".
-  void count_right(bool on) { count_right_ = on; }
+  // The loss to train with; weights of classes come from the training set. Throws UsageError for one that
+  // does not fit the labels.
+  void learn_from(const Dataset& train, const LossOptions& loss, Device device);
 
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
-  // Logits of all heads count, auxiliary ones 0.4 times (layers/loss.h). Throws ValueError before learn_from.
+  std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
+                                     const LoaderOptions& options,
+                                     std::shared_ptr<const Sampler> sampler = {}) const override;
+  // The losses of all heads, those of auxiliary ones times 0.4 (nets/image_net.h). Throws ValueError before
+  // learn_from.
   LossParts loss(const Batch& batch) override;
   // {"logits": fp32 [N, K]}, divided by the temperature.
   Outputs predict(const Batch& batch) override;
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
   std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
+  std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override;
   Tensor evidence(const Batch& batch, int target) override;  // the logit of class `target`
   void describe(Checkpoint& checkpoint) const override;
 

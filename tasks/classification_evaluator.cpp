@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "io/csv.h"
 #include "io/text.h"
@@ -36,7 +37,8 @@ std::vector<Metric> ClassificationEvaluator::metrics() const {
 }
 
 double ClassificationEvaluator::loss() const {
-  return indices_.empty() ? std::nan("") : loss_sum_ / static_cast<double>(indices_.size());
+  const double sum = std::accumulate(losses_.begin(), losses_.end(), 0.0);
+  return indices_.empty() ? std::nan("") : sum / static_cast<double>(indices_.size());
 }
 
 void ClassificationEvaluator::add(const Batch& batch, const Outputs& outputs) {
@@ -44,24 +46,39 @@ void ClassificationEvaluator::add(const Batch& batch, const Outputs& outputs) {
   const Tensor& labels = batch["label"];
   const Tensor value =
       multi_label_ ? binary_cross_entropy_with_logits(logits, labels) : cross_entropy(logits, labels);
-  loss_sum_ += value.item() * static_cast<double>(batch.size());
+  losses_.push_back(value.item() * static_cast<double>(batch.size()));
   Predictions& p = predictions_;
   const std::vector<double> rows = probabilities(logits, multi_label_);
   p.probability.insert(p.probability.end(), rows.begin(), rows.end());
   const std::vector<double> raw = logits.to_vector<double>();
   logits_.insert(logits_.end(), raw.begin(), raw.end());
-  for (const std::int64_t index : batch.indices) {
-    const SampleInfo& info = set_.info(index);
-    indices_.push_back(index);
-    p.patient.push_back(info.patient.empty() ? info.name : info.patient);
-    if (multi_label_) {
-      std::vector<std::uint8_t> row(p.classes.size(), 0);
-      for (const int label : info.labels) row[static_cast<std::size_t>(label)] = 1;
-      p.labels.insert(p.labels.end(), row.begin(), row.end());
-    } else {
-      p.target.push_back(info.labels.at(0));
-    }
+  indices_.insert(indices_.end(), batch.indices.begin(), batch.indices.end());
+  for (const std::int64_t index : batch.indices) add_truth(set_.info(index));
+}
+
+void ClassificationEvaluator::add_truth(const SampleInfo& info) {
+  Predictions& p = predictions_;
+  p.patient.push_back(info.patient.empty() ? info.name : info.patient);
+  if (multi_label_) {
+    std::vector<std::uint8_t> row(p.classes.size(), 0);
+    for (const int label : info.labels) row[static_cast<std::size_t>(label)] = 1;
+    p.labels.insert(p.labels.end(), row.begin(), row.end());
+  } else {
+    p.target.push_back(info.labels.at(0));
   }
+}
+
+void ClassificationEvaluator::gather(Communicator& communicator) {
+  if (communicator.alone()) return;
+  Predictions& p = predictions_;
+  losses_ = gather_values(communicator, losses_);
+  logits_ = gather_values(communicator, logits_);
+  p.probability = gather_values(communicator, p.probability);
+  indices_ = gather_values(communicator, indices_);
+  p.patient.clear();
+  p.labels.clear();
+  p.target.clear();
+  for (const std::int64_t index : indices_) add_truth(set_.info(index));
 }
 
 std::vector<double> ClassificationEvaluator::values(Reals weight) const {

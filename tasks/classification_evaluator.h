@@ -19,6 +19,7 @@ class ClassificationEvaluator : public Evaluator {
   std::string chosen() const override { return multi_label_ ? "roc_auc" : "balanced_accuracy"; }
   double loss() const override;  // mean cross-entropy, binary for several labels
   void add(const Batch& batch, const Outputs& outputs) override;
+  void gather(Communicator& communicator) override;
   std::vector<double> values(Reals weight) const override;
   std::vector<MetricValue> finish(const BootstrapOptions& options) const override;
   std::vector<std::string> patients() const override { return predictions_.patient; }
@@ -32,11 +33,11 @@ class ClassificationEvaluator : public Evaluator {
   void count_top(const std::vector<int>& most) { top_ = most; }
   const Predictions& predictions() const { return predictions_; }
   const std::vector<double>& logits() const { return logits_; }  // [N, K]
-  const std::vector<std::int64_t>& indices() const {
-    return indices_;
-  }  // places in the set, in the order of add
+  // Places in the set, in the order of add.
+  const std::vector<std::int64_t>& indices() const { return indices_; }
 
  private:
+  void add_truth(const SampleInfo& info);
   std::string predictions_csv() const;
   std::string confusion_csv() const;
   TextRows surest_mistakes() const;
@@ -45,9 +46,9 @@ class ClassificationEvaluator : public Evaluator {
   Predictions predictions_;
   std::vector<std::int64_t> indices_;
   std::vector<double> logits_;
+  std::vector<double> losses_;  // of each batch, times its samples
   std::vector<Threshold> thresholds_;
   std::vector<int> top_;
-  double loss_sum_ = 0;
 };
 
 // The labels whose probability reaches their threshold: places in `classes`, rising. A label without a

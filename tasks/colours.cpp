@@ -33,10 +33,10 @@ Colour heat_colour(double value) {
                     300 + 165 * t);
 }
 
-// The golden angle spreads any number of hues; the lightness of neighbours differs too.
+// The golden angle spreads any number of hues; three lightnesses keep hues apart that come close.
 Colour class_colour(int number) {
-  constexpr double golden_angle = 137.50776405003785;
-  return from_oklab(number % 2 == 0 ? 0.8 : 0.68, 0.17, 30 + golden_angle * number);
+  constexpr double golden_angle = 137.50776405003785, lightness[] = {0.85, 0.72, 0.62};
+  return from_oklab(lightness[(number % 3 + 3) % 3], 0.18, 30 + golden_angle * number);
 }
 
 }  // namespace gadolin

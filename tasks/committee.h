@@ -22,14 +22,14 @@ class Committee {
   Committee(const std::vector<std::string>& checkpoints, std::vector<View> views, Device device,
             DType compute);
 
-  // The member that speaks for all: kind, classes, words.
+  // The first member: its kind, its classes and its way to show an answer are those of the committee.
   const ClassificationTask& task() const { return *tasks_.front(); }
 
   // The answer to one sample of a set: {"logits": [1, K]}, whose softmax (or logistic function) is the mean
   // of the members' probabilities over all views.
   Outputs one(const Dataset& set, std::int64_t i, Device device);
-  // For evaluate(): lets all members but the first predict the set, and gives a function that joins in the
-  // first one's answer to a batch of it. `label`: of lines of progress on stderr.
+  // For evaluate(): lets all members but the first predict the whole set, and gives a function that joins
+  // their answers to a batch with the first one's. `label`: of lines of progress on stderr.
   Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label);
 
  private:

@@ -11,7 +11,7 @@ namespace gadolin {
 struct DrawnBox {
   Corners box;
   int label = 0;     // class number; chooses the colour (class_colour of tasks/colours.h)
-  double score = 1;  // of two outlines that meet the one with the larger score lies on top
+  double score = 1;  // where outlines cross, the one with the larger score is on top
 };
 
 // The picture in 8-bit colour with the outline of every box. `seen_from` is the map by which the picture came

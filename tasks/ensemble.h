@@ -43,8 +43,8 @@ struct Ensemble {
 };
 
 // Members are matched class by class by name: another order is put right, other names are refused. The first
-// member decides the order even with weight 0. The result does not depend on the order of the other members
-// but for rounding.
+// member decides the order even with weight 0. The result does not depend on the order of the other members,
+// except for rounding.
 // Throws DataError for classes that differ (both names said) or come twice, ShapeError for sizes,
 // ValueError for no member, weights that are negative, not finite or all 0, and temperatures that are not
 // above 0, NumericError, naming member and sample, for logits that are NaN. Members of weight 0 are checked

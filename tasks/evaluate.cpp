@@ -10,6 +10,17 @@
 
 namespace gadolin {
 
+namespace {
+
+struct EvaluationMode {
+  Module& net;
+  bool was_training;
+  explicit EvaluationMode(Module& n) : net(n), was_training(n.training()) { net.eval(); }
+  ~EvaluationMode() { net.train(was_training); }
+};
+
+}  // namespace
+
 struct RecordedPrediction::Impl {
   explicit Impl(Task& t) : task(t) {}
   Task& task;
@@ -73,16 +84,28 @@ std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Eval
 
 std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
                                 const std::string& label) {
-  struct EvaluationMode {
-    Module& net;
-    bool was_training;
-    explicit EvaluationMode(Module& n) : net(n), was_training(n.training()) { net.eval(); }
-    ~EvaluationMode() { net.train(was_training); }
-  } const mode(task.net());
+  const EvaluationMode mode(task.net());
   const NoGrad guard;
   const ComputeScope scope(compute);
   RecordedPrediction predict(task);
   return evaluate(std::ref(predict), loader, evaluator, label);
+}
+
+std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
+                                Communicator& communicator) {
+  if (communicator.alone()) return evaluate(task, loader, evaluator, compute);
+  const EvaluationMode mode(task.net());
+  const NoGrad guard;
+  const ComputeScope scope(compute);
+  RecordedPrediction predict(task);
+  const std::int64_t batches = loader.batches(), rank = communicator.rank(), ranks = communicator.size();
+  const std::int64_t from = batches * rank / ranks, to = batches * (rank + 1) / ranks;
+  loader.seek(loader.epoch(), from);
+  Batch batch;
+  for (std::int64_t step = from; step < to && loader.next(batch); ++step)
+    evaluator.add(batch, predict(batch));
+  evaluator.gather(communicator);
+  return loader.bad_samples();
 }
 
 }  // namespace gadolin

@@ -39,4 +39,11 @@ std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Eval
 std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
                                 const std::string& label = "");
 
+// The same by several processes, of which each has a task of its own and all the same set: each takes its
+// share of the batches, and the first one's evaluator then holds all samples (Evaluator::gather). A share is
+// a row of whole batches, one rank's behind another's, so that every batch and the order of all are those of
+// a process alone. With fewer batches than processes some have none.
+std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
+                                Communicator& communicator);
+
 }  // namespace gadolin

@@ -79,15 +79,41 @@ LayerTap::Result LayerTap::watch(const std::function<Tensor()>& run) const {
   return result;
 }
 
-FeatureResult extract_features(
-    Layer& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader_options,
-    const FeatureOptions& options,
-    const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take) {
+namespace {
+
+// What is watched: a net, its batches of a set, and how it runs on one.
+struct Watched {
+  Module& net;
+  std::function<std::unique_ptr<DataLoader>(const Dataset&, const LoaderOptions&)> loader;
+  std::function<Tensor(const Batch&)> run;
+};
+
+Watched watched(Task& task) {
+  return {task.net(),
+          [&task](const Dataset& set, const LoaderOptions& options) {
+            return task.loader(set, task.pipeline(), options);
+          },
+          [&task](const Batch& batch) {
+            task.predict(batch);
+            return Tensor();
+          }};
+}
+
+Watched watched(Layer& net, const Pipeline& pipeline) {
+  return {net,
+          [&pipeline](const Dataset& set, const LoaderOptions& options) {
+            return std::make_unique<DataLoader>(set, pipeline, options);
+          },
+          [&net](const Batch& batch) { return net(batch["image"]); }};
+}
+
+FeatureResult extract_from(const Watched& watched, const Dataset& set, const LoaderOptions& loader_options,
+                           const FeatureOptions& options, const TakeFeatures& take) {
   require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ",
                       options.dtype, ", only fp32 or fp16");
   require<UsageError>(!loader_options.shuffle && !loader_options.drop_last,
                       "features: the loader must take every sample in order");
-  const LayerTap tap(net, options.layer);
+  const LayerTap tap(watched.net, options.layer);
   const NoGrad guard;
   const ComputeScope scope(options.compute);
   struct Mode {
@@ -95,14 +121,14 @@ FeatureResult extract_features(
     bool training;
     explicit Mode(Module& n) : net(n), training(n.training()) { net.eval(); }
     ~Mode() { net.train(training); }
-  } mode(net);
-  DataLoader loader(set, pipeline, loader_options);
+  } mode(watched.net);
+  const auto loader = watched.loader(set, loader_options);
   std::optional<Progress> progress;
-  if (!options.progress.empty()) progress.emplace(options.progress, loader.batches(), progress_on_stderr());
+  if (!options.progress.empty()) progress.emplace(options.progress, loader->batches(), progress_on_stderr());
   FeatureResult result;
   Batch batch;
-  for (std::int64_t wanted = 0, done = 0; loader.next(batch);) {
-    Tensor rows = tap(batch["image"]).feature;
+  for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {
+    Tensor rows = tap.watch([&] { return watched.run(batch); }).feature;
     require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
                         " gives ", rows.shape(), " for ", batch.size(), " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
@@ -122,23 +148,22 @@ FeatureResult extract_features(
     for (int d = 1; d < rows.dim(); ++d) result.row.push_back(rows.size(d));
     result.rows += rows.size(0);
     take(rows, places);
-    if (progress) progress->update(++done, loader.stats().wait_seconds);
+    if (progress) progress->update(++done, loader->stats().wait_seconds);
   }
   if (progress) progress->finish();
-  result.bad = loader.bad_samples();
+  result.bad = loader->bad_samples();
   return result;
 }
 
-FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
-                             const Pipeline& pipeline, const LoaderOptions& loader,
-                             const FeatureOptions& options) {
-  const LayerTap check(net, options.layer);  // before anything is made
+FeatureResult write_from(const Watched& watched, const std::string& folder, const Dataset& set,
+                         const LoaderOptions& loader, const FeatureOptions& options) {
+  const LayerTap check(watched.net, options.layer);  // before anything is made
   std::filesystem::create_directories(folder);
   std::optional<NpyWriter> array;
   AtomicFile index(folder + "/index.csv");
   index.write("row,path,patient,label,split\n");
-  const FeatureResult result = extract_features(
-      net, set, pipeline, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
+  const FeatureResult result = extract_from(
+      watched, set, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
         if (!array) {
           Shape row;
           for (int d = 1; d < rows.dim(); ++d) row.push_back(rows.size(d));
@@ -156,6 +181,30 @@ FeatureResult write_features(const std::string& folder, Layer& net, const Datase
   array->commit();
   index.commit();
   return result;
+}
+
+}  // namespace
+
+FeatureResult extract_features(Task& task, const Dataset& set, const LoaderOptions& loader,
+                               const FeatureOptions& options, const TakeFeatures& take) {
+  return extract_from(watched(task), set, loader, options, take);
+}
+
+FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& pipeline,
+                               const LoaderOptions& loader, const FeatureOptions& options,
+                               const TakeFeatures& take) {
+  return extract_from(watched(net, pipeline), set, loader, options, take);
+}
+
+FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
+                             const LoaderOptions& loader, const FeatureOptions& options) {
+  return write_from(watched(task), folder, set, loader, options);
+}
+
+FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
+                             const Pipeline& pipeline, const LoaderOptions& loader,
+                             const FeatureOptions& options) {
+  return write_from(watched(net, pipeline), folder, set, loader, options);
 }
 
 }  // namespace gadolin

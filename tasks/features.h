@@ -7,13 +7,14 @@
 
 #include "data/sets/loader.h"
 #include "layers/module.h"
+#include "tasks/task.h"
 
 namespace gadolin {
 
 // Runs a net, unfused, and keeps one layer's value. Names are the paths of `gadolin summary`; "PATH:input" is
 // what goes into a layer, and "embedding" what goes into the last Linear: the vector that the classifier
-// sees. A layer that runs several times in a forward pass gives its last value. An observer that is alive
-// outside is told of nothing meanwhile.
+// sees. A layer that runs several times in a forward pass gives its last value. Meanwhile another observer on
+// this thread sees no calls.
 class LayerTap {
  public:
   // Throws UsageError naming the nearest layers when there is none of this name. The net must outlive the
@@ -51,17 +52,24 @@ struct FeatureResult {
   std::vector<BadSample> bad;  // left out
 };
 
+// Gets features of some samples [M, ...] and their places in the set.
+using TakeFeatures = std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>;
+
 // The features of every sample in evaluation mode, in the order of the set, handed over batch by batch as [M,
 // ...] on the net's device with the places of the samples. With `bad_samples` skip or quarantine, samples
 // that cannot be read are left out. `shuffle` and `drop_last` must be off. Memory does not grow with the set.
 // Throws as the loader and LayerTap.
-FeatureResult extract_features(
-    Layer& net, const Dataset& set, const Pipeline& pipeline, const LoaderOptions& loader,
-    const FeatureOptions& options,
-    const std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>& take);
+FeatureResult extract_features(Task& task, const Dataset& set, const LoaderOptions& loader,
+                               const FeatureOptions& options, const TakeFeatures& take);
+// The same of a net of pictures without a task.
+FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& pipeline,
+                               const LoaderOptions& loader, const FeatureOptions& options,
+                               const TakeFeatures& take);
 
 // The same into folder/features.npy [rows, ...] and folder/index.csv (row,path,patient,label,split), which
 // appear when all is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
+FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
+                             const LoaderOptions& loader, const FeatureOptions& options);
 FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
                              const FeatureOptions& options);

@@ -18,8 +18,8 @@ struct FoldSummary {
 //
 // The interval treats folds as independent. They are not: any two share most of their training data, and no
 // unbiased estimate of the variance of their mean exists (Bengio and Grandvalet 2004). It is too
-// narrow rather than too wide, and says how much the metric moves with the patients drawn and the seed; it is
-// no test of one net against another. Throws ValueError unless confidence is between 0 and 1.
+// narrow rather than too wide, and says how much the metric changes with the choice of patients and the seed;
+// it is not a test of one net against another. Throws ValueError unless confidence is between 0 and 1.
 FoldSummary fold_summary(Reals metric, double confidence = 0.95);
 
 }  // namespace gadolin

@@ -2,14 +2,46 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <map>
 
 #include "data/sets/tfrecord_dataset.h"
+#include "io/atomic_file.h"
+#include "io/text.h"
 #include "io/tfrecord.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
+
+// Pictures in files. A pipe gives its bytes once, so they are kept.
+class FileSet : public Dataset {
+ public:
+  FileSet(const std::vector<std::string>& files, const std::vector<std::string>& classes)
+      : Dataset(classes, false, {}, "") {
+    auto piped = std::make_shared<std::map<std::string, std::vector<std::uint8_t>>>();
+    for (const std::string& file : files) {
+      SampleInfo info;
+      info.name = info.path = file;
+      samples_.push_back(info);
+      std::error_code error;
+      const auto type = std::filesystem::status(file, error).type();
+      using enum std::filesystem::file_type;
+      if (type == fifo || type == character || type == socket)
+        piped->emplace(file, read_bytes(file, ImageLimits{}.file_bytes));
+    }
+    piped_ = std::move(piped);
+  }
+  StoredImage read(std::int64_t i) const override {
+    const auto kept = piped_->find(info(i).path);
+    return kept == piped_->end() ? Dataset::read(i) : StoredImage{kept->second, {}};
+  }
+
+ protected:
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new FileSet(*this)); }
+
+ private:
+  std::shared_ptr<const std::map<std::string, std::vector<std::uint8_t>>> piped_;
+};
 
 // Sets one after the other; the record of a sample is its place among all.
 class JoinedDataset : public Dataset {
@@ -50,7 +82,7 @@ bool means_tfrecords(const std::string& path) {
          (path.find_first_of("*?") != std::string::npos && !std::filesystem::exists(path, error));
 }
 
-std::vector<std::string> expand_files(const std::string& command, const std::vector<std::string>& given) {
+std::vector<std::string> expand_files(const std::vector<std::string>& given) {
   std::vector<std::string> files;
   for (const std::string& path : given) {
     if (std::filesystem::is_directory(path)) {
@@ -63,12 +95,8 @@ std::vector<std::string> expand_files(const std::string& command, const std::vec
       if (inside.empty() && holds_tfrecords(path)) inside = tfrecord_files(path);
       files.insert(files.end(), inside.begin(), inside.end());
     } else if (path.ends_with(".txt")) {
-      std::ifstream list(path);
-      require<FileError>(list.good(), command, ": ", path, " cannot be read; does it exist?");
-      for (std::string line; std::getline(list, line);) {
-        if (!line.empty() && line.back() == '\r') line.pop_back();
-        if (!line.empty()) files.push_back(line);
-      }
+      std::vector<std::string> listed = text_lines(read_file(path, std::int64_t{1} << 30));
+      files.insert(files.end(), listed.begin(), listed.end());
     } else {
       files.push_back(path);
     }
@@ -78,13 +106,7 @@ std::vector<std::string> expand_files(const std::string& command, const std::vec
 
 std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
                                   const std::vector<std::string>& classes) {
-  std::vector<SampleInfo> samples;
-  for (const std::string& file : files) {
-    SampleInfo info;
-    info.name = info.path = file;
-    samples.push_back(info);
-  }
-  return std::make_unique<Dataset>(classes, false, samples, "");
+  return std::make_unique<FileSet>(files, classes);
 }
 
 std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vector<std::string>& given,
@@ -93,7 +115,7 @@ std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vect
   unlabelled.classes = classes;
   unlabelled.unlabelled = true;
   auto parts = std::make_shared<JoinedDataset::Parts>();
-  const std::vector<std::string> files = expand_files(command, given);
+  const std::vector<std::string> files = expand_files(given);
   require<UsageError>(!files.empty(), command, ": no files to look at");
   for (auto from = files.begin(); from != files.end();) {
     const auto to = means_tfrecords(*from) ? from + 1 : std::find_if(from, files.end(), means_tfrecords);

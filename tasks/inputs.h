@@ -10,8 +10,8 @@
 namespace gadolin {
 
 // Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. Throws
-// FileError, beginning with `command`.
-std::vector<std::string> expand_files(const std::string& command, const std::vector<std::string>& given);
+// FileError.
+std::vector<std::string> expand_files(const std::vector<std::string>& given);
 // Whether an argument means TFRecords: by its name, or a pattern.
 bool means_tfrecords(const std::string& path);
 // The pictures of all of them in their order, TFRecords (of options.image_key and name_key) among files;

@@ -13,7 +13,7 @@
 namespace gadolin {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 
 void check(const char* op, double successes, double trials, double confidence) {
   require<ValueError>(successes >= 0 && successes <= trials && std::isfinite(trials), op, ": ", successes,

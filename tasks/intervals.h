@@ -18,7 +18,7 @@ struct Share {
 // Wilson's score interval without correction (Wilson 1927; advised for small counts by Brown, Cai
 // and DasGupta 2001): does not collapse at 0 or all. `successes` may be a sum of weights, 0 <= successes <=
 // trials. NaN for no trials. Throws ValueError for other counts, or a confidence that is not between 0 and 1.
-// The trials must be independent: with several pictures of a patient, draw patients instead
+// The trials must be independent: with several pictures of a patient, resample patients instead
 // (tasks/metrics.h, bootstrap).
 Interval wilson_interval(double successes, double trials, double confidence = 0.95);
 

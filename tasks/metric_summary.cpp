@@ -11,7 +11,7 @@ namespace gadolin {
 namespace {
 
 using Function = std::function<double(Reals weight)>;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 

@@ -12,7 +12,7 @@
 namespace gadolin {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 
 // Value at quantile q of sorted values, by linear interpolation.
 double quantile(const std::vector<double>& sorted, double q) {

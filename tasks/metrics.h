@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 namespace gadolin {
 
 using Reals = std::span<const double>;
+
+namespace detail {
+inline constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // the value of what is undefined
+}
 
 // How often class t was taken for class p. Counts are doubles, so that resampled samples may be weighted.
 class ConfusionMatrix {
@@ -100,10 +105,10 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;
 };
 
-// Percentile bootstrap that draws patients, not images: images of one patient are not independent (Efron
-// 1979; Field and Welsh 2007). `metric` gets a weight for each sample: how often its patient was drawn. Draws
-// where it is NaN are left out; more than half of them, or a single patient, give NaN. Independent of the
-// order of samples for a given seed.
+// Percentile bootstrap that resamples patients, not images: images of one patient are not independent (Efron
+// 1979; Field and Welsh 2007). `metric` gets a weight for each sample: how often its patient is in the
+// resample. Resamples for which it is NaN are left out; the interval is NaN when they are more than half, or
+// when there is a single patient. Independent of the order of samples for a given seed.
 Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals weight)>& metric,
                    const BootstrapOptions& options = {});
 

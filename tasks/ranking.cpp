@@ -9,7 +9,7 @@
 namespace gadolin {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 
 double weight_of(Reals weight, std::int64_t index) {
   return weight.empty() ? 1 : weight[static_cast<std::size_t>(index)];

@@ -1,5 +1,5 @@
-// What a task tells about a run, for the HTML report and for whoever else shows it: plain text and numbers,
-// so that a page can be made of anything that was measured.
+// What a task reports about a run, for the HTML report and for anything else that shows it: plain text and
+// numbers, so that a page can be made of whatever was measured.
 #pragma once
 
 #include <string>

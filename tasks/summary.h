@@ -24,8 +24,7 @@ struct NetSummary {
   std::vector<LayerRow> rows;  // a parent before its children, in the order of calls
   std::int64_t parameters = 0, trainable = 0, macs = 0;
   std::int64_t state_entries = 0, state_bytes = 0;
-  std::int64_t activation_bytes =
-      0;  // outputs of all leaves: what training keeps of them, without workspaces
+  std::int64_t activation_bytes = 0;  // results of all leaves, without workspaces
 };
 
 // Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put

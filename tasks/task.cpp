@@ -46,20 +46,19 @@ std::vector<MetricValue> Evaluator::finish(const BootstrapOptions& options) cons
   return result;
 }
 
+void Evaluator::gather(Communicator& communicator) {
+  require<Unsupported>(
+      communicator.alone(), "evaluator: what ", communicator.size(),
+      " processes have added cannot be brought together; override gather, or use one process");
+}
+
 std::unique_ptr<Dataset> Task::open(const std::string& path, DatasetOptions options) const {
   options.classes = classes_;
   return open_dataset(path, options);
 }
 
-std::unique_ptr<DataLoader> Task::loader(const Dataset& set, const Pipeline& pipeline,
-                                         const LoaderOptions& options,
-                                         std::shared_ptr<const Sampler> sampler) const {
-  if (!sampler) return std::make_unique<DataLoader>(set, pipeline, options);
-  LoaderOptions rest = options;
-  rest.shuffle = rest.drop_last = false;
-  auto collation =
-      std::make_unique<ClassificationCollation>(pipeline, set.multi_label() ? set.num_classes() : 0);
-  return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
+std::vector<double> Task::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>("task: one of kind ", kind(), " gives no probabilities of classes; use a classifier");
 }
 
 Tensor Task::evidence(const Batch&, int) {
@@ -88,6 +87,16 @@ const TaskKind& task_kind(const std::string& name) {
   }
   fail<CheckpointError, 32>("task: ", name, " is unknown to this program; known are ", known,
                             "; was it made by a newer version?");
+}
+
+const TaskKind& trainable_kind(const std::string& name) {
+  std::string known;
+  for (const TaskKind& kind : kinds()) {
+    if (!kind.begin) continue;
+    if (kind.name == name) return kind;
+    known += (known.empty() ? "" : ", ") + kind.name;
+  }
+  fail<UsageError>("--task ", name, " cannot be trained; use ", known);
 }
 
 std::unique_ptr<Task> load_task(const std::string& path, Device device) {

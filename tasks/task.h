@@ -1,9 +1,9 @@
-// A task: what a net is trained for. The training loop, the evaluator, the predictor, the report and the
-// server know tasks, not classifiers: each brings its loss, its metrics, its predictions, what its
-// checkpoints must know and its page of the report.
+// A task: what a net is trained for. The training loop, the evaluation, the predictor and the report know
+// tasks, not classifiers: each task brings its loss, its metrics, its predictions, the facts of its
+// checkpoints and its page of the report.
 //
 //   std::unique_ptr<Task> task = load_task("best.gdck", cpu);
-//   const Outputs out = task->predict(batch);              // {"probability": [N, K]} of a classifier
+//   const Outputs out = task->predict(batch);              // {"logits": [N, K]} of a classifier
 #pragma once
 
 #include <functional>
@@ -16,15 +16,17 @@
 #include "data/sets/loader.h"
 #include "io/json.h"
 #include "layers/module.h"
+#include "nets/registry.h"
 #include "tasks/metric_summary.h"
 #include "tasks/report_page.h"
 #include "train/checkpoint.h"
+#include "train/communicator.h"
 #include "train/loss_parts.h"
 
 namespace gadolin {
 
-// What a task says about a batch: named tensors, the first dimension the batch's. `at` throws ValueError with
-// the names that there are.
+// What a task says about a batch: named tensors, whose first dimension is the batch's. operator[] throws
+// ValueError, with the names that there are, for any other name.
 class Outputs {
  public:
   Outputs() = default;
@@ -52,11 +54,15 @@ class Evaluator {
   // `batch` as the task's loader made it, `outputs` as the task predicted it. Throws NumericError for NaN,
   // naming the sample.
   virtual void add(const Batch& batch, const Outputs& outputs) = 0;
+  // Of several processes, each of which has added a share of the samples: the first one gets all of them, in
+  // the order of the ranks, the others keep none. Of one process alone nothing is done. Throws Unsupported
+  // where an evaluator does not say how.
+  virtual void gather(Communicator& communicator);
   // With a weight a sample in the order of add: how often its patient was drawn; empty: once each. One value
   // a metric, NaN where it is not defined.
   virtual std::vector<double> values(Reals weight) const = 0;
-  // The values with their intervals: patients are drawn again (tasks/metrics.h). resamples = 0 leaves
-  // intervals NaN.
+  // The values with their intervals, by resampling patients (tasks/metrics.h). With resamples = 0 the
+  // intervals are NaN.
   virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
@@ -85,13 +91,14 @@ class Task {
   // Steps between a picture and the net, in evaluation and prediction.
   const Pipeline& pipeline() const { return pipeline_; }
 
-  // The data that a user names by a path, as this task reads them. Throws DataError for data of another kind.
+  // The data that a user names by a path, as this task reads them: labelled pictures, unless a task says
+  // otherwise. Throws DataError for data of another kind.
   virtual std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const;
   // Batches of a set for this task: with the pipeline of training, or the task's own. Without a sampler
   // options.shuffle and drop_last decide the order.
   virtual std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                              const LoaderOptions& options,
-                                             std::shared_ptr<const Sampler> sampler = {}) const;
+                                             std::shared_ptr<const Sampler> sampler = {}) const = 0;
 
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
@@ -104,6 +111,8 @@ class Task {
   // heads the rows; the name of the file stands before both.
   virtual std::vector<std::string> columns() const = 0;
   virtual Said say(const Outputs& outputs, std::int64_t n, int most) const = 0;
+  // How likely each class is in sample n of a batch. Throws Unsupported where nothing of the kind exists.
+  virtual std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const;
   // A scalar that grows with how sure the net is of `target` in a batch of one: what Grad-CAM follows. Throws
   // Unsupported where nothing of the kind exists.
   virtual Tensor evidence(const Batch& batch, int target);
@@ -119,7 +128,27 @@ class Task {
   Pipeline pipeline_;
 };
 
-// A kind of task, as checkpoints and folders of runs name it.
+// How wrong a net is. Each kind of task takes what it knows of this.
+struct LossOptions {
+  std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
+  double label_smoothing = 0;  // of cross-entropy
+  double focal_gamma = 2;
+  bool class_weights = false;  // rare classes count more
+  bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
+  bool count_right = false;    // also report the share of the batch that is right, as part "accuracy"
+};
+
+// What a command knows about a task that is to be trained.
+struct TaskStart {
+  std::string model;     // as the user calls the net
+  NetOptions options;    // of the net, with input_channels where samples are pictures
+  const Dataset& train;  // what it learns from
+  Pipeline pipeline;     // of evaluation and prediction
+  LossOptions loss;
+  Device device;  // where batches will lie
+};
+
+// A kind of task, as checkpoints, folders of runs and commands name it.
 struct TaskKind {
   std::string name;
   // The task that a checkpoint describes, without weights: make its net as it was made.
@@ -127,11 +156,21 @@ struct TaskKind {
   // What an evaluation left in a folder (`metrics` is metrics.json; its files lie beside it), as part of a
   // page of the report.
   std::function<void(const std::string& folder, const Json& metrics, report::RunReport& page)> report;
+  // A task with a new net that is ready to learn: what `gadolin train --task NAME` trains. Empty: that
+  // command does not train this kind. Throws UsageError for what does not fit.
+  std::function<std::unique_ptr<Task>(const TaskStart&)> begin = {};
+  // Throws UsageError for a net that this kind does not have: asked before data are read. Empty: `begin`
+  // says.
+  std::function<void(const std::string& model)> check_model = {};
+  // The data to learn from that a user names by a path. Empty: labelled pictures (open_dataset).
+  std::function<std::unique_ptr<Dataset>(const std::string& path, const DatasetOptions&)> open = {};
 };
-// The kinds that come along, and those that a program adds. Throws UsageError for a name that is taken.
+// Some kinds exist from the start; a program may add others. Throws UsageError for a name that is taken.
 void add_task_kind(TaskKind kind);
 // Throws CheckpointError naming the known kinds.
 const TaskKind& task_kind(const std::string& name);
+// One that has `begin`. Throws UsageError naming all that have.
+const TaskKind& trainable_kind(const std::string& name);
 
 // The task of a checkpoint in evaluation mode, with its averaged weights when it has them. Checkpoints
 // without a kind are of classifiers. Throws FileError, CheckpointError.

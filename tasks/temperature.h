@@ -18,9 +18,8 @@ namespace gadolin {
 struct Temperature {
   double value = 1;
   std::string undefined;
-  double loss_before = 0,
-         loss_after = 0;  // mean negative log-likelihood at 1 and at `value`; NaN: no samples
-  int steps = 0;          // of Newton's method
+  double loss_before = 0, loss_after = 0;  // mean negative log-likelihood at 1, at `value`; NaN: no samples
+  int steps = 0;                           // of Newton's method
 };
 
 // The T > 0 that minimises the mean of -log softmax(logits / T)[target] (Guo et al. 2017, section 4.2), on

@@ -10,20 +10,20 @@
 namespace gadolin {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+using detail::nan;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-struct Sample {
+struct ScoredSample {
   double score, weight;
   bool positive;
 };
 
-std::vector<Sample> samples_of(Reals score, std::span<const std::uint8_t> label, Reals weight) {
+std::vector<ScoredSample> samples_of(Reals score, std::span<const std::uint8_t> label, Reals weight) {
   require<ShapeError>(score.size() == label.size(), "threshold: ", score.size(), " scores for ", label.size(),
                       " labels");
   require<ShapeError>(weight.empty() || weight.size() == label.size(), "threshold: ", weight.size(),
                       " weights for ", label.size(), " samples");
-  std::vector<Sample> samples;
+  std::vector<ScoredSample> samples;
   for (std::size_t i = 0; i < label.size(); ++i) {
     if (label[i] == unknown_label) continue;
     const double w = weight.empty() ? 1 : weight[i];
@@ -72,11 +72,11 @@ Threshold choose_threshold(Reals score, std::span<const std::uint8_t> label, con
   const bool has_share = rule.kind == Kind::sensitivity || rule.kind == Kind::specificity;
   require<ValueError>(!has_share || (rule.at > 0 && rule.at <= 1), "threshold: ", text_of(rule),
                       " is not above 0 and at most 1");
-  std::vector<Sample> samples = samples_of(score, label, weight);
+  std::vector<ScoredSample> samples = samples_of(score, label, weight);
   std::sort(samples.begin(), samples.end(),
-            [](const Sample& a, const Sample& b) { return a.score > b.score; });
+            [](const ScoredSample& a, const ScoredSample& b) { return a.score > b.score; });
   Threshold chosen{"", rule, nan, ""};
-  for (const Sample& s : samples) (s.positive ? chosen.positives : chosen.negatives) += s.weight;
+  for (const ScoredSample& s : samples) (s.positive ? chosen.positives : chosen.negatives) += s.weight;
   const double positives = chosen.positives, negatives = chosen.negatives;
   chosen.undefined = why_undefined(rule.kind, positives, negatives);
   if (!chosen.defined()) return chosen;
@@ -128,7 +128,7 @@ OperatingPoint operating_point(Reals score, std::span<const std::uint8_t> label,
                                Reals weight) {
   require<ValueError>(!std::isnan(threshold), "threshold: it is NaN, so nothing can be measured at it");
   OperatingPoint point{threshold};
-  for (const Sample& s : samples_of(score, label, weight)) {
+  for (const ScoredSample& s : samples_of(score, label, weight)) {
     const bool called = s.score >= threshold;
     (s.positive ? called ? point.true_positive : point.false_negative
      : called   ? point.false_positive

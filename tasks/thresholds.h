@@ -33,9 +33,10 @@ std::string text_of(const ThresholdRule& rule);
 struct Threshold {
   std::string label;  // whose threshold
   ThresholdRule rule;
-  double value;           // NaN: not defined
-  std::string undefined;  // why not: "no positive sample", "no negative sample", "no sample", "no threshold
-                          // is better than chance" (youden); empty when defined
+  double value;  // NaN: not defined
+  // Why not: "no positive sample", "no negative sample", "no sample", "no threshold is better than chance"
+  // (youden); empty when defined.
+  std::string undefined;
   double positives = 0, negatives = 0;  // samples (or weights) it was chosen on
   bool defined() const { return undefined.empty(); }
 };
@@ -50,9 +51,9 @@ Threshold choose_threshold(Reals score, std::span<const std::uint8_t> label, con
 std::vector<Threshold> choose_thresholds(const Predictions& predictions, const ThresholdRule& rule,
                                          Reals weight = {});
 
-// What a threshold does on a set of samples. Shares of nothing are NaN ("not defined"), but F1, which is 0
-// for 0 / 0 as everywhere. Wilson intervals (tasks/intervals.h) take every sample for a trial of its own:
-// with several pictures of a patient draw patients with `weight` instead.
+// What a threshold does on a set of samples. 0 / 0 is NaN ("not defined"), except for F1, where it is 0 as
+// everywhere. Wilson intervals (tasks/intervals.h) take every sample for a trial of its own: with several
+// pictures of a patient, resample patients with `weight` instead.
 struct OperatingPoint {
   double threshold;
   double true_positive = 0, false_positive = 0, true_negative = 0, false_negative = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 #include "io/text.h"
 #include "tasks/evaluate.h"
@@ -99,6 +100,8 @@ void Training::choose_metric() {
   fail<UsageError>("--monitor ", wanted, " is unknown; use ", list);
 }
 
+// Each process evaluates its share of the samples. The first one measures what all have found, and the
+// training loop tells the others its numbers.
 MetricList Training::evaluate() {
   LoaderOptions load = plan_.load;
   load.shuffle = load.drop_last = false;
@@ -107,9 +110,13 @@ MetricList Training::evaluate() {
   if (plan_.eval_batch_size > 0) load.batch_size = plan_.eval_batch_size;
   const auto loader = task_.loader(val_, task_.pipeline(), load);
   const auto evaluator = task_.evaluator(val_);
-  gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute);
-  MetricList list{{"val_loss", evaluator->loss()}};
-  for (const MetricValue& m : evaluator->finish({0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+  gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute, communicator_);
+  MetricList list;
+  on_first(communicator_, [&] {
+    list.emplace_back("val_loss", evaluator->loss());
+    for (const MetricValue& m : evaluator->finish({0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+    return std::string();
+  });
   return list;
 }
 
@@ -131,7 +138,8 @@ void Training::tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row
 
 void Training::tell_step(RunDir& run, const StepLog& step) {
   const double total = step.loss + optimizer_.penalty();
-  const double images = static_cast<double>(plan_.load.batch_size * plan_.loop.accumulate) / step.seconds;
+  const std::int64_t samples = plan_.load.batch_size * plan_.loop.accumulate * communicator_.size();
+  const double images = static_cast<double>(samples) / step.seconds;
   std::string line = cat("step ", step.step, ": loss = ", fixed(total, 4), " (", fixed(step.seconds, 3),
                          " sec/step)  lr ", step.lr);
   Json event{{"event", "step"}, {"step", step.step},       {"loss", total},
@@ -167,11 +175,16 @@ TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string
                            " are not those that the run was started with (names, labels or splits differ)",
                            "; restore them, or start a new run with --init-from");
     trainer.restore(*from);
-    reporter_.log("resuming from " + name + " at step " + from->fact("step"));
+    if (communicator_.first()) reporter_.log("resuming from " + name + " at step " + from->fact("step"));
   }
   const TrainResult result = trainer.run();
+  std::string skipped;
   for (const BadSample& bad : batches_.loader().bad_samples())
-    reporter_.log("skipped " + bad.name + ": " + bad.reason);
+    skipped += "skipped " + bad.name + ": " + bad.reason + "\n";
+  for (const std::string& lines : communicator_.gather(skipped)) {
+    std::istringstream each(lines);
+    for (std::string line; std::getline(each, line);) reporter_.log(line);
+  }
   return result;
 }
 

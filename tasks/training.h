@@ -31,8 +31,8 @@ struct TrainPlan {
   bool log_rate = false;   // with images a second
 };
 
-// Which samples make up an epoch of training: as TrainPlan::sampler says. Nothing for "shuffled" of one
-// process, which is the loader's own; of several processes each has its shard. Throws UsageError for another
+// The sampler that TrainPlan::sampler names; of several processes, each gets its own shard. nullptr for
+// "shuffled" with one process, because the loader then shuffles by itself. Throws UsageError for another
 // word.
 std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
                                                 std::int64_t batch_size,

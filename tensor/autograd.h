@@ -53,8 +53,8 @@ struct Edge {
   Shape shape;
   DType dtype = DType::fp32;
   Device device;
-  bool constant =
-      false;     // a tensor that wants no gradient; neither this nor the others for an optional one not given
+  // A tensor that wants no gradient. An optional one that was not given has neither this nor the others.
+  bool constant = false;
   Tensor value;  // of a small constant, at most 1024 elements
 };
 

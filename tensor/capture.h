@@ -30,11 +30,11 @@ struct CaptureOptions {
 // the recording's fixed tensors and launch it. One copy inside the device costs less than a thousandth of a
 // step and lets inputs come from anywhere: a loader's ring, whose slots the copy stream fills meanwhile, is
 // read in the compute stream's order. Rules for the function:
-//   * what changes between steps lives on the device: a host number read inside is frozen at its value when
-//   recorded;
+//   * what changes between steps lives on the device: a host number that is read inside keeps the value that
+//     it had during the recording;
 //   * nothing may wait for the device or read host memory: item(), printing and to(...) throw CaptureError;
 //   * random numbers come from ops on the default generator; each replay draws what an eager step would have
-//   drawn.
+//     drawn.
 // The result is detached. After a replay it belongs to the recording and the next call overwrites it: clone()
 // keeps it. An exception thrown by the function while it is recorded leaves no recording behind and is passed
 // on.
@@ -52,7 +52,7 @@ class CapturedStep {
   bool replayed() const;       // whether the last call launched a recording
   int recordings() const;      // kept now
   std::int64_t nodes() const;  // of the recording that was launched last; 0 before
-  // Bytes of the recordings' arenas, and requests that their memory plans had not foreseen
+  // Bytes of the recordings' arenas, and requests that their memory plans did not predict
   // (tensor/memory_plan.h).
   std::int64_t arena_bytes() const, unplanned() const;
   void clear();  // drops all recordings, for example after the model was moved or frozen

@@ -34,9 +34,8 @@ std::uint64_t count_replay();  // replays() with this one
 // their offset.
 struct RecordedDraws {
   std::uint64_t first = 0, count = 0;
-  std::uint64_t offset(std::uint64_t calls) const {
-    return calls - first;
-  }  // modulo 2^64, so `calls` may be smaller
+  // Modulo 2^64, so `calls` may be smaller.
+  std::uint64_t offset(std::uint64_t calls) const { return calls - first; }
 };
 std::uint64_t next_recording();  // a number for it, from 1
 

@@ -9,15 +9,15 @@
 
 namespace gadolin {
 
-// Lives as long as its owner's last handle and is dropped when the owner moves to other memory. It holds no
-// handle of its owner, or neither would ever be freed: who calls passes the owner in.
+// A companion lives as long as the last handle of its owner, and is dropped when the owner moves to other
+// memory. It holds no handle of its owner, or neither would ever be freed; callers pass the owner in.
 struct Companion : Counted {
   virtual ~Companion() = default;
-  // Derives anew, in the same memory, what is older than the owner.
+  // Derives again, in the same memory, what is older than the owner.
   virtual void refresh(const Tensor& owner) = 0;
   // A step was recorded to its end.
   virtual void recorded(const Tensor& owner, std::uint64_t recording) = 0;
-  // A recording was launched that may have written the owner; replays(): `launches`.
+  // A recording was launched that may have written the owner; replays() is now `launches`.
   virtual void replayed(std::uint64_t recording, std::uint64_t launches) = 0;
 };
 
@@ -37,7 +37,8 @@ class Companions {
   std::vector<Tensor> owners_;
 };
 
-// For whoever uses a companion: tells the step that is recorded on this thread, or is about to be.
+// To be called by whoever uses a companion: adds the owner to those of the step that is being recorded on
+// this thread, or will be recorded next.
 void note_companion(const Tensor& owner);
 
 }  // namespace detail

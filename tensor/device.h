@@ -23,14 +23,49 @@ inline bool cuda_available() { return cuda_device_count() > 0; }
 // Waits until everything queued on the device has run; nothing to wait for on the CPU.
 void synchronize(Device device);
 
+// Makes a GPU the CUDA runtime's current device on this thread while it lives. All kernels are launched under
+// one: apply(), backward and on_device() hold it. It does nothing for the CPU, nor within a guard for the
+// same device.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(Device device) {
+    if (device.is_cuda()) enter(device.index);
+  }
+  ~DeviceGuard() {
+    if (before_ >= 0) leave();
+  }
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  void enter(int index);
+  void leave();
+  int before_ = -1;  // the device to go back to; -1: this guard did nothing
+  bool outermost_ = false;
+};
+
 // Overload tags: forward(Cpu, ...), forward(Cuda, ...).
 struct Cpu {};
 struct Cuda {};
+
+// Calls f(Cpu{}), or f(Cuda{}) under a guard for the device; the latter only where CUDA is compiled in.
+template <class F>
+void on_device(Device device, F&& f) {
+  if (device.is_cpu()) return f(Cpu{});
+#ifdef GADOLIN_CUDA
+  const DeviceGuard guard(device);
+  f(Cuda{});
+#endif
+}
 
 // The CPU has two backends: oneDNN where it is built in and knows the type, and plain loops, which always
 // exist, which fp64 uses, and which a student reads. The reference is chosen by `--backend reference`.
 enum class Backend : std::uint8_t { best, reference };
 Backend backend();
 void set_backend(Backend backend);
+
+// Whether convolutions and matrix products of fp32 may round their inputs to TF32 on the GPU; off by default.
+void set_tf32(bool on);
+bool tf32_allowed();
 
 }  // namespace gadolin

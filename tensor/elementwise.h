@@ -3,9 +3,9 @@
 //
 //   struct Silu {
 //     static constexpr auto name = "silu";
-//     static constexpr auto keep = Keep::input;                       // what the tape stores, and its memory
-//     cost template <class T> GADOLIN_HD T forward(T x) const; template <class T> GADOLIN_HD T backward(T x,
-//     T y, T dy) const; // only the one kept is given, the other is 0
+//     static constexpr auto keep = Keep::input;  // what the tape stores, and so its cost in memory
+//     template <class T> GADOLIN_HD T forward(T x) const;
+//     template <class T> GADOLIN_HD T backward(T x, T y, T dy) const;  // what is not kept of x and y is 0
 //   };
 //
 // Functors see float or double. NaN stays NaN: write `x < 0 ? 0 : x`, not `x > 0 ? x : 0`.

@@ -1,5 +1,5 @@
 // apply: runs a Function. Checks, the shape rule, allocation, the choice of the device's overload and the
-// tape stand here once, for all ops.
+// tape stand here once, for all ops. forward and backward run with their tensors' device as the current one.
 //
 // A Function is a struct with `static constexpr auto name`, its options and `Saved` tensors as data members,
 // and these members:
@@ -76,6 +76,7 @@ struct FunctionNode final : Node {
     return {};
   }
   Grads backward(const Tensor& dy, Need need) override {
+    const DeviceGuard guard(dy.device());
     if constexpr (AddsInPlace<F>) f->into = need[0] ? gathered(0) : Tensor();
     Grads grads = on_device(dy, need);
     if constexpr (AddsInPlace<F>) f->into = Tensor();
@@ -133,6 +134,7 @@ Tensor apply(F f, const In&... in) {
   }
   {
     const NoGrad guard;  // what forward calls is not recorded: this Function is
+    const DeviceGuard on(first.device());
     if (first.device().is_cuda()) {
       if constexpr (detail::with_cuda) {
         if constexpr (detail::RunsOn<F, Cuda, In...>) {

@@ -1,5 +1,5 @@
-// GradientHook: told during backward of every leaf whose gradient is final, so that what comes next (sums
-// over processes) can begin while backward still runs.
+// GradientHook: a function that backward calls for each leaf as soon as its gradient is final, so that what
+// comes next (sums over processes) can begin while backward still runs.
 #pragma once
 
 #include <functional>
@@ -45,7 +45,7 @@ class HookedWalk {
   void count(const Node& node);
   void tell(std::size_t index);
   const GradientHook* hook_;
-  std::vector<std::int64_t> edges_;  // that may still add to each leaf; -1: it was told
+  std::vector<std::int64_t> edges_;  // that may still add to each leaf; -1: `final` was called for it
 };
 
 }  // namespace gadolin

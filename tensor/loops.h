@@ -47,8 +47,8 @@ LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
 
 namespace detail {
 
-inline constexpr std::int64_t map_grain =
-    16384;  // elements below which a second thread costs more than it saves
+// Below so many elements a second thread costs more than it saves.
+inline constexpr std::int64_t map_grain = 16384;
 
 // Positions of the tensors at element `index` of the outer dimensions.
 template <int N>

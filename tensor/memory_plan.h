@@ -16,7 +16,7 @@ struct Lifetime {
   std::int64_t bytes = 0, begin = 0, end = endless;
 };
 
-// Notes lifetimes as CachingAllocator::watch tells them. What was there before is not its concern.
+// Collects lifetimes from CachingAllocator::watch. Memory that was allocated before is ignored.
 class LifetimeTrace {
  public:
   void operator()(std::int64_t bytes, const void* data);

@@ -72,17 +72,16 @@ Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);  // li
 using Dims = std::vector<int>;
 Tensor sum(const Tensor& x, const Dims& dims = {}, bool keep = false);
 Tensor mean(const Tensor& x, const Dims& dims = {}, bool keep = false);
-Tensor max(const Tensor& x, const Dims& dims = {},
-           bool keep = false);  // gradient to the first maximum; NaN wins
+// The gradient goes to the first maximum; NaN wins.
+Tensor max(const Tensor& x, const Dims& dims = {}, bool keep = false);
 Tensor min(const Tensor& x, const Dims& dims = {}, bool keep = false);
 Tensor argmax(const Tensor& x, int dim, bool keep = false);  // int64; first of equals; not differentiable
 Tensor argmin(const Tensor& x, int dim, bool keep = false);
 // Variance; `correction` is subtracted from the count (1: unbiased, 0: of the population).
 Tensor var(const Tensor& x, const Dims& dims = {}, int correction = 1, bool keep = false);
 
-// --- matrices: ops/matmul.cpp
-// ----------------------------------------------------------------------------------------- a [.., m, k]
-// times b [.., k, n] -> [.., m, n]; leading dimensions broadcast. Transposed views cost no copy.
+// --- matrices: ops/matmul.cpp ------------------------------------------------------------------------------
+// a [.., m, k] times b [.., k, n] -> [.., m, n]; leading dimensions broadcast. Transposed views cost no copy.
 Tensor matmul(const Tensor& a, const Tensor& b);
 enum class Activation : std::uint8_t { none, relu, gelu };
 // y = activation(x weight^T + bias), fused: x [.., in], weight [out, in], bias [out] or undefined.
@@ -96,8 +95,7 @@ Tensor log_softmax(const Tensor& x, int dim);
 // --- shape: ops/shape.cpp (views are methods of Tensor) ----------------------------------------------------
 Tensor concat(const std::vector<Tensor>& parts, int dim);
 namespace detail {
-// For memory that is filled piece by piece. y, which holds the parts side by side already, as concat's
-// result:
+// For memory that is filled piece by piece: y, which holds the parts already, is recorded as concat's result.
 void record_concat(Tensor& y, const std::vector<Tensor>& parts, int dim);
 // copy_ on one device into a place that nobody has read yet: the version stays, as views of other places are
 // still right.
@@ -111,24 +109,23 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mo
            double value = 0);
 Tensor flip(const Tensor& x, const Dims& dims);
 
-// --- indices: ops/index.cu. index is int64; values outside throw ValueError on the CPU and read as 0 on CUDA
-// ---------
+// --- indices: ops/index.cu ---------------------------------------------------------------------------------
+// index is int64. Values outside throw ValueError on the CPU and read as 0 on CUDA.
 Tensor gather(const Tensor& x, int dim, const Tensor& index);  // y[i][j] = x[index[i][j]][j] for dim 0
-Tensor scatter_add(const Tensor& x, int dim, const Tensor& index,
-                   const Tensor& source);                                              // x with sources added
+// x with the sources added.
+Tensor scatter_add(const Tensor& x, int dim, const Tensor& index, const Tensor& source);
 Tensor index_select(const Tensor& x, int dim, const Tensor& index);                    // index is 1-d
 Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::fp32);  // not differentiable
 Tensor cumsum(const Tensor& x, int dim);
 struct Sorted {
-  Tensor values, indices;
-};  // indices: int64
-Sorted sort(const Tensor& x, int dim = -1,
-            bool descending = false);  // stable; NaN last (first if descending)
+  Tensor values, indices;  // indices: int64
+};
+// Stable; NaN last (first if descending).
+Sorted sort(const Tensor& x, int dim = -1, bool descending = false);
 Sorted topk(const Tensor& x, std::int64_t k, int dim = -1, bool largest = true);
 
-// --- dropout: ops/dropout.cu
-// ----------------------------------------------------------------------------------------- Zeroes elements
-// with probability p and scales the others by 1 / (1 - p); the mask is drawn again in backward.
+// --- dropout: ops/dropout.cu -------------------------------------------------------------------------------
+// Zeroes elements with probability p and scales the others by 1 / (1 - p); backward draws the mask again.
 Tensor dropout(const Tensor& x, double p);
 
 }  // namespace gadolin

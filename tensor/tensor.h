@@ -38,7 +38,7 @@ struct Body : Counted {
 struct BackwardOptions {
   bool create_graph = false;           // record the backward pass too, for gradients of gradients
   bool keep_graph = false;             // keep saved tensors, so that backward may run again
-  const GradientHook* hook = nullptr;  // told of leaves whose gradient is final
+  const GradientHook* hook = nullptr;  // called for each leaf whose gradient is final
 };
 
 class Tensor {
@@ -124,8 +124,8 @@ class Tensor {
   Ref<Storage> shared_storage() const;
   Tensor view(Shape shape, Strides strides, std::int64_t offset) const;  // same storage, off the tape
   void set_node(Ref<Node> node);
-  // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move. Of
-  // other storage the companion is dropped.
+  // This handle and all its copies take over `other`'s storage, dtype and strides; for modules that move. If
+  // the storage is another one, the companion is dropped.
   void set_data(const Tensor& other);
   // What is derived from this tensor and goes with it; nullptr when there is nothing.
   Companion* companion() const;

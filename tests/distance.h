@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "tensor/tensor.h"
+
 namespace gadolin::test {
 
 // The largest number seen; NaN for good once one was seen, so that no limit accepts it.
@@ -38,6 +40,9 @@ inline double distance(const Rows& a, const Rows& b) {
 }
 inline double distance(const std::vector<double>& a, const std::vector<double>& b) {
   return distance(Rows{a}, Rows{b});
+}
+inline double distance(const Tensor& a, const Tensor& b) {
+  return distance(a.to_vector<double>(), b.to_vector<double>());
 }
 
 }  // namespace gadolin::test

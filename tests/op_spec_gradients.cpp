@@ -64,8 +64,8 @@ std::string input_name(const Inputs& in, std::size_t k) {
   return in.size() == 1 ? "dx" : cat("of input ", k, " ");
 }
 
-std::string compare(const Inputs& dense, std::size_t k, const std::vector<double>& got,
-                    const std::vector<double>& want) {
+std::string gradient_mismatch(const Inputs& dense, std::size_t k, const std::vector<double>& got,
+                              const std::vector<double>& want) {
   std::int64_t worst = 0;
   const std::string text =
       mismatch(got, want, dense[k].shape(),
@@ -90,7 +90,7 @@ void central_differences(const CaseRun& run, const std::string& version, const I
       continue;
     }
     rows[k] = jacobian(run.f, dense, k);
-    const std::string text = compare(dense, k, r.dx[k].to_vector<double>(), project(rows[k], dy));
+    const std::string text = gradient_mismatch(dense, k, r.dx[k].to_vector<double>(), project(rows[k], dy));
     if (!text.empty()) failures.push_back(run.label(version) + text);
   }
   if (!full) return;
@@ -109,7 +109,7 @@ void central_differences(const CaseRun& run, const std::string& version, const I
     for (std::size_t k = 0; k < in.size(); ++k) {
       if (!wanted[k] || rows[k].empty()) continue;
       const std::string text =
-          compare(dense, k, r.leaves[k].grad().to_vector<double>(), project(rows[k], one));
+          gradient_mismatch(dense, k, r.leaves[k].grad().to_vector<double>(), project(rows[k], one));
       if (text.empty()) continue;
       failures.push_back(run.label(version) + "of y's element " + std::to_string(j) + ": " + text);
       return;
@@ -136,7 +136,7 @@ void check_wrong_gradients(const CaseRun& run, bool& strong, Failures& failures)
     if (std::abs(*largest) < 1e-3) continue;
     strong = true;
     const auto must_fail = [&](const char* what, const std::vector<double>& wrong) {
-      if (compare(in, k, wrong, numeric).empty()) {
+      if (gradient_mismatch(in, k, wrong, numeric).empty()) {
         failures.push_back(run.label() + "gradient " + input_name(in, k) + " " + what + " passes as right");
       }
     };
@@ -222,7 +222,7 @@ void check_second_order(const CaseRun& run, Failures& failures) {
     const Tensor g = leaves[k].grad();  // none: the gradient is constant
     const std::vector<double> analytic =
         g.defined() ? g.to_vector<double>() : std::vector<double>(numeric.size(), 0);
-    const std::string text = compare(in, k, analytic, numeric);
+    const std::string text = gradient_mismatch(in, k, analytic, numeric);
     if (!text.empty()) failures.push_back(run.label("second order") + text);
   }
 }

@@ -133,8 +133,8 @@ Tensor expanded(const Tensor& t) {
 Tensor channels_last(const Tensor& t) { return t.dim() == 4 ? t.contiguous(MemoryFormat::channels_last) : t; }
 
 // Changes each input alone, then all of them.
-void add(std::vector<Version>& versions, const std::string& what, const Inputs& in,
-         Tensor (*change)(const Tensor&)) {
+void add_view(std::vector<Version>& versions, const std::string& what, const Inputs& in,
+              Tensor (*change)(const Tensor&)) {
   Inputs all = in;
   int changed = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -162,11 +162,11 @@ Inputs shortened(const Inputs& in, std::int64_t length) {
 
 std::vector<Version> views_of(const OpCase& c, const Inputs& in) {
   std::vector<Version> versions;
-  if (c.transposed) add(versions, "transposed view", in, transposed);
-  if (c.offset) add(versions, "strided slice", in, strided);
-  if (c.offset) add(versions, "offset view", in, shifted);
-  if (c.expanded) add(versions, "expanded view", in, expanded);
-  if (c.channels_last) add(versions, "channels-last view", in, channels_last);
+  if (c.transposed) add_view(versions, "transposed view", in, transposed);
+  if (c.offset) add_view(versions, "strided slice", in, strided);
+  if (c.offset) add_view(versions, "offset view", in, shifted);
+  if (c.expanded) add_view(versions, "expanded view", in, expanded);
+  if (c.channels_last) add_view(versions, "channels-last view", in, channels_last);
   return versions;
 }
 

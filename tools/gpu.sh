@@ -56,7 +56,7 @@ if [ -d "$prefix/usr" ]; then
   export PATH="$prefix/usr/bin:$PATH"
 fi
 # Steps count for the sources they ran with, whatever git knows of them.
-sources=$(cd "$root" && find tensor layers nets data train apps tests bench tools cmake CMakeLists.txt -type f \
+sources=$(cd "$root" && find gadolin tensor io layers nets data train tasks apps tests bench tools cmake CMakeLists.txt -type f \
   \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.py' -o -name '*.sh' -o -name '*.txt' -o -name '*.cmake' -o -name '*.proto' \) \
   -not -path '*/fixtures/*' -print0 | sort -z | xargs -0 sha1sum | sha1sum | cut -c1-12)
 if [ "$(cat "$logs/sources" 2>/dev/null)" != "$sources" ]; then rm -rf "${logs:?}"/*; echo "$sources" > "$logs/sources"; fi
@@ -136,7 +136,7 @@ configure_here() { configure "$build" -DGADOLIN_CUDA=ON -DGADOLIN_TESTS=ON -DCMA
 part_correctness() {
   local name tool cuda='*Cuda*:*cuda*:*devices*'
   for name in tensor layers; do step "cuda-$name" 300 tests "cuda-$name" "$build/tests/test_$name" "$cuda"; done
-  for name in tensor layers nets train data layering apps; do step "all-$name" 500 tests "all-$name" "$build/tests/test_$name" '*'; done
+  for name in tensor io layers nets train data tasks layering apps; do step "all-$name" 500 tests "all-$name" "$build/tests/test_$name" '*'; done
   tool=${COMPUTE_SANITIZER:-$(command -v compute-sanitizer || echo "${CUDA_HOME:-/usr/local/cuda}/bin/compute-sanitizer")}
   if [ ! -x "$tool" ]; then say "no compute-sanitizer here: left out"; echo "no compute-sanitizer on this machine" > "$dir/left_out.txt"; return; fi
   local check

@@ -62,12 +62,12 @@ find_nvcc() {
 
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
 
-# configure FOLDER OPTION...: Ninja and Release; a compiler cache only where one is installed.
+# configure FOLDER OPTION...: Ninja, Release and several sources at once; a compiler cache only where one is installed.
 configure() {
   local folder=$1; shift
   local cache=""
   command -v ccache >/dev/null && cache="-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache"
-  cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release $cache "$@"
+  cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DGADOLIN_UNITY=ON $cache "$@"
 }
 
 # Processors for compiling, but never more than memory allows (a compiler takes up to 1.5 GiB here).

@@ -16,10 +16,10 @@
 namespace gadolin {
 
 struct Checkpoint {
-  std::map<std::string, Tensor>
-      tensors;  // "model.conv1.weight", "optimizer.conv1.weight.momentum", "ema...."
-  std::map<std::string, std::string>
-      facts;  // everything else as text or JSON: model, classes, step, schedule, generator ...
+  // "model.conv1.weight", "optimizer.conv1.weight.1" (its first moment), "ema...."
+  std::map<std::string, Tensor> tensors;
+  // Everything else as text or JSON: model, classes, step, schedule, generator ...
+  std::map<std::string, std::string> facts;
 
   bool has(const std::string& fact) const { return facts.count(fact) != 0; }
   // Throw CheckpointError, naming the fact, when it is missing or no whole number.

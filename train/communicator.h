@@ -14,8 +14,8 @@
 
 namespace gadolin {
 
-// One object a rank. This class checks what it is called with, and calls of a single rank end here; a library
-// (MPI, NCCL) fills in the rest.
+// One object for each rank. This class checks the arguments, and does everything for a single rank; a library
+// (MPI, NCCL) does the rest.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -62,6 +62,14 @@ Communicator& no_communicator();
 // an N of its own on each rank; the result is on the CPU, of one rank alone it is `rows` as they are. For
 // predictions of an evaluation that is shared out.
 Tensor gather_rows(Communicator& communicator, const Tensor& rows);
+
+// The same of numbers on the host; none elsewhere.
+template <class T>
+std::vector<T> gather_values(Communicator& communicator, const std::vector<T>& values) {
+  const Tensor all =
+      gather_rows(communicator, from_vector(values, {static_cast<std::int64_t>(values.size())}));
+  return all.defined() ? all.template to_vector<T>() : std::vector<T>();
+}
 
 // Runs f on rank 0 alone; what it returns reaches all ranks. What it throws ends rank 0's call with that
 // error and the others' with a ProcessError of the same text, so that none is left waiting.

@@ -6,7 +6,7 @@
 namespace gadolin {
 namespace {
 
-constexpr std::int64_t alignment = 8;  // elements; optimisers read and write packs of 32 bytes
+constexpr std::int64_t pack_elements = 8;  // elements; optimisers read and write packs of 32 bytes
 
 std::vector<Tensor> tensors_of(const std::vector<Parameter>& parameters) {
   std::vector<Tensor> tensors;
@@ -43,7 +43,7 @@ void GradientSum::agree() {
     std::int64_t size = 0;
     const auto place = [&](const Tensor& t) {
       const std::int64_t at = size;
-      size += (t.numel() + alignment - 1) / alignment * alignment;
+      size += (t.numel() + pack_elements - 1) / pack_elements * pack_elements;
       return at;
     };
     std::vector<std::int64_t> offsets;

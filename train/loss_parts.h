@@ -1,4 +1,4 @@
-// A loss and the parts that it is the sum of, by name.
+// The loss of a batch, and numbers by name that are reported beside it.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace gadolin {
 
-// What one batch costs. `total` is a scalar and is what backward starts from; `parts` are scalars for people
-// to read, such as
-// {"class", ...}, {"box", ...}: they reach the log, metrics.csv (train_class, train_box) and TensorBoard, and
-// no gradient comes from them. The same names in every step; none when the total says it all.
+// `total` is a scalar, from which backward starts. `parts` are scalars for people to read, such as the loss
+// of classes under "class" and that of boxes under "box". They are written to the log, to metrics.csv (as
+// train_class, train_box) and to TensorBoard, and give no gradient. Their names must be the same in every
+// step; there may be none.
 struct LossParts {
   Tensor total;
   std::vector<std::pair<std::string, Tensor>> parts;

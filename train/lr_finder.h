@@ -17,9 +17,9 @@ struct LrSweepOptions {
   int steps = 100;
   double smoothing = 0.98;  // of the exponential average below; 0: the losses themselves
   double diverged = 4;      // stops once the smoothed loss is above so many times the best one; 0: never
-  double skip_first = 0.1;  // share of `steps` that suggestions leave out at the start, where the average
-                            // is still of few losses
-  int skip_last = 5;        // steps that they leave out at the end, where it is diverging
+  // Share of `steps` that suggestions leave out at the start, where the average is still of few losses.
+  double skip_first = 0.1;
+  int skip_last = 5;  // steps that they leave out at the end, where it is diverging
 };
 
 struct LrSweep {

@@ -1,4 +1,4 @@
-// The memory that training a net takes, foreseen from steps with two small batches.
+// The memory that training a net takes, predicted from steps with two small batches.
 #pragma once
 
 #include <functional>
@@ -20,13 +20,14 @@ struct TrainingMemory {        // bytes, in the allocator's blocks
 // The loss of a batch: of images [N, C, H, W] and class numbers [N].
 using TrainingLoss = std::function<Tensor(const Tensor& images, const Tensor& labels)>;
 
-// What the allocator of the net's device would show as `peak_allocated` while `net` learns from batches of
-// `input` [N, C, H, W] by `loss`, which calls it, computing in `compute`. Steps with batches of 2 and 4 are
-// run with the real optimiser and every request for memory in them is noted. Requests that grow in proportion
-// grow on to N, the others stay; the peak is the moment at which they then add up to most, wherever in the
-// step that is. N up to 4 is run as it is. Batches that a loader prepares meanwhile are not counted. `net`
-// must be in training mode; its weights and statistics change. Throws Unsupported when the two batches did
-// not ask for the same blocks, so that nothing can be foreseen.
+// The memory of training `net` with batches of `input` [N, C, H, W] by `loss`, which calls it, computing in
+// `compute`; `peak` is what the allocator of the device would show as `peak_allocated`. Steps with batches of
+// 2 and 4 are run with the real optimiser, and every request for memory is written down. Requests that grow
+// in proportion from 2 to 4 are taken to do so up to N, the others to stay as they are; the peak is the
+// largest sum of what is in use at any moment of the step. N up to 4 is run as it is. Batches that a loader
+// prepares at the same time are not counted. `net` must be in training mode; its weights and statistics
+// change. Throws Unsupported when the two batches do not ask for the same blocks, so that nothing can be
+// predicted.
 TrainingMemory training_memory(Module& net, const TrainingLoss& loss, const Shape& input,
                                const OptimizerOptions& rule, DType compute = DType::fp32);
 

@@ -29,8 +29,8 @@ struct Span {
   bool packed = false;  // all arrays begin where packs may
 };
 
-inline constexpr std::int64_t block_items =
-    16384;  // of one span that one block (or one task of a thread) takes
+// Of one span, for one block (or one task of a thread).
+inline constexpr std::int64_t block_items = 16384;
 inline constexpr int span_threads = 256, pack_items = 4;
 inline constexpr int span_lanes = span_threads * pack_items;
 inline constexpr int spans_a_launch = 508;  // 64 bytes each, in the 32764 that kernel parameters may take
@@ -163,20 +163,16 @@ void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
   }
 }
 
-// f(Cpu{} or Cuda{}, Tag<float> or Tag<double>).
+// on_device() for f(Cpu{} or Cuda{}, Tag<float> or Tag<double>).
 template <class F>
 void on_floats(Device device, DType dtype, F&& f) {
-  const auto typed = [&](auto d) {
+  on_device(device, [&](auto d) {
     if (dtype == DType::fp64) {
       f(d, Tag<double>{});
     } else {
       f(d, Tag<float>{});
     }
-  };
-  if (device.is_cpu()) return typed(Cpu{});
-#ifdef GADOLIN_CUDA
-  typed(Cuda{});
-#endif
+  });
 }
 
 #ifdef __CUDACC__

@@ -147,7 +147,7 @@ struct SquaredSum {
 
 // What is done once a step, on the device: norm, overflow, loss scale, step number, bias corrections.
 struct Advance {
-  const double* partial;  // sums of squares, or nullptr when neither clipping nor scaling asks for the norm
+  const double* partial;  // sums of squares, or nullptr when overflows are not looked for
   std::int64_t tasks;
   double clip_norm, beta1, beta2, growth, backoff, interval;
   // Thread t of span_threads adds partial sums t, t + span_threads, ...; a tree adds the threads'.
@@ -163,16 +163,16 @@ struct Advance {
     control[c_skip] = 0;
     if (partial) {
       const double norm = sqrt(sum) * factor;
+      const bool dynamic = growth != 1, finite = norm - norm == 0;
       control[c_norm] = norm;
+      if (!finite) {
+        control[c_skip] = 1;
+        control[c_good_steps] = 0;
+        if (dynamic) control[c_scale] *= backoff;
+        return;
+      }
       if (clip_norm > 0 && norm > clip_norm) factor *= clip_norm / (norm + 1e-6);
-      const bool finite = norm - norm == 0;
-      if (growth != 1) {  // a dynamic scale
-        if (!finite) {
-          control[c_skip] = 1;
-          control[c_scale] *= backoff;
-          control[c_good_steps] = 0;
-          return;
-        }
+      if (dynamic) {
         control[c_good_steps] += 1;
         if (control[c_good_steps] >= interval) {
           control[c_scale] *= growth;
@@ -288,7 +288,7 @@ void Optimizer::step() {
   }
   const Tensor& any = parameters_.front().tensor;
   double* control = control_.data<double>();
-  const bool needs_norm = options_.clip_norm > 0 || scale_.growth != 1;
+  const bool needs_norm = skips_overflows();
   const Tensor partial =
       needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device())
                  : Tensor();
@@ -374,6 +374,7 @@ void load_named(const std::vector<Parameter>& into, const std::map<std::string, 
 void Optimizer::load_state(const std::map<std::string, Tensor>& from) {
   load_named(state(), from, "optimizer");
   options_.lr = control_.select(0, c_lr).item<double>();
+  scale_.scale = loss_scale();
 }
 
 }  // namespace gadolin

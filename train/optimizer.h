@@ -20,7 +20,7 @@ class GradientSum;   // train/gradient_sum.h
 
 enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad, ftrl };
 
-// Defaults are PyTorch's, but for the rule's own: see the makers below.
+// The defaults are PyTorch's; optimizer_options() below gives those of each rule.
 struct OptimizerOptions {
   Rule rule = Rule::sgd;
   double lr = 0.1;
@@ -31,10 +31,10 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
   double alpha = 0.99;                // RMSProp, Adadelta: decay of the mean square
   double eps = 1e-8;
-  bool eps_before_bias =
-      false;              // Adam: eps is added before the bias correction, as TensorFlow does, not after it
-  double clip_norm = 0;   // largest global L2 norm of the gradient; 0: off
-  double clip_value = 0;  // largest absolute value of an element; 0: off
+  // Adam: eps is added before the bias correction, as TensorFlow does, not after it.
+  bool eps_before_bias = false;
+  double clip_norm = 0;       // largest global L2 norm of the gradient; 0: off
+  double clip_value = 0;      // largest absolute value of an element; 0: off
   double initial_square = 0;  // Adagrad, FTRL: where the sum of squares starts
   double l1 = 0, l2 = 0;      // FTRL: penalties; an l1 makes weights exactly 0
   double power = 0.5;         // FTRL: of the sum of squares, the negative of TensorFlow's learning_rate_power
@@ -46,7 +46,7 @@ OptimizerOptions optimizer_options(const std::string& name);
 const char* name_of(Rule rule);
 
 // Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an
-// overflow, whose step changes nothing. A fixed scale has growth 1.
+// overflow. A fixed scale has growth 1 and stays as it is; 1 is no scale.
 struct LossScale {
   double scale = 1, growth = 1, backoff = 0.5;
   std::int64_t interval = 2000;
@@ -60,8 +60,10 @@ class Optimizer {
 
   void zero_grad();
   // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
-  // With a loss scale, gradients are divided by it first, and a step with an infinite or NaN gradient is
-  // skipped whole. Copies in which layers compute (layers/compute.h) are written with their weights, and
+  // With a loss scale, gradients are divided by it first. With one, fixed or dynamic, or with clip_norm, a
+  // step with an infinite or NaN gradient is skipped whole: weights, moments and the number of steps stay.
+  // Otherwise nobody looks for such gradients, which would take one more pass over all of them, and they
+  // reach the weights. Copies in which layers compute (layers/compute.h) are written with their weights, and
   // gradients of 16 bits are read.
   void step();
 
@@ -75,7 +77,9 @@ class Optimizer {
   double lr() const { return options_.lr; }
   // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
   Tensor loss_seed(DType dtype) const;
-  bool dynamic_scale() const { return scale_.growth != 1; }  // overflowing steps are skipped
+  bool dynamic_scale() const { return scale_.growth != 1; }
+  // Whether overflowing steps are skipped, by any loss scale or by clip_norm: see step().
+  bool skips_overflows() const { return scale_.scale != 1 || dynamic_scale() || options_.clip_norm > 0; }
 
   // Whether the last step was skipped: bool [] on the device, without waiting.
   Tensor skipped() const;

@@ -16,13 +16,13 @@ namespace gadolin {
 class CsvLog {
  public:
   // The first column is the step. A new file begins with the names of the columns. An existing one is cut
-  // after the last row whose step is at most `resume_step` (-1: begun anew). Throws DataError, naming the
-  // columns, when they have changed.
+  // after the last row whose step is at most `resume_step` (-1: the file is replaced). Throws DataError,
+  // naming the columns, when they have changed.
   CsvLog(std::string path, const std::vector<std::string>& columns, std::int64_t resume_step = -1);
   ~CsvLog();
   CsvLog(const CsvLog&) = delete;
   CsvLog& operator=(const CsvLog&) = delete;
-  // One value a column but for the step; NaN is written as nan. Values come back bit for bit.
+  // One value for each column except the step; NaN is written as nan. Values are read back bit for bit.
   void row(std::int64_t step, const std::vector<double>& values);
 
  private:

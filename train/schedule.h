@@ -21,8 +21,8 @@ struct ScheduleOptions {
 //   constant
 //   step:EVERY[:GAMMA=0.1]                multi-step:AT,AT,...[:GAMMA=0.1]
 //   exponential:GAMMA[:EVERY=1]           polynomial[:POWER=1[:SPAN]]     cosine
-//   one-cycle[:RISE=0.3[:START_DIVISOR=25[:END_DIVISOR=10000]]]           (Smith and Topin 2017; no other
-//   warm-up) plateau[:GAMMA=0.1[:PATIENCE=10[:THRESHOLD=0.0001]]]                  (relative threshold)
+//   one-cycle[:RISE=0.3[:START_DIVISOR=25[:END_DIVISOR=10000]]]   (Smith and Topin 2017; no other warm-up)
+//   plateau[:GAMMA=0.1[:PATIENCE=10[:THRESHOLD=0.0001]]]          (relative threshold)
 // Polynomial and cosine span the steps after the warm-up, a polynomial with a SPAN only that long; the others
 // count from the start of the run, and warm-up scales them. Rates agree with torch.optim.lr_scheduler, see
 // tools/fixtures/schedules.py.
@@ -31,7 +31,7 @@ class Schedule {
   // Throws UsageError, naming the text and the form wanted.
   explicit Schedule(const std::string& text, const ScheduleOptions& options = {});
 
-  // Rate of optimiser step 0, 1, ...; a pure function of step, but for plateau, which also depends on what
+  // Rate of optimiser step 0, 1, ...; a pure function of step, except for plateau, which also depends on what
   // observe() saw.
   double lr_at(std::int64_t step) const;
 
@@ -53,8 +53,8 @@ class Schedule {
   ScheduleOptions options_;
   Kind kind_ = Kind::constant;
   double gamma_ = 0.1, power_ = 1, rise_ = 0.3, start_divisor_ = 25, end_divisor_ = 1e4, threshold_ = 1e-4;
-  std::vector<std::int64_t>
-      milestones_;  // in steps; one entry for step, exponential and the span of polynomial
+  // In steps; one entry for step, exponential and the span of polynomial.
+  std::vector<std::int64_t> milestones_;
   std::int64_t patience_ = 10;
   struct Watched {
     double best = 0;

@@ -86,7 +86,7 @@ void Trainer::save(bool best) {
 // one on a GPU: what changes from step to step lies on the device.
 Trainer::Statistics Trainer::before_batches() const {
   Statistics saved;
-  if (!optimizer_.dynamic_scale()) return saved;
+  if (!optimizer_.skips_overflows()) return saved;
   for (const Parameter& b : model_.buffers()) {
     if (is_floating(b.tensor.dtype())) saved.emplace_back(b.tensor, b.tensor.clone());
   }
@@ -111,20 +111,27 @@ void Trainer::after_batches(Statistics before) {
   const NoGrad guard;
   optimizer_.step();
   optimizer_.zero_grad();
-  for (auto& [buffer, saved] : before) buffer.copy_(where(optimizer_.skipped(), saved, buffer));
-  if (average_) average_->update();
+  const Tensor skipped = optimizer_.skips_overflows() ? optimizer_.skipped() : Tensor();
+  for (auto& [buffer, saved] : before) buffer.copy_(where(skipped, saved, buffer));
+  if (average_) average_->update(skipped);
 }
 
 void Trainer::check_loss(double loss) {
-  bad_losses_ = std::isfinite(loss) || optimizer_.last_step_skipped() ? 0 : bad_losses_ + 1;
+  const bool finite = std::isfinite(loss);
+  const bool skipped = optimizer_.skips_overflows() && optimizer_.last_step_skipped();
+  // A dynamic scale is expected to skip steps while it falls to where gradients fit; below 1 they never will.
+  const bool falling = skipped && optimizer_.dynamic_scale() && optimizer_.loss_scale() >= 1;
+  bad_losses_ = (finite && !skipped) || falling ? 0 : bad_losses_ + 1;
   if (bad_losses_ < std::max(1, options_.nan_patience)) return;
   std::string bad;
   for (const Parameter& p : optimizer_.parameters()) {
     if (bad.empty() && !std::isfinite(sum(p.tensor.detach()).item())) bad = p.name;
   }
-  fail<NumericError>("train: the loss is ", loss, " at step ", step_, ", ", bad_losses_, " steps in a row",
+  const std::string what = finite ? "a gradient is not finite" : cat("the loss is ", loss);
+  fail<NumericError>("train: ", what, " at step ", step_, ", ", bad_losses_, " steps in a row",
                      bad.empty() ? std::string() : "; the first weight that is not finite is " + bad,
-                     "; use a smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
+                     "; use a smaller ", finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1",
+                     ", or --detect-anomaly to find the op");
 }
 
 void Trainer::one_step() {

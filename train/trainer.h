@@ -1,5 +1,6 @@
-// The one training loop. An application gives it a step (forward and loss), batches, and an evaluation; it
-// does the rest: mixed precision, accumulation, schedules, averages, checkpoints, resuming, logs, signals.
+// The one training loop. A task gives it the loss of a batch and an evaluation, a loader the batches
+// (tasks/training.h); it does the rest: mixed precision, accumulation, schedules, averages, checkpoints,
+// resuming, logs, signals.
 #pragma once
 
 #include <functional>
@@ -51,19 +52,18 @@ struct TrainOptions {
   std::int64_t accumulate = 1;  // batches whose gradients are added up for one step
   DType compute = DType::fp32;  // bf16 and fp16 keep fp32 weights
   double ema = 0;               // decay of the moving average, which is then what is evaluated; 0: none
-  int nan_patience = 3;         // losses that may be NaN or infinite in a row
-  std::int64_t save_every =
-      0;  // steps between checkpoints; 0: with each row of metrics.csv, which is always followed by one
+  int nan_patience = 3;         // steps in a row whose loss, or skipped gradients, may be NaN or infinite
+  // Steps between checkpoints; 0: one after each row of metrics.csv, and no others. That one is always saved.
+  std::int64_t save_every = 0;
   double save_seconds = 0;  // the same by the clock; 0: never
-  std::int64_t eval_every =
-      0;  // steps between rows of metrics.csv, each with an evaluation; 0: at the end of epochs
+  // Steps between rows of metrics.csv, each with an evaluation; 0: at the end of epochs.
+  std::int64_t eval_every = 0;
   std::int64_t epochs_between_evals = 1;  // how many of them
   std::int64_t log_every = 20;            // steps between calls of on_log and scalars in the event file
   double summary_seconds = 0;             // least time between the latter
   int keep = 3;                           // checkpoints
-  std::string monitor =
-      {};                // metric that chooses the best checkpoint; empty: the first one of the evaluation
-  bool maximize = true;  // whether larger is better
+  std::string monitor = {};   // metric that chooses the best checkpoint; empty: the first of the evaluation
+  bool maximize = true;       // whether larger is better
   double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that
@@ -71,13 +71,14 @@ struct TrainOptions {
   bool quiet = false;
 };
 
-// Of several ranks, each calls `loss` and `evaluate`, the first one alone the others.
+// Of several ranks, each calls `loss` and `evaluate`, and only the first one the others.
 struct TrainHooks {
   // Forward and loss of one batch. It takes the tensors alone: a recorded step is replayed with others, not
   // with other places, epochs and steps.
   std::function<LossParts(const Batch& batch)> loss;
-  // For a row of metrics.csv, in evaluation mode; may be empty. Of several ranks the first one's list counts:
-  // the others evaluate their share of the data for it (gather_rows), and may return nothing.
+  // For a row of metrics.csv, in evaluation mode; may be empty. Of several ranks the first one's list counts,
+  // and the loop gives it to all: the others may evaluate a share of the data for it, as Training does
+  // (tasks/evaluate.h), and return nothing.
   std::function<MetricList()> evaluate;
   // Facts of the application for every checkpoint: model, classes, preprocessing, configuration.
   std::function<void(Checkpoint&)> describe;
@@ -120,8 +121,8 @@ class Trainer {
   // same checkpoint. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
   // Throws Stopped after a signal (to any rank), once a checkpoint is written; NumericError, with the first
-  // bad parameter, for losses that stay NaN or infinite; ProcessError when the ranks do not stand at the same
-  // step of the same run.
+  // bad parameter, for losses or gradients that stay NaN or infinite; ProcessError when the ranks do not
+  // stand at the same step of the same run.
   TrainResult run();
   // Swaps in the averaged weights, if there are any, for use after training.
   void use_average();
@@ -130,8 +131,8 @@ class Trainer {
   Checkpoint checkpoint() const;
   void save(bool best);
   Tensor one_batch(const Batch& batch, bool last);
-  using Statistics =
-      std::vector<std::pair<Tensor, Tensor>>;  // and their values before a step that the loss scale may undo
+  // Running statistics, and their values before a step that an overflow may undo.
+  using Statistics = std::vector<std::pair<Tensor, Tensor>>;
   Statistics before_batches() const;
   void after_batches(Statistics before);
   void one_step();
@@ -174,7 +175,8 @@ class Trainer {
   double best_ = 0;
   int bad_losses_ = 0;
   std::int64_t saved_step_ = -1, resume_step_ = -1;  // the latter: -1 in a fresh run
-  // Of metrics.csv: when steps wait for their row, that of this very step is not yet written.
+  // Of metrics.csv, when resuming: rows up to this step are kept. The row of the step itself is missing in a
+  // checkpoint that was saved before it.
   std::int64_t resume_row_ = -1;
   double images_ = 0, all_images_ = 0;
   TrainResult result_;

@@ -15,6 +15,7 @@ struct Average {
   double decay;
   bool warmup;
   const double* updates;  // so far, on the device, with this one
+  const bool* skipped;    // whether nothing is to be done, on the device; null: no
 
   GADOLIN_HD T share() const {  // of the weight in the new average
     if (!updates) return T(0);
@@ -34,11 +35,13 @@ struct Average {
     }
   }
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    if (skipped && *skipped) return;
     const T part = share();
     for (std::int64_t i = begin; i < end; ++i) items<1>(s, part, i);
   }
 #ifdef __CUDACC__
   __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+    if (skipped && *skipped) return;
     const T part = share();
     for_items(s, begin, end, static_cast<int>(threadIdx.x),
               [&](auto width, std::int64_t i, int) { items<decltype(width)::value>(s, part, i); });
@@ -76,19 +79,21 @@ void for_pairs(const std::vector<Parameter>& weights, const std::vector<Tensor>&
 }
 }  // namespace
 
-void WeightAverage::update() {
+void WeightAverage::update(const Tensor& skipped) {
   const NoGrad guard;
-  updates_.copy_(add(updates_, 1.0));
+  const Tensor next = add(updates_, 1.0);
+  updates_.copy_(skipped.defined() ? where(skipped, updates_, next) : next);
+  const bool* skips = skipped.defined() ? skipped.data<bool>() : nullptr;
   for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
     using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{decay_, warmup_, updates_.data<double>()});
+    for_each_span(device, "ema", spans, Average<T>{decay_, warmup_, updates_.data<double>(), skips});
   });
 }
 
 void WeightAverage::swap() {
   for_pairs(parameters_, averages_, [&](auto device, auto tag, std::vector<Span>& spans) {
     using T = typename decltype(tag)::type;
-    for_each_span(device, "ema", spans, Average<T>{0, false, nullptr});
+    for_each_span(device, "ema", spans, Average<T>{0, false, nullptr, nullptr});
   });
   for (const Parameter& p : parameters_) p.tensor.storage().bump_version();
 }

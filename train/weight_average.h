@@ -15,7 +15,8 @@ namespace gadolin {
 class WeightAverage {
  public:
   WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
-  void update();
+  // Changes nothing when `skipped`, a bool [] beside the weights, holds true (Optimizer::skipped).
+  void update(const Tensor& skipped = {});
   // Exchanges weights and averages: before an evaluation and once more after it.
   void swap();
   std::vector<Parameter> state() const;  // "<parameter>", and "updates"

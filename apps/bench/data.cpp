@@ -9,13 +9,13 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct DataBenchOptions {
   std::string folder, steps;
   std::int64_t batch = 32;
   int size = 224, workers = 1, epochs = 3;
 };
 
-void run(Session& session, const Options& o) {
+void run_data_bench(Session& session, const DataBenchOptions& o) {
   const auto set = open_dataset(o.folder);
   const std::string size = std::to_string(o.size);
   const Pipeline pipeline(o.steps.empty() ? "rgb,random-resized-crop:" + size +
@@ -49,10 +49,10 @@ void run(Session& session, const Options& o) {
 }  // namespace
 
 void add_data_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DataBenchOptions>();
   CLI::App* app = program.add(
       group, "data", "The loader: decode, random-resized crop, flip, normalise",
-      [o](Session& s) { run(s, *o); },
+      [o](Session& s) { run_data_bench(s, *o); },
       "gadolin bench data examples/data/cxr-nih14-small/view.csv --workers 1");
   app->add_option("folder", o->folder, "A data set, as for train")->required();
   app->add_option("--batch", o->batch)->capture_default_str();

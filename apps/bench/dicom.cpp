@@ -9,13 +9,13 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct DicomBenchOptions {
   std::vector<std::string> files;
   int repeat = 20;
 };
 
 template <class F>
-Timing timed(int repeat, F&& f) {
+Timing time_repeats(int repeat, F&& f) {
   f();
   std::vector<double> ms;
   for (int i = 0; i < repeat; ++i) {
@@ -26,14 +26,15 @@ Timing timed(int repeat, F&& f) {
   return summarize_times(ms);
 }
 
-void run(Session& session, const Options& o) {
+void run_dicom_bench(Session& session, const DicomBenchOptions& o) {
   require_dicom("bench dicom");
   std::vector<std::vector<std::string>> rows{{"file", "header ms", "decode ms", "Mpixel/s"}};
   for (const std::string& path : o.files) {
-    const Timing header = timed(o.repeat, [&] { DicomFile::open(path, {.pixels = false, .limits = {}}); });
+    const Timing header =
+        time_repeats(o.repeat, [&] { DicomFile::open(path, {.pixels = false, .limits = {}}); });
     std::int64_t samples = 0;
     const Timing decode =
-        timed(o.repeat, [&] { samples = read_dicom_image(DicomFile::open(path)).samples.numel(); });
+        time_repeats(o.repeat, [&] { samples = read_dicom_image(DicomFile::open(path)).samples.numel(); });
     rows.push_back({path, fixed(header.median, 4), fixed(decode.median, 3),
                     fixed(static_cast<double>(samples) / decode.median / 1000, 1)});
     session.event({{"event", "dicom"},
@@ -50,9 +51,10 @@ void run(Session& session, const Options& o) {
 }  // namespace
 
 void add_dicom_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DicomBenchOptions>();
   CLI::App* app = program.add(
-      group, "dicom", "Headers read and pixels decoded, file by file", [o](Session& s) { run(s, *o); },
+      group, "dicom", "Headers read and pixels decoded, file by file",
+      [o](Session& s) { run_dicom_bench(s, *o); },
       "gadolin bench dicom tests/fixtures/dicom/pydicom/CT_small.dcm");
   app->add_option("files", o->files, "DICOM files with pixels")->required();
   app->add_option("--repeat", o->repeat, "Readings a file")

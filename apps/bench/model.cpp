@@ -7,17 +7,17 @@
 #include "apps/bench/bench.h"
 #include "apps/bench/steps.h"
 #include "apps/bench/timing.h"
-#include "layers/conv.h"
 #include "tensor/allocator.h"
 #include "tensor/capture.h"
 #include "tensor/check.h"
+#include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
 namespace gadolin {
 namespace {
 
-struct Options {
+struct ModelBenchOptions {
   StepOptions step;
   std::string mode = "train";
   int steps = 0, blocks = 0, warm_up = -1, losses = 0, calls = 0;  // 0, -1: by device
@@ -27,7 +27,7 @@ struct Options {
 
 // A net on the device, a batch, and what one step of it is.
 struct Bench {
-  Bench(Session& session, const Options& options)
+  Bench(Session& session, const ModelBenchOptions& options)
       : s(session), o(options), device(session.device()), training(options.mode == "train"),
         batch(bench_batch(session, options.step)),
         net(bench_net(session, options.step, batch.images.size(1))) {
@@ -52,7 +52,7 @@ struct Bench {
   }
 
   Session& s;
-  const Options& o;
+  const ModelBenchOptions& o;
   Device device;
   bool training;
   BenchBatch batch;
@@ -194,7 +194,7 @@ void measure_latency(Bench& b) {
   measure("host", [&] { b.last = b.call({pinned.to(b.device)}).to(cpu); });
 }
 
-void run(Session& session, Options& o) {
+void run_model_bench(Session& session, ModelBenchOptions& o) {
   require<UsageError>(o.mode == "train" || o.mode == "infer", "--mode ", o.mode,
                       " is unknown; use train or infer");
   if (o.latency) {
@@ -219,9 +219,9 @@ void run(Session& session, Options& o) {
 }  // namespace
 
 void add_model_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelBenchOptions>();
   CLI::App* app = program.add(
-      group, "model", "Steps of a net on random pictures", [o](Session& s) { run(s, *o); },
+      group, "model", "Steps of a net on random pictures", [o](Session& s) { run_model_bench(s, *o); },
       "gadolin bench model resnet50 --mode train --batch 16");
   app->add_option("model", o->step.model)->required();
   app->add_option("--mode", o->mode, "train or infer")->capture_default_str();

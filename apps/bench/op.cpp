@@ -8,17 +8,17 @@
 #include "apps/bench/op.h"
 #include "apps/bench/timing.h"
 #include "apps/commands.h"
-#include "layers/conv.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
+#include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
 namespace gadolin {
 namespace {
 
-struct Options {
+struct OpBenchOptions {
   std::vector<std::string> names;
   std::int64_t batch = 0;
   int blocks = 5;
@@ -90,7 +90,7 @@ std::int64_t cache_bytes(Device device) {
   return cuda_info(false).devices.at(static_cast<std::size_t>(device.index)).l2_bytes;
 }
 
-void run(Session& session, const Options& o) {
+void run_op_bench(Session& session, const OpBenchOptions& o) {
   const Device device = session.device();
   const OpSizes sizes{device, session.compute(), o.batch > 0 ? o.batch : device.is_cuda() ? 256 : 8};
   set_tf32(session.tf32());
@@ -154,10 +154,10 @@ void run(Session& session, const Options& o) {
 }  // namespace
 
 void add_op_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<OpBenchOptions>();
   CLI::App* app = program.add(
-      group, "op", "Single operations beside the device's measured ceilings", [o](Session& s) { run(s, *o); },
-      "gadolin bench op 'max pool'");
+      group, "op", "Single operations beside the device's measured ceilings",
+      [o](Session& s) { run_op_bench(s, *o); }, "gadolin bench op 'max pool'");
   app->add_option("names", o->names, "Parts of \"family: name\"; all without one");
   app->add_flag("--list", o->list, "Only the names, with bytes and floating-point operations in --json");
   app->add_option("--batch", o->batch, "Pictures; 0: 256 on a GPU, 8 on the CPU")

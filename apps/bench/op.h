@@ -19,8 +19,7 @@ struct OpSizes {
 // One operation at a size where its time is its own.
 struct OpCase {
   std::string family, name;
-  double bytes =
-      0;  // that must move: each tensor that is read or written, once a pass that cannot be avoided
+  double bytes = 0;  // that must move: each tensor once for every pass over it that cannot be avoided
   double flops = 0;  // of the sums of products; 0 for what only streams
   // Makes the tensors, of random numbers, and gives what does the operation on them once. It is called
   // several times for small tensors, which would otherwise stay in the cache.

@@ -7,10 +7,10 @@
 namespace gadolin {
 namespace {
 
-struct Problem {
+struct ResNetConv {
   int c, k, r, stride, h;
 };
-constexpr Problem problems[] = {
+constexpr ResNetConv resnet_convs[] = {
     {3, 64, 7, 2, 224},  // stem
     {64, 64, 1, 1, 56},    {64, 64, 3, 1, 56},    {64, 256, 1, 1, 56},   {256, 64, 1, 1, 56},
     {256, 128, 1, 1, 56},  {128, 128, 3, 2, 56},  {128, 512, 1, 1, 28},  {256, 512, 1, 2, 56},
@@ -23,7 +23,7 @@ constexpr Problem problems[] = {
 }  // namespace
 
 void add_conv_cases(const OpSizes& sizes, OpCases& into) {
-  for (const Problem& z : problems) {
+  for (const ResNetConv& z : resnet_convs) {
     const int padding = z.r / 2, p = (z.h + 2 * padding - z.r) / z.stride + 1;
     const Shape in{sizes.batch, z.c, z.h, z.h}, filters{z.k, z.c, z.r, z.r}, out{sizes.batch, z.k, p, p};
     const double bytes =

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct PlotBenchOptions {
   std::vector<std::string> results;
   std::string out, page, block = "benchmarks";
   std::vector<std::string> rows;  // of the table, by row_name; empty: all
@@ -162,7 +162,7 @@ void draw_parts(const std::vector<BenchResult>& rows, std::vector<Picture>& out)
   }
 }
 
-std::string in_words(const BenchResult& r) {
+std::string kind_of(const BenchResult& r) {
   if (r.suite == "memory") return "peak memory";
   if (r.suite == "latency") return "one call";
   return r.suite == "model" ? r.mode : r.suite;
@@ -179,7 +179,7 @@ std::string amount(const BenchResult& r) {
 // A row's name: its first two cells.
 std::pair<std::string, std::string> row_cells(const BenchComparison& c) {
   const BenchResult& r = c.ours;
-  return {cell(r.name), cell(joined({r.suite == r.name ? "" : in_words(r), r.dtype}))};
+  return {cell(r.name), cell(joined({r.suite == r.name ? "" : kind_of(r), r.dtype}))};
 }
 std::string row_name(const BenchComparison& c) {
   const auto [name, what] = row_cells(c);
@@ -206,7 +206,7 @@ std::vector<BenchComparison> chosen(const std::vector<BenchComparison>& all,
   return some;
 }
 
-std::string table(const std::vector<BenchComparison>& all) {
+std::string comparison_table(const std::vector<BenchComparison>& all) {
   std::string out =
       "| | | batch | Gadolin | PyTorch's best | | ratio | range | to eager "
       "|\n|---|---|---|---|---|---|---|---|---|\n";
@@ -240,7 +240,7 @@ std::string sources(const std::vector<BenchSource>& all, bool with_files) {
 }
 
 // Puts `text` between the two comments that name the block.
-void rewrite_block(const Options& o, const std::string& text) {
+void rewrite_block(const PlotBenchOptions& o, const std::string& text) {
   std::string page = read_file(o.page, std::int64_t{16} << 20);
   const std::string begin = "<!-- begin " + o.block + " ", end = "<!-- end " + o.block + " -->";
   const std::size_t at = page.find(begin),
@@ -252,7 +252,7 @@ void rewrite_block(const Options& o, const std::string& text) {
   write_file_atomically(o.page, page);
 }
 
-void run(Session& session, const Options& o) {
+void run_plot_bench(Session& session, const PlotBenchOptions& o) {
   const BenchResults results = read_bench_results(o.results);
   const std::vector<BenchComparison> compared = compare_sides(results.rows);
   std::vector<Picture> pictures;
@@ -263,7 +263,7 @@ void run(Session& session, const Options& o) {
   require<FormatError>(!pictures.empty(), "bench plot: nothing to draw in ", o.results.front(),
                        "; a comparison needs both sides, a curve two batches");
   const std::vector<BenchComparison> rows = chosen(compared, o.rows);
-  std::string text = sources(results.sources, o.rows.empty()) + (rows.empty() ? "" : table(rows));
+  std::string text = sources(results.sources, o.rows.empty()) + (rows.empty() ? "" : comparison_table(rows));
   if (!o.out.empty()) {
     fs::create_directories(o.out);
     const fs::path beside = o.page.empty() ? fs::path() : fs::path(o.page).parent_path();
@@ -289,9 +289,9 @@ void run(Session& session, const Options& o) {
 }  // namespace
 
 void add_plot_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PlotBenchOptions>();
   CLI::App* app = program.add(
-      group, "plot", "Stored results as SVG charts and a table", [o](Session& s) { run(s, *o); },
+      group, "plot", "Stored results as SVG charts and a table", [o](Session& s) { run_plot_bench(s, *o); },
       "gadolin bench plot bench/results/cpu-xeon-2-threads --out docs/charts --page docs/benchmarks.md");
   app->add_option("results", o->results, "JSON files, or folders of them")->required();
   app->add_option("--out", o->out, "Folder for the charts; without it the table alone is printed");

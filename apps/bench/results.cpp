@@ -12,17 +12,16 @@
 namespace gadolin {
 namespace {
 
-using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr std::int64_t largest_file = std::int64_t{64} << 20;
 
-std::string text(const json& row, const char* key, const std::string& otherwise = "") {
+std::string text(const nlohmann::json& row, const char* key, const std::string& otherwise = "") {
   const auto found = row.find(key);
   return found != row.end() && found->is_string() ? found->get<std::string>() : otherwise;
 }
 
-double positive(const json& row, const char* key, const std::string& where) {
+double positive(const nlohmann::json& row, const char* key, const std::string& where) {
   const auto found = row.find(key);
   require<FormatError>(found != row.end() && found->is_number(), "bench plot: ", where, " has no number ",
                        key);
@@ -38,20 +37,20 @@ std::string side_of(const std::string& framework, const std::string& variant) {
   return variant.empty() || (ours && variant == "graph") ? name : name + " " + variant;
 }
 
-void timed(BenchResult& result, const json& row, const char* middle, const char* least, const char* most,
-           const std::string& where) {
+void read_times(BenchResult& result, const nlohmann::json& row, const char* middle, const char* least,
+                const char* most, const std::string& where) {
   result.value = positive(row, middle, where);
   result.least = row.contains(least) ? positive(row, least, where) : result.value;
   result.most = row.contains(most) ? positive(row, most, where) : result.value;
 }
 
 // Rows of the form before JSON lines: both sides in one object.
-void read_paired(const json& row, BenchResult result, const std::string& where,
+void read_paired(const nlohmann::json& row, BenchResult result, const std::string& where,
                  std::vector<BenchResult>& out) {
   if (result.suite == "memory") {
     for (const auto& [side, key] : {std::pair{"PyTorch", "pytorch_mb"}, {"Gadolin", "gadolin_mb"}}) {
       result.side = side;
-      timed(result, row, key, "", "", where);
+      read_times(result, row, key, "", "", where);
       out.push_back(result);
     }
     return;
@@ -61,16 +60,16 @@ void read_paired(const json& row, BenchResult result, const std::string& where,
   for (const auto& [variant, times] : theirs->items()) {
     if (!times.is_object()) continue;
     result.side = side_of("pytorch", variant);
-    timed(result, times, "median", "min", "max", where);
+    read_times(result, times, "median", "min", "max", where);
     out.push_back(result);
   }
   if (ours == row.end() || !ours->is_object()) return;
   result.side = "Gadolin";
-  timed(result, *ours, "median", "min", "max", where);
+  read_times(result, *ours, "median", "min", "max", where);
   out.push_back(result);
 }
 
-void read_row(const json& row, const std::string& where, std::vector<BenchResult>& out) {
+void read_row(const nlohmann::json& row, const std::string& where, std::vector<BenchResult>& out) {
   require<FormatError>(row.is_object(), "bench plot: ", where, " is no JSON object");
   BenchResult result;
   result.suite = text(row, "suite", text(row, "event") == "op" && row.contains("share") ? "op" : "");
@@ -90,15 +89,15 @@ void read_row(const json& row, const std::string& where, std::vector<BenchResult
   result.side = result.suite == "op" ? text(row, "framework") == "pytorch" ? "PyTorch" : ""
                                      : side_of(text(row, "framework", "gadolin"), text(row, "variant"));
   if (result.suite == "op")
-    timed(result, row, "share", "", "", where);
+    read_times(result, row, "share", "", "", where);
   else if (result.suite == "memory")
-    timed(result, row, "peak_mb", "", "", where);
+    read_times(result, row, "peak_mb", "", "", where);
   else if (result.suite == "latency")
-    timed(result, row, "p50_ms", "p50_ms", "p99_ms", where);
+    read_times(result, row, "p50_ms", "p50_ms", "p99_ms", where);
   else if (result.suite == "startup" || result.suite == "step")
-    timed(result, row, "ms", "min_ms", "max_ms", where);
+    read_times(result, row, "ms", "min_ms", "max_ms", where);
   else
-    timed(result, row, "median_ms", "min_ms", "max_ms", where);
+    read_times(result, row, "median_ms", "min_ms", "max_ms", where);
   out.push_back(result);
 }
 
@@ -107,7 +106,7 @@ struct File {
   std::vector<BenchResult> rows;
 };
 
-void read_machine(const json& about, BenchSource& source) {
+void read_machine(const nlohmann::json& about, BenchSource& source) {
   source.time = text(about, "time", source.time);
   source.machine = text(about, "gpu", text(about, "cpu", source.machine));
   source.torch = text(about, "torch", source.torch);
@@ -121,7 +120,7 @@ void read_machine(const json& about, BenchSource& source) {
 File read_one(const std::string& path) {
   const std::string contents = read_file(path, largest_file);
   File file{{fs::path(path).filename().string(), "", "", ""}, {}};
-  const json whole = json::parse(contents, nullptr, false);
+  const nlohmann::json whole = nlohmann::json::parse(contents, nullptr, false);
   if (whole.is_object() && (whole.contains("rows") || whole.contains("machine"))) {
     if (whole.contains("machine")) read_machine(whole["machine"], file.source);
     const auto rows = whole.find("rows");
@@ -137,7 +136,7 @@ File read_one(const std::string& path) {
     const std::string here = contents.substr(at, end - at);
     at = end + 1;
     if (here.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const json row = json::parse(here, nullptr, false);
+    const nlohmann::json row = nlohmann::json::parse(here, nullptr, false);
     const std::string where = cat(path, ", line ", line);
     require<FormatError>(row.is_object(), "bench plot: ", where,
                          " is no JSON object; files that bench/compare_pytorch.py --json, tools/gpu.sh and "

@@ -39,8 +39,8 @@ BenchResults read_bench_results(const std::vector<std::string>& paths);
 // Gadolin beside PyTorch at its best and, where it ran, PyTorch's eager mode.
 struct BenchComparison {
   BenchResult ours, best;
-  double ratio = 0, low = 0,
-         high = 0;      // their median / ours; the least and most that the measured ranges allow
+  // Their median / ours, and the smallest and largest ratio that the measured ranges allow.
+  double ratio = 0, low = 0, high = 0;
   double to_eager = 0;  // 0: eager did not run
   bool tie = false;     // the two ranges overlap
 };

@@ -12,18 +12,18 @@
 #include "apps/bench/startup.h"
 #include "apps/bench/steps.h"
 #include "apps/bench/timing.h"
-#include "layers/conv.h"
 #include "layers/cudnn_plans.h"
 #include "nets/registry.h"
 #include "tensor/autograd.h"
 #include "tensor/capture.h"
 #include "tensor/check.h"
+#include "tensor/device.h"
 #include "tensor/random.h"
 
 namespace gadolin {
 namespace {
 
-struct Options {
+struct StartupBenchOptions {
   StepOptions step;
   int runs = 3;
   double started_at = 0;  // of the steady clock; 0 in the process that starts the measured ones
@@ -36,7 +36,7 @@ double steady_seconds() {
 
 // --- the measured process ----------------------------------------------------------------------------------
 
-void measured(Session& session, const Options& o) {
+void measured(Session& session, const StartupBenchOptions& o) {
   const double begin = o.started_at, entered = steady_seconds() - seconds_now();
   const Device device = session.device();
   double before = begin;
@@ -103,7 +103,7 @@ void measured(Session& session, const Options& o) {
 
 // --- the measuring one -------------------------------------------------------------------------------------
 
-std::vector<std::string> arguments(const Common& common, const Options& o) {
+std::vector<std::string> arguments(const Common& common, const StartupBenchOptions& o) {
   const StepOptions& s = o.step;
   std::vector<std::string> args{"bench",          "startup",
                                 "--json",         "--quiet",
@@ -129,7 +129,7 @@ std::vector<std::string> arguments(const Common& common, const Options& o) {
   return args;
 }
 
-void run(Session& session, const Options& o) {
+void run_startup_bench(Session& session, const StartupBenchOptions& o) {
   if (o.started_at > 0) return measured(session, o);
   net_info(o.step.model);  // a mistake in the name needs no process
   std::vector<std::string> names;
@@ -189,10 +189,10 @@ void run(Session& session, const Options& o) {
 }  // namespace
 
 void add_startup_bench(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<StartupBenchOptions>();
   CLI::App* app = program.add(
       group, "startup", "From the start of the process to the end of the first training step, by part",
-      [o](Session& s) { run(s, *o); }, "gadolin bench startup --model resnet50 --batch 32");
+      [o](Session& s) { run_startup_bench(s, *o); }, "gadolin bench startup --model resnet50 --batch 32");
   app->add_option("--model", o->step.model)->required();
   add_step_options(app, o->step);
   app->add_option("--runs", o->runs, "Processes, one after another")

@@ -24,11 +24,10 @@ void add_step_options(CLI::App* app, StepOptions& o);
 struct BenchBatch {
   Tensor images, labels;
 };
-// On the device: images [N, C, H, W] channels-last, of fp32 or, computing so, fp64; labels [N]. Without files
-// uniform in
-// [-1, 1) and random. `batch_file` [N, C, H, W] holds what the net takes, or bytes, of which 0 to 255 become
-// -1 to 1; `labels_file` [N] whole numbers. Throws UsageError for files that do not fit one another or the
-// options.
+// On the device: images [N, C, H, W] channels-last, in fp32, or in fp64 when that is computed in; labels [N].
+// Without files both are random, the images uniform in [-1, 1). `batch_file` [N, C, H, W] holds what the net
+// takes, or bytes, of which 0 to 255 become -1 to 1; `labels_file` [N] holds whole numbers. Throws UsageError
+// for files that do not fit one another or the options.
 BenchBatch bench_batch(const Session& session, const StepOptions& o);
 
 // On the host, with weights from the file if there is one.
@@ -40,9 +39,8 @@ class TrainStep {
  public:
   TrainStep(ImageNet& net, const Session& session, const StepOptions& o);
   Tensor operator()(const std::vector<Tensor>& batch);  // images, labels -> the loss
-  bool skipped() const {
-    return optimizer_.last_step_skipped();
-  }  // the loss scale was too large; waits for the device
+  // Whether the loss scale was too large for the last step. Waits for the device.
+  bool skipped() const { return optimizer_.last_step_skipped(); }
 
  private:
   ImageNet& net_;

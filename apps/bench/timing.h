@@ -18,7 +18,7 @@ double percentile(std::vector<double> values, double share);
 using Body = std::function<void()>;
 // Milliseconds that `body` takes on the device, from an idle device to an idle one.
 double time_once(Device device, const Body& body);
-// Milliseconds of each of `count` calls queued one after another; nobody waits in between on a GPU.
+// Milliseconds of each of `count` calls queued one after another; on a GPU without waiting in between.
 std::vector<double> time_each(Device device, int count, const Body& body);
 // Mean milliseconds a call, of each of `blocks` blocks. A block has as many calls as fill `milliseconds`, but
 // at least `least_calls`; one is made first for that and is not counted.

@@ -17,9 +17,9 @@
 namespace gadolin::bodypart {
 namespace {
 
-constexpr const char* command = "bodypart classify";
+constexpr const char* classify_command = "bodypart classify";
 
-struct Options {
+struct ClassifyOptions {
   std::string checkpoint, infile, outfile, delimiter = "\t";
   bool tfrecord = false, names = false;
   std::int64_t batch_size = 100;
@@ -28,7 +28,7 @@ struct Options {
 };
 
 // Paths, one a line; from the folder that the program was started in.
-std::vector<std::string> listed(const std::string& path) {
+std::vector<std::string> listed_pictures(const std::string& path) {
   const MappedFile file(path);
   std::vector<std::string> lines;
   std::string line;
@@ -41,11 +41,12 @@ std::vector<std::string> listed(const std::string& path) {
     if (!line.empty()) lines.push_back(line);
     line.clear();
   }
-  require<DataError>(!lines.empty(), command, ": ", path, " lists no pictures; one path a line is needed");
+  require<DataError>(!lines.empty(), classify_command, ": ", path,
+                     " lists no pictures; one path a line is needed");
   return lines;
 }
 
-std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
+std::unique_ptr<Dataset> open_pictures(const ClassifyOptions& o, const Task& classifier) {
   if (o.tfrecord) {
     DatasetOptions options;
     options.classes = classifier.classes();
@@ -53,12 +54,13 @@ std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
     return open_tfrecords(o.infile, options);
   }
   std::error_code error;
-  require<UsageError>(!is_tfrecord_name(std::filesystem::path(o.infile).filename().string()), command,
-                      ": --infile ", o.infile, " is named as TFRecords are; add --tfrecord");
+  require<UsageError>(!is_tfrecord_name(std::filesystem::path(o.infile).filename().string()),
+                      classify_command, ": --infile ", o.infile,
+                      " is named as TFRecords are; add --tfrecord");
   require<UsageError>(!std::filesystem::is_directory(o.infile, error) && !detail::is_image_file(o.infile),
-                      command, ": --infile ", o.infile,
+                      classify_command, ": --infile ", o.infile,
                       " is no list of pictures; write their paths into a text file, one a line");
-  return file_set(listed(o.infile), classifier.classes());
+  return file_set(listed_pictures(o.infile), classifier.classes());
 }
 
 // In quotes when the delimiter, a quote or the end of a line is in it.
@@ -71,7 +73,7 @@ std::string field(const std::string& text, const std::string& delimiter) {
 }
 
 // Table and events, a batch after another; pictures that cannot be read have no row.
-std::string classified(const Options& o, Predictor& predictor, const Dataset& set,
+std::string classified(const ClassifyOptions& o, Predictor& predictor, const Dataset& set,
                        const LoaderOptions& options, std::vector<Json>& events) {
   events.clear();
   std::string table = "image";
@@ -121,17 +123,17 @@ std::vector<std::int64_t> readable(const Dataset& set, Session& session, std::st
   return good;
 }
 
-void classify(Session& session, const Options& o) {
-  require<UsageError>(o.delimiter.size() == 1 && o.delimiter != "\"" && o.delimiter != "\n", command,
+void classify(Session& session, const ClassifyOptions& o) {
+  require<UsageError>(o.delimiter.size() == 1 && o.delimiter != "\"" && o.delimiter != "\n", classify_command,
                       ": --delimiter '", printable(o.delimiter), "' is not one character");
-  require<UsageError>(o.batch_size > 0, command, ": --batch-size ", o.batch_size, " is not above 0");
+  require<UsageError>(o.batch_size > 0, classify_command, ": --batch-size ", o.batch_size, " is not above 0");
   const std::string checkpoint = find_checkpoint(o.checkpoint);
   Predictor predictor(load_task(checkpoint, session.device()), {.compute = session.compute()});
   const ClassificationTask& classifier = as_classifier(predictor.task(), checkpoint);
-  require<UsageError>(!classifier.multi_label(), command, ": ", checkpoint,
+  require<UsageError>(!classifier.multi_label(), classify_command, ": ", checkpoint,
                       " gives several labels a picture; use gadolin predict");
-  check_expected(command, o.said, classifier, checkpoint);
-  const auto set = open(o, classifier);
+  check_expected(classify_command, o.said, classifier, checkpoint);
+  const auto set = open_pictures(o, classifier);
   LoaderOptions options;
   options.batch_size = o.batch_size;
   options.workers = o.workers;
@@ -159,14 +161,14 @@ void classify(Session& session, const Options& o) {
   }
   session.metric("images", events.size());
   session.metric("failed", failed);
-  require<DataError, 42>(failed == 0, command, ": ", failed, " of ", set->size(),
+  require<DataError, 42>(failed == 0, classify_command, ": ", failed, " of ", set->size(),
                          " pictures could not be read (", first_error, ")");
 }
 
 }  // namespace
 
 void add_classify(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ClassifyOptions>();
   CLI::App* app = program.add(
       group, "classify", "Probabilities of every class for JPEG, PNG and DICOM files, as a table",
       [o](Session& s) { classify(s, *o); },

@@ -16,6 +16,12 @@ void add_train(Program& program, CLI::App* group);
 void add_eval(Program& program, CLI::App* group);
 void add_classify(Program& program, CLI::App* group);
 
+inline std::string upper(std::string text) {
+  for (char& c : text)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return text;
+}
+
 // "--a-b,--c" as "--a-b,--a_b,--c": the program takes either, and help shows the reference's.
 inline std::string both_spellings(const std::string& names) {
   std::string all;

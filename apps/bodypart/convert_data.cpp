@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t order_purpose = 0x636f6e76657274;
 
-struct Options {
+struct ConvertDataOptions {
   std::string dataset_name = "dicom", dataset_dir, output_name, output_dir, need_split = "None",
               split_by = "patient", images;
   double val_fraction = -1, test_fraction = -1;  // below 0: not given
@@ -31,7 +31,7 @@ struct Owner {
   std::string patient, study;
 };
 
-std::string stem_of(const std::string& path) { return fs::path(path).stem().string(); }
+std::string file_stem(const std::string& path) { return fs::path(path).stem().string(); }
 
 // manifest.csv of fetch-image by stem; none without that file.
 std::map<std::string, Owner> owners_in(const std::string& folder) {
@@ -46,8 +46,8 @@ std::map<std::string, Owner> owners_in(const std::string& folder) {
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
     const auto& row = table.rows[i];
     Owner owner{row[patient_at], study_at < 0 ? "" : row[static_cast<std::size_t>(study_at)]};
-    require<DataError>(owners.emplace(stem_of(row[path_at]), std::move(owner)).second,
-                       "convert-data: ", table.place(i), ": ", printable(stem_of(row[path_at])),
+    require<DataError>(owners.emplace(file_stem(row[path_at]), std::move(owner)).second,
+                       "convert-data: ", table.place(i), ": ", printable(file_stem(row[path_at])),
                        " is listed twice");
   }
   return owners;
@@ -58,7 +58,7 @@ struct Samples {
   std::vector<Owner> owners;  // as the samples
 };
 
-Samples read_samples(const Options& o, Session& session) {
+Samples read_samples(const ConvertDataOptions& o, Session& session) {
   DatasetOptions options;
   std::vector<std::string> problems;
   options.problems = &problems;
@@ -82,7 +82,7 @@ Samples read_samples(const Options& o, Session& session) {
   for (std::int64_t i = 0; i < pairs->size(); ++i) {
     SampleInfo info = pairs->info(i);
     info.name = fs::path(info.path).filename().string();
-    const auto owner = owners.find(stem_of(info.path));
+    const auto owner = owners.find(file_stem(info.path));
     require<DataError>(
         owner != owners.end() || owners.empty() || o.need_split == "None" || o.split_by != "patient",
         "convert-data: ", printable(info.name), " is not in ", printable(o.dataset_dir),
@@ -95,7 +95,7 @@ Samples read_samples(const Options& o, Session& session) {
   return samples;
 }
 
-SplitOptions shares_of(const Options& o, std::uint64_t seed) {
+SplitOptions shares_of(const ConvertDataOptions& o, std::uint64_t seed) {
   const double test = o.test_fraction < 0 ? 0.15 : o.test_fraction;
   const double val = o.need_split == "tt_split" ? 0 : o.val_fraction < 0 ? 0.15 : o.val_fraction;
   require<UsageError>(test > 0 && (val > 0 || o.need_split == "tt_split") && val + test < 1,
@@ -156,7 +156,7 @@ std::string manifest_of(const Samples& samples, const std::string& folder) {
   return to_csv(table);
 }
 
-void check(const Options& o) {
+void check_conversion(const ConvertDataOptions& o) {
   require<UsageError>(o.dataset_name == "dicom", "convert-data: --dataset_name ", o.dataset_name,
                       " is unknown; it must be dicom");
   require<UsageError>(o.need_split == "None" || o.need_split == "tt_split" || o.need_split == "tvt_split",
@@ -179,8 +179,8 @@ void check(const Options& o) {
                       ", 1 to 512 are possible");
 }
 
-void convert_data(Session& session, const Options& o) {
-  check(o);
+void convert_data(Session& session, const ConvertDataOptions& o) {
+  check_conversion(o);
   const std::uint64_t seed = session.common().seed;
   const bool split = o.need_split != "None";
   const SplitOptions shares = split ? shares_of(o, seed) : SplitOptions{};
@@ -212,7 +212,7 @@ void convert_data(Session& session, const Options& o) {
 }  // namespace
 
 void add_convert_data(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ConvertDataOptions>();
   CLI::App* app = program.add(
       group, "convert-data", "Pictures and label files into TFRecords, divided by patient",
       [o](Session& s) { convert_data(s, *o); },

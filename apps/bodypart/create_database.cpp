@@ -17,10 +17,10 @@ namespace gadolin::bodypart {
 namespace {
 
 constexpr std::size_t batch_rows = 256, batch_bytes = std::size_t{64} << 20;  // of one transaction
-constexpr std::size_t listed = 20;  // refused files named in the log; --report names all
+constexpr std::size_t listed_refusals = 20;  // refused files named in the log; --report names all
 constexpr double progress_seconds = 5;
 
-struct Options {
+struct CreateDatabaseOptions {
   std::string source, database = "bodypart.db", credentials, report;
 };
 
@@ -30,16 +30,10 @@ std::string clean(const std::string& text) {
   return begin == std::string::npos ? "" : printable(text.substr(begin, end - begin + 1));
 }
 
-std::string upper(std::string text) {
-  for (char& c : text)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return text;
-}
-
 // While one batch is written, the next one is read.
 class Ingest {
  public:
-  Ingest(Session& session, const Options& o)
+  Ingest(Session& session, const CreateDatabaseOptions& o)
       : session_(session),
         database_(database_address(o.database, o.credentials), ImageDatabase::Mode::create) {}
   ~Ingest() {
@@ -71,14 +65,14 @@ class Ingest {
     progress(file);
   }
 
-  void finish(const Options& o) {
+  void finish(const CreateDatabaseOptions& o) {
     flush();
     settle();
     const double seconds = seconds_now() - begin_;
     if (!o.report.empty()) write_file_atomically(o.report, to_csv(report_));
     const std::size_t refused = report_.rows.size();
-    if (refused > listed)
-      session_.log(cat(refused - listed, " more files are not stored; --report FILE.csv lists all"));
+    if (refused > listed_refusals)
+      session_.log(cat(refused - listed_refusals, " more files are not stored; --report FILE.csv lists all"));
     const std::int64_t stored = done_.inserted + done_.updated + done_.unchanged;
     session_.say(cat(files_, " files: ", done_.inserted, " inserted, ", done_.updated, " updated, ",
                      done_.unchanged, " there already, ", repeated_, " copies, ", refused, " not stored; ",
@@ -115,7 +109,7 @@ class Ingest {
 
   void refuse(const std::string& name, const std::string& why) {
     report_.rows.push_back({name, why});
-    if (report_.rows.size() <= listed) session_.log(cat(printable(name), ": ", why));
+    if (report_.rows.size() <= listed_refusals) session_.log(cat(printable(name), ": ", why));
     session_.event({{"event", "bad_sample"}, {"file", printable(name)}, {"message", why}});
   }
 
@@ -157,7 +151,7 @@ class Ingest {
   double begin_ = seconds_now(), said_ = begin_;
 };
 
-void create_database(Session& session, const Options& o) {
+void create_database(Session& session, const CreateDatabaseOptions& o) {
   require_dicom("create-database");
   require_database("create-database");
   Ingest ingest(session, o);
@@ -168,7 +162,7 @@ void create_database(Session& session, const Options& o) {
 }  // namespace
 
 void add_create_database(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CreateDatabaseOptions>();
   CLI::App* app = program.add(
       group, "create-database", "DICOM files into a database of images",
       [o](Session& s) { create_database(s, *o); },

@@ -9,9 +9,9 @@
 namespace gadolin::bodypart {
 namespace {
 
-constexpr const char* command = "bodypart eval";
+constexpr const char* eval_command = "bodypart eval";
 
-struct Options {
+struct EvalOptions {
   std::string checkpoint, dataset_name = "dicom", dataset_dir, split = "test", out;
   std::int64_t batch_size = 100, max_batches = 0;
   int labels_offset = 0, workers = -1, resamples = 1000, top = 0;
@@ -19,20 +19,20 @@ struct Options {
 };
 
 // Recall_5 of seven classes says next to nothing: k reaches as far as half of the classes.
-int top_of(const Options& o, int classes) {
+int top_of(const EvalOptions& o, int classes) {
   const int most = classes / 2;
   if (o.top == 0) return std::min(5, most);
-  require<UsageError>(o.top >= 1 && o.top <= most, command, ": --top-k ", o.top, " of ", classes,
+  require<UsageError>(o.top >= 1 && o.top <= most, eval_command, ": --top-k ", o.top, " of ", classes,
                       " classes says next to nothing; at most ", most, " is possible");
   return o.top;
 }
 
-std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
-  auto set = open_records(command, o.dataset_name, o.dataset_dir, o.labels_offset);
+std::unique_ptr<Dataset> open_evaluated(const EvalOptions& o, const Task& classifier) {
+  auto set = open_records(eval_command, o.dataset_name, o.dataset_dir, o.labels_offset);
   std::string theirs, ours;
   for (const std::string& name : set->classes()) theirs += (theirs.empty() ? "" : ", ") + name;
   for (const std::string& name : classifier.classes()) ours += (ours.empty() ? "" : ", ") + name;
-  require<DataError>(set->classes() == classifier.classes(), command, ": ", o.dataset_dir,
+  require<DataError>(set->classes() == classifier.classes(), eval_command, ": ", o.dataset_dir,
                      " has the classes ", theirs, ", the checkpoint knows ", ours,
                      "; is --labels-offset as in training?");
   // A set without any splits is what is to be evaluated.
@@ -44,8 +44,8 @@ std::unique_ptr<Dataset> open(const Options& o, const Task& classifier) {
   return set;
 }
 
-void eval(Session& session, const Options& o) {
-  require<UsageError>(o.batch_size > 0 && o.max_batches >= 0, command, ": --batch-size ", o.batch_size,
+void eval(Session& session, const EvalOptions& o) {
+  require<UsageError>(o.batch_size > 0 && o.max_batches >= 0, eval_command, ": --batch-size ", o.batch_size,
                       " and --max-num-batches ", o.max_batches, " must be above 0");
   EvalCommand run;
   run.checkpoint = find_checkpoint(o.checkpoint);
@@ -57,11 +57,11 @@ void eval(Session& session, const Options& o) {
   run.workers = o.workers;
   run.resamples = o.resamples;
   run.open = [&o](const Task& task, EvalCommand& settled) {
-    check_expected(command, o.said, as_classifier(task, settled.checkpoint), settled.checkpoint);
+    check_expected(eval_command, o.said, as_classifier(task, settled.checkpoint), settled.checkpoint);
     const int k = top_of(o, static_cast<int>(task.classes().size()));
     if (k > 1)
       settled.prepare = [k](Evaluator& e) { dynamic_cast<ClassificationEvaluator&>(e).count_top({k}); };
-    return open(o, task);
+    return open_evaluated(o, task);
   };
   evaluate_checkpoint(session, run);
 }
@@ -69,7 +69,7 @@ void eval(Session& session, const Options& o) {
 }  // namespace
 
 void add_eval(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<EvalOptions>();
   CLI::App* app = program.add(
       group, "eval", "Every record once: accuracy, balanced accuracy, macro F1, confusion, with intervals",
       [o](Session& s) { eval(s, *o); },

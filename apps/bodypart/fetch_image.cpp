@@ -6,13 +6,13 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
+#include "apps/run/display.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
 #include "data/image/image.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/sha256.h"
-#include "tasks/display.h"
 #include "tensor/check.h"
 
 namespace gadolin::bodypart {
@@ -20,10 +20,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int page_rows = 500;            // rows asked for at once, without their images
-constexpr std::size_t listed = 20;        // names in messages and in the log
+constexpr std::size_t listed_names = 20;  // names in messages and in the log
 constexpr std::size_t longest_part = 80;  // of the name of a file
 
-struct Options {
+struct FetchImageOptions {
   std::string query, directory, metadata = "false", database = "bodypart.db", credentials, window = "auto";
   int bits = 8;
 };
@@ -114,16 +114,10 @@ std::string name_part(const std::string& text) {
 }
 
 // BODYPART_UID_MODALITY. A UID that does not survive in a name is told apart by a digest.
-std::string stem_of(const ImageRow& row) {
+std::string picture_stem(const ImageRow& row) {
   std::string id = name_part(row.id);
   if (id != row.id) id += "-" + sha256_hex(row.id).substr(0, 12);
   return name_part(row.bodypart) + "_" + id + "_" + name_part(row.modality);
-}
-
-std::string upper(std::string text) {
-  for (char& c : text)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return text;
 }
 
 // CHEST -> Chest.
@@ -144,7 +138,7 @@ bool flag(const std::string& name, const std::string& text) {
 
 class Fetch {
  public:
-  Fetch(Session& session, const Options& o)
+  Fetch(Session& session, const FetchImageOptions& o)
       : session_(session), o_(o), legacy_(o.window == "legacy"), metadata_(flag("--metadata", o.metadata)),
         display_(display_options(legacy_ ? "auto" : o.window, o.bits)), query_(upper(o.query)),
         address_(database_address(o.database, o.credentials)),
@@ -167,7 +161,7 @@ class Fetch {
     while (!rows.empty()) {
       // A picture without a line would count as a patient of its own: the lines come first.
       for (const ImageRow& row : rows) {
-        const std::string path = "images/" + stem_of(row) + ".png";
+        const std::string path = "images/" + picture_stem(row) + ".png";
         manifest_[path] = {path, row.patient_id, row.study_uid, label_of(row.bodypart)};
       }
       write_manifest();
@@ -191,9 +185,9 @@ class Fetch {
     std::string others;
     std::size_t n = 0;
     for (const auto& [name, count] : database_.body_parts()) {
-      if (++n <= listed) others += cat(others.empty() ? "" : ", ", printable(name), " (", count, ")");
+      if (++n <= listed_names) others += cat(others.empty() ? "" : ", ", printable(name), " (", count, ")");
     }
-    if (n > listed) others += cat(" and ", n - listed, " more");
+    if (n > listed_names) others += cat(" and ", n - listed_names, " more");
     fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image of ", printable(query_),
                         others.empty() ? "" : "; it has ", others);
   }
@@ -215,7 +209,7 @@ class Fetch {
   }
 
   void fetch(const ImageRow& row) {
-    const std::string stem = stem_of(row);
+    const std::string stem = picture_stem(row);
     try {
       const std::optional<std::string> bytes = database_.image(row.id);
       require<DataError, 74>(bytes.has_value(),
@@ -238,7 +232,7 @@ class Fetch {
       manifest_.erase("images/" + stem + ".png");
       ++failed_;
       if (first_.empty()) first_ = error.message();
-      if (failed_ <= static_cast<std::int64_t>(listed)) session_.log(error.what());
+      if (failed_ <= static_cast<std::int64_t>(listed_names)) session_.log(error.what());
       session_.event(
           {{"event", "bad_sample"}, {"file", stem}, {"code", error.code()}, {"message", error.message()}});
     }
@@ -278,7 +272,7 @@ class Fetch {
   }
 
   Session& session_;
-  const Options& o_;
+  const FetchImageOptions& o_;
   bool legacy_, metadata_;
   DicomDisplayOptions display_;
   std::string query_;
@@ -290,7 +284,7 @@ class Fetch {
   std::string first_;
 };
 
-void fetch_image(Session& session, const Options& o) {
+void fetch_image(Session& session, const FetchImageOptions& o) {
   require_dicom("fetch-image");
   require_database("fetch-image");
   Fetch(session, o).run();
@@ -299,7 +293,7 @@ void fetch_image(Session& session, const Options& o) {
 }  // namespace
 
 void add_fetch_image(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<FetchImageOptions>();
   CLI::App* app = program.add(
       group, "fetch-image", "Images of one body part out of the database, as pictures with labels",
       [o](Session& s) { fetch_image(s, *o); },

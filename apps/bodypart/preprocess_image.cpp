@@ -16,7 +16,7 @@ namespace gadolin::bodypart {
 namespace fs = std::filesystem;
 namespace {
 
-struct Options {
+struct PreprocessImageOptions {
   std::string directory, method, out, format = "png", emit = "mask";
   int value = 4;
 };
@@ -58,7 +58,7 @@ bool is_below(const fs::path& inner, const fs::path& outer) {
 
 class Preprocessor {
  public:
-  Preprocessor(Session& session, const Options& o)
+  Preprocessor(Session& session, const PreprocessImageOptions& o)
       : session_(session), o_(o), method_(preprocess_method(o.method)) {
     require<UsageError>(o.format == "png" || o.format == "jpg", "preprocess-image: --format ", o.format,
                         " is unknown; use png or jpg");
@@ -217,7 +217,7 @@ class Preprocessor {
   }
 
   Session& session_;
-  const Options& o_;
+  const PreprocessImageOptions& o_;
   const PreprocessMethod& method_;
   std::string out_, first_;
   PreprocessOptions how_;
@@ -230,7 +230,7 @@ class Preprocessor {
 }  // namespace
 
 void add_preprocess_image(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PreprocessImageOptions>();
   CLI::App* app = program.add(
       group, "preprocess-image",
       "Pictures with fewer bits, more contrast, few levels, or the body's outline alone",

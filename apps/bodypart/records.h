@@ -1,4 +1,5 @@
-// Labelled pictures as the trainers of A1 open them: records of convert-data, or zeros to measure with.
+// Labelled pictures as the trainers of body parts open them: records of convert-data, or zeros to measure
+// with.
 #pragma once
 
 #include <memory>
@@ -8,15 +9,15 @@
 
 namespace gadolin::bodypart {
 
-// What stands in `folder` (open_dataset: TFRecords and everything else that gadolin train takes), each label
-// less by `offset`, so that the first classes, of which there may be no sample, fall away. Throws UsageError,
-// beginning with `command`, unless
-// --dataset-name is dicom, and for an offset that does not fit.
+// The samples in `folder` (TFRecords and everything else that open_dataset reads) without the first `offset`
+// classes: `offset` is subtracted from every label. Throws UsageError for a --dataset-name other than dicom
+// and for an offset that leaves fewer than two classes, DataError for a sample of a class that is left out;
+// messages begin with `command`.
 std::unique_ptr<Dataset> open_records(const std::string& command, const std::string& dataset_name,
                                       const std::string& folder, int offset);
 
-// The same for training: the samples of `split` are what is trained on, whatever it is called. A set without
-// any splits counts as `split`.
+// The same for training: the samples of `split` become the training samples. In a set without any splits, all
+// samples do.
 std::unique_ptr<Dataset> open_training_records(const std::string& command, const std::string& dataset_name,
                                                const std::string& folder, int offset,
                                                const std::string& split);

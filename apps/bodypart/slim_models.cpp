@@ -11,7 +11,7 @@ namespace {
 // weigh them.
 constexpr const char *mean_rgb = "0.48501961/0.45796078/0.40760784", *mean_grey = "0.46031098";
 
-std::string colour(int channels) { return channels == 1 ? "grey" : "rgb"; }
+std::string colour_step(int channels) { return channels == 1 ? "grey" : "rgb"; }
 
 std::string normalised(Preprocessing kind, int channels) {
   if (kind == Preprocessing::inception) return ",normalize:0.5:0.5";
@@ -65,19 +65,19 @@ Preprocessing preprocessing_of(const std::string& command, const std::string& na
 
 std::string training_pipeline(Preprocessing kind, int size, int channels, bool jitter) {
   if (kind == Preprocessing::inception) {
-    return cat(colour(channels), ",random-resized-crop:", size, ":0.05:1:0.75:1.33,hflip",
+    return cat(colour_step(channels), ",random-resized-crop:", size, ":0.05:1:0.75:1.33,hflip",
                jitter ? ",brightness-shift:0.12549,contrast:0.5" : "", normalised(kind, channels));
   }
-  return cat(colour(channels), ",random-resize:", scaled(256, size), ":", scaled(512, size),
+  return cat(colour_step(channels), ",random-resize:", scaled(256, size), ":", scaled(512, size),
              ",random-crop:", size, ",hflip", normalised(kind, channels));
 }
 
 std::string evaluation_pipeline(Preprocessing kind, int size, int channels) {
   if (kind == Preprocessing::inception) {
-    return cat(colour(channels), ",central-fraction:0.875,resize:", size, "x", size,
+    return cat(colour_step(channels), ",central-fraction:0.875,resize:", size, "x", size,
                normalised(kind, channels));
   }
-  return cat(colour(channels), ",resize:", scaled(256, size), ",center-crop:", size,
+  return cat(colour_step(channels), ",resize:", scaled(256, size), ",center-crop:", size,
              normalised(kind, channels));
 }
 

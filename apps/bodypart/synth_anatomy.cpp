@@ -6,7 +6,7 @@
 namespace gadolin {
 namespace {
 
-struct Point {
+struct PlanePoint {
   float x, y;
 };
 
@@ -27,7 +27,7 @@ class Canvas {
   // An ellipsoid; amount < 0 is air in what is around it. A large `flat` makes it even up to a sharp edge.
   void ellipse(float x, float y, float rx, float ry, float angle, float amount, float flat = 1) {
     const float c = std::cos(angle), s = std::sin(angle), reach = std::max(rx, ry);
-    over({x - reach, y - reach}, {x + reach, y + reach}, [&](Point p) {
+    over({x - reach, y - reach}, {x + reach, y + reach}, [&](PlanePoint p) {
       const float dx = p.x - x, dy = p.y - y, u = (dx * c + dy * s) / rx, v = (dy * c - dx * s) / ry,
                   r = u * u + v * v;
       return r < 1 ? amount * std::min(1.f, flat * std::sqrt(1 - r)) : 0.f;
@@ -36,15 +36,15 @@ class Canvas {
 
   // A tube along `path`, of radius `from` at its beginning and `to` at its end; `hollow` of its inside is
   // marrow.
-  void tube(const std::vector<Point>& path, float from, float to, float amount, float hollow = 0) {
+  void tube(const std::vector<PlanePoint>& path, float from, float to, float amount, float hollow = 0) {
     const float reach = std::max(from, to);
-    Point low = path[0], high = path[0];
-    for (const Point& p : path) {
+    PlanePoint low = path[0], high = path[0];
+    for (const PlanePoint& p : path) {
       low = {std::min(low.x, p.x), std::min(low.y, p.y)};
       high = {std::max(high.x, p.x), std::max(high.y, p.y)};
     }
     const float step = 1.f / static_cast<float>(path.size() - 1);
-    over({low.x - reach, low.y - reach}, {high.x + reach, high.y + reach}, [&](Point p) {
+    over({low.x - reach, low.y - reach}, {high.x + reach, high.y + reach}, [&](PlanePoint p) {
       float t = 1;  // square of the distance to the axis, in radii
       for (std::size_t i = 0; i + 1 < path.size(); ++i) {
         const float ex = path[i + 1].x - path[i].x, ey = path[i + 1].y - path[i].y, dx = p.x - path[i].x,
@@ -60,7 +60,7 @@ class Canvas {
 
   // A ring: a tube along an ellipse.
   void ring(float x, float y, float rx, float ry, float radius, float amount) {
-    std::vector<Point> path;
+    std::vector<PlanePoint> path;
     constexpr int corners = 24;
     for (int i = 0; i <= corners; ++i) {
       const float angle = 6.2831853f * static_cast<float>(i) / corners;
@@ -74,10 +74,10 @@ class Canvas {
  private:
   // Adds f(p) to every pixel that the box can meet, p in the coordinates of the shapes.
   template <class F>
-  void over(Point low, Point high, F&& f) {
+  void over(PlanePoint low, PlanePoint high, F&& f) {
     const float half = static_cast<float>(size_) / 2;
     float x0 = 1e9f, x1 = -1e9f, y0 = 1e9f, y1 = -1e9f;
-    for (const Point p : {low, high, Point{low.x, high.y}, Point{high.x, low.y}}) {
+    for (const PlanePoint p : {low, high, PlanePoint{low.x, high.y}, PlanePoint{high.x, low.y}}) {
       const float px = half * (1 + a_ * p.x + b_ * p.y + x_), py = half * (1 + c_ * p.x + d_ * p.y + y_);
       x0 = std::min(x0, px), x1 = std::max(x1, px), y0 = std::min(y0, py), y1 = std::max(y1, py);
     }
@@ -90,7 +90,7 @@ class Canvas {
       for (int x = limit(x0); x < limit(x1 + 1); ++x) {
         const float u = (static_cast<float>(x) + 0.5f) / half - 1 - x_,
                     v = (static_cast<float>(y) + 0.5f) / half - 1 - y_;
-        row[x] += f(Point{(d_ * u - b_ * v) / det, (a_ * v - c_ * u) / det});
+        row[x] += f(PlanePoint{(d_ * u - b_ * v) / det, (a_ * v - c_ * u) / det});
       }
     }
   }
@@ -101,21 +101,21 @@ class Canvas {
 };
 
 // What a drawing knows of its patient and its picture.
-struct Body {
+struct DrawnBody {
   Canvas& canvas;
   RandomStream& film;
   float build, bone;  // breadth of soft tissue, density of bones
   float vary(float about, float by) const { return about + film.uniform(-by, by); }
 };
 
-constexpr float sides[] = {-1, 1};
+constexpr float both_sides[] = {-1, 1};
 
-void chest(const Body& b) {
+void chest(const DrawnBody& b) {
   Canvas& c = b.canvas;
   c.ellipse(0, 0.35f, 0.95f * b.build, 1.4f, 0, 1.1f, 2);
   c.tube({{0, -1.2f}, {0, -0.7f}}, 0.2f, 0.35f, 0.5f);
   const float low = b.vary(0.05f, 0.05f), depth = b.vary(0.66f, 0.07f);
-  for (const float s : sides) {
+  for (const float s : both_sides) {
     c.ellipse(s * 0.43f, low, 0.31f, depth, -s * 0.12f, -0.85f, 2);
     c.ellipse(s * 0.45f, low + depth + 0.22f, 0.46f, 0.3f, 0, 0.5f);
     for (int i = 0; i < 9; ++i) {
@@ -135,7 +135,7 @@ void chest(const Body& b) {
     c.ellipse(0, -0.9f + 0.17f * static_cast<float>(i), 0.075f, 0.065f, 0, 0.25f * b.bone, 2);
 }
 
-void abdomen(const Body& b) {
+void abdomen(const DrawnBody& b) {
   Canvas& c = b.canvas;
   c.ellipse(0, 0, 0.95f * b.build, 1.7f, 0, 1.3f, 2);
   c.ellipse(-0.4f, -0.55f, 0.48f, b.vary(0.4f, 0.06f), -0.3f, 0.35f);
@@ -145,7 +145,7 @@ void abdomen(const Body& b) {
     c.tube({{-0.1f, y}, {0.1f, y}}, 0.105f, 0.105f, 0.45f * b.bone, 0.4f);
     c.tube({{-0.28f, y + 0.02f}, {0.28f, y + 0.02f}}, 0.025f, 0.025f, 0.2f * b.bone);
   }
-  for (const float s : sides) {
+  for (const float s : both_sides) {
     c.tube({{s * 0.12f, -0.35f}, {s * 0.4f, 0.75f}}, 0.06f, 0.13f, 0.15f);
     for (int i = 0; i < 3; ++i) {
       const float y = -0.98f + 0.16f * static_cast<float>(i);
@@ -165,11 +165,11 @@ void abdomen(const Body& b) {
   }
 }
 
-void pelvis(const Body& b) {
+void pelvis(const DrawnBody& b) {
   Canvas& c = b.canvas;
   c.ellipse(0, -0.2f, 0.98f * b.build, 1.1f, 0, 0.9f, 2);
   const float spread = b.vary(0, 0.04f);
-  for (const float s : sides) {
+  for (const float s : both_sides) {
     c.tube({{s * 0.45f, 0.3f}, {s * (0.55f + spread), 1.4f}}, 0.36f * b.build, 0.3f * b.build, 0.5f);
     c.ellipse(s * 0.52f, -0.38f, 0.25f, 0.42f, s * 0.45f, 0.45f * b.bone, 2);
     c.tube({{s * 0.2f, -0.5f}, {s * 0.42f, -0.82f}, {s * 0.74f, -0.72f}, {s * 0.86f, -0.35f}, {s * 0.66f, 0}},
@@ -187,13 +187,13 @@ void pelvis(const Body& b) {
   }
 }
 
-void head(const Body& b) {
+void head(const DrawnBody& b) {
   Canvas& c = b.canvas;
   if (b.film.chance(0.5f)) {  // from the front
     c.tube({{0, 0.6f}, {0, 1.4f}}, 0.3f * b.build, 0.4f * b.build, 0.7f);
     c.ellipse(0, -0.15f, 0.64f, 0.78f, 0, 0.9f, 1.5f);
     c.ring(0, -0.17f, 0.6f, 0.72f, 0.05f, 0.7f * b.bone);
-    for (const float s : sides) {
+    for (const float s : both_sides) {
       c.ellipse(s * 0.24f, 0.02f, 0.15f, 0.13f, 0, -0.35f, 2);
       c.ring(s * 0.24f, 0.02f, 0.16f, 0.14f, 0.025f, 0.35f * b.bone);
       c.ellipse(s * 0.3f, 0.28f, 0.12f, 0.12f, 0, -0.2f);
@@ -225,7 +225,7 @@ void head(const Body& b) {
   }
 }
 
-void spine(const Body& b) {
+void spine(const DrawnBody& b) {
   Canvas& c = b.canvas;
   const bool lateral = b.film.chance(0.4f);
   const float bend = lateral ? b.vary(0.16f, 0.05f) : b.vary(0, 0.1f), height = b.vary(0.34f, 0.03f),
@@ -240,7 +240,7 @@ void spine(const Body& b) {
       c.tube({{x - width, y}, {x - width - 0.2f, y + 0.06f}, {x - width - 0.42f, y + 0.16f}}, 0.06f, 0.045f,
              0.4f * b.bone);
     } else {
-      for (const float s : sides) {
+      for (const float s : both_sides) {
         c.ring(x + s * 0.15f, y - 0.04f, 0.035f, 0.05f, 0.02f, 0.5f * b.bone);
         c.tube({{x + s * width, y}, {x + s * (width + 0.26f), y - 0.03f}}, 0.04f, 0.025f, 0.3f * b.bone);
       }
@@ -249,9 +249,9 @@ void spine(const Body& b) {
   }
 }
 
-void hand(const Body& b) {
+void hand(const DrawnBody& b) {
   Canvas& c = b.canvas;
-  const Point wrist{0, 0.52f};
+  const PlanePoint wrist{0, 0.52f};
   c.tube({{0, 1.4f}, {0, 0.55f}}, 0.26f * b.build, 0.22f * b.build, 0.35f);
   c.ellipse(0.03f, 0.22f, 0.36f * b.build, 0.36f, 0, 0.35f, 1.5f);
   const float fan = b.vary(1, 0.25f);
@@ -260,7 +260,7 @@ void hand(const Body& b) {
   for (int k = 0; k < 5; ++k) {
     const float angle = angles[k] * fan + b.vary(0, 0.04f), length = lengths[k] * 1.28f;
     const auto at = [&](float t) {
-      return Point{wrist.x + std::sin(angle) * t * length, wrist.y - std::cos(angle) * t * length};
+      return PlanePoint{wrist.x + std::sin(angle) * t * length, wrist.y - std::cos(angle) * t * length};
     };
     c.tube({at(0.3f), at(0.97f)}, 0.09f * b.build, 0.065f * b.build, 0.3f);
     const float joints[] = {0.15f, 0.46f, 0.7f, 0.85f, 0.95f};
@@ -280,13 +280,13 @@ void hand(const Body& b) {
   c.tube({{0.13f, 0.68f}, {0.12f, 1.4f}}, 0.055f, 0.06f, 0.55f * b.bone, 0.5f);
 }
 
-void musculoskeletal(const Body& b) {
+void musculoskeletal(const DrawnBody& b) {
   Canvas& c = b.canvas;
   const float bend = b.vary(0, 0.08f);
   if (b.film.chance(0.5f)) {  // a knee
     c.tube({{0, -1.4f}, {0, 0}, {bend, 1.4f}}, 0.46f * b.build, 0.36f * b.build, 0.7f);
     c.tube({{0, -1.4f}, {0, -0.3f}}, 0.13f, 0.19f, 0.8f * b.bone, 0.7f);
-    for (const float s : sides) c.ellipse(s * 0.16f, -0.2f, 0.2f, 0.17f, 0, 0.6f * b.bone);
+    for (const float s : both_sides) c.ellipse(s * 0.16f, -0.2f, 0.2f, 0.17f, 0, 0.6f * b.bone);
     c.ellipse(b.vary(0, 0.04f), -0.3f, 0.14f, 0.15f, 0, 0.3f * b.bone);
     c.ellipse(0, 0.14f, 0.34f, 0.11f, 0, 0.55f * b.bone, 2);
     c.tube({{0, 0.16f}, {bend, 1.4f}}, 0.22f, 0.12f, 0.75f * b.bone, 0.7f);
@@ -310,7 +310,7 @@ const std::vector<std::string>& synth_body_parts() {
 }
 
 std::vector<float> draw_body_part(int part, int size, RandomStream& patient, RandomStream& film) {
-  constexpr void (*draw[])(const Body&) = {abdomen, chest, hand, head, musculoskeletal, pelvis, spine};
+  constexpr void (*draw[])(const DrawnBody&) = {abdomen, chest, hand, head, musculoskeletal, pelvis, spine};
   const bool limb = part == 2 || part == 4;
   Canvas canvas(size, limb ? 0.5f : 0.12f, film);
   const float build = patient.uniform(0.88f, 1.12f), bone = patient.uniform(0.75f, 1.25f);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t film_purpose = 0x66696c6d, patient_purpose = 0x626f6479, facts_purpose = 0x6661637473;
 
-void check(const SynthBodypartOptions& o) {
+void check_synth(const SynthBodypartOptions& o) {
   require<UsageError>(o.patients >= 1 && o.patients <= 10'000, "synth: patients = ", o.patients,
                       " is not in 1..10000");
   require<UsageError>(o.images_per_patient >= 1 && o.images_per_patient <= 10'000,
@@ -78,7 +78,7 @@ std::vector<float> expose(std::vector<float> plane, int size, RandomStream& film
 }  // namespace
 
 SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
-  check(o);
+  check_synth(o);
   const auto p = static_cast<std::uint64_t>(patient);
   const std::uint64_t index =
       p * static_cast<std::uint64_t>(o.images_per_patient) + static_cast<std::uint64_t>(number);
@@ -132,7 +132,7 @@ SynthFilm synth_film(const SynthBodypartOptions& o, int patient, int number) {
 }
 
 void write_synth_bodypart(const std::string& folder, const SynthBodypartOptions& o) {
-  check(o);
+  check_synth(o);
   require_dicom("synth");
   for (int p = 0; p < o.patients; ++p) {
     const fs::path place = fs::path(folder) / numbered("PAT%04d", p);

@@ -34,16 +34,16 @@ void register_encoders() {
 }
 
 // PS3.16 CID 4009, in SNOMED CT.
-struct Region {
+struct CodedPart {
   const char *part, *code, *meaning;
 };
-constexpr Region regions[] = {{"ABDOMEN", "818981001", "Abdomen"},
-                              {"CHEST", "816094009", "Chest"},
-                              {"HAND", "85562004", "Hand"},
-                              {"HEAD", "69536005", "Head"},
-                              {"PELVIS", "816092008", "Pelvis"},
-                              {"SPINE", "421060004", "Spine"},
-                              {"MUSCULOSKELETAL", "66019005", "Extremity"}};
+constexpr CodedPart coded_parts[] = {{"ABDOMEN", "818981001", "Abdomen"},
+                                     {"CHEST", "816094009", "Chest"},
+                                     {"HAND", "85562004", "Hand"},
+                                     {"HEAD", "69536005", "Head"},
+                                     {"PELVIS", "816092008", "Pelvis"},
+                                     {"SPINE", "421060004", "Spine"},
+                                     {"MUSCULOSKELETAL", "66019005", "Extremity"}};
 
 void fill_patient_and_study(DcmDataset& set, const SynthFilm& f) {
   const auto text = [&](const DcmTagKey& tag, const std::string& value) {
@@ -84,9 +84,9 @@ void fill_image(DcmDataset& set, const SynthFilm& f) {
   for (const DcmTagKey& tag : {DCM_ViewPosition, DCM_PositionerType, DCM_DetectorType}) text(tag, "");
   set.insertEmptyElement(DCM_AcquisitionContextSequence);
   if (f.modality == "DX") {
-    const auto region = std::find_if(std::begin(regions), std::end(regions),
-                                     [&](const Region& r) { return f.body_part == r.part; });
-    require<ValueError>(region != std::end(regions), "synth: body part ", f.body_part,
+    const auto region = std::find_if(std::begin(coded_parts), std::end(coded_parts),
+                                     [&](const CodedPart& r) { return f.body_part == r.part; });
+    require<ValueError>(region != std::end(coded_parts), "synth: body part ", f.body_part,
                         " is none of synth_body_parts()");
     DcmItem* item = nullptr;
     set.findOrCreateSequenceItem(DCM_AnatomicRegionSequence, item, -2);

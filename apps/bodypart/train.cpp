@@ -14,14 +14,12 @@
 namespace gadolin::bodypart {
 namespace {
 
-constexpr const char* command = "bodypart train";
-
 void check_owners(const TrainFlags& f) {
-  require<UsageError>(f.trainer == "slim" || f.trainer == "resnet", command, ": --trainer ", f.trainer,
+  require<UsageError>(f.trainer == "slim" || f.trainer == "resnet", train_command, ": --trainer ", f.trainer,
                       " is unknown; use slim or resnet");
   for (const auto& [option, owner] : f.owners) {
     const bool given = option->count() > 0 && (option->get_expected_max() > 0 || option->as<bool>());
-    require<UsageError>(!given || owner == f.trainer, command, ": ", option->get_name(),
+    require<UsageError>(!given || owner == f.trainer, train_command, ": ", option->get_name(),
                         " is an option of --trainer ", owner, ", not of ", f.trainer);
   }
 }
@@ -40,9 +38,9 @@ NetOptions made_with(const std::map<std::string, std::string>& facts) {
 void check_model(const std::map<std::string, std::string>& facts, const TrainCommand& o,
                  const std::string& what) {
   const auto model = facts.find("model");
-  require<UsageError>(model == facts.end() || model->second == o.net.model, command, ": ", what, " is of ",
-                      model == facts.end() ? std::string() : model->second, ", not of ", o.net.model,
-                      "; name that net, or choose another folder");
+  require<UsageError>(model == facts.end() || model->second == o.net.model, train_command, ": ", what,
+                      " is of ", model == facts.end() ? std::string() : model->second, ", not of ",
+                      o.net.model, "; name that net, or choose another folder");
 }
 
 // A run is continued with the net that it has; otherwise the first weights, and what their net was made with.
@@ -134,12 +132,12 @@ void train(Session& session, const TrainFlags& f, const std::string& config) {
     session.log(
         "without --max-number-of-steps the run ends with a signal such as Ctrl-C; it can then be continued");
   if (f.batch_norm_decay >= 0) {
-    require<UsageError>(f.batch_norm_decay < 1, command, ": --batch-norm-decay ", f.batch_norm_decay,
+    require<UsageError>(f.batch_norm_decay < 1, train_command, ": --batch-norm-decay ", f.batch_norm_decay,
                         " is not in [0, 1)");
     o.net.norm_momentum = 1 - f.batch_norm_decay;
   }
   try {
-    train_classifier(session, o, config);
+    run_training(session, o, config);
   } catch (const Stopped& stopped) {
     fail<Stopped>(stopped.message(), "; run the same command again to continue");
   }

@@ -9,6 +9,9 @@
 
 namespace gadolin::bodypart {
 
+// As messages name the command.
+inline constexpr const char* train_command = "bodypart train";
+
 // Defaults are the reference's.
 struct TrainFlags {
   std::string trainer = "slim";  // or resnet

@@ -9,48 +9,47 @@
 namespace gadolin::bodypart {
 namespace {
 
-constexpr const char* command = "bodypart train";
-
-void check(const TrainFlags& f, const Session& session) {
-  require<UsageError>(f.version == 1 || f.version == 2, command, ": --version ", f.version,
+void check_resnet_flags(const TrainFlags& f, const Session& session) {
+  require<UsageError>(f.version == 1 || f.version == 2, train_command, ": --version ", f.version,
                       " is unknown; use 1 or 2");
   const int sizes[] = {18, 34, 50, 101, 152, 200};
   require<UsageError>(std::find(std::begin(sizes), std::end(sizes), f.resnet_size) != std::end(sizes),
-                      command, ": --resnet-size ", f.resnet_size,
+                      train_command, ": --resnet-size ", f.resnet_size,
                       " is unknown; use 18, 34, 50, 101, 152 or 200");
-  require<UsageError>(f.train_epochs > 0 && f.epochs_between_evals > 0, command, ": --train-epochs ",
+  require<UsageError>(f.train_epochs > 0 && f.epochs_between_evals > 0, train_command, ": --train-epochs ",
                       f.train_epochs, " and --epochs-between-evals ", f.epochs_between_evals,
                       " must be above 0");
-  require<UsageError>(f.stop_threshold >= 0 && f.stop_threshold <= 1, command, ": --stop-threshold ",
+  require<UsageError>(f.stop_threshold >= 0 && f.stop_threshold <= 1, train_command, ": --stop-threshold ",
                       f.stop_threshold, " is no accuracy; use 0 (never) to 1");
-  require<UsageError>(f.loss_scale >= 0 && f.loss_scale <= 1e9, command, ": --loss-scale ", f.loss_scale,
-                      " is not in 0..1e9");
+  require<UsageError>(f.loss_scale >= 0 && f.loss_scale <= 1e9, train_command, ": --loss-scale ",
+                      f.loss_scale, " is not in 0..1e9");
   require<UsageError>(
       f.data_format == "auto" || f.data_format == "channels_first" || f.data_format == "channels_last",
-      command, ": --data-format ", f.data_format, " is unknown; use auto, channels_first or channels_last");
-  require<UsageError>(f.gpus <= 1 && f.gpus >= 0 && !f.multi_gpu, command, ": ",
+      train_command, ": --data-format ", f.data_format,
+      " is unknown; use auto, channels_first or channels_last");
+  require<UsageError>(f.gpus <= 1 && f.gpus >= 0 && !f.multi_gpu, train_command, ": ",
                       f.multi_gpu ? std::string("--multi-gpu") : cat("--num-gpus ", f.gpus),
                       " would need several GPUs in one process; one device trains, leave the option out");
-  require<UsageError>(f.gpus == 1 || session.device().is_cpu(), command,
+  require<UsageError>(f.gpus == 1 || session.device().is_cpu(), train_command,
                       ": --num-gpus 0 with --device cuda contradict each other; use --device cpu");
-  require<UsageError>(f.benchmark_log_dir.empty(), command,
+  require<UsageError>(f.benchmark_log_dir.empty(), train_command,
                       ": --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, ",
                       "and in the final event of --json");
   const bool cloud = !f.gcp_project.empty() || !f.bigquery_data_set.empty() ||
                      !f.bigquery_run_table.empty() || !f.bigquery_run_status_table.empty() ||
                      !f.bigquery_metric_table.empty();
-  require<UsageError>(!cloud, command,
+  require<UsageError>(!cloud, train_command,
                       ": --gcp-project and --bigquery options would upload results, and nothing leaves this "
                       "machine; leave them out");
   for (const std::string& hook : f.hooks) {
-    require<UsageError>(hook != "ProfilerHook", command,
+    require<UsageError>(hook != "ProfilerHook", train_command,
                         ": --hooks ProfilerHook is TensorFlow's profiler; use gadolin bench model, or nsys");
     require<UsageError>(
         hook == "LoggingTensorHook" || hook == "ExamplesPerSecondHook" || hook == "LoggingMetricHook",
-        command, ": --hooks ", hook,
+        train_command, ": --hooks ", hook,
         " is unknown; use LoggingTensorHook, ExamplesPerSecondHook or LoggingMetricHook");
   }
-  require<UsageError>(f.synthetic || !f.dataset_dir.empty(), command,
+  require<UsageError>(f.synthetic || !f.dataset_dir.empty(), train_command,
                       ": --data-dir is missing; give the folder that convert-data wrote, ",
                       "or --use-synthetic-data");
 }
@@ -58,7 +57,7 @@ void check(const TrainFlags& f, const Session& session) {
 }  // namespace
 
 TrainCommand resnet_command(const TrainFlags& f, const Session& session) {
-  check(f, session);
+  check_resnet_flags(f, session);
   if (f.intra_threads > 0) set_num_threads(f.intra_threads);
   TrainCommand o;
   o.data.path = f.synthetic ? "synthetic data" : f.dataset_dir;
@@ -68,7 +67,7 @@ TrainCommand resnet_command(const TrainFlags& f, const Session& session) {
   o.input.pipeline = evaluation_pipeline(Preprocessing::vgg, o.input.size, f.channels);
   o.data.open = [f] {
     return f.synthetic ? synthetic_records(32 * f.batch_size, 2 * f.batch_size)
-                       : open_training_records(command, "dicom", f.dataset_dir, 0, "train");
+                       : open_training_records(train_command, "dicom", f.dataset_dir, 0, "train");
   };
   OptimizerOptions rule = optimizer_options("momentum");
   rule.lr = 0.1 * static_cast<double>(f.batch_size) / 256;

@@ -8,14 +8,12 @@
 namespace gadolin::bodypart {
 namespace {
 
-constexpr const char* command = "bodypart train";
-
 void within(const char* option, double value, double low, double high) {
-  require<UsageError>(value >= low && value <= high, command, ": ", option, " ", value, " is not in ", low,
-                      "..", high);
+  require<UsageError>(value >= low && value <= high, train_command, ": ", option, " ", value, " is not in ",
+                      low, "..", high);
 }
 
-void check(const TrainFlags& f) {
+void check_slim_flags(const TrainFlags& f) {
   within("--learning-rate", f.learning_rate, 1e-12, 1e6);
   within("--learning-rate-decay-factor", f.decay_factor, 1e-6, 1);
   within("--num-epochs-per-decay", f.epochs_per_decay, 1e-6, 1e6);
@@ -39,7 +37,7 @@ void check(const TrainFlags& f) {
   within("--save-summaries-secs", f.summary_secs, 0, 1e9);
   within("--log-every-n-steps", static_cast<double>(f.log_every), 1, 1e9);
   within("--num-readers", f.readers, 1, 1e6);
-  require<UsageError>(f.clones == 1, command, ": --num-clones ", f.clones,
+  require<UsageError>(f.clones == 1, train_command, ": --num-clones ", f.clones,
                       " would need as many devices; one trains, leave the option out");
 }
 
@@ -71,7 +69,7 @@ OptimizerOptions slim_rule(const TrainFlags& f) {
     r.l1 = f.ftrl_l1;
     r.l2 = f.ftrl_l2;
   } else {
-    require<UsageError>(f.optimizer == "sgd" || f.optimizer == "momentum", command, ": --optimizer ",
+    require<UsageError>(f.optimizer == "sgd" || f.optimizer == "momentum", train_command, ": --optimizer ",
                         f.optimizer,
                         " is unknown; use adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop");
     if (f.optimizer == "momentum") r.momentum = f.momentum;
@@ -83,7 +81,7 @@ OptimizerOptions slim_rule(const TrainFlags& f) {
 }
 
 // 0.94 as 0.94, and back from the text to the same bits.
-std::string number(double value) {
+std::string decimal_text(double value) {
   char text[40];
   std::snprintf(text, sizeof text, "%.17g", value);
   for (int digits = 1; digits < 17; ++digits) {
@@ -102,18 +100,18 @@ std::int64_t decay_steps(std::int64_t samples, std::int64_t batch_size, double e
 }
 
 TrainCommand slim_command(const TrainFlags& f, const Session&) {
-  check(f);
+  check_slim_flags(f);
   require<UsageError>(
-      f.decay_type == "fixed" || f.decay_type == "polynomial" || f.decay_type == "exponential", command,
+      f.decay_type == "fixed" || f.decay_type == "polynomial" || f.decay_type == "exponential", train_command,
       ": --learning-rate-decay-type ", f.decay_type, " is unknown; use fixed, polynomial or exponential");
-  require<UsageError>(f.decay_type != "polynomial" || f.end_learning_rate <= f.learning_rate, command,
+  require<UsageError>(f.decay_type != "polynomial" || f.end_learning_rate <= f.learning_rate, train_command,
                       ": --end-learning-rate ", f.end_learning_rate, " is above --learning-rate ",
                       f.learning_rate);
-  require<UsageError>(!f.dataset_dir.empty(), command,
+  require<UsageError>(!f.dataset_dir.empty(), train_command,
                       ": --dataset-dir is missing; give the folder that convert-data wrote");
-  const SlimModel& net = slim_model(command, f.model_name);
+  const SlimModel& net = slim_model(train_command, f.model_name);
   const Preprocessing kind =
-      preprocessing_of(command, f.preprocessing_name.empty() ? net.name : f.preprocessing_name);
+      preprocessing_of(train_command, f.preprocessing_name.empty() ? net.name : f.preprocessing_name);
   TrainCommand o;
   o.data.path = f.dataset_dir;
   o.net.model = net.model;
@@ -122,7 +120,7 @@ TrainCommand slim_command(const TrainFlags& f, const Session&) {
   o.input.augment = training_pipeline(kind, o.input.size, f.channels, !f.no_color_jitter);
   o.input.pipeline = evaluation_pipeline(kind, o.input.size, f.channels);
   o.data.open = [f] {
-    return open_training_records(command, f.dataset_name, f.dataset_dir, f.labels_offset, f.split_name);
+    return open_training_records(train_command, f.dataset_name, f.dataset_dir, f.labels_offset, f.split_name);
   };
   o.update.lr = f.learning_rate;
   o.update.exact = slim_rule(f);
@@ -131,7 +129,7 @@ TrainCommand slim_command(const TrainFlags& f, const Session&) {
   o.settle = [f](TrainCommand& run, std::int64_t samples) {
     const std::int64_t steps = decay_steps(samples, f.batch_size, f.epochs_per_decay);
     if (f.decay_type == "exponential")
-      run.update.schedule = cat("exponential:", number(f.decay_factor), ":", steps, "s");
+      run.update.schedule = cat("exponential:", decimal_text(f.decay_factor), ":", steps, "s");
     if (f.decay_type == "polynomial") run.update.schedule = cat("polynomial:1:", steps, "s");
   };
   o.loss.label_smoothing = f.label_smoothing;

@@ -6,7 +6,6 @@
 #include "apps/commands.h"
 #include "io/npy.h"
 #include "tasks/cam.h"
-#include "tasks/classification.h"
 #include "tasks/inputs.h"
 #include "tasks/overlay.h"
 #include "tasks/predictor.h"
@@ -15,7 +14,7 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct CamOptions {
   std::vector<std::string> files;
   std::string checkpoint, out, layer, target;
   double alpha = 0.6;
@@ -44,14 +43,14 @@ std::string target_name(const std::string& folder, const std::string& file, std:
   return folder + "/" + name + ".cam";
 }
 
-void cam(Session& session, const Options& o) {
+void cam(Session& session, const CamOptions& o) {
   require<UsageError>(o.alpha >= 0 && o.alpha <= 1, "--alpha ", o.alpha, " is not in 0 to 1");
   Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
-  const ClassificationTask& classifier = as_classifier(predictor.task(), o.checkpoint);
-  const int wanted = o.target.empty() ? -1 : class_of(o.target, classifier.classes());
-  const std::vector<std::string> files = expand_files("cam", o.files);
+  const Task& task = predictor.task();
+  const int wanted = o.target.empty() ? -1 : class_of(o.target, task.classes());
+  const std::vector<std::string> files = expand_files(o.files);
   require<UsageError>(!files.empty(), "cam: no files to look at");
-  const auto set = file_set(files, classifier.classes());
+  const auto set = file_set(files, task.classes());
   std::filesystem::create_directories(o.out);
   std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "overlay"}};
   std::set<std::string> taken;
@@ -60,27 +59,27 @@ void cam(Session& session, const Options& o) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
       const auto number = static_cast<std::int64_t>(i);
-      const Batch batch = one_sample(*set, number, classifier.pipeline(), session.device());
-      const std::vector<double> p = probabilities(predictor.run(batch)["logits"], classifier.multi_label());
+      const Batch batch = one_sample(*set, number, task.pipeline(), session.device());
+      const std::vector<double> p = task.class_probabilities(predictor.run(batch), 0);
       const auto top = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
       const int target = wanted >= 0 ? wanted : top;
-      const Tensor heat = predictor.with([&](Task& task) {
-        const auto evidence = [&] { return task.evidence(batch, target); };
-        if (layer.empty()) layer = cam_layer(task.net(), evidence);
-        return grad_cam(task.net(), evidence, layer).select(0, 0);
+      const Tensor heat = predictor.with([&](Task& own) {
+        const auto evidence = [&] { return own.evidence(batch, target); };
+        if (layer.empty()) layer = cam_layer(own.net(), evidence);
+        return grad_cam(own.net(), evidence, layer).select(0, 0);
       });
       const std::string name = target_name(o.out, files[i], taken);
       write_png(name + ".png",
-                overlay(set->image(number), seen_sample(*set, number, classifier.pipeline()), heat, o.alpha));
+                overlay(set->image(number), seen_sample(*set, number, task.pipeline()), heat, o.alpha));
       if (o.npy) save_npy(name + ".npy", heat);
-      const std::string& label = classifier.classes()[static_cast<std::size_t>(target)];
+      const std::string& label = task.classes()[static_cast<std::size_t>(target)];
       const double probability = p[static_cast<std::size_t>(target)];
       rows.push_back({files[i], label, fixed(probability, 4), name + ".png"});
       session.event({{"event", "cam"},
                      {"file", files[i]},
                      {"class", label},
                      {"probability", probability},
-                     {"predicted", classifier.classes()[static_cast<std::size_t>(top)]},
+                     {"predicted", task.classes()[static_cast<std::size_t>(top)]},
                      {"layer", layer},
                      {"overlay", name + ".png"}});
     } catch (const Error& error) {
@@ -107,7 +106,7 @@ void cam(Session& session, const Options& o) {
 }  // namespace
 
 void add_cam(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CamOptions>();
   CLI::App* app = program.add(
       "cam", "Grad-CAM: what in a picture speaks for a class, as overlays", [o](Session& s) { cam(s, *o); },
       "gadolin cam film.jpg --checkpoint runs/view/checkpoints/best.gdck --out cams");

@@ -14,13 +14,14 @@ void add_data_convert(Program& program, CLI::App* group);
 
 namespace {
 
-struct Options {
+struct DataConvertOptions {
   std::string data, out, format = "tfrecord";
   DatasetOptions dataset;
   int shards = 1;
 };
 
-void to_tfrecords(Session& session, const Options& o, const Dataset& set, const StagedFolder& folder) {
+void to_tfrecords(Session& session, const DataConvertOptions& o, const Dataset& set,
+                  const StagedFolder& folder) {
   write_class_names(folder / "labels.txt", set.classes());
   std::size_t files = 0;
   for (const Split split : {Split::none, Split::train, Split::val, Split::test}) {
@@ -36,7 +37,7 @@ void to_tfrecords(Session& session, const Options& o, const Dataset& set, const 
   session.metric("files", static_cast<std::int64_t>(files));
 }
 
-void convert(Session& session, Options& o) {
+void convert(Session& session, DataConvertOptions& o) {
   require<UsageError>(o.format == "tfrecord" || o.format == "manifest", "data convert: --format ", o.format,
                       " is unknown; use tfrecord or manifest");
   require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards,
@@ -57,7 +58,7 @@ void convert(Session& session, Options& o) {
 }  // namespace
 
 void add_data_convert(Program& program, CLI::App* group) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DataConvertOptions>();
   CLI::App* app = program.add(
       group, "convert",
       "Any data set into TFRecords of tf.Example, or out of them into files with a manifest",

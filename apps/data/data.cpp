@@ -15,7 +15,7 @@ void add_data_convert(Program& program, CLI::App* group);  // convert.cpp
 namespace {
 
 // What the commands share; options live as long as the program.
-struct Options {
+struct DataCommandOptions {
   std::string data;
   DatasetOptions dataset;
   SplitOptions split;
@@ -24,7 +24,7 @@ struct Options {
   bool by_image = false;
 };
 
-void add_dataset_options(CLI::App* app, Options& o) {
+void add_dataset_options(CLI::App* app, DataCommandOptions& o) {
   app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
       ->required();
   app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")
@@ -39,10 +39,16 @@ void add_dataset_options(CLI::App* app, Options& o) {
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
 }
 
-void check(Session& session, Options& o) {
+void check_set(Session& session, DataCommandOptions& o) {
   std::vector<std::string> rows;
   o.dataset.problems = &rows;
-  const auto set = open_dataset(o.data, o.dataset);
+  std::unique_ptr<Dataset> set;
+  try {
+    set = open_dataset(o.data, o.dataset);
+  } catch (const Error&) {  // nothing is left of the set: its rows say why
+    for (const std::string& row : rows) session.say("error    row: " + row);
+    throw;
+  }
   o.dataset.problems = nullptr;
   const auto facts = inspect_samples(*set, session.common().threads);
   const auto problems = check_dataset(*set, facts, rows);
@@ -69,7 +75,7 @@ std::string list(const std::vector<double>& values) {
   return text;
 }
 
-void stats(Session& session, Options& o) {
+void stats(Session& session, DataCommandOptions& o) {
   const auto set = open_dataset(o.data, o.dataset);
   const DataStats s = dataset_stats(*set, inspect_samples(*set, session.common().threads));
   std::vector<std::vector<std::string>> rows{{"class", "all", "train", "val", "test", "no split"}};
@@ -93,6 +99,7 @@ void stats(Session& session, Options& o) {
           {"deviation", list(s.deviation)}};
   for (const auto& [kind, count] : s.kinds) rows.push_back({kind, std::to_string(count)});
   session.say(format_table(rows, false));
+  if (const std::string left = set->left_out_text(); !left.empty()) session.say(left);
   session.metric("samples", s.samples);
   session.metric("patients", s.patients);
   session.metric("unreadable", s.unreadable);
@@ -101,7 +108,7 @@ void stats(Session& session, Options& o) {
   session.metric("deviation", s.deviation);
 }
 
-void split(Session& session, Options& o) {
+void split(Session& session, DataCommandOptions& o) {
   o.split = split_shares(o.shares, session.common().seed);
   o.split.by_patient = !o.by_image;
   const auto set = open_dataset(o.data, o.dataset);
@@ -124,7 +131,7 @@ void split(Session& session, Options& o) {
   session.output("manifest", in_place ? o.data : o.out);
 }
 
-void synth(Session& session, Options& o) {
+void synth(Session& session, DataCommandOptions& o) {
   require<UsageError>(
       !o.out.empty(),
       "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
@@ -137,13 +144,13 @@ void synth(Session& session, Options& o) {
 }  // namespace
 
 void add_data(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DataCommandOptions>();
   CLI::App* group =
       program.group("data", "Look at a data set before training; divide it; make synthetic ones");
   add_dataset_options(
       program.add(
           group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
-          [o](Session& s) { check(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"),
+          [o](Session& s) { check_set(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"),
       *o);
   add_dataset_options(
       program.add(group, "stats", "Classes, sizes, kinds of files, mean and deviation of the pixels",

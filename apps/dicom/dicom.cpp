@@ -6,24 +6,24 @@
 #include <random>
 
 #include "apps/commands.h"
+#include "apps/run/display.h"
 #include "data/dicom/dicom.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
-#include "tasks/display.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-struct Options {
+struct DicomCommandOptions {
   std::vector<std::string> inputs, fields;
   std::string out, format = "text", window = "auto", values = "stored", frame = "all", key;
   int bits = 8;
   bool anonymize = false, hide = false, keep_ids = false;
 };
 
-void dump(Session& session, const Options& o) {
+void dump(Session& session, const DicomCommandOptions& o) {
   require_dicom("dicom dump");
   DumpOptions how;
   for (const std::string& field : o.fields) how.only.push_back(dicom_tag(field));
@@ -41,7 +41,7 @@ void dump(Session& session, const Options& o) {
   session.metric("files", o.inputs.size());
 }
 
-int frame_of(const Options& o) {
+int frame_of(const DicomCommandOptions& o) {
   if (o.frame == "all") return -1;
   int v = 0;
   char rest = 0;
@@ -63,7 +63,7 @@ std::string flat_name(const std::string& name) {
 
 class Converter {
  public:
-  Converter(Session& session, const Options& o)
+  Converter(Session& session, const DicomCommandOptions& o)
       : session_(session), o_(o), display_(display_options(o.window, o.bits)), frame_(frame_of(o)) {
     anonymize_.key = o.key;
     if (o.anonymize && o.key.empty()) {
@@ -157,7 +157,7 @@ class Converter {
   }
 
   Session& session_;
-  const Options& o_;
+  const DicomCommandOptions& o_;
   DicomDisplayOptions display_;
   int frame_;
   AnonymizeOptions anonymize_;
@@ -166,7 +166,7 @@ class Converter {
   std::string first_;
 };
 
-void index(Session& session, const Options& o) {
+void index(Session& session, const DicomCommandOptions& o) {
   require_dicom("dicom index");
   DicomIndexOptions how;
   how.keep_patient_ids = o.keep_ids;
@@ -193,7 +193,7 @@ void index(Session& session, const Options& o) {
 }  // namespace
 
 void add_dicom(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DicomCommandOptions>();
   CLI::App* group = program.group("dicom", "DICOM headers, pixels, indexes and de-identified copies");
   CLI::App* app = program.add(
       group, "dump", "Header as text, JSON or CSV", [o](Session& s) { dump(s, *o); },

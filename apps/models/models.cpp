@@ -39,7 +39,7 @@ void models(Session& session) {
   session.metric("models", nets().size());
 }
 
-struct Options {
+struct ModelsOptions {
   std::string model, input = "3x224x224", optimizer = "momentum";
   std::int64_t batch = 1;
   int classes = 1000, depth = 99;
@@ -47,7 +47,7 @@ struct Options {
 };
 
 // What a step takes in memory, on the device and in the type asked for.
-void training(Session& session, const Options& o, ImageNet& net, const Shape& input) {
+void training(Session& session, const ModelsOptions& o, ImageNet& net, const Shape& input) {
   const OptimizerOptions rule = optimizer_options(o.optimizer);
   net.to(session.device()).train();
   const TrainingLoss loss = [&](const Tensor& images, const Tensor& labels) {
@@ -72,7 +72,7 @@ void training(Session& session, const Options& o, ImageNet& net, const Shape& in
   }
 }
 
-void summary(Session& session, const Options& o) {
+void summary(Session& session, const ModelsOptions& o) {
   const Shape input = parse_input(o.input);
   const SkipInitialValues zeros;
   const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])},
@@ -99,7 +99,7 @@ void summary(Session& session, const Options& o) {
 void add_models(Program& program) {
   program.add("models", "Every architecture: parameters, multiply-adds, default input, weights it accepts",
               models);
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ModelsOptions>();
   CLI::App* app = program.add(
       "summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
       [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");

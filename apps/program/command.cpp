@@ -206,8 +206,8 @@ std::string Program::effective_config() const {
 
 namespace {
 
-int report(const Common& common, const std::string& code, const std::string& message, const std::string& hint,
-           Exit exit) {
+int tell_error(const Common& common, const std::string& code, const std::string& message,
+               const std::string& hint, Exit exit) {
   if (common.json) {
     std::cout << Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}.dump(
                      -1, ' ', false, Json::error_handler_t::replace)
@@ -230,6 +230,14 @@ void last_one_counts(CLI::App& app) {
 }  // namespace
 
 int Program::main(int argc, char** argv) {
+  const int code = parse_and_run(argc, argv);
+  if (std::cout.flush().good() || code != 0) return code;
+  return tell_error(common_, "GD-FILE-001",
+                    "standard output cannot be written: what was printed is not complete",
+                    "free some room there, or print to another place", Exit::file);
+}
+
+int Program::parse_and_run(int argc, char** argv) {
   last_one_counts(app_);
   seconds_now();
   for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
@@ -276,15 +284,15 @@ int Program::main(int argc, char** argv) {
         hint = near.empty() ? "run gadolin --help" : "did you mean " + near + "?";
       }
     }
-    return report(common_, "GD-USAGE-001", message, hint, Exit::usage);
+    return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
   } catch (const Error& error) {
-    return report(common_, error.code(), error.message(), error.hint(), error.exit_code());
+    return tell_error(common_, error.code(), error.message(), error.hint(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return report(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers",
-                  Exit::out_of_memory);
+    return tell_error(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers",
+                      Exit::out_of_memory);
   } catch (const std::exception& error) {
-    return report(common_, "GD-INTERNAL-001", error.what(), "this is a bug in Gadolin; please report it",
-                  Exit::failure);
+    return tell_error(common_, "GD-INTERNAL-001", error.what(), "this is a bug in Gadolin; please report it",
+                      Exit::failure);
   }
 }
 

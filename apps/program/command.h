@@ -16,7 +16,7 @@
 
 namespace gadolin {
 
-// The common options after parsing (docs/guide/commands.md).
+// The common options after parsing (docs/commands.md).
 struct Common {
   std::string device = "auto", dtype = "fp32", backend = "best", tune = "on";
   std::uint64_t seed = 0;
@@ -31,9 +31,8 @@ class Session : public Reporter {
   Session(std::string command, const Common& common);
 
   const Common& common() const { return common_; }
-  Device device() const {
-    return device_;
-  }  // auto: the first GPU, or the CPU; a GPU asked for and absent is an error
+  // auto: the first GPU, or the CPU without one. A GPU that was asked for and is not there is an error.
+  Device device() const { return device_; }
   DType compute() const { return compute_; }  // fp32, bf16 or fp16
   bool tf32() const { return tf32_; }
 
@@ -73,12 +72,14 @@ class Program {
   CLI::App* add(CLI::App* group, const std::string& name, const std::string& about, Run run,
                 const std::string& example = "");
 
+  // The program's exit code; 6 also when standard output takes no more (a full disk).
   int main(int argc, char** argv);
   CLI::App& app() { return app_; }
   // The options in force as a TOML text that --config accepts back.
   std::string effective_config() const;
 
  private:
+  int parse_and_run(int argc, char** argv);
   CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run,
                    const std::string& example);
   CLI::App app_;

@@ -12,7 +12,7 @@ namespace gadolin {
 // Parts whose files are missing are left out; a run that was never evaluated has curves only.
 // Throws DataError when the folder holds none of them, FormatError for damaged ones.
 report::RunReport read_run(const std::string& folder);
-// Several runs stand side by side.
+// Several runs are shown side by side.
 void write_run_reports(const std::vector<std::string>& folders, const std::string& path);
 
 }  // namespace gadolin

@@ -14,7 +14,7 @@
 namespace gadolin {
 namespace {
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
+Json number_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
 
 // What an evaluation found, apart from where it goes.
 struct Findings {
@@ -29,8 +29,9 @@ Json metrics_json(const Findings& f, const EvalCommand& o) {
   Json json{{"task", f.kind}, {"split", o.split}, {"samples", f.samples}};
   json.update(f.details);
   for (const MetricValue& m : f.metrics) {
-    json["metrics"][m.name] = {
-        {"value", number(m.value)}, {"low", number(m.interval.low)}, {"high", number(m.interval.high)}};
+    json["metrics"][m.name] = {{"value", number_or_null(m.value)},
+                               {"low", number_or_null(m.interval.low)},
+                               {"high", number_or_null(m.interval.high)}};
   }
   for (const BadSample& bad : f.bad)
     json["bad_samples"].push_back({{"name", bad.name}, {"reason", bad.reason}});

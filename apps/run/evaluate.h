@@ -23,8 +23,8 @@ struct EvalCommand {
   std::string thresholds, save;
 
   // Not options of gadolin eval, but of command groups that map their own onto it:
-  std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)>
-      open;                                 // instead of Task::open(data, dataset)
+  // Instead of Task::open(data, dataset).
+  std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)> open;
   std::int64_t max_batches = 0;             // only the first samples; 0: all
   std::function<void(Evaluator&)> prepare;  // more to measure
 };

@@ -1,7 +1,6 @@
 // gadolin train --folds K: a run a fold of the patients, and the mean of their metrics with its interval.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "apps/run/train_parts.h"
 #include "data/sets/split.h"
@@ -14,8 +13,7 @@ namespace {
 
 // Samples of train and val, whatever they were; those of test stay out of all folds.
 std::unique_ptr<Dataset> open_folds(const Session& session, const TrainCommand& o) {
-  auto set = o.data.open ? o.data.open() : open_dataset(o.data.path, o.data.read);
-  if (!o.data.splits.empty()) read_splits(o.data.splits, *set);
+  auto set = open_data(o);
   if (o.data.ignore_splits || !set->has_split(Split::test)) return set;
   std::vector<std::int64_t> places;
   for (std::int64_t i = 0; i < set->size(); ++i) {
@@ -85,12 +83,10 @@ void train_folds(Session& session, const TrainCommand& o, const std::string& con
     runs[static_cast<std::size_t>(k)].out = folder(k);
     RunDir::check(folder(k), open_mode(o));
   }
-  net_info(o.net.model);
   const auto whole = open_folds(session, o);
   const std::vector<int> folds = assign_folds(*whole, o.data.folds, session.common().seed);
   std::vector<std::int64_t> places(static_cast<std::size_t>(whole->size()));
   for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::int64_t>(i);
-  std::filesystem::create_directories(o.out);
   std::vector<FoldMetric> metrics;
   for (int k = 0; k < o.data.folds; ++k) {
     auto set = whole->subset(places);

@@ -76,15 +76,18 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
 
 }  // namespace
 
-std::unique_ptr<ClassificationTask> make_task(const TrainCommand& o, const Dataset& set, int channels) {
+std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, const Dataset& train,
+                                int channels) {
   NetOptions options = o.net.options;
   options.merge(inherited_options(o));
-  options["num_classes"] = static_cast<double>(set.num_classes());
-  options["input_channels"] = static_cast<double>(channels);
+  if (channels > 0) options["input_channels"] = static_cast<double>(channels);
   if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);
   if (o.net.small_input) options["small_input"] = true;
-  return std::make_unique<ClassificationTask>(o.net.model, options, set.classes(), set.multi_label(),
-                                              Pipeline(evaluation_steps(o, channels)));
+  LossOptions loss = o.loss;
+  loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
+  loss.count_right = o.log_steps;
+  return trainable_kind(o.task).begin(
+      {o.net.model, options, train, Pipeline(evaluation_steps(o, channels)), loss, session.device()});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.

@@ -18,9 +18,120 @@ void fraction(const char* option, double value) {
   require<UsageError>(value >= 0 && value < 1, option, " ", value, " is not in [0, 1)");
 }
 
+void add_data_options(CLI::App* app, DataChoice& o) {
+  app->add_option("data", o.path, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
+      ->required();
+  app->add_option("--label-column", o.read.label_column)->capture_default_str();
+  app->add_option("--label-key", o.read.label_key, "Feature of the labels in TFRecords")
+      ->capture_default_str();
+  app->add_option("--image-key", o.read.image_key, "Feature of the pictures in TFRecords")
+      ->capture_default_str();
+  app->add_option("--none-label", o.read.none_label, "Label that stands for no finding in a multi-label set");
+  app->add_flag("--multi-label", o.read.multi_label, "Several labels a sample, separated by |");
+  app->add_flag("--allow-outside", o.read.allow_outside, "A manifest may name files outside its folder");
+  app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")
+      ->capture_default_str();
+  app->add_option("--splits", o.splits, "Take the splits from this table, such as split.csv of another run");
+  app->add_flag("--ignore-splits", o.ignore_splits, "Divide anew by --shares, whatever splits the data has");
+  app->add_option(
+         "--folds", o.folds,
+         "Cross-validation: so many runs, each with another part of the patients for validation; 0: one run")
+      ->capture_default_str();
+}
+
+void add_net_options(CLI::App* app, NetChoice& o) {
+  app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
+  app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")->capture_default_str();
+  app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
+  app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
+  app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .pth, .safetensors ...)");
+  app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")
+      ->delimiter(',');
+  app->add_option("--trainable-scopes", o.trainable_scopes, "Only these parts learn")->delimiter(',');
+  app->add_option("--freeze", o.freeze, "These parts do not learn")->delimiter(',');
+}
+
+void add_input_options(CLI::App* app, InputChoice& o) {
+  app->add_option("--input-size", o.size, "Pixels a side")->capture_default_str();
+  app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
+  app->add_option("--pipeline", o.pipeline,
+                  "Steps of evaluation and prediction; default: resize, centre crop, normalise");
+  app->add_option("--sampler", o.sampler,
+                  "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
+                  "often), capped:N (a class)")
+      ->capture_default_str();
+  app->add_option("--mixup", o.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
+      ->capture_default_str();
+  app->add_option("--cutmix", o.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
+      ->capture_default_str();
+  app->add_option("--batch-size", o.batch_size)->capture_default_str();
+  app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
+  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
+  app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
+}
+
+void add_loss_options(CLI::App* app, LossOptions& o) {
+  app->add_option("--loss", o.kind, "auto, cross-entropy, bce, focal")->capture_default_str();
+  app->add_option("--focal-gamma", o.focal_gamma)->capture_default_str();
+  app->add_option("--label-smoothing", o.label_smoothing)->capture_default_str();
+  app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
+}
+
+void add_update_options(CLI::App* app, UpdateChoice& o) {
+  app->add_option("--optimizer", o.optimizer,
+                  "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim, adadelta, adagrad, ftrl")
+      ->capture_default_str();
+  app->add_option("--lr", o.lr)->capture_default_str();
+  app->add_option("--min-lr", o.min_lr)->capture_default_str();
+  app->add_option("--momentum", o.momentum)->capture_default_str();
+  app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
+  app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
+  app->add_option("--schedule", o.schedule,
+                  "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, "
+                  "one-cycle, plateau")
+      ->capture_default_str();
+  app->add_option("--warmup-epochs", o.warmup_epochs,
+                  "Below 0: one, but none for one-cycle, which has its own")
+      ->capture_default_str();
+  app->add_option("--clip-norm", o.clip_norm, "Largest L2 norm of the gradient; 0: off")
+      ->capture_default_str();
+  app->add_option("--clip-value", o.clip_value, "Largest element of the gradient; 0: off")
+      ->capture_default_str();
+  app->add_option("--loss-scale", o.loss_scale, "Fixed loss scale; 0: dynamic for fp16, none otherwise")
+      ->capture_default_str();
+}
+
+void add_loop_options(CLI::App* app, TrainOptions& o) {
+  app->add_option("--epochs", o.epochs)->capture_default_str();
+  app->add_option("--max-steps,--max-train-steps", o.max_steps, "Optimiser steps; 0: epochs decide")
+      ->capture_default_str();
+  app->add_option("--accumulate", o.accumulate, "Batches a step")->capture_default_str();
+  app->add_option("--ema", o.ema, "Decay of averaged weights; 0: off")->capture_default_str();
+  app->add_option("--monitor", o.monitor,
+                  "Metric of the best checkpoint; default: the task's choice, of classifiers "
+                  "val_balanced_accuracy or val_roc_auc");
+  app->add_option("--patience", o.patience,
+                  "Evaluations without a better monitored metric that end the run; 0: never")
+      ->capture_default_str();
+  app->add_option("--min-delta", o.min_delta, "By how much it must be better to count")
+      ->capture_default_str();
+  app->add_option("--stop-threshold", o.stop_threshold,
+                  "End once the monitored metric reaches this; 0: never")
+      ->capture_default_str();
+  app->add_option("--save-every", o.save_every, "Steps between checkpoints; 0: one with each evaluation")
+      ->capture_default_str();
+  app->add_option("--eval-every", o.eval_every, "Steps between evaluations; 0: at the end of epochs")
+      ->capture_default_str();
+  app->add_option("--keep", o.keep, "Checkpoints to keep")->capture_default_str();
+  app->add_option("--log-every", o.log_every)->capture_default_str();
+  app->add_option("--nan-patience", o.nan_patience)->capture_default_str();
+}
+
 }  // namespace
 
 void check_train_options(const TrainCommand& o) {
+  const TaskKind& kind = trainable_kind(o.task);
+  if (kind.check_model) kind.check_model(o.net.model);
   split_shares(o.data.shares);
   require<UsageError>(o.data.splits.empty() || !o.data.ignore_splits, "--splits ", o.data.splits,
                       " and --ignore-splits exclude each other; leave one out");
@@ -56,108 +167,17 @@ void check_train_options(const TrainCommand& o) {
 }
 
 void add_train_options(CLI::App* app, TrainCommand& o) {
-  app->add_option("data", o.data.path,
-                  "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
-      ->required();
+  add_data_options(app, o.data);
   app->add_option("--out", o.out, "Folder of the run")->required();
-  app->add_option("--model", o.net.model, "A name of `gadolin models`")->capture_default_str();
-  app->add_option("--input-size", o.input.size, "Pixels a side")->capture_default_str();
-  app->add_option("--channels", o.net.channels, "1 or 3; 0: as the first image")->capture_default_str();
-  app->add_option("--width", o.net.width, "Channels of a ResNet's stem")->capture_default_str();
-  app->add_flag("--small-input", o.net.small_input, "Stem for small images: 3x3, stride 1, no pooling");
-  app->add_option("--label-column", o.data.read.label_column)->capture_default_str();
-  app->add_option("--label-key", o.data.read.label_key, "Feature of the labels in TFRecords")
+  app->add_option("--task", o.task, "What the net is trained for; a program may add kinds")
       ->capture_default_str();
-  app->add_option("--image-key", o.data.read.image_key, "Feature of the pictures in TFRecords")
-      ->capture_default_str();
-  app->add_option("--none-label", o.data.read.none_label,
-                  "Label that stands for no finding in a multi-label set");
-  app->add_flag("--multi-label", o.data.read.multi_label, "Several labels a sample, separated by |");
-  app->add_flag("--allow-outside", o.data.read.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--shares", o.data.shares, "train/val/test by patient, for data without splits")
-      ->capture_default_str();
-  app->add_option("--splits", o.data.splits,
-                  "Take the splits from this table, such as split.csv of another run");
-  app->add_flag("--ignore-splits", o.data.ignore_splits,
-                "Divide anew by --shares, whatever splits the data has");
-  app->add_option(
-         "--folds", o.data.folds,
-         "Cross-validation: so many runs, each with another part of the patients for validation; 0: one run")
-      ->capture_default_str();
-  app->add_option("--augment", o.input.augment, "none, light, standard, or a list of steps")
-      ->capture_default_str();
-  app->add_option("--pipeline", o.input.pipeline,
-                  "Steps of evaluation and prediction; default: resize, centre crop, normalise");
-  app->add_option("--sampler", o.input.sampler,
-                  "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
-                  "often), capped:N (a class)")
-      ->capture_default_str();
-  app->add_option("--mixup", o.input.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
-      ->capture_default_str();
-  app->add_option("--cutmix", o.input.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
-      ->capture_default_str();
-  app->add_option("--epochs", o.loop.epochs)->capture_default_str();
-  app->add_option("--max-steps,--max-train-steps", o.loop.max_steps, "Optimiser steps; 0: epochs decide")
-      ->capture_default_str();
-  app->add_option("--batch-size", o.input.batch_size)->capture_default_str();
-  app->add_option("--eval-batch-size", o.input.eval_batch_size, "0: the batch size")->capture_default_str();
-  app->add_option("--accumulate", o.loop.accumulate, "Batches a step")->capture_default_str();
-  app->add_option("--optimizer", o.update.optimizer,
-                  "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim, adadelta, adagrad, ftrl")
-      ->capture_default_str();
-  app->add_option("--lr", o.update.lr)->capture_default_str();
-  app->add_option("--min-lr", o.update.min_lr)->capture_default_str();
-  app->add_option("--momentum", o.update.momentum)->capture_default_str();
-  app->add_option("--weight-decay", o.update.weight_decay, "Below 0: the optimiser's own")
-      ->capture_default_str();
-  app->add_flag("--decay-norm-and-bias", o.update.decay_norm_and_bias,
-                "Decay parameters of one dimension too");
-  app->add_option("--schedule", o.update.schedule,
-                  "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, "
-                  "one-cycle, plateau")
-      ->capture_default_str();
-  app->add_option("--warmup-epochs", o.update.warmup_epochs,
-                  "Below 0: one, but none for one-cycle, which has its own")
-      ->capture_default_str();
-  app->add_option("--clip-norm", o.update.clip_norm, "Largest L2 norm of the gradient; 0: off")
-      ->capture_default_str();
-  app->add_option("--clip-value", o.update.clip_value, "Largest element of the gradient; 0: off")
-      ->capture_default_str();
-  app->add_option("--ema", o.loop.ema, "Decay of averaged weights; 0: off")->capture_default_str();
-  app->add_option("--loss", o.loss.kind, "auto, cross-entropy, bce, focal")->capture_default_str();
-  app->add_option("--focal-gamma", o.loss.focal_gamma)->capture_default_str();
-  app->add_option("--label-smoothing", o.loss.label_smoothing)->capture_default_str();
-  app->add_flag("--class-weights", o.loss.class_weights, "Rare classes count more");
-  app->add_option("--loss-scale", o.update.loss_scale,
-                  "Fixed loss scale; 0: dynamic for fp16, none otherwise")
-      ->capture_default_str();
-  app->add_option("--init-from", o.net.init_from, "Start from these weights (.gdck, .pth, .safetensors ...)");
-  app->add_option("--exclude-scopes", o.net.exclude_scopes,
-                  "Parts that keep their initial values, such as fc")
-      ->delimiter(',');
-  app->add_option("--trainable-scopes", o.net.trainable_scopes, "Only these parts learn")->delimiter(',');
-  app->add_option("--freeze", o.net.freeze, "These parts do not learn")->delimiter(',');
+  add_net_options(app, o.net);
+  add_input_options(app, o.input);
+  add_loss_options(app, o.loss);
+  add_update_options(app, o.update);
+  add_loop_options(app, o.loop);
   app->add_option("--resume", o.resume, "auto, or a checkpoint: go on bit for bit");
   app->add_flag("--overwrite", o.overwrite, "Remove a former run in --out");
-  app->add_option("--workers", o.input.workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option("--bad-samples", o.input.bad_samples, "fail, skip or quarantine")->capture_default_str();
-  app->add_option("--monitor", o.loop.monitor,
-                  "Metric of the best checkpoint; default val_balanced_accuracy or val_roc_auc");
-  app->add_option("--patience", o.loop.patience,
-                  "Evaluations without a better monitored metric that end the run; 0: never")
-      ->capture_default_str();
-  app->add_option("--min-delta", o.loop.min_delta, "By how much it must be better to count")
-      ->capture_default_str();
-  app->add_option("--stop-threshold", o.loop.stop_threshold,
-                  "End once the monitored metric reaches this; 0: never")
-      ->capture_default_str();
-  app->add_option("--save-every", o.loop.save_every, "Steps between checkpoints; 0: one with each evaluation")
-      ->capture_default_str();
-  app->add_option("--eval-every", o.loop.eval_every, "Steps between evaluations; 0: at the end of epochs")
-      ->capture_default_str();
-  app->add_option("--keep", o.loop.keep, "Checkpoints to keep")->capture_default_str();
-  app->add_option("--log-every", o.loop.log_every)->capture_default_str();
-  app->add_option("--nan-patience", o.loop.nan_patience)->capture_default_str();
   app->add_flag("--detect-anomaly", o.anomaly, "Name the op that first gives NaN or infinity; slow");
   app->add_flag("--no-capture", o.no_capture, "Do not record steps as CUDA graphs");
 }

@@ -10,7 +10,7 @@
 #include "apps/program/command.h"
 #include "data/sets/dataset.h"
 #include "nets/registry.h"
-#include "tasks/classification.h"
+#include "tasks/task.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
 
@@ -22,8 +22,7 @@ struct DataChoice {
   DatasetOptions read;
   bool ignore_splits = false;
   int folds = 0;  // runs, each with another part of the patients for validation; 0: one run
-  std::function<std::unique_ptr<Dataset>()>
-      open;  // of other command groups: instead of open_dataset(path, read)
+  std::function<std::unique_ptr<Dataset>()> open;  // of other command groups: instead of that of the task
 };
 
 // What learns: the net, and what it starts from.
@@ -60,19 +59,19 @@ struct UpdateChoice {
 };
 
 struct TrainCommand {
-  std::string out, resume;
+  std::string task = "classification", out, resume;  // task: a kind that can be trained (tasks/task.h)
   bool overwrite = false, anomaly = false, no_capture = false;
   DataChoice data;
   NetChoice net;
   InputChoice input;
-  ClassificationLoss loss;
+  LossOptions loss;
   UpdateChoice update;
   TrainOptions loop;
   // Of other command groups:
-  std::function<void(TrainCommand& o, std::int64_t samples)>
-      settle;  // what depends on the number of training samples
-  bool log_steps = false,
-       log_rate = false;  // a line every loop.log_every steps instead of a bar, images/s in it
+  // What depends on the number of training samples.
+  std::function<void(TrainCommand& o, std::int64_t samples)> settle;
+  // A line every loop.log_every steps instead of a bar, and images/s in it.
+  bool log_steps = false, log_rate = false;
 };
 
 void add_train_options(CLI::App* app, TrainCommand& o);
@@ -80,9 +79,10 @@ void add_train_options(CLI::App* app, TrainCommand& o);
 // Trains as `o` says, in the folder o.out; `config` is written there. Every mistake that can be seen before
 // the first step is seen before the folder is touched. Throws what reading the data, making the net and
 // Trainer::run throw.
-void train_classifier(Session& session, TrainCommand o, const std::string& config);
+void run_training(Session& session, TrainCommand o, const std::string& config);
 
-// What can be seen without the data: numbers outside their range. Throws UsageError naming the option.
+// What can be seen without the data: numbers outside their range, an unknown task or net. Throws UsageError
+// naming the option.
 void check_train_options(const TrainCommand& o);
 
 }  // namespace gadolin

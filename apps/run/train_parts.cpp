@@ -10,6 +10,7 @@ namespace gadolin {
 namespace {
 
 std::string default_steps(const TrainCommand& o, int channels, bool training) {
+  if (channels == 0) return "";
   const std::string size = std::to_string(o.input.size), colour = channels == 1 ? "grey" : "rgb";
   const std::string normal =
       channels == 1 ? "normalize:0.5:0.25" : "normalize:0.485/0.456/0.406:0.229/0.224/0.225";
@@ -31,9 +32,17 @@ std::string default_steps(const TrainCommand& o, int channels, bool training) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed) {
-  auto set = o.data.open ? o.data.open() : open_dataset(o.data.path, o.data.read);
+std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
+  const TaskKind& kind = trainable_kind(o.task);
+  auto set = o.data.open ? o.data.open()
+             : kind.open ? kind.open(o.data.path, o.data.read)
+                         : open_dataset(o.data.path, o.data.read);
   if (!o.data.splits.empty()) read_splits(o.data.splits, *set);
+  return set;
+}
+
+std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed) {
+  auto set = open_data(o);
   if (o.data.ignore_splits) {
     for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, Split::none);
   }
@@ -99,11 +108,12 @@ void write_split(const std::string& path, const Dataset& set) {
 int channels_of(const Dataset& set) {
   for (std::int64_t i = 0; i + 1 < set.size(); ++i) {
     try {
-      return set.image(i).channels;
+      return set.sample(i).has("image") ? set.image(i).channels : 0;
     } catch (const Error&) {
     }
   }
-  return set.image(set.size() - 1).channels;
+  const std::int64_t last = set.size() - 1;
+  return set.sample(last).has("image") ? set.image(last).channels : 0;
 }
 
 }  // namespace gadolin

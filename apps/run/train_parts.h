@@ -1,4 +1,4 @@
-// What a classifier's training run is made of: splits, pipelines, the loader, the net, the plan.
+// What a training run is made of: data, splits, pipelines, the loader, the task, the plan.
 #pragma once
 
 #include <functional>
@@ -11,22 +11,26 @@
 
 namespace gadolin {
 
+// The data as the task reads them, with the splits of --splits.
+std::unique_ptr<Dataset> open_data(const TrainCommand& o);
 // Splits as the data set has them; what is missing is divided off by patient.
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed);
 // split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is
 // for reading.
 void write_split(const std::string& path, const Dataset& set);
-// Channels of the first picture that can be read; the loader deals with those that cannot.
+// Channels of the first picture that can be read; the loader deals with those that cannot. 0 for samples
+// without pictures.
 int channels_of(const Dataset& set);
 
-// Steps of --pipeline and of --augment, or what is usual. Throw UsageError.
+// Steps of --pipeline and of --augment, or what is usual; none without pictures. Throw UsageError.
 std::string evaluation_steps(const TrainCommand& o, int channels);
 std::string training_steps(const TrainCommand& o, int channels);
 
 LoaderOptions loader_options(const TrainCommand& o, const Session& session);
 
-// The net of the registry that fits the set, with initial weights (train_net.cpp).
-std::unique_ptr<ClassificationTask> make_task(const TrainCommand& o, const Dataset& set, int channels);
+// The task with a net that fits the training set, with initial weights (train_net.cpp).
+std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, const Dataset& train,
+                                int channels);
 // The net as the run begins with it: its weights, what of them learns, where it lies. Throws UsageError for
 // parts that it lacks.
 void settle_net(Module& net, const TrainCommand& o, const Session& session);
@@ -35,7 +39,7 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
 // Everything that a run needs but its folder.
 struct Prepared {
   std::unique_ptr<Dataset> set, train, val;
-  std::unique_ptr<ClassificationTask> task;
+  std::unique_ptr<Task> task;
   TrainPlan plan;
 };
 Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset> set);

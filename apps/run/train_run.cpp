@@ -1,8 +1,8 @@
-// One training run of a classifier.
+// One training run of a task.
 #include <optional>
 
 #include "apps/run/train_parts.h"
-#include "layers/conv.h"
+#include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -54,12 +54,8 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   p.val = p.set->subset(Split::val);
   if (o.settle) o.settle(o, p.train->size());
   const int channels = o.net.channels > 0 ? o.net.channels : channels_of(*p.train);
-  p.task = make_task(o, *p.set, channels);
+  p.task = make_task(o, session, *p.train, channels);
   settle_net(p.task->net(), o, session);
-  ClassificationLoss loss = o.loss;
-  loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
-  p.task->learn_from(*p.train, loss, session.device());
-  p.task->count_right(o.log_steps && !p.set->multi_label());
   p.plan = plan_of(o, session, p.task->net(), channels);
   return p;
 }
@@ -75,22 +71,21 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
   run.write_config(config);
   run.write_environment({{"device", name_of(session.device())}, {"dtype", session.common().dtype}});
   const std::optional<Start> start = start_of(run, o, session);
-  session.log(cat(o.net.model, ", ", p.set->num_classes(), " classes, ", p.train->size(), " training and ",
-                  p.val->size(), " validation samples, on ", session.device(), " in ",
+  session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
+                  " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
                   session.common().dtype));
   const TrainResult result = start ? training.run(run, &start->checkpoint, start->path) : training.run(run);
   tell_result(session, result, training.monitor(), run);
   return result;
 }
 
-void train_classifier(Session& session, TrainCommand o, const std::string& config) {
+void run_training(Session& session, TrainCommand o, const std::string& config) {
   detect_anomaly(o.anomaly);
   set_tf32(session.tf32());
   // Every mistake that can be seen before the first step is seen before the folder of the run is touched.
   check_train_options(o);
   if (o.data.folds > 0) return train_folds(session, o, config);
   RunDir::check(o.out, open_mode(o));
-  net_info(o.net.model);
   run_one(session, o, open_split(o, session.common().seed), config);
 }
 

@@ -1,4 +1,4 @@
-// The three commands of this folder, each in a file of its own.
+// The four commands of this folder, each in a file of its own.
 #pragma once
 
 #include "apps/program/command.h"

@@ -7,8 +7,8 @@
 #include "apps/train/commands.h"
 #include "io/atomic_file.h"
 #include "layers/compute.h"
-#include "layers/conv.h"
 #include "tensor/autograd.h"
+#include "tensor/device.h"
 #include "tensor/ops.h"
 #include "train/lr_finder.h"
 #include "train/progress.h"
@@ -16,13 +16,13 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct LrFindOptions {
   TrainCommand run;
   LrSweepOptions sweep;
 };
 
 // Real steps of the run that the options describe, on its batches in its order.
-LrSweep sweep(Session& session, const Prepared& p, const Options& o) {
+LrSweep sweep(Session& session, const Prepared& p, const LrFindOptions& o) {
   Module& net = p.task->net();
   LoaderOptions load = p.plan.load;
   load.shuffle = load.drop_last = true;
@@ -77,10 +77,9 @@ std::string picture_of(const LrSweep& s) {
                             .y_label = "loss"});
 }
 
-void lr_find(Session& session, Options o) {
+void lr_find(Session& session, LrFindOptions o) {
   set_tf32(session.tf32());
   check_train_options(o.run);
-  net_info(o.run.net.model);
   const Prepared p = prepare_run(session, o.run, open_split(o.run, session.common().seed));
   const LrSweep s = sweep(session, p, o);
   std::filesystem::create_directories(o.run.out);
@@ -107,7 +106,7 @@ void lr_find(Session& session, Options o) {
 }  // namespace
 
 void add_lr_find_command(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<LrFindOptions>();
   CLI::App* app = program.add(
       "lr-find", "Try learning rates: a table, a picture, two suggestions",
       [o](Session& s) { lr_find(s, *o); },

@@ -6,7 +6,6 @@
 #include "apps/run/judges.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
-#include "tasks/classification.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
 #include "tensor/ops.h"
@@ -14,7 +13,7 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct PredictOptions {
   std::vector<std::string> files, more;
   std::vector<std::string> checkpoints;
   std::string checkpoint, views = "identity", layer, out, feature_dtype = "fp32", bad_samples = "fail",
@@ -31,10 +30,10 @@ bool is_set(const std::vector<std::string>& given) {
   if (given.size() != 1) return false;
   if (means_tfrecords(given[0]) || holds_tfrecords(given[0])) return true;
   if (!std::filesystem::is_directory(given[0])) return given[0].ends_with(".csv");
-  return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files("predict", given).empty();
+  return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files(given).empty();
 }
 
-std::unique_ptr<Dataset> samples_of(const Options& o, const Task& task) {
+std::unique_ptr<Dataset> samples_of(const PredictOptions& o, const Task& task) {
   if (is_set(o.files)) {
     DatasetOptions options = o.dataset;
     // The split.csv of a run names files where they lie.
@@ -47,15 +46,15 @@ std::unique_ptr<Dataset> samples_of(const Options& o, const Task& task) {
   return open_inputs("predict", o.files, task.classes(), o.dataset);
 }
 
-void features(Session& session, const Options& o) {
+void features(Session& session, const PredictOptions& o) {
   require<UsageError>(!o.out.empty(),
                       "predict: --layer needs --out, a folder for features.npy and index.csv");
   require<UsageError>(o.feature_dtype == "fp32" || o.feature_dtype == "fp16", "--feature-dtype ",
                       o.feature_dtype, " is unknown; use fp32 or fp16");
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
                       " is unknown; use fail or skip");
-  const auto classifier = load_classifier(o.checkpoint, session.device());
-  const auto set = samples_of(o, *classifier);
+  const auto task = load_task(o.checkpoint, session.device());
+  const auto set = samples_of(o, *task);
   LoaderOptions loader;
   loader.batch_size = o.batch_size;
   loader.workers = o.workers;
@@ -67,8 +66,7 @@ void features(Session& session, const Options& o) {
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
   if (session.bars()) options.progress = "features";
-  const FeatureResult got =
-      write_features(o.out, classifier->net(), *set, classifier->pipeline(), loader, options);
+  const FeatureResult got = write_features(o.out, *task, *set, loader, options);
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
@@ -84,7 +82,7 @@ void features(Session& session, const Options& o) {
   session.output("index", o.out + "/index.csv");
 }
 
-void predict(Session& session, const Options& o) {
+void predict(Session& session, const PredictOptions& o) {
   if (!o.layer.empty()) return features(session, o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
@@ -123,12 +121,12 @@ void predict(Session& session, const Options& o) {
 }  // namespace
 
 void add_predict_command(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PredictOptions>();
   const auto checkpoints = std::make_shared<std::vector<std::string>>();
   CLI::App* app = program.add(
       "predict", "Class probabilities of image files, or features of a layer",
       [o, checkpoints](Session& s) {
-        Options run = *o;
+        PredictOptions run = *o;
         run.checkpoint = checkpoints->front();
         run.more.assign(checkpoints->begin() + 1, checkpoints->end());
         predict(s, run);

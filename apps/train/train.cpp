@@ -8,8 +8,8 @@ namespace gadolin {
 void add_train_command(Program& program) {
   const auto o = std::make_shared<TrainCommand>();
   CLI::App* app = program.add(
-      "train", "Train a classifier on a labelled set of images",
-      [o, &program](Session& s) { train_classifier(s, *o, program.effective_config()); },
+      "train", "Train a net on a data set: a classifier of images, or what --task names",
+      [o, &program](Session& s) { run_training(s, *o, program.effective_config()); },
       "gadolin train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 --out runs/view");
   add_train_options(app, *o);
 }

@@ -20,7 +20,7 @@ std::string meta(const SafetensorsFile& file, const std::string& path, const std
   return found->second;
 }
 
-double number(const std::string& path, const std::string& key, const std::string& text) {
+double parsed_number(const std::string& path, const std::string& key, const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   require<FormatError, 20>(!text.empty() && *end == 0 && std::isfinite(value), "verify: ", path,
@@ -64,7 +64,7 @@ struct Fixture {
         net_options[key] = value.get<std::string>();
       }
     }
-    net_options["num_classes"] = number(path, "num_classes", meta(file, path, "num_classes"));
+    net_options["num_classes"] = parsed_number(path, "num_classes", meta(file, path, "num_classes"));
   }
 
   Tensor input() const {
@@ -134,8 +134,8 @@ FixtureReport verify_fixture(const std::string& path, const FixtureOptions& opti
                            "; this version reads gadolin-fixture-1");
   Fixture f{
       file, path, options, {}, {}, {}, 0, 0, {path, meta(file, path, "model"), meta(file, path, "mode"), {}}};
-  f.rtol = number(path, "rtol", meta(file, path, "rtol"));
-  f.atol = number(path, "atol", meta(file, path, "atol"));
+  f.rtol = parsed_number(path, "rtol", meta(file, path, "rtol"));
+  f.atol = parsed_number(path, "atol", meta(file, path, "atol"));
   f.read_config();
   const std::string mode = f.report.mode;
   require<FormatError, 22>(mode == "eval" || mode == "train", "verify: ", path, " has mode ", mode,

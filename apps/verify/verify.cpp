@@ -8,12 +8,12 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct VerifyOptions {
   std::vector<std::string> files;
   double tolerance_scale = 1;
 };
 
-void verify(Session& session, const Options& o) {
+void verify(Session& session, const VerifyOptions& o) {
   std::int64_t failed = 0;
   for (const std::string& file : o.files) {
     const FixtureReport report =
@@ -48,7 +48,7 @@ void verify(Session& session, const Options& o) {
 }  // namespace
 
 void add_verify(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<VerifyOptions>();
   CLI::App* app = program.add(
       "verify", "Check nets against fixtures of other implementations", [o](Session& s) { verify(s, *o); },
       "gadolin verify tests/fixtures/nets/*.safetensors");

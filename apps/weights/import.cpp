@@ -14,7 +14,7 @@
 namespace gadolin {
 namespace {
 
-struct Options {
+struct ImportOptions {
   std::string in, out, model, pipeline;
   int classes = 0, channels = 0, width = 0;
   bool small_input = false, partial = false, averages = false;
@@ -29,19 +29,19 @@ void names(Session& session, const std::string& what, const std::vector<std::str
   session.event({{"event", what}, {"names", list}});
 }
 
-std::string joined(const std::set<std::string>& words) {
+std::string comma_separated(const std::set<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
   return text;
 }
 
-double number(const NetOptions& options, const std::string& name, double otherwise) {
+double number_option(const NetOptions& options, const std::string& name, double otherwise) {
   const auto found = options.find(name);
   return found == options.end() ? otherwise : std::get<double>(found->second);
 }
 
 // Layers whose shapes differ only in the number of classes are the heads. One line names them and the option.
-void check_heads(const Module& net, const State& weights, const Options& o) {
+void check_heads(const Module& net, const State& weights, const ImportOptions& o) {
   std::set<std::string> heads;
   std::int64_t theirs = 0, ours = 0;
   for (const Parameter& p : net.state()) {
@@ -59,12 +59,12 @@ void check_heads(const Module& net, const State& weights, const Options& o) {
     ours = b[0];
     heads.insert(p.name.substr(0, p.name.rfind('.')));
   }
-  require<UsageError, 20>(heads.empty(), "import: ", joined(heads), " of ", o.in, " is for ", theirs,
-                          " classes, not ", ours, "; pass --exclude-scopes ", joined(heads),
+  require<UsageError, 20>(heads.empty(), "import: ", comma_separated(heads), " of ", o.in, " is for ", theirs,
+                          " classes, not ", ours, "; pass --exclude-scopes ", comma_separated(heads),
                           " to keep the rest and start it anew");
 }
 
-Checkpoint checkpoint_of(const ClassificationTask& c, const Options& o, const WeightFile& file) {
+Checkpoint checkpoint_of(const ClassificationTask& c, const ImportOptions& o, const WeightFile& file) {
   Checkpoint checkpoint;
   for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
@@ -73,7 +73,7 @@ Checkpoint checkpoint_of(const ClassificationTask& c, const Options& o, const We
   return checkpoint;
 }
 
-std::vector<std::string> class_names(const Options& o, const WeightFile& file, std::size_t count) {
+std::vector<std::string> class_names(const ImportOptions& o, const WeightFile& file, std::size_t count) {
   std::vector<std::string> list = o.class_names;
   const auto written = file.metadata.find("classes");
   if (list.empty() && written != file.metadata.end()) {
@@ -91,7 +91,7 @@ std::vector<std::string> class_names(const Options& o, const WeightFile& file, s
 }
 
 // What the options say, and before them what our own exports say about themselves.
-NetOptions given_options(const Options& o, const WeightFile& file) {
+NetOptions given_options(const ImportOptions& o, const WeightFile& file) {
   NetOptions given;
   const auto model = file.metadata.find("model"), written = file.metadata.find("net_options");
   if (model != file.metadata.end() && model->second == o.model && written != file.metadata.end()) {
@@ -109,7 +109,7 @@ NetOptions given_options(const Options& o, const WeightFile& file) {
   return given;
 }
 
-void import_weights(Session& session, const Options& o) {
+void import_weights(Session& session, const ImportOptions& o) {
   require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ",
                       checkpoint_suffix);
   const NetInfo& info = net_info(o.model);
@@ -148,8 +148,9 @@ void import_weights(Session& session, const Options& o) {
                               o.model);
 
   const int channels =
-      static_cast<int>(number(options, "input_channels", static_cast<double>(info.input[0])));
-  const auto classes = class_names(o, file, static_cast<std::size_t>(number(options, "num_classes", 1000)));
+      static_cast<int>(number_option(options, "input_channels", static_cast<double>(info.input[0])));
+  const auto classes =
+      class_names(o, file, static_cast<std::size_t>(number_option(options, "num_classes", 1000)));
   const auto written = file.metadata.find("pipeline");
   const Pipeline pipeline(!o.pipeline.empty()              ? o.pipeline
                           : written != file.metadata.end() ? written->second
@@ -172,7 +173,7 @@ void import_weights(Session& session, const Options& o) {
 }  // namespace
 
 void add_import(Program& program) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<ImportOptions>();
   CLI::App* app = program.add(
       "import", "Weights of elsewhere as a checkpoint", [o](Session& s) { import_weights(s, *o); },
       "gadolin import resnet18.pth resnet18.gdck --model resnet18");

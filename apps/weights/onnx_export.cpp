@@ -8,7 +8,7 @@
 namespace gadolin {
 namespace {
 
-std::string joined(const std::vector<double>& values, std::size_t count) {
+std::string channel_values(const std::vector<double>& values, std::size_t count) {
   std::string text;
   for (std::size_t i = 0; i < count; ++i) {
     text += (i == 0 ? "" : ",") + cat(values.size() == 1 ? values[0] : values.at(i));
@@ -44,8 +44,8 @@ TextMap onnx_metadata(const ClassificationTask& c, const Shape& image) {
           {"input_size", cat(image[0], "x", image[1], "x", image[2])},
           {"channel_order", image[0] == 1 ? "grey" : "RGB"},
           {"value_range", "0..1 before mean and std"},
-          {"mean", joined(normalize.mean, channels)},
-          {"std", joined(normalize.deviation, channels)},
+          {"mean", channel_values(normalize.mean, channels)},
+          {"std", channel_values(normalize.deviation, channels)},
           {"disclaimer",
            "For research and teaching only; not a medical device. Nothing it computes may be used to "
            "diagnose, treat "

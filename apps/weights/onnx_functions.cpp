@@ -7,8 +7,6 @@
 namespace gadolin {
 namespace {
 
-using List = std::vector<std::int64_t>;
-
 std::string unary(OnnxGraph& g) {
   static const std::map<std::string, const char*> types{
       {"abs", "Abs"},   {"erf", "Erf"},         {"exp", "Exp"},   {"log", "Log"},
@@ -70,10 +68,10 @@ std::string sum(OnnxGraph& g) {
 // The scale is 1 / n for a mean; a variance has another.
 std::string mean(OnnxGraph& g) {
   const Shape in = g.input_shape(0);
-  const List dims = g.list("dims");
+  const Integers dims = g.list("dims");
   double n = 1;
   for (const std::int64_t d : dims) n *= static_cast<double>(in[static_cast<int>(d)]);
-  const bool global = in.dim() == 4 && dims == List{2, 3};
+  const bool global = in.dim() == 4 && dims == Integers{2, 3};
   const std::string y =
       global ? g.node("GlobalAveragePool", {g.input(0)})
              : g.node("ReduceMean", {g.input(0)}, {{"axes", dims}, {"keepdims", std::int64_t{1}}});
@@ -88,13 +86,13 @@ std::string concat(OnnxGraph& g) {
 }
 
 std::string reshape(OnnxGraph& g) {
-  const List& sizes = g.op().sizes;
+  const Integers& sizes = g.op().sizes;
   if (std::count(sizes.begin(), sizes.end(), -1) > 1) g.refuse("more than one size depends on the batch");
   return g.node("Reshape", {g.input(0), g.numbers("shape", sizes)});
 }
 
 std::string expand(OnnxGraph& g) {
-  List sizes = g.op().sizes;
+  Integers sizes = g.op().sizes;
   const Shape in = g.input_shape(0), out = g.op().node->shape;
   for (std::size_t d = 0; d < sizes.size(); ++d) {
     const int from = static_cast<int>(d) - (out.dim() - in.dim());
@@ -106,8 +104,8 @@ std::string expand(OnnxGraph& g) {
 }
 
 std::string permute(OnnxGraph& g) {
-  const List& inverse = g.list("inverse");
-  List order(inverse.size());
+  const Integers& inverse = g.list("inverse");
+  Integers order(inverse.size());
   for (std::size_t i = 0; i < inverse.size(); ++i)
     order[static_cast<std::size_t>(inverse[i])] = static_cast<std::int64_t>(i);
   return g.node("Transpose", {g.input(0)}, {{"perm", order}});
@@ -120,8 +118,8 @@ std::string slice(OnnxGraph& g) {
 }
 
 std::string pad(OnnxGraph& g) {
-  List amounts = g.list("before");
-  const List& after = g.list("after");
+  Integers amounts = g.list("before");
+  const Integers& after = g.list("after");
   amounts.insert(amounts.end(), after.begin(), after.end());
   return g.node("Pad", {g.input(0), g.numbers("pads", amounts), g.number(g.real("value"))},
                 {{"mode", "constant"}});

@@ -60,7 +60,7 @@ std::string OnnxGraph::constant(const std::string& what, const Tensor& values) {
   return name;
 }
 
-std::string OnnxGraph::numbers(const std::string& what, const std::vector<std::int64_t>& values) {
+std::string OnnxGraph::numbers(const std::string& what, const Integers& values) {
   return constant(what, from_vector(values, {static_cast<std::int64_t>(values.size())}));
 }
 

@@ -11,6 +11,8 @@
 
 namespace gadolin {
 
+using Integers = std::vector<std::int64_t>;  // an attribute: sizes, axes, strides
+
 // Builds the nodes of one graph while its ops are walked.
 class OnnxGraph {
  public:
@@ -33,15 +35,13 @@ class OnnxGraph {
   }
   std::int64_t integer(const char* attribute) const { return get<std::int64_t>(attribute); }
   double real(const char* attribute) const { return get<double>(attribute); }
-  const std::vector<std::int64_t>& list(const char* attribute) const {
-    return get<std::vector<std::int64_t>>(attribute);
-  }
+  const Integers& list(const char* attribute) const { return get<Integers>(attribute); }
   // Adds a node and gives the name of its result.
   std::string node(const std::string& type, std::vector<std::string> in,
                    std::map<std::string, OnnxAttribute> attributes = {});
   std::string constant(const std::string& what, const Tensor& values);  // a new initialiser
   std::string number(double value) { return constant("number", full({}, value)); }
-  std::string numbers(const std::string& what, const std::vector<std::int64_t>& values);
+  std::string numbers(const std::string& what, const Integers& values);
   std::string state(const Tensor& t, const char* what);  // a parameter or buffer
   [[noreturn]] void refuse(const std::string& why) const;
 

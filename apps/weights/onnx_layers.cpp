@@ -6,8 +6,6 @@
 namespace gadolin {
 namespace {
 
-using List = std::vector<std::int64_t>;
-
 std::string conv(OnnxGraph& g) {
   const Shape filters = g.input_shape(1);
   std::vector<std::string> in{g.input(0), g.input(1)};
@@ -15,7 +13,7 @@ std::string conv(OnnxGraph& g) {
   return g.node("Conv", in,
                 {{"dilations", g.list("dilation")},
                  {"group", g.integer("groups")},
-                 {"kernel_shape", List{filters[2], filters[3]}},
+                 {"kernel_shape", Integers{filters[2], filters[3]}},
                  {"pads", g.list("padding")},
                  {"strides", g.list("stride")}});
 }
@@ -50,9 +48,9 @@ Extent extent(const OnnxGraph& g, std::size_t d) {
 
 // The padding that the last window needs says both the rounding and the padding, so ceil_mode stays off.
 std::map<std::string, OnnxAttribute> window_attributes(const Extent& h, const Extent& w) {
-  return {{"kernel_shape", List{h.kernel, w.kernel}},
-          {"strides", List{h.stride, w.stride}},
-          {"pads", List{h.before, w.before, h.after(), w.after()}}};
+  return {{"kernel_shape", Integers{h.kernel, w.kernel}},
+          {"strides", Integers{h.stride, w.stride}},
+          {"pads", Integers{h.before, w.before, h.after(), w.after()}}};
 }
 
 std::string max_pool(OnnxGraph& g) {
@@ -98,7 +96,7 @@ std::string avg_pool(OnnxGraph& g) {
 
 // Output i reads the input at (a i + b) / den, not below 0, and its neighbour when it blends: Axis in
 // layers/upsample.cu.
-Tensor resize_shares(std::int64_t in, std::int64_t out, const List& axis, bool blends) {
+Tensor resize_shares(std::int64_t in, std::int64_t out, const Integers& axis, bool blends) {
   std::vector<double> shares(static_cast<std::size_t>(out * in), 0);
   for (std::int64_t i = 0; i < out; ++i) {
     const std::int64_t place = std::max<std::int64_t>(0, axis[0] * i + axis[1]), low = place / axis[2];

@@ -32,7 +32,7 @@ class Tracing {
   std::vector<Tensor> frozen_;
 };
 
-Trace run(Layer& net, std::int64_t batch, const Shape& image) {
+Trace run_traced(Layer& net, std::int64_t batch, const Shape& image) {
   Trace trace;
   trace.input = zeros({batch, image[0], image[1], image[2]}).requires_grad_();
   trace.output = net(trace.input);
@@ -84,8 +84,8 @@ Trace trace_net(Layer& net, const Shape& image) {
   require<ShapeError>(image.dim() == 3, "export: input ", image, " is not [C, H, W]");
   const Tracing tracing(net);
   const EnableGrad recording;
-  Trace trace = run(net, 2, image);
-  const Trace larger = run(net, 3, image);
+  Trace trace = run_traced(net, 2, image);
+  const Trace larger = run_traced(net, 3, image);
   require<Unsupported>(trace.output.dim() == 2 && trace.output.size(0) == 2 && !trace.ops.empty(),
                        "export: the result for 2 images is ", trace.output.shape(),
                        ", not [2, classes]; only classifiers can leave as ONNX");

@@ -21,9 +21,8 @@ struct Trace {
 };
 
 // Runs `net` in evaluation mode on images [N, C, H, W] of two batch sizes, with layers called one by one
-// (Unfused) as their paper draws them. Every parameter wants a gradient meanwhile, so that it is on
-// the tape. Throws Unsupported when the ops depend on the size of the batch, or the result is not [N,
-// classes].
+// (Unfused), as in their papers. Every parameter wants a gradient meanwhile, so that it is on the tape.
+// Throws Unsupported when the ops depend on the size of the batch, or the result is not [N, classes].
 Trace trace_net(Layer& net, const Shape& image);
 
 }  // namespace gadolin

@@ -31,7 +31,7 @@ struct Size {
   const char* parameter;
   double (*of)(double in_file, double usual, double growth_rate);
 };
-constexpr Size sizes[] = {
+constexpr Size size_options[] = {
     {"width", "", [](double n, double usual, double) { return n * 64 / usual; }},  // 64 is the usual width
     {"width_divisor", "*", [](double n, double usual, double) { return std::floor(usual / n); }},
     {"num_init_features", "", [](double n, double, double) { return n; }},
@@ -43,7 +43,7 @@ constexpr Size sizes[] = {
 
 bool is_size(const std::string& option) {
   return option == "num_classes" || option == "input_channels" ||
-         std::any_of(std::begin(sizes), std::end(sizes),
+         std::any_of(std::begin(size_options), std::end(size_options),
                      [&](const Size& size) { return option == size.option; });
 }
 
@@ -82,7 +82,7 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
     options["input_channels"] = channels;
   if (!given.count("num_classes") && classes > 0) options["num_classes"] = classes;
   double growth_rate = 1;
-  for (const Size& size : sizes) {
+  for (const Size& size : size_options) {
     const std::string parameter = size.parameter[0] == '\0'  ? first
                                   : size.parameter[0] == '*' ? widest
                                                              : size.parameter;

@@ -10,6 +10,7 @@
 #include "data/database/database.h"
 #include "data/image/image.h"
 #include "io/atomic_file.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -105,11 +106,6 @@ DatabaseAddress server_address(DatabaseKind kind, std::string rest) {
   return a;
 }
 
-std::string trimmed(const std::string& text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
-  return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
-
 // key -> value of [client]: `key = value`, quotes around a value are taken off, # and ; begin comments.
 std::map<std::string, std::string> client_options(const std::string& path) {
   struct ::stat facts {};
@@ -120,7 +116,7 @@ std::map<std::string, std::string> client_options(const std::string& path) {
   std::istringstream lines(read_file(path, option_file_limit));
   bool client = false;
   for (std::string line; std::getline(lines, line);) {
-    line = trimmed(line);
+    line = std::string(trimmed(line));
     if (line.empty() || line[0] == '#' || line[0] == ';' || line[0] == '!') continue;
     if (line[0] == '[') {
       client = line == "[client]";
@@ -128,10 +124,11 @@ std::map<std::string, std::string> client_options(const std::string& path) {
     }
     if (!client) continue;
     const std::size_t at = line.find('=');
-    std::string value = at == std::string::npos ? "" : trimmed(line.substr(at + 1));
+    std::string value =
+        at == std::string::npos ? "" : std::string(trimmed(std::string_view(line).substr(at + 1)));
     if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0])
       value = value.substr(1, value.size() - 2);
-    options[trimmed(line.substr(0, at))] = value;
+    options[std::string(trimmed(std::string_view(line).substr(0, at)))] = value;
   }
   return options;
 }

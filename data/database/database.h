@@ -18,8 +18,8 @@ void require_database(const char* op);
 
 enum class DatabaseKind { sqlite, mysql, postgresql };
 
-// Where a database is and who asks. The password comes from the environment or an option file, never from the
-// URL.
+// Where a database is, and the user. The password comes from the environment or an option file, never from
+// the URL.
 struct DatabaseAddress {
   DatabaseKind kind = DatabaseKind::sqlite;
   std::string path;  // the file of SQLite

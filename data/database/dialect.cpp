@@ -25,7 +25,7 @@ constexpr const char* postgresql_table =
     "VARCHAR(64) COLLATE \"C\" NOT NULL, "
     "patient_id VARCHAR(64), study_uid VARCHAR(64), modality VARCHAR(64), sha256 VARCHAR(64), image BYTEA "
     "NOT NULL)";
-constexpr const char* index = "CREATE INDEX IF NOT EXISTS images_bodypart ON images (bodypart, id)";
+constexpr const char* create_index = "CREATE INDEX IF NOT EXISTS images_bodypart ON images (bodypart, id)";
 
 #define GADOLIN_INSERT                                                                              \
   "INSERT INTO images (id, bodypart, patient_id, study_uid, modality, sha256, image) VALUES (:id, " \
@@ -40,7 +40,7 @@ constexpr const char* index = "CREATE INDEX IF NOT EXISTS images_bodypart ON ima
 // batch stays in the cache until it is committed, so other connections can read meanwhile.
 const DatabaseDialect sqlite_dialect{"sqlite3",
                                      {"PRAGMA page_size = 32768", "PRAGMA cache_size = -131072"},
-                                     {sqlite_table, index},
+                                     {sqlite_table, create_index},
                                      "BEGIN IMMEDIATE",
                                      GADOLIN_INSERT ":image" GADOLIN_EXCLUDED,
                                      DatabaseDialect::Bytes::blob,
@@ -63,7 +63,7 @@ const DatabaseDialect postgresql_dialect{
     "postgresql",
     {"SET bytea_output = 'hex'", "SET client_encoding = 'UTF8'", "SET standard_conforming_strings = on",
      "SET lock_timeout = '60s'", "SET client_min_messages = 'error'"},
-    {postgresql_table, index},
+    {postgresql_table, create_index},
     "BEGIN",
     GADOLIN_INSERT "decode(:image, 'hex')" GADOLIN_EXCLUDED,
     DatabaseDialect::Bytes::hex,

@@ -25,7 +25,7 @@ std::string connection_string(const DatabaseAddress& address, bool read_only);
 // Bytes of a statement with this image, as its dialect writes it.
 std::int64_t statement_bytes(DatabaseDialect::Bytes how, const std::string& image);
 std::string to_hex(const std::string& bytes);
-std::string from_hex(
-    const std::string& text);  // "\x" in front; anything else, or an odd number of digits, is a FormatError
+// The text begins with "\x". Throws FormatError for anything else, and for an odd number of digits.
+std::string from_hex(const std::string& text);
 
 }  // namespace gadolin

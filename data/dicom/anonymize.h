@@ -10,7 +10,7 @@ namespace gadolin {
 
 struct AnonymizeOptions {
   // What pseudonyms and new UIDs are derived from. The same key maps the same UID and patient to the same
-  // replacement, in all files; without it nobody can tell which belong together.
+  // replacement, in all files; without the key nobody can find out which belong together.
   std::string key;
 };
 

@@ -53,10 +53,10 @@ Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, in
 // the module. Throws FormatError 67 for damaged and truncated streams. `who` is the name of the file for
 // messages.
 void decode_rle_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
-void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who,
-                       RawFrame& out);  // 8-bit DCT
-void decode_lossless_frame(CodedBytes bytes, const PixelModule& m, const std::string& who,
-                           RawFrame& out);  // process 14
+// JPEG with a DCT of 8 bits.
+void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
+// JPEG lossless, process 14.
+void decode_lossless_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
 void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax,
                         const std::string& who, RawFrame& out);
 void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);

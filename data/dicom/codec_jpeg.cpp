@@ -23,14 +23,14 @@ void give_up(j_common_ptr info) {
   std::longjmp(errors->out, 1);
 }
 // A stream that ends early or loses its place is damaged; superfluous bytes before a marker are not.
-void on_message(j_common_ptr info, int level) {
+void on_jpeg12_message(j_common_ptr info, int level) {
   const int code = info->err->msg_code;
   if (level < 0 && (code == JWRN_HIT_MARKER || code == JWRN_JPEG_EOF || code == JWRN_HUFF_BAD_CODE))
     give_up(info);
 }
 void no_output(j_common_ptr) {}
 // A few bytes can order thousands of passes over a large progressive picture.
-void on_progress(j_common_ptr info) {
+void on_jpeg12_progress(j_common_ptr info) {
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= 64) return;
   auto* errors = reinterpret_cast<Errors*>(info->err);
   std::snprintf(errors->text, sizeof errors->text, "more than 64 scans");
@@ -73,9 +73,9 @@ void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string
   Errors errors{};
   info.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = give_up;
-  errors.base.emit_message = on_message;
+  errors.base.emit_message = on_jpeg12_message;
   errors.base.output_message = no_output;
-  errors.progress.progress_monitor = on_progress;
+  errors.progress.progress_monitor = on_jpeg12_progress;
   const bool good = decode(info, errors, bytes, m, out.bytes.data());
   jpeg_destroy_decompress(&info);
   if (!good) broken_frame(who, "the JPEG stream is damaged (", errors.text, ")");

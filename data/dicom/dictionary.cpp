@@ -48,14 +48,14 @@ struct Entry {
   std::string keyword;
   char vr[3] = "UN";
 };
-struct Range {
+struct TagRange {
   std::uint32_t group_low, group_high, element_low, element_high;
   Entry entry;
 };
 struct Dictionary {
   std::unordered_map<DicomTag, Entry> tags;
   std::unordered_map<std::string, DicomTag> keywords;
-  std::vector<Range> ranges;
+  std::vector<TagRange> ranges;
 };
 
 #ifdef GADOLIN_DICOM
@@ -125,7 +125,7 @@ const Entry& find(DicomTag tag) {
   if (group & 1) return element >= 0x10 && element <= 0xff ? creator : unknown;
   const auto at = d.tags.find(tag);
   if (at != d.tags.end()) return at->second;
-  for (const Range& r : d.ranges) {
+  for (const TagRange& r : d.ranges) {
     if (group >= r.group_low && group <= r.group_high && element >= r.element_low &&
         element <= r.element_high)
       return r.entry;

@@ -11,8 +11,8 @@ namespace gadolin {
 struct DumpOptions {
   std::vector<DicomTag> only;    // these of the data set itself; empty: all
   std::size_t text_limit = 128;  // longer values are cut with "..." in text
-  bool show_identity =
-      true;  // false: values that the Basic Confidentiality Profile removes or replaces read "[hidden]"
+  // false: values that the Basic Confidentiality Profile removes or replaces are shown as "[hidden]".
+  bool show_identity = true;
 };
 
 // One line an element, indented by depth: "(0028,0010) US Rows = 512". Control characters are escaped.

@@ -14,7 +14,7 @@
 namespace gadolin {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_padding(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\0'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
@@ -53,7 +53,7 @@ std::vector<double> decimal(std::string_view text) {
   std::vector<double> out;
   while (!text.empty() && out.size() < most_numbers) {
     const std::size_t end = std::min(text.find('\\'), text.size());
-    std::string_view part = trimmed(text.substr(0, end));
+    std::string_view part = without_padding(text.substr(0, end));
     if (!part.empty() && part.front() == '+') part.remove_prefix(1);
     double v = 0;
     const auto done = std::from_chars(part.data(), part.data() + part.size(), v);
@@ -119,13 +119,13 @@ std::string DicomFile::text(const DicomElement& e) const {
   }
   if (!is_text(vr)) return "";
   const bool repaired = e.is("UN");
-  if (repaired) return std::string(trimmed(detail::only_utf8(bytes)));
+  if (repaired) return std::string(without_padding(detail::only_utf8(bytes)));
   std::string charset;
   if (one_of(vr, "LOLTPNSHSTUCUT")) {
     const DicomElement* set = find(dicom::character_set);
-    if (set != nullptr) charset = std::string(trimmed(raw(*set)));
+    if (set != nullptr) charset = std::string(without_padding(raw(*set)));
   }
-  return std::string(trimmed(detail::dicom_utf8(trimmed(bytes), charset, vr == "PN")));
+  return std::string(without_padding(detail::dicom_utf8(without_padding(bytes), charset, vr == "PN")));
 }
 
 std::string DicomFile::text(DicomTag tag) const {
@@ -139,7 +139,7 @@ std::vector<std::string> DicomFile::texts(DicomTag tag) const {
   std::string_view rest = all;
   while (!rest.empty() && out.size() < most_texts) {
     const std::size_t end = std::min(rest.find('\\'), rest.size());
-    out.emplace_back(trimmed(rest.substr(0, end)));
+    out.emplace_back(without_padding(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return out;

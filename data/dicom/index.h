@@ -21,8 +21,8 @@ struct DicomIndexOptions {
 
 struct DicomIndex {
   CsvTable table;  // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., error
-  std::int64_t files = 0, skipped = 0,
-               failed = 0;  // skipped: no DICOM files; failed: have a row with `error`
+  // skipped: no DICOM files; failed: have a row with `error`.
+  std::int64_t files = 0, skipped = 0, failed = 0;
 };
 
 // `source`: a folder (searched through all its folders, links not followed), a zip archive (read in place), a

@@ -57,19 +57,19 @@ namespace {
 using detail::PixelModule;
 using detail::RawFrame;
 
-enum class Coding { none, raw, rle, jpeg, jpeg12, lossless, jpegls, j2k };
-Coding coding_of(const std::string& uid) {
-  static constexpr std::pair<std::string_view, Coding> known[] = {
-      {"1.2.840.10008.1.2", Coding::raw},           {"1.2.840.10008.1.2.1", Coding::raw},
-      {"1.2.840.10008.1.2.1.99", Coding::raw},      {"1.2.840.10008.1.2.2", Coding::raw},
-      {"1.2.840.10008.1.2.5", Coding::rle},         {"1.2.840.10008.1.2.4.50", Coding::jpeg},
-      {"1.2.840.10008.1.2.4.51", Coding::jpeg12},   {"1.2.840.10008.1.2.4.57", Coding::lossless},
-      {"1.2.840.10008.1.2.4.70", Coding::lossless}, {"1.2.840.10008.1.2.4.80", Coding::jpegls},
-      {"1.2.840.10008.1.2.4.81", Coding::jpegls},   {"1.2.840.10008.1.2.4.90", Coding::j2k},
-      {"1.2.840.10008.1.2.4.91", Coding::j2k}};
+enum class Packing { none, raw, rle, jpeg, jpeg12, lossless, jpegls, j2k };
+Packing coding_of(const std::string& uid) {
+  static constexpr std::pair<std::string_view, Packing> known[] = {
+      {"1.2.840.10008.1.2", Packing::raw},           {"1.2.840.10008.1.2.1", Packing::raw},
+      {"1.2.840.10008.1.2.1.99", Packing::raw},      {"1.2.840.10008.1.2.2", Packing::raw},
+      {"1.2.840.10008.1.2.5", Packing::rle},         {"1.2.840.10008.1.2.4.50", Packing::jpeg},
+      {"1.2.840.10008.1.2.4.51", Packing::jpeg12},   {"1.2.840.10008.1.2.4.57", Packing::lossless},
+      {"1.2.840.10008.1.2.4.70", Packing::lossless}, {"1.2.840.10008.1.2.4.80", Packing::jpegls},
+      {"1.2.840.10008.1.2.4.81", Packing::jpegls},   {"1.2.840.10008.1.2.4.90", Packing::j2k},
+      {"1.2.840.10008.1.2.4.91", Packing::j2k}};
   for (const auto& [name, coding] : known)
     if (name == uid) return coding;
-  return Coding::none;
+  return Packing::none;
 }
 
 template <class T>
@@ -166,13 +166,13 @@ void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& 
                         ", 1, 8, 12, 16 and 32 are read");
 }
 
-void coded_frame(const DicomFile& file, Coding coding, detail::CodedBytes bytes, const PixelModule& m,
+void coded_frame(const DicomFile& file, Packing coding, detail::CodedBytes bytes, const PixelModule& m,
                  std::int32_t* out, RawFrame& raw) {
   const std::string who = printable(file.name());
   switch (coding) {
-    case Coding::rle: detail::decode_rle_frame(bytes, m, who, raw); break;
-    case Coding::j2k: detail::decode_j2k_frame(bytes, m, who, raw); break;
-    case Coding::jpegls: detail::decode_dcmtk_frame(bytes, m, file.transfer_syntax(), who, raw); break;
+    case Packing::rle: detail::decode_rle_frame(bytes, m, who, raw); break;
+    case Packing::j2k: detail::decode_j2k_frame(bytes, m, who, raw); break;
+    case Packing::jpegls: detail::decode_dcmtk_frame(bytes, m, file.transfer_syntax(), who, raw); break;
     default: {
       // What the stream is counts, not what the header calls it.
       const detail::JpegHead head = detail::jpeg_head(bytes, m, who);
@@ -206,9 +206,9 @@ const DicomElement& pixel_element(const DicomFile& file) {
 }
 
 // Whether what is stored can be what the header promises, before anything is allocated for it.
-void check_amount(const DicomFile& file, const DicomElement& e, const PixelModule& m, Coding coding) {
+void check_amount(const DicomFile& file, const DicomElement& e, const PixelModule& m, Packing coding) {
   const std::string who = printable(file.name());
-  const bool raw = coding == Coding::raw;
+  const bool raw = coding == Packing::raw;
   require<FormatError, 64>(
       e.encapsulated != raw, "dicom: ", who, ": transfer syntax ",
       transfer_syntax_name(file.transfer_syntax()),
@@ -230,12 +230,12 @@ void check_amount(const DicomFile& file, const DicomElement& e, const PixelModul
 
 }  // namespace
 
-bool dicom_syntax_is_read(const std::string& uid) { return coding_of(uid) != Coding::none; }
+bool dicom_syntax_is_read(const std::string& uid) { return coding_of(uid) != Packing::none; }
 
 DicomImage read_dicom_image(const DicomFile& file, int frame) {
   const DicomElement& e = pixel_element(file);
-  const Coding coding = coding_of(file.transfer_syntax());
-  require<FormatError, 65>(coding != Coding::none, "dicom: ", printable(file.name()),
+  const Packing coding = coding_of(file.transfer_syntax());
+  require<FormatError, 65>(coding != Packing::none, "dicom: ", printable(file.name()),
                            " is in transfer syntax ", printable(transfer_syntax_name(file.transfer_syntax())),
                            ", which is not read; convert it to Explicit VR Little Endian");
   PixelModule m = detail::read_pixel_module(file);
@@ -250,12 +250,12 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   image.is_signed = m.is_signed;
   image.frames = frame < 0 ? m.frames : 1;
   image.photometric = m.photometric;
-  if (coding == Coding::j2k && m.photometric.starts_with("YBR_") && m.photometric != "YBR_FULL")
+  if (coding == Packing::j2k && m.photometric.starts_with("YBR_") && m.photometric != "YBR_FULL")
     image.photometric = "RGB";
   else if (m.photometric == "YBR_FULL_422")
     image.photometric = "YBR_FULL";
   detail::Frames parts;
-  if (coding != Coding::raw) parts = detail::encapsulated_frames(file, e, m.frames);
+  if (coding != Packing::raw) parts = detail::encapsulated_frames(file, e, m.frames);
 
   Shape shape{image.frames, m.rows, m.columns};
   if (m.channels == 3) shape = Shape{image.frames, 3, m.rows, m.columns};
@@ -265,7 +265,7 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   RawFrame raw;
   for (int i = 0; i < image.frames; ++i, out += m.frame_samples()) {
     const int from = frame < 0 ? i : frame;
-    if (coding == Coding::raw)
+    if (coding == Packing::raw)
       raw_frame(file, e, m, from, out);
     else
       coded_frame(file, coding, parts.frame(from, room), m, out, raw);

@@ -28,11 +28,10 @@ struct SeriesOrder {
   std::array<double, 3> normal{};
   double spacing = 0;  // median distance of neighbours, mm
   double least_spacing = 0, most_spacing = 0;
-  double tilt = 0;  // GantryDetectorTilt of the first slice, degrees
-  double shear =
-      0;  // degrees between the normal and the line through the slices: the tilt that geometry shows
-  std::vector<std::string> problems;  // gaps, doubled positions, mixed orientations, missing places:
-                                      // sentences without personal data
+  double tilt = 0;   // GantryDetectorTilt of the first slice, degrees
+  double shear = 0;  // degrees between the normal and the line through the slices: the tilt as measured
+  // Sentences without personal data: gaps, doubled positions, mixed orientations, missing places.
+  std::vector<std::string> problems;
 };
 // Slices without position come last, by instance number. Ties keep instance number, then the order given.
 // Empty: all empty.

@@ -10,7 +10,7 @@ struct Point {
   double x = 0, y = 0;
 };
 
-// (x, y) to (xx x + xy y + x0, yx x + yy y + y0); the identity when nothing is said.
+// (x, y) to (xx x + xy y + x0, yx x + yy y + y0); the identity by default.
 struct Affine {
   double xx = 1, xy = 0, x0 = 0;
   double yx = 0, yy = 1, y0 = 0;
@@ -33,7 +33,7 @@ struct Corners {
   bool operator==(const Corners&) const = default;
 };
 
-// A rectangle behind a map: the smallest upright rectangle around its moved corners, cut to a picture of
+// A rectangle after a map: the smallest upright rectangle around its moved corners, cut to a picture of
 // width x height.
 struct MovedBox {
   Corners box;

@@ -1,5 +1,5 @@
-// One step between a picture and the net: what every step says of itself. The steps there are stand in
-// data/image/steps.h; a program's own is a class like them.
+// One step between a picture and the net: what every step says of itself. Those that come with Gadolin stand
+// in data/image/steps.h; a program's own is a class like them, and has no text form that Pipeline reads back.
 #pragma once
 
 #include <optional>

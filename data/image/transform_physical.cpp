@@ -11,13 +11,13 @@ namespace {
 using detail::checked;
 using detail::short_number;
 
-struct Range {
+struct ValueRange {
   double low = 0, high = 0;
 };
 
 // One channel of the result: low and below black, high and above white. A range of no width is black, and so
 // are padding (NaN) and, of an inverted picture, what lies above the range.
-void fill_channel(const PhysicalImage& from, Range r, Image& to, std::size_t channel) {
+void fill_channel(const PhysicalImage& from, ValueRange r, Image& to, std::size_t channel) {
   const auto step = static_cast<std::size_t>(to.channels);
   std::uint16_t* out = to.data<std::uint16_t>() + channel;
   const double width = r.high - r.low;
@@ -31,7 +31,7 @@ void fill_channel(const PhysicalImage& from, Range r, Image& to, std::size_t cha
   }
 }
 
-Image picture_of(const PhysicalImage& from, const std::vector<Range>& channels) {
+Image picture_of(const PhysicalImage& from, const std::vector<ValueRange>& channels) {
   require<ShapeError>(
       from.values.size() == static_cast<std::size_t>(from.width) * static_cast<std::size_t>(from.height),
       "values: ", from.values.size(), " of a picture of ", from.width, " x ", from.height);
@@ -51,7 +51,7 @@ Windows::Windows(std::vector<Window> windows) : windows_(std::move(windows)) {
   }
 }
 Image Windows::apply(const PhysicalImage& values) const {
-  std::vector<Range> ranges;
+  std::vector<ValueRange> ranges;
   for (const Window& w : windows_) ranges.push_back({w.center - w.width / 2, w.center + w.width / 2});
   return picture_of(values, ranges);
 }

@@ -8,10 +8,10 @@ namespace gadolin {
 namespace {
 
 // First part of the stream numbers of all pipelines.
-constexpr std::uint64_t purpose = 0x7472616e73666f72;
+constexpr std::uint64_t transform_purpose = 0x7472616e73666f72;
 
 RandomStream stream_of(SampleKey key, std::size_t step) {
-  return {key.seed, stream_id(purpose + step, key.epoch, key.index)};
+  return {key.seed, stream_id(transform_purpose + step, key.epoch, key.index)};
 }
 
 std::string joined(const std::vector<double>& values) {
@@ -30,8 +30,7 @@ Image with_channels(Image&& image, int channels) {
 
 }  // namespace
 
-// --- putting a pipeline together
-// ----------------------------------------------------------------------------
+// --- putting a pipeline together ---------------------------------------------------------------------------
 
 Pipeline::Pipeline(const std::string& text) {
   const std::vector<std::string> steps = detail::parts_of(text, ',');
@@ -88,8 +87,7 @@ Pipeline& Pipeline::add(Normalize n) {
   return *this;
 }
 
-// --- what a pipeline says of itself
-// -------------------------------------------------------------------------
+// --- what a pipeline says of itself ------------------------------------------------------------------------
 
 std::string Pipeline::text() const {
   std::string text = channels_ == 1 ? "grey" : channels_ == 3 ? "rgb" : "";
@@ -115,8 +113,7 @@ std::optional<std::pair<int, int>> Pipeline::output_size() const {
   return {};
 }
 
-// --- running it
-// ---------------------------------------------------------------------------------------------
+// --- running it --------------------------------------------------------------------------------------------
 
 Transformed Pipeline::rest(Transformed seen, std::size_t first, SampleKey key) const {
   for (std::size_t i = first; i < steps_.size(); ++i) {

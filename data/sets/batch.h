@@ -22,7 +22,7 @@ class Batch {
   // Throws ValueError when there is no tensor of that name, naming those there are.
   const Tensor& operator[](std::string_view name) const;
   bool has(std::string_view name) const;
-  Batch& set(std::string name, Tensor tensor);  // behind the others, or in place of the one of that name
+  Batch& set(std::string name, Tensor tensor);  // replaces the tensor of that name, or comes after the others
   std::vector<std::string> names() const;
   // In the order of the names: what a recorded step takes; Batch(names, tensors) puts them back.
   std::vector<Tensor> tensors() const;

@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "data/image/codec.h"
 #include "data/sets/inspect.h"
 #include "data/sets/split.h"
 #include "tensor/check.h"
@@ -80,10 +81,12 @@ class Checker {
     std::string end = std::filesystem::path(dataset_.info(i).name).extension().string();
     for (char& c : end)
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    const bool fits =
-        (f.format == ImageFormat::jpeg && (end == ".jpg" || end == ".jpeg")) ||
-        (f.format == ImageFormat::png && end == ".png") || (f.format == ImageFormat::bmp && end == ".bmp") ||
-        (f.format == ImageFormat::pnm && (end == ".pgm" || end == ".ppm" || end == ".pnm" || end == ".pbm"));
+    if (f.format == ImageFormat::dicom || end.empty()) return;  // scanners name their files as they like
+    const auto& formats = detail::decoders();
+    const bool fits = std::any_of(formats.begin(), formats.end(), [&](const detail::Decoder& d) {
+      return d.format == f.format &&
+             std::find(d.endings.begin(), d.endings.end(), end.substr(1)) != d.endings.end();
+    });
     if (!fits) add(Level::warning, "wrong-extension", cat(name(i), " is a ", format_name(f.format), " file"));
   }
 
@@ -124,6 +127,8 @@ std::vector<Problem> check_dataset(const Dataset& dataset, const std::vector<Sam
                       facts.size(), " samples for a set of ", dataset.size());
   Checker checker(dataset, facts);
   for (const std::string& row : rows) checker.add(Level::error, "row", row);
+  if (const std::string text = dataset.left_out_text(); !text.empty())
+    checker.add(Level::warning, "left-out", text);
   checker.medians();
   checker.samples();
   checker.classes();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -80,6 +81,17 @@ const SampleInfo& Dataset::info(std::int64_t i) const {
   return samples_[static_cast<std::size_t>(i)];
 }
 
+std::string Dataset::left_out_text() const {
+  std::int64_t all = 0;
+  std::string kinds;
+  for (const LeftOut& kind : left_out_) {
+    all += kind.count;
+    kinds += cat(kinds.empty() ? "" : ", ", kind.count, " ", printable(kind.kind), " (",
+                 printable(kind.example), ")");
+  }
+  return all == 0 ? "" : cat(all, all == 1 ? " file is left out: " : " files are left out: ", kinds);
+}
+
 void Dataset::set_split(std::int64_t i, Split split) {
   info(i);
   samples_[static_cast<std::size_t>(i)].split = split;
@@ -115,6 +127,8 @@ Sample Dataset::sample(std::int64_t i) const {
 }
 
 StoredImage Dataset::read(std::int64_t i) const {
+  require<Unsupported>(!info(i).path.empty(), "dataset: ", printable(info(i).name),
+                       " is no picture in a file; ask sample() for what it is");
   return {read_bytes(info(i).path, ImageLimits{}.file_bytes), {}};
 }
 
@@ -165,11 +179,12 @@ bool is_image_file(const std::string& path) {
   if (is_image_name(name)) return true;
   // Scanners and archives write DICOM files without an ending, or with a UID for a name.
   std::error_code error;
-  if (name[0] == '.' || name == "DICOMDIR" || !dicom_available() || !fs::is_regular_file(path, error))
-    return false;
-  char head[132] = {};
-  std::ifstream(path, std::ios::binary).read(head, sizeof head);
-  return std::string_view(head + 128, 4) == "DICM";
+  if (name[0] == '.' || name == "DICOMDIR" || !fs::is_regular_file(path, error)) return false;
+  std::uint8_t head[132] = {};
+  std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(head), sizeof head);
+  const ImageFormat format = image_format(head);
+  if (format == ImageFormat::dicom) return dicom_available() && std::memcmp(head + 128, "DICM", 4) == 0;
+  return name.find('.') == std::string::npos && (format == ImageFormat::jpeg || format == ImageFormat::png);
 }
 
 void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options,

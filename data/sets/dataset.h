@@ -1,5 +1,5 @@
-// Labelled pictures: class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files
-// under one interface.
+// Samples with classes, patients and splits under one interface. Those that come along are labelled pictures:
+// class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,15 @@ struct SampleInfo {
   std::int64_t record = 0;  // row of the manifest or number in the container
 };
 
+// Files of one kind in the folders of a set that are no samples of it.
+struct LeftOut {
+  std::string kind;  // ".webp", "files without an ending", "folders beside the splits"
+  std::int64_t count = 0;
+  std::string example;  // the first one's name
+};
+
 // A list of samples in a fixed order that depends on their names only. Reading is safe from several threads.
-// As a SampleSource its samples have "image" and "label".
+// As a SampleSource its samples have "image" and "label", unless a set says otherwise.
 class Dataset : public SampleSource {
  public:
   Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
@@ -44,6 +51,11 @@ class Dataset : public SampleSource {
   int num_classes() const final { return static_cast<int>(classes_.size()); }
   bool multi_label() const { return multi_label_; }
   const std::string& root() const { return root_; }
+  // By kind; of manifests and containers none, which name what they hold.
+  const std::vector<LeftOut>& left_out() const { return left_out_; }
+  // "6 files are left out: 2 .gif (a/w.gif), 4 .webp (a/z.webp)"; empty when none is.
+  std::string left_out_text() const;
+  void set_left_out(std::vector<LeftOut> kinds) { left_out_ = std::move(kinds); }
   void set_split(std::int64_t i, Split split);
   bool has_split(Split split) const;
   // Samples of each class; a multi-label sample counts once a label.
@@ -51,7 +63,8 @@ class Dataset : public SampleSource {
   // SHA-256 over names, labels and splits: a resumed run refuses when it changed. Pixels are not in it.
   std::string fingerprint() const;
 
-  // The bytes or the picture of a sample. Throws FileError.
+  // The bytes or the picture of a sample. Throws FileError, and Unsupported for samples that are no pictures:
+  // such a set has a sample() of its own.
   virtual StoredImage read(std::int64_t i) const;
   // The picture, decoded. Throws FormatError.
   Image image(std::int64_t i, const DecodeOptions& options = {}) const;
@@ -67,6 +80,7 @@ class Dataset : public SampleSource {
   bool multi_label_;
   std::vector<SampleInfo> samples_;
   std::string root_;
+  std::vector<LeftOut> left_out_;
 };
 
 struct DatasetOptions {
@@ -77,17 +91,18 @@ struct DatasetOptions {
   // Keys of features in TFRecords; patient and name may be missing.
   std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id",
               name_key = "image/filename";
-  std::string image_folder;  // where a manifest's paths begin; empty: its own folder. Of pairs: the folder of
-                             // the pictures, from the root on; empty: images
-  std::vector<std::string>
-      classes;  // fixes the numbers of the classes; another label is an error. Empty: all labels, sorted
+  // Where a manifest's paths begin; empty: its own folder. Of pairs: the folder of the pictures below the
+  // root; empty: images.
+  std::string image_folder;
+  // Fixes the numbers of the classes; another label is an error. Empty: all labels, sorted.
+  std::vector<std::string> classes;
   std::string none_label;      // multi-label: this label stands for no class at all ("No Finding")
   bool multi_label = false;    // otherwise only when some row has labels separated by |
   bool allow_outside = false;  // links and paths that leave the root
-  bool unlabelled =
-      false;  // of TFRecords: labels are not looked for, and a record that is damaged shows when it is read
-  std::vector<std::string>* problems =
-      nullptr;  // when given, faulty rows are noted here and left out, not thrown
+  // Of TFRecords: labels are not looked for, and a damaged record is an error only when it is read.
+  bool unlabelled = false;
+  // When given, faulty rows are noted here and left out, not thrown.
+  std::vector<std::string>* problems = nullptr;
 };
 
 // Opens whatever `path` holds, in this order: a CSV file; TFRecords, by name or by a pattern
@@ -126,7 +141,7 @@ struct RawSample {
 std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options,
                                         std::string root);
 bool is_image_name(std::string_view name);
-// By its name, or a DICOM file of any name by its first bytes.
+// By its name; a DICOM file of any name, and a JPEG or PNG file without an ending, by its first bytes.
 bool is_image_file(const std::string& path);
 // Throws DataError when `path` (under `root`) is a link to outside of it; `path` itself otherwise.
 void check_inside(const std::string& path, const std::string& root, const DatasetOptions& options,

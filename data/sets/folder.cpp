@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "data/sets/dataset.h"
 #include "io/atomic_file.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -25,44 +28,101 @@ std::vector<std::string> names_in(const fs::path& folder, bool folders) {
   return names;
 }
 
-void add_images(const fs::path& folder, const std::string& below, const std::string& label, Split split,
-                const std::string& root, const DatasetOptions& options, std::vector<detail::RawSample>& out) {
-  detail::check_inside(folder.string(), root, options, "dataset");
-  for (const std::string& name : names_in(folder, false)) {
-    if (!detail::is_image_file((folder / name).string())) continue;
-    detail::RawSample sample;
-    sample.info.path = (folder / name).string();
-    sample.info.name = below + name;
-    sample.info.split = split;
-    sample.labels = {label};
-    sample.place = "dataset";
-    if (fs::is_symlink(folder / name)) detail::check_inside(sample.info.path, root, options, "dataset");
-    out.push_back(std::move(sample));
+// What is no sample, by kind.
+class Leftovers {
+ public:
+  void file(const std::string& name) {
+    const std::string ending = fs::path(name).extension().string();
+    add(ending.empty() ? "without an ending" : ending, name);
   }
-  for (const std::string& name : names_in(folder, true)) {
-    add_images(folder / name, below + name + '/', label, split, root, options, out);
+  void add(const std::string& kind, const std::string& name) {
+    LeftOut& all = kinds_[kind];
+    if (all.count++ == 0) all = {kind, 1, name};
   }
+  std::vector<LeftOut> list() const {
+    std::vector<LeftOut> all;
+    for (const auto& [name, kind] : kinds_) all.push_back(kind);
+    return all;
+  }
+
+ private:
+  std::map<std::string, LeftOut> kinds_;
+};
+
+// A walk through folders of classes.
+struct FolderWalk {
+  const std::string& root;
+  const DatasetOptions& options;
+  std::vector<detail::RawSample> samples;
+  Leftovers left;
+
+  void images(const fs::path& folder, const std::string& below, const std::string& label, Split split) {
+    detail::check_inside(folder.string(), root, options, "dataset");
+    for (const std::string& name : names_in(folder, false)) {
+      if (!detail::is_image_file((folder / name).string())) {
+        left.file(below + name);
+        continue;
+      }
+      detail::RawSample sample;
+      sample.info.path = (folder / name).string();
+      sample.info.name = below + name;
+      sample.info.split = split;
+      sample.labels = {label};
+      sample.place = "dataset";
+      if (fs::is_symlink(folder / name)) detail::check_inside(sample.info.path, root, options, "dataset");
+      samples.push_back(std::move(sample));
+    }
+    for (const std::string& name : names_in(folder, true))
+      images(folder / name, below + name + '/', label, split);
+  }
+
+  void classes(const fs::path& folder, const std::string& below, Split split) {
+    for (const std::string& name : names_in(folder, false)) left.file(below + name);
+    for (const std::string& label : names_in(folder, true)) {
+      const std::size_t before = samples.size();
+      images(folder / label, below + label + '/', label, split);
+      if (samples.size() > before) continue;
+      const std::string text =
+          cat("dataset: class folder ", printable((folder / label).string()), " holds no images");
+      if (!options.problems)
+        fail<DataError>(text, "; put JPEG, PNG, BMP, PNM or DICOM files there or remove it");
+      options.problems->push_back(text);
+    }
+  }
+
+  // A folder beside those of the splits, such as masks/.
+  void beside(const fs::path& folder, const std::string& below) {
+    for (const std::string& name : names_in(folder, false)) left.add("beside the splits", below + name);
+    for (const std::string& name : names_in(folder, true)) beside(folder / name, below + name + '/');
+  }
+};
+
+// Train, Testing, valid ... as people call the folders of a division.
+std::optional<Split> split_folder(std::string name) {
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (name == "train" || name == "training") return Split::train;
+  if (name == "val" || name == "valid" || name == "validation" || name == "dev") return Split::val;
+  if (name == "test" || name == "testing") return Split::test;
+  return std::nullopt;
 }
 
-void add_classes(const fs::path& folder, const std::string& below, Split split, const std::string& root,
-                 const DatasetOptions& options, std::vector<detail::RawSample>& out) {
-  for (const std::string& label : names_in(folder, true)) {
-    const std::size_t before = out.size();
-    add_images(folder / label, below + label + '/', label, split, root, options, out);
-    if (out.size() > before) continue;
-    const std::string text =
-        cat("dataset: class folder ", printable((folder / label).string()), " holds no images");
-    if (!options.problems)
-      fail<DataError>(text, "; put JPEG, PNG, BMP, PNM or DICOM files there or remove it");
-    options.problems->push_back(text);
+// The splits among these folders. Folders of such names are classes when there are others beside them and
+// they hold pictures themselves, or when only one split has a name.
+std::map<std::string, Split> split_folders(const fs::path& root, const std::vector<std::string>& folders) {
+  std::map<std::string, Split> splits;
+  std::set<Split> kinds;
+  bool classes_inside = true;
+  for (const std::string& name : folders) {
+    const auto split = split_folder(name);
+    if (!split) continue;
+    splits[name] = *split;
+    kinds.insert(*split);
+    classes_inside = classes_inside && !names_in(root / name, true).empty();
   }
-}
-
-std::string trimmed(std::string_view line) {
-  const auto space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!line.empty() && space(line.front())) line.remove_prefix(1);
-  while (!line.empty() && space(line.back())) line.remove_suffix(1);
-  return std::string(line);
+  const bool others = splits.size() < folders.size();
+  if (others && (kinds.size() < 2 || !classes_inside)) splits.clear();
+  return splits;
 }
 
 std::vector<std::string> read_labels(const std::string& path) {
@@ -70,36 +130,33 @@ std::vector<std::string> read_labels(const std::string& path) {
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   require<FormatError>(text.find('\0') == std::string_view::npos, "dataset: ", printable(path),
                        " is not a text file");
-  std::vector<std::string> labels;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string label = trimmed(text.substr(0, end));
-    if (!label.empty()) labels.push_back(label);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return labels;
+  return text_lines(text);
 }
 
 }  // namespace
 
 std::unique_ptr<Dataset> open_class_folders(const std::string& root, const DatasetOptions& options) {
-  std::vector<detail::RawSample> samples;
+  FolderWalk walk{root, options, {}, {}};
   const std::vector<std::string> folders = names_in(root, true);
-  std::map<std::string, Split> splits;
-  for (const char* name : {"train", "val", "valid", "validation", "test"}) {
-    if (std::find(folders.begin(), folders.end(), name) != folders.end()) splits[name] = split_from(name);
-  }
-  // Folders named train and val are classes only when there is a third that is neither.
-  if (!splits.empty() && splits.size() == folders.size()) {
-    for (const auto& [name, split] : splits)
-      add_classes(fs::path(root) / name, name + '/', split, root, options, samples);
+  const std::map<std::string, Split> splits = split_folders(root, folders);
+  if (splits.empty()) {
+    walk.classes(root, "", Split::none);
   } else {
-    add_classes(root, "", Split::none, root, options, samples);
+    for (const std::string& name : names_in(root, false)) walk.left.file(name);
+    for (const std::string& name : folders) {
+      const auto split = splits.find(name);
+      if (split != splits.end())
+        walk.classes(fs::path(root) / name, name + '/', split->second);
+      else
+        walk.beside(fs::path(root) / name, name + '/');
+    }
   }
   require<DataError>(
-      !samples.empty(), "dataset: ", printable(root),
+      !walk.samples.empty(), "dataset: ", printable(root),
       " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images");
-  return detail::number_classes(std::move(samples), options, root);
+  auto set = detail::number_classes(std::move(walk.samples), options, root);
+  set->set_left_out(walk.left.list());
+  return set;
 }
 
 std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOptions& options) {
@@ -107,9 +164,12 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
                  labels = fs::path(root) / "labels";
   const std::string prefix = images.filename().string() + "/";
   std::map<std::string, std::string> label_files;
+  Leftovers left;
   for (const std::string& name : names_in(labels, false)) {
     if (fs::path(name).extension() == ".txt")
       label_files[fs::path(name).stem().string()] = (labels / name).string();
+    else
+      left.file("labels/" + name);
   }
   std::vector<detail::RawSample> samples;
   const auto problem = [&](const std::string& text) {
@@ -117,7 +177,10 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
     options.problems->push_back(text);
   };
   for (const std::string& name : names_in(images, false)) {
-    if (!detail::is_image_file((images / name).string())) continue;
+    if (!detail::is_image_file((images / name).string())) {
+      left.file(prefix + name);
+      continue;
+    }
     const auto file = label_files.find(fs::path(name).stem().string());
     if (file == label_files.end() || file->second.empty()) {
       problem(cat("dataset: ", printable(prefix + name),
@@ -140,7 +203,9 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
   }
   require<DataError>(!samples.empty(), "dataset: ", printable(images.string()),
                      " holds no images with labels");
-  return detail::number_classes(std::move(samples), options, root);
+  auto set = detail::number_classes(std::move(samples), options, root);
+  set->set_left_out(left.list());
+  return set;
 }
 
 }  // namespace gadolin

@@ -27,8 +27,9 @@ std::vector<SampleFacts> inspect_samples(const Dataset& dataset, int threads = 0
 struct Problem {
   // error: training would fail or cheat. warning: worth a look.
   enum class Level { warning, error } level;
-  std::string kind;  // unreadable, duplicate, label-conflict, empty-class, missing-class, size-outlier,
-                     // constant, wrong-extension, leak-patient, leak-pixels, row
+  // unreadable, duplicate, label-conflict, empty-class, missing-class, size-outlier, constant,
+  // wrong-extension, leak-patient, leak-pixels, row, left-out
+  std::string kind;
   std::string text;  // names the samples; never a patient
 };
 // Problems in the order of the samples. `rows` are faults found while opening (DatasetOptions::problems).
@@ -44,8 +45,8 @@ struct DataStats {
   std::array<std::int64_t, 4> split_counts{};
   Range width, height, file_bytes;
   std::vector<std::pair<std::string, std::int64_t>> kinds;  // "JPEG grey 8 bit" -> files
-  std::vector<double> mean, deviation;  // of values in 0..1 over all pixels: 1 entry when all are grey, else
-                                        // 3 (grey counts in each)
+  // Of values in 0..1 over all pixels: 1 entry when all pictures are grey, else 3 (grey ones count in each).
+  std::vector<double> mean, deviation;
 };
 DataStats dataset_stats(const Dataset& dataset, const std::vector<SampleFacts>& facts);
 

@@ -5,6 +5,7 @@
 #include "data/sets/dataset.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -16,7 +17,8 @@ std::vector<std::string> parts(const std::string& text) {
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const std::size_t end = std::min(text.find('|', begin), text.size());
-    if (end > begin) out.push_back(text.substr(begin, end - begin));
+    const std::string_view part = trimmed(std::string_view(text).substr(begin, end - begin));
+    if (!part.empty()) out.emplace_back(part);
     begin = end + 1;
   }
   return out;
@@ -53,7 +55,7 @@ std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOpt
   samples.reserve(table.rows.size());
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
     const auto field = [&](int column) {
-      return column < 0 ? std::string() : table.rows[i][static_cast<std::size_t>(column)];
+      return std::string(column < 0 ? "" : trimmed(table.rows[i][static_cast<std::size_t>(column)]));
     };
     detail::RawSample sample;
     sample.place = cat("dataset: ", table.place(i));

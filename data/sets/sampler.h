@@ -52,34 +52,34 @@ std::shared_ptr<const Sampler> shuffled(std::int64_t samples, BatchCut cut = {})
 std::shared_ptr<const Sampler> weighted(std::vector<double> weights, BatchCut cut = {},
                                         std::int64_t draws = 0);
 
-// `draws` samples (0: as many as the source has), every class equally often: classes come in turns, a turn
-// is each class once in a new order, and each class gives its samples in a new order until all were there.
-// A sample of several classes comes up in the turns of each of them; samples of none make one class more.
-// Classes without samples have no turn. Throws DataError when no sample has a class.
+// `draws` samples (0: as many as the source has), every class equally often: in each round every class gives
+// one sample, in a new order of classes. A class gives its samples in a random order, and in a new one after
+// the last. A sample of several classes is given by each of them; samples without a class form one class
+// more. Classes without samples are left out. Throws DataError when no sample has a class.
 std::shared_ptr<const Sampler> class_balanced(const SampleSource& source, BatchCut cut = {},
                                               std::int64_t draws = 0);
 
-// At most `most` samples a class, in a new order every epoch: a class that has more gives the next `most` of
-// its samples every epoch, beginning again when all were there. A sample of several classes counts for the
-// one with the fewest samples (the lower number of two alike); samples of none make one class more.
-// Throws ValueError unless `most` is positive, DataError when no sample has a class.
+// At most `most` samples of each class, in a new order every epoch: a class that has more gives the next
+// `most` of its samples every epoch, and begins again after the last. A sample of several classes belongs to
+// the one with the fewest samples (of equal ones, to that with the lower number); samples without a class
+// form one class more. Throws ValueError unless `most` is positive, DataError when no sample has a class.
 std::shared_ptr<const Sampler> capped(const SampleSource& source, std::int64_t most, BatchCut cut = {});
 
 // What becomes of samples that do not fill a batch.
 enum class LastBatch : std::uint8_t {
   keep,  // a smaller batch
-  drop,
-  fill  // a full batch: samples of it are drawn again
+  drop,  // no batch
+  fill   // a full batch: samples of the bucket are used again
 };
 struct BucketCut {
   std::int64_t batch_size = 32;
   bool shuffle = false;  // a new order within buckets, and of batches, for every epoch
   LastBatch last = LastBatch::keep;
 };
-// Every sample once (but LastBatch), batches of samples for which bucket_of(place) is the same: for pictures
-// of one shape or series of about one length. Without `shuffle` buckets come by rising number. With `fill` or
-// `drop` all batches are full, so that a recorded step is replayed with few buckets. Throws DataError when a
-// bucket would always be dropped whole.
+// Every sample once (but see LastBatch), in batches of samples with the same bucket_of(place): for pictures
+// of one shape, or series of about the same length. Without `shuffle` the buckets come in the order of their
+// numbers. With `fill` or `drop` all batches are full: if there are few buckets, there are few shapes, and
+// recorded steps can be replayed. Throws DataError when `drop` would leave out a whole bucket.
 std::shared_ptr<const Sampler> by_bucket(std::int64_t samples,
                                          const std::function<std::int64_t(std::int64_t place)>& bucket_of,
                                          BucketCut cut = {});

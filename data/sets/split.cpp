@@ -13,7 +13,7 @@
 namespace gadolin {
 namespace {
 
-constexpr std::uint64_t purpose = 0x73706c6974;
+constexpr std::uint64_t split_purpose = 0x73706c6974;
 
 struct Group {
   std::vector<std::int64_t> samples;
@@ -52,16 +52,16 @@ double cost(const std::vector<double>& have, const std::vector<double>& add, con
   return sum;
 }
 
-struct Sides {
+struct Parts {
   std::vector<int> of_sample;   // [samples], 0..sides-1
   std::vector<double> samples;  // [sides], how many each got
   std::size_t groups;
 };
 
 // Whole groups in a seeded order, the largest first, each to the side that lacks it most.
-Sides assign(const Dataset& dataset, bool by_patient, std::uint64_t seed, const std::vector<double>& share) {
+Parts assign(const Dataset& dataset, bool by_patient, std::uint64_t seed, const std::vector<double>& share) {
   std::vector<Group> groups = groups_of(dataset, by_patient);
-  RandomStream random(seed, stream_id(purpose));
+  RandomStream random(seed, stream_id(split_purpose));
   shuffle(groups, random);
   std::stable_sort(groups.begin(), groups.end(),
                    [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
@@ -72,7 +72,7 @@ Sides assign(const Dataset& dataset, bool by_patient, std::uint64_t seed, const 
     for (std::size_t c = 0; c < columns; ++c) total[c] += g.counts[c];
   }
   std::vector<std::vector<double>> have(share.size(), std::vector<double>(columns));
-  Sides sides{std::vector<int>(static_cast<std::size_t>(dataset.size())), {}, groups.size()};
+  Parts sides{std::vector<int>(static_cast<std::size_t>(dataset.size())), {}, groups.size()};
   for (const Group& g : groups) {
     std::size_t best = share.size();
     double least = 0;
@@ -111,7 +111,7 @@ void assign_splits(Dataset& dataset, const SplitOptions& options) {
                       "split: shares ", options.train, ", ", options.val, ", ", options.test,
                       " are not 0 or more with a sum above 0");
   const std::vector<double> share{options.train / whole, options.val / whole, options.test / whole};
-  const Sides sides = assign(dataset, options.by_patient, options.seed, share);
+  const Parts sides = assign(dataset, options.by_patient, options.seed, share);
   for (std::int64_t i = 0; i < dataset.size(); ++i)
     dataset.set_split(i, static_cast<Split>(sides.of_sample[static_cast<std::size_t>(i)] + 1));
   for (std::size_t s = 0; s < 3; ++s) {

@@ -14,7 +14,7 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-using Files = std::vector<std::unique_ptr<TfRecordFile>>;
+using TfRecordFiles = std::vector<std::unique_ptr<TfRecordFile>>;
 
 std::string keys_of(const Example& example) {
   std::string text;
@@ -38,7 +38,7 @@ const Feature& feature_of(const Example& example, const std::string& key, const 
 
 class TfRecordDataset : public Dataset {
  public:
-  TfRecordDataset(const Dataset& samples, std::shared_ptr<const Files> files, std::string image_key)
+  TfRecordDataset(const Dataset& samples, std::shared_ptr<const TfRecordFiles> files, std::string image_key)
       : Dataset(samples), files_(std::move(files)), image_key_(std::move(image_key)) {}
 
   StoredImage read(std::int64_t i) const override {
@@ -65,7 +65,7 @@ class TfRecordDataset : public Dataset {
   }
 
  private:
-  std::shared_ptr<const Files> files_;
+  std::shared_ptr<const TfRecordFiles> files_;
   std::string image_key_;
 };
 
@@ -161,7 +161,7 @@ const char* tf_format(ImageFormat format) {
 
 std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOptions& given) {
   DatasetOptions options = given;
-  auto files = std::make_shared<Files>();
+  auto files = std::make_shared<TfRecordFiles>();
   std::vector<detail::RawSample> samples;
   std::unordered_map<std::string, int> named;
   const std::vector<std::string> paths = tfrecord_files(path);

@@ -13,10 +13,11 @@ namespace gadolin {
 //   uploader.push(first);
 //   while (uploader.pending()) { batch = uploader.pop(); if (more) uploader.push(next); step(batch); }
 //
-// so that `next` travels while `batch` is worked on. Sources should be pinned (empty_pinned); others are
-// copied in a detour by the driver and delay the caller. On the CPU the tensors pass through. A recorded step
-// (tensor/capture.h) may take the batch: it copies it into its own fixed tensors on the compute stream,
-// before the slot can be filled again, so any slot serves and steps may hold several batches.
+// so that `next` is copied while the step works on `batch`. Sources should be pinned (empty_pinned): others
+// are first copied to memory of the driver, and the caller waits for that. On the CPU, push and pop only hand
+// the tensors on. A recorded step (tensor/capture.h) may take the batch: it copies it into its own fixed
+// tensors on the compute stream before the slot can be filled again, so that it does not matter which slot
+// the batch is in, and a step may take several batches.
 class Uploader {
  public:
   // slots: batches that may exist on the device at once, at least 2.

@@ -3,11 +3,11 @@
 namespace gadolin {
 
 namespace {
-int chosen = 0;
+int chosen_threads = 0;
 }
 
 void set_num_threads(int threads) {
-  chosen = threads;
+  chosen_threads = threads;
 #ifdef _OPENMP
   static const int machine = omp_get_max_threads();
   omp_set_num_threads(threads > 0 ? threads : machine);  // oneDNN follows this setting
@@ -16,7 +16,7 @@ void set_num_threads(int threads) {
 
 int num_threads() {
 #ifdef _OPENMP
-  return chosen > 0 ? chosen : omp_get_max_threads();
+  return chosen_threads > 0 ? chosen_threads : omp_get_max_threads();
 #else
   return 1;
 #endif

@@ -17,8 +17,8 @@ enum class GemmEpilogue : std::uint8_t {
   gelu_bias,       // gelu(. + bias), tanh form
   relu_mask_bias,  // relu_bias; also writes where it was positive to `mask`
   drelu,           // gradient of relu: zero where `mask` says it was not positive
-  bias_grad,  // also writes the sums of op(a) over k to `bias` [m]: for dweight = dy^T x, a = dy, these are
-              // dbias
+  // Also writes the sums of op(a) over k to `bias` [m]: for dweight = dy^T x, a = dy, these are dbias.
+  bias_grad,
 };
 
 // c = epilogue(alpha op(a) op(b) + beta c), row-major: op(a) [m, k], op(b) [k, n], c [m, n].

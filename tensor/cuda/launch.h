@@ -31,7 +31,8 @@ inline Launch grid_stride(std::int64_t work, int block = 256, int waves = 4) {
 }
 
 #ifdef __CUDACC__
-// launch("silu", grid_stride(n), silu_kernel<float>, n, x, y): on the current stream of the current device.
+// launch("silu", grid_stride(n), silu_kernel<float>, n, x, y): on the current stream of the current device,
+// which is that of the innermost DeviceGuard.
 template <class... Params, class... Args>
 void launch(const char* op, const Launch& how, void (*kernel)(Params...), Args&&... args) {
   kernel<<<how.grid, how.block, how.shared_bytes, current_stream()>>>(

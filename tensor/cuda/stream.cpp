@@ -37,6 +37,7 @@ DeviceStreams& streams_of(Device device) {
 }
 
 thread_local CudaStream chosen_stream = nullptr;
+thread_local int guarded_device = -1;  // what the innermost DeviceGuard made current; -1: there is none
 std::atomic<bool> checking{false};
 
 }  // namespace
@@ -45,22 +46,24 @@ CudaStream compute_stream(Device device) { return streams_of(device).compute; }
 CudaStream copy_stream(Device device) { return streams_of(device).copy; }
 
 Device current_device() {
-  int index = 0;
-  check(cudaGetDevice(&index), "device");
+  int index = guarded_device;
+  if (index < 0) check(cudaGetDevice(&index), "device");
   return {Device::Kind::cuda, index};
 }
 CudaStream current_stream(Device device) { return chosen_stream ? chosen_stream : compute_stream(device); }
 CudaStream current_stream() { return chosen_stream ? chosen_stream : compute_stream(current_device()); }
 
-DeviceGuard::DeviceGuard(Device device) {
-  int before = 0;
-  check(cudaGetDevice(&before), "device");
-  if (before == device.index) return;
-  check(cudaSetDevice(device.index), "device");
+void DeviceGuard::enter(int index) {
+  if (index == guarded_device) return;
+  const int before = current_device().index;
+  if (before != index) check(cudaSetDevice(index), "device");
+  outermost_ = guarded_device < 0;
   before_ = before;
+  guarded_device = index;
 }
-DeviceGuard::~DeviceGuard() {
-  if (before_ >= 0) cudaSetDevice(before_);
+void DeviceGuard::leave() {
+  if (before_ != guarded_device) cudaSetDevice(before_);
+  guarded_device = outermost_ ? -1 : before_;
 }
 
 StreamGuard::StreamGuard(CudaStream stream) : before_(std::exchange(chosen_stream, stream)) {}

@@ -21,18 +21,6 @@ CudaStream current_stream();  // of the thread's current device
 CudaStream current_stream(Device device);
 Device current_device();  // of the runtime on this thread
 
-// Sets the runtime's current device while it lives; costs nothing when it is current already.
-class DeviceGuard {
- public:
-  explicit DeviceGuard(Device device);
-  ~DeviceGuard();
-  DeviceGuard(const DeviceGuard&) = delete;
-  DeviceGuard& operator=(const DeviceGuard&) = delete;
-
- private:
-  int before_ = -1;
-};
-
 // Sends this thread's ops to another stream while it lives.
 class StreamGuard {
  public:

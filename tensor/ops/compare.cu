@@ -5,61 +5,33 @@
 namespace gadolin {
 namespace {
 
-struct Equal {
+// One loop for all comparisons of a type: greater is less with its arguments exchanged, not_equal the
+// opposite of equal. A loop for each would not be faster, they wait for memory, but took a minute to compile.
+struct Comparison {
+  bool less, equal, opposite;
   template <class T>
   GADOLIN_HD bool operator()(T a, T b) const {
-    return a == b;
-  }
-};
-struct NotEqual {
-  template <class T>
-  GADOLIN_HD bool operator()(T a, T b) const {
-    return !(a == b);
-  }
-};
-struct Less {
-  template <class T>
-  GADOLIN_HD bool operator()(T a, T b) const {
-    return a < b;
-  }
-};
-struct LessEqual {
-  template <class T>
-  GADOLIN_HD bool operator()(T a, T b) const {
-    return a <= b;
-  }
-};
-
-// greater is less with its arguments exchanged, which saves kernels and treats NaN alike.
-template <class Body>
-struct Swapped {
-  template <class T>
-  GADOLIN_HD bool operator()(T a, T b) const {
-    return Body{}(b, a);
+    return (((a < b) & less) | ((a == b) & equal)) != opposite;  // & and |: vector instructions, no branches
   }
 };
 // Against one number. Integers are compared as doubles, so that 1 < 1.5; floats with the number as their type
 // has it.
-template <class Body>
 struct AgainstNumber {
-  double b;
-  GADOLIN_HD bool operator()(float a) const { return Body{}(a, static_cast<float>(b)); }
+  Comparison holds;
+  double sign, b;  // a > b as -a < -b
+  GADOLIN_HD bool operator()(float a) const {
+    return holds(static_cast<float>(sign) * a, static_cast<float>(sign * b));
+  }
   template <class T>
   GADOLIN_HD bool operator()(T a) const {
-    return Body{}(static_cast<double>(a), b);
+    return holds(sign * static_cast<double>(a), sign * b);
   }
 };
 
-template <class F>
-void with_body(Compare how, F&& f) {
-  switch (how) {
-    case Compare::equal: return f(Equal{});
-    case Compare::not_equal: return f(NotEqual{});
-    case Compare::less: return f(Less{});
-    case Compare::less_equal: return f(LessEqual{});
-    case Compare::greater: return f(Swapped<Less>{});
-    case Compare::greater_equal: return f(Swapped<LessEqual>{});
-  }
+bool is_exchanged(Compare how) { return how == Compare::greater || how == Compare::greater_equal; }
+Comparison comparison(Compare how) {
+  return {how == Compare::less || how == Compare::less_equal || is_exchanged(how),
+          how != Compare::less && how != Compare::greater, how == Compare::not_equal};
 }
 
 struct CompareFunction {
@@ -74,22 +46,9 @@ struct CompareFunction {
   void save(const Tensor&, const Tensor&, const Tensor&) {}
   template <class D>
   void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
-    const bool swap = how == Compare::greater || how == Compare::greater_equal;
-    const Compare plain = how == Compare::greater         ? Compare::less
-                          : how == Compare::greater_equal ? Compare::less_equal
-                                                          : how;
-    run(device, plain, swap ? b : a, swap ? a : b, y);
-  }
-  template <class D>
-  static void run(D device, Compare plain, const Tensor& a, const Tensor& b, Tensor& y) {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      switch (plain) {
-        case Compare::equal: return map<bool, T, T>(device, name, Equal{}, y, a, b);
-        case Compare::not_equal: return map<bool, T, T>(device, name, NotEqual{}, y, a, b);
-        case Compare::less: return map<bool, T, T>(device, name, Less{}, y, a, b);
-        default: return map<bool, T, T>(device, name, LessEqual{}, y, a, b);
-      }
+      map<bool, T, T>(device, name, comparison(how), y, is_exchanged(how) ? b : a, is_exchanged(how) ? a : b);
     });
   }
 };
@@ -106,8 +65,8 @@ struct CompareNumberFunction {
       using T = typename decltype(tag)::type;
       double number = b;
       if constexpr (size_of(dtype_of<T>) == 2) number = static_cast<double>(convert<float>(convert<T>(b)));
-      with_body(how,
-                [&](auto body) { map<bool, T>(device, name, AgainstNumber<decltype(body)>{number}, y, a); });
+      map<bool, T>(device, name, AgainstNumber{comparison(how), is_exchanged(how) ? -1.0 : 1.0, number}, y,
+                   a);
     });
   }
 };

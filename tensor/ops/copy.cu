@@ -50,15 +50,6 @@ struct Scale {
   }
 };
 
-// Calls f(Cpu{}) or f(Cuda{}); the device's code exists only where it was compiled.
-template <class F>
-void on_device(Device device, F&& f) {
-  if (device.is_cpu()) return f(Cpu{});
-#ifdef GADOLIN_CUDA
-  f(Cuda{});
-#endif
-}
-
 template <class From, class To, class D>
 void cast_loop(D device, const Tensor& from, Tensor& to) {
   constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;

@@ -209,13 +209,7 @@ Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype) {
   Shape shape = index.shape();
   shape.push_back(classes);
   const Tensor y = empty(shape, dtype, index.device());
-  if (index.device().is_cpu()) {
-    one_hot_loop(Cpu{}, dense, classes, y);
-    return y;
-  }
-#ifdef GADOLIN_CUDA
-  one_hot_loop(Cuda{}, dense, classes, y);
-#endif
+  on_device(index.device(), [&](auto device) { one_hot_loop(device, dense, classes, y); });
   return y;
 }
 

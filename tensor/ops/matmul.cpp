@@ -8,9 +8,6 @@
 
 #include "tensor/function.h"
 #include "tensor/loops.h"
-#ifdef GADOLIN_CUDA
-#include "tensor/cuda/blas_lt.h"
-#endif
 
 namespace gadolin {
 namespace {
@@ -97,24 +94,9 @@ void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const vo
 }
 
 #ifdef GADOLIN_CUDA
-GemmProblem problem_of(const MatrixProduct& p, DType dtype) {
-  GemmProblem problem;
-  problem.m = p.m;
-  problem.n = p.n;
-  problem.k = p.k;
-  problem.batch = p.batch;
-  problem.transpose_a = p.a.transposed;
-  problem.transpose_b = p.b.transposed;
-  problem.lda = p.a.ld;
-  problem.ldb = p.b.ld;
-  problem.stride_a = p.a.step;
-  problem.stride_b = p.b.step;
-  problem.dtype = problem.out = dtype;
-  return problem;
-}
 void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a,
               const void* b, void* c) {
-  gemm(op, device, problem_of(p, dtype), a, b, c);
+  gemm(op, device, detail::gemm_problem(p, dtype), a, b, c);
 }
 #endif
 
@@ -279,7 +261,7 @@ struct LinearFunction {
       return;
     }
     const Tensor in = readable(x_in), w = readable(w_in);
-    GemmProblem problem = problem_of(product_of(in, w), in.dtype());
+    GemmProblem problem = detail::gemm_problem(product_of(in, w), in.dtype());
     if (!bias_in.defined() || !gemm_has_epilogues(in.dtype())) {
       gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw());
       finish(bias_in, activation, result);
@@ -306,6 +288,23 @@ struct LinearFunction {
 };
 
 }  // namespace
+
+GemmProblem detail::gemm_problem(const MatrixProduct& p, DType dtype) {
+  GemmProblem problem;
+  problem.m = p.m;
+  problem.n = p.n;
+  problem.k = p.k;
+  problem.batch = p.batch;
+  problem.transpose_a = p.a.transposed;
+  problem.transpose_b = p.b.transposed;
+  problem.lda = p.a.ld;
+  problem.ldb = p.b.ld;
+  problem.stride_a = p.a.step;
+  problem.stride_b = p.b.step;
+  problem.dtype = problem.out = dtype;
+  problem.tf32 = dtype == DType::fp32 && tf32_allowed();
+  return problem;
+}
 
 Tensor matmul(const Tensor& a, const Tensor& b) { return apply(MatmulFunction{}, a, b); }
 

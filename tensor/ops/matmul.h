@@ -1,7 +1,8 @@
-// What matmul.cpp and matmul_onednn.cpp share; not for others (the functions to call are in tensor/ops.h).
+// What the files of matmul share with one another and their test (the functions to call are in tensor/ops.h).
 #pragma once
 
 #include "tensor/cpu/gemm.h"
+#include "tensor/cuda/blas_lt.h"
 #include "tensor/ops.h"
 
 namespace gadolin::detail {
@@ -11,5 +12,8 @@ namespace gadolin::detail {
 // NaN into 0.
 bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
                      void* c, const void* bias = nullptr, bool gelu = false);
+
+// The product as cuBLASLt is asked for it, in builds without CUDA too: fp32 by TF32 where that is allowed.
+GemmProblem gemm_problem(const MatrixProduct& p, DType dtype);
 
 }  // namespace gadolin::detail

@@ -40,15 +40,11 @@ template <class F>
 Tensor generate(F f, const Shape& shape, DType dtype, Device device) {
   const Tensor index = indices(shape, device);
   Tensor y = empty(shape, dtype, device);
-  dispatch_floating(dtype, "rand", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if (device.is_cpu()) {
-      map<T, std::int64_t>(Cpu{}, "rand", f, y, index);
-    } else {
-#ifdef GADOLIN_CUDA
-      map<T, std::int64_t>(Cuda{}, "rand", f, y, index);
-#endif
-    }
+  on_device(device, [&](auto d) {
+    dispatch_floating(dtype, "rand", [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      map<T, std::int64_t>(d, "rand", f, y, index);
+    });
   });
   return y;
 }

@@ -134,15 +134,7 @@ Tensor arg(const char* op, const Tensor& x, int dim, bool keep, int sign) {
   require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(),
                       " is empty; there is nothing to choose from");
   const Tensor y = empty(kept_shape(x.shape(), reduced), DType::int64, x.device());
-  if (y.numel() > 0) {
-    if (x.device().is_cuda()) {
-#ifdef GADOLIN_CUDA
-      arg_best(Cuda{}, op, x, y, reduced, sign);
-#endif
-    } else {
-      arg_best(Cpu{}, op, x, y, reduced, sign);
-    }
-  }
+  if (y.numel() > 0) on_device(x.device(), [&](auto device) { arg_best(device, op, x, y, reduced, sign); });
   return keep ? y : drop(y, reduced);
 }
 

@@ -242,15 +242,8 @@ Sorted first_sorted(const char* op, const Tensor& x, int dim, std::int64_t k, bo
   Shape shape = x.shape();
   shape[dim] = k;
   const Tensor order = empty(shape, DType::int64, x.device(), x.format());
-  if (order.numel() > 0) {
-    if (x.device().is_cpu()) {
-      order_of(Cpu{}, op, x, dim, order, descending);
-    } else {
-#ifdef GADOLIN_CUDA
-      order_of(Cuda{}, op, x, dim, order, descending);
-#endif
-    }
-  }
+  if (order.numel() > 0)
+    on_device(x.device(), [&](auto device) { order_of(device, op, x, dim, order, descending); });
   return {gather(x, dim, order), order};
 }
 

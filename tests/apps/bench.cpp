@@ -6,7 +6,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "apps/bench/bench.h"
 #include "apps/bench/startup.h"
@@ -29,20 +28,6 @@ using nlohmann::json;
 
 namespace {
 
-// Every line of JSON that a command printed.
-std::vector<json> events(const Outcome& run) {
-  std::vector<json> list;
-  std::istringstream lines(run.out);
-  for (std::string line; std::getline(lines, line);) list.push_back(json::parse(line));
-  return list;
-}
-std::vector<json> events(const Outcome& run, const std::string& name) {
-  std::vector<json> list;
-  for (const json& event : events(run)) {
-    if (event["event"] == name) list.push_back(event);
-  }
-  return list;
-}
 Outcome bench(std::vector<std::string> args) {
   args.insert(args.begin(), "bench");
   args.insert(args.end(), {"--device", "cpu", "--json"});

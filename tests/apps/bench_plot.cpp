@@ -19,10 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string root = fixture("../../");
-
-std::string row(const std::string& framework, const std::string& variant, int batch, double ms, double least,
-                double most) {
+std::string timing_row(const std::string& framework, const std::string& variant, int batch, double ms,
+                       double least, double most) {
   return nlohmann::json{{"suite", "model"},   {"net", "resnet50"}, {"framework", framework},
                         {"variant", variant}, {"mode", "train"},   {"dtype", "bf16"},
                         {"batch", batch},     {"median_ms", ms},   {"min_ms", least},
@@ -34,9 +32,9 @@ std::string row(const std::string& framework, const std::string& variant, int ba
 const std::string measured =
     R"({"suite":"machine","time":"2026-01-01T00:00:00","gpu":"Some GPU","torch":"2.11"})"
     "\n" +
-    row("pytorch", "eager", 8, 40, 39, 41) + row("pytorch", "compile", 8, 20, 19, 21) +
-    row("gadolin", "graph", 8, 10, 9, 11) + row("gadolin", "eager", 8, 8, 7, 9) +
-    row("pytorch", "eager", 32, 60, 59, 61) + row("gadolin", "graph", 32, 59.5, 58, 60) +
+    timing_row("pytorch", "eager", 8, 40, 39, 41) + timing_row("pytorch", "compile", 8, 20, 19, 21) +
+    timing_row("gadolin", "graph", 8, 10, 9, 11) + timing_row("gadolin", "eager", 8, 8, 7, 9) +
+    timing_row("pytorch", "eager", 32, 60, 59, 61) + timing_row("gadolin", "graph", 32, 59.5, 58, 60) +
     R"({"event":"op","family":"pool","name":"max <a>","dtype":"bf16","share":0.8})"
     "\n"
     R"({"event":"op","name":"listed only"})"
@@ -72,10 +70,10 @@ TEST(BenchResults, ALaterFileReplacesAComparisonAsAWhole) {
   const Scratch dir;
   const std::string later = dir.write("a.json", R"({"suite":"machine","time":"2026-02-02"})"
                                                 "\n" +
-                                                    row("gadolin", "graph", 8, 5, 5, 5));
+                                                    timing_row("gadolin", "graph", 8, 5, 5, 5));
   const std::string before = dir.write("b.json", R"({"suite":"machine","time":"2026-01-01"})"
                                                  "\n" +
-                                                     row("pytorch", "eager", 8, 4, 4, 4));
+                                                     timing_row("pytorch", "eager", 8, 4, 4, 4));
   const BenchResults results = read_bench_results({dir.path()});
   ASSERT_EQ(results.rows.size(), 1u);
   EXPECT_DOUBLE_EQ(results.rows[0].value, 5);
@@ -130,7 +128,7 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
   refused("[1]\n", no_object);
   refused(std::string(100000, '['), no_object);
   refused(R"({"suite":"op","name":"a","share":1e999})", no_object);
-  refused("\n" + row("gadolin", "", 1, -1, 1, 1),
+  refused("\n" + timing_row("gadolin", "", 1, -1, 1, 1),
           "bench plot: DIR/a.json, line 2 has median_ms = -1; a number above 0 was expected [GD-FORMAT-001]");
   refused(R"({"suite":"model","median_ms":"fast"})",
           "bench plot: DIR/a.json, line 1 has no number median_ms [GD-FORMAT-001]");
@@ -159,12 +157,12 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
 
 TEST(BenchPlot, AnExtractHasTheRowsThatAreNamed) {
   const Scratch dir;
-  const std::string file =
-      dir.write("a.json", measured + row("gadolin", "", 1, 4, 4, 4) + row("pytorch", "", 1, 6, 6, 6) +
-                              R"({"suite":"loader","framework":"gadolin","median_ms":5})"
-                              "\n"
-                              R"({"suite":"loader","framework":"pillow","median_ms":10})"
-                              "\n");
+  const std::string file = dir.write("a.json", measured + timing_row("gadolin", "", 1, 4, 4, 4) +
+                                                   timing_row("pytorch", "", 1, 6, 6, 6) +
+                                                   R"({"suite":"loader","framework":"gadolin","median_ms":5})"
+                                                   "\n"
+                                                   R"({"suite":"loader","framework":"pillow","median_ms":10})"
+                                                   "\n");
   const std::string page = dir.write(
       "page.md",
       "<!-- begin benchmarks -->\nall\n<!-- end benchmarks -->\n<!-- begin best -->\n<!-- end best -->\n");
@@ -187,7 +185,8 @@ TEST(BenchPlot, AnExtractHasTheRowsThatAreNamed) {
   EXPECT_EQ(last_line(other, dir.path()),
             "--rows: 'resnet50 train' is not compared; there are loader, resnet50 train bf16 [GD-USAGE-001]");
   const Outcome alone = run_here(
-      {"bench", "plot", dir.write("b.json", row("gadolin", "", 1, 4, 4, 4) + row("gadolin", "", 8, 4, 4, 4)),
+      {"bench", "plot",
+       dir.write("b.json", timing_row("gadolin", "", 1, 4, 4, 4) + timing_row("gadolin", "", 8, 4, 4, 4)),
        "--rows", "loader"});
   EXPECT_EQ(last_line(alone, dir.path()), "--rows: 'loader' is not compared; there are none [GD-USAGE-001]");
 }
@@ -212,14 +211,14 @@ std::vector<std::string> words_of(const std::string& line) {
 TEST(BenchPlot, ThePagesShowWhatTheirCommandsPrint) {
   std::set<std::string> charts;
   for (const char* page : {"README.md", "docs/benchmarks.md"}) {
-    const std::string text = contents_of(root + page);
+    const std::string text = contents_of(in_repository(page));
     const std::regex block("<!-- begin [a-z]+ \\(gadolin (bench plot [^)]+)\\) -->");
     ASSERT_TRUE(std::regex_search(text, block)) << page;
     for (std::sregex_iterator found(text.begin(), text.end(), block), end; found != end; ++found) {
       const Scratch dir;
       dir.write(page, text);
       std::vector<std::string> words = words_of((*found)[1]);
-      words.at(2) = root + words.at(2);
+      words.at(2) = in_repository(words.at(2));
       std::string folder;
       for (std::size_t i = 3; i + 1 < words.size(); i += 2) {
         if (words[i] == "--out") folder = words[i + 1];
@@ -234,8 +233,8 @@ TEST(BenchPlot, ThePagesShowWhatTheirCommandsPrint) {
       if (folder.empty()) continue;
       for (const auto& entry : fs::directory_iterator(dir / folder)) {
         const std::string name = folder + "/" + entry.path().filename().string();
-        ASSERT_TRUE(fs::exists(root + name)) << name;
-        EXPECT_EQ(contents_of(entry.path().string()), contents_of(root + name)) << name;
+        ASSERT_TRUE(fs::exists(in_repository(name))) << name;
+        EXPECT_EQ(contents_of(entry.path().string()), contents_of(in_repository(name))) << name;
         charts.insert(name);
       }
     }

@@ -17,13 +17,8 @@ using nlohmann::json;
 
 namespace {
 
-json last_event(const Outcome& run) {
-  std::string text = run.out;
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
-}
 bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/nets/" + name; }
+std::string net_fixture(const std::string& name) { return fixture("nets/" + name); }
 
 TEST(Commands, DoctorTestsEveryTypeOfTheCpu) {
   const Outcome run = run_program({"doctor", "--json"});
@@ -51,12 +46,12 @@ TEST(Commands, SummaryCountsWhatTheNetHolds) {
 }
 
 TEST(Commands, VerifyPassesAndFails) {
-  const Outcome good = run_program(
-      {"verify", fixture("resnet18_eval.safetensors"), fixture("resnet18_train.safetensors"), "--json"});
+  const Outcome good = run_program({"verify", net_fixture("resnet18_eval.safetensors"),
+                                    net_fixture("resnet18_train.safetensors"), "--json"});
   ASSERT_EQ(good.code, 0) << good.err;
   EXPECT_TRUE(says(good.out, "\"passed\":true"));
   const test::Scratch scratch;
-  const SafetensorsFile file(fixture("resnet18_eval.safetensors"));
+  const SafetensorsFile file(net_fixture("resnet18_eval.safetensors"));
   TensorMap tensors;
   for (const SafetensorsEntry& e : file.entries()) tensors[e.name] = file.tensor(e.name).clone();
   const auto save = [&](const TensorMap& changed) {
@@ -93,7 +88,7 @@ TEST(Commands, VerifyPassesAndFails) {
 
 TEST(Commands, WeightsGoOutAndComeBack) {
   const test::Scratch scratch;
-  const SafetensorsFile file(fixture("resnet18_eval.safetensors"));
+  const SafetensorsFile file(net_fixture("resnet18_eval.safetensors"));
   TensorMap weights;
   for (const SafetensorsEntry& e : file.entries()) {
     if (e.name.rfind("state.", 0) == 0) weights[e.name.substr(6)] = file.tensor(e.name);

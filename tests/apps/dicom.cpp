@@ -29,8 +29,8 @@ TEST_F(DicomCommand, DumpInThreeFormats) {
             "(0028,0010) US Rows = 64\n(0028,0011) US Columns = 64\n");
   EXPECT_EQ(run_here({"dicom", "dump", file, "--format", "csv", "--fields", "Modality"}).out,
             "path,tag,vr,keyword,value\n,\"(0008,0060)\",CS,Modality,MR\n");
-  const Outcome json = run_here({"dicom", "dump", file, "--format", "json", "--fields", "Rows"});
-  EXPECT_EQ(nlohmann::json::parse(json.out)["00280010"]["Value"][0], 64);
+  const Outcome dumped = run_here({"dicom", "dump", file, "--format", "json", "--fields", "Rows"});
+  EXPECT_EQ(nlohmann::json::parse(dumped.out)["00280010"]["Value"][0], 64);
   const Outcome hidden = run_here({"dicom", "dump", file, "--hide-identity"});
   EXPECT_EQ(hidden.out.find("CompressedSamples"), std::string::npos);
   EXPECT_EQ(last_line(run_here({"dicom", "dump", file, "--fields", "Row"}), dir.path()),

@@ -19,7 +19,7 @@ const char* const canaries[] = {"CANARYNAME", "CANARYID",       "19451224",     
                                 "CANARYTEXT", "CANARYHOSPITAL", "CANARYPRIVATE"};
 
 // 16 x 16: a bright disc or a bright bar on noise, in Hounsfield units with a window.
-std::string film(const std::string& kind, int number) {
+std::string canary_film(const std::string& kind, int number) {
   Picture p;
   p.rows = p.columns = 16;
   p.is_signed = 1;
@@ -50,7 +50,7 @@ struct DicomIdentity : testing::Test {
     for (const char* kind : {"disc", "bar"}) {
       // As scanners name them: no ending, or numbers that look like one.
       for (int i = 0; i < 8; ++i)
-        dir.write(cat("set/", kind, "/", i % 2 ? "IM" : "1.2.840.", i), film(kind, i));
+        dir.write(cat("set/", kind, "/", i % 2 ? "IM" : "1.2.840.", i), canary_film(kind, i));
     }
     dir.write("set/disc/notes", "not a picture");
   }
@@ -117,7 +117,7 @@ TEST_F(DicomIdentity, TrainPredictCamAndReport) {
   const Outcome cam = quiet({"cam", dir / "set/bar", dir / "set/disc/IM3", "--checkpoint", weights,
                              "--device", "cpu", "--out", dir / "maps"});
   EXPECT_EQ(clean(dir / "maps"), 9) << cam.out;
-  const std::string whole = film("disc", 1);
+  const std::string whole = canary_film("disc", 1);
   dir.write("bad/short", whole.substr(0, whole.size() - 100));
   const std::vector<std::string> one{dir / "bad/short", "--checkpoint", weights, "--device", "cpu"};
   for (const std::string command : {"predict", "cam"}) {
@@ -139,7 +139,7 @@ TEST_F(DicomIdentity, TrainPredictCamAndReport) {
 
 TEST_F(DicomIdentity, ErrorsIndexesAndCopies) {
   // Cut short, and with an element that claims too much: the reason is named, not what stands there.
-  const std::string whole = film("disc", 1);
+  const std::string whole = canary_film("disc", 1);
   dir.write("bad/short", whole.substr(0, whole.size() - 100));
   std::string longer = whole;
   longer[longer.find("CANARYTEXT") - 2] = '\x7f';

@@ -31,6 +31,13 @@ inline Outcome run_here(std::vector<std::string> args) {
   return {code, out.text.str(), err.text.str()};
 }
 
+// What a wrong command line says. `args` may be a part of one.
+struct Mistake {
+  std::vector<std::string> args;
+  int code;
+  std::string want;
+};
+
 // The last line on stderr without "gadolin: ", with `folder` written as DIR.
 inline std::string last_line(const Outcome& run, const std::string& folder) {
   std::string text = run.err;

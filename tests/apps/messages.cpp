@@ -19,12 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Mistake {
-  std::vector<std::string> args;  // DIR is replaced
-  int code;
-  std::string want;
-};
-
+// DIR is replaced in the arguments.
 void expect_all(const Scratch& dir, const std::vector<Mistake>& mistakes) {
   for (const Mistake& m : mistakes) {
     std::vector<std::string> args = m.args;

@@ -14,12 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Mistake {
-  std::vector<std::string> options;
-  int code;
-  std::string want;
-};
-
 class TrainMistakes : public testing::Test {
  protected:
   void SetUp() override {
@@ -39,7 +33,7 @@ class TrainMistakes : public testing::Test {
   }
   void expect_refused(const std::vector<Mistake>& mistakes, const std::string& data = "set") {
     for (const Mistake& m : mistakes) {
-      const Outcome run = train(m.options, data);
+      const Outcome run = train(m.args, data);
       EXPECT_EQ(last_line(run, dir_.path()), m.want);
       EXPECT_EQ(run.code, m.code) << m.want;
       EXPECT_FALSE(fs::exists(dir_ / "out")) << "left a folder behind: " << m.want;

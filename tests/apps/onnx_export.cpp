@@ -22,16 +22,6 @@ namespace {
 
 using test::Scratch;
 
-template <class E, class F>
-std::string text_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 // Random batch norms: factors of their own, statistics of a few batches.
 void settle(Layer& net, const Shape& image) {
   const NoGrad guard;
@@ -215,7 +205,7 @@ TEST(OnnxExport, WhatHasNoFormIsOneErrorWithOpAndPlace) {
   const auto message = [](OneOp::Body body) {
     Sequential net;
     net.append("layer3", OneOp(body));
-    return text_of<Unsupported>([&] { onnx_of(net, {{2, 8, 9}, false}); });
+    return test::message_of<Unsupported>([&] { onnx_of(net, {{2, 8, 9}, false}); });
   };
   EXPECT_EQ(message([](const Tensor& x) { return cumsum(pixels(x), 1); }),
             "export: layer3: cumsum has no form in ONNX: only ops of classification nets are written");
@@ -240,13 +230,13 @@ TEST(OnnxExport, WhatHasNoFormIsOneErrorWithOpAndPlace) {
             "export: the result for 2 images is [2, 2, 8, 9], not [2, classes]; only classifiers can leave "
             "as ONNX");
   OneOp net([](const Tensor& x) { return x; });
-  EXPECT_EQ(text_of<ShapeError>([&] {
+  EXPECT_EQ(test::message_of<ShapeError>([&] {
               onnx_of(net, {{8, 9}, false});
             }),
             "export: input [8, 9] is not [C, H, W]");
   Linear wide(3, 2);
   wide.to(DType::fp64);
-  EXPECT_EQ(text_of<Unsupported>([&] {
+  EXPECT_EQ(test::message_of<Unsupported>([&] {
               onnx_of(wide, {{3, 1, 1}, false});
             }),
             "export: weight is fp64 on cpu; ONNX is written from fp32 on the cpu");
@@ -256,11 +246,11 @@ TEST(OnnxFile, TooLargeOrOfAnotherTypeIsRefusedBeforeAnythingIsWritten) {
   const Scratch scratch;
   OnnxModel model;
   model.initializers["big"] = zeros({1}).expand({std::int64_t{600} << 20});  // no memory behind it
-  EXPECT_EQ(text_of<Unsupported>([&] { save_onnx(scratch / "a.onnx", model); }),
+  EXPECT_EQ(test::message_of<Unsupported>([&] { save_onnx(scratch / "a.onnx", model); }),
             "onnx: " + scratch / "a.onnx" +
                 " would have 2.3 GiB, but the format ends at 2 GiB; export .safetensors instead");
   model.initializers = {{"mask", zeros({2}, DType::uint8)}};
-  EXPECT_EQ(text_of<DTypeError>([&] { save_onnx(scratch / "a.onnx", model); }),
+  EXPECT_EQ(test::message_of<DTypeError>([&] { save_onnx(scratch / "a.onnx", model); }),
             "onnx: initialiser mask is uint8; convert with .to(DType::fp32)");
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
@@ -295,7 +285,7 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   EXPECT_EQ(test::last_line(test::run_here({"export", in, scratch / "net.pth", "--fold"}), scratch.path()),
             "export: .pth takes neither --input nor --fold; they belong to .onnx [GD-USAGE-001]");
   const ClassificationTask open("resnet18", c.options(), c.classes(), true, Pipeline("grey,resize:40"));
-  EXPECT_EQ(text_of<UsageError>([&] { onnx_input(open, ""); }),
+  EXPECT_EQ(test::message_of<UsageError>([&] { onnx_input(open, ""); }),
             "export: the pipeline grey,resize:40 does not fix the size of an image; pass --input 1x224x224 "
             "or what fits");
 }

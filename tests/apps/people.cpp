@@ -10,7 +10,6 @@
 #include "tasks/thresholds.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
-#include "tests/tasks/toy_detector.h"
 #include "train/checkpoint.h"
 
 using namespace gadolin;
@@ -220,34 +219,6 @@ TEST_F(People, TemperatureAndThresholdsAreFittedSavedAndUsed) {
   EXPECT_EQ(said(run_here({"eval", path("run/split.csv"), "--checkpoint", best() + "," + best("other"),
                            "--temperature", "--save", path("x.gdck")})),
             "eval: --save fits one checkpoint without --views; evaluate ensembles after that [GD-USAGE-001]");
-}
-
-TEST_F(People, TheProgramsCommandsTakeADetector) {
-  know_the_toy();
-  ToyDetector task;
-  Checkpoint c;
-  for (const Parameter& p : task.net().state()) c.tensors["model." + p.name] = p.tensor.detach();
-  task.describe(c);
-  save_checkpoint(path("toy.gdck"), c);
-  const Outcome run = run_here(
-      {"eval", "toy:40", "--checkpoint", path("toy.gdck"), "--out", path("toy"), "--resamples", "20"});
-  ASSERT_EQ(run.code, 0) << run.err;
-  const json metrics = json::parse(contents_of(path("toy/metrics.json")));
-  EXPECT_EQ(metrics["task"], "toy-detection");
-  EXPECT_EQ(metrics["samples"], 5);
-  EXPECT_TRUE(metrics["metrics"]["iou"]["low"].is_number());
-  EXPECT_TRUE(fs::exists(path("toy/boxes.csv")));
-  EXPECT_NE(contents_of(path("toy/report/index.html")).find("iou"), std::string::npos);
-  EXPECT_EQ(said(run_here({"eval", "toy:40", "--checkpoint", path("toy.gdck"), "--temperature", "--save",
-                           path("x.gdck")})),
-            "eval: --temperature and --thresholds are for classifiers [GD-USAGE-001]");
-  const std::string film = fs::directory_iterator(path("set/images"))->path().string();
-  const Outcome boxes = run_here({"predict", film, "--checkpoint", path("toy.gdck")});
-  EXPECT_EQ(boxes.code, 0) << boxes.err;
-  EXPECT_NE(boxes.out.find("x1"), std::string::npos) << boxes.out;
-  EXPECT_EQ(said(run_here({"cam", film, "--checkpoint", path("toy.gdck"), "--out", path("cams")})),
-            "checkpoint: DIR/toy.gdck is of kind toy-detection, but a classifier is needed here; use the "
-            "commands of its kind [GD-CKPT-033]");
 }
 
 }  // namespace

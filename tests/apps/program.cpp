@@ -12,14 +12,18 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
 #include "io/sha256.h"
+#include "tests/scratch.h"
 
 namespace gadolin::test {
 namespace {
 
+using nlohmann::json;
 namespace fs = std::filesystem;
 
 // A file without a name, to take what a process prints.
@@ -85,11 +89,52 @@ Outcome run_program(const std::vector<std::string>& args, const RunOptions& opti
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), out.text(), err.text()};
 }
 
+std::vector<json> events(const Outcome& run) {
+  std::vector<json> list;
+  std::istringstream lines(run.out);
+  for (std::string line; std::getline(lines, line);) list.push_back(json::parse(line));
+  return list;
+}
+
+std::vector<json> events(const Outcome& run, const std::string& kind) {
+  std::vector<json> list;
+  for (const json& event : events(run)) {
+    if (event.value("event", "") == kind) list.push_back(event);
+  }
+  return list;
+}
+
+json last_event(const Outcome& run) {
+  std::string text = run.out;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
+}
+
+json done(const Outcome& run) {
+  EXPECT_EQ(run.code, 0) << run.err;
+  const std::size_t line = run.out.rfind("{\"event\":\"done\"");
+  return line == std::string::npos ? json() : json::parse(run.out.substr(line));
+}
+
 std::string contents_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.good()) << path;
   return {std::istreambuf_iterator<char>(file), {}};
 }
+
+std::vector<std::vector<std::string>> table_of(const std::string& text, char delimiter) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    rows.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, delimiter);) rows.back().push_back(cell);
+  }
+  return rows;
+}
+
+std::string in_repository(const std::string& name) { return fixture("../../" + name); }
+std::string examples(const std::string& name) { return in_repository("examples/data/" + name); }
 
 std::vector<std::string> leftovers(const std::string& folder) {
   std::vector<std::string> found;

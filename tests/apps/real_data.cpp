@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string examples(const std::string& name) { return fixture("../../examples/data/" + name); }
 std::string shared(const std::string& name) { return fixture("../../../shared/data/" + name); }
 
 Outcome train(const std::string& data, const std::string& out, const std::vector<std::string>& more) {

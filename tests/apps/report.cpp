@@ -20,19 +20,19 @@ namespace {
 using testing_support::count_elements;
 using testing_support::fault_in_markup;
 
-const double nan = std::numeric_limits<double>::quiet_NaN();
+const double undefined = std::numeric_limits<double>::quiet_NaN();
 const std::string nasty = "</td><script>alert('\"&\xFF\x01')</script>";
 
 RunReport full_run(const std::string& text) {
   RunReport run;
   run.name = text;
   run.kind = text;
-  run.metrics = {{"accuracy", 0.9512, 0.91, 0.98}, {text, nan, nan, nan}};
+  run.metrics = {{"accuracy", 0.9512, 0.91, 0.98}, {text, undefined, undefined, undefined}};
   run.model = run.data = run.configuration = run.environment = {{text, text}, {"lr", "0.1"}};
   run.curves = {{"loss " + text, "epoch", text, {{text, {1, 2, 3}, {0.9, 0.5, 0.2}}}, true}};
   run.confusion = {{"AP", text}, {40, 2, 3, 55}};
   run.roc = {{text, {0, 0.1, 1}, {0, 0.9, 1}, {"AUC", 0.96, 0.93, 0.99}}};
-  run.precision_recall = {{text, {0, 1}, {1, 0.6}, {"AP", 0.95, nan, nan}}};
+  run.precision_recall = {{text, {0, 1}, {1, 0.6}, {"AP", 0.95, undefined, undefined}}};
   run.tables = {{text, {"class", text}, {{text, "1"}, {"b", text}}}};
   run.worst = {{"images/" + text, "AP", text, 0.999, "\x89PNG"}, {"no picture", text, "PA", 0.5, ""}};
   run.best = run.worst;
@@ -68,8 +68,8 @@ TEST(Report, FetchesNothing) {
 
 TEST(Report, SeveralRunsStandSideBySide) {
   RunReport a = full_run("first"), b = full_run("second");
-  a.metrics = {{"accuracy", 0.90, nan, nan}};
-  b.metrics = {{"accuracy", 0.95, nan, nan}, {"roc_auc", 0.99, nan, nan}};
+  a.metrics = {{"accuracy", 0.90, undefined, undefined}};
+  b.metrics = {{"accuracy", 0.95, undefined, undefined}, {"roc_auc", 0.99, undefined, undefined}};
   a.curves[0].title = b.curves[0].title = "loss";
   b.configuration[1].value = "0.2";
   const std::string html = render_report({"Two", "now", {a, b}});

@@ -19,14 +19,6 @@ using nlohmann::json;
 
 namespace {
 
-std::string examples(const std::string& name) { return fixture("../../examples/data/" + name); }
-
-json done(const Outcome& run) {
-  EXPECT_EQ(run.code, 0) << run.err;
-  const std::size_t line = run.out.rfind("{\"event\":\"done\"");
-  return line == std::string::npos ? json() : json::parse(run.out.substr(line));
-}
-
 // The body parts of examples/data, or made-up pictures where that folder was left out.
 class TfRecordTraining : public testing::Test {
  protected:

@@ -60,16 +60,9 @@ class TrainProgram : public testing::Test {
 std::unique_ptr<Scratch> TrainProgram::scratch_;
 
 // Columns of metrics.csv that do not depend on the clock.
-std::vector<std::vector<std::string>> rows_of(const std::string& run) {
-  std::istringstream text(contents_of(run + "/metrics.csv"));
-  std::vector<std::vector<std::string>> rows;
-  for (std::string line; std::getline(text, line);) {
-    std::vector<std::string> row;
-    std::istringstream cells(line);
-    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
-    row.resize(row.size() - 2);
-    rows.push_back(row);
-  }
+std::vector<std::vector<std::string>> metric_rows(const std::string& run) {
+  std::vector<std::vector<std::string>> rows = table_of(contents_of(run + "/metrics.csv"), ',');
+  for (auto& row : rows) row.resize(row.size() - 2);
   return rows;
 }
 
@@ -78,7 +71,7 @@ TEST_F(TrainProgram, WritesTheRunFolder) {
                            "checkpoints/best.gdck", "checkpoints/last.gdck", "tb", "report"}) {
     EXPECT_TRUE(fs::exists(path("run") + "/" + name)) << name;
   }
-  const auto rows = rows_of(path("run"));
+  const auto rows = metric_rows(path("run"));
   ASSERT_EQ(rows.size(), 3u);
   const std::vector<std::string> first{
       "step", "epoch", "lr", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy"};
@@ -96,7 +89,7 @@ TEST_F(TrainProgram, ConfigTomlGivesTheSameRun) {
   const Outcome again = run_program({"train", "--config", path("run/config.toml"), "--out", path("again")});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(digest("again"), digest("run"));
-  EXPECT_EQ(rows_of(path("again")), rows_of(path("run")));
+  EXPECT_EQ(metric_rows(path("again")), metric_rows(path("run")));
   EXPECT_EQ(contents_of(path("again/split.csv")), contents_of(path("run/split.csv")));
   const auto without_out = [](std::string text) {
     const std::size_t at = text.find("train.out=");
@@ -175,7 +168,7 @@ TEST_F(TrainProgram, SigtermSavesAndLeavesWith75) {
     const Outcome on = run_program(command(path("stopped"), resume));
     ASSERT_EQ(on.code, 0) << on.err;
     EXPECT_EQ(digest("stopped"), digest("whole"));
-    EXPECT_EQ(rows_of(path("stopped")), rows_of(path("whole")));
+    EXPECT_EQ(metric_rows(path("stopped")), metric_rows(path("whole")));
   }
 }
 

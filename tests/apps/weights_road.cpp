@@ -25,16 +25,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string root = fixture("../../");
-
-json original() {
+json original_resnet() {
   std::ifstream file(fixture("road/resnet18_narrow.json"));
   return json::parse(file);
-}
-json last_event(const Outcome& run) {
-  std::string text = run.out;
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
 }
 
 // Logits of files: `run` of each picture after the classifier's preprocessing.
@@ -64,9 +57,9 @@ Rows logits_of(const std::string& checkpoint, const std::vector<std::string>& fi
 class WeightsRoad : public testing::Test {
  protected:
   void SetUp() override {
-    facts_ = original();
+    facts_ = original_resnet();
     for (const auto& [name, row] : facts_["logits"].items()) {
-      files_.push_back(root + name);
+      files_.push_back(in_repository(name));
       logits_.push_back(row.get<std::vector<double>>());
     }
     ASSERT_EQ(files_.size(), 19u);
@@ -132,7 +125,7 @@ TEST_F(WeightsRoad, FromTorchvisionThroughTrainingToEveryFormatAndBack) {
   // A short epoch on real pictures of six body parts: a new last layer on the imported trunk.
   const std::string run = scratch_ / "run", best = run + "/checkpoints/best.gdck";
   const Outcome tuned = run_program({"train",
-                                     root + "examples/data/mednist-small",
+                                     examples("mednist-small"),
                                      "--out",
                                      run,
                                      "--model",

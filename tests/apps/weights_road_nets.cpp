@@ -25,20 +25,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string root = fixture("../../"), pictures = root + "examples/data/mednist-small/";
-
-const json& original() {
+const json& originals() {
   static const json facts = json::parse(std::ifstream(fixture("road/nets.json")));
   return facts;
-}
-std::vector<json> events(const Outcome& run, const std::string& kind) {
-  std::vector<json> found;
-  std::istringstream lines(run.out);
-  for (std::string line; std::getline(lines, line);) {
-    json event = json::parse(line, nullptr, false);
-    if (event.is_object() && event.value("event", "") == kind) found.push_back(std::move(event));
-  }
-  return found;
 }
 
 Tensor prepared(ClassificationTask& c, const std::vector<std::string>& files) {
@@ -62,7 +51,7 @@ Rows rows_of(const Tensor& logits) {
   for (auto at = flat.begin(); at != flat.end(); at += classes) rows.emplace_back(at, at + classes);
   return rows;
 }
-Rows logits_of(ClassificationTask& c, const Tensor& images) {
+Rows batch_logits(ClassificationTask& c, const Tensor& images) {
   const NoGrad guard;
   return rows_of(c.net()(images));
 }
@@ -91,8 +80,8 @@ class EveryNet : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryNet, WalksTheRoadOfWeights) {
   const std::string model = GetParam();
-  ASSERT_TRUE(original().contains(model)) << "tools/fixtures/road_nets.py does not know it";
-  const json& facts = original()[model];
+  ASSERT_TRUE(originals().contains(model)) << "tools/fixtures/road_nets.py does not know it";
+  const json& facts = originals()[model];
   const Rows wanted = facts["logits"].get<Rows>();
   const std::string pipeline = facts["pipeline"], training = facts["training_pipeline"];
   const Scratch dir;
@@ -100,7 +89,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   std::vector<std::string> files;
   for (const json& name : facts["pictures"]) {
     files.push_back(dir / cat("folder/", files.size(), ".jpeg"));
-    fs::copy_file(root + name.get<std::string>(), files.back());
+    fs::copy_file(in_repository(name.get<std::string>()), files.back());
   }
 
   // Weights of the original as .pth: every name is known.
@@ -128,7 +117,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   const auto before_task = load_classifier(start, cpu);
   ClassificationTask& before = *before_task;
   const Tensor images = prepared(before, files);
-  const double error = distance(logits_of(before, images), wanted);
+  const double error = distance(batch_logits(before, images), wanted);
   EXPECT_TRUE(error <= 1e-4) << error;
   const Outcome predicted = run_program({"predict", dir / "folder", "--checkpoint", start, "--json"});
   ASSERT_EQ(predicted.code, 0) << predicted.err;
@@ -154,7 +143,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
   for (const std::string kind : {"Hand", "HeadCT"}) {
     fs::create_directories(dir / cat("data/", kind));
     int taken = 0;
-    for (const auto& entry : fs::directory_iterator(pictures + kind)) {
+    for (const auto& entry : fs::directory_iterator(examples("mednist-small/") + kind)) {
       if (taken < 10 && entry.path().extension() == ".jpeg") {
         fs::copy_file(entry.path(), dir / cat("data/", kind, "/", taken++, ".jpeg"));
       }
@@ -204,7 +193,7 @@ TEST_P(EveryNet, WalksTheRoadOfWeights) {
 
   // What was learnt leaves: the other runtime's numbers are ours, and the bits of a .pth that comes back.
   const Tensor seen = prepared(after, files);
-  const double apart = distance(from_onnx(best, seen), logits_of(after, seen));
+  const double apart = distance(from_onnx(best, seen), batch_logits(after, seen));
   EXPECT_TRUE(apart <= 1e-4) << apart;
   ASSERT_EQ(run_program({"export", best, dir / "out.pth"}).code, 0);
   const State out = load_weights(dir / "out.pth");

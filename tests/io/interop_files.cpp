@@ -31,11 +31,11 @@ std::string place_of(const std::string& name) {
   if (fs::exists(here) || name.rfind("numpy/", 0) != 0) return here;
   return std::string(GADOLIN_TEST_DATA) + "/../../../shared/data/interop-numpy/" + name.substr(6);
 }
-std::string digest(const Tensor& x) {
+std::string digest_of_values(const Tensor& x) {
   const std::vector<double> values = x.to_vector<double>();
   return sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * 8});
 }
-void compare(const std::string& file, const json& tensors, const TensorMap& read) {
+void expect_tensors(const std::string& file, const json& tensors, const TensorMap& read) {
   EXPECT_EQ(read.size(), tensors.size()) << file;
   for (const auto& [name, facts] : tensors.items()) {
     const auto found = read.find(name);
@@ -53,10 +53,10 @@ void compare(const std::string& file, const json& tensors, const TensorMap& read
       EXPECT_TRUE(values.at(i) == wanted || (std::isnan(wanted) && std::isnan(values.at(i))))
           << file << ": " << name << " " << i << " is " << values.at(i) << ", not " << wanted;
     }
-    EXPECT_EQ(digest(x), facts["sha256"].get<std::string>()) << file << ": " << name;
+    EXPECT_EQ(digest_of_values(x), facts["sha256"].get<std::string>()) << file << ": " << name;
   }
 }
-TensorMap read(const std::string& path) {
+TensorMap read_any(const std::string& path) {
   if (path.ends_with(".npz")) return load_npz(path);
   if (path.ends_with(".npy")) return {{"", load_npy(path)}};
   return read_weights(path).tensors;
@@ -73,10 +73,10 @@ TEST(InteropFiles, ReadToTheNumbersOfTheirProgramsOrAreRefused) {
       continue;
     }
     if (facts.contains("refused")) {
-      EXPECT_FALSE(message_of<FormatError>([&] { read(path); }).empty());
+      EXPECT_FALSE(message_of<FormatError>([&] { read_any(path); }).empty());
       ++refused;
     } else {
-      compare(name, facts["tensors"], read(path));
+      expect_tensors(name, facts["tensors"], read_any(path));
       ++compared;
     }
   }
@@ -86,7 +86,7 @@ TEST(InteropFiles, ReadToTheNumbersOfTheirProgramsOrAreRefused) {
 
 TEST(InteropFiles, RefusalsSayWhy) {
   const auto says = [](const std::string& name) {
-    return message_of<FormatError>([&] { read(place_of(name)); });
+    return message_of<FormatError>([&] { read_any(place_of(name)); });
   };
   const auto path = [](const std::string& name) { return fixture("interop/" + name); };
   EXPECT_EQ(says("torch/reader/int8.pt"),

@@ -16,7 +16,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/interop/" + name; }
+std::string interop_file(const std::string& name) {
+  return std::string(GADOLIN_TEST_DATA) + "/interop/" + name;
+}
 
 // A file of format 1.0 with this header and data.
 std::string npy(std::string header, const std::string& data = "", const char* version = "\x01") {
@@ -27,7 +29,7 @@ std::string npy(std::string header, const std::string& data = "", const char* ve
   return bytes + header + data;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string npy_error(const std::string& bytes) {
   try {
     parse_npy(bytes, "x");
     return "";
@@ -46,7 +48,7 @@ TEST(Npy, ReadsEveryTypeThatNumpyWrites) {
                {"i4", DType::int32, 1000, -5},       {"u1", DType::uint8, 10, 0},
                {"f4_fortran", DType::fp32, 0.5, -3}, {"version2", DType::fp32, 0.5, -3}};
   for (const auto& c : cases) {
-    const Tensor x = load_npy(fixture(std::string(c.name) + ".npy"));
+    const Tensor x = load_npy(interop_file(std::string(c.name) + ".npy"));
     EXPECT_EQ(x.dtype(), c.dtype) << c.name;
     EXPECT_EQ(x.shape(), (Shape{2, 3, 4})) << c.name;
     EXPECT_TRUE(x.is_contiguous()) << c.name;
@@ -54,19 +56,19 @@ TEST(Npy, ReadsEveryTypeThatNumpyWrites) {
     for (int i = 0; i < 24; ++i)
       EXPECT_EQ(values[static_cast<std::size_t>(i)], i * c.scale + c.shift) << c.name << " " << i;
   }
-  const Tensor b = load_npy(fixture("b1.npy"));
+  const Tensor b = load_npy(interop_file("b1.npy"));
   EXPECT_EQ(b.dtype(), DType::boolean);
   for (int i = 0; i < 24; ++i) EXPECT_EQ(b.data<bool>()[i], i % 3 == 0);
-  EXPECT_EQ(load_npy(fixture("scalar.npy")).item<double>(), 2.5);
-  EXPECT_EQ(load_npy(fixture("empty.npy")).shape(), (Shape{3, 0}));
-  EXPECT_EQ(load_npy(fixture("vector.npy")).to_vector<std::int32_t>(),
+  EXPECT_EQ(load_npy(interop_file("scalar.npy")).item<double>(), 2.5);
+  EXPECT_EQ(load_npy(interop_file("empty.npy")).shape(), (Shape{3, 0}));
+  EXPECT_EQ(load_npy(interop_file("vector.npy")).to_vector<std::int32_t>(),
             (std::vector<std::int32_t>{0, 1, 2, 3, 4}));
 }
 
 TEST(Npy, WritesTheBytesThatNumpyWrites) {
   const test::Scratch scratch;
   for (const char* name : {"f8", "f4", "f2", "i8", "i4", "u1", "b1", "scalar", "empty", "vector"}) {
-    const std::string path = fixture(std::string(name) + ".npy"), copy = scratch / "copy.npy";
+    const std::string path = interop_file(std::string(name) + ".npy"), copy = scratch / "copy.npy";
     save_npy(copy, load_npy(path));
     EXPECT_EQ(read_file(copy, 1 << 20), read_file(path, 1 << 20)) << name;
   }
@@ -74,7 +76,7 @@ TEST(Npy, WritesTheBytesThatNumpyWrites) {
 
 TEST(Npy, ViewsAreWrittenInTheirOwnOrder) {
   const test::Scratch scratch;
-  const Tensor x = load_npy(fixture("f4.npy"));
+  const Tensor x = load_npy(interop_file("f4.npy"));
   const std::string path = scratch / "view.npy";
   save_npy(path, x.transpose(0, 2));
   const Tensor y = load_npy(path);
@@ -83,7 +85,7 @@ TEST(Npy, ViewsAreWrittenInTheirOwnOrder) {
 }
 
 TEST(Npy, WhatIsRefusedIsNamed) {
-  EXPECT_THROW(load_npy(fixture("none.npy")), FileError);
+  EXPECT_THROW(load_npy(interop_file("none.npy")), FileError);
   EXPECT_THROW(load_npy(GADOLIN_TEST_DATA), FileError);
   const struct {
     const char* name;
@@ -94,7 +96,7 @@ TEST(Npy, WhatIsRefusedIsNamed) {
                {"int16", "type '<i2' is not one of <f8 <f4 <f2 <i8 <i4 |u1 |b1"}};
   for (const auto& f : files) {
     try {
-      load_npy(fixture(std::string(f.name) + ".npy"));
+      load_npy(interop_file(std::string(f.name) + ".npy"));
       ADD_FAILURE() << f.name;
     } catch (const FormatError& e) {
       EXPECT_NE(std::string(e.what()).find(f.text), std::string::npos) << e.what();
@@ -102,7 +104,7 @@ TEST(Npy, WhatIsRefusedIsNamed) {
     }
   }
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
-  EXPECT_EQ(error_of(npy(good, "12345678")), "");
+  EXPECT_EQ(npy_error(npy(good, "12345678")), "");
   const struct {
     std::string bytes;
     const char* message;
@@ -141,7 +143,7 @@ TEST(Npy, WhatIsRefusedIsNamed) {
                {std::string("\x93NUMPY\x02\x00", 8) + std::string("\xff\xff\xff\x7f", 4),
                 "npy: x: a header of 2147483647 bytes, the limit is 65536"},
                {std::string("\x93NUMPY\x02\x00\x01", 9) + "\x01", "npy: x: it ends inside its header"}};
-  for (const auto& c : cases) EXPECT_EQ(error_of(c.bytes), c.message);
+  for (const auto& c : cases) EXPECT_EQ(npy_error(c.bytes), c.message);
 }
 
 TEST(Npy, HasNoBf16) {
@@ -157,7 +159,7 @@ TEST(Npy, HasNoBf16) {
 
 TEST(Npy, SurvivesDamage) {
   for (const char* name : {"f4", "b1", "scalar", "f4_fortran", "version2", "objects", "records"}) {
-    const std::string bytes = read_file(fixture(std::string(name) + ".npy"), 1 << 20);
+    const std::string bytes = read_file(interop_file(std::string(name) + ".npy"), 1 << 20);
     const auto read = [](const std::string& damaged) { parse_npy(damaged, "x"); };
     EXPECT_EQ(survive_truncations(bytes, read), 0) << name;
     survive_changes(bytes, 3000, 80, read);

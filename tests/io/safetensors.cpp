@@ -32,7 +32,7 @@ std::string file_of(const std::string& header, const std::string& data = "") {
   return bytes + header + data;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string header_error(const std::string& bytes) {
   try {
     parse_safetensors_header(bytes, static_cast<std::int64_t>(bytes.size()), "x");
     return "";
@@ -146,8 +146,8 @@ TEST_F(Safetensors, HostileHeaders) {
     return std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
            offsets + "}}";
   };
-  EXPECT_EQ(error_of(file_of(one("[1]", "[0,4]"), "1234")), "");
-  EXPECT_EQ(error_of(file_of("{}  ")), "");
+  EXPECT_EQ(header_error(file_of(one("[1]", "[0,4]"), "1234")), "");
+  EXPECT_EQ(header_error(file_of("{}  ")), "");
   const std::string cut = "; the file was cut or something was added";
   const struct {
     std::string bytes, message;
@@ -189,7 +189,7 @@ TEST_F(Safetensors, HostileHeaders) {
            R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
            "123"),
        "'b' begins at byte 1 where 2 is due; tensors must follow one another without holes or overlaps"}};
-  for (const auto& c : cases) EXPECT_EQ(error_of(c.bytes), "safetensors: x: " + c.message);
+  for (const auto& c : cases) EXPECT_EQ(header_error(c.bytes), "safetensors: x: " + c.message);
 }
 
 TEST_F(Safetensors, ManyEmptyTensorsAreReadInTheTimeOfTheirBytes) {
@@ -198,10 +198,10 @@ TEST_F(Safetensors, ManyEmptyTensorsAreReadInTheTimeOfTheirBytes) {
     header += "\"t" + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)";
   }
   header.back() = '}';
-  EXPECT_EQ(error_of(file_of(header)), "");
+  EXPECT_EQ(header_error(file_of(header)), "");
   // Deep nesting costs no stack.
-  EXPECT_NE(error_of(file_of("{\"a\":" + std::string(1'000'000, '['))), "");
-  EXPECT_NE(error_of(file_of("{\"a\":{\"shape\":" + std::string(1'000'000, '['))), "");
+  EXPECT_NE(header_error(file_of("{\"a\":" + std::string(1'000'000, '['))), "");
+  EXPECT_NE(header_error(file_of("{\"a\":{\"shape\":" + std::string(1'000'000, '['))), "");
 }
 
 TEST_F(Safetensors, SurvivesDamage) {

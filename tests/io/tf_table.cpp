@@ -8,19 +8,17 @@
 #include "io/crc32c.h"
 #include "io/tf_checkpoint.h"
 #include "tests/data/scratch.h"
+#include "tests/io/wire.h"
 
 namespace gadolin {
 namespace {
 
+using test::field;
 using test::message_of;
 using test::Scratch;
+using test::varint;
 
-std::string varint(std::uint64_t value) {
-  std::string text;
-  for (; value >= 128; value >>= 7) text += static_cast<char>(value % 128 + 128);
-  return text + static_cast<char>(value);
-}
-std::string fixed(std::uint32_t value) {
+std::string fixed32(std::uint32_t value) {
   std::string text(4, '\0');
   std::memcpy(text.data(), &value, 4);
   return text;
@@ -36,7 +34,7 @@ struct Made {
   std::string block(std::string bytes, char compression = 0) {
     const std::string handle = varint(file.size()) + varint(bytes.size());
     bytes += compression;
-    file += bytes + fixed(masked_crc32c(crc32c(bytes.data(), bytes.size())));
+    file += bytes + fixed32(masked_crc32c(crc32c(bytes.data(), bytes.size())));
     return handle;
   }
   std::string with_footer(const std::string& index) const {
@@ -51,20 +49,20 @@ std::string table(const std::string& block, char compression = 0) {
   return made.with_footer(made.block(entry("~", data) + one_restart));
 }
 
-std::vector<std::pair<std::string, std::string>> read(const std::string& bytes) {
+std::vector<std::pair<std::string, std::string>> read_all(const std::string& bytes) {
   std::vector<std::pair<std::string, std::string>> all;
   read_tf_table(bytes, "x",
                 [&](std::string_view key, std::string_view value) { all.emplace_back(key, value); });
   return all;
 }
-std::string refusal(const std::string& bytes) {
-  return message_of<FormatError>([&] { read(bytes); });
+std::string table_refusal(const std::string& bytes) {
+  return message_of<FormatError>([&] { read_all(bytes); });
 }
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
 
 TEST(TfTable, KeysShareTheirBeginnings) {
-  EXPECT_EQ(read(table(entry("block/a", "1") + entry("b", "22", 6) + entry("s", "", 5) + one_restart)),
+  EXPECT_EQ(read_all(table(entry("block/a", "1") + entry("b", "22", 6) + entry("s", "", 5) + one_restart)),
             (Entries{{"block/a", "1"}, {"block/b", "22"}, {"blocks", ""}}));
 }
 
@@ -75,21 +73,21 @@ TEST(TfTable, UnpacksSnappy) {
                                   0x1c, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00};
   std::string text(reinterpret_cast<const char*>(packed), sizeof packed), value;
   for (int i = 0; i < 10; ++i) value += "abcdefg";
-  EXPECT_EQ(read(table(text, 1)), (Entries{{"key", value}}));
+  EXPECT_EQ(read_all(table(text, 1)), (Entries{{"key", value}}));
   for (std::size_t i = 0; i < text.size(); ++i) {  // damaged before its checksum was made
     for (int bit = 0; bit < 8; ++bit) {
       std::string bad = text;
       bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
       try {
-        read(table(bad, 1));
+        read_all(table(bad, 1));
       } catch (const FormatError&) {
       }
     }
-    EXPECT_NE(refusal(table(text.substr(0, i), 1)), "") << i;
+    EXPECT_NE(table_refusal(table(text.substr(0, i), 1)), "") << i;
   }
-  EXPECT_EQ(refusal(table(varint(1u << 30) + "abc", 1)),
+  EXPECT_EQ(table_refusal(table(varint(1u << 30) + "abc", 1)),
             "tensorflow checkpoint: x is damaged at byte 0: a packed block claims more than it can hold");
-  EXPECT_EQ(refusal(table(text, 2)),
+  EXPECT_EQ(table_refusal(table(text, 2)),
             "tensorflow checkpoint: x is damaged at byte 27: a block of an unknown compression");
 }
 
@@ -97,16 +95,17 @@ TEST(TfTableHostile, HandlesThatLie) {
   for (const std::uint64_t size :
        {std::uint64_t{4096}, std::uint64_t{1} << 40, ~std::uint64_t{0}, ~std::uint64_t{0} - 4}) {
     for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{50}, ~std::uint64_t{0} - 3}) {
-      EXPECT_NE(refusal(Made{}.with_footer(varint(offset) + varint(size))), "") << offset << " " << size;
+      EXPECT_NE(table_refusal(Made{}.with_footer(varint(offset) + varint(size))), "")
+          << offset << " " << size;
       Made made;
       const std::string index = made.block(entry("~", varint(offset) + varint(size)) + one_restart);
-      EXPECT_EQ(refusal(made.with_footer(index)), "tensorflow checkpoint: x is damaged at byte " +
-                                                      std::to_string(made.file.size() + 48) +
-                                                      ": a block reaches beyond the file");
+      EXPECT_EQ(table_refusal(made.with_footer(index)), "tensorflow checkpoint: x is damaged at byte " +
+                                                            std::to_string(made.file.size() + 48) +
+                                                            ": a block reaches beyond the file");
     }
   }
   Made made;
-  EXPECT_NE(refusal(made.with_footer(made.block(entry("~", "\xff\xff") + one_restart))), "");
+  EXPECT_NE(table_refusal(made.with_footer(made.block(entry("~", "\xff\xff") + one_restart))), "");
 }
 
 TEST(TfTableHostile, BlocksThatNameThemselvesOrOneTwice) {
@@ -114,17 +113,17 @@ TEST(TfTableHostile, BlocksThatNameThemselvesOrOneTwice) {
   const std::string self = entry("~", std::string("\0\x0e", 2)) + one_restart;
   ASSERT_EQ(self.size(), 14u);
   const std::string once = cyclic.with_footer(cyclic.block(self));
-  EXPECT_EQ(read(once), (Entries{{"~", std::string("\0\x0e", 2)}}));  // read as a block of entries, once
+  EXPECT_EQ(read_all(once), (Entries{{"~", std::string("\0\x0e", 2)}}));  // read as a block of entries, once
   Made twice;
   const std::string data = twice.block(entry("k", std::string(1000, 'v')) + one_restart);
   std::string index;
   for (char key = 'a'; key <= 'z'; ++key) index += entry(std::string(1, key), data);
-  EXPECT_EQ(refusal(twice.with_footer(twice.block(index + one_restart))),
+  EXPECT_EQ(table_refusal(twice.with_footer(twice.block(index + one_restart))),
             "tensorflow checkpoint: x is damaged at byte 0: blocks are not in order");
 }
 
 TEST(TfTableHostile, EntriesThatLie) {
-  const auto block = [](const std::string& entries) { return refusal(table(entries + one_restart)); };
+  const auto block = [](const std::string& entries) { return table_refusal(table(entries + one_restart)); };
   const std::string start = "tensorflow checkpoint: x is damaged at byte 0: ";
   EXPECT_EQ(block(entry("k", "v", 1)), start + "an entry reaches beyond its block");
   EXPECT_EQ(block(varint(0) + varint(~std::uint64_t{0}) + varint(1) + "k"),
@@ -136,18 +135,12 @@ TEST(TfTableHostile, EntriesThatLie) {
             "tensorflow checkpoint: x is damaged at byte 10: a number is longer than 64 bits");
   EXPECT_NE(block(entry("b", "") + entry("a", "")).find("keys are not in order"), std::string::npos);
   EXPECT_NE(block(entry("a", "") + entry("a", "")).find("keys are not in order"), std::string::npos);
-  EXPECT_EQ(refusal(table(fixed(1000))), start + "a block has more restarts than bytes");
-  EXPECT_EQ(refusal(table("ab")), start + "a block is too small");
+  EXPECT_EQ(table_refusal(table(fixed32(1000))), start + "a block has more restarts than bytes");
+  EXPECT_EQ(table_refusal(table("ab")), start + "a block is too small");
 }
 
 // --- what an index of version 2 says about its tensors: fields written by hand -----------------------------
 
-std::string field(int number, const std::string& bytes) {
-  return varint(static_cast<std::uint64_t>(number) * 8 + 2) + varint(bytes.size()) + bytes;
-}
-std::string field(int number, std::uint64_t value) {
-  return varint(static_cast<std::uint64_t>(number) * 8) + varint(value);
-}
 std::string shape_of(std::uint64_t n) { return field(2, field(2, field(1, n))); }
 std::string extent(std::uint64_t start, std::uint64_t length) {
   return field(1, field(1, start) + field(2, length));
@@ -157,7 +150,7 @@ std::string tensor_entry(const std::string& data, std::uint64_t offset, std::uin
                          std::uint64_t shard = 0) {
   const std::uint32_t sum = masked_crc32c(crc32c(data.data() + offset, static_cast<std::size_t>(count * 4)));
   return field(1, 1) + shape_of(count) + field(3, shard) + field(4, offset) + field(5, count * 4) +
-         varint(6 * 8 + 5) + fixed(sum);
+         varint(6 * 8 + 5) + fixed32(sum);
 }
 std::string part_key(const std::string& name, unsigned start, unsigned length) {
   return std::string("\0", 1) + name + std::string("\0\1\1\1", 4) + static_cast<char>(0x80 | start) +

@@ -19,16 +19,16 @@ using nlohmann::json;
 namespace {
 
 template <class T>
-std::string raw(const std::vector<T>& values) {
+std::string raw_values(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
-std::string digest(const Example& example) {
+std::string digest_of_example(const Example& example) {
   std::string all;
   for (const auto& [key, f] : example) {
     all += cat(key, " ", kind_name(f.kind), " ", f.bytes.size() + f.floats.size() + f.ints.size(), " ");
     for (const std::string& text : f.bytes)
-      all += raw(std::vector<std::int64_t>{static_cast<std::int64_t>(text.size())}) + text;
-    all += raw(f.floats) + raw(f.ints);
+      all += raw_values(std::vector<std::int64_t>{static_cast<std::int64_t>(text.size())}) + text;
+    all += raw_values(f.floats) + raw_values(f.ints);
   }
   return sha256_hex(all).substr(0, 16);
 }
@@ -66,7 +66,7 @@ TEST(TfRecord, TensorFlowsFilesReadToItsNumbers) {
       if (!fact.contains("features")) continue;
       const Example example = parse_example(bytes, name);
       EXPECT_EQ(example.size(), fact["features"][0].get<std::size_t>()) << name << i;
-      EXPECT_EQ(digest(example), fact["features"][1].get<std::string>()) << name << i;
+      EXPECT_EQ(digest_of_example(example), fact["features"][1].get<std::string>()) << name << i;
       EXPECT_EQ(parse_example(serialized_example(example), name), example) << name << i;
     }
   }
@@ -160,7 +160,7 @@ TEST(TfRecord, DamageNamesRecordAndByte) {
     std::memcpy(&c, f.data() + 20, 4);
     return c;
   }();
-  bytes = huge + raw(std::vector<std::uint32_t>{crc}) + "abcdefgh";
+  bytes = huge + raw_values(std::vector<std::uint32_t>{crc}) + "abcdefgh";
   says(bytes,
        "tfrecord: DIR/d.tfrecord: record 0 at byte 0 has 9223372036854775807 bytes, the file has 4 more; the "
        "file was cut");

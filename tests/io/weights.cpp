@@ -85,6 +85,31 @@ TEST(Weights, MistakesWordForWord) {
                 std::to_string(file->size()));
 }
 
+TEST(Weights, WhatStandsBesideTheNetIsNamed) {
+  const Scratch scratch;
+  const Tensor x = arange(2), one = full({}, 7, DType::int64);
+  const auto read = [&](const TensorMap& tensors) {
+    save_safetensors(scratch / "x", tensors);
+    return read_weights(scratch / "x");
+  };
+  const WeightFile averaged = read({{"module.a", x}, {"module.b", x}, {"n_averaged", one}});
+  EXPECT_EQ(names_of(averaged), (Names{"a", "b"}));
+  EXPECT_EQ(averaged.notes, (Names{"left out: n_averaged, beside the net in 'module.'",
+                                   "'module.' in front of every name taken away"}));
+  const WeightFile lightning = read({{"net.a", x}, {"net.b", x}, {"net.c", x}, {"criterion.pos_weight", x}});
+  EXPECT_EQ(names_of(lightning), (Names{"a", "b", "c"}));
+  EXPECT_EQ(lightning.notes.front(), "left out: criterion.pos_weight, beside the net in 'net.'");
+  // Weights and their averages: the averages, whichever come first.
+  const Tensor mean = full({2}, 3, x.dtype());
+  const WeightFile both = read({{"model.a", x}, {"ema.a", mean}});
+  EXPECT_EQ(names_of(both), (Names{"a"}));
+  EXPECT_EQ(both.tensors.at("a").to_vector<double>(), mean.to_vector<double>());
+  EXPECT_EQ(both.notes.front(), "'ema.' and 'model.' hold the same names; taken are the averages, 'ema.'");
+  // A counter in a file without a wrapper is a weight like any other.
+  EXPECT_EQ(names_of(read({{"bn.num_batches_tracked", one}, {"bn.weight", x}})),
+            (Names{"bn.num_batches_tracked", "bn.weight"}));
+}
+
 TEST(Weights, WrappersAndOldNamesAreTakenAway) {
   const Scratch scratch;
   const Tensor x = arange(2);
@@ -95,6 +120,12 @@ TEST(Weights, WrappersAndOldNamesAreTakenAway) {
   EXPECT_EQ(names_of(read({{"module.a", x}, {"module.b.c", x}})), (Names{"a", "b.c"}));
   EXPECT_EQ(names_of(read({{"module.a", x}, {"b", x}})), (Names{"b", "module.a"})) << "not every name has it";
   EXPECT_EQ(names_of(read({{"module._orig_mod.a", x}})), (Names{"a"}));
+  EXPECT_EQ(names_of(read({{"_orig_mod.module.a", x}})), (Names{"a"}));
+  EXPECT_EQ(names_of(read({{"model.net.module._orig_mod.a", x}, {"model.net.module._orig_mod.b", x}})),
+            (Names{"a", "b"}));
+  EXPECT_EQ(names_of(read({{"model.fc.weight", x}, {"model.conv.weight", x}, {"head.weight", x}})),
+            (Names{"conv.weight", "fc.weight", "head.weight"}))
+      << "what is no counter stays, so that the import can name it";
   const WeightFile old = read({{"module.features.denseblock1.denselayer12.norm.1.weight", x},
                                {"module.features.denseblock1.denselayer12.conv.2.weight", x},
                                {"module.features.transition1.norm.weight", x},

@@ -79,7 +79,7 @@ Member packed(const std::string& name, const std::string& text) {
   m.method = 8;
   return m;
 }
-std::string refusal(const std::string& bytes) {
+std::string zip_refusal(const std::string& bytes) {
   return message_of<FormatError>([&] {
     const ZipFile zip(bytes, "x");
     for (const ZipEntry& entry : zip.entries()) zip.read(entry, 1 << 20);
@@ -132,12 +132,12 @@ TEST(ZipFile, ReadsZip64) {
     std::string changed = bytes;
     const std::size_t at = changed.find(raw(std::uint16_t{1}) + raw(std::uint16_t{24}));
     changed.replace(at + 4, 16, raw(huge) + raw(huge));
-    EXPECT_FALSE(refusal(changed).empty()) << huge;
+    EXPECT_FALSE(zip_refusal(changed).empty()) << huge;
   }
 }
 
 TEST(ZipFile, NamesThatLeadElsewhereAreRefused) {
-  const auto named = [](const std::string& name) { return refusal(built({honest(name, "x")})); };
+  const auto named = [](const std::string& name) { return zip_refusal(built({honest(name, "x")})); };
   EXPECT_EQ(named("../../etc/passwd"), "zip: x: the name of member 0, '../../etc/passwd', leads upwards");
   EXPECT_EQ(named("a/.."), "zip: x: the name of member 0, 'a/..', leads upwards");
   EXPECT_EQ(named("/etc/passwd"), "zip: x: the name of member 0, '/etc/passwd', is absolute");
@@ -145,13 +145,13 @@ TEST(ZipFile, NamesThatLeadElsewhereAreRefused) {
   EXPECT_EQ(named(std::string("a\0b", 3)),
             "zip: x: the name of member 0, 'a?b', holds a backslash or a zero");
   EXPECT_EQ(named(""), "zip: x: the name of member 0, '', is empty");
-  EXPECT_EQ(refusal(built({honest("a", "1"), honest("a", "2")})), "zip: x: two members are called a");
+  EXPECT_EQ(zip_refusal(built({honest("a", "1"), honest("a", "2")})), "zip: x: two members are called a");
   EXPECT_NO_THROW(ZipFile(built({honest("a/..b/c..", "x")}), "x"));
 }
 
 TEST(ZipFile, LiesAboutMembers) {
   const auto lying = [](const std::function<void(Member&)>& lie) {
-    return refusal(
+    return zip_refusal(
         built({honest("m", "hello"), honest("n", "world")}, [&](std::vector<Member>& all) { lie(all[0]); }));
   };
   EXPECT_EQ(lying([](Member& m) { m.crc ^= 1; }),
@@ -173,18 +173,18 @@ TEST(ZipFile, LiesAboutMembers) {
   EXPECT_EQ(lying([](Member& m) { m.method = 8; }),
             "zip: x: member m is called or packed otherwise in its own header");
   // Two entries for the same bytes, each of which would be unpacked.
-  EXPECT_EQ(refusal(built({packed("a", std::string(999, 'x'))},
-                          [](std::vector<Member>& all) {
-                            all.push_back(all[0]);
-                            all[1].name = "b";
-                          }))
+  EXPECT_EQ(zip_refusal(built({packed("a", std::string(999, 'x'))},
+                              [](std::vector<Member>& all) {
+                                all.push_back(all[0]);
+                                all[1].name = "b";
+                              }))
                 .find("zip: x: member b is called"),
             0u);
 }
 
 TEST(ZipFile, PackedMembersThatDoNotUnpack) {
   const auto lying = [](const std::function<void(Member&)>& lie) {
-    return refusal(
+    return zip_refusal(
         built({packed("m", std::string(3000, 'a'))}, [&](std::vector<Member>& all) { lie(all[0]); }));
   };
   EXPECT_EQ(lying([](Member& m) { m.size = 0x7fffffff; }).find("zip: x: member m cannot unpack from "), 0u);
@@ -196,7 +196,7 @@ TEST(ZipFile, PackedMembersThatDoNotUnpack) {
 
 TEST(ZipFile, LiesAboutTheDirectory) {
   const auto lying = [](const std::function<void(End&)>& lie) {
-    return refusal(built({honest("m", "hello")}, {}, lie));
+    return zip_refusal(built({honest("m", "hello")}, {}, lie));
   };
   EXPECT_EQ(lying([](End& e) { e.begin += 1; }), "zip: x: its directory of 47 bytes at byte 37 does not fit");
   EXPECT_EQ(lying([](End& e) { e.begin -= 1; }), "zip: x: entry 0 of its directory is damaged, at byte 35");
@@ -213,8 +213,8 @@ TEST(ZipFile, LiesAboutTheDirectory) {
                   "PK\x06\x07" + raw(std::uint32_t{0}) + raw(~std::uint64_t{0}) + raw(std::uint32_t{1});
             }),
             "zip: x: its zip64 end record is not where it should be, at byte 18446744073709551615");
-  EXPECT_EQ(refusal("PK\x03\x04"), "zip: x: it has 4 bytes, too few for an archive");
-  EXPECT_EQ(refusal(std::string(100, 'P')), "zip: x: it has no end record; the file was cut short");
+  EXPECT_EQ(zip_refusal("PK\x03\x04"), "zip: x: it has 4 bytes, too few for an archive");
+  EXPECT_EQ(zip_refusal(std::string(100, 'P')), "zip: x: it has no end record; the file was cut short");
 }
 
 TEST(ZipFile, DamageIsAnErrorAndNothingElse) {

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 namespace {
 
 // What each folder may include besides itself. Folders that are not named here may include everything.
-const std::map<std::string, std::set<std::string>> allowed = {
+const std::map<std::string, std::set<std::string>> may_include = {
     {"tensor", {}},
     {"io", {"tensor"}},
     {"layers", {"tensor", "io"}},
@@ -136,16 +136,16 @@ std::vector<std::string> wrong_arrows(const SourceTree& tree) {
   std::vector<std::string> faults;
   for (const auto& [path, source] : tree) {
     const std::string from = first_part(path);
-    const auto rule = allowed.find(from);
+    const auto rule = may_include.find(from);
     for (const Include& include : source.includes) {
       const std::string place = path + ":" + std::to_string(include.line) + ": includes " + include.target;
       const std::string to = first_part(include.target);
       const bool ours = tree.contains(include.target);
-      if (rule != allowed.end() && ours && to != from && to != "gadolin" && !rule->second.contains(to)) {
+      if (rule != may_include.end() && ours && to != from && to != "gadolin" && !rule->second.contains(to)) {
         faults.push_back(place + ", but " + from + " must not know " + to);
       }
       const std::string here = inner_room(path), there = inner_room(include.target);
-      if (ours && !here.empty() && !there.empty() && here != there && !allowed.at(here).contains(there)) {
+      if (ours && !here.empty() && !there.empty() && here != there && !may_include.at(here).contains(there)) {
         faults.push_back(place + ", but " + here + " must not know " + there);
       }
       if (from == "apps" && ours && !command_group(include.target).empty() &&
@@ -163,9 +163,9 @@ std::vector<std::string> wrong_arrows(const SourceTree& tree) {
 std::vector<std::string> leaked_headers(const SourceTree& tree) {
   std::vector<std::string> faults;
   for (const auto& [path, source] : tree) {
-    const bool library = allowed.contains(first_part(path)) && first_part(path) != "apps";
+    const bool library = may_include.contains(first_part(path)) && first_part(path) != "apps";
     const auto folder = path.substr(0, path.rfind('/'));
-    const bool direct = allowed.contains(folder);
+    const bool direct = may_include.contains(folder);
     const bool binding = path.find("cudnn") != std::string::npos || path.find("onednn") != std::string::npos;
     if (!library || !direct || binding || !path.ends_with(".h")) continue;
     std::set<std::string> seen;

@@ -7,26 +7,10 @@
 #include <cmath>
 
 #include "tensor/ops.h"
-#include "tests/distance.h"
+#include "tests/layers/random_numbers.h"
 
 namespace gadolin {
 namespace {
-
-Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp64) {
-  return add(mul(rand(shape, 11, stream, DType::fp64), 2.0), -1.0)
-      .to(dtype)
-      .contiguous(shape.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous)
-      .clone();
-}
-
-double worst(const Tensor& a, const Tensor& b) {
-  EXPECT_TRUE(a.defined() && b.defined());
-  EXPECT_EQ(a.shape(), b.shape());
-  test::Largest most;
-  const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
-  for (std::size_t i = 0; i < x.size(); ++i) most.see(std::fabs(x[i] - y[i]) / (1 + std::fabs(y[i])));
-  return most.value();
-}
 
 // Three dense layers in miniature: norm, ReLU and 1x1 of everything so far.
 struct Dense : Layer {

@@ -14,7 +14,7 @@ namespace gadolin {
 namespace {
 
 // The definition. in: x, weight and perhaps bias.
-Reference loops(const Conv2dOptions& o) {
+Reference conv_loops(const Conv2dOptions& o) {
   return [o](const Inputs& in) {
     const Tensor &x = in[0], &w = in[1];
     const bool biased = in.size() > 2 && in[2].defined();
@@ -57,12 +57,12 @@ OpCase convolution(const std::string& what, const Shape& x, const Shape& weight,
   c.f = [options](const Inputs& in) {
     return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options);
   };
-  c.reference = loops(options);
+  c.reference = conv_loops(options);
   c.products = static_cast<int>(weight[1] * weight[2] * weight[3]);
   return c;
 }
 
-const bool added = add_spec({
+const bool conv2d_added = add_spec({
     .name = "conv2d",
     .f = [](const Inputs& in) { return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor()); },
     .cases = {convolution("3x3", {2, 3, 5, 4}, {4, 3, 3, 3}, {}),

@@ -10,19 +10,19 @@
 #include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tests/distance.h"
+#include "tests/layers/random_numbers.h"
 
 namespace gadolin {
 namespace {
 
-Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp32) {
-  const Tensor t = add(mul(rand(shape, 21, stream, DType::fp64), 2.0), -1.0).to(dtype);
-  return t.contiguous(shape.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous).clone();
+Tensor single_numbers(const Shape& shape, std::uint64_t stream, DType dtype = DType::fp32) {
+  return numbers(shape, stream, dtype, 21);
 }
 double far(const Tensor& a, const Tensor& b) {
   EXPECT_EQ(a.shape(), b.shape());
   EXPECT_EQ(a.dtype(), b.dtype());
   if (b.numel() == 0) return 0;
-  return test::distance(a.to_vector<double>(), b.to_vector<double>());
+  return test::distance(a, b);
 }
 
 struct Pairing : Layer {
@@ -34,7 +34,7 @@ struct Pairing : Layer {
     std::uint64_t stream = 100;
     const NoGrad guard;
     for (Parameter& p : state()) {
-      if (is_floating(p.tensor.dtype())) p.tensor.copy_(numbers(p.tensor.shape(), ++stream));
+      if (is_floating(p.tensor.dtype())) p.tensor.copy_(single_numbers(p.tensor.shape(), ++stream));
     }
     Tensor variance = norm.running_var();
     variance.copy_(abs(variance) + 0.1);
@@ -62,13 +62,13 @@ struct Pairing : Layer {
   }
 };
 
-void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options, DType dtype,
-             double limit) {
+void compare_folded(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options, DType dtype,
+                    double limit) {
   Pairing net(static_cast<int>(shape[1]), out, kernel, options);
   if (dtype == DType::fp64) net.to(dtype);
   const ComputeScope scope(dtype);
-  const Tensor x = numbers(shape, 1, dtype), plain = net.apart(x, false, {});
-  const Tensor addend = numbers(plain.shape(), 2, dtype), held = addend.clone();
+  const Tensor x = single_numbers(shape, 1, dtype), plain = net.apart(x, false, {});
+  const Tensor addend = single_numbers(plain.shape(), 2, dtype), held = addend.clone();
   for (const bool with_relu : {false, true}) {
     for (const Tensor& added : {Tensor(), addend}) {
       const Tensor want = net.apart(x, with_relu, added);
@@ -82,9 +82,9 @@ void compare(const Shape& shape, int out, Pair kernel, const Conv2dOptions& opti
   }
 }
 void compare_types(const Shape& shape, int out, Pair kernel, const Conv2dOptions& options) {
-  compare(shape, out, kernel, options, DType::fp64, 1e-12);
-  compare(shape, out, kernel, options, DType::fp32, 1e-5);
-  compare(shape, out, kernel, options, DType::bf16, 2e-2);
+  compare_folded(shape, out, kernel, options, DType::fp64, 1e-12);
+  compare_folded(shape, out, kernel, options, DType::fp32, 1e-5);
+  compare_folded(shape, out, kernel, options, DType::bf16, 2e-2);
 }
 TEST(ConvNorm, FoldedEqualsOneByOne) {
   compare_types({2, 3, 9, 7}, 5, 3, {.stride = 2, .padding = 1, .bias = false});
@@ -98,14 +98,14 @@ TEST(ConvNorm, TakesAnEmptyBatch) { compare_types({0, 3, 6, 6}, 4, 3, {.bias = f
 TEST(ConvNorm, HasAReferencePath) {
   const Backend before = backend();
   set_backend(Backend::reference);
-  compare({2, 3, 9, 7}, 5, 3, {.stride = 2, .padding = 1}, DType::fp32, 1e-5);
+  compare_folded({2, 3, 9, 7}, 5, 3, {.stride = 2, .padding = 1}, DType::fp32, 1e-5);
   set_backend(before);
 }
 
 // However weights and statistics change, the next result is of the new ones.
 TEST(ConvNorm, FollowsEveryChange) {
   Pairing net(3, 4, 3, {});
-  const Tensor x = numbers({2, 3, 6, 6}, 1);
+  const Tensor x = single_numbers({2, 3, 6, 6}, 1);
   const auto agrees = [&](const std::string& what) {
     EXPECT_LE(far(net.folded(x, true, {}), net.apart(x, true, {})), 1e-5) << what;
     EXPECT_LE(far(net.folded(x, true, {}), net.apart(x, true, {})), 1e-5) << what << ", again";
@@ -146,13 +146,14 @@ TEST(ConvNorm, FollowsEveryChange) {
 
 TEST(ConvNorm, FoldsOnlyWhereNobodyLooks) {
   Pairing net(3, 4, 3, {});
-  Tensor x = numbers({2, 3, 6, 6}, 1);
+  Tensor x = single_numbers({2, 3, 6, 6}, 1);
   EXPECT_FALSE(net.pair.folds(x)) << "weights want gradients";
   net.freeze({""});
   EXPECT_TRUE(net.pair.folds(x)) << "nothing wants one";
   net.train();
   EXPECT_TRUE(net.pair.folds(x)) << "frozen batch norms keep their statistics in training";
-  EXPECT_FALSE(net.pair.folds(x, numbers({2, 4, 4, 4}, 2).requires_grad_())) << "an addend may want one";
+  EXPECT_FALSE(net.pair.folds(x, single_numbers({2, 4, 4, 4}, 2).requires_grad_()))
+      << "an addend may want one";
   EXPECT_FALSE(net.pair.folds(x.clone().requires_grad_()));
   const CallObserver observer([](auto&&...) {});
   EXPECT_TRUE(net.pair.folds(x)) << "an observer alone changes nothing";
@@ -166,14 +167,15 @@ TEST(ConvNorm, WritesIntoASlot) {
     if (dtype == DType::fp64) net.to(dtype);
     const ComputeScope scope(dtype);
     const NoGrad guard;
-    const Tensor x = numbers({2, 3, 6, 6}, 1, dtype), want = net(x);
+    const Tensor x = single_numbers({2, 3, 6, 6}, 1, dtype), want = net(x);
     ChannelBuffer buffer(want, 7, 4, 4);
-    buffer.append(numbers({2, 2, 4, 4}, 2, dtype));
+    buffer.append(single_numbers({2, 2, 4, 4}, 2, dtype));
     const Tensor slot = buffer.slot(4), got = net.pair.relu(x, slot);
     EXPECT_EQ(got.raw(), slot.raw());
     buffer.append(got);
     EXPECT_EQ(far(buffer.all().slice(1, 2, 6), want), 0);
-    EXPECT_EQ(far(buffer.all().slice(1, 0, 2), numbers({2, 2, 4, 4}, 2, dtype)), 0) << "neighbours stay";
+    EXPECT_EQ(far(buffer.all().slice(1, 0, 2), single_numbers({2, 2, 4, 4}, 2, dtype)), 0)
+        << "neighbours stay";
     EXPECT_THROW(net.pair.relu(x, empty({2, 4, 4, 5}, dtype)), ShapeError);
   }
 }
@@ -181,7 +183,7 @@ TEST(ConvNorm, WritesIntoASlot) {
 TEST(ConvNorm, KeepsNaN) {
   Pairing net(3, 4, 1, {});
   const NoGrad guard;
-  Tensor x = numbers({1, 3, 2, 2}, 1);
+  Tensor x = single_numbers({1, 3, 2, 2}, 1);
   x.slice(2, 0, 1).fill_(std::nan(""));
   const std::vector<double> y = net(x).to_vector<double>();
   for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 4 < 2) << i;
@@ -218,7 +220,7 @@ TEST(ConvThen, EqualsOneByOne) {
   Conv2d conv(3, 4, 3, {});
   for (const double factor : {1.0, 0.3}) {
     for (const bool with_relu : {false, true}) {
-      const Tensor x = numbers({2, 3, 6, 5}, 1), addend = numbers({2, 4, 4, 3}, 2);
+      const Tensor x = single_numbers({2, 3, 6, 5}, 1), addend = single_numbers({2, 4, 4, 3}, 2);
       const ConvTail tail{.addend = addend, .relu = with_relu};
       const Tensor want = conv_then(conv, x, tail, factor);
       EXPECT_TRUE(want.node());
@@ -242,7 +244,7 @@ struct Residual : Layer {
   explicit Residual(Shortcut made) : shortcut(add("shortcut", std::move(made))) {
     std::uint64_t stream = 200;
     const NoGrad guard;
-    for (Parameter& p : parameters()) p.tensor.copy_(numbers(p.tensor.shape(), ++stream));
+    for (Parameter& p : parameters()) p.tensor.copy_(single_numbers(p.tensor.shape(), ++stream));
   }
   Tensor forward(const Tensor& x) override { return last.add_relu(x.slice(1, 0, 3), shortcut, x); }
   const char* kind() const override { return "Residual"; }
@@ -258,7 +260,7 @@ TEST(Shortcuts, JoinFoldAndStandApart) {
        "BatchNorm2d norm", "Residual "},
       {"MaxPool2d shortcut.0", "Sequential shortcut", "Conv2d conv", "BatchNorm2d norm", "Residual "},
       {"Sequential shortcut", "Conv2d conv", "BatchNorm2d norm", "Residual "}};
-  const Tensor x = numbers({2, 4, 3, 5}, 1), cotangent = numbers({2, 4, 3, 5}, 2);
+  const Tensor x = single_numbers({2, 4, 3, 5}, 1), cotangent = single_numbers({2, 4, 3, 5}, 2);
   for (int which = 0; which < 3; ++which) {
     SCOPED_TRACE(which);
     Residual fused = make(which), plain = make(which);
@@ -292,7 +294,7 @@ TEST(Shortcuts, JoinFoldAndStandApart) {
 TEST(SiblingConvs, FoldTogether) {
   Pairing a(5, 3, 1, {.bias = false}), b(5, 4, 1, {.bias = false});
   const NoGrad guard;
-  const Tensor x = numbers({2, 5, 3, 4}, 1);
+  const Tensor x = single_numbers({2, 5, 3, 4}, 1);
   for (int i = 0; i < 3; ++i) {
     const std::vector<Tensor> y = sibling_convs(x, {&a.conv, &b.conv}, {&a.norm, &b.norm});
     EXPECT_LE(far(y[0], a.apart(x, true, {})), 1e-5);

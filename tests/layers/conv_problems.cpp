@@ -8,7 +8,7 @@
 #include "layers/conv_function.h"
 #include "layers/cudnn_plans.h"
 #include "tensor/ops.h"
-#include "tests/distance.h"
+#include "tests/layers/random_numbers.h"
 
 namespace gadolin {
 namespace {
@@ -19,7 +19,7 @@ std::vector<ConvProblem> asked;  // by the function under test
 bool refuse_optional = false;    // as if no engine took slices or accumulated
 
 template <class T>
-void loops(const ConvProblem& p, const ConvPointers& t) {
+void run_loops(const ConvProblem& p, const ConvPointers& t) {
   T *const x = static_cast<T*>(t.x), *const w = static_cast<T*>(t.w), *const y = static_cast<T*>(t.y);
   const T *const bias = static_cast<const T*>(t.bias), *const z = static_cast<const T*>(t.z);
   const std::int64_t xs = p.x_stride ? p.x_stride : p.c, ys = p.y_stride ? p.y_stride : p.k,
@@ -71,14 +71,10 @@ bool run(const char*, Device, const ConvProblem& p, const ConvPointers& t) {
   }
   for (const std::int64_t stride : {p.x_stride, p.y_stride}) EXPECT_EQ(stride * size_of(p.dtype) % 16, 0);
   if (p.optional() && refuse_optional) return false;
-  p.dtype == DType::fp64 ? loops<double>(p, t) : loops<float>(p, t);
+  p.dtype == DType::fp64 ? run_loops<double>(p, t) : run_loops<float>(p, t);
   return true;
 }
 
-Tensor numbers(const Shape& shape, std::uint64_t stream, DType dtype) {
-  const Tensor made = add(mul(rand(shape, 11, stream, DType::fp64), 2.0), -1.0).to(dtype);
-  return shape.dim() == 4 ? made.contiguous(MemoryFormat::channels_last).clone() : made;
-}
 // The same numbers as a slice of twice as many channels, which hold 100 elsewhere.
 Tensor sliced(const Tensor& t, std::int64_t room = 0) {
   const std::int64_t c = t.size(1), all = room ? room : (2 * c + 3) / 4 * 4;
@@ -89,23 +85,17 @@ Tensor sliced(const Tensor& t, std::int64_t room = 0) {
   detail::copy_elements(t, slice);
   return slice;
 }
-double worst(const Tensor& a, const Tensor& b) {
-  EXPECT_EQ(a.shape(), b.shape());
-  test::Largest most;
-  const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
-  for (std::size_t i = 0; i < x.size(); ++i) most.see(std::fabs(x[i] - y[i]) / (1 + std::fabs(y[i])));
-  return most.value();
-}
 
 struct Case {
   Shape x, w;
   Conv2dOptions options;
   DType dtype = DType::fp32;
 };
-const Case cases[] = {{{2, 8, 5, 6}, {4, 8, 3, 3}, {.padding = 1}},
-                      {{2, 8, 7, 6}, {12, 4, 3, 2}, {.stride = {2, 1}, .padding = {1, 0}, .groups = 2}},
-                      {{1, 4, 6, 6}, {8, 4, 3, 3}, {.stride = 2, .same = true}},
-                      {{3, 12, 4, 5}, {4, 12, 1, 1}, {}, DType::fp64}};
+const Case convolutions[] = {
+    {{2, 8, 5, 6}, {4, 8, 3, 3}, {.padding = 1}},
+    {{2, 8, 7, 6}, {12, 4, 3, 2}, {.stride = {2, 1}, .padding = {1, 0}, .groups = 2}},
+    {{1, 4, 6, 6}, {8, 4, 3, 3}, {.stride = 2, .same = true}},
+    {{3, 12, 4, 5}, {4, 12, 1, 1}, {}, DType::fp64}};
 
 class ConvProblems : public testing::TestWithParam<bool> {
  protected:
@@ -118,7 +108,7 @@ class ConvProblems : public testing::TestWithParam<bool> {
 
 TEST_P(ConvProblems, ForwardReadsAndWritesSlicesWithEveryEpilogue) {
   const NoGrad no_grad;
-  for (const Case& c : cases) {
+  for (const Case& c : convolutions) {
     const Tensor x = numbers(c.x, 1, c.dtype), w = numbers(c.w, 2, c.dtype),
                  b = numbers({c.w[0]}, 3, c.dtype);
     for (const int how : {0, 1, 2, 3, 4, 5, 6, 7}) {  // bits: bias, addend, relu
@@ -153,7 +143,7 @@ TEST_P(ConvProblems, ForwardReadsAndWritesSlicesWithEveryEpilogue) {
 
 TEST_P(ConvProblems, GradientsOfSlicesAddToWhatIsThere) {
   const NoGrad no_grad;
-  for (const Case& c : cases) {
+  for (const Case& c : convolutions) {
     const Tensor x = numbers(c.x, 1, c.dtype), w = numbers(c.w, 2, c.dtype);
     Conv2dFunction f{c.options, {}, {}};
     f.save(x, w, Tensor(), {});

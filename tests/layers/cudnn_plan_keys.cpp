@@ -6,21 +6,13 @@
 
 #include "layers/cudnn_plans.h"
 #include "tensor/check.h"
+#include "tests/layers/conv_problem.h"
 
 namespace gadolin {
 namespace {
 
-ConvProblem conv(std::int64_t n, std::int64_t c, std::int64_t size, std::int64_t k, std::int64_t filter,
-                 std::int64_t stride = 1, std::int64_t groups = 1) {
-  ConvProblem p;
-  p.n = n, p.c = c, p.h = p.w = size, p.k = k, p.r = p.s = filter, p.groups = groups;
-  p.stride[0] = p.stride[1] = stride;
-  p.padding[0] = p.padding[1] = filter / 2;
-  return p;
-}
-
 TEST(CudnnPlans, ProblemsHaveDistinctNames) {
-  ConvProblem problem = conv(32, 64, 56, 128, 3, 2, 2);
+  ConvProblem problem = conv_problem(32, 64, 56, 128, 3, 2, 2);
   problem.dtype = DType::bf16;
   problem.pass = ConvPass::data_gradient;
   EXPECT_EQ(problem.str(), "dgrad,bf16,nhwc,x32x64x56x56,w128x32x3x3,stride2x2,pad1x1,dilation1x1,groups2");
@@ -29,7 +21,7 @@ TEST(CudnnPlans, ProblemsHaveDistinctNames) {
 }
 
 TEST(CudnnPlans, KeysNameWhatDecides) {
-  ConvProblem problem = conv(32, 64, 56, 128, 3);
+  ConvProblem problem = conv_problem(32, 64, 56, 128, 3);
   problem.x_stride = 256;
   EXPECT_EQ(
       plan_database_key(problem),
@@ -44,7 +36,7 @@ TEST(CudnnPlans, BadPointersAreRefusedBeforeAnythingRuns) {
   alignas(16) char bytes[64];
   const auto text = [&](const ConvPointers& tensors) -> std::string {
     try {
-      run_convolution("conv2d", cuda, conv(1, 8, 8, 8, 3), tensors);
+      run_convolution("conv2d", cuda, conv_problem(1, 8, 8, 8, 3), tensors);
     } catch (const Error& error) {
       return error.what();
     }

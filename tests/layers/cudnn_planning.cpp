@@ -15,6 +15,7 @@
 #include "layers/cudnn_plans.h"
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
+#include "tests/layers/conv_problem.h"
 
 namespace gadolin {
 namespace {
@@ -26,31 +27,22 @@ std::string h200() {
   return text.str();
 }
 
-ConvProblem conv(std::int64_t n, std::int64_t c, std::int64_t size, std::int64_t k, std::int64_t filter,
-                 std::int64_t stride = 1, std::int64_t groups = 1) {
-  ConvProblem p;
-  p.n = n, p.c = c, p.h = p.w = size, p.k = k, p.r = p.s = filter, p.groups = groups;
-  p.stride[0] = p.stride[1] = stride;
-  p.padding[0] = p.padding[1] = filter / 2;
-  return p;
-}
-
 // The distinct convolutions of ResNet-50 v1.5 at 224 x 224: the stem and 22 more.
 std::vector<ConvProblem> resnet50(std::int64_t n) {
   std::map<std::string, ConvProblem> found;
   const auto add = [&](const ConvProblem& p) { found.emplace(p.str(), p); };
-  add(conv(n, 3, 224, 64, 7, 2));
+  add(conv_problem(n, 3, 224, 64, 7, 2));
   std::int64_t in = 64, size = 56;
   const int blocks[] = {3, 4, 6, 3};
   for (int stage = 0; stage < 4; ++stage) {
     const std::int64_t width = std::int64_t{64} << stage, out = 4 * width;
     for (int block = 0; block < blocks[stage]; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      add(conv(n, in, size, width, 1));
-      add(conv(n, width, size, width, 3, stride));
-      if (block == 0) add(conv(n, in, size, out, 1, stride));
+      add(conv_problem(n, in, size, width, 1));
+      add(conv_problem(n, width, size, width, 3, stride));
+      if (block == 0) add(conv_problem(n, in, size, out, 1, stride));
       size /= stride;
-      add(conv(n, width, size, out, 1));
+      add(conv_problem(n, width, size, out, 1));
       in = out;
     }
   }
@@ -131,8 +123,8 @@ TEST_F(CudnnPlanning, EveryConvolutionOfResNet50) {
 
 TEST_F(CudnnPlanning, StemsOfSmallAndGreyImages) {
   for (const Precision& precision : precisions) {
-    for (ConvProblem problem : {conv(128, 3, 32, 64, 3), conv(128, 1, 28, 64, 3), conv(32, 1, 112, 64, 7, 2),
-                                conv(32, 8, 224, 64, 7, 2)}) {
+    for (ConvProblem problem : {conv_problem(128, 3, 32, 64, 3), conv_problem(128, 1, 28, 64, 3),
+                                conv_problem(32, 1, 112, 64, 7, 2), conv_problem(32, 8, 224, 64, 7, 2)}) {
       problem.dtype = precision.dtype;
       problem.tf32 = precision.tf32;
       for (const ConvPass pass : {ConvPass::forward, ConvPass::filter_gradient}) {
@@ -165,12 +157,13 @@ TEST_F(CudnnPlanning, AccumulatingGradients) {
 
 // ResNet-50, DenseNet-121, VGG-16, Inception-v3.
 TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
-  std::vector<ConvProblem> problems = {conv(16, 64, 56, 64, 3),    conv(16, 256, 56, 512, 1, 2),
-                                       conv(16, 8, 224, 64, 7, 2), conv(16, 128, 56, 32, 3),
-                                       conv(16, 992, 7, 128, 1),   conv(16, 64, 224, 64, 3),
-                                       conv(16, 512, 14, 512, 3),  conv(16, 8, 299, 32, 3, 2),
-                                       conv(16, 80, 73, 192, 3),   conv(16, 288, 35, 384, 3, 2)};
-  problems.push_back(conv(16, 128, 17, 192, 1));
+  std::vector<ConvProblem> problems = {
+      conv_problem(16, 64, 56, 64, 3),    conv_problem(16, 256, 56, 512, 1, 2),
+      conv_problem(16, 8, 224, 64, 7, 2), conv_problem(16, 128, 56, 32, 3),
+      conv_problem(16, 992, 7, 128, 1),   conv_problem(16, 64, 224, 64, 3),
+      conv_problem(16, 512, 14, 512, 3),  conv_problem(16, 8, 299, 32, 3, 2),
+      conv_problem(16, 80, 73, 192, 3),   conv_problem(16, 288, 35, 384, 3, 2)};
+  problems.push_back(conv_problem(16, 128, 17, 192, 1));
   problems.back().s = 7, problems.back().padding[1] = 3;
   for (const Precision& precision : precisions) {
     for (const ConvEpilogue epilogue :
@@ -192,8 +185,8 @@ TEST_F(CudnnPlanning, FusedEpiloguesForInference) {
 // is. Without, and with 4 channels as well, nearly all of them copy it to 8 channels in the workspace first.
 TEST_F(CudnnPlanning, PaddedStemsRunOnTensorCoresWithoutHiddenCopies) {
   for (const Precision& precision : precisions) {
-    for (ConvProblem problem : {conv(32, 3, 224, 64, 7, 2), conv(32, 3, 299, 32, 3, 2),
-                                conv(32, 3, 224, 64, 3), conv(32, 1, 224, 64, 7, 2)}) {
+    for (ConvProblem problem : {conv_problem(32, 3, 224, 64, 7, 2), conv_problem(32, 3, 299, 32, 3, 2),
+                                conv_problem(32, 3, 224, 64, 3), conv_problem(32, 1, 224, 64, 7, 2)}) {
       problem.dtype = precision.dtype;
       problem.tf32 = precision.tf32;
       const bool half = size_of(problem.dtype) == 2;
@@ -231,11 +224,12 @@ TEST_F(CudnnPlanning, SlicesOfChannels) {
   struct {
     ConvProblem problem;
     std::int64_t x, y;
-  } const slices[] = {{conv(32, 96, 56, 128, 1), 256, 0},       {conv(32, 128, 56, 32, 3), 0, 256},
-                      {conv(32, 480, 14, 128, 1), 1024, 0},     {conv(32, 128, 14, 32, 3), 0, 1024},
-                      {conv(32, 992, 7, 128, 1), 1024, 0},      {conv(32, 128, 7, 32, 3), 0, 1024},
-                      {conv(32, 64, 35, 96, 3), 0, 288},        {conv(32, 96, 35, 96, 3), 176, 288},
-                      {conv(32, 192, 17, 192, 3, 2), 448, 1280}};
+  } const slices[] = {
+      {conv_problem(32, 96, 56, 128, 1), 256, 0},       {conv_problem(32, 128, 56, 32, 3), 0, 256},
+      {conv_problem(32, 480, 14, 128, 1), 1024, 0},     {conv_problem(32, 128, 14, 32, 3), 0, 1024},
+      {conv_problem(32, 992, 7, 128, 1), 1024, 0},      {conv_problem(32, 128, 7, 32, 3), 0, 1024},
+      {conv_problem(32, 64, 35, 96, 3), 0, 288},        {conv_problem(32, 96, 35, 96, 3), 176, 288},
+      {conv_problem(32, 192, 17, 192, 3, 2), 448, 1280}};
   for (const Precision& precision : precisions) {
     for (const auto& slice : slices) {
       for (const auto& [pass, accumulate, epilogue] :
@@ -268,7 +262,7 @@ TEST_F(CudnnPlanning, SlicesOfChannels) {
 // cuDNN copies slices in its workspace. Where that is beyond the limit only engines without tensor cores
 // would be left.
 TEST_F(CudnnPlanning, SlicesTooLargeToCopyAreLeftToTheCaller) {
-  ConvProblem problem = conv(256, 224, 56, 128, 1);
+  ConvProblem problem = conv_problem(256, 224, 56, 128, 1);
   problem.dtype = DType::bf16;
   for (const ConvPass pass : {ConvPass::forward, ConvPass::data_gradient, ConvPass::filter_gradient}) {
     problem.pass = pass;
@@ -282,7 +276,7 @@ TEST_F(CudnnPlanning, SlicesTooLargeToCopyAreLeftToTheCaller) {
 }
 
 TEST_F(CudnnPlanning, DatabaseIsReadInsteadOfTheHeuristics) {
-  ConvProblem problem = conv(32, 64, 56, 64, 3);
+  ConvProblem problem = conv_problem(32, 64, 56, 64, 3);
   problem.dtype = DType::bf16;
   const PlanReport offered = plan(problem);
   ASSERT_GE(offered.accepted(), 3);
@@ -317,14 +311,14 @@ TEST_F(CudnnPlanning, DatabaseIsReadInsteadOfTheHeuristics) {
 
 TEST_F(CudnnPlanning, WithoutAnEngineThatAgreesThereIsNoPlan) {
   const ConvolutionPlans plans =
-      plan_without_device(conv(1, 8, 8, 8, 3), device_, PlanDatabase("", "test"), 1000);
+      plan_without_device(conv_problem(1, 8, 8, 8, 3), device_, PlanDatabase("", "test"), 1000);
   EXPECT_EQ(plans.from_database + plans.from_heuristics + plans.tuned, 0);
 }
 
 TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
   for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16}) {
-    for (ConvProblem problem :
-         {conv(8, 64, 28, 64, 3, 1, 64), conv(8, 64, 28, 128, 3, 2, 4), conv(2, 5, 9, 7, 3)}) {
+    for (ConvProblem problem : {conv_problem(8, 64, 28, 64, 3, 1, 64), conv_problem(8, 64, 28, 128, 3, 2, 4),
+                                conv_problem(2, 5, 9, 7, 3)}) {
       for (const bool channels_last : {true, false}) {
         for (const int dilation : {1, 2}) {
           for (const ConvPass pass :
@@ -351,7 +345,7 @@ TEST_F(CudnnPlanning, GroupsDilationAndOtherLayouts) {
 }
 
 TEST_F(CudnnPlanning, AnythingGoesWithoutDeterminism) {
-  ConvProblem problem = conv(32, 64, 56, 64, 3);
+  ConvProblem problem = conv_problem(32, 64, 56, 64, 3);
   problem.pass = ConvPass::data_gradient;
   const int strict = plan(problem).accepted();
   problem.deterministic = false;
@@ -359,8 +353,8 @@ TEST_F(CudnnPlanning, AnythingGoesWithoutDeterminism) {
 }
 
 TEST_F(CudnnPlanning, MistakesAreErrorsWithCudnnsReason) {
-  EXPECT_THROW(plan_without_device(conv(1, 8, 8, 8, 3), "{\"deviceName\": "), CudaError);
-  ConvProblem too_small = conv(1, 8, 2, 8, 7);
+  EXPECT_THROW(plan_without_device(conv_problem(1, 8, 8, 8, 3), "{\"deviceName\": "), CudaError);
+  ConvProblem too_small = conv_problem(1, 8, 2, 8, 7);
   too_small.padding[0] = too_small.padding[1] = 0;  // the filter is larger than the image
   EXPECT_THROW(plan(too_small), CudaError);
 }

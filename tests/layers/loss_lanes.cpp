@@ -96,7 +96,7 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& want
   }
 }
 template <class T, int V>
-void compare(std::int64_t classes) {
+void compare_lanes(std::int64_t classes) {
   const Tensor x = ((rand({5, classes}, 41, 1) - 0.5) * 12.0).to(dtype_of<T>);
   const std::vector<double> numbers = x.to_vector<double>();
   std::vector<std::int64_t> target;
@@ -120,15 +120,15 @@ void compare(std::int64_t classes) {
 }
 TEST(LossLanes, ShareARowInAnyNumber) {
   for (const std::int64_t classes : {1, 5, 37, 1000}) {
-    compare<double, 1>(classes);
-    compare<float, 1>(classes);
-    compare<bfloat16, 1>(classes);
+    compare_lanes<double, 1>(classes);
+    compare_lanes<float, 1>(classes);
+    compare_lanes<bfloat16, 1>(classes);
   }
   for (const std::int64_t classes : {8, 40, 1000}) {
-    compare<double, 2>(classes);
-    compare<float, 4>(classes);
-    compare<bfloat16, 8>(classes);
-    compare<float16, 8>(classes);
+    compare_lanes<double, 2>(classes);
+    compare_lanes<float, 4>(classes);
+    compare_lanes<bfloat16, 8>(classes);
+    compare_lanes<float16, 8>(classes);
   }
 }
 

@@ -10,14 +10,17 @@
 #include "layers/pool.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
 
+using test::message_of;
+
 // A small net with a module inside a module.
-class Block : public Layer {
+class ResidualBlock : public Layer {
  public:
-  explicit Block(int channels)
+  explicit ResidualBlock(int channels)
       : conv_(add("conv", Conv2d(channels, channels, 3, {.padding = 1, .bias = false}))),
         bn_(add("bn", BatchNorm2d(channels))) {}
   Tensor forward(const Tensor& x) override { return bn_.add_relu(conv_(x), x); }
@@ -31,7 +34,8 @@ class Net : public Layer {
  public:
   explicit Net(int classes = 3)
       : stem_(add("stem", Conv2d(1, 4, 3, {.padding = 1}))),
-        layer1_(add("layer1", Sequential(Block(4), Block(4)))), fc_(add("fc", Linear(4, classes))) {}
+        layer1_(add("layer1", Sequential(ResidualBlock(4), ResidualBlock(4)))),
+        fc_(add("fc", Linear(4, classes))) {}
   Tensor forward(const Tensor& x) override { return fc_(global_avg_pool2d(layer1_(stem_(x))).flatten(1)); }
   const char* kind() const override { return "Net"; }
 
@@ -51,16 +55,7 @@ State copy_of(const Module& module) {
   for (const Parameter& p : module.state()) state[p.name] = p.tensor.detach().clone();
   return state;
 }
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing thrown";
-}
-const Shape image{2, 1, 5, 5};
+const Shape image_shape{2, 1, 5, 5};
 
 TEST(Module, NamesAsPyTorchDoes) {
   const Net net;
@@ -84,7 +79,7 @@ TEST(Module, StaysWholeWhenMoved) {
   manual_seed(1);
   Net net;
   net.eval();
-  const Tensor x = randn(image);
+  const Tensor x = randn(image_shape);
   const std::vector<float> before = net(x).to_vector<float>();
   Net moved = std::move(net);
   EXPECT_EQ(moved(x).to_vector<float>(), before);
@@ -96,10 +91,10 @@ TEST(Module, LoadsWhatItSaved) {
   Net a;
   manual_seed(2);
   Net b;
-  a(randn(image));  // moves the running statistics
+  a(randn(image_shape));  // moves the running statistics
   a.eval();
   b.eval();
-  const Tensor x = randn(image);
+  const Tensor x = randn(image_shape);
   EXPECT_NE(a(x).to_vector<float>(), b(x).to_vector<float>());
   const LoadReport report = b.load_state(copy_of(a));
   EXPECT_EQ(report.loaded.size(), 16u);
@@ -167,7 +162,7 @@ TEST(Module, FreezesByPath) {
   }
   const State before = copy_of(net);
   net.train();
-  net(randn(image)).backward(ones({2, 3}));
+  net(randn(image_shape)).backward(ones({2, 3}));
   for (const Parameter& b : net.buffers()) {
     const bool frozen = b.name.rfind("layer1.0", 0) == 0;
     EXPECT_EQ(b.tensor.to_vector<float>() == before.at(b.name).to_vector<float>(), frozen) << b.name;
@@ -204,7 +199,7 @@ TEST(Module, SaysWhereInTheNetworkAnErrorIs) {
 
 TEST(Module, MarksTheTapeWithPlaces) {
   Net net;
-  const Tensor y = net(ones(image));
+  const Tensor y = net(ones(image_shape));
   ASSERT_NE(y.node(), nullptr);
   EXPECT_EQ(y.node()->place, "fc");
   bool found = false;
@@ -224,13 +219,13 @@ TEST(Module, TellsObservers) {
       EXPECT_TRUE(in.size() == 1 && in[0].defined() && out.size() == 1 && out[0].defined());
       seen.push_back(std::string(module.kind()) + " " + place);
     });
-    net(ones(image));
+    net(ones(image_shape));
   }
   EXPECT_EQ(seen,
             (std::vector<std::string>{"Conv2d stem", "Conv2d layer1.0.conv", "BatchNorm2d layer1.0.bn",
                                       "Block layer1.0", "Conv2d layer1.1.conv", "BatchNorm2d layer1.1.bn",
                                       "Block layer1.1", "Sequential layer1", "Linear fc", "Net "}));
-  net(ones(image));
+  net(ones(image_shape));
   EXPECT_EQ(seen.size(), 10u);
 }
 
@@ -238,7 +233,7 @@ TEST(Module, ChangesPrecision) {
   manual_seed(4);
   Net net;
   net.eval();
-  const Tensor x = randn(image);
+  const Tensor x = randn(image_shape);
   const Tensor single = net(x).detach();
   net.to(DType::fp64);
   for (const Parameter& p : net.parameters()) EXPECT_EQ(p.tensor.dtype(), DType::fp64) << p.name;
@@ -254,7 +249,7 @@ TEST(Module, ChangesPrecision) {
 TEST(ComputeScope, RunsConvolutionsInSixteenBits) {
   manual_seed(4);
   Net net;
-  const Tensor x = randn(image);
+  const Tensor x = randn(image_shape);
   const std::vector<double> exact = net(x).detach().to_vector<double>();
   const ComputeScope scope(DType::bf16);
   const Tensor y = net(x);
@@ -275,7 +270,7 @@ TEST(ComputeScope, SeesWeightsThatChangeBetweenInferences) {
   manual_seed(4);
   Net net;
   net.eval();
-  const Tensor x = randn(image);
+  const Tensor x = randn(image_shape);
   const auto inference = [&](DType dtype) {
     const NoGrad guard;
     const ComputeScope scope(dtype);

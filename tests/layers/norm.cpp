@@ -10,15 +10,11 @@
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/distance.h"
+#include "tests/layers/random_numbers.h"
 #include "tests/op_spec.h"
 
 namespace gadolin {
 namespace {
-
-// Parameters of 16-bit activations stay in fp32.
-Tensor parameter_of(const Tensor& t, const Tensor& x) {
-  return x.dtype() == DType::fp64 ? t : t.to(DType::fp32);
-}
 
 // in: x, weight, bias, running mean, running variance and perhaps an addend. Works on copies of the running
 // ones.
@@ -29,7 +25,7 @@ Call call(const BatchNormOptions& o) {
                       in.size() > 5 ? in[5] : Tensor());
   };
 }
-Reference definition(const BatchNormOptions& o) {
+Reference batch_norm_definition(const BatchNormOptions& o) {
   return [o](const Inputs& in) {
     const Tensor& x = in[0];
     const std::int64_t spots = x.dim() == 4 ? x.size(2) * x.size(3) : 1, channels = x.size(1),
@@ -66,28 +62,28 @@ OpCase norm_case(const std::string& what, const Shape& x, const BatchNormOptions
                  shaped(c).between(0.5, 2).fixed()};
   if (addend) made.inputs.push_back(shaped(x));
   made.f = call(options);
-  made.reference = definition(options);
+  made.reference = batch_norm_definition(options);
   made.products = 16;     // sums over the batch
   made.expanded = false;  // equal values have no variance
   made.batch_one = x.dim() == 4;
   return made;
 }
 
-const BatchNormOptions training{.training = true}, running{}, training_relu{.training = true, .relu = true},
-    running_relu{.relu = true};
+const BatchNormOptions plain_training{.training = true}, running{},
+    training_relu{.training = true, .relu = true}, running_relu{.relu = true};
 
-const bool added = add_spec({
+const bool batch_norm_added = add_spec({
     .name = "batch_norm",
-    .f = call(training),
-    .cases = {norm_case("training", {4, 3, 3, 5}, training),
+    .f = call(plain_training),
+    .cases = {norm_case("training", {4, 3, 3, 5}, plain_training),
               norm_case("training, relu", {4, 5, 3, 4}, training_relu),
-              norm_case("training, addend", {4, 8, 2, 3}, training, true),
+              norm_case("training, addend", {4, 8, 2, 3}, plain_training, true),
               norm_case("training, addend, relu", {3, 16, 2, 3}, training_relu, true),
-              norm_case("training, vectors", {12, 3}, training),
+              norm_case("training, vectors", {12, 3}, plain_training),
               norm_case("evaluation", {2, 3, 3, 4}, running),
               norm_case("evaluation, relu", {2, 8, 3, 4}, running_relu),
               norm_case("evaluation, addend, relu", {2, 8, 3, 4}, running_relu, true),
-              norm_case("training, one channel", {5, 1, 4, 3}, training)},
+              norm_case("training, one channel", {5, 1, 4, 3}, plain_training)},
     .errors = {{.inputs = {shaped({2, 3, 4}), shaped({3}), shaped({3}), shaped({3}), shaped({3})},
                 .message = "batch_norm: input [2, 3, 4] is neither [N, C, H, W] nor [N, C]"},
                {.inputs = {shaped({2, 3, 4, 4}), shaped({4}), shaped({3}), shaped({3}), shaped({3})},

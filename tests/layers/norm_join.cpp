@@ -9,14 +9,11 @@
 #include "tensor/allocator.h"
 #include "tensor/ops.h"
 #include "tests/distance.h"
+#include "tests/layers/random_numbers.h"
 #include "tests/op_spec.h"
 
 namespace gadolin {
 namespace {
-
-Tensor parameter_of(const Tensor& t, const Tensor& x) {
-  return x.dtype() == DType::fp64 ? t : t.to(DType::fp32);
-}
 
 // in: x, weight, bias, running mean and variance, and the same five of the other batch norm.
 Call join(bool training) {
@@ -66,7 +63,7 @@ OpCase join_case(const std::string& what, const Shape& x, bool training) {
   return made;
 }
 
-const bool added = add_spec({
+const bool batch_norm_join_added = add_spec({
     .name = "batch_norm_join",
     .f = join(true),
     .cases = {join_case("training", {4, 3, 3, 5}, true),
@@ -82,21 +79,21 @@ const bool added = add_spec({
                 .message = "batch_norm: input [2, 3] has C=3, but a parameter has shape [4]"}},
 });
 
-Tensor numbers(const Shape& shape, std::uint64_t stream) {
+Tensor spread_numbers(const Shape& shape, std::uint64_t stream) {
   const Tensor t = add(mul(rand(shape, 17, stream, DType::fp64), 4.0), -2.0);
   return shape.dim() == 4 ? t.contiguous(MemoryFormat::channels_last) : t;
 }
 
 // Two batch norms with weights and running statistics of their own; `moves`: whether the second learns in
 // training.
-struct Pair {
+struct NormPair {
   BatchNorm2d first, second;
-  Pair(int channels, DType parameters, bool training, bool moves = true)
+  NormPair(int channels, DType parameters, bool training, bool moves = true)
       : first(channels), second(channels, 1e-3, 0.3) {
     std::uint64_t stream = 40;
     for (BatchNorm2d* norm : {&first, &second}) {
       for (Parameter& p : norm->parameters())
-        p.tensor.set_data(numbers(p.tensor.shape(), ++stream).to(DType::fp32));
+        p.tensor.set_data(spread_numbers(p.tensor.shape(), ++stream).to(DType::fp32));
       norm->to(parameters);
       norm->train(training);
     }
@@ -105,7 +102,7 @@ struct Pair {
 };
 
 // y, all gradients and the state after two calls.
-test::Rows results(Pair& norms, const Tensor& x_data, const Tensor& z_data, const Tensor& cotangent,
+test::Rows results(NormPair& norms, const Tensor& x_data, const Tensor& z_data, const Tensor& cotangent,
                    bool joined, std::int64_t from = 0) {
   const std::int64_t channels = cotangent.size(1);
   const auto leaf = [&](const Tensor& t) { return t.clone().requires_grad_(); };
@@ -127,7 +124,7 @@ test::Rows results(Pair& norms, const Tensor& x_data, const Tensor& z_data, cons
   }
   return all;
 }
-void expect_close(const test::Rows& got, const test::Rows& expected, double limit) {
+void expect_same_results(const test::Rows& got, const test::Rows& expected, double limit) {
   ASSERT_EQ(got.size(), expected.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     if (got[i].size() == expected[i].size() && test::distance(got[i], expected[i]) <= limit) continue;
@@ -135,40 +132,40 @@ void expect_close(const test::Rows& got, const test::Rows& expected, double limi
   }
 }
 
-void compare(const Shape& shape, bool training, bool moves = true, std::int64_t extra = 0) {
+void compare_joined(const Shape& shape, bool training, bool moves = true, std::int64_t extra = 0) {
   Shape wide = shape;
   wide[1] += extra;
   const int channels = static_cast<int>(shape[1]);
-  const Tensor x = numbers(wide, 1), z = numbers(wide, 2), cotangent = numbers(shape, 3);
+  const Tensor x = spread_numbers(wide, 1), z = spread_numbers(wide, 2), cotangent = spread_numbers(shape, 3);
   for (const DType dtype : {DType::fp64, DType::fp32, DType::bf16}) {
     const DType parameters = dtype == DType::fp64 ? DType::fp64 : DType::fp32;
     // 16-bit ops would round between them and so mask other elements: they are compared with fp64 of the same
     // inputs.
     const DType other = dtype == DType::bf16 ? DType::fp64 : dtype;
-    Pair joined(channels, parameters, training, moves),
+    NormPair joined(channels, parameters, training, moves),
         separate(channels, other == DType::fp64 ? DType::fp64 : parameters, training, moves);
     const auto as = [&](const Tensor& t, DType to) { return t.to(dtype).to(to); };
     SCOPED_TRACE(cat(shape, " ", dtype));
-    expect_close(results(joined, as(x, dtype), as(z, dtype), as(cotangent, dtype), true, extra / 2),
-                 results(separate, as(x, other), as(z, other), as(cotangent, other), false, extra / 2),
-                 dtype == DType::fp64   ? 1e-12
-                 : dtype == DType::fp32 ? 1e-5
-                                        : 0.01);
+    expect_same_results(results(joined, as(x, dtype), as(z, dtype), as(cotangent, dtype), true, extra / 2),
+                        results(separate, as(x, other), as(z, other), as(cotangent, other), false, extra / 2),
+                        dtype == DType::fp64   ? 1e-12
+                        : dtype == DType::fp32 ? 1e-5
+                                               : 0.01);
   }
 }
 TEST(BatchNormJoin, TrainsLikeSeparateOps) {
-  for (const int channels : {1, 3, 8, 13, 64}) compare({3, channels, 5, 7}, true);
-  compare({40, 10}, true);
+  for (const int channels : {1, 3, 8, 13, 64}) compare_joined({3, channels, 5, 7}, true);
+  compare_joined({40, 10}, true);
 }
-TEST(BatchNormJoin, EvaluatesLikeSeparateOps) { compare({2, 11, 4, 3}, false); }
-TEST(BatchNormJoin, OneOfTwoMayBeFrozen) { compare({2, 16, 4, 3}, true, false); }
+TEST(BatchNormJoin, EvaluatesLikeSeparateOps) { compare_joined({2, 11, 4, 3}, false); }
+TEST(BatchNormJoin, OneOfTwoMayBeFrozen) { compare_joined({2, 16, 4, 3}, true, false); }
 TEST(BatchNormJoin, TakesSlicesOfChannels) {
-  compare({2, 16, 4, 3}, true, true, 16);
-  compare({2, 5, 4, 3}, true, true, 6);
+  compare_joined({2, 16, 4, 3}, true, true, 16);
+  compare_joined({2, 5, 4, 3}, true, true, 6);
 }
 TEST(BatchNormJoin, TakesNothing) {
   for (const bool training : {false, true}) {
-    Pair norms(6, DType::fp32, training);
+    NormPair norms(6, DType::fp32, training);
     Tensor x = zeros({0, 6, 4, 4}).requires_grad_(), z = zeros({0, 6, 4, 4}).requires_grad_();
     const Tensor y = norms.first.join_relu(x, norms.second, z);
     EXPECT_EQ(y.shape(), (Shape{0, 6, 4, 4}));
@@ -181,10 +178,10 @@ TEST(BatchNormJoin, TakesNothing) {
 }
 // Gradients of x that another op left are added to in place; the same tensor may go both ways.
 TEST(BatchNormJoin, AddsToGradientsThatAreThere) {
-  const Tensor data = numbers({2, 10, 3, 4}, 1), cotangent = numbers({2, 10, 3, 4}, 2);
+  const Tensor data = spread_numbers({2, 10, 3, 4}, 1), cotangent = spread_numbers({2, 10, 3, 4}, 2);
   test::Rows got[2];
   for (const bool joined : {false, true}) {
-    Pair norms(10, DType::fp64, true);
+    NormPair norms(10, DType::fp64, true);
     Tensor leaf = data.clone().requires_grad_();
     const Tensor x = leaf * 1.5;
     const Tensor y =
@@ -192,11 +189,11 @@ TEST(BatchNormJoin, AddsToGradientsThatAreThere) {
     (y + x * x).backward(cotangent);
     got[joined] = {leaf.grad().to_vector<double>(), norms.first.weight().grad().to_vector<double>()};
   }
-  expect_close(got[1], got[0], 1e-12);
+  expect_same_results(got[1], got[0], 1e-12);
 }
 TEST(BatchNormJoin, IsTwoCallsWhenUnfused) {
-  Pair norms(4, DType::fp32, true);
-  const Tensor x = numbers({2, 4, 3, 3}, 1).to(DType::fp32);
+  NormPair norms(4, DType::fp32, true);
+  const Tensor x = spread_numbers({2, 4, 3, 3}, 1).to(DType::fp32);
   std::vector<Tensor> seen;
   Tensor y;
   {
@@ -207,9 +204,9 @@ TEST(BatchNormJoin, IsTwoCallsWhenUnfused) {
   }
   ASSERT_EQ(seen.size(), 2u);
   EXPECT_TRUE(seen[1].same_as(y));
-  Pair again(4, DType::fp32, true);
-  expect_close({again.first.join_relu(x, again.second, x).to_vector<double>()}, {y.to_vector<double>()},
-               1e-6);
+  NormPair again(4, DType::fp32, true);
+  expect_same_results({again.first.join_relu(x, again.second, x).to_vector<double>()},
+                      {y.to_vector<double>()}, 1e-6);
 }
 TEST(BatchNormJoin, ErrorsNameBoth) {
   struct Block : Layer {
@@ -231,8 +228,8 @@ TEST(BatchNormJoin, ErrorsNameBoth) {
 // channel.
 TEST(ReluMask, HoldsABitAnElement) {
   for (const std::int64_t channels : {1, 5, 8, 11, 24}) {
-    Tensor x = numbers({2, channels, 3, 5}, 1).to(DType::fp32);
-    const Tensor addend = numbers({2, channels, 3, 5}, 2).to(DType::fp32),
+    Tensor x = spread_numbers({2, channels, 3, 5}, 1).to(DType::fp32);
+    const Tensor addend = spread_numbers({2, channels, 3, 5}, 2).to(DType::fp32),
                  weight = ones({channels}).requires_grad_(), bias = zeros({channels});
     addend.select(0, 1)
         .select(0, channels - 1)
@@ -262,7 +259,7 @@ TEST(ReluMask, HoldsABitAnElement) {
   }
 }
 TEST(ReluMask, IsMadeForBackwardOnly) {
-  const Tensor x = numbers({2, 4, 3, 3}, 1).to(DType::fp32);
+  const Tensor x = spread_numbers({2, 4, 3, 3}, 1).to(DType::fp32);
   for (const bool learns : {false, true}) {
     detail::BatchNormFunction f;
     f.options = {.relu = true};
@@ -279,8 +276,8 @@ TEST(ReluMask, IsMadeForBackwardOnly) {
 }
 // What a sum keeps is its inputs and 1/32 of its result (fp32), not the result.
 TEST(ReluMask, TakesTheResultsPlace) {
-  Pair norms(64, DType::fp32, true);
-  const Tensor x = numbers({4, 64, 32, 32}, 1).to(DType::fp32);
+  NormPair norms(64, DType::fp32, true);
+  const Tensor x = spread_numbers({4, 64, 32, 32}, 1).to(DType::fp32);
   const std::int64_t size = x.numel() * 4;
   for (const bool joined : {false, true}) {
     const std::int64_t before = allocator(cpu).stats().allocated;

@@ -12,6 +12,8 @@
 
 namespace gadolin {
 
+using Real = std::vector<double>;
+
 inline nlohmann::json stored_numbers(const std::string& name) {
   const std::string path = std::string(GADOLIN_TEST_DATA) + "/numbers/" + name;
   std::ifstream file(path);

@@ -17,7 +17,7 @@ namespace {
 using detail::Geometry;
 
 // Small whole numbers, so that windows have ties.
-Tensor image(DType dtype, const Shape& shape, std::uint64_t seed) {
+Tensor random_image(DType dtype, const Shape& shape, std::uint64_t seed) {
   return (rand(shape, seed, 1) * 9.0).to(DType::int64).to(dtype).contiguous(MemoryFormat::channels_last);
 }
 Tensor unwritten(const Tensor& like) {
@@ -59,7 +59,7 @@ void compare_pool(const Geometry& g, const Tensor& x, const std::string& what,
                places = empty(y.shape(), DType::uint8, y.device(), MemoryFormat::channels_last);
   run_threads<V>(detail::PoolForward<T, largest>{g, x.data<T>(), y.data<T>(), places.data<std::uint8_t>()});
   expect_same(y, want.detach(), largest ? 0 : rounding<T>(), what);
-  const Tensor dy = image(y.dtype(), y.shape(), 7), dx = unwritten(x);
+  const Tensor dy = random_image(y.dtype(), y.shape(), 7), dx = unwritten(x);
   want.backward(dy);
   run_threads<V>(
       detail::PoolBackward<T, largest>{g, dy.data<T>(), dx.data<T>(), places.data<std::uint8_t>()});
@@ -69,7 +69,7 @@ void compare_pool(const Geometry& g, const Tensor& x, const std::string& what,
 template <class T, int V>
 void compare_pools(std::int64_t channels, std::uint64_t seed) {
   const std::string type = cat(name_of(dtype_of<T>), ", ", V, " channels a thread");
-  Tensor x = image(dtype_of<T>, {2, channels, 9, 6}, seed);
+  Tensor x = random_image(dtype_of<T>, {2, channels, 9, 6}, seed);
   for (int kernel : {2, 3}) {
     for (int padding : {0, 1}) {
       const auto windows = [&](int in) {
@@ -104,7 +104,7 @@ TEST(PixelPacks, PoolAsTheTilesDo) {
 
 template <class T, int V>
 void compare_resampling(std::int64_t channels, bool bilinear, bool align, Pair size) {
-  Tensor x = image(dtype_of<T>, {2, channels, 5, 4}, 11);
+  Tensor x = random_image(dtype_of<T>, {2, channels, 5, 4}, 11);
   x.requires_grad_();
   const Tensor want = upsample(x, size, {bilinear ? Interpolation::bilinear : Interpolation::nearest, align});
   const auto axis = [&](std::int64_t in,
@@ -116,7 +116,7 @@ void compare_resampling(std::int64_t channels, bool bilinear, bool align, Pair s
   const detail::Grid g{2, channels, axis(5, size.h), axis(4, size.w)};
   const std::string what = cat(name_of(dtype_of<T>), ", ", V, " channels, bilinear ", bilinear, ", aligned ",
                                align, ", to ", size.h);
-  const Tensor y = unwritten(want), dx = unwritten(x), dy = image(y.dtype(), y.shape(), 12);
+  const Tensor y = unwritten(want), dx = unwritten(x), dy = random_image(y.dtype(), y.shape(), 12);
   run_threads<V>(detail::ResampleForward<T>{g, x.data<T>(), y.data<T>()});
   expect_same(y, want.detach(), rounding<T>(), what);
   want.backward(dy);

@@ -42,7 +42,7 @@ TEST(SoftCrossEntropy, OfOneHotTargetsIsCrossEntropy) {
   EXPECT_TRUE(std::isnan(soft_cross_entropy(tensor({NAN, 0}, {1, 2}), tensor({0, 1}, {1, 2})).item()));
 }
 
-double definition(const Tensor& x, const Tensor& t, double smoothing) {
+double soft_cross_entropy_definition(const Tensor& x, const Tensor& t, double smoothing) {
   double total = 0;
   const std::int64_t classes = x.size(1);
   for (std::int64_t n = 0; n < x.size(0); ++n) {
@@ -69,7 +69,7 @@ const bool soft_cross_entropy_added = add_spec({
     .f = [](const Inputs& in) { return soft_cross_entropy(in[0], in[1], {.label_smoothing = 0.1}); },
     .reference =
         [](const Inputs& in) {
-          return tabulate({}, [&](const Index&) { return definition(in[0], in[1], 0.1); });
+          return tabulate({}, [&](const Index&) { return soft_cross_entropy_definition(in[0], in[1], 0.1); });
         },
     .cases = soft_cases(),
     .errors =

@@ -13,23 +13,23 @@ namespace {
 
 using test::message_of;
 
-NetOptions narrow(bool heads) {
+NetOptions narrow_options(bool heads) {
   return {{"num_classes", 3.0},
           {"input_channels", 1.0},
           {"width_divisor", 16.0},
           {"dropout", 0.0},
           {"aux_logits", heads}};
 }
-struct Case {
+struct NetWithHeads {
   const char* name;
   std::size_t heads;
   std::int64_t side;
 };
-class Auxiliary : public testing::TestWithParam<Case> {};
+class Auxiliary : public testing::TestWithParam<NetWithHeads> {};
 TEST_P(Auxiliary, SpeaksInTraining) {
   manual_seed(3);
-  const Case& c = GetParam();
-  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow(true));
+  const NetWithHeads& c = GetParam();
+  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow_options(true));
   const Tensor x = randn({2, 1, c.side, c.side});
   std::size_t told = 0;
   Logits all;
@@ -55,8 +55,8 @@ TEST_P(Auxiliary, SpeaksInTraining) {
 }
 TEST_P(Auxiliary, CountsFourTenths) {
   manual_seed(4);
-  const Case& c = GetParam();
-  NetOptions options = narrow(true);
+  const NetWithHeads& c = GetParam();
+  NetOptions options = narrow_options(true);
   if (std::string(c.name) == "googlenet") options["dropout_aux"] = 0.0;
   const std::unique_ptr<ImageNet> net = make_net(c.name, options);
   const Tensor x = randn({2, 1, c.side, c.side}), target = tensor({0, 2}, {2}, DType::int64);
@@ -75,15 +75,17 @@ TEST_P(Auxiliary, CountsFourTenths) {
 }
 TEST_P(Auxiliary, IsAbsentWhenNotWanted) {
   const SkipInitialValues zeros_only;
-  const Case& c = GetParam();
-  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow(false));
+  const NetWithHeads& c = GetParam();
+  const std::unique_ptr<ImageNet> net = make_net(c.name, narrow_options(false));
   for (const Parameter& p : net->parameters())
     EXPECT_TRUE(p.name.rfind("aux", 0) != 0 && p.name.rfind("Aux", 0) != 0) << p.name;
   EXPECT_TRUE(net->logits(zeros({2, 1, 96, 96})).auxiliary.empty());
 }
 INSTANTIATE_TEST_SUITE_P(Nets, Auxiliary,
-                         testing::Values(Case{"googlenet", 2, 64}, Case{"inception_v3", 1, 299},
-                                         Case{"inception_v4", 1, 299}, Case{"inception_resnet_v2", 1, 299}),
+                         testing::Values(NetWithHeads{"googlenet", 2, 64},
+                                         NetWithHeads{"inception_v3", 1, 299},
+                                         NetWithHeads{"inception_v4", 1, 299},
+                                         NetWithHeads{"inception_resnet_v2", 1, 299}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(AuxiliaryHeads, IsOffWhereTimmHasNone) {

@@ -17,14 +17,16 @@
 namespace gadolin {
 namespace {
 
-struct Case {
+using test::distance;
+
+struct NetStages {
   const char* name;
   std::int64_t size;
   std::vector<std::int64_t> channels, sides;
   std::vector<std::string>
       layers;  // whose results the stages are; "" for a batch norm or a pooling behind one
 };
-const Case cases[] = {
+const NetStages nets_with_stages[] = {
     {"resnet18", 64, {8, 16, 32, 64}, {16, 8, 4, 2}, {"layer1", "layer2", "layer3", "layer4"}},
     {"resnet50", 64, {32, 64, 128, 256}, {16, 8, 4, 2}, {"layer1", "layer2", "layer3", "layer4"}},
     {"resnet_v2_50", 64, {32, 64, 128, 256}, {16, 8, 4, 2}, {"layer1", "layer2", "layer3", "bn1"}},
@@ -56,7 +58,7 @@ const Case cases[] = {
      {71, 35, 17, 8},
      {"conv2d_4a", "repeat.9", "repeat_1.19", "conv2d_7b"}}};
 
-std::unique_ptr<ImageNet> narrow(const std::string& name) {
+std::unique_ptr<ImageNet> narrow_net(const std::string& name) {
   NetOptions options{{"num_classes", 5.0}};
   if (name.starts_with("resnet")) options["width"] = 8.0;
   if (name.starts_with("vgg") || name.starts_with("inception") || name == "googlenet")
@@ -64,20 +66,17 @@ std::unique_ptr<ImageNet> narrow(const std::string& name) {
   if (name.starts_with("densenet")) options["growth_rate"] = options["num_init_features"] = 8.0;
   return make_net(name, options);
 }
-double apart(const Tensor& a, const Tensor& b) {
-  return test::distance(a.to_vector<double>(), b.to_vector<double>());
-}
-Tensor images(std::int64_t n, std::int64_t size) {
+Tensor square_images(std::int64_t n, std::int64_t size) {
   return rand({n, 3, size, size}, 5, 1).contiguous(MemoryFormat::channels_last);
 }
 
-class Stages : public testing::TestWithParam<Case> {};
+class Stages : public testing::TestWithParam<NetStages> {};
 TEST_P(Stages, StandAtTheirStridesBelowTheClassifier) {
-  const Case& c = GetParam();
+  const NetStages& c = GetParam();
   manual_seed(2);
-  const auto net = narrow(c.name);
+  const auto net = narrow_net(c.name);
   net->eval();
-  const Tensor x = images(2, c.size);
+  const Tensor x = square_images(2, c.size);
   const NoGrad guard;
   std::map<std::string, Tensor> seen;
   std::vector<Tensor> stages;
@@ -108,10 +107,10 @@ TEST_P(Stages, StandAtTheirStridesBelowTheClassifier) {
 }
 // With a tape: a loss of all stages and the classifier reaches every parameter.
 TEST_P(Stages, CarryGradients) {
-  const Case& c = GetParam();
+  const NetStages& c = GetParam();
   manual_seed(2);
-  const auto net = narrow(c.name);
-  const std::vector<Tensor> stages = net->features(images(2, c.size));
+  const auto net = narrow_net(c.name);
+  const std::vector<Tensor> stages = net->features(square_images(2, c.size));
   Tensor total = sum(net->classify(stages.back()));
   for (const Tensor& stage : stages) total = add(total, mean(stage));
   total.backward();
@@ -122,11 +121,11 @@ TEST_P(Stages, CarryGradients) {
 }
 // Every call that the paper draws when unfused, the same numbers either way.
 TEST_P(Stages, AgreeUnfused) {
-  const Case& c = GetParam();
+  const NetStages& c = GetParam();
   manual_seed(2);
-  const auto net = narrow(c.name);
+  const auto net = narrow_net(c.name);
   net->eval();
-  const Tensor x = images(1, c.size);
+  const Tensor x = square_images(1, c.size);
   const NoGrad guard;
   std::map<std::string, int> calls;
   const CallObserver observer([&](const Module& module, const std::string& place, auto&&...) {
@@ -137,7 +136,7 @@ TEST_P(Stages, AgreeUnfused) {
   calls.clear();
   const Unfused scope;
   const std::vector<Tensor> drawn = net->features(x);
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_LE(apart(fused[i], drawn[i]), 2e-5) << i;
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_LE(distance(fused[i], drawn[i]), 2e-5) << i;
   EXPECT_EQ(calls.size() > fewer, std::string(c.name) != "vgg11") << calls.size() << " " << fewer;
   net->visit([&](const std::string& path, const Module& module) {
     const std::string kind = module.kind();
@@ -147,7 +146,7 @@ TEST_P(Stages, AgreeUnfused) {
     }
   });
 }
-INSTANTIATE_TEST_SUITE_P(Nets, Stages, testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(Nets, Stages, testing::ValuesIn(nets_with_stages),
                          [](const auto& test) { return std::string(test.param.name); });
 
 // What the headers say of options that move the strides.
@@ -177,13 +176,13 @@ TEST(StagesOfOptions, AreWhereTheHeadersSay) {
 // Nothing of a call is left in the net: neither its input nor a node of its tape lives on.
 TEST(StagesOfTheNets, LeaveNothingBehind) {
   for (const char* name : {"resnet18", "densenet121", "googlenet"}) {
-    const auto net = narrow(name);
+    const auto net = narrow_net(name);
     const std::int64_t nodes = live_nodes();
     for (const bool training : {true, false}) {
       for (const bool recorded : {true, false}) {
         net->train(training);
         const NoGrad guard(!recorded);
-        const Tensor x = images(2, 64);
+        const Tensor x = square_images(2, 64);
         (*net)(x);
         net->logits(x);
         net->features(x);
@@ -199,13 +198,13 @@ TEST(StagesOfTheNets, RunOnThreadsOfTheirOwn) {
   const char* names[] = {"resnet18", "densenet121", "googlenet"};
   std::vector<std::unique_ptr<ImageNet>> nets;
   std::vector<std::vector<float>> alone, together(3);
-  const Tensor x = images(2, 64);
+  const Tensor x = square_images(2, 64);
   const auto run = [&](std::size_t i) {
     const NoGrad guard;
     return (*nets[i])(x).to_vector<float>();
   };
   for (std::size_t i = 0; i < 3; ++i) {
-    nets.push_back(narrow(names[i]));
+    nets.push_back(narrow_net(names[i]));
     nets[i]->eval();
     alone.push_back(run(i));
   }

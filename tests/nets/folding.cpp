@@ -12,6 +12,8 @@
 namespace gadolin {
 namespace {
 
+using test::distance;
+
 Tensor images(const Shape& shape, std::uint64_t stream) {
   return rand(shape, 31, stream).contiguous(MemoryFormat::channels_last);
 }
@@ -25,9 +27,6 @@ void stir(Module& net) {
     const bool positive = p.name.ends_with("weight") || p.name.ends_with("running_var");
     p.tensor.copy_(rand(p.tensor.shape(), 32, ++stream) * 0.4 + (positive ? 0.8 : -0.2));
   }
-}
-double apart(const Tensor& a, const Tensor& b) {
-  return test::distance(a.to_vector<double>(), b.to_vector<double>());
 }
 Tensor without_gradients(Layer& net, const Tensor& x) {
   const NoGrad guard;
@@ -49,15 +48,15 @@ TEST_P(Folding, ChangesNoResult) {
   const std::int64_t size = large ? 75 : 33;
   const Tensor x = images({2, 3, size, size}, 1);
   const Tensor want = (*net)(x).detach();
-  EXPECT_LE(apart(without_gradients(*net, x), want), 2e-5);
+  EXPECT_LE(distance(without_gradients(*net, x), want), 2e-5);
   {
     const ComputeScope scope(DType::bf16);
-    EXPECT_LE(apart(without_gradients(*net, x), want), 0.2);
+    EXPECT_LE(distance(without_gradients(*net, x), want), 0.2);
   }
-  EXPECT_LE(apart(without_gradients(*net, x), want), 2e-5) << "after another type";
+  EXPECT_LE(distance(without_gradients(*net, x), want), 2e-5) << "after another type";
   net->to(DType::fp64);
   const Tensor wide = x.to(DType::fp64);
-  EXPECT_LE(apart(without_gradients(*net, wide), (*net)(wide).detach()), 1e-10);
+  EXPECT_LE(distance(without_gradients(*net, wide), (*net)(wide).detach()), 1e-10);
 }
 INSTANTIATE_TEST_SUITE_P(Nets, Folding,
                          testing::Values("resnet18", "resnet50", "resnet_v2_50", "densenet121", "vgg11",
@@ -121,9 +120,9 @@ TEST(FoldingOfResNet18, FollowsTraining) {
     }
     net->eval();
     const Tensor got = without_gradients(*net, x);
-    EXPECT_LE(apart(got, (*net)(x).detach()), 2e-5) << "epoch " << epoch;
+    EXPECT_LE(distance(got, (*net)(x).detach()), 2e-5) << "epoch " << epoch;
     if (last.defined()) {
-      EXPECT_GT(apart(got, last), 1e-4) << "the step changed something";
+      EXPECT_GT(distance(got, last), 1e-4) << "the step changed something";
     }
     last = got;
   }

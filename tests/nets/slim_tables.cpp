@@ -11,11 +11,11 @@
 namespace gadolin {
 namespace {
 
-struct Case {
+struct SlimNet {
   const char *model, *scope, *fixture;
   std::size_t layers;  // of Slim's
 };
-class SlimTable : public testing::TestWithParam<Case> {
+class SlimTable : public testing::TestWithParam<SlimNet> {
  protected:
   std::unique_ptr<ImageNet> net() const {
     const SkipInitialValues quick;
@@ -72,16 +72,18 @@ TEST_P(SlimTable, NamesEveryVariableOfACheckpoint) {
 
 INSTANTIATE_TEST_SUITE_P(
     Nets, SlimTable,
-    testing::Values(Case{"resnet50", "resnet_v1_50", "resnet_v1_50", 54},
-                    Case{"resnet101", "resnet_v1_101", "", 105}, Case{"resnet152", "resnet_v1_152", "", 156},
-                    Case{"resnet200", "resnet_v1_200", "", 204},
-                    Case{"resnet_v2_50", "resnet_v2_50", "resnet_v2_50", 71},
-                    Case{"resnet_v2_101", "resnet_v2_101", "", 139},
-                    Case{"resnet_v2_152", "resnet_v2_152", "", 207},
-                    Case{"resnet_v2_200", "resnet_v2_200", "", 271}, Case{"vgg16", "vgg_16", "vgg_16", 16},
-                    Case{"vgg19", "vgg_19", "", 19}, Case{"inception_v3", "InceptionV3", "inception_v3", 98},
-                    Case{"inception_v4", "InceptionV4", "inception_v4", 153},
-                    Case{"inception_resnet_v2", "InceptionResnetV2", "inception_resnet_v2", 248}),
+    testing::Values(SlimNet{"resnet50", "resnet_v1_50", "resnet_v1_50", 54},
+                    SlimNet{"resnet101", "resnet_v1_101", "", 105},
+                    SlimNet{"resnet152", "resnet_v1_152", "", 156},
+                    SlimNet{"resnet200", "resnet_v1_200", "", 204},
+                    SlimNet{"resnet_v2_50", "resnet_v2_50", "resnet_v2_50", 71},
+                    SlimNet{"resnet_v2_101", "resnet_v2_101", "", 139},
+                    SlimNet{"resnet_v2_152", "resnet_v2_152", "", 207},
+                    SlimNet{"resnet_v2_200", "resnet_v2_200", "", 271},
+                    SlimNet{"vgg16", "vgg_16", "vgg_16", 16}, SlimNet{"vgg19", "vgg_19", "", 19},
+                    SlimNet{"inception_v3", "InceptionV3", "inception_v3", 98},
+                    SlimNet{"inception_v4", "InceptionV4", "inception_v4", 153},
+                    SlimNet{"inception_resnet_v2", "InceptionResnetV2", "inception_resnet_v2", 248}),
     [](const auto& test) { return std::string(test.param.model); });
 
 TEST(SlimTables, AreOfNetsThatSlimHas) {

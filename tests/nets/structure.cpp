@@ -12,9 +12,12 @@
 #include "nets/resnet.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
+
+using test::message_of;
 
 std::int64_t parameter_count(const Module& net) {
   std::int64_t total = 0;
@@ -131,7 +134,7 @@ TEST(ResNet, StartsBlocksAsTheIdentityWhenAsked) {
 }
 
 // Narrow, with seven classes and one channel, as far as a net has the options.
-NetOptions narrow(const std::string& name) {
+NetOptions narrow_with_seven_classes(const std::string& name) {
   const NetOptions wishes{{"num_classes", 7.0},       {"input_channels", 1.0}, {"width", 2.0},
                           {"width_divisor", 64.0},    {"small_input", true},   {"growth_rate", 2.0},
                           {"num_init_features", 4.0}, {"aux_logits", false},   {"dropout", 0.0}};
@@ -147,7 +150,7 @@ NetOptions narrow(const std::string& name) {
 class EveryNet : public testing::TestWithParam<std::string> {};
 TEST_P(EveryNet, TakesOneChannelSmallImagesAndAnyClasses) {
   manual_seed(1);
-  const std::unique_ptr<ImageNet> net = make_net(GetParam(), narrow(GetParam()));
+  const std::unique_ptr<ImageNet> net = make_net(GetParam(), narrow_with_seven_classes(GetParam()));
   const bool halves_five_times = GetParam().starts_with("vgg") || GetParam() == "googlenet";
   const Shape image = GetParam().starts_with("inception") ? Shape{2, 1, 96, 107}
                       : halves_five_times                 ? Shape{2, 1, 43, 37}
@@ -172,36 +175,28 @@ TEST(ResNetV2, HasItsOwnTotals) {
   EXPECT_EQ(parameter_count(*make_net("resnet_v2_50")), 25549352);
 }
 
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing thrown";
-}
 TEST(Registry, NamesWhatItKnows) {
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(message_of<Error>([] {
               make_net("resnet50", {{"widht", 3.0}});
             }),
             "resnet50: option widht is unknown; known are num_classes, input_channels, width, small_input, "
             "zero_init_residual, "
             "stride_in_1x1, stride_in_last_unit, same_pooling, conv_bias");
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(message_of<Error>([] {
               make_net("resnet50", {{"num_classes", 2.5}});
             }),
             "resnet50: option num_classes must be a positive whole number");
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(message_of<Error>([] {
               make_net("resnet50", {{"num_classes", NAN}});
             }),
             "resnet50: option num_classes must be a positive whole number");
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(message_of<Error>([] {
               make_net("resnet50", {{"small_input", 1.0}});
             }),
             "resnet50: option small_input must be true or false");
-  EXPECT_EQ(message_of([] { ResNet(42); }), "resnet: depth 42 is not one of 18, 34, 50, 101, 152, 200");
-  const std::string unknown = message_of([] { make_net("resnet51"); });
+  EXPECT_EQ(message_of<Error>([] { ResNet(42); }),
+            "resnet: depth 42 is not one of 18, 34, 50, 101, 152, 200");
+  const std::string unknown = message_of<Error>([] { make_net("resnet51"); });
   EXPECT_EQ(unknown.rfind("model: resnet51 is unknown; ", 0), 0u) << unknown;
 }
 

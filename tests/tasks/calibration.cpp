@@ -8,26 +8,19 @@
 
 #include "tasks/temperature.h"
 #include "tensor/check.h"
-#include "tests/layers/numbers.h"
 #include "tests/scratch.h"
+#include "tests/tasks/people.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
 
 using nlohmann::json;
 using test::message_of;
-using Real = std::vector<double>;
-using Label = std::vector<std::uint8_t>;
 using Class = std::vector<std::int64_t>;
-constexpr double inf = std::numeric_limits<double>::infinity();
-
-const json& numbers() {
-  static const json all = stored_numbers("people.json");
-  return all;
-}
 
 TEST(Calibration, OfLabelsAgreesWithScikitLearn) {
-  for (const json& c : numbers()["binary"]) {
+  for (const json& c : people_numbers()["binary"]) {
     const Real p = c["probability"], weight = c["weight"];
     const Label y = c["label"];
     const Calibration calibration(p, y);
@@ -54,7 +47,7 @@ TEST(Calibration, OfLabelsAgreesWithScikitLearn) {
 }
 
 TEST(Calibration, OfTheTopLabelAgreesWithItsDefinition) {
-  for (const json& c : numbers()["multi_class"]) {
+  for (const json& c : people_numbers()["multi_class"]) {
     const std::int64_t k = c["classes"];
     Predictions p;
     for (std::int64_t i = 0; i < k; ++i) p.classes.push_back(std::to_string(i));
@@ -169,7 +162,7 @@ TEST(Temperature, AgreesWithSciPy) {
     EXPECT_LE(t.loss_after, t.loss_before);
     EXPECT_LT(t.steps, 30);
   };
-  for (const json& c : numbers()["multi_class"]) {
+  for (const json& c : people_numbers()["multi_class"]) {
     const Real logits = c["logits"], weight = c["weight"];
     const Class target = c["target"];
     expect_fit(fit_temperature(logits, target, c["classes"]), c["fit"]);
@@ -177,7 +170,7 @@ TEST(Temperature, AgreesWithSciPy) {
     const Real p = softmax_at(logits, c["classes"]), want = c["probability"];
     for (std::size_t i = 0; i < p.size(); ++i) EXPECT_NEAR(p[i], want[i], 1e-14);
   }
-  for (const json& c : numbers()["multi_label"]) {
+  for (const json& c : people_numbers()["multi_label"]) {
     const Real logits = c["logits"], weight = c["weight"];
     const Label label = c["label"];
     expect_fit(fit_label_temperature(logits, label, c["labels"]), c["fit"]);
@@ -190,7 +183,7 @@ TEST(Temperature, AgreesWithSciPy) {
 
 // The same answers for logits of any size: T is in proportion.
 TEST(Temperature, FollowsTheScaleOfTheLogits) {
-  const json& c = numbers()["multi_class"][0];
+  const json& c = people_numbers()["multi_class"][0];
   const Real logits = c["logits"];
   const Class target = c["target"];
   const double want = c["fit"]["temperature"];

@@ -10,15 +10,14 @@
 #include "tensor/ops.h"
 #include "tests/layers/numbers.h"
 #include "tests/scratch.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
 
 using nlohmann::json;
 using test::message_of;
-using Real = std::vector<double>;
 using Mean = EnsembleOptions::Mean;
-constexpr double inf = std::numeric_limits<double>::infinity();
 
 std::vector<Member> stored_members(const json& c) {
   std::vector<Member> members;

@@ -11,8 +11,8 @@
 #include "tasks/quantiles.h"
 #include "tensor/check.h"
 #include "tensor/random.h"
-#include "tests/layers/numbers.h"
 #include "tests/scratch.h"
+#include "tests/tasks/people.h"
 
 namespace gadolin {
 namespace {
@@ -20,10 +20,6 @@ namespace {
 using nlohmann::json;
 using test::message_of;
 
-const json& numbers() {
-  static const json all = stored_numbers("people.json");
-  return all;
-}
 // NaN is never within.
 void expect_within(double got, double want, double relative, const std::string& what) {
   EXPECT_TRUE(std::abs(got - want) <= relative * std::abs(want) + 1e-300)
@@ -31,7 +27,7 @@ void expect_within(double got, double want, double relative, const std::string& 
 }
 
 TEST(Quantiles, AgreeWithSciPy) {
-  const json& q = numbers()["quantiles"];
+  const json& q = people_numbers()["quantiles"];
   for (const json& c : q["normal"]) {
     const double p = c[0], x = c[1];
     EXPECT_NEAR(normal_quantile(p), x, 1e-12 * (1 + std::abs(x))) << p;
@@ -69,7 +65,7 @@ TEST(Quantiles, RefuseWhatHasNone) {
 }
 
 TEST(Intervals, OfSharesAgreeWithStatsmodels) {
-  for (const json& c : numbers()["shares"]) {
+  for (const json& c : people_numbers()["shares"]) {
     const std::int64_t right = c[0], n = c[1];
     const double confidence = c[2];
     const Interval wilson = wilson_interval(static_cast<double>(right), static_cast<double>(n), confidence);
@@ -155,7 +151,7 @@ TEST(Intervals, CoverTheTruth) {
 }
 
 TEST(FoldSummary, AgreesWithSciPy) {
-  for (const json& c : numbers()["folds"]) {
+  for (const json& c : people_numbers()["folds"]) {
     const std::vector<double> values = c["values"];
     const FoldSummary s = fold_summary(values, c["confidence"]);
     EXPECT_EQ(s.folds, static_cast<int>(values.size()));

@@ -22,7 +22,7 @@ using Reals1 = std::vector<double>;
 using Labels1 = std::vector<std::uint8_t>;
 using Ints = std::vector<std::int64_t>;
 
-const json& fixture() {
+const json& metrics_numbers() {
   static const json all = [] {
     std::ifstream file(std::string(GADOLIN_TEST_DATA) + "/metrics.json");
     return json::parse(file);
@@ -30,7 +30,7 @@ const json& fixture() {
   return all;
 }
 
-void expect_near(const Reals1& found, const Reals1& wanted, const char* what) {
+void expect_agrees(const Reals1& found, const Reals1& wanted, const char* what) {
   ASSERT_EQ(found.size(), wanted.size()) << what;
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 1e-12) << what << " " << i;
 }
@@ -54,7 +54,7 @@ void expect_error(const char* text, F f) {
 }
 
 TEST(Metrics, BinaryRankingsAgreeWithScikitLearn) {
-  for (const json& c : fixture()["binary"]) {
+  for (const json& c : metrics_numbers()["binary"]) {
     const Reals1 score = c["score"], weight = c["weight"];
     const Labels1 label = c["label"];
     const Ranking ranking(score, label);
@@ -63,19 +63,19 @@ TEST(Metrics, BinaryRankingsAgreeWithScikitLearn) {
     EXPECT_NEAR(ranking.auc(weight), c["weighted_auc"].get<double>(), 1e-12);
     EXPECT_NEAR(ranking.average_precision(weight), c["weighted_average_precision"].get<double>(), 1e-12);
     const RocCurve roc = ranking.roc();
-    expect_near(roc.false_positive_rate, c["fpr"], "fpr");
-    expect_near(roc.true_positive_rate, c["tpr"], "tpr");
+    expect_agrees(roc.false_positive_rate, c["fpr"], "fpr");
+    expect_agrees(roc.true_positive_rate, c["tpr"], "tpr");
     EXPECT_TRUE(std::isinf(roc.threshold[0]));
-    expect_near(Reals1(roc.threshold.begin() + 1, roc.threshold.end()), c["threshold"], "threshold");
+    expect_agrees(Reals1(roc.threshold.begin() + 1, roc.threshold.end()), c["threshold"], "threshold");
     const PrecisionRecallCurve curve = ranking.precision_recall();
-    expect_near(curve.precision, c["precision"], "precision");
-    expect_near(curve.recall, c["recall"], "recall");
-    expect_near(curve.threshold, c["cuts"], "cuts");
+    expect_agrees(curve.precision, c["precision"], "precision");
+    expect_agrees(curve.recall, c["recall"], "recall");
+    expect_agrees(curve.threshold, c["cuts"], "cuts");
   }
 }
 
 TEST(Metrics, ClassesAgreeWithScikitLearn) {
-  for (const json& c : fixture()["multi_class"]) {
+  for (const json& c : metrics_numbers()["multi_class"]) {
     Predictions p;
     const std::int64_t classes = c["classes"];
     for (std::int64_t k = 0; k < classes; ++k) p.classes.push_back("c" + std::to_string(k));
@@ -111,7 +111,7 @@ TEST(Metrics, ClassesAgreeWithScikitLearn) {
 }
 
 TEST(Metrics, LabelsAgreeWithScikitLearn) {
-  for (const json& c : fixture()["multi_label"]) {
+  for (const json& c : metrics_numbers()["multi_label"]) {
     Predictions p;
     for (std::int64_t k = 0; k < c["classes"].get<std::int64_t>(); ++k)
       p.classes.push_back("l" + std::to_string(k));

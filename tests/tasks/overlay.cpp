@@ -98,14 +98,14 @@ TEST_P(OverlayBehind, LightsThePlaceThatTheNetSaw) {
   EXPECT_LT(worst.value(), 1.0);  // pixels of the picture, of a spot of 18
   EXPECT_GE(seen_whole, 3);
 }
-INSTANTIATE_TEST_SUITE_P(
-    Steps, OverlayBehind,
-    testing::Values("grey", "resize:75", "resize:300x90:bicubic", "random-resize:60:200", "hflip:1",
-                    "vflip:1", "hflip,vflip", "central-fraction:0.8", "center-crop:130",
-                    "center-crop:260x240", "random-crop:140:20", "random-resized-crop:96:0.5:1", "rotate:40",
-                    "rotate:180", "affine:30:0.1:0.8:1.2:10", "brightness:0", "percentile:0:100",
-                    "resize:112,center-crop:96,hflip:1,rotate:15",
-                    "random-resized-crop:128:0.6:1,hflip,affine:10:0.1,center-crop:150"));
+INSTANTIATE_TEST_SUITE_P(Steps, OverlayBehind,
+                         testing::Values("grey", "resize:75", "resize:300x90:bicubic", "random-resize:60:200",
+                                         "hflip:1", "vflip:1", "hflip,vflip", "central-fraction:0.8",
+                                         "center-crop:130", "center-crop:260x240", "random-crop:140:20",
+                                         "random-resized-crop:96:0.5:1", "rotate:40", "rotate:180",
+                                         "affine:30:0.1:0.8:1.2:10", "brightness:0", "percentile:0:100",
+                                         "resize:112,center-crop:96,hflip:1,rotate:15",
+                                         "random-resized-crop:128:0.6:1,hflip,center-crop:120"));
 
 TEST(Overlay, PutsHeatInItsPlace) {
   const Image picture(90, 90, 1, 16);
@@ -156,10 +156,10 @@ TEST(Colours, OfHeatGrowLighter) {
 TEST(Colours, OfClassesAreBrightAndApart) {
   for (int a = 0; a < 12; ++a) {
     const Colour p = class_colour(a);
-    EXPECT_GT(std::max({p.red, p.green, p.blue}), 0.6) << a;
+    EXPECT_GT(std::max({p.red, p.green, p.blue}), 0.55) << a;
     for (int b = 0; b < a; ++b) {
       const Colour q = class_colour(b);
-      EXPECT_GT(std::hypot(p.red - q.red, p.green - q.green, p.blue - q.blue), 0.1) << a << " " << b;
+      EXPECT_GT(std::hypot(p.red - q.red, p.green - q.green, p.blue - q.blue), 0.2) << a << " " << b;
     }
   }
   EXPECT_EQ(class_colour(3).red, class_colour(3).red);

@@ -152,12 +152,19 @@ TEST(Tasks, Messages) {
   EXPECT_EQ(message_of<CheckpointError>([] { task_kind("speech"); }),
             "task: speech is unknown to this program; known are classification, toy-detection; was it made "
             "by a newer version?");
+  EXPECT_EQ(message_of<UsageError>([] { trainable_kind("speech"); }),
+            "--task speech cannot be trained; use classification, toy-detection");
   EXPECT_EQ(message_of<ValueError>([] {
               Outputs({{"boxes", zeros({1})}, {"score", zeros({1})}})["logits"];
             }),
             "outputs: there is no logits; known are boxes, score");
-  EXPECT_EQ(message_of<Unsupported>([&] { task.evidence({}, 0); }),
-            "cam: a task of kind toy-detection has no evidence of a class to follow; use a classifier");
+  test::ToySequence other;
+  EXPECT_EQ(message_of<Unsupported>([&] { other.evidence({}, 0); }),
+            "cam: a task of kind toy-sequence has no evidence of a class to follow; use a classifier");
+  EXPECT_EQ(message_of<Unsupported>([&] { other.class_probabilities({}, 0); }),
+            "task: one of kind toy-sequence gives no probabilities of classes; use a classifier");
+  EXPECT_EQ(message_of<Unsupported>([] { test::ToySeries(4).read(0); }),
+            "dataset: series-0 is no picture in a file; ask sample() for what it is");
   EXPECT_EQ(message_of<CheckpointError>([&] { as_classifier(task, "toy.gdck"); }),
             "checkpoint: toy.gdck is of kind toy-detection, but a classifier is needed here; use the "
             "commands of its kind");

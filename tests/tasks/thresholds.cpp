@@ -10,17 +10,15 @@
 
 #include "tensor/check.h"
 #include "tensor/random.h"
-#include "tests/layers/numbers.h"
 #include "tests/scratch.h"
+#include "tests/tasks/people.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
 
 using nlohmann::json;
 using test::message_of;
-using Real = std::vector<double>;
-using Label = std::vector<std::uint8_t>;
-constexpr double inf = std::numeric_limits<double>::infinity();
 
 Threshold choose(const Real& score, const Label& label, const char* rule, const Real& weight = {}) {
   return choose_threshold(score, label, threshold_rule(rule), weight);
@@ -32,7 +30,9 @@ TEST(Thresholds, AgreeWithScikitLearn) {
   for (const json& c : numbers["thresholds"]) {
     const Real score = c["score"];
     const Label label = c["label"];
-    for (const auto& [rule, want] : c["rules"].items()) {
+    for (const auto& entry : c["rules"].items()) {
+      const std::string& rule = entry.key();  // clang 14 lets no lambda capture a structured binding
+      const json& want = entry.value();
       const Threshold t = choose(score, label, rule.c_str());
       ASSERT_EQ(t.undefined, "") << rule;
       EXPECT_EQ(t.value, want["threshold"] == "inf" ? inf : want["threshold"].get<double>()) << rule;

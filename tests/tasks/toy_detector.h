@@ -13,57 +13,9 @@
 #include "layers/loss.h"
 #include "tasks/task.h"
 #include "tensor/ops.h"
-#include "tensor/random.h"
+#include "tests/tasks/toy_squares.h"
 
 namespace gadolin::test {
-
-constexpr int toy_side = 24;
-
-// Picture i is a pure function of its place. Two pictures a patient.
-class ToySquares : public Dataset {
- public:
-  explicit ToySquares(int count, bool with_splits = true)
-      : Dataset({"small", "large"}, false, infos(count, with_splits), "") {}
-  static ObjectBox box_of(std::int64_t number) {
-    RandomStream random(7, stream_id(1, static_cast<std::uint64_t>(number)));
-    const int label = static_cast<int>(number % 2), side = label == 0 ? 5 : 10;
-    const auto most = static_cast<std::uint64_t>(toy_side - side + 1);
-    const double x = static_cast<double>(random.below(most)), y = static_cast<double>(random.below(most));
-    return {x, y, x + side, y + side, label};
-  }
-  StoredImage read(std::int64_t i) const override {
-    const ObjectBox b = box_of(info(i).record);
-    Image image(toy_side, toy_side, 1);
-    for (int y = static_cast<int>(b.y1); y < static_cast<int>(b.y2); ++y) {
-      for (int x = static_cast<int>(b.x1); x < static_cast<int>(b.x2); ++x)
-        image.row<std::uint8_t>(y)[x] = 255;
-    }
-    return {{}, image};
-  }
-  Sample sample(std::int64_t i) const override {
-    Sample s = Dataset::sample(i);
-    s.set("boxes", std::vector<ObjectBox>{box_of(info(i).record)});
-    return s;
-  }
-
- protected:
-  std::unique_ptr<Dataset> clone() const override { return std::make_unique<ToySquares>(*this); }
-
- private:
-  static std::vector<SampleInfo> infos(int count, bool with_splits) {
-    std::vector<SampleInfo> all;
-    for (int i = 0; i < count; ++i) {
-      SampleInfo info;
-      info.name = cat("square-", i);
-      info.patient = cat("p", i / 2);
-      info.labels = {box_of(i).label};
-      info.record = i;
-      if (with_splits) info.split = i % 8 < 6 ? Split::train : i % 8 == 6 ? Split::val : Split::test;
-      all.push_back(info);
-    }
-    return all;
-  }
-};
 
 // Two answers of one trunk: a Module, not a Layer.
 class ToyNet : public Module {
@@ -101,7 +53,7 @@ class ToyEvaluator : public Evaluator {
   explicit ToyEvaluator(const Dataset& set) : set_(set) {}
   std::vector<Metric> metrics() const override { return {{"iou"}, {"miss", false}}; }
   std::string chosen() const override { return "iou"; }
-  double loss() const override { return loss_sum_ / static_cast<double>(iou_.size()); }
+  double loss() const override { return 1 - mean_of(iou_, {}); }
   void add(const Batch& batch, const Outputs& outputs) override {
     const std::vector<double> boxes = outputs["boxes"].to_vector<double>(),
                               classes = outputs["class"].to_vector<double>();
@@ -111,18 +63,27 @@ class ToyEvaluator : public Evaluator {
       const double truth[] = {b.x1, b.y1, b.x2, b.y2};
       iou_.push_back(overlap(boxes.data() + 4 * n, truth));
       miss_.push_back(static_cast<int>(classes[n]) == b.label ? 0 : 1);
-      patients_.push_back(info.patient);
-      loss_sum_ += 1 - iou_.back();
+      indices_.push_back(batch.indices[n]);
     }
+  }
+  void gather(Communicator& communicator) override {
+    iou_ = gather_values(communicator, iou_);
+    miss_ = gather_values(communicator, miss_);
+    indices_ = gather_values(communicator, indices_);
   }
   std::vector<double> values(Reals weight) const override {
     return {mean_of(iou_, weight), mean_of(miss_, weight)};
   }
-  std::vector<std::string> patients() const override { return patients_; }
+  std::vector<std::string> patients() const override {
+    std::vector<std::string> all;
+    for (const std::int64_t index : indices_) all.push_back(set_.info(index).patient);
+    return all;
+  }
   Json details() const override { return {{"boxes", iou_.size()}}; }
   std::vector<std::pair<std::string, std::string>> files() const override {
     std::string text = "name,iou\n";
-    for (std::size_t i = 0; i < iou_.size(); ++i) text += patients_[i] + "," + std::to_string(iou_[i]) + "\n";
+    for (std::size_t i = 0; i < iou_.size(); ++i)
+      text += set_.info(indices_[i]).name + "," + std::to_string(iou_[i]) + "\n";
     return {{"boxes.csv", text}};
   }
 
@@ -138,22 +99,20 @@ class ToyEvaluator : public Evaluator {
   }
   const Dataset& set_;
   std::vector<double> iou_, miss_;
-  std::vector<std::string> patients_;
-  double loss_sum_ = 0;
+  std::vector<std::int64_t> indices_;
 };
 
 class ToyDetector : public Task {
  public:
   static constexpr const char* name = "toy-detection";
-  ToyDetector() : Task({"small", "large"}, Pipeline("grey,resize:24x24")), net_(std::make_unique<ToyNet>()) {}
+  explicit ToyDetector(Pipeline pipeline = Pipeline("grey,resize:24x24"))
+      : Task({"small", "large"}, std::move(pipeline)), net_(std::make_unique<ToyNet>()) {}
   const char* kind() const override { return name; }
   Module& net() override { return *net_; }
   std::string model() const override { return "toy"; }
 
-  // "toy:40" is forty squares.
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions) const override {
-    require<DataError>(path.starts_with("toy:"), "toy: ", path, " is no set of squares");
-    return std::make_unique<ToySquares>(std::stoi(path.substr(4)));
+    return open_squares(path);
   }
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
@@ -180,8 +139,10 @@ class ToyDetector : public Task {
     const NoGrad guard;
     const ToyNet::Answer answer = (*net_)(batch["image"]);
     const Tensor p = softmax(answer.logits, 1);
-    return Outputs(
-        {{"boxes", answer.box * double{toy_side}}, {"class", argmax(p, 1)}, {"score", max(p, {1})}});
+    return Outputs({{"boxes", answer.box * double{toy_side}},
+                    {"class", argmax(p, 1)},
+                    {"score", max(p, {1})},
+                    {"p", p}});
   }
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override {
     return std::make_unique<ToyEvaluator>(set);
@@ -197,6 +158,12 @@ class ToyDetector : public Task {
     row.insert(row.end(), {classes_[k], std::to_string(score)});
     return {{row}, {{"boxes", {b}}, {"class", classes_[k]}, {"score", score}}};
   }
+  std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override {
+    return outputs["p"].slice(0, n, n + 1).to_vector<double>();
+  }
+  Tensor evidence(const Batch& batch, int target) override {
+    return sum((*net_)(batch["image"]).logits.slice(1, target, target + 1));
+  }
   void describe(Checkpoint& c) const override {
     Task::describe(c);
     c.facts["model"] = "toy";
@@ -207,14 +174,19 @@ class ToyDetector : public Task {
 };
 
 inline TaskKind toy_kind() {
-  return {ToyDetector::name,
-          [](const Checkpoint&, const std::string&) { return std::make_unique<ToyDetector>(); },
+  return {
+      .name = ToyDetector::name,
+      .make = [](const Checkpoint& c,
+                 const std::string&) { return std::make_unique<ToyDetector>(Pipeline(c.fact("pipeline"))); },
+      .report =
           [](const std::string&, const Json& metrics, report::RunReport& page) {
             page.kind = "Toy detection";
             for (const auto& [name, m] : metrics["metrics"].items())
               page.metrics.push_back(
                   {name, m["value"].get<double>(), m["low"].get<double>(), m["high"].get<double>()});
-          }};
+          },
+      .begin = [](const TaskStart& start) { return std::make_unique<ToyDetector>(start.pipeline); },
+      .open = open_squares};
 }
 // Once a program.
 inline void know_the_toy() {

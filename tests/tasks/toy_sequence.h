@@ -51,6 +51,12 @@ class ToySeries : public Dataset {
   }
 };
 
+// "series:40" is forty of them.
+inline std::unique_ptr<Dataset> open_series(const std::string& path, const DatasetOptions& = {}) {
+  require<DataError>(path.starts_with("series:"), "toy: ", path, " is no set of series");
+  return std::make_unique<ToySeries>(std::stoi(path.substr(7)));
+}
+
 // A hidden layer at every step, the mean over the steps that are there, a linear layer.
 class ToyReader : public Module {
  public:
@@ -102,10 +108,14 @@ class SequenceEvaluator : public Evaluator {
 
 class ToySequence : public Task {
  public:
+  static constexpr const char* name = "toy-sequence";
   ToySequence() : Task({"falls", "rises"}, {}), net_(std::make_unique<ToyReader>()) {}
-  const char* kind() const override { return "toy-sequence"; }
+  const char* kind() const override { return name; }
   Module& net() override { return *net_; }
   std::string model() const override { return "toy"; }
+  std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions) const override {
+    return open_series(path);
+  }
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline&, const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler) const override {
     if (!sampler) {
@@ -132,9 +142,27 @@ class ToySequence : public Task {
         static_cast<std::size_t>(outputs["class"].to_vector<double>()[static_cast<std::size_t>(n)]);
     return {{{classes_[k]}}, {{"class", classes_[k]}}};
   }
+  void describe(Checkpoint& c) const override {
+    Task::describe(c);
+    c.facts["model"] = "toy";
+  }
 
  private:
   std::unique_ptr<ToyReader> net_;
 };
+
+// Once a program.
+inline void know_the_series() {
+  static const bool known = [] {
+    add_task_kind(
+        {.name = ToySequence::name,
+         .make = [](const Checkpoint&, const std::string&) { return std::make_unique<ToySequence>(); },
+         .report = [](const std::string&, const Json&, report::RunReport& page) { page.kind = "Toy series"; },
+         .begin = [](const TaskStart&) { return std::make_unique<ToySequence>(); },
+         .open = open_series});
+    return true;
+  }();
+  (void)known;
+}
 
 }  // namespace gadolin::test

@@ -6,20 +6,15 @@
 #include <cmath>
 
 #include "tensor/ops.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
 
+using test::message_of;
+
 Tensor leaf(const std::vector<double>& values, const Shape& shape) {
   return tensor(values, shape, DType::fp64).requires_grad_();
-}
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Autograd, ProductRule) {
@@ -89,29 +84,29 @@ TEST(Autograd, ChangeInPlaceAfterKeepingIsAnError) {
   Tensor b = mul(a, 3.0).detach();
   const Tensor y = sum(mul(a, b));
   b.fill_(1);
-  EXPECT_EQ(message_of([&] { y.backward(); }),
+  EXPECT_EQ(message_of<Error>([&] { y.backward(); }),
             "mul: a tensor kept for backward was changed in place (version 1, kept at 0); clone() it before "
             "changing it");
 }
 
 TEST(Autograd, Messages) {
   const Tensor a = leaf({1, 2}, {2});
-  EXPECT_EQ(message_of([&] { mul(a, a).backward(); }),
+  EXPECT_EQ(message_of<Error>([&] { mul(a, a).backward(); }),
             "backward: loss has shape [2]; reduce it to one number with mean() or sum()");
-  EXPECT_EQ(message_of([&] { sum(a.detach()).backward(); }),
+  EXPECT_EQ(message_of<Error>([&] { sum(a.detach()).backward(); }),
             "backward: nothing behind this tensor wants a gradient; call requires_grad_() on a leaf, or look "
             "for a NoGrad or "
             "detach() on the way");
   const Tensor y = sum(mul(a, a));
   y.backward();
   EXPECT_EQ(
-      message_of([&] { y.backward(); }),
+      message_of<Error>([&] { y.backward(); }),
       "reshape: its graph was freed by an earlier backward(); pass {.keep_graph = true} to the first call");
-  EXPECT_EQ(message_of([&] { sum(a).requires_grad_(); }),
+  EXPECT_EQ(message_of<Error>([&] { sum(a).requires_grad_(); }),
             "requires_grad: only leaves can be switched; this is the result of reshape; detach() it first");
-  EXPECT_EQ(message_of([&] { arange(3).requires_grad_(); }),
+  EXPECT_EQ(message_of<Error>([&] { arange(3).requires_grad_(); }),
             "requires_grad: int64 has no gradient; use a floating type");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(message_of<Error>([&] {
               Tensor b = mul(a, a);
               b.fill_(0);
             }),
@@ -138,7 +133,7 @@ TEST(Autograd, SecondDerivative) {
 
 TEST(Autograd, SecondDerivativeOfAFunctorIsRefused) {
   const Tensor a = leaf({3, 1}, {2});
-  EXPECT_EQ(message_of([&] { sum(maximum(a, mul(a, 2.0))).backward({.create_graph = true}); }),
+  EXPECT_EQ(message_of<Error>([&] { sum(maximum(a, mul(a, 2.0))).backward({.create_graph = true}); }),
             "maximum: cannot be differentiated twice; write it with other ops where that is needed");
 }
 
@@ -152,13 +147,13 @@ TEST(Autograd, ErrorsInBackwardNameThePlace) {
     y = sum(mul(a, b));
   }
   b.fill_(0);
-  EXPECT_EQ(message_of([&] { y.backward(); }).substr(0, 15), "layer1.0: mul: ");
+  EXPECT_EQ(message_of<Error>([&] { y.backward(); }).substr(0, 15), "layer1.0: mul: ");
 }
 
 TEST(Autograd, AnomalyModeNamesTheOp) {
   detect_anomaly(true);
   const Tensor a = leaf({-1, 1}, {2});
-  const std::string text = message_of([&] { div(a, zeros({2}, DType::fp64)); });
+  const std::string text = message_of<Error>([&] { div(a, zeros({2}, DType::fp64)); });
   detect_anomaly(false);
   EXPECT_EQ(text, "div: its result [2] holds NaN or infinity; look at the inputs of this op");
 }

@@ -13,6 +13,7 @@
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/scratch.h"
 
 #ifdef GADOLIN_CUDA
 #include "tensor/cuda/stream.h"
@@ -21,17 +22,7 @@
 namespace gadolin {
 namespace {
 
-template <class E, class F>
-std::string thrown(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("wrong type: ") + error.what();
-  }
-  return "";
-}
+using test::message_of;
 
 TEST(CapturedStep, OnTheCpuItCallsTheFunctionEveryTime) {
   int calls = 0;
@@ -52,20 +43,22 @@ TEST(CapturedStep, OnTheCpuItCallsTheFunctionEveryTime) {
 
 TEST(CapturedStep, ErrorsOfTheFunctionPassThrough) {
   CapturedStep step([](const std::vector<Tensor>&) -> Tensor { fail<ValueError>("step: went wrong"); });
-  EXPECT_EQ(thrown<ValueError>([&] { step({ones({1})}); }), "step: went wrong");
+  EXPECT_EQ(message_of<ValueError>([&] { step({ones({1})}); }), "step: went wrong");
   EXPECT_FALSE(capturing());
 }
 
 TEST(CapturedStep, BadOptionsAreRefused) {
-  EXPECT_EQ(thrown<ValueError>([] { CapturedStep step(nullptr); }), "captured step: the function is empty");
-  EXPECT_EQ(thrown<ValueError>([] { CapturedStep([](const auto& in) { return in[0]; }, {.warm_up = 0}); }),
-            "captured step: warm_up 0 and most_recordings 4 must be at least 1");
+  EXPECT_EQ(message_of<ValueError>([] { CapturedStep step(nullptr); }),
+            "captured step: the function is empty");
+  EXPECT_EQ(
+      message_of<ValueError>([] { CapturedStep([](const auto& in) { return in[0]; }, {.warm_up = 0}); }),
+      "captured step: warm_up 0 and most_recordings 4 must be at least 1");
 }
 
 TEST(CapturedStep, DoesNotNestWhileRecording) {
   CapturedStep step([](const std::vector<Tensor>& in) { return in[0]; });
   detail::capture_state().active = true;
-  const std::string text = thrown<CaptureError>([&] { step({ones({1})}); });
+  const std::string text = message_of<CaptureError>([&] { step({ones({1})}); });
   detail::capture_state().active = false;
   EXPECT_EQ(text, "captured step: called inside another one that is being recorded");
 }
@@ -232,7 +225,7 @@ TEST(CapturedStep, WaitingInsideARecordingIsAnErrorAndTheDeviceStaysUsable) {
     });
     for (int i = 0; i < 3; ++i) EXPECT_EQ(step({x}).item(), 4);
     const std::uint64_t calls = default_generator().calls;
-    const std::string text = thrown<CaptureError>([&] { step({x}); });
+    const std::string text = message_of<CaptureError>([&] { step({x}); });
     EXPECT_NE(text.find("would wait for the GPU inside a captured step; "), std::string::npos)
         << k << ": " << text;
     EXPECT_FALSE(capturing());

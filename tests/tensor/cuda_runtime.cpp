@@ -2,33 +2,24 @@
 // errors), and, when there is one, streams, copies, events and matrix products.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "tensor/autograd.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
-#include "tensor/device.h"
+#include "tensor/ops.h"
 #include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
 
-// Runs f and returns what it throws; "" when it does not, "wrong type: ..." for another class.
-template <class E, class F>
-std::string thrown(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("wrong type: ") + error.what();
-  }
-  return "";
-}
+using test::message_of;
 
 // Marks this thread as recording while it lives, as tensor/capture.cpp does.
 struct PretendCapture {
@@ -50,7 +41,7 @@ TEST(CudaRuntime, InfoSaysWhyThereIsNoDevice) {
 TEST(CudaRuntime, WaitingIsRefusedWhileRecording) {
   refuse_while_capturing("item");
   const PretendCapture capture;
-  EXPECT_EQ(thrown<CaptureError>([] { refuse_while_capturing("item"); }),
+  EXPECT_EQ(message_of<CaptureError>([] { refuse_while_capturing("item"); }),
             "item: would wait for the GPU inside a captured step; return the tensor and read it afterwards");
 }
 
@@ -71,7 +62,7 @@ constexpr LibrarySearch nowhere{"Nothing", "libgadolin_nothing.so.1", "GADOLIN_N
 
 TEST(CudaLibrary, MissingLibraryNamesWhatWasTried) {
   unsetenv(nowhere.variable);
-  const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
+  const std::string text = message_of<DeviceError>([] { open_library(nowhere); });
   EXPECT_EQ(
       text.find("Nothing: libgadolin_nothing.so.1 could not be opened, tried libgadolin_nothing.so.1 in the "
                 "loader's path, "),
@@ -100,7 +91,7 @@ TEST(CudaLibrary, FileThatIsNoLibraryGivesTheLoadersReason) {
   const std::string path = folder / "not_a_library.so";
   std::ofstream(path) << "not an ELF file";
   setenv(nowhere.variable, path.c_str(), 1);
-  const std::string text = thrown<DeviceError>([] { open_library(nowhere); });
+  const std::string text = message_of<DeviceError>([] { open_library(nowhere); });
   unsetenv(nowhere.variable);
   EXPECT_NE(text.find("tried " + path + ", "), std::string::npos) << text;
   EXPECT_NE(text.find("(" + path + ": "), std::string::npos) << text;
@@ -110,7 +101,7 @@ TEST(CudaLibrary, MissingFunctionIsNamed) {
   constexpr LibrarySearch math{"libm", "libm.so.6", "GADOLIN_NOTHING_LIB"};
   void* library = open_library(math);
   EXPECT_NE(library_symbol(math, library, "cos"), nullptr);
-  EXPECT_EQ(thrown<DeviceError>([&] { library_symbol(math, library, "no_such_function"); }),
+  EXPECT_EQ(message_of<DeviceError>([&] { library_symbol(math, library, "no_such_function"); }),
             "libm: libm.so.6 has no function no_such_function; install a newer libm or set "
             "GADOLIN_NOTHING_LIB to its "
             "folder");
@@ -118,26 +109,27 @@ TEST(CudaLibrary, MissingFunctionIsNamed) {
 
 TEST(CudaStatus, CodesBecomeErrorsThatNameTheOp) {
   check(cudaSuccess, "relu");
-  EXPECT_EQ(thrown<CudaError>([] { check(cudaErrorInvalidValue, "relu"); }),
+  EXPECT_EQ(message_of<CudaError>([] { check(cudaErrorInvalidValue, "relu"); }),
             "relu: cudaErrorInvalidValue (invalid argument)");
-  EXPECT_EQ(thrown<OutOfMemory>([] { check(cudaErrorMemoryAllocation, "conv2d"); }),
+  EXPECT_EQ(message_of<OutOfMemory>([] { check(cudaErrorMemoryAllocation, "conv2d"); }),
             "conv2d: cudaErrorMemoryAllocation (out of memory); use a smaller batch or bf16");
-  EXPECT_EQ(thrown<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }),
+  EXPECT_EQ(message_of<CaptureError>([] { check(cudaErrorStreamCaptureUnsupported, "add"); }),
             "add: cudaErrorStreamCaptureUnsupported (operation not permitted when stream is capturing); this "
             "cannot be part of a "
             "captured step");
-  EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoDevice, "add"); }),
+  EXPECT_EQ(message_of<DeviceError>([] { check(cudaErrorNoDevice, "add"); }),
             "add: cudaErrorNoDevice (no CUDA-capable device is detected); `gadolin doctor` shows driver and "
             "devices, --device cpu "
             "runs without");
-  EXPECT_EQ(thrown<DeviceError>([] { check(cudaErrorNoKernelImageForDevice, "add"); }),
+  EXPECT_EQ(message_of<DeviceError>([] { check(cudaErrorNoKernelImageForDevice, "add"); }),
             "add: cudaErrorNoKernelImageForDevice (no kernel image is available for execution on the "
             "device); configure with "
             "GADOLIN_CUDA_ARCHS set to this device's architecture");
-  EXPECT_EQ(thrown<CudaError>([] { check(CUBLAS_STATUS_SUCCESS, "matmul"); }), "");
+  EXPECT_NO_THROW(check(CUBLAS_STATUS_SUCCESS, "matmul"));
   EXPECT_EQ(
-      thrown<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "), 0u);
-  const std::string cudnn = thrown<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); });
+      message_of<CudaError>([] { check(CUBLAS_STATUS_NOT_SUPPORTED, "matmul"); }).find("matmul: cuBLASLt: "),
+      0u);
+  const std::string cudnn = message_of<CudaError>([] { check(CUDNN_STATUS_BAD_PARAM, "conv2d"); });
   EXPECT_EQ(cudnn.find("conv2d: cuDNN: "), 0u);
   if (!opened_cudnn()) {
     EXPECT_EQ(cudnn, "conv2d: cuDNN: status 2000");
@@ -150,7 +142,7 @@ TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
     problem.m = problem.n = 2;
     problem.k = k;
     problem.epilogue = epilogue;
-    return thrown<ValueError>([&] { gemm("matmul", cuda, problem, nullptr, nullptr, nullptr, bias); });
+    return message_of<ValueError>([&] { gemm("matmul", cuda, problem, nullptr, nullptr, nullptr, bias); });
   };
   float bias = 0;
   EXPECT_EQ(refused(0, GemmEpilogue::none, nullptr),
@@ -162,10 +154,10 @@ TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
 
 TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {
   if (cuda_available()) GTEST_SKIP() << "this machine has a CUDA device";
-  EXPECT_EQ(thrown<DeviceError>([] { compute_stream(cuda); }),
+  EXPECT_EQ(message_of<DeviceError>([] { compute_stream(cuda); }),
             "stream: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
-  EXPECT_NE(thrown<DeviceError>([] { synchronize(cuda); }), "");
-  EXPECT_EQ(thrown<DeviceError>([] { cuda_allocator(0); }),
+  EXPECT_NE(message_of<DeviceError>([] { synchronize(cuda); }), "");
+  EXPECT_EQ(message_of<DeviceError>([] { cuda_allocator(0); }),
             "allocate: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
 }
 
@@ -173,14 +165,30 @@ TEST(CudaMemory, CopiesThatWaitAreRefusedWhileRecording) {
   float on_host = 0;
   void* somewhere = &on_host;
   const PretendCapture capture;
-  EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(&on_host, cpu, somewhere, cuda, 4, false); }),
+  EXPECT_EQ(message_of<CaptureError>([&] { copy_bytes(&on_host, cpu, somewhere, cuda, 4, false); }),
             "copy to the host: would wait for the GPU inside a captured step; return the tensor and read it "
             "afterwards");
-  EXPECT_EQ(thrown<CaptureError>([&] { copy_bytes(somewhere, cuda, &on_host, cpu, 4, true); }),
+  EXPECT_EQ(message_of<CaptureError>([&] { copy_bytes(somewhere, cuda, &on_host, cpu, 4, true); }),
             "copy to the device: would wait for the GPU inside a captured step; make the tensor on the "
             "device before "
             "the step");
-  EXPECT_EQ(thrown<CaptureError>([] { synchronize(cuda); }).find("synchronize: would wait"), 0u);
+  EXPECT_EQ(message_of<CaptureError>([] { synchronize(cuda); }).find("synchronize: would wait"), 0u);
+}
+
+TEST(CudaRuntime, OpsRunOnTheDeviceOfTheirTensors) {
+  if (cuda_device_count() < 2) GTEST_SKIP() << "fewer than two devices";
+  const Device second{Device::Kind::cuda, 1};
+  Tensor x = rand({33, 7}, 1, 1).requires_grad_(), y = rand({33, 7}, 1, 1).to(second).requires_grad_();
+  EXPECT_EQ(current_device(), cuda);
+  for (Tensor* at : {&x, &y}) {
+    const Tensor sorted = sort(exp(*at), 1).values;
+    sum(matmul(sorted, sorted.transpose(0, 1))).backward();
+    const NoGrad guard;
+    at->mul_(0.5).add_(at->grad());
+  }
+  EXPECT_EQ(current_device(), cuda);
+  const auto got = y.to_vector<double>(), want = x.to_vector<double>();
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-4 * (1 + std::abs(want[i])));
 }
 
 TEST(CudaMemory, RoundTripAndFill) {
@@ -207,7 +215,7 @@ TEST(CudaStream, AnEventThatWasNeverRecordedIsDone) {
   EXPECT_TRUE(event.done());
   event.synchronize();
   const PretendCapture capture;
-  EXPECT_EQ(thrown<CaptureError>([&] { event.synchronize(); }).find("event: would wait for the GPU"), 0u);
+  EXPECT_EQ(message_of<CaptureError>([&] { event.synchronize(); }).find("event: would wait for the GPU"), 0u);
 }
 
 TEST(CudaStream, EventsOrderStreamsAndMeasure) {

@@ -14,7 +14,7 @@
 namespace gadolin {
 namespace {
 
-Tensor leaf(double value) { return full({2}, value, DType::fp64).requires_grad_(); }
+Tensor leaf_full_of(double value) { return full({2}, value, DType::fp64).requires_grad_(); }
 
 // What a hook saw: the indices in order and the gradients at that moment.
 struct Seen {
@@ -47,7 +47,7 @@ struct Seen {
 using Order = std::vector<std::size_t>;
 
 TEST(GradientHook, TellsTheLastLayerFirst) {
-  const Tensor a = leaf(2), b = leaf(3), c = leaf(5);
+  const Tensor a = leaf_full_of(2), b = leaf_full_of(3), c = leaf_full_of(5);
   Seen seen({a, b, c});
   sum(mul(mul(mul(ones({2}, DType::fp64), a), b), c)).backward({.hook = &seen.hook});
   EXPECT_EQ(seen.order, (Order{2, 1, 0}));
@@ -56,7 +56,7 @@ TEST(GradientHook, TellsTheLastLayerFirst) {
 }
 
 TEST(GradientHook, WaitsForEveryUse) {
-  const Tensor shared = leaf(2), late = leaf(3), twice = leaf(4);
+  const Tensor shared = leaf_full_of(2), late = leaf_full_of(3), twice = leaf_full_of(4);
   Seen seen({shared, late, twice});
   Tensor x = mul(shared, 3.0);  // the first op: its gradient comes last
   x = mul(mul(x, late), shared);
@@ -69,7 +69,7 @@ TEST(GradientHook, WaitsForEveryUse) {
 
 // One long branch and one short one: a leaf is told with its own branch, not with the longest.
 TEST(GradientHook, BranchesEndOnTheirOwn) {
-  const Tensor a = leaf(1), b = leaf(1), both = leaf(1);
+  const Tensor a = leaf_full_of(1), b = leaf_full_of(1), both = leaf_full_of(1);
   Seen seen({a, b, both});
   Tensor left = mul(both, a), right = mul(both, b);
   for (int i = 0; i < 5; ++i) right = mul(right, 2.0);
@@ -89,7 +89,8 @@ struct Blocks {  // passes no gradient to its second input
 
 // Leaves elsewhere, leaves whose branch passes no gradient, and leaves that the hook does not list.
 TEST(GradientHook, LeavesWithoutAGradientFollowAtTheEnd) {
-  const Tensor used = leaf(2), elsewhere = leaf(3), blocked = leaf(4), behind = leaf(5), unlisted = leaf(6);
+  const Tensor used = leaf_full_of(2), elsewhere = leaf_full_of(3), blocked = leaf_full_of(4),
+               behind = leaf_full_of(5), unlisted = leaf_full_of(6);
   Seen seen({elsewhere, blocked, behind, used});
   elsewhere.set_grad(full({2}, 7, DType::fp64));
   const Tensor gate = apply(Blocks(), mul(used, unlisted), blocked);
@@ -104,7 +105,7 @@ TEST(GradientHook, LeavesWithoutAGradientFollowAtTheEnd) {
 }
 
 TEST(GradientHook, AccumulatesUntilTheCallThatIsGivenIt) {
-  const Tensor a = leaf(2), b = leaf(3);
+  const Tensor a = leaf_full_of(2), b = leaf_full_of(3);
   Seen seen({a, b});
   sum(mul(a, b)).backward();
   sum(mul(a, 10.0)).backward();
@@ -116,7 +117,7 @@ TEST(GradientHook, AccumulatesUntilTheCallThatIsGivenIt) {
 }
 
 TEST(GradientHook, AKeptGraphCountsAnew) {
-  const Tensor a = leaf(2), b = leaf(3);
+  const Tensor a = leaf_full_of(2), b = leaf_full_of(3);
   Seen seen({a, b});
   const Tensor loss = sum(mul(mul(a, a), b));
   loss.backward({.keep_graph = true, .hook = &seen.hook});
@@ -127,7 +128,7 @@ TEST(GradientHook, AKeptGraphCountsAnew) {
 }
 
 TEST(GradientHook, TheLossMayItselfBeALeaf) {
-  const Tensor a = full({}, 2, DType::fp64).requires_grad_(), b = leaf(1);
+  const Tensor a = full({}, 2, DType::fp64).requires_grad_(), b = leaf_full_of(1);
   std::vector<std::size_t> order;
   const GradientHook hook({b, a}, [&](std::size_t i, const Tensor&) { order.push_back(i); });
   a.backward({.hook = &hook});
@@ -137,7 +138,7 @@ TEST(GradientHook, TheLossMayItselfBeALeaf) {
 
 // Gradients of gradients: in the first walk what is told is on the tape, in the second one it ends there.
 TEST(GradientHook, SeesDoubleBackward) {
-  const Tensor a = leaf(3), b = leaf(2);
+  const Tensor a = leaf_full_of(3), b = leaf_full_of(2);
   std::vector<std::size_t> order;
   const GradientHook first({a, b}, [&](std::size_t i, const Tensor& t) {
     order.push_back(i);
@@ -158,7 +159,7 @@ TEST(GradientHook, SeesDoubleBackward) {
 
 // The gradient may be changed and replaced: nothing is added to it afterwards.
 TEST(GradientHook, MayChangeTheGradient) {
-  const Tensor a = leaf(2), b = leaf(3);
+  const Tensor a = leaf_full_of(2), b = leaf_full_of(3);
   const GradientHook hook({a, b}, [](std::size_t i, const Tensor& t) {
     t.grad().mul_(10);
     if (i == 0) t.set_grad(t.grad().clone());
@@ -170,7 +171,7 @@ TEST(GradientHook, MayChangeTheGradient) {
 
 TEST(GradientHook, WhatItThrowsEndsTheWalk) {
   const std::string name = "layer1";
-  const Tensor a = leaf(2), b = leaf(3);
+  const Tensor a = leaf_full_of(2), b = leaf_full_of(3);
   const std::int64_t nodes = live_nodes();
   {
     Tensor loss;
@@ -207,7 +208,7 @@ TEST(GradientHook, Messages) {
     }
     return std::string("nothing was thrown");
   };
-  const Tensor a = leaf(1), b = leaf(1);
+  const Tensor a = leaf_full_of(1), b = leaf_full_of(1);
   EXPECT_EQ(message({a, ones({2})}),
             "gradient hook: tensor 1 is no leaf that wants a gradient; call requires_grad_() on it, or leave "
             "it out");

@@ -1,12 +1,10 @@
 // What printing a tensor shows, to the letter.
 #include <gtest/gtest.h>
 
-#include <limits>
-
 #include "tensor/ops.h"
+#include "tests/tensor/special_values.h"
 
-using namespace gadolin;
-
+namespace gadolin {
 namespace {
 
 TEST(Printing, Matrix) {
@@ -34,7 +32,6 @@ TEST(Printing, WideRangesAreScientific) {
 }
 
 TEST(Printing, NanAndInfinity) {
-  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(tensor({nan, inf, -inf, 0.5}, {4}).str(),
             "tensor([   nan,    inf,   -inf, 0.5000], shape [4], fp32, cpu)");
 }
@@ -83,3 +80,4 @@ TEST(Printing, DeviceTensors) {
 }
 
 }  // namespace
+}  // namespace gadolin

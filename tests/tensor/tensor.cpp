@@ -10,18 +10,13 @@
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
 
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
+using test::message_of;
+
 Tensor counting(const Shape& shape) { return arange(shape.numel(), DType::fp32).reshape(shape); }
 
 TEST(Tensor, ViewsShareStorage) {
@@ -61,8 +56,9 @@ TEST(Tensor, ConversionsRoundToNearestEven) {
   EXPECT_TRUE(std::isinf(h[3]));
   EXPECT_EQ(h[4], 0x1p-24f);  // the smallest subnormal
   EXPECT_TRUE(std::signbit(h[5]));
-  const Tensor nan = full({1}, std::nan(""));
-  EXPECT_TRUE(std::isnan(nan.to(DType::bf16).item()) && std::isnan(nan.to(DType::fp16).item()));
+  const Tensor not_a_number = full({1}, std::nan(""));
+  EXPECT_TRUE(std::isnan(not_a_number.to(DType::bf16).item()) &&
+              std::isnan(not_a_number.to(DType::fp16).item()));
 }
 
 TEST(Tensor, EveryDtypeConvertsToEveryOther) {
@@ -88,27 +84,27 @@ TEST(Tensor, HalfRoundTripIsExact) {
 
 TEST(Tensor, Messages) {
   const Tensor x = counting({2, 3});
-  EXPECT_EQ(message_of([&] { x.item<float>(); }),
+  EXPECT_EQ(message_of<Error>([&] { x.item<float>(); }),
             "item: tensor has shape [2, 3]; item() takes one element, reduce it first");
-  EXPECT_EQ(message_of([&] { x.data<double>(); }),
+  EXPECT_EQ(message_of<Error>([&] { x.data<double>(); }),
             "data: the tensor holds fp32, not fp64; convert with .to(DType::fp64)");
-  EXPECT_EQ(message_of([&] { x.reshape({4}); }), "reshape: [2, 3] has 6 elements, [4] does not fit");
-  EXPECT_EQ(message_of([&] { x.slice(0, 1, 5); }), "slice: [1, 5) is outside dimension 0 of [2, 3]");
-  EXPECT_EQ(message_of([&] { x.transpose(0, 2); }),
+  EXPECT_EQ(message_of<Error>([&] { x.reshape({4}); }), "reshape: [2, 3] has 6 elements, [4] does not fit");
+  EXPECT_EQ(message_of<Error>([&] { x.slice(0, 1, 5); }), "slice: [1, 5) is outside dimension 0 of [2, 3]");
+  EXPECT_EQ(message_of<Error>([&] { x.transpose(0, 2); }),
             "transpose: dimension 2 is outside a tensor of 2 dimensions");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(message_of<Error>([&] {
               x.expand({3, 3});
             }),
             "expand: [2, 3] and [3, 3] differ in dimension 0 (2 and 3) and neither is 1");
-  EXPECT_EQ(message_of([&] { add(x, x.to(DType::fp64)); }),
+  EXPECT_EQ(message_of<Error>([&] { add(x, x.to(DType::fp64)); }),
             "add: input 0 is fp32 but input 1 is fp64; convert one with .to(DType::...)");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(message_of<Error>([&] {
               add(counting({8, 64, 2, 2}), counting({8, 64, 1, 3}));
             }),
             "add: [8, 64, 2, 2] and [8, 64, 1, 3] differ in dimension 3 (2 and 3) and neither is 1");
-  EXPECT_EQ(message_of([&] { Tensor().shape(); }), "tensor: it is undefined; assign a value first");
-  EXPECT_EQ(message_of([&] { empty({-1}); }), "empty: shape [-1] has a negative size");
-  EXPECT_EQ(message_of([&] { x.squeeze(0); }), "squeeze: dimension 0 of [2, 3] has size 2, not 1");
+  EXPECT_EQ(message_of<Error>([&] { Tensor().shape(); }), "tensor: it is undefined; assign a value first");
+  EXPECT_EQ(message_of<Error>([&] { empty({-1}); }), "empty: shape [-1] has a negative size");
+  EXPECT_EQ(message_of<Error>([&] { x.squeeze(0); }), "squeeze: dimension 0 of [2, 3] has size 2, not 1");
 }
 
 TEST(Random, PhiloxMatchesItsPaper) {
@@ -183,7 +179,7 @@ TEST(Allocator, GuardModeFindsWritesOutOfBounds) {
 }
 
 TEST(Tensor, OutOfMemorySaysHowMuch) {
-  const std::string text = message_of([] { empty({std::int64_t{1} << 50}); });
+  const std::string text = message_of<Error>([] { empty({std::int64_t{1} << 50}); });
   EXPECT_EQ(text.substr(0, 37), "out of memory on cpu, needs 4096.0 Ti") << text;
 }
 

@@ -41,7 +41,7 @@ if [ "${FAIL:-}" = "$name" ] && [ "$GTEST_SHARD_INDEX" = 0 ]; then
 fi
 echo "[  PASSED  ] 7 tests."
 END
-for name in tensor layers nets train data layering apps; do cp "$work/test" "$work/build/tests/test_$name"; done
+for name in tensor io layers nets train data tasks layering apps; do cp "$work/test" "$work/build/tests/test_$name"; done
 program build/apps/gadolin <<'END'
 #!/bin/bash
 echo '{"event":"op","family":"norm","name":"statistics","dtype":"bf16","share":0.8}'

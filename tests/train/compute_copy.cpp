@@ -38,7 +38,7 @@ Tensor with_casts(Net& net, const Tensor& x, DType to) {
       relu(conv2d(x.to(to), net.conv.weight().to(to), net.conv.bias().to(to), {.padding = 1}));
   return fully(relu(fully(relu(fully(mean(pixels, {2, 3}), net.again)), net.again)), net.fc);
 }
-Net made() {
+Net made_net() {
   manual_seed(7);
   return Net();
 }
@@ -54,7 +54,7 @@ void expect_copies_of(Net& net, DType dtype) {
 // Losses of `steps` steps of two micro-batches each; an infinity among the numbers of step 5 makes it one
 // that is skipped.
 template <class F>
-std::vector<float> train(Net& net, Optimizer& optimizer, int steps, bool overflow, F&& forward) {
+std::vector<float> train_steps(Net& net, Optimizer& optimizer, int steps, bool overflow, F&& forward) {
   std::vector<float> losses;
   for (int step = 0; step < steps; ++step) {
     for (int part = 0; part < 2; ++part) {
@@ -78,14 +78,14 @@ TEST(ComputeCopy, TrainsBitForBitAsCastsWould) {
       o.clip_norm = 0.5;
       const bool half = dtype == DType::fp16;
       const LossScale scale = half ? LossScale{1024, 2, 0.5, 3} : LossScale{};
-      Net copies = made(), casts = made();
+      Net copies = made_net(), casts = made_net();
       Optimizer a(copies.parameters(), o, scale), b(casts.parameters(), o, scale);
-      const auto with_copies = train(copies, a, 20, half, [&](Net& net, const Tensor& x) {
+      const auto with_copies = train_steps(copies, a, 20, half, [&](Net& net, const Tensor& x) {
         const ComputeScope scope(dtype);
         return net(x);
       });
-      const auto plain =
-          train(casts, b, 20, half, [&](Net& net, const Tensor& x) { return with_casts(net, x, dtype); });
+      const auto plain = train_steps(casts, b, 20, half,
+                                     [&](Net& net, const Tensor& x) { return with_casts(net, x, dtype); });
       for (std::size_t i = 0; i < plain.size(); ++i) {
         if (half && i / 2 == 5) continue;  // no numbers
         EXPECT_EQ(with_copies[i], plain[i]) << rule << " in " << name_of(dtype) << ", loss " << i;
@@ -103,7 +103,7 @@ TEST(ComputeCopy, TrainsBitForBitAsCastsWould) {
 
 // Only the first gradient is 16 bits wide, and only where an optimiser is known to read it.
 TEST(ComputeCopy, GradientsAreWidenedWhenTheyAreAdded) {
-  Net net = made();
+  Net net = made_net();
   Optimizer optimizer(net.parameters(), optimizer_options("sgd"));
   const Tensor x = rand({2, 3, 4, 4}, 1, 0);
   const auto backward = [&] {
@@ -133,7 +133,7 @@ TEST(ComputeCopy, GradientsAreWidenedWhenTheyAreAdded) {
 
 // In every way that a weight can change, the next use sees its new values, in the same memory.
 TEST(ComputeCopy, FollowsEveryChange) {
-  Net net = made();
+  Net net = made_net();
   Optimizer optimizer(net.parameters(), optimizer_options("momentum"));
   WeightAverage average(net.parameters(), 0.5);
   const Tensor x = rand({2, 3, 4, 4}, 1, 0);

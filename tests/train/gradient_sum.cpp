@@ -11,6 +11,7 @@
 #include "layers/loss.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/distance.h"
 #include "tests/scratch.h"
 #include "tests/train/thread_communicator.h"
 #include "train/optimizer.h"
@@ -20,9 +21,9 @@ namespace {
 
 using test::message_of;
 using test::Ranks;
-using Numbers = std::vector<std::vector<double>>;
+using test::Rows;
 
-Sequential made() {
+Sequential small_net() {
   manual_seed(5);
   return Sequential(Linear(6, 12), Tanh(), Linear(12, 9), Tanh(), Linear(9, 3));
 }
@@ -33,12 +34,12 @@ Tensor inputs(int step, std::int64_t first, std::int64_t last) {
 Tensor labels(std::int64_t first, std::int64_t last) {
   return tensor({0, 1, 2, 0, 1, 2, 0, 1}, {8}, DType::int64).slice(0, first, last).contiguous();
 }
-Numbers values(const std::vector<Parameter>& parameters) {
-  Numbers all;
+Rows values(const std::vector<Parameter>& parameters) {
+  Rows all;
   for (const Parameter& p : parameters) all.push_back(p.tensor.to_vector<double>());
   return all;
 }
-void expect_near(const Numbers& a, const Numbers& b, double limit, const std::string& what) {
+void expect_near(const Rows& a, const Rows& b, double limit, const std::string& what) {
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = 0; j < a[i].size(); ++j) {
@@ -49,12 +50,12 @@ void expect_near(const Numbers& a, const Numbers& b, double limit, const std::st
 }
 
 struct Trained {
-  Numbers weights, state;
+  Rows weights, state;
   double norm = 0;
 };
 // Six steps on this rank's share of each batch, in two micro-batches.
-Trained train(Communicator& c, OptimizerOptions options, DType compute, bool hooked) {
-  Sequential net = made();
+Trained train_on_share(Communicator& c, OptimizerOptions options, DType compute, bool hooked) {
+  Sequential net = small_net();
   Optimizer optimizer(net.parameters(), options);
   optimizer.average_over(c);
   EXPECT_EQ(optimizer.gradient_hook() == nullptr, c.alone());
@@ -80,11 +81,11 @@ TEST(GradientSum, RanksTogetherAreOneProcess) {
       options.clip_norm = clip;
       options.lr = 0.05;
       const std::string what = cat(rule, ", clipped at ", clip);
-      const Trained whole = train(no_communicator(), options, DType::fp32, false);
+      const Trained whole = train_on_share(no_communicator(), options, DType::fp32, false);
       for (const bool hooked : {false, true}) {
         std::vector<Trained> ranks(2);
         Ranks::run(2, [&](Communicator& c) {
-          ranks[static_cast<std::size_t>(c.rank())] = train(c, options, DType::fp32, hooked);
+          ranks[static_cast<std::size_t>(c.rank())] = train_on_share(c, options, DType::fp32, hooked);
         });
         EXPECT_EQ(ranks[0].weights, ranks[1].weights) << what;
         EXPECT_EQ(ranks[0].state, ranks[1].state) << what;
@@ -101,10 +102,10 @@ TEST(GradientSum, RanksTogetherAreOneProcess) {
 // First gradients are then 16 bits wide; their sum is not.
 TEST(GradientSum, GradientsOf16BitsAreSummedIn32) {
   const OptimizerOptions options = optimizer_options("momentum");
-  const Trained whole = train(no_communicator(), options, DType::bf16, false);
+  const Trained whole = train_on_share(no_communicator(), options, DType::bf16, false);
   std::vector<Trained> ranks(4);
   Ranks::run(4, [&](Communicator& c) {
-    ranks[static_cast<std::size_t>(c.rank())] = train(c, options, DType::bf16, true);
+    ranks[static_cast<std::size_t>(c.rank())] = train_on_share(c, options, DType::bf16, true);
   });
   for (const Trained& rank : ranks) EXPECT_EQ(rank.weights, ranks[0].weights);
   expect_near(ranks[0].weights, whole.weights, 0.02, "bf16");
@@ -113,7 +114,7 @@ TEST(GradientSum, GradientsOf16BitsAreSummedIn32) {
 // The hook's order differs from rank to rank, the order of sums must not; Ranks refuses other calls.
 TEST(GradientSum, BucketsGoInOneOrder) {
   for (const std::int64_t bytes : {1, 40, 1 << 20}) {
-    std::vector<Numbers> sums(2);
+    std::vector<Rows> sums(2);
     Ranks::run(2, [&](Communicator& c) {
       std::vector<Parameter> leaves;
       for (int i = 0; i < 7; ++i) leaves.push_back({cat("w", i), full({i + 1}, i + 1).requires_grad_()});
@@ -185,9 +186,9 @@ TEST(GradientSum, PartsThatARankDidNotUse) {
 
 // One rank alone sees an infinity; both leave everything as it was and halve their scale.
 TEST(GradientSum, AnOverflowOnOneRankSkipsOnAll) {
-  std::vector<Numbers> ends(2);
+  std::vector<Rows> ends(2);
   Ranks::run(2, [&](Communicator& c) {
-    Sequential net = made();
+    Sequential net = small_net();
     Optimizer optimizer(net.parameters(), optimizer_options("adam"), {8, 2, 0.5, 100});
     optimizer.average_over(c);
     const auto step = [&](double factor) {
@@ -197,13 +198,13 @@ TEST(GradientSum, AnOverflowOnOneRankSkipsOnAll) {
       optimizer.step();
     };
     step(1);
-    const Numbers before = values(net.parameters());
+    const Rows before = values(net.parameters());
     const auto moments = [&] {
-      Numbers all = values(optimizer.state());
+      Rows all = values(optimizer.state());
       all.erase(all.begin());  // the control block
       return all;
     };
-    const Numbers moments_before = moments();
+    const Rows moments_before = moments();
     step(c.first() ? 1 : std::numeric_limits<double>::infinity());
     EXPECT_TRUE(optimizer.last_step_skipped()) << "rank " << c.rank();
     EXPECT_EQ(optimizer.loss_scale(), 4);

@@ -20,7 +20,6 @@ namespace {
 
 using nlohmann::json;
 using test::message_of;
-using Real = std::vector<double>;
 
 const std::function<std::function<void()>()> nothing = [] { return [] {}; };
 

@@ -49,7 +49,7 @@ std::int64_t measured_peak(const std::string& model, const NetOptions& options, 
       .get();
 }
 
-struct Case {
+struct MeasuredModel {
   const char* model;
   std::int64_t batch, size;
   const char* optimizer = "momentum";
@@ -61,9 +61,9 @@ struct Case {
     return o;
   }
 };
-class TrainingMemoryOf : public testing::TestWithParam<Case> {};
+class TrainingMemoryOf : public testing::TestWithParam<MeasuredModel> {};
 TEST_P(TrainingMemoryOf, IsWhatTheAllocatorShows) {
-  const Case c = GetParam();
+  const MeasuredModel c = GetParam();
   const Shape input{c.batch, 3, c.size, c.size};
   const OptimizerOptions rule = optimizer_options(c.optimizer);
   TrainingMemory m;
@@ -86,11 +86,12 @@ TEST_P(TrainingMemoryOf, IsWhatTheAllocatorShows) {
   EXPECT_GE(m.peak, m.weights + m.optimizer + m.kept);
 }
 INSTANTIATE_TEST_SUITE_P(Nets, TrainingMemoryOf,
-                         testing::Values(Case{"resnet18", 16, 96}, Case{"resnet50", 12, 96},
-                                         Case{"densenet121", 12, 96},
-                                         Case{"vgg16_bn", 8, 64, "sgd", DType::fp32, 4},
-                                         Case{"inception_v3", 5, 299, "adam"}, Case{"googlenet", 12, 96},
-                                         Case{"resnet18", 17, 80, "adamw", DType::bf16}));
+                         testing::Values(MeasuredModel{"resnet18", 16, 96}, MeasuredModel{"resnet50", 12, 96},
+                                         MeasuredModel{"densenet121", 12, 96},
+                                         MeasuredModel{"vgg16_bn", 8, 64, "sgd", DType::fp32, 4},
+                                         MeasuredModel{"inception_v3", 5, 299, "adam"},
+                                         MeasuredModel{"googlenet", 12, 96},
+                                         MeasuredModel{"resnet18", 17, 80, "adamw", DType::bf16}));
 
 // Asks for more blocks when there are more than two samples.
 class Fickle : public Layer {

@@ -70,15 +70,15 @@ Planned planned_steps(const std::string& model, const NetOptions& options, const
       .get();
 }
 
-struct Case {
+struct PlannedModel {
   const char* model;
   Shape input;
   DType compute;
 };
-class PlanOf : public testing::TestWithParam<Case> {};
+class PlanOf : public testing::TestWithParam<PlannedModel> {};
 
 TEST_P(PlanOf, IsCloseToWhatLivesAtOnceAndServesTheNextStep) {
-  const Case c = GetParam();
+  const PlannedModel c = GetParam();
   const NetOptions options{{"num_classes", 10.0}};
   const Planned with = planned_steps(c.model, options, c.input, c.compute, true);
   const std::int64_t least = test::most_alive(with.lives), got = plan_memory(with.lives).bytes;
@@ -97,10 +97,10 @@ TEST_P(PlanOf, IsCloseToWhatLivesAtOnceAndServesTheNextStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nets, PlanOf,
-                         testing::Values(Case{"resnet18", {8, 3, 96, 96}, DType::fp32},
-                                         Case{"resnet50", {4, 3, 64, 64}, DType::fp32},
-                                         Case{"resnet50", {2, 3, 64, 64}, DType::bf16},
-                                         Case{"densenet121", {2, 3, 64, 64}, DType::fp32}),
+                         testing::Values(PlannedModel{"resnet18", {8, 3, 96, 96}, DType::fp32},
+                                         PlannedModel{"resnet50", {4, 3, 64, 64}, DType::fp32},
+                                         PlannedModel{"resnet50", {2, 3, 64, 64}, DType::bf16},
+                                         PlannedModel{"densenet121", {2, 3, 64, 64}, DType::fp32}),
                          [](const auto& c) {
                            return std::string(c.param.model) + "_" + name_of(c.param.compute);
                          });

@@ -10,7 +10,7 @@
 #include "layers/loss.h"
 #include "nets/resnet.h"
 #include "tensor/check.h"
-#include "tests/scratch.h"
+#include "tests/data/messages.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_store.h"
 #include "train/memory.h"
@@ -23,15 +23,7 @@ namespace gadolin {
 namespace {
 
 using test::message_of;
-
-// The folder of the test reads as DIR.
-template <class E, class F>
-std::string said(const test::Scratch& dir, F&& f) {
-  std::string text = message_of<E>(std::forward<F>(f));
-  for (std::size_t at; (at = text.find(dir.path())) != std::string::npos;)
-    text.replace(at, dir.path().size(), "DIR");
-  return text;
-}
+using test::said;
 
 TEST(TrainMessages, Checkpoints) {
   const test::Scratch dir;

@@ -21,7 +21,6 @@ namespace {
 
 using nlohmann::json;
 using test::message_of;
-using Real = std::vector<double>;
 
 TEST(BetaRandom, HasItsMomentsAndQuantiles) {
   const json numbers = stored_numbers("mixing.json");

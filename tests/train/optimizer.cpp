@@ -13,16 +13,14 @@
 #include "tensor/ops.h"
 #include "tests/data/scratch.h"
 #include "tests/layers/numbers.h"
+#include "tests/train/leaf.h"
 
 using namespace gadolin;
+using test::leaf;
 using test::message_of;
 
 namespace {
 
-Tensor leaf(const std::vector<double>& values, DType dtype = DType::fp64, Shape shape = {}) {
-  if (shape.dim() == 0) shape = Shape{static_cast<std::int64_t>(values.size())};
-  return tensor(values, shape, dtype).requires_grad_();
-}
 void give(const Tensor& parameter, const std::vector<double>& gradient) {
   parameter.set_grad(tensor(gradient, parameter.shape(), parameter.dtype()));
 }

@@ -4,16 +4,14 @@
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tests/data/scratch.h"
+#include "tests/train/leaf.h"
 #include "train/optimizer.h"
 
 using namespace gadolin;
+using test::leaf;
 using test::message_of;
 
 namespace {
-
-Tensor leaf(const std::vector<double>& values, DType dtype = DType::fp64) {
-  return tensor(values, {static_cast<std::int64_t>(values.size())}, dtype).requires_grad_();
-}
 
 TEST(Optimizer, DefaultsByName) {
   EXPECT_EQ(optimizer_options("sgd").momentum, 0);

@@ -19,6 +19,7 @@
 
 using namespace gadolin;
 namespace fs = std::filesystem;
+using test::message_of;
 using Open = RunDir::Open;
 
 namespace {
@@ -29,16 +30,6 @@ class RunDirTest : public testing::Test {
   test::Scratch scratch_;
   std::string folder_ = scratch_.path(), run_ = scratch_ / "run";
 };
-
-template <class E, class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 TEST_F(RunDirTest, HoldsWhatTheInterfaceSays) {
   {
@@ -66,7 +57,7 @@ TEST_F(RunDirTest, HoldsWhatTheInterfaceSays) {
 }
 
 TEST_F(RunDirTest, ModesAndMistakes) {
-  EXPECT_EQ(message<UsageError>([&] { RunDir(run_, Open::resume); }),
+  EXPECT_EQ(message_of<UsageError>([&] { RunDir(run_, Open::resume); }),
             "run: " + run_ + " holds no run to resume; leave out --resume");
   {
     RunDir run(run_, Open::automatic);
@@ -77,7 +68,7 @@ TEST_F(RunDirTest, ModesAndMistakes) {
     RunDir run(run_, Open::automatic);
     EXPECT_TRUE(run.resumed());
   }
-  EXPECT_EQ(message<UsageError>([&] { RunDir(run_, Open::create); }),
+  EXPECT_EQ(message_of<UsageError>([&] { RunDir(run_, Open::create); }),
             "run: " + run_ + " already holds a run; add --resume, or --overwrite, or choose another --out");
   std::ofstream(run_ + "/notes.txt") << "mine";
   {
@@ -107,7 +98,7 @@ TEST_F(RunDirTest, ClearsWhatAKilledRunLeft) {
 
 TEST_F(RunDirTest, OneWriter) {
   RunDir run(run_, Open::create);
-  const std::string error = message<FileError>([&] { RunDir(run_, Open::automatic); });
+  const std::string error = message_of<FileError>([&] { RunDir(run_, Open::automatic); });
   EXPECT_EQ(error.find("run: " + run_ + " is being written by another process (pid " +
                        std::to_string(getpid()) + ", boot "),
             0u)
@@ -164,7 +155,7 @@ TEST_F(RunDirTest, CsvGoesOnWithoutDoubledOrTornRows) {
   { CsvLog csv(path, columns, 20); }
   EXPECT_EQ(text("metrics.csv"), "step,lr,loss\n10,0.1,0.3333333333333333\n20,0.1,nan\n");
   EXPECT_EQ(
-      message<DataError>([&] {
+      message_of<DataError>([&] {
         CsvLog(path, {"step", "lr"}, 20);
       }),
       "metrics: " + path +

@@ -12,24 +12,17 @@
 namespace gadolin {
 namespace {
 
+using test::file_text;
 using test::Folder;
 using test::Job;
+using test::last_tensors;
 using test::Numbers;
 namespace fs = std::filesystem;
 
-std::map<std::string, std::vector<double>> contents(const std::string& path) {
-  std::map<std::string, std::vector<double>> all;
-  for (const auto& [name, tensor] : load_checkpoint(path).tensors) all[name] = tensor.to_vector<double>();
-  return all;
-}
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 // metrics.csv without the columns that depend on the clock.
 std::string metrics_without_rates(const std::string& folder) {
   std::string kept;
-  std::istringstream lines(text_of(folder + "/metrics.csv"));
+  std::istringstream lines(file_text(folder + "/metrics.csv"));
   for (std::string line; std::getline(lines, line);) {
     for (int cut = 0; cut < 2; ++cut) line.resize(line.rfind(','));
     kept += line + "\n";
@@ -40,7 +33,7 @@ std::string metrics_without_rates(const std::string& folder) {
 TEST(Trainer, ResumesAtEveryStepBitForBit) {
   const Folder whole;
   Job(whole.path).make_trainer().run();
-  const auto wanted = contents(whole.path + "/checkpoints/last.gdck");
+  const auto wanted = last_tensors(whole.path);
   EXPECT_EQ(load_checkpoint_facts(whole.path + "/checkpoints/last.gdck").at("step"), "9");
   for (std::int64_t stop = 0; stop <= 8; ++stop) {
     const Folder part;
@@ -51,7 +44,7 @@ TEST(Trainer, ResumesAtEveryStepBitForBit) {
     manual_seed(999);  // the checkpoint brings its own
     job.make_trainer().restore(load_checkpoint(from));
     job.trainer->run();
-    EXPECT_EQ(contents(part.path + "/checkpoints/last.gdck"), wanted) << "resumed at step " << stop;
+    EXPECT_EQ(last_tensors(part.path), wanted) << "resumed at step " << stop;
     EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path))
         << "resumed at step " << stop;
   }
@@ -77,8 +70,7 @@ TEST(Trainer, ASignalSavesAndStops) {
   Job job(folder.path, RunDir::Open::resume);
   job.make_trainer().restore(CheckpointStore(job.run->checkpoints()).newest()->checkpoint);
   job.trainer->run();
-  EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"),
-            contents(whole.path + "/checkpoints/last.gdck"));
+  EXPECT_EQ(last_tensors(folder.path), last_tensors(whole.path));
 }
 
 // Stopped behind the last step of an epoch or of the run, but before its row: the row is still to be written,
@@ -101,7 +93,7 @@ TEST(Trainer, AStopBeforeTheRowLosesNoRow) {
         if (max_steps == 5 && last_batch == 5) continue;  // it has ended by then
         EXPECT_THROW(begin(job).run(), Stopped);
       }
-      const std::string stopped = text_of(folder.path + "/checkpoints/last.gdck");
+      const std::string stopped = file_text(folder.path + "/checkpoints/last.gdck");
       for (int again = 0; again < 2; ++again) {
         // The second time as if the first had been killed between its row and its checkpoint.
         if (again == 1) {
@@ -115,9 +107,7 @@ TEST(Trainer, AStopBeforeTheRowLosesNoRow) {
         const std::string what = cat("at most ", max_steps, " steps, stopped in batch ", last_batch,
                                      ", resumed ", again + 1, " times");
         EXPECT_EQ(metrics_without_rates(folder.path), metrics_without_rates(whole.path)) << what;
-        EXPECT_EQ(contents(folder.path + "/checkpoints/last.gdck"),
-                  contents(whole.path + "/checkpoints/last.gdck"))
-            << what;
+        EXPECT_EQ(last_tensors(folder.path), last_tensors(whole.path)) << what;
       }
     }
   }
@@ -169,7 +159,7 @@ TEST(Trainer, StopsAtTheThreshold) {
 
 std::vector<std::string> steps_and_epochs(const std::string& folder) {
   std::vector<std::string> rows;
-  std::istringstream lines(text_of(folder + "/metrics.csv"));
+  std::istringstream lines(file_text(folder + "/metrics.csv"));
   for (std::string line; std::getline(lines, line);)
     rows.push_back(line.substr(0, line.find(',', line.find(',') + 1)));
   return rows;
@@ -190,13 +180,13 @@ TEST(Trainer, EvaluatesEverySoManySteps) {
   EXPECT_EQ(result.epochs, 3);
   Job(usual.path).make_trainer().run();
   const auto weights = [](const std::string& folder) {
-    auto all = contents(folder + "/checkpoints/last.gdck");
+    auto all = last_tensors(folder);
     for (auto at = all.begin(); at != all.end();)
       at = at->first.rfind("model.", 0) == 0 ? std::next(at) : all.erase(at);
     return all;
   };
   EXPECT_EQ(weights(whole.path), weights(usual.path)) << "looking changed the numbers";
-  const auto wanted = contents(whole.path + "/checkpoints/last.gdck");
+  const auto wanted = last_tensors(whole.path);
   for (std::int64_t stop = 0; stop <= 8; ++stop) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
@@ -204,7 +194,7 @@ TEST(Trainer, EvaluatesEverySoManySteps) {
     every_two(again).restore(
         load_checkpoint(part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck"));
     again.trainer->run();
-    EXPECT_EQ(contents(part.path + "/checkpoints/last.gdck"), wanted) << "resumed at step " << stop;
+    EXPECT_EQ(last_tensors(part.path), wanted) << "resumed at step " << stop;
     EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path))
         << "resumed at step " << stop;
   }
@@ -223,8 +213,7 @@ TEST(Trainer, ARunThatIsMadeLongerGoesOnInTheMiddleOfAnEpoch) {
   Job(whole.path).make_trainer().run();
   EXPECT_EQ(steps_and_epochs(cycles.path),
             (std::vector<std::string>{"step,epoch", "2,1", "3,1", "4,2", "6,2", "9,3"}));
-  auto got = contents(cycles.path + "/checkpoints/last.gdck"),
-       want = contents(whole.path + "/checkpoints/last.gdck");
+  auto got = last_tensors(cycles.path), want = last_tensors(whole.path);
   for (auto* all : {&got, &want}) all->erase("trainer.loss_sum");
   EXPECT_EQ(got, want);
 }

@@ -1,7 +1,9 @@
 // A small training run with batches out of a function, for the tests of the training loop.
 #pragma once
 
+#include <fstream>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,19 @@ struct Folder {
   Scratch scratch;
   std::string path = scratch.path();
 };
+inline std::string file_text(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// The numbers of tensors by name, and those of a run's last checkpoint.
+using Values = std::map<std::string, std::vector<double>>;
+inline Values last_tensors(const std::string& folder) {
+  Values all;
+  for (const auto& [name, tensor] : load_checkpoint(folder + "/checkpoints/last.gdck").tensors)
+    all[name] = tensor.to_vector<double>();
+  return all;
+}
 
 // Batches as a function of (epoch, batch), like a loader's.
 class Numbers : public BatchSource {

@@ -12,12 +12,14 @@
 namespace gadolin {
 namespace {
 
+using test::file_text;
 using test::Folder;
+using test::last_tensors;
 using test::message_of;
 using test::Numbers;
 using test::Ranks;
+using test::Values;
 namespace fs = std::filesystem;
-using Values = std::map<std::string, std::vector<double>>;
 
 // This rank's rows of each batch of eight.
 class Shard : public Numbers {
@@ -83,12 +85,6 @@ struct RankJob {
   }
 };
 
-Values contents(const std::string& folder) {
-  Values all;
-  for (const auto& [name, tensor] : load_checkpoint(folder + "/checkpoints/last.gdck").tensors)
-    all[name] = tensor.to_vector<double>();
-  return all;
-}
 // Columns of metrics.csv but for those that depend on the clock.
 std::vector<std::vector<double>> rows(const std::string& folder) {
   std::ifstream file(folder + "/metrics.csv");
@@ -103,16 +99,12 @@ std::vector<std::vector<double>> rows(const std::string& folder) {
   }
   return all;
 }
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 TEST(TrainerRanks, GiveTheNumbersOfOneProcess) {
   const Folder alone;
   RankJob whole(no_communicator(), alone.path, false);
   const TrainResult one = whole.make_trainer().run();
-  const Values want = contents(alone.path);
+  const Values want = last_tensors(alone.path);
   for (const bool capture : {true, false}) {
     const Folder folder;
     std::vector<Values> weights(2);
@@ -125,7 +117,7 @@ TEST(TrainerRanks, GiveTheNumbersOfOneProcess) {
       weights[rank] = job.weights();
     });
     EXPECT_EQ(weights[0], weights[1]);
-    const Values got = contents(folder.path);
+    const Values got = last_tensors(folder.path);
     ASSERT_EQ(got.size(), want.size());
     for (const auto& [name, values] : want) {
       for (std::size_t i = 0; i < values.size(); ++i)
@@ -163,13 +155,13 @@ TEST(TrainerRanks, ResumeAtEveryStepBitForBit) {
     EXPECT_EQ(weights[0], weights[1]) << folder;
   };
   train(whole.path, "");
-  const Values wanted = contents(whole.path);
+  const Values wanted = last_tensors(whole.path);
   EXPECT_EQ(rows(whole.path).size(), 3u);
   for (std::int64_t stop = 0; stop <= 8; stop += 2) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     train(part.path, part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck");
-    EXPECT_EQ(contents(part.path), wanted) << "resumed at step " << stop;
+    EXPECT_EQ(last_tensors(part.path), wanted) << "resumed at step " << stop;
     EXPECT_EQ(rows(part.path), rows(whole.path)) << "resumed at step " << stop;
   }
 }
@@ -267,7 +259,7 @@ TEST(TrainerRanks, ASignalStopsAllAtOneStep) {
     trainer.restore(load_checkpoint(folder.path + "/checkpoints/last.gdck"));
     trainer.run();
   });
-  EXPECT_EQ(contents(folder.path), contents(whole.path));
+  EXPECT_EQ(last_tensors(folder.path), last_tensors(whole.path));
 }
 
 TEST(TrainerRanks, StandAtOnePlaceOrSaySo) {
@@ -303,7 +295,7 @@ TEST(TrainerRanks, BeginWithTheFirstOnesWeights) {
   };
   train(folder.path, true);
   train(plain.path, false);
-  EXPECT_EQ(contents(folder.path), contents(plain.path));
+  EXPECT_EQ(last_tensors(folder.path), last_tensors(plain.path));
 }
 
 TEST(TrainerRanks, EndTogether) {
@@ -322,7 +314,7 @@ TEST(TrainerRanks, EndTogether) {
     EXPECT_EQ(result.ended, "patience");
     EXPECT_EQ(result.best, 0.5);
   });
-  EXPECT_NE(text_of(folder.path + "/metrics.csv"), "");
+  EXPECT_NE(file_text(folder.path + "/metrics.csv"), "");
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // commands refuse.
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 #include "data/dicom/dictionary.h"
 #include "tests/apps/bodypart/records.h"
@@ -16,17 +15,6 @@ using nlohmann::json;
 namespace {
 
 using BodypartEval = BodypartRecords;
-
-std::vector<std::vector<std::string>> table_of(const std::string& text, char delimiter) {
-  std::vector<std::vector<std::string>> rows;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    rows.emplace_back();
-    std::istringstream cells(line);
-    for (std::string cell; std::getline(cells, cell, delimiter);) rows.back().push_back(cell);
-  }
-  return rows;
-}
 
 std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());

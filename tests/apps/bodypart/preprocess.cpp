@@ -20,14 +20,14 @@ using enum PreprocessKind;
 
 Image known(const std::string& name) { return read_image(fixture("preprocess/" + name + ".png")); }
 
-Image row(const std::vector<std::uint8_t>& levels) {
+Image picture_row(const std::vector<std::uint8_t>& levels) {
   Image image(static_cast<int>(levels.size()), 1, 1);
   image.pixels = levels;
   return image;
 }
 std::vector<std::uint8_t> levels_after(const std::vector<std::uint8_t>& levels, PreprocessKind kind,
                                        int value) {
-  return preprocess(row(levels), {.kind = kind, .value = value}).pixels;
+  return preprocess(picture_row(levels), {.kind = kind, .value = value}).pixels;
 }
 Tensor tensor_of(const Image& image) {
   const Tensor t = empty({image.height, image.width, image.channels}, DType::uint8);
@@ -112,7 +112,7 @@ TEST(Preprocess, TheSeedDecidesAndNothingElse) {
 
 TEST(Preprocess, LanesOfADeviceGiveTheSameBytes) {
   for (const Image& image : {known("grey"), known("rgb"), pattern(40, 33, 1), pattern(19, 23, 3),
-                             pattern(1, 90, 1), pattern(90, 1, 3), row({5})}) {
+                             pattern(1, 90, 1), pattern(90, 1, 3), picture_row({5})}) {
     for (const PreprocessMethod& m : preprocess_methods()) {
       for (const int value : {m.least, 5, m.most}) {
         const PreprocessOptions options{m.kind, value, 9, Emit::masked};
@@ -150,7 +150,7 @@ TEST(Preprocess, PicturesWithoutPixelsOrWithFewColours) {
   for (const PreprocessMethod& m : preprocess_methods()) {
     EXPECT_EQ(preprocess(empty({0, 5, 3}, DType::uint8), {m.kind, 4}).numel(), 0) << m.name;
   }
-  const Quantized flat = quantize_colors(tensor_of(row({7, 7, 7})), 10);
+  const Quantized flat = quantize_colors(tensor_of(picture_row({7, 7, 7})), 10);
   EXPECT_EQ(flat.image.to_vector<std::uint8_t>(), (Levels{7, 7, 7}));
   EXPECT_EQ(flat.compactness, 0);
   EXPECT_EQ(levels_after({0, 9, 200}, color_quantization, 10), (Levels{0, 9, 200}));
@@ -170,7 +170,7 @@ TEST(Preprocess, Messages) {
   expect_says<ValueError>(
       dir,
       [&] {
-        preprocess(row({1}), {bitwise_downsampling, 9});
+        preprocess(picture_row({1}), {bitwise_downsampling, 9});
       },
       "bitwise_downsampling: value 9 is not 1 to 8");
   expect_says<ValueError>(

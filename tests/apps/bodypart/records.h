@@ -15,12 +15,6 @@
 
 namespace gadolin::test {
 
-inline nlohmann::json done(const Outcome& run) {
-  EXPECT_EQ(run.code, 0) << run.err;
-  const std::size_t line = run.out.rfind("{\"event\":\"done\"");
-  return line == std::string::npos ? nlohmann::json() : nlohmann::json::parse(run.out.substr(line));
-}
-
 // Four shapes in records as convert-data leaves them, and a narrow net trained on them for a few steps.
 class BodypartRecords : public testing::Test {
  protected:

@@ -58,18 +58,6 @@ std::string commands_of(const std::string& document) {
   return script;
 }
 
-// Lines of a table whose columns are separated by tabs.
-std::vector<std::vector<std::string>> table_of(const std::string& path) {
-  std::istringstream lines(contents_of(path));
-  std::vector<std::vector<std::string>> rows;
-  for (std::string line; std::getline(lines, line);) {
-    rows.emplace_back();
-    std::istringstream cells(line);
-    for (std::string cell; std::getline(cells, cell, '\t');) rows.back().push_back(cell);
-  }
-  return rows;
-}
-
 TEST_F(BodypartRoad, TheDocument) {
   const std::string script = commands_of("bodypart.md");
   for (const char* command :
@@ -102,7 +90,7 @@ TEST_F(BodypartRoad, TheDocument) {
   EXPECT_GE(evaluated["metrics"]["accuracy"]["value"].get<double>(), 0.98);
 
   // Films of other patients, straight from DICOM: what the files say is what the net sees.
-  const auto table = table_of(dir / "new.tsv");
+  const auto table = table_of(contents_of(dir / "new.tsv"), '\t');
   ASSERT_EQ(table.size(), 1u + 21);
   EXPECT_EQ(table[0], (std::vector<std::string>{"image", "Abdomen", "Chest", "Hand", "Head",
                                                 "Musculoskeletal", "Pelvis", "Spine", "predicted_class"}));
@@ -117,7 +105,7 @@ TEST_F(BodypartRoad, TheDocument) {
     right += part == said;
   }
   EXPECT_GE(right, 20) << contents_of(dir / "new.tsv");
-  EXPECT_EQ(table_of(dir / "test.tsv").size(), 1u + 126);
+  EXPECT_EQ(table_of(contents_of(dir / "test.tsv"), '\t').size(), 1u + 126);
   EXPECT_EQ(leftovers(dir.path()), std::vector<std::string>());
 }
 
@@ -163,7 +151,7 @@ test $code = 3
             "0:Breast\n1:Chest\n2:Cspine\n3:Head\n4:Prostate\n5:Whole body\n");
   EXPECT_EQ(metrics("evaluation/metrics.json")["samples"], 12);
   // set/fetch also has the two without pixels; classify names them and tells the others.
-  const auto table = table_of(dir / "films.tsv");
+  const auto table = table_of(contents_of(dir / "films.tsv"), '\t');
   ASSERT_EQ(table.size(), 1u + 12);
   for (std::size_t i = 1; i < table.size(); ++i) {
     double sum = 0;

@@ -60,7 +60,7 @@ DicomImage decoded(const std::string& stream, const char* syntax) {
   const std::string bytes = coded_picture(p, syntax, {stream});
   return read_dicom_image(DicomFile(bytes, "wrapped"));
 }
-std::string bytes_of(const std::string& path) { return read_file(path, 1 << 26); }
+std::string file_bytes(const std::string& path) { return read_file(path, 1 << 26); }
 
 // Largest difference of the samples; `shift` scales a picture that stores fewer bits in 16.
 int difference(const DicomImage& a, const Image& b, int shift = 0) {
@@ -87,7 +87,7 @@ TEST_F(DicomCodecs, LosslessJpegWithEveryPredictor) {
   for (const auto& entry : fs::recursive_directory_iterator(shared_data + "codec-jpeg/lossless")) {
     fs::path png = entry.path();
     if (png.extension() != ".jpg") continue;
-    const DicomImage image = decoded(bytes_of(png.string()), "1.2.840.10008.1.2.4.57");
+    const DicomImage image = decoded(file_bytes(png.string()), "1.2.840.10008.1.2.4.57");
     const Image want = read_image(png.replace_extension(".png").string());
     EXPECT_EQ(std::min(difference(image, want), difference(image, want, want.bits - image.bits_stored)), 0)
         << entry.path();
@@ -106,7 +106,7 @@ TEST_F(DicomCodecs, JpegLsConformance) {
                {"t8c0e3", "test8.ppm", 3},
                {"t8nde0", "test8bs2.pgm", 0}};
   for (const auto& c : cases) {
-    EXPECT_LE(difference(decoded(bytes_of(folder + c.stream + ".jls"), "1.2.840.10008.1.2.4.81"),
+    EXPECT_LE(difference(decoded(file_bytes(folder + c.stream + ".jls"), "1.2.840.10008.1.2.4.81"),
                          read_image(folder + c.picture)),
               c.error)
         << c.stream;
@@ -116,7 +116,7 @@ TEST_F(DicomCodecs, JpegLsConformance) {
 TEST_F(DicomCodecs, Jpeg2000Conformance) {
   for (const char* name : {"a1_mono", "a3_mono", "b1_mono", "c1_mono", "d1_colr"}) {
     const std::string path = shared_data + "codec-jpeg2000/" + name;
-    const DicomImage image = decoded(bytes_of(path + ".j2c"), "1.2.840.10008.1.2.4.91");
+    const DicomImage image = decoded(file_bytes(path + ".j2c"), "1.2.840.10008.1.2.4.91");
     EXPECT_LE(difference(image, image.channels == 1 ? to_grey(read_image(path + ".ppm"))
                                                     : read_image(path + ".ppm")),
               2)
@@ -127,7 +127,7 @@ TEST_F(DicomCodecs, Jpeg2000Conformance) {
 TEST_F(DicomCodecs, DamagedStreamsAreErrors) {
   const auto refused = [](const std::string& path, const char* syntax) {
     try {
-      decoded(bytes_of(path), syntax);
+      decoded(file_bytes(path), syntax);
     } catch (const FormatError&) {
       return true;
     }

@@ -10,7 +10,6 @@
 namespace gadolin::test {
 namespace {
 
-DicomImage image_of(const std::string& bytes) { return read_dicom_image(DicomFile(bytes, "made")); }
 std::vector<int> shown(const DicomImage& image, const DicomDisplayOptions& options = {}) {
   const Image picture = to_image(image, options);
   std::vector<int> out;

@@ -18,9 +18,6 @@ struct DicomMessages : testing::Test {
   }
 };
 
-DicomImage image_of(const std::string& bytes, const DicomOptions& options = {}) {
-  return read_dicom_image(DicomFile(bytes, "made", options));
-}
 std::string says(const std::string& bytes, const DicomOptions& options = {}) {
   return message_of<FormatError>([&] { image_of(bytes, options); });
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/dicom/dicom.h"
 #include "data/dicom/tags.h"
 
 namespace gadolin::test {
@@ -65,6 +66,10 @@ inline std::string words(std::initializer_list<int> values) {
   std::string out;
   for (const int v : values) out += little(static_cast<std::uint64_t>(v) & 0xffff, 2);
   return out;
+}
+
+inline DicomImage image_of(const std::string& bytes, const DicomOptions& options = {}) {
+  return read_dicom_image(DicomFile(bytes, "made", options));
 }
 
 }  // namespace gadolin::test

@@ -11,11 +11,11 @@
 namespace gadolin::test {
 namespace {
 
-std::span<const std::uint8_t> bytes_of(const std::string& s) {
+std::span<const std::uint8_t> byte_span(const std::string& s) {
   return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
 }
 Image seen(const Pipeline& pipeline, const std::string& file) {
-  return pipeline.apply(bytes_of(file), "made.dcm", {});
+  return pipeline.apply(byte_span(file), "made.dcm", {});
 }
 std::vector<int> values(const Image& image) {
   std::vector<int> out;

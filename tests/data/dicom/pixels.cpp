@@ -187,7 +187,6 @@ TEST(DicomPixels, SharedSetsEqualIndependentReaders) {
   EXPECT_EQ(found.refused, refused);
 }
 
-DicomImage image_of(const std::string& bytes) { return read_dicom_image(DicomFile(bytes, "made")); }
 std::vector<int> values_of(const DicomImage& image) {
   std::vector<int> out;
   for (const double v : image.samples.to_vector<double>()) out.push_back(static_cast<int>(v));

@@ -12,32 +12,32 @@ using namespace gadolin::test;
 
 namespace {
 
-// Red is x, green is y (in `unit`s a pixel), blue is white: where blue is full, nothing but the picture went
+// Red is x, green is y (`units_a_pixel`), blue is white: where blue is full, nothing but the picture went
 // into a pixel of the result. Resizing and turning keep straight slopes, so red and green say where a pixel
 // of the result comes from.
-constexpr int unit = 400;
+constexpr int units_a_pixel = 400;
 Image coordinates(int width, int height) {
   Image image(width, height, 3, 16);
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       std::uint16_t* p = image.row<std::uint16_t>(y) + 3 * x;
-      p[0] = static_cast<std::uint16_t>(unit * x + unit / 2);
-      p[1] = static_cast<std::uint16_t>(unit * y + unit / 2);
+      p[0] = static_cast<std::uint16_t>(units_a_pixel * x + units_a_pixel / 2);
+      p[1] = static_cast<std::uint16_t>(units_a_pixel * y + units_a_pixel / 2);
       p[2] = 65535;
     }
   }
   return image;
 }
 
-struct Found {
+struct Agreement {
   Largest error;  // in pixels of the original picture
   int pixels = 0;
 };
 
 // Compares what pixels say with the map, `margin` pixels away from all edges: resizing has neighbours on one
 // side only there.
-Found compare(const Transformed& t, int margin) {
-  Found found;
+Agreement compare_with_map(const Transformed& t, int margin) {
+  Agreement found;
   const Image& image = t.image;
   const Affine back = t.map.inverse();
   const auto full = [&](int x, int y) {
@@ -52,7 +52,8 @@ Found compare(const Transformed& t, int margin) {
       if (!sound) continue;
       const std::uint16_t* p = image.row<std::uint16_t>(y) + 3 * x;
       const Point from = back({x + 0.5, y + 0.5});
-      found.error.see(std::hypot(p[0] / double{unit} - from.x, p[1] / double{unit} - from.y));
+      found.error.see(
+          std::hypot(p[0] / double{units_a_pixel} - from.x, p[1] / double{units_a_pixel} - from.y));
       ++found.pixels;
     }
   }
@@ -122,7 +123,7 @@ TEST_P(MapOf, SaysWhereEveryPixelComesFrom) {
     for (std::uint64_t i = 0; i < 8; ++i) {
       const Transformed t = pipeline.transform(image, {3, 0, i});
       EXPECT_EQ(t.image, pipeline.apply(image, {3, 0, i}));
-      const Found found = compare(t, 4);
+      const Agreement found = compare_with_map(t, 4);
       EXPECT_LT(found.error.value(), 0.15) << i;
       pixels += found.pixels;
     }
@@ -160,7 +161,7 @@ TEST(Maps, OfRandomPipelinesAgreeWithTheirPictures) {
     const Image image =
         coordinates(100 + static_cast<int>(random.below(60)), 90 + static_cast<int>(random.below(70)));
     const Transformed t = Pipeline(text).transform(image, {5, 1, i});
-    const Found found = compare(t, 10);
+    const Agreement found = compare_with_map(t, 10);
     EXPECT_LT(found.error.value(), 0.25);
     pixels += found.pixels;
     ASSERT_EQ(Pipeline(Pipeline(text).text()).transform(image, {5, 1, i}).map, t.map);

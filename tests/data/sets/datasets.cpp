@@ -3,17 +3,16 @@
 
 #include <filesystem>
 
-#include <zlib.h>
-
 #include "io/csv.h"
 #include "tests/data/scratch.h"
+#include "tests/data/sets/gzip.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
 
 namespace {
 
-const std::vector<std::uint8_t>& picture() {
+const std::vector<std::uint8_t>& stored_picture() {
   static const std::vector<std::uint8_t> bytes = encode_png(pattern(6, 5, 1));
   return bytes;
 }
@@ -33,26 +32,12 @@ std::string idx_bytes(int dims, const std::vector<int>& sizes, std::size_t count
   return out;
 }
 
-std::string gzip(const std::string& text) {
-  z_stream z{};
-  deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string out(text.size() + 1000, '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
 }  // namespace
 
 TEST(Dataset, ClassFoldersAreSortedAndNested) {
   const Scratch root;
   for (const char* name : {"dog/b.png", "dog/a.PNG", "cat/deep/z.jpg", "cat/notes.txt", "cat/.hidden.png"})
-    root.write(name, picture());
+    root.write(name, stored_picture());
   const auto set = open_dataset(root.path());
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"cat", "dog"}));
   EXPECT_EQ(names_of(*set), (std::vector<std::string>{"cat/deep/z.jpg", "dog/a.PNG", "dog/b.png"}));
@@ -69,7 +54,7 @@ TEST(Dataset, ClassFoldersAreSortedAndNested) {
 TEST(Dataset, TrainAndValFoldersAreSplits) {
   const Scratch root;
   for (const char* name : {"train/10/a.png", "train/9/b.png", "val/9/c.png", "test/10/d.png"})
-    root.write(name, picture());
+    root.write(name, stored_picture());
   const auto set = open_dataset(root.path());
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"9", "10"}));  // whole numbers sort as numbers
   EXPECT_EQ(set->subset(Split::train)->size(), 2);
@@ -85,7 +70,7 @@ TEST(Dataset, FoldersWithoutImagesAreRefused) {
       message_of<DataError>([&] { open_dataset(root.path()); }),
       cat("dataset: ", root.path(),
           " holds neither manifest.csv, IDX files, images/ with labels/, nor class folders with images"));
-  root.write("a/x.png", picture());
+  root.write("a/x.png", stored_picture());
   root.write("b/readme.txt", "no image");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
             cat("dataset: class folder ", root / "b",
@@ -99,8 +84,8 @@ TEST(Dataset, FoldersWithoutImagesAreRefused) {
 
 TEST(Dataset, LinksOutOfTheRootAreRefused) {
   const Scratch root, outside;
-  root.write("a/x.png", picture());
-  outside.write("y.png", picture());
+  root.write("a/x.png", stored_picture());
+  outside.write("y.png", stored_picture());
   std::filesystem::create_symlink(outside / "y.png", root / "a/y.png");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
             cat("dataset: ", root / "a/y.png", " leaves the folder ", root.path(),
@@ -112,7 +97,8 @@ TEST(Dataset, LinksOutOfTheRootAreRefused) {
 
 TEST(Dataset, PairsReadLabelFiles) {
   const Scratch root;
-  for (const char* name : {"images/1.png", "images/2.png", "images/3.png"}) root.write(name, picture());
+  for (const char* name : {"images/1.png", "images/2.png", "images/3.png"})
+    root.write(name, stored_picture());
   root.write("labels/1.txt", "chest\n");
   root.write("labels/2.txt", "  hand \r\n");
   root.write("labels/3.txt", "chest");
@@ -122,8 +108,8 @@ TEST(Dataset, PairsReadLabelFiles) {
   root.write("labels/4.txt", "chest");
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
             "dataset: labels/4.txt has no image in images/");
-  root.write("images/4.png", picture());
-  root.write("images/5.png", picture());
+  root.write("images/4.png", stored_picture());
+  root.write("images/5.png", stored_picture());
   EXPECT_EQ(message_of<DataError>([&] { open_dataset(root.path()); }),
             "dataset: images/5.png has no file in labels/");
   std::vector<std::string> problems;
@@ -198,8 +184,8 @@ TEST(Manifest, EveryWrongRowIsNamed) {
 
 TEST(Manifest, WritesAndRewritesSplits) {
   const Scratch root;
-  root.write("a/x.png", picture());
-  root.write("b/y.png", picture());
+  root.write("a/x.png", stored_picture());
+  root.write("b/y.png", stored_picture());
   const auto folders = open_dataset(root.path());
   folders->set_split(1, Split::test);
   write_manifest(root / "manifest.csv", *folders);

@@ -31,7 +31,7 @@ Dataset people(int patients, std::uint64_t seed, bool reversed = false) {
   return Dataset({"a", "b", "rare"}, false, samples, "made up");
 }
 
-std::map<std::string, int> by_name(const Dataset& set, const std::vector<int>& folds) {
+std::map<std::string, int> folds_by_name(const Dataset& set, const std::vector<int>& folds) {
   std::map<std::string, int> out;
   for (std::int64_t i = 0; i < set.size(); ++i) out[set.info(i).name] = folds[static_cast<std::size_t>(i)];
   return out;
@@ -70,11 +70,11 @@ TEST(Folds, KeepPatientsTogetherAndEverythingEven) {
 
 TEST(Folds, DependOnSeedAndNamesNotOnOrder) {
   const Dataset a = people(60, 1), turned = people(60, 1, true);
-  const auto folds = by_name(a, assign_folds(a, 4, 7));
-  EXPECT_EQ(folds, by_name(a, assign_folds(a, 4, 7)));
-  EXPECT_EQ(folds, by_name(turned, assign_folds(turned, 4, 7)));
-  EXPECT_NE(folds, by_name(a, assign_folds(a, 4, 8)));
-  EXPECT_NE(folds, by_name(a, assign_folds(a, 4, 7, false))) << "samples alone";
+  const auto folds = folds_by_name(a, assign_folds(a, 4, 7));
+  EXPECT_EQ(folds, folds_by_name(a, assign_folds(a, 4, 7)));
+  EXPECT_EQ(folds, folds_by_name(turned, assign_folds(turned, 4, 7)));
+  EXPECT_NE(folds, folds_by_name(a, assign_folds(a, 4, 8)));
+  EXPECT_NE(folds, folds_by_name(a, assign_folds(a, 4, 7, false))) << "samples alone";
 }
 
 TEST(Folds, AreSidesOfTraining) {

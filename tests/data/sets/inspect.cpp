@@ -36,7 +36,7 @@ Dataset patients(int count, std::uint64_t seed, bool reversed = false) {
   return Dataset({"a", "b", "rare"}, false, samples, "made up");
 }
 
-std::map<std::string, Split> by_name(const Dataset& set) {
+std::map<std::string, Split> splits_by_name(const Dataset& set) {
   std::map<std::string, Split> out;
   for (std::int64_t i = 0; i < set.size(); ++i) out[set.info(i).name] = set.info(i).split;
   return out;
@@ -66,8 +66,8 @@ TEST(Split, DependsOnSeedAndNamesNotOnOrder) {
   assign_splits(a, {.seed = 5});
   assign_splits(b, {.seed = 5});
   assign_splits(c, {.seed = 6});
-  EXPECT_EQ(by_name(a), by_name(b));
-  EXPECT_NE(by_name(a), by_name(c));
+  EXPECT_EQ(splits_by_name(a), splits_by_name(b));
+  EXPECT_NE(splits_by_name(a), splits_by_name(c));
 }
 
 TEST(Split, RefusesWhatCannotBeDivided) {

@@ -9,8 +9,8 @@
 #include "data/sets/ingest.h"
 #include "data/sets/synth.h"
 #include "io/csv.h"
-#include "io/sha256.h"
 #include "tests/data/scratch.h"
+#include "tests/data/sets/digest.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
@@ -50,21 +50,6 @@ class MadeUp : public Dataset {
   std::set<std::int64_t> broken_;
   bool stalls_;
 };
-
-// One digest of everything that `epochs` epochs deliver.
-std::string digest(DataLoader& loader, int epochs) {
-  Sha256 sha;
-  for (int e = 0; e < epochs; ++e) {
-    for (const Batch& batch : loader) {
-      const auto images = batch["image"].to(DType::fp32).contiguous().to_vector<float>();
-      const auto labels = batch["label"].to_vector<float>();
-      sha.update(images.data(), images.size() * sizeof(float))
-          .update(labels.data(), labels.size() * sizeof(float));
-      sha.update(batch.indices.data(), batch.indices.size() * sizeof(std::int64_t));
-    }
-  }
-  return sha.hex();
-}
 
 const char* augment = "random-resized-crop:8,hflip,rotate:10,brightness:0.2,normalize:0.5:0.25";
 

@@ -43,7 +43,7 @@ class Stripes : public Dataset {
 };
 
 // Shapes, bytes, places and positions of everything that two epochs deliver.
-std::string digest(const Dataset& set, LoaderOptions options) {
+std::string digest_of_two_epochs(const Dataset& set, LoaderOptions options) {
   DataLoader loader(set, Pipeline("random-crop:8:2,hflip,vflip:0.3,brightness:0.2,normalize:0.5:0.25"),
                     options);
   Sha256 sha;
@@ -67,36 +67,38 @@ std::string digest(const Dataset& set, LoaderOptions options) {
 }  // namespace
 
 TEST(LoaderBits, OfPicturesAndClassNumbers) {
-  EXPECT_EQ(digest(Stripes(53, false, 1, 8), {.batch_size = 8, .workers = 2}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(53, false, 1, 8), {.batch_size = 8, .workers = 2}),
             "e10a37bff1caae8c02c5837452db299d731a596b47664e17985f513685ef6aff");
-  EXPECT_EQ(digest(Stripes(53, false, 3, 8), {.batch_size = 8, .shuffle = true, .workers = 2, .seed = 7}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(53, false, 3, 8),
+                                 {.batch_size = 8, .shuffle = true, .workers = 2, .seed = 7}),
             "539dcb28bdf4793fffea9e0ea8c466078679eb54d1b3fb0fab1b7c7cd719426d");
-  EXPECT_EQ(digest(Stripes(53, false, 3, 8), {.batch_size = 7,
-                                              .shuffle = true,
-                                              .drop_last = true,
-                                              .workers = 0,
-                                              .seed = 8,
-                                              .dtype = DType::bf16}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(53, false, 3, 8), {.batch_size = 7,
+                                                            .shuffle = true,
+                                                            .drop_last = true,
+                                                            .workers = 0,
+                                                            .seed = 8,
+                                                            .dtype = DType::bf16}),
             "a0dd94dbbb69a069a4249bc11c0566b1834141959c7e38409460a2dffbf77059");
-  EXPECT_EQ(digest(Stripes(40, false, 1, 8),
-                   {.batch_size = 9, .shuffle = true, .workers = 3, .dtype = DType::uint8}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(40, false, 1, 8),
+                                 {.batch_size = 9, .shuffle = true, .workers = 3, .dtype = DType::uint8}),
             "6eac0e63b60ea9c6516853a09d352b695782577cd9038e2e757aeff33aeaa1f2");
 }
 
 TEST(LoaderBits, OfDeepPicturesAndSeveralLabels) {
-  EXPECT_EQ(digest(Stripes(45, true, 1, 16), {.batch_size = 8, .shuffle = true, .workers = 1, .seed = 3}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(45, true, 1, 16),
+                                 {.batch_size = 8, .shuffle = true, .workers = 1, .seed = 3}),
             "a889370ce95ecdd639d80036d692c8c104e3b58cdfeed4b2bb74417526861a7b");
-  EXPECT_EQ(digest(Stripes(45, true, 3, 16),
-                   {.batch_size = 45, .shuffle = true, .workers = 4, .dtype = DType::fp16}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(45, true, 3, 16),
+                                 {.batch_size = 45, .shuffle = true, .workers = 4, .dtype = DType::fp16}),
             "14abdd3182fa873a3d4b5c3e6893dae643b6bfa0deaa9fb610f663be39ab5537");
 }
 
 TEST(LoaderBits, OfReplacedSamples) {
-  EXPECT_EQ(digest(Stripes(310, false, 1, 8, {0, 11, 302}), {.batch_size = 32,
-                                                             .shuffle = true,
-                                                             .workers = 2,
-                                                             .epochs = 2,
-                                                             .seed = 5,
-                                                             .bad_samples = BadSamples::skip}),
+  EXPECT_EQ(digest_of_two_epochs(Stripes(310, false, 1, 8, {0, 11, 302}), {.batch_size = 32,
+                                                                           .shuffle = true,
+                                                                           .workers = 2,
+                                                                           .epochs = 2,
+                                                                           .seed = 5,
+                                                                           .bad_samples = BadSamples::skip}),
             "44649d9f829b01d9a38197329426760638329082caf2d1fe242b1d7a124a631b");
 }

@@ -2,7 +2,7 @@
 #include <set>
 
 #include "data/sets/loader.h"
-#include "io/sha256.h"
+#include "tests/data/sets/digest.h"
 #include "tests/data/sets/toy_source.h"
 #include "tests/scratch.h"
 
@@ -22,24 +22,6 @@ std::shared_ptr<const Sampler> by_shape(const Objects& source, LastBatch last = 
       Pipeline(), {.sizes = {{4, 8}, {8, 5}}, .size_of = [](std::int64_t i) { return Objects::size_of(i); }});
   return by_bucket(source.size(), [&](std::int64_t i) { return sizes.bucket(i); },
                    {.batch_size = 4, .shuffle = true, .last = last});
-}
-
-// Names, shapes and bytes of everything, with places and positions.
-std::string digest(DataLoader& loader, int epochs) {
-  Sha256 sha;
-  for (int e = 0; e < epochs; ++e) {
-    for (const Batch& batch : loader) {
-      for (const std::string& name : batch.names()) {
-        const Tensor dense = batch[name].contiguous();
-        const std::string facts = cat(name, dense.shape(), dense.dtype());
-        sha.update(facts.data(), facts.size()).update(dense.raw(), static_cast<std::size_t>(dense.nbytes()));
-      }
-      sha.update(batch.indices.data(), batch.indices.size() * sizeof(std::int64_t));
-      const std::int64_t at[] = {batch.epoch, batch.step, batch.size()};
-      sha.update(at, sizeof at);
-    }
-  }
-  return sha.hex();
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // What data sets, containers and made-up sets say about each mistake, word for word; DIR stands for the
 // folder of the test.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <functional>
 
@@ -11,13 +10,14 @@
 #include "data/sets/synth.h"
 #include "io/csv.h"
 #include "tests/data/messages.h"
+#include "tests/data/sets/gzip.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
 
 namespace {
 
-const std::string png = [] {
+const std::string grey_png = [] {
   const std::vector<std::uint8_t> bytes = encode_png(pattern(4, 4, 1));
   return std::string(bytes.begin(), bytes.end());
 }();
@@ -45,7 +45,7 @@ TEST(DataMessages, WhatIsNoDataSet) {
 
 TEST(DataMessages, Manifests) {
   const Scratch dir;
-  dir.write("a.png", png);
+  dir.write("a.png", grey_png);
   const auto open = [&](const std::string& text, const DatasetOptions& options = {}) {
     const std::string file = dir.write("m.csv", text);
     return [file, options] { open_dataset(file, options); };
@@ -81,7 +81,7 @@ TEST(DataMessages, Manifests) {
       dir, [&] { write_splits(shorter, *set); },
       "write_splits: DIR/shorter.csv has 0 rows, the set was opened with more; open it again");
   const auto piped = open_class_folders([&] {
-    dir.write("folders/b|c/1.png", png);
+    dir.write("folders/b|c/1.png", grey_png);
     return dir / "folders";
   }());
   expect_says<DataError>(
@@ -91,7 +91,7 @@ TEST(DataMessages, Manifests) {
 
 TEST(DataMessages, PairsOfImagesAndLabels) {
   const Scratch dir;
-  dir.write("pairs/images/a.png", png);
+  dir.write("pairs/images/a.png", grey_png);
   dir.write("pairs/labels/a.txt", std::string_view("x\0y", 3));
   expect_says<FormatError>(
       dir, [&] { open_dataset(dir / "pairs"); }, "dataset: DIR/pairs/labels/a.txt is not a text file");
@@ -113,19 +113,6 @@ std::string idx(const std::vector<int>& sizes, const std::string& samples) {
     for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(size >> shift & 255);
   }
   return text + samples;
-}
-std::string gzip(const std::string& text) {
-  z_stream z{};
-  EXPECT_EQ(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string packed(deflateBound(&z, text.size()), '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(packed.data());
-  z.avail_out = static_cast<uInt>(packed.size());
-  EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
-  packed.resize(z.total_out);
-  deflateEnd(&z);
-  return packed;
 }
 
 TEST(DataMessages, IdxFiles) {
@@ -193,8 +180,8 @@ TEST(DataMessages, SplitsOfATable) {
       "splits: DIR/s.csv:2: split 'most' is not train, val or test");
   EXPECT_EQ(set->info(2).split, Split::val) << "a refused table changes nothing";
   // By path, from the folder of the table.
-  dir.write("set/images/a.png", png);
-  dir.write("set/images/b.png", png);
+  dir.write("set/images/a.png", grey_png);
+  dir.write("set/images/b.png", grey_png);
   const auto files =
       open_dataset(dir.write("set/manifest.csv", "path,labels\nimages/a.png,x\nimages/b.png,y\n"));
   read_splits(dir.write("run/split.csv", "path,labels,split\n../set/images/b.png,y,train\n" + dir.path() +
@@ -225,7 +212,7 @@ TEST(DataMessages, MadeUpSets) {
 
 TEST(DataMessages, Inspection) {
   const Scratch dir;
-  dir.write("a.png", png);
+  dir.write("a.png", grey_png);
   const auto set = open_dataset(dir.write("m.csv", "path,labels\na.png,x\n"));
   expect_says<UsageError>(
       dir, [&] { inspect_samples(*set, 2000); }, "inspect: threads = 2000 is not in 0..1024");

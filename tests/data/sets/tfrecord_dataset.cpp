@@ -57,7 +57,7 @@ TEST(TfRecordDataset, ThereAndBack) {
   EXPECT_EQ(open_dataset(dir / "out/test.tfrecord")->image(0), from->subset(Split::test)->image(0));
 }
 
-Example picture(std::int64_t label) {
+Example labelled_example(std::int64_t label) {
   const auto png = encode_png(pattern(4, 4, 1));
   return {{"image/encoded", Feature::of_bytes({std::string(png.begin(), png.end())})},
           {"image/class/label", Feature::of_ints({label})}};
@@ -71,10 +71,10 @@ std::string write(const Scratch& dir, const std::vector<Example>& examples) {
 
 TEST(TfRecordDataset, LabelsOfAllKinds) {
   const Scratch dir;
-  auto set = open_dataset(write(dir, {picture(10), picture(9), picture(9)}));
+  auto set = open_dataset(write(dir, {labelled_example(10), labelled_example(9), labelled_example(9)}));
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"9", "10"}));
   EXPECT_EQ(set->info(2).name, "a.tfrecord:2");
-  Example none = picture(0), two = picture(3), text = picture(1);
+  Example none = labelled_example(0), two = labelled_example(3), text = labelled_example(1);
   none["image/class/label"].ints = {};
   two["image/class/label"].ints = {3, 4};
   set = open_dataset(write(dir, {none, two}));
@@ -95,41 +95,41 @@ TEST(TfRecordDataset, WhatMistakesSay) {
     expect_says<DataError>(
         dir, [&] { open_dataset(path, options)->read(0); }, text);
   };
-  Example e = picture(1);
+  Example e = labelled_example(1);
   e["image/class/label"] = Feature::of_floats({1});
   says({e},
        "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/class/label' is float, labels are int64 "
        "or bytes");
   DatasetOptions options;
   options.label_key = "label";
-  says({picture(1)},
+  says({labelled_example(1)},
        "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'label'; give --label-key, it has "
        "image/class/label, image/encoded",
        options);
   options = {};
   options.image_key = "image";
-  says({picture(1)},
+  says({labelled_example(1)},
        "dataset: DIR/a.tfrecord: record 0 at byte 0 has no feature 'image'; give --image-key, it has "
        "image/class/label, image/encoded",
        options);
-  e = picture(1);
+  e = labelled_example(1);
   e["image/encoded"] = Feature::of_ints({1, 2});
   says({e},
        "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/encoded' is int64 x 2, needed is the "
        "bytes of one image file");
   says({}, "dataset: DIR/a.tfrecord holds no records");
   dir.write("labels.txt", "0:hand\n");
-  says({picture(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 is not in labels.txt");
+  says({labelled_example(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 is not in labels.txt");
   dir.write("labels.txt", "0:hand\nchest\n");
-  says({picture(0)}, "dataset: DIR/labels.txt:2: not a new class as number:name");
+  says({labelled_example(0)}, "dataset: DIR/labels.txt:2: not a new class as number:name");
   std::filesystem::remove(dir / "labels.txt");
   options = {};
   options.classes = {"hand", "chest"};
-  says({picture(1)},
+  says({labelled_example(1)},
        "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 has no name; put labels.txt, number:name a "
        "line, beside the file",
        options);
-  e = picture(1);
+  e = labelled_example(1);
   e["image/class/label"] = Feature::of_bytes({"foot"});
   says({e}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 'foot' is not among the 2 classes", options);
   expect_says<DataError>(
@@ -142,7 +142,8 @@ TEST(TfRecordDataset, WhatMistakesSay) {
 
 TEST(TfRecordDataset, DamageIsFoundWhenTheRecordIsReadAndNamed) {
   const Scratch dir;
-  std::string bytes = read_file(write(dir, {picture(1), picture(2), picture(3)}), 10000);
+  std::string bytes =
+      read_file(write(dir, {labelled_example(1), labelled_example(2), labelled_example(3)}), 10000);
   const std::size_t third = bytes.size() / 3;
   bytes[third + third / 2] = static_cast<char>(bytes[third + third / 2] ^ 4);
   const auto set = open_dataset(dir.write("a.tfrecord", bytes));
@@ -159,7 +160,7 @@ TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
   const Scratch dir;
   TfRecordWriter writer(dir / "a.tfrecord", 4);
   const std::int64_t count = 64;
-  for (std::int64_t i = 0; i < count; ++i) writer.append(picture(i % 3));
+  for (std::int64_t i = 0; i < count; ++i) writer.append(labelled_example(i % 3));
   writer.close();
   const auto set = open_dataset(dir.path());
   ASSERT_EQ(set->size(), count);
@@ -187,7 +188,7 @@ TEST(TfRecordDataset, TheLoaderShufflesOverAllShards) {
 
 TEST(TfRecordDataset, WithoutLabels) {
   const Scratch dir;
-  Example bare = picture(0), named = picture(0), none;
+  Example bare = labelled_example(0), named = labelled_example(0), none;
   bare.erase("image/class/label");
   named["image/filename"] = Feature::of_bytes({"x.png"});
   TfRecordWriter writer(dir / "a.tfrecord");

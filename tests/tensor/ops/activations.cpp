@@ -3,11 +3,10 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
-
-constexpr double inf = INFINITY, nan = NAN;
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 

@@ -5,12 +5,12 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
 
-constexpr double inf = INFINITY, nan = NAN;
-const std::vector<DType> numbers = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64};
+const std::vector<DType> number_types = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64};
 
 // Same shape, broadcasting from each side and from both, channels of images, scalars.
 std::vector<OpCase> broadcasting(const Input& a, const Input& b) {
@@ -47,7 +47,7 @@ const bool add_added = add_spec({
     .reference = [](double a, double b) { return a + b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("add"),
-    .dtypes = numbers,
+    .dtypes = number_types,
     .twice = true,
 });
 const bool sub_added = add_spec({
@@ -56,7 +56,7 @@ const bool sub_added = add_spec({
     .reference = [](double a, double b) { return a - b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("sub"),
-    .dtypes = numbers,
+    .dtypes = number_types,
     .twice = true,
 });
 const bool mul_added = add_spec({
@@ -65,7 +65,7 @@ const bool mul_added = add_spec({
     .reference = [](double a, double b) { return a * b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("mul"),
-    .dtypes = numbers,
+    .dtypes = number_types,
     .twice = true,
 });
 const bool div_added = add_spec({
@@ -100,7 +100,7 @@ const bool maximum_added = add_spec({
     .reference = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? nan : std::max(a, b); },
     .cases = choice_cases(),
     .errors = two_input_errors("maximum"),
-    .dtypes = numbers,
+    .dtypes = number_types,
 });
 const bool minimum_added = add_spec({
     .name = "minimum",
@@ -108,7 +108,7 @@ const bool minimum_added = add_spec({
     .reference = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? nan : std::min(a, b); },
     .cases = choice_cases(),
     .errors = two_input_errors("minimum"),
-    .dtypes = numbers,
+    .dtypes = number_types,
 });
 
 TEST(Maximum, TiesShareTheGradient) {

@@ -5,13 +5,10 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
-
-constexpr double inf = INFINITY, nan = NAN;
-const std::vector<DType> all_types = {DType::fp64,  DType::fp32,  DType::bf16,  DType::fp16,
-                                      DType::int64, DType::int32, DType::uint8, DType::boolean};
 
 // Few different values, so that all three outcomes happen; NaN and infinities; broadcasting; a number.
 OpSpec comparison(const char* name, Compare how, double (*reference)(double, double)) {

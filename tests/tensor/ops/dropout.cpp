@@ -22,30 +22,36 @@ Reference dropped(double p) {
     });
   };
 }
-Call with(double p) {
+Call dropout_with(double p) {
   return [p](const Inputs& in) { return dropout(in[0], p); };
 }
 
-const bool added = add_spec({
+const bool dropout_added = add_spec({
     .name = "dropout",
-    .f = with(0.3),
+    .f = dropout_with(0.3),
     .reference = dropped(0.3),
-    .cases =
-        {{.inputs = {shaped({2, 3, 5, 7})}},
-         {.what = "of a scalar", .inputs = {shaped({})}},
-         {.what = "of a vector", .inputs = {shaped({67})}},
-         {.what = "nearly all", .inputs = {shaped({11, 13})}, .f = with(0.9), .reference = dropped(0.9)},
-         {.what = "none", .inputs = {shaped({4, 3})}, .f = with(0), .reference = [](double x) { return x; }},
-         {.what = "of many", .inputs = {shaped({5, 7, 30, 31})}, .gradients = false}},
-    .errors = {{.inputs = {shaped({3})},
-                .message = "dropout: p 1 is outside [0, 1)",
-                .code = "GD-VALUE-001",
-                .f = with(1)},
-               {.inputs = {shaped({3})}, .message = "dropout: p -0.5 is outside [0, 1)", .f = with(-0.5)},
-               {.inputs = {shaped({3})}, .message = "dropout: p nan is outside [0, 1)", .f = with(NAN)},
-               {.inputs = {shaped({3}, DType::int64)},
-                .message = "dropout: int64 is not supported; convert with .to(DType::fp32)",
-                .code = "GD-DTYPE-002"}},
+    .cases = {{.inputs = {shaped({2, 3, 5, 7})}},
+              {.what = "of a scalar", .inputs = {shaped({})}},
+              {.what = "of a vector", .inputs = {shaped({67})}},
+              {.what = "nearly all",
+               .inputs = {shaped({11, 13})},
+               .f = dropout_with(0.9),
+               .reference = dropped(0.9)},
+              {.what = "none",
+               .inputs = {shaped({4, 3})},
+               .f = dropout_with(0),
+               .reference = [](double x) { return x; }},
+              {.what = "of many", .inputs = {shaped({5, 7, 30, 31})}, .gradients = false}},
+    .errors =
+        {{.inputs = {shaped({3})},
+          .message = "dropout: p 1 is outside [0, 1)",
+          .code = "GD-VALUE-001",
+          .f = dropout_with(1)},
+         {.inputs = {shaped({3})}, .message = "dropout: p -0.5 is outside [0, 1)", .f = dropout_with(-0.5)},
+         {.inputs = {shaped({3})}, .message = "dropout: p nan is outside [0, 1)", .f = dropout_with(NAN)},
+         {.inputs = {shaped({3}, DType::int64)},
+          .message = "dropout: int64 is not supported; convert with .to(DType::fp32)",
+          .code = "GD-DTYPE-002"}},
     .twice = true,
 });
 

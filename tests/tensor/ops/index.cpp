@@ -3,12 +3,12 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
-using namespace gadolin;
-
+namespace gadolin {
 namespace {
 
-Index with(const Index& i, int dim, double value) {
+Index index_with(const Index& i, int dim, double value) {
   Index changed = i;
   changed[static_cast<std::size_t>(dim)] = static_cast<std::int64_t>(value);
   return changed;
@@ -21,13 +21,11 @@ OpCase gather_case(const char* what, const Input& x, const Input& index, int dim
           .reference =
               [dim](const Inputs& in) {
                 return tabulate(in[1].shape(),
-                                [&](const Index& i) { return at(in[0], with(i, dim, at(in[1], i))); });
+                                [&](const Index& i) { return at(in[0], index_with(i, dim, at(in[1], i))); });
               },
           .empty = dim != 0,
           .batch_one = dim != 0};
 }
-const std::vector<DType> all_types = {DType::fp64,  DType::fp32,  DType::bf16,  DType::fp16,
-                                      DType::int64, DType::int32, DType::uint8, DType::boolean};
 
 const bool
     gather_added =
@@ -71,7 +69,7 @@ OpCase scatter_case(const char* what, const Input& x, const Input& index, int di
                     if (d != dim && i[static_cast<std::size_t>(d)] >= in[1].size(d)) return sum;
                   }
                   for (std::int64_t j = 0; j < in[1].size(dim); ++j) {
-                    const Index from = with(i, dim, static_cast<double>(j));
+                    const Index from = index_with(i, dim, static_cast<double>(j));
                     if (at(in[1], from) == static_cast<double>(i[static_cast<std::size_t>(dim)]))
                       sum += at(in[2], from);
                   }
@@ -113,7 +111,7 @@ OpCase select_case(const char* what, const Input& x, const Input& index, int dim
                 Shape shape = in[0].shape();
                 shape[dim] = in[1].size(0);
                 return tabulate(shape, [&](const Index& i) {
-                  return at(in[0], with(i, dim, at(in[1], {i[static_cast<std::size_t>(dim)]})));
+                  return at(in[0], index_with(i, dim, at(in[1], {i[static_cast<std::size_t>(dim)]})));
                 });
               },
           .empty = dim != 0,
@@ -173,3 +171,4 @@ TEST(ScatterAdd, SumsSixteenBitNumbersInFp32) {
 }
 
 }  // namespace
+}  // namespace gadolin

@@ -3,11 +3,10 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
-
-constexpr double inf = INFINITY, nan = NAN;
 
 const bool exp_added = add_spec({
     .name = "exp",

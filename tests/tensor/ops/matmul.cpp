@@ -2,14 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "tensor/allocator.h"
 #include "tensor/ops.h"
+#include "tensor/ops/matmul.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
-using namespace gadolin;
-
+namespace gadolin {
 namespace {
 
 // Index of an operand at batch position `i` of the result, by broadcasting.
@@ -167,9 +167,18 @@ TEST(Matmul, InnerSizeOfZeroGivesZeros) {
   EXPECT_EQ(y.to_vector<double>(), (std::vector<double>{1, 0, 1, 0, 1, 0}));
 }
 
+// matmul, linear and their backward all ask cuBLASLt by this problem.
+TEST(Matmul, ProblemsOfFp32UseTf32WhenItIsAllowed) {
+  const MatrixProduct product{.m = 4, .n = 3, .k = 2, .batch = 1, .a = {}, .b = {}};
+  for (const bool allowed : {false, true, false}) {
+    set_tf32(allowed);
+    for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16})
+      EXPECT_EQ(detail::gemm_problem(product, dtype).tf32, allowed && dtype == DType::fp32) << name_of(dtype);
+  }
+}
+
 // The fused relu of every backend lets NaN through: a network that diverges must be seen to diverge.
 TEST(Linear, ReluKeepsNan) {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const Backend chosen : {Backend::best, Backend::reference}) {
     set_backend(chosen);
     const Tensor y =
@@ -188,3 +197,4 @@ TEST(Linear, GeluIsTheSameFusedAndOnTheTape) {
 }
 
 }  // namespace
+}  // namespace gadolin

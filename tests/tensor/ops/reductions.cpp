@@ -7,6 +7,7 @@
 #include "tensor/cpu/parallel.h"
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
@@ -171,7 +172,6 @@ OpSpec arg_spec(const char* name, Tensor (*op)(const Tensor&, int, bool), Fold f
   const auto along = [op](int dim, bool keep) {
     return [=](const Inputs& in) { return op(in[0], dim, keep); };
   };
-  const double nan = NAN;
   return {
       .name = name,
       .cases = {{.inputs = {shaped({2, 3, 5, 7})}, .f = along(1, false), .reference = over({1}, false, fold)},

@@ -6,9 +6,9 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
-using namespace gadolin;
-
+namespace gadolin {
 namespace {
 
 Call call(bool log, int dim) {
@@ -65,7 +65,6 @@ const bool softmax_added = add_spec(spec("softmax", false));
 const bool log_softmax_added = add_spec(spec("log_softmax", true));
 
 TEST(Softmax, KeepsNanAndMinusInfinity) {
-  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   for (const DType dtype : {DType::fp32, DType::fp64}) {
     const auto masked = softmax(tensor({0, -inf, 0, -inf}, {4}, dtype), 0).to_vector<double>();
     EXPECT_EQ(masked, (std::vector<double>{0.5, 0, 0.5, 0}));
@@ -90,3 +89,4 @@ TEST(Softmax, SmallNumbersInFloat) {  // the vectorised exp over its whole range
 }
 
 }  // namespace
+}  // namespace gadolin

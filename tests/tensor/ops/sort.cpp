@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
-using namespace gadolin;
-
+namespace gadolin {
 namespace {
 
 OpCase cumsum_case(const char* what, const Input& x, int dim) {
@@ -115,18 +114,17 @@ const bool topk_added = add_spec({
     .twice = true,
 });
 
-using Order = std::vector<std::int64_t>;
-const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+using Positions = std::vector<std::int64_t>;
 
 TEST(Sort, IsStableAndPutsNanLast) {
   std::vector<Device> devices{cpu};
   if (cuda_available()) devices.push_back(cuda);
   for (const Device device : devices) {
     const Tensor x = tensor({2, nan, 1, -inf, 2, 1, nan, inf, -0.0, 0.0}, {10}, DType::fp32, device);
-    EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), (Order{3, 8, 9, 2, 5, 0, 4, 7, 1, 6}));
-    EXPECT_EQ(sort(x, 0, true).indices.to_vector<std::int64_t>(), (Order{1, 6, 7, 0, 4, 2, 5, 8, 9, 3}));
-    EXPECT_EQ(topk(x, 3).indices.to_vector<std::int64_t>(), (Order{1, 6, 7}));
-    EXPECT_EQ(topk(x, 2, 0, false).indices.to_vector<std::int64_t>(), (Order{3, 8}));
+    EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), (Positions{3, 8, 9, 2, 5, 0, 4, 7, 1, 6}));
+    EXPECT_EQ(sort(x, 0, true).indices.to_vector<std::int64_t>(), (Positions{1, 6, 7, 0, 4, 2, 5, 8, 9, 3}));
+    EXPECT_EQ(topk(x, 3).indices.to_vector<std::int64_t>(), (Positions{1, 6, 7}));
+    EXPECT_EQ(topk(x, 2, 0, false).indices.to_vector<std::int64_t>(), (Positions{3, 8}));
   }
 }
 
@@ -141,7 +139,7 @@ TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
         }(),
         {n});
     const auto values = x.to_vector<double>();
-    Order want(static_cast<std::size_t>(n));
+    Positions want(static_cast<std::size_t>(n));
     std::iota(want.begin(), want.end(), 0);
     std::stable_sort(want.begin(), want.end(), [&](std::int64_t a, std::int64_t b) {
       return values[static_cast<std::size_t>(a)] < values[static_cast<std::size_t>(b)];
@@ -164,3 +162,4 @@ TEST(Cumsum, LongRowsKeepTheirPrecision) {
 }
 
 }  // namespace
+}  // namespace gadolin

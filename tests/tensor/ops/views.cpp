@@ -8,12 +8,10 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 namespace gadolin {
 namespace {
-
-const std::vector<DType> all_types = {DType::fp64,  DType::fp32,  DType::bf16,  DType::fp16,
-                                      DType::int64, DType::int32, DType::uint8, DType::boolean};
 
 using Where = std::function<Index(const Index&)>;
 // y[i] = x[where(i)]

@@ -1,5 +1,5 @@
 // --window as text.
-#include "tasks/display.h"
+#include "apps/run/display.h"
 
 #include <cstdio>
 
