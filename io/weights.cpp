@@ -73,10 +73,10 @@ void strip_wrappers(WeightFile& weights, const std::string& path) {
                                         [&](const auto& t) { return wrapped(t.first); });
       if (2 * inside <= std::ssize(weights.tensors)) continue;
       std::erase_if(weights.tensors, [&](const auto& t) {
-        const auto& [name, tensor] = t;
+        const std::string& name = t.first;
         const bool companion = std::any_of(std::begin(companions), std::end(companions),
                                            [&](const char* c) { return name.starts_with(c); });
-        const bool out = !wrapped(name) && (tensor.numel() == 1 || companion);
+        const bool out = !wrapped(name) && (t.second.numel() == 1 || companion);
         if (out) weights.notes.push_back("left out: " + name + ", beside the net in '" + prefix + "'");
         return out;
       });
