@@ -5,9 +5,11 @@ add_library(gadolin_flags INTERFACE)
 # its path, so that its own "data/dataset.h" stays its own.
 add_library(gadolin_root INTERFACE)
 target_include_directories(gadolin_root INTERFACE ${PROJECT_SOURCE_DIR})
-set(warnings -Wall -Wextra -Wshadow -Wconversion)
-if(GADOLIN_UNITY)  # one file's helper seen from another is no mistake
-  list(APPEND warnings $<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=local;-Wno-subobject-linkage,-Wno-shadow>)
+set(warnings -Wall -Wextra -Wconversion)
+if(NOT GADOLIN_UNITY)
+  list(APPEND warnings -Wshadow)
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # one file's helper seen from another is no mistake
+  list(APPEND warnings -Wshadow=local -Wno-subobject-linkage)
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   list(APPEND warnings -Wno-pass-failed)  # a loop that was not vectorised is no mistake; without optimisation none is
