@@ -9,9 +9,11 @@ namespace gadolin {
 
 // Without blanks, tabs and carriage returns at either end.
 std::string_view trimmed(std::string_view text);
-// The lines of a text file as people and programs of every system write them: without a byte order mark, with \n,
-// \r\n or \r between them, trimmed; empty ones are left out.
+// The lines of a text file as people and programs of every system write them: without a byte order mark, with
+// \n, \r\n or \r between them, trimmed; empty ones are left out.
 std::vector<std::string> text_lines(std::string_view text);
+// The candidate that a mistyped word is nearest to; empty when none is near.
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 // With this many digits behind the point: fixed(0.25, 1) is "0.2".
 std::string fixed(double value, int digits);
 // The shortest text that reads back as the same number; "nan", "inf".

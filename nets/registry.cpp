@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <functional>
 
+#include "io/text.h"
 #include "nets/densenet.h"
 #include "nets/googlenet.h"
 #include "nets/inception_resnet_v2.h"
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"
+#include "nets/net_sizes.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
 #include "nets/vgg.h"
@@ -103,7 +105,14 @@ struct Entry {
 template <class Options, class Build>
 Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults,
             Build build, const std::vector<std::string>& without = {}) {
-  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}},
+  const detail::NetSize& counted = detail::net_size(name);
+  Entry e{{name,
+           std::move(about),
+           std::move(weights),
+           {3, size, size},
+           counted.parameters,
+           counted.macs,
+           {"num_classes", "input_channels"}},
           {}};
   visit_options(List{e.info.options}, defaults);
   std::erase_if(e.info.options, [&](const std::string& option) {
@@ -171,7 +180,9 @@ const Entry& find_entry(const std::string& name) {
     if (e.info.name == name) return e;
     names.push_back(e.info.name);
   }
-  fail<UsageError>("model: ", name, " is unknown; known are ", join(names));
+  const std::string near = nearest(name, names);
+  fail<UsageError>("model: ", name, " is unknown; ", near.empty() ? "" : "did you mean " + near + "? ",
+                   "known are ", join(names));
 }
 
 }  // namespace

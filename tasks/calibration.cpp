@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-using detail::nan;
+using detail::no_value;
 
 double edge(int i, int bins) { return static_cast<double>(i) / bins; }
 
@@ -68,8 +68,8 @@ std::vector<ReliabilityBin> Calibration::table(Reals weight) const {
     row.share += w * s.right;
   }
   for (ReliabilityBin& row : rows) {
-    row.confidence = row.weight > 0 ? row.confidence / row.weight : nan;
-    row.share = row.weight > 0 ? row.share / row.weight : nan;
+    row.confidence = row.weight > 0 ? row.confidence / row.weight : no_value;
+    row.share = row.weight > 0 ? row.share / row.weight : no_value;
   }
   return rows;
 }
@@ -81,11 +81,11 @@ double Calibration::expected_error(Reals weight) const {
     sum += row.weight * std::abs(row.share - row.confidence);
     total += row.weight;
   }
-  return total > 0 ? sum / total : nan;
+  return total > 0 ? sum / total : no_value;
 }
 
 double Calibration::maximum_error(Reals weight) const {
-  double most = nan;
+  double most = no_value;
   for (const ReliabilityBin& row : table(weight)) {
     if (row.weight > 0) most = std::fmax(most, std::abs(row.share - row.confidence));
   }
@@ -102,7 +102,7 @@ double Calibration::brier(Reals weight) const {
     sum += w * off * off;
     total += w;
   }
-  return total > 0 ? sum / total : nan;
+  return total > 0 ? sum / total : no_value;
 }
 
 Calibration top_label_calibration(const Predictions& p, int bins) {
@@ -160,7 +160,7 @@ double brier_score(Reals probability, std::span<const std::int64_t> target, std:
     sum += w * squares;
     total += w;
   }
-  return total > 0 ? sum / total : nan;
+  return total > 0 ? sum / total : no_value;
 }
 
 }  // namespace gadolin

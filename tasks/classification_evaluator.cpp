@@ -146,7 +146,7 @@ std::string ClassificationEvaluator::predictions_csv() const {
     }
     text += csv_field(info.path.empty() ? info.name : info.path) + "," +
             csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
-    for (std::size_t k = 0; k < names.size(); ++k) text += "," + fixed(row[k], 8);
+    for (std::size_t k = 0; k < names.size(); ++k) text += "," + exact_text(row[k]);
     text += "\n";
   }
   return text;

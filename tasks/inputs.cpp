@@ -22,7 +22,7 @@ class FileSet : public Dataset {
     for (const std::string& file : files) {
       SampleInfo info;
       info.name = info.path = file;
-      samples_.push_back(info);
+      samples_->push_back(info);
       std::error_code error;
       const auto type = std::filesystem::status(file, error).type();
       using enum std::filesystem::file_type;
@@ -52,8 +52,8 @@ class JoinedDataset : public Dataset {
     for (const auto& part : *parts_) {
       begins_.push_back(size());
       for (std::int64_t i = 0; i < part->size(); ++i) {
-        samples_.push_back(part->info(i));
-        samples_.back().record = size() - 1;
+        samples_->push_back(part->info(i));
+        samples_->back().record = size() - 1;
       }
     }
   }

@@ -13,7 +13,7 @@
 namespace gadolin {
 namespace {
 
-using detail::nan;
+using detail::no_value;
 
 void check(const char* op, double successes, double trials, double confidence) {
   require<ValueError>(successes >= 0 && successes <= trials && std::isfinite(trials), op, ": ", successes,
@@ -26,7 +26,7 @@ void check(const char* op, double successes, double trials, double confidence) {
 
 Interval wilson_interval(double successes, double trials, double confidence) {
   check("wilson_interval", successes, trials, confidence);
-  if (trials == 0) return {nan, nan};
+  if (trials == 0) return {no_value, no_value};
   const double z = normal_quantile(1 - (1 - confidence) / 2), share = successes / trials;
   const double width = 1 + z * z / trials, middle = share + z * z / (2 * trials);
   const double half = z * std::sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials));
@@ -38,7 +38,7 @@ Interval wilson_interval(double successes, double trials, double confidence) {
 Interval clopper_pearson_interval(std::int64_t successes, std::int64_t trials, double confidence) {
   const double x = static_cast<double>(successes), n = static_cast<double>(trials);
   check("clopper_pearson_interval", x, n, confidence);
-  if (trials == 0) return {nan, nan};
+  if (trials == 0) return {no_value, no_value};
   const double tail = (1 - confidence) / 2;
   return {successes == 0 ? 0 : beta_quantile(tail, x, n - x + 1),
           successes == trials ? 1 : beta_quantile(1 - tail, x + 1, n - x)};
@@ -60,7 +60,7 @@ Share share_by_patient(std::span<const std::string> patient, std::span<const std
     hits += right[i];
   }
   const double all = static_cast<double>(value.size());
-  if (value.empty()) return {nan, {nan, nan}};
+  if (value.empty()) return {no_value, {no_value, no_value}};
   if (hits == 0 || hits == all) {
     const auto patients =
         static_cast<std::int64_t>(std::set<std::string_view>(known.begin(), known.end()).size());

@@ -11,7 +11,7 @@ namespace gadolin {
 namespace {
 
 using Function = std::function<double(Reals weight)>;
-using detail::nan;
+using detail::no_value;
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 
@@ -61,7 +61,7 @@ Function macro(const std::vector<Ranking>& rankings, F f) {
       sum += value;
       ++defined;
     }
-    return defined > 0 ? sum / defined : nan;
+    return defined > 0 ? sum / defined : no_value;
   };
 }
 
@@ -77,7 +77,7 @@ Function label_log_loss(const Predictions& p) {
       sum -= w * std::log(std::clamp(q, eps, 1 - eps));
       total += w;
     }
-    return total > 0 ? sum / total : nan;
+    return total > 0 ? sum / total : no_value;
   };
 }
 
@@ -188,7 +188,7 @@ std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions&
   std::vector<MetricValue> values;
   for (const auto& [name, metric] : summary.metrics) {
     const Interval interval =
-        options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{nan, nan};
+        options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{no_value, no_value};
     values.push_back({name, metric({}), interval});
   }
   return values;

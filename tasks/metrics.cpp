@@ -12,7 +12,7 @@
 namespace gadolin {
 namespace {
 
-using detail::nan;
+using detail::no_value;
 
 // Value at quantile q of sorted values, by linear interpolation.
 double quantile(const std::vector<double>& sorted, double q) {
@@ -71,7 +71,7 @@ std::vector<ClassScore> class_scores(const ConfusionMatrix& m) {
 double accuracy(const ConfusionMatrix& m) {
   double hits = 0;
   for (std::int64_t k = 0; k < m.classes(); ++k) hits += m.at(k, k);
-  return m.total() > 0 ? hits / m.total() : nan;
+  return m.total() > 0 ? hits / m.total() : no_value;
 }
 
 double balanced_accuracy(const ConfusionMatrix& m) {
@@ -82,7 +82,7 @@ double balanced_accuracy(const ConfusionMatrix& m) {
     sum += score.recall;
     ++classes;
   }
-  return classes > 0 ? sum / classes : nan;
+  return classes > 0 ? sum / classes : no_value;
 }
 
 double macro_f1(const ConfusionMatrix& m) {
@@ -94,7 +94,7 @@ double macro_f1(const ConfusionMatrix& m) {
     sum += scores[static_cast<std::size_t>(k)].f1;
     ++classes;
   }
-  return classes > 0 ? sum / classes : nan;
+  return classes > 0 ? sum / classes : no_value;
 }
 
 double log_loss(Reals probability, std::span<const std::int64_t> target, std::int64_t classes, Reals weight) {
@@ -114,7 +114,7 @@ double log_loss(Reals probability, std::span<const std::int64_t> target, std::in
     sum -= w * std::log(std::clamp(p, eps, 1 - eps));
     total += w;
   }
-  return total > 0 ? sum / total : nan;
+  return total > 0 ? sum / total : no_value;
 }
 
 std::vector<std::int64_t> top_class(Reals score, std::int64_t classes) {
@@ -139,7 +139,7 @@ Interval bootstrap(std::span<const std::string> patient, const std::function<dou
                       "; at least one, and a confidence between 0 and 1");
   std::map<std::string_view, std::vector<std::size_t>> by_name;
   for (std::size_t i = 0; i < patient.size(); ++i) by_name[patient[i]].push_back(i);
-  if (by_name.size() < 2) return {nan, nan};
+  if (by_name.size() < 2) return {no_value, no_value};
   std::vector<const std::vector<std::size_t>*> groups;
   for (const auto& [name, samples] : by_name) groups.push_back(&samples);
 
@@ -155,7 +155,7 @@ Interval bootstrap(std::span<const std::string> patient, const std::function<dou
     const double value = metric(weight);
     if (!std::isnan(value)) values.push_back(value);
   }
-  if (values.size() * 2 < static_cast<std::size_t>(options.resamples)) return {nan, nan};
+  if (values.size() * 2 < static_cast<std::size_t>(options.resamples)) return {no_value, no_value};
   std::sort(values.begin(), values.end());
   const double tail = (1 - options.confidence) / 2;
   return {quantile(values, tail), quantile(values, 1 - tail)};

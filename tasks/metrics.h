@@ -15,7 +15,8 @@ namespace gadolin {
 using Reals = std::span<const double>;
 
 namespace detail {
-inline constexpr double nan = std::numeric_limits<double>::quiet_NaN();  // the value of what is undefined
+inline constexpr double no_value =
+    std::numeric_limits<double>::quiet_NaN();  // NaN, of a metric that is not defined
 }
 
 // How often class t was taken for class p. Counts are doubles, so that resampled samples may be weighted.

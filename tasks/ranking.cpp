@@ -9,7 +9,7 @@
 namespace gadolin {
 namespace {
 
-using detail::nan;
+using detail::no_value;
 
 double weight_of(Reals weight, std::int64_t index) {
   return weight.empty() ? 1 : weight[static_cast<std::size_t>(index)];
@@ -46,7 +46,7 @@ double Ranking::auc(Reals weight) const {
     positives += p;
     negatives += n;
   }
-  return positives > 0 && negatives > 0 ? right / (positives * negatives) : nan;
+  return positives > 0 && negatives > 0 ? right / (positives * negatives) : no_value;
 }
 
 double Ranking::average_precision(Reals weight) const {
@@ -62,7 +62,7 @@ double Ranking::average_precision(Reals weight) const {
     positives += p;
     if (p > 0) sum += p * (positives / seen);
   }
-  return positives > 0 ? sum / positives : nan;
+  return positives > 0 ? sum / positives : no_value;
 }
 
 Ranking::Counts Ranking::counts() const {
@@ -83,7 +83,7 @@ RocCurve Ranking::roc() const {
   const Counts c = counts();
   const std::size_t n = c.score.size();
   const double positives = n > 0 ? c.positive.back() : 0, negatives = n > 0 ? c.negative.back() : 0;
-  const auto rate = [](double count, double all) { return all > 0 ? count / all : nan; };
+  const auto rate = [](double count, double all) { return all > 0 ? count / all : no_value; };
   RocCurve curve{{std::numeric_limits<double>::infinity()}, {rate(0, negatives)}, {rate(0, positives)}};
   for (std::size_t i = 0; i < n; ++i) {
     if (i > 0 && i + 1 < n) {
@@ -105,7 +105,7 @@ PrecisionRecallCurve Ranking::precision_recall() const {
   for (std::size_t i = c.score.size(); i-- > 0;) {
     curve.threshold.push_back(c.score[i]);
     curve.precision.push_back(c.positive[i] / (c.positive[i] + c.negative[i]));
-    curve.recall.push_back(positives > 0 ? c.positive[i] / positives : nan);
+    curve.recall.push_back(positives > 0 ? c.positive[i] / positives : no_value);
   }
   curve.precision.push_back(1);
   curve.recall.push_back(0);

@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-using detail::nan;
+using detail::no_value;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 struct ScoredSample {
@@ -60,7 +60,7 @@ const char* why_undefined(ThresholdRule::Kind kind, double positives, double neg
 }
 
 Share share_of(double part, double whole, double confidence) {
-  if (!(whole > 0)) return {nan, {nan, nan}};
+  if (!(whole > 0)) return {no_value, {no_value, no_value}};
   return {part / whole, wilson_interval(part, whole, confidence)};
 }
 
@@ -75,7 +75,7 @@ Threshold choose_threshold(Reals score, std::span<const std::uint8_t> label, con
   std::vector<ScoredSample> samples = samples_of(score, label, weight);
   std::sort(samples.begin(), samples.end(),
             [](const ScoredSample& a, const ScoredSample& b) { return a.score > b.score; });
-  Threshold chosen{"", rule, nan, ""};
+  Threshold chosen{"", rule, no_value, ""};
   for (const ScoredSample& s : samples) (s.positive ? chosen.positives : chosen.negatives) += s.weight;
   const double positives = chosen.positives, negatives = chosen.negatives;
   chosen.undefined = why_undefined(rule.kind, positives, negatives);

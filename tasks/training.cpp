@@ -7,6 +7,7 @@
 #include "io/text.h"
 #include "tasks/evaluate.h"
 #include "tensor/check.h"
+#include "tensor/cpu/parallel.h"
 
 namespace gadolin {
 namespace {
@@ -162,6 +163,7 @@ TrainHooks Training::hooks(RunDir& run) {
     task_.describe(c);
     c.facts["data_fingerprint"] = fingerprint_;
     c.facts["train_pipeline"] = plan_.augment.text();
+    c.facts["threads"] = std::to_string(num_threads());
   };
   hooks.on_epoch = [this, &run](std::int64_t epoch, const MetricList& row) { tell_epoch(run, epoch, row); };
   if (plan_.log_steps) hooks.on_log = [this, &run](const StepLog& step) { tell_step(run, step); };
@@ -175,7 +177,15 @@ TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string
                            " are not those that the run was started with (names, labels or splits differ)",
                            "; restore them, or start a new run with --init-from");
     trainer.restore(*from);
-    if (communicator_.first()) reporter_.log("resuming from " + name + " at step " + from->fact("step"));
+    if (communicator_.first()) {
+      reporter_.log("resuming from " + name + " at step " + from->fact("step"));
+      const std::string threads = from->has("threads") ? from->fact("threads") : "";
+      if (!threads.empty() && threads != std::to_string(num_threads()))
+        reporter_.log(
+            cat("warning: the run had ", threads, " threads, now there are ", num_threads(),
+                ": sums are rounded in another order, so its weights will not be the same bits; --threads ",
+                threads, " goes on exactly"));
+    }
   }
   const TrainResult result = trainer.run();
   std::string skipped;

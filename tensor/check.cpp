@@ -8,22 +8,23 @@
 
 namespace gadolin {
 
-Error::Error(const char* family, int number, Exit exit, std::string text)
-    : family_(family), number_(number), exit_(exit), text_(std::move(text)) {}
+Error::Error(const char* family, int number, Exit exit, Message message)
+    : family_(family), number_(number), exit_(exit), message_(std::move(message)) {}
 
 std::string Error::code() const {
   char digits[16];
   std::snprintf(digits, sizeof digits, "%03d", number_);
   return std::string("GD-") + family_ + "-" + digits;
 }
-std::string Error::message() const { return text_.substr(0, text_.find("; ")); }
+std::string Error::message() const { return message_.text.substr(0, message_.hint_at); }
 std::string Error::hint() const {
-  const auto at = text_.find("; ");
-  return at == std::string::npos ? std::string() : text_.substr(at + 2);
+  return message_.hint_at == std::string::npos ? std::string() : message_.text.substr(message_.hint_at + 2);
 }
 void Error::add_place(std::string_view place) {
   if (place.empty()) return;
-  text_.insert(0, std::string(place) + (placed_ ? "." : ": "));
+  const std::string front = std::string(place) + (placed_ ? "." : ": ");
+  message_.text.insert(0, front);
+  if (message_.hint_at != std::string::npos) message_.hint_at += front.size();
   placed_ = true;
 }
 
@@ -41,6 +42,17 @@ std::string cat(std::initializer_list<Part> parts) {
   std::string text;
   for (const Part& part : parts) text += part.text();
   return text;
+}
+
+Message message_of_parts(std::initializer_list<Part> parts) {
+  Message message(cat(parts));
+  std::size_t at = 0;
+  for (const Part& part : parts) {
+    const std::size_t hint = part.literal() ? part.text().find("; ") : std::string::npos;
+    if (hint != std::string::npos) return {std::move(message.text), at + hint};
+    at += part.text().size();
+  }
+  return message;
 }
 
 std::string human_bytes(std::int64_t bytes) {

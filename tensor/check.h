@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace gadolin {
 
@@ -29,11 +30,20 @@ enum class Exit : int {
   stopped = 75
 };
 
+// The text of an error and where in it the hint's "; " stands; npos without a hint.
+struct Message {
+  Message(const char* whole) : Message(std::string(whole)) {}
+  Message(std::string whole) : text(std::move(whole)), hint_at(text.find("; ")) {}
+  Message(std::string whole, std::size_t at) : text(std::move(whole)), hint_at(at) {}
+  std::string text;
+  std::size_t hint_at;
+};
+
 // Base of every exception that Gadolin throws. what() is "[place: ]message[; hint]".
 class Error : public std::exception {
  public:
-  Error(const char* family, int number, Exit exit, std::string text);
-  const char* what() const noexcept override { return text_.c_str(); }
+  Error(const char* family, int number, Exit exit, Message message);
+  const char* what() const noexcept override { return message_.text.c_str(); }
   std::string code() const;     // stable, e.g. GD-SHAPE-001
   std::string message() const;  // text before the hint
   std::string hint() const;     // the way out, may be empty
@@ -45,14 +55,14 @@ class Error : public std::exception {
   const char* family_;
   int number_;
   Exit exit_;
-  std::string text_;
+  Message message_;
   bool placed_ = false;
 };
 
 // One class a kind of mistake. The family is part of the code.
-#define GADOLIN_ERROR(Name, family, exit)                                                \
-  struct Name : Error {                                                                  \
-    Name(int number, std::string text) : Error(family, number, exit, std::move(text)) {} \
+#define GADOLIN_ERROR(Name, family, exit)                                            \
+  struct Name : Error {                                                              \
+    Name(int number, Message text) : Error(family, number, exit, std::move(text)) {} \
   }
 GADOLIN_ERROR(ShapeError, "SHAPE", Exit::failure);
 GADOLIN_ERROR(DTypeError, "DTYPE", Exit::failure);
@@ -77,7 +87,7 @@ GADOLIN_ERROR(Stopped, "STOPPED", Exit::stopped);       // by a signal, after sa
 // What a message may be made of. A fixed set of constructors: anything else is a short compiler error.
 class Part {
  public:
-  Part(const char* text) : text_(text) {}
+  Part(const char* text) : text_(text), literal_(true) {}
   Part(const std::string& text) : text_(text) {}
   Part(std::string_view text) : text_(text) {}
   Part(char c) : text_(1, c) {}
@@ -94,9 +104,11 @@ class Part {
   Part(DType dtype);
   Part(Device device);
   const std::string& text() const { return text_; }
+  bool literal() const { return literal_; }  // of the source, not of a user
 
  private:
   std::string text_;
+  bool literal_ = false;
 };
 
 std::string cat(std::initializer_list<Part> parts);
@@ -105,10 +117,14 @@ std::string cat(const Parts&... parts) {
   return cat(std::initializer_list<Part>{Part(parts)...});
 }
 
+// The parts joined. The hint begins at the first "; " of a literal, so that none in a path or a name cuts the
+// message; without one at the first there is, as texts made elsewhere bring theirs along.
+Message message_of_parts(std::initializer_list<Part> parts);
+
 // Throws E with the parts joined. `number` is the last part of the stable code; 1 is "general".
 template <class E, int number = 1, class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
-  throw E(number, cat(parts...));
+  throw E(number, message_of_parts({Part(parts)...}));
 }
 
 // The caller's mistakes. Parts are only formatted on failure.

@@ -1,6 +1,7 @@
 #include "apps/program/command.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -32,6 +33,10 @@ std::vector<std::string> normalise(int argc, char** argv) {
     }
     args.push_back(std::move(arg));
   }
+  if (!args.empty() && args[0] == "help") {  // `gadolin help data split`
+    args.erase(args.begin());
+    args.push_back("--help");
+  }
   return args;
 }
 
@@ -60,30 +65,6 @@ Shape parse_input(const std::string& text) {
   return {c, h, w};
 }
 
-// Levenshtein's distance; a name is near when a third of its letters differ at most.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t least = word.size() / 3 + 2;
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (std::size_t i = 0; i < word.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i + 1;
-      for (std::size_t j = 0; j < candidate.size(); ++j) {
-        const std::size_t above = row[j + 1];
-        row[j + 1] = std::min({row[j] + 1, above + 1, diagonal + (word[i] == candidate[j] ? 0u : 1u)});
-        diagonal = above;
-      }
-    }
-    if (row.back() < least) {
-      least = row.back();
-      best = candidate;
-    }
-  }
-  return best;
-}
-
 // --- session -----------------------------------------------------------------------------------------------
 
 Session::Session(std::string command, const Common& common) : command_(std::move(command)), common_(common) {
@@ -92,10 +73,12 @@ Session::Session(std::string command, const Common& common) : command_(std::move
   } else if (common.device == "cpu") {
     device_ = cpu;
   } else {
-    const std::size_t colon = common.device.find(':');
-    const int index = colon == std::string::npos ? 0 : std::atoi(common.device.c_str() + colon + 1);
-    require<UsageError>(common.device.substr(0, colon) == "cuda", "--device ", common.device,
-                        " is unknown; use auto, cpu, cuda or cuda:N");
+    int index = common.device == "cuda" ? 0 : -1;
+    if (common.device.starts_with("cuda:")) {
+      const char *begin = common.device.data() + 5, *end = common.device.data() + common.device.size();
+      if (std::from_chars(begin, end, index).ptr != end || begin == end) index = -1;
+    }
+    require<UsageError>(index >= 0, "--device ", common.device, " is unknown; use auto, cpu, cuda or cuda:N");
     require<DeviceError>(index < cuda_device_count(), "--device ", common.device, ": there are ",
                          cuda_device_count(), " CUDA devices; run gadolin doctor, or use --device cpu");
     device_ = Device{Device::Kind::cuda, index};
@@ -145,6 +128,7 @@ Program::Program()
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.set_help_all_flag("--help-all", "Help of every command");
+  app_.set_version_flag("--version", "gadolin " GADOLIN_VERSION);
   app_.set_config("--config", "", "Read options from a TOML file; the command line wins");
   app_.add_option("--device", common_.device, "auto, cpu or cuda[:N]")->capture_default_str();
   app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
@@ -165,7 +149,10 @@ CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::
                           const std::string& example) {
   const std::string name = path.substr(path.rfind(' ') + 1);
   CLI::App* app = parent.add_subcommand(name, about);
-  if (!example.empty()) app->footer("Example:\n  " + example);
+  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n") +
+              "Options of every command (gadolin --help): --device --dtype --seed --threads --backend --tune "
+              "--config\n"
+              "  --json --quiet --verbose");
   entries_.push_back({app, path, std::move(run)});
   return app;
 }
@@ -253,9 +240,7 @@ int Program::parse_and_run(int argc, char** argv) {
       session.event(session.done(seconds_now()));
     }
     return 0;
-  } catch (const CLI::CallForHelp& help) {
-    return app_.exit(help);
-  } catch (const CLI::CallForAllHelp& help) {
+  } catch (const CLI::Success& help) {  // --help, --help-all, --version
     return app_.exit(help);
   } catch (const CLI::ParseError& error) {
     std::string hint = "run gadolin --help";

@@ -96,7 +96,5 @@ class Program {
 double seconds_now();
 // "3x224x224" -> [3, 224, 224]. Throws UsageError.
 Shape parse_input(const std::string& text);
-// The candidate with the smallest edit distance to `word`, or "" when none is near.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
 }  // namespace gadolin

@@ -41,8 +41,11 @@ std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
   return set;
 }
 
-std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed) {
+std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session) {
   auto set = open_data(o);
+  const std::uint64_t seed = session.common().seed;
+  if (const std::string left = set->left_out_text(); !left.empty())
+    session.log("train: " + o.data.path + ": " + left);
   if (o.data.ignore_splits) {
     for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, Split::none);
   }

@@ -14,7 +14,7 @@ namespace gadolin {
 // The data as the task reads them, with the splits of --splits.
 std::unique_ptr<Dataset> open_data(const TrainCommand& o);
 // Splits as the data set has them; what is missing is divided off by patient.
-std::unique_ptr<Dataset> open_split(const TrainCommand& o, std::uint64_t seed);
+std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session);
 // split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is
 // for reading.
 void write_split(const std::string& path, const Dataset& set);

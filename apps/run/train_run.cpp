@@ -86,7 +86,7 @@ void run_training(Session& session, TrainCommand o, const std::string& config) {
   check_train_options(o);
   if (o.data.folds > 0) return train_folds(session, o, config);
   RunDir::check(o.out, open_mode(o));
-  run_one(session, o, open_split(o, session.common().seed), config);
+  run_one(session, o, open_split(o, session), config);
 }
 
 }  // namespace gadolin

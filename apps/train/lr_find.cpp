@@ -80,7 +80,7 @@ std::string picture_of(const LrSweep& s) {
 void lr_find(Session& session, LrFindOptions o) {
   set_tf32(session.tf32());
   check_train_options(o.run);
-  const Prepared p = prepare_run(session, o.run, open_split(o.run, session.common().seed));
+  const Prepared p = prepare_run(session, o.run, open_split(o.run, session));
   const LrSweep s = sweep(session, p, o);
   std::filesystem::create_directories(o.run.out);
   const std::string csv = o.run.out + "/lr-find.csv", svg = o.run.out + "/lr-find.svg";

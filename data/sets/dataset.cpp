@@ -73,12 +73,12 @@ Split split_from(std::string_view text, std::string_view place) {
 
 Dataset::Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
                  std::string root)
-    : classes_(std::move(classes)), multi_label_(multi_label), samples_(std::move(samples)),
-      root_(std::move(root)) {}
+    : classes_(std::move(classes)), multi_label_(multi_label),
+      samples_(std::make_shared<std::vector<SampleInfo>>(std::move(samples))), root_(std::move(root)) {}
 
 const SampleInfo& Dataset::info(std::int64_t i) const {
   require<ValueError>(i >= 0 && i < size(), "dataset: sample ", i, " of ", size());
-  return samples_[static_cast<std::size_t>(i)];
+  return (*samples_)[static_cast<std::size_t>(i)];
 }
 
 std::string Dataset::left_out_text() const {
@@ -94,16 +94,17 @@ std::string Dataset::left_out_text() const {
 
 void Dataset::set_split(std::int64_t i, Split split) {
   info(i);
-  samples_[static_cast<std::size_t>(i)].split = split;
+  own_samples()[static_cast<std::size_t>(i)].split = split;
 }
 
 bool Dataset::has_split(Split split) const {
-  return std::any_of(samples_.begin(), samples_.end(), [=](const SampleInfo& s) { return s.split == split; });
+  return std::any_of(samples_->begin(), samples_->end(),
+                     [=](const SampleInfo& s) { return s.split == split; });
 }
 
 std::vector<std::int64_t> Dataset::class_counts() const {
   std::vector<std::int64_t> counts(classes_.size());
-  for (const SampleInfo& s : samples_) {
+  for (const SampleInfo& s : *samples_) {
     for (const int label : s.labels) ++counts[static_cast<std::size_t>(label)];
   }
   return counts;
@@ -112,7 +113,7 @@ std::vector<std::int64_t> Dataset::class_counts() const {
 std::string Dataset::fingerprint() const {
   std::string all = multi_label_ ? "multi-label\n" : "single label\n";
   for (const std::string& c : classes_) all += c + '\n';
-  for (const SampleInfo& s : samples_) {
+  for (const SampleInfo& s : *samples_) {
     all += s.name + '\t' + split_name(s.split);
     for (const int label : s.labels) all += '\t' + std::to_string(label);
     all += '\n';
@@ -143,9 +144,9 @@ Image Dataset::image(std::int64_t i, const DecodeOptions& options) const {
 
 std::unique_ptr<Dataset> Dataset::subset(const std::vector<std::int64_t>& indices) const {
   auto part = clone();
-  part->samples_.clear();
-  part->samples_.reserve(indices.size());
-  for (const std::int64_t i : indices) part->samples_.push_back(info(i));
+  part->samples_ = std::make_shared<std::vector<SampleInfo>>();
+  part->samples_->reserve(indices.size());
+  for (const std::int64_t i : indices) part->samples_->push_back(info(i));
   return part;
 }
 
@@ -154,9 +155,15 @@ std::unique_ptr<Dataset> Dataset::subset(Split split) const {
   for (std::int64_t i = 0; i < size(); ++i) {
     if (info(i).split == split) indices.push_back(i);
   }
-  require<DataError>(!indices.empty(), "dataset: ", printable(root_), " has no samples for ",
-                     split == Split::none ? "no split" : split_name(split),
-                     "; assign splits with `gadolin data split`");
+  std::string others;  // the way out: splits that there are
+  for (const Split other : {Split::train, Split::val, Split::test}) {
+    if (indices.empty() && has_split(other)) others += cat(others.empty() ? "" : ", ", split_name(other));
+  }
+  require<DataError>(
+      !indices.empty(), "dataset: ", printable(root_), " has no samples for ",
+      split == Split::none ? "no split" : split_name(split), others.empty() ? "" : ", only for ", others,
+      others.empty() ? "; assign splits with `gadolin data split`"
+                     : "; choose one of these (eval --split), or divide anew with `gadolin data split`");
   return subset(indices);
 }
 
@@ -204,8 +211,11 @@ std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const Datase
   std::set<std::string> names;
   for (const RawSample& r : raw) {
     multi = multi || r.labels.size() > 1;
-    for (const std::string& l : r.labels)
-      if (options.none_label.empty() || l != options.none_label) names.insert(l);
+    for (const std::string& l : r.labels) {
+      if ((options.none_label.empty() || l != options.none_label) && names.insert(l).second)
+        require<DataError>(printable(l) == l, r.place, ": label '", printable(l),
+                           "' is not text in UTF-8; convert the table, or rename the folder");
+    }
   }
   // Without a fixed list a none label means: several labels a sample are possible, and none is one of them.
   multi = multi || !options.none_label.empty();

@@ -41,7 +41,7 @@ class Dataset : public SampleSource {
   Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
           std::string root);
 
-  std::int64_t size() const final { return static_cast<std::int64_t>(samples_.size()); }
+  std::int64_t size() const final { return static_cast<std::int64_t>(samples_->size()); }
   Sample sample(std::int64_t i) const override;
   std::string name(std::int64_t i) const final { return info(i).name; }
   std::string patient(std::int64_t i) const final { return info(i).patient; }
@@ -78,7 +78,12 @@ class Dataset : public SampleSource {
   Dataset(const Dataset&) = default;
   std::vector<std::string> classes_;
   bool multi_label_;
-  std::vector<SampleInfo> samples_;
+  // Shared by copies until one of them changes its own, so that a subset of one sample costs one sample.
+  std::shared_ptr<std::vector<SampleInfo>> samples_;
+  std::vector<SampleInfo>& own_samples() {
+    if (samples_.use_count() > 1) samples_ = std::make_shared<std::vector<SampleInfo>>(*samples_);
+    return *samples_;
+  }
   std::string root_;
   std::vector<LeftOut> left_out_;
 };

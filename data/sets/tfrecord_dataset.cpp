@@ -194,7 +194,11 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
     }
     files->push_back(std::move(file));
   }
-  require<DataError>(!samples.empty(), "dataset: ", printable(path), " holds no records");
+  std::int64_t records = 0;
+  for (const auto& file : *files) records += file->size();
+  require<DataError>(
+      !samples.empty(), "dataset: ", printable(path),
+      records == 0 ? cat(" holds no records") : cat(" has no usable records: all ", records, " have faults"));
   for (detail::RawSample& s : samples) {
     if (!s.info.name.empty() && named[s.info.name] == 1) continue;
     const TfRecordFile& file = *(*files)[static_cast<std::size_t>(s.info.record >> 32)];

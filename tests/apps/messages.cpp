@@ -50,10 +50,38 @@ TEST(CommandMessages, OptionsOfEveryCommand) {
                        "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
                   });
   if (cuda_device_count() == 0) {
+    for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "cudax", "gpu"}) {
+      expect_all(dir, {{{"models", "--device", odd},
+                        2,
+                        "--device " + odd + " is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"}});
+    }
     expect_all(dir, {{{"models", "--device", "cuda:7"},
                       7,
                       "--device cuda:7: there are 0 CUDA devices; run gadolin doctor, or use --device cpu "
                       "[GD-DEVICE-001]"}});
+  }
+}
+
+TEST(CommandMessages, VersionAndHelpAreAnswers) {
+  for (const std::vector<std::string>& ask : {std::vector<std::string>{"--version"},
+                                              {"help"},
+                                              {"help", "train"},
+                                              {"train", "--help"},
+                                              {"help", "data", "split"}}) {
+    const Outcome run = run_program(ask);
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_FALSE(run.out.empty());
+  }
+  EXPECT_EQ(run_program({"help", "train"}).out, run_program({"train", "--help"}).out);
+  EXPECT_EQ(run_program({"--version"}).out.find("gadolin "), 0u);
+  EXPECT_NE(run_program({"train", "--help"}).out.find("Options of every command"), std::string::npos);
+}
+
+TEST(CommandMessages, WhatCannotBePrintedIsNoSuccess) {
+  const std::string program = GADOLIN_PROGRAM;
+  for (const char* command : {"models", "help", "--version"}) {
+    const int code = std::system((program + " " + command + " > /dev/full 2> /dev/null").c_str());
+    EXPECT_EQ(WEXITSTATUS(code), 6) << command;
   }
 }
 

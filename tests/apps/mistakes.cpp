@@ -80,7 +80,9 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
 TEST_F(TrainMistakes, NamesThatDoNotExist) {
   const Outcome model = train({"--model", "resnet19"});
   EXPECT_EQ(model.code, 2);
-  EXPECT_EQ(last_line(model, dir_.path()).find("model: resnet19 is unknown; known are resnet18, "), 0u)
+  EXPECT_EQ(last_line(model, dir_.path())
+                .find("model: resnet19 is unknown; did you mean resnet18? known are resnet18, "),
+            0u)
       << model.err;
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   expect_refused({
@@ -168,7 +170,8 @@ TEST_F(TrainMistakes, DataThatIsNotThereOrDoesNotFit) {
        "[GD-DATA-001]"},
       {{"--ignore-splits", "--shares", "1/0/0"},
        3,
-       "dataset: DIR/set has no samples for val; assign splits with `gadolin data split` [GD-DATA-001]"},
+       "dataset: DIR/set has no samples for val, only for train; choose one of these (eval --split), or "
+       "divide anew with `gadolin data split` [GD-DATA-001]"},
       {{"--splits", "x.csv", "--ignore-splits"},
        2,
        "--splits x.csv and --ignore-splits exclude each other; leave one out [GD-USAGE-001]"},

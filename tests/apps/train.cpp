@@ -232,7 +232,7 @@ TEST_F(TrainProgram, CorruptImages) {
 
 TEST_F(TrainProgram, MistakesOfTheCommandLine) {
   expect_failure(run_program(command(path("none"), {"--model", "resnet19"})), 2,
-                 {"model: resnet19 is unknown; known are resnet18, "});
+                 {"model: resnet19 is unknown; did you mean resnet18? known are resnet18, "});
   expect_failure(run_program(command(path("none"), {"--batch-sise", "4"})), 2,
                  {"unknown option --batch-sise; did you mean --batch-size?"});
   expect_failure(run_program(command(path("none"), {"--bad-samples", "ignore"})), 2,

@@ -143,7 +143,7 @@ TEST(ZipFile, NamesThatLeadElsewhereAreRefused) {
   EXPECT_EQ(named("/etc/passwd"), "zip: x: the name of member 0, '/etc/passwd', is absolute");
   EXPECT_EQ(named("a\\b"), "zip: x: the name of member 0, 'a\\b', holds a backslash or a zero");
   EXPECT_EQ(named(std::string("a\0b", 3)),
-            "zip: x: the name of member 0, 'a?b', holds a backslash or a zero");
+            "zip: x: the name of member 0, 'a\\x00b', holds a backslash or a zero");
   EXPECT_EQ(named(""), "zip: x: the name of member 0, '', is empty");
   EXPECT_EQ(zip_refusal(built({honest("a", "1"), honest("a", "2")})), "zip: x: two members are called a");
   EXPECT_NO_THROW(ZipFile(built({honest("a/..b/c..", "x")}), "x"));

@@ -8,6 +8,7 @@
 
 #include "layers/fusion.h"
 #include "layers/init.h"
+#include "nets/net_sizes.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
 #include "tensor/ops.h"
@@ -176,6 +177,16 @@ TEST(ResNetV2, HasItsOwnTotals) {
 }
 
 TEST(Registry, NamesWhatItKnows) {
+  EXPECT_EQ(message_of<ValueError>([] { detail::net_size("resnet19"); }),
+            "nets: resnet19 has no row in nets/net_sizes.cpp; gadolin summary counts");
+  EXPECT_EQ(message_of<UsageError>([] {
+              make_net("resnet-18");
+            }).find("model: resnet-18 is unknown; did you mean resnet18? known are resnet18, resnet34, "),
+            0u);
+  EXPECT_EQ(message_of<UsageError>([] {
+              make_net("zzzzzzzz");
+            }).find("model: zzzzzzzz is unknown; known are resnet18, "),
+            0u);
   EXPECT_EQ(message_of<Error>([] {
               make_net("resnet50", {{"widht", 3.0}});
             }),

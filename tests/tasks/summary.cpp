@@ -87,6 +87,17 @@ TEST(Summary, PrintsTheGoldenTotals) {
   }
 }
 
+TEST(Summary, SizesInTheListAreTheNetsOwn) {
+  const SkipInitialValues no_values;
+  for (const NetInfo& info : nets()) {
+    Shape input{1};
+    for (const std::int64_t size : info.input) input.push_back(size);
+    const NetSummary counted = summarise(*make_net(info.name), input);
+    EXPECT_EQ(info.parameters, counted.parameters) << info.name;
+    EXPECT_EQ(info.macs, counted.macs) << info.name;
+  }
+}
+
 TEST(Summary, PassesErrorsOnAndRestoresTheMode) {
   ResNet net = resnet18({.width = 2});
   EXPECT_THROW(summarise(net, {1, 4, 32, 32}), ShapeError);

@@ -36,6 +36,31 @@ TEST(TensorMessages, Shapes) {
             "backward: seed has shape [2], the tensor [3]");
 }
 
+TEST(TensorMessages, HintBeginsInTheSourceNotInAName) {
+  const std::string odd = "scans; old/a; b.png", composed = cat("x.png is damaged", "; copy it again");
+  const auto parts = [](const auto& f) {
+    try {
+      f();
+    } catch (const Error& error) {
+      return std::pair{error.message(), error.hint()};
+    }
+    return std::pair{std::string(), std::string()};
+  };
+  using Two = std::pair<std::string, std::string>;
+  EXPECT_EQ(parts([&] { fail<FileError>("read: ", odd, " is cut; copy it again"); }),
+            (Two{"read: scans; old/a; b.png is cut", "copy it again"}));
+  EXPECT_EQ(parts([&] { fail<FileError>(composed); }), (Two{"x.png is damaged", "copy it again"}));
+  EXPECT_EQ(parts([&] {
+              try {
+                fail<ValueError>("add: ", odd, "; mend it");
+              } catch (Error& error) {
+                error.add_place("stem");
+                throw;
+              }
+            }),
+            (Two{"stem: add: scans; old/a; b.png", "mend it"}));
+}
+
 TEST(TensorMessages, Types) {
   EXPECT_EQ(message_of<DTypeError>([] { var(zeros({3}, DType::int64)); }),
             "var: int64 is not supported; convert with .to(DType::fp32)");

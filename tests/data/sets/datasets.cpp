@@ -59,9 +59,10 @@ TEST(Dataset, TrainAndValFoldersAreSplits) {
   EXPECT_EQ(set->classes(), (std::vector<std::string>{"9", "10"}));  // whole numbers sort as numbers
   EXPECT_EQ(set->subset(Split::train)->size(), 2);
   EXPECT_EQ(names_of(*set->subset(Split::val)), std::vector<std::string>{"val/9/c.png"});
-  EXPECT_EQ(
-      message_of<DataError>([&] { set->subset(Split::none); }),
-      cat("dataset: ", root.path(), " has no samples for no split; assign splits with `gadolin data split`"));
+  EXPECT_EQ(message_of<DataError>([&] { set->subset(Split::none); }),
+            cat("dataset: ", root.path(),
+                " has no samples for no split, only for train, val, test; choose one of these (eval "
+                "--split), or divide anew with `gadolin data split`"));
 }
 
 TEST(Dataset, FoldersWithoutImagesAreRefused) {

@@ -130,6 +130,17 @@ TEST(TableText, TheRowNumbersOfPandasAreNoMistake) {
             "csv: " + (root / "n.csv") + ":1: a column has no name");
 }
 
+TEST(TableText, LabelsAreUtf8) {
+  const Scratch root;
+  root.write("0.png", tiny_png());
+  root.write("m.csv", bytes_of("path,label\n0.png,caf\xe9\n"));
+  EXPECT_EQ(message_of<DataError>([&] { open_dataset(root / "m.csv"); }),
+            "dataset: " + (root / "m.csv") +
+                ":2: label 'caf\\xe9' is not text in UTF-8; convert the table, or rename the folder");
+  root.write("n.csv", bytes_of("path,label\n0.png,caf\xc3\xa9\n"));
+  EXPECT_EQ(open_dataset(root / "n.csv")->classes(), Texts{"caf\xc3\xa9"});
+}
+
 TEST(Extensions, ScannersNameTheirFilesAsTheyLike) {
   const Scratch root;
   root.write("a/0.png", tiny_png());

@@ -73,7 +73,8 @@ TEST(DataMessages, Manifests) {
   const auto set = open_dataset(dir.write("m.csv", "path,labels,split\na.png,x,train\n"));
   expect_says<DataError>(
       dir, [&] { set->subset(Split::val); },
-      "dataset: DIR has no samples for val; assign splits with `gadolin data split`");
+      "dataset: DIR has no samples for val, only for train; choose one of these (eval --split), or divide "
+      "anew with `gadolin data split`");
   expect_says<ValueError>(
       dir, [&] { set->info(1); }, "dataset: sample 1 of 1");
   const std::string shorter = dir.write("shorter.csv", "path,labels\n");

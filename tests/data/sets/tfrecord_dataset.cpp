@@ -118,6 +118,14 @@ TEST(TfRecordDataset, WhatMistakesSay) {
        "dataset: DIR/a.tfrecord: record 0 at byte 0: feature 'image/encoded' is int64 x 2, needed is the "
        "bytes of one image file");
   says({}, "dataset: DIR/a.tfrecord holds no records");
+  std::vector<std::string> faults;
+  DatasetOptions noting;
+  noting.problems = &faults;
+  Example unlabelled_example = labelled_example(1);
+  unlabelled_example.erase("image/class/label");
+  says({unlabelled_example, unlabelled_example},
+       "dataset: DIR/a.tfrecord has no usable records: all 2 have faults", noting);
+  EXPECT_EQ(faults.size(), 2u);
   dir.write("labels.txt", "0:hand\n");
   says({labelled_example(1)}, "dataset: DIR/a.tfrecord: record 0 at byte 0: label 1 is not in labels.txt");
   dir.write("labels.txt", "0:hand\nchest\n");
