@@ -1,0 +1,40 @@
+// What the nets weigh as they come: parameters, and multiply-adds of one picture of their input size. Written
+// down, since building all of them to count takes a minute; tests/tasks/summary.cpp counts and compares.
+#include "nets/net_sizes.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "tensor/check.h"
+
+namespace gadolin::detail {
+namespace {
+
+constexpr NetSize net_sizes[] = {
+    {"resnet18", 11689512, 1814073344},       {"resnet34", 21797672, 3663761408},
+    {"resnet50", 25557032, 4089184256},       {"resnet101", 44549160, 7801405440},
+    {"resnet152", 60192808, 11513626624},     {"resnet200", 64673832, 15007481856},
+    {"resnet_v2_18", 11687720, 1814073344},   {"resnet_v2_34", 21795880, 3663761408},
+    {"resnet_v2_50", 25549352, 4089184256},   {"resnet_v2_101", 44541480, 7801405440},
+    {"resnet_v2_152", 60185128, 11513626624}, {"resnet_v2_200", 64666152, 15007481856},
+    {"densenet121", 7978856, 2834161664},     {"densenet161", 28681000, 7727907072},
+    {"densenet169", 14149480, 3359843328},    {"densenet201", 20013928, 4291365888},
+    {"vgg11", 132863336, 7609090048},         {"vgg13", 133047848, 11308466176},
+    {"vgg16", 138357544, 15470264320},        {"vgg19", 143667240, 19632062464},
+    {"vgg11_bn", 132868840, 7609090048},      {"vgg13_bn", 133053736, 11308466176},
+    {"vgg16_bn", 138365992, 15470264320},     {"vgg19_bn", 143678248, 19632062464},
+    {"googlenet", 13004888, 1498376192},      {"inception_v3", 27161264, 5713216096},
+    {"inception_v4", 42679816, 12253974624},  {"inception_resnet_v2", 55843464, 13155794016},
+};
+
+}  // namespace
+
+const NetSize& net_size(const std::string& name) {
+  const auto found = std::find_if(std::begin(net_sizes), std::end(net_sizes),
+                                  [&](const NetSize& s) { return name == s.name; });
+  require<ValueError>(found != std::end(net_sizes), "nets: ", name,
+                      " has no row in nets/net_sizes.cpp; gadolin summary counts");
+  return *found;
+}
+
+}  // namespace gadolin::detail

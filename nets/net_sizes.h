@@ -1,0 +1,16 @@
+// Sizes of the registry's nets, for its list.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace gadolin::detail {
+
+struct NetSize {
+  const char* name;
+  std::int64_t parameters, macs;
+};
+// Throws ValueError for a name without a row.
+const NetSize& net_size(const std::string& name);
+
+}  // namespace gadolin::detail
