@@ -88,10 +88,11 @@ struct Watched {
   std::function<Tensor(const Batch&)> run;
 };
 
-Watched watched(Task& task) {
+Watched watched(Task& task, bool pictures) {
   return {task.net(),
-          [&task](const Dataset& set, const LoaderOptions& options) {
-            return task.loader(set, task.pipeline(), options);
+          [&task, pictures](const Dataset& set, const LoaderOptions& options) {
+            return pictures ? std::make_unique<DataLoader>(set, task.pipeline(), options)
+                            : task.loader(set, task.pipeline(), options);
           },
           [&task](const Batch& batch) {
             task.predict(batch);
@@ -187,7 +188,7 @@ FeatureResult write_from(const Watched& watched, const std::string& folder, cons
 
 FeatureResult extract_features(Task& task, const Dataset& set, const LoaderOptions& loader,
                                const FeatureOptions& options, const TakeFeatures& take) {
-  return extract_from(watched(task), set, loader, options, take);
+  return extract_from(watched(task, options.pictures), set, loader, options, take);
 }
 
 FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& pipeline,
@@ -198,7 +199,7 @@ FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& p
 
 FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
                              const LoaderOptions& loader, const FeatureOptions& options) {
-  return write_from(watched(task), folder, set, loader, options);
+  return write_from(watched(task, options.pictures), folder, set, loader, options);
 }
 
 FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,

@@ -44,6 +44,7 @@ struct FeatureOptions {
   bool pool = false;          // the mean over height and width of [N, C, H, W]
   DType dtype = DType::fp32;  // of the features: fp32 or fp16
   DType compute = DType::fp32;
+  bool pictures = false;  // the samples are pictures alone, without what the task learns from, such as boxes
   std::string progress = {};  // label of a progress line on stderr; empty: none
 };
 struct FeatureResult {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 
 #include "io/text.h"
@@ -191,9 +192,11 @@ TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string
   std::string skipped;
   for (const BadSample& bad : batches_.loader().bad_samples())
     skipped += "skipped " + bad.name + ": " + bad.reason + "\n";
+  std::set<std::string> told;  // several ranks may have met a sample when they looked for their first
   for (const std::string& lines : communicator_.gather(skipped)) {
     std::istringstream each(lines);
-    for (std::string line; std::getline(each, line);) reporter_.log(line);
+    for (std::string line; std::getline(each, line);)
+      if (told.insert(line).second) reporter_.log(line);
   }
   return result;
 }

@@ -63,6 +63,7 @@ void features(Session& session, const PredictOptions& o) {
   FeatureOptions options;
   options.layer = o.layer;
   options.pool = o.pool;
+  options.pictures = true;
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
   if (session.bars()) options.progress = "features";

@@ -62,7 +62,8 @@ TEST(CamCommand, FromFilesToOverlays) {
             "--alpha 1.5 is not in 0 to 1 [GD-USAGE-001]");
   EXPECT_EQ(says({dir / "run", "--out", dir / "out"}), "cam: no files to look at [GD-USAGE-001]");
   EXPECT_EQ(says({dir / "none.txt", "--out", dir / "out"}),
-            "cam: DIR/none.txt cannot be read; does it exist? [GD-FILE-001]");
+            "read: DIR/none.txt: no such file or directory; check the path; folders above it must exist "
+            "[GD-FILE-001]");
   const std::string bad = dir.write("bad.png", "no picture");
   const Outcome damaged = cam({bad, film, "--out", dir / "out", "--quiet"});
   EXPECT_EQ(damaged.code, 3);

@@ -226,7 +226,8 @@ TEST(CommandMessages, EvalAndPredict) {
                        "--split: split 'tests' is not train, val or test [GD-DATA-001]"},
                       {{"predict", "DIR/none.txt", "--checkpoint", good},
                        6,
-                       "predict: DIR/none.txt cannot be read; does it exist? [GD-FILE-001]"},
+                       "read: DIR/none.txt: no such file or directory; check the path; folders above it must "
+                       "exist [GD-FILE-001]"},
                       {{"predict", "DIR/nothing", "--checkpoint", good},
                        2,
                        "predict: no files to look at [GD-USAGE-001]"},
