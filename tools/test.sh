@@ -57,11 +57,11 @@ if [ $quick = 0 ]; then
   if (need_packages clang); then compiler=(-DCMAKE_CXX_COMPILER=clang++-14 -DGADOLIN_FUZZ=ON); fi
   say "building with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan"
   configure "$build/asan" "${compiler[@]}" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF "-DGADOLIN_SANITIZE=address;undefined" \
-    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1"
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1 -DNDEBUG"
   cmake --build "$build/asan" -j "$jobs"
   say "building the loader's tests with ThreadSanitizer in build/tsan"
   configure "$build/tsan" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF -DGADOLIN_ONEDNN=OFF -DGADOLIN_APPS=OFF -DGADOLIN_SANITIZE=thread \
-    "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -g1"
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -g1 -DNDEBUG"
   cmake --build "$build/tsan" -j "$jobs" --target test_data
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
     # Whole trainings and kills by the second measure nothing under a sanitizer.
