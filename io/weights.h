@@ -18,7 +18,8 @@ struct WeightFile {
 // Reads .safetensors, PyTorch's zip and legacy files (io/torch_file.h) and TensorFlow checkpoints (a prefix,
 // its .index, or a file of the first format). What the file begins with decides, not its name. Names come out
 // as a net has them: without prefixes such as the `module.` of DataParallel, and with norm1 for the norm.1 of
-// old DenseNet files; of weights and their averages the averages. Throws FormatError for anything else, and for damage with the place where it lies.
+// old DenseNet files; of weights and their averages the averages. Throws FormatError for anything else, and
+// for damage with the place where it lies.
 WeightFile read_weights(const std::string& path);
 
 // SHA-256 of the bytes that read_weights(path) reads: of the file, or of a checkpoint's files in order of
