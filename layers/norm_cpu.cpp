@@ -146,9 +146,10 @@ struct Kernels {
           if constexpr (relu) v = rectified(v);
           out[c] = convert<T>(v);
         }
-        if constexpr (bits) {  // a loop of its own: one that also writes bytes is not put on vectors
-          const std::int64_t c_count =
-              size.channels;  // a byte that is written may be anything's but a local's
+        // A loop of its own: one that also writes bytes is not put on vectors. The count is a local, because a
+        // written byte may be part of anything else.
+        if constexpr (bits) {
+          const std::int64_t c_count = size.channels;
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) passes[c] = passes_relu(convert<P>(out[c])) ? 1 : 0;
           flags.pack(row);

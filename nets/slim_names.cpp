@@ -114,8 +114,8 @@ void rename_slim(const std::string& model, WeightFile& weights, NetOptions& opti
       if (layer.scope == slim_auxiliary) options["aux_logits"] = there;
     }
     if (layer.norm.empty()) continue;
-    const std::string norm =
-        layer.layer.empty() ? "" : "/BatchNorm";  // preact and postnorm are batch norms themselves
+    // preact and postnorm are batch norms themselves.
+    const std::string norm = layer.layer.empty() ? "" : "/BatchNorm";
     if (!take(norm + "/beta", layer.norm + ".bias")) continue;
     take(norm + "/moving_mean", layer.norm + ".running_mean");
     take(norm + "/moving_variance", layer.norm + ".running_var");

@@ -12,9 +12,9 @@ namespace gadolin {
 namespace {
 
 constexpr const char* right_words =
-    "every answer is right, so the loss falls for ever as the temperature goes to 0";
+    "every answer is right, so the loss has no lowest point as the temperature goes to 0";
 constexpr const char* chance_words =
-    "the logits are no better than chance, so the loss falls for ever as the temperature rises";
+    "the logits are no better than chance, so the loss has no lowest point as the temperature rises";
 
 // Sums over all samples at b = 1 / T: of the loss, and of its first two derivatives by b.
 struct Sums {

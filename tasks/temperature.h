@@ -12,8 +12,8 @@
 namespace gadolin {
 
 // What fitting found. Where there is no best temperature, `value` stays 1 and `undefined` says why:
-//   "no samples"; "every answer is right, so the loss falls for ever as the temperature goes to 0";
-//   "the logits are no better than chance, so the loss falls for ever as the temperature rises";
+//   "no samples"; "every answer is right, so the loss has no lowest point as the temperature goes to 0";
+//   "the logits are no better than chance, so the loss has no lowest point as the temperature rises";
 //   "no positive sample", "no negative sample" (fit_each_label_temperature).
 struct Temperature {
   double value = 1;

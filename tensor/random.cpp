@@ -12,8 +12,8 @@ std::uint32_t RandomStream::next() {
 }
 
 std::uint64_t RandomStream::below(std::uint64_t n) {
-  const std::uint64_t limit =
-      UINT64_MAX - UINT64_MAX % n;  // a multiple of n: what is above would favour small values
+  // A multiple of n: what lies above it would favour small values.
+  const std::uint64_t limit = UINT64_MAX - UINT64_MAX % n;
   for (;;) {
     const std::uint64_t hi = next(), value = (hi << 32) | next();
     if (value < limit) return value % n;

@@ -1,4 +1,4 @@
-// Limits are docs/reliability.md, table 3.1.
+// Compares results with their references; the limits stand where they are used.
 #include "tests/op_spec_compare.h"
 
 #include <algorithm>

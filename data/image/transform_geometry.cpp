@@ -51,8 +51,7 @@ std::optional<std::pair<int, int>> pair_of(Sides s) { return std::pair{s.width, 
 
 }  // namespace
 
-// --- what every step has
-// ------------------------------------------------------------------------------------
+// What every step has.
 
 Affine map_of(const Decoded& d) {
   const double scale = 1.0 / d.shrink;
@@ -67,8 +66,7 @@ Transformed Transform::apply_decoded(Decoded decoded, RandomStream& random) cons
   return seen;
 }
 
-// --- resize
-// -------------------------------------------------------------------------------------------------
+// Resize.
 
 Resize::Resize(Sides to, Filter filter) : to_(checked("resize", to)), filter_(filter) {}
 
@@ -128,8 +126,7 @@ Transformed RandomResize::apply_decoded(Decoded d, RandomStream& random) const {
   return chosen(random).apply_decoded(std::move(d), random);
 }
 
-// --- crops
-// --------------------------------------------------------------------------------------------------
+// Crops.
 
 CentralFraction::CentralFraction(double share) : share_(checked("central-fraction", share, 0.01, 1)) {}
 Box CentralFraction::middle(int width, int height) const {
@@ -224,8 +221,7 @@ Box RandomResizedCrop::choose(int width, int height, RandomStream& random) const
   return {(width - w) / 2, (height - h) / 2, w, h};
 }
 
-// --- mirrors, rotation, affine
-// ------------------------------------------------------------------------------
+// Mirrors, rotation, affine.
 
 Flip::Flip(bool horizontal, double probability)
     : horizontal_(horizontal), probability_(checked(horizontal ? "hflip" : "vflip", probability, 0, 1)) {}

@@ -60,8 +60,7 @@ Image adjust_gamma(const Image& image, double gamma) {
   return mapped(image, [=](double v) { return most * std::pow(v / white, gamma); });
 }
 
-// --- steps
-// --------------------------------------------------------------------------------------------------
+// Steps.
 
 Transformed ToneStep::apply(Image image, RandomStream& random) const {
   return {change_(image, low_ + (high_ - low_) * random.uniform()), {}};

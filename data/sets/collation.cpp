@@ -47,8 +47,7 @@ namespace {
 
 struct ClassificationDraft : BatchDraft {
   ClassificationDraft(const PictureBlock& block, std::int64_t n, int high, int wide, int classes)
-      : pictures(block), height(high), width(wide), images(block.host(n, high, wide)), memory(images.raw()),
-        labels(n, classes) {}
+      : pictures(block), height(high), width(wide), images(block, n, high, wide), labels(n, classes) {}
 
   void put(std::int64_t part, const Sample& sample, const SampleUse& use) override {
     const Image image = pictures.picture(sample.get<StoredImage>("image"), use);
@@ -58,15 +57,14 @@ struct ClassificationDraft : BatchDraft {
                        image.channels, image.channels == 1 ? " channel" : " channels",
                        " after the transforms, the first sample ", width, " x ", height, " with ", channels,
                        "; add resize and center-crop, and grey or rgb, to the transforms");
-    pictures.put(memory, part, image);
+    images.put(part, image);
     labels.put(part, sample.get<std::vector<int>>("label"), use);
   }
-  std::vector<Tensor> tensors() override { return {std::move(images), labels.tensor()}; }
+  std::vector<Tensor> tensors() override { return {images.tensor(), labels.tensor()}; }
 
   const PictureBlock& pictures;
   int height, width;
-  Tensor images;
-  void* memory;
+  PictureRows images;
   detail::LabelBlock labels;
 };
 

@@ -40,7 +40,7 @@ class DetectionDraft : public BatchDraft {
                  std::int64_t n)
       : pictures_(block), options_(options), width_(size.first), height_(size.second),
         boxes_(static_cast<std::size_t>(n)), sizes_(static_cast<std::size_t>(n)),
-        images_(block.host(n, height_, width_)), memory_(images_.raw()) {}
+        images_(block, n, height_, width_) {}
 
   bool takes(std::int64_t place) const override {
     if (!options_.size_of) return true;
@@ -60,7 +60,7 @@ class DetectionDraft : public BatchDraft {
     const auto at = static_cast<std::size_t>(part);
     sizes_[at] = {image.height, image.width};
     boxes_[at] = std::move(scene.boxes);
-    pictures_.put(memory_, part, on_canvas(image, width_, height_));
+    images_.put(part, on_canvas(image, width_, height_));
   }
 
   std::vector<Tensor> tensors() override {
@@ -86,7 +86,7 @@ class DetectionDraft : public BatchDraft {
       size[2 * i] = sizes_[i].first;
       size[2 * i + 1] = sizes_[i].second;
     }
-    return {std::move(images_), boxes, labels, counts, sizes};
+    return {images_.tensor(), boxes, labels, counts, sizes};
   }
 
  private:
@@ -95,8 +95,7 @@ class DetectionDraft : public BatchDraft {
   int width_, height_;
   std::vector<std::vector<ObjectBox>> boxes_;
   std::vector<std::pair<int, int>> sizes_;  // height and width of each picture
-  Tensor images_;
-  void* memory_;
+  PictureRows images_;
 };
 
 }  // namespace

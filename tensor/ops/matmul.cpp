@@ -74,8 +74,8 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
   p.a.step = plan.a_steps.back();
   p.b.step = plan.b_steps.back();
   plan.sizes.pop_back();
-  if (p.b.step == 0 && !p.a.transposed &&
-      p.a.step == p.m * p.a.ld) {  // rows of all batches follow one another
+  // Rows of all batches follow one another.
+  if (p.b.step == 0 && !p.a.transposed && p.a.step == p.m * p.a.ld) {
     p.m *= p.batch;
     p.batch = 1;
     p.a.step = 0;
@@ -168,8 +168,8 @@ struct MatmulFunction {
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(2);
     if (need[0]) grads[0] = sum_to(matmul(dy, b->transpose(-1, -2)), a->shape());
-    if (need[1] && b->dim() == 2 && a->dim() > 2 &&
-        a->numel() > 0) {  // the sum over batches is part of the product
+    // With one b for all batches the sum over them is part of the product.
+    if (need[1] && b->dim() == 2 && a->dim() > 2 && a->numel() > 0) {
       grads[1] = matmul(a->reshape({-1, a->size(-1)}).transpose(0, 1), dy.reshape({-1, dy.size(-1)}));
     } else if (need[1]) {
       grads[1] = sum_to(matmul(a->transpose(-1, -2), dy), b->shape());
@@ -317,8 +317,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                       bias.defined() ? bias.shape() : Shape{}, " is not [", weight.size(0),
                       "], the rows of weight ", weight.shape());
   const Tensor* inputs[] = {&x, &weight, &bias};
-  if (activation == Activation::gelu &&
-      detail::wants_tape(inputs, 3)) {  // its gradient needs what gelu is given
+  // The gradient of gelu needs what gelu is given.
+  if (activation == Activation::gelu && detail::wants_tape(inputs, 3)) {
     return gelu(linear(x, weight, bias));
   }
   Shape rows{1, x.size(-1)}, shape = x.shape();

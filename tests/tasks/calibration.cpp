@@ -201,11 +201,11 @@ TEST(Temperature, FollowsTheScaleOfTheLogits) {
 TEST(Temperature, SaysWhyThereIsNone) {
   const Temperature right = fit_temperature(Real{2, 1, 0, 3}, Class{0, 1}, 2);
   EXPECT_EQ(right.undefined,
-            "every answer is right, so the loss falls for ever as the temperature goes to 0");
+            "every answer is right, so the loss has no lowest point as the temperature goes to 0");
   EXPECT_EQ(right.value, 1);
   EXPECT_EQ(right.loss_after, right.loss_before);
   const char* const chance =
-      "the logits are no better than chance, so the loss falls for ever as the temperature rises";
+      "the logits are no better than chance, so the loss has no lowest point as the temperature rises";
   EXPECT_EQ(fit_temperature(Real{2, 1, 0, 3}, Class{1, 0}, 2).undefined, chance);
   EXPECT_EQ(fit_temperature(Real{1, 1, 1, 1}, Class{1, 0}, 2).undefined, chance);
   EXPECT_EQ(fit_temperature({}, {}, 2).undefined, "no samples");

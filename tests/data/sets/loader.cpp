@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <set>
 #include <thread>
 
@@ -49,6 +50,22 @@ class MadeUp : public Dataset {
   std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new MadeUp(*this)); }
   std::set<std::int64_t> broken_;
   bool stalls_;
+};
+
+// Sample i has 16 bits where i % 3 == 1, whose low byte matters; 8 where not.
+class OfTwoDepths : public MadeUp {
+ public:
+  explicit OfTwoDepths(int count) : MadeUp(count) {}
+  StoredImage read(std::int64_t i) const override {
+    if (i % 3 != 1) return MadeUp::read(i);
+    StoredImage s{{}, Image(12, 10, 1, 16)};
+    for (std::size_t k = 0; k < s.image.numel(); ++k)
+      s.image.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(20000 + 257 * i + static_cast<int>(k));
+    return s;
+  }
+
+ private:
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new OfTwoDepths(*this)); }
 };
 
 const char* augment = "random-resized-crop:8,hflip,rotate:10,brightness:0.2,normalize:0.5:0.25";
@@ -243,6 +260,32 @@ TEST(Loader, BytesAndNumbersAgree) {
   EXPECT_EQ(from_bytes.to_vector<float>(), a["image"].to_vector<float>());
   EXPECT_EQ(c["image"].dtype(), DType::bf16);
   EXPECT_EQ(c["image"].to_vector<float>(), a["image"].to(DType::bf16).to_vector<float>());
+}
+
+// Pictures that travel as bytes and deeper ones stand in one batch; none loses a bit.
+TEST(Loader, DeepPicturesBehindAFirstOfEightBits) {
+  const OfTwoDepths set(7);
+  const Pipeline steps("normalize:0.5:0.25");
+  DataLoader numbers(set, steps, {.batch_size = 4});
+  Batch as_numbers;
+  for (const DType dtype : {DType::bf16, DType::fp16}) {
+    DataLoader halves(set, steps, {.batch_size = 4, .workers = 2, .dtype = dtype});
+    for (Batch half; halves.next(half);) {
+      ASSERT_TRUE(numbers.next(as_numbers));
+      EXPECT_EQ(half["image"].dtype(), dtype);
+      EXPECT_EQ(half["image"].to_vector<float>(), as_numbers["image"].to(dtype).to_vector<float>());
+    }
+    ASSERT_FALSE(numbers.next(as_numbers));
+  }
+  // The value itself: 20257 of 65535, to 0..1 and normalised.
+  ASSERT_TRUE(DataLoader(set, steps, {.batch_size = 4, .dtype = DType::fp16}).next(as_numbers));
+  const float value = as_numbers["image"].to_vector<float>()[120], want = (20257 / 65535.f - 0.5f) / 0.25f;
+  EXPECT_TRUE(std::abs(value - want) <= 5e-4f) << value << " is not " << want;
+  EXPECT_EQ(message_of<UsageError>([&] {
+              Batch batch;
+              DataLoader(set, Pipeline(), {.batch_size = 4, .dtype = DType::uint8}).next(batch);
+            }),
+            "made-up-1: loader: samples have 16 bits, dtype uint8 would lose them; use fp32");
 }
 
 TEST(Loader, RefusesWhatCannotWork) {
