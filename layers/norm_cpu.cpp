@@ -146,8 +146,8 @@ struct Kernels {
           if constexpr (relu) v = rectified(v);
           out[c] = convert<T>(v);
         }
-        // A loop of its own: one that also writes bytes is not put on vectors. The count is a local, because a
-        // written byte may be part of anything else.
+        // A loop of its own: one that also writes bytes is not put on vectors. The count is a local, because
+        // a written byte may be part of anything else.
         if constexpr (bits) {
           const std::int64_t c_count = size.channels;
           GADOLIN_IVDEP

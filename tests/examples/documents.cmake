@@ -100,8 +100,11 @@ foreach(document IN LISTS documents)
 endforeach()
 
 # The way out that a message offers: options within a string literal.
-file(GLOB_RECURSE sources ${ROOT}/tensor/*.c* ${ROOT}/layers/*.c* ${ROOT}/nets/*.c* ${ROOT}/data/*.c* ${ROOT}/train/*.c*
-  ${ROOT}/apps/*.c*)
+set(sources "")
+foreach(room tensor io layers nets data train tasks apps)
+  file(GLOB_RECURSE of_room ${ROOT}/${room}/*.c*)
+  list(APPEND sources ${of_room})
+endforeach()
 foreach(source IN LISTS sources)
   file(READ ${source} text)
   string(REGEX REPLACE "[][;]" " " plain "${text}")

@@ -94,9 +94,8 @@ TEST(TaskMessages, Thresholds) {
   batch.indices = {0, 1};
   evaluator.add(batch, Outputs({{"logits", from_vector(std::vector<float>{0, 5, 5, 0}, {2, 2})}}));
   EXPECT_EQ(message_of<DataError>([&] { fit_operation(evaluator, true, ""); }),
-            "eval: there is no best temperature: every answer is right, so the loss falls for ever as the "
-            "temperature goes to 0; "
-            "use more samples");
+            "eval: there is no best temperature: every answer is right, so the loss has no lowest point as "
+            "the temperature goes to 0; use more samples");
 }
 
 }  // namespace
