@@ -34,10 +34,14 @@ if [ ! -f "$build/build.ninja" ]; then
 fi
 say "building the gadolin program in build/demo"
 cmake --build "$build" -j "$(build_jobs)" --target gadolin_program
-gadolin=$build/apps/gadolin
+# A link that a user finds without knowing how the build is laid out.
+gadolin=$root/bin/gadolin
+mkdir -p "$root/bin"
+ln -sfn ../build/demo/apps/gadolin "$gadolin"
 
 cd "$root"
 [ $fresh = 0 ] || rm -rf "$out"
 data=examples/data/cxr-nih14-small/view.csv
 "$gadolin" train "$data" --model resnet18 --input-size 112 --epochs 12 --shares 0.65/0.1/0.25 --augment light --out "$out" --resume auto "$@"
-exec "$gadolin" eval "$out/split.csv" --checkpoint "$out/checkpoints/last.gdck" --split test --out "$out"
+"$gadolin" eval "$out/split.csv" --checkpoint "$out/checkpoints/last.gdck" --split test --out "$out"
+say "the program is $gadolin; to call it as gadolin in this shell: export PATH=\"$root/bin:\$PATH\""
