@@ -149,10 +149,10 @@ struct BestFunction : KeepsBoth<BestFunction<largest>, Better<largest>> {
   static constexpr auto name = largest ? "maximum" : "minimum";
   template <class D>
   Grads backward(D device, const Tensor& dy, Need need) const {
-    const Tensor &a = this->a, &b = this->b, share = empty_like(dy);
-    loop<false>(device, name, Share{largest ? 1 : -1}, share, a, b);
-    const Tensor da = mul(dy, share);
-    return {need[0] ? sum_to(da, a.shape()) : Tensor(), need[1] ? sum_to(sub(dy, da), b.shape()) : Tensor()};
+    const Tensor &x = this->a, &z = this->b, share = empty_like(dy);
+    loop<false>(device, name, Share{largest ? 1 : -1}, share, x, z);
+    const Tensor dx = mul(dy, share);
+    return {need[0] ? sum_to(dx, x.shape()) : Tensor(), need[1] ? sum_to(sub(dy, dx), z.shape()) : Tensor()};
   }
 };
 
