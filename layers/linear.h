@@ -62,7 +62,9 @@ class Tanh : public Layer {
 // Active in training only; see dropout() in tensor/ops.h.
 class Dropout : public Layer {
  public:
-  explicit Dropout(double p = 0.5) : p_(p) {}
+  explicit Dropout(double p = 0.5) : p_(p) {
+    require<ValueError>(p >= 0 && p < 1, "Dropout: p ", p, " is outside [0, 1)");
+  }
   Tensor forward(const Tensor& x) override { return training() && p_ > 0 ? dropout(x, p_) : x; }
   const char* kind() const override { return "Dropout"; }
 

@@ -29,17 +29,28 @@ std::string first_names(const std::vector<std::string>& names) {
 
 }  // namespace
 
+void Module::require_new(const std::string& name) const {
+  const auto named = [&](const Parameter& p) { return p.name == name; };
+  const bool taken =
+      std::any_of(children_.begin(), children_.end(), [&](const auto& c) { return c->name() == name; }) ||
+      std::any_of(parameters_.begin(), parameters_.end(), named) ||
+      std::any_of(buffers_.begin(), buffers_.end(), named);
+  require<ValueError>(!taken, "module: it has a part called ", name, " already; give this one another name");
+}
 Module& Module::adopt(std::string name, std::unique_ptr<Module> child) {
+  require_new(name);
   *child->name_ = std::move(name);
   children_.push_back(std::move(child));
   return *children_.back();
 }
 Tensor Module::parameter(std::string name, Tensor initial) {
+  require_new(name);
   initial.requires_grad_();
   parameters_.push_back({std::move(name), initial});
   return initial;
 }
 Tensor Module::buffer(std::string name, Tensor initial) {
+  require_new(name);
   buffers_.push_back({std::move(name), initial});
   return initial;
 }

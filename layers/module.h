@@ -99,6 +99,7 @@ class Module {
     adopt(std::move(name), std::move(held));
     return reference;
   }
+  // Names of children, parameters and buffers: throws ValueError for one that the module has already.
   Module& adopt(std::string name, std::unique_ptr<Module> child);
   Tensor parameter(std::string name, Tensor initial);  // wants a gradient
   Tensor buffer(std::string name, Tensor initial);
@@ -124,6 +125,7 @@ class Module {
 
  private:
   friend class CallObserver;
+  void require_new(const std::string& name) const;
   static bool observed();  // whether a CallObserver is alive on this thread
   void observe(std::span<const Tensor> in, std::span<const Tensor> out) const;
   std::unique_ptr<std::string> name_ = std::make_unique<std::string>();

@@ -192,12 +192,20 @@ void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
   on_device(x.device(), [&](auto device) { detail::batch_statistics(device, rows, into); });
 }
 
-BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps), momentum_(momentum) {
+BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps) {
+  require<ValueError>(eps >= 0, "BatchNorm2d: eps ", eps, " must not be negative");
+  set_momentum(momentum);
   weight_ = parameter("weight", ones({channels}));
   bias_ = parameter("bias", zeros({channels}));
   running_mean_ = buffer("running_mean", zeros({channels}));
   running_var_ = buffer("running_var", ones({channels}));
   num_batches_tracked_ = buffer("num_batches_tracked", zeros({}, DType::int64));
+}
+
+void BatchNorm2d::set_momentum(double momentum) {
+  require<ValueError>(momentum >= 0 && momentum <= 1, "BatchNorm2d: momentum ", momentum,
+                      " is outside [0, 1]");
+  momentum_ = momentum;
 }
 
 detail::BatchNormFunction BatchNorm2d::function(bool relu) const {

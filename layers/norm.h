@@ -57,7 +57,7 @@ class BatchNorm2d : public Layer {
   const Tensor& running_var() const { return running_var_; }
   double eps() const { return eps_; }
   // Of the running statistics, as in BatchNormOptions.
-  void set_momentum(double momentum) { momentum_ = momentum; }
+  void set_momentum(double momentum);
   detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:

@@ -11,9 +11,10 @@ namespace gadolin {
 namespace {
 
 thread_local bool recording = true;
-thread_local std::uint64_t next_serial = 0;
 thread_local PlaceScope* innermost_place = nullptr;
 thread_local const char* running_op = "backward";
+// Shared by all threads: a node's number must be above those of its inputs, whichever thread made them.
+std::atomic<std::uint64_t> last_serial{0};
 std::atomic<std::int64_t> alive{0};
 std::atomic<bool> anomaly{false};
 
@@ -84,7 +85,7 @@ bool detail::wants_tape(const Tensor* const* inputs, int count) {
 
 void attach(Tensor& result, Ref<Node> node, const Tensor* const* inputs, int count) {
   alive.fetch_add(1, std::memory_order_relaxed);
-  node->serial = ++next_serial;
+  node->serial = 1 + last_serial.fetch_add(1, std::memory_order_relaxed);
   node->place = PlaceScope::current();
   node->shape = result.shape();
   node->inputs.resize(static_cast<std::size_t>(count));

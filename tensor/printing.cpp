@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <ostream>
 
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
@@ -125,5 +126,7 @@ std::string Tensor::str(int edge_items) const {
   }
   return out + ", shape " + to_string(shape()) + ", " + name_of(dtype()) + ", " + name_of(device()) + ")";
 }
+
+std::ostream& operator<<(std::ostream& out, const Tensor& t) { return out << t.str(); }
 
 }  // namespace gadolin

@@ -33,6 +33,9 @@ void Shape::erase(int at) {
     sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i + 1)];
   --dim_;
 }
+void Shape::outside(int i) const {
+  fail<ShapeError, 3>("shape: dimension ", i, " is outside ", *this, ", which has ", dim_);
+}
 bool Shape::operator==(const Shape& other) const {
   return dim_ == other.dim_ && std::equal(begin(), end(), other.begin());
 }

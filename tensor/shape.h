@@ -23,18 +23,25 @@ class Shape {
 
   int dim() const { return dim_; }
   std::int64_t numel() const;  // product; 1 for a scalar
-  std::int64_t operator[](int i) const { return sizes_[static_cast<std::size_t>(wrap(i))]; }
-  std::int64_t& operator[](int i) { return sizes_[static_cast<std::size_t>(wrap(i))]; }
+  // -1 is the last dimension. Throws ShapeError for one that is not there.
+  std::int64_t operator[](int i) const { return sizes_[place(i)]; }
+  std::int64_t& operator[](int i) { return sizes_[place(i)]; }
   void push_back(std::int64_t size);
   void insert(int at, std::int64_t size);
   void erase(int at);
-  int wrap(int i) const { return i < 0 ? i + dim_ : i; }  // -1 is the last dimension
   const std::int64_t* begin() const { return sizes_.data(); }
   const std::int64_t* end() const { return sizes_.data() + dim_; }
   std::vector<std::int64_t> vec() const { return {begin(), end()}; }
   bool operator==(const Shape& other) const;
 
  private:
+  std::size_t place(int i) const {
+    const int wrapped = i < 0 ? i + dim_ : i;
+    if (wrapped < 0 || wrapped >= dim_) [[unlikely]]
+      outside(i);
+    return static_cast<std::size_t>(wrapped);
+  }
+  [[noreturn]] void outside(int i) const;
   std::array<std::int64_t, max_dim> sizes_{};
   int dim_ = 0;
 };

@@ -171,6 +171,22 @@ Tensor full(const Shape& shape, double value, DType dtype, Device device) {
 Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
 Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
 
+Tensor eye(std::int64_t n, DType dtype, Device device) {
+  const Tensor i = arange(n, DType::int64, device);
+  return eq(i.unsqueeze(1), i).to(dtype);
+}
+Tensor linspace(double first, double last, std::int64_t count, DType dtype, Device device) {
+  require<DTypeError, 2>(is_floating(dtype), "linspace: ", dtype,
+                         " is not supported; convert with .to(DType::fp32)");
+  require<ValueError>(count >= 0, "linspace: a count of ", count, " is negative");
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double share = i == 0 ? 0 : static_cast<double>(i) / static_cast<double>(count - 1);
+    values.push_back(share == 1 ? last : first + share * (last - first));
+  }
+  return tensor(values, {count}, dtype, device);
+}
+
 template <class T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
   require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.numel(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -94,17 +95,30 @@ class Tensor {
   Tensor transpose(int a, int b) const;
   Tensor permute(const Shape& order) const;
   Tensor expand(const Shape& shape) const;  // stride 0 along new and repeated dimensions
-  Tensor reshape(Shape shape) const;        // a view when the strides allow it; one size may be -1
+  Tensor operator[](std::int64_t i) const { return select(0, i); }  // -1 is the last
+  Tensor reshape(Shape shape) const;  // a view when the strides allow it; one size may be -1: what is left
   Tensor flatten(int first = 0, int last = -1) const;
   Tensor squeeze(int dim) const;
   Tensor unsqueeze(int dim) const;
 
   // --- changes in place: under NoGrad or on tensors without a tape; they raise the version -----------------
   Tensor& copy_(const Tensor& source);  // broadcasts, converts dtype and device
-  Tensor& fill_(double value);
+  Tensor& fill_(double value);          // throws ValueError for what an integer type cannot hold
   Tensor& add_(const Tensor& other, double scale = 1);  // this += scale * other, same shape
   Tensor& mul_(double factor);
   Tensor& zero_() { return fill_(0); }
+  // As the operators of tensor/ops.h, with the result written here: other handles and what this is a view of
+  // see it, as in t[0] += 1. Throws DTypeError where the result is of a higher kind (bool, integer,
+  // floating), such as a fraction for an integer tensor, and AutogradError where it would be recorded: write
+  // t = t + x there.
+  Tensor& operator+=(const Tensor& other);
+  Tensor& operator-=(const Tensor& other);
+  Tensor& operator*=(const Tensor& other);
+  Tensor& operator/=(const Tensor& other);
+  Tensor& operator+=(double number);
+  Tensor& operator-=(double number);
+  Tensor& operator*=(double number);
+  Tensor& operator/=(double number);
 
   // --- tape ------------------------------------------------------------------------------------------------
   Tensor& requires_grad_(bool on = true);  // leaves only; throws DTypeError for integers
@@ -137,6 +151,7 @@ class Tensor {
 
  private:
   void check_type(DType wanted) const;
+  Tensor& become(const char* op, const Tensor& result);
   void item_bytes(DType wanted, void* out) const;
   Ref<detail::Body> body_;
 };
@@ -151,6 +166,10 @@ Tensor zeros(const Shape& shape, DType dtype = DType::fp32, Device device = cpu)
 Tensor ones(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);
 Tensor full(const Shape& shape, double value, DType dtype = DType::fp32, Device device = cpu);
 Tensor arange(std::int64_t n, DType dtype = DType::int64, Device device = cpu);  // 0, 1, ..., n - 1
+Tensor eye(std::int64_t n, DType dtype = DType::fp32, Device device = cpu);  // [n, n], 1 where row is column
+// `count` numbers in equal steps, the first and the last exact, computed in fp64. Floating types only.
+Tensor linspace(double first, double last, std::int64_t count, DType dtype = DType::fp32,
+                Device device = cpu);
 // Values in row-major order, converted to `dtype`. Throws ShapeError when their number is not shape.numel().
 Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype = DType::fp32,
               Device device = cpu);
@@ -162,5 +181,7 @@ Tensor randn(const Shape& shape, DType dtype = DType::fp32, Device device = cpu)
 // The same from a stream of its own: for initialisers and tests.
 Tensor rand(const Shape& shape, std::uint64_t seed, std::uint64_t stream, DType dtype = DType::fp32,
             Device device = cpu);
+
+std::ostream& operator<<(std::ostream& out, const Tensor& t);  // str()
 
 }  // namespace gadolin

@@ -31,6 +31,7 @@ constexpr Named checks[] = {{Check::values, "Values"},
                             {Check::repeat, "Repeat"},
                             {Check::backends, "Backends"},
                             {Check::messages, "Messages"},
+                            {Check::integers, "RefusesIntegers"},
                             {Check::on_cuda, "Cuda"},
                             {Check::cuda_views, "CudaViews"},
                             {Check::cuda_bounds, "CudaBounds"}};
@@ -96,6 +97,7 @@ void run_case(const CaseRun& run, Check check, bool& strong, Failures& failures)
     case Check::on_cuda: return check_cuda(run, failures);
     case Check::cuda_views: return check_cuda_views(run, failures);
     case Check::cuda_bounds: check_bounds(run, cuda, failures); return check_repeat(run, cuda, failures);
+    case Check::integers: return check_integers(run, failures);
     case Check::messages: return;
   }
 }
@@ -109,6 +111,7 @@ bool applies(const OpSpec& spec, Check check) {
     case Check::second_order:
     case Check::need: return spec.differentiable;
     case Check::messages: return !spec.errors.empty();
+    case Check::integers: return !spec.integers;
     default: return true;
   }
 }
@@ -142,6 +145,13 @@ const std::vector<OpSpec>& all_specs() {
 }
 
 bool add_spec(OpSpec spec, const char* file, int line) {
+  const auto lists = [&](DType t) {
+    return std::find(spec.dtypes.begin(), spec.dtypes.end(), t) != spec.dtypes.end();
+  };
+  spec.integers = spec.integers || lists(DType::int64);
+  for (DType t : {DType::int64, DType::int32}) {
+    if (spec.integers && !lists(t)) spec.dtypes.push_back(t);
+  }
   specs().push_back(std::move(spec));
   const OpSpec& kept = specs().back();
   for (const Named& named : checks) {

@@ -93,6 +93,8 @@ struct OpCase {
   double slack = 1;  // factor on value limits; say why where it is not 1
   bool gradients = true;    // false: this case sits on a kink
   bool may_be_nan = false;  // NaN is the right answer to some finite inputs of this case
+  bool integers =
+      true;  // false: what this case does makes no sense for integers; so it is with NaN and infinity
   // Which versions of the inputs make sense. Empty and batch of 1 change dimension 0 of every input whose
   // size there is the first input's.
   bool transposed = true, offset = true, expanded = true, channels_last = true, empty = true,
@@ -113,6 +115,8 @@ struct OpSpec {
   std::vector<OpCase> cases = {};
   std::vector<ErrorCase> errors = {};
   std::vector<DType> dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16};
+  // int64 and int32 are taken: both are added to dtypes. false: both must be refused with a DTypeError.
+  bool integers = false;
   bool differentiable = true;  // false: the result must not be on the tape
   bool twice = false;          // gradients of gradients exist; false: asking for them must throw Unsupported
   bool deterministic = true;   // false: equal to the last bit on the CPU only
@@ -129,6 +133,7 @@ enum class Check : std::uint8_t {
   repeat,
   backends,
   messages,
+  integers,
   on_cuda,
   cuda_views,
   cuda_bounds

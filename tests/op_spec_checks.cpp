@@ -65,10 +65,15 @@ struct GuardScope {
   ~GuardScope() { memory.guard(false); }
 };
 
+// What the numbers of a result may differ by between two ways to compute it.
+Limit between_ways(const CaseRun& run, DType dtype, const Result& got) {
+  return scaled(device_limit(is_floating(dtype) ? dtype : got.y.dtype(), run.c.products, false), run.c.slack);
+}
+
 }  // namespace
 
 void check_values(const CaseRun& run, Failures& failures) {
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const std::string label = run.label(name_of(dtype));
     const Inputs in = make(run.c, dtype);
     against_reference(run, label, in, failures);
@@ -88,20 +93,23 @@ void check_values(const CaseRun& run, Failures& failures) {
     against_reference(run, run.label(version.what), version.inputs, failures);
 }
 
-void check_views(const CaseRun& run, Failures& failures) {
-  const Inputs in = make(run.c, run.spec.dtypes.front());
+namespace {
+void check_views_in(DType dtype, const CaseRun& run, Failures& failures) {
+  const Inputs in = make(run.c, dtype);
   for (const Version& version : views_of(run.c, in)) {
-    const std::string label = run.label(version.what);
+    const std::string label = run.label(version.what + (is_floating(dtype) ? "" : cat(", ", dtype)));
     against_reference(run, label, version.inputs, failures);
     Inputs dense;
     for (const Tensor& t : version.inputs) {
       dense.push_back(t.defined() ? tensor(t.to_vector<double>(), t.shape(), DType::fp64).to(t.dtype()) : t);
     }
     const Wanted wanted = wanted_if_smooth(run, dense);
+    const Result got = gadolin::run(run.f, version.inputs, wanted);
     const Limit limit =
-        scaled(device_limit(run.spec.dtypes.front(), std::max(run.c.products, 1), false), run.c.slack);
-    compare(label, gadolin::run(run.f, version.inputs, wanted), gadolin::run(run.f, dense, wanted),
-            "the row-major input", limit, limit, special(run, dense), failures);
+        scaled(device_limit(is_floating(dtype) ? dtype : got.y.dtype(), std::max(run.c.products, 1), false),
+               run.c.slack);
+    compare(label, got, gadolin::run(run.f, dense, wanted), "the row-major input", limit, limit,
+            special(run, dense), failures);
     if (run.has_gradients(dense) && dense[0].dtype() == DType::fp64) {
       central_differences(run, version.what, version.inputs, false, failures);
     }
@@ -116,11 +124,32 @@ void check_views(const CaseRun& run, Failures& failures) {
     }
   }
 }
+}  // namespace
+
+void check_views(const CaseRun& run, Failures& failures) {
+  for (DType dtype : run.dtypes()) {
+    if (dtype == run.spec.dtypes.front() || dtype == DType::int64 || dtype == DType::int32)
+      check_views_in(dtype, run, failures);
+  }
+}
+
+// An op that cannot compute with integers says so, and never gives fractions of them cut.
+void check_integers(const CaseRun& run, Failures& failures) {
+  const auto takes_type = [](const Input& i) { return !i.dtype && i.kind != Input::Kind::undefined; };
+  if (std::none_of(run.c.inputs.begin(), run.c.inputs.end(), takes_type)) return;
+  for (DType dtype : {DType::int64, DType::int32}) {
+    try {
+      forward(run.f, make(run.c, dtype));
+      failures.push_back(run.label() + cat("takes ", dtype, "; the spec must say .integers = true"));
+    } catch (const DTypeError&) {
+    }
+  }
+}
 
 // Memory that is handed out holds NaN, and zones around it are watched: a missed element or a write beside
 // the result shows. Runs on the views too, where indices are hardest to get right.
 void check_bounds(const CaseRun& run, Device device, Failures& failures) {
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const Inputs plain = make(run.c, dtype, device);
     const Wanted wanted = wanted_if_smooth(run, plain);
     const Result open = gadolin::run(run.f, plain, wanted);
@@ -132,8 +161,8 @@ void check_bounds(const CaseRun& run, Device device, Failures& failures) {
       same_bits(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, failures);
     } else {
       compare(run.label(cat("guarded memory, ", name_of(dtype))), guarded, open, "without guards",
-              device_limit(dtype, run.c.products, false), device_limit(dtype, run.c.products, true),
-              special(run, in), failures);
+              between_ways(run, dtype, open), device_limit(dtype, run.c.products, true), special(run, in),
+              failures);
     }
     if (dtype != run.spec.dtypes.front()) continue;
     for (const Version& version : views_of(run.c, in)) {
@@ -149,7 +178,7 @@ void check_bounds(const CaseRun& run, Device device, Failures& failures) {
 
 void check_repeat(const CaseRun& run, Device device, Failures& failures) {
   if (device.is_cuda() && !run.spec.deterministic) return;
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const Inputs in = make(run.c, dtype, device);
     const Wanted wanted = wanted_if_smooth(run, in);
     same_bits(run.label(cat("run twice, ", name_of(dtype))), gadolin::run(run.f, in, wanted),
@@ -158,7 +187,7 @@ void check_repeat(const CaseRun& run, Device device, Failures& failures) {
 }
 
 void check_backends(const CaseRun& run, Failures& failures) {
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const Inputs in = make(run.c, dtype);
     const Wanted wanted = wanted_if_smooth(run, in);
     const Result best = gadolin::run(run.f, in, wanted);
@@ -170,28 +199,28 @@ void check_backends(const CaseRun& run, Failures& failures) {
 }
 
 void check_cuda(const CaseRun& run, Failures& failures) {
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const Inputs in = make(run.c, dtype);
     const Wanted wanted = wanted_if_smooth(run, in);
-    compare(run.label(cat("cuda, ", name_of(dtype))), gadolin::run(run.f, on(in, cuda), wanted),
-            gadolin::run(run.f, in, wanted), "the cpu",
-            scaled(device_limit(dtype, run.c.products, false), run.c.slack),
+    const Result want = gadolin::run(run.f, in, wanted);
+    compare(run.label(cat("cuda, ", name_of(dtype))), gadolin::run(run.f, on(in, cuda), wanted), want,
+            "the cpu", between_ways(run, dtype, want),
             scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
   }
 }
 
 // Views are made on the device, so that their strides are what the kernels see.
 void check_cuda_views(const CaseRun& run, Failures& failures) {
-  for (DType dtype : run.spec.dtypes) {
+  for (DType dtype : run.dtypes()) {
     const Inputs in = make(run.c, dtype), moved = on(in, cuda);
     std::vector<Version> here = views_of(run.c, in), there = views_of(run.c, moved);
     for (Version& version : smaller_of(run.c, in)) here.push_back(version);
     for (Version& version : smaller_of(run.c, moved)) there.push_back(version);
     for (std::size_t v = 0; v < here.size(); ++v) {
       const Wanted wanted = wanted_if_smooth(run, here[v].inputs);
+      const Result want = gadolin::run(run.f, here[v].inputs, wanted);
       compare(run.label(cat("cuda, ", here[v].what, ", ", name_of(dtype))),
-              gadolin::run(run.f, there[v].inputs, wanted), gadolin::run(run.f, here[v].inputs, wanted),
-              "the cpu", scaled(device_limit(dtype, run.c.products, false), run.c.slack),
+              gadolin::run(run.f, there[v].inputs, wanted), want, "the cpu", between_ways(run, dtype, want),
               scaled(device_limit(dtype, run.c.products, true), run.c.slack), special(run, in), failures);
     }
   }

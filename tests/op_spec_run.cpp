@@ -2,6 +2,7 @@
 #include "tests/op_spec_run.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/random.h"
 
@@ -31,6 +32,21 @@ bool CaseRun::has_gradients(const Inputs& in) const {
   const Wanted flags = wanted(in);
   return c.gradients && std::find(flags.begin(), flags.end(), true) != flags.end() &&
          std::all_of(in.begin(), in.end(), all_finite);
+}
+
+std::vector<DType> CaseRun::dtypes() const {
+  const auto takes_type = [](const Input& i) { return !i.dtype; };
+  const auto finite = [](const Input& i) {
+    return i.dtype ||
+           std::all_of(i.numbers.begin(), i.numbers.end(), [](double v) { return std::isfinite(v); });
+  };
+  const bool whole = c.integers && std::any_of(c.inputs.begin(), c.inputs.end(), takes_type) &&
+                     std::all_of(c.inputs.begin(), c.inputs.end(), finite);
+  std::vector<DType> chosen;
+  for (DType t : spec.dtypes) {
+    if (is_floating(t) || t == DType::boolean || whole) chosen.push_back(t);
+  }
+  return chosen;
 }
 
 Tensor cotangent(const Tensor& like) {

@@ -30,6 +30,7 @@ struct CaseRun {
   std::string label(const std::string& version = "") const;  // "silu, far from 0, transposed view: "
   Wanted wanted(const Inputs& in) const;                     // all floating inputs that are not fixed
   bool has_gradients(const Inputs& in) const;
+  std::vector<DType> dtypes() const;  // those of the spec that this case makes sense for
 };
 
 // Seeds the generator, runs f on leaves that share the inputs' memory and, if any is wanted, its backward
@@ -60,6 +61,7 @@ void check_bounds(const CaseRun& run, Device device, Failures& failures);
 void check_repeat(const CaseRun& run, Device device, Failures& failures);
 void check_backends(const CaseRun& run, Failures& failures);
 void check_cuda(const CaseRun& run, Failures& failures);
+void check_integers(const CaseRun& run, Failures& failures);
 void check_cuda_views(const CaseRun& run, Failures& failures);
 // Seeded wrong gradients that the comparison does not notice. `strong`: some gradient was large enough to
 // tell.

@@ -216,6 +216,12 @@ void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& 
 
 Optimizer::Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale)
     : options_(options), scale_(scale) {
+  check_options(options_);
+  require<UsageError>(
+      scale.scale > 0 && scale.growth >= 1 && scale.backoff > 0 && scale.backoff <= 1 && scale.interval > 0,
+      "optimizer: a loss scale of ", scale.scale, " that grows by ", scale.growth, " and falls by ",
+      scale.backoff, " after ", scale.interval,
+      " steps; scale and interval must be positive, growth at least 1, backoff above 0 and at most 1");
   for (Parameter& p : parameters) {
     if (!p.tensor.requires_grad()) continue;
     const Tensor& t = p.tensor;
@@ -315,6 +321,8 @@ void Optimizer::step() {
 
 void Optimizer::set_lr(double lr) {
   if (lr == options_.lr) return;
+  require<UsageError>(lr >= 0 && std::isfinite(lr), "optimizer: a learning rate of ", lr,
+                      "; it must be a number from 0 on");
   options_.lr = lr;
   control_.select(0, c_lr).fill_(lr);
 }

@@ -43,6 +43,8 @@ struct OptimizerOptions {
 // "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "rmsprop_slim", "adadelta", "adagrad", "ftrl".
 // Throws UsageError naming the known ones.
 OptimizerOptions optimizer_options(const std::string& name);
+// Throws UsageError for numbers that are negative, NaN or infinite, and for averages' decays above 1.
+void check_options(const OptimizerOptions& options);
 const char* name_of(Rule rule);
 
 // Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an
@@ -56,6 +58,7 @@ inline constexpr LossScale dynamic_loss_scale{65536, 2, 0.5, 2000};
 class Optimizer {
  public:
   // Parameters must be dense fp32 or fp64 leaves on one device; those that want no gradient are left out.
+  // Options go through check_options.
   Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale = {});
 
   void zero_grad();

@@ -1,4 +1,6 @@
 // The usual settings of each rule by its name.
+#include <cmath>
+
 #include "tensor/check.h"
 #include "train/optimizer.h"
 
@@ -47,6 +49,32 @@ OptimizerOptions optimizer_options(const std::string& name) {
   fail<UsageError>("optimizer: ", name,
                    " is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, adadelta, "
                    "adagrad or ftrl");
+}
+
+void check_options(const OptimizerOptions& o) {
+  const struct {
+    const char* name;
+    double value;
+    bool share = false;  // at most 1
+  } numbers[] = {{"learning rate", o.lr},
+                 {"momentum", o.momentum},
+                 {"weight decay", o.weight_decay},
+                 {"beta1", o.beta1, true},
+                 {"beta2", o.beta2, true},
+                 {"alpha", o.alpha, true},
+                 {"eps", o.eps},
+                 {"clip norm", o.clip_norm},
+                 {"clip value", o.clip_value},
+                 {"initial square", o.initial_square},
+                 {"l1", o.l1},
+                 {"l2", o.l2},
+                 {"power", o.power}};
+  for (const auto& n : numbers) {
+    require<UsageError>(n.value >= 0 && std::isfinite(n.value), "optimizer: a ", n.name, " of ", n.value,
+                        "; it must be a number from 0 on");
+    require<UsageError>(!n.share || n.value <= 1, "optimizer: a ", n.name, " of ", n.value,
+                        "; it must be a share, from 0 to 1");
+  }
 }
 
 const char* name_of(Rule rule) {

@@ -5,29 +5,28 @@
 #include "tensor/function.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
+#include "tensor/ops/promote.h"
 
 namespace gadolin {
 namespace {
 
-struct Add {
+using detail::as_floating;
+using detail::meeting;
+
+template <bool minus>
+struct Plus {
   template <class T>
   GADOLIN_HD T operator()(T a, T b) const {
-    return a + b;
+    return minus ? a - b : a + b;
   }
 };
-struct Sub {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return a - b;
-  }
-};
-struct Mul {
+struct Times {
   template <class T>
   GADOLIN_HD T operator()(T a, T b) const {
     return a * b;
   }
 };
-struct Div {
+struct Quotient {
   template <class T>
   GADOLIN_HD T operator()(T a, T b) const {
     return a / b;
@@ -37,20 +36,20 @@ struct Power {
   template <class T>
   GADOLIN_HD T operator()(T a, T b) const {
     using std::pow;
-    return static_cast<T>(pow(a, b));
+    return pow(a, b);
+  }
+  GADOLIN_HD std::int64_t operator()(std::int64_t a, std::int64_t b) const {  // by squaring; b >= 0
+    std::uint64_t y = 1, square = static_cast<std::uint64_t>(a);
+    for (; b > 0; b >>= 1, square *= square) y *= b % 2 == 1 ? square : 1;
+    return static_cast<std::int64_t>(y);
   }
 };
-// A NaN in either place wins, as in NumPy.
-struct Larger {
+// The larger or the smaller one. A NaN in either place wins, as in NumPy.
+template <bool largest>
+struct Better {
   template <class T>
   GADOLIN_HD T operator()(T a, T b) const {
-    return a != a || a > b ? a : b;
-  }
-};
-struct Smaller {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return a != a || a < b ? a : b;
+    return a != a || (largest ? a > b : a < b) ? a : b;
   }
 };
 // Share of the gradient that goes to `a` when the larger (sign 1) or smaller (-1) is taken.
@@ -61,104 +60,71 @@ struct Share {
     return a == b ? T(0.5) : (T(sign) * a > T(sign) * b ? T(1) : T(0));
   }
 };
-struct AddNumber {
+template <bool scales>
+struct ByNumber {
   double b;
   template <class T>
   GADOLIN_HD T operator()(T a) const {
-    return a + static_cast<T>(b);
-  }
-};
-struct MulNumber {
-  double b;
-  template <class T>
-  GADOLIN_HD T operator()(T a) const {
-    return a * static_cast<T>(b);
+    return scales ? a * static_cast<T>(b) : a + static_cast<T>(b);
   }
 };
 
-template <class F>
-void numeric(DType dtype, const char* op, F&& f) {
-  if (dtype == DType::int64) {
-    f(Tag<std::int64_t>{});
-  } else {
-    dispatch_floating(dtype, op, f);
+// One loop for floating types and, if `integers`, int64.
+template <bool integers, class D, class Body, class... In>
+void loop(D device, const char* op, Body body, const Tensor& y, const Tensor& first, const In&... others) {
+  const auto run = [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    map<T, T, std::conditional_t<true, T, In>...>(device, op, body, y, first, others...);
+  };
+  if constexpr (integers) {
+    if (first.dtype() == DType::int64) return run(Tag<std::int64_t>{});
   }
+  dispatch_floating(first.dtype(), op, run);
 }
 
-template <class F>
+// What all ops of two tensors have: the op's name and its formula.
+template <class F, class Body, bool integers = true>
 struct Binary {
   Tensor allocate(const Tensor& a, const Tensor& b) const {
-    const Shape shape = broadcast(F::name, a.shape(), b.shape());
-    if (a.shape() == shape) return empty_like(a);
-    if (b.shape() == shape) return empty_like(b);
-    return empty(shape, a.dtype(), a.device());
-  }
-  template <class D, class Body>
-  static void run(D device, Body body, const Tensor& a, const Tensor& b, Tensor& y) {
-    numeric(a.dtype(), F::name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T, T>(device, F::name, body, y, a, b);
-    });
-  }
-};
-
-struct AddFunction : Binary<AddFunction> {
-  static constexpr auto name = "add";
-  Shape a_shape, b_shape;
-  void save(const Tensor& a, const Tensor& b, const Tensor&) {
-    a_shape = a.shape();
-    b_shape = b.shape();
+    return detail::empty_broadcast(F::name, a.dtype(), {&a, &b});
   }
   template <class D>
-  void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const {
-    run(d, Add{}, a, b, y);
-  }
-  Grads backward(const Tensor& dy, Need need) const {
-    return {need[0] ? sum_to(dy, a_shape) : Tensor(), need[1] ? sum_to(dy, b_shape) : Tensor()};
+  void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
+    loop<integers>(device, F::name, Body{}, y, a, b);
   }
 };
-struct SubFunction : Binary<SubFunction> {
-  static constexpr auto name = "sub";
-  Shape a_shape, b_shape;
-  void save(const Tensor& a, const Tensor& b, const Tensor&) {
-    a_shape = a.shape();
-    b_shape = b.shape();
-  }
-  template <class D>
-  void forward(D d, const Tensor& a, const Tensor& b, Tensor& y) const {
-    run(d, Sub{}, a, b, y);
-  }
-  Grads backward(const Tensor& dy, Need need) const {
-    return {need[0] ? sum_to(dy, a_shape) : Tensor(), need[1] ? sum_to(neg(dy), b_shape) : Tensor()};
-  }
-};
-struct MulFunction : Binary<MulFunction> {
-  static constexpr auto name = "mul";
+// And those whose backward needs both.
+template <class F, class Body, bool integers = true>
+struct KeepsBoth : Binary<F, Body, integers> {
   Saved a, b;
   void save(const Tensor& x, const Tensor& z, const Tensor&) {
     a = x;
     b = z;
   }
-  template <class D>
-  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
-    run(d, Mul{}, x, z, y);
+};
+
+template <bool minus>
+struct PlusFunction : Binary<PlusFunction<minus>, Plus<minus>> {
+  static constexpr auto name = minus ? "sub" : "add";
+  Shape a_shape, b_shape;
+  void save(const Tensor& a, const Tensor& b, const Tensor&) {
+    a_shape = a.shape();
+    b_shape = b.shape();
   }
+  Grads backward(const Tensor& dy, Need need) const {
+    return {need[0] ? sum_to(dy, a_shape) : Tensor(),
+            need[1] ? sum_to(minus ? neg(dy) : dy, b_shape) : Tensor()};
+  }
+};
+struct MulFunction : KeepsBoth<MulFunction, Times> {
+  static constexpr auto name = "mul";
   Grads backward(const Tensor& dy, Need need) const {
     return {need[0] ? sum_to(mul(dy, b), a->shape()) : Tensor(),
             need[1] ? sum_to(mul(dy, a), b->shape()) : Tensor()};
   }
 };
-struct DivFunction : Binary<DivFunction> {
+struct DivFunction : KeepsBoth<DivFunction, Quotient, false> {
   static constexpr auto name = "div";
-  Saved a, b;
-  void save(const Tensor& x, const Tensor& z, const Tensor&) {
-    a = x;
-    b = z;
-  }
-  template <class D>
-  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
-    run(d, Div{}, x, z, y);
-  }
   Grads backward(const Tensor& dy, Need need) const {
     const Tensor da = div(dy, b);
     return {need[0] ? sum_to(da, a->shape()) : Tensor(),
@@ -166,17 +132,8 @@ struct DivFunction : Binary<DivFunction> {
   }
 };
 // d(a^b) = b a^(b-1) da + a^b log(a) db; where a is 0 the second term is 0.
-struct PowFunction : Binary<PowFunction> {
+struct PowFunction : KeepsBoth<PowFunction, Power> {
   static constexpr auto name = "pow";
-  Saved a, b;
-  void save(const Tensor& x, const Tensor& z, const Tensor&) {
-    a = x;
-    b = z;
-  }
-  template <class D>
-  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
-    run(d, Power{}, x, z, y);
-  }
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(2);
     if (need[0]) grads[0] = sum_to(mul(dy, mul(b, pow(a, add(b, -1.0)))), a->shape());
@@ -187,35 +144,20 @@ struct PowFunction : Binary<PowFunction> {
     return grads;
   }
 };
-
 template <bool largest>
-struct BestFunction : Binary<BestFunction<largest>> {
+struct BestFunction : KeepsBoth<BestFunction<largest>, Better<largest>> {
   static constexpr auto name = largest ? "maximum" : "minimum";
-  Saved a, b;
-  void save(const Tensor& x, const Tensor& z, const Tensor&) {
-    a = x;
-    b = z;
-  }
   template <class D>
-  void forward(D d, const Tensor& x, const Tensor& z, Tensor& y) const {
-    if constexpr (largest) {
-      this->run(d, Larger{}, x, z, y);
-    } else {
-      this->run(d, Smaller{}, x, z, y);
-    }
-  }
-  template <class D>
-  Grads backward(D d, const Tensor& dy, Need need) const {
-    Tensor share = empty_like(dy);
-    this->run(d, Share{largest ? 1 : -1}, a, b, share);
-    const Tensor da = mul(dy, share);
-    return {need[0] ? sum_to(da, a->shape()) : Tensor(),
-            need[1] ? sum_to(sub(dy, da), b->shape()) : Tensor()};
+  Grads backward(D device, const Tensor& dy, Need need) const {
+    const Tensor &x = this->a, &z = this->b, share = empty_like(dy);
+    loop<false>(device, name, Share{largest ? 1 : -1}, share, x, z);
+    const Tensor dx = mul(dy, share);
+    return {need[0] ? sum_to(dx, x.shape()) : Tensor(), need[1] ? sum_to(sub(dy, dx), z.shape()) : Tensor()};
   }
 };
 
-template <class Body, bool scales>
-struct WithNumber {
+template <bool scales>
+struct NumberFunction {
   static constexpr auto name = scales ? "mul" : "add";
   double b;
   Attributes attributes() const { return {{"number", b}}; }
@@ -223,10 +165,7 @@ struct WithNumber {
   void save(const Tensor&, const Tensor&) {}
   template <class D>
   void forward(D device, const Tensor& a, Tensor& y) const {
-    numeric(a.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T>(device, name, Body{b}, y, a);
-    });
+    loop<true>(device, name, ByNumber<scales>{b}, y, a);
   }
   Grads backward(const Tensor& dy, Need) const {
     if constexpr (scales) return {mul(dy, b)};
@@ -234,18 +173,58 @@ struct WithNumber {
   }
 };
 
+// f of two tensors in the type in which they meet. Integers of fewer bits are computed as int64 and cut to
+// their own again, which wraps around as arithmetic of theirs would.
+template <class F>
+Tensor of_two(const F& f, const Tensor& a, const Tensor& b) {
+  const detail::Two x = detail::together(a, b);
+  if (!x.a.defined() || !detail::is_narrow(x.a.dtype())) return apply(f, x.a, x.b);
+  return apply(f, detail::as_int64(x.a), detail::as_int64(x.b)).to(x.a.dtype());
+}
+template <class F>
+Tensor of_number(const F& f, const Tensor& a) {
+  const Tensor x = meeting(F::name, a, std::abs(f.b));  // what uint8 holds may be taken from it too
+  if (!x.defined() || !detail::is_narrow(x.dtype())) return apply(f, x);
+  return apply(f, detail::as_int64(x)).to(x.dtype());
+}
+
 }  // namespace
 
-Tensor add(const Tensor& a, const Tensor& b) { return apply(AddFunction{}, a, b); }
-Tensor sub(const Tensor& a, const Tensor& b) { return apply(SubFunction{}, a, b); }
-Tensor mul(const Tensor& a, const Tensor& b) { return apply(MulFunction{}, a, b); }
-Tensor div(const Tensor& a, const Tensor& b) { return apply(DivFunction{}, a, b); }
-Tensor pow(const Tensor& x, const Tensor& exponent) { return apply(PowFunction{}, x, exponent); }
-Tensor pow(const Tensor& x, double exponent) { return pow(x, full({}, exponent, x.dtype(), x.device())); }
-Tensor maximum(const Tensor& a, const Tensor& b) { return apply(BestFunction<true>{}, a, b); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return apply(BestFunction<false>{}, a, b); }
-Tensor add(const Tensor& a, double b) { return apply(WithNumber<AddNumber, false>{b}, a); }
-Tensor mul(const Tensor& a, double b) { return apply(WithNumber<MulNumber, true>{b}, a); }
-Tensor neg(const Tensor& x) { return mul(x, -1.0); }
+Tensor add(const Tensor& a, const Tensor& b) { return of_two(PlusFunction<false>{}, a, b); }
+Tensor sub(const Tensor& a, const Tensor& b) { return of_two(PlusFunction<true>{}, a, b); }
+Tensor mul(const Tensor& a, const Tensor& b) { return of_two(MulFunction{}, a, b); }
+Tensor maximum(const Tensor& a, const Tensor& b) { return of_two(BestFunction<true>{}, a, b); }
+Tensor minimum(const Tensor& a, const Tensor& b) { return of_two(BestFunction<false>{}, a, b); }
+Tensor add(const Tensor& a, double b) { return of_number(NumberFunction<false>{b}, a); }
+Tensor mul(const Tensor& a, double b) { return of_number(NumberFunction<true>{b}, a); }
+Tensor neg(const Tensor& x) {
+  require<DTypeError>(x.dtype() != DType::boolean,
+                      "neg: bool is not supported; use !x, or convert with .to(DType::int64)");
+  return mul(x, -1.0);
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {
+  const detail::Two x = detail::together(a, b);
+  return apply(DivFunction{}, as_floating(x.a), as_floating(x.b));
+}
+Tensor div(const Tensor& a, double b) {
+  if (is_floating(a.dtype())) return mul(a, 1 / b);
+  return div(as_floating(a), full({}, b, DType::fp32, a.device()));  // 49 / 49 is 1, but 49 (1 / 49) is less
+}
+Tensor div(double a, const Tensor& b) {
+  const Tensor x = as_floating(b);
+  return div(full({}, a, x.dtype(), x.device()), x);
+}
+
+Tensor pow(const Tensor& x, const Tensor& exponent) {
+  const DType common = detail::common_type(x.dtype(), exponent.dtype());
+  require<ValueError>(is_floating(common) || exponent.numel() == 0 || min(exponent).item() >= 0,
+                      "pow: integers to negative powers are fractions; convert one with .to(DType::fp32)");
+  return of_two(PowFunction{}, x, exponent);
+}
+Tensor pow(const Tensor& x, double exponent) {
+  const Tensor base = exponent < 0 ? as_floating(x) : meeting("pow", x, exponent);
+  return of_two(PowFunction{}, base, full({}, exponent, base.dtype(), base.device()));
+}
 
 }  // namespace gadolin

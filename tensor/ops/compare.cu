@@ -1,6 +1,7 @@
 // Comparison, choice by a mask, and limits. Comparisons with NaN are false, but for not_equal.
 #include "tensor/elementwise.h"
 #include "tensor/ops.h"
+#include "tensor/ops/promote.h"
 
 namespace gadolin {
 namespace {
@@ -38,10 +39,7 @@ struct CompareFunction {
   static constexpr auto name = "compare";
   Compare how;
   Tensor allocate(const Tensor& a, const Tensor& b) const {
-    const Shape shape = broadcast(name, a.shape(), b.shape());
-    if (a.shape() == shape) return empty_like(a, DType::boolean);
-    if (b.shape() == shape) return empty_like(b, DType::boolean);
-    return empty(shape, DType::boolean, a.device());
+    return detail::empty_broadcast(name, DType::boolean, {&a, &b});
   }
   void save(const Tensor&, const Tensor&, const Tensor&) {}
   template <class D>
@@ -71,13 +69,6 @@ struct CompareNumberFunction {
   }
 };
 
-// Elements are moved, not computed with: as words of their size, so that four loops serve eight types.
-Tensor as_words(const Tensor& t) {
-  constexpr DType words[] = {DType::boolean, DType::uint8,   DType::fp16,    DType::boolean, DType::int32,
-                             DType::boolean, DType::boolean, DType::boolean, DType::int64};
-  return Tensor::over(t.shared_storage(), t.shape(), t.strides(), t.offset(), words[size_of(t.dtype())]);
-}
-
 struct Choose {
   template <class T>
   GADOLIN_HD T operator()(std::uint8_t condition, T a, T b) const {
@@ -100,11 +91,7 @@ struct WhereFunction {
                          "; move them together with .to(...)");
   }
   Tensor allocate(const Tensor& c, const Tensor& a, const Tensor& b) const {
-    const Shape shape = broadcast(name, c.shape(), broadcast(name, a.shape(), b.shape()));
-    for (const Tensor* t : {&a, &b, &c}) {
-      if (t->shape() == shape) return empty_like(*t, a.dtype());
-    }
-    return empty(shape, a.dtype(), a.device());
+    return detail::empty_broadcast(name, a.dtype(), {&a, &b, &c});
   }
   void save(const Tensor& c, const Tensor& a, const Tensor& b, const Tensor&) {
     condition = c;
@@ -113,7 +100,7 @@ struct WhereFunction {
   }
   template <class D>
   void forward(D device, const Tensor& c, const Tensor& a, const Tensor& b, Tensor& y) const {
-    const Tensor to = as_words(y);
+    const Tensor to = detail::as_words(y);
     switch (to.dtype()) {
       case DType::uint8: return choose<std::uint8_t>(device, c, a, b, to);
       case DType::fp16: return choose<float16>(device, c, a, b, to);
@@ -124,7 +111,8 @@ struct WhereFunction {
   // The condition is read as bytes: loops over bool do not become vector instructions.
   template <class T, class D>
   static void choose(D device, const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& to) {
-    map<T, std::uint8_t, T, T>(device, name, Choose{}, to, as_words(c), as_words(a), as_words(b));
+    map<T, std::uint8_t, T, T>(device, name, Choose{}, to, detail::as_words(c), detail::as_words(a),
+                               detail::as_words(b));
   }
   Grads backward(const Tensor& dy, Need need) const {
     const Tensor zero = zeros({}, dy.dtype(), dy.device());
@@ -153,18 +141,31 @@ struct Clamp {
 
 Tensor compare(Compare how, const Tensor& a, const Tensor& b) {
   const NoGrad off;
-  return apply(CompareFunction{how}, a, b);
+  detail::Two x = detail::together(a, b);
+  // A float's type may lack digits of the integer: 16777217 is not 16777216.
+  if (a.defined() && b.defined() && is_floating(a.dtype()) != is_floating(b.dtype()))
+    x = {a.to(DType::fp64), b.to(DType::fp64)};
+  return apply(CompareFunction{how}, x.a, x.b);
 }
 Tensor compare(Compare how, const Tensor& a, double b) {
   const NoGrad off;
+  if (a.dtype() == DType::int64 && detail::holds(DType::int64, b))  // digits again
+    return compare(how, a, full({}, b, DType::int64, a.device()));
   return apply(CompareNumberFunction{how, b}, a);
 }
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  return apply(WhereFunction{}, condition, a, b);
+  const detail::Two x = detail::together(a, b);
+  return apply(WhereFunction{}, condition, x.a, x.b);
 }
 Tensor clamp(const Tensor& x, double low, double high) {
   require<ValueError>(low <= high, "clamp: low ", low, " is above high ", high);
-  return elementwise(Clamp{low, high}, x);
+  if (is_floating(x.dtype())) return elementwise(Clamp{low, high}, x);
+  const auto limited = [](const Tensor& t, double limit, Tensor (*best)(const Tensor&, const Tensor&)) {
+    if (std::isinf(limit)) return t;
+    const Tensor met = detail::meeting("clamp", t, limit);
+    return best(met, full({}, limit, met.dtype(), met.device()));
+  };
+  return limited(limited(x, low, maximum), high, minimum);
 }
 
 }  // namespace gadolin

@@ -5,6 +5,7 @@
 #include "tensor/function.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
+#include "tensor/ops/promote.h"
 
 namespace gadolin {
 namespace {
@@ -64,19 +65,13 @@ void convert_loop(D device, const Tensor& from, Tensor& to) {
   const DType a = from.dtype(), b = to.dtype();
   const auto is = [&](DType x, DType y) { return a == x && b == y; };
   if (a == b) {
-    // As integers of the same width, so that four loops serve eight types.
-    constexpr DType words[] = {DType::boolean, DType::uint8,   DType::fp16,    DType::boolean, DType::int32,
-                               DType::boolean, DType::boolean, DType::boolean, DType::int64};
-    const DType word = words[size_of(a)];
-    const auto as_words = [&](const Tensor& t) {
-      return Tensor::over(t.shared_storage(), t.shape(), t.strides(), t.offset(), word);
-    };
-    Tensor target = as_words(to);
-    switch (word) {
-      case DType::uint8: return cast_loop<std::uint8_t, std::uint8_t>(device, as_words(from), target);
-      case DType::fp16: return cast_loop<float16, float16>(device, as_words(from), target);
-      case DType::int32: return cast_loop<std::int32_t, std::int32_t>(device, as_words(from), target);
-      default: return cast_loop<std::int64_t, std::int64_t>(device, as_words(from), target);
+    const Tensor source = detail::as_words(from);
+    Tensor target = detail::as_words(to);
+    switch (source.dtype()) {
+      case DType::uint8: return cast_loop<std::uint8_t, std::uint8_t>(device, source, target);
+      case DType::fp16: return cast_loop<float16, float16>(device, source, target);
+      case DType::int32: return cast_loop<std::int32_t, std::int32_t>(device, source, target);
+      default: return cast_loop<std::int64_t, std::int64_t>(device, source, target);
     }
   } else if (is(DType::fp32, DType::bf16)) {
     cast_loop<float, bfloat16>(device, from, to);
@@ -210,6 +205,8 @@ Tensor& Tensor::copy_(const Tensor& source) {
 
 Tensor& Tensor::fill_(double value) {
   require_no_tape("fill_", *this);
+  require<ValueError>(detail::holds(dtype(), value), "fill_: ", dtype(), " cannot hold ", value,
+                      "; use a floating type, or round the number first");
   if (numel() > 0) {
     on_device(device(), [&](auto d) {
       dispatch_all(dtype(), [&](auto tag) {

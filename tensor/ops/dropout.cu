@@ -119,6 +119,8 @@ struct DropoutFunction {
 
 Tensor dropout(const Tensor& x, double p) {
   require<ValueError>(p >= 0 && p < 1, "dropout: p ", p, " is outside [0, 1)");
+  require<DTypeError, 2>(is_floating(x.dtype()), "dropout: ", x.dtype(),
+                         " is not supported; convert with .to(DType::fp32)");
   if (p == 0) return x;
   GeneratorState& generator = default_generator();
   return apply(DropoutFunction{p, generator.seed, generator.calls++}, x);

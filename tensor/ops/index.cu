@@ -5,6 +5,7 @@
 #include "tensor/function.h"
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
+#include "tensor/ops/promote.h"
 
 namespace gadolin {
 namespace {
@@ -187,7 +188,9 @@ Tensor gather(const Tensor& x, int dim, const Tensor& index) {
 }
 
 Tensor scatter_add(const Tensor& x, int dim, const Tensor& index, const Tensor& source) {
-  return apply(ScatterAddFunction{checked_dim("scatter_add", dim, x.dim()), {}}, x, index, source);
+  const ScatterAddFunction f{checked_dim("scatter_add", dim, x.dim()), {}};
+  if (!detail::is_narrow(x.dtype()) || source.dtype() != x.dtype()) return apply(f, x, index, source);
+  return apply(f, detail::as_int64(x), index, detail::as_int64(source)).to(x.dtype());
 }
 
 Tensor index_select(const Tensor& x, int dim, const Tensor& index) {

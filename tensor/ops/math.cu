@@ -1,4 +1,5 @@
-// Functions of one number from analysis: exp, log, roots, absolute value, error function, tanh.
+// Functions of one number from analysis: exp, log, roots, absolute value, error function, tanh,
+// sine and cosine.
 #include <cmath>
 
 #include "tensor/elementwise.h"
@@ -108,6 +109,21 @@ struct Tanh {
   }
 };
 
+// sin, and cos, each the other's derivative but for a sign.
+template <bool of_cos>
+struct Wave {
+  static constexpr auto name = of_cos ? "cos" : "sin";
+  static constexpr auto keep = Keep::input;
+  template <class T>
+  GADOLIN_HD T forward(T x) const {
+    return of_cos ? std::cos(x) : std::sin(x);
+  }
+  template <class T>
+  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+    return of_cos ? -dy * std::sin(x) : dy * std::cos(x);
+  }
+};
+
 }  // namespace
 
 Tensor exp(const Tensor& x) { return elementwise(Exp{}, x); }
@@ -117,5 +133,7 @@ Tensor rsqrt(const Tensor& x) { return elementwise(Rsqrt{}, x); }
 Tensor abs(const Tensor& x) { return elementwise(Abs{}, x); }
 Tensor erf(const Tensor& x) { return elementwise(Erf{}, x); }
 Tensor tanh(const Tensor& x) { return elementwise(Tanh{}, x); }
+Tensor sin(const Tensor& x) { return elementwise(Wave<false>{}, x); }
+Tensor cos(const Tensor& x) { return elementwise(Wave<true>{}, x); }
 
 }  // namespace gadolin

@@ -3,6 +3,7 @@
 
 #include "tensor/function.h"
 #include "tensor/ops.h"
+#include "tensor/ops/promote.h"
 #include "tensor/reduce.h"
 
 namespace gadolin {
@@ -128,8 +129,9 @@ void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const 
   });
 }
 
-Tensor arg(const char* op, const Tensor& x, int dim, bool keep, int sign) {
+Tensor arg(const char* op, const Tensor& given, int dim, bool keep, int sign) {
   const NoGrad guard;
+  const Tensor x = detail::as_int64(given);
   const auto reduced = reduced_dims(op, {dim}, x.dim());
   require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(),
                       " is empty; there is nothing to choose from");
@@ -162,7 +164,7 @@ Tensor best(const char* op, const Tensor& x, const Dims& dims, bool keep, int si
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keep) {
   const auto reduced = reduced_dims("sum", dims, x.dim());
-  const Tensor y = apply(SumFunction<false>{reduced}, x);
+  const Tensor y = apply(SumFunction<false>{reduced}, detail::as_int64(x));
   return keep ? y : drop(y, reduced);
 }
 

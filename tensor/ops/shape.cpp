@@ -226,6 +226,18 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mo
   return y.same_as(x) || y.shared_storage() == x.shared_storage() ? y.clone() : y;
 }
 
+Tensor roll(const Tensor& x, const std::vector<std::int64_t>& shifts, const Dims& dims) {
+  require<ShapeError>(shifts.size() == dims.size(), "roll: ", shifts.size(), " shifts for ", dims.size(),
+                      " dimensions; give one each");
+  Tensor y = x;
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    const int d = checked_dim("roll", dims[i], x.dim());
+    const std::int64_t n = x.size(d), shift = n == 0 ? 0 : (shifts[i] % n + n) % n;
+    if (shift != 0) y = concat({y.slice(d, n - shift, n), y.slice(d, 0, n - shift)}, d);
+  }
+  return y.same_as(x) ? x.clone() : y;
+}
+
 Tensor flip(const Tensor& x, const Dims& dims) {
   Dims wrapped;
   for (int d : dims) {

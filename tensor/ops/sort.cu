@@ -7,6 +7,7 @@
 #include "tensor/function.h"
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
+#include "tensor/ops/promote.h"
 
 namespace gadolin {
 namespace {
@@ -242,15 +243,16 @@ Sorted first_sorted(const char* op, const Tensor& x, int dim, std::int64_t k, bo
   Shape shape = x.shape();
   shape[dim] = k;
   const Tensor order = empty(shape, DType::int64, x.device(), x.format());
+  const Tensor keys = detail::as_int64(x.detach());
   if (order.numel() > 0)
-    on_device(x.device(), [&](auto device) { order_of(device, op, x, dim, order, descending); });
+    on_device(x.device(), [&](auto device) { order_of(device, op, keys, dim, order, descending); });
   return {gather(x, dim, order), order};
 }
 
 }  // namespace
 
 Tensor cumsum(const Tensor& x, int dim) {
-  return apply(CumsumFunction{checked_dim("cumsum", dim, x.dim()), false}, x);
+  return apply(CumsumFunction{checked_dim("cumsum", dim, x.dim()), false}, detail::as_int64(x));
 }
 
 Sorted sort(const Tensor& x, int dim, bool descending) {

@@ -134,9 +134,13 @@ Tensor Tensor::reshape(Shape to) const {
       require<ShapeError>(guess < 0, "reshape: ", to, " leaves more than one size open");
       guess = i;
     } else {
+      require<ShapeError>(to[i] >= 0, "reshape: ", to,
+                          " has a negative size; only one may be left open, as -1");
       known *= to[i];
     }
   }
+  require<ShapeError>(guess < 0 || known > 0, "reshape: any size would do for the -1 of ", to,
+                      " beside a size of 0", "; name it");
   if (guess >= 0 && known > 0 && numel() % known == 0) to[guess] = numel() / known;
   require<ShapeError>(to.numel() == numel(), "reshape: ", shape(), " has ", numel(), " elements, ", to,
                       " does not fit");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 #include "tensor/ops.h"
 #include "tests/scratch.h"
@@ -156,6 +157,41 @@ TEST(Autograd, AnomalyModeNamesTheOp) {
   const std::string text = message_of<Error>([&] { div(a, zeros({2}, DType::fp64)); });
   detect_anomaly(false);
   EXPECT_EQ(text, "div: its result [2] holds NaN or infinity; look at the inputs of this op");
+}
+
+// Nodes of two threads: on this one few, on the other many and then a use of what this one made.
+TEST(Autograd, AGraphMayBeBuiltOnSeveralThreads) {
+  const Tensor a = leaf({3}, {1});
+  Tensor first, second;
+  std::thread([&] {
+    Tensor x = a;
+    for (int i = 0; i < 100; ++i) x = add(x, 1.0);
+    first = x;
+  }).join();
+  std::thread([&] { second = mul(first, 2.0); }).join();  // as numbers of threads go, made before `first`
+  const Tensor third = mul(first, second);
+  EXPECT_GT(second.node()->serial, first.node()->serial);
+  EXPECT_GT(third.node()->serial, second.node()->serial);
+  sum(third).backward();  // (a + 100)^2 2
+  EXPECT_DOUBLE_EQ(a.grad().item<double>(), 4 * 103);
+}
+
+TEST(Autograd, HalvesOfAGraphBuiltAtTheSameTime) {
+  for (int round = 0; round < 20; ++round) {
+    const Tensor a = leaf({2}, {1});
+    const Tensor stem = mul(a, a);
+    Tensor half[2];
+    const auto build = [&](int which) {
+      Tensor x = stem;
+      for (int i = 0; i < (which ? 300 : 3); ++i) x = add(mul(x, 1.0), stem);
+      half[which] = x;
+    };
+    std::thread one(build, 0), other(build, 1);
+    one.join();
+    other.join();
+    sum(mul(half[0], half[1])).backward();  // (4 a^2) (301 a^2)
+    ASSERT_DOUBLE_EQ(a.grad().item<double>(), 4 * 1204 * 8);
+  }
 }
 
 TEST(Autograd, Picture) {

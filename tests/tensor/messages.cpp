@@ -23,6 +23,13 @@ TEST(TensorMessages, Shapes) {
             }),
             "shape: more than 8 dimensions");
   EXPECT_EQ(message_of<ShapeError>([] {
+              zeros({4, 5}).shape()[-3];
+            }),
+            "shape: dimension -3 is outside [4, 5], which has 2");
+  EXPECT_THROW(zeros({4, 5}).shape()[2], ShapeError);
+  EXPECT_EQ(zeros({4, 5}).shape()[-2], 4);
+  EXPECT_THROW(Shape()[0], ShapeError);
+  EXPECT_EQ(message_of<ShapeError>([] {
               from_vector<float>({1, 2}, {3});
             }),
             "from_vector: 2 values do not fill shape [3]");

@@ -128,6 +128,16 @@ TEST(OpSpec, MissingError) {
   expect_caught(Fault::no_error, Check::messages, "wanted\n  product: [3] and [4] differ");
 }
 
+TEST(OpSpec, IntegersThatNobodySpokeOf) {
+  expect_caught(Fault::none, Check::integers, "product: takes int64; the spec must say .integers = true");
+  OpSpec cut = product(Fault::none);
+  cut.f = [](const Inputs& in) { return (in[0] * 1.5).to(in[0].dtype()) * in[1]; };
+  cut.reference = [](double a, double b) { return 1.5 * a * b; };
+  EXPECT_TRUE(run_check(cut, Check::values).empty());
+  cut.dtypes = {DType::int32};
+  EXPECT_EQ(run_check(cut, Check::values).size(), 2u) << "the whole, and a batch of 1";
+}
+
 TEST(OpSpec, WrongTextOrCodeOfAnError) {
   OpSpec spec = product(Fault::none);
   spec.errors[0].message = "product: [3] and [4] differ; transpose one";

@@ -1,6 +1,8 @@
 // What printing a tensor shows, to the letter.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tensor/ops.h"
 #include "tests/tensor/special_values.h"
 
@@ -11,6 +13,12 @@ TEST(Printing, Matrix) {
   EXPECT_EQ(tensor({1.5, -2, 3, 0.25, 10, -0.125}, {2, 3}).str(),
             "tensor([[ 1.5000, -2.0000,  3.0000],\n"
             "        [ 0.2500, 10.0000, -0.1250]], shape [2, 3], fp32, cpu)");
+}
+
+TEST(Printing, Streams) {
+  std::ostringstream out;
+  out << arange(2) << " and " << Tensor();
+  EXPECT_EQ(out.str(), "tensor([0, 1], shape [2], int64, cpu) and tensor(undefined)");
 }
 
 TEST(Printing, ScalarIntegersAndBools) {

@@ -1,6 +1,8 @@
 // The settings of optimisers by name, and what they refuse.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tensor/check.h"
 #include "tensor/ops.h"
 #include "tests/data/scratch.h"
@@ -25,6 +27,34 @@ TEST(Optimizer, DefaultsByName) {
   EXPECT_EQ(optimizer_options("adadelta").alpha, 0.95);
   EXPECT_EQ(optimizer_options("adagrad").initial_square, 0.1);
   EXPECT_EQ(optimizer_options("ftrl").power, 0.5);
+}
+
+TEST(Optimizer, RefusesRatesThatMakeNoSense) {
+  const auto text_with = [](double OptimizerOptions::*which, double value) {
+    OptimizerOptions o;
+    o.*which = value;
+    return message_of<UsageError>([&] { Optimizer({{"w", leaf({1, 2})}}, o); });
+  };
+  EXPECT_EQ(text_with(&OptimizerOptions::lr, -0.1),
+            "optimizer: a learning rate of -0.1; it must be a number from 0 on");
+  EXPECT_EQ(text_with(&OptimizerOptions::beta1, 1.5),
+            "optimizer: a beta1 of 1.5; it must be a share, from 0 to 1");
+  using O = OptimizerOptions;
+  for (double O::*which : {&O::lr, &O::momentum, &O::weight_decay, &O::beta1, &O::beta2, &O::alpha, &O::eps,
+                           &O::clip_norm, &O::clip_value, &O::initial_square, &O::l1, &O::l2, &O::power}) {
+    for (double bad : {-1e-9, static_cast<double>(NAN), static_cast<double>(INFINITY)})
+      EXPECT_NE(text_with(which, bad).find("; it must be a number from 0 on"), std::string::npos);
+  }
+  EXPECT_EQ(message_of<UsageError>([] {
+              Optimizer({{"w", leaf({1, 2})}}, {}, {.scale = -1});
+            }),
+            "optimizer: a loss scale of -1 that grows by 1 and falls by 0.5 after 2000 steps; scale and "
+            "interval must "
+            "be positive, growth at least 1, backoff above 0 and at most 1");
+  Optimizer optimizer({{"w", leaf({1, 2})}}, {});
+  EXPECT_EQ(message_of<UsageError>([&] { optimizer.set_lr(NAN); }),
+            "optimizer: a learning rate of nan; it must be a number from 0 on");
+  EXPECT_EQ(optimizer.lr(), 0.1);
 }
 
 TEST(Optimizer, Messages) {

@@ -10,8 +10,6 @@
 namespace gadolin {
 namespace {
 
-const std::vector<DType> number_types = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64};
-
 // Same shape, broadcasting from each side and from both, channels of images, scalars.
 std::vector<OpCase> broadcasting(const Input& a, const Input& b) {
   const auto sized = [](Input input, const Shape& shape) {
@@ -38,6 +36,11 @@ std::vector<ErrorCase> two_input_errors(const std::string& name) {
            .message = name + ": bool is not supported; convert with .to(DType::fp32)",
            .code = "GD-DTYPE-002"}};
 }
+std::vector<ErrorCase> division_errors() {
+  std::vector<ErrorCase> errors = two_input_errors("div");
+  errors.pop_back();
+  return errors;
+}
 
 const Input any = shaped({}), nonzero = shaped({}).between(0.6, 2);
 
@@ -47,7 +50,7 @@ const bool add_added = add_spec({
     .reference = [](double a, double b) { return a + b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("add"),
-    .dtypes = number_types,
+    .integers = true,
     .twice = true,
 });
 const bool sub_added = add_spec({
@@ -56,7 +59,7 @@ const bool sub_added = add_spec({
     .reference = [](double a, double b) { return a - b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("sub"),
-    .dtypes = number_types,
+    .integers = true,
     .twice = true,
 });
 const bool mul_added = add_spec({
@@ -65,7 +68,7 @@ const bool mul_added = add_spec({
     .reference = [](double a, double b) { return a * b; },
     .cases = broadcasting(any, any),
     .errors = two_input_errors("mul"),
-    .dtypes = number_types,
+    .integers = true,
     .twice = true,
 });
 const bool div_added = add_spec({
@@ -73,15 +76,28 @@ const bool div_added = add_spec({
     .f = [](const Inputs& in) { return in[0] / in[1]; },
     .reference = [](double a, double b) { return a / b; },
     .cases = broadcasting(any, nonzero),
-    .errors = two_input_errors("div"),
+    .errors = division_errors(),
+    .integers = true,
     .twice = true,
 });
+// Negative powers of integers are refused, so those have a case of their own.
+std::vector<OpCase> powers() {
+  std::vector<OpCase> cases = broadcasting(nonzero, any);
+  for (OpCase& c : cases) c.integers = false;
+  cases.push_back({.what = "whole",
+                   .inputs = {shaped({5, 4}).between(-0.9, 0.9), values({0, 1, 2, 7})},
+                   .gradients = false,
+                   .may_be_nan = true,
+                   .batch_one = false});
+  return cases;
+}
 const bool pow_added = add_spec({
     .name = "pow",
     .f = [](const Inputs& in) { return pow(in[0], in[1]); },
     .reference = [](double a, double b) { return std::pow(a, b); },
-    .cases = broadcasting(nonzero, any),
+    .cases = powers(),
     .errors = two_input_errors("pow"),
+    .integers = true,
     .twice = true,
 });
 
@@ -100,7 +116,7 @@ const bool maximum_added = add_spec({
     .reference = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? nan : std::max(a, b); },
     .cases = choice_cases(),
     .errors = two_input_errors("maximum"),
-    .dtypes = number_types,
+    .integers = true,
 });
 const bool minimum_added = add_spec({
     .name = "minimum",
@@ -108,7 +124,7 @@ const bool minimum_added = add_spec({
     .reference = [](double a, double b) { return std::isnan(a) || std::isnan(b) ? nan : std::min(a, b); },
     .cases = choice_cases(),
     .errors = two_input_errors("minimum"),
-    .dtypes = number_types,
+    .integers = true,
 });
 
 TEST(Maximum, TiesShareTheGradient) {
@@ -127,6 +143,7 @@ OpSpec with_number(const char* name, Call f, double (*reference)(double)) {
           .f = std::move(f),
           .reference = reference,
           .cases = {{.inputs = {shaped({2, 3, 5, 7})}}, {.what = "of a scalar", .inputs = {shaped({})}}},
+          .integers = true,
           .twice = true};
 }
 const bool add_number_added = add_spec(with_number(
@@ -135,6 +152,22 @@ const bool mul_number_added = add_spec(with_number(
     "mul_number", [](const Inputs& in) { return 3.0 * (in[0] / 2.0); }, [](double x) { return 1.5 * x; }));
 const bool neg_added = add_spec(with_number(
     "neg", [](const Inputs& in) { return 1.0 - (-in[0]); }, [](double x) { return 1 + x; }));
+
+const bool add_whole_added = add_spec(with_number(
+    "add_whole_number", [](const Inputs& in) { return 7.0 - (2.0 + (in[0] - 5.0)) * 3.0; },
+    [](double x) { return 16 - 3 * x; }));
+const bool div_number_added = add_spec(with_number(
+    "div_number", [](const Inputs& in) { return in[0] / 3.0; }, [](double x) { return x / 3; }));
+const bool number_div_added = add_spec({
+    .name = "number_div",
+    .f = [](const Inputs& in) { return 2.0 / in[0]; },
+    .reference = [](double x) { return 2 / x; },
+    .cases = {{.inputs = {shaped({2, 3, 5, 7}).between(0.6, 2)}},
+              {.what = "by 0, infinity and NaN", .inputs = {values({0, -0.0, inf, nan})}, .gradients = false},
+              {.what = "by whole numbers and 0", .inputs = {values({0, 1, 4})}, .gradients = false}},
+    .integers = true,
+    .twice = true,
+});
 
 const bool pow_number_added = add_spec({
     .name = "pow_number",
@@ -150,6 +183,7 @@ const bool pow_number_added = add_spec({
                .f = [](const Inputs& in) { return pow(in[0], 2); },
                .reference = [](double x) { return x * x; },
                .expanded = false}},
+    .integers = true,
     .twice = true,
 });
 
@@ -177,6 +211,7 @@ const bool sum_to_added = add_spec({
           });
         },
     .cases = {{.inputs = {shaped({2, 3, 5})}}},
+    .integers = true,
     .twice = true,
 });
 

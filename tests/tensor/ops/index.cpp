@@ -96,9 +96,10 @@ const bool scatter_added = add_spec({
              .message = "scatter_add: index 7 at [1, 0] is outside [0, 3)"},
             {.inputs = {shaped({2, 3}), indices({2, 1}, 3), shaped({2, 2})},
              .message = "scatter_add: source [2, 2] and index [2, 1] must have the same shape"},
-            {.inputs = {shaped({2, 3}, DType::uint8), indices({2, 1}, 3), shaped({2, 1}, DType::uint8)},
-             .message = "scatter_add: uint8 is not supported; convert with .to(DType::fp32)"},
+            {.inputs = {shaped({2, 3}, DType::boolean), indices({2, 1}, 3), shaped({2, 1}, DType::boolean)},
+             .message = "scatter_add: bool is not supported; convert with .to(DType::fp32)"},
         },
+    .integers = true,
     .twice = true,
 });
 
@@ -133,6 +134,7 @@ const bool select_added = add_spec({
             {.inputs = {shaped({2, 3}), indices({2, 1}, 2)},
              .message = "index_select: index [2, 1] must have one dimension"},
         },
+    .integers = true,
     .twice = true,
 });
 

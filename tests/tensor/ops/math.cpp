@@ -81,6 +81,35 @@ const bool tanh_added = add_spec({
                 .message = "tanh: bool is not supported; convert with .to(DType::fp32)"}},
 });
 
+const bool sin_added = add_spec({
+    .name = "sin",
+    .f = [](const Inputs& in) { return sin(in[0]); },
+    .reference = [](double x) { return std::sin(x); },
+    .cases = {{.inputs = {shaped({2, 3, 5, 7})}},
+              {.what = "of a scalar", .inputs = {shaped({})}},
+              {.what = "of many turns", .inputs = {values({-100, -3, 0, 3, 100})}},
+              {.what = "of infinity and NaN",
+               .inputs = {values({-inf, -0.0, inf, nan})},
+               .gradients = false,
+               .may_be_nan = true}},
+    .errors = {{.inputs = {shaped({3}, DType::int64)},
+                .message = "sin: int64 is not supported; convert with .to(DType::fp32)",
+                .code = "GD-DTYPE-002"}},
+});
+
+const bool cos_added = add_spec({
+    .name = "cos",
+    .f = [](const Inputs& in) { return cos(in[0]); },
+    .reference = [](double x) { return std::cos(x); },
+    .cases = {{.inputs = {shaped({2, 3, 5, 7})}},
+              {.what = "of a scalar", .inputs = {shaped({})}},
+              {.what = "of many turns", .inputs = {values({-100, -3, 0, 3, 100})}},
+              {.what = "of infinity and NaN",
+               .inputs = {values({-inf, -0.0, inf, nan})},
+               .gradients = false,
+               .may_be_nan = true}},
+});
+
 // More elements than one thread's share, an odd number of them: forward and memory only.
 const bool large_added = add_spec({
     .name = "elementwise_on_large_tensors",

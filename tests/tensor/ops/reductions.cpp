@@ -21,8 +21,9 @@ Reference over(const Dims& dims, bool keep, Fold fold) {
     const Shape& from = in[0].shape();
     Shape kept = from, result;
     for (int d = 0; d < from.dim(); ++d) {
-      const bool reduced =
-          dims.empty() || std::any_of(dims.begin(), dims.end(), [&](int r) { return from.wrap(r) == d; });
+      const bool reduced = dims.empty() || std::any_of(dims.begin(), dims.end(), [&](int r) {
+                             return (r < 0 ? r + from.dim() : r) == d;
+                           });
       if (reduced) kept[d] = 1;
       if (!reduced || keep) result.push_back(kept[d]);
     }
@@ -108,15 +109,19 @@ std::vector<OpCase> cases(Op op, Fold fold, const Input& like, bool empty = true
   return all;
 }
 
-std::vector<ErrorCase> errors(const char* name, Op op) {
+std::vector<ErrorCase> dim_errors(const char* name, Op op) {
   return {{.inputs = {shaped({2, 3})},
            .message = cat(name, ": dimension 2 is outside a tensor of 2 dimensions"),
            .code = "GD-SHAPE-003",
-           .f = [op](const Inputs& in) { return op(in[0], {2}, false); }},
-          {.inputs = {shaped({2, 3}, DType::boolean)},
-           .message = cat(name, ": bool is not supported; convert with .to(DType::fp32)"),
-           .code = "GD-DTYPE-002",
-           .f = [op](const Inputs& in) { return op(in[0], {}, false); }}};
+           .f = [op](const Inputs& in) { return op(in[0], {2}, false); }}};
+}
+std::vector<ErrorCase> errors(const char* name, Op op) {
+  std::vector<ErrorCase> all = dim_errors(name, op);
+  all.push_back({.inputs = {shaped({2, 3}, DType::boolean)},
+                 .message = cat(name, ": bool is not supported; convert with .to(DType::fp32)"),
+                 .code = "GD-DTYPE-002",
+                 .f = [op](const Inputs& in) { return op(in[0], {}, false); }});
+  return all;
 }
 
 Tensor unbiased_var(const Tensor& x, const Dims& dims, bool keep) { return var(x, dims, 1, keep); }
@@ -125,8 +130,8 @@ Tensor population_var(const Tensor& x, const Dims& dims, bool keep) { return var
 const Input plain = shaped({});
 const bool sum_added = add_spec({.name = "sum",
                                  .cases = cases(sum, sum_of, plain),
-                                 .errors = errors("sum", sum),
-                                 .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+                                 .errors = dim_errors("sum", sum),
+                                 .integers = true,
                                  .twice = true});
 const bool mean_added = add_spec({.name = "mean",
                                   .cases = cases(mean, mean_of, shaped({}).between(-9, 30), false),
@@ -146,11 +151,15 @@ const bool population_added =
               .twice = true});
 
 const Input apart = shaped({}).between(-3, 3).distinct();
-const bool max_added = add_spec(
-    {.name = "max", .cases = cases(max, largest, apart, false), .errors = errors("max", max), .twice = true});
+const bool max_added = add_spec({.name = "max",
+                                 .cases = cases(max, largest, apart, false),
+                                 .errors = dim_errors("max", max),
+                                 .integers = true,
+                                 .twice = true});
 const bool min_added = add_spec({.name = "min",
                                  .cases = cases(min, smallest, apart, false),
-                                 .errors = errors("min", min),
+                                 .errors = dim_errors("min", min),
+                                 .integers = true,
                                  .twice = true});
 
 double first_largest(const std::vector<double>& x) {
@@ -204,7 +213,7 @@ OpSpec arg_spec(const char* name, Tensor (*op)(const Tensor&, int, bool), Fold f
                   .message = cat(name, ": dimension -3 is outside a tensor of 2 dimensions"),
                   .code = "GD-SHAPE-003",
                   .f = along(-3, false)}},
-      .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+      .dtypes = all_types,
       .differentiable = false};
 }
 const bool argmax_added = add_spec(arg_spec("argmax", argmax, first_largest));
@@ -215,6 +224,17 @@ TEST(Reductions, ExtremesGiveTheirGradientToTheFirstOfEquals) {
   x.requires_grad_();
   sum(max(x, {1})).backward();
   EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{0, 1, 0, 1, 0, 0}));
+}
+
+TEST(Reductions, SumsOfIntegersAndBoolsAreInt64) {
+  for (DType t : {DType::int64, DType::int32, DType::uint8, DType::boolean}) {
+    const Tensor x = full({300}, 1, t);
+    EXPECT_EQ(sum(x).dtype(), DType::int64);
+    EXPECT_EQ(sum(x).item<std::int64_t>(), 300);
+    EXPECT_EQ(cumsum(x, 0)[-1].item<std::int64_t>(), 300);
+    EXPECT_EQ(max(x).dtype(), t);
+  }
+  EXPECT_EQ(max(arange(3) > 1).item(), 1);
 }
 
 TEST(Reductions, NanWins) {

@@ -3,6 +3,7 @@
 
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
+#include "tests/tensor/special_values.h"
 
 using namespace gadolin;
 
@@ -64,6 +65,7 @@ const bool stack_added = add_spec({
     .errors = {{.inputs = {shaped({2, 3}), shaped({2, 4})},
                 .message = "stack: part 1 is [2, 4], part 0 is [2, 3]; all must have the same shape"},
                {.inputs = {}, .message = "stack: no parts were given"}},
+    .integers = true,
     .twice = true,
 });
 
@@ -103,6 +105,44 @@ const bool flip_added = add_spec({
     .twice = true,
 });
 
+OpCase roll_case(const char* what, const Shape& shape, const std::vector<std::int64_t>& shifts,
+                 const Dims& dims) {
+  return {.what = what,
+          .inputs = {shaped(shape)},
+          .f = [=](const Inputs& in) { return roll(in[0], shifts, dims); },
+          .reference =
+              [=](const Inputs& in) {
+                return tabulate(in[0].shape(), [&](const Index& i) {
+                  Index from = i;
+                  for (std::size_t k = 0; k < dims.size(); ++k) {
+                    const std::size_t d =
+                        static_cast<std::size_t>(dims[k] < 0 ? dims[k] + in[0].dim() : dims[k]);
+                    const std::int64_t n = in[0].size(dims[k]);
+                    from[d] = ((from[d] - shifts[k]) % n + n) % n;
+                  }
+                  return at(in[0], from);
+                });
+              }};
+}
+const bool roll_added = add_spec({
+    .name = "roll",
+    .f =
+        [](const Inputs& in) {
+          return roll(in[0], {1, 2}, {0});
+        },
+    .cases = {roll_case("last", {3, 5}, {2}, {-1}), roll_case("backwards", {3, 5}, {-7}, {1}),
+              roll_case("two dimensions of an image", {2, 3, 4, 5}, {1, -1}, {2, 3}),
+              roll_case("one dimension twice", {2, 7}, {3, 5}, {1, 1}),
+              roll_case("by whole turns", {2, 3}, {6}, {1}),
+              roll_case("an empty dimension", {2, 0}, {1}, {1}), roll_case("not at all", {2, 3}, {}, {})},
+    .errors = {{.inputs = {shaped({2, 3})}, .message = "roll: 2 shifts for 1 dimensions; give one each"},
+               {.inputs = {shaped({2, 3})},
+                .message = "roll: dimension 2 is outside a tensor of 2 dimensions",
+                .f = [](const Inputs& in) { return roll(in[0], {1}, {2}); }}},
+    .dtypes = all_types,
+    .twice = true,
+});
+
 // Index in [0, n) that padded position i (counted from the first element) shows; -1 for none.
 std::int64_t shown(PadMode mode, std::int64_t i, std::int64_t n) {
   if (i >= 0 && i < n) return i;
@@ -113,7 +153,7 @@ std::int64_t shown(PadMode mode, std::int64_t i, std::int64_t n) {
 // Plain padding for amounts that do not crop and reflect at the same time.
 OpCase pad_case(const char* what, const Input& x, const std::vector<std::int64_t>& amounts, PadMode mode,
                 double value = 0) {
-  OpCase c{.what = what, .inputs = {x}};
+  OpCase c{.what = what, .inputs = {x}, .integers = value == 0};
   c.f = [=](const Inputs& in) { return pad(in[0], amounts, mode, value); };
   c.reference = [=](const Inputs& in) {
     Shape shape = in[0].shape();
@@ -166,6 +206,7 @@ const bool pad_added =
                      .message = "pad: 3 amounts for [2, 3]; give two a dimension, from the last one on",
                      .f = pad_call({1, 1, 1})},
                 },
+            .integers = true,
             .twice = true,
         });
 

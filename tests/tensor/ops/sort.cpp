@@ -41,9 +41,7 @@ const bool cumsum_added = add_spec({
             cumsum_case("middle", shaped({2, 5, 3}), 1),
             cumsum_case("image channels", shaped({2, 3, 4, 5}), 1),
         },
-    .errors = {{.inputs = {shaped({3}, DType::boolean)},
-                .message = "cumsum: bool is not supported; convert with .to(DType::fp32)"}},
-    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .integers = true,
     .twice = true,
 });
 
@@ -92,9 +90,7 @@ const bool sort_added = add_spec({
             sort_case("middle", shaped({2, 8, 3}).distinct(), 1, true),
             sort_case("image channels", shaped({2, 5, 3, 4}).distinct(), 1, false),
         },
-    .errors = {{.inputs = {shaped({3}, DType::uint8)},
-                .message = "sort: uint8 is not supported; convert with .to(DType::fp32)"}},
-    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .dtypes = all_types,
     .twice = true,
 });
 const bool topk_added = add_spec({
@@ -110,7 +106,7 @@ const bool topk_added = add_spec({
     .errors = {{.inputs = {shaped({3, 5})},
                 .message = "topk: k 6 is outside [0, 5], the size of dimension 1 of [3, 5]",
                 .f = [](const Inputs& in) { return topk(in[0], 6, 1).values; }}},
-    .dtypes = {DType::fp64, DType::fp32, DType::bf16, DType::fp16, DType::int64},
+    .dtypes = all_types,
     .twice = true,
 });
 

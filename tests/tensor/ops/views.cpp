@@ -87,51 +87,61 @@ const bool permute_added = add_spec({
     .twice = true,
 });
 
-const bool slice_added = add_spec({
-    .name = "slice",
-    .cases =
-        {fixed(
-             "", {4, 5, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
-             reading({4, 3, 3},
-                     [](const Index& i) {
-                       return Index{i[0], i[1] + 1, i[2]};
-                     })),
-         fixed(
-             "with a step, from the end", {4, 7}, [](const Inputs& in) { return in[0].slice(-1, -6, -1, 2); },
-             reading({4, 3},
-                     [](const Index& i) {
-                       return Index{i[0], 1 + 2 * i[1]};
-                     })),
-         fixed(
-             "of images", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].slice(2, 1, 3); },
-             reading({2, 3, 2, 5},
-                     [](const Index& i) {
-                       return Index{i[0], i[1], i[2] + 1, i[3]};
-                     })),
-         fixed(
-             "of nothing", {4, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 2); },
-             reading({0, 3}, [](const Index& i) { return i; })),
-         fixed(
-             "select", {4, 5, 3}, [](const Inputs& in) { return in[0].select(1, -2); },
-             reading({4, 3},
-                     [](const Index& i) {
-                       return Index{i[0], 3, i[1]};
-                     }))},
-    .errors = {bad(
-                   {2, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
-                   "slice: [1, 4) is outside dimension 1 of [2, 3]", "GD-SHAPE-001"),
-               bad(
-                   {2, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 1); },
-                   "slice: [2, 1) is outside dimension 0 of [2, 3]", "GD-SHAPE-001"),
-               bad(
-                   {2, 3}, [](const Inputs& in) { return in[0].slice(0, 0, 1, 0); },
-                   "slice: step 0 must be positive; use flip() to go backwards", "GD-VALUE-001"),
-               bad(
-                   {2, 3}, [](const Inputs& in) { return in[0].select(1, 3); },
-                   "select: index 3 is outside dimension 1 of [2, 3]", "GD-VALUE-001")},
-    .dtypes = all_types,
-    .twice = true,
-});
+const bool slice_added =
+    add_spec({
+        .name = "slice",
+        .cases = {fixed(
+                      "", {4, 5, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
+                      reading({4, 3, 3},
+                              [](const Index& i) {
+                                return Index{i[0], i[1] + 1, i[2]};
+                              })),
+                  fixed(
+                      "with a step, from the end", {4, 7},
+                      [](const Inputs& in) { return in[0].slice(-1, -6, -1, 2); },
+                      reading({4, 3},
+                              [](const Index& i) {
+                                return Index{i[0], 1 + 2 * i[1]};
+                              })),
+                  fixed(
+                      "of images", {2, 3, 4, 5}, [](const Inputs& in) { return in[0].slice(2, 1, 3); },
+                      reading({2, 3, 2, 5},
+                              [](const Index& i) {
+                                return Index{i[0], i[1], i[2] + 1, i[3]};
+                              })),
+                  fixed(
+                      "of nothing", {4, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 2); },
+                      reading({0, 3}, [](const Index& i) { return i; })),
+                  fixed(
+                      "select", {4, 5, 3}, [](const Inputs& in) { return in[0].select(1, -2); },
+                      reading({4, 3}, [](const Index& i) { return Index{i[0], 3, i[1]}; })),
+                  fixed(
+                      "by [], from the end too", {4, 5, 3}, [](const Inputs& in) { return in[0][1][-1]; },
+                      reading({3},
+                              [](const Index& i) {
+                                return Index{1, 4, i[0]};
+                              }))},
+        .errors = {bad(
+                       {2, 3}, [](const Inputs& in) { return in[0].slice(1, 1, 4); },
+                       "slice: [1, 4) is outside dimension 1 of [2, 3]", "GD-SHAPE-001"),
+                   bad(
+                       {2, 3}, [](const Inputs& in) { return in[0].slice(0, 2, 1); },
+                       "slice: [2, 1) is outside dimension 0 of [2, 3]", "GD-SHAPE-001"),
+                   bad(
+                       {2, 3}, [](const Inputs& in) { return in[0].slice(0, 0, 1, 0); },
+                       "slice: step 0 must be positive; use flip() to go backwards", "GD-VALUE-001"),
+                   bad(
+                       {2, 3}, [](const Inputs& in) { return in[0].select(1, 3); },
+                       "select: index 3 is outside dimension 1 of [2, 3]", "GD-VALUE-001"),
+                   bad(
+                       {2, 3}, [](const Inputs& in) { return in[0][-3]; },
+                       "select: index -3 is outside dimension 0 of [2, 3]", "GD-VALUE-001"),
+                   bad(
+                       {}, [](const Inputs& in) { return in[0][0]; },
+                       "select: dimension 0 is outside a tensor of 0 dimensions", "GD-SHAPE-003")},
+        .dtypes = all_types,
+        .twice = true,
+    });
 
 const bool expand_added = add_spec({
     .name = "expand",
@@ -203,6 +213,17 @@ const bool reshape_added = add_spec({
                    {2, 3}, [](const Inputs& in) { return in[0].reshape({-1, -1}); },
                    "reshape: [-1, -1] leaves more than one size open", "GD-SHAPE-001"),
                bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].reshape({-2, -3}); },
+                   "reshape: [-2, -3] has a negative size; only one may be left open, as -1", "GD-SHAPE-001"),
+               bad(
+                   {0, 3}, [](const Inputs& in) { return in[0].reshape({0, -1}); },
+                   "reshape: any size would do for the -1 of [0, -1] beside a size of 0; name it",
+                   "GD-SHAPE-001"),
+               bad(
+                   {2, 3}, [](const Inputs& in) { return in[0].reshape({0, -1}); },
+                   "reshape: any size would do for the -1 of [0, -1] beside a size of 0; name it",
+                   "GD-SHAPE-001"),
+               bad(
                    {2, 3}, [](const Inputs& in) { return in[0].squeeze(1); },
                    "squeeze: dimension 1 of [2, 3] has size 3, not 1", "GD-SHAPE-001"),
                bad(
@@ -246,6 +267,8 @@ TEST(Views, OfNothing) {
   EXPECT_EQ(x.transpose(0, 1).shape(), Shape({3, 0}));
   EXPECT_EQ(x.reshape({3, 0}).shape(), Shape({3, 0}));
   EXPECT_EQ(x.flatten().shape(), Shape({0}));
+  EXPECT_EQ(x.reshape({-1, 3}).shape(), Shape({0, 3}));
+  EXPECT_EQ(x.reshape({5, 0, 2}).shape(), Shape({5, 0, 2}));
   EXPECT_EQ(x.slice(0, 0, 0).contiguous().numel(), 0);
 }
 
