@@ -82,8 +82,10 @@ class Converter {
     }
     const fs::path out(o.out);
     const std::string end = out.extension().string();
-    single_ = o.inputs.size() == 1 && fs::is_regular_file(o.inputs[0]) &&
-              (end == ".png" || end == ".npy" || end == ".dcm");
+    single_ = (end == ".png" || end == ".npy" || end == ".dcm") && !fs::is_directory(out);
+    require<UsageError>(!single_ || (o.inputs.size() == 1 && !fs::is_directory(o.inputs[0])),
+                        "dicom convert: --out ", printable(o.out),
+                        " takes one file, and a folder or several inputs are given; name a folder for --out");
     if (!single_) fs::create_directories(out);
   }
 

@@ -20,7 +20,6 @@ void decode_jpegls_frame(CodedBytes bytes, const PixelModule& m, const std::stri
     decoder.source(bytes.data(), bytes.size());
     decoder.read_spiff_header();
     decoder.read_header();
-    if (decoder.destination_size() != out.bytes.size()) broken_frame(who, "its JPEG-LS header is damaged");
     decoder.decode(out.bytes.data(), out.bytes.size());
     out.planar = decoder.interleave_mode() == charls::interleave_mode::none;
   } catch (const charls::jpegls_error& error) {

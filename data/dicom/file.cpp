@@ -143,6 +143,22 @@ std::string_view DicomFile::value_representation(const DicomElement& e) const {
   return {e.vr, 2};
 }
 
+// Of the data set, unless an item that the element stands in has its own.
+std::string_view DicomFile::character_set(const DicomElement& e) const {
+  const DicomElement* set = find(dicom::character_set);
+  const std::size_t at = index(e);
+  for (std::size_t i = 0; e.depth > 0 && i < at;) {
+    if (elements_[i].end <= at) {
+      i = elements_[i].end;
+      continue;
+    }
+    const DicomElement* own = elements_[i].tag == dicom::item ? find_in(i, dicom::character_set) : nullptr;
+    if (own != nullptr) set = own;
+    ++i;
+  }
+  return set != nullptr ? without_padding(raw(*set)) : std::string_view();
+}
+
 std::string DicomFile::text(const DicomElement& e) const {
   const std::string_view vr = value_representation(e);
   const std::string_view bytes = raw(e);
@@ -161,11 +177,7 @@ std::string DicomFile::text(const DicomElement& e) const {
     return out;
   }
   if (!is_text(vr)) return "";
-  std::string_view charset;
-  if (one_of(vr, "LOLTPNSHSTUCUT")) {
-    const DicomElement* set = find(dicom::character_set);
-    if (set != nullptr) charset = without_padding(raw(*set));
-  }
+  const std::string_view charset = one_of(vr, "LOLTPNSHSTUCUT") ? character_set(e) : "";
   const std::string_view delimiters = vr == "PN" ? "\\^=" : one_of(vr, "LOSHUC") ? "\\" : "";
   detail::DicomText text =
       detail::dicom_utf8(without_padding(bytes), e.is("UN") ? "ISO_IR 192" : charset, delimiters);

@@ -101,6 +101,7 @@ class DicomFile {
   void parse(const DicomOptions& options);
   std::string_view value_representation(const DicomElement& e) const;
   void add_warning(std::string sentence) const;
+  std::string_view character_set(const DicomElement& e) const;
   std::shared_ptr<const void> owner_;
   std::string_view bytes_;  // of the file, or of the inflated data set behind its header
   std::string name_, syntax_;

@@ -187,7 +187,6 @@ PixelModule coded_frame(const DicomFile& file, Packing coding, detail::CodedByte
       // What the stream is counts, not what the header calls it.
       const detail::JpegHead head = detail::jpeg_head(bytes, m, who);
       raw.photometric = head.colour;
-      if (head.process <= 0xc2 && head.precision > m.stored) raw.precision = head.precision;
       compare(head.colour);  // the decoder may turn one into the other
       if (head.process == 0xc3)
         detail::decode_lossless_frame(bytes, m, who, raw);

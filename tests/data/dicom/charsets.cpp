@@ -109,6 +109,21 @@ TEST_F(DicomCharsets, GroupsOfNames) {
   EXPECT_EQ(read_text("ISO 2022 IR 100\\ISO 2022 IR 126", "\x1b-F\xc4\\\xc4\r\n\xc4", "LT"), "Δ\\Δ\r\nÄ");
 }
 
+TEST_F(DicomCharsets, ItemsMayHaveTheirOwn) {
+  const std::string name = element(dicom::patient_name, "PN", "\xc4\xe9"),
+                    greek = element(dicom::character_set, "CS", "ISO_IR 126");
+  const std::string bytes =
+      meta() + element(dicom::character_set, "CS", "ISO_IR 100") +
+      element(0x00081140, "SQ",
+              item(name) + item(greek + element(0x00081199, "SQ", item(name)) + name) + item(name)) +
+      name;
+  const DicomFile file(bytes, "made");
+  std::vector<std::string> names;
+  for (const DicomElement& e : file.elements())
+    if (e.tag == dicom::patient_name) names.push_back(file.text(e));
+  EXPECT_EQ(names, (std::vector<std::string>{"Äé", "Δι", "Δι", "Äé", "Äé"}));
+}
+
 TEST_F(DicomCharsets, WhatMeansNothingStaysDifferent) {
   const std::string lost =
       "PatientID has bytes that mean nothing in its character set; they are shown as \\xNN";

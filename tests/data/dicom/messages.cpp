@@ -236,9 +236,11 @@ TEST_F(DicomMessages, Frames) {
   const char* jpegls = "1.2.840.10008.1.2.4.80";
   EXPECT_EQ(frame(jpeg(0xc0, 8, 2, 2), jpegls),
             "dicom: made: pixels cannot be decoded, the stream is not JPEG-LS");
-  EXPECT_EQ(
-      frame(jpeg(0xf7, 8, 2, 2), jpegls).substr(0, 98),
-      "dicom: made: pixels cannot be decoded, the JPEG-LS stream is damaged, or CharLS does not know what ");
+  const std::string charls = frame(jpeg(0xf7, 8, 2, 2), jpegls);
+  EXPECT_TRUE(
+      charls.starts_with("dicom: made: pixels cannot be decoded, the JPEG-LS stream is damaged, or CharLS "
+                         "does not know what it uses ("))
+      << charls;
   EXPECT_EQ(frame(jpeg(0xc3, 8, 2, 2), lossless),
             "dicom: made: pixels cannot be decoded, the JPEG stream ends before its last component");
   EXPECT_EQ(frame("abcd", rle),
