@@ -82,7 +82,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t cou
       how.bits = mode == DicomDisplay::full ? 16 : 8;
       to_image(image, how);
     }
-    to_hounsfield(image);
+    if (image.channels == 3)
+      to_rgb_samples(image);
+    else
+      to_hounsfield(image);
+    read_dicom_image(file, image.frames - 1);
   } catch (const Error&) {
   }
   return 0;

@@ -22,7 +22,7 @@ command -v apt-get >/dev/null || die 1 "needs apt-get; run it on Debian or Ubunt
 # What packages.sh names, without compilers and build tools, and the libraries those packages depend on.
 wanted=""
 for package in $(wanted_packages build tests); do
-  case "$package" in g++|cmake|ninja-build|pkg-config|libdcmtk-dev|libopenjp2-7-dev|libsoci-dev|mariadb-*|postgresql) continue ;; esac  # DICOM, databases: too many libraries to carry
+  case "$package" in g++|cmake|ninja-build|pkg-config|libdcmtk-dev|libcharls-dev|libopenjp2-7-dev|libsoci-dev|mariadb-*|postgresql) continue ;; esac  # DICOM, databases: too many libraries to carry
   wanted="$wanted $package $(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$package" |
     awk '$1 == "Depends:" && $2 ~ /^lib(dnnl|jpeg|png|protobuf|protoc|benchmark)|^zlib1g/ { print $2 }')"
 done

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 #include <random>
+#include <set>
 
 #include "apps/commands.h"
 #include "apps/run/display.h"
@@ -23,6 +24,14 @@ struct DicomCommandOptions {
   bool anonymize = false, hide = false, keep_ids = false;
 };
 
+// What was read although it breaks the standard.
+void tell_warnings(Session& session, const DicomFile& file) {
+  for (const std::string& text : file.warnings()) {
+    session.log(cat("warning: ", printable(file.name()), ": ", text));
+    session.event({{"event", "warning"}, {"file", file.name()}, {"text", text}});
+  }
+}
+
 void dump(Session& session, const DicomCommandOptions& o) {
   require_dicom("dicom dump");
   DumpOptions how;
@@ -37,6 +46,7 @@ void dump(Session& session, const DicomCommandOptions& o) {
     if (o.inputs.size() > 1 && o.format == "text") session.say("# " + printable(path));
     session.say(text);
     session.event({{"event", "header"}, {"file", path}, {"dataset", Json::parse(dump_json(file, how))}});
+    tell_warnings(session, file);
   }
   session.metric("files", o.inputs.size());
 }
@@ -72,22 +82,18 @@ class Converter {
     }
     const fs::path out(o.out);
     const std::string end = out.extension().string();
-    single_ = o.inputs.size() == 1 && fs::is_regular_file(o.inputs[0]) &&
-              (end == ".png" || end == ".npy" || end == ".dcm");
+    single_ = (end == ".png" || end == ".npy" || end == ".dcm") && !fs::is_directory(out);
+    require<UsageError>(!single_ || (o.inputs.size() == 1 && !fs::is_directory(o.inputs[0])),
+                        "dicom convert: --out ", printable(o.out),
+                        " takes one file, and a folder or several inputs are given; name a folder for --out");
     if (!single_) fs::create_directories(out);
   }
 
   void run() {
     for (const std::string& input : o_.inputs) {
-      const bool one = fs::is_regular_file(input);
       const std::string stem = fs::path(input).filename().string();
-      std::int64_t here = 0;
       try {
-        each_dicom(input, [&](const std::string& name, std::string_view bytes) {
-          ++here;
-          convert(name, bytes);
-        });
-        require<FormatError, 60>(here > 0 || !one, "dicom: ", printable(input), " is not a DICOM file");
+        source(input);
       } catch (const FormatError& error) {
         note(error, stem);
       }
@@ -104,6 +110,28 @@ class Converter {
   }
 
  private:
+  // A file, or what a folder, an archive or a DICOMDIR holds.
+  void source(const std::string& input) {
+    std::int64_t here = 0;
+    if (single_) {
+      each_dicom(input, [&](const std::string&, std::string_view) { ++here; });
+      require<UsageError>(here <= 1, "dicom convert: ", printable(input), " holds ", here,
+                          " DICOM files, and --out ", printable(o_.out),
+                          " takes one; name a folder for --out");
+      here = 0;
+    }
+    each_file(input, [&](const SourceFile& file) {
+      const bool dicom = DicomFile::looks_like(file.bytes);
+      here += dicom || !file.error.empty();
+      if (dicom)
+        convert(file.name, file.bytes);
+      else if (!file.error.empty())
+        note(DataError(42, cat(printable(file.name), ": ", file.error)), file.name);
+    });
+    require<FormatError, 60>(here > 0 || !fs::is_regular_file(input), "dicom: ", printable(input),
+                             " is not a DICOM file");
+  }
+
   void note(const Error& error, const std::string& name) {
     ++failed_;
     if (first_.empty()) first_ = error.message();
@@ -121,14 +149,20 @@ class Converter {
         array(file, name);
       else
         picture(file, name);
+      tell_warnings(session_, file);
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && dynamic_cast<const ValueError*>(&error) == nullptr) throw;
       note(error, name);
     }
   }
 
-  std::string place(const std::string& name, const char* end) const {
-    return single_ ? o_.out : (fs::path(o_.out) / (flat_name(name) + end)).string();
+  // Names that become the same without their folders get a number.
+  std::string place(const std::string& name, const char* end) {
+    if (single_) return o_.out;
+    const std::string flat = flat_name(name);
+    std::string stem = flat;
+    for (int n = 2; !names_.insert(stem).second; ++n) stem = cat(flat, "-again", n);
+    return (fs::path(o_.out) / (stem + end)).string();
   }
 
   void anonymized_copy(const DicomFile& file) {
@@ -140,16 +174,19 @@ class Converter {
 
   void array(const DicomFile& file, const std::string& name) {
     const DicomImage image = read_dicom_image(file, frame_);
-    save_npy(place(name, ".npy"), o_.values == "hounsfield" ? to_hounsfield(image) : image.samples);
+    save_npy(place(name, ".npy"), o_.values == "hounsfield" ? to_hounsfield(image)
+                                  : image.channels == 3     ? to_rgb_samples(image)
+                                                            : image.samples);
     ++written_;
   }
 
   void picture(const DicomFile& file, const std::string& name) {
     const DicomImage image = read_dicom_image(file, frame_);
     DicomDisplayOptions how = display_;
+    const std::string whole = place(name, ".png");
     for (int f = 0; f < image.frames; ++f) {
       how.frame = f;
-      std::string path = place(name, ".png");
+      std::string path = whole;
       if (image.frames > 1) path = path.substr(0, path.size() - 4) + "-" + std::to_string(f) + ".png";
       write_png(path, to_image(image, how));
       ++written_;
@@ -162,6 +199,7 @@ class Converter {
   int frame_;
   AnonymizeOptions anonymize_;
   bool single_ = false;
+  std::set<std::string> names_;
   std::int64_t written_ = 0, failed_ = 0;
   std::string first_;
 };
@@ -224,7 +262,7 @@ void add_dicom(Program& program) {
       ->check(CLI::IsMember({8, 16}))
       ->capture_default_str();
   app->add_option("--frame", o->frame, "all, or one from 0")->capture_default_str();
-  app->add_option("--values", o->values, "Of NPY files: stored (int32) or hounsfield (fp32)")
+  app->add_option("--values", o->values, "Of NPY files: stored (int32, colour as RGB) or hounsfield (fp32)")
       ->check(CLI::IsMember({"stored", "hounsfield"}))
       ->capture_default_str();
   app->add_flag("--anonymize", o->anonymize,

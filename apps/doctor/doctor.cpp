@@ -76,9 +76,9 @@ void doctor(Session& session) {
   if (dicom_available())
     ok("DICOM through DCMTK and OpenJPEG");
   else
-    findings.push_back(
-        {"note", "built without DICOM",
-         "apt-get install libdcmtk-dev libopenjp2-7-dev and configure with -DGADOLIN_DICOM=ON"});
+    findings.push_back({"note", "built without DICOM",
+                        "apt-get install libdcmtk-dev libcharls-dev libopenjp2-7-dev and configure with "
+                        "-DGADOLIN_DICOM=ON"});
   if (database_available())
     ok("databases through SOCI: SQLite, MariaDB/MySQL, PostgreSQL");
   else

@@ -21,8 +21,8 @@ DicomDisplayOptions display_options(const std::string& window, int bits) {
     DicomWindow w;
     char rest = 0;
     require<UsageError>(
-        std::sscanf(window.c_str(), "%lf/%lf%c", &w.center, &w.width, &rest) == 2 && w.width >= 1,
-        "--window ", window, ": auto, file, percentile, full or center/width is needed, like 40/80");
+        std::sscanf(window.c_str(), "%lf/%lf%c", &w.center, &w.width, &rest) == 2 && w.width > 0, "--window ",
+        window, ": auto, file, percentile, full or center/width is needed, like 40/80");
     d.mode = DicomDisplay::window;
     d.window = w;
   }

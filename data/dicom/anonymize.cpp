@@ -151,7 +151,7 @@ class Writer {
     require<FormatError, 67>(!e.cut, "dicom: ", printable(f_.name()),
                              " ends inside its pixel data, no whole copy can be written");
     if (e.encapsulated) {
-      std::string out = head(e.tag, "OB", 0xffffffff, false, false);
+      std::string out = head(e.tag, "OB", 0xffffffff, e.depth > 0 && implicit_, false);
       out.append(f_.raw(e));
       put(out, dicom::sequence_end >> 16, 2, false);
       put(out, dicom::sequence_end & 0xffff, 2, false);

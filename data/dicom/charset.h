@@ -6,10 +6,16 @@
 
 namespace gadolin::detail {
 
-// `charset` is the value of (0008,0005), several values separated by backslashes. `name`: parts may be
-// separated by ^ and =, as in PN. What cannot be converted loses the bytes outside ASCII; nothing is thrown.
-std::string dicom_utf8(std::string_view text, const std::string& charset, bool name);
-// Keeps what is valid UTF-8, drops other bytes and NULs.
-std::string only_utf8(std::string_view text);
+struct DicomText {
+  std::string utf8;
+  // False: some bytes mean nothing in the character set. They stand in the text as \xNN, so that two values
+  // that differ stay different.
+  bool clean = true;
+};
+
+// `charset` is the value of (0008,0005), several values separated by backslashes; its terms are known in
+// their common misspellings too. `delimiters` end a part of the text, as ^ and = do in a name: behind them
+// the first character set holds again (PS3.5 6.1.2.5.3). Nothing is thrown.
+DicomText dicom_utf8(std::string_view text, std::string_view charset, std::string_view delimiters);
 
 }  // namespace gadolin::detail

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,8 +17,15 @@ struct DicomImage;
 
 namespace gadolin::detail {
 
-// Rescale, windows, tables, padding and palette of an image whose samples are there.
-void read_display_facts(const DicomFile& file, DicomImage& image);
+// The bytes with what lies deflated behind `at` unpacked. Throws FormatError 61, 62.
+std::shared_ptr<const std::string> inflated_data_set(std::string_view bytes, std::size_t at,
+                                                     const DicomLimits& limits, const std::string& who);
+
+// Rescale, windows, tables, padding and palette of an image whose samples are there; it begins with frame
+// `first` of the file. Throws FormatError 64 for a rescale or a modality LUT that cannot be read.
+void read_display_facts(const DicomFile& file, DicomImage& image, int first);
+// Of that: modality LUT, VOI LUT and palette.
+void read_tables(const DicomFile& file, DicomImage& image);
 
 using CodedBytes = std::span<const std::uint8_t>;
 
@@ -25,6 +34,7 @@ struct PixelModule {
   int rows = 0, columns = 0, frames = 1, channels = 1;
   int allocated = 16, stored = 16, high_bit = 15;
   bool is_signed = false, planar = false;
+  bool halved = false;  // two pixels share their colour differences
   std::string photometric;
   std::int64_t pixels() const { return static_cast<std::int64_t>(rows) * columns; }
   std::int64_t frame_samples() const { return pixels() * channels; }
@@ -38,8 +48,18 @@ struct RawFrame {
   std::vector<std::uint8_t> bytes;
   int container = 8;
   bool planar = false;
-  bool ready = false;  // 32-bit samples that need neither mask nor sign
+  // What the stream says where it comes before the header: bits of a sample (0: nothing), RGB or YBR_FULL.
+  int precision = 0;
+  std::string photometric;
+  std::optional<bool> is_signed;
 };
+
+// Where the fragments that begin at `at` end: behind the last at `stop`, what follows them at `next`.
+struct FragmentRun {
+  std::size_t stop = 0, next = 0;
+  bool cut = false, closed = false;  // the bytes end inside one; their delimiter is there
+};
+FragmentRun fragment_run(std::string_view bytes, std::size_t at, std::size_t end);
 
 // The fragments of encapsulated pixel data, one run of bytes a frame. Throws FormatError 67.
 struct Frames {
@@ -57,13 +77,16 @@ void decode_rle_frame(CodedBytes bytes, const PixelModule& m, const std::string&
 void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
 // JPEG lossless, process 14.
 void decode_lossless_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
-void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax,
-                        const std::string& who, RawFrame& out);
+void decode_jpeg12_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
+void decode_jpegls_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
 void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out);
 
-// What the frame header of a JPEG or JPEG-LS stream says.
+// What the frame header of a JPEG or JPEG-LS stream says, and the markers before it.
 struct JpegHead {
   int process = 0, precision = 0, rows = 0, columns = 0, channels = 0;
+  // RGB or YBR_FULL, by the names of the components, JFIF's or Adobe's marker, or halved components; "" when
+  // the stream says nothing of it.
+  std::string colour;
 };
 // process: the marker's low byte (0xc0 baseline, 0xc1 extended, 0xc3 lossless, 0xf7 JPEG-LS). Throws
 // FormatError 67 unless it is there and agrees with the module.

@@ -1,4 +1,4 @@
-// 12-bit JPEG and JPEG-LS through DCMTK's codecs: each frame is handed over as a small data set of its own,
+// 12-bit JPEG through DCMTK's codec: each frame is handed over as a small data set of its own,
 // made from the checked pixel module, so that nothing else of a file reaches them.
 #include "data/dicom/codec.h"
 
@@ -10,7 +10,6 @@
 #include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
-#include <dcmtk/dcmjpls/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
 #endif
 
@@ -24,18 +23,14 @@ void register_codecs() {
   static const bool done = [] {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
     DJDecoderRegistration::registerCodecs(EDC_never);
-    DJLSDecoderRegistration::registerCodecs();
     return true;
   }();
   (void)done;
 }
 
-E_TransferSyntax syntax_of(const std::string& uid) { return DcmXfer(uid.c_str()).getXfer(); }
-
 }  // namespace
 
-void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::string& syntax,
-                        const std::string& who, RawFrame& out) {
+void decode_jpeg12_frame(CodedBytes bytes, const PixelModule& m, const std::string& who, RawFrame& out) {
   register_codecs();
   const JpegHead head = jpeg_head(bytes, m, who);
   if (m.allocated != 8 && m.allocated != 16)
@@ -64,7 +59,7 @@ void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::strin
   room[even - 1] = 0;
   std::copy(bytes.begin(), bytes.end(), room);
   sequence->insert(fragment);
-  pixels->putOriginalRepresentation(syntax_of(syntax), nullptr, sequence);
+  pixels->putOriginalRepresentation(EXS_JPEGProcess2_4, nullptr, sequence);
   set.insert(pixels, OFTrue);
 
   out.container = head.precision > 8 ? 16 : 8;
@@ -79,7 +74,7 @@ void decode_dcmtk_frame(CodedBytes bytes, const PixelModule& m, const std::strin
   if (done.bad()) broken_frame(who, "the stream is damaged or truncated (", done.text(), ")");
 }
 #else
-void decode_dcmtk_frame(CodedBytes, const PixelModule&, const std::string&, const std::string&, RawFrame&) {
+void decode_jpeg12_frame(CodedBytes, const PixelModule&, const std::string&, RawFrame&) {
   require_dicom("dicom");
 }
 #endif

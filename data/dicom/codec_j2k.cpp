@@ -57,6 +57,11 @@ class Claims {
  public:
   Claims(CodedBytes bytes, const PixelModule& m, const std::string& who) : b_(bytes), m_(m), who_(who) {}
 
+  // Of the first component, and whether three were transformed together, by the main header.
+  int precision() const { return static_cast<int>(u8(42) & 0x7f) + 1; }
+  bool is_signed() const { return (u8(42) & 0x80) != 0; }
+  bool transformed() const { return transformed_; }
+
   void check() {
     size();
     std::size_t at = 4 + u16(4);
@@ -65,6 +70,7 @@ class Claims {
       if (length < 2) broken_frame(who_, "a JPEG 2000 header is damaged");
       if (marker == 0xff90) return tile_parts(at);
       if (marker == 0xff52 || marker == 0xff53) coding(at, length);
+      if (marker == 0xff52) transformed_ = u8(at + 8) == 1;
       at += 2 + length;
     }
   }
@@ -133,6 +139,7 @@ class Claims {
   CodedBytes b_;
   const PixelModule& m_;
   const std::string& who_;
+  bool transformed_ = false;
 };
 
 // The code stream in a JP2 file, whose other boxes have no meaning in DICOM; empty when there is none.
@@ -164,7 +171,8 @@ void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string&
   if (bytes.size() < 4 || bytes[0] != 0xff || bytes[1] != 0x4f || bytes[2] != 0xff || bytes[3] != 0x51) {
     broken_frame(who, "the stream does not begin as JPEG 2000 does");
   }
-  Claims(bytes, m, who).check();
+  Claims claims(bytes, m, who);
+  claims.check();
   Memory memory{bytes};
   const std::unique_ptr<opj_stream_t, StreamEnd> stream(
       opj_stream_create(std::min<std::size_t>(bytes.size() + 1, 1 << 20), OPJ_TRUE));
@@ -200,6 +208,9 @@ void decode_j2k_frame(CodedBytes bytes, const PixelModule& m, const std::string&
   const auto pixels = static_cast<std::size_t>(m.pixels());
   out.container = 32;
   out.planar = true;
+  out.precision = claims.precision();
+  out.is_signed = claims.is_signed();
+  if (m.channels == 3 && claims.transformed()) out.photometric = "RGB";
   out.bytes.resize(static_cast<std::size_t>(m.frame_samples()) * 4);
   for (OPJ_UINT32 c = 0; c < static_cast<OPJ_UINT32>(m.channels); ++c) {
     if (c >= image->numcomps) broken_frame(who, "the JPEG 2000 stream left out a component");

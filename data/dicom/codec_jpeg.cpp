@@ -38,22 +38,15 @@ void on_jpeg12_progress(j_common_ptr info) {
 }
 
 // Nothing here needs destruction: give_up() jumps over it.
-bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, const PixelModule& m,
-            std::uint8_t* to) {
+bool decode(jpeg_decompress_struct& info, Errors& errors, CodedBytes bytes, int channels, J_COLOR_SPACE from,
+            J_COLOR_SPACE into, std::uint8_t* to) {
   if (setjmp(errors.out) != 0) return false;
   jpeg_create_decompress(&info);
   info.progress = &errors.progress;
   jpeg_mem_src(&info, bytes.data(), static_cast<unsigned long>(bytes.size()));
   jpeg_read_header(&info, TRUE);
-  if (m.channels == 3) {
-    // The header of the file says what the samples are; only an Adobe marker in an RGB file says otherwise.
-    const bool rgb = m.photometric == "RGB";
-    const bool coded = rgb && info.saw_Adobe_marker != 0 && info.Adobe_transform == 1;
-    info.jpeg_color_space = rgb && !coded ? JCS_RGB : JCS_YCbCr;
-    info.out_color_space = rgb ? JCS_RGB : JCS_YCbCr;
-  } else {
-    info.jpeg_color_space = info.out_color_space = JCS_GRAYSCALE;
-  }
+  info.jpeg_color_space = channels == 3 ? from : JCS_GRAYSCALE;
+  info.out_color_space = channels == 3 ? into : JCS_GRAYSCALE;
   jpeg_start_decompress(&info);
   const std::size_t row = info.output_width * static_cast<std::size_t>(info.output_components);
   while (info.output_scanline < info.output_height) {
@@ -76,7 +69,12 @@ void decode_jpeg_frame(CodedBytes bytes, const PixelModule& m, const std::string
   errors.base.emit_message = on_jpeg12_message;
   errors.base.output_message = no_output;
   errors.progress.progress_monitor = on_jpeg12_progress;
-  const bool good = decode(info, errors, bytes, m, out.bytes.data());
+  // YCbCr in a file that says RGB becomes RGB; RGB stays what it is.
+  const bool rgb = m.photometric == "RGB",
+             coded_rgb = out.photometric.empty() ? rgb : out.photometric == "RGB";
+  if (rgb) out.photometric = "RGB";
+  const bool good = decode(info, errors, bytes, m.channels, coded_rgb ? JCS_RGB : JCS_YCbCr,
+                           rgb || coded_rgb ? JCS_RGB : JCS_YCbCr, out.bytes.data());
   jpeg_destroy_decompress(&info);
   if (!good) broken_frame(who, "the JPEG stream is damaged (", errors.text, ")");
 }

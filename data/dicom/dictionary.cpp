@@ -31,9 +31,10 @@ bool dicom_available() {
 
 void require_dicom(const char* op) {
   if (dicom_available()) return;
-  fail<Unsupported, 60>(op,
-                        ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then "
-                        "configure with -DGADOLIN_DICOM=ON");
+  fail<Unsupported, 60>(
+      op,
+      ": this build has no DICOM; apt-get install libdcmtk-dev libcharls-dev libopenjp2-7-dev, then "
+      "configure with -DGADOLIN_DICOM=ON");
 }
 
 std::string dicom_tag_text(DicomTag tag) {

@@ -8,8 +8,8 @@
 namespace gadolin {
 
 double DicomLut::operator()(double v) const {
-  const double at = std::clamp(std::floor(v - first), 0.0, static_cast<double>(values.size() - 1));
-  return values[static_cast<std::size_t>(at)];
+  const double at = v - first, last = static_cast<double>(values.size() - 1);
+  return values[static_cast<std::size_t>(at > 0 ? std::min(at, last) : 0)];  // of NaN the first
 }
 
 namespace {
@@ -23,8 +23,9 @@ double rescaled(const DicomImage& image, std::int32_t v, int frame) {
 // 0 to 1.
 double windowed(const DicomWindow& w, double v) {
   if (w.function == "SIGMOID") return 1 / (1 + std::exp(-4 * (v - w.center) / w.width));
-  if (w.function == "LINEAR_EXACT") return std::clamp((v - w.center) / w.width + 0.5, 0.0, 1.0);
-  if (w.width <= 1) return v > w.center - 0.5 ? 1 : 0;
+  if (w.function == "LINEAR_EXACT" || w.width < 1)
+    return std::clamp((v - w.center) / w.width + 0.5, 0.0, 1.0);
+  if (w.width == 1) return v > w.center - 0.5 ? 1 : 0;
   return std::clamp((v - (w.center - 0.5)) / (w.width - 1) + 0.5, 0.0, 1.0);
 }
 
@@ -88,12 +89,12 @@ struct Tone {
   Tone(const DicomImage& i, const DicomDisplayOptions& o, const std::int32_t* v)
       : image(i), options(o), frame(o.frame) {
     const bool automatic = o.mode == DicomDisplay::automatic;
-    if (o.mode == DicomDisplay::window || (automatic && (o.window || !i.windows.empty()))) {
-      require<ValueError>(o.window || !i.windows.empty(),
+    const std::vector<DicomWindow>& windows = i.windows_of(o.frame);
+    if (o.mode == DicomDisplay::window || (automatic && (o.window || !windows.empty()))) {
+      require<ValueError>(o.window || !windows.empty(),
                           "dicom: the file has no window; give one as center/width");
-      chosen = o.window ? *o.window : i.windows[0];
-      require<ValueError>(chosen.width >= 1 || (chosen.width > 0 && chosen.function != "LINEAR") || !o.window,
-                          "dicom: window width ", chosen.width, " is below 1");
+      chosen = o.window ? *o.window : windows[0];
+      require<ValueError>(chosen.width > 0, "dicom: window width ", chosen.width, " is not above 0");
       kind = window;
     } else if (automatic && i.voi_lut) {
       kind = lut;
@@ -139,13 +140,19 @@ void grey(const DicomImage& image, const Tone& tone, const std::int32_t* v, std:
 
 std::uint8_t byte_of(double v) { return static_cast<std::uint8_t>(std::clamp(v + 0.5, 0.0, 255.0)); }
 
+// Whether the colours are YBR_FULL; refuses those that are neither this nor RGB.
+bool is_ybr(const DicomImage& image) {
+  const bool ybr = image.photometric == "YBR_FULL";
+  require<ValueError>(ybr || image.photometric == "RGB", "dicom: colours of photometric interpretation ",
+                      printable(image.photometric), " cannot be shown");
+  return ybr;
+}
+
 Image colour(const DicomImage& image, const std::int32_t* v) {
   Image out(image.columns, image.rows, 3, 8);
   const std::int64_t n = std::int64_t{image.rows} * image.columns;
   std::uint8_t* to = out.pixels.data();
-  const bool ybr = image.photometric == "YBR_FULL";
-  require<ValueError>(ybr || image.photometric == "RGB", "dicom: colours of photometric interpretation ",
-                      printable(image.photometric), " cannot be shown");
+  const bool ybr = is_ybr(image);
   const double scale = 255.0 / (std::pow(2.0, image.bits_stored) - 1);
   for (std::int64_t i = 0; i < n; ++i, to += 3) {
     const double a = v[i] * scale, b = v[n + i] * scale, c = v[2 * n + i] * scale;
@@ -168,13 +175,9 @@ Image through_palette(const DicomImage& image, const std::int32_t* v) {
   Image out(image.columns, image.rows, 3, 8);
   for (std::size_t c = 0; c < 3; ++c) {
     const DicomLut& lut = image.palette[c];
-    // Tables say 16 bits and hold 8 often enough: what they hold counts.
-    const bool wide = *std::max_element(lut.values.begin(), lut.values.end()) > 255;
-    for (std::size_t i = 0; i < out.numel() / 3; ++i) {
-      const double entry = lut(v[i]);
-      out.pixels[3 * i + c] = static_cast<std::uint8_t>(
-          wide ? static_cast<int>(entry) >> (std::max(lut.bits, 9) - 8) : static_cast<int>(entry));
-    }
+    const int shift = std::max(lut.bits - 8, 0);
+    for (std::size_t i = 0; i < out.numel() / 3; ++i)
+      out.pixels[3 * i + c] = static_cast<std::uint8_t>(static_cast<int>(lut(v[i])) >> shift);
   }
   return out;
 }
@@ -193,6 +196,25 @@ Tensor to_hounsfield(const DicomImage& image) {
     for (std::int64_t i = f * n; i < (f + 1) * n; ++i) {
       to[i] = static_cast<float>(image.modality_lut ? (*image.modality_lut)(in[i])
                                                     : r.slope * in[i] + r.intercept);
+    }
+  }
+  return out;
+}
+
+Tensor to_rgb_samples(const DicomImage& image) {
+  const bool ybr = is_ybr(image);
+  const double white = std::pow(2.0, image.bits_stored) - 1, middle = std::pow(2.0, image.bits_stored - 1);
+  const auto whole = [&](double v) { return static_cast<std::int32_t>(std::clamp(v, 0.0, white) + 0.5); };
+  const std::int64_t n = std::int64_t{image.rows} * image.columns;
+  Tensor out = empty({image.frames, image.rows, image.columns, 3}, DType::int32);
+  const auto* in = image.samples.data<std::int32_t>();
+  auto* to = out.data<std::int32_t>();
+  for (int f = 0; f < image.frames; ++f, in += 3 * n) {
+    for (std::int64_t i = 0; i < n; ++i, to += 3) {
+      const double y = in[i], blue = in[n + i] - middle, red = in[2 * n + i] - middle;
+      to[0] = ybr ? whole(y + 1.402 * red) : in[i];
+      to[1] = ybr ? whole(y - 0.344136 * blue - 0.714136 * red) : in[n + i];
+      to[2] = ybr ? whole(y + 1.772 * blue) : in[2 * n + i];
     }
   }
   return out;

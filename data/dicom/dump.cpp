@@ -106,7 +106,9 @@ Json element_json(const DicomFile& file, std::size_t at, const DumpOptions& o) {
                       vr == "IS" || vr == "DS";
   if (number) {
     for (const double v : file.numbers(e)) {
-      if (std::floor(v) == v && std::abs(v) < 9e15)
+      if (std::isnan(v))
+        values.push_back(nullptr);
+      else if (std::floor(v) == v && std::abs(v) < 9e15)
         values.push_back(static_cast<std::int64_t>(v));
       else
         values.push_back(v);

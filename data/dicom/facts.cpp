@@ -1,126 +1,129 @@
-// What belongs to looking at pixels: rescale, look-up tables, windows, padding, palettes (PS3.3 C.7.6.3,
-// C.11.1, C.11.2).
+// What belongs to looking at pixels: rescale, windows, padding (PS3.3 C.7.6.3, C.7.6.16, C.11.2).
 #include <algorithm>
 #include <cmath>
 
 #include "data/dicom/codec.h"
 #include "data/dicom/image.h"
+#include "data/image/image.h"
 
 namespace gadolin::detail {
 namespace {
 
-// A table in `item`, or in the data set itself when item is npos.
-std::optional<DicomLut> table(const DicomFile& file, const DicomElement* descriptor, const DicomElement* data,
-                              bool is_signed) {
-  if (descriptor == nullptr || data == nullptr) return std::nullopt;
-  const std::vector<double> d = file.numbers(*descriptor);
-  if (d.size() < 3) return std::nullopt;
-  DicomLut lut;
-  const auto entries = static_cast<std::size_t>(d[0] == 0 ? 65536 : d[0] < 0 ? d[0] + 65536 : d[0]);
-  lut.first = is_signed && d[1] > 32767 ? d[1] - 65536 : d[1];
-  lut.bits = std::clamp(static_cast<int>(d[2]), 1, 16);
-  const std::string_view raw = file.raw(*data);
-  if (raw.size() >= entries && raw.size() < 2 * entries) {  // 8-bit entries, two in a word
-    for (std::size_t i = 0; i < entries; ++i)
-      lut.values.push_back(
-          static_cast<std::uint8_t>(raw[data->big_endian && (i ^ 1) < raw.size() ? i ^ 1 : i]));
-  } else {
-    if (raw.size() < 2 * entries) return std::nullopt;
-    for (std::size_t i = 0; i < entries; ++i) {
-      const auto a = static_cast<std::uint8_t>(raw[2 * i]), b = static_cast<std::uint8_t>(raw[2 * i + 1]);
-      lut.values.push_back(static_cast<std::uint16_t>(data->big_endian ? a << 8 | b : b << 8 | a));
-    }
+// The data set itself, or one of its items.
+struct Place {
+  const DicomFile& file;
+  std::optional<std::size_t> item;
+  const DicomElement* find(DicomTag tag) const { return item ? file.find_in(*item, tag) : file.find(tag); }
+  std::vector<double> numbers(DicomTag tag) const {
+    const DicomElement* e = find(tag);
+    return e != nullptr ? file.numbers(*e) : std::vector<double>{};
   }
-  if (lut.values.empty()) return std::nullopt;
-  return lut;
+};
+
+// A number that values are computed with: absent it is `otherwise`, but what cannot be read is refused.
+double rescale_number(const Place& place, DicomTag tag, double otherwise) {
+  const std::vector<double> v = place.numbers(tag);
+  if (v.empty()) return otherwise;
+  require<FormatError, 64>(
+      !std::isnan(v[0]), "dicom: ", printable(place.file.name()), ": ", dicom_keyword(tag),
+      " is no number, and values without it would be wrong; write a decimal number into it");
+  return v[0];
 }
 
-std::optional<DicomLut> table_in(const DicomFile& file, DicomTag sequence, bool is_signed) {
-  const DicomElement* s = file.find(sequence);
-  if (s == nullptr) return std::nullopt;
-  for (const std::size_t item : file.items(*s)) {
-    if (auto lut = table(file, file.find_in(item, dicom::lut_descriptor), file.find_in(item, dicom::lut_data),
-                         is_signed))
-      return lut;
+DicomImage::Rescale rescale_at(const Place& place) {
+  DicomImage::Rescale r{rescale_number(place, dicom::rescale_slope, 1),
+                        rescale_number(place, dicom::rescale_intercept, 0)};
+  if (r.slope == 0) {
+    place.file.warn("RescaleSlope is 0, it is read as 1");
+    r.slope = 1;
   }
-  return std::nullopt;
+  return r;
 }
 
-std::vector<DicomWindow> windows_of(const std::vector<double>& centers, const std::vector<double>& widths,
-                                    const std::vector<std::string>& names, const std::string& function) {
+std::vector<DicomWindow> windows_at(const Place& place) {
+  const std::vector<double> centers = place.numbers(dicom::window_center),
+                            widths = place.numbers(dicom::window_width);
+  const auto text = [&](DicomTag tag) {
+    const DicomElement* e = place.find(tag);
+    return e != nullptr ? place.file.texts(*e) : std::vector<std::string>{};
+  };
+  const std::vector<std::string> names = text(dicom::window_explanation), kind = text(dicom::voi_function);
+  if (centers.size() != widths.size())
+    place.file.warn("WindowCenter has ", centers.size(), " values, WindowWidth ", widths.size());
   std::vector<DicomWindow> out;
   for (std::size_t i = 0; i < std::min(centers.size(), widths.size()); ++i) {
-    if (!(widths[i] > 0)) continue;
+    if (!(widths[i] > 0) || std::isnan(centers[i])) {
+      if (widths[i] <= 0) place.file.warn("a WindowWidth is not above 0, its window is left out");
+      continue;
+    }
     DicomWindow w{centers[i], widths[i], i < names.size() ? names[i] : "",
-                  function.empty() ? "LINEAR" : function};
+                  kind.empty() || kind[0].empty() ? "LINEAR" : kind[0]};
+    if (w.width < 1 && w.function != "SIGMOID" && w.function != "LINEAR_EXACT") {
+      place.file.warn("a WindowWidth is below 1, its window is shown as LINEAR_EXACT");
+      w.function = "LINEAR_EXACT";
+    }
     out.push_back(std::move(w));
   }
   return out;
 }
 
-// The item of a functional group sequence: (5200,9229) has one for all frames, (5200,9230) one a frame.
-const DicomElement* in_group(const DicomFile& file, std::size_t group, DicomTag sequence, DicomTag tag) {
-  const DicomElement* s = file.find_in(group, sequence);
-  if (s == nullptr) return nullptr;
-  for (const std::size_t item : file.items(*s)) {
-    if (const DicomElement* e = file.find_in(item, tag)) return e;
+// Functional groups of enhanced files: what one frame says of itself comes before what all share.
+class Groups {
+ public:
+  explicit Groups(const DicomFile& file) : file_(file) {
+    if (const DicomElement* s = file.find(dicom::shared_groups)) shared_ = file.items(*s);
+    if (const DicomElement* s = file.find(dicom::frame_groups)) own_ = file.items(*s);
   }
-  return nullptr;
-}
-
-double first_number(const DicomFile& file, const DicomElement* e, double otherwise) {
-  if (e == nullptr) return otherwise;
-  const std::vector<double> v = file.numbers(*e);
-  return v.empty() ? otherwise : v[0];
-}
-
-void functional_groups(const DicomFile& file, DicomImage& image) {
-  for (const DicomTag which : {dicom::shared_groups, dicom::frame_groups}) {
-    const DicomElement* s = file.find(which);
-    if (s == nullptr) continue;
-    std::vector<DicomImage::Rescale> each;
-    for (const std::size_t group : file.items(*s)) {
-      const DicomElement* slope = in_group(file, group, dicom::frame_pixel_values, dicom::rescale_slope);
-      if (slope != nullptr) {
-        const double intercept =
-            first_number(file, in_group(file, group, dicom::frame_pixel_values, dicom::rescale_intercept), 0);
-        each.push_back({first_number(file, slope, 1), intercept});
-      }
-      if (image.windows.empty()) {
-        const DicomElement* c = in_group(file, group, dicom::frame_voi, dicom::window_center);
-        const DicomElement* w = in_group(file, group, dicom::frame_voi, dicom::window_width);
-        if (c && w) image.windows = windows_of(file.numbers(*c), file.numbers(*w), {}, "");
-      }
+  bool any() const { return !shared_.empty() || !own_.empty(); }
+  // The item of `sequence` that holds for the frame and has one of the two attributes; else the data set.
+  Place place(std::size_t frame, DicomTag sequence, DicomTag a, DicomTag b) const {
+    std::vector<std::size_t> groups;
+    if (frame < own_.size()) groups.push_back(own_[frame]);
+    if (!shared_.empty()) groups.push_back(shared_[0]);
+    for (const std::size_t group : groups) {
+      const DicomElement* s = file_.find_in(group, sequence);
+      if (s == nullptr) continue;
+      for (const std::size_t item : file_.items(*s))
+        if (file_.find_in(item, a) || file_.find_in(item, b)) return {file_, item};
     }
-    if (!each.empty()) image.rescale = each;
+    return {file_, std::nullopt};
   }
+
+ private:
+  const DicomFile& file_;
+  std::vector<std::size_t> shared_, own_;
+};
+
+template <class T>
+bool all_equal(const std::vector<T>& v) {
+  return std::all_of(v.begin(), v.end(), [&](const T& x) { return x == v[0]; });
+}
+
+void rescales_and_windows(const DicomFile& file, DicomImage& image, int first) {
+  const Groups groups(file);
+  std::vector<std::vector<DicomWindow>> windows;
+  image.rescale.clear();
+  for (int i = 0; i < (groups.any() ? image.frames : 1); ++i) {
+    const auto frame = static_cast<std::size_t>(first + i);
+    image.rescale.push_back(rescale_at(
+        groups.place(frame, dicom::frame_pixel_values, dicom::rescale_slope, dicom::rescale_intercept)));
+    windows.push_back(
+        windows_at(groups.place(frame, dicom::frame_voi, dicom::window_center, dicom::window_width)));
+  }
+  if (all_equal(image.rescale)) image.rescale.resize(1);
+  image.windows = windows[0];
+  if (!all_equal(windows)) image.frame_windows = std::move(windows);
 }
 
 }  // namespace
 
-void read_display_facts(const DicomFile& file, DicomImage& image);
-void read_display_facts(const DicomFile& file, DicomImage& image) {
+void read_display_facts(const DicomFile& file, DicomImage& image, int first) {
   image.modality = file.text(dicom::modality);
-  DicomImage::Rescale rescale{file.number(dicom::rescale_slope).value_or(1),
-                              file.number(dicom::rescale_intercept).value_or(0)};
-  if (rescale.slope == 0) rescale.slope = 1;
-  image.rescale = {rescale};
-  image.windows = windows_of(file.numbers(dicom::window_center), file.numbers(dicom::window_width),
-                             file.texts(dicom::window_explanation), file.text(dicom::voi_function));
-  if (file.find(dicom::shared_groups) || file.find(dicom::frame_groups)) functional_groups(file, image);
-  image.modality_lut = table_in(file, dicom::modality_lut, image.is_signed);
-  image.voi_lut = table_in(file, dicom::voi_lut, image.is_signed);
-  if (image.photometric == "PALETTE COLOR") {
-    for (DicomTag c = 0; c < 3; ++c) {
-      auto lut = table(file, file.find(dicom::palette_descriptor + c), file.find(dicom::palette_data + c),
-                       image.is_signed);
-      if (lut) image.palette.push_back(std::move(*lut));
-    }
-    if (image.palette.size() != 3) image.palette.clear();
-  }
+  rescales_and_windows(file, image, first);
+  read_tables(file, image);
   if (const auto padding = file.number(dicom::padding_value)) {
     const auto sign = [&](double v) {
-      const auto whole = static_cast<std::int64_t>(v);
+      const auto whole = static_cast<std::int64_t>(std::clamp(v, -1e15, 1e15));
       return image.is_signed && whole > 32767 && whole < 65536 ? whole - 65536
              : !image.is_signed && whole < 0                   ? whole + 65536
                                                                : whole;

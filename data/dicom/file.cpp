@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <mutex>
 
 #include "data/dicom/charset.h"
 #include "tensor/check.h"
@@ -15,7 +17,7 @@ namespace gadolin {
 namespace {
 
 std::string_view without_padding(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\0'; };
+  const auto blank = [](char c) { return c == ' ' || c == '\0' || (c >= '\t' && c <= '\r'); };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
   return text;
@@ -49,19 +51,39 @@ bool one_of(std::string_view vr, std::string_view pairs) {
 bool is_binary_number(std::string_view vr) { return one_of(vr, "USSSULSLUVSVFLFD"); }
 bool is_text(std::string_view vr) { return one_of(vr, "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT"); }
 
-std::vector<double> decimal(std::string_view text) {
-  std::vector<double> out;
-  while (!text.empty() && out.size() < most_numbers) {
+struct Decimals {
+  std::vector<double> values;
+  bool comma = false, unreadable = false;
+};
+
+std::optional<double> decimal(std::string_view part) {
+  if (!part.empty() && part.front() == '+') part.remove_prefix(1);
+  double v = 0;
+  const auto done = std::from_chars(part.data(), part.data() + part.size(), v);
+  const bool good = !part.empty() && done.ec == std::errc() && done.ptr == part.data() + part.size();
+  return good && std::isfinite(v) ? std::optional<double>(v) : std::nullopt;
+}
+
+// Values of decimal text, each at its place.
+Decimals decimals(std::string_view text) {
+  Decimals out;
+  while (!text.empty() && out.values.size() < most_numbers) {
     const std::size_t end = std::min(text.find('\\'), text.size());
-    std::string_view part = without_padding(text.substr(0, end));
-    if (!part.empty() && part.front() == '+') part.remove_prefix(1);
-    double v = 0;
-    const auto done = std::from_chars(part.data(), part.data() + part.size(), v);
-    if (!part.empty() && done.ec == std::errc() && done.ptr == part.data() + part.size() && std::isfinite(v))
-      out.push_back(v);
+    std::string part(without_padding(text.substr(0, end)));
+    const std::size_t comma = part.find(',');
+    if (comma != std::string::npos && part.find('.') == std::string::npos) part[comma] = '.';
+    const std::optional<double> v = decimal(part);
+    out.comma = out.comma || (v && comma != std::string::npos);
+    out.unreadable = out.unreadable || (!v && !part.empty());
+    out.values.push_back(v.value_or(std::numeric_limits<double>::quiet_NaN()));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
+}
+
+std::string attribute(const DicomElement& e) {
+  const std::string_view keyword = dicom_keyword(e.tag);
+  return keyword.empty() ? dicom_tag_text(e.tag) : std::string(keyword);
 }
 
 std::string shortest(double v) {
@@ -71,6 +93,27 @@ std::string shortest(double v) {
 }
 
 }  // namespace
+
+// Reading is const and may happen in several threads.
+struct DicomFile::Warnings {
+  std::mutex mutex;
+  std::vector<std::string> sentences;
+};
+
+DicomFile::DicomFile() : warnings_(std::make_shared<Warnings>()) {}
+
+std::vector<std::string> DicomFile::warnings() const {
+  const std::lock_guard lock(warnings_->mutex);
+  return warnings_->sentences;
+}
+
+void DicomFile::add_warning(std::string sentence) const {
+  constexpr std::size_t most = 64;
+  const std::lock_guard lock(warnings_->mutex);
+  auto& all = warnings_->sentences;
+  if (all.size() < most && std::find(all.begin(), all.end(), sentence) == all.end())
+    all.push_back(std::move(sentence));
+}
 
 const DicomElement* DicomFile::find(DicomTag tag) const {
   for (std::size_t i = 0; i < elements_.size(); i = elements_[i].end) {
@@ -100,6 +143,22 @@ std::string_view DicomFile::value_representation(const DicomElement& e) const {
   return {e.vr, 2};
 }
 
+// Of the data set, unless an item that the element stands in has its own.
+std::string_view DicomFile::character_set(const DicomElement& e) const {
+  const DicomElement* set = find(dicom::character_set);
+  const std::size_t at = index(e);
+  for (std::size_t i = 0; e.depth > 0 && i < at;) {
+    if (elements_[i].end <= at) {
+      i = elements_[i].end;
+      continue;
+    }
+    const DicomElement* own = elements_[i].tag == dicom::item ? find_in(i, dicom::character_set) : nullptr;
+    if (own != nullptr) set = own;
+    ++i;
+  }
+  return set != nullptr ? without_padding(raw(*set)) : std::string_view();
+}
+
 std::string DicomFile::text(const DicomElement& e) const {
   const std::string_view vr = value_representation(e);
   const std::string_view bytes = raw(e);
@@ -118,14 +177,14 @@ std::string DicomFile::text(const DicomElement& e) const {
     return out;
   }
   if (!is_text(vr)) return "";
-  const bool repaired = e.is("UN");
-  if (repaired) return std::string(without_padding(detail::only_utf8(bytes)));
-  std::string charset;
-  if (one_of(vr, "LOLTPNSHSTUCUT")) {
-    const DicomElement* set = find(dicom::character_set);
-    if (set != nullptr) charset = std::string(without_padding(raw(*set)));
-  }
-  return std::string(without_padding(detail::dicom_utf8(without_padding(bytes), charset, vr == "PN")));
+  const std::string_view charset = one_of(vr, "LOLTPNSHSTUCUT") ? character_set(e) : "";
+  const std::string_view delimiters = vr == "PN" ? "\\^=" : one_of(vr, "LOSHUC") ? "\\" : "";
+  detail::DicomText text =
+      detail::dicom_utf8(without_padding(bytes), e.is("UN") ? "ISO_IR 192" : charset, delimiters);
+  if (e.is("UN") && !text.clean) text = detail::dicom_utf8(without_padding(bytes), charset, delimiters);
+  if (!text.clean)
+    warn(attribute(e), " has bytes that mean nothing in its character set; they are shown as \\xNN");
+  return std::string(without_padding(text.utf8));
 }
 
 std::string DicomFile::text(DicomTag tag) const {
@@ -134,8 +193,13 @@ std::string DicomFile::text(DicomTag tag) const {
 }
 
 std::vector<std::string> DicomFile::texts(DicomTag tag) const {
+  const DicomElement* e = find(tag);
+  return e != nullptr ? texts(*e) : std::vector<std::string>{};
+}
+
+std::vector<std::string> DicomFile::texts(const DicomElement& e) const {
   std::vector<std::string> out;
-  std::string all = text(tag);
+  const std::string all = text(e);
   std::string_view rest = all;
   while (!rest.empty() && out.size() < most_texts) {
     const std::size_t end = std::min(rest.find('\\'), rest.size());
@@ -168,15 +232,23 @@ std::vector<double> DicomFile::numbers(const DicomElement& e) const {
     all_values<double>(bytes, big, out);
   else if (vr == "OB")
     all_values<std::uint8_t>(bytes, big, out);
-  else if (is_text(vr))
-    out = decimal(bytes);
-  // The same anonymiser wrote numbers that are text in the standard as little-endian integers.
-  if (out.empty() && e.is("UN") && is_text(vr) && !bytes.empty() && bytes.size() <= 4) {
-    std::uint32_t v = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) v = v << 8 | static_cast<unsigned char>(bytes[i]);
-    out.push_back(v);
+  else if (is_text(vr)) {
+    const Decimals text = decimals(without_padding(bytes));
+    // An anonymiser that knew no types wrote numbers that are text in the standard as little-endian integers.
+    const bool integer =
+        e.is("UN") && !bytes.empty() && bytes.size() <= 4 &&
+        std::all_of(text.values.begin(), text.values.end(), [](double v) { return std::isnan(v); });
+    if (integer) {
+      std::uint32_t v = 0;
+      for (std::size_t i = bytes.size(); i-- > 0;) v = v << 8 | static_cast<unsigned char>(bytes[i]);
+      return {static_cast<double>(v)};
+    }
+    out = text.values;
+    if (text.comma) warn(attribute(e), " has a decimal comma, it is read as a point");
+    if (text.unreadable) warn(attribute(e), " has a value that is no number, it is left out");
   }
-  std::erase_if(out, [](double v) { return !std::isfinite(v); });
+  for (double& v : out)
+    if (!std::isfinite(v)) v = std::numeric_limits<double>::quiet_NaN();
   return out;
 }
 
@@ -187,7 +259,7 @@ std::vector<double> DicomFile::numbers(DicomTag tag) const {
 
 std::optional<double> DicomFile::number(DicomTag tag) const {
   const std::vector<double> all = numbers(tag);
-  return all.empty() ? std::nullopt : std::optional<double>(all[0]);
+  return all.empty() || std::isnan(all[0]) ? std::nullopt : std::optional<double>(all[0]);
 }
 
 std::int64_t DicomFile::integer(DicomTag tag, std::int64_t otherwise) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/dicom/dictionary.h"
+#include "tensor/check.h"
 
 namespace gadolin {
 
@@ -72,28 +73,43 @@ class DicomFile {
 
   std::string_view raw(const DicomElement& e) const { return bytes_.substr(e.begin, e.length); }
   // UTF-8 without padding, values separated by a backslash; numbers written out; "" for sequences and bulk
-  // data. Absent: "".
+  // data. Bytes that mean nothing in the character set are written as \xNN, with a warning. Absent: "".
   std::string text(DicomTag tag) const;
   std::string text(const DicomElement& e) const;
   std::vector<std::string> texts(DicomTag tag) const;  // at most 65,536
-  // Values of binary numbers and of decimal text, at most 1,048,576. What cannot be read as a number is left
-  // out. Absent: {}.
+  std::vector<std::string> texts(const DicomElement& e) const;
+  // Values of binary numbers and of decimal text, at most 1,048,576, each at its place: NaN where there is
+  // none or none that can be read, with a warning. A decimal comma is read as a point, with a warning.
+  // Absent: {}.
   std::vector<double> numbers(DicomTag tag) const;
   std::vector<double> numbers(const DicomElement& e) const;
-  std::optional<double> number(DicomTag tag) const;  // the first
+  std::optional<double> number(DicomTag tag) const;  // the first, unless it is NaN
   std::int64_t integer(DicomTag tag, std::int64_t otherwise) const;
+
+  // What was read although it breaks the standard: a sentence for each kind, in the order in which it was
+  // met, without values of a patient. Opening, text(), numbers() and read_dicom_image() add to it; copies
+  // share it.
+  std::vector<std::string> warnings() const;
+  template <class... Parts>
+  void warn(const Parts&... parts) const {
+    add_warning(cat(parts...));
+  }
 
  private:
   friend class DicomParser;
-  DicomFile() = default;
+  DicomFile();
   void parse(const DicomOptions& options);
   std::string_view value_representation(const DicomElement& e) const;
+  void add_warning(std::string sentence) const;
+  std::string_view character_set(const DicomElement& e) const;
   std::shared_ptr<const void> owner_;
   std::string_view bytes_;  // of the file, or of the inflated data set behind its header
   std::string name_, syntax_;
   bool has_meta_ = false;
   DicomLimits limits_;
   std::vector<DicomElement> elements_;
+  struct Warnings;
+  std::shared_ptr<Warnings> warnings_;
 };
 
 // "JPEG Lossless, Non-Hierarchical, First-Order Prediction"; the UID itself when it is unknown.

@@ -35,6 +35,20 @@ CodedBytes Frames::frame(int i, std::vector<std::uint8_t>& room) const {
   return room;
 }
 
+FragmentRun fragment_run(std::string_view bytes, std::size_t at, std::size_t end) {
+  while (end - at >= 8) {
+    const DicomTag tag = (le32(bytes, at) & 0xffff) << 16 | le32(bytes, at) >> 16;
+    const std::uint32_t length = le32(bytes, at + 4);
+    if (tag == dicom::sequence_end) return {at, at + 8, false, true};
+    // A missing delimiter: what follows is another element, or nothing.
+    if (tag != dicom::item) return {at, at, false, false};
+    if (length > end - at - 8) return {end, end, true, false};
+    at += 8 + std::size_t{length};
+  }
+  // Complete fragments without a closing delimiter are no damage; the decoder knows whether a frame is whole.
+  return {end, end, at != end, false};
+}
+
 Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, int frames) {
   const std::string who = printable(file.name());
   const std::string_view all = file.raw(pixels);
@@ -80,9 +94,29 @@ Frames encapsulated_frames(const DicomFile& file, const DicomElement& pixels, in
   broken_frame(who, "its ", fragments.size(), " fragments cannot be divided into ", frames, " frames");
 }
 
+namespace {
+
+// The colours of a stream: names of components come first, then JFIF, which is YCbCr by definition, then
+// Adobe's marker (ITU-T T.871, T.872). Halved components are differences of colour.
+std::string colour_of(CodedBytes components, bool jfif, int adobe) {
+  const auto id = [&](std::size_t c) { return components[3 * c] & 0xdf; };  // in capitals
+  if (id(0) == 'R' && id(1) == 'G' && id(2) == 'B') return "RGB";
+  if (jfif || adobe == 1) return "YBR_FULL";
+  if (adobe == 0) return "RGB";
+  return components[1] != components[4] || components[1] != components[7] ? "YBR_FULL" : "";
+}
+
+bool begins_with(CodedBytes body, std::string_view name) {
+  return body.size() >= name.size() && std::equal(name.begin(), name.end(), body.begin());
+}
+
+}  // namespace
+
 JpegHead jpeg_head(CodedBytes b, const PixelModule& m, const std::string& who) {
   if (b.size() < 4 || b[0] != 0xff || b[1] != 0xd8)
     broken_frame(who, "the stream does not begin as JPEG does");
+  bool jfif = false;
+  int adobe = -1;
   for (std::size_t at = 2; at + 4 <= b.size();) {
     if (b[at] != 0xff) broken_frame(who, "a JPEG marker is missing at byte ", at, " of the frame");
     const int marker = b[at + 1];
@@ -100,9 +134,13 @@ JpegHead jpeg_head(CodedBytes b, const PixelModule& m, const std::string& who) {
         (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) ||
         marker == 0xf7;
     if (marker == 0xda || marker == 0xd9) break;
+    const CodedBytes body = b.subspan(at + 4, length - 2);
+    if (marker == 0xe0 && begins_with(body, "JFIF")) jfif = true;
+    if (marker == 0xee && body.size() >= 12 && begins_with(body, "Adobe")) adobe = body[11];
     if (frame) {
       if (length < 8) broken_frame(who, "its JPEG frame header is too short");
-      JpegHead h{marker, b[at + 4], b[at + 5] << 8 | b[at + 6], b[at + 7] << 8 | b[at + 8], b[at + 9]};
+      JpegHead h{marker, body[0], body[1] << 8 | body[2], body[3] << 8 | body[4], body[5], ""};
+      if (h.channels == 3 && body.size() >= 15) h.colour = colour_of(body.subspan(6), jfif, adobe);
       if (h.rows != m.rows || h.columns != m.columns || h.channels != m.channels) {
         broken_frame(who, "the JPEG stream has ", h.channels, " x ", h.rows, " x ", h.columns,
                      " samples, the header says ", m.channels, " x ", m.rows, " x ", m.columns);

@@ -137,6 +137,7 @@ constexpr Column columns[] = {{"modality", dicom::modality},
 
 struct Row {
   std::vector<std::string> fields;
+  std::string warning;
   SlicePlace place;
   enum { skipped, good, failed } state = skipped;
 };
@@ -163,6 +164,7 @@ Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOpti
                 file.transfer_syntax()};
   for (const Column& c : columns) row.fields.push_back(plain(file.text(c.tag)));
   for (const DicomTag tag : options.more) row.fields.push_back(plain(file.text(tag)));
+  for (const std::string& w : file.warnings()) row.warning += (row.warning.empty() ? "" : "; ") + w;
   return row;
 }
 
@@ -226,7 +228,7 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
       try {
         files.with(at, [&](std::string_view bytes) { rows[at] = row_of(files.name(at), bytes, options); });
       } catch (const std::exception& error) {
-        rows[at] = {{files.name(at), plain(error.what())}, {}, Row::failed};
+        rows[at] = {{files.name(at), plain(error.what())}, "", {}, Row::failed};
       }
     }
   });
@@ -240,7 +242,7 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
     out.table.header.push_back(dicom_keyword(tag).empty() ? dicom_tag_text(tag)
                                                           : std::string(dicom_keyword(tag)));
   }
-  out.table.header.insert(out.table.header.end(), {"slice_order", "error"});
+  out.table.header.insert(out.table.header.end(), {"slice_order", "warning", "error"});
   const std::size_t width = out.table.header.size();
   const auto failed = [&](const std::string& path, const std::string& why) {
     std::vector<std::string> fields(width);
@@ -259,8 +261,7 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
       failed(rows[i].fields[0], rows[i].fields[1]);
       continue;
     }
-    rows[i].fields.push_back(order[i]);
-    rows[i].fields.emplace_back();
+    rows[i].fields.insert(rows[i].fields.end(), {order[i], rows[i].warning, ""});
     out.table.rows.push_back(std::move(rows[i].fields));
     ++out.files;
   }

@@ -20,7 +20,7 @@ struct DicomIndexOptions {
 };
 
 struct DicomIndex {
-  CsvTable table;  // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., error
+  CsvTable table;  // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., warning, error
   // skipped: no DICOM files; failed: have a row with `error`.
   std::int64_t files = 0, skipped = 0, failed = 0;
 };

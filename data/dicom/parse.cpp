@@ -1,9 +1,7 @@
 // Walks through the bytes of a DICOM file, element by element: PS3.5 chapter 7, PS3.10 chapter 7.
-#include <zlib.h>
-
-#include <array>
 #include <cstring>
 
+#include "data/dicom/codec.h"
 #include "data/dicom/file.h"
 #include "data/image/image.h"
 #include "io/mapped_file.h"
@@ -100,7 +98,11 @@ class DicomParser {
       meta_ = false;
       f_.syntax_ = f_.text(dicom::transfer_syntax);
     }
-    if (f_.syntax_ == "1.2.840.10008.1.2.1.99") at = inflate_from(at);
+    if (f_.syntax_ == "1.2.840.10008.1.2.1.99") {
+      const auto whole = detail::inflated_data_set(f_.bytes_, at, limits_, who());
+      f_.bytes_ = *whole;
+      f_.owner_ = whole;
+    }
     Coding found;
     const bool sure = guess(f_.bytes_, at, found);
     require<FormatError, 60>(f_.has_meta_ || sure, "dicom: ", who(), " is not a DICOM file");
@@ -113,7 +115,7 @@ class DicomParser {
                    : coding.big        ? "1.2.840.10008.1.2.2"
                                        : "1.2.840.10008.1.2.1";
     }
-    data_set(at, f_.bytes_.size(), coding, 0, false);
+    outer_set(at, coding);
   }
 
  private:
@@ -139,10 +141,15 @@ class DicomParser {
 
   // Elements from `at` to `end`, or to the delimiter of an item; `at` is behind them afterwards.
   void data_set(std::size_t& at, std::size_t end, Coding coding, int depth, bool delimited) {
+    bool strays = false;
     while (at < end) {
       const std::string_view b = f_.bytes_;
       if (end - at < 8) {
-        if (depth == 0 && b.substr(at, end - at).find_first_not_of('\0') == std::string_view::npos) {
+        const std::string_view rest = b.substr(at, end - at);
+        if (depth == 0 &&
+            rest.find_first_not_of(std::string_view("\0 \t\r\n", 5)) == std::string_view::npos) {
+          if (rest.find_first_not_of('\0') != std::string_view::npos)
+            f_.warn("blanks or a line break follow the last element at byte ", at);
           at = end;
           return;
         }
@@ -156,8 +163,14 @@ class DicomParser {
         continue;
       }
       if (tag == dicom::sequence_end) {
-        if (depth > 0 && delimited) return;  // an item without its delimiter
+        if (depth > 0 && delimited && !strays) return;  // an item without its delimiter
+        strays = false;
         at += 8;
+        continue;
+      }
+      if (tag == dicom::item) {
+        stray_item(at, end, coding, depth);
+        strays = true;
         continue;
       }
       if (tag == 0 && depth == 0 && b.substr(at, 8).find_first_not_of('\0') == std::string_view::npos &&
@@ -171,6 +184,45 @@ class DicomParser {
       }
     }
     if (delimited && depth > 0) damaged(at, "the file ends inside an item");
+  }
+
+  // An item whose sequence has lost its header: nobody knows what it belongs to, so it is left out.
+  void stray_item(std::size_t& at, std::size_t end, Coding coding, int depth) {
+    if (!strays_) f_.warn("items that belong to no sequence are left out, the first at byte ", at);
+    strays_ = true;
+    check_depth(at, depth);
+    const auto known = f_.elements_.size();
+    const std::uint32_t length = number(f_.bytes_, at + 4, 4, coding.big);
+    at += 8;
+    content(at, end, coding, depth, length);
+    f_.elements_.resize(known);
+  }
+
+  // What is in an item of this length.
+  void content(std::size_t& at, std::size_t end, Coding coding, int depth, std::uint32_t length) {
+    if (length == undefined) return data_set(at, end, coding, depth + 2, true);
+    if (length > end - at) damaged(at - 8, "an item has ", length, " bytes, but only ", end - at, " follow");
+    const std::size_t stop = at + length;
+    data_set(at, stop, coding, depth + 2, false);
+    at = stop;
+  }
+
+  void check_depth(std::size_t at, int depth) const {
+    if (depth < 2 * limits_.depth) return;
+    fail<FormatError, 63>("dicom: ", who(), " is nested more than ", limits_.depth,
+                          " sequences deep at byte ", at);
+  }
+
+  // The data set of the file. What follows complete pixel data, such as the line break of a download, costs
+  // nobody the picture.
+  void outer_set(std::size_t at, Coding coding) {
+    try {
+      data_set(at, f_.bytes_.size(), coding, 0, false);
+    } catch (const FormatError&) {
+      if (pixels_end_ == 0) throw;
+      f_.elements_.resize(pixels_elements_);
+      f_.warn("what follows the pixel data at byte ", pixels_end_, " is damaged and not read");
+    }
   }
 
   // One element; false when the rest is not to be looked at.
@@ -189,12 +241,21 @@ class DicomParser {
       e.length = length;
     }
     const bool sequence = vr[0] == 'S' && vr[1] == 'Q';
+    bool complete = true;
     if (length == undefined) {
-      const bool bulk = vr[0] == 'O' && (vr[1] == 'B' || vr[1] == 'W');
-      if (pixels || (bulk && depth == 0)) {
-        fragments(at, end, coding, f_.elements_[here]);
+      const bool bulk = tag == dicom::pixel_data || (vr[0] == 'O' && (vr[1] == 'B' || vr[1] == 'W'));
+      if (pixels || bulk) {  // in an item: an icon, or what a vendor keeps for itself
+        const detail::FragmentRun run = detail::fragment_run(f_.bytes_, at, end);
+        DicomElement& e = f_.elements_[here];
+        e.encapsulated = true;
+        e.cut = run.cut;
+        e.length = run.stop - at;
+        complete = run.closed;
+        at = run.next;
       } else if (sequence || (vr[0] == 'U' && vr[1] == 'N')) {
-        const Coding inside = sequence ? coding : Coding{false, false};
+        // Of unknown representation the content is implicit (PS3.5 6.2.2); some writers keep it explicit.
+        const bool letters = end - at >= 16 && known_vr(f_.bytes_.data() + at + 12);
+        const Coding inside = sequence || letters ? coding : Coding{false, false};
         items(at, end, inside, depth, true);
         f_.elements_[here].vr[0] = 'S';
         f_.elements_[here].vr[1] = 'Q';
@@ -210,6 +271,7 @@ class DicomParser {
       f_.elements_[here].length = end - at;
       f_.elements_[here].cut = true;
       at = end;
+      complete = false;
     } else {
       if (length > limits_.element_bytes && !pixels) {
         fail<FormatError, 62>("dicom: ", who(), ": element ", dicom_tag_text(tag), " has ",
@@ -223,6 +285,10 @@ class DicomParser {
       at += length;
     }
     f_.elements_[here].end = static_cast<std::uint32_t>(f_.elements_.size());
+    if (pixels && complete) {
+      pixels_end_ = at;
+      pixels_elements_ = f_.elements_.size();
+    }
     return true;
   }
 
@@ -262,10 +328,7 @@ class DicomParser {
   }
 
   void items(std::size_t& at, std::size_t end, Coding coding, int depth, bool open) {
-    if (depth >= 2 * limits_.depth) {
-      fail<FormatError, 63>("dicom: ", who(), " is nested more than ", limits_.depth,
-                            " sequences deep at byte ", at);
-    }
+    check_depth(at, depth);
     while (at < end) {
       if (end - at < 8) damaged(at, "the sequence ends inside an item");
       const DicomTag tag = tag_at(f_.bytes_, at, coding.big);
@@ -278,92 +341,18 @@ class DicomParser {
       if (tag != dicom::item) damaged(at - 8, "an item was expected, ", dicom_tag_text(tag), " is there");
       const auto here = f_.elements_.size();
       add(dicom::item, depth + 1, coding.big).begin = at;
-      if (length == undefined) {
-        data_set(at, end, coding, depth + 2, true);
-      } else {
-        if (length > end - at)
-          damaged(at - 8, "an item has ", length, " bytes, but only ", end - at, " follow");
-        const std::size_t stop = at + length;
-        data_set(at, stop, coding, depth + 2, false);
-        at = stop;
-      }
+      content(at, end, coding, depth, length);
       f_.elements_[here].length = at - f_.elements_[here].begin;
       f_.elements_[here].end = static_cast<std::uint32_t>(f_.elements_.size());
     }
     if (open) damaged(at, "the file ends inside a sequence");
   }
 
-  // The fragments of encapsulated pixel data: only where they end matters here.
-  void fragments(std::size_t& at, std::size_t end, Coding coding, DicomElement& e) const {
-    e.encapsulated = true;
-    std::size_t stop = at;
-    for (;;) {
-      // Complete fragments without a closing delimiter are no damage; the decoder knows whether a frame is
-      // whole.
-      if (end - at < 8) {
-        e.cut = at != end;
-        stop = at = end;
-        break;
-      }
-      const DicomTag tag = tag_at(f_.bytes_, at, coding.big);
-      const std::uint32_t length = number(f_.bytes_, at + 4, 4, coding.big);
-      if (tag == dicom::sequence_end) {
-        stop = at;
-        at += 8;
-        break;
-      }
-      // A missing delimiter: what follows is another element, or nothing.
-      if (tag != dicom::item) {
-        stop = at;
-        break;
-      }
-      if (length > end - at - 8) {
-        e.cut = true;
-        stop = at = end;
-        break;
-      }
-      at += 8 + length;
-      stop = at;
-    }
-    e.length = stop - e.begin;
-  }
-
-  std::size_t inflate_from(std::size_t at) {
-    auto whole = std::make_shared<std::string>(f_.bytes_.substr(0, at));
-    z_stream z{};
-    require<OutOfMemory>(inflateInit2(&z, -15) == Z_OK, "dicom: zlib could not start");
-    struct Ender {
-      z_stream& z;
-      ~Ender() { inflateEnd(&z); }
-    } ender{z};
-    const std::string_view packed = f_.bytes_.substr(at);
-    std::array<char, 65536> piece;
-    std::size_t taken = 0;
-    for (int state = Z_OK; state != Z_STREAM_END;) {
-      const std::size_t some = std::min<std::size_t>(packed.size() - taken, 1u << 30);
-      z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data() + taken));
-      z.avail_in = static_cast<uInt>(some);
-      z.next_out = reinterpret_cast<Bytef*>(piece.data());
-      z.avail_out = piece.size();
-      state = inflate(&z, Z_NO_FLUSH);
-      taken += some - z.avail_in;
-      const std::size_t made = piece.size() - z.avail_out;
-      if ((state != Z_OK && state != Z_STREAM_END) || (state == Z_OK && made == 0)) {
-        damaged(at + taken, "the deflated data set cannot be unpacked");
-      }
-      require<FormatError, 62>(whole->size() - at + made <= limits_.inflated_bytes, "dicom: ", who(),
-                               " unpacks to more than ", bytes_text(limits_.inflated_bytes));
-      whole->append(piece.data(), made);
-    }
-    f_.bytes_ = *whole;
-    f_.owner_ = whole;
-    return at;
-  }
-
   DicomFile& f_;
   const DicomOptions& options_;
   const DicomLimits& limits_;
-  bool meta_ = false;
+  bool meta_ = false, strays_ = false;
+  std::size_t pixels_end_ = 0, pixels_elements_ = 0;  // behind complete pixel data; 0: none yet
 };
 
 void DicomFile::parse(const DicomOptions& options) {
@@ -383,8 +372,9 @@ DicomFile DicomFile::open(const std::string& path, const DicomOptions& options) 
   return file;
 }
 
-DicomFile::DicomFile(std::string_view bytes, std::string name, const DicomOptions& options)
-    : bytes_(bytes), name_(std::move(name)) {
+DicomFile::DicomFile(std::string_view bytes, std::string name, const DicomOptions& options) : DicomFile() {
+  bytes_ = bytes;
+  name_ = std::move(name);
   require_dicom("dicom");
   parse(options);
 }

@@ -126,7 +126,9 @@ void packed(std::string_view bytes, std::int64_t first, const PixelModule& m, st
   }
 }
 
-// Two pixels share one pair of colour differences: Y1 Y2 Cb Cr.
+// Bytes of a frame whose pixels share their colour differences two by two: Y1 Y2 Cb Cr.
+std::int64_t halved_bytes(const PixelModule& m) { return (m.pixels() + 1) / 2 * 4; }
+
 void from_422(const std::uint8_t* in, const PixelModule& m, std::int32_t* out) {
   const std::int64_t n = m.pixels();
   for (std::int64_t i = 0; i < n; ++i) {
@@ -140,8 +142,7 @@ void from_422(const std::uint8_t* in, const PixelModule& m, std::int32_t* out) {
 void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& m, int frame,
                std::int32_t* out) {
   const std::string_view bytes = file.raw(e);
-  const bool half = m.photometric == "YBR_FULL_422" && m.allocated == 8;
-  const std::int64_t bits = half ? m.pixels() * 16 : m.frame_samples() * m.allocated;
+  const std::int64_t bits = m.halved ? halved_bytes(m) * 8 : m.frame_samples() * m.allocated;
   if (m.allocated % 8 != 0) return packed(bytes, frame * m.frame_samples(), m, out);
   const auto* in = reinterpret_cast<const std::uint8_t*>(bytes.data()) + frame * (bits / 8);
   std::vector<std::uint8_t> room;
@@ -154,7 +155,7 @@ void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& 
     }
     in = room.data();
   }
-  if (half) return from_422(in, m, out);
+  if (m.halved) return from_422(in, m, out);
   if (m.allocated == 8) return planes<std::uint8_t>(in, m.planar, m, out);
   if (m.allocated == 16)
     return e.big_endian ? planes<std::uint16_t, true>(in, m.planar, m, out)
@@ -166,33 +167,58 @@ void raw_frame(const DicomFile& file, const DicomElement& e, const PixelModule& 
                         ", 1, 8, 12, 16 and 32 are read");
 }
 
-void coded_frame(const DicomFile& file, Packing coding, detail::CodedBytes bytes, const PixelModule& m,
-                 std::int32_t* out, RawFrame& raw) {
+// Decodes one frame. Returns the module with what the stream says of bits and colours, which counts more.
+PixelModule coded_frame(const DicomFile& file, Packing coding, detail::CodedBytes bytes, const PixelModule& m,
+                        std::int32_t* out, RawFrame& raw) {
   const std::string who = printable(file.name());
+  raw.precision = 0;
+  raw.photometric.clear();
+  raw.is_signed.reset();
+  const auto compare = [&](const std::string& colour) {
+    if (!colour.empty() && colour != m.photometric)
+      file.warn("PhotometricInterpretation is ", printable(m.photometric), ", the stream is ", colour,
+                "; the stream counts");
+  };
   switch (coding) {
     case Packing::rle: detail::decode_rle_frame(bytes, m, who, raw); break;
     case Packing::j2k: detail::decode_j2k_frame(bytes, m, who, raw); break;
-    case Packing::jpegls: detail::decode_dcmtk_frame(bytes, m, file.transfer_syntax(), who, raw); break;
+    case Packing::jpegls: detail::decode_jpegls_frame(bytes, m, who, raw); break;
     default: {
       // What the stream is counts, not what the header calls it.
       const detail::JpegHead head = detail::jpeg_head(bytes, m, who);
+      raw.photometric = head.colour;
+      compare(head.colour);  // the decoder may turn one into the other
       if (head.process == 0xc3)
         detail::decode_lossless_frame(bytes, m, who, raw);
       else if (head.process <= 0xc2 && head.precision == 8)
         detail::decode_jpeg_frame(bytes, m, who, raw);
       else if (head.process <= 0xc1)
-        detail::decode_dcmtk_frame(bytes, m, "1.2.840.10008.1.2.4.51", who, raw);
+        detail::decode_jpeg12_frame(bytes, m, who, raw);
       else
         detail::broken_frame(who, "JPEG of frame type SOF", head.process - 0xc0, " with ", head.precision,
                              " bits is not read");
     }
   }
+  if (coding == Packing::jpegls || coding == Packing::j2k) compare(raw.photometric);
+  if (raw.is_signed && *raw.is_signed != m.is_signed)
+    file.warn("the stream is ", m.is_signed ? "unsigned" : "signed", ", PixelRepresentation is ",
+              m.is_signed ? 1 : 0, "; its bits are read as PixelRepresentation says");
+  PixelModule said = m;
+  if (raw.precision > 0) {
+    if (raw.precision != m.stored)
+      file.warn("the stream has ", raw.precision, " bits a sample, BitsStored is ", m.stored,
+                "; the stream counts");
+    said.stored = raw.precision;
+    said.high_bit = raw.precision - 1;
+  }
+  if (!raw.photometric.empty()) said.photometric = raw.photometric;
   if (raw.container == 8)
-    planes<std::uint8_t>(raw.bytes.data(), raw.planar, m, out);
+    planes<std::uint8_t>(raw.bytes.data(), raw.planar, said, out);
   else if (raw.container == 16)
-    planes<std::uint16_t>(raw.bytes.data(), raw.planar, m, out);
+    planes<std::uint16_t>(raw.bytes.data(), raw.planar, said, out);
   else
-    planes<std::uint32_t>(raw.bytes.data(), raw.planar, m, out);
+    planes<std::uint32_t>(raw.bytes.data(), raw.planar, said, out);
+  return said;
 }
 
 const DicomElement& pixel_element(const DicomFile& file) {
@@ -215,8 +241,7 @@ void check_amount(const DicomFile& file, const DicomElement& e, const PixelModul
       raw ? " has no fragments, but the pixel data has" : " has fragments, but the pixel data has none");
   const auto have = static_cast<std::int64_t>(e.length);
   if (raw) {
-    const bool half = m.photometric == "YBR_FULL_422" && m.allocated == 8;
-    const std::int64_t need = half ? m.pixels() * m.frames * 2 : (m.samples() * m.allocated + 7) / 8;
+    const std::int64_t need = m.halved ? halved_bytes(m) * m.frames : (m.samples() * m.allocated + 7) / 8;
     require<FormatError, 67>(have >= need, "dicom: ", who, ": pixels cannot be decoded, ", need,
                              " bytes are needed, ", have, e.cut ? " are left of the file" : " are there");
   } else {
@@ -239,6 +264,11 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
                            " is in transfer syntax ", printable(transfer_syntax_name(file.transfer_syntax())),
                            ", which is not read; convert it to Explicit VR Little Endian");
   PixelModule m = detail::read_pixel_module(file);
+  if (coding == Packing::raw && m.photometric == "YBR_FULL_422" && m.allocated == 8) {
+    m.halved = static_cast<std::int64_t>(e.length) < m.samples();
+    if (!m.halved)
+      file.warn("PhotometricInterpretation is YBR_FULL_422, but the pixel data is not subsampled");
+  }
   check_amount(file, e, m, coding);
   require<ValueError>(frame >= -1 && frame < m.frames, "dicom: frame ", frame, " of ", printable(file.name()),
                       ", it has ", m.frames, ", counted from 0");
@@ -249,11 +279,10 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   image.bits_stored = m.stored;
   image.is_signed = m.is_signed;
   image.frames = frame < 0 ? m.frames : 1;
+  if (m.photometric == "YBR_FULL_422") m.photometric = "YBR_FULL";
+  if (coding == Packing::j2k && (m.photometric == "YBR_RCT" || m.photometric == "YBR_ICT"))
+    m.photometric = "RGB";  // what the transform of the stream is undone to
   image.photometric = m.photometric;
-  if (coding == Packing::j2k && m.photometric.starts_with("YBR_") && m.photometric != "YBR_FULL")
-    image.photometric = "RGB";
-  else if (m.photometric == "YBR_FULL_422")
-    image.photometric = "YBR_FULL";
   detail::Frames parts;
   if (coding != Packing::raw) parts = detail::encapsulated_frames(file, e, m.frames);
 
@@ -265,14 +294,18 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   RawFrame raw;
   for (int i = 0; i < image.frames; ++i, out += m.frame_samples()) {
     const int from = frame < 0 ? i : frame;
-    if (coding == Packing::raw)
+    if (coding == Packing::raw) {
       raw_frame(file, e, m, from, out);
-    else
-      coded_frame(file, coding, parts.frame(from, room), m, out, raw);
+      continue;
+    }
+    const PixelModule said = coded_frame(file, coding, parts.frame(from, room), m, out, raw);
+    if (i > 0 && said.photometric != image.photometric)
+      detail::broken_frame(printable(file.name()), "frame ", from, " is ", said.photometric,
+                           ", those before it are ", printable(image.photometric));
+    image.photometric = said.photometric;
+    image.bits_stored = i == 0 ? said.stored : std::max(image.bits_stored, said.stored);
   }
-  detail::read_display_facts(file, image);
-  if (frame >= 0 && image.rescale.size() > 1)
-    image.rescale = {image.rescale[std::min(image.rescale.size() - 1, static_cast<std::size_t>(frame))]};
+  detail::read_display_facts(file, image, std::max(frame, 0));
   return image;
 }
 

@@ -61,9 +61,12 @@ SlicePlace slice_place(const DicomFile& file) {
   p.series = file.text(dicom::series_instance);
   const std::vector<double> at = file.numbers(dicom::image_position),
                             o = file.numbers(dicom::image_orientation);
-  if (at.size() == 3) std::copy(at.begin(), at.end(), p.position.begin());
-  if (o.size() == 6) std::copy(o.begin(), o.end(), p.orientation.begin());
-  p.placed = at.size() == 3 && o.size() == 6;
+  const auto whole = [](const std::vector<double>& v, std::size_t n) {
+    return v.size() == n && std::none_of(v.begin(), v.end(), [](double x) { return std::isnan(x); });
+  };
+  p.placed = whole(at, 3) && whole(o, 6);
+  if (whole(at, 3)) std::copy(at.begin(), at.end(), p.position.begin());
+  if (whole(o, 6)) std::copy(o.begin(), o.end(), p.orientation.begin());
   p.instance = file.integer(dicom::instance_number, 0);
   p.tilt = file.number(dicom::gantry_tilt).value_or(0);
   return p;

@@ -67,8 +67,13 @@ Image decode_bmp(Bytes bytes, std::string_view name, const DecodeOptions& option
     broken("unknown header");
   if (static_cast<std::int64_t>(bytes.size()) < 14 + header) broken("its header was cut short");
   const bool old = header == 12;
-  const std::int64_t width = old ? little(p + 18, 2) : static_cast<std::int32_t>(little(p + 18, 4));
-  std::int64_t height = old ? little(p + 20, 2) : static_cast<std::int32_t>(little(p + 22, 4));
+  // Sides of 16 bits have no sign, those of 32 bits have one.
+  const auto side = [&](int at16, int at32) -> std::int64_t {
+    if (old) return little(p + at16, 2);
+    return static_cast<std::int32_t>(little(p + at32, 4));
+  };
+  const std::int64_t width = side(18, 18);
+  std::int64_t height = side(20, 22);
   const std::int64_t depth = little(p + (old ? 24 : 28), 2);
   const std::uint32_t packing = old ? 0 : little(p + 30, 4);
   if (packing != 0 && packing != 3) broken("run-length coding; write it without");

@@ -8,6 +8,7 @@
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/npy.h"
+#include "io/zip_file.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 
@@ -60,6 +61,90 @@ TEST_F(DicomCommand, PicturesAndArrays) {
   EXPECT_EQ(
       last_line(run_here({"dicom", "convert", mr, "--out", dir / "f.png", "--window", "40"}), dir.path()),
       "--window 40: auto, file, percentile, full or center/width is needed, like 40/80 [GD-USAGE-001]");
+}
+
+// [frames, rows, columns] of grey values, [frames, rows, columns, 3] of red, green and blue.
+TEST_F(DicomCommand, ArraysOfColoursEndWithTheColour) {
+  const std::string stream = fixture("dicom/streams/jpeg-jfif-says-rgb.dcm");
+  const Outcome run = run_here({"dicom", "convert", stream, "--out", dir / "a.npy"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.err.find(
+                "warning: jpeg-jfif-says-rgb.dcm: PhotometricInterpretation is RGB, the stream is YBR_FULL; "
+                "the stream counts"),
+            std::string::npos)
+      << run.err;
+  const Tensor colour = load_npy(dir / "a.npy");
+  ASSERT_EQ(colour.shape(), (Shape{1, 8, 24, 3}));
+  const std::vector<float> v = colour.to_vector<float>();
+  EXPECT_NEAR(v[0], 200, 3);  // red first
+  EXPECT_NEAR(v[1], 40, 3);
+  EXPECT_NEAR(v[v.size() - 1], 200, 3);  // blue last
+  EXPECT_EQ(run_here({"dicom", "convert", dicom_file("MR_small.dcm"), "--out", dir / "b.npy"}).code, 0);
+  EXPECT_EQ(load_npy(dir / "b.npy").shape(), (Shape{1, 64, 64}));
+}
+
+TEST_F(DicomCommand, SeveralFilesNeedAFolder) {
+  fs::create_directories(dir / "cd");
+  for (const char* name : {"CT_small.dcm", "MR_small.dcm"})
+    fs::copy_file(dicom_file(name), dir / cat("cd/", name));
+  AtomicFile archive(dir / "two.zip");
+  ZipWriter zip(archive);
+  for (const char* name : {"CT_small.dcm", "MR_small.dcm"})
+    zip.add(name, read_file(dicom_file(name), 1 << 20));
+  zip.finish();
+  archive.commit();
+  for (const char* end : {".npy", ".png", ".dcm"}) {
+    const Outcome run = run_here({"dicom", "convert", dir / "two.zip", "--out", dir / cat("one", end)});
+    EXPECT_EQ(run.code, 2);
+    std::string said = last_line(run, dir.path());
+    said.replace(said.find(cat("one", end)), 7, "one.END");
+    EXPECT_EQ(
+        said,
+        "dicom convert: DIR/two.zip holds 2 DICOM files, and --out DIR/one.END takes one; name a folder for "
+        "--out [GD-USAGE-001]");
+    EXPECT_FALSE(fs::exists(dir / cat("one", end)));
+  }
+  const Outcome directory =
+      run_here({"dicom", "convert", fixture("dicom/pydicom/dicomdir/DICOMDIR"), "--out", dir / "one.npy"});
+  EXPECT_EQ(directory.code, 2);
+  EXPECT_FALSE(fs::exists(dir / "one.npy"));
+  const std::string folder =
+      "dicom convert: --out DIR/one.npy takes one file, and a folder or several inputs are given; name a "
+      "folder "
+      "for --out [GD-USAGE-001]";
+  EXPECT_EQ(last_line(run_here({"dicom", "convert", dir / "cd", "--out", dir / "one.npy"}), dir.path()),
+            folder);
+  EXPECT_EQ(last_line(run_here({"dicom", "convert", dicom_file("CT_small.dcm"), dicom_file("MR_small.dcm"),
+                                "--out", dir / "one.npy"}),
+                      dir.path()),
+            folder);
+  EXPECT_EQ(run_here({"dicom", "convert", dir / "two.zip", "--out", dir / "both"}).code, 0);
+  EXPECT_TRUE(fs::exists(dir / "both/CT_small.png") && fs::exists(dir / "both/MR_small.png"));
+}
+
+// a/x.dcm and a_x.dcm, x.dcm and x.DCM: none is written over another.
+TEST_F(DicomCommand, OutputsOfOneNameAreCounted) {
+  fs::create_directories(dir / "in/a");
+  for (const char* name : {"in/a/x.dcm", "in/a_x.dcm", "in/a_x.DCM"})
+    fs::copy_file(dicom_file("MR_small.dcm"), dir / name);
+  ASSERT_EQ(run_here({"dicom", "convert", dir / "in", "--out", dir / "out"}).code, 0);
+  EXPECT_TRUE(fs::exists(dir / "out/a_x.png") && fs::exists(dir / "out/a_x-again2.png") &&
+              fs::exists(dir / "out/a_x-again3.png"));
+}
+
+TEST_F(DicomCommand, BytesBehindThePixelsAreReadOverByAllCommands) {
+  const std::string file = dir / "trailing.dcm", warning = "what follows the pixel data at byte ";
+  std::ofstream(file, std::ios::binary)
+      << read_file(fixture("dicom/streams/jpegls-7-bits.dcm"), 1 << 20) << "\r\n--end--\r\n";
+  const Outcome convert = run_here({"dicom", "convert", file, "--out", dir / "a.png"}),
+                dump = run_here({"dicom", "dump", file, "--fields", "Rows"}),
+                index = run_here({"dicom", "index", file});
+  EXPECT_EQ(convert.code, 0);
+  EXPECT_NE(convert.err.find("warning: trailing.dcm: " + warning), std::string::npos) << convert.err;
+  EXPECT_EQ(dump.code, 0);
+  EXPECT_NE(dump.err.find(warning), std::string::npos) << dump.err;
+  EXPECT_EQ(dump.out, "(0028,0010) US Rows = 8\n");
+  EXPECT_EQ(index.code, 0);
 }
 
 TEST_F(DicomCommand, AFolderGoesOnBehindABadFile) {

@@ -205,7 +205,8 @@ constexpr Unreachable unreachable[] = {
     {"tensor/cuda/library.cpp", "cuDNN: version ", "needs an old cuDNN"},
     {"layers/cudnn_plans.cpp", ": cuDNN offers ", "needs a GPU"},
     {"data/dicom/dictionary.cpp",
-     ": this build has no DICOM; apt-get install libdcmtk-dev libopenjp2-7-dev, then configure with "
+     ": this build has no DICOM; apt-get install libdcmtk-dev libcharls-dev libopenjp2-7-dev, then configure "
+     "with "
      "-DGADOLIN_DICOM=ON",
      "only in builds without DICOM"},
     {"data/database/images.cpp",
@@ -216,7 +217,7 @@ constexpr Unreachable unreachable[] = {
     {"data/database/images.cpp", " is larger than ", "needs 1 GB"},
     {"data/dicom/codec_dcmtk.cpp", "dicom: no memory for a frame of ", "needs a machine out of memory"},
     {"data/dicom/codec_j2k.cpp", "dicom: OpenJPEG could not start", "needs a machine out of memory"},
-    {"data/dicom/parse.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
+    {"data/dicom/inflate.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
     {"io/onnx_file.cpp", " cannot be serialised",
      "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
     {"io/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},

@@ -157,9 +157,9 @@ TEST_F(DicomMessages, Display) {
             "dicom: the file has no window; give one as center/width");
   EXPECT_EQ(shown(grey,
                   [](auto& o) {
-                    o.window = DicomWindow{40, 0.5, "", "LINEAR"};
+                    o.window = DicomWindow{40, -0.5, "", "LINEAR"};
                   }),
-            "dicom: window width 0.5 is below 1");
+            "dicom: window width -0.5 is not above 0");
   EXPECT_EQ(shown(grey, [](auto& o) { o.frame = 1; }), "dicom: frame 1, the image has 1, counted from 0");
   EXPECT_EQ(shown(grey, [](auto& o) { o.bits = 12; }), "dicom: pictures have 8 or 16 bits, not 12");
   EXPECT_EQ(shown(grey, [](auto& o) { o.low = 60, o.high = 40; }),
@@ -168,6 +168,8 @@ TEST_F(DicomMessages, Display) {
             "dicom: colours of photometric interpretation YBR_PARTIAL_420 cannot be shown");
   EXPECT_EQ(shown(palette, as_is),
             "dicom: the palette of the file is missing or segmented, colours cannot be shown");
+  EXPECT_EQ(value_says([&] { to_rgb_samples(grey); }),
+            "dicom: colours of photometric interpretation MONOCHROME2 cannot be shown");
   EXPECT_EQ(value_says([&] { to_hounsfield(colour); }), "dicom: a RGB image has no rescaled values");
 }
 
@@ -231,6 +233,14 @@ TEST_F(DicomMessages, Frames) {
             "dicom: made: pixels cannot be decoded, the JPEG stream has 12 bits, BitsAllocated is 8");
   EXPECT_EQ(says(coded_picture({}, baseline, {jpeg(0xc2, 12, 2, 2)})),
             "dicom: made: pixels cannot be decoded, JPEG of frame type SOF2 with 12 bits is not read");
+  const char* jpegls = "1.2.840.10008.1.2.4.80";
+  EXPECT_EQ(frame(jpeg(0xc0, 8, 2, 2), jpegls),
+            "dicom: made: pixels cannot be decoded, the stream is not JPEG-LS");
+  const std::string charls = frame(jpeg(0xf7, 8, 2, 2), jpegls);
+  EXPECT_TRUE(
+      charls.starts_with("dicom: made: pixels cannot be decoded, the JPEG-LS stream is damaged, or CharLS "
+                         "does not know what it uses ("))
+      << charls;
   EXPECT_EQ(frame(jpeg(0xc3, 8, 2, 2), lossless),
             "dicom: made: pixels cannot be decoded, the JPEG stream ends before its last component");
   EXPECT_EQ(frame("abcd", rle),

@@ -140,6 +140,64 @@ TEST(Bmp, ReadsRowsFromBelowAndPalettes) {
             "decode: a.bmp is a damaged or unsupported BMP of 69 bytes: its pixels were cut short");
 }
 
+// 2 wide, 3 high, rows named 1, 2, 3 from the top; `height` negative: written from the top too.
+std::vector<std::uint8_t> bmp_of(int depth, std::int32_t height) {
+  const auto put = [](std::vector<std::uint8_t>& to, std::uint32_t v, int bytes) {
+    for (int i = 0; i < bytes; ++i) to.push_back(static_cast<std::uint8_t>(v >> 8 * i));
+  };
+  std::vector<std::uint8_t> palette, rows, out{'B', 'M'};
+  const int colours = depth <= 8 ? std::min(1 << depth, 4) : 0;
+  for (int i = 0; i < colours; ++i)
+    put(palette, 0x010101u * static_cast<std::uint32_t>(depth == 1 ? i : 10 * i), 4);
+  for (int i = 0; i < 3; ++i) {
+    const int row = height < 0 ? 1 + i : 3 - i;
+    const auto grey = 0x010101u * static_cast<std::uint32_t>(10 * row);
+    const std::size_t begin = rows.size();
+    if (depth == 1)
+      put(rows, row == 2 ? 0xc0 : 0, 1);
+    else if (depth == 4)
+      put(rows, static_cast<std::uint32_t>(row * 0x11), 1);
+    else
+      for (int x = 0; x < 2; ++x) put(rows, depth == 8 ? static_cast<std::uint32_t>(row) : grey, depth / 8);
+    rows.resize(begin + (rows.size() - begin + 3) / 4 * 4);
+  }
+  const auto offset = static_cast<std::uint32_t>(54 + palette.size());
+  put(out, offset + static_cast<std::uint32_t>(rows.size()), 4);
+  put(out, 0, 4);
+  put(out, offset, 4);
+  put(out, 40, 4);
+  put(out, 2, 4);
+  put(out, static_cast<std::uint32_t>(height), 4);
+  put(out, 1, 2);
+  put(out, static_cast<std::uint32_t>(depth), 2);
+  for (int i = 0; i < 4; ++i) put(out, 0, 4);
+  put(out, static_cast<std::uint32_t>(colours), 4);
+  put(out, 0, 4);
+  out.insert(out.end(), palette.begin(), palette.end());
+  out.insert(out.end(), rows.begin(), rows.end());
+  return out;
+}
+
+TEST(Bmp, RowsFromTheTop) {
+  for (const int depth : {1, 4, 8, 24, 32}) {
+    const Image up = to_grey(decode_image(bmp_of(depth, 3), "memory")),
+                down = to_grey(decode_image(bmp_of(depth, -3), "memory"));
+    EXPECT_EQ(down, up) << depth;
+    const std::vector<std::uint8_t> want = depth == 1 ? std::vector<std::uint8_t>{0, 0, 1, 1, 0, 0}
+                                                      : std::vector<std::uint8_t>{10, 10, 20, 20, 30, 30};
+    EXPECT_EQ(down.pixels, want) << depth;
+  }
+  const auto says = [](std::int32_t height) {
+    return message_of<FormatError>([&] { decode_image(bmp_of(24, height), "a.bmp"); });
+  };
+  EXPECT_EQ(
+      says(INT32_MIN),
+      "decode: a.bmp is 2 x 2147483648 pixels, at most 16384 x 16384 and 268435456 in all are read; make it "
+      "smaller first");
+  EXPECT_EQ(says(-4), "decode: a.bmp is a damaged or unsupported BMP of 78 bytes: its pixels were cut short");
+  EXPECT_EQ(says(0), "decode: a.bmp says it is 2 x 0 pixels");
+}
+
 TEST(Pnm, ScalesByTheLargestValue) {
   const auto decode = [](std::string_view text) {
     return decode_image({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, "memory");
