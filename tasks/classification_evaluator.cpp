@@ -9,6 +9,7 @@
 #include "layers/loss.h"
 #include "tasks/classification.h"
 #include "tasks/classification_operation.h"
+#include "tasks/intervals.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -90,10 +91,12 @@ std::vector<double> ClassificationEvaluator::values(Reals weight) const {
 std::vector<MetricValue> ClassificationEvaluator::finish(const BootstrapOptions& options) const {
   auto all = summarize(predictions_, options);
   for (const int k : top_) {
-    const auto share = [&](Reals weight) { return top_accuracy(predictions_, k, weight); };
-    all.push_back(
-        {cat("top_", k, "_accuracy"), share({}),
-         options.resamples > 0 ? bootstrap(predictions_.patient, share, options) : Interval{NAN, NAN}});
+    const std::vector<double> hits =
+        hits_in_top(predictions_.probability, predictions_.target, std::ssize(predictions_.classes), k);
+    const std::vector<std::uint8_t> right(hits.begin(), hits.end());
+    all.push_back({cat("top_", k, "_accuracy"), top_accuracy(predictions_, k, {}),
+                   options.resamples > 0 ? share_by_patient(predictions_.patient, right, options).interval
+                                         : Interval{NAN, NAN}});
   }
   return all;
 }
