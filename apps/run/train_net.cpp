@@ -24,15 +24,15 @@ NetOptions inherited_options(const TrainCommand& o) {
   return values ? options_from_json(json) : NetOptions{};
 }
 
-// A part that the net does not have would be passed over in silence.
-void check_scopes(Module& net, const char* option, const std::vector<std::string>& scopes) {
-  const auto state = net.state();
+// A part that the net does not have, or none that learns, would be passed over in silence.
+void check_scopes(const std::vector<Parameter>& state, const char* option, const char* what,
+                  const std::vector<std::string>& scopes) {
   for (const std::string& scope : scopes) {
     const bool known = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
       return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
     });
-    require<UsageError>(known, option, " ", scope,
-                        ": nothing in the net is called so; gadolin summary shows the names");
+    require<UsageError>(known, option, " ", scope, ": nothing in the net", what,
+                        " is called so; gadolin summary shows the names");
   }
 }
 
@@ -92,9 +92,9 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.
 void settle_net(Module& net, const TrainCommand& o, const Session& session) {
-  check_scopes(net, "--exclude-scopes", o.net.exclude_scopes);
-  check_scopes(net, "--trainable-scopes", o.net.trainable_scopes);
-  check_scopes(net, "--freeze", o.net.freeze);
+  check_scopes(net.state(), "--exclude-scopes", "", o.net.exclude_scopes);
+  check_scopes(net.parameters(), "--trainable-scopes", " that learns", o.net.trainable_scopes);
+  check_scopes(net.parameters(), "--freeze", " that learns", o.net.freeze);
   load_initial(net, o, session);
   if (!o.net.trainable_scopes.empty()) net.set_trainable(o.net.trainable_scopes);
   net.freeze(o.net.freeze);

@@ -90,8 +90,10 @@ void add_update_options(CLI::App* app, UpdateChoice& o) {
                   "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, "
                   "one-cycle, plateau")
       ->capture_default_str();
-  app->add_option("--warmup-epochs", o.warmup_epochs,
-                  "Below 0: one, but none for one-cycle, which has its own")
+  app->add_option(
+         "--warmup-epochs", o.warmup_epochs,
+         "Epochs in which the rate rises; below 0: one, but at most a tenth of the run, and none for "
+         "one-cycle, which has its own")
       ->capture_default_str();
   app->add_option("--clip-norm", o.clip_norm, "Largest L2 norm of the gradient; 0: off")
       ->capture_default_str();
@@ -122,7 +124,8 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
       ->capture_default_str();
   app->add_option("--eval-every", o.eval_every, "Steps between evaluations; 0: at the end of epochs")
       ->capture_default_str();
-  app->add_option("--keep", o.keep, "Checkpoints to keep")->capture_default_str();
+  app->add_option("--keep-last,--keep", o.keep, "Checkpoints step-N to keep, besides best and last")
+      ->capture_default_str();
   app->add_option("--log-every", o.log_every)->capture_default_str();
   app->add_option("--nan-patience", o.nan_patience)->capture_default_str();
 }
@@ -161,7 +164,7 @@ void check_train_options(const TrainCommand& o) {
   at_least("--loss-scale", o.update.loss_scale, 0);
   at_least("--save-every", static_cast<double>(o.loop.save_every), 0);
   at_least("--eval-every", static_cast<double>(o.loop.eval_every), 0);
-  above_zero("--keep", o.loop.keep);
+  above_zero("--keep-last", o.loop.keep);
   above_zero("--log-every", static_cast<double>(o.loop.log_every));
   at_least("--nan-patience", o.loop.nan_patience, 0);
 }

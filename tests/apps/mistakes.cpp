@@ -68,7 +68,7 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
       {{"--focal-gamma", "-1"}, 2, "--focal-gamma -1 is below 0 [GD-USAGE-001]"},
       {{"--label-smoothing", "1"}, 2, "--label-smoothing 1 is not in [0, 1) [GD-USAGE-001]"},
       {{"--save-every", "-1"}, 2, "--save-every -1 is below 0 [GD-USAGE-001]"},
-      {{"--keep", "0"}, 2, "--keep 0 is not above 0 [GD-USAGE-001]"},
+      {{"--keep", "0"}, 2, "--keep-last 0 is not above 0 [GD-USAGE-001]"},
       {{"--log-every", "0"}, 2, "--log-every 0 is not above 0 [GD-USAGE-001]"},
       {{"--workers", "65"}, 2, "loader: 65 workers, 0 to 64 are possible [GD-USAGE-001]"},
       {{"--shares", "0.5"},
@@ -121,11 +121,17 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "val_average_precision, val_log_loss [GD-USAGE-001]"},
       {{"--trainable-scopes", "head"},
        2,
-       "--trainable-scopes head: nothing in the net is called so; gadolin summary shows the names "
+       "--trainable-scopes head: nothing in the net that learns is called so; gadolin summary shows the "
+       "names "
        "[GD-USAGE-001]"},
       {{"--freeze", "layer"},
        2,
-       "--freeze layer: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
+       "--freeze layer: nothing in the net that learns is called so; gadolin summary shows the names "
+       "[GD-USAGE-001]"},
+      {{"--trainable-scopes", "fc,bn1.running_mean"},  // a buffer
+       2,
+       "--trainable-scopes bn1.running_mean: nothing in the net that learns is called so; gadolin summary "
+       "shows the names [GD-USAGE-001]"},
       {{"--exclude-scopes", "fc,head"},
        2,
        "--exclude-scopes head: nothing in the net is called so; gadolin summary shows the names "
@@ -157,13 +163,6 @@ TEST_F(TrainMistakes, DataThatIsNotThereOrDoesNotFit) {
                    "--allow-outside [GD-DATA-001]"}},
                  "held");
   expect_refused({
-      {{"--batch-size", "6"},
-       3,
-       "loader: 5 samples do not fill a batch of 6; make the batch smaller or keep the last one "
-       "[GD-DATA-001]"},
-      {{"--accumulate", "3"},
-       3,
-       "train: an epoch has 2 batches, but 3 are needed for a step; use a smaller batch [GD-DATA-001]"},
       {{"--label-column", "class"},
        3,
        "csv: DIR/set/manifest.csv:1: there is no column 'class'; there are path, labels, split "

@@ -392,7 +392,8 @@ TEST(Summary, AtTheEndTheIntervalIsClopperAndPearsonsByPatients) {
       EXPECT_NEAR(v.interval.low, expected.low, 1e-12) << name;
       EXPECT_NEAR(v.interval.high, expected.high, 1e-12) << name;
     }
-    if (right) EXPECT_NEAR(metric_of(values, "average_precision").interval.low, expected.low, 1e-12);
+    if (!right) continue;
+    EXPECT_NEAR(metric_of(values, "average_precision").interval.low, expected.low, 1e-12);
   }
 }
 

@@ -1,0 +1,189 @@
+// What `gadolin train` does with small sets, short runs, rates that are too large; and what a run's folder
+// holds.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/image/image.h"
+#include "io/csv.h"
+#include "tests/apps/in_process.h"
+#include "tests/data/scratch.h"
+#include "train/checkpoint.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// Ten pictures of two classes to learn from, four to look at.
+class Runs : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string rows = "path,labels,split\n";
+    for (int i = 0; i < 14; ++i) {
+      const std::string name = cat("images/", i, ".png");
+      dir_.write("set/" + name, encode_png(pattern(12, 12, 1)));
+      rows += name + (i % 3 == 0 ? ",a," : ",b,") + (i < 10 ? "train" : "val") + "\n";
+    }
+    dir_.write("set/manifest.csv", rows);
+  }
+  Outcome train(const std::vector<std::string>& options, const std::string& command = "train") {
+    std::vector<std::string> args{command,    dir_ / "set", "--out", dir_ / "out", "--input-size",
+                                  "8",        "--width",    "4",     "--workers",  "0",
+                                  "--device", "cpu",        "--json"};
+    args.insert(args.end(), options.begin(), options.end());
+    fs::remove_all(dir_ / "out");
+    return run_here(args);
+  }
+  // The column `name` of the run's table of metrics.
+  std::vector<double> column(const std::string& name) {
+    const CsvTable table = read_csv(dir_ / "out/metrics.csv");
+    std::vector<double> values;
+    for (const auto& row : table.rows)
+      values.push_back(std::stod(row[static_cast<std::size_t>(table.column(name))]));
+    return values;
+  }
+  std::string checkpoint(const std::string& name) { return dir_ / ("out/checkpoints/" + name + ".gdck"); }
+  std::vector<std::string> step_checkpoints() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(dir_ / "out/checkpoints"))
+      if (const std::string name = entry.path().stem(); name.starts_with("step-")) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  Scratch dir_;
+};
+
+TEST_F(Runs, ASetSmallerThanABatchTrains) {
+  const struct {
+    std::vector<std::string> options;
+    int steps;
+    const char* note;
+  } cases[] = {
+      {{"--batch-size", "10"}, 2, nullptr},
+      {{}, 2, "train: an epoch has 10 samples, fewer than a batch of 32: batches of 10\n"},
+      {{"--batch-size", "4", "--accumulate", "3"},
+       2,
+       "train: an epoch has 10 samples, fewer than 3 batches of 4: batches of 3, 3 a step\n"},
+      {{"--batch-size", "2", "--accumulate", "16"},
+       2,
+       "train: an epoch has 10 samples, fewer than 16 batches of 2: batches of 1, 10 a step\n"},
+      {{"--sampler", "balanced"}, 2, "fewer than a batch of 32: batches of 10\n"},
+      {{"--sampler", "weighted"}, 2, "fewer than a batch of 32: batches of 10\n"},
+      {{"--sampler", "capped:2", "--batch-size", "5"},
+       2,
+       "train: an epoch has 4 samples, fewer than a batch of 5: batches of 4\n"},
+  };
+  for (const auto& c : cases) {
+    std::vector<std::string> options = c.options;
+    options.insert(options.end(), {"--epochs", "2"});
+    const Outcome run = train(options);
+    EXPECT_EQ(done(run)["metrics"]["steps"], c.steps) << run.err;
+    if (c.note != nullptr) {
+      EXPECT_NE(run.err.find(c.note), std::string::npos) << run.err;
+    } else {
+      EXPECT_EQ(run.err.find("fewer than"), std::string::npos) << run.err;
+    }
+  }
+  const Outcome rates = train({"--steps", "4"}, "lr-find");
+  EXPECT_EQ(rates.code, 0) << rates.err;
+  EXPECT_EQ(done(rates)["metrics"]["steps"], 4);
+}
+
+// Five steps an epoch.
+TEST_F(Runs, WarmUpIsAtMostATenthOfTheRun) {
+  const std::vector<std::string> constant{"--batch-size", "2", "--schedule", "constant", "--lr", "0.01"};
+  const auto rates = [&](std::vector<std::string> more, const std::vector<std::string>& base) {
+    more.insert(more.begin(), base.begin(), base.end());
+    const Outcome run = train(more);
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_EQ(run.err.find("warning"), std::string::npos) << run.err;
+    return column("lr");
+  };
+  using Rates = std::vector<double>;
+  EXPECT_EQ(rates({"--epochs", "1", "--eval-every", "1"}, constant), Rates(5, 0.01));
+  EXPECT_EQ(rates({"--max-steps", "3", "--epochs", "9", "--eval-every", "1"}, constant), Rates(3, 0.01));
+  const Rates four = rates({"--epochs", "4", "--eval-every", "1"}, constant);  // 2 of 20 steps
+  EXPECT_NEAR(four[0], 0.0001, 1e-12);
+  EXPECT_NEAR(four[1], 0.01 * (0.01 + 0.99 / 2), 1e-12);
+  EXPECT_EQ(four[2], 0.01);
+  // Ten epochs and more have a whole one, as before.
+  const Rates ten = rates({"--epochs", "10", "--eval-every", "1"}, constant);
+  EXPECT_LT(ten[4], 0.0099);
+  EXPECT_EQ(ten[5], 0.01);
+  // The end of the run is the end of the schedule, whichever of the two lengths is the shorter.
+  const std::vector<std::string> cosine{"--batch-size", "2", "--lr", "0.01", "--warmup-epochs", "0"};
+  const double last = 0.01 * (1 + std::cos(M_PI * 0.9)) / 2;
+  EXPECT_NEAR(rates({"--max-steps", "100", "--epochs", "2"}, cosine).back(), last, 1e-12);
+  EXPECT_NEAR(rates({"--max-steps", "10", "--epochs", "20"}, cosine).back(), last, 1e-12);
+}
+
+TEST_F(Runs, AWarmUpOfTheWholeRunIsDoneWithAWarning) {
+  const Outcome run = train({"--batch-size", "2", "--epochs", "1", "--warmup-epochs", "2", "--lr", "0.01"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(
+      run.err.find("warning: the warm-up of 10 steps takes all 5 of the run, and the rate never reaches "
+                   "0.01\n"),
+      std::string::npos)
+      << run.err;
+}
+
+TEST_F(Runs, ARateThatIsTooLargeIsADivergence) {
+  for (const char* rate : {"1e6", "1e30"}) {
+    const Outcome run = train({"--batch-size", "5", "--epochs", "20", "--lr", rate, "--optimizer", "sgd"});
+    EXPECT_EQ(run.code, 5) << run.err;
+    const std::string said = last_line(run, dir_.path());
+    EXPECT_EQ(said.find("train: the training diverged at step "), 0u) << said;
+    EXPECT_NE(said.find(", learning rate "), std::string::npos) << said;
+    EXPECT_NE(said.find("; use a smaller --lr, --clip-norm 1, or --detect-anomaly to find the op "
+                        "[GD-NUMERIC-002]"),
+              std::string::npos)
+        << said;
+    EXPECT_EQ(leftovers(dir_ / "out"), std::vector<std::string>());
+    EXPECT_EQ(last_event(run)["code"], "GD-NUMERIC-002");
+  }
+}
+
+TEST_F(Runs, ASingleParameterLearns) {
+  ASSERT_EQ(
+      train({"--batch-size", "5", "--epochs", "1", "--save-every", "1", "--trainable-scopes", "fc.bias"})
+          .code,
+      0);
+  const Checkpoint one = load_checkpoint(checkpoint("step-1")), two = load_checkpoint(checkpoint("step-2"));
+  for (const auto& [name, tensor] : one.tensors) {
+    if (!name.starts_with("model.") || name.ends_with("num_batches_tracked")) continue;
+    const bool same = tensor.to_vector<double>() == two.tensor(name).to_vector<double>();
+    EXPECT_EQ(same, name != "model.fc.bias") << name;
+  }
+}
+
+TEST_F(Runs, OnlyTheLastStepsAreKept) {
+  ASSERT_EQ(train({"--batch-size", "2", "--epochs", "1", "--save-every", "1", "--keep-last", "2"}).code, 0);
+  EXPECT_EQ(step_checkpoints(), (std::vector<std::string>{"step-4", "step-5"}));
+  ASSERT_EQ(train({"--batch-size", "2", "--epochs", "1"}).code, 0);
+  EXPECT_EQ(step_checkpoints(), std::vector<std::string>{"step-5"});  // and none before the first step
+}
+
+// Killed before its first checkpoint: the same start.
+TEST_F(Runs, ARunWithoutCheckpointsBeginsAgain) {
+  const std::vector<std::string> options{"--batch-size", "2", "--epochs", "2"};
+  ASSERT_EQ(train(options).code, 0);
+  const Checkpoint whole = load_checkpoint(checkpoint("last"));
+  fs::remove_all(dir_ / "out/checkpoints");
+  std::vector<std::string> again{"train",    dir_ / "set", "--out",   dir_ / "out", "--input-size",
+                                 "8",        "--width",    "4",       "--workers",  "0",
+                                 "--device", "cpu",        "--quiet", "--resume",   "auto"};
+  again.insert(again.end(), options.begin(), options.end());
+  ASSERT_EQ(run_here(again).code, 0);
+  EXPECT_EQ(column("step"), (std::vector<double>{5, 10}));
+  for (const auto& [name, tensor] : whole.tensors)
+    EXPECT_EQ(load_checkpoint(checkpoint("last")).tensor(name).to_vector<double>(),
+              tensor.to_vector<double>())
+        << name;
+}
+
+}  // namespace
