@@ -27,7 +27,8 @@ std::int64_t steps_per_epoch(const TrainPlan& plan, const BatchSource& batches) 
 // Of a run of `total` steps.
 std::int64_t warmup_steps(const TrainPlan& plan, std::int64_t epoch, std::int64_t total) {
   if (plan.warmup_epochs >= 0)
-    return static_cast<std::int64_t>(plan.warmup_epochs * static_cast<double>(epoch));
+    // A little more, so that epochs made of steps come back as these.
+    return static_cast<std::int64_t>(plan.warmup_epochs * static_cast<double>(epoch) + 1e-6);
   const std::string name = plan.schedule.substr(0, plan.schedule.find(':'));
   return name == "one-cycle" || name == "one_cycle" ? 0 : std::min(epoch, total / 10);
 }
@@ -112,6 +113,12 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
                       " of the run, and the rate never reaches ", plan_.rule.lr));
 }
 Training::~Training() = default;
+
+double Training::warmup_epochs() const {
+  const std::int64_t epoch = steps_per_epoch(plan_, batches_);
+  return static_cast<double>(warmup_steps(plan_, epoch, Trainer::total_steps(plan_.loop, batches_))) /
+         static_cast<double>(epoch);
+}
 
 // Of the evaluator's metrics, with its direction. One that no evaluation gives would never choose any
 // checkpoint.

@@ -59,6 +59,9 @@ class Training {
   TrainResult run(RunDir& run, const Checkpoint* from = nullptr, const std::string& name = "");
   // The metric that chooses the best checkpoint, "val_balanced_accuracy".
   const std::string& monitor() const { return plan_.loop.monitor; }
+  // As it is carried out: with the metric, and batches that fit.
+  const TrainPlan& plan() const { return plan_; }
+  double warmup_epochs() const;
 
  private:
   void choose_metric();

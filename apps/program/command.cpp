@@ -40,6 +40,15 @@ std::vector<std::string> normalise(int argc, char** argv) {
   return args;
 }
 
+// A number as it is, another text in quotes.
+std::string toml_value(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size()) return text;
+  const char quote = text.find('"') == std::string::npos ? '"' : '\'';
+  return quote + text + quote;
+}
+
 std::vector<std::string> option_names(const CLI::App* app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app->get_options()) {
@@ -128,7 +137,7 @@ Program::Program()
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.set_help_all_flag("--help-all", "Help of every command");
-  app_.set_version_flag("--version", "gadolin " GADOLIN_VERSION);
+  app_.set_version_flag("--version", "gadolin " + program_version());
   app_.set_config("--config", "", "Read options from a TOML file; the command line wins");
   app_.add_option("--device", common_.device, "auto, cpu or cuda[:N]")->capture_default_str();
   app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
@@ -174,19 +183,28 @@ CLI::App* Program::add(CLI::App* group, const std::string& name, const std::stri
 
 // CLI11 writes the options of every command; those of others would be noise, and an empty text would come
 // back as a value.
-std::string Program::effective_config() const {
+std::string Program::effective_config(const Settled& settled) const {
   std::string parsed;
+  const CLI::App* command = &app_;
   for (const Entry& entry : entries_) {
-    if (entry.app->parsed()) parsed = entry.name;
+    if (!entry.app->parsed()) continue;
+    parsed = entry.name + ".";
+    command = entry.app;
   }
   std::replace(parsed.begin(), parsed.end(), ' ', '.');
   std::string kept;
   std::istringstream lines(app_.config_to_str(true, false));
   for (std::string line; std::getline(lines, line);) {
     const std::string name = line.substr(0, line.find('='));
-    const bool common = name.find('.') == std::string::npos, own = name.rfind(parsed + ".", 0) == 0;
-    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]"))
+    const bool common = name.find('.') == std::string::npos, own = name.starts_with(parsed);
+    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]") &&
+        !settled.contains(common ? name : name.substr(parsed.size())))
       kept += line + "\n";
+  }
+  for (const auto& [name, value] : settled) {
+    const bool common = app_.get_option_no_throw("--" + name) != nullptr;
+    if (!value.empty() && (common || command->get_option_no_throw("--" + name) != nullptr))
+      kept += (common ? "" : parsed) + name + "=" + toml_value(value) + "\n";
   }
   return kept;
 }

@@ -7,7 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "data/image/image.h"
+#include "data/sets/loader.h"
 #include "io/csv.h"
+#include "tensor/check.h"
+#include "tensor/cpu/parallel.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 #include "train/checkpoint.h"
@@ -166,6 +169,59 @@ TEST_F(Runs, OnlyTheLastStepsAreKept) {
   EXPECT_EQ(step_checkpoints(), (std::vector<std::string>{"step-4", "step-5"}));
   ASSERT_EQ(train({"--batch-size", "2", "--epochs", "1"}).code, 0);
   EXPECT_EQ(step_checkpoints(), std::vector<std::string>{"step-5"});  // and none before the first step
+}
+
+// Nothing is left open: the machine, the data and the task have said what options stand for.
+TEST_F(Runs, ConfigTomlHoldsWhatOptionsCameTo) {
+  ASSERT_EQ(train({"--epochs", "2", "--device", "auto", "--workers", "-1", "--resume", "auto"}).code, 0);
+  const std::string config = contents_of(dir_ / "out/config.toml");
+  const auto has = [&](const std::string& line) {
+    EXPECT_NE(("\n" + config).find("\n" + line + "\n"), std::string::npos) << line << " is not in\n"
+                                                                           << config;
+  };
+  has("# classes: a, b");
+  has("# samples: 10 for training, 4 for validation");
+  has("device=\"cpu\"");
+  has(cat("threads=", num_threads()));
+  has(cat("train.workers=", loader_workers(-1)));
+  has("train.input-size=8");
+  has("train.channels=1");
+  has("train.batch-size=10");  // which is what the set has
+  has("train.eval-batch-size=10");
+  has("train.accumulate=1");
+  has("train.loss=\"cross-entropy\"");
+  has("train.weight-decay=0.01");
+  has("train.warmup-epochs=0");
+  has("train.monitor=\"val_balanced_accuracy\"");
+  has("train.pipeline=\"grey,resize:9,center-crop:8,normalize:0.5:0.25\"");
+  for (const char* open : {"\"auto\"", "=-1\n", "\"standard\"", "resume", "overwrite"})
+    EXPECT_EQ(config.find(open), std::string::npos) << open << " is in\n" << config;
+  EXPECT_NE(config.find("train.augment=\"grey,random-resized-crop:8:0.5:1:0.8:1.25,hflip,"),
+            std::string::npos);
+  const Checkpoint first = load_checkpoint(checkpoint("last"));
+  // Accepted back: the same text and the same weights.
+  const Outcome again =
+      run_here({"train", "--config", dir_ / "out/config.toml", "--out", dir_ / "again", "--quiet"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  std::string text = contents_of(dir_ / "again/config.toml");
+  const std::size_t at = text.find("/again\"");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(text.replace(at, 7, "/out\"").replace(text.find("quiet=true"), 10, "quiet=false"),
+            std::string(config).replace(config.find("json=true"), 9, "json=false"));
+  const Checkpoint second = load_checkpoint(dir_ / "again/checkpoints/last.gdck");
+  for (const auto& [name, tensor] : first.tensors)
+    EXPECT_EQ(second.tensor(name).to_vector<double>(), tensor.to_vector<double>()) << name;
+}
+
+TEST_F(Runs, EnvJsonNamesTheProgram) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const std::string text = contents_of(dir_ / "out/env.json");
+  const json env = json::parse(text);
+  EXPECT_EQ(env["version"], program_version());
+  EXPECT_EQ("gadolin " + env["version"].get<std::string>() + "\n", run_here({"--version"}).out);
+  EXPECT_EQ(env["commit"], program_commit());
+  EXPECT_NE(env["commit"], "");
+  EXPECT_EQ(text.find(fs::current_path().string()), std::string::npos) << text;
 }
 
 // Killed before its first checkpoint: the same start.
