@@ -127,11 +127,12 @@ std::vector<std::pair<std::string, std::string>> ClassificationEvaluator::files(
   return all;
 }
 
-// path, truth, predicted, one column of probabilities a class. Patients are left out: they are not needed to
-// read results.
+// path, patient where any is known, truth, predicted, one column of probabilities a class.
 std::string ClassificationEvaluator::predictions_csv() const {
   const std::vector<std::string>& names = predictions_.classes;
-  std::string text = "path,truth,predicted";
+  const bool patients = std::any_of(indices_.begin(), indices_.end(),
+                                    [&](std::int64_t i) { return !set_.info(i).patient.empty(); });
+  std::string text = patients ? "path,patient,truth,predicted" : "path,truth,predicted";
   for (const std::string& name : names) text += "," + csv_field(name);
   text += "\n";
   for (std::size_t i = 0; i < indices_.size(); ++i) {
@@ -148,7 +149,7 @@ std::string ClassificationEvaluator::predictions_csv() const {
         chosen.push_back(static_cast<int>(k));
     }
     text += csv_field(info.path.empty() ? info.name : info.path) + "," +
-            csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
+            (patients ? csv_field(info.patient) + "," : "") + csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
     for (std::size_t k = 0; k < names.size(); ++k) text += "," + exact_text(row[k]);
     text += "\n";
   }

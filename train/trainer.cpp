@@ -345,7 +345,9 @@ TrainResult Trainer::run() {
     if (!options_.quiet && communicator_.first()) {
       logs_->progress.emplace(
           cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""),
-          steps_per_epoch(), progress_on_stderr());
+          steps_per_epoch(), progress_on_stderr(),
+          ProgressUnit{"img", static_cast<double>(batches_.batch_size() * options_.accumulate *
+                                                  communicator_.size())});
     }
     do {
       one_step();

@@ -114,7 +114,7 @@ void split(Session& session, DataCommandOptions& o) {
   const auto set = open_dataset(o.data, o.dataset);
   assign_splits(*set, o.split);
   const bool in_place = o.out.empty();
-  require<UsageError>(!in_place || o.data.ends_with(".csv"), "data split: ", o.data,
+  require<UsageError>(!in_place || has_ending(o.data, ".csv"), "data split: ", o.data,
                       " is no manifest, so the splits need a place; give --out manifest.csv");
   if (in_place) {
     write_splits(o.data, *set);

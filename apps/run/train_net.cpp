@@ -58,6 +58,22 @@ std::vector<std::string> norm_parameters(const Module& net) {
   return names;
 }
 
+// Weights for pictures of other channels, such as those of ImageNet for grey films.
+void check_channels(const Module& net, const State& weights, const TrainCommand& o) {
+  for (const Parameter& p : net.parameters()) {
+    const auto found = weights.find(p.name);
+    if (found == weights.end() || p.tensor.dim() != 4 || found->second.dim() != 4) continue;
+    const std::int64_t ours = p.tensor.size(1), theirs = found->second.size(1);
+    const bool excluded = std::any_of(o.net.exclude_scopes.begin(), o.net.exclude_scopes.end(), [&](const auto& scope) {
+      return p.name == scope || p.name.starts_with(scope + ".");
+    });
+    if (excluded || ours == theirs || std::max(ours, theirs) != 3 || std::min(ours, theirs) != 1) continue;
+    fail<UsageError>("--init-from ", o.net.init_from, ": its ", p.name, " takes pictures of ", theirs,
+                     " channels, here they have ", ours, "; add --channels ", theirs, " or --exclude-scopes ",
+                     p.name.substr(0, p.name.rfind('.')));
+  }
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
@@ -68,6 +84,7 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
+  check_channels(net, weights, o);
   const LoadReport report = net.load_state(
       weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
   session.log(cat("weights of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ",

@@ -34,7 +34,7 @@ LrSweep sweep(Session& session, const Prepared& p, const LrFindOptions& o) {
   Optimizer optimizer(net.parameters(), p.plan.rule, p.plan.scale);
   net.train();
   optimizer.zero_grad();
-  Progress progress("rates", o.sweep.steps, progress_on_stderr(!session.bars()));
+  Progress progress("rates", o.sweep.steps, progress_on_stderr(!session.bars()), {"steps", 1});
   std::int64_t done = 0;
   Batch batch;
   const auto step = [&](double rate) {

@@ -171,6 +171,69 @@ TEST_F(Runs, OnlyTheLastStepsAreKept) {
   EXPECT_EQ(step_checkpoints(), std::vector<std::string>{"step-5"});  // and none before the first step
 }
 
+TEST_F(Runs, WeightsForColourAndGreyFilmsNameChannels) {
+  ASSERT_EQ(train({"--epochs", "1", "--channels", "3"}).code, 0);
+  fs::rename(dir_ / "out", dir_ / "colour");
+  const std::string from = dir_ / "colour/checkpoints/last.gdck";
+  EXPECT_EQ(last_line(train({"--epochs", "1", "--init-from", from}), dir_.path()),
+            "--init-from DIR/colour/checkpoints/last.gdck: its conv1.weight takes pictures of 3 channels, here "
+            "they have 1; add --channels 3 or --exclude-scopes conv1 [GD-USAGE-001]");
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  EXPECT_EQ(train({"--epochs", "1", "--init-from", from, "--channels", "3"}).code, 0);
+  EXPECT_EQ(train({"--epochs", "1", "--init-from", from, "--exclude-scopes", "conv1"}).code, 0);
+}
+
+// What is said and written of files that are called the same.
+TEST_F(Runs, FilesOfClassFoldersAreToldApart) {
+  for (const char* name : {"cat/1.png", "dog/1.png"}) dir_.write(name, encode_png(pattern(12, 12, 1)));
+  fs::create_directories(dir_ / "both");
+  fs::rename(dir_ / "cat", dir_ / "both/cat");
+  fs::rename(dir_ / "dog", dir_ / "both/dog");
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const std::vector<std::string> films{dir_ / "both/cat/1.png", dir_ / "both/dog/1.png"};
+  for (const std::vector<std::string>& given : {films, std::vector<std::string>{dir_ / "both"}}) {
+    std::vector<std::string> args{"predict", "--checkpoint", checkpoint("last"), "--device", "cpu"};
+    args.insert(args.begin() + 1, given.begin(), given.end());
+    const Outcome shown = run_here(args);
+    ASSERT_EQ(shown.code, 0) << shown.err;
+    EXPECT_EQ(shown.out.find("path "), 0u) << shown.out;
+    args.push_back("--json");
+    const auto said = events(run_here(args), "prediction");
+    ASSERT_EQ(said.size(), 2u);
+    for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(said[i]["path"], films[i]);
+    args[0] = "cam";
+    args.insert(args.end(), {"--out", dir_ / "cams"});
+    const Outcome painted = run_here(args);
+    ASSERT_EQ(painted.code, 0) << painted.err;
+    EXPECT_EQ(events(painted, "cam")[1]["path"], films[1]);
+    for (const char* name : {"cams/cat_1.cam.png", "cams/dog_1.cam.png"}) EXPECT_TRUE(fs::exists(dir_ / name)) << name;
+    fs::remove_all(dir_ / "cams");
+  }
+}
+
+TEST_F(Runs, PatientsStandBesidePredictions) {
+  std::string rows = "path,labels,split,patient\n";
+  for (int i = 0; i < 14; ++i)
+    rows += cat("images/", i, ".png,", i % 2 ? "a" : "b", i < 10 ? ",train," : ",val,") + (i == 13 ? "" : cat("p", i)) + "\n";
+  dir_.write("set/MANIFEST.CSV", rows);
+  const auto predictions = [&](const std::string& set, const std::string& run) {
+    const Outcome trained = run_here({"train", set, "--out", run, "--input-size", "8", "--width", "4",
+                                      "--epochs", "1", "--device", "cpu", "--quiet"});
+    EXPECT_EQ(trained.code, 0) << trained.err;
+    const Outcome eval = run_here({"eval", set, "--split", "val", "--checkpoint", run + "/checkpoints/last.gdck",
+                                   "--out", run, "--resamples", "10", "--device", "cpu", "--quiet"});
+    EXPECT_EQ(eval.code, 0) << eval.err;
+    return read_csv(run + "/predictions.csv");
+  };
+  const CsvTable with = predictions(dir_ / "set/MANIFEST.CSV", dir_ / "known"),
+                 without = predictions(dir_ / "set", dir_ / "unknown");
+  EXPECT_EQ(with.header, (std::vector<std::string>{"path", "patient", "truth", "predicted", "a", "b"}));
+  EXPECT_EQ(without.header, (std::vector<std::string>{"path", "truth", "predicted", "a", "b"}));
+  ASSERT_EQ(with.rows.size(), 4u);
+  EXPECT_EQ(with.rows[0][1], "p10");
+  EXPECT_EQ(with.rows[3][1], "");
+}
+
 // Nothing is left open: the machine, the data and the task have said what options stand for.
 TEST_F(Runs, ConfigTomlHoldsWhatOptionsCameTo) {
   ASSERT_EQ(train({"--epochs", "2", "--device", "auto", "--workers", "-1", "--resume", "auto"}).code, 0);
