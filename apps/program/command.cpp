@@ -40,6 +40,51 @@ std::vector<std::string> normalise(int argc, char** argv) {
   return args;
 }
 
+// Where a command stands in `gadolin --help`; docs/commands.md has the same sections.
+const char* section_of(const std::string& command) {
+  const std::map<std::string, const char*> sections{
+      {"doctor", "Look"},     {"models", "Look"},       {"summary", "Look"},      {"data", "Prepare data"},
+      {"dicom", "Prepare data"}, {"bodypart", "A classifier of body parts"},      {"import", "Weights"},
+      {"export", "Weights"},  {"verify", "Weights"},    {"bench", "Measure"}};
+  const auto found = sections.find(command);
+  return found == sections.end() ? "Train, evaluate, predict" : found->second;
+}
+
+// The options of a command with their texts, a line each.
+std::string option_lines(const CLI::App& app) {
+  std::string lines;
+  for (const CLI::Option* option : app.get_options()) {
+    std::string line = "  " + option->get_name(false, true);
+    if (line.starts_with("  -h")) continue;
+    line.resize(std::max<std::size_t>(line.size() + 1, 14), ' ');
+    lines += line + option->get_description() + "\n";
+  }
+  return lines;
+}
+
+// Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front of the
+// others. Words of less than four letters are near to everything.
+std::string with_suggestion(const std::string& message, const std::string& hint) {
+  std::string said = message;
+  for (const char* end : {" is unknown", " is not known", " cannot be trained"})
+    if (said.ends_with(end)) said.resize(said.size() - std::string_view(end).size());
+  if (said == message || hint.starts_with("did you mean")) return hint;
+  std::string word = said.substr(said.rfind(' ') + 1);
+  std::erase(word, '\'');
+  word.resize(std::min(word.find(':'), word.size()));
+  std::vector<std::string> words;
+  std::string all = hint;
+  for (std::size_t at; (at = all.find(" or ")) != std::string::npos;) all.replace(at, 4, ", ");
+  std::istringstream parts(all);
+  for (std::string part; std::getline(parts, part, ',');) {
+    std::string one(trimmed(part));
+    if (one.starts_with("use ")) one.erase(0, 4);
+    if (one.find_first_of(" ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos) words.push_back(one);
+  }
+  const std::string near = word.size() < 4 ? "" : nearest(word, words);
+  return near.empty() || near == word ? hint : "did you mean " + near + "? " + hint;
+}
+
 // A number as it is, another text in quotes.
 std::string toml_value(const std::string& text) {
   double number = 0;
@@ -158,10 +203,9 @@ CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::
                           const std::string& example) {
   const std::string name = path.substr(path.rfind(' ') + 1);
   CLI::App* app = parent.add_subcommand(name, about);
-  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n") +
-              "Options of every command (gadolin --help): --device --dtype --seed --threads --backend --tune "
-              "--config\n"
-              "  --json --quiet --verbose");
+  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n\n") + "Options of every command:\n" +
+              option_lines(app_));
+  if (&parent == &app_) app->group(section_of(name));
   entries_.push_back({app, path, std::move(run)});
   return app;
 }
@@ -172,6 +216,7 @@ CLI::App* Program::add(const std::string& name, const std::string& about, Run ru
 CLI::App* Program::group(const std::string& name, const std::string& about) {
   CLI::App* app = app_.add_subcommand(name, about);
   app->require_subcommand(1);
+  app->group(section_of(name));
   return app;
 }
 CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run,
@@ -289,7 +334,8 @@ int Program::parse_and_run(int argc, char** argv) {
     }
     return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
   } catch (const Error& error) {
-    return tell_error(common_, error.code(), error.message(), error.hint(), error.exit_code());
+    return tell_error(common_, error.code(), error.message(), with_suggestion(error.message(), error.hint()),
+                      error.exit_code());
   } catch (const std::bad_alloc&) {
     return tell_error(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers",
                       Exit::out_of_memory);

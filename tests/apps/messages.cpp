@@ -77,6 +77,35 @@ TEST(CommandMessages, VersionAndHelpAreAnswers) {
   EXPECT_NE(run_program({"train", "--help"}).out.find("Options of every command"), std::string::npos);
 }
 
+// Every option of every command says what it is for; the commands and the options of train stand in groups.
+void expect_described(const CLI::App& app, const std::string& path, int& options) {
+  EXPECT_FALSE(app.get_description().empty()) << path;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
+    EXPECT_FALSE(option->get_description().empty()) << path << " " << option->get_name(true, true);
+    ++options;
+  }
+  for (const CLI::App* sub : app.get_subcommands({}))
+    expect_described(*sub, path + " " + sub->get_name(), options);
+}
+
+TEST(CommandMessages, EveryOptionHasAText) {
+  Program program;
+  add_all(program);
+  int options = 0;
+  expect_described(program.app(), "gadolin", options);
+  EXPECT_GT(options, 200);
+  const std::string all = run_here({"--help"}).out, train = run_here({"train", "--help"}).out;
+  for (const char* section : {"Look:", "Prepare data:", "Train, evaluate, predict:", "Weights:", "Measure:"})
+    EXPECT_NE(all.find(section), std::string::npos) << section;
+  for (const char* section : {"Run:", "Data:", "Net:", "Pictures and batches:", "Loss:", "Update of the weights:",
+                              "Length, evaluations and checkpoints:"})
+    EXPECT_NE(train.find(section), std::string::npos) << section << train;
+  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune", "--config", "--json",
+                             "--quiet", "--verbose"})
+    EXPECT_NE(train.find(std::string("\n  ") + common + " "), std::string::npos) << common << train;
+}
+
 TEST(CommandMessages, WhatCannotBePrintedIsNoSuccess) {
   const std::string program = GADOLIN_PROGRAM;
   for (const char* command : {"models", "help", "--version"}) {

@@ -87,13 +87,32 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   expect_refused({
       {{"--epoch", "3"}, 2, "unknown option --epoch; did you mean --epochs? [GD-USAGE-001]"},
+      {{"--optimizer", "adamm"},
+       2,
+       "optimizer: adamm is unknown; did you mean adam? use sgd, momentum, nesterov, adam, adamw, rmsprop, "
+       "rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
+      {{"--sampler", "ballanced"},
+       2,
+       "--sampler ballanced is unknown; did you mean balanced? use shuffled, balanced, weighted or capped:N, N "
+       "samples a class at most [GD-USAGE-001]"},
+      {{"--augment", "standart"},
+       2,
+       "--augment standart is unknown; did you mean standard? use none, light, standard or a list of steps such "
+       "as grey,resize:128,random-crop:112 [GD-USAGE-001]"},
+      {{"--task", "clasification"},
+       2,
+       "--task clasification cannot be trained; did you mean classification? use classification "
+       "[GD-USAGE-001]"},
+      {{"--loss", "focall"},
+       2,
+       "--loss focall is unknown; did you mean focal? use auto, cross-entropy, bce or focal [GD-USAGE-001]"},
       {{"--optimizer", "lion"},
        2,
        "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, "
        "adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--schedule", "sine"},
        2,
-       "schedule: 'sine' is not known; constant, step, multi-step, exponential, polynomial, cosine, "
+       "schedule: 'sine' is not known; did you mean cosine? constant, step, multi-step, exponential, polynomial, cosine, "
        "one-cycle or plateau "
        "[GD-USAGE-001]"},
       {{"--loss", "hinge"},
@@ -116,7 +135,7 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"},
       {{"--monitor", "val_acuracy"},
        2,
-       "--monitor val_acuracy is unknown; use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, "
+       "--monitor val_acuracy is unknown; did you mean val_accuracy? use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, "
        "val_roc_auc, "
        "val_average_precision, val_log_loss [GD-USAGE-001]"},
       {{"--trainable-scopes", "head"},
