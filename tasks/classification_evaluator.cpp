@@ -149,7 +149,8 @@ std::string ClassificationEvaluator::predictions_csv() const {
         chosen.push_back(static_cast<int>(k));
     }
     text += csv_field(info.path.empty() ? info.name : info.path) + "," +
-            (patients ? csv_field(info.patient) + "," : "") + csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
+            (patients ? csv_field(info.patient) + "," : "") + csv_field(names_of(info.labels, names)) + "," +
+            csv_field(names_of(chosen, names));
     for (std::size_t k = 0; k < names.size(); ++k) text += "," + exact_text(row[k]);
     text += "\n";
   }

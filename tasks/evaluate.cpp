@@ -66,8 +66,9 @@ Outputs RecordedPrediction::operator()(const Batch& batch) {
 void for_each_batch(DataLoader& loader, const std::string& label,
                     const std::function<void(const Batch&)>& f) {
   std::optional<Progress> progress;
-  if (!label.empty()) progress.emplace(label, loader.batches(), progress_on_stderr(),
-                                       ProgressUnit{"img", static_cast<double>(loader.batch_size())});
+  if (!label.empty())
+    progress.emplace(label, loader.batches(), progress_on_stderr(),
+                     ProgressUnit{"img", static_cast<double>(loader.batch_size())});
   Batch batch;
   std::int64_t done = 0;
   while (loader.next(batch)) {

@@ -79,7 +79,8 @@ std::string Progress::line(bool final, double now) const {
   const std::string time = final       ? " took " + duration_text(passed)
                            : done_ > 0 ? " ETA " + duration_text(static_cast<double>(total_ - done_) / rate)
                                        : "";
-  const std::string waiting = " data " + std::to_string(std::lround(100 * std::clamp(waited_ / passed, 0.0, 1.0))) + "%";
+  const std::string waiting =
+      " data " + std::to_string(std::lround(100 * std::clamp(waited_ / passed, 0.0, 1.0))) + "%";
   const auto spaced = [](const std::string& text) { return text.empty() ? text : " " + text; };
   if (!options_.terminal) return label_ + " " + count + time + waiting + spaced(text_);
   const auto room = static_cast<std::size_t>(std::max(options_.width - 1, 1));
@@ -91,7 +92,8 @@ std::string Progress::line(bool final, double now) const {
   }
   const std::size_t used = label_.size() + tail.size() + 4;
   if (used + 6 <= room) {
-    const auto cells = std::min<std::size_t>(room - used, 20), filled = static_cast<std::size_t>(share * static_cast<double>(cells));
+    const auto cells = std::min<std::size_t>(room - used, 20),
+               filled = static_cast<std::size_t>(share * static_cast<double>(cells));
     bar = "[" + std::string(filled, '=');
     if (filled < cells) bar += '>' + std::string(cells - filled - 1, ' ');
     bar += "] ";

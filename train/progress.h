@@ -16,8 +16,8 @@ struct ProgressOptions {
   std::function<double()> clock;                // seconds; the default is the steady clock
 };
 
-// Of the standard error stream: a terminal or not, its width (COLUMNS, or what the terminal says); `quiet` writes
-// nothing.
+// Of the standard error stream: a terminal or not, its width (COLUMNS, or what the terminal says); `quiet`
+// writes nothing.
 ProgressOptions progress_on_stderr(bool quiet = false);
 
 // What the rate counts: `each` of them in one of the total.
@@ -26,10 +26,11 @@ struct ProgressUnit {
   double each = 1;
 };
 
-// progress p("epoch 3/12", 120, options, {"img", 8}); ... p.update(done, waited, "loss 0.412"); ... p.finish();
+// progress p("epoch 3/12", 120, options, {"img", 8}); ... p.update(done, waited, "loss 0.412"); ...
+// p.finish();
 //   epoch 3/12 [=========>          ] 58/120 330 img/s ETA 0:02 data 3% loss 0.412
-// Where that is too wide the bar is shorter or missing, then the share of waiting, then the end of the text, word
-// by word of "name value".
+// Where that is too wide the bar is shorter or missing, then the share of waiting, then the end of the text,
+// word by word of "name value".
 class Progress {
  public:
   Progress(std::string label, std::int64_t total, ProgressOptions options, ProgressUnit unit = {});

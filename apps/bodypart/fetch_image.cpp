@@ -200,7 +200,8 @@ class Fetch {
       if (++n <= listed_names) others += cat(others.empty() ? "" : ", ", printable(name), " (", count, ")");
     }
     if (n > listed_names) others += cat(" and ", n - listed_names, " more");
-    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image", o_.all ? std::string() : " of " + printable(query_),
+    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image",
+                        o_.all ? std::string() : " of " + printable(query_),
                         others.empty() ? "" : "; it has ", others);
   }
 
@@ -271,8 +272,8 @@ class Fetch {
     if (several_frames_ > 0)
       session_.log(cat(several_frames_, " images have several frames; the first one is the picture"));
     if (blank_ > 0) session_.log(cat(blank_, " pictures have one value everywhere"));
-    session_.say(cat(written_, " images of ", o_.all ? "all body parts" : printable(query_), " in ", o_.directory,
-                     failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
+    session_.say(cat(written_, " images of ", o_.all ? "all body parts" : printable(query_), " in ",
+                     o_.directory, failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.metric("blank", blank_);

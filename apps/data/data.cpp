@@ -170,7 +170,8 @@ void add_data(Program& program) {
       "gadolin data synth shapes --samples 300");
   app->add_option("folder", o->out, "Folder to make");
   app->add_option("--samples", o->synth.samples, "Pictures to make")->capture_default_str();
-  app->add_option("--patients", o->synth.patients, "Patients that they are divided among")->capture_default_str();
+  app->add_option("--patients", o->synth.patients, "Patients that they are divided among")
+      ->capture_default_str();
   app->add_option("--classes", o->synth.classes, "At most 6")->capture_default_str();
   app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
   app->add_flag("--colour,--color", o->synth.colour, "Three channels instead of one");

@@ -43,9 +43,10 @@ std::vector<std::string> normalise(int argc, char** argv) {
 // Where a command stands in `gadolin --help`; docs/commands.md has the same sections.
 const char* section_of(const std::string& command) {
   const std::map<std::string, const char*> sections{
-      {"doctor", "Look"},     {"models", "Look"},       {"summary", "Look"},      {"data", "Prepare data"},
-      {"dicom", "Prepare data"}, {"bodypart", "A classifier of body parts"},      {"import", "Weights"},
-      {"export", "Weights"},  {"verify", "Weights"},    {"bench", "Measure"}};
+      {"doctor", "Look"},       {"models", "Look"},        {"summary", "Look"},
+      {"data", "Prepare data"}, {"dicom", "Prepare data"}, {"bodypart", "A classifier of body parts"},
+      {"import", "Weights"},    {"export", "Weights"},     {"verify", "Weights"},
+      {"bench", "Measure"}};
   const auto found = sections.find(command);
   return found == sections.end() ? "Train, evaluate, predict" : found->second;
 }
@@ -62,8 +63,8 @@ std::string option_lines(const CLI::App& app) {
   return lines;
 }
 
-// Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front of the
-// others. Words of less than four letters are near to everything.
+// Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front
+// of the others. Words of less than four letters are near to everything.
 std::string with_suggestion(const std::string& message, const std::string& hint) {
   std::string said = message;
   for (const char* end : {" is unknown", " is not known", " cannot be trained"})

@@ -64,9 +64,9 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
     const auto found = weights.find(p.name);
     if (found == weights.end() || p.tensor.dim() != 4 || found->second.dim() != 4) continue;
     const std::int64_t ours = p.tensor.size(1), theirs = found->second.size(1);
-    const bool excluded = std::any_of(o.net.exclude_scopes.begin(), o.net.exclude_scopes.end(), [&](const auto& scope) {
-      return p.name == scope || p.name.starts_with(scope + ".");
-    });
+    const bool excluded =
+        std::any_of(o.net.exclude_scopes.begin(), o.net.exclude_scopes.end(),
+                    [&](const auto& scope) { return p.name == scope || p.name.starts_with(scope + "."); });
     if (excluded || ours == theirs || std::max(ours, theirs) != 3 || std::min(ours, theirs) != 1) continue;
     fail<UsageError>("--init-from ", o.net.init_from, ": its ", p.name, " takes pictures of ", theirs,
                      " channels, here they have ", ours, "; add --channels ", theirs, " or --exclude-scopes ",

@@ -22,7 +22,8 @@ void add_data_options(CLI::App* app, DataChoice& o) {
   app->option_defaults()->group("Data");
   app->add_option("data", o.path, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
       ->required();
-  app->add_option("--label-column", o.read.label_column, "Column of the labels in a manifest")->capture_default_str();
+  app->add_option("--label-column", o.read.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o.read.label_key, "Feature of the labels in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o.read.image_key, "Feature of the pictures in TFRecords")
@@ -67,7 +68,8 @@ void add_input_options(CLI::App* app, InputChoice& o) {
       ->capture_default_str();
   app->add_option("--cutmix", o.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
       ->capture_default_str();
-  app->add_option("--batch-size", o.batch_size, "Samples of a batch; fewer where the set has no more")->capture_default_str();
+  app->add_option("--batch-size", o.batch_size, "Samples of a batch; fewer where the set has no more")
+      ->capture_default_str();
   app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
   app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
   app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
@@ -76,8 +78,11 @@ void add_input_options(CLI::App* app, InputChoice& o) {
 void add_loss_options(CLI::App* app, LossOptions& o) {
   app->option_defaults()->group("Loss");
   app->add_option("--loss", o.kind, "auto, cross-entropy, bce, focal")->capture_default_str();
-  app->add_option("--focal-gamma", o.focal_gamma, "Of --loss focal: how much less easy samples count")->capture_default_str();
-  app->add_option("--label-smoothing", o.label_smoothing, "Share of the truth that is spread over all classes")->capture_default_str();
+  app->add_option("--focal-gamma", o.focal_gamma, "Of --loss focal: how much less easy samples count")
+      ->capture_default_str();
+  app->add_option("--label-smoothing", o.label_smoothing,
+                  "Share of the truth that is spread over all classes")
+      ->capture_default_str();
   app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
 }
 
@@ -132,8 +137,10 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
       ->capture_default_str();
   app->add_option("--keep-last,--keep", o.keep, "Checkpoints step-N to keep, besides best and last")
       ->capture_default_str();
-  app->add_option("--log-every", o.log_every, "Steps between scalars of the event file")->capture_default_str();
-  app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")->capture_default_str();
+  app->add_option("--log-every", o.log_every, "Steps between scalars of the event file")
+      ->capture_default_str();
+  app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")
+      ->capture_default_str();
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ void add_eval_command(Program& program) {
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
                   "Take the splits from this table, such as split.csv of a run on IDX files");
-  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")

@@ -151,7 +151,8 @@ void add_predict_command(Program& program) {
   app->add_flag("--pool", o->pool, "Features: the mean over height and width");
   app->add_option("--feature-dtype", o->feature_dtype, "fp32 or fp16")->capture_default_str();
   app->add_option("--split", o->split, "Features of a set: train, val, test or all")->capture_default_str();
-  app->add_option("--label-column", o->dataset.label_column, "Features: column of the labels in a manifest")->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column, "Features: column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o->dataset.label_key, "Features: where the labels are in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")

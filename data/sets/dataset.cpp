@@ -14,8 +14,8 @@
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/sha256.h"
-#include "io/tfrecord.h"
 #include "io/text.h"
+#include "io/tfrecord.h"
 #include "tensor/check.h"
 
 namespace gadolin {

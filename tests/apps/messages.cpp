@@ -98,11 +98,11 @@ TEST(CommandMessages, EveryOptionHasAText) {
   const std::string all = run_here({"--help"}).out, train = run_here({"train", "--help"}).out;
   for (const char* section : {"Look:", "Prepare data:", "Train, evaluate, predict:", "Weights:", "Measure:"})
     EXPECT_NE(all.find(section), std::string::npos) << section;
-  for (const char* section : {"Run:", "Data:", "Net:", "Pictures and batches:", "Loss:", "Update of the weights:",
-                              "Length, evaluations and checkpoints:"})
+  for (const char* section : {"Run:", "Data:", "Net:", "Pictures and batches:", "Loss:",
+                              "Update of the weights:", "Length, evaluations and checkpoints:"})
     EXPECT_NE(train.find(section), std::string::npos) << section << train;
-  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune", "--config", "--json",
-                             "--quiet", "--verbose"})
+  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune", "--config",
+                             "--json", "--quiet", "--verbose"})
     EXPECT_NE(train.find(std::string("\n  ") + common + " "), std::string::npos) << common << train;
 }
 

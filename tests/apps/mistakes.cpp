@@ -93,11 +93,13 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--sampler", "ballanced"},
        2,
-       "--sampler ballanced is unknown; did you mean balanced? use shuffled, balanced, weighted or capped:N, N "
+       "--sampler ballanced is unknown; did you mean balanced? use shuffled, balanced, weighted or capped:N, "
+       "N "
        "samples a class at most [GD-USAGE-001]"},
       {{"--augment", "standart"},
        2,
-       "--augment standart is unknown; did you mean standard? use none, light, standard or a list of steps such "
+       "--augment standart is unknown; did you mean standard? use none, light, standard or a list of steps "
+       "such "
        "as grey,resize:128,random-crop:112 [GD-USAGE-001]"},
       {{"--task", "clasification"},
        2,
@@ -112,7 +114,8 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--schedule", "sine"},
        2,
-       "schedule: 'sine' is not known; did you mean cosine? constant, step, multi-step, exponential, polynomial, cosine, "
+       "schedule: 'sine' is not known; did you mean cosine? constant, step, multi-step, exponential, "
+       "polynomial, cosine, "
        "one-cycle or plateau "
        "[GD-USAGE-001]"},
       {{"--loss", "hinge"},
@@ -135,7 +138,8 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"},
       {{"--monitor", "val_acuracy"},
        2,
-       "--monitor val_acuracy is unknown; did you mean val_accuracy? use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, "
+       "--monitor val_acuracy is unknown; did you mean val_accuracy? use val_loss, val_accuracy, "
+       "val_balanced_accuracy, val_macro_f1, "
        "val_roc_auc, "
        "val_average_precision, val_log_loss [GD-USAGE-001]"},
       {{"--trainable-scopes", "head"},

@@ -175,9 +175,10 @@ TEST_F(Runs, WeightsForColourAndGreyFilmsNameChannels) {
   ASSERT_EQ(train({"--epochs", "1", "--channels", "3"}).code, 0);
   fs::rename(dir_ / "out", dir_ / "colour");
   const std::string from = dir_ / "colour/checkpoints/last.gdck";
-  EXPECT_EQ(last_line(train({"--epochs", "1", "--init-from", from}), dir_.path()),
-            "--init-from DIR/colour/checkpoints/last.gdck: its conv1.weight takes pictures of 3 channels, here "
-            "they have 1; add --channels 3 or --exclude-scopes conv1 [GD-USAGE-001]");
+  EXPECT_EQ(
+      last_line(train({"--epochs", "1", "--init-from", from}), dir_.path()),
+      "--init-from DIR/colour/checkpoints/last.gdck: its conv1.weight takes pictures of 3 channels, here "
+      "they have 1; add --channels 3 or --exclude-scopes conv1 [GD-USAGE-001]");
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   EXPECT_EQ(train({"--epochs", "1", "--init-from", from, "--channels", "3"}).code, 0);
   EXPECT_EQ(train({"--epochs", "1", "--init-from", from, "--exclude-scopes", "conv1"}).code, 0);
@@ -206,7 +207,8 @@ TEST_F(Runs, FilesOfClassFoldersAreToldApart) {
     const Outcome painted = run_here(args);
     ASSERT_EQ(painted.code, 0) << painted.err;
     EXPECT_EQ(events(painted, "cam")[1]["path"], films[1]);
-    for (const char* name : {"cams/cat_1.cam.png", "cams/dog_1.cam.png"}) EXPECT_TRUE(fs::exists(dir_ / name)) << name;
+    for (const char* name : {"cams/cat_1.cam.png", "cams/dog_1.cam.png"})
+      EXPECT_TRUE(fs::exists(dir_ / name)) << name;
     fs::remove_all(dir_ / "cams");
   }
 }
@@ -214,14 +216,16 @@ TEST_F(Runs, FilesOfClassFoldersAreToldApart) {
 TEST_F(Runs, PatientsStandBesidePredictions) {
   std::string rows = "path,labels,split,patient\n";
   for (int i = 0; i < 14; ++i)
-    rows += cat("images/", i, ".png,", i % 2 ? "a" : "b", i < 10 ? ",train," : ",val,") + (i == 13 ? "" : cat("p", i)) + "\n";
+    rows += cat("images/", i, ".png,", i % 2 ? "a" : "b", i < 10 ? ",train," : ",val,") +
+            (i == 13 ? "" : cat("p", i)) + "\n";
   dir_.write("set/MANIFEST.CSV", rows);
   const auto predictions = [&](const std::string& set, const std::string& run) {
     const Outcome trained = run_here({"train", set, "--out", run, "--input-size", "8", "--width", "4",
                                       "--epochs", "1", "--device", "cpu", "--quiet"});
     EXPECT_EQ(trained.code, 0) << trained.err;
-    const Outcome eval = run_here({"eval", set, "--split", "val", "--checkpoint", run + "/checkpoints/last.gdck",
-                                   "--out", run, "--resamples", "10", "--device", "cpu", "--quiet"});
+    const Outcome eval =
+        run_here({"eval", set, "--split", "val", "--checkpoint", run + "/checkpoints/last.gdck", "--out", run,
+                  "--resamples", "10", "--device", "cpu", "--quiet"});
     EXPECT_EQ(eval.code, 0) << eval.err;
     return read_csv(run + "/predictions.csv");
   };

@@ -15,7 +15,8 @@ using Names = std::vector<std::string>;
 TEST(Inputs, WhatIsMadeOfFilesHasNamesApart) {
   EXPECT_EQ(distinct_stems({"a/film.dcm", "b/other.png"}), (Names{"film", "other"}));
   EXPECT_EQ(distinct_stems({"set/cat/1.png", "set/dog/1.png"}), (Names{"cat_1", "dog_1"}));
-  EXPECT_EQ(distinct_stems({"x/cat/1.png", "y/cat/1.png", "y/cat/2.png"}), (Names{"x_cat_1", "y_cat_1", "2"}));
+  EXPECT_EQ(distinct_stems({"x/cat/1.png", "y/cat/1.png", "y/cat/2.png"}),
+            (Names{"x_cat_1", "y_cat_1", "2"}));
   EXPECT_EQ(distinct_stems({"cat/1.png", "1.png"}), (Names{"cat_1", "1"}));
   EXPECT_EQ(distinct_stems({"cat/1.png", "cat/1.jpg", "dog/1.png"}), (Names{"cat_1", "cat_1-2", "dog_1"}));
   EXPECT_EQ(distinct_stems({"1.png", "1.png", "1-2.png"}), (Names{"1", "1-2", "1-2-2"}));
