@@ -10,17 +10,6 @@
 
 namespace gadolin {
 
-namespace {
-
-struct EvaluationMode {
-  Module& net;
-  bool was_training;
-  explicit EvaluationMode(Module& n) : net(n), was_training(n.training()) { net.eval(); }
-  ~EvaluationMode() { net.train(was_training); }
-};
-
-}  // namespace
-
 struct RecordedPrediction::Impl {
   explicit Impl(Task& t) : task(t) {}
   Task& task;
