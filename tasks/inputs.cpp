@@ -44,6 +44,20 @@ class FileSet : public Dataset {
   std::shared_ptr<const std::map<std::string, std::vector<std::uint8_t>>> piped_;
 };
 
+// A sample whose picture has gone through its pipeline but for the normalisation.
+class SeenSet : public Dataset {
+ public:
+  SeenSet(const Dataset& set, std::int64_t i, Image seen)
+      : Dataset(set.classes(), set.multi_label(), {set.info(i)}, set.root()), seen_(std::move(seen)) {}
+  StoredImage read(std::int64_t) const override { return {{}, seen_}; }
+
+ protected:
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new SeenSet(*this)); }
+
+ private:
+  Image seen_;
+};
+
 // Sets one after the other; the record of a sample is its place among all.
 class JoinedDataset : public Dataset {
  public:
@@ -168,9 +182,10 @@ std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vect
   return std::make_unique<JoinedDataset>(classes, std::move(parts));
 }
 
+// Read and decoded once: a loader learns from its first sample what samples are, and then reads it again.
 Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, Device device) {
-  const auto one = set.subset(std::vector<std::int64_t>{i});
-  DataLoader loader(*one, pipeline, {.batch_size = 1, .workers = 0, .device = device});
+  const SeenSet seen(set, i, seen_sample(set, i, pipeline).image);
+  DataLoader loader(seen, Pipeline(pipeline.normalize()), {.batch_size = 1, .workers = 0, .device = device});
   Batch batch;
   loader.next(batch);
   return batch;

@@ -50,11 +50,15 @@ TEST(CommandMessages, OptionsOfEveryCommand) {
                        "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
                   });
   if (cuda_device_count() == 0) {
-    for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "cudax", "gpu"}) {
+    for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "gpu"}) {
       expect_all(dir, {{{"models", "--device", odd},
                         2,
                         "--device " + odd + " is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"}});
     }
+    expect_all(dir, {{{"models", "--device", "cudax"},
+                      2,
+                      "--device cudax is unknown; did you mean cuda? use auto, cpu, cuda or cuda:N "
+                      "[GD-USAGE-001]"}});
     expect_all(dir, {{{"models", "--device", "cuda:7"},
                       7,
                       "--device cuda:7: there are 0 CUDA devices; run gadolin doctor, or use --device cpu "

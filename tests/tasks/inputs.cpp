@@ -45,5 +45,51 @@ TEST(Inputs, EndingsMayHaveCapitals) {
   EXPECT_FALSE(has_ending("a.csvx", ".csv"));
 }
 
+// Files, and how often they were read.
+class Counted : public Dataset {
+ public:
+  explicit Counted(std::vector<std::string> files) : Dataset({"a", "b"}, false, {}, "") {
+    for (const std::string& file : files) {
+      SampleInfo info;
+      info.name = info.path = file;
+      info.labels = {1};
+      samples_->push_back(info);
+    }
+  }
+  StoredImage read(std::int64_t i) const override {
+    ++*reads;
+    return Dataset::read(i);
+  }
+  std::shared_ptr<int> reads = std::make_shared<int>(0);
+
+ protected:
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new Counted(*this)); }
+};
+
+TEST(Inputs, OneSampleIsReadOnceAndIsWhatALoaderGives) {
+  const test::Scratch dir;
+  Image deep(11, 9, 1, 16);
+  for (std::size_t k = 0; k < deep.numel(); ++k) deep.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(k * 601);
+  const Counted set({dir.write("eight.png", encode_png(test::pattern(12, 10, 3))),
+                     dir.write("sixteen.png", encode_png(deep))});
+  for (const char* steps :
+       {"grey,resize:8x8,normalize:0.5:0.25", "grey,center-crop:6,hflip", "rgb,resize:7x5"}) {
+    const Pipeline pipeline(steps);
+    for (std::int64_t i = 0; i < set.size(); ++i) {
+      *set.reads = 0;
+      const Batch one = one_sample(set, i, pipeline, cpu);
+      EXPECT_EQ(*set.reads, 1) << steps;
+      const auto alone = set.subset(std::vector<std::int64_t>{i});
+      DataLoader loader(*alone, pipeline, {.batch_size = 1, .workers = 0});
+      Batch want;
+      ASSERT_TRUE(loader.next(want));
+      EXPECT_EQ(one.names(), want.names());
+      EXPECT_EQ(one["image"].shape(), want["image"].shape());
+      EXPECT_EQ(one["image"].to_vector<float>(), want["image"].to_vector<float>()) << steps << " " << i;
+      EXPECT_EQ(one["label"].to_vector<std::int64_t>(), want["label"].to_vector<std::int64_t>());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace gadolin
