@@ -86,8 +86,8 @@ void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter, 
   const std::int64_t all = whole_sampler(plan.sampler, train, 1)->batches(), ranks = communicator.size();
   const std::int64_t share = all / ranks, before = batch, wanted = batches;
   if (share == 0 || batch <= share / batches) return;
-  batches = std::min(batches, share);
-  batch = share / batches;
+  batches = std::min(batches, std::max<std::int64_t>(1, share / batch));
+  batch = std::min(batch, share);
   if (!communicator.first()) return;
   reporter.log(cat("train: an epoch has ", all, " samples, fewer than ",
                    ranks > 1 ? cat(ranks, " times ") : "",

@@ -39,8 +39,8 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
                                                 std::int64_t batch_size,
                                                 Communicator& communicator = no_communicator());
 
-// Where an epoch has fewer samples than a step takes (of all processes together): smaller batches, and for
-// fewer samples than batches a step fewer of these too. Says so to the reporter.
+// Where an epoch has fewer samples than a step takes (of all processes together): fewer batches a step, and
+// at one smaller batches. Says so to the reporter.
 void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter,
                Communicator& communicator = no_communicator());
 
