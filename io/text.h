@@ -12,6 +12,8 @@ std::string_view trimmed(std::string_view text);
 // The lines of a text file as people and programs of every system write them: without a byte order mark, with
 // \n, \r\n or \r between them, trimmed; empty ones are left out.
 std::vector<std::string> text_lines(std::string_view text);
+// Whether a name ends so, whatever its capitals: has_ending("FILMS.CSV", ".csv").
+bool has_ending(std::string_view name, std::string_view ending);
 // The candidate that a mistyped word is nearest to; empty when none is near.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 // With this many digits behind the point: fixed(0.25, 1) is "0.2".

@@ -16,6 +16,7 @@
 #include "io/little_endian.h"
 #include "io/mapped_file.h"
 #include "io/record_file.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -209,8 +210,8 @@ bool is_tfrecord_name(std::string_view name) {
   std::string base;
   int shard = 0, shards = 0;
   if (shard_of(name, base, shard, shards)) return true;
-  if (name.ends_with(".gz")) name.remove_suffix(3);
-  return name.ends_with(".tfrecord") || name.ends_with(".tfrecords") || name.ends_with(".record");
+  if (has_ending(name, ".gz")) name.remove_suffix(3);
+  return has_ending(name, ".tfrecord") || has_ending(name, ".tfrecords") || has_ending(name, ".record");
 }
 
 bool holds_tfrecords(const std::string& folder) {

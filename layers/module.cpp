@@ -166,9 +166,12 @@ void Module::freeze(const std::vector<std::string>& prefixes) {
 void Module::set_trainable(const std::vector<std::string>& prefixes) {
   std::vector<bool> used(prefixes.size(), false);
   visit([&](const std::string& path, Module& module) {
-    for (std::size_t i = 0; i < prefixes.size(); ++i) used[i] = used[i] || under(path, prefixes[i]);
-    module.frozen_ = !under_any(path, prefixes);
-    for (Parameter& p : module.parameters_) p.tensor.requires_grad_(under_any(join(path, p.name), prefixes));
+    const auto mark = [&](const std::string& name) {
+      for (std::size_t i = 0; i < prefixes.size(); ++i) used[i] = used[i] || under(name, prefixes[i]);
+      return under_any(name, prefixes);
+    };
+    module.frozen_ = !mark(path);
+    for (Parameter& p : module.parameters_) p.tensor.requires_grad_(mark(join(path, p.name)));
   });
   for (std::size_t i = 0; i < prefixes.size(); ++i) {
     require<UsageError>(used[i], "trainable scopes: nothing in the network is called ", prefixes[i],

@@ -86,8 +86,8 @@ class Module {
   // Parts under these prefixes ("layer1", "conv1", "" for all) want no gradient and their batch norms keep
   // their statistics.
   void freeze(const std::vector<std::string>& prefixes);
-  // Everything but the parts under these prefixes is frozen. Throws UsageError for a prefix that names
-  // nothing.
+  // Everything but the parts under these prefixes ("fc", "fc.bias") is frozen. Throws UsageError for a prefix
+  // that names nothing.
   void set_trainable(const std::vector<std::string>& prefixes);
   bool frozen() const { return frozen_; }
 

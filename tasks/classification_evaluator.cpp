@@ -9,6 +9,7 @@
 #include "layers/loss.h"
 #include "tasks/classification.h"
 #include "tasks/classification_operation.h"
+#include "tasks/intervals.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -90,10 +91,12 @@ std::vector<double> ClassificationEvaluator::values(Reals weight) const {
 std::vector<MetricValue> ClassificationEvaluator::finish(const BootstrapOptions& options) const {
   auto all = summarize(predictions_, options);
   for (const int k : top_) {
-    const auto share = [&](Reals weight) { return top_accuracy(predictions_, k, weight); };
-    all.push_back(
-        {cat("top_", k, "_accuracy"), share({}),
-         options.resamples > 0 ? bootstrap(predictions_.patient, share, options) : Interval{NAN, NAN}});
+    const std::vector<double> hits =
+        hits_in_top(predictions_.probability, predictions_.target, std::ssize(predictions_.classes), k);
+    const std::vector<std::uint8_t> right(hits.begin(), hits.end());
+    all.push_back({cat("top_", k, "_accuracy"), top_accuracy(predictions_, k, {}),
+                   options.resamples > 0 ? share_by_patient(predictions_.patient, right, options).interval
+                                         : Interval{NAN, NAN}});
   }
   return all;
 }
@@ -124,11 +127,12 @@ std::vector<std::pair<std::string, std::string>> ClassificationEvaluator::files(
   return all;
 }
 
-// path, truth, predicted, one column of probabilities a class. Patients are left out: they are not needed to
-// read results.
+// path, patient where any is known, truth, predicted, one column of probabilities a class.
 std::string ClassificationEvaluator::predictions_csv() const {
   const std::vector<std::string>& names = predictions_.classes;
-  std::string text = "path,truth,predicted";
+  const bool patients = std::any_of(indices_.begin(), indices_.end(),
+                                    [&](std::int64_t i) { return !set_.info(i).patient.empty(); });
+  std::string text = patients ? "path,patient,truth,predicted" : "path,truth,predicted";
   for (const std::string& name : names) text += "," + csv_field(name);
   text += "\n";
   for (std::size_t i = 0; i < indices_.size(); ++i) {
@@ -145,7 +149,8 @@ std::string ClassificationEvaluator::predictions_csv() const {
         chosen.push_back(static_cast<int>(k));
     }
     text += csv_field(info.path.empty() ? info.name : info.path) + "," +
-            csv_field(names_of(info.labels, names)) + "," + csv_field(names_of(chosen, names));
+            (patients ? csv_field(info.patient) + "," : "") + csv_field(names_of(info.labels, names)) + "," +
+            csv_field(names_of(chosen, names));
     for (std::size_t k = 0; k < names.size(); ++k) text += "," + exact_text(row[k]);
     text += "\n";
   }

@@ -131,7 +131,12 @@ void report_classification(const std::string& folder, const Json& metrics, RunRe
                             " samples could not be read and are missing here"));
   }
   if (!std::filesystem::exists(folder + "/predictions.csv")) return;
-  const Table t{read_csv(folder + "/predictions.csv"), classes};
+  CsvTable csv = read_csv(folder + "/predictions.csv");
+  if (csv.header.size() == 4 + classes.size() && csv.header[1] == "patient") {  // does not stand on the page
+    csv.header.erase(csv.header.begin() + 1);
+    for (auto& row : csv.rows) row.erase(row.begin() + 1);
+  }
+  const Table t{std::move(csv), classes};
   require<FormatError>(t.csv.header.size() == 3 + classes.size(), "report: ", folder, "/predictions.csv has ",
                        t.csv.header.size(), " columns, ", 3 + classes.size(),
                        " are expected; run gadolin eval again");

@@ -10,17 +10,6 @@
 
 namespace gadolin {
 
-namespace {
-
-struct EvaluationMode {
-  Module& net;
-  bool was_training;
-  explicit EvaluationMode(Module& n) : net(n), was_training(n.training()) { net.eval(); }
-  ~EvaluationMode() { net.train(was_training); }
-};
-
-}  // namespace
-
 struct RecordedPrediction::Impl {
   explicit Impl(Task& t) : task(t) {}
   Task& task;
@@ -66,7 +55,9 @@ Outputs RecordedPrediction::operator()(const Batch& batch) {
 void for_each_batch(DataLoader& loader, const std::string& label,
                     const std::function<void(const Batch&)>& f) {
   std::optional<Progress> progress;
-  if (!label.empty()) progress.emplace(label, loader.batches(), progress_on_stderr());
+  if (!label.empty())
+    progress.emplace(label, loader.batches(), progress_on_stderr(),
+                     ProgressUnit{"img", static_cast<double>(loader.batch_size())});
   Batch batch;
   std::int64_t done = 0;
   while (loader.next(batch)) {

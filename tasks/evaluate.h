@@ -10,6 +10,19 @@
 
 namespace gadolin {
 
+// A net in evaluation mode while this is alive, and then as it was.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(Module& net) : net_(net), was_training_(net.training()) { net_.eval(); }
+  ~EvaluationMode() { net_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  Module& net_;
+  bool was_training_;
+};
+
 // A task's predictions in evaluation mode. On a GPU batches of one shape are recorded and launched as one, as
 // long as the task gives one tensor; a net that cannot be recorded runs as it is. The result of a call is
 // valid until the next one.

@@ -125,7 +125,9 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
   } mode(watched.net);
   const auto loader = watched.loader(set, loader_options);
   std::optional<Progress> progress;
-  if (!options.progress.empty()) progress.emplace(options.progress, loader->batches(), progress_on_stderr());
+  if (!options.progress.empty())
+    progress.emplace(options.progress, loader->batches(), progress_on_stderr(),
+                     ProgressUnit{"img", static_cast<double>(loader->batch_size())});
   FeatureResult result;
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {

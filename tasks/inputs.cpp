@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
@@ -43,6 +44,20 @@ class FileSet : public Dataset {
   std::shared_ptr<const std::map<std::string, std::vector<std::uint8_t>>> piped_;
 };
 
+// A sample whose picture has gone through its pipeline but for the normalisation.
+class SeenSet : public Dataset {
+ public:
+  SeenSet(const Dataset& set, std::int64_t i, Image seen)
+      : Dataset(set.classes(), set.multi_label(), {set.info(i)}, set.root()), seen_(std::move(seen)) {}
+  StoredImage read(std::int64_t) const override { return {{}, seen_}; }
+
+ protected:
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new SeenSet(*this)); }
+
+ private:
+  Image seen_;
+};
+
 // Sets one after the other; the record of a sample is its place among all.
 class JoinedDataset : public Dataset {
  public:
@@ -74,6 +89,19 @@ class JoinedDataset : public Dataset {
   std::vector<std::int64_t> begins_;
 };
 
+// Of all folders below, those with a dot in front left out.
+std::vector<std::string> images_below(const std::string& path) {
+  std::vector<std::string> images;
+  for (auto at = std::filesystem::recursive_directory_iterator(path); at != std::filesystem::end(at); ++at) {
+    const bool hidden = at->path().filename().string().starts_with('.');
+    if (hidden && at->is_directory()) at.disable_recursion_pending();
+    if (!hidden && at->is_regular_file() && detail::is_image_file(at->path().string()))
+      images.push_back(at->path().string());
+  }
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
 }  // namespace
 
 bool means_tfrecords(const std::string& path) {
@@ -82,7 +110,7 @@ bool means_tfrecords(const std::string& path) {
          (path.find_first_of("*?") != std::string::npos && !std::filesystem::exists(path, error));
 }
 
-std::vector<std::string> expand_files(const std::vector<std::string>& given) {
+std::vector<std::string> expand_files(const std::vector<std::string>& given, bool deep) {
   std::vector<std::string> files;
   for (const std::string& path : given) {
     if (std::filesystem::is_directory(path)) {
@@ -93,8 +121,9 @@ std::vector<std::string> expand_files(const std::vector<std::string>& given) {
       }
       std::sort(inside.begin(), inside.end());
       if (inside.empty() && holds_tfrecords(path)) inside = tfrecord_files(path);
+      if (inside.empty() && deep) inside = images_below(path);
       files.insert(files.end(), inside.begin(), inside.end());
-    } else if (path.ends_with(".txt")) {
+    } else if (has_ending(path, ".txt")) {
       std::vector<std::string> listed = text_lines(read_file(path, std::int64_t{1} << 30));
       files.insert(files.end(), listed.begin(), listed.end());
     } else {
@@ -102,6 +131,33 @@ std::vector<std::string> expand_files(const std::vector<std::string>& given) {
     }
   }
   return files;
+}
+
+std::vector<std::string> distinct_stems(const std::vector<std::string>& files) {
+  std::vector<std::string> names;
+  std::vector<std::filesystem::path> above;
+  for (const std::string& file : files) {
+    const auto path = std::filesystem::path(file).lexically_normal();
+    names.push_back(path.stem().string());
+    above.push_back(path.parent_path());
+  }
+  for (bool again = true; again;) {
+    std::map<std::string, std::set<std::string>> folders;
+    for (std::size_t i = 0; i < files.size(); ++i) folders[names[i]].insert(above[i].string());
+    again = false;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (folders[names[i]].size() < 2 || !above[i].has_filename()) continue;
+      names[i] = above[i].filename().string() + "_" + names[i];
+      above[i] = above[i].parent_path();
+      again = true;
+    }
+  }
+  std::set<std::string> taken;
+  for (std::string& name : names) {
+    const std::string plain = name;
+    for (int number = 2; !taken.insert(name).second; ++number) name = cat(plain, "-", number);
+  }
+  return names;
 }
 
 std::unique_ptr<Dataset> file_set(const std::vector<std::string>& files,
@@ -115,7 +171,7 @@ std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vect
   unlabelled.classes = classes;
   unlabelled.unlabelled = true;
   auto parts = std::make_shared<JoinedDataset::Parts>();
-  const std::vector<std::string> files = expand_files(given);
+  const std::vector<std::string> files = expand_files(given, true);
   require<UsageError>(!files.empty(), command, ": no files to look at");
   for (auto from = files.begin(); from != files.end();) {
     const auto to = means_tfrecords(*from) ? from + 1 : std::find_if(from, files.end(), means_tfrecords);
@@ -126,9 +182,10 @@ std::unique_ptr<Dataset> open_inputs(const std::string& command, const std::vect
   return std::make_unique<JoinedDataset>(classes, std::move(parts));
 }
 
+// Read and decoded once: a loader learns from its first sample what samples are, and then reads it again.
 Batch one_sample(const Dataset& set, std::int64_t i, const Pipeline& pipeline, Device device) {
-  const auto one = set.subset(std::vector<std::int64_t>{i});
-  DataLoader loader(*one, pipeline, {.batch_size = 1, .workers = 0, .device = device});
+  const SeenSet seen(set, i, seen_sample(set, i, pipeline).image);
+  DataLoader loader(seen, Pipeline(pipeline.normalize()), {.batch_size = 1, .workers = 0, .device = device});
   Batch batch;
   loader.next(batch);
   return batch;

@@ -9,9 +9,14 @@
 
 namespace gadolin {
 
-// Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. Throws
+// Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. `deep`:
+// a folder that has neither becomes the images of the folders in it, such as those of classes. Throws
 // FileError.
-std::vector<std::string> expand_files(const std::vector<std::string>& given);
+std::vector<std::string> expand_files(const std::vector<std::string>& given, bool deep = false);
+// What is made of each file is called so: its stem, with folders in front where several would be called the
+// same
+// ("cat_1", "dog_1"), and a number where that does not tell them apart.
+std::vector<std::string> distinct_stems(const std::vector<std::string>& files);
 // Whether an argument means TFRecords: by its name, or a pattern.
 bool means_tfrecords(const std::string& path);
 // The pictures of all of them in their order, TFRecords (of options.image_key and name_key) among files;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
+#include "tasks/intervals.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -49,19 +51,34 @@ Function micro_auc(const Predictions& p) {
   };
 }
 
-// Mean over classes where it is defined.
-template <class F>
-Function macro(const std::vector<Ranking>& rankings, F f) {
-  return [&rankings, f](Reals weight) {
+// A metric of each class by itself; NaN where it has none.
+using PerClass = std::function<std::vector<double>(Reals weight)>;
+
+// Mean over the classes for which the whole set defines it. In a draw of patients without a rare class that
+// one counts with its value of the whole set: the interval is then of a mean over the same classes as the
+// value.
+Function macro(PerClass of) {
+  return [of = std::move(of), whole = std::vector<double>()](Reals weight) mutable {
+    if (whole.empty()) whole = of({});
+    const std::vector<double> drawn = weight.empty() ? whole : of(weight);
     double sum = 0;
-    int defined = 0;
-    for (const Ranking& ranking : rankings) {
-      const double value = f(ranking, weight);
-      if (std::isnan(value)) continue;
-      sum += value;
-      ++defined;
+    int counted = 0;
+    bool any = false;
+    for (std::size_t k = 0; k < whole.size(); ++k) {
+      if (std::isnan(whole[k])) continue;
+      any = any || !std::isnan(drawn[k]);
+      sum += std::isnan(drawn[k]) ? whole[k] : drawn[k];
+      ++counted;
     }
-    return defined > 0 ? sum / defined : no_value;
+    return any ? sum / counted : no_value;
+  };
+}
+
+PerClass ranked(const std::vector<Ranking>& rankings, double (*of)(const Ranking&, Reals)) {
+  return [&rankings, of](Reals weight) {
+    std::vector<double> values;
+    for (const Ranking& ranking : rankings) values.push_back(of(ranking, weight));
+    return values;
   };
 }
 
@@ -81,8 +98,16 @@ Function label_log_loss(const Predictions& p) {
   };
 }
 
-const auto auc_of = [](const Ranking& r, Reals w) { return r.auc(w); };
-const auto precision_of = [](const Ranking& r, Reals w) { return r.average_precision(w); };
+double auc_of(const Ranking& r, Reals weight) { return r.auc(weight); }
+double precision_of(const Ranking& r, Reals weight) { return r.average_precision(weight); }
+
+// As balanced_accuracy and macro_f1 count classes (tasks/metrics.h).
+double recall_of(const ConfusionMatrix& m, std::int64_t k, const ClassScore& score) {
+  return m.of_target(k) > 0 ? score.recall : no_value;
+}
+double f1_of(const ConfusionMatrix& m, std::int64_t k, const ClassScore& score) {
+  return m.of_target(k) + m.of_predicted(k) > 0 ? score.f1 : no_value;
+}
 
 }  // namespace
 
@@ -114,49 +139,111 @@ Ranking ranking_of(const Predictions& p, std::int64_t k) {
 
 namespace {
 
-// The metrics of a set of predictions as functions of the weights of its samples. Refers to the predictions
-// and to itself: it stays where it was made.
+// Who can be right or wrong in a metric: every patient, those of a class, or the fewer of those with and
+// without it. None for a metric without a best value.
+enum class Trials { none, patients, of_class, of_either_side };
+
+// A metric as a function of the weights of samples, over the classes from `from` to `to`.
+struct Measured {
+  std::string name;
+  Function value;
+  Trials trials = Trials::none;
+  std::size_t from = 0, to = 0;
+};
+
+// The metrics of a set of predictions. Refers to the predictions and to itself: it stays where it was made.
 struct Summary {
   std::vector<std::int64_t> predicted;
   std::vector<Ranking> rankings;
-  std::vector<std::pair<std::string, Function>> metrics;
+  std::vector<Measured> metrics;
 
   explicit Summary(const Predictions& p) {
     check_sizes(p);
-    const auto classes = static_cast<std::int64_t>(p.classes.size());
-    for (std::int64_t k = (!p.multi_label() && classes == 2 ? 1 : 0); k < classes; ++k)
-      rankings.push_back(ranking_of(p, k));
+    const std::size_t classes = p.classes.size(), first = !p.multi_label() && classes == 2 ? 1 : 0;
+    for (std::size_t k = first; k < classes; ++k)
+      rankings.push_back(ranking_of(p, static_cast<std::int64_t>(k)));
     if (!p.multi_label()) {
-      predicted = top_class(p.probability, classes);
-      const auto counted = [&](double (*f)(const ConfusionMatrix&)) {
-        return [&p, this, classes, f](Reals weight) {
-          ConfusionMatrix m(classes);
-          for (std::size_t i = 0; i < predicted.size(); ++i)
-            m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
-          return f(m);
-        };
-      };
-      metrics = {{"accuracy", counted(accuracy)},
-                 {"balanced_accuracy", counted(balanced_accuracy)},
-                 {"macro_f1", counted(macro_f1)}};
+      predicted = top_class(p.probability, static_cast<std::int64_t>(classes));
+      metrics.push_back(
+          {"accuracy", [&p, this](Reals w) { return accuracy(counts(p, w)); }, Trials::patients});
+      metrics.push_back({"balanced_accuracy", macro(scored(p, recall_of)), Trials::of_class, 0, classes});
+      metrics.push_back({"macro_f1", macro(scored(p, f1_of)), Trials::of_class, 0, classes});
     }
-    metrics.emplace_back("roc_auc", macro(rankings, auc_of));
-    metrics.emplace_back("average_precision", macro(rankings, precision_of));
-    if (p.multi_label() || classes > 2) metrics.emplace_back("roc_auc_micro", micro_auc(p));
+    metrics.push_back({"roc_auc", macro(ranked(rankings, auc_of)), Trials::of_either_side, first, classes});
+    metrics.push_back(
+        {"average_precision", macro(ranked(rankings, precision_of)), Trials::of_class, first, classes});
+    if (p.multi_label() || classes > 2) metrics.push_back({"roc_auc_micro", micro_auc(p), Trials::patients});
     if (p.multi_label())
-      metrics.emplace_back("log_loss", label_log_loss(p));
+      metrics.push_back({"log_loss", label_log_loss(p)});
     else
-      metrics.emplace_back("log_loss",
-                           [&p, classes](Reals w) { return log_loss(p.probability, p.target, classes, w); });
-    for (std::size_t k = 0; p.multi_label() && k < p.classes.size(); ++k) {
-      metrics.emplace_back("roc_auc/" + p.classes[k], [this, k](Reals w) { return rankings[k].auc(w); });
-      metrics.emplace_back("average_precision/" + p.classes[k],
-                           [this, k](Reals w) { return rankings[k].average_precision(w); });
+      metrics.push_back({"log_loss", [&p, classes](Reals w) {
+                           return log_loss(p.probability, p.target, static_cast<std::int64_t>(classes), w);
+                         }});
+    for (std::size_t k = 0; p.multi_label() && k < classes; ++k) {
+      metrics.push_back({"roc_auc/" + p.classes[k], [this, k](Reals w) { return rankings[k].auc(w); },
+                         Trials::of_either_side, k, k + 1});
+      metrics.push_back({"average_precision/" + p.classes[k],
+                         [this, k](Reals w) { return rankings[k].average_precision(w); }, Trials::of_class, k,
+                         k + 1});
     }
   }
   Summary(const Summary&) = delete;
   Summary& operator=(const Summary&) = delete;
+
+ private:
+  ConfusionMatrix counts(const Predictions& p, Reals weight) const {
+    ConfusionMatrix m(static_cast<std::int64_t>(p.classes.size()));
+    for (std::size_t i = 0; i < predicted.size(); ++i)
+      m.add(p.target[i], predicted[i], weight.empty() ? 1 : weight[i]);
+    return m;
+  }
+  PerClass scored(const Predictions& p,
+                  double (*of)(const ConfusionMatrix&, std::int64_t, const ClassScore&)) const {
+    return [&p, this, of](Reals weight) {
+      const ConfusionMatrix m = counts(p, weight);
+      const std::vector<ClassScore> scores = class_scores(m);
+      std::vector<double> values;
+      for (std::int64_t k = 0; k < m.classes(); ++k) values.push_back(of(m, k, scores[count(k)]));
+      return values;
+    };
+  }
 };
+
+// Patients with class k, and those without it.
+std::pair<std::int64_t, std::int64_t> sides_of(const Predictions& p, std::span<const std::string> patient,
+                                               std::size_t k) {
+  std::set<std::string_view> with, without;
+  for (std::size_t i = 0; i < patient.size(); ++i) {
+    const std::uint8_t label = p.multi_label()        ? p.labels[i * p.classes.size() + k]
+                               : is_positive(p, i, k) ? 1
+                                                      : 0;
+    if (label != unknown_label) (label == 1 ? with : without).insert(patient[i]);
+  }
+  return {std::ssize(with), std::ssize(without)};
+}
+
+// Where all are right, or all wrong, every draw of patients is the same and says nothing: Clopper and
+// Pearson's interval with patients as trials, each right or wrong as a whole, and its mean over classes.
+Interval interval_at_end(const Predictions& p, std::span<const std::string> patient, const Measured& metric,
+                         double value, double confidence) {
+  const auto of = [&](std::int64_t trials) {
+    return clopper_pearson_interval(value == 1 ? trials : 0, trials, confidence);
+  };
+  if (metric.trials == Trials::patients)
+    return of(std::ssize(std::set<std::string_view>(patient.begin(), patient.end())));
+  Interval mean{0, 0};
+  double classes = 0;
+  for (std::size_t k = metric.from; k < metric.to; ++k) {
+    const auto sides = sides_of(p, patient, k);
+    const std::int64_t trials =
+        metric.trials == Trials::of_class ? sides.first : std::min(sides.first, sides.second);
+    if (trials == 0) continue;
+    const Interval one = of(trials);
+    mean = {mean.low + one.low, mean.high + one.high};
+    ++classes;
+  }
+  return classes > 0 ? Interval{mean.low / classes, mean.high / classes} : Interval{no_value, no_value};
+}
 
 }  // namespace
 
@@ -177,7 +264,7 @@ std::vector<Metric> summary_metrics(const std::vector<std::string>& classes, boo
 std::vector<double> summary_values(const Predictions& p, Reals weight) {
   const Summary summary(p);
   std::vector<double> values;
-  for (const auto& [name, metric] : summary.metrics) values.push_back(metric(weight));
+  for (const Measured& metric : summary.metrics) values.push_back(metric.value(weight));
   return values;
 }
 
@@ -186,10 +273,13 @@ std::vector<MetricValue> summarize(const Predictions& p, const BootstrapOptions&
   std::vector<std::string> patient = p.patient;
   for (std::size_t i = 0; patient.size() < count(p.size()); ++i) patient.push_back(std::to_string(i));
   std::vector<MetricValue> values;
-  for (const auto& [name, metric] : summary.metrics) {
-    const Interval interval =
-        options.resamples > 0 ? bootstrap(patient, metric, options) : Interval{no_value, no_value};
-    values.push_back({name, metric({}), interval});
+  for (const Measured& metric : summary.metrics) {
+    const double value = metric.value({});
+    Interval interval{no_value, no_value};
+    if (options.resamples > 0) interval = bootstrap(patient, metric.value, options);
+    if (metric.trials != Trials::none && (value == 0 || value == 1) && interval.low == interval.high)
+      interval = interval_at_end(p, patient, metric, value, options.confidence);
+    values.push_back({metric.name, value, interval});
   }
   return values;
 }

@@ -38,7 +38,9 @@ struct MetricValue {
 // against the rest (classes that do not occur left out), followed by `roc_auc_micro`. Multi-label: roc_auc
 // and average_precision as the mean over labels, roc_auc_micro, log_loss, then each label's roc_auc/NAME and
 // average_precision/NAME.
-// Throws ShapeError when sizes disagree. options.resamples = 0 skips the intervals (they are NaN).
+// The intervals are those of bootstrap() by patient. At 0 and 1 they would be points: there they are Clopper
+// and Pearson's, with patients as trials (docs/metrics.md). Throws ShapeError when sizes disagree.
+// options.resamples = 0 skips the intervals (they are NaN).
 std::vector<MetricValue> summarize(const Predictions& predictions, const BootstrapOptions& options = {});
 // Names and directions of what summarize() gives, in its order.
 std::vector<Metric> summary_metrics(const std::vector<std::string>& classes, bool multi_label);

@@ -158,7 +158,9 @@ Interval bootstrap(std::span<const std::string> patient, const std::function<dou
   if (values.size() * 2 < static_cast<std::size_t>(options.resamples)) return {no_value, no_value};
   std::sort(values.begin(), values.end());
   const double tail = (1 - options.confidence) / 2;
-  return {quantile(values, tail), quantile(values, 1 - tail)};
+  std::fill(weight.begin(), weight.end(), 1.0);
+  const double whole = metric(weight);  // NaN changes nothing
+  return {std::fmin(quantile(values, tail), whole), std::fmax(quantile(values, 1 - tail), whole)};
 }
 
 std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes,

@@ -109,7 +109,9 @@ struct BootstrapOptions {
 // Percentile bootstrap that resamples patients, not images: images of one patient are not independent (Efron
 // 1979; Field and Welsh 2007). `metric` gets a weight for each sample: how often its patient is in the
 // resample. Resamples for which it is NaN are left out; the interval is NaN when they are more than half, or
-// when there is a single patient. Independent of the order of samples for a given seed.
+// when there is a single patient. The value with a weight of 1 for all is always inside: an average precision
+// grows when a positive is drawn twice, so that a mean of many can lie above all percentiles. Independent of
+// the order of samples for a given seed.
 Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals weight)>& metric,
                    const BootstrapOptions& options = {});
 

@@ -24,15 +24,26 @@ std::int64_t steps_per_epoch(const TrainPlan& plan, const BatchSource& batches) 
   return std::max<std::int64_t>(1, batches.batches_per_epoch() / plan.loop.accumulate);
 }
 
+// Of a run of `total` steps.
+std::int64_t warmup_steps(const TrainPlan& plan, std::int64_t epoch, std::int64_t total) {
+  if (plan.warmup_epochs >= 0)
+    // A little more, so that epochs made of steps come back as these.
+    return static_cast<std::int64_t>(plan.warmup_epochs * static_cast<double>(epoch) + 1e-6);
+  const std::string name = plan.schedule.substr(0, plan.schedule.find(':'));
+  return name == "one-cycle" || name == "one_cycle" ? 0 : std::min(epoch, total / 10);
+}
+
 Schedule schedule_of(const TrainPlan& plan, const BatchSource& batches) {
-  const std::int64_t epoch = steps_per_epoch(plan, batches);
-  const double warmup = plan.warmup_epochs >= 0                  ? plan.warmup_epochs
-                        : plan.schedule.starts_with("one-cycle") ? 0
-                                                                 : 1;
-  return Schedule(
-      plan.schedule,
-      {plan.rule.lr, plan.min_lr, plan.loop.max_steps > 0 ? plan.loop.max_steps : plan.loop.epochs * epoch,
-       epoch, static_cast<std::int64_t>(warmup * static_cast<double>(epoch)), 0.01, plan.loop.maximize});
+  const std::int64_t epoch = steps_per_epoch(plan, batches), total = Trainer::total_steps(plan.loop, batches);
+  return Schedule(plan.schedule, {plan.rule.lr, plan.min_lr, std::max<std::int64_t>(total, 1), epoch,
+                                  warmup_steps(plan, epoch, total), 0.01, plan.loop.maximize});
+}
+
+// With batches that an epoch can fill.
+TrainPlan fitting(TrainPlan plan, const Dataset& train, const Reporter& reporter,
+                  Communicator& communicator) {
+  fit_batch(plan, train, reporter, communicator);
+  return plan;
 }
 
 // Of all processes together.
@@ -69,10 +80,25 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
   return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
 }
 
+void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter, Communicator& communicator) {
+  std::int64_t &batch = plan.load.batch_size, &batches = plan.loop.accumulate;
+  if (train.size() == 0 || batch < 1 || batch > 1'000'000 || batches < 1) return;  // refused elsewhere
+  const std::int64_t all = whole_sampler(plan.sampler, train, 1)->batches(), ranks = communicator.size();
+  const std::int64_t share = all / ranks, before = batch, wanted = batches;
+  if (share == 0 || batch <= share / batches) return;
+  batches = std::min(batches, std::max<std::int64_t>(1, share / batch));
+  batch = std::min(batch, share);
+  if (!communicator.first()) return;
+  reporter.log(cat("train: an epoch has ", all, " samples, fewer than ",
+                   ranks > 1 ? cat(ranks, " times ") : "",
+                   wanted > 1 ? cat(wanted, " batches of ") : "a batch of ", before, ": batches of ", batch,
+                   wanted > 1 ? cat(", ", batches, " a step") : ""));
+}
+
 Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan,
                    std::string fingerprint, Reporter& reporter, Communicator& communicator)
-    : task_(task), val_(val), plan_(std::move(plan)), fingerprint_(std::move(fingerprint)),
-      reporter_(reporter), communicator_(communicator),
+    : task_(task), val_(val), plan_(fitting(std::move(plan), train, reporter, communicator)),
+      fingerprint_(std::move(fingerprint)), reporter_(reporter), communicator_(communicator),
       batches_(task.loader(train, plan_.augment, training_loads(plan_),
                            training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),
                plan_.mix),
@@ -80,8 +106,19 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
   Trainer::check(plan_.loop, batches_);
+  const std::int64_t epoch = steps_per_epoch(plan_, batches_),
+                     all = Trainer::total_steps(plan_.loop, batches_);
+  if (const std::int64_t warmup = warmup_steps(plan_, epoch, all); warmup >= all && communicator_.first())
+    reporter_.log(cat("warning: the warm-up of ", warmup, " steps takes all ", all,
+                      " of the run, and the rate never reaches ", plan_.rule.lr));
 }
 Training::~Training() = default;
+
+double Training::warmup_epochs() const {
+  const std::int64_t epoch = steps_per_epoch(plan_, batches_);
+  return static_cast<double>(warmup_steps(plan_, epoch, Trainer::total_steps(plan_.loop, batches_))) /
+         static_cast<double>(epoch);
+}
 
 // Of the evaluator's metrics, with its direction. One that no evaluation gives would never choose any
 // checkpoint.

@@ -25,7 +25,8 @@ struct TrainPlan {
   LossScale scale;
   std::string schedule = "cosine";
   double min_lr = 0;
-  double warmup_epochs = -1;  // below 0: one, but none for one-cycle, which has its own
+  // Below 0: one, but at most a tenth of the run; none for one-cycle, which has its own.
+  double warmup_epochs = -1;
   TrainOptions loop;       // monitor: a metric of the evaluator as "val_NAME", or val_loss; empty: its choice
   bool log_steps = false;  // a line every loop.log_every steps instead of a bar
   bool log_rate = false;   // with images a second
@@ -38,11 +39,17 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
                                                 std::int64_t batch_size,
                                                 Communicator& communicator = no_communicator());
 
+// Where an epoch has fewer samples than a step takes (of all processes together): fewer batches a step, and
+// at one smaller batches. Says so to the reporter.
+void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter,
+               Communicator& communicator = no_communicator());
+
 class Training {
  public:
-  // Everything must outlive it. Several processes each make their own, and train on their share of the
-  // batches. `fingerprint` of the data: a run is not resumed on others. Throws UsageError for a metric that
-  // the evaluator does not have or options out of range, DataError when an epoch is too short for one step.
+  // Everything must outlive it. The plan is fitted to the set (fit_batch). Several processes each make their
+  // own, and train on their share of the batches. `fingerprint` of the data: a run is not resumed on others.
+  // Throws UsageError for a metric that the evaluator does not have or options out of range, DataError when
+  // an epoch is too short for one step.
   Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan, std::string fingerprint,
            Reporter& reporter, Communicator& communicator = no_communicator());
   ~Training();
@@ -52,6 +59,9 @@ class Training {
   TrainResult run(RunDir& run, const Checkpoint* from = nullptr, const std::string& name = "");
   // The metric that chooses the best checkpoint, "val_balanced_accuracy".
   const std::string& monitor() const { return plan_.loop.monitor; }
+  // As it is carried out: with the metric, and batches that fit.
+  const TrainPlan& plan() const { return plan_; }
+  double warmup_epochs() const;
 
  private:
   void choose_metric();

@@ -8,14 +8,22 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace gadolin {
 namespace {
 
 std::string rate_text(double rate) {
   char text[32];
-  std::snprintf(text, sizeof text, rate >= 100 ? "%.0f/s" : rate >= 1 ? "%.1f/s" : "%.2f/s", rate);
+  std::snprintf(text, sizeof text, rate >= 100 ? "%.0f" : rate >= 1 ? "%.1f" : "%.2f", rate);
   return text;
+}
+
+// "loss 0.412 lr 0.001" -> "loss 0.412"
+std::string without_last_pair(const std::string& text) {
+  const std::size_t value = text.rfind(' ');
+  const std::size_t name = value == std::string::npos || value == 0 ? value : text.rfind(' ', value - 1);
+  return name == std::string::npos || value == std::string::npos ? "" : text.substr(0, name);
 }
 
 }  // namespace
@@ -27,6 +35,8 @@ ProgressOptions progress_on_stderr(bool quiet) {
   winsize size{};
   if (options.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
     options.width = size.ws_col;
+  if (const char* columns = std::getenv("COLUMNS"); columns != nullptr && std::atoi(columns) >= 20)
+    options.width = std::min(std::atoi(columns), 1000);
   options.write = [](std::string_view text) {
     // A closed or full terminal must not end a training run, so what write() says is dropped.
     while (!text.empty()) {
@@ -49,7 +59,7 @@ std::string duration_text(double seconds) {
   return text;
 }
 
-Progress::Progress(std::string label, std::int64_t total, ProgressOptions options, std::string unit)
+Progress::Progress(std::string label, std::int64_t total, ProgressOptions options, ProgressUnit unit)
     : label_(std::move(label)), unit_(std::move(unit)), total_(total), options_(std::move(options)) {
   if (!options_.clock) {
     options_.clock = [] {
@@ -64,24 +74,31 @@ std::string Progress::line(bool final, double now) const {
   const double passed = std::max(now - started_, 1e-9), rate = static_cast<double>(done_) / passed;
   const double share =
       total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 1;
-  std::string numbers = std::to_string(done_) + "/" + std::to_string(total_) + unit_ + "  " + rate_text(rate);
-  const double waiting = std::clamp(waited_ / passed, 0.0, 1.0);
-  numbers += "  data " + std::to_string(std::lround(100 * waiting)) + "%";
-  if (final)
-    numbers += "  took " + duration_text(passed);
-  else if (done_ > 0)
-    numbers += "  left " + duration_text(static_cast<double>(total_ - done_) / rate);
-  if (!text_.empty()) numbers += "  " + text_;
-  if (!options_.terminal) return label_ + "  " + numbers;
-  const int room = options_.width - 1 - static_cast<int>(label_.size() + numbers.size()) - 6;
-  std::string bar;
-  if (room >= 8) {
-    const int cells = std::min(room, 30), filled = static_cast<int>(share * cells);
-    bar = "[" + std::string(static_cast<std::size_t>(filled), '=');
-    if (filled < cells) bar += '>' + std::string(static_cast<std::size_t>(cells - filled - 1), ' ');
-    bar += "]  ";
+  const std::string count = std::to_string(done_) + "/" + std::to_string(total_) + " " +
+                            rate_text(rate * unit_.each) + " " + unit_.name + "/s";
+  const std::string time = final       ? " took " + duration_text(passed)
+                           : done_ > 0 ? " ETA " + duration_text(static_cast<double>(total_ - done_) / rate)
+                                       : "";
+  const std::string waiting =
+      " data " + std::to_string(std::lround(100 * std::clamp(waited_ / passed, 0.0, 1.0))) + "%";
+  const auto spaced = [](const std::string& text) { return text.empty() ? text : " " + text; };
+  if (!options_.terminal) return label_ + " " + count + time + waiting + spaced(text_);
+  const auto room = static_cast<std::size_t>(std::max(options_.width - 1, 1));
+  std::string text = text_, bar, tail = count + time + waiting + spaced(text);
+  if (label_.size() + 1 + tail.size() > room) tail = count + time + spaced(text);
+  while (label_.size() + 1 + tail.size() > room && !text.empty()) {
+    text = without_last_pair(text);
+    tail = count + time + spaced(text);
   }
-  return (label_ + "  " + bar + numbers).substr(0, static_cast<std::size_t>(std::max(options_.width - 1, 1)));
+  const std::size_t used = label_.size() + tail.size() + 4;
+  if (used + 6 <= room) {
+    const auto cells = std::min<std::size_t>(room - used, 20),
+               filled = static_cast<std::size_t>(share * static_cast<double>(cells));
+    bar = "[" + std::string(filled, '=');
+    if (filled < cells) bar += '>' + std::string(cells - filled - 1, ' ');
+    bar += "] ";
+  }
+  return (label_ + " " + bar + tail).substr(0, room);
 }
 
 void Progress::update(std::int64_t done, double waited, const std::string& text) {

@@ -16,14 +16,24 @@ struct ProgressOptions {
   std::function<double()> clock;                // seconds; the default is the steady clock
 };
 
-// Of the standard error stream: a terminal or not, its width; `quiet` writes nothing.
+// Of the standard error stream: a terminal or not, its width (COLUMNS, or what the terminal says); `quiet`
+// writes nothing.
 ProgressOptions progress_on_stderr(bool quiet = false);
 
-// progress p("epoch 3", 120, options); ... p.update(done, waited, "loss 0.412"); ... p.finish();
-//   epoch 3  [=========>          ]  58/120  41.2/s  data 3%  left 0:02  loss 0.412
+// What the rate counts: `each` of them in one of the total.
+struct ProgressUnit {
+  std::string name = "img";
+  double each = 1;
+};
+
+// progress p("epoch 3/12", 120, options, {"img", 8}); ... p.update(done, waited, "loss 0.412"); ...
+// p.finish();
+//   epoch 3/12 [=========>          ] 58/120 330 img/s ETA 0:02 data 3% loss 0.412
+// Where that is too wide the bar is shorter or missing, then the share of waiting, then the end of the text,
+// word by word of "name value".
 class Progress {
  public:
-  Progress(std::string label, std::int64_t total, ProgressOptions options, std::string unit = "");
+  Progress(std::string label, std::int64_t total, ProgressOptions options, ProgressUnit unit = {});
   // `done` of total so far; `waited`: seconds since the start in which the next batch was not ready; `text`:
   // at the end. Draws at most ten times a second on a terminal and once an interval elsewhere.
   void update(std::int64_t done, double waited, const std::string& text = "");
@@ -34,7 +44,8 @@ class Progress {
 
  private:
   std::string line(bool final, double now) const;
-  std::string label_, unit_, text_;
+  std::string label_, text_;
+  ProgressUnit unit_;
   std::int64_t total_, done_ = 0;
   double started_, drawn_ = -1e300, waited_ = 0;
   ProgressOptions options_;

@@ -68,9 +68,9 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
 }
 
 std::int64_t Trainer::steps_per_epoch() const { return batches_.batches_per_epoch() / options_.accumulate; }
-std::int64_t Trainer::total_steps() const {
-  const std::int64_t all = options_.epochs * steps_per_epoch();
-  return options_.max_steps > 0 ? std::min(all, options_.max_steps) : all;
+std::int64_t Trainer::total_steps(const TrainOptions& options, const BatchSource& batches) {
+  const std::int64_t all = options.epochs * (batches.batches_per_epoch() / options.accumulate);
+  return options.max_steps > 0 ? std::min(all, options.max_steps) : all;
 }
 
 void Trainer::save(bool best) {
@@ -123,15 +123,31 @@ void Trainer::check_loss(double loss) {
   const bool falling = skipped && optimizer_.dynamic_scale() && optimizer_.loss_scale() >= 1;
   bad_losses_ = (finite && !skipped) || falling ? 0 : bad_losses_ + 1;
   if (bad_losses_ < std::max(1, options_.nan_patience)) return;
-  std::string bad;
-  for (const Parameter& p : optimizer_.parameters()) {
-    if (bad.empty() && !std::isfinite(sum(p.tensor.detach()).item())) bad = p.name;
+  const std::string what = finite ? "a gradient is not finite" : cat("the loss is ", loss),
+                    bad = first_not_finite();
+  diverged(cat(what, ", ", bad_losses_, " steps in a row",
+               bad.empty() ? "" : cat(", and the first weight that is not finite is ", bad)),
+           finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1");
+}
+
+// On a GPU losses are read now and then only, and a few steps in a row may be bad: a row must not hold such.
+void Trainer::check_weights() {
+  if (const std::string bad = first_not_finite(); !bad.empty())
+    diverged(cat("the weight ", bad, " is not finite"), "--lr, --clip-norm 1");
+}
+
+std::string Trainer::first_not_finite() const {
+  const NoGrad guard;
+  for (const Parameter& p : model_.state()) {  // 0 times NaN or infinity is NaN
+    if (is_floating(p.tensor.dtype()) && sum(mul(p.tensor.detach(), 0.0)).item() != 0) return p.name;
   }
-  const std::string what = finite ? "a gradient is not finite" : cat("the loss is ", loss);
-  fail<NumericError>("train: ", what, " at step ", step_, ", ", bad_losses_, " steps in a row",
-                     bad.empty() ? std::string() : "; the first weight that is not finite is " + bad,
-                     "; use a smaller ", finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1",
-                     ", or --detect-anomaly to find the op");
+  return {};
+}
+
+void Trainer::diverged(const std::string& what, const char* ways) const {
+  fail<NumericError, 2>("train: the training diverged at step ", step_, " (epoch ", epoch_number(),
+                        ", learning rate ", optimizer_.lr(), "): ", what, "; use a smaller ", ways,
+                        ", or --detect-anomaly to find the op");
 }
 
 void Trainer::one_step() {
@@ -220,6 +236,7 @@ bool Trainer::row_due() const {
 void Trainer::end_of_row() {
   if (logs_->progress) logs_->progress->finish();
   logs_->progress.reset();
+  check_weights();
   const double seconds = now() - logs_->row_started;
   const double waited = batches_.seconds_waited() - logs_->waited_before;
   share_statistics();
@@ -232,7 +249,11 @@ void Trainer::end_of_row() {
     model_.eval();
     const NoGrad guard;
     const ComputeScope compute(options_.compute);
-    for (auto& metric : first_rank_metrics(hooks_.evaluate())) row.push_back(std::move(metric));
+    try {
+      for (auto& metric : first_rank_metrics(hooks_.evaluate())) row.push_back(std::move(metric));
+    } catch (const NumericError& error) {  // finite weights, but too large to compute with
+      diverged(cat("the evaluation gives no numbers (", error.message(), ")"), "--lr, --clip-norm 1");
+    }
     model_.train();
     if (average_) average_->swap();
   }
@@ -308,11 +329,13 @@ TrainResult Trainer::run() {
   const SignalGuard signals;
   const double started = now();
   begin_together();
-  if (communicator_.first()) logs_->events.emplace(run_.event_folder(), resume_step_);
+  // Of a run that was killed before its first checkpoint the events are there, but no step to go on from.
+  if (communicator_.first())
+    logs_->events.emplace(run_.event_folder(),
+                          run_.resumed() ? std::max<std::int64_t>(resume_step_, 0) : resume_step_);
   model_.train();
   optimizer_.zero_grad();
   start_row();
-  if (step_ == 0) save(false);  // so that a run killed in its first epoch resumes from the same start
   logs_->saved = now();
   const auto ended = [&] { return threshold_reached() || early_stop_.due(); };
   while (!ended()) {
@@ -322,7 +345,9 @@ TrainResult Trainer::run() {
     if (!options_.quiet && communicator_.first()) {
       logs_->progress.emplace(
           cat("epoch ", epoch_ + 1, options_.epochs < endless_epochs ? cat("/", options_.epochs) : ""),
-          steps_per_epoch(), progress_on_stderr());
+          steps_per_epoch(), progress_on_stderr(),
+          ProgressUnit{"img", static_cast<double>(batches_.batch_size() * options_.accumulate *
+                                                  communicator_.size())});
     }
     do {
       one_step();

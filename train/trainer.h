@@ -109,6 +109,8 @@ class Trainer {
 
   // What the constructor refuses: UsageError, or DataError when an epoch is too short for one step.
   static void check(const TrainOptions& options, const BatchSource& batches);
+  // Optimiser steps of a run, unless a metric or a signal ends it.
+  static std::int64_t total_steps(const TrainOptions& options, const BatchSource& batches);
 
   // Whether whole steps are recorded and launched as one: the batches of a step together, while they are few.
   // More would have to wait on the device for their step, and make a graph of tens of thousands of nodes.
@@ -120,9 +122,10 @@ class Trainer {
   // Takes up a run where a checkpoint left it: everything that decides later numbers. On all ranks, from the
   // same checkpoint. Throws CheckpointError.
   void restore(const Checkpoint& checkpoint);
-  // Throws Stopped after a signal (to any rank), once a checkpoint is written; NumericError, with the first
-  // bad parameter, for losses or gradients that stay NaN or infinite; ProcessError when the ranks do not
-  // stand at the same step of the same run.
+  // Throws Stopped after a signal (to any rank), once a checkpoint is written; NumericError 2, with the first
+  // bad parameter, for losses or gradients that stay NaN or infinite, and for weights that are so at a row:
+  // that row and its checkpoint are not written; ProcessError when the ranks do not stand at the same step of
+  // the same run.
   TrainResult run();
   // Swaps in the averaged weights, if there are any, for use after training.
   void use_average();
@@ -142,7 +145,11 @@ class Trainer {
   void log_step(double loss);
   std::int64_t epoch_number() const { return step_in_epoch_ > 0 ? epoch_ + 1 : epoch_; }
   void check_loss(double loss);
-  std::int64_t total_steps() const;
+  void check_weights();
+  // Of the weights and buffers the first one with NaN or infinity; empty without any.
+  std::string first_not_finite() const;
+  [[noreturn]] void diverged(const std::string& what, const char* ways) const;
+  std::int64_t total_steps() const { return total_steps(options_, batches_); }
   std::int64_t steps_per_epoch() const;
   bool threshold_reached() const;
   std::string signal_name();  // of a signal that has come; empty without one

@@ -55,10 +55,10 @@ void add_data_bench(Program& program, CLI::App* group) {
       [o](Session& s) { run_data_bench(s, *o); },
       "gadolin bench data examples/data/cxr-nih14-small/view.csv --workers 1");
   app->add_option("folder", o->folder, "A data set, as for train")->required();
-  app->add_option("--batch", o->batch)->capture_default_str();
-  app->add_option("--size", o->size)->capture_default_str();
-  app->add_option("--workers", o->workers)->capture_default_str();
-  app->add_option("--epochs", o->epochs)->capture_default_str();
+  app->add_option("--batch", o->batch, "Samples of a batch")->capture_default_str();
+  app->add_option("--size", o->size, "Pixels a side")->capture_default_str();
+  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
+  app->add_option("--epochs", o->epochs, "Times through the set")->capture_default_str();
   app->add_option("--pipeline", o->steps, "Other steps than random-resized-crop, hflip, normalize");
 }
 

@@ -223,7 +223,7 @@ void add_model_bench(Program& program, CLI::App* group) {
   CLI::App* app = program.add(
       group, "model", "Steps of a net on random pictures", [o](Session& s) { run_model_bench(s, *o); },
       "gadolin bench model resnet50 --mode train --batch 16");
-  app->add_option("model", o->step.model)->required();
+  app->add_option("model", o->step.model, "A name of `gadolin models`")->required();
   app->add_option("--mode", o->mode, "train or infer")->capture_default_str();
   add_step_options(app, o->step);
   app->add_option("--steps", o->steps, "Steps a block, at least; 0: 20 on a GPU, 10 on the CPU")

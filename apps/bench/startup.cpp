@@ -193,7 +193,7 @@ void add_startup_bench(Program& program, CLI::App* group) {
   CLI::App* app = program.add(
       group, "startup", "From the start of the process to the end of the first training step, by part",
       [o](Session& s) { run_startup_bench(s, *o); }, "gadolin bench startup --model resnet50 --batch 32");
-  app->add_option("--model", o->step.model)->required();
+  app->add_option("--model", o->step.model, "A name of `gadolin models`")->required();
   add_step_options(app, o->step);
   app->add_option("--runs", o->runs, "Processes, one after another")
       ->check(CLI::Range(1, 1000))

@@ -24,9 +24,9 @@ void add_step_options(CLI::App* app, StepOptions& o) {
   app->add_option("--batch-file", o.batch_file,
                   "Pictures [N, C, H, W] in a .npy file instead of random ones");
   app->add_option("--labels-file", o.labels_file, "Their labels [N] in a .npy file");
-  app->add_option("--lr", o.lr)->capture_default_str();
-  app->add_option("--momentum", o.momentum)->capture_default_str();
-  app->add_option("--weight-decay", o.weight_decay)->capture_default_str();
+  app->add_option("--lr", o.lr, "Learning rate")->capture_default_str();
+  app->add_option("--momentum", o.momentum, "Of SGD")->capture_default_str();
+  app->add_option("--weight-decay", o.weight_decay, "Of all weights")->capture_default_str();
 }
 
 BenchBatch bench_batch(const Session& session, const StepOptions& o) {

@@ -26,6 +26,7 @@ constexpr std::size_t longest_part = 80;  // of the name of a file
 struct FetchImageOptions {
   std::string query, directory, metadata = "false", database = "bodypart.db", credentials, window = "auto";
   int bits = 8;
+  bool all = false;  // every body part of the database
 };
 
 // The attributes of --metadata: identification, dates, equipment, exposure, geometry and display. No private
@@ -143,6 +144,8 @@ class Fetch {
         display_(display_options(legacy_ ? "auto" : o.window, o.bits)), query_(upper(o.query)),
         address_(database_address(o.database, o.credentials)),
         database_(address_, ImageDatabase::Mode::read) {
+    require<UsageError>(o.all == o.query.empty(),
+                        "fetch-image: one body part or all of them; give --query NAME or --all");
     require<UsageError>(!legacy_ || o.bits == 8,
                         "fetch-image: --window legacy has 8 bits; leave --bits 16 out");
     for (const char* keyword : metadata_keywords) dump_.only.push_back(dicom_tag(keyword));
@@ -150,14 +153,26 @@ class Fetch {
   }
 
   void run() {
-    auto rows = database_.list(query_, "", page_rows);
-    if (rows.empty() && query_ != o_.query) {  // create-database writes capitals, others may not
-      rows = database_.list(o_.query, "", page_rows);
-      if (!rows.empty()) query_ = o_.query;
+    std::vector<std::string> wanted{query_};
+    if (o_.all) {
+      wanted.clear();
+      for (const auto& [name, count] : database_.body_parts())
+        if (!name.empty()) wanted.push_back(name);
+    } else if (query_ != o_.query && database_.list(query_, "", 1).empty() &&
+               !database_.list(o_.query, "", 1).empty()) {
+      wanted = {o_.query};  // create-database writes capitals, others may not
     }
-    if (rows.empty()) nothing_found();
+    if (wanted.empty() || database_.list(wanted[0], "", 1).empty()) nothing_found();
     for (const char* folder : {"fetch", "images", "labels"}) make_folder(folder);
     read_manifest();
+    for (const std::string& name : wanted) fetch_all(name);
+    write_manifest();
+    report();
+  }
+
+ private:
+  void fetch_all(const std::string& bodypart) {
+    auto rows = database_.list(bodypart, "", page_rows);
     while (!rows.empty()) {
       // A picture without a line would count as a patient of its own: the lines come first.
       for (const ImageRow& row : rows) {
@@ -166,13 +181,10 @@ class Fetch {
       }
       write_manifest();
       for (const ImageRow& row : rows) fetch(row);
-      rows = database_.list(query_, rows.back().id, page_rows);
+      rows = database_.list(bodypart, rows.back().id, page_rows);
     }
-    write_manifest();
-    report();
   }
 
- private:
   std::string at(const std::string& path) const { return (fs::path(o_.directory) / path).string(); }
 
   void make_folder(const char* name) const {
@@ -188,7 +200,8 @@ class Fetch {
       if (++n <= listed_names) others += cat(others.empty() ? "" : ", ", printable(name), " (", count, ")");
     }
     if (n > listed_names) others += cat(" and ", n - listed_names, " more");
-    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image of ", printable(query_),
+    fail<DataError, 73>("fetch-image: ", address_.shown(), " has no image",
+                        o_.all ? std::string() : " of " + printable(query_),
                         others.empty() ? "" : "; it has ", others);
   }
 
@@ -259,8 +272,8 @@ class Fetch {
     if (several_frames_ > 0)
       session_.log(cat(several_frames_, " images have several frames; the first one is the picture"));
     if (blank_ > 0) session_.log(cat(blank_, " pictures have one value everywhere"));
-    session_.say(cat(written_, " images of ", printable(query_), " in ", o_.directory,
-                     failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
+    session_.say(cat(written_, " images of ", o_.all ? "all body parts" : printable(query_), " in ",
+                     o_.directory, failed_ == 0 ? "" : cat("; ", failed_, " could not be shown")));
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.metric("blank", blank_);
@@ -295,10 +308,11 @@ void fetch_image(Session& session, const FetchImageOptions& o) {
 void add_fetch_image(Program& program, CLI::App* group) {
   const auto o = std::make_shared<FetchImageOptions>();
   CLI::App* app = program.add(
-      group, "fetch-image", "Images of one body part out of the database, as pictures with labels",
+      group, "fetch-image", "Images of a body part, or of all, out of the database, as pictures with labels",
       [o](Session& s) { fetch_image(s, *o); },
       "gadolin bodypart fetch-image --query CHEST --directory films");
-  app->add_option("-q,--query", o->query, "Body part, such as CHEST")->required();
+  app->add_option("-q,--query", o->query, "Body part, such as CHEST");
+  app->add_flag("--all", o->all, "All body parts of the database");
   app->add_option("-d,--directory", o->directory,
                   "Folder for fetch/, images/, labels/ and manifest.csv; more may be fetched into it")
       ->required();

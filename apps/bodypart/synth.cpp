@@ -24,8 +24,9 @@ void add_synth_bodypart(Program& program, CLI::App* synth) {
   CLI::App* app = program.add(synth, "bodypart", "Made-up radiographs of seven body parts, as DICOM files",
                               run, "gadolin data synth bodypart films --patients 40");
   app->add_option("folder", o->out, "Folder to make")->required();
-  app->add_option("--patients", o->films.patients)->capture_default_str();
-  app->add_option("--images-per-patient", o->films.images_per_patient)->capture_default_str();
+  app->add_option("--patients", o->films.patients, "Patients to make up")->capture_default_str();
+  app->add_option("--images-per-patient", o->films.images_per_patient, "Films of each")
+      ->capture_default_str();
   app->add_option("--size", o->films.size, "Pixels a side")->capture_default_str();
 }
 

@@ -107,7 +107,7 @@ void export_best(const std::string& run, const std::string& folder, Session& ses
   session.output("export", folder + "/model.gdck");
 }
 
-void train(Session& session, const TrainFlags& f, const std::string& config) {
+void train(Session& session, const TrainFlags& f, const ConfigText& config) {
   check_owners(f);
   TrainCommand o = f.trainer == "slim" ? slim_command(f, session) : resnet_command(f, session);
   o.out = f.train_dir;
@@ -150,7 +150,13 @@ void add_train(Program& program, CLI::App* group) {
   const auto f = std::make_shared<TrainFlags>();
   CLI::App* app = program.add(
       group, "train", "Train a net of TF-Slim's, or a ResNet as the native trainer does",
-      [f, &program](Session& s) { train(s, *f, program.effective_config()); },
+      [f, &program](Session& s) {
+        // Its own flags mean other things than those of `train` by these names.
+        train(s, *f, [&](const Settled& settled) {
+          return program.effective_config(
+              {{"device", settled.at("device")}, {"threads", settled.at("threads")}});
+        });
+      },
       "gadolin bodypart train --dataset_dir records --train_dir runs/v4 --model_name inception_v4 "
       "--max_number_of_steps 8400 "
       "--eval-every 1680\n  gadolin bodypart train --trainer resnet --data_dir records --model_dir runs/r50 "

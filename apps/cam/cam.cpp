@@ -1,7 +1,6 @@
 // gadolin cam: where in a picture the net sees a class, painted over the picture.
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include "apps/commands.h"
 #include "io/npy.h"
@@ -35,25 +34,17 @@ int class_of(const std::string& text, const std::vector<std::string>& classes) {
   return std::stoi(text);
 }
 
-// folder/NAME.cam, or NAME-2.cam for a second file of this name.
-std::string target_name(const std::string& folder, const std::string& file, std::set<std::string>& taken) {
-  const std::string stem = std::filesystem::path(file).stem().string();
-  std::string name = stem;
-  for (int i = 2; !taken.insert(name).second; ++i) name = cat(stem, "-", i);
-  return folder + "/" + name + ".cam";
-}
-
 void cam(Session& session, const CamOptions& o) {
   require<UsageError>(o.alpha >= 0 && o.alpha <= 1, "--alpha ", o.alpha, " is not in 0 to 1");
   Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
   const Task& task = predictor.task();
   const int wanted = o.target.empty() ? -1 : class_of(o.target, task.classes());
-  const std::vector<std::string> files = expand_files(o.files);
+  const std::vector<std::string> files = expand_files(o.files, true);
   require<UsageError>(!files.empty(), "cam: no files to look at");
   const auto set = file_set(files, task.classes());
   std::filesystem::create_directories(o.out);
-  std::vector<std::vector<std::string>> rows{{"file", "class", "probability", "overlay"}};
-  std::set<std::string> taken;
+  std::vector<std::vector<std::string>> rows{{"path", "class", "probability", "overlay"}};
+  const std::vector<std::string> names = distinct_stems(files);
   std::string layer = o.layer, first_error;
   std::int64_t failed = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -68,7 +59,7 @@ void cam(Session& session, const CamOptions& o) {
         if (layer.empty()) layer = cam_layer(own.net(), evidence);
         return grad_cam(own.net(), evidence, layer).select(0, 0);
       });
-      const std::string name = target_name(o.out, files[i], taken);
+      const std::string name = o.out + "/" + names[i] + ".cam";
       write_png(name + ".png",
                 overlay(set->image(number), seen_sample(*set, number, task.pipeline()), heat, o.alpha));
       if (o.npy) save_npy(name + ".npy", heat);
@@ -76,7 +67,7 @@ void cam(Session& session, const CamOptions& o) {
       const double probability = p[static_cast<std::size_t>(target)];
       rows.push_back({files[i], label, fixed(probability, 4), name + ".png"});
       session.event({{"event", "cam"},
-                     {"file", files[i]},
+                     {"path", files[i]},
                      {"class", label},
                      {"probability", probability},
                      {"predicted", task.classes()[static_cast<std::size_t>(top)]},
@@ -111,7 +102,8 @@ void add_cam(Program& program) {
       "cam", "Grad-CAM: what in a picture speaks for a class, as overlays", [o](Session& s) { cam(s, *o); },
       "gadolin cam film.jpg --checkpoint runs/view/checkpoints/best.gdck --out cams");
   app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths")->required();
-  app->add_option("--checkpoint", o->checkpoint)->required();
+  app->add_option("--checkpoint", o->checkpoint, "A checkpoint of a classifier, such as best.gdck")
+      ->required();
   app->add_option("--out", o->out, "Folder for NAME.cam.png")->required();
   app->add_option(
       "--layer", o->layer,

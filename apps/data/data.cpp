@@ -114,7 +114,7 @@ void split(Session& session, DataCommandOptions& o) {
   const auto set = open_dataset(o.data, o.dataset);
   assign_splits(*set, o.split);
   const bool in_place = o.out.empty();
-  require<UsageError>(!in_place || o.data.ends_with(".csv"), "data split: ", o.data,
+  require<UsageError>(!in_place || has_ending(o.data, ".csv"), "data split: ", o.data,
                       " is no manifest, so the splits need a place; give --out manifest.csv");
   if (in_place) {
     write_splits(o.data, *set);
@@ -169,12 +169,13 @@ void add_data(Program& program) {
       group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
       "gadolin data synth shapes --samples 300");
   app->add_option("folder", o->out, "Folder to make");
-  app->add_option("--samples", o->synth.samples)->capture_default_str();
-  app->add_option("--patients", o->synth.patients)->capture_default_str();
+  app->add_option("--samples", o->synth.samples, "Pictures to make")->capture_default_str();
+  app->add_option("--patients", o->synth.patients, "Patients that they are divided among")
+      ->capture_default_str();
   app->add_option("--classes", o->synth.classes, "At most 6")->capture_default_str();
   app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
-  app->add_flag("--colour,--color", o->synth.colour);
-  app->add_flag("--multi-label", o->synth.multi_label);
+  app->add_flag("--colour,--color", o->synth.colour, "Three channels instead of one");
+  app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);
 }
 

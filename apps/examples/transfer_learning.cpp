@@ -48,15 +48,12 @@ int main(int argc, char** argv) try {
   ResNet source = resnet18(options);
   const double learnt = fit(source, *shapes((folder / "source").string(), 4, 1), 3, 3e-3);
   std::printf("first task, 4 classes: accuracy %.3f\n", learnt);
-  TensorMap weights;
-  for (const Parameter& p : source.state()) weights[p.name] = p.tensor;
-  save_safetensors((folder / "trunk.safetensors").string(), weights);
+  save(source, folder / "trunk.safetensors");
 
   ResNetOptions wider = options;
   wider.num_classes = 6;
   ResNet target = resnet18(wider);
-  const TensorMap stored = load_safetensors((folder / "trunk.safetensors").string());
-  const LoadReport report = target.load_state(stored, {.exclude = {"fc"}});
+  const LoadReport report = load(target, folder / "trunk.safetensors", {.exclude = {"fc"}});
   std::printf("%zu tensors loaded, %zu of the new head left as they start\n", report.loaded.size(),
               report.excluded.size());
   target.set_trainable({"fc"});  // batch norms of the trunk keep their statistics too

@@ -99,10 +99,10 @@ void add_models(Program& program) {
   CLI::App* app = program.add(
       "summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
       [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
-  app->add_option("model", o->model)->required();
+  app->add_option("model", o->model, "A name of `gadolin models`")->required();
   app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
-  app->add_option("--batch", o->batch)->capture_default_str();
-  app->add_option("--num-classes", o->classes)->capture_default_str();
+  app->add_option("--batch", o->batch, "Samples of a batch")->capture_default_str();
+  app->add_option("--num-classes", o->classes, "Of the last layer")->capture_default_str();
   app->add_option("--depth", o->depth, "Hide what lies deeper")->capture_default_str();
   app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
   app->add_flag("--no-memory", o->no_memory,

@@ -40,6 +40,61 @@ std::vector<std::string> normalise(int argc, char** argv) {
   return args;
 }
 
+// Where a command stands in `gadolin --help`; docs/commands.md has the same sections.
+const char* section_of(const std::string& command) {
+  const std::map<std::string, const char*> sections{
+      {"doctor", "Look"},       {"models", "Look"},        {"summary", "Look"},
+      {"data", "Prepare data"}, {"dicom", "Prepare data"}, {"bodypart", "A classifier of body parts"},
+      {"import", "Weights"},    {"export", "Weights"},     {"verify", "Weights"},
+      {"bench", "Measure"}};
+  const auto found = sections.find(command);
+  return found == sections.end() ? "Train, evaluate, predict" : found->second;
+}
+
+// The options of a command with their texts, a line each.
+std::string option_lines(const CLI::App& app) {
+  std::string lines;
+  for (const CLI::Option* option : app.get_options()) {
+    std::string line = "  " + option->get_name(false, true);
+    if (line.starts_with("  -h")) continue;
+    line.resize(std::max<std::size_t>(line.size() + 1, 14), ' ');
+    lines += line + option->get_description() + "\n";
+  }
+  return lines;
+}
+
+// Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front
+// of the others. Words of less than four letters are near to everything.
+std::string with_suggestion(const std::string& message, const std::string& hint) {
+  std::string said = message;
+  for (const char* end : {" is unknown", " is not known", " cannot be trained"})
+    if (said.ends_with(end)) said.resize(said.size() - std::string_view(end).size());
+  if (said == message || hint.starts_with("did you mean")) return hint;
+  std::string word = said.substr(said.rfind(' ') + 1);
+  std::erase(word, '\'');
+  word.resize(std::min(word.find(':'), word.size()));
+  std::vector<std::string> words;
+  std::string all = hint;
+  for (std::size_t at; (at = all.find(" or ")) != std::string::npos;) all.replace(at, 4, ", ");
+  std::istringstream parts(all);
+  for (std::string part; std::getline(parts, part, ',');) {
+    std::string one(trimmed(part));
+    if (one.starts_with("use ")) one.erase(0, 4);
+    if (one.find_first_of(" ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos) words.push_back(one);
+  }
+  const std::string near = word.size() < 4 ? "" : nearest(word, words);
+  return near.empty() || near == word ? hint : "did you mean " + near + "? " + hint;
+}
+
+// A number as it is, another text in quotes.
+std::string toml_value(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size()) return text;
+  const char quote = text.find('"') == std::string::npos ? '"' : '\'';
+  return quote + text + quote;
+}
+
 std::vector<std::string> option_names(const CLI::App* app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app->get_options()) {
@@ -128,7 +183,7 @@ Program::Program()
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.set_help_all_flag("--help-all", "Help of every command");
-  app_.set_version_flag("--version", "gadolin " GADOLIN_VERSION);
+  app_.set_version_flag("--version", "gadolin " + program_version());
   app_.set_config("--config", "", "Read options from a TOML file; the command line wins");
   app_.add_option("--device", common_.device, "auto, cpu or cuda[:N]")->capture_default_str();
   app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
@@ -149,10 +204,9 @@ CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::
                           const std::string& example) {
   const std::string name = path.substr(path.rfind(' ') + 1);
   CLI::App* app = parent.add_subcommand(name, about);
-  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n") +
-              "Options of every command (gadolin --help): --device --dtype --seed --threads --backend --tune "
-              "--config\n"
-              "  --json --quiet --verbose");
+  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n\n") + "Options of every command:\n" +
+              option_lines(app_));
+  if (&parent == &app_) app->group(section_of(name));
   entries_.push_back({app, path, std::move(run)});
   return app;
 }
@@ -163,6 +217,7 @@ CLI::App* Program::add(const std::string& name, const std::string& about, Run ru
 CLI::App* Program::group(const std::string& name, const std::string& about) {
   CLI::App* app = app_.add_subcommand(name, about);
   app->require_subcommand(1);
+  app->group(section_of(name));
   return app;
 }
 CLI::App* Program::add(CLI::App* group, const std::string& name, const std::string& about, Run run,
@@ -174,19 +229,28 @@ CLI::App* Program::add(CLI::App* group, const std::string& name, const std::stri
 
 // CLI11 writes the options of every command; those of others would be noise, and an empty text would come
 // back as a value.
-std::string Program::effective_config() const {
+std::string Program::effective_config(const Settled& settled) const {
   std::string parsed;
+  const CLI::App* command = &app_;
   for (const Entry& entry : entries_) {
-    if (entry.app->parsed()) parsed = entry.name;
+    if (!entry.app->parsed()) continue;
+    parsed = entry.name + ".";
+    command = entry.app;
   }
   std::replace(parsed.begin(), parsed.end(), ' ', '.');
   std::string kept;
   std::istringstream lines(app_.config_to_str(true, false));
   for (std::string line; std::getline(lines, line);) {
     const std::string name = line.substr(0, line.find('='));
-    const bool common = name.find('.') == std::string::npos, own = name.rfind(parsed + ".", 0) == 0;
-    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]"))
+    const bool common = name.find('.') == std::string::npos, own = name.starts_with(parsed);
+    if ((common || own) && !line.empty() && !line.ends_with("=\"\"") && !line.ends_with("=[]") &&
+        !settled.contains(common ? name : name.substr(parsed.size())))
       kept += line + "\n";
+  }
+  for (const auto& [name, value] : settled) {
+    const bool common = app_.get_option_no_throw("--" + name) != nullptr;
+    if (!value.empty() && (common || command->get_option_no_throw("--" + name) != nullptr))
+      kept += (common ? "" : parsed) + name + "=" + toml_value(value) + "\n";
   }
   return kept;
 }
@@ -271,7 +335,8 @@ int Program::parse_and_run(int argc, char** argv) {
     }
     return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
   } catch (const Error& error) {
-    return tell_error(common_, error.code(), error.message(), error.hint(), error.exit_code());
+    return tell_error(common_, error.code(), error.message(), with_suggestion(error.message(), error.hint()),
+                      error.exit_code());
   } catch (const std::bad_alloc&) {
     return tell_error(common_, "GD-MEMORY-002", "out of host memory", "use a smaller batch or fewer workers",
                       Exit::out_of_memory);

@@ -58,6 +58,8 @@ class Session : public Reporter {
   Json metrics_ = Json::object(), outputs_ = Json::object();
 };
 
+using Settled = std::map<std::string, std::string>;
+
 // The program: a CLI11 application whose commands are added by one function a folder.
 class Program {
  public:
@@ -75,8 +77,9 @@ class Program {
   // The program's exit code; 6 also when standard output takes no more (a full disk).
   int main(int argc, char** argv);
   CLI::App& app() { return app_; }
-  // The options in force as a TOML text that --config accepts back.
-  std::string effective_config() const;
+  // The options in force as a TOML text that --config accepts back. `settled`: what options of the command,
+  // and common ones, came to stand for, by their names; empty: left out.
+  std::string effective_config(const Settled& settled = {}) const;
 
  private:
   int parse_and_run(int argc, char** argv);
@@ -92,6 +95,9 @@ class Program {
   std::vector<Entry> entries_;
 };
 
+// The version of the program, and the commit that it was configured from; "unknown" for sources without git.
+std::string program_version();
+std::string program_commit();
 // Seconds since the program started; of the steady clock.
 double seconds_now();
 // "3x224x224" -> [3, 224, 224]. Throws UsageError.

@@ -76,7 +76,7 @@ void tell(Session& session, const TrainCommand& o, const std::vector<FoldMetric>
 
 }  // namespace
 
-void train_folds(Session& session, const TrainCommand& o, const std::string& config) {
+void train_folds(Session& session, const TrainCommand& o, const ConfigText& config) {
   const auto folder = [&](int k) { return cat(o.out, "/fold-", k + 1); };
   std::vector<TrainCommand> runs(static_cast<std::size_t>(o.data.folds), o);
   for (int k = 0; k < o.data.folds; ++k) {

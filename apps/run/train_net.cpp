@@ -24,15 +24,15 @@ NetOptions inherited_options(const TrainCommand& o) {
   return values ? options_from_json(json) : NetOptions{};
 }
 
-// A part that the net does not have would be passed over in silence.
-void check_scopes(Module& net, const char* option, const std::vector<std::string>& scopes) {
-  const auto state = net.state();
+// A part that the net does not have, or none that learns, would be passed over in silence.
+void check_scopes(const std::vector<Parameter>& state, const char* option, const char* what,
+                  const std::vector<std::string>& scopes) {
   for (const std::string& scope : scopes) {
     const bool known = std::any_of(state.begin(), state.end(), [&](const Parameter& p) {
       return p.name == scope || p.name.rfind(scope + ".", 0) == 0;
     });
-    require<UsageError>(known, option, " ", scope,
-                        ": nothing in the net is called so; gadolin summary shows the names");
+    require<UsageError>(known, option, " ", scope, ": nothing in the net", what,
+                        " is called so; gadolin summary shows the names");
   }
 }
 
@@ -58,6 +58,22 @@ std::vector<std::string> norm_parameters(const Module& net) {
   return names;
 }
 
+// Weights for pictures of other channels, such as those of ImageNet for grey films.
+void check_channels(const Module& net, const State& weights, const TrainCommand& o) {
+  for (const Parameter& p : net.parameters()) {
+    const auto found = weights.find(p.name);
+    if (found == weights.end() || p.tensor.dim() != 4 || found->second.dim() != 4) continue;
+    const std::int64_t ours = p.tensor.size(1), theirs = found->second.size(1);
+    const bool excluded =
+        std::any_of(o.net.exclude_scopes.begin(), o.net.exclude_scopes.end(),
+                    [&](const auto& scope) { return p.name == scope || p.name.starts_with(scope + "."); });
+    if (excluded || ours == theirs || std::max(ours, theirs) != 3 || std::min(ours, theirs) != 1) continue;
+    fail<UsageError>("--init-from ", o.net.init_from, ": its ", p.name, " takes pictures of ", theirs,
+                     " channels, here they have ", ours, "; add --channels ", theirs, " or --exclude-scopes ",
+                     p.name.substr(0, p.name.rfind('.')));
+  }
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
@@ -68,6 +84,7 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
+  check_channels(net, weights, o);
   const LoadReport report = net.load_state(
       weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
   session.log(cat("weights of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ",
@@ -92,9 +109,9 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.
 void settle_net(Module& net, const TrainCommand& o, const Session& session) {
-  check_scopes(net, "--exclude-scopes", o.net.exclude_scopes);
-  check_scopes(net, "--trainable-scopes", o.net.trainable_scopes);
-  check_scopes(net, "--freeze", o.net.freeze);
+  check_scopes(net.state(), "--exclude-scopes", "", o.net.exclude_scopes);
+  check_scopes(net.parameters(), "--trainable-scopes", " that learns", o.net.trainable_scopes);
+  check_scopes(net.parameters(), "--freeze", " that learns", o.net.freeze);
   load_initial(net, o, session);
   if (!o.net.trainable_scopes.empty()) net.set_trainable(o.net.trainable_scopes);
   net.freeze(o.net.freeze);

@@ -19,9 +19,11 @@ void fraction(const char* option, double value) {
 }
 
 void add_data_options(CLI::App* app, DataChoice& o) {
+  app->option_defaults()->group("Data");
   app->add_option("data", o.path, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
       ->required();
-  app->add_option("--label-column", o.read.label_column)->capture_default_str();
+  app->add_option("--label-column", o.read.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o.read.label_key, "Feature of the labels in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o.read.image_key, "Feature of the pictures in TFRecords")
@@ -40,6 +42,7 @@ void add_data_options(CLI::App* app, DataChoice& o) {
 }
 
 void add_net_options(CLI::App* app, NetChoice& o) {
+  app->option_defaults()->group("Net");
   app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
   app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")->capture_default_str();
   app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
@@ -52,6 +55,7 @@ void add_net_options(CLI::App* app, NetChoice& o) {
 }
 
 void add_input_options(CLI::App* app, InputChoice& o) {
+  app->option_defaults()->group("Pictures and batches");
   app->add_option("--input-size", o.size, "Pixels a side")->capture_default_str();
   app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
   app->add_option("--pipeline", o.pipeline,
@@ -64,34 +68,42 @@ void add_input_options(CLI::App* app, InputChoice& o) {
       ->capture_default_str();
   app->add_option("--cutmix", o.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
       ->capture_default_str();
-  app->add_option("--batch-size", o.batch_size)->capture_default_str();
+  app->add_option("--batch-size", o.batch_size, "Samples of a batch; fewer where the set has no more")
+      ->capture_default_str();
   app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
   app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
   app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
 }
 
 void add_loss_options(CLI::App* app, LossOptions& o) {
+  app->option_defaults()->group("Loss");
   app->add_option("--loss", o.kind, "auto, cross-entropy, bce, focal")->capture_default_str();
-  app->add_option("--focal-gamma", o.focal_gamma)->capture_default_str();
-  app->add_option("--label-smoothing", o.label_smoothing)->capture_default_str();
+  app->add_option("--focal-gamma", o.focal_gamma, "Of --loss focal: how much less easy samples count")
+      ->capture_default_str();
+  app->add_option("--label-smoothing", o.label_smoothing,
+                  "Share of the truth that is spread over all classes")
+      ->capture_default_str();
   app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
 }
 
 void add_update_options(CLI::App* app, UpdateChoice& o) {
+  app->option_defaults()->group("Update of the weights");
   app->add_option("--optimizer", o.optimizer,
                   "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim, adadelta, adagrad, ftrl")
       ->capture_default_str();
-  app->add_option("--lr", o.lr)->capture_default_str();
-  app->add_option("--min-lr", o.min_lr)->capture_default_str();
-  app->add_option("--momentum", o.momentum)->capture_default_str();
+  app->add_option("--lr", o.lr, "Base learning rate; the peak of one-cycle")->capture_default_str();
+  app->add_option("--min-lr", o.min_lr, "Where cosine and polynomial end")->capture_default_str();
+  app->add_option("--momentum", o.momentum, "Of the rules that have one")->capture_default_str();
   app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
   app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
   app->add_option("--schedule", o.schedule,
                   "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, "
                   "one-cycle, plateau")
       ->capture_default_str();
-  app->add_option("--warmup-epochs", o.warmup_epochs,
-                  "Below 0: one, but none for one-cycle, which has its own")
+  app->add_option(
+         "--warmup-epochs", o.warmup_epochs,
+         "Epochs in which the rate rises; below 0: one, but at most a tenth of the run, and none for "
+         "one-cycle, which has its own")
       ->capture_default_str();
   app->add_option("--clip-norm", o.clip_norm, "Largest L2 norm of the gradient; 0: off")
       ->capture_default_str();
@@ -102,7 +114,8 @@ void add_update_options(CLI::App* app, UpdateChoice& o) {
 }
 
 void add_loop_options(CLI::App* app, TrainOptions& o) {
-  app->add_option("--epochs", o.epochs)->capture_default_str();
+  app->option_defaults()->group("Length, evaluations and checkpoints");
+  app->add_option("--epochs", o.epochs, "Times that all samples are seen")->capture_default_str();
   app->add_option("--max-steps,--max-train-steps", o.max_steps, "Optimiser steps; 0: epochs decide")
       ->capture_default_str();
   app->add_option("--accumulate", o.accumulate, "Batches a step")->capture_default_str();
@@ -122,9 +135,12 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
       ->capture_default_str();
   app->add_option("--eval-every", o.eval_every, "Steps between evaluations; 0: at the end of epochs")
       ->capture_default_str();
-  app->add_option("--keep", o.keep, "Checkpoints to keep")->capture_default_str();
-  app->add_option("--log-every", o.log_every)->capture_default_str();
-  app->add_option("--nan-patience", o.nan_patience)->capture_default_str();
+  app->add_option("--keep-last,--keep", o.keep, "Checkpoints step-N to keep, besides best and last")
+      ->capture_default_str();
+  app->add_option("--log-every", o.log_every, "Steps between scalars of the event file")
+      ->capture_default_str();
+  app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -161,14 +177,17 @@ void check_train_options(const TrainCommand& o) {
   at_least("--loss-scale", o.update.loss_scale, 0);
   at_least("--save-every", static_cast<double>(o.loop.save_every), 0);
   at_least("--eval-every", static_cast<double>(o.loop.eval_every), 0);
-  above_zero("--keep", o.loop.keep);
+  above_zero("--keep-last", o.loop.keep);
   above_zero("--log-every", static_cast<double>(o.loop.log_every));
   at_least("--nan-patience", o.loop.nan_patience, 0);
 }
 
 void add_train_options(CLI::App* app, TrainCommand& o) {
-  add_data_options(app, o.data);
+  const std::string plain = app->option_defaults()->get_group();
+  app->option_defaults()->group("Run");
   app->add_option("--out", o.out, "Folder of the run")->required();
+  add_data_options(app, o.data);
+  app->option_defaults()->group("Net");
   app->add_option("--task", o.task, "What the net is trained for; a program may add kinds")
       ->capture_default_str();
   add_net_options(app, o.net);
@@ -176,10 +195,12 @@ void add_train_options(CLI::App* app, TrainCommand& o) {
   add_loss_options(app, o.loss);
   add_update_options(app, o.update);
   add_loop_options(app, o.loop);
+  app->option_defaults()->group("Run");
   app->add_option("--resume", o.resume, "auto, or a checkpoint: go on bit for bit");
   app->add_flag("--overwrite", o.overwrite, "Remove a former run in --out");
   app->add_flag("--detect-anomaly", o.anomaly, "Name the op that first gives NaN or infinity; slow");
   app->add_flag("--no-capture", o.no_capture, "Do not record steps as CUDA graphs");
+  app->option_defaults()->group(plain);
 }
 
 }  // namespace gadolin

@@ -76,10 +76,13 @@ struct TrainCommand {
 
 void add_train_options(CLI::App* app, TrainCommand& o);
 
-// Trains as `o` says, in the folder o.out; `config` is written there. Every mistake that can be seen before
-// the first step is seen before the folder is touched. Throws what reading the data, making the net and
-// Trainer::run throw.
-void run_training(Session& session, TrainCommand o, const std::string& config);
+// config.toml, with what options came to stand for (Program::effective_config).
+using ConfigText = std::function<std::string(const Settled&)>;
+
+// Trains as `o` says, in the folder o.out; `config` is written there, with everything settled that options
+// leave open. Every mistake that can be seen before the first step is seen before the folder is touched.
+// Throws what reading the data, making the net and Trainer::run throw.
+void run_training(Session& session, TrainCommand o, const ConfigText& config);
 
 // What can be seen without the data: numbers outside their range, an unknown task or net. Throws UsageError
 // naming the option.

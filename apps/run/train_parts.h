@@ -41,13 +41,14 @@ struct Prepared {
   std::unique_ptr<Dataset> set, train, val;
   std::unique_ptr<Task> task;
   TrainPlan plan;
+  int channels = 0;  // of the net's pictures; 0: samples without pictures
 };
 Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset> set);
 RunDir::Open open_mode(const TrainCommand& o);
 // One run in the folder o.out (train_run.cpp), and one a fold in folders of their own, with what they say
 // together (train_folds.cpp).
 TrainResult run_one(Session& session, const TrainCommand& o, std::unique_ptr<Dataset> set,
-                    const std::string& config);
-void train_folds(Session& session, const TrainCommand& o, const std::string& config);
+                    const ConfigText& config);
+void train_folds(Session& session, const TrainCommand& o, const ConfigText& config);
 
 }  // namespace gadolin

@@ -2,6 +2,8 @@
 #include <optional>
 
 #include "apps/run/train_parts.h"
+#include "tasks/classification.h"
+#include "tensor/cpu/parallel.h"
 #include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -22,6 +24,37 @@ std::optional<Start> start_of(const RunDir& run, const TrainCommand& o, const Se
   for (const std::string& reason : found->skipped)
     session.log("resume: passed over a damaged checkpoint: " + reason);
   return Start{found->path, std::move(found->checkpoint)};
+}
+
+// What options stand for that leave a choice to the data or the machine. How the run was begun is no part of
+// what it is.
+Settled settled(const TrainCommand& o, const Session& session, const Prepared& p, const Training& training) {
+  const TrainPlan& plan = training.plan();
+  Settled s{{"device", session.device().is_cuda() ? cat("cuda:", session.device().index) : "cpu"},
+            {"threads", cat(num_threads())},
+            {"workers", cat(loader_workers(plan.load.workers))},
+            {"channels", cat(p.channels)},
+            {"pipeline", p.task->pipeline().text()},
+            {"batch-size", cat(plan.load.batch_size)},
+            {"accumulate", cat(plan.loop.accumulate)},
+            {"eval-batch-size", cat(plan.eval_batch_size > 0 ? plan.eval_batch_size : plan.load.batch_size)},
+            {"weight-decay", exact_text(plan.rule.weight_decay)},
+            {"warmup-epochs", exact_text(training.warmup_epochs())},
+            {"monitor", training.monitor()},
+            {"resume", ""},
+            {"overwrite", ""}};
+  if (!plan.augment.text().empty()) s["augment"] = plan.augment.text();
+  if (o.loss.kind == "auto" && o.task == ClassificationTask::name)
+    s["loss"] = p.train->multi_label() ? "bce" : "cross-entropy";
+  return s;
+}
+
+// For people: comments at the head of config.toml.
+std::string about_data(const Prepared& p) {
+  std::string classes;
+  for (const std::string& name : p.set->classes()) classes += (classes.empty() ? "" : ", ") + printable(name);
+  return cat("# classes: ", classes, "\n# samples: ", p.train->size(), " for training, ", p.val->size(),
+             " for validation\n");
 }
 
 void tell_result(Session& session, const TrainResult& result, const std::string& monitor, const RunDir& run) {
@@ -53,23 +86,26 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   p.train = p.set->subset(Split::train);
   p.val = p.set->subset(Split::val);
   if (o.settle) o.settle(o, p.train->size());
-  const int channels = o.net.channels > 0 ? o.net.channels : channels_of(*p.train);
-  p.task = make_task(o, session, *p.train, channels);
+  p.channels = o.net.channels > 0 ? o.net.channels : channels_of(*p.train);
+  p.task = make_task(o, session, *p.train, p.channels);
   settle_net(p.task->net(), o, session);
-  p.plan = plan_of(o, session, p.task->net(), channels);
+  p.plan = plan_of(o, session, p.task->net(), p.channels);
   return p;
 }
 
 TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr<Dataset> set,
-                    const std::string& config) {
+                    const ConfigText& config) {
   TrainCommand o = given;
   Prepared p = prepare_run(session, o, std::move(set));
   Training training(*p.task, *p.train, *p.val, p.plan, p.set->fingerprint(), session);
 
   RunDir run(o.out, open_mode(o));
   write_split(run.file("split.csv"), *p.set);
-  run.write_config(config);
-  run.write_environment({{"device", name_of(session.device())}, {"dtype", session.common().dtype}});
+  run.write_config(about_data(p) + config(settled(o, session, p, training)));
+  run.write_environment({{"device", name_of(session.device())},
+                         {"dtype", session.common().dtype},
+                         {"version", program_version()},
+                         {"commit", program_commit()}});
   const std::optional<Start> start = start_of(run, o, session);
   session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
                   " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
@@ -79,7 +115,7 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
   return result;
 }
 
-void run_training(Session& session, TrainCommand o, const std::string& config) {
+void run_training(Session& session, TrainCommand o, const ConfigText& config) {
   detect_anomaly(o.anomaly);
   set_tf32(session.tf32());
   // Every mistake that can be seen before the first step is seen before the folder of the run is touched.

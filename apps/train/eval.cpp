@@ -31,7 +31,8 @@ void add_eval_command(Program& program) {
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
                   "Take the splits from this table, such as split.csv of a run on IDX files");
-  app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")
@@ -39,8 +40,8 @@ void add_eval_command(Program& program) {
   app->add_option("--none-label", o->dataset.none_label,
                   "Label that stands for no finding in a multi-label set");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--batch-size", o->batch_size)->capture_default_str();
-  app->add_option("--workers", o->workers)->capture_default_str();
+  app->add_option("--batch-size", o->batch_size, "Samples that are computed together")->capture_default_str();
+  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
   app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")->capture_default_str();
 }
 

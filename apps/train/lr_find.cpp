@@ -24,13 +24,17 @@ struct LrFindOptions {
 // Real steps of the run that the options describe, on its batches in its order.
 LrSweep sweep(Session& session, const Prepared& p, const LrFindOptions& o) {
   Module& net = p.task->net();
-  LoaderOptions load = p.plan.load;
+  TrainPlan plan = p.plan;
+  plan.loop.accumulate = 1;
+  plan.sampler = "shuffled";
+  fit_batch(plan, *p.train, session);
+  LoaderOptions load = plan.load;
   load.shuffle = load.drop_last = true;
   const auto loader = p.task->loader(*p.train, p.plan.augment, load);
   Optimizer optimizer(net.parameters(), p.plan.rule, p.plan.scale);
   net.train();
   optimizer.zero_grad();
-  Progress progress("rates", o.sweep.steps, progress_on_stderr(!session.bars()));
+  Progress progress("rates", o.sweep.steps, progress_on_stderr(!session.bars()), {"steps", 1});
   std::int64_t done = 0;
   Batch batch;
   const auto step = [&](double rate) {

@@ -29,7 +29,7 @@ struct PredictOptions {
 bool is_set(const std::vector<std::string>& given) {
   if (given.size() != 1) return false;
   if (means_tfrecords(given[0]) || holds_tfrecords(given[0])) return true;
-  if (!std::filesystem::is_directory(given[0])) return given[0].ends_with(".csv");
+  if (!std::filesystem::is_directory(given[0])) return has_ending(given[0], ".csv");
   return std::filesystem::exists(given[0] + "/manifest.csv") || expand_files(given).empty();
 }
 
@@ -89,7 +89,7 @@ void predict(Session& session, const PredictOptions& o) {
   const Task& task = judges.task();
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
   TextRows rows{task.columns()};
-  rows[0].insert(rows[0].begin(), "file");
+  rows[0].insert(rows[0].begin(), "path");
   std::int64_t failed = 0;
   std::string first_error;
   for (std::int64_t i = 0; i < set->size(); ++i) {
@@ -100,7 +100,7 @@ void predict(Session& session, const PredictOptions& o) {
         row.insert(row.begin(), file);
         rows.push_back(std::move(row));
       }
-      Json event{{"event", "prediction"}, {"file", file}};
+      Json event{{"event", "prediction"}, {"path", file}};
       event.update(said.event);
       session.event(event);
     } catch (const Error& error) {
@@ -151,7 +151,8 @@ void add_predict_command(Program& program) {
   app->add_flag("--pool", o->pool, "Features: the mean over height and width");
   app->add_option("--feature-dtype", o->feature_dtype, "fp32 or fp16")->capture_default_str();
   app->add_option("--split", o->split, "Features of a set: train, val, test or all")->capture_default_str();
-  app->add_option("--label-column", o->dataset.label_column)->capture_default_str();
+  app->add_option("--label-column", o->dataset.label_column, "Features: column of the labels in a manifest")
+      ->capture_default_str();
   app->add_option("--label-key", o->dataset.label_key, "Features: where the labels are in TFRecords")
       ->capture_default_str();
   app->add_option("--image-key", o->dataset.image_key, "Feature of the pictures in TFRecords")

@@ -9,7 +9,9 @@ void add_train_command(Program& program) {
   const auto o = std::make_shared<TrainCommand>();
   CLI::App* app = program.add(
       "train", "Train a net on a data set: a classifier of images, or what --task names",
-      [o, &program](Session& s) { run_training(s, *o, program.effective_config()); },
+      [o, &program](Session& s) {
+        run_training(s, *o, [&](const Settled& settled) { return program.effective_config(settled); });
+      },
       "gadolin train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 --out runs/view");
   add_train_options(app, *o);
 }

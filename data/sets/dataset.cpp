@@ -14,6 +14,7 @@
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/sha256.h"
+#include "io/text.h"
 #include "io/tfrecord.h"
 #include "tensor/check.h"
 
@@ -267,7 +268,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
     if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
-    require<DataError>(fs::path(path).extension() == ".csv", "dataset: ", printable(path),
+    require<DataError>(has_ending(path, ".csv"), "dataset: ", printable(path),
                        " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)");
     return open_manifest(path, options);
   }

@@ -166,7 +166,7 @@ std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOption
   std::map<std::string, std::string> label_files;
   Leftovers left;
   for (const std::string& name : names_in(labels, false)) {
-    if (fs::path(name).extension() == ".txt")
+    if (has_ending(name, ".txt"))
       label_files[fs::path(name).stem().string()] = (labels / name).string();
     else
       left.file("labels/" + name);

@@ -12,6 +12,11 @@
 #include "tensor/check.h"
 
 namespace gadolin {
+
+int loader_workers(int asked) {
+  return asked >= 0 ? asked : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+}
+
 namespace {
 
 LoaderOptions checked(LoaderOptions o) {
@@ -22,7 +27,7 @@ LoaderOptions checked(LoaderOptions o) {
   require<UsageError>(
       o.dtype == DType::fp32 || o.dtype == DType::bf16 || o.dtype == DType::fp16 || o.dtype == DType::uint8,
       "loader: images cannot be ", o.dtype, ", only fp32, bf16, fp16 or uint8");
-  if (o.workers < 0) o.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+  o.workers = loader_workers(o.workers);
   return o;
 }
 

@@ -37,6 +37,9 @@ struct LoaderOptions {
   std::string quarantine_file = {};
 };
 
+// What LoaderOptions::workers comes to.
+int loader_workers(int asked);
+
 struct BadSample {
   std::int64_t index = 0;
   std::string name, reason;

@@ -11,6 +11,12 @@
 
 namespace gadolin::test {
 
+inline void add_all(Program& program) {
+  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report,
+                         add_bench, add_data, add_dicom, add_bodypart})
+    add(program);
+}
+
 // Takes what it prints by std::cout and std::cerr; progress lines go past them.
 inline Outcome run_here(std::vector<std::string> args) {
   struct Redirect {
@@ -21,9 +27,7 @@ inline Outcome run_here(std::vector<std::string> args) {
     ~Redirect() { stream.rdbuf(before); }
   } out(std::cout), err(std::cerr);
   Program program;
-  for (const auto add : {add_doctor, add_models, add_train, add_cam, add_verify, add_weights, add_report,
-                         add_bench, add_data, add_dicom, add_bodypart})
-    add(program);
+  add_all(program);
   args.insert(args.begin(), "gadolin");
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());

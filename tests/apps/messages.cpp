@@ -50,11 +50,15 @@ TEST(CommandMessages, OptionsOfEveryCommand) {
                        "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
                   });
   if (cuda_device_count() == 0) {
-    for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "cudax", "gpu"}) {
+    for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "gpu"}) {
       expect_all(dir, {{{"models", "--device", odd},
                         2,
                         "--device " + odd + " is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"}});
     }
+    expect_all(dir, {{{"models", "--device", "cudax"},
+                      2,
+                      "--device cudax is unknown; did you mean cuda? use auto, cpu, cuda or cuda:N "
+                      "[GD-USAGE-001]"}});
     expect_all(dir, {{{"models", "--device", "cuda:7"},
                       7,
                       "--device cuda:7: there are 0 CUDA devices; run gadolin doctor, or use --device cpu "
@@ -75,6 +79,35 @@ TEST(CommandMessages, VersionAndHelpAreAnswers) {
   EXPECT_EQ(run_program({"help", "train"}).out, run_program({"train", "--help"}).out);
   EXPECT_EQ(run_program({"--version"}).out.find("gadolin "), 0u);
   EXPECT_NE(run_program({"train", "--help"}).out.find("Options of every command"), std::string::npos);
+}
+
+// Every option of every command says what it is for; the commands and the options of train stand in groups.
+void expect_described(const CLI::App& app, const std::string& path, int& options) {
+  EXPECT_FALSE(app.get_description().empty()) << path;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
+    EXPECT_FALSE(option->get_description().empty()) << path << " " << option->get_name(true, true);
+    ++options;
+  }
+  for (const CLI::App* sub : app.get_subcommands({}))
+    expect_described(*sub, path + " " + sub->get_name(), options);
+}
+
+TEST(CommandMessages, EveryOptionHasAText) {
+  Program program;
+  add_all(program);
+  int options = 0;
+  expect_described(program.app(), "gadolin", options);
+  EXPECT_GT(options, 200);
+  const std::string all = run_here({"--help"}).out, train = run_here({"train", "--help"}).out;
+  for (const char* section : {"Look:", "Prepare data:", "Train, evaluate, predict:", "Weights:", "Measure:"})
+    EXPECT_NE(all.find(section), std::string::npos) << section;
+  for (const char* section : {"Run:", "Data:", "Net:", "Pictures and batches:", "Loss:",
+                              "Update of the weights:", "Length, evaluations and checkpoints:"})
+    EXPECT_NE(train.find(section), std::string::npos) << section << train;
+  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune", "--config",
+                             "--json", "--quiet", "--verbose"})
+    EXPECT_NE(train.find(std::string("\n  ") + common + " "), std::string::npos) << common << train;
 }
 
 TEST(CommandMessages, WhatCannotBePrintedIsNoSuccess) {

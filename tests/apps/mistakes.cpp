@@ -68,7 +68,7 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
       {{"--focal-gamma", "-1"}, 2, "--focal-gamma -1 is below 0 [GD-USAGE-001]"},
       {{"--label-smoothing", "1"}, 2, "--label-smoothing 1 is not in [0, 1) [GD-USAGE-001]"},
       {{"--save-every", "-1"}, 2, "--save-every -1 is below 0 [GD-USAGE-001]"},
-      {{"--keep", "0"}, 2, "--keep 0 is not above 0 [GD-USAGE-001]"},
+      {{"--keep", "0"}, 2, "--keep-last 0 is not above 0 [GD-USAGE-001]"},
       {{"--log-every", "0"}, 2, "--log-every 0 is not above 0 [GD-USAGE-001]"},
       {{"--workers", "65"}, 2, "loader: 65 workers, 0 to 64 are possible [GD-USAGE-001]"},
       {{"--shares", "0.5"},
@@ -87,13 +87,35 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   expect_refused({
       {{"--epoch", "3"}, 2, "unknown option --epoch; did you mean --epochs? [GD-USAGE-001]"},
+      {{"--optimizer", "adamm"},
+       2,
+       "optimizer: adamm is unknown; did you mean adam? use sgd, momentum, nesterov, adam, adamw, rmsprop, "
+       "rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
+      {{"--sampler", "ballanced"},
+       2,
+       "--sampler ballanced is unknown; did you mean balanced? use shuffled, balanced, weighted or capped:N, "
+       "N "
+       "samples a class at most [GD-USAGE-001]"},
+      {{"--augment", "standart"},
+       2,
+       "--augment standart is unknown; did you mean standard? use none, light, standard or a list of steps "
+       "such "
+       "as grey,resize:128,random-crop:112 [GD-USAGE-001]"},
+      {{"--task", "clasification"},
+       2,
+       "--task clasification cannot be trained; did you mean classification? use classification "
+       "[GD-USAGE-001]"},
+      {{"--loss", "focall"},
+       2,
+       "--loss focall is unknown; did you mean focal? use auto, cross-entropy, bce or focal [GD-USAGE-001]"},
       {{"--optimizer", "lion"},
        2,
        "optimizer: lion is unknown; use sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_slim, "
        "adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--schedule", "sine"},
        2,
-       "schedule: 'sine' is not known; constant, step, multi-step, exponential, polynomial, cosine, "
+       "schedule: 'sine' is not known; did you mean cosine? constant, step, multi-step, exponential, "
+       "polynomial, cosine, "
        "one-cycle or plateau "
        "[GD-USAGE-001]"},
       {{"--loss", "hinge"},
@@ -116,16 +138,23 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "--bad-samples ignore is unknown; use fail, skip or quarantine [GD-USAGE-001]"},
       {{"--monitor", "val_acuracy"},
        2,
-       "--monitor val_acuracy is unknown; use val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1, "
+       "--monitor val_acuracy is unknown; did you mean val_accuracy? use val_loss, val_accuracy, "
+       "val_balanced_accuracy, val_macro_f1, "
        "val_roc_auc, "
        "val_average_precision, val_log_loss [GD-USAGE-001]"},
       {{"--trainable-scopes", "head"},
        2,
-       "--trainable-scopes head: nothing in the net is called so; gadolin summary shows the names "
+       "--trainable-scopes head: nothing in the net that learns is called so; gadolin summary shows the "
+       "names "
        "[GD-USAGE-001]"},
       {{"--freeze", "layer"},
        2,
-       "--freeze layer: nothing in the net is called so; gadolin summary shows the names [GD-USAGE-001]"},
+       "--freeze layer: nothing in the net that learns is called so; gadolin summary shows the names "
+       "[GD-USAGE-001]"},
+      {{"--trainable-scopes", "fc,bn1.running_mean"},  // a buffer
+       2,
+       "--trainable-scopes bn1.running_mean: nothing in the net that learns is called so; gadolin summary "
+       "shows the names [GD-USAGE-001]"},
       {{"--exclude-scopes", "fc,head"},
        2,
        "--exclude-scopes head: nothing in the net is called so; gadolin summary shows the names "
@@ -157,13 +186,6 @@ TEST_F(TrainMistakes, DataThatIsNotThereOrDoesNotFit) {
                    "--allow-outside [GD-DATA-001]"}},
                  "held");
   expect_refused({
-      {{"--batch-size", "6"},
-       3,
-       "loader: 5 samples do not fill a batch of 6; make the batch smaller or keep the last one "
-       "[GD-DATA-001]"},
-      {{"--accumulate", "3"},
-       3,
-       "train: an epoch has 2 batches, but 3 are needed for a step; use a smaller batch [GD-DATA-001]"},
       {{"--label-column", "class"},
        3,
        "csv: DIR/set/manifest.csv:1: there is no column 'class'; there are path, labels, split "

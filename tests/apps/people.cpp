@@ -178,7 +178,8 @@ TEST_F(People, AnEnsembleOfOneIsTheNetAndViewsAreAveraged) {
   };
   evaluate("val", "e4", {"--checkpoint", best("other")});
   evaluate("val", "e5", {"--checkpoint", best() + "," + best("other")});
-  const auto a = column("e1", 3), b = column("e4", 3), mean = column("e5", 3);
+  const auto a = column("e1", 4), b = column("e4", 4),
+             mean = column("e5", 4);  // behind path, patient, truth, predicted
   ASSERT_EQ(a.size(), mean.size());
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(mean[i], (a[i] + b[i]) / 2, 1e-6);
   // predict asks the same judges.

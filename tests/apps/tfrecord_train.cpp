@@ -126,10 +126,10 @@ TEST_F(TfRecordTraining, PredictCallsRecordsByTheirNames) {
   const auto mixed =
       predictions({dir_ / "set2/b/4.png", dir_ / "records/data.tfrecord", dir_ / "set2/a/1.png"});
   ASSERT_EQ(mixed.size(), 6u);
-  EXPECT_EQ(mixed[0]["file"], dir_ / "set2/b/4.png");
-  EXPECT_EQ(mixed[1]["file"], "a/1.png");
-  EXPECT_EQ(mixed[4]["file"], "b/4.png");
-  EXPECT_EQ(mixed[5]["file"], dir_ / "set2/a/1.png");
+  EXPECT_EQ(mixed[0]["path"], dir_ / "set2/b/4.png");
+  EXPECT_EQ(mixed[1]["path"], "a/1.png");
+  EXPECT_EQ(mixed[4]["path"], "b/4.png");
+  EXPECT_EQ(mixed[5]["path"], dir_ / "set2/a/1.png");
   EXPECT_EQ(mixed[4]["probabilities"], mixed[0]["probabilities"]);
   EXPECT_EQ(mixed[1]["probabilities"], mixed[5]["probabilities"]);
   EXPECT_EQ(predictions({dir_ / "records"}).size(), 4u);

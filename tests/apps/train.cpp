@@ -124,7 +124,7 @@ TEST_F(TrainProgram, EvalPredictReport) {
   EXPECT_LE(accuracy.at("low").get<double>(), accuracy.at("value").get<double>());
   EXPECT_GE(accuracy.at("high").get<double>(), accuracy.at("value").get<double>());
   const std::string predictions = contents_of(path("run/predictions.csv"));
-  EXPECT_EQ(predictions.substr(0, predictions.find('\n')), "path,truth,predicted,cross,disc,square");
+  EXPECT_EQ(predictions.substr(0, predictions.find('\n')), "path,patient,truth,predicted,cross,disc,square");
   EXPECT_EQ(std::count(predictions.begin(), predictions.end(), '\n'), samples + 1);
   EXPECT_NE(contents_of(path("run/report/index.html")).find("<svg"), std::string::npos);
 

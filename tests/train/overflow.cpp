@@ -164,19 +164,21 @@ TEST(Overflow, GradientsThatStayInfiniteEndTheRun) {
   for (const Skips& skips : all_skips) {
     OverflowRun run(skips, [](int) { return infinity; });
     EXPECT_EQ(message_of<NumericError>([&] { run.trainer.run(); }),
-              "train: the loss is inf at step 3, 3 steps in a row; use a smaller --lr, --clip-norm 1, or "
-              "--detect-anomaly to find the op");
+              "train: the training diverged at step 3 (epoch 1, learning rate 0.04415111): the loss is inf, "
+              "3 steps "
+              "in a row; use a smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
   }
   // The loss is finite, but not what its scale makes of it.
   OverflowRun scaled({{1e38, 1, 0.5, 2000}, 0}, [](int) { return 1e10; });
   EXPECT_EQ(
       message_of<NumericError>([&] { scaled.trainer.run(); }),
-      "train: a gradient is not finite at step 3, 3 steps in a row; use a smaller --loss-scale or --lr, or "
-      "--detect-anomaly to find the op");
+      "train: the training diverged at step 3 (epoch 1, learning rate 0.04415111): a gradient is not finite, "
+      "3 steps in a "
+      "row; use a smaller --loss-scale or --lr, or --detect-anomaly to find the op");
   // A dynamic scale falls to 1 first: 4, 2, 1, and three more.
   OverflowRun dynamic({{8, 2, 0.5, 2000}, 0}, [](int) { return infinity; });
-  EXPECT_EQ(message_of<NumericError>([&] { dynamic.trainer.run(); }).substr(0, 55),
-            "train: the loss is inf at step 6, 3 steps in a row; use");
+  EXPECT_EQ(message_of<NumericError>([&] { dynamic.trainer.run(); }).substr(0, 40),
+            "train: the training diverged at step 6 (");
   EXPECT_EQ(dynamic.optimizer.loss_scale(), 0.125);
 }
 

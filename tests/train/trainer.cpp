@@ -16,6 +16,7 @@ using test::file_text;
 using test::Folder;
 using test::Job;
 using test::last_tensors;
+using test::message_of;
 using test::Numbers;
 namespace fs = std::filesystem;
 
@@ -35,7 +36,7 @@ TEST(Trainer, ResumesAtEveryStepBitForBit) {
   Job(whole.path).make_trainer().run();
   const auto wanted = last_tensors(whole.path);
   EXPECT_EQ(load_checkpoint_facts(whole.path + "/checkpoints/last.gdck").at("step"), "9");
-  for (std::int64_t stop = 0; stop <= 8; ++stop) {
+  for (std::int64_t stop = 1; stop <= 8; ++stop) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     const std::string from = part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck";
@@ -127,9 +128,10 @@ TEST(Trainer, ANanLossEndsTheRunWithTheStep) {
     FAIL() << "NaN went unnoticed";
   } catch (const NumericError& error) {
     EXPECT_STREQ(error.what(),
-                 "train: the loss is nan at step 4, 3 steps in a row; the first weight that is not finite is "
-                 "0.weight; use a "
-                 "smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
+                 "train: the training diverged at step 4 (epoch 2, learning rate 0.0375): the loss is nan, 3 "
+                 "steps in a row, and the first weight that is not finite is 0.weight; use a smaller --lr, "
+                 "--clip-norm 1, or --detect-anomaly to find the op");
+    EXPECT_EQ(error.code(), "GD-NUMERIC-002");
     EXPECT_EQ(static_cast<int>(error.exit_code()), 5);
   }
 }
@@ -165,6 +167,49 @@ std::vector<std::string> steps_and_epochs(const std::string& folder) {
   return rows;
 }
 
+// Weights that are not finite when a row is due: before the patience with losses ends, or with a loss that
+// does not show them. What was written before stays, and nothing else comes.
+TEST(Trainer, WeightsThatAreNotFiniteEndTheRunBeforeTheRow) {
+  for (const char* bad : {"0.weight", "1.running_var"}) {
+    const Folder folder;
+    Job job(folder.path);
+    job.options.nan_patience = 100;
+    job.options.save_every = 0;
+    job.batches.watch = [&](std::int64_t epoch, std::int64_t batch) {
+      if (epoch != 1 || batch != 5) return;
+      const NoGrad guard;
+      for (const Parameter& p : job.net.state())
+        if (p.name == bad) Tensor(p.tensor).fill_(INFINITY);
+    };
+    const std::string said = message_of<NumericError>([&] { job.make_trainer().run(); });
+    EXPECT_EQ(said.find("train: the training diverged at step 6 (epoch 2, learning rate 0.0"), 0u) << said;
+    EXPECT_NE(said.find(cat("): the weight ", bad,
+                            " is not finite; use a smaller --lr, --clip-norm 1, or "
+                            "--detect-anomaly to find the op")),
+              std::string::npos)
+        << said;
+    EXPECT_EQ(steps_and_epochs(folder.path), (std::vector<std::string>{"step,epoch", "3,1"}));
+    EXPECT_EQ(load_checkpoint_facts(folder.path + "/checkpoints/last.gdck").at("step"), "3");
+    EXPECT_FALSE(fs::exists(folder.path + "/checkpoints/step-6.gdck"));
+  }
+}
+
+TEST(Trainer, AnEvaluationWithoutNumbersIsADivergence) {
+  const Folder folder;
+  Job job(folder.path);
+  job.make_trainer();
+  TrainHooks hooks;
+  hooks.loss = [&](const Batch& batch) { return cross_entropy(job.net(batch["x"]), batch["label"]); };
+  hooks.evaluate = []() -> MetricList { fail<NumericError>("ranking: score of sample 0 is NaN"); };
+  Trainer trainer(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options);
+  const std::string said = message_of<NumericError>([&] { trainer.run(); });
+  EXPECT_EQ(said.find("train: the training diverged at step 3 (epoch 1, learning rate 0.0"), 0u) << said;
+  EXPECT_NE(
+      said.find("): the evaluation gives no numbers (ranking: score of sample 0 is NaN); use a smaller --lr"),
+      std::string::npos)
+      << said;
+}
+
 // Three steps an epoch; rows at other places than the ends of epochs.
 TEST(Trainer, EvaluatesEverySoManySteps) {
   const auto every_two = [](Job& job) -> Trainer& {
@@ -187,7 +232,7 @@ TEST(Trainer, EvaluatesEverySoManySteps) {
   };
   EXPECT_EQ(weights(whole.path), weights(usual.path)) << "looking changed the numbers";
   const auto wanted = last_tensors(whole.path);
-  for (std::int64_t stop = 0; stop <= 8; ++stop) {
+  for (std::int64_t stop = 1; stop <= 8; ++stop) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     Job again(part.path, RunDir::Open::resume);
@@ -247,7 +292,8 @@ TEST(Trainer, SavesByTheClockAndTellsOfSteps) {
   };
   Trainer(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options).run();
   EXPECT_EQ(told, (std::vector<std::int64_t>{3, 6, 9}));
-  for (int step = 0; step <= 9; ++step)
+  EXPECT_FALSE(fs::exists(folder.path + "/checkpoints/step-0.gdck"));  // nothing has been learnt yet
+  for (int step = 1; step <= 9; ++step)
     EXPECT_TRUE(fs::exists(folder.path + "/checkpoints/step-" + std::to_string(step) + ".gdck")) << step;
 }
 

@@ -157,7 +157,7 @@ TEST(TrainerRanks, ResumeAtEveryStepBitForBit) {
   train(whole.path, "");
   const Values wanted = last_tensors(whole.path);
   EXPECT_EQ(rows(whole.path).size(), 3u);
-  for (std::int64_t stop = 0; stop <= 8; stop += 2) {
+  for (std::int64_t stop = 2; stop <= 8; stop += 2) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     train(part.path, part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck");
@@ -234,7 +234,10 @@ TEST(TrainerRanks, ANanOnOneRankEndsAll) {
     said[static_cast<std::size_t>(c.rank())] = message_of<NumericError>([&] { job.make_trainer().run(); });
   });
   EXPECT_EQ(said[0], said[1]);
-  EXPECT_EQ(said[0].substr(0, 57), "train: the loss is nan at step 1, 1 steps in a row; the f");
+  EXPECT_EQ(said[0].find("train: the training diverged at step 1 (epoch 1, learning rate "), 0u) << said[0];
+  EXPECT_NE(said[0].find("): the loss is nan, 1 steps in a row, and the first weight that is not finite is "),
+            std::string::npos)
+      << said[0];
 }
 
 // A signal reaches one rank a step before the others: all stop after the same step.

@@ -292,6 +292,12 @@ TEST_F(BodypartDatabase, HostileRows) {
   EXPECT_EQ(read_csv(dir_ / "out/deep/er/manifest.csv").rows.size(), 8u);
   EXPECT_EQ(read_csv(dir_ / "out/deep/er/manifest.csv").rows[0][1], "=1+1,\"\n");
   EXPECT_EQ(open().body_parts().size(), 2u);
+  // All of them in one call.
+  const Outcome everything = run_here(
+      {"bodypart", "fetch-image", "--all", "-d", dir_ / "everything", "--database", dir_ / "a.db", "--json"});
+  EXPECT_EQ(done(everything)["metrics"]["written"], 8) << everything.err;
+  EXPECT_EQ(done(everything)["metrics"]["failed"], 2);
+  EXPECT_EQ(files("everything/images").size(), 8u);
   // A query is a value.
   expect_says(fetch("' OR '1'='1"), 3,
               "fetch-image: DIR/a.db has no image of ' OR '1'='1; it has ../../X'; DROP TABLE images; -- "
@@ -315,6 +321,11 @@ TEST_F(BodypartDatabase, Mistakes) {
   expect_says(create(dir_ / "none"), 3,
               "create-database: none of 0 files in DIR/none was stored [GD-DATA-072]");
   expect_says(fetch("CHEST"), 3, "fetch-image: DIR/a.db has no image of CHEST [GD-DATA-073]");
+  expect_says(fetch("CHEST", {"--all"}), 2,
+              "fetch-image: one body part or all of them; give --query NAME or --all [GD-USAGE-001]");
+  const Outcome all =
+      run_here({"bodypart", "fetch-image", "--all", "-d", dir_ / "out", "--database", dir_ / "a.db"});
+  expect_says(all, 3, "fetch-image: DIR/a.db has no image [GD-DATA-073]");
   EXPECT_FALSE(fs::exists(dir_ / "out"));
   EXPECT_EQ(create(dir_ / "absent").code, 6);
   EXPECT_EQ(run_here({"bodypart", "create-database"}).code, 2);

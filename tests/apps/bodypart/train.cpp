@@ -78,13 +78,13 @@ TEST_F(BodypartTraining, EveryRuleAndDecayLearns) {
   for (const char* name : {"sgd", "momentum", "adam", "adadelta", "adagrad", "ftrl"}) {
     const Outcome run = slim(cat("rule-", name),
                              {"--max_number_of_steps", "2", "--optimizer", name, "--learning_rate_decay_type",
-                              "polynomial", "--label_smoothing", "0.1", "--json"});
+                              "polynomial", "--label_smoothing", "0.1", "--eval_every", "1", "--json"});
     EXPECT_EQ(run.code, 0) << name << run.err;
     EXPECT_EQ(load_checkpoint_facts(last(cat("rule-", name))).at("schedule"),
               cat("polynomial:1:", trained_ * 2 / 8, "s"));
     EXPECT_NE(
         load_checkpoint(last(cat("rule-", name))).tensor("model.classifier.6.weight").to_vector<double>(),
-        load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-0.gdck")
+        load_checkpoint(path(cat("rule-", name)) + "/checkpoints/step-1.gdck")
             .tensor("model.classifier.6.weight")
             .to_vector<double>())
         << name;
@@ -103,12 +103,7 @@ TEST_F(BodypartTraining, CheckpointsOfBothTrainersAreOne) {
                        "LoggingTensorHook,ExamplesPerSecondHook", "--json"});
   EXPECT_EQ(done(native)["metrics"]["steps"], trained_ / 8);  // what does not fill a batch is dropped
   EXPECT_NE(native.err.find("weights of "), std::string::npos) << native.err;
-  const auto from = load_checkpoint(last("fifty")),
-             start = load_checkpoint(path("native/checkpoints/step-0.gdck"));
-  EXPECT_EQ(start.tensor("model.conv1.weight").to_vector<double>(),
-            from.tensor("model.conv1.weight").to_vector<double>());
-  EXPECT_NE(start.tensor("model.fc.weight").to_vector<double>(),
-            from.tensor("model.fc.weight").to_vector<double>());
+  EXPECT_NE(native.err.find(" loaded, 2 left as they start"), std::string::npos) << native.err;
   // And back, with nothing but the head learning; by Slim's name for it.
   second.insert(second.end(),
                 {"--max_number_of_steps", "2", "--checkpoint_path", path("native/checkpoints/best.gdck"),
@@ -232,6 +227,8 @@ TEST_F(BodypartTraining, WeightsOfSlimItself) {
                                        "--checkpoint_path",
                                        slim_file,
                                        "--checkpoint_exclude_scopes",
+                                       "resnet_v1_50/logits",
+                                       "--trainable_scopes",
                                        "resnet_v1_50/logits"};
   const Outcome run = run_here(words);
   ASSERT_EQ(run.code, 0) << run.err;
@@ -239,7 +236,7 @@ TEST_F(BodypartTraining, WeightsOfSlimItself) {
   const std::string net_options = load_checkpoint_facts(last("tf")).at("net_options");
   EXPECT_NE(net_options.find("\"stride_in_last_unit\":true"), std::string::npos) << net_options;
   const Tensor theirs = read_weights(slim_file).tensors.at("resnet_v1_50/conv1/weights");
-  const Tensor ours = load_checkpoint(path("tf/checkpoints/step-0.gdck")).tensor("model.conv1.weight");
+  const Tensor ours = load_checkpoint(last("tf")).tensor("model.conv1.weight");
   EXPECT_EQ(ours.to_vector<float>(),
             theirs.permute({3, 2, 0, 1}).contiguous(MemoryFormat::contiguous).to_vector<float>());
 }
