@@ -24,7 +24,9 @@ using Tags = std::set<std::string>;
 std::vector<std::vector<ScalarEvent>> events_of(const std::string& run) {
   std::vector<std::string> files;
   for (const auto& entry : fs::directory_iterator(run + "/tb")) files.push_back(entry.path().string());
-  std::sort(files.begin(), files.end());
+  const auto begun = [](const std::string& file) { return std::pair(file.size(), file); };  // counter last
+  std::sort(files.begin(), files.end(),
+            [&](const std::string& a, const std::string& b) { return begun(a) < begun(b); });
   std::vector<std::vector<ScalarEvent>> all;
   for (const std::string& file : files) all.push_back(read_scalar_events(file));
   return all;
