@@ -8,11 +8,13 @@
 namespace gadolin::report {
 
 // Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn
-// behind it.
+// behind it. Lines with the same `hue` share colour and marker, those with the same `dash` the dash; -1: as
+// its place in the chart says.
 struct Series {
   std::string name;
   std::vector<double> x, y;
   std::vector<double> low = {}, high = {};
+  int hue = -1, dash = -1;
 };
 
 // A number with its 95 % interval; NaN limits when there is none.
