@@ -66,7 +66,7 @@ void add_split_facts(report::RunReport& run, const std::string& path) {
   run.data.push_back({"samples", of_each([](const SplitCount& s) { return s.samples; })});
   run.data.push_back({"patients", patients ? of_each([](const SplitCount& s) { return s.patients.size(); })
                                            : "not named: every sample counts as a patient of its own"});
-  if (classes.empty()) return;
+  if (classes.empty() || classes == std::set<std::string>{"no label"}) return;
   report::Table balance{"Class balance: samples of each split", {"class"}, {}};
   balance.columns.insert(balance.columns.end(), split_names.begin(), split_names.end());
   for (const std::string& name : classes) {
