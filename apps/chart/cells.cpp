@@ -23,6 +23,15 @@ double widest_of(const std::vector<Lines>& all) {
   for (const Lines& lines : all) most = std::max(most, widest(lines));
   return most;
 }
+double widest_word(const std::string& text) {
+  double most = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    most = std::max(most, text_width(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return most;
+}
 double height_of(const Lines& lines) { return line_step * static_cast<double>(lines.size()); }
 
 // From white to dark blue, even in lightness; `ink` is readable on it.
@@ -111,10 +120,13 @@ std::string heat_map(const HeatMap& map, const Frame& frame) {
   double left = 32 + widest_of(row_names);
   const double cell =
       std::max(std::clamp((frame.width - left - 12) / count(columns), 16.0, 110.0), 8 + widest(map.text));
-  // Names of columns that are wider than a cell are turned; they end below its middle, to the left of it.
-  const bool tilted = widest(map.columns) > cell - 4;
-  const std::vector<Lines> column_names = wrapped_all(map.columns, tilted ? 1.4 * name_width : cell);
+  // Names of columns are broken to the width of a cell; with a word that is wider they are turned, and then
+  // end below the middle of the cell, to the left of it.
+  bool tilted = false;
+  for (const std::string& name : map.columns) tilted = tilted || widest_word(name) > cell - 4;
+  const std::vector<Lines> column_names = wrapped_all(map.columns, tilted ? 1.4 * name_width : cell - 4);
   double below = 15;
+  for (const Lines& lines : column_names) below = std::max(below, 2 + height_of(lines));
   if (tilted) {
     constexpr double slope = 0.7072;
     for (std::size_t c = 0; c < columns; ++c) {

@@ -24,7 +24,7 @@ td small{opacity:.8;white-space:nowrap}
 .card{background:var(--soft);border-radius:8px;padding:10px 12px}
 .card b{display:block;font-size:24px}
 .card small{opacity:.8}
-.figures{display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start}
+.figures{display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start;margin:14px 0}
 figure{margin:0;max-width:100%}
 figure svg{display:block;max-width:100%;height:auto}
 figure.wide{overflow-x:auto}
