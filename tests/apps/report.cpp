@@ -152,10 +152,9 @@ TEST(Report, TheHeadOfARunIsReadable) {
             "seed: 0\ndata: films/view.csv\nmodel: resnet18\ninput-size: 112\noptimizer: adamw\nlr: 0.001\n"
             "schedule: cosine\nbatch-size: 32\nweight-decay: the optimiser's own\nsmall-input: no\n"
             "freeze: conv1, bn1\n");
-  EXPECT_EQ(
-      text(run.environment),
-      "commit: abc123\ndevice: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\nversion: "
-      "0.9.0\n");
+  EXPECT_EQ(text(run.environment),
+            "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\nversion: 0.9.0\n"
+            "commit: abc123\n");
   dir.write("run/env.json", "[1");
   EXPECT_EQ(test::said<FormatError>(dir, [&] { read_run(dir / "run"); }),
             "report: DIR/run/env.json is not a JSON object; remove it");
