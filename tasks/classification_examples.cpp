@@ -22,10 +22,22 @@ std::vector<TellingSample> heaviest(std::vector<Weighed> all, std::size_t most) 
   return first;
 }
 
+// The first of one, the first of the other, the second of one ...
+std::vector<TellingSample> taking_turns(const std::vector<TellingSample>& one,
+                                        const std::vector<TellingSample>& other, std::size_t most) {
+  std::vector<TellingSample> all;
+  for (std::size_t i = 0; i < std::max(one.size(), other.size()); ++i) {
+    if (i < one.size()) all.push_back(one[i]);
+    if (i < other.size()) all.push_back(other[i]);
+  }
+  if (all.size() > most) all.resize(most);
+  return all;
+}
+
 }  // namespace
 
 TellingSamples telling_samples(const Predictions& p, std::size_t most) {
-  std::vector<Weighed> wrong, right;
+  std::vector<Weighed> wrong, overlooked, right;
   const std::size_t classes = p.classes.size();
   for (std::size_t i = 0; i < static_cast<std::size_t>(p.size()); ++i) {
     const double* row = p.probability.data() + i * classes;
@@ -35,19 +47,25 @@ TellingSamples telling_samples(const Predictions& p, std::size_t most) {
       (hit ? right : wrong).push_back({{i, top, row[top]}, row[top]});
       continue;
     }
-    Weighed off{{i, 0, 0}, 0.5}, found{{i, 0, 0}, 0};
+    Weighed called{{i, 0, 0}, 0.5}, missed = called, found = called;
     for (std::size_t k = 0; k < classes; ++k) {
-      const std::uint8_t label = p.labels[i * classes + k];
-      if (label == unknown_label) continue;
-      if (const double error = std::abs(row[k] - label); error > off.weight) off = {{i, k, row[k]}, error};
-      if (label == 1 && row[k] > found.weight) found = {{i, k, row[k]}, row[k]};
+      const bool there = p.labels[i * classes + k] == 1, absent = p.labels[i * classes + k] == 0;
+      const auto keep = [&](Weighed& best, bool wanted, double weight) {
+        if (wanted && weight > best.weight) best = {{i, k, row[k]}, weight};
+      };
+      keep(called, absent, row[k]);
+      keep(missed, there, 1 - row[k]);
+      keep(found, there, row[k]);
     }
-    if (off.weight > 0.5)
-      wrong.push_back(off);
-    else if (found.weight > 0)
-      right.push_back(found);
+    const auto add = [](std::vector<Weighed>& to, const Weighed& one) {
+      if (one.weight > 0.5) to.push_back(one);
+    };
+    add(wrong, called);
+    add(overlooked, missed);
+    add(right, found);
   }
-  return {heaviest(std::move(wrong), most), heaviest(std::move(right), most)};
+  return {taking_turns(heaviest(std::move(wrong), most), heaviest(std::move(overlooked), most), most),
+          heaviest(std::move(right), most)};
 }
 
 std::string thumbnail(const Image& picture, int side) {

@@ -21,8 +21,8 @@ struct TellingSamples {
 };
 
 // At most `most` of each, the most telling first. One class a sample: the predicted class, ordered by its
-// probability. Several labels: of each sample the label that is furthest off, when that is more than half,
-// ordered by how far; and the likeliest of the labels that are there.
+// probability. Several labels, of each sample the one that tells most: labels that are absent and likely
+// (above 0.5) in turns with those that are there and unlikely; and those that are there and likely.
 TellingSamples telling_samples(const Predictions& predictions, std::size_t most);
 
 // A PNG file of the picture, with no side longer than `side` pixels.

@@ -35,6 +35,7 @@ figcaption,.note{opacity:.85}
 summary{cursor:pointer}
 .facts{display:flex;flex-wrap:wrap;gap:0 28px}
 .facts>div{flex:1 1 300px;min-width:0;max-width:100%}
+.facts th{white-space:nowrap}
 .gallery{display:flex;flex-wrap:wrap;gap:14px}
 .gallery figure{width:172px}
 .gallery figure.pair{width:346px}

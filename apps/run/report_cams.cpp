@@ -36,6 +36,7 @@ Json write_report_cams(Predictor& predictor, const Dataset& set, const Classific
         if (layer.empty()) layer = cam_layer(task.net(), evidence);
         return grad_cam(task.net(), evidence, layer).select(0, 0);
       });
+      if (!(max(heat).item() > 0)) continue;  // nothing speaks for the class: a finding that was overlooked
       const std::string name = cat(list.size() + 1, ".png");
       write_file_atomically(
           folder + "/" + name,

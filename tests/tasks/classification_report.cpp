@@ -99,14 +99,14 @@ TEST(ClassificationReport, ExamplesOfFindingsAreTheLargestErrorsWithTheirOverlay
   write_findings(dir);
   const report::RunReport run = page_of(dir);
   ASSERT_EQ(run.worst.size(), 2u);
-  EXPECT_EQ(run.worst[0].predicted, "Mass");  // 0.05 where it is there
-  EXPECT_EQ(run.worst[0].truth, "Mass");
-  EXPECT_EQ(run.worst[0].png, "");
-  EXPECT_EQ(run.worst[0].cam, "");
-  EXPECT_EQ(run.worst[1].predicted, "Mass");  // 0.8 where nothing is
-  EXPECT_EQ(run.worst[1].truth, "none");
-  EXPECT_EQ(run.worst[1].cam, "overlay");
-  EXPECT_EQ(run.worst[1].png.substr(1, 3), "PNG");
+  EXPECT_EQ(run.worst[0].predicted, "Mass");  // 0.8 where nothing is
+  EXPECT_EQ(run.worst[0].truth, "none");
+  EXPECT_EQ(run.worst[0].cam, "overlay");
+  EXPECT_EQ(run.worst[0].png.substr(1, 3), "PNG");
+  EXPECT_EQ(run.worst[1].predicted, "Mass");  // 0.05 where it is there
+  EXPECT_EQ(run.worst[1].truth, "Mass");
+  EXPECT_EQ(run.worst[1].png, "");
+  EXPECT_EQ(run.worst[1].cam, "");
   ASSERT_EQ(run.best.size(), 2u);
   EXPECT_EQ(run.best[0].predicted, "Effusion");
   EXPECT_EQ(run.best[0].cam, "");  // a name that leaves report/cams leads nowhere
@@ -167,6 +167,23 @@ TEST(TellingSamples, OfOneClassASample) {
   EXPECT_EQ(all.best[1].sample, 3u);
   EXPECT_EQ(all.best[2].sample, 2u);
   EXPECT_EQ(first.best.size(), 1u);
+}
+
+// A sample may be shown twice: for what it was taken for, and for what was overlooked.
+TEST(TellingSamples, FalseAlarmsAndOverlookedLabelsTakeTurns) {
+  Predictions p;
+  p.classes = {"a", "b"};
+  p.probability = {0.9, 0.01, 0.8, 0.1, 0.7, 0.95};
+  p.labels = {0, 1, 0, 0, 1, 1};
+  const TellingSamples telling = telling_samples(p, 12);
+  ASSERT_EQ(telling.worst.size(), 3u);
+  EXPECT_EQ(telling.worst[0].probability, 0.9);
+  EXPECT_EQ(telling.worst[1].probability, 0.01);
+  EXPECT_EQ(telling.worst[1].cls, 1u);
+  EXPECT_EQ(telling.worst[2].probability, 0.8);
+  ASSERT_EQ(telling.best.size(), 1u);
+  EXPECT_EQ(telling.best[0].probability, 0.95);
+  EXPECT_EQ(telling_samples(p, 2).worst.size(), 2u);
 }
 
 TEST(TellingSamples, AnUnknownLabelIsNoError) {
