@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
+#include <set>
 
-#include "data/image/image.h"
-#include "data/image/resize.h"
-#include "io/csv.h"
+#include "io/atomic_file.h"
 #include "io/text.h"
+#include "tasks/calibration.h"
 #include "tasks/classification_evaluator.h"
+#include "tasks/classification_examples.h"
+#include "tasks/predictions_file.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -16,6 +19,7 @@ namespace {
 
 using report::RunReport;
 constexpr std::size_t examples_shown = 12;
+constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
 
 // Names in a row, the first few of many.
 std::string joined(const Json& names) {
@@ -24,124 +28,217 @@ std::string joined(const Json& names) {
     text += (i ? ", " : "") + names[i].get<std::string>();
   return names.size() > 12 ? cat(text, " and ", names.size() - 12, " more") : text;
 }
-double number(const Json& json) { return json.is_number() ? json.get<double>() : std::nan(""); }
+double number(const Json& json) { return json.is_number() ? json.get<double>() : no_number; }
 
-std::string thumbnail(const std::string& path) {
+std::string with_interval(double value, double low, double high) {
+  if (std::isnan(value)) return "not defined";
+  if (std::isnan(low) || std::isnan(high)) return fixed(value, 3);
+  return fixed(value, 3) + " (" + fixed(low, 3) + " to " + fixed(high, 3) + ")";
+}
+std::string with_interval(const Share& s) { return with_interval(s.value, s.interval.low, s.interval.high); }
+std::string with_interval(const Json& s) {
+  return with_interval(number(s["value"]), number(s["low"]), number(s["high"]));
+}
+
+// One class of a two-class problem says all: the other is its mirror image.
+std::vector<std::size_t> shown_classes(const PredictionsFile& t) {
+  std::vector<std::size_t> all;
+  const bool two = t.said.classes.size() == 2 && !t.said.multi_label();
+  for (std::size_t k = two ? 1 : 0; k < t.said.classes.size(); ++k) all.push_back(k);
+  return all;
+}
+
+OperatingPoint counts_of(const PredictionsFile& t, std::size_t k) {
+  OperatingPoint point{no_number};
+  for (std::size_t i = 0; i < t.path.size(); ++i) {
+    const bool called = t.called[i][k];
+    (t.is(i, k) ? called ? point.true_positive : point.false_negative
+     : called   ? point.false_positive
+                : point.true_negative) += 1;
+  }
+  return point;
+}
+
+// Of class k, or of all.
+std::size_t patients_in(const PredictionsFile& t, std::size_t k = std::string::npos) {
+  std::set<std::string> patients;
+  for (std::size_t i = 0; t.has_patients() && i < t.path.size(); ++i)
+    if (k == std::string::npos || t.is(i, k)) patients.insert(t.said.patient[i]);
+  return patients.size();
+}
+
+report::Value area_of(const Json& metrics, const std::string& name, const std::string& cls, bool two,
+                      double value) {
+  for (const std::string& key : {name + "/" + cls, two ? name : std::string()}) {
+    if (metrics.contains(key))
+      return {name, value, number(metrics[key]["low"]), number(metrics[key]["high"])};
+  }
+  return {name, value, no_number, no_number};
+}
+
+report::RankCurve reliability(const std::string& name, const Calibration& calibration) {
+  const double error = calibration.expected_error();
+  report::RankCurve curve{name, {}, {}, {"expected_error", error, no_number, no_number}};
+  for (const ReliabilityBin& bin : calibration.table()) {
+    if (!(bin.weight > 0)) continue;
+    const Interval interval = wilson_interval(bin.share * bin.weight, bin.weight);
+    curve.x.push_back(bin.confidence);
+    curve.y.push_back(bin.share);
+    curve.low.push_back(interval.low);
+    curve.high.push_back(interval.high);
+  }
+  return curve;
+}
+
+// Curves, and a row a class of what they come to.
+void add_rankings(RunReport& run, const PredictionsFile& t, const Json& metrics) {
+  const bool multi = t.said.multi_label(), two = !multi && t.said.classes.size() == 2;
+  report::Table table{
+      multi ? "By finding" : "By class",
+      {multi ? "finding" : "class", "samples", "ROC AUC", "average precision", "F1", "calibration error"},
+      {}};
+  if (t.has_patients()) table.columns.insert(table.columns.begin() + 2, "patients");
+  const auto drawn = shown_classes(t);
+  for (std::size_t k = 0; k < t.said.classes.size(); ++k) {
+    const std::string& name = t.said.classes[k];
+    const auto cls = static_cast<std::int64_t>(k);
+    const Ranking ranking = ranking_of(t.said, cls);
+    const Calibration calibration = label_calibration(t.said, cls);
+    const auto roc_area = area_of(metrics, "roc_auc", name, two && k == 1, ranking.auc());
+    const auto precision =
+        area_of(metrics, "average_precision", name, two && k == 1, ranking.average_precision());
+    const OperatingPoint point = counts_of(t, k);
+    const double positives = point.true_positive + point.false_negative;
+    table.rows.push_back({name, fixed(positives, 0),
+                          with_interval(roc_area.value, roc_area.low, roc_area.high),
+                          with_interval(precision.value, precision.low, precision.high), fixed(point.f1(), 3),
+                          fixed(calibration.expected_error(), 3)});
+    if (t.has_patients())
+      table.rows.back().insert(table.rows.back().begin() + 2, std::to_string(patients_in(t, k)));
+    if (std::isnan(ranking.auc()) || std::find(drawn.begin(), drawn.end(), k) == drawn.end()) continue;
+    const RocCurve roc = ranking.roc();
+    run.roc.push_back({name, roc.false_positive_rate, roc.true_positive_rate, roc_area, positives});
+    const PrecisionRecallCurve pr = ranking.precision_recall();
+    run.precision_recall.push_back({name, pr.recall, pr.precision, precision, positives});
+    if (multi) run.calibration.push_back(reliability(name, calibration));
+  }
+  if (!multi && t.path.size() > 0)
+    run.calibration.push_back(reliability("the likeliest class", top_label_calibration(t.said)));
+  run.tables.push_back(table);
+}
+
+// The thresholds that were chosen for the checkpoint, or else what the predictions come to.
+void add_operating_points(RunReport& run, const PredictionsFile& t, const Json& metrics) {
+  report::Table table{
+      "Operating points", {"positive for", "threshold", "sensitivity", "specificity", "PPV", "NPV"}, {}};
+  if (metrics.contains("operating_points")) {
+    for (const Json& o : metrics["operating_points"]) {
+      if (o.contains("undefined")) {
+        table.rows.push_back(
+            {o["label"], "not defined: " + o["undefined"].get<std::string>(), "", "", "", ""});
+        continue;
+      }
+      const std::string value = o["threshold"].is_number() ? fixed(o["threshold"].get<double>(), 4) : "never";
+      table.rows.push_back({o["label"], cat(value, ", chosen by ", o["rule"].get<std::string>()),
+                            with_interval(o["sensitivity"]), with_interval(o["specificity"]),
+                            with_interval(o["ppv"]), with_interval(o["npv"])});
+    }
+  } else {
+    const bool half = t.said.multi_label() || t.said.classes.size() == 2;
+    for (const std::size_t k : shown_classes(t)) {
+      const OperatingPoint o = counts_of(t, k);
+      table.rows.push_back({t.said.classes[k], half ? "0.5, none was chosen" : "the likeliest class",
+                            with_interval(o.sensitivity()), with_interval(o.specificity()),
+                            with_interval(o.ppv()), with_interval(o.npv())});
+    }
+  }
+  table.note = "95 % intervals are Wilson's, with every sample as a trial of its own";
+  table.note += patients_in(t) < t.path.size() && t.has_patients()
+                    ? ": as some patients have several samples, they are somewhat too narrow."
+                    : ".";
+  if (!table.rows.empty()) run.tables.push_back(table);
+}
+
+std::string picture_of(const std::string& path) {
   try {
-    Image image = read_image(path);
-    const double scale = 160.0 / std::max(image.width, image.height);
-    if (scale < 1)
-      image = resize(image, std::max(1, static_cast<int>(image.width * scale)),
-                     std::max(1, static_cast<int>(image.height * scale)));
-    const std::vector<std::uint8_t> png = encode_png(image);
-    return std::string(png.begin(), png.end());
+    return thumbnail(read_image(path));
   } catch (const Error&) {
     return "";  // the report says that the picture could not be read
   }
 }
 
-struct Table {
-  CsvTable csv;
-  std::vector<std::string> classes;
-  double probability(std::size_t row, std::size_t k) const {
-    return std::strtod(csv.rows[row][3 + k].c_str(), nullptr);
-  }
-};
-
-void add_rankings(RunReport& run, const Table& t, const Json& metrics) {
-  for (std::size_t k = 0; k < t.classes.size(); ++k) {
-    if (t.classes.size() == 2 && k == 0) continue;  // the mirror image of the other one
-    std::vector<double> score;
-    std::vector<std::uint8_t> label;
-    for (std::size_t i = 0; i < t.csv.rows.size(); ++i) {
-      score.push_back(t.probability(i, k));
-      const std::string truth = "|" + t.csv.rows[i][1] + "|";
-      label.push_back(truth.find("|" + t.classes[k] + "|") != std::string::npos);
-    }
-    const Ranking ranking(score, label);
-    const auto area = [&](const std::string& name, double value) {
-      const Json all = metrics.value("metrics", Json::object());
-      for (const std::string& key : {name + "/" + t.classes[k], name}) {
-        if (all.contains(key) && (t.classes.size() == 2 || key != name)) {
-          return report::Value{name, value, number(all[key]["low"]), number(all[key]["high"])};
-        }
-      }
-      return report::Value{name, value, std::nan(""), std::nan("")};
-    };
-    if (std::isnan(ranking.auc())) continue;
-    const RocCurve roc = ranking.roc();
-    run.roc.push_back(
-        {t.classes[k], roc.false_positive_rate, roc.true_positive_rate, area("roc_auc", ranking.auc())});
-    const PrecisionRecallCurve pr = ranking.precision_recall();
-    run.precision_recall.push_back(
-        {t.classes[k], pr.recall, pr.precision, area("average_precision", ranking.average_precision())});
-  }
+std::string overlay_bytes(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/report/cams/" + std::filesystem::path(name).filename().string();
+  return std::filesystem::is_regular_file(path) ? read_file(path, 1 << 24) : "";
 }
 
-// Where the net was surest and wrong, and surest and right.
-void add_examples(RunReport& run, const Table& t) {
-  struct Row {
-    double probability;
-    std::size_t index;
-  };
-  std::vector<Row> wrong, right;
-  for (std::size_t i = 0; i < t.csv.rows.size(); ++i) {
-    double top = 0;
-    for (std::size_t k = 0; k < t.classes.size(); ++k) top = std::max(top, t.probability(i, k));
-    (t.csv.rows[i][1] == t.csv.rows[i][2] ? right : wrong).push_back({top, i});
-  }
-  const auto take = [&](std::vector<Row>& rows, std::vector<report::Example>& into) {
-    std::stable_sort(rows.begin(), rows.end(),
-                     [](const Row& a, const Row& b) { return a.probability > b.probability; });
-    for (std::size_t i = 0; i < rows.size() && i < examples_shown; ++i) {
-      const auto& row = t.csv.rows[rows[i].index];
-      into.push_back({std::filesystem::path(row[0]).filename().string(), row[1], row[2], rows[i].probability,
-                      thumbnail(row[0])});
+// With the overlays that eval made of some of them (metrics.json names them by line of predictions.csv and
+// class).
+void add_examples(RunReport& run, const PredictionsFile& t, const std::string& folder, const Json& metrics) {
+  const TellingSamples telling = telling_samples(t.said, examples_shown);
+  const auto take = [&](const std::vector<TellingSample>& samples, std::vector<report::Example>& into) {
+    for (const TellingSample& s : samples) {
+      const std::string& path = t.path[s.sample];
+      report::Example example{std::filesystem::path(path).filename().string(), t.truth[s.sample],
+                              t.said.classes[s.cls], s.probability, picture_of(path)};
+      if (example.truth.empty()) example.truth = "none";
+      for (const Json& cam : metrics.value("cams", Json::array())) {
+        if (cam.value("sample", std::size_t{0}) == s.sample && cam.value("class", "") == example.predicted)
+          example.cam = overlay_bytes(folder, cam.value("picture", ""));
+      }
+      into.push_back(std::move(example));
     }
   };
-  take(wrong, run.worst);
-  take(right, run.best);
+  take(telling.worst, run.worst);
+  take(telling.best, run.best);
+}
+
+void add_facts(RunReport& run, const Json& metrics) {
+  const auto fact = [](std::vector<report::Fact>& facts, const char* name, const std::string& value) {
+    if (!value.empty()) facts.push_back({name, value});
+  };
+  std::string checkpoints;
+  for (const Json& c : metrics.value("checkpoints", Json::array())) {
+    checkpoints += cat(checkpoints.empty() ? "" : "; ", c.value("file", ""),
+                       c.contains("step") ? ", step " + c["step"].get<std::string>() : "");
+  }
+  fact(run.model, "checkpoint", checkpoints);
+  fact(run.model, "evaluated by", metrics.value("program", std::string()));
+  const std::string split = metrics.value("split", std::string());
+  const std::int64_t patients = metrics.value("patients", std::int64_t{0});
+  fact(run.data, "evaluated on",
+       cat(metrics.value("samples", 0), " samples", patients > 0 ? cat(" of ", patients, " patients") : "",
+           split.empty() || split == "all" ? "" : ", split " + split));
+  if (metrics.contains("classes")) fact(run.data, "classes", joined(metrics["classes"]));
 }
 
 }  // namespace
 
 void report_classification(const std::string& folder, const Json& metrics, RunReport& run) {
   const Json values = metrics.value("metrics", Json::object());
-  for (const auto& [name, m] : values.items())
-    run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
-  const std::string split = metrics.value("split", std::string());
-  run.data.push_back({"evaluated on", cat(metrics.value("samples", 0), " samples",
-                                          split.empty() || split == "all" ? "" : " of " + split)});
-  if (metrics.contains("classes")) run.data.push_back({"classes", joined(metrics["classes"])});
+  // Those of single classes stand in a table.
+  for (const auto& [name, m] : values.items()) {
+    if (name.find('/') == std::string::npos)
+      run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
+  }
+  add_facts(run, metrics);
   const auto classes = metrics.value("classes", std::vector<std::string>{});
   if (metrics.contains("confusion")) {
     run.confusion.classes = classes;
     for (const Json& row : metrics["confusion"]) {
       for (const Json& cell : row) run.confusion.counts.push_back(number(cell));
     }
-    report::Table table{"Per class", {"class", "precision", "recall", "F1", "samples"}, {}};
-    for (const Json& c : metrics["per_class"]) {
-      table.rows.push_back({c["name"], fixed(number(c["precision"]), 4), fixed(number(c["recall"]), 4),
-                            fixed(number(c["f1"]), 4), fixed(number(c["support"]), 0)});
-    }
-    run.tables.push_back(table);
   }
   if (metrics.contains("bad_samples")) {
     run.notes.push_back(cat(static_cast<std::int64_t>(metrics["bad_samples"].size()),
                             " samples could not be read and are missing here"));
   }
   if (!std::filesystem::exists(folder + "/predictions.csv")) return;
-  CsvTable csv = read_csv(folder + "/predictions.csv");
-  if (csv.header.size() == 4 + classes.size() && csv.header[1] == "patient") {  // does not stand on the page
-    csv.header.erase(csv.header.begin() + 1);
-    for (auto& row : csv.rows) row.erase(row.begin() + 1);
-  }
-  const Table t{std::move(csv), classes};
-  require<FormatError>(t.csv.header.size() == 3 + classes.size(), "report: ", folder, "/predictions.csv has ",
-                       t.csv.header.size(), " columns, ", 3 + classes.size(),
-                       " are expected; run gadolin eval again");
-  add_rankings(run, t, metrics);
-  add_examples(run, t);
+  const PredictionsFile t =
+      read_predictions(folder + "/predictions.csv", classes, metrics.value("multi_label", false));
+  add_rankings(run, t, values);
+  add_operating_points(run, t, metrics);
+  add_examples(run, t, folder, metrics);
 }
 
 }  // namespace gadolin

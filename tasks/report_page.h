@@ -8,11 +8,13 @@
 namespace gadolin::report {
 
 // Points of one line, in order. Not-finite points interrupt the line. With `low` and `high` a band is drawn
-// behind it.
+// behind it. Lines with the same `hue` share colour and marker, those with the same `dash` the dash; -1: as
+// its place in the chart says.
 struct Series {
   std::string name;
   std::vector<double> x, y;
   std::vector<double> low = {}, high = {};
+  int hue = -1, dash = -1;
 };
 
 // A number with its 95 % interval; NaN limits when there is none.
@@ -29,6 +31,7 @@ struct Table {
   std::string title;
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;  // each as long as columns
+  std::string note = {};                       // below it
 };
 
 struct Curve {
@@ -43,18 +46,23 @@ struct Confusion {
   std::vector<double> counts;
 };
 
-// One curve of a class (or of the whole): ROC is x = false positive rate, y = true positive rate; precision
-// and recall is x = recall, y = precision. `area` is AUC or average precision.
+// One curve of a class (or of the whole). ROC: x = false positive rate, y = true positive rate, `area` the
+// AUC. Precision and recall: x = recall, y = precision, `area` the average precision. Calibration: x = mean
+// of the probabilities that were given, y = share that came true with its interval in `low` and `high`,
+// `area` the expected calibration error.
 struct RankCurve {
   std::string name;
   std::vector<double> x, y;
   Value area;
+  double positives = 0;  // samples of the class
+  std::vector<double> low = {}, high = {};
 };
 
 struct Example {
   std::string path, truth, predicted;
-  double probability;  // given to `predicted`
-  std::string png;     // bytes of a PNG file; empty when the picture could not be read
+  double probability;    // given to `predicted`
+  std::string png;       // bytes of a PNG file; empty when the picture could not be read
+  std::string cam = {};  // the same with what spoke for `predicted` (Grad-CAM); empty: none was made
 };
 
 struct RunReport {
@@ -64,8 +72,8 @@ struct RunReport {
   std::vector<Fact> model, data, configuration, environment;
   std::vector<Curve> curves;
   Confusion confusion;
-  std::vector<RankCurve> roc, precision_recall;
-  std::vector<Table> tables;  // per class, calibration ...
+  std::vector<RankCurve> roc, precision_recall, calibration;  // a class has the same name in all of them
+  std::vector<Table> tables;                                  // by class, operating points, class balance ...
   std::vector<Example> worst, best;
   std::vector<std::string> notes;  // warnings a reader must see: skipped samples, few patients
 };

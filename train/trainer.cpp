@@ -20,6 +20,15 @@ double now() {
   return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
 
+// TensorBoard groups tags by what stands before the slash: val_loss becomes val/loss, train_loss train/loss,
+// and every other column one of train/.
+std::string tag_of(const std::string& column) {
+  for (const std::string side : {"train", "val"}) {
+    if (column.starts_with(side + "_")) return side + "/" + column.substr(side.size() + 1);
+  }
+  return "train/" + column;
+}
+
 }  // namespace
 
 struct Trainer::Logs {
@@ -208,9 +217,11 @@ void Trainer::log_step(double loss) {
     const double time = now();
     if (logs.events && time - logs.shown >= options_.summary_seconds) {
       logs.shown = time;
-      logs.events->scalar("train/loss", step_, loss);
-      logs.events->scalar("train/lr", step_, optimizer_.lr());
-      for (const auto& [name, value] : losses_.last()) logs.events->scalar("train/" + name, step_, value);
+      // Of one batch, so that they do not mix with the means of a row under the same tag.
+      logs.events->scalar("train/batch_loss", step_, loss);
+      logs.events->scalar("train/batch_lr", step_, optimizer_.lr());
+      for (const auto& [name, value] : losses_.last())
+        logs.events->scalar("train/batch_" + name, step_, value);
     }
     if (hooks_.on_log && communicator_.first())
       hooks_.on_log({step_, loss, optimizer_.lr(),
@@ -278,7 +289,7 @@ void Trainer::end_of_row() {
   if (communicator_.first()) logs_->write_row(run_.file("metrics.csv"), resume_row_, step_, row);
   save(best);
   if (logs_->events) {
-    for (const auto& [name, value] : row) logs_->events->scalar(name, step_, value);
+    for (const auto& [name, value] : row) logs_->events->scalar(tag_of(name), step_, value);
   }
   result_.last = row;
   if (hooks_.on_epoch && communicator_.first()) hooks_.on_epoch(epoch_number(), row);

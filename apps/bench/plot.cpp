@@ -52,6 +52,16 @@ std::string file_name(std::string words) {
   return words + ".svg";
 }
 
+// What stands where a share of a ceiling is above 100 %.
+constexpr const char* above_ceiling =
+    "Above 100 %: the ceiling is the rate of a measured copy of memory, and data that stay in a cache are "
+    "faster.";
+
+// Charts are files that pages of any colour show.
+chart::Frame frame_of(const std::string& title, const std::string& x_label) {
+  return {.title = title, .x_label = x_label, .own_ground = true};
+}
+
 const char* title_of(const std::string& suite, const std::string& mode) {
   if (suite == "memory") return "Peak memory of a training step";
   if (suite == "loader") return "Decoding and augmenting";
@@ -79,9 +89,9 @@ void draw_ratios(const std::vector<BenchComparison>& all, std::vector<Picture>& 
     const bool memory = one.suite == "memory";
     const std::string title =
         cat(title_of(one.suite, one.mode), memory ? ": share of PyTorch's" : ": times as fast as PyTorch");
-    chart::Frame frame{.title = title,
-                       .description = "Bars: ratio of the medians; lines: what the measured ranges allow"};
-    frame.x_label = memory ? "Gadolin / PyTorch (less is better)" : "PyTorch's best / Gadolin (1: equal)";
+    chart::Frame frame = frame_of(
+        title, memory ? "Gadolin / PyTorch (less is better)" : "PyTorch's best / Gadolin (1: equal)");
+    frame.description = "Bars: ratio of the medians; lines: what the measured ranges allow";
     out.push_back({file_name(key), title, chart::bar_chart(list, frame)});
   }
 }
@@ -110,8 +120,9 @@ void draw_batches(const std::vector<BenchResult>& rows, std::vector<Picture>& ou
     }
     if (batches.size() < 2) continue;
     const std::string title = what + ": images a second by batch";
-    out.push_back({file_name("batches " + what), title,
-                   chart::line_chart(series, {.title = title, .x_label = "batch", .y_label = "images/s"})});
+    chart::Frame frame = frame_of(title, "batch");
+    frame.y_label = "images/s";
+    out.push_back({file_name("batches " + what), title, chart::line_chart(series, frame)});
   }
 }
 
@@ -123,8 +134,14 @@ void draw_shares(const std::vector<BenchResult>& rows, std::vector<Picture>& out
     if (r.suite == "op" && r.side.empty())
       families[r.dtype][r.mode].push_back({r.name, 100 * r.value, none, none});
   }
-  const std::string about =
-      "Of the measured copy bandwidth or matrix product, whichever bounds the operation";
+  const auto draw = [](const std::string& title, const std::vector<chart::Bar>& bars) {
+    chart::Frame frame = frame_of(title, "%");
+    frame.description = "Of the measured copy bandwidth or matrix product, whichever bounds the operation";
+    for (const chart::Bar& bar : bars) {
+      if (bar.value > 100 || bar.high > 100) frame.note = above_ceiling;
+    }
+    return chart::bar_chart(bars, frame);
+  };
   for (const auto& [dtype, by_family] : families) {
     std::vector<chart::Bar> overview;
     for (const auto& [family, bars] : by_family) {
@@ -133,15 +150,13 @@ void draw_shares(const std::vector<BenchResult>& rows, std::vector<Picture>& out
       std::sort(values.begin(), values.end());
       overview.push_back({family, values[values.size() / 2], values.front(), values.back()});
       const std::string title = joined({"Share of the ceiling:", family, dtype});
-      out.push_back({file_name(joined({"roofline", dtype, family})), title,
-                     chart::bar_chart(bars, {.title = title, .description = about, .x_label = "%"}),
-                     by_family.size() > 1});
+      out.push_back(
+          {file_name(joined({"roofline", dtype, family})), title, draw(title, bars), by_family.size() > 1});
     }
     if (by_family.size() == 1) continue;
     const std::string title =
         joined({"Share of the ceiling by family of operations (median, least, most)", dtype});
-    out.push_back({file_name(joined({"roofline", dtype})), title,
-                   chart::bar_chart(overview, {.title = title, .description = about, .x_label = "%"})});
+    out.push_back({file_name(joined({"roofline", dtype})), title, draw(title, overview)});
   }
 }
 
@@ -158,7 +173,7 @@ void draw_parts(const std::vector<BenchResult>& rows, std::vector<Picture>& out)
     const std::string title = what.rfind("startup", 0) == 0
                                   ? "Process start to first step by part:" + what.substr(7)
                                   : "One step by part:" + what.substr(4);
-    out.push_back({file_name(what), title, chart::bar_chart(list, {.title = title, .x_label = "ms"})});
+    out.push_back({file_name(what), title, chart::bar_chart(list, frame_of(title, "ms"))});
   }
 }
 

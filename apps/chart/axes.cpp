@@ -11,17 +11,19 @@
 namespace gadolin::chart {
 namespace {
 
-struct Style {
-  const char* colour;
-  const char* dash;
-};
-constexpr std::array<Style, 7> styles = {{{"#0072B2", ""},
-                                          {"#D55E00", "6 3"},
-                                          {"#009E73", "2 2"},
-                                          {"#CC79A7", "8 3 2 3"},
-                                          {"#E69F00", "1 3"},
-                                          {"#56B4E9", "10 4"},
-                                          {"#7F7F7F", "4 4"}}};
+// Okabe and Ito 2008, without the yellow that no white page shows.
+constexpr std::array colours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"};
+constexpr std::array dashes = {"", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 4"};
+// Around the point, which the path starts from.
+constexpr std::array markers = {"m-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0z",
+                                "m-2.7 -2.7h5.4v5.4h-5.4z",
+                                "m0 -3.4l3.4 6h-6.8z",
+                                "m0 -3.8l3.8 3.8l-3.8 3.8l-3.8 -3.8z",
+                                "m0 3.4l3.4 -6h-6.8z",
+                                "m-3.6 -1.2h7.2v2.4h-7.2z",
+                                "m-1.2 -3.6h2.4v7.2h-2.4z"};
+constexpr const char* ink_of_own_ground = "#1b1f24";
+constexpr double title_step = 17;
 
 // The largest of 1, 2, 5, 10 times a power of ten that is not above `step` times 1.5.
 double round_step(double step) {
@@ -76,22 +78,43 @@ Scale nice_scale(double low, double high, bool log) {
   return scale;
 }
 
-std::string colour(std::size_t i) { return styles[i % styles.size()].colour; }
+double tick_width(const Scale& scale) {
+  double most = 0;
+  for (const double value : ticks(scale)) most = std::max(most, text_width(number(value)));
+  return most;
+}
 
-std::string stroke(std::size_t i) {
-  const Style& style = styles[i % styles.size()];
-  std::string text = "stroke=\"" + std::string(style.colour) + "\" stroke-width=\"1.8\"";
-  if (*style.dash != '\0') text += " stroke-dasharray=\"" + std::string(style.dash) + "\"";
+// In the second round of colours the dashes are other ones, and so are the markers.
+Look look_of(const Series& series, std::size_t place) {
+  const std::size_t hue = series.hue < 0 ? place : static_cast<std::size_t>(series.hue);
+  const std::size_t own = series.hue < 0 ? place + place / colours.size() : hue / colours.size();
+  return {hue, series.dash < 0 ? own : static_cast<std::size_t>(series.dash)};
+}
+
+std::string colour(std::size_t hue) { return colours[hue % colours.size()]; }
+
+std::string stroke(Look look) {
+  std::string text = "stroke=\"" + colour(look.hue) + "\" stroke-width=\"1.8\"";
+  const char* const dash = dashes[look.dash % dashes.size()];
+  if (*dash != '\0') text += " stroke-dasharray=\"" + std::string(dash) + "\"";
   return text;
 }
 
+std::string marker(std::size_t hue, double x, double y) {
+  return "<path d=\"M" + fixed(x, 2) + " " + fixed(y, 2) +
+         markers[(hue + 3 * (hue / colours.size())) % markers.size()] + "\" fill=\"" + colour(hue) + "\"/>\n";
+}
+
 std::string open_svg(const Frame& frame) {
-  const std::string size = std::to_string(frame.width) + " " + std::to_string(frame.height);
-  return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + size + "\" width=\"" +
-         std::to_string(frame.width) + "\" height=\"" + std::to_string(frame.height) +
-         "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\" fill=\"none\" "
-         "color=\"currentColor\">\n<title>" +
-         escape(frame.title) + "</title>\n<desc>" + escape(frame.description) + "</desc>\n";
+  const std::string width = std::to_string(frame.width), height = std::to_string(frame.height);
+  std::string out =
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + width + " " + height + "\" width=\"" +
+      width + "\" height=\"" + height +
+      "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\" fill=\"none\" color=\"" +
+      (frame.own_ground ? ink_of_own_ground : "currentColor") + "\">\n<title>" + escape(frame.title) +
+      "</title>\n<desc>" + escape(frame.description) + "</desc>\n";
+  if (frame.own_ground) out += "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+  return out;
 }
 
 std::string label(double x, double y, const std::string& anchor, const std::string& text,
@@ -100,8 +123,49 @@ std::string label(double x, double y, const std::string& anchor, const std::stri
          "\" fill=\"currentColor\"" + (extra.empty() ? "" : " " + extra) + ">" + escape(text) + "</text>\n";
 }
 
-std::string draw_axes(const Frame& frame, const Scale& x, const Scale& y) {
-  std::string out = label(x.from, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
+std::string lines_at(double x, double y, const std::string& anchor, const std::vector<std::string>& lines,
+                     int degrees) {
+  const std::string turn = degrees == 0 ? ""
+                                        : "transform=\"rotate(" + std::to_string(degrees) + " " +
+                                              fixed(x, 2) + " " + fixed(y, 2) + ")\"";
+  std::string out;
+  for (const std::string& line : lines) {
+    out += label(x, y, anchor, line, turn);
+    y += line_step;
+  }
+  return out;
+}
+
+Title::Title(const Frame& frame, double at)
+    : lines(wrapped(frame.title, frame.width - at - 8, title_size, true)), x(at) {}
+double Title::head() const { return 11 + title_step * std::max(1.0, static_cast<double>(lines.size())); }
+std::string Title::draw() const {
+  std::string out;
+  double y = 16;
+  for (const std::string& line : lines) {
+    out += label(x, y, "start", line, "font-size=\"13\" font-weight=\"600\"");
+    y += title_step;
+  }
+  return out;
+}
+
+Note::Note(const Frame& frame) : lines(wrapped(frame.note, frame.width - 16.0, note_size)) {}
+double Note::height() const {
+  return lines.empty() ? 0 : 6 + (line_step - 1) * static_cast<double>(lines.size());
+}
+std::string Note::draw(double bottom) const {
+  std::string out;
+  double y = bottom - 4 - (line_step - 1) * (static_cast<double>(lines.size()) - 1);
+  for (const std::string& line : lines) {
+    out += label(8, y, "start", line, "font-size=\"10\"");
+    y += line_step - 1;
+  }
+  return out;
+}
+
+std::string draw_axes(const Scale& x, const Scale& y, const std::vector<std::string>& x_label,
+                      const std::vector<std::string>& y_label) {
+  std::string out;
   const std::string grid = "\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\n";
   for (const double value : ticks(y)) {
     const double at = y(value);
@@ -115,11 +179,8 @@ std::string draw_axes(const Frame& frame, const Scale& x, const Scale& y) {
   }
   out += "<path d=\"M" + fixed(x.from, 2) + " " + fixed(y.to, 2) + "V" + fixed(y.from, 2) + "H" +
          fixed(x.to, 2) + "\" stroke=\"currentColor\"/>\n";
-  out += label((x.from + x.to) / 2, y.from + 31, "middle", frame.x_label);
-  const std::string middle = fixed((y.from + y.to) / 2, 2);
-  out +=
-      label(13, (y.from + y.to) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
-  return out;
+  out += lines_at((x.from + x.to) / 2, y.from + 31, "middle", x_label);
+  return out + lines_at(13, (y.from + y.to) / 2, "middle", y_label, -90);
 }
 
 }  // namespace gadolin::chart

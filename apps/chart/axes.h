@@ -1,10 +1,11 @@
-// Scales and ticks of a chart, and the parts of SVG that all charts share.
+// Scales and ticks of a chart, the room that its texts need, and the parts of SVG that all charts share.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "apps/chart/chart.h"
+#include "apps/chart/text.h"
 
 namespace gadolin::chart {
 
@@ -21,17 +22,47 @@ struct Scale {
 std::vector<double> ticks(const Scale& scale, int count = 5);
 // Widens a range to ticks that are round; a single value gets a range around it.
 Scale nice_scale(double low, double high, bool log);
+// The widest of the numbers at the ticks.
+double tick_width(const Scale& scale);
 
-// Colour and dash pattern of series i.
-std::string stroke(std::size_t i);
-std::string colour(std::size_t i);
+// How the line of a series is told from the others.
+struct Look {
+  std::size_t hue, dash;
+};
+Look look_of(const Series& series, std::size_t place);
+std::string colour(std::size_t hue);
+std::string stroke(Look look);
+// A small mark around a point: circle, square, triangle ...
+std::string marker(std::size_t hue, double x, double y);
 
-// "<svg ...><title>..</title><desc>..</desc>"; the caller closes it.
+// "<svg ...><title>..</title><desc>..</desc>" of the frame's size, with its ground; the caller closes it.
 std::string open_svg(const Frame& frame);
 // Text at a point; `anchor` is start, middle or end; `extra` further attributes.
 std::string label(double x, double y, const std::string& anchor, const std::string& text,
                   const std::string& extra = "");
-// Grid, tick labels, axis names and the title inside the plot [left, right] x [top, bottom].
-std::string draw_axes(const Frame& frame, const Scale& x, const Scale& y);
+// Lines below each other, the first one at y; turned by `degrees` around (x, y).
+std::string lines_at(double x, double y, const std::string& anchor, const std::vector<std::string>& lines,
+                     int degrees = 0);
+
+// A title in lines at the top, from x on. head() is what it takes of the height, 28 with one line.
+struct Title {
+  Title(const Frame& frame, double x);
+  double head() const;
+  std::string draw() const;
+  std::vector<std::string> lines;
+  double x;
+};
+// The small lines below everything else, and what they take of the height.
+struct Note {
+  explicit Note(const Frame& frame);
+  double height() const;
+  std::string draw(double bottom) const;  // of the chart
+  std::vector<std::string> lines;
+};
+
+// Grid, tick labels and names of the axes around [x.from, x.to] x [y.to, y.from]. The name of x is broken to
+// the width of the plot, that of y to its height.
+std::string draw_axes(const Scale& x, const Scale& y, const std::vector<std::string>& x_label,
+                      const std::vector<std::string>& y_label);
 
 }  // namespace gadolin::chart

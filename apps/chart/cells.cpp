@@ -10,25 +10,29 @@
 namespace gadolin::chart {
 namespace {
 
-// Room for a label of this many characters at font size 11; longer ones are cut.
-constexpr std::size_t longest_label = 22;
+using Lines = std::vector<std::string>;
+constexpr double name_width = 170;  // wider names are broken into lines
 
-// The first `most` characters (not bytes) of a UTF-8 text.
-std::string shortened(const std::string& text, std::size_t most = longest_label) {
-  std::size_t characters = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0u) == 0x80u) continue;
-    if (++characters > most) return text.substr(0, i) + "\xE2\x80\xA6";
+std::vector<Lines> wrapped_all(const std::vector<std::string>& texts, double width) {
+  std::vector<Lines> all;
+  for (const std::string& text : texts) all.push_back(wrapped(text, width));
+  return all;
+}
+double widest_of(const std::vector<Lines>& all) {
+  double most = 0;
+  for (const Lines& lines : all) most = std::max(most, widest(lines));
+  return most;
+}
+double widest_word(const std::string& text) {
+  double most = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    most = std::max(most, text_width(text.substr(at, end - at)));
+    at = end + 1;
   }
-  return text;
+  return most;
 }
-
-double label_width(const std::vector<std::string>& labels) {
-  std::size_t longest = 1;
-  for (const std::string& text : labels)
-    longest = std::max(longest, std::min(shortened(text).size(), longest_label));
-  return 10 + 6.4 * static_cast<double>(longest);
-}
+double height_of(const Lines& lines) { return line_step * static_cast<double>(lines.size()); }
 
 // From white to dark blue, even in lightness; `ink` is readable on it.
 struct Paint {
@@ -54,47 +58,56 @@ std::string rectangle(double x, double y, double width, double height, const std
 
 std::string bar_chart(const std::vector<Bar>& bars, const Frame& frame) {
   std::vector<std::string> names;
-  double low = 0, high = 0;
+  double low = 0, high = 0, values = 0;
   for (const Bar& bar : bars) {
     names.push_back(bar.name);
+    values = std::max(values, text_width(number(bar.value, 3)));
     for (const double v : {bar.value, bar.low, bar.high}) {
       if (!std::isfinite(v)) continue;
       low = std::min(low, v);
       high = std::max(high, v);
     }
   }
-  Frame full = frame;
-  const double row = 20, left = label_width(names);
-  full.height = 70 + static_cast<int>(row) * static_cast<int>(bars.size());
-  Scale x = nice_scale(low, high, false), y;
+  const std::vector<Lines> named = wrapped_all(names, name_width);
+  Scale x = nice_scale(low, high, false);
   x.low = std::min(x.low, 0.0);
-  x.from = left, x.to = frame.width - 60.0;
-  y.from = full.height - 42.0, y.to = 28;
-  std::string out =
-      open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
-  for (const double tick : ticks(x)) {
-    out += "<path d=\"M" + fixed(x(tick), 2) + " 28V" + fixed(y.from, 2) +
-           "\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\n";
-    out += label(x(tick), y.from + 15, "middle", number(tick));
-  }
+  const double left = 14 + std::max(widest_of(named), tick_width(x) / 2);
+  x.from = left, x.to = std::max(left + 120, frame.width - std::max(60.0, 12 + values));
+  Frame full = frame;
+  full.width = std::max(frame.width, static_cast<int>(std::ceil(x.to + 12 + values)));
+  const Title title(full, 8);
+  const Note note(full);
+  const Lines x_label = wrapped(frame.x_label, x.to - x.from);
+  std::string rows;
+  double top = title.head() + 2;
   for (std::size_t i = 0; i < bars.size(); ++i) {
     const Bar& bar = bars[i];
-    const double top = 30 + row * static_cast<double>(i);
-    out += label(left - 6, top + 13, "end", shortened(bar.name));
+    const double height = std::max(20.0, 6 + height_of(named[i])), middle = top + height / 2;
+    rows += lines_at(left - 6, middle + 3 - (height_of(named[i]) - line_step) / 2, "end", named[i]);
+    top += height;
     if (!std::isfinite(bar.value)) {
-      out += label(x(0) + 6, top + 13, "start", "n/a");
+      rows += label(x(0) + 6, middle + 3, "start", "n/a");
       continue;
     }
     const double a = x(std::min(0.0, bar.value)), b = x(std::max(0.0, bar.value));
-    out += rectangle(a, top + 3, b - a, row - 6, "fill=\"" + colour(0) + "\" fill-opacity=\"0.8\"");
+    rows += rectangle(a, middle - 7, b - a, 14, "fill=\"" + colour(0) + "\" fill-opacity=\"0.8\"");
     const bool interval = std::isfinite(bar.low) && std::isfinite(bar.high);
     if (interval) {
-      out += "<path d=\"M" + fixed(x(bar.low), 2) + " " + fixed(top + 10, 2) + "H" + fixed(x(bar.high), 2) +
-             "\" stroke=\"currentColor\" stroke-width=\"1.5\"/>\n";
+      rows += "<path d=\"M" + fixed(x(bar.low), 2) + " " + fixed(middle, 2) + "H" + fixed(x(bar.high), 2) +
+              "\" stroke=\"currentColor\" stroke-width=\"1.5\"/>\n";
     }
-    out += label((interval ? std::max(b, x(bar.high)) : b) + 5, top + 13, "start", number(bar.value, 3));
+    rows += label((interval ? std::max(b, x(bar.high)) : b) + 5, middle + 3, "start", number(bar.value, 3));
   }
-  return out + label((x.from + x.to) / 2, y.from + 31, "middle", frame.x_label) + "</svg>\n";
+  const double bottom = top - 2;
+  full.height = static_cast<int>(std::ceil(bottom + 29 + height_of(x_label) + note.height()));
+  std::string out = open_svg(full) + title.draw();
+  for (const double tick : ticks(x)) {
+    out += "<path d=\"M" + fixed(x(tick), 2) + " " + fixed(title.head(), 2) + "V" + fixed(bottom, 2) +
+           "\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\n";
+    out += label(x(tick), bottom + 15, "middle", number(tick));
+  }
+  out += rows + lines_at((x.from + x.to) / 2, bottom + 31, "middle", x_label);
+  return out + note.draw(full.height) + "</svg>\n";
 }
 
 std::string heat_map(const HeatMap& map, const Frame& frame) {
@@ -102,44 +115,62 @@ std::string heat_map(const HeatMap& map, const Frame& frame) {
   require<ValueError>(map.shade.size() == rows * columns && map.text.size() == rows * columns,
                       "heat_map: ", map.shade.size(), " shades and ", map.text.size(), " texts for ", rows,
                       " rows of ", columns);
-  const double left = 22 + label_width(map.rows), head = 30, tilt = columns > 4 ? 0.71 : 0;
-  const double below = 28 + (tilt > 0 ? 0.75 * label_width(map.columns) : 8);
+  const auto count = [](std::size_t n) { return static_cast<double>(std::max<std::size_t>(n, 1)); };
+  const std::vector<Lines> row_names = wrapped_all(map.rows, name_width);
+  double left = 32 + widest_of(row_names);
+  const double cell =
+      std::max(std::clamp((frame.width - left - 12) / count(columns), 16.0, 110.0), 8 + widest(map.text));
+  // Names of columns are broken to the width of a cell; with a word that is wider they are turned, and then
+  // end below the middle of the cell, to the left of it.
+  bool tilted = false;
+  for (const std::string& name : map.columns) tilted = tilted || widest_word(name) > cell - 4;
+  const std::vector<Lines> column_names = wrapped_all(map.columns, tilted ? 1.4 * name_width : cell - 4);
+  double below = 15;
+  for (const Lines& lines : column_names) below = std::max(below, 2 + height_of(lines));
+  if (tilted) {
+    constexpr double slope = 0.7072;
+    for (std::size_t c = 0; c < columns; ++c) {
+      const double across = slope * widest(column_names[c]), lines = slope * height_of(column_names[c]);
+      left = std::max(left, across + 6 - cell * (static_cast<double>(c) + 0.5));
+      below = std::max(below, 13 + across + lines);
+    }
+  }
+  double side = std::min(cell, 54.0);
+  for (const Lines& lines : row_names) side = std::max(side, 4 + height_of(lines));
   Frame full = frame;
-  const double cell = std::clamp(
-      (frame.width - left - 12.0) / static_cast<double>(std::max<std::size_t>(columns, 1)), 16.0, 110.0);
-  const double side = std::min(cell, 54.0);
-  full.width = static_cast<int>(std::ceil(left + cell * static_cast<double>(columns) + 12));
-  full.width = std::max(full.width, frame.width);
-  full.height = static_cast<int>(std::ceil(head + side * static_cast<double>(rows) + below));
-  const double bottom = head + side * static_cast<double>(rows),
-               right = left + cell * static_cast<double>(columns);
-  std::string out =
-      open_svg(full) + label(8, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
+  const double right = left + cell * static_cast<double>(columns);
+  full.width = std::max(frame.width, static_cast<int>(std::ceil(right + 12)));
+  const Title title(full, 8);
+  const Note note(full);
+  const double head = title.head() + 2, bottom = head + side * static_cast<double>(rows);
+  const Lines x_label = wrapped(frame.x_label, full.width - 24.0);
+  const Lines y_label = {frame.y_label};
+  const double y_label_at = std::max((head + bottom) / 2, widest(y_label) / 2 + 4);
+  const double x_label_at = std::max((left + right) / 2, 8 + widest(x_label) / 2);
+  full.height = static_cast<int>(
+      std::ceil(std::max(bottom + below + 10 + height_of(x_label), 2 * y_label_at) + note.height()));
+  std::string out = open_svg(full) + title.draw();
   for (std::size_t r = 0; r < rows; ++r) {
-    const double top = head + side * static_cast<double>(r);
-    out += label(left - 6, top + side / 2 + 4, "end", shortened(map.rows[r]));
+    const double top = head + side * static_cast<double>(r), middle = top + side / 2 + 4;
+    out += lines_at(left - 6, middle - (height_of(row_names[r]) - line_step) / 2, "end", row_names[r]);
     for (std::size_t c = 0; c < columns; ++c) {
       const double at = left + cell * static_cast<double>(c);
       const Paint colours = paint(map.shade[r * columns + c]);
       out += rectangle(at, top, cell, side,
                        "fill=\"" + colours.fill + "\" stroke=\"#8a8a8a\" stroke-width=\"0.5\"");
-      out += "<text x=\"" + fixed(at + cell / 2, 2) + "\" y=\"" + fixed(top + side / 2 + 4, 2) +
+      out += "<text x=\"" + fixed(at + cell / 2, 2) + "\" y=\"" + fixed(middle, 2) +
              "\" text-anchor=\"middle\" fill=\"" + colours.ink + "\">" + escape(map.text[r * columns + c]) +
              "</text>\n";
     }
   }
   for (std::size_t c = 0; c < columns; ++c) {
     const double at = left + cell * (static_cast<double>(c) + 0.5);
-    const std::string place = fixed(at, 2) + " " + fixed(bottom + 13, 2);
-    out += tilt > 0 ? label(at, bottom + 13, "end", shortened(map.columns[c]),
-                            "transform=\"rotate(-45 " + place + ")\"")
-                    : label(at, bottom + 15, "middle", shortened(map.columns[c]));
+    out += lines_at(at, bottom + (tilted ? 13 : 15), tilted ? "end" : "middle", column_names[c],
+                    tilted ? -45 : 0);
   }
-  out += label((left + right) / 2, full.height - 6.0, "middle", frame.x_label);
-  const std::string middle = fixed((head + bottom) / 2, 2);
-  out +=
-      label(13, (head + bottom) / 2, "middle", frame.y_label, "transform=\"rotate(-90 13 " + middle + ")\"");
-  return out + "</svg>\n";
+  out += lines_at(x_label_at, bottom + below + 16, "middle", x_label);
+  out += lines_at(13, y_label_at, "middle", y_label, -90);
+  return out + note.draw(full.height) + "</svg>\n";
 }
 
 }  // namespace gadolin::chart

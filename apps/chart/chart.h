@@ -1,6 +1,7 @@
 // Charts as SVG text: lines, bars, heat maps. Equal input gives equal text; no script, no font file, nothing
-// fetched. Each carries a title and a description for screen readers; series differ in dash as well as in
-// colour (Okabe and Ito 2008), and axes and text take the colour of the page around them.
+// fetched. Each carries a title and a description for screen readers. Series differ in dash and marker as
+// well as in colour (Okabe and Ito 2008). Axes and text take the colour of the page around them, and no text
+// is cut: it is broken into lines, and the chart grows where they need room.
 #pragma once
 
 #include <string>
@@ -16,6 +17,9 @@ struct Frame {
   std::string title, description = "";
   std::string x_label = "", y_label = "";
   int width = 460, height = 300;
+  std::string note = "";  // small, below everything else
+  // For a file that any page may show: a white ground of its own, as it cannot know the colour of the page.
+  bool own_ground = false;
 };
 
 struct LineOptions {

@@ -61,31 +61,34 @@ bool drawable(const Scale& y, double px, double py) {
   return std::isfinite(px) && std::isfinite(py) && (!y.log || py > 0);
 }
 
-std::string draw_line(const Series& s, std::size_t index, const Scale& x, const Scale& y) {
-  std::string path, dots;
+constexpr double most_markers = 8;  // on a line
+
+// A marker at the first point and then whenever enough of the width has passed: single points are marked too,
+// and lines with many points are not covered.
+std::string draw_line(const Series& s, Look look, bool marked, const Scale& x, const Scale& y) {
+  const double step = (x.to - x.from) / most_markers;
+  std::string path, marks;
   bool pen_down = false;
   std::size_t drawn = 0;
-  std::string last;
+  double marked_at = 0;
   for (const std::size_t i : thinned(s)) {
     if (!drawable(y, s.x[i], s.y[i])) {
       pen_down = false;
       continue;
     }
-    last = point(x, y, s.x[i], s.y[i]);
-    path += (pen_down ? "L" : "M") + last;
+    path += (pen_down ? "L" : "M") + point(x, y, s.x[i], s.y[i]);
     pen_down = true;
-    ++drawn;
+    if (drawn++ == 0 || std::abs(x(s.x[i]) - marked_at) >= step) {
+      marked_at = x(s.x[i]);
+      marks += marker(look.hue, marked_at, y(s.y[i]));
+    }
   }
-  if (drawn == 0) return "";
-  if (drawn == 1) {
-    const auto space = last.find(' ');
-    return "<circle cx=\"" + last.substr(0, space) + "\" cy=\"" + last.substr(space + 1) +
-           "\" r=\"3\" fill=\"" + colour(index) + "\"/>\n";
-  }
-  return "<path d=\"" + path + "\" " + stroke(index) + " stroke-linejoin=\"round\"/>\n";
+  if (drawn < 2) return marks;
+  return "<path d=\"" + path + "\" " + stroke(look) + " stroke-linejoin=\"round\"/>\n" +
+         (marked ? marks : "");
 }
 
-std::string draw_band(const Series& s, std::size_t index, const Scale& x, const Scale& y) {
+std::string draw_band(const Series& s, Look look, const Scale& x, const Scale& y) {
   if (s.low.empty()) return "";
   std::string up, down;
   for (const std::size_t i : thinned(s)) {
@@ -94,18 +97,38 @@ std::string draw_band(const Series& s, std::size_t index, const Scale& x, const 
     down = "L" + point(x, y, s.x[i], s.low[i]) + down;
   }
   if (up.empty()) return "";
-  return "<path d=\"" + up + down + "Z\" fill=\"" + colour(index) + "\" fill-opacity=\"0.15\"/>\n";
+  return "<path d=\"" + up + down + "Z\" fill=\"" + colour(look.hue) + "\" fill-opacity=\"0.15\"/>\n";
 }
 
-std::string legend(const std::vector<Series>& series, const Frame& frame, const Scale& x) {
-  std::string out;
-  double at = frame.height - 10.0 - 15.0 * static_cast<double>(series.size() - 1);
-  for (std::size_t i = 0; i < series.size(); ++i, at += 15) {
-    out += "<path d=\"M" + fixed(x.from, 2) + " " + fixed(at - 4, 2) + "h24\" " + stroke(i) + "/>\n";
-    out += label(x.from + 30, at, "start", series[i].name);
+// What each line is called, in the lines that its name needs.
+struct Legend {
+  std::vector<std::vector<std::string>> names;
+  double height = 0;
+
+  Legend(const std::vector<Series>& series, double width) {
+    if (series.empty() || (series.size() == 1 && series[0].name.empty())) return;
+    for (const Series& s : series) {
+      names.push_back(wrapped(s.name, width - 36));
+      height += entry(names.back());
+    }
+    height += 6;
   }
-  return out;
-}
+  static double entry(const std::vector<std::string>& lines) {
+    return 2 + line_step * std::max(1.0, static_cast<double>(lines.size()));
+  }
+  std::string draw(const std::vector<Series>& series, double left, double top) const {
+    std::string out;
+    double at = top + 11;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const Look look = look_of(series[i], i);
+      out += "<path d=\"M" + fixed(left, 2) + " " + fixed(at - 4, 2) + "h24\" " + stroke(look) + "/>\n";
+      if (names.size() > 1) out += marker(look.hue, left + 12, at - 4);
+      out += lines_at(left + 30, at, "start", names[i]);
+      at += entry(names[i]);
+    }
+    return out;
+  }
+};
 
 }  // namespace
 
@@ -118,30 +141,43 @@ std::string line_chart(const std::vector<Series>& series, const Frame& frame, co
       for (const double v : *values) ry.add(v);
     }
   }
-  Frame full = frame;
-  const bool has_legend = series.size() > 1 || (series.size() == 1 && !series[0].name.empty());
-  if (has_legend) full.height += 6 + 15 * static_cast<int>(series.size());
-  std::string out = open_svg(full);
-  if (rx.empty() || ry.empty()) {
-    out += label(10, 16, "start", frame.title, "font-size=\"13\" font-weight=\"600\"");
-    return out + label(frame.width / 2.0, frame.height / 2.0, "middle", "no values") + "</svg>\n";
-  }
-  const Range unit{0, 1};
-  if (options.unit_square) rx = ry = unit;
+  const bool empty = rx.empty() || ry.empty();
+  if (options.unit_square || empty) rx = ry = Range{0, 1};
   Scale x = nice_scale(rx.low, rx.high, false);
   if (!options.unit_square && rx.low < rx.high) x.low = rx.low, x.high = rx.high;
   Scale y = nice_scale(ry.low, ry.high, options.log_y && ry.low > 0);
-  x.from = 62, x.to = frame.width - 12.0;
-  y.from = frame.height - 42.0, y.to = 28;
-  out += draw_axes(full, x, y);
+
+  // The plot keeps the size that the frame has room for with one line of title and names; the picture grows
+  // by what they need beyond.
+  const double plot_height = std::max(40.0, frame.height - 70.0);
+  const auto y_label = wrapped(frame.y_label, plot_height);
+  const double more = line_step * std::max(0.0, static_cast<double>(y_label.size()) - 1);
+  x.from = std::max(62.0, 28 + more + tick_width(y));
+  x.to = frame.width - std::max(12.0, 3 + tick_width(x) / 2);
+  const auto x_label = wrapped(frame.x_label, x.to - x.from);
+  const Title title(frame, x.from);
+  y.to = title.head();
+  y.from = y.to + plot_height;
+  const double below = y.from + 42 + line_step * std::max(0.0, static_cast<double>(x_label.size()) - 1);
+  const Legend legend(series, frame.width - x.from);
+  const Note note(frame);
+  Frame full = frame;
+  full.height = static_cast<int>(std::ceil(below + legend.height + note.height()));
+
+  std::string out = open_svg(full) + title.draw();
+  if (empty) {
+    out += label((x.from + x.to) / 2, (y.from + y.to) / 2, "middle", "no values");
+    return out + note.draw(full.height) + "</svg>\n";
+  }
+  out += draw_axes(x, y, x_label, y_label);
   if (options.diagonal) {
     out += "<path d=\"M" + point(x, y, x.low, x.low) + "L" + point(x, y, x.high, x.high) +
            "\" stroke=\"currentColor\" stroke-opacity=\"0.4\" stroke-dasharray=\"3 4\"/>\n";
   }
-  for (std::size_t i = 0; i < series.size(); ++i) out += draw_band(series[i], i, x, y);
-  for (std::size_t i = 0; i < series.size(); ++i) out += draw_line(series[i], i, x, y);
-  if (has_legend) out += legend(series, full, x);
-  return out + "</svg>\n";
+  for (std::size_t i = 0; i < series.size(); ++i) out += draw_band(series[i], look_of(series[i], i), x, y);
+  for (std::size_t i = 0; i < series.size(); ++i)
+    out += draw_line(series[i], look_of(series[i], i), series.size() > 1, x, y);
+  return out + legend.draw(series, x.from, below) + note.draw(full.height) + "</svg>\n";
 }
 
 }  // namespace gadolin::chart

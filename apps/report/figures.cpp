@@ -1,4 +1,4 @@
-// Curves, confusion matrices and rankings as figures, each with its numbers behind it.
+// Curves and confusion matrices as figures, each with its numbers behind it.
 #include <algorithm>
 #include <cmath>
 
@@ -9,8 +9,7 @@
 namespace gadolin::report {
 namespace {
 
-constexpr std::size_t most_rows = 200;       // of the numbers behind a figure
-constexpr std::size_t most_rank_curves = 7;  // in one figure; the areas of all stand in the table
+constexpr std::size_t most_rows = 200;  // of the numbers behind a figure
 
 // x, then a column a series, where series share their x; else a block a series.
 Table numbers_of(const Curve& curve) {
@@ -78,32 +77,6 @@ std::string confusion_figures(const Confusion& confusion) {
   std::string out = figure(chart::heat_map(counts, frame), "", numbers);
   frame.title = "Confusion matrix, shares of the truth";
   return out + figure(chart::heat_map(shares, frame), "", {});
-}
-
-std::string rank_figure(const std::vector<RankCurve>& curves, bool roc) {
-  if (curves.empty()) return "";
-  const std::string area = roc ? "AUC" : "AP";
-  std::vector<chart::Series> series;
-  Table numbers{"", {"curve", area + " (95 % interval)"}, {}};
-  for (const RankCurve& curve : curves) {
-    numbers.rows.push_back({curve.name, with_interval(curve.area)});
-    if (series.size() < most_rank_curves) {
-      series.push_back({curve.name + ": " + area + " " + with_interval(curve.area), curve.x, curve.y});
-    }
-  }
-  std::string description;
-  for (const auto& row : numbers.rows) description += row[0] + ": " + area + " " + row[1] + ". ";
-  const chart::Frame frame{.title = roc ? "ROC curve" : "Precision and recall",
-                           .description = description,
-                           .x_label = roc ? "false positive rate (1 - specificity)" : "recall (sensitivity)",
-                           .y_label = roc ? "true positive rate (sensitivity)" : "precision",
-                           .width = 360,
-                           .height = 360};
-  const std::string caption = curves.size() > series.size() ? "The first " + std::to_string(series.size()) +
-                                                                  " of " + std::to_string(curves.size()) +
-                                                                  " curves; all areas stand under Numbers."
-                                                            : "";
-  return figure(chart::line_chart(series, frame, {.unit_square = true, .diagonal = roc}), caption, numbers);
 }
 
 }  // namespace gadolin::report

@@ -1,7 +1,9 @@
 // Page frame, tables and pictures; see html.h.
 #include "apps/report/html.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "apps/chart/svg.h"
 #include "tensor/check.h"
@@ -11,26 +13,37 @@ namespace {
 
 using chart::escape;
 
-constexpr const char* style = R"(
-:root{color-scheme:light dark;--ink:#1b1f24;--page:#fff;--line:#d5d9de;--soft:#f4f6f8;--accent:#0072B2}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--page:#15181b;--line:#3a4047;--soft:#1f2429;--accent:#56B4E9}}
-*{box-sizing:border-box}body{margin:0;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page)}
-main{max-width:1180px;margin:0 auto;padding:24px}h1{font-size:26px;margin:0}h2{margin:32px 0 8px;border-bottom:2px solid var(--accent)}
-h3{margin:20px 0 6px;font-size:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
-caption{text-align:left;font-weight:600;padding:8px 0}th,td{border-bottom:1px solid var(--line);padding:3px 12px 3px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-.scroll{overflow-x:auto}.cards{display:flex;flex-wrap:wrap;gap:12px;margin:14px 0}
-.card{background:var(--soft);border-radius:8px;padding:10px 12px;min-width:150px}.card b{display:block;font-size:24px}
-.card small{opacity:.8}.figures{display:flex;flex-wrap:wrap;gap:18px;align-items:flex-start}figure{margin:0;max-width:100%}
-figure svg{max-width:100%;height:auto}figcaption,.note{font-size:13px;opacity:.85}details{font-size:13px}summary{cursor:pointer}
-.facts{display:flex;flex-wrap:wrap;gap:28px}.facts>div{flex:1 1 300px;min-width:0}.gallery{display:flex;flex-wrap:wrap;gap:12px}
-.gallery figure{width:172px}.gallery img{width:172px;height:172px;object-fit:contain;background:#000;border-radius:4px}
-.gallery figcaption{overflow-wrap:anywhere}.warning{border-left:4px solid #E69F00;padding:8px 12px;background:var(--soft)}
-.runs{display:grid;grid-template-columns:repeat(auto-fit,minmax(460px,1fr));gap:28px}.runs>section{min-width:0}
-@media print{main{max-width:none;padding:0}figure,.card,tr{break-inside:avoid}details{display:none}body{font-size:11px}
-:root{--ink:#000;--page:#fff;--soft:#f4f4f4}}
-)";
+// Words longer than this may be broken behind their separators, and nowhere else.
+constexpr std::size_t long_word = 16;
+
+// "0.91 (0.8 to 1)": the interval stays in one piece, on a line of its own where the column is narrow.
+std::string cell(const std::string& text) {
+  const std::size_t open = text.find(" (");
+  const bool interval =
+      open != std::string::npos && text.back() == ')' && text.find(" to ", open) != std::string::npos;
+  if (!interval) return breakable(text);
+  return breakable(text.substr(0, open)) + " <small>" + escape(text.substr(open + 1)) + "</small>";
+}
 
 }  // namespace
+
+std::string breakable(std::string_view text) {
+  static constexpr std::string_view separators = "/_-.,;:=|\\";
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' ') + 1, text.size());
+    std::string_view word = text.substr(0, end == 0 ? text.size() : end);
+    text.remove_prefix(word.size());
+    for (std::size_t at = 0; word.size() > long_word &&
+                             (at = word.find_first_of(separators)) + 1 < word.size() &&
+                             at != std::string_view::npos;) {
+      out += escape(word.substr(0, at + 1)) + "<wbr />";
+      word.remove_prefix(at + 1);
+    }
+    out += escape(word);
+  }
+  return out;
+}
 
 std::string document_head(const std::string& title) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
@@ -38,7 +51,7 @@ std::string document_head(const std::string& title) {
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
          "style-src 'unsafe-inline'\" />\n"
          "<title>" +
-         escape(title) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n<main>\n";
+         escape(title) + "</title>\n<style>" + style_sheet + "</style>\n</head>\n<body>\n<main>\n";
 }
 
 std::string document_foot() {
@@ -57,47 +70,58 @@ std::string with_interval(const Value& value) {
 
 std::string facts_table(const std::string& title, const std::vector<Fact>& facts) {
   if (facts.empty()) return "";
-  std::string out = "<div><h3>" + escape(title) + "</h3><table>";
+  std::string out = "<div><h3>" + escape(title) + "</h3><div class=\"scroll\"><table>";
   for (const Fact& fact : facts) {
-    out += "<tr><th scope=\"row\">" + escape(fact.name) + "</th><td>" + escape(fact.value) + "</td></tr>\n";
+    out += "<tr><th scope=\"row\">" + breakable(fact.name) + "</th><td>" + breakable(fact.value) +
+           "</td></tr>\n";
   }
-  return out + "</table></div>\n";
+  return out + "</table></div></div>\n";
 }
 
 std::string table(const Table& t) {
   std::string out = "<div class=\"scroll\"><table>";
   if (!t.title.empty()) out += "<caption>" + escape(t.title) + "</caption>";
   out += "<thead><tr>";
-  for (const std::string& name : t.columns) out += "<th scope=\"col\">" + escape(name) + "</th>";
+  for (const std::string& name : t.columns) out += "<th scope=\"col\">" + breakable(name) + "</th>";
   out += "</tr></thead><tbody>\n";
   for (const auto& row : t.rows) {
     require<ValueError>(row.size() == t.columns.size(), "report: a row of table '", t.title, "' has ",
                         row.size(), " cells for ", t.columns.size(), " columns");
     out += "<tr>";
-    for (const std::string& cell : row) out += "<td>" + escape(cell) + "</td>";
+    for (const std::string& text : row) out += "<td>" + cell(text) + "</td>";
     out += "</tr>\n";
   }
-  return out + "</tbody></table></div>\n";
+  out += "</tbody></table></div>\n";
+  if (!t.note.empty()) out += "<p class=\"note\">" + escape(t.note) + "</p>\n";
+  return out;
 }
 
 std::string figure(const std::string& svg, const std::string& caption, const Table& numbers) {
-  std::string out = "<figure>" + svg;
+  // A chart that had to grow is scrolled, not shrunk until nobody can read it.
+  const std::size_t at = svg.find(" width=\"");
+  const bool wide = at != std::string::npos && std::atoi(svg.c_str() + at + 8) > 560;
+  std::string out = std::string("<figure") + (wide ? " class=\"wide\">" : ">") + svg;
   if (!caption.empty()) out += "<figcaption>" + escape(caption) + "</figcaption>";
-  if (!numbers.rows.empty()) out += "<details><summary>Numbers</summary>" + table(numbers) + "</details>";
+  if (!numbers.rows.empty()) out += folded("Numbers", table(numbers));
   return out + "</figure>\n";
+}
+
+std::string folded(const std::string& summary, const std::string& content) {
+  return "<details><summary>" + escape(summary) + "</summary>" + content + "</details>\n";
 }
 
 std::string gallery(const std::string& title, const std::vector<Example>& examples) {
   if (examples.empty()) return "";
+  const auto picture = [](const std::string& alt, const std::string& png) {
+    return "<img alt=\"" + escape(alt) + "\" src=\"data:image/png;base64," + base64(png) + "\" />";
+  };
   std::string out = "<h3>" + escape(title) + "</h3>\n<div class=\"gallery\">\n";
   for (const Example& e : examples) {
     const std::string says = e.predicted + " (" + chart::fixed(e.probability, 3) + "), truth " + e.truth;
-    out += "<figure>";
-    if (!e.png.empty()) {
-      out += "<img alt=\"" + escape(e.path + ": " + says) + "\" src=\"data:image/png;base64," +
-             base64(e.png) + "\" />";
-    }
-    out += "<figcaption>" + escape(says) + "<br />" + escape(e.path) + "</figcaption></figure>\n";
+    out += e.cam.empty() ? "<figure>" : "<figure class=\"pair\">";
+    if (!e.png.empty()) out += picture(e.path + ": " + says, e.png);
+    if (!e.cam.empty()) out += picture("Grad-CAM: what speaks for " + e.predicted + " in " + e.path, e.cam);
+    out += "<figcaption>" + breakable(says) + "<br />" + breakable(e.path) + "</figcaption></figure>\n";
   }
   return out + "</div>\n";
 }

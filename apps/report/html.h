@@ -7,6 +7,10 @@
 
 namespace gadolin::report {
 
+extern const char* const style_sheet;
+
+// Escaped; long words may be broken behind / _ - and the like, but never between two letters.
+std::string breakable(std::string_view text);
 std::string document_head(const std::string& title);  // doctype to the opening <main>
 std::string document_foot();                          // disclaimer, closing tags
 
@@ -16,10 +20,23 @@ std::string table(const Table& table);
 std::string with_interval(const Value& value);
 // A chart, its caption and, folded away, its numbers.
 std::string figure(const std::string& svg, const std::string& caption, const Table& numbers);
+// Shown when the reader asks for it.
+std::string folded(const std::string& summary, const std::string& content);
 std::string gallery(const std::string& title, const std::vector<Example>& examples);
 
 std::string curve_figure(const Curve& curve);
 std::string confusion_figures(const Confusion& confusion);
-std::string rank_figure(const std::vector<RankCurve>& curves, bool roc);
+
+// Which curves stand in the figures, of many: those of these names in their order, or else the best, the
+// worst and the most frequent. `caption` says which and why; it is empty when all are shown.
+struct Chosen {
+  std::vector<std::string> names;
+  std::string caption;
+};
+Chosen choose_curves(const std::vector<RankCurve>& roc, const std::vector<std::string>& asked);
+// ROC, precision and recall, calibration of the chosen ones; of the others folded away.
+std::string rank_figures(const RunReport& run, const std::vector<std::string>& asked);
+// One ROC chart a class that several runs have, a line a run.
+std::string compared_ranks(const std::vector<RunReport>& runs, const std::vector<std::string>& asked);
 
 }  // namespace gadolin::report

@@ -74,31 +74,55 @@ std::string comparison(const std::vector<RunReport>& runs) {
   return changes.rows.empty() ? out : out + table(changes);
 }
 
-// Curves of the same title from all runs in one chart.
+// The areas under the ROC curves of many classes, a row a class.
+Table areas(const std::vector<RunReport>& runs) {
+  Table t{"ROC AUC by class", {""}, {}};
+  for (const RunReport& run : runs) t.columns.push_back(run.name);
+  for (const RunReport& source : runs) {
+    for (const RankCurve& curve : source.roc) {
+      const bool known =
+          std::any_of(t.rows.begin(), t.rows.end(), [&](const auto& row) { return row[0] == curve.name; });
+      if (known || source.roc.size() < 2) continue;
+      t.rows.push_back({curve.name});
+      for (const RunReport& run : runs) {
+        std::string area;
+        for (const RankCurve& other : run.roc)
+          if (other.name == curve.name) area = with_interval(other.area);
+        t.rows.back().push_back(area);
+      }
+    }
+  }
+  return t;
+}
+
+// Curves of the same title from all runs in one chart: a colour and a marker a run, and a dash a line of it.
+// Of more than two lines each gets a chart of its own, and then runs differ in the dash too.
 std::string overlaid_curves(const std::vector<RunReport>& runs) {
   std::vector<Curve> all;
-  for (const RunReport& run : runs) {
-    for (const Curve& curve : run.curves) {
-      Curve* same = nullptr;
-      for (Curve& c : all) {
-        if (c.title == curve.title) same = &c;
-      }
-      if (same == nullptr) {
-        all.push_back({curve.title, curve.x_label, curve.y_label, {}, curve.log_y});
-        same = &all.back();
-      }
-      for (chart::Series s : curve.series) {
-        s.name = run.name + " " + s.name;
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    for (const Curve& curve : runs[r].curves) {
+      const bool many = curve.series.size() > 2;
+      for (std::size_t i = 0; i < curve.series.size(); ++i) {
+        chart::Series s = curve.series[i];
+        const std::string title = many ? curve.title + ": " + s.name : curve.title;
+        auto same = std::find_if(all.begin(), all.end(), [&](const Curve& c) { return c.title == title; });
+        if (same == all.end()) {
+          all.push_back({title, curve.x_label, curve.y_label, {}, curve.log_y});
+          same = all.end() - 1;
+        }
+        s.hue = static_cast<int>(r);
+        s.dash = static_cast<int>(many || curve.series.size() == 1 ? r : i);
+        s.name = runs[r].name + (many ? "" : " " + s.name);
         same->series.push_back(std::move(s));
       }
     }
   }
-  std::string out = "<div class=\"figures\">\n";
+  std::string out;
   for (const Curve& curve : all) out += curve_figure(curve);
-  return out + "</div>\n";
+  return out;
 }
 
-std::string run_section(const RunReport& run, bool alone) {
+std::string run_section(const RunReport& run, bool alone, const std::vector<std::string>& findings) {
   std::string out = "<section>\n<h2>" + escape(alone ? run.kind : run.name) + "</h2>\n";
   for (const std::string& note : run.notes) out += "<p class=\"warning\">" + escape(note) + "</p>\n";
   out += cards(run);
@@ -109,8 +133,7 @@ std::string run_section(const RunReport& run, bool alone) {
     for (const Curve& curve : run.curves) out += curve_figure(curve);
     out += "</div>\n";
   }
-  const std::string figures = confusion_figures(run.confusion) + rank_figure(run.roc, true) +
-                              rank_figure(run.precision_recall, false);
+  const std::string figures = confusion_figures(run.confusion) + rank_figures(run, findings);
   if (!figures.empty()) out += "<h3>Evaluation</h3>\n<div class=\"figures\">\n" + figures + "</div>\n";
   for (const Table& t : run.tables) out += table(t);
   out += gallery("Most confident mistakes", run.worst) + gallery("Most confident right answers", run.best);
@@ -127,8 +150,13 @@ std::string render_report(const ReportData& data) {
   std::string out = document_head(data.title);
   out += "<h1>" + escape(data.title) + "</h1>\n<p class=\"note\">" +
          escape(alone ? data.runs[0].name + ", " + data.made : data.made) + "</p>\n";
-  if (!alone) out += comparison(data.runs) + overlaid_curves(data.runs) + "<div class=\"runs\">\n";
-  for (const RunReport& run : data.runs) out += run_section(run, alone);
+  if (!alone) {
+    out += comparison(data.runs);
+    if (const Table by_class = areas(data.runs); !by_class.rows.empty()) out += table(by_class);
+    out += "<div class=\"figures\">\n" + overlaid_curves(data.runs) +
+           compared_ranks(data.runs, data.findings) + "</div>\n<div class=\"runs\">\n";
+  }
+  for (const RunReport& run : data.runs) out += run_section(run, alone, data.findings);
   if (!alone) out += "</div>\n";
   return out + document_foot();
 }

@@ -16,6 +16,7 @@ struct ReportData {
   std::string title = "Gadolin report";
   std::string made;  // date and time, as it is to be shown
   std::vector<RunReport> runs;
+  std::vector<std::string> findings = {};  // whose curves are drawn; empty: the best, worst and most frequent
 };
 
 // Throws ValueError for a table row, matrix or curve whose sizes disagree, and when there is no run.

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "apps/program/command.h"
+#include "apps/report/run_data.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "tensor/check.h"
@@ -102,15 +103,6 @@ std::string best_epoch(const std::string& path, const std::string& asked) {
                              fixed(best, 4) + ")";
 }
 
-std::string split_sizes(const std::string& path) {
-  const CsvTable table = read_csv(path);
-  const int at = table.find("split");
-  std::map<std::string, std::int64_t> count;
-  for (const auto& row : table.rows)
-    if (at >= 0) ++count[row[static_cast<std::size_t>(at)]];
-  return cat(count["train"], " train, ", count["val"], " val, ", count["test"], " test");
-}
-
 }  // namespace
 
 void add_run_facts(report::RunReport& run, const std::string& folder) {
@@ -148,9 +140,13 @@ void add_run_facts(report::RunReport& run, const std::string& folder) {
   if (fs::exists(folder + "/metrics.csv"))
     fact(run.model, "best epoch", best_epoch(folder + "/metrics.csv", option["monitor"]));
   fact(run.model, "trained", machine["started"]);
+  if (!machine["version"].empty())
+    fact(
+        run.model, "trained by",
+        "gadolin " + machine["version"] + (machine["commit"].empty() ? "" : ", commit " + machine["commit"]));
   if (!machine["device"].empty()) fact(run.model, "device", machine["device"] + ", " + machine["dtype"]);
   fact(run.data, "set", option["data"]);
-  if (fs::exists(folder + "/split.csv")) fact(run.data, "samples", split_sizes(folder + "/split.csv"));
+  if (fs::exists(folder + "/split.csv")) add_split_facts(run, folder + "/split.csv");
 }
 
 }  // namespace gadolin

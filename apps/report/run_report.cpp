@@ -7,10 +7,12 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "apps/commands.h"
 #include "apps/report/run_facts.h"
+#include "io/bytes.h"
 #include "io/csv.h"
 #include "tasks/task.h"
 
@@ -71,6 +73,41 @@ std::string clock_text() {
   return text;
 }
 
+// As many folders of its path as tell a run from the others: "view", or "a/view" beside "b/view".
+void name_apart(std::vector<RunReport>& runs, const std::vector<std::string>& folders) {
+  namespace fs = std::filesystem;
+  const auto whole = [&](std::size_t i) {
+    const fs::path path = fs::absolute(folders[i]).lexically_normal();
+    return path.has_filename() ? path : path.parent_path();
+  };
+  for (bool same = true; same;) {
+    same = false;
+    std::vector<std::string> names;
+    for (const RunReport& run : runs) names.push_back(run.name);
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      if (std::count(names.begin(), names.end(), names[i]) < 2) continue;
+      fs::path above = whole(i);
+      for (std::string rest = names[i]; !rest.empty(); above = above.parent_path())
+        rest = rest.find('/') == std::string::npos ? "" : rest.substr(0, rest.rfind('/'));
+      if (above.filename().empty()) continue;  // one folder, given twice
+      runs[i].name = above.filename().string() + "/" + names[i];
+      same = true;
+    }
+  }
+}
+
+void check_findings(const std::vector<RunReport>& runs, const std::vector<std::string>& findings) {
+  for (const std::string& finding : findings) {
+    std::set<std::string> known;
+    for (const RunReport& run : runs)
+      for (const report::RankCurve& curve : run.roc) known.insert(curve.name);
+    std::string list;
+    for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+    require<UsageError>(known.contains(finding), "--findings: '", printable(finding),
+                        "' has no curve; there are ", list.empty() ? "none" : list);
+  }
+}
+
 }  // namespace
 
 RunReport read_run(const std::string& folder) {
@@ -90,11 +127,15 @@ RunReport read_run(const std::string& folder) {
   return run;
 }
 
-void write_run_reports(const std::vector<std::string>& folders, const std::string& path) {
+void write_run_reports(const std::vector<std::string>& folders, const std::string& path,
+                       const std::vector<std::string>& findings) {
   report::ReportData data;
-  data.title = folders.size() == 1 ? "Gadolin: " + read_run(folders[0]).name : "Gadolin: runs side by side";
-  data.made = clock_text();
   for (const std::string& folder : folders) data.runs.push_back(read_run(folder));
+  name_apart(data.runs, folders);
+  check_findings(data.runs, findings);
+  data.title = folders.size() == 1 ? "Gadolin: " + data.runs[0].name : "Gadolin: runs side by side";
+  data.made = clock_text();
+  data.findings = findings;
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent);
   report::write_report(data, path);
@@ -102,7 +143,7 @@ void write_run_reports(const std::vector<std::string>& folders, const std::strin
 
 void add_report(Program& program) {
   struct Options {
-    std::vector<std::string> runs;
+    std::vector<std::string> runs, findings;
     std::string out;
   };
   const auto o = std::make_shared<Options>();
@@ -110,12 +151,16 @@ void add_report(Program& program) {
       "report", "The HTML report of a run, or of several side by side",
       [o](Session& session) {
         const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
-        write_run_reports(o->runs, out);
+        write_run_reports(o->runs, out, o->findings);
         session.say("report: " + out);
         session.output("report", out);
       },
       "gadolin report runs/view");
   app->add_option("runs", o->runs, "Folders of runs")->required();
+  app->add_option(
+         "--findings", o->findings,
+         "Classes whose curves are drawn, such as Effusion,Mass; default: the best, worst and most frequent")
+      ->delimiter(',');
   app->add_option("--out", o->out, "File to write; default: report/index.html of the first run");
 }
 

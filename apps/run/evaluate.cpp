@@ -3,9 +3,11 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
+#include <set>
 
 #include "apps/report/run_report.h"
 #include "apps/run/judges.h"
+#include "apps/run/report_cams.h"
 #include "io/atomic_file.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/evaluate.h"
@@ -26,7 +28,8 @@ struct Findings {
 };
 
 Json metrics_json(const Findings& f, const EvalCommand& o) {
-  Json json{{"task", f.kind}, {"split", o.split}, {"samples", f.samples}};
+  Json json{
+      {"task", f.kind}, {"split", o.split}, {"samples", f.samples}, {"program", "gadolin " GADOLIN_VERSION}};
   json.update(f.details);
   for (const MetricValue& m : f.metrics) {
     json["metrics"][m.name] = {{"value", number_or_null(m.value)},
@@ -66,6 +69,30 @@ void write(Session& session, const Findings& f, const EvalCommand& o, const Eval
   session.say("report: " + report);
   session.output("metrics", o.out + "/metrics.json");
   session.output("report", report);
+}
+
+// Patients of the set; 0 when it does not name them all.
+std::size_t patients_of(const Dataset& set) {
+  std::set<std::string> patients;
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    if (set.info(i).patient.empty()) return 0;
+    patients.insert(set.info(i).patient);
+  }
+  return patients.size();
+}
+
+// Which checkpoints answered: their files' names and, of those that a training wrote, their steps.
+Json checkpoints_of(const EvalCommand& o) {
+  Json list = Json::array();
+  std::vector<std::string> paths{o.checkpoint};
+  paths.insert(paths.end(), o.more.begin(), o.more.end());
+  for (const std::string& path : paths) {
+    Json one{{"file", std::filesystem::path(path).filename().string()}};
+    const auto facts = load_checkpoint_facts(path);
+    if (const auto step = facts.find("step"); step != facts.end()) one["step"] = step->second;
+    list.push_back(one);
+  }
+  return list;
 }
 
 std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
@@ -133,7 +160,15 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   found.bad = evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
+  if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
+  found.details["checkpoints"] = checkpoints_of(o);
   show(session, found, o, *evaluator);
+  const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
+  if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0) {
+    found.details["cams"] =
+        write_report_cams(*judges.alone(), *set, *classifier, static_cast<std::size_t>(o.report_cams),
+                          session.device(), o.out + "/report/cams");
+  }
   if (!o.out.empty()) write(session, found, o, *evaluator);
   if (!o.save.empty()) fit(session, o, *evaluator);
 }

@@ -18,6 +18,7 @@ struct EvalCommand {
   int workers = -1, resamples = 1000;
   std::vector<std::string> more;   // further checkpoints: an ensemble
   std::string views = "identity";  // of each picture: "identity,hflip", or "all"
+  int report_cams = 4;  // overlays of the report: as many surest mistakes, and surest right answers
   // Fitted on these samples and saved with the checkpoint in `save`.
   bool temperature = false;
   std::string thresholds, save;

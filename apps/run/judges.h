@@ -18,6 +18,8 @@ class Judges {
   const Task& task() const { return one_ ? one_->task() : several_->task(); }
   // "resnet18", "resnet18, 3 nets, views identity,hflip"
   const std::string& name() const { return name_; }
+  // The one net that answers; null of an ensemble.
+  Predictor* alone() { return one_.get(); }
   // For evaluate() over a set.
   Predict predict(const Dataset& set, const LoaderOptions& load, const std::string& label);
   // The answer to one sample alone: it does not depend on what else is asked for.

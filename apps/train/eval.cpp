@@ -28,6 +28,11 @@ void add_eval_command(Program& program) {
                   "Choose thresholds on these samples: youden, f1, sensitivity:0.9 or specificity:0.9");
   app->add_option("--save", o->save, "Checkpoint to write with what was fitted");
   app->add_option("--out", o->out, "Folder for metrics.json, predictions.csv, confusion.csv and report/");
+  app->add_option(
+         "--report-cams", o->report_cams,
+         "Grad-CAM overlays in the report, of as many surest mistakes and surest right answers; 0: none")
+      ->check(CLI::Range(0, 12))
+      ->capture_default_str();
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
                   "Take the splits from this table, such as split.csv of a run on IDX files");

@@ -78,7 +78,8 @@ std::string picture_of(const LrSweep& s) {
                            {.title = "Loss by learning rate",
                             .description = "A short training whose rate grows at every step",
                             .x_label = "learning rate, power of ten",
-                            .y_label = "loss"});
+                            .y_label = "loss",
+                            .own_ground = true});
 }
 
 void lr_find(Session& session, LrFindOptions o) {

@@ -106,11 +106,42 @@ TEST(BenchPlot, ChartsAreWellFormedAndRepeatable) {
     ++charts;
   }
   EXPECT_EQ(charts, std::distance(fs::directory_iterator(dir / "charts"), {}));
-  EXPECT_EQ(count_elements(contents_of(dir / "charts/startup-resnet50.svg"), "rect"), 2);
+  EXPECT_EQ(count_elements(contents_of(dir / "charts/startup-resnet50.svg"), "rect"), 3);  // ground, two bars
   const std::string chart = contents_of(dir / "charts/batches-resnet50-train-bf16.svg");
   ASSERT_EQ(run_here({"bench", "plot", file, "--out", dir / "charts", "--page", page}).code, 0);
   EXPECT_EQ(contents_of(page), text);
   EXPECT_EQ(contents_of(dir / "charts/batches-resnet50-train-bf16.svg"), chart);
+}
+
+// A share above 100 % is explained under its bars, in the chart itself; others have no need.
+TEST(BenchPlot, AShareAboveTheCeilingIsExplainedWhereItStands) {
+  const Scratch dir;
+  const auto op = [](const std::string& family, double share) {
+    return nlohmann::json{
+               {"event", "op"}, {"family", family}, {"name", "one"}, {"dtype", "fp32"}, {"share", share}}
+               .dump() +
+           "\n";
+  };
+  const std::string file = dir.write("a.json", op("copies", 2.02) + op("norm", 0.9));
+  ASSERT_EQ(run_here({"bench", "plot", file, "--out", dir / "charts"}).code, 0);
+  const auto explained = [&](const std::string& name) {
+    const std::string svg = contents_of(dir / ("charts/" + name + ".svg"));
+    EXPECT_EQ(fault_in_markup(svg), "");
+    return svg.find(">Above 100 %: the ceiling is the rate") != std::string::npos;
+  };
+  EXPECT_TRUE(explained("roofline-fp32-copies"));
+  EXPECT_TRUE(explained("roofline-fp32"));  // whose interval reaches it
+  EXPECT_FALSE(explained("roofline-fp32-norm"));
+}
+
+TEST(BenchPlot, ChartsCanBeReadOnADarkPage) {
+  const Scratch dir;
+  ASSERT_EQ(run_here({"bench", "plot", dir.write("a.json", measured), "--out", dir / "charts"}).code, 0);
+  for (const auto& entry : fs::directory_iterator(dir / "charts"))
+    EXPECT_NE(
+        contents_of(entry.path().string()).find("<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>"),
+        std::string::npos)
+        << entry.path();
 }
 
 TEST(BenchPlot, WhatItCannotReadIsOneLine) {

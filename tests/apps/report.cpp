@@ -33,8 +33,11 @@ RunReport full_run(const std::string& text) {
   run.confusion = {{"AP", text}, {40, 2, 3, 55}};
   run.roc = {{text, {0, 0.1, 1}, {0, 0.9, 1}, {"AUC", 0.96, 0.93, 0.99}}};
   run.precision_recall = {{text, {0, 1}, {1, 0.6}, {"AP", 0.95, undefined, undefined}}};
-  run.tables = {{text, {"class", text}, {{text, "1"}, {"b", text}}}};
-  run.worst = {{"images/" + text, "AP", text, 0.999, "\x89PNG"}, {"no picture", text, "PA", 0.5, ""}};
+  run.calibration = {
+      {text, {0.2, 0.9}, {0.3, 0.8}, {"error", 0.1, undefined, undefined}, 3, {0, 0.5}, {0.5, 1}}};
+  run.tables = {{text, {"class", text}, {{text, "1"}, {"b", text}}, text}};
+  run.worst = {{"images/" + text, "AP", text, 0.999, "\x89PNG", "\x89PNG"},
+               {"no picture", text, "PA", 0.5, ""}};
   run.best = run.worst;
   run.notes = {text};
   return run;
@@ -55,8 +58,8 @@ TEST(Report, ShowsWhatWasMeasured) {
   EXPECT_NE(html.find("95.2%"), std::string::npos);  // 40 of 42 true AP
   EXPECT_NE(html.find("data:image/png;base64,iVBORw=="), std::string::npos);
   EXPECT_NE(html.find("For research and teaching only."), std::string::npos);
-  EXPECT_EQ(count_elements(html, "svg"), 5);  // loss, two matrices, ROC, PR
-  EXPECT_EQ(count_elements(html, "img"), 2);
+  EXPECT_EQ(count_elements(html, "svg"), 6);  // loss, two matrices, ROC, PR, calibration
+  EXPECT_EQ(count_elements(html, "img"), 4);  // of each example the picture and its overlay
 }
 
 TEST(Report, FetchesNothing) {
@@ -77,7 +80,7 @@ TEST(Report, SeveralRunsStandSideBySide) {
   EXPECT_NE(html.find("<td>accuracy</td><td>0.9000</td><td>0.9500</td>"), std::string::npos);
   EXPECT_NE(html.find("<td>roc_auc</td><td></td><td>0.9900</td>"), std::string::npos);
   EXPECT_NE(html.find("<td>lr</td><td>0.1</td><td>0.2</td>"), std::string::npos);
-  EXPECT_EQ(count_elements(html, "svg"), 9);  // the loss once, four of each run
+  EXPECT_EQ(count_elements(html, "svg"), 11);  // the loss once, five of each run
 }
 
 TEST(Report, OfAnEmptyRun) {
@@ -120,8 +123,9 @@ TEST(Report, TheHeadOfARunIsReadable) {
             "train.batch-size=32\ntrain.weight-decay=-1\ntrain.small-input=false\ntrain.freeze=[\"conv1\", "
             "\"bn1\"]\n");
   dir.write("run/env.json",
-            R"({"device":"cpu","dtype":"fp32","memory_bytes":2147483648,"started":"2026-11-21T08:34:17Z"})");
-  dir.write("run/split.csv", "path,labels,split\na,x,train\nb,x,train\nc,y,val\n");
+            R"({"device":"cpu","dtype":"fp32","memory_bytes":2147483648,"started":"2026-11-21T08:34:17Z",)"
+            R"("version":"0.9.0","commit":"abc123"})");
+  dir.write("run/split.csv", "path,patient,labels,split\na,p,x,train\nb,p,x|y,train\nc,q,y,val\nd,r,,val\n");
   dir.write("run/metrics.csv",
             "step,epoch,lr,train_loss,val_loss,val_balanced_accuracy\n4,1,0.1,1,1,0.5\n8,2,0.1,1,1,0.75\n12,"
             "3,0.1,1,1,0.7\n");
@@ -134,15 +138,23 @@ TEST(Report, TheHeadOfARunIsReadable) {
   EXPECT_EQ(text(run.model),
             "net: resnet18\ninput: 112 x 112 pixels\noptimiser: adamw, rate 0.001, schedule cosine\nbatch "
             "size: 32\n"
-            "best epoch: 2 of 3 (val_balanced_accuracy 0.7500)\ntrained: 2026-11-21 08:34 UTC\ndevice: cpu, "
-            "fp32\n");
-  EXPECT_EQ(text(run.data), "set: films/view.csv\nsamples: 2 train, 1 val, 0 test\n");
+            "best epoch: 2 of 3 (val_balanced_accuracy 0.7500)\ntrained: 2026-11-21 08:34 UTC\n"
+            "trained by: gadolin 0.9.0, commit abc123\ndevice: cpu, fp32\n");
+  EXPECT_EQ(text(run.data),
+            "set: films/view.csv\nsamples: 2 train, 2 val, 0 test\npatients: 1 train, 2 val, 0 test\n");
+  ASSERT_EQ(run.tables.size(), 1u);
+  EXPECT_EQ(run.tables[0].title, "Class balance: samples of each split");
+  EXPECT_EQ(run.tables[0].rows,
+            (std::vector<std::vector<std::string>>{{"no label", "0 (0.0 %)", "1 (50.0 %)", "0"},
+                                                   {"x", "2 (100.0 %)", "0 (0.0 %)", "0"},
+                                                   {"y", "1 (50.0 %)", "1 (50.0 %)", "0"}}));
   EXPECT_EQ(text(run.configuration),
             "seed: 0\ndata: films/view.csv\nmodel: resnet18\ninput-size: 112\noptimizer: adamw\nlr: 0.001\n"
             "schedule: cosine\nbatch-size: 32\nweight-decay: the optimiser's own\nsmall-input: no\n"
             "freeze: conv1, bn1\n");
   EXPECT_EQ(text(run.environment),
-            "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\n");
+            "device: cpu\ndtype: fp32\nmemory: 2.0 GiB\nstarted: 2026-11-21 08:34 UTC\nversion: 0.9.0\n"
+            "commit: abc123\n");
   dir.write("run/env.json", "[1");
   EXPECT_EQ(test::said<FormatError>(dir, [&] { read_run(dir / "run"); }),
             "report: DIR/run/env.json is not a JSON object; remove it");
