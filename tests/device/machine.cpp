@@ -8,6 +8,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+
+#include "software_cuda.h"
 
 namespace software_cuda {
 namespace {
@@ -127,7 +130,14 @@ void run_nodes(const Nodes& nodes) {
 
 void report(const std::string& text) {
   std::fprintf(stderr, "software CUDA device: %s\n", text.c_str());
+  if (machine().failure == cudaSuccess) machine().first_report = text;
   machine().failure = cudaErrorLaunchFailure;
+}
+
+std::string take_report() {
+  const std::lock_guard lock(machine().mutex);
+  machine().failure = cudaSuccess;
+  return std::exchange(machine().first_report, "");
 }
 
 }  // namespace software_cuda

@@ -55,7 +55,8 @@ struct Machine {
   std::mt19937_64 random;
   int devices = 1;
   std::size_t memory = 0, used[16] = {};
-  cudaError_t failure = cudaSuccess;  // of a kernel: stays until the process ends, as on a device
+  cudaError_t failure = cudaSuccess;  // after a report: stays, as on a device
+  std::string first_report;
   std::map<std::uintptr_t, Allocation> allocations;
   std::vector<cudaStream_t> streams;
   int running = 0;  // depth of run_until

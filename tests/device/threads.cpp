@@ -204,17 +204,18 @@ std::string where(const Thread& thread) {
 // Nobody can go on: either all who live stand at one barrier, or the block can never end.
 void open_barrier() {
   const Thread& first = *block->waiting.front()->thread;
-  for (const Context* context : block->waiting) {
+  const auto apart = std::find_if(block->waiting.begin(), block->waiting.end(), [&](const Context* context) {
     const Thread& other = *context->thread;
-    if (other.state == State::at_barrier && first.state == State::at_barrier && other.line == first.line &&
-        std::string_view(other.file) == first.file)
-      continue;
-    block->fault = "divergent barrier: " + where(first) + ", " + where(other);
-    break;
-  }
-  if (block->fault.empty() && block->ended > 0) {
-    const auto ended = std::find_if(block->threads.begin(), block->threads.end(),
-                                    [](const Thread& t) { return t.state == State::ended; });
+    return other.state != State::at_barrier || first.state != State::at_barrier || other.line != first.line ||
+           std::string_view(other.file) != first.file;
+  });
+  const auto ended = std::find_if(block->threads.begin(), block->threads.end(),
+                                  [](const Thread& t) { return t.state == State::ended; });
+  if (!block->fault.empty()) {
+    // Somebody has failed already.
+  } else if (apart != block->waiting.end()) {
+    block->fault = "divergent barrier: " + where(first) + ", " + where(*(*apart)->thread);
+  } else if (ended != block->threads.end()) {
     block->fault = "divergent barrier: " + where(first) + ", " + where(*ended);
   }
   wake([](const Thread&) { return true; });  // with a fault each of them ends by throwing
