@@ -4,6 +4,7 @@
 #include "cuda_runtime_api.h"
 
 #define CUDNN_MAJOR 9
+#define CUDNN_STATUS_CATEGORY(status) ((status) / 1000 * 1000)
 
 enum cudnnStatus_t {
   CUDNN_STATUS_SUCCESS = 0,
