@@ -58,12 +58,17 @@ function(gadolin_unity target)
   set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
-# .cu files hold kernels; with CUDA off the same text is plain C++.
+# .cu files hold kernels; with CUDA off the same text is plain C++. For the device made of software it is C++ too, read
+# as nvcc reads it; nvcc knows #pragma unroll and does not warn of conversions.
 function(gadolin_cuda_sources)
   if(NOT GADOLIN_WITH_CUDA)
     foreach(file IN LISTS ARGN)
       if(file MATCHES "\\.cu$")
         set_source_files_properties(${file} PROPERTIES LANGUAGE CXX)
+        if(GADOLIN_CUDA STREQUAL "SOFTWARE")
+          set_source_files_properties(${file} PROPERTIES COMPILE_DEFINITIONS __CUDACC__=1
+            COMPILE_OPTIONS "-include;cuda_runtime.h;-Wno-unknown-pragmas;-Wno-conversion")
+        endif()
       endif()
     endforeach()
   endif()

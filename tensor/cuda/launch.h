@@ -1,10 +1,13 @@
-// Launching kernels: grids for grid-stride loops, the current stream, and an error that names the op.
+// Launching kernels: grids for grid-stride loops, the current stream, and an error that names the op. A
+// launch is a call of the runtime, not <<<>>>: any C++ compiler reads it, and the device made of software
+// stands in.
 #pragma once
 
 #ifdef GADOLIN_CUDA
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <tuple>
 #include <utility>
 
 #include "tensor/cuda/status.h"
@@ -35,8 +38,13 @@ inline Launch grid_stride(std::int64_t work, int block = 256, int waves = 4) {
 // which is that of the innermost DeviceGuard.
 template <class... Params, class... Args>
 void launch(const char* op, const Launch& how, void (*kernel)(Params...), Args&&... args) {
-  kernel<<<how.grid, how.block, how.shared_bytes, current_stream()>>>(
-      static_cast<Params>(std::forward<Args>(args))...);
+  std::tuple<Params...> values(static_cast<Params>(std::forward<Args>(args))...);
+  std::apply(
+      [&](Params&... value) {
+        void* places[] = {static_cast<void*>(&value)...};
+        check(cudaLaunchKernel(kernel, how.grid, how.block, places, how.shared_bytes, current_stream()), op);
+      },
+      values);
   check_launch(op);
 }
 #endif

@@ -105,7 +105,8 @@ CachingAllocator& cuda_pinned_allocator() {
 void* cuda_raw_alloc(std::size_t nbytes) {
   const RelaxedCapture relaxed;
   void* pointer = nullptr;
-  return accept(cudaMalloc(&pointer, nbytes), pointer, "cudaMalloc");
+  const cudaError_t status = cudaMalloc(&pointer, nbytes);  // before `pointer` is read
+  return accept(status, pointer, "cudaMalloc");
 }
 void cuda_raw_free(void* pointer) {
   const RelaxedCapture relaxed;
@@ -114,7 +115,8 @@ void cuda_raw_free(void* pointer) {
 void* pinned_raw_alloc(std::size_t nbytes) {
   refuse_while_capturing("pinned memory", "make the buffer before the step");
   void* pointer = nullptr;
-  return accept(cudaHostAlloc(&pointer, nbytes, cudaHostAllocPortable), pointer, "cudaHostAlloc");
+  const cudaError_t status = cudaHostAlloc(&pointer, nbytes, cudaHostAllocPortable);
+  return accept(status, pointer, "cudaHostAlloc");
 }
 void pinned_raw_free(void* pointer) {
   const RelaxedCapture relaxed;

@@ -1,0 +1,4 @@
+// Types of elements, as the CUDA libraries number them.
+#pragma once
+
+enum cudaDataType_t { CUDA_R_32F = 0, CUDA_R_64F = 1, CUDA_R_16F = 2, CUDA_R_16BF = 14 };

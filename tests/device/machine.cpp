@@ -1,0 +1,143 @@
+// Streams as queues whose work is put off: it runs when somebody waits, and a little, by chance, when work is
+// added. Of several streams any may go first, as far as events allow.
+#include "machine.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "software_cuda.h"
+
+namespace software_cuda {
+namespace {
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text && *text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+constexpr std::size_t longest_queue = 4096;
+
+}  // namespace
+
+Machine::Machine()
+    : random(number_from("GADOLIN_SOFTWARE_SEED", 1)),
+      devices(static_cast<int>(std::min<std::uint64_t>(number_from("GADOLIN_SOFTWARE_DEVICES", 2), 16))),
+      memory(number_from("GADOLIN_SOFTWARE_MEMORY_MB", 4096) << 20) {}
+
+Machine& machine() {
+  static Machine& made = *new Machine;
+  return made;
+}
+
+const Allocation* Machine::find(const void* pointer) const {
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
+  auto at = allocations.upper_bound(address);
+  if (at == allocations.begin()) return nullptr;
+  --at;
+  return address < at->first + at->second.bytes ? &at->second : nullptr;
+}
+
+void Machine::open_memory(bool open) {
+  for (const auto& [address, allocation] : allocations) {
+    if (allocation.device < 0) continue;
+    ::mprotect(allocation.pages, allocation.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+}
+
+void Machine::push(cudaStream_t stream, Operation operation) {
+  stream->queue.push_back(std::move(operation));
+  if (running > 0) return;
+  std::size_t steps = draw(4) == 0 ? draw(4) : 0;
+  if (stream->queue.size() > longest_queue) steps = longest_queue / 2;
+  if (steps > 0) run_until([&] { return steps-- == 0 || stream->queue.empty(); });
+}
+
+cudaError_t Machine::push(cudaStream_t stream, std::function<void()> work) {
+  if (!stream) {
+    report("work on the legacy stream, which no recording can hold");
+    return failure;
+  }
+  if (Capture* capture = stream->capture.get()) {
+    if (capture->broken) return cudaErrorStreamCaptureInvalidated;
+    auto& last = capture->last[stream];
+    capture->nodes.push_back({std::move(work), last});
+    last = {capture->nodes.size() - 1};
+    return cudaSuccess;
+  }
+  push(stream, Operation{.run = std::move(work)});
+  return failure;
+}
+
+bool Machine::step() {
+  std::vector<cudaStream_t> able;
+  for (const cudaStream_t stream : streams) {
+    if (stream->queue.empty()) continue;
+    const Operation& head = stream->queue.front();
+    if (head.kind != Operation::Kind::wait || head.event->done >= head.serial) able.push_back(stream);
+  }
+  if (able.empty()) return false;
+  const cudaStream_t stream = able[draw(able.size())];
+  Operation operation = std::move(stream->queue.front());
+  stream->queue.pop_front();
+  if (operation.kind == Operation::Kind::work && failure == cudaSuccess) operation.run();
+  if (operation.kind == Operation::Kind::record) {
+    operation.event->done = std::max(operation.event->done, operation.serial);
+    operation.event->seconds = now();
+  }
+  return true;
+}
+
+cudaError_t Machine::run_until(const std::function<bool()>& done) {
+  if (done()) return failure;
+  ++running;
+  open_memory(true);
+  while (!done()) {
+    if (step()) continue;
+    report("a wait that can never end: no stream has anything left to run");
+    break;
+  }
+  open_memory(false);
+  --running;
+  return failure;
+}
+
+void run_nodes(const Nodes& nodes) {
+  std::vector<std::size_t> missing(nodes.size()), able;
+  std::vector<std::vector<std::size_t>> next(nodes.size());
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    missing[n] = nodes[n].after.size();
+    for (const std::size_t before : nodes[n].after) next[before].push_back(n);
+    if (missing[n] == 0) able.push_back(n);
+  }
+  while (!able.empty() && machine().failure == cudaSuccess) {
+    std::swap(able[machine().draw(able.size())], able.back());
+    const std::size_t n = able.back();
+    able.pop_back();
+    nodes[n].run();
+    for (const std::size_t follower : next[n])
+      if (--missing[follower] == 0) able.push_back(follower);
+  }
+}
+
+void report(const std::string& text) {
+  std::fprintf(stderr, "software CUDA device: %s\n", text.c_str());
+  if (machine().failure == cudaSuccess) machine().first_report = text;
+  machine().failure = cudaErrorLaunchFailure;
+}
+
+std::string take_report() {
+  const std::lock_guard lock(machine().mutex);
+  machine().failure = cudaSuccess;
+  return std::exchange(machine().first_report, "");
+}
+
+}  // namespace software_cuda
