@@ -116,7 +116,8 @@ std::string rank_figures(const RunReport& run, const std::vector<std::string>& a
   std::string rest;
   for (std::size_t i = 0; i < others.size(); i += most_lines) {
     const auto from = others.begin() + static_cast<std::ptrdiff_t>(i);
-    const std::vector<std::string> some(from, from + std::min<std::ptrdiff_t>(most_lines, others.end() - from));
+    const std::vector<std::string> some(from,
+                                        from + std::min<std::ptrdiff_t>(most_lines, others.end() - from));
     rest += rank_figure(run.roc, some, roc_kind, "") +
             rank_figure(run.precision_recall, some, precision_kind, "") +
             rank_figure(run.calibration, some, calibration_kind, "");
