@@ -74,7 +74,7 @@ TEST(Progress, FitsEightyColumnsWithUnits) {
   EXPECT_EQ(longest, "epoch 100/100 20000/100000 5689 img/s ETA 4:00:00 loss 123.4567 lr 1.23e-05");
   EXPECT_LT(longest.size(), 80u);
   EXPECT_EQ(drawn("epoch 10000/10000", 1000000, 1024, 3600, 20000, "loss 123.4567 lr 1.23e-05"),
-            "epoch 10000/10000 20000/1000000 5689 img/s ETA 49:00:00 loss 123.4567");
+            "epoch 10000/10000 [>      ] 20000/1000000 5689 img/s ETA 49:00:00 loss 123.4567");
   EXPECT_EQ(drawn("epoch 3/12", 120, 8, 2, 60, "loss 0.4123 lr 0.001"),
             "epoch 3/12 [====>    ] 60/120 240 img/s ETA 0:02 data 100% loss 0.4123 lr 0.001");
 }
