@@ -85,11 +85,11 @@ TEST_F(DicomCommand, ArraysOfColoursEndWithTheColour) {
 
 TEST_F(DicomCommand, SeveralFilesNeedAFolder) {
   fs::create_directories(dir / "cd");
-  for (const char* name : {"CT_small.dcm", "MR_small.dcm"})
+  for (const char* name : {"MR_small_RLE.dcm", "MR_small.dcm"})
     fs::copy_file(dicom_file(name), dir / cat("cd/", name));
   AtomicFile archive(dir / "two.zip");
   ZipWriter zip(archive);
-  for (const char* name : {"CT_small.dcm", "MR_small.dcm"})
+  for (const char* name : {"MR_small_RLE.dcm", "MR_small.dcm"})
     zip.add(name, read_file(dicom_file(name), 1 << 20));
   zip.finish();
   archive.commit();
@@ -114,12 +114,12 @@ TEST_F(DicomCommand, SeveralFilesNeedAFolder) {
       "for --out [GD-USAGE-001]";
   EXPECT_EQ(last_line(run_here({"dicom", "convert", dir / "cd", "--out", dir / "one.npy"}), dir.path()),
             folder);
-  EXPECT_EQ(last_line(run_here({"dicom", "convert", dicom_file("CT_small.dcm"), dicom_file("MR_small.dcm"),
-                                "--out", dir / "one.npy"}),
+  EXPECT_EQ(last_line(run_here({"dicom", "convert", dicom_file("MR_small_RLE.dcm"),
+                                dicom_file("MR_small.dcm"), "--out", dir / "one.npy"}),
                       dir.path()),
             folder);
   EXPECT_EQ(run_here({"dicom", "convert", dir / "two.zip", "--out", dir / "both"}).code, 0);
-  EXPECT_TRUE(fs::exists(dir / "both/CT_small.png") && fs::exists(dir / "both/MR_small.png"));
+  EXPECT_TRUE(fs::exists(dir / "both/MR_small_RLE.png") && fs::exists(dir / "both/MR_small.png"));
 }
 
 // a/x.dcm and a_x.dcm, x.dcm and x.DCM: none is written over another.
