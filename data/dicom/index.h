@@ -20,7 +20,8 @@ struct DicomIndexOptions {
 };
 
 struct DicomIndex {
-  CsvTable table;  // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., warning, error
+  // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., warning, error
+  CsvTable table;
   // skipped: no DICOM files; failed: have a row with `error`.
   std::int64_t files = 0, skipped = 0, failed = 0;
 };
