@@ -181,8 +181,9 @@ Tensor linspace(double first, double last, std::int64_t count, DType dtype, Devi
   require<ValueError>(count >= 0, "linspace: a count of ", count, " is negative");
   std::vector<double> values;
   for (std::int64_t i = 0; i < count; ++i) {
-    const double share = i == 0 ? 0 : static_cast<double>(i) / static_cast<double>(count - 1);
-    values.push_back(share == 1 ? last : first + share * (last - first));
+    // The quotient comes last: whole steps are then exact, also where a sum of products is fused.
+    const double way = i == 0 ? 0 : static_cast<double>(i) * (last - first) / static_cast<double>(count - 1);
+    values.push_back(i > 0 && i == count - 1 ? last : first + way);
   }
   return tensor(values, {count}, dtype, device);
 }

@@ -44,8 +44,10 @@ Settled settled(const TrainCommand& o, const Session& session, const Prepared& p
             {"resume", ""},
             {"overwrite", ""}};
   if (!plan.augment.text().empty()) s["augment"] = plan.augment.text();
-  if (o.loss.kind == "auto" && o.task == ClassificationTask::name)
-    s["loss"] = p.train->multi_label() ? "bce" : "cross-entropy";
+  if (o.task == ClassificationTask::name) {
+    const std::string usual = p.train->multi_label() ? "bce" : "cross-entropy";
+    s["loss"] = o.loss.kind == "auto" ? usual : o.loss.kind;
+  }
   return s;
 }
 

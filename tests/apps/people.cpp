@@ -155,10 +155,11 @@ TEST_F(People, LearningRatesAreTriedAndShown) {
   EXPECT_EQ(table.rows[0][0], "1e-07");
   EXPECT_NE(contents_of(path("rates/lr-find.svg")).find("</svg>"), std::string::npos);
   EXPECT_NE(run.out.find("\"steepest\""), std::string::npos);
-  EXPECT_EQ(said(run_here({"lr-find", path("set/manifest.csv"), "--out", path("rates2"), "--input-size", "32",
-                           "--width", "4", "--batch-size", "1000", "--workers", "0"}))
-                .substr(0, 8),
-            "loader: ");
+  // A batch beyond the set is one of the set's size.
+  const Outcome small =
+      run_here({"lr-find", path("set/manifest.csv"), "--out", path("rates2"), "--input-size", "32", "--width",
+                "4", "--batch-size", "1000", "--workers", "0"});
+  EXPECT_EQ(small.code, 0) << small.err;
 }
 
 TEST_F(People, AnEnsembleOfOneIsTheNetAndViewsAreAveraged) {

@@ -146,7 +146,7 @@ TEST_F(TfRecordTraining, PredictCallsRecordsByTheirNames) {
   const Outcome run = run_here(
       {"predict", dir_ / "bare.tfrecord", "--image-key", "png", "--checkpoint", checkpoint, "--json"});
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(run.out.find("\"file\":\"bare.tfrecord:2\",\"class\""), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("\"path\":\"bare.tfrecord:2\",\"class\""), std::string::npos) << run.out;
   EXPECT_EQ(last_line(run, dir_.path()),
             "predict: 1 of 3 files could not be read (tfrecord: DIR/bare.tfrecord: record 1 at byte 185: its "
             "169 bytes do "

@@ -121,6 +121,9 @@ TEST(TrainMessages, OptionsOfTheLoop) {
   options.epochs = 0;
   EXPECT_EQ(message_of<UsageError>([&] { Trainer::check(options, NoBatches()); }),
             "train: epochs and accumulation must be positive");
+  options = {.accumulate = 3};
+  EXPECT_EQ(message_of<DataError>([&] { Trainer::check(options, NoBatches()); }),
+            "train: an epoch has 2 batches, but 3 are needed for a step; use a smaller batch");
   options = {.eval_every = -1};
   EXPECT_EQ(message_of<UsageError>([&] { Trainer::check(options, NoBatches()); }),
             "train: evaluations every -1 steps or 1 epochs are not possible; steps from 0, epochs from 1");
