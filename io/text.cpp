@@ -41,7 +41,8 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
         diagonal = above;
       }
     }
-    if (row.back() < least) {
+    // Words that differ in half their letters are different words.
+    if (row.back() < least && 2 * row.back() < std::max(word.size(), candidate.size())) {
       least = row.back();
       best = candidate;
     }

@@ -184,7 +184,7 @@ void add_classify(Program& program, CLI::App* group) {
   app->add_option("--outfile,--out", o->outfile, "The table; otherwise it is printed");
   app->add_option("--delimiter", o->delimiter, "Between columns, default a tab");
   app->add_flag("--names", o->names, "Names of classes instead of class0, class1 and so on");
-  app->add_option(both_spellings("--batch-size"), o->batch_size)->capture_default_str();
+  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")->capture_default_str();
   app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
   app->add_option(both_spellings("--num-classes"), o->said.num_classes, "Checked: the checkpoint knows them");
   app->add_option(both_spellings("--model-name"), o->said.model_name,

@@ -86,7 +86,7 @@ void add_eval(Program& program, CLI::App* group) {
       ->capture_default_str();
   app->add_option(both_spellings("--eval-dir,--out"), o->out,
                   "Folder for metrics.json, confusion.csv, predictions.csv and report/");
-  app->add_option(both_spellings("--batch-size"), o->batch_size)->capture_default_str();
+  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")->capture_default_str();
   app->add_option(both_spellings("--max-num-batches"), o->max_batches, "Only the first of them; 0: all")
       ->capture_default_str();
   app->add_option(both_spellings("--labels-offset"), o->labels_offset, "As in training")

@@ -32,6 +32,8 @@ TEST(Text, TheNearestWordIsNearOrNone) {
   EXPECT_EQ(nearest("resnet-18", {"resnet34", "resnet18", "vgg11"}), "resnet18");
   EXPECT_EQ(nearest("zzz", {"resnet34", "vgg11"}), "");
   EXPECT_EQ(nearest("a", {}), "");
+  EXPECT_EQ(nearest("fast", {"best", "reference"}), "");
+  EXPECT_EQ(nearest("sine", {"constant", "cosine"}), "cosine");
 }
 
 TEST(Text, PipesAreReadToTheirEnd) {
