@@ -175,7 +175,8 @@ TEST_F(BodypartEval, MistakesOfTrain) {
   refused({"--dataset_dir", ""},
           "bodypart train: --dataset-dir is missing; give the folder that convert-data wrote [GD-USAGE-001]");
   refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--trainable_scopes", "nothing"},
-          "--trainable-scopes nothing: nothing in the net is called so; gadolin summary shows the names "
+          "--trainable-scopes nothing: nothing in the net that learns is called so; gadolin summary shows "
+          "the names "
           "[GD-USAGE-001]");
   refused(
       {"--model_name", "resnet_v1_50", "--net-option", "width=4", "--checkpoint_exclude_scopes",
