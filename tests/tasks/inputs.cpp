@@ -69,7 +69,8 @@ class Counted : public Dataset {
 TEST(Inputs, OneSampleIsReadOnceAndIsWhatALoaderGives) {
   const test::Scratch dir;
   Image deep(11, 9, 1, 16);
-  for (std::size_t k = 0; k < deep.numel(); ++k) deep.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(k * 601);
+  for (std::size_t k = 0; k < deep.numel(); ++k)
+    deep.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(k * 601);
   const Counted set({dir.write("eight.png", encode_png(test::pattern(12, 10, 3))),
                      dir.write("sixteen.png", encode_png(deep))});
   for (const char* steps :
