@@ -142,7 +142,8 @@ TEST_F(DicomStreams, NotSubsampledAlthoughItIsCalled422) {
   EXPECT_EQ(shown(planar, std::string("\x80\x40\x80\x80\x80\x80", 6)), want);
   Picture frames = p;
   frames.front = element(dicom::number_of_frames, "IS", "2");
-  const DicomFile file(picture(frames, grey + grey), "made");
+  const std::string bytes = picture(frames, grey + grey);
+  const DicomFile file(bytes, "made");
   EXPECT_EQ(read_dicom_image(file).samples.size(0), 2);
   EXPECT_EQ(file.warnings(),
             (std::vector<std::string>{
