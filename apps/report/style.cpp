@@ -5,7 +5,8 @@
 namespace gadolin::report {
 
 const char* const style_sheet = R"(
-:root{color-scheme:light dark;--ink:#1b1f24;--page:#fff;--line:#d5d9de;--soft:#f4f6f8;--accent:#0072B2;--warn:#E69F00}
+:root{color-scheme:light dark;--ink:#1b1f24;--page:#fff;--line:#d5d9de;--soft:#f4f6f8;
+--accent:#0072B2;--warn:#E69F00}
 @media screen and (prefers-color-scheme:dark){
 :root{--ink:#e6e8ea;--page:#15181b;--line:#3a4047;--soft:#1f2429;--accent:#56B4E9}}
 *{box-sizing:border-box}
@@ -20,7 +21,8 @@ caption{text-align:left;font-weight:600;padding:8px 0;white-space:nowrap}
 th,td{border-bottom:1px solid var(--line);padding:3px 14px 3px 0;text-align:left;vertical-align:top}
 td small{opacity:.8;white-space:nowrap}
 .scroll{overflow-x:auto}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(165px,100%),1fr));gap:12px;margin:14px 0}
+.cards{display:grid;gap:12px;margin:14px 0;
+grid-template-columns:repeat(auto-fill,minmax(min(165px,100%),1fr))}
 .card{background:var(--soft);border-radius:8px;padding:10px 12px}
 .card b{display:block;font-size:24px}
 .card small{opacity:.8}
