@@ -157,6 +157,8 @@ Session::Session(std::string command, const Common& common) : command_(std::move
 #ifdef GADOLIN_CUDA
   set_convolution_tuning(common.tune == "on");
 #endif
+  require<UsageError>(common.threads >= 0 && common.threads <= 1024, "--threads ", common.threads,
+                      " is not in 0..1024; 0 takes all processors");
   if (common.threads > 0) set_num_threads(common.threads);
 }
 
