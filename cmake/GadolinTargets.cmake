@@ -48,7 +48,7 @@ if(GADOLIN_OPENMP)
   target_compile_options(gadolin_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fopenmp>)
 endif()
 
-# A file of ours spends most of its compiling on the headers of the standard library, nlohmann and googletest; eight
+# A file of ours spends most of its compiling on the headers of the standard library, nlohmann and googletest; sixteen
 # files together read them once. Kernels (.cu) are heavy for what they hold themselves and stay alone. What lies in an
 # anonymous namespace is named so that no two files of a target clash.
 function(gadolin_unity target)

@@ -3,6 +3,7 @@
 #   tools/campaign.sh              all parts, one after another: about an hour
 #   tools/campaign.sh fuzz         the readers of files from their seeds: DICOM five minutes, the others two each
 #   tools/campaign.sh kills        a training run that is killed 80 times at random moments and resumed (40 minutes)
+#   tools/campaign.sh plans        every convolution of every net, planned by cuDNN for an H200 in every precision and use
 # FUZZ_SECONDS=N sets the length of each fuzzer, GADOLIN_KILLS=N the number of kills. Builds what is missing in build/asan and
 # build/test. What a fuzzer finds lies in build/asan/fuzz. Exit code: 0 when nothing was found.
 set -euo pipefail
@@ -12,13 +13,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 parts=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    fuzz|kills) parts+=("$1") ;;
+    --help|-h) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    fuzz|kills|plans) parts+=("$1") ;;
     *) die 2 "unknown part $1; see tools/campaign.sh --help" ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(fuzz kills)
+[ ${#parts[@]} -gt 0 ] || parts=(fuzz kills plans)
 
 for part in "${parts[@]}"; do
   case "$part" in
@@ -28,5 +29,8 @@ for part in "${parts[@]}"; do
     kills)
       say "kills: 80 of them"
       GADOLIN_KILLS=${GADOLIN_KILLS:-80} "$root/tools/test.sh" --quick -R 'Kill\.' ;;
+    plans)
+      say "plans: all of them"
+      GADOLIN_CAMPAIGN=1 "$root/tools/test.sh" --quick -R 'NetPlanning' ;;
   esac
 done

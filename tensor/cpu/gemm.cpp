@@ -15,11 +15,19 @@ namespace {
 // is block_m x block_n and stays in registers.
 constexpr std::int64_t tile_m = 64, tile_n = 128, tile_k = 256, block_m = 4, block_n = 16;
 
+// No larger than the product: half a megabyte of zeros for a 2 x 3 matrix took longer than the product
+// itself.
 template <class M>
 struct Panels {
-  std::vector<M> a = std::vector<M>(tile_m * tile_k);
-  std::vector<M> b = std::vector<M>(tile_k * tile_n);
-  std::vector<M> c = std::vector<M>(tile_m * tile_n);
+  explicit Panels(const MatrixProduct& p)
+      : a(rounded(std::min(tile_m, p.m), block_m) * depth(p)),
+        b(rounded(std::min(tile_n, p.n), block_n) * depth(p)),
+        c(rounded(std::min(tile_m, p.m), block_m) * tile_n) {}
+  static std::size_t rounded(std::int64_t n, std::int64_t block) {
+    return static_cast<std::size_t>((n + block - 1) / block * block);
+  }
+  static std::size_t depth(const MatrixProduct& p) { return static_cast<std::size_t>(std::min(tile_k, p.k)); }
+  std::vector<M> a, b, c;
 };
 
 // Copies rows x cols (strides row, col) into groups of `group` rows, column after column within a group; rows
@@ -91,7 +99,7 @@ void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c) {
   const std::int64_t down = (p.m + tile_m - 1) / tile_m, across = (p.n + tile_n - 1) / tile_n;
   const std::int64_t work = std::max<std::int64_t>(1, std::min(tile_m, p.m) * std::min(tile_n, p.n) * p.k);
   parallel_for(p.batch * down * across, 1 + 65536 / work, [&](std::int64_t begin, std::int64_t end) {
-    Panels<M> panels;
+    Panels<M> panels(p);
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t matrix = job / (down * across), tile = job % (down * across);
       multiply_tile(p, a + matrix * p.a.step, b + matrix * p.b.step, c + matrix * p.m * p.n,

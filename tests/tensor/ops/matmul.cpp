@@ -12,16 +12,14 @@
 namespace gadolin {
 namespace {
 
-// Index of an operand at batch position `i` of the result, by broadcasting.
-double operand(const Tensor& x, const Index& i, std::int64_t row, std::int64_t col) {
-  Index at_index(static_cast<std::size_t>(x.dim()));
+// Where the matrix of an operand begins for the result's element i, by broadcasting its batches.
+const double* matrix(const Tensor& x, const Index& i) {
+  const double* data = x.data<double>();
   for (int d = 0; d < x.dim() - 2; ++d) {
     const std::size_t from = i.size() - static_cast<std::size_t>(x.dim()) + static_cast<std::size_t>(d);
-    at_index[static_cast<std::size_t>(d)] = x.size(d) == 1 ? 0 : i[from];
+    if (x.size(d) != 1) data += i[from] * x.strides()[d];
   }
-  at_index[static_cast<std::size_t>(x.dim() - 2)] = row;
-  at_index[static_cast<std::size_t>(x.dim() - 1)] = col;
-  return at(x, at_index);
+  return data;
 }
 
 Tensor matmul_reference(const Inputs& in) {
@@ -34,10 +32,11 @@ Tensor matmul_reference(const Inputs& in) {
   shape[-2] = a.size(-2);
   shape[-1] = b.size(-1);
   return tabulate(shape, [&](const Index& i) {
+    const std::int64_t along = a.strides()[a.dim() - 1], down = b.strides()[b.dim() - 2], n = a.size(-1);
+    const double* row = matrix(a, i) + i[i.size() - 2] * a.strides()[a.dim() - 2];
+    const double* column = matrix(b, i) + i.back() * b.strides()[b.dim() - 1];
     double sum = 0;
-    for (std::int64_t k = 0; k < a.size(-1); ++k) {
-      sum += operand(a, i, i[i.size() - 2], k) * operand(b, i, k, i[i.size() - 1]);
-    }
+    for (std::int64_t k = 0; k < n; ++k) sum += row[k * along] * column[k * down];
     return sum;
   });
 }
