@@ -52,7 +52,7 @@ endif()
 # files together read them once. Kernels (.cu) are heavy for what they hold themselves and stay alone. What lies in an
 # anonymous namespace is named so that no two files of a target clash.
 function(gadolin_unity target)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ${GADOLIN_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${GADOLIN_UNITY} UNITY_BUILD_BATCH_SIZE 16)
   get_target_property(sources ${target} SOURCES)
   list(FILTER sources INCLUDE REGEX "\\.cu$")
   set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -131,17 +131,17 @@ std::uint32_t alignment(const void* pointer) {
 }
 
 // Everything an algorithm depends on.
-using Key = std::array<std::int64_t, 15>;
+using GemmKey = std::array<std::int64_t, 15>;
 constexpr std::size_t align_a = 12, align_b = 13, align_c = 14;  // places in the key
-struct KeyHash {
-  std::size_t operator()(const Key& key) const {
+struct GemmKeyHash {
+  std::size_t operator()(const GemmKey& key) const {
     std::uint64_t hash = 14695981039346656037u;
     for (std::int64_t word : key)
       hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
     return static_cast<std::size_t>(hash);
   }
 };
-Key key_of(Device device, const GemmProblem& p, const void* a, const void* b, const void* c) {
+GemmKey key_of(Device device, const GemmProblem& p, const void* a, const void* b, const void* c) {
   const std::int64_t flags = p.transpose_a | p.transpose_b << 1 | p.tf32 << 2 | (p.beta != 0) << 3 |
                              static_cast<int>(p.epilogue) << 8 | static_cast<int>(p.dtype) << 16 |
                              static_cast<int>(p.out) << 20;
@@ -149,7 +149,7 @@ Key key_of(Device device, const GemmProblem& p, const void* a, const void* b, co
           p.stride_a,   p.stride_b, p.stride_c, flags, alignment(a), alignment(b), alignment(c)};
 }
 
-void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan& plan, const Key& key) {
+void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan& plan, const GemmKey& key) {
   const CublasLtLibrary& lt = cublaslt();
   cublasLtMatmulPreference_t preference = nullptr;
   check(lt.cublasLtMatmulPreferenceCreate(&preference), op);
@@ -180,8 +180,9 @@ void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan&
 }
 
 // A thread's own: the bias pointer is written into the descriptor before each call.
-Plan& plan_for(const char* op, Device device, const GemmProblem& p, const Key& key, void* bias, void* mask) {
-  thread_local std::unordered_map<Key, std::unique_ptr<Plan>, KeyHash> plans;
+Plan& plan_for(const char* op, Device device, const GemmProblem& p, const GemmKey& key, void* bias,
+               void* mask) {
+  thread_local std::unordered_map<GemmKey, std::unique_ptr<Plan>, GemmKeyHash> plans;
   std::unique_ptr<Plan>& slot = plans[key];
   if (slot) {
     slot->point(p.epilogue, bias, mask);
@@ -219,7 +220,7 @@ void gemm(const char* op, Device device, const GemmProblem& problem, const void*
   const GemmProblem p = completed(problem);
   const DeviceGuard guard(device);
   const CudaStream stream = current_stream(device);
-  const Key key = key_of(device, p, a, b, c);
+  const GemmKey key = key_of(device, p, a, b, c);
   const Plan& plan = plan_for(op, device, p, key, bias, mask);
   const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
   const bool wide = p.dtype == DType::fp64;
