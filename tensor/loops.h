@@ -1,10 +1,13 @@
 // map: one loop over the elements of up to four tensors, for both devices, all views and broadcasting.
 //
 // out[i] = f(in[i]...). 16-bit floats are widened on load and narrowed on store, so f only ever sees numbers
-// that can be computed with. f is a struct with a GADOLIN_HD operator(); nvcc refuses generic lambdas.
+// that can be computed with; an f that only moves elements says so (`using moves_bits = void`) and gets them
+// as they are, since widening does not keep every NaN. f is a struct with a GADOLIN_HD operator(); nvcc
+// refuses generic lambdas.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "tensor/cpu/parallel.h"
@@ -43,6 +46,15 @@ LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
   return plan;
 }
 
+namespace detail {
+template <class F>
+concept MovesBits = requires {
+  typename F::moves_bits;
+};
+template <class F, class T>
+using operand_type = std::conditional_t<MovesBits<F>, T, math_type<T>>;
+}  // namespace detail
+
 // --- CPU ---------------------------------------------------------------------------------------------------
 
 namespace detail {
@@ -74,7 +86,7 @@ template <int... Steps, class F, class TO, class... TI>
 void inner_fixed(F f, std::int64_t n, TO* out, const TI*... in) {
   GADOLIN_IVDEP
   for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = convert<TO>(f(convert<math_type<TI>>(in[i * Steps])...));
+    out[i] = convert<TO>(f(convert<operand_type<F, TI>>(in[i * Steps])...));
   }
 }
 
@@ -108,7 +120,7 @@ void map_strided(F f, const LoopPlan<1 + sizeof...(TI)>& plan, std::index_sequen
       } else {
         for (std::int64_t i = 0; i < inner; ++i) {
           to[i * plan.strides[0][last]] =
-              convert<TO>(f(convert<math_type<TI>>(in[at[I + 1] + i * plan.strides[I + 1][last]])...));
+              convert<TO>(f(convert<operand_type<F, TI>>(in[at[I + 1] + i * plan.strides[I + 1][last]])...));
         }
       }
       next_outer<N>(plan, at, counter);
@@ -141,9 +153,9 @@ struct alignas(sizeof(T) * V) Pack {
   T v[V];
 };
 
-// Grid-stride over packs of V elements; the last block takes what is left over.
+// Grid-stride over packs of V elements; the last block takes what is left over. In place, `out` is an input.
 template <int V, class F, class TO, class... TI>
-__global__ void flat_map_kernel(F f, std::int64_t n, TO* __restrict__ out, const TI*... in) {
+__global__ void flat_map_kernel(F f, std::int64_t n, TO* out, const TI*... in) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const std::int64_t packs = n / V;
@@ -151,12 +163,12 @@ __global__ void flat_map_kernel(F f, std::int64_t n, TO* __restrict__ out, const
     Pack<TO, V> y;
     [&](const Pack<TI, V>... x) {
 #pragma unroll
-      for (int j = 0; j < V; ++j) y.v[j] = convert<TO>(f(convert<math_type<TI>>(x.v[j])...));
+      for (int j = 0; j < V; ++j) y.v[j] = convert<TO>(f(convert<operand_type<F, TI>>(x.v[j])...));
     }(reinterpret_cast<const Pack<TI, V>*>(in)[i]...);
     reinterpret_cast<Pack<TO, V>*>(out)[i] = y;
   }
   for (std::int64_t i = packs * V + first; i < n; i += step)
-    out[i] = convert<TO>(f(convert<math_type<TI>>(in[i])...));
+    out[i] = convert<TO>(f(convert<operand_type<F, TI>>(in[i])...));
 }
 
 // A thread an element, any strides.
@@ -173,7 +185,7 @@ __global__ void strided_map_kernel(F f, LoopPlan<N> plan, TO* out, const TI*... 
       for (int k = 0; k < N; ++k) at[k] += c * plan.strides[k][d];
     }
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      out[at[0]] = convert<TO>(f(convert<math_type<TI>>(in[at[I + 1]])...));
+      out[at[0]] = convert<TO>(f(convert<operand_type<F, TI>>(in[at[I + 1]])...));
     }
     (std::index_sequence_for<TI...>{});
   }

@@ -70,6 +70,7 @@ struct CompareNumberFunction {
 };
 
 struct Choose {
+  using moves_bits = void;
   template <class T>
   GADOLIN_HD T operator()(std::uint8_t condition, T a, T b) const {
     return condition != 0 ? a : b;

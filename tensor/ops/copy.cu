@@ -16,6 +16,9 @@ struct Same {
     return x;
   }
 };
+struct Move : Same {
+  using moves_bits = void;
+};
 template <class T>
 struct Constant {
   T value;
@@ -54,7 +57,8 @@ struct Scale {
 template <class From, class To, class D>
 void cast_loop(D device, const Tensor& from, Tensor& to) {
   constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
-  map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Same>{}, to, from);
+  using Alike = std::conditional_t<std::is_same_v<From, To>, Move, Same>;
+  map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Alike>{}, to, from);
 }
 
 // Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are
