@@ -164,6 +164,24 @@ TEST(CapturedStep, NumbersOnTheDeviceChangeBetweenReplays) {
   EXPECT_EQ(step({x}).item(), 3);
 }
 
+// Random tensors and ranges need nothing from the host: replays draw what eager calls would.
+TEST(CapturedStep, RandomTensorsGoOnWhereEagerCallsWould) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const auto draw = [](const std::vector<Tensor>& in) {
+    const Tensor numbers = rand({7}, DType::fp32, cuda) + randn({7}, DType::fp32, cuda);
+    return in[0] + numbers * arange(7, DType::fp32, cuda) + rand({7}, 3, 4, DType::fp32, cuda);
+  };
+  const Tensor x = zeros({7}, DType::fp32, cuda);
+  std::vector<std::vector<float>> eager, recorded;
+  default_generator() = {11, 0};
+  for (int i = 0; i < 6; ++i) eager.push_back(draw({x}).to_vector<float>());
+  default_generator() = {11, 0};
+  CapturedStep step(draw);
+  for (int i = 0; i < 6; ++i) recorded.push_back(step({x}).clone().to_vector<float>());
+  EXPECT_TRUE(step.replayed());
+  EXPECT_EQ(recorded, eager);
+}
+
 // Rules 3, 4 and 7: memory from the arena alone, one stream, gradients at the same addresses.
 TEST(CapturedStep, StaysInItsArenaOnOneStreamAndKeepsGradientsInPlace) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
