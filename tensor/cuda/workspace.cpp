@@ -2,6 +2,8 @@
 #ifdef GADOLIN_CUDA
 #include "tensor/cuda/workspace.h"
 
+#include <algorithm>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -32,9 +34,9 @@ void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
   Arena& arena = arenas[{device.index, stream}];
   if (arena.size < bytes) {
     // From the common pool even during a recording, and the smaller arena is kept: recordings may still use
-    // it.
+    // it. By doubling, all that are left together are smaller than the one in use.
     const PoolScope common(device, 0);
-    const std::size_t size = (bytes + unit - 1) / unit * unit;
+    const std::size_t size = std::max(unit, std::bit_ceil(bytes));
     arena = {allocator(device).allocate(static_cast<std::int64_t>(size)), size};
   }
   return arena.data;
