@@ -69,7 +69,8 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
       plan.b_steps.push_back(b_strides[d]);
     }
   }
-  if (plan.sizes.empty()) return plan;
+  // Where both operands repeat there is no batch to speak of; oneDNN takes none that neither operand has.
+  if (plan.sizes.empty() || (plan.a_steps.back() == 0 && plan.b_steps.back() == 0)) return plan;
   p.batch = plan.sizes.back();
   p.a.step = plan.a_steps.back();
   p.b.step = plan.b_steps.back();

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "io/csv.h"
+#include "tensor/device.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 #include "train/checkpoint.h"
@@ -97,6 +99,24 @@ TEST_F(TrainProgram, ConfigTomlGivesTheSameRun) {
   };
   EXPECT_EQ(without_out(contents_of(path("again/config.toml"))),
             without_out(contents_of(path("run/config.toml"))));
+}
+
+// Two epochs: eager steps first, then replays of a recorded one.
+TEST_F(TrainProgram, CudaTakesTheStepsOfTheCpu) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const char* device : {"cpu", "cuda"}) {
+    const Outcome run =
+        run_program(command(path(device), {"--epochs", "2", "--device", device, "--dtype", "fp32"}));
+    ASSERT_EQ(run.code, 0) << run.err;
+  }
+  const auto want = metric_rows(path("cpu")), got = metric_rows(path("cuda"));
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t row = 1; row < want.size(); ++row) {
+    for (const std::size_t loss : {3u, 4u}) {
+      const double a = std::stod(got[row][loss]), b = std::stod(want[row][loss]);
+      EXPECT_TRUE(std::abs(a - b) <= 0.02 * b) << want[0][loss] << ": " << a << ", on the cpu " << b;
+    }
+  }
 }
 
 TEST_F(TrainProgram, NumberOfWorkersChangesNothing) {

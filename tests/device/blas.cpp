@@ -95,10 +95,7 @@ void multiply(const Problem& p) {
         b[static_cast<std::size_t>(j * k + x)] = value_of(p, p.pb, p.b, tb, x, j, batch);
     for (std::int64_t j = 0; j < n; ++j) {
       for (std::int64_t i = 0; i < m; ++i) {
-        double sum = 0;
-        const double *x = a.data() + i * k, *y = b.data() + j * k;
-        for (std::int64_t l = 0; l < k; ++l) sum += x[l] * y[l];
-        double v = p.alpha * sum;
+        double v = p.alpha * dot(a.data() + i * k, b.data() + j * k, k);
         if (p.beta != 0) v += p.beta * get(p.pc, p.c.type, batch * p.c.step + j * p.c.ld + i);
         if (e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS ||
             e == CUBLASLT_EPILOGUE_GELU_BIAS || e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)

@@ -39,19 +39,19 @@ struct TensorFacts {
   void each(F f) const {
     std::size_t at = 0;
     for (std::int64_t n = 0; n < dims[0]; ++n)
-      for (std::int64_t c = 0; c < dims[1]; ++c)
-        for (std::int64_t h = 0; h < dims[2]; ++h)
-          for (std::int64_t w = 0; w < dims[3]; ++w, ++at)
+      for (std::int64_t h = 0; h < dims[2]; ++h)
+        for (std::int64_t w = 0; w < dims[3]; ++w)
+          for (std::int64_t c = 0; c < dims[1]; ++c, ++at)
             f(at, n * strides[0] + c * strides[1] + h * strides[2] + w * strides[3]);
   }
 };
 
-// Dense numbers, N C H W.
+// Dense numbers with channels last, so that innermost loops run over neighbours.
 struct Numbers {
   std::vector<std::int64_t> dims;
   std::vector<double> v;
   double& at(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
-    return v[static_cast<std::size_t>(((n * dims[1] + c) * dims[2] + h) * dims[3] + w)];
+    return v[static_cast<std::size_t>(((n * dims[2] + h) * dims[3] + w) * dims[1] + c)];
   }
 };
 
@@ -136,23 +136,22 @@ class Walk {
     const std::int64_t per_group = w.dims[1], groups = x.dims[1] / per_group, filters = w.dims[0] / groups;
     for (std::int64_t n = 0; n < y.dims[0]; ++n)
       for (std::int64_t k = 0; k < y.dims[1]; ++k)
-        for (std::int64_t p = 0; p < y.dims[2]; ++p)
-          for (std::int64_t q = 0; q < y.dims[3]; ++q)
-            for (std::int64_t c = 0; c < per_group; ++c)
-              for (std::int64_t r = 0; r < w.dims[2]; ++r)
-                for (std::int64_t s = 0; s < w.dims[3]; ++s) {
-                  const std::int64_t h = p * stride[0] - before[0] + r * dilation[0],
-                                     i = q * stride[1] - before[1] + s * dilation[1];
-                  if (h < 0 || i < 0 || h >= x.dims[2] || i >= x.dims[3]) continue;
-                  double &of_x = x.at(n, k / filters * per_group + c, h, i), &of_w = w.at(k, c, r, s),
-                         &of_y = y.at(n, k, p, q);
-                  if (result_name == y_name)
-                    of_y += of_x * of_w;
-                  else if (result_name == x_name)
-                    of_x += of_y * of_w;
-                  else
-                    of_w += of_x * of_y;
-                }
+        for (std::int64_t r = 0; r < w.dims[2]; ++r)
+          for (std::int64_t s = 0; s < w.dims[3]; ++s)
+            for (std::int64_t p = 0; p < y.dims[2]; ++p)
+              for (std::int64_t q = 0; q < y.dims[3]; ++q) {
+                const std::int64_t h = p * stride[0] - before[0] + r * dilation[0],
+                                   i = q * stride[1] - before[1] + s * dilation[1];
+                if (h < 0 || i < 0 || h >= x.dims[2] || i >= x.dims[3]) continue;
+                double *of_x = &x.at(n, k / filters * per_group, h, i), *of_w = &w.at(k, 0, r, s),
+                       &of_y = y.at(n, k, p, q);
+                if (result_name == y_name)
+                  of_y += dot(of_x, of_w, per_group);
+                else if (result_name == x_name)
+                  add_scaled(of_x, of_y, of_w, per_group);
+                else
+                  add_scaled(of_w, of_y, of_x, per_group);
+              }
     Numbers& result = result_name == y_name ? y : result_name == x_name ? x : w;
     const double alpha = scale(o, alpha_name), beta = scale(o, beta_name);
     for (double& v : result.v) v *= alpha;

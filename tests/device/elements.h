@@ -31,6 +31,17 @@ inline void put(void* base, cudaDataType_t type, std::int64_t i, double value) {
   }
 }
 
+inline double dot(const double* x, const double* y, std::int64_t count) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < count; ++i) sum += x[i] * y[i];
+  return sum;
+}
+inline void add_scaled(double* to, double factor, const double* x, std::int64_t count) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) to[i] += factor * x[i];
+}
+
 // Ten bits behind the point, to nearest.
 inline double tf32(double value) {
   const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));

@@ -31,7 +31,9 @@ constexpr std::size_t longest_queue = 4096;
 Machine::Machine()
     : random(number_from("GADOLIN_SOFTWARE_SEED", 1)),
       devices(static_cast<int>(std::min<std::uint64_t>(number_from("GADOLIN_SOFTWARE_DEVICES", 2), 16))),
-      memory(number_from("GADOLIN_SOFTWARE_MEMORY_MB", 4096) << 20) {}
+      memory(number_from("GADOLIN_SOFTWARE_MEMORY_MB", 4096) << 20) {
+  for (std::uint32_t device = 0; device < 16; ++device) within_reach[device] = 1u << device;
+}
 
 Machine& machine() {
   static Machine& made = *new Machine;
@@ -46,10 +48,14 @@ const Allocation* Machine::find(const void* pointer) const {
   return address < at->first + at->second.bytes ? &at->second : nullptr;
 }
 
-void Machine::open_memory(bool open) {
+void Machine::open_memory(std::uint32_t wanted) {
+  const std::uint32_t changes = open ^ wanted;
+  open = wanted;
+  if (changes == 0) return;
   for (const auto& [address, allocation] : allocations) {
-    if (allocation.device < 0) continue;
-    ::mprotect(allocation.pages, allocation.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+    if (allocation.device < 0 || !(changes >> allocation.device & 1)) continue;
+    const bool opens = wanted >> allocation.device & 1;
+    ::mprotect(allocation.pages, allocation.page_bytes, opens ? PROT_READ | PROT_WRITE : PROT_NONE);
   }
 }
 
@@ -66,6 +72,10 @@ cudaError_t Machine::push(cudaStream_t stream, std::function<void()> work) {
     report("work on the legacy stream, which no recording can hold");
     return failure;
   }
+  work = [this, device = stream->device, inner = std::move(work)] {
+    open_memory(within_reach[device]);
+    inner();
+  };
   if (Capture* capture = stream->capture.get()) {
     if (capture->broken) return cudaErrorStreamCaptureInvalidated;
     auto& last = capture->last[stream];
@@ -99,14 +109,12 @@ bool Machine::step() {
 cudaError_t Machine::run_until(const std::function<bool()>& done) {
   if (done()) return failure;
   ++running;
-  open_memory(true);
   while (!done()) {
     if (step()) continue;
     report("a wait that can never end: no stream has anything left to run");
     break;
   }
-  open_memory(false);
-  --running;
+  if (--running == 0) open_memory(0);
   return failure;
 }
 

@@ -59,7 +59,9 @@ struct Machine {
   std::string first_report;
   std::map<std::uintptr_t, Allocation> allocations;
   std::vector<cudaStream_t> streams;
-  int running = 0;  // depth of run_until
+  int running = 0;                 // depth of run_until
+  std::uint32_t open = 0;          // devices whose memory may be touched now, a bit each
+  std::uint32_t within_reach[16];  // what kernels of each device may touch: its own, and whose it asked for
 
   Machine();
   std::uint64_t draw(std::uint64_t below) { return random() % below; }
@@ -71,8 +73,8 @@ struct Machine {
   bool step();
   // Steps until the condition holds. Reports a wait that can never end.
   cudaError_t run_until(const std::function<bool()>& done);
-  // Device memory may be touched while a kernel runs, and only then.
-  void open_memory(bool open);
+  // Device memory may be touched while a kernel runs that reaches it, and only then.
+  void open_memory(std::uint32_t wanted);
 };
 Machine& machine();
 

@@ -42,7 +42,7 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
   m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {bytes, device, static_cast<char*>(pages), held};
   if (device >= 0) {
     m.used[device] += bytes;
-    if (m.running == 0) ::mprotect(pages, held, PROT_NONE);
+    if (!(m.open >> device & 1)) ::mprotect(pages, held, PROT_NONE);
   }
   *pointer = begin;
   return cudaSuccess;
@@ -65,6 +65,16 @@ cudaError_t give_back(void* pointer, bool pinned) {
   if (allocation.device >= 0) m.used[allocation.device] -= allocation.bytes;
   ::munmap(allocation.pages, allocation.page_bytes + static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
   return error;
+}
+
+// A copy within a device or between devices and the host, which needs no access of one to the other.
+void move(void* to, const void* from, std::size_t bytes) {
+  Machine& m = machine();
+  std::uint32_t reached = m.open;
+  for (const void* end : {static_cast<const void*>(to), from})
+    if (const Allocation* a = m.find(end); a && a->device >= 0) reached |= 1u << a->device;
+  m.open_memory(reached);
+  std::memmove(to, from, bytes);
 }
 
 // Whether [pointer, bytes) lies within what was allocated; reports where not.
@@ -122,13 +132,24 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   if (pageable_from) {
     const auto* begin = static_cast<const unsigned char*>(from);
     error = m.push(stream, [to, taken = std::vector<unsigned char>(begin, begin + bytes)] {
-      std::memcpy(to, taken.data(), taken.size());
+      move(to, taken.data(), taken.size());
     });
   } else {
-    error = m.push(stream, [=] { std::memmove(to, from, bytes); });
+    error = m.push(stream, [=] { move(to, from, bytes); });
   }
   if (pageable_to && error == cudaSuccess) error = m.run_until([&] { return stream->queue.empty(); });
   return remember(error);
+}
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  *can = device != peer;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  const Lock lock(machine().mutex);
+  if (peer < 0 || peer >= machine().devices || peer == present_device())
+    return remember(cudaErrorInvalidDevice);
+  machine().within_reach[present_device()] |= 1u << peer;
+  return cudaSuccess;
 }
 cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, std::size_t bytes,
                                 cudaStream_t stream) {
@@ -139,7 +160,7 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
     return remember(cudaErrorInvalidValue);
   if (!fits(from, bytes, "a copy's source") || !fits(to, bytes, "a copy's target"))
     return remember(m.failure);
-  return remember(m.push(stream, [=] { std::memmove(to, from, bytes); }));
+  return remember(m.push(stream, [=] { move(to, from, bytes); }));
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(machine().mutex);

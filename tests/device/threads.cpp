@@ -10,16 +10,11 @@
 
 #include "machine.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SOFTWARE_CUDA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SOFTWARE_CUDA_ASAN 1
-#endif
-#endif
-#ifdef SOFTWARE_CUDA_ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
+// AddressSanitizer is told of stacks where the program has it; this library itself is not instrumented.
+extern "C" {
+[[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom, std::size_t size);
+[[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom, std::size_t* size);
+}
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
@@ -93,27 +88,21 @@ Context main_context;
 Context* current = nullptr;
 std::vector<Context*> spare;
 
-#ifdef SOFTWARE_CUDA_ASAN
 // The stack of the thread of the system that runs the device now.
 const void* main_bottom = nullptr;
 std::size_t main_size = 0;
-#endif
 
 // Contexts are entered from the main one and go back to it.
 void switch_to(Context& to) {
   Context& from = *current;
   current = &to;
-#ifdef SOFTWARE_CUDA_ASAN
-  const bool back = &to == &main_context;
+  if (!__sanitizer_start_switch_fiber) return software_cuda_switch(&from.at, to.at);
+  const bool back = &to == &main_context, entered = &from != &main_context;
   __sanitizer_start_switch_fiber(&from.fake_stack, back ? main_bottom : to.stack,
                                  back ? main_size : stack_bytes);
   software_cuda_switch(&from.at, to.at);
-  const bool entered = &from != &main_context;
   __sanitizer_finish_switch_fiber(from.fake_stack, entered ? &main_bottom : nullptr,
                                   entered ? &main_size : nullptr);
-#else
-  software_cuda_switch(&from.at, to.at);
-#endif
 }
 
 dim3 place(unsigned index) {
@@ -139,9 +128,7 @@ void run_threads() {
 
 // The first call in a context. It never returns: its stack goes to the spare ones.
 void context_main() {
-#ifdef SOFTWARE_CUDA_ASAN
-  __sanitizer_finish_switch_fiber(nullptr, &main_bottom, &main_size);
-#endif
+  if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(nullptr, &main_bottom, &main_size);
   for (;;) {
     run_threads();
     spare.push_back(current);
@@ -198,7 +185,7 @@ std::string where(const Thread& thread) {
   if (thread.state == State::at_barrier)
     return text + "waits at " + thread.file + ":" + std::to_string(thread.line);
   if (thread.state == State::at_lanes) return text + "waits for lanes of its warp";
-  return text + "has ended";
+  return text + (thread.state == State::ended ? "has ended" : "runs");
 }
 
 // Nobody can go on: either all who live stand at one barrier, or the block can never end.

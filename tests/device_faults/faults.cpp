@@ -225,6 +225,33 @@ TEST_F(DeviceDeathTest, TouchingWhatIsNotOursKills) {
       "");
 }
 
+// A kernel reaches another device's memory once it has asked for it; copies need no asking.
+TEST_F(DeviceDeathTest, AnotherDevicesMemoryNeedsPeerAccess) {
+  fill(a_, 3);
+  cudaSetDevice(1);
+  cudaStream_t there = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&there, cudaStreamNonBlocking), cudaSuccess);
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, count * sizeof(float)), cudaSuccess);
+  float* theirs = static_cast<float*>(memory);
+  EXPECT_EQ(cudaMemcpyPeerAsync(theirs, 1, a_, 0, count * sizeof(float), there), cudaSuccess);
+  launch(add_one, dim3(1), dim3(count), there, theirs);
+  EXPECT_EQ(cudaMemcpyPeerAsync(a_, 0, theirs, 1, count * sizeof(float), there), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(there), cudaSuccess);
+  EXPECT_EQ(values(a_), rising(4));
+  const auto reach_over = [&] {
+    launch(add_one, dim3(1), dim3(count), there, a_);
+    cudaStreamSynchronize(there);
+  };
+  EXPECT_DEATH(reach_over(), "");
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(0, 0), cudaSuccess);
+  reach_over();
+  EXPECT_EQ(values(a_), rising(5));
+  cudaFree(theirs);
+  cudaStreamDestroy(there);
+  cudaSetDevice(0);
+}
+
 TEST_F(Device, CallsOutsideTheirBoundsAreRefused) {
   EXPECT_EQ(cudaMemsetAsync(a_, 0, count * sizeof(float) + 1, stream_), cudaErrorLaunchFailure);
   EXPECT_EQ(software_cuda::take_report(), "a fill of 385 bytes goes beyond its allocation");

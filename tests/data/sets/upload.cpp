@@ -10,6 +10,7 @@
 #include "tensor/capture.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"
+#include "tensor/cuda/info.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -56,11 +57,14 @@ TEST(Uploader, ABatchIsNotPushedFromWithinARecordedStep) {
   EXPECT_EQ(uploader.pending(), 0);
 }
 
+// Numbers of a batch that keeps the device busy for a while; one of few processors needs few.
+std::int64_t busy_size() { return std::int64_t{8192} * cuda_info(false).devices.at(0).multiprocessors; }
+
 // The road of training: the copy stream fills the ring while a recording reads earlier slots, two batches a
 // launch.
 TEST(Uploader, FeedsRecordedStepsOfSeveralBatches) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  constexpr std::int64_t n = 1 << 20;
+  const std::int64_t n = busy_size();
   constexpr int groups = 20;
   Uploader uploader(cuda);
   Tensor total = zeros({1}, DType::fp64, cuda);
@@ -93,7 +97,7 @@ TEST(Uploader, FeedsRecordedStepsOfSeveralBatches) {
 
 TEST(Uploader, DeviceBatchesArriveWholeWhileStepsAreQueued) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  constexpr std::int64_t n = 1 << 20;
+  const std::int64_t n = busy_size();
   constexpr int batches = 40;
   Uploader uploader(cuda);
   Tensor kept;  // held across reuse of its slot: must not be overwritten

@@ -160,6 +160,13 @@ TEST(Matmul, TransposedOperandsCostNoCopy) {
   set_backend(Backend::best);
 }
 
+TEST(Matmul, BothOperandsMayRepeat) {
+  const Tensor a = tensor({1, 2, 3, 4}, {2, 2}), b = tensor({1, 0, 1, 1}, {2, 2});
+  const Tensor y = matmul(a.unsqueeze(0).expand({3, 2, 2}), b.unsqueeze(0).expand({3, 2, 2}));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(y.select(0, i).to_vector<double>(), (std::vector<double>{3, 2, 7, 4})) << i;
+}
+
 TEST(Matmul, InnerSizeOfZeroGivesZeros) {
   for (double v : matmul(zeros({3, 0}), zeros({0, 2})).to_vector<double>()) EXPECT_EQ(v, 0);
   const Tensor y = linear(zeros({3, 0}), zeros({2, 0}), tensor({1, -2}, {2}), Activation::relu);
