@@ -39,7 +39,9 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
   std::memset(pages, poison, held);
   // At the end of its pages, so that what lies behind cannot be touched.
   char* begin = static_cast<char*>(pages) + held - rounded(bytes, alignment);
-  m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {bytes, device, static_cast<char*>(pages), held};
+  m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {
+      bytes, device, static_cast<char*>(pages), held,
+      track(device < 0 ? Shadow::Kind::pinned : Shadow::Kind::device, begin, bytes, device)};
   if (device >= 0) {
     m.used[device] += bytes;
     if (m.running == 0) ::mprotect(pages, held, PROT_NONE);
@@ -75,6 +77,11 @@ bool fits(const void* pointer, std::size_t bytes, const char* what) {
   if (at != m.allocations.begin() && address + bytes <= (--at)->first + at->second.bytes) return true;
   report(std::string(what) + " of " + std::to_string(bytes) + " bytes goes beyond its allocation");
   return false;
+}
+
+void copy(void* to, const void* from, std::size_t bytes) {
+  std::memmove(to, from, bytes);
+  note_copy(to, from, bytes);
 }
 
 }  // namespace
@@ -123,9 +130,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     const auto* begin = static_cast<const unsigned char*>(from);
     error = m.push(stream, [to, taken = std::vector<unsigned char>(begin, begin + bytes)] {
       std::memcpy(to, taken.data(), taken.size());
+      note_copy(to, taken.data(), taken.size());
     });
   } else {
-    error = m.push(stream, [=] { std::memmove(to, from, bytes); });
+    error = m.push(stream, [=] { copy(to, from, bytes); });
   }
   if (pageable_to && error == cudaSuccess) error = m.run_until([&] { return stream->queue.empty(); });
   return remember(error);
@@ -139,11 +147,14 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
     return remember(cudaErrorInvalidValue);
   if (!fits(from, bytes, "a copy's source") || !fits(to, bytes, "a copy's target"))
     return remember(m.failure);
-  return remember(m.push(stream, [=] { std::memmove(to, from, bytes); }));
+  return remember(m.push(stream, [=] { copy(to, from, bytes); }));
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(machine().mutex);
   if (!fits(to, bytes, "a fill")) return remember(machine().failure);
-  return remember(machine().push(stream, [=] { std::memset(to, byte, bytes); }));
+  return remember(machine().push(stream, [=] {
+    std::memset(to, byte, bytes);
+    note_fill(to, byte, bytes);
+  }));
 }
 }
