@@ -59,15 +59,16 @@ function(gadolin_unity target)
 endfunction()
 
 # .cu files hold kernels; with CUDA off the same text is plain C++. For the device made of software it is C++ too, read
-# as nvcc reads it; nvcc knows #pragma unroll and does not warn of conversions.
+# as nvcc reads it, and every access is seen; nvcc knows #pragma unroll and does not warn of conversions.
 function(gadolin_cuda_sources)
+  get_property(seen GLOBAL PROPERTY gadolin_seen_options)
   if(NOT GADOLIN_WITH_CUDA)
     foreach(file IN LISTS ARGN)
       if(file MATCHES "\\.cu$")
         set_source_files_properties(${file} PROPERTIES LANGUAGE CXX)
         if(GADOLIN_CUDA STREQUAL "SOFTWARE")
           set_source_files_properties(${file} PROPERTIES COMPILE_DEFINITIONS __CUDACC__=1
-            COMPILE_OPTIONS "-include;cuda_runtime.h;-Wno-unknown-pragmas;-Wno-conversion")
+            COMPILE_OPTIONS "-include;cuda_runtime.h;-Wno-unknown-pragmas;-Wno-conversion;${seen}")
         endif()
       endif()
     endforeach()

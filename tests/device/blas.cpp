@@ -72,9 +72,11 @@ double value_of(const Problem& p, const void* base, const Layout& l, bool transp
 }
 
 bool bit_of(const void* aux, std::int64_t at) {
+  library_reads(static_cast<const char*>(aux) + at / 8, 1);
   return static_cast<const unsigned char*>(aux)[at / 8] >> at % 8 & 1;
 }
 void set_bit(void* aux, std::int64_t at, bool on) {
+  library_writes(static_cast<char*>(aux) + at / 8, 1);
   auto& byte = static_cast<unsigned char*>(aux)[at / 8];
   byte = static_cast<unsigned char>(on ? byte | 1 << at % 8 : byte & ~(1 << at % 8));
 }
@@ -242,8 +244,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
   if (!aligned(a, words[0]) || !aligned(b, words[1]) || !aligned(c, words[2]) || !aligned(d, words[3]) ||
       workspace_bytes < words[4] || (words[4] > 0 && !workspace))
     return CUBLAS_STATUS_INVALID_VALUE;
-  p.alpha = get(alpha, desc->scale, 0);
-  p.beta = get(beta, desc->scale, 0);
+  p.alpha = get_host(alpha, desc->scale);
+  p.beta = get_host(beta, desc->scale);
   p.pa = a, p.pb = b, p.pc = c, p.pd = d;
   // The workspace is written over: who shares it with work that still runs shows.
   const std::size_t scratch = words[4];

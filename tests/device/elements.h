@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "library_types.h"
@@ -9,7 +10,15 @@
 
 namespace software_cuda {
 
-inline double get(const void* base, cudaDataType_t type, std::int64_t i) {
+void library_reads(const void* from, std::size_t bytes);
+void library_writes(const void* to, std::size_t bytes);
+
+inline std::int64_t element_bytes(cudaDataType_t type) {
+  return type == CUDA_R_64F ? 8 : type == CUDA_R_32F ? 4 : 2;
+}
+
+// Of the host, such as a factor.
+inline double get_host(const void* base, cudaDataType_t type, std::int64_t i = 0) {
   switch (type) {
     case CUDA_R_64F: return static_cast<const double*>(base)[i];
     case CUDA_R_32F: return static_cast<double>(static_cast<const float*>(base)[i]);
@@ -20,7 +29,14 @@ inline double get(const void* base, cudaDataType_t type, std::int64_t i) {
   const std::uint32_t bits = std::uint32_t{static_cast<const std::uint16_t*>(base)[i]} << 16;
   return static_cast<double>(std::bit_cast<float>(bits));
 }
+inline double get(const void* base, cudaDataType_t type, std::int64_t i) {
+  const std::int64_t bytes = element_bytes(type);
+  library_reads(static_cast<const char*>(base) + i * bytes, static_cast<std::size_t>(bytes));
+  return get_host(base, type, i);
+}
 inline void put(void* base, cudaDataType_t type, std::int64_t i, double value) {
+  const std::int64_t bytes = element_bytes(type);
+  library_writes(static_cast<char*>(base) + i * bytes, static_cast<std::size_t>(bytes));
   switch (type) {
     case CUDA_R_64F: static_cast<double*>(base)[i] = value; return;
     case CUDA_R_32F: static_cast<float*>(base)[i] = static_cast<float>(value); return;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "checker.h"
 #include "cuda_runtime.h"
 
 namespace software_cuda {
@@ -48,6 +49,7 @@ struct Allocation {
   int device = -1;  // -1: pinned memory of the host
   char* pages = nullptr;
   std::size_t page_bytes = 0;
+  std::shared_ptr<Shadow> shadow = {};
 };
 
 struct Machine {

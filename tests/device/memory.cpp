@@ -39,7 +39,9 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
   std::memset(pages, poison, held);
   // At the end of its pages, so that what lies behind cannot be touched.
   char* begin = static_cast<char*>(pages) + held - rounded(bytes, alignment);
-  m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {bytes, device, static_cast<char*>(pages), held};
+  m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {
+      bytes, device, static_cast<char*>(pages), held,
+      track(device < 0 ? Shadow::Kind::pinned : Shadow::Kind::device, begin, bytes, device)};
   if (device >= 0) {
     m.used[device] += bytes;
     if (!(m.open >> device & 1)) ::mprotect(pages, held, PROT_NONE);
@@ -75,6 +77,7 @@ void move(void* to, const void* from, std::size_t bytes) {
     if (const Allocation* a = m.find(end); a && a->device >= 0) reached |= 1u << a->device;
   m.open_memory(reached);
   std::memmove(to, from, bytes);
+  note_copy(to, from, bytes);
 }
 
 // Whether [pointer, bytes) lies within what was allocated; reports where not.
@@ -165,6 +168,9 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
 cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(machine().mutex);
   if (!fits(to, bytes, "a fill")) return remember(machine().failure);
-  return remember(machine().push(stream, [=] { std::memset(to, byte, bytes); }));
+  return remember(machine().push(stream, [=] {
+    std::memset(to, byte, bytes);
+    note_fill(to, byte, bytes);
+  }));
 }
 }

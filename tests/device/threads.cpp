@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "machine.h"
 
@@ -87,6 +88,7 @@ Block* block = nullptr;
 Context main_context;
 Context* current = nullptr;
 std::vector<Context*> spare;
+Context* cut = nullptr;  // whose thread was ended from within: its stack is to be set up again
 
 // The stack of the thread of the system that runs the device now.
 const void* main_bottom = nullptr;
@@ -115,11 +117,13 @@ void run_threads() {
     current->thread = &thread;
     thread.state = State::running;
     threadIdx = place(thread.index);
+    thread_runs(thread.index, current->stack, stack_bytes);
     try {
-      (*block->kernel)();
+      block->kernel->call(block->kernel->values.get());
     } catch (const std::exception& error) {
       block->fault = error.what();
     }
+    thread_waits();
     thread.state = State::ended;
     ++block->ended;
   }
@@ -136,6 +140,15 @@ void context_main() {
   }
 }
 
+// As software_cuda_switch() leaves a stack: six registers, then where to go on, then a return address of 0.
+void set_up(Context& context) {
+  auto* top = reinterpret_cast<void**>(context.stack + stack_bytes);
+  *--top = nullptr;
+  *--top = reinterpret_cast<void*>(context_main);
+  for (int i = 0; i < 6; ++i) *--top = nullptr;
+  context.at = top;
+}
+
 Context* spare_context() {
   if (!spare.empty()) {
     Context* context = spare.back();
@@ -146,12 +159,7 @@ Context* spare_context() {
   void* pages = ::mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) throw std::runtime_error("no memory for the stack of a thread");
   context->stack = static_cast<char*>(pages);
-  // As software_cuda_switch() leaves a stack: six registers, then where to go on, then a return address of 0.
-  auto* top = reinterpret_cast<void**>(context->stack + stack_bytes);
-  *--top = nullptr;
-  *--top = reinterpret_cast<void*>(context_main);
-  for (int i = 0; i < 6; ++i) *--top = nullptr;
-  context->at = top;
+  set_up(*context);
   return context;
 }
 
@@ -163,6 +171,7 @@ void wait_as(State state) {
   block->waiting.push_back(self);
   switch_to(main_context);
   threadIdx = place(thread.index);
+  thread_runs(thread.index, self->stack, stack_bytes);
   if (!block->fault.empty()) throw std::runtime_error(block->fault);
 }
 
@@ -204,6 +213,8 @@ void open_barrier() {
     block->fault = "divergent barrier: " + where(first) + ", " + where(*(*apart)->thread);
   } else if (ended != block->threads.end()) {
     block->fault = "divergent barrier: " + where(first) + ", " + where(*ended);
+  } else {
+    barrier_passed();
   }
   wake([](const Thread&) { return true; });  // with a fault each of them ends by throwing
 }
@@ -225,6 +236,10 @@ void run_block() {
       return;  // a fault: threads that had not begun never will
     }
     switch_to(*next);
+    if (cut) {
+      set_up(*cut);
+      spare.push_back(std::exchange(cut, nullptr));
+    }
   }
 }
 
@@ -233,13 +248,27 @@ void run_block() {
 int lane() { return static_cast<int>(current->thread->index % lanes); }
 
 void block_barrier(const char* file, int line) {
+  thread_waits();
   Thread& self = *current->thread;
   self.file = file;
   self.line = line;
   wait_as(State::at_barrier);
 }
 
-std::uint64_t exchange(unsigned mask, std::uint64_t value, int from) {
+// Instrumented code calls the checker as a function that never throws: the thread is left where it stands.
+void end_thread(const std::string& fault) {
+  if (!block->fault.empty()) return;
+  block->fault = fault;
+  current->thread->state = State::ended;
+  ++block->ended;
+  cut = current;
+  switch_to(main_context);
+}
+
+namespace {
+
+std::uint64_t meet(unsigned mask, std::uint64_t value, int from, bool orders) {
+  thread_waits();
   Thread& self = *current->thread;
   const unsigned here = self.index % lanes, first = self.index - here;
   Warp& warp = block->warps[self.index / lanes];
@@ -261,6 +290,8 @@ std::uint64_t exchange(unsigned mask, std::uint64_t value, int from) {
   self.mask = mask;
   if ((warp.arrived & mask) == mask) {
     warp.arrived &= ~mask;
+    if (orders) warp_passed(first, mask);
+    thread_runs(self.index, current->stack, stack_bytes);
     wake([&](const Thread& t) {
       return t.state == State::at_lanes && t.index / lanes == self.index / lanes &&
              (mask >> t.index % lanes & 1);
@@ -273,7 +304,15 @@ std::uint64_t exchange(unsigned mask, std::uint64_t value, int from) {
   return values[from];
 }
 
-void run_grid(const Kernel& kernel, dim3 grid, dim3 block_size) {
+}  // namespace
+
+std::uint64_t exchange(unsigned mask, std::uint64_t value, int from) {
+  return meet(mask, value, from, false);
+}
+void warp_barrier(unsigned mask) { meet(mask, 0, lane(), true); }
+
+// What is wrong with it, "" when nothing is.
+std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block_size) {
   gridDim = grid;
   blockDim = block_size;
   current = &main_context;
@@ -288,18 +327,29 @@ void run_grid(const Kernel& kernel, dim3 grid, dim3 block_size) {
   made.warps.resize((count + lanes - 1) / lanes);
   std::iota(made.order.begin(), made.order.end(), 0u);
   block = &made;
+  launch_begins(kernel, grid, block_size);
   for (const unsigned b : blocks) {
     blockIdx = dim3(b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y));
     std::shuffle(made.order.begin(), made.order.end(), machine().random);
     for (unsigned t = 0; t < count; ++t) made.threads[t] = {.index = t};
     made.begun = made.ended = 0;
     for (Warp& warp : made.warps) warp = {};
+    block_begins(b);
     run_block();
-    if (made.fault.empty()) continue;
-    report("block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + "): " + made.fault);
-    break;
+    block_ends();
+    if (!made.fault.empty()) break;
   }
   block = nullptr;
+  const std::string absent = launch_ends();
+  if (made.fault.empty()) return absent;
+  return "block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + ", " +
+         std::to_string(blockIdx.z) + "): " + made.fault;
+}
+
+void run_grid(const Kernel& kernel, dim3 grid, dim3 block_size) {
+  static const std::string missed = checking() ? missed_planted_faults() : "";
+  std::string fault = missed.empty() ? run_blocks(kernel, grid, block_size) : missed;
+  if (!fault.empty()) report("kernel " + function_at(kernel.function) + ", " + fault);
 }
 
 }  // namespace software_cuda
