@@ -240,9 +240,14 @@ void CachingAllocator::free(void* data) {
     impl_->told(-std::max<std::int64_t>(block->requested < 0 ? -block->requested - 1 : block->requested, 1),
                 data);
   if (block->requested < 0) {
-    // A destructor must not throw: check_guards does. Looking would wait.
-    if (impl_->damaged.empty() && !capturing()) impl_->damaged = impl_->damage(block);
-    impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+    // A destructor must not throw, not even when the device has failed: check_guards does. Looking would
+    // wait.
+    try {
+      if (impl_->damaged.empty() && !capturing()) impl_->damaged = impl_->damage(block);
+      impl_->source.fill(block->data, nan_byte, static_cast<std::size_t>(block->size));
+    } catch (const Error& error) {
+      if (impl_->damaged.empty()) impl_->damaged = error.what();
+    }
   }
   if (block->planned) return impl_->to_arena(block);
   impl_->stats.allocated -= block->size;

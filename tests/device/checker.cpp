@@ -14,6 +14,7 @@ namespace software_cuda {
 namespace {
 
 constexpr std::uintptr_t near = 1 << 20;        // how far from an allocation an address still tells of it
+constexpr std::size_t longest_padding = 8;      // more than lies between the members of what is copied whole
 constexpr int open_again = 0xff, close = 0xfb;  // fills of tensor/allocator.cpp's guard mode
 constexpr std::size_t cached = 4096, cache_shift = 8;
 
@@ -151,8 +152,12 @@ void library_writes(const void* to, std::size_t bytes) {
 }
 
 void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
-  if (address - stack < stack_bytes || is_coordinate(address)) return;
-  Shadow* s = shadow_at(address);
+  if (address - stack < stack_bytes) return;
+  Shadow* s = cache[(address >> cache_shift) % cached];
+  if (!s || !s->holds(address)) {
+    if (is_coordinate(address)) return;
+    s = shadow_at(address);
+  }
   if (!s) {
     const bool given = address - parameters < kernel->bytes;
     if (access == Access::read && (given || is_constant(address))) return;
@@ -170,13 +175,19 @@ void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
   const std::size_t offset = address - s->begin;
   const auto here = [&](std::size_t at) { return " at offset " + std::to_string(at) + " of " + name_of(*s); };
   std::size_t at = 0;
-  for (Shadow::State state = s->look(offset, bytes, &at); state != Shadow::written;
-       state = s->look(at + 1, offset + bytes - at - 1, &at)) {
+  const bool known = s->all_written(offset, bytes);
+  for (std::size_t from = offset, end = offset + bytes; !known && from < end; from = at + 1) {
+    const Shadow::State state = s->look(from, end - from, &at);
+    if (state == Shadow::written) break;
     if (state == Shadow::closed)
       return fault(verb(access) + "what lies between the allocator's blocks," + here(at));
-    if (access != Access::write) return fault("reads what nobody has written," + here(at));
+    if (access == Access::write) continue;
+    const std::size_t first = at;
+    while (at + 1 < end && s->states[at + 1] == Shadow::unwritten) ++at;
+    if (bytes <= longest_padding || at - first + 1 >= longest_padding)
+      return fault("reads what nobody has written," + here(first));
   }
-  if (access == Access::write) s->set(offset, bytes, Shadow::written);
+  if (access == Access::write && !known) s->set(offset, bytes, Shadow::written);
   const Found found = s->touch(offset, bytes, access);
   if (!found.stamp) return;
   fault("races: it " + verb(access) + bytes_text(bytes) + here(offset) + ", which " +

@@ -47,6 +47,7 @@ class Shadow {
 
   bool holds(std::uintptr_t address) const { return address - begin < bytes; }
   void set(std::size_t offset, std::size_t count, State state);
+  bool all_written(std::size_t offset, std::size_t count) const;
   // The state of the first byte that is not `written`; its offset goes to *at.
   State look(std::size_t offset, std::size_t count, std::size_t* at) const;
   // Notes the access and finds one that races with it.

@@ -65,6 +65,12 @@ void Shadow::set(std::size_t offset, std::size_t count, State state) {
   std::memset(states + offset, state, count);
 }
 
+// For accesses of usual sizes; others are looked at byte by byte.
+bool Shadow::all_written(std::size_t offset, std::size_t count) const {
+  static const std::uint64_t all = 0x0101010101010101u;  // `written`, eight times
+  return count <= sizeof all && std::memcmp(states + offset, &all, count) == 0;
+}
+
 Shadow::State Shadow::look(std::size_t offset, std::size_t count, std::size_t* at) const {
   for (*at = offset; *at < offset + count; ++*at)
     if (states[*at] != written) return static_cast<State>(states[*at]);

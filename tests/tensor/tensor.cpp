@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <limits>
 
 #include "tensor/allocator.h"
@@ -176,6 +178,24 @@ TEST(Allocator, GuardModeFindsWritesOutOfBounds) {
   data[rounded] = kept;
   a.free(data);
   a.guard(false);
+}
+
+// As a device that has failed: every call throws, and a tensor's destructor frees in spite of it.
+TEST(Allocator, AGuardedBlockOfAFailedDeviceIsFreedWithoutThrowing) {
+  static bool failed = false;
+  CachingAllocator a(
+      {"failing", [](std::size_t bytes) { return std::malloc(bytes); },
+       [](void* data, std::size_t) { std::free(data); },
+       [](void* data, int byte, std::size_t bytes) {
+         if (failed) fail<CudaError>("fill: the device has failed");
+         std::memset(data, byte, bytes);
+       },
+       [](void* host, const void* data, std::size_t bytes) { std::memcpy(host, data, bytes); }});
+  a.guard(true);
+  void* data = a.allocate(1000);
+  failed = true;
+  EXPECT_NO_THROW(a.free(data));
+  EXPECT_EQ(message_of<ValueError>([&] { a.check_guards(); }), "fill: the device has failed");
 }
 
 TEST(Tensor, OutOfMemorySaysHowMuch) {
