@@ -151,7 +151,9 @@ Tensor empty(const Shape& shape, DType dtype, Device device, MemoryFormat format
   Ref<Storage> storage(new Storage(shape.numel() * size_of(dtype), device));
   return Tensor::over(std::move(storage), shape, strides_for(shape, format), 0, dtype);
 }
+// Refused in a recording even where a buffer is at hand: every replay would use it, whoever has it by then.
 Tensor empty_pinned(const Shape& shape, DType dtype) {
+  refuse_while_capturing("pinned memory", "make the buffer before the step");
   Ref<Storage> storage(new Storage(shape.numel() * size_of(dtype), cpu, HostMemory::pinned));
   return Tensor::over(std::move(storage), shape, strides_for(shape), 0, dtype);
 }

@@ -113,7 +113,6 @@ void cuda_raw_free(void* pointer) {
   accept_free(cudaFree(pointer), "cudaFree");
 }
 void* pinned_raw_alloc(std::size_t nbytes) {
-  refuse_while_capturing("pinned memory", "make the buffer before the step");
   void* pointer = nullptr;
   const cudaError_t status = cudaHostAlloc(&pointer, nbytes, cudaHostAllocPortable);
   return accept(status, pointer, "cudaHostAlloc");

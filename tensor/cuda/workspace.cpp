@@ -13,7 +13,7 @@
 namespace gadolin {
 namespace {
 
-constexpr std::size_t unit = std::size_t{32} << 20;
+constexpr std::size_t arena_unit = std::size_t{32} << 20;
 
 struct Arena {
   void* data = nullptr;
@@ -36,7 +36,7 @@ void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
     // From the common pool even during a recording, and the smaller arena is kept: recordings may still use
     // it. By doubling, all that are left together are smaller than the one in use.
     const PoolScope common(device, 0);
-    const std::size_t size = std::max(unit, std::bit_ceil(bytes));
+    const std::size_t size = std::max(arena_unit, std::bit_ceil(bytes));
     arena = {allocator(device).allocate(static_cast<std::int64_t>(size)), size};
   }
   return arena.data;

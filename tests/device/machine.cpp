@@ -32,7 +32,10 @@ Machine::Machine()
     : random(number_from("GADOLIN_SOFTWARE_SEED", 1)),
       devices(static_cast<int>(std::min<std::uint64_t>(number_from("GADOLIN_SOFTWARE_DEVICES", 2), 16))),
       memory(number_from("GADOLIN_SOFTWARE_MEMORY_MB", 4096) << 20) {
-  for (std::uint32_t device = 0; device < 16; ++device) within_reach[device] = 1u << device;
+  for (int device = 0; device < 16; ++device) {
+    within_reach[device] = 1u << device;
+    keys[device] = device < devices ? ::pkey_alloc(0, PKEY_DISABLE_ACCESS) : -1;
+  }
 }
 
 Machine& machine() {
@@ -48,14 +51,19 @@ const Allocation* Machine::find(const void* pointer) const {
   return address < at->first + at->second.bytes ? &at->second : nullptr;
 }
 
+// Protection keys open for this thread alone and at once; without them every page is told.
 void Machine::open_memory(std::uint32_t wanted) {
   const std::uint32_t changes = open ^ wanted;
   open = wanted;
-  if (changes == 0) return;
-  for (const auto& [address, allocation] : allocations) {
-    if (allocation.device < 0 || !(changes >> allocation.device & 1)) continue;
-    const bool opens = wanted >> allocation.device & 1;
-    ::mprotect(allocation.pages, allocation.page_bytes, opens ? PROT_READ | PROT_WRITE : PROT_NONE);
+  for (int device = 0; device < devices; ++device) {
+    if (!(changes >> device & 1)) continue;
+    const bool opens = wanted >> device & 1;
+    if (keys[device] >= 0) {
+      ::pkey_set(keys[device], opens ? 0 : PKEY_DISABLE_ACCESS);
+      continue;
+    }
+    for (const auto& [address, a] : allocations)
+      if (a.device == device) ::mprotect(a.pages, a.page_bytes, opens ? PROT_READ | PROT_WRITE : PROT_NONE);
   }
 }
 

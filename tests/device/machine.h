@@ -63,6 +63,7 @@ struct Machine {
   std::vector<cudaStream_t> streams;
   int running = 0;                 // depth of run_until
   std::uint32_t open = 0;          // devices whose memory may be touched now, a bit each
+  int keys[16];                    // protection keys of the devices' memory; -1: the processor has none
   std::uint32_t within_reach[16];  // what kernels of each device may touch: its own, and whose it asked for
 
   Machine();

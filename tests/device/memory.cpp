@@ -44,7 +44,11 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
       track(device < 0 ? Shadow::Kind::pinned : Shadow::Kind::device, begin, bytes, device)};
   if (device >= 0) {
     m.used[device] += bytes;
-    if (!(m.open >> device & 1)) ::mprotect(pages, held, PROT_NONE);
+    const bool open = m.open >> device & 1;
+    if (m.keys[device] >= 0)
+      ::pkey_mprotect(pages, held, PROT_READ | PROT_WRITE, m.keys[device]);
+    else if (!open)
+      ::mprotect(pages, held, PROT_NONE);
   }
   *pointer = begin;
   return cudaSuccess;

@@ -48,7 +48,7 @@ software_cuda_switch:
 namespace software_cuda {
 namespace {
 
-constexpr std::size_t stack_bytes = 256 << 10;
+constexpr std::size_t stack_bytes = 256 << 10, most_apart = 64 << 10;
 constexpr unsigned lanes = 32;
 
 enum class State { pending, running, at_barrier, at_lanes, ended };
@@ -156,9 +156,12 @@ Context* spare_context() {
     return context;
   }
   auto* context = new Context;
-  void* pages = ::mmap(nullptr, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* pages = ::mmap(nullptr, stack_bytes + most_apart, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (pages == MAP_FAILED) throw std::runtime_error("no memory for the stack of a thread");
-  context->stack = static_cast<char*>(pages);
+  // Stacks that began at the same place of their pages would share a few lines of the caches.
+  static std::size_t made = 0;
+  context->stack = static_cast<char*>(pages) + made++ * 17 * 64 % most_apart;
   set_up(*context);
   return context;
 }

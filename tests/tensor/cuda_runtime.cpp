@@ -43,6 +43,8 @@ TEST(CudaRuntime, WaitingIsRefusedWhileRecording) {
   const PretendCapture capture;
   EXPECT_EQ(message_of<CaptureError>([] { refuse_while_capturing("item"); }),
             "item: would wait for the GPU inside a captured step; return the tensor and read it afterwards");
+  EXPECT_EQ(message_of<CaptureError>([] { empty_pinned({4}, DType::fp32); }),
+            "pinned memory: would wait for the GPU inside a captured step; make the buffer before the step");
 }
 
 }  // namespace
