@@ -1,8 +1,12 @@
 // Where commands write: inputs, devices and files of another kind are never replaced.
 #include <gtest/gtest.h>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -100,6 +104,15 @@ TEST_F(OutputPaths, DevicesAndPipesTakeWhatIsWritten) {
   for (const char* path : {"/dev/null", "/dev/stdout"}) check_output_file("x: --out", path, ".csv");
   ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
   check_output_file("x: --out", dir / "pipe", ".csv");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string place = dir / "socket";
+  ASSERT_LT(place.size(), sizeof address.sun_path);
+  std::copy(place.begin(), place.end(), address.sun_path);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(refused(place, ".csv"), "x: --out DIR/socket is no file; name another");
+  ::close(listener);
   dir.write("scans/note.txt", "no DICOM\n");
   const Outcome shown = run_program({"dicom", "index", dir / "scans", "--out", "/dev/stdout", "--quiet"});
   EXPECT_EQ(shown.code, 0) << shown.err;
@@ -111,7 +124,7 @@ TEST_F(OutputPaths, DevicesAndPipesTakeWhatIsWritten) {
 
 // Every command with an output looks before it writes.
 TEST_F(OutputPaths, CommandsLook) {
-  const std::string film = fixture("dicom/pydicom/CT_small.dcm"), end = " [GD-USAGE-001]";
+  const std::string film = fixture("dicom/pydicom/MR_small.dcm"), end = " [GD-USAGE-001]";
   ASSERT_TRUE(fs::exists(film)) << film;
   const std::string copy = dir.write("x.dcm", contents_of(film)), bytes = contents_of(copy);
   const std::string note = dir.write("note.gdck", "remember\1");
