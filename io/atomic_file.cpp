@@ -71,6 +71,14 @@ bool is_temporary(const std::string& name) {
                      [](unsigned char c) { return std::isxdigit(c) != 0; });
 }
 
+// What a renamed file must not take the place of.
+bool takes_bytes_through(const std::string& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) return false;
+  return S_ISCHR(facts.st_mode) || S_ISFIFO(facts.st_mode) || path.rfind("/dev/", 0) == 0 ||
+         path.rfind("/proc/", 0) == 0;
+}
+
 }  // namespace
 
 void fail_file(const char* op, const std::string& path, int error) {
@@ -84,8 +92,14 @@ void fail_file(const char* op, const std::string& path, int error) {
 }
 
 AtomicFile::AtomicFile(std::string path, std::int64_t expected_bytes) : path_(std::move(path)) {
-  temporary_ = temporary_name(path_);
   const int fault = injected("open", path_);
+  if (takes_bytes_through(path_)) {
+    temporary_ = path_;
+    file_ = fault != 0 ? -1 : ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (file_ < 0) fail_file("write", path_, fault != 0 ? fault : errno);
+    return;
+  }
+  temporary_ = temporary_name(path_);
   file_ =
       fault != 0 ? -1 : ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (file_ < 0) fail_file("write", path_, fault != 0 ? fault : errno);
@@ -101,7 +115,7 @@ AtomicFile::~AtomicFile() { discard(); }
 void AtomicFile::discard() {
   if (file_ < 0) return;
   ::close(file_);
-  ::unlink(temporary_.c_str());
+  if (temporary_ != path_) ::unlink(temporary_.c_str());
   file_ = -1;
 }
 
@@ -142,6 +156,7 @@ void AtomicFile::overwrite(std::int64_t at, std::string_view bytes) {
 
 void AtomicFile::sync() {
   require<FileError>(file_ >= 0, "write: ", path_, " is already committed or given up; open a new file");
+  if (temporary_ == path_) return;
   if (reserved_ > written_ && ::ftruncate(file_, written_) != 0) give_up("write", errno);
   reserved_ = 0;
   int error = injected("fsync", path_);
@@ -159,6 +174,10 @@ void AtomicFile::commit() {
   file_ = -1;
   // Network file systems may report a full disk only here.
   if (::close(file) != 0 && error == 0 && errno != EINTR) error = errno;
+  if (temporary_ == path_) {
+    if (error != 0) fail_file("write", path_, error);
+    return;
+  }
   if (error == 0) error = injected("rename", path_);
   if (error == 0 && ::rename(temporary_.c_str(), path_.c_str()) != 0) error = errno;
   if (error != 0) {

@@ -14,8 +14,8 @@ namespace gadolin {
 // 6) with path, reason and hint.
 class AtomicFile {
  public:
-  // Opens `path`.tmp-<pid>-<random> in the folder of `path`, which must exist. `expected_bytes` reserves that
-  // much room, so that a full disk shows before the first byte.
+  // Opens `path`.tmp-<pid>-<random> in the folder of `path`, which must exist; a device, a pipe and what lies
+  // below /dev or /proc is written as it is. `expected_bytes` reserves room, so that a full disk shows first.
   explicit AtomicFile(std::string path, std::int64_t expected_bytes = 0);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;

@@ -1,6 +1,7 @@
 #include "layers/module.h"
 
 #include <algorithm>
+#include <set>
 
 #include "tensor/ops.h"
 
@@ -116,6 +117,7 @@ Module& Module::to(DType dtype) {
 LoadReport Module::load_state(const State& from, const LoadOptions& options, const std::string& source) {
   LoadReport report;
   std::vector<std::string> misfits;
+  std::set<std::string> misfit_layers;
   std::vector<Parameter> mine = state();
   for (const Parameter& p : mine) {
     const auto found = from.find(p.name);
@@ -126,6 +128,7 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
       if (!p.name.ends_with("num_batches_tracked")) report.missing.push_back(p.name);
     } else if (found->second.shape() != p.tensor.shape()) {
       misfits.push_back(cat(p.name, " ", found->second.shape(), " for ", p.tensor.shape()));
+      misfit_layers.insert(p.name.substr(0, p.name.rfind('.')));
     } else {
       report.loaded.push_back(p.name);
     }
@@ -136,8 +139,11 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
         std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
     if (!known && !under_any(name, options.exclude)) report.unexpected.push_back(name);
   }
-  require<CheckpointError, 2>(misfits.empty(), "load: ", source, " has other shapes: ", first_names(misfits),
-                              "; for another number of classes pass --exclude-scopes with the last layer");
+  require<CheckpointError, 2>(
+      misfits.empty(), "load: ", source, " has other shapes: ", first_names(misfits),
+      misfit_layers.size() <= 2  // the last, and that of an auxiliary head
+          ? "; for another number of classes pass --exclude-scopes with the last layer"
+          : "; was it saved by a net of another --model, --width or --channels?");
   if (options.strict) {
     require<CheckpointError, 3>(report.missing.empty(), "load: ", source, " has no ",
                                 first_names(report.missing), " (", report.loaded.size(), " of ", mine.size(),

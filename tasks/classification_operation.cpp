@@ -19,6 +19,7 @@ Json share_json(const Share& s) {
 }
 std::string share_text(const Share& s) {
   if (std::isnan(s.value)) return "not defined";
+  if (std::isnan(s.interval.low)) return fixed(s.value, 4);
   return fixed(s.value, 4) + " (" + fixed(s.interval.low, 4) + " to " + fixed(s.interval.high, 4) + ")";
 }
 

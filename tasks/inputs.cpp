@@ -89,12 +89,12 @@ class JoinedDataset : public Dataset {
   std::vector<std::int64_t> begins_;
 };
 
-// Of all folders below, those with a dot in front left out.
-std::vector<std::string> images_below(const std::string& path) {
+// `deep`: and in all folders below, those with a dot in front left out.
+std::vector<std::string> images_in(const std::string& path, bool deep) {
   std::vector<std::string> images;
   for (auto at = std::filesystem::recursive_directory_iterator(path); at != std::filesystem::end(at); ++at) {
     const bool hidden = at->path().filename().string().starts_with('.');
-    if (hidden && at->is_directory()) at.disable_recursion_pending();
+    if (at->is_directory() && (hidden || !deep)) at.disable_recursion_pending();
     if (!hidden && at->is_regular_file() && detail::is_image_file(at->path().string()))
       images.push_back(at->path().string());
   }
@@ -114,14 +114,11 @@ std::vector<std::string> expand_files(const std::vector<std::string>& given, boo
   std::vector<std::string> files;
   for (const std::string& path : given) {
     if (std::filesystem::is_directory(path)) {
-      std::vector<std::string> inside;
-      for (const auto& entry : std::filesystem::directory_iterator(path)) {
-        if (entry.is_regular_file() && detail::is_image_file(entry.path().string()))
-          inside.push_back(entry.path().string());
-      }
-      std::sort(inside.begin(), inside.end());
-      if (inside.empty() && holds_tfrecords(path)) inside = tfrecord_files(path);
-      if (inside.empty() && deep) inside = images_below(path);
+      std::vector<std::string> inside = images_in(path, false);
+      if (inside.empty() && holds_tfrecords(path))
+        inside = tfrecord_files(path);
+      else if (deep)
+        inside = images_in(path, true);
       files.insert(files.end(), inside.begin(), inside.end());
     } else if (has_ending(path, ".txt")) {
       std::vector<std::string> listed = text_lines(read_file(path, std::int64_t{1} << 30));

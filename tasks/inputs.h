@@ -10,8 +10,7 @@
 namespace gadolin {
 
 // Folders become the images in them, sorted, or else their TFRecords, .txt files the paths they list. `deep`:
-// a folder that has neither becomes the images of the folders in it, such as those of classes. Throws
-// FileError.
+// with the images of the folders in them, such as those of classes. Throws FileError.
 std::vector<std::string> expand_files(const std::vector<std::string>& given, bool deep = false);
 // What is made of each file is called so: its stem, with folders in front where several would be called the
 // same

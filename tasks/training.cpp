@@ -106,6 +106,11 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
   Trainer::check(plan_.loop, batches_);
+  if (const std::int64_t steps = Trainer::total_steps(plan_.loop, batches_);
+      plan_.loop.max_steps > steps && communicator_.first())
+    reporter_.log(cat("train: ", plan_.loop.epochs, plan_.loop.epochs == 1 ? " epoch has " : " epochs have ",
+                      steps, steps == 1 ? " step" : " steps", ", so the run ends before step ",
+                      plan_.loop.max_steps, "; more --epochs reach it"));
   const std::int64_t epoch = steps_per_epoch(plan_, batches_),
                      all = Trainer::total_steps(plan_.loop, batches_);
   if (const std::int64_t warmup = warmup_steps(plan_, epoch, all); warmup >= all && communicator_.first())
@@ -208,7 +213,8 @@ TrainHooks Training::hooks(RunDir& run) {
   return hooks;
 }
 
-TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string& name) {
+TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string& name,
+                          const std::function<void()>& accepted) {
   Trainer trainer(task_.net(), optimizer_, schedule_, batches_, run, hooks(run), plan_.loop, communicator_);
   if (from != nullptr) {
     require<DataError, 40>(from->fact("data_fingerprint") == fingerprint_, "resume: the data in ", plan_.data,
@@ -225,6 +231,7 @@ TrainResult Training::run(RunDir& run, const Checkpoint* from, const std::string
                 threads, " goes on exactly"));
     }
   }
+  if (accepted) accepted();
   const TrainResult result = trainer.run();
   std::string skipped;
   for (const BadSample& bad : batches_.loader().bad_samples())

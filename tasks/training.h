@@ -2,6 +2,7 @@
 // task brings.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -55,8 +56,11 @@ class Training {
   ~Training();
 
   // To be called once. With a checkpoint the run goes on where that one was written; `name`: of it in
-  // messages. Throws DataError when it was made with other data, and what Trainer throws.
-  TrainResult run(RunDir& run, const Checkpoint* from = nullptr, const std::string& name = "");
+  // messages. `accepted` is called before the first step, once nothing can be refused any more: what is
+  // written into the run's folder before would damage a run that refuses the checkpoint. Throws DataError
+  // when it was made with other data, and what Trainer throws.
+  TrainResult run(RunDir& run, const Checkpoint* from = nullptr, const std::string& name = "",
+                  const std::function<void()>& accepted = {});
   // The metric that chooses the best checkpoint, "val_balanced_accuracy".
   const std::string& monitor() const { return plan_.loop.monitor; }
   // As it is carried out: with the metric, and batches that fit.

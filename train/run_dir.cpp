@@ -118,8 +118,10 @@ void RunDir::open(Open mode) {
   make_folder(path_);
   lock();
   if (mode == Open::overwrite) {
+    // What a training writes, and what evaluations of it have written: none of it belongs to the new run.
     for (const char* name :
-         {"config.toml", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report"}) {
+         {"config.toml", "split.csv", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report",
+          "bad_samples.csv", "metrics.json", "predictions.csv", "confusion.csv"}) {
       fs::remove_all(file(name), error);
       if (error) fail_file("run", file(name), error.value());
     }

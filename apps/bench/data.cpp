@@ -3,6 +3,7 @@
 
 #include "apps/bench/bench.h"
 #include "apps/bench/timing.h"
+#include "apps/program/ranges.h"
 #include "data/sets/loader.h"
 #include "tensor/check.h"
 
@@ -55,10 +56,16 @@ void add_data_bench(Program& program, CLI::App* group) {
       [o](Session& s) { run_data_bench(s, *o); },
       "gadolin bench data examples/data/cxr-nih14-small/view.csv --workers 1");
   app->add_option("folder", o->folder, "A data set, as for train")->required();
-  app->add_option("--batch", o->batch, "Samples of a batch")->capture_default_str();
-  app->add_option("--size", o->size, "Pixels a side")->capture_default_str();
-  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option("--epochs", o->epochs, "Times through the set")->capture_default_str();
+  app->add_option("--batch", o->batch, "Samples of a batch")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--size", o->size, "Pixels a side")->check(between(1, 65536))->capture_default_str();
+  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
+      ->capture_default_str();
+  app->add_option("--epochs", o->epochs, "Times through the set")
+      ->check(count_from(1))
+      ->capture_default_str();
   app->add_option("--pipeline", o->steps, "Other steps than random-resized-crop, hflip, normalize");
 }
 

@@ -3,6 +3,7 @@
 
 #include "apps/bench/bench.h"
 #include "apps/bench/timing.h"
+#include "apps/program/ranges.h"
 #include "data/dicom/dicom.h"
 #include "tensor/check.h"
 
@@ -57,9 +58,7 @@ void add_dicom_bench(Program& program, CLI::App* group) {
       [o](Session& s) { run_dicom_bench(s, *o); },
       "gadolin bench dicom tests/fixtures/dicom/pydicom/CT_small.dcm");
   app->add_option("files", o->files, "DICOM files with pixels")->required();
-  app->add_option("--repeat", o->repeat, "Readings a file")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+  app->add_option("--repeat", o->repeat, "Readings a file")->check(between(1, 100000))->capture_default_str();
 }
 
 }  // namespace gadolin

@@ -7,6 +7,7 @@
 #include "apps/bench/bench.h"
 #include "apps/bench/steps.h"
 #include "apps/bench/timing.h"
+#include "apps/program/ranges.h"
 #include "tensor/allocator.h"
 #include "tensor/capture.h"
 #include "tensor/check.h"
@@ -227,22 +228,24 @@ void add_model_bench(Program& program, CLI::App* group) {
   app->add_option("--mode", o->mode, "train or infer")->capture_default_str();
   add_step_options(app, o->step);
   app->add_option("--steps", o->steps, "Steps a block, at least; 0: 20 on a GPU, 10 on the CPU")
-      ->check(CLI::Range(0, 1000000))
+      ->check(between(0, 1000000))
       ->capture_default_str();
   app->add_option("--blocks", o->blocks, "Blocks; 0: 5 on a GPU, 1 on the CPU")
-      ->check(CLI::Range(0, 10000))
+      ->check(between(0, 10000))
       ->capture_default_str();
-  app->add_option("--seconds", o->seconds, "Seconds a block, at least; 1 on a GPU unless given");
+  app->add_option("--seconds", o->seconds, "Seconds a block, at least; 1 on a GPU unless given")
+      ->check(finite());
   app->add_option("--warm-up", o->warm_up,
-                  "Steps before the first block; 20 on a GPU, 2 on the CPU unless given");
-  app->add_option("--warm-seconds", o->warm_seconds, "And seconds; 3 on a GPU unless given");
+                  "Steps before the first block; 20 on a GPU, 2 on the CPU unless given")
+      ->check(between(-1, 1000000));
+  app->add_option("--warm-seconds", o->warm_seconds, "And seconds; 3 on a GPU unless given")->check(finite());
   app->add_option("--losses", o->losses, "Show the losses of so many first steps")
-      ->check(CLI::Range(0, 1000000))
+      ->check(between(0, 1000000))
       ->capture_default_str();
   app->add_flag("--latency", o->latency,
                 "Single calls of inference, of one picture unless --batch says otherwise");
   app->add_option("--calls", o->calls, "Of --latency; 0: 1000 on a GPU, 50 on the CPU")
-      ->check(CLI::Range(0, 1000000))
+      ->check(between(0, 1000000))
       ->capture_default_str();
   app->add_flag("--eager", o->eager, "Do not record steps as CUDA graphs");
 }

@@ -8,6 +8,7 @@
 #include "apps/bench/op.h"
 #include "apps/bench/timing.h"
 #include "apps/commands.h"
+#include "apps/program/ranges.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
@@ -161,13 +162,13 @@ void add_op_bench(Program& program, CLI::App* group) {
   app->add_option("names", o->names, "Parts of \"family: name\"; all without one");
   app->add_flag("--list", o->list, "Only the names, with bytes and floating-point operations in --json");
   app->add_option("--batch", o->batch, "Pictures; 0: 256 on a GPU, 8 on the CPU")
-      ->check(CLI::Range(0, 4096))
+      ->check(between(0, 4096))
       ->capture_default_str();
   app->add_option("--blocks", o->blocks, "Blocks, whose median counts")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->capture_default_str();
   app->add_option("--block-ms", o->block_ms, "Milliseconds a block, at least one call")
-      ->check(CLI::Range(0.0, 1e5))
+      ->check(between(0.0, 1e5))
       ->capture_default_str();
 }
 

@@ -12,6 +12,7 @@
 #include "apps/bench/startup.h"
 #include "apps/bench/steps.h"
 #include "apps/bench/timing.h"
+#include "apps/program/ranges.h"
 #include "layers/cudnn_plans.h"
 #include "nets/registry.h"
 #include "tensor/autograd.h"
@@ -196,10 +197,12 @@ void add_startup_bench(Program& program, CLI::App* group) {
   app->add_option("--model", o->step.model, "A name of `gadolin models`")->required();
   add_step_options(app, o->step);
   app->add_option("--runs", o->runs, "Processes, one after another")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->capture_default_str();
   app->add_flag("--eager", o->eager, "Do not record the step as a CUDA graph");
-  app->add_option("--started-at", o->started_at)->group("");  // of the measured process; not for people
+  app->add_option("--started-at", o->started_at)
+      ->check(finite())
+      ->group("");  // of the measured process; not for people
 }
 
 }  // namespace gadolin

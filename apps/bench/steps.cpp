@@ -1,5 +1,6 @@
 // Steps of a net that benchmarks time; see steps.h.
 #include "apps/bench/steps.h"
+#include "apps/program/ranges.h"
 
 #include <cmath>
 
@@ -17,16 +18,18 @@ namespace gadolin {
 
 void add_step_options(CLI::App* app, StepOptions& o) {
   app->add_option("--batch", o.batch, "Pictures a step; 0: 16, or those of --batch-file")
-      ->check(CLI::Range(0, 65536))
+      ->check(between(0, 65536))
       ->capture_default_str();
   app->add_option("--input", o.input, "Channels x height x width instead of the net's own");
   app->add_option("--weights", o.weights, "Start from these weights (.safetensors, .pth, checkpoint)");
   app->add_option("--batch-file", o.batch_file,
                   "Pictures [N, C, H, W] in a .npy file instead of random ones");
   app->add_option("--labels-file", o.labels_file, "Their labels [N] in a .npy file");
-  app->add_option("--lr", o.lr, "Learning rate")->capture_default_str();
-  app->add_option("--momentum", o.momentum, "Of SGD")->capture_default_str();
-  app->add_option("--weight-decay", o.weight_decay, "Of all weights")->capture_default_str();
+  app->add_option("--lr", o.lr, "Learning rate")->check(at_least(0))->capture_default_str();
+  app->add_option("--momentum", o.momentum, "Of SGD")->check(share())->capture_default_str();
+  app->add_option("--weight-decay", o.weight_decay, "Of all weights")
+      ->check(at_least(0))
+      ->capture_default_str();
 }
 
 BenchBatch bench_batch(const Session& session, const StepOptions& o) {

@@ -4,6 +4,8 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/slim_models.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
@@ -126,8 +128,9 @@ std::vector<std::int64_t> readable(const Dataset& set, Session& session, std::st
 void classify(Session& session, const ClassifyOptions& o) {
   require<UsageError>(o.delimiter.size() == 1 && o.delimiter != "\"" && o.delimiter != "\n", classify_command,
                       ": --delimiter '", printable(o.delimiter), "' is not one character");
-  require<UsageError>(o.batch_size > 0, classify_command, ": --batch-size ", o.batch_size, " is not above 0");
   const std::string checkpoint = find_checkpoint(o.checkpoint);
+  if (!o.outfile.empty())
+    check_output_file(cat(classify_command, ": --outfile"), o.outfile, ".csv", {o.infile, checkpoint});
   Predictor predictor(load_task(checkpoint, session.device()), {.compute = session.compute()});
   const ClassificationTask& classifier = as_classifier(predictor.task(), checkpoint);
   require<UsageError>(!classifier.multi_label(), classify_command, ": ", checkpoint,
@@ -184,14 +187,20 @@ void add_classify(Program& program, CLI::App* group) {
   app->add_option("--outfile,--out", o->outfile, "The table; otherwise it is printed");
   app->add_option("--delimiter", o->delimiter, "Between columns, default a tab");
   app->add_flag("--names", o->names, "Names of classes instead of class0, class1 and so on");
-  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")->capture_default_str();
-  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option(both_spellings("--num-classes"), o->said.num_classes, "Checked: the checkpoint knows them");
+  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
+      ->capture_default_str();
+  app->add_option(both_spellings("--num-classes"), o->said.num_classes, "Checked: the checkpoint knows them")
+      ->check(count_from(0));
   app->add_option(both_spellings("--model-name"), o->said.model_name,
                   "Checked: the checkpoint knows its net");
   app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name,
                   "Checked: the checkpoint knows its pipeline");
-  app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise");
+  app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise")
+      ->check(count_from(0));
 }
 
 }  // namespace gadolin::bodypart

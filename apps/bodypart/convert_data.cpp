@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
+#include "apps/program/ranges.h"
 #include "data/sets/split.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
@@ -175,8 +176,6 @@ void check_conversion(const ConvertDataOptions& o) {
   require<UsageError>((split || o.test_fraction < 0) && (o.need_split == "tvt_split" || o.val_fraction < 0),
                       "convert-data: --need_split ", o.need_split, " makes no ",
                       split ? "validation" : "test or validation", " set; leave the fraction out");
-  require<UsageError>(o.shards >= 1 && o.shards <= 512, "convert-data: --shards ", o.shards,
-                      ", 1 to 512 are possible");
 }
 
 void convert_data(Session& session, const ConvertDataOptions& o) {
@@ -228,14 +227,18 @@ void add_convert_data(Program& program, CLI::App* group) {
   app->add_option("--need_split,--need-split", o->need_split,
                   "None, tt_split (train, test) or tvt_split (train, validation, test)")
       ->capture_default_str();
-  app->add_option("--val-fraction", o->val_fraction, "Share of validation; default 0.15");
-  app->add_option("--test-fraction", o->test_fraction, "Share of the test set; default 0.15");
+  app->add_option("--val-fraction", o->val_fraction, "Share of validation; default 0.15")
+      ->check(between(0.0, 1.0));
+  app->add_option("--test-fraction", o->test_fraction, "Share of the test set; default 0.15")
+      ->check(between(0.0, 1.0));
   app->add_option("--split-by", o->split_by,
                   "patient: all of one patient on one side; file: every picture by itself")
       ->capture_default_str();
   app->add_option("--images", o->images,
                   "Pictures in this folder instead of images/, such as preprocessed_images_seg");
-  app->add_option("--shards", o->shards, "TFRecord files a split")->capture_default_str();
+  app->add_option("--shards", o->shards, "TFRecord files a split")
+      ->check(between(1, 512))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin::bodypart

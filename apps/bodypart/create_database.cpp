@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "apps/bodypart/commands.h"
+#include "apps/program/output.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
 #include "data/image/image.h"
@@ -154,6 +155,8 @@ class Ingest {
 void create_database(Session& session, const CreateDatabaseOptions& o) {
   require_dicom("create-database");
   require_database("create-database");
+  if (!o.report.empty())
+    check_output_file("create-database: --report", o.report, ".csv", {o.source, o.database, o.credentials});
   Ingest ingest(session, o);
   each_file(o.source, [&](const SourceFile& file) { ingest.add(file); });
   ingest.finish(o);

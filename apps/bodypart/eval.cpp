@@ -2,6 +2,7 @@
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/records.h"
 #include "apps/bodypart/slim_models.h"
+#include "apps/program/ranges.h"
 #include "apps/run/evaluate.h"
 #include "tasks/classification_evaluator.h"
 #include "train/checkpoint_store.h"
@@ -86,25 +87,35 @@ void add_eval(Program& program, CLI::App* group) {
       ->capture_default_str();
   app->add_option(both_spellings("--eval-dir,--out"), o->out,
                   "Folder for metrics.json, confusion.csv, predictions.csv and report/");
-  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")->capture_default_str();
+  app->add_option(both_spellings("--batch-size"), o->batch_size, "pictures at once")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
   app->add_option(both_spellings("--max-num-batches"), o->max_batches, "Only the first of them; 0: all")
+      ->check(count_from(0))
       ->capture_default_str();
   app->add_option(both_spellings("--labels-offset"), o->labels_offset, "As in training")
+      ->check(count_from(0))
       ->capture_default_str();
   app->add_option(both_spellings("--top-k"), o->top,
                   "Also how often the class is among the k likeliest; at most half of the classes. Default "
-                  "that, at most 5");
-  app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")->capture_default_str();
+                  "that, at most 5")
+      ->check(count_from(0));
+  app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
   app->add_option(both_spellings("--num-preprocessing-threads,--workers"), o->workers,
                   "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
       ->capture_default_str();
   app->add_option(both_spellings("--model-name"), o->said.model_name,
                   "Checked: the checkpoint knows its net");
   app->add_option(both_spellings("--preprocessing-name"), o->said.preprocessing_name,
                   "Checked: the checkpoint knows its pipeline");
-  app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise");
+  app->add_option(both_spellings("--eval-image-size"), o->said.image_size, "Checked, likewise")
+      ->check(count_from(0));
   app->add_option(both_spellings("--moving-average-decay"), o->said.moving_average_decay,
-                  "Checked: averages are used wherever the checkpoint holds them");
+                  "Checked: averages are used wherever the checkpoint holds them")
+      ->check(finite());
 }
 
 }  // namespace gadolin::bodypart

@@ -7,6 +7,7 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/preprocess/preprocess.h"
+#include "apps/program/ranges.h"
 #include "data/sets/dataset.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -243,6 +244,7 @@ void add_preprocess_image(Program& program, CLI::App* group) {
   app->add_option("-v,--value", o->value,
                   "Bits kept (1 to 8), factor of contrast (1 to 10), number of clusters (2 to 10), factor of "
                   "contrast before segmentation (1 to 10); others are clamped")
+      ->check(between(-1000000, 1000000))
       ->capture_default_str();
   app->add_option(
       "--out", o->out,

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "apps/bodypart/commands.h"
+#include "apps/program/ranges.h"
 
 namespace gadolin::bodypart {
 namespace {
@@ -38,11 +39,13 @@ void add_common(CLI::App* app, TrainFlags& f) {
       ->required();
   add("--dataset-dir,--data-dir", f.dataset_dir,
       "Records of convert-data, or anything that gadolin train takes");
-  add("--batch-size", f.batch_size, "Pictures a step, default 32");
+  add("--batch-size", f.batch_size, "Pictures a step, default 32")->check(between(1, 1000000));
   add("--max-number-of-steps,--max-train-steps", f.max_steps,
-      "Steps; default: slim trains until it is stopped, resnet --train-epochs");
+      "Steps; default: slim trains until it is stopped, resnet --train-epochs")
+      ->check(count_from(0));
   add("--eval-every", f.eval_every,
-      "Steps between evaluations on the validation records; default: at the end of epochs");
+      "Steps between evaluations on the validation records; default: at the end of epochs")
+      ->check(count_from(0));
   add("--checkpoint-path,--init-from", f.checkpoint_path,
       "First weights: a file, the folder of a run, a checkpoint of TF-Slim; passed over when the run is "
       "continued");
@@ -52,13 +55,14 @@ void add_common(CLI::App* app, TrainFlags& f) {
   add("--trainable-scopes", f.trainable_scopes, "Only these parts learn; default all")->delimiter(',');
   add("--ignore-missing-vars", f.ignore_missing_vars, "What --checkpoint-path lacks starts anew");
   add("--num-preprocessing-threads,--num-parallel-calls,--workers", f.workers,
-      "Threads that decode; default one a core");
-  add("--channels", f.channels, "3, or 1 for grey nets; default 3");
-  add("--train-image-size", f.image_size, "Pixels a side; default the net's own");
+      "Threads that decode; default one a core")
+      ->check(between(-1, 64));
+  add("--channels", f.channels, "3, or 1 for grey nets; default 3")->check(between(1, 3));
+  add("--train-image-size", f.image_size, "Pixels a side; default the net's own")->check(between(0, 65536));
   add("--net-option", f.net_options, "NAME=VALUE of the net, such as width=32; may be repeated");
   add("--batch-norm-decay", f.batch_norm_decay,
       "What running statistics keep of themselves a step; default 0.997 with resnet, 0.9 with slim");
-  add("--keep", f.keep, "Checkpoints to keep, default 3");
+  add("--keep", f.keep, "Checkpoints to keep, default 3")->check(count_from(1));
 }
 
 void add_slim(CLI::App* app, TrainFlags& f) {
@@ -71,8 +75,9 @@ void add_slim(CLI::App* app, TrainFlags& f) {
   add("--preprocessing-name", f.preprocessing_name, "inception, vgg or a net's; default the net's own");
   add("--no-color-jitter", f.no_color_jitter,
       "Inception's preprocessing leaves brightness and contrast alone");
-  add("--labels-offset", f.labels_offset, "This many first classes are left out, default 0");
-  add("--log-every-n-steps", f.log_every, "Default 10");
+  add("--labels-offset", f.labels_offset, "This many first classes are left out, default 0")
+      ->check(count_from(0));
+  add("--log-every-n-steps", f.log_every, "Default 10")->check(count_from(1));
   add("--save-interval-secs", f.save_secs, "Seconds between checkpoints, default 600");
   add("--save-summaries-secs", f.summary_secs, "Seconds between scalars of the event file, default 600");
   add("--optimizer", f.optimizer, "adadelta, adagrad, adam, ftrl, momentum, sgd or rmsprop, the default");

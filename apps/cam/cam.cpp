@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "io/npy.h"
 #include "tasks/cam.h"
 #include "tasks/inputs.h"
@@ -17,7 +19,7 @@ struct CamOptions {
   std::vector<std::string> files;
   std::string checkpoint, out, layer, target;
   double alpha = 0.6;
-  bool npy = false;
+  bool npy = false, overwrite = false;
 };
 
 // A class by its name or its number from 0.
@@ -34,14 +36,29 @@ int class_of(const std::string& text, const std::vector<std::string>& classes) {
   return std::stoi(text);
 }
 
+// Overlays of an earlier call would be taken for those of this one.
+void clear_overlays(const CamOptions& o) {
+  check_output_folder("cam: --out", o.out, o.files);
+  if (!std::filesystem::is_directory(o.out)) return;
+  std::vector<std::filesystem::path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(o.out)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".cam.png") || name.ends_with(".cam.npy")) old.push_back(entry.path());
+  }
+  require<UsageError>(old.empty() || o.overwrite, "cam: --out ", printable(o.out), " holds ", old.size(),
+                      old.size() == 1 ? " file" : " files",
+                      " of an earlier call; name another folder, or add --overwrite to remove them");
+  for (const auto& path : old) std::filesystem::remove(path);
+}
+
 void cam(Session& session, const CamOptions& o) {
-  require<UsageError>(o.alpha >= 0 && o.alpha <= 1, "--alpha ", o.alpha, " is not in 0 to 1");
   Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
   const Task& task = predictor.task();
   const int wanted = o.target.empty() ? -1 : class_of(o.target, task.classes());
   const std::vector<std::string> files = expand_files(o.files, true);
   require<UsageError>(!files.empty(), "cam: no files to look at");
   const auto set = file_set(files, task.classes());
+  clear_overlays(o);
   std::filesystem::create_directories(o.out);
   std::vector<std::vector<std::string>> rows{{"path", "class", "probability", "overlay"}};
   const std::vector<std::string> names = distinct_stems(files);
@@ -109,7 +126,10 @@ void add_cam(Program& program) {
       "--layer", o->layer,
       "Layer to look at, a path of gadolin summary; the last one with more than one place by default");
   app->add_option("--class", o->target, "Name or number; the predicted class by default");
-  app->add_option("--alpha", o->alpha, "How much the colour covers, 0 to 1")->capture_default_str();
+  app->add_option("--alpha", o->alpha, "How much the colour covers, 0 to 1")
+      ->check(between(0.0, 1.0))
+      ->capture_default_str();
+  app->add_flag("--overwrite", o->overwrite, "Remove the overlays of an earlier call in --out");
   app->add_flag("--npy", o->npy, "Write the maps as NAME.cam.npy too");
 }
 

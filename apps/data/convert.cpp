@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/program/ranges.h"
+#include "apps/run/table_of_run.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/staged_folder.h"
 #include "tensor/check.h"
@@ -40,8 +42,7 @@ void to_tfrecords(Session& session, const DataConvertOptions& o, const Dataset& 
 void convert(Session& session, DataConvertOptions& o) {
   require<UsageError>(o.format == "tfrecord" || o.format == "manifest", "data convert: --format ", o.format,
                       " is unknown; use tfrecord or manifest");
-  require<UsageError>(o.shards >= 1 && o.shards <= 512, "data convert: --shards ", o.shards,
-                      ", 1 to 512 are possible");
+  allow_table_of_run(o.dataset, o.data);
   const auto set = open_dataset(o.data, o.dataset);
   StagedFolder folder("data convert", o.out);
   if (o.format == "tfrecord") {
@@ -67,7 +68,9 @@ void add_data_convert(Program& program, CLI::App* group) {
       ->required();
   app->add_option("out", o->out, "Folder to make")->required();
   app->add_option("--format", o->format, "tfrecord or manifest")->capture_default_str();
-  app->add_option("--shards", o->shards, "TFRecord files a split")->capture_default_str();
+  app->add_option("--shards", o->shards, "TFRecord files a split")
+      ->check(between(1, 512))
+      ->capture_default_str();
   app->add_option("--label-column", o->dataset.label_column, "Column of the labels in a manifest")
       ->capture_default_str();
   app->add_option("--label-key", o->dataset.label_key, "Feature of the labels in TFRecords")

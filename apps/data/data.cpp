@@ -3,9 +3,13 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
+#include "apps/run/table_of_run.h"
 #include "data/sets/inspect.h"
 #include "data/sets/split.h"
 #include "data/sets/synth.h"
+#include "io/staged_folder.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -40,6 +44,7 @@ void add_dataset_options(CLI::App* app, DataCommandOptions& o) {
 }
 
 void check_set(Session& session, DataCommandOptions& o) {
+  allow_table_of_run(o.dataset, o.data);
   std::vector<std::string> rows;
   o.dataset.problems = &rows;
   std::unique_ptr<Dataset> set;
@@ -60,12 +65,13 @@ void check_set(Session& session, DataCommandOptions& o) {
     session.event(
         {{"event", "problem"}, {"level", error ? "error" : "warning"}, {"kind", p.kind}, {"text", p.text}});
   }
-  session.say(cat(set->size(), " samples, ", errors, " errors, ",
-                  static_cast<std::int64_t>(problems.size()) - errors, " warnings"));
+  const std::int64_t warnings = static_cast<std::int64_t>(problems.size()) - errors;
+  session.say(counted(set->size(), "sample") + ", " + counted(errors, "error") + ", " +
+              counted(warnings, "warning"));
   session.metric("samples", set->size());
   session.metric("errors", errors);
-  session.metric("warnings", static_cast<std::int64_t>(problems.size()) - errors);
-  require<DataError>(errors == 0, "data check: ", errors, " errors in ", o.data,
+  session.metric("warnings", warnings);
+  require<DataError>(errors == 0, "data check: ", counted(errors, "error"), " in ", o.data,
                      "; mend or remove the samples named above");
 }
 
@@ -76,6 +82,7 @@ std::string list(const std::vector<double>& values) {
 }
 
 void stats(Session& session, DataCommandOptions& o) {
+  allow_table_of_run(o.dataset, o.data);
   const auto set = open_dataset(o.data, o.dataset);
   const DataStats s = dataset_stats(*set, inspect_samples(*set, session.common().threads));
   std::vector<std::vector<std::string>> rows{{"class", "all", "train", "val", "test", "no split"}};
@@ -111,9 +118,11 @@ void stats(Session& session, DataCommandOptions& o) {
 void split(Session& session, DataCommandOptions& o) {
   o.split = split_shares(o.shares, session.common().seed);
   o.split.by_patient = !o.by_image;
+  allow_table_of_run(o.dataset, o.data);
+  const bool in_place = o.out.empty();
+  if (!in_place) check_output_file("data split: --out", o.out, ".csv", {o.data});
   const auto set = open_dataset(o.data, o.dataset);
   assign_splits(*set, o.split);
-  const bool in_place = o.out.empty();
   require<UsageError>(!in_place || has_ending(o.data, ".csv"), "data split: ", o.data,
                       " is no manifest, so the splits need a place; give --out manifest.csv");
   if (in_place) {
@@ -136,7 +145,9 @@ void synth(Session& session, DataCommandOptions& o) {
       !o.out.empty(),
       "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
   o.synth.seed = session.common().seed;
-  write_synth(o.out, o.synth);
+  StagedFolder folder("data synth", o.out);
+  write_synth(folder.path(), o.synth);
+  folder.commit();
   session.say(cat(o.synth.samples, " pictures of ", o.synth.patients, " made-up patients in ", o.out));
   session.output("manifest", (std::filesystem::path(o.out) / "manifest.csv").string());
 }
@@ -169,11 +180,14 @@ void add_data(Program& program) {
       group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
       "gadolin data synth shapes --samples 300");
   app->add_option("folder", o->out, "Folder to make");
-  app->add_option("--samples", o->synth.samples, "Pictures to make")->capture_default_str();
-  app->add_option("--patients", o->synth.patients, "Patients that they are divided among")
+  app->add_option("--samples", o->synth.samples, "Pictures to make")
+      ->check(between(1, 1000000))
       ->capture_default_str();
-  app->add_option("--classes", o->synth.classes, "At most 6")->capture_default_str();
-  app->add_option("--size", o->synth.size, "Pixels a side")->capture_default_str();
+  app->add_option("--patients", o->synth.patients, "Patients that they are divided among")
+      ->check(between(3, 1000000))
+      ->capture_default_str();
+  app->add_option("--classes", o->synth.classes, "At most 6")->check(between(1, 6))->capture_default_str();
+  app->add_option("--size", o->synth.size, "Pixels a side")->check(between(8, 4096))->capture_default_str();
   app->add_flag("--colour,--color", o->synth.colour, "Three channels instead of one");
   app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
 #include "apps/run/display.h"
 #include "data/dicom/dicom.h"
 #include "io/atomic_file.h"
@@ -82,11 +83,24 @@ class Converter {
     }
     const fs::path out(o.out);
     const std::string end = out.extension().string();
-    single_ = (end == ".png" || end == ".npy" || end == ".dcm") && !fs::is_directory(out);
+    // Pipes and devices, too, take one file.
+    single_ = ((end == ".png" || end == ".npy" || end == ".dcm") && !fs::is_directory(out)) ||
+              (fs::exists(out) && !fs::is_directory(out));
+    ending_ = o.anonymize                                                            ? ".dcm"
+              : o.format == "npy" || (o.format != "png" && single_ && end == ".npy") ? ".npy"
+                                                                                     : ".png";
+    require<UsageError>(o.anonymize || end != ".dcm" || !single_, "dicom convert: --out ", printable(o.out),
+                        " is named as a DICOM file, and these are written with --anonymize only; add it, or "
+                        "name a .png or .npy file");
     require<UsageError>(!single_ || (o.inputs.size() == 1 && !fs::is_directory(o.inputs[0])),
                         "dicom convert: --out ", printable(o.out),
                         " takes one file, and a folder or several inputs are given; name a folder for --out");
-    if (!single_) fs::create_directories(out);
+    if (single_) {
+      check_output_file("dicom convert: --out", o.out, ending_, o.inputs);
+    } else {
+      check_output_folder("dicom convert: --out", o.out, o.inputs);
+      fs::create_directories(out);
+    }
   }
 
   void run() {
@@ -145,7 +159,7 @@ class Converter {
       const DicomFile file(bytes, name);
       if (o_.anonymize)
         anonymized_copy(file);
-      else if (o_.format == "npy" || (single_ && o_.out.ends_with(".npy")))
+      else if (ending_ == ".npy")
         array(file, name);
       else
         picture(file, name);
@@ -157,12 +171,12 @@ class Converter {
   }
 
   // Names that become the same without their folders get a number.
-  std::string place(const std::string& name, const char* end) {
+  std::string place(const std::string& name) {
     if (single_) return o_.out;
     const std::string flat = flat_name(name);
     std::string stem = flat;
     for (int n = 2; !names_.insert(stem).second; ++n) stem = cat(flat, "-again", n);
-    return (fs::path(o_.out) / (stem + end)).string();
+    return (fs::path(o_.out) / (stem + ending_)).string();
   }
 
   void anonymized_copy(const DicomFile& file) {
@@ -174,20 +188,21 @@ class Converter {
 
   void array(const DicomFile& file, const std::string& name) {
     const DicomImage image = read_dicom_image(file, frame_);
-    save_npy(place(name, ".npy"), o_.values == "hounsfield" ? to_hounsfield(image)
-                                  : image.channels == 3     ? to_rgb_samples(image)
-                                                            : image.samples);
+    save_npy(place(name), o_.values == "hounsfield" ? to_hounsfield(image)
+                          : image.channels == 3     ? to_rgb_samples(image)
+                                                    : image.samples);
     ++written_;
   }
 
   void picture(const DicomFile& file, const std::string& name) {
     const DicomImage image = read_dicom_image(file, frame_);
     DicomDisplayOptions how = display_;
-    const std::string whole = place(name, ".png");
+    const std::string whole = place(name);
     for (int f = 0; f < image.frames; ++f) {
       how.frame = f;
       std::string path = whole;
-      if (image.frames > 1) path = path.substr(0, path.size() - 4) + "-" + std::to_string(f) + ".png";
+      if (image.frames > 1 && path.ends_with(".png"))
+        path = path.substr(0, path.size() - 4) + "-" + std::to_string(f) + ".png";
       write_png(path, to_image(image, how));
       ++written_;
     }
@@ -199,6 +214,7 @@ class Converter {
   int frame_;
   AnonymizeOptions anonymize_;
   bool single_ = false;
+  std::string ending_;  // of the kind of file that is written
   std::set<std::string> names_;
   std::int64_t written_ = 0, failed_ = 0;
   std::string first_;
@@ -206,6 +222,7 @@ class Converter {
 
 void index(Session& session, const DicomCommandOptions& o) {
   require_dicom("dicom index");
+  if (!o.out.empty()) check_output_file("dicom index: --out", o.out, ".csv", o.inputs);
   DicomIndexOptions how;
   how.keep_patient_ids = o.keep_ids;
   how.key = o.key;

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/program/ranges.h"
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
@@ -101,9 +102,11 @@ void add_models(Program& program) {
       [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
   app->add_option("model", o->model, "A name of `gadolin models`")->required();
   app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
-  app->add_option("--batch", o->batch, "Samples of a batch")->capture_default_str();
-  app->add_option("--num-classes", o->classes, "Of the last layer")->capture_default_str();
-  app->add_option("--depth", o->depth, "Hide what lies deeper")->capture_default_str();
+  app->add_option("--batch", o->batch, "Samples of a batch")->check(count_from(1))->capture_default_str();
+  app->add_option("--num-classes", o->classes, "Of the last layer")
+      ->check(count_from(1))
+      ->capture_default_str();
+  app->add_option("--depth", o->depth, "Hide what lies deeper")->check(count_from(0))->capture_default_str();
   app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
   app->add_flag("--no-memory", o->no_memory,
                 "Leave out the training memory, which takes a few steps with small batches");

@@ -7,6 +7,9 @@
 #include <iostream>
 #include <sstream>
 
+#include "apps/program/config_file.h"
+#include "apps/program/help.h"
+#include "apps/program/ranges.h"
 #include "layers/cudnn_plans.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -51,18 +54,6 @@ const char* section_of(const std::string& command) {
   return found == sections.end() ? "Train, evaluate, predict" : found->second;
 }
 
-// The options of a command with their texts, a line each.
-std::string option_lines(const CLI::App& app) {
-  std::string lines;
-  for (const CLI::Option* option : app.get_options()) {
-    std::string line = "  " + option->get_name(false, true);
-    if (line.starts_with("  -h")) continue;
-    line.resize(std::max<std::size_t>(line.size() + 1, 14), ' ');
-    lines += line + option->get_description() + "\n";
-  }
-  return lines;
-}
-
 // Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front
 // of the others. Words of less than four letters are near to everything.
 std::string with_suggestion(const std::string& message, const std::string& hint) {
@@ -86,11 +77,12 @@ std::string with_suggestion(const std::string& message, const std::string& hint)
   return near.empty() || near == word ? hint : "did you mean " + near + "? " + hint;
 }
 
-// A number as it is, another text in quotes.
+// A number or a switch as it is, another text in quotes.
 std::string toml_value(const std::string& text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc{} && end == text.data() + text.size()) return text;
+  if (text == "true" || text == "false") return text;
   const char quote = text.find('"') == std::string::npos ? '"' : '\'';
   return quote + text + quote;
 }
@@ -157,8 +149,6 @@ Session::Session(std::string command, const Common& common) : command_(std::move
 #ifdef GADOLIN_CUDA
   set_convolution_tuning(common.tune == "on");
 #endif
-  require<UsageError>(common.threads >= 0 && common.threads <= 1024, "--threads ", common.threads,
-                      " is not in 0..1024; 0 takes all processors");
   if (common.threads > 0) set_num_threads(common.threads);
 }
 
@@ -182,15 +172,21 @@ Json Session::done(double seconds) const {
 Program::Program()
     : app_("Gadolin: deep learning for medical images. Research and teaching software, no medical device.",
            "gadolin") {
+  app_.formatter(std::make_shared<HelpFormatter>());
   app_.require_subcommand(1);
   app_.fallthrough();
   app_.set_help_all_flag("--help-all", "Help of every command");
   app_.set_version_flag("--version", "gadolin " + program_version());
   app_.set_config("--config", "", "Read options from a TOML file; the command line wins");
+  app_.config_formatter(std::make_shared<ConfigFile>(app_));
   app_.add_option("--device", common_.device, "auto, cpu or cuda[:N]")->capture_default_str();
   app_.add_option("--dtype", common_.dtype, "Compute in fp32, tf32, bf16 or fp16")->capture_default_str();
-  app_.add_option("--seed", common_.seed, "Seed of every random choice")->capture_default_str();
-  app_.add_option("--threads", common_.threads, "CPU threads; 0: all")->capture_default_str();
+  app_.add_option("--seed", common_.seed, "Seed of every random choice")
+      ->check(seed_number())
+      ->capture_default_str();
+  app_.add_option("--threads", common_.threads, "CPU threads; 0: all")
+      ->check(between(0, 1024, "0 takes all processors"))
+      ->capture_default_str();
   app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")
       ->capture_default_str();
   app_.add_option(
@@ -206,8 +202,8 @@ CLI::App* Program::add_to(CLI::App& parent, const std::string& path, const std::
                           const std::string& example) {
   const std::string name = path.substr(path.rfind(' ') + 1);
   CLI::App* app = parent.add_subcommand(name, about);
-  app->footer((example.empty() ? "" : "Example:\n  " + example + "\n\n") + "Options of every command:\n" +
-              option_lines(app_));
+  app->footer((example.empty() ? "" : "Example:\n" + example_lines(example) + "\n\n") +
+              "Options of every command:\n" + option_lines(app_));
   if (&parent == &app_) app->group(section_of(name));
   entries_.push_back({app, path, std::move(run)});
   return app;
@@ -273,9 +269,20 @@ int tell_error(const Common& common, const std::string& code, const std::string&
 }  // namespace
 
 namespace {
+bool has_range(const CLI::Option& option) {
+  try {
+    return const_cast<CLI::Option&>(option).get_validator() != nullptr;
+  } catch (const CLI::OptionNotFound&) {
+    return false;
+  }
+}
+
 // An option given twice: the last one counts, so that a script's defaults can be overridden at its end.
 void last_one_counts(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
+    // Without a range of its own: what CLI11 would cut to the largest number is refused.
+    if (option->get_type_name() == "INT" && !has_range(*option))
+      option->check(between(-1'000'000'000, 1'000'000'000));
     if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   for (CLI::App* sub : app.get_subcommands({})) last_one_counts(*sub);
@@ -309,12 +316,20 @@ int Program::parse_and_run(int argc, char** argv) {
   } catch (const CLI::Success& help) {  // --help, --help-all, --version
     return app_.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::string hint = "run gadolin --help";
+    std::string hint = "run gadolin --help", path = "gadolin";
     const CLI::App* where = &app_;
     for (const Entry& entry : entries_) {
-      if (entry.app->parsed()) where = entry.app;
+      if (!entry.app->parsed()) continue;
+      where = entry.app;
+      path = "gadolin " + entry.name;
     }
     std::string message = error.what();
+    if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {  // "--top: 0 is not in 1..9; the way"
+      message.erase(std::min(message.find(": "), message.size() - 1), 1);
+      const std::size_t way = message.find("; ");
+      hint = way == std::string::npos ? "" : message.substr(way + 2);
+      message.resize(std::min(way, message.size()));
+    }
     for (int i = 1; i < argc; ++i) {
       const std::string arg = dashes(std::string(argv[i]).substr(0, std::string(argv[i]).find('=')));
       std::vector<std::string> known = option_names(where), common = option_names(&app_);
@@ -322,7 +337,7 @@ int Program::parse_and_run(int argc, char** argv) {
       if (arg.rfind("--", 0) == 0 && std::find(known.begin(), known.end(), arg) == known.end()) {
         const std::string near = nearest(arg, known);
         message = "unknown option " + arg;
-        hint = near.empty() ? "run gadolin " + where->get_name() + " --help" : "did you mean " + near + "?";
+        hint = near.empty() ? "run " + path + " --help" : "did you mean " + near + "?";
         break;
       }
     }

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
 #include "apps/report/run_facts.h"
 #include "io/bytes.h"
 #include "io/csv.h"
@@ -151,6 +152,7 @@ void add_report(Program& program) {
       "report", "The HTML report of a run, or of several side by side",
       [o](Session& session) {
         const std::string out = o->out.empty() ? o->runs[0] + "/report/index.html" : o->out;
+        check_output_file("report: --out", out, ".html");
         write_run_reports(o->runs, out, o->findings);
         session.say("report: " + out);
         session.output("report", out);

@@ -5,9 +5,11 @@
 #include <numeric>
 #include <set>
 
+#include "apps/program/output.h"
 #include "apps/report/run_report.h"
 #include "apps/run/judges.h"
 #include "apps/run/report_cams.h"
+#include "apps/run/table_of_run.h"
 #include "io/atomic_file.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/evaluate.h"
@@ -41,12 +43,16 @@ Json metrics_json(const Findings& f, const EvalCommand& o) {
   return json;
 }
 
+std::string interval_text(const Interval& i) {
+  if (std::isnan(i.low) || std::isnan(i.high)) return "none";
+  return fixed(i.low, 4) + " to " + fixed(i.high, 4);
+}
+
 void show(Session& session, const Findings& f, const EvalCommand& o, const Evaluator& evaluator) {
   session.say(cat(f.samples, " samples of ", o.split, ", ", f.model));
   TextRows rows{{"metric", "value", "95 % interval"}};
   for (const MetricValue& m : f.metrics) {
-    rows.push_back(
-        {m.name, fixed(m.value, 4), fixed(m.interval.low, 4) + " to " + fixed(m.interval.high, 4)});
+    rows.push_back({m.name, fixed(m.value, 4), interval_text(m.interval)});
     session.metric(m.name, Json{{"value", m.value}, {"low", m.interval.low}, {"high", m.interval.high}});
   }
   session.say(format_table(rows));
@@ -96,12 +102,10 @@ Json checkpoints_of(const EvalCommand& o) {
 }
 
 std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
-  // The split.csv of a run names files where they lie.
-  const std::filesystem::path folder = std::filesystem::path(o.data).parent_path();
-  o.dataset.allow_outside = o.dataset.allow_outside || std::filesystem::exists(folder / "config.toml");
+  allow_table_of_run(o.dataset, o.data);
   auto set = o.open ? o.open(task, o) : task.open(o.data, o.dataset);
   if (!o.splits.empty()) read_splits(o.splits, *set);
-  if (o.split != "all") set = set->subset(split_from(o.split, "--split"));
+  if (o.split != "all") set = set->subset(split_option(o.split));
   if (o.max_batches > 0 && set->size() > o.max_batches * o.batch_size) {
     std::vector<std::int64_t> first(static_cast<std::size_t>(o.max_batches * o.batch_size));
     std::iota(first.begin(), first.end(), 0);
@@ -110,7 +114,10 @@ std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
   return set;
 }
 
-void check_fit(const EvalCommand& o) {
+void check_options(const EvalCommand& o) {
+  if (o.split != "all") split_option(o.split);
+  require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
+                      " is unknown; use fail or skip");
   const bool fits = o.temperature || !o.thresholds.empty();
   require<UsageError>(
       fits == !o.save.empty(),
@@ -118,6 +125,8 @@ void check_fit(const EvalCommand& o) {
   require<UsageError>(!fits || (o.more.empty() && o.views == "identity"),
                       "eval: --save fits one checkpoint without --views; evaluate ensembles after that");
   if (!o.thresholds.empty()) threshold_rule(o.thresholds);
+  if (fits) check_output_file("eval: --save", o.save, checkpoint_suffix, {o.checkpoint, o.data});
+  if (!o.out.empty()) check_output_folder("eval: --out", o.out);
 }
 
 // The checkpoint with what was chosen on these samples.
@@ -143,7 +152,7 @@ void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
 }  // namespace
 
 void evaluate_checkpoint(Session& session, EvalCommand o) {
-  check_fit(o);
+  check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
   const auto set = open_set(task, o);
@@ -151,13 +160,15 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   load.batch_size = o.batch_size;
   load.workers = o.workers;
   load.device = session.device();
-  load.bad_samples = BadSamples::fail;
+  load.bad_samples = o.bad_samples == "skip" ? BadSamples::skip : BadSamples::fail;
   const std::string label = session.bars() ? "evaluating" : "";
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
   if (o.prepare) o.prepare(*evaluator);
   Findings found{task.kind(), judges.name(), set->size(), {}, {}, {}};
   found.bad = evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
+  for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
+  found.samples -= static_cast<std::int64_t>(found.bad.size());
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;

@@ -16,8 +16,9 @@ struct EvalCommand {
   DatasetOptions dataset;
   std::int64_t batch_size = 32;
   int workers = -1, resamples = 1000;
-  std::vector<std::string> more;   // further checkpoints: an ensemble
-  std::string views = "identity";  // of each picture: "identity,hflip", or "all"
+  std::vector<std::string> more;     // further checkpoints: an ensemble
+  std::string views = "identity";    // of each picture: "identity,hflip", or "all"
+  std::string bad_samples = "fail";  // or skip: what cannot be read is left out, and named in metrics.json
   int report_cams = 4;  // overlays of the report: as many surest mistakes, and surest right answers
   // Fitted on these samples and saved with the checkpoint in `save`.
   bool temperature = false;
@@ -32,7 +33,7 @@ struct EvalCommand {
 
 // Every sample once. With `out`: metrics.json, the evaluator's files (predictions.csv ...) and
 // report/index.html there. Throws DataError for data that do not fit the checkpoint, and for a sample that
-// cannot be read.
+// cannot be read unless these are skipped.
 void evaluate_checkpoint(Session& session, EvalCommand o);
 
 }  // namespace gadolin

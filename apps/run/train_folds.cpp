@@ -59,7 +59,9 @@ void tell(Session& session, const TrainCommand& o, const std::vector<FoldMetric>
     for (const double v : m.values) row.push_back(exact_text(v));
     table.rows.push_back(std::move(row));
     rows.push_back({m.name, fixed(s.mean, 4), fixed(s.deviation, 4),
-                    fixed(s.interval.low, 4) + " to " + fixed(s.interval.high, 4)});
+                    std::isnan(s.interval.low)
+                        ? "none"
+                        : fixed(s.interval.low, 4) + " to " + fixed(s.interval.high, 4)});
     session.metric(m.name, Json{{"value", s.mean},
                                 {"deviation", s.deviation},
                                 {"low", s.interval.low},

@@ -1,22 +1,11 @@
 #include "apps/run/train_options.h"
-
-#include <cmath>
+#include "apps/program/ranges.h"
 
 #include "data/sets/split.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
-
-void at_least(const char* option, double value, double least) {
-  require<UsageError>(value >= least && std::isfinite(value), option, " ", value, " is below ", least);
-}
-void above_zero(const char* option, double value) {
-  require<UsageError>(value > 0 && std::isfinite(value), option, " ", value, " is not above 0");
-}
-void fraction(const char* option, double value) {
-  require<UsageError>(value >= 0 && value < 1, option, " ", value, " is not in [0, 1)");
-}
 
 void add_data_options(CLI::App* app, DataChoice& o) {
   app->option_defaults()->group("Data");
@@ -38,14 +27,19 @@ void add_data_options(CLI::App* app, DataChoice& o) {
   app->add_option(
          "--folds", o.folds,
          "Cross-validation: so many runs, each with another part of the patients for validation; 0: one run")
+      ->check(count_from(0))
       ->capture_default_str();
 }
 
 void add_net_options(CLI::App* app, NetChoice& o) {
   app->option_defaults()->group("Net");
   app->add_option("--model", o.model, "A name of `gadolin models`")->capture_default_str();
-  app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")->capture_default_str();
-  app->add_option("--width", o.width, "Channels of a ResNet's stem")->capture_default_str();
+  app->add_option("--channels", o.channels, "1 or 3; 0: as the first image")
+      ->check(between(0, 3, "use 1 or 3, or 0 for those of the first image"))
+      ->capture_default_str();
+  app->add_option("--width", o.width, "Channels of a ResNet's stem")
+      ->check(between(1, 65536))
+      ->capture_default_str();
   app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
   app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .pth, .safetensors ...)");
   app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")
@@ -56,7 +50,7 @@ void add_net_options(CLI::App* app, NetChoice& o) {
 
 void add_input_options(CLI::App* app, InputChoice& o) {
   app->option_defaults()->group("Pictures and batches");
-  app->add_option("--input-size", o.size, "Pixels a side")->capture_default_str();
+  app->add_option("--input-size", o.size, "Pixels a side")->check(between(1, 65536))->capture_default_str();
   app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
   app->add_option("--pipeline", o.pipeline,
                   "Steps of evaluation and prediction; default: resize, centre crop, normalise");
@@ -65,13 +59,20 @@ void add_input_options(CLI::App* app, InputChoice& o) {
                   "often), capped:N (a class)")
       ->capture_default_str();
   app->add_option("--mixup", o.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--cutmix", o.cutmix, "Alpha of cutmix: a part of another picture pasted in; 0: off")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--batch-size", o.batch_size, "Samples of a batch; fewer where the set has no more")
+      ->check(between(1, 1000000))
       ->capture_default_str();
-  app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")->capture_default_str();
-  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")->capture_default_str();
+  app->add_option("--eval-batch-size", o.eval_batch_size, "0: the batch size")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
+  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
+      ->capture_default_str();
   app->add_option("--bad-samples", o.bad_samples, "fail, skip or quarantine")->capture_default_str();
 }
 
@@ -79,9 +80,11 @@ void add_loss_options(CLI::App* app, LossOptions& o) {
   app->option_defaults()->group("Loss");
   app->add_option("--loss", o.kind, "auto, cross-entropy, bce, focal")->capture_default_str();
   app->add_option("--focal-gamma", o.focal_gamma, "Of --loss focal: how much less easy samples count")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--label-smoothing", o.label_smoothing,
                   "Share of the truth that is spread over all classes")
+      ->check(share())
       ->capture_default_str();
   app->add_flag("--class-weights", o.class_weights, "Rare classes count more");
 }
@@ -91,10 +94,18 @@ void add_update_options(CLI::App* app, UpdateChoice& o) {
   app->add_option("--optimizer", o.optimizer,
                   "sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop-slim, adadelta, adagrad, ftrl")
       ->capture_default_str();
-  app->add_option("--lr", o.lr, "Base learning rate; the peak of one-cycle")->capture_default_str();
-  app->add_option("--min-lr", o.min_lr, "Where cosine and polynomial end")->capture_default_str();
-  app->add_option("--momentum", o.momentum, "Of the rules that have one")->capture_default_str();
-  app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")->capture_default_str();
+  app->add_option("--lr", o.lr, "Base learning rate; the peak of one-cycle")
+      ->check(above(0))
+      ->capture_default_str();
+  app->add_option("--min-lr", o.min_lr, "Where cosine and polynomial end")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app->add_option("--momentum", o.momentum, "Of the rules that have one")
+      ->check(share())
+      ->capture_default_str();
+  app->add_option("--weight-decay", o.weight_decay, "Below 0: the optimiser's own")
+      ->check(finite())
+      ->capture_default_str();
   app->add_flag("--decay-norm-and-bias", o.decay_norm_and_bias, "Decay parameters of one dimension too");
   app->add_option("--schedule", o.schedule,
                   "constant, step:E[:G], multi-step:E,E, exponential:G, polynomial[:P[:SPAN]], cosine, "
@@ -104,42 +115,60 @@ void add_update_options(CLI::App* app, UpdateChoice& o) {
          "--warmup-epochs", o.warmup_epochs,
          "Epochs in which the rate rises; below 0: one, but at most a tenth of the run, and none for "
          "one-cycle, which has its own")
+      ->check(finite())
       ->capture_default_str();
   app->add_option("--clip-norm", o.clip_norm, "Largest L2 norm of the gradient; 0: off")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--clip-value", o.clip_value, "Largest element of the gradient; 0: off")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--loss-scale", o.loss_scale, "Fixed loss scale; 0: dynamic for fp16, none otherwise")
+      ->check(at_least(0))
       ->capture_default_str();
 }
 
 void add_loop_options(CLI::App* app, TrainOptions& o) {
   app->option_defaults()->group("Length, evaluations and checkpoints");
-  app->add_option("--epochs", o.epochs, "Times that all samples are seen")->capture_default_str();
-  app->add_option("--max-steps,--max-train-steps", o.max_steps, "Optimiser steps; 0: epochs decide")
+  app->add_option("--epochs", o.epochs,
+                  "Times that all samples are seen; with --max-steps too, what ends first counts")
+      ->check(count_from(1))
       ->capture_default_str();
-  app->add_option("--accumulate", o.accumulate, "Batches a step")->capture_default_str();
-  app->add_option("--ema", o.ema, "Decay of averaged weights; 0: off")->capture_default_str();
+  app->add_option("--max-steps,--max-train-steps", o.max_steps, "Optimiser steps; 0: epochs decide")
+      ->check(count_from(0))
+      ->capture_default_str();
+  app->add_option("--accumulate", o.accumulate, "Batches a step")
+      ->check(count_from(1))
+      ->capture_default_str();
+  app->add_option("--ema", o.ema, "Decay of averaged weights; 0: off")->check(share())->capture_default_str();
   app->add_option("--monitor", o.monitor,
                   "Metric of the best checkpoint; default: the task's choice, of classifiers "
                   "val_balanced_accuracy or val_roc_auc");
   app->add_option("--patience", o.patience,
                   "Evaluations without a better monitored metric that end the run; 0: never")
+      ->check(count_from(0))
       ->capture_default_str();
   app->add_option("--min-delta", o.min_delta, "By how much it must be better to count")
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--stop-threshold", o.stop_threshold,
                   "End once the monitored metric reaches this; 0: never")
+      ->check(finite())
       ->capture_default_str();
   app->add_option("--save-every", o.save_every, "Steps between checkpoints; 0: one with each evaluation")
+      ->check(count_from(0))
       ->capture_default_str();
   app->add_option("--eval-every", o.eval_every, "Steps between evaluations; 0: at the end of epochs")
+      ->check(count_from(0))
       ->capture_default_str();
   app->add_option("--keep-last,--keep", o.keep, "Checkpoints step-N to keep, besides best and last")
+      ->check(count_from(1))
       ->capture_default_str();
   app->add_option("--log-every", o.log_every, "Steps between scalars of the event file")
+      ->check(count_from(1))
       ->capture_default_str();
   app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")
+      ->check(count_from(0))
       ->capture_default_str();
 }
 
@@ -155,31 +184,8 @@ void check_train_options(const TrainCommand& o) {
                       " is not possible; use 2 or more, or 0 for one run");
   require<UsageError>(o.data.folds == 0 || o.resume.empty() || o.resume == "auto", "--resume ", o.resume,
                       " names one checkpoint, but --folds makes several runs; use --resume auto");
-  above_zero("--input-size", o.input.size);
-  above_zero("--width", o.net.width);
   require<UsageError>(o.net.channels == 0 || o.net.channels == 1 || o.net.channels == 3, "--channels ",
                       o.net.channels, " must be 1 or 3");
-  above_zero("--epochs", static_cast<double>(o.loop.epochs));
-  at_least("--max-steps", static_cast<double>(o.loop.max_steps), 0);
-  above_zero("--batch-size", static_cast<double>(o.input.batch_size));
-  at_least("--eval-batch-size", static_cast<double>(o.input.eval_batch_size), 0);
-  above_zero("--accumulate", static_cast<double>(o.loop.accumulate));
-  above_zero("--lr", o.update.lr);
-  at_least("--min-lr", o.update.min_lr, 0);
-  fraction("--momentum", o.update.momentum);
-  at_least("--clip-norm", o.update.clip_norm, 0);
-  at_least("--clip-value", o.update.clip_value, 0);
-  fraction("--ema", o.loop.ema);
-  at_least("--mixup", o.input.mixup, 0);
-  at_least("--cutmix", o.input.cutmix, 0);
-  at_least("--focal-gamma", o.loss.focal_gamma, 0);
-  fraction("--label-smoothing", o.loss.label_smoothing);
-  at_least("--loss-scale", o.update.loss_scale, 0);
-  at_least("--save-every", static_cast<double>(o.loop.save_every), 0);
-  at_least("--eval-every", static_cast<double>(o.loop.eval_every), 0);
-  above_zero("--keep-last", o.loop.keep);
-  above_zero("--log-every", static_cast<double>(o.loop.log_every));
-  at_least("--nan-patience", o.loop.nan_patience, 0);
 }
 
 void add_train_options(CLI::App* app, TrainCommand& o) {

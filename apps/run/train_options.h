@@ -84,8 +84,8 @@ using ConfigText = std::function<std::string(const Settled&)>;
 // Throws what reading the data, making the net and Trainer::run throw.
 void run_training(Session& session, TrainCommand o, const ConfigText& config);
 
-// What can be seen without the data: numbers outside their range, an unknown task or net. Throws UsageError
-// naming the option.
+// What can be seen without the data and is no range of a number: an unknown task or net, options that exclude
+// each other. Throws UsageError naming the option.
 void check_train_options(const TrainCommand& o);
 
 }  // namespace gadolin

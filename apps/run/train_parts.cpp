@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/run/table_of_run.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
@@ -34,9 +35,11 @@ std::string default_steps(const TrainCommand& o, int channels, bool training) {
 
 std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
   const TaskKind& kind = trainable_kind(o.task);
+  DatasetOptions read = o.data.read;
+  allow_table_of_run(read, o.data.path);
   auto set = o.data.open ? o.data.open()
-             : kind.open ? kind.open(o.data.path, o.data.read)
-                         : open_dataset(o.data.path, o.data.read);
+             : kind.open ? kind.open(o.data.path, read)
+                         : open_dataset(o.data.path, read);
   if (!o.data.splits.empty()) read_splits(o.data.splits, *set);
   return set;
 }

@@ -1,4 +1,6 @@
 // One training run of a task.
+#include <algorithm>
+#include <filesystem>
 #include <optional>
 
 #include "apps/run/train_parts.h"
@@ -47,8 +49,22 @@ Settled settled(const TrainCommand& o, const Session& session, const Prepared& p
   if (o.task == ClassificationTask::name) {
     const std::string usual = p.train->multi_label() ? "bce" : "cross-entropy";
     s["loss"] = o.loss.kind == "auto" ? usual : o.loss.kind;
+    // As the net was made, which weights of --init-from may have said.
+    const NetOptions& net = static_cast<const ClassificationTask&>(*p.task).options();
+    if (const auto width = net.find("width"); width != net.end())
+      s["width"] = exact_text(std::get<double>(width->second));
+    if (const auto stem = net.find("small_input"); stem != net.end())
+      s["small-input"] = std::get<bool>(stem->second) ? "true" : "false";
   }
   return s;
+}
+
+// Metrics of classifiers are shares, or losses.
+void check_threshold(const TrainCommand& o, const Training& training) {
+  const TrainOptions& loop = training.plan().loop;
+  const double goal = loop.stop_threshold;
+  require<UsageError>(o.task != ClassificationTask::name || (goal >= 0 && (goal <= 1 || !loop.maximize)),
+                      "--stop-threshold ", goal, " is no value of ", loop.monitor, "; use 0 (never) to 1");
 }
 
 // For people: comments at the head of config.toml.
@@ -59,17 +75,36 @@ std::string about_data(const Prepared& p) {
              " for validation\n");
 }
 
+// A run goes on with other settings than it was begun with. Those that change no number are passed over, and
+// so are threads, of which Training warns itself.
+void tell_changes(const Session& session, const RunDir& run, const std::string& now) {
+  std::error_code error;
+  if (!std::filesystem::exists(run.file("config.toml"), error)) return;
+  for (const std::string& change : config_differences(run.read_config(), now)) {
+    const std::string key = change.substr(0, change.find(": "));
+    const std::string name = key.substr(key.rfind('.') + 1);
+    const char* const harmless[] = {"threads", "workers", "quiet",     "verbose",    "json",
+                                    "out",     "data",    "keep-last", "save-every", "log-every"};
+    if (std::find(std::begin(harmless), std::end(harmless), name) == std::end(harmless))
+      session.log("warning: the run goes on with another setting than before: " + change);
+  }
+}
+
 void tell_result(Session& session, const TrainResult& result, const std::string& monitor, const RunDir& run) {
   if (!result.why.empty()) session.say("ended early: " + result.why);
-  session.say(cat("best ", monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ",
-                  fixed(result.images_per_second, 1), " images/s; ", run.checkpoints(), "/best.gdck"));
+  const bool best = result.best_step > 0;
+  const std::string rate = fixed(result.images_per_second, 1) + " images/s; " + run.checkpoints();
+  session.say(
+      best ? cat("best ", monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ", rate,
+                 "/best.gdck")
+           : cat("no best checkpoint, because ", monitor, " was never a number; ", rate, "/last.gdck"));
   session.metric("steps", result.steps);
   session.metric("ended", result.ended);
-  session.metric("best", result.best);
+  session.metric("best", best ? Json(result.best) : Json(nullptr));
   session.metric("images_per_second", result.images_per_second);
   for (const auto& [name, value] : result.last) session.metric(name, value);
   session.output("run", run.path());
-  session.output("best", run.checkpoints() + "/best.gdck");
+  if (best) session.output("best", run.checkpoints() + "/best.gdck");
   session.output("last", run.checkpoints() + "/last.gdck");
 }
 
@@ -101,18 +136,25 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
   Prepared p = prepare_run(session, o, std::move(set));
   Training training(*p.task, *p.train, *p.val, p.plan, p.set->fingerprint(), session);
 
+  check_threshold(o, training);
   RunDir run(o.out, open_mode(o));
-  write_split(run.file("split.csv"), *p.set);
-  run.write_config(about_data(p) + config(settled(o, session, p, training)));
-  run.write_environment({{"device", name_of(session.device())},
-                         {"dtype", session.common().dtype},
-                         {"version", program_version()},
-                         {"commit", program_commit()}});
+  const std::string text = about_data(p) + config(settled(o, session, p, training));
+  // Not before a checkpoint is accepted: a run that is refused stays as it was.
+  const auto write_facts = [&] {
+    if (run.resumed()) tell_changes(session, run, text);
+    write_split(run.file("split.csv"), *p.set);
+    run.write_config(text);
+    run.write_environment({{"device", name_of(session.device())},
+                           {"dtype", session.common().dtype},
+                           {"version", program_version()},
+                           {"commit", program_commit()}});
+  };
   const std::optional<Start> start = start_of(run, o, session);
   session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
                   " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
                   session.common().dtype));
-  const TrainResult result = start ? training.run(run, &start->checkpoint, start->path) : training.run(run);
+  const TrainResult result =
+      training.run(run, start ? &start->checkpoint : nullptr, start ? start->path : "", write_facts);
   tell_result(session, result, training.monitor(), run);
   return result;
 }

@@ -1,4 +1,5 @@
 // gadolin eval.
+#include "apps/program/ranges.h"
 #include "apps/run/evaluate.h"
 #include "apps/train/commands.h"
 
@@ -31,7 +32,7 @@ void add_eval_command(Program& program) {
   app->add_option(
          "--report-cams", o->report_cams,
          "Grad-CAM overlays in the report, of as many surest mistakes and surest right answers; 0: none")
-      ->check(CLI::Range(0, 12))
+      ->check(between(0, 12))
       ->capture_default_str();
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
@@ -45,9 +46,17 @@ void add_eval_command(Program& program) {
   app->add_option("--none-label", o->dataset.none_label,
                   "Label that stands for no finding in a multi-label set");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--batch-size", o->batch_size, "Samples that are computed together")->capture_default_str();
-  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")->capture_default_str();
-  app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")->capture_default_str();
+  app->add_option("--bad-samples", o->bad_samples, "fail at a file that cannot be read, or skip it")
+      ->capture_default_str();
+  app->add_option("--batch-size", o->batch_size, "Samples that are computed together")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
+      ->capture_default_str();
+  app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "apps/chart/chart.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/run/train_parts.h"
 #include "apps/train/commands.h"
 #include "io/atomic_file.h"
@@ -85,6 +87,7 @@ std::string picture_of(const LrSweep& s) {
 void lr_find(Session& session, LrFindOptions o) {
   set_tf32(session.tf32());
   check_train_options(o.run);
+  check_output_folder("lr-find: --out", o.run.out);
   const Prepared p = prepare_run(session, o.run, open_split(o.run, session));
   const LrSweep s = sweep(session, p, o);
   std::filesystem::create_directories(o.run.out);
@@ -117,9 +120,11 @@ void add_lr_find_command(Program& program) {
       [o](Session& s) { lr_find(s, *o); },
       "gadolin lr-find examples/data/cxr-nih14-small/view.csv --input-size 112 --out runs/rates");
   add_train_options(app, o->run);
-  app->add_option("--lr-from", o->sweep.lo, "First rate")->capture_default_str();
-  app->add_option("--lr-to", o->sweep.hi, "Last rate")->capture_default_str();
-  app->add_option("--steps", o->sweep.steps, "Steps between both")->capture_default_str();
+  app->add_option("--lr-from", o->sweep.lo, "First rate")->check(above(0))->capture_default_str();
+  app->add_option("--lr-to", o->sweep.hi, "Last rate")->check(above(0))->capture_default_str();
+  app->add_option("--steps", o->sweep.steps, "Steps between both")
+      ->check(between(2, 1000000))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin

@@ -3,7 +3,10 @@
 #include <filesystem>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/run/judges.h"
+#include "apps/run/table_of_run.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
 #include "tasks/features.h"
@@ -36,11 +39,9 @@ bool is_set(const std::vector<std::string>& given) {
 std::unique_ptr<Dataset> samples_of(const PredictOptions& o, const Task& task) {
   if (is_set(o.files)) {
     DatasetOptions options = o.dataset;
-    // The split.csv of a run names files where they lie.
-    const std::filesystem::path folder = std::filesystem::path(o.files[0]).parent_path();
-    options.allow_outside = options.allow_outside || std::filesystem::exists(folder / "config.toml");
+    allow_table_of_run(options, o.files[0]);
     auto set = open_dataset(o.files[0], options);
-    return o.split == "all" ? std::move(set) : set->subset(split_from(o.split, "--split"));
+    return o.split == "all" ? std::move(set) : set->subset(split_option(o.split));
   }
   require<UsageError>(o.split == "all", "predict: --split needs a labelled set, not files");
   return open_inputs("predict", o.files, task.classes(), o.dataset);
@@ -49,6 +50,10 @@ std::unique_ptr<Dataset> samples_of(const PredictOptions& o, const Task& task) {
 void features(Session& session, const PredictOptions& o) {
   require<UsageError>(!o.out.empty(),
                       "predict: --layer needs --out, a folder for features.npy and index.csv");
+  check_output_folder("predict: --out", o.out);
+  if (o.split != "all") split_option(o.split);
+  require<UsageError>(o.more.empty(), "predict: --layer takes one --checkpoint, and there are ",
+                      o.more.size() + 1, "; call it once for each");
   require<UsageError>(o.feature_dtype == "fp32" || o.feature_dtype == "fp16", "--feature-dtype ",
                       o.feature_dtype, " is unknown; use fp32 or fp16");
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
@@ -85,6 +90,12 @@ void features(Session& session, const PredictOptions& o) {
 
 void predict(Session& session, const PredictOptions& o) {
   if (!o.layer.empty()) return features(session, o);
+  require<UsageError>(o.out.empty(), "predict: --out ", printable(o.out),
+                      " is for features and needs --layer; add --layer embedding, or redirect what is "
+                      "printed for probabilities");
+  require<UsageError>(!o.pool, "predict: --pool is for features and needs --layer; leave it out");
+  require<UsageError>(o.split == "all", "predict: --split ", o.split,
+                      " is for features and needs --layer; gadolin eval measures a split");
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
@@ -143,7 +154,7 @@ void add_predict_command(Program& program) {
   app->add_option("--views", o->views,
                   "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
       ->capture_default_str();
-  app->add_option("--top", o->top, "Classes to name")->capture_default_str();
+  app->add_option("--top", o->top, "Classes to name")->check(count_from(1))->capture_default_str();
   app->add_option("--layer", o->layer,
                   "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "
                   "(what the last linear layer reads)");
@@ -160,8 +171,12 @@ void add_predict_command(Program& program) {
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--bad-samples", o->bad_samples, "Features: fail at a file that cannot be read, or skip it")
       ->capture_default_str();
-  app->add_option("--batch-size", o->batch_size, "Features")->capture_default_str();
-  app->add_option("--workers", o->workers, "Features: threads that decode")->capture_default_str();
+  app->add_option("--batch-size", o->batch_size, "Features")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--workers", o->workers, "Features: threads that decode")
+      ->check(between(-1, 64))
+      ->capture_default_str();
 }
 
 }  // namespace gadolin

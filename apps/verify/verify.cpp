@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/program/ranges.h"
 #include "apps/verify/fixture.h"
 #include "tensor/check.h"
 
@@ -54,6 +55,7 @@ void add_verify(Program& program) {
       "gadolin verify tests/fixtures/nets/*.safetensors");
   app->add_option("files", o->files, "Fixture files (.safetensors)")->required();
   app->add_option("--tolerance-scale", o->tolerance_scale, "Multiplies the tolerances for bf16 and fp16")
+      ->check(above(0))
       ->capture_default_str();
 }
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
 #include "apps/weights/onnx_export.h"
 #include "apps/weights/weights.h"
 #include "io/torch_file.h"
@@ -46,6 +47,7 @@ void export_weights(Session& session, const std::string& in, const std::string& 
     }
     require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold),
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
+    check_output_file("export: OUT", out, format.suffix, {in});
     const auto classifier = load_classifier(in, cpu);
     ClassificationTask& c = *classifier;
     format.write(session, c, out, options);

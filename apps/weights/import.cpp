@@ -4,6 +4,8 @@
 #include <set>
 
 #include "apps/commands.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/weights/weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
@@ -68,6 +70,12 @@ Checkpoint checkpoint_of(const ClassificationTask& c, const ImportOptions& o, co
   Checkpoint checkpoint;
   for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   c.describe(checkpoint);
+  // With the same head, what was chosen on its probabilities holds.
+  for (const char* fact : {"temperature", "thresholds"}) {
+    const auto chosen = file.metadata.find(fact);
+    if (file.format == "gadolin" && o.exclude.empty() && chosen != file.metadata.end())
+      checkpoint.facts[fact] = chosen->second;
+  }
   checkpoint.facts["imported_from_sha256"] = weights_sha256(o.in);
   checkpoint.facts["imported_format"] = file.format;
   return checkpoint;
@@ -112,10 +120,11 @@ NetOptions given_options(const ImportOptions& o, const WeightFile& file) {
 void import_weights(Session& session, const ImportOptions& o) {
   require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ",
                       checkpoint_suffix);
+  check_output_file("import: OUT", o.out, checkpoint_suffix, {o.in});
   const NetInfo& info = net_info(o.model);
   WeightFile file;
   if (is_checkpoint(o.in))
-    file = {load_weights(o.in), {}, "gadolin", {}};
+    file = {weights_of(load_checkpoint(o.in)), load_checkpoint_facts(o.in), "gadolin", {}};
   else
     file = read_weights(o.in);
   NetOptions given = given_options(o, file);
@@ -155,7 +164,9 @@ void import_weights(Session& session, const ImportOptions& o) {
   const Pipeline pipeline(!o.pipeline.empty()              ? o.pipeline
                           : written != file.metadata.end() ? written->second
                                                            : usual_pipeline(o.model, channels, file.format));
-  const ClassificationTask c(o.model, options, classes, false, pipeline, std::move(net));
+  const auto several = file.metadata.find("multi_label");
+  const bool multi_label = several != file.metadata.end() && several->second == "1";
+  const ClassificationTask c(o.model, options, classes, multi_label, pipeline, std::move(net));
   const Checkpoint checkpoint = checkpoint_of(c, o, file);
   save_checkpoint(o.out, checkpoint);
   const std::string& sum = checkpoint.facts.at("imported_from_sha256");
@@ -181,9 +192,13 @@ void add_import(Program& program) {
       ->required();
   app->add_option("out", o->out, "Checkpoint to write (.gdck)")->required();
   app->add_option("--model", o->model, "A name of `gadolin models`")->required();
-  app->add_option("--num-classes", o->classes, "0: as in the file")->capture_default_str();
-  app->add_option("--channels", o->channels, "0: as in the file")->capture_default_str();
-  app->add_option("--width", o->width, "0: as in the file")->capture_default_str();
+  app->add_option("--num-classes", o->classes, "0: as in the file")
+      ->check(count_from(0))
+      ->capture_default_str();
+  app->add_option("--channels", o->channels, "0: as in the file")
+      ->check(between(0, 65536))
+      ->capture_default_str();
+  app->add_option("--width", o->width, "0: as in the file")->check(between(0, 65536))->capture_default_str();
   app->add_flag("--small-input", o->small_input, "Stem for small images");
   app->add_option("--net-option", o->net_options,
                   "NAME=VALUE of the net, such as transform_input=true; may be repeated");

@@ -2,6 +2,7 @@
 #include "data/dicom/index.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -137,7 +138,7 @@ constexpr Column columns[] = {{"modality", dicom::modality},
 
 struct Row {
   std::vector<std::string> fields;
-  std::string warning;
+  std::string warning, error;
   SlicePlace place;
   enum { skipped, good, failed } state = skipped;
 };
@@ -148,10 +149,23 @@ std::string plain(std::string text) {
   return text;
 }
 
+// As the file has it, but with a point for a decimal comma: reading the numbers warns of it.
+std::string field_of(const DicomFile& file, DicomTag tag) {
+  std::string text = plain(file.text(tag));
+  const DicomElement* e = file.find(tag);
+  if (e == nullptr || dicom_vr(tag) != "DS") return text;
+  const std::vector<double> values = file.numbers(*e);
+  const bool numbers = std::none_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
+  if (numbers) std::replace(text.begin(), text.end(), ',', '.');
+  return text;
+}
+
 Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOptions& options) {
   Row row;
   if (!DicomFile::looks_like(bytes)) return row;
-  const DicomFile file(bytes, name, {.pixels = false, .limits = options.limits});
+  const DicomFile file(bytes, name, {.pixels = true, .limits = options.limits});
+  for (const DicomElement& e : file.elements())
+    if (e.cut) row.error = cat("the file ends inside its pixel data, after ", e.length, " bytes of them");
   row.state = Row::good;
   row.place = slice_place(file);
   std::string patient = file.text(dicom::patient_id);
@@ -162,8 +176,8 @@ Row row_of(const std::string& name, std::string_view bytes, const DicomIndexOpti
                 row.place.series,
                 file.text(dicom::sop_instance),
                 file.transfer_syntax()};
-  for (const Column& c : columns) row.fields.push_back(plain(file.text(c.tag)));
-  for (const DicomTag tag : options.more) row.fields.push_back(plain(file.text(tag)));
+  for (const Column& c : columns) row.fields.push_back(field_of(file, c.tag));
+  for (const DicomTag tag : options.more) row.fields.push_back(field_of(file, tag));
   for (const std::string& w : file.warnings()) row.warning += (row.warning.empty() ? "" : "; ") + w;
   return row;
 }
@@ -228,7 +242,7 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
       try {
         files.with(at, [&](std::string_view bytes) { rows[at] = row_of(files.name(at), bytes, options); });
       } catch (const std::exception& error) {
-        rows[at] = {{files.name(at), plain(error.what())}, "", {}, Row::failed};
+        rows[at] = {{files.name(at), plain(error.what())}, "", "", {}, Row::failed};
       }
     }
   });
@@ -261,7 +275,8 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
       failed(rows[i].fields[0], rows[i].fields[1]);
       continue;
     }
-    rows[i].fields.insert(rows[i].fields.end(), {order[i], rows[i].warning, ""});
+    rows[i].fields.insert(rows[i].fields.end(), {order[i], rows[i].warning, rows[i].error});
+    out.failed += rows[i].error.empty() ? 0 : 1;
     out.table.rows.push_back(std::move(rows[i].fields));
     ++out.files;
   }

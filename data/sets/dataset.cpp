@@ -65,10 +65,14 @@ const char* split_name(Split split) {
 }
 
 Split split_from(std::string_view text, std::string_view place) {
-  if (text.empty()) return Split::none;
-  if (text == "train") return Split::train;
-  if (text == "val" || text == "valid" || text == "validation") return Split::val;
-  if (text == "test") return Split::test;
+  // As other tools write them, too.
+  std::string word(text);
+  for (char& c : word)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (word.empty()) return Split::none;
+  if (word == "train" || word == "training") return Split::train;
+  if (word == "val" || word == "valid" || word == "validation" || word == "dev") return Split::val;
+  if (word == "test" || word == "testing") return Split::test;
   fail<DataError>(place, ": split '", printable(text), "' is not train, val or test");
 }
 

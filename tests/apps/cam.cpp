@@ -45,10 +45,21 @@ TEST(CamCommand, FromFilesToOverlays) {
   EXPECT_TRUE(min(map).item() >= 0 && max(map).item() <= 1);
   // The other class, an earlier layer.
   const std::string other = event["class"] == "disc" ? "square" : "disc";
-  const Outcome named = cam({film, "--out", dir / "out", "--class", other, "--layer", "layer2"});
+  const std::vector<std::string> again{film, "--out", dir / "out", "--class", other, "--layer", "layer2"};
+  EXPECT_EQ(last_line(cam(again), dir.path()),
+            "cam: --out DIR/out holds 4 files of an earlier call; name another folder, or add --overwrite to "
+            "remove them [GD-USAGE-001]");
+  EXPECT_TRUE(std::filesystem::exists(dir / "out/000001-2.cam.png"));
+  dir.write("out/note.txt", "mine");
+  std::vector<std::string> instead = again;
+  instead.push_back("--overwrite");
+  const Outcome named = cam(instead);
   ASSERT_EQ(named.code, 0) << named.err;
   EXPECT_NE(named.out.find(other), std::string::npos) << named.out;
-  ASSERT_EQ(cam({film, "--out", dir / "out", "--class", "1"}).code, 0);
+  for (const char* gone : {"out/000001-2.cam.png", "out/000001.cam.npy"})
+    EXPECT_FALSE(std::filesystem::exists(dir / gone)) << gone;
+  EXPECT_TRUE(std::filesystem::exists(dir / "out/note.txt")) << "no overlay, so it stays";
+  ASSERT_EQ(cam({film, "--out", dir / "one", "--class", "1"}).code, 0);
 
   const auto says = [&](std::vector<std::string> args) {
     return last_line(cam(std::move(args)), dir.path());
@@ -59,13 +70,13 @@ TEST(CamCommand, FromFilesToOverlays) {
   EXPECT_EQ(says({film, "--out", dir / "out", "--class", "2"}),
             "--class 2 is unknown; known are " + classes + " and their numbers from 0 [GD-USAGE-001]");
   EXPECT_EQ(says({film, "--out", dir / "out", "--alpha", "1.5"}),
-            "--alpha 1.5 is not in 0 to 1 [GD-USAGE-001]");
+            "--alpha 1.5 is not in 0..1 [GD-USAGE-001]");
   EXPECT_EQ(says({dir / "run", "--out", dir / "out"}), "cam: no files to look at [GD-USAGE-001]");
   EXPECT_EQ(says({dir / "none.txt", "--out", dir / "out"}),
             "read: DIR/none.txt: no such file or directory; check the path; folders above it must exist "
             "[GD-FILE-001]");
   const std::string bad = dir.write("bad.png", "no picture");
-  const Outcome damaged = cam({bad, film, "--out", dir / "out", "--quiet"});
+  const Outcome damaged = cam({bad, film, "--out", dir / "two", "--quiet"});
   EXPECT_EQ(damaged.code, 3);
   EXPECT_EQ(last_line(damaged, dir.path()),
             "cam: 1 of 2 files could not be done (decode: DIR/bad.png is not a JPEG, PNG, BMP, PNM or DICOM "

@@ -144,7 +144,7 @@ TEST(CommandMessages, Benchmarks) {
            "--mode test is unknown; use train or infer [GD-USAGE-001]"},
           {{"bench", "model", "resnet18", "--batch", "-1"},
            2,
-           "--batch: Value -1 not in range 0 to 65536; run gadolin --help [GD-USAGE-001]"},
+           "--batch -1 is not in 0..65536 [GD-USAGE-001]"},
           {{"bench", "op", "nothing"},
            2,
            "bench op: no operation is called nothing; run gadolin bench op --list to see all [GD-USAGE-001]"},
@@ -168,7 +168,7 @@ TEST(CommandMessages, Data) {
       dir, {
                {{"data", "check", "DIR/classes"},
                 3,
-                "data check: 1 errors in DIR/classes; mend or remove the samples named above [GD-DATA-001]"},
+                "data check: 1 error in DIR/classes; mend or remove the samples named above [GD-DATA-001]"},
                {{"data", "split", "DIR/classes", "--shares", "0.5/0.5/0"},
                 2,
                 "data split: DIR/classes is no manifest, so the splits need a place; give --out manifest.csv "
@@ -185,16 +185,14 @@ TEST(CommandMessages, Data) {
                {{"data", "split", "DIR/classes", "--shares", "0/0/0", "--out", "DIR/m.csv"},
                 2,
                 "split: shares 0, 0, 0 are not 0 or more with a sum above 0 [GD-USAGE-001]"},
-               {{"data", "synth", "DIR/new", "--size", "4"},
-                2,
-                "synth: size = 4 is not in 8..4096 [GD-USAGE-001]"},
+               {{"data", "synth", "DIR/new", "--size", "4"}, 2, "--size 4 is not in 8..4096 [GD-USAGE-001]"},
                {{"data", "synth"},
                 2,
                 "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for "
                 "radiographs [GD-USAGE-001]"},
                {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
                 2,
-                "synth: patients = 0 is not in 1..10000 [GD-USAGE-001]"},
+                "--patients 0 is not in 1..10000 [GD-USAGE-001]"},
            });
   EXPECT_FALSE(fs::exists(dir / "m.csv"));
   EXPECT_FALSE(fs::exists(dir / "new")) << "a mistake left a folder";
@@ -261,8 +259,9 @@ TEST(CommandMessages, EvalAndPredict) {
                        "eval: DIR/many.csv has several labels a sample, the checkpoint was trained with one "
                        "[GD-DATA-041]"},
                       {{"eval", "DIR/set", "--checkpoint", good, "--split", "tests"},
-                       3,
-                       "--split: split 'tests' is not train, val or test [GD-DATA-001]"},
+                       2,
+                       "--split tests is unknown; did you mean test? use train, val, test or all "
+                       "[GD-USAGE-001]"},
                       {{"predict", "DIR/none.txt", "--checkpoint", good},
                        6,
                        "read: DIR/none.txt: no such file or directory; check the path; folders above it must "

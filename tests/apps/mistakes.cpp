@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "data/image/image.h"
 #include "tests/apps/in_process.h"
@@ -46,17 +47,36 @@ class TrainMistakes : public testing::Test {
 
 TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
   expect_refused({
-      {{"--input-size", "0"}, 2, "--input-size 0 is not above 0 [GD-USAGE-001]"},
-      {{"--width", "-4"}, 2, "--width -4 is not above 0 [GD-USAGE-001]"},
+      {{"--input-size", "0"}, 2, "--input-size 0 is not in 1..65536 [GD-USAGE-001]"},
+      {{"--width", "-4"}, 2, "--width -4 is not in 1..65536 [GD-USAGE-001]"},
       {{"--channels", "2"}, 2, "--channels 2 must be 1 or 3 [GD-USAGE-001]"},
-      {{"--epochs", "0"}, 2, "--epochs 0 is not above 0 [GD-USAGE-001]"},
-      {{"--max-steps", "-1"}, 2, "--max-steps -1 is below 0 [GD-USAGE-001]"},
-      {{"--batch-size", "0"}, 2, "--batch-size 0 is not above 0 [GD-USAGE-001]"},
-      {{"--batch-size", "2000000"}, 2, "loader: batch size 2000000 is not in 1..1000000 [GD-USAGE-001]"},
-      {{"--eval-batch-size", "-2"}, 2, "--eval-batch-size -2 is below 0 [GD-USAGE-001]"},
-      {{"--accumulate", "0"}, 2, "--accumulate 0 is not above 0 [GD-USAGE-001]"},
+      {{"--epochs", "0"}, 2, "--epochs 0 is not in 1..1000000000 [GD-USAGE-001]"},
+      {{"--max-steps", "-1"}, 2, "--max-steps -1 is not in 0..1000000000 [GD-USAGE-001]"},
+      {{"--batch-size", "0"}, 2, "--batch-size 0 is not in 1..1000000 [GD-USAGE-001]"},
+      {{"--batch-size", "2000000"}, 2, "--batch-size 2000000 is not in 1..1000000 [GD-USAGE-001]"},
+      {{"--eval-batch-size", "-2"}, 2, "--eval-batch-size -2 is not in 0..1000000 [GD-USAGE-001]"},
+      {{"--accumulate", "0"}, 2, "--accumulate 0 is not in 1..1000000000 [GD-USAGE-001]"},
       {{"--lr", "0"}, 2, "--lr 0 is not above 0 [GD-USAGE-001]"},
       {{"--lr", "nan"}, 2, "--lr nan is not above 0 [GD-USAGE-001]"},
+      {{"--lr", "fast"}, 2, "--lr fast is no number [GD-USAGE-001]"},
+      {{"--epochs", "99999999999999999999"},
+       2,
+       "--epochs 99999999999999999999 is not in 1..1000000000 [GD-USAGE-001]"},
+      {{"--epochs", "1e3"}, 2, "--epochs 1e3 is no whole number [GD-USAGE-001]"},
+      {{"--seed", "-1"}, 2, "--seed -1 is no whole number from 0 to 18446744073709551615 [GD-USAGE-001]"},
+      {{"--seed", "99999999999999999999"},
+       2,
+       "--seed 99999999999999999999 is no whole number from 0 to 18446744073709551615 [GD-USAGE-001]"},
+      {{"--channels", "7"},
+       2,
+       "--channels 7 is not in 0..3; use 1 or 3, or 0 for those of the first image [GD-USAGE-001]"},
+      {{"--weight-decay", "inf"}, 2, "--weight-decay inf is no finite number [GD-USAGE-001]"},
+      {{"--stop-threshold", "5"},
+       2,
+       "--stop-threshold 5 is no value of val_balanced_accuracy; use 0 (never) to 1 [GD-USAGE-001]"},
+      {{"--stop-threshold", "-1", "--monitor", "val_loss"},
+       2,
+       "--stop-threshold -1 is no value of val_loss; use 0 (never) to 1 [GD-USAGE-001]"},
       {{"--lr", "1e-3", "--min-lr", "1e-2"},
        2,
        "schedule: learning rate 0.001 with minimum 0.01; the rate must be positive and the minimum between 0 "
@@ -67,10 +87,10 @@ TEST_F(TrainMistakes, NumbersOutsideTheirRange) {
       {{"--ema", "1.5"}, 2, "--ema 1.5 is not in [0, 1) [GD-USAGE-001]"},
       {{"--focal-gamma", "-1"}, 2, "--focal-gamma -1 is below 0 [GD-USAGE-001]"},
       {{"--label-smoothing", "1"}, 2, "--label-smoothing 1 is not in [0, 1) [GD-USAGE-001]"},
-      {{"--save-every", "-1"}, 2, "--save-every -1 is below 0 [GD-USAGE-001]"},
-      {{"--keep", "0"}, 2, "--keep-last 0 is not above 0 [GD-USAGE-001]"},
-      {{"--log-every", "0"}, 2, "--log-every 0 is not above 0 [GD-USAGE-001]"},
-      {{"--workers", "65"}, 2, "loader: 65 workers, 0 to 64 are possible [GD-USAGE-001]"},
+      {{"--save-every", "-1"}, 2, "--save-every -1 is not in 0..1000000000 [GD-USAGE-001]"},
+      {{"--keep", "0"}, 2, "--keep-last 0 is not in 1..1000000000 [GD-USAGE-001]"},
+      {{"--log-every", "0"}, 2, "--log-every 0 is not in 1..1000000000 [GD-USAGE-001]"},
+      {{"--workers", "65"}, 2, "--workers 65 is not in -1..64 [GD-USAGE-001]"},
       {{"--shares", "0.5"},
        2,
        "--shares 0.5: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
@@ -222,6 +242,29 @@ TEST_F(TrainMistakes, RunsThatAreOrAreNotThere) {
   EXPECT_EQ(train({"--overwrite", "--loss", "hinge"}).code, 2);
   EXPECT_EQ(contents_of(dir_ / "out/config.toml"), before);
   EXPECT_TRUE(fs::exists(dir_ / "out/checkpoints/last.gdck"));
+  // Whatever is refused about a checkpoint leaves every file of the run as it was.
+  const auto files = [&] {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : fs::recursive_directory_iterator(dir_ / "out"))
+      all[entry.path().string()] = entry.is_regular_file() ? contents_of(entry.path().string()) : "folder";
+    return all;
+  };
+  const auto whole = files();
+  dir_.write("damaged.gdck", "GADOLIN");
+  for (const std::vector<std::string>& other :
+       std::vector<std::vector<std::string>>{{"--resume", dir_ / "damaged.gdck"},
+                                             {"--resume", dir_ / "none.gdck"},
+                                             {"--resume", "auto", "--width", "8"},
+                                             {"--resume", "auto", "--model", "resnet34"},
+                                             {"--resume", "auto", "--channels", "3"},
+                                             {"--resume", "auto", "--ema", "0.9"},
+                                             {"--resume", "auto", "--schedule", "constant"},
+                                             {"--resume", "auto", "--ignore-splits"}}) {
+    std::vector<std::string> args = one;
+    args.insert(args.end(), other.begin(), other.end());
+    EXPECT_NE(train(args).code, 0) << testing::PrintToString(other);
+    EXPECT_EQ(files(), whole) << testing::PrintToString(other);
+  }
   // Other labels, under the same names.
   for (std::size_t at; (at = rows_.find(",a,")) != std::string::npos;) rows_.replace(at, 3, ",c,");
   dir_.write("set/manifest.csv", rows_);
@@ -229,6 +272,7 @@ TEST_F(TrainMistakes, RunsThatAreOrAreNotThere) {
             "resume: the data in DIR/set are not those that the run was started with (names, labels or "
             "splits differ); restore them, "
             "or start a new run with --init-from [GD-DATA-040]");
+  EXPECT_EQ(files(), whole);
 }
 
 }  // namespace

@@ -194,7 +194,7 @@ TEST_F(TfRecordTraining, ConvertBackAndForthAndItsMistakes) {
   };
   EXPECT_EQ(says({"--format", "lmdb"}),
             "data convert: --format lmdb is unknown; use tfrecord or manifest [GD-USAGE-001]");
-  EXPECT_EQ(says({"--shards", "513"}), "data convert: --shards 513, 1 to 512 are possible [GD-USAGE-001]");
+  EXPECT_EQ(says({"--shards", "513"}), "--shards 513 is not in 1..512 [GD-USAGE-001]");
   dir_.write("in/2.png", "not a picture");
   EXPECT_EQ(says({}),
             "decode: 2.png is not a JPEG, PNG, BMP, PNM or DICOM file; convert it first [GD-FORMAT-001]");

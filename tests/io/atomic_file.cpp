@@ -249,6 +249,34 @@ TEST_F(AtomicFileTest, LinkReplacesInOneStep) {
   EXPECT_THROW(link_file_atomically(path("step-3"), path("last")), FileError);
 }
 
+// A rename would put a plain file in their place, as root even over /dev/null.
+TEST_F(AtomicFileTest, PipesAndDevicesStayWhatTheyAre) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  const int reader = ::open(path("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file_atomically(path("pipe"), "one");
+  char bytes[8] = {};
+  EXPECT_EQ(::read(reader, bytes, sizeof bytes), 3);
+  EXPECT_STREQ(bytes, "one");
+  { AtomicFile given_up(path("pipe")); }
+  EXPECT_EQ(names(), std::set<std::string>{"pipe"});
+  EXPECT_TRUE(fs::is_fifo(path("pipe")));
+  ::close(reader);
+  // Through a link, so that a mistake costs the link.
+  ASSERT_EQ(::symlink("/dev/null", path("null").c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/full", path("full").c_str()), 0);
+  write_file_atomically(path("null"), "nothing");
+  EXPECT_TRUE(fs::is_symlink(path("null")));
+  EXPECT_EQ(test::message_of<FileError>([&] { write_file_atomically(path("full"), "nothing"); }),
+            "write: " + path("full") + ": no space left on device; free some space or choose another folder");
+  EXPECT_TRUE(fs::is_symlink(path("full")));
+  const int open_file = ::open(path("plain").c_str(), O_RDWR | O_CREAT | O_APPEND, 0600);
+  ASSERT_EQ(::write(open_file, "a", 1), 1);
+  write_file_atomically("/proc/self/fd/" + std::to_string(open_file), "b");
+  EXPECT_EQ(read_file(path("plain"), 9), "ab");
+  ::close(open_file);
+}
+
 TEST_F(AtomicFileTest, ReadingHasALimit) {
   write_file_atomically(path("a"), std::string(1000, 'x'));
   EXPECT_EQ(read_file(path("a"), 1000).size(), 1000u);

@@ -32,6 +32,12 @@ TEST(Inputs, FoldersOfClassesAreLookedInto) {
   EXPECT_EQ(expand_files({dir / "set"}), Names());
   EXPECT_EQ(expand_files({dir / "set"}, true), (Names{dir / "set/cat/1.png", dir / "set/dog/1.png"}));
   EXPECT_EQ(expand_files({dir / "set/cat"}, true), Names{dir / "set/cat/1.png"});
+  // A loose picture beside the folders hides none of them.
+  dir.write("set/loose.png", "");
+  dir.write("set/.hidden/3.png", "");
+  EXPECT_EQ(expand_files({dir / "set"}), Names{dir / "set/loose.png"});
+  EXPECT_EQ(expand_files({dir / "set"}, true),
+            (Names{dir / "set/cat/1.png", dir / "set/dog/1.png", dir / "set/loose.png"}));
 }
 
 TEST(Inputs, EndingsMayHaveCapitals) {

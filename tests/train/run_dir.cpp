@@ -71,10 +71,14 @@ TEST_F(RunDirTest, ModesAndMistakes) {
   EXPECT_EQ(message_of<UsageError>([&] { RunDir(run_, Open::create); }),
             "run: " + run_ + " already holds a run; add --resume, or --overwrite, or choose another --out");
   std::ofstream(run_ + "/notes.txt") << "mine";
+  const char* const products[] = {"split.csv", "bad_samples.csv", "metrics.json", "predictions.csv",
+                                  "confusion.csv"};
+  for (const char* name : products) std::ofstream(run_ + "/" + name) << "of the former run";
   {
     RunDir run(run_, Open::overwrite);
     EXPECT_FALSE(run.resumed());
     EXPECT_FALSE(fs::exists(run.file("config.toml")));
+    for (const char* name : products) EXPECT_FALSE(fs::exists(run.file(name))) << name;
   }
   EXPECT_TRUE(fs::exists(run_ + "/notes.txt"));
   std::ofstream(folder_ + "/file") << "x";

@@ -196,7 +196,7 @@ TEST_F(BodypartConvert, OptionsThatDoNotFit) {
                        " are not above 0 with a sum below 1 [GD-USAGE-001]"));
   }
   expect_refused({"--need_split", "tt_split", "--shards", "0"}, 2,
-                 "convert-data: --shards 0, 1 to 512 are possible [GD-USAGE-001]");
+                 "--shards 0 is not in 1..512 [GD-USAGE-001]");
   expect_refused({"--need_split", "tt_split", "--test-fraction", "1.5"}, 2,
                  "convert-data: --val-fraction 0 and --test-fraction 1.5 are not above 0 with a sum below 1 "
                  "[GD-USAGE-001]");

@@ -295,8 +295,7 @@ TEST_F(BodypartEval, MistakesOfEvalAndClassify) {
            "file, one a line [GD-USAGE-001]");
   classify(path("some.txt"), {"--delimiter", "ab"},
            "bodypart classify: --delimiter 'ab' is not one character [GD-USAGE-001]");
-  classify(path("some.txt"), {"--batch_size", "0"},
-           "bodypart classify: --batch-size 0 is not above 0 [GD-USAGE-001]");
+  classify(path("some.txt"), {"--batch_size", "0"}, "--batch-size 0 is not in 1..1000000 [GD-USAGE-001]");
   classify(path("some.txt"), {"--num_classes", "7"},
            "bodypart classify: DIR/run/checkpoints/step-6.gdck knows 4 classes, not --num-classes 7; leave "
            "the option out [GD-USAGE-001]");

@@ -174,6 +174,34 @@ TEST_F(DicomFiles, IndexOfAZipArchiveInPlace) {
   EXPECT_EQ(column(index, 1, "error").substr(0, 31), "dicom: b/broken.dcm is damaged ");
 }
 
+TEST_F(DicomFiles, IndexTellsOfCutPixelsAndDecimalCommas) {
+  const Scratch dir;
+  const std::string whole = read_file(fixture("dicom/pydicom/MR_small.dcm"), 1 << 20),
+                    packed = read_file(fixture("dicom/pydicom/MR_small_RLE.dcm"), 1 << 20);
+  std::string comma = whole;
+  const std::string thickness = "0.8000";  // of SliceThickness
+  const std::size_t at = comma.find(thickness);
+  ASSERT_NE(at, std::string::npos);
+  comma[at + 1] = ',';
+  dir.write("a.dcm", whole);
+  dir.write("b.dcm", whole.substr(0, whole.size() - 3000));
+  dir.write("c.dcm", packed.substr(0, packed.size() - 3000));
+  dir.write("d.dcm", comma);
+  const DicomIndex index = index_dicom(dir.path());
+  EXPECT_EQ(index.files, 4);
+  EXPECT_EQ(index.failed, 2);
+  EXPECT_EQ(column(index, 0, "error"), "");
+  for (const std::size_t cut : {1, 2}) {
+    EXPECT_EQ(column(index, cut, "error").find("the file ends inside its pixel data, after "), 0u)
+        << column(index, cut, "error");
+    EXPECT_EQ(column(index, cut, "rows"), "64");
+  }
+  EXPECT_EQ(column(index, 3, "slice_thickness"), column(index, 0, "slice_thickness"));
+  EXPECT_NE(column(index, 3, "warning").find("has a decimal comma, it is read as a point"), std::string::npos)
+      << column(index, 3, "warning");
+  EXPECT_EQ(column(index, 3, "error"), "");
+}
+
 TEST_F(DicomFiles, ADicomdirCannotNameFilesElsewhere) {
   const Scratch dir;
   const std::string record = item(element(dicom::record_type, "CS", "IMAGE") +

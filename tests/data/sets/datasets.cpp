@@ -164,7 +164,7 @@ TEST(Manifest, EveryWrongRowIsNamed) {
     return at == std::string::npos ? text : text.substr(at);
   };
   EXPECT_EQ(message("a.png,x,train\n,x,train\n"), "m.csv:3: the path is empty");
-  EXPECT_EQ(message("a.png,x,dev\n"), "m.csv:2: split 'dev' is not train, val or test");
+  EXPECT_EQ(message("a.png,x,fold1\n"), "m.csv:2: split 'fold1' is not train, val or test");
   EXPECT_EQ(message("a.png,x,\nb.png,,\n"), "m.csv:3: b.png has no label");
   EXPECT_EQ(message("a.png,x,\na.png,x,\n"), "m.csv:3: a.png is listed twice");
   EXPECT_EQ(message("a.png,x,\na.png,y,\n"), "m.csv:3: a.png is listed twice with different labels");

@@ -1,0 +1,28 @@
+#include "apps/run/table_of_run.h"
+
+#include <filesystem>
+
+#include "tensor/check.h"
+
+namespace gadolin {
+
+void allow_table_of_run(DatasetOptions& options, const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (std::filesystem::exists(folder / "config.toml", error)) options.allow_outside = true;
+}
+
+Split split_option(const std::string& text) {
+  try {
+    const Split split = split_from(text, "--split");
+    if (split != Split::none) return split;
+  } catch (const DataError&) {
+  }
+  fail<UsageError>("--split ", text, " is unknown; use train, val, test or all");
+}
+
+std::string counted(std::int64_t count, const std::string& one) {
+  return cat(count, " ", one, count == 1 ? "" : "s");
+}
+
+}  // namespace gadolin

@@ -1,0 +1,180 @@
+// The tables of options: ranges of numbers, help, hints.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "io/csv.h"
+#include "tests/apps/small_run.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// The flags of the original's trainers are looked at by their own rules (apps/bodypart/train_slim.cpp).
+void expect_ranges(CLI::App& app, const std::string& path, int& numbers) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    const bool number = type == "INT" || type == "UINT" || type == "FLOAT";
+    if (!number || path == "gadolin bodypart train") continue;
+    ++numbers;
+    EXPECT_NO_THROW(option->get_validator("range")) << path << " " << option->get_name();
+  }
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; }))
+    expect_ranges(*sub, path + " " + sub->get_name(), numbers);
+}
+
+TEST(OptionTables, EveryNumberHasARange) {
+  Program program;
+  add_all(program);
+  int numbers = 0;
+  expect_ranges(program.app(), "gadolin", numbers);
+  EXPECT_GT(numbers, 80);
+  for (const auto& [args, want] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"eval", "x", "--checkpoint", "y", "--resamples", "-5"}, "--resamples -5 is not in 0..1000000"},
+           {{"predict", "x", "--checkpoint", "y", "--top", "-3"}, "--top -3 is not in 1..1000000000"},
+           {{"lr-find", "x", "--out", "y", "--steps", "0"}, "--steps 0 is not in 2..1000000"},
+           {{"data", "synth", "x", "--samples", "0"}, "--samples 0 is not in 1..1000000"},
+           {{"bodypart", "train", "--train_dir", "x", "--version", "99999999999"},
+            "--version 99999999999 is not in -1000000000..1000000000"},
+           {{"dicom", "convert", "x", "--out", "y", "--bits", "9"}, "--bits 9 not in {8,16}"}}) {
+    const Outcome run = run_here(args);
+    EXPECT_EQ(run.code, 2) << want;
+    EXPECT_EQ(last_line(run, "/nowhere"), want + " [GD-USAGE-001]");
+  }
+}
+
+TEST(OptionTables, HelpFitsATerminal) {
+  std::istringstream lines(run_here({"--help-all"}).out + run_here({"train", "--help"}).out +
+                           run_here({"bodypart", "train", "--help"}).out + run_here({"--help"}).out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_GT(count, 500);
+}
+
+TEST(OptionTables, HintsNameTheWholeCommand) {
+  EXPECT_EQ(last_line(run_here({"data", "convert", "x", "y", "--zzzzzzzzz", "1"}), "/nowhere"),
+            "unknown option --zzzzzzzzz; run gadolin data convert --help [GD-USAGE-001]");
+}
+
+using RunTables = SmallRun;
+
+// The table of splits that a run wrote is a data set for every command.
+TEST_F(RunTables, EveryCommandOnDataTakesThem) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const std::string table = dir_ / "out/split.csv";
+  EXPECT_EQ(run_here({"data", "check", table}).code, 0);
+  EXPECT_EQ(run_here({"data", "stats", table}).code, 0);
+  EXPECT_EQ(run_here({"data", "split", table, "--out", dir_ / "new.csv"}).code, 0);
+  EXPECT_EQ(run_here({"data", "convert", table, dir_ / "records"}).code, 0);
+  EXPECT_EQ(run_here({"train", table, "--out", dir_ / "second", "--input-size", "8", "--width", "4",
+                      "--epochs", "1", "--device", "cpu", "--quiet"})
+                .code,
+            0);
+}
+
+TEST_F(RunTables, SplitsHaveTheirUsualNames) {
+  std::string rows = "path,labels,split\n";
+  for (int i = 0; i < 14; ++i)
+    rows += cat("images/", i, ".png", i % 2 ? ",a," : ",b,",
+                i < 8    ? "Train"
+                : i < 10 ? "training"
+                : i < 12 ? "dev"
+                         : "TEST",
+                "\n");
+  dir_.write("set/manifest.csv", rows);
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const std::string config = contents_of(dir_ / "out/config.toml");
+  EXPECT_NE(config.find("# samples: 10 for training, 2 for validation\n"), std::string::npos) << config;
+  const auto says = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args{"eval",     dir_ / "set", "--checkpoint", checkpoint("last"),
+                                  "--device", "cpu"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Outcome run = run_here(args);
+    EXPECT_EQ(run.code, 2);
+    return last_line(run, dir_.path());
+  };
+  EXPECT_EQ(says({"--split", "tset"}), "--split tset is unknown; use train, val, test or all [GD-USAGE-001]");
+  EXPECT_EQ(says({"--bad-samples", "keep"}),
+            "--bad-samples keep is unknown; use fail or skip [GD-USAGE-001]");
+}
+
+TEST_F(RunTables, EvalSkipsWhatCannotBeRead) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  dir_.write("set/images/12.png", "no picture");
+  std::vector<std::string> args{"eval",     dir_ / "set", "--checkpoint", checkpoint("last"),
+                                "--split",  "val",        "--out",        dir_ / "eval",
+                                "--device", "cpu",        "--json"};
+  EXPECT_EQ(run_here(args).code, 3);
+  EXPECT_FALSE(fs::exists(dir_ / "eval/metrics.json"));
+  args.insert(args.end(), {"--bad-samples", "skip"});
+  const Outcome run = run_here(args);
+  EXPECT_EQ(done(run)["metrics"]["samples"], 3) << run.err;
+  EXPECT_NE(run.err.find("left out images/12.png: "), std::string::npos) << run.err;
+  const auto metrics = nlohmann::json::parse(contents_of(dir_ / "eval/metrics.json"));
+  EXPECT_EQ(metrics["samples"], 3);
+  EXPECT_EQ(metrics["bad_samples"][0]["name"], "images/12.png");
+  EXPECT_EQ(read_csv(dir_ / "eval/predictions.csv").rows.size(), 3u);
+}
+
+TEST_F(RunTables, AnIntervalThatIsNoneIsNotNan) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  const Outcome run = run_here({"eval", dir_ / "set", "--checkpoint", checkpoint("last"), "--split", "val",
+                                "--resamples", "0", "--device", "cpu"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run.out.find("nan to nan"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("none"), std::string::npos) << run.out;
+}
+
+TEST_F(RunTables, StepsThatTheEpochsDoNotHaveAreTold) {
+  const Outcome run = train({"--max-steps", "3", "--epochs", "1"});
+  EXPECT_EQ(done(run)["metrics"]["steps"], 1);
+  EXPECT_NE(
+      run.err.find("train: 1 epoch has 1 step, so the run ends before step 3; more --epochs reach it\n"),
+      std::string::npos)
+      << run.err;
+  EXPECT_EQ(train({"--max-steps", "3", "--epochs", "9"}).err.find("so the run ends"), std::string::npos);
+}
+
+TEST_F(RunTables, AWidthIsNoNumberOfClasses) {
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  fs::rename(dir_ / "out", dir_ / "first");
+  const auto says = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args{"--epochs", "1", "--init-from", dir_ / "first/checkpoints/last.gdck"};
+    args.insert(args.end(), more.begin(), more.end());
+    return last_line(train(args), dir_.path());
+  };
+  const std::string wide = says({"--width", "8"});
+  EXPECT_NE(wide.find("; was it saved by a net of another --model, --width or --channels? [GD-CKPT-002]"),
+            std::string::npos)
+      << wide;
+  std::string rows = "path,labels,split\n";
+  for (int i = 0; i < 14; ++i)
+    rows += cat("images/", i, ".png",
+                i % 3 == 0   ? ",a,"
+                : i % 3 == 1 ? ",b,"
+                             : ",c,",
+                i < 10 ? "train\n" : "val\n");
+  dir_.write("set/manifest.csv", rows);
+  const std::string classes = says({});
+  EXPECT_NE(classes.find("; for another number of classes pass --exclude-scopes with the last layer "
+                         "[GD-CKPT-002]"),
+            std::string::npos)
+      << classes;
+}
+
+TEST(OptionTables, OneIsNotPlural) {
+  const Scratch dir;
+  dir.write("set/a.png", encode_png(pattern(8, 8, 1)));
+  dir.write("set/b.png", "no picture");
+  dir.write("set/manifest.csv", "path,labels\na.png,x\nb.png,x\n");
+  const Outcome run = run_here({"data", "check", dir / "set"});
+  EXPECT_NE(run.out.find("2 samples, 1 error, "), std::string::npos) << run.out;
+  EXPECT_EQ(last_line(run, dir.path()),
+            "data check: 1 error in DIR/set; mend or remove the samples named above [GD-DATA-001]");
+}
+
+}  // namespace
