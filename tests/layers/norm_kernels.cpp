@@ -1,14 +1,10 @@
-// The batch norms' CUDA kernels, run on the CPU (tests/kernels/cuda), against the kernels of the CPU: wide
-// and narrow accesses, slices of channels, several slabs and shares of rows.
-#ifndef GADOLIN_CUDA  // a build with CUDA has these symbols twice, and a GPU says more
-#define GADOLIN_CUDA 1
-#define __CUDACC__ 1
-#include "tensor/cuda/launch.h"
-// The one above, then the code under test.
+// The batch norms' CUDA kernels against the kernels of the CPU: wide and narrow accesses, slices of channels,
+// several slabs and shares of rows.
+#ifdef GADOLIN_CUDA
 #include <gtest/gtest.h>
 
-#include "layers/norm_backward.cu"
-#include "layers/norm_cuda.cu"
+#include "layers/norm_function.h"
+#include "tensor/ops.h"
 #include "tests/distance.h"
 
 namespace gadolin {
@@ -26,7 +22,8 @@ double apart(const Tensor& a, const Tensor& b) {
   return most.value();
 }
 
-struct Sample {
+struct NormSample {
+  Device device;
   DType dtype;
   Shape shape;
   std::int64_t extra;  // channels around a slice
@@ -40,51 +37,61 @@ struct Sample {
   Tensor data(std::uint64_t stream) const {
     Shape wide = shape;
     wide[1] += extra;
-    const Tensor t =
-        add(mul(rand(wide, 5, stream), 4.0), -2.0)
-            .to(dtype)
-            .contiguous(wide.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+    const Tensor t = add(mul(rand(wide, 5, stream), 4.0), -2.0)
+                         .to(dtype)
+                         .contiguous(wide.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous)
+                         .to(device);
     return t.slice(1, extra / 2, extra / 2 + shape[1]);
   }
   Tensor parameter(std::uint64_t stream) const {
-    return add(rand({channels()}, 6, stream), 0.5).to(parameters());
+    return add(rand({channels()}, 6, stream), 0.5).to(parameters()).to(device);
   }
-  Tensor zeros_of() const { return zeros({channels()}, parameters()); }
+  Tensor zeros_of() const { return zeros({channels()}, parameters(), device); }
+  NormSample on(Device other) const {
+    NormSample moved = *this;
+    moved.device = other;
+    return moved;
+  }
 };
-std::vector<Sample> samples() {
-  std::vector<Sample> all;
+std::vector<NormSample> norm_samples() {
+  std::vector<NormSample> all;
   for (const DType dtype : {DType::fp32, DType::bf16, DType::fp64}) {
     for (const std::int64_t extra : {0, 16, 6}) {
       if (dtype == DType::fp64 && extra > 0) continue;
-      all.push_back({dtype, {2, 16, 5, 7}, extra});
-      all.push_back({dtype, {3, 13, 4, 5}, extra});
+      all.push_back({cpu, dtype, {2, 16, 5, 7}, extra});
+      all.push_back({cpu, dtype, {3, 13, 4, 5}, extra});
     }
-    all.push_back({dtype, {40, 24}, 0});
-    all.push_back({dtype, {2, 3, 60, 60}, 0});    // shares of the rows
-    all.push_back({dtype, {2, 300, 3, 3}, 0});    // slabs, the last one not full
-    all.push_back({dtype, {4, 264, 30, 10}, 0});  // both
-    all.push_back({dtype, {1, 8, 1, 2}, 0});
+    all.push_back({cpu, dtype, {40, 24}, 0});
+    all.push_back({cpu, dtype, {2, 3, 60, 60}, 0});  // shares of the rows
+    all.push_back({cpu, dtype, {2, 300, 3, 3}, 0});  // slabs, the last one not full
+    if (dtype == DType::fp32) all.push_back({cpu, dtype, {4, 264, 30, 10}, 0});  // both
+    all.push_back({cpu, dtype, {1, 8, 1, 2}, 0});
   }
   return all;
 }
+
 #define GADOLIN_TRACE(s) SCOPED_TRACE(cat(s.dtype, " ", s.shape, " +", s.extra))
 
 TEST(NormKernels, Statistics) {
-  for (const Sample& s : samples()) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const NormSample& s : norm_samples()) {
     GADOLIN_TRACE(s);
-    const Tensor x = s.data(1);
     detail::BatchNormFunction f[2];
     ChannelStatistics batch[2];
-    for (int device = 0; device < 2; ++device) {
-      detail::BatchNormFunction& g = f[device];
+    for (int i = 0; i < 2; ++i) {
+      const NormSample t = s.on(i ? cuda : cpu);
+      const Tensor x = t.data(1);
+      detail::BatchNormFunction& g = f[i];
       g.options.training = true;
-      g.running_mean = s.zeros_of();
-      g.running_var = add(s.zeros_of(), 1.0);
-      g.batches = zeros({}, DType::int64);
-      g.begin(x, s.zeros_of());
-      batch[device] = {s.zeros_of(), s.zeros_of()};
-      for (int call = 0; call < 2; ++call) device ? g.statistics(Cuda{}, x) : g.statistics(Cpu{}, x);
-      device ? detail::batch_statistics(Cuda{}, x, batch[1]) : detail::batch_statistics(Cpu{}, x, batch[0]);
+      g.running_mean = t.zeros_of();
+      g.running_var = add(t.zeros_of(), 1.0);
+      g.batches = zeros({}, DType::int64, t.device);
+      g.begin(x, t.zeros_of());
+      batch[i] = {t.zeros_of(), t.zeros_of()};
+      on_device(t.device, [&](auto device) {
+        for (int call = 0; call < 2; ++call) g.statistics(device, x);
+        detail::batch_statistics(device, x, batch[i]);
+      });
     }
     const double limit = std::min(s.limit(), 2e-5);
     EXPECT_LE(apart(f[1].mean, f[0].mean), limit);
@@ -98,7 +105,7 @@ TEST(NormKernels, Statistics) {
 }
 
 enum class Kind { norm, relu, sum, sum_relu, join, join_without_mask };
-NormPass forward(const Sample& s, Kind kind) {
+NormPass forward(const NormSample& s, Kind kind) {
   NormPass pass;
   pass.first = {s.parameter(1), s.parameter(2), s.parameter(3), add(s.parameter(4), -1.0), {}, {}, {}, true};
   pass.x = s.data(1);
@@ -108,19 +115,20 @@ NormPass forward(const Sample& s, Kind kind) {
     pass.second = {
         s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), {}, {}, {}, true};
   if (kind == Kind::sum_relu || kind == Kind::join)
-    pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8);
+    pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8).to(s.device);
   pass.y = detail::empty_rows(pass.x);
   return pass;
 }
 
 TEST(NormKernels, Forward) {
-  for (const Sample& s : samples()) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const NormSample& s : norm_samples()) {
     GADOLIN_TRACE(s);
     for (const Kind kind :
          {Kind::norm, Kind::relu, Kind::sum, Kind::sum_relu, Kind::join, Kind::join_without_mask}) {
-      const NormPass a = forward(s, kind), b = forward(s, kind);
+      const NormPass a = forward(s, kind), b = forward(s.on(cuda), kind);
       norm_forward(Cpu{}, a);
-      norm_forward(Cuda{}, b);
+      on_device(cuda, [&](auto device) { norm_forward(device, b); });
       EXPECT_LE(apart(b.y, a.y), s.limit()) << static_cast<int>(kind);
       EXPECT_EQ(apart(b.mask, a.mask), 0) << static_cast<int>(kind);
     }
@@ -129,29 +137,30 @@ TEST(NormKernels, Forward) {
 
 // `wanted`: 1 the gradient of x, 2 added to what is there, 4 the addend's.
 TEST(NormKernels, Backward) {
-  for (const Sample& s : samples()) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const NormSample& s : norm_samples()) {
     GADOLIN_TRACE(s);
     for (const Kind kind : {Kind::norm, Kind::relu, Kind::sum_relu, Kind::join}) {
-      const NormPass before = forward(s, kind);
-      norm_forward(Cpu{}, before);
       for (const int wanted : kind < Kind::sum_relu ? std::vector<int>{1, 3} : std::vector<int>{0, 4, 5, 7}) {
         if (s.shape.numel() > 20000 && wanted != 1 && wanted != 7) continue;
-        NormPass pass[2] = {before, before};
-        for (NormPass& p : pass) {
-          p.dy = s.data(3);
+        NormPass pass[2];
+        for (int i = 0; i < 2; ++i) {
+          const NormSample t = s.on(i ? cuda : cpu);
+          NormPass& p = pass[i] = forward(t, kind);
+          on_device(t.device, [&](auto device) { norm_forward(device, p); });
+          p.dy = t.data(3);
           if (kind != Kind::join) p.other = Tensor();
           p.second.training = wanted != 5;  // a frozen one
           p.adds = (wanted & 2) != 0;
-          if (wanted & 1) p.dx = detail::as_rows(s.data(4)).clone();
+          if (wanted & 1) p.dx = detail::as_rows(t.data(4)).clone();
           if (wanted & 4) p.dother = detail::empty_rows(p.x);
           for (NormSide* side : {&p.first, &p.second}) {
-            if (wanted != 4) side->dweight = s.zeros_of();
-            side->dbias = s.zeros_of();
-            side->lines = zeros({2, s.channels()}, s.parameters());
+            if (wanted != 4) side->dweight = t.zeros_of();
+            side->dbias = t.zeros_of();
+            side->lines = zeros({2, s.channels()}, s.parameters(), t.device);
           }
+          on_device(t.device, [&](auto device) { norm_backward(device, p); });
         }
-        norm_backward(Cpu{}, pass[0]);
-        norm_backward(Cuda{}, pass[1]);
         EXPECT_LE(apart(pass[1].dx, pass[0].dx), s.limit()) << static_cast<int>(kind) << wanted;
         EXPECT_LE(apart(pass[1].dother, pass[0].dother), s.limit()) << static_cast<int>(kind) << wanted;
         for (NormSide NormPass::*side : {&NormPass::first, &NormPass::second}) {
