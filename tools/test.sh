@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
-#                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), the
+#                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), with the
+#                            CUDA code on a device made of software (tests/device), the
 #                            fuzzers of the file readers (a tenth of the time that tools/campaign.sh gives them;
 #                            FUZZ_SECONDS=N sets all), and the loader under ThreadSanitizer
 #   tools/test.sh --quick    the plain build alone
@@ -16,7 +17,7 @@ quick=0
 ctest_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --quick) quick=1 ;;
     *) ctest_options+=("$1") ;;
   esac
@@ -33,10 +34,10 @@ cmake --build "$build/test" -j "$jobs"
 # One list of tests for ctest: those of the plain build and, a program each, those under sanitizers.
 list=$build/CTestTestfile.cmake
 echo "subdirs(\"$build/test\")" > "$list"
-sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER]
+sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER [ENVIRONMENT]]
   [ -f "$2" ] && [ -x "$2" ] || return 0  # build folders match the pattern too
   { echo "add_test($1 \"$2\" --gtest_brief=1 \"--gtest_filter=${3:-*}\")"
-    echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 COST 400 LABELS sanitizer)"; } >> "$list"
+    echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 COST 400 LABELS sanitizer ENVIRONMENT \"${4:-}\")"; } >> "$list"
 }
 fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which stays in the build folder
   local program=$build/asan/fuzz/fuzz_$1
@@ -56,7 +57,7 @@ if [ $quick = 0 ]; then
   compiler=()
   if (need_packages clang); then compiler=(-DCMAKE_CXX_COMPILER=clang++-14 -DGADOLIN_FUZZ=ON); fi
   say "building with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan"
-  configure "$build/asan" "${compiler[@]}" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=OFF "-DGADOLIN_SANITIZE=address;undefined" \
+  configure "$build/asan" "${compiler[@]}" -DGADOLIN_TESTS=ON -DGADOLIN_CUDA=SOFTWARE "-DGADOLIN_SANITIZE=address;undefined" \
     "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -g1 -DNDEBUG"
   cmake --build "$build/asan" -j "$jobs"
   say "building the loader's tests with ThreadSanitizer in build/tsan"
@@ -69,7 +70,12 @@ if [ $quick = 0 ]; then
   plain_only="$plain_only:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
     [ "$(basename "$program")" = test_layering ] && continue
-    sanitized "asan.$(basename "$program")" "$program" "-$plain_only"
+    # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.
+    sanitized "asan.$(basename "$program")" "$program" "-$plain_only" "GADOLIN_SOFTWARE_DEVICES=0"
+  done
+  for shard in 0 1; do
+    sanitized "device.test_tensor.$shard" "$build/asan/tests/test_tensor" "*Cuda*:*cuda*:CapturedStep*" \
+      "GADOLIN_REQUIRE_CUDA=1;GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=$shard"
   done
   for harness in "$root"/fuzz/*.cpp; do fuzzed "$(basename "$harness" .cpp)"; done
   sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*:*Uploader*"
