@@ -67,12 +67,14 @@ if [ $quick = 0 ]; then
   # Whole trainings, kills by the second, benchmarks and readings of our own sources say nothing more under a sanitizer.
   plain_only="Kill*:RealData*:BodypartRoad.TheDocument:Commands.BenchmarksRun:BenchOp.CasesOfEveryFamilyRunAndGiveShares"
   plain_only="$plain_only:Nets/PlanOf*:Nets/TrainingMemoryOf*:Summary.SizesInTheListAreTheNetsOwn"
+  plain_only="$plain_only:CudnnPlanning*:NetPlanning*"  # of the real cuDNN
   plain_only="$plain_only:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
-    [ "$(basename "$program")" = test_layering ] && continue
+    case "$(basename "$program")" in test_layering|test_device_faults) continue ;; esac
     # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.
     sanitized "asan.$(basename "$program")" "$program" "-$plain_only" "GADOLIN_SOFTWARE_DEVICES=0"
   done
+  sanitized device.faults "$build/asan/tests/test_device_faults"
   for shard in 0 1; do
     sanitized "device.test_tensor.$shard" "$build/asan/tests/test_tensor" "*Cuda*:*cuda*:CapturedStep*" \
       "GADOLIN_REQUIRE_CUDA=1;GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=$shard"

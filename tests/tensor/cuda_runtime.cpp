@@ -155,7 +155,7 @@ TEST(CudaGemm, ProblemsThatDoNotFitAreRefusedBeforeTheDeviceIsAsked) {
 }
 
 TEST(CudaRuntime, WithoutADeviceStreamsAreADeviceError) {
-  if (cuda_available()) GTEST_SKIP() << "this machine has a CUDA device";
+  if (cuda_available()) GTEST_SKIP() << "for machines without a device";
   EXPECT_EQ(message_of<DeviceError>([] { compute_stream(cuda); }),
             "stream: cuda:0 was asked for, but this machine has 0 usable CUDA devices; use --device cpu");
   EXPECT_NE(message_of<DeviceError>([] { synchronize(cuda); }), "");
