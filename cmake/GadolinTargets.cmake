@@ -39,8 +39,10 @@ if(GADOLIN_FUZZ)
     message(FATAL_ERROR "GADOLIN_FUZZ needs clang and sanitizers: configure with -DCMAKE_CXX_COMPILER=clang++-14 "
       "\"-DGADOLIN_SANITIZE=address;undefined\"")
   endif()
-  list(APPEND host_flags -fsanitize=fuzzer-no-link)
 endif()
+# Counts for the fuzzers where the readers are; tests and commands are not what they look into.
+add_library(gadolin_counted INTERFACE)
+target_compile_options(gadolin_counted INTERFACE $<$<AND:$<BOOL:${GADOLIN_FUZZ}>,$<COMPILE_LANGUAGE:CXX>>:-fsanitize=fuzzer-no-link>)
 target_compile_options(gadolin_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:${warnings} ${host_flags}>
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow$<$<BOOL:${GADOLIN_WERROR}>:,-Werror> -Xcompiler=$<JOIN:${host_flags},$<COMMA>>>)
@@ -84,5 +86,5 @@ function(gadolin_library folder)
   set_target_properties(${folder} PROPERTIES OUTPUT_NAME gadolin_${folder})
   gadolin_cuda_sources(${sources})
   gadolin_unity(${folder})
-  target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags;gadolin_root>)
+  target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags;gadolin_root;gadolin_counted>)
 endfunction()

@@ -59,7 +59,7 @@ ErrorCase wrong(const std::vector<Input>& inputs, int groups, const std::string&
           }};
 }
 
-const bool added = add_spec({
+const bool group_norm_added = add_spec({
     .name = "group_norm",
     .cases = {group_case("two groups", {3, 4, 3, 5}, 2), group_case("one group", {2, 6, 4, 3}, 1),
               group_case("a group a channel", {2, 3, 5, 4}, 3), group_case("vectors", {4, 6}, 2),

@@ -14,7 +14,7 @@
 namespace gadolin::test {
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
+using TextCells = std::vector<std::vector<std::string>>;
 
 report::RunReport page_of(const Scratch& dir) {
   report::RunReport run;
@@ -127,8 +127,8 @@ TEST(ClassificationReport, ChosenThresholdsAndOneClassASample) {
   const report::RunReport run = page_of(dir);
   const std::string shown = "0.750 (0.250 to 1.000)";
   EXPECT_EQ(table_named(run, "Operating points").rows,
-            (Rows{{"PA", "0.2500, chosen by youden", shown, shown, shown, shown},
-                  {"AP", "not defined: no positive sample", "", "", "", ""}}));
+            (TextCells{{"PA", "0.2500, chosen by youden", shown, shown, shown, shown},
+                       {"AP", "not defined: no positive sample", "", "", "", ""}}));
   const report::Table& classes = table_named(run, "By class");
   EXPECT_EQ(classes.columns[2], "ROC AUC");  // no patients are named
   EXPECT_EQ(classes.rows[1][2], "1.000 (0.500 to 1.000)");

@@ -191,7 +191,7 @@ TEST_F(DicomFiles, IndexTellsOfCutPixelsAndDecimalCommas) {
   EXPECT_EQ(index.files, 4);
   EXPECT_EQ(index.failed, 2);
   EXPECT_EQ(column(index, 0, "error"), "");
-  for (const std::size_t cut : {1, 2}) {
+  for (const std::size_t cut : {1u, 2u}) {
     EXPECT_EQ(column(index, cut, "error").find("the file ends inside its pixel data, after "), 0u)
         << column(index, cut, "error");
     EXPECT_EQ(column(index, cut, "rows"), "64");
