@@ -74,10 +74,12 @@ if [ $quick = 0 ]; then
     # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.
     sanitized "asan.$(basename "$program")" "$program" "-$plain_only" "GADOLIN_SOFTWARE_DEVICES=0"
   done
-  sanitized device.faults "$build/asan/tests/test_device_faults"
+  # Device memory is closed to whoever looks for leaks. UndefinedBehaviorSanitizer finds the pack that lies askew itself, and ends the program.
+  sanitized device.faults "$build/asan/tests/test_device_faults" "-DeviceAccess.APackBeginsAtAMultipleOfItsSize" \
+    "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"
   for shard in 0 1; do
-    sanitized "device.test_tensor.$shard" "$build/asan/tests/test_tensor" "*Cuda*:*cuda*:CapturedStep*" \
-      "GADOLIN_REQUIRE_CUDA=1;GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=$shard"
+    sanitized "device.test_tensor.$shard" "$build/asan/tests/test_tensor" "*Cuda*:*cuda*:CapturedStep*-dropout.CudaBounds" \
+      "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=$shard"
   done
   for harness in "$root"/fuzz/*.cpp; do fuzzed "$(basename "$harness" .cpp)"; done
   sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*:*Uploader*"
