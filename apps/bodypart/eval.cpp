@@ -46,8 +46,6 @@ std::unique_ptr<Dataset> open_evaluated(const EvalOptions& o, const Task& classi
 }
 
 void eval(Session& session, const EvalOptions& o) {
-  require<UsageError>(o.batch_size > 0 && o.max_batches >= 0, eval_command, ": --batch-size ", o.batch_size,
-                      " and --max-num-batches ", o.max_batches, " must be above 0");
   EvalCommand run;
   run.checkpoint = find_checkpoint(o.checkpoint);
   run.data = o.dataset_dir;

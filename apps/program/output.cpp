@@ -41,7 +41,11 @@ const std::vector<OutputKind>& output_kinds() {
        [](std::string_view h) { return h.size() > 8 && h[8] == '{'; }},
       {"a file of torch.save", {".pth", ".pt"}, [](std::string_view h) { return begins(h, "PK\x03\x04"); }},
       {"an ONNX graph", {".onnx"}, [](std::string_view h) { return begins(h, "\x08"); }},
-      {"an HTML page", {".html", ".htm"}, [](std::string_view h) { return begins(trimmed(h), "<"); }},
+      {"an HTML page",
+       {".html", ".htm"},
+       [](std::string_view h) {
+         return h.substr(std::min(h.size(), h.find_first_not_of(" \t\r\n"))).starts_with('<');
+       }},
       {"a CSV table", {".csv", ".tsv", ".txt"}, is_text},
       {"JSON", {".json"}, is_text},
       {"a TOML file", {".toml"}, is_text},

@@ -114,6 +114,23 @@ std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
   return set;
 }
 
+// Leaves out what cannot be read and names it. A loader that skips puts another sample in its place, which is
+// for training; so it only looks here.
+std::vector<BadSample> leave_out_bad(const Task& task, LoaderOptions load, const std::string& label,
+                                     std::unique_ptr<Dataset>& set) {
+  load.bad_samples = BadSamples::skip;
+  const auto loader = task.loader(*set, task.pipeline(), load);
+  for_each_batch(*loader, label, [](const Batch&) {});
+  std::vector<BadSample> bad = loader->bad_samples();
+  std::set<std::int64_t> out;
+  for (const BadSample& b : bad) out.insert(b.index);
+  std::vector<std::int64_t> rest;
+  for (std::int64_t i = 0; i < set->size(); ++i)
+    if (!out.contains(i)) rest.push_back(i);
+  if (!out.empty()) set = set->subset(rest);
+  return bad;
+}
+
 void check_options(const EvalCommand& o) {
   if (o.split != "all") split_option(o.split);
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
@@ -155,20 +172,21 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
-  const auto set = open_set(task, o);
+  auto set = open_set(task, o);
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;
   load.device = session.device();
-  load.bad_samples = o.bad_samples == "skip" ? BadSamples::skip : BadSamples::fail;
+  load.bad_samples = BadSamples::fail;
   const std::string label = session.bars() ? "evaluating" : "";
+  std::vector<BadSample> bad;
+  if (o.bad_samples == "skip") bad = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
   if (o.prepare) o.prepare(*evaluator);
-  Findings found{task.kind(), judges.name(), set->size(), {}, {}, {}};
-  found.bad = evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
+  Findings found{task.kind(), judges.name(), set->size(), std::move(bad), {}, {}};
+  evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
-  found.samples -= static_cast<std::int64_t>(found.bad.size());
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;

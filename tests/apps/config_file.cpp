@@ -26,12 +26,12 @@ struct ConfigFiles : testing::Test {
 
 TEST_F(ConfigFiles, NamesInSectionsWithDotsAndUnderscores) {
   const std::string files[] = {
-      "data.synth.samples=4\ndata.synth.patients = 3  # "
+      "data.synth.samples=12\ndata.synth.patients = 12  # "
       "few\ndata.synth.classes=2\ndata.synth.size=8\nseed=3\n",
-      "\xef\xbb\xbf# films\r\n\r\n[data.synth]\r\nsamples = '4'\r\npatients=\"3\"\r\nclasses = "
+      "\xef\xbb\xbf# films\r\n\r\n[data.synth]\r\nsamples = '12'\r\npatients=\"12\"\r\nclasses = "
       "2\r\nsize=8\r\n"
       "seed = 3\r\n",
-      "[ data ]\nsynth.samples = 4\nsynth.patients=3\n[data.synth]  # "
+      "[ data ]\nsynth.samples = 12\nsynth.patients=12\n[data.synth]  # "
       "more\nclasses=2\nsize=8\nmulti_label=false\n"
       "seed=3\n",
   };
@@ -45,8 +45,8 @@ TEST_F(ConfigFiles, NamesInSectionsWithDotsAndUnderscores) {
     EXPECT_TRUE(made == first) << text;
     std::filesystem::remove_all(dir / "set");
   }
-  EXPECT_EQ(synth("data.synth.samples=4\n", {dir / "set", "--samples", "5", "--patients", "3"}).code, 0);
-  EXPECT_TRUE(std::filesystem::exists(dir / "set/images/000004.png")) << "the command line wins";
+  EXPECT_EQ(synth("data.synth.samples=12\n", {dir / "set", "--samples", "13", "--patients", "12"}).code, 0);
+  EXPECT_TRUE(std::filesystem::exists(dir / "set/images/000012.png")) << "the command line wins";
 }
 
 TEST_F(ConfigFiles, UnknownNamesAreRefusedWithTheirLine) {

@@ -123,7 +123,7 @@ TEST_F(DicomIdentity, TrainPredictCamAndReport) {
   for (const std::string command : {"predict", "cam"}) {
     std::vector<std::string> args{command};
     args.insert(args.end(), one.begin(), one.end());
-    if (command == "cam") args.insert(args.end(), {"--out", dir / "maps"});
+    if (command == "cam") args.insert(args.end(), {"--out", dir / "bad-maps"});
     EXPECT_EQ(last_line(quiet(args, 3), dir.path()),
               cat(command, ": 1 of 1 files could not be ", command == "cam" ? "done" : "read",
                   " (dicom: DIR/bad/short: pixels cannot be decoded, 512 bytes are needed, 412 are left of "

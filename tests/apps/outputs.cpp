@@ -208,12 +208,12 @@ TEST_F(OutputPaths, CommandsLook) {
 }
 
 TEST_F(OutputPaths, ASecondSetIsNotMixedWithTheFirst) {
-  const std::vector<std::string> small{"data",       "synth", dir / "set", "--samples", "6",
-                                       "--patients", "3",     "--size",    "8"};
+  const std::vector<std::string> small{"data",       "synth", dir / "set", "--samples", "12",
+                                       "--patients", "12",    "--size",    "8"};
   ASSERT_EQ(run_here(small).code, 0);
   const std::string before = contents_of(dir / "set/manifest.csv");
   std::vector<std::string> other = small;
-  other[4] = "4";
+  other[4] = "13";
   const Outcome again = run_here(other);
   EXPECT_EQ(last_line(again, dir.path()),
             "data synth: DIR/set exists and is no empty folder; give another or remove it [GD-USAGE-001]");

@@ -21,7 +21,7 @@ class SmallRun : public testing::Test {
     std::string rows = "path,labels,split\n";
     for (int i = 0; i < 14; ++i) {
       const std::string name = cat("images/", i, ".png");
-      dir_.write("set/" + name, encode_png(pattern(12, 12, 1)));
+      dir_.write("set/" + name, encode_png(pattern(12, 12 + i, 1)));
       rows += name + (i % 3 == 0 ? ",a," : ",b,") + (i < 10 ? "train" : "val") + "\n";
     }
     dir_.write("set/manifest.csv", rows);

@@ -134,6 +134,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
 
 cudaError_t cudaDeviceSynchronize() {
+  if (machine().devices == 0) return said(cudaErrorNoDevice);
   const Lock lock(machine().mutex);
   if (refused_by_recording()) return said(cudaErrorStreamCaptureUnsupported);
   return said(machine().run_until([] {

@@ -253,8 +253,7 @@ TEST_F(BodypartEval, MistakesOfEvalAndClassify) {
   };
   eval({"--top_k", "3"},
        "bodypart eval: --top-k 3 of 4 classes says next to nothing; at most 2 is possible [GD-USAGE-001]");
-  eval({"--batch_size", "0"},
-       "bodypart eval: --batch-size 0 and --max-num-batches 0 must be above 0 [GD-USAGE-001]");
+  eval({"--batch_size", "0"}, "--batch-size 0 is not in 1..1000000 [GD-USAGE-001]");
   eval({"--model_name", "vgg_16"},
        "bodypart eval: DIR/run/checkpoints/step-6.gdck is of vgg11, not of --model-name vgg_16; leave the "
        "option out "
