@@ -179,12 +179,12 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   load.device = session.device();
   load.bad_samples = BadSamples::fail;
   const std::string label = session.bars() ? "evaluating" : "";
-  std::vector<BadSample> bad;
-  if (o.bad_samples == "skip") bad = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
+  std::vector<BadSample> out;
+  if (o.bad_samples == "skip") out = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
   if (o.prepare) o.prepare(*evaluator);
-  Findings found{task.kind(), judges.name(), set->size(), std::move(bad), {}, {}};
+  Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
