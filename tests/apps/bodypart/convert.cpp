@@ -198,6 +198,9 @@ TEST_F(BodypartConvert, OptionsThatDoNotFit) {
                  "--shards 0 is not in 1..512 [GD-USAGE-001]");
   expect_refused({"--need_split", "tt_split", "--test-fraction", "1.5"}, 2,
                  "--test-fraction 1.5 is not in 0..1 [GD-USAGE-001]");
+  expect_refused({"--need_split", "tvt_split", "--val-fraction", "0.7", "--test-fraction", "0.6"}, 2,
+                 "convert-data: --val-fraction 0.7 and --test-fraction 0.6 are not above 0 with a sum below "
+                 "1 [GD-USAGE-001]");
   expect_refused({"--need_split", "tvt_split", "--val-fraction", "nan", "--test-fraction", "0.2"}, 2,
                  "--val-fraction nan is not in 0..1 [GD-USAGE-001]");
   dir_.write("out/mine", "x");
