@@ -1,7 +1,7 @@
 #!/bin/bash
 # Trains a ResNet-18 from random weights to tell AP from PA on the 711 real chest films in examples/data, evaluates it on
 # held-back patients and writes an HTML report.
-#   tools/demo.sh              installs what is missing, configures, builds, trains (12 epochs at 112 pixels), evaluates
+#   tools/demo.sh              installs what is missing, configures, builds, trains (9 epochs at 96 pixels), evaluates
 #   tools/demo.sh --fresh      forgets an earlier demo run first; without it an interrupted run goes on where it stopped
 #   tools/demo.sh --out DIR    where the run goes (default runs/demo)
 #   tools/demo.sh -- OPTION... options of `gadolin train` to add or override, for example -- --epochs 2
@@ -42,6 +42,6 @@ ln -sfn ../build/demo/apps/gadolin "$gadolin"
 cd "$root"
 [ $fresh = 0 ] || rm -rf "$out"
 data=examples/data/cxr-nih14-small/view.csv
-"$gadolin" train "$data" --model resnet18 --input-size 112 --epochs 12 --shares 0.65/0.1/0.25 --augment light --out "$out" --resume auto "$@"
+"$gadolin" train "$data" --model resnet18 --input-size 96 --epochs 9 --shares 0.65/0.1/0.25 --augment light --out "$out" --resume auto "$@"
 "$gadolin" eval "$out/split.csv" --checkpoint "$out/checkpoints/last.gdck" --split test --out "$out"
 say "the program is $gadolin; to call it as gadolin in this shell: export PATH=\"$root/bin:\$PATH\""

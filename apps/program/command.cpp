@@ -10,6 +10,7 @@
 #include "apps/program/config_file.h"
 #include "apps/program/help.h"
 #include "apps/program/ranges.h"
+#include "apps/program/version.h"
 #include "layers/cudnn_plans.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"

@@ -95,9 +95,6 @@ class Program {
   std::vector<Entry> entries_;
 };
 
-// The version of the program, and the commit that it was configured from; "unknown" for sources without git.
-std::string program_version();
-std::string program_commit();
 // Seconds since the program started; of the steady clock.
 double seconds_now();
 // "3x224x224" -> [3, 224, 224]. Throws UsageError.

@@ -1,5 +1,5 @@
 // What was built: apart from the rest, so that a new commit compiles this file alone.
-#include "apps/program/command.h"
+#include "apps/program/version.h"
 
 #ifndef GADOLIN_COMMIT
 #define GADOLIN_COMMIT "unknown"

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "apps/program/version.h"
 #include "apps/run/train_parts.h"
 #include "tasks/classification.h"
 #include "tensor/cpu/parallel.h"
