@@ -3,7 +3,7 @@
     python3 bench/never_run.py            rewrites the block between the two comments
     python3 bench/never_run.py --check    exit code 1 when the page says something else
 
-A file has run when a part `correctness` without a failure is stored under bench/results/<gpu>/<commit>.json and the file
+A file has run when a part `correctness`, or the CUDA tests of `first`, without a failure are stored under bench/results/<gpu>/<commit>.json and the file
 is as it was at that commit.
 """
 
@@ -42,7 +42,8 @@ def good_commits():
                 row = json.loads(line)
             except ValueError:
                 break  # a file of another form: of the CPU
-            if isinstance(row, dict) and row.get("part") == "correctness":
+            if isinstance(row, dict) and (row.get("part") == "correctness" or
+                                          (row.get("part") == "first" and row.get("step", "").startswith("cuda-"))):
                 steps.append(row)
         if steps and all(row["exit"] == 0 for row in steps):
             yield file.stem

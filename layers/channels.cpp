@@ -131,7 +131,7 @@ std::vector<Tensor> sibling_convs(const Tensor& x, const std::vector<Conv2d*>& c
                         "sibling_convs: convolutions with other options or with biases cannot be one");
     if (norms.empty()) filters.push_back(conv->compute_weight());
   }
-  detail::Conv2dFunction joint{options, {}, {}};
+  detail::Conv2dFunction joint{.options = options};
   joint.filters_go = true;
   const Tensor y = norms.empty() ? apply(std::move(joint), for_compute(x), concat(filters, 0), Tensor())
                                  : convs[0]->fused(x, {.relu = true}, &folded_filters(convs, norms));

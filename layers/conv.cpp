@@ -60,6 +60,7 @@ Attributes Conv2dFunction::attributes() const {
   return {{"stride", options.stride.vec()},
           {"dilation", options.dilation.vec()},
           {"groups", options.groups},
+          {"relu", relu},
           {"padding", std::vector<std::int64_t>{z.before.h, z.before.w, z.after.h, z.after.w}}};
 }
 
@@ -109,7 +110,7 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
                              Tensor& y) const {
   const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  forward_on_cpu(options, in, filters, bias, {}, keep, y);
+  forward_on_cpu(options, in, filters, bias, {.relu = relu}, keep, y);
 }
 
 Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
@@ -132,7 +133,8 @@ void FusedConvFunction::forward(Cpu, const Tensor& in, const Tensor& filters, co
   forward_on_cpu(options, in, filters, bias, tail, filters_stay || in.dtype() == DType::fp32, y);
 }
 
-Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
+Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
+  const Tensor dy = before_relu(dy_after);
   const ConvSizes z = conv_sizes(x, weight, options);
   Grads grads(3);
   if (need[2]) grads[2] = sum(dy, {0, 2, 3});
@@ -158,7 +160,7 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy, Need need) const {
 }  // namespace detail
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
-  return apply(detail::Conv2dFunction{options, {}, {}, false, false}, x, weight, bias);
+  return apply(detail::Conv2dFunction{.options = options}, x, weight, bias);
 }
 
 Conv2d::Conv2d(int in_channels, int out_channels, Pair kernel_size, const Conv2dOptions& options)
@@ -178,6 +180,13 @@ Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
   return apply(function(), for_compute(x), filters, compute_copy(bias_));
 }
+Tensor Conv2d::with_relu(const Tensor& x) {
+  return called(x, [&] {
+    detail::Conv2dFunction f = function();
+    f.relu = true;
+    return apply(std::move(f), for_compute(x), compute_weight(), compute_copy(bias_));
+  });
+}
 Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded) {
   return called(x, [&] {
     const NoGrad guard;
@@ -188,7 +197,7 @@ Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded
   });
 }
 detail::Conv2dFunction Conv2d::function() const {
-  return {options_, {}, {}, false, keeps_compute_copy(weight_)};
+  return {.options = options_, .filters_stay = keeps_compute_copy(weight_)};
 }
 
 std::int64_t Conv2d::macs(std::span<const Tensor>, std::span<const Tensor> out) const {

@@ -63,6 +63,8 @@ class Conv2d : public Layer {
   const Conv2dOptions& options() const { return options_; }
   // The weight in the type of the innermost ComputeScope.
   Tensor compute_weight() const { return compute_copy(weight_); }
+  // relu(conv(x)) in one pass, recorded; what is kept for backward is the result, not the convolution's.
+  Tensor with_relu(const Tensor& x);
   detail::Conv2dFunction function() const;  // with this module's options
   // conv(x) and its tail in one pass, off the tape; `folded` instead of weight and bias if it is given.
   // layers/conv_norm.h decides when this may be.

@@ -98,8 +98,9 @@ void conv_forward_problem(ConvRunner run, const Conv2dOptions& options, const Te
   if (!result.same_as(y)) copy_elements(result, y);
 }
 
-Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tensor& dy_any, Need need) {
+Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tensor& dy_after, Need need) {
   constexpr auto op = "conv2d backward";
+  const Tensor dy_any = f.before_relu(dy_after);
   const ConvSizes z = conv_sizes(f.x, f.weight, f.options);
   Grads grads(3);
   if (need[2]) grads[2] = sum(dy_any, {0, 2, 3});
@@ -139,7 +140,7 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
 #ifdef GADOLIN_CUDA
 void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
                              Tensor& y) const {
-  conv_forward_problem(run_convolution, options, in, filters, bias, {}, y, &padded);
+  conv_forward_problem(run_convolution, options, in, filters, bias, {.relu = relu}, y, &padded);
 }
 void FusedConvFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
                                 Tensor& y) const {

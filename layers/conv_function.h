@@ -4,6 +4,7 @@
 
 #include "layers/conv.h"
 #include "tensor/function.h"
+#include "tensor/ops.h"
 
 namespace gadolin {
 struct ConvProblem;
@@ -43,21 +44,26 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const T
 struct Conv2dFunction {
   static constexpr auto name = "conv2d";
   Conv2dOptions options;
-  Saved x, weight;
+  Saved x = {}, weight = {};
   bool has_bias = false;
+  bool relu = false;  // after the bias, in the same pass; y is kept then
+  Saved y = {};
   bool filters_stay = false;  // the same filters will come again, though they are 16 bits wide
   bool filters_go = false;    // they were made for this call: no copy of them is worth keeping
   // The gradient of x so far, if this one may be added to it (tensor/function.h). The GPU does so.
   Tensor into = {};
   mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
 
-  Attributes attributes() const;  // padding: above, left, below, right
+  Attributes attributes() const;  // padding: above, left, below, right; relu: 0 or 1
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
-  void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&) {
+  void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& result) {
     x = in;
     weight = filters;
     has_bias = bias.defined();
+    if (relu) y = result;
   }
+  // The gradient of what comes before the ReLU.
+  Tensor before_relu(const Tensor& dy) const { return relu ? relu_gradient(y, dy) : dy; }
   void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
   Grads backward(Cpu, const Tensor& dy, Need need) const;
 #ifdef GADOLIN_CUDA

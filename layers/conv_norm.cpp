@@ -99,6 +99,7 @@ Tensor conv_then(Conv2d& conv, const Tensor& x, ConvTail tail, double factor) {
   const Tensor &w = conv.weight(), &b = conv.bias();
   if (!Unfused::here() && !recorded(x, tail.addend, w, b))
     return conv.fused(x, std::move(tail), factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor));
+  if (factor == 1 && tail.relu && !tail.addend.defined() && !Unfused::here()) return conv.with_relu(x);
   Tensor y;
   if (factor == 1 || Unfused::here()) {
     y = factor == 1 ? conv(x) : mul(conv(x), factor);

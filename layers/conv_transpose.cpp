@@ -23,7 +23,7 @@ struct ConvTransposeFunction {
   }
   // The convolution from `large`, of the shape of the result, to `small`, of that of x.
   detail::Conv2dFunction conv(const Tensor& large, const Tensor& filters) const {
-    detail::Conv2dFunction f{of_conv(), {}, {}};
+    detail::Conv2dFunction f{.options = of_conv()};
     f.save(large, filters, {}, {});
     return f;
   }

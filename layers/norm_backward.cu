@@ -63,8 +63,9 @@ struct Gradient {
   }
 };
 
-// A thread owns V channels of every step-th row, some rows in flight. dx and dother may be null; dx may be
-// added to. dother is the gradient of a plain addend or of what goes through the second batch norm.
+// A thread owns V channels of every step-th row, some rows in flight, from the last row to the first: what
+// the sums have read last is still in the cache. dx and dother may be null; dx may be added to. dother is the
+// gradient of a plain addend or of what goes through the second batch norm.
 template <class A, bool adds, class T, Mask mask, bool joins>
 __global__ void __launch_bounds__(block_threads)
     gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t channels, Rows<T> dx,
@@ -91,8 +92,8 @@ __global__ void __launch_bounds__(block_threads)
     unsigned byte[flight] = {};
 #pragma unroll
     for (int i = 0; i < flight; ++i) {
-      const std::int64_t r = row + i * step;
-      if (r >= rows) break;
+      const std::int64_t r = rows - 1 - row - i * step;
+      if (r < 0) break;
       in[i] = load<A, true>(body.x.at(r) + c0, left);
       up[i] = load<A, true>(body.dy.at(r) + c0, left);
       if constexpr (joins) in2[i] = load<A, true>(body.other.at(r) + c0, left);
@@ -101,8 +102,8 @@ __global__ void __launch_bounds__(block_threads)
     }
 #pragma unroll
     for (int i = 0; i < flight; ++i) {
-      const std::int64_t r = row + i * step;
-      if (r >= rows) break;
+      const std::int64_t r = rows - 1 - row - i * step;
+      if (r < 0) break;
       Channels<T, A::V> to_x, to_other;
 #pragma unroll
       for (int j = 0; j < A::V; ++j) {

@@ -71,7 +71,8 @@ struct Affine {
   }
 };
 
-// A thread owns V channels of every step-th row, some rows in flight. y = relu(norm(x) + addend).
+// A thread owns V channels of every step-th row, some rows in flight, from the last row to the first: what
+// the statistics have read last is still in the cache. y = relu(norm(x) + addend).
 template <class A, bool relu, Addend addend, bool bits, class T, class P>
 __global__ void __launch_bounds__(block_threads)
     forward_kernel(std::int64_t rows, std::int64_t channels, Rows<const T> x, Rows<const T> other, Rows<T> y,
@@ -87,13 +88,15 @@ __global__ void __launch_bounds__(block_threads)
     Channels<T, A::V> in[flight], extra[flight];
 #pragma unroll
     for (int k = 0; k < flight; ++k) {
-      if (row + k * step >= rows) break;
-      in[k] = load<A, true>(x.at(row + k * step) + c0, left);
-      if constexpr (addend != Addend::none) extra[k] = load<A, true>(other.at(row + k * step) + c0, left);
+      const std::int64_t at = rows - 1 - row - k * step;
+      if (at < 0) break;
+      in[k] = load<A, true>(x.at(at) + c0, left);
+      if constexpr (addend != Addend::none) extra[k] = load<A, true>(other.at(at) + c0, left);
     }
 #pragma unroll
     for (int k = 0; k < flight; ++k) {
-      if (row + k * step >= rows) break;
+      const std::int64_t at = rows - 1 - row - k * step;
+      if (at < 0) break;
       Channels<T, A::V> out;
       unsigned byte = 0;
 #pragma unroll
@@ -106,8 +109,8 @@ __global__ void __launch_bounds__(block_threads)
         out.v[j] = convert<T>(v);
         if constexpr (bits) byte |= mask_bit((A::wide || j < left) && passes_relu(convert<P>(out.v[j])), j);
       }
-      store<A>(y.at(row + k * step) + c0, left, out);
-      if constexpr (bits) __stcs(mask.at(row + k * step, c0), static_cast<unsigned char>(byte));
+      store<A>(y.at(at) + c0, left, out);
+      if constexpr (bits) __stcs(mask.at(at, c0), static_cast<unsigned char>(byte));
     }
   }
 }

@@ -6,7 +6,9 @@
 // refuses generic lambdas.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <type_traits>
 #include <utility>
 
@@ -61,6 +63,81 @@ namespace detail {
 
 // Below so many elements a second thread costs more than it saves.
 inline constexpr std::int64_t map_grain = 16384;
+
+// n / by, for n below 2^31, by a multiplication (Granlund and Montgomery 1994, section 4).
+struct Divisor {
+  std::uint32_t by = 1, factor = 0, shift = 0;
+  Divisor() = default;
+  explicit Divisor(std::uint32_t divisor) : by(divisor) {
+    while ((std::uint64_t{1} << shift) < by) ++shift;
+    factor = static_cast<std::uint32_t>((((std::uint64_t{1} << shift) - by) << 32) / by + 1);
+  }
+  GADOLIN_HD std::uint32_t divide(std::uint32_t n) const {
+    return (static_cast<std::uint32_t>(std::uint64_t{n} * factor >> 32) + n) >> shift;
+  }
+};
+
+// A loop whose positions fit 32 bits, over packs of elements along the innermost dimension.
+template <int N>
+struct SmallLoop {
+  int dim = 0;
+  std::uint32_t packs = 0;
+  Divisor sizes[Shape::max_dim];
+  std::int32_t strides[N][Shape::max_dim] = {};  // of packs, innermost
+
+  SmallLoop(const LoopPlan<N>& plan, int pack)
+      : dim(plan.dim), packs(static_cast<std::uint32_t>(plan.numel / pack)) {
+    for (int d = 0; d < dim; ++d) {
+      const int width = d == dim - 1 ? pack : 1;
+      sizes[d] = Divisor(static_cast<std::uint32_t>(plan.sizes[d] / width));
+      for (int k = 0; k < N; ++k) strides[k][d] = static_cast<std::int32_t>(plan.strides[k][d] * width);
+    }
+  }
+};
+
+// Whether `width` neighbours along the innermost dimension lie side by side in every tensor, from a multiple
+// of that on, or, of an input, are one and the same.
+template <int N>
+bool packs_innermost(const LoopPlan<N>& plan, const std::int64_t* from, int width) {
+  const int last = plan.dim - 1;
+  if (plan.sizes[last] % width != 0) return false;
+  for (int k = 0; k < N; ++k) {
+    if (k > 0 && plan.strides[k][last] == 0) continue;
+    if (plan.strides[k][last] != 1 || from[k] % width != 0) return false;
+    for (int d = 0; d < last; ++d)
+      if (plan.strides[k][d] % width != 0) return false;
+  }
+  return true;
+}
+
+template <int N>
+struct Places {
+  std::int64_t at[N] = {};
+};
+// body(part, where it begins in each tensor) for parts whose positions fit 32 bits: the whole, or halves of
+// its longest dimension.
+template <int N, class Body>
+void each_small_loop(const LoopPlan<N>& plan, const Body& body, const Places<N>& from = {},
+                     std::int64_t most = std::int64_t{1} << 31) {
+  bool small = plan.numel < most;
+  for (int k = 0; k < N; ++k) {
+    std::int64_t span = 0;
+    for (int d = 0; d < plan.dim; ++d) span += (plan.sizes[d] - 1) * std::abs(plan.strides[k][d]);
+    small = small && span < most;
+  }
+  if (small) return body(plan, from.at);
+  const int d = static_cast<int>(std::max_element(plan.sizes, plan.sizes + plan.dim) - plan.sizes);
+  const std::int64_t half = plan.sizes[d] / 2;
+  LoopPlan<N> part = plan;
+  part.flat = false;
+  Places<N> begin;
+  for (const bool second : {false, true}) {
+    part.sizes[d] = second ? plan.sizes[d] - half : half;
+    part.numel = plan.numel / plan.sizes[d] * part.sizes[d];
+    for (int k = 0; k < N; ++k) begin.at[k] = from.at[k] + (second ? half * plan.strides[k][d] : 0);
+    each_small_loop(part, body, begin, most);
+  }
+}
 
 // Positions of the tensors at element `index` of the outer dimensions.
 template <int N>
@@ -153,6 +230,22 @@ struct alignas(sizeof(T) * V) Pack {
   T v[V];
 };
 
+// V elements from here on, or one V times.
+template <int V, class T>
+__device__ Pack<T, V> load_pack(const T* from, bool same) {
+  Pack<T, V> x;
+  if constexpr (V > 1) {
+    if (same) {
+      const T one = *from;
+#pragma unroll
+      for (int j = 0; j < V; ++j) x.v[j] = one;
+      return x;
+    }
+  }
+  x = *reinterpret_cast<const Pack<T, V>*>(from);
+  return x;
+}
+
 // Grid-stride over packs of V elements; the last block takes what is left over. In place, `out` is an input.
 template <int V, class F, class TO, class... TI>
 __global__ void flat_map_kernel(F f, std::int64_t n, TO* out, const TI*... in) {
@@ -171,21 +264,28 @@ __global__ void flat_map_kernel(F f, std::int64_t n, TO* out, const TI*... in) {
     out[i] = convert<TO>(f(convert<operand_type<F, TI>>(in[i])...));
 }
 
-// A thread an element, any strides.
-template <int N, class F, class TO, class... TI>
-__global__ void strided_map_kernel(F f, LoopPlan<N> plan, TO* out, const TI*... in) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.numel;
-       i += step) {
-    std::int64_t at[N] = {}, rest = i;
+// Any strides, with positions of 32 bits. A thread a pack of V elements along the innermost dimension, where
+// every tensor has them side by side or one for all of them.
+template <int V, int N, class F, class TO, class... TI>
+__global__ void strided_map_kernel(F f, SmallLoop<N> plan, TO* out, const TI*... in) {
+  const std::uint32_t step = gridDim.x * blockDim.x;
+  for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < plan.packs; i += step) {
+    std::int32_t at[N] = {};
+    std::uint32_t rest = i;
     for (int d = plan.dim - 1; d >= 0; --d) {
-      const std::int64_t c = rest % plan.sizes[d];
-      rest /= plan.sizes[d];
+      const std::uint32_t over = d > 0 ? plan.sizes[d].divide(rest) : 0;
+      const auto c = static_cast<std::int32_t>(rest - over * plan.sizes[d].by);
+      rest = over;
 #pragma unroll
       for (int k = 0; k < N; ++k) at[k] += c * plan.strides[k][d];
     }
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      out[at[0]] = convert<TO>(f(convert<operand_type<F, TI>>(in[at[I + 1]])...));
+      Pack<TO, V> y;
+      [&](const Pack<TI, V>... x) {
+#pragma unroll
+        for (int j = 0; j < V; ++j) y.v[j] = convert<TO>(f(convert<operand_type<F, TI>>(x.v[j])...));
+      }(load_pack<V>(in + at[I + 1], plan.strides[I + 1][plan.dim - 1] == 0)...);
+      *reinterpret_cast<Pack<TO, V>*>(out + at[0]) = y;
     }
     (std::index_sequence_for<TI...>{});
   }
@@ -206,19 +306,27 @@ void map(Cuda, const char* op, F f, const Tensor& result, const In&... inputs) {
   constexpr int V = widest >= 16 ? 1 : static_cast<int>(16 / widest);
   TO* out = result.template data<TO>();
   [&](const TI*... in) {
-    if (!plan.flat) {
-      launch(op, grid_stride(plan.numel), detail::strided_map_kernel<N, F, TO, TI...>, f, plan, out, in...);
-      return;
-    }
-    std::uintptr_t misaligned = reinterpret_cast<std::uintptr_t>(out) % (sizeof(TO) * V);
-    ((misaligned |= reinterpret_cast<std::uintptr_t>(in) % (sizeof(TI) * V)), ...);
-    if (misaligned) {
-      launch(op, grid_stride(plan.numel), detail::flat_map_kernel<1, F, TO, TI...>, f, plan.numel, out,
-             in...);
-    } else {
+    const bool aligned = (reinterpret_cast<std::uintptr_t>(out) % (sizeof(TO) * V) == 0) &&
+                         ((reinterpret_cast<std::uintptr_t>(in) % (sizeof(TI) * V) == 0) && ...);
+    if (plan.flat && aligned) {
       launch(op, grid_stride(plan.numel / V + 1), detail::flat_map_kernel<V, F, TO, TI...>, f, plan.numel,
              out, in...);
+      return;
     }
+    detail::each_small_loop(plan, [&](const LoopPlan<N>& part, const std::int64_t* from) {
+      const auto start = [&]<int W>(std::integral_constant<int, W>) {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+          const detail::SmallLoop<N> small(part, W);
+          launch(op, grid_stride(small.packs), detail::strided_map_kernel<W, N, F, TO, TI...>, f, small,
+                 out + from[0], (in + from[I + 1])...);
+        }
+        (std::index_sequence_for<TI...>{});
+      };
+      if (V > 1 && aligned && detail::packs_innermost(part, from, V))
+        start(std::integral_constant<int, V>{});
+      else
+        start(std::integral_constant<int, 1>{});
+    });
   }(inputs.template data<TI>()...);
 }
 #endif

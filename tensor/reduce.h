@@ -136,57 +136,144 @@ void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x, const std
 #ifdef __CUDACC__
 namespace detail {
 
-// A block one (output, piece): threads stride over the piece, then a tree in shared memory.
-template <class R, class In>
-__global__ void reduce_rows_kernel(R r, ReducePlan plan, const In* x, typename R::Acc* partial) {
+// Threads of a block. The V numbers of each are combined with those of its team, a power of two of threads
+// that stand `apart` from one another: the first member has the result.
+inline constexpr unsigned reduce_threads = 256;
+template <int V, class R, class Acc>
+__device__ void combine_team(const R& r, Acc (&acc)[V], Acc* shared, unsigned member, unsigned team,
+                             unsigned apart) {
+  const unsigned t = threadIdx.x;
+#pragma unroll
+  for (int j = 0; j < V; ++j) shared[j * reduce_threads + t] = acc[j];
+  __syncthreads();
+#pragma unroll 1
+  for (unsigned width = team / 2; width > 0; width /= 2) {
+    if (member < width) {
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        Acc* const place = shared + j * reduce_threads + t;
+        *place = r.combine(*place, place[width * apart]);
+      }
+    }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int j = 0; j < V; ++j) acc[j] = shared[j * reduce_threads + t];
+  __syncthreads();
+}
+
+// body(i, where element i is) for every step-th of the reduced elements, some loads in flight where they lie
+// in one dimension.
+template <class Body>
+__device__ void each_reduced(const ReducePlan& plan, std::int64_t begin, std::int64_t end, std::int64_t step,
+                             const Body& body) {
+  if (plan.reduced_dim == 1) {
+#pragma unroll 4
+    for (std::int64_t i = begin; i < end; i += step) body(i, i * plan.reduced_strides[0]);
+  } else {
+#pragma unroll 1
+    for (std::int64_t i = begin; i < end; i += step) body(i, plan.reduced_offset(i));
+  }
+}
+
+// A team one (output, piece), so that short rows share a block. A single piece is finished here.
+template <class R, class In, class Out>
+__global__ void reduce_rows_kernel(R r, ReducePlan plan, unsigned team, const In* x, typename R::Acc* partial,
+                                   Out* out) {
   using Acc = typename R::Acc;
-  __shared__ Acc shared[256];
-  const std::int64_t jobs = plan.outputs * plan.pieces;
-  for (std::int64_t job = blockIdx.x; job < jobs; job += gridDim.x) {
+  __shared__ Acc shared[reduce_threads];
+  const std::int64_t jobs = plan.outputs * plan.pieces, teams = reduce_threads / team;
+  const unsigned member = threadIdx.x % team;
+  for (std::int64_t first = blockIdx.x * teams; first < jobs; first += gridDim.x * teams) {
+    const std::int64_t job = first + threadIdx.x / team;
     const std::int64_t piece = job / plan.outputs, output = job % plan.outputs;
-    const In* base = x + plan.kept_offset(output, plan.kept_strides);
-    Acc acc = r.init();
-    const std::int64_t end = plan.piece_begin(piece + 1);
-    for (std::int64_t i = plan.piece_begin(piece) + threadIdx.x; i < end; i += blockDim.x) {
-      acc = r.step(acc, convert<math_type<In>>(base[plan.reduced_offset(i)]), i);
+    Acc acc[1] = {r.init()};
+    if (job < jobs) {
+      const In* base = x + plan.kept_offset(output, plan.kept_strides);
+      const std::int64_t end = plan.piece_begin(piece + 1);
+      each_reduced(plan, plan.piece_begin(piece) + member, end, team, [&](std::int64_t i, std::int64_t at) {
+        acc[0] = r.step(acc[0], convert<math_type<In>>(base[at]), i);
+      });
     }
-    shared[threadIdx.x] = acc;
-    __syncthreads();
-    for (unsigned width = blockDim.x / 2; width > 0; width /= 2) {
-      if (threadIdx.x < width)
-        shared[threadIdx.x] = r.combine(shared[threadIdx.x], shared[threadIdx.x + width]);
-      __syncthreads();
-    }
-    if (threadIdx.x == 0) partial[job] = shared[0];
-    __syncthreads();
+    combine_team(r, acc, shared, member, team, 1);
+    if (job >= jobs || member > 0) continue;
+    if (partial)
+      partial[job] = acc[0];
+    else
+      out[plan.kept_offset(output, plan.out_strides)] = convert<Out>(r.finish(acc[0]));
   }
 }
-// A thread one (output, piece): neighbouring threads read neighbouring elements.
-template <class R, class In>
-__global__ void reduce_columns_kernel(R r, ReducePlan plan, const In* x, typename R::Acc* partial) {
-  const std::int64_t jobs = plan.outputs * plan.pieces,
-                     step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t job = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; job < jobs;
-       job += step) {
-    const std::int64_t piece = job / plan.outputs, output = job % plan.outputs;
-    const In* base = x + plan.kept_offset(output, plan.kept_strides);
-    typename R::Acc acc = r.init();
-    const std::int64_t end = plan.piece_begin(piece + 1);
-    for (std::int64_t i = plan.piece_begin(piece); i < end; ++i) {
-      acc = r.step(acc, convert<math_type<In>>(base[plan.reduced_offset(i)]), i);
+
+// A block one (tile of neighbouring outputs, piece): `lanes` threads side by side read V outputs each, the
+// others further elements of the piece.
+template <int V, class R, class In, class Out>
+__global__ void reduce_columns_kernel(R r, ReducePlan plan, unsigned lanes, const In* x,
+                                      typename R::Acc* partial, Out* out) {
+  using Acc = typename R::Acc;
+  __shared__ Acc shared[V * reduce_threads];
+  const unsigned lane = threadIdx.x % lanes, member = threadIdx.x / lanes, team = reduce_threads / lanes;
+  const std::int64_t row = plan.kept_sizes[plan.kept_dim - 1], width = std::int64_t{lanes} * V;
+  const std::int64_t tiles_a_row = (row + width - 1) / width, tiles = plan.outputs / row * tiles_a_row;
+  for (std::int64_t job = blockIdx.x; job < tiles * plan.pieces; job += gridDim.x) {
+    const std::int64_t piece = job / tiles, tile = job % tiles,
+                       column = tile % tiles_a_row * width + lane * V;
+    const std::int64_t output = tile / tiles_a_row * row + column;
+    Acc acc[V];
+#pragma unroll
+    for (int j = 0; j < V; ++j) acc[j] = r.init();
+    if (column < row) {
+      const In* base = x + plan.kept_offset(output, plan.kept_strides);
+      const std::int64_t end = plan.piece_begin(piece + 1);
+      each_reduced(plan, plan.piece_begin(piece) + member, end, team, [&](std::int64_t i, std::int64_t at) {
+        const auto in = *reinterpret_cast<const Pack<In, V>*>(base + at);
+#pragma unroll
+        for (int j = 0; j < V; ++j) acc[j] = r.step(acc[j], convert<math_type<In>>(in.v[j]), i);
+      });
     }
-    partial[job] = acc;
+    combine_team(r, acc, shared, member, team, lanes);
+    if (column >= row || member > 0) continue;
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      if (partial)
+        partial[piece * plan.outputs + output + j] = acc[j];
+      else
+        out[plan.kept_offset(output + j, plan.out_strides)] = convert<Out>(r.finish(acc[j]));
+    }
   }
 }
+
+// A team an output.
 template <class R, class Out>
-__global__ void reduce_finish_kernel(R r, ReducePlan plan, const typename R::Acc* partial, Out* out) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < plan.outputs;
-       i += step) {
-    typename R::Acc acc = partial[i];
-    for (std::int64_t p = 1; p < plan.pieces; ++p) acc = r.combine(acc, partial[p * plan.outputs + i]);
-    out[plan.kept_offset(i, plan.out_strides)] = convert<Out>(r.finish(acc));
+__global__ void reduce_finish_kernel(R r, ReducePlan plan, unsigned team, const typename R::Acc* partial,
+                                     Out* out) {
+  using Acc = typename R::Acc;
+  __shared__ Acc shared[reduce_threads];
+  const std::int64_t teams = reduce_threads / team;
+  const unsigned member = threadIdx.x % team;
+  for (std::int64_t first = blockIdx.x * teams; first < plan.outputs; first += gridDim.x * teams) {
+    const std::int64_t output = first + threadIdx.x / team;
+    Acc acc[1] = {r.init()};
+    for (std::int64_t p = member; output < plan.outputs && p < plan.pieces; p += team)
+      acc[0] = r.combine(acc[0], partial[p * plan.outputs + output]);
+    combine_team(r, acc, shared, member, team, 1);
+    if (output < plan.outputs && member == 0)
+      out[plan.kept_offset(output, plan.out_strides)] = convert<Out>(r.finish(acc[0]));
   }
+}
+
+// The least power of two that is not below n, at most a block.
+inline unsigned team_for(std::int64_t n) {
+  unsigned team = 1;
+  while (team < n && team < reduce_threads) team *= 2;
+  return team;
+}
+// Whether `width` neighbouring outputs lie side by side, from a multiple of that on, wherever they begin.
+inline bool packs_columns(const ReducePlan& plan, int width) {
+  const int last = plan.kept_dim - 1;
+  bool fits = plan.kept_sizes[last] % width == 0;
+  for (int d = 0; d < last; ++d) fits = fits && plan.kept_strides[d] % width == 0;
+  for (int d = 0; d < plan.reduced_dim; ++d) fits = fits && plan.reduced_strides[d] % width == 0;
+  return fits;
 }
 
 }  // namespace detail
@@ -195,17 +282,34 @@ template <class Out, class In, class R>
 void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x,
             const std::vector<bool>& is_reduced) {
   using Acc = typename R::Acc;
+  constexpr int block = static_cast<int>(detail::reduce_threads), V = static_cast<int>(16 / sizeof(In));
   const ReducePlan plan = plan_reduce(x, out, is_reduced);
   const std::int64_t jobs = plan.outputs * plan.pieces;
-  const Tensor scratch = empty({jobs * static_cast<std::int64_t>(sizeof(Acc))}, DType::uint8, x.device());
-  Acc* partial = static_cast<Acc*>(scratch.raw());
-  if (plan.columns) {
-    launch(op, grid_stride(jobs), detail::reduce_columns_kernel<R, In>, r, plan, x.data<In>(), partial);
-  } else {
-    launch(op, grid_stride(jobs * 256), detail::reduce_rows_kernel<R, In>, r, plan, x.data<In>(), partial);
+  Tensor scratch;
+  Acc* partial = nullptr;
+  if (plan.pieces > 1) {
+    scratch = empty({jobs * static_cast<std::int64_t>(sizeof(Acc))}, DType::uint8, x.device());
+    partial = static_cast<Acc*>(scratch.raw());
   }
-  launch(op, grid_stride(plan.outputs), detail::reduce_finish_kernel<R, Out>, r, plan, partial,
-         out.data<Out>());
+  const In* in = x.data<In>();
+  Out* to = out.data<Out>();
+  if (plan.columns) {
+    const bool wide = detail::packs_columns(plan, V) && reinterpret_cast<std::uintptr_t>(in) % 16 == 0;
+    const std::int64_t row = plan.kept_sizes[plan.kept_dim - 1], packs = row / (wide ? V : 1);
+    const unsigned lanes = std::min(detail::team_for(packs), 32u);
+    const std::int64_t tiles = plan.outputs / row * ((packs + lanes - 1) / lanes);
+    launch(op, grid_stride(tiles * plan.pieces * block, block),
+           wide ? detail::reduce_columns_kernel<V, R, In, Out> : detail::reduce_columns_kernel<1, R, In, Out>,
+           r, plan, lanes, in, partial, to);
+  } else {
+    const unsigned team = detail::team_for(plan.reduced / plan.pieces);
+    launch(op, grid_stride(jobs * team, block), detail::reduce_rows_kernel<R, In, Out>, r, plan, team, in,
+           partial, to);
+  }
+  if (!partial) return;
+  const unsigned team = detail::team_for(plan.pieces);
+  launch(op, grid_stride(plan.outputs * team, block), detail::reduce_finish_kernel<R, Out>, r, plan, team,
+         partial, to);
 }
 #endif
 

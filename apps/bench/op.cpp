@@ -176,6 +176,7 @@ void add_bench(Program& program) {
   CLI::App* group = program.group("bench", "Benchmarks: single operations, nets, start-up, the loader");
   add_op_bench(program, group);
   add_model_bench(program, group);
+  add_account_bench(program, group);
   add_startup_bench(program, group);
   add_data_bench(program, group);
   add_dicom_bench(program, group);

@@ -10,12 +10,13 @@ std::string conv(OnnxGraph& g) {
   const Shape filters = g.input_shape(1);
   std::vector<std::string> in{g.input(0), g.input(1)};
   if (g.has_input(2)) in.push_back(g.input(2));
-  return g.node("Conv", in,
-                {{"dilations", g.list("dilation")},
-                 {"group", g.integer("groups")},
-                 {"kernel_shape", Integers{filters[2], filters[3]}},
-                 {"pads", g.list("padding")},
-                 {"strides", g.list("stride")}});
+  const std::string y = g.node("Conv", in,
+                               {{"dilations", g.list("dilation")},
+                                {"group", g.integer("groups")},
+                                {"kernel_shape", Integers{filters[2], filters[3]}},
+                                {"pads", g.list("padding")},
+                                {"strides", g.list("stride")}});
+  return g.integer("relu") != 0 ? g.node("Relu", {y}) : y;
 }
 
 std::string batch_norm(OnnxGraph& g) {

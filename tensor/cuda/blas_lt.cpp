@@ -39,15 +39,10 @@ cublasLtEpilogue_t epilogue_of(GemmEpilogue epilogue) {
     case GemmEpilogue::none: return CUBLASLT_EPILOGUE_DEFAULT;
     case GemmEpilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
     case GemmEpilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
-    case GemmEpilogue::gelu_bias: return CUBLASLT_EPILOGUE_GELU_BIAS;
-    case GemmEpilogue::relu_mask_bias: return CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
-    case GemmEpilogue::drelu: return CUBLASLT_EPILOGUE_DRELU;
-    case GemmEpilogue::bias_grad: return CUBLASLT_EPILOGUE_BGRADB;
   }
   return CUBLASLT_EPILOGUE_DEFAULT;
 }
-bool uses_mask(GemmEpilogue e) { return e == GemmEpilogue::relu_mask_bias || e == GemmEpilogue::drelu; }
-bool uses_bias(GemmEpilogue e) { return e != GemmEpilogue::none && e != GemmEpilogue::drelu; }
+bool uses_bias(GemmEpilogue e) { return e != GemmEpilogue::none; }
 
 // One handle a device, made with it current; handles are safe to share between threads.
 cublasLtHandle_t handle_of(Device device) {
@@ -97,8 +92,6 @@ struct Operation {
   }
 };
 
-std::int64_t mask_stride(std::int64_t n) { return (n + 127) / 128 * 128; }
-
 // cuBLASLt thinks in columns: row-major c = a b is its C' = B' A', so b goes first and m and n change places.
 struct Plan {
   Operation operation;
@@ -113,15 +106,12 @@ struct Plan {
         result(p.out, p.n, p.m, p.ldc, p.batch, p.stride_c) {
     operation.set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     operation.set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (p.epilogue == GemmEpilogue::none) return;
+    if (!uses_bias(p.epilogue)) return;
     operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
-    if (uses_bias(p.epilogue))
-      operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(p.out)));
-    if (uses_mask(p.epilogue)) operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, mask_stride(p.n));
+    operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(p.out)));
   }
-  void point(GemmEpilogue epilogue, void* bias, void* mask) {
+  void point(GemmEpilogue epilogue, const void* bias) {
     if (uses_bias(epilogue)) operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    if (uses_mask(epilogue)) operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, mask);
   }
 };
 
@@ -180,16 +170,15 @@ void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan&
 }
 
 // A thread's own: the bias pointer is written into the descriptor before each call.
-Plan& plan_for(const char* op, Device device, const GemmProblem& p, const GemmKey& key, void* bias,
-               void* mask) {
+Plan& plan_for(const char* op, Device device, const GemmProblem& p, const GemmKey& key, const void* bias) {
   thread_local std::unordered_map<GemmKey, std::unique_ptr<Plan>, GemmKeyHash> plans;
   std::unique_ptr<Plan>& slot = plans[key];
   if (slot) {
-    slot->point(p.epilogue, bias, mask);
+    slot->point(p.epilogue, bias);
     return *slot;
   }
   auto made = std::make_unique<Plan>(p);
-  made->point(p.epilogue, bias, mask);
+  made->point(p.epilogue, bias);
   choose_algorithm(op, device, p, *made, key);
   slot = std::move(made);
   return *slot;
@@ -205,23 +194,18 @@ GemmProblem completed(GemmProblem p) {
 
 }  // namespace
 
-std::size_t gemm_mask_bytes(std::int64_t m, std::int64_t n) {
-  return static_cast<std::size_t>(m * mask_stride(n) / 8);
-}
 bool gemm_has_epilogues(DType dtype) { return dtype != DType::fp64; }
 
 void gemm(const char* op, Device device, const GemmProblem& problem, const void* a, const void* b, void* c,
-          void* bias, void* mask) {
+          const void* bias) {
   if (problem.m == 0 || problem.n == 0 || problem.batch == 0) return;
   require<ValueError>(problem.k > 0, op, ": the inner size is 0; fill the result with zeros instead");
   require<ValueError>(!uses_bias(problem.epilogue) || bias, op, ": this epilogue needs a bias vector");
-  require<ValueError>(!uses_mask(problem.epilogue) || mask, op,
-                      ": this epilogue needs a mask of gemm_mask_bytes()");
   const GemmProblem p = completed(problem);
   const DeviceGuard guard(device);
   const CudaStream stream = current_stream(device);
   const GemmKey key = key_of(device, p, a, b, c);
-  const Plan& plan = plan_for(op, device, p, key, bias, mask);
+  const Plan& plan = plan_for(op, device, p, key, bias);
   const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
   const bool wide = p.dtype == DType::fp64;
   check(cublaslt().cublasLtMatmul(handle_of(device), plan.operation.desc,

@@ -12,13 +12,8 @@ namespace gadolin {
 // What happens to the product before it is stored. Vectors have c's dtype.
 enum class GemmEpilogue : std::uint8_t {
   none,
-  bias,            // + bias [n]
-  relu_bias,       // relu(. + bias)
-  gelu_bias,       // gelu(. + bias), tanh form
-  relu_mask_bias,  // relu_bias; also writes where it was positive to `mask`
-  drelu,           // gradient of relu: zero where `mask` says it was not positive
-  // Also writes the sums of op(a) over k to `bias` [m]: for dweight = dy^T x, a = dy, these are dbias.
-  bias_grad,
+  bias,       // + bias [n]
+  relu_bias,  // relu(. + bias)
 };
 
 // c = epilogue(alpha op(a) op(b) + beta c), row-major: op(a) [m, k], op(b) [k, n], c [m, n].
@@ -39,10 +34,8 @@ struct GemmProblem {
 // 0. Throws Unsupported when cuBLASLt has no algorithm for it (fp64 with an epilogue, for one), CudaError
 // naming `op`.
 void gemm(const char* op, Device device, const GemmProblem& problem, const void* a, const void* b, void* c,
-          void* bias = nullptr, void* mask = nullptr);
+          const void* bias = nullptr);
 
-// Bytes of the mask of an [m, n] product: one bit an element, rows padded to 128.
-std::size_t gemm_mask_bytes(std::int64_t m, std::int64_t n);
 // Whether this dtype has epilogues: every floating type but fp64.
 bool gemm_has_epilogues(DType dtype);
 

@@ -139,6 +139,13 @@ struct Softplus {
 
 Tensor sigmoid(const Tensor& x) { return elementwise(Sigmoid{}, x); }
 Tensor relu(const Tensor& x) { return elementwise(Relu{}, x); }
+Tensor relu_gradient(const Tensor& y, const Tensor& dy) {
+  detail::ElementwiseFunction<Relu> f{Relu{}, {}};
+  f.kept = y;
+  Grads gradient;
+  on_device(dy.device(), [&](auto device) { gradient = f.backward(device, dy, {}); });
+  return gradient[0];
+}
 Tensor leaky_relu(const Tensor& x, double slope) { return elementwise(LeakyRelu{slope}, x); }
 Tensor silu(const Tensor& x) { return elementwise(Silu{}, x); }
 Tensor gelu(const Tensor& x, Gelu form) {

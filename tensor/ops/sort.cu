@@ -167,15 +167,11 @@ struct FillEntries {
   }
 };
 template <class M>
-struct CompareExchange {
-  std::int64_t n, padded, run, distance;  // runs of `run` entries are being merged, partners `distance` apart
+struct Network {
+  std::int64_t n, padded;
   Before<M> before;
-  Entry<M>* entries;
-  GADOLIN_HD void operator()(std::int64_t job) const {
-    const std::int64_t half = padded / 2, pair = job % half;
-    const std::int64_t low = pair / distance * 2 * distance + pair % distance;
-    Entry<M>& a = entries[job / half * padded + low];
-    Entry<M>& b = entries[job / half * padded + low + distance];
+  // Puts the entries at places low and low + distance of a slice in order while runs of `run` are merged.
+  GADOLIN_HD void exchange(Entry<M>& a, Entry<M>& b, std::int64_t low, std::int64_t run) const {
     const bool forwards = (low & run) == 0;
     const bool a_there = a.index < n, b_there = b.index < n;
     const bool in_order = a_there != b_there ? a_there : !a_there ? a.index < b.index : before(a, b);
@@ -185,6 +181,51 @@ struct CompareExchange {
     b = held;
   }
 };
+// The lower of a pair that stands `distance` apart.
+GADOLIN_HD std::int64_t low_of(std::int64_t pair, std::int64_t distance) {
+  return pair / distance * 2 * distance + pair % distance;
+}
+template <class M>
+struct CompareExchange {
+  Network<M> network;
+  std::int64_t run, distance;
+  Entry<M>* entries;
+  GADOLIN_HD void operator()(std::int64_t job) const {
+    const std::int64_t half = network.padded / 2, low = low_of(job % half, distance);
+    Entry<M>* const slice = entries + job / half * network.padded;
+    network.exchange(slice[low], slice[low + distance], low, run);
+  }
+};
+
+constexpr std::int64_t sort_chunk = 2048;
+#ifdef __CUDACC__
+// The merges of runs from `first` to `last` as far as partners stand within a chunk, which a block holds in
+// shared memory: all of them where a slice is one chunk.
+template <class M>
+__global__ void sort_chunk_kernel(Network<M> network, std::int64_t first, std::int64_t last,
+                                  std::int64_t jobs, Entry<M>* entries) {
+  alignas(16) __shared__ unsigned char bytes[sort_chunk * sizeof(Entry<M>)];
+  Entry<M>* const here = reinterpret_cast<Entry<M>*>(bytes);
+  const std::int64_t width = network.padded < sort_chunk ? network.padded : sort_chunk;
+  for (std::int64_t job = blockIdx.x; job < jobs; job += gridDim.x) {
+    Entry<M>* const chunk = entries + job * width;
+    const std::int64_t start = job * width % network.padded;  // of the chunk in its slice
+    for (std::int64_t i = threadIdx.x; i < width; i += blockDim.x) here[i] = chunk[i];
+    __syncthreads();
+    for (std::int64_t run = first; run <= last; run *= 2) {
+      for (std::int64_t distance = run / 2 < width / 2 ? run / 2 : width / 2; distance > 0; distance /= 2) {
+        for (std::int64_t pair = threadIdx.x; pair < width / 2; pair += blockDim.x) {
+          const std::int64_t low = low_of(pair, distance);
+          network.exchange(here[low], here[low + distance], start + low, run);
+        }
+        __syncthreads();
+      }
+    }
+    for (std::int64_t i = threadIdx.x; i < width; i += blockDim.x) chunk[i] = here[i];
+    __syncthreads();
+  }
+}
+#endif
 template <class T>
 struct StoreOrder {
   SortProblem<T> p;
@@ -198,28 +239,30 @@ struct StoreOrder {
   }
 };
 
-template <class T, class D>
-void sort_network(D device, const char* op, const SortProblem<T>& p, Device where) {
+#ifdef __CUDACC__
+// Launches: for slices of up to 2048 entries 3; the network's own steps, 66 for 2048, each on its own would
+// read and write all entries.
+template <class T>
+void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
   using M = math_type<T>;
   std::int64_t padded = 1;
   while (padded < p.n) padded *= 2;
   const std::int64_t jobs = p.slices.numel * padded;
   const Tensor scratch = empty({jobs * static_cast<std::int64_t>(sizeof(Entry<M>))}, DType::uint8, where);
   Entry<M>* entries = static_cast<Entry<M>*>(scratch.raw());
+  const Network<M> network{p.n, padded, Before<M>{p.descending}};
+  const auto in_chunks = [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t chunks = jobs / std::min(padded, sort_chunk);
+    launch(op, grid_stride(chunks * 256), sort_chunk_kernel<M>, network, first, last, chunks, entries);
+  };
   detail::for_each_index(device, op, jobs, 1, FillEntries<T>{p, padded, entries});
-  for (std::int64_t run = 2; run <= padded; run *= 2) {
-    for (std::int64_t distance = run / 2; distance > 0; distance /= 2) {
-      detail::for_each_index(
-          device, op, jobs / 2, 2,
-          CompareExchange<M>{p.n, padded, run, distance, Before<M>{p.descending}, entries});
-    }
+  in_chunks(2, std::min(padded, sort_chunk));
+  for (std::int64_t run = 2 * sort_chunk; run <= padded; run *= 2) {
+    for (std::int64_t distance = run / 2; distance >= sort_chunk; distance /= 2)
+      detail::for_each_index(device, op, jobs / 2, 2, CompareExchange<M>{network, run, distance, entries});
+    in_chunks(run, run);
   }
   detail::for_each_index(device, op, p.slices.numel * p.k, 1, StoreOrder<T>{p, padded, entries});
-}
-#ifdef GADOLIN_CUDA
-template <class T>
-void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
-  sort_network(device, op, p, where);
 }
 #endif
 

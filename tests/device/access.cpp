@@ -58,11 +58,11 @@ std::uint64_t accesses_seen() { return seen; }
 // From the atomic operations of cuda_runtime.h, which are unseen otherwise.
 void atomic_access(const void* place, std::size_t bytes) {
   if (!inside) return;
-  beside_kernel([=] { order_atomic(reinterpret_cast<std::uintptr_t>(place)); });
+  if (checking()) beside_kernel([=] { order_atomic(reinterpret_cast<std::uintptr_t>(place)); });
   aligned(place, bytes, Access::atomic);
 }
 void memory_fence() {
-  if (inside) order_fence();
+  if (inside && checking()) order_fence();
 }
 
 }  // namespace software_cuda

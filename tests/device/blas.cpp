@@ -1,7 +1,6 @@
 // cuBLASLt's matrix product, by the descriptors: D = epilogue(alpha op(A) op(B) + beta C), columns first,
 // summed in double. What an algorithm was asked for with, it holds the caller to: alignment and workspace.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "cublasLt.h"
@@ -21,8 +20,7 @@ struct cublasLtMatmulDescOpaque_t {
   cudaDataType_t scale;
   cublasOperation_t transpose_a = CUBLAS_OP_N, transpose_b = CUBLAS_OP_N;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  void *bias = nullptr, *aux = nullptr;
-  std::int64_t aux_ld = 0;
+  void* bias = nullptr;
   std::int32_t bias_type = -1;
 };
 struct cublasLtMatmulPreferenceOpaque_t {
@@ -71,16 +69,6 @@ double value_of(const Problem& p, const void* base, const Layout& l, bool transp
   return p.desc.compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? tf32(v) : v;
 }
 
-bool bit_of(const void* aux, std::int64_t at) {
-  library_reads(static_cast<const char*>(aux) + at / 8, 1);
-  return static_cast<const unsigned char*>(aux)[at / 8] >> at % 8 & 1;
-}
-void set_bit(void* aux, std::int64_t at, bool on) {
-  library_writes(static_cast<char*>(aux) + at / 8, 1);
-  auto& byte = static_cast<unsigned char*>(aux)[at / 8];
-  byte = static_cast<unsigned char>(on ? byte | 1 << at % 8 : byte & ~(1 << at % 8));
-}
-
 void multiply(const Problem& p) {
   const bool ta = p.desc.transpose_a != CUBLAS_OP_N, tb = p.desc.transpose_b != CUBLAS_OP_N;
   const auto bias_type = p.desc.bias_type < 0 ? p.d.type : static_cast<cudaDataType_t>(p.desc.bias_type);
@@ -99,25 +87,37 @@ void multiply(const Problem& p) {
       for (std::int64_t i = 0; i < m; ++i) {
         double v = p.alpha * dot(a.data() + i * k, b.data() + j * k, k);
         if (p.beta != 0) v += p.beta * get(p.pc, p.c.type, batch * p.c.step + j * p.c.ld + i);
-        if (e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS ||
-            e == CUBLASLT_EPILOGUE_GELU_BIAS || e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
+        if (e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS)
           v += get(p.desc.bias, bias_type, i);
-        if (e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS) set_bit(p.desc.aux, j * p.desc.aux_ld + i, v > 0);
         // max(v, 0): a NaN comes out as 0 on a device.
-        if (e == CUBLASLT_EPILOGUE_RELU || e == CUBLASLT_EPILOGUE_RELU_BIAS ||
-            e == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
-          v = v > 0 ? v : 0;
-        if (e == CUBLASLT_EPILOGUE_GELU_BIAS)
-          v = 0.5 * v * (1 + std::tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v)));
-        if (e == CUBLASLT_EPILOGUE_DRELU && !bit_of(p.desc.aux, j * p.desc.aux_ld + i)) v = 0;
+        if (e == CUBLASLT_EPILOGUE_RELU_BIAS) v = v > 0 ? v : 0;
         put(p.pd, p.d.type, batch * p.d.step + j * p.d.ld + i, v);
       }
-      if (e != CUBLASLT_EPILOGUE_BGRADB) continue;
-      double sum = 0;
-      for (std::int64_t l = 0; l < k; ++l) sum += b[static_cast<std::size_t>(j * k + l)];
-      put(p.desc.bias, bias_type, j, sum);
     }
   }
+}
+
+Charge charge_of(const Problem& p) {
+  const auto times = [](std::int64_t a, std::int64_t b, std::int64_t c) {
+    return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c);
+  };
+  const std::int64_t m = p.m(), n = p.n(), k = p.k(), batch = p.d.batch;
+  // An operand without a step is the same in every product.
+  const auto bytes = [&](const Layout& l, std::int64_t rows, std::int64_t cols) {
+    return times(rows, cols, l.step == 0 ? 1 : batch) * static_cast<double>(element_bytes(l.type));
+  };
+  const char* type = p.a.type == CUDA_R_16BF                          ? "bf16"
+                     : p.a.type == CUDA_R_16F                         ? "fp16"
+                     : p.a.type == CUDA_R_64F                         ? "fp64"
+                     : p.desc.compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? "tf32"
+                                                                      : "fp32";
+  Charge c{.kind = "product",
+           .name = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
+           .type = type};
+  c.flops = 2 * times(m, n, k) * static_cast<double>(batch);
+  c.read = bytes(p.a, m, k) + bytes(p.b, k, n) + (p.beta != 0 ? bytes(p.c, m, n) : 0);
+  c.written = bytes(p.d, m, n);
+  return c;
 }
 
 }  // namespace
@@ -178,8 +178,6 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
     case CUBLASLT_MATMUL_DESC_TRANSB: return take(desc->transpose_b, value, bytes);
     case CUBLASLT_MATMUL_DESC_EPILOGUE: return take(desc->epilogue, value, bytes);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return take(desc->bias, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER: return take(desc->aux, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD: return take(desc->aux_ld, value, bytes);
     case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE: return take(desc->bias_type, value, bytes);
   }
   return CUBLAS_STATUS_INVALID_VALUE;
@@ -217,10 +215,6 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   const bool wide = desc->compute == CUBLAS_COMPUTE_64F;
   if (wide != (a->type == CUDA_R_64F) || (wide && desc->epilogue != CUBLASLT_EPILOGUE_DEFAULT))
     return CUBLAS_STATUS_NOT_SUPPORTED;
-  // A mask is words of 128 rows.
-  if ((desc->epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || desc->epilogue == CUBLASLT_EPILOGUE_DRELU) &&
-      (desc->aux_ld % 128 != 0 || desc->aux_ld < d->rows))
-    return CUBLAS_STATUS_NOT_SUPPORTED;
   *results = {};
   results->workspaceSize = std::min<std::size_t>(preference->workspace, 4096);
   results->algo.data[0] = preference->align_a;
@@ -249,10 +243,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
   p.pa = a, p.pb = b, p.pc = c, p.pd = d;
   // The workspace is written over: who shares it with work that still runs shows.
   const std::size_t scratch = words[4];
-  const cudaError_t error = machine().push(stream, [p, workspace, scratch] {
-    if (scratch > 0) std::memset(workspace, 0xff, scratch);
-    multiply(p);
-  });
+  const cudaError_t error = machine().push(
+      stream,
+      [p, workspace, scratch] {
+        if (scratch > 0) std::memset(workspace, 0xff, scratch);
+        multiply(p);
+      },
+      [&] { return charge_of(p); });
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 }

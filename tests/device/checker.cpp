@@ -8,6 +8,7 @@
 #include <map>
 #include <string_view>
 
+#include "account.h"
 #include "machine.h"
 
 namespace software_cuda {
@@ -90,7 +91,7 @@ bool checking() {
                    "software CUDA device: GADOLIN_SOFTWARE_CHECK=0, accesses and races are not checked\n");
     return !off;
   }();
-  return on;
+  return on && !accounting();
 }
 
 std::shared_ptr<Shadow> track(Shadow::Kind kind, const void* begin, std::size_t bytes, int device) {
@@ -153,6 +154,7 @@ void library_writes(const void* to, std::size_t bytes) {
 
 void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
   if (address - stack < stack_bytes) return;
+  if (accounting()) return count_access(address, bytes, access);
   Shadow* s = cache[(address >> cache_shift) % cached];
   if (!s || !s->holds(address)) {
     if (is_coordinate(address)) return;
@@ -204,14 +206,14 @@ void kernel_misaligned(std::uintptr_t address, std::size_t alignment) {
 }
 
 void launch_begins(const Kernel& launched, dim3 grid, dim3 block) {
-  if (!checking()) return;
   kernel = &launched;
   parameters = reinterpret_cast<std::uintptr_t>(launched.values.get());
   seen_before = accesses_seen();
-  order_launch(grid, block);
+  if (checking()) order_launch(grid, block);
 }
 
 void block_begins(unsigned index) {
+  if (accounting()) count_block(index);
   if (checking()) order_block(index);
 }
 
@@ -227,9 +229,8 @@ void block_ends() {
 void thread_runs(unsigned index, const char* its_stack, std::size_t its_bytes) {
   stack = reinterpret_cast<std::uintptr_t>(its_stack);
   stack_bytes = its_bytes;
-  if (!checking()) return;
-  order_thread(index);
-  set_in_kernel(true);
+  if (checking()) order_thread(index);
+  set_in_kernel(checking() || accounting());
 }
 void thread_waits() { set_in_kernel(false); }
 
@@ -241,7 +242,7 @@ void warp_passed(unsigned first, unsigned mask) {
 }
 
 std::string launch_ends() {
-  if (!checking() || accesses_seen() > seen_before) return "";
+  if (!(checking() || accounting()) || accesses_seen() > seen_before) return "";
   return "the checker is absent: the kernel was not compiled with -fsanitize=thread "
          "(gadolin_cuda_sources in cmake/GadolinTargets.cmake)";
 }

@@ -124,6 +124,7 @@ std::string function_at(const void* address);
 
 // planted.cpp: whether the checker finds the faults that are planted there; says which it does not.
 std::string missed_planted_faults();
-std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block);
+// The blocks of these numbers; what is wrong with one, "" when nothing is.
+std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block, const std::vector<unsigned>& blocks);
 
 }  // namespace software_cuda

@@ -221,10 +221,13 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   const std::int64_t scratch = plan->get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   if (scratch > 0 && !workspace) return refused(CUDNN_STATUS_BAD_PARAM, "the workspace is missing");
   const bool cores = engine_of(*plan).get<std::int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX) == tensor_core_engine;
-  const cudaError_t error = machine().push(handle->stream, [plan, tensors, workspace, scratch, cores] {
-    if (scratch > 0) std::memset(workspace, 0xff, static_cast<std::size_t>(scratch));
-    run_graph(engine_of(*plan).child(CUDNN_ATTR_ENGINE_OPERATION_GRAPH), tensors, cores);
-  });
+  const cudaError_t error = machine().push(
+      handle->stream,
+      [plan, tensors, workspace, scratch, cores] {
+        if (scratch > 0) std::memset(workspace, 0xff, static_cast<std::size_t>(scratch));
+        run_graph(engine_of(*plan).child(CUDNN_ATTR_ENGINE_OPERATION_GRAPH), tensors, cores);
+      },
+      [&] { return charge_of_graph(engine_of(*plan).child(CUDNN_ATTR_ENGINE_OPERATION_GRAPH), cores); });
   return error == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cudnn_graph.h"
+#include "software_cuda.h"
 
 namespace software_cuda {
 
@@ -54,6 +55,8 @@ constexpr std::int64_t core_workspace = 4096;
 
 // Whether an engine takes the graph of a finished descriptor of an operation graph.
 bool takes(const Body& graph, std::int64_t engine);
+// What running it costs: each tensor that is not virtual is read or written once.
+Charge charge_of_graph(const Body& graph, bool cores);
 // Runs the graph on real tensors by unique id. With `cores` fp32 is rounded to TF32.
 void run_graph(const Body& graph, const std::map<std::int64_t, void*>& tensors, bool cores);
 

@@ -55,6 +55,12 @@ struct Numbers {
   }
 };
 
+double scale(const Body& operation, int name) {
+  return operation.attributes.at(name).type == CUDNN_TYPE_DOUBLE
+             ? operation.get<double>(name)
+             : static_cast<double>(operation.get<float>(name));
+}
+
 class Walk {
  public:
   Walk(const std::map<std::int64_t, void*>& tensors, bool cores) : tensors_(tensors), cores_(cores) {}
@@ -113,11 +119,6 @@ class Walk {
     }
     void* to = address(t);
     t.each([&](std::size_t at, std::int64_t place) { put(to, t.element(), place, n.v[at]); });
-  }
-  static double scale(const Body& operation, int name) {
-    return operation.attributes.at(name).type == CUDNN_TYPE_DOUBLE
-               ? operation.get<double>(name)
-               : static_cast<double>(operation.get<float>(name));
   }
 
   // The three passes are one loop: of x, w and y one is the result, the sum of products of the others.
@@ -187,7 +188,71 @@ class Walk {
   std::map<std::int64_t, Numbers> virtuals_;
 };
 
+// The tensors of an operation: which one it writes.
+struct Roles {
+  int written;
+  std::vector<int> read;
+  int beta;  // not 0: what is written is read first
+  const char* name;
+};
+Roles roles_of(const Body& operation) {
+  switch (operation.type) {
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+      return {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+              {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W},
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+              "forward"};
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+      return {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W},
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+              "gradient of the data"};
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
+      return {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+              "gradient of the weight"};
+    default:
+      return {CUDNN_ATTR_OPERATION_POINTWISE_YDESC,
+              {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_BDESC},
+              -1,
+              "pointwise"};
+  }
+}
+
 }  // namespace
+
+Charge charge_of_graph(const Body& graph, bool cores) {
+  Charge c{.kind = "convolution"};
+  for (const BodyPointer& operation : graph.attributes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).children) {
+    const Roles roles = roles_of(*operation);
+    const auto bytes = [&](int name) {
+      if (!operation->has(name)) return 0.0;
+      const TensorFacts t(operation->child(name));
+      return t.is_virtual ? 0.0
+                          : static_cast<double>(t.size()) * static_cast<double>(element_bytes(t.element()));
+    };
+    for (const int name : roles.read) c.read += bytes(name);
+    c.written += bytes(roles.written);
+    if (roles.beta >= 0 && scale(*operation, roles.beta) != 0) c.read += bytes(roles.written);
+    if (operation->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR) continue;
+    // Two operations for each product: an output's pixels times the weight's elements, in groups or not.
+    const auto tensor = [&](std::size_t i) {
+      return TensorFacts(operation->child(i < roles.read.size() ? roles.read[i] : roles.written));
+    };
+    const bool forward = operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+               weight = operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR;
+    const TensorFacts y = tensor(forward ? 2 : weight ? 1 : 0), w = tensor(weight ? 2 : 1);
+    c.name = roles.name;
+    c.flops += 2.0 * static_cast<double>(w.size()) * static_cast<double>(y.dims[0] * y.dims[2] * y.dims[3]);
+    c.type = y.type == CUDNN_DATA_BFLOAT16 ? "bf16"
+             : y.type == CUDNN_DATA_HALF   ? "fp16"
+             : y.type == CUDNN_DATA_DOUBLE ? "fp64"
+             : cores                       ? "tf32"
+                                           : "fp32";
+  }
+  return c;
+}
 
 bool takes(const Body& graph, std::int64_t engine) {
   const auto& operations = graph.attributes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).children;

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "software_cuda.h"
+#include "account.h"
 
 namespace software_cuda {
 namespace {
@@ -75,10 +75,18 @@ void Machine::push(cudaStream_t stream, Operation operation) {
   if (steps > 0) run_until([&] { return steps-- == 0 || stream->queue.empty(); });
 }
 
-cudaError_t Machine::push(cudaStream_t stream, std::function<void()> work) {
+cudaError_t Machine::push(cudaStream_t stream, std::function<void()> work,
+                          const std::function<Charge()>& cost) {
   if (!stream) {
     report("work on the legacy stream, which no recording can hold");
     return failure;
+  }
+  if (accounting()) {
+    if (!stream->capture) return failure;
+    open_memory(within_reach[stream->device]);
+    charge(cost());
+    open_memory(0);
+    work = [] {};
   }
   work = [this, device = stream->device, inner = std::move(work)] {
     open_memory(within_reach[device]);

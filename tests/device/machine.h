@@ -14,6 +14,7 @@
 
 #include "checker.h"
 #include "cuda_runtime.h"
+#include "software_cuda.h"
 
 namespace software_cuda {
 
@@ -69,8 +70,9 @@ struct Machine {
   Machine();
   std::uint64_t draw(std::uint64_t below) { return random() % below; }
   const Allocation* find(const void* pointer) const;
-  // Puts work at the end of a stream, or into its recording.
-  cudaError_t push(cudaStream_t stream, std::function<void()> work);
+  // Puts work at the end of a stream, or into its recording. While an account is open, a charge for what is
+  // recorded instead.
+  cudaError_t push(cudaStream_t stream, std::function<void()> work, const std::function<Charge()>& cost);
   void push(cudaStream_t stream, Operation operation);
   // Runs what is at the head of some stream; false when nothing can run.
   bool step();

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "account.h"
 #include "machine.h"
 
 namespace software_cuda {
@@ -36,7 +37,7 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (pages == MAP_FAILED) return cudaErrorMemoryAllocation;
   ::mprotect(static_cast<char*>(pages) + held, page, PROT_NONE);
-  std::memset(pages, poison, held);
+  if (!accounting()) std::memset(pages, poison, held);
   // At the end of its pages, so that what lies behind cannot be touched.
   char* begin = static_cast<char*>(pages) + held - rounded(bytes, alignment);
   m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {
@@ -82,6 +83,16 @@ void move(void* to, const void* from, std::size_t bytes) {
   m.open_memory(reached);
   std::memmove(to, from, bytes);
   note_copy(to, from, bytes);
+}
+
+// Of device memory alone; what crosses to the host is bound by another wire.
+Charge charge_of_copy(const void* to, const void* from, std::size_t bytes) {
+  const auto on_device = [](const void* p) {
+    const Allocation* a = machine().find(p);
+    return a && a->device >= 0;
+  };
+  const double count = static_cast<double>(bytes);
+  return {.kind = "copy", .read = on_device(from) ? count : 0, .written = on_device(to) ? count : 0};
 }
 
 // Whether [pointer, bytes) lies within what was allocated; reports where not.
@@ -135,14 +146,24 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   if ((!pageable_from && !fits(from, bytes, "a copy's source")) ||
       (!pageable_to && !fits(to, bytes, "a copy's target")))
     return remember(m.failure);
+  const auto cost = [=] { return charge_of_copy(to, from, bytes); };
+  // What the host reads has a value when nothing runs.
+  if (accounting() && (pageable_to || m.find(to)->device < 0)) std::memset(to, 0, bytes);
   cudaError_t error;
-  if (pageable_from) {
+  if (accounting()) {
+    error = m.push(
+        stream, [] {}, cost);
+  } else if (pageable_from) {
     const auto* begin = static_cast<const unsigned char*>(from);
-    error = m.push(stream, [to, taken = std::vector<unsigned char>(begin, begin + bytes)] {
-      move(to, taken.data(), taken.size());
-    });
+    error = m.push(
+        stream,
+        [to, taken = std::vector<unsigned char>(begin, begin + bytes)] {
+          move(to, taken.data(), taken.size());
+        },
+        cost);
   } else {
-    error = m.push(stream, [=] { move(to, from, bytes); });
+    error = m.push(
+        stream, [=] { move(to, from, bytes); }, cost);
   }
   if (pageable_to && error == cudaSuccess) error = m.run_until([&] { return stream->queue.empty(); });
   return remember(error);
@@ -167,14 +188,18 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
     return remember(cudaErrorInvalidValue);
   if (!fits(from, bytes, "a copy's source") || !fits(to, bytes, "a copy's target"))
     return remember(m.failure);
-  return remember(m.push(stream, [=] { move(to, from, bytes); }));
+  return remember(m.push(
+      stream, [=] { move(to, from, bytes); }, [=] { return charge_of_copy(to, from, bytes); }));
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(machine().mutex);
   if (!fits(to, bytes, "a fill")) return remember(machine().failure);
-  return remember(machine().push(stream, [=] {
-    std::memset(to, byte, bytes);
-    note_fill(to, byte, bytes);
-  }));
+  return remember(machine().push(
+      stream,
+      [=] {
+        std::memset(to, byte, bytes);
+        note_fill(to, byte, bytes);
+      },
+      [=] { return Charge{.kind = "fill", .written = static_cast<double>(bytes)}; }));
 }
 }

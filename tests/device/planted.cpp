@@ -29,7 +29,7 @@ std::string missed_planted_faults() {
     shadow->set(0, planted.written * sizeof(float), Shadow::written);
     float* place = memory.get();
     void* args[] = {&place};
-    const std::string said = run_blocks(kernel_of(planted.kernel, args), dim3(1), dim3(threads));
+    const std::string said = run_blocks(kernel_of(planted.kernel, args), dim3(1), dim3(threads), {0});
     const std::string wanted = planted.said;
     if (wanted.empty() ? said.empty() : said.find(wanted) != std::string::npos) continue;
     return "the checker is absent: of the planted fault '" + wanted + "' it says '" + said + "'";

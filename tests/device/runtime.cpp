@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "account.h"
 #include "machine.h"
 
 using namespace software_cuda;
@@ -20,6 +21,9 @@ cudaError_t said(cudaError_t error) {
   if (error != cudaSuccess && error != cudaErrorNotReady) last_error = error;
   return error;
 }
+
+// One: loops over a grid go round more than once for small tensors already.
+int multiprocessors() { return accounting() ? accounted_multiprocessors() : 1; }
 
 // Calls that wait or allocate are refused while this thread records, and break its recordings.
 bool refused_by_recording() {
@@ -48,8 +52,8 @@ cudaError_t launch(Kernel kernel, dim3 grid, dim3 block, std::size_t, cudaStream
            std::to_string(device_of_thread) + " is the thread's");
     return said(cudaErrorInvalidResourceHandle);
   }
-  return said(
-      machine().push(stream, [kernel = std::move(kernel), grid, block] { run_grid(kernel, grid, block); }));
+  return said(machine().push(
+      stream, [=] { run_grid(kernel, grid, block); }, [=] { return charge_of_kernel(kernel, grid, block); }));
 }
 
 }  // namespace software_cuda
@@ -116,15 +120,14 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::snprintf(properties->name, sizeof properties->name, "device made of software, not a GPU");
   properties->totalGlobalMem = machine().memory;
   properties->major = 9;
-  properties->multiProcessorCount = 1;
+  properties->multiProcessorCount = multiprocessors();
   properties->l2CacheSize = 1 << 20;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   return cudaSuccess;
 }
-// One multiprocessor: loops over a grid go round more than once for small tensors already.
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMultiProcessorCount ? 1 : 0;
+  *value = attribute == cudaDevAttrMultiProcessorCount ? multiprocessors() : 0;
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
@@ -279,7 +282,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const Lock lock(machine().mutex);
-  return said(machine().push(stream, [nodes = executable->nodes] { run_nodes(*nodes); }));
+  return said(machine().push(
+      stream, [nodes = executable->nodes] { run_nodes(*nodes); }, [] { return Charge{}; }));
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete executable;

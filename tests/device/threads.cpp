@@ -314,15 +314,12 @@ std::uint64_t exchange(unsigned mask, std::uint64_t value, int from) {
 }
 void warp_barrier(unsigned mask) { meet(mask, 0, lane(), true); }
 
-// What is wrong with it, "" when nothing is.
-std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block_size) {
+std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block_size,
+                       const std::vector<unsigned>& blocks) {
   gridDim = grid;
   blockDim = block_size;
   current = &main_context;
   const unsigned count = block_size.x * block_size.y * block_size.z;
-  std::vector<unsigned> blocks(std::size_t{grid.x} * grid.y * grid.z);
-  std::iota(blocks.begin(), blocks.end(), 0u);
-  std::shuffle(blocks.begin(), blocks.end(), machine().random);
   Block made;
   made.kernel = &kernel;
   made.threads.resize(count);
@@ -351,7 +348,10 @@ std::string run_blocks(const Kernel& kernel, dim3 grid, dim3 block_size) {
 
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block_size) {
   static const std::string missed = checking() ? missed_planted_faults() : "";
-  std::string fault = missed.empty() ? run_blocks(kernel, grid, block_size) : missed;
+  std::vector<unsigned> blocks(std::size_t{grid.x} * grid.y * grid.z);
+  std::iota(blocks.begin(), blocks.end(), 0u);
+  std::shuffle(blocks.begin(), blocks.end(), machine().random);
+  std::string fault = missed.empty() ? run_blocks(kernel, grid, block_size, blocks) : missed;
   if (!fault.empty()) report("kernel " + function_at(kernel.function) + ", " + fault);
 }
 

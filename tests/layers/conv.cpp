@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/conv_function.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/op_spec.h"
@@ -120,6 +121,37 @@ const bool conv2d_added = add_spec({
          {.inputs = {shaped({1, 3, 4, 4}), shaped({4, 3, 3, 3}, DType::fp64)},
           .message = "conv2d: input 0 is fp32 but input 1 is fp64; convert one with .to(DType::...)"}},
 });
+
+// With a ReLU in the same pass.
+OpCase rectified(OpCase c, const Conv2dOptions& options) {
+  c.f = [options](const Inputs& in) {
+    return apply(detail::Conv2dFunction{.options = options, .relu = true}, in[0], in[1],
+                 in.size() > 2 ? in[2] : Tensor());
+  };
+  c.reference = [loops = conv_loops(options)](const Inputs& in) {
+    const Tensor y = loops(in);
+    return where(compare(Compare::less, y, 0.0), zeros({}, y.dtype()), y);
+  };
+  return c;
+}
+const bool conv2d_relu_added = add_spec({
+    .name = "conv2d with relu",
+    .cases = {rectified(convolution("3x3 with bias", {2, 2, 4, 3}, {3, 2, 3, 3}, {}, true), {.padding = 1}),
+              rectified(convolution("1x1", {2, 5, 3, 4}, {7, 5, 1, 1}, {}), {}),
+              rectified(convolution("groups, stride 2", {1, 4, 4, 3}, {6, 2, 3, 3}, {}, true),
+                        {.stride = 2, .padding = 1, .groups = 2})},
+});
+
+TEST(Conv2dModule, WithReluKeepsNanAndIsSeenAsOneCall) {
+  Conv2d conv(3, 4, 3, {.padding = 1});
+  const Tensor x = randn({2, 3, 5, 5});
+  EXPECT_EQ(conv.with_relu(x).to_vector<double>(), relu(conv(x)).to_vector<double>());
+  Tensor bad = x.clone();
+  bad.slice(0, 0, 1).fill_(std::nan(""));
+  const Tensor y = conv.with_relu(bad);
+  EXPECT_TRUE(std::isnan(sum(y.slice(0, 0, 1)).item()));
+  EXPECT_TRUE(std::isfinite(sum(y.slice(0, 1, 2)).item()));
+}
 
 TEST(Conv2dModule, HasTorchvisionsStartAndCountsItsProducts) {
   manual_seed(3);

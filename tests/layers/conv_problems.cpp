@@ -145,13 +145,13 @@ TEST_P(ConvProblems, GradientsOfSlicesAddToWhatIsThere) {
   const NoGrad no_grad;
   for (const Case& c : convolutions) {
     const Tensor x = numbers(c.x, 1, c.dtype), w = numbers(c.w, 2, c.dtype);
-    Conv2dFunction f{c.options, {}, {}};
+    Conv2dFunction f{.options = c.options};
     f.save(x, w, Tensor(), {});
     const Tensor dy = numbers(f.allocate(x, w, {}).shape(), 5, c.dtype), before = numbers(c.x, 6, c.dtype);
     const Grads expected = f.backward(Cpu{}, dy, {7});
     for (const int how : {0, 1, 2, 3, 4, 5, 6, 7}) {  // bits: x a slice, dy a slice, a gradient so far
       asked.clear();
-      Conv2dFunction g{c.options, {}, {}};
+      Conv2dFunction g{.options = c.options};
       g.save(how & 1 ? sliced(x) : x, w, Tensor(), {});
       if (how & 4) g.into = how & 2 ? sliced(before) : before.clone();
       const Tensor up = how & 2 ? sliced(dy) : dy;
@@ -184,7 +184,7 @@ TEST_P(ConvProblems, StemsOfOneToThreeChannelsArePaddedForTensorCores) {
       const Tensor x = numbers({2, channels, 9, 8}, 1, DType::fp32),
                    w = numbers({4, channels, 3, 3}, 2, DType::fp32);
       const Tensor b = numbers({4}, 3, DType::fp32);
-      Conv2dFunction f{{.stride = 2, .padding = 1}, {}, {}};
+      Conv2dFunction f{.options = {.stride = 2, .padding = 1}};
       Tensor y = empty({2, 4, 5, 4}, DType::fp32, cpu, MemoryFormat::channels_last);
       detail::conv_forward_problem(run, f.options, x, w, b, {}, y, &f.padded);
       EXPECT_LE(worst(y, conv2d(x, w, b, f.options)), 1e-5);

@@ -50,10 +50,10 @@ END
 program compare.py <<'END'
 import json, os, sys
 args = sys.argv
-value = lambda name: args[args.index(name) + 1]
+value = lambda name, otherwise="infer": args[args.index(name) + 1] if name in args else otherwise
 out = open(value("--json"), "w")
 row = {"net": value("--models"), "mode": value("--modes"), "dtype": value("--dtypes"), "versions": {"torch": "0"}, "commit": os.environ["GADOLIN_COMMIT"]}
-for batch in value("--batches").split(","):
+for batch in value("--batches", "1").split(","):
     for framework, variant, ms in (("pytorch", "eager", 30), ("pytorch", "compile", 21), ("gadolin", "graph", 20), ("gadolin", "eager", 25)):
         out.write(json.dumps(row | {"suite": "model", "batch": int(batch), "framework": framework, "variant": variant,
                                     "median_ms": ms, "min_ms": ms - 1, "max_ms": ms + 1}) + "\n")
@@ -111,6 +111,16 @@ grep -q '| latency\|resnet50 latency bf16, batch 1, vs eager |  | 3 | 5 | not me
 grep -q '| kernels of norm bf16, median share of the ceiling | 0.80 | 0.75 | 0.85 | gate |' "$page" || fault "share of kernels"
 python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$json" || fault "$json is no JSON lines"
 if [ -n "$real" ]; then "$real" bench plot "$json" --out "$work/charts" > /dev/null || fault "gadolin bench plot cannot read the results"; fi
+
+# The two calls of a short lease: each row is there when its step has ended, one failure ends nothing else.
+rm -rf "$work/build/logs"
+gpu first; expect $? 0 "the first call"
+grep -q "| first | cuda-tensor | 0 | [0-9]* | $((7 * shards)) | 0 | 0 |" "$page" || fault "the first call counts no tests of tensor"
+[ -s "$work/build/logs/first/ours-train.json" ] || fault "the first call left no row of training"
+tar -tzf "$work/out/plans.tar.gz" > /dev/null || fault "plans did not come back"
+FAIL=test_tensor gpu second; expect $? 1 "the second call with a failing checker"
+grep -q '| resnet50 train bf16, batch 256, vs compile | 1.05 | 1.05 | 1.25 | gate |' "$page" || fault "the second call compares with nothing compiled"
+grep -q "Failed: second/memcheck (1)" "$page" || fault "a failure of the memory checker is not on the page"
 
 PATH="$work/none:/usr/bin:/bin" "$root/tools/gpu.sh" > /dev/null 2>&1; code=$?
 command -v nvidia-smi > /dev/null || expect $code 7 "a machine without a GPU"

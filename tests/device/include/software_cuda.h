@@ -1,11 +1,26 @@
 // What a test may ask of the device made of software beyond CUDA.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace software_cuda {
 
 // The first report since the last call, "" without one. The device works again afterwards.
 std::string take_report();
+
+// Work of a recording: what it would compute, and the bytes of device memory that it would read and write.
+struct Charge {
+  std::string kind;  // kernel, convolution, product, copy or fill
+  std::string name;  // of a kernel: the function's; else the pass, or the sizes
+  std::string type;  // of the arithmetic of products and convolutions: fp64, fp32, tf32, fp16 or bf16
+  double flops = 0, read = 0, written = 0;
+};
+// From here on nothing runs: memory is address space, and recordings note charges instead of work, for a
+// device of so much memory and so many multiprocessors.
+void open_account(std::size_t memory_bytes, int multiprocessors);
+// The charges since then. What was allocated meanwhile holds nothing.
+std::vector<Charge> close_account();
 
 }  // namespace software_cuda

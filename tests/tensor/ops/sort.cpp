@@ -124,27 +124,26 @@ TEST(Sort, IsStableAndPutsNanLast) {
   }
 }
 
+void expect_stable_order(std::int64_t n, Device device) {
+  std::vector<double> values;
+  for (double u : rand({n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>())
+    values.push_back(std::floor(8 * u));
+  Positions want(static_cast<std::size_t>(n));
+  std::iota(want.begin(), want.end(), 0);
+  std::stable_sort(want.begin(), want.end(), [&](std::int64_t a, std::int64_t b) {
+    return values[static_cast<std::size_t>(a)] < values[static_cast<std::size_t>(b)];
+  });
+  const Tensor x = tensor(values, {n}, DType::fp32, device);
+  EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), want) << n;
+}
 TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
-  for (std::int64_t n = 1; n < 70; ++n) {
-    const Tensor x = tensor(
-        [&] {
-          std::vector<double> v;
-          for (double u : rand({n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>())
-            v.push_back(std::floor(8 * u));
-          return v;
-        }(),
-        {n});
-    const auto values = x.to_vector<double>();
-    Positions want(static_cast<std::size_t>(n));
-    std::iota(want.begin(), want.end(), 0);
-    std::stable_sort(want.begin(), want.end(), [&](std::int64_t a, std::int64_t b) {
-      return values[static_cast<std::size_t>(a)] < values[static_cast<std::size_t>(b)];
-    });
-    EXPECT_EQ(sort(x).indices.to_vector<std::int64_t>(), want);
-    if (cuda_available()) {
-      EXPECT_EQ(sort(x.to(cuda)).indices.to_vector<std::int64_t>(), want);
-    }
-  }
+  for (std::int64_t n = 1; n < 70; ++n) expect_stable_order(n, cpu);
+}
+// A network in a block's shared memory up to 2048, beyond it one across blocks.
+TEST(Sort, CudaEveryLengthGivesTheOrderOfStableSort) {
+  if (!cuda_available()) GTEST_SKIP() << "for a GPU";
+  for (std::int64_t n : {1, 2, 3, 31, 32, 33, 64, 69, 1025, 2047, 2048, 2049, 9000})
+    expect_stable_order(n, cuda);
 }
 
 TEST(Cumsum, LongRowsKeepTheirPrecision) {
