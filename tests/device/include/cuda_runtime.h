@@ -110,7 +110,12 @@ T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
-  return software_cuda::shuffled(mask, value, software_cuda::lane() / width * width + from % width);
+  return software_cuda::shuffled(mask, value, software_cuda::lane() / width * width + (from & (width - 1)));
+}
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  const int lane = software_cuda::lane(), from = lane - static_cast<int>(by);
+  return software_cuda::shuffled(mask, value, from < lane / width * width ? lane : from);
 }
 
 // Threads take turns, so that an atomic operation is a plain one, which the checker hears of as atomic.
