@@ -127,6 +127,13 @@ def compare_steps(results, model, mode, dtype, batch):
     label = f"{model} {mode} {dtype} x{batch}"
     steps, failed = build_variants(model, mode, dtype, batch)
     theirs, ours, peaks, broken = {}, {}, {}, set()
+    common = {"suite": "model", "net": model, "mode": mode, "dtype": dtype, "batch": batch, "size": size_of(model)}
+
+    def known(store, framework, variant, times):
+        """What is measured is on disk at once: a comparison that is cut off leaves its blocks."""
+        fill(store, variant, times)
+        results.add(**(common | {"suite": "block", "of": common["suite"]}), framework=framework, variant=variant, ms=times)
+
     for _ in range(ARGS.alternations):
         for variant, step in steps.items():
             step()
@@ -134,7 +141,7 @@ def compare_steps(results, model, mode, dtype, batch):
                 times = [time_block(step, "cuda", ARGS.steps, ARGS.seconds) for _ in range(ARGS.blocks)]
             else:
                 times = [statistics.median(time_calls(step, "cpu", ARGS.steps * ARGS.blocks))]
-            fill(theirs, variant, times)
+            known(theirs, "pytorch", variant, times)
         for variant, words in gadolin_variants().items():
             if variant in broken:
                 continue
@@ -147,9 +154,8 @@ def compare_steps(results, model, mode, dtype, batch):
                 results.fail(f"{label} Gadolin {variant}", error)
                 continue
             row = rows_of(events, "model")[-1]
-            fill(ours, variant, [row["median_ms"], row["min_ms"], row["max_ms"]] if ARGS.device == "cuda" else [row["median_ms"]])
+            known(ours, "gadolin", variant, [row["median_ms"], row["min_ms"], row["max_ms"]] if ARGS.device == "cuda" else [row["median_ms"]])
             peaks[variant] = row["peak_mb"]
-    common = {"suite": "model", "net": model, "mode": mode, "dtype": dtype, "batch": batch, "size": size_of(model)}
     for variant, times in theirs.items():
         row = spread(times)
         results.add(**common, framework="pytorch", variant=variant, **row, img_s=1e3 * batch / row["median_ms"])

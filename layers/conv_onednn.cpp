@@ -146,6 +146,10 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtyp
   return held.bytes;
 }
 
+// Filters and biases whose elements lie together, in whatever order.
+Tensor dense(const Tensor& t) {
+  return !t.defined() || is_dense(t.shape(), t.strides()) ? t : t.contiguous();
+}
 Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
 memory over(const memory::desc& desc, const void* data) {
   return memory(desc, od::engine(), const_cast<void*>(data));
@@ -165,8 +169,9 @@ bool onednn_takes(const Tensor& x) {
                                         (x.dtype() == DType::bf16 && onednn::supports(x.dtype())));
 }
 
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight, const Tensor& bias,
-                         const ConvTail& tail, Tensor& y, bool keep_filters) try {
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight_any,
+                         const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) try {
+  const Tensor weight = dense(weight_any), bias = dense(bias_any);
   const bool adds = tail.addend.defined(), in_place = adds && tail.addend.same_as(y);
   od::Key key = key_of(0, z, weight, bias.defined());
   key.push_back(tail.relu + 2 * adds + 4 * in_place);
@@ -186,7 +191,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
     return made;
   });
   const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(),
-               filters = reordered(plan, key, weight, x_any.dtype(), keep_filters);
+               filters =
+                   reordered(plan, key, weight, x_any.dtype(), keep_filters && weight.same_as(weight_any));
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
@@ -202,8 +208,9 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   onednn::rethrow("conv2d", error);
 }
 
-Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight,
+Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight_any,
                                  const Tensor& x, bool keep_filters) try {
+  const Tensor weight = dense(weight_any);
   const od::Key key = key_of(1, z, weight, false);
   const Described d = describe(z, weight, weight.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
@@ -213,7 +220,8 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
         attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, weight.dtype(), keep_filters);
+  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, weight.dtype(),
+                                                      keep_filters && weight.same_as(weight_any));
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
   const Tensor scratch = scratch_for(plan);
   plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
@@ -240,8 +248,9 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
     z.w = z.q;
     z.options.stride = 1;
   }
-  const od::Key key = key_of(2, z, weight, false);
-  const Described d = describe(z, weight, weight.dtype(), false);
+  const Tensor dw = empty_like(weight);  // dense, whatever the weight is
+  const od::Key key = key_of(2, z, dw, false);
+  const Described d = describe(z, dw, dw.dtype(), false);
   const Plan& plan = plans().get(key, [&] {
     const BackwardWeights::primitive_desc pd(
         BackwardWeights::desc(dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation,
@@ -250,7 +259,6 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
     return plan_for(d, pd, pd.diff_weights_desc(), false);
   });
   const Tensor dy = nhwc(dy_any), x = nhwc(x_any);
-  const Tensor dw = empty_like(weight);
   const Tensor own =
       plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
   memory result = over(plan.weight, own.raw());

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -166,7 +167,7 @@ std::string key_of(const ConvProblem& p) {
   return cat(p.str(), ",align16", limit == usual_workspace ? "" : cat(",workspace", limit));
 }
 
-// The quickest of the first candidates, kept in the database. Results go to scratch memory, so that
+// The quickest of the likeliest candidates, kept in the database. Results go to scratch memory, so that
 // accumulating problems do not add more than once. Nothing without the memory for it.
 std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
                                const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors,
@@ -180,8 +181,13 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
   std::optional<Plan> best;
   PlanChoice choice;
   std::size_t tried = 0;
-  for (const CudnnEngineConfig& config : offered) {
+  std::vector<EngineTraits> traits;
+  for (const CudnnEngineConfig& config : offered)
+    traits.push_back(
+        {config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE), config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION)});
+  for (const std::size_t at : measuring_order(traits, convolution_has_cores(p))) {
     if (tried == most_candidates) break;
+    const CudnnEngineConfig& config = offered[at];
     if (!acceptable(p, config)) continue;
     const auto plan = build(config.config, handle);
     if (!plan) continue;
@@ -301,6 +307,23 @@ bool run_convolution(const char* op, Device device, const ConvProblem& problem, 
   }
   if (!first) execute(op, handle, device, problem, at->second, tensors);
   return true;
+}
+
+std::vector<std::size_t> measuring_order(const std::vector<EngineTraits>& engines, bool has_cores) {
+  std::deque<std::size_t> ready, compiled;
+  for (const bool first : {true, false}) {
+    for (std::size_t i = 0; i < engines.size(); ++i) {
+      if ((engines[i].tensor_core || !has_cores) == first)
+        (engines[i].runtime_compiled ? compiled : ready).push_back(i);
+    }
+  }
+  std::vector<std::size_t> order;
+  while (order.size() < engines.size()) {
+    auto& from = ready.empty() || (order.size() % 3 == 2 && !compiled.empty()) ? compiled : ready;
+    order.push_back(from.front());
+    from.pop_front();
+  }
+  return order;
 }
 
 void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxed); }

@@ -90,6 +90,13 @@ ConvolutionPlans convolution_plans();  // of this process so far
 // Largest scratch memory a plan may ask for; 256 MiB by default. Affects plans made afterwards.
 void set_convolution_workspace_limit(std::int64_t bytes);
 
+// In which order engines are measured, of those in cuDNN's order of preference: where there are tensor cores
+// for the problem those first, and every third one compiled at run time, which cuDNN names last.
+struct EngineTraits {
+  bool tensor_core = false, runtime_compiled = false;
+};
+std::vector<std::size_t> measuring_order(const std::vector<EngineTraits>& engines, bool has_cores);
+
 // --- planning without a device -----------------------------------------------------------------------------
 
 struct PlanConfig {

@@ -90,6 +90,7 @@ struct CrossEntropyFunction {
   double gamma = 0;
   bool wants_gradient = true;
   mutable Tensor gradient, sums;  // [N, C] of the sum; [2]: the rows' losses and weights added up
+  mutable DType of_logits = DType::fp32;
 
   void check(const Tensor& logits, const Tensor& t) const {
     require<ShapeError>(logits.dim() == 2, name, ": logits ", logits.shape(), " are not [N, C]");
@@ -127,16 +128,18 @@ struct CrossEntropyFunction {
     const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), &w = options.class_weight;
     const Tensor weight = w.defined() ? w.to(y.device()).to(y.dtype()).contiguous() : Tensor();
     const std::int64_t rows = logits.size(0);
-    if (wants_gradient) gradient = empty_like(logits);
+    of_logits = logits.dtype();
     const Tensor values = empty({2, rows}, y.dtype(), y.device());
     dispatch_floating(logits.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       using M = math_type<T>;
+      using G = typename SoftmaxRow<T>::G;
+      if (wants_gradient) gradient = empty_like(logits, dtype_of<G>);
       for_rows(device, name, rows,
                SoftmaxRow<T>{logits.size(1), options.ignore_index, static_cast<M>(options.label_smoothing),
                              static_cast<M>(gamma), logits.data<T>(), t.data<std::int64_t>(),
                              w.defined() ? weight.data<M>() : nullptr,
-                             wants_gradient ? gradient.data<T>() : nullptr, values.data<M>(),
+                             wants_gradient ? gradient.data<G>() : nullptr, values.data<M>(),
                              values.data<M>() + rows});
       sums = sum(values, {1});
       map<M, M, M>(device, name, Quotient<M>{}, y, sums.select(0, 0), sums.select(0, 1));
@@ -144,11 +147,12 @@ struct CrossEntropyFunction {
   }
   template <class D>
   Grads backward(D device, const Tensor& dy, Need) const {
-    const Tensor dx = empty_like(gradient);  // the gradient itself may be wanted again
+    const Tensor dx = empty_like(gradient, of_logits);  // the gradient itself may be wanted again
     dispatch_floating(dx.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       using M = math_type<T>;
-      map<T, T>(device, name, OfMean<M>{dy.data<M>(), sums.data<M>() + 1}, dx, gradient);
+      map<T, typename SoftmaxRow<T>::G>(device, name, OfMean<M>{dy.data<M>(), sums.data<M>() + 1}, dx,
+                                        gradient);
     });
     return {dx, Tensor()};
   }

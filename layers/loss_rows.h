@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "layers/pixels.h"
 
@@ -46,12 +47,14 @@ inline int lanes_for(std::int64_t packs) {
 template <class T>
 struct SoftmaxRow {
   using M = math_type<T>;
+  // The loss scale comes afterwards: in fp16 the probabilities below 3e-8 would be gone by then.
+  using G = std::conditional_t<std::is_same_v<T, float16>, float, T>;
   std::int64_t classes, ignore;
   M smoothing, gamma;          // one of them is 0
   const T* logits;             // [N, C]
   const std::int64_t* target;  // [N]
   const M* weight;             // [C] or nullptr
-  T* gradient;                 // [N, C] of the sum of all rows' losses, or nullptr
+  G* gradient;                 // [N, C] of the sum of all rows' losses, or nullptr
   M* loss;                     // [N]
   M* row_weight;               // [N]: what the mean divides by
 

@@ -14,7 +14,7 @@ struct GradientConstants {
 };
 
 // g = dy where the result was positive; sums of g, g (x - mean) and in joins g (other - its mean).
-template <class T, Mask mask, bool joins>
+template <class T, ReluMask mask, bool joins>
 struct Gradient {
   using P = math_type<T>;
   static constexpr int sums = joins ? 3 : 2;
@@ -36,9 +36,9 @@ struct Gradient {
   }
   template <class A>
   __device__ P masked(const GradientConstants<A, P>& k, int j, P g, P v, unsigned byte) const {
-    if constexpr (mask == Mask::from_x)
+    if constexpr (mask == ReluMask::from_x)
       return passes_relu(normalised(v, k.mean.v[j], k.scale.v[j], k.bias.v[j])) ? g : P(0);
-    if constexpr (mask == Mask::from_bits) return mask_passes(byte, j) ? g : P(0);
+    if constexpr (mask == ReluMask::from_bits) return mask_passes(byte, j) ? g : P(0);
     return g;
   }
   template <class A>
@@ -48,7 +48,7 @@ struct Gradient {
     Channels<T, A::V> in2;
     if constexpr (joins) in2 = load<A>(other.at(row) + c, left);
     unsigned byte = 0;
-    if constexpr (mask == Mask::from_bits) byte = *bits.at(row, c);
+    if constexpr (mask == ReluMask::from_bits) byte = *bits.at(row, c);
 #pragma unroll
     for (int j = 0; j < A::V; ++j) {
       const P v = convert<P>(in.v[j]), g = masked<A>(k, j, convert<P>(up.v[j]), v, byte);
@@ -66,7 +66,7 @@ struct Gradient {
 // A thread owns V channels of every step-th row, some rows in flight, from the last row to the first: what
 // the sums have read last is still in the cache. dx and dother may be null; dx may be added to. dother is the
 // gradient of a plain addend or of what goes through the second batch norm.
-template <class A, bool adds, class T, Mask mask, bool joins>
+template <class A, bool adds, class T, ReluMask mask, bool joins>
 __global__ void __launch_bounds__(block_threads)
     gradient_kernel(Gradient<T, mask, joins> body, std::int64_t rows, std::int64_t channels, Rows<T> dx,
                     Rows<T> dother) {
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(block_threads)
       in[i] = load<A, true>(body.x.at(r) + c0, left);
       up[i] = load<A, true>(body.dy.at(r) + c0, left);
       if constexpr (joins) in2[i] = load<A, true>(body.other.at(r) + c0, left);
-      if constexpr (mask == Mask::from_bits) byte[i] = __ldcs(body.bits.at(r, c0));
+      if constexpr (mask == ReluMask::from_bits) byte[i] = __ldcs(body.bits.at(r, c0));
       if constexpr (adds) before[i] = load<A>(dx.at(r) + c0, left);
     }
 #pragma unroll
@@ -131,11 +131,11 @@ void norm_backward(Cuda, const NormPass& pass) {
     using T = typename decltype(tag)::type;
     using P = math_type<T>;
     const Rows<T> dx(pass.dx), dother(pass.dother);
-    by_backward(pass, [&]<Mask mask, bool joins>() {
+    by_backward(pass, [&]<ReluMask mask, bool joins>() {
       const Gradient<T, mask, joins> body{Rows<const T>(pass.x),         Rows<const T>(pass.other),
                                           Rows<const T>(pass.dy),        MaskRows(pass.mask),
                                           NormLine<P>(pass.first, size), NormLine<P>(pass.second, size)};
-      by_width<T, mask == Mask::from_bits>(
+      by_width<T, mask == ReluMask::from_bits>(
           size, {body.x, body.other, body.dy, Rows<const T>(pass.dx), Rows<const T>(pass.dother)},
           [&](auto access) {
             using A = decltype(access);

@@ -159,14 +159,14 @@ struct Kernels {
   }
 
   // g = dy where the result was positive.
-  template <Mask mask>
+  template <ReluMask mask>
   static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
-    if constexpr (mask == Mask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
-    if constexpr (mask == Mask::from_bits) return passes ? g : P(0);
+    if constexpr (mask == ReluMask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
+    if constexpr (mask == ReluMask::from_bits) return passes ? g : P(0);
     return g;
   }
   // Sums of g, g (x - mean) and in joins of g (other - its mean) a channel, then the gradients.
-  template <Mask mask, bool joins>
+  template <ReluMask mask, bool joins>
   void backward(const NormPass& pass) const {
     const std::int64_t c_count = size.channels;
     const Rows<const T> x(pass.x), other(pass.other), dy(pass.dy);
@@ -188,8 +188,8 @@ struct Kernels {
                                                 const P v = convert<P>(in[c]);
                                                 const P g = masked<mask>(
                                                     convert<P>(up[c]),
-                                                    mask == Mask::from_bits ? passes[c] : std::uint8_t(1), v,
-                                                    mean[c], scale[c], bias[c]);
+                                                    mask == ReluMask::from_bits ? passes[c] : std::uint8_t(1),
+                                                    v, mean[c], scale[c], bias[c]);
                                                 s[c] += g;
                                                 q[c] += g * (v - mean[c]);
                                                 if constexpr (joins)
@@ -212,8 +212,9 @@ struct Kernels {
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) {
             const P v = convert<P>(in[c]);
-            const P g = masked<mask>(convert<P>(up[c]), mask == Mask::from_bits ? passes[c] : std::uint8_t(1),
-                                     v, mean[c], scale[c], bias[c]);
+            const P g =
+                masked<mask>(convert<P>(up[c]), mask == ReluMask::from_bits ? passes[c] : std::uint8_t(1), v,
+                             mean[c], scale[c], bias[c]);
             if constexpr (decltype(with_dother)::value && !joins) to_other[c] = convert<T>(g);
             if constexpr (decltype(with_dother)::value && joins) {
               to_other[c] = convert<T>(norm_gradient(g, convert<P>(in2[c]), mean2[c], scale2[c],
@@ -275,7 +276,7 @@ void norm_forward(Cpu, const NormPass& pass) {
 
 void norm_backward(Cpu, const NormPass& pass) {
   by_types(pass.x, [&](const auto& kernels, auto, auto) {
-    by_backward(pass, [&]<Mask mask, bool joins>() { kernels.template backward<mask, joins>(pass); });
+    by_backward(pass, [&]<ReluMask mask, bool joins>() { kernels.template backward<mask, joins>(pass); });
   });
 }
 

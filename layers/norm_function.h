@@ -88,8 +88,8 @@ GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) {
   return scale * (g - shift - (x - mean) * slope);
 }
 
-enum class Addend { none, plain, normed };    // what is added before the ReLU
-enum class Mask { none, from_x, from_bits };  // what says in backward where the result was positive
+enum class Addend { none, plain, normed };        // what is added before the ReLU
+enum class ReluMask { none, from_x, from_bits };  // what says in backward where the result was positive
 
 // A batch norm in one pass: its numbers a channel, [C] each, in fp32 or fp64.
 struct NormSide {
@@ -155,10 +155,10 @@ void by_forward(const NormPass& pass, F&& f) {
 // Calls f.operator()<mask, joins>() for the kinds of a backward pass.
 template <class F>
 void by_backward(const NormPass& pass, F&& f) {
-  if (!pass.relu) return f.template operator()<Mask::none, false>();
-  if (!pass.mask.defined()) return f.template operator()<Mask::from_x, false>();
-  pass.other.defined() ? f.template operator()<Mask::from_bits, true>()
-                       : f.template operator()<Mask::from_bits, false>();
+  if (!pass.relu) return f.template operator()<ReluMask::none, false>();
+  if (!pass.mask.defined()) return f.template operator()<ReluMask::from_x, false>();
+  pass.other.defined() ? f.template operator()<ReluMask::from_bits, true>()
+                       : f.template operator()<ReluMask::from_bits, false>();
 }
 
 // Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the

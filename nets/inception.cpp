@@ -20,8 +20,11 @@ Tensor InceptionAux::forward(const Tensor& x) {
 Tensor imagenet_to_unit_range(const Tensor& x) {
   require<ShapeError>(x.dim() == 4 && x.size(1) == 3, "transform_input: input ", x.shape(),
                       " has not the three channels of ImageNet's statistics");
+  // Filled on the device: a step that is recorded may not read memory of the host.
   const auto per_channel = [&](const std::vector<double>& v) {
-    return tensor(v, {1, 3, 1, 1}, x.dtype(), x.device());
+    std::vector<Tensor> numbers;
+    for (const double number : v) numbers.push_back(full({1, 1, 1, 1}, number, x.dtype(), x.device()));
+    return concat(numbers, 1);
   };
   return add(mul(x, per_channel({0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5})),
              per_channel({(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5}));

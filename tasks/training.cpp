@@ -209,6 +209,10 @@ TrainHooks Training::hooks(RunDir& run) {
     c.facts["threads"] = std::to_string(num_threads());
   };
   hooks.on_epoch = [this, &run](std::int64_t epoch, const MetricList& row) { tell_epoch(run, epoch, row); };
+  hooks.warn = [this, &run](const std::string& warning) {
+    reporter_.log(warning);
+    run.log(warning);
+  };
   if (plan_.log_steps) hooks.on_log = [this, &run](const StepLog& step) { tell_step(run, step); };
   return hooks;
 }

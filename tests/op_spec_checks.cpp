@@ -131,8 +131,9 @@ void check_views_in(DType dtype, const CaseRun& run, Failures& failures) {
 
 void check_views(const CaseRun& run, Failures& failures) {
   for (DType dtype : run.dtypes()) {
-    if (dtype == run.spec.dtypes.front() || dtype == DType::int64 || dtype == DType::int32)
-      check_views_in(dtype, run, failures);
+    const bool usual =
+        dtype == DType::fp32 || dtype == DType::bf16 || dtype == DType::int64 || dtype == DType::int32;
+    if (dtype == run.spec.dtypes.front() || usual) check_views_in(dtype, run, failures);
   }
 }
 

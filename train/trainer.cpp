@@ -159,6 +159,19 @@ void Trainer::diverged(const std::string& what, const char* ways) const {
                         ", or --detect-anomaly to find the op");
 }
 
+// Drops what recording has left behind: gradients in memory that was promised and never written, and versions
+// of weights that say a copy of them is up to date.
+void Trainer::give_up_recording(const Error& why) {
+  logs_->captured.reset();
+  options_.capture = false;
+  optimizer_.zero_grad();
+  for (const Parameter& p : model_.state()) p.tensor.storage().bump_version();
+  if (hooks_.warn && communicator_.first())
+    hooks_.warn(cat(
+        "warning: the training step cannot be recorded as a CUDA graph and runs op by op, which is slower: ",
+        why.what()));
+}
+
 void Trainer::one_step() {
   optimizer_.set_lr(schedule_.lr_at(step_));
   const bool on_gpu = losses_.total().device().is_cuda();
@@ -169,25 +182,29 @@ void Trainer::one_step() {
   };
   Tensor loss;
   if (captures(options_)) {
-    if (!logs_->captured) {
-      logs_->captured.emplace([this](const std::vector<Tensor>& tensors) {
-        const std::vector<std::string>& names = logs_->names;
-        const auto each = static_cast<std::ptrdiff_t>(names.size());
-        Tensor last;
-        const Statistics before = before_batches();
-        for (auto at = tensors.begin(); at != tensors.end(); at += each)
-          last = one_batch(Batch(names, {at, at + each}), at + each == tensors.end());
-        after_batches(before);
-        return last;
-      });
-    }
+    const auto step = [this](const std::vector<Tensor>& tensors) {
+      const std::vector<std::string>& names = logs_->names;
+      const auto each = static_cast<std::ptrdiff_t>(names.size());
+      Tensor last;
+      const Statistics before = before_batches();
+      for (auto at = tensors.begin(); at != tensors.end(); at += each)
+        last = one_batch(Batch(names, {at, at + each}), at + each == tensors.end());
+      after_batches(before);
+      return last;
+    };
+    if (!logs_->captured) logs_->captured.emplace(step);
     std::vector<Tensor> tensors;
     for (std::int64_t i = 0; i < options_.accumulate; ++i) {
       const Batch batch = next_batch();
       logs_->names = batch.names();
       for (const Tensor& tensor : batch.tensors()) tensors.push_back(tensor);
     }
-    loss = (*logs_->captured)(tensors);
+    try {
+      loss = (*logs_->captured)(tensors);
+    } catch (const CaptureError& error) {  // while it was recorded: nothing of the step has run
+      give_up_recording(error);
+      loss = step(tensors);
+    }
   } else {
     const Statistics before = before_batches();
     for (std::int64_t i = 0; i < options_.accumulate; ++i)

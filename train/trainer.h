@@ -86,6 +86,8 @@ struct TrainHooks {
   std::function<void(std::int64_t epoch, const MetricList& row)> on_epoch;
   // Every log_every steps, about this one; may be empty.
   std::function<void(const StepLog& step)> on_log;
+  // What the user should know, such as a step that cannot be recorded; may be empty.
+  std::function<void(const std::string& warning)> warn;
 };
 
 struct TrainResult {
@@ -138,6 +140,7 @@ class Trainer {
   using Statistics = std::vector<std::pair<Tensor, Tensor>>;
   Statistics before_batches() const;
   void after_batches(Statistics before);
+  void give_up_recording(const Error& why);
   void one_step();
   bool row_due() const;
   void start_row();

@@ -1,6 +1,7 @@
 // Copies of batches on the copy stream, ordered against the compute stream by events.
 #include "data/sets/upload.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -19,23 +20,41 @@ struct Uploader::Impl {
   struct Slot {
     std::vector<Tensor> host, device;
 #ifdef GADOLIN_CUDA
-    Event copied{},
-        used{};  // end of the copy; end of the work that was queued before the next batch was asked for
-    bool in_use = false;  // `used` has been recorded for the present contents
+    Event copied{}, used{};  // end of the copy; of the work that had been queued when nobody held the batch
+    bool in_use = false;     // `used` has been recorded for the present contents
+    bool let_go() const {
+      return std::all_of(device.begin(), device.end(), [](const Tensor& t) { return t.sole_owner(); });
+    }
 #endif
   };
   Device device;
   std::size_t slots;
   std::deque<Slot> waiting, free;  // oldest first
-  std::deque<Slot> popped;         // at most one: the batch that is being worked on
+  std::deque<Slot> popped;         // of batches that somebody holds, or held when last looked at
 
 #ifdef GADOLIN_CUDA
-  // The next slot to fill: a new one, or the one used longest ago.
+  // Whoever works on a batch holds it until the work is queued, however many he takes for a step.
+  void settle() {
+    const CudaStream compute = compute_stream(device);
+    std::deque<Slot> held;
+    for (Slot& slot : popped) {
+      const bool done = slot.let_go();
+      if (done) {
+        slot.used.record(compute);
+        slot.in_use = true;
+      }
+      (done ? free : held).push_back(std::move(slot));
+    }
+    popped = std::move(held);
+  }
+  // The next slot to fill: a new one, or the one used longest ago. One whose batch is held gets new memory.
   Slot next_slot() {
+    settle();
     if (waiting.size() + popped.size() + free.size() < slots) return {};
-    require<ValueError>(!free.empty(), "upload: all ", slots, " slots are filled; pop a batch first");
-    Slot slot = std::move(free.front());
-    free.pop_front();
+    std::deque<Slot>& from = free.empty() ? popped : free;
+    require<ValueError>(!from.empty(), "upload: all ", slots, " slots are filled; pop a batch first");
+    Slot slot = std::move(from.front());
+    from.pop_front();
     slot.copied.synchronize();  // the sources are about to be let go; the copy ended steps ago
     return slot;
   }
@@ -53,7 +72,6 @@ struct Uploader::Impl {
   }
   void fill(Slot& slot, const std::vector<Tensor>& host) {
     const NoGrad no_grad;
-    const DeviceGuard guard(device);
     const CudaStream copies = copy_stream(device), compute = compute_stream(device);
     bool fresh = false;
     std::vector<Tensor> sources, targets;
@@ -114,6 +132,7 @@ void Uploader::push(const std::vector<Tensor>& host) {
     return;
   }
 #ifdef GADOLIN_CUDA
+  const DeviceGuard guard(impl_->device);
   Impl::Slot slot = impl_->next_slot();
   impl_->fill(slot, host);
   impl_->waiting.push_back(std::move(slot));
@@ -129,17 +148,10 @@ std::vector<Tensor> Uploader::pop() {
   if (impl_->device.is_cpu()) return std::move(slot.host);
 #ifdef GADOLIN_CUDA
   const DeviceGuard guard(impl_->device);
-  const CudaStream compute = compute_stream(impl_->device);
-  for (Impl::Slot& done :
-       impl_->popped) {  // its last op has been queued: the caller is asking for the next batch
-    done.used.record(compute);
-    done.in_use = true;
-    impl_->free.push_back(std::move(done));
-  }
-  impl_->popped.clear();
-  slot.copied.make_wait(compute);
+  impl_->settle();
+  slot.copied.make_wait(compute_stream(impl_->device));
   impl_->popped.push_back(std::move(slot));
-  return impl_->popped.front().device;
+  return impl_->popped.back().device;
 #else
   return {};  // push() has refused the device
 #endif

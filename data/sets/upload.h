@@ -16,8 +16,9 @@ namespace gadolin {
 // so that `next` is copied while the step works on `batch`. Sources should be pinned (empty_pinned): others
 // are first copied to memory of the driver, and the caller waits for that. On the CPU, push and pop only hand
 // the tensors on. A recorded step (tensor/capture.h) may take the batch: it copies it into its own fixed
-// tensors on the compute stream before the slot can be filled again, so that it does not matter which slot
-// the batch is in, and a step may take several batches.
+// tensors on the compute stream, so that it does not matter which slot the batch is in. A step may take
+// several batches: hold each until the step is queued, since that is when its slot is free to be filled
+// again.
 class Uploader {
  public:
   // slots: batches that may exist on the device at once, at least 2.
@@ -30,8 +31,8 @@ class Uploader {
   // again when its sole_owner() is true. Waits when all slots are on their way. Throws ValueError when they
   // were not popped.
   void push(const std::vector<Tensor>& host);
-  // The oldest pushed batch; ops on the device's compute stream wait for its copy, the caller does not. Its
-  // memory is used again `slots` batches later, unless somebody still holds the tensors then. Throws
+  // The oldest pushed batch; ops on the device's compute stream wait for its copy, the caller does not. Once
+  // nobody holds its tensors their memory is filled again, behind what was queued until then. Throws
   // ValueError when empty.
   std::vector<Tensor> pop();
   int pending() const;  // pushed and not yet popped

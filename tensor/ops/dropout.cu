@@ -11,14 +11,14 @@
 namespace gadolin {
 namespace {
 
-using detail::Mask;
+using detail::DropoutMask;
 using detail::stays;
 
 constexpr int batch_blocks = 16, batch = 4 * batch_blocks;
 
 // Words of elements 4 * block ... 4 * block + 63. Blocks side by side, so that the compiler computes several
 // at once.
-void draw_batch(const Mask& mask, std::uint64_t block, std::uint32_t* words) {
+void draw_batch(const DropoutMask& mask, std::uint64_t block, std::uint32_t* words) {
   std::uint32_t w[4][batch_blocks];
   for (int b = 0; b < batch_blocks; ++b) {
     const Philox4 four = philox(mask.seed, mask.stream, block + static_cast<std::uint64_t>(b));
@@ -43,7 +43,7 @@ void apply_words(const std::uint32_t* words, std::uint32_t threshold, math_type<
 
 // Both tensors row major: a flat loop in batches.
 template <class T>
-void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
+void dense_loop(const DropoutMask& mask, math_type<T> scale, const T* x, T* y, std::int64_t numel) {
   parallel_for((numel + batch - 1) / batch, 256, [&](std::int64_t begin, std::int64_t end) {
     std::uint32_t words[batch];
     for (std::int64_t k = begin; k < end; ++k) {
@@ -55,7 +55,7 @@ void dense_loop(const Mask& mask, math_type<T> scale, const T* x, T* y, std::int
 }
 
 template <class T>
-void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+void drop(Cpu, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   if (x.is_contiguous() && y.is_contiguous()) {
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
@@ -72,7 +72,7 @@ void drop(Cpu, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y)
 
 #ifdef __CUDACC__
 template <class T, bool packed>
-__global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, math_type<T> scale,
+__global__ void dropout_kernel(DropoutMask mask, const std::uint64_t* stream_offset, math_type<T> scale,
                                detail::DropoutLayout layout, const T* x, T* y, std::int64_t numel) {
   if (stream_offset) mask.stream += *stream_offset;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
@@ -84,7 +84,7 @@ __global__ void dropout_kernel(Mask mask, const std::uint64_t* stream_offset, ma
 }
 
 template <class T>
-void drop(Cuda, const Mask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+void drop(Cuda, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
@@ -105,7 +105,7 @@ struct DropoutFunction {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (x.numel() == 0) return;
-      const Mask mask{seed, stream, static_cast<std::uint32_t>(std::ceil(p * 0x1p24))};
+      const DropoutMask mask{seed, stream, static_cast<std::uint32_t>(std::ceil(p * 0x1p24))};
       // A scalar has no last dimension to loop over.
       const Tensor from = x.dim() == 0 ? x.unsqueeze(0) : x;
       Tensor to = y.dim() == 0 ? y.unsqueeze(0) : y;

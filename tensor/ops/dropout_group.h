@@ -8,7 +8,7 @@
 namespace gadolin::detail {
 
 // One drawn number in 2^-24: an element stays when its 24 random bits are not below `threshold`.
-struct Mask {
+struct DropoutMask {
   std::uint64_t seed, stream;
   std::uint32_t threshold;
 };
@@ -38,8 +38,8 @@ struct alignas(16) DropoutPack {
 // Group g: elements dropout_group<T> g and on, in row-major order. Packed: both tensors are row major and
 // aligned.
 template <class T, bool packed>
-GADOLIN_HD void drop_group(const Mask& mask, math_type<T> scale, const DropoutLayout& layout, const T* x,
-                           T* y, std::int64_t numel, std::int64_t g) {
+GADOLIN_HD void drop_group(const DropoutMask& mask, math_type<T> scale, const DropoutLayout& layout,
+                           const T* x, T* y, std::int64_t numel, std::int64_t g) {
   using M = math_type<T>;
   constexpr int items = dropout_group<T>;
   std::uint32_t words[items];

@@ -32,6 +32,24 @@ TEST(CudnnPlans, KeysNameWhatDecides) {
   EXPECT_EQ(limited, plan_database_key(problem) + ",workspace1048576");
 }
 
+// Twelve are measured: cuDNN names fifteen without tensor cores before those with, and what is compiled last.
+TEST(CudnnPlans, TensorCoresAndCompiledEnginesAreAmongTheFirstThatAreMeasured) {
+  std::vector<EngineTraits> offered(15);
+  offered.resize(20, {.tensor_core = true});
+  offered.resize(24, {.tensor_core = true, .runtime_compiled = true});
+  offered.resize(26, {.runtime_compiled = true});
+  const auto first = [&](bool has_cores) {
+    std::vector<std::size_t> order = measuring_order(offered, has_cores);
+    EXPECT_EQ(order.size(), offered.size());
+    order.resize(12);
+    return order;
+  };
+  EXPECT_EQ(first(true), (std::vector<std::size_t>{15, 16, 20, 17, 18, 21, 19, 0, 22, 1, 2, 23}));
+  EXPECT_EQ(first(false), (std::vector<std::size_t>{0, 1, 20, 2, 3, 21, 4, 5, 22, 6, 7, 23}));
+  EXPECT_EQ(measuring_order({{}, {false, true}, {false, true}}, false), (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(measuring_order({}, true), (std::vector<std::size_t>{}));
+}
+
 TEST(CudnnPlans, BadPointersAreRefusedBeforeAnythingRuns) {
   alignas(16) char bytes[64];
   const auto text = [&](const ConvPointers& tensors) -> std::string {

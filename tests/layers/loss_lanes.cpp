@@ -57,7 +57,8 @@ Result in_lanes(int lanes, const Tensor& x, const std::vector<std::int64_t>& tar
                 const std::vector<double>& w, const Options& o) {
   using M = math_type<T>;
   const std::int64_t rows = x.size(0), classes = x.size(1);
-  const Tensor gradient = full(x.shape(), NAN, x.dtype());
+  using G = typename detail::SoftmaxRow<T>::G;
+  const Tensor gradient = full(x.shape(), NAN, dtype_of<G>);
   std::vector<M> weight(w.begin(), w.end()), loss(target.size(), M(NAN)), row_weight = loss;
   const detail::SoftmaxRow<T> row{classes,
                                   -100,
@@ -66,7 +67,7 @@ Result in_lanes(int lanes, const Tensor& x, const std::vector<std::int64_t>& tar
                                   x.data<T>(),
                                   target.data(),
                                   o.weighted ? weight.data() : nullptr,
-                                  gradient.data<T>(),
+                                  gradient.data<G>(),
                                   loss.data(),
                                   row_weight.data()};
   for (std::int64_t n = 0; n < rows; ++n) {
@@ -181,6 +182,21 @@ TEST(CrossEntropy, SixteenBitLogitsHaveSixteenBitGradients) {
     EXPECT_EQ(x.grad().dtype(), x.dtype());
     expect_close(x.grad().to(DType::fp32) * (1 / 1024.0), wide.grad().to_vector<double>(), 1.0 / 512,
                  "gradient");
+  }
+}
+// A probability of 1.5e-8 is 0 in fp16, and 1e-3 once the loss is scaled.
+TEST(CrossEntropy, SmallGradientsInFp16LiveUntilTheLossIsScaled) {
+  for (const Device device : cuda_available() ? std::vector<Device>{cpu, cuda} : std::vector<Device>{cpu}) {
+    for (const std::int64_t classes : {3, 8}) {  // one by one, and in packs
+      std::vector<double> logits(static_cast<std::size_t>(classes), -18);
+      logits[0] = 0;
+      const Tensor x = tensor(logits, {1, classes}, DType::fp16, device).requires_grad_();
+      (cross_entropy(x, tensor({0}, {1}, DType::int64, device)) * 65536.0).backward();
+      const std::vector<double> got = x.grad().to_vector<double>();
+      const double want = 65536 * std::exp(-18);
+      for (std::size_t c = 1; c < got.size(); ++c)
+        EXPECT_TRUE(std::abs(got[c] - want) <= want / 512) << got[c] << " for " << want << " on " << cat(device);
+    }
   }
 }
 TEST(CrossEntropy, MayBeWalkedTwiceAndNeedsNoTape) {

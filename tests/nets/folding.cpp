@@ -8,26 +8,17 @@
 #include "nets/registry.h"
 #include "tensor/ops.h"
 #include "tests/distance.h"
+#include "tests/nets/small_net.h"
 
 namespace gadolin {
 namespace {
 
 using test::distance;
+using test::images;
+using test::least_size;
+using test::small_net;
+using test::stir;
 
-Tensor images(const Shape& shape, std::uint64_t stream) {
-  return rand(shape, 31, stream).contiguous(MemoryFormat::channels_last);
-}
-
-// Batch norms that do something: statistics and weights away from 0 and 1.
-void stir(Module& net) {
-  const NoGrad guard;
-  std::uint64_t stream = 0;
-  for (Parameter& p : net.state()) {
-    if (p.tensor.dim() != 1 || !is_floating(p.tensor.dtype())) continue;
-    const bool positive = p.name.ends_with("weight") || p.name.ends_with("running_var");
-    p.tensor.copy_(rand(p.tensor.shape(), 32, ++stream) * 0.4 + (positive ? 0.8 : -0.2));
-  }
-}
 Tensor without_gradients(Layer& net, const Tensor& x) {
   const NoGrad guard;
   return net(x);
@@ -36,17 +27,10 @@ Tensor without_gradients(Layer& net, const Tensor& x) {
 class Folding : public testing::TestWithParam<const char*> {};
 TEST_P(Folding, ChangesNoResult) {
   const std::string name = GetParam();
-  const bool large = name.find("inception") == 0,
-             divides = large || name == "googlenet" || name.find("vgg") == 0;
-  NetOptions options{{"num_classes", 5.0}};
-  if (divides) options["width_divisor"] = 16.0;
-  if (name.find("resnet") == 0) options["width"] = 8.0;
-  if (name == "densenet121") options["growth_rate"] = options["num_init_features"] = 8.0;
-  const std::unique_ptr<ImageNet> net = make_net(name, options);
+  const std::unique_ptr<ImageNet> net = small_net(name);
   stir(*net);
   net->eval();
-  const std::int64_t size = large ? 75 : 33;
-  const Tensor x = images({2, 3, size, size}, 1);
+  const Tensor x = images({2, 3, least_size(name), least_size(name)}, 1);
   const Tensor want = (*net)(x).detach();
   EXPECT_LE(distance(without_gradients(*net, x), want), 2e-5);
   {

@@ -107,23 +107,25 @@ struct Losses {
   bool operator==(const Losses&) const = default;
 };
 
-// Twenty steps with a schedule, dropout, batch norm, AdamW and a moving average; the fifth batch of each
-// epoch is short.
+// On a device; the fifth batch of each epoch is short.
+struct DeviceNumbers : Numbers {
+  Device device;
+  explicit DeviceNumbers(Device where) : device(where) {}
+  Batch next() override {
+    const Batch whole = Numbers::next();
+    const std::int64_t rows = batch % 5 == 0 ? 3 : 8;
+    std::vector<Tensor> tensors = whole.tensors();
+    for (Tensor& t : tensors) t = t.slice(0, 0, rows).to(device);
+    return Batch(whole.names(), tensors);
+  }
+};
+
+// Twenty steps with a schedule, dropout, batch norm, AdamW and a moving average.
 Losses twenty_steps(Device device, DType compute, std::int64_t accumulate, bool capture) {
   const Folder folder;
   Job job(folder.path);
   job.net.to(device);
-  struct OnDevice : Numbers {
-    Device device;
-    Batch next() override {
-      const Batch whole = Numbers::next();
-      const std::int64_t rows = batch % 5 == 0 ? 3 : 8;
-      std::vector<Tensor> tensors = whole.tensors();
-      for (Tensor& t : tensors) t = t.slice(0, 0, rows).to(device);
-      return Batch(whole.names(), tensors);
-    }
-  } batches;
-  batches.device = device;
+  DeviceNumbers batches(device);
   batches.count = 5 * accumulate;
   Optimizer optimizer(job.net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .weight_decay = 0.01},
                       compute == DType::fp16 ? LossScale{262144, 2, 0.5, 3} : LossScale{});
@@ -180,6 +182,37 @@ TEST_P(StepsInOneLaunch, GiveTheLossesOfEagerOnes) {
 INSTANTIATE_TEST_SUITE_P(Devices, StepsInOneLaunch, testing::Values(cpu, cuda), [](const auto& device) {
   return std::string(device.param.is_cpu() ? "cpu" : "cuda");
 });
+
+// A loss that reads a number back works while steps run eagerly, and not in a recording.
+TEST(Trainer, AStepThatCannotBeRecordedGoesOnOpByOp) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  std::vector<double> weights[2];
+  std::string warned;
+  for (const bool capture : {true, false}) {
+    const Folder folder;
+    Job job(folder.path);
+    job.net.to(cuda);
+    DeviceNumbers batches(cuda);
+    Optimizer optimizer(job.net.parameters(), {.rule = Rule::adamw, .lr = 0.05});
+    TrainHooks hooks;
+    hooks.loss = [&](const Batch& batch) {
+      const Tensor loss = cross_entropy(job.net(batch["x"]), batch["label"]);
+      return mul(loss, loss.item() > 0 ? 1.5 : 1.0);
+    };
+    hooks.warn = [&](const std::string& line) { warned += line + "\n"; };
+    const TrainOptions options{
+        .epochs = 2, .compute = DType::bf16, .ema = 0.9, .capture = capture, .quiet = true};
+    Trainer(job.net, optimizer, job.schedule, batches, *job.run, hooks, options).run();
+    for (const Parameter& p : job.net.state()) {
+      for (const double v : p.tensor.to_vector<double>()) weights[capture].push_back(v);
+    }
+  }
+  EXPECT_EQ(weights[true], weights[false]);
+  EXPECT_EQ(
+      warned,
+      "warning: the training step cannot be recorded as a CUDA graph and runs op by op, which is slower: "
+      "item: would wait for the GPU inside a captured step; return the tensor and read it afterwards\n");
+}
 
 TEST(Trainer, OneBatchIsLearntByHeart) {
   manual_seed(2);

@@ -60,39 +60,46 @@ TEST(Uploader, ABatchIsNotPushedFromWithinARecordedStep) {
 // Numbers of a batch that keeps the device busy for a while; one of few processors needs few.
 std::int64_t busy_size() { return std::int64_t{8192} * cuda_info(false).devices.at(0).multiprocessors; }
 
-// The road of training: the copy stream fills the ring while a recording reads earlier slots, two batches a
-// launch.
+// The road of training: the copy stream fills the ring while a recording reads earlier slots, several batches
+// a launch. Each batch counts with another weight, so that one that is overwritten shows.
 TEST(Uploader, FeedsRecordedStepsOfSeveralBatches) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const std::int64_t n = busy_size();
-  constexpr int groups = 20;
-  Uploader uploader(cuda);
-  Tensor total = zeros({1}, DType::fp64, cuda);
-  CapturedStep step([&](const std::vector<Tensor>& in) {
-    const NoGrad off;
-    Tensor y = in[0] + in[1] * 64.0;
-    for (int k = 0; k < 10; ++k) y = y * 1.0;
-    const Tensor value = mean(y).reshape({1}).to(DType::fp64);
-    total.add_(value);
-    return value;
-  });
-  const auto push = [&](int i) {
-    Tensor t = empty_pinned({n}, DType::fp32);
-    t.fill_(i);
-    uploader.push({t});
-  };
-  push(0);
-  double sum = 0;
-  for (int g = 0; g < groups; ++g) {
-    const Tensor a = uploader.pop()[0];
-    push(2 * g + 1);
-    const Tensor b = uploader.pop()[0];
-    push(2 * g + 2);
-    step({a, b});
-    sum += 2 * g + 64 * (2 * g + 1);
+  for (const int batches : {2, 3}) {
+    constexpr int groups = 20;
+    Uploader uploader(cuda);
+    Tensor total = zeros({1}, DType::fp64, cuda);
+    CapturedStep step([&](const std::vector<Tensor>& in) {
+      const NoGrad off;
+      Tensor y = in[0];
+      for (std::size_t b = 1; b < in.size(); ++b) y = y * 16.0 + in[b];
+      for (int k = 0; k < 10; ++k) y = y * 1.0;
+      const Tensor value = mean(y).reshape({1}).to(DType::fp64);
+      total.add_(value);
+      return value;
+    });
+    int pushed = 0;
+    const auto push = [&] {
+      Tensor t = empty_pinned({n}, DType::fp32);
+      t.fill_(pushed++);
+      uploader.push({t});
+    };
+    push();
+    double sum = 0;
+    for (int g = 0, next = 0; g < groups; ++g) {
+      std::vector<Tensor> in;
+      double value = 0;
+      for (int b = 0; b < batches; ++b) {
+        in.push_back(uploader.pop()[0]);
+        push();
+        value = 16 * value + next++;
+      }
+      step(in);
+      sum += value;
+    }
+    EXPECT_TRUE(step.replayed());
+    EXPECT_EQ(total.item(), sum) << batches << " batches a step";
   }
-  EXPECT_TRUE(step.replayed());
-  EXPECT_EQ(total.item(), sum);
 }
 
 TEST(Uploader, DeviceBatchesArriveWholeWhileStepsAreQueued) {

@@ -2,7 +2,9 @@
 // and launches. Kernels are functions of the host here; tests/device/threads.cpp runs them.
 #pragma once
 
-// Instrumented files are checked access by access (tests/device/access.cpp), and so are their copies.
+// Instrumented files are checked access by access (tests/device/access.cpp), and so are their copies. Of an
+// inline function that other files have as well a linker keeps one, theirs perhaps: in these it has a name of
+// its own.
 #ifndef __has_feature
 #define __has_feature(name) 0
 #endif
@@ -12,6 +14,9 @@ asm(R"(
 .weakref memmove, software_cuda_memmove
 .weakref memset, software_cuda_memset
 )");
+#define SOFTWARE_CUDA_OWN __attribute__((abi_tag("kernels")))
+#else
+#define SOFTWARE_CUDA_OWN
 #endif
 
 #include <cstring>
@@ -24,7 +29,7 @@ asm(R"(
 
 #define __global__
 #define __device__
-#define __host__
+#define __host__ SOFTWARE_CUDA_OWN
 #define __forceinline__ inline
 #define __shared__ static
 #define __launch_bounds__(...)

@@ -107,7 +107,7 @@ void expect_same_groups(const Tensor& x, const char* what) {
   const Tensor want = dropout(x, 0.4);
   Tensor got = full(x.shape(), 77, x.dtype()).contiguous(x.format());
   const detail::DropoutLayout layout(x, got);
-  const detail::Mask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
+  const detail::DropoutMask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
   const std::int64_t groups = (x.numel() + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
   for (std::int64_t g = groups - 1; g >= 0; --g) {
     detail::drop_group<T, packed>(mask, static_cast<math_type<T>>(1 / (1 - 0.4)), layout, x.data<T>(),
