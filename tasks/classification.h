@@ -48,8 +48,8 @@ class ClassificationTask : public Task {
   // The losses of all heads, those of auxiliary ones times 0.4 (nets/image_net.h). Throws ValueError before
   // learn_from.
   LossParts loss(const Batch& batch) override;
-  // {"logits": fp32 [N, K]}, divided by the temperature. Throws UsageError, as evidence does, for pictures too
-  // small for the net.
+  // {"logits": fp32 [N, K]}, divided by the temperature. Throws UsageError, as evidence does, for pictures
+  // too small for the net.
   Outputs predict(const Batch& batch) override;
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
   std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }

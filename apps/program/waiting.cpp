@@ -8,8 +8,9 @@
 namespace gadolin {
 namespace {
 
-// Turns of a loop in which a thread looks for work before it sleeps. Beside other jobs that time is taken from
-// the threads that still compute; libgomp's own number is five times this one, and no faster on an idle machine.
+// Turns of a loop in which a thread looks for work before it sleeps. Beside other jobs that time is taken
+// from the threads that still compute; libgomp's own number is five times this one, and no faster on an idle
+// machine.
 constexpr const char* spin_count = "60000";
 
 constexpr const char* settings[] = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"};

@@ -35,7 +35,8 @@ std::vector<int> folds_in(const std::string& out) {
   for (const auto& entry : std::filesystem::directory_iterator(out, error)) {
     const std::string name = entry.path().filename().string();
     const int fold = name.size() < 12 && name.starts_with("fold-") ? std::atoi(name.c_str() + 5) : 0;
-    if (fold > 0 && folder_of(out, fold) == out + "/" + name && std::filesystem::exists(entry.path() / "config.toml", error))
+    if (fold > 0 && folder_of(out, fold) == out + "/" + name &&
+        std::filesystem::exists(entry.path() / "config.toml", error))
       found.push_back(fold);
   }
   return found;

@@ -88,8 +88,9 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
       weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
-  session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ", report.loaded.size(), " loaded, ",
-                  report.excluded.size() + report.missing.size(), " left as they start"));
+  session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
+                  report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
+                  " left as they start"));
 }
 
 }  // namespace

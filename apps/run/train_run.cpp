@@ -84,15 +84,21 @@ void check_unchanged(const RunDir& run, const std::string& now) {
   for (const std::string& change : config_differences(run.read_config(), now)) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
     const std::string key = change.substr(0, colon);
-    const char* const fixed[] = {"train.optimizer", "train.batch-size", "train.accumulate", "train.sampler",
-                                 "train.schedule",  "train.loss",       "seed"};
+    const char* const fixed[] = {"train.optimizer",
+                                 "train.batch-size",
+                                 "train.accumulate",
+                                 "train.sampler",
+                                 "train.schedule",
+                                 "train.loss",
+                                 "seed"};
     if (std::find(std::begin(fixed), std::end(fixed), key) == std::end(fixed)) continue;
     std::string before = change.substr(colon + 2, arrow - colon - 2), after = change.substr(arrow + 4);
     if (before == "(absent)" || after == "(absent)") continue;
     for (std::string* value : {&before, &after}) std::erase(*value, '"');
     const std::string option = "--" + key.substr(key.rfind('.') + 1);
-    fail<UsageError>("resume: the run in ", run.path(), " was begun with ", option, " ", before, ", now it is ",
-                     after, "; go on with ", option, " ", before, ", or begin a new run with --init-from");
+    fail<UsageError>("resume: the run in ", run.path(), " was begun with ", option, " ", before,
+                     ", now it is ", after, "; go on with ", option, " ", before,
+                     ", or begin a new run with --init-from");
   }
 }
 

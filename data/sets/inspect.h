@@ -12,7 +12,7 @@ namespace gadolin {
 
 // What decoding one sample told.
 struct SampleFacts {
-  std::string error;  // empty: it decoded
+  std::string error;                  // empty: it decoded
   std::vector<std::string> warnings;  // what breaks the file's standard and is read all the same
   int width = 0, height = 0, channels = 0, bits = 0;
   std::int64_t file_bytes = 0;

@@ -32,8 +32,8 @@ TEST(Commands, DoctorTestsEveryTypeOfTheCpu) {
 // libgomp reads its settings before main(), so the program starts itself anew with one.
 TEST(Commands, ThreadsWaitShortlyUnlessTheUserSaysOtherwise) {
   const auto waiting = [](const std::optional<std::string>& policy, const std::optional<std::string>& count) {
-    const Outcome run = run_program(
-        {"doctor"}, {.environment = {{"OMP_WAIT_POLICY", policy}, {"GOMP_SPINCOUNT", count}}});
+    const Outcome run =
+        run_program({"doctor"}, {.environment = {{"OMP_WAIT_POLICY", policy}, {"GOMP_SPINCOUNT", count}}});
     EXPECT_EQ(run.code, 0) << run.err;
     const std::size_t at = run.out.find("they wait by ");
     return at == std::string::npos ? run.out : run.out.substr(at + 13, run.out.find('\n', at) - at - 13);

@@ -40,15 +40,16 @@ TEST_F(RunFacts, AResumedRunKeepsItsOptimizerAndBatches) {
   ASSERT_EQ(train({"--epochs", "1", "--batch-size", "2"}).code, 0);
   const std::string config = contents_of(dir_ / "out/config.toml"), log = contents_of(dir_ / "out/train.log");
   const auto refused = [&](const std::string& option, const std::string& value, const std::string& before) {
-    std::vector<std::string> args{"train",      dir_ / "set", "--out", dir_ / "out", "--input-size", "8",
-                                  "--width",    "4",          "--device", "cpu",     "--resume",     "auto",
-                                  "--epochs",   "2",          "--workers", "0",      option,         value};
+    std::vector<std::string> args{"train",    dir_ / "set", "--out",     dir_ / "out", "--input-size", "8",
+                                  "--width",  "4",          "--device",  "cpu",        "--resume",     "auto",
+                                  "--epochs", "2",          "--workers", "0",          option,         value};
     if (option != "--batch-size") args.insert(args.end(), {"--batch-size", "2"});
     const Outcome run = run_here(args);
     EXPECT_EQ(run.code, 2) << option;
-    EXPECT_EQ(last_line(run, dir_.path()),
-              "resume: the run in DIR/out was begun with " + option + " " + before + ", now it is " + value +
-                  "; go on with " + option + " " + before + ", or begin a new run with --init-from [GD-USAGE-001]");
+    EXPECT_EQ(last_line(run, dir_.path()), "resume: the run in DIR/out was begun with " + option + " " +
+                                               before + ", now it is " + value + "; go on with " + option +
+                                               " " + before +
+                                               ", or begin a new run with --init-from [GD-USAGE-001]");
     EXPECT_EQ(contents_of(dir_ / "out/config.toml"), config) << option;
     EXPECT_EQ(contents_of(dir_ / "out/train.log"), log) << option;
   };
@@ -69,7 +70,8 @@ TEST_F(RunFacts, InitialWeightsAreTheAveragedOnes) {
   const Outcome second = train({"--epochs", "1", "--init-from", first, "--lr", "1e-30", "--min-lr", "0",
                                 "--weight-decay", "0", "--batch-size", "2", "--optimizer", "sgd"});
   ASSERT_EQ(second.code, 0) << second.err;
-  EXPECT_NE(second.err.find("weights of " + first + ", the averaged ones: "), std::string::npos) << second.err;
+  EXPECT_NE(second.err.find("weights of " + first + ", the averaged ones: "), std::string::npos)
+      << second.err;
   const Checkpoint before = load_checkpoint(first), after = load_checkpoint(checkpoint("last"));
   for (const char* name : {"conv1.weight", "fc.weight"}) {
     const auto values = [&](const Checkpoint& c, const std::string& part) {

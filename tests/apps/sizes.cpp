@@ -1,5 +1,5 @@
-// Pictures too small for a net: every command says so in one line that names the net, the size and the smallest
-// one, ends as for any mistake in its options, and leaves nothing behind.
+// Pictures too small for a net: every command says so in one line that names the net, the size and the
+// smallest one, ends as for any mistake in its options, and leaves nothing behind.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -50,12 +50,15 @@ TEST(PictureSizes, TooSmallOnesAreAMistakeOfTheCommandLine) {
                                 "grey,normalize:0.5:0.25", "--epochs", "1", "--device", "cpu", "--quiet"});
   ASSERT_EQ(run.code, 0) << run.err;
   const std::string checkpoint = dir / "run/checkpoints/last.gdck", film = dir / "small/images/0.png",
-                    want = "googlenet: pictures of 12 x 12 are too small to look at, the smallest are 15 x 15";
+                    want =
+                        "googlenet: pictures of 12 x 12 are too small to look at, the smallest are 15 x 15";
   refused({"eval", dir / "small", "--split", "val", "--checkpoint", checkpoint, "--out", dir / "out"}, want);
   refused({"predict", film, "--checkpoint", checkpoint}, want);
-  refused({"predict", dir / "small", "--checkpoint", checkpoint, "--layer", "embedding", "--out", dir / "out"},
-          want);
-  const Outcome cam = run_here({"cam", film, "--checkpoint", checkpoint, "--out", dir / "cams", "--device", "cpu"});
+  refused(
+      {"predict", dir / "small", "--checkpoint", checkpoint, "--layer", "embedding", "--out", dir / "out"},
+      want);
+  const Outcome cam =
+      run_here({"cam", film, "--checkpoint", checkpoint, "--out", dir / "cams", "--device", "cpu"});
   EXPECT_EQ(cam.code, 2);
   EXPECT_EQ(last_line(cam, dir.path()), want + "; choose a larger size, or another net [GD-USAGE-001]");
 }

@@ -146,7 +146,8 @@ TEST(SmallImages, EveryNetSaysTheLeastThatItTakes) {
       for (const bool training : {false, true}) {
         net->train(training);
         const std::int64_t least = net->least_size(training);
-        const std::string what = cat(info.name, training ? " learns" : " looks", small ? ", small_input" : "");
+        const std::string what =
+            cat(info.name, training ? " learns" : " looks", small ? ", small_input" : "");
         EXPECT_NO_THROW((*net)(zeros({2, 3, least, least}))) << what;
         EXPECT_NO_THROW(require_size(*net, info.name, least, least, training)) << what;
         if (least == 1) continue;
