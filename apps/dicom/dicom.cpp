@@ -112,15 +112,15 @@ class Converter {
         note(error, stem);
       }
     }
-    session_.say(cat(written_, " files written to ", o_.out,
+    session_.say(cat(counted(written_, "file"), " written to ", o_.out,
                      failed_ > 0 ? cat(", ", failed_, " of the inputs failed") : std::string()));
     if (o_.anonymize && written_ > 0)
       session_.say("pixels are copied as they are; look for names that are burned into them");
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.output("converted", o_.out);
-    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", failed_,
-                           " files could not be converted (", first_, ")");
+    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", counted(failed_, "file"),
+                           " could not be converted (", first_, ")");
   }
 
  private:
