@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/run/display.h"
+#include "apps/run/table_of_run.h"
 #include "data/dicom/dicom.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
