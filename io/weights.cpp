@@ -27,9 +27,9 @@ std::size_t rename_all(WeightFile& weights, const std::string& path,
 }
 
 // What training programs wrap a net into: DataParallel and AveragedModel (module.), torch.compile
-// (_orig_mod.), Lightning and other trainers (model., net.), averages of weights.
-constexpr const char* wrappers[] = {"module.", "_orig_mod.", "model.",    "net.",
-                                    "ema.",    "ema_model.", "model_ema."};
+// (_orig_mod.), Lightning and other trainers (model., net., student.), averages of weights.
+constexpr const char* wrappers[] = {"module.",  "_orig_mod.", "_forward_module.", "model.",    "net.",
+                                    "student.", "ema.",       "ema_model.",       "model_ema."};
 // What such programs keep beside the net, with the weights of their loss and the state of their metrics.
 constexpr const char* companions[] = {"criterion.", "loss.",          "loss_fn.",     "loss_fct.",
                                       "metrics.",   "train_metrics.", "val_metrics.", "test_metrics."};
@@ -59,6 +59,23 @@ bool take_averages(WeightFile& weights) {
     }
   }
   return false;
+}
+
+// What programs write into a name wherever they have wrapped a part of the net; no part is called so.
+constexpr const char* marks[] = {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
+                                 "_forward_module."};
+
+std::string without_marks(std::string name) {
+  for (const std::string mark : marks) {
+    for (std::size_t at = 0; (at = name.find(mark, at)) != std::string::npos;)
+      at == 0 || name[at - 1] == '.' ? name.erase(at, mark.size()), void() : void(++at);
+  }
+  return name;
+}
+
+void strip_marks(WeightFile& weights, const std::string& path) {
+  if (const std::size_t count = rename_all(weights, path, without_marks); count > 0)
+    weights.notes.push_back(cat("wrappers inside ", count, count == 1 ? " name" : " names", " taken away"));
 }
 
 // Takes wrappers in front of most names away, in any nesting. Numbers that stand outside the wrapper, such as
@@ -167,6 +184,7 @@ WeightFile read_any(const std::string& path) {
 WeightFile read_weights(const std::string& path) {
   WeightFile weights = read_any(path);
   strip_wrappers(weights, path);
+  strip_marks(weights, path);
   const std::size_t old = rename_all(weights, path, new_densenet_name);
   if (old > 0) weights.notes.push_back(cat(old, " names of old DenseNet files renamed (norm.1 to norm1)"));
   return weights;
