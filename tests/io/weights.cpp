@@ -124,12 +124,13 @@ TEST(Weights, WrappersAndOldNamesAreTakenAway) {
   EXPECT_EQ(names_of(read({{"model.net.module._orig_mod.a", x}, {"model.net.module._orig_mod.b", x}})),
             (Names{"a", "b"}));
   EXPECT_EQ(names_of(read({{"_forward_module.module.a", x}})), (Names{"a"}));
+  EXPECT_EQ(names_of(read({{"_fsdp_wrapped_module.module.a", x}})), (Names{"a"}));
   // Parts that are wrapped one by one.
   const WeightFile parts = read({{"_fsdp_wrapped_module.layer1.0._fsdp_wrapped_module.conv.weight", x},
                                  {"_fsdp_wrapped_module.layer2._checkpoint_wrapped_module.bn.bias", x},
                                  {"layer3._orig_mod.my_orig_mod.weight", x}});
   EXPECT_EQ(names_of(parts), (Names{"layer1.0.conv.weight", "layer2.bn.bias", "layer3.my_orig_mod.weight"}));
-  EXPECT_EQ(parts.notes, Names{"wrappers inside 3 names taken away"});
+  EXPECT_EQ(parts.notes, Names{"wrappers in 3 names taken away (_orig_mod. and the like)"});
   EXPECT_EQ(names_of(read({{"model.fc.weight", x}, {"model.conv.weight", x}, {"head.weight", x}})),
             (Names{"conv.weight", "fc.weight", "head.weight"}))
       << "what is no counter stays, so that the import can name it";
