@@ -82,6 +82,15 @@ TEST_F(RunFacts, InitialWeightsAreTheAveragedOnes) {
   }
 }
 
+// The number of a closed stream would go to a file of the run, and what is printed with it.
+TEST_F(RunFacts, AClosedOutputIsNoSuccess) {
+  const Outcome run = run_program({"train", dir_ / "set", "--out", dir_ / "out", "--input-size", "8",
+                                   "--width", "4", "--device", "cpu", "--epochs", "1", "--workers", "0"},
+                                  {.closed_output = true});
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_EQ(run.out, "");
+}
+
 // With one class in the validation set there is no ROC.
 TEST_F(RunFacts, AMetricThatIsNeverANumberNamesNoBestCheckpoint) {
   std::string rows = "path,labels,split\n";
