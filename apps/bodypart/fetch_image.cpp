@@ -330,9 +330,7 @@ void add_fetch_image(Program& program, CLI::App* group) {
   app->add_option("--window", o->window,
                   "auto, file, percentile, full, center/width, or legacy: the reference's max(p, 0) / max(p)")
       ->capture_default_str();
-  app->add_option("--bits", o->bits, "Of the PNG files")
-      ->check(CLI::IsMember({8, 16}))
-      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of the PNG files")->check(one_of({"8", "16"}))->capture_default_str();
 }
 
 }  // namespace gadolin::bodypart

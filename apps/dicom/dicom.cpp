@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/run/display.h"
 #include "apps/run/table_of_run.h"
 #include "data/dicom/dicom.h"
@@ -256,7 +257,7 @@ void add_dicom(Program& program) {
       "gadolin dicom dump slice.dcm --fields Rows,Columns");
   app->add_option("files", o->inputs, "DICOM files")->required();
   app->add_option("--format", o->format, "text, json (DICOM JSON Model) or csv")
-      ->check(CLI::IsMember({"text", "json", "csv"}))
+      ->check(one_of({"text", "json", "csv"}))
       ->capture_default_str();
   app->add_option("--fields", o->fields,
                   "Only these, by keyword or number: PatientID,0028,0010 is written PatientID,00280010")
@@ -273,15 +274,13 @@ void add_dicom(Program& program) {
   app->add_option("inputs", o->inputs, "Files, folders, zip archives or DICOMDIRs")->required();
   app->add_option("--out", o->out, "Folder to write to, or a .png, .npy or .dcm file for one input file")
       ->required();
-  app->add_option("--to", o->format, "png or npy")->check(CLI::IsMember({"png", "npy"}));
+  app->add_option("--to", o->format, "png or npy")->check(one_of({"png", "npy"}));
   app->add_option("--window", o->window, "auto, file, percentile, full, or center/width")
       ->capture_default_str();
-  app->add_option("--bits", o->bits, "Of grey PNG files")
-      ->check(CLI::IsMember({8, 16}))
-      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of grey PNG files")->check(one_of({"8", "16"}))->capture_default_str();
   app->add_option("--frame", o->frame, "all, or one from 0")->capture_default_str();
   app->add_option("--values", o->values, "Of NPY files: stored (int32, colour as RGB) or hounsfield (fp32)")
-      ->check(CLI::IsMember({"stored", "hounsfield"}))
+      ->check(one_of({"stored", "hounsfield"}))
       ->capture_default_str();
   app->add_flag("--anonymize", o->anonymize,
                 "Write DICOM files by the basic profile of PS3.15; their names are their new UIDs");
