@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
+#include "apps/program/ranges.h"
 #include "apps/run/display.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
