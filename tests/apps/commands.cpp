@@ -45,11 +45,13 @@ TEST(Commands, ThreadsWaitShortlyUnlessTheUserSaysOtherwise) {
 
 TEST(Commands, WhoStartsTheProgramDoesNotNoticeThatItStartsItselfAnew) {
   const RunOptions bare{.environment = {{"OMP_WAIT_POLICY", {}}, {"GOMP_SPINCOUNT", {}}}};
-  const Outcome version = run_program({"--version"}, bare), wrong = run_program({"trian"}, bare);
-  EXPECT_EQ(version.code, 0);
-  EXPECT_EQ(version.out.find("gadolin "), 0u) << version.out;
+  const Outcome help = run_program({"help", "train"}, bare),
+                wrong = run_program({"train", "--eppochs=3"}, bare);
+  EXPECT_EQ(help.code, 0);
+  EXPECT_NE(help.out.find("gadolin train "), std::string::npos) << help.out;
   EXPECT_EQ(wrong.code, 2);
-  EXPECT_EQ(wrong.err, "gadolin: unknown command trian; did you mean train? [GD-USAGE-001]\n");
+  EXPECT_EQ(wrong.out, "");
+  EXPECT_EQ(wrong.err, "gadolin: unknown option --eppochs; did you mean --epochs? [GD-USAGE-001]\n");
 }
 
 TEST(Commands, ModelsShowTheGoldenTotals) {
