@@ -120,7 +120,7 @@ int CsvTable::column(std::string_view wanted) const {
   if (found >= 0) return found;
   std::string known;
   for (const std::string& h : header) known = cat(known, known.empty() ? "" : ", ", printable(h));
-  const bool other = header.size() == 1 && known.find_first_of(";\t") != std::string::npos;
+  const bool other = header.size() == 1 && header[0].find_first_of(";\t") != std::string::npos;
   fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ",
                   known, other ? "; fields are separated by commas" : "");
 }

@@ -46,6 +46,8 @@ TEST(Csv, NamesTheLineOfEveryFault) {
             "csv: t.csv:1: there is no column 'c'; there are a, b");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a;b\n", "t.csv").column("a"); }),
             "csv: t.csv:1: there is no column 'a'; there are a;b; fields are separated by commas");
+  EXPECT_EQ(message_of<DataError>([] { parse_csv("a\tb\n", "t.csv").column("a"); }),
+            "csv: t.csv:1: there is no column 'a'; there are a\\x09b; fields are separated by commas");
 }
 
 // Tables of spreadsheets and of other systems: what means nothing changes nothing.
