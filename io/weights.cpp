@@ -111,6 +111,10 @@ void strip_wrappers(WeightFile& weights, const std::string& path) {
       again = true;
     }
   }
+  const auto counter = weights.tensors.find("n_averaged");  // of averages whose names stand alone
+  if (counter == weights.tensors.end() || counter->second.numel() != 1 || weights.tensors.size() == 1) return;
+  weights.tensors.erase(counter);
+  weights.notes.push_back("left out: n_averaged, a counter of averages");
 }
 
 // "denselayer1.norm.1.weight" in the files of 2017 is "denselayer1.norm1.weight" since.

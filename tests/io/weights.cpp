@@ -105,7 +105,10 @@ TEST(Weights, WhatStandsBesideTheNetIsNamed) {
   EXPECT_EQ(names_of(both), (Names{"a"}));
   EXPECT_EQ(both.tensors.at("a").to_vector<double>(), mean.to_vector<double>());
   EXPECT_EQ(both.notes.front(), "'ema.' and 'model.' hold the same names; taken are the averages, 'ema.'");
-  // A counter in a file without a wrapper is a weight like any other.
+  const WeightFile bare = read({{"a", x}, {"n_averaged", one}});
+  EXPECT_EQ(names_of(bare), (Names{"a"}));
+  EXPECT_EQ(bare.notes, (Names{"left out: n_averaged, a counter of averages"}));
+  // Any other counter in a file without a wrapper is a weight.
   EXPECT_EQ(names_of(read({{"bn.num_batches_tracked", one}, {"bn.weight", x}})),
             (Names{"bn.num_batches_tracked", "bn.weight"}));
 }
