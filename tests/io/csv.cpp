@@ -37,7 +37,9 @@ TEST(Csv, NamesTheLineOfEveryFault) {
   EXPECT_EQ(message("a,b\n\"1\"x,2\n"), "csv: t.csv:2: text behind a closing quote");
   EXPECT_EQ(message("a,b\n1\"x\",2\n"),
             "csv: t.csv:2: a quote inside a field without quotes; put the field in quotes and double it");
-  EXPECT_EQ(message("\xff\xfea,b\n"), "csv: t.csv is in UTF-16; save it as UTF-8");
+  EXPECT_EQ(message("\xff\xfe"
+                    "a,b\n"),
+            "csv: t.csv is in UTF-16; save it as UTF-8");
   EXPECT_EQ(message(std::string_view("a,b\n1,\0\n", 8)), "csv: t.csv:2: a NUL byte");
   EXPECT_EQ(message("a\n\"" + std::string(1100000, 'x')),
             "csv: t.csv:2: a record of more than 1 MB; is a closing quote missing?");
