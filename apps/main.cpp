@@ -1,7 +1,11 @@
 // The gadolin program: one folder a group of commands, each added by one function.
 #include "apps/commands.h"
+#include "apps/program/output.h"
+#include "apps/program/waiting.h"
 
 int main(int argc, char** argv) {
+  gadolin::hold_standard_streams();
+  gadolin::settle_waiting(argv);
   gadolin::Program program;
   gadolin::add_doctor(program);
   gadolin::add_models(program);

@@ -48,9 +48,16 @@ class Parser {
     if (at_ - begin_ > max_line) bad("a record of more than 1 MB; is a closing quote missing?");
     out += text_[at_++];
   }
+  bool at_end() const {
+    return at_ >= text_.size() || text_[at_] == ',' || text_[at_] == '\n' || text_[at_] == '\r';
+  }
+  bool at_blank() const { return at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t'); }
   void field(std::string& out) {
+    const std::size_t start = at_;
+    while (at_blank()) ++at_;
     if (at_ < text_.size() && text_[at_] == '"') return quoted(out);
-    while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') {
+    at_ = start;
+    while (!at_end()) {
       if (text_[at_] == '"')
         bad("a quote inside a field without quotes; put the field in quotes and double it");
       step(out);
@@ -67,16 +74,12 @@ class Parser {
       step(out);
     }
     ++at_;
-    if (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '\n' && text_[at_] != '\r') {
-      bad("text behind a closing quote");
-    }
+    while (at_blank()) ++at_;
+    if (!at_end()) bad("text behind a closing quote");
   }
-  void end_of_line() {
-    if (text_[at_] == '\r') {
-      ++at_;
-      if (at_ >= text_.size() || text_[at_] != '\n') bad("a carriage return without a line feed");
-    }
-    ++at_;
+  void end_of_line() {  // \n, \r\n or \r
+    const bool pair = text_.substr(at_, 2) == "\r\n";
+    at_ += pair ? 2 : 1;
     ++next_line_;
     if (next_line_ > max_lines) bad("more than 100000000 lines");
   }
@@ -87,7 +90,23 @@ class Parser {
   std::int64_t line_ = 1, next_line_ = 1;
 };
 
-bool empty_line(const std::vector<std::string>& fields) { return fields.size() == 1 && fields[0].empty(); }
+bool empty_line(const std::vector<std::string>& fields) {
+  return fields.size() == 1 && trimmed(fields[0]).empty();
+}
+
+// Spreadsheets end lines with commas: columns without a name and without content. The first may stay: pandas
+// writes the numbers of its rows there.
+void drop_empty_columns(CsvTable& table, std::int64_t header_line) {
+  for (std::size_t c = table.header.size(); c-- > 1;) {
+    if (!table.header[c].empty()) continue;
+    const auto blank = [&](const auto& row) { return trimmed(row[c]).empty(); };
+    require<FormatError>(std::all_of(table.rows.begin(), table.rows.end(), blank),
+                         "csv: ", printable(table.name), ":", header_line, ": a column has no name");
+    const auto at = static_cast<std::ptrdiff_t>(c);
+    table.header.erase(table.header.begin() + at);
+    for (auto& row : table.rows) row.erase(row.begin() + at);
+  }
+}
 
 }  // namespace
 
@@ -101,14 +120,17 @@ int CsvTable::column(std::string_view wanted) const {
   if (found >= 0) return found;
   std::string known;
   for (const std::string& h : header) known = cat(known, known.empty() ? "" : ", ", printable(h));
+  const bool other = header.size() == 1 && header[0].find_first_of(";\t") != std::string::npos;
   fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ",
-                  known);
+                  known, other ? "; fields are separated by commas" : "");
 }
 
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
 
 CsvTable parse_csv(std::string_view text, const std::string& name) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  require<FormatError>(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"),
+                       "csv: ", printable(name), " is in UTF-16; save it as UTF-8");
   CsvTable table;
   table.name = name;
   Parser parser(text, name);
@@ -120,13 +142,10 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
   }
   for (std::string& h : table.header) h = trimmed(h);
   std::unordered_set<std::string_view> seen;
-  for (const std::string& h : table.header) {
-    const auto at = cat("csv: ", printable(name), ":", parser.line());
-    // pandas writes the numbers of its rows into a first column without a name.
-    const bool row_numbers = &h == table.header.data() && table.header.size() > 1;
-    require<FormatError>(!h.empty() || row_numbers, at, ": a column has no name");
-    require<FormatError>(seen.insert(h).second, at, ": two columns are named '", printable(h), "'");
-  }
+  const std::int64_t header_line = parser.line();
+  for (const std::string& h : table.header)
+    require<FormatError>(h.empty() || seen.insert(h).second, "csv: ", printable(name), ":", header_line,
+                         ": two columns are named '", printable(h), "'");
   while (parser.record(fields)) {
     if (empty_line(fields) && table.header.size() > 1) continue;
     require<FormatError>(fields.size() == table.header.size(), "csv: ", printable(name), ":", parser.line(),
@@ -135,6 +154,7 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
     table.rows.push_back(std::move(fields));
     table.lines.push_back(parser.line());
   }
+  drop_empty_columns(table, header_line);
   return table;
 }
 

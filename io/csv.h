@@ -22,11 +22,12 @@ struct CsvTable {
   std::string place(std::size_t row) const;  // "file.csv:12"
 };
 
-// RFC 4180 with \n or \r\n: fields with a comma, a quote or a line break stand in double quotes, a quote
-// inside is doubled. A byte order mark and empty lines are passed over. Limits: line 1 MB, 4096 columns, 10^8
-// lines. Throws FormatError with file:line for other numbers of fields than the header has, quotes out of
-// place, NUL bytes, repeated or empty column names; only the first may have none, as in tables of pandas with
-// their row numbers. Names of columns are trimmed.
+// RFC 4180 with \n, \r\n or \r: fields with a comma, a quote or a line break stand in double quotes, which
+// may have blanks around them; a quote inside is doubled. A byte order mark, empty lines and columns without
+// a name and content are passed over. Limits: line 1 MB, 4096 columns, 10^8 lines. Throws FormatError with
+// file:line for other numbers of fields than the header has, quotes out of place, NUL bytes, UTF-16, repeated
+// names of columns, and content without one; only the first may have none, as in tables of pandas with their
+// row numbers. Names of columns are trimmed.
 CsvTable parse_csv(std::string_view text, const std::string& name);
 CsvTable read_csv(const std::string& path);
 

@@ -8,9 +8,16 @@
 namespace gadolin {
 
 std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
+  // The last three in UTF-8: no-break space, byte order mark, ideographic space.
+  constexpr std::string_view blanks[] = {" ", "\t", "\r", "\xc2\xa0", "\xef\xbb\xbf", "\xe3\x80\x80"};
+  for (bool more = true; more;) {
+    more = false;
+    for (const std::string_view blank : blanks) {
+      while (text.starts_with(blank)) text.remove_prefix(blank.size()), more = true;
+      while (text.ends_with(blank)) text.remove_suffix(blank.size()), more = true;
+    }
+  }
+  return text;
 }
 
 std::vector<std::string> text_lines(std::string_view text) {

@@ -7,7 +7,7 @@
 
 namespace gadolin {
 
-// Without blanks, tabs and carriage returns at either end.
+// Without blanks, those of UTF-8 too, tabs, carriage returns and byte order marks at either end.
 std::string_view trimmed(std::string_view text);
 // The lines of a text file as people and programs of every system write them: without a byte order mark, with
 // \n, \r\n or \r between them, trimmed; empty ones are left out.

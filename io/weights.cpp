@@ -26,9 +26,9 @@ std::size_t rename_all(WeightFile& weights, const std::string& path,
   return count;
 }
 
-// What training programs wrap a net into: DataParallel and AveragedModel (module.), torch.compile
-// (_orig_mod.), Lightning and other trainers (model., net.), averages of weights.
-constexpr const char* wrappers[] = {"module.", "_orig_mod.", "model.",    "net.",
+// What training programs wrap a net into: DataParallel and AveragedModel (module.), Lightning and other
+// trainers (model., net., student.), averages of weights.
+constexpr const char* wrappers[] = {"module.", "model.",     "net.",      "student.",
                                     "ema.",    "ema_model.", "model_ema."};
 // What such programs keep beside the net, with the weights of their loss and the state of their metrics.
 constexpr const char* companions[] = {"criterion.", "loss.",          "loss_fn.",     "loss_fct.",
@@ -61,6 +61,29 @@ bool take_averages(WeightFile& weights) {
   return false;
 }
 
+// What torch.compile, FSDP, Fabric and activation checkpointing write into names wherever they have wrapped a
+// part of the net; no part is called so.
+constexpr const char* marks[] = {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
+                                 "_forward_module."};
+
+std::string without_marks(std::string name) {
+  for (const std::string mark : marks) {
+    for (std::size_t at = 0; (at = name.find(mark, at)) != std::string::npos;) {
+      if (at == 0 || name[at - 1] == '.')
+        name.erase(at, mark.size());
+      else
+        ++at;
+    }
+  }
+  return name;
+}
+
+void strip_marks(WeightFile& weights, const std::string& path) {
+  if (const std::size_t count = rename_all(weights, path, without_marks); count > 0)
+    weights.notes.push_back(
+        cat("wrappers in ", count, count == 1 ? " name" : " names", " taken away (_orig_mod. and the like)"));
+}
+
 // Takes wrappers in front of most names away, in any nesting. Numbers that stand outside the wrapper, such as
 // AveragedModel's n_averaged, are counters of its program.
 void strip_wrappers(WeightFile& weights, const std::string& path) {
@@ -88,6 +111,10 @@ void strip_wrappers(WeightFile& weights, const std::string& path) {
       again = true;
     }
   }
+  const auto counter = weights.tensors.find("n_averaged");  // of averages whose names stand alone
+  if (counter == weights.tensors.end() || counter->second.numel() != 1 || weights.tensors.size() == 1) return;
+  weights.tensors.erase(counter);
+  weights.notes.push_back("left out: n_averaged, a counter of averages");
 }
 
 // "denselayer1.norm.1.weight" in the files of 2017 is "denselayer1.norm1.weight" since.
@@ -166,6 +193,7 @@ WeightFile read_any(const std::string& path) {
 
 WeightFile read_weights(const std::string& path) {
   WeightFile weights = read_any(path);
+  strip_marks(weights, path);
   strip_wrappers(weights, path);
   const std::size_t old = rename_all(weights, path, new_densenet_name);
   if (old > 0) weights.notes.push_back(cat(old, " names of old DenseNet files renamed (norm.1 to norm1)"));

@@ -1,7 +1,6 @@
 #include "layers/module.h"
 
 #include <algorithm>
-#include <set>
 
 #include "tensor/ops.h"
 
@@ -21,6 +20,27 @@ bool under(const std::string& name, const std::string& prefix) {
 }
 bool under_any(const std::string& name, const std::vector<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& p) { return under(name, p); });
+}
+// A tensor whose shape is another one in a file.
+struct Misfit {
+  std::string name;
+  Shape theirs, ours;
+  bool only(int d) const {
+    if (theirs.dim() != ours.dim()) return false;
+    for (int i = 0; i < ours.dim(); ++i)
+      if ((theirs[i] != ours[i]) != (i == d)) return false;
+    return true;
+  }
+};
+// What the shapes tell of how the other net was made. The last layers differ in what they give, the first
+// convolution in what it takes.
+std::string way_out(const std::vector<Misfit>& misfits) {
+  if (std::all_of(misfits.begin(), misfits.end(), [](const Misfit& m) { return m.only(0); }))
+    return "for another number of classes pass --exclude-scopes with the last layer";
+  if (misfits.size() == 1 && misfits[0].ours.dim() == 4 && misfits[0].only(1))
+    return cat("it was made for pictures of C=", misfits[0].theirs[1], ", not C=", misfits[0].ours[1],
+               ": pass --channels ", misfits[0].theirs[1]);
+  return "was it saved by a net of another --model, --width or --channels?";
 }
 std::string first_names(const std::vector<std::string>& names) {
   std::string text;
@@ -116,8 +136,7 @@ Module& Module::to(DType dtype) {
 
 LoadReport Module::load_state(const State& from, const LoadOptions& options, const std::string& source) {
   LoadReport report;
-  std::vector<std::string> misfits;
-  std::set<std::string> misfit_layers;
+  std::vector<Misfit> misfits;
   std::vector<Parameter> mine = state();
   for (const Parameter& p : mine) {
     const auto found = from.find(p.name);
@@ -127,8 +146,7 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
       // Files written before PyTorch 0.4.1 have no such counter; nothing depends on it.
       if (!p.name.ends_with("num_batches_tracked")) report.missing.push_back(p.name);
     } else if (found->second.shape() != p.tensor.shape()) {
-      misfits.push_back(cat(p.name, " ", found->second.shape(), " for ", p.tensor.shape()));
-      misfit_layers.insert(p.name.substr(0, p.name.rfind('.')));
+      misfits.push_back({p.name, found->second.shape(), p.tensor.shape()});
     } else {
       report.loaded.push_back(p.name);
     }
@@ -139,11 +157,10 @@ LoadReport Module::load_state(const State& from, const LoadOptions& options, con
         std::any_of(mine.begin(), mine.end(), [&](const Parameter& p) { return p.name == name; });
     if (!known && !under_any(name, options.exclude)) report.unexpected.push_back(name);
   }
-  require<CheckpointError, 2>(
-      misfits.empty(), "load: ", source, " has other shapes: ", first_names(misfits),
-      misfit_layers.size() <= 2  // the last, and that of an auxiliary head
-          ? "; for another number of classes pass --exclude-scopes with the last layer"
-          : "; was it saved by a net of another --model, --width or --channels?");
+  std::vector<std::string> shapes;
+  for (const Misfit& m : misfits) shapes.push_back(cat(m.name, " ", m.theirs, " for ", m.ours));
+  require<CheckpointError, 2>(misfits.empty(), "load: ", source, " has other shapes: ", first_names(shapes),
+                              "; ", misfits.empty() ? "" : way_out(misfits));
   if (options.strict) {
     require<CheckpointError, 3>(report.missing.empty(), "load: ", source, " has no ",
                                 first_names(report.missing), " (", report.loaded.size(), " of ", mine.size(),

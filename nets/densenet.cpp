@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -79,6 +80,11 @@ class DenseNet::Features : public Module {
     norm5_ = &add("norm5", BatchNorm2d(channels_));
   }
   int channels() const { return channels_; }
+  // Every transition halves its features; the stem rounds up twice.
+  std::int64_t least() const {
+    const std::int64_t features = std::int64_t{1} << transitions_.size();
+    return small_input_ ? features : 4 * features - 3;
+  }
   const char* kind() const override { return "Features"; }
 
   Tensor operator()(const Tensor& x, const Taps& taps) {
@@ -111,7 +117,11 @@ DenseNet::DenseNet(const DenseNetOptions& options) {
   classifier_ = &add("classifier", Linear(features_->channels(), options.num_classes));
 }
 
-Tensor DenseNet::trunk(const Tensor& x, const Taps& taps) { return (*features_)(x, taps); }
+std::int64_t DenseNet::least_size(bool) const { return features_->least(); }
+Tensor DenseNet::trunk(const Tensor& x, const Taps& taps) {
+  require_image(x, features_->least(), "densenet");
+  return (*features_)(x, taps);
+}
 Tensor DenseNet::head(const Tensor& last) { return (*classifier_)(global_avg_pool2d(last).flatten(1)); }
 
 }  // namespace gadolin

@@ -72,13 +72,14 @@ class Transition : public Module {
   Conv2d& conv_;
 };
 
-// x [N, C, H, W] -> logits [N, num_classes]. features: the results of denseblock1 to 3 and relu(norm5) of
-// denseblock4's, at strides 4, 8, 16, 32; with small_input 1, 2, 4, 8. Another number of blocks in
-// block_config gives as many stages.
+// x [N, C, H, W], at least 29 x 29, with small_input 8 x 8 -> logits [N, num_classes]. features: the results
+// of denseblock1 to 3 and relu(norm5) of denseblock4's, at strides 4, 8, 16, 32; with small_input 1, 2, 4, 8.
+// Another number of blocks in block_config gives as many stages.
 class DenseNet : public ImageNet {
  public:
   explicit DenseNet(const DenseNetOptions& options);
   const char* kind() const override { return "DenseNet"; }
+  std::int64_t least_size(bool training) const override;
 
  private:
   class Features;

@@ -25,6 +25,16 @@ Logits ImageNet::logits(const Tensor& x) {
   return called(x, [&] { return all_logits(x); });
 }
 
+std::int64_t ImageNet::least_size(bool) const { return 1; }
+
+void require_size(const ImageNet& net, const std::string& model, std::int64_t height, std::int64_t width,
+                  bool training) {
+  const std::int64_t least = net.least_size(training);
+  require<UsageError>(height >= least && width >= least, model, ": pictures of ", height, " x ", width,
+                      " are too small to ", training ? "learn from" : "look at", ", the smallest are ", least,
+                      " x ", least, "; choose a larger size, or another net");
+}
+
 Tensor ImageNet::classify(const Tensor& last) {
   return called(last, [&] { return head(last); });
 }

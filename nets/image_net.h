@@ -1,6 +1,7 @@
 // Nets that say what an image shows, and on whose stages other nets are built.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "layers/module.h"
@@ -31,6 +32,8 @@ class ImageNet : public Layer {
   // What the classifier makes of features(x).back(): logits(x).main.
   Tensor classify(const Tensor& last);
   Tensor forward(const Tensor& x) override { return all_logits(x).main; }
+  // Pixels a side that a picture must have. In training an auxiliary head may need more.
+  virtual std::int64_t least_size(bool training) const;
 
  protected:
   // What a pass through the trunk hands out on its way. Only what is asked for is kept.
@@ -49,6 +52,10 @@ class ImageNet : public Layer {
  private:
   Logits all_logits(const Tensor& x);
 };
+
+// For a size that a user chose. Throws UsageError, naming the net as `model`, when it is too small.
+void require_size(const ImageNet& net, const std::string& model, std::int64_t height, std::int64_t width,
+                  bool training);
 
 // As in Inception v3 and Slim; the GoogLeNet paper has 0.3.
 inline constexpr double auxiliary_weight = 0.4;

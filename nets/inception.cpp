@@ -30,6 +30,10 @@ Tensor imagenet_to_unit_range(const Tensor& x) {
              per_channel({(0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5}));
 }
 
+std::int64_t InceptionNet::least_size(bool training) const {
+  return training ? std::max(least_, least_to_learn_) : least_;
+}
+
 Tensor InceptionNet::trunk(const Tensor& x, const Taps& taps) {
   require_image(x, least_, called_);
   Tensor y = transforms_ ? imagenet_to_unit_range(x) : x;

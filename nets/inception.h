@@ -1,6 +1,8 @@
 // What GoogLeNet and the Inception nets share: a chain of parts with classifiers beside it.
 #pragma once
 
+#include <algorithm>
+
 #include "layers/branches.h"
 #include "layers/linear.h"
 #include "nets/image_net.h"
@@ -27,6 +29,7 @@ struct InceptionOptions {
 // The auxiliary head, on the last 17 x 17 features: mean of 5x5, 1x1, 5x5, linear.
 class InceptionAux : public Layer {
  public:
+  static constexpr std::int64_t least = 299;  // pixels a side of a picture that leaves 17 x 17 features
   InceptionAux(int in, const InceptionOptions& options);
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "InceptionAux"; }
@@ -45,6 +48,7 @@ Tensor imagenet_to_unit_range(const Tensor& x);
 class InceptionNet : public ImageNet {
  public:
   const char* kind() const override { return kind_; }
+  std::int64_t least_size(bool training) const override;
 
  protected:
   // `least`: pixels a side that an image must have; `called`: the net's name in the message about others.
@@ -56,9 +60,10 @@ class InceptionNet : public ImageNet {
   }
   void ends_stage() { parts_.back().ends_stage = true; }
   std::size_t last_part() const { return parts_.size() - 1; }
-  // An auxiliary head that reads what this part gives.
+  // An auxiliary head that reads what this part gives, from pictures of at least `least` pixels a side.
   template <std::derived_from<Layer> M>
-  void auxiliary(const std::string& name, std::size_t reads, M layer) {
+  void auxiliary(const std::string& name, std::size_t reads, M layer, std::int64_t least = 1) {
+    least_to_learn_ = std::max(least_to_learn_, least);
     parts_.at(reads).head = &add(name, std::move(layer));
   }
   void classifier(Dropout& dropout, Linear& linear) { dropout_ = &dropout, linear_ = &linear; }
@@ -72,7 +77,7 @@ class InceptionNet : public ImageNet {
     bool ends_stage = false;
   };
   const char *kind_, *called_;
-  std::int64_t least_;
+  std::int64_t least_, least_to_learn_ = 1;
   bool transforms_;
   std::vector<Part> parts_;
   Dropout* dropout_ = nullptr;

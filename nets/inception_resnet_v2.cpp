@@ -114,7 +114,7 @@ InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o)
   part("block8", block.block8(1, false));
   part("conv2d_7b", ConvNormRelu(c(2080), c(1536), 1));
   ends_stage();
-  if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(c(1088), o));
+  if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(c(1088), o), InceptionAux::least);
   Dropout& dropout = add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   classifier(dropout, add("classif", Linear(c(1536), o.num_classes)));
 }

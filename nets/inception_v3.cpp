@@ -99,7 +99,7 @@ InceptionV3::InceptionV3(const InceptionOptions& o)
   part("Mixed_6d", block.c(c(768), c(160)));
   part("Mixed_6e", block.c(c(768), c(192)));
   ends_stage();
-  if (o.aux_logits) auxiliary("AuxLogits", last_part(), InceptionAux(c(768), o));
+  if (o.aux_logits) auxiliary("AuxLogits", last_part(), InceptionAux(c(768), o), InceptionAux::least);
   part("Mixed_7a", block.d(c(768)));
   part("Mixed_7b", block.e(c(1280)));
   part("Mixed_7c", block.e(c(2048)));

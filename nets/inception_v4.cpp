@@ -116,7 +116,7 @@ InceptionV4::InceptionV4(const InceptionOptions& o) : InceptionNet("InceptionV4"
   append(block.reduction_b());
   for (int i = 0; i < 3; ++i) append(block.c());
   ends_stage();
-  if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(block.c(1024), o));
+  if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(block.c(1024), o), InceptionAux::least);
   Dropout& dropout = add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   classifier(dropout, add("last_linear", Linear(block.c(1536), o.num_classes)));
 }

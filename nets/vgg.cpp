@@ -46,7 +46,7 @@ Tensor VGG::Step::operator()(const Tensor& x) const {
 }
 
 Tensor VGG::trunk(const Tensor& x, const Taps& taps) {
-  require_image(x, 32, "vgg");
+  require_image(x, least_size(training()), "vgg");
   Tensor y = x;
   for (const std::vector<Step>& group : groups_) {
     for (const Step& step : group) y = step(y);

@@ -25,6 +25,7 @@ class VGG : public ImageNet {
   // depth: 11, 13, 16 or 19. Throws ValueError for another.
   explicit VGG(int depth, const VGGOptions& options = {});
   const char* kind() const override { return "VGG"; }
+  std::int64_t least_size(bool) const override { return 32; }
 
  private:
   Tensor trunk(const Tensor& x, const Taps& taps) override;

@@ -78,9 +78,22 @@ std::unique_ptr<DataLoader> ClassificationTask::loader(const Dataset& set, const
   return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
 }
 
+void ClassificationTask::check_batches(const DataLoader& loader) const {
+  const auto* collation = dynamic_cast<const ClassificationCollation*>(&loader.collation());
+  if (collation == nullptr) return;
+  const Shape image = collation->image_shape();
+  require_size(*net_, model_, image[1], image[2], true);
+}
+
+Tensor ClassificationTask::logits_of(const Batch& batch) {
+  const Tensor& images = batch["image"];
+  if (images.dim() == 4) require_size(*net_, model_, images.size(2), images.size(3), false);
+  return (*net_)(images);
+}
+
 Outputs ClassificationTask::predict(const Batch& batch) {
   const NoGrad guard;
-  const Tensor logits = (*net_)(batch["image"]).to(DType::fp32);
+  const Tensor logits = logits_of(batch).to(DType::fp32);
   return Outputs({{"logits", operation_.temperature == 1 ? logits : logits / operation_.temperature}});
 }
 
@@ -114,7 +127,7 @@ Said ClassificationTask::say(const Outputs& outputs, std::int64_t n, int most) c
 }
 
 Tensor ClassificationTask::evidence(const Batch& batch, int target) {
-  const Tensor logits = (*net_)(batch["image"]);
+  const Tensor logits = logits_of(batch);
   require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
                       logits.size(1), " classes");
   return sum(logits.slice(1, target, target + 1).to(DType::fp32));

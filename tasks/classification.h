@@ -44,10 +44,12 @@ class ClassificationTask : public Task {
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
+  void check_batches(const DataLoader& loader) const override;
   // The losses of all heads, those of auxiliary ones times 0.4 (nets/image_net.h). Throws ValueError before
   // learn_from.
   LossParts loss(const Batch& batch) override;
-  // {"logits": fp32 [N, K]}, divided by the temperature.
+  // {"logits": fp32 [N, K]}, divided by the temperature. Throws UsageError, as evidence does, for pictures
+  // too small for the net.
   Outputs predict(const Batch& batch) override;
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
   std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }
@@ -57,6 +59,7 @@ class ClassificationTask : public Task {
   void describe(Checkpoint& checkpoint) const override;
 
  private:
+  Tensor logits_of(const Batch& batch);
   std::string model_;
   NetOptions options_;
   bool multi_label_, count_right_ = false;

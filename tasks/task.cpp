@@ -66,6 +66,8 @@ Tensor Task::evidence(const Batch&, int) {
                     " has no evidence of a class to follow; use a classifier");
 }
 
+void Task::check_batches(const DataLoader&) const {}
+
 void Task::describe(Checkpoint& checkpoint) const {
   checkpoint.facts["task"] = kind();
   checkpoint.facts["classes"] = Json(classes_).dump();

@@ -100,6 +100,9 @@ class Task {
                                              const LoaderOptions& options,
                                              std::shared_ptr<const Sampler> sampler = {}) const = 0;
 
+  // Of batches to learn from: throws UsageError where they are pictures too small for the net. Asked before a
+  // run begins.
+  virtual void check_batches(const DataLoader& loader) const;
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
   // Of a batch, in evaluation mode and without a tape. Knows no labels.

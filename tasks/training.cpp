@@ -106,6 +106,7 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
   Trainer::check(plan_.loop, batches_);
+  task_.check_batches(batches_.loader());
   if (const std::int64_t steps = Trainer::total_steps(plan_.loop, batches_);
       plan_.loop.max_steps > steps && communicator_.first())
     reporter_.log(cat("train: ", plan_.loop.epochs, plan_.loop.epochs == 1 ? " epoch has " : " epochs have ",

@@ -48,8 +48,10 @@ std::map<std::string, std::string> load_checkpoint_facts(const std::string& path
 // Whether a file begins as a .gdck checkpoint does.
 bool is_checkpoint(const std::string& path);
 
-// Weights by torchvision's names from a .gdck checkpoint or any file of read_weights (io/weights.h).
-std::map<std::string, Tensor> load_weights(const std::string& path);
+// Weights by torchvision's names from a .gdck checkpoint (weights_of) or any file of read_weights
+// (io/weights.h). `averaged`: told whether they are averages.
+std::map<std::string, Tensor> load_weights(const std::string& path, bool* averaged = nullptr);
+bool has_average(const Checkpoint& checkpoint);
 // The net's weights of a checkpoint by their names in the net: the averaged ones where it has them.
 std::map<std::string, Tensor> weights_of(const Checkpoint& checkpoint);
 

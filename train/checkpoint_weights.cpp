@@ -13,19 +13,21 @@ bool is_checkpoint(const std::string& path) {
   return std::filesystem::is_regular_file(path, error) && MappedFile(path).text().substr(0, 8) == "GADOLIN\n";
 }
 
-std::map<std::string, Tensor> load_weights(const std::string& path) {
+std::map<std::string, Tensor> load_weights(const std::string& path, bool* averaged) {
+  if (averaged != nullptr) *averaged = false;
   if (!is_checkpoint(path)) return read_weights(path).tensors;
-  std::map<std::string, Tensor> weights;
-  for (const auto& [name, tensor] : load_checkpoint(path).tensors) {
-    if (name.starts_with("model.")) weights[name.substr(6)] = tensor;
-  }
+  const Checkpoint checkpoint = load_checkpoint(path);
+  if (averaged != nullptr) *averaged = has_average(checkpoint);
+  std::map<std::string, Tensor> weights = weights_of(checkpoint);
   require<CheckpointError, 31>(!weights.empty(), "weights: ", path, " holds no model");
   return weights;
 }
 
+bool has_average(const Checkpoint& checkpoint) { return checkpoint.tensors.contains("ema.updates"); }
+
 std::map<std::string, Tensor> weights_of(const Checkpoint& checkpoint) {
   std::map<std::string, Tensor> weights;
-  const bool averaged = checkpoint.tensors.contains("ema.updates");
+  const bool averaged = has_average(checkpoint);
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (!name.starts_with("model.")) continue;
     const std::string own = name.substr(6);

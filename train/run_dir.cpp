@@ -111,21 +111,34 @@ RunDir::RunDir(std::string path, Open mode, Communicator& communicator)
   resumed_ = before == "resumed";
 }
 
+// None of it belongs to a new run.
+void RunDir::remove_products() {
+  std::error_code error;
+  for (const char* name :
+       {"config.toml", "split.csv", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report",
+        "bad_samples.csv", "metrics.json", "predictions.csv", "confusion.csv"}) {
+    fs::remove_all(file(name), error);
+    if (error) fail_file("run", file(name), error.value());
+  }
+}
+
+void RunDir::remove(const std::string& path) {
+  if (!holds_run(path)) return;
+  {
+    RunDir old(path, true);
+    old.lock();
+    old.remove_products();
+  }
+  std::error_code other_files;
+  fs::remove(path, other_files);
+}
+
 void RunDir::open(Open mode) {
   check(path_, mode);
-  std::error_code error;
   resumed_ = holds_run(path_) && mode != Open::overwrite;
   make_folder(path_);
   lock();
-  if (mode == Open::overwrite) {
-    // What a training writes, and what evaluations of it have written: none of it belongs to the new run.
-    for (const char* name :
-         {"config.toml", "split.csv", "metrics.csv", "train.log", "env.json", "checkpoints", "tb", "report",
-          "bad_samples.csv", "metrics.json", "predictions.csv", "confusion.csv"}) {
-      fs::remove_all(file(name), error);
-      if (error) fail_file("run", file(name), error.value());
-    }
-  }
+  if (mode == Open::overwrite) remove_products();
   for (const std::string& folder : {checkpoints(), event_folder(), file("report")}) make_folder(folder);
   // Whoever wrote them held the lock, so all are left over, also those of this very second.
   const std::time_t next = std::time(nullptr) + 1;

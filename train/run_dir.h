@@ -43,6 +43,9 @@ class RunDir {
   // The UsageErrors of the constructor, without touching anything: for programs that look at all of their
   // configuration before they make a folder.
   static void check(const std::string& path, Open mode);
+  // Removes what a training and evaluations of it wrote there, and the folder when nothing else is in it.
+  // Nothing is done where no run is. Throws FileError, as the constructor does.
+  static void remove(const std::string& path);
   ~RunDir();
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
@@ -64,8 +67,10 @@ class RunDir {
   void write(const std::string& name, const std::string& text) const;  // atomically
 
  private:
+  RunDir(std::string path, bool writes) : path_(std::move(path)), writes_(writes) {}
   void open(Open mode);
   void lock();
+  void remove_products();
   std::string path_;
   int lock_ = -1, log_ = -1;
   bool resumed_ = false, writes_ = true;

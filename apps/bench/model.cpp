@@ -32,6 +32,7 @@ struct Bench {
       : s(session), o(options), device(session.device()), training(options.mode == "train"),
         batch(bench_batch(session, options.step)),
         net(bench_net(session, options.step, batch.images.size(1))) {
+    require_size(*net, o.step.model, batch.images.size(2), batch.images.size(3), training);
     net->to(device);
     net->train(training);
     if (training) {

@@ -59,6 +59,7 @@ void measured(Session& session, const StartupBenchOptions& o) {
   manual_seed(session.common().seed);
   const Shape input = o.step.input.empty() ? net_info(o.step.model).input : parse_input(o.step.input);
   const auto net = bench_net(session, o.step, input[0]);
+  require_size(*net, o.step.model, input[1], input[2], true);
   done("net on the host");
   if (device.is_cuda()) {
     net->to(device);

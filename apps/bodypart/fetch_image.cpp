@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apps/bodypart/commands.h"
+#include "apps/program/ranges.h"
 #include "apps/run/display.h"
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
@@ -330,9 +331,7 @@ void add_fetch_image(Program& program, CLI::App* group) {
   app->add_option("--window", o->window,
                   "auto, file, percentile, full, center/width, or legacy: the reference's max(p, 0) / max(p)")
       ->capture_default_str();
-  app->add_option("--bits", o->bits, "Of the PNG files")
-      ->check(CLI::IsMember({8, 16}))
-      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of the PNG files")->check(one_of({"8", "16"}))->capture_default_str();
 }
 
 }  // namespace gadolin::bodypart

@@ -8,7 +8,9 @@
 
 #include "apps/commands.h"
 #include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/run/display.h"
+#include "apps/run/table_of_run.h"
 #include "data/dicom/dicom.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
@@ -112,15 +114,15 @@ class Converter {
         note(error, stem);
       }
     }
-    session_.say(cat(written_, " files written to ", o_.out,
+    session_.say(cat(counted(written_, "file"), " written to ", o_.out,
                      failed_ > 0 ? cat(", ", failed_, " of the inputs failed") : std::string()));
     if (o_.anonymize && written_ > 0)
       session_.say("pixels are copied as they are; look for names that are burned into them");
     session_.metric("written", written_);
     session_.metric("failed", failed_);
     session_.output("converted", o_.out);
-    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", failed_,
-                           " files could not be converted (", first_, ")");
+    require<DataError, 42>(failed_ == 0 && written_ > 0, "dicom convert: ", counted(failed_, "file"),
+                           " could not be converted (", first_, ")");
   }
 
  private:
@@ -255,7 +257,7 @@ void add_dicom(Program& program) {
       "gadolin dicom dump slice.dcm --fields Rows,Columns");
   app->add_option("files", o->inputs, "DICOM files")->required();
   app->add_option("--format", o->format, "text, json (DICOM JSON Model) or csv")
-      ->check(CLI::IsMember({"text", "json", "csv"}))
+      ->check(one_of({"text", "json", "csv"}))
       ->capture_default_str();
   app->add_option("--fields", o->fields,
                   "Only these, by keyword or number: PatientID,0028,0010 is written PatientID,00280010")
@@ -272,15 +274,13 @@ void add_dicom(Program& program) {
   app->add_option("inputs", o->inputs, "Files, folders, zip archives or DICOMDIRs")->required();
   app->add_option("--out", o->out, "Folder to write to, or a .png, .npy or .dcm file for one input file")
       ->required();
-  app->add_option("--to", o->format, "png or npy")->check(CLI::IsMember({"png", "npy"}));
+  app->add_option("--to", o->format, "png or npy")->check(one_of({"png", "npy"}));
   app->add_option("--window", o->window, "auto, file, percentile, full, or center/width")
       ->capture_default_str();
-  app->add_option("--bits", o->bits, "Of grey PNG files")
-      ->check(CLI::IsMember({8, 16}))
-      ->capture_default_str();
+  app->add_option("--bits", o->bits, "Of grey PNG files")->check(one_of({"8", "16"}))->capture_default_str();
   app->add_option("--frame", o->frame, "all, or one from 0")->capture_default_str();
   app->add_option("--values", o->values, "Of NPY files: stored (int32, colour as RGB) or hounsfield (fp32)")
-      ->check(CLI::IsMember({"stored", "hounsfield"}))
+      ->check(one_of({"stored", "hounsfield"}))
       ->capture_default_str();
   app->add_flag("--anonymize", o->anonymize,
                 "Write DICOM files by the basic profile of PS3.15; their names are their new UIDs");

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "apps/program/waiting.h"
 #include "data/database/database.h"
 #include "data/dicom/dictionary.h"
 #include "tensor/autograd.h"
@@ -61,7 +62,8 @@ void doctor(Session& session) {
   std::vector<Finding> findings;
   const auto ok = [&](const std::string& text) { findings.push_back({"ok", text, ""}); };
   ok("Gadolin " GADOLIN_VERSION ", compiler " __VERSION__);
-  ok(cat("CPU: ", std::thread::hardware_concurrency(), " processors, ", num_threads(), " threads in use"));
+  ok(cat("CPU: ", std::thread::hardware_concurrency(), " processors, ", num_threads(),
+         " threads in use; they wait by ", waiting().empty() ? "OpenMP's own choice" : waiting()));
 #ifdef GADOLIN_ONEDNN
   const dnnl_version_t* v = dnnl_version();
   ok(cat("oneDNN ", v->major, ".", v->minor, ".", v->patch,

@@ -74,6 +74,7 @@ void summary(Session& session, const ModelsOptions& o) {
   const SkipInitialValues zeros;
   const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])},
                                       {"num_classes", static_cast<double>(o.classes)}});
+  require_size(*net, o.model, input[1], input[2], false);
   const NetSummary s = summarise(*net, {o.batch, input[0], input[1], input[2]});
   session.say(to_text(s, o.depth));
   for (const LayerRow& row : s.rows) {

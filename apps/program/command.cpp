@@ -290,6 +290,36 @@ void last_one_counts(CLI::App& app) {
 }
 }  // namespace
 
+namespace {
+// Of `gadolin dta check` or `gadolin data chek`: the word that is no command.
+void name_command(const CLI::App& program, int argc, char** argv, std::string& message, std::string& hint) {
+  const CLI::App* at = &program;
+  std::string path = "gadolin";
+  for (int i = 1; at->get_require_subcommand_min() > 0; ++i) {
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    const std::string word = i < argc && argv[i][0] != '-' ? dashes(argv[i]) : "";
+    for (const CLI::App* sub : at->get_subcommands({})) {
+      names.push_back(sub->get_name());
+      if (sub->get_name() == word) next = sub;
+    }
+    if (next == nullptr) {
+      const std::string help = "run " + path + " --help";
+      if (word.empty()) {
+        if (hint == "run gadolin --help") hint = help;
+        return;
+      }
+      const std::string near = nearest(word, names);
+      message = "unknown command " + (path + " " + argv[i]).substr(std::string_view("gadolin ").size());
+      hint = near.empty() ? help : "did you mean " + near + "?";
+      return;
+    }
+    path += " " + word;
+    at = next;
+  }
+}
+}  // namespace
+
 int Program::main(int argc, char** argv) {
   const int code = parse_and_run(argc, argv);
   if (std::cout.flush().good() || code != 0) return code;
@@ -330,6 +360,7 @@ int Program::parse_and_run(int argc, char** argv) {
       const std::size_t way = message.find("; ");
       hint = way == std::string::npos ? "" : message.substr(way + 2);
       message.resize(std::min(way, message.size()));
+      hint = with_suggestion(message, hint);
     }
     for (int i = 1; i < argc; ++i) {
       const std::string arg = dashes(std::string(argv[i]).substr(0, std::string(argv[i]).find('=')));
@@ -342,15 +373,7 @@ int Program::parse_and_run(int argc, char** argv) {
         break;
       }
     }
-    if (where == &app_ && argc > 1 && argv[1][0] != '-') {
-      std::vector<std::string> names;
-      for (const CLI::App* sub : app_.get_subcommands({})) names.push_back(sub->get_name());
-      if (std::find(names.begin(), names.end(), dashes(argv[1])) == names.end()) {
-        const std::string near = nearest(argv[1], names);
-        message = "unknown command " + std::string(argv[1]);
-        hint = near.empty() ? "run gadolin --help" : "did you mean " + near + "?";
-      }
-    }
+    name_command(app_, argc, argv, message, hint);
     return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
   } catch (const Error& error) {
     return tell_error(common_, error.code(), error.message(), with_suggestion(error.message(), error.hint()),

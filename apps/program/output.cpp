@@ -1,5 +1,8 @@
 #include "apps/program/output.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -108,6 +111,15 @@ void check_output_folder(const std::string& option, const std::string& path,
   const OutputKind* named = kind_named(path);
   require<UsageError>(named == nullptr, said, " is named as ", named == nullptr ? "" : named->what,
                       ", and a folder is made; leave out the ending");
+}
+
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    // The lowest free number is this one.
+    if (stream == STDOUT_FILENO && ::open("/dev/full", O_WRONLY) >= 0) continue;
+    ::open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+  }
 }
 
 }  // namespace gadolin

@@ -17,4 +17,8 @@ void check_output_file(const std::string& option, const std::string& path, const
 void check_output_folder(const std::string& option, const std::string& path,
                          const std::vector<std::string>& inputs = {});
 
+// Standard streams that were closed before the program began are made to fail, or to give nothing: otherwise
+// the next file that is opened gets their number, and with it what is printed.
+void hold_standard_streams();
+
 }  // namespace gadolin

@@ -1,5 +1,6 @@
 #include "apps/program/ranges.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -51,6 +52,16 @@ CLI::Validator seed_number() {
     std::uint64_t value = 0;
     if (reads(text, value)) return "";
     return printable(text) + " is no whole number from 0 to 18446744073709551615";
+  });
+}
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  std::string known;
+  for (const std::string& word : words)
+    known += (known.empty() ? "" : &word == &words.back() ? " or " : ", ") + word;
+  return validator([words = std::move(words), known](std::string& text) -> std::string {
+    if (std::find(words.begin(), words.end(), text) != words.end()) return "";
+    return printable(text) + " is unknown; use " + known;
   });
 }
 

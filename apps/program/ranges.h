@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace gadolin {
 
@@ -18,6 +19,8 @@ inline CLI::Validator between(int least, int most, const std::string& way = "") 
 // computing with them would overflow.
 inline CLI::Validator count_from(int least) { return between(least, 1'000'000'000); }
 CLI::Validator seed_number();  // of 64 bits
+// One of these words.
+CLI::Validator one_of(std::vector<std::string> words);
 
 // Finite numbers: from `least` to `most`, of both without an end, and in [0, 1).
 CLI::Validator between(double least, double most);

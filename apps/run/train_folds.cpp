@@ -1,6 +1,8 @@
 // gadolin train --folds K: a run a fold of the patients, and the mean of their metrics with its interval.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 
 #include "apps/run/train_parts.h"
 #include "data/sets/split.h"
@@ -22,6 +24,22 @@ std::unique_ptr<Dataset> open_folds(const Session& session, const TrainCommand& 
   session.log(cat(set->size() - static_cast<std::int64_t>(places.size()), " samples of test are in no fold"));
   require<DataError>(!places.empty(), "train: ", o.data.path, " has samples of test only; folds need others");
   return set->subset(places);
+}
+
+std::string folder_of(const std::string& out, int fold) { return cat(out, "/fold-", fold); }
+
+// Numbers of the folds whose runs lie in a folder.
+std::vector<int> folds_in(const std::string& out) {
+  std::vector<int> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(out, error)) {
+    const std::string name = entry.path().filename().string();
+    const int fold = name.size() < 12 && name.starts_with("fold-") ? std::atoi(name.c_str() + 5) : 0;
+    if (fold > 0 && folder_of(out, fold) == out + "/" + name &&
+        std::filesystem::exists(entry.path() / "config.toml", error))
+      found.push_back(fold);
+  }
+  return found;
 }
 
 struct FoldMetric {
@@ -78,12 +96,33 @@ void tell(Session& session, const TrainCommand& o, const std::vector<FoldMetric>
 
 }  // namespace
 
+void check_folds(const TrainCommand& o) {
+  require<UsageError>(o.overwrite || folds_in(o.out).empty(), "run: ", o.out,
+                      " holds the folds of a run; add --overwrite, or choose another --out");
+}
+
+void remove_folds(const std::string& out, int kept) {
+  std::error_code error;
+  const std::string table = out + "/folds.csv";
+  std::filesystem::remove(table, error);
+  if (error) fail_file("run", table, error.value());
+  for (const int fold : folds_in(out))
+    if (fold > kept) RunDir::remove(folder_of(out, fold));
+}
+
 void train_folds(Session& session, const TrainCommand& o, const ConfigText& config) {
-  const auto folder = [&](int k) { return cat(o.out, "/fold-", k + 1); };
+  const auto folder = [&](int k) { return folder_of(o.out, k + 1); };
+  if (open_mode(o) == RunDir::Open::create) RunDir::check(o.out, open_mode(o));
   std::vector<TrainCommand> runs(static_cast<std::size_t>(o.data.folds), o);
   for (int k = 0; k < o.data.folds; ++k) {
     runs[static_cast<std::size_t>(k)].out = folder(k);
     RunDir::check(folder(k), open_mode(o));
+  }
+  if (o.overwrite) {
+    runs[0].opened = [&] {
+      RunDir::remove(o.out);
+      remove_folds(o.out, o.data.folds);
+    };
   }
   const auto whole = open_folds(session, o);
   const std::vector<int> folds = assign_folds(*whole, o.data.folds, session.common().seed);

@@ -77,8 +77,9 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
+  bool averaged = false;
   if (weights.empty()) {
-    weights = load_weights(o.net.init_from);
+    weights = load_weights(o.net.init_from, &averaged);
   } else {
     std::set<std::string> ours;
     for (const Parameter& p : net.state()) ours.insert(p.name);
@@ -87,8 +88,9 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
       weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
-  session.log(cat("weights of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ",
-                  report.excluded.size() + report.missing.size(), " left as they start"));
+  session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
+                  report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
+                  " left as they start"));
 }
 
 }  // namespace

@@ -72,6 +72,8 @@ struct TrainCommand {
   std::function<void(TrainCommand& o, std::int64_t samples)> settle;
   // A line every loop.log_every steps instead of a bar, and images/s in it.
   bool log_steps = false, log_rate = false;
+  // Of run_training: called once the folder of the run is its own and everything else has been checked.
+  std::function<void()> opened;
 };
 
 void add_train_options(CLI::App* app, TrainCommand& o);

@@ -50,5 +50,10 @@ RunDir::Open open_mode(const TrainCommand& o);
 TrainResult run_one(Session& session, const TrainCommand& o, std::unique_ptr<Dataset> set,
                     const ConfigText& config);
 void train_folds(Session& session, const TrainCommand& o, const ConfigText& config);
+// For a run that is no cross-validation. Throws UsageError when its folder holds the folds of one, unless
+// --overwrite removes them.
+void check_folds(const TrainCommand& o);
+// Removes folds.csv, and the runs of all folds behind the first `kept`.
+void remove_folds(const std::string& out, int kept);
 
 }  // namespace gadolin

@@ -76,6 +76,32 @@ std::string about_data(const Prepared& p) {
              " for validation\n");
 }
 
+// What the content of a checkpoint belongs to: moments to a rule, a place in an epoch to batches and their
+// order. With another one the run would be neither the old one nor a new one.
+void check_unchanged(const RunDir& run, const std::string& now) {
+  std::error_code error;
+  if (!std::filesystem::exists(run.file("config.toml"), error)) return;
+  for (const std::string& change : config_differences(run.read_config(), now)) {
+    const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
+    const std::string key = change.substr(0, colon);
+    const char* const fixed[] = {"train.optimizer",
+                                 "train.batch-size",
+                                 "train.accumulate",
+                                 "train.sampler",
+                                 "train.schedule",
+                                 "train.loss",
+                                 "seed"};
+    if (std::find(std::begin(fixed), std::end(fixed), key) == std::end(fixed)) continue;
+    std::string before = change.substr(colon + 2, arrow - colon - 2), after = change.substr(arrow + 4);
+    if (before == "(absent)" || after == "(absent)") continue;
+    for (std::string* value : {&before, &after}) std::erase(*value, '"');
+    const std::string option = "--" + key.substr(key.rfind('.') + 1);
+    fail<UsageError>("resume: the run in ", run.path(), " was begun with ", option, " ", before,
+                     ", now it is ", after, "; go on with ", option, " ", before,
+                     ", or begin a new run with --init-from");
+  }
+}
+
 // A run goes on with other settings than it was begun with. Those that change no number are passed over, and
 // so are threads, of which Training warns itself.
 void tell_changes(const Session& session, const RunDir& run, const std::string& now) {
@@ -139,6 +165,7 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
 
   check_threshold(o, training);
   RunDir run(o.out, open_mode(o));
+  if (o.opened) o.opened();
   const std::string text = about_data(p) + config(settled(o, session, p, training));
   // Not before a checkpoint is accepted: a run that is refused stays as it was.
   const auto write_facts = [&] {
@@ -151,6 +178,7 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
                            {"commit", program_commit()}});
   };
   const std::optional<Start> start = start_of(run, o, session);
+  if (start) check_unchanged(run, text);
   session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
                   " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
                   session.common().dtype));
@@ -167,6 +195,8 @@ void run_training(Session& session, TrainCommand o, const ConfigText& config) {
   check_train_options(o);
   if (o.data.folds > 0) return train_folds(session, o, config);
   RunDir::check(o.out, open_mode(o));
+  check_folds(o);
+  if (o.overwrite) o.opened = [out = o.out] { remove_folds(out, 0); };
   run_one(session, o, open_split(o, session), config);
 }
 

@@ -33,6 +33,7 @@ LrSweep sweep(Session& session, const Prepared& p, const LrFindOptions& o) {
   LoaderOptions load = plan.load;
   load.shuffle = load.drop_last = true;
   const auto loader = p.task->loader(*p.train, p.plan.augment, load);
+  p.task->check_batches(*loader);
   Optimizer optimizer(net.parameters(), p.plan.rule, p.plan.scale);
   net.train();
   optimizer.zero_grad();

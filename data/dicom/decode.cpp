@@ -8,6 +8,16 @@
 namespace gadolin::detail {
 namespace {
 
+// Text and numbers are looked at when somebody reads them: here everything is.
+void tell_warnings(const DicomFile& file, const DecodeOptions& options) {
+  for (const DicomElement& e : file.elements()) {
+    file.text(e);
+    const std::string_view vr = dicom_vr(e.tag);
+    if (vr == "DS" || vr == "IS") file.numbers(e);
+  }
+  for (const std::string& sentence : file.warnings()) options.warn(sentence);
+}
+
 DicomImage first_frame(Bytes bytes, std::string_view name, const DecodeOptions& options) {
   DicomOptions how;
   how.limits.file_bytes = options.limits.file_bytes;
@@ -16,7 +26,9 @@ DicomImage first_frame(Bytes bytes, std::string_view name, const DecodeOptions& 
   const DicomFile file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, std::string(name), how);
   const std::int64_t columns = file.integer(dicom::columns, 0), rows = file.integer(dicom::rows, 0);
   check_image_size(bytes, name, columns, rows, 1, options.limits);
-  return read_dicom_image(file, 0);
+  DicomImage image = read_dicom_image(file, 0);
+  if (options.warn) tell_warnings(file, options);
+  return image;
 }
 
 }  // namespace

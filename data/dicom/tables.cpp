@@ -93,17 +93,24 @@ bool has_items(const DicomFile& file, DicomTag sequence) {
   return s != nullptr && !file.items(*s).empty();
 }
 
-// All three decide together how deep they are: one of them may well be dark.
+// Tables of words decide together how deep they are: one of them may well be dark. One of bytes has 8 bits.
 void read_palette(const DicomFile& file, DicomImage& image) {
   unsigned most = 0;
+  std::vector<bool> bytes;
   for (DicomTag c = 0; c < 3; ++c) {
-    auto lut = table(file, file.find(dicom::palette_descriptor + c), file.find(dicom::palette_data + c),
-                     stored_range(image));
+    const DicomElement* data = file.find(dicom::palette_data + c);
+    auto lut = table(file, file.find(dicom::palette_descriptor + c), data, stored_range(image));
     if (!lut) return image.palette.clear();
-    most = std::max(most, largest(*lut));
+    bytes.push_back(data->length < 2 * lut->values.size());
+    if (!bytes.back()) most = std::max(most, largest(*lut));
     image.palette.push_back(std::move(*lut));
   }
-  for (DicomLut& lut : image.palette) {
+  for (std::size_t c = 0; c < image.palette.size(); ++c) {
+    DicomLut& lut = image.palette[c];
+    if (bytes[c]) {
+      lut.bits = 8;
+      continue;
+    }
     const int said = std::max(lut.bits, 8);
     lut.bits = most < 256 ? 8 : static_cast<int>(std::bit_width(most)) > said ? 16 : said;
     if (lut.bits != said) file.warn("a palette says ", said, " bits, its table has ", lut.bits);

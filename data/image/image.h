@@ -87,6 +87,9 @@ struct DecodeOptions {
   // Called once with the size of the whole picture. A JPEG decoder may then leave out what is outside the
   // box. It may also decode at 1/2, 1/4 or 1/8, as long as the box stays at least min_width x min_height.
   std::function<Region(int width, int height)> region = {};
+  // Told, sentence by sentence, what in the whole file breaks its standard and is read all the same. DICOM
+  // has such sentences; without this no time goes into finding them.
+  std::function<void(const std::string& sentence)> warn = {};
 };
 
 // A decoded picture or a part of it. The whole picture has full_width x full_height pixels. Pixel (0, 0) of

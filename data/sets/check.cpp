@@ -28,6 +28,7 @@ class Checker {
       if (f.lowest == f.highest)
         add(Level::warning, "constant", cat(name(i), " has one value in all pixels"));
       extension(i, f);
+      if (!f.warnings.empty()) standard(i, f);
       size(i, f);
       duplicate(i, f);
     }
@@ -88,6 +89,12 @@ class Checker {
              std::find(d.endings.begin(), d.endings.end(), end.substr(1)) != d.endings.end();
     });
     if (!fits) add(Level::warning, "wrong-extension", cat(name(i), " is a ", format_name(f.format), " file"));
+  }
+
+  void standard(std::int64_t i, const SampleFacts& f) {
+    std::string all;
+    for (const std::string& sentence : f.warnings) all += (all.empty() ? "" : "; ") + sentence;
+    add(Level::warning, "standard", cat(name(i), ": ", all));
   }
 
   // An area 16 times off the median, or sides in a ratio above 8, is hardly meant.

@@ -64,16 +64,26 @@ const char* split_name(Split split) {
   return names[static_cast<int>(split)];
 }
 
-Split split_from(std::string_view text, std::string_view place) {
-  // As other tools write them, too.
-  std::string word(text);
+std::optional<Split> detail::split_called(std::string_view text) {
+  std::string word(trimmed(text));
   for (char& c : word)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  if (word.empty()) return Split::none;
+  for (const std::string_view end : {"set", "data"}) {  // train_set, test-data, trainset
+    if (!word.ends_with(end)) continue;
+    word.resize(word.size() - end.size());
+    if (word.ends_with('_') || word.ends_with('-') || word.ends_with(' ')) word.pop_back();
+  }
   if (word == "train" || word == "training") return Split::train;
   if (word == "val" || word == "valid" || word == "validation" || word == "dev") return Split::val;
   if (word == "test" || word == "testing") return Split::test;
-  fail<DataError>(place, ": split '", printable(text), "' is not train, val or test");
+  return std::nullopt;
+}
+
+Split split_from(std::string_view text, std::string_view place) {
+  if (trimmed(text).empty()) return Split::none;
+  const std::optional<Split> split = detail::split_called(text);
+  require<DataError>(split.has_value(), place, ": split '", printable(text), "' is not train, val or test");
+  return *split;
 }
 
 Dataset::Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,

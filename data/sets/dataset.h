@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -145,6 +146,9 @@ struct RawSample {
 };
 std::unique_ptr<Dataset> number_classes(std::vector<RawSample> raw, const DatasetOptions& options,
                                         std::string root);
+// train, Training, train_set, valid, dev, TEST ... as people call the parts of a division; none for other
+// words.
+std::optional<Split> split_called(std::string_view text);
 bool is_image_name(std::string_view name);
 // By its name; a DICOM file of any name, and a JPEG or PNG file without an ending, by its first bytes.
 bool is_image_file(const std::string& path);

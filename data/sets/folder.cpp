@@ -97,16 +97,6 @@ struct FolderWalk {
   }
 };
 
-// Train, Testing, valid ... as people call the folders of a division.
-std::optional<Split> split_folder(std::string name) {
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  if (name == "train" || name == "training") return Split::train;
-  if (name == "val" || name == "valid" || name == "validation" || name == "dev") return Split::val;
-  if (name == "test" || name == "testing") return Split::test;
-  return std::nullopt;
-}
-
 // The splits among these folders. Folders of such names are classes when there are others beside them and
 // they hold pictures themselves, or when only one split has a name.
 std::map<std::string, Split> split_folders(const fs::path& root, const std::vector<std::string>& folders) {
@@ -114,7 +104,7 @@ std::map<std::string, Split> split_folders(const fs::path& root, const std::vect
   std::set<Split> kinds;
   bool classes_inside = true;
   for (const std::string& name : folders) {
-    const auto split = split_folder(name);
+    const auto split = detail::split_called(name);
     if (!split) continue;
     splits[name] = *split;
     kinds.insert(*split);

@@ -51,8 +51,10 @@ SampleFacts inspect_one(const Dataset& dataset, std::int64_t i) {
     const StoredImage source = dataset.read(i);
     f.file_bytes = static_cast<std::int64_t>(source.file.size());
     f.format = image_format(source.file);
+    DecodeOptions options;
+    options.warn = [&](const std::string& sentence) { f.warnings.push_back(sentence); };
     const Image image =
-        source.image.numel() > 0 ? source.image : decode_image(source.file, dataset.info(i).name);
+        source.image.numel() > 0 ? source.image : decode_image(source.file, dataset.info(i).name, options);
     f.width = image.width;
     f.height = image.height;
     f.channels = image.channels;

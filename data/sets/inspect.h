@@ -12,7 +12,8 @@ namespace gadolin {
 
 // What decoding one sample told.
 struct SampleFacts {
-  std::string error;  // empty: it decoded
+  std::string error;                  // empty: it decoded
+  std::vector<std::string> warnings;  // what breaks the file's standard and is read all the same
   int width = 0, height = 0, channels = 0, bits = 0;
   std::int64_t file_bytes = 0;
   ImageFormat format = ImageFormat::unknown;
@@ -28,7 +29,7 @@ struct Problem {
   // error: training would fail or cheat. warning: worth a look.
   enum class Level { warning, error } level;
   // unreadable, duplicate, label-conflict, empty-class, missing-class, size-outlier, constant,
-  // wrong-extension, leak-patient, leak-pixels, row, left-out
+  // wrong-extension, standard, leak-patient, leak-pixels, row, left-out
   std::string kind;
   std::string text;  // names the samples; never a patient
 };

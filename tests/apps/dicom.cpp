@@ -158,7 +158,7 @@ TEST_F(DicomCommand, AFolderGoesOnBehindABadFile) {
   EXPECT_EQ(run.code, 3);
   EXPECT_TRUE(fs::exists(dir / "out/deep_good.png"));
   EXPECT_EQ(last_line(run, dir.path()),
-            "dicom convert: 1 files could not be converted (dicom: bad.dcm: pixels cannot be decoded, 8192 "
+            "dicom convert: 1 file could not be converted (dicom: bad.dcm: pixels cannot be decoded, 8192 "
             "bytes are needed, 8130 are left of the file) "
             "[GD-DATA-042]");
 }

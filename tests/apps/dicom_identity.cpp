@@ -172,7 +172,7 @@ TEST_F(DicomIdentity, FramesByNumber) {
   EXPECT_EQ(
       last_line(run_here({"dicom", "convert", dir / "set/disc/IM1", "--out", dir / "a.png", "--frame", "1"}),
                 dir.path()),
-      "dicom convert: 1 files could not be converted (dicom: frame 1 of IM1, it has 1, counted from 0) "
+      "dicom convert: 1 file could not be converted (dicom: frame 1 of IM1, it has 1, counted from 0) "
       "[GD-DATA-042]");
 }
 

@@ -34,27 +34,37 @@ void expect_all(const Scratch& dir, const std::vector<Mistake>& mistakes) {
 
 TEST(CommandMessages, OptionsOfEveryCommand) {
   const Scratch dir;
-  expect_all(dir, {
-                      {{"models", "--device", "tpu"},
-                       2,
-                       "--device tpu is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"},
-                      {{"models", "--dtype", "fp8"},
-                       2,
-                       "--dtype fp8 is unknown; use fp32, tf32, bf16, fp16 or fp64 [GD-USAGE-001]"},
-                      {{"models", "--backend", "fast"},
-                       2,
-                       "--backend fast is unknown; use best or reference [GD-USAGE-001]"},
-                      {{"models", "--threads", "1000000"},
-                       2,
-                       "--threads 1000000 is not in 0..1024; 0 takes all processors [GD-USAGE-001]"},
-                      {{"models", "--threads", "-4"},
-                       2,
-                       "--threads -4 is not in 0..1024; 0 takes all processors [GD-USAGE-001]"},
-                      {{"models", "--tune", "yes"}, 2, "--tune yes is unknown; use on or off [GD-USAGE-001]"},
-                      {{"summary", "resnet18", "--input", "3x224"},
-                       2,
-                       "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
-                  });
+  expect_all(dir,
+             {
+                 {{"models", "--device", "tpu"},
+                  2,
+                  "--device tpu is unknown; use auto, cpu, cuda or cuda:N [GD-USAGE-001]"},
+                 {{"models", "--dtype", "fp8"},
+                  2,
+                  "--dtype fp8 is unknown; use fp32, tf32, bf16, fp16 or fp64 [GD-USAGE-001]"},
+                 {{"models", "--backend", "fast"},
+                  2,
+                  "--backend fast is unknown; use best or reference [GD-USAGE-001]"},
+                 {{"models", "--threads", "1000000"},
+                  2,
+                  "--threads 1000000 is not in 0..1024; 0 takes all processors [GD-USAGE-001]"},
+                 {{"models", "--threads", "-4"},
+                  2,
+                  "--threads -4 is not in 0..1024; 0 takes all processors [GD-USAGE-001]"},
+                 {{"models", "--tune", "yes"}, 2, "--tune yes is unknown; use on or off [GD-USAGE-001]"},
+                 {{"summary", "resnet18", "--input", "3x224"},
+                  2,
+                  "--input 3x224: channels, height and width are needed, like 3x224x224 [GD-USAGE-001]"},
+                 {{"data", "chek", "x"}, 2, "unknown command data chek; did you mean check? [GD-USAGE-001]"},
+                 {{"dicom", "sharpen", "x"},
+                  2,
+                  "unknown command dicom sharpen; run gadolin dicom --help [GD-USAGE-001]"},
+                 {{"data"}, 2, "A subcommand is required; run gadolin data --help [GD-USAGE-001]"},
+                 {{"dicom", "convert", "x", "--out", "y.npy", "--values", "hounsfild"},
+                  2,
+                  "--values hounsfild is unknown; did you mean hounsfield? use stored or hounsfield "
+                  "[GD-USAGE-001]"},
+             });
   if (cuda_device_count() == 0) {
     for (const std::string odd : {"cuda:x", "cuda:-1", "cuda:", "cuda:0x", "gpu"}) {
       expect_all(dir, {{{"models", "--device", odd},

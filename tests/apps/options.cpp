@@ -40,7 +40,7 @@ TEST(OptionTables, EveryNumberHasARange) {
            {{"data", "synth", "x", "--samples", "0"}, "--samples 0 is not in 1..1000000"},
            {{"bodypart", "train", "--train_dir", "x", "--version", "99999999999"},
             "--version 99999999999 is not in -1000000000..1000000000"},
-           {{"dicom", "convert", "x", "--out", "y", "--bits", "9"}, "--bits 9 not in {8,16}"}}) {
+           {{"dicom", "convert", "x", "--out", "y", "--bits", "9"}, "--bits 9 is unknown; use 8 or 16"}}) {
     const Outcome run = run_here(args);
     EXPECT_EQ(run.code, 2) << want;
     EXPECT_EQ(last_line(run, "/nowhere"), want + " [GD-USAGE-001]");

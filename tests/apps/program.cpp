@@ -59,8 +59,11 @@ Outcome run_program(const std::vector<std::string>& args, const RunOptions& opti
   if (pid < 0) throw std::runtime_error("fork failed");
   if (pid == 0) {
     setenv("OMP_WAIT_POLICY", "passive", 0);  // spinning threads slow down what runs beside them
+    for (const auto& [name, value] : options.environment)
+      value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
     dup2(out.file, STDOUT_FILENO);
     dup2(err.file, STDERR_FILENO);
+    if (options.closed_output) close(STDOUT_FILENO);
     if (options.file_limit > 0) {
       const rlimit limit{static_cast<rlim_t>(options.file_limit), static_cast<rlim_t>(options.file_limit)};
       setrlimit(RLIMIT_FSIZE, &limit);

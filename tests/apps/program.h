@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,9 @@ struct RunOptions {
   double after = 0;
   std::string once = {};        // a file to wait for
   std::int64_t file_limit = 0;  // RLIMIT_FSIZE in bytes: a disk that is full
+  bool closed_output = false;   // standard output is closed, as by >&- of a shell
+  // Of the environment, by name; {}: not set.
+  std::map<std::string, std::optional<std::string>> environment = {};
 };
 
 // Throws std::runtime_error when the program cannot be started.

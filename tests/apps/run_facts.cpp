@@ -35,6 +35,62 @@ TEST_F(RunFacts, AnotherSettingOfAResumedRunIsTold) {
   EXPECT_NE(other.find(told + "train.min-lr: 0 -> 0.25\n"), std::string::npos) << other;
 }
 
+// What a checkpoint's numbers belong to stays, and no file changes when it would not.
+TEST_F(RunFacts, AResumedRunKeepsItsOptimizerAndBatches) {
+  ASSERT_EQ(train({"--epochs", "1", "--batch-size", "2"}).code, 0);
+  const std::string config = contents_of(dir_ / "out/config.toml"), log = contents_of(dir_ / "out/train.log");
+  const auto refused = [&](const std::string& option, const std::string& value, const std::string& before) {
+    std::vector<std::string> args{"train",    dir_ / "set", "--out",     dir_ / "out", "--input-size", "8",
+                                  "--width",  "4",          "--device",  "cpu",        "--resume",     "auto",
+                                  "--epochs", "2",          "--workers", "0",          option,         value};
+    if (option != "--batch-size") args.insert(args.end(), {"--batch-size", "2"});
+    const Outcome run = run_here(args);
+    EXPECT_EQ(run.code, 2) << option;
+    EXPECT_EQ(last_line(run, dir_.path()), "resume: the run in DIR/out was begun with " + option + " " +
+                                               before + ", now it is " + value + "; go on with " + option +
+                                               " " + before +
+                                               ", or begin a new run with --init-from [GD-USAGE-001]");
+    EXPECT_EQ(contents_of(dir_ / "out/config.toml"), config) << option;
+    EXPECT_EQ(contents_of(dir_ / "out/train.log"), log) << option;
+  };
+  refused("--optimizer", "adam", "adamw");
+  refused("--batch-size", "4", "2");
+  refused("--accumulate", "2", "1");
+  refused("--sampler", "balanced", "shuffled");
+  refused("--schedule", "constant", "cosine");
+  refused("--loss", "focal", "cross-entropy");
+  refused("--seed", "3", "0");
+}
+
+// Averaged weights are those that were evaluated: a new run begins with them.
+TEST_F(RunFacts, InitialWeightsAreTheAveragedOnes) {
+  ASSERT_EQ(train({"--epochs", "2", "--ema", "0.9", "--batch-size", "2"}).code, 0);
+  fs::rename(dir_ / "out", dir_ / "first");
+  const std::string first = dir_ / "first/checkpoints/last.gdck";
+  const Outcome second = train({"--epochs", "1", "--init-from", first, "--lr", "1e-30", "--min-lr", "0",
+                                "--weight-decay", "0", "--batch-size", "2", "--optimizer", "sgd"});
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_NE(second.err.find("weights of " + first + ", the averaged ones: "), std::string::npos)
+      << second.err;
+  const Checkpoint before = load_checkpoint(first), after = load_checkpoint(checkpoint("last"));
+  for (const char* name : {"conv1.weight", "fc.weight"}) {
+    const auto values = [&](const Checkpoint& c, const std::string& part) {
+      return c.tensor(part + name).to_vector<float>();
+    };
+    EXPECT_EQ(values(after, "model."), values(before, "ema.")) << name;
+    EXPECT_NE(values(after, "model."), values(before, "model.")) << name;
+  }
+}
+
+// The number of a closed stream would go to a file of the run, and what is printed with it.
+TEST_F(RunFacts, AClosedOutputIsNoSuccess) {
+  const Outcome run = run_program({"train", dir_ / "set", "--out", dir_ / "out", "--input-size", "8",
+                                   "--width", "4", "--device", "cpu", "--epochs", "1", "--workers", "0"},
+                                  {.closed_output = true});
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_EQ(run.out, "");
+}
+
 // With one class in the validation set there is no ROC.
 TEST_F(RunFacts, AMetricThatIsNeverANumberNamesNoBestCheckpoint) {
   std::string rows = "path,labels,split\n";

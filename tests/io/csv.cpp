@@ -1,6 +1,7 @@
 // The strict table reader: what it takes, and the line it names for everything it does not.
 #include "io/csv.h"
 
+#include "io/text.h"
 #include "tensor/random.h"
 #include "tests/data/scratch.h"
 
@@ -30,19 +31,40 @@ TEST(Csv, NamesTheLineOfEveryFault) {
   EXPECT_EQ(message("\n\n"), "csv: t.csv:1: the file is empty; its first line names the columns");
   EXPECT_EQ(message("a,b\n1,2\n1\n"), "csv: t.csv:3: 1 field, the header has 2");
   EXPECT_EQ(message("a,b\n1,2,3\n"), "csv: t.csv:2: 3 fields, the header has 2");
-  EXPECT_EQ(message("a,,b\n"), "csv: t.csv:1: a column has no name");
+  EXPECT_EQ(message("a,,b\n1,,2\n1,x,2\n"), "csv: t.csv:1: a column has no name");
   EXPECT_EQ(message("a,b,a\n"), "csv: t.csv:1: two columns are named 'a'");
   EXPECT_EQ(message("a,b\n1,\"2\n"), "csv: t.csv:3: a quote is not closed");
   EXPECT_EQ(message("a,b\n\"1\"x,2\n"), "csv: t.csv:2: text behind a closing quote");
   EXPECT_EQ(message("a,b\n1\"x\",2\n"),
             "csv: t.csv:2: a quote inside a field without quotes; put the field in quotes and double it");
-  EXPECT_EQ(message("a,b\n1,2\r3\n"), "csv: t.csv:2: a carriage return without a line feed");
+  EXPECT_EQ(message("\xff\xfe"
+                    "a,b\n"),
+            "csv: t.csv is in UTF-16; save it as UTF-8");
   EXPECT_EQ(message(std::string_view("a,b\n1,\0\n", 8)), "csv: t.csv:2: a NUL byte");
   EXPECT_EQ(message("a\n\"" + std::string(1100000, 'x')),
             "csv: t.csv:2: a record of more than 1 MB; is a closing quote missing?");
   EXPECT_EQ(message(std::string(5000, ',')), "csv: t.csv:1: more than 4096 fields");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a,b\n", "t.csv").column("c"); }),
             "csv: t.csv:1: there is no column 'c'; there are a, b");
+  EXPECT_EQ(message_of<DataError>([] { parse_csv("a;b\n", "t.csv").column("a"); }),
+            "csv: t.csv:1: there is no column 'a'; there are a;b; fields are separated by commas");
+  EXPECT_EQ(message_of<DataError>([] { parse_csv("a\tb\n", "t.csv").column("a"); }),
+            "csv: t.csv:1: there is no column 'a'; there are a\\x09b; fields are separated by commas");
+}
+
+// Tables of spreadsheets and of other systems: what means nothing changes nothing.
+TEST(Csv, ReadsWhatSpreadsheetsWrite) {
+  const CsvTable want = parse_csv("a,b\n1,\"x, y\"\n2,z\n", "t.csv");
+  for (const char* text :
+       {"a,b\r1,\"x, y\"\r2,z\r", "a,b,,\n1,\"x, y\",,\n2,z, ,\n", "\"a\" , \"b\"\n1, \"x, y\" \n2,z\n",
+        "\xc2\xa0"
+        "a,b\t\n1,\"x, y\"\n  \n2,z\n \t"}) {
+    const CsvTable t = parse_csv(text, "t.csv");
+    EXPECT_EQ(t.header, want.header) << text;
+    EXPECT_EQ(t.rows, want.rows) << text;
+  }
+  EXPECT_EQ(trimmed("\xc2\xa0 a\xe3\x80\x80"), "a");
+  EXPECT_EQ(trimmed("\xc2\xa0 "), "");
 }
 
 TEST(Csv, RandomTextNeverCrashes) {

@@ -105,7 +105,10 @@ TEST(Weights, WhatStandsBesideTheNetIsNamed) {
   EXPECT_EQ(names_of(both), (Names{"a"}));
   EXPECT_EQ(both.tensors.at("a").to_vector<double>(), mean.to_vector<double>());
   EXPECT_EQ(both.notes.front(), "'ema.' and 'model.' hold the same names; taken are the averages, 'ema.'");
-  // A counter in a file without a wrapper is a weight like any other.
+  const WeightFile bare = read({{"a", x}, {"n_averaged", one}});
+  EXPECT_EQ(names_of(bare), (Names{"a"}));
+  EXPECT_EQ(bare.notes, (Names{"left out: n_averaged, a counter of averages"}));
+  // Any other counter in a file without a wrapper is a weight.
   EXPECT_EQ(names_of(read({{"bn.num_batches_tracked", one}, {"bn.weight", x}})),
             (Names{"bn.num_batches_tracked", "bn.weight"}));
 }
@@ -123,6 +126,14 @@ TEST(Weights, WrappersAndOldNamesAreTakenAway) {
   EXPECT_EQ(names_of(read({{"_orig_mod.module.a", x}})), (Names{"a"}));
   EXPECT_EQ(names_of(read({{"model.net.module._orig_mod.a", x}, {"model.net.module._orig_mod.b", x}})),
             (Names{"a", "b"}));
+  EXPECT_EQ(names_of(read({{"_forward_module.module.a", x}})), (Names{"a"}));
+  EXPECT_EQ(names_of(read({{"_fsdp_wrapped_module.module.a", x}})), (Names{"a"}));
+  // Parts that are wrapped one by one.
+  const WeightFile parts = read({{"_fsdp_wrapped_module.layer1.0._fsdp_wrapped_module.conv.weight", x},
+                                 {"_fsdp_wrapped_module.layer2._checkpoint_wrapped_module.bn.bias", x},
+                                 {"layer3._orig_mod.my_orig_mod.weight", x}});
+  EXPECT_EQ(names_of(parts), (Names{"layer1.0.conv.weight", "layer2.bn.bias", "layer3.my_orig_mod.weight"}));
+  EXPECT_EQ(parts.notes, Names{"wrappers in 3 names taken away (_orig_mod. and the like)"});
   EXPECT_EQ(names_of(read({{"model.fc.weight", x}, {"model.conv.weight", x}, {"head.weight", x}})),
             (Names{"conv.weight", "fc.weight", "head.weight"}))
       << "what is no counter stays, so that the import can name it";

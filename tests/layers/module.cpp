@@ -129,6 +129,21 @@ TEST(Module, NamesWhatIsMissingLeftOverOrMisshapen) {
             "load: net.gdck has other shapes: fc.weight [5, 4] for [3, 4], fc.bias [5] for [3]; for another "
             "number of classes pass "
             "--exclude-scopes with the last layer");
+  // What the shapes tell: channels of the pictures, or more than that.
+  const auto misfit = [&](const std::string& name, const Shape& shape) {
+    State other = copy_of(net);
+    other[name] = zeros(shape);
+    return message_of<CheckpointError>([&] { net.load_state(other, {}, "net.gdck"); });
+  };
+  EXPECT_EQ(misfit("stem.weight", {4, 3, 3, 3}),
+            "load: net.gdck has other shapes: stem.weight [4, 3, 3, 3] for [4, 1, 3, 3]; it was made for "
+            "pictures of C=3, not C=1: pass --channels 3");
+  EXPECT_EQ(misfit("stem.weight", {4, 1, 7, 7}),
+            "load: net.gdck has other shapes: stem.weight [4, 1, 7, 7] for [4, 1, 3, 3]; was it saved by a "
+            "net of another --model, --width or --channels?");
+  EXPECT_EQ(misfit("fc.weight", {3, 8}),
+            "load: net.gdck has other shapes: fc.weight [3, 8] for [3, 4]; was it saved by a net of another "
+            "--model, --width or --channels?");
   const std::vector<float> head = net.state()[14].tensor.to_vector<float>();
   const LoadReport transfer = net.load_state(state, {.exclude = {"fc"}});
   EXPECT_EQ(transfer.excluded, (std::vector<std::string>{"fc.weight", "fc.bias"}));

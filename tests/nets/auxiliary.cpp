@@ -1,6 +1,8 @@
 // Auxiliary heads: which nets have them, when they speak, and that their loss counts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/registry.h"
@@ -119,6 +121,40 @@ TEST(SmallImages, AreRefusedByTheNet) {
               family + ": input [1, 3, 200, " + std::to_string(c.least - 1) +
                   "] is no batch of images of at least " + side + " x " + side +
                   " pixels; resize them, or use another net");
+  }
+}
+
+// What a net says of its least size is what it takes; commands refuse smaller pictures by it.
+TEST(SmallImages, EveryNetSaysTheLeastThatItTakes) {
+  const SkipInitialValues zeros_only;
+  const NoGrad guard;
+  const NetOptions narrow{{"width", 8.0},
+                          {"growth_rate", 4.0},
+                          {"num_init_features", 8.0},
+                          {"width_divisor", 16.0},
+                          {"small_input", true}};
+  for (const NetInfo& info : nets()) {
+    for (const bool small : {false, true}) {
+      NetOptions options{{"num_classes", 2.0}};
+      for (const auto& option : narrow) {
+        if (std::count(info.options.begin(), info.options.end(), option.first) > 0 &&
+            (small || option.first != "small_input"))
+          options.insert(option);
+      }
+      if (small && !options.contains("small_input")) continue;
+      const std::unique_ptr<ImageNet> net = make_net(info.name, options);
+      for (const bool training : {false, true}) {
+        net->train(training);
+        const std::int64_t least = net->least_size(training);
+        const std::string what =
+            cat(info.name, training ? " learns" : " looks", small ? ", small_input" : "");
+        EXPECT_NO_THROW((*net)(zeros({2, 3, least, least}))) << what;
+        EXPECT_NO_THROW(require_size(*net, info.name, least, least, training)) << what;
+        if (least == 1) continue;
+        EXPECT_THROW((*net)(zeros({2, 3, least, least - 1})), ShapeError) << what;
+        EXPECT_THROW(require_size(*net, info.name, least - 1, least, training), UsageError) << what;
+      }
+    }
   }
 }
 

@@ -157,5 +157,26 @@ TEST_F(DicomTables, PalettesSayOneDepthAndHoldAnother) {
   EXPECT_EQ(coloured(12, true, twelve, twelve, twelve, 99), (Levels{99, 99, 99}));
 }
 
+// Green in bytes between red and blue in words.
+TEST_F(DicomTables, APaletteOfBytesBesideOnesOfWords) {
+  Picture p;
+  p.rows = p.columns = 1;
+  p.allocated = p.stored = 8;
+  p.photometric = "PALETTE COLOR";
+  for (DicomTag c = 0; c < 3; ++c)
+    p.more += element(dicom::palette_descriptor + c, "US", words({256, 0, c == 1 ? 8 : 16}));
+  for (DicomTag c = 0; c < 3; ++c) {
+    std::string data;
+    for (int i = 0; i < 256; ++i)
+      data +=
+          c == 1 ? little(static_cast<std::uint64_t>(i), 1) : little(static_cast<std::uint64_t>(i) << 8, 2);
+    p.more += element(dicom::palette_data + c, "OW", data);
+  }
+  const std::string bytes = picture(p, "c");
+  const DicomFile file(bytes, "made");
+  EXPECT_EQ(to_image(read_dicom_image(file)).pixels, (std::vector<std::uint8_t>{99, 99, 99}));
+  EXPECT_EQ(file.warnings(), std::vector<std::string>{});
+}
+
 }  // namespace
 }  // namespace gadolin::test

@@ -11,6 +11,7 @@
 #include "data/sets/synth.h"
 #include "io/csv.h"
 #include "tensor/random.h"
+#include "tests/data/dicom/parts.h"
 #include "tests/data/scratch.h"
 
 using namespace gadolin;
@@ -141,6 +142,32 @@ TEST(Check, FindsEveryPlantedFault) {
   EXPECT_NE(all.find("copy.png have the same pixels"), std::string::npos) << all;
   EXPECT_NE(all.find("cut.png is a damaged PNG"), std::string::npos) << all;
   EXPECT_EQ(all.find("p4"), std::string::npos) << "patients are not named: " << all;
+}
+
+// What is read although it breaks the standard is told with the file, also where the picture needs nothing of
+// it.
+TEST(Check, NamesWhatBreaksTheStandard) {
+  if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  const Scratch root;
+  Picture comma, charset, plain;
+  comma.more = element(dicom::window_center, "DS", "40,5") + element(dicom::window_width, "DS", "x");
+  charset.front = element(dicom::patient_name, "PN", "M\xfcller");
+  root.write("a/1.dcm", picture(comma, words({0, 1, 2, 3})));
+  root.write("a/2.dcm", picture(charset, words({0, 1, 2, 4})));
+  root.write("b/3.dcm", picture(plain, words({0, 1, 2, 5})));
+  root.write("b/4.dcm", picture(plain, words({0, 1, 2, 6})) + "\r\n");
+  const auto set = open_dataset(root.path());
+  std::vector<std::string> said;
+  for (const Problem& p : check_dataset(*set, inspect_samples(*set)))
+    if (p.kind == "standard") said.push_back(p.text);
+  ASSERT_EQ(said.size(), 3u);
+  EXPECT_EQ(said[0],
+            "a/1.dcm: WindowCenter has a decimal comma, it is read as a point; WindowWidth has a value "
+            "that is no number, it is left out");
+  EXPECT_EQ(said[1],
+            "a/2.dcm: PatientName has bytes that mean nothing in its character set; they are shown as "
+            "\\xNN");
+  EXPECT_EQ(said[2].find("b/4.dcm: blanks or a line break follow the last element at byte "), 0u) << said[2];
 }
 
 TEST(Stats, CountsAndMeansAreRight) {

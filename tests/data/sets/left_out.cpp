@@ -62,7 +62,9 @@ TEST(SplitFolders, AreKnownHoweverTheyAreWritten) {
   for (const auto& [train, val, test] : {std::tuple{"Train", "Val", "Test"},
                                          {"training", "valid", "testing"},
                                          {"TRAIN", "Validation", "Testing"},
-                                         {"train", "dev", "test"}}) {
+                                         {"train", "dev", "test"},
+                                         {"train_set", "val-set", "testset"},
+                                         {"train ", "Validation data", "test"}}) {
     const Scratch root;
     for (const char* split : {train, val, test}) {
       root.write(std::string(split) + "/a/0.png", tiny_png());
