@@ -110,7 +110,9 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
                              Tensor& y) const {
   const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  forward_on_cpu(options, in, filters, bias, {.relu = relu}, keep, y);
+  forward_on_cpu(options, in, filters, bias, {}, keep, y);
+  // Not oneDNN's, which leaves something above 0 (conv_onednn.cpp): backward asks for y > 0.
+  if (relu) relu_in_place(y);
 }
 
 Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {

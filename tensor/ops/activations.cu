@@ -139,6 +139,11 @@ struct Softplus {
 
 Tensor sigmoid(const Tensor& x) { return elementwise(Sigmoid{}, x); }
 Tensor relu(const Tensor& x) { return elementwise(Relu{}, x); }
+void relu_in_place(const Tensor& y) {
+  const detail::ElementwiseFunction<Relu> f{Relu{}, {}};
+  Tensor result = y;
+  on_device(y.device(), [&](auto device) { f.forward(device, y, result); });
+}
 Tensor relu_gradient(const Tensor& y, const Tensor& dy) {
   detail::ElementwiseFunction<Relu> f{Relu{}, {}};
   f.kept = y;

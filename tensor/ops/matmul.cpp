@@ -187,19 +187,6 @@ Tensor activated(const Tensor& x, Activation activation) {
   }
 }
 
-struct Relu {
-  template <class T>
-  GADOLIN_HD T operator()(T x) const {
-    return x < T(0) ? T(0) : x;
-  }
-};
-void relu_in_place(const Tensor& y) {  // on the CPU
-  dispatch_floating(y.dtype(), "linear", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    map<T, T>(Cpu{}, "linear", Relu{}, y, y);
-  });
-}
-
 // x [M, in], weight [out, in], bias [out] or undefined -> [M, out]
 struct LinearFunction {
   static constexpr auto name = "linear";

@@ -8,23 +8,27 @@
 
 namespace gadolin::detail {
 
-// Sums and extremes that many threads share.
+// Sums and extremes that many threads share: those of a GPU, or of the device made of software, for which no
+// nvcc reads this.
+#if defined(__CUDA_ARCH__) || (defined(__CUDACC__) && !defined(__NVCC__))
+#define GADOLIN_THREADS_SHARE 1
+#endif
 GADOLIN_HD void add_to(std::int64_t* place, std::int64_t v) {
-#ifdef __CUDA_ARCH__
+#ifdef GADOLIN_THREADS_SHARE
   atomicAdd(reinterpret_cast<unsigned long long*>(place), static_cast<unsigned long long>(v));
 #else
   *place += v;
 #endif
 }
 GADOLIN_HD void raise_to(std::int64_t* place, std::int64_t v) {
-#ifdef __CUDA_ARCH__
+#ifdef GADOLIN_THREADS_SHARE
   atomicMax(reinterpret_cast<long long*>(place), static_cast<long long>(v));
 #else
   if (*place < v) *place = v;
 #endif
 }
 GADOLIN_HD void raise_to(std::int32_t* place, std::int32_t v) {
-#ifdef __CUDA_ARCH__
+#ifdef GADOLIN_THREADS_SHARE
   atomicMax(place, v);
 #else
   if (*place < v) *place = v;
@@ -32,13 +36,36 @@ GADOLIN_HD void raise_to(std::int32_t* place, std::int32_t v) {
 }
 // Returns what stood there.
 GADOLIN_HD std::int32_t lower_to(std::int32_t* place, std::int32_t v) {
-#ifdef __CUDA_ARCH__
+#ifdef GADOLIN_THREADS_SHARE
   return atomicMin(place, v);
 #else
   const std::int32_t before = *place;
   if (v < before) *place = v;
   return before;
 #endif
+}
+// The same for what every lane has: lanes of a GPU come in whole warps, and a warp goes to the place once.
+// The few lanes of the host do not.
+GADOLIN_HD void add_of_all(std::int64_t* place, std::int64_t v, [[maybe_unused]] std::int64_t lanes) {
+#ifdef GADOLIN_THREADS_SHARE
+  if (lanes % 32 == 0) {
+    for (int by = 16; by > 0; by /= 2) v += __shfl_xor_sync(0xffffffffu, v, by);
+    if (threadIdx.x % 32 != 0) return;
+  }
+#endif
+  add_to(place, v);
+}
+GADOLIN_HD void raise_of_all(std::int64_t* place, std::int64_t v, [[maybe_unused]] std::int64_t lanes) {
+#ifdef GADOLIN_THREADS_SHARE
+  if (lanes % 32 == 0) {
+    for (int by = 16; by > 0; by /= 2) {
+      const std::int64_t other = __shfl_xor_sync(0xffffffffu, v, by);
+      v = other > v ? other : v;
+    }
+    if (threadIdx.x % 32 != 0) return;
+  }
+#endif
+  raise_to(place, v);
 }
 
 // p - p mod 2^(8 - bits).
@@ -92,7 +119,7 @@ struct SumGrey {
   GADOLIN_HD void operator()(std::int64_t lane, std::int64_t lanes) const {
     std::int64_t here = 0;
     for (std::int64_t i = lane; i < n; i += lanes) here += grey_at(in, i, channels);
-    add_to(sum, here);
+    add_of_all(sum, here, lanes);
   }
 };
 struct StretchAll {
@@ -283,7 +310,7 @@ struct Assign {
     }
     for (int k = 0; k < centers.count; ++k) {
       for (int c = 0; c < 4; ++c) {
-        if (here[k][c] != 0) add_to(totals + 4 * k + c, here[k][c]);
+        add_of_all(totals + 4 * k + c, here[k][c], lanes);
       }
     }
   }
@@ -302,7 +329,7 @@ struct Farthest {
       const std::int64_t k = distance_key(centers, cluster, p);
       here = here < k ? k : here;
     }
-    raise_to(key, here);
+    raise_of_all(key, here, lanes);
   }
 };
 // facts [7]: the largest r, g, b, the largest 255 - r, 255 - g, 255 - b, the sum of squares.
@@ -322,8 +349,8 @@ struct Survey {
         squares += static_cast<std::int64_t>(v[c]) * v[c];
       }
     }
-    for (int c = 0; c < 6; ++c) raise_to(facts + c, most[c]);
-    add_to(facts + 6, squares);
+    for (int c = 0; c < 6; ++c) raise_of_all(facts + c, most[c], lanes);
+    add_of_all(facts + 6, squares, lanes);
   }
 };
 struct Paint {
