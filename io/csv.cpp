@@ -97,15 +97,18 @@ bool empty_line(const std::vector<std::string>& fields) {
 // Spreadsheets end lines with commas: columns without a name and without content. The first may stay: pandas
 // writes the numbers of its rows there.
 void drop_empty_columns(CsvTable& table, std::int64_t header_line) {
+  const auto named = [&](bool good) {
+    require<FormatError>(good, "csv: ", printable(table.name), ":", header_line, ": a column has no name");
+  };
   for (std::size_t c = table.header.size(); c-- > 1;) {
     if (!table.header[c].empty()) continue;
-    const auto blank = [&](const auto& row) { return trimmed(row[c]).empty(); };
-    require<FormatError>(std::all_of(table.rows.begin(), table.rows.end(), blank),
-                         "csv: ", printable(table.name), ":", header_line, ": a column has no name");
+    named(std::all_of(table.rows.begin(), table.rows.end(),
+                      [&](const auto& row) { return trimmed(row[c]).empty(); }));
     const auto at = static_cast<std::ptrdiff_t>(c);
     table.header.erase(table.header.begin() + at);
     for (auto& row : table.rows) row.erase(row.begin() + at);
   }
+  named(table.header.size() > 1 || !table.header[0].empty());
 }
 
 }  // namespace

@@ -77,10 +77,12 @@ if [ $quick = 0 ]; then
   # Device memory is closed to whoever looks for leaks. UndefinedBehaviorSanitizer finds the pack that lies askew itself, and ends the program.
   sanitized device.faults "$build/asan/tests/test_device_faults" "-DeviceAccess.APackBeginsAtAMultipleOfItsSize" \
     "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"
-  # Of dropout into views the device is not told of every write, and takes the result for unwritten (open).
-  for shard in 0 1; do
-    sanitized "device.test_tensor.$shard" "$build/asan/tests/test_tensor" "*Cuda*:*cuda*:CapturedStep*-dropout.Cuda*" \
-      "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=$shard"
+  # Every test that asks for a device, two shards of the long programs. Plans that are measured stay in the build folder.
+  on_device="*Cuda*:*cuda*:*OnDevice*:*NormKernels*:*Recorded*:CapturedStep*:GradientHook.InA*:Sort*:Unique*:Printing.Device*:Uploader*:Loader.*:Ingest*:CrossEntropy.SmallGradients*"
+  for shard in tensor:2:0 tensor:2:1 layers:2:0 layers:2:1 nets:1:0 data:1:0 train:1:0 apps:1:0; do
+    IFS=: read -r name shards index <<< "$shard"
+    sanitized "device.test_$name.$index" "$build/asan/tests/test_$name" "$on_device" \
+      "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index"
   done
   for harness in "$root"/fuzz/*.cpp; do fuzzed "$(basename "$harness" .cpp)"; done
   sanitized tsan.loader "$build/tsan/tests/test_data" "*Loader*:*Uploader*"

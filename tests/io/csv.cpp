@@ -32,6 +32,7 @@ TEST(Csv, NamesTheLineOfEveryFault) {
   EXPECT_EQ(message("a,b\n1,2\n1\n"), "csv: t.csv:3: 1 field, the header has 2");
   EXPECT_EQ(message("a,b\n1,2,3\n"), "csv: t.csv:2: 3 fields, the header has 2");
   EXPECT_EQ(message("a,,b\n1,,2\n1,x,2\n"), "csv: t.csv:1: a column has no name");
+  EXPECT_EQ(message(",\n1,\n"), "csv: t.csv:1: a column has no name");
   EXPECT_EQ(message("a,b,a\n"), "csv: t.csv:1: two columns are named 'a'");
   EXPECT_EQ(message("a,b\n1,\"2\n"), "csv: t.csv:3: a quote is not closed");
   EXPECT_EQ(message("a,b\n\"1\"x,2\n"), "csv: t.csv:2: text behind a closing quote");

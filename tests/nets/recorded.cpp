@@ -32,7 +32,9 @@ TEST_P(RecordedNets, GiveWhatTheCpuGives) {
     EXPECT_LE(distance(step({moved}).to(cpu), want), 1e-4) << "call " << call;
   EXPECT_TRUE(step.replayed());
 }
-INSTANTIATE_TEST_SUITE_P(Nets, RecordedNets, testing::Values("resnet18", "vgg11_bn", "googlenet"),
+INSTANTIATE_TEST_SUITE_P(Nets, RecordedNets,
+                         testing::Values("resnet18", "resnet_v2_50", "densenet121", "vgg11_bn", "googlenet",
+                                         "inception_v3", "inception_resnet_v2"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(RecordedTransform, TheInputIsTransformedWithoutMemoryOfTheHost) {

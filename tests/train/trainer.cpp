@@ -31,17 +31,17 @@ std::string metrics_without_rates(const std::string& folder) {
   return kept;
 }
 
-TEST(Trainer, ResumesAtEveryStepBitForBit) {
+void resume_at(Device device, const std::vector<std::int64_t>& stops) {
   const Folder whole;
-  Job(whole.path).make_trainer().run();
+  Job(whole.path, RunDir::Open::automatic, device).make_trainer().run();
   const auto wanted = last_tensors(whole.path);
   EXPECT_EQ(load_checkpoint_facts(whole.path + "/checkpoints/last.gdck").at("step"), "9");
-  for (std::int64_t stop = 1; stop <= 8; ++stop) {
+  for (const std::int64_t stop : stops) {
     const Folder part;
     fs::copy(whole.path, part.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     const std::string from = part.path + "/checkpoints/step-" + std::to_string(stop) + ".gdck";
     ASSERT_TRUE(fs::exists(from)) << from;
-    Job job(part.path, RunDir::Open::resume);
+    Job job(part.path, RunDir::Open::resume, device);
     manual_seed(999);  // the checkpoint brings its own
     job.make_trainer().restore(load_checkpoint(from));
     job.trainer->run();
@@ -49,6 +49,14 @@ TEST(Trainer, ResumesAtEveryStepBitForBit) {
     EXPECT_EQ(metrics_without_rates(part.path), metrics_without_rates(whole.path))
         << "resumed at step " << stop;
   }
+}
+
+TEST(Trainer, ResumesAtEveryStepBitForBit) { resume_at(cpu, {1, 2, 3, 4, 5, 6, 7, 8}); }
+
+// Where eager steps, the recording and its replays had stopped: the steps after that are eager again.
+TEST(Trainer, ResumesOnCudaBitForBit) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  resume_at(cuda, {1, 4, 7});
 }
 
 TEST(Trainer, ASignalSavesAndStops) {

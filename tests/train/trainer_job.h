@@ -40,6 +40,7 @@ inline Values last_tensors(const std::string& folder) {
 class Numbers : public BatchSource {
  public:
   std::int64_t count = 6, epoch = 0, batch = 0;
+  Device device = cpu;
   std::function<void(std::int64_t, std::int64_t)> watch;
   std::int64_t batches_per_epoch() const override { return count; }
   std::int64_t batch_size() const override { return 8; }
@@ -55,7 +56,7 @@ class Numbers : public BatchSource {
     Tensor labels = empty({8}, DType::int64);
     for (std::int64_t n = 0; n < 8; ++n)
       labels.data<std::int64_t>()[n] = x.data<float>()[n * 5] > x.data<float>()[n * 5 + 1];
-    return Batch({"x", "label"}, {x, labels});
+    return Batch({"x", "label"}, {x.to(device), labels.to(device)});
   }
   double seconds_waited() const override { return 0; }
 };
@@ -76,19 +77,23 @@ struct Job {
   std::optional<RunDir> run;
   std::optional<Trainer> trainer;
 
-  static Sequential make() {
+  static Sequential make(Device device) {
     manual_seed(11);
-    return Sequential(Linear(5, 16), BatchNorm2d(16), ReLU(), Dropout(0.3), Linear(16, 2));
+    Sequential net(Linear(5, 16), BatchNorm2d(16), ReLU(), Dropout(0.3), Linear(16, 2));
+    net.to(device);
+    return net;
   }
-  explicit Job(const std::string& folder, RunDir::Open how = RunDir::Open::automatic)
-      : net(make()), optimizer(net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .weight_decay = 0.01}) {
+  explicit Job(const std::string& folder, RunDir::Open how = RunDir::Open::automatic, Device device = cpu)
+      : net(make(device)),
+        optimizer(net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .weight_decay = 0.01}) {
+    batches.device = device;
     run.emplace(folder, how);
   }
   Trainer& make_trainer() {
     TrainHooks hooks;
     hooks.loss = [this](const Batch& batch) { return cross_entropy(net(batch["x"]), batch["label"]); };
     hooks.evaluate = [this] {
-      const Tensor x = rand({32, 5}, 5, 6);
+      const Tensor x = rand({32, 5}, 5, 6).to(batches.device);
       return MetricList{{"val_loss", mean(gadolin::abs(net(x))).item()}};
     };
     trainer.emplace(net, optimizer, schedule, batches, *run, hooks, options);

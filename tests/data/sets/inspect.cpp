@@ -151,7 +151,8 @@ TEST(Check, NamesWhatBreaksTheStandard) {
   const Scratch root;
   Picture comma, charset, plain;
   comma.more = element(dicom::window_center, "DS", "40,5") + element(dicom::window_width, "DS", "x");
-  charset.front = element(dicom::patient_name, "PN", "M\xfcller");
+  charset.front =
+      element(dicom::character_set, "CS", "ISO_IR 192") + element(dicom::patient_name, "PN", "M\xfcller");
   root.write("a/1.dcm", picture(comma, words({0, 1, 2, 3})));
   root.write("a/2.dcm", picture(charset, words({0, 1, 2, 4})));
   root.write("b/3.dcm", picture(plain, words({0, 1, 2, 5})));
