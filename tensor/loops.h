@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -291,11 +292,33 @@ __global__ void strided_map_kernel(F f, SmallLoop<N> plan, TO* out, const TI*...
   }
 }
 
+// Launches for the parts of a loop. A struct: nvcc 13 loses packs of types in lambdas within lambdas.
+template <int V, class F, class TO, class... TI>
+struct StridedMap {
+  static constexpr int N = 1 + static_cast<int>(sizeof...(TI));
+  const char* op;
+  F f;
+  bool aligned;  // all tensors begin at a multiple of a pack
+  TO* out;
+  std::tuple<const TI*...> in;
+  template <int W, std::size_t... I>
+  void start(const LoopPlan<N>& part, const std::int64_t* from, std::index_sequence<I...>) const {
+    const SmallLoop<N> small(part, W);
+    launch(op, grid_stride(small.packs), strided_map_kernel<W, N, F, TO, TI...>, f, small, out + from[0],
+           (std::get<I>(in) + from[I + 1])...);
+  }
+  void operator()(const LoopPlan<N>& part, const std::int64_t* from) const {
+    if (V > 1 && aligned && packs_innermost(part, from, V))
+      start<V>(part, from, std::index_sequence_for<TI...>{});
+    else
+      start<1>(part, from, std::index_sequence_for<TI...>{});
+  }
+};
+
 }  // namespace detail
 
 template <class TO, class... TI, class F, class... In>
 void map(Cuda, const char* op, F f, const Tensor& result, const In&... inputs) {
-  constexpr int N = 1 + static_cast<int>(sizeof...(In));
   const auto plan = plan_loop(result, inputs...);
   if (plan.numel == 0) return;
   constexpr std::size_t widest = [] {
@@ -313,20 +336,7 @@ void map(Cuda, const char* op, F f, const Tensor& result, const In&... inputs) {
              out, in...);
       return;
     }
-    detail::each_small_loop(plan, [&](const LoopPlan<N>& part, const std::int64_t* from) {
-      const auto start = [&]<int W>(std::integral_constant<int, W>) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-          const detail::SmallLoop<N> small(part, W);
-          launch(op, grid_stride(small.packs), detail::strided_map_kernel<W, N, F, TO, TI...>, f, small,
-                 out + from[0], (in + from[I + 1])...);
-        }
-        (std::index_sequence_for<TI...>{});
-      };
-      if (V > 1 && aligned && detail::packs_innermost(part, from, V))
-        start(std::integral_constant<int, V>{});
-      else
-        start(std::integral_constant<int, 1>{});
-    });
+    detail::each_small_loop(plan, detail::StridedMap<V, F, TO, TI...>{op, f, aligned, out, {in...}});
   }(inputs.template data<TI>()...);
 }
 #endif

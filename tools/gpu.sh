@@ -24,6 +24,7 @@
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/packages.sh"
+. "$root/tools/device_tests.sh"
 . "$root/tools/gpu_steps.sh"
 . "$root/tools/gpu_kit.sh"
 

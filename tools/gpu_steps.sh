@@ -63,7 +63,7 @@ tests() {
 #   first    doctor, the CUDA tests, ResNet-50 beside PyTorch (eager, graph), single pictures, kernels, plans brought back
 #   second   compiled PyTorch, the other nets, fp16, memory checker over some of the tests
 resnet=resnet50 nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes=""
-cuda_tests='*Cuda*:*cuda*:*devices*'
+cuda_tests=$on_device
 if [ -n "${GADOLIN_GPU_DRY:-}" ]; then  # on the device made of software (tests/tools/gpu_software_run.sh)
   resnet=resnet18 nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
   cuda_tests=$GADOLIN_GPU_DRY
@@ -79,7 +79,7 @@ part_first() {
   ours ours-train 40 model $resnet --mode train --batch $big --dtype bf16 $small_sizes
   ours ours-infer 30 model $resnet --mode infer --batch $big --dtype bf16 $small_sizes
   ours ours-latency 30 model $resnet --latency --dtype bf16 $small_sizes
-  for name in train nets data tasks; do step "cuda-$name" 60 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
+  for name in train nets data; do step "cuda-$name" 60 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
   beside train 90 --models $resnet --modes train --dtypes bf16 --batches $big --variants eager,graph $quick
   beside infer 60 --models $resnet --modes infer --dtypes bf16 --batches $big --variants eager,graph --no-check $quick
   beside latency 60 --latency --models $resnet --dtypes bf16 --variants eager,graph --calls 300 --alternations 2

@@ -111,6 +111,7 @@ void show_account(Session& session, const AccountOptions& o, const Gpu& gpu, con
   std::vector<std::vector<std::string>> saved = {
       {"what a fusion would save", "launches", "GB", "ms", "share"}};
   for (const Fusion& f : fusions_of(work, gpu)) {
+    if (f.saved.launches == 0) continue;
     saved.push_back({f.name, cat(f.saved.launches), fixed((f.saved.read + f.saved.written) / 1e9, 3),
                      fixed(1e3 * f.saved.seconds, 3), share_of(f.saved.seconds, a.all.seconds)});
     session.event({{"event", "fusion"},

@@ -245,11 +245,12 @@ Charge charge_of_graph(const Body& graph, bool cores) {
     const TensorFacts y = tensor(forward ? 2 : weight ? 1 : 0), w = tensor(weight ? 2 : 1);
     c.name = roles.name;
     c.flops += 2.0 * static_cast<double>(w.size()) * static_cast<double>(y.dims[0] * y.dims[2] * y.dims[3]);
-    c.type = y.type == CUDNN_DATA_BFLOAT16 ? "bf16"
-             : y.type == CUDNN_DATA_HALF   ? "fp16"
-             : y.type == CUDNN_DATA_DOUBLE ? "fp64"
-             : cores                       ? "tf32"
-                                           : "fp32";
+    const cudnnDataType_t type = tensor(0).type;  // of memory; what is virtual is wider
+    c.type = type == CUDNN_DATA_BFLOAT16 ? "bf16"
+             : type == CUDNN_DATA_HALF   ? "fp16"
+             : type == CUDNN_DATA_DOUBLE ? "fp64"
+             : cores                     ? "tf32"
+                                         : "fp32";
   }
   return c;
 }
