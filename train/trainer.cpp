@@ -139,26 +139,6 @@ void Trainer::check_loss(double loss) {
            finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1");
 }
 
-// On a GPU losses are read now and then only, and a few steps in a row may be bad: a row must not hold such.
-void Trainer::check_weights() {
-  if (const std::string bad = first_not_finite(); !bad.empty())
-    diverged(cat("the weight ", bad, " is not finite"), "--lr, --clip-norm 1");
-}
-
-std::string Trainer::first_not_finite() const {
-  const NoGrad guard;
-  for (const Parameter& p : model_.state()) {  // 0 times NaN or infinity is NaN
-    if (is_floating(p.tensor.dtype()) && sum(mul(p.tensor.detach(), 0.0)).item() != 0) return p.name;
-  }
-  return {};
-}
-
-void Trainer::diverged(const std::string& what, const char* ways) const {
-  fail<NumericError, 2>("train: the training diverged at step ", step_, " (epoch ", epoch_number(),
-                        ", learning rate ", optimizer_.lr(), "): ", what, "; use a smaller ", ways,
-                        ", or --detect-anomaly to find the op");
-}
-
 // Drops what recording has left behind: gradients in memory that was promised and never written, and versions
 // of weights that say a copy of them is up to date.
 void Trainer::give_up_recording(const Error& why) {

@@ -1,8 +1,10 @@
-// What a checkpoint of a training run holds: everything that decides later numbers.
+// What a checkpoint of a training run holds: everything that decides later numbers. And what it must not
+// hold.
 #include <cstdio>
 #include <cstdlib>
 
 #include "tensor/check.h"
+#include "tensor/ops.h"
 #include "tensor/random.h"
 #include "train/trainer.h"
 
@@ -77,6 +79,26 @@ void Trainer::restore(const Checkpoint& c) {
   resume_step_ = step_;
   resume_row_ = steps_in_row_ > 0 ? step_ - 1 : step_;
   saved_step_ = step_;
+}
+
+// On a GPU losses are read now and then only, and a few steps in a row may be bad: a row must not hold such.
+void Trainer::check_weights() {
+  if (const std::string bad = first_not_finite(); !bad.empty())
+    diverged(cat("the weight ", bad, " is not finite"), "--lr, --clip-norm 1");
+}
+
+std::string Trainer::first_not_finite() const {
+  const NoGrad guard;
+  for (const Parameter& p : model_.state()) {  // 0 times NaN or infinity is NaN
+    if (is_floating(p.tensor.dtype()) && sum(mul(p.tensor.detach(), 0.0)).item() != 0) return p.name;
+  }
+  return {};
+}
+
+void Trainer::diverged(const std::string& what, const char* ways) const {
+  fail<NumericError, 2>("train: the training diverged at step ", step_, " (epoch ", epoch_number(),
+                        ", learning rate ", optimizer_.lr(), "): ", what, "; use a smaller ", ways,
+                        ", or --detect-anomaly to find the op");
 }
 
 }  // namespace gadolin

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/program/version.h"
 #include "data/image/image.h"
 #include "data/sets/loader.h"
 #include "io/csv.h"

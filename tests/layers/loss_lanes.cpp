@@ -195,7 +195,8 @@ TEST(CrossEntropy, SmallGradientsInFp16LiveUntilTheLossIsScaled) {
       const std::vector<double> got = x.grad().to_vector<double>();
       const double want = 65536 * std::exp(-18);
       for (std::size_t c = 1; c < got.size(); ++c)
-        EXPECT_TRUE(std::abs(got[c] - want) <= want / 512) << got[c] << " for " << want << " on " << cat(device);
+        EXPECT_TRUE(std::abs(got[c] - want) <= want / 512)
+            << got[c] << " for " << want << " on " << cat(device);
     }
   }
 }
