@@ -62,15 +62,16 @@ tests() {
 # Two calls of one lease, on a machine where nothing is built: the first of correctness, the second of speed.
 #   first    doctor, the CUDA tests, ResNet-50 beside PyTorch (eager, graph), single pictures, kernels, plans brought back
 #   second   compiled PyTorch, the other nets, fp16, memory checker over some of the tests
-resnet=resnet50 nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes=""
+resnet=resnet50 nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes="" few_calls="" patience=1
 cuda_tests=$on_device
 if [ -n "${GADOLIN_GPU_DRY:-}" ]; then  # on the device made of software (tests/tools/gpu_software_run.sh)
   resnet=resnet18 nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
+  few_calls="--calls 2" patience=10
   cuda_tests=$GADOLIN_GPU_DRY
 fi
 quick="--alternations 2 --seconds 0.5 --blocks 1"
 # ours NAME SECONDS OPTIONS...: a row of Gadolin alone, whatever Python there is; on disk as soon as it is known.
-ours() { step "$1" "$2" rows_of "$1" "${@:3}"; }
+ours() { step "$1" $(($2 * patience)) rows_of "$1" "${@:3}"; }
 rows_of() { within "$gadolin" bench "${@:2}" --device cuda --json > "$dir/$1.part" && mv "$dir/$1.part" "$dir/$1.json"; }
 part_first() {
   local name
@@ -78,7 +79,7 @@ part_first() {
   for name in tensor layers; do step "cuda-$name" 120 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
   ours ours-train 40 model $resnet --mode train --batch $big --dtype bf16 $small_sizes
   ours ours-infer 30 model $resnet --mode infer --batch $big --dtype bf16 $small_sizes
-  ours ours-latency 30 model $resnet --latency --dtype bf16 $small_sizes
+  ours ours-latency 30 model $resnet --latency --dtype bf16 $small_sizes $few_calls
   for name in train nets data; do step "cuda-$name" 60 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
   beside train 90 --models $resnet --modes train --dtypes bf16 --batches $big --variants eager,graph $quick
   beside infer 60 --models $resnet --modes infer --dtypes bf16 --batches $big --variants eager,graph --no-check $quick
