@@ -85,7 +85,7 @@ Tensor tanh(const Tensor& x);
 Tensor sin(const Tensor& x);
 Tensor cos(const Tensor& x);
 Tensor sigmoid(const Tensor& x);
-Tensor relu(const Tensor& x);  // gradient 0 at 0
+Tensor relu(const Tensor& x);         // gradient 0 at 0
 void relu_in_place(const Tensor& y);  // not recorded
 // The gradient of a relu whose result is y: dy where y is not 0, and 0 elsewhere; not recorded. For Functions
 // that end in a relu in the same pass.
