@@ -15,8 +15,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "io/plan_database.h"
 #include "layers/cudnn_conv_graph.h"
-#include "layers/plan_database.h"
 #include "tensor/allocator.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"

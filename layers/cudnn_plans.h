@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "layers/plan_database.h"
+#include "io/plan_database.h"
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 
@@ -73,7 +73,7 @@ struct ConvPointers {
 // Throws CudaError naming `op`.
 bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors);
 
-// A problem's plan is the one in the plan database (layers/plan_database.h); the heuristics, whose first
+// A problem's plan is the one in the plan database (io/plan_database.h); the heuristics, whose first
 // answer takes up to a second, are not asked then. A problem that is not there, or whose plan is refused:
 // when tuning is on, the first candidates are timed once on the tensors of the first call, and the quickest
 // is written to the database; otherwise the first one that cuDNN's heuristics prefer and that runs. Timings

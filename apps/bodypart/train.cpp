@@ -4,9 +4,9 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/train_flags.h"
+#include "apps/weights/slim_weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
-#include "nets/slim_names.h"
 #include "tasks/classification.h"
 #include "tasks/net_options.h"
 #include "train/checkpoint_store.h"

@@ -6,10 +6,10 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/weights/slim_weights.h"
 #include "apps/weights/weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
-#include "nets/slim_names.h"
 #include "tasks/net_options.h"
 #include "tensor/random.h"
 

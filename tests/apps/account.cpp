@@ -72,7 +72,16 @@ TEST(Account, WhatIsNotThereIsSaid) {
       << unknown.err;
   const Outcome mode = run_here({"bench", "account", "resnet18", "--mode", "dream"});
   EXPECT_NE(mode.err.find("--mode dream is unknown; use train or infer"), std::string::npos) << mode.err;
-  if (on_software) return;
+  if (on_software && cuda_available()) return;
+  if (on_software) {
+    const Outcome none = run_here({"bench", "account", "resnet18"});
+    EXPECT_EQ(none.code, 7);
+    EXPECT_NE(
+        none.err.find("bench account: there is no device made of software; unset GADOLIN_SOFTWARE_DEVICES"),
+        std::string::npos)
+        << none.err;
+    return;
+  }
   const Outcome run = run_here({"bench", "account", "resnet18"});
   EXPECT_EQ(run.code, 7);
   EXPECT_NE(run.err.find(

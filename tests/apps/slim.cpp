@@ -1,5 +1,5 @@
 // Checkpoints of TF-Slim's nets under our names: the same logits.
-#include "nets/slim_names.h"
+#include "apps/weights/slim_weights.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "nets/slim_names.h"
+#include "apps/weights/slim_weights.h"
 
 #include <algorithm>
 #include <set>

@@ -1,5 +1,5 @@
 // The plan database: round trip, joining with other writers, and files that are damaged or hostile.
-#include "layers/plan_database.h"
+#include "io/plan_database.h"
 
 #include <gtest/gtest.h>
 

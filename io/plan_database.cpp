@@ -1,5 +1,5 @@
 // The plan database: text format, reading, joining.
-#include "layers/plan_database.h"
+#include "io/plan_database.h"
 
 #include <cctype>
 #include <charconv>

@@ -4,8 +4,8 @@
 
 #include <set>
 
+#include "apps/weights/slim_weights.h"
 #include "layers/init.h"
-#include "nets/slim_names.h"
 #include "tests/scratch.h"
 
 namespace gadolin {
