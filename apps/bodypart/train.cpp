@@ -4,11 +4,11 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/train_flags.h"
-#include "apps/weights/slim_weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
 #include "tasks/classification.h"
 #include "tasks/net_options.h"
+#include "tasks/slim_weights.h"
 #include "train/checkpoint_store.h"
 
 namespace gadolin::bodypart {

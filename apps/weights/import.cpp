@@ -6,11 +6,11 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
-#include "apps/weights/slim_weights.h"
 #include "apps/weights/weights.h"
 #include "io/weights.h"
 #include "layers/init.h"
 #include "tasks/net_options.h"
+#include "tasks/slim_weights.h"
 #include "tensor/random.h"
 
 namespace gadolin {

@@ -1,5 +1,5 @@
 // Checkpoints of TF-Slim's nets under our names: the same logits.
-#include "apps/weights/slim_weights.h"
+#include "tasks/slim_weights.h"
 
 #include <gtest/gtest.h>
 

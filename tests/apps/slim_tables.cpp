@@ -4,8 +4,8 @@
 
 #include <set>
 
-#include "apps/weights/slim_weights.h"
 #include "layers/init.h"
+#include "tasks/slim_weights.h"
 #include "tests/scratch.h"
 
 namespace gadolin {

@@ -12,7 +12,7 @@
 #include "apps/bodypart/train_flags.h"
 #include "io/weights.h"
 #include "layers/init.h"
-#include "apps/weights/slim_weights.h"
+#include "tasks/slim_weights.h"
 #include "tests/apps/bodypart/records.h"
 #include "train/checkpoint.h"
 

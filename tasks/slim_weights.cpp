@@ -1,4 +1,4 @@
-#include "apps/weights/slim_weights.h"
+#include "tasks/slim_weights.h"
 
 #include <algorithm>
 #include <set>
