@@ -121,7 +121,7 @@ TEST(Account, CudaStepOfResNet18) {
   // Twice the pictures, twice the work, the same weights.
   auto more = account("4");
   EXPECT_EQ(more["convolution, forward, bf16"]["flops"], 2 * (body + stem));
-  EXPECT_EQ(more["span_kernel: Update"]["read_bytes"], rows["span_kernel: Sgd"]["read_bytes"]);
+  EXPECT_EQ(more["span_kernel: Update"]["read_bytes"], rows["span_kernel: Update"]["read_bytes"]);
 }
 
 }  // namespace
