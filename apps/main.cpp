@@ -5,7 +5,7 @@
 
 int main(int argc, char** argv) {
   gadolin::hold_standard_streams();
-  gadolin::settle_waiting(argv);
+  const gadolin::CoreWatch watch;
   gadolin::Program program;
   gadolin::add_doctor(program);
   gadolin::add_models(program);

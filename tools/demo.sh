@@ -6,7 +6,7 @@
 #   tools/demo.sh --out DIR    where the run goes (default runs/demo)
 #   tools/demo.sh -- OPTION... options of `gadolin train` to add or override, for example -- --epochs 2
 # Needs no GPU; uses one, and compiles the CUDA side, where a toolkit and a GPU are there.
-# Two processors: about ten minutes with the build, three without.
+# Two processors: three to eight minutes with the build, one to three without.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/packages.sh"

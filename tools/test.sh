@@ -66,7 +66,7 @@ if [ $quick = 0 ]; then
     "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -g1 -DNDEBUG"
   cmake --build "$build/tsan" -j "$jobs" --target test_data
   # Whole trainings, kills by the second, benchmarks and readings of our own sources say nothing more under a sanitizer.
-  plain_only="Kill*:RealData*:BodypartRoad.TheDocument:Commands.BenchmarksRun:BenchOp.CasesOfEveryFamilyRunAndGiveShares"
+  plain_only="Kill*:RealData*:BodypartRoad.TheDocument:Commands.BenchmarksRun:CoreWatch.HasThreads*:BenchOp.CasesOfEveryFamilyRunAndGiveShares"
   plain_only="$plain_only:Nets/PlanOf*:Nets/TrainingMemoryOf*:Summary.SizesInTheListAreTheNetsOwn"
   plain_only="$plain_only:CudnnPlanning*:NetPlanning*"  # of the real cuDNN
   plain_only="$plain_only:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"

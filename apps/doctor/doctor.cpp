@@ -63,7 +63,7 @@ void doctor(Session& session) {
   const auto ok = [&](const std::string& text) { findings.push_back({"ok", text, ""}); };
   ok("Gadolin " GADOLIN_VERSION ", compiler " __VERSION__);
   ok(cat("CPU: ", std::thread::hardware_concurrency(), " processors, ", num_threads(),
-         " threads in use; they wait by ", waiting().empty() ? "OpenMP's own choice" : waiting()));
+         " threads in use; they wait by ", waiting()));
 #ifdef GADOLIN_ONEDNN
   const dnnl_version_t* v = dnnl_version();
   ok(cat("oneDNN ", v->major, ".", v->minor, ".", v->patch,

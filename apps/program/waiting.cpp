@@ -1,46 +1,105 @@
 #include "apps/program/waiting.h"
 
-#include <unistd.h>
+#include <omp.h>
+#include <signal.h>
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
-#include <string_view>
+#include <fstream>
+#include <mutex>
+#include <optional>
 
 namespace gadolin {
 namespace {
 
-// Turns of a loop in which a thread looks for work before it sleeps. Beside other jobs that time is taken
-// from the threads that still compute; libgomp's own number is five times this one, and no faster on an idle
-// machine.
-constexpr const char* spin_count = "60000";
+using std::chrono::steady_clock;
+constexpr auto period = std::chrono::milliseconds(200);
+constexpr double crowded_share = 0.05;  // of a core's time: more waiting than this means that cores are short
+constexpr int quiet_periods = 10;       // without it before threads spin again
 
-constexpr const char* settings[] = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"};
+std::string setting() {
+  for (const char* name : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"})
+    if (const char* value = std::getenv(name)) return std::string(name) + "=" + value;
+  return "";
+}
 
-// Beginning anew takes 30 ms, which shows where a script calls `dicom dump` a thousand times.
-bool computes(char** argv) {
-  const std::set<std::string_view> commands{"train",  "lr-find", "eval",     "predict", "cam",
-                                            "verify", "bench",   "bodypart", "doctor"};
-  for (; *argv != nullptr; ++argv)
-    if (commands.contains(*argv)) return true;
-  return false;
+// Nanoseconds for which this process's living threads have been ready to run without a core.
+std::int64_t waited_for_cores() {
+  std::int64_t sum = 0;
+  std::error_code error;
+  using Entries = std::filesystem::directory_iterator;
+  for (Entries entry("/proc/self/task", error), end; !error && entry != end; entry.increment(error)) {
+    std::int64_t ran = 0, waited = 0;
+    if (std::ifstream(entry->path() / "schedstat") >> ran >> waited) sum += waited;
+  }
+  return sum;
+}
+
+// Sleeps until `stop` or the time is over; whether it may go on.
+bool sleep_for(const std::stop_token& stop, steady_clock::duration time) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any().wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+// As long as OpenMP has more threads than there are cores, libgomp lets waiting threads spin for no more than
+// 100 turns (gomp_throttled_spin_count_var, read at every wait, while GOMP_SPINCOUNT is read before main).
+// So this is a team of that many threads, all of them asleep.
+class SleepingTeam {
+ public:
+  SleepingTeam()
+      : thread_([](const std::stop_token& stop) {
+          std::atomic<int> started{0};
+#pragma omp parallel num_threads(omp_get_num_procs() + 1)
+          ++started;  // the compiler would leave out a team that does nothing
+          while (sleep_for(stop, std::chrono::hours(24))) {
+          }
+        }) {
+  }
+
+ private:
+  std::jthread thread_;
+};
+
+void watch(const std::stop_token& stop) {
+  std::optional<SleepingTeam> team;
+  int quiet = 0;
+  auto before = steady_clock::now();
+  std::int64_t waited_before = waited_for_cores();
+  while (sleep_for(stop, period)) {
+    const auto now = steady_clock::now();
+    const std::int64_t waited = waited_for_cores();
+    const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(now - before).count();
+    const bool crowded =
+        static_cast<double>(waited - waited_before) > crowded_share * static_cast<double>(time);
+    quiet = crowded ? 0 : quiet + 1;
+    if (crowded && !team) team.emplace();
+    if (quiet == quiet_periods) team.reset();
+    before = now;
+    waited_before = waited;
+  }
 }
 
 }  // namespace
 
-void settle_waiting(char** argv) {
-  if (!computes(argv) || !waiting().empty() || ::setenv(settings[0], spin_count, 1) != 0) return;
-  // Its own path and not the link, so that `ps` and `killall` know the program by its name.
-  std::error_code error;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  if (!error) ::execv(self.c_str(), argv);
-  ::unsetenv(settings[0]);  // it goes on as it is, and says so in `doctor`
+CoreWatch::CoreWatch() {
+  if (!setting().empty()) return;
+  // The thread inherits what is blocked: signals are for the threads that were there before.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::jthread(watch);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 std::string waiting() {
-  for (const char* name : settings)
-    if (const char* value = std::getenv(name)) return std::string(name) + "=" + value;
-  return "";
+  const std::string set = setting();
+  return set.empty() ? "spinning, asleep where cores are short" : set;
 }
 
 }  // namespace gadolin

@@ -29,8 +29,7 @@ TEST(Commands, DoctorTestsEveryTypeOfTheCpu) {
   EXPECT_EQ(last_event(run)["metrics"]["errors"], 0);
 }
 
-// libgomp reads its settings before main(), so the program starts itself anew with one.
-TEST(Commands, ThreadsWaitShortlyUnlessTheUserSaysOtherwise) {
+TEST(Commands, DoctorSaysHowThreadsWait) {
   const auto waiting = [](const std::optional<std::string>& policy, const std::optional<std::string>& count) {
     const Outcome run =
         run_program({"doctor"}, {.environment = {{"OMP_WAIT_POLICY", policy}, {"GOMP_SPINCOUNT", count}}});
@@ -38,20 +37,9 @@ TEST(Commands, ThreadsWaitShortlyUnlessTheUserSaysOtherwise) {
     const std::size_t at = run.out.find("they wait by ");
     return at == std::string::npos ? run.out : run.out.substr(at + 13, run.out.find('\n', at) - at - 13);
   };
-  EXPECT_EQ(waiting({}, {}), "GOMP_SPINCOUNT=60000");
+  EXPECT_EQ(waiting({}, {}), "spinning, asleep where cores are short");
   EXPECT_EQ(waiting({}, "7"), "GOMP_SPINCOUNT=7");
   EXPECT_EQ(waiting("active", {}), "OMP_WAIT_POLICY=active");
-}
-
-TEST(Commands, WhoStartsTheProgramDoesNotNoticeThatItStartsItselfAnew) {
-  const RunOptions bare{.environment = {{"OMP_WAIT_POLICY", {}}, {"GOMP_SPINCOUNT", {}}}};
-  const Outcome help = run_program({"help", "train"}, bare),
-                wrong = run_program({"train", "--eppochs=3"}, bare);
-  EXPECT_EQ(help.code, 0);
-  EXPECT_NE(help.out.find("gadolin train "), std::string::npos) << help.out;
-  EXPECT_EQ(wrong.code, 2);
-  EXPECT_EQ(wrong.out, "");
-  EXPECT_EQ(wrong.err, "gadolin: unknown option --eppochs; did you mean --epochs? [GD-USAGE-001]\n");
 }
 
 TEST(Commands, ModelsShowTheGoldenTotals) {
