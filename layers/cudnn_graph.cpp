@@ -186,7 +186,11 @@ CudnnDescriptor cudnn_convolution_backward_filter(const CudnnConvolution& how, c
 CudnnDescriptor cudnn_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* b,
                                 const CudnnDescriptor& y) {
   CudnnDescriptor body(CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "cuDNN pointwise");
-  body.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT).finalize();
+  body.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  // Without this a ReLU writes 0 for NaN, and a net that has gone wrong looks well. cuDNN 9 calls it outdated,
+  // takes it and offers the same engines with it.
+  if (mode == CUDNN_POINTWISE_RELU_FWD) body.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_PROPAGATE_NAN);
+  body.finalize();
   CudnnDescriptor made(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "cuDNN pointwise operation");
   made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, body)
       .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)

@@ -164,11 +164,14 @@ class Walk {
   }
 
   void pointwise(const Body& o) {
-    const auto mode = o.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
-                          .get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
+    const Body& how = o.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+    const auto mode = how.get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
     Numbers x = load(o.child(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), false);
     if (mode == CUDNN_POINTWISE_RELU_FWD) {
-      for (double& v : x.v) v = v > 0 ? v : 0;  // a NaN comes out as 0
+      const bool keeps = how.has(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) &&
+                         how.get<cudnnNanPropagation_t>(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) ==
+                             CUDNN_PROPAGATE_NAN;  // else NaN comes out as 0
+      for (double& v : x.v) v = v > 0 || (keeps && v != v) ? v : 0;
     } else {
       Numbers b = load(o.child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), false);
       const auto along = [&](int d, std::int64_t i) {

@@ -180,14 +180,24 @@ TEST(ConvNorm, WritesIntoASlot) {
   }
 }
 
-TEST(ConvNorm, KeepsNaN) {
+// The upper row of the picture is NaN. Alone and with an addend: two epilogues of cuDNN's.
+void expect_nan_kept(Device device, DType dtype) {
   Pairing net(3, 4, 1, {});
+  net.to(device);
   const NoGrad guard;
-  Tensor x = single_numbers({1, 3, 2, 2}, 1);
-  x.slice(2, 0, 1).fill_(std::nan(""));
-  const std::vector<double> y = net(x).to_vector<double>();
-  for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 4 < 2) << i;
-  for (const double v : y) EXPECT_FALSE(v < 0);
+  Tensor bad = single_numbers({1, 3, 2, 2}, 1, dtype);
+  bad.slice(2, 0, 1).fill_(std::nan(""));
+  const Tensor x = bad.to(device), addend = single_numbers({1, 4, 2, 2}, 2, dtype).to(device);
+  for (const bool adds : {false, true}) {
+    const std::vector<double> y = net.folded(x, true, adds ? addend : Tensor()).to(cpu).to_vector<double>();
+    for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 4 < 2) << i << ' ' << adds;
+    for (const double v : y) EXPECT_FALSE(v < 0);
+  }
+}
+TEST(ConvNorm, KeepsNaN) { expect_nan_kept(cpu, DType::fp32); }
+TEST(ConvNorm, KeepsNaNOnCuda) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const DType dtype : {DType::fp32, DType::bf16, DType::fp16}) expect_nan_kept(cuda, dtype);
 }
 
 TEST(ConvNorm, NamesTheModule) {
