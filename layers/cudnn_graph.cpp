@@ -187,8 +187,8 @@ CudnnDescriptor cudnn_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor
                                 const CudnnDescriptor& y) {
   CudnnDescriptor body(CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "cuDNN pointwise");
   body.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
-  // Without this a ReLU writes 0 for NaN, and a net that has gone wrong looks well. cuDNN 9 calls it outdated,
-  // takes it and offers the same engines with it.
+  // Without this a ReLU writes 0 for NaN, and a net that has gone wrong looks well. cuDNN 9 calls it
+  // outdated, takes it and offers the same engines with it.
   if (mode == CUDNN_POINTWISE_RELU_FWD) body.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_PROPAGATE_NAN);
   body.finalize();
   CudnnDescriptor made(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "cuDNN pointwise operation");

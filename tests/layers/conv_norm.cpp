@@ -185,6 +185,7 @@ void expect_nan_kept(Device device, DType dtype) {
   Pairing net(3, 4, 1, {});
   net.to(device);
   const NoGrad guard;
+  const ComputeScope scope(dtype);
   Tensor bad = single_numbers({1, 3, 2, 2}, 1, dtype);
   bad.slice(2, 0, 1).fill_(std::nan(""));
   const Tensor x = bad.to(device), addend = single_numbers({1, 4, 2, 2}, 2, dtype).to(device);
