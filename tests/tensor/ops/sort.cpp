@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tensor/capture.h"
 #include "tensor/ops.h"
 #include "tests/op_spec.h"
 #include "tests/tensor/special_values.h"
@@ -139,11 +140,46 @@ void expect_stable_order(std::int64_t n, Device device) {
 TEST(Sort, EveryLengthGivesTheOrderOfStableSort) {
   for (std::int64_t n = 1; n < 70; ++n) expect_stable_order(n, cpu);
 }
-// A network in a block's shared memory up to 2048, beyond it one across blocks.
+// A network in a block's shared memory up to 2048, beyond it CUB's radix sort.
 TEST(Sort, CudaEveryLengthGivesTheOrderOfStableSort) {
   if (!cuda_available()) GTEST_SKIP() << "for a GPU";
   for (std::int64_t n : {1, 2, 3, 31, 32, 33, 64, 69, 1025, 2047, 2048, 2049, 9000})
     expect_stable_order(n, cuda);
+}
+
+// As [3, n] with dimension 1, or [n, 3] with dimension 0: many equal numbers, infinity, NaN and both zeros.
+Tensor long_slices(DType dtype, std::int64_t n, int dim) {
+  std::vector<double> values;
+  for (double u : rand({3 * n}, 7, static_cast<std::uint64_t>(n)).to_vector<double>())
+    values.push_back(std::floor(2000 * u) - 1000);
+  if (is_floating(dtype))
+    for (std::size_t i = 0; i < values.size(); i += 9)
+      values[i] = std::vector{nan, inf, -inf, -0.0, 0.0}[i / 9 % 5];
+  return tensor(values, dim == 1 ? Shape{3, n} : Shape{n, 3}, dtype);
+}
+TEST(Sort, CudaLongSlicesHaveTheOrderOfTheCpu) {
+  if (!cuda_available()) GTEST_SKIP() << "for a GPU";
+  for (const DType dtype : all_types) {
+    for (const int dim : {0, 1}) {
+      const Tensor x = long_slices(dtype, 2100, dim), there = x.to(cuda);
+      const auto same = [&](const Sorted& a, const Sorted& b) {
+        EXPECT_EQ(a.indices.to_vector<std::int64_t>(), b.indices.to_vector<std::int64_t>())
+            << name_of(dtype) << ' ' << dim;
+      };
+      same(sort(there, dim, false), sort(x, dim, false));
+      same(sort(there, dim, true), sort(x, dim, true));
+      same(topk(there, 3, dim), topk(x, 3, dim));
+    }
+  }
+}
+TEST(Sort, CudaLongSlicesStandInARecording) {
+  if (!cuda_available()) GTEST_SKIP() << "for a GPU";
+  CapturedStep step([](const std::vector<Tensor>& in) { return sort(in[0], 1).indices; });
+  for (std::int64_t turn = 0; turn < 4; ++turn) {
+    const Tensor x = rand({3, 2100}, 5, static_cast<std::uint64_t>(turn));
+    EXPECT_EQ(step({x.to(cuda)}).to_vector<std::int64_t>(), sort(x, 1).indices.to_vector<std::int64_t>());
+  }
+  EXPECT_TRUE(step.replayed());
 }
 
 TEST(Cumsum, LongRowsKeepTheirPrecision) {
