@@ -39,7 +39,7 @@ void beside_kernel(F check) {
 }
 
 inline void access(const void* begin, std::size_t bytes, Access what) {
-  if (!inside) return host_access(begin, bytes, what != Access::read);
+  if (!inside) return host_access(begin, bytes, !only_reads(what));
   if (bytes == 0) return;
   beside_kernel([=] { kernel_access(reinterpret_cast<std::uintptr_t>(begin), bytes, what); });
 }
@@ -77,12 +77,16 @@ void __tsan_func_exit() {}
 void __tsan_vptr_update(void** to, void*) { software_cuda::access(to, sizeof *to, Access::write); }
 void __tsan_vptr_read(void** from) { software_cuda::access(from, sizeof *from, Access::read); }
 
-#define SOFTWARE_CUDA_ACCESSES(bytes)                                                             \
-  void __tsan_read##bytes(void* p) { software_cuda::aligned(p, bytes, Access::read); }            \
-  void __tsan_write##bytes(void* p) { software_cuda::aligned(p, bytes, Access::write); }          \
-  void __tsan_unaligned_read##bytes(void* p) { software_cuda::access(p, bytes, Access::read); }   \
-  void __tsan_unaligned_write##bytes(void* p) { software_cuda::access(p, bytes, Access::write); } \
-  void __tsan_volatile_read##bytes(void* p) { software_cuda::aligned(p, bytes, Access::read); }   \
+#define SOFTWARE_CUDA_ACCESSES(bytes)                                                                      \
+  void __tsan_read##bytes(void* p) { software_cuda::aligned(p, bytes, Access::read); }                     \
+  void __tsan_write##bytes(void* p) { software_cuda::aligned(p, bytes, Access::write); }                   \
+  void __tsan_unaligned_read##bytes(void* p) { software_cuda::access(p, bytes, Access::read); }            \
+  void __tsan_unaligned_write##bytes(void* p) { software_cuda::access(p, bytes, Access::write); }          \
+  void __tsan_volatile_read##bytes(void* p) { software_cuda::aligned(p, bytes, Access::volatile_read); }   \
+  void __tsan_unaligned_volatile_read##bytes(void* p) {                                                    \
+    software_cuda::access(p, bytes, Access::volatile_read);                                                \
+  }                                                                                                        \
+  void __tsan_unaligned_volatile_write##bytes(void* p) { software_cuda::access(p, bytes, Access::write); } \
   void __tsan_volatile_write##bytes(void* p) { software_cuda::aligned(p, bytes, Access::write); }
 SOFTWARE_CUDA_ACCESSES(1)
 SOFTWARE_CUDA_ACCESSES(2)

@@ -59,7 +59,7 @@ void count_access(std::uintptr_t address, std::size_t bytes, Access access) {
   if (!of_device(address)) return;
   for (std::uintptr_t at = address / sector; at <= (address + bytes - 1) / sector; ++at) {
     if (access != Access::write) reads.add(at, present);
-    if (access != Access::read) writes.add(at, present);
+    if (!only_reads(access)) writes.add(at, present);
   }
 }
 void count_block(unsigned index) {

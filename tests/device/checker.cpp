@@ -44,7 +44,7 @@ std::string name_of(const Shadow& s) {
   }
 }
 std::string verb(Access access) {
-  return access == Access::read ? "reads " : access == Access::write ? "writes " : "changes atomically ";
+  return only_reads(access) ? "reads " : access == Access::write ? "writes " : "changes atomically ";
 }
 
 // Shared memory and variables of the device are variables of the program here.
@@ -112,8 +112,18 @@ Shadow* shadow_at(std::uintptr_t address) {
   return likely = std::prev(behind)->second;
 }
 
+namespace {
+void expect_free(const char* what, std::uintptr_t address, std::size_t bytes, bool write) {
+  if (!anything_in_flight || machine().failure != cudaSuccess) return;
+  const std::string conflict = in_flight_conflict(address, bytes, write);
+  if (!conflict.empty())
+    report(std::string(what) + " races: it " + (write ? "writes" : "reads") + " what " + conflict);
+}
+}  // namespace
+
 void note_fill(const void* to, int byte, std::size_t bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(to);
+  expect_free("a fill", address, bytes, true);
   if (Shadow* s = shadow_at(address); s && s->kind == Shadow::Kind::device)
     s->set(address - s->begin, bytes,
            byte == close        ? Shadow::closed
@@ -123,6 +133,8 @@ void note_fill(const void* to, int byte, std::size_t bytes) {
 
 void note_copy(const void* to, const void* from, std::size_t bytes) {
   const auto target = reinterpret_cast<std::uintptr_t>(to), source = reinterpret_cast<std::uintptr_t>(from);
+  expect_free("a copy", target, bytes, true);
+  expect_free("a copy", source, bytes, false);
   Shadow *t = shadow_at(target), *s = shadow_at(source);
   if (!t) return;
   if (s)
@@ -134,6 +146,7 @@ void note_copy(const void* to, const void* from, std::size_t bytes) {
 void library_reads(const void* from, std::size_t bytes) {
   if (!checking() || machine().failure != cudaSuccess) return;
   const auto address = reinterpret_cast<std::uintptr_t>(from);
+  expect_free("a library", address, bytes, false);
   const Shadow* s = shadow_at(address);
   std::size_t at = 0;
   if (!s || !s->holds(address + bytes - 1))
@@ -145,6 +158,7 @@ void library_reads(const void* from, std::size_t bytes) {
 void library_writes(const void* to, std::size_t bytes) {
   if (!checking() || machine().failure != cudaSuccess) return;
   const auto address = reinterpret_cast<std::uintptr_t>(to);
+  expect_free("a library", address, bytes, true);
   Shadow* s = shadow_at(address);
   if (!s || !s->holds(address + bytes - 1))
     report("a library writes " + bytes_text(bytes) + " " + whereabouts(address + (s ? bytes - 1 : 0)));
@@ -162,7 +176,7 @@ void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
   }
   if (!s) {
     const bool given = address - parameters < kernel->bytes;
-    if (access == Access::read && (given || is_constant(address))) return;
+    if (only_reads(access) && (given || is_constant(address))) return;
     if (given) return fault("writes to the kernel's parameters, which all threads share");
     s = shadow_of_variable(address);
     if (!s) return fault(verb(access) + bytes_text(bytes) + " " + whereabouts(address));
@@ -176,6 +190,11 @@ void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
   }
   const std::size_t offset = address - s->begin;
   const auto here = [&](std::size_t at) { return " at offset " + std::to_string(at) + " of " + name_of(*s); };
+  if (anything_in_flight) {
+    const std::string conflict = in_flight_conflict(address, bytes, !only_reads(access));
+    if (!conflict.empty())
+      return fault("races: it " + verb(access) + bytes_text(bytes) + here(offset) + ", which " + conflict);
+  }
   std::size_t at = 0;
   const bool known = s->all_written(offset, bytes);
   for (std::size_t from = offset, end = offset + bytes; !known && from < end; from = at + 1) {

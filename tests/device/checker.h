@@ -21,7 +21,10 @@ inline std::uint64_t epoch_of(Stamp s) { return s >> epoch_shift; }
 inline unsigned thread_of(Stamp s) { return static_cast<unsigned>(s >> thread_shift) & 1023; }
 inline unsigned clock_of(Stamp s) { return static_cast<unsigned>(s >> 1) & 8191; }
 
-enum class Access { read, write, atomic };
+// A volatile read is a strong one of PTX's memory model (8.7 of its manual): no race with an atomic
+// operation, but no more than that.
+enum class Access { read, volatile_read, write, atomic };
+inline bool only_reads(Access a) { return a == Access::read || a == Access::volatile_read; }
 
 // The latest access of a launch, the latest of another thread than that, and the first.
 struct Accesses {
@@ -76,6 +79,11 @@ void note_fill(const void* to, int byte, std::size_t bytes);
 void note_copy(const void* to, const void* from, std::size_t bytes);
 void library_reads(const void* from, std::size_t bytes);
 void library_writes(const void* to, std::size_t bytes);
+
+// Of buffers that a collective uses now (collectives.cpp): what it does with them, where this access may not
+// meet it; "" where it may.
+extern bool anything_in_flight;
+std::string in_flight_conflict(std::uintptr_t address, std::size_t bytes, bool write);
 
 // What runs, as told by threads.cpp.
 void launch_begins(const Kernel& kernel, dim3 grid, dim3 block);

@@ -34,9 +34,7 @@ inline double get(const void* base, cudaDataType_t type, std::int64_t i) {
   library_reads(static_cast<const char*>(base) + i * bytes, static_cast<std::size_t>(bytes));
   return get_host(base, type, i);
 }
-inline void put(void* base, cudaDataType_t type, std::int64_t i, double value) {
-  const std::int64_t bytes = element_bytes(type);
-  library_writes(static_cast<char*>(base) + i * bytes, static_cast<std::size_t>(bytes));
+inline void put_host(void* base, cudaDataType_t type, std::int64_t i, double value) {
   switch (type) {
     case CUDA_R_64F: static_cast<double*>(base)[i] = value; return;
     case CUDA_R_32F: static_cast<float*>(base)[i] = static_cast<float>(value); return;
@@ -45,6 +43,11 @@ inline void put(void* base, cudaDataType_t type, std::int64_t i, double value) {
       return;
     default: static_cast<std::uint16_t*>(base)[i] = gadolin::detail::float_to_bf16(static_cast<float>(value));
   }
+}
+inline void put(void* base, cudaDataType_t type, std::int64_t i, double value) {
+  const std::int64_t bytes = element_bytes(type);
+  library_writes(static_cast<char*>(base) + i * bytes, static_cast<std::size_t>(bytes));
+  put_host(base, type, i, value);
 }
 
 inline double dot(const double* x, const double* y, std::int64_t count) {

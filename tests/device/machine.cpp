@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "account.h"
+#include "collectives.h"
 
 namespace software_cuda {
 namespace {
@@ -69,10 +70,19 @@ void Machine::open_memory(std::uint32_t wanted) {
 
 void Machine::push(cudaStream_t stream, Operation operation) {
   stream->queue.push_back(std::move(operation));
+  changed.notify_all();
   if (running > 0) return;
   std::size_t steps = draw(4) == 0 ? draw(4) : 0;
   if (stream->queue.size() > longest_queue) steps = longest_queue / 2;
-  if (steps > 0) run_until([&] { return steps-- == 0 || stream->queue.empty(); });
+  while (steps-- > 0 && !stream->queue.empty() && advance()) {
+  }
+}
+
+bool Machine::advance() {
+  ++running;
+  const bool any = step();
+  if (--running == 0) open_memory(0);
+  return any;
 }
 
 cudaError_t Machine::push(cudaStream_t stream, std::function<void()> work,
@@ -108,7 +118,9 @@ bool Machine::step() {
   for (const cudaStream_t stream : streams) {
     if (stream->queue.empty()) continue;
     const Operation& head = stream->queue.front();
-    if (head.kind != Operation::Kind::wait || head.event->done >= head.serial) able.push_back(stream);
+    const bool stays = (head.kind == Operation::Kind::wait && head.event->done < head.serial) ||
+                       (head.ready && failure == cudaSuccess && !head.ready());
+    if (!stays) able.push_back(stream);
   }
   if (able.empty()) return false;
   const cudaStream_t stream = able[draw(able.size())];
@@ -122,19 +134,32 @@ bool Machine::step() {
   return true;
 }
 
+bool Machine::wait_for_threads() {
+  const std::chrono::milliseconds patience(number_from("GADOLIN_SOFTWARE_PATIENCE_MS", 20000));
+  const int depth = std::exchange(running, 0);
+  open_memory(0);
+  const bool woken = changed.wait_for(mutex, patience) == std::cv_status::no_timeout;
+  running = depth;
+  return woken;
+}
+
 cudaError_t Machine::run_until(const std::function<bool()>& done) {
   if (done()) return failure;
   ++running;
   while (!done()) {
     if (step()) continue;
-    report("a wait that can never end: no stream has anything left to run");
+    if (failure == cudaSuccess && others_may_come() && wait_for_threads()) continue;
+    const std::string who = awaited();
+    report("a wait that can never end: " + (who.empty() ? "no stream has anything left to run" : who));
     break;
   }
   if (--running == 0) open_memory(0);
   return failure;
 }
 
-void run_nodes(const Nodes& nodes) {
+namespace {
+std::vector<std::size_t> drawn_order(const Nodes& nodes) {
+  std::vector<std::size_t> order;
   std::vector<std::size_t> missing(nodes.size()), able;
   std::vector<std::vector<std::size_t>> next(nodes.size());
   for (std::size_t n = 0; n < nodes.size(); ++n) {
@@ -142,13 +167,28 @@ void run_nodes(const Nodes& nodes) {
     for (const std::size_t before : nodes[n].after) next[before].push_back(n);
     if (missing[n] == 0) able.push_back(n);
   }
-  while (!able.empty() && machine().failure == cudaSuccess) {
+  while (!able.empty()) {
     std::swap(able[machine().draw(able.size())], able.back());
     const std::size_t n = able.back();
     able.pop_back();
-    nodes[n].run();
+    order.push_back(n);
     for (const std::size_t follower : next[n])
       if (--missing[follower] == 0) able.push_back(follower);
+  }
+  return order;
+}
+}  // namespace
+
+void run_nodes(const Nodes& nodes) {
+  for (const std::size_t n : drawn_order(nodes))
+    if (machine().failure == cudaSuccess) nodes[n].run();
+}
+void push_nodes(const Nodes& nodes, cudaStream_t stream) {
+  for (const std::size_t n : drawn_order(nodes)) {
+    if (nodes[n].issue)
+      nodes[n].issue(stream);
+    else
+      machine().push(stream, Operation{.run = nodes[n].run});
   }
 }
 
@@ -161,6 +201,7 @@ void report(const std::string& text) {
 std::string take_report() {
   const std::lock_guard lock(machine().mutex);
   machine().failure = cudaSuccess;
+  give_up_meetings(nullptr);
   return std::exchange(machine().first_report, "");
 }
 

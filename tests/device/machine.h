@@ -2,6 +2,7 @@
 // off, and recordings. Everything here is guarded by one lock, which every function of the runtime takes.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -26,7 +27,8 @@ struct EventState {
 
 struct Operation {
   enum class Kind { work, record, wait } kind = Kind::work;
-  std::function<void()> run = {};  // of work
+  std::function<void()> run = {};    // of work
+  std::function<bool()> ready = {};  // of work that waits for other streams; empty: at once
   std::shared_ptr<EventState> event = {};
   std::uint64_t serial = 0;  // the record that this is, or waits for
 };
@@ -35,6 +37,7 @@ struct Operation {
 struct Node {
   std::function<void()> run;
   std::vector<std::size_t> after;
+  std::function<void(cudaStream_t)> issue = {};  // instead of `run`: puts what waits for others on a stream
 };
 using Nodes = std::vector<Node>;
 
@@ -42,6 +45,7 @@ struct Capture {
   cudaStream_t origin = nullptr;
   Nodes nodes;
   std::map<cudaStream_t, std::vector<std::size_t>> last;  // of each stream that has joined
+  std::map<const void*, std::size_t> collectives;         // the last of each communicator
   bool broken = false;
 };
 
@@ -55,6 +59,7 @@ struct Allocation {
 
 struct Machine {
   std::mutex mutex;
+  std::condition_variable_any changed;  // something was added, by any thread
   std::mt19937_64 random;
   int devices = 1;
   std::size_t memory = 0, used[16] = {};
@@ -76,6 +81,10 @@ struct Machine {
   void push(cudaStream_t stream, Operation operation);
   // Runs what is at the head of some stream; false when nothing can run.
   bool step();
+  // One step from outside of a wait.
+  bool advance();
+  // Lets other threads go on until one of them adds something; false when none did for long.
+  bool wait_for_threads();
   // Steps until the condition holds. Reports a wait that can never end.
   cudaError_t run_until(const std::function<bool()>& done);
   // Device memory may be touched while a kernel runs that reaches it, and only then.
@@ -83,8 +92,9 @@ struct Machine {
 };
 Machine& machine();
 
-// The work of a recording, in an order that its edges allow.
+// The work of a recording, in an order that its edges allow: now, or at the end of a stream.
 void run_nodes(const Nodes& nodes);
+void push_nodes(const Nodes& nodes, cudaStream_t stream);
 // Runs all threads of a grid now.
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block);
 // A fault of the code under test: one line on stderr, and the device has failed.

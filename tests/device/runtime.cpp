@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "account.h"
+#include "collectives.h"
 #include "machine.h"
 
 using namespace software_cuda;
@@ -215,9 +216,9 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   const Lock lock(machine().mutex);
   if (event->capture) return said(cudaErrorCapturedEvent);
   const EventState& state = *event->state;
-  bool first = true;
-  const auto done = [&] { return state.done >= state.recorded || !std::exchange(first, false); };
-  if (const cudaError_t error = machine().run_until(done); error != cudaSuccess) return said(error);
+  const auto done = [&] { return state.done >= state.recorded; };
+  if (!done() && !machine().advance() && !others_may_come()) machine().run_until(done);
+  if (machine().failure != cudaSuccess) return said(machine().failure);
   return state.done >= state.recorded ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -282,6 +283,12 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const Lock lock(machine().mutex);
+  const Nodes& all = *executable->nodes;
+  if (std::any_of(all.begin(), all.end(), [](const Node& n) { return bool(n.issue); })) {
+    if (!stream || stream->capture) return said(cudaErrorStreamCaptureUnsupported);
+    push_nodes(all, stream);
+    return said(machine().failure);
+  }
   return said(machine().push(
       stream, [nodes = executable->nodes] { run_nodes(*nodes); }, [] { return Charge{}; }));
 }

@@ -78,8 +78,9 @@ Shadow::State Shadow::look(std::size_t offset, std::size_t count, std::size_t* a
 }
 
 Found Shadow::touch(std::size_t offset, std::size_t count, Access access) {
-  const bool write = access != Access::read, between_blocks = kind != Kind::shared;
-  const Stamp now = present_stamp() | (access == Access::atomic ? atomic_bit : 0);
+  const bool write = !only_reads(access), between_blocks = kind != Kind::shared;
+  const Stamp now =
+      present_stamp() | (access == Access::atomic || access == Access::volatile_read ? atomic_bit : 0);
   const Stamp since = between_blocks ? launch_start() : block_start();
   Found found;
   const auto add = [&](Cell& cell) {

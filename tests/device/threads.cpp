@@ -193,7 +193,8 @@ void wake(F condition) {
 
 std::string where(const Thread& thread) {
   const dim3 at = place(thread.index);
-  std::string text = "thread (" + std::to_string(at.x) + ", " + std::to_string(at.y) + ") ";
+  std::string text =
+      "thread (" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " + std::to_string(at.z) + ") ";
   if (thread.state == State::at_barrier)
     return text + "waits at " + thread.file + ":" + std::to_string(thread.line);
   if (thread.state == State::at_lanes) return text + "waits for lanes of its warp";

@@ -12,10 +12,10 @@
 #include "cuda_runtime.h"
 #include "software_cuda.h"
 
-#define EXPECT_FOUND(text, part)                                                             \
-  do {                                                                                       \
-    const std::string found_in = (text);                                                     \
-    EXPECT_NE(found_in.find(part), std::string::npos) << part << " is not in: " << found_in; \
+#define EXPECT_FOUND(text, part)                                                               \
+  do {                                                                                         \
+    const std::string found_in = (text);                                                       \
+    EXPECT_NE(found_in.find(part), std::string::npos) << (part) << " is not in: " << found_in; \
   } while (false)
 
 namespace device_faults {

@@ -41,6 +41,25 @@ void two_barriers(float* x) {
   x[threadIdx.x] = 0;
 }
 
+void one_leaves_early(float* x) {
+  if (threadIdx.x == 0) return;
+  __syncthreads();
+  x[threadIdx.x] = 0;
+}
+void the_fifth_goes_too_far(float* x) {
+  x[threadIdx.x == 5 ? count : threadIdx.x] = 1;
+  __syncthreads();
+  x[threadIdx.x] = 2;
+}
+
+TEST_F(Device, AThreadThatIsGoneIsNamedAndNobodyWaitsForIt) {
+  const std::string early = said(one_leaves_early);
+  EXPECT_FOUND(early, "divergent barrier: ");
+  EXPECT_FOUND(early, "thread (0, 0, 0) has ended");
+  EXPECT_FOUND(said(the_fifth_goes_too_far),
+               "block (0, 0, 0): thread (5, 0, 0) writes 4 bytes 0 bytes behind the end");
+}
+
 TEST_F(Device, ThreadsThatPartAtABarrierAreReported) {
   EXPECT_NE(said(half_at_a_barrier).find("divergent barrier"), std::string::npos);
   EXPECT_NE(said(two_barriers).find("divergent barrier"), std::string::npos);

@@ -83,7 +83,18 @@ void count_and_look(float* x) {
   atomicAdd(x, 1.f);
   if (x[0] == 1.5f) x[1] = 0;
 }
+template <bool with_atomics>
+void count_and_glance(float* x) {
+  if constexpr (with_atomics)
+    atomicAdd(x, 1.f);
+  else if (threadIdx.x == 0)
+    *static_cast<volatile float*>(x) = 1;
+  if (*static_cast<const volatile float*>(x) == -1.5f) x[1] = 0;
+}
 TEST_F(DeviceRaces, AtomicOperationsAndPlainOnes) {
+  expect(count_and_glance<true>, false);
+  expect(count_and_glance<true>, false, dim3(32), dim3(3));
+  expect(count_and_glance<false>, true);
   expect(count_with_atomics, false);
   expect(count_with_atomics, false, dim3(32), dim3(3));
   expect(count_without, true);
