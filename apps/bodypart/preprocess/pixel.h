@@ -207,11 +207,12 @@ struct Link {
   std::int32_t* labels;
   std::int64_t width, height;
   GADOLIN_HD void operator()(std::int64_t lane, std::int64_t lanes) const {
+    const volatile std::int32_t* now = labels;  // other threads lower them, though never below 0
     for (std::int64_t i = lane; i < width * height; i += lanes) {
-      if (labels[i] < 0) continue;
+      if (now[i] < 0) continue;
       const std::int64_t x = i % width;
       const auto join = [&](std::int64_t other) {
-        if (labels[other] >= 0) unite(labels, static_cast<std::int32_t>(i), static_cast<std::int32_t>(other));
+        if (now[other] >= 0) unite(labels, static_cast<std::int32_t>(i), static_cast<std::int32_t>(other));
       };
       if (x > 0) join(i - 1);
       if (i < width) continue;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "io/atomic_file.h"
+#include "tensor/device.h"
 #include "tests/data/messages.h"
 
 using namespace gadolin;
@@ -121,6 +122,17 @@ TEST(Preprocess, LanesOfADeviceGiveTheSameBytes) {
         EXPECT_TRUE(preprocess(image, options) == here) << m.name << " " << value << " of " << image.width
                                                         << "x" << image.height << "x" << image.channels;
       }
+    }
+  }
+}
+
+TEST(Preprocess, CudaGivesTheSameBytes) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const Image& image : {pattern(40, 33, 1), pattern(19, 23, 3), pattern(1, 90, 1), picture_row({5})}) {
+    for (const PreprocessMethod& m : preprocess_methods()) {
+      const PreprocessOptions options{m.kind, 4, 9, Emit::masked};
+      EXPECT_TRUE(preprocess(image, options, cuda) == preprocess(image, options))
+          << m.name << " of " << image.width << "x" << image.height << "x" << image.channels;
     }
   }
 }
