@@ -23,7 +23,7 @@ log=$build/Testing/Temporary/LastTest.log
 [ -f "$log" ] || { echo "no test has run in build/"; exit 0; }
 echo "tests:"
 awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3 }
-  /^Test time = / { kind = name ~ /^(asan|tsan|fuzz)\./ ? name : "plain, " (name ~ /\// ? substr(name, 1, index(name, "/") - 1) : substr(name, 1, index(name, ".") - 1))
+  /^Test time = / { kind = name ~ /^(asan|tsan|fuzz|device)\./ ? name : "plain, " (name ~ /\// ? substr(name, 1, index(name, "/") - 1) : substr(name, 1, index(name, ".") - 1))
                     sum[kind] += $4 }
   END { for (kind in sum) printf "%f\t%s\n", sum[kind], kind }' "$log" | sort -rn |
   awk -F'\t' 'NR <= 40 || $2 !~ /^plain/ { print; next } { rest += $1 } END { printf "%f\tplain, all other suites\n", rest }' | table

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary.
+# Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary and, on stderr, the
+# ten tests that took longest on the device made of software.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
 #                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), with the
 #                            CUDA code on a device made of software (tests/device), the
@@ -18,7 +19,7 @@ quick=0
 ctest_options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --quick) quick=1 ;;
     *) ctest_options+=("$1") ;;
   esac
@@ -35,10 +36,10 @@ cmake --build "$build/test" -j "$jobs"
 # One list of tests for ctest: those of the plain build and, a program each, those under sanitizers.
 list=$build/CTestTestfile.cmake
 echo "subdirs(\"$build/test\")" > "$list"
-sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER [ENVIRONMENT]]
+sanitized() {  # sanitized NAME PROGRAM [GTEST_FILTER [ENVIRONMENT [PROPERTIES]]]
   [ -f "$2" ] && [ -x "$2" ] || return 0  # build folders match the pattern too
   { echo "add_test($1 \"$2\" --gtest_brief=1 \"--gtest_filter=${3:-*}\")"
-    echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 COST 400 LABELS sanitizer ENVIRONMENT \"${4:-}\")"; } >> "$list"
+    echo "set_tests_properties($1 PROPERTIES TIMEOUT 1800 COST 400 LABELS sanitizer ENVIRONMENT \"${4:-}\" ${5:-})"; } >> "$list"
 }
 fuzzed() {  # fuzzed NAME: from its seeds and what earlier runs found, which stays in the build folder
   local program=$build/asan/fuzz/fuzz_$1
@@ -77,12 +78,14 @@ if [ $quick = 0 ]; then
   done
   # Device memory is closed to whoever looks for leaks. UndefinedBehaviorSanitizer finds the pack that lies askew itself, and ends the program.
   sanitized device.faults "$build/asan/tests/test_device_faults" "-DeviceAccess.APackBeginsAtAMultipleOfItsSize" \
-    "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"
-  # Every test that asks for a device, two shards of the long programs. Plans that are measured stay in the build folder.
+    "GADOLIN_REQUIRE_CUDA=1;GADOLIN_TEST_BUDGET=120;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"
+  # Every test that asks for a device, two shards of the long programs, each within ten processor minutes. Plans that are
+  # measured stay in the build folder. A device whose checks are off is no clean run.
   for shard in tensor:2:0 tensor:2:1 layers:2:0 layers:2:1 nets:1:0 data:1:0 train:1:0 apps:1:0; do
     IFS=: read -r name shards index <<< "$shard"
     sanitized "device.test_$name.$index" "$build/asan/tests/test_$name" "$on_device" \
-      "GADOLIN_REQUIRE_CUDA=1;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index"
+      "GADOLIN_REQUIRE_CUDA=1;GADOLIN_TEST_BUDGET=600;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index" \
+      'FAIL_REGULAR_EXPRESSION "accesses and races are not checked"'
   done
   # The two calls that a machine with a GPU would get, at tiny sizes; their report is made by Python.
   command -v python3 > /dev/null && { echo "add_test(device.gpu_calls bash \"$root/tests/tools/gpu_software_run.sh\" \"$root\" \"$build/asan/gpu_calls\" \"$build/asan\")"
@@ -98,4 +101,8 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=0:malloc_context_size=8} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 cd "$build"
-exec ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" "${ctest_options[@]}"
+rc=0
+ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" "${ctest_options[@]}" || rc=$?
+slowest=$(sed -n 's/^slow: //p' Testing/Temporary/LastTest.log 2>/dev/null | sort -rn | head -10)
+[ -z "$slowest" ] || printf 'slowest on the device made of software, in processor seconds:\n%s\n' "$slowest" >&2
+exit $rc
