@@ -46,7 +46,7 @@ parts=${parts:-$all_parts}
 case "$parts" in *first*) most=420 ;; *second*) most=300 ;; *) most=540 ;; esac
 limit_of_call=${limit_of_call:-$most}
 has_gpu || die 7 "nvidia-smi finds no GPU; this script is for a machine with one"
-nvcc=$(find_nvcc) || die 7 "no nvcc in PATH, CUDA_HOME or /usr/local/cuda"
+nvcc=$(find_nvcc || true)   # what was built by prepare needs none
 
 build=${GADOLIN_GPU_BUILD:-$root/build/gpu}   # the dry run of the tests has another one
 compare=${GADOLIN_COMPARE:-$root/bench/compare_pytorch.py}
@@ -69,13 +69,14 @@ sources=$(fingerprint)
 if [ "$(cat "$logs/sources" 2>/dev/null)" != "$sources" ]; then rm -rf "${logs:?}"/*; echo "$sources" > "$logs/sources"; fi
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1)
 driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1)
-toolkit=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
 export GADOLIN_COMMIT=${GADOLIN_COMMIT:-$(git -C "$root" rev-parse --short=12 HEAD 2>/dev/null || echo "sources-$sources")}
 # Engines that were timed, for the second call and to be brought back.
 export GADOLIN_CACHE_DIR=${GADOLIN_CACHE_DIR:-$build/cache}
 mkdir -p "$GADOLIN_CACHE_DIR"
 if [ -f "$root/.offline/plans.tar.gz" ]; then tar -xzf "$root/.offline/plans.tar.gz" -C "$GADOLIN_CACHE_DIR" || die 1 "could not unpack .offline/plans.tar.gz"; fi
 case "$parts" in *first*|*second*) if [ -f "$kit" ] && [ -z "${GADOLIN_GPU_BUILD:-}" ]; then unpack_kit; elif [ ! -x "$gadolin" ]; then parts="build $parts"; fi ;; esac
+case " $parts " in *" build "*) [ -n "$nvcc" ] || die 7 "no nvcc in PATH, CUDA_HOME or /usr/local/cuda" ;; esac
+if [ -n "$nvcc" ]; then toolkit=$(release_of "$nvcc"); else toolkit=$(cat "$build/toolkit" 2>/dev/null || echo unknown); fi
 cores=$(nproc)
 shards=$(( cores > 3 ? cores / 2 : 2 ))
 

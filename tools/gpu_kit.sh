@@ -11,6 +11,9 @@ fingerprint() {
     -not -path '*/fixtures/*' -print0 | LC_ALL=C sort -z | xargs -0 sha1sum | sha1sum | cut -c1-12)
 }
 
+# 13.0, of a compiler.
+release_of() { "$1" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'; }
+
 # For any x86-64 of the last ten years with a GPU of compute capability 9.0; without DICOM and databases, whose
 # libraries would be most of the file.
 prepare_kit() {
@@ -32,6 +35,7 @@ prepare_kit() {
     grep -v -E '/(libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s|libcuda[a-z]*)\.so' | while read -r library; do cp -L "$library" "$stage/lib/"; done
   fingerprint > "$stage/sources"
   echo "$root" > "$stage/root"
+  release_of "$nvcc" > "$stage/toolkit"
   # One window over all programs: most of what one holds stands in another as well.
   tar -cf - -C "$stage" . | xz -T1 --lzma2=preset=6,dict=256MiB > "$kit.new" || die 1 "could not pack"
   size=$(stat -c %s "$kit.new")
