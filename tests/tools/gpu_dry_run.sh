@@ -122,6 +122,14 @@ FAIL=test_tensor gpu second; expect $? 1 "the second call with a failing checker
 grep -q '| resnet50 train bf16, batch 256, vs compile | 1.05 | 1.05 | 1.25 | gate |' "$page" || fault "the second call compares with nothing compiled"
 grep -q "Failed: second/memcheck (1)" "$page" || fault "a failure of the memory checker is not on the page"
 
+# Programs that came with the tree need no compiler there; building does.
+rm "$work/bin/nvcc"
+without=$(printf '%s' "$PATH" | tr : '\n' | while read -r folder; do [ -x "$folder/nvcc" ] || printf '%s:' "$folder"; done)
+echo 12.9 > "$work/build/toolkit"
+PATH=$without CUDA_HOME=$work/none gpu --again first; expect $? 0 "the first call without a compiler"
+grep -q '12\.9' "$page" || fault "the page does not name the compiler of the kit"
+PATH=$without CUDA_HOME=$work/none gpu build; expect $? 7 "building without a compiler"
+
 PATH="$work/none:/usr/bin:/bin" "$root/tools/gpu.sh" > /dev/null 2>&1; code=$?
 command -v nvidia-smi > /dev/null || expect $code 7 "a machine without a GPU"
 [ "$faults" = 0 ] || { echo "--- the last call said:"; tail -20 "$work/said"; exit 1; }
