@@ -11,9 +11,11 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 #include <vector>
 
+#include "io/bytes.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -89,6 +91,12 @@ void fail_file(const char* op, const std::string& path, int error) {
   if (error == ENOSPC || error == EDQUOT)
     fail<FileError, 2>(op, ": ", path, ": ", reason, "; ", hint_of(error));
   fail<FileError>(op, ": ", path, ": ", reason, "; ", hint_of(error));
+}
+
+void make_folders(const char* op, const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) fail_file(op, printable(path), error.value());
 }
 
 AtomicFile::AtomicFile(std::string path, std::int64_t expected_bytes) : path_(std::move(path)) {

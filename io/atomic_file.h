@@ -61,6 +61,9 @@ int remove_stale_temporaries(const std::string& folder, std::time_t before);
 // FileError for a failed system call: "<op>: <path>: <reason>; <what to do>". `error` is an errno.
 [[noreturn]] void fail_file(const char* op, const std::string& path, int error);
 
+// Makes the folder and those above it. Throws FileError as fail_file says.
+void make_folders(const char* op, const std::string& path);
+
 namespace detail {
 // For tests of faults: called before each system call that changes a file, by its name. What it returns (an
 // errno, or 0) is what the call reports; it may also kill the process.

@@ -18,6 +18,21 @@ class Parser {
  public:
   Parser(std::string_view text, const std::string& name) : text_(text), name_(name) {}
 
+  // The first line of spreadsheets that names what stands between fields: sep=; or, by programs that quote
+  // every field, "sep=;".
+  void separator_line() {
+    const std::size_t end = std::min(text_.find_first_of("\r\n"), text_.size());
+    std::string_view line = text_.substr(0, end);
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    if (line.size() > 1 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
+    if (!has_ending(line.substr(0, 4), "sep=")) return;
+    line.remove_prefix(4);
+    if (line.size() != 1 || std::string_view(",;|\t").find(line[0]) == std::string_view::npos)
+      bad("sep= is to be followed by what stands between fields: a comma, a semicolon, a bar or a tab");
+    separator_ = line[0];
+    at_ = end;
+    if (at_ < text_.size()) end_of_line();
+  }
   // One record; false at the end of the text.
   bool record(std::vector<std::string>& fields) {
     fields.clear();
@@ -29,7 +44,7 @@ class Parser {
       if (fields.size() > max_columns) bad("more than 4096 fields");
       field(fields.back());
       if (at_ >= text_.size()) return true;
-      if (text_[at_] == ',') {
+      if (text_[at_] == separator_) {
         ++at_;
         continue;
       }
@@ -49,9 +64,9 @@ class Parser {
     out += text_[at_++];
   }
   bool at_end() const {
-    return at_ >= text_.size() || text_[at_] == ',' || text_[at_] == '\n' || text_[at_] == '\r';
+    return at_ >= text_.size() || text_[at_] == separator_ || text_[at_] == '\n' || text_[at_] == '\r';
   }
-  bool at_blank() const { return at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t'); }
+  bool at_blank() const { return !at_end() && (text_[at_] == ' ' || text_[at_] == '\t'); }
   void field(std::string& out) {
     const std::size_t start = at_;
     while (at_blank()) ++at_;
@@ -88,6 +103,7 @@ class Parser {
   const std::string& name_;
   std::size_t at_ = 0, begin_ = 0;
   std::int64_t line_ = 1, next_line_ = 1;
+  char separator_ = ',';
 };
 
 bool empty_line(const std::vector<std::string>& fields) {
@@ -125,7 +141,7 @@ int CsvTable::column(std::string_view wanted) const {
   for (const std::string& h : header) known = cat(known, known.empty() ? "" : ", ", printable(h));
   const bool other = header.size() == 1 && header[0].find_first_of(";\t") != std::string::npos;
   fail<DataError>("csv: ", printable(name), ":1: there is no column '", printable(wanted), "'; there are ",
-                  known, other ? "; fields are separated by commas" : "");
+                  known, other ? "; fields are separated by commas, unless the first line is sep=;" : "");
 }
 
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
@@ -137,6 +153,7 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
   CsvTable table;
   table.name = name;
   Parser parser(text, name);
+  parser.separator_line();
   std::vector<std::string> fields;
   while (parser.record(table.header) && empty_line(table.header)) {
   }

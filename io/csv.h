@@ -24,7 +24,8 @@ struct CsvTable {
 
 // RFC 4180 with \n, \r\n or \r: fields with a comma, a quote or a line break stand in double quotes, which
 // may have blanks around them; a quote inside is doubled. A byte order mark, empty lines and columns without
-// a name and content are passed over. Limits: line 1 MB, 4096 columns, 10^8 lines. Throws FormatError with
+// a name and content are passed over. A first line sep=; of Excel names another separator: comma, semicolon,
+// bar or tab. Limits: line 1 MB, 4096 columns, 10^8 lines. Throws FormatError with
 // file:line for other numbers of fields than the header has, quotes out of place, NUL bytes, UTF-16, repeated
 // names of columns, and content without one; only the first may have none, as in tables of pandas with their
 // row numbers. Names of columns are trimmed.

@@ -32,9 +32,15 @@ std::vector<std::string> text_lines(std::string_view text) {
   return lines;
 }
 
-// Levenshtein's distance; a name is near when a third of its letters differ at most.
+// The one that goes on where the word ends; else by Levenshtein's distance: a name is near when a third of
+// its letters differ at most.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string best;
+  int longer = 0;
+  for (const std::string& candidate : candidates)
+    if (word.size() >= 4 && candidate.starts_with(word)) best = candidate, ++longer;
+  if (longer == 1) return best;
+  best.clear();
   std::size_t least = word.size() / 3 + 2;
   for (const std::string& candidate : candidates) {
     std::vector<std::size_t> row(candidate.size() + 1);

@@ -61,8 +61,8 @@ std::vector<View> views_from(const std::string& text) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string word = text.substr(begin, end - begin);
     const auto* known = std::find(std::begin(view_names), std::end(view_names), word);
-    require<UsageError>(known != std::end(view_names), "views '", text, "': '", word,
-                        "' is none of identity, hflip, vflip, both; or all of them with all");
+    require<UsageError>(known != std::end(view_names), "views: '", word,
+                        "' is unknown; use identity, hflip, vflip, both or all");
     const View view = static_cast<View>(known - std::begin(view_names));
     require<UsageError>(std::find(views.begin(), views.end(), view) == views.end(), "views '", text,
                         "': ", word, " comes twice; each view counts once");

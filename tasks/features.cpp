@@ -1,7 +1,6 @@
 #include "tasks/features.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <numeric>
 #include <optional>
 
@@ -161,13 +160,14 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
 FeatureResult write_from(const Watched& watched, const std::string& folder, const Dataset& set,
                          const LoaderOptions& loader, const FeatureOptions& options) {
   const LayerTap check(watched.net, options.layer);  // before anything is made
-  std::filesystem::create_directories(folder);
   std::optional<NpyWriter> array;
-  AtomicFile index(folder + "/index.csv");
-  index.write("row,path,patient,label,split\n");
+  std::optional<AtomicFile> index;
   const FeatureResult result = extract_from(
       watched, set, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
-        if (!array) {
+        if (!array) {  // the first batch could be read and run
+          make_folders("features", folder);
+          index.emplace(folder + "/index.csv");
+          index->write("row,path,patient,label,split\n");
           Shape row;
           for (int d = 1; d < rows.dim(); ++d) row.push_back(rows.size(d));
           array.emplace(folder + "/features.npy", row, options.dtype);
@@ -176,13 +176,13 @@ FeatureResult write_from(const Watched& watched, const std::string& folder, cons
         array->append(rows);
         for (const std::int64_t place : places) {
           const SampleInfo& info = set.info(place);
-          index.write(cat(at++, ",", csv_field(info.path.empty() ? info.name : info.path), ",",
-                          csv_field(info.patient), ",", csv_field(labels_of(set, info)), ",",
-                          split_name(info.split), "\n"));
+          index->write(cat(at++, ",", csv_field(info.path.empty() ? info.name : info.path), ",",
+                           csv_field(info.patient), ",", csv_field(labels_of(set, info)), ",",
+                           split_name(info.split), "\n"));
         }
       });
   array->commit();
-  index.commit();
+  index->commit();
   return result;
 }
 

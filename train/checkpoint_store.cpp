@@ -39,9 +39,7 @@ std::int64_t step_of(const std::string& name) {
 
 CheckpointStore::CheckpointStore(std::string folder, int keep) : folder_(std::move(folder)), keep_(keep) {
   require<ValueError>(keep >= 1, "checkpoints: keep ", keep, "; at least 1");
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) fail_file("checkpoints", folder_, error.value());
+  make_folders("checkpoints", folder_);
 }
 
 std::string CheckpointStore::step_path(std::int64_t step) const {

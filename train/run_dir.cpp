@@ -42,12 +42,6 @@ std::string utc_now() {
   return text;
 }
 
-void make_folder(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) fail_file("run", path, error.value());
-}
-
 bool holds_run(const std::string& path) {
   std::error_code error;
   return fs::exists(path + "/config.toml", error) || fs::exists(path + "/checkpoints/last.gdck", error);
@@ -136,10 +130,11 @@ void RunDir::remove(const std::string& path) {
 void RunDir::open(Open mode) {
   check(path_, mode);
   resumed_ = holds_run(path_) && mode != Open::overwrite;
-  make_folder(path_);
+  make_folders("run", path_);
   lock();
   if (mode == Open::overwrite) remove_products();
-  for (const std::string& folder : {checkpoints(), event_folder(), file("report")}) make_folder(folder);
+  for (const std::string& folder : {checkpoints(), event_folder(), file("report")})
+    make_folders("run", folder);
   // Whoever wrote them held the lock, so all are left over, also those of this very second.
   const std::time_t next = std::time(nullptr) + 1;
   for (const std::string& folder : {path_, checkpoints(), file("report")})

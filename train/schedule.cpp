@@ -111,7 +111,7 @@ void Schedule::read_arguments(const std::vector<std::string>& parts) {
   const auto* found =
       std::find_if(std::begin(kinds), std::end(kinds), [&](const auto& k) { return parts[0] == k.name; });
   require<UsageError>(found != std::end(kinds), "schedule: '", text_,
-                      "' is not known; constant, step, multi-step, "
+                      "' is not known; use constant, step, multi-step, "
                       "exponential, polynomial, cosine, one-cycle or plateau");
   kind_ = found->kind;
   Arguments arguments(text_, parts, found->form, options_.steps_per_epoch);

@@ -280,7 +280,7 @@ void run_plot_bench(Session& session, const PlotBenchOptions& o) {
   const std::vector<BenchComparison> rows = chosen(compared, o.rows);
   std::string text = sources(results.sources, o.rows.empty()) + (rows.empty() ? "" : comparison_table(rows));
   if (!o.out.empty()) {
-    fs::create_directories(o.out);
+    make_folders("bench plot", o.out);
     const fs::path beside = o.page.empty() ? fs::path() : fs::path(o.page).parent_path();
     text += "\n";
     std::stable_partition(pictures.begin(), pictures.end(), [](const Picture& p) { return !p.detail; });

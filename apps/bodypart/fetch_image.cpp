@@ -188,11 +188,7 @@ class Fetch {
 
   std::string at(const std::string& path) const { return (fs::path(o_.directory) / path).string(); }
 
-  void make_folder(const char* name) const {
-    std::error_code error;
-    fs::create_directories(at(name), error);
-    if (error) fail_file("fetch-image", printable(at(name)), error.value());
-  }
+  void make_folder(const char* name) const { make_folders("fetch-image", at(name)); }
 
   [[noreturn]] void nothing_found() {
     std::string others;

@@ -9,6 +9,7 @@
 #include "apps/bodypart/preprocess/preprocess.h"
 #include "apps/program/ranges.h"
 #include "data/sets/dataset.h"
+#include "io/atomic_file.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 #include "train/progress.h"
@@ -126,7 +127,7 @@ class Preprocessor {
       job.to = (fs::path(out_) / to).string();
       jobs.push_back(std::move(job));
     }
-    for (const Job& job : jobs) fs::create_directories(fs::path(job.to).parent_path());
+    for (const Job& job : jobs) make_folders("preprocess-image", fs::path(job.to).parent_path().string());
     return jobs;
   }
 

@@ -136,9 +136,7 @@ void write_synth_bodypart(const std::string& folder, const SynthBodypartOptions&
   require_dicom("synth");
   for (int p = 0; p < o.patients; ++p) {
     const fs::path place = fs::path(folder) / numbered("PAT%04d", p);
-    std::error_code error;
-    fs::create_directories(place, error);
-    if (error) fail_file("synth", printable(place.string()), error.value());
+    make_folders("synth", place.string());
     for (int i = 0; i < o.images_per_patient; ++i) {
       write_file_atomically((place / numbered("IM%04d.dcm", i)).string(), synth_dicom(synth_film(o, p, i)));
     }

@@ -4,6 +4,7 @@
 
 #include "apps/bodypart/commands.h"
 #include "apps/bodypart/train_flags.h"
+#include "io/atomic_file.h"
 #include "io/weights.h"
 #include "layers/init.h"
 #include "tasks/classification.h"
@@ -101,7 +102,7 @@ void export_best(const std::string& run, const std::string& folder, Session& ses
   Checkpoint lean;
   for (const Parameter& p : classifier->net().state()) lean.tensors["model." + p.name] = p.tensor.detach();
   classifier->describe(lean);
-  std::filesystem::create_directories(folder);
+  make_folders("bodypart train", folder);
   save_checkpoint(folder + "/model.gdck", lean);
   session.say("exported: " + folder + "/model.gdck");
   session.output("export", folder + "/model.gdck");

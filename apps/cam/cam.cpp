@@ -1,10 +1,12 @@
 // gadolin cam: where in a picture the net sees a class, painted over the picture.
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "io/atomic_file.h"
 #include "io/npy.h"
 #include "tasks/cam.h"
 #include "tasks/inputs.h"
@@ -37,10 +39,10 @@ int class_of(const std::string& text, const std::vector<std::string>& classes) {
 }
 
 // Overlays of an earlier call would be taken for those of this one.
-void clear_overlays(const CamOptions& o) {
+std::vector<std::filesystem::path> earlier_overlays(const CamOptions& o) {
   check_output_folder("cam: --out", o.out, o.files);
-  if (!std::filesystem::is_directory(o.out)) return;
   std::vector<std::filesystem::path> old;
+  if (!std::filesystem::is_directory(o.out)) return old;
   for (const auto& entry : std::filesystem::directory_iterator(o.out)) {
     const std::string name = entry.path().filename().string();
     if (name.ends_with(".cam.png") || name.ends_with(".cam.npy")) old.push_back(entry.path());
@@ -48,7 +50,7 @@ void clear_overlays(const CamOptions& o) {
   require<UsageError>(old.empty() || o.overwrite, "cam: --out ", printable(o.out), " holds ", old.size(),
                       old.size() == 1 ? " file" : " files",
                       " of an earlier call; name another folder, or add --overwrite to remove them");
-  for (const auto& path : old) std::filesystem::remove(path);
+  return old;
 }
 
 void cam(Session& session, const CamOptions& o) {
@@ -58,8 +60,14 @@ void cam(Session& session, const CamOptions& o) {
   const std::vector<std::string> files = expand_files(o.files, true);
   require<UsageError>(!files.empty(), "cam: no files to look at");
   const auto set = file_set(files, task.classes());
-  clear_overlays(o);
-  std::filesystem::create_directories(o.out);
+  const auto old = earlier_overlays(o);
+  bool begun = false;
+  // A call that can do nothing changes nothing.
+  const auto begin = [&] {
+    if (std::exchange(begun, true)) return;
+    make_folders("cam", o.out);
+    for (const auto& path : old) std::filesystem::remove(path);
+  };
   std::vector<std::vector<std::string>> rows{{"path", "class", "probability", "overlay"}};
   const std::vector<std::string> names = distinct_stems(files);
   std::string layer = o.layer, first_error;
@@ -76,6 +84,7 @@ void cam(Session& session, const CamOptions& o) {
         if (layer.empty()) layer = cam_layer(own.net(), evidence);
         return grad_cam(own.net(), evidence, layer).select(0, 0);
       });
+      begin();
       const std::string name = o.out + "/" + names[i] + ".cam";
       write_png(name + ".png",
                 overlay(set->image(number), seen_sample(*set, number, task.pipeline()), heat, o.alpha));
@@ -92,7 +101,7 @@ void cam(Session& session, const CamOptions& o) {
                      {"overlay", name + ".png"}});
     } catch (const Error& error) {
       if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
-      if (dynamic_cast<const FileError*>(&error) && !std::filesystem::is_directory(o.out)) throw;
+      if (begun && dynamic_cast<const FileError*>(&error) && !std::filesystem::is_directory(o.out)) throw;
       ++failed;
       if (first_error.empty()) first_error = error.message();
       session.log(error.what());
@@ -106,7 +115,7 @@ void cam(Session& session, const CamOptions& o) {
   session.metric("files", files.size());
   session.metric("failed", failed);
   session.metric("layer", layer);
-  session.output("folder", o.out);
+  if (begun) session.output("folder", o.out);
   require<DataError, 42>(failed == 0, "cam: ", failed, " of ", files.size(), " files could not be done (",
                          first_error, ")");
 }

@@ -101,7 +101,7 @@ class Converter {
       check_output_file("dicom convert: --out", o.out, ending_, o.inputs);
     } else {
       check_output_folder("dicom convert: --out", o.out, o.inputs);
-      fs::create_directories(out);
+      make_folders("dicom convert", o.out);
     }
   }
 

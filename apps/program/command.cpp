@@ -7,6 +7,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "apps/program/command_words.h"
 #include "apps/program/config_file.h"
 #include "apps/program/help.h"
 #include "apps/program/ranges.h"
@@ -17,32 +18,6 @@
 
 namespace gadolin {
 namespace {
-
-std::string dashes(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
-// `_` and `-` are the same in option and command names, not in values.
-std::vector<std::string> normalise(int argc, char** argv) {
-  std::vector<std::string> args;
-  int names = 0;  // commands come first: `gadolin data split`
-  for (int i = 1; i < argc; ++i) {
-    std::string arg = argv[i];
-    if (arg.rfind("--", 0) == 0) {
-      const std::size_t equals = std::min(arg.find('='), arg.size());
-      arg = dashes(arg.substr(0, equals)) + arg.substr(equals);
-    } else if (names++ == 0) {
-      arg = dashes(arg);
-    }
-    args.push_back(std::move(arg));
-  }
-  if (!args.empty() && args[0] == "help") {  // `gadolin help data split`
-    args.erase(args.begin());
-    args.push_back("--help");
-  }
-  return args;
-}
 
 // Where a command stands in `gadolin --help`; docs/commands.md has the same sections.
 const char* section_of(const std::string& command) {
@@ -55,23 +30,24 @@ const char* section_of(const std::string& command) {
   return found == sections.end() ? "Train, evaluate, predict" : found->second;
 }
 
-// Of "optimizer: adamm is unknown" and "use adam, adamw or sgd": the word that may have been meant, in front
-// of the others. Words of less than four letters are near to everything.
+// Of "optimizer: adamm is unknown", or "there is no step 'rezise'", and "use adam, adamw or sgd": the word
+// that may have been meant, in front of the others. Words of less than four letters are near to everything.
 std::string with_suggestion(const std::string& message, const std::string& hint) {
   std::string said = message;
-  for (const char* end : {" is unknown", " is not known", " cannot be trained"})
+  for (const char* end : {" is unknown", " is not known", " cannot be trained", " has no curve"})
     if (said.ends_with(end)) said.resize(said.size() - std::string_view(end).size());
-  if (said == message || hint.starts_with("did you mean")) return hint;
+  if ((said == message && !said.ends_with('\'')) || hint.starts_with("did you mean")) return hint;
   std::string word = said.substr(said.rfind(' ') + 1);
   std::erase(word, '\'');
   word.resize(std::min(word.find(':'), word.size()));
   std::vector<std::string> words;
   std::string all = hint;
+  for (const char* begin : {"use ", "known are ", "there are "})
+    if (all.starts_with(begin)) all.erase(0, std::string_view(begin).size());
   for (std::size_t at; (at = all.find(" or ")) != std::string::npos;) all.replace(at, 4, ", ");
   std::istringstream parts(all);
   for (std::string part; std::getline(parts, part, ',');) {
-    std::string one(trimmed(part));
-    if (one.starts_with("use ")) one.erase(0, 4);
+    const std::string one(trimmed(part));
     if (one.find_first_of(" ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos) words.push_back(one);
   }
   const std::string near = word.size() < 4 ? "" : nearest(word, words);
@@ -290,36 +266,6 @@ void last_one_counts(CLI::App& app) {
 }
 }  // namespace
 
-namespace {
-// Of `gadolin dta check` or `gadolin data chek`: the word that is no command.
-void name_command(const CLI::App& program, int argc, char** argv, std::string& message, std::string& hint) {
-  const CLI::App* at = &program;
-  std::string path = "gadolin";
-  for (int i = 1; at->get_require_subcommand_min() > 0; ++i) {
-    std::vector<std::string> names;
-    const CLI::App* next = nullptr;
-    const std::string word = i < argc && argv[i][0] != '-' ? dashes(argv[i]) : "";
-    for (const CLI::App* sub : at->get_subcommands({})) {
-      names.push_back(sub->get_name());
-      if (sub->get_name() == word) next = sub;
-    }
-    if (next == nullptr) {
-      const std::string help = "run " + path + " --help";
-      if (word.empty()) {
-        if (hint == "run gadolin --help") hint = help;
-        return;
-      }
-      const std::string near = nearest(word, names);
-      message = "unknown command " + (path + " " + argv[i]).substr(std::string_view("gadolin ").size());
-      hint = near.empty() ? help : "did you mean " + near + "?";
-      return;
-    }
-    path += " " + word;
-    at = next;
-  }
-}
-}  // namespace
-
 int Program::main(int argc, char** argv) {
   const int code = parse_and_run(argc, argv);
   if (std::cout.flush().good() || code != 0) return code;
@@ -333,7 +279,7 @@ int Program::parse_and_run(int argc, char** argv) {
   seconds_now();
   for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
   try {
-    std::vector<std::string> args = normalise(argc, argv);
+    std::vector<std::string> args = normalised(app_, argc, argv);
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     app_.parse(args);
     for (const Entry& entry : entries_) {
@@ -345,6 +291,9 @@ int Program::parse_and_run(int argc, char** argv) {
     }
     return 0;
   } catch (const CLI::Success& help) {  // --help, --help-all, --version
+    std::string message, hint;
+    name_command(app_, argc, argv, message, hint);  // `gadolin help trian`
+    if (!message.empty()) return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
     return app_.exit(help);
   } catch (const CLI::ParseError& error) {
     std::string hint = "run gadolin --help", path = "gadolin";

@@ -75,11 +75,21 @@ void check_inputs(const std::string& said, const std::string& path, const char* 
                         what);
 }
 
+// What is to be made has a folder above it, or one that can be made.
+void check_above(const std::string& said, const std::string& path) {
+  std::error_code error;
+  fs::path above = fs::path(path).parent_path();
+  while (above.has_relative_path() && !fs::exists(above, error)) above = above.parent_path();
+  require<UsageError>(!fs::exists(above, error) || fs::is_directory(above, error), said, ": ",
+                      printable(above.string()), " is a file; name another place");
+}
+
 }  // namespace
 
 void check_output_file(const std::string& option, const std::string& path, const std::string& ending,
                        const std::vector<std::string>& inputs) {
   const std::string said = option + " " + printable(path);
+  check_above(said, path);
   const OutputKind& kind = *kind_named(ending);
   const OutputKind* named = kind_named(path);
   require<UsageError>(named == nullptr || named == &kind, said, " is named as ",
@@ -104,6 +114,7 @@ void check_output_file(const std::string& option, const std::string& path, const
 void check_output_folder(const std::string& option, const std::string& path,
                          const std::vector<std::string>& inputs) {
   const std::string said = option + " " + printable(path);
+  check_above(said, path);
   std::error_code error;
   const auto type = fs::status(path, error).type();
   if (type == fs::file_type::directory) return check_inputs(said, path, "folder", inputs);

@@ -9,11 +9,12 @@ namespace gadolin {
 
 // `path`, what `option` of a command names ("dicom index: --out"), is to become a file of the kind of
 // `ending`, such as ".png". Throws UsageError where it is one of `inputs` (files that are read), ends as
-// another kind of file does, is neither file nor device nor pipe, or holds a file of another kind.
+// another kind of file does, is neither file nor device nor pipe, holds a file of another kind, or lies below
+// a file.
 void check_output_file(const std::string& option, const std::string& path, const std::string& ending,
                        const std::vector<std::string>& inputs = {});
-// The same for a folder that files are written into: throws where `path` is a file, is one of `inputs`, or
-// does not exist and ends as a file does.
+// The same for a folder that files are written into: throws where `path` is a file or lies below one, is one
+// of `inputs`, or does not exist and ends as a file does.
 void check_output_folder(const std::string& option, const std::string& path,
                          const std::vector<std::string>& inputs = {});
 

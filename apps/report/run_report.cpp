@@ -13,6 +13,7 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/report/run_facts.h"
+#include "io/atomic_file.h"
 #include "io/bytes.h"
 #include "io/csv.h"
 #include "tasks/task.h"
@@ -138,7 +139,7 @@ void write_run_reports(const std::vector<std::string>& folders, const std::strin
   data.made = clock_text();
   data.findings = findings;
   const auto parent = std::filesystem::path(path).parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent);
+  if (!parent.empty()) make_folders("report", parent.string());
   report::write_report(data, path);
 }
 

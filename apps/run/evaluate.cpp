@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apps/program/output.h"
+#include "apps/program/version.h"
 #include "apps/report/run_report.h"
 #include "apps/run/judges.h"
 #include "apps/run/report_cams.h"
@@ -30,8 +31,10 @@ struct Findings {
 };
 
 Json metrics_json(const Findings& f, const EvalCommand& o) {
-  Json json{
-      {"task", f.kind}, {"split", o.split}, {"samples", f.samples}, {"program", "gadolin " GADOLIN_VERSION}};
+  Json json{{"task", f.kind},
+            {"split", o.split},
+            {"samples", f.samples},
+            {"program", cat("gadolin ", program_version(), ", commit ", program_commit())}};
   json.update(f.details);
   for (const MetricValue& m : f.metrics) {
     json["metrics"][m.name] = {{"value", number_or_null(m.value)},
@@ -64,7 +67,7 @@ void show(Session& session, const Findings& f, const EvalCommand& o, const Evalu
 
 // metrics.json is written last: with it the folder is that of an evaluation.
 void write(Session& session, const Findings& f, const EvalCommand& o, const Evaluator& evaluator) {
-  std::filesystem::create_directories(o.out + "/report");
+  make_folders("eval", o.out + "/report");
   for (const auto& [name, text] : evaluator.files()) {
     write_file_atomically(o.out + "/" + name, text);
     session.output(name.substr(0, name.rfind('.')), o.out + "/" + name);

@@ -24,7 +24,7 @@ Json write_report_cams(Predictor& predictor, const Dataset& set, const Classific
   std::vector<TellingSample> samples = telling.worst;
   samples.insert(samples.end(), telling.best.begin(), telling.best.end());
   if (samples.empty()) return list;
-  std::filesystem::create_directories(folder);
+  make_folders("eval", folder);
   const Pipeline& pipeline = predictor.task().pipeline();
   std::string layer;
   for (const TellingSample& s : samples) {

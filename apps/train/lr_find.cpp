@@ -91,7 +91,7 @@ void lr_find(Session& session, LrFindOptions o) {
   check_output_folder("lr-find: --out", o.run.out);
   const Prepared p = prepare_run(session, o.run, open_split(o.run, session));
   const LrSweep s = sweep(session, p, o);
-  std::filesystem::create_directories(o.run.out);
+  make_folders("lr-find", o.run.out);
   const std::string csv = o.run.out + "/lr-find.csv", svg = o.run.out + "/lr-find.svg";
   write_file_atomically(csv, table_of(s));
   write_file_atomically(svg, picture_of(s));

@@ -43,6 +43,24 @@ struct PixelModule {
 // Throws FormatError 64 for numbers that are missing, impossible or do not fit together, 62 for a limit.
 PixelModule read_pixel_module(const DicomFile& file);
 
+// What an attribute of defined terms means: the one of `terms` that it names, also in other capitals, with
+// other blanks, hyphens or underscores (with a warning); as it is written where it names none of them; ""
+// where nothing is written. Of several values the first counts, with a warning.
+std::string defined_term(const DicomFile& file, const DicomElement* e,
+                         std::span<const std::string_view> terms);
+// FormatError 64: `kind` is not read as the file holds it, `instead` would be.
+[[noreturn]] void refuse_photometric(const DicomFile& file, const std::string& kind,
+                                     std::string_view instead);
+
+// What makes the full range of the samples of YBR: Y and differences have `low` and the middle taken away and
+// are then multiplied.
+struct YbrRange {
+  double low = 0, luma = 1, chroma = 1;
+};
+// Of `bits` bits; YBR_PARTIAL_422 has 219 steps of Y above 16 and 224 of a difference, of 255 (PS3.3-2003
+// C.7.6.3.1.2). Nothing for what is no YBR.
+std::optional<YbrRange> ybr_range(const std::string& photometric, int bits);
+
 // Samples of one frame as a decoder leaves them: containers of `container` bits (8, 16 or 32), native order.
 struct RawFrame {
   std::vector<std::uint8_t> bytes;

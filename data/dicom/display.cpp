@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/dicom/codec.h"
 #include "data/dicom/image.h"
 #include "tensor/check.h"
 
@@ -140,9 +141,9 @@ void grey(const DicomImage& image, const Tone& tone, const std::int32_t* v, std:
 
 std::uint8_t byte_of(double v) { return static_cast<std::uint8_t>(std::clamp(v + 0.5, 0.0, 255.0)); }
 
-// Whether the colours are YBR_FULL; refuses those that are neither this nor RGB.
-bool is_ybr(const DicomImage& image) {
-  const bool ybr = image.photometric == "YBR_FULL";
+// Nothing of RGB; refuses colours that are neither this nor YBR.
+std::optional<detail::YbrRange> range_of_ybr(const DicomImage& image, int bits) {
+  const auto ybr = detail::ybr_range(image.photometric, bits);
   require<ValueError>(ybr || image.photometric == "RGB", "dicom: colours of photometric interpretation ",
                       printable(image.photometric), " cannot be shown");
   return ybr;
@@ -152,14 +153,16 @@ Image colour(const DicomImage& image, const std::int32_t* v) {
   Image out(image.columns, image.rows, 3, 8);
   const std::int64_t n = std::int64_t{image.rows} * image.columns;
   std::uint8_t* to = out.pixels.data();
-  const bool ybr = is_ybr(image);
+  const auto ybr = range_of_ybr(image, 8);
   const double scale = 255.0 / (std::pow(2.0, image.bits_stored) - 1);
   for (std::int64_t i = 0; i < n; ++i, to += 3) {
     const double a = v[i] * scale, b = v[n + i] * scale, c = v[2 * n + i] * scale;
     if (ybr) {
-      to[0] = byte_of(a + 1.402 * (c - 128));
-      to[1] = byte_of(a - 0.344136 * (b - 128) - 0.714136 * (c - 128));
-      to[2] = byte_of(a + 1.772 * (b - 128));
+      const double y = (a - ybr->low) * ybr->luma, blue = (b - 128) * ybr->chroma,
+                   red = (c - 128) * ybr->chroma;
+      to[0] = byte_of(y + 1.402 * red);
+      to[1] = byte_of(y - 0.344136 * blue - 0.714136 * red);
+      to[2] = byte_of(y + 1.772 * blue);
     } else {
       to[0] = byte_of(a);
       to[1] = byte_of(b);
@@ -184,6 +187,13 @@ Image through_palette(const DicomImage& image, const std::int32_t* v) {
 
 }  // namespace
 
+std::optional<detail::YbrRange> detail::ybr_range(const std::string& photometric, int bits) {
+  if (photometric == "YBR_FULL") return YbrRange{};
+  if (photometric != "YBR_PARTIAL_422") return {};
+  const double step = std::pow(2.0, bits - 8), white = std::pow(2.0, bits) - 1;
+  return YbrRange{16 * step, white / (219 * step), white / (224 * step)};
+}
+
 Tensor to_hounsfield(const DicomImage& image) {
   require<ValueError>(image.channels == 1 && image.photometric != "PALETTE COLOR", "dicom: a ",
                       printable(image.photometric), " image has no rescaled values");
@@ -202,7 +212,7 @@ Tensor to_hounsfield(const DicomImage& image) {
 }
 
 Tensor to_rgb_samples(const DicomImage& image) {
-  const bool ybr = is_ybr(image);
+  const auto ybr = range_of_ybr(image, image.bits_stored);
   const double white = std::pow(2.0, image.bits_stored) - 1, middle = std::pow(2.0, image.bits_stored - 1);
   const auto whole = [&](double v) { return static_cast<std::int32_t>(std::clamp(v, 0.0, white) + 0.5); };
   const std::int64_t n = std::int64_t{image.rows} * image.columns;
@@ -211,10 +221,15 @@ Tensor to_rgb_samples(const DicomImage& image) {
   auto* to = out.data<std::int32_t>();
   for (int f = 0; f < image.frames; ++f, in += 3 * n) {
     for (std::int64_t i = 0; i < n; ++i, to += 3) {
-      const double y = in[i], blue = in[n + i] - middle, red = in[2 * n + i] - middle;
-      to[0] = ybr ? whole(y + 1.402 * red) : in[i];
-      to[1] = ybr ? whole(y - 0.344136 * blue - 0.714136 * red) : in[n + i];
-      to[2] = ybr ? whole(y + 1.772 * blue) : in[2 * n + i];
+      if (!ybr) {
+        for (std::int64_t c = 0; c < 3; ++c) to[c] = in[c * n + i];
+        continue;
+      }
+      const double y = (in[i] - ybr->low) * ybr->luma, blue = (in[n + i] - middle) * ybr->chroma,
+                   red = (in[2 * n + i] - middle) * ybr->chroma;
+      to[0] = whole(y + 1.402 * red);
+      to[1] = whole(y - 0.344136 * blue - 0.714136 * red);
+      to[2] = whole(y + 1.772 * blue);
     }
   }
   return out;

@@ -9,6 +9,8 @@
 namespace gadolin::detail {
 namespace {
 
+constexpr std::string_view voi_functions[] = {"LINEAR", "LINEAR_EXACT", "SIGMOID"};
+
 // The data set itself, or one of its items.
 struct Place {
   const DicomFile& file;
@@ -22,12 +24,12 @@ struct Place {
 
 // A number that values are computed with: absent it is `otherwise`, but what cannot be read is refused.
 double rescale_number(const Place& place, DicomTag tag, double otherwise) {
-  const std::vector<double> v = place.numbers(tag);
-  if (v.empty()) return otherwise;
+  if (place.numbers(tag).empty()) return otherwise;
+  const std::optional<double> v = place.file.number(*place.find(tag));
   require<FormatError, 64>(
-      !std::isnan(v[0]), "dicom: ", printable(place.file.name()), ": ", dicom_keyword(tag),
+      v.has_value(), "dicom: ", printable(place.file.name()), ": ", dicom_keyword(tag),
       " is no number, and values without it would be wrong; write a decimal number into it");
-  return v[0];
+  return *v;
 }
 
 DicomImage::Rescale rescale_at(const Place& place) {
@@ -47,7 +49,13 @@ std::vector<DicomWindow> windows_at(const Place& place) {
     const DicomElement* e = place.find(tag);
     return e != nullptr ? place.file.texts(*e) : std::vector<std::string>{};
   };
-  const std::vector<std::string> names = text(dicom::window_explanation), kind = text(dicom::voi_function);
+  const std::vector<std::string> names = text(dicom::window_explanation);
+  std::string function = defined_term(place.file, place.find(dicom::voi_function), voi_functions);
+  if (!function.empty() && std::ranges::find(voi_functions, function) == std::end(voi_functions)) {
+    place.file.warn("VOILUTFunction is ", printable(function), ", which is unknown; it is read as LINEAR");
+    function.clear();
+  }
+  if (function.empty()) function = "LINEAR";
   if (centers.size() != widths.size())
     place.file.warn("WindowCenter has ", centers.size(), " values, WindowWidth ", widths.size());
   std::vector<DicomWindow> out;
@@ -56,8 +64,7 @@ std::vector<DicomWindow> windows_at(const Place& place) {
       if (widths[i] <= 0) place.file.warn("a WindowWidth is not above 0, its window is left out");
       continue;
     }
-    DicomWindow w{centers[i], widths[i], i < names.size() ? names[i] : "",
-                  kind.empty() || kind[0].empty() ? "LINEAR" : kind[0]};
+    DicomWindow w{centers[i], widths[i], i < names.size() ? names[i] : "", function};
     if (w.width < 1 && w.function != "SIGMOID" && w.function != "LINEAR_EXACT") {
       place.file.warn("a WindowWidth is below 1, its window is shown as LINEAR_EXACT");
       w.function = "LINEAR_EXACT";

@@ -258,7 +258,13 @@ std::vector<double> DicomFile::numbers(DicomTag tag) const {
 }
 
 std::optional<double> DicomFile::number(DicomTag tag) const {
-  const std::vector<double> all = numbers(tag);
+  const DicomElement* e = find(tag);
+  return e != nullptr ? number(*e) : std::nullopt;
+}
+
+std::optional<double> DicomFile::number(const DicomElement& e) const {
+  const std::vector<double> all = numbers(e);
+  if (all.size() > 1) warn(attribute(e), " has ", all.size(), " values, the first one counts");
   return all.empty() || std::isnan(all[0]) ? std::nullopt : std::optional<double>(all[0]);
 }
 

@@ -83,7 +83,9 @@ class DicomFile {
   // Absent: {}.
   std::vector<double> numbers(DicomTag tag) const;
   std::vector<double> numbers(const DicomElement& e) const;
-  std::optional<double> number(DicomTag tag) const;  // the first, unless it is NaN
+  // The first, unless it is NaN; with a warning where there are several.
+  std::optional<double> number(DicomTag tag) const;
+  std::optional<double> number(const DicomElement& e) const;
   std::int64_t integer(DicomTag tag, std::int64_t otherwise) const;
 
   // What was read although it breaks the standard: a sentence for each kind, in the order in which it was

@@ -98,12 +98,13 @@ namespace {
 
 // The colours of a stream: names of components come first, then JFIF, which is YCbCr by definition, then
 // Adobe's marker (ITU-T T.871, T.872). Halved components are differences of colour.
-std::string colour_of(CodedBytes components, bool jfif, int adobe) {
+std::string colour_of(CodedBytes components, bool jfif, int adobe, const std::string& said) {
   const auto id = [&](std::size_t c) { return components[3 * c] & 0xdf; };  // in capitals
   if (id(0) == 'R' && id(1) == 'G' && id(2) == 'B') return "RGB";
   if (jfif || adobe == 1) return "YBR_FULL";
   if (adobe == 0) return "RGB";
-  return components[1] != components[4] || components[1] != components[7] ? "YBR_FULL" : "";
+  const bool halved = components[1] != components[4] || components[1] != components[7];
+  return halved && said != "YBR_PARTIAL_422" ? "YBR_FULL" : "";
 }
 
 bool begins_with(CodedBytes body, std::string_view name) {
@@ -140,7 +141,8 @@ JpegHead jpeg_head(CodedBytes b, const PixelModule& m, const std::string& who) {
     if (frame) {
       if (length < 8) broken_frame(who, "its JPEG frame header is too short");
       JpegHead h{marker, body[0], body[1] << 8 | body[2], body[3] << 8 | body[4], body[5], ""};
-      if (h.channels == 3 && body.size() >= 15) h.colour = colour_of(body.subspan(6), jfif, adobe);
+      if (h.channels == 3 && body.size() >= 15)
+        h.colour = colour_of(body.subspan(6), jfif, adobe, m.photometric);
       if (h.rows != m.rows || h.columns != m.columns || h.channels != m.channels) {
         broken_frame(who, "the JPEG stream has ", h.channels, " x ", h.rows, " x ", h.columns,
                      " samples, the header says ", m.channels, " x ", m.rows, " x ", m.columns);

@@ -37,7 +37,8 @@ struct DicomImage {
   int bits_stored =
       8;  // of the samples after decoding: of the stream where it says otherwise than the header
   bool is_signed = false;
-  // Of the samples, after decoding: MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or YBR_FULL.
+  // Of the samples, after decoding: MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL, or, of less than
+  // the full range, YBR_PARTIAL_422; none of them is subsampled.
   std::string photometric;
   std::string modality;
   struct Rescale {
@@ -59,8 +60,8 @@ struct DicomImage {
 
 // Decodes all frames, or one (from 0). Where header and stream disagree about colour or bits, the stream
 // counts, and the file gets a warning. Throws FormatError: 62 a limit, 64 a pixel module that contradicts
-// itself, or a rescale that cannot be read, 65 a transfer syntax that is not read, 66 no pixel data, 67
-// damaged or truncated pixels; ValueError for a frame that is not there.
+// itself, colours that are not read, or a rescale that cannot be read, 65 a transfer syntax that is not read,
+// 66 no pixel data, 67 damaged or truncated pixels; ValueError for a frame that is not there.
 DicomImage read_dicom_image(const DicomFile& file, int frame = -1);
 // The transfer syntaxes that are read.
 bool dicom_syntax_is_read(const std::string& uid);

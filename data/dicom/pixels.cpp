@@ -1,4 +1,4 @@
-// Stored values out of pixel data: the pixel module, the choice of a decoder, masks, signs and byte orders.
+// Stored values out of pixel data: the choice of a decoder, masks, signs and byte orders.
 #include <algorithm>
 #include <cstring>
 
@@ -6,53 +6,6 @@
 #include "data/dicom/image.h"
 
 namespace gadolin {
-namespace detail {
-
-PixelModule read_pixel_module(const DicomFile& file) {
-  const std::string who = printable(file.name());
-  const DicomLimits& limits = file.limits();
-  const auto need = [&](DicomTag tag, std::int64_t least, std::int64_t most) {
-    const std::optional<double> v = file.number(tag);
-    require<FormatError, 64>(v.has_value(), "dicom: ", who, " has no readable ", dicom_keyword(tag),
-                             ", pixels need it");
-    require<FormatError, 64>(*v >= static_cast<double>(least) && *v <= static_cast<double>(most),
-                             "dicom: ", who, ": ", dicom_keyword(tag), " is ", *v, ", from ", least, " to ",
-                             most, " are possible");
-    return static_cast<int>(*v);
-  };
-  PixelModule m;
-  m.rows = need(dicom::rows, 1, 65535);
-  m.columns = need(dicom::columns, 1, 65535);
-  m.allocated = need(dicom::bits_allocated, 1, 32);
-  m.stored = file.find(dicom::bits_stored) ? need(dicom::bits_stored, 1, m.allocated) : m.allocated;
-  m.high_bit =
-      file.find(dicom::high_bit) ? need(dicom::high_bit, m.stored - 1, m.allocated - 1) : m.stored - 1;
-  m.is_signed = file.integer(dicom::pixel_representation, 0) == 1;
-  m.channels = file.find(dicom::samples_per_pixel) ? need(dicom::samples_per_pixel, 1, 3) : 1;
-  require<FormatError, 64>(m.channels != 2, "dicom: ", who, ": SamplesPerPixel is 2, 1 or 3 are possible");
-  m.planar = m.channels == 3 && file.integer(dicom::planar, 0) == 1;
-  const DicomElement* frames = file.find(dicom::number_of_frames);
-  if (frames != nullptr && frames->length > 0) {
-    require<FormatError, 64>(file.number(dicom::number_of_frames).has_value(), "dicom: ", who,
-                             ": NumberOfFrames is no number");
-    const std::int64_t n = file.integer(dicom::number_of_frames, 1);
-    require<FormatError, 62>(n <= limits.frames, "dicom: ", who, " has ", n, " frames, at most ",
-                             limits.frames, " are read");
-    m.frames = static_cast<int>(std::max<std::int64_t>(n, 1));
-  }
-  const std::vector<std::string> kind = file.texts(dicom::photometric);
-  m.photometric = kind.empty() ? (m.channels == 3 ? "RGB" : "MONOCHROME2") : kind[0];
-  const bool one = m.photometric.starts_with("MONOCHROME") || m.photometric == "PALETTE COLOR";
-  require<FormatError, 64>(one == (m.channels == 1), "dicom: ", who, ": ", printable(m.photometric), " with ",
-                           m.channels, " samples per pixel contradict each other");
-  require<FormatError, 62>(m.samples() <= limits.samples, "dicom: ", who, " has ", m.frames, " x ", m.rows,
-                           " x ", m.columns, " x ", m.channels, " samples, at most ", limits.samples,
-                           " are read");
-  return m;
-}
-
-}  // namespace detail
-
 namespace {
 using detail::PixelModule;
 using detail::RawFrame;
@@ -264,10 +217,10 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
                            " is in transfer syntax ", printable(transfer_syntax_name(file.transfer_syntax())),
                            ", which is not read; convert it to Explicit VR Little Endian");
   PixelModule m = detail::read_pixel_module(file);
-  if (coding == Packing::raw && m.photometric == "YBR_FULL_422" && m.allocated == 8) {
+  if (coding == Packing::raw && m.photometric.ends_with("_422") && m.allocated == 8) {
     m.halved = static_cast<std::int64_t>(e.length) < m.samples();
     if (!m.halved)
-      file.warn("PhotometricInterpretation is YBR_FULL_422, but the pixel data is not subsampled");
+      file.warn("PhotometricInterpretation is ", m.photometric, ", but the pixel data is not subsampled");
   }
   check_amount(file, e, m, coding);
   require<ValueError>(frame >= -1 && frame < m.frames, "dicom: frame ", frame, " of ", printable(file.name()),
@@ -280,6 +233,7 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
   image.is_signed = m.is_signed;
   image.frames = frame < 0 ? m.frames : 1;
   if (m.photometric == "YBR_FULL_422") m.photometric = "YBR_FULL";
+  if (m.photometric == "YBR_PARTIAL_420") m.photometric = "YBR_PARTIAL_422";  // once the samples are there
   if (coding == Packing::j2k && (m.photometric == "YBR_RCT" || m.photometric == "YBR_ICT"))
     m.photometric = "RGB";  // what the transform of the stream is undone to
   image.photometric = m.photometric;
@@ -305,6 +259,8 @@ DicomImage read_dicom_image(const DicomFile& file, int frame) {
     image.photometric = said.photometric;
     image.bits_stored = i == 0 ? said.stored : std::max(image.bits_stored, said.stored);
   }
+  if (m.channels == 3 && image.photometric != "RGB" && !detail::ybr_range(image.photometric, 8))
+    detail::refuse_photometric(file, image.photometric, "RGB");
   detail::read_display_facts(file, image, std::max(frame, 0));
   return image;
 }

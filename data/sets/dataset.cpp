@@ -282,7 +282,9 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
     if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
-    require<DataError>(has_ending(path, ".csv"), "dataset: ", printable(path),
+    // What comes through a pipe can only be a table, and its name says nothing.
+    const bool piped = fs::is_fifo(status) || path.starts_with("/dev/");
+    require<DataError>(piped || has_ending(path, ".csv"), "dataset: ", printable(path),
                        " is neither a folder nor a manifest (.csv) nor a TFRecord (.tfrecord)");
     return open_manifest(path, options);
   }

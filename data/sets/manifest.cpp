@@ -50,7 +50,7 @@ std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOpt
   const int split_at = optional_column(table, options.split_column, "split");
   std::string root =
       options.image_folder.empty() ? fs::path(path).parent_path().string() : options.image_folder;
-  if (root.empty()) root = ".";
+  if (root.empty() || path.starts_with("/dev/")) root = ".";  // /dev/stdin: where the user stands
   std::vector<detail::RawSample> samples;
   samples.reserve(table.rows.size());
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
@@ -134,7 +134,7 @@ void read_splits(const std::string& path, Dataset& dataset) {
   }
   std::vector<Split> splits(static_cast<std::size_t>(dataset.size()), Split::none);
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const std::string& key = table.rows[row][key_at];
+    const std::string key(trimmed(table.rows[row][key_at]));
     const auto found = sample.find(by_name ? key : whole(fs::path(path).parent_path() / key));
     require<DataError>(found != sample.end(), "splits: ", table.place(row), ": ", printable(key),
                        " is not in ", printable(dataset.root()), "; are they the splits of other data?");

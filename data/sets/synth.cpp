@@ -102,9 +102,7 @@ void write_synth(const std::string& folder, const SynthOptions& o) {
                       " is not in 3..", o.samples);
   check_size(o);
   const std::vector<std::string> classes = synth_classes(o.classes);
-  std::error_code error;
-  fs::create_directories(fs::path(folder) / "images", error);
-  if (error) fail_file("synth", printable(folder), error.value());
+  make_folders("synth", folder + "/images");
   std::vector<SampleInfo> samples;
   for (int i = 0; i < o.samples; ++i) {
     char name[40];

@@ -245,7 +245,7 @@ void write_class_names(const std::string& path, const std::vector<std::string>& 
 }
 
 std::int64_t unpack_dataset(const std::string& folder, const Dataset& dataset) {
-  fs::create_directories(fs::path(folder) / "images");
+  make_folders("convert", folder + "/images");
   std::vector<SampleInfo> infos;
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     StoredImage source = dataset.read(i);

@@ -81,6 +81,12 @@ TEST(CamCommand, FromFilesToOverlays) {
   EXPECT_EQ(last_line(damaged, dir.path()),
             "cam: 1 of 2 files could not be done (decode: DIR/bad.png is not a JPEG, PNG, BMP, PNM or DICOM "
             "file) [GD-DATA-042]");
+  // A call that can do nothing makes no folder, and leaves earlier overlays.
+  EXPECT_EQ(cam({bad, "--out", dir / "three", "--quiet"}).code, 3);
+  EXPECT_EQ(cam({film, "--out", dir / "three", "--layer", "layer9"}).code, 2);
+  EXPECT_FALSE(std::filesystem::exists(dir / "three"));
+  EXPECT_EQ(cam({bad, "--out", dir / "one", "--overwrite", "--quiet"}).code, 3);
+  EXPECT_TRUE(std::filesystem::exists(dir / "one/000001.cam.png"));
 }
 
 }  // namespace

@@ -138,7 +138,7 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--schedule", "sine"},
        2,
-       "schedule: 'sine' is not known; did you mean cosine? constant, step, multi-step, exponential, "
+       "schedule: 'sine' is not known; did you mean cosine? use constant, step, multi-step, exponential, "
        "polynomial, cosine, "
        "one-cycle or plateau "
        "[GD-USAGE-001]"},

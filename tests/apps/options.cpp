@@ -1,10 +1,12 @@
 // The tables of options: ranges of numbers, help, hints.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/program/command_words.h"
 #include "io/csv.h"
 #include "tests/apps/small_run.h"
 
@@ -53,6 +55,73 @@ TEST(OptionTables, HelpFitsATerminal) {
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) EXPECT_LE(line.size(), 80u) << line;
   EXPECT_GT(count, 500);
+}
+
+// What a command is called decides, not what its values are called.
+TEST(OptionTables, TheCommandIsFoundAmongOptionsAndTheirValues) {
+  Program program;
+  add_all(program);
+  const auto command = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), "gadolin");
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    return command_words(program.app(), static_cast<int>(argv.size()), argv.data()).path();
+  };
+  EXPECT_EQ(command({"data", "check", "train"}), "data check");
+  EXPECT_EQ(command({"dicom", "dump", "bench", "--fields", "doctor"}), "dicom dump");
+  EXPECT_EQ(command({"--config", "train", "report", "predict"}), "report");
+  EXPECT_EQ(command({"--threads", "2", "--json", "--seed=7", "lr_find", "x"}), "lr-find");
+  EXPECT_EQ(command({"bodypart", "create_database", "x"}), "bodypart create-database");
+  EXPECT_EQ(command({"help", "bodypart", "train"}), "bodypart train");
+  EXPECT_EQ(command({"data", "train"}), "data");
+  EXPECT_EQ(command({"films", "train"}), "");
+  EXPECT_EQ(command({"--unknown", "train"}), "");
+  EXPECT_EQ(command({}), "");
+}
+
+// Behind common options and their values, and with "_" for "-" at any level.
+TEST(OptionTables, CommandsAreNamedWhereverTheyStand) {
+  const auto says = [](const std::vector<std::string>& args) {
+    return last_line(run_here(args), "/nowhere");
+  };
+  EXPECT_EQ(says({"--threads", "2", "trian", "x"}),
+            "unknown command trian; did you mean train? [GD-USAGE-001]");
+  EXPECT_EQ(says({"--quiet", "--seed=3", "data", "chek"}),
+            "unknown command data chek; did you mean check? [GD-USAGE-001]");
+  EXPECT_EQ(says({"trian", "--help"}), "unknown command trian; did you mean train? [GD-USAGE-001]");
+  EXPECT_EQ(says({"help", "trian"}), "unknown command trian; did you mean train? [GD-USAGE-001]");
+  EXPECT_EQ(says({"--threads", "2", "lr_find", "x", "--steps", "0", "--out", "y"}),
+            "--steps 0 is not in 2..1000000 [GD-USAGE-001]");
+  EXPECT_EQ(says({"bodypart", "create_database", "--zzzzz", "1"}),
+            "unknown option --zzzzz; run gadolin bodypart create-database --help [GD-USAGE-001]");
+}
+
+// Of values as of options.
+TEST(OptionTables, TheNearestKnownValueIsNamed) {
+  const Scratch dir;
+  const std::string table = dir.write("t.csv", "path,labels,split\nx.png,a,train\ny.png,b,val\n");
+  for (const char* name : {"x.png", "y.png"}) dir.write(name, encode_png(pattern(8, 8, 1)));
+  const auto says = [&](const std::vector<std::string>& args) {
+    return last_line(run_here(args), dir.path());
+  };
+  for (const auto& [option, value, near] :
+       std::vector<std::array<std::string, 3>>{{"--model", "resnet-18", "resnet18"},
+                                               {"--schedule", "cosin", "cosine"},
+                                               {"--optimizer", "adamm", "adam"},
+                                               {"--sampler", "shufled", "shuffled"},
+                                               {"--loss", "crossentropy", "cross-entropy"},
+                                               {"--augment", "grey,rezise:3", "resize"},
+                                               {"--label-column", "label", "labels"}}) {
+    const std::string said = says({"train", table, "--out", dir / "out", "--input-size", "8", "--width", "4",
+                                   "--device", "cpu", "--quiet", option, value});
+    EXPECT_NE(said.find("did you mean " + near + "? "), std::string::npos) << said;
+  }
+  EXPECT_FALSE(fs::exists(dir / "out"));
+  EXPECT_EQ(says({"predict", "x", "--checkpoint", "y", "--views", "identity,hflp"}),
+            "views: 'hflp' is unknown; did you mean hflip? use identity, hflip, vflip, both or all "
+            "[GD-USAGE-001]");
+  EXPECT_EQ(says({"train", table, "--init", "x.pth"}),
+            "unknown option --init; did you mean --init-from? [GD-USAGE-001]");
 }
 
 TEST(OptionTables, HintsNameTheWholeCommand) {

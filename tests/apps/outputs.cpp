@@ -68,6 +68,27 @@ TEST_F(OutputPaths, NamesAndKindsFit) {
   EXPECT_EQ(refused_folder(dir.write("b", "x")), "x: --out DIR/b is a file; name a folder");
 }
 
+TEST_F(OutputPaths, NothingLiesBelowAFile) {
+  dir.write("note.txt", "mine");
+  for (const char* name : {"note.txt/x", "note.txt/x/y/z"}) {
+    const std::string want = cat("x: --out DIR/", name, ": DIR/note.txt is a file; name another place");
+    EXPECT_EQ(refused_folder(dir / name), want);
+    EXPECT_EQ(refused(dir / name, ".csv"), want);
+  }
+  check_output_folder("x: --out", dir / "new/folder/");
+  check_output_file("x: --out", dir / "new/folder/a.csv", ".csv");
+  check_output_folder("x: --out", "out");
+  // Every command that makes a folder says so in one line.
+  const std::string film = dir.write("film.png", encode_png(pattern(8, 8, 1))), place = dir / "note.txt/out",
+                    below = "not a directory; a part of the path is a file, not a folder [GD-FILE-001]";
+  for (const auto& [args, want] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"data", "synth", place}, "data synth: DIR/note.txt/out: " + below},
+           {{"dicom", "convert", film, "--out", place},
+            "dicom convert: --out DIR/note.txt/out: DIR/note.txt is a file; name another place "
+            "[GD-USAGE-001]"}})
+    EXPECT_EQ(last_line(run_here(args), dir.path()), want);
+}
+
 TEST_F(OutputPaths, FilesOfAnotherKindStay) {
   const std::string png(reinterpret_cast<const char*>(encode_png(pattern(4, 4, 1)).data()), 60);
   const std::vector<std::pair<std::string, std::string>> files{

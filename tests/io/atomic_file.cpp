@@ -160,6 +160,15 @@ TEST_F(AtomicFileTest, MissingFolderAndFolderInTheWay) {
   EXPECT_EQ(names(), std::set<std::string>{"d"});
 }
 
+TEST_F(AtomicFileTest, FoldersAreMadeOrRefusedInOneLine) {
+  make_folders("made", path("a/b/c"));
+  make_folders("made", path("a/b/c"));
+  EXPECT_TRUE(fs::is_directory(path("a/b/c")));
+  write_file_atomically(path("file"), "x");
+  EXPECT_EQ(test::message_of<FileError>([&] { make_folders("made", path("file/x/y")); }),
+            "made: " + path("file/x/y") + ": not a directory; a part of the path is a file, not a folder");
+}
+
 TEST_F(AtomicFileTest, ReadOnlyFolder) {
   fs::permissions(folder_, static_cast<fs::perms>(0555));
   const pid_t child = fork();

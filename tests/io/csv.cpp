@@ -45,12 +45,21 @@ TEST(Csv, NamesTheLineOfEveryFault) {
   EXPECT_EQ(message("a\n\"" + std::string(1100000, 'x')),
             "csv: t.csv:2: a record of more than 1 MB; is a closing quote missing?");
   EXPECT_EQ(message(std::string(5000, ',')), "csv: t.csv:1: more than 4096 fields");
+  for (const char* line : {"sep=\na,b\n", "sep=:\na:b\n", "SEP=;;\na;b\n", "\"sep=x\"", "sep=,,,\na,b,,\n"})
+    EXPECT_EQ(
+        message(line),
+        "csv: t.csv:1: sep= is to be followed by what stands between fields: a comma, a semicolon, a bar "
+        "or a tab");
+  EXPECT_EQ(message("sep=;\na;b\n1;2;3\n"), "csv: t.csv:3: 3 fields, the header has 2");
+  EXPECT_EQ(message("sep=;\n"), "csv: t.csv:1: the file is empty; its first line names the columns");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a,b\n", "t.csv").column("c"); }),
             "csv: t.csv:1: there is no column 'c'; there are a, b");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a;b\n", "t.csv").column("a"); }),
-            "csv: t.csv:1: there is no column 'a'; there are a;b; fields are separated by commas");
+            "csv: t.csv:1: there is no column 'a'; there are a;b; fields are separated by commas, unless the "
+            "first line is sep=;");
   EXPECT_EQ(message_of<DataError>([] { parse_csv("a\tb\n", "t.csv").column("a"); }),
-            "csv: t.csv:1: there is no column 'a'; there are a\\x09b; fields are separated by commas");
+            "csv: t.csv:1: there is no column 'a'; there are a\\x09b; fields are separated by commas, unless "
+            "the first line is sep=;");
 }
 
 // Tables of spreadsheets and of other systems: what means nothing changes nothing.
@@ -64,16 +73,28 @@ TEST(Csv, ReadsWhatSpreadsheetsWrite) {
     EXPECT_EQ(t.header, want.header) << text;
     EXPECT_EQ(t.rows, want.rows) << text;
   }
+  // Excel's first line, which names the separator.
+  for (const char* text :
+       {"sep=,\na,b\n1,\"x, y\"\n2,z\n", "sep=;\r\na;b\r\n1;x, y\r\n2;z\r\n",
+        "\xef\xbb\xbfSep=; \na;b;;\n1;\"x, y\";;\n2;z;;\n", "\"sep=;\"\r\"a\";\"b\"\r1;x, y\r2;z",
+        "sep=\t\na\tb \n1\t \"x, y\"\n2\tz\n", "sep=|\n\na|b\n1|x, y\n2|z\n"}) {
+    const CsvTable t = parse_csv(text, "t.csv");
+    EXPECT_EQ(t.header, want.header) << text;
+    EXPECT_EQ(t.rows, want.rows) << text;
+    EXPECT_EQ(t.lines[0], want.lines[0] + (std::string_view(text).starts_with("sep=|") ? 2 : 1)) << text;
+  }
+  EXPECT_EQ(parse_csv("sep=\t\na\tb\n\t\n", "t.csv").rows[0], (std::vector<std::string>{"", ""}));
   EXPECT_EQ(trimmed("\xc2\xa0 a\xe3\x80\x80"), "a");
   EXPECT_EQ(trimmed("\xc2\xa0 "), "");
 }
 
 TEST(Csv, RandomTextNeverCrashes) {
-  const std::string alphabet = "a,\"\n\r\xef\xbb\xbf|\\ 1";
+  const std::string alphabet = "a,;\"\n\r\xef\xbb\xbf|\\ 1";
   RandomStream random(1, 1);
   for (int round = 0; round < 20000; ++round) {
     std::string text(random.below(40), ' ');
     for (char& c : text) c = alphabet[random.below(alphabet.size())];
+    if (round % 2 == 1) text.insert(0, "sep=;\n");
     try {
       const CsvTable t = parse_csv(text, "t.csv");
       ASSERT_EQ(parse_csv(to_csv(t), "t.csv").rows, t.rows);

@@ -34,6 +34,9 @@ TEST(Text, TheNearestWordIsNearOrNone) {
   EXPECT_EQ(nearest("a", {}), "");
   EXPECT_EQ(nearest("fast", {"best", "reference"}), "");
   EXPECT_EQ(nearest("sine", {"constant", "cosine"}), "cosine");
+  EXPECT_EQ(nearest("--init", {"--quiet", "--init-from", "--out"}), "--init-from");
+  EXPECT_EQ(nearest("resnet", {"resnet34", "resnet18", "vgg11"}), "resnet34")
+      << "one of two at the same distance";
 }
 
 TEST(Text, PipesAreReadToTheirEnd) {

@@ -134,11 +134,10 @@ TEST(Views, AreReadFromText) {
   EXPECT_EQ(views_from("all").size(), 4u);
   EXPECT_EQ(views_from("identity,hflip"), (std::vector<View>{View::identity, View::hflip}));
   EXPECT_EQ(views_from("both"), std::vector<View>{View::both});
-  EXPECT_EQ(
-      message_of<UsageError>([] { views_from("identity,rotate"); }),
-      "views 'identity,rotate': 'rotate' is none of identity, hflip, vflip, both; or all of them with all");
+  EXPECT_EQ(message_of<UsageError>([] { views_from("identity,rotate"); }),
+            "views: 'rotate' is unknown; use identity, hflip, vflip, both or all");
   EXPECT_EQ(message_of<UsageError>([] { views_from(""); }),
-            "views '': '' is none of identity, hflip, vflip, both; or all of them with all");
+            "views: '' is unknown; use identity, hflip, vflip, both or all");
   EXPECT_EQ(message_of<UsageError>([] { views_from("hflip,hflip"); }),
             "views 'hflip,hflip': hflip comes twice; each view counts once");
   EXPECT_THROW(views_from("hflip,"), UsageError);

@@ -98,10 +98,11 @@ TEST(Schedule, WhatIsWrongIsSaid) {
     const char* message;
   } cases[] = {
       {"",
-       "schedule: '' is not known; constant, step, multi-step, exponential, polynomial, cosine, one-cycle or "
+       "schedule: '' is not known; use constant, step, multi-step, exponential, polynomial, cosine, "
+       "one-cycle or "
        "plateau"},
       {"cosin",
-       "schedule: 'cosin' is not known; constant, step, multi-step, exponential, polynomial, cosine, "
+       "schedule: 'cosin' is not known; use constant, step, multi-step, exponential, polynomial, cosine, "
        "one-cycle or "
        "plateau"},
       {"step", "schedule: 'step' lacks a number; the form is step:EVERY[:GAMMA]"},

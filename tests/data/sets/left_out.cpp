@@ -1,6 +1,11 @@
 // Folders and tables as people really have them: what is no sample is counted and named, what means a split
 // or a label is understood however it is written.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "data/sets/dataset.h"
 #include "data/sets/inspect.h"
@@ -130,6 +135,28 @@ TEST(TableText, TheRowNumbersOfPandasAreNoMistake) {
   root.write("n.csv", bytes_of("path,,label\n0.png,0,cat\n"));
   EXPECT_EQ(message_of<FormatError>([&] { open_dataset(root / "n.csv"); }),
             "csv: " + (root / "n.csv") + ":1: a column has no name");
+}
+
+TEST(TableText, ComesThroughPipesOfAnyName) {
+  const Scratch root;
+  root.write("0.png", tiny_png());
+  const std::string pipe = root / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << "path,label\n0.png,cat\n"; });
+  const auto beside = open_dataset(pipe);
+  writer.join();
+  EXPECT_EQ(beside->info(0).path, root / "0.png");
+  int ends[2];  // what `<(sort table.csv)` and /dev/stdin are
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::string text = "path,label\n" + (root / "0.png") + ",cat\n";
+  ASSERT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  DatasetOptions anywhere;
+  anywhere.allow_outside = true;
+  const auto set = open_dataset(cat("/dev/fd/", ends[0]), anywhere);
+  ::close(ends[0]);
+  EXPECT_EQ(set->info(0).path, root / "0.png");
+  EXPECT_EQ(set->root(), ".");
 }
 
 TEST(TableText, LabelsAreUtf8) {

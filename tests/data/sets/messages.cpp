@@ -208,7 +208,7 @@ TEST(DataMessages, MadeUpSets) {
   dir.write("file", "x");
   expect_says<FileError>(
       dir, [&] { write_synth(dir / "file", {}); },
-      "synth: DIR/file: not a directory; a part of the path is a file, not a folder");
+      "synth: DIR/file/images: not a directory; a part of the path is a file, not a folder");
 }
 
 TEST(DataMessages, Inspection) {
