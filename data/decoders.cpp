@@ -22,11 +22,11 @@ bool is_dicom(Bytes b) { return DicomFile::looks_like({reinterpret_cast<const ch
 
 const std::vector<Decoder>& decoders() {
   static const std::vector<Decoder> table{
-      {ImageFormat::jpeg, "JPEG", {"jpg", "jpeg", "jpe", "jfif"}, is_jpeg, nullptr, decode_jpeg},
-      {ImageFormat::png, "PNG", {"png"}, is_png, decode_png},
-      {ImageFormat::bmp, "BMP", {"bmp"}, is_bmp, decode_bmp},
-      {ImageFormat::pnm, "PNM", {"pgm", "ppm", "pnm", "pbm"}, is_pnm, decode_pnm},
-      {ImageFormat::dicom, "DICOM", {"dcm", "dicom", "ima"}, is_dicom, decode_dicom, nullptr, physical_dicom},
+      {ImageFormat::jpeg, "JPEG", {"jpg", "jpeg", "jpe", "jfif"}, is_jpeg, jpeg_header, nullptr, decode_jpeg},
+      {ImageFormat::png, "PNG", {"png"}, is_png, png_header, decode_png},
+      {ImageFormat::bmp, "BMP", {"bmp"}, is_bmp, bmp_header, decode_bmp},
+      {ImageFormat::pnm, "PNM", {"pgm", "ppm", "pnm", "pbm"}, is_pnm, pnm_header, decode_pnm},
+      {ImageFormat::dicom, "DICOM", {"dcm", "dicom", "ima"}, is_dicom, dicom_header, decode_dicom, nullptr, physical_dicom},
   };
   return table;
 }

@@ -106,6 +106,14 @@ class Parser {
   char separator_ = ',';
 };
 
+// Behind the byte order mark. Throws for UTF-16.
+std::string_view text_of(std::string_view text, const std::string& name) {
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  require<FormatError>(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"),
+                       "csv: ", printable(name), " is in UTF-16; save it as UTF-8");
+  return text;
+}
+
 bool empty_line(const std::vector<std::string>& fields) {
   return fields.size() == 1 && trimmed(fields[0]).empty();
 }
@@ -147,12 +155,9 @@ int CsvTable::column(std::string_view wanted) const {
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
 
 CsvTable parse_csv(std::string_view text, const std::string& name) {
-  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
-  require<FormatError>(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"),
-                       "csv: ", printable(name), " is in UTF-16; save it as UTF-8");
   CsvTable table;
   table.name = name;
-  Parser parser(text, name);
+  Parser parser(text_of(text, name), name);
   parser.separator_line();
   std::vector<std::string> fields;
   while (parser.record(table.header) && empty_line(table.header)) {
@@ -175,6 +180,20 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
     table.lines.push_back(parser.line());
   }
   drop_empty_columns(table, header_line);
+  return table;
+}
+
+CsvTable parse_csv_records(std::string_view text, const std::string& name) {
+  CsvTable table;
+  table.name = name;
+  Parser parser(text_of(text, name), name);
+  parser.separator_line();
+  std::vector<std::string> fields;
+  while (parser.record(fields)) {
+    if (empty_line(fields)) continue;
+    table.rows.push_back(std::move(fields));
+    table.lines.push_back(parser.line());
+  }
   return table;
 }
 

@@ -31,6 +31,8 @@ struct CsvTable {
 // row numbers. Names of columns are trimmed.
 CsvTable parse_csv(std::string_view text, const std::string& name);
 CsvTable read_csv(const std::string& path);
+// The records alone, each with the fields it has: for tables that may have no header (the header is empty).
+CsvTable parse_csv_records(std::string_view text, const std::string& name);
 
 std::string csv_field(std::string_view text);  // quoted when it must be
 std::string to_csv(const CsvTable& table);

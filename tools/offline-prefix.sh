@@ -24,7 +24,7 @@ wanted=""
 for package in $(wanted_packages build tests); do
   case "$package" in g++|cmake|ninja-build|pkg-config|libdcmtk-dev|libcharls-dev|libopenjp2-7-dev|libsoci-dev|mariadb-*|postgresql) continue ;; esac  # DICOM, databases: too many libraries to carry
   wanted="$wanted $package $(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$package" |
-    awk '$1 == "Depends:" && $2 ~ /^lib(dnnl|jpeg|png|protobuf|protoc|benchmark)|^zlib1g/ { print $2 }')"
+    awk '$1 == "Depends:" && $2 ~ /^lib(dnnl|jpeg|png|protobuf|protoc|pugixml|benchmark)|^zlib1g/ { print $2 }')"
 done
 # libjpeg-dev only names libjpeg62-turbo-dev, which needs the library in turn; zlib is needed by libpng, the OpenCL loader by oneDNN.
 wanted="$wanted libjpeg62-turbo zlib1g ocl-icd-libopencl1"

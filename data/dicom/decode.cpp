@@ -33,6 +33,17 @@ DicomImage first_frame(Bytes bytes, std::string_view name, const DecodeOptions& 
 
 }  // namespace
 
+ImageHeader dicom_header(Bytes bytes, std::string_view name) {
+  DicomOptions how;
+  how.pixels = false;
+  const DicomFile file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, std::string(name), how);
+  const auto side = [&](DicomTag tag) {
+    const std::int64_t number = file.integer(tag, 0);
+    return number > 0 && number <= 65535 ? static_cast<int>(number) : 0;
+  };
+  return {side(dicom::columns), side(dicom::rows), 1};
+}
+
 Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options) {
   const DicomImage image = first_frame(bytes, name, options);
   DicomDisplayOptions display;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "data/image/header.h"
 #include "data/image/image.h"
 #include "data/image/physical.h"
 #include "tensor/check.h"
@@ -18,6 +19,7 @@ struct Decoder {
   const char* name;
   std::vector<const char*> endings;  // of file names, without the dot
   bool (*matches)(Bytes bytes);
+  ImageHeader (*header)(Bytes bytes, std::string_view name);  // a size of 0 where it tells none
   Image (*decode)(Bytes bytes, std::string_view name, const DecodeOptions& options);
   // Instead of `decode`, for formats that can leave out what nobody will use.
   Decoded (*decode_region)(Bytes bytes, std::string_view name, const DecodeOptions& options) = nullptr;
@@ -34,7 +36,12 @@ Decoded decode_jpeg(Bytes bytes, std::string_view name, const DecodeOptions& opt
 Image decode_png(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_bmp(Bytes bytes, std::string_view name, const DecodeOptions& options);
 Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& options);
+ImageHeader jpeg_header(Bytes bytes, std::string_view name);
+ImageHeader png_header(Bytes bytes, std::string_view name);
+ImageHeader bmp_header(Bytes bytes, std::string_view name);
+ImageHeader pnm_header(Bytes bytes, std::string_view name);
 // data/dicom/decode.cpp
+ImageHeader dicom_header(Bytes bytes, std::string_view name);
 Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options);
 std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name, const DecodeOptions& options);
 

@@ -102,6 +102,14 @@ Image decode_bitmap(PnmReader& reader, Bytes bytes, std::string_view name, const
 
 }  // namespace
 
+ImageHeader pnm_header(Bytes bytes, std::string_view name) {
+  PnmReader reader(bytes, name);
+  ImageHeader header;
+  header.width = static_cast<int>(reader.number());
+  header.height = static_cast<int>(reader.number());
+  return header;
+}
+
 Image decode_pnm(Bytes bytes, std::string_view name, const DecodeOptions& options) {
   PnmReader reader(bytes, name);
   if (bytes[1] == '1' || bytes[1] == '4') return decode_bitmap(reader, bytes, name, options, bytes[1] == '1');

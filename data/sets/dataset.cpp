@@ -11,6 +11,7 @@
 
 #include "data/dicom/dictionary.h"
 #include "data/image/codec.h"
+#include "data/sets/boxes/detection_set.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/sha256.h"
@@ -282,6 +283,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   require<DataError>(fs::exists(status), "dataset: ", printable(path), " does not exist; check the path");
   if (!fs::is_directory(status)) {
     if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
+    if (has_ending(path, ".json")) return open_coco(path, options);
+    if (has_ending(path, ".csv") && is_box_table(path)) return open_box_table(path, options);
     // What comes through a pipe can only be a table, and its name says nothing.
     const bool piped = fs::is_fifo(status) || path.starts_with("/dev/");
     require<DataError>(piped || has_ending(path, ".csv"), "dataset: ", printable(path),
@@ -290,6 +293,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   }
   const fs::path root(path);
   if (fs::exists(root / "manifest.csv")) return open_manifest((root / "manifest.csv").string(), options);
+  if (holds_voc(path)) return open_voc(path, options);
+  if (holds_coco(path)) return open_coco(path, options);
   if (holds(root, "-idx3-ubyte")) return open_idx(path, options);
   if (holds_tfrecords(path)) return open_tfrecords(path, options);
   if (fs::is_directory(root / "images") && fs::is_directory(root / "labels"))

@@ -1,5 +1,6 @@
 // Samples with classes, patients and splits under one interface. Those that come along are labelled pictures:
-// class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files.
+// class folders, images/ + labels/ pairs, manifest CSV, TFRecords and MNIST's IDX files; and pictures with
+// boxes (data/sets/boxes/detection_set.h).
 #pragma once
 
 #include <cstdint>
@@ -62,7 +63,7 @@ class Dataset : public SampleSource {
   // Samples of each class; a multi-label sample counts once a label.
   std::vector<std::int64_t> class_counts() const;
   // SHA-256 over names, labels and splits: a resumed run refuses when it changed. Pixels are not in it.
-  std::string fingerprint() const;
+  virtual std::string fingerprint() const;
 
   // The bytes or the picture of a sample. Throws FileError, and Unsupported for samples that are no pictures:
   // such a set has a sample() of its own.
@@ -107,13 +108,20 @@ struct DatasetOptions {
   bool allow_outside = false;  // links and paths that leave the root
   // Of TFRecords: labels are not looked for, and a damaged record is an error only when it is read.
   bool unlabelled = false;
+  // Of pictures with boxes. class_file: lines name,id of a table; empty: its classes, sorted. part: only this
+  // list of Pascal VOC's ImageSets/Main, or only this one of COCO's files. patient_until: a picture's file
+  // name up to the first of these characters is its patient. boxes_on_shown: where nothing tells otherwise,
+  // boxes were drawn on pictures turned by their EXIF orientation.
+  std::string class_file, part, patient_until;
+  bool skip_difficult = false, skip_truncated = false, boxes_on_shown = false;
   // When given, faulty rows are noted here and left out, not thrown.
   std::vector<std::string>* problems = nullptr;
 };
 
-// Opens whatever `path` holds, in this order: a CSV file; TFRecords, by name or by a pattern
-// (data/sets/tfrecord_dataset.h); a folder with manifest.csv; with *-idx3-ubyte(.gz); with TFRecords; with
-// images/ and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that
+// Opens whatever `path` holds, in this order: a CSV file, of boxes or a manifest; a JSON file of COCO;
+// TFRecords, by name or by a pattern (data/sets/tfrecord_dataset.h); a folder with manifest.csv; with
+// Annotations/ of Pascal VOC or annotations/ of COCO; with *-idx3-ubyte(.gz); with TFRecords; with images/
+// and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that
 // are all whole numbers are sorted as numbers, others by bytes. Throws DataError with what was looked for, or
 // file and line of a wrong row.
 std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOptions& options = {});

@@ -1,0 +1,223 @@
+#include "data/sets/boxes/coco_json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <unordered_map>
+
+#include "data/sets/boxes/raw_boxes.h"
+#include "io/json.h"
+#include "io/text.h"
+#include "tensor/check.h"
+
+namespace gadolin::detail {
+namespace {
+
+constexpr const char* list_names[] = {"images", "annotations", "categories", "results"};
+
+// Tells how far the parser has read.
+class CountedByte {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+  CountedByte(const char* at, const char** reached) : at_(at), reached_(reached) {}
+  reference operator*() const { return *at_; }
+  CountedByte& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+  CountedByte operator++(int) {
+    const CountedByte before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const CountedByte& other) const { return at_ == other.at_; }
+  bool operator!=(const CountedByte& other) const { return at_ != other.at_; }
+
+ private:
+  const char* at_;
+  const char** reached_;
+};
+
+int field_called(const std::string& key) {
+  static const std::unordered_map<std::string, CocoField> known{
+      {"id", CocoField::id},           {"image_id", CocoField::image_id},
+      {"category_id", CocoField::category_id}, {"file_name", CocoField::file_name},
+      {"name", CocoField::name},       {"width", CocoField::width},
+      {"height", CocoField::height},   {"area", CocoField::area},
+      {"iscrowd", CocoField::iscrowd}, {"patient", CocoField::patient},
+      {"patient_id", CocoField::patient}, {"split", CocoField::split},
+      {"score", CocoField::score}};
+  const auto found = known.find(key);
+  return found == known.end() ? -1 : static_cast<int>(found->second);
+}
+
+// Called by the parser in the order of the text. An entry is an object at depth 2 of results, at depth 3
+// otherwise; its own fields stand one deeper.
+class CocoHandler {
+ public:
+  CocoHandler(std::string_view text, const std::string& name, const std::function<void(const CocoEntry&)>& f)
+      : counted_(text.data()), reached_(text.data()), name_(name), call_(f) {}
+  const char** reached() { return &reached_; }
+
+  bool null() { return value({CocoValue::Kind::other, 0, "null"}); }
+  bool boolean(bool v) { return value({CocoValue::Kind::number, v ? 1.0 : 0.0, ""}); }
+  bool number_integer(std::int64_t v) { return value({CocoValue::Kind::number, static_cast<double>(v), ""}); }
+  bool number_unsigned(std::uint64_t v) { return value({CocoValue::Kind::number, static_cast<double>(v), ""}); }
+  bool number_float(double v, const std::string&) { return value({CocoValue::Kind::number, v, ""}); }
+  bool string(std::string& v) { return value({CocoValue::Kind::text, 0, std::move(v)}); }
+  bool binary(Json::binary_t&) { return value({CocoValue::Kind::other, 0, "bytes"}); }
+
+  bool key(std::string& key) {
+    field_ = -1;
+    bbox_ = false;
+    if (depth_ == 1) {
+      list_ = -1;
+      for (int l = 0; l < 3; ++l)
+        if (key == list_names[l]) list_ = l;
+    } else if (in_entry_ && depth_ == entry_depth_) {
+      field_ = field_called(key);
+      bbox_ = key == "bbox";
+    }
+    return true;
+  }
+  bool start_object(std::size_t) {
+    if (depth_ == 0) entry_depth_ = 3;
+    require_list(false);
+    ++depth_;
+    if (depth_ == entry_depth_ && list_ >= 0) {
+      entry_ = {};
+      entry_.list = static_cast<CocoEntry::List>(list_);
+      entry_.number = numbers_[list_]++;
+      entry_.line = line();
+      in_entry_ = true;
+    } else if (in_entry_) {
+      other();
+    }
+    return true;
+  }
+  bool end_object() {
+    if (in_entry_ && depth_ == entry_depth_) {
+      in_entry_ = false;
+      call_(entry_);
+    }
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t) {
+    if (depth_ == 0) {
+      entry_depth_ = 2;
+      list_ = 3;
+      lists_.results = true;
+    } else if (depth_ == 1 && entry_depth_ == 3 && list_ >= 0) {
+      (list_ == 0 ? lists_.images : list_ == 1 ? lists_.annotations : lists_.categories) = true;
+    } else {
+      require_list(true);
+    }
+    ++depth_;
+    if (in_entry_ && depth_ == entry_depth_ + 1 && bbox_) {
+      entry_.has_bbox = true;
+      entry_.bbox.clear();
+    } else if (in_entry_) {
+      other();
+    }
+    return true;
+  }
+  bool end_array() {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
+    fail<FormatError>("boxes: ", printable(name_), ":", line(), ": no JSON, at byte ", position, " after '",
+                      printable(token, 40), "'");
+  }
+  const CocoLists& lists() const { return lists_; }
+
+ private:
+  std::int64_t line() {
+    lines_ += std::count(counted_, reached_, '\n');
+    counted_ = reached_;
+    return lines_;
+  }
+  // In a list there are objects, and under the name of a list a list.
+  void require_list(bool no_object) {
+    const bool in_list = list_ >= 0 && depth_ == entry_depth_ - 1;
+    require<FormatError>(!in_list || !no_object, "boxes: ", printable(name_), ":", line(), ": an entry of ",
+                         list_names[std::max(list_, 0)], " is no object");
+    require<FormatError>(list_ < 0 || list_ == 3 || depth_ != 1, "boxes: ", printable(name_), ":", line(), ": ",
+                         list_names[std::max(list_, 0)], " is no list");
+  }
+  void other() {
+    if (depth_ == entry_depth_ + 1 && field_ >= 0)
+      entry_.fields[static_cast<std::size_t>(field_)].kind = CocoValue::Kind::other;
+  }
+  bool value(CocoValue v) {
+    require<FormatError>(depth_ > 0, "boxes: ", printable(name_),
+                         ":1: neither an object of COCO with images, annotations and categories nor a list "
+                         "of results");
+    require_list(true);
+    if (!in_entry_) return true;
+    if (depth_ == entry_depth_ && field_ >= 0) {
+      entry_.fields[static_cast<std::size_t>(field_)] = std::move(v);
+    } else if (depth_ == entry_depth_ && bbox_) {
+      entry_.has_bbox = true;
+      entry_.bbox.clear();
+    } else if (depth_ == entry_depth_ + 1 && bbox_ && entry_.bbox.size() < 8) {
+      entry_.bbox.push_back(std::move(v));
+    }
+    return true;
+  }
+
+  const char *counted_, *reached_;
+  const std::string& name_;
+  const std::function<void(const CocoEntry&)>& call_;
+  std::int64_t lines_ = 1, numbers_[4] = {};
+  int depth_ = 0, entry_depth_ = 3, list_ = -1, field_ = -1;
+  bool in_entry_ = false, bbox_ = false;
+  CocoEntry entry_;
+  CocoLists lists_;
+};
+
+}  // namespace
+
+CocoLists read_coco_json(std::string_view text, const std::string& name,
+                         const std::function<void(const CocoEntry&)>& f) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  CocoHandler handler(text, name, f);
+  Json::sax_parse(CountedByte(text.data(), handler.reached()),
+                  CountedByte(text.data() + text.size(), handler.reached()), &handler);
+  return handler.lists();
+}
+
+std::string coco_place(const std::string& name, const CocoEntry& entry) {
+  return cat("boxes: ", printable(name), ":", entry.line, ": ", list_names[static_cast<int>(entry.list)], "[",
+             entry.number, "]");
+}
+
+double coco_number(const CocoValue& value, const char* what, const std::string& place) {
+  require<DataError>(value.kind != CocoValue::Kind::absent, place, " has no ", what);
+  require<DataError>(value.kind != CocoValue::Kind::other, place, ": ", what, " is no number");
+  if (value.kind == CocoValue::Kind::text) return box_number(value.text, what, place);
+  require<DataError>(std::isfinite(value.number), place, ": ", what, " is no finite number");
+  return value.number;
+}
+
+std::int64_t coco_integer(const CocoValue& value, const char* what, const std::string& place) {
+  const double number = coco_number(value, what, place);
+  require<DataError>(number == std::floor(number) && std::abs(number) < 9e15, place, ": ", what, " ", number,
+                     " is not a whole number");
+  return static_cast<std::int64_t>(number);
+}
+
+std::array<double, 4> coco_bbox(const CocoEntry& entry, const std::string& place) {
+  require<DataError>(entry.has_bbox, place, " has no bbox");
+  require<DataError>(entry.bbox.size() == 4, place, ": bbox is not a list of four numbers x, y, width, height");
+  std::array<double, 4> box;
+  for (std::size_t i = 0; i < 4; ++i) box[i] = coco_number(entry.bbox[i], "a number of bbox", place);
+  return box;
+}
+
+}  // namespace gadolin::detail
