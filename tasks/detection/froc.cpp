@@ -1,0 +1,266 @@
+#include "tasks/detection/froc.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "tensor/check.h"
+
+namespace gadolin {
+namespace {
+
+using detail::no_value;
+
+// A detection that counts: a lesion found for the first time, or a false alarm.
+struct FrocEvent {
+  double score;
+  std::size_t picture;
+  bool found;
+};
+
+bool hits(const Detection& d, const MarkedBox& lesion, const FrocOptions& options) {
+  if (options.same_class && d.box.label != lesion.box.label) return false;
+  if (options.hit == FrocOptions::Hit::iou) return intersection_over_union(d.box, lesion.box) >= options.iou;
+  const double x = (d.box.x1 + d.box.x2) / 2, y = (d.box.y1 + d.box.y2) / 2;
+  return x >= lesion.box.x1 && x <= lesion.box.x2 && y >= lesion.box.y1 && y <= lesion.box.y2;
+}
+
+bool is_lesion(const MarkedBox& b) { return !b.crowd && !b.difficult; }
+
+void add_events(std::size_t number, const DetectedPicture& picture, const FrocOptions& options,
+                std::vector<FrocEvent>& events) {
+  std::vector<char> taken(picture.truth.size(), 0);
+  for (const std::size_t k : by_score(picture.found)) {
+    const Detection& d = picture.found[k];
+    std::size_t best = picture.truth.size();
+    double most = -1;
+    bool on_something = false;
+    for (std::size_t g = 0; g < picture.truth.size(); ++g) {
+      const MarkedBox& b = picture.truth[g];
+      if (!hits(d, b, options)) continue;
+      on_something = true;
+      const double iou = intersection_over_union(d.box, b.box);
+      if (!is_lesion(b) || taken[g] || iou <= most) continue;
+      most = iou;
+      best = g;
+    }
+    if (best < picture.truth.size()) {
+      taken[best] = 1;
+      events.push_back({d.score, number, true});
+    } else if (!on_something) {
+      events.push_back({d.score, number, false});
+    }
+  }
+}
+
+class FrocSums {
+ public:
+  FrocSums(std::span<const DetectedPicture> pictures, const FrocOptions& options)
+      : pictures_(pictures), options_(options) {
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      add_events(i, pictures[i], options, events_);
+      lesions_.push_back(static_cast<double>(
+          std::count_if(pictures[i].truth.begin(), pictures[i].truth.end(), is_lesion)));
+    }
+    std::stable_sort(events_.begin(), events_.end(),
+                     [](const FrocEvent& a, const FrocEvent& b) { return a.score > b.score; });
+  }
+
+  // A point a distinct score, with a weight a picture.
+  std::vector<FrocPoint> curve(Reals weight) const {
+    const auto w = [&](std::size_t i) { return weight.empty() ? 1.0 : weight[i]; };
+    double lesions = 0, all = 0, normals = 0;
+    for (std::size_t i = 0; i < pictures_.size(); ++i) {
+      lesions += w(i) * lesions_[i];
+      all += w(i);
+      if (normal(i)) normals += w(i);
+    }
+    const auto part = [](double count, double of) { return of > 0 ? count / of : no_value; };
+    std::vector<FrocPoint> points;
+    double found = 0, alarms = 0, on_normals = 0;
+    for (std::size_t i = 0; i < events_.size(); ++i) {
+      const FrocEvent& e = events_[i];
+      (e.found ? found : alarms) += w(e.picture);
+      if (!e.found && normal(e.picture)) on_normals += w(e.picture);
+      if (i + 1 < events_.size() && events_[i + 1].score == e.score) continue;
+      points.push_back({e.score, part(found, lesions), part(alarms, all), part(on_normals, normals)});
+    }
+    if (lesions == 0)
+      for (FrocPoint& p : points) p.sensitivity = no_value;
+    return points;
+  }
+  bool normal(std::size_t picture) const { return lesions_[picture] == 0; }
+  double lesions(std::size_t picture) const { return lesions_[picture]; }
+  const std::vector<FrocEvent>& events() const { return events_; }
+
+ private:
+  std::span<const DetectedPicture> pictures_;
+  const FrocOptions& options_;
+  std::vector<FrocEvent> events_;  // by falling score
+  std::vector<double> lesions_;    // of each picture
+};
+
+// The last point with no more false alarms than `rate`; sensitivity never falls along the curve.
+SensitivityAt at_rate(const std::vector<FrocPoint>& curve, double rate, double FrocPoint::*alarms, bool defined) {
+  SensitivityAt at{rate, {defined ? 0 : no_value, {no_value, no_value}}, no_value};
+  for (const FrocPoint& p : curve) {
+    if (!(p.*alarms <= rate)) break;
+    at.sensitivity.value = p.sensitivity;
+    at.threshold = p.threshold;
+  }
+  return at;
+}
+
+class FrocReport {
+ public:
+  FrocReport(std::span<const DetectedPicture> pictures, const FrocOptions& options)
+      : pictures_(pictures), options_(options), sums_(pictures, options) {
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      const DetectedPicture& p = pictures[i];
+      // A name cannot be mistaken for a patient.
+      patient_.push_back(p.patient.empty() ? "picture " + std::to_string(i) : "patient " + p.patient);
+      out_.normals += sums_.normal(i);
+      out_.lesions += static_cast<std::int64_t>(sums_.lesions(i));
+      out_.detections += std::ssize(p.found);
+    }
+    out_.pictures = std::ssize(pictures);
+  }
+
+  FrocMetrics make() {
+    out_.curve = sums_.curve({});
+    rates(&FrocPoint::false_per_picture, out_.lesions > 0 && out_.pictures > 0, out_.over_all,
+          out_.mean_sensitivity);
+    rates(&FrocPoint::false_per_normal, out_.lesions > 0 && out_.normals > 0, out_.over_normals,
+          out_.mean_sensitivity_normals);
+    aucs();
+    at_threshold();
+    return std::move(out_);
+  }
+
+ private:
+  Interval interval(const std::function<double(Reals)>& metric) const {
+    if (options_.bootstrap.resamples == 0) return {no_value, no_value};
+    return bootstrap(patient_, metric, options_.bootstrap);
+  }
+
+  void rates(double FrocPoint::*alarms, bool defined, std::vector<SensitivityAt>& at, Share& mean) {
+    const auto mean_of = [&](const std::vector<FrocPoint>& curve) {
+      double sum = 0;
+      for (const double rate : options_.rates) sum += at_rate(curve, rate, alarms, defined).sensitivity.value;
+      return sum / static_cast<double>(options_.rates.size());
+    };
+    for (const double rate : options_.rates) {
+      SensitivityAt s = at_rate(out_.curve, rate, alarms, defined);
+      if (defined)
+        s.sensitivity.interval = interval([&](Reals weight) {
+          return at_rate(sums_.curve(weight), rate, alarms, has_lesions(weight)).sensitivity.value;
+        });
+      else
+        s.sensitivity.interval = {no_value, no_value};
+      at.push_back(s);
+    }
+    mean = {defined ? mean_of(out_.curve) : no_value, {no_value, no_value}};
+    if (defined) mean.interval = interval([&](Reals weight) { return mean_of(sums_.curve(weight)); });
+  }
+  bool has_lesions(Reals weight) const {
+    for (std::size_t i = 0; i < pictures_.size(); ++i)
+      if (weight[i] > 0 && !sums_.normal(i)) return true;
+    return false;
+  }
+
+  void aucs() {
+    constexpr double silent = -std::numeric_limits<double>::infinity();
+    std::vector<double> score(pictures_.size(), silent);
+    std::vector<std::uint8_t> label(pictures_.size());
+    std::map<std::string, std::pair<double, bool>> of_patient;
+    for (std::size_t i = 0; i < pictures_.size(); ++i) {
+      for (const Detection& d : pictures_[i].found) score[i] = std::max(score[i], d.score);
+      label[i] = !sums_.normal(i);
+      auto& patient = of_patient.try_emplace(patient_[i], silent, false).first->second;
+      patient.first = std::max(patient.first, score[i]);
+      patient.second = patient.second || label[i] != 0;
+    }
+    const Ranking ranking(score, label);
+    const double value = ranking.auc();
+    out_.picture_auc = {value, {no_value, no_value}};
+    if (!std::isnan(value)) out_.picture_auc.interval = interval([&](Reals w) { return ranking.auc(w); });
+    std::vector<std::string> names;
+    score.clear();
+    label.clear();
+    for (const auto& [name, patient] : of_patient) {
+      names.push_back(name);
+      score.push_back(patient.first);
+      label.push_back(patient.second);
+    }
+    const Ranking patients(score, label);
+    const double patient_value = patients.auc();
+    out_.patient_auc = {patient_value, {no_value, no_value}};
+    if (!std::isnan(patient_value) && options_.bootstrap.resamples > 0)
+      out_.patient_auc.interval = bootstrap(names, [&](Reals w) { return patients.auc(w); }, options_.bootstrap);
+  }
+
+  void at_threshold() {
+    std::vector<char> found(pictures_.size(), 0);
+    double alarms = 0, on_normals = 0;
+    for (const FrocEvent& e : sums_.events()) {
+      if (!(e.score >= options_.threshold)) break;
+      if (e.found) {
+        found[e.picture] = 1;
+      } else {
+        ++alarms;
+        on_normals += sums_.normal(e.picture);
+      }
+    }
+    std::map<std::string, std::uint8_t> cases;
+    std::vector<std::string> names, normal_patients;
+    std::vector<std::uint8_t> right, silent;
+    for (std::size_t i = 0; i < pictures_.size(); ++i) {
+      if (!sums_.normal(i)) {
+        std::uint8_t& hit = cases.try_emplace(patient_[i], std::uint8_t{0}).first->second;
+        hit = hit || found[i];
+        continue;
+      }
+      const auto& all = pictures_[i].found;
+      normal_patients.push_back(patient_[i]);
+      silent.push_back(std::none_of(all.begin(), all.end(), [&](const Detection& d) {
+        return d.score >= options_.threshold;
+      }));
+    }
+    for (const auto& [name, hit] : cases) {
+      names.push_back(name);
+      right.push_back(hit);
+    }
+    out_.case_sensitivity = share(names, right);
+    out_.specificity = share(normal_patients, silent);
+    out_.alarms_per_picture = out_.pictures > 0 ? alarms / static_cast<double>(out_.pictures) : no_value;
+    out_.alarms_per_normal = out_.normals > 0 ? on_normals / static_cast<double>(out_.normals) : no_value;
+  }
+  Share share(const std::vector<std::string>& patient, const std::vector<std::uint8_t>& right) const {
+    if (options_.bootstrap.resamples > 0) return share_by_patient(patient, right, options_.bootstrap);
+    double sum = 0;
+    for (const std::uint8_t r : right) sum += r;
+    return {right.empty() ? no_value : sum / static_cast<double>(right.size()), {no_value, no_value}};
+  }
+
+  std::span<const DetectedPicture> pictures_;
+  const FrocOptions& options_;
+  FrocSums sums_;
+  std::vector<std::string> patient_;
+  FrocMetrics out_;
+};
+
+}  // namespace
+
+FrocMetrics froc(std::span<const DetectedPicture> pictures, int classes, const FrocOptions& options) {
+  check_detections(pictures, classes);
+  double before = 0;
+  for (const double rate : options.rates) {
+    require<ValueError>(rate > before && std::isfinite(rate), "froc: rates do not rise above 0: ", rate,
+                        " after ", before);
+    before = rate;
+  }
+  require<ValueError>(!options.rates.empty(), "froc: there are no rates");
+  return FrocReport(pictures, options).make();
+}
+
+}  // namespace gadolin
