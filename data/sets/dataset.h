@@ -114,6 +114,8 @@ struct DatasetOptions {
   // boxes were drawn on pictures turned by their EXIF orientation.
   std::string class_file, part, patient_until;
   bool skip_difficult = false, skip_truncated = false, boxes_on_shown = false;
+  // Boxes exactly as they are written, for scoring: no picture is opened, nothing is clipped or left out.
+  bool as_written = false;
   // When given, faulty rows are noted here and left out, not thrown.
   std::vector<std::string>* problems = nullptr;
 };

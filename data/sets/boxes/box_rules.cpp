@@ -94,6 +94,12 @@ ObjectBox checked_box(const RawBox& b, int width, int height, const std::string&
   return in;
 }
 
+ObjectBox written_box(const RawBox& b, const std::string& place) {
+  require<DataError>(b.x1 <= b.x2 && b.y1 <= b.y2, place, ": the box ", corners_text(b),
+                     " ends before it begins");
+  return {b.x1, b.y1, b.x2, b.y2, 0};
+}
+
 std::string patient_of(const std::string& name, const DatasetOptions& options) {
   if (options.patient_until.empty()) return "";
   const std::size_t begin = name.find_last_of('/') + 1;

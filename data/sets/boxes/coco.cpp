@@ -80,8 +80,9 @@ class CocoReader {
     require<DataError>(new_name, place, ": ", printable(picture.name), " is that of images[", name->second,
                        "] already");
     const auto [other, fresh] = image_.emplace(picture.id, raw_.pictures.size());
-    require<DataError>(fresh, place, ": id ", picture.id, " is that of ",
-                       printable(raw_.pictures[fresh ? 0 : other->second].name), " already");
+    if (!fresh)
+      fail<DataError>(place, ": id ", picture.id, " is that of ", printable(raw_.pictures[other->second].name),
+                      " already");
     raw_.pictures.push_back(std::move(picture));
   }
   static void side(int& out, const CocoValue& value, const char* what, const std::string& place) {
@@ -130,7 +131,7 @@ class CocoReader {
       require<DataError>(crowd == 0 || crowd == 1, place, ": iscrowd is ", crowd, ", not 0 or 1");
       box.crowd = crowd == 1;
     }
-    if (b[2] >= 0 && b[3] >= 0 && (b[2] < 1 || b[3] < 1)) {
+    if (!options_.as_written && b[2] >= 0 && b[3] >= 0 && (b[2] < 1 || b[3] < 1)) {
       ++raw_.counts.thin;
       return;
     }
@@ -218,7 +219,7 @@ void find_pictures(detail::RawBoxes& raw, std::size_t from, const fs::path& file
                                 here / "images" / part, here / "images", here};
   if (!options.image_folder.empty()) folders = {fs::path(options.image_folder) / part, options.image_folder};
   std::error_code error;
-  fs::path folder = folders[options.image_folder.empty() ? 0 : 1];
+  fs::path folder = folders.back();
   for (const fs::path& candidate : folders) {
     if (from < raw.pictures.size() && fs::exists(candidate / raw.pictures[from].name, error)) {
       folder = candidate;

@@ -161,8 +161,9 @@ class BoxFinisher {
     const bool across = shown && picture.orientation >= 5;
     MarkedBox out;
     bool clipped = false;
-    out.box = checked_box(raw, across ? picture.height : picture.width,
-                          across ? picture.width : picture.height, place, clipped);
+    out.box = options_.as_written ? written_box(raw, place)
+                                  : checked_box(raw, across ? picture.height : picture.width,
+                                                across ? picture.width : picture.height, place, clipped);
     if (shown) {
       const ImageHeader header{picture.width, picture.height, picture.orientation};
       const StoredPoint a = stored_point(header, out.box.x1, out.box.y1),
@@ -226,6 +227,8 @@ bool row_is_right(const DatasetOptions& options, const std::function<void()>& f)
   return true;
 }
 
+ImageHeader stated_header(const RawPicture& picture) { return {picture.width, picture.height, 1}; }
+
 ImageHeader header_of_file(const RawPicture& picture) {
   const MappedFile file(picture.path);
   return read_image_header({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()}, picture.name);
@@ -233,7 +236,7 @@ ImageHeader header_of_file(const RawPicture& picture) {
 
 std::unique_ptr<DetectionSet> finish_boxes(RawBoxes raw, const DatasetOptions& options,
                                            const HeaderOf& header_of) {
-  return BoxFinisher(std::move(raw), options).finish(header_of);
+  return BoxFinisher(std::move(raw), options).finish(options.as_written ? stated_header : header_of);
 }
 
 }  // namespace gadolin::detail

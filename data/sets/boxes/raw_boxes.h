@@ -63,6 +63,7 @@ bool row_is_right(const DatasetOptions& options, const std::function<void()>& f)
 // Header of a picture's file; readers of bytes from memory (fuzzers) give their own.
 using HeaderOf = std::function<ImageHeader(const RawPicture&)>;
 ImageHeader header_of_file(const RawPicture& picture);
+ImageHeader stated_header(const RawPicture& picture);  // of the table; 0 x 0 where it says nothing
 
 // Checks every picture and box, numbers the classes. Throws DataError for a set without pictures.
 std::unique_ptr<DetectionSet> finish_boxes(RawBoxes raw, const DatasetOptions& options,
@@ -71,6 +72,9 @@ std::unique_ptr<DetectionSet> finish_boxes(RawBoxes raw, const DatasetOptions& o
 // The box inside a picture of this size: moved to the edge by at most a pixel. Throws DataError, beginning
 // with `place`, for corners that are none. `clipped` says whether it was moved.
 ObjectBox checked_box(const RawBox& box, int width, int height, const std::string& place, bool& clipped);
+
+// The same box; throws DataError when x2 < x1 or y2 < y1.
+ObjectBox written_box(const RawBox& box, const std::string& place);
 
 // "x1 is '3,5', not a number"
 double box_number(std::string_view text, const char* what, const std::string& place);

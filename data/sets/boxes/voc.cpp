@@ -128,12 +128,13 @@ std::string annotations_below(const std::string& root) {
 
 // File names by their stem, sorted; two of one stem stand side by side.
 std::multimap<std::string, std::string> by_stem(const std::string& folder, bool pictures) {
-  std::multimap<std::string, std::string> files;
+  std::set<fs::path> sorted;  // the order of a directory is chance
   std::error_code error;
   fs::directory_iterator entries(folder, error);
   if (error) fail_file("boxes", printable(folder), error.value());
-  for (const auto& entry : entries) {
-    const fs::path& file = entry.path();
+  for (const auto& entry : entries) sorted.insert(entry.path());
+  std::multimap<std::string, std::string> files;
+  for (const fs::path& file : sorted) {
     if (pictures ? detail::is_image_file(file.string()) : has_ending(file.string(), ".xml"))
       files.emplace(file.stem().string(), file.filename().string());
   }
@@ -209,9 +210,9 @@ std::unique_ptr<DetectionSet> open_voc(const std::string& root, const DatasetOpt
       const auto [begin, end] = pictures.equal_range(entry.id);
       require<DataError>(begin != end, entry.place, ": ", printable(entry.id), " has no picture in ",
                          printable(folder));
-      require<DataError>(std::next(begin) == end, entry.place, ": ", printable(entry.id),
-                         " has two pictures, ", printable(begin->second), " and ",
-                         printable(std::next(begin)->second));
+      if (const auto second = std::next(begin); second != end)
+        fail<DataError>(entry.place, ": ", printable(entry.id), " has two pictures, ",
+                        printable(begin->second), " and ", printable(second->second));
       detail::RawPicture picture;
       picture.path = (fs::path(folder) / begin->second).string();
       picture.name = begin->second;

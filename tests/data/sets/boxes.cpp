@@ -1,0 +1,338 @@
+// Pictures with boxes: what the three forms hold, and what is made of rows that are nearly right.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "data/image/header.h"
+#include "data/sets/collation.h"
+#include "data/sets/split.h"
+#include "tests/data/sets/boxes_parts.h"
+
+using namespace gadolin;
+using namespace gadolin::test;
+
+namespace {
+
+TEST(Boxes, TableWithoutHeader) {
+  const BoxFolder dir;
+  dir.table("b.png,1,2,30,20,cyst\na.png,,,,,\n\nb.png, 5.5 ,6e0,7.25,8,mass\r\n");
+  const auto set = open_dataset(dir / "boxes.csv");
+  const auto& boxes = dynamic_cast<const DetectionSet&>(*set);
+  ASSERT_EQ(boxes.size(), 2);
+  EXPECT_EQ(boxes.name(0), "b.png") << "pictures in the order in which they appear";
+  EXPECT_EQ(boxes.classes(), (std::vector<std::string>{"cyst", "mass"}));
+  EXPECT_EQ(boxes_of(boxes, 0), (std::vector<ObjectBox>{{1, 2, 30, 20, 0}, {5.5, 6, 7.25, 8, 1}}));
+  EXPECT_TRUE(boxes_of(boxes, 1).empty());
+  EXPECT_EQ(boxes.labels(0), (std::vector<int>{0, 1}));
+  EXPECT_TRUE(boxes.labels(1).empty());
+  EXPECT_EQ(boxes.place(boxes.picture(0).boxes[1].origin), (dir / "boxes.csv") + ":4");
+  EXPECT_EQ(boxes.picture(0).boxes[0].area, 29 * 18);
+  EXPECT_EQ(boxes.summary(), "2 rows with boxes: 2 boxes of 2 classes in 2 pictures, 1 of them without boxes");
+  const Sample sample = boxes.sample(0);
+  EXPECT_EQ(sample.get<std::vector<ObjectBox>>("boxes").size(), 2u);
+  EXPECT_FALSE(sample.get<StoredImage>("image").file.empty());
+}
+
+TEST(Boxes, TableWithHeaderOfOtherOrderAndWords) {
+  const BoxFolder dir;
+  dir.table(
+      "Filename,class,xmin,xmax,ymin,ymax,width,height,note,patient_id,split\n"
+      "a.png,mass,1,20,2,10,40,30,x,p1,training\nb.png,,,,,,40,30,,p2,test\n");
+  const auto set = open_box_table(dir / "boxes.csv");
+  EXPECT_EQ(boxes_of(*set, 0), (std::vector<ObjectBox>{{1, 2, 20, 10, 0}}));
+  EXPECT_EQ(set->info(0).patient, "p1");
+  EXPECT_EQ(set->info(0).split, Split::train);
+  EXPECT_EQ(set->info(1).split, Split::test);
+  EXPECT_TRUE(set->notes().empty());
+}
+
+TEST(Boxes, ClassFileGivesTheNumbers) {
+  const BoxFolder dir;
+  dir.table("a.png,1,2,3,4,cyst\n");
+  DatasetOptions options;
+  options.class_file = dir.write("classes.csv", "name,id\nmass,0\ncyst,1\n");
+  const auto set = open_box_table(dir / "boxes.csv", options);
+  EXPECT_EQ(set->classes(), (std::vector<std::string>{"mass", "cyst"}));
+  EXPECT_EQ(boxes_of(*set, 0)[0].label, 1);
+}
+
+TEST(Boxes, UpToAPixelOutsideIsClippedAndCounted) {
+  const BoxFolder dir;
+  dir.table("a.png,-1,-0.5,40,30.5,mass\nb.png,0,0,41,30,mass\nb.png,0,0,40,30,mass\n");
+  const auto set = open_box_table(dir / "boxes.csv");
+  for (const MarkedPicture* p : {&set->picture(0), &set->picture(1)})
+    for (const MarkedBox& b : p->boxes) EXPECT_EQ(b.box, (ObjectBox{0, 0, 40, 30, 0}));
+  EXPECT_EQ(set->counts().clipped, 2);
+  EXPECT_NE(set->summary().find("; 2 boxes clipped by at most a pixel"), std::string::npos);
+}
+
+TEST(Boxes, WrongRowsAreLeftOutByNameAndTheirPicturesStay) {
+  const BoxFolder dir;
+  dir.table("a.png,1,2,3,4,mass\na.png,35,2,30,4,mass\nb.png,1,2,3,x,mass\nc.png,1,2,3,4,mass\na.png,1,2,5,9,mass\n");
+  std::vector<std::string> problems;
+  DatasetOptions options;
+  options.problems = &problems;
+  const auto set = open_box_table(dir / "boxes.csv", options);
+  ASSERT_EQ(set->size(), 2);
+  EXPECT_EQ(set->picture(0).boxes.size(), 2u);
+  EXPECT_TRUE(set->picture(1).boxes.empty());
+  ASSERT_EQ(problems.size(), 3u);
+  EXPECT_NE(problems[0].find("boxes.csv:3: y2 is"), std::string::npos) << problems[0];
+  EXPECT_NE(problems[1].find("boxes.csv:4: read: "), std::string::npos) << problems[1];
+  EXPECT_NE(problems[2].find("boxes.csv:2: the box 35 2 30 4"), std::string::npos) << problems[2];
+  const BoxCounts& c = set->counts();
+  EXPECT_EQ(c.rows, 5);
+  EXPECT_EQ(c.boxes, 2);
+  EXPECT_EQ(c.wrong, 3);
+  EXPECT_EQ(set->summary(),
+            "5 rows with boxes: 2 boxes of 1 class in 2 pictures, 1 of them without boxes; 3 wrong rows are left "
+            "out");
+}
+
+TEST(Boxes, NothingThatIsLeftIsAnError) {
+  const BoxFolder dir;
+  dir.table("c.png,1,2,3,4,mass\n");
+  std::vector<std::string> problems;
+  DatasetOptions options;
+  options.problems = &problems;
+  expect_says<DataError>(
+      dir, [&] { open_box_table(dir / "boxes.csv", options); }, "boxes: DIR has no usable pictures");
+}
+
+TEST(Boxes, AManifestIsNoTableOfBoxes) {
+  const BoxFolder dir;
+  EXPECT_FALSE(is_box_table(dir.write("m.csv", "path,labels\na.png,x\n")));
+  EXPECT_FALSE(is_box_table(dir.write("m.csv", "path,patient,labels,split,age,sex\na.png,p,x,train,1,m\n")));
+  EXPECT_FALSE(is_box_table(dir.write("m.csv", "")));
+  EXPECT_TRUE(is_box_table(dir.write("m.csv", "\na.png,1,2,3,4,x\n")));
+  EXPECT_TRUE(is_box_table(dir.write("m.csv", "a.png,,,,,\n")));
+  EXPECT_TRUE(is_box_table(dir.write("m.csv", "image,xmin,ymin,xmax,ymax,label\n")));
+}
+
+TEST(Boxes, VocTakesOneOffAndKeepsFractionsAndFlags) {
+  const BoxFolder dir;
+  dir.voc(voc_object(voc_corners("3", "4.5", "9", "8.25"),
+                     "<name>mass</name><truncated>1</truncated><difficult>0</difficult>") +
+              voc_object("<ymin>1.1e1</ymin><xmin>2</xmin><ymax>21</ymax><xmax>40.70000076293945</xmax>",
+                         "<name> cyst </name><difficult>1</difficult>"),
+          "<size><width>40</width><height>30</height></size>\n");
+  dir.write("Annotations/b.xml", "<annotation><filename>other.jpg</filename></annotation>");
+  const auto set = open_voc(dir.path());
+  ASSERT_EQ(set->size(), 2);
+  EXPECT_EQ(set->classes(), (std::vector<std::string>{"cyst", "mass"}));
+  const auto& all = set->picture(0).boxes;
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].box, (ObjectBox{2, 3.5, 8, 7.25, 1}));
+  EXPECT_TRUE(all[0].truncated && !all[0].difficult);
+  EXPECT_EQ(all[1].box, (ObjectBox{1, 10, 39.70000076293945, 20, 0}));
+  EXPECT_TRUE(all[1].difficult && !all[1].truncated);
+  EXPECT_TRUE(set->picture(1).boxes.empty()) << "an annotation without size and objects";
+  DatasetOptions options;
+  options.skip_difficult = true;
+  EXPECT_EQ(open_voc(dir.path(), options)->picture(0).boxes.size(), 1u);
+  options.skip_truncated = true;
+  const auto none = open_voc(dir.path(), options);
+  EXPECT_TRUE(none->picture(0).boxes.empty());
+  EXPECT_NE(none->summary().find("; 2 boxes passed over as difficult or truncated"), std::string::npos);
+}
+
+TEST(Boxes, VocListsAreSplits) {
+  const BoxFolder dir;
+  dir.voc("");
+  dir.write("Annotations/b.xml", "<annotation/>");
+  dir.write("ImageSets/Main/train.txt", "b\n");
+  dir.write("ImageSets/Main/val.txt", "a -1\r\n");
+  dir.write("ImageSets/Main/other.txt", "a\n");
+  const auto set = open_dataset(dir.path());
+  EXPECT_EQ(set->name(0), "b.png");
+  EXPECT_EQ(set->info(0).split, Split::train);
+  EXPECT_EQ(set->info(1).split, Split::val);
+  DatasetOptions options;
+  options.part = "other";
+  EXPECT_EQ(open_dataset(dir.path(), options)->size(), 1);
+}
+
+TEST(Boxes, CocoJoinsIdsInAnyOrder) {
+  const BoxFolder dir;
+  dir.write("set.json", R"({"annotations": [
+      {"id": 11, "image_id": "2", "category_id": 7, "bbox": ["1.5", 2, 10, "4"], "area": 20.5, "iscrowd": 0,
+       "segmentation": {"counts": [1, 2, {"id": 4}], "size": [30, 40]}},
+      {"id": 12, "image_id": 1, "category_id": 3, "bbox": [0, 0, 40, 30], "area": 1, "iscrowd": 1},
+      {"id": 13, "image_id": 1, "category_id": 3, "bbox": [0, 0, 0.5, 30], "area": 1, "iscrowd": 0}],
+    "info": {"id": 3}, "licenses": [{"id": 1, "name": "x"}],
+    "images": [{"id": 2, "file_name": "a.png", "patient": "p"}, {"id": 1, "file_name": "b.png", "width": 30, "height": 40}],
+    "categories": [{"id": 7, "name": "mass"}, {"id": 3, "name": "cyst"}]})");
+  const auto set = open_dataset(dir / "set.json");
+  const auto& boxes = dynamic_cast<const DetectionSet&>(*set);
+  ASSERT_EQ(boxes.size(), 2);
+  EXPECT_EQ(boxes.classes(), (std::vector<std::string>{"cyst", "mass"})) << "by rising id";
+  EXPECT_EQ(boxes.class_ids(), (std::vector<std::int64_t>{3, 7}));
+  EXPECT_EQ(boxes_of(boxes, 0), (std::vector<ObjectBox>{{1.5, 2, 11.5, 6, 1}}));
+  EXPECT_EQ(boxes.picture(0).boxes[0].area, 20.5);
+  EXPECT_EQ(boxes.picture(0).id, 2);
+  EXPECT_EQ(boxes.info(0).patient, "p");
+  EXPECT_EQ(boxes.place(boxes.picture(0).boxes[0].origin), (dir / "set.json") + ":2: annotations[0]");
+  EXPECT_TRUE(boxes.picture(1).boxes[0].crowd);
+  EXPECT_TRUE(boxes.sample(1).get<std::vector<ObjectBox>>("boxes").empty()) << "nobody learns from a crowd";
+  EXPECT_EQ(boxes.counts().thin, 1);
+  ASSERT_EQ(boxes.notes().size(), 1u);
+  EXPECT_EQ(boxes.notes()[0],
+            "1 picture has another size than the table says (b.png: 30 x 40, the file has 40 x 30)");
+}
+
+TEST(Boxes, CocoDefaultsAreOneNote) {
+  const BoxFolder dir;
+  dir.coco(R"({"id": 5, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]},
+              {"id": 5, "image_id": 2, "category_id": 3, "bbox": [1, 2, 3, 4]},
+              {"image_id": 2, "category_id": 3, "bbox": [1, 2, 3, 4]})");
+  const auto set = open_coco(dir / "set.json");
+  EXPECT_EQ(set->picture(0).boxes[0].area, 12);
+  EXPECT_FALSE(set->picture(0).boxes[0].crowd);
+  EXPECT_EQ(set->picture(1).boxes.size(), 2u);
+  ASSERT_EQ(set->notes().size(), 2u);
+  const std::string file = dir / "set.json";
+  EXPECT_EQ(set->notes()[0], file + ": annotations 3 without area (width x height is taken), 3 without iscrowd "
+                                    "(0 is taken), 1 without id (its number is taken)");
+  EXPECT_EQ(set->notes()[1], file + ": 1 annotation has the id of another (5); all are kept");
+}
+
+TEST(Boxes, CocoFoldersAreJoinedByName) {
+  const BoxFolder dir;
+  dir.pictures("images/train2017/");
+  dir.pictures("images/val2017/");
+  const auto json = [](int id, int other) {
+    return R"({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": )" + std::to_string(id) +
+           R"(, "name": "mass"}, {"id": )" + std::to_string(other) +
+           R"(, "name": "cyst"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4],
+           "area": 12, "iscrowd": 0}]})";
+  };
+  dir.write("annotations/instances_train2017.json", json(3, 7));
+  dir.write("annotations/instances_val2017.json", json(7, 3));
+  dir.write("annotations/captions_val2017.json", "no JSON");
+  const auto set = open_coco(dir.path());
+  ASSERT_EQ(set->size(), 2);
+  EXPECT_EQ(set->info(0).name, "train2017/a.png");
+  EXPECT_EQ(set->info(0).split, Split::train);
+  EXPECT_EQ(set->info(1).split, Split::val);
+  EXPECT_EQ(boxes_of(*set, 0)[0].label, 0);
+  EXPECT_EQ(boxes_of(*set, 1)[0].label, 1);
+  EXPECT_EQ(set->class_ids(), (std::vector<std::int64_t>{3, 7}));
+  ASSERT_EQ(set->notes().size(), 1u);
+  EXPECT_NE(set->notes()[0].find(": 2 categories have another id than in "), std::string::npos);
+  EXPECT_NE(set->notes()[0].find("; joined by name"), std::string::npos);
+  DatasetOptions options;
+  options.part = "val2017";
+  options.classes = {"cyst", "mass", "ring"};  // as a net was trained
+  const auto val = open_coco(dir.path(), options);
+  EXPECT_EQ(boxes_of(*val, 0)[0].label, 0);
+  EXPECT_EQ(val->class_ids(), (std::vector<std::int64_t>{3, 7, -1}));
+}
+
+// EXIF as cameras write it: a directory of one entry.
+std::vector<std::uint8_t> turned_jpeg(const Image& image, int orientation) {
+  std::vector<std::uint8_t> file = encode_jpeg(image, 95);
+  const std::uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
+                               0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, static_cast<std::uint8_t>(orientation), 0, 0,
+                               0, 0, 0, 0};
+  file.insert(file.begin() + 2, std::begin(exif), std::end(exif));
+  return file;
+}
+
+TEST(Boxes, ExifTurnsBoxesToTheStoredPixels) {
+  // A white mark at x 4..10, y 2..6 of the stored pixels.
+  Image image(40, 20, 1);
+  for (int y = 2; y < 6; ++y)
+    for (int x = 4; x < 10; ++x) image.row<std::uint8_t>(y)[x] = 255;
+  const ObjectBox stored{4, 2, 10, 6, 0};
+  // Corners of the mark in the picture as it is shown, by the definition of each orientation.
+  const ObjectBox shown[9] = {{},
+                              {4, 2, 10, 6, 0},
+                              {30, 2, 36, 6, 0},
+                              {30, 14, 36, 18, 0},
+                              {4, 14, 10, 18, 0},
+                              {2, 4, 6, 10, 0},
+                              {14, 4, 18, 10, 0},
+                              {14, 30, 18, 36, 0},
+                              {2, 30, 6, 36, 0}};
+  for (int o = 1; o <= 8; ++o) {
+    const Scratch dir;
+    dir.write("a.jpg", turned_jpeg(image, o));
+    EXPECT_EQ(read_image_header(read_bytes(dir / "a.jpg"), "a.jpg").orientation, o);
+    EXPECT_EQ(read_image(dir / "a.jpg").width, 40) << "pictures are taken as they are stored";
+    const auto row = [](const ObjectBox& b, bool across, bool sizes) {
+      return cat("path,x1,y1,x2,y2,class", sizes ? ",width,height" : "", "\na.jpg,", b.x1, ",", b.y1, ",", b.x2, ",",
+                 b.y2, ",m", sizes ? (across ? ",20,40" : ",40,20") : "", "\n");
+    };
+    DatasetOptions options;
+    for (const bool on_shown : {false, true}) {
+      options.boxes_on_shown = on_shown;
+      if (o >= 5) {  // the table's size tells
+        dir.write("t.csv", row(shown[o], true, true));
+        const auto set = open_box_table(dir / "t.csv", options);
+        EXPECT_EQ(boxes_of(*set, 0)[0], stored) << o;
+        EXPECT_EQ(set->counts().turned, 1);
+        dir.write("t.csv", row(stored, false, true));
+        EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
+      }
+      dir.write("t.csv", row(on_shown ? shown[o] : stored, false, false));
+      EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
+    }
+  }
+}
+
+TEST(Boxes, HeadersTellSizes) {
+  const auto size = [](const std::vector<std::uint8_t>& bytes) {
+    const ImageHeader h = read_image_header(bytes, "x");
+    return std::pair(h.width, h.height);
+  };
+  const auto want = std::pair(37, 21);
+  EXPECT_EQ(size(encode_png(pattern(37, 21, 1, 16))), want);
+  EXPECT_EQ(size(encode_jpeg(pattern(37, 21, 3))), want);
+  const std::string pgm = "P5 # film\n37 21\n255\n", bmp("BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x25\0\0\0\xeb\xff\xff\xff", 26);
+  EXPECT_EQ(size({pgm.begin(), pgm.end()}), want);
+  EXPECT_EQ(size({bmp.begin(), bmp.end()}), want);
+  EXPECT_EQ(message_of<FormatError>([&] { size({0xff, 0xd8, 0xff, 0xd9}); }),
+            "decode: x: its header tells no size");
+  for (std::size_t n = 1; n < 60; ++n) {  // cut anywhere, no byte behind the end is read
+    for (std::vector<std::uint8_t> bytes : {encode_png(pattern(9, 9, 1)), turned_jpeg(pattern(9, 9, 1), 6)}) {
+      bytes.resize(std::min(n, bytes.size()));
+      bytes.shrink_to_fit();
+      try {
+        read_image_header(bytes, "x");
+      } catch (const FormatError&) {
+      }
+    }
+  }
+}
+
+TEST(Boxes, PatientsByNameAndSplitByPatient) {
+  const BoxFolder dir;
+  std::string rows;
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = cat("p", i / 3, "_", i, ".png");
+    dir.write(name, encode_png(pattern(40, 30, 1)));
+    rows += cat(name, i % 2 ? ",,,,,\n" : ",1,2,9,8,mass\n");
+  }
+  dir.table(rows);
+  DatasetOptions options;
+  options.patient_until = "_";
+  const auto set = open_dataset(dir / "boxes.csv", options);
+  EXPECT_EQ(set->patient(4), "p1");
+  assign_splits(*set, {.train = 0.5, .val = 0.25, .test = 0.25});
+  EXPECT_TRUE(patient_leaks(*set).empty());
+  const auto part = set->subset(Split::val);
+  const auto& boxes = dynamic_cast<const DetectionSet&>(*part);
+  EXPECT_EQ(boxes.size(), 3);
+  EXPECT_EQ(boxes.picture(0).boxes.size() + boxes.picture(1).boxes.size() + boxes.picture(2).boxes.size(),
+            boxes.labels(0).size() + boxes.labels(1).size() + boxes.labels(2).size());
+}
+
+TEST(Boxes, FingerprintSeesBoxes) {
+  const BoxFolder dir;
+  dir.table("a.png,1,2,3,4,mass\n");
+  const std::string before = open_box_table(dir / "boxes.csv")->fingerprint();
+  dir.table("a.png,1,2,3,4.5,mass\n");
+  EXPECT_NE(open_box_table(dir / "boxes.csv")->fingerprint(), before);
+}
+
+}  // namespace
