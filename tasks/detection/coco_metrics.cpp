@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 
 #include "io/text.h"
@@ -185,7 +186,7 @@ class CocoSum {
   std::vector<double> precision_;
 };
 
-// Boxes of each class with the picture they are in, in the order of the pictures.
+// Boxes of a class, each with the place of its picture, rising.
 template <class T>
 struct BoxesOfClass {
   std::vector<std::pair<std::size_t, const T*>> boxes;
@@ -238,8 +239,12 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
   out.pictures = std::ssize(pictures);
   std::vector<BoxesOfClass<MarkedBox>> truth(static_cast<std::size_t>(classes));
   std::vector<BoxesOfClass<Detection>> found(static_cast<std::size_t>(classes));
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const DetectedPicture& p = pictures[i];
+  std::vector<std::size_t> order(pictures.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return pictures[a].id < pictures[b].id; });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const DetectedPicture& p = pictures[order[i]];
     bool normal = true;
     for (const MarkedBox& b : p.truth) {
       require<DataError>(b.box.label >= 0 && b.box.label < classes, "coco_metrics: ", printable(p.name),

@@ -17,6 +17,7 @@ std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
   for (std::int64_t i = 0; i < set.size(); ++i) {
     DetectedPicture& picture = pictures[static_cast<std::size_t>(i)];
     picture.name = set.info(i).name;
+    picture.id = set.picture(i).id;
     picture.patient = set.info(i).patient;
     picture.truth = set.picture(i).boxes;
   }

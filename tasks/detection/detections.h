@@ -18,6 +18,7 @@ struct Detection {
 
 struct DetectedPicture {
   std::string name;
+  std::int64_t id = 0;  // of COCO; its order decides among equal scores
   std::string patient;  // empty: unknown, then the picture counts as a patient of its own
   std::vector<MarkedBox> truth;
   std::vector<Detection> found;  // in any order

@@ -29,7 +29,7 @@ class Diagnoser {
     const Found plain = look(nullptr);
     out_.best_iou = plain.median_iou;
     out_.found = plain.counting;
-    if (plain.counting >= telling_share / 5)
+    if (plain.counting >= telling_share)
       return say(Cause::none, cat(percent(plain.counting), " of the truths are found"));
     if (plain.same_class >= telling_share) return threshold(plain);
     if (plain.any_class >= telling_share) return wrong_class(plain);
@@ -53,6 +53,8 @@ class Diagnoser {
                                       "; are they pixels of the resized picture?"));
       }
     }
+    if (plain.counting >= telling_share / 5)
+      return say(Cause::none, cat(percent(plain.counting), " of the truths are found"));
     return say(Cause::elsewhere,
                cat("the boxes lie elsewhere: the best overlap (IoU) of a truth with any box, whatever its class, is ",
                    fixed(plain.median_iou, 3),
