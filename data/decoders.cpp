@@ -26,7 +26,14 @@ const std::vector<Decoder>& decoders() {
       {ImageFormat::png, "PNG", {"png"}, is_png, png_header, decode_png},
       {ImageFormat::bmp, "BMP", {"bmp"}, is_bmp, bmp_header, decode_bmp},
       {ImageFormat::pnm, "PNM", {"pgm", "ppm", "pnm", "pbm"}, is_pnm, pnm_header, decode_pnm},
-      {ImageFormat::dicom, "DICOM", {"dcm", "dicom", "ima"}, is_dicom, dicom_header, decode_dicom, nullptr, physical_dicom},
+      {ImageFormat::dicom,
+       "DICOM",
+       {"dcm", "dicom", "ima"},
+       is_dicom,
+       dicom_header,
+       decode_dicom,
+       nullptr,
+       physical_dicom},
   };
   return table;
 }

@@ -1,11 +1,13 @@
 // gadolin data convert: any data set into TFRecords, and any, TFRecords too, into image files with a
-// manifest.
+// manifest; sets with boxes into one another's form.
 #include <filesystem>
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/data/boxes.h"
 #include "apps/program/ranges.h"
 #include "apps/run/table_of_run.h"
+#include "data/sets/boxes/write_boxes.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/staged_folder.h"
 #include "tensor/check.h"
@@ -20,6 +22,7 @@ struct DataConvertOptions {
   std::string data, out, format = "tfrecord";
   DatasetOptions dataset;
   int shards = 1;
+  bool skip_wrong = false;
 };
 
 void to_tfrecords(Session& session, const DataConvertOptions& o, const Dataset& set,
@@ -40,12 +43,21 @@ void to_tfrecords(Session& session, const DataConvertOptions& o, const Dataset& 
 }
 
 void convert(Session& session, DataConvertOptions& o) {
-  require<UsageError>(o.format == "tfrecord" || o.format == "manifest", "data convert: --format ", o.format,
-                      " is unknown; use tfrecord or manifest");
+  const std::optional<BoxForm> form = box_form(o.format);
+  require<UsageError>(form || o.format == "tfrecord" || o.format == "manifest", "data convert: --format ",
+                      o.format, " is unknown; use tfrecord or manifest, or csv, voc or coco for boxes");
   allow_table_of_run(o.dataset, o.data);
-  const auto set = open_dataset(o.data, o.dataset);
+  const auto set = open_told(session, o.data, o.dataset, o.skip_wrong);
+  const auto* boxes = dynamic_cast<const DetectionSet*>(set.get());
+  require<UsageError>(!form || boxes, "data convert: ", o.data,
+                      " has no boxes; use --format tfrecord or manifest");
+  require<UsageError>(form || !boxes, "data convert: ", o.data, " has boxes, which --format ", o.format,
+                      " does not hold; use csv, voc or coco");
   StagedFolder folder("data convert", o.out);
-  if (o.format == "tfrecord") {
+  if (form) {
+    for (const std::string& lost : write_boxes(folder.path(), *boxes, *form)) session.say("note: " + lost);
+    session.output("boxes", o.out);
+  } else if (o.format == "tfrecord") {
     to_tfrecords(session, o, *set, folder);
   } else {
     unpack_dataset(folder.path(), *set);
@@ -62,12 +74,17 @@ void add_data_convert(Program& program, CLI::App* group) {
   const auto o = std::make_shared<DataConvertOptions>();
   CLI::App* app = program.add(
       group, "convert",
-      "Any data set into TFRecords of tf.Example, or out of them into files with a manifest",
+      "Any data set into TFRecords of tf.Example, or out of them into files with a manifest; boxes into CSV, "
+      "Pascal VOC or COCO",
       [o](Session& s) { convert(s, *o); }, "gadolin data convert films.csv records --shards 5");
-  app->add_option("data", o->data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
+  app->add_option(
+         "data", o->data,
+         "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files; of boxes a table, "
+         "Pascal VOC or COCO")
       ->required();
   app->add_option("out", o->out, "Folder to make")->required();
-  app->add_option("--format", o->format, "tfrecord or manifest")->capture_default_str();
+  app->add_option("--format", o->format, "tfrecord or manifest; of boxes csv, voc or coco")
+      ->capture_default_str();
   app->add_option("--shards", o->shards, "TFRecord files a split")
       ->check(between(1, 512))
       ->capture_default_str();
@@ -81,6 +98,7 @@ void add_data_convert(Program& program, CLI::App* group) {
                   "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o->dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
+  add_box_options(app, o->dataset, o->skip_wrong);
 }
 
 }  // namespace gadolin

@@ -3,9 +3,12 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/data/boxes.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
 #include "apps/run/table_of_run.h"
+#include "data/sets/boxes/box_check.h"
+#include "data/sets/boxes/write_boxes.h"
 #include "data/sets/inspect.h"
 #include "data/sets/split.h"
 #include "data/sets/synth.h"
@@ -15,6 +18,7 @@
 namespace gadolin {
 
 void add_data_convert(Program& program, CLI::App* group);  // convert.cpp
+void add_data_score(Program& program, CLI::App* group);    // score.cpp
 
 namespace {
 
@@ -25,11 +29,14 @@ struct DataCommandOptions {
   SplitOptions split;
   SynthOptions synth;
   std::string out, shares = "0.7/0.15/0.15";
-  bool by_image = false;
+  bool by_image = false, skip_wrong = false;
 };
 
 void add_dataset_options(CLI::App* app, DataCommandOptions& o) {
-  app->add_option("data", o.data, "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files")
+  app->add_option(
+         "data", o.data,
+         "Manifest CSV, class folders, images/ + labels/, TFRecords, or IDX files; of boxes a table, "
+         "Pascal VOC or COCO")
       ->required();
   app->add_option("--label-column", o.dataset.label_column, "Column of the labels in a manifest")
       ->capture_default_str();
@@ -41,6 +48,7 @@ void add_dataset_options(CLI::App* app, DataCommandOptions& o) {
                   "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.dataset.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.dataset.allow_outside, "A manifest may name files outside its folder");
+  add_box_options(app, o.dataset, o.skip_wrong);
 }
 
 void check_set(Session& session, DataCommandOptions& o) {
@@ -56,7 +64,11 @@ void check_set(Session& session, DataCommandOptions& o) {
   }
   o.dataset.problems = nullptr;
   const auto facts = inspect_samples(*set, session.common().threads);
-  const auto problems = check_dataset(*set, facts, rows);
+  auto problems = check_dataset(*set, facts, rows);
+  if (const auto* boxes = dynamic_cast<const DetectionSet*>(set.get())) {
+    tell_boxes(session, *set);
+    for (Problem& p : check_boxes(*boxes, facts)) problems.push_back(std::move(p));
+  }
   std::int64_t errors = 0;
   for (const Problem& p : problems) {
     const bool error = p.level == Problem::Level::error;
@@ -83,7 +95,7 @@ std::string list(const std::vector<double>& values) {
 
 void stats(Session& session, DataCommandOptions& o) {
   allow_table_of_run(o.dataset, o.data);
-  const auto set = open_dataset(o.data, o.dataset);
+  const auto set = open_told(session, o.data, o.dataset, o.skip_wrong);
   const DataStats s = dataset_stats(*set, inspect_samples(*set, session.common().threads));
   std::vector<std::vector<std::string>> rows{{"class", "all", "train", "val", "test", "no split"}};
   Json classes = Json::object();
@@ -107,6 +119,7 @@ void stats(Session& session, DataCommandOptions& o) {
   for (const auto& [kind, count] : s.kinds) rows.push_back({kind, std::to_string(count)});
   session.say(format_table(rows, false));
   if (const std::string left = set->left_out_text(); !left.empty()) session.say(left);
+  tell_box_stats(session, *set);
   session.metric("samples", s.samples);
   session.metric("patients", s.patients);
   session.metric("unreadable", s.unreadable);
@@ -121,11 +134,14 @@ void split(Session& session, DataCommandOptions& o) {
   allow_table_of_run(o.dataset, o.data);
   const bool in_place = o.out.empty();
   if (!in_place) check_output_file("data split: --out", o.out, ".csv", {o.data});
-  const auto set = open_dataset(o.data, o.dataset);
+  const auto set = open_told(session, o.data, o.dataset, o.skip_wrong);
+  const auto* boxes = dynamic_cast<const DetectionSet*>(set.get());
   assign_splits(*set, o.split);
-  require<UsageError>(!in_place || has_ending(o.data, ".csv"), "data split: ", o.data,
+  require<UsageError>(!in_place || (has_ending(o.data, ".csv") && !boxes), "data split: ", o.data,
                       " is no manifest, so the splits need a place; give --out manifest.csv");
-  if (in_place) {
+  if (boxes) {
+    write_box_table(o.out, *boxes);
+  } else if (in_place) {
     write_splits(o.data, *set);
   } else {
     write_manifest(o.out, *set);
@@ -176,6 +192,7 @@ void add_data(Program& program) {
   app->add_flag("--by-image", o->by_image,
                 "Divide images, not patients (images of one patient may be on two sides)");
   add_data_convert(program, group);
+  add_data_score(program, group);
   app = program.add(
       group, "synth", "Made-up labelled pictures of made-up patients", [o](Session& s) { synth(s, *o); },
       "gadolin data synth shapes --samples 300");

@@ -52,8 +52,7 @@ ImageHeader jpeg_header(Bytes bytes, std::string_view) {
     }
     const std::size_t length = in.big(at + 2, 2);
     if (length < 2) return header;
-    const bool frame =
-        marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
     if (frame) {
       header.height = static_cast<int>(in.big(at + 5, 2));
       header.width = static_cast<int>(in.big(at + 7, 2));
@@ -73,7 +72,7 @@ ImageHeader png_header(Bytes bytes, std::string_view) {
   header.height = static_cast<int>(in.big(20, 4) & 0x7fffffff);
   for (std::size_t at = 8; at + 12 <= bytes.size();) {
     const std::size_t length = in.big(at, 4), kind = in.big(at + 4, 4);
-    if (kind == 0x49444154 || length > bytes.size() - at - 12) break;  // IDAT
+    if (kind == 0x49444154 || length > bytes.size() - at - 12) break;                              // IDAT
     if (kind == 0x65584966) header.orientation = exif_orientation(bytes.subspan(at + 8, length));  // eXIf
     at += 12 + length;
   }

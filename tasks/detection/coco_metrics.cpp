@@ -17,11 +17,13 @@ const std::array<const char*, 12> coco_metric_names{"AP",  "AP50", "AP75",  "APs
 namespace {
 
 constexpr int iou_thresholds = 10, area_ranges = 4, recall_points = 101;
-constexpr double area_from[area_ranges] = {0, 0, 32 * 32, 96 * 96}, area_to[area_ranges] = {1e10, 32 * 32, 96 * 96, 1e10};
+constexpr double area_from[area_ranges] = {0, 0, 32 * 32, 96 * 96},
+                 area_to[area_ranges] = {1e10, 32 * 32, 96 * 96, 1e10};
 
 // np.linspace(0.5, 0.95, 10), to the last bit.
 double iou_threshold(int t) {
-  constexpr double all[iou_thresholds] = {0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999, 0.95};
+  constexpr double all[iou_thresholds] = {0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999,
+                                          0.95};
   return all[t];
 }
 
@@ -40,7 +42,8 @@ struct OverlappingTruth {
 // One picture and class: which detection takes which truth.
 class CocoMatcher {
  public:
-  void match(std::span<const MarkedBox* const> truth, std::span<const Detection* const> found, JudgedDetection* out) {
+  void match(std::span<const MarkedBox* const> truth, std::span<const Detection* const> found,
+             JudgedDetection* out) {
     candidates_.clear();
     begin_.assign(1, 0);
     for (const Detection* d : found) {
@@ -109,8 +112,8 @@ struct CocoMean {
 };
 
 // Precision at the points of recall, summed: detections in the order of scores, those that count.
-double summed_precision(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths, int most,
-                        std::vector<double>& precision) {
+double summed_precision(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths,
+                        int most, std::vector<double>& precision) {
   const int bit = 1 << t;
   double hits = 0, misses = 0;
   precision.clear();  // where a truth is found; between two it only falls
@@ -123,7 +126,8 @@ double summed_precision(const std::vector<JudgedDetection>& order, int area, int
       ++misses;
     }
   }
-  for (std::size_t i = precision.size(); i-- > 1;) precision[i - 1] = std::max(precision[i - 1], precision[i]);
+  for (std::size_t i = precision.size(); i-- > 1;)
+    precision[i - 1] = std::max(precision[i - 1], precision[i]);
   double sum = 0;
   std::size_t at = 0;
   for (int r = 0; r < recall_points; ++r) {
@@ -135,9 +139,11 @@ double summed_precision(const std::vector<JudgedDetection>& order, int area, int
   return sum;
 }
 
-double final_recall(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths, int most) {
+double final_recall(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths,
+                    int most) {
   std::int64_t hits = 0;
-  for (const JudgedDetection& d : order) hits += d.rank < most && (d.hit[area] & d.counts[area] & (1 << t)) != 0;
+  for (const JudgedDetection& d : order)
+    hits += d.rank < most && (d.hit[area] & d.counts[area] & (1 << t)) != 0;
   return static_cast<double>(hits) / static_cast<double>(truths);
 }
 
@@ -145,7 +151,8 @@ class CocoSum {
  public:
   explicit CocoSum(const CocoOptions& options) : options_(options) {}
 
-  void add_class(std::vector<JudgedDetection>& judged, const std::array<std::int64_t, area_ranges>& truths, CocoMetrics& out) {
+  void add_class(std::vector<JudgedDetection>& judged, const std::array<std::int64_t, area_ranges>& truths,
+                 CocoMetrics& out) {
     std::stable_sort(judged.begin(), judged.end(),
                      [](const JudgedDetection& a, const JudgedDetection& b) { return a.score > b.score; });
     const int most = options_.max_detections[2];
@@ -199,8 +206,8 @@ std::vector<const T*> boxes_in(const BoxesOfClass<T>& all, std::size_t& at, std:
   return boxes;
 }
 
-void add_coco_notes(std::span<const DetectedPicture> pictures, int cap, std::int64_t over_cap, std::int64_t most,
-               CocoMetrics& out) {
+void add_coco_notes(std::span<const DetectedPicture> pictures, int cap, std::int64_t over_cap,
+                    std::int64_t most, CocoMetrics& out) {
   std::unordered_set<std::int64_t> ids;
   std::int64_t zero = 0, repeated = 0;
   for (const DetectedPicture& p : pictures) {
@@ -211,11 +218,10 @@ void add_coco_notes(std::span<const DetectedPicture> pictures, int cap, std::int
   }
   auto& notes = out.notes;
   if (out.detections == 0) notes.push_back("no detections");
-  if (out.truths == 0)
-    notes.push_back("AP and AR are not defined: no truth");
+  if (out.truths == 0) notes.push_back("AP and AR are not defined: no truth");
   if (over_cap > 0) {
-    notes.push_back(cat(over_cap, over_cap == 1 ? " picture has" : " pictures have", " more boxes of a class (",
-                        most, ") than the ", cap,
+    notes.push_back(cat(over_cap, over_cap == 1 ? " picture has" : " pictures have",
+                        " more boxes of a class (", most, ") than the ", cap,
                         " detections that count, so that recall stays below 1; --max-dets raises them"));
   }
   if (zero > 0) {
@@ -233,8 +239,9 @@ void add_coco_notes(std::span<const DetectedPicture> pictures, int cap, std::int
 CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options) {
   check_detections(pictures, classes);
   const auto& caps = options.max_detections;
-  require<ValueError>(0 < caps[0] && caps[0] <= caps[1] && caps[1] <= caps[2], "coco_metrics: max_detections ",
-                      caps[0], ", ", caps[1], ", ", caps[2], " do not rise from 1");
+  require<ValueError>(0 < caps[0] && caps[0] <= caps[1] && caps[1] <= caps[2],
+                      "coco_metrics: max_detections ", caps[0], ", ", caps[1], ", ", caps[2],
+                      " do not rise from 1");
   CocoMetrics out;
   out.pictures = std::ssize(pictures);
   std::vector<BoxesOfClass<MarkedBox>> truth(static_cast<std::size_t>(classes));

@@ -33,11 +33,13 @@ extern const std::array<const char*, 12> coco_metric_names;
 // it. Small is below 32^2, medium below 96^2, by the area of the truth (MarkedBox::area); a detection without
 // a match does not count when its own area is outside. Equal to pycocotools 2.0 to 1e-9, but for ids: there
 // an annotation with id 0 is never found, and of annotations with one id the last stands for all. Such cases
-// are notes here. Of equal scores those of the picture with the lower id come first. Throws as check_detections.
+// are notes here. Of equal scores those of the picture with the lower id come first. Throws as
+// check_detections.
 //
 // Memory beside the input: 32 bytes a detection, and 16 for each pair of a detection and a truth of one
 // picture and class that overlap by half; no matrix of all pairs.
-CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options = {});
+CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
+                         const CocoOptions& options = {});
 
 // A value as people read it: "0.505", or "not defined: no truth".
 std::string detection_value_text(double value);

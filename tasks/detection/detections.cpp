@@ -28,12 +28,11 @@ void check_detections(std::span<const DetectedPicture> pictures, int classes) {
   for (const DetectedPicture& picture : pictures) {
     for (const Detection& d : picture.found) {
       const ObjectBox& b = d.box;
-      require<NumericError>(std::isfinite(d.score), "detections: ", printable(picture.name), " has the score ",
-                            d.score);
-      require<NumericError>(std::isfinite(b.x1) && std::isfinite(b.y1) && std::isfinite(b.x2) &&
-                                std::isfinite(b.y2),
-                            "detections: ", printable(picture.name), " has the box ", b.x1, " ", b.y1, " ",
-                            b.x2, " ", b.y2);
+      require<NumericError>(std::isfinite(d.score), "detections: ", printable(picture.name),
+                            " has the score ", d.score);
+      require<NumericError>(
+          std::isfinite(b.x1) && std::isfinite(b.y1) && std::isfinite(b.x2) && std::isfinite(b.y2),
+          "detections: ", printable(picture.name), " has the box ", b.x1, " ", b.y1, " ", b.x2, " ", b.y2);
       require<DataError>(b.x1 <= b.x2 && b.y1 <= b.y2, "detections: ", printable(picture.name),
                          ": the corners of the box ", b.x1, " ", b.y1, " ", b.x2, " ", b.y2,
                          " are in the wrong order");
@@ -81,8 +80,9 @@ void read_coco_results(const std::string& path, const DetectionSet& set,
     const double score = detail::coco_number(e[CocoField::score], "score", place);
     pictures[picture->second].found.push_back({{b[0], b[1], b[0] + b[2], b[1] + b[3], label->second}, score});
   });
-  require<DataError>(lists.results, "results: ", printable(path),
-                     " is an object, as annotations are; needed is a list of image_id, category_id, bbox, score");
+  require<DataError>(
+      lists.results, "results: ", printable(path),
+      " is an object, as annotations are; needed is a list of image_id, category_id, bbox, score");
 }
 
 void write_coco_results(const std::string& path, const DetectionSet& set,
@@ -90,10 +90,11 @@ void write_coco_results(const std::string& path, const DetectionSet& set,
   std::string text = "[";
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     for (const Detection& d : pictures[i].found) {
-      text += cat(text.size() == 1 ? "\n" : ",\n", "{\"image_id\": ", set.picture(static_cast<std::int64_t>(i)).id,
-                  ", \"category_id\": ", set.class_ids()[static_cast<std::size_t>(d.box.label)], ", \"bbox\": [",
-                  exact_text(d.box.x1), ", ", exact_text(d.box.y1), ", ", exact_text(d.box.x2 - d.box.x1), ", ",
-                  exact_text(d.box.y2 - d.box.y1), "], \"score\": ", exact_text(d.score), "}");
+      text += cat(
+          text.size() == 1 ? "\n" : ",\n", "{\"image_id\": ", set.picture(static_cast<std::int64_t>(i)).id,
+          ", \"category_id\": ", set.class_ids()[static_cast<std::size_t>(d.box.label)], ", \"bbox\": [",
+          exact_text(d.box.x1), ", ", exact_text(d.box.y1), ", ", exact_text(d.box.x2 - d.box.x1), ", ",
+          exact_text(d.box.y2 - d.box.y1), "], \"score\": ", exact_text(d.score), "}");
     }
   }
   write_file_atomically(path, text + "\n]\n");

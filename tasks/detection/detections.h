@@ -37,7 +37,8 @@ std::vector<std::size_t> by_score(std::span<const Detection> found);
 // In continuous coordinates, without the old +1. `inside`: over the area of a instead of the union, the rule
 // of COCO for a crowd b.
 inline double intersection_over_union(const ObjectBox& a, const ObjectBox& b, bool inside = false) {
-  const double w = std::min(a.x2, b.x2) - std::max(a.x1, b.x1), h = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
+  const double w = std::min(a.x2, b.x2) - std::max(a.x1, b.x1),
+               h = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
   if (!(w > 0 && h > 0)) return 0;
   const double both = w * h, area = (a.x2 - a.x1) * (a.y2 - a.y1);
   return both / (inside ? area : area + (b.x2 - b.x1) * (b.y2 - b.y1) - both);

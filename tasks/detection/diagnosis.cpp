@@ -36,7 +36,9 @@ class Diagnoser {
     if (shares()) {
       return say(Cause::scaled, "the boxes are shares of the picture, 0 to 1, not pixels");
     }
-    const Found exchanged = look([](const ObjectBox& b) { return ObjectBox{b.y1, b.x1, b.y2, b.x2, b.label}; });
+    const Found exchanged = look([](const ObjectBox& b) {
+      return ObjectBox{b.y1, b.x1, b.y2, b.x2, b.label};
+    });
     if (exchanged.any_class >= telling_share) {
       return say(Cause::swapped, cat("x and y are exchanged: so read, ", percent(exchanged.any_class),
                                      " of the truths are found, as they are ", percent(plain.any_class)));
@@ -56,7 +58,8 @@ class Diagnoser {
     if (plain.counting >= telling_share / 5)
       return say(Cause::none, cat(percent(plain.counting), " of the truths are found"));
     return say(Cause::elsewhere,
-               cat("the boxes lie elsewhere: the best overlap (IoU) of a truth with any box, whatever its class, is ",
+               cat("the boxes lie elsewhere: the best overlap (IoU) of a truth with any box, whatever its "
+                   "class, is ",
                    fixed(plain.median_iou, 3),
                    " in the median; are these the weights of this task, trained, and these pictures?"));
   }
@@ -65,7 +68,7 @@ class Diagnoser {
   // Shares of the truths that a box of enough overlap lies on.
   struct Found {
     double any_class = 0, same_class = 0, counting = 0, median_iou = 0;
-    double best_score = 0;  // of a box of the right class on a truth
+    double best_score = 0;                              // of a box of the right class on a truth
     std::map<std::pair<int, int>, std::int64_t> pairs;  // class of a truth and of the best box on it
   };
 
@@ -144,15 +147,17 @@ class Diagnoser {
         worst = pair;
       }
     }
-    const std::string boxes = cat(percent(found.any_class), " of the truths are found by boxes of other classes: ");
+    const std::string boxes =
+        cat(percent(found.any_class), " of the truths are found by boxes of other classes: ");
     // One pair of classes alone may be confused as well as shifted.
     if (static_cast<double>(shifted) >= 0.8 * static_cast<double>(all) && shifted > most) {
       return say(Cause::shifted, cat(boxes, "every class is shifted by ", by,
                                      "; is a background counted, or are numbers used where names differ?"));
     }
-    return say(Cause::confused, cat(boxes, printable(classes_[static_cast<std::size_t>(worst.first)]), " is called ",
-                                    printable(classes_[static_cast<std::size_t>(worst.second)]), " (", most, " of ", all,
-                                    "); do the classes stand in the same order?"));
+    return say(Cause::confused,
+               cat(boxes, printable(classes_[static_cast<std::size_t>(worst.first)]), " is called ",
+                   printable(classes_[static_cast<std::size_t>(worst.second)]), " (", most, " of ", all,
+                   "); do the classes stand in the same order?"));
   }
 
   bool shares() const {
@@ -175,8 +180,10 @@ class Diagnoser {
         const ObjectBox& d = p.found[order[k]].box;
         for (const MarkedBox& truth : p.truth) {
           const ObjectBox& b = truth.box;
-          const double width = std::log((b.x2 - b.x1) / (d.x2 - d.x1)), height = std::log((b.y2 - b.y1) / (d.y2 - d.y1)),
-                       x = std::log((b.x1 + b.x2) / (d.x1 + d.x2)), y = std::log((b.y1 + b.y2) / (d.y1 + d.y2));
+          const double width = std::log((b.x2 - b.x1) / (d.x2 - d.x1)),
+                       height = std::log((b.y2 - b.y1) / (d.y2 - d.y1)),
+                       x = std::log((b.x1 + b.x2) / (d.x1 + d.x2)),
+                       y = std::log((b.y1 + b.y2) / (d.y1 + d.y2));
           if (!(std::abs(width - x) < 0.2 && std::abs(height - y) < 0.2)) continue;
           Votes& v = votes[{static_cast<int>(std::lround(x * 8)), static_cast<int>(std::lround(y * 8))}];
           ++v.count;

@@ -16,15 +16,15 @@ struct DiagnosisOptions {
 
 struct DetectionDiagnosis {
   enum class Cause {
-    none,        // truths are found; AP is low for reasons of its own
+    none,  // truths are found; AP is low for reasons of its own
     no_truth,
     no_detections,
-    threshold,   // what finds truths has too low a score
-    shifted,     // right boxes, every class off by the same number
-    confused,    // right boxes, other classes
-    swapped,     // x and y exchanged
-    scaled,      // all boxes too large or too small by one factor, or shares of the picture
-    elsewhere,   // boxes that have nothing to do with the truth: other weights, other pictures
+    threshold,  // what finds truths has too low a score
+    shifted,    // right boxes, every class off by the same number
+    confused,   // right boxes, other classes
+    swapped,    // x and y exchanged
+    scaled,     // all boxes too large or too small by one factor, or shares of the picture
+    elsewhere,  // boxes that have nothing to do with the truth: other weights, other pictures
   } cause = Cause::none;
   std::string text;  // the cause and the numbers behind it, for people
   std::int64_t truths = 0, detections = 0, above_threshold = 0;

@@ -59,8 +59,8 @@ class FrocSums {
       : pictures_(pictures), options_(options) {
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       add_events(i, pictures[i], options, events_);
-      lesions_.push_back(static_cast<double>(
-          std::count_if(pictures[i].truth.begin(), pictures[i].truth.end(), is_lesion)));
+      lesions_.push_back(
+          static_cast<double>(std::count_if(pictures[i].truth.begin(), pictures[i].truth.end(), is_lesion)));
     }
     std::stable_sort(events_.begin(), events_.end(),
                      [](const FrocEvent& a, const FrocEvent& b) { return a.score > b.score; });
@@ -101,7 +101,8 @@ class FrocSums {
 };
 
 // The last point with no more false alarms than `rate`; sensitivity never falls along the curve.
-SensitivityAt at_rate(const std::vector<FrocPoint>& curve, double rate, double FrocPoint::*alarms, bool defined) {
+SensitivityAt at_rate(const std::vector<FrocPoint>& curve, double rate, double FrocPoint::*alarms,
+                      bool defined) {
   SensitivityAt at{rate, {defined ? 0 : no_value, {no_value, no_value}}, no_value};
   for (const FrocPoint& p : curve) {
     if (!(p.*alarms <= rate)) break;
@@ -196,7 +197,8 @@ class FrocReport {
     const double patient_value = patients.auc();
     out_.patient_auc = {patient_value, {no_value, no_value}};
     if (!std::isnan(patient_value) && options_.bootstrap.resamples > 0)
-      out_.patient_auc.interval = bootstrap(names, [&](Reals w) { return patients.auc(w); }, options_.bootstrap);
+      out_.patient_auc.interval = bootstrap(
+          names, [&](Reals w) { return patients.auc(w); }, options_.bootstrap);
   }
 
   void at_threshold() {
@@ -222,9 +224,8 @@ class FrocReport {
       }
       const auto& all = pictures_[i].found;
       normal_patients.push_back(patient_[i]);
-      silent.push_back(std::none_of(all.begin(), all.end(), [&](const Detection& d) {
-        return d.score >= options_.threshold;
-      }));
+      silent.push_back(std::none_of(all.begin(), all.end(),
+                                    [&](const Detection& d) { return d.score >= options_.threshold; }));
     }
     for (const auto& [name, hit] : cases) {
       names.push_back(name);

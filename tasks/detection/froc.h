@@ -15,17 +15,17 @@ struct FrocOptions {
   // When a detection hits a lesion: IoU of at least `iou`, or its centre inside the lesion's box.
   enum class Hit { iou, centre } hit = Hit::iou;
   double iou = 0.2;
-  bool same_class = true;  // it also needs the lesion's class
+  bool same_class = true;                         // it also needs the lesion's class
   std::vector<double> rates{0.25, 0.5, 1, 2, 4};  // false alarms a picture to report sensitivities at
   double threshold = 0.5;                         // of cases found and silent normals
   BootstrapOptions bootstrap = {};                // 0 resamples: no intervals (they are NaN)
 };
 
 struct FrocPoint {
-  double threshold;           // detections of this score or more
-  double sensitivity;         // lesions found / lesions
-  double false_per_picture;   // over all pictures
-  double false_per_normal;    // on normal pictures, over these; NaN without any
+  double threshold;          // detections of this score or more
+  double sensitivity;        // lesions found / lesions
+  double false_per_picture;  // over all pictures
+  double false_per_normal;   // on normal pictures, over these; NaN without any
 };
 
 // At a number of false alarms: the largest sensitivity that is reached with no more of them, 0 when even the
@@ -38,7 +38,7 @@ struct SensitivityAt {
 
 struct FrocMetrics {
   std::int64_t pictures = 0, normals = 0, lesions = 0, detections = 0;  // a normal picture has no lesion
-  std::vector<FrocPoint> curve;  // by falling threshold, a point a distinct score
+  std::vector<FrocPoint> curve;                       // by falling threshold, a point a distinct score
   std::vector<SensitivityAt> over_all, over_normals;  // false alarms over all pictures; on and over normals
   Share mean_sensitivity, mean_sensitivity_normals;   // of these
   // Of the largest score of each picture, and of each patient: lesion or none.

@@ -68,8 +68,9 @@ VocMetrics voc_metrics(std::span<const DetectedPicture> pictures, int classes, c
       lists[static_cast<std::size_t>(found.box.label)].push_back({found.score, p, &found.box});
     }
     for (const MarkedBox& b : pictures[p].truth) {
-      require<DataError>(b.box.label >= 0 && b.box.label < classes, "voc_metrics: ", printable(pictures[p].name),
-                         " has a box of class ", b.box.label, "; there are 0 to ", classes - 1);
+      require<DataError>(b.box.label >= 0 && b.box.label < classes,
+                         "voc_metrics: ", printable(pictures[p].name), " has a box of class ", b.box.label,
+                         "; there are 0 to ", classes - 1);
       out.classes[static_cast<std::size_t>(b.box.label)].instances += !b.crowd && !b.difficult;
     }
   }

@@ -1,5 +1,5 @@
-// Average precision of Pascal VOC (Everingham et al. 2010, sections 3.4 and 4.2): one IoU, all detections of a
-// class in one list.
+// Average precision of Pascal VOC (Everingham et al. 2010, sections 3.4 and 4.2): one IoU, all detections of
+// a class in one list.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,7 @@ struct VocMetrics {
 // A detection is a hit when the truth of its class that it overlaps most has enough IoU and is not taken; a
 // further one on the same truth is a miss. Difficult truths and crowds count in neither way, nor do the
 // detections on them. Equal scores keep the order of pictures and detections. Throws as check_detections.
-VocMetrics voc_metrics(std::span<const DetectedPicture> pictures, int classes, const VocOptions& options = {});
+VocMetrics voc_metrics(std::span<const DetectedPicture> pictures, int classes,
+                       const VocOptions& options = {});
 
 }  // namespace gadolin

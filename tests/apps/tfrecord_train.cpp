@@ -193,7 +193,8 @@ TEST_F(TfRecordTraining, ConvertBackAndForthAndItsMistakes) {
     return last_line(run, dir_.path());
   };
   EXPECT_EQ(says({"--format", "lmdb"}),
-            "data convert: --format lmdb is unknown; use tfrecord or manifest [GD-USAGE-001]");
+            "data convert: --format lmdb is unknown; use tfrecord or manifest, or csv, voc or coco for boxes "
+            "[GD-USAGE-001]");
   EXPECT_EQ(says({"--shards", "513"}), "--shards 513 is not in 1..512 [GD-USAGE-001]");
   dir_.write("in/2.png", "not a picture");
   EXPECT_EQ(says({}),

@@ -23,8 +23,9 @@ void check_order(const RawBox& b, int width, int height, const std::string& plac
     fail<DataError>(place, ": width ", b.x2 - b.x1, " and height ", b.y2 - b.y1,
                     " are not above 0; a box is x, y, width, height");
   }
-  require<DataError>(b.x1 != 0 || b.y1 != 0 || b.x2 != 0 || b.y2 != 0, place,
-                     ": the box 0 0 0 0 is none; a picture without boxes has no box, in a table empty fields: path,,,,,");
+  require<DataError>(
+      b.x1 != 0 || b.y1 != 0 || b.x2 != 0 || b.y2 != 0, place,
+      ": the box 0 0 0 0 is none; a picture without boxes has no box, in a table empty fields: path,,,,,");
   const bool sizes = b.x2 > 0 && b.y2 > 0 && b.x1 + b.x2 <= width + 1 && b.y1 + b.y2 <= height + 1;
   require<DataError>(!sizes || (b.x2 == b.x1 && b.y2 == b.y1), place, ": the box ", corners_text(b),
                      " looks like x, y, width, height; needed are the corners x1, y1, x2, y2");
@@ -42,9 +43,8 @@ void check_inside_picture(const RawBox& b, int width, int height, const std::str
   const bool whole = b.x1 == std::floor(b.x1) && b.y1 == std::floor(b.y1) && b.x2 == std::floor(b.x2) &&
                      b.y2 == std::floor(b.y2);
   // Where sizes were rounded, 1.003 is met.
-  require<DataError>(whole || most > 1.01 || least < -0.01, place, ": the box ",
-                     corners_text(b), " looks like shares of the picture; needed are pixels of ", width,
-                     " x ", height);
+  require<DataError>(whole || most > 1.01 || least < -0.01, place, ": the box ", corners_text(b),
+                     " looks like shares of the picture; needed are pixels of ", width, " x ", height);
   if (overhang(b, width, height) <= 1) return;
   RawBox other = b;
   std::swap(other.x1, other.y1);
@@ -57,8 +57,9 @@ void check_inside_picture(const RawBox& b, int width, int height, const std::str
     other.x2 -= b.x1;
     other.y2 -= b.y1;
     require<DataError>(overhang(other, width, height) > 1 || other.x2 <= b.x1 || other.y2 <= b.y1, place,
-                       ": the box leaves the picture of ", width, " x ", height, " pixels and looks like corners, ",
-                       corners_text(other), "; needed are x, y, width, height");
+                       ": the box leaves the picture of ", width, " x ", height,
+                       " pixels and looks like corners, ", corners_text(other),
+                       "; needed are x, y, width, height");
   }
   require<DataError>(b.x1 < width && b.y1 < height && b.x2 > 0 && b.y2 > 0, place, ": the box ",
                      corners_text(b), " lies outside the picture of ", width, " x ", height, " pixels");

@@ -18,19 +18,32 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-enum Column { path_at, x1_at, y1_at, x2_at, y2_at, class_at, patient_at, split_at, width_at, height_at, columns };
+enum Column {
+  path_at,
+  x1_at,
+  y1_at,
+  x2_at,
+  y2_at,
+  class_at,
+  patient_at,
+  split_at,
+  width_at,
+  height_at,
+  columns
+};
 constexpr const char* column_names[columns] = {"path",  "x1",      "y1",    "x2",    "y2",
                                                "class", "patient", "split", "width", "height"};
 
 // What people call a column; `columns` for other words.
 int column_called(std::string_view word) {
   static const std::unordered_map<std::string_view, int> known{
-      {"path", path_at},     {"filename", path_at}, {"file", path_at},         {"image", path_at},
-      {"image_path", path_at}, {"x1", x1_at},       {"xmin", x1_at},           {"y1", y1_at},
-      {"ymin", y1_at},       {"x2", x2_at},         {"xmax", x2_at},           {"y2", y2_at},
-      {"ymax", y2_at},       {"class", class_at},   {"class_name", class_at},  {"label", class_at},
-      {"patient", patient_at}, {"patient_id", patient_at}, {"split", split_at}, {"width", width_at},
-      {"height", height_at}};
+      {"path", path_at},   {"filename", path_at},   {"file", path_at},
+      {"image", path_at},  {"image_path", path_at}, {"x1", x1_at},
+      {"xmin", x1_at},     {"y1", y1_at},           {"ymin", y1_at},
+      {"x2", x2_at},       {"xmax", x2_at},         {"y2", y2_at},
+      {"ymax", y2_at},     {"class", class_at},     {"class_name", class_at},
+      {"label", class_at}, {"patient", patient_at}, {"patient_id", patient_at},
+      {"split", split_at}, {"width", width_at},     {"height", height_at}};
   std::string lower(trimmed(word));
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -97,8 +110,8 @@ class TableReader {
     const std::string name(field(path_at));
     require<DataError>(!name.empty(), where, ": the path is empty");
     const std::string_view corner[] = {field(x1_at), field(y1_at), field(x2_at), field(y2_at)};
-    const std::int64_t given = std::count_if(std::begin(corner), std::end(corner),
-                                             [](std::string_view c) { return !c.empty(); });
+    const std::int64_t given =
+        std::count_if(std::begin(corner), std::end(corner), [](std::string_view c) { return !c.empty(); });
     const bool empty = given == 0 && field(class_at).empty();
     raw_.counts.rows += !empty;
     require<DataError>(given == 0 || given == 4, where, ": ", 4 - given,
@@ -180,8 +193,8 @@ class TableReader {
                       const std::string& where) {
     if (text.empty()) return;
     const double value = box_number(text, what, where);
-    require<DataError>(value >= 1 && value <= 1e6 && value == static_cast<int>(value), where, ": ", what,
-                       " ", value, " is no size of a picture");
+    require<DataError>(value >= 1 && value <= 1e6 && value == static_cast<int>(value), where, ": ", what, " ",
+                       value, " is no size of a picture");
     require<DataError>(side == 0 || side == static_cast<int>(value), where, ": ", what, " ", value, " of ",
                        printable(name), " was ", side, " before");
     side = static_cast<int>(value);
@@ -199,8 +212,8 @@ class TableReader {
   const DatasetOptions& options_;
   RawBoxes& raw_;
   int file_;
-  std::array<int, columns> at_;  // where in a row each column stands, -1: nowhere
-  std::size_t fields_ = 0;       // of the header; 0: there is none
+  std::array<int, columns> at_;                         // where in a row each column stands, -1: nowhere
+  std::size_t fields_ = 0;                              // of the header; 0: there is none
   std::unordered_map<std::string, std::size_t> place_;  // of a picture by its name
   std::vector<State> state_;
 };
@@ -254,7 +267,8 @@ std::vector<std::string> parse_class_file(std::string_view text, const std::stri
     require<DataError>(free, where, ": id ", id, " is that of class '", taken->second, "' already");
     rows.emplace_back(id, cls);
   }
-  require<DataError>(!rows.empty(), "classes: ", printable(name), " lists no classes; needed are lines name,id");
+  require<DataError>(!rows.empty(), "classes: ", printable(name),
+                     " lists no classes; needed are lines name,id");
   std::sort(rows.begin(), rows.end());
   std::vector<std::string> classes;
   for (const auto& row : rows) {

@@ -42,10 +42,12 @@ class CocoReader {
   }
 
   void finish(const CocoLists& lists) {
-    require<DataError>(!lists.results, "boxes: ", printable(name_),
-                       " is a list, as results are; needed is an object with images, annotations and categories");
-    for (const auto& [has, what] : {std::pair(lists.images, "images"), std::pair(lists.annotations, "annotations"),
-                                    std::pair(lists.categories, "categories")})
+    require<DataError>(
+        !lists.results, "boxes: ", printable(name_),
+        " is a list, as results are; needed is an object with images, annotations and categories");
+    for (const auto& [has, what] :
+         {std::pair(lists.images, "images"), std::pair(lists.annotations, "annotations"),
+          std::pair(lists.categories, "categories")})
       require<DataError>(has, "boxes: ", printable(name_), " has no list ", what);
     for (const auto& [id, name] : categories_) {
       const auto known = std::find(raw_.classes.begin(), raw_.classes.end(), name);
@@ -81,8 +83,8 @@ class CocoReader {
                        "] already");
     const auto [other, fresh] = image_.emplace(picture.id, raw_.pictures.size());
     if (!fresh)
-      fail<DataError>(place, ": id ", picture.id, " is that of ", printable(raw_.pictures[other->second].name),
-                      " already");
+      fail<DataError>(place, ": id ", picture.id, " is that of ",
+                      printable(raw_.pictures[other->second].name), " already");
     raw_.pictures.push_back(std::move(picture));
   }
   static void side(int& out, const CocoValue& value, const char* what, const std::string& place) {
@@ -98,7 +100,8 @@ class CocoReader {
     const std::string name(trimmed(e[CocoField::name].text));
     require<DataError>(!name.empty(), place, " has no name");
     const auto [known, fresh] = categories_.emplace(id, name);
-    require<DataError>(fresh, place, ": id ", id, " is that of category '", printable(known->second), "' already");
+    require<DataError>(fresh, place, ": id ", id, " is that of category '", printable(known->second),
+                       "' already");
     require<DataError>(category_names_.insert(name).second, place, ": category '", printable(name),
                        "' is listed twice");
   }
@@ -145,7 +148,8 @@ class CocoReader {
   void join(CocoBox& waiting) {
     const auto place = [&] { return raw_.place(waiting.box.origin); };
     const auto image = image_.find(waiting.image);
-    if (image == image_.end()) fail<DataError>(place(), ": image_id ", waiting.image, " is not among the images");
+    if (image == image_.end())
+      fail<DataError>(place(), ": image_id ", waiting.image, " is not among the images");
     const auto category = categories_.find(waiting.category);
     if (category == categories_.end())
       fail<DataError>(place(), ": category_id ", waiting.category, " is not among the categories");
@@ -164,10 +168,12 @@ class CocoReader {
     add(without_id_, "id", "its number is taken");
     if (!text.empty()) raw_.notes.push_back(cat(printable(name_), ": annotations ", text));
     if (repeated_ > 0)
-      raw_.notes.push_back(cat(printable(name_), ": ", repeated_, repeated_ == 1 ? " annotation has" : " annotations have",
+      raw_.notes.push_back(cat(printable(name_), ": ", repeated_,
+                               repeated_ == 1 ? " annotation has" : " annotations have",
                                " the id of another (", first_repeated_, "); all are kept"));
     if (renumbered_ > 0)
-      raw_.notes.push_back(cat(printable(name_), ": ", renumbered_, renumbered_ == 1 ? " category has" : " categories have",
+      raw_.notes.push_back(cat(printable(name_), ": ", renumbered_,
+                               renumbered_ == 1 ? " category has" : " categories have",
                                " another id than in ", printable(raw_.files.front()), "; joined by name"));
   }
 
@@ -216,7 +222,7 @@ void find_pictures(detail::RawBoxes& raw, std::size_t from, const fs::path& file
   const fs::path here = file.parent_path().empty() ? "." : file.parent_path();
   const std::string part = part_of(file);
   std::vector<fs::path> folders{here / ".." / "images" / part, here / ".." / part, here / ".." / "images",
-                                here / "images" / part, here / "images", here};
+                                here / "images" / part,        here / "images",    here};
   if (!options.image_folder.empty()) folders = {fs::path(options.image_folder) / part, options.image_folder};
   std::error_code error;
   fs::path folder = folders.back();
@@ -247,7 +253,8 @@ std::unique_ptr<DetectionSet> open_coco(const std::string& path, const DatasetOp
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       const std::string name = entry.path().filename().string();
       const bool wanted = options.part.empty() || part_of(entry.path()) == options.part;
-      if (wanted && name.starts_with("instances_") && has_ending(name, ".json")) files.push_back(entry.path());
+      if (wanted && name.starts_with("instances_") && has_ending(name, ".json"))
+        files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
     require<DataError>(!files.empty(), "boxes: ", printable(folder.string()), " holds no instances_",

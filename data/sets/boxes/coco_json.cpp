@@ -43,14 +43,19 @@ class CountedByte {
 };
 
 int field_called(const std::string& key) {
-  static const std::unordered_map<std::string, CocoField> known{
-      {"id", CocoField::id},           {"image_id", CocoField::image_id},
-      {"category_id", CocoField::category_id}, {"file_name", CocoField::file_name},
-      {"name", CocoField::name},       {"width", CocoField::width},
-      {"height", CocoField::height},   {"area", CocoField::area},
-      {"iscrowd", CocoField::iscrowd}, {"patient", CocoField::patient},
-      {"patient_id", CocoField::patient}, {"split", CocoField::split},
-      {"score", CocoField::score}};
+  static const std::unordered_map<std::string, CocoField> known{{"id", CocoField::id},
+                                                                {"image_id", CocoField::image_id},
+                                                                {"category_id", CocoField::category_id},
+                                                                {"file_name", CocoField::file_name},
+                                                                {"name", CocoField::name},
+                                                                {"width", CocoField::width},
+                                                                {"height", CocoField::height},
+                                                                {"area", CocoField::area},
+                                                                {"iscrowd", CocoField::iscrowd},
+                                                                {"patient", CocoField::patient},
+                                                                {"patient_id", CocoField::patient},
+                                                                {"split", CocoField::split},
+                                                                {"score", CocoField::score}};
   const auto found = known.find(key);
   return found == known.end() ? -1 : static_cast<int>(found->second);
 }
@@ -66,7 +71,9 @@ class CocoHandler {
   bool null() { return value({CocoValue::Kind::other, 0, "null"}); }
   bool boolean(bool v) { return value({CocoValue::Kind::number, v ? 1.0 : 0.0, ""}); }
   bool number_integer(std::int64_t v) { return value({CocoValue::Kind::number, static_cast<double>(v), ""}); }
-  bool number_unsigned(std::uint64_t v) { return value({CocoValue::Kind::number, static_cast<double>(v), ""}); }
+  bool number_unsigned(std::uint64_t v) {
+    return value({CocoValue::Kind::number, static_cast<double>(v), ""});
+  }
   bool number_float(double v, const std::string&) { return value({CocoValue::Kind::number, v, ""}); }
   bool string(std::string& v) { return value({CocoValue::Kind::text, 0, std::move(v)}); }
   bool binary(Json::binary_t&) { return value({CocoValue::Kind::other, 0, "bytes"}); }
@@ -147,8 +154,8 @@ class CocoHandler {
     const bool in_list = list_ >= 0 && depth_ == entry_depth_ - 1;
     require<FormatError>(!in_list || !no_object, "boxes: ", printable(name_), ":", line(), ": an entry of ",
                          list_names[std::max(list_, 0)], " is no object");
-    require<FormatError>(list_ < 0 || list_ == 3 || depth_ != 1, "boxes: ", printable(name_), ":", line(), ": ",
-                         list_names[std::max(list_, 0)], " is no list");
+    require<FormatError>(list_ < 0 || list_ == 3 || depth_ != 1, "boxes: ", printable(name_), ":", line(),
+                         ": ", list_names[std::max(list_, 0)], " is no list");
   }
   void other() {
     if (depth_ == entry_depth_ + 1 && field_ >= 0)
@@ -214,7 +221,8 @@ std::int64_t coco_integer(const CocoValue& value, const char* what, const std::s
 
 std::array<double, 4> coco_bbox(const CocoEntry& entry, const std::string& place) {
   require<DataError>(entry.has_bbox, place, " has no bbox");
-  require<DataError>(entry.bbox.size() == 4, place, ": bbox is not a list of four numbers x, y, width, height");
+  require<DataError>(entry.bbox.size() == 4, place,
+                     ": bbox is not a list of four numbers x, y, width, height");
   std::array<double, 4> box;
   for (std::size_t i = 0; i < 4; ++i) box[i] = coco_number(entry.bbox[i], "a number of bbox", place);
   return box;

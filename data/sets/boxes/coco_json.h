@@ -17,7 +17,21 @@ struct CocoValue {
   std::string text;
 };
 
-enum class CocoField { id, image_id, category_id, file_name, name, width, height, area, iscrowd, patient, split, score, count };
+enum class CocoField {
+  id,
+  image_id,
+  category_id,
+  file_name,
+  name,
+  width,
+  height,
+  area,
+  iscrowd,
+  patient,
+  split,
+  score,
+  count
+};
 
 struct CocoEntry {
   enum class List { images, annotations, categories, results } list = List::images;

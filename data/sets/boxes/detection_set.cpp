@@ -52,10 +52,10 @@ std::string DetectionSet::summary() const {
   };
   std::int64_t empty = 0;
   for (const MarkedPicture& p : content_->pictures) empty += p.boxes.empty();
-  std::string text =
-      cat(number(c.rows, "row with a box", "rows with boxes"), ": ", number(c.boxes, "box", "boxes"), " of ",
-          number(num_classes(), "class", "classes"), " in ",
-          number(std::ssize(content_->pictures), "picture", "pictures"), ", ", empty, " of them without boxes");
+  std::string text = cat(number(c.rows, "row with a box", "rows with boxes"), ": ",
+                         number(c.boxes, "box", "boxes"), " of ", number(num_classes(), "class", "classes"),
+                         " in ", number(std::ssize(content_->pictures), "picture", "pictures"), ", ", empty,
+                         " of them without boxes");
   if (c.wrong > 0) text += cat("; ", number(c.wrong, "wrong row is", "wrong rows are"), " left out");
   if (c.thin > 0)
     text += cat("; ", number(c.thin, "box", "boxes"), " of less than a pixel in width or height left out");

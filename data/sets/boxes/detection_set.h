@@ -19,9 +19,9 @@ struct BoxOrigin {
 // A box as its table has it, moved to stored pixels.
 struct MarkedBox {
   ObjectBox box;
-  double area = 0;                                          // of the object itself where COCO states it
+  double area = 0;                                           // of the object itself where COCO states it
   bool crowd = false, difficult = false, truncated = false;  // COCO's iscrowd; VOC's two
-  std::int64_t id = 0;                                      // COCO's; else the row's number
+  std::int64_t id = 0;                                       // COCO's; else the row's number
   BoxOrigin origin;
 };
 
@@ -68,7 +68,7 @@ class DetectionSet : public Dataset {
   // The number of each class in its file: COCO's category ids, with their gaps; else 0, 1, 2 ...
   const std::vector<std::int64_t>& class_ids() const { return content_->class_ids; }
   std::string place(const BoxOrigin& origin) const;  // "boxes.csv:12", "val.json:1: annotations[3]"
-  std::string fingerprint() const override;           // boxes and flags are part of it
+  std::string fingerprint() const override;          // boxes and flags are part of it
 
   // Of the whole set that was opened, also for a subset.
   const BoxCounts& counts() const { return content_->counts; }

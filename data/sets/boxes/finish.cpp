@@ -105,12 +105,13 @@ class BoxFinisher {
     picture.stated_height = raw.height;
     picture.id = raw.id;
     picture.origin = raw.origin;
-    const bool stated = raw.width > 0 && raw.height > 0, as_stored = raw.width == picture.width &&
-                                                                     raw.height == picture.height;
-    const bool as_shown = picture.orientation >= 5 && raw.width == picture.height &&
-                          raw.height == picture.width;
+    const bool stated = raw.width > 0 && raw.height > 0,
+               as_stored = raw.width == picture.width && raw.height == picture.height;
+    const bool as_shown =
+        picture.orientation >= 5 && raw.width == picture.height && raw.height == picture.width;
     // A square, or a turn by half, looks the same in both.
-    const bool open = picture.orientation > 1 && (!stated || as_shown == as_stored || picture.orientation < 5);
+    const bool open =
+        picture.orientation > 1 && (!stated || as_shown == as_stored || picture.orientation < 5);
     shown_.push_back(open ? options_.boxes_on_shown : as_shown);
     if (stated && !as_stored && !as_shown && other_size_++ == 0) {
       first_other_ = cat(printable(raw.name), ": ", raw.width, " x ", raw.height, ", the file has ",
@@ -193,9 +194,9 @@ class BoxFinisher {
   const DatasetOptions& options_;
   std::vector<std::string> classes_;
   std::vector<std::int64_t> ids_;
-  std::vector<int> label_;            // of each name, -1: none
-  std::vector<std::int64_t> place_;   // of each raw picture, -1: left out
-  std::vector<bool> shown_;           // whether boxes were drawn on the shown picture
+  std::vector<int> label_;           // of each name, -1: none
+  std::vector<std::int64_t> place_;  // of each raw picture, -1: left out
+  std::vector<bool> shown_;          // whether boxes were drawn on the shown picture
   std::vector<SampleInfo> infos_;
   std::vector<MarkedPicture> pictures_;
   std::int64_t other_size_ = 0;
@@ -212,8 +213,9 @@ int ClassNames::number(const std::string& name) {
 
 std::string RawBoxes::place(const BoxOrigin& origin) const {
   const std::string& file = files[static_cast<std::size_t>(origin.file)];
-  return origin.entry < 0 ? cat("boxes: ", printable(file), ":", origin.line)
-                          : cat("boxes: ", printable(file), ":", origin.line, ": annotations[", origin.entry, "]");
+  return origin.entry < 0
+             ? cat("boxes: ", printable(file), ":", origin.line)
+             : cat("boxes: ", printable(file), ":", origin.line, ": annotations[", origin.entry, "]");
 }
 
 bool row_is_right(const DatasetOptions& options, const std::function<void()>& f) {

@@ -21,7 +21,8 @@ class VocReader {
  public:
   VocReader(std::string_view text, const std::string& name, const DatasetOptions& options,
             std::size_t picture, RawBoxes& raw)
-      : text_(text), options_(options), picture_(picture), raw_(raw), file_(static_cast<int>(raw.files.size())) {
+      : text_(text), options_(options), picture_(picture), raw_(raw),
+        file_(static_cast<int>(raw.files.size())) {
     raw_.files.push_back(name);
   }
 
@@ -42,7 +43,8 @@ class VocReader {
 
  private:
   std::int64_t line_at(std::ptrdiff_t offset) const {
-    const std::size_t end = std::min(text_.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(offset, 0)));
+    const std::size_t end =
+        std::min(text_.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(offset, 0)));
     return 1 + std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(end), '\n');
   }
   std::string place(std::int64_t line) const { return raw_.place({file_, line, -1}); }

@@ -27,7 +27,8 @@ TEST(Boxes, TableWithoutHeader) {
   EXPECT_TRUE(boxes.labels(1).empty());
   EXPECT_EQ(boxes.place(boxes.picture(0).boxes[1].origin), (dir / "boxes.csv") + ":4");
   EXPECT_EQ(boxes.picture(0).boxes[0].area, 29 * 18);
-  EXPECT_EQ(boxes.summary(), "2 rows with boxes: 2 boxes of 2 classes in 2 pictures, 1 of them without boxes");
+  EXPECT_EQ(boxes.summary(),
+            "2 rows with boxes: 2 boxes of 2 classes in 2 pictures, 1 of them without boxes");
   const Sample sample = boxes.sample(0);
   EXPECT_EQ(sample.get<std::vector<ObjectBox>>("boxes").size(), 2u);
   EXPECT_FALSE(sample.get<StoredImage>("image").file.empty());
@@ -68,7 +69,9 @@ TEST(Boxes, UpToAPixelOutsideIsClippedAndCounted) {
 
 TEST(Boxes, WrongRowsAreLeftOutByNameAndTheirPicturesStay) {
   const BoxFolder dir;
-  dir.table("a.png,1,2,3,4,mass\na.png,35,2,30,4,mass\nb.png,1,2,3,x,mass\nc.png,1,2,3,4,mass\na.png,1,2,5,9,mass\n");
+  dir.table(
+      "a.png,1,2,3,4,mass\na.png,35,2,30,4,mass\nb.png,1,2,3,x,mass\nc.png,1,2,3,4,mass\na.png,1,2,5,9,"
+      "mass\n");
   std::vector<std::string> problems;
   DatasetOptions options;
   options.problems = &problems;
@@ -84,9 +87,10 @@ TEST(Boxes, WrongRowsAreLeftOutByNameAndTheirPicturesStay) {
   EXPECT_EQ(c.rows, 5);
   EXPECT_EQ(c.boxes, 2);
   EXPECT_EQ(c.wrong, 3);
-  EXPECT_EQ(set->summary(),
-            "5 rows with boxes: 2 boxes of 1 class in 2 pictures, 1 of them without boxes; 3 wrong rows are left "
-            "out");
+  EXPECT_EQ(
+      set->summary(),
+      "5 rows with boxes: 2 boxes of 1 class in 2 pictures, 1 of them without boxes; 3 wrong rows are left "
+      "out");
 }
 
 TEST(Boxes, NothingThatIsLeftIsAnError) {
@@ -191,8 +195,9 @@ TEST(Boxes, CocoDefaultsAreOneNote) {
   EXPECT_EQ(set->picture(1).boxes.size(), 2u);
   ASSERT_EQ(set->notes().size(), 2u);
   const std::string file = dir / "set.json";
-  EXPECT_EQ(set->notes()[0], file + ": annotations 3 without area (width x height is taken), 3 without iscrowd "
-                                    "(0 is taken), 1 without id (its number is taken)");
+  EXPECT_EQ(set->notes()[0], file +
+                                 ": annotations 3 without area (width x height is taken), 3 without iscrowd "
+                                 "(0 is taken), 1 without id (its number is taken)");
   EXPECT_EQ(set->notes()[1], file + ": 1 annotation has the id of another (5); all are kept");
 }
 
@@ -231,9 +236,10 @@ TEST(Boxes, CocoFoldersAreJoinedByName) {
 // EXIF as cameras write it: a directory of one entry.
 std::vector<std::uint8_t> turned_jpeg(const Image& image, int orientation) {
   std::vector<std::uint8_t> file = encode_jpeg(image, 95);
-  const std::uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
-                               0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, static_cast<std::uint8_t>(orientation), 0, 0,
-                               0, 0, 0, 0};
+  const std::uint8_t exif[] = {
+      0xff, 0xe1, 0, 34, 'E', 'x', 'i',  'f', 0, 0, 'M', 'M', 0, 42, 0,
+      0,    0,    8, 0,  1,   1,   0x12, 0,   3, 0, 0,   0,   1, 0,  static_cast<std::uint8_t>(orientation),
+      0,    0,    0, 0,  0,   0};
   file.insert(file.begin() + 2, std::begin(exif), std::end(exif));
   return file;
 }
@@ -260,8 +266,8 @@ TEST(Boxes, ExifTurnsBoxesToTheStoredPixels) {
     EXPECT_EQ(read_image_header(read_bytes(dir / "a.jpg"), "a.jpg").orientation, o);
     EXPECT_EQ(read_image(dir / "a.jpg").width, 40) << "pictures are taken as they are stored";
     const auto row = [](const ObjectBox& b, bool across, bool sizes) {
-      return cat("path,x1,y1,x2,y2,class", sizes ? ",width,height" : "", "\na.jpg,", b.x1, ",", b.y1, ",", b.x2, ",",
-                 b.y2, ",m", sizes ? (across ? ",20,40" : ",40,20") : "", "\n");
+      return cat("path,x1,y1,x2,y2,class", sizes ? ",width,height" : "", "\na.jpg,", b.x1, ",", b.y1, ",",
+                 b.x2, ",", b.y2, ",m", sizes ? (across ? ",20,40" : ",40,20") : "", "\n");
     };
     DatasetOptions options;
     for (const bool on_shown : {false, true}) {
@@ -288,10 +294,13 @@ TEST(Boxes, HeadersTellSizes) {
   const auto want = std::pair(37, 21);
   EXPECT_EQ(size(encode_png(pattern(37, 21, 1, 16))), want);
   EXPECT_EQ(size(encode_jpeg(pattern(37, 21, 3))), want);
-  const std::string pgm = "P5 # film\n37 21\n255\n", bmp("BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x25\0\0\0\xeb\xff\xff\xff", 26);
+  const std::string pgm = "P5 # film\n37 21\n255\n",
+                    bmp("BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x25\0\0\0\xeb\xff\xff\xff", 26);
   EXPECT_EQ(size({pgm.begin(), pgm.end()}), want);
   EXPECT_EQ(size({bmp.begin(), bmp.end()}), want);
-  EXPECT_EQ(message_of<FormatError>([&] { size({0xff, 0xd8, 0xff, 0xd9}); }),
+  EXPECT_EQ(message_of<FormatError>([&] {
+              size({0xff, 0xd8, 0xff, 0xd9});
+            }),
             "decode: x: its header tells no size");
   for (std::size_t n = 1; n < 60; ++n) {  // cut anywhere, no byte behind the end is read
     for (std::vector<std::uint8_t> bytes : {encode_png(pattern(9, 9, 1)), turned_jpeg(pattern(9, 9, 1), 6)}) {

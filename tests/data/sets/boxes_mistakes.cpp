@@ -33,7 +33,8 @@ TEST(BoxMistakes, Tables) {
       {"path,x1,y1,x2,y2,class\na.png,1,2,3,4\n", "boxes: DIR/boxes.csv:2: 5 columns, the header has 6"},
       {",1,2,3,4,mass\n", "boxes: DIR/boxes.csv:1: the path is empty"},
       {"a.png,1,2,,4,mass\n",
-       "boxes: DIR/boxes.csv:1: 1 of the four corners are empty; give all of them, or none and no class for a "
+       "boxes: DIR/boxes.csv:1: 1 of the four corners are empty; give all of them, or none and no class for "
+       "a "
        "picture without boxes"},
       {"a.png,1,2,3,4,\n", "boxes: DIR/boxes.csv:1: the box has no class"},
       {"a.png,,,,,mass\n",
@@ -43,44 +44,53 @@ TEST(BoxMistakes, Tables) {
       {"a.png,nan,2,3,4,mass\n", "boxes: DIR/boxes.csv:1: x1 is nan; needed is a finite number"},
       {"a.png,1,2,inf,4,mass\n", "boxes: DIR/boxes.csv:1: x2 is inf; needed is a finite number"},
       {"a.png,0,0,0,0,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 0 0 0 0 is none; a picture without boxes has no box, in a table empty "
+       "boxes: DIR/boxes.csv:1: the box 0 0 0 0 is none; a picture without boxes has no box, in a table "
+       "empty "
        "fields: path,,,,,"},
       {"a.png,20,10,15,12,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 20 10 15 12 looks like x, y, width, height; needed are the corners x1, "
+       "boxes: DIR/boxes.csv:1: the box 20 10 15 12 looks like x, y, width, height; needed are the corners "
+       "x1, "
        "y1, x2, y2"},
       {"a.png,5,2,5,9,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 5 2 5 9 looks like x, y, width, height; needed are the corners x1, y1, "
+       "boxes: DIR/boxes.csv:1: the box 5 2 5 9 looks like x, y, width, height; needed are the corners x1, "
+       "y1, "
        "x2, y2"},
       {"a.png,35,2,35,9,mass\n",
        "boxes: DIR/boxes.csv:1: the box 35 2 35 9 has no width; x2 must be above x1, y2 above y1"},
       {"a.png,5,25,9,25,mass\n",
        "boxes: DIR/boxes.csv:1: the box 5 25 9 25 has no height; x2 must be above x1, y2 above y1"},
       {"a.png,35,25,30,20,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 35 25 30 20 has its corners swapped; x2 must be above x1, y2 above y1"},
+       "boxes: DIR/boxes.csv:1: the box 35 25 30 20 has its corners swapped; x2 must be above x1, y2 above "
+       "y1"},
       {"a.png,35,10,30,20,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 35 10 30 20 has its corners swapped in x; x2 must be above x1, y2 above "
+       "boxes: DIR/boxes.csv:1: the box 35 10 30 20 has its corners swapped in x; x2 must be above x1, y2 "
+       "above "
        "y1"},
       {"a.png,5,25,9,20,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 5 25 9 20 has its corners swapped in y; x2 must be above x1, y2 above "
+       "boxes: DIR/boxes.csv:1: the box 5 25 9 20 has its corners swapped in y; x2 must be above x1, y2 "
+       "above "
        "y1"},
       {"a.png,5,2,42,9,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 5 2 42 9 leaves the picture of 40 x 30 pixels by 2; at most 1 pixel is "
+       "boxes: DIR/boxes.csv:1: the box 5 2 42 9 leaves the picture of 40 x 30 pixels by 2; at most 1 pixel "
+       "is "
        "clipped"},
       {"a.png,-3,2,4,9,mass\n",
-       "boxes: DIR/boxes.csv:1: the box -3 2 4 9 leaves the picture of 40 x 30 pixels by 3; at most 1 pixel is "
+       "boxes: DIR/boxes.csv:1: the box -3 2 4 9 leaves the picture of 40 x 30 pixels by 3; at most 1 pixel "
+       "is "
        "clipped"},
       {"a.png,50,2,60,9,mass\n",
        "boxes: DIR/boxes.csv:1: the box 50 2 60 9 lies outside the picture of 40 x 30 pixels"},
       {"a.png,40,2,41,9,mass\n",
        "boxes: DIR/boxes.csv:1: the box 40 2 41 9 has nothing inside the picture of 40 x 30 pixels"},
       {"a.png,5,20,9,38,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 5 20 9 38 leaves the picture of 40 x 30 pixels and would fit with x and "
+       "boxes: DIR/boxes.csv:1: the box 5 20 9 38 leaves the picture of 40 x 30 pixels and would fit with x "
+       "and "
        "y exchanged; is the order y1, x1, y2, x2?"},
       {"a.png,0.1,0.2,0.5,1.003,mass\n",
-       "boxes: DIR/boxes.csv:1: the box 0.1 0.2 0.5 1.003 looks like shares of the picture; needed are pixels "
+       "boxes: DIR/boxes.csv:1: the box 0.1 0.2 0.5 1.003 looks like shares of the picture; needed are "
+       "pixels "
        "of 40 x 30"},
-      {"c.png,1,2,3,4,mass\n",
-       "boxes: DIR/boxes.csv:1: read: DIR/c.png: no such file or directory"},
+      {"c.png,1,2,3,4,mass\n", "boxes: DIR/boxes.csv:1: read: DIR/c.png: no such file or directory"},
       {"text.png,1,2,3,4,mass\n",
        "boxes: DIR/boxes.csv:1: decode: text.png is not a JPEG, PNG, BMP, PNM or DICOM file"},
       {"../a.png,1,2,3,4,mass\n",
@@ -89,7 +99,8 @@ TEST(BoxMistakes, Tables) {
        "boxes: DIR/boxes.csv:2: a.png is said to have no boxes, but has one in line 1"},
       {"a.png,,,,,\na.png,1,2,3,4,mass\n",
        "boxes: DIR/boxes.csv:2: a.png is said to have no boxes in line 1"},
-      {"a.png,,,,,\na.png,,,,,\n", "boxes: DIR/boxes.csv:2: a.png is said to have no boxes in line 1 already"},
+      {"a.png,,,,,\na.png,,,,,\n",
+       "boxes: DIR/boxes.csv:2: a.png is said to have no boxes in line 1 already"},
       {"a.png,1,2,3,4,ma\xff\n",
        "boxes: DIR/boxes.csv:1: class 'ma\\xff' is not text in UTF-8; convert the table"},
       {"path,x1,y1,x2,y2,class,split\na.png,1,2,3,4,mass,trian\n",
@@ -128,9 +139,11 @@ TEST(BoxMistakes, ClassFiles) {
       {"mass,0\nmass,1\n", "classes: DIR/classes.csv:2: class 'mass' is listed twice"},
       {"mass,0\ncyst,0\n", "classes: DIR/classes.csv:2: id 0 is that of class 'mass' already"},
       {"mass,1\n",
-       "classes: DIR/classes.csv: id 0 is missing before 1 ('mass'); ids go from 0 to 0, without a background"},
+       "classes: DIR/classes.csv: id 0 is missing before 1 ('mass'); ids go from 0 to 0, without a "
+       "background"},
       {"mass,0\ncyst,2\n",
-       "classes: DIR/classes.csv: id 1 is missing before 2 ('cyst'); ids go from 0 to 1, without a background"},
+       "classes: DIR/classes.csv: id 1 is missing before 2 ('cyst'); ids go from 0 to 1, without a "
+       "background"},
       {"ma\xff,0\n", "classes: DIR/classes.csv:1: class 'ma\\xff' is not text in UTF-8; convert the file"},
       {"masses,0\n", "boxes: DIR/boxes.csv:1: class 'mass' is not among the 1 classes; is it masses?"},
   };
@@ -158,22 +171,25 @@ TEST(BoxMistakes, VocObjects) {
       {voc_object("<xmin>3</xmin><ymin>4</ymin><xmax>9</xmax>"),
        "boxes: DIR/Annotations/a.xml:3: <bndbox> has no <ymax>"},
       {voc_object(voc_corners("3", "", "9", "8")), "boxes: DIR/Annotations/a.xml:3: ymin is empty"},
-      {voc_object(voc_corners("3", "4", "9", "x")), "boxes: DIR/Annotations/a.xml:3: ymax is 'x', not a number"},
+      {voc_object(voc_corners("3", "4", "9", "x")),
+       "boxes: DIR/Annotations/a.xml:3: ymax is 'x', not a number"},
       {voc_object(voc_corners("3", "4", "1e999", "9")),
        "boxes: DIR/Annotations/a.xml:3: xmax is '1e999', not a number"},
       {voc_object(voc_corners("39", "4", "33", "9")),
-       "boxes: DIR/Annotations/a.xml:3: the box 38 3 32 8 has its corners swapped in x; x2 must be above x1, y2 "
+       "boxes: DIR/Annotations/a.xml:3: the box 38 3 32 8 has its corners swapped in x; x2 must be above x1, "
+       "y2 "
        "above y1"},
       {voc_object(voc_corners("3", "4", "49", "9")),
-       "boxes: DIR/Annotations/a.xml:3: the box 2 3 48 8 leaves the picture of 40 x 30 pixels by 8; at most 1 "
+       "boxes: DIR/Annotations/a.xml:3: the box 2 3 48 8 leaves the picture of 40 x 30 pixels by 8; at most "
+       "1 "
        "pixel is clipped"},
       {voc_object(fits, "<name>mass</name><difficult>maybe</difficult>"),
        "boxes: DIR/Annotations/a.xml:2: difficult is 'maybe', not 0 or 1"},
       {voc_object(fits, "<name>mass</name><truncated>2</truncated>"),
        "boxes: DIR/Annotations/a.xml:2: truncated is '2', not 0 or 1"},
-      {"<size><width>-4</width></size>",
-       "boxes: DIR/Annotations/a.xml:2: width -4 is no size of a picture"},
-      {"<size>\n<height>tall</height></size>", "boxes: DIR/Annotations/a.xml:3: height is 'tall', not a number"},
+      {"<size><width>-4</width></size>", "boxes: DIR/Annotations/a.xml:2: width -4 is no size of a picture"},
+      {"<size>\n<height>tall</height></size>",
+       "boxes: DIR/Annotations/a.xml:3: height is 'tall', not a number"},
   };
   for (const WrongRows& wrong : all) {
     const BoxFolder dir;
@@ -208,9 +224,10 @@ TEST(BoxMistakes, VocFolders) {
   EXPECT_EQ(says(), "boxes: DIR/ImageSets/Main/train.txt:3: c has no annotation DIR/Annotations/c.xml");
   dir.write("ImageSets/Main/train.txt", "a\na\n");
   EXPECT_EQ(says(), "boxes: DIR/ImageSets/Main/train.txt:2: a is listed twice");
-  EXPECT_EQ(says("trainval"),
-            "boxes: DIR/ImageSets/Main/trainval.txt does not exist; give a list of ImageSets/Main by its name "
-            "without .txt");
+  EXPECT_EQ(
+      says("trainval"),
+      "boxes: DIR/ImageSets/Main/trainval.txt does not exist; give a list of ImageSets/Main by its name "
+      "without .txt");
   dir.write("ImageSets/Main/val.txt", "\n");
   EXPECT_EQ(says("val"), "boxes: DIR/ImageSets/Main/val.txt lists no pictures");
 }
@@ -231,15 +248,17 @@ TEST(BoxMistakes, CocoAnnotations) {
       {with(ids + "\"bbox\": [1, 2, -1, 4]"),
        place + ": width -1 and height 4 are not above 0; a box is x, y, width, height"},
       {with(ids + "\"bbox\": [20, 10, 35, 25]"),
-       place + ": the box leaves the picture of 40 x 30 pixels and looks like corners, 20 10 35 25; needed are "
-               "x, y, width, height"},
+       place +
+           ": the box leaves the picture of 40 x 30 pixels and looks like corners, 20 10 35 25; needed are "
+           "x, y, width, height"},
       {with("\"image_id\": 9, \"category_id\": 3, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id 9 is not among the images"},
       {with("\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": category_id 1 is not among the categories"},
       {with("\"image_id\": 1.5, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id 1.5 is not a whole number"},
-      {with("\"image_id\": [1], \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"), place + ": image_id is no number"},
+      {with("\"image_id\": [1], \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
+       place + ": image_id is no number"},
       {with(ids + "\"bbox\": [1, 2, 3, 4], \"iscrowd\": 2"), place + ": iscrowd is 2, not 0 or 1"},
       {with(ids + "\"bbox\": [1, 2, 3, 4], \"area\": -2"), place + ": area -2 is below 0"},
   };
@@ -276,9 +295,10 @@ TEST(BoxMistakes, CocoListsAndFiles) {
             "boxes: DIR/x.json has no list annotations");
   EXPECT_EQ(says(dir.write("x.json", "{\"images\": [],\n\"annotations\": [}")),
             "boxes: DIR/x.json:2: no JSON, at byte 32 after '\"annotations\": [}'");
-  EXPECT_EQ(says(dir.write("x.json", "5")),
-            "boxes: DIR/x.json:1: neither an object of COCO with images, annotations and categories nor a list "
-            "of results");
+  EXPECT_EQ(
+      says(dir.write("x.json", "5")),
+      "boxes: DIR/x.json:1: neither an object of COCO with images, annotations and categories nor a list "
+      "of results");
   EXPECT_EQ(says(dir.write("x.json", "[]")),
             "boxes: DIR/x.json is a list, as results are; needed is an object with images, annotations and "
             "categories");

@@ -75,8 +75,9 @@ TEST(CocoMetricsEdges, NothingFound) {
 }
 
 TEST(CocoMetricsEdges, NoTruthIsSaidInWordsWithTheFalseAlarms) {
-  const std::vector<DetectedPicture> normals{picture_with({}, {{{0, 0, 5, 5, 0}, 0.9}, {{9, 9, 20, 20, 0}, 0.8}}),
-                                             picture_with({}, {}), picture_with({}, {})};
+  const std::vector<DetectedPicture> normals{
+      picture_with({}, {{{0, 0, 5, 5, 0}, 0.9}, {{9, 9, 20, 20, 0}, 0.8}}), picture_with({}, {}),
+      picture_with({}, {})};
   const CocoMetrics m = coco_metrics(normals, 1);
   EXPECT_TRUE(std::isnan(m.values[0]));
   EXPECT_EQ(detection_value_text(m.values[0]), "not defined: no truth");
@@ -93,14 +94,16 @@ TEST(CocoMetricsEdges, IdsAreOpaque) {
   picture.truth[0].id = 0;
   CocoMetrics m = coco_metrics(std::vector{picture}, 1);
   EXPECT_NEAR(m.values[0], 1, 1e-12);
-  EXPECT_EQ(joined(m.notes),
-            "1 annotation has the id 0, which pycocotools never counts as found; here it counts as any other\n");
+  EXPECT_EQ(
+      joined(m.notes),
+      "1 annotation has the id 0, which pycocotools never counts as found; here it counts as any other\n");
   picture.truth[1].id = 0;
   m = coco_metrics(std::vector{picture}, 1);
   EXPECT_NEAR(m.values[0], 1, 1e-12) << "every id 0";
-  EXPECT_EQ(joined(m.notes),
-            "2 annotations have the id 0, which pycocotools never counts as found; here it counts as any other\n"
-            "1 annotation has the id of another; pycocotools takes the last of them for all, here each counts\n");
+  EXPECT_EQ(
+      joined(m.notes),
+      "2 annotations have the id 0, which pycocotools never counts as found; here it counts as any other\n"
+      "1 annotation has the id of another; pycocotools takes the last of them for all, here each counts\n");
 }
 
 TEST(CocoMetricsEdges, MoreTruthsThanCount) {
@@ -113,17 +116,19 @@ TEST(CocoMetricsEdges, MoreTruthsThanCount) {
   const std::vector<DetectedPicture> one{crowded};
   const CocoMetrics m = coco_metrics(one, 1);
   EXPECT_NEAR(m.values[8], 100.0 / 150, 1e-12);
-  EXPECT_EQ(joined(m.notes),
-            "1 picture has more boxes of a class (150) than the 100 detections that count, so that recall stays "
-            "below 1; --max-dets raises them\n");
+  EXPECT_EQ(
+      joined(m.notes),
+      "1 picture has more boxes of a class (150) than the 100 detections that count, so that recall stays "
+      "below 1; --max-dets raises them\n");
   const CocoMetrics more = coco_metrics(one, 1, {.max_detections = {1, 10, 150}});
   EXPECT_NEAR(more.values[0], 1, 1e-12);
   EXPECT_TRUE(more.notes.empty());
 }
 
 TEST(CocoMetricsEdges, CrowdTakesAnyNumberAndDifficultIsOrdinary) {
-  DetectedPicture picture = picture_with({{0, 0, 100, 100, 0}, {200, 0, 240, 40, 0}},
-                                         {{{200, 0, 240, 40, 0}, 0.5}, {{0, 0, 30, 30, 0}, 0.9}, {{50, 50, 90, 90, 0}, 0.8}});
+  DetectedPicture picture =
+      picture_with({{0, 0, 100, 100, 0}, {200, 0, 240, 40, 0}},
+                   {{{200, 0, 240, 40, 0}, 0.5}, {{0, 0, 30, 30, 0}, 0.9}, {{50, 50, 90, 90, 0}, 0.8}});
   picture.truth[0].crowd = true;
   EXPECT_NEAR(coco_metrics(std::vector{picture}, 1).values[0], 1, 1e-12)
       << "what lies in a crowd is no false alarm";
@@ -138,11 +143,14 @@ TEST(CocoMetricsMessages, WrongDetections) {
   };
   EXPECT_EQ(says({{0, 0, 9, 9, 0}, std::nan("")}), "detections: film has the score nan");
   EXPECT_EQ(says({{0, INFINITY, 9, 9, 0}, 1}), "detections: film has the box 0 inf 9 9");
-  EXPECT_EQ(says({{9, 0, 0, 9, 0}, 1}), "detections: film: the corners of the box 9 0 0 9 are in the wrong order");
+  EXPECT_EQ(says({{9, 0, 0, 9, 0}, 1}),
+            "detections: film: the corners of the box 9 0 0 9 are in the wrong order");
   EXPECT_EQ(says({{0, 0, 9, 9, 2}, 1}), "detections: film has the class 2; there are 0 to 1");
   EXPECT_EQ(says({{0, 0, 9, 9, 0}, 1}, {.max_detections = {10, 1, 100}}),
             "coco_metrics: max_detections 10, 1, 100 do not rise from 1");
-  EXPECT_EQ(message_of<DataError>([] { coco_metrics(std::vector{picture_with({{0, 0, 9, 9, 7}}, {})}, 2); }),
+  EXPECT_EQ(message_of<DataError>([] {
+              coco_metrics(std::vector{picture_with({{0, 0, 9, 9, 7}}, {})}, 2);
+            }),
             "coco_metrics: film has a box of class 7; there are 0 to 1");
 }
 
@@ -172,16 +180,20 @@ TEST(CocoResults, WrongEntries) {
   DatasetOptions options;
   options.as_written = true;
   const auto set = open_coco(dir.write("t.json", R"({"images": [{"id": 1, "file_name": "a"}],
-      "categories": [{"id": 3, "name": "m"}], "annotations": []})"), options);
+      "categories": [{"id": 3, "name": "m"}], "annotations": []})"),
+                             options);
   const auto says = [&](const std::string& text) {
     std::vector<DetectedPicture> pictures = pictures_of(*set);
-    std::string said = message_of<Error>([&] { read_coco_results(dir.write("r.json", text), *set, pictures); });
-    for (std::size_t at; (at = said.find(dir.path())) != std::string::npos;) said.replace(at, dir.path().size(), "DIR");
+    std::string said =
+        message_of<Error>([&] { read_coco_results(dir.write("r.json", text), *set, pictures); });
+    for (std::size_t at; (at = said.find(dir.path())) != std::string::npos;)
+      said.replace(at, dir.path().size(), "DIR");
     return said;
   };
   EXPECT_EQ(says(R"([{"image_id": 2, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 1}])"),
             "boxes: DIR/r.json:1: results[0]: image_id 2 is no picture of DIR/t.json");
-  EXPECT_EQ(says("[\n" R"({"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}])"),
+  EXPECT_EQ(says("[\n"
+                 R"({"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}])"),
             "boxes: DIR/r.json:2: results[0]: category_id 1 is no category of DIR/t.json");
   EXPECT_EQ(says(R"([{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}])"),
             "boxes: DIR/r.json:1: results[0] has no score");
@@ -189,10 +201,12 @@ TEST(CocoResults, WrongEntries) {
             "boxes: DIR/r.json:1: results[0]: width -3 or height 4 is below 0");
   EXPECT_EQ(says("[5]"), "boxes: DIR/r.json:1: an entry of results is no object");
   EXPECT_EQ(says("{\"images\": []}"),
-            "results: DIR/r.json is an object, as annotations are; needed is a list of image_id, category_id, bbox, "
+            "results: DIR/r.json is an object, as annotations are; needed is a list of image_id, "
+            "category_id, bbox, "
             "score");
   const auto twice = open_coco(dir.write("t.json", R"({"images": [{"id": 1, "file_name": "a"}],
-      "categories": [{"id": 3, "name": "m"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, 1e-3, 2]}]})"), options);
+      "categories": [{"id": 3, "name": "m"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, 1e-3, 2]}]})"),
+                               options);
   EXPECT_EQ(twice->picture(0).boxes.size(), 1u) << "as written: neither left out nor held against a picture";
 }
 

@@ -21,8 +21,10 @@ std::vector<DetectedPicture> good() {
   for (int i = 0; i < 10; ++i) {
     DetectedPicture p = picture_with({}, {});
     for (int k = 0; k < 4; ++k) {
-      const double x = static_cast<double>(50 + random.below(700)), y = static_cast<double>(20 + random.below(300));
-      const double w = static_cast<double>(30 + random.below(60)), h = static_cast<double>(30 + random.below(60));
+      const double x = static_cast<double>(50 + random.below(700)),
+                   y = static_cast<double>(20 + random.below(300));
+      const double w = static_cast<double>(30 + random.below(60)),
+                   h = static_cast<double>(30 + random.below(60));
       p.truth.push_back(truth_at({x, y, x + w, y + h, k % 3}, 4 * i + k + 1));
       p.found.push_back({{x + 1, y, x + w, y + h, k % 3}, 0.6});
     }
@@ -54,7 +56,8 @@ TEST(Diagnosis, SwappedAxes) {
     std::swap(f.box.x2, f.box.y2);
   });
   EXPECT_EQ(d.cause, Cause::swapped) << d.text;
-  EXPECT_EQ(d.text.find("x and y are exchanged: so read, 100.0 % of the truths are found, as they are "), 0u) << d.text;
+  EXPECT_EQ(d.text.find("x and y are exchanged: so read, 100.0 % of the truths are found, as they are "), 0u)
+      << d.text;
 }
 
 TEST(Diagnosis, ScaledBoxes) {
@@ -71,7 +74,8 @@ TEST(Diagnosis, ScaledBoxes) {
 }
 
 TEST(Diagnosis, ShiftedAndConfusedClasses) {
-  const DetectionDiagnosis shifted = planted([](Detection& f) { f.box.label = std::min(f.box.label + 1, 2); });
+  const DetectionDiagnosis shifted =
+      planted([](Detection& f) { f.box.label = std::min(f.box.label + 1, 2); });
   EXPECT_EQ(shifted.cause, Cause::none) << "the last class is found";
   std::vector<DetectedPicture> pictures = good();
   for (DetectedPicture& p : pictures) {
@@ -88,30 +92,33 @@ TEST(Diagnosis, ShiftedAndConfusedClasses) {
   }
   d = diagnose_detections(pictures, three);
   EXPECT_EQ(d.cause, Cause::confused);
-  EXPECT_EQ(d.text,
-            "100.0 % of the truths are found by boxes of other classes: mass is called node (30 of 40); do the "
-            "classes stand in the same order?");
+  EXPECT_EQ(
+      d.text,
+      "100.0 % of the truths are found by boxes of other classes: mass is called node (30 of 40); do the "
+      "classes stand in the same order?");
 }
 
 TEST(Diagnosis, Threshold) {
   const DetectionDiagnosis d = planted([](Detection& f) { f.score = 0.03; });
   EXPECT_EQ(d.cause, Cause::threshold);
-  EXPECT_EQ(d.text,
-            "the score threshold 0.05 leaves 0 of 40 detections; without it 100.0 % of the truths are found, by "
-            "scores up to 0.0300");
+  EXPECT_EQ(
+      d.text,
+      "the score threshold 0.05 leaves 0 of 40 detections; without it 100.0 % of the truths are found, by "
+      "scores up to 0.0300");
 }
 
 TEST(Diagnosis, OtherWeights) {
   RandomStream random(9, stream_id(5));
   const DetectionDiagnosis d = planted([&](Detection& f) {
     const double x = static_cast<double>(random.below(900)), y = static_cast<double>(random.below(400));
-    f.box = {x, y, x + 5 + static_cast<double>(random.below(300)), y + 5 + static_cast<double>(random.below(300)),
-             static_cast<int>(random.below(3))};
+    f.box = {x, y, x + 5 + static_cast<double>(random.below(300)),
+             y + 5 + static_cast<double>(random.below(300)), static_cast<int>(random.below(3))};
   });
   EXPECT_EQ(d.cause, Cause::elsewhere) << d.text;
-  EXPECT_EQ(d.text.find("the boxes lie elsewhere: the best overlap (IoU) of a truth with any box, whatever its "
-                        "class, is 0."),
-            0u)
+  EXPECT_EQ(
+      d.text.find("the boxes lie elsewhere: the best overlap (IoU) of a truth with any box, whatever its "
+                  "class, is 0."),
+      0u)
       << d.text;
 }
 

@@ -19,7 +19,8 @@ std::vector<DetectedPicture> films() {
   return {picture_with({{0, 0, 10, 10, 0}, {50, 50, 70, 70, 0}},
                        {{{0, 0, 10, 12, 0}, 0.9}, {{0, 0, 10, 9, 0}, 0.8}, {{90, 90, 99, 99, 0}, 0.3}}, "a"),
           picture_with({{0, 0, 20, 20, 0}}, {{{0, 0, 20, 10, 0}, 0.4}}, "b"),
-          picture_with({}, {{{5, 5, 9, 9, 0}, 0.6}, {{15, 5, 19, 9, 0}, 0.5}}, "c"), picture_with({}, {}, "d")};
+          picture_with({}, {{{5, 5, 9, 9, 0}, 0.6}, {{15, 5, 19, 9, 0}, 0.5}}, "c"),
+          picture_with({}, {}, "d")};
 }
 FrocOptions quick() {
   FrocOptions options;
@@ -42,7 +43,8 @@ TEST(Froc, CountedByHand) {
   EXPECT_EQ(m.curve[3].sensitivity, 2.0 / 3);
   EXPECT_EQ(m.curve[4].false_per_picture, 0.75);
   EXPECT_EQ(m.curve[4].false_per_normal, 1);
-  const double all[] = {1.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3}, normals[] = {1.0 / 3, 1.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3};
+  const double all[] = {1.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3},
+               normals[] = {1.0 / 3, 1.0 / 3, 2.0 / 3, 2.0 / 3, 2.0 / 3};
   double sum = 0;
   for (std::size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(m.over_all[i].sensitivity.value, all[i]) << i;
@@ -51,7 +53,8 @@ TEST(Froc, CountedByHand) {
   }
   EXPECT_EQ(m.over_all[0].threshold, 0.6) << "one alarm on four films";
   EXPECT_NEAR(m.mean_sensitivity.value, sum / 5, 1e-12);
-  // Best scores: 0.9 and 0.4 of films with lesions, 0.6 and none of normal ones: three of four pairs are right.
+  // Best scores: 0.9 and 0.4 of films with lesions, 0.6 and none of normal ones: three of four pairs are
+  // right.
   EXPECT_EQ(m.picture_auc.value, 0.75);
   EXPECT_EQ(m.patient_auc.value, 0.75);
   EXPECT_EQ(m.case_sensitivity.value, 0.5);
@@ -76,7 +79,8 @@ TEST(Froc, WhatIsAHit) {
 }
 
 TEST(Froc, CrowdsAndDifficultOnesCountInNeitherWay) {
-  std::vector<DetectedPicture> one{picture_with({{0, 0, 20, 20, 0}, {50, 0, 70, 20, 0}}, {{{50, 0, 70, 20, 0}, 0.9}})};
+  std::vector<DetectedPicture> one{
+      picture_with({{0, 0, 20, 20, 0}, {50, 0, 70, 20, 0}}, {{{50, 0, 70, 20, 0}, 0.9}})};
   one[0].truth[1].difficult = true;
   const FrocMetrics m = froc(one, 1, quick());
   EXPECT_EQ(m.lesions, 1);
@@ -86,7 +90,8 @@ TEST(Froc, CrowdsAndDifficultOnesCountInNeitherWay) {
 
 TEST(Froc, LesionFreeAndSilentSets) {
   // 2 normals, 1 film with a lesion, no detection.
-  const FrocMetrics silent = froc(std::vector{picture_with({}, {}), picture_with({}, {}), picture_with({{0, 0, 9, 9, 0}}, {})}, 1);
+  const FrocMetrics silent =
+      froc(std::vector{picture_with({}, {}), picture_with({}, {}), picture_with({{0, 0, 9, 9, 0}}, {})}, 1);
   EXPECT_EQ(silent.normals, 2);
   EXPECT_EQ(silent.over_all[0].sensitivity.value, 0);
   EXPECT_EQ(silent.over_normals[0].sensitivity.value, 0);
@@ -95,8 +100,10 @@ TEST(Froc, LesionFreeAndSilentSets) {
   EXPECT_EQ(silent.alarms_per_normal, 0);
   EXPECT_EQ(silent.picture_auc.value, 0.5);
   // 3 normals, 2 alarms.
-  const FrocMetrics normals = froc(
-      std::vector{picture_with({}, {{{0, 0, 5, 5, 0}, 0.9}, {{9, 9, 20, 20, 0}, 0.8}}), picture_with({}, {}), picture_with({}, {})}, 1);
+  const FrocMetrics normals =
+      froc(std::vector{picture_with({}, {{{0, 0, 5, 5, 0}, 0.9}, {{9, 9, 20, 20, 0}, 0.8}}),
+                       picture_with({}, {}), picture_with({}, {})},
+           1);
   EXPECT_TRUE(std::isnan(normals.over_all[0].sensitivity.value));
   EXPECT_TRUE(std::isnan(normals.mean_sensitivity.value));
   EXPECT_TRUE(std::isnan(normals.picture_auc.value));
@@ -104,7 +111,8 @@ TEST(Froc, LesionFreeAndSilentSets) {
   EXPECT_NEAR(normals.specificity.value, 2.0 / 3, 1e-12);
   EXPECT_NEAR(normals.alarms_per_normal, 2.0 / 3, 1e-12);
   // No normal picture: that denominator is not there.
-  const FrocMetrics lesions = froc(std::vector{picture_with({{0, 0, 9, 9, 0}}, {{{0, 0, 9, 9, 0}, 0.9}})}, 1, quick());
+  const FrocMetrics lesions =
+      froc(std::vector{picture_with({{0, 0, 9, 9, 0}}, {{{0, 0, 9, 9, 0}, 0.9}})}, 1, quick());
   EXPECT_EQ(lesions.over_all[0].sensitivity.value, 1);
   EXPECT_TRUE(std::isnan(lesions.over_normals[0].sensitivity.value));
   EXPECT_TRUE(std::isnan(lesions.curve[0].false_per_normal));
@@ -117,14 +125,16 @@ TEST(Froc, IntervalsByPatient) {
   for (int i = 0; i < 40; ++i) {
     const std::string patient = cat("p", i / 2);
     if (i % 4 < 2)
-      many.push_back(picture_with({{0, 0, 10, 10, 0}}, {{{0, 0, 10, i % 8 < 2 ? 10.0 : 1.0, 0}, 0.5 + 0.01 * i}}, patient));
+      many.push_back(picture_with({{0, 0, 10, 10, 0}},
+                                  {{{0, 0, 10, i % 8 < 2 ? 10.0 : 1.0, 0}, 0.5 + 0.01 * i}}, patient));
     else
       many.push_back(picture_with({}, {{{0, 0, 10, 10, 0}, 0.2 + 0.01 * i}}, patient));
   }
   FrocOptions options;
   options.bootstrap.resamples = 200;
   const FrocMetrics m = froc(many, 1, options);
-  for (const Share& s : {m.over_all[4].sensitivity, m.mean_sensitivity, m.picture_auc, m.patient_auc, m.case_sensitivity, m.specificity}) {
+  for (const Share& s : {m.over_all[4].sensitivity, m.mean_sensitivity, m.picture_auc, m.patient_auc,
+                         m.case_sensitivity, m.specificity}) {
     EXPECT_LE(s.interval.low, s.value);
     EXPECT_GE(s.interval.high, s.value);
   }
@@ -136,7 +146,8 @@ TEST(Froc, IntervalsByPatient) {
 TEST(Froc, RatesRise) {
   FrocOptions options;
   options.rates = {1, 0.5};
-  EXPECT_EQ(message_of<ValueError>([&] { froc({}, 1, options); }), "froc: rates do not rise above 0: 0.5 after 1");
+  EXPECT_EQ(message_of<ValueError>([&] { froc({}, 1, options); }),
+            "froc: rates do not rise above 0: 0.5 after 1");
   options.rates = {};
   EXPECT_EQ(message_of<ValueError>([&] { froc({}, 1, options); }), "froc: there are no rates");
 }

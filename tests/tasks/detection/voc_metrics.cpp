@@ -29,7 +29,9 @@ TEST(VocAveragePrecision, Edges) {
     EXPECT_EQ(detection_average_precision(std::vector<std::uint8_t>{0, 0}, 2, form), 0);
     EXPECT_NEAR(detection_average_precision(std::vector<std::uint8_t>{1, 1, 0}, 2, form), 1, 1e-12);
   }
-  EXPECT_EQ(message_of<ValueError>([] { detection_average_precision(std::vector<std::uint8_t>{1, 1}, 1); }),
+  EXPECT_EQ(message_of<ValueError>([] {
+              detection_average_precision(std::vector<std::uint8_t>{1, 1}, 1);
+            }),
             "average precision: 2 hits on 1 truths");
 }
 
@@ -67,8 +69,10 @@ TEST(VocMetricsNumbers, PublishedExample) {
 
 TEST(VocMetricsNumbers, MeansOverClassesThatOccur) {
   const std::vector<DetectedPicture> pictures{
-      picture_with({{0, 0, 10, 10, 0}, {20, 0, 30, 10, 0}, {40, 0, 50, 10, 1}},
-                   {{{0, 0, 10, 10, 0}, 0.9}, {{20, 0, 30, 10, 0}, 0.8}, {{0, 0, 10, 10, 1}, 0.7}, {{0, 0, 9, 9, 2}, 0.6}})};
+      picture_with({{0, 0, 10, 10, 0}, {20, 0, 30, 10, 0}, {40, 0, 50, 10, 1}}, {{{0, 0, 10, 10, 0}, 0.9},
+                                                                                 {{20, 0, 30, 10, 0}, 0.8},
+                                                                                 {{0, 0, 10, 10, 1}, 0.7},
+                                                                                 {{0, 0, 9, 9, 2}, 0.6}})};
   const VocMetrics m = voc_metrics(pictures, 3);
   EXPECT_EQ(m.classes[0].ap, 1);
   EXPECT_EQ(m.classes[1].ap, 0);
@@ -105,7 +109,9 @@ TEST(VocMetricsNumbers, NoTruthAndNoDetection) {
   EXPECT_TRUE(std::isnan(voc_metrics(std::vector{picture_with({}, {{{0, 0, 9, 9, 0}, 0.9}})}, 1).map));
   EXPECT_TRUE(std::isnan(voc_metrics({}, 1).weighted_map));
   EXPECT_EQ(voc_metrics(std::vector{picture_with({{0, 0, 9, 9, 0}}, {})}, 1).map, 0);
-  EXPECT_EQ(message_of<DataError>([] { voc_metrics(std::vector{picture_with({{0, 0, 9, 9, 1}}, {})}, 1); }),
+  EXPECT_EQ(message_of<DataError>([] {
+              voc_metrics(std::vector{picture_with({{0, 0, 9, 9, 1}}, {})}, 1);
+            }),
             "voc_metrics: film has a box of class 1; there are 0 to 0");
 }
 
