@@ -33,8 +33,8 @@ std::string share_text(const Share& s) {
                                                                fixed(s.interval.high, 3), ")"));
 }
 
-void score_coco(Session& session, const DataScoreOptions& o, const DetectionSet& set,
-                std::span<const DetectedPicture> pictures) {
+double score_coco(Session& session, const DataScoreOptions& o, const DetectionSet& set,
+                  std::span<const DetectedPicture> pictures) {
   const CocoMetrics m =
       coco_metrics(pictures, set.num_classes(),
                    {.max_detections = {std::min(1, o.max_dets), std::min(10, o.max_dets), o.max_dets}});
@@ -53,10 +53,11 @@ void score_coco(Session& session, const DataScoreOptions& o, const DetectionSet&
   for (const std::string& note : m.notes) session.say("note: " + note);
   session.metric("pictures_without_truth", m.normals);
   session.metric("detections_on_them", m.normal_alarms);
+  return m.values[0];
 }
 
-void score_voc(Session& session, const DataScoreOptions& o, const DetectionSet& set,
-               std::span<const DetectedPicture> pictures) {
+double score_voc(Session& session, const DataScoreOptions& o, const DetectionSet& set,
+                 std::span<const DetectedPicture> pictures) {
   VocOptions how;
   how.iou = o.iou;
   how.max_detections = o.max_dets;
@@ -75,6 +76,7 @@ void score_voc(Session& session, const DataScoreOptions& o, const DetectionSet& 
   session.metric("mAP", number_or_null(m.map));
   session.metric("weighted_mAP", number_or_null(m.weighted_map));
   session.metric("mAP_11", number_or_null(eleven.map));
+  return m.map;
 }
 
 void score_froc(Session& session, const DataScoreOptions& o, const DetectionSet& set,
@@ -113,11 +115,9 @@ void score(Session& session, const DataScoreOptions& o) {
   const auto set = open_coco(o.annotations, options);
   std::vector<DetectedPicture> pictures = pictures_of(*set);
   read_coco_results(o.detections, *set, pictures);
-  if (o.voc)
-    score_voc(session, o, *set, pictures);
-  else
-    score_coco(session, o, *set, pictures);
+  const double ap = o.voc ? score_voc(session, o, *set, pictures) : score_coco(session, o, *set, pictures);
   if (o.froc) score_froc(session, o, *set, pictures);
+  if (ap >= 0.005) return;
   const DetectionDiagnosis d = diagnose_detections(pictures, set->classes());
   if (d.cause == DetectionDiagnosis::Cause::none) return;
   session.say("why nothing is found: " + d.text);

@@ -20,7 +20,7 @@ Sample DetectionSet::sample(std::int64_t i) const {
   for (const MarkedBox& marked : picture(i).boxes)
     if (!marked.crowd) boxes.push_back(marked.box);
   Sample sample;
-  sample.set("image", read(i)).set("boxes", std::move(boxes));
+  sample.set("image", read(i)).set("boxes", std::move(boxes)).set("label", info(i).labels);
   return sample;
 }
 

@@ -210,6 +210,30 @@ TEST(CocoResults, WrongEntries) {
   EXPECT_EQ(twice->picture(0).boxes.size(), 1u) << "as written: neither left out nor held against a picture";
 }
 
+TEST(CocoResults, AnnotationsThatCannotBeScored) {
+  const Scratch dir;
+  DatasetOptions options;
+  options.as_written = true;
+  const std::string head =
+      R"({"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 3, "name": "m"}],
+      "annotations": [)";
+  dir.write("annotations/instances_train.json", head + "]}");
+  dir.write("annotations/instances_val.json", head + "]}");
+  const auto set = open_coco(dir.path(), options);
+  std::vector<DetectedPicture> pictures = pictures_of(*set);
+  EXPECT_EQ(
+      message_of<DataError>([&] { read_coco_results(dir.write("r.json", "[]"), *set, pictures); }),
+      "results: two pictures of " + dir.path() + " have the id 1; score one file of annotations at a time");
+  dir.write("t.json", head + R"({"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, -2, 2]}]})");
+  EXPECT_EQ(message_of<DataError>([&] { open_coco(dir / "t.json", options); }),
+            "boxes: " + (dir / "t.json") + ":2: annotations[0]: the box 5 5 3 7 ends before it begins");
+  dir.write("t.json", head + R"({"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, 1e999, 2]}]})");
+  EXPECT_EQ(message_of<FormatError>([&] {
+              open_coco(dir / "t.json", options);
+            }).find("boxes: " + (dir / "t.json") + ":2: no JSON, at byte "),
+            0u);
+}
+
 // 100 pictures of 3,000 boxes: in proportion to the boxes, not to their pairs.
 TEST(CocoMetricsLarge, ManyBoxesAPicture) {
   RandomStream random(1, stream_id(2));
