@@ -66,7 +66,7 @@ void read_coco_results(const std::string& path, const DetectionSet& set,
   const MappedFile file(path);
   const detail::CocoLists lists = detail::read_coco_json(file.text(), path, [&](const CocoEntry& e) {
     if (e.list != CocoEntry::List::results) return;
-    const std::string place = detail::coco_place(path, e);
+    const detail::CocoPlace place{path, e};
     const std::int64_t image = detail::coco_integer(e[CocoField::image_id], "image_id", place),
                        category = detail::coco_integer(e[CocoField::category_id], "category_id", place);
     const auto picture = picture_of.find(image);
@@ -75,7 +75,7 @@ void read_coco_results(const std::string& path, const DetectionSet& set,
     const auto label = label_of.find(category);
     require<DataError>(label != label_of.end(), place, ": category_id ", category, " is no category of ",
                        printable(set.root()));
-    const std::array<double, 4> b = detail::coco_bbox(e, place);
+    const std::array<double, 4> b = detail::coco_bbox(place);
     require<DataError>(b[2] >= 0 && b[3] >= 0, place, ": width ", b[2], " or height ", b[3], " is below 0");
     const double score = detail::coco_number(e[CocoField::score], "score", place);
     pictures[picture->second].found.push_back({{b[0], b[1], b[0] + b[2], b[1] + b[3], label->second}, score});

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <unordered_map>
 
 #include "tensor/check.h"
 
@@ -85,8 +87,6 @@ class FrocSums {
       if (i + 1 < events_.size() && events_[i + 1].score == e.score) continue;
       points.push_back({e.score, part(found, lesions), part(alarms, all), part(on_normals, normals)});
     }
-    if (lesions == 0)
-      for (FrocPoint& p : points) p.sensitivity = no_value;
     return points;
   }
   bool normal(std::size_t picture) const { return lesions_[picture] == 0; }
@@ -104,6 +104,7 @@ class FrocSums {
 SensitivityAt at_rate(const std::vector<FrocPoint>& curve, double rate, double FrocPoint::*alarms,
                       bool defined) {
   SensitivityAt at{rate, {defined ? 0 : no_value, {no_value, no_value}}, no_value};
+  if (!defined) return at;
   for (const FrocPoint& p : curve) {
     if (!(p.*alarms <= rate)) break;
     at.sensitivity.value = p.sensitivity;
@@ -129,10 +130,8 @@ class FrocReport {
 
   FrocMetrics make() {
     out_.curve = sums_.curve({});
-    rates(&FrocPoint::false_per_picture, out_.lesions > 0 && out_.pictures > 0, out_.over_all,
-          out_.mean_sensitivity);
-    rates(&FrocPoint::false_per_normal, out_.lesions > 0 && out_.normals > 0, out_.over_normals,
-          out_.mean_sensitivity_normals);
+    rates(false, out_.over_all, out_.mean_sensitivity);
+    rates(true, out_.over_normals, out_.mean_sensitivity_normals);
     aucs();
     at_threshold();
     return std::move(out_);
@@ -144,29 +143,42 @@ class FrocReport {
     return bootstrap(patient_, metric, options_.bootstrap);
   }
 
-  void rates(double FrocPoint::*alarms, bool defined, std::vector<SensitivityAt>& at, Share& mean) {
-    const auto mean_of = [&](const std::vector<FrocPoint>& curve) {
-      double sum = 0;
-      for (const double rate : options_.rates) sum += at_rate(curve, rate, alarms, defined).sensitivity.value;
-      return sum / static_cast<double>(options_.rates.size());
+  void rates(bool of_normals, std::vector<SensitivityAt>& at, Share& mean) {
+    const auto alarms = of_normals ? &FrocPoint::false_per_normal : &FrocPoint::false_per_picture;
+    const bool defined = out_.lesions > 0 && (!of_normals || out_.normals > 0);
+    const std::size_t n = options_.rates.size(), first = of_normals ? n : 0;
+    const auto mean_of = [&](const std::vector<double>& all) {
+      return std::accumulate(all.begin() + static_cast<std::ptrdiff_t>(first),
+                             all.begin() + static_cast<std::ptrdiff_t>(first + n), 0.0) /
+             static_cast<double>(n);
     };
-    for (const double rate : options_.rates) {
-      SensitivityAt s = at_rate(out_.curve, rate, alarms, defined);
+    for (std::size_t r = 0; r < n; ++r) {
+      SensitivityAt s = at_rate(out_.curve, options_.rates[r], alarms, defined);
       if (defined)
-        s.sensitivity.interval = interval([&](Reals weight) {
-          return at_rate(sums_.curve(weight), rate, alarms, has_lesions(weight)).sensitivity.value;
-        });
-      else
-        s.sensitivity.interval = {no_value, no_value};
+        s.sensitivity.interval = interval([&](Reals weight) { return sensitivities(weight)[first + r]; });
       at.push_back(s);
     }
-    mean = {defined ? mean_of(out_.curve) : no_value, {no_value, no_value}};
-    if (defined) mean.interval = interval([&](Reals weight) { return mean_of(sums_.curve(weight)); });
+    const std::vector<double> ones(pictures_.size(), 1.0);
+    mean = {mean_of(sensitivities(ones)), {no_value, no_value}};
+    if (defined) mean.interval = interval([&](Reals weight) { return mean_of(sensitivities(weight)); });
   }
-  bool has_lesions(Reals weight) const {
+
+  // At each rate, over all pictures and then over normal ones. Every interval asks for the same resamples, so
+  // each is computed once.
+  const std::vector<double>& sensitivities(Reals weight) {
+    const std::string_view bytes(reinterpret_cast<const char*>(weight.data()), weight.size_bytes());
+    const auto [known, fresh] = resampled_.try_emplace(std::hash<std::string_view>()(bytes));
+    std::vector<double>& all = known->second;
+    if (!fresh) return all;
+    bool lesions = false, normals = false;
     for (std::size_t i = 0; i < pictures_.size(); ++i)
-      if (weight[i] > 0 && !sums_.normal(i)) return true;
-    return false;
+      if (weight[i] > 0) (sums_.normal(i) ? normals : lesions) = true;
+    const std::vector<FrocPoint> curve = sums_.curve(weight);
+    for (const double rate : options_.rates)
+      all.push_back(at_rate(curve, rate, &FrocPoint::false_per_picture, lesions).sensitivity.value);
+    for (const double rate : options_.rates)
+      all.push_back(at_rate(curve, rate, &FrocPoint::false_per_normal, lesions && normals).sensitivity.value);
+    return all;
   }
 
   void aucs() {
@@ -247,6 +259,7 @@ class FrocReport {
   const FrocOptions& options_;
   FrocSums sums_;
   std::vector<std::string> patient_;
+  std::unordered_map<std::size_t, std::vector<double>> resampled_;
   FrocMetrics out_;
 };
 

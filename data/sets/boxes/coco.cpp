@@ -30,7 +30,7 @@ class CocoReader {
   }
 
   void entry(const CocoEntry& e) {
-    const std::string place = coco_place(name_, e);
+    const CocoPlace place{name_, e};
     switch (e.list) {
       case CocoEntry::List::images: row_is_right(options_, [&] { image(e, place); }); return;
       case CocoEntry::List::categories: return category(e, place);
@@ -64,7 +64,7 @@ class CocoReader {
   }
 
  private:
-  void image(const CocoEntry& e, const std::string& place) {
+  void image(const CocoEntry& e, const CocoPlace& place) {
     RawPicture picture;
     picture.id = coco_integer(e[CocoField::id], "id", place);
     const CocoValue& file = e[CocoField::file_name];
@@ -74,7 +74,7 @@ class CocoReader {
     picture.patient = e[CocoField::patient].text;
     picture.split = split_;
     if (e[CocoField::split].kind == CocoValue::Kind::text)
-      picture.split = split_from(e[CocoField::split].text, place);
+      picture.split = split_from(e[CocoField::split].text, std::string(place));
     side(picture.width, e[CocoField::width], "width", place);
     side(picture.height, e[CocoField::height], "height", place);
     picture.origin = {file_, e.line, -1};
@@ -87,7 +87,7 @@ class CocoReader {
                       printable(raw_.pictures[other->second].name), " already");
     raw_.pictures.push_back(std::move(picture));
   }
-  static void side(int& out, const CocoValue& value, const char* what, const std::string& place) {
+  static void side(int& out, const CocoValue& value, const char* what, const CocoPlace& place) {
     if (value.kind == CocoValue::Kind::absent) return;
     const double number = coco_number(value, what, place);
     require<DataError>(number >= 1 && number <= 1e6 && number == std::floor(number), place, ": ", what, " ",
@@ -95,7 +95,7 @@ class CocoReader {
     out = static_cast<int>(number);
   }
 
-  void category(const CocoEntry& e, const std::string& place) {
+  void category(const CocoEntry& e, const CocoPlace& place) {
     const std::int64_t id = coco_integer(e[CocoField::id], "id", place);
     const std::string name(trimmed(e[CocoField::name].text));
     require<DataError>(!name.empty(), place, " has no name");
@@ -106,7 +106,7 @@ class CocoReader {
                        "' is listed twice");
   }
 
-  void annotation(const CocoEntry& e, const std::string& place) {
+  void annotation(const CocoEntry& e, const CocoPlace& place) {
     CocoBox out;
     RawBox& box = out.box;
     box.origin = {file_, e.line, e.number};
@@ -120,7 +120,7 @@ class CocoReader {
     }
     out.image = coco_integer(e[CocoField::image_id], "image_id", place);
     out.category = coco_integer(e[CocoField::category_id], "category_id", place);
-    const std::array<double, 4> b = coco_bbox(e, place);
+    const std::array<double, 4> b = coco_bbox(place);
     if (e[CocoField::area].kind == CocoValue::Kind::absent) {
       ++without_area_;
     } else {

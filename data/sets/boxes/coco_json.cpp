@@ -96,7 +96,9 @@ class CocoHandler {
     require_list(false);
     ++depth_;
     if (depth_ == entry_depth_ && list_ >= 0) {
-      entry_ = {};
+      for (CocoValue& field : entry_.fields) field.kind = CocoValue::Kind::absent;
+      entry_.has_bbox = false;
+      entry_.bbox_size = 0;
       entry_.list = static_cast<CocoEntry::List>(list_);
       entry_.number = numbers_[list_]++;
       entry_.line = line();
@@ -127,7 +129,7 @@ class CocoHandler {
     ++depth_;
     if (in_entry_ && depth_ == entry_depth_ + 1 && bbox_) {
       entry_.has_bbox = true;
-      entry_.bbox.clear();
+      entry_.bbox_size = 0;
     } else if (in_entry_) {
       other();
     }
@@ -171,9 +173,9 @@ class CocoHandler {
       entry_.fields[static_cast<std::size_t>(field_)] = std::move(v);
     } else if (depth_ == entry_depth_ && bbox_) {
       entry_.has_bbox = true;
-      entry_.bbox.clear();
-    } else if (depth_ == entry_depth_ + 1 && bbox_ && entry_.bbox.size() < 8) {
-      entry_.bbox.push_back(std::move(v));
+      entry_.bbox_size = 0;
+    } else if (depth_ == entry_depth_ + 1 && bbox_ && entry_.bbox_size < entry_.bbox.size()) {
+      entry_.bbox[entry_.bbox_size++] = std::move(v);
     }
     return true;
   }
@@ -199,29 +201,29 @@ CocoLists read_coco_json(std::string_view text, const std::string& name,
   return handler.lists();
 }
 
-std::string coco_place(const std::string& name, const CocoEntry& entry) {
-  return cat("boxes: ", printable(name), ":", entry.line, ": ", list_names[static_cast<int>(entry.list)], "[",
+CocoPlace::operator std::string() const {
+  return cat("boxes: ", printable(file), ":", entry.line, ": ", list_names[static_cast<int>(entry.list)], "[",
              entry.number, "]");
 }
 
-double coco_number(const CocoValue& value, const char* what, const std::string& place) {
+double coco_number(const CocoValue& value, const char* what, const CocoPlace& place) {
   require<DataError>(value.kind != CocoValue::Kind::absent, place, " has no ", what);
   require<DataError>(value.kind != CocoValue::Kind::other, place, ": ", what, " is no number");
   if (value.kind == CocoValue::Kind::text) return box_number(value.text, what, place);
   return value.number;  // finite: the parser refuses 1e999
 }
 
-std::int64_t coco_integer(const CocoValue& value, const char* what, const std::string& place) {
+std::int64_t coco_integer(const CocoValue& value, const char* what, const CocoPlace& place) {
   const double number = coco_number(value, what, place);
   require<DataError>(number == std::floor(number) && std::abs(number) < 9e15, place, ": ", what, " ", number,
                      " is not a whole number");
   return static_cast<std::int64_t>(number);
 }
 
-std::array<double, 4> coco_bbox(const CocoEntry& entry, const std::string& place) {
+std::array<double, 4> coco_bbox(const CocoPlace& place) {
+  const CocoEntry& entry = place.entry;
   require<DataError>(entry.has_bbox, place, " has no bbox");
-  require<DataError>(entry.bbox.size() == 4, place,
-                     ": bbox is not a list of four numbers x, y, width, height");
+  require<DataError>(entry.bbox_size == 4, place, ": bbox is not a list of four numbers x, y, width, height");
   std::array<double, 4> box;
   for (std::size_t i = 0; i < 4; ++i) box[i] = coco_number(entry.bbox[i], "a number of bbox", place);
   return box;

@@ -7,7 +7,6 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace gadolin::detail {
 
@@ -37,7 +36,8 @@ struct CocoEntry {
   enum class List { images, annotations, categories, results } list = List::images;
   std::int64_t number = 0, line = 0;  // in its list, from 0; in the file, from 1
   std::array<CocoValue, static_cast<std::size_t>(CocoField::count)> fields;
-  std::vector<CocoValue> bbox;
+  std::array<CocoValue, 5> bbox;  // its first numbers
+  std::size_t bbox_size = 0;
   bool has_bbox = false;
   const CocoValue& operator[](CocoField field) const { return fields[static_cast<std::size_t>(field)]; }
 };
@@ -51,13 +51,17 @@ struct CocoLists {
 CocoLists read_coco_json(std::string_view text, const std::string& name,
                          const std::function<void(const CocoEntry&)>& f);
 
-// "boxes: val.json:1: annotations[3]"
-std::string coco_place(const std::string& name, const CocoEntry& entry);
+// "boxes: val.json:1: annotations[3]", made when a message needs it.
+struct CocoPlace {
+  const std::string& file;
+  const CocoEntry& entry;
+  operator std::string() const;
+};
 // A number, also written as text. Throws DataError, beginning with `place`, when it is absent or none.
-double coco_number(const CocoValue& value, const char* what, const std::string& place);
+double coco_number(const CocoValue& value, const char* what, const CocoPlace& place);
 // The same of a whole number.
-std::int64_t coco_integer(const CocoValue& value, const char* what, const std::string& place);
+std::int64_t coco_integer(const CocoValue& value, const char* what, const CocoPlace& place);
 // x, y, width and height. Throws DataError.
-std::array<double, 4> coco_bbox(const CocoEntry& entry, const std::string& place);
+std::array<double, 4> coco_bbox(const CocoPlace& place);
 
 }  // namespace gadolin::detail

@@ -44,10 +44,10 @@ struct BoxCounts {
   std::int64_t turned = 0;       // of `boxes`: moved from the shown picture to stored pixels
 };
 
-// Its samples have "image", "boxes" (std::vector<ObjectBox>) and "label"; boxes of crowds are not among these,
-// as nobody should learn from them. labels(i) are the classes that occur in the picture, none in one without
-// boxes, so that splits and folds keep the shares of classes, and a classifier may learn what is in a picture.
-// Pictures are of any kind that data/image/image.h reads.
+// Its samples have "image", "boxes" (std::vector<ObjectBox>) and "label"; boxes of crowds are not among
+// these, as nobody should learn from them. labels(i) are the classes that occur in the picture, none in one
+// without boxes, so that splits and folds keep the shares of classes, and a classifier may learn what is in a
+// picture. Pictures are of any kind that data/image/image.h reads.
 //
 // Pictures are taken as they are stored, whatever EXIF says of how to show them. Boxes that were drawn on the
 // shown picture are moved to the stored pixels: where the table's size is that of the shown picture, or,

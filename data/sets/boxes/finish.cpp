@@ -150,7 +150,7 @@ class BoxFinisher {
   }
 
   MarkedBox marked(const RawBox& raw, const MarkedPicture& picture, std::int64_t at) {
-    const std::string place = raw_.place(raw.origin);
+    const RowPlace place{raw_, raw.origin};
     const int label = label_[static_cast<std::size_t>(raw.name)];
     if (label < 0) {
       const std::string& name = raw_.names.all()[static_cast<std::size_t>(raw.name)];

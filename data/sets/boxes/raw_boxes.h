@@ -57,6 +57,13 @@ struct RawBoxes {
   std::string place(const BoxOrigin& origin) const;
 };
 
+// The place of a row, made when a message needs it.
+struct RowPlace {
+  const RawBoxes& raw;
+  const BoxOrigin& origin;
+  operator std::string() const { return raw.place(origin); }
+};
+
 // Runs `f`; what it throws as DataError is a wrong row: thrown on, or noted and counted.
 bool row_is_right(const DatasetOptions& options, const std::function<void()>& f);
 
@@ -71,10 +78,10 @@ std::unique_ptr<DetectionSet> finish_boxes(RawBoxes raw, const DatasetOptions& o
 
 // The box inside a picture of this size: moved to the edge by at most a pixel. Throws DataError, beginning
 // with `place`, for corners that are none. `clipped` says whether it was moved.
-ObjectBox checked_box(const RawBox& box, int width, int height, const std::string& place, bool& clipped);
+ObjectBox checked_box(const RawBox& box, int width, int height, const RowPlace& place, bool& clipped);
 
 // The same box; throws DataError when x2 < x1 or y2 < y1.
-ObjectBox written_box(const RawBox& box, const std::string& place);
+ObjectBox written_box(const RawBox& box, const RowPlace& place);
 
 // "x1 is '3,5', not a number"
 double box_number(std::string_view text, const char* what, const std::string& place);
