@@ -26,18 +26,17 @@ std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
 
 void check_detections(std::span<const DetectedPicture> pictures, int classes) {
   for (const DetectedPicture& picture : pictures) {
+    const std::string name = printable(picture.name);
     for (const Detection& d : picture.found) {
       const ObjectBox& b = d.box;
-      require<NumericError>(std::isfinite(d.score), "detections: ", printable(picture.name),
-                            " has the score ", d.score);
+      require<NumericError>(std::isfinite(d.score), "detections: ", name, " has the score ", d.score);
       require<NumericError>(
           std::isfinite(b.x1) && std::isfinite(b.y1) && std::isfinite(b.x2) && std::isfinite(b.y2),
-          "detections: ", printable(picture.name), " has the box ", b.x1, " ", b.y1, " ", b.x2, " ", b.y2);
-      require<DataError>(b.x1 <= b.x2 && b.y1 <= b.y2, "detections: ", printable(picture.name),
-                         ": the corners of the box ", b.x1, " ", b.y1, " ", b.x2, " ", b.y2,
-                         " are in the wrong order");
-      require<DataError>(b.label >= 0 && b.label < classes, "detections: ", printable(picture.name),
-                         " has the class ", b.label, "; there are 0 to ", classes - 1);
+          "detections: ", name, " has the box ", b.x1, " ", b.y1, " ", b.x2, " ", b.y2);
+      require<DataError>(b.x1 <= b.x2 && b.y1 <= b.y2, "detections: ", name, ": the corners of the box ",
+                         b.x1, " ", b.y1, " ", b.x2, " ", b.y2, " are in the wrong order");
+      require<DataError>(b.label >= 0 && b.label < classes, "detections: ", name, " has the class ", b.label,
+                         "; there are 0 to ", classes - 1);
     }
   }
 }
@@ -63,6 +62,7 @@ void read_coco_results(const std::string& path, const DetectionSet& set,
   std::unordered_map<std::int64_t, int> label_of;
   for (std::size_t c = 0; c < set.class_ids().size(); ++c)
     label_of.emplace(set.class_ids()[c], static_cast<int>(c));
+  const std::string root = printable(set.root());
   const MappedFile file(path);
   const detail::CocoLists lists = detail::read_coco_json(file.text(), path, [&](const CocoEntry& e) {
     if (e.list != CocoEntry::List::results) return;
@@ -70,11 +70,10 @@ void read_coco_results(const std::string& path, const DetectionSet& set,
     const std::int64_t image = detail::coco_integer(e[CocoField::image_id], "image_id", place),
                        category = detail::coco_integer(e[CocoField::category_id], "category_id", place);
     const auto picture = picture_of.find(image);
-    require<DataError>(picture != picture_of.end(), place, ": image_id ", image, " is no picture of ",
-                       printable(set.root()));
+    require<DataError>(picture != picture_of.end(), place, ": image_id ", image, " is no picture of ", root);
     const auto label = label_of.find(category);
     require<DataError>(label != label_of.end(), place, ": category_id ", category, " is no category of ",
-                       printable(set.root()));
+                       root);
     const std::array<double, 4> b = detail::coco_bbox(place);
     require<DataError>(b[2] >= 0 && b[3] >= 0, place, ": width ", b[2], " or height ", b[3], " is below 0");
     const double score = detail::coco_number(e[CocoField::score], "score", place);

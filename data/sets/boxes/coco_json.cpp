@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <unordered_map>
+#include <utility>
 
 #include "data/sets/boxes/raw_boxes.h"
 #include "io/json.h"
@@ -42,22 +42,23 @@ class CountedByte {
   const char** reached_;
 };
 
-int field_called(const std::string& key) {
-  static const std::unordered_map<std::string, CocoField> known{{"id", CocoField::id},
-                                                                {"image_id", CocoField::image_id},
-                                                                {"category_id", CocoField::category_id},
-                                                                {"file_name", CocoField::file_name},
-                                                                {"name", CocoField::name},
-                                                                {"width", CocoField::width},
-                                                                {"height", CocoField::height},
-                                                                {"area", CocoField::area},
-                                                                {"iscrowd", CocoField::iscrowd},
-                                                                {"patient", CocoField::patient},
-                                                                {"patient_id", CocoField::patient},
-                                                                {"split", CocoField::split},
-                                                                {"score", CocoField::score}};
-  const auto found = known.find(key);
-  return found == known.end() ? -1 : static_cast<int>(found->second);
+int field_called(std::string_view key) {
+  static constexpr std::pair<std::string_view, CocoField> known[] = {{"id", CocoField::id},
+                                                                     {"image_id", CocoField::image_id},
+                                                                     {"category_id", CocoField::category_id},
+                                                                     {"score", CocoField::score},
+                                                                     {"area", CocoField::area},
+                                                                     {"iscrowd", CocoField::iscrowd},
+                                                                     {"file_name", CocoField::file_name},
+                                                                     {"name", CocoField::name},
+                                                                     {"width", CocoField::width},
+                                                                     {"height", CocoField::height},
+                                                                     {"patient", CocoField::patient},
+                                                                     {"patient_id", CocoField::patient},
+                                                                     {"split", CocoField::split}};
+  for (const auto& [name, field] : known)
+    if (name == key) return static_cast<int>(field);
+  return -1;
 }
 
 // Called by the parser in the order of the text. An entry is an object at depth 2 of results, at depth 3
@@ -65,18 +66,20 @@ int field_called(const std::string& key) {
 class CocoHandler {
  public:
   CocoHandler(std::string_view text, const std::string& name, const std::function<void(const CocoEntry&)>& f)
-      : counted_(text.data()), reached_(text.data()), name_(name), call_(f) {}
+      : counted_(text.data()), reached_(text.data()), printable_name_(printable(name)), call_(f) {}
   const char** reached() { return &reached_; }
 
-  bool null() { return value({CocoValue::Kind::other, 0, "null"}); }
-  bool boolean(bool v) { return value({CocoValue::Kind::number, v ? 1.0 : 0.0, ""}); }
-  bool number_integer(std::int64_t v) { return value({CocoValue::Kind::number, static_cast<double>(v), ""}); }
-  bool number_unsigned(std::uint64_t v) {
-    return value({CocoValue::Kind::number, static_cast<double>(v), ""});
+  bool null() { return value(CocoValue::Kind::other, 0, nullptr); }
+  bool boolean(bool v) { return value(CocoValue::Kind::number, v ? 1 : 0, nullptr); }
+  bool number_integer(std::int64_t v) {
+    return value(CocoValue::Kind::number, static_cast<double>(v), nullptr);
   }
-  bool number_float(double v, const std::string&) { return value({CocoValue::Kind::number, v, ""}); }
-  bool string(std::string& v) { return value({CocoValue::Kind::text, 0, std::move(v)}); }
-  bool binary(Json::binary_t&) { return value({CocoValue::Kind::other, 0, "bytes"}); }
+  bool number_unsigned(std::uint64_t v) {
+    return value(CocoValue::Kind::number, static_cast<double>(v), nullptr);
+  }
+  bool number_float(double v, const std::string&) { return value(CocoValue::Kind::number, v, nullptr); }
+  bool string(std::string& v) { return value(CocoValue::Kind::text, 0, &v); }
+  bool binary(Json::binary_t&) { return value(CocoValue::Kind::other, 0, nullptr); }
 
   bool key(std::string& key) {
     field_ = -1;
@@ -140,7 +143,7 @@ class CocoHandler {
     return true;
   }
   bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) {
-    fail<FormatError>("boxes: ", printable(name_), ":", line(), ": no JSON, at byte ", position, " after '",
+    fail<FormatError>("boxes: ", printable_name_, ":", line(), ": no JSON, at byte ", position, " after '",
                       printable(token, 40), "'");
   }
   const CocoLists& lists() const { return lists_; }
@@ -153,35 +156,41 @@ class CocoHandler {
   }
   // In a list there are objects, and under the name of a list a list.
   void require_list(bool no_object) {
-    const bool in_list = list_ >= 0 && depth_ == entry_depth_ - 1;
-    require<FormatError>(!in_list || !no_object, "boxes: ", printable(name_), ":", line(), ": an entry of ",
-                         list_names[std::max(list_, 0)], " is no object");
-    require<FormatError>(list_ < 0 || list_ == 3 || depth_ != 1, "boxes: ", printable(name_), ":", line(),
-                         ": ", list_names[std::max(list_, 0)], " is no list");
+    if (list_ < 0) return;
+    if (depth_ == entry_depth_ - 1 && no_object)
+      fail<FormatError>("boxes: ", printable_name_, ":", line(), ": an entry of ", list_names[list_],
+                        " is no object");
+    if (list_ != 3 && depth_ == 1)
+      fail<FormatError>("boxes: ", printable_name_, ":", line(), ": ", list_names[list_], " is no list");
   }
   void other() {
     if (depth_ == entry_depth_ + 1 && field_ >= 0)
       entry_.fields[static_cast<std::size_t>(field_)].kind = CocoValue::Kind::other;
   }
-  bool value(CocoValue v) {
-    require<FormatError>(depth_ > 0, "boxes: ", printable(name_),
+  bool value(CocoValue::Kind kind, double number, std::string* text) {
+    require<FormatError>(depth_ > 0, "boxes: ", printable_name_,
                          ":1: neither an object of COCO with images, annotations and categories nor a list "
                          "of results");
     require_list(true);
     if (!in_entry_) return true;
+    CocoValue* place = nullptr;
     if (depth_ == entry_depth_ && field_ >= 0) {
-      entry_.fields[static_cast<std::size_t>(field_)] = std::move(v);
+      place = &entry_.fields[static_cast<std::size_t>(field_)];
     } else if (depth_ == entry_depth_ && bbox_) {
       entry_.has_bbox = true;
       entry_.bbox_size = 0;
     } else if (depth_ == entry_depth_ + 1 && bbox_ && entry_.bbox_size < entry_.bbox.size()) {
-      entry_.bbox[entry_.bbox_size++] = std::move(v);
+      place = &entry_.bbox[entry_.bbox_size++];
     }
+    if (!place) return true;
+    place->kind = kind;
+    place->number = number;
+    if (text) place->text = std::move(*text);
     return true;
   }
 
   const char *counted_, *reached_;
-  const std::string& name_;
+  std::string printable_name_;
   const std::function<void(const CocoEntry&)>& call_;
   std::int64_t lines_ = 1, numbers_[4] = {};
   int depth_ = 0, entry_depth_ = 3, list_ = -1, field_ = -1;
