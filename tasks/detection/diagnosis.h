@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detected_pictures.h"
 
 namespace gadolin {
 

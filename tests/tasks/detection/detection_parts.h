@@ -3,7 +3,7 @@
 
 #include <initializer_list>
 
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detected_pictures.h"
 
 namespace gadolin::test {
 

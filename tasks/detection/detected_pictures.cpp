@@ -1,4 +1,4 @@
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detected_pictures.h"
 
 #include <cmath>
 #include <numeric>
