@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "data/image/header.h"
-#include "data/sets/collation.h"
 #include "data/sets/split.h"
 #include "tests/data/sets/boxes_parts.h"
 
@@ -231,87 +229,6 @@ TEST(Boxes, CocoFoldersAreJoinedByName) {
   const auto val = open_coco(dir.path(), options);
   EXPECT_EQ(boxes_of(*val, 0)[0].label, 0);
   EXPECT_EQ(val->class_ids(), (std::vector<std::int64_t>{3, 7, -1}));
-}
-
-// EXIF as cameras write it: a directory of one entry.
-std::vector<std::uint8_t> turned_jpeg(const Image& image, int orientation) {
-  std::vector<std::uint8_t> file = encode_jpeg(image, 95);
-  const std::uint8_t exif[] = {
-      0xff, 0xe1, 0, 34, 'E', 'x', 'i',  'f', 0, 0, 'M', 'M', 0, 42, 0,
-      0,    0,    8, 0,  1,   1,   0x12, 0,   3, 0, 0,   0,   1, 0,  static_cast<std::uint8_t>(orientation),
-      0,    0,    0, 0,  0,   0};
-  file.insert(file.begin() + 2, std::begin(exif), std::end(exif));
-  return file;
-}
-
-TEST(Boxes, ExifTurnsBoxesToTheStoredPixels) {
-  // A white mark at x 4..10, y 2..6 of the stored pixels.
-  Image image(40, 20, 1);
-  for (int y = 2; y < 6; ++y)
-    for (int x = 4; x < 10; ++x) image.row<std::uint8_t>(y)[x] = 255;
-  const ObjectBox stored{4, 2, 10, 6, 0};
-  // Corners of the mark in the picture as it is shown, by the definition of each orientation.
-  const ObjectBox shown[9] = {{},
-                              {4, 2, 10, 6, 0},
-                              {30, 2, 36, 6, 0},
-                              {30, 14, 36, 18, 0},
-                              {4, 14, 10, 18, 0},
-                              {2, 4, 6, 10, 0},
-                              {14, 4, 18, 10, 0},
-                              {14, 30, 18, 36, 0},
-                              {2, 30, 6, 36, 0}};
-  for (int o = 1; o <= 8; ++o) {
-    const Scratch dir;
-    dir.write("a.jpg", turned_jpeg(image, o));
-    EXPECT_EQ(read_image_header(read_bytes(dir / "a.jpg"), "a.jpg").orientation, o);
-    EXPECT_EQ(read_image(dir / "a.jpg").width, 40) << "pictures are taken as they are stored";
-    const auto row = [](const ObjectBox& b, bool across, bool sizes) {
-      return cat("path,x1,y1,x2,y2,class", sizes ? ",width,height" : "", "\na.jpg,", b.x1, ",", b.y1, ",",
-                 b.x2, ",", b.y2, ",m", sizes ? (across ? ",20,40" : ",40,20") : "", "\n");
-    };
-    DatasetOptions options;
-    for (const bool on_shown : {false, true}) {
-      options.boxes_on_shown = on_shown;
-      if (o >= 5) {  // the table's size tells
-        dir.write("t.csv", row(shown[o], true, true));
-        const auto set = open_box_table(dir / "t.csv", options);
-        EXPECT_EQ(boxes_of(*set, 0)[0], stored) << o;
-        EXPECT_EQ(set->counts().turned, 1);
-        dir.write("t.csv", row(stored, false, true));
-        EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
-      }
-      dir.write("t.csv", row(on_shown ? shown[o] : stored, false, false));
-      EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
-    }
-  }
-}
-
-TEST(Boxes, HeadersTellSizes) {
-  const auto size = [](const std::vector<std::uint8_t>& bytes) {
-    const ImageHeader h = read_image_header(bytes, "x");
-    return std::pair(h.width, h.height);
-  };
-  const auto want = std::pair(37, 21);
-  EXPECT_EQ(size(encode_png(pattern(37, 21, 1, 16))), want);
-  EXPECT_EQ(size(encode_jpeg(pattern(37, 21, 3))), want);
-  const std::string pgm = "P5 # film\n37 21\n255\n",
-                    bmp("BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x25\0\0\0\xeb\xff\xff\xff", 26);
-  EXPECT_EQ(size({pgm.begin(), pgm.end()}), want);
-  EXPECT_EQ(size({bmp.begin(), bmp.end()}), want);
-  EXPECT_EQ(message_of<FormatError>([&] {
-              size({0xff, 0xd8, 0xff, 0xd9});
-            }),
-            "decode: x: its header tells no size");
-  for (std::size_t n = 1; n < 60; ++n) {  // cut anywhere, no byte behind the end is read
-    for (std::vector<std::uint8_t> bytes : {encode_png(pattern(9, 9, 1)), turned_jpeg(pattern(9, 9, 1), 6)}) {
-      bytes.resize(std::min(n, bytes.size()));
-      bytes.shrink_to_fit();
-      try {
-        read_image_header(bytes, "x");
-      } catch (const FormatError&) {
-      }
-    }
-  }
 }
 
 TEST(Boxes, PatientsByNameAndSplitByPatient) {
