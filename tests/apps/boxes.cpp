@@ -34,11 +34,11 @@ TEST(BoxCommandsRun, CheckAndStats) {
   EXPECT_NE(run.out.find("8 rows with boxes: 8 boxes of 2 classes in 12 pictures, 4 of them without boxes\n"),
             std::string::npos)
       << run.out;
-  dir.write("boxes.csv", dir.rows + "p0_0.png,30,5,20,8,mass\n");
+  dir.write("boxes.csv", dir.rows + "p0_0.png,20,10,15,12,mass\n");
   run = run_here({"data", "check", dir / "boxes.csv"});
   EXPECT_EQ(run.code, 3);
   EXPECT_NE(run.out.find("error    row: boxes: " + (dir / "boxes.csv") +
-                         ":13: the box 30 5 20 8 looks like x, y, width, height"),
+                         ":13: the box 20 10 15 12 looks like x, y, width, height"),
             std::string::npos)
       << run.out;
   EXPECT_NE(run.out.find("; 1 wrong row is left out\n"), std::string::npos) << run.out;
@@ -47,8 +47,9 @@ TEST(BoxCommandsRun, CheckAndStats) {
   run = run_here({"data", "stats", dir / "boxes.csv", "--skip-wrong", "--patient-until", "_"});
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_NE(run.err.find("left out: boxes: "), std::string::npos) << run.err;
-  EXPECT_NE(run.out.find("boxes a picture         0 to 1, median 1\n"), std::string::npos) << run.out;
-  EXPECT_NE(run.out.find("patients                       6\n"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("boxes a picture                  0 to 1, median 1\n"), std::string::npos)
+      << run.out;
+  EXPECT_NE(run.out.find("patients                          6\n"), std::string::npos) << run.out;
 }
 
 TEST(BoxCommandsRun, SplitByPatientAndConvert) {
