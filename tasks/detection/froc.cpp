@@ -57,8 +57,7 @@ void add_events(std::size_t number, const DetectedPicture& picture, const FrocOp
 
 class FrocSums {
  public:
-  FrocSums(std::span<const DetectedPicture> pictures, const FrocOptions& options)
-      : pictures_(pictures), options_(options) {
+  FrocSums(std::span<const DetectedPicture> pictures, const FrocOptions& options) : pictures_(pictures) {
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       add_events(i, pictures[i], options, events_);
       lesions_.push_back(
@@ -95,7 +94,6 @@ class FrocSums {
 
  private:
   std::span<const DetectedPicture> pictures_;
-  const FrocOptions& options_;
   std::vector<FrocEvent> events_;  // by falling score
   std::vector<double> lesions_;    // of each picture
 };
