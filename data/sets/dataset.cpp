@@ -284,7 +284,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   if (!fs::is_directory(status)) {
     if (is_tfrecord_name(fs::path(path).filename().string())) return open_tfrecords(path, options);
     if (has_ending(path, ".json")) return open_coco(path, options);
-    if (has_ending(path, ".csv") && is_box_table(path)) return open_box_table(path, options);
+    const bool file = fs::is_regular_file(status);  // a pipe can be read once
+    if (file && has_ending(path, ".csv") && is_box_table(path)) return open_box_table(path, options);
     // What comes through a pipe can only be a table, and its name says nothing.
     const bool piped = fs::is_fifo(status) || path.starts_with("/dev/");
     require<DataError>(piped || has_ending(path, ".csv"), "dataset: ", printable(path),

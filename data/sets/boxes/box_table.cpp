@@ -297,9 +297,12 @@ std::unique_ptr<DetectionSet> open_box_table(const std::string& path, const Data
 }
 
 bool is_box_table(const std::string& path) {
-  std::string text;
+  std::string text, line;  // up to the first row, behind Excel's sep=;
   std::ifstream file(path, std::ios::binary);
-  while (text.empty() && std::getline(file, text) && trimmed(text).empty()) text.clear();
+  while (std::getline(file, line)) {
+    text += line + "\n";
+    if (!trimmed(line).empty() && !line.starts_with("sep=")) break;
+  }
   try {
     const CsvTable table = parse_csv_records(text, path);
     if (table.rows.empty()) return false;

@@ -73,7 +73,7 @@ class BoxWriter {
  private:
   void text(const std::string& name, const std::string& bytes) const {
     const fs::path path = fs::path(folder_) / name;
-    fs::create_directories(path.parent_path());
+    make_folders("boxes", path.parent_path().string());
     write_file_atomically(path.string(), bytes);
   }
 

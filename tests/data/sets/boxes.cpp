@@ -108,6 +108,8 @@ TEST(Boxes, AManifestIsNoTableOfBoxes) {
   EXPECT_FALSE(is_box_table(dir.write("m.csv", "")));
   EXPECT_TRUE(is_box_table(dir.write("m.csv", "\na.png,1,2,3,4,x\n")));
   EXPECT_TRUE(is_box_table(dir.write("m.csv", "a.png,,,,,\n")));
+  EXPECT_TRUE(is_box_table(dir.write("m.csv", "sep=;\r\na.png;1;2;3;4;x\r\n")));
+  EXPECT_EQ(boxes_of(*open_box_table(dir / "m.csv"), 0)[0].x2, 3);
   EXPECT_TRUE(is_box_table(dir.write("m.csv", "image,xmin,ymin,xmax,ymax,label\n")));
 }
 
