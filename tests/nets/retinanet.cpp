@@ -133,8 +133,8 @@ TEST(RetinaNet, RunsFusedAsUnfused) {
       const DetectorOutput want = (*net)(x);
       const NoGrad guard;
       const DetectorOutput folded = (*net)(x);
-      EXPECT_LE(distance(folded.logits, want.logits.detach()), 1e-5) << name << legacy;
-      EXPECT_LE(distance(folded.deltas, want.deltas.detach()), 1e-5) << name << legacy;
+      EXPECT_LE(distance(folded.logits, want.logits.detach()), 1e-4) << name << legacy;
+      EXPECT_LE(distance(folded.deltas, want.deltas.detach()), 1e-4) << name << legacy;
     }
   }
 }
@@ -204,14 +204,15 @@ TEST(DetectorMessages, SayWhatDoesNotFit) {
             "retinanet: prior 1 is outside (0, 1)");
   EXPECT_EQ(
       message_of<ValueError>([] {
-        RetinaNet(make_trunk("resnet_v2_18", {{"width", 2.0}}));
+        RetinaNet(make_net("googlenet", {{"width_divisor", 16.0}}));
       }),
-      "retinanet: ResNetV2 tells of 0 stages; a trunk with stages at strides 4, 8, 16 and 32 is needed");
+      "retinanet: GoogLeNet tells of 0 stages; a trunk with stages at strides 4, 8, 16 and 32 is needed");
   EXPECT_EQ(message_of<ValueError>([] {
               Fpn({8, 16});
             }),
             "fpn: 2 numbers of channels; one each of C3, C4 and C5 is needed");
   const auto trunk = make_trunk("resnet18", {{"width", 2.0}});
+  trunk->eval();
   EXPECT_EQ(message_of<ValueError>([&] {
               (*trunk)(zeros({1, 3, 32, 32}));
             }),
