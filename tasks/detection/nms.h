@@ -10,9 +10,10 @@ namespace gadolin {
 //   boxes fp32 [n, 4], score floating [n], kind int64 [n] or undefined: all of one class
 //   -> int64 [kept], the numbers of the boxes by falling score; at most `most`
 // The same list on every device: geometry is in fp32 with fixed rounding, class numbers are compared and no
-// box is moved; the overlap in fp32 is compared with the limit in double. A box with NaN suppresses nothing and stays; NaN scores come first. Waits for the device at
-// its end. Throws ShapeError, DTypeError, DeviceError; ValueError unless 0 <= overlap <= 1, and on CUDA for
-// more than 32,768 boxes, whose pairs do not fit. Agrees with torchvision.ops.batched_nms.
+// box is moved; the overlap in fp32 is compared with the limit in double. A box with NaN suppresses nothing
+// and stays; NaN scores come first. Waits for the device at its end. Throws ShapeError, DTypeError,
+// DeviceError; ValueError unless 0 <= overlap <= 1, and on CUDA for more than 32,768 boxes, whose pairs do
+// not fit. Agrees with torchvision.ops.batched_nms.
 Tensor nms(const Tensor& boxes, const Tensor& score, const Tensor& kind, double overlap,
            std::int64_t most = -1);
 

@@ -123,6 +123,14 @@ TEST(AnchorLosses, AreRecorded) {
   EXPECT_TRUE(step.replayed());
 }
 
+TEST(AnchorLosses, WantOneDevice) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  EXPECT_EQ(message_of<DeviceError>([] {
+              anchor_focal_loss(zeros({1, 2, 3}), zeros({1, 2}, DType::int64, cuda));
+            }),
+            "anchor_focal_loss: the input is on cpu but the label is on cuda:0; move one with .to(...)");
+}
+
 // --- specs -------------------------------------------------------------------------------------------------
 
 Reference focal_reference(double alpha, double gamma) {

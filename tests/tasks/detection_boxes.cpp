@@ -119,6 +119,10 @@ TEST(DetectionBoxes, RefuseWhatIsNoBox) {
             "box_overlap: boxes [4] are not [A, 4]");
   EXPECT_EQ(message_of<DTypeError>([&] { box_overlap(four.to(DType::bf16), four); }),
             "box_overlap: boxes are bf16, not fp32; convert with .to(DType::fp32)");
+  if (cuda_available()) {
+    EXPECT_EQ(message_of<DeviceError>([&] { box_overlap(four, four.to(cuda)); }),
+              "box_overlap: boxes are on cuda:0, the others on cpu; move one with .to(...)");
+  }
   EXPECT_EQ(message_of<ShapeError>([&] {
               encode_boxes(four, zeros({3, 4}));
             }),

@@ -243,6 +243,10 @@ TEST(DetectionMatching, RefusesWhatDoesNotFit) {
       "match_anchors: anchors and boxes must be fp32, not bf16");
   EXPECT_EQ(message_of<DTypeError>([&] { match_anchors(anchors, boxes, label, zeros({2}), size); }),
             "match_anchors: label, count and size must be int64, not fp32");
+  if (cuda_available()) {
+    EXPECT_EQ(message_of<DeviceError>([&] { match_anchors(anchors, boxes, label, count, size.to(cuda)); }),
+              "match_anchors: anchors are on cpu, the batch on cuda:0; move one with .to(...)");
+  }
   for (const MatchOptions& wrong :
        {MatchOptions{.object = 0.3}, MatchOptions{.object = NAN}, MatchOptions{.background = NAN},
         MatchOptions{.object = 0, .background = 0}}) {

@@ -109,6 +109,8 @@ TEST(Nms, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message_of<ValueError>([&] { nms(boxes, score, kind, NAN); }),
             "nms: overlap nan is outside [0, 1]");
   if (cuda_available()) {
+    EXPECT_EQ(message_of<DeviceError>([&] { nms(boxes, score.to(cuda), kind, 0.5); }),
+              "nms: boxes are on cpu, score or kind elsewhere; move with .to(...)");
     EXPECT_EQ(message_of<ValueError>([&] {
                 nms(zeros({32769, 4}).to(cuda), zeros({32769}).to(cuda), {}, 0.5);
               }),
@@ -307,6 +309,11 @@ TEST(Detect, RefusesWhatDoesNotFit) {
             "detect: score 0.05 is not from 0 to below 1, or overlap nan not from 0 to 1");
   EXPECT_EQ(message_of<ValueError>([&] { with({.candidates = 0}); }),
             "detect: candidates 0 and most 300 must be positive");
+  if (cuda_available()) {
+    EXPECT_EQ(
+        message_of<DeviceError>([&] { detect(a.logits, a.deltas.to(cuda), a.anchors, a.levels, a.size); }),
+        "detect: logits are on cpu, another input on cuda:0; move one with .to(...)");
+  }
   std::vector<std::int64_t> many(17, 0);
   many[0] = 55;
   EXPECT_EQ(message_of<ValueError>([&] { detect(a.logits, a.deltas, a.anchors, many, a.size); }),
