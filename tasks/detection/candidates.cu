@@ -10,6 +10,20 @@
 namespace gadolin::detail {
 namespace {
 
+// What stands at place i of a picture, as a candidate.
+template <class T>
+GADOLIN_HD std::uint64_t candidate_at(const Selection& s, const T* logits, std::int64_t i) {
+  const auto x = convert<float>(convert<math_type<T>>(logits[i]));
+  const std::uint64_t key = key_of(x, s.least, i);
+  if (key == 0 || !s.best_class) return key;
+  const std::int64_t first = i - i % s.classes;
+  for (std::int64_t j = first; j < first + s.classes; ++j) {
+    const auto y = convert<float>(convert<math_type<T>>(logits[j]));
+    if (y > x || (y == x && j < i)) return 0;
+  }
+  return key;
+}
+
 template <class T>
 std::vector<std::uint64_t> best_of_level(const Selection& s, const T* logits, std::int64_t level) {
   constexpr std::int64_t parts = 16;
@@ -18,7 +32,7 @@ std::vector<std::uint64_t> best_of_level(const Selection& s, const T* logits, st
   parallel_for(parts, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t part = first; part < last; ++part) {
       for (std::int64_t i = begin + count * part / parts; i < begin + count * (part + 1) / parts; ++i) {
-        const std::uint64_t key = key_of(convert<float>(convert<math_type<T>>(logits[i])), s.least, i);
+        const std::uint64_t key = candidate_at(s, logits, i);
         if (key > 0) found[static_cast<std::size_t>(part)].push_back(key);
       }
     }
@@ -66,7 +80,7 @@ struct Segments {
   unsigned* slots;      // [segments]
   std::uint64_t* best;  // [pictures, places]: in any order
   __device__ std::uint64_t key(std::int64_t n, std::int64_t i) const {
-    return key_of(convert<float>(convert<math_type<T>>(logits[n * s.all + i])), s.least, i);
+    return candidate_at(s, logits + n * s.all, i);
   }
 };
 

@@ -97,6 +97,8 @@ Detections detect(const Tensor& logits_any, const Tensor& deltas_any, const Tens
   s.pictures = pictures;
   s.levels = static_cast<std::int64_t>(levels.size());
   s.all = logits.size(1) * classes;
+  s.classes = classes;
+  s.best_class = o.best_class;
   for (std::size_t i = 0; i < levels.size(); ++i) {
     s.begin[i + 1] = s.begin[i] + levels[i] * classes;
     s.places[i + 1] = s.places[i] + std::min(o.candidates, levels[i] * classes);

@@ -13,6 +13,7 @@ struct DetectOptions {
   std::int64_t candidates = 1000;  // of each level and picture, the most probable ones
   double overlap = 0.5;            // of non-maximum suppression (tasks/detection/nms.h)
   bool by_class = true;            // boxes of different classes do not suppress one another
+  bool best_class = false;         // an anchor gives its most probable class alone: legacy
   std::int64_t most = 300;         // of each picture
   BoxCoder coder = {};
 };

@@ -166,7 +166,11 @@ std::vector<Found> detected_by_hand(const Answer& a, std::int64_t n, const Detec
     std::vector<std::size_t> here;
     const std::size_t end = begin + static_cast<std::size_t>(level) * classes;
     for (std::size_t i = begin; i < end; ++i) {
-      if (1 / (1 + std::exp(-logits[i])) > o.score) here.push_back(i);
+      const std::size_t anchor = i / classes * classes;
+      const bool best = std::max_element(logits.begin() + static_cast<std::ptrdiff_t>(anchor),
+                                         logits.begin() + static_cast<std::ptrdiff_t>(anchor + classes)) ==
+                        logits.begin() + static_cast<std::ptrdiff_t>(i);
+      if (1 / (1 + std::exp(-logits[i])) > o.score && (best || !o.best_class)) here.push_back(i);
     }
     std::sort(here.begin(), here.end(), better);
     here.resize(std::min(here.size(), static_cast<std::size_t>(o.candidates)));
@@ -219,6 +223,7 @@ const DetectOptions detect_options[] = {{},
                                          .candidates = 30,
                                          .overlap = 0.2,
                                          .by_class = false,
+                                         .best_class = true,
                                          .most = 9,
                                          .coder = BoxCoder::torchvision()}};
 
