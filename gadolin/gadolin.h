@@ -20,6 +20,7 @@
 #include "io/npy.h"
 #include "io/weights.h"
 
+#include "layers/anchor_loss.h"
 #include "layers/branches.h"
 #include "layers/compute.h"
 #include "layers/conv.h"
@@ -36,6 +37,7 @@
 #include "layers/upsample.h"
 
 #include "nets/densenet.h"
+#include "nets/detectors.h"
 #include "nets/googlenet.h"
 #include "nets/image_net.h"
 #include "nets/inception_resnet_v2.h"
@@ -44,6 +46,7 @@
 #include "nets/registry.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
+#include "nets/retinanet.h"
 #include "nets/vgg.h"
 
 #include "data/dicom/dicom.h"
@@ -71,6 +74,12 @@
 
 #include "tasks/cam.h"
 #include "tasks/classification.h"
+#include "tasks/detection/anchors.h"
+#include "tasks/detection/box_fusion.h"
+#include "tasks/detection/boxes.h"
+#include "tasks/detection/detections.h"
+#include "tasks/detection/matching.h"
+#include "tasks/detection/nms.h"
 #include "tasks/draw_boxes.h"
 #include "tasks/evaluate.h"
 #include "tasks/features.h"

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "layers/logistic.h"
 #include "layers/loss_rows.h"
 #include "tensor/function.h"
 #include "tensor/loops.h"
@@ -11,8 +12,10 @@
 namespace gadolin {
 namespace {
 
+using detail::logistic;
 using detail::RowSums;
 using detail::SoftmaxRow;
+using detail::softplus_of;
 
 Tensor widened(const Tensor& t) {
   return t.dtype() == DType::bf16 || t.dtype() == DType::fp16 ? t.to(DType::fp32) : t;
@@ -163,20 +166,6 @@ struct CrossEntropyFunction {
 template <class F>
 void float_or_double(DType dtype, F&& f) {
   dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{});
-}
-
-// log(1 + exp(-|x|)) never overflows.
-template <class T>
-GADOLIN_HD T softplus_of(T x) {
-  using std::exp;
-  using std::log1p;
-  return (x > T(0) ? x : T(0)) + static_cast<T>(log1p(exp(x > T(0) ? -x : x)));
-}
-template <class T>
-GADOLIN_HD T logistic(T x) {
-  using std::exp;
-  const T e = static_cast<T>(exp(x > T(0) ? -x : x));
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
 }
 
 struct Bce {

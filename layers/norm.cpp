@@ -192,14 +192,19 @@ void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
   on_device(x.device(), [&](auto device) { detail::batch_statistics(device, rows, into); });
 }
 
-BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) : eps_(eps) {
-  require<ValueError>(eps >= 0, "BatchNorm2d: eps ", eps, " must not be negative");
+BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) {
+  set_eps(eps);
   set_momentum(momentum);
   weight_ = parameter("weight", ones({channels}));
   bias_ = parameter("bias", zeros({channels}));
   running_mean_ = buffer("running_mean", zeros({channels}));
   running_var_ = buffer("running_var", ones({channels}));
   num_batches_tracked_ = buffer("num_batches_tracked", zeros({}, DType::int64));
+}
+
+void BatchNorm2d::set_eps(double eps) {
+  require<ValueError>(eps >= 0, "BatchNorm2d: eps ", eps, " must not be negative");
+  eps_ = eps;
 }
 
 void BatchNorm2d::set_momentum(double momentum) {

@@ -58,6 +58,7 @@ class BatchNorm2d : public Layer {
   double eps() const { return eps_; }
   // Of the running statistics, as in BatchNormOptions.
   void set_momentum(double momentum);
+  void set_eps(double eps);                             // before the net has run
   detail::BatchNormFunction function(bool relu) const;  // with this module's options and running statistics
 
  private:

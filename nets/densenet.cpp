@@ -73,13 +73,14 @@ class DenseNet::Features : public Module {
       const std::string number = std::to_string(i + 1);
       blocks_.push_back(&add("denseblock" + number, DenseBlock(channels_, o.block_config[i], o)));
       channels_ += o.block_config[i] * o.growth_rate;
+      stages_.push_back(channels_);
       if (i + 1 == o.block_config.size()) break;
       transitions_.push_back(&add("transition" + number, Transition(channels_)));
       channels_ /= 2;
     }
     norm5_ = &add("norm5", BatchNorm2d(channels_));
   }
-  int channels() const { return channels_; }
+  const std::vector<int>& stages() const { return stages_; }
   // Every transition halves its features; the stem rounds up twice.
   std::int64_t least() const {
     const std::int64_t features = std::int64_t{1} << transitions_.size();
@@ -106,6 +107,7 @@ class DenseNet::Features : public Module {
  private:
   bool small_input_;
   int channels_;
+  std::vector<int> stages_;
   std::optional<ConvNorm> stem_;
   BatchNorm2d* norm5_;
   std::vector<DenseBlock*> blocks_;
@@ -114,7 +116,9 @@ class DenseNet::Features : public Module {
 
 DenseNet::DenseNet(const DenseNetOptions& options) {
   features_ = &add("features", Features(options));
-  classifier_ = &add("classifier", Linear(features_->channels(), options.num_classes));
+  for (const int channels : features_->stages()) stage_has(channels);
+  if (classifies(options.num_classes))
+    classifier_ = &add("classifier", Linear(features_->stages().back(), options.num_classes));
 }
 
 std::int64_t DenseNet::least_size(bool) const { return features_->least(); }

@@ -10,10 +10,10 @@
 namespace gadolin {
 
 struct DenseNetOptions {
-  int input_channels = 3, num_classes = 1000;
-  int growth_rate = 32;        // features that a layer adds (k in the paper)
-  int num_init_features = 64;  // of the stem
-  int bn_size = 4;             // a bottleneck has bn_size * growth_rate channels
+  int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
+  int growth_rate = 32;                        // features that a layer adds (k in the paper)
+  int num_init_features = 64;                  // of the stem
+  int bn_size = 4;                             // a bottleneck has bn_size * growth_rate channels
   std::vector<int> block_config{6, 12, 24, 16};
   double drop_rate = 0;      // dropout of a layer's new features
   bool small_input = false;  // stem for small images: 3x3, stride 1, no pooling (section 4.1)

@@ -16,9 +16,14 @@ std::vector<Tensor> ImageNet::features(const Tensor& x) {
   });
 }
 
+Tensor ImageNet::classified(const Tensor& last) {
+  require<ValueError>(classifies_, kind(), ": it was made without a classifier; use features()");
+  return head(last);
+}
+
 Logits ImageNet::all_logits(const Tensor& x) {
   Logits all;
-  all.main = head(trunk(x, {.auxiliary = training() ? &all.auxiliary : nullptr}));
+  all.main = classified(trunk(x, {.auxiliary = training() ? &all.auxiliary : nullptr}));
   return all;
 }
 Logits ImageNet::logits(const Tensor& x) {
@@ -36,7 +41,7 @@ void require_size(const ImageNet& net, const std::string& model, std::int64_t he
 }
 
 Tensor ImageNet::classify(const Tensor& last) {
-  return called(last, [&] { return head(last); });
+  return called(last, [&] { return classified(last); });
 }
 
 }  // namespace gadolin

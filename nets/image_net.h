@@ -32,6 +32,8 @@ class ImageNet : public Layer {
   // What the classifier makes of features(x).back(): logits(x).main.
   Tensor classify(const Tensor& last);
   Tensor forward(const Tensor& x) override { return all_logits(x).main; }
+  // Channels of each of the features, where the net tells: ResNet, VGG and DenseNet do.
+  const std::vector<int>& stage_channels() const { return stage_channels_; }
   // Pixels a side that a picture must have. In training an auxiliary head may need more.
   virtual std::int64_t least_size(bool training) const;
 
@@ -48,9 +50,15 @@ class ImageNet : public Layer {
   virtual Tensor trunk(const Tensor& x, const Taps& taps) = 0;
   // Logits of the last stage.
   virtual Tensor head(const Tensor& last) = 0;
+  // For constructors. A net of no classes is a trunk alone, for other nets to stand on: it has no classifier.
+  void stage_has(int channels) { stage_channels_.push_back(channels); }
+  bool classifies(int num_classes) { return classifies_ = num_classes > 0; }
 
  private:
   Logits all_logits(const Tensor& x);
+  Tensor classified(const Tensor& last);
+  std::vector<int> stage_channels_;
+  bool classifies_ = true;
 };
 
 // For a size that a user chose. Throws UsageError, naming the net as `model`, when it is too small.

@@ -2,9 +2,6 @@
 // down, since building all of them to count takes a minute; tests/tasks/summary.cpp counts and compares.
 #include "nets/net_sizes.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "tensor/check.h"
 
 namespace gadolin::detail {
@@ -27,14 +24,38 @@ constexpr NetSize net_sizes[] = {
     {"inception_v4", 42679816, 12253974624},  {"inception_resnet_v2", 55843464, 13155794016},
 };
 
+// Of 91 classes, and pictures of 512 x 512; counted by tests/nets/retinanet.cpp.
+constexpr NetSize detector_sizes[] = {
+    {"retinanet_resnet18_fpn", 21048471, 49420414976},
+    {"retinanet_resnet18_fpn_v2", 21640343, 49458163712},
+    {"retinanet_resnet34_fpn", 31156631, 59084091392},
+    {"retinanet_resnet34_fpn_v2", 31748503, 59121840128},
+    {"retinanet_resnet50_fpn", 34068119, 62003326976},
+    {"retinanet_resnet50_fpn_v2", 38198935, 62267568128},
+    {"retinanet_resnet101_fpn", 53060247, 81397788672},
+    {"retinanet_resnet101_fpn_v2", 57191063, 81662029824},
+    {"retinanet_resnet152_fpn", 68703895, 100792250368},
+    {"retinanet_resnet152_fpn_v2", 72834711, 101056491520},
+    {"retinanet_vgg16_fpn", 24684951, 120325124096},
+    {"retinanet_vgg16_fpn_v2", 25276823, 120362872832},
+    {"retinanet_vgg19_fpn", 29994647, 142068396032},
+    {"retinanet_vgg19_fpn_v2", 30586519, 142106144768},
+    {"retinanet_densenet121_fpn", 17251799, 55384715264},
+    {"retinanet_densenet121_fpn_v2", 19023319, 55497961472},
+    {"retinanet_densenet169_fpn", 23011799, 58236841984},
+    {"retinanet_densenet169_fpn_v2", 26257879, 58444460032},
+    {"retinanet_densenet201_fpn", 28816855, 63253229568},
+    {"retinanet_densenet201_fpn_v2", 32652759, 63498596352},
+};
+
 }  // namespace
 
 const NetSize& net_size(const std::string& name) {
-  const auto found = std::find_if(std::begin(net_sizes), std::end(net_sizes),
-                                  [&](const NetSize& s) { return name == s.name; });
-  require<ValueError>(found != std::end(net_sizes), "nets: ", name,
-                      " has no row in nets/net_sizes.cpp; gadolin summary counts");
-  return *found;
+  for (const NetSize& s : net_sizes)
+    if (name == s.name) return s;
+  for (const NetSize& s : detector_sizes)
+    if (name == s.name) return s;
+  fail<ValueError>("nets: ", name, " has no row in nets/net_sizes.cpp; gadolin summary counts");
 }
 
 }  // namespace gadolin::detail

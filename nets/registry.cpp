@@ -3,19 +3,23 @@
 #include <algorithm>
 #include <functional>
 
-#include "io/text.h"
 #include "nets/densenet.h"
 #include "nets/googlenet.h"
 #include "nets/inception_resnet_v2.h"
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"
 #include "nets/net_sizes.h"
+#include "nets/option_fields.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
 #include "nets/vgg.h"
 
 namespace gadolin {
 namespace {
+
+using detail::join;
+using detail::List;
+using detail::Read;
 
 // Each family's options under the names of configuration files: what visits them either lists or reads them.
 template <class V>
@@ -51,53 +55,9 @@ void visit_options(V&& v, InceptionOptions& o) {
   v("width_divisor", o.width_divisor);
 }
 
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-struct List {
-  std::vector<std::string>& names;
-  template <class T>
-  void operator()(const char* name, T&) const {
-    names.push_back(name);
-  }
-};
-
-// Reads one option into a field and checks its type.
-struct Read {
-  const std::string& net;
-  const NetOptions& given;
-  template <class T>
-  const T* find(const char* name, const char* wanted) const {
-    const auto found = given.find(name);
-    if (found == given.end()) return nullptr;
-    const T* value = std::get_if<T>(&found->second);
-    require<UsageError>(value != nullptr, net, ": option ", name, " must be ", wanted);
-    return value;
-  }
-  void operator()(const char* name, int& field) const {
-    const double* value = find<double>(name, "a positive whole number");
-    if (!value) return;
-    require<UsageError>(*value >= 1 && *value <= 1e6 && *value == static_cast<int>(*value), net, ": option ",
-                        name, " must be a positive whole number");
-    field = static_cast<int>(*value);
-  }
-  void operator()(const char* name, double& field) const {
-    const double* value = find<double>(name, "a number from 0 to 1");
-    if (!value) return;
-    require<UsageError>(*value >= 0 && *value <= 1, net, ": option ", name, " must be a number from 0 to 1");
-    field = *value;
-  }
-  void operator()(const char* name, bool& field) const {
-    if (const bool* value = find<bool>(name, "true or false")) field = *value;
-  }
-};
-
 struct Entry {
   NetInfo info;
-  std::function<std::unique_ptr<ImageNet>(const NetOptions&)> make;
+  std::function<std::unique_ptr<ImageNet>(const NetOptions&, bool classifies)> make;
 };
 
 // A net whose constructor takes its family's options (after what `build` adds).
@@ -118,10 +78,11 @@ Entry entry(std::string name, std::string about, std::string weights, std::int64
   std::erase_if(e.info.options, [&](const std::string& option) {
     return std::count(without.begin(), without.end(), option) > 0;
   });
-  e.make = [name, defaults, build](const NetOptions& given) -> std::unique_ptr<ImageNet> {
+  e.make = [name, defaults, build](const NetOptions& given, bool classifies) -> std::unique_ptr<ImageNet> {
     Options o = defaults;
     const Read read{name, given};
     read("num_classes", o.num_classes);
+    if (!classifies) o.num_classes = 0;
     read("input_channels", o.input_channels);
     visit_options(read, o);
     return build(o);
@@ -180,9 +141,13 @@ const Entry& find_entry(const std::string& name) {
     if (e.info.name == name) return e;
     names.push_back(e.info.name);
   }
-  const std::string near = nearest(name, names);
-  fail<UsageError>("model: ", name, " is unknown; ", near.empty() ? "" : "did you mean " + near + "? ",
-                   "known are ", join(names));
+  detail::fail_unknown("model", name, names);
+}
+
+std::unique_ptr<ImageNet> make_entry(const std::string& name, const NetOptions& options, bool classifies) {
+  const Entry& e = find_entry(name);
+  detail::check_known(name, options, e.info.options);
+  return e.make(options, classifies);
 }
 
 }  // namespace
@@ -199,13 +164,10 @@ const std::vector<NetInfo>& nets() {
 const NetInfo& net_info(const std::string& name) { return find_entry(name).info; }
 
 std::unique_ptr<ImageNet> make_net(const std::string& name, const NetOptions& options) {
-  const Entry& e = find_entry(name);
-  for (const auto& [option, value] : options) {
-    require<UsageError>(
-        std::find(e.info.options.begin(), e.info.options.end(), option) != e.info.options.end(), name,
-        ": option ", option, " is unknown; known are ", join(e.info.options));
-  }
-  return e.make(options);
+  return make_entry(name, options, true);
+}
+std::unique_ptr<ImageNet> make_trunk(const std::string& name, const NetOptions& options) {
+  return make_entry(name, options, false);
 }
 
 }  // namespace gadolin

@@ -31,5 +31,7 @@ const NetInfo& net_info(const std::string& name);
 // Every net takes num_classes and input_channels; the others are its own. Throws UsageError naming an unknown
 // option and the known ones.
 std::unique_ptr<ImageNet> make_net(const std::string& name, const NetOptions& options = {});
+// The same without a classifier, for other nets to stand on: of ResNet, DenseNet and VGG.
+std::unique_ptr<ImageNet> make_trunk(const std::string& name, const NetOptions& options = {});
 
 }  // namespace gadolin

@@ -99,8 +99,9 @@ ResNet::ResNet(int depth, const ResNetOptions& options) : options_(options) {
     groups_[i] = &add("layer" + std::to_string(i + 1),
                       d.bottleneck ? group<Bottleneck>(channels, planes, d.blocks[i], stride, options)
                                    : group<BasicBlock>(channels, planes, d.blocks[i], stride, options));
+    stage_has(channels);
   }
-  fc_ = &add("fc", Linear(channels, options.num_classes));
+  if (classifies(options.num_classes)) fc_ = &add("fc", Linear(channels, options.num_classes));
 }
 
 Tensor ResNet::trunk(const Tensor& x, const Taps& taps) {

@@ -14,7 +14,7 @@ namespace gadolin {
 struct SlimNames;
 
 struct ResNetOptions {
-  int input_channels = 3, num_classes = 1000;
+  int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   int width = 64;  // channels of the stem and of the first group's 3x3; times 2, 4, 8 in the other groups
   bool small_input = false;  // stem for small images: 3x3, stride 1, no pooling (He et al. 2015, section 4.2)
   bool zero_init_residual = false;  // the last batch norm of a block starts at 0 (Goyal et al. 2017)

@@ -32,9 +32,10 @@ VGG::VGG(int depth, const VGGOptions& o)
       ++index;  // the ReLU
     }
     ++index;  // the pooling
-    ++group;
+    if (group++ > 0) stage_has(channels);
     width = std::min(2 * width, 512);
   }
+  if (!classifies(o.num_classes)) return;
   const int hidden = 4096 / o.width_divisor;
   fc1_ = &add("classifier.0", Linear(channels * 7 * 7, hidden));
   fc2_ = &add("classifier.3", Linear(hidden, hidden));

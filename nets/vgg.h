@@ -12,7 +12,7 @@ namespace gadolin {
 struct SlimNames;
 
 struct VGGOptions {
-  int input_channels = 3, num_classes = 1000;
+  int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   bool batch_norm = false;
   double dropout = 0.5;   // after the first two linear layers
   int width_divisor = 1;  // channels and hidden units divided by it, for small nets

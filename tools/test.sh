@@ -81,7 +81,7 @@ if [ $quick = 0 ]; then
     "GADOLIN_REQUIRE_CUDA=1;GADOLIN_TEST_BUDGET=120;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"
   # Every test that asks for a device, two shards of the long programs, each within ten processor minutes. Plans that are
   # measured stay in the build folder. A device whose checks are off is no clean run.
-  for shard in tensor:2:0 tensor:2:1 layers:2:0 layers:2:1 nets:1:0 data:1:0 train:1:0 apps:1:0; do
+  for shard in tensor:2:0 tensor:2:1 layers:2:0 layers:2:1 nets:1:0 data:1:0 train:1:0 tasks:1:0 apps:1:0; do
     IFS=: read -r name shards index <<< "$shard"
     sanitized "device.test_$name.$index" "$build/asan/tests/test_$name" "$on_device" \
       "GADOLIN_REQUIRE_CUDA=1;GADOLIN_TEST_BUDGET=600;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index" \

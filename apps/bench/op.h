@@ -30,6 +30,7 @@ using OpCases = std::vector<OpCase>;
 void add_elementwise_cases(const OpSizes& sizes, OpCases& into);
 void add_norm_cases(const OpSizes& sizes, OpCases& into);
 void add_loss_cases(const OpSizes& sizes, OpCases& into);
+void add_box_cases(const OpSizes& sizes, OpCases& into);     // a detector's
 void add_pixel_cases(const OpSizes& sizes, OpCases& into);   // pooling, resizing, ingest
 void add_update_cases(const OpSizes& sizes, OpCases& into);  // optimisers and weight averages
 void add_conv_cases(const OpSizes& sizes, OpCases& into);

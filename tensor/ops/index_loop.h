@@ -1,5 +1,5 @@
 // for_each_index: a loop over positions for ops that move elements, on both devices; Walk finds the elements
-// of several tensors at a position. For files in tensor/ops.
+// of several tensors at a position.
 #pragma once
 
 #include <array>

@@ -56,7 +56,7 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
   }
   EXPECT_EQ(families["conv"], 23 * 3 - 1);  // 23 shapes, three passes, but none for the pictures' gradient
   for (const char* family : {"elementwise", "softmax", "dropout", "norm", "pool", "resize", "ingest", "loss",
-                             "update", "linear"}) {
+                             "boxes", "update", "linear"}) {
     EXPECT_GT(families[family], 0) << family;
   }
   // A 3x3 convolution of 64 channels at 56 x 56: 2 * 2 * 64 * 64 * 9 * 56^2 operations; x, w, y of two bytes.
@@ -68,10 +68,13 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
 }
 
 TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
-  const Outcome run =
-      bench({"op", "--batch", "1", "--blocks", "2", "--block-ms", "0", "elementwise: ", "softmax: ",
-             "dropout: ", "norm: ", "pool: ", "resize: ", "ingest: ", "loss: ", "linear: ", "update: sgd of",
-             "update: weight", "conv: conv 1x1 64 -> 64"});
+  std::vector<std::string> args{"op", "--batch", "1", "--blocks", "2", "--block-ms", "0"};
+  for (const char* name :
+       {"elementwise: ", "softmax: ", "dropout: ", "norm: ", "pool: ", "resize: ", "ingest: ", "loss: ",
+        "boxes: ", "linear: ", "update: sgd of", "update: weight", "conv: conv 1x1 64 -> 64"}) {
+    args.push_back(name);
+  }
+  const Outcome run = bench(args);
   ASSERT_EQ(run.code, 0) << run.err;
   ASSERT_EQ(events(run, "ceilings").size(), 1u);
   EXPECT_GT(events(run, "ceilings")[0]["read_gbps"].get<double>(), 0);
@@ -85,7 +88,7 @@ TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
     EXPECT_NEAR(row["gbps"].get<double>(), row["bytes"].get<double>() / row["median_ms"].get<double>() / 1e6,
                 1e-6 * row["gbps"].get<double>());
   }
-  EXPECT_EQ(families.size(), 11u);
+  EXPECT_EQ(families.size(), 12u);
   EXPECT_EQ(families["conv"], 3);
   EXPECT_EQ(families["update"], 2);
 }

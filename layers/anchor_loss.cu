@@ -1,0 +1,292 @@
+// Losses of anchors as functors: value and derivative of a logit or a box in one place for both devices.
+#include "layers/anchor_loss.h"
+
+#include "layers/logistic.h"
+#include "tensor/function.h"
+#include "tensor/ops.h"
+#include "tensor/ops/index_loop.h"
+
+namespace gadolin {
+namespace {
+
+DType loss_type(const Tensor& x) { return x.dtype() == DType::fp64 ? DType::fp64 : DType::fp32; }
+
+void check_label(const char* op, const Tensor& x, const Tensor& label) {
+  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(),
+                         " is not supported; convert with .to(DType::fp32)");
+  require<ShapeError>(x.dim() == 3 && label.shape() == Shape{x.size(0), x.size(1)}, op, ": label ",
+                      label.shape(), " has not one number for each anchor of ", x.shape());
+  require<DTypeError>(label.dtype() == DType::int64, op, ": label is ", label.dtype(), ", not int64");
+  require<DeviceError>(label.device() == x.device(), op, ": the input is on ", x.device(),
+                       " but the label is on ", label.device(), "; move one with .to(...)");
+}
+
+// --- classes -----------------------------------------------------------------------------------------------
+
+// Of one logit, turned so that a large z is wrong: weight s^gamma softplus(z), s = logistic(z) = 1 - p_t.
+template <class M>
+struct FocalTerm {
+  M alpha, gamma;
+  GADOLIN_HD M weight(bool hit) const { return alpha < M(0) ? M(1) : hit ? alpha : M(1) - alpha; }
+  GADOLIN_HD M power(M s) const {
+    using std::pow;
+    return gamma == M(2) ? s * s : static_cast<M>(pow(s, gamma));
+  }
+  GADOLIN_HD M value(M x, bool hit) const {
+    const M z = hit ? -x : x;
+    return weight(hit) * power(detail::logistic(z)) * detail::softplus_of(z);
+  }
+  GADOLIN_HD M slope(M x, bool hit) const {
+    const M z = hit ? -x : x, s = detail::logistic(z);
+    const M d = weight(hit) * power(s) * (gamma * detail::logistic(-z) * detail::softplus_of(z) + s);
+    return hit ? -d : d;
+  }
+};
+template <class T>
+struct FocalLoss {
+  using M = math_type<T>;
+  FocalTerm<M> term;
+  std::int64_t classes;
+  const T* logits;            // [N A, K]
+  const std::int64_t* label;  // [N A]
+  M* loss;                    // [N A]
+  GADOLIN_HD void operator()(std::int64_t a) const {
+    M sum = 0;
+    for (std::int64_t k = 0; label[a] != anchor_ignored && k < classes; ++k)
+      sum += term.value(convert<M>(logits[a * classes + k]), k == label[a]);
+    loss[a] = sum;
+  }
+};
+template <class T>
+struct FocalGradient {
+  using M = math_type<T>;
+  FocalTerm<M> term;
+  std::int64_t classes, anchors;
+  const T* logits;
+  const std::int64_t* label;
+  const M* dy;  // [N]
+  T* dx;
+  GADOLIN_HD void operator()(std::int64_t i) const {
+    const std::int64_t a = i / classes, t = label[a];
+    dx[i] = convert<T>(t == anchor_ignored
+                           ? M(0)
+                           : dy[a / anchors] * term.slope(convert<M>(logits[i]), i - a * classes == t));
+  }
+};
+
+struct AnchorFocalFunction {
+  static constexpr auto name = "anchor_focal_loss";
+  double alpha, gamma;
+  Saved logits, label;
+
+  void check(const Tensor& x, const Tensor& t) const {
+    check_label(name, x, t);
+    if (!t.device().is_cpu()) return;
+    for (const std::int64_t c : t.to_vector<std::int64_t>()) {
+      require<ValueError>(c >= anchor_ignored && c < x.size(2), name, ": label ", c, " is outside [-2, ",
+                          x.size(2), "): -2 ignored, -1 background, classes from 0");
+    }
+  }
+  Tensor allocate(const Tensor& x, const Tensor&) const {
+    return empty({x.size(0)}, loss_type(x), x.device());
+  }
+  void save(const Tensor& x, const Tensor& t, const Tensor&) {
+    logits = x;
+    label = t;
+  }
+  template <class M>
+  FocalTerm<M> term() const {
+    return {static_cast<M>(alpha), static_cast<M>(gamma)};
+  }
+  template <class D>
+  void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
+    const Tensor x = x_any.contiguous(), t = t_any.contiguous(),
+                 values = empty(t.shape(), y.dtype(), y.device());
+    dispatch_floating(x.dtype(), name, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      using M = math_type<T>;
+      detail::for_each_index(
+          device, name, t.numel(), x.size(2),
+          FocalLoss<T>{term<M>(), x.size(2), x.data<T>(), t.data<std::int64_t>(), values.data<M>()});
+    });
+    y = sum(values, {1});
+  }
+  template <class D>
+  Grads backward(D device, const Tensor& dy_any, Need) const {
+    const Tensor x = logits->contiguous(), t = label->contiguous(), dy = dy_any.contiguous(),
+                 dx = empty(x.shape(), x.dtype(), x.device());
+    dispatch_floating(x.dtype(), name, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      using M = math_type<T>;
+      detail::for_each_index(device, name, x.numel(), 8,
+                             FocalGradient<T>{term<M>(), x.size(2), x.size(1), x.data<T>(),
+                                              t.data<std::int64_t>(), dy.data<M>(), dx.data<T>()});
+    });
+    return {dx, Tensor()};
+  }
+};
+
+// --- boxes -------------------------------------------------------------------------------------------------
+
+template <class M>
+struct SmoothL1Box {
+  M beta;
+  GADOLIN_HD M value(const M* p, const M* t) const {
+    M sum = 0;
+    for (int c = 0; c < 4; ++c) {
+      const M d = p[c] - t[c], size = d < M(0) ? -d : d;
+      sum += size < beta ? M(0.5) * d * d / beta : size - M(0.5) * beta;
+    }
+    return sum;
+  }
+  GADOLIN_HD void slope(const M* p, const M* t, M* g) const {
+    for (int c = 0; c < 4; ++c) {
+      const M d = p[c] - t[c], size = d < M(0) ? -d : d;
+      g[c] = size < beta ? d / beta : d > M(0) ? M(1) : d < M(0) ? M(-1) : d;
+    }
+  }
+};
+
+// 2 - I / U - U / C: I the intersection, U the union, C the smallest box around both.
+template <class M>
+struct GiouBox {
+  GADOLIN_HD static M larger(M a, M b) { return a < b ? b : a; }
+  GADOLIN_HD static M smaller(M a, M b) { return b < a ? b : a; }
+  GADOLIN_HD static M side(M from, M to) { return to < from ? M(0) : to - from; }
+  struct Parts {
+    M w, h, iw, ih, cw, ch, inter, all;
+  };
+  GADOLIN_HD static Parts parts(const M* p, const M* t) {
+    Parts s;
+    s.w = side(p[0], p[2]);
+    s.h = side(p[1], p[3]);
+    s.iw = side(larger(p[0], t[0]), smaller(p[2], t[2]));
+    s.ih = side(larger(p[1], t[1]), smaller(p[3], t[3]));
+    s.cw = larger(p[2], t[2]) - smaller(p[0], t[0]);
+    s.ch = larger(p[3], t[3]) - smaller(p[1], t[1]);
+    s.inter = s.w > M(0) && s.h > M(0) ? s.iw * s.ih : M(0);
+    s.all = s.w * s.h + side(t[0], t[2]) * side(t[1], t[3]) - s.inter;
+    return s;
+  }
+  GADOLIN_HD M value(const M* p, const M* t) const {
+    const Parts s = parts(p, t);
+    return M(2) - s.inter / s.all - s.all / (s.cw * s.ch);
+  }
+  GADOLIN_HD void slope(const M* p, const M* t, M* g) const {
+    const Parts s = parts(p, t);
+    const M hull = s.cw * s.ch;
+    for (int c = 0; c < 4; ++c) {
+      const bool far = c >= 2, inside = far ? p[c] < t[c] : p[c] > t[c];
+      const M sign = far ? M(1) : M(-1), across = c % 2 ? s.w : s.h, common = c % 2 ? s.iw : s.ih;
+      const M d_inter = inside && s.inter > M(0) ? sign * common : M(0), d_all = sign * across - d_inter,
+              d_hull = inside ? M(0) : sign * (c % 2 ? s.cw : s.ch);
+      g[c] = (s.inter * d_all - d_inter * s.all) / (s.all * s.all) -
+             (d_all * hull - s.all * d_hull) / (hull * hull);
+    }
+  }
+};
+
+// Of one anchor: its loss, or with `dx` its gradient.
+template <class T, class Box>
+struct BoxTerm {
+  using M = math_type<T>;
+  Box box;
+  std::int64_t anchors;
+  const T* boxes;   // [N A, 4]
+  const M* target;  // [N A, 4]
+  const std::int64_t* label;
+  M* loss;
+  const M* dy;  // [N]
+  T* dx;
+  GADOLIN_HD void operator()(std::int64_t a) const {
+    const bool counts = label[a] >= 0;
+    M p[4] = {}, g[4] = {};
+    for (int c = 0; counts && c < 4; ++c) p[c] = convert<M>(boxes[4 * a + c]);
+    if (!dx) {
+      loss[a] = counts ? box.value(p, target + 4 * a) : M(0);
+      return;
+    }
+    if (counts) box.slope(p, target + 4 * a, g);
+    for (int c = 0; c < 4; ++c) dx[4 * a + c] = convert<T>(counts ? dy[a / anchors] * g[c] : M(0));
+  }
+};
+
+struct AnchorBoxFunction {
+  static constexpr auto name = "anchor_box_loss";
+  BoxLossOptions options;
+  Saved boxes, target, label;
+
+  void check(const Tensor& x, const Tensor& t, const Tensor& kind) const {
+    check_label(name, x, kind);
+    require<ShapeError>(x.size(2) == 4 && t.shape() == x.shape(), name, ": boxes ", x.shape(), " and target ",
+                        t.shape(), " are not both [N, A, 4]");
+    require<DTypeError>(t.dtype() == loss_type(x), name, ": target is ", t.dtype(), ", not ", loss_type(x));
+  }
+  Tensor allocate(const Tensor& x, const Tensor&, const Tensor&) const {
+    return empty({x.size(0)}, loss_type(x), x.device());
+  }
+  void save(const Tensor& x, const Tensor& t, const Tensor& kind, const Tensor&) {
+    boxes = x;
+    target = t;
+    label = kind;
+  }
+  template <class D>
+  void run(D device, const Tensor& x_any, const Tensor& t_any, const Tensor& kind_any, const Tensor& values,
+           const Tensor& dy, const Tensor& dx) const {
+    const Tensor x = x_any.contiguous(), t = t_any.contiguous(), kind = kind_any.contiguous();
+    dispatch_floating(x.dtype(), name, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      using M = math_type<T>;
+      const auto loop = [&](auto box) {
+        detail::for_each_index(
+            device, name, kind.numel(), 16,
+            BoxTerm<T, decltype(box)>{box, x.size(1), x.data<T>(), t.data<M>(), kind.data<std::int64_t>(),
+                                      values.defined() ? values.data<M>() : nullptr,
+                                      dy.defined() ? dy.data<M>() : nullptr,
+                                      dx.defined() ? dx.data<T>() : nullptr});
+      };
+      if (options.kind == BoxLossOptions::Kind::giou)
+        loop(GiouBox<M>{});
+      else
+        loop(SmoothL1Box<M>{static_cast<M>(options.beta)});
+    });
+  }
+  template <class D>
+  void forward(D device, const Tensor& x, const Tensor& t, const Tensor& kind, Tensor& y) const {
+    const Tensor values = empty(kind.shape(), y.dtype(), y.device());
+    run(device, x, t, kind, values, {}, {});
+    y = sum(values, {1});
+  }
+  template <class D>
+  Grads backward(D device, const Tensor& dy, Need) const {
+    const Tensor dx = empty(boxes->shape(), boxes->dtype(), boxes->device());
+    run(device, boxes, target, label, {}, dy.contiguous(), dx);
+    return {dx, Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor anchor_focal_loss(const Tensor& logits, const Tensor& label, double alpha, double gamma) {
+  require<ValueError>(gamma >= 0 && alpha <= 1, AnchorFocalFunction::name, ": gamma ", gamma,
+                      " must not be negative, alpha ", alpha, " not above 1");
+  return apply(AnchorFocalFunction{alpha, gamma, {}, {}}, logits, label);
+}
+
+Tensor anchor_box_loss(const Tensor& boxes, const Tensor& target, const Tensor& label,
+                       const BoxLossOptions& options) {
+  require<ValueError>(options.beta >= 0, AnchorBoxFunction::name, ": beta ", options.beta,
+                      " must not be negative");
+  return apply(AnchorBoxFunction{options, {}, {}, {}}, boxes, target.detach(), label);
+}
+
+Tensor per_positive(const Tensor& sums, const Tensor& positives) {
+  const Tensor least = ones({1}, sums.dtype(), sums.device()),
+               count = maximum(positives.detach().to(sums.dtype()).reshape({positives.numel()}), least);
+  require<ShapeError>(sums.dim() == 1 && (count.numel() == 1 || count.shape() == sums.shape()),
+                      "per_positive: positives ", positives.shape(),
+                      " are neither [] nor of the sums' shape ", sums.shape());
+  return count.numel() == 1 ? sum(sums / count) : mean(sums / count);
+}
+
+}  // namespace gadolin
