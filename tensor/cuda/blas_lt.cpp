@@ -38,7 +38,6 @@ cublasLtEpilogue_t epilogue_of(GemmEpilogue epilogue) {
   switch (epilogue) {
     case GemmEpilogue::none: return CUBLASLT_EPILOGUE_DEFAULT;
     case GemmEpilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
-    case GemmEpilogue::relu_bias: return CUBLASLT_EPILOGUE_RELU_BIAS;
   }
   return CUBLASLT_EPILOGUE_DEFAULT;
 }

@@ -12,8 +12,7 @@ namespace gadolin {
 // What happens to the product before it is stored. Vectors have c's dtype.
 enum class GemmEpilogue : std::uint8_t {
   none,
-  bias,       // + bias [n]
-  relu_bias,  // relu(. + bias)
+  bias,  // + bias [n]
 };
 
 // c = epilogue(alpha op(a) op(b) + beta c), row-major: op(a) [m, k], op(b) [k, n], c [m, n].

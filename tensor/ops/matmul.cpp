@@ -240,7 +240,7 @@ struct LinearFunction {
     finish(bias_in, activation, result);
   }
 #ifdef GADOLIN_CUDA
-  // cuBLASLt fuses bias and relu (as max(x, 0), which need not keep NaN); its gelu is the other form.
+  // cuBLASLt fuses the bias. Its relu is max(x, 0), which makes NaN 0; its gelu is the other form.
   void forward(Cuda, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
     if (result.numel() == 0) return;
     if (x_in.size(1) == 0) {
@@ -256,8 +256,9 @@ struct LinearFunction {
       return;
     }
     const Tensor bias = bias_in.contiguous();
-    problem.epilogue = activation == Activation::relu ? GemmEpilogue::relu_bias : GemmEpilogue::bias;
+    problem.epilogue = GemmEpilogue::bias;
     gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw(), bias.raw());
+    if (activation == Activation::relu) relu_in_place(result);
     if (activation == Activation::gelu) finish({}, activation, result);
   }
 #endif

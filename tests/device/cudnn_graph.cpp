@@ -88,7 +88,8 @@ class Walk {
             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW);
         return;
       case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: pointwise(operation); return;
-      default: report("cuDNN: an operation that this device does not know");
+      default:
+        report("cuDNN: this device knows no operation with the descriptor " + std::to_string(operation.type));
     }
   }
 
@@ -172,6 +173,8 @@ class Walk {
                          how.get<cudnnNanPropagation_t>(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) ==
                              CUDNN_PROPAGATE_NAN;  // else NaN comes out as 0
       for (double& v : x.v) v = v > 0 || (keeps && v != v) ? v : 0;
+    } else if (mode != CUDNN_POINTWISE_ADD) {
+      report("cuDNN: this device knows no pointwise mode " + std::to_string(mode));
     } else {
       Numbers b = load(o.child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), false);
       const auto along = [&](int d, std::int64_t i) {

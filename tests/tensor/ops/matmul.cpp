@@ -184,14 +184,24 @@ TEST(Matmul, ProblemsOfFp32UseTf32WhenItIsAllowed) {
 }
 
 // The fused relu of every backend lets NaN through: a network that diverges must be seen to diverge.
+void expect_nan_through_linear(Device device) {
+  const auto there = [&](const std::vector<double>& v, const Shape& shape) {
+    return tensor(v, shape, DType::fp32, device);
+  };
+  const Tensor y =
+      linear(there({nan, 1}, {1, 2}), there({1, 1, 0, 1}, {2, 2}), there({0, 0}, {2}), Activation::relu);
+  EXPECT_TRUE(std::isnan(y.to_vector<double>()[0]));
+}
 TEST(Linear, ReluKeepsNan) {
   for (const Backend chosen : {Backend::best, Backend::reference}) {
     set_backend(chosen);
-    const Tensor y =
-        linear(tensor({nan, 1}, {1, 2}), tensor({1, 1, 0, 1}, {2, 2}), tensor({0, 0}, {2}), Activation::relu);
-    EXPECT_TRUE(std::isnan(y.to_vector<double>()[0]));
+    expect_nan_through_linear(cpu);
   }
   set_backend(Backend::best);
+}
+TEST(Linear, CudaReluKeepsNan) {
+  if (!cuda_available()) GTEST_SKIP() << "for a GPU";
+  expect_nan_through_linear(cuda);
 }
 
 TEST(Linear, GeluIsTheSameFusedAndOnTheTape) {
