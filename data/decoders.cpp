@@ -7,8 +7,7 @@
 namespace gadolin::detail {
 namespace {
 
-template <std::size_t N>
-bool begins(Bytes bytes, const std::uint8_t (&magic)[N]) {
+template <std::size_t N> bool begins(Bytes bytes, const std::uint8_t (&magic)[N]) {
   return bytes.size() >= N && std::equal(std::begin(magic), std::end(magic), bytes.begin());
 }
 

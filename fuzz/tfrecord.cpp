@@ -18,8 +18,7 @@ void there_and_back(std::string_view bytes) {
   if (gadolin::serialized_example(gadolin::parse_example(written, "written")) != written) std::abort();
 }
 
-template <class F>
-void may_refuse(F&& f) {
+template <class F> void may_refuse(F&& f) {
   try {
     f();
   } catch (const gadolin::Error&) {

@@ -18,8 +18,7 @@ constexpr std::uint32_t tag(int field) { return static_cast<std::uint32_t>(field
 
 // Calls field(number, bytes) for every field with bytes, passes over the others; false when the bytes are no
 // message.
-template <class F>
-bool each_field(std::string_view bytes, F&& field) {
+template <class F> bool each_field(std::string_view bytes, F&& field) {
   if (bytes.size() > 0x7fffffff) return false;
   CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
   in.SetTotalBytesLimit(0x7fffffff);

@@ -55,8 +55,7 @@ constexpr std::array inert_calls{"__builtin__.set",
                                  "datetime.date",
                                  "datetime.timedelta"};
 
-template <std::size_t N>
-bool among(const std::array<const char*, N>& names, std::string_view name) {
+template <std::size_t N> bool among(const std::array<const char*, N>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(), [&](const char* n) { return name == n; });
 }
 }  // namespace
@@ -87,12 +86,10 @@ class PickleReader {
   }
 
  private:
-  template <class... Parts>
-  [[noreturn]] void wrong(const Parts&... parts) const {
+  template <class... Parts> [[noreturn]] void wrong(const Parts&... parts) const {
     fail<FormatError, 11>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...);
   }
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const {
+  template <class... Parts> [[noreturn]] void refuse(const Parts&... parts) const {
     fail<FormatError, 12>("pickle: ", name_, ": at byte ", first_ + op_at_, ": ", parts...,
                           "; save the state_dict alone");
   }
@@ -113,8 +110,7 @@ class PickleReader {
     return part;
   }
   std::uint8_t byte() { return static_cast<std::uint8_t>(take(1)[0]); }
-  template <class T>
-  T number() {
+  template <class T> T number() {
     T value;
     std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
     return value;

@@ -53,8 +53,7 @@ class Pickle {
   const PickleValue& root() const { return *root_; }
   std::size_t bytes() const { return bytes_; }  // read, up to and with STOP
   std::size_t values() const { return values_.size(); }
-  template <class F>
-  void each_persistent(F&& f) const {
+  template <class F> void each_persistent(F&& f) const {
     for (const PickleValue& value : values_) {
       if (value.is(PickleValue::Kind::persistent)) f(value);
     }

@@ -27,8 +27,7 @@ std::string_view take(std::string_view& rest, char end) {
   return piece;
 }
 
-template <class T>
-T number(std::string_view text, std::size_t line) {
+template <class T> T number(std::string_view text, std::size_t line) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   require<FormatError, 7>(error == std::errc() && end == text.data() + text.size() && value >= 0,

@@ -96,8 +96,7 @@ struct Reader {
   }
   // Parts that fill a tensor by their number of elements fill it in fact when no two share any. All lie
   // inside of it.
-  template <class List>
-  void require_apart(const std::string& name, const List& slices) const {
+  template <class List> void require_apart(const std::string& name, const List& slices) const {
     const auto count = static_cast<int>(slices.size());
     if (count > 10000) wrong(name, "has more than 10000 parts");
     for (int i = 0; i < count; ++i) {
@@ -275,8 +274,7 @@ struct Slices : Reader {
   };
   std::map<std::string, Filled> filled;  // what was seen of each tensor
 
-  template <class T, class V>
-  Tensor listed(const V& values, DType dtype) const {
+  template <class T, class V> Tensor listed(const V& values, DType dtype) const {
     Tensor t = empty({values.size()}, dtype);
     for (int i = 0; i < values.size(); ++i) static_cast<T*>(t.raw())[i] = static_cast<T>(values.Get(i));
     return t;

@@ -88,8 +88,7 @@ struct Table {
     return {begin, stop};
   }
   // f(key, value) for every entry of a block.
-  template <class F>
-  void entries_of(Span span, F&& f) const {
+  template <class F> void entries_of(Span span, F&& f) const {
     if (file[span.end] == 0) return entries(span, f);
     const std::string plain = unpacked(span.begin, span.end);
     Table{plain, path}.entries({0, plain.size()}, f);
@@ -97,8 +96,7 @@ struct Table {
 
   // Entries of a block: shared, unshared and value length, then the key's new end and the value. Behind them
   // stand the places of whole keys, which a reader of everything does not need.
-  template <class F>
-  void entries(Span span, F&& f) const {
+  template <class F> void entries(Span span, F&& f) const {
     if (span.end - span.begin < 4) damaged(span.begin, "a block is too small");
     const std::uint32_t restarts = detail::number_at<std::uint32_t>(file.data() + span.end - 4);
     if (restarts > (span.end - span.begin - 4) / 4)

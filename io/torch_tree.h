@@ -12,8 +12,7 @@
 
 namespace gadolin::detail {
 
-template <class... Parts>
-[[noreturn]] void wrong_torch(const std::string& file, const Parts&... parts) {
+template <class... Parts> [[noreturn]] void wrong_torch(const std::string& file, const Parts&... parts) {
   fail<FormatError, 13>("torch: ", file, ": ", parts...);
 }
 

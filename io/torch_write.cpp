@@ -60,8 +60,7 @@ class PickleWriter {
   PickleWriter& ordered_dict() { return global("collections", "OrderedDict").op(')').op('R'); }
 
  private:
-  template <class T>
-  void number(T value) {
+  template <class T> void number(T value) {
     text.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
 };

@@ -51,10 +51,8 @@ class ZipFile {
   void check_overlaps(std::uint64_t end) const;
   void check_sum(const ZipEntry& entry, std::string_view bytes) const;
   std::string inflated(const ZipEntry& entry) const;
-  template <class T>
-  T number(std::uint64_t at) const;
-  template <class... Parts>
-  [[noreturn]] void wrong(const Parts&... parts) const;
+  template <class T> T number(std::uint64_t at) const;
+  template <class... Parts> [[noreturn]] void wrong(const Parts&... parts) const;
   std::string_view bytes_;
   std::string name_;
   std::vector<ZipEntry> entries_;

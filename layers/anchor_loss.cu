@@ -24,8 +24,7 @@ void check_label(const char* op, const Tensor& x, const Tensor& label) {
 // --- classes -----------------------------------------------------------------------------------------------
 
 // Of one logit, turned so that a large z is wrong: weight s^gamma softplus(z), s = logistic(z) = 1 - p_t.
-template <class M>
-struct FocalTerm {
+template <class M> struct FocalTerm {
   M alpha, gamma;
   GADOLIN_HD M weight(bool hit) const { return alpha < M(0) ? M(1) : hit ? alpha : M(1) - alpha; }
   GADOLIN_HD M power(M s) const {
@@ -42,8 +41,7 @@ struct FocalTerm {
     return hit ? -d : d;
   }
 };
-template <class T>
-struct FocalLoss {
+template <class T> struct FocalLoss {
   using M = math_type<T>;
   FocalTerm<M> term;
   std::int64_t classes;
@@ -57,8 +55,7 @@ struct FocalLoss {
     loss[a] = sum;
   }
 };
-template <class T>
-struct FocalGradient {
+template <class T> struct FocalGradient {
   using M = math_type<T>;
   FocalTerm<M> term;
   std::int64_t classes, anchors;
@@ -94,12 +91,8 @@ struct AnchorFocalFunction {
     logits = x;
     label = t;
   }
-  template <class M>
-  FocalTerm<M> term() const {
-    return {static_cast<M>(alpha), static_cast<M>(gamma)};
-  }
-  template <class D>
-  void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
+  template <class M> FocalTerm<M> term() const { return {static_cast<M>(alpha), static_cast<M>(gamma)}; }
+  template <class D> void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(),
                  values = empty(t.shape(), y.dtype(), y.device());
     dispatch_floating(x.dtype(), name, [&](auto tag) {
@@ -111,8 +104,7 @@ struct AnchorFocalFunction {
     });
     y = sum(values, {1});
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy_any, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy_any, Need) const {
     const Tensor x = logits->contiguous(), t = label->contiguous(), dy = dy_any.contiguous(),
                  dx = empty(x.shape(), x.dtype(), x.device());
     dispatch_floating(x.dtype(), name, [&](auto tag) {
@@ -128,8 +120,7 @@ struct AnchorFocalFunction {
 
 // --- boxes -------------------------------------------------------------------------------------------------
 
-template <class M>
-struct SmoothL1Box {
+template <class M> struct SmoothL1Box {
   M beta;
   GADOLIN_HD M value(const M* p, const M* t) const {
     M sum = 0;
@@ -148,8 +139,7 @@ struct SmoothL1Box {
 };
 
 // 2 - I / U - U / C: I the intersection, U the union, C the smallest box around both.
-template <class M>
-struct GiouBox {
+template <class M> struct GiouBox {
   GADOLIN_HD static M larger(M a, M b) { return a < b ? b : a; }
   GADOLIN_HD static M smaller(M a, M b) { return b < a ? b : a; }
   GADOLIN_HD static M side(M from, M to) { return to < from ? M(0) : to - from; }
@@ -187,8 +177,7 @@ struct GiouBox {
 };
 
 // Of one anchor: its loss, or with `dx` its gradient.
-template <class T, class Box>
-struct BoxTerm {
+template <class T, class Box> struct BoxTerm {
   using M = math_type<T>;
   Box box;
   std::int64_t anchors;
@@ -257,8 +246,7 @@ struct AnchorBoxFunction {
     run(device, x, t, kind, values, {}, {});
     y = sum(values, {1});
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty(boxes->shape(), boxes->dtype(), boxes->device());
     run(device, boxes, target, label, {}, dy.contiguous(), dx);
     return {dx, Tensor(), Tensor()};

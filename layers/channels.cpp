@@ -36,8 +36,7 @@ struct NormReluConvFunction {
     norm.forward(d, x, weight, bias, {}, a);
     conv.forward(d, a, w, b, y);
   }
-  template <class D>
-  Grads backward(D d, const Tensor& dy, Need need) {
+  template <class D> Grads backward(D d, const Tensor& dy, Need need) {
     Tensor a = detail::empty_rows(norm.x);
     if (a.numel() > 0) norm.normalise(d, norm.x, norm.weight, norm.bias, {}, a);
     conv.save(a, filters, biased ? a : Tensor(), {});

@@ -12,8 +12,7 @@ namespace {
 
 DType type_computed_in(const Tensor& weight) { return for_compute(empty({0}, weight.dtype())).dtype(); }
 
-template <class... T>
-bool recorded(const T&... tensors) {
+template <class... T> bool recorded(const T&... tensors) {
   return grad_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
 }
 

@@ -10,15 +10,13 @@ namespace gadolin::detail {
 namespace {
 
 // One image's channels of one group [C/g, H, W] <-> columns [C/g R S, P Q].
-template <class T>
-struct Columns {
+template <class T> struct Columns {
   const ConvSizes& z;
   std::int64_t channels = z.c / z.groups, rows = channels * z.r * z.s, size = z.p * z.q;
 
   // Calls f(column element, image element) for every place of a patch that lies inside the image; g for those
   // outside.
-  template <class In, class Out>
-  void walk(std::int64_t row, In&& inside, Out&& outside) const {
+  template <class In, class Out> void walk(std::int64_t row, In&& inside, Out&& outside) const {
     const std::int64_t c = row / (z.r * z.s), r = row / z.s % z.r, s = row % z.s;
     for (std::int64_t p = 0; p < z.p; ++p) {
       const std::int64_t y = p * z.options.stride.h - z.before.h + r * z.options.dilation.h;
@@ -55,10 +53,7 @@ struct Columns {
   }
 };
 
-template <class F>
-void by_type(const Tensor& x, F&& f) {
-  dispatch_floating(x.dtype(), "conv2d", f);
-}
+template <class F> void by_type(const Tensor& x, F&& f) { dispatch_floating(x.dtype(), "conv2d", f); }
 
 // Copies a row-major result into a tensor of any order.
 Tensor in_order_of(const Tensor& like, const Tensor& result) {

@@ -66,8 +66,7 @@ struct ConvTransposeFunction {
     y = conv(y, w).backward(device, in, Need{1u})[0];
     if (b.defined()) y.add_(b.reshape({1, b.size(0), 1, 1}).expand(y.shape()));
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need need) const {
     Grads grads(3);
     if (need[0]) {
       const NoGrad guard;

@@ -136,8 +136,7 @@ void set_scales(CudnnDescriptor& operation, const CudnnConvolution& how, cudnnBa
 }
 
 // The n-th bit for each note.
-template <class Note>
-std::uint32_t bits(const std::vector<Note>& notes) {
+template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
   std::uint32_t mask = 0;
   for (const Note note : notes) mask |= 1u << static_cast<unsigned>(note);
   return mask;

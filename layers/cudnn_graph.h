@@ -19,13 +19,9 @@
 namespace gadolin {
 
 // The CUDNN_TYPE_ that belongs to a C++ type.
-template <class T>
-struct CudnnType;
-#define GADOLIN_CUDNN_TYPE(T, value)                           \
-  template <>                                                  \
-  struct CudnnType<T> {                                        \
-    static constexpr cudnnBackendAttributeType_t type = value; \
-  }
+template <class T> struct CudnnType;
+#define GADOLIN_CUDNN_TYPE(T, value) \
+  template <> struct CudnnType<T> { static constexpr cudnnBackendAttributeType_t type = value; }
 GADOLIN_CUDNN_TYPE(std::int64_t, CUDNN_TYPE_INT64);
 GADOLIN_CUDNN_TYPE(std::int32_t, CUDNN_TYPE_INT32);
 GADOLIN_CUDNN_TYPE(bool, CUDNN_TYPE_BOOLEAN);
@@ -54,8 +50,7 @@ class CudnnDescriptor {
   cudnnBackendDescriptor_t raw() const { return state_->raw; }
   bool defined() const { return static_cast<bool>(state_); }
 
-  template <class T>
-  CudnnDescriptor& set(cudnnBackendAttributeName_t attribute, const T& value) {
+  template <class T> CudnnDescriptor& set(cudnnBackendAttributeName_t attribute, const T& value) {
     return set_raw(attribute, CudnnType<T>::type, 1, &value);
   }
   template <class T>
@@ -68,21 +63,18 @@ class CudnnDescriptor {
   cudnnStatus_t try_finalize();  // "not supported" is an answer, not an error
 
   // Values of an attribute; at most `limit`.
-  template <class T>
-  std::vector<T> get_all(cudnnBackendAttributeName_t attribute, std::int64_t limit) const {
+  template <class T> std::vector<T> get_all(cudnnBackendAttributeName_t attribute, std::int64_t limit) const {
     std::vector<T> values(static_cast<std::size_t>(limit));
     values.resize(static_cast<std::size_t>(get_raw(attribute, CudnnType<T>::type, limit, values.data())));
     return values;
   }
-  template <class T>
-  T get(cudnnBackendAttributeName_t attribute) const {
+  template <class T> T get(cudnnBackendAttributeName_t attribute) const {
     T value{};
     get_raw(attribute, CudnnType<T>::type, 1, &value);
     return value;
   }
   // The value, or `otherwise` where this descriptor does not know it.
-  template <class T>
-  T get_or(cudnnBackendAttributeName_t attribute, T otherwise) const {
+  template <class T> T get_or(cudnnBackendAttributeName_t attribute, T otherwise) const {
     T value{};
     return try_get_raw(attribute, CudnnType<T>::type, 1, &value).first == CUDNN_STATUS_SUCCESS ? value
                                                                                                : otherwise;

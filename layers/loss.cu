@@ -26,8 +26,7 @@ Tensor reduce_loss(const Tensor& values, Reduction reduction) {
 
 // --- one class a row ---------------------------------------------------------------------------------------
 
-template <class T>
-void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
+template <class T> void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
   parallel_for(rows, 1 + 4096 / std::max<std::int64_t>(1, row.classes),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t n = begin; n < end; ++n)
@@ -35,14 +34,12 @@ void for_rows(Cpu, const char*, std::int64_t rows, const SoftmaxRow<T>& row) {
                });
 }
 #ifdef __CUDACC__
-template <class M>
-__device__ RowSums<M> partner(const RowSums<M>& s, int distance) {
+template <class M> __device__ RowSums<M> partner(const RowSums<M>& s, int distance) {
   return {__shfl_xor_sync(~0u, s.largest, distance), __shfl_xor_sync(~0u, s.total, distance),
           __shfl_xor_sync(~0u, s.below, distance), __shfl_xor_sync(~0u, s.weights, distance)};
 }
 // Above 32 lanes a block has one row.
-template <int V, class T>
-__global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
+template <int V, class T> __global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
   using Sums = RowSums<math_type<T>>;
   __shared__ Sums warps[16];
   const int thread = static_cast<int>(threadIdx.x), teams = static_cast<int>(blockDim.x) / lanes,
@@ -63,8 +60,7 @@ __global__ void row_kernel(SoftmaxRow<T> row, std::int64_t rows, int lanes) {
     if (n < rows) row.template write<V>(n, sums, lane, lanes);
   }
 }
-template <class T>
-void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row) {
+template <class T> void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row) {
   constexpr int V = 16 / sizeof(T);
   const bool packs = detail::packs_fit(row.classes, V, row.logits, row.gradient);
   const int lanes = detail::lanes_for(packs ? row.classes / V : row.classes);
@@ -73,13 +69,11 @@ void for_rows(Cuda, const char* op, std::int64_t rows, const SoftmaxRow<T>& row)
 }
 #endif
 
-template <class M>
-struct Quotient {
+template <class M> struct Quotient {
   GADOLIN_HD M operator()(M a, M b) const { return a / b; }
 };
 // A gradient's share of the mean. Rows that are ignored stay 0 where nothing counts and the mean is NaN.
-template <class M>
-struct OfMean {
+template <class M> struct OfMean {
   const M *dy, *total;
   GADOLIN_HD M operator()(M d) const {
     const M share = *dy / *total;
@@ -126,8 +120,7 @@ struct CrossEntropyFunction {
   }
   void save(const Tensor&, const Tensor&, const Tensor&) {}
 
-  template <class D>
-  void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
     const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), &w = options.class_weight;
     const Tensor weight = w.defined() ? w.to(y.device()).to(y.dtype()).contiguous() : Tensor();
     const std::int64_t rows = logits.size(0);
@@ -148,8 +141,7 @@ struct CrossEntropyFunction {
       map<M, M, M>(device, name, Quotient<M>{}, y, sums.select(0, 0), sums.select(0, 1));
     });
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty_like(gradient, of_logits);  // the gradient itself may be wanted again
     dispatch_floating(dx.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -163,33 +155,24 @@ struct CrossEntropyFunction {
 
 // --- independent labels ------------------------------------------------------------------------------------
 
-template <class F>
-void float_or_double(DType dtype, F&& f) {
+template <class F> void float_or_double(DType dtype, F&& f) {
   dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{});
 }
 
 struct Bce {
   static constexpr auto name = "binary_cross_entropy_with_logits";
-  template <class T>
-  GADOLIN_HD T forward(T x, T y) const {
-    return softplus_of(x) - x * y;
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T y) const {
-    return logistic(x) - y;
-  }
+  template <class T> GADOLIN_HD T forward(T x, T y) const { return softplus_of(x) - x * y; }
+  template <class T> GADOLIN_HD T backward(T x, T y) const { return logistic(x) - y; }
 };
 struct Focal {
   static constexpr auto name = "sigmoid_focal_loss";
   double alpha, gamma;
-  template <class T>
-  GADOLIN_HD T forward(T x, T y) const {
+  template <class T> GADOLIN_HD T forward(T x, T y) const {
     using std::pow;
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y);
     return alpha_t(y) * ce * static_cast<T>(pow(T(1) - pt, static_cast<T>(gamma)));
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T y) const {
+  template <class T> GADOLIN_HD T backward(T x, T y) const {
     using std::pow;
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y),
             g = static_cast<T>(gamma);
@@ -198,57 +181,39 @@ struct Focal {
             slope = rest > T(0) ? g * static_cast<T>(pow(rest, g - T(1))) : T(0);
     return alpha_t(y) * (power * (p - y) - slope * dpt * ce);
   }
-  template <class T>
-  GADOLIN_HD T alpha_t(T y) const {
+  template <class T> GADOLIN_HD T alpha_t(T y) const {
     return alpha < 0 ? T(1) : static_cast<T>(alpha) * y + static_cast<T>(1 - alpha) * (T(1) - y);
   }
 };
 struct SmoothL1 {
   static constexpr auto name = "smooth_l1_loss";
   double beta;
-  template <class T>
-  GADOLIN_HD T forward(T x, T y) const {
+  template <class T> GADOLIN_HD T forward(T x, T y) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
     return size < b ? T(0.5) * d * d / b : size - T(0.5) * b;
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T y) const {
+  template <class T> GADOLIN_HD T backward(T x, T y) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
     return size < b ? d / b : d > T(0) ? T(1) : d < T(0) ? T(-1) : d;
   }
 };
 struct Squared {
   static constexpr auto name = "mse_loss";
-  template <class T>
-  GADOLIN_HD T forward(T x, T y) const {
-    return (x - y) * (x - y);
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T y) const {
-    return T(2) * (x - y);
-  }
+  template <class T> GADOLIN_HD T forward(T x, T y) const { return (x - y) * (x - y); }
+  template <class T> GADOLIN_HD T backward(T x, T y) const { return T(2) * (x - y); }
 };
 
-template <class F>
-struct ForwardPair {
+template <class F> struct ForwardPair {
   F f;
-  template <class T>
-  GADOLIN_HD T operator()(T x, T y) const {
-    return f.forward(x, y);
-  }
+  template <class T> GADOLIN_HD T operator()(T x, T y) const { return f.forward(x, y); }
 };
-template <class F>
-struct BackwardPair {
+template <class F> struct BackwardPair {
   F f;
-  template <class T>
-  GADOLIN_HD T operator()(T x, T y, T dz) const {
-    return dz * f.backward(x, y);
-  }
+  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * f.backward(x, y); }
 };
 
 // Elementwise loss of x against a target of its shape; differentiable in x only.
-template <class F>
-struct PairLoss {
+template <class F> struct PairLoss {
   static constexpr auto name = F::name;
   F f;
   Saved x, y;
@@ -261,15 +226,13 @@ struct PairLoss {
     x = a;
     y = b;
   }
-  template <class D>
-  void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
+  template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
     float_or_double(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T, T>(device, name, ForwardPair<F>{f}, z, a, b);
     });
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dz, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dz, Need) const {
     Tensor dx = empty_like(x.get());
     float_or_double(dz.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -279,8 +242,7 @@ struct PairLoss {
   }
 };
 
-template <class F>
-Tensor pair_loss(F f, const Tensor& x, const Tensor& target) {
+template <class F> Tensor pair_loss(F f, const Tensor& x, const Tensor& target) {
   return apply(PairLoss<F>{f, {}, {}}, widened(x), widened(target).detach());
 }
 

@@ -11,8 +11,7 @@
 namespace gadolin::detail {
 
 // Of the logits of a row, or of some of them. `total` and `below` refer to the largest logit so far.
-template <class M>
-struct RowSums {
+template <class M> struct RowSums {
   M largest, total;  // total: sum of exp(x - largest)
   M below, weights;  // sums of w (x - largest) and w; kept for label smoothing only
   static GADOLIN_HD RowSums none() { return {std::numeric_limits<M>::lowest(), M(0), M(0), M(0)}; }
@@ -44,8 +43,7 @@ inline int lanes_for(std::int64_t packs) {
 
 // A row's loss before the mean: ((1 - s) l_t w_t + s / C sum_k l_k w_k) (1 - p_t)^gamma, with l = -log
 // softmax.
-template <class T>
-struct SoftmaxRow {
+template <class T> struct SoftmaxRow {
   using M = math_type<T>;
   // The loss scale comes afterwards: in fp16 the probabilities below 3e-8 would be gone by then.
   using G = std::conditional_t<std::is_same_v<T, float16>, float, T>;
@@ -60,8 +58,7 @@ struct SoftmaxRow {
 
   GADOLIN_HD M weight_of(std::int64_t c) const { return weight ? weight[c] : M(1); }
   // V classes with one access: V divides the classes and rows begin on the size of V logits, or V is 1.
-  template <int V>
-  GADOLIN_HD RowSums<M> read(std::int64_t n, int lane, int lanes) const {
+  template <int V> GADOLIN_HD RowSums<M> read(std::int64_t n, int lane, int lanes) const {
     RowSums<M> sums = RowSums<M>::none();
     for (std::int64_t c = lane * V; c < classes; c += lanes * V) {
       const Channels<V, T> x(logits + n * classes + c);
@@ -74,8 +71,7 @@ struct SoftmaxRow {
     }
     return sums;
   }
-  template <int V>
-  GADOLIN_HD void write(std::int64_t n, const RowSums<M>& sums, int lane, int lanes) const {
+  template <int V> GADOLIN_HD void write(std::int64_t n, const RowSums<M>& sums, int lane, int lanes) const {
     using std::exp;
     using std::log;
     using std::pow;

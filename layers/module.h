@@ -92,8 +92,7 @@ class Module {
   bool frozen() const { return frozen_; }
 
  protected:
-  template <std::derived_from<Module> M>
-  M& add(std::string name, M child) {
+  template <std::derived_from<Module> M> M& add(std::string name, M child) {
     auto held = std::make_unique<M>(std::move(child));
     M& reference = *held;
     adopt(std::move(name), std::move(held));
@@ -105,8 +104,7 @@ class Module {
   Tensor buffer(std::string name, Tensor initial);
   // Runs f as a call of this module with the arguments `in`: the module's name is added to errors and to the
   // nodes of the tape, and an observer sees the call. f gives a Tensor or anything that tensors_of takes.
-  template <class F>
-  auto called(std::span<const Tensor> in, F&& f) {
+  template <class F> auto called(std::span<const Tensor> in, F&& f) {
     const PlaceScope place(*name_);
     try {
       auto y = f();
@@ -118,10 +116,7 @@ class Module {
       throw;
     }
   }
-  template <class F>
-  auto called(const Tensor& x, F&& f) {
-    return called(tensors_of(x), std::forward<F>(f));
-  }
+  template <class F> auto called(const Tensor& x, F&& f) { return called(tensors_of(x), std::forward<F>(f)); }
 
  private:
   friend class CallObserver;
@@ -167,16 +162,13 @@ class Sequential : public Layer {
  public:
   Sequential() = default;
   // Children named "0", "1", ...
-  template <std::derived_from<Layer>... M>
-  explicit Sequential(M... children) {
+  template <std::derived_from<Layer>... M> explicit Sequential(M... children) {
     (append(std::move(children)), ...);
   }
-  template <std::derived_from<Layer> M>
-  M& append(M child) {
+  template <std::derived_from<Layer> M> M& append(M child) {
     return append(std::to_string(size()), std::move(child));
   }
-  template <std::derived_from<Layer> M>
-  M& append(std::string name, M child) {
+  template <std::derived_from<Layer> M> M& append(std::string name, M child) {
     M& held = add(std::move(name), std::move(child));
     order_.push_back(&held);
     return held;

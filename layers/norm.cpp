@@ -80,8 +80,7 @@ namespace {
 
 // uint8 [rows, ceil(C / 8)] when there will be a backward through a ReLU that follows an addition. Bytes that
 // nobody needs are not written.
-template <class... In>
-Tensor mask_for(const In&... in) {
+template <class... In> Tensor mask_for(const In&... in) {
   const Tensor* inputs[] = {&in...};
   const NormSizes size = norm_sizes(*inputs[0]);
   if (!wants_tape(inputs, static_cast<int>(sizeof...(In)))) return {};

@@ -8,22 +8,17 @@ namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
 
-template <class A, class P>
-struct GradientConstants {
-  Channels<P, A::V> mean, scale, bias, mean2;
-};
+template <class A, class P> struct GradientConstants { Channels<P, A::V> mean, scale, bias, mean2; };
 
 // g = dy where the result was positive; sums of g, g (x - mean) and in joins g (other - its mean).
-template <class T, ReluMask mask, bool joins>
-struct Gradient {
+template <class T, ReluMask mask, bool joins> struct Gradient {
   using P = math_type<T>;
   static constexpr int sums = joins ? 3 : 2;
   Rows<const T> x, other, dy;
   MaskRows bits;
   NormLine<P> first, second;
 
-  template <class A>
-  __device__ GradientConstants<A, P> constants(std::int64_t c, std::int64_t left) const {
+  template <class A> __device__ GradientConstants<A, P> constants(std::int64_t c, std::int64_t left) const {
     GradientConstants<A, P> k{numbers<A>(first.mean + c, left),
                               numbers<A>(first.weight + c, left),
                               numbers<A>(first.bias + c, left),

@@ -21,8 +21,7 @@ struct Pieces {
 
 // N sums a channel over all rows: f(from, to, sums) adds the terms of some rows to sums [N][channels]. They
 // come out in double.
-template <class P, int N, class F>
-std::vector<double> sum_rows(const NormSizes& size, F&& f) {
+template <class P, int N, class F> std::vector<double> sum_rows(const NormSizes& size, F&& f) {
   const Pieces pieces(size.rows, size.channels);
   const std::size_t c = static_cast<std::size_t>(size.channels) * N;
   std::vector<double> partial(static_cast<std::size_t>(pieces.count) * c, 0.0);
@@ -78,14 +77,12 @@ class Flags {
   std::vector<std::uint8_t> bytes_;  // not 0: passes
 };
 
-template <class F>
-void for_rows(const NormSizes& size, F&& f) {
+template <class F> void for_rows(const NormSizes& size, F&& f) {
   parallel_for(size.rows, 1 + 16384 / std::max<std::int64_t>(1, size.channels), f);
 }
 
 // T: elements; P: parameters and arithmetic.
-template <class T, class P>
-struct Kernels {
+template <class T, class P> struct Kernels {
   NormSizes size;
 
   // Mean and biased variance of each channel.
@@ -124,8 +121,7 @@ struct Kernels {
     return scale;
   }
 
-  template <bool relu, Addend addend, bool bits>
-  void forward(const NormPass& pass) const {
+  template <bool relu, Addend addend, bool bits> void forward(const NormPass& pass) const {
     const Rows<const T> x(pass.x), other(pass.other);
     const Rows<T> y(pass.y);
     const NormLine<P> first(pass.first, size), second(pass.second, size);
@@ -159,15 +155,13 @@ struct Kernels {
   }
 
   // g = dy where the result was positive.
-  template <ReluMask mask>
-  static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
+  template <ReluMask mask> static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
     if constexpr (mask == ReluMask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
     if constexpr (mask == ReluMask::from_bits) return passes ? g : P(0);
     return g;
   }
   // Sums of g, g (x - mean) and in joins of g (other - its mean) a channel, then the gradients.
-  template <ReluMask mask, bool joins>
-  void backward(const NormPass& pass) const {
+  template <ReluMask mask, bool joins> void backward(const NormPass& pass) const {
     const std::int64_t c_count = size.channels;
     const Rows<const T> x(pass.x), other(pass.other), dy(pass.dy);
     const Rows<T> dx(pass.dx), dother(pass.dother);
@@ -241,8 +235,7 @@ struct Kernels {
   }
 };
 
-template <class F>
-void by_types(const Tensor& x, F&& f) {
+template <class F> void by_types(const Tensor& x, F&& f) {
   dispatch_floating(x.dtype(), "batch_norm", [&](auto tag) {
     using T = typename decltype(tag)::type;
     f(Kernels<T, math_type<T>>{norm_sizes(x)}, tag, Tag<math_type<T>>{});

@@ -9,8 +9,7 @@ namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
 
-template <class T>
-struct Statistics {
+template <class T> struct Statistics {
   using P = math_type<T>;
   static constexpr int sums = 2;
   Rows<const T> x;
@@ -18,8 +17,7 @@ struct Statistics {
   UseStatistics<P> use;
   P *batch_mean = nullptr, *batch_variance = nullptr;  // written instead of used when they are there
 
-  template <class A>
-  __device__ Channels<P, A::V> constants(std::int64_t c, std::int64_t left) const {
+  template <class A> __device__ Channels<P, A::V> constants(std::int64_t c, std::int64_t left) const {
     Channels<P, A::V> shift{};
 #pragma unroll
     for (int i = 0; i < shift_rows; ++i) {
@@ -51,15 +49,13 @@ struct Statistics {
   }
 };
 
-template <class P>
-__global__ void use_statistics_kernel(std::int64_t channels, UseStatistics<P> use) {
+template <class P> __global__ void use_statistics_kernel(std::int64_t channels, UseStatistics<P> use) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c < channels) use(c);
 }
 
 // A batch norm's numbers for the channels of a thread.
-template <class A, class P>
-struct Affine {
+template <class A, class P> struct Affine {
   Channels<P, A::V> mean{}, scale{}, bias{};
   __device__ Affine(const NormLine<P>& line, std::int64_t c, std::int64_t left) {
     if (!line.mean) return;

@@ -21,8 +21,7 @@ std::int64_t row_stride(const Tensor& t);
 Tensor empty_rows(const Tensor& t);
 Tensor as_rows(const Tensor& t);  // t itself when it has a row stride, else a copy
 // The same as a kernel sees it.
-template <class T>
-struct Rows {
+template <class T> struct Rows {
   T* data = nullptr;
   std::int64_t stride = 0;
   Rows() = default;
@@ -69,22 +68,12 @@ struct NormGrid {
 NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blocks);
 
 // An element: y = relu(normalised + addend), and a NaN stays one.
-template <class P>
-GADOLIN_HD P normalised(P x, P mean, P scale, P bias) {
-  return scale * (x - mean) + bias;
-}
-template <class P>
-GADOLIN_HD bool passes_relu(P v) {
-  return !(v <= P(0));
-}
-template <class P>
-GADOLIN_HD P rectified(P v) {
-  return v < P(0) ? P(0) : v;
-}
+template <class P> GADOLIN_HD P normalised(P x, P mean, P scale, P bias) { return scale * (x - mean) + bias; }
+template <class P> GADOLIN_HD bool passes_relu(P v) { return !(v <= P(0)); }
+template <class P> GADOLIN_HD P rectified(P v) { return v < P(0) ? P(0) : v; }
 // dx = scale (g - sum(g) / n - xhat sum(g xhat) / n) in training, scale g otherwise, where shift and slope
 // are 0.
-template <class P>
-GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) {
+template <class P> GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) {
   return scale * (g - shift - (x - mean) * slope);
 }
 
@@ -98,8 +87,7 @@ struct NormSide {
   Tensor dweight = {}, dbias = {}, lines = {};
   bool training = false;
 };
-template <class P>
-struct NormLine {
+template <class P> struct NormLine {
   const P *mean = nullptr, *rstd = nullptr, *weight = nullptr, *bias = nullptr;
   P *dweight = nullptr, *dbias = nullptr, *shift = nullptr, *slope = nullptr;
   double n = 0;
@@ -135,8 +123,7 @@ struct NormPass {
 };
 
 // Calls f.operator()<relu, addend, bits>() for the kinds of a forward pass.
-template <class F>
-void by_forward(const NormPass& pass, F&& f) {
+template <class F> void by_forward(const NormPass& pass, F&& f) {
   const bool bits = pass.mask.defined();
   if (!pass.relu) {
     return pass.other.defined() ? f.template operator()<false, Addend::plain, false>()
@@ -153,8 +140,7 @@ void by_forward(const NormPass& pass, F&& f) {
   }
 }
 // Calls f.operator()<mask, joins>() for the kinds of a backward pass.
-template <class F>
-void by_backward(const NormPass& pass, F&& f) {
+template <class F> void by_backward(const NormPass& pass, F&& f) {
   if (!pass.relu) return f.template operator()<ReluMask::none, false>();
   if (!pass.mask.defined()) return f.template operator()<ReluMask::from_x, false>();
   pass.other.defined() ? f.template operator()<ReluMask::from_bits, true>()
@@ -164,8 +150,7 @@ void by_backward(const NormPass& pass, F&& f) {
 // Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the
 // running ones.
 struct BatchNormFunction;
-template <class P>
-struct UseStatistics {
+template <class P> struct UseStatistics {
   const P *batch_mean = nullptr, *batch_variance = nullptr;  // may be null
   P *mean = nullptr, *rstd = nullptr, *running_mean = nullptr, *running_var = nullptr;
   std::int64_t* batches = nullptr;  // may be null
@@ -289,8 +274,7 @@ struct BatchNormJoinFunction {
     second.statistics(d, as_rows(z));
     first.normalise(d, x, w, b, z, y, second.side(w2, b2));
   }
-  template <class D>
-  Grads backward(D d, const Tensor& dy, Need need) {
+  template <class D> Grads backward(D d, const Tensor& dy, Need need) {
     first.into = into;
     Grads grads = first.gradients(d, dy, need, &second);
     first.into = Tensor();

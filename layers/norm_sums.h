@@ -17,18 +17,13 @@ constexpr int block_threads = norm_threads;
 
 // How a thread reaches its V channels: 16 bytes at once or, where sizes or addresses forbid it, one by one,
 // of which the last group of a row may have fewer (`left`).
-template <int V_, bool wide_>
-struct Access {
+template <int V_, bool wide_> struct Access {
   static constexpr int V = V_;
   static constexpr bool wide = wide_;
 };
-template <class P, int V>
-struct Channels {
-  P v[V];
-};
+template <class P, int V> struct Channels { P v[V]; };
 
-template <class A, class P>
-__device__ Channels<P, A::V> numbers(const P* p, std::int64_t left) {
+template <class A, class P> __device__ Channels<P, A::V> numbers(const P* p, std::int64_t left) {
   Channels<P, A::V> out;
 #pragma unroll
   for (int j = 0; j < A::V; ++j) out.v[j] = A::wide || j < left ? p[j] : P();
@@ -50,8 +45,7 @@ __device__ Channels<T, A::V> load(const T* p, std::int64_t left) {
     return out;
   }
 }
-template <class A, class T>
-__device__ void store(T* p, std::int64_t left, const Channels<T, A::V>& value) {
+template <class A, class T> __device__ void store(T* p, std::int64_t left, const Channels<T, A::V>& value) {
   if constexpr (A::wide) {
     constexpr int pieces = static_cast<int>(A::V * sizeof(T) / 16);
     uint4 raw[pieces];

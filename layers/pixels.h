@@ -28,8 +28,7 @@ GADOLIN_HD Int quotient(Int a, Int b) {
 constexpr int cpu_tile = 64;  // a vector loop's worth of results in registers
 
 // V neighbouring channels, read with one access; p lies on their size.
-template <int V, class T>
-struct Channels {
+template <int V, class T> struct Channels {
   struct alignas(sizeof(T) * V) Pack {
     T v[V];
   };
@@ -38,21 +37,18 @@ struct Channels {
   GADOLIN_HD math_type<T> operator[](int c) const { return convert<math_type<T>>(pack.v[c]); }
 };
 // Any number up to the tile, read where they are used.
-template <class T>
-struct Channels<cpu_tile, T> {
+template <class T> struct Channels<cpu_tile, T> {
   const T* p;
   GADOLIN_HD explicit Channels(const T* first) : p(first) {}
   GADOLIN_HD math_type<T> operator[](int c) const { return convert<math_type<T>>(p[c]); }
 };
 // Channels of a tile of V when `left` are left. A constant for packs: their loops unroll.
-template <int V>
-GADOLIN_HD int span(Int left) {
+template <int V> GADOLIN_HD int span(Int left) {
   return V == cpu_tile && left < V ? static_cast<int>(left) : V;
 }
 
 // Writes value(c) for the first `count` of a tile of V.
-template <int V, class T, class F>
-GADOLIN_HD void put(T* to, int count, F value) {
+template <int V, class T, class F> GADOLIN_HD void put(T* to, int count, F value) {
   if constexpr (V == cpu_tile) {
     GADOLIN_IVDEP
     for (int c = 0; c < count; ++c) to[c] = convert<T>(value(c));
@@ -74,8 +70,7 @@ GADOLIN_HD void run_pixel(const Body& body, const Frame& f, Int pixel, Int from,
   body.template pixel<V>(n, static_cast<int>(line - n * f.rows), static_cast<int>(pixel - line * f.columns),
                          from, to);
 }
-template <class Body>
-void for_pixels(Cpu, const char*, const Body& body) {
+template <class Body> void for_pixels(Cpu, const char*, const Body& body) {
   const Frame f = body.frame();
   parallel_for(f.images * f.rows * f.columns, 1 + 8192 / std::max<Int>(1, f.channels),
                [&](Int begin, Int end) {
@@ -85,21 +80,18 @@ void for_pixels(Cpu, const char*, const Body& body) {
 }
 
 // What thread `i` of the GPU does.
-template <int V, class Body>
-GADOLIN_HD void run_pack(const Body& body, const Frame& f, Int i) {
+template <int V, class Body> GADOLIN_HD void run_pack(const Body& body, const Frame& f, Int i) {
   const Int packs = f.channels / V, pixel = quotient(i, packs), from = (i - pixel * packs) * V;
   run_pixel<V>(body, f, pixel, from, from + V);
 }
 #ifdef __CUDACC__
-template <int V, class Body>
-__global__ void pixel_kernel(Body body, Int work) {
+template <int V, class Body> __global__ void pixel_kernel(Body body, Int work) {
   const Frame f = body.frame();
   const Int step = static_cast<Int>(gridDim.x) * blockDim.x;
   for (Int i = static_cast<Int>(blockIdx.x) * blockDim.x + threadIdx.x; i < work; i += step)
     run_pack<V>(body, f, i);
 }
-template <class Body>
-void for_pixels(Cuda, const char* op, const Body& body) {
+template <class Body> void for_pixels(Cuda, const char* op, const Body& body) {
   const Frame f = body.frame();
   const Int work = f.images * f.rows * f.columns * f.channels;
   constexpr int pack = 16 / sizeof(*body.in);

@@ -46,8 +46,7 @@ Tensor images(const Geometry& g, std::int64_t h, std::int64_t w, const Tensor& l
   return empty({g.n, g.c, h, w}, like.dtype(), like.device(), MemoryFormat::channels_last);
 }
 
-template <bool largest>
-struct PoolFunction {
+template <bool largest> struct PoolFunction {
   static constexpr auto name = largest ? "max_pool2d" : "avg_pool2d";
   Geometry g;
   mutable Tensor places = {};      // [N, C, P, Q] uint8
@@ -61,13 +60,11 @@ struct PoolFunction {
   }
   Tensor allocate(const Tensor& x) const { return images(g, g.h.out, g.w.out, x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (largest) places = empty(y.shape(), DType::uint8, y.device(), MemoryFormat::channels_last);
     run<detail::PoolForward>(device, x, y);
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = images(g, g.h.in, g.w.in, dy);
     run<detail::PoolBackward>(device, dy, dx);
     return {dx};

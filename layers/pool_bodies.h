@@ -50,16 +50,14 @@ struct Geometry {
 };
 
 // The largest or the mean of every window.
-template <class T, bool largest>
-struct PoolForward {
+template <class T, bool largest> struct PoolForward {
   using M = math_type<T>;
   Geometry g;
   const T* in;
   T* out;
   std::uint8_t* places;  // of the largest; a mean has none
   GADOLIN_HD Frame frame() const { return {g.n, g.h.out, g.w.out, g.c}; }
-  template <int V>
-  GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
     const int h0 = g.h.begin(p), h1 = g.h.end(p), w0 = g.w.begin(q), w1 = g.w.end(q);
     const M share = largest ? M(1) : M(1) / (static_cast<M>(g.h.count(p)) * static_cast<M>(g.w.count(q)));
     const std::uint8_t first = g.place(h0, w0, p, q);
@@ -90,16 +88,14 @@ struct PoolForward {
   }
 };
 
-template <class T, bool largest>
-struct PoolBackward {
+template <class T, bool largest> struct PoolBackward {
   using M = math_type<T>;
   Geometry g;
   const T* in;  // dy
   T* out;       // dx
   const std::uint8_t* places;
   GADOLIN_HD Frame frame() const { return {g.n, g.h.in, g.w.in, g.c}; }
-  template <int V>
-  GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
     const int p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);
@@ -128,12 +124,10 @@ struct PoolBackward {
 
 // Adds pixels lane, lane + lanes, ... of image n to sums of channels [c0, c0 + V): 32 at a time in the type
 // of the maths, those in double.
-template <class T>
-struct ImageSums {
+template <class T> struct ImageSums {
   Int pixels, channels;
   const T* in;
-  template <int V>
-  GADOLIN_HD void add(Int n, Int c0, int lane, int lanes, double* sums) const {
+  template <int V> GADOLIN_HD void add(Int n, Int c0, int lane, int lanes, double* sums) const {
     const T* image = in + n * pixels * channels + c0;
     for (Int first = lane; first < pixels; first += 32 * lanes) {
       const Int end = first + 32 * lanes < pixels ? first + 32 * lanes : pixels;

@@ -27,12 +27,10 @@ struct UpsampleFunction {
     return empty({g.n, g.c, g.h.out, g.w.out}, x.dtype(), x.device(), MemoryFormat::channels_last);
   }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     run<detail::ResampleForward>(device, x, y);
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty({g.n, g.c, g.h.in, g.w.in}, dy.dtype(), dy.device(), MemoryFormat::channels_last);
     run<detail::ResampleBackward>(device, dy, dx);
     return {dx};

@@ -15,13 +15,11 @@ struct Axis {
   GADOLIN_HD Int numerator(Int i) const { return a * i + b < 0 ? 0 : a * i + b; }
   GADOLIN_HD Int low(Int i) const { return quotient(numerator(i), den); }
   GADOLIN_HD Int after(Int place) const { return blends && place + 1 < in ? place + 1 : place; }
-  template <class M>
-  GADOLIN_HD M share_of_high(Int i) const {
+  template <class M> GADOLIN_HD M share_of_high(Int i) const {
     return blends ? static_cast<M>(numerator(i) - low(i) * den) / static_cast<M>(den) : M(0);
   }
   // Share of input h in output i.
-  template <class M>
-  GADOLIN_HD M share(Int i, Int h) const {
+  template <class M> GADOLIN_HD M share(Int i, Int h) const {
     const Int place = low(i);
     const M t = share_of_high<M>(i);
     return (place == h ? M(1) - t : M(0)) + (after(place) == h ? t : M(0));
@@ -41,15 +39,13 @@ struct Grid {
   Axis h, w;
 };
 
-template <class T>
-struct ResampleForward {
+template <class T> struct ResampleForward {
   using M = math_type<T>;
   Grid g;
   const T* in;
   T* out;
   GADOLIN_HD Frame frame() const { return {g.n, g.h.out, g.w.out, g.c}; }
-  template <int V>
-  GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int p, int q, Int from, Int to) const {
     const Int h = g.h.low(p), w = g.w.low(q);
     const T* top = in + (n * g.h.in + h) * g.w.in * g.c;
     const T* bottom = in + (n * g.h.in + g.h.after(h)) * g.w.in * g.c;
@@ -71,15 +67,13 @@ struct ResampleForward {
   }
 };
 
-template <class T>
-struct ResampleBackward {
+template <class T> struct ResampleBackward {
   using M = math_type<T>;
   Grid g;
   const T* in;  // dy
   T* out;       // dx
   GADOLIN_HD Frame frame() const { return {g.n, g.h.in, g.w.in, g.c}; }
-  template <int V>
-  GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
+  template <int V> GADOLIN_HD void pixel(Int n, int h, int w, Int from, Int to) const {
     const Int p0 = g.h.first(h), p1 = g.h.last(h), q0 = g.w.first(w), q1 = g.w.last(w);
     for (Int c0 = from; c0 < to; c0 += V) {
       const int count = span<V>(to - c0);

@@ -6,8 +6,7 @@
 namespace gadolin {
 namespace {
 
-template <class V>
-void visit_options(V&& v, RetinaNetOptions& o) {
+template <class V> void visit_options(V&& v, RetinaNetOptions& o) {
   v("num_classes", o.num_classes);
   v("anchors", o.anchors);
   v("channels", o.fpn.channels);

@@ -69,8 +69,7 @@ void require_size(const ImageNet& net, const std::string& model, std::int64_t he
 inline constexpr double auxiliary_weight = 0.4;
 
 // loss(main) plus auxiliary_weight times the loss of each auxiliary head.
-template <class F>
-Tensor loss_with_auxiliary(const Logits& logits, F&& loss) {
+template <class F> Tensor loss_with_auxiliary(const Logits& logits, F&& loss) {
   Tensor total = loss(logits.main);
   for (const Tensor& beside : logits.auxiliary) total = add(total, mul(loss(beside), auxiliary_weight));
   return total;

@@ -54,8 +54,7 @@ class InceptionNet : public ImageNet {
   // `least`: pixels a side that an image must have; `called`: the net's name in the message about others.
   InceptionNet(const char* kind, const char* called, std::int64_t least, bool transform_input)
       : kind_(kind), called_(called), least_(least), transforms_(transform_input) {}
-  template <std::derived_from<Layer> M>
-  void part(const std::string& name, M layer) {
+  template <std::derived_from<Layer> M> void part(const std::string& name, M layer) {
     parts_.push_back({&add(name, std::move(layer))});
   }
   void ends_stage() { parts_.back().ends_stage = true; }

@@ -16,18 +16,14 @@ inline std::string join(const std::vector<std::string>& words) {
 
 struct List {
   std::vector<std::string>& names;
-  template <class T>
-  void operator()(const char* name, T&) const {
-    names.push_back(name);
-  }
+  template <class T> void operator()(const char* name, T&) const { names.push_back(name); }
 };
 
 // Reads one option into a field and checks its type.
 struct Read {
   const std::string& net;
   const NetOptions& given;
-  template <class T>
-  const T* find(const char* name, const char* wanted) const {
+  template <class T> const T* find(const char* name, const char* wanted) const {
     const auto found = given.find(name);
     if (found == given.end()) return nullptr;
     const T* value = std::get_if<T>(&found->second);

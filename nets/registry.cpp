@@ -22,8 +22,7 @@ using detail::List;
 using detail::Read;
 
 // Each family's options under the names of configuration files: what visits them either lists or reads them.
-template <class V>
-void visit_options(V&& v, ResNetOptions& o) {
+template <class V> void visit_options(V&& v, ResNetOptions& o) {
   v("width", o.width);
   v("small_input", o.small_input);
   v("zero_init_residual", o.zero_init_residual);
@@ -32,21 +31,18 @@ void visit_options(V&& v, ResNetOptions& o) {
   v("same_pooling", o.same_pooling);
   v("conv_bias", o.conv_bias);
 }
-template <class V>
-void visit_options(V&& v, DenseNetOptions& o) {
+template <class V> void visit_options(V&& v, DenseNetOptions& o) {
   v("growth_rate", o.growth_rate);
   v("num_init_features", o.num_init_features);
   v("bn_size", o.bn_size);
   v("drop_rate", o.drop_rate);
   v("small_input", o.small_input);
 }
-template <class V>
-void visit_options(V&& v, VGGOptions& o) {
+template <class V> void visit_options(V&& v, VGGOptions& o) {
   v("dropout", o.dropout);
   v("width_divisor", o.width_divisor);
 }
-template <class V>
-void visit_options(V&& v, InceptionOptions& o) {
+template <class V> void visit_options(V&& v, InceptionOptions& o) {
   v("dropout", o.dropout);
   v("dropout_aux", o.dropout_aux);
   v("aux_logits", o.aux_logits);
@@ -89,8 +85,7 @@ Entry entry(std::string name, std::string about, std::string weights, std::int64
   };
   return e;
 }
-template <class Net, class... First>
-auto builds(First... first) {
+template <class Net, class... First> auto builds(First... first) {
   return [=](const auto& options) { return std::make_unique<Net>(first..., options); };
 }
 

@@ -43,8 +43,7 @@ class Predictor {
   // The same, waited for; and alone, whatever else waits: the batch is predicted as it is.
   Outputs run(const Batch& batch);
   // f(Task&) on the predictor's thread, between batches; what it gives or throws comes back.
-  template <class F>
-  std::invoke_result_t<F, Task&> with(F f) {
+  template <class F> std::invoke_result_t<F, Task&> with(F f) {
     using Result = std::invoke_result_t<F, Task&>;
     std::packaged_task<Result(Task&)> job(std::move(f));
     std::future<Result> result = job.get_future();

@@ -112,8 +112,7 @@ class Part {
 };
 
 std::string cat(std::initializer_list<Part> parts);
-template <class... Parts>
-std::string cat(const Parts&... parts) {
+template <class... Parts> std::string cat(const Parts&... parts) {
   return cat(std::initializer_list<Part>{Part(parts)...});
 }
 
@@ -122,14 +121,12 @@ std::string cat(const Parts&... parts) {
 Message message_of_parts(std::initializer_list<Part> parts);
 
 // Throws E with the parts joined. `number` is the last part of the stable code; 1 is "general".
-template <class E, int number = 1, class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+template <class E, int number = 1, class... Parts> [[noreturn]] void fail(const Parts&... parts) {
   throw E(number, message_of_parts({Part(parts)...}));
 }
 
 // The caller's mistakes. Parts are only formatted on failure.
-template <class E, int number = 1, class... Parts>
-void require(bool condition, const Parts&... parts) {
+template <class E, int number = 1, class... Parts> void require(bool condition, const Parts&... parts) {
   if (condition) [[likely]]
     return;
   fail<E, number>(parts...);

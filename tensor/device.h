@@ -49,8 +49,7 @@ struct Cpu {};
 struct Cuda {};
 
 // Calls f(Cpu{}), or f(Cuda{}) under a guard for the device; the latter only where CUDA is compiled in.
-template <class F>
-void on_device(Device device, F&& f) {
+template <class F> void on_device(Device device, F&& f) {
   if (device.is_cpu()) return f(Cpu{});
 #ifdef GADOLIN_CUDA
   const DeviceGuard guard(device);

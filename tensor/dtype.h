@@ -20,67 +20,27 @@ constexpr const char* name_of(DType dtype) {
 }
 constexpr bool is_floating(DType dtype) { return static_cast<int>(dtype) <= static_cast<int>(DType::fp16); }
 
-template <class T>
-struct dtype_of_t;
-template <>
-struct dtype_of_t<float> {
-  static constexpr DType value = DType::fp32;
-};
-template <>
-struct dtype_of_t<double> {
-  static constexpr DType value = DType::fp64;
-};
-template <>
-struct dtype_of_t<bfloat16> {
-  static constexpr DType value = DType::bf16;
-};
-template <>
-struct dtype_of_t<float16> {
-  static constexpr DType value = DType::fp16;
-};
-template <>
-struct dtype_of_t<std::int64_t> {
-  static constexpr DType value = DType::int64;
-};
-template <>
-struct dtype_of_t<std::int32_t> {
-  static constexpr DType value = DType::int32;
-};
-template <>
-struct dtype_of_t<std::uint8_t> {
-  static constexpr DType value = DType::uint8;
-};
-template <>
-struct dtype_of_t<bool> {
-  static constexpr DType value = DType::boolean;
-};
-template <class T>
-inline constexpr DType dtype_of = dtype_of_t<T>::value;
+template <class T> struct dtype_of_t;
+template <> struct dtype_of_t<float> { static constexpr DType value = DType::fp32; };
+template <> struct dtype_of_t<double> { static constexpr DType value = DType::fp64; };
+template <> struct dtype_of_t<bfloat16> { static constexpr DType value = DType::bf16; };
+template <> struct dtype_of_t<float16> { static constexpr DType value = DType::fp16; };
+template <> struct dtype_of_t<std::int64_t> { static constexpr DType value = DType::int64; };
+template <> struct dtype_of_t<std::int32_t> { static constexpr DType value = DType::int32; };
+template <> struct dtype_of_t<std::uint8_t> { static constexpr DType value = DType::uint8; };
+template <> struct dtype_of_t<bool> { static constexpr DType value = DType::boolean; };
+template <class T> inline constexpr DType dtype_of = dtype_of_t<T>::value;
 
 // The type arithmetic is done in: 16-bit floats are widened on load and narrowed on store.
-template <class T>
-struct math_type_t {
-  using type = T;
-};
-template <>
-struct math_type_t<bfloat16> {
-  using type = float;
-};
-template <>
-struct math_type_t<float16> {
-  using type = float;
-};
-template <class T>
-using math_type = typename math_type_t<T>::type;
+template <class T> struct math_type_t { using type = T; };
+template <> struct math_type_t<bfloat16> { using type = float; };
+template <> struct math_type_t<float16> { using type = float; };
+template <class T> using math_type = typename math_type_t<T>::type;
 
-template <class T>
-struct Tag {
-  using type = T;
-};
+template <class T> struct Tag { using type = T; };
 
 // dispatch_floating(x.dtype(), "silu", [&](auto tag) { using T = typename decltype(tag)::type; ... });
-template <class F>
-decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
+template <class F> decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
   switch (dtype) {
     case DType::fp32: return f(Tag<float>{});
     case DType::fp64: return f(Tag<double>{});
@@ -90,8 +50,7 @@ decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
   }
 }
 // All eight types.
-template <class F>
-decltype(auto) dispatch_all(DType dtype, F&& f) {
+template <class F> decltype(auto) dispatch_all(DType dtype, F&& f) {
   switch (dtype) {
     case DType::fp32: return f(Tag<float>{});
     case DType::fp64: return f(Tag<double>{});
@@ -104,8 +63,7 @@ decltype(auto) dispatch_all(DType dtype, F&& f) {
   }
 }
 // By element size only, for copies: uint8_t, uint16_t, uint32_t, uint64_t.
-template <class F>
-decltype(auto) dispatch_bits(DType dtype, F&& f) {
+template <class F> decltype(auto) dispatch_bits(DType dtype, F&& f) {
   switch (size_of(dtype)) {
     case 1: return f(Tag<std::uint8_t>{});
     case 2: return f(Tag<std::uint16_t>{});

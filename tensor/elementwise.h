@@ -20,26 +20,19 @@ enum class Keep { nothing, input, output };
 
 namespace detail {
 
-template <class F>
-struct ForwardOf {
+template <class F> struct ForwardOf {
   F f;
-  template <class T>
-  GADOLIN_HD T operator()(T x) const {
-    return f.template forward<T>(x);
-  }
+  template <class T> GADOLIN_HD T operator()(T x) const { return f.template forward<T>(x); }
 };
-template <class F>
-struct BackwardOf {
+template <class F> struct BackwardOf {
   F f;
-  template <class T>
-  GADOLIN_HD T operator()(T kept, T dy) const {
+  template <class T> GADOLIN_HD T operator()(T kept, T dy) const {
     return F::keep == Keep::input ? f.template backward<T>(kept, T(0), dy)
                                   : f.template backward<T>(T(0), kept, dy);
   }
 };
 
-template <class F>
-struct ElementwiseFunction {
+template <class F> struct ElementwiseFunction {
   static constexpr auto name = F::name;
   F f;
   Saved kept;
@@ -57,15 +50,13 @@ struct ElementwiseFunction {
     if (F::keep == Keep::input) kept = x;
     if (F::keep == Keep::output) kept = y;
   }
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<T, T>(device, name, ForwardOf<F>{f}, y, x);
     });
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     Tensor dx = empty_like(F::keep == Keep::nothing ? dy : *kept.operator->());
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -78,8 +69,7 @@ struct ElementwiseFunction {
 }  // namespace detail
 
 // With CUDA compiled in, call this from .cu files only: the kernel must be instantiated there.
-template <class F>
-Tensor elementwise(F f, const Tensor& x) {
+template <class F> Tensor elementwise(F f, const Tensor& x) {
   return apply(detail::ElementwiseFunction<F>{f, {}}, x);
 }
 

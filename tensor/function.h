@@ -64,8 +64,7 @@ void check_same(const char* op, const Tensor* const* inputs, int count);
 [[noreturn]] void no_overload(const char* op, const char* pass, Device device);
 
 // Holds the Function from the forward to the end of its backward.
-template <class F>
-struct FunctionNode final : Node {
+template <class F> struct FunctionNode final : Node {
   std::optional<F> f;
   explicit FunctionNode(F&& function) : f(std::move(function)) {}
   const char* name() const override { return F::name; }
@@ -104,8 +103,7 @@ bool wants_tape(const Tensor* const* inputs, int count);
 }  // namespace detail
 
 // The tape's part of apply, for results that are computed already (views).
-template <class F, class... In>
-Tensor record(F f, Tensor y, const In&... in) {
+template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if (detail::wants_tape(inputs, count)) {
@@ -116,8 +114,7 @@ Tensor record(F f, Tensor y, const In&... in) {
 }
 
 // Runs f and records it. Optional inputs are undefined tensors; the first input must be defined.
-template <class F, class... In>
-Tensor apply(F f, const In&... in) {
+template <class F, class... In> Tensor apply(F f, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if constexpr (detail::ChecksItself<F, In...>) {

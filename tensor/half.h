@@ -97,18 +97,9 @@ struct float16 {
 };
 
 // Conversion between any two element types; 16-bit floats pass through float.
-template <class To, class From>
-GADOLIN_HD To convert(From x) {
-  return static_cast<To>(x);
-}
-template <>
-GADOLIN_HD bfloat16 convert<bfloat16, bfloat16>(bfloat16 x) {
-  return x;
-}
-template <>
-GADOLIN_HD float16 convert<float16, float16>(float16 x) {
-  return x;
-}
+template <class To, class From> GADOLIN_HD To convert(From x) { return static_cast<To>(x); }
+template <> GADOLIN_HD bfloat16 convert<bfloat16, bfloat16>(bfloat16 x) { return x; }
+template <> GADOLIN_HD float16 convert<float16, float16>(float16 x) { return x; }
 // clang-format off
 #define GADOLIN_HALF_CONVERT(H, T)                                                                   \
   template <> GADOLIN_HD H convert<H, T>(T x) { return H(static_cast<float>(x)); }                   \
@@ -123,12 +114,10 @@ GADOLIN_HALF_ALL(bfloat16)
 GADOLIN_HALF_ALL(float16)
 #undef GADOLIN_HALF_CONVERT
 #undef GADOLIN_HALF_ALL
-template <>
-GADOLIN_HD float16 convert<float16, bfloat16>(bfloat16 x) {
+template <> GADOLIN_HD float16 convert<float16, bfloat16>(bfloat16 x) {
   return float16(static_cast<float>(x));
 }
-template <>
-GADOLIN_HD bfloat16 convert<bfloat16, float16>(float16 x) {
+template <> GADOLIN_HD bfloat16 convert<bfloat16, float16>(float16 x) {
   return bfloat16(static_cast<float>(x));
 }
 

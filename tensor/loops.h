@@ -24,8 +24,7 @@ namespace gadolin {
 
 // How N tensors (result first) are walked together: sizes from outside in and each tensor's strides, with
 // dimensions that are neighbours in memory for every tensor joined into one.
-template <int N>
-struct LoopPlan {
+template <int N> struct LoopPlan {
   int dim = 0;
   bool flat = false;  // all dense in the same order: one loop over memory
   std::int64_t numel = 0;
@@ -39,8 +38,7 @@ void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, st
                std::int64_t* strides);
 }  // namespace detail
 
-template <class... In>
-LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
+template <class... In> LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
   LoopPlan<1 + sizeof...(In)> plan;
   const Tensor* tensors[] = {&out, &in...};
   plan.numel = out.numel();
@@ -54,8 +52,7 @@ template <class F>
 concept MovesBits = requires {
   typename F::moves_bits;
 };
-template <class F, class T>
-using operand_type = std::conditional_t<MovesBits<F>, T, math_type<T>>;
+template <class F, class T> using operand_type = std::conditional_t<MovesBits<F>, T, math_type<T>>;
 }  // namespace detail
 
 // --- CPU ---------------------------------------------------------------------------------------------------
@@ -79,8 +76,7 @@ struct Divisor {
 };
 
 // A loop whose positions fit 32 bits, over packs of elements along the innermost dimension.
-template <int N>
-struct SmallLoop {
+template <int N> struct SmallLoop {
   int dim = 0;
   std::uint32_t packs = 0;
   Divisor sizes[Shape::max_dim];
@@ -98,8 +94,7 @@ struct SmallLoop {
 
 // Whether `width` neighbours along the innermost dimension lie side by side in every tensor, from a multiple
 // of that on, or, of an input, are one and the same.
-template <int N>
-bool packs_innermost(const LoopPlan<N>& plan, const std::int64_t* from, int width) {
+template <int N> bool packs_innermost(const LoopPlan<N>& plan, const std::int64_t* from, int width) {
   const int last = plan.dim - 1;
   if (plan.sizes[last] % width != 0) return false;
   for (int k = 0; k < N; ++k) {
@@ -111,8 +106,7 @@ bool packs_innermost(const LoopPlan<N>& plan, const std::int64_t* from, int widt
   return true;
 }
 
-template <int N>
-struct Places {
+template <int N> struct Places {
   std::int64_t at[N] = {};
 };
 // body(part, where it begins in each tensor) for parts whose positions fit 32 bits: the whole, or halves of
@@ -150,8 +144,7 @@ void outer_offsets(const LoopPlan<N>& plan, std::int64_t index, std::int64_t* at
     for (int k = 0; k < N; ++k) at[k] += counter[d] * plan.strides[k][d];
   }
 }
-template <int N>
-void next_outer(const LoopPlan<N>& plan, std::int64_t* at, std::int64_t* counter) {
+template <int N> void next_outer(const LoopPlan<N>& plan, std::int64_t* at, std::int64_t* counter) {
   for (int d = plan.dim - 2; d >= 0; --d) {
     for (int k = 0; k < N; ++k) at[k] += plan.strides[k][d];
     if (++counter[d] < plan.sizes[d]) return;
@@ -168,8 +161,7 @@ void inner_fixed(F f, std::int64_t n, TO* out, const TI*... in) {
   }
 }
 
-template <class TO, class... TI, class F>
-void map_flat(F f, std::int64_t n, TO* out, const TI*... in) {
+template <class TO, class... TI, class F> void map_flat(F f, std::int64_t n, TO* out, const TI*... in) {
   parallel_for(n, map_grain, [&](std::int64_t begin, std::int64_t end) {
     inner_fixed<(static_cast<void>(sizeof(TI)), 1)...>(f, end - begin, out + begin, (in + begin)...);
   });
@@ -226,14 +218,10 @@ void map(Cpu, const char*, F f, const Tensor& result, const In&... inputs) {
 #ifdef __CUDACC__
 namespace detail {
 
-template <class T, int V>
-struct alignas(sizeof(T) * V) Pack {
-  T v[V];
-};
+template <class T, int V> struct alignas(sizeof(T) * V) Pack { T v[V]; };
 
 // V elements from here on, or one V times.
-template <int V, class T>
-__device__ Pack<T, V> load_pack(const T* from, bool same) {
+template <int V, class T> __device__ Pack<T, V> load_pack(const T* from, bool same) {
   Pack<T, V> x;
   if constexpr (V > 1) {
     if (same) {
@@ -293,8 +281,7 @@ __global__ void strided_map_kernel(F f, SmallLoop<N> plan, TO* out, const TI*...
 }
 
 // Launches for the parts of a loop. A struct: nvcc 13 loses packs of types in lambdas within lambdas.
-template <int V, class F, class TO, class... TI>
-struct StridedMap {
+template <int V, class F, class TO, class... TI> struct StridedMap {
   static constexpr int N = 1 + static_cast<int>(sizeof...(TI));
   const char* op;
   F f;

@@ -36,12 +36,10 @@ void append(Key& key, const Tensor& t);
 
 // Least-recently-used cache of whatever a problem needs (primitive descriptor, primitive, memory). One a
 // thread and kind.
-template <class Value>
-class Cache {
+template <class Value> class Cache {
  public:
   explicit Cache(std::size_t capacity = 1024) : capacity_(capacity) {}
-  template <class Make>
-  Value& get(const Key& key, Make&& make) {
+  template <class Make> Value& get(const Key& key, Make&& make) {
     std::string text(reinterpret_cast<const char*>(key.data()), key.size() * sizeof(key[0]));
     const auto found = index_.find(text);
     if (found != index_.end()) {

@@ -59,8 +59,7 @@ class RandomStream {
 std::uint64_t stream_id(std::uint64_t purpose, std::uint64_t a = 0, std::uint64_t b = 0);
 
 // Fisher-Yates order of 0..n-1.
-template <class Container>
-void shuffle(Container& items, RandomStream& random) {
+template <class Container> void shuffle(Container& items, RandomStream& random) {
   for (std::size_t i = items.size(); i > 1; --i) {
     const std::size_t j = static_cast<std::size_t>(random.below(i));
     auto held = items[i - 1];

@@ -17,13 +17,9 @@ struct Counted {
 
 // Deletes an object whose count fell to zero. Overloaded for types that must not be freed recursively
 // (autograd.h).
-template <class T>
-void release(T* object) {
-  delete object;
-}
+template <class T> void release(T* object) { delete object; }
 
-template <class T>
-class Ref {
+template <class T> class Ref {
  public:
   Ref() = default;
   explicit Ref(T* object) : object_(object) { hold(); }

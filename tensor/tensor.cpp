@@ -87,8 +87,7 @@ double Tensor::item() const {
   return detach().to(cpu).to(DType::fp64).item<double>();
 }
 
-template <class T>
-std::vector<T> Tensor::to_vector() const {
+template <class T> std::vector<T> Tensor::to_vector() const {
   if (device().is_cuda()) refuse_while_capturing("to_vector");
   const Tensor host = detach().to(cpu).to(dtype_of<T>).contiguous();
   const T* from = host.data<T>();
@@ -190,8 +189,7 @@ Tensor linspace(double first, double last, std::int64_t count, DType dtype, Devi
   return tensor(values, {count}, dtype, device);
 }
 
-template <class T>
-Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
+template <class T> Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device) {
   require<ShapeError>(static_cast<std::int64_t>(values.size()) == shape.numel(),
                       "from_vector: ", values.size(), " values do not fill shape ", shape);
   Tensor t = empty(shape, dtype_of<T>);

@@ -66,8 +66,7 @@ class Tensor {
   std::uint64_t version() const;
 
   // Address of the first element. Throws DTypeError unless T is the element type.
-  template <class T>
-  T* data() const {
+  template <class T> T* data() const {
     check_type(dtype_of<T>);
     return static_cast<T*>(raw());
   }
@@ -79,15 +78,13 @@ class Tensor {
   Tensor clone() const;            // dense copy, keeps the tape
   Tensor detach() const;           // same storage, off the tape
   Tensor contiguous(MemoryFormat format = MemoryFormat::contiguous) const;
-  template <class T>
-  T item() const {  // waits for the device; throws ShapeError unless numel() is 1
+  template <class T> T item() const {  // waits for the device; throws ShapeError unless numel() is 1
     T value;
     item_bytes(dtype_of<T>, &value);
     return value;
   }
-  double item() const;  // the only element of any dtype as a double
-  template <class T>
-  std::vector<T> to_vector() const;  // row-major copy on the host; converts the dtype
+  double item() const;                                  // the only element of any dtype as a double
+  template <class T> std::vector<T> to_vector() const;  // row-major copy on the host; converts the dtype
 
   // --- views: share the storage, differentiable ------------------------------------------------------------
   Tensor slice(int dim, std::int64_t begin, std::int64_t end, std::int64_t step = 1) const;
@@ -173,8 +170,7 @@ Tensor linspace(double first, double last, std::int64_t count, DType dtype = DTy
 // Values in row-major order, converted to `dtype`. Throws ShapeError when their number is not shape.numel().
 Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype = DType::fp32,
               Device device = cpu);
-template <class T>
-Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = cpu);
+template <class T> Tensor from_vector(const std::vector<T>& values, const Shape& shape, Device device = cpu);
 // Philox numbers of the default generator, equal on both devices.
 Tensor rand(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);   // uniform in [0, 1)
 Tensor randn(const Shape& shape, DType dtype = DType::fp32, Device device = cpu);  // normal(0, 1)

@@ -47,8 +47,7 @@ class Scratch {
 inline std::string fixture(const std::string& name) { return std::string(GADOLIN_TEST_DATA) + "/" + name; }
 
 // What `f` throws as an E; the test fails when it throws nothing or something else.
-template <class E, class F>
-std::string message_of(F&& f) {
+template <class E, class F> std::string message_of(F&& f) {
   try {
     f();
   } catch (const E& e) {

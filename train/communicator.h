@@ -64,8 +64,7 @@ Communicator& no_communicator();
 Tensor gather_rows(Communicator& communicator, const Tensor& rows);
 
 // The same of numbers on the host; none elsewhere.
-template <class T>
-std::vector<T> gather_values(Communicator& communicator, const std::vector<T>& values) {
+template <class T> std::vector<T> gather_values(Communicator& communicator, const std::vector<T>& values) {
   const Tensor all =
       gather_rows(communicator, from_vector(values, {static_cast<std::int64_t>(values.size())}));
   return all.defined() ? all.template to_vector<T>() : std::vector<T>();

@@ -91,8 +91,7 @@ GADOLIN_HD Piece piece_of(const Span* spans, int count, int block) {
 // What one thread of a block does with its piece: f(Width<4>, i, 0) for four elements from i on, 16 bytes of
 // fp32, or f(Width<1>, i, lane) one by one where the arrays do not allow it or the piece ends. Lane j of a
 // thread always takes items begin + 4 (thread + 256 k) + j, so sums by lane do not depend on the width.
-template <int V>
-using Width = std::integral_constant<int, V>;
+template <int V> using Width = std::integral_constant<int, V>;
 template <class F>
 GADOLIN_HD void for_items(const Span& span, std::int64_t begin, std::int64_t end, int thread, F&& f) {
   for (std::int64_t i = begin + pack_items * thread; i < end; i += span_lanes) {
@@ -105,27 +104,20 @@ GADOLIN_HD void for_items(const Span& span, std::int64_t begin, std::int64_t end
 }
 
 // V neighbours in one access.
-template <class T, int V>
-struct alignas(sizeof(T) * V) Items {
-  T v[V];
-};
-template <class T, int V>
-GADOLIN_HD Items<T, V> load(const void* from, std::int64_t i) {
+template <class T, int V> struct alignas(sizeof(T) * V) Items { T v[V]; };
+template <class T, int V> GADOLIN_HD Items<T, V> load(const void* from, std::int64_t i) {
   return *reinterpret_cast<const Items<T, V>*>(static_cast<const T*>(from) + i);
 }
-template <class T, int V>
-GADOLIN_HD void store(void* to, std::int64_t i, const Items<T, V>& x) {
+template <class T, int V> GADOLIN_HD void store(void* to, std::int64_t i, const Items<T, V>& x) {
   store_pack(static_cast<T*>(to) + i, x);
 }
-template <class To, class From, int V>
-GADOLIN_HD Items<To, V> converted(const Items<From, V>& x) {
+template <class To, class From, int V> GADOLIN_HD Items<To, V> converted(const Items<From, V>& x) {
   Items<To, V> y;
   for (int j = 0; j < V; ++j) y.v[j] = convert<To>(x.v[j]);
   return y;
 }
 // From or to an array of T or of 16 bits.
-template <class T, int V>
-GADOLIN_HD Items<T, V> load_any(const void* from, DType type, std::int64_t i) {
+template <class T, int V> GADOLIN_HD Items<T, V> load_any(const void* from, DType type, std::int64_t i) {
   if (type == DType::bf16) return converted<T>(load<bfloat16, V>(from, i));
   if (type == DType::fp16) return converted<T>(load<float16, V>(from, i));
   return load<T, V>(from, i);
@@ -150,8 +142,7 @@ inline double tree_sum(double* of_threads) {
 
 // body.range(span, begin, end, task) on the CPU, body.block(span, begin, end, task) for all threads of a
 // block on CUDA.
-template <class Body>
-void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
+template <class Body> void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
   for (const SpanLaunch& launch : plan_spans(spans)) {
     const Span* const table = &spans[launch.first];
     parallel_for(launch.blocks, 1, [&](std::int64_t first, std::int64_t last) {
@@ -164,8 +155,7 @@ void for_each_span(Cpu, const char*, std::vector<Span>& spans, Body body) {
 }
 
 // on_device() for f(Cpu{} or Cuda{}, Tag<float> or Tag<double>).
-template <class F>
-void on_floats(Device device, DType dtype, F&& f) {
+template <class F> void on_floats(Device device, DType dtype, F&& f) {
   on_device(device, [&](auto d) {
     if (dtype == DType::fp64) {
       f(d, Tag<double>{});
@@ -202,8 +192,7 @@ __global__ void __launch_bounds__(span_threads)
   body.block(table.spans[piece.span], piece.begin, piece.end, table.launch.first_task + block);
 }
 
-template <class Body>
-void for_each_span(Cuda, const char* op, std::vector<Span>& spans, Body body) {
+template <class Body> void for_each_span(Cuda, const char* op, std::vector<Span>& spans, Body body) {
   static_assert(sizeof(SpanTable) + sizeof(Body) <= 32764, "kernel parameters");
   for (const SpanLaunch& planned : plan_spans(spans)) {
     SpanTable table;

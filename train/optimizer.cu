@@ -21,8 +21,7 @@ using detail::Numbers;
 enum Control { c_lr, c_steps, c_scale, c_good_steps, c_norm, c_skip, c_factor, c_bias1, c_bias2, c_size };
 
 // n numbers of another type into or out of those of the rule, on the CPU.
-template <class To, class From>
-void convert_run(const From* from, To* to, std::int64_t n) {
+template <class To, class From> void convert_run(const From* from, To* to, std::int64_t n) {
   GADOLIN_IVDEP
   for (std::int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
 }
@@ -37,8 +36,7 @@ const T* widened(const void* from, DType type, std::int64_t begin, std::int64_t 
 
 // Span: a weight and its copy in 16 bits, b gradient (of T or of 16 bits), c and d moments; null where there
 // is none.
-template <Rule rule, class T>
-struct Update {
+template <Rule rule, class T> struct Update {
   Constants<T> k;
   const double* control;
 
@@ -46,8 +44,7 @@ struct Update {
     return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]),
             static_cast<T>(control[c_bias1]), static_cast<T>(control[c_bias2])};
   }
-  template <int V>
-  GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
+  template <int V> GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
     Items<T, V> w = load<T, V>(s.a, i), m{}, v{};
     const Items<T, V> g = load_any<T, V>(s.b, s.b_type, i);
     if (s.c) m = load<T, V>(s.c, i);
@@ -108,8 +105,7 @@ struct Update {
 };
 
 // Sum of squares of span.b into partial[task]; in the same order on both devices.
-template <class T>
-struct SquaredSum {
+template <class T> struct SquaredSum {
   double* partial;
   void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
     T room[span_lanes];

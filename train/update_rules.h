@@ -9,20 +9,15 @@
 namespace gadolin::detail {
 
 // Numbers of one step that every element needs; read from the control block once a piece.
-template <class T>
-struct Numbers {
-  T lr, factor, bias1, bias2;
-};
+template <class T> struct Numbers { T lr, factor, bias1, bias2; };
 
-template <class T>
-struct Constants {
+template <class T> struct Constants {
   T momentum, beta1, beta2, alpha, eps, l1, l2, power, clip;
   bool nesterov, eps_before_bias;
 };
 
 // x^power; the usual half without the cost of pow.
-template <class T>
-GADOLIN_HD T root(T x, T power) {
+template <class T> GADOLIN_HD T root(T x, T power) {
   using std::pow;
   using std::sqrt;
   return power == T(0.5) ? sqrt(x) : pow(x, power);

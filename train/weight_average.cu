@@ -10,8 +10,7 @@ namespace {
 
 // average = decay average + (1 - decay) weight; a weight, b average. Without a count of updates the two
 // change places.
-template <class T>
-struct Average {
+template <class T> struct Average {
   double decay;
   bool warmup;
   const double* updates;  // so far, on the device, with this one
@@ -22,8 +21,7 @@ struct Average {
     const double t = *updates, early = (1 + t) / (10 + t);
     return T(1) - static_cast<T>(warmup && early < decay ? early : decay);
   }
-  template <int V>
-  GADOLIN_HD void items(const Span& s, T share, std::int64_t i) const {
+  template <int V> GADOLIN_HD void items(const Span& s, T share, std::int64_t i) const {
     const Items<T, V> w = load<T, V>(s.a, i);
     Items<T, V> average = load<T, V>(s.b, i);
     if (!updates) {

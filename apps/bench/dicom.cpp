@@ -15,8 +15,7 @@ struct DicomBenchOptions {
   int repeat = 20;
 };
 
-template <class F>
-Timing time_repeats(int repeat, F&& f) {
+template <class F> Timing time_repeats(int repeat, F&& f) {
   f();
   std::vector<double> ms;
   for (int i = 0; i < repeat; ++i) {

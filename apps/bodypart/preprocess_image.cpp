@@ -33,8 +33,7 @@ struct Job {
   std::string problem, brief, code;
 };
 
-template <class F>
-void attempt(Job& job, F&& f) {
+template <class F> void attempt(Job& job, F&& f) {
   if (!job.problem.empty()) return;
   try {
     f();

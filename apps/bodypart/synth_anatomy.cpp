@@ -73,8 +73,7 @@ class Canvas {
 
  private:
   // Adds f(p) to every pixel that the box can meet, p in the coordinates of the shapes.
-  template <class F>
-  void over(PlanePoint low, PlanePoint high, F&& f) {
+  template <class F> void over(PlanePoint low, PlanePoint high, F&& f) {
     const float half = static_cast<float>(size_) / 2;
     float x0 = 1e9f, x1 = -1e9f, y0 = 1e9f, y1 = -1e9f;
     for (const PlanePoint p : {low, high, PlanePoint{low.x, high.y}, PlanePoint{high.x, low.y}}) {

@@ -13,8 +13,7 @@ namespace {
 class Adder {
  public:
   Adder(CLI::App* app, TrainFlags& f, std::string owner) : app_(app), f_(f), owner_(std::move(owner)) {}
-  template <class T>
-  CLI::Option* operator()(const std::string& names, T& value, const std::string& about) {
+  template <class T> CLI::Option* operator()(const std::string& names, T& value, const std::string& about) {
     CLI::Option* option = nullptr;
     if constexpr (std::is_same_v<T, bool>)
       option = app_->add_flag(both_spellings(names), value, about);

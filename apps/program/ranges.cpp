@@ -11,8 +11,7 @@ namespace gadolin {
 namespace {
 
 // The whole text as a number.
-template <class T>
-bool reads(const std::string& text, T& number) {
+template <class T> bool reads(const std::string& text, T& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc{} && end == text.data() + text.size();
 }

@@ -29,8 +29,7 @@ class OnnxGraph {
   std::string input(std::size_t i);  // name of a value; "" for one that is not given
   Shape input_shape(std::size_t i) const { return op_->node->inputs[i].shape; }
   bool has(const char* attribute) const { return op_->attributes.count(attribute) != 0; }
-  template <class T>
-  const T& get(const char* attribute) const {
+  template <class T> const T& get(const char* attribute) const {
     return std::get<T>(op_->attributes.at(attribute));
   }
   std::int64_t integer(const char* attribute) const { return get<std::int64_t>(attribute); }

@@ -110,8 +110,7 @@ struct JpegHead {
 // FormatError 67 unless it is there and agrees with the module.
 JpegHead jpeg_head(CodedBytes bytes, const PixelModule& m, const std::string& who);
 
-template <class... Parts>
-[[noreturn]] void broken_frame(const std::string& who, const Parts&... parts) {
+template <class... Parts> [[noreturn]] void broken_frame(const std::string& who, const Parts&... parts) {
   fail<FormatError, 67>("dicom: ", who, ": pixels cannot be decoded, ", parts...);
 }
 

@@ -128,8 +128,7 @@ inline int next_difference(Bits& bits, const Huffman& h) {
   return 1 << 20;  // no such code
 }
 
-template <int Predictor>
-int predict(int a, int b, int c) {
+template <int Predictor> int predict(int a, int b, int c) {
   if constexpr (Predictor == 1)
     return a;
   else if constexpr (Predictor == 2)

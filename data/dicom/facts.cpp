@@ -101,8 +101,7 @@ class Groups {
   std::vector<std::size_t> shared_, own_;
 };
 
-template <class T>
-bool all_equal(const std::vector<T>& v) {
+template <class T> bool all_equal(const std::vector<T>& v) {
   return std::all_of(v.begin(), v.end(), [&](const T& x) { return x == v[0]; });
 }
 

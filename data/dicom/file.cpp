@@ -26,16 +26,14 @@ std::string_view without_padding(std::string_view text) {
 // No attribute has as many values; half a megabyte of a deflated file could claim half a billion.
 constexpr std::size_t most_numbers = 1 << 20, most_texts = 1 << 16;
 
-template <class T>
-T value_at(std::string_view bytes, std::size_t at, bool big) {
+template <class T> T value_at(std::string_view bytes, std::size_t at, bool big) {
   std::array<char, sizeof(T)> b;
   std::memcpy(b.data(), bytes.data() + at, sizeof(T));
   if (big) std::reverse(b.begin(), b.end());
   return std::bit_cast<T>(b);
 }
 
-template <class T>
-void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
+template <class T> void all_values(std::string_view bytes, bool big, std::vector<double>& out) {
   bytes = bytes.substr(0, most_numbers * sizeof(T));
   for (std::size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
     out.push_back(static_cast<double>(value_at<T>(bytes, at, big)));

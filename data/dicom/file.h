@@ -92,10 +92,7 @@ class DicomFile {
   // met, without values of a patient. Opening, text(), numbers() and read_dicom_image() add to it; copies
   // share it.
   std::vector<std::string> warnings() const;
-  template <class... Parts>
-  void warn(const Parts&... parts) const {
-    add_warning(cat(parts...));
-  }
+  template <class... Parts> void warn(const Parts&... parts) const { add_warning(cat(parts...)); }
 
  private:
   friend class DicomParser;

@@ -51,8 +51,7 @@ class Files {
   std::size_t size() const { return names_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
   const std::vector<std::string>& missing() const { return missing_; }
-  template <class F>
-  void with(std::size_t i, F&& f) const {
+  template <class F> void with(std::size_t i, F&& f) const {
     if (!zip_) {
       const MappedFile file((root_ / names_[i]).string());
       return f(file.text());

@@ -122,8 +122,7 @@ class DicomParser {
   std::string who() const { return printable(f_.name_); }
   static std::string bytes_text(std::uint64_t n) { return human_bytes(static_cast<std::int64_t>(n)); }
 
-  template <class... Parts>
-  [[noreturn]] void damaged(std::size_t at, const Parts&... parts) const {
+  template <class... Parts> [[noreturn]] void damaged(std::size_t at, const Parts&... parts) const {
     fail<FormatError, 61>("dicom: ", who(), " is damaged at byte ", at, ": ", parts...);
   }
 

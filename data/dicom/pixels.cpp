@@ -25,8 +25,7 @@ Packing coding_of(const std::string& uid) {
   return Packing::none;
 }
 
-template <class T>
-T swapped(T v) {
+template <class T> T swapped(T v) {
   if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(v));
   if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(v));
   return v;

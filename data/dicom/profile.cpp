@@ -103,8 +103,7 @@ static_assert(std::is_sorted(std::begin(remove_tags), std::end(remove_tags)) &&
                   std::is_sorted(std::begin(uid_tags), std::end(uid_tags)),
               "they are searched by halves");
 
-template <std::size_t N>
-bool in(const DicomTag (&tags)[N], DicomTag tag) {
+template <std::size_t N> bool in(const DicomTag (&tags)[N], DicomTag tag) {
   return std::binary_search(tags, tags + N, tag);
 }
 

@@ -12,21 +12,18 @@
 namespace gadolin {
 namespace {
 
-template <class T>
-void grey_rows(const T* rgb, T* grey, std::size_t pixels) {
+template <class T> void grey_rows(const T* rgb, T* grey, std::size_t pixels) {
   for (std::size_t i = 0; i < pixels; ++i) {
     const std::uint64_t r = rgb[3 * i], g = rgb[3 * i + 1], b = rgb[3 * i + 2];
     grey[i] = static_cast<T>((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16);
   }
 }
-template <class T>
-void rgb_rows(const T* grey, T* rgb, std::size_t pixels) {
+template <class T> void rgb_rows(const T* grey, T* rgb, std::size_t pixels) {
   for (std::size_t i = 0; i < pixels; ++i) rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = grey[i];
 }
 
 // One sample over a background of 0 or `white`, rounded to nearest.
-template <class T>
-T over(T sample, T alpha, std::uint64_t background) {
+template <class T> T over(T sample, T alpha, std::uint64_t background) {
   constexpr std::uint64_t white = std::uint64_t{T(~T{0})};
   return static_cast<T>((sample * std::uint64_t{alpha} + background * (white - alpha) + white / 2) / white);
 }

@@ -30,20 +30,10 @@ struct Image {
     return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
   }
   // The samples as T: std::uint8_t when bits is 8, std::uint16_t when it is 16.
-  template <class T>
-  T* data() {
-    return reinterpret_cast<T*>(pixels.data());
-  }
-  template <class T>
-  const T* data() const {
-    return reinterpret_cast<const T*>(pixels.data());
-  }
-  template <class T>
-  T* row(int y) {
-    return data<T>() + static_cast<std::size_t>(y) * row_samples();
-  }
-  template <class T>
-  const T* row(int y) const {
+  template <class T> T* data() { return reinterpret_cast<T*>(pixels.data()); }
+  template <class T> const T* data() const { return reinterpret_cast<const T*>(pixels.data()); }
+  template <class T> T* row(int y) { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
+  template <class T> const T* row(int y) const {
     return data<T>() + static_cast<std::size_t>(y) * row_samples();
   }
   bool operator==(const Image&) const = default;

@@ -61,14 +61,12 @@ class PnmReader {
 };
 
 // Value of `most` becomes the largest of T, rounded to nearest.
-template <class T>
-T scaled(std::uint32_t value, std::uint32_t most) {
+template <class T> T scaled(std::uint32_t value, std::uint32_t most) {
   constexpr std::uint32_t white = T(~T{0});
   return static_cast<T>(most == white ? value : (std::uint64_t{value} * white + most / 2) / most);
 }
 
-template <class T>
-void fill(Image& image, PnmReader& reader, std::uint32_t most, bool text) {
+template <class T> void fill(Image& image, PnmReader& reader, std::uint32_t most, bool text) {
   T* out = image.data<T>();
   const std::size_t wide = most > 255 ? 2 : 1;
   const std::uint8_t* in = text ? nullptr : reader.samples(image.numel() * wide);

@@ -53,16 +53,14 @@ void mix_rows(const T* in, std::size_t stride, const float* weights, int count, 
   }
 }
 
-template <class T>
-T rounded(float v) {
+template <class T> T rounded(float v) {
   constexpr float most = static_cast<float>(T(~T{0}));
   v = std::min(std::max(v + 0.5f, 0.f), most);  // truncation rounds to nearest; `most` + 0.5 is cut to `most`
   return static_cast<T>(v);
 }
 
 // Weighted sum of pixels that are `step` floats apart, up to four channels at once.
-template <int step>
-Lanes mix_pixels(const float* in, const float* weights, int count) {
+template <int step> Lanes mix_pixels(const float* in, const float* weights, int count) {
   Lanes even{}, odd{};
   int k = 0;
   for (; k + 1 < count; k += 2) {
@@ -73,8 +71,7 @@ Lanes mix_pixels(const float* in, const float* weights, int count) {
   return even + odd;
 }
 
-template <class T>
-class Resizer {
+template <class T> class Resizer {
  public:
   Resizer(const Image& in, Image& out, const Taps& columns, const Taps& rows)
       : in_(in), out_(out), columns_(columns), rows_(rows) {
@@ -135,8 +132,7 @@ class Resizer {
   std::size_t used_ = 0;
 };
 
-template <class T>
-void run(const Image& in, Image& out, const Taps& columns, const Taps& rows) {
+template <class T> void run(const Image& in, Image& out, const Taps& columns, const Taps& rows) {
   Resizer<T> resizer(in, out, columns, rows);
   if (in.channels == 3)
     resizer.colour();

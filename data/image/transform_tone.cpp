@@ -13,8 +13,7 @@ using detail::checked;
 using detail::short_number;
 
 // Applies f, a function of 0..white, to every sample; by a table for 8 bits.
-template <class F>
-Image mapped(const Image& image, F&& f) {
+template <class F> Image mapped(const Image& image, F&& f) {
   Image out = image;
   if (image.bits == 8) {
     std::array<std::uint8_t, 256> table;

@@ -71,12 +71,10 @@ class Pipeline {
   requires(sizeof...(Steps) > 0) explicit Pipeline(Steps... steps) { (add(std::move(steps)), ...); }
 
   // Puts a step at the end. Throws UsageError for a step that cannot stand there.
-  template <std::derived_from<Transform> Step>
-  Pipeline& add(Step step) {
+  template <std::derived_from<Transform> Step> Pipeline& add(Step step) {
     return append(std::make_shared<const Step>(std::move(step)));
   }
-  template <std::derived_from<PhysicalStep> Step>
-  Pipeline& add(Step step) {
+  template <std::derived_from<PhysicalStep> Step> Pipeline& add(Step step) {
     return begin_with(std::make_shared<const Step>(std::move(step)));
   }
   Pipeline& add(Grey);

@@ -13,13 +13,11 @@ namespace {
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-template <class T>
-T sample_of(double fraction) {
+template <class T> T sample_of(double fraction) {
   return static_cast<T>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(T(~T{0})) + 0.5);
 }
 
-template <class T>
-void crop_rows(const Image& in, Image& out, Box box, double fill) {
+template <class T> void crop_rows(const Image& in, Image& out, Box box, double fill) {
   const int x0 = std::clamp(box.x, 0, in.width), x1 = std::clamp(box.x + box.width, 0, in.width);
   for (int y = 0; y < box.height; ++y) {
     T* to = out.row<T>(y);
@@ -32,8 +30,7 @@ void crop_rows(const Image& in, Image& out, Box box, double fill) {
   }
 }
 
-template <class T, int channels>
-void mirror_rows(const Image& in, Image& out) {
+template <class T, int channels> void mirror_rows(const Image& in, Image& out) {
   for (int y = 0; y < in.height; ++y) {
     const T* from = in.row<T>(y) + index(in.width) * channels;
     T* to = out.row<T>(y);
@@ -44,8 +41,7 @@ void mirror_rows(const Image& in, Image& out) {
   }
 }
 
-template <class T>
-void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
+template <class T> void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
   const T outside = sample_of<T>(fill);
   const int channels = in.channels;
   for (int y = 0; y < out.height; ++y) {

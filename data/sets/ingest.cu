@@ -11,8 +11,7 @@ namespace {
 
 // 16 bytes of results. A subtraction and a product cannot be fused, so the host, the device and
 // normalize_into() round alike.
-template <class T>
-struct Ingest {
+template <class T> struct Ingest {
   static constexpr int items = static_cast<int>(16 / sizeof(T));
   struct alignas(16) Pack {
     T v[items];
@@ -76,8 +75,7 @@ __global__ void ingest_kernel(const __grid_constant__ Ingest<T> ingest, std::int
 }
 #endif
 
-template <class T>
-void run(const NormalizeFactors& factors, const Tensor& in, const Tensor& out) {
+template <class T> void run(const NormalizeFactors& factors, const Tensor& in, const Tensor& out) {
   Ingest<T> ingest{factors,     in.data<std::uint8_t>(),      out.data<T>(),
                    out.numel(), static_cast<int>(in.size(1)), static_cast<int>(out.size(1)),
                    false};

@@ -14,8 +14,7 @@
 namespace gadolin {
 namespace {
 
-template <class T>
-void add_pixels(const Image& image, SampleFacts& f) {
+template <class T> void add_pixels(const Image& image, SampleFacts& f) {
   const double white = static_cast<double>(T(~T{0}));
   const T* p = image.data<T>();
   T low = p[0], high = p[0];

@@ -45,8 +45,7 @@ class Sample {
 
   // The value of that name. Throws DataError when there is none, naming those there are, or when it is of
   // another kind.
-  template <class T>
-  const T& get(std::string_view name) const {
+  template <class T> const T& get(std::string_view name) const {
     const SampleValue& found = value(name);
     if (const T* held = std::get_if<T>(&found)) return *held;
     wrong_kind(name, found, SampleValue(T{}));

@@ -63,19 +63,16 @@ struct DecodeFunction {
   Saved numbers;
   Tensor allocate(const Tensor& x) const { return empty(x.shape(), DType::fp32, x.device()); }
   void save(const Tensor& x, const Tensor&) { numbers = x; }
-  template <class D>
-  void run(D device, const Tensor& x, const Tensor& dy, const Tensor& y) const {
+  template <class D> void run(D device, const Tensor& x, const Tensor& dy, const Tensor& y) const {
     detail::for_each_index(
         device, name, y.numel() / 4, 8,
         DecodeLoop{CoderMath(coder), anchors.size(0), anchors.data<float>(), x.data<float>(),
                    dy.defined() ? dy.data<float>() : nullptr, y.data<float>()});
   }
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     run(device, x.contiguous(), {}, y);
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty(dy.shape(), DType::fp32, dy.device());
     run(device, numbers->contiguous(), dy.contiguous(), dx);
     return {dx};

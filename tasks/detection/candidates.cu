@@ -46,8 +46,7 @@ std::vector<std::uint64_t> best_of_level(const Selection& s, const T* logits, st
   }
   return all;
 }
-template <class T>
-void select_on(Cpu, Device, const T* logits, const Selection& s) {
+template <class T> void select_on(Cpu, Device, const T* logits, const Selection& s) {
   for (std::int64_t n = 0; n < s.pictures; ++n) {
     std::uint64_t *const first = s.key + n * s.most(), *last = first;
     for (std::int64_t level = 0; level < s.levels; ++level) {
@@ -71,8 +70,7 @@ struct Progress {
   std::int64_t done;     // 0 or 1
 };
 
-template <class T>
-struct Segments {
+template <class T> struct Segments {
   Selection s;
   const T* logits;
   Progress* progress;   // [segments]
@@ -84,8 +82,7 @@ struct Segments {
   }
 };
 
-template <class T>
-__global__ void count_kernel(Segments<T> g, int round) {
+template <class T> __global__ void count_kernel(Segments<T> g, int round) {
   __shared__ unsigned counts[digits];
   const std::int64_t segment = blockIdx.y, n = segment / g.s.levels, level = segment % g.s.levels;
   const Progress progress = round > 0 ? g.progress[segment] : Progress{0, 0, 0};
@@ -107,8 +104,7 @@ __global__ void count_kernel(Segments<T> g, int round) {
     if (counts[d] > 0) atomicAdd(&g.counts[segment * digits + d], counts[d]);
 }
 
-template <class T>
-__global__ void pick_kernel(Segments<T> g, int round) {
+template <class T> __global__ void pick_kernel(Segments<T> g, int round) {
   constexpr int each = digits / select_threads;
   __shared__ unsigned sums[select_threads];
   const std::int64_t segment = blockIdx.x, level = segment % g.s.levels;
@@ -140,8 +136,7 @@ __global__ void pick_kernel(Segments<T> g, int round) {
   for (int j = 0; j < each; ++j) counts[t * each + j] = 0;
 }
 
-template <class T>
-__global__ void collect_kernel(Segments<T> g) {
+template <class T> __global__ void collect_kernel(Segments<T> g) {
   const std::int64_t segment = blockIdx.y, n = segment / g.s.levels, level = segment % g.s.levels;
   const std::uint64_t least = g.progress[segment].least;
   for (std::int64_t i =
@@ -172,8 +167,7 @@ struct RankLoop {
   }
 };
 
-template <class T>
-void select_on(Cuda device, Device where, const T* logits, const Selection& s) {
+template <class T> void select_on(Cuda device, Device where, const T* logits, const Selection& s) {
   const char* const op = "detect";
   const std::int64_t segments = s.pictures * s.levels, places = s.most();
   const auto bytes = [&](std::int64_t count) { return empty({count}, DType::uint8, where).fill_(0); };

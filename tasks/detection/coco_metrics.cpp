@@ -194,10 +194,7 @@ class CocoSum {
 };
 
 // Boxes of a class, each with the place of its picture, rising.
-template <class T>
-struct BoxesOfClass {
-  std::vector<std::pair<std::size_t, const T*>> boxes;
-};
+template <class T> struct BoxesOfClass { std::vector<std::pair<std::size_t, const T*>> boxes; };
 
 template <class T>
 std::vector<const T*> boxes_in(const BoxesOfClass<T>& all, std::size_t& at, std::size_t picture) {

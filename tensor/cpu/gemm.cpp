@@ -17,8 +17,7 @@ constexpr std::int64_t tile_m = 64, tile_n = 128, tile_k = 256, block_m = 4, blo
 
 // No larger than the product: half a megabyte of zeros for a 2 x 3 matrix took longer than the product
 // itself.
-template <class M>
-struct Panels {
+template <class M> struct Panels {
   explicit Panels(const MatrixProduct& p)
       : a(rounded(std::min(tile_m, p.m), block_m) * depth(p)),
         b(rounded(std::min(tile_n, p.n), block_n) * depth(p)),
@@ -93,8 +92,7 @@ void multiply_tile(const MatrixProduct& p, const T* a, const T* b, T* c, std::in
 
 }  // namespace
 
-template <class T>
-void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c) {
+template <class T> void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c) {
   using M = math_type<T>;
   const std::int64_t down = (p.m + tile_m - 1) / tile_m, across = (p.n + tile_n - 1) / tile_n;
   const std::int64_t work = std::max<std::int64_t>(1, std::min(tile_m, p.m) * std::min(tile_n, p.n) * p.k);

@@ -24,7 +24,6 @@ struct MatrixProduct {
 
 // Sums in float for 16-bit floats and float, in double for double, in an order that does not depend on the
 // number of threads. k of 0 gives zeros. T: float, double, bfloat16, float16.
-template <class T>
-void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c);
+template <class T> void gemm_reference(const MatrixProduct& p, const T* a, const T* b, T* c);
 
 }  // namespace gadolin

@@ -85,8 +85,7 @@ struct Operation {
   ~Operation() { cublaslt().cublasLtMatmulDescDestroy(desc); }
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
-  template <class T>
-  void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  template <class T> void set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
     check(cublaslt().cublasLtMatmulDescSetAttribute(desc, attribute, &value, sizeof value), "matmul");
   }
 };

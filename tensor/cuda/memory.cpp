@@ -49,8 +49,7 @@ void accept_free(cudaError_t status, const char* op) {
 // A MemorySource is plain function pointers, so each device has its own instance of these.
 constexpr int max_devices = 16;
 
-template <int index>
-struct DeviceSource {
+template <int index> struct DeviceSource {
   static constexpr Device device{Device::Kind::cuda, index};
   static void* take(std::size_t bytes) {
     const DeviceGuard guard(device);
@@ -68,8 +67,7 @@ struct DeviceSource {
 };
 
 // Never destroyed: tensors held by static objects may be freed after main.
-template <int index>
-CachingAllocator& device_allocator() {
+template <int index> CachingAllocator& device_allocator() {
   static const std::string& name = *new std::string(name_of(Device{Device::Kind::cuda, index}));
   using Source = DeviceSource<index>;
   static CachingAllocator& made =
@@ -77,8 +75,7 @@ CachingAllocator& device_allocator() {
   return made;
 }
 
-template <int... index>
-constexpr auto allocator_table(std::integer_sequence<int, index...>) {
+template <int... index> constexpr auto allocator_table(std::integer_sequence<int, index...>) {
   return std::array<CachingAllocator& (*)(), sizeof...(index)>{device_allocator<index>...};
 }
 

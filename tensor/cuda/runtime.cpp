@@ -64,8 +64,7 @@ CudaDeviceInfo describe(int index) {
 }
 
 // The version, or the reason there is none.
-template <class F>
-std::string ask_library(F version, bool& ok) {
+template <class F> std::string ask_library(F version, bool& ok) {
   try {
     const std::size_t v = version();
     ok = true;

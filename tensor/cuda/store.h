@@ -7,8 +7,7 @@ namespace gadolin {
 
 // *to = pack, for a pack of 8 or of a multiple of 16 bytes that begins on as many: in the widest accesses
 // there are. nvcc splits an assignment into stores of the pack's elements.
-template <class P>
-GADOLIN_HD void store_pack(void* to, const P& pack) {
+template <class P> GADOLIN_HD void store_pack(void* to, const P& pack) {
 #ifdef __CUDA_ARCH__
   if constexpr (sizeof(P) % 16 == 0) {
 #pragma unroll

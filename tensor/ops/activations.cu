@@ -8,8 +8,7 @@ namespace gadolin {
 namespace {
 
 // 1 / (1 + e^-x). exp only ever sees a number <= 0, so neither tail overflows.
-template <class T>
-GADOLIN_HD T logistic(T x) {
+template <class T> GADOLIN_HD T logistic(T x) {
   using std::exp;
   const T e = exp(x < T(0) ? x : -x);
   return (x < T(0) ? e : T(1)) / (T(1) + e);
@@ -18,27 +17,15 @@ GADOLIN_HD T logistic(T x) {
 struct Sigmoid {
   static constexpr auto name = "sigmoid";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return logistic(x);
-  }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return dy * y * (T(1) - y);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return logistic(x); }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * y * (T(1) - y); }
 };
 
 struct Relu {
   static constexpr auto name = "relu";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return x < T(0) ? T(0) : x;
-  }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return y <= T(0) ? T(0) : dy;
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return x < T(0) ? T(0) : x; }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return y <= T(0) ? T(0) : dy; }
 };
 
 struct LeakyRelu {
@@ -46,12 +33,8 @@ struct LeakyRelu {
   static constexpr auto keep = Keep::input;
   double slope;
   Attributes attributes() const { return {{"slope", slope}}; }
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return x < T(0) ? static_cast<T>(slope) * x : x;
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T forward(T x) const { return x < T(0) ? static_cast<T>(slope) * x : x; }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     return x <= T(0) ? static_cast<T>(slope) * dy : dy;
   }
 };
@@ -60,12 +43,8 @@ struct LeakyRelu {
 struct Silu {
   static constexpr auto name = "silu";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return x * logistic(x);
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T forward(T x) const { return x * logistic(x); }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     const T s = logistic(x);
     return dy * s * (T(1) + x * (T(1) - s));
   }
@@ -75,17 +54,12 @@ struct Silu {
 struct GeluExact {
   static constexpr auto name = "gelu";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD static T distribution(T x) {
+  template <class T> GADOLIN_HD static T distribution(T x) {
     using std::erfc;
     return T(0.5) * erfc(x * T(-0.70710678118654752440));
   }
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return x * distribution(x);
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T forward(T x) const { return x * distribution(x); }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     using std::exp;
     const T density = T(0.39894228040143267794) * exp(T(-0.5) * x * x);
     return dy * (distribution(x) + x * density);
@@ -97,17 +71,12 @@ struct GeluTanh {
   static constexpr auto name = "gelu";
   static constexpr auto keep = Keep::input;
   Attributes attributes() const { return {{"form", "tanh"}}; }
-  template <class T>
-  GADOLIN_HD static T bend(T x) {
+  template <class T> GADOLIN_HD static T bend(T x) {
     using std::tanh;
     return tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
   }
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return T(0.5) * x * (T(1) + bend(x));
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T forward(T x) const { return T(0.5) * x * (T(1) + bend(x)); }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     const T t = bend(x), slope = T(0.79788456080286535588) * (T(1) + T(3 * 0.044715) * x * x);
     const T flat = T(1) - t * t;  // 0 in the tails, where slope may be infinite
     return dy * T(0.5) * (T(1) + t + (flat == T(0) ? T(0) : x * flat * slope));
@@ -120,16 +89,14 @@ struct Softplus {
   static constexpr auto keep = Keep::input;
   double beta, threshold;
   Attributes attributes() const { return {{"beta", beta}, {"threshold", threshold}}; }
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::exp;
     using std::log1p;
     const T b = static_cast<T>(beta), z = b * x;
     if (z > static_cast<T>(threshold)) return x;
     return (z < T(0) ? log1p(exp(z)) : z + log1p(exp(-z))) / b;
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     const T z = static_cast<T>(beta) * x;
     return z > static_cast<T>(threshold) ? dy : dy * logistic(z);
   }

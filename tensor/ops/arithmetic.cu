@@ -13,28 +13,17 @@ namespace {
 using detail::as_floating;
 using detail::meeting;
 
-template <bool minus>
-struct Plus {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return minus ? a - b : a + b;
-  }
+template <bool minus> struct Plus {
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return minus ? a - b : a + b; }
 };
 struct Times {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return a * b;
-  }
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a * b; }
 };
 struct Quotient {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return a / b;
-  }
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a / b; }
 };
 struct Power {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
+  template <class T> GADOLIN_HD T operator()(T a, T b) const {
     using std::pow;
     return pow(a, b);
   }
@@ -45,26 +34,21 @@ struct Power {
   }
 };
 // The larger or the smaller one. A NaN in either place wins, as in NumPy.
-template <bool largest>
-struct Better {
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
+template <bool largest> struct Better {
+  template <class T> GADOLIN_HD T operator()(T a, T b) const {
     return a != a || (largest ? a > b : a < b) ? a : b;
   }
 };
 // Share of the gradient that goes to `a` when the larger (sign 1) or smaller (-1) is taken.
 struct Share {
   int sign;
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
+  template <class T> GADOLIN_HD T operator()(T a, T b) const {
     return a == b ? T(0.5) : (T(sign) * a > T(sign) * b ? T(1) : T(0));
   }
 };
-template <bool scales>
-struct ByNumber {
+template <bool scales> struct ByNumber {
   double b;
-  template <class T>
-  GADOLIN_HD T operator()(T a) const {
+  template <class T> GADOLIN_HD T operator()(T a) const {
     return scales ? a * static_cast<T>(b) : a + static_cast<T>(b);
   }
 };
@@ -83,19 +67,16 @@ void loop(D device, const char* op, Body body, const Tensor& y, const Tensor& fi
 }
 
 // What all ops of two tensors have: the op's name and its formula.
-template <class F, class Body, bool integers = true>
-struct Binary {
+template <class F, class Body, bool integers = true> struct Binary {
   Tensor allocate(const Tensor& a, const Tensor& b) const {
     return detail::empty_broadcast(F::name, a.dtype(), {&a, &b});
   }
-  template <class D>
-  void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
     loop<integers>(device, F::name, Body{}, y, a, b);
   }
 };
 // And those whose backward needs both.
-template <class F, class Body, bool integers = true>
-struct KeepsBoth : Binary<F, Body, integers> {
+template <class F, class Body, bool integers = true> struct KeepsBoth : Binary<F, Body, integers> {
   Saved a, b;
   void save(const Tensor& x, const Tensor& z, const Tensor&) {
     a = x;
@@ -103,8 +84,7 @@ struct KeepsBoth : Binary<F, Body, integers> {
   }
 };
 
-template <bool minus>
-struct PlusFunction : Binary<PlusFunction<minus>, Plus<minus>> {
+template <bool minus> struct PlusFunction : Binary<PlusFunction<minus>, Plus<minus>> {
   static constexpr auto name = minus ? "sub" : "add";
   Shape a_shape, b_shape;
   void save(const Tensor& a, const Tensor& b, const Tensor&) {
@@ -144,11 +124,9 @@ struct PowFunction : KeepsBoth<PowFunction, Power> {
     return grads;
   }
 };
-template <bool largest>
-struct BestFunction : KeepsBoth<BestFunction<largest>, Better<largest>> {
+template <bool largest> struct BestFunction : KeepsBoth<BestFunction<largest>, Better<largest>> {
   static constexpr auto name = largest ? "maximum" : "minimum";
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need need) const {
     const Tensor &x = this->a, &z = this->b, share = empty_like(dy);
     loop<false>(device, name, Share{largest ? 1 : -1}, share, x, z);
     const Tensor dx = mul(dy, share);
@@ -156,15 +134,13 @@ struct BestFunction : KeepsBoth<BestFunction<largest>, Better<largest>> {
   }
 };
 
-template <bool scales>
-struct NumberFunction {
+template <bool scales> struct NumberFunction {
   static constexpr auto name = scales ? "mul" : "add";
   double b;
   Attributes attributes() const { return {{"number", b}}; }
   Tensor allocate(const Tensor& a) const { return empty_like(a); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& a, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
     loop<true>(device, name, ByNumber<scales>{b}, y, a);
   }
   Grads backward(const Tensor& dy, Need) const {
@@ -175,14 +151,12 @@ struct NumberFunction {
 
 // f of two tensors in the type in which they meet. Integers of fewer bits are computed as int64 and cut to
 // their own again, which wraps around as arithmetic of theirs would.
-template <class F>
-Tensor of_two(const F& f, const Tensor& a, const Tensor& b) {
+template <class F> Tensor of_two(const F& f, const Tensor& a, const Tensor& b) {
   const detail::Two x = detail::together(a, b);
   if (!x.a.defined() || !detail::is_narrow(x.a.dtype())) return apply(f, x.a, x.b);
   return apply(f, detail::as_int64(x.a), detail::as_int64(x.b)).to(x.a.dtype());
 }
-template <class F>
-Tensor of_number(const F& f, const Tensor& a) {
+template <class F> Tensor of_number(const F& f, const Tensor& a) {
   const Tensor x = meeting(F::name, a, std::abs(f.b));  // what uint8 holds may be taken from it too
   if (!x.defined() || !detail::is_narrow(x.dtype())) return apply(f, x);
   return apply(f, detail::as_int64(x)).to(x.dtype());

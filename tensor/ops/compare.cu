@@ -10,8 +10,7 @@ namespace {
 // opposite of equal. A loop for each would not be faster, they wait for memory, but took a minute to compile.
 struct Comparison {
   bool less, equal, opposite;
-  template <class T>
-  GADOLIN_HD bool operator()(T a, T b) const {
+  template <class T> GADOLIN_HD bool operator()(T a, T b) const {
     return (((a < b) & less) | ((a == b) & equal)) != opposite;  // & and |: vector instructions, no branches
   }
 };
@@ -23,8 +22,7 @@ struct AgainstNumber {
   GADOLIN_HD bool operator()(float a) const {
     return holds(static_cast<float>(sign) * a, static_cast<float>(sign * b));
   }
-  template <class T>
-  GADOLIN_HD bool operator()(T a) const {
+  template <class T> GADOLIN_HD bool operator()(T a) const {
     return holds(sign * static_cast<double>(a), sign * b);
   }
 };
@@ -42,8 +40,7 @@ struct CompareFunction {
     return detail::empty_broadcast(name, DType::boolean, {&a, &b});
   }
   void save(const Tensor&, const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       map<bool, T, T>(device, name, comparison(how), y, is_exchanged(how) ? b : a, is_exchanged(how) ? a : b);
@@ -57,8 +54,7 @@ struct CompareNumberFunction {
   double b;
   Tensor allocate(const Tensor& a) const { return empty_like(a, DType::boolean); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& a, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       double number = b;
@@ -71,8 +67,7 @@ struct CompareNumberFunction {
 
 struct Choose {
   using moves_bits = void;
-  template <class T>
-  GADOLIN_HD T operator()(std::uint8_t condition, T a, T b) const {
+  template <class T> GADOLIN_HD T operator()(std::uint8_t condition, T a, T b) const {
     return condition != 0 ? a : b;
   }
 };
@@ -127,13 +122,11 @@ struct Clamp {
   static constexpr auto keep = Keep::input;
   double low, high;
   Attributes attributes() const { return {{"low", low}, {"high", high}}; }
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     const T lo = static_cast<T>(low), hi = static_cast<T>(high);
     return x < lo ? lo : (x > hi ? hi : x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     return x < static_cast<T>(low) || x > static_cast<T>(high) ? T(0) : dy;
   }
 };

@@ -11,23 +11,18 @@ namespace gadolin {
 namespace {
 
 struct Same {
-  template <class T>
-  GADOLIN_HD T operator()(T x) const {
-    return x;
-  }
+  template <class T> GADOLIN_HD T operator()(T x) const { return x; }
 };
 struct Move : Same {
   using moves_bits = void;
 };
-template <class T>
-struct Constant {
+template <class T> struct Constant {
   T value;
   GADOLIN_HD T operator()() const { return value; }
 };
 // Towards zero; what lies beyond T's range becomes its end, NaN becomes 0: C++ leaves these open, and devices
 // differ.
-template <class T>
-struct Whole {
+template <class T> struct Whole {
   GADOLIN_HD T operator()(double x) const {
     constexpr int bits = static_cast<int>(sizeof(T)) * 8 - (std::is_signed_v<T> ? 1 : 0);
     constexpr T most = static_cast<T>((std::uint64_t{1} << bits) - 1);
@@ -41,21 +36,14 @@ struct Whole {
 };
 struct AddScaled {
   double scale;
-  template <class T>
-  GADOLIN_HD T operator()(T a, T b) const {
-    return a + static_cast<T>(scale) * b;
-  }
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a + static_cast<T>(scale) * b; }
 };
 struct Scale {
   double factor;
-  template <class T>
-  GADOLIN_HD T operator()(T a) const {
-    return a * static_cast<T>(factor);
-  }
+  template <class T> GADOLIN_HD T operator()(T a) const { return a * static_cast<T>(factor); }
 };
 
-template <class From, class To, class D>
-void cast_loop(D device, const Tensor& from, Tensor& to) {
+template <class From, class To, class D> void cast_loop(D device, const Tensor& from, Tensor& to) {
   constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
   using Alike = std::conditional_t<std::is_same_v<From, To>, Move, Same>;
   map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Alike>{}, to, from);
@@ -64,8 +52,7 @@ void cast_loop(D device, const Tensor& from, Tensor& to) {
 // Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are
 // direct, the others pass through fp64, or int64 between integers. So every cast from floats to integers
 // meets Whole.
-template <class D>
-void convert_loop(D device, const Tensor& from, Tensor& to) {
+template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
   const DType a = from.dtype(), b = to.dtype();
   const auto is = [&](DType x, DType y) { return a == x && b == y; };
   if (a == b) {
@@ -128,10 +115,7 @@ struct CastFunction {
   Attributes attributes() const { return {{"dtype", static_cast<std::int64_t>(to)}}; }
   Tensor allocate(const Tensor& x) const { return empty_like(x, to); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
-    convert_loop(device, x, y);
-  }
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
   Grads backward(const Tensor& dy, Need) const { return {dy.to(from)}; }
 };
 struct CloneFunction {
@@ -142,10 +126,7 @@ struct CloneFunction {
     return keep_order ? empty_like(x) : empty(x.shape(), x.dtype(), x.device(), format);
   }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
-    convert_loop(device, x, y);
-  }
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
   Grads backward(const Tensor& dy, Need) const { return {dy}; }
 };
 struct MoveFunction {

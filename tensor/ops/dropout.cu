@@ -54,8 +54,7 @@ void dense_loop(const DropoutMask& mask, math_type<T> scale, const T* x, T* y, s
   });
 }
 
-template <class T>
-void drop(Cpu, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+template <class T> void drop(Cpu, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   if (x.is_contiguous() && y.is_contiguous()) {
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
@@ -83,8 +82,7 @@ __global__ void dropout_kernel(DropoutMask mask, const std::uint64_t* stream_off
   }
 }
 
-template <class T>
-void drop(Cuda, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
+template <class T> void drop(Cuda, const DropoutMask& mask, math_type<T> scale, const Tensor& x, Tensor& y) {
   const auto aligned = [](const Tensor& t) { return reinterpret_cast<std::uintptr_t>(t.raw()) % 16 == 0; };
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
@@ -100,8 +98,7 @@ struct DropoutFunction {
   std::uint64_t seed, stream;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (x.numel() == 0) return;

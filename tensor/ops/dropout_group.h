@@ -28,12 +28,8 @@ struct DropoutLayout {
 };
 
 // Elements of a thread: 16 bytes, and whole Philox blocks of four.
-template <class T>
-inline constexpr int dropout_group = sizeof(T) == 2 ? 8 : 4;
-template <class T>
-struct alignas(16) DropoutPack {
-  T v[dropout_group<T>];
-};
+template <class T> inline constexpr int dropout_group = sizeof(T) == 2 ? 8 : 4;
+template <class T> struct alignas(16) DropoutPack { T v[dropout_group<T>]; };
 
 // Group g: elements dropout_group<T> g and on, in row-major order. Packed: both tensors are row major and
 // aligned.

@@ -11,8 +11,7 @@ namespace gadolin {
 namespace {
 
 // y[i] = x[.., index[i], ..]; an index outside reads 0.
-template <class Word>
-struct GatherLoop {
+template <class Word> struct GatherLoop {
   detail::Walk<3> walk;  // y, index, x at 0 along the dimension
   std::int64_t limit, step;
   Word* y;
@@ -27,8 +26,7 @@ struct GatherLoop {
 };
 
 // Adds the sources of one slice to y, in order; an index outside is left out.
-template <class T>
-struct ScatterAddLoop {
+template <class T> struct ScatterAddLoop {
   detail::Walk<3> slices;  // y, index, source
   std::int64_t count, limit, y_step, index_step, source_step;
   T* y;
@@ -44,8 +42,7 @@ struct ScatterAddLoop {
   }
 };
 
-template <class T>
-struct OneHotLoop {
+template <class T> struct OneHotLoop {
   std::int64_t classes;
   T* y;
   const std::int64_t* index;
@@ -109,8 +106,7 @@ struct GatherFunction {
     index = at;
     from = x.shape();
   }
-  template <class D>
-  void forward(D device, const Tensor& x, const Tensor& at, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, const Tensor& at, Tensor& y) const {
     Strides fixed = x.strides();
     fixed[dim] = 0;
     const auto walk = detail::make_walk<3>(y.shape(), {y.strides(), at.strides(), fixed});
@@ -172,8 +168,7 @@ struct ScatterAddFunction {
   }
 };
 
-template <class D>
-void one_hot_loop(D device, const Tensor& index, std::int64_t classes, const Tensor& y) {
+template <class D> void one_hot_loop(D device, const Tensor& index, std::int64_t classes, const Tensor& y) {
   dispatch_all(y.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     detail::for_each_index(device, "one_hot", y.numel(), 1,

@@ -10,8 +10,7 @@
 namespace gadolin::detail {
 
 // Positions of N tensors at element i, in row-major order, of the shape they are walked in.
-template <int N>
-struct Walk {
+template <int N> struct Walk {
   int dim = 0;
   std::int64_t numel = 1;
   std::int64_t sizes[Shape::max_dim] = {};
@@ -28,8 +27,7 @@ struct Walk {
 };
 
 // Leaves out dimensions of size 1 and joins neighbours in memory.
-template <int N>
-Walk<N> make_walk(const Shape& shape, const std::array<Strides, N>& strides) {
+template <int N> Walk<N> make_walk(const Shape& shape, const std::array<Strides, N>& strides) {
   Walk<N> walk;
   walk.numel = shape.numel();
   for (int d = 0; d < shape.dim(); ++d) {
@@ -46,8 +44,7 @@ Walk<N> make_walk(const Shape& shape, const std::array<Strides, N>& strides) {
 }
 
 // The same for the slices along dimension `along`: positions of their first elements.
-template <int N>
-Walk<N> make_slice_walk(Shape shape, std::array<Strides, N> strides, int along) {
+template <int N> Walk<N> make_slice_walk(Shape shape, std::array<Strides, N> strides, int along) {
   shape.erase(along);
   for (Strides& s : strides) s.erase(along);
   return make_walk<N>(shape, strides);
@@ -62,8 +59,7 @@ void for_each_index(Cpu, const char*, std::int64_t n, std::int64_t cost, const B
 }
 
 #ifdef __CUDACC__
-template <class Body>
-__global__ void for_each_index_kernel(Body body, std::int64_t n) {
+template <class Body> __global__ void for_each_index_kernel(Body body, std::int64_t n) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step)
     body(i);

@@ -11,70 +11,52 @@ namespace {
 struct Exp {
   static constexpr auto name = "exp";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::exp;
     return exp(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return dy * y;
-  }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * y; }
 };
 
 struct Log {
   static constexpr auto name = "log";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::log;
     return log(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    return dy / x;
-  }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const { return dy / x; }
 };
 
 struct Sqrt {
   static constexpr auto name = "sqrt";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::sqrt;
     return sqrt(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return dy / (T(2) * y);
-  }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy / (T(2) * y); }
 };
 
 // y = x^(-1/2), so dy/dx = -x^(-3/2) / 2 = -y^3 / 2.
 struct Rsqrt {
   static constexpr auto name = "rsqrt";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::sqrt;
     return T(1) / sqrt(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return dy * T(-0.5) * y * y * y;
-  }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * T(-0.5) * y * y * y; }
 };
 
 struct Abs {
   static constexpr auto name = "abs";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::fabs;
     return fabs(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     return x == T(0) ? T(0) : (x < T(0) ? -dy : dy);
   }
 };
@@ -83,13 +65,11 @@ struct Abs {
 struct Erf {
   static constexpr auto name = "erf";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::erf;
     return erf(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     using std::exp;
     return dy * T(1.1283791670955125739) * exp(-x * x);
   }
@@ -98,28 +78,19 @@ struct Erf {
 struct Tanh {
   static constexpr auto name = "tanh";
   static constexpr auto keep = Keep::output;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
+  template <class T> GADOLIN_HD T forward(T x) const {
     using std::tanh;
     return tanh(x);
   }
-  template <class T>
-  GADOLIN_HD T backward(T /*x*/, T y, T dy) const {
-    return dy * (T(1) - y * y);
-  }
+  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * (T(1) - y * y); }
 };
 
 // sin, and cos, each the other's derivative but for a sign.
-template <bool of_cos>
-struct Wave {
+template <bool of_cos> struct Wave {
   static constexpr auto name = of_cos ? "cos" : "sin";
   static constexpr auto keep = Keep::input;
-  template <class T>
-  GADOLIN_HD T forward(T x) const {
-    return of_cos ? std::cos(x) : std::sin(x);
-  }
-  template <class T>
-  GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
+  template <class T> GADOLIN_HD T forward(T x) const { return of_cos ? std::cos(x) : std::sin(x); }
+  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     return of_cos ? -dy * std::sin(x) : dy * std::cos(x);
   }
 };

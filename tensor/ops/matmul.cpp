@@ -26,8 +26,7 @@ std::optional<MatrixLayout> layout_of(const Tensor& x) {
 }
 Tensor readable(const Tensor& x) { return layout_of(x) ? x : x.contiguous(); }
 
-template <class T>
-const char* element(const T* base, std::int64_t index, DType dtype) {
+template <class T> const char* element(const T* base, std::int64_t index, DType dtype) {
   return static_cast<const char*>(static_cast<const void*>(base)) + index * size_of(dtype);
 }
 

@@ -39,8 +39,7 @@ struct Place {
 // Of the default generator: replays of a recording go on where eager calls would (tensor/capture_state.h).
 enum class Draws { default_generator, of_their_own };
 
-template <class T, class F>
-void generate(Cpu, const char*, F f, Draws, Tensor& y) {
+template <class T, class F> void generate(Cpu, const char*, F f, Draws, Tensor& y) {
   T* out = y.data<T>();
   parallel_for(y.numel(), detail::map_grain / 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) out[i] = convert<T>(f(i));
@@ -56,8 +55,7 @@ __global__ void generate_kernel(F f, const std::uint64_t* calls, std::int64_t n,
     out[i] = convert<T>(f(i));
 }
 
-template <class T, class F>
-void generate(Cuda, const char* op, F f, Draws draws, Tensor& y) {
+template <class T, class F> void generate(Cuda, const char* op, F f, Draws draws, Tensor& y) {
   if (y.numel() == 0) return;
   const std::uint64_t* calls = draws == Draws::default_generator ? capture_random_offset() : nullptr;
   launch(op, grid_stride(y.numel()), generate_kernel<T, F>, f, calls, y.numel(), y.data<T>());

@@ -11,12 +11,10 @@ namespace {
 
 // The sum times `scale`. Scaled before it is narrowed: the sum of an fp16 image overflows where its mean does
 // not.
-template <class T>
-struct Sum {
+template <class T> struct Sum {
   using Acc = T;
   T scale;
-  template <class In>
-  GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const {
+  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t) const {
     return acc + static_cast<Acc>(x);
   }
   GADOLIN_HD Acc init() const { return Acc(0); }
@@ -25,8 +23,7 @@ struct Sum {
 };
 
 // Index of the first largest (sign 1) or smallest (-1) element; NaN counts as larger than everything.
-template <class T>
-struct ArgBest {
+template <class T> struct ArgBest {
   T sign;
   struct Acc {
     T value;
@@ -41,8 +38,7 @@ struct ArgBest {
     return a.index < b.index;
   }
   GADOLIN_HD Acc init() const { return {T(0), -1}; }
-  template <class In>
-  GADOLIN_HD Acc step(Acc acc, In x, std::int64_t i) const {
+  template <class In> GADOLIN_HD Acc step(Acc acc, In x, std::int64_t i) const {
     return combine(acc, Acc{sign * static_cast<T>(x), i});
   }
   GADOLIN_HD Acc combine(Acc a, Acc b) const { return better(b, a) ? b : a; }
@@ -78,8 +74,7 @@ Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
 }
 
 // [.., n, ..] -> [.., 1, ..], times `scale`: 1 for a sum, 1 / n for a mean
-template <bool scales>
-struct SumFunction {
+template <bool scales> struct SumFunction {
   static constexpr auto name = scales ? "mean" : "sum";
   std::vector<bool> reduced;
   double scale = 1;
@@ -94,8 +89,7 @@ struct SumFunction {
 
   Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
   void save(const Tensor& x, const Tensor&) { from = x.shape(); }
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) {
       y.fill_(0 * scale);  // of a mean: 0 / 0 is NaN
       return;

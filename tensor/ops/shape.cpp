@@ -53,8 +53,7 @@ struct FlipFunction {
   Dims dims;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
     if (x.numel() > 0) y.copy_(backwards(x, dims));
   }
   Grads backward(const Tensor& dy, Need) const { return {flip(dy, dims)}; }
@@ -80,8 +79,7 @@ struct ConstantPadFunction {
     return shape;
   }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D, const Tensor& x, Tensor& y) const {
     y.fill_(value);
     if (x.numel() == 0 || y.numel() == 0) return;
     Tensor from = x, to = y;

@@ -51,8 +51,7 @@ inline double exp_below_0(double x) { return std::exp(x); }
 
 constexpr std::int64_t lanes = 16;  // independent partial results, so that reductions vectorise
 
-template <class M>
-M largest(const M* x, std::int64_t n) {
+template <class M> M largest(const M* x, std::int64_t n) {
   M best[lanes];
   for (M& b : best) b = -std::numeric_limits<M>::infinity();
   std::int64_t i = 0;
@@ -63,8 +62,7 @@ M largest(const M* x, std::int64_t n) {
   return *std::max_element(best, best + lanes);
 }
 // Sum of f(i).
-template <class M, class F>
-M sum_of(std::int64_t n, F f) {
+template <class M, class F> M sum_of(std::int64_t n, F f) {
   M total[lanes] = {};
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -75,8 +73,7 @@ M sum_of(std::int64_t n, F f) {
   return total[0];
 }
 
-template <bool log, class T, class M>
-void softmax_row(std::int64_t n, const T* x, T* y, M* row) {
+template <bool log, class T, class M> void softmax_row(std::int64_t n, const T* x, T* y, M* row) {
   for (std::int64_t i = 0; i < n; ++i) row[i] = convert<M>(x[i]);
   const M top = largest(row, n);
   if constexpr (log) {
@@ -147,8 +144,7 @@ void softmax_columns_backward(std::int64_t n, std::int64_t inner, std::int64_t c
 }
 
 // Calls row(offset) for every row, or columns(offset, count) for every tile of columns.
-template <class Row, class Columns>
-void walk_rows(const Rows& r, Row row, Columns columns) {
+template <class Row, class Columns> void walk_rows(const Rows& r, Row row, Columns columns) {
   if (r.inner == 1) {
     parallel_for(r.outer, 1 + detail::map_grain / (8 * r.n), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t o = begin; o < end; ++o) row(o * r.n);
@@ -165,8 +161,7 @@ void walk_rows(const Rows& r, Row row, Columns columns) {
                });
 }
 
-template <bool log, class T>
-void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
+template <bool log, class T> void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
   using M = math_type<T>;
   walk_rows(
       r,
@@ -179,8 +174,7 @@ void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
         softmax_columns<log, T, M>(r.n, r.inner, count, x + at, y + at);
       });
 }
-template <bool log, class T>
-void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
+template <bool log, class T> void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
   using M = math_type<T>;
   walk_rows(
       r, [&](std::int64_t at) { softmax_row_backward<log, T, M>(r.n, y + at, dy + at, dx + at); },
@@ -192,13 +186,11 @@ void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
 // --- CUDA --------------------------------------------------------------------------------------------------
 
 #ifdef __CUDACC__
-template <class M>
-__device__ M warp_sum(M x) {
+template <class M> __device__ M warp_sum(M x) {
   for (int width = 16; width > 0; width /= 2) x += __shfl_xor_sync(0xffffffffu, x, width);
   return x;
 }
-template <class M>
-__device__ M warp_max(M x) {
+template <class M> __device__ M warp_max(M x) {
   for (int width = 16; width > 0; width /= 2) {
     const M other = __shfl_xor_sync(0xffffffffu, x, width);
     x = other > x ? other : x;
@@ -208,8 +200,7 @@ __device__ M warp_max(M x) {
 
 // `width` threads a row: 32 when the row lies side by side, 1 when neighbouring threads own neighbouring
 // columns.
-template <bool log, int width, class T>
-__global__ void softmax_kernel(Rows r, const T* x, T* y) {
+template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, const T* x, T* y) {
   using M = math_type<T>;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x / width;
   const int lane = threadIdx.x % width;
@@ -255,8 +246,7 @@ __global__ void softmax_backward_kernel(Rows r, const T* y, const T* dy, T* dx) 
 // A warp a row, unless rows are so short that most of it would idle.
 bool warp_a_row(const Rows& r) { return r.inner == 1 && r.n > 8; }
 
-template <bool log, class T>
-void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
+template <bool log, class T> void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
   const char* op = log ? "log_softmax" : "softmax";
   if (warp_a_row(r)) {
     launch(op, grid_stride(r.outer * 32), softmax_kernel<log, 32, T>, r, x, y);
@@ -264,8 +254,7 @@ void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
     launch(op, grid_stride(r.outer * r.inner), softmax_kernel<log, 1, T>, r, x, y);
   }
 }
-template <bool log, class T>
-void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
+template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
   const char* op = log ? "log_softmax backward" : "softmax backward";
   if (warp_a_row(r)) {
     launch(op, grid_stride(r.outer * 32), softmax_backward_kernel<log, 32, T>, r, y, dy, dx);
@@ -276,8 +265,7 @@ void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
 #endif
 
 // y = exp(x) / sum(exp(x)), so dx = y (dy - sum(y dy)); its logarithm has dx = dy - exp(y) sum(dy).
-template <bool log>
-struct SoftmaxFunction {
+template <bool log> struct SoftmaxFunction {
   static constexpr auto name = log ? "log_softmax" : "softmax";
   int dim;
   Attributes attributes() const { return {{"dim", dim}}; }
@@ -289,8 +277,7 @@ struct SoftmaxFunction {
     return empty(x.shape(), x.dtype(), x.device());
   }
   void save(const Tensor&, const Tensor& result) { y = result; }
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& result) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& result) const {
     if (x.numel() == 0) return;
     const Tensor dense = x.contiguous();
     dispatch_floating(x.dtype(), name, [&](auto tag) {
@@ -298,8 +285,7 @@ struct SoftmaxFunction {
       softmax_forward<log, T>(device, rows_of(dense, dim), dense.data<T>(), result.data<T>());
     });
   }
-  template <class D>
-  Grads backward(D device, const Tensor& dy, Need) const {
+  template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
     if (dy.numel() == 0) return {dx};
     const Tensor dense = dy.contiguous();
@@ -313,8 +299,7 @@ struct SoftmaxFunction {
 };
 
 // An image that stores its channels innermost is computed as it lies: [N, C, H, W] as [N, H, W, C].
-template <bool log>
-Tensor any_softmax(const Tensor& x, int dim) {
+template <bool log> Tensor any_softmax(const Tensor& x, int dim) {
   dim = checked_dim(SoftmaxFunction<log>::name, dim, x.dim());
   if (x.is_channels_last()) {
     const int moved = dim == 0 ? 0 : dim == 1 ? 3 : dim - 1;

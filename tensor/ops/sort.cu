@@ -20,8 +20,7 @@ namespace {
 // --- cumsum ------------------------------------------------------------------------------------------------
 
 // One slice a call: the running sum is kept in Acc. From the last element to the first when `reversed`.
-template <class T, class Acc>
-struct CumsumLoop {
+template <class T, class Acc> struct CumsumLoop {
   detail::Walk<2> slices;  // y, x
   std::int64_t n, y_step, x_step;
   bool reversed;
@@ -39,16 +38,14 @@ struct CumsumLoop {
   }
 };
 
-template <class T, class Acc>
-void cumsum_loop(Cpu device, const CumsumLoop<T, Acc>& loop) {
+template <class T, class Acc> void cumsum_loop(Cpu device, const CumsumLoop<T, Acc>& loop) {
   detail::for_each_index(device, "cumsum", loop.slices.numel, loop.n, loop);
 }
 
 #ifdef __CUDACC__
 // One slice a block: a chunk of blockDim.x elements at a time is summed in steps of 1, 2, 4, ... (Hillis and
 // Steele 1986); the total goes on to the next chunk.
-template <class T, class Acc>
-__global__ void cumsum_kernel(CumsumLoop<T, Acc> loop) {
+template <class T, class Acc> __global__ void cumsum_kernel(CumsumLoop<T, Acc> loop) {
   __shared__ Acc shared[256];
   for (std::int64_t slice = blockIdx.x; slice < loop.slices.numel; slice += gridDim.x) {
     std::int64_t at[2];
@@ -72,8 +69,7 @@ __global__ void cumsum_kernel(CumsumLoop<T, Acc> loop) {
     }
   }
 }
-template <class T, class Acc>
-void cumsum_loop(Cuda device, const CumsumLoop<T, Acc>& loop) {
+template <class T, class Acc> void cumsum_loop(Cuda device, const CumsumLoop<T, Acc>& loop) {
   if (loop.x_step == 1 && loop.n > 32) {
     launch("cumsum", grid_stride(loop.slices.numel * 256), cumsum_kernel<T, Acc>, loop);
   } else {  // neighbouring threads read neighbouring slices
@@ -89,14 +85,12 @@ struct CumsumFunction {
 
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   void save(const Tensor&, const Tensor&) {}
-  template <class T, class Acc, class D>
-  void run(D device, const Tensor& x, Tensor& y) const {
+  template <class T, class Acc, class D> void run(D device, const Tensor& x, Tensor& y) const {
     const auto slices = detail::make_slice_walk<2>(x.shape(), {y.strides(), x.strides()}, dim);
     cumsum_loop(device, CumsumLoop<T, Acc>{slices, x.size(dim), y.stride(dim), x.stride(dim), reversed,
                                            y.data<T>(), x.data<T>()});
   }
-  template <class D>
-  void forward(D device, const Tensor& x, Tensor& y) const {
+  template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) return;
     if (x.dtype() == DType::int64) return run<std::int64_t, std::int64_t>(device, x, y);
     dispatch_floating(x.dtype(), name,
@@ -112,8 +106,7 @@ struct CumsumFunction {
 GADOLIN_HD std::uint64_t rising_key(std::int64_t value) {
   return static_cast<std::uint64_t>(value) ^ std::uint64_t{1} << 63;
 }
-template <class M>
-GADOLIN_HD std::uint64_t rising_key(M value) {
+template <class M> GADOLIN_HD std::uint64_t rising_key(M value) {
   using Bits = std::conditional_t<sizeof(M) == 4, std::uint32_t, std::uint64_t>;
   constexpr Bits all = static_cast<Bits>(-1), sign = all ^ all >> 1;
   if (value != value) return all;
@@ -122,8 +115,7 @@ GADOLIN_HD std::uint64_t rising_key(M value) {
 }
 
 // The slices of x and where the order of each goes; the first k are wanted.
-template <class T>
-struct SortProblem {
+template <class T> struct SortProblem {
   detail::Walk<2> slices;  // order, x
   std::int64_t n, k, order_step, x_step;
   std::int64_t* order;
@@ -136,8 +128,7 @@ struct SortProblem {
   }
 };
 
-template <class T>
-void sort_slices(Cpu, const char*, const SortProblem<T>& p, Device) {
+template <class T> void sort_slices(Cpu, const char*, const SortProblem<T>& p, Device) {
   parallel_for(p.slices.numel, 1 + detail::map_grain / (8 * p.n), [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::pair<std::uint64_t, std::int64_t>> entries(static_cast<std::size_t>(p.n));
     for (std::int64_t slice = begin; slice < end; ++slice) {
@@ -159,8 +150,7 @@ constexpr int shared_most = 2048;  // entries that a block sorts in shared memor
 
 // A sorting network (Batcher 1968), a block for a slice, over `padded` entries, a power of two: those from n
 // on have the largest key, and indices that come after all others.
-template <class T>
-__global__ void sort_kernel(SortProblem<T> p, int padded) {
+template <class T> __global__ void sort_kernel(SortProblem<T> p, int padded) {
   __shared__ std::uint64_t keys[shared_most];
   __shared__ int places[shared_most];
   const int threads = static_cast<int>(blockDim.x), thread = static_cast<int>(threadIdx.x);
@@ -190,8 +180,7 @@ __global__ void sort_kernel(SortProblem<T> p, int padded) {
   }
 }
 
-template <class T>
-struct FillKeys {
+template <class T> struct FillKeys {
   SortProblem<T> p;
   std::uint64_t* keys;
   std::int64_t* places;
@@ -210,8 +199,7 @@ struct SliceKeys {
     keys[job] = static_cast<std::uint64_t>(places[job] / n);
   }
 };
-template <class T>
-struct StoreOrder {
+template <class T> struct StoreOrder {
   SortProblem<T> p;
   const std::int64_t* places;
   GADOLIN_HD void operator()(std::int64_t job) const {
@@ -237,8 +225,7 @@ void radix_sort(const char* op, Keys& keys, Places& places, std::int64_t n, int 
 
 // Launches: 1 for slices of up to 2048 entries. For longer ones all slices are sorted at once, by value and
 // then by slice: of 65,536 numbers in fp32 8 launches, where the network took 21.
-template <class T>
-void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
+template <class T> void sort_slices(Cuda device, const char* op, const SortProblem<T>& p, Device where) {
   if (p.n <= shared_most) {
     const auto padded = std::bit_ceil(static_cast<std::uint64_t>(p.n));
     return launch(op, grid_stride(p.slices.numel * 256), sort_kernel<T>, p, static_cast<int>(padded));

@@ -41,8 +41,7 @@ struct UnsliceFunction {
   SliceSpec spec;
   Tensor allocate(const Tensor& dy) const { return empty(spec.from, dy.dtype(), dy.device(), dy.format()); }
   void save(const Tensor&, const Tensor&) {}
-  template <class D>
-  void forward(D, const Tensor& dy, Tensor& dx) const {
+  template <class D> void forward(D, const Tensor& dy, Tensor& dx) const {
     dx.zero_();
     slice_of(dx, spec).copy_(dy);
   }

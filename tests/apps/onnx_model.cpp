@@ -17,15 +17,13 @@ namespace {
 using List = std::vector<std::int64_t>;
 using Values = std::vector<Tensor>;
 
-template <class M>
-M parse(const std::string& path) {
+template <class M> M parse(const std::string& path) {
   M message;
   require<FormatError>(message.ParseFromString(read_file(path, 64 << 20)), path, " is no such message");
   return message;
 }
 
-template <class T>
-std::vector<T> raw(const onnx::TensorData& t) {
+template <class T> std::vector<T> raw(const onnx::TensorData& t) {
   std::vector<T> values(t.raw_data().size() / sizeof(T));
   std::memcpy(values.data(), t.raw_data().data(), values.size() * sizeof(T));
   return values;

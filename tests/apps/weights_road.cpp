@@ -31,8 +31,7 @@ json original_resnet() {
 }
 
 // Logits of files: `run` of each picture after the classifier's preprocessing.
-template <class Run>
-Rows logits_of(ClassificationTask& c, const std::vector<std::string>& files, Run&& run) {
+template <class Run> Rows logits_of(ClassificationTask& c, const std::vector<std::string>& files, Run&& run) {
   std::vector<SampleInfo> samples;
   for (const std::string& file : files) {
     SampleInfo info;

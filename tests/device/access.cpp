@@ -30,8 +30,7 @@ void host_access(const void* begin, std::size_t bytes, bool write) {
 }
 
 // The checker's own accesses do not count: its templates may be the program's, instrumented.
-template <class F>
-void beside_kernel(F check) {
+template <class F> void beside_kernel(F check) {
   inside = false;
   ++seen;
   check();

@@ -33,8 +33,7 @@ namespace {
 using Layout = cublasLtMatrixLayoutOpaque_t;
 using Desc = cublasLtMatmulDescOpaque_t;
 
-template <class T>
-cublasStatus_t take(T& to, const void* value, std::size_t bytes) {
+template <class T> cublasStatus_t take(T& to, const void* value, std::size_t bytes) {
   if (bytes != sizeof(T)) return CUBLAS_STATUS_INVALID_VALUE;
   std::memcpy(&to, value, bytes);
   return CUBLAS_STATUS_SUCCESS;

@@ -35,8 +35,7 @@ bool reduces(Collective kind) {
 
 using Bytes = std::vector<unsigned char>;
 
-template <class T>
-T combined(T a, T b, ncclRedOp_t op) {
+template <class T> T combined(T a, T b, ncclRedOp_t op) {
   switch (op) {
     case ncclProd: return static_cast<T>(a * b);
     case ncclMax: return a > b || a != a ? a : b;
@@ -46,8 +45,7 @@ T combined(T a, T b, ncclRedOp_t op) {
 }
 // W is what is computed in: of integers the unsigned type as wide, which wraps as they do, where signs do not
 // matter.
-template <class T, class W>
-Bytes reduced(const std::vector<Bytes>& all, ncclRedOp_t op) {
+template <class T, class W> Bytes reduced(const std::vector<Bytes>& all, ncclRedOp_t op) {
   Bytes result(all[0].size());
   const auto at = [](const Bytes& from, std::size_t i) {
     T value;

@@ -29,20 +29,15 @@ struct Body {
   bool finished = false;
 
   bool has(int name) const { return attributes.count(name) != 0; }
-  template <class T>
-  std::vector<T> all(int name) const {
+  template <class T> std::vector<T> all(int name) const {
     const Attribute& a = attributes.at(name);
     std::vector<T> values(static_cast<std::size_t>(a.count));
     std::memcpy(values.data(), a.bytes.data(), a.bytes.size());
     return values;
   }
-  template <class T>
-  T get(int name) const {
-    return all<T>(name).at(0);
-  }
+  template <class T> T get(int name) const { return all<T>(name).at(0); }
   const Body& child(int name) const { return *attributes.at(name).children.at(0); }
-  template <class T>
-  void set(int name, cudnnBackendAttributeType_t kind, const std::vector<T>& values) {
+  template <class T> void set(int name, cudnnBackendAttributeType_t kind, const std::vector<T>& values) {
     Attribute& a = attributes[name] = {kind, static_cast<std::int64_t>(values.size()), {}, {}};
     a.bytes.resize(values.size() * sizeof(T));
     std::memcpy(a.bytes.data(), values.data(), a.bytes.size());

@@ -35,8 +35,7 @@ struct TensorFacts {
     return n;
   }
   // f(place in a dense array, place in memory) for every element.
-  template <class F>
-  void each(F f) const {
+  template <class F> void each(F f) const {
     std::size_t at = 0;
     for (std::int64_t n = 0; n < dims[0]; ++n)
       for (std::int64_t h = 0; h < dims[2]; ++h)

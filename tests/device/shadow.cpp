@@ -14,8 +14,7 @@ namespace {
 constexpr std::size_t word = 4;
 constexpr Stamp in_bytes = ~Stamp{0};  // as the last read: `other` says where the cells are
 
-template <class T>
-T* pages(std::size_t count) {
+template <class T> T* pages(std::size_t count) {
   void* made = ::mmap(nullptr, std::max<std::size_t>(count, 1) * sizeof(T), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (made == MAP_FAILED) throw std::runtime_error("no memory for the shadow of an allocation");

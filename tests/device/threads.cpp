@@ -179,8 +179,7 @@ void wait_as(State state) {
 }
 
 // Makes ready those waiting contexts whose threads fulfil the condition.
-template <class F>
-void wake(F condition) {
+template <class F> void wake(F condition) {
   auto& waiting = block->waiting;
   const auto rest = std::partition(waiting.begin(), waiting.end(),
                                    [&](const Context* context) { return !condition(*context->thread); });

@@ -13,12 +13,8 @@ struct alignas(16) Four {
   float v[4];
 };
 
-template <int by>
-void shifted_write(float* x) {
-  x[static_cast<int>(threadIdx.x) + by] = 1;
-}
-template <int by>
-void shifted_read(float* x) {
+template <int by> void shifted_write(float* x) { x[static_cast<int>(threadIdx.x) + by] = 1; }
+template <int by> void shifted_read(float* x) {
   float v = x[static_cast<int>(threadIdx.x) + by];
   if (v == 0.5f) x[0] = v;
 }
@@ -48,8 +44,7 @@ TEST_F(DeviceAccess, AReportNamesKernelBlockAndThread) {
   EXPECT_EQ(cudaMemsetAsync(a_, 0, 4, stream_), cudaErrorLaunchFailure);
 }
 
-template <int last>
-void pack_at_the_end(float* x) {
+template <int last> void pack_at_the_end(float* x) {
   if (threadIdx.x > 0) return;
   *reinterpret_cast<Four*>(x + last) = Four{};
 }
@@ -117,15 +112,13 @@ TEST_F(DeviceAccess, MemoryThatNobodyHasWritten) {
   EXPECT_EQ(said(twice), "");
 }
 
-template <int written>
-void shared_in_part(float* x) {
+template <int written> void shared_in_part(float* x) {
   __shared__ float shared[count];
   if (threadIdx.x < written) shared[threadIdx.x] = 1;
   __syncthreads();
   x[threadIdx.x] = shared[threadIdx.x];
 }
-template <int by>
-void shared_too_far(float* x) {
+template <int by> void shared_too_far(float* x) {
   __shared__ float shared[count];
   shared[threadIdx.x + by] = 1;
   x[threadIdx.x] = shared[threadIdx.x + by];
@@ -141,8 +134,7 @@ TEST_F(DeviceAccess, SharedMemoryIsEmptyInEachBlockAndHasBounds) {
   }
 }
 
-template <int at>
-void pack_at(float* x) {
+template <int at> void pack_at(float* x) {
   if (threadIdx.x == 0) reinterpret_cast<Four*>(x + at)->v[1] = 1;
 }
 

@@ -28,8 +28,7 @@ void add_every_eighth(const float* x, float* out) {
 class DeviceAccount : public DeviceTest {
  protected:
   // The charges of what `record` puts on the stream, given four arrays of elements.
-  template <class Record>
-  std::vector<Charge> charges(Record record) {
+  template <class Record> std::vector<Charge> charges(Record record) {
     software_cuda::open_account(std::size_t{1} << 40, 132);
     float* arrays[4] = {};
     for (float*& a : arrays) {

@@ -13,10 +13,7 @@ namespace device_faults {
 struct Doubled {
   float* x;
   DEVICE_FAULTS_BOTH explicit Doubled(float* from) : x(from) {}
-  template <class T>
-  [[gnu::noinline]] DEVICE_FAULTS_BOTH void at(T i) const {
-    x[i] *= 2;
-  }
+  template <class T> [[gnu::noinline]] DEVICE_FAULTS_BOTH void at(T i) const { x[i] *= 2; }
 };
 
 void doubled_on_host(float* x);

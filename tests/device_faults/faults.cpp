@@ -11,8 +11,7 @@ namespace {
 using namespace device_faults;
 class Device : public DeviceTest {};
 
-template <bool with_barrier>
-void reverse(float* x) {
+template <bool with_barrier> void reverse(float* x) {
   __shared__ float shared[count];
   shared[threadIdx.x] = x[threadIdx.x];
   if constexpr (with_barrier) __syncthreads();

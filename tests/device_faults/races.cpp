@@ -25,8 +25,7 @@ class DeviceRaces : public DeviceTest {
   }
 };
 
-template <bool ordered>
-void neighbour(float* x) {
+template <bool ordered> void neighbour(float* x) {
   const float v = x[(threadIdx.x + 1) % count];
   if constexpr (ordered) __syncthreads();
   x[threadIdx.x] = v;
@@ -38,8 +37,7 @@ TEST_F(DeviceRaces, AReadAndALaterWriteOfAnother) {
                "of an allocation of 384 bytes on device 0, which block (0, 0, 0) thread (");
 }
 
-template <bool ordered>
-void tree(float* x) {
+template <bool ordered> void tree(float* x) {
   __shared__ float sums[64];
   sums[threadIdx.x] = x[threadIdx.x];
   for (unsigned half = 32; half > 0; half /= 2) {
@@ -53,8 +51,7 @@ TEST_F(DeviceRaces, ATreeOfSumsThatLacksItsInnerBarriers) {
   expect(tree<false>, true, dim3(64));
 }
 
-template <bool ordered>
-void used_again(float* x) {
+template <bool ordered> void used_again(float* x) {
   __shared__ float word;
   for (int i = 0; i < 2; ++i) {
     if (threadIdx.x == 0) word = x[i];
@@ -83,8 +80,7 @@ void count_and_look(float* x) {
   atomicAdd(x, 1.f);
   if (x[0] == 1.5f) x[1] = 0;
 }
-template <bool with_atomics>
-void count_and_glance(float* x) {
+template <bool with_atomics> void count_and_glance(float* x) {
   if constexpr (with_atomics)
     atomicAdd(x, 1.f);
   else if (threadIdx.x == 0)
@@ -101,10 +97,7 @@ TEST_F(DeviceRaces, AtomicOperationsAndPlainOnes) {
   expect(count_and_look, true);
 }
 
-template <int stride>
-void blocks_apart(float* x) {
-  x[blockIdx.x * stride + threadIdx.x] = 1;
-}
+template <int stride> void blocks_apart(float* x) { x[blockIdx.x * stride + threadIdx.x] = 1; }
 void blocks_read_and_write(float* x) {
   if (blockIdx.x == 0)
     x[threadIdx.x] = 1;
@@ -119,8 +112,7 @@ TEST_F(DeviceRaces, TwoBlocksOnOneAddress) {
 }
 
 // The last block to arrive adds what the others have left behind.
-template <bool fenced, bool counted>
-void last_adds(float* x) {
+template <bool fenced, bool counted> void last_adds(float* x) {
   __shared__ bool last;
   if (threadIdx.x == 0) {
     x[1 + blockIdx.x] = 1;
@@ -143,8 +135,7 @@ TEST_F(DeviceRaces, TheLastBlockAddsBehindAFenceAndACounter) {
 }
 
 enum class Between { nothing, shuffle, syncwarp, half };
-template <Between between>
-void warp_neighbour(float* x) {
+template <Between between> void warp_neighbour(float* x) {
   __shared__ float shared[32];
   shared[threadIdx.x] = x[threadIdx.x];
   if constexpr (between == Between::syncwarp) __syncwarp();
@@ -152,8 +143,7 @@ void warp_neighbour(float* x) {
   if constexpr (between == Between::half) __syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);
   x[threadIdx.x] = shared[31 - threadIdx.x];
 }
-template <int from>
-void quarter_neighbour(float* x) {
+template <int from> void quarter_neighbour(float* x) {
   __shared__ float shared[32];
   shared[threadIdx.x] = x[threadIdx.x];
   __syncwarp(0xffu << threadIdx.x / 8 * 8);
@@ -169,8 +159,7 @@ TEST_F(DeviceRaces, OfAWarpOnlySyncwarpOrdersMemoryAndOnlyOfItsMask) {
 }
 
 // Neighbours of less than a word.
-template <class T, int by>
-void small_elements(float* x) {
+template <class T, int by> void small_elements(float* x) {
   T* place = reinterpret_cast<T*>(x);
   place[threadIdx.x + by] = static_cast<T>(place[threadIdx.x] + 1);
 }

@@ -16,8 +16,7 @@
 
 namespace device_faults {
 
-template <class T>
-void append_as(std::vector<char>& to, T value) {
+template <class T> void append_as(std::vector<char>& to, T value) {
   to.insert(to.end(), reinterpret_cast<const char*>(&value), reinterpret_cast<const char*>(&value + 1));
 }
 inline std::vector<char> encoded(const std::vector<double>& values, ncclDataType_t type) {
@@ -103,8 +102,7 @@ class RanksTest : public testing::Test {
     for (std::size_t r = 0; r < ranks(); ++r) write(r, send_[r], encoded(numbers(r, n), type));
   }
   // What `one` asks for on every rank, as one group.
-  template <class F>
-  ncclResult_t together(F one) {
+  template <class F> ncclResult_t together(F one) {
     ncclGroupStart();
     for (std::size_t r = 0; r < ranks(); ++r) one(r);
     return ncclGroupEnd();

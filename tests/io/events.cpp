@@ -33,8 +33,7 @@ class Events : public testing::Test {
   std::string folder_ = scratch_.path(), path_ = scratch_ / "a";
 };
 
-template <class E, class F>
-std::string message(F f) {
+template <class E, class F> std::string message(F f) {
   try {
     f();
   } catch (const E& e) {

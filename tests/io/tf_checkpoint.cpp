@@ -64,8 +64,7 @@ TEST(TfCheckpoint, OtherFilesAreNone) {
 }
 
 // Every cut and every flipped byte is an error or changes no number that the checksums cover.
-template <class Read>
-void expect_no_crash(const std::string& good, Read read) {
+template <class Read> void expect_no_crash(const std::string& good, Read read) {
   int refused = 0, tries = 0;
   const auto attempt = [&](const std::string& bytes) {
     ++tries;

@@ -18,8 +18,7 @@ using nlohmann::json;
 
 namespace {
 
-template <class T>
-std::string raw_values(const std::vector<T>& values) {
+template <class T> std::string raw_values(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 std::string digest_of_example(const Example& example) {

@@ -13,10 +13,7 @@
 
 namespace gadolin::test {
 
-template <class T>
-std::string raw(T value) {
-  return {reinterpret_cast<const char*>(&value), sizeof value};
-}
+template <class T> std::string raw(T value) { return {reinterpret_cast<const char*>(&value), sizeof value}; }
 inline std::string unicode(const std::string& s) {
   return "X" + raw(static_cast<std::uint32_t>(s.size())) + s;
 }

@@ -188,8 +188,7 @@ const bool anchor_focal_added = add_spec({
 });
 
 // Sum over the anchors with an object of loss(box, target).
-template <class F>
-Reference over_objects(F loss) {
+template <class F> Reference over_objects(F loss) {
   return [loss](const Inputs& in) {
     return tabulate({in[0].size(0)}, [&](const Index& n) {
       double total = 0;

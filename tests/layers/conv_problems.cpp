@@ -18,8 +18,7 @@ using detail::Conv2dFunction;
 std::vector<ConvProblem> asked;  // by the function under test
 bool refuse_optional = false;    // as if no engine took slices or accumulated
 
-template <class T>
-void run_loops(const ConvProblem& p, const ConvPointers& t) {
+template <class T> void run_loops(const ConvProblem& p, const ConvPointers& t) {
   T *const x = static_cast<T*>(t.x), *const w = static_cast<T*>(t.w), *const y = static_cast<T*>(t.y);
   const T *const bias = static_cast<const T*>(t.bias), *const z = static_cast<const T*>(t.z);
   const std::int64_t xs = p.x_stride ? p.x_stride : p.c, ys = p.y_stride ? p.y_stride : p.k,

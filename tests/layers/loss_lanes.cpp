@@ -96,8 +96,7 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& want
         << what << ", " << i << ": " << got[i] << " for " << want[i];
   }
 }
-template <class T, int V>
-void compare_lanes(std::int64_t classes) {
+template <class T, int V> void compare_lanes(std::int64_t classes) {
   const Tensor x = ((rand({5, classes}, 41, 1) - 0.5) * 12.0).to(dtype_of<T>);
   const std::vector<double> numbers = x.to_vector<double>();
   std::vector<std::int64_t> target;

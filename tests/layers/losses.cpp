@@ -182,8 +182,7 @@ const bool softmax_focal_added = add_spec({
 });
 
 // Mean over all elements of f(x, target).
-template <class F>
-Reference mean_of(F f) {
+template <class F> Reference mean_of(F f) {
   return [f](const Inputs& in) {
     return tabulate({}, [&](const Index&) {
       double total = 0;

@@ -25,8 +25,7 @@ Tensor unwritten(const Tensor& like) {
   t.fill_(NAN);
   return t;
 }
-template <int V, class Body>
-void run_threads(const Body& body) {
+template <int V, class Body> void run_threads(const Body& body) {
   const detail::Frame f = body.frame();
   ASSERT_TRUE(V == 1 || detail::packs_fit(f.channels, V, body.in, body.out));
   const std::int64_t work = f.images * f.rows * f.columns * f.channels / V;
@@ -43,10 +42,7 @@ void expect_same(const Tensor& got, const Tensor& want, double limit, const std:
   }
 }
 // Sums are taken in one order everywhere, but compilers may fuse them.
-template <class T>
-double rounding() {
-  return sizeof(T) == 8 ? 1e-14 : sizeof(T) == 4 ? 1e-6 : 1.0 / 128;
-}
+template <class T> double rounding() { return sizeof(T) == 8 ? 1e-14 : sizeof(T) == 4 ? 1e-6 : 1.0 / 128; }
 
 template <class T, int V, bool largest>
 void compare_pool(const Geometry& g, const Tensor& x, const std::string& what,
@@ -66,8 +62,7 @@ void compare_pool(const Geometry& g, const Tensor& x, const std::string& what,
   expect_same(dx, leaf.grad(), largest ? 0 : rounding<T>(), what + ", backward");
 }
 
-template <class T, int V>
-void compare_pools(std::int64_t channels, std::uint64_t seed) {
+template <class T, int V> void compare_pools(std::int64_t channels, std::uint64_t seed) {
   const std::string type = cat(name_of(dtype_of<T>), ", ", V, " channels a thread");
   Tensor x = random_image(dtype_of<T>, {2, channels, 9, 6}, seed);
   for (int kernel : {2, 3}) {
@@ -136,8 +131,7 @@ TEST(PixelPacks, ResampleAsTheTilesDo) {
 
 // Lanes of a block, each with its share of the pixels; far from 0, where a float's sum of all of them is
 // poor.
-template <class T>
-void compare_image_sums(std::int64_t pixels) {
+template <class T> void compare_image_sums(std::int64_t pixels) {
   constexpr int V = 16 / sizeof(T);
   const Tensor x =
       (rand({2, 2 * V, pixels, 1}, 21, 1) + 100.0).to(dtype_of<T>).contiguous(MemoryFormat::channels_last);

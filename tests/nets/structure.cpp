@@ -70,8 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 // Parameters whose name satisfies `pick`.
-template <class F>
-std::int64_t parameters_of(const std::string& name, const NetOptions& options, F&& pick) {
+template <class F> std::int64_t parameters_of(const std::string& name, const NetOptions& options, F&& pick) {
   const SkipInitialValues zeros;
   std::int64_t total = 0;
   for (const Parameter& p : make_net(name, options)->parameters())

@@ -43,8 +43,7 @@ double value_of(const std::vector<MetricValue>& values, const std::string& name)
   return -1;
 }
 
-template <class E, class F>
-void expect_error(const char* text, F f) {
+template <class E, class F> void expect_error(const char* text, F f) {
   try {
     f();
     ADD_FAILURE() << "no error: " << text;

@@ -208,14 +208,12 @@ struct Recorded {
     return compute_copy(weight).detach();
   }
   // As tensor/capture.cpp does.
-  template <class F>
-  void preview(F&& step) {
+  template <class F> void preview(F&& step) {
     detail::capture_state().companions = &before;
     step();
     detail::capture_state() = {};
   }
-  template <class F>
-  void record(F&& step) {
+  template <class F> void record(F&& step) {
     before.refresh();
     detail::capture_state() = {.active = true, .recording = number, .companions = &recorded};
     step();

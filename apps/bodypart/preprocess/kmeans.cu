@@ -146,8 +146,7 @@ class Pixels : public Points {
   }
 
  private:
-  template <class Make>
-  void run(std::int64_t* to, std::int64_t count, int start, Make make) {
+  template <class Make> void run(std::int64_t* to, std::int64_t count, int start, Make make) {
     Tensor place = zeros({count}, DType::int64, image_.device());
     if (start != 0) place.fill_(start);
     run_lanes("quantize_colors", image_.device(), n_, make(place.data<std::int64_t>()));

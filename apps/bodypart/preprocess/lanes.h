@@ -9,8 +9,7 @@
 namespace gadolin::detail {
 
 #ifdef __CUDACC__
-template <class F>
-__global__ void lanes_kernel(F f) {
+template <class F> __global__ void lanes_kernel(F f) {
   f(static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x,
     static_cast<std::int64_t>(gridDim.x) * blockDim.x);
 }

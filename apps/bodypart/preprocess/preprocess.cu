@@ -39,8 +39,7 @@ std::uint32_t sum_of_block(const std::uint8_t* in, std::int64_t n, int channels)
   return sum;
 }
 
-template <class F>
-void map_samples(const std::uint8_t* in, std::uint8_t* out, std::int64_t n, F f) {
+template <class F> void map_samples(const std::uint8_t* in, std::uint8_t* out, std::int64_t n, F f) {
   parallel_for(n, grain, [=](std::int64_t begin, std::int64_t end) {
     const F g = f;  // bytes that are written might be those of what a lambda holds: copies let the loop run
                     // on vectors

@@ -67,8 +67,7 @@ struct Run {
 };
 
 // First place from x on that holds 0 or 255, eight bytes at a time; width when there is none.
-template <int level>
-std::int64_t first_of(const std::uint8_t* p, std::int64_t x, std::int64_t width) {
+template <int level> std::int64_t first_of(const std::uint8_t* p, std::int64_t x, std::int64_t width) {
   for (; x + 8 <= width; x += 8) {
     std::uint64_t word;
     std::memcpy(&word, p + x, 8);

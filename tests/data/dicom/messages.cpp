@@ -21,10 +21,7 @@ struct DicomMessages : testing::Test {
 std::string says(const std::string& bytes, const DicomOptions& options = {}) {
   return message_of<FormatError>([&] { image_of(bytes, options); });
 }
-template <class F>
-std::string value_says(F&& f) {
-  return message_of<ValueError>(f);
-}
+template <class F> std::string value_says(F&& f) { return message_of<ValueError>(f); }
 
 Picture eight_bits() {
   Picture p;

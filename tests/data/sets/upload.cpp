@@ -16,8 +16,7 @@
 namespace gadolin {
 namespace {
 
-template <class F>
-std::string thrown(F f) {
+template <class F> std::string thrown(F f) {
   try {
     f();
   } catch (const ValueError& error) {

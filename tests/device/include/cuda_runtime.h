@@ -67,8 +67,7 @@ void warp_barrier(unsigned mask);
 void atomic_access(const void* place, std::size_t bytes);
 void memory_fence();
 
-template <class T>
-T shuffled(unsigned mask, T value, int from) {
+template <class T> T shuffled(unsigned mask, T value, int from) {
   static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<T>);
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof value);
@@ -77,8 +76,7 @@ T shuffled(unsigned mask, T value, int from) {
   return value;
 }
 
-template <class... Params>
-Kernel kernel_of(void (*function)(Params...), void** args) {
+template <class... Params> Kernel kernel_of(void (*function)(Params...), void** args) {
   using Values = std::tuple<void (*)(Params...), std::decay_t<Params>...>;
   const auto values = [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::make_shared<const Values>(function, *static_cast<std::decay_t<Params>*>(args[I])...);
@@ -103,62 +101,45 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) { software_cuda::warp_barrie
 inline void __threadfence() { software_cuda::memory_fence(); }
 
 // Within segments of `width` lanes.
-template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
   const int lane = software_cuda::lane(), from = lane ^ bits;
   return software_cuda::shuffled(mask, value, from / width > lane / width ? lane : from);
 }
-template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
+template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
   const int lane = software_cuda::lane(), from = lane + static_cast<int>(by);
   return software_cuda::shuffled(mask, value, from / width != lane / width ? lane : from);
 }
-template <class T>
-T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
+template <class T> T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
   return software_cuda::shuffled(mask, value, software_cuda::lane() / width * width + (from & (width - 1)));
 }
-template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
+template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
   const int lane = software_cuda::lane(), from = lane - static_cast<int>(by);
   return software_cuda::shuffled(mask, value, from < lane / width * width ? lane : from);
 }
 
 // Threads take turns, so that an atomic operation is a plain one, which the checker hears of as atomic.
 #define SOFTWARE_CUDA_UNSEEN __attribute__((no_sanitize("thread")))
-template <class T, class F>
-SOFTWARE_CUDA_UNSEEN T software_cuda_atomic(T* place, F changed) {
+template <class T, class F> SOFTWARE_CUDA_UNSEEN T software_cuda_atomic(T* place, F changed) {
   software_cuda::atomic_access(place, sizeof *place);
   const T before = *place;
   *place = changed(before);
   return before;
 }
-template <class T, class V>
-T atomicAdd(T* place, V value) {
+template <class T, class V> T atomicAdd(T* place, V value) {
   return software_cuda_atomic(place,
                               [=](T before) { return static_cast<T>(before + static_cast<T>(value)); });
 }
 inline unsigned atomicInc(unsigned* place, unsigned limit) {
   return software_cuda_atomic(place, [=](unsigned before) { return before >= limit ? 0 : before + 1; });
 }
-template <class T>
-T atomicMax(T* place, T value) {
+template <class T> T atomicMax(T* place, T value) {
   return software_cuda_atomic(place, [=](T before) { return before < value ? value : before; });
 }
-template <class T>
-T atomicMin(T* place, T value) {
+template <class T> T atomicMin(T* place, T value) {
   return software_cuda_atomic(place, [=](T before) { return value < before ? value : before; });
 }
 
 // Loads and stores with hints for the caches.
-template <class T>
-T __ldcs(const T* place) {
-  return *place;
-}
-template <class T>
-T __ldcg(const T* place) {
-  return *place;
-}
-template <class T>
-void __stcs(T* place, T value) {
-  *place = value;
-}
+template <class T> T __ldcs(const T* place) { return *place; }
+template <class T> T __ldcg(const T* place) { return *place; }
+template <class T> void __stcs(T* place, T value) { *place = value; }

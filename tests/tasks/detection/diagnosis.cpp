@@ -33,8 +33,7 @@ std::vector<DetectedPicture> good() {
   return pictures;
 }
 
-template <class F>
-DetectionDiagnosis planted(F&& change) {
+template <class F> DetectionDiagnosis planted(F&& change) {
   std::vector<DetectedPicture> pictures = good();
   for (DetectedPicture& p : pictures)
     for (Detection& d : p.found) change(d);

@@ -101,8 +101,7 @@ TEST(Dropout, BackwardUsesTheMaskOfItsForward) {
 
 // What the threads of the device do, one after another: the numbers of the loops on the CPU in every order of
 // memory, for types of every width, sizes that fill no group, and arrays that may not be taken in packs.
-template <class T, bool packed>
-void expect_same_groups(const Tensor& x, const char* what) {
+template <class T, bool packed> void expect_same_groups(const Tensor& x, const char* what) {
   manual_seed(8);
   const Tensor want = dropout(x, 0.4);
   Tensor got = full(x.shape(), 77, x.dtype()).contiguous(x.format());
@@ -116,8 +115,7 @@ void expect_same_groups(const Tensor& x, const char* what) {
   EXPECT_EQ(got.to_vector<double>(), want.to_vector<double>())
       << what << " " << name_of(x.dtype()) << " packed " << packed;
 }
-template <class T>
-void expect_same_groups() {
+template <class T> void expect_same_groups() {
   const Tensor x = rand({3, 5, 7, 9}, 4, 4).to(dtype_of<T>);
   expect_same_groups<T, true>(x, "rows");
   expect_same_groups<T, false>(x, "rows");

@@ -46,8 +46,7 @@ const bool nonzero_added = add_spec({
     .differentiable = false,
 });
 
-template <bool counts>
-Tensor distinct(const Inputs& in) {
+template <bool counts> Tensor distinct(const Inputs& in) {
   std::map<double, double> seen;
   for (double v : in[0].to_vector<double>()) ++seen[v];
   Values out;

@@ -12,8 +12,7 @@
 namespace gadolin {
 namespace {
 
-template <class T>
-std::vector<T> bits_of(const Tensor& t) {
+template <class T> std::vector<T> bits_of(const Tensor& t) {
   const Tensor host = t.to(cpu);
   std::vector<T> words(static_cast<std::size_t>(host.numel()));
   EXPECT_TRUE(host.is_contiguous());
