@@ -1,8 +1,8 @@
 // Losses of anchors as functors: value and derivative of a logit or a box in one place for both devices.
 #include "layers/anchor_loss.h"
 
-#include "layers/logistic.h"
 #include "tensor/function.h"
+#include "tensor/logistic.h"
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
 
@@ -27,10 +27,7 @@ void check_label(const char* op, const Tensor& x, const Tensor& label) {
 template <class M> struct FocalTerm {
   M alpha, gamma;
   GADOLIN_HD M weight(bool hit) const { return alpha < M(0) ? M(1) : hit ? alpha : M(1) - alpha; }
-  GADOLIN_HD M power(M s) const {
-    using std::pow;
-    return gamma == M(2) ? s * s : static_cast<M>(pow(s, gamma));
-  }
+  GADOLIN_HD M power(M s) const { return gamma == M(2) ? s * s : static_cast<M>(std::pow(s, gamma)); }
   GADOLIN_HD M value(M x, bool hit) const {
     const M z = hit ? -x : x;
     return weight(hit) * power(detail::logistic(z)) * detail::softplus_of(z);

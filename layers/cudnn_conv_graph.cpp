@@ -31,12 +31,8 @@ class GraphOf {
     }
     const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w}, p_.x_stride);
     const CudnnDescriptor w = tensor(id_w, {p_.k, p_.c / p_.groups, p_.r, p_.s});
-    if (p_.pass == ConvPass::data_gradient) {
-      add(cudnn_convolution_backward_data(how_, w, tensor(id_y, y_dims(), p_.y_stride), x));
-    } else if (p_.pass == ConvPass::filter_gradient) {
-      add(cudnn_convolution_backward_filter(how_, x, tensor(id_y, y_dims(), p_.y_stride), w));
-    } else if (p_.epilogue == ConvEpilogue::none) {
-      add(cudnn_convolution_forward(how_, x, w, tensor(id_y, y_dims(), p_.y_stride)));
+    if (p_.pass != ConvPass::forward || p_.epilogue == ConvEpilogue::none) {
+      add(cudnn_convolution(p_.pass, how_, x, w, tensor(id_y, y_dims(), p_.y_stride)));
     } else {
       forward_with_epilogue(x, w);
     }
@@ -61,7 +57,7 @@ class GraphOf {
     const CudnnDescriptor y = tensor(id_y, y_dims(), p_.y_stride);
     const bool relu = p_.epilogue != ConvEpilogue::bias;
     CudnnDescriptor last = virtual_y();
-    add(cudnn_convolution_forward(how_, x, w, last));
+    add(cudnn_convolution(ConvPass::forward, how_, x, w, last));
     if (p_.epilogue == ConvEpilogue::bias_add_relu) {
       const CudnnDescriptor z = tensor(id_z, y_dims()), sum = virtual_y();
       add(cudnn_pointwise(CUDNN_POINTWISE_ADD, last, &z, sum));

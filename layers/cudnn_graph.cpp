@@ -125,6 +125,24 @@ CudnnDescriptor convolution(const CudnnConvolution& how) {
   return made.finalize();
 }
 
+// What cuDNN calls a convolution and its two gradients.
+struct PassNames {
+  cudnnBackendDescriptorType_t type;
+  const char* what;
+  cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
+};
+#define GADOLIN_PASS(type, what, pass, x, w, y)                                                             \
+  {                                                                                                         \
+    CUDNN_BACKEND_OPERATION_CONVOLUTION_##type##_DESCRIPTOR, "cuDNN convolution " what,                     \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##x, \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##w, CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##y,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_BETA     \
+  }
+constexpr PassNames pass_names[] = {GADOLIN_PASS(FORWARD, "forward", FORWARD, X, W, Y),
+                                    GADOLIN_PASS(BACKWARD_DATA, "backward data", BWD_DATA, DX, W, DY),
+                                    GADOLIN_PASS(BACKWARD_FILTER, "backward filter", BWD_FILTER, X, DW, DY)};
+#undef GADOLIN_PASS
+
 // alpha and beta have the type that is computed in.
 void set_scales(CudnnDescriptor& operation, const CudnnConvolution& how, cudnnBackendAttributeName_t alpha,
                 cudnnBackendAttributeName_t beta) {
@@ -144,41 +162,12 @@ template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
 
 }  // namespace
 
-CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x,
-                                          const CudnnDescriptor& w, const CudnnDescriptor& y) {
-  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "cuDNN convolution forward");
-  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, convolution(how))
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, x)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, w)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, y);
-  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA);
-  return made.finalize();
-}
-
-CudnnDescriptor cudnn_convolution_backward_data(const CudnnConvolution& how, const CudnnDescriptor& w,
-                                                const CudnnDescriptor& dy, const CudnnDescriptor& dx) {
-  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-                       "cuDNN convolution backward data");
-  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, convolution(how))
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, w)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, dy)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, dx);
-  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA);
-  return made.finalize();
-}
-
-CudnnDescriptor cudnn_convolution_backward_filter(const CudnnConvolution& how, const CudnnDescriptor& x,
-                                                  const CudnnDescriptor& dy, const CudnnDescriptor& dw) {
-  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-                       "cuDNN convolution backward filter");
-  made.set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, convolution(how))
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, x)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, dy)
-      .set(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, dw);
-  set_scales(made, how, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA);
+CudnnDescriptor cudnn_convolution(ConvPass pass, const CudnnConvolution& how, const CudnnDescriptor& x,
+                                  const CudnnDescriptor& w, const CudnnDescriptor& y) {
+  const PassNames& names = pass_names[static_cast<int>(pass)];
+  CudnnDescriptor made(names.type, names.what);
+  made.set(names.convolution, convolution(how)).set(names.x, x).set(names.w, w).set(names.y, y);
+  set_scales(made, how, names.alpha, names.beta);
   return made.finalize();
 }
 

@@ -13,8 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/device.h"
-#include "tensor/dtype.h"
+#include "layers/cudnn_plans.h"
 
 namespace gadolin {
 
@@ -120,13 +119,9 @@ struct CudnnConvolution {
   DType compute = DType::fp32;
   float alpha = 1, beta = 0;
 };
-// y = alpha conv(x, w) + beta y, and its gradients with respect to x (from w, dy) and w (from x, dy).
-CudnnDescriptor cudnn_convolution_forward(const CudnnConvolution& how, const CudnnDescriptor& x,
-                                          const CudnnDescriptor& w, const CudnnDescriptor& y);
-CudnnDescriptor cudnn_convolution_backward_data(const CudnnConvolution& how, const CudnnDescriptor& w,
-                                                const CudnnDescriptor& dy, const CudnnDescriptor& dx);
-CudnnDescriptor cudnn_convolution_backward_filter(const CudnnConvolution& how, const CudnnDescriptor& x,
-                                                  const CudnnDescriptor& dy, const CudnnDescriptor& dw);
+// y = alpha conv(x, w) + beta y, and its gradients: x is made from w and y, or w from x and y.
+CudnnDescriptor cudnn_convolution(ConvPass pass, const CudnnConvolution& how, const CudnnDescriptor& x,
+                                  const CudnnDescriptor& w, const CudnnDescriptor& y);
 // y = mode(x) or mode(x, b); b may broadcast, for example a bias {1, C, 1, 1}.
 CudnnDescriptor cudnn_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* b,
                                 const CudnnDescriptor& y);

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "layers/logistic.h"
 #include "layers/loss_rows.h"
 #include "tensor/function.h"
+#include "tensor/logistic.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
@@ -168,17 +168,15 @@ struct Focal {
   static constexpr auto name = "sigmoid_focal_loss";
   double alpha, gamma;
   template <class T> GADOLIN_HD T forward(T x, T y) const {
-    using std::pow;
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y);
-    return alpha_t(y) * ce * static_cast<T>(pow(T(1) - pt, static_cast<T>(gamma)));
+    return alpha_t(y) * ce * static_cast<T>(std::pow(T(1) - pt, static_cast<T>(gamma)));
   }
   template <class T> GADOLIN_HD T backward(T x, T y) const {
-    using std::pow;
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y),
             g = static_cast<T>(gamma);
     const T rest = T(1) - pt, dpt = (T(2) * y - T(1)) * p * (T(1) - p);
-    const T power = static_cast<T>(pow(rest, g)),
-            slope = rest > T(0) ? g * static_cast<T>(pow(rest, g - T(1))) : T(0);
+    const T power = static_cast<T>(std::pow(rest, g)),
+            slope = rest > T(0) ? g * static_cast<T>(std::pow(rest, g - T(1))) : T(0);
     return alpha_t(y) * (power * (p - y) - slope * dpt * ce);
   }
   template <class T> GADOLIN_HD T alpha_t(T y) const {

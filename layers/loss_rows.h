@@ -16,15 +16,13 @@ template <class M> struct RowSums {
   M below, weights;  // sums of w (x - largest) and w; kept for label smoothing only
   static GADOLIN_HD RowSums none() { return {std::numeric_limits<M>::lowest(), M(0), M(0), M(0)}; }
   GADOLIN_HD void raise(M to) {
-    using std::exp;
-    total *= static_cast<M>(exp(largest - to));
+    total *= static_cast<M>(std::exp(largest - to));
     below += weights * (largest - to);
     largest = to;
   }
   GADOLIN_HD void take(M x) {  // a NaN is not larger than anything and ends in the total
-    using std::exp;
     if (x > largest) raise(x);
-    total += static_cast<M>(exp(x - largest));
+    total += static_cast<M>(std::exp(x - largest));
   }
   GADOLIN_HD RowSums merged(RowSums other) const {
     RowSums mine = *this;
@@ -72,13 +70,10 @@ template <class T> struct SoftmaxRow {
     return sums;
   }
   template <int V> GADOLIN_HD void write(std::int64_t n, const RowSums<M>& sums, int lane, int lanes) const {
-    using std::exp;
-    using std::log;
-    using std::pow;
     const std::int64_t t = target[n];
     const bool ignored = t == ignore;
     M value = 0, w = 0, all = 0, hit = 0;  // d value / d x_c = all p_c - (c == t) hit - each w_c
-    const M each = smoothing / static_cast<M>(classes), log_total = static_cast<M>(log(sums.total));
+    const M each = smoothing / static_cast<M>(classes), log_total = static_cast<M>(std::log(sums.total));
     if (!ignored && (t < 0 || t >= classes)) {  // the CPU has refused it before
       value = w = all = std::numeric_limits<M>::quiet_NaN();
     } else if (!ignored) {
@@ -90,10 +85,11 @@ template <class T> struct SoftmaxRow {
       if (smoothing > M(0)) value += each * (sums.weights * log_total - sums.below);
       if (gamma > M(0)) {
         // w (1 - p)^g (-log p): d / dx_c = d / dp p (1[c = t] - p_c)
-        const M p = static_cast<M>(exp(-ce)), rest = M(1) - p, power = static_cast<M>(pow(rest, gamma));
+        const M p = static_cast<M>(std::exp(-ce)), rest = M(1) - p,
+                power = static_cast<M>(std::pow(rest, gamma));
         value *= power;
         const M slope =
-            rest > M(0) && p > M(0) ? gamma * static_cast<M>(pow(rest, gamma - M(1))) * p * ce : M(0);
+            rest > M(0) && p > M(0) ? gamma * static_cast<M>(std::pow(rest, gamma - M(1))) * p * ce : M(0);
         all = hit = w * (power + slope);
       }
     }
@@ -105,7 +101,7 @@ template <class T> struct SoftmaxRow {
     for (std::int64_t c = lane * V; c < classes; c += lanes * V) {
       const Channels<V, T> x(logits + n * classes + c);
       put<V>(gradient + n * classes + c, V, [&](int j) {
-        const M p = static_cast<M>(exp(x[j] - sums.largest)) / sums.total;
+        const M p = static_cast<M>(std::exp(x[j] - sums.largest)) / sums.total;
         return ignored ? M(0)
                        : all * p - (c + j == t ? hit : M(0)) -
                              (smoothing > M(0) ? each * weight_of(c + j) : M(0));

@@ -159,9 +159,8 @@ template <class P> struct UseStatistics {
   explicit UseStatistics(const NormSizes& size) : n(static_cast<double>(size.rows)) {}
 
   GADOLIN_HD void operator()(std::int64_t c, double average, double variance, bool moves) const {
-    using std::sqrt;
     mean[c] = static_cast<P>(average);
-    rstd[c] = static_cast<P>(1 / sqrt(variance + eps));
+    rstd[c] = static_cast<P>(1 / std::sqrt(variance + eps));
     if (!moves) return;
     if (c == 0 && batches) ++*batches;
     running_mean[c] =

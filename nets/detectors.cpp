@@ -1,6 +1,5 @@
 #include "nets/detectors.h"
 
-#include "nets/net_sizes.h"
 #include "nets/option_fields.h"
 
 namespace gadolin {
@@ -37,9 +36,6 @@ const std::vector<NetInfo>& detectors() {
         info.name = "retinanet_" + backbone + "_fpn" + (second ? "_v2" : "");
         info.about = second ? "Lin et al. 2017, group norm in the heads, P6 from C5" : "Lin et al. 2017";
         info.input = {3, 512, 512};
-        const detail::NetSize& size = detail::net_size(info.name);
-        info.parameters = size.parameters;
-        info.macs = size.macs;
         std::erase(info.options, "num_classes");
         RetinaNetOptions fields;
         visit_options(detail::List{info.options}, fields);

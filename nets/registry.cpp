@@ -8,7 +8,6 @@
 #include "nets/inception_resnet_v2.h"
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"
-#include "nets/net_sizes.h"
 #include "nets/option_fields.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
@@ -61,14 +60,7 @@ struct Entry {
 template <class Options, class Build>
 Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults,
             Build build, const std::vector<std::string>& without = {}) {
-  const detail::NetSize& counted = detail::net_size(name);
-  Entry e{{name,
-           std::move(about),
-           std::move(weights),
-           {3, size, size},
-           counted.parameters,
-           counted.macs,
-           {"num_classes", "input_channels"}},
+  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}},
           {}};
   visit_options(List{e.info.options}, defaults);
   std::erase_if(e.info.options, [&](const std::string& option) {

@@ -20,8 +20,6 @@ struct NetInfo {
   std::string about;                 // "He et al. 2015, v1.5"
   std::string weights;               // whose files fit: "torchvision"
   Shape input;                       // default [C, H, W]
-  std::int64_t parameters = 0;       // with the default options
-  std::int64_t macs = 0;             // multiply-adds of one picture of the default input
   std::vector<std::string> options;  // names that make_net accepts
 };
 const std::vector<NetInfo>& nets();

@@ -49,6 +49,10 @@ std::string padded(const std::string& text, std::size_t width, bool right) {
 }  // namespace
 
 NetSummary summarise(Layer& net, const Shape& input) {
+  return summarise(net, input, [&](const Tensor& x) { net(x); });
+}
+
+NetSummary summarise(Module& net, const Shape& input, const std::function<void(const Tensor&)>& forward) {
   NetSummary s;
   s.input = input;
   std::map<std::string, Own> own = own_parameters(net);
@@ -74,7 +78,7 @@ NetSummary summarise(Layer& net, const Shape& input) {
       s.rows.insert(at, row);
     });
     try {
-      net(zeros(input));
+      forward(zeros(input));
     } catch (...) {
       net.train(training);
       throw;

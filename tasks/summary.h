@@ -1,6 +1,7 @@
 // What a net is made of, layer by layer: found by running it once with an observer, unfused.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct NetSummary {
 // Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put
 // back. A layer that is called twice has two rows, and its parameters count in the first.
 NetSummary summarise(Layer& net, const Shape& input);
+// Of a net that is no Layer: `forward` calls it.
+NetSummary summarise(Module& net, const Shape& input, const std::function<void(const Tensor&)>& forward);
 
 // The table as text: a row a layer with output shape, parameters, multiply-adds and the memory of a leaf's
 // result, then totals. `max_depth` hides what lies deeper.

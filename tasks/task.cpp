@@ -5,13 +5,15 @@
 
 #include "layers/init.h"
 #include "tasks/classification.h"
+#include "tasks/detection/detection.h"
+#include "tasks/inputs.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
 
 std::vector<TaskKind>& kinds() {
-  static std::vector<TaskKind> all{classification_kind()};
+  static std::vector<TaskKind> all{classification_kind(), detection_kind()};
   return all;
 }
 
@@ -66,7 +68,12 @@ Tensor Task::evidence(const Batch&, int) {
                     " has no evidence of a class to follow; use a classifier");
 }
 
+Batch Task::one(const Dataset& set, std::int64_t i, Device device) const {
+  return one_sample(set, i, pipeline_, device);
+}
+
 void Task::check_batches(const DataLoader&) const {}
+TextRows Task::remarks(const Dataset&) const { return {}; }
 
 void Task::describe(Checkpoint& checkpoint) const {
   checkpoint.facts["task"] = kind();

@@ -49,8 +49,9 @@ class Evaluator {
   virtual std::vector<Metric> metrics() const = 0;
   // The metric that chooses the best checkpoint unless told otherwise; "loss" is possible.
   virtual std::string chosen() const = 0;
-  // Mean loss of the samples; NaN without any.
+  // Mean loss of the samples; NaN without any. Where predictions do not tell it, has_loss() is false.
   virtual double loss() const = 0;
+  virtual bool has_loss() const { return true; }
   // `batch` as the task's loader made it, `outputs` as the task predicted it. Throws NumericError for NaN,
   // naming the sample.
   virtual void add(const Batch& batch, const Outputs& outputs) = 0;
@@ -100,9 +101,15 @@ class Task {
                                              const LoaderOptions& options,
                                              std::shared_ptr<const Sampler> sampler = {}) const = 0;
 
+  // Sample `i` of a set as a batch of one: what the net makes of it does not depend on what else was asked
+  // for.
+  virtual Batch one(const Dataset& set, std::int64_t i, Device device) const;
+
   // Of batches to learn from: throws UsageError where they are pictures too small for the net. Asked before a
   // run begins.
   virtual void check_batches(const DataLoader& loader) const;
+  // What people should know before the first step, as a table; may be empty.
+  virtual TextRows remarks(const Dataset& train) const;
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
   // Of a batch, in evaluation mode and without a tape. Knows no labels.
@@ -151,6 +158,13 @@ struct TaskStart {
   Device device;  // where batches will lie
 };
 
+// What `gadolin train` was told of the pipeline, for kinds that have usual steps of their own.
+struct StepChoice {
+  int size;             // --input-size
+  std::string augment;  // none, light, standard
+  bool training;        // steps of training, or of evaluation
+};
+
 // A kind of task, as checkpoints, folders of runs and commands name it.
 struct TaskKind {
   std::string name;
@@ -167,6 +181,8 @@ struct TaskKind {
   std::function<void(const std::string& model)> check_model = {};
   // The data to learn from that a user names by a path. Empty: labelled pictures (open_dataset).
   std::function<std::unique_ptr<Dataset>(const std::string& path, const DatasetOptions&)> open = {};
+  // The usual steps between the number of channels and normalize. Empty: a square of the input size.
+  std::function<std::string(const StepChoice&)> steps = {};
 };
 // Some kinds exist from the start; a program may add others. Throws UsageError for a name that is taken.
 void add_task_kind(TaskKind kind);

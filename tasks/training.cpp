@@ -131,7 +131,7 @@ double Training::warmup_epochs() const {
 void Training::choose_metric() {
   const auto evaluator = task_.evaluator(val_);
   std::vector<Metric> all = evaluator->metrics();
-  all.insert(all.begin(), {"loss", false});
+  if (evaluator->has_loss()) all.insert(all.begin(), {"loss", false});
   std::string& wanted = plan_.loop.monitor;
   if (wanted.empty()) wanted = "val_" + evaluator->chosen();
   std::string list;
@@ -158,7 +158,7 @@ MetricList Training::evaluate() {
   gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute, communicator_);
   MetricList list;
   on_first(communicator_, [&] {
-    list.emplace_back("val_loss", evaluator->loss());
+    if (evaluator->has_loss()) list.emplace_back("val_loss", evaluator->loss());
     for (const MetricValue& m : evaluator->finish({0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
     return std::string();
   });

@@ -202,6 +202,14 @@ struct CapturedStep::Impl {
     if (static_cast<int>(entries.size()) > options.most_recordings) entries.pop_back();
     return entries.front();
   }
+  // Of a number that each recording has.
+  template <class F> std::int64_t sum([[maybe_unused]] const F& number) const {
+    std::int64_t all = 0;
+#ifdef GADOLIN_CUDA
+    for (const Entry& entry : entries) all += entry.recording ? number(*entry.recording) : 0;
+#endif
+    return all;
+  }
 };
 
 CapturedStep::CapturedStep(Function step, CaptureOptions options) : impl_(std::make_unique<Impl>()) {
@@ -247,27 +255,13 @@ Tensor CapturedStep::operator()(const std::vector<Tensor>& inputs) {
 bool CapturedStep::replayed() const { return impl_->replayed; }
 std::int64_t CapturedStep::nodes() const { return impl_->nodes; }
 int CapturedStep::recordings() const {
-  int count = 0;
-#ifdef GADOLIN_CUDA
-  for (const Impl::Entry& entry : impl_->entries) count += entry.recording != nullptr;
-#endif
-  return count;
+  return static_cast<int>(impl_->sum([](const auto&) { return 1; }));
 }
 std::int64_t CapturedStep::arena_bytes() const {
-  std::int64_t bytes = 0;
-#ifdef GADOLIN_CUDA
-  for (const Impl::Entry& entry : impl_->entries)
-    bytes += entry.recording ? entry.recording->plan().arena_bytes : 0;
-#endif
-  return bytes;
+  return impl_->sum([](const auto& recording) { return recording.plan().arena_bytes; });
 }
 std::int64_t CapturedStep::unplanned() const {
-  std::int64_t requests = 0;
-#ifdef GADOLIN_CUDA
-  for (const Impl::Entry& entry : impl_->entries)
-    requests += entry.recording ? entry.recording->plan().missed : 0;
-#endif
-  return requests;
+  return impl_->sum([](const auto& recording) { return recording.plan().missed; });
 }
 void CapturedStep::clear() { impl_->entries.clear(); }
 

@@ -1,7 +1,7 @@
 # The kit of tools/gpu.sh: Gadolin built where there is no GPU, in one file that travels. Sourced by it.
 
 kit=$root/.offline/kit.tar.xz
-kit_programs="apps/gadolin tests/test_tensor tests/test_layers tests/test_nets tests/test_train tests/test_data"
+kit_programs="apps/gadolin tests/test_tensor tests/test_layers tests/test_nets tests/test_train tests/test_data tests/test_tasks"
 kit_most=20000000   # bytes; the tree that it travels with may take 44 MB more
 
 # What programs are built from, whatever git knows of it.

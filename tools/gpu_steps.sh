@@ -80,7 +80,7 @@ part_first() {
   ours ours-train 40 model $resnet --mode train --batch $big --dtype bf16 $small_sizes
   ours ours-infer 30 model $resnet --mode infer --batch $big --dtype bf16 $small_sizes
   ours ours-latency 30 model $resnet --latency --dtype bf16 $small_sizes $few_calls
-  for name in train nets data; do step "cuda-$name" 60 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
+  for name in tasks train nets data; do step "cuda-$name" 60 tests "cuda-$name" "$build/tests/test_$name" "$cuda_tests"; done
   beside train 90 --models $resnet --modes train --dtypes bf16 --batches $big --variants eager,graph $quick
   beside infer 60 --models $resnet --modes infer --dtypes bf16 --batches $big --variants eager,graph --no-check $quick
   beside latency 60 --latency --models $resnet --dtypes bf16 --variants eager,graph --calls 300 --alternations 2

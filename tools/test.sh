@@ -70,7 +70,7 @@ if [ $quick = 0 ]; then
   plain_only="Kill*:RealData*:BodypartRoad.TheDocument:Commands.BenchmarksRun:CoreWatch.HasThreads*:BenchOp.CasesOfEveryFamilyRunAndGiveShares"
   plain_only="$plain_only:Nets/PlanOf*:Nets/TrainingMemoryOf*:Summary.SizesInTheListAreTheNetsOwn"
   plain_only="$plain_only:CudnnPlanning*:NetPlanning*"  # of the real cuDNN
-  plain_only="$plain_only:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"
+  plain_only="$plain_only:DetectionTask.Learns*:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do
     [ "$(basename "$program")" = test_device_faults ] && continue
     # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.

@@ -2,7 +2,7 @@
 #include "apps/bench/op.h"
 #include "layers/anchor_loss.h"
 #include "tasks/detection/anchors.h"
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"
 #include "tasks/detection/nms.h"
 #include "tensor/autograd.h"

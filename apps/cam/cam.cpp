@@ -75,7 +75,7 @@ void cam(Session& session, const CamOptions& o) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
       const auto number = static_cast<std::int64_t>(i);
-      const Batch batch = one_sample(*set, number, task.pipeline(), session.device());
+      const Batch batch = task.one(*set, number, session.device());
       const std::vector<double> p = task.class_probabilities(predictor.run(batch), 0);
       const auto top = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
       const int target = wanted >= 0 ? wanted : top;

@@ -5,7 +5,8 @@
 #include "apps/program/ranges.h"
 #include "layers/init.h"
 #include "layers/loss.h"
-#include "nets/registry.h"
+#include "nets/detectors.h"
+#include "tasks/net_sizes.h"
 #include "tasks/summary.h"
 #include "train/memory.h"
 
@@ -21,19 +22,22 @@ std::string grouped(std::int64_t n) {
 void models(Session& session) {
   std::vector<std::vector<std::string>> rows{
       {"model", "parameters", "multiply-adds", "input", "weights", "about"}};
-  for (const NetInfo& info : nets()) {
-    rows.push_back({info.name, grouped(info.parameters),
-                    fixed(static_cast<double>(info.macs) / 1e9, 3) + " G", to_string(info.input),
+  std::vector<NetInfo> all = nets();
+  all.insert(all.end(), detectors().begin(), detectors().end());
+  for (const NetInfo& info : all) {
+    const NetSize& size = net_size(info.name);
+    rows.push_back({info.name, grouped(size.parameters),
+                    fixed(static_cast<double>(size.macs) / 1e9, 3) + " G", to_string(info.input),
                     info.weights, info.about});
     session.event({{"event", "model"},
                    {"name", info.name},
-                   {"parameters", info.parameters},
-                   {"macs", info.macs},
+                   {"parameters", size.parameters},
+                   {"macs", size.macs},
                    {"input", info.input.vec()},
                    {"weights", info.weights}});
   }
   session.say(format_table(rows));
-  session.metric("models", nets().size());
+  session.metric("models", all.size());
 }
 
 struct ModelsOptions {
@@ -72,10 +76,20 @@ void training(Session& session, const ModelsOptions& o, ImageNet& net, const Sha
 void summary(Session& session, const ModelsOptions& o) {
   const Shape input = parse_input(o.input);
   const SkipInitialValues zeros;
-  const auto net = make_net(o.model, {{"input_channels", static_cast<double>(input[0])},
-                                      {"num_classes", static_cast<double>(o.classes)}});
-  require_size(*net, o.model, input[1], input[2], false);
-  const NetSummary s = summarise(*net, {o.batch, input[0], input[1], input[2]});
+  const NetOptions options{{"input_channels", static_cast<double>(input[0])},
+                           {"num_classes", static_cast<double>(o.classes)}};
+  const Shape batch{o.batch, input[0], input[1], input[2]};
+  const bool detects = o.model.starts_with("retinanet");
+  std::unique_ptr<ImageNet> net;
+  NetSummary s;
+  if (detects) {
+    const auto detector = make_detector(o.model, options);
+    s = summarise(*detector, batch, [&](const Tensor& x) { (*detector)(x); });
+  } else {
+    net = make_net(o.model, options);
+    require_size(*net, o.model, input[1], input[2], false);
+    s = summarise(*net, batch);
+  }
   session.say(to_text(s, o.depth));
   for (const LayerRow& row : s.rows) {
     session.event({{"event", "layer"},
@@ -89,7 +103,7 @@ void summary(Session& session, const ModelsOptions& o) {
   session.metric("parameters", s.parameters);
   session.metric("macs", s.macs);
   session.metric("activation_bytes", s.activation_bytes);
-  if (!o.no_memory) training(session, o, *net, {o.batch, input[0], input[1], input[2]});
+  if (net && !o.no_memory) training(session, o, *net, batch);
 }
 
 }  // namespace

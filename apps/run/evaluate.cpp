@@ -61,7 +61,7 @@ void show(Session& session, const Findings& f, const EvalCommand& o, const Evalu
   session.say(format_table(rows));
   for (const TextRows& table : evaluator.tables())
     session.say(table.size() == 1 && table[0].size() == 1 ? table[0][0] : format_table(table));
-  session.metric("loss", evaluator.loss());
+  if (evaluator.has_loss()) session.metric("loss", evaluator.loss());
   session.metric("samples", f.samples);
 }
 
@@ -104,9 +104,10 @@ Json checkpoints_of(const EvalCommand& o) {
   return list;
 }
 
-std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o) {
+std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Session& session) {
   allow_table_of_run(o.dataset, o.data);
   auto set = o.open ? o.open(task, o) : task.open(o.data, o.dataset);
+  for (const std::string& met : met_in(*set)) session.log("eval: " + o.data + ": " + met);
   if (!o.splits.empty()) read_splits(o.splits, *set);
   if (o.split != "all") set = set->subset(split_option(o.split));
   if (o.max_batches > 0 && set->size() > o.max_batches * o.batch_size) {
@@ -175,7 +176,7 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
-  auto set = open_set(task, o);
+  auto set = open_set(task, o, session);
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;

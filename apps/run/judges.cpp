@@ -26,7 +26,7 @@ Predict Judges::predict(const Dataset& set, const LoaderOptions& load, const std
 
 Outputs Judges::one(const Dataset& set, std::int64_t i, Device device) {
   if (several_) return several_->one(set, i, device);
-  return one_->run(one_sample(set, i, one_->task().pipeline(), device));
+  return one_->run(one_->task().one(set, i, device));
 }
 
 }  // namespace gadolin

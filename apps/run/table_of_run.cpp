@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "data/sets/boxes/detection_set.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -10,6 +11,16 @@ void allow_table_of_run(DatasetOptions& options, const std::string& path) {
   std::error_code error;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (std::filesystem::exists(folder / "config.toml", error)) options.allow_outside = true;
+}
+
+std::vector<std::string> met_in(const Dataset& set) {
+  std::vector<std::string> met;
+  if (std::string left = set.left_out_text(); !left.empty()) met.push_back(std::move(left));
+  if (const auto* boxes = dynamic_cast<const DetectionSet*>(&set)) {
+    met.push_back(boxes->summary());
+    met.insert(met.end(), boxes->notes().begin(), boxes->notes().end());
+  }
+  return met;
 }
 
 Split split_option(const std::string& text) {

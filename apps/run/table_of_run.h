@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/sets/dataset.h"
 
@@ -9,6 +10,9 @@ namespace gadolin {
 
 // The split.csv of a run names files where they lie, which is not below the run's folder.
 void allow_table_of_run(DatasetOptions& options, const std::string& path);
+// What reading a set met: files it left out; of boxes, how many rows came in and went out, and what was taken
+// for granted. A sentence each.
+std::vector<std::string> met_in(const Dataset& set);
 // Of --split. Throws UsageError for a word that is none.
 Split split_option(const std::string& text);
 // "1 error", "2 errors"

@@ -98,6 +98,7 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
 std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, const Dataset& train,
                                 int channels) {
   NetOptions options = o.net.options;
+  for (const std::string& text : o.net.net_options) add_net_option(options, text);
   options.merge(inherited_options(o));
   if (channels > 0) options["input_channels"] = static_cast<double>(channels);
   if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);

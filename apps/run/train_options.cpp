@@ -41,6 +41,8 @@ void add_net_options(CLI::App* app, NetChoice& o) {
       ->check(between(1, 65536))
       ->capture_default_str();
   app->add_flag("--small-input", o.small_input, "Stem for small images: 3x3, stride 1, no pooling");
+  app->add_option("--net-option", o.net_options,
+                  "NAME=VALUE of the net, or of a detector's settings; may be repeated");
   app->add_option("--init-from", o.init_from, "Start from these weights (.gdck, .pth, .safetensors ...)");
   app->add_option("--exclude-scopes", o.exclude_scopes, "Parts that keep their initial values, such as fc")
       ->delimiter(',');

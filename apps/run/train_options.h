@@ -30,7 +30,7 @@ struct NetChoice {
   std::string model = "resnet18", init_from;
   int channels = 0, width = 64;
   bool small_input = false;
-  std::vector<std::string> exclude_scopes, trainable_scopes, freeze;
+  std::vector<std::string> exclude_scopes, trainable_scopes, freeze, net_options;
   // Of other command groups:
   NetOptions options;        // besides width and small_input
   double norm_momentum = 0;  // of batch norms, as PyTorch counts it; 0: the net's own

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/run/table_of_run.h"
+#include "data/sets/boxes/write_boxes.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
@@ -15,6 +16,8 @@ std::string default_steps(const TrainCommand& o, int channels, bool training) {
   const std::string size = std::to_string(o.input.size), colour = channels == 1 ? "grey" : "rgb";
   const std::string normal =
       channels == 1 ? "normalize:0.5:0.25" : "normalize:0.485/0.456/0.406:0.229/0.224/0.225";
+  if (const auto& steps = trainable_kind(o.task).steps)
+    return colour + "," + steps({o.input.size, o.input.augment, training}) + "," + normal;
   if (o.net.small_input) {
     return colour +
            (training && o.input.augment != "none" ? ",resize:" + size + "x" + size + ",random-crop:" + size +
@@ -47,8 +50,7 @@ std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session) {
   auto set = open_data(o);
   const std::uint64_t seed = session.common().seed;
-  if (const std::string left = set->left_out_text(); !left.empty())
-    session.log("train: " + o.data.path + ": " + left);
+  for (const std::string& met : met_in(*set)) session.log("train: " + o.data.path + ": " + met);
   if (o.data.ignore_splits) {
     for (std::int64_t i = 0; i < set->size(); ++i) set->set_split(i, Split::none);
   }
@@ -99,6 +101,7 @@ LoaderOptions loader_options(const TrainCommand& o, const Session& session) {
 }
 
 void write_split(const std::string& path, const Dataset& set) {
+  if (const auto* boxes = dynamic_cast<const DetectionSet*>(&set)) return write_box_table(path, *boxes);
   if (!set.info(0).path.empty()) return write_manifest(path, set);
   CsvTable table{path, {"name", "labels", "split"}, {}, {}};
   for (std::int64_t i = 0; i < set.size(); ++i) {

@@ -182,6 +182,8 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
   session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
                   " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
                   session.common().dtype));
+  if (const TextRows remarks = p.task->remarks(*p.train); !remarks.empty())
+    session.say(format_table(remarks));
   const TrainResult result =
       training.run(run, start ? &start->checkpoint : nullptr, start ? start->path : "", write_facts);
   tell_result(session, result, training.monitor(), run);

@@ -67,15 +67,16 @@ class Percentile : public PhysicalStep {
 // --- geometry ----------------------------------------------------------------------------------------------
 
 // resize:S[:bicubic]: to S, or the shorter side to one number; the longer one is cut to whole pixels, as
-// torchvision does.
+// torchvision does. With `longest` above 0 (step fit) the longer side ends at that if it would be longer.
 class Resize : public Transform {
  public:
-  explicit Resize(Sides to, Filter filter = Filter::bilinear);
+  explicit Resize(Sides to, Filter filter = Filter::bilinear, int longest = 0);
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return false; }
   std::optional<std::pair<int, int>> output_size() const override;
   bool keeps_size() const override { return false; }
+  std::pair<int, int> size_of(int width, int height) const override;
   bool plans() const override { return true; }
   Region plan(int width, int height, RandomStream& random) const override;
   Transformed apply_decoded(Decoded decoded, RandomStream& random) const override;
@@ -84,6 +85,13 @@ class Resize : public Transform {
   Sides target(int width, int height) const;
   Sides to_;
   Filter filter_;
+  int longest_;
+};
+
+// fit:S:LONGEST[:bicubic]: the shorter side to S, or the longer one to LONGEST where that is the smaller
+// picture: how detectors are given pictures, whose shape they keep.
+struct Fit : Resize {
+  Fit(int shorter, int longest, Filter filter = Filter::bilinear);
 };
 
 // random-resize:LOW:HIGH: the shorter side to a length drawn evenly from both bounds and what is between.
@@ -94,6 +102,7 @@ class RandomResize : public Transform {
   std::string text() const override;
   bool random() const override { return low_ < high_; }
   bool keeps_size() const override { return false; }
+  std::pair<int, int> size_of(int width, int height) const override;
   bool plans() const override { return true; }
   Region plan(int width, int height, RandomStream& random) const override;
   Transformed apply_decoded(Decoded decoded, RandomStream& random) const override;
@@ -112,6 +121,7 @@ class CentralFraction : public Transform {
   std::string text() const override;
   bool random() const override { return false; }
   bool keeps_size() const override { return false; }
+  std::pair<int, int> size_of(int width, int height) const override;
   bool plans() const override { return true; }
   Region plan(int width, int height, RandomStream& random) const override;
   Transformed apply_decoded(Decoded decoded, RandomStream& random) const override;

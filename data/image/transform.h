@@ -33,6 +33,10 @@ class Transform {
   virtual std::optional<std::pair<int, int>> output_size() const { return {}; }
   // Without an output_size: whether a picture keeps its size.
   virtual bool keeps_size() const { return true; }
+  // Width and height afterwards of a picture of this size; the largest ones of a step that draws them.
+  virtual std::pair<int, int> size_of(int width, int height) const {
+    return output_size().value_or(std::pair{width, height});
+  }
 
   // A first step that needs only a part of the file, or a smaller picture, says so before decoding and then
   // gets that part: apply_decoded draws the same numbers as plan did. Its map begins at the whole picture.

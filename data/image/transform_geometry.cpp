@@ -68,11 +68,24 @@ Transformed Transform::apply_decoded(Decoded decoded, RandomStream& random) cons
 
 // Resize.
 
-Resize::Resize(Sides to, Filter filter) : to_(checked("resize", to)), filter_(filter) {}
+Resize::Resize(Sides to, Filter filter, int longest)
+    : to_(checked("resize", to)), filter_(filter), longest_(longest) {}
+
+Fit::Fit(int shorter, int longest, Filter filter)
+    : Resize(checked("fit", Sides(shorter)), filter, checked("fit", Sides(longest)).width) {
+  require<ValueError>(shorter <= longest, "fit: the shorter side comes first");
+}
 
 // One number is the shorter side; the longer one is cut to whole pixels, as torchvision does.
 Sides Resize::target(int width, int height) const {
   if (!to_.one_number) return to_;
+  const int longer_side = std::max(width, height), shorter_side = std::min(width, height);
+  if (longest_ > 0 && static_cast<std::int64_t>(to_.width) * longer_side >
+                          static_cast<std::int64_t>(longest_) * shorter_side) {
+    const int other =
+        std::max(1, static_cast<int>(static_cast<std::int64_t>(longest_) * shorter_side / longer_side));
+    return width <= height ? Sides{other, longest_} : Sides{longest_, other};
+  }
   const double longer =
       std::min(static_cast<double>(to_.width) * std::max(width, height) / std::min(width, height), 65536.0);
   const int other = static_cast<int>(longer);
@@ -88,7 +101,13 @@ Transformed Resize::apply(Image image, RandomStream&) const {
 
 std::string Resize::text() const {
   const std::string size = to_.one_number ? cat(to_.width) : cat(to_.width, "x", to_.height);
-  return cat("resize:", size, filter_ == Filter::bicubic ? ":bicubic" : "");
+  return cat(longest_ > 0 ? cat("fit:", size, ":", longest_) : cat("resize:", size),
+             filter_ == Filter::bicubic ? ":bicubic" : "");
+}
+
+std::pair<int, int> Resize::size_of(int width, int height) const {
+  const Sides to = target(width, height);
+  return {to.width, to.height};
 }
 
 std::optional<std::pair<int, int>> Resize::output_size() const {
@@ -118,6 +137,9 @@ Resize RandomResize::chosen(RandomStream& random) const {
 Transformed RandomResize::apply(Image image, RandomStream& random) const {
   return chosen(random).apply(std::move(image), random);
 }
+std::pair<int, int> RandomResize::size_of(int width, int height) const {
+  return Resize(high_).size_of(width, height);
+}
 std::string RandomResize::text() const { return cat("random-resize:", low_, ":", high_); }
 Region RandomResize::plan(int width, int height, RandomStream& random) const {
   return chosen(random).plan(width, height, random);
@@ -135,6 +157,10 @@ Box CentralFraction::middle(int width, int height) const {
   };
   const int x = left_out(width), y = left_out(height);
   return {x, y, width - 2 * x, height - 2 * y};
+}
+std::pair<int, int> CentralFraction::size_of(int width, int height) const {
+  const Box box = middle(width, height);
+  return {box.width, box.height};
 }
 Transformed CentralFraction::apply(Image image, RandomStream&) const {
   return cropped(image, middle(image.width, image.height));

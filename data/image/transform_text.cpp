@@ -94,6 +94,8 @@ constexpr Kind kinds[] = {
      [](const StepText& t, Pipeline& p) { p.add(Percentile(t.number(0), t.number(1))); }},
     {"resize", "resize:S[:bilinear|bicubic] or resize:WxH[:bilinear|bicubic]", 1, 2,
      [](const StepText& t, Pipeline& p) { p.add(Resize(t.sides(0), t.filter(1))); }},
+    {"fit", "fit:S:LONGEST[:bilinear|bicubic]", 2, 3,
+     [](const StepText& t, Pipeline& p) { p.add(Fit(shorter_side(t, 0), shorter_side(t, 1), t.filter(2))); }},
     {"random-resize", "random-resize:LOW:HIGH", 2, 2,
      [](const StepText& t, Pipeline& p) { p.add(RandomResize(shorter_side(t, 0), shorter_side(t, 1))); }},
     {"central-fraction", "central-fraction:SHARE", 1, 1,

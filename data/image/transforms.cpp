@@ -113,6 +113,12 @@ std::optional<std::pair<int, int>> Pipeline::output_size() const {
   return {};
 }
 
+std::pair<int, int> Pipeline::size_of(int width, int height) const {
+  std::pair<int, int> size{width, height};
+  for (const auto& step : steps_) size = step->size_of(size.first, size.second);
+  return size;
+}
+
 // --- running it --------------------------------------------------------------------------------------------
 
 Transformed Pipeline::rest(Transformed seen, std::size_t first, SampleKey key) const {

@@ -47,6 +47,7 @@ concept PipelineStep = std::derived_from<T, Transform> || std::derived_from<T, P
 //   rescale:LOW:HIGH                 ... rescaled values from black to white                     these three,
 //   percentile:LO:HI                 ... or samples of any grey picture, by their percentiles    and first
 //   resize:S[:bicubic]               shorter side to S;   resize:WxH[:bicubic] exactly
+//   fit:S:LONGEST[:bicubic]          shorter side to S, but the longer one to LONGEST at most
 //   random-resize:LOW:HIGH           shorter side to a length between both
 //   central-fraction:SHARE           the middle of both sides
 //   center-crop:S | center-crop:WxH  padded with black when the picture is smaller
@@ -88,6 +89,8 @@ class Pipeline {
   bool random() const;  // some step is
   // Width and height of every result, when the steps fix it.
   std::optional<std::pair<int, int>> output_size() const;
+  // Width and height of the result for a picture of this size; with random steps the largest that may come.
+  std::pair<int, int> size_of(int width, int height) const;
 
   // All steps but normalize. A JPEG is decoded only as far as the first step needs it. The map goes from
   // pixels of the whole picture in the file to pixels of the result.

@@ -75,12 +75,13 @@ struct DetectionOptions {
   std::int64_t least_boxes = 8;
 };
 
-// Pictures of several sizes and the objects in them, from "image" and "boxes":
+// Pictures of several sizes and the objects in them, from "image" and "boxes", of which there may be none:
 //   image  [N, C, H, W], channels innermost; each picture in the upper left corner, the rest black
 //   boxes  fp32 [N, M, 4], x1 y1 x2 y2 in pixels of the picture; 0 behind the last box
 //   label  int64 [N, M], the class of each box; -1 behind the last
 //   count  int64 [N], boxes of each picture
 //   size   int64 [N, 2], height and width of each picture without its padding
+//   map    fp64 [N, 6], xx xy x0 yx yy y0 of the affine map from the picture's file to here
 // H and W are those of the smallest of `sizes`, by area, that holds every sample of the batch; M is the
 // first of least_boxes, 2 * least_boxes, 4 * least_boxes, ... that holds the boxes of every sample. Boxes
 // follow the picture through the transforms and are cut at its edges; what has no area left is no box.
@@ -88,7 +89,9 @@ class DetectionCollation : public Collation {
  public:
   // Throws UsageError when the sizes of batches are not known.
   explicit DetectionCollation(Pipeline pipeline, DetectionOptions options = {});
-  std::vector<std::string> names() const override { return {"image", "boxes", "label", "count", "size"}; }
+  std::vector<std::string> names() const override {
+    return {"image", "boxes", "label", "count", "size", "map"};
+  }
   void learn(const Sample& first, const SampleUse& use, DType dtype, Device device) override;
   std::unique_ptr<BatchDraft> begin(const std::vector<std::int64_t>& places) const override;
   std::vector<Tensor> finish(std::vector<Tensor> tensors) const override;

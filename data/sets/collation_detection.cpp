@@ -1,5 +1,6 @@
 // Pictures of several sizes with the objects in them.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "data/image/affine.h"
@@ -13,12 +14,14 @@ namespace {
 struct Scene {
   Image image;
   std::vector<ObjectBox> boxes;
+  Affine map;
 };
 
 // The one place where boxes follow their picture through the transforms.
 Scene scene_of(const PictureBlock& pictures, const Sample& sample, const SampleUse& use) {
   Transformed seen = pictures.seen(sample.get<StoredImage>("image"), use);
-  Scene scene{std::move(seen.image), {}};
+  Scene scene{std::move(seen.image), {}, seen.map};
+  if (!sample.has("boxes")) return scene;
   std::int64_t number = 0;
   for (const ObjectBox& box : sample.get<std::vector<ObjectBox>>("boxes")) {
     const bool right = std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) &&
@@ -40,7 +43,7 @@ class DetectionDraft : public BatchDraft {
                  std::int64_t n)
       : pictures_(block), options_(options), width_(size.first), height_(size.second),
         boxes_(static_cast<std::size_t>(n)), sizes_(static_cast<std::size_t>(n)),
-        images_(block, n, height_, width_) {}
+        maps_(static_cast<std::size_t>(n)), images_(block, n, height_, width_) {}
 
   bool takes(std::int64_t place) const override {
     if (!options_.size_of) return true;
@@ -60,6 +63,7 @@ class DetectionDraft : public BatchDraft {
     const auto at = static_cast<std::size_t>(part);
     sizes_[at] = {image.height, image.width};
     boxes_[at] = std::move(scene.boxes);
+    maps_[at] = scene.map;
     images_.put(part, on_canvas(image, width_, height_));
   }
 
@@ -69,10 +73,12 @@ class DetectionDraft : public BatchDraft {
     for (const auto& boxes : boxes_) most = std::max(most, boxes.size());
     const std::int64_t m = padded_size(static_cast<std::int64_t>(most), {}, options_.least_boxes);
     const Tensor boxes = empty_pinned({n, m, 4}, DType::fp32), labels = empty_pinned({n, m}, DType::int64),
-                 counts = empty_pinned({n}, DType::int64), sizes = empty_pinned({n, 2}, DType::int64);
+                 counts = empty_pinned({n}, DType::int64), sizes = empty_pinned({n, 2}, DType::int64),
+                 maps = empty_pinned({n, 6}, DType::fp64);
     float* corners = boxes.data<float>();
     std::int64_t *label = labels.data<std::int64_t>(), *count = counts.data<std::int64_t>(),
                  *size = sizes.data<std::int64_t>();
+    double* map = maps.data<double>();
     std::fill_n(corners, n * m * 4, 0.f);
     std::fill_n(label, n * m, std::int64_t{-1});
     for (std::size_t i = 0; i < boxes_.size(); ++i, corners += m * 4, label += m) {
@@ -85,8 +91,10 @@ class DetectionDraft : public BatchDraft {
       count[i] = std::ssize(boxes_[i]);
       size[2 * i] = sizes_[i].first;
       size[2 * i + 1] = sizes_[i].second;
+      const Affine& a = maps_[i];
+      map = std::ranges::copy(std::array{a.xx, a.xy, a.x0, a.yx, a.yy, a.y0}, map).out;
     }
-    return {images_.tensor(), boxes, labels, counts, sizes};
+    return {images_.tensor(), boxes, labels, counts, sizes, maps};
   }
 
  private:
@@ -95,6 +103,7 @@ class DetectionDraft : public BatchDraft {
   int width_, height_;
   std::vector<std::vector<ObjectBox>> boxes_;
   std::vector<std::pair<int, int>> sizes_;  // height and width of each picture
+  std::vector<Affine> maps_;
   PictureRows images_;
 };
 

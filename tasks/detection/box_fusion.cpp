@@ -10,7 +10,7 @@
 namespace gadolin {
 namespace {
 
-void check_scored(const char* what, const ScoredBox& b, const std::string& source) {
+void check_scored(const char* what, const Detection& b, const std::string& source) {
   const bool right = std::isfinite(b.box.x1) && std::isfinite(b.box.y1) && std::isfinite(b.box.x2) &&
                      std::isfinite(b.box.y2) && b.box.x1 <= b.box.x2 && b.box.y1 <= b.box.y2;
   require<DataError>(right && b.score >= 0 && b.score <= 1, what, ": ",
@@ -20,53 +20,44 @@ void check_scored(const char* what, const ScoredBox& b, const std::string& sourc
 }
 void sort_by_score(ScoredBoxes& boxes) {
   std::stable_sort(boxes.begin(), boxes.end(),
-                   [](const ScoredBox& a, const ScoredBox& b) { return a.score > b.score; });
+                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
 }
 
 struct Cluster {
-  ScoredBox fused;
+  Detection fused;
   double sums[4] = {}, shares = 0;  // weight * score * corner, weight * score
   double scores = 0, weights = 0;   // weight * score, weight
 
-  void take(const ScoredBox& b, double weight) {
+  void take(const Detection& b, double weight) {
     const double share = weight * b.score, corners[] = {b.box.x1, b.box.y1, b.box.x2, b.box.y2};
     shares += share;
     for (int c = 0; c < 4; ++c) sums[c] += share * corners[c];
     scores += weight * b.score;
     weights += weight;
-    fused.label = b.label;
+    fused.box = b.box;
     if (shares > 0)
-      fused.box = {sums[0] / shares, sums[1] / shares, sums[2] / shares, sums[3] / shares};
-    else
-      fused.box = b.box;
+      fused.box = {sums[0] / shares, sums[1] / shares, sums[2] / shares, sums[3] / shares, b.box.label};
   }
 };
 
 }  // namespace
 
-double overlap_of(const Corners& a, const Corners& b) {
-  const double w = std::min(a.x2, b.x2) - std::max(a.x1, b.x1),
-               h = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
-  if (!(w > 0 && h > 0)) return 0;
-  return w * h / ((a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - w * h);
-}
-
 ScoredBoxes soft_nms(ScoredBoxes boxes, const SoftNmsOptions& o, const std::string& source) {
   require<ValueError>(o.overlap >= 0 && o.overlap <= 1 && o.sigma > 0 && o.score >= 0, "soft_nms: overlap ",
                       o.overlap, " is not from 0 to 1, sigma ", o.sigma, " not above 0, or score ", o.score,
                       " negative");
-  for (const ScoredBox& b : boxes) check_scored("soft_nms", b, source);
+  for (const Detection& b : boxes) check_scored("soft_nms", b, source);
   ScoredBoxes kept;
   while (!boxes.empty()) {
     const auto best = std::max_element(
-        boxes.begin(), boxes.end(), [](const ScoredBox& a, const ScoredBox& b) { return a.score < b.score; });
-    const ScoredBox top = *best;
+        boxes.begin(), boxes.end(), [](const Detection& a, const Detection& b) { return a.score < b.score; });
+    const Detection top = *best;
     boxes.erase(best);
     if (!(top.score > o.score)) break;
     kept.push_back(top);
-    for (ScoredBox& b : boxes) {
-      if (b.label != top.label) continue;
-      const double overlap = overlap_of(top.box, b.box);
+    for (Detection& b : boxes) {
+      if (b.box.label != top.box.label) continue;
+      const double overlap = intersection_over_union(top.box, b.box);
       if (o.decay == SoftNmsOptions::Decay::gaussian)
         b.score *= std::exp(-overlap * overlap / o.sigma);
       else if (overlap > o.overlap)
@@ -89,14 +80,14 @@ ScoredBoxes fuse_boxes(const std::vector<ScoredBoxes>& detectors, const FusionOp
   require<ValueError>(o.overlap > 0 && o.overlap < 1, "fuse_boxes: overlap ", o.overlap,
                       " is outside (0, 1)");
   struct Weighed {
-    ScoredBox box;
+    Detection box;
     double weight;
   };
   std::map<int, std::vector<Weighed>> classes;
   for (std::size_t d = 0; d < detectors.size(); ++d) {
-    for (const ScoredBox& b : detectors[d]) {
+    for (const Detection& b : detectors[d]) {
       check_scored("fuse_boxes", b, source);
-      if (weights[d] > 0 && b.score > o.score) classes[b.label].push_back({b, weights[d]});
+      if (weights[d] > 0 && b.score > o.score) classes[b.box.label].push_back({b, weights[d]});
     }
   }
   ScoredBoxes result;
@@ -110,7 +101,7 @@ ScoredBoxes fuse_boxes(const std::vector<ScoredBoxes>& detectors, const FusionOp
       Cluster* nearest = nullptr;
       double most = o.overlap;
       for (Cluster& cluster : clusters) {
-        const double overlap = overlap_of(cluster.fused.box, b.box.box);
+        const double overlap = intersection_over_union(cluster.fused.box, b.box.box);
         if (overlap > most) {
           most = overlap;
           nearest = &cluster;

@@ -4,17 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "data/image/affine.h"
+#include "tasks/detection/detected_pictures.h"
 
 namespace gadolin {
 
-struct ScoredBox {
-  Corners box;  // in pixels of one picture, the same for all detectors
-  int label = 0;
-  double score = 0;  // 0 to 1
-  bool operator==(const ScoredBox&) const = default;
-};
-using ScoredBoxes = std::vector<ScoredBox>;
+// In pixels of one picture, the same for all detectors; scores from 0 to 1.
+using ScoredBoxes = std::vector<Detection>;
 
 struct SoftNmsOptions {
   enum class Decay : std::uint8_t { linear, gaussian } decay = Decay::gaussian;
@@ -41,8 +36,5 @@ struct FusionOptions {
 // y2 < y1, or a score outside [0, 1].
 ScoredBoxes fuse_boxes(const std::vector<ScoredBoxes>& detectors, const FusionOptions& options = {},
                        const std::string& source = "");
-
-// Intersection over union; 0 of boxes without area.
-double overlap_of(const Corners& a, const Corners& b);
 
 }  // namespace gadolin

@@ -14,6 +14,7 @@ namespace gadolin {
 struct Detection {
   ObjectBox box;
   double score = 0;
+  bool operator==(const Detection&) const = default;
 };
 
 struct DetectedPicture {

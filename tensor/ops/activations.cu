@@ -2,17 +2,13 @@
 #include <cmath>
 
 #include "tensor/elementwise.h"
+#include "tensor/logistic.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
 namespace {
 
-// 1 / (1 + e^-x). exp only ever sees a number <= 0, so neither tail overflows.
-template <class T> GADOLIN_HD T logistic(T x) {
-  using std::exp;
-  const T e = exp(x < T(0) ? x : -x);
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
-}
+using detail::logistic;
 
 struct Sigmoid {
   static constexpr auto name = "sigmoid";
@@ -55,13 +51,11 @@ struct GeluExact {
   static constexpr auto name = "gelu";
   static constexpr auto keep = Keep::input;
   template <class T> GADOLIN_HD static T distribution(T x) {
-    using std::erfc;
-    return T(0.5) * erfc(x * T(-0.70710678118654752440));
+    return T(0.5) * std::erfc(x * T(-0.70710678118654752440));
   }
   template <class T> GADOLIN_HD T forward(T x) const { return x * distribution(x); }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    using std::exp;
-    const T density = T(0.39894228040143267794) * exp(T(-0.5) * x * x);
+    const T density = T(0.39894228040143267794) * std::exp(T(-0.5) * x * x);
     return dy * (distribution(x) + x * density);
   }
 };
@@ -72,8 +66,7 @@ struct GeluTanh {
   static constexpr auto keep = Keep::input;
   Attributes attributes() const { return {{"form", "tanh"}}; }
   template <class T> GADOLIN_HD static T bend(T x) {
-    using std::tanh;
-    return tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
+    return std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
   }
   template <class T> GADOLIN_HD T forward(T x) const { return T(0.5) * x * (T(1) + bend(x)); }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
@@ -90,11 +83,9 @@ struct Softplus {
   double beta, threshold;
   Attributes attributes() const { return {{"beta", beta}, {"threshold", threshold}}; }
   template <class T> GADOLIN_HD T forward(T x) const {
-    using std::exp;
-    using std::log1p;
     const T b = static_cast<T>(beta), z = b * x;
     if (z > static_cast<T>(threshold)) return x;
-    return (z < T(0) ? log1p(exp(z)) : z + log1p(exp(-z))) / b;
+    return (z < T(0) ? std::log1p(std::exp(z)) : z + std::log1p(std::exp(-z))) / b;
   }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     const T z = static_cast<T>(beta) * x;

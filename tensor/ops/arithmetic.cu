@@ -23,10 +23,7 @@ struct Quotient {
   template <class T> GADOLIN_HD T operator()(T a, T b) const { return a / b; }
 };
 struct Power {
-  template <class T> GADOLIN_HD T operator()(T a, T b) const {
-    using std::pow;
-    return pow(a, b);
-  }
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return std::pow(a, b); }
   GADOLIN_HD std::int64_t operator()(std::int64_t a, std::int64_t b) const {  // by squaring; b >= 0
     std::uint64_t y = 1, square = static_cast<std::uint64_t>(a);
     for (; b > 0; b >>= 1, square *= square) y *= b % 2 == 1 ? square : 1;

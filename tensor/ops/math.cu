@@ -11,30 +11,21 @@ namespace {
 struct Exp {
   static constexpr auto name = "exp";
   static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::exp;
-    return exp(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::exp(x); }
   template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * y; }
 };
 
 struct Log {
   static constexpr auto name = "log";
   static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::log;
-    return log(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::log(x); }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const { return dy / x; }
 };
 
 struct Sqrt {
   static constexpr auto name = "sqrt";
   static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::sqrt;
-    return sqrt(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::sqrt(x); }
   template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy / (T(2) * y); }
 };
 
@@ -42,20 +33,14 @@ struct Sqrt {
 struct Rsqrt {
   static constexpr auto name = "rsqrt";
   static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::sqrt;
-    return T(1) / sqrt(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return T(1) / std::sqrt(x); }
   template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * T(-0.5) * y * y * y; }
 };
 
 struct Abs {
   static constexpr auto name = "abs";
   static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::fabs;
-    return fabs(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::fabs(x); }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
     return x == T(0) ? T(0) : (x < T(0) ? -dy : dy);
   }
@@ -65,23 +50,16 @@ struct Abs {
 struct Erf {
   static constexpr auto name = "erf";
   static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::erf;
-    return erf(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::erf(x); }
   template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    using std::exp;
-    return dy * T(1.1283791670955125739) * exp(-x * x);
+    return dy * T(1.1283791670955125739) * std::exp(-x * x);
   }
 };
 
 struct Tanh {
   static constexpr auto name = "tanh";
   static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const {
-    using std::tanh;
-    return tanh(x);
-  }
+  template <class T> GADOLIN_HD T forward(T x) const { return std::tanh(x); }
   template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * (T(1) - y * y); }
 };
 

@@ -21,13 +21,10 @@ struct Uniform {
 struct Normal {
   std::uint64_t seed, stream;
   GADOLIN_HD double operator()(std::int64_t i) const {
-    using std::cos;
-    using std::log;
-    using std::sqrt;
     const Philox4 words = philox(seed, stream, static_cast<std::uint64_t>(i));
     const double u = 1.0 - static_cast<double>(to_uniform(words.v[0])),
                  v = static_cast<double>(to_uniform(words.v[1]));
-    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+    return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * v);
   }
   GADOLIN_HD void advance(std::uint64_t calls) { stream += calls; }
 };

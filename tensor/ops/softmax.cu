@@ -248,19 +248,15 @@ bool warp_a_row(const Rows& r) { return r.inner == 1 && r.n > 8; }
 
 template <bool log, class T> void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
   const char* op = log ? "log_softmax" : "softmax";
-  if (warp_a_row(r)) {
-    launch(op, grid_stride(r.outer * 32), softmax_kernel<log, 32, T>, r, x, y);
-  } else {
-    launch(op, grid_stride(r.outer * r.inner), softmax_kernel<log, 1, T>, r, x, y);
-  }
+  const bool warp = warp_a_row(r);
+  launch(op, grid_stride(r.outer * (warp ? 32 : r.inner)),
+         warp ? softmax_kernel<log, 32, T> : softmax_kernel<log, 1, T>, r, x, y);
 }
 template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
   const char* op = log ? "log_softmax backward" : "softmax backward";
-  if (warp_a_row(r)) {
-    launch(op, grid_stride(r.outer * 32), softmax_backward_kernel<log, 32, T>, r, y, dy, dx);
-  } else {
-    launch(op, grid_stride(r.outer * r.inner), softmax_backward_kernel<log, 1, T>, r, y, dy, dx);
-  }
+  const bool warp = warp_a_row(r);
+  launch(op, grid_stride(r.outer * (warp ? 32 : r.inner)),
+         warp ? softmax_backward_kernel<log, 32, T> : softmax_backward_kernel<log, 1, T>, r, y, dy, dx);
 }
 #endif
 

@@ -13,8 +13,8 @@ namespace {
 
 using test::message_of;
 
-const ScoredBox whole{{0, 0, 10, 10}, 0, 0.9}, half{{0, 0, 10, 5}, 0, 0.8}, apart{{50, 50, 60, 60}, 0, 0.7},
-    other{{0, 0, 10, 10}, 1, 0.6};
+const Detection whole{{0, 0, 10, 10, 0}, 0.9}, half{{0, 0, 10, 5, 0}, 0.8}, apart{{50, 50, 60, 60, 0}, 0.7},
+    other{{0, 0, 10, 10, 1}, 0.6};
 
 TEST(SoftNms, LowersScoresByTheOverlap) {
   using Decay = SoftNmsOptions::Decay;
@@ -29,12 +29,12 @@ TEST(SoftNms, LowersScoresByTheOverlap) {
   EXPECT_EQ(soft_nms({whole, half}, {.sigma = 0.5, .score = 0.6}).size(), 1u);
   EXPECT_TRUE(soft_nms({}).empty());
   // Equal scores keep their order.
-  const ScoredBox first{{0, 0, 1, 1}, 0, 0.5}, second{{5, 5, 6, 6}, 0, 0.5};
+  const Detection first{{0, 0, 1, 1, 0}, 0.5}, second{{5, 5, 6, 6, 0}, 0.5};
   EXPECT_EQ(soft_nms({first, second}), (ScoredBoxes{first, second}));
 }
 
 TEST(BoxFusion, WeighsBoxesByScoreAndWeight) {
-  const ScoredBox near{{2, 0, 12, 10}, 0, 0.3};  // overlaps whole by 2/3
+  const Detection near{{2, 0, 12, 10, 0}, 0.3};  // overlaps whole by 2/3
   const ScoredBoxes fused = fuse_boxes({{whole, apart}, {near}});
   ASSERT_EQ(fused.size(), 2u);
   EXPECT_NEAR(fused[0].score, 0.6, 1e-12) << "the mean of both";
@@ -51,18 +51,18 @@ TEST(BoxFusion, WeighsBoxesByScoreAndWeight) {
 }
 // Scores never exceed 1, a weight of 0 is a detector that is not there, pixels stay pixels.
 TEST(BoxFusion, KeepsScoresBetweenZeroAndOne) {
-  const ScoredBox sure{{100, 200, 900, 1200}, 0, 1};
+  const Detection sure{{100, 200, 900, 1200, 0}, 1};
   EXPECT_EQ(fuse_boxes({{sure}, {sure}}, {.weights = {2, 0}}), (ScoredBoxes{sure}));
   EXPECT_EQ(fuse_boxes({{sure}, {sure}}, {.weights = {0.3, 0.9}}).at(0).score, 1);
   EXPECT_EQ(fuse_boxes({{sure, sure}, {sure}}).at(0).score, 1) << "twice from one detector";
   EXPECT_EQ(fuse_boxes({{}, {sure}}, {.weights = {2, 0}}).size(), 0u);
-  const ScoredBox unsure{{0, 0, 10, 10}, 0, 0};
+  const Detection unsure{{0, 0, 10, 10, 0}, 0};
   EXPECT_TRUE(fuse_boxes({{unsure}}).empty());
 }
 
 TEST(BoxFusion, RefusesWhatIsNoBox) {
-  for (const ScoredBox& wrong : {ScoredBox{{10, 0, 0, 10}, 0, 0.5}, ScoredBox{{0, NAN, 1, 1}, 0, 0.5},
-                                 ScoredBox{{0, 0, 1, 1}, 0, 1.5}, ScoredBox{{0, 0, 1, 1}, 0, NAN}}) {
+  for (const Detection& wrong : {Detection{{10, 0, 0, 10, 0}, 0.5}, Detection{{0, NAN, 1, 1, 0}, 0.5},
+                                 Detection{{0, 0, 1, 1, 0}, 1.5}, Detection{{0, 0, 1, 1, 0}, NAN}}) {
     EXPECT_EQ(message_of<DataError>([&] {
                 fuse_boxes({{wrong}}, {}, "a.png");
               }).find("fuse_boxes: a.png has the box "),
@@ -71,7 +71,7 @@ TEST(BoxFusion, RefusesWhatIsNoBox) {
   }
   EXPECT_EQ(
       message_of<DataError>([] {
-        fuse_boxes({{{{10, 0, 0, 10}, 0, 0.5}}}, {}, "a.png");
+        fuse_boxes({{{{10, 0, 0, 10, 0}, 0.5}}}, {}, "a.png");
       }),
       "fuse_boxes: a.png has the box 10 0 0 10 with score 0.5; x1 <= x2, y1 <= y2 and a score from 0 to 1 "
       "are needed");

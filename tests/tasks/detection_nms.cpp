@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "io/safetensors.h"
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detect.h"
 #include "tasks/detection/nms.h"
 #include "tensor/capture.h"
 #include "tensor/ops.h"

@@ -11,7 +11,7 @@
 #include "layers/anchor_loss.h"
 #include "nets/detectors.h"
 #include "tasks/detection/anchors.h"
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"
 #include "tasks/detection/torchvision.h"
 #include "tensor/ops.h"

@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "layers/init.h"
-#include "nets/registry.h"
+#include "nets/detectors.h"
 #include "nets/resnet.h"
+#include "tasks/net_sizes.h"
+#include "tests/scratch.h"
 
 namespace gadolin {
 namespace {
+
+using test::message_of;
 
 TEST(Summary, CountsResNet18) {
   ResNet net = resnet18();
@@ -93,9 +97,30 @@ TEST(Summary, SizesInTheListAreTheNetsOwn) {
     Shape input{1};
     for (const std::int64_t size : info.input) input.push_back(size);
     const NetSummary counted = summarise(*make_net(info.name), input);
-    EXPECT_EQ(info.parameters, counted.parameters) << info.name;
-    EXPECT_EQ(info.macs, counted.macs) << info.name;
+    EXPECT_EQ(net_size(info.name).parameters, counted.parameters) << info.name;
+    EXPECT_EQ(net_size(info.name).macs, counted.macs) << info.name;
   }
+  EXPECT_EQ(message_of<ValueError>([] { net_size("resnet19"); }),
+            "nets: resnet19 has no row in tasks/net_sizes.cpp; gadolin summary counts");
+}
+
+TEST(Summary, SizesOfDetectorsAreTheirOwn) {
+  const SkipInitialValues quick;
+  ASSERT_EQ(detectors().size(), 20u);
+  for (const NetInfo& info : detectors()) {
+    if (info.name.find("152") != std::string::npos || info.name.find("201") != std::string::npos) continue;
+    std::int64_t total = 0;
+    for (const Parameter& p : make_detector(info.name)->parameters()) total += p.tensor.numel();
+    EXPECT_EQ(total, net_size(info.name).parameters) << info.name;
+  }
+}
+
+TEST(Summary, KnowsDetectors) {
+  const auto net = make_detector("retinanet_resnet18_fpn", {{"width", 4.0}, {"channels", 32.0}});
+  const NetSummary s = summarise(*net, {1, 3, 64, 64}, [&](const Tensor& x) { (*net)(x); });
+  EXPECT_EQ(s.rows[0].kind, "RetinaNet");
+  EXPECT_EQ(s.rows[0].output, (Shape{1, (64 + 16 + 4 + 1 + 1) * 9, 91}));
+  EXPECT_GT(s.macs, 0);
 }
 
 TEST(Summary, PassesErrorsOnAndRestoresTheMode) {

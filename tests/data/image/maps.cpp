@@ -133,10 +133,11 @@ TEST_P(MapOf, SaysWhereEveryPixelComesFrom) {
 INSTANTIATE_TEST_SUITE_P(
     Steps, MapOf,
     testing::Values("resize:50", "resize:131", "resize:50x90:bicubic", "resize:200x40",
-                    "random-resize:30:150", "central-fraction:0.6", "center-crop:40", "center-crop:150x40",
-                    "center-crop:151x131", "random-crop:48", "random-crop:48:20", "random-crop:160:3",
-                    "random-resized-crop:40:0.2:0.9", "random-resized-crop:90x60:0.1:0.3", "hflip", "vflip:1",
-                    "rotate:30", "rotate:180", "affine:20:0.1:0.8:1.3:10",
+                    "random-resize:30:150", "fit:40:55", "central-fraction:0.6", "center-crop:40",
+                    "center-crop:150x40", "center-crop:151x131", "random-crop:48", "random-crop:48:20",
+                    "random-crop:160:3", "random-resized-crop:40:0.2:0.9",
+                    "random-resized-crop:90x60:0.1:0.3", "hflip", "vflip:1", "rotate:30", "rotate:180",
+                    "affine:20:0.1:0.8:1.3:10",
                     "resize:64,random-crop:48:4,hflip,vflip,rotate:15,affine:10:0.1:0.9:1.1:5",
                     "random-resized-crop:64:0.3:1,rotate:20,hflip:1,central-fraction:0.9,resize:96x80",
                     "hflip,center-crop:100,brightness:0,resize:70,rotate:10,vflip:1,gamma:1:1"));

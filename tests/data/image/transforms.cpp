@@ -218,7 +218,7 @@ TEST(Pipeline, WrongTextIsExplained) {
   };
   EXPECT_EQ(
       message("resise:3"),
-      "transform: there is no step 'resise'; known are grey, rgb, window, rescale, percentile, resize, "
+      "transform: there is no step 'resise'; known are grey, rgb, window, rescale, percentile, resize, fit, "
       "random-resize, central-fraction, center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, "
       "affine, brightness, brightness-shift, contrast, gamma, normalize");
   EXPECT_EQ(message("random-resize:256"),

@@ -94,13 +94,15 @@ TEST(DetectionCollation, PadsPicturesAndBoxes) {
   DetectionCollation collation(Pipeline("normalize:0.5:0.25"), two_sizes());
   const std::vector<std::int64_t> places{1, 2, 4, 7};  // 7 x 5, 8 x 5, 8 x 5, 7 x 5; 1, 2, 0, 3 boxes
   const Batch batch = collated(collation, source, places);
-  EXPECT_EQ(batch.names(), (std::vector<std::string>{"image", "boxes", "label", "count", "size"}));
+  EXPECT_EQ(batch.names(), (std::vector<std::string>{"image", "boxes", "label", "count", "size", "map"}));
   EXPECT_EQ(batch["image"].shape(), Shape({4, 1, 5, 8}));
   EXPECT_TRUE(batch["image"].is_contiguous(MemoryFormat::channels_last));
   EXPECT_EQ(batch["boxes"].shape(), Shape({4, 8, 4}));
   EXPECT_EQ(batch["count"].to_vector<int>(), (std::vector<int>{1, 2, 0, 3}));
   EXPECT_EQ(batch["size"].to_vector<int>(), (std::vector<int>{5, 7, 5, 8, 5, 8, 5, 7}));
   EXPECT_EQ(batch["label"].dtype(), DType::int64);
+  EXPECT_EQ(batch["map"].shape(), Shape({4, 6}));
+  EXPECT_EQ(batch["map"].slice(0, 3, 4).to_vector<double>(), (std::vector<double>{1, 0, 0, 0, 1, 0}));
   const auto images = batch["image"].to_vector<float>(), boxes = batch["boxes"].to_vector<float>();
   const auto labels = batch["label"].to_vector<int>();
   for (std::size_t n = 0; n < 4; ++n) {

@@ -1,10 +1,10 @@
-// Sizes of the registry's nets, for its list.
+// Sizes of the nets and detectors of the registries, for their list.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-namespace gadolin::detail {
+namespace gadolin {
 
 struct NetSize {
   const char* name;
@@ -13,4 +13,4 @@ struct NetSize {
 // Throws ValueError for a name without a row.
 const NetSize& net_size(const std::string& name);
 
-}  // namespace gadolin::detail
+}  // namespace gadolin

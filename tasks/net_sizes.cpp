@@ -1,10 +1,10 @@
 // What the nets weigh as they come: parameters, and multiply-adds of one picture of their input size. Written
 // down, since building all of them to count takes a minute; tests/tasks/summary.cpp counts and compares.
-#include "nets/net_sizes.h"
+#include "tasks/net_sizes.h"
 
 #include "tensor/check.h"
 
-namespace gadolin::detail {
+namespace gadolin {
 namespace {
 
 constexpr NetSize net_sizes[] = {
@@ -24,7 +24,7 @@ constexpr NetSize net_sizes[] = {
     {"inception_v4", 42679816, 12253974624},  {"inception_resnet_v2", 55843464, 13155794016},
 };
 
-// Of 91 classes, and pictures of 512 x 512; counted by tests/nets/retinanet.cpp.
+// Of 91 classes, and pictures of 512 x 512; counted by tests/tasks/summary.cpp.
 constexpr NetSize detector_sizes[] = {
     {"retinanet_resnet18_fpn", 21048471, 49420414976},
     {"retinanet_resnet18_fpn_v2", 21640343, 49458163712},
@@ -55,7 +55,7 @@ const NetSize& net_size(const std::string& name) {
     if (name == s.name) return s;
   for (const NetSize& s : detector_sizes)
     if (name == s.name) return s;
-  fail<ValueError>("nets: ", name, " has no row in nets/net_sizes.cpp; gadolin summary counts");
+  fail<ValueError>("nets: ", name, " has no row in tasks/net_sizes.cpp; gadolin summary counts");
 }
 
-}  // namespace gadolin::detail
+}  // namespace gadolin

@@ -9,14 +9,11 @@ namespace gadolin::detail {
 
 // log(1 + exp(x)). log(1 + exp(-|x|)) never overflows.
 template <class T> GADOLIN_HD T softplus_of(T x) {
-  using std::exp;
-  using std::log1p;
-  return (x > T(0) ? x : T(0)) + static_cast<T>(log1p(exp(x > T(0) ? -x : x)));
+  return (x > T(0) ? x : T(0)) + static_cast<T>(std::log1p(std::exp(x > T(0) ? -x : x)));
 }
 // 1 / (1 + exp(-x))
 template <class T> GADOLIN_HD T logistic(T x) {
-  using std::exp;
-  const T e = static_cast<T>(exp(x > T(0) ? -x : x));
+  const T e = static_cast<T>(std::exp(x > T(0) ? -x : x));
   return (x < T(0) ? e : T(1)) / (T(1) + e);
 }
 

@@ -1,4 +1,4 @@
-#include "tasks/detection/detections.h"
+#include "tasks/detection/detect.h"
 
 #include <cmath>
 #include <limits>

@@ -1,0 +1,21 @@
+// How large the padded pictures of a detector's batches are.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "data/image/transforms.h"
+#include "data/sets/dataset.h"
+
+namespace gadolin {
+
+// The side that pictures of `side` pixels are padded to: the next multiple of 32, of 64 above 512, of 128
+// above 1024 and so on, so that a set has few sizes and recorded steps are replayed. A function of the
+// picture alone: what a detector finds does not depend on the rest of its batch.
+int canvas_side(int side);
+
+// Width and height of each picture of a set behind the pipeline, the largest that random steps allow. Reads
+// the headers of pictures whose size the set does not know.
+std::vector<std::pair<int, int>> sizes_behind(const Dataset& set, const Pipeline& pipeline);
+
+}  // namespace gadolin

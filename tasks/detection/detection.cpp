@@ -1,0 +1,226 @@
+#include "tasks/detection/detection.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "io/text.h"
+#include "nets/detectors.h"
+#include "tasks/detection/anchor_recall.h"
+#include "tasks/detection/canvas.h"
+#include "tasks/detection/detection_evaluator.h"
+#include "tasks/net_options.h"
+#include "tensor/autograd.h"
+#include "tensor/check.h"
+#include "tensor/ops.h"
+
+namespace gadolin {
+namespace {
+
+NetOptions with_classes(NetOptions options, std::size_t classes, const DetectorSettings& settings) {
+  options["num_classes"] = static_cast<double>(classes);
+  options["anchors"] = static_cast<double>(Anchors(settings.anchors).per_place());
+  return options;
+}
+
+// Throws UsageError with the way out.
+const DetectionSet& with_boxes(const Dataset& set) {
+  const auto* boxes = dynamic_cast<const DetectionSet*>(&set);
+  require<DataError>(boxes != nullptr, "detection: ", printable(set.root()),
+                     " has no boxes; give a table path,x1,y1,x2,y2,class, Pascal VOC or COCO");
+  return *boxes;
+}
+
+Affine map_at(const double* m) { return {m[0], m[1], m[2], m[3], m[4], m[5]}; }
+
+// "512.3", in pixels.
+std::string pixels(double value) { return fixed(value, 1); }
+
+std::unique_ptr<Task> make_detection(const Checkpoint& c, const std::string& path) {
+  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
+             classes = Json::parse(c.fact("classes"), nullptr, false),
+             settings = Json::parse(c.fact("detector"), nullptr, false);
+  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
+                                                       [](const Json& name) { return name.is_string(); });
+  require<CheckpointError, 30>(names && options.is_object() && settings.is_object(), "checkpoint: ", path,
+                               " does not describe a detector; was it written by gadolin train?");
+  return std::make_unique<DetectionTask>(
+      c.fact("model"), options_from_json(options), settings_from_json(settings, "checkpoint: " + path),
+      classes.get<std::vector<std::string>>(), Pipeline(c.fact("pipeline")));
+}
+
+std::unique_ptr<Task> begin_detection(const TaskStart& start) {
+  const DetectionSet& set = with_boxes(start.train);
+  NetOptions options = start.options;
+  DetectorSettings settings = take_settings(options);
+  if (start.loss.kind == "focal") settings.gamma = start.loss.focal_gamma;
+  require<UsageError>(start.loss.kind == "auto" || start.loss.kind == "focal", "--loss ", start.loss.kind,
+                      " is none of a detector; use focal");
+  require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
+  require_matches(anchor_recall(set, start.pipeline, settings), settings);
+  return std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+}
+
+// Shapes are kept; corners of boxes follow.
+std::string detection_steps(const StepChoice& choice) {
+  std::string steps = cat("fit:", choice.size, ":", choice.size * 5 / 3);
+  if (choice.training && choice.augment != "none") steps += ",hflip";
+  if (choice.training && choice.augment == "standard") steps += ",brightness:0.2,contrast:0.2";
+  return steps;
+}
+
+}  // namespace
+
+DetectionTask::DetectionTask(std::string model, NetOptions options, DetectorSettings settings,
+                             std::vector<std::string> classes, Pipeline pipeline)
+    : Task(std::move(classes), std::move(pipeline)), model_(std::move(model)),
+      options_(with_classes(std::move(options), classes_.size(), settings)), settings_(std::move(settings)),
+      anchors_(settings_.anchors), net_(make_detector(model_, options_)) {}
+
+std::unique_ptr<Dataset> DetectionTask::open(const std::string& path, DatasetOptions options) const {
+  auto set = Task::open(path, std::move(options));
+  with_boxes(*set);
+  return set;
+}
+
+std::unique_ptr<DataLoader> DetectionTask::loader(const Dataset& set, const Pipeline& pipeline,
+                                                  const LoaderOptions& options,
+                                                  std::shared_ptr<const Sampler> sampler) const {
+  auto sizes = std::make_shared<const std::vector<std::pair<int, int>>>(sizes_behind(set, pipeline));
+  DetectionOptions padding;
+  padding.size_of = [sizes](std::int64_t place) { return (*sizes)[static_cast<std::size_t>(place)]; };
+  std::pair<int, int> largest{32, 32};
+  for (const auto& [width, height] : *sizes) {
+    padding.sizes.emplace_back(canvas_side(width), canvas_side(height));
+    largest = {std::max(largest.first, canvas_side(width)), std::max(largest.second, canvas_side(height))};
+  }
+  padding.sizes.push_back(largest);  // for a sampler that mixes shapes
+  std::ranges::sort(padding.sizes);
+  padding.sizes.erase(std::unique(padding.sizes.begin(), padding.sizes.end()), padding.sizes.end());
+  auto collation = std::make_unique<DetectionCollation>(pipeline, padding);
+  if (!sampler) {
+    const BucketCut cut{options.batch_size, options.shuffle,
+                        options.drop_last ? LastBatch::fill : LastBatch::keep};
+    sampler = by_bucket(
+        set.size(), [&](std::int64_t place) { return collation->bucket(place); }, cut);
+  }
+  LoaderOptions rest = options;
+  rest.shuffle = rest.drop_last = false;
+  return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
+}
+
+Batch DetectionTask::one(const Dataset& set, std::int64_t i, Device device) const {
+  const auto alone = set.subset(std::vector<std::int64_t>{i});
+  const auto loads = loader(*alone, pipeline_, {.batch_size = 1, .workers = 0, .device = device});
+  Batch batch;
+  loads->next(batch);
+  return batch;
+}
+
+TextRows DetectionTask::remarks(const Dataset& train) const {
+  return recall_table(anchor_recall(with_boxes(train), pipeline_, settings_));
+}
+
+DetectorOutput DetectionTask::answer(const Batch& batch) {
+  const Tensor& image = batch["image"];
+  const std::int64_t least = net_->least_size();
+  require<UsageError>(image.size(2) >= least && image.size(3) >= least, "detection: pictures of ",
+                      image.size(3), " x ", image.size(2), " are too small for ", model_, ", which needs ",
+                      least, " pixels a side; use a larger --input-size");
+  return (*net_)(image);
+}
+
+const Tensor& DetectionTask::anchors_of(const DetectorOutput& out, const Batch& batch) {
+  const Tensor& image = batch["image"];
+  return anchors_.of(out.grids, {static_cast<int>(image.size(2)), static_cast<int>(image.size(3))},
+                     image.device());
+}
+
+LossParts DetectionTask::loss(const Batch& batch) {
+  const DetectorOutput out = answer(batch);
+  const Tensor& anchors = anchors_of(out, batch);
+  const AnchorTargets targets =
+      match_anchors(anchors, batch["boxes"], batch["label"], batch["count"], batch["size"], settings_.match);
+  const Tensor positives = settings_.by_picture ? targets.positives : sum(targets.positives);
+  const Tensor boxes =
+      settings_.match.encoded ? out.deltas : decode_boxes(anchors, out.deltas, settings_.match.coder);
+  const Tensor of_class =
+      per_positive(anchor_focal_loss(out.logits, targets.label, settings_.alpha, settings_.gamma), positives);
+  const Tensor of_box =
+      per_positive(anchor_box_loss(boxes, targets.box, targets.label, settings_.box_loss), positives);
+  Tensor total = add(of_class, mul(of_box, settings_.box_weight));
+  const NoGrad guard;  // what follows is for people
+  const Tensor there = (targets.best >= 0.0).to(DType::fp32),
+               missed = there * (targets.best < settings_.match.object).to(DType::fp32);
+  const Tensor unmatched = sum(missed) / maximum(sum(there), ones({}, DType::fp32, missed.device()));
+  return {std::move(total), {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}}};
+}
+
+Outputs DetectionTask::predict(const Batch& batch) {
+  const NoGrad guard;
+  const DetectorOutput out = answer(batch);
+  const Detections found = detect(out.logits, out.deltas, anchors_of(out, batch), anchors_.counts(out.grids),
+                                  batch["size"], settings_.detect);
+  return Outputs({{"boxes", found.boxes},
+                  {"score", found.score},
+                  {"label", found.label},
+                  {"count", found.count},
+                  {"map", batch["map"]}});
+}
+
+std::unique_ptr<Evaluator> DetectionTask::evaluator(const Dataset& set) const {
+  return std::make_unique<DetectionEvaluator>(with_boxes(set), classes_, settings_.detect.score);
+}
+
+std::vector<std::vector<Detection>> detections_of(const Outputs& outputs) {
+  const auto boxes = outputs["boxes"].to_vector<double>(), score = outputs["score"].to_vector<double>(),
+             map = outputs["map"].to_vector<double>();
+  const auto label = outputs["label"].to_vector<std::int64_t>(),
+             count = outputs["count"].to_vector<std::int64_t>();
+  const auto most = static_cast<std::size_t>(outputs["score"].size(1));
+  std::vector<std::vector<Detection>> all(count.size());
+  for (std::size_t n = 0; n < count.size(); ++n) {
+    const Affine back = map_at(map.data() + 6 * n).inverse();
+    for (std::size_t k = n * most; k < n * most + static_cast<std::size_t>(count[n]); ++k) {
+      const double* b = boxes.data() + 4 * k;
+      Corners c{b[0], b[1], b[2], b[3]};
+      // moved() would make a box of one that is none; who measures refuses it.
+      if (std::all_of(b, b + 4, [](double x) { return std::isfinite(x); }))
+        c = moved(c, back, INFINITY, INFINITY).box;
+      all[n].push_back({{c.x1, c.y1, c.x2, c.y2, static_cast<int>(label[k])}, score[k]});
+    }
+  }
+  return all;
+}
+
+Said DetectionTask::say(const Outputs& outputs, std::int64_t n, int most) const {
+  Said said{{}, {{"boxes", Json::array()}}};
+  const auto all = detections_of(outputs);
+  for (const Detection& d : all[static_cast<std::size_t>(n)]) {
+    const std::string& label = classes_[static_cast<std::size_t>(d.box.label)];
+    if (static_cast<int>(said.rows.size()) < most)
+      said.rows.push_back(
+          {label, fixed(d.score, 4), pixels(d.box.x1), pixels(d.box.y1), pixels(d.box.x2), pixels(d.box.y2)});
+    said.event["boxes"].push_back(
+        {{"class", label}, {"score", d.score}, {"box", {d.box.x1, d.box.y1, d.box.x2, d.box.y2}}});
+  }
+  if (said.rows.empty()) said.rows.push_back({"nothing found", "", "", "", "", ""});
+  return said;
+}
+
+void DetectionTask::describe(Checkpoint& checkpoint) const {
+  Task::describe(checkpoint);
+  checkpoint.facts["model"] = model_;
+  checkpoint.facts["net_options"] = options_to_json(options_).dump();
+  checkpoint.facts["detector"] = settings_to_json(settings_).dump();
+}
+
+TaskKind detection_kind() {
+  return {.name = DetectionTask::name,
+          .make = make_detection,
+          .report = report_detection,
+          .begin = begin_detection,
+          .check_model = [](const std::string& model) { detector_info(model); },
+          .steps = detection_steps};
+}
+
+}  // namespace gadolin

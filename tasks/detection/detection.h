@@ -1,0 +1,67 @@
+// Detection: boxes with classes in a picture, by a RetinaNet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nets/retinanet.h"
+#include "tasks/detection/detected_pictures.h"
+#include "tasks/detection/settings.h"
+#include "tasks/task.h"
+
+namespace gadolin {
+
+class DetectionTask : public Task {
+ public:
+  static constexpr const char* name = "detection";
+  // A net of nets/detectors.h, which is made here with as many classes and anchors as there are. `settings`
+  // also decide the number of anchors.
+  DetectionTask(std::string model, NetOptions options, DetectorSettings settings,
+                std::vector<std::string> classes, Pipeline pipeline);
+
+  const char* kind() const override { return name; }
+  RetinaNet& net() override { return *net_; }
+  std::string model() const override { return model_; }
+  const DetectorSettings& settings() const { return settings_; }
+
+  std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
+  // Batches of pictures that are padded alike (tasks/detection/canvas.h): what the net says of a picture does
+  // not depend on those beside it. With drop_last, as in training, all batches are full: a few samples come
+  // twice.
+  std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
+                                     const LoaderOptions& options,
+                                     std::shared_ptr<const Sampler> sampler = {}) const override;
+  Batch one(const Dataset& set, std::int64_t i, Device device) const override;
+  TextRows remarks(const Dataset& train) const override;
+
+  // Parts: "class", the focal loss; "box", the boxes' loss without its weight; "unmatched", the share of the
+  // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same.
+  LossParts loss(const Batch& batch) override;
+  // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
+  // detect.h, in pixels of the net's input, and "map" of the batch, which leads there from the file.
+  Outputs predict(const Batch& batch) override;
+  // Throws DataError for a set without boxes.
+  std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
+  std::vector<std::string> columns() const override { return {"class", "score", "x1", "y1", "x2", "y2"}; }
+  // `most` boxes, at least one row.
+  Said say(const Outputs& outputs, std::int64_t n, int most) const override;
+  void describe(Checkpoint& checkpoint) const override;
+
+ private:
+  // Throws UsageError for pictures too small for the net.
+  DetectorOutput answer(const Batch& batch);
+  const Tensor& anchors_of(const DetectorOutput& out, const Batch& batch);
+  std::string model_;
+  NetOptions options_;
+  DetectorSettings settings_;
+  Anchors anchors_;
+  std::unique_ptr<RetinaNet> net_;
+};
+
+// What predict() said of each picture of a batch, in pixels of the pictures' files, best scores first.
+std::vector<std::vector<Detection>> detections_of(const Outputs& outputs);
+
+TaskKind detection_kind();
+
+}  // namespace gadolin

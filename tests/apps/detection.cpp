@@ -1,0 +1,70 @@
+// A detector through the program: training, evaluation, prediction, and what is told on the way.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "data/sets/boxes/detection_set.h"
+#include "io/csv.h"
+#include "tests/apps/program.h"
+#include "tests/tasks/detection/bright_squares.h"
+
+namespace gadolin::test {
+namespace {
+
+bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(DetectionCommands, FromATableOfBoxesToDetections) {
+  const BrightSquares films(32);
+  const std::string run = films.path() + "/run";
+  const std::vector<std::string> train{
+      "train",        films.table(), "--task",       "detection",   "--model",      "retinanet_resnet18_fpn",
+      "--net-option", "width=8",     "--net-option", "channels=32", "--input-size", "64",
+      "--epochs",     "1",           "--batch-size", "8",           "--out",        run};
+  const Outcome refused = run_program(train);
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_TRUE(says(refused.err, "boxes have no anchor that overlaps them by 0.5")) << refused.err;
+  EXPECT_FALSE(std::filesystem::exists(run));
+
+  std::vector<std::string> with_anchors = train;
+  with_anchors.insert(with_anchors.end(), {"--net-option", "anchor_sizes=12/20/32/64/128"});
+  const Outcome trained = run_program(with_anchors);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(says(trained.err + trained.out, " rows with boxes: ")) << trained.err;
+  EXPECT_TRUE(says(trained.out, "with an anchor")) << trained.out;
+  EXPECT_TRUE(says(trained.out, "train_box ")) << trained.out;
+  EXPECT_FALSE(says(trained.out, "val_loss")) << trained.out;
+
+  // The run's split.csv is a table of boxes that all commands read.
+  const auto split = open_box_table(run + "/split.csv", [] {
+    DatasetOptions options;
+    options.allow_outside = true;
+    return options;
+  }());
+  EXPECT_EQ(split->size(), 32);
+  const auto given = films.set();
+  for (std::int64_t i = 0; i < 32; ++i) {
+    EXPECT_EQ(split->sample(i).get<std::vector<ObjectBox>>("boxes"),
+              given->sample(i).get<std::vector<ObjectBox>>("boxes"));
+    EXPECT_EQ(split->info(i).patient, given->info(i).patient);
+    EXPECT_EQ(split->info(i).split, given->info(i).split);
+  }
+  const std::string best = run + "/checkpoints/last.gdck";
+  const Outcome eval = run_program(
+      {"eval", run + "/split.csv", "--checkpoint", best, "--split", "test", "--out", run + "/test"});
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  EXPECT_TRUE(says(eval.out, "AP50")) << eval.out;
+  EXPECT_TRUE(std::filesystem::exists(run + "/test/report/index.html"));
+  EXPECT_EQ(read_csv(run + "/test/detections.csv").header,
+            (std::vector<std::string>{"path", "x1", "y1", "x2", "y2", "class", "score"}));
+
+  const Outcome said = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--json"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_TRUE(says(said.out, "\"boxes\":[")) << said.out;
+  const Outcome cam = run_program(
+      {"cam", films.path() + "/film0.png", "--checkpoint", best, "--out", films.path() + "/cams"});
+  EXPECT_NE(cam.code, 0);
+  EXPECT_TRUE(says(cam.err, "use a classifier")) << cam.err;
+}
+
+}  // namespace
+}  // namespace gadolin::test
