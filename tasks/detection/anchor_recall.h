@@ -21,7 +21,8 @@ struct AnchorRecall {
 };
 
 // A box is matched when some anchor overlaps it by settings.match.object or more. Crowds and difficult boxes
-// do not count. Random steps of the pipeline are taken at their largest size.
+// do not count. Boxes are scaled as the sides of their picture are, the largest that random steps give; what
+// a crop would cut off counts too.
 AnchorRecall anchor_recall(const DetectionSet& set, const Pipeline& pipeline,
                            const DetectorSettings& settings);
 

@@ -22,7 +22,7 @@ NetOptions with_classes(NetOptions options, std::size_t classes, const DetectorS
   return options;
 }
 
-// Throws UsageError with the way out.
+// Throws DataError with the way out.
 const DetectionSet& with_boxes(const Dataset& set) {
   const auto* boxes = dynamic_cast<const DetectionSet*>(&set);
   require<DataError>(boxes != nullptr, "detection: ", printable(set.root()),
@@ -55,6 +55,8 @@ std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   if (start.loss.kind == "focal") settings.gamma = start.loss.focal_gamma;
   require<UsageError>(start.loss.kind == "auto" || start.loss.kind == "focal", "--loss ", start.loss.kind,
                       " is none of a detector; use focal");
+  require<UsageError>(start.loss.label_smoothing == 0 && !start.loss.class_weights,
+                      "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
   require_matches(anchor_recall(set, start.pipeline, settings), settings);
   return std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);

@@ -18,6 +18,8 @@ FrocOptions froc_options(const BootstrapOptions& bootstrap) {
   return options;
 }
 
+constexpr std::size_t most_points = 500;  // of the curve in metrics.json
+
 std::string rate_name(double rate) { return "sensitivity_at_" + exact_text(rate); }
 
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -140,9 +142,14 @@ Json DetectionEvaluator::details() const {
     json["per_class"].push_back({{"class", classes_[k]},
                                  {"AP", number_json(coco.class_ap[k])},
                                  {"AP50", number_json(coco.class_ap50[k])}});
+  // A point a distinct score would be millions for a large set; the last one is always there.
   Json curve = Json::array();
-  for (const FrocPoint& p : free.curve)
+  const std::size_t points = free.curve.size(), step = points / most_points + 1;
+  for (std::size_t k = 0; k < points; ++k) {
+    const FrocPoint& p = free.curve[k];
+    if (k % step != 0 && k + 1 != points) continue;
     curve.push_back({p.threshold, number_json(p.sensitivity), number_json(p.false_per_picture)});
+  }
   json["froc"] = std::move(curve);
   json["notes"] = coco.notes;
   if (const std::string why = diagnosis(coco); !why.empty()) json["notes"].push_back(why);

@@ -284,6 +284,9 @@ TEST(DetectionTask, Messages) {
                 " has no boxes; give a table path,x1,y1,x2,y2,class, Pascal VOC or COCO");
   EXPECT_EQ(message_of<UsageError>([&] { begin(*set, {.kind = "bce"}); }),
             "--loss bce is none of a detector; use focal");
+  for (const LossOptions& loss : {LossOptions{.label_smoothing = 0.1}, LossOptions{.class_weights = true}})
+    EXPECT_EQ(message_of<UsageError>([&] { begin(*set, loss); }),
+              "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   EXPECT_EQ(message_of<UsageError>([&] { begin(*set, {.mixes = true}); }),
             "detection: mixup and cutmix are not for boxes; leave them out");
   Checkpoint damaged;
