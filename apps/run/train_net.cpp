@@ -5,6 +5,8 @@
 #include "apps/run/train_parts.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
+#include "nets/retinanet.h"
+#include "tasks/detection/torchvision.h"
 #include "tasks/net_options.h"
 
 namespace gadolin {
@@ -80,6 +82,7 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   bool averaged = false;
   if (weights.empty()) {
     weights = load_weights(o.net.init_from, &averaged);
+    if (dynamic_cast<const RetinaNet*>(&net) != nullptr) rename_old_torchvision(weights);
   } else {
     std::set<std::string> ours;
     for (const Parameter& p : net.state()) ours.insert(p.name);
