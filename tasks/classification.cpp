@@ -166,7 +166,11 @@ TaskKind classification_kind() {
           .make = make,
           .report = report_classification,
           .begin = begin_classifier,
-          .check_model = [](const std::string& model) { net_info(model); }};
+          .check_model = [](const std::string& model) {
+            require<UsageError>(!model.starts_with("retinanet_"), "--model ", model,
+                                " is a detector; add --task detection");
+            net_info(model);
+          }};
 }
 
 }  // namespace gadolin

@@ -44,10 +44,13 @@ void add_split_facts(report::RunReport& run, const std::string& path) {
     return at < 0 ? std::string() : row[static_cast<std::size_t>(at)];
   };
   std::map<std::string, SplitCount> splits;
-  std::set<std::string> classes;
+  std::set<std::string> classes, seen;
+  // Of boxes a row is a box, and a sample has several.
+  const int path_at = table.find("x1") < 0 ? -1 : table.find("path");
   bool patients = patient_at >= 0;
   for (const auto& row : table.rows) {
     SplitCount& split = splits[field(row, split_at)];
+    if (path_at >= 0 && !seen.insert(field(row, path_at)).second) continue;
     ++split.samples;
     split.patients.insert(field(row, patient_at));
     patients = patients && !field(row, patient_at).empty();

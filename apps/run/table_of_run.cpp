@@ -19,6 +19,12 @@ std::vector<std::string> met_in(const Dataset& set) {
   if (const auto* boxes = dynamic_cast<const DetectionSet*>(&set)) {
     met.push_back(boxes->summary());
     met.insert(met.end(), boxes->notes().begin(), boxes->notes().end());
+    bool named = false;
+    for (std::int64_t i = 0; i < set.size() && !named; ++i) named = !set.patient(i).empty();
+    if (!named)
+      met.push_back(
+          "no patients are named, so each picture counts as one; a column patient, or data split "
+          "--patient-until, names them");
   }
   return met;
 }

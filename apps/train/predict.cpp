@@ -9,6 +9,7 @@
 #include "apps/run/table_of_run.h"
 #include "apps/train/commands.h"
 #include "io/tfrecord.h"
+#include "tasks/detection/detection.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
 #include "tensor/ops.h"
@@ -59,6 +60,8 @@ void features(Session& session, const PredictOptions& o) {
   require<UsageError>(o.bad_samples == "fail" || o.bad_samples == "skip", "--bad-samples ", o.bad_samples,
                       " is unknown; use fail or skip");
   const auto task = load_task(o.checkpoint, session.device());
+  require<Unsupported>(dynamic_cast<const DetectionTask*>(task.get()) == nullptr,
+                       "predict: --layer is for nets that see pictures of one size; a detector's are not");
   const auto set = samples_of(o, *task);
   LoaderOptions loader;
   loader.batch_size = o.batch_size;

@@ -84,12 +84,20 @@ TextRows recall_table(const AnchorRecall& recall) {
 
 void require_matches(const AnchorRecall& recall, const DetectorSettings& settings) {
   const std::int64_t lost = recall.boxes - recall.matched;
+  std::string sizes, of_boxes;
+  for (const AnchorRecall::Group& g : recall.groups) {
+    if (g.boxes == g.matched) continue;
+    of_boxes += cat(of_boxes.empty() ? "" : ", ", g.boxes - g.matched, " of ", g.boxes, " with sides of ",
+                    fixed(g.from, 0), std::isinf(g.to) ? " and more" : " to " + fixed(g.to, 0));
+  }
+  for (const double size : settings.anchors.sizes) sizes += (sizes.empty() ? "" : "/") + exact_text(size);
   if (settings.match.rescue != MatchOptions::Rescue::none) return;
   require<DataError>(static_cast<double>(lost) <= most_unmatched * static_cast<double>(recall.boxes),
                      "detection: ", lost, " of ", recall.boxes,
-                     " boxes have no anchor that overlaps them by ", settings.match.object,
-                     ", so nothing would be learnt of them; use a larger --input-size, --net-option "
-                     "anchor_sizes=16/32/64/128/256 or other ones, or --net-option rescue=best");
+                     " boxes have no anchor that overlaps them by ", settings.match.object, " (", of_boxes,
+                     " pixels behind the pipeline), so nothing would be learnt of them; use a larger "
+                     "--input-size, other --net-option anchor_sizes than ",
+                     sizes, ", other anchor_ratios, or --net-option rescue=best");
 }
 
 }  // namespace gadolin

@@ -8,6 +8,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/evaluate.h"
 #include "tasks/net_options.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -48,8 +49,29 @@ std::unique_ptr<Task> make_detection(const Checkpoint& c, const std::string& pat
       classes.get<std::vector<std::string>>(), Pipeline(c.fact("pipeline")));
 }
 
+// The net's maps, of a small picture, must be those that the anchors are laid out for: otherwise most of them
+// lie outside the picture, and nothing says so.
+void check_strides(RetinaNet& net, const NetOptions& options, const std::vector<double>& strides) {
+  const auto channels = options.find("input_channels");
+  const bool given = channels != options.end() && std::holds_alternative<double>(channels->second);
+  const std::int64_t side = std::max<std::int64_t>(128, net.least_size());
+  const NoGrad guard;
+  const EvaluationMode mode(net);
+  const DetectorOutput out =
+      net(zeros({1, given ? static_cast<std::int64_t>(std::get<double>(channels->second)) : 3, side, side}));
+  for (std::size_t level = 0; level < std::min(strides.size(), out.grids.size()); ++level) {
+    const auto places = static_cast<int>(std::ceil(static_cast<double>(side) / strides[level]));
+    require<UsageError>(out.grids[level].w == places, "detection: level ", level + 3, " of the net has ",
+                        out.grids[level].w, " places a side for a picture of ", side, " pixels, but anchors ",
+                        strides[level], " pixels apart have ", places,
+                        "; correct anchor_strides, or leave out small_input");
+  }
+}
+
 std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   const DetectionSet& set = with_boxes(start.train);
+  require<DataError>(set.num_classes() > 0, "detection: ", printable(set.root()),
+                     " has no boxes at all, so there is nothing to find");
   NetOptions options = start.options;
   DetectorSettings settings = take_settings(options);
   if (start.loss.kind == "focal") settings.gamma = start.loss.focal_gamma;
@@ -59,7 +81,9 @@ std::unique_ptr<Task> begin_detection(const TaskStart& start) {
                       "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
   require_matches(anchor_recall(set, start.pipeline, settings), settings);
-  return std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+  auto task = std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+  if (!settings.anchors.torchvision) check_strides(task->net(), options, settings.anchors.strides);
+  return task;
 }
 
 // Shapes are kept; corners of boxes follow.
@@ -166,7 +190,8 @@ Outputs DetectionTask::predict(const Batch& batch) {
                   {"score", found.score},
                   {"label", found.label},
                   {"count", found.count},
-                  {"map", batch["map"]}});
+                  {"map", batch["map"]},
+                  {"size", batch["size"]}});
 }
 
 std::unique_ptr<Evaluator> DetectionTask::evaluator(const Dataset& set) const {
@@ -175,19 +200,23 @@ std::unique_ptr<Evaluator> DetectionTask::evaluator(const Dataset& set) const {
 
 std::vector<std::vector<Detection>> detections_of(const Outputs& outputs) {
   const auto boxes = outputs["boxes"].to_vector<double>(), score = outputs["score"].to_vector<double>(),
-             map = outputs["map"].to_vector<double>();
+             map = outputs["map"].to_vector<double>(), size = outputs["size"].to_vector<double>();
   const auto label = outputs["label"].to_vector<std::int64_t>(),
              count = outputs["count"].to_vector<std::int64_t>();
   const auto most = static_cast<std::size_t>(outputs["score"].size(1));
   std::vector<std::vector<Detection>> all(count.size());
   for (std::size_t n = 0; n < count.size(); ++n) {
     const Affine back = map_at(map.data() + 6 * n).inverse();
+    const Corners whole =
+        moved({0, 0, size[2 * n + 1], size[2 * n]}, back, INFINITY, INFINITY).box;  // of the file
+    const double width = std::round(whole.x2), height = std::round(whole.y2);
     for (std::size_t k = n * most; k < n * most + static_cast<std::size_t>(count[n]); ++k) {
       const double* b = boxes.data() + 4 * k;
       Corners c{b[0], b[1], b[2], b[3]};
       // moved() would make a box of one that is none; who measures refuses it.
       if (std::all_of(b, b + 4, [](double x) { return std::isfinite(x); }))
-        c = moved(c, back, INFINITY, INFINITY).box;
+        c = moved(c, back, width, height).box;
+      if (c.x1 == c.x2 || c.y1 == c.y2) continue;  // cut away, but for a line
       all[n].push_back({{c.x1, c.y1, c.x2, c.y2, static_cast<int>(label[k])}, score[k]});
     }
   }
@@ -205,6 +234,8 @@ Said DetectionTask::say(const Outputs& outputs, std::int64_t n, int most) const 
     said.event["boxes"].push_back(
         {{"class", label}, {"score", d.score}, {"box", {d.box.x1, d.box.y1, d.box.x2, d.box.y2}}});
   }
+  if (const std::size_t all_boxes = said.event["boxes"].size(); all_boxes > said.rows.size())
+    said.rows.push_back({cat("and ", all_boxes - said.rows.size(), " more"), "", "", "", "", ""});
   if (said.rows.empty()) said.rows.push_back({"nothing found", "", "", "", "", ""});
   return said;
 }

@@ -39,12 +39,12 @@ class DetectionTask : public Task {
   // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same.
   LossParts loss(const Batch& batch) override;
   // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
-  // detect.h, in pixels of the net's input, and "map" of the batch, which leads there from the file.
+  // detect.h, in pixels of the net's input, and "map" and "size" of the batch.
   Outputs predict(const Batch& batch) override;
   // Throws DataError for a set without boxes.
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
   std::vector<std::string> columns() const override { return {"class", "score", "x1", "y1", "x2", "y2"}; }
-  // `most` boxes, at least one row.
+  // `most` boxes and how many more there are; at least one row.
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
   void describe(Checkpoint& checkpoint) const override;
 

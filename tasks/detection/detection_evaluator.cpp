@@ -137,7 +137,8 @@ Json DetectionEvaluator::details() const {
              {{"pictures", coco.normals},
               {"silent", coco.silent_normals},
               {"alarms", coco.normal_alarms},
-              {"alarms_per_picture", number_json(free.alarms_per_normal)}}}};
+              {"alarms_per_picture",
+               number_json(static_cast<double>(coco.normal_alarms) / static_cast<double>(coco.normals))}}}};
   for (std::size_t k = 0; k < classes_.size(); ++k)
     json["per_class"].push_back({{"class", classes_[k]},
                                  {"AP", number_json(coco.class_ap[k])},

@@ -60,6 +60,16 @@ TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   const Outcome said = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--json"});
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_TRUE(says(said.out, "\"boxes\":[")) << said.out;
+  const Outcome layer = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--layer",
+                                     "embedding", "--out", films.path() + "/features"});
+  EXPECT_NE(layer.code, 0);
+  EXPECT_TRUE(
+      says(layer.err, "predict: --layer is for nets that see pictures of one size; a detector's are not"))
+      << layer.err;
+  const Outcome classifier = run_program(
+      {"train", films.table(), "--model", "retinanet_resnet18_fpn", "--out", films.path() + "/no"});
+  EXPECT_TRUE(says(classifier.err, "--model retinanet_resnet18_fpn is a detector; add --task detection"))
+      << classifier.err;
   const Outcome cam = run_program(
       {"cam", films.path() + "/film0.png", "--checkpoint", best, "--out", films.path() + "/cams"});
   EXPECT_NE(cam.code, 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <random>
 #include <unordered_map>
 #include <utility>
 
@@ -70,7 +71,9 @@ void count_block(unsigned index) {
 Charge charge_of_kernel(const Kernel& kernel, dim3 grid, dim3 block) {
   std::vector<unsigned> blocks(std::size_t{grid.x} * grid.y * grid.z);
   std::iota(blocks.begin(), blocks.end(), 0u);
-  std::shuffle(blocks.begin(), blocks.end(), machine().random);
+  // The same blocks of the same grid in every account, so that two of them can be compared.
+  std::mt19937_64 random(blocks.size());
+  std::shuffle(blocks.begin(), blocks.end(), random);
   const double all = static_cast<double>(blocks.size());
   blocks.resize(std::min(blocks.size(), sampled));
   reads = writes = {};

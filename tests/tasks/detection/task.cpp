@@ -175,10 +175,12 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
                     {"score", from_vector(std::vector<float>{0.5}, {1, 1})},
                     {"label", from_vector(std::vector<std::int64_t>{1}, {1, 1})},
                     {"count", from_vector(std::vector<std::int64_t>{1}, {1})},
-                    {"map", from_vector(map, {1, 6})}});
+                    {"map", from_vector(map, {1, 6})},
+                    {"size", from_vector(std::vector<std::int64_t>{96, 128}, {1, 2})}});
   };
   EXPECT_EQ(detections_of(outputs(map_of(*straight)))[0][0].box, (ObjectBox{5, 10, 15, 30, 1}));
   EXPECT_EQ(detections_of(outputs(map_of(*mirrored)))[0][0].box, (ObjectBox{49, 10, 59, 30, 1}));
+  EXPECT_EQ(straight->say(outputs(map_of(*straight)), 0, 0).rows[0][0], "and 1 more");
   const Said said = straight->say(outputs(map_of(*straight)), 0, 3);
   EXPECT_EQ(said.rows, (TextRows{{"dim", "0.5000", "5.0", "10.0", "15.0", "30.0"}}));
   EXPECT_EQ(said.event["boxes"][0]["box"], Json({5.0, 10.0, 15.0, 30.0}));
@@ -224,10 +226,11 @@ TEST(AnchorRecall, CountsBoxesBySize) {
   EXPECT_EQ(recall.matched, 2);
   EXPECT_EQ(recall_table(recall)[1],
             (std::vector<std::string>{"0 to 8", "1", "0", "0.000", fixed(9.0 / 1024, 3)}));
-  EXPECT_EQ(message_of<DataError>([&] { require_matches(recall, {}); }),
-            "detection: 1 of 3 boxes have no anchor that overlaps them by 0.5, so nothing would be learnt of "
-            "them; use a larger --input-size, --net-option anchor_sizes=16/32/64/128/256 or other ones, or "
-            "--net-option rescue=best");
+  EXPECT_EQ(
+      message_of<DataError>([&] { require_matches(recall, {}); }),
+      "detection: 1 of 3 boxes have no anchor that overlaps them by 0.5 (1 of 1 with sides of 0 to 8 "
+      "pixels behind the pipeline), so nothing would be learnt of them; use a larger --input-size, other "
+      "--net-option anchor_sizes than 32/64/128/256/512, other anchor_ratios, or --net-option rescue=best");
   DetectorSettings rescued;
   rescued.match.rescue = MatchOptions::Rescue::best;
   EXPECT_NO_THROW(require_matches(recall, rescued));
@@ -289,6 +292,28 @@ TEST(DetectionTask, Messages) {
               "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   EXPECT_EQ(message_of<UsageError>([&] { begin(*set, {.mixes = true}); }),
             "detection: mixup and cutmix are not for boxes; leave them out");
+  const auto begin_with = [&](const NetOptions& options) {
+    return message_of<UsageError>([&] {
+      trainable_kind("detection")
+          .begin({"retinanet_resnet18_fpn", options, *set, Pipeline("grey,fit:64:96"), {}, cpu});
+    });
+  };
+  EXPECT_EQ(
+      begin_with({{"width", 8.0}, {"rescue", std::string("best")}, {"small_input", true}}),
+      "detection: level 3 of the net has 64 places a side for a picture of 128 pixels, but anchors 8 pixels "
+      "apart have 16; correct anchor_strides, or leave out small_input");
+  EXPECT_EQ(
+      begin_with({{"width", 8.0},
+                  {"rescue", std::string("best")},
+                  {"anchor_strides", std::string("8/16/16/64/128")}}),
+      "detection: level 5 of the net has 4 places a side for a picture of 128 pixels, but anchors 16 pixels "
+      "apart have 8; correct anchor_strides, or leave out small_input");
+  const test::Scratch empty;
+  empty.write("a.png", encode_png(Image(40, 40, 1)));
+  empty.write("boxes.csv", "path,x1,y1,x2,y2,class\na.png,,,,,\n");
+  const auto normal = open_box_table(empty.path() + "/boxes.csv");
+  EXPECT_EQ(message_of<DataError>([&] { begin(*normal); }),
+            "detection: " + normal->root() + " has no boxes at all, so there is nothing to find");
   Checkpoint damaged;
   damaged.facts = {{"model", "retinanet_resnet18_fpn"},
                    {"net_options", "1"},
