@@ -2,7 +2,7 @@
 
 kit=$root/.offline/kit.tar.xz
 kit_programs="apps/gadolin tests/test_tensor tests/test_layers tests/test_nets tests/test_train tests/test_data tests/test_tasks"
-kit_most=20000000   # bytes; the tree that it travels with may take 44 MB more
+kit_most=20000000   # bytes
 
 # What programs are built from, whatever git knows of it.
 fingerprint() {
