@@ -36,8 +36,8 @@ prepare_kit() {
   fingerprint > "$stage/sources"
   echo "$root" > "$stage/root"
   release_of "$nvcc" > "$stage/toolkit"
-  # One window over all programs: most of what one holds stands in another as well.
-  tar -cf - -C "$stage" . | xz -T1 --lzma2=preset=6,dict=256MiB > "$kit.new" || die 1 "could not pack"
+  # One window over all programs: most of what one holds stands in another as well. Targets of jumps are made absolute first.
+  tar -cf - -C "$stage" . | xz -T1 --x86 --lzma2=preset=6,dict=256MiB > "$kit.new" || die 1 "could not pack"
   size=$(stat -c %s "$kit.new")
   if [ "$size" -gt $kit_most ]; then rm -f "$kit.new"; die 1 "the kit would take $size bytes, more than the $kit_most that may travel"; fi
   mv "$kit.new" "$kit"
