@@ -27,7 +27,7 @@ prepare_kit() {
     die 1 "could not configure"
   cmake --build "$build" -j "$(build_jobs)" --target gadolin_program $(basename -a $kit_programs | grep '^test_') || die 1 "could not build"
   stage=$(mktemp -d)
-  trap 'rm -rf "$stage"' EXIT
+  trap "rm -rf '$stage'" EXIT   # now: the name is gone when the script ends
   mkdir -p "$stage/apps" "$stage/tests" "$stage/lib" "$root/.offline"
   for program in $kit_programs; do strip -o "$stage/$program" "$build/$program" || die 1 "could not strip $program"; done
   # All but those of the C and C++ runtimes, which the other machine has.
