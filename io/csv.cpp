@@ -14,25 +14,20 @@ namespace {
 constexpr std::size_t max_line = 1 << 20, max_columns = 4096;
 constexpr std::int64_t max_lines = 100'000'000;
 
+// Behind the byte order mark. Throws for UTF-16.
+std::string_view text_of(std::string_view text, const std::string& name) {
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  require<FormatError>(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"),
+                       "csv: ", printable(name), " is in UTF-16; save it as UTF-8");
+  return text;
+}
+
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& name) : text_(text), name_(name) {}
-
-  // The first line of spreadsheets that names what stands between fields: sep=; or, by programs that quote
-  // every field, "sep=;".
-  void separator_line() {
-    const std::size_t end = std::min(text_.find_first_of("\r\n"), text_.size());
-    std::string_view line = text_.substr(0, end);
-    while (line.ends_with(' ')) line.remove_suffix(1);
-    if (line.size() > 1 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
-    if (!has_ending(line.substr(0, 4), "sep=")) return;
-    line.remove_prefix(4);
-    if (line.size() != 1 || std::string_view(",;|\t").find(line[0]) == std::string_view::npos)
-      bad("sep= is to be followed by what stands between fields: a comma, a semicolon, a bar or a tab");
-    separator_ = line[0];
-    at_ = end;
-    if (at_ < text_.size()) end_of_line();
+  Parser(std::string_view text, const std::string& name) : text_(text_of(text, name)), name_(name) {
+    separator_line();
   }
+
   // One record; false at the end of the text.
   bool record(std::vector<std::string>& fields) {
     fields.clear();
@@ -58,6 +53,21 @@ class Parser {
   }
 
  private:
+  // The first line of spreadsheets that names what stands between fields: sep=; or, by programs that quote
+  // every field, "sep=;".
+  void separator_line() {
+    const std::size_t end = std::min(text_.find_first_of("\r\n"), text_.size());
+    std::string_view line = text_.substr(0, end);
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    if (line.size() > 1 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
+    if (!has_ending(line.substr(0, 4), "sep=")) return;
+    line.remove_prefix(4);
+    if (line.size() != 1 || std::string_view(",;|\t").find(line[0]) == std::string_view::npos)
+      bad("sep= is to be followed by what stands between fields: a comma, a semicolon, a bar or a tab");
+    separator_ = line[0];
+    at_ = end;
+    if (at_ < text_.size()) end_of_line();
+  }
   void step(std::string& out) {
     if (text_[at_] == '\0') bad("a NUL byte");
     if (at_ - begin_ > max_line) bad("a record of more than 1 MB; is a closing quote missing?");
@@ -106,14 +116,6 @@ class Parser {
   char separator_ = ',';
 };
 
-// Behind the byte order mark. Throws for UTF-16.
-std::string_view text_of(std::string_view text, const std::string& name) {
-  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
-  require<FormatError>(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"),
-                       "csv: ", printable(name), " is in UTF-16; save it as UTF-8");
-  return text;
-}
-
 bool empty_line(const std::vector<std::string>& fields) {
   return fields.size() == 1 && trimmed(fields[0]).empty();
 }
@@ -157,8 +159,7 @@ std::string CsvTable::place(std::size_t row) const { return cat(printable(name),
 CsvTable parse_csv(std::string_view text, const std::string& name) {
   CsvTable table;
   table.name = name;
-  Parser parser(text_of(text, name), name);
-  parser.separator_line();
+  Parser parser(text, name);
   std::vector<std::string> fields;
   while (parser.record(table.header) && empty_line(table.header)) {
   }
@@ -186,8 +187,7 @@ CsvTable parse_csv(std::string_view text, const std::string& name) {
 CsvTable parse_csv_records(std::string_view text, const std::string& name) {
   CsvTable table;
   table.name = name;
-  Parser parser(text_of(text, name), name);
-  parser.separator_line();
+  Parser parser(text, name);
   std::vector<std::string> fields;
   while (parser.record(fields)) {
     if (empty_line(fields)) continue;

@@ -164,7 +164,8 @@ TEST(Boxes, CocoJoinsIdsInAnyOrder) {
       {"id": 12, "image_id": 1, "category_id": 3, "bbox": [0, 0, 40, 30], "area": 1, "iscrowd": 1},
       {"id": 13, "image_id": 1, "category_id": 3, "bbox": [0, 0, 0.5, 30], "area": 1, "iscrowd": 0}],
     "info": {"id": 3}, "licenses": [{"id": 1, "name": "x"}],
-    "images": [{"id": 2, "file_name": "a.png", "patient": "p"}, {"id": 1, "file_name": "b.png", "width": 30, "height": 40}],
+    "images": [{"id": 2, "file_name": "a.png", "patient": "p"},
+      {"id": 1, "file_name": "b.png", "width": 30, "height": 40}],
     "categories": [{"id": 7, "name": "mass"}, {"id": 3, "name": "cyst"}]})");
   const auto set = open_dataset(dir / "set.json");
   const auto& boxes = dynamic_cast<const DetectionSet&>(*set);
@@ -208,8 +209,8 @@ TEST(Boxes, CocoFoldersAreJoinedByName) {
   const auto json = [](int id, int other) {
     return R"({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": )" + std::to_string(id) +
            R"(, "name": "mass"}, {"id": )" + std::to_string(other) +
-           R"(, "name": "cyst"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4],
-           "area": 12, "iscrowd": 0}]})";
+           R"(, "name": "cyst"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3,
+           "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}]})";
   };
   dir.write("annotations/instances_train2017.json", json(3, 7));
   dir.write("annotations/instances_val2017.json", json(7, 3));

@@ -205,7 +205,8 @@ TEST(CocoResults, WrongEntries) {
             "category_id, bbox, "
             "score");
   const auto twice = open_coco(dir.write("t.json", R"({"images": [{"id": 1, "file_name": "a"}],
-      "categories": [{"id": 3, "name": "m"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, 1e-3, 2]}]})"),
+      "categories": [{"id": 3, "name": "m"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [5, 5, 1e-3, 2]}]})"),
                                options);
   EXPECT_EQ(twice->picture(0).boxes.size(), 1u) << "as written: neither left out nor held against a picture";
 }

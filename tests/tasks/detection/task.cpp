@@ -21,7 +21,7 @@ using test::message_of;
 
 namespace {
 
-TrainPlan detection_plan(const Task& task, std::int64_t epochs) {
+TrainPlan detection_plan(std::int64_t epochs) {
   TrainPlan plan;
   plan.data = "squares";
   plan.augment = Pipeline("grey,fit:64:96,hflip,brightness:0.1");
@@ -31,7 +31,6 @@ TrainPlan detection_plan(const Task& task, std::int64_t epochs) {
   plan.rule.lr = 1e-3;
   plan.loop.epochs = epochs;
   plan.loop.quiet = true;
-  (void)task;
   return plan;
 }
 
@@ -78,7 +77,7 @@ TEST(DetectionTask, LearnsAndComesBackFromItsCheckpoint) {
   const auto task = test::small_detector();
   const auto set = folder.set();
   const test::Scratch scratch;
-  const TrainResult result = train_squares(*task, *set, detection_plan(*task, 24), scratch.path() + "/run");
+  const TrainResult result = train_squares(*task, *set, detection_plan(24), scratch.path() + "/run");
   EXPECT_GT(value_of(result, "val_AP50"), 0.15);
   EXPECT_TRUE(std::isnan(value_of(result, "val_loss")));  // there is none
 
@@ -117,7 +116,7 @@ TEST(DetectionTask, ResumesWithTheSameBits) {
   const auto run_in = [&](const std::string& name, const std::string& from) {
     manual_seed(3);
     const auto task = test::small_detector();
-    TrainPlan plan = detection_plan(*task, 2);
+    TrainPlan plan = detection_plan(2);
     plan.loop.save_every = 1;
     plan.loop.keep = 50;
     plan.loop.accumulate = 2;
