@@ -78,7 +78,7 @@ CbisTree::CbisTree(const std::string& root, std::vector<Remainder>& unmatched) {
       const DicomFile header = DicomFile::open((fs::path(root) / name).string(), how);
       CbisFile file;
       file.path = name;
-      file.study = header.text(0x0020000D);
+      file.study = header.text(dicom::study_instance);
       file.series = header.text(dicom::series_instance);
       file.patient_id = header.text(dicom::patient_id);
       file.header_side = side_of_header(header);

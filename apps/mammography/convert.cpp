@@ -18,7 +18,7 @@ struct ConvertOptions {
   std::string source, out, kind = "auto", crop = "breast", flip = "none", bits = "16";
   std::vector<std::string> findings;
   std::vector<double> percentiles{0.1, 99.9};
-  bool skip_unmatched = false;
+  bool skip_wrong = false;
   SourceOptions how;
   ConvertSettings settings;
 };
@@ -58,9 +58,9 @@ void tell_unmatched(Session& session, const Source& source, const ConvertOptions
   session.metric("unmatched_rows", rows);
   session.metric("unmatched_files", files);
   require<DataError>(
-      source.unmatched.empty() || o.skip_unmatched, "mammography convert: ", printable(o.source), ": ", rows,
+      source.unmatched.empty() || o.skip_wrong, "mammography convert: ", printable(o.source), ": ", rows,
       " rows without files and ", files,
-      " files without rows; look at the list above, or add --skip-unmatched to go on without them");
+      " files without rows; look at the list above, or add --skip-wrong to go on without them");
 }
 
 void tell_counts(Session& session, const Source& source, const Converted& converted,
@@ -101,14 +101,17 @@ void convert(Session& session, ConvertOptions& o) {
   tell_unmatched(session, source, o);
   if (o.settings.classes == "verdict") drop_unknown_verdicts(source);
   StagedFolder folder("mammography convert", o.out);
-  Progress progress("films", std::ssize(source.films),
-                    progress_on_stderr(session.common().quiet || session.common().json));
+  const auto films = std::ssize(source.films);
+  Progress progress("films", films, progress_on_stderr(session.common().quiet || session.common().json));
   const Converted converted =
       write_pictures(folder.path(), source, o.settings, [&](std::int64_t done) { progress.update(done, 0); });
   progress.finish();
   compare_sides(source, converted);
   tell_list(session, "left out", lines_of(source.left_out));
   tell_list(session, "side", source.sides);
+  require<DataError>(
+      converted.failed == 0 || o.skip_wrong, "mammography convert: ", converted.failed, " of ", films,
+      " films cannot be used; look at the list above, or add --skip-wrong to go on without them");
   require<DataError>(!source.films.empty(), "mammography convert: no film of ", printable(o.source),
                      " became a picture; look at the list above");
   write_tables(folder.path(), source, converted, o.settings);
@@ -174,8 +177,10 @@ void add_convert(Program& program, CLI::App* group) {
   app->add_flag("--keep-patient-ids", o->how.keep_patient_ids,
                 "Films: PatientID as it is, instead of a pseudonym");
   app->add_option("--key", o->how.key, "Films: secret that pseudonyms are derived from");
-  app->add_flag("--skip-unmatched", o->skip_unmatched,
-                "Leave rows without files and files without rows out, and name them, instead of stopping");
+  app->add_flag(
+      "--skip-wrong", o->skip_wrong,
+      "Leave rows without files, files without rows and films that cannot be used out, and name them, "
+      "instead of stopping");
 }
 
 }  // namespace gadolin::mammography

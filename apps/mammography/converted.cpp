@@ -108,6 +108,7 @@ Converted write_pictures(const std::string& folder, Source& source, const Conver
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!all.films[i].error.empty()) {
       source.left_out.push_back({"film", source.films[i].file, all.films[i].error});
+      ++all.failed;
       continue;
     }
     all.boxes += std::ssize(all.films[i].boxes);

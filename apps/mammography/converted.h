@@ -33,6 +33,7 @@ struct ConvertedFilm {
 struct Converted {
   std::vector<ConvertedFilm> films;  // as source.films
   std::int64_t boxes = 0, cut = 0;
+  std::int64_t failed = 0;  // films that could not be used
 };
 
 // Names of pictures, unique: SOURCE-PATIENT-SIDE_VIEW.png, whose first two parts between hyphens are the
