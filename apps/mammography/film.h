@@ -31,7 +31,8 @@ enum class Wall { left, right };  // the side of a film on which the chest wall 
 const char* wall_name(Wall wall);
 
 // Where on a film the breast is: Otsu's threshold (IEEE Trans. SMC 9, 1979) and the largest 8-connected
-// component above it.
+// component above it. What is above it on less than a tenth of the film is metal; then the threshold is that
+// of the rest.
 struct Breast {
   Box box;
   std::vector<bool> mask;  // [height, width] of the film

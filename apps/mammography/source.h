@@ -51,14 +51,14 @@ struct Source {
 };
 
 struct SourceOptions {
-  std::set<std::string> findings;    // kinds that are wanted; "all"; empty: as the source does by default
-  std::string birads_3 = "unknown";  // benign, malignant or unknown
-  double point_size = 10;            // side of a box around one point, pixels of the film
-  std::string sheet, xml, boxes;     // paths that are not where the source has them
-  std::string patient_until;         // of films: a file's name up to one of these is its patient
-  bool normal = false;               // of films: nothing lies on any of them
-  bool keep_patient_ids = false;     // of films: as in the headers
-  std::string key;                   // of films: what pseudonyms of patients are derived from
+  std::set<std::string> findings = {};  // kinds that are wanted; "all"; empty: as the source does by default
+  std::string birads_3 = "unknown";     // benign, malignant or unknown
+  double point_size = 10;               // side of a box around one point, pixels of the film
+  std::string sheet = {}, xml = {}, boxes = {};  // paths that are not where the source has them
+  std::string patient_until = {};                // of films: a file's name up to one of these is its patient
+  bool normal = false;                           // of films: nothing lies on any of them
+  bool keep_patient_ids = false;                 // of films: as in the headers
+  std::string key = {};                          // of films: what pseudonyms of patients are derived from
   bool wants(const std::string& kind) const { return findings.contains("all") || findings.contains(kind); }
 };
 
