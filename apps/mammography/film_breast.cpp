@@ -82,7 +82,8 @@ int breast_threshold(const Counts& count, std::int64_t pixels) {
   return darker.between > 0.8 ? darker.level : whole;
 }
 
-// The outline of a breast is highest where it leaves the film.
+// The outline of a breast is highest where it leaves the film. Of one that is as high on both sides: the edge
+// of the film that it is nearer to.
 Wall wall_of(const Breast& breast, int width) {
   const Box& b = breast.box;
   const int band = std::max(1, b.width / 10);
@@ -92,6 +93,7 @@ Wall wall_of(const Breast& breast, int width) {
     left += std::count(row, row + band, true);
     right += std::count(row + b.width - band, row + b.width, true);
   }
+  if (left == right) return b.x > width - b.x - b.width ? Wall::right : Wall::left;
   return right > left ? Wall::right : Wall::left;
 }
 

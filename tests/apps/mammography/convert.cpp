@@ -194,17 +194,17 @@ TEST_F(MammoConvert, FoldersOfFilms) {
 
   dir.write("boxes.csv", "p1_a.pgm,10,12,14,16,mass\np1_b.pgm,26,12,30,16,mass\n");
   for (const std::string flip : {"none", "left"}) {
-    const Outcome run =
-        convert({dir / "in", dir / flip, "--boxes", dir / "boxes.csv", "--flip", flip, "--bits", "8"});
+    const Outcome run = convert(
+        {dir / "in", dir / ("flip_" + flip), "--boxes", dir / "boxes.csv", "--flip", flip, "--bits", "8"});
     ASSERT_EQ(run.code, 0) << run.err;
-    const CsvTable boxes = read_csv(dir / flip + "/boxes.csv");
+    const CsvTable boxes = read_csv(dir / ("flip_" + flip + "/boxes.csv"));
     const auto corners = [&](std::size_t i) {
       return std::vector<std::string>(boxes.rows[i].begin() + 1, boxes.rows[i].begin() + 5);
     };
     EXPECT_EQ(corners(0), (std::vector<std::string>{"10", "7", "14", "11"}))
         << "five rows of air are cropped";
     EXPECT_EQ(corners(1), flip == "left" ? corners(0) : (std::vector<std::string>{"6", "7", "10", "11"}));
-    EXPECT_EQ(read_image(dir / flip + "/images/films-p1_a.png").bits, 8);
+    EXPECT_EQ(read_image(dir / ("flip_" + flip + "/images/films-p1_a.png")).bits, 8);
   }
   // Boxes where the crop cuts, and outside of it.
   dir.write("boxes.csv", "p1_a.pgm,15,12,30,16,mass\np1_b.pgm,0,0,4,4,mass\n");

@@ -58,7 +58,7 @@ TEST(MammographyFilm, WindowInsideTheBreast) {
   s.crop = false;
   const FilmPicture whole = prepare_film(small_film(), s, "a");
   EXPECT_EQ(whole.crop, (Box{0, 0, 8, 6}));
-  EXPECT_EQ(whole.image.pixels[8 + 7 + 8], 128) << "107, in the second row of the breast";
+  EXPECT_EQ(whole.image.pixels[8 * 2 + 3], 128) << "107, in the second row of the breast";
   EXPECT_EQ(whole.image.pixels[7], 255) << "the label";
   EXPECT_EQ(whole.image.pixels[6], 0);
   s.low = 25;
@@ -251,7 +251,8 @@ TEST(MammographyFilm, RealFilms) {
   if (dicom_available()) {
     const PhysicalImage film = read_film(biopsy, "OutOfBoundsOverlay.dcm");
     const Breast breast = find_breast(film, "OutOfBoundsOverlay.dcm");
-    EXPECT_GT(breast.box.y, 200) << "the plate ends above";
+    EXPECT_EQ(breast.box.x, 0) << "the plate is at the right";
+    EXPECT_GT(breast.box.y, 150) << "and reaches the upper edge";
     EXPECT_EQ(breast.box.y + breast.box.height, film.height);
     EXPECT_GT(breast.box.width, 1200);
   }

@@ -46,7 +46,7 @@ TEST(InbreastXml, Mistakes) {
             "inbreast: a.xml:1: there is no contour; a film without findings has no such file");
   EXPECT_EQ(says(plist("<dict><key>Point_px</key><array/></dict>")),
             "inbreast: a.xml:9: the contour has no Name");
-  EXPECT_EQ(says(plist(roi("\xff", {"(1, 2)"}))), "inbreast: a.xml:9: Name '\\xFF' is not text in UTF-8");
+  EXPECT_EQ(says(plist(roi("\xff", {"(1, 2)"}))), "inbreast: a.xml:9: Name '\\xff' is not text in UTF-8");
   EXPECT_EQ(says(plist(roi("Mass", {}))), "inbreast: a.xml:9: contour 'Mass' has no points under Point_px");
   for (const char* point : {"1, 2", "(1 2)", "(1, )", "(nan, 2)", "(1, 2, 3)", "(1, 1e9)", "()"})
     EXPECT_EQ(says(plist(roi("Mass", {"(1, 1)", point}))),

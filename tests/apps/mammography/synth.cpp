@@ -109,6 +109,11 @@ TEST(SynthMammo, BothForms) {
 }
 
 TEST(SynthMammo, Mistakes) {
+  if (dicom_available()) {
+    const SynthTexts texts{{dicom::series_description, std::string(100'000, 'x')}};
+    EXPECT_EQ(message_of<ValueError>([&] { synth_mammo_dicom(texts, Image(2, 2, 1, 16), 12, false); }),
+              "synth: these texts do not fit into a DICOM file");
+  }
   const auto says = [](SynthMammoOptions o) {
     return message_of<UsageError>([&] { synth_mammogram(o, 0, true, true); });
   };
