@@ -2,6 +2,8 @@
 // layers/conv.h).
 #pragma once
 
+#include <functional>
+
 #include "layers/conv.h"
 #include "tensor/function.h"
 #include "tensor/ops.h"
@@ -40,6 +42,11 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Ten
                                  bool keep_filters);
 Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x,
                                    const Tensor& weight);
+
+// What is made of a weight, anew or, to `keep`, as it was made for the same key while the weight has not
+// changed. The 256 last used are kept a thread.
+Tensor made_of(const Tensor& weight, std::vector<std::int64_t> key, bool keep,
+               const std::function<Tensor()>& make);
 
 struct Conv2dFunction {
   static constexpr auto name = "conv2d";
