@@ -75,6 +75,10 @@ Shape result_shape(const Tensor& in, const Tensor& filters, const Tensor& bias,
                           bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
   return {z.n, z.k, z.p, z.q};
 }
+void require_result(const char* done, const Tensor& t, const Shape& shape, const Tensor& in) {
+  require<ShapeError>(t.shape() == shape && t.dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ",
+                      shape, " cannot be ", done, " ", t.dtype(), " ", t.shape());
+}
 Tensor new_result(const Shape& shape, const Tensor& in) {
   const bool fast = in.device().is_cuda() || onednn_takes(in);
   return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
@@ -111,23 +115,22 @@ void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor
 
 }  // namespace
 
-Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
-  return new_result(result_shape(in, filters, bias, options), in);
+Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias,
+                                const Tensor& addend) const {
+  const Shape shape = result_shape(in, filters, bias, options);
+  if (addend.defined()) require_result("added to", addend, shape, in);
+  return new_result(shape, in);
 }
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                             Tensor& y) const {
+                             const Tensor& addend, Tensor& result) const {
   const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  forward_on_cpu(options, in, filters, bias, {.relu = relu}, keep, true, y);
+  forward_on_cpu(options, in, filters, bias, {.addend = addend, .relu = relu}, keep, true, result);
 }
 
 Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
   const Shape shape = result_shape(in, filters, bias, options);
-  for (const Tensor* t : {&tail.addend, &tail.out}) {
-    if (!t->defined()) continue;
-    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(),
-                        " ", shape, t == &tail.out ? " cannot be written into " : " cannot be added to ",
-                        t->dtype(), " ", t->shape());
-  }
+  if (tail.addend.defined()) require_result("added to", tail.addend, shape, in);
+  if (tail.out.defined()) require_result("written into", tail.out, shape, in);
   if (tail.out.defined()) return tail.out;
   const bool adds_in_place = tail.addend.defined() && !in.device().is_cuda() && onednn_takes(in) &&
                              !onednn_widens(in) && tail.addend.sole_owner();
@@ -143,8 +146,9 @@ void FusedConvFunction::forward(Cpu, const Tensor& in, const Tensor& filters, co
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
   const Tensor dy = before_relu(dy_after);
   const ConvSizes z = conv_sizes(x, weight, options);
-  Grads grads(3);
+  Grads grads(4);
   if (need[2]) grads[2] = sum(dy, {0, 2, 3});
+  if (need[3]) grads[3] = dy;
   if (dy.numel() == 0) {
     if (need[0]) grads[0] = empty_like(x).zero_();
     if (need[1]) grads[1] = empty_like(weight).zero_();
@@ -196,11 +200,13 @@ Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
   return apply(function(), for_compute(x), filters, compute_copy(bias_));
 }
-Tensor Conv2d::with_relu(const Tensor& x) {
+Tensor Conv2d::recorded(const Tensor& x, const ConvTail& tail, const Tensor& weight, const Tensor& bias) {
   return called(x, [&] {
     detail::Conv2dFunction f = function();
-    f.relu = true;
-    return apply(std::move(f), for_compute(x), compute_weight(), compute_copy(bias_));
+    f.relu = tail.relu;
+    f.filters_go = weight.defined();
+    return apply(std::move(f), for_compute(x), weight.defined() ? for_compute(weight) : compute_weight(),
+                 weight.defined() ? for_compute(bias) : compute_copy(bias_), for_compute(tail.addend));
   });
 }
 Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded) {

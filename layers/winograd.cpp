@@ -15,10 +15,10 @@ constexpr std::int64_t most_tiles = 84;
 std::int64_t up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 template <class S> const WinogradKernels<S>& kernels_of(WinogradChoice how) {
+  require<Unsupported>(how.lane_bytes > 0 && how.lane_bytes <= winograd_lanes(), "conv2d: no vectors of ",
+                       how.lane_bytes, " bytes here; use tile 0");
 #if defined(__x86_64__)
   return *(how.lane_bytes == 64 ? winograd_avx512<S>(how.tile) : winograd_avx2<S>(how.tile));
-#else
-  fail<Unsupported>("conv2d: no vectors of ", how.lane_bytes, " bytes here");
 #endif
 }
 

@@ -25,8 +25,8 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
 int winograd_lanes();
 
 // As their namesakes of layers/conv_function.h, for fp32 and fp64. A NaN or an infinity among the inputs
-// makes NaNs of all results of its tile. Errors are about twice a sum's of as many products in order, see
-// docs/numerics.md. x, y and the addend may be slices of channels.
+// makes NaNs of all results of its tile. Errors: docs/numerics.md. x, y and the addend may be slices of
+// channels.
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
                            const Tensor& bias, const ConvTail& tail, Tensor& y, bool keep_filters);
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,

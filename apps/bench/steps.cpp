@@ -139,6 +139,7 @@ std::vector<Fingerprint> fingerprints(const std::vector<Parameter>& parameters) 
   const NoGrad guard;
   std::vector<Fingerprint> list;
   for (const Parameter& p : parameters) {
+    if (!p.tensor.requires_grad()) continue;  // of frozen norms
     const Tensor host = p.tensor.detach().to(cpu);
     const Tensor dense =
         host.is_contiguous() || host.is_contiguous(MemoryFormat::channels_last) ? host : host.contiguous();

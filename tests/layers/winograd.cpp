@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <iostream>
 #include <limits>
 #include <string>
 
@@ -170,7 +171,22 @@ TEST(Winograd, ErrorsAreOfTheSizeOfASums) {
   for (const WinogradChoice how : winograd_choices()) {
     Tensor y = empty({1, 64, 16, 16}, DType::fp32, cpu, MemoryFormat::channels_last);
     conv_forward_winograd(how, z, x, w, {}, {}, y, false);
+    std::cout << "F(" << how.tile << "x" << how.tile << ") of " << how.lane_bytes << " bytes: " << share(y)
+              << "\n";
     EXPECT_LT(share(y), how.tile == 2 ? 1e-6 : 2e-6);
+  }
+  Tensor direct = empty({1, 64, 16, 16});
+  conv_forward_reference(z, x, w, direct);
+  std::cout << "plain sums: " << share(direct) << "\n";
+}
+
+TEST(Winograd, RefusesVectorsThatAreNotThere) {
+  const Pixels p = pixels_of(winograd_cases[1], DType::fp32);
+  try {
+    conv_filter_gradient_winograd({4, 128}, p.z, p.dy, p.x, p.w);
+    FAIL() << "accepted";
+  } catch (const Unsupported& error) {
+    EXPECT_STREQ(error.what(), "conv2d: no vectors of 128 bytes here; use tile 0");
   }
 }
 
