@@ -65,6 +65,8 @@ class Evaluator {
   // The values with their intervals, by resampling patients (tasks/metrics.h). With resamples = 0 the
   // intervals are NaN.
   virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
+  // What is said instead of NaN, the value of a metric that is not defined.
+  virtual std::string undefined(const std::string&) const { return "not defined"; }
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
 

@@ -8,6 +8,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/net_options.h"
 #include "tensor/autograd.h"
