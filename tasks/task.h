@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -157,7 +158,8 @@ struct TaskStart {
   const Dataset& train;  // what it learns from
   Pipeline pipeline;     // of evaluation and prediction
   LossOptions loss;
-  Device device;  // where batches will lie
+  Device device;                         // where batches will lie
+  std::optional<Pipeline> augment = {};  // of training, where it is another
 };
 
 // What `gadolin train` was told of the pipeline, for kinds that have usual steps of their own.

@@ -109,8 +109,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
   LossOptions loss = o.loss;
   loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
   loss.count_right = o.log_steps;
-  return trainable_kind(o.task).begin(
-      {o.net.model, options, train, Pipeline(evaluation_steps(o, channels)), loss, session.device()});
+  return trainable_kind(o.task).begin({o.net.model, options, train, Pipeline(evaluation_steps(o, channels)),
+                                       loss, session.device(), Pipeline(training_steps(o, channels))});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.

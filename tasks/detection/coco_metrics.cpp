@@ -267,12 +267,12 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
   return CocoMatches(pictures, classes, options).metrics();
 }
 
-std::string detection_value_text(double value) {
-  return std::isnan(value) ? "not defined: no truth" : fixed(value, 4);
+std::string detection_value_text(double value, const char* missing) {
+  return std::isnan(value) ? std::string("not defined: ") + missing : fixed(value, 4);
 }
 
-std::string detection_share_text(const Share& s) {
-  std::string text = detection_value_text(s.value);
+std::string detection_share_text(const Share& s, const char* missing) {
+  std::string text = detection_value_text(s.value, missing);
   if (std::isfinite(s.interval.low) && std::isfinite(s.interval.high))
     text += cat(" (", fixed(s.interval.low, 4), " to ", fixed(s.interval.high, 4), ")");
   return text;

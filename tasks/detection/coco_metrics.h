@@ -80,9 +80,9 @@ class CocoMatches {
   CocoMetrics metrics_;
 };
 
-// A value as people read it: "0.5050", or "not defined: no truth".
-std::string detection_value_text(double value);
+// A value as people read it: "0.5050", or "not defined: no truth"; `missing` is what there is none of.
+std::string detection_value_text(double value, const char* missing = "no truth");
 // The same with its interval, if it has one: "0.5050 (0.3211 to 0.6702)".
-std::string detection_share_text(const Share& share);
+std::string detection_share_text(const Share& share, const char* missing = "no truth");
 
 }  // namespace gadolin

@@ -81,8 +81,10 @@ std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   require<UsageError>(start.loss.label_smoothing == 0 && !start.loss.class_weights,
                       "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
-  require_matches(anchor_recall(set, start.pipeline, settings), settings);
+  AnchorRecall recall = anchor_recall(set, start.augment.value_or(start.pipeline), settings);
+  require_matches(recall, settings);
   auto task = std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+  task->expect(std::move(recall));
   if (!settings.anchors.torchvision) check_strides(task->net(), options, settings.anchors.strides);
   return task;
 }
@@ -144,7 +146,7 @@ Batch DetectionTask::one(const Dataset& set, std::int64_t i, Device device) cons
 }
 
 TextRows DetectionTask::remarks(const Dataset& train) const {
-  return recall_table(anchor_recall(with_boxes(train), pipeline_, settings_));
+  return recall_table(recall_ ? *recall_ : anchor_recall(with_boxes(train), pipeline_, settings_));
 }
 
 DetectorOutput DetectionTask::answer(const Batch& batch) {
@@ -179,7 +181,14 @@ LossParts DetectionTask::loss(const Batch& batch) {
   const Tensor there = (targets.best >= 0.0).to(DType::fp32),
                missed = there * (targets.best < settings_.match.object).to(DType::fp32);
   const Tensor unmatched = sum(missed) / maximum(sum(there), ones({}, DType::fp32, missed.device()));
-  return {std::move(total), {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}}};
+  Tensor dropped = zeros({}, DType::fp32, missed.device());
+  if (batch.has("dropped")) {
+    const Tensor lost = sum(batch["dropped"].to(DType::fp32)),
+                 kept = sum((batch["label"] >= std::int64_t{0}).to(DType::fp32));
+    dropped = lost / maximum(lost + kept, ones({}, DType::fp32, missed.device()));
+  }
+  return {std::move(total),
+          {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}, {"dropped", dropped}}};
 }
 
 Outputs DetectionTask::predict(const Batch& batch) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nets/retinanet.h"
+#include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/detected_pictures.h"
 #include "tasks/detection/settings.h"
 #include "tasks/task.h"
@@ -25,6 +27,9 @@ class DetectionTask : public Task {
   std::string model() const override { return model_; }
   const DetectorSettings& settings() const { return settings_; }
 
+  // What is known of the training set already, for remarks().
+  void expect(AnchorRecall recall) { recall_ = std::move(recall); }
+
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
   // Batches of pictures that are padded alike (tasks/detection/canvas.h): what the net says of a picture does
   // not depend on those beside it. With drop_last, as in training, all batches are full: a few samples come
@@ -36,7 +41,9 @@ class DetectionTask : public Task {
   TextRows remarks(const Dataset& train) const override;
 
   // Parts: "class", the focal loss; "box", the boxes' loss without its weight; "unmatched", the share of the
-  // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same.
+  // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same;
+  // "dropped", the share of the samples' boxes that the pipeline cut away or made too loose (0 for a batch
+  // that does not say).
   LossParts loss(const Batch& batch) override;
   // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
   // detect.h, in pixels of the net's input, and "map" and "size" of the batch.
@@ -56,6 +63,7 @@ class DetectionTask : public Task {
   NetOptions options_;
   DetectorSettings settings_;
   Anchors anchors_;
+  std::optional<AnchorRecall> recall_;
   std::unique_ptr<RetinaNet> net_;
 };
 

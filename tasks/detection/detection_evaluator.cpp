@@ -146,7 +146,7 @@ std::vector<MetricValue> DetectionEvaluator::finish(const BootstrapOptions& opti
 }
 
 std::string DetectionEvaluator::undefined(const std::string& metric) const {
-  if (metric == "picture_auc") return "not defined: pictures with and without objects are needed";
+  if (metric == "picture_auc") return "not defined: pictures of one kind";
   const char size = metric.back();
   const bool of_size = metric.starts_with("A") && (size == 's' || size == 'm' || size == 'l');
   return of_size ? "not defined: no truth of this size" : "not defined: no truth";
@@ -262,17 +262,18 @@ std::vector<TextRows> DetectionEvaluator::tables() const {
                   cat("over ", free.normals, " without objects")}};
   for (std::size_t k = 0; k < free.over_all.size(); ++k)
     rates.push_back({exact_text(free.over_all[k].rate), detection_share_text(free.over_all[k].sensitivity),
-                     detection_share_text(free.over_normals[k].sensitivity)});
+                     detection_share_text(free.over_normals[k].sensitivity, "no such picture")});
   const std::string threshold = exact_text(FrocOptions{}.threshold);
   const auto alarms = [](double value, std::int64_t of) {
     return std::isnan(value) ? std::string("not defined: no such picture")
                              : cat(fixed(value, 3), " (", of, ")");
   };
-  TextRows counts{{"from the score " + threshold + " on", ""},
-                  {"false alarms a picture, over all", alarms(free.alarms_per_picture, free.pictures)},
-                  {"false alarms a picture without objects", alarms(free.alarms_per_normal, free.normals)},
-                  {"pictures without objects that are silent", detection_share_text(free.specificity)},
-                  {"patients of whom an object is found", detection_share_text(free.case_sensitivity)}};
+  TextRows counts{
+      {"from the score " + threshold + " on", ""},
+      {"false alarms a picture, over all", alarms(free.alarms_per_picture, free.pictures)},
+      {"false alarms a picture without objects", alarms(free.alarms_per_normal, free.normals)},
+      {"pictures without objects that are silent", detection_share_text(free.specificity, "no such picture")},
+      {"patients of whom an object is found", detection_share_text(free.case_sensitivity)}};
   std::vector<TextRows> tables{per_class, rates, counts};
   for (const std::string& note : notes()) tables.push_back({{note}});
   return tables;

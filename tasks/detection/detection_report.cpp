@@ -80,7 +80,7 @@ void add_froc(const Json& metrics, report::RunReport& page) {
                       cat("Of ", lesions, " objects, at an overlap of 0.2; 95 % intervals by patient.")};
   for (const Json& at : alarms.at("sensitivity_at"))
     rates.rows.push_back({exact_text(real(at.at("rate"))), detection_share_text(share_of(at.at("over_all"))),
-                          detection_share_text(share_of(at.at("over_normals")))});
+                          detection_share_text(share_of(at.at("over_normals")), "no such picture")});
   page.tables.push_back(std::move(rates));
   const auto of = [](double value, std::int64_t count) {
     return std::isnan(value) ? std::string("not defined: no such picture")
@@ -92,7 +92,7 @@ void add_froc(const Json& metrics, report::RunReport& page) {
        {{"false alarms a picture, over all", of(real(alarms.at("per_picture")), pictures)},
         {"false alarms a picture without objects", of(real(alarms.at("per_normal")), normals)},
         {"pictures without objects that are silent",
-         detection_share_text(share_of(alarms.at("specificity")))},
+         detection_share_text(share_of(alarms.at("specificity")), "no such picture")},
         {"patients of whom an object is found",
          detection_share_text(share_of(alarms.at("case_sensitivity")))}},
        "In brackets the pictures that are divided by, or the interval."});
