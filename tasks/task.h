@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -67,6 +68,10 @@ class Evaluator {
   virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
+
+  // What checkpoints should know of an evaluation on validation samples, such as the score from which on a
+  // detector's boxes are shown.
+  virtual std::map<std::string, std::string> facts() const { return {}; }
 
   // For eval's files and screen: what metrics.json holds besides the metrics; files by name, such as
   // predictions.csv; tables.

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "apps/data/boxes.h"
+#include "apps/run/box_options.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
 #include "apps/run/table_of_run.h"

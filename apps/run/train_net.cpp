@@ -23,7 +23,9 @@ NetOptions inherited_options(const TrainCommand& o) {
   const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
                         return j.is_primitive() && !j.is_null();
                       });
-  return values ? options_from_json(json) : NetOptions{};
+  NetOptions options = values ? options_from_json(json) : NetOptions{};
+  for (const char* of_data : {"num_classes", "anchors", "input_channels"}) options.erase(of_data);
+  return options;
 }
 
 // A part that the net does not have, or none that learns, would be passed over in silence.
@@ -102,6 +104,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
                                 int channels) {
   NetOptions options = o.net.options;
   for (const std::string& text : o.net.net_options) add_net_option(options, text);
+  require<UsageError>(!options.contains("input_channels"),
+                      "--net-option input_channels is not for here: the pictures decide; use --channels");
   options.merge(inherited_options(o));
   if (channels > 0) options["input_channels"] = static_cast<double>(channels);
   if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);

@@ -21,7 +21,8 @@ struct DataChoice {
   std::string path, splits, shares = "0.7/0.15/0.15";
   DatasetOptions read;
   bool ignore_splits = false;
-  int folds = 0;  // runs, each with another part of the patients for validation; 0: one run
+  bool skip_wrong = false;  // of boxes: wrong rows are left out and named
+  int folds = 0;            // runs, each with another part of the patients for validation; 0: one run
   std::function<std::unique_ptr<Dataset>()> open;  // of other command groups: instead of that of the task
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
 #include "data/sets/boxes/write_boxes.h"
 #include "data/sets/split.h"
@@ -36,19 +37,21 @@ std::string default_steps(const TrainCommand& o, int channels, bool training) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
+std::unique_ptr<Dataset> open_data(const TrainCommand& o, const Session& session) {
   const TaskKind& kind = trainable_kind(o.task);
   DatasetOptions read = o.data.read;
   allow_table_of_run(read, o.data.path);
-  auto set = o.data.open ? o.data.open()
-             : kind.open ? kind.open(o.data.path, read)
-                         : open_dataset(o.data.path, read);
+  auto set = open_logged(session, read, o.data.skip_wrong, [&] {
+    return o.data.open ? o.data.open()
+           : kind.open ? kind.open(o.data.path, read)
+                       : open_dataset(o.data.path, read);
+  });
   if (!o.data.splits.empty()) read_splits(o.data.splits, *set);
   return set;
 }
 
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session) {
-  auto set = open_data(o);
+  auto set = open_data(o, session);
   const std::uint64_t seed = session.common().seed;
   for (const std::string& met : met_in(*set)) session.log("train: " + o.data.path + ": " + met);
   if (o.data.ignore_splits) {

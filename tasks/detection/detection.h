@@ -1,6 +1,7 @@
 // Detection: boxes with classes in a picture, by a RetinaNet.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ class DetectionTask : public Task {
   RetinaNet& net() override { return *net_; }
   std::string model() const override { return model_; }
   const DetectorSettings& settings() const { return settings_; }
+  // What a checkpoint may hold besides: "score_threshold" (operating_score.h), "tiles" (tiles.h) and
+  // "preparation", what was done to a film before it became a picture. Empty: nothing is known.
+  const std::string& remembered(const std::string& fact) const;
+  void remember(const std::string& fact, const std::string& text) { remembered_[fact] = text; }
 
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
   // Batches of pictures that are padded alike (tasks/detection/canvas.h): what the net says of a picture does
@@ -55,6 +60,7 @@ class DetectionTask : public Task {
   std::string model_;
   NetOptions options_;
   DetectorSettings settings_;
+  std::map<std::string, std::string> remembered_;
   Anchors anchors_;
   std::unique_ptr<RetinaNet> net_;
 };

@@ -7,6 +7,8 @@
 #include "io/text.h"
 #include "tasks/detection/detection.h"
 #include "tasks/detection/diagnosis.h"
+#include "tasks/detection/operating_score.h"
+#include "tasks/detection/voc_metrics.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -33,7 +35,7 @@ DetectionEvaluator::DetectionEvaluator(const DetectionSet& set, std::vector<std:
 std::vector<Metric> DetectionEvaluator::metrics() const {
   std::vector<Metric> all;
   for (const char* name : coco_metric_names) all.push_back({name});
-  all.push_back({"mean_sensitivity"});
+  all.insert(all.end(), {{"mAP"}, {"weighted_mAP"}, {"mean_sensitivity"}});
   for (const double rate : FrocOptions{}.rates) all.push_back({rate_name(rate)});
   all.push_back({"picture_auc"});
   return all;
@@ -87,6 +89,9 @@ std::vector<MetricValue> DetectionEvaluator::all(const std::vector<DetectedPictu
   std::vector<MetricValue> list;
   for (std::size_t k = 0; k < coco.values.size(); ++k)
     list.push_back({coco_metric_names[k], coco.values[k], {NAN, NAN}});
+  const VocMetrics voc = voc_metrics(pictures, classes);
+  list.push_back({"mAP", voc.map, {NAN, NAN}});
+  list.push_back({"weighted_mAP", voc.weighted_map, {NAN, NAN}});
   const auto add = [&](const std::string& name, const Share& share) {
     list.push_back({name, share.value, share.interval});
   };
@@ -116,6 +121,13 @@ std::vector<std::string> DetectionEvaluator::patients() const {
   std::vector<std::string> all;
   for (const DetectedPicture& picture : pictures_) all.push_back(picture.patient);
   return all;
+}
+
+std::map<std::string, std::string> DetectionEvaluator::facts() const {
+  const auto chosen = choose_operating_score(
+      froc(pictures_, static_cast<int>(classes_.size()), froc_options({.resamples = 0})));
+  if (!chosen) return {};
+  return {{"score_threshold", operating_score_to_json(*chosen)}};
 }
 
 std::string DetectionEvaluator::diagnosis(const CocoMetrics& coco) const {

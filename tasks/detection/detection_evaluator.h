@@ -1,6 +1,7 @@
 // What a detector found in a set, measured; and the page of the report that is made of it.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ class DetectionEvaluator : public Evaluator {
   // `set` must outlive it. `score`: what the detector leaves out already.
   DetectionEvaluator(const DetectionSet& set, std::vector<std::string> classes, double score);
 
-  // COCO's twelve numbers, the mean sensitivity of FROC and sensitivity_at_RATE, picture_auc.
+  // COCO's twelve numbers, mAP and weighted_mAP of Pascal VOC at IoU 0.5, the mean sensitivity of FROC and
+  // sensitivity_at_RATE, picture_auc.
   std::vector<Metric> metrics() const override;
   std::string chosen() const override { return "AP50"; }
   double loss() const override;  // NaN: it lies in the anchors, of which predictions say nothing
@@ -26,6 +28,8 @@ class DetectionEvaluator : public Evaluator {
   // Intervals of FROC's numbers; COCO's have none.
   std::vector<MetricValue> finish(const BootstrapOptions& options) const override;
   std::vector<std::string> patients() const override;
+  // score_threshold, as operating_score.h chooses it; nothing where it cannot.
+  std::map<std::string, std::string> facts() const override;
   // per_class, froc, normals, notes and, where AP is 0, why; detections.csv.
   Json details() const override;
   std::vector<std::pair<std::string, std::string>> files() const override;
