@@ -26,7 +26,7 @@ std::map<std::uintmax_t, std::vector<std::int64_t>> by_size(const Dataset& set) 
 std::string hash_of(const Dataset& set, std::int64_t i) {
   try {
     const std::vector<std::uint8_t> bytes = read_bytes(set.info(i).path, ImageLimits{}.file_bytes);
-    return sha256_hex(bytes);
+    return sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   } catch (const Error&) {
     return "";
   }
