@@ -161,7 +161,7 @@ void split(Session& session, DataCommandOptions& o) {
 void synth(Session& session, DataCommandOptions& o) {
   require<UsageError>(
       !o.out.empty(),
-      "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
+      "data synth: a folder to make is needed, like shapes; or bodypart or mammo and a folder, for films");
   o.synth.seed = session.common().seed;
   StagedFolder folder("data synth", o.out);
   write_synth(folder.path(), o.synth);
@@ -210,6 +210,7 @@ void add_data(Program& program) {
   app->add_flag("--colour,--color", o->synth.colour, "Three channels instead of one");
   app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);
+  add_synth_mammo(program, app);
 }
 
 }  // namespace gadolin

@@ -5,6 +5,7 @@
 
 namespace gadolin::mammography {
 
+void add_convert(Program& program, CLI::App* group);
 void add_train(Program& program, CLI::App* group);
 void add_evaluate(Program& program, CLI::App* group);
 void add_detect(Program& program, CLI::App* group);

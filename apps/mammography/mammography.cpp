@@ -1,12 +1,13 @@
-// gadolin mammography: a detector of lesions in mammograms, step by step.
+// gadolin mammography: from films to a detector of lesions and its FROC curve.
 #include "apps/commands.h"
 #include "apps/mammography/commands.h"
 
 namespace gadolin {
 
 void add_mammography(Program& program) {
-  CLI::App* group = program.group("mammography", "A detector of lesions in mammograms, step by step");
-  (void)group;
+  CLI::App* group =
+      program.group("mammography", "From mammograms to a detector of lesions and its FROC curve");
+  mammography::add_convert(program, group);
 }
 
 }  // namespace gadolin

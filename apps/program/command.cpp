@@ -27,7 +27,7 @@ const char* section_of(const std::string& command) {
                                                     {"data", "Prepare data"},
                                                     {"dicom", "Prepare data"},
                                                     {"bodypart", "A classifier of body parts"},
-                                                    {"mammography", "A detector of lesions in mammograms"},
+                                                    {"mammography", "A detector for mammograms"},
                                                     {"import", "Weights"},
                                                     {"export", "Weights"},
                                                     {"verify", "Weights"},
