@@ -23,6 +23,7 @@
 #include "train/checkpoint.h"
 #include "train/communicator.h"
 #include "train/loss_parts.h"
+#include "train/optimizer.h"
 
 namespace gadolin {
 
@@ -115,6 +116,9 @@ class Task {
   virtual void check_batches(const DataLoader& loader) const;
   // What people should know before the first step, as a table; may be empty.
   virtual TextRows remarks(const Dataset& train) const;
+  // A sentence about the memory that a step with `batch` of these samples takes; may be empty.
+  virtual std::string memory(const Dataset& train, std::int64_t batch, const OptimizerOptions& rule,
+                             DType compute) const;
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
   // Of a batch, in evaluation mode and without a tape. Knows no labels.

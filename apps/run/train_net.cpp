@@ -78,6 +78,26 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
   }
 }
 
+// Weights of a classifier, such as ImageNet's, become those of a detector's trunk; what it has behind that
+// goes. False for weights of a detector.
+bool take_trunk(const Module& net, State& weights, const TrainCommand& o) {
+  constexpr const char* place = "backbone.body.";
+  for (const auto& [name, tensor] : weights)
+    if (name.starts_with("backbone.")) return false;
+  State trunk;
+  for (const Parameter& p : net.state()) {
+    if (!p.name.starts_with(place)) continue;
+    const auto found = weights.find(p.name.substr(std::string(place).size()));
+    if (found != weights.end()) trunk[p.name] = found->second;
+    require<UsageError>(found != weights.end() || p.name.ends_with("num_batches_tracked"), "--init-from ",
+                        o.net.init_from, " is of no detector, and as a classifier it lacks ",
+                        p.name.substr(std::string(place).size()), " of the trunk of ", o.net.model,
+                        "; name the classifier that this detector stands on");
+  }
+  weights = std::move(trunk);
+  return true;
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
@@ -90,9 +110,10 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
+  const bool trunk = dynamic_cast<const RetinaNet*>(&net) != nullptr && take_trunk(net, weights, o);
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
-      weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
+      weights, {.strict = !o.net.ignore_missing && !trunk, .exclude = o.net.exclude_scopes}, o.net.init_from);
   session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
                   report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
                   " left as they start"));
@@ -156,6 +177,12 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   plan.loop.capture = !o.no_capture && !o.anomaly;
   plan.log_steps = o.log_steps;
   plan.log_rate = o.log_rate;
+  plan.epoch_batches = o.epoch_batches;
+  plan.evaluate = o.evaluate;
+  plan.val_loss = o.val_loss;
+  plan.facts = o.facts;
+  plan.evaluated = o.evaluated;
+  plan.after_row = o.after_row;
   return plan;
 }
 

@@ -4,6 +4,7 @@
 
 #include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
+#include "data/sets/boxes/tiles.h"
 #include "data/sets/boxes/write_boxes.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
@@ -62,7 +63,7 @@ std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& sessio
         !set->has_split(Split::val) && !set->has_split(Split::test), "train: ", o.data.path,
         " has samples of val or test but none of train; set the split column, or add --ignore-splits");
     assign_splits(*set, split_shares(o.data.shares, seed));
-  } else if (!set->has_split(Split::val)) {
+  } else if (!set->has_split(Split::val) && o.evaluate) {
     const auto train = set->subset(Split::train);
     SplitOptions halves{0.85, 0.15, 0, seed, true};
     assign_splits(*train, halves);
@@ -104,6 +105,7 @@ LoaderOptions loader_options(const TrainCommand& o, const Session& session) {
 }
 
 void write_split(const std::string& path, const Dataset& set) {
+  if (const auto* tiles = dynamic_cast<const TiledSet*>(&set)) return write_box_table(path, tiles->films());
   if (const auto* boxes = dynamic_cast<const DetectionSet*>(&set)) return write_box_table(path, *boxes);
   if (!set.info(0).path.empty()) return write_manifest(path, set);
   CsvTable table{path, {"name", "labels", "split"}, {}, {}};

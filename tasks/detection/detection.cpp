@@ -81,7 +81,8 @@ void check_net_options(const std::string& model, const NetOptions& options) {
     std::erase(known, own);
   }
   known.insert(known.end(), {"preset"});
-  for (const auto& [name, value] : settings_to_json({}).items()) known.push_back(name);
+  const Json settings = settings_to_json({});
+  for (const auto& [name, value] : settings.items()) known.push_back(name);
   std::string all;
   for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
   for (const auto& [name, value] : options)

@@ -39,6 +39,9 @@ class DetectionTask : public Task {
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
   Batch one(const Dataset& set, std::int64_t i, Device device) const override;
   TextRows remarks(const Dataset& train) const override;
+  // Measured with small pictures, and taken to grow with the area of the largest ones.
+  std::string memory(const Dataset& train, std::int64_t batch, const OptimizerOptions& rule,
+                     DType compute) const override;
 
   // Parts: "class", the focal loss; "box", the boxes' loss without its weight; "unmatched", the share of the
   // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same.

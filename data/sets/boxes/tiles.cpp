@@ -138,6 +138,12 @@ TiledSet::TiledSet(const Dataset& set, std::int64_t i, int width, int height, co
         return parts;
       }()) {}
 
+const DetectionSet& TiledSet::films() const {
+  const auto* films = dynamic_cast<const DetectionSet*>(films_.get());
+  require<ValueError>(films != nullptr, "tiles: the films have no boxes");
+  return *films;
+}
+
 StoredImage TiledSet::read(std::int64_t i) const {
   const auto record = static_cast<std::size_t>(info(i).record);
   const std::int64_t film = film_[record];

@@ -32,6 +32,8 @@ class TiledSet : public DetectionSet {
   // Of a set without boxes.
   TiledSet(const Dataset& set, std::int64_t i, int width, int height, const TileOptions& options);
   StoredImage read(std::int64_t i) const override;
+  // The set that it was made of. Throws ValueError where that has no boxes.
+  const DetectionSet& films() const;
   const Box& tile(std::int64_t i) const { return tiles_[static_cast<std::size_t>(info(i).record)]; }
 
  protected:
