@@ -162,9 +162,9 @@ SynthMammogram synth_mammogram(const SynthMammoOptions& o, int patient, bool lef
   out.patient = patient;
   out.left = left;
   out.cc = cc;
-  out.mirrored = o.has("side") && patient == 0 && left && cc;
   const double density = body.uniform(0.4f, 1);
   const bool ill = body.uniform() < o.abnormal, ill_left = body.chance(0.5f);
+  out.mirrored = o.has("side") && patient == 0 && left == ill_left && cc;
   const Outline outline = outline_of(width, height, cc, view);
   if (ill && left == ill_left) {
     const int count = body.chance(0.3f) ? 2 : 1;

@@ -21,7 +21,7 @@ SynthTexts synth_mammo_texts(const std::string& patient, const std::string& stud
           {dicom::manufacturer, "Gadolin"},
           {dicom::patient_name, patient},
           {dicom::patient_id, patient},
-          {0x0020000D, study},
+          {dicom::study_instance, study},
           {dicom::series_instance, series},
           {dicom::body_part, "BREAST"},
           {dicom::instance_number, "1"},
