@@ -148,6 +148,7 @@ void split(Session& session, DataCommandOptions& o) {
   } else {
     write_manifest(o.out, *set);
   }
+  if (!in_place) mark_outside(o.out);
   std::array<std::int64_t, 4> counts{};
   for (std::int64_t i = 0; i < set->size(); ++i) ++counts[static_cast<std::size_t>(set->info(i).split)];
   session.say(cat(in_place ? o.data : o.out, ": ", counts[1], " train, ", counts[2], " val, ", counts[3],

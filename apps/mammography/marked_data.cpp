@@ -2,10 +2,9 @@
 
 #include <filesystem>
 
-#include "apps/mammography/film.h"
+#include "apps/mammography/preparation.h"
 #include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
-#include "io/atomic_file.h"
 #include "tensor/check.h"
 
 namespace gadolin::mammography {
@@ -83,7 +82,7 @@ std::string preparation_beside(const MarkedData& o) {
   if (!fs::is_directory(folder, error)) folder = folder.parent_path();
   const std::string file = (folder / "preparation.json").string();
   if (!fs::exists(file, error)) return "";
-  return to_text(film_settings_of_text(read_file(file, 1 << 20), file));
+  return to_text(read_preparation(file));
 }
 
 }  // namespace gadolin::mammography

@@ -212,9 +212,10 @@ void keep_snapshot(const RunDir& run, const std::string& name, std::int64_t epoc
 void train(Session& session, const TrainFlags& f, const ConfigText& config) {
   check_train_flags(session, f);
   TrainCommand o = command_of(session, f);
-  RunDir::check(o.out, f.overwrite          ? RunDir::Open::overwrite
-                       : f.snapshot.empty() ? RunDir::Open::create
-                                            : RunDir::Open::automatic);
+  std::error_code error;
+  require<UsageError>(f.overwrite || !f.snapshot.empty() || !fs::exists(o.out + "/config.toml", error),
+                      "mammography train: ", o.out, " already holds a run; go on with --snapshot ", o.out,
+                      "/checkpoints/last.gdck, or add --overwrite, or choose another --snapshot-path");
   std::unique_ptr<DetectionSet> films = split_films(session, f);
   const int channels = f.channels > 0 ? f.channels : channels_of(*films);
   settle_pictures(o, f, channels);
