@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "train/checkpoint.h"
 #include "train/communicator.h"
 #include "train/loss_parts.h"
+#include "train/optimizer.h"
 
 namespace gadolin {
 
@@ -71,6 +73,10 @@ class Evaluator {
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
 
+  // What checkpoints should know of an evaluation on validation samples, such as the score from which on a
+  // detector's boxes are shown.
+  virtual std::map<std::string, std::string> facts() const { return {}; }
+
   // For eval's files and screen: what metrics.json holds besides the metrics; files by name, such as
   // predictions.csv; tables.
   virtual Json details() const { return Json::object(); }
@@ -113,6 +119,9 @@ class Task {
   virtual void check_batches(const DataLoader& loader) const;
   // What people should know before the first step, as a table; may be empty.
   virtual TextRows remarks(const Dataset& train) const;
+  // A sentence about the memory that a step with `batch` of these samples takes; may be empty.
+  virtual std::string memory(const Dataset& train, std::int64_t batch, const OptimizerOptions& rule,
+                             DType compute) const;
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
   // Of a batch, in evaluation mode and without a tape. Knows no labels.

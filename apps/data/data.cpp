@@ -4,9 +4,9 @@
 
 #include "apps/commands.h"
 #include "apps/data/anchors.h"
-#include "apps/data/boxes.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
 #include "data/sets/boxes/box_check.h"
 #include "data/sets/boxes/write_boxes.h"
@@ -152,6 +152,7 @@ void split(Session& session, DataCommandOptions& o) {
   } else {
     write_manifest(o.out, *set);
   }
+  if (!in_place) mark_outside(o.out);
   std::array<std::int64_t, 4> counts{};
   for (std::int64_t i = 0; i < set->size(); ++i) ++counts[static_cast<std::size_t>(set->info(i).split)];
   session.say(cat(in_place ? o.data : o.out, ": ", counts[1], " train, ", counts[2], " val, ", counts[3],
@@ -165,7 +166,7 @@ void split(Session& session, DataCommandOptions& o) {
 void synth(Session& session, DataCommandOptions& o) {
   require<UsageError>(
       !o.out.empty(),
-      "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for radiographs");
+      "data synth: a folder to make is needed, like shapes; or bodypart or mammo and a folder, for films");
   o.synth.seed = session.common().seed;
   StagedFolder folder("data synth", o.out);
   write_synth(folder.path(), o.synth);
@@ -214,6 +215,7 @@ void add_data(Program& program) {
   app->add_flag("--colour,--color", o->synth.colour, "Three channels instead of one");
   app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);
+  add_synth_mammo(program, app);
 }
 
 }  // namespace gadolin

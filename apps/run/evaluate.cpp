@@ -7,13 +7,17 @@
 #include "apps/program/output.h"
 #include "apps/program/version.h"
 #include "apps/report/run_report.h"
+#include "apps/run/box_options.h"
 #include "apps/run/judges.h"
 #include "apps/run/report_cams.h"
 #include "apps/run/report_pictures.h"
 #include "apps/run/scored.h"
 #include "apps/run/table_of_run.h"
 #include "io/atomic_file.h"
+#include "tasks/classification.h"
 #include "tasks/classification_evaluator.h"
+#include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/operating_score.h"
 #include "tasks/evaluate.h"
 #include "tensor/check.h"
 
@@ -106,9 +110,13 @@ Json checkpoints_of(const EvalCommand& o) {
   return list;
 }
 
-std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Session& session) {
+std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Session& session,
+                                  std::vector<std::string>& wrong) {
   allow_table_of_run(o.dataset, o.data);
-  auto set = o.open ? o.open(task, o) : task.open(o.data, o.dataset);
+  // A missing picture is one that cannot be read; of a table of boxes it is a wrong row.
+  auto set = open_logged(
+      session, o.dataset, o.skip_wrong || o.bad_samples == "skip",
+      [&] { return o.open ? o.open(task, o) : task.open(o.data, o.dataset); }, &wrong);
   for (const std::string& met : met_in(*set)) session.log("eval: " + o.data + ": " + met);
   if (!o.splits.empty()) read_splits(o.splits, *set);
   return set;
@@ -157,8 +165,29 @@ void check_options(const EvalCommand& o) {
   if (!o.out.empty()) check_output_folder("eval: --out", o.out);
 }
 
+// A detector's checkpoint with the score from which on its boxes are shown.
+void fit_detector(Session& session, const EvalCommand& o, const DetectionEvaluator& evaluator) {
+  require<UsageError>(!o.temperature && o.thresholds == "f1",
+                      "eval: of a detector --save takes --thresholds f1, the score with the largest F1");
+  const auto facts = evaluator.facts();
+  require<DataError>(!facts.empty(),
+                     "eval: no lesion is found, so there is no score to choose; train longer");
+  Checkpoint checkpoint = load_checkpoint(o.checkpoint);
+  for (const auto& [name, text] : facts) checkpoint.facts[name] = text;
+  save_checkpoint(o.save, checkpoint);
+  const OperatingScore score =
+      operating_score_from_json(facts.at("score_threshold"), "eval: " + o.checkpoint);
+  session.say(cat("boxes are shown from score ", exact_text(score.value), " on\nsaved: ", o.save));
+  session.metric("score_threshold", score.value);
+  session.output("checkpoint", o.save);
+}
+
 // The checkpoint with what was chosen on these samples.
 void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
+  if (o.split != "val")
+    session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
+  if (const auto* detector = dynamic_cast<const DetectionEvaluator*>(&evaluator))
+    return fit_detector(session, o, *detector);
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(&evaluator);
   require<UsageError>(classifier != nullptr, "eval: --temperature and --thresholds are for classifiers");
   const Operation chosen = fit_operation(*classifier, o.temperature, o.thresholds);
@@ -170,8 +199,6 @@ void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
   for (const Threshold& t : chosen.thresholds)
     session.say(t.label + " from " +
                 (t.defined() ? exact_text(t.value) : "nothing on, not defined: " + t.undefined));
-  if (o.split != "val")
-    session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
   session.say("saved: " + o.save);
   if (o.temperature) session.metric("temperature", chosen.temperature);
   session.output("checkpoint", o.save);
@@ -183,7 +210,8 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
-  const auto whole = open_set(task, o, session);
+  std::vector<std::string> wrong;
+  const auto whole = open_set(task, o, session, wrong);
   auto set = chosen_of(*whole, o);
   LoaderOptions load;
   load.batch_size = o.batch_size;
@@ -206,10 +234,12 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
+  if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
   found.details["checkpoints"] = checkpoints_of(o);
   found.details.update(scored_json(*whole, *set, found.bad));
   show(session, found, o, *evaluator);
+  if (o.evaluated) o.evaluated(*evaluator);
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
   if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0) {
     found.details["cams"] =

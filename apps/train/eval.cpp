@@ -1,5 +1,6 @@
 // gadolin eval.
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 #include "apps/run/evaluate.h"
 #include "apps/train/commands.h"
 
@@ -53,6 +54,7 @@ void add_eval_command(Program& program) {
       ->capture_default_str();
   app->add_option("--none-label", o->dataset.none_label,
                   "Label that stands for no finding in a multi-label set");
+  add_box_options(app, o->dataset, o->skip_wrong);
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--bad-samples", o->bad_samples, "fail at a file that cannot be read, or skip it")
       ->capture_default_str();

@@ -45,9 +45,12 @@ std::unique_ptr<Task> make_detection(const Checkpoint& c, const std::string& pat
                                                        [](const Json& name) { return name.is_string(); });
   require<CheckpointError, 30>(names && options.is_object() && settings.is_object(), "checkpoint: ", path,
                                " does not describe a detector; was it written by gadolin train?");
-  return std::make_unique<DetectionTask>(
+  auto task = std::make_unique<DetectionTask>(
       c.fact("model"), options_from_json(options), settings_from_json(settings, "checkpoint: " + path),
       classes.get<std::vector<std::string>>(), Pipeline(c.fact("pipeline")));
+  for (const char* fact : {"score_threshold", "tiles", "preparation"})
+    if (c.has(fact)) task->remember(fact, c.fact(fact));
+  return task;
 }
 
 // The net's maps, of a small picture, must be those that the anchors are laid out for: otherwise most of them
@@ -69,12 +72,32 @@ void check_strides(RetinaNet& net, const NetOptions& options, const std::vector<
   }
 }
 
+// What take_settings left must be the net's: a misspelt setting would be told apart from the settings.
+void check_net_options(const std::string& model, const NetOptions& options) {
+  std::vector<std::string> known = detector_info(model).options;
+  for (const char* own : {"num_classes", "anchors"}) {
+    require<UsageError>(!options.contains(own), "detection: ", own, " is not for --net-option: the ",
+                        own == std::string("anchors") ? "anchor_ratios and anchor_scales" : "data",
+                        " decide; leave it out");
+    std::erase(known, own);
+  }
+  known.insert(known.end(), {"preset"});
+  const Json settings = settings_to_json({});
+  for (const auto& [name, value] : settings.items()) known.push_back(name);
+  std::string all;
+  for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+  for (const auto& [name, value] : options)
+    require<UsageError>(std::ranges::find(known, name) != known.end(), "detection: --net-option ", name,
+                        " is unknown; known are ", all);
+}
+
 std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   const DetectionSet& set = with_boxes(start.train);
   require<DataError>(set.num_classes() > 0, "detection: ", printable(set.root()),
                      " has no boxes at all, so there is nothing to find");
   NetOptions options = start.options;
   DetectorSettings settings = take_settings(options);
+  check_net_options(start.model, options);
   if (start.loss.kind == "focal") settings.gamma = start.loss.focal_gamma;
   require<UsageError>(start.loss.kind == "auto" || start.loss.kind == "focal", "--loss ", start.loss.kind,
                       " is none of a detector; use focal");
@@ -250,8 +273,15 @@ Said DetectionTask::say(const Outputs& outputs, std::int64_t n, int most) const 
   return said;
 }
 
+const std::string& DetectionTask::remembered(const std::string& fact) const {
+  static const std::string nothing;
+  const auto found = remembered_.find(fact);
+  return found == remembered_.end() ? nothing : found->second;
+}
+
 void DetectionTask::describe(Checkpoint& checkpoint) const {
   Task::describe(checkpoint);
+  for (const auto& [fact, text] : remembered_) checkpoint.facts[fact] = text;
   checkpoint.facts["model"] = model_;
   checkpoint.facts["net_options"] = options_to_json(options_).dump();
   checkpoint.facts["detector"] = settings_to_json(settings_).dump();

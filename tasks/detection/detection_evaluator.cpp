@@ -7,6 +7,8 @@
 #include "io/text.h"
 #include "tasks/detection/detection.h"
 #include "tasks/detection/diagnosis.h"
+#include "tasks/detection/operating_score.h"
+#include "tasks/detection/voc_metrics.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -45,7 +47,7 @@ void DetectionEvaluator::set_max_detections(int most) {
 std::vector<Metric> DetectionEvaluator::metrics() const {
   std::vector<Metric> all;
   for (const char* name : coco_metric_names) all.push_back({name});
-  all.push_back({"mean_sensitivity"});
+  all.insert(all.end(), {{"mAP"}, {"weighted_mAP"}, {"mean_sensitivity"}});
   for (const double rate : FrocOptions{}.rates) all.push_back({rate_name(rate)});
   all.push_back({"picture_auc"});
   return all;
@@ -109,7 +111,8 @@ std::shared_ptr<const DetectionEvaluator::Measured> DetectionEvaluator::measure(
     intervals = bootstrap_all(
         patients(), [&](Reals weight) { return coco.values(weight); }, options);
   FrocMetrics free = froc(pictures_, classes, froc_options(options));
-  return std::make_shared<const Measured>(Measured{std::move(coco), std::move(free), std::move(intervals)});
+  return std::make_shared<const Measured>(
+      Measured{std::move(coco), std::move(free), voc_metrics(pictures_, classes), std::move(intervals)});
 }
 
 const DetectionEvaluator::Measured& DetectionEvaluator::measured() const {
@@ -123,9 +126,12 @@ std::vector<double> DetectionEvaluator::values(Reals weight) const {
   std::vector<DetectedPicture> drawn;
   for (std::size_t i = 0; i < weight.size(); ++i)
     for (double left = weight[i]; left >= 0.5; --left) drawn.push_back(pictures_[i]);
+  const int classes = static_cast<int>(classes_.size());
+  const VocMetrics voc = weight.empty() ? measured().voc : voc_metrics(drawn, classes);
   const FrocMetrics free =
-      weight.empty() ? measured().froc
-                     : froc(drawn, static_cast<int>(classes_.size()), froc_options({.resamples = 0}));
+      weight.empty() ? measured().froc : froc(drawn, classes, froc_options({.resamples = 0}));
+  all.push_back(voc.map);
+  all.push_back(voc.weighted_map);
   all.push_back(free.mean_sensitivity.value);
   for (const SensitivityAt& at : free.over_all) all.push_back(at.sensitivity.value);
   all.push_back(free.picture_auc.value);
@@ -138,6 +144,8 @@ std::vector<MetricValue> DetectionEvaluator::finish(const BootstrapOptions& opti
   std::vector<MetricValue> list;
   for (std::size_t k = 0; k < coco_metric_names.size(); ++k)
     list.push_back({coco_metric_names[k], measured_->coco.metrics().values[k], measured_->intervals[k]});
+  list.push_back({"mAP", measured_->voc.map, {detail::no_value, detail::no_value}});
+  list.push_back({"weighted_mAP", measured_->voc.weighted_map, {detail::no_value, detail::no_value}});
   list.push_back({"mean_sensitivity", free.mean_sensitivity.value, free.mean_sensitivity.interval});
   for (const SensitivityAt& at : free.over_all)
     list.push_back({rate_name(at.rate), at.sensitivity.value, at.sensitivity.interval});
@@ -190,6 +198,12 @@ Json DetectionEvaluator::class_json(std::size_t label) const {
   json["precision_at_50"] = rounded(curve.at50);
   json["precision"] = rounded(curve.mean);
   return json;
+}
+
+std::map<std::string, std::string> DetectionEvaluator::facts() const {
+  const auto chosen = choose_operating_score(measured().froc);
+  if (!chosen) return {};
+  return {{"score_threshold", operating_score_to_json(*chosen)}};
 }
 
 Json DetectionEvaluator::details() const {

@@ -1,12 +1,14 @@
 // What a detector found in a set, measured.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "tasks/detection/coco_metrics.h"
 #include "tasks/detection/froc.h"
+#include "tasks/detection/voc_metrics.h"
 #include "tasks/task.h"
 
 namespace gadolin {
@@ -18,7 +20,8 @@ class DetectionEvaluator : public Evaluator {
   // How many detections of a class count in a picture (100), best scores first. Throws UsageError below 1.
   void set_max_detections(int most);
 
-  // COCO's twelve numbers, the mean sensitivity of FROC and sensitivity_at_RATE, picture_auc.
+  // COCO's twelve numbers, mAP and weighted_mAP of Pascal VOC at IoU 0.5, the mean sensitivity of FROC and
+  // sensitivity_at_RATE, picture_auc.
   std::vector<Metric> metrics() const override;
   std::string chosen() const override { return "AP50"; }
   double loss() const override;  // NaN: it lies in the anchors, of which predictions say nothing
@@ -30,6 +33,8 @@ class DetectionEvaluator : public Evaluator {
   std::string undefined(const std::string& metric) const override;
   // A picture without a patient is one of its own.
   std::vector<std::string> patients() const override;
+  // score_threshold, as operating_score.h chooses it; nothing where it cannot.
+  std::map<std::string, std::string> facts() const override;
   // per_class, froc, froc_band, false_alarms, normals, notes and, where AP is 0, why; detections.csv. With
   // the intervals of the last finish().
   Json details() const override;
@@ -47,6 +52,7 @@ class DetectionEvaluator : public Evaluator {
   struct Measured {
     CocoMatches coco;
     FrocMetrics froc;
+    VocMetrics voc;
     std::vector<Interval> intervals;  // as CocoMatches::values; NaN without resamples
   };
   const Measured& measured() const;

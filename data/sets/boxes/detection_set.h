@@ -75,6 +75,7 @@ class DetectionSet : public Dataset {
 
   // Of the whole set that was opened, also for a subset.
   const BoxCounts& counts() const { return content_->counts; }
+  const std::vector<std::string>& files() const { return content_->files; }  // that BoxOrigin counts
   // What was taken for granted, one sentence a kind: "3 annotations have no area; width x height is taken".
   const std::vector<std::string>& notes() const { return content_->notes; }
   // "12 rows with boxes: 10 boxes of 2 classes in 4 pictures, 1 of them without boxes; 2 rows left out".
