@@ -275,9 +275,11 @@ void Trainer::end_of_row() {
       best_step_ = step_;
       any_best_ = true;
     }
-    if (schedule_.watches_metric()) schedule_.observe(value);
+    if (options_.plateau_on.empty()) observe_plateau(value);
     early_stop_.observe(value);
   }
+  for (const auto& [name, value] : row)
+    if (name == options_.plateau_on) observe_plateau(value);
   row.emplace_back("images_per_second", seconds > 0 ? images_ / seconds : 0);
   row.emplace_back("data_wait", seconds > 0 ? waited / seconds : 0);
   steps_in_row_ = 0;
@@ -291,6 +293,18 @@ void Trainer::end_of_row() {
   result_.last = row;
   if (hooks_.on_epoch && communicator_.first()) hooks_.on_epoch(epoch_number(), row);
   start_row();
+}
+
+// A rule that goes on cutting takes the rate to nothing while the run seems to learn: said once, when it gets
+// there.
+void Trainer::observe_plateau(double value) {
+  if (!schedule_.watches_metric()) return;
+  const double least = schedule_.base() / 1000, before = schedule_.lr_at(step_);
+  schedule_.observe(value);
+  const double now = schedule_.lr_at(step_);
+  if (before >= least && now < least && hooks_.warn && communicator_.first())
+    hooks_.warn(cat("warning: the learning rate has fallen to ", now, ", less than a thousandth of the ",
+                    schedule_.base(), " that the run began with: hardly anything will be learnt any more"));
 }
 
 void Trainer::start_row() {

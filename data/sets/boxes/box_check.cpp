@@ -37,7 +37,10 @@ std::vector<Problem> check_boxes(const DetectionSet& set, const std::vector<Samp
                            " x ", p.height));
     if (p.orientation != 1) {
       warn("box-orientation", cat(name, " has the EXIF orientation ", p.orientation,
-                                  "; its pixels are taken as they are stored, and boxes lie on them"));
+                                  "; its pixels are taken as they are stored, and boxes lie on them",
+                                  p.doubtful ? "; if they were drawn on the picture as it is shown, give "
+                                               "--boxes-on-shown"
+                                             : ""));
     }
     for (std::size_t k = 0; k < p.boxes.size(); ++k) {
       const auto twin = std::find_if(p.boxes.begin(), p.boxes.begin() + static_cast<std::ptrdiff_t>(k),
