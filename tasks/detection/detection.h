@@ -23,6 +23,7 @@ class DetectionTask : public Task {
   const char* kind() const override { return name; }
   RetinaNet& net() override { return *net_; }
   std::string model() const override { return model_; }
+  const NetOptions& options() const { return options_; }
   const DetectorSettings& settings() const { return settings_; }
 
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
