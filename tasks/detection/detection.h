@@ -26,6 +26,7 @@ class DetectionTask : public Task {
   const char* kind() const override { return name; }
   RetinaNet& net() override { return *net_; }
   std::string model() const override { return model_; }
+  const NetOptions& options() const { return options_; }
   const DetectorSettings& settings() const { return settings_; }
   // What a checkpoint may hold besides: "score_threshold" (operating_score.h), "tiles" (tiles.h) and
   // "preparation", what was done to a film before it became a picture. Empty: nothing is known.

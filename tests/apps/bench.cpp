@@ -206,9 +206,9 @@ TEST(BenchModel, DetectorsTrainAndFindBoxes) {
     save_npy(dir / "boxes.npy", boxes);
     std::vector<std::string> args = with({"--input", "3x64x64", "--labels-file", dir / "boxes.npy"});
     args.insert(args.begin(), "bench");
-    const Outcome run = run_here(args);
-    EXPECT_EQ(run.code, 2);
-    return last_line(run, dir.path());
+    const Outcome wrong = run_here(args);
+    EXPECT_EQ(wrong.code, 2);
+    return last_line(wrong, dir.path());
   };
   EXPECT_EQ(refused(zeros({1, 5})),
             "bench: DIR/boxes.npy is [1, 5] for 1 pictures; a detector needs [N, M, 5]: x1 y1 x2 y2 class "
