@@ -21,9 +21,9 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-CHANNELS, BATCH, RATE, DECAY = 128, 4, 1e-3, 0.01
-SETS = {"det-bccd-voc": {"side": 240, "steps": 300, "anchors": [16, 32, 64, 128, 256], "folds": [None]},
-        "headct-phe-sich": {"side": 192, "steps": 250, "anchors": [16, 32, 64, 128, 256],
+CHANNELS, BATCH, RATE, DECAY = 64, 4, 1e-3, 0.01
+SETS = {"det-bccd-voc": {"side": 128, "steps": 300, "anchors": [8, 16, 32, 64, 128], "folds": [None]},
+        "headct-phe-sich": {"side": 96, "steps": 150, "anchors": [8, 16, 32, 64, 128],
                             "folds": [("0034", "0038"), ("0001", "0043"), ("0023", "0025")]}}
 
 
@@ -78,14 +78,16 @@ def torchvision_side(folder, train, held, classes, plan, seed):
     from torchvision.models.detection import RetinaNet
     from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.models.detection.backbone_utils import BackboneWithFPN
+    from torchvision.models.detection.retinanet import RetinaNetHead
     from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     body = BackboneWithFPN(resnet18(weights=None), {"layer2": "0", "layer3": "1", "layer4": "2"}, [128, 256, 512], CHANNELS,
-                           extra_blocks=LastLevelP6P7(CHANNELS, CHANNELS))
+                           extra_blocks=LastLevelP6P7(512, CHANNELS))
     sizes = tuple((s, int(s * 2 ** (1 / 3)), int(s * 2 ** (2 / 3))) for s in plan["anchors"])
-    net = RetinaNet(body, len(classes), anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5),
+    head = RetinaNetHead(CHANNELS, 9, len(classes), norm_layer=lambda channels: torch.nn.GroupNorm(32, channels))
+    net = RetinaNet(body, len(classes), anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5), head=head,
                     min_size=plan["side"], max_size=plan["side"] * 5 // 3)
     decayed = [p for p in net.parameters() if p.dim() > 1]
     rule = torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY},
@@ -145,7 +147,7 @@ def gadolin_side(program, folder, train, held, classes, plan, seed):
     (folder / "classes.csv").write_text("".join(f"{c},{i}\n" for i, c in enumerate(classes)))
     epoch = math.ceil(len(train) / BATCH)
     options = {"preset": "torchvision", "frozen_norm": "false", "channels": CHANNELS, "anchor_sizes": "/".join(map(str, plan["anchors"]))}
-    words = ["train", table, "--task", "detection", "--model", "retinanet_resnet18_fpn", "--out", run, "--channels", 3,
+    words = ["train", table, "--task", "detection", "--model", "retinanet_resnet18_fpn_v2", "--out", run, "--channels", 3,
              "--input-size", plan["side"], "--augment", "light", "--batch-size", BATCH, "--optimizer", "adamw", "--lr", RATE,
              "--weight-decay", DECAY, "--schedule", "cosine", "--warmup-epochs", plan["steps"] // 10 / epoch, "--seed", seed,
              "--epochs", plan["steps"], "--max-steps", plan["steps"], "--eval-every", plan["steps"], "--threads", 1]
@@ -195,7 +197,7 @@ def main():
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     program = os.path.abspath(args.gadolin)
-    lines = [f"AP50 of held-back pictures, nets of {CHANNELS} channels trained from random weights, batch {BATCH}, AdamW, peak rate {RATE:g}"]
+    lines = [f"AP50 of held-back pictures, retinanet_resnet18_fpn_v2 of {CHANNELS} channels trained from random weights, batch {BATCH}, AdamW, peak rate {RATE:g}"]
     for name in args.sets:
         plan = SETS[name] | ({"steps": args.steps} if args.steps else {})
         folder, pictures = prepare(args.data, name, args.work)

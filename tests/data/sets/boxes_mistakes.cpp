@@ -284,8 +284,8 @@ TEST(BoxMistakes, CocoListsAndFiles) {
             "boxes: DIR/set.json:1: images[1]: id 1 is that of a.png already");
   EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "a.png"})")),
             "boxes: DIR/set.json:1: images[1]: a.png is that of images[0] already");
-  EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png", "width": 0})")),
-            "boxes: DIR/set.json:1: images[0]: width 0 is no size of a picture");
+  EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png", "width": -2})")),
+            "boxes: DIR/set.json:1: images[0]: width -2 is no size of a picture");
   EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "c.png"})")),
             "boxes: DIR/set.json:1: read: DIR/c.png: no such file or directory");
   EXPECT_EQ(says(dir.write("x.json", "{\"images\": [],\n \"categories\": [5]}")),
