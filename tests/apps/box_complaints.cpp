@@ -191,7 +191,7 @@ TEST(BoxComplaints, C6AnnotationsWithAnyIdAreFound) {
   for (const Ids& ids :
        {Ids{"0", "1", "1 annotation has the id 0, which pycocotools never counts as found"},
         Ids{"0", "0", "2 annotations have the id 0"}, Ids{"7", "7", "1 annotation has the id of another"},
-        Ids{"\"0\"", "\"12\"", "1 annotation has the id 0"}, Ids{"-3", "9007199254740993", ""}}) {
+        Ids{"\"0\"", "\"12\"", "1 annotation has the id 0"}, Ids{"-3", "9000000000000000", ""}}) {
     const Outcome run = dir.score(CocoScore::entry(1, one, 1, std::string(R"("id": )") + ids.first) + ", " +
                                       CocoScore::entry(1, other, 1, std::string(R"("id": )") + ids.second),
                                   found);

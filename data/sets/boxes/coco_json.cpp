@@ -227,8 +227,9 @@ double coco_number(const CocoValue& value, const char* what, const CocoPlace& pl
 
 std::int64_t coco_integer(const CocoValue& value, const char* what, const CocoPlace& place) {
   const double number = coco_number(value, what, place);
-  require<DataError>(number == std::floor(number) && std::abs(number) < 9e15, place, ": ", what, " ", number,
-                     " is not a whole number");
+  require<DataError>(number == std::floor(number), place, ": ", what, " ", number, " is not a whole number");
+  require<DataError>(std::abs(number) <= 9e15, place, ": ", what, " ", number,
+                     " is too large; whole numbers up to 9000000000000000 are read");
   return static_cast<std::int64_t>(number);
 }
 

@@ -257,6 +257,8 @@ TEST(BoxMistakes, CocoAnnotations) {
        place + ": category_id 1 is not among the categories"},
       {with("\"image_id\": 1.5, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id 1.5 is not a whole number"},
+      {with("\"image_id\": 9007199254740993, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
+       place + ": image_id 9.007199e+15 is too large; whole numbers up to 9000000000000000 are read"},
       {with("\"image_id\": [1], \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id is no number"},
       {with(ids + "\"bbox\": [1, 2, 3, 4], \"iscrowd\": 2"), place + ": iscrowd is 2, not 0 or 1"},
