@@ -62,8 +62,10 @@ struct TrainOptions {
   std::int64_t log_every = 20;            // steps between calls of on_log and scalars in the event file
   double summary_seconds = 0;             // least time between the latter
   int keep = 3;                           // checkpoints
-  std::string monitor = {};   // metric that chooses the best checkpoint; empty: the first of the evaluation
-  bool maximize = true;       // whether larger is better
+  std::string monitor = {};  // metric that chooses the best checkpoint; empty: the first of the evaluation
+  bool maximize = true;      // whether larger is better
+  // Value of a row that a plateau schedule watches, such as train_loss; empty: the monitored metric.
+  std::string plateau_on = {};
   double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that
@@ -135,7 +137,7 @@ class Trainer {
  private:
   Checkpoint checkpoint() const;
   void save(bool best);
-  Tensor one_batch(const Batch& batch, bool last);
+  void one_batch(const Batch& batch, bool first, bool last);
   // Running statistics, and their values before a step that an overflow may undo.
   using Statistics = std::vector<std::pair<Tensor, Tensor>>;
   Statistics before_batches() const;
@@ -147,7 +149,9 @@ class Trainer {
   void end_of_row();
   void log_step(double loss);
   std::int64_t epoch_number() const { return step_in_epoch_ > 0 ? epoch_ + 1 : epoch_; }
+  void observe(double metric);
   void check_loss(double loss);
+  std::string parts_not_finite() const;
   void check_weights();
   // Of the weights and buffers the first one with NaN or infinity; empty without any.
   std::string first_not_finite() const;
@@ -184,6 +188,7 @@ class Trainer {
   bool any_best_ = false;
   double best_ = 0;
   int bad_losses_ = 0;
+  std::string bad_parts_;  // of the first of them; not kept, so empty behind a resume
   std::int64_t saved_step_ = -1, resume_step_ = -1;  // the latter: -1 in a fresh run
   // Of metrics.csv, when resuming: rows up to this step are kept. The row of the step itself is missing in a
   // checkpoint that was saved before it.

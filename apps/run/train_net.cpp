@@ -23,7 +23,9 @@ NetOptions inherited_options(const TrainCommand& o) {
   const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
                         return j.is_primitive() && !j.is_null();
                       });
-  return values ? options_from_json(json) : NetOptions{};
+  NetOptions options = values ? options_from_json(json) : NetOptions{};
+  for (const char* of_data : {"num_classes", "anchors", "input_channels"}) options.erase(of_data);
+  return options;
 }
 
 // A part that the net does not have, or none that learns, would be passed over in silence.
@@ -76,6 +78,26 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
   }
 }
 
+// Weights of a classifier, such as ImageNet's, become those of a detector's trunk; what it has behind that
+// goes. False for weights of a detector.
+bool take_trunk(const Module& net, State& weights, const TrainCommand& o) {
+  constexpr const char* place = "backbone.body.";
+  for (const auto& [name, tensor] : weights)
+    if (name.starts_with("backbone.")) return false;
+  State trunk;
+  for (const Parameter& p : net.state()) {
+    if (!p.name.starts_with(place)) continue;
+    const auto found = weights.find(p.name.substr(std::string(place).size()));
+    if (found != weights.end()) trunk[p.name] = found->second;
+    require<UsageError>(found != weights.end() || p.name.ends_with("num_batches_tracked"), "--init-from ",
+                        o.net.init_from, " is of no detector, and as a classifier it lacks ",
+                        p.name.substr(std::string(place).size()), " of the trunk of ", o.net.model,
+                        "; name the classifier that this detector stands on");
+  }
+  weights = std::move(trunk);
+  return true;
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
@@ -88,9 +110,10 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
+  const bool trunk = dynamic_cast<const RetinaNet*>(&net) != nullptr && take_trunk(net, weights, o);
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
-      weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
+      weights, {.strict = !o.net.ignore_missing && !trunk, .exclude = o.net.exclude_scopes}, o.net.init_from);
   session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
                   report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
                   " left as they start"));
@@ -102,6 +125,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
                                 int channels) {
   NetOptions options = o.net.options;
   for (const std::string& text : o.net.net_options) add_net_option(options, text);
+  require<UsageError>(!options.contains("input_channels"),
+                      "--net-option input_channels is not for here: the pictures decide; use --channels");
   options.merge(inherited_options(o));
   if (channels > 0) options["input_channels"] = static_cast<double>(channels);
   if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);
@@ -109,8 +134,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
   LossOptions loss = o.loss;
   loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
   loss.count_right = o.log_steps;
-  return trainable_kind(o.task).begin(
-      {o.net.model, options, train, Pipeline(evaluation_steps(o, channels)), loss, session.device()});
+  return trainable_kind(o.task).begin({o.net.model, options, train, Pipeline(evaluation_steps(o, channels)),
+                                       loss, session.device(), Pipeline(training_steps(o, channels))});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.
@@ -152,6 +177,12 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   plan.loop.capture = !o.no_capture && !o.anomaly;
   plan.log_steps = o.log_steps;
   plan.log_rate = o.log_rate;
+  plan.epoch_batches = o.epoch_batches;
+  plan.evaluate = o.evaluate;
+  plan.val_loss = o.val_loss;
+  plan.facts = o.facts;
+  plan.evaluated = o.evaluated;
+  plan.after_row = o.after_row;
   return plan;
 }
 

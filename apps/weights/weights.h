@@ -33,6 +33,10 @@ std::map<std::string, std::string> export_facts(const ClassificationTask& classi
 // wins where it has an entry.
 NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given);
 
+// The same for a net without its classifier (make_trunk), from the weights of one.
+NetOptions trunk_options_from_weights(const std::string& model, const State& weights,
+                                      const NetOptions& given);
+
 // What stands in front of a net whose weights come from elsewhere: its usual input size, and the
 // normalisation that its trainers used ([-1, 1] for TF-Slim's Inception and ResNet v2 and for timm's
 // Inceptions, ImageNet's otherwise).

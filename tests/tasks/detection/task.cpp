@@ -11,6 +11,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/inputs.h"
 #include "tasks/training.h"
@@ -203,6 +204,42 @@ TEST(DetectionTask, ABatchOfNormalPicturesHasNoBoxLoss) {
     if (!p.tensor.grad().defined()) continue;
     for (const double g : p.tensor.grad().to_vector<double>()) ASSERT_TRUE(std::isfinite(g)) << p.name;
   }
+}
+
+// The settings of the loss reach it: its weights, and what it is divided by.
+TEST(DetectionTask, SettingsDecideTheLoss) {
+  const test::BrightSquares folder(10);
+  const auto set = folder.set();
+  const auto parts_of = [&](const DetectorSettings& settings, const std::vector<std::int64_t>& places) {
+    manual_seed(5);
+    DetectionTask task("retinanet_resnet18_fpn",
+                       {{"width", 8.0}, {"channels", 32.0}, {"input_channels", 1.0}}, settings,
+                       {"bright", "dim"}, Pipeline("grey,fit:64:96"));
+    const auto part = set->subset(places);
+    const auto loader = task.loader(*part, task.pipeline(), {.batch_size = 4, .workers = 0});
+    const EvaluationMode mode(task.net());
+    const LossParts loss = task.loss(*loader->begin());
+    return std::array{loss.total.item(), loss.parts[0].second.item(), loss.parts[1].second.item()};
+  };
+  DetectorSettings plain = test::small_settings(0.05);
+  const auto [total, of_class, of_box] = parts_of(plain, {0, 1});
+  EXPECT_NEAR(total, of_class + of_box, 1e-6);
+  ASSERT_GT(of_box, 0.1);
+  DetectorSettings heavy = plain;
+  heavy.box_weight = 3;
+  EXPECT_NEAR(parts_of(heavy, {0, 1})[0], of_class + 3 * of_box, 1e-5);
+  // Of normal pictures every term has the weight 1 - alpha.
+  DetectorSettings even = plain;
+  even.alpha = 0.5;
+  EXPECT_NEAR(parts_of(even, {4, 9})[1] / parts_of(plain, {4, 9})[1], 0.5 / 0.75, 1e-5);
+  // Divided by each picture's own objects, a batch is the mean of its pictures; otherwise it is not.
+  DetectorSettings own = plain;
+  own.by_picture = true;
+  const auto mean = [&](const DetectorSettings& s) {
+    return (parts_of(s, {0})[0] + parts_of(s, {1})[0]) / 2;
+  };
+  EXPECT_NEAR(parts_of(own, {0, 1})[0], mean(own), 1e-5);
+  EXPECT_GT(std::abs(total - mean(plain)), 1e-3);
 }
 
 TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
