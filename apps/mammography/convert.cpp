@@ -115,10 +115,12 @@ void convert(Session& session, ConvertOptions& o) {
   require<DataError>(!source.films.empty(), "mammography convert: no film of ", printable(o.source),
                      " became a picture; look at the list above");
   write_tables(folder.path(), source, converted, o.settings);
+  const std::int64_t sheets = write_sheets(folder.path(), source, converted);
   folder.commit();
   tell_counts(session, source, converted, o);
   session.output(source.truth ? "boxes" : "films",
                  (fs::path(o.out) / (source.truth ? "boxes.csv" : "films.csv")).string());
+  if (sheets > 0) session.output("sheets", (fs::path(o.out) / "sheets").string());
   session.output("preparation", (fs::path(o.out) / "preparation.json").string());
 }
 
@@ -131,7 +133,7 @@ void add_convert(Program& program, CLI::App* group) {
       [o](Session& s) { convert(s, *o); }, "gadolin mammography convert films set --findings mass,cluster");
   app->add_option("source", o->source, "Folder of the films")->required();
   app->add_option("out", o->out,
-                  "Folder to make: images/, boxes.csv, classes.csv, left_out.csv, preparation.json")
+                  "Folder to make: images/, boxes.csv, classes.csv, sheets/, left_out.csv, preparation.json")
       ->required();
   app->add_option("--source", o->kind, "auto, cbis-ddsm, inbreast, mini-mias, or films for any folder")
       ->check(one_of({"auto", "cbis-ddsm", "inbreast", "mini-mias", "films"}))

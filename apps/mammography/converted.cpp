@@ -7,8 +7,10 @@
 #include <map>
 #include <set>
 
+#include "data/image/resize.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "tasks/contact_sheet.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 
@@ -49,6 +51,11 @@ void convert_film(const std::string& folder, const Source& source, const Film& f
                        out.crop.width, " x ", out.crop.height, " pixels that are kept");
     out.cut += box.inside < 1 - 1e-9;
     out.boxes.push_back(box.box);
+  }
+  if (!out.boxes.empty()) {
+    const double share = std::min(1.0, 240.0 / std::max(picture.image.width, picture.image.height));
+    const auto side = [&](int pixels) { return std::max(1, static_cast<int>(share * pixels)); };
+    out.small = resize(to_8bit(picture.image), side(picture.image.width), side(picture.image.height));
   }
   write_png(folder + "/" + out.name, picture.image, 3);
 }
@@ -119,6 +126,34 @@ Converted write_pictures(const std::string& folder, Source& source, const Conver
   source.films = std::move(films);
   all.films = std::move(done);
   return all;
+}
+
+std::int64_t write_sheets(const std::string& folder, const Source& source, const Converted& converted) {
+  std::int64_t sheets = 0;
+  ContactSheet sheet("", 200);
+  const auto finish = [&] {
+    if (sheet.size() == 0) return;
+    make_folders("mammography convert", folder + "/sheets");
+    char name[32];
+    std::snprintf(name, sizeof name, "/sheets/%03d.png", static_cast<int>(++sheets));
+    write_png(folder + name, sheet.image());
+    sheet = ContactSheet("", 200);
+  };
+  for (std::size_t i = 0; i < source.films.size(); ++i) {
+    const ConvertedFilm& film = converted.films[i];
+    if (film.small.width == 0) continue;
+    const double x = static_cast<double>(film.small.width) / film.picture_width,
+                 y = static_cast<double>(film.small.height) / film.picture_height;
+    std::vector<DrawnBox> boxes;
+    for (const Corners& b : film.boxes) {
+      boxes.emplace_back();
+      boxes.back().box = {b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y};
+    }
+    sheet.add(film.small, boxes, {fs::path(film.name).stem().string()});
+    if (sheet.size() == 100) finish();
+  }
+  finish();
+  return sheets;
 }
 
 void compare_sides(Source& source, const Converted& converted) {

@@ -27,6 +27,7 @@ struct ConvertedFilm {
   Wall wall = Wall::left;
   int picture_width = 0, picture_height = 0;
   std::vector<Corners> boxes;  // on the picture, as the film's lesions
+  Image small;                 // the picture for a sheet, where it has boxes; 8 bits
   int cut = 0;                 // of these: by the edge of the film or of the crop
 };
 
@@ -44,6 +45,9 @@ std::vector<std::string> picture_names(const Source& source);
 // many are done.
 Converted write_pictures(const std::string& folder, Source& source, const ConvertSettings& settings,
                          const std::function<void(std::int64_t)>& step);
+// FOLDER/sheets/001.png and so on: every picture with its boxes, 100 on a sheet, for people to look through.
+// Returns the number of sheets.
+std::int64_t write_sheets(const std::string& folder, const Source& source, const Converted& converted);
 // Films whose chest wall lies on the other side than their side of the body says are added to source.sides.
 void compare_sides(Source& source, const Converted& converted);
 // boxes.csv, classes.csv (or films.csv without truth), left_out.csv, preparation.json.

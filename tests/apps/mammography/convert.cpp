@@ -90,6 +90,8 @@ TEST_F(MammoConvert, AMadeUpInbreast) {
       "BI-RADS of the film 4 to 6; 1 and 2 are benign, 3 is unknown; an assessment of the whole film, no "
       "biopsy of a lesion");
 
+  EXPECT_EQ(read_image(dir / "out/sheets/001.png").channels, 3) << "every film with boxes, to look through";
+
   // Boxes lie on what is bright, also where a film was mirrored.
   for (std::int64_t i = 0; i < set->size(); ++i) {
     const Image image = set->image(i);
