@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/sets/boxes/detection_set.h"
 #include "io/csv.h"
@@ -12,6 +15,12 @@ namespace gadolin::test {
 namespace {
 
 bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string text_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
 
 TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   const BrightSquares films(32);
@@ -54,12 +63,41 @@ TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   ASSERT_EQ(eval.code, 0) << eval.err;
   EXPECT_TRUE(says(eval.out, "AP50")) << eval.out;
   EXPECT_TRUE(std::filesystem::exists(run + "/test/report/index.html"));
+  // What was scored and what was left out, free of paths (complaint C10); drawn pictures in the report.
+  const nlohmann::json metrics = nlohmann::json::parse(text_of(run + "/test/metrics.json"));
+  EXPECT_EQ(metrics.at("scored").at("names"),
+            (std::vector<std::string>{"film15.png", "film23.png", "film31.png", "film7.png"}));
+  EXPECT_EQ(metrics.at("scored").at("sha256").get<std::string>().size(), 64u);
+  ASSERT_EQ(metrics.at("left_out").size(), 2u);
+  EXPECT_EQ(metrics.at("left_out")[0].at("reason"), "of the split train");
+  EXPECT_EQ(metrics.at("left_out")[0].at("names").size(), 24u);
+  EXPECT_EQ(metrics.at("boxes").at("wrong"), 0);
+  EXPECT_EQ(metrics.at("false_alarms").at("pictures"), 4);
+  EXPECT_EQ(metrics.at("drawn").at("groups").size(), 3u);
+  const std::string page = text_of(run + "/test/report/index.html");
+  for (const char* part : {"<h2>Detection</h2>", "<h3>Most missed</h3>", "Precision and recall, IoU 0.5",
+                           "Precision and recall, mean of IoU 0.5 to 0.95", "Sensitivity by false alarms",
+                           "broken line: truth; whole line: found"})
+    EXPECT_TRUE(says(page, part)) << part;
+  EXPECT_TRUE(std::filesystem::exists(run + "/test/report/pictures/1.png"));
+  EXPECT_TRUE(says(eval.out, "false alarms a picture, over all")) << eval.out;
+  // A run that nothing was evaluated of is not headed as another kind.
+  const Outcome report = run_program({"report", run, "--out", films.path() + "/page.html"});
+  ASSERT_EQ(report.code, 0) << report.err;
+  const std::string alone = text_of(films.path() + "/page.html");
+  EXPECT_TRUE(says(alone, "<h2>Detection</h2>") && !says(alone, "Classification"));
+  EXPECT_FALSE(says(alone, ">validation<"));
+  EXPECT_TRUE(says(alone, "shorter side 64 pixels"));
   EXPECT_EQ(read_csv(run + "/test/detections.csv").header,
             (std::vector<std::string>{"path", "x1", "y1", "x2", "y2", "class", "score"}));
 
   const Outcome said = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--json"});
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_TRUE(says(said.out, "\"boxes\":[")) << said.out;
+  const Outcome drawn = run_program(
+      {"predict", films.path() + "/film0.png", "--checkpoint", best, "--draw", films.path() + "/drawn"});
+  ASSERT_EQ(drawn.code, 0) << drawn.err;
+  EXPECT_EQ(read_image(films.path() + "/drawn/film0.png").channels, 3);
   const Outcome layer = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--layer",
                                      "embedding", "--out", films.path() + "/features"});
   EXPECT_NE(layer.code, 0);
