@@ -219,7 +219,6 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
   std::unique_ptr<DetectionSet> films = split_films(session, f);
   const int channels = f.channels > 0 ? f.channels : channels_of(*films);
   settle_pictures(o, f, channels);
-  settle_updates(o, f, films->subset(Split::train)->size());
   if (const std::string preparation = preparation_beside(f.data); !preparation.empty())
     o.facts["preparation"] = preparation;
   if (!f.tile.empty()) {
@@ -229,6 +228,7 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
     films = std::make_unique<TiledSet>(*films, tiles);
     session.log(cat(whole, " films in ", films->size(), " tiles; the mAP of epochs is that of tiles"));
   }
+  settle_updates(o, f, films->subset(Split::train)->size());
   const std::vector<std::string> classes = films->classes();
   o.data.open = [&films]() -> std::unique_ptr<Dataset> { return std::move(films); };
   o.evaluated = [&](const Evaluator& evaluator) {

@@ -243,6 +243,45 @@ TEST_F(MammographyDetect, CasesAreFoundByAnyOfTheirFilms) {
       "[GD-DATA-001]");
 }
 
+// What `gadolin train` and `eval` take of sets with boxes, beside this group.
+TEST_F(MammographyDetect, GenericCommandsTakeTheOptionsOfBoxes) {
+  const auto eval = [&](const std::string& table, const Arguments& more) {
+    Arguments args{"eval",        table, "--checkpoint", model(), "--split", "all",
+                   "--resamples", "0",   "--device",     "cpu"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  };
+  const std::string gone =
+      films_->write("gone.csv", "film0.png,1,1,20,20,bright\ngone.png,1,1,20,20,bright\n");
+  EXPECT_NE(eval(gone, {}).code, 0);
+  const Outcome rest = eval(gone, {"--bad-samples", "skip", "--out", films_->path() + "/rest"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(says(rest.err, "left out: ")) << rest.err;
+  const auto metrics = nlohmann::json::parse(contents_of(films_->path() + "/rest/metrics.json"));
+  EXPECT_EQ(metrics["samples"], 1);
+  EXPECT_EQ(metrics["wrong_rows"].size(), 1u);
+  EXPECT_EQ(eval(films_->write("wrong.csv", "film0.png,1,1,20,20,bright\nfilm1.png,9,9,3,3,bright\n"),
+                 {"--skip-wrong", "--views", "identity,hflip", "--patient-until", "0"})
+                .code,
+            0);
+  // A split that is written elsewhere names its films by whole paths, and says so.
+  const std::string split = films_->path() + "/elsewhere/split.csv";
+  fs::create_directory(films_->path() + "/elsewhere");
+  ASSERT_EQ(run_here({"data", "split", films_->table(), "--out", split}).code, 0);
+  EXPECT_EQ(read_csv(split).header.back(), "outside");
+  EXPECT_EQ(eval(split, {}).code, 0);
+  const auto train = [&](const Arguments& more) {
+    Arguments args{"train",   films_->table(),          "--task", "detection",
+                   "--model", "retinanet_resnet18_fpn", "--out",  films_->path() + "/other"};
+    args.insert(args.end(), more.begin(), more.end());
+    return last_line(run_here(args), films_->path());
+  };
+  EXPECT_EQ(train({"--multi-label"}),
+            "--multi-label is for classifiers; a detector finds any number of objects, so leave it out "
+            "[GD-USAGE-001]");
+  EXPECT_EQ(train({"--init-from", films_->write("none.txt", "x")}).substr(0, 10).empty(), false);
+}
+
 TEST(MammographyAnchors, FilesOfTheOriginal) {
   const auto options = [](const std::string& text) {
     return mammography::anchor_options_of_text(text, "a.ini");
