@@ -12,6 +12,7 @@
 #include "data/sets/boxes/tiles.h"
 #include "data/sets/overlap.h"
 #include "data/sets/split.h"
+#include "io/atomic_file.h"
 #include "nets/detectors.h"
 #include "tensor/check.h"
 #include "train/checkpoint.h"
@@ -206,7 +207,7 @@ void keep_snapshot(const RunDir& run, const std::string& name, std::int64_t epoc
   fs::remove(path, error);
   fs::create_hard_link(fs::canonical(last, error), path, error);
   if (error) fs::copy_file(last, path, fs::copy_options::overwrite_existing, error);
-  require<FileError>(!error, "mammography train: ", path, " cannot be written: ", error.message());
+  if (error) fail_file("mammography train", path, error.value());
 }
 
 void train(Session& session, const TrainFlags& f, const ConfigText& config) {
