@@ -125,8 +125,13 @@ TEST_F(MammographyDetect, DetectWritesTablesAndDrawings) {
   EXPECT_EQ(said({"detect", films_->path() + "/film0.png", "--model", model(), "--out", "found.txt"}),
             "mammography detect: --out found.txt is no table; use csv or json to print one, or a file that "
             "ends so [GD-USAGE-001]");
-  EXPECT_EQ(said({"detect", films_->path() + "/none.png", "--model", model()}).substr(0, 60),
-            "mammography detect: 1 of 1 films could not be read (file: DI");
+  EXPECT_EQ(
+      said({"detect", films_->path() + "/none.png", "--model", model()}),
+      "mammography detect: 1 of 1 films could not be read (file: DIR/none.png cannot be read: No such file "
+      "or directory) [GD-DATA-042]");
+  fs::create_directory(films_->path() + "/empty");
+  EXPECT_EQ(said({"detect", films_->path() + "/empty", "--model", model()}),
+            "mammography detect: no films to look at [GD-USAGE-001]");
 }
 
 TEST_F(MammographyDetect, AClassifierIsRefusedWithBothKinds) {
@@ -143,6 +148,22 @@ TEST_F(MammographyDetect, AClassifierIsRefusedWithBothKinds) {
       "detect: " + (dir / "run/checkpoints/last.gdck") +
           " is of the task classification, and detection is needed; gadolin predict takes it, or train a "
           "detector [GD-CHECKPOINT-033]");
+  // Its trunk is that of a detector to begin with, if that stands on the same net.
+  const auto begin = [&](const Arguments& more) {
+    Arguments args =
+        squares_training(films_->table(), dir / "detector",
+                         {"--imagenet-weights", dir / "run/checkpoints/last.gdck", "--net-option", "width=4",
+                          "--epochs", "1", "--steps", "1", "--no-evaluation"});
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  };
+  EXPECT_EQ(last_line(begin({"--backbone", "resnet34"}), dir.path()),
+            "--init-from DIR/run/checkpoints/last.gdck is of no detector, and as a classifier it lacks "
+            "layer1.2.conv1.weight of the trunk of retinanet_resnet34_fpn; name the classifier that this "
+            "detector stands on [GD-USAGE-001]");
+  const Outcome begun = begin({});
+  EXPECT_EQ(begun.code, 0) << begun.err;
+  EXPECT_TRUE(says(begun.err, "weights only, of ")) << begun.err;
 }
 
 TEST_F(MammographyDetect, SweepChoosesOnValidation) {
@@ -241,6 +262,50 @@ TEST_F(MammographyDetect, CasesAreFoundByAnyOfTheirFilms) {
             "--model", model(), "--by", "patient"}),
       "mammography cases: film0.png names no patient; use --by name, or --patient-until "
       "[GD-DATA-001]");
+}
+
+// What `gadolin train` and `eval` take of sets with boxes, beside this group.
+TEST_F(MammographyDetect, GenericCommandsTakeTheOptionsOfBoxes) {
+  const auto eval = [&](const std::string& table, const Arguments& more) {
+    Arguments args{"eval",        table, "--checkpoint", model(), "--split", "all",
+                   "--resamples", "0",   "--device",     "cpu"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  };
+  const std::string gone =
+      films_->write("gone.csv", "film0.png,1,1,20,20,bright\ngone.png,1,1,20,20,bright\n");
+  EXPECT_NE(eval(gone, {}).code, 0);
+  const Outcome rest = eval(gone, {"--bad-samples", "skip", "--out", films_->path() + "/rest"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(says(rest.err, "left out: ")) << rest.err;
+  const auto metrics = nlohmann::json::parse(contents_of(films_->path() + "/rest/metrics.json"));
+  EXPECT_EQ(metrics["samples"], 1);
+  EXPECT_EQ(metrics["wrong_rows"].size(), 1u);
+  EXPECT_EQ(eval(films_->write("wrong.csv", "film0.png,1,1,20,20,bright\nfilm1.png,9,9,3,3,bright\n"),
+                 {"--skip-wrong", "--views", "identity,hflip", "--patient-until", "0"})
+                .code,
+            0);
+  // A split that is written elsewhere names its films by whole paths, and says so.
+  const std::string split = films_->path() + "/elsewhere/split.csv";
+  fs::create_directory(films_->path() + "/elsewhere");
+  ASSERT_EQ(run_here({"data", "split", films_->table(), "--out", split}).code, 0);
+  EXPECT_EQ(read_csv(split).header.back(), "outside");
+  EXPECT_EQ(eval(split, {}).code, 0);
+  const auto train = [&](const Arguments& more) {
+    Arguments args{"train",   films_->table(),          "--task", "detection",
+                   "--model", "retinanet_resnet18_fpn", "--out",  films_->path() + "/other"};
+    args.insert(args.end(), more.begin(), more.end());
+    return last_line(run_here(args), films_->path());
+  };
+  EXPECT_EQ(train({"--multi-label"}),
+            "--multi-label is for classifiers; a detector finds any number of objects, so leave it out "
+            "[GD-USAGE-001]");
+  const std::string normal = films_->write("normal.csv", "film4.png,,,,,\n"),
+                    tuned = films_->path() + "/no.gdck";
+  EXPECT_EQ(last_line(eval(films_->table(), {"--thresholds", "youden", "--save", tuned}), films_->path()),
+            "eval: of a detector --save takes --thresholds f1, the score with the largest F1 [GD-USAGE-001]");
+  EXPECT_EQ(last_line(eval(normal, {"--thresholds", "f1", "--save", tuned}), films_->path()),
+            "eval: no lesion is found, so there is no score to choose; train longer [GD-DATA-001]");
 }
 
 TEST(MammographyAnchors, FilesOfTheOriginal) {

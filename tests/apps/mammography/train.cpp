@@ -181,8 +181,8 @@ TEST(MammographyTrain, Messages) {
   EXPECT_EQ(said({"--tile", "32"}),
             "--tile 32 is none; use SIDE or SIDE:OVERLAP, such as 1024:0.2: 64 to 16384 pixels, and a share "
             "from 0 to 0.9 [GD-USAGE-001]");
-  EXPECT_TRUE(
-      says(said({"--net-option", "anchor_size=3"}), "detection: --net-option anchor_size is unknown; "));
+  EXPECT_TRUE(says(said({"--net-option", "anchor_size=3"}),
+                   "detection: --net-option anchor_size is unknown; known are "));
   EXPECT_TRUE(says(said({"--net-option", "anchor_size=3"}), "anchor_sizes, anchor_strides, "));
   EXPECT_EQ(said({"--net-option", "num_classes=3"}),
             "detection: num_classes is not for --net-option: the data decide; leave it out [GD-USAGE-001]");
