@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "data/dicom/dicom.h"
 #include "data/image/resize.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
@@ -33,6 +34,11 @@ void convert_film(const std::string& folder, const Source& source, const Film& f
   const MappedFile file((fs::path(source.root) / film.file).string());
   const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
   const PhysicalImage values = read_film(bytes, film.file);
+  if (dicom_available() && DicomFile::looks_like(file.text())) {
+    DicomOptions header;
+    header.pixels = false;
+    out.header_side = side_of_header(DicomFile(file.text(), film.file, header));
+  }
   const FilmPicture picture = prepare_film(values, settings, film.file);
   out.width = values.width;
   out.height = values.height;
@@ -160,6 +166,10 @@ void compare_sides(Source& source, const Converted& converted) {
   for (std::size_t i = 0; i < source.films.size(); ++i) {
     const Film& film = source.films[i];
     const Wall wall = converted.films[i].wall;
+    const std::string& header = converted.films[i].header_side;
+    if (!film.side.empty() && !header.empty() && header != film.side)
+      source.sides.push_back(
+          cat(film.file, ": its header says side ", header, ", ", source.name, " says ", film.side));
     if (film.side.empty() || (film.side == "L") == (wall == Wall::left)) continue;
     source.sides.push_back(cat(film.file, ": it is said to be of side ", film.side,
                                ", whose chest wall is on the ", film.side == "L" ? "left" : "right",

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/dicom/file.h"
 #include "data/image/affine.h"
 #include "data/sets/dataset.h"
 
@@ -86,6 +87,9 @@ std::string verdict_of(const Film& film, const Lesion& lesion);
 std::string worse(const std::string& a, const std::string& b);
 // malignant, benign, or "" by the assessment of a sheet ("4b"). Throws DataError, beginning with `place`.
 std::string verdict_of_birads(std::string_view text, const SourceOptions& options, const std::string& place);
+
+// L, R or empty: the laterality of a DICOM header, or a body part such as "Left Breast".
+std::string side_of_header(const DicomFile& file);
 
 // What the readers share: files below a folder by name, sorted; films that lack a wanted lesion but have
 // others leave the source.

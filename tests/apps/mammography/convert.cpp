@@ -240,6 +240,47 @@ TEST_F(MammoConvert, PatientsAreNotNamed) {
   EXPECT_EQ(read_csv(dir / "kept/boxes.csv").rows[0][0], "images/films-Miller_1955-L_CC.png");
 }
 
+// D8: what header, name and pixels say of the side.
+TEST_F(MammoConvert, SidesThatContradict) {
+  if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  const SynthMammogram film = synth_mammogram({.size = 128}, 0, false, true);
+  SynthTexts texts = synth_mammo_texts("aa", "1.2.3", "1.2.4", "1.2.5");
+  texts.emplace_back(dicom::image_laterality, "R");
+  dir.write("in/20_aa_MG_L_CC_ANON.dcm", synth_mammo_dicom(texts, film.pixels, 12, film.inverted));
+  const Outcome run = convert({dir / "in", dir / "out"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.err.find(
+                "side: 20_aa_MG_L_CC_ANON.dcm: its header says side R, inbreast says L\n"
+                "side: 20_aa_MG_L_CC_ANON.dcm: it is said to be of side L, whose chest wall is on the left; "
+                "on the film it is on the right\n"),
+            std::string::npos)
+      << run.err;
+  EXPECT_NE(contents_of(dir / "out/preparation.json").find("its header says side R"), std::string::npos);
+  SynthTexts part = synth_mammo_texts("aa", "1.2.3", "1.2.4", "1.2.5");
+  part.emplace_back(dicom::body_part, "Left Breast");
+  const std::string bytes = synth_mammo_dicom(part, film.pixels, 12, false);
+  EXPECT_EQ(side_of_header(DicomFile(bytes, "a")), "L") << "as CBIS-DDSM writes it";
+}
+
+TEST_F(MammoConvert, DamagedFilms) {
+  if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  const SynthMammogram film = synth_mammogram({.size = 128}, 0, true, true);
+  const std::string bytes =
+      synth_mammo_dicom(synth_mammo_texts("aa", "1.2.3", "1.2.4", "1.2.5"), film.pixels, 12, film.inverted);
+  dir.write("in/a.dcm", bytes);
+  dir.write("in/b.dcm", bytes.substr(0, bytes.size() / 2));
+  dir.write("in/c.dcm", bytes.substr(0, 200));
+  EXPECT_EQ(says({dir / "in", dir / "out", "--normal"}),
+            "mammography convert: 2 of 3 films cannot be used; look at the list above, or add --skip-wrong "
+            "to go on "
+            "without them [GD-DATA-001]");
+  EXPECT_FALSE(fs::exists(dir / "out"));
+  const Outcome run = convert({dir / "in", dir / "out", "--normal", "--skip-wrong"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(read_csv(dir / "out/boxes.csv").rows.size(), 1u);
+  EXPECT_EQ(read_csv(dir / "out/left_out.csv").rows.size(), 2u);
+}
+
 TEST_F(MammoConvert, Mistakes) {
   pgm("in/a.pgm");
   EXPECT_EQ(says({dir / "in", dir / "out", "--flip", "YES"}),
