@@ -223,17 +223,17 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   if (o.bad_samples == "skip") out = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
-  const auto* finder = dynamic_cast<DetectionEvaluator*>(evaluator.get());
+  auto* finder = dynamic_cast<DetectionEvaluator*>(evaluator.get());
   require<UsageError>(o.max_detections == 0 || finder != nullptr,
                       "eval: --max-dets is for detectors; leave it out");
-  if (o.max_detections > 0)
-    dynamic_cast<DetectionEvaluator&>(*evaluator).set_max_detections(o.max_detections);
+  if (o.max_detections > 0) finder->set_max_detections(o.max_detections);
   if (o.prepare) o.prepare(*evaluator);
   Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
+  for (std::string& row : wrong) row = without_root(row, *whole);
   if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
   found.details["checkpoints"] = checkpoints_of(o);

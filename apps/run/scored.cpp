@@ -41,6 +41,13 @@ std::string truth_of(const Dataset& set, std::int64_t i, const std::string& name
 
 }  // namespace
 
+std::string without_root(std::string text, const Dataset& set) {
+  if (set.root().empty()) return text;
+  const std::string folder = set.root() + "/";
+  for (std::size_t at; (at = text.find(folder)) != std::string::npos;) text.erase(at, folder.size());
+  return text;
+}
+
 Json scored_json(const Dataset& whole, const Dataset& set, const std::vector<BadSample>& bad) {
   const std::size_t skip = shared_folders(whole);
   const auto short_name = [&](const std::string& name) { return name.substr(std::min(skip, name.size())); };
@@ -58,13 +65,7 @@ Json scored_json(const Dataset& whole, const Dataset& set, const std::vector<Bad
     names.push_back(name);
   }
   std::map<std::string, std::string> why;
-  for (const BadSample& b : bad) {
-    std::string reason = b.reason;
-    for (std::size_t at;
-         !whole.root().empty() && (at = reason.find(whole.root() + "/")) != std::string::npos;)
-      reason.erase(at, whole.root().size() + 1);
-    why[b.name] = reason;
-  }
+  for (const BadSample& b : bad) why[b.name] = without_root(b.reason, whole);
   std::map<std::string, Json> left;  // by reason
   for (std::int64_t i = 0; i < whole.size(); ++i) {
     const SampleInfo& info = whole.info(i);

@@ -25,7 +25,7 @@ constexpr std::size_t most_points = 500;  // of the curve in metrics.json
 std::string rate_name(double rate) { return "sensitivity_at_" + exact_text(rate); }
 
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-Json share_json(const Share& s) {
+Json froc_share_json(const Share& s) {
   return {{"value", number_json(s.value)},
           {"low", number_json(s.interval.low)},
           {"high", number_json(s.interval.high)}};
@@ -237,8 +237,8 @@ Json DetectionEvaluator::details() const {
   json["froc_band"] = std::move(band);
   for (std::size_t k = 0; k < free.over_all.size(); ++k)
     rates.push_back({{"rate", free.over_all[k].rate},
-                     {"over_all", share_json(free.over_all[k].sensitivity)},
-                     {"over_normals", share_json(free.over_normals[k].sensitivity)}});
+                     {"over_all", froc_share_json(free.over_all[k].sensitivity)},
+                     {"over_normals", froc_share_json(free.over_normals[k].sensitivity)}});
   json["false_alarms"] = {{"lesions", free.lesions},
                           {"pictures", free.pictures},
                           {"normals", free.normals},
@@ -246,8 +246,8 @@ Json DetectionEvaluator::details() const {
                           {"threshold", FrocOptions{}.threshold},
                           {"per_picture", number_json(free.alarms_per_picture)},
                           {"per_normal", number_json(free.alarms_per_normal)},
-                          {"specificity", share_json(free.specificity)},
-                          {"case_sensitivity", share_json(free.case_sensitivity)}};
+                          {"specificity", froc_share_json(free.specificity)},
+                          {"case_sensitivity", froc_share_json(free.case_sensitivity)}};
   json["notes"] = notes();
   return json;
 }

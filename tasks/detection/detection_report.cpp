@@ -16,10 +16,12 @@ namespace {
 double real(const Json& json) {
   return json.is_number() ? json.get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
-Share share_of(const Json& value, const Json& low, const Json& high) {
+Share reported_share(const Json& value, const Json& low, const Json& high) {
   return {real(value), {real(low), real(high)}};
 }
-Share share_of(const Json& json) { return share_of(json.at("value"), json.at("low"), json.at("high")); }
+Share reported_share(const Json& json) {
+  return reported_share(json.at("value"), json.at("low"), json.at("high"));
+}
 
 void add_classes(const Json& metrics, report::RunReport& page) {
   report::Table table{"Average precision by class",
@@ -29,8 +31,8 @@ void add_classes(const Json& metrics, report::RunReport& page) {
   for (const Json& one : metrics.at("per_class")) {
     const auto name = one.at("class").get<std::string>();
     const auto truths = one.at("truths").get<std::int64_t>();
-    const Share ap = share_of(one.at("AP"), one.at("AP_low"), one.at("AP_high")),
-                ap50 = share_of(one.at("AP50"), one.at("AP50_low"), one.at("AP50_high"));
+    const Share ap = reported_share(one.at("AP"), one.at("AP_low"), one.at("AP_high")),
+                ap50 = reported_share(one.at("AP50"), one.at("AP50_low"), one.at("AP50_high"));
     table.rows.push_back({name, cat(truths), detection_share_text(ap), detection_share_text(ap50)});
     const auto add = [&](const Json& precision, const char* area, const Share& of,
                          std::vector<report::RankCurve>& curves) {
@@ -79,8 +81,9 @@ void add_froc(const Json& metrics, report::RunReport& page) {
                       {},
                       cat("Of ", lesions, " objects, at an overlap of 0.2; 95 % intervals by patient.")};
   for (const Json& at : alarms.at("sensitivity_at"))
-    rates.rows.push_back({exact_text(real(at.at("rate"))), detection_share_text(share_of(at.at("over_all"))),
-                          detection_share_text(share_of(at.at("over_normals")), "no such picture")});
+    rates.rows.push_back({exact_text(real(at.at("rate"))),
+                          detection_share_text(reported_share(at.at("over_all"))),
+                          detection_share_text(reported_share(at.at("over_normals")), "no such picture")});
   page.tables.push_back(std::move(rates));
   const auto of = [](double value, std::int64_t count) {
     return std::isnan(value) ? std::string("not defined: no such picture")
@@ -92,9 +95,9 @@ void add_froc(const Json& metrics, report::RunReport& page) {
        {{"false alarms a picture, over all", of(real(alarms.at("per_picture")), pictures)},
         {"false alarms a picture without objects", of(real(alarms.at("per_normal")), normals)},
         {"pictures without objects that are silent",
-         detection_share_text(share_of(alarms.at("specificity")), "no such picture")},
+         detection_share_text(reported_share(alarms.at("specificity")), "no such picture")},
         {"patients of whom an object is found",
-         detection_share_text(share_of(alarms.at("case_sensitivity")))}},
+         detection_share_text(reported_share(alarms.at("case_sensitivity")))}},
        "In brackets the pictures that are divided by, or the interval."});
 }
 

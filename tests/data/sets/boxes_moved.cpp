@@ -1,5 +1,6 @@
 // Boxes against the pixels of what they mark: a mark is drawn, picture and box go through the loader, and the
-// pixels of the mark must reach as far as the box does (complaint B8).
+// pixels of the mark must reach as far as the box does (complaint B8): to a pixel, and a tenth for what two
+// interpolations in a row blur.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -92,10 +93,10 @@ TEST(BoxesMoved, ReachAsFarAsThePixelsOfWhatTheyMark) {
       const float* b = box.data() + n * boxes * 4;
       if (b[2] - b[0] < 4 || b[3] - b[1] < 4) continue;  // nearly gone: no pixel of its own
       EXPECT_EQ(label[n * boxes], 0);
-      EXPECT_NEAR(b[0], lit.x1, 1) << n;
-      EXPECT_NEAR(b[1], lit.y1, 1) << n;
-      EXPECT_NEAR(b[2], lit.x2, 1) << n;
-      EXPECT_NEAR(b[3], lit.y2, 1) << n;
+      EXPECT_NEAR(b[0], lit.x1, 1.1) << n;
+      EXPECT_NEAR(b[1], lit.y1, 1.1) << n;
+      EXPECT_NEAR(b[2], lit.x2, 1.1) << n;
+      EXPECT_NEAR(b[3], lit.y2, 1.1) << n;
       ++compared;
     }
   }

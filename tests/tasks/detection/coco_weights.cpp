@@ -1,7 +1,6 @@
 // COCO's numbers with weights: a picture of weight 2 is two equal pictures; intervals by patient; curves.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 
 #include "tasks/detection/coco_metrics.h"
@@ -110,17 +109,6 @@ TEST(CocoWeights, PrecisionOfAClass) {
   EXPECT_EQ(matches.metrics().class_truths, (std::vector<std::int64_t>{3, 0}));
   EXPECT_EQ(detection_share_text({0.5, {0.25, 0.75}}), "0.5000 (0.2500 to 0.7500)");
   EXPECT_EQ(detection_share_text({NAN, {NAN, NAN}}, "no such picture"), "not defined: no such picture");
-}
-
-TEST(CocoWeights, AThousandResamplesAreQuick) {
-  const auto pictures = drawn_pictures(200, 3, 30);
-  const auto begin = std::chrono::steady_clock::now();
-  const CocoMatches matches(pictures, 3);
-  std::vector<std::string> patients;
-  for (const auto& p : pictures) patients.push_back(p.patient);
-  bootstrap_all(patients, [&](Reals weight) { return matches.values(weight); }, {30, 0.95, 9});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  EXPECT_LT(seconds, 20) << "6,000 detections, 30 resamples; sanitizers and busy machines included";
 }
 
 TEST(FrocBand, HoldsTheCurveAndIsMonotone) {
