@@ -3,12 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tasks/detection/detector_committee.h"
 #include "tasks/evaluate.h"
 #include "tasks/inputs.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
+
+std::unique_ptr<Panel> panel_of(const std::vector<std::string>& checkpoints, const std::vector<View>& views,
+                                Device device, DType compute) {
+  if (!checkpoints.empty()) {
+    const auto facts = load_checkpoint_facts(checkpoints[0]);
+    const auto kind = facts.find("task");
+    if (kind != facts.end() && kind->second == DetectionTask::name)
+      return std::make_unique<DetectorCommittee>(checkpoints, views, device, compute);
+  }
+  return std::make_unique<Committee>(checkpoints, views, device, compute);
+}
 
 Committee::Committee(const std::vector<std::string>& checkpoints, std::vector<View> views, Device device,
                      DType compute)

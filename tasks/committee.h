@@ -1,4 +1,4 @@
-// Several classifiers, and several views of each picture, that answer as one: ensembles and test-time flips.
+// Several tasks, and several views of each picture, that answer as one: ensembles and test-time flips.
 #pragma once
 
 #include <map>
@@ -15,22 +15,36 @@ namespace gadolin {
 
 // Every member prepares pictures by its own pipeline. Classes are matched by name, in the first member's
 // order.
-class Committee {
+class Panel {
+ public:
+  virtual ~Panel() = default;
+  // The first member: its kind, its classes and its way to show an answer are those of all.
+  virtual const Task& task() const = 0;
+  // The answer to one sample of a set.
+  virtual Outputs one(const Dataset& set, std::int64_t i, Device device) = 0;
+  // For evaluate(): lets all members but the first predict the whole set, and gives a function that joins
+  // their answers to a batch with the first one's. `label`: of lines of progress on stderr. The set must
+  // outlive the function.
+  virtual Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label) = 0;
+};
+// Of the kind that the first checkpoint is of: classifiers, or detectors. Throws CheckpointError for one of
+// another kind, and what the kinds throw.
+std::unique_ptr<Panel> panel_of(const std::vector<std::string>& checkpoints, const std::vector<View>& views,
+                                Device device, DType compute);
+
+// Classifiers.
+class Committee : public Panel {
  public:
   // Throws CheckpointError for a checkpoint of another task, UsageError for members of which some give one
   // class a sample and others several labels.
   Committee(const std::vector<std::string>& checkpoints, std::vector<View> views, Device device,
             DType compute);
 
-  // The first member: its kind, its classes and its way to show an answer are those of the committee.
-  const ClassificationTask& task() const { return *tasks_.front(); }
-
-  // The answer to one sample of a set: {"logits": [1, K]}, whose softmax (or logistic function) is the mean
-  // of the members' probabilities over all views.
-  Outputs one(const Dataset& set, std::int64_t i, Device device);
-  // For evaluate(): lets all members but the first predict the whole set, and gives a function that joins
-  // their answers to a batch with the first one's. `label`: of lines of progress on stderr.
-  Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label);
+  const ClassificationTask& task() const override { return *tasks_.front(); }
+  // {"logits": [1, K]}, whose softmax (or logistic function) is the mean of the members' probabilities over
+  // all views.
+  Outputs one(const Dataset& set, std::int64_t i, Device device) override;
+  Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label) override;
 
  private:
   std::vector<Member> views_of(std::size_t member, const Batch& batch);

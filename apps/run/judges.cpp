@@ -15,7 +15,7 @@ Judges::Judges(const Session& session, const std::string& checkpoint, const std:
   }
   std::vector<std::string> all{checkpoint};
   all.insert(all.end(), more.begin(), more.end());
-  several_ = std::make_unique<Committee>(all, seen, session.device(), session.compute());
+  several_ = panel_of(all, seen, session.device(), session.compute());
   name_ = cat(task().model(), ", ", all.size(), all.size() == 1 ? " net" : " nets", ", views ", views);
 }
 

@@ -1,4 +1,4 @@
-// Who answers in eval and predict: one task, or several classifiers and views of each picture.
+// Who answers in eval and predict: one task, or several and several views of each picture.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ class Judges {
 
  private:
   std::unique_ptr<Predictor> one_;
-  std::unique_ptr<Committee> several_;
+  std::unique_ptr<Panel> several_;
   std::string name_;
 };
 

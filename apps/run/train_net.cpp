@@ -5,8 +5,9 @@
 #include "apps/run/train_parts.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
-#include "nets/retinanet.h"
+#include "nets/detectors.h"
 #include "tasks/detection/torchvision.h"
+#include "tasks/detection/trunk.h"
 #include "tasks/net_options.h"
 
 namespace gadolin {
@@ -18,12 +19,16 @@ NetOptions inherited_options(const TrainCommand& o) {
   if (o.net.init_from.empty() || !is_checkpoint(o.net.init_from)) return {};
   const auto facts = load_checkpoint_facts(o.net.init_from);
   const auto model = facts.find("model"), written = facts.find("net_options");
-  if (model == facts.end() || model->second != o.net.model || written == facts.end()) return {};
+  if (model == facts.end() || written == facts.end()) return {};
+  const bool trunk = o.net.model.starts_with("retinanet_") && model->second == backbone_of(o.net.model);
+  if (model->second != o.net.model && !trunk) return {};
   const Json json = Json::parse(written->second, nullptr, false);
   const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
                         return j.is_primitive() && !j.is_null();
                       });
-  return values ? options_from_json(json) : NetOptions{};
+  NetOptions options = values ? options_from_json(json) : NetOptions{};
+  if (trunk) options.erase("num_classes");
+  return options;
 }
 
 // A part that the net does not have, or none that learns, would be passed over in silence.
@@ -76,13 +81,28 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
   }
 }
 
+// ImageNet's weights, or another classifier's: the trunk takes them, the rest stays as it starts.
+void load_trunk(Module& net, const RetinaNet& detector, const State& weights, const TrainCommand& o,
+                const Session& session) {
+  const TrunkWeights trunk = trunk_of_classifier(detector, weights, o.net.init_from);
+  check_channels(net, trunk.state, o);
+  const LoadReport report =
+      net.load_state(trunk.state, {.strict = false, .exclude = o.net.exclude_scopes}, o.net.init_from);
+  session.log(cat("trunk of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ", trunk.left.size(),
+                  " of the classifier left out, ", report.excluded.size() + report.missing.size(),
+                  " of the detector left as they start"));
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
   bool averaged = false;
   if (weights.empty()) {
     weights = load_weights(o.net.init_from, &averaged);
-    if (dynamic_cast<const RetinaNet*>(&net) != nullptr) rename_old_torchvision(weights);
+    if (const auto* detector = dynamic_cast<const RetinaNet*>(&net)) {
+      rename_old_torchvision(weights);
+      if (has_no_detector(weights)) return load_trunk(net, *detector, weights, o, session);
+    }
   } else {
     std::set<std::string> ours;
     for (const Parameter& p : net.state()) ours.insert(p.name);
