@@ -65,7 +65,7 @@ tests() {
 resnet=resnet50 detector=retinanet_resnet50_fpn sides="512 800" nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes="" few_calls="" patience=1
 cuda_tests=$on_device
 if [ -n "${GADOLIN_GPU_DRY:-}" ]; then  # on the device made of software (tests/tools/gpu_software_run.sh)
-  resnet=resnet18 detector=retinanet_resnet18_fpn sides=64 nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
+  resnet=resnet18 sides="" nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
   few_calls="--calls 2" patience=10
   cuda_tests=$GADOLIN_GPU_DRY
 fi

@@ -240,6 +240,12 @@ Said DetectionTask::say(const Outputs& outputs, std::int64_t n, int most) const 
   return said;
 }
 
+std::vector<double> DetectionTask::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>(
+      "detection: a detector says where objects are, not how likely each class is in a picture; gadolin "
+      "predict shows its boxes");
+}
+
 void DetectionTask::describe(Checkpoint& checkpoint) const {
   Task::describe(checkpoint);
   checkpoint.facts["model"] = model_;

@@ -165,8 +165,10 @@ std::unique_ptr<DetectionTask> lively(const char* model, const std::string& pres
   std::uint64_t stream = 0;
   const NoGrad guard;
   for (Parameter& p : task->net().parameters()) {
-    if (p.name.ends_with("cls_logits.weight")) p.tensor.copy_((rand(p.tensor.shape(), 5, ++stream) - 0.5) * 0.2);
-    if (p.name.ends_with("bbox_reg.weight")) p.tensor.copy_((rand(p.tensor.shape(), 5, ++stream) - 0.5) * 0.06);
+    if (p.name.ends_with("cls_logits.weight"))
+      p.tensor.copy_((rand(p.tensor.shape(), 5, ++stream) - 0.5) * 0.2);
+    if (p.name.ends_with("bbox_reg.weight"))
+      p.tensor.copy_((rand(p.tensor.shape(), 5, ++stream) - 0.5) * 0.06);
   }
   task->net().eval();
   return task;
@@ -254,10 +256,12 @@ TEST(DetectorOnnx, ExportSaysWhatBelongsToTheBoxes) {
       refusal(dir, {"export", dir / "net.gdck", dir / "net.onnx"}),
       "export: the pipeline grey,fit:64:96 does not fix the size of an image; pass --input 1x224x224 or "
       "what fits [GD-USAGE-001]");
-  EXPECT_EQ(
-      refusal(dir, {"export", dir / "net.gdck", dir / "net.onnx", "--input", "1x8x64"}),
-      "export: pictures of 64 x 8 are too small for retinanet_resnet18_fpn, which needs 32 pixels a side; "
-      "use a larger --input [GD-USAGE-001]");
+  DetectionTask deep("retinanet_vgg16_fpn", {{"width_divisor", 16.0}, {"channels", 8.0}}, DetectorSettings{},
+                     {"mass"}, Pipeline("rgb,fit:64:96"));
+  save_task(dir / "deep.gdck", deep);
+  EXPECT_EQ(refusal(dir, {"export", dir / "deep.gdck", dir / "net.onnx", "--input", "3x8x64"}),
+            "export: pictures of 64 x 8 are too small for retinanet_vgg16_fpn, which needs 32 pixels a side; "
+            "use a larger --input [GD-USAGE-001]");
   ASSERT_EQ(run_here({"export", dir / "net.gdck", dir / "net.onnx", "--input", "1x64x96", "--fold"}).code, 0);
   const test::OnnxFile file = test::describe_onnx(dir / "net.onnx");
   EXPECT_EQ(file.metadata.at("model"), "retinanet_resnet18_fpn");
