@@ -9,6 +9,7 @@
 #include "apps/weights/import.h"
 #include "apps/weights/weights.h"
 #include "nets/detectors.h"
+#include "tasks/classification.h"
 #include "tasks/detection/torchvision.h"
 #include "tasks/net_options.h"
 #include "tasks/slim_weights.h"

@@ -279,6 +279,12 @@ const std::string& DetectionTask::remembered(const std::string& fact) const {
   return found == remembered_.end() ? nothing : found->second;
 }
 
+std::vector<double> DetectionTask::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>(
+      "detection: a detector says where objects are, not how likely each class is in a picture; gadolin "
+      "predict shows its boxes");
+}
+
 void DetectionTask::describe(Checkpoint& checkpoint) const {
   Task::describe(checkpoint);
   for (const auto& [fact, text] : remembered_) checkpoint.facts[fact] = text;

@@ -62,6 +62,8 @@ class DetectionTask : public Task {
   std::vector<std::string> columns() const override { return {"class", "score", "x1", "y1", "x2", "y2"}; }
   // `most` boxes and how many more there are; at least one row.
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
+  // Throws Unsupported: boxes have probabilities, pictures none.
+  std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override;
   void describe(Checkpoint& checkpoint) const override;
 
  private:
