@@ -179,6 +179,8 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
   };
   EXPECT_EQ(detections_of(outputs(map_of(*straight)))[0][0].box, (ObjectBox{5, 10, 15, 30, 1}));
   EXPECT_EQ(detections_of(outputs(map_of(*mirrored)))[0][0].box, (ObjectBox{49, 10, 59, 30, 1}));
+  const std::vector<double> far{1, 0, -100, 0, 1, 0};  // a box 70 pixels to the right of the file's picture
+  EXPECT_TRUE(detections_of(outputs(far))[0].empty()) << "nothing of it is left";
   EXPECT_EQ(straight->say(outputs(map_of(*straight)), 0, 0).rows[0][0], "and 1 more");
   const Said said = straight->say(outputs(map_of(*straight)), 0, 3);
   EXPECT_EQ(said.rows, (TextRows{{"dim", "0.5000", "5.0", "10.0", "15.0", "30.0"}}));
@@ -269,6 +271,12 @@ TEST(AnchorRecall, CountsBoxesBySize) {
   DetectorSettings rescued;
   rescued.match.rescue = MatchOptions::Rescue::best;
   EXPECT_NO_THROW(require_matches(recall, rescued));
+  scratch.write("c.json",
+                R"({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "m"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 3, 3], "iscrowd": 1},
+                      {"id": 2, "image_id": 1, "category_id": 1, "bbox": [84, 84, 32, 32], "iscrowd": 0}]})");
+  EXPECT_EQ(anchor_recall(*open_coco(scratch / "c.json"), Pipeline("grey"), {}).boxes, 1)
+      << "no crowd is learnt";
   // Behind a pipeline that enlarges, all of them are found.
   EXPECT_EQ(anchor_recall(*set, Pipeline("grey,resize:2000"), {}).matched, 3);
 }
