@@ -170,8 +170,8 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
   };
   EXPECT_EQ(map_of(*straight), (std::vector<double>{2, 0, 0, 0, 2, 0}));
   EXPECT_EQ(map_of(*mirrored), (std::vector<double>{-2, 0, 128, 0, 2, 0}));
-  const auto outputs = [](const std::vector<double>& map) {
-    return Outputs({{"boxes", from_vector(std::vector<float>{10, 20, 30, 60}, {1, 1, 4})},
+  const auto outputs = [](const std::vector<double>& map, float left = 10) {
+    return Outputs({{"boxes", from_vector(std::vector<float>{left, 20, left + 20, 60}, {1, 1, 4})},
                     {"score", from_vector(std::vector<float>{0.5}, {1, 1})},
                     {"label", from_vector(std::vector<std::int64_t>{1}, {1, 1})},
                     {"count", from_vector(std::vector<std::int64_t>{1}, {1})},
@@ -180,6 +180,8 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
   };
   EXPECT_EQ(detections_of(outputs(map_of(*straight)))[0][0].box, (ObjectBox{5, 10, 15, 30, 1}));
   EXPECT_EQ(detections_of(outputs(map_of(*mirrored)))[0][0].box, (ObjectBox{49, 10, 59, 30, 1}));
+  // Squeezed to a line by the edge of the file's picture, which is 10 pixels wide.
+  EXPECT_TRUE(detections_of(outputs({12.8, 0, 0, 0, 1, 0}, 128))[0].empty()) << "nothing of it is left";
   EXPECT_EQ(straight->say(outputs(map_of(*straight)), 0, 0).rows[0][0], "and 1 more");
   const Said said = straight->say(outputs(map_of(*straight)), 0, 3);
   EXPECT_EQ(said.rows, (TextRows{{"dim", "0.5000", "5.0", "10.0", "15.0", "30.0"}}));
@@ -236,10 +238,10 @@ TEST(DetectionTask, SettingsDecideTheLoss) {
   DetectorSettings own = plain;
   own.by_picture = true;
   const auto mean = [&](const DetectorSettings& s) {
-    return (parts_of(s, {0})[0] + parts_of(s, {1})[0]) / 2;
+    return (parts_of(s, {0})[0] + parts_of(s, {4})[0]) / 2;
   };
-  EXPECT_NEAR(parts_of(own, {0, 1})[0], mean(own), 1e-5);
-  EXPECT_GT(std::abs(total - mean(plain)), 1e-3);
+  EXPECT_NEAR(parts_of(own, {0, 4})[0], mean(own), 1e-5);
+  EXPECT_GT(std::abs(parts_of(plain, {0, 4})[0] - mean(plain)), 1e-3);
 }
 
 TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
@@ -270,6 +272,12 @@ TEST(AnchorRecall, CountsBoxesBySize) {
   DetectorSettings rescued;
   rescued.match.rescue = MatchOptions::Rescue::best;
   EXPECT_NO_THROW(require_matches(recall, rescued));
+  scratch.write("c.json",
+                R"({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "m"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 3, 3], "iscrowd": 1},
+                      {"id": 2, "image_id": 1, "category_id": 1, "bbox": [84, 84, 32, 32], "iscrowd": 0}]})");
+  EXPECT_EQ(anchor_recall(*open_coco(scratch / "c.json"), Pipeline("grey"), {}).boxes, 1)
+      << "no crowd is learnt";
   // Behind a pipeline that enlarges, all of them are found.
   EXPECT_EQ(anchor_recall(*set, Pipeline("grey,resize:2000"), {}).matched, 3);
 }
