@@ -255,7 +255,7 @@ TEST(BenchModel, FingerprintsTellWhatMoved) {
   const NoGrad guard;
   Tensor a = rand({3, 4}, 1, 1), b = rand({2, 3, 4, 4}, 1, 2).contiguous(MemoryFormat::channels_last),
          c = rand({5}, 1, 3);
-  for (const Tensor* t : {&a, &b, &c}) t->requires_grad_();
+  for (Tensor* t : {&a, &b, &c}) t->requires_grad_();
   const std::vector<Parameter> parameters{{"a", a}, {"b", b}, {"c", c}};
   const auto before = fingerprints(parameters);
   a.select(0, 2).select(0, 3).add_(tensor({1e-6}, {}));

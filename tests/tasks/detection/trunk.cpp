@@ -11,6 +11,8 @@
 namespace gadolin {
 namespace {
 
+using test::message_of;
+
 TEST(DetectorTrunk, TakesAClassifierOfItsOwnKindAlone) {
   for (const char* name : {"resnet18", "vgg16", "densenet121"}) {
     SCOPED_TRACE(name);
