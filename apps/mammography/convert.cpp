@@ -50,6 +50,16 @@ void settle(ConvertOptions& o) {
   o.how.findings = {o.findings.begin(), o.findings.end()};
 }
 
+// Options of one source that mean nothing to the one that was found.
+void check_source(const Source& source, const ConvertOptions& o) {
+  require<UsageError>(source.name == "inbreast" || (o.how.sheet.empty() && o.how.xml.empty()),
+                      "mammography convert: --sheet and --xml are for inbreast, and this is ", source.name,
+                      "; leave them out, or name the source with --source");
+  require<UsageError>(source.name == "films" || (o.how.boxes.empty() && !o.how.normal),
+                      "mammography convert: --boxes and --normal are for films, and this is ", source.name,
+                      "; leave them out, or give --source films");
+}
+
 // Which rows and files have no partner; a table that does not fit its tree must not go unseen.
 void tell_unmatched(Session& session, const Source& source, const ConvertOptions& o) {
   tell_list(session, "unmatched", lines_of(source.unmatched));
@@ -98,6 +108,7 @@ void tell_counts(Session& session, const Source& source, const Converted& conver
 void convert(Session& session, ConvertOptions& o) {
   settle(o);
   Source source = read_source(o.source, o.kind, o.how);
+  check_source(source, o);
   tell_unmatched(session, source, o);
   if (o.settings.classes == "verdict") drop_unknown_verdicts(source);
   StagedFolder folder("mammography convert", o.out);

@@ -292,6 +292,15 @@ TEST_F(MammoConvert, Mistakes) {
   EXPECT_EQ(
       says({dir / "in", dir / "out", "--boxes", "b.csv", "--normal"}),
       "mammography convert: --boxes and --normal contradict each other; give one of them [GD-USAGE-001]");
+  dir.write("mias/Info.txt", "mdb001 G NORM\n");
+  EXPECT_EQ(says({dir / "mias", dir / "out", "--normal"}),
+            "mammography convert: --boxes and --normal are for films, and this is mini-mias; leave them out, "
+            "or give "
+            "--source films [GD-USAGE-001]");
+  EXPECT_EQ(says({dir / "mias", dir / "out", "--sheet", "x.csv"}),
+            "mammography convert: --sheet and --xml are for inbreast, and this is mini-mias; leave them out, "
+            "or name "
+            "the source with --source [GD-USAGE-001]");
   fs::create_directory(dir / "empty");
   EXPECT_EQ(says({dir / "empty", dir / "out"}),
             "mammography convert: DIR/empty holds no films; DICOM, PNG, PGM, JPEG and BMP files are looked "
