@@ -129,7 +129,7 @@ TEST_F(MammographyDetect, DetectWritesTablesAndDrawings) {
             "ends so [GD-USAGE-001]");
   EXPECT_EQ(
       said({"detect", films_->path() + "/none.png", "--model", model()}),
-      "mammography detect: 1 of 1 films could not be read (file: DIR/none.png cannot be read: No such file "
+      "mammography detect: 1 of 1 films could not be read (read: DIR/none.png cannot be opened: No such file "
       "or directory) [GD-DATA-042]");
   fs::create_directory(films_->path() + "/empty");
   EXPECT_EQ(said({"detect", films_->path() + "/empty", "--model", model()}),
