@@ -50,7 +50,8 @@ AnchorRecall anchor_recall(const DetectionSet& set, const Pipeline& pipeline,
       const ObjectBox& b = marked.box;
       const ObjectBox seen{b.x1 * across, b.y1 * down, b.x2 * across, b.y2 * down, b.label};
       const double side = std::sqrt((seen.x2 - seen.x1) * (seen.y2 - seen.y1)),
-                   overlap = best_overlap(seen, settings.anchors, canvas_side(width), canvas_side(height));
+                   overlap = best_overlap(seen, settings.anchors, canvas_side(width, settings.padding),
+                                          canvas_side(height, settings.padding));
       auto& group = *std::ranges::find_if(recall.groups, [&](const auto& g) { return !(side >= g.to); });
       ++group.boxes;
       group.overlap += overlap;
