@@ -218,7 +218,7 @@ TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
 // Torchvision's padding: 0 behind the normalisation, to multiples of 32, of the picture alone or of the
 // batch.
 TEST(DetectionTask, PaddingIsASetting) {
-  const BrightSquares films(2, 70, 50);
+  const test::BrightSquares films(2, 70, 50);
   films.write("wide.png", encode_png(Image(60, 90, 1)));
   films.write("two.csv", "path,x1,y1,x2,y2,class\nfilm0.png,1,1,30,30,bright\nwide.png,1,1,30,30,dim\n");
   const auto set = open_box_table(films.path() + "/two.csv");
