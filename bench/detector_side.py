@@ -52,14 +52,14 @@ def build_detector(model, seed=0, **options):
     return net
 
 
-def awake(net, pictures):
+def awake(net, pictures, candidates=CANDIDATES):
     """Makes scores spread as those of a trained net do: suppression has something to do."""
     last = net.head.classification_head.cls_logits
     with torch.inference_mode():
         images, _ = net.eval().transform([p.float() / 255 for p in pictures])
         logits = net.head(list(net.backbone(images.tensors).values()))["cls_logits"]
     scale = 1 / float(logits.std())
-    least = scale * float(logits.flatten().topk(CANDIDATES * len(pictures)).values[-1])
+    least = scale * float(logits.flatten().topk(candidates * len(pictures)).values[-1])
     with torch.no_grad():
         last.weight *= scale
         last.bias.mul_(scale).add_(math.log(0.05 / 0.95) - least)

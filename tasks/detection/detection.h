@@ -38,8 +38,8 @@ class DetectionTask : public Task {
 
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
   // Batches of pictures that are padded alike (tasks/detection/canvas.h): what the net says of a picture does
-  // not depend on those beside it. With drop_last, as in training, all batches are full: a few samples come
-  // twice.
+  // not depend on those beside it, unless the setting is Padding::batch. With drop_last, as in training, all
+  // batches are full: a few samples come twice.
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
@@ -69,6 +69,7 @@ class DetectionTask : public Task {
  private:
   // Throws UsageError for pictures too small for the net.
   DetectorOutput answer(const Batch& batch);
+  Tensor picture_of(const Batch& batch);  // [N, C, H, W], the padding as the settings want it
   const Tensor& anchors_of(const DetectorOutput& out, const Batch& batch);
   std::string model_;
   NetOptions options_;
@@ -76,6 +77,7 @@ class DetectionTask : public Task {
   std::map<std::string, std::string> remembered_;
   Anchors anchors_;
   std::optional<AnchorRecall> recall_;
+  std::map<std::pair<int, std::int64_t>, Tensor> counted_;  // 0, 1, 2 ... by device and length
   std::unique_ptr<RetinaNet> net_;
 };
 

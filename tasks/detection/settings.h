@@ -8,6 +8,7 @@
 #include "layers/anchor_loss.h"
 #include "nets/registry.h"
 #include "tasks/detection/anchors.h"
+#include "tasks/detection/canvas.h"
 #include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"
 
@@ -18,6 +19,7 @@ struct DetectorSettings {
   AnchorOptions anchors;
   MatchOptions match;
   DetectOptions detect;
+  Padding padding = Padding::own;
   BoxLossOptions box_loss;
   double alpha = 0.25, gamma = 2;  // of the focal loss
   double box_weight = 1;           // of the boxes' loss beside that of the classes

@@ -251,6 +251,50 @@ TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
   EXPECT_EQ(canvas_side(512), 512);
   EXPECT_EQ(canvas_side(513), 576);
   EXPECT_EQ(canvas_side(1333), 1408);
+  EXPECT_EQ(canvas_side(513, Padding::mean), 544);
+}
+
+// Torchvision's padding: 0 behind the normalisation, to multiples of 32, of the picture alone or of the
+// batch.
+TEST(DetectionTask, PaddingIsASetting) {
+  const test::BrightSquares films(2, 70, 50);
+  films.write("wide.png", encode_png(Image(60, 90, 1)));
+  films.write("two.csv", "path,x1,y1,x2,y2,class\nfilm0.png,1,1,30,30,bright\nwide.png,1,1,30,30,dim\n");
+  const auto set = open_box_table(films.path() + "/two.csv");
+  const auto with = [](Padding padding) {
+    DetectorSettings settings = test::small_settings(0.01);
+    settings.padding = padding;
+    return std::make_unique<DetectionTask>(
+        "retinanet_resnet18_fpn", NetOptions{{"width", 8.0}, {"channels", 32.0}, {"input_channels", 1.0}},
+        settings, std::vector<std::string>{"bright", "dim"}, Pipeline("grey,normalize:0.5:0.25"));
+  };
+  const auto batches_of = [&](const DetectionTask& task) {
+    std::vector<Shape> shapes;
+    for (const Batch& batch : *task.loader(*set, task.pipeline(), {.batch_size = 2, .workers = 0}))
+      shapes.push_back(batch["image"].shape());
+    return shapes;
+  };
+  EXPECT_EQ(batches_of(*with(Padding::mean)), (std::vector<Shape>{{1, 1, 96, 64}, {1, 1, 64, 96}}));
+  EXPECT_EQ(batches_of(*with(Padding::batch)), (std::vector<Shape>{{2, 1, 96, 96}}));
+  const auto task = with(Padding::mean), black = with(Padding::own);
+  black->net().load_state([&] {
+    State state;
+    for (const Parameter& p : task->net().state()) state[p.name] = p.tensor.detach();
+    return state;
+  }());
+  Batch batch = task->one(*set, 0, cpu);
+  const Tensor image = batch["image"].clone();
+  EXPECT_EQ(image.select(0, 0).select(0, 0).select(0, 63).select(0, 95).item(), -2);  // black
+  const NoGrad guard;
+  const EvaluationMode first(task->net()), second(black->net());
+  const Outputs ours = task->predict(batch);
+  EXPECT_NE(ours["score"].to_vector<float>(), black->predict(batch)["score"].to_vector<float>());
+  image.slice(2, 50, 64).fill_(0);
+  image.slice(3, 70, 96).fill_(0);
+  batch.set("image", image);
+  const Outputs zeroed = black->predict(batch);
+  EXPECT_EQ(ours["score"].to_vector<float>(), zeroed["score"].to_vector<float>());
+  EXPECT_EQ(ours["boxes"].to_vector<float>(), zeroed["boxes"].to_vector<float>());
 }
 
 TEST(AnchorRecall, CountsBoxesBySize) {
