@@ -16,6 +16,9 @@ void add_bench(Program& program);                            // bench op, model,
 void add_data(Program& program);                             // data check, stats, split, synth
 void add_dicom(Program& program);                            // dicom dump, convert, index
 void add_bodypart(Program& program);                         // bodypart create-database ... classify
+void add_mammography(Program& program);                      // mammography convert ... debug
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
+void add_mammography(Program& program);                      // mammography convert ... debug
+void add_synth_mammo(Program& program, CLI::App* synth);     // data synth mammo
 
 }  // namespace gadolin

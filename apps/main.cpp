@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   gadolin::add_data(program);
   gadolin::add_dicom(program);
   gadolin::add_bodypart(program);
+  gadolin::add_mammography(program);
   return program.main(argc, argv);
 }

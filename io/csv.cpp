@@ -24,7 +24,8 @@ std::string_view text_of(std::string_view text, const std::string& name) {
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& name) : text_(text_of(text, name)), name_(name) {
+  Parser(std::string_view text, const std::string& name, char separator = ',')
+      : text_(text_of(text, name)), name_(name), separator_(separator) {
     separator_line();
   }
 
@@ -113,7 +114,7 @@ class Parser {
   const std::string& name_;
   std::size_t at_ = 0, begin_ = 0;
   std::int64_t line_ = 1, next_line_ = 1;
-  char separator_ = ',';
+  char separator_;
 };
 
 bool empty_line(const std::vector<std::string>& fields) {
@@ -156,10 +157,10 @@ int CsvTable::column(std::string_view wanted) const {
 
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
 
-CsvTable parse_csv(std::string_view text, const std::string& name) {
+CsvTable parse_csv(std::string_view text, const std::string& name, char separator) {
   CsvTable table;
   table.name = name;
-  Parser parser(text, name);
+  Parser parser(text, name, separator);
   std::vector<std::string> fields;
   while (parser.record(table.header) && empty_line(table.header)) {
   }

@@ -29,7 +29,7 @@ struct CsvTable {
 // file:line for other numbers of fields than the header has, quotes out of place, NUL bytes, UTF-16, repeated
 // names of columns, and content without one; only the first may have none, as in tables of pandas with their
 // row numbers. Names of columns are trimmed.
-CsvTable parse_csv(std::string_view text, const std::string& name);
+CsvTable parse_csv(std::string_view text, const std::string& name, char separator = ',');
 CsvTable read_csv(const std::string& path);
 // The records alone, each with the fields it has: for tables that may have no header (the header is empty).
 CsvTable parse_csv_records(std::string_view text, const std::string& name);

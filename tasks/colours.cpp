@@ -33,10 +33,22 @@ Colour heat_colour(double value) {
                     300 + 165 * t);
 }
 
+const Colour good_colour{0, 158 / 255.0, 115 / 255.0}, bad_colour{213 / 255.0, 94 / 255.0, 0};
+
 // The golden angle spreads any number of hues; three lightnesses keep hues apart that come close.
 Colour class_colour(int number) {
-  constexpr double golden_angle = 137.50776405003785, lightness[] = {0.85, 0.72, 0.62};
-  return from_oklab(lightness[(number % 3 + 3) % 3], 0.18, 30 + golden_angle * number);
+  constexpr double golden_angle = 137.50776405003785, lightness[] = {0.62, 0.85, 0.72};
+  static constexpr int first[7][3] = {{230, 159, 0},   {86, 180, 233}, {0, 158, 115}, {240, 228, 66},
+                                      {204, 121, 167}, {213, 94, 0},   {0, 114, 178}};
+  if (number >= 0 && number < 7)
+    return {first[number][0] / 255.0, first[number][1] / 255.0, first[number][2] / 255.0};
+  return from_oklab(lightness[(number % 3 + 3) % 3], 0.18, 295 + golden_angle * number);
+}
+
+Colour ink_on(const Colour& c) {
+  const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+  const double luminance = 0.2126 * linear(c.red) + 0.7152 * linear(c.green) + 0.0722 * linear(c.blue);
+  return luminance > 0.179 ? Colour{0, 0, 0} : Colour{1, 1, 1};  // equal contrast by WCAG 2.1
 }
 
 }  // namespace gadolin

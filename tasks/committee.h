@@ -10,27 +10,27 @@
 #include "tasks/ensemble.h"
 #include "tasks/evaluate.h"
 #include "tasks/predictor.h"
+#include "tasks/several.h"
 
 namespace gadolin {
 
 // Every member prepares pictures by its own pipeline. Classes are matched by name, in the first member's
 // order.
-class Committee {
+class Committee : public Several {
  public:
   // Throws CheckpointError for a checkpoint of another task, UsageError for members of which some give one
   // class a sample and others several labels.
   Committee(const std::vector<std::string>& checkpoints, std::vector<View> views, Device device,
             DType compute);
 
-  // The first member: its kind, its classes and its way to show an answer are those of the committee.
-  const ClassificationTask& task() const { return *tasks_.front(); }
+  const ClassificationTask& task() const override { return *tasks_.front(); }
 
   // The answer to one sample of a set: {"logits": [1, K]}, whose softmax (or logistic function) is the mean
   // of the members' probabilities over all views.
-  Outputs one(const Dataset& set, std::int64_t i, Device device);
+  Outputs one(const Dataset& set, std::int64_t i, Device device) override;
   // For evaluate(): lets all members but the first predict the whole set, and gives a function that joins
   // their answers to a batch with the first one's. `label`: of lines of progress on stderr.
-  Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label);
+  Predict over(const Dataset& set, const LoaderOptions& options, const std::string& label) override;
 
  private:
   std::vector<Member> views_of(std::size_t member, const Batch& batch);

@@ -15,11 +15,15 @@ class LoaderSource : public BatchSource {
   // With mixing on, batches also hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h): what is mixed
   // is decided here, a function of (seed, epoch, step), and done by the task, so that a recorded step can be
   // replayed.
-  explicit LoaderSource(std::unique_ptr<DataLoader> loader, MixOptions mix = {})
-      : loader_(std::move(loader)), mix_(mix) {}
-  std::int64_t batches_per_epoch() const override { return loader_->batches(); }
+  // `batches`: of an epoch, however many passes over the samples that takes; 0: one pass.
+  explicit LoaderSource(std::unique_ptr<DataLoader> loader, MixOptions mix = {}, std::int64_t batches = 0)
+      : loader_(std::move(loader)), mix_(mix), batches_(batches > 0 ? batches : loader_->batches()) {}
+  std::int64_t batches_per_epoch() const override { return batches_; }
   std::int64_t batch_size() const override { return loader_->batch_size(); }
   void seek(std::int64_t epoch, std::int64_t batch) override {
+    const std::int64_t all = epoch * batches_ + batch;
+    epoch = all / loader_->batches();
+    batch = all % loader_->batches();
     if (loader_->epoch() != epoch || loader_->step() != batch) loader_->seek(epoch, batch);
   }
   Batch next() override {
@@ -42,6 +46,7 @@ class LoaderSource : public BatchSource {
   }
   std::unique_ptr<DataLoader> loader_;
   MixOptions mix_;
+  std::int64_t batches_;
 };
 
 }  // namespace gadolin

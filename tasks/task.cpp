@@ -74,6 +74,7 @@ Batch Task::one(const Dataset& set, std::int64_t i, Device device) const {
 
 void Task::check_batches(const DataLoader&) const {}
 TextRows Task::remarks(const Dataset&) const { return {}; }
+std::string Task::memory(const Dataset&, std::int64_t, const OptimizerOptions&, DType) const { return ""; }
 
 void Task::describe(Checkpoint& checkpoint) const {
   checkpoint.facts["task"] = kind();

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "train/checkpoint.h"
 #include "train/communicator.h"
 #include "train/loss_parts.h"
+#include "train/optimizer.h"
 
 namespace gadolin {
 
@@ -65,8 +68,14 @@ class Evaluator {
   // The values with their intervals, by resampling patients (tasks/metrics.h). With resamples = 0 the
   // intervals are NaN.
   virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
+  // What is said instead of NaN, the value of a metric that is not defined.
+  virtual std::string undefined(const std::string&) const { return "not defined"; }
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
+
+  // What checkpoints should know of an evaluation on validation samples, such as the score from which on a
+  // detector's boxes are shown.
+  virtual std::map<std::string, std::string> facts() const { return {}; }
 
   // For eval's files and screen: what metrics.json holds besides the metrics; files by name, such as
   // predictions.csv; tables.
@@ -110,6 +119,9 @@ class Task {
   virtual void check_batches(const DataLoader& loader) const;
   // What people should know before the first step, as a table; may be empty.
   virtual TextRows remarks(const Dataset& train) const;
+  // A sentence about the memory that a step with `batch` of these samples takes; may be empty.
+  virtual std::string memory(const Dataset& train, std::int64_t batch, const OptimizerOptions& rule,
+                             DType compute) const;
   // Of a batch, in training mode.
   virtual LossParts loss(const Batch& batch) = 0;
   // Of a batch, in evaluation mode and without a tape. Knows no labels.
@@ -155,7 +167,8 @@ struct TaskStart {
   const Dataset& train;  // what it learns from
   Pipeline pipeline;     // of evaluation and prediction
   LossOptions loss;
-  Device device;  // where batches will lie
+  Device device;                         // where batches will lie
+  std::optional<Pipeline> augment = {};  // of training, where it is another
 };
 
 // What `gadolin train` was told of the pipeline, for kinds that have usual steps of their own.

@@ -6,7 +6,9 @@
 #include <sstream>
 
 #include "io/text.h"
+#include "layers/compute.h"
 #include "tasks/evaluate.h"
+#include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 
@@ -17,6 +19,8 @@ LoaderOptions training_loads(const TrainPlan& plan) {
   LoaderOptions load = plan.load;
   load.shuffle = load.drop_last = true;
   load.epochs = plan.loop.epochs;
+  if (plan.epoch_batches > 0 && load.epochs < endless_epochs / plan.epoch_batches)
+    load.epochs *= plan.epoch_batches;  // passes: no more than batches
   return load;
 }
 
@@ -36,7 +40,8 @@ std::int64_t warmup_steps(const TrainPlan& plan, std::int64_t epoch, std::int64_
 Schedule schedule_of(const TrainPlan& plan, const BatchSource& batches) {
   const std::int64_t epoch = steps_per_epoch(plan, batches), total = Trainer::total_steps(plan.loop, batches);
   return Schedule(plan.schedule, {plan.rule.lr, plan.min_lr, std::max<std::int64_t>(total, 1), epoch,
-                                  warmup_steps(plan, epoch, total), 0.01, plan.loop.maximize});
+                                  warmup_steps(plan, epoch, total), 0.01,
+                                  plan.loop.maximize && plan.loop.plateau_on.empty()});
 }
 
 // With batches that an epoch can fill.
@@ -50,7 +55,8 @@ TrainPlan fitting(TrainPlan plan, const Dataset& train, const Reporter& reporter
 std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train,
                                              std::int64_t batch_size) {
   const BatchCut cut{batch_size, true};
-  if (text == "shuffled") return shuffled(train.size(), cut);
+  if (text == "shuffled" || text == "mixed") return shuffled(train.size(), cut);
+  if (text == "in-order") return in_order(train.size(), cut);
   if (text == "balanced") return class_balanced(train, cut);
   if (text == "weighted") {  // a sample of a rare class as likelier as its class is rarer
     const std::vector<std::int64_t> counts = train.class_counts();
@@ -66,8 +72,10 @@ std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Data
   std::int64_t most = 0;
   const bool capped_text = text.starts_with("capped:") && text.size() < 17;
   if (capped_text) most = std::strtoll(text.c_str() + 7, nullptr, 10);
-  require<UsageError>(most > 0 && cat("capped:", most) == text, "--sampler ", text,
-                      " is unknown; use shuffled, balanced, weighted or capped:N, N samples a class at most");
+  require<UsageError>(
+      most > 0 && cat("capped:", most) == text, "--sampler ", text,
+      " is unknown; use shuffled, mixed, in-order, balanced, weighted or capped:N, N samples a class "
+      "at most");
   return capped(train, most, cut);
 }
 
@@ -101,7 +109,7 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
       fingerprint_(std::move(fingerprint)), reporter_(reporter), communicator_(communicator),
       batches_(task.loader(train, plan_.augment, training_loads(plan_),
                            training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),
-               plan_.mix),
+               plan_.mix, plan_.epoch_batches),
       optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
@@ -129,9 +137,13 @@ double Training::warmup_epochs() const {
 // Of the evaluator's metrics, with its direction. One that no evaluation gives would never choose any
 // checkpoint.
 void Training::choose_metric() {
+  if (!plan_.evaluate) {
+    plan_.loop.monitor.clear();
+    return;
+  }
   const auto evaluator = task_.evaluator(val_);
   std::vector<Metric> all = evaluator->metrics();
-  if (evaluator->has_loss()) all.insert(all.begin(), {"loss", false});
+  if (evaluator->has_loss() || plan_.val_loss) all.insert(all.begin(), {"loss", false});
   std::string& wanted = plan_.loop.monitor;
   if (wanted.empty()) wanted = "val_" + evaluator->chosen();
   std::string list;
@@ -143,6 +155,25 @@ void Training::choose_metric() {
     list += (list.empty() ? "val_" : ", val_") + m.name;
   }
   fail<UsageError>("--monitor ", wanted, " is unknown; use ", list);
+}
+
+// Of batches as they are evaluated, in evaluation mode; each counts with its samples.
+double Training::validation_loss() {
+  LoaderOptions load = plan_.load;
+  load.shuffle = load.drop_last = false;
+  load.epochs = 1;
+  load.bad_samples = BadSamples::fail;
+  if (plan_.eval_batch_size > 0) load.batch_size = plan_.eval_batch_size;
+  const auto loader = task_.loader(val_, task_.pipeline(), load);
+  const EvaluationMode mode(task_.net());
+  const NoGrad guard;
+  const ComputeScope compute(plan_.loop.compute);
+  double sum = 0, samples = 0;
+  for_each_batch(*loader, "", [&](const Batch& batch) {
+    sum += task_.loss(batch).total.item() * static_cast<double>(batch.size());
+    samples += static_cast<double>(batch.size());
+  });
+  return sum / samples;
 }
 
 // Each process evaluates its share of the samples. The first one measures what all have found, and the
@@ -158,8 +189,13 @@ MetricList Training::evaluate() {
   gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute, communicator_);
   MetricList list;
   on_first(communicator_, [&] {
-    if (evaluator->has_loss()) list.emplace_back("val_loss", evaluator->loss());
+    if (evaluator->has_loss())
+      list.emplace_back("val_loss", evaluator->loss());
+    else if (plan_.val_loss)
+      list.emplace_back("val_loss", validation_loss());
     for (const MetricValue& m : evaluator->finish({0, 0.95, 0})) list.emplace_back("val_" + m.name, m.value);
+    found_ = evaluator->facts();
+    if (plan_.evaluated) plan_.evaluated(*evaluator);
     return std::string();
   });
   return list;
@@ -202,14 +238,19 @@ void Training::tell_step(RunDir& run, const StepLog& step) {
 TrainHooks Training::hooks(RunDir& run) {
   TrainHooks hooks;
   hooks.loss = [this](const Batch& batch) { return task_.loss(batch); };
-  hooks.evaluate = [this] { return evaluate(); };
+  if (plan_.evaluate) hooks.evaluate = [this] { return evaluate(); };
   hooks.describe = [this](Checkpoint& c) {
     task_.describe(c);
     c.facts["data_fingerprint"] = fingerprint_;
     c.facts["train_pipeline"] = plan_.augment.text();
     c.facts["threads"] = std::to_string(num_threads());
+    for (const auto* more : {&plan_.facts, &found_})
+      for (const auto& [name, value] : *more) c.facts[name] = value;
   };
-  hooks.on_epoch = [this, &run](std::int64_t epoch, const MetricList& row) { tell_epoch(run, epoch, row); };
+  hooks.on_epoch = [this, &run](std::int64_t epoch, const MetricList& row) {
+    tell_epoch(run, epoch, row);
+    if (plan_.after_row) plan_.after_row(run, epoch, row);
+  };
   hooks.warn = [this, &run](const std::string& warning) {
     reporter_.log(warning);
     run.log(warning);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -31,11 +32,18 @@ struct TrainPlan {
   TrainOptions loop;       // monitor: a metric of the evaluator as "val_NAME", or val_loss; empty: its choice
   bool log_steps = false;  // a line every loop.log_every steps instead of a bar
   bool log_rate = false;   // with images a second
+  std::int64_t epoch_batches = 0;  // of an epoch; 0: all samples once
+  bool evaluate = true;            // false: rows without an evaluation, and no best checkpoint
+  bool val_loss = false;           // also where the evaluator knows none: the mean over validation batches
+  std::map<std::string, std::string> facts = {};  // more for every checkpoint
+  // On the first process: after an evaluation, and after a row with its checkpoint.
+  std::function<void(const Evaluator&)> evaluated = {};
+  std::function<void(RunDir& run, std::int64_t epoch, const MetricList& row)> after_row = {};
 };
 
 // The sampler that TrainPlan::sampler names; of several processes, each gets its own shard. nullptr for
 // "shuffled" with one process, because the loader then shuffles by itself. Throws UsageError for another
-// word.
+// word. "mixed" is shuffled too, and never nullptr: pictures of different shapes meet in a batch.
 std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
                                                 std::int64_t batch_size,
                                                 Communicator& communicator = no_communicator());
@@ -70,6 +78,7 @@ class Training {
  private:
   void choose_metric();
   MetricList evaluate();
+  double validation_loss();
   void tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row);
   void tell_step(RunDir& run, const StepLog& step);
   TrainHooks hooks(RunDir& run);
@@ -77,6 +86,7 @@ class Training {
   const Dataset& val_;
   TrainPlan plan_;
   std::string fingerprint_;
+  std::map<std::string, std::string> found_;  // facts of the last evaluation
   Reporter& reporter_;
   Communicator& communicator_;
   LoaderSource batches_;

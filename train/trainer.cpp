@@ -258,9 +258,11 @@ void Trainer::end_of_row() {
       best_step_ = step_;
       any_best_ = true;
     }
-    if (schedule_.watches_metric()) observe(value);
+    if (options_.plateau_on.empty()) observe(value);
     early_stop_.observe(value);
   }
+  for (const auto& [name, value] : row)
+    if (name == options_.plateau_on) observe(value);
   row.emplace_back("images_per_second", seconds > 0 ? images_ / seconds : 0);
   row.emplace_back("data_wait", seconds > 0 ? waited / seconds : 0);
   steps_in_row_ = 0;

@@ -62,8 +62,10 @@ struct TrainOptions {
   std::int64_t log_every = 20;            // steps between calls of on_log and scalars in the event file
   double summary_seconds = 0;             // least time between the latter
   int keep = 3;                           // checkpoints
-  std::string monitor = {};   // metric that chooses the best checkpoint; empty: the first of the evaluation
-  bool maximize = true;       // whether larger is better
+  std::string monitor = {};  // metric that chooses the best checkpoint; empty: the first of the evaluation
+  bool maximize = true;      // whether larger is better
+  // Value of a row that a plateau schedule watches, such as train_loss; empty: the monitored metric.
+  std::string plateau_on = {};
   double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that

@@ -84,6 +84,7 @@ void Trainer::restore(const Checkpoint& c) {
 
 // A plateau that never ends cuts the rate until nothing is learnt: said once, as it happens.
 void Trainer::observe(double metric) {
+  if (!schedule_.watches_metric()) return;
   const double before = schedule_.lr_at(step_), least = schedule_.base_lr() / 1000;
   schedule_.observe(metric);
   const double now = schedule_.lr_at(step_);

@@ -21,11 +21,17 @@ namespace {
 
 // Where a command stands in `gadolin --help`; docs/commands.md has the same sections.
 const char* section_of(const std::string& command) {
-  const std::map<std::string, const char*> sections{
-      {"doctor", "Look"},       {"models", "Look"},        {"summary", "Look"},
-      {"data", "Prepare data"}, {"dicom", "Prepare data"}, {"bodypart", "A classifier of body parts"},
-      {"import", "Weights"},    {"export", "Weights"},     {"verify", "Weights"},
-      {"bench", "Measure"}};
+  const std::map<std::string, const char*> sections{{"doctor", "Look"},
+                                                    {"models", "Look"},
+                                                    {"summary", "Look"},
+                                                    {"data", "Prepare data"},
+                                                    {"dicom", "Prepare data"},
+                                                    {"bodypart", "A classifier of body parts"},
+                                                    {"mammography", "A detector for mammograms"},
+                                                    {"import", "Weights"},
+                                                    {"export", "Weights"},
+                                                    {"verify", "Weights"},
+                                                    {"bench", "Measure"}};
   const auto found = sections.find(command);
   return found == sections.end() ? "Train, evaluate, predict" : found->second;
 }

@@ -2,17 +2,22 @@
 
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <set>
 
 #include "apps/program/output.h"
 #include "apps/program/version.h"
 #include "apps/report/run_report.h"
+#include "apps/run/box_options.h"
 #include "apps/run/judges.h"
 #include "apps/run/report_cams.h"
+#include "apps/run/report_pictures.h"
+#include "apps/run/scored.h"
 #include "apps/run/table_of_run.h"
 #include "io/atomic_file.h"
+#include "tasks/classification.h"
 #include "tasks/classification_evaluator.h"
+#include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/operating_score.h"
 #include "tasks/evaluate.h"
 #include "tensor/check.h"
 
@@ -55,7 +60,8 @@ void show(Session& session, const Findings& f, const EvalCommand& o, const Evalu
   session.say(cat(f.samples, " samples of ", o.split, ", ", f.model));
   TextRows rows{{"metric", "value", "95 % interval"}};
   for (const MetricValue& m : f.metrics) {
-    rows.push_back({m.name, fixed(m.value, 4), interval_text(m.interval)});
+    rows.push_back({m.name, std::isnan(m.value) ? evaluator.undefined(m.name) : fixed(m.value, 4),
+                    interval_text(m.interval)});
     session.metric(m.name, Json{{"value", m.value}, {"low", m.interval.low}, {"high", m.interval.high}});
   }
   session.say(format_table(rows));
@@ -104,18 +110,27 @@ Json checkpoints_of(const EvalCommand& o) {
   return list;
 }
 
-std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Session& session) {
+std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Session& session,
+                                  std::vector<std::string>& wrong) {
   allow_table_of_run(o.dataset, o.data);
-  auto set = o.open ? o.open(task, o) : task.open(o.data, o.dataset);
+  // A missing picture is one that cannot be read; of a table of boxes it is a wrong row.
+  auto set = open_logged(
+      session, o.dataset, o.skip_wrong || o.bad_samples == "skip",
+      [&] { return o.open ? o.open(task, o) : task.open(o.data, o.dataset); }, &wrong);
   for (const std::string& met : met_in(*set)) session.log("eval: " + o.data + ": " + met);
   if (!o.splits.empty()) read_splits(o.splits, *set);
-  if (o.split != "all") set = set->subset(split_option(o.split));
-  if (o.max_batches > 0 && set->size() > o.max_batches * o.batch_size) {
-    std::vector<std::int64_t> first(static_cast<std::size_t>(o.max_batches * o.batch_size));
-    std::iota(first.begin(), first.end(), 0);
-    set = set->subset(first);
-  }
   return set;
+}
+
+// What is evaluated of the set.
+std::unique_ptr<Dataset> chosen_of(const Dataset& whole, const EvalCommand& o) {
+  std::vector<std::int64_t> places;
+  const std::int64_t most = o.max_batches > 0 ? o.max_batches * o.batch_size : whole.size();
+  const Split split = o.split == "all" ? Split::none : split_option(o.split);
+  if (split != Split::none) whole.subset(split);  // throws for an empty one
+  for (std::int64_t i = 0; i < whole.size() && std::ssize(places) < most; ++i)
+    if (split == Split::none || whole.info(i).split == split) places.push_back(i);
+  return whole.subset(places);
 }
 
 // Leaves out what cannot be read and names it. A loader that skips puts another sample in its place, which is
@@ -150,8 +165,29 @@ void check_options(const EvalCommand& o) {
   if (!o.out.empty()) check_output_folder("eval: --out", o.out);
 }
 
+// A detector's checkpoint with the score from which on its boxes are shown.
+void fit_detector(Session& session, const EvalCommand& o, const DetectionEvaluator& evaluator) {
+  require<UsageError>(!o.temperature && o.thresholds == "f1",
+                      "eval: of a detector --save takes --thresholds f1, the score with the largest F1");
+  const auto facts = evaluator.facts();
+  require<DataError>(!facts.empty(),
+                     "eval: no lesion is found, so there is no score to choose; train longer");
+  Checkpoint checkpoint = load_checkpoint(o.checkpoint);
+  for (const auto& [name, text] : facts) checkpoint.facts[name] = text;
+  save_checkpoint(o.save, checkpoint);
+  const OperatingScore score =
+      operating_score_from_json(facts.at("score_threshold"), "eval: " + o.checkpoint);
+  session.say(cat("boxes are shown from score ", exact_text(score.value), " on\nsaved: ", o.save));
+  session.metric("score_threshold", score.value);
+  session.output("checkpoint", o.save);
+}
+
 // The checkpoint with what was chosen on these samples.
 void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
+  if (o.split != "val")
+    session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
+  if (const auto* detector = dynamic_cast<const DetectionEvaluator*>(&evaluator))
+    return fit_detector(session, o, *detector);
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(&evaluator);
   require<UsageError>(classifier != nullptr, "eval: --temperature and --thresholds are for classifiers");
   const Operation chosen = fit_operation(*classifier, o.temperature, o.thresholds);
@@ -163,8 +199,6 @@ void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
   for (const Threshold& t : chosen.thresholds)
     session.say(t.label + " from " +
                 (t.defined() ? exact_text(t.value) : "nothing on, not defined: " + t.undefined));
-  if (o.split != "val")
-    session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
   session.say("saved: " + o.save);
   if (o.temperature) session.metric("temperature", chosen.temperature);
   session.output("checkpoint", o.save);
@@ -176,7 +210,9 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
-  auto set = open_set(task, o, session);
+  std::vector<std::string> wrong;
+  const auto whole = open_set(task, o, session, wrong);
+  auto set = chosen_of(*whole, o);
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;
@@ -187,21 +223,33 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   if (o.bad_samples == "skip") out = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
+  auto* finder = dynamic_cast<DetectionEvaluator*>(evaluator.get());
+  require<UsageError>(o.max_detections == 0 || finder != nullptr,
+                      "eval: --max-dets is for detectors; leave it out");
+  if (o.max_detections > 0) finder->set_max_detections(o.max_detections);
   if (o.prepare) o.prepare(*evaluator);
   Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
+  for (std::string& row : wrong) row = without_root(row, *whole);
+  if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
   found.details["checkpoints"] = checkpoints_of(o);
+  found.details.update(scored_json(*whole, *set, found.bad));
   show(session, found, o, *evaluator);
+  if (o.evaluated) o.evaluated(*evaluator);
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
   if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0) {
     found.details["cams"] =
         write_report_cams(*judges.alone(), *set, *classifier, static_cast<std::size_t>(o.report_cams),
                           session.device(), o.out + "/report/cams");
   }
+  if (!o.out.empty() && finder && o.report_pictures > 0)
+    found.details["drawn"] =
+        write_report_pictures(*set, *finder, task.classes(), static_cast<std::size_t>(o.report_pictures),
+                              o.out + "/report/pictures");
   if (!o.out.empty()) write(session, found, o, *evaluator);
   if (!o.save.empty()) fit(session, o, *evaluator);
 }

@@ -19,7 +19,10 @@ struct EvalCommand {
   std::vector<std::string> more;     // further checkpoints: an ensemble
   std::string views = "identity";    // of each picture: "identity,hflip", or "all"
   std::string bad_samples = "fail";  // or skip: what cannot be read is left out, and named in metrics.json
-  int report_cams = 4;  // overlays of the report: as many surest mistakes, and surest right answers
+  bool skip_wrong = false;           // of boxes: wrong rows are left out and named
+  int report_cams = 4;      // overlays of the report: as many surest mistakes, and surest right answers
+  int report_pictures = 4;  // of a detector: as many drawn pictures of each kind (report_pictures.h)
+  int max_detections = 0;   // of a detector: how many count in a picture; 0: 100
   // Fitted on these samples and saved with the checkpoint in `save`.
   bool temperature = false;
   std::string thresholds, save;
@@ -27,8 +30,9 @@ struct EvalCommand {
   // Not options of gadolin eval, but of command groups that map their own onto it:
   // Instead of Task::open(data, dataset).
   std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)> open;
-  std::int64_t max_batches = 0;             // only the first samples; 0: all
-  std::function<void(Evaluator&)> prepare;  // more to measure
+  std::int64_t max_batches = 0;                     // only the first samples; 0: all
+  std::function<void(Evaluator&)> prepare;          // more to measure
+  std::function<void(const Evaluator&)> evaluated;  // more to say
 };
 
 // Every sample once. With `out`: metrics.json, the evaluator's files (predictions.csv ...) and

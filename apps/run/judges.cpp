@@ -1,13 +1,20 @@
 #include "apps/run/judges.h"
 
+#include "tasks/committee.h"
+#include "tasks/detection/detector_committee.h"
 #include "tasks/inputs.h"
+#include "train/checkpoint.h"
 
 namespace gadolin {
 
 Judges::Judges(const Session& session, const std::string& checkpoint, const std::vector<std::string>& more,
                const std::string& views) {
   const std::vector<View> seen = views_from(views);
-  if (more.empty() && seen.size() == 1 && seen[0] == View::identity) {
+  const auto facts = load_checkpoint_facts(checkpoint);
+  const auto kind = facts.find("task");
+  const bool detector = kind != facts.end() && kind->second == DetectionTask::name;
+  if (more.empty() && seen.size() == 1 && seen[0] == View::identity &&
+      !(detector && facts.contains("tiles"))) {
     one_ = std::make_unique<Predictor>(load_task(checkpoint, session.device()),
                                        PredictorOptions{.compute = session.compute()});
     name_ = task().model();
@@ -15,7 +22,10 @@ Judges::Judges(const Session& session, const std::string& checkpoint, const std:
   }
   std::vector<std::string> all{checkpoint};
   all.insert(all.end(), more.begin(), more.end());
-  several_ = std::make_unique<Committee>(all, seen, session.device(), session.compute());
+  if (detector)
+    several_ = std::make_unique<DetectorCommittee>(all, seen, session.device(), session.compute());
+  else
+    several_ = std::make_unique<Committee>(all, seen, session.device(), session.compute());
   name_ = cat(task().model(), ", ", all.size(), all.size() == 1 ? " net" : " nets", ", views ", views);
 }
 

@@ -1,4 +1,4 @@
-// Who answers in eval and predict: one task, or several classifiers and views of each picture.
+// Who answers in eval and predict: one task, or several nets and views or tiles of each picture.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "apps/program/command.h"
-#include "tasks/committee.h"
+#include "tasks/predictor.h"
+#include "tasks/several.h"
 
 namespace gadolin {
 
@@ -27,7 +28,7 @@ class Judges {
 
  private:
   std::unique_ptr<Predictor> one_;
-  std::unique_ptr<Committee> several_;
+  std::unique_ptr<Several> several_;
   std::string name_;
 };
 

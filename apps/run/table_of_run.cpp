@@ -1,16 +1,39 @@
 #include "apps/run/table_of_run.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include "data/sets/boxes/detection_set.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "tensor/check.h"
 
 namespace gadolin {
+namespace {
+constexpr const char* outside_column = "outside";
+}
 
 void allow_table_of_run(DatasetOptions& options, const std::string& path) {
   std::error_code error;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (std::filesystem::exists(folder / "config.toml", error)) options.allow_outside = true;
+  if (options.allow_outside || !path.ends_with(".csv")) return;
+  std::ifstream file(path);
+  std::string header;
+  std::getline(file, header);
+  if (!header.empty() && header.back() == '\r') header.pop_back();
+  options.allow_outside = header.ends_with(std::string(",") + outside_column);
+}
+
+void mark_outside(const std::string& path) {
+  CsvTable table = read_csv(path);
+  const auto at = static_cast<std::size_t>(table.column("path"));
+  bool outside = false;
+  for (const auto& row : table.rows) outside = outside || std::filesystem::path(row[at]).is_absolute();
+  if (!outside) return;
+  table.header.push_back(outside_column);
+  for (auto& row : table.rows) row.push_back(std::filesystem::path(row[at]).is_absolute() ? "allowed" : "");
+  write_file_atomically(path, to_csv(table));
 }
 
 std::vector<std::string> met_in(const Dataset& set) {

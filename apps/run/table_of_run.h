@@ -8,8 +8,11 @@
 
 namespace gadolin {
 
-// The split.csv of a run names files where they lie, which is not below the run's folder.
+// The split.csv of a run names files where they lie, which is not below the run's folder; and so does a table
+// of `data split`, which then has a column `outside`.
 void allow_table_of_run(DatasetOptions& options, const std::string& path);
+// Gives a table that was just written, and names files outside its folder, that column.
+void mark_outside(const std::string& path);
 // What reading a set met: files it left out; of boxes, how many rows came in and went out, and what was taken
 // for granted. A sentence each.
 std::vector<std::string> met_in(const Dataset& set);

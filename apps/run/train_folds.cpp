@@ -15,7 +15,7 @@ namespace {
 
 // Samples of train and val, whatever they were; those of test stay out of all folds.
 std::unique_ptr<Dataset> open_folds(const Session& session, const TrainCommand& o) {
-  auto set = open_data(o);
+  auto set = open_data(o, session);
   if (o.data.ignore_splits || !set->has_split(Split::test)) return set;
   std::vector<std::int64_t> places;
   for (std::int64_t i = 0; i < set->size(); ++i) {

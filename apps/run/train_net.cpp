@@ -5,8 +5,9 @@
 #include "apps/run/train_parts.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
-#include "nets/retinanet.h"
+#include "nets/detectors.h"
 #include "tasks/detection/torchvision.h"
+#include "tasks/detection/trunk.h"
 #include "tasks/net_options.h"
 
 namespace gadolin {
@@ -18,12 +19,16 @@ NetOptions inherited_options(const TrainCommand& o) {
   if (o.net.init_from.empty() || !is_checkpoint(o.net.init_from)) return {};
   const auto facts = load_checkpoint_facts(o.net.init_from);
   const auto model = facts.find("model"), written = facts.find("net_options");
-  if (model == facts.end() || model->second != o.net.model || written == facts.end()) return {};
+  if (model == facts.end() || written == facts.end()) return {};
+  const bool trunk = o.net.model.starts_with("retinanet_") && model->second == backbone_of(o.net.model);
+  if (model->second != o.net.model && !trunk) return {};
   const Json json = Json::parse(written->second, nullptr, false);
   const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
                         return j.is_primitive() && !j.is_null();
                       });
-  return values ? options_from_json(json) : NetOptions{};
+  NetOptions options = values ? options_from_json(json) : NetOptions{};
+  for (const char* of_data : {"num_classes", "anchors", "input_channels"}) options.erase(of_data);
+  return options;
 }
 
 // A part that the net does not have, or none that learns, would be passed over in silence.
@@ -76,13 +81,28 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
   }
 }
 
+// ImageNet's weights, or another classifier's: the trunk takes them, the rest stays as it starts.
+void load_trunk(Module& net, const RetinaNet& detector, const State& weights, const TrainCommand& o,
+                const Session& session) {
+  const TrunkWeights trunk = trunk_of_classifier(detector, weights, o.net.init_from);
+  check_channels(net, trunk.state, o);
+  const LoadReport report =
+      net.load_state(trunk.state, {.strict = false, .exclude = o.net.exclude_scopes}, o.net.init_from);
+  session.log(cat("trunk of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ", trunk.left.size(),
+                  " of the classifier left out, ", report.excluded.size() + report.missing.size(),
+                  " of the detector left as they start"));
+}
+
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   if (o.net.init_from.empty()) return;
   State weights = o.net.initial;
   bool averaged = false;
   if (weights.empty()) {
     weights = load_weights(o.net.init_from, &averaged);
-    if (dynamic_cast<const RetinaNet*>(&net) != nullptr) rename_old_torchvision(weights);
+    if (const auto* detector = dynamic_cast<const RetinaNet*>(&net)) {
+      rename_old_torchvision(weights);
+      if (has_no_detector(weights)) return load_trunk(net, *detector, weights, o, session);
+    }
   } else {
     std::set<std::string> ours;
     for (const Parameter& p : net.state()) ours.insert(p.name);
@@ -102,6 +122,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
                                 int channels) {
   NetOptions options = o.net.options;
   for (const std::string& text : o.net.net_options) add_net_option(options, text);
+  require<UsageError>(!options.contains("input_channels"),
+                      "--net-option input_channels is not for here: the pictures decide; use --channels");
   options.merge(inherited_options(o));
   if (channels > 0) options["input_channels"] = static_cast<double>(channels);
   if (o.net.width != 64) options["width"] = static_cast<double>(o.net.width);
@@ -109,8 +131,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
   LossOptions loss = o.loss;
   loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
   loss.count_right = o.log_steps;
-  return trainable_kind(o.task).begin(
-      {o.net.model, options, train, Pipeline(evaluation_steps(o, channels)), loss, session.device()});
+  return trainable_kind(o.task).begin({o.net.model, options, train, Pipeline(evaluation_steps(o, channels)),
+                                       loss, session.device(), Pipeline(training_steps(o, channels))});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.
@@ -152,6 +174,12 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   plan.loop.capture = !o.no_capture && !o.anomaly;
   plan.log_steps = o.log_steps;
   plan.log_rate = o.log_rate;
+  plan.epoch_batches = o.epoch_batches;
+  plan.evaluate = o.evaluate;
+  plan.val_loss = o.val_loss;
+  plan.facts = o.facts;
+  plan.evaluated = o.evaluated;
+  plan.after_row = o.after_row;
   return plan;
 }
 

@@ -1,5 +1,6 @@
 #include "apps/run/train_options.h"
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 
 #include "data/sets/split.h"
 #include "tensor/check.h"
@@ -20,6 +21,7 @@ void add_data_options(CLI::App* app, DataChoice& o) {
   app->add_option("--none-label", o.read.none_label, "Label that stands for no finding in a multi-label set");
   app->add_flag("--multi-label", o.read.multi_label, "Several labels a sample, separated by |");
   app->add_flag("--allow-outside", o.read.allow_outside, "A manifest may name files outside its folder");
+  add_box_options(app, o.read, o.skip_wrong);
   app->add_option("--shares", o.shares, "train/val/test by patient, for data without splits")
       ->capture_default_str();
   app->add_option("--splits", o.splits, "Take the splits from this table, such as split.csv of another run");
@@ -179,6 +181,9 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
 void check_train_options(const TrainCommand& o) {
   const TaskKind& kind = trainable_kind(o.task);
   if (kind.check_model) kind.check_model(o.net.model);
+  require<UsageError>(o.task != "detection" || !o.data.read.multi_label,
+                      "--multi-label is for classifiers; a detector finds any number of objects, so leave it "
+                      "out");
   split_shares(o.data.shares);
   require<UsageError>(o.data.splits.empty() || !o.data.ignore_splits, "--splits ", o.data.splits,
                       " and --ignore-splits exclude each other; leave one out");

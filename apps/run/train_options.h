@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,7 +22,8 @@ struct DataChoice {
   std::string path, splits, shares = "0.7/0.15/0.15";
   DatasetOptions read;
   bool ignore_splits = false;
-  int folds = 0;  // runs, each with another part of the patients for validation; 0: one run
+  bool skip_wrong = false;  // of boxes: wrong rows are left out and named
+  int folds = 0;            // runs, each with another part of the patients for validation; 0: one run
   std::function<std::unique_ptr<Dataset>()> open;  // of other command groups: instead of that of the task
 };
 
@@ -72,6 +74,14 @@ struct TrainCommand {
   std::function<void(TrainCommand& o, std::int64_t samples)> settle;
   // A line every loop.log_every steps instead of a bar, and images/s in it.
   bool log_steps = false, log_rate = false;
+  // As in TrainPlan (tasks/training.h).
+  std::int64_t epoch_batches = 0;
+  bool evaluate = true, val_loss = false;
+  std::map<std::string, std::string> facts;
+  std::function<void(const Evaluator&)> evaluated;
+  std::function<void(RunDir& run, std::int64_t epoch, const MetricList& row)> after_row;
+  // `resume` names a checkpoint, and the run may go on in another folder.
+  bool resume_elsewhere = false;
   // Of run_training: called once the folder of the run is its own and everything else has been checked.
   std::function<void()> opened;
 };

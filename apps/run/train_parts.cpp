@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
+#include "data/sets/boxes/tiles.h"
 #include "data/sets/boxes/write_boxes.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
@@ -36,19 +38,21 @@ std::string default_steps(const TrainCommand& o, int channels, bool training) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const TrainCommand& o) {
+std::unique_ptr<Dataset> open_data(const TrainCommand& o, const Session& session) {
   const TaskKind& kind = trainable_kind(o.task);
   DatasetOptions read = o.data.read;
   allow_table_of_run(read, o.data.path);
-  auto set = o.data.open ? o.data.open()
-             : kind.open ? kind.open(o.data.path, read)
-                         : open_dataset(o.data.path, read);
+  auto set = open_logged(session, read, o.data.skip_wrong, [&] {
+    return o.data.open ? o.data.open()
+           : kind.open ? kind.open(o.data.path, read)
+                       : open_dataset(o.data.path, read);
+  });
   if (!o.data.splits.empty()) read_splits(o.data.splits, *set);
   return set;
 }
 
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session) {
-  auto set = open_data(o);
+  auto set = open_data(o, session);
   const std::uint64_t seed = session.common().seed;
   for (const std::string& met : met_in(*set)) session.log("train: " + o.data.path + ": " + met);
   if (o.data.ignore_splits) {
@@ -59,7 +63,7 @@ std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& sessio
         !set->has_split(Split::val) && !set->has_split(Split::test), "train: ", o.data.path,
         " has samples of val or test but none of train; set the split column, or add --ignore-splits");
     assign_splits(*set, split_shares(o.data.shares, seed));
-  } else if (!set->has_split(Split::val)) {
+  } else if (!set->has_split(Split::val) && o.evaluate) {
     const auto train = set->subset(Split::train);
     SplitOptions halves{0.85, 0.15, 0, seed, true};
     assign_splits(*train, halves);
@@ -101,6 +105,7 @@ LoaderOptions loader_options(const TrainCommand& o, const Session& session) {
 }
 
 void write_split(const std::string& path, const Dataset& set) {
+  if (const auto* tiles = dynamic_cast<const TiledSet*>(&set)) return write_box_table(path, tiles->films());
   if (const auto* boxes = dynamic_cast<const DetectionSet*>(&set)) return write_box_table(path, *boxes);
   if (!set.info(0).path.empty()) return write_manifest(path, set);
   CsvTable table{path, {"name", "labels", "split"}, {}, {}};

@@ -12,7 +12,7 @@
 namespace gadolin {
 
 // The data as the task reads them, with the splits of --splits.
-std::unique_ptr<Dataset> open_data(const TrainCommand& o);
+std::unique_ptr<Dataset> open_data(const TrainCommand& o, const Session& session);
 // Splits as the data set has them; what is missing is divided off by patient.
 std::unique_ptr<Dataset> open_split(const TrainCommand& o, const Session& session);
 // split.csv: a manifest that eval opens. Samples inside a container have no files: what is written then is

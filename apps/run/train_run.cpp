@@ -120,11 +120,14 @@ void tell_changes(const Session& session, const RunDir& run, const std::string& 
 void tell_result(Session& session, const TrainResult& result, const std::string& monitor, const RunDir& run) {
   if (!result.why.empty()) session.say("ended early: " + result.why);
   const bool best = result.best_step > 0;
+  if (monitor.empty())
+    session.say("no evaluations, so no best checkpoint; " + run.checkpoints() + "/last.gdck");
   const std::string rate = fixed(result.images_per_second, 1) + " images/s; " + run.checkpoints();
-  session.say(
-      best ? cat("best ", monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ", rate,
-                 "/best.gdck")
-           : cat("no best checkpoint, because ", monitor, " was never a number; ", rate, "/last.gdck"));
+  if (!monitor.empty())
+    session.say(
+        best ? cat("best ", monitor, " ", fixed(result.best, 4), " at step ", result.best_step, "; ", rate,
+                   "/best.gdck")
+             : cat("no best checkpoint, because ", monitor, " was never a number; ", rate, "/last.gdck"));
   session.metric("steps", result.steps);
   session.metric("ended", result.ended);
   session.metric("best", best ? Json(result.best) : Json(nullptr));
@@ -138,7 +141,7 @@ void tell_result(Session& session, const TrainResult& result, const std::string&
 }  // namespace
 
 RunDir::Open open_mode(const TrainCommand& o) {
-  if (o.resume == "auto") return RunDir::Open::automatic;
+  if (o.resume == "auto" || (!o.resume.empty() && o.resume_elsewhere)) return RunDir::Open::automatic;
   if (!o.resume.empty()) return RunDir::Open::resume;
   return o.overwrite ? RunDir::Open::overwrite : RunDir::Open::create;
 }
@@ -148,7 +151,7 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   Prepared p;
   p.set = std::move(set);
   p.train = p.set->subset(Split::train);
-  p.val = p.set->subset(Split::val);
+  p.val = p.set->subset(o.evaluate ? Split::val : Split::train);
   if (o.settle) o.settle(o, p.train->size());
   p.channels = o.net.channels > 0 ? o.net.channels : channels_of(*p.train);
   p.task = make_task(o, session, *p.train, p.channels);
@@ -184,6 +187,10 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
                   session.common().dtype));
   if (const TextRows remarks = p.task->remarks(*p.train); !remarks.empty())
     session.say(format_table(remarks));
+  const TrainPlan& plan = training.plan();
+  if (const std::string memory = p.task->memory(*p.train, plan.load.batch_size, plan.rule, plan.loop.compute);
+      !memory.empty())
+    session.say(memory);
   const TrainResult result =
       training.run(run, start ? &start->checkpoint : nullptr, start ? start->path : "", write_facts);
   tell_result(session, result, training.monitor(), run);

@@ -1,5 +1,6 @@
 // gadolin eval.
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 #include "apps/run/evaluate.h"
 #include "apps/train/commands.h"
 
@@ -34,6 +35,14 @@ void add_eval_command(Program& program) {
          "Grad-CAM overlays in the report, of as many surest mistakes and surest right answers; 0: none")
       ->check(between(0, 12))
       ->capture_default_str();
+  app->add_option("--report-pictures", o->report_pictures,
+                  "Drawn pictures in the report of a detector: as many most missed, false and best ones")
+      ->check(between(0, 100))
+      ->capture_default_str();
+  app->add_option("--max-dets", o->max_detections,
+                  "Of a detector: detections of a class that count in a picture; 0: 100")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
                   "Take the splits from this table, such as split.csv of a run on IDX files");
@@ -45,6 +54,7 @@ void add_eval_command(Program& program) {
       ->capture_default_str();
   app->add_option("--none-label", o->dataset.none_label,
                   "Label that stands for no finding in a multi-label set");
+  add_box_options(app, o->dataset, o->skip_wrong);
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
   app->add_option("--bad-samples", o->bad_samples, "fail at a file that cannot be read, or skip it")
       ->capture_default_str();

@@ -227,6 +227,25 @@ class RandomAffine : public Transform {
   Ranges r_;
 };
 
+// random-transform[:ROTATION:SHIFT:SHEAR:SMIN:SMAX:PX:PY]: what Keras RetinaNet calls --random-transform.
+// About the middle, size kept: rotation x translation x shear x scale x flip as matrices, each drawn evenly:
+// angles within +-ROTATION and +-SHEAR (radians), shares of the sides within +-SHIFT, a scale of each axis,
+// mirrored left and right with PX, top and bottom with PY. Outside is the nearest pixel of the edge.
+class RandomTransform : public Transform {
+ public:
+  struct Ranges {
+    double rotation = 0.1, shift = 0.1, shear = 0.1, smallest = 0.9, largest = 1.1, mirrored = 0.5,
+           upside_down = 0.5;
+  };
+  explicit RandomTransform(const Ranges& ranges);
+  Transformed apply(Image image, RandomStream& random) const override;
+  std::string text() const override;
+  bool random() const override { return true; }
+
+ private:
+  Ranges r_;
+};
+
 // --- tone --------------------------------------------------------------------------------------------------
 
 // A change (data/image/tone.h) by a number drawn evenly from low..high.
@@ -258,6 +277,14 @@ struct Contrast : ToneStep {
 // brightness-shift:SHARE: a share of white in -SHARE..SHARE is added.
 struct BrightnessShift : ToneStep {
   explicit BrightnessShift(double share);
+};
+// hue:SHARE: turned by a share of half the circle of colours in -SHARE..SHARE; grey stays.
+struct Hue : ToneStep {
+  explicit Hue(double share);
+};
+// saturation:B: by a factor in 1 - B .. 1 + B, not below 0.
+struct Saturation : ToneStep {
+  explicit Saturation(double amount);
 };
 // gamma:LOW:HIGH: the exponent.
 struct Gamma : ToneStep {

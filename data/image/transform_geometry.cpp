@@ -286,6 +286,39 @@ Transformed RandomAffine::apply(Image image, RandomStream& random) const {
   o.shear_x = symmetric(r_.shear, random);
   return warped(image, affine_map(image.width, image.height, o));
 }
+RandomTransform::RandomTransform(const Ranges& r) : r_(r) {
+  checked("random-transform", r.rotation, 0, 3.2);
+  checked("random-transform", r.shift, 0, 1);
+  checked("random-transform", r.shear, 0, 1.5);
+  checked("random-transform", r.smallest, 0.01, 100);
+  checked("random-transform", r.largest, r.smallest, 100);
+  checked("random-transform", r.mirrored, 0, 1);
+  checked("random-transform", r.upside_down, 0, 1);
+}
+Transformed RandomTransform::apply(Image image, RandomStream& random) const {
+  const auto scale = [&] { return r_.smallest + (r_.largest - r_.smallest) * random.uniform(); };
+  const double turn = symmetric(r_.rotation, random), across = symmetric(r_.shift, random),
+               down = symmetric(r_.shift, random), shear = symmetric(r_.shear, random);
+  double sx = scale(), sy = scale();
+  if (random.chance(static_cast<float>(r_.mirrored))) sx = -sx;
+  if (random.chance(static_cast<float>(r_.upside_down))) sy = -sy;
+  const double w = image.width, h = image.height, c = std::cos(turn), s = std::sin(turn);
+  // Of rotation x translation the column is that of the turned shift, in shares of the sides.
+  const Affine turned{c, -s, (c * across - s * down) * w, s, c, (s * across + c * down) * h},
+      sheared{1, -std::sin(shear), 0, 0, std::cos(shear), 0};
+  const Affine map = Affine::shift(-w / 2, -h / 2)
+                         .then(Affine::scale(sx, sy))
+                         .then(sheared)
+                         .then(turned)
+                         .then(Affine::shift(w / 2, h / 2));
+  return {warp_over_edges(image, map.inverse()), map};
+}
+std::string RandomTransform::text() const {
+  return cat("random-transform:", short_number(r_.rotation), ":", short_number(r_.shift), ":",
+             short_number(r_.shear), ":", short_number(r_.smallest), ":", short_number(r_.largest), ":",
+             short_number(r_.mirrored), ":", short_number(r_.upside_down));
+}
+
 std::string RandomAffine::text() const {
   return cat("affine:", short_number(r_.degrees), ":", short_number(r_.shift), ":", short_number(r_.smallest),
              ":", short_number(r_.largest), ":", short_number(r_.shear));

@@ -121,12 +121,23 @@ constexpr Kind kinds[] = {
        p.add(RandomAffine(
            {t.number(0), t.number_or(1, 0), smallest, t.number_or(3, smallest), t.number_or(4, 0)}));
      }},
+    {"random-transform", "random-transform[:ROTATION:SHIFT:SHEAR:SMIN:SMAX:PX:PY]", 0, 7,
+     [](const StepText& t, Pipeline& p) {
+       const RandomTransform::Ranges usual;
+       p.add(RandomTransform({t.number_or(0, usual.rotation), t.number_or(1, usual.shift),
+                              t.number_or(2, usual.shear), t.number_or(3, usual.smallest),
+                              t.number_or(4, usual.largest), t.number_or(5, usual.mirrored),
+                              t.number_or(6, usual.upside_down)}));
+     }},
     {"brightness", "brightness:AMOUNT", 1, 1,
      [](const StepText& t, Pipeline& p) { p.add(Brightness(t.number(0))); }},
     {"brightness-shift", "brightness-shift:SHARE", 1, 1,
      [](const StepText& t, Pipeline& p) { p.add(BrightnessShift(t.number(0))); }},
     {"contrast", "contrast:AMOUNT", 1, 1,
      [](const StepText& t, Pipeline& p) { p.add(Contrast(t.number(0))); }},
+    {"hue", "hue:SHARE", 1, 1, [](const StepText& t, Pipeline& p) { p.add(Hue(t.number(0))); }},
+    {"saturation", "saturation:AMOUNT", 1, 1,
+     [](const StepText& t, Pipeline& p) { p.add(Saturation(t.number(0))); }},
     {"gamma", "gamma:LO:HI", 2, 2,
      [](const StepText& t, Pipeline& p) { p.add(Gamma(t.number(0), t.number(1))); }},
     {"normalize",

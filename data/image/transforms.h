@@ -56,6 +56,8 @@ concept PipelineStep = std::derived_from<T, Transform> || std::derived_from<T, P
 //   hflip[:P]  vflip[:P]             with probability P (0.5)
 //   rotate:D                         by an angle in -D..D degrees
 //   affine:D:SHIFT:SMIN:SMAX:SHEAR   degrees, share of the side, scale, degrees
+//   random-transform[:...]           rotation, shift, shear, scale, mirrors as Keras RetinaNet draws them
+//   hue:SHARE  saturation:B          of colour pictures
 //   brightness:B  contrast:C         factor in 1-B..1+B
 //   brightness-shift:SHARE           of white added, in -SHARE..SHARE
 //   gamma:LO:HI                      exponent in LO..HI

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 
 #include "tensor/check.h"
@@ -41,14 +42,19 @@ template <class T, int channels> void mirror_rows(const Image& in, Image& out) {
   }
 }
 
+// fill: a share of white, or NaN for the nearest pixel of the edge.
 template <class T> void warp_rows(const Image& in, Image& out, const Affine& m, double fill) {
-  const T outside = sample_of<T>(fill);
+  const bool edges = std::isnan(fill);
+  const T outside = edges ? T(0) : sample_of<T>(fill);
   const int channels = in.channels;
   for (int y = 0; y < out.height; ++y) {
     T* to = out.row<T>(y);
     for (int x = 0; x < out.width; ++x, to += channels) {
-      const double u = m.xx * (x + 0.5) + m.xy * (y + 0.5) + m.x0,
-                   v = m.yx * (x + 0.5) + m.yy * (y + 0.5) + m.y0;
+      double u = m.xx * (x + 0.5) + m.xy * (y + 0.5) + m.x0, v = m.yx * (x + 0.5) + m.yy * (y + 0.5) + m.y0;
+      if (edges) {
+        u = std::clamp(u, 0.0, in.width - 1e-9);
+        v = std::clamp(v, 0.0, in.height - 1e-9);
+      }
       if (!(u >= 0 && u < in.width && v >= 0 && v < in.height)) {
         std::fill_n(to, channels, outside);
         continue;
@@ -134,6 +140,10 @@ Image warp(const Image& image, const Affine& back, double fill) {
   else
     warp_rows<std::uint16_t>(image, out, back, fill);
   return out;
+}
+
+Image warp_over_edges(const Image& image, const Affine& back) {
+  return warp(image, back, std::numeric_limits<double>::quiet_NaN());
 }
 
 Image rotate(const Image& image, double degrees, double fill) {

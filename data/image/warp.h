@@ -26,6 +26,8 @@ Affine affine_map(int width, int height, const AffineOptions& options);
 // `fill` (0..1 of white) where that is outside. Agrees with Pillow's Image.transform(AFFINE, BILINEAR) within
 // 1 unit.
 Image warp(const Image& image, const Affine& back, double fill = 0);
+// The same with the nearest pixel of the edge in place of what is outside.
+Image warp_over_edges(const Image& image, const Affine& back);
 // Counter-clockwise by `degrees` about the middle, size kept: Pillow's rotate(degrees, BILINEAR).
 Image rotate(const Image& image, double degrees, double fill = 0);
 

@@ -8,6 +8,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/net_options.h"
 #include "tensor/autograd.h"
@@ -44,9 +45,12 @@ std::unique_ptr<Task> make_detection(const Checkpoint& c, const std::string& pat
                                                        [](const Json& name) { return name.is_string(); });
   require<CheckpointError, 30>(names && options.is_object() && settings.is_object(), "checkpoint: ", path,
                                " does not describe a detector; was it written by gadolin train?");
-  return std::make_unique<DetectionTask>(
+  auto task = std::make_unique<DetectionTask>(
       c.fact("model"), options_from_json(options), settings_from_json(settings, "checkpoint: " + path),
       classes.get<std::vector<std::string>>(), Pipeline(c.fact("pipeline")));
+  for (const char* fact : {"score_threshold", "tiles", "preparation"})
+    if (c.has(fact)) task->remember(fact, c.fact(fact));
+  return task;
 }
 
 // The net's maps, of a small picture, must be those that the anchors are laid out for: otherwise most of them
@@ -68,20 +72,42 @@ void check_strides(RetinaNet& net, const NetOptions& options, const std::vector<
   }
 }
 
+// What take_settings left must be the net's: a misspelt setting would be told apart from the settings.
+void check_net_options(const std::string& model, const NetOptions& options) {
+  std::vector<std::string> known = detector_info(model).options;
+  for (const char* own : {"num_classes", "anchors"}) {
+    require<UsageError>(!options.contains(own), "detection: ", own, " is not for --net-option: the ",
+                        own == std::string("anchors") ? "anchor_ratios and anchor_scales" : "data",
+                        " decide; leave it out");
+    std::erase(known, own);
+  }
+  known.insert(known.end(), {"preset"});
+  const Json settings = settings_to_json({});
+  for (const auto& [name, value] : settings.items()) known.push_back(name);
+  std::string all;
+  for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+  for (const auto& [name, value] : options)
+    require<UsageError>(std::ranges::find(known, name) != known.end(), "detection: --net-option ", name,
+                        " is unknown; known are ", all);
+}
+
 std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   const DetectionSet& set = with_boxes(start.train);
   require<DataError>(set.num_classes() > 0, "detection: ", printable(set.root()),
                      " has no boxes at all, so there is nothing to find");
   NetOptions options = start.options;
   DetectorSettings settings = take_settings(options);
+  check_net_options(start.model, options);
   if (start.loss.kind == "focal") settings.gamma = start.loss.focal_gamma;
   require<UsageError>(start.loss.kind == "auto" || start.loss.kind == "focal", "--loss ", start.loss.kind,
                       " is none of a detector; use focal");
   require<UsageError>(start.loss.label_smoothing == 0 && !start.loss.class_weights,
                       "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
-  require_matches(anchor_recall(set, start.pipeline, settings), settings);
+  AnchorRecall recall = anchor_recall(set, start.augment.value_or(start.pipeline), settings);
+  require_matches(recall, settings);
   auto task = std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+  task->expect(std::move(recall));
   if (!settings.anchors.torchvision) check_strides(task->net(), options, settings.anchors.strides);
   return task;
 }
@@ -143,7 +169,7 @@ Batch DetectionTask::one(const Dataset& set, std::int64_t i, Device device) cons
 }
 
 TextRows DetectionTask::remarks(const Dataset& train) const {
-  return recall_table(anchor_recall(with_boxes(train), pipeline_, settings_));
+  return recall_table(recall_ ? *recall_ : anchor_recall(with_boxes(train), pipeline_, settings_));
 }
 
 DetectorOutput DetectionTask::answer(const Batch& batch) {
@@ -178,7 +204,14 @@ LossParts DetectionTask::loss(const Batch& batch) {
   const Tensor there = (targets.best >= 0.0).to(DType::fp32),
                missed = there * (targets.best < settings_.match.object).to(DType::fp32);
   const Tensor unmatched = sum(missed) / maximum(sum(there), ones({}, DType::fp32, missed.device()));
-  return {std::move(total), {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}}};
+  Tensor dropped = zeros({}, DType::fp32, missed.device());
+  if (batch.has("dropped")) {
+    const Tensor lost = sum(batch["dropped"].to(DType::fp32)),
+                 kept = sum((batch["label"] >= std::int64_t{0}).to(DType::fp32));
+    dropped = lost / maximum(lost + kept, ones({}, DType::fp32, missed.device()));
+  }
+  return {std::move(total),
+          {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}, {"dropped", dropped}}};
 }
 
 Outputs DetectionTask::predict(const Batch& batch) {
@@ -240,8 +273,21 @@ Said DetectionTask::say(const Outputs& outputs, std::int64_t n, int most) const 
   return said;
 }
 
+const std::string& DetectionTask::remembered(const std::string& fact) const {
+  static const std::string nothing;
+  const auto found = remembered_.find(fact);
+  return found == remembered_.end() ? nothing : found->second;
+}
+
+std::vector<double> DetectionTask::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>(
+      "detection: a detector says where objects are, not how likely each class is in a picture; gadolin "
+      "predict shows its boxes");
+}
+
 void DetectionTask::describe(Checkpoint& checkpoint) const {
   Task::describe(checkpoint);
+  for (const auto& [fact, text] : remembered_) checkpoint.facts[fact] = text;
   checkpoint.facts["model"] = model_;
   checkpoint.facts["net_options"] = options_to_json(options_).dump();
   checkpoint.facts["detector"] = settings_to_json(settings_).dump();

@@ -197,8 +197,8 @@ DetectorSettings settings_from_json(const Json& json, const std::string& what) {
   return settings;
 }
 
-DetectorSettings take_settings(NetOptions& options) {
-  DetectorSettings settings;
+DetectorSettings take_settings(NetOptions& options, DetectorSettings start) {
+  DetectorSettings settings = std::move(start);
   if (const auto preset = options.find("preset"); preset != options.end()) {
     const auto* name = std::get_if<std::string>(&preset->second);
     settings = detector_preset(name == nullptr ? "" : *name);

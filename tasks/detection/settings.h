@@ -36,7 +36,8 @@ Json settings_to_json(const DetectorSettings& settings);
 DetectorSettings settings_from_json(const Json& json, const std::string& what);
 
 // Takes the settings out of a net's options: "preset" first, then the others by their names in JSON, lists
-// written with `/`: anchor_sizes=16/32/64/128/256. What is left belongs to the net.
-DetectorSettings take_settings(NetOptions& options);
+// written with `/`: anchor_sizes=16/32/64/128/256. What is left belongs to the net. Without a preset those
+// that are not named are as `start` has them.
+DetectorSettings take_settings(NetOptions& options, DetectorSettings start = {});
 
 }  // namespace gadolin

@@ -198,8 +198,9 @@ TEST(CommandMessages, Data) {
                {{"data", "synth", "DIR/new", "--size", "4"}, 2, "--size 4 is not in 8..4096 [GD-USAGE-001]"},
                {{"data", "synth"},
                 2,
-                "data synth: a folder to make is needed, like shapes; or bodypart and a folder, for "
-                "radiographs [GD-USAGE-001]"},
+                "data synth: a folder to make is needed, like shapes; or bodypart or mammo and a folder, for "
+                "films "
+                "[GD-USAGE-001]"},
                {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
                 2,
                 "--patients 0 is not in 1..10000 [GD-USAGE-001]"},

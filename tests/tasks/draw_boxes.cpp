@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "data/image/transforms.h"
 #include "tasks/colours.h"
@@ -66,11 +68,86 @@ TEST(DrawBoxes, LeavesThePictureAloneOutside) {
   EXPECT_EQ(drawn(image, 0), 20 + 24);
 }
 
-TEST(DrawBoxes, ABoxOfNoSizeShows) {
-  const DrawnBox points[] = {{{5, 5, 5, 5}}, {{8.4, 9.2, 8.5, 9.3}}, {{20, 3, 20, 12}}};
-  const Image image = draw_boxes(Image(30, 20, 1), points, {}, 2);
-  EXPECT_GE(drawn(image, 0), 2 + 9);
-  EXPECT_LE(drawn(image, 0), 8 + 20);
+TEST(DrawBoxes, SmallThingsStayVisible) {
+  // No more than a quarter of the shorter side is covered, also by wide lines; boxes of no size show.
+  const DrawnBox small{{20, 20, 28, 32}};
+  const Image image = draw_boxes(pattern(60, 60, 1), {&small, 1}, {}, 6);
+  for (int y = 23; y < 29; ++y)
+    for (int x = 23; x < 25; ++x) EXPECT_FALSE(has_colour(image, x, y, 0)) << x << " " << y;
+  EXPECT_TRUE(has_colour(image, 21, 25, 0) && has_colour(image, 16, 25, 0));
+  const DrawnBox points[] = {{{5, 5, 5, 5}}, {{12.4, 9.2, 12.5, 9.3}}, {{22, 3, 22, 12}}};
+  const Image some = draw_boxes(Image(30, 20, 1), points, {}, 2);
+  EXPECT_GE(drawn(some, 0), 2 * 8 + 2 * 10);
+  EXPECT_LE(drawn(some, 0), 2 * 25 + 5 * 14);
+}
+
+TEST(DrawBoxes, LinesHaveABlackEdge) {
+  const DrawnBox box{{10, 10, 40, 40}};
+  Image white(50, 50, 3);
+  std::fill(white.pixels.begin(), white.pixels.end(), std::uint8_t{255});
+  const Image image = draw_boxes(white, {&box, 1}, {}, 4);
+  const auto grey = [&](int x, int y) { return image.row<std::uint8_t>(y)[3 * x]; };
+  EXPECT_EQ(grey(8, 25), 255);
+  EXPECT_EQ(grey(9, 25), 0);
+  EXPECT_TRUE(has_colour(image, 10, 25, 0) && has_colour(image, 13, 25, 0));
+  EXPECT_EQ(grey(14, 25), 0);
+  EXPECT_EQ(grey(15, 25), 255);
+}
+
+TEST(DrawBoxes, BrokenLinesHaveGapsOnEverySideAndNoneAtCorners) {
+  for (const double side : {12.0, 40.0, 90.0}) {
+    DrawnBox box{{10, 10, 10 + side, 10 + side}, 1};
+    box.dashed = true;
+    const Image broken = draw_boxes(Image(120, 120, 1), {&box, 1}, {}, 2);
+    box.dashed = false;
+    const Image whole = draw_boxes(Image(120, 120, 1), {&box, 1}, {}, 2);
+    const int end = static_cast<int>(10 + side) - 1;
+    for (const auto& [x, y] : {std::pair{10, 10}, {end, 10}, {10, end}, {end, end}})
+      EXPECT_TRUE(has_colour(broken, x, y, 1)) << side;
+    for (const bool down : {false, true}) {
+      int gaps = 0;
+      for (int i = 11; i <= end; ++i) {
+        const auto on = [&](int at) {
+          return down ? has_colour(broken, 10, at, 1) : has_colour(broken, at, end, 1);
+        };
+        gaps += on(i - 1) && !on(i);
+      }
+      EXPECT_GE(gaps, 2) << side;
+    }
+    EXPECT_GT(drawn(broken, 1), drawn(whole, 1) / 3) << side;
+    EXPECT_LT(drawn(broken, 1), drawn(whole, 1) * 3 / 4) << side;
+  }
+}
+
+TEST(DrawBoxes, NamesStandBesideTheirBoxes) {
+  const Colour red{1, 0, 0};
+  const auto painted = [&](const Image& image, int x, int y) {
+    const std::uint8_t* p = image.row<std::uint8_t>(y) + 3 * x;
+    return p[0] == 255 && p[1] == 0 && p[2] == 0;
+  };
+  DrawnBox box{{30, 40, 90, 80}, 0, 0.5, "mass 0.50", false, red};
+  const Image above = draw_boxes(Image(120, 120, 1), {&box, 1}, {}, 1);
+  EXPECT_TRUE(painted(above, 31, 38) && !painted(above, 31, 83));
+  // At the upper edge there is no room above; in the corner of a box as large as the picture, inside.
+  box.box = {30, 0, 90, 80};
+  const Image below = draw_boxes(Image(120, 120, 1), {&box, 1}, {}, 1);
+  EXPECT_TRUE(painted(below, 31, 82));
+  box.box = {0, 0, 120, 120};
+  const Image inside = draw_boxes(Image(120, 120, 1), {&box, 1}, {}, 1);
+  EXPECT_TRUE(painted(inside, 2, 2) && painted(inside, 20, 2));
+  // A broken box has its name below, on black.
+  box = {{30, 40, 90, 80}, 0, 0.5, "mass", true, red};
+  Image white(120, 120, 3);
+  std::fill(white.pixels.begin(), white.pixels.end(), std::uint8_t{255});
+  const Image truth = draw_boxes(white, {&box, 1}, {}, 1);
+  EXPECT_EQ(truth.row<std::uint8_t>(82)[3 * 31], 0);
+  EXPECT_EQ(truth.row<std::uint8_t>(38)[3 * 31], 255);
+  // Names that would cover one another are left out, those of the least scores first.
+  std::vector<DrawnBox> many;
+  for (int i = 0; i < 40; ++i)
+    many.push_back({{30, 40, 60, 60}, 0, i / 40.0, "name", false, i == 39 ? red : Colour{0, 0, 1}});
+  const Image crowded = draw_boxes(Image(120, 120, 1), many, {}, 1);
+  EXPECT_TRUE(painted(crowded, 31, 38));
 }
 
 TEST(DrawBoxes, TheSurestLiesOnTop) {

@@ -41,7 +41,10 @@ std::vector<Problem> check_boxes(const DetectionSet& set, const std::vector<Samp
                            " x ", p.height));
     if (p.orientation != 1) {
       warn("box-orientation", cat(name, " has the EXIF orientation ", p.orientation,
-                                  "; its pixels are taken as they are stored, and boxes lie on them"));
+                                  "; its pixels are taken as they are stored, and boxes lie on them",
+                                  p.doubtful ? "; if they were drawn on the picture as it is shown, give "
+                                               "--boxes-on-shown"
+                                             : ""));
     }
     std::map<std::array<double, 5>, std::size_t> first;  // the first of equal boxes
     std::size_t twins = 0;

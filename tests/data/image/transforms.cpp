@@ -220,7 +220,7 @@ TEST(Pipeline, WrongTextIsExplained) {
       message("resise:3"),
       "transform: there is no step 'resise'; known are grey, rgb, window, rescale, percentile, resize, fit, "
       "random-resize, central-fraction, center-crop, random-crop, random-resized-crop, hflip, vflip, rotate, "
-      "affine, brightness, brightness-shift, contrast, gamma, normalize");
+      "affine, random-transform, brightness, brightness-shift, contrast, hue, saturation, gamma, normalize");
   EXPECT_EQ(message("random-resize:256"),
             "transform: 'random-resize:256': 1 parameter; write random-resize:LOW:HIGH");
   EXPECT_EQ(message("random-resize:8x8:9"),

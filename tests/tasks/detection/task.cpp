@@ -11,6 +11,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/inputs.h"
 #include "tasks/training.h"
@@ -365,6 +366,9 @@ TEST(DetectionTask, Messages) {
                    {"pipeline", "grey"}};
   EXPECT_EQ(message_of<CheckpointError>([&] { task_kind("detection").make(damaged, "x.gdck"); }),
             "checkpoint: x.gdck does not describe a detector; was it written by gadolin train?");
+  EXPECT_EQ(
+      message_of<UsageError>([&] { DetectionEvaluator(*set, set->classes(), 0).set_max_detections(0); }),
+      "detection: 0 detections a picture count for nothing; use 1 or more");
   report::RunReport page;
   EXPECT_EQ(message_of<FormatError>([&] { report_detection("runs/a", Json::object(), page); }),
             "report: runs/a/metrics.json is none of a detector: [json.exception.out_of_range.403] key "

@@ -1,4 +1,4 @@
-#include "apps/data/boxes.h"
+#include "apps/run/box_options.h"
 
 #include "data/sets/boxes/box_check.h"
 #include "tensor/check.h"
@@ -30,12 +30,29 @@ void tell_boxes(Session& session, const Dataset& set) {
   session.metric("wrong_rows", boxes->counts().wrong);
 }
 
+std::unique_ptr<Dataset> open_logged(const Session& session, DatasetOptions& options, bool skip_wrong,
+                                     const std::function<std::unique_ptr<Dataset>()>& f,
+                                     std::vector<std::string>* left_out) {
+  std::vector<std::string> wrong;
+  options.problems = skip_wrong ? &wrong : nullptr;
+  std::unique_ptr<Dataset> set;
+  try {
+    set = f();
+  } catch (...) {
+    options.problems = nullptr;
+    for (const std::string& row : wrong) session.log("left out: " + row);
+    throw;
+  }
+  options.problems = nullptr;
+  for (const std::string& row : wrong) session.log("left out: " + row);
+  if (left_out) *left_out = std::move(wrong);
+  return set;
+}
+
 std::unique_ptr<Dataset> open_told(Session& session, const std::string& data, DatasetOptions options,
                                    bool skip_wrong) {
-  std::vector<std::string> wrong;
-  if (skip_wrong) options.problems = &wrong;
-  std::unique_ptr<Dataset> set = open_dataset(data, options);
-  for (const std::string& row : wrong) session.log("left out: " + row);
+  std::unique_ptr<Dataset> set =
+      open_logged(session, options, skip_wrong, [&] { return open_dataset(data, options); });
   tell_boxes(session, *set);
   return set;
 }
