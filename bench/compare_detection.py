@@ -100,7 +100,7 @@ def torchvision_side(folder, train, held, classes, plan, seed):
 
     images = [picture(p) for p in train]
     net.train()
-    order, step = [], 0
+    order, step, losses = [], 0, 0.0
     epoch = math.ceil(len(train) / BATCH) * BATCH
     while step < plan["steps"]:
         order = torch.randperm(len(train)).tolist()
@@ -120,6 +120,7 @@ def torchvision_side(folder, train, held, classes, plan, seed):
             for group in rule.param_groups:
                 group["lr"] = rate_at(step, plan["steps"], plan["steps"] // 10)
             loss = sum(net(batch, targets).values())
+            losses += loss.item()
             rule.zero_grad()
             loss.backward()
             rule.step()
@@ -131,7 +132,7 @@ def torchvision_side(folder, train, held, classes, plan, seed):
             said = net([picture(p)])[0]
             for box, score, label in zip(said["boxes"].tolist(), said["scores"].tolist(), said["labels"].tolist()):
                 found.append((p[0], classes[label], box, score))
-    return found
+    return found, losses / step
 
 
 def gadolin_side(program, folder, train, held, classes, plan, seed):
@@ -162,9 +163,10 @@ def gadolin_side(program, folder, train, held, classes, plan, seed):
             sys.exit(f"gadolin {command[0]} ended with {done.returncode}: {done.stderr or done.stdout}")
     with open(run / "val" / "detections.csv", newline="") as file:
         found = [(r["path"], r["class"], [float(r[k]) for k in ("x1", "y1", "x2", "y2")], float(r["score"])) for r in csv.DictReader(file)]
-    shutil.copy(run / "metrics.csv", folder / f"gadolin-{seed}.csv")
+    with open(run / "metrics.csv", newline="") as file:
+        loss = float(list(csv.DictReader(file))[-1]["train_loss"])  # the one row is the mean of all steps
     shutil.rmtree(run)
-    return found
+    return found, loss
 
 
 def score(program, folder, held, classes, found, name):
@@ -193,6 +195,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--sides", nargs="+", default=["torchvision", "gadolin"], choices=["torchvision", "gadolin"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--by-patient", action="store_true", help="haemorrhages of patients that the net has not seen")
     parser.add_argument("--steps", type=int, help="other than the recipe's, to try the script")
@@ -205,23 +208,28 @@ def main():
         folder, pictures = prepare(args.data, name, args.work)
         classes = sorted({b[0] for p in pictures for b in p[4]})
         train, held = divide(args.data, name, pictures, args.by_patient)
-        rows = {}
+        rows, means = {}, {}
         for seed in args.seeds:
-            for side in ("torchvision", "gadolin"):
+            for side in args.sides:
                 kept = folder / f"{side}-{seed}-{plan['steps']}{'-by-patient' if args.by_patient else ''}.json"
                 if not kept.exists():
                     start = time.perf_counter()
-                    found = (torchvision_side(folder, train, held, classes, plan, seed) if side == "torchvision" else
-                             gadolin_side(program, folder, train, held, classes, plan, seed))
-                    kept.write_text(json.dumps({"AP50": score(program, folder, held, classes, found, kept.stem), "seconds": time.perf_counter() - start}))
+                    found, loss = (torchvision_side(folder, train, held, classes, plan, seed) if side == "torchvision" else
+                                   gadolin_side(program, folder, train, held, classes, plan, seed))
+                    ap = score(program, folder, held, classes, found, kept.stem)
+                    kept.write_text(json.dumps({"AP50": ap, "loss": loss, "seconds": time.perf_counter() - start}))
                 result = json.loads(kept.read_text())
                 rows.setdefault(side, []).append(result["AP50"])
-                print(f"{name} seed {seed} {side}: AP50 {result['AP50']:.4f} in {result['seconds']:.0f} s", flush=True)
+                means.setdefault(side, []).append(result["loss"])
+                print(f"{name} seed {seed} {side}: AP50 {result['AP50']:.4f}, mean loss {result['loss']:.4f}, in {result['seconds']:.0f} s", flush=True)
         lines += ["", f"{name}: {plan['side']} pixels, {plan['steps']} steps, {sum(len(p[4]) for p in held)} boxes in {len(held)} held-back pictures, "
                   f"{'val and test lists' if not plan['patients'] else 'of other patients' if args.by_patient else 'every third slice'}",
                   "             " + "".join(f"{f'seed {s}':>9}" for s in args.seeds) + "     mean"]
         mean = {side: sum(values) / len(values) for side, values in rows.items()}
         lines += [f"{side:<13}" + "".join(f"{v:9.4f}" for v in values) + f"{mean[side]:9.4f}" for side, values in rows.items()]
+        lines += [f"{side}: loss of a step, mean of each run: " + " ".join(f"{v:.4f}" for v in values) for side, values in means.items()]
+        if len(mean) < 2:
+            continue
         lines.append(f"difference   {mean['gadolin'] - mean['torchvision']:+.4f}: "
                      + ("within 0.02 or better" if mean["gadolin"] >= mean["torchvision"] - 0.02 else "WORSE than torchvision by more than 0.02"))
     text = "\n".join(lines)
