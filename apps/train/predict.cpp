@@ -12,6 +12,7 @@
 #include "io/tfrecord.h"
 #include "tasks/detection/detection.h"
 #include "tasks/detection/draw.h"
+#include "tasks/detection/operating_score.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
 #include "tensor/ops.h"
@@ -104,17 +105,22 @@ void predict(Session& session, const PredictOptions& o) {
   if (!o.draw.empty()) check_output_folder("predict: --draw", o.draw);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
-  require<UsageError>(o.draw.empty() || dynamic_cast<const DetectionTask*>(&task) != nullptr,
-                      "predict: --draw is for detectors, and ", o.checkpoint, " is of ", task.kind(),
-                      "; gadolin cam shows what a classifier looks at");
+  const auto* detector = dynamic_cast<const DetectionTask*>(&task);
+  require<UsageError>(o.draw.empty() || detector != nullptr, "predict: --draw is for detectors, and ",
+                      o.checkpoint, " is of ", task.kind(), "; gadolin cam shows what a classifier looks at");
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
   TextRows rows{task.columns()};
   rows[0].insert(rows[0].begin(), "path");
   std::vector<std::string> stems;
+  double drawn_from = 0.5;
   if (!o.draw.empty()) {
     for (std::int64_t i = 0; i < set->size(); ++i) stems.push_back(set->info(i).name);
     stems = distinct_stems(stems);
     make_folders("predict", o.draw);
+    const std::string& chosen = detector->remembered("score_threshold");
+    if (!chosen.empty()) drawn_from = operating_score_from_json(chosen, "checkpoint: " + o.checkpoint).value;
+    session.log(cat("drawn in ", o.draw, " from the score ", exact_text(drawn_from), " on",
+                    chosen.empty() ? "" : ", chosen on validation pictures"));
     session.output("drawn", o.draw);
   }
   std::int64_t failed = 0;
@@ -126,7 +132,8 @@ void predict(Session& session, const PredictOptions& o) {
       const Said said = task.say(outputs, 0, o.top);
       if (!o.draw.empty())
         write_png(o.draw + "/" + stems[static_cast<std::size_t>(i)] + ".png",
-                  draw_boxes(set->image(i), drawn_boxes({}, detections_of(outputs)[0], task.classes())));
+                  draw_boxes(set->image(i), drawn_boxes({}, detections_of(outputs)[0], task.classes(),
+                                                        {.score = drawn_from})));
       for (auto row : said.rows) {
         row.insert(row.begin(), file);
         rows.push_back(std::move(row));
