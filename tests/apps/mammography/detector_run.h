@@ -30,30 +30,11 @@ class ApartSquares : public BrightSquares {
 
 inline std::vector<std::string> squares_training(const std::string& table, const std::string& out,
                                                  const std::vector<std::string>& more = {}) {
-  std::vector<std::string> args{"mammography",
-                                "train",
-                                "csv",
-                                table,
-                                "--backbone",
-                                "resnet18",
-                                "--net-option",
-                                "width=8",
-                                "--net-option",
-                                "channels=32",
-                                "--net-option",
-                                "anchor_sizes=12/20/32/64/128",
-                                "--image_min_side",
-                                "64",
-                                "--image-max-side",
-                                "96",
-                                "--batch-size",
-                                "4",
-                                "--workers",
-                                "0",
-                                "--device",
-                                "cpu",
-                                "--snapshot-path",
-                                out};
+  std::vector<std::string> args{"mammography", "train", "csv", table, "--backbone", "resnet18"};
+  for (const char* option : {"width=8", "channels=32", "anchor_sizes=12/20/32/64/128", "rescue=best"})
+    args.insert(args.end(), {"--net-option", option});
+  args.insert(args.end(), {"--image_min_side", "64", "--image-max-side", "96", "--batch-size", "4",
+                           "--workers", "0", "--device", "cpu", "--snapshot-path", out});
   args.insert(args.end(), more.begin(), more.end());
   return args;
 }

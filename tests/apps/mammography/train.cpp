@@ -14,7 +14,8 @@ TEST(MammographyTrain, SnapshotsGoOnBitForBit) {
   const ApartSquares films(24);
   const std::string whole = films.path() + "/whole", half = films.path() + "/half",
                     rest = films.path() + "/rest";
-  const std::vector<std::string> length{"--epochs", "4", "--steps", "3", "--schedule", "plateau:0.1:0"};
+  const std::vector<std::string> length{"--epochs",        "4", "--steps", "3", "--schedule", "plateau:0.1:0",
+                                        "--warmup-epochs", "0"};
   const Outcome all = run_here(squares_training(films.table(), whole, length));
   ASSERT_EQ(all.code, 0) << all.err;
   EXPECT_TRUE(says(all.out, "train and val: patients in both: 0, equal files in both: 0")) << all.out;
@@ -181,8 +182,12 @@ TEST(MammographyTrain, Messages) {
   EXPECT_EQ(said({"--tile", "32"}),
             "--tile 32 is none; use SIDE or SIDE:OVERLAP, such as 1024:0.2: 64 to 16384 pixels, and a share "
             "from 0 to 0.9 [GD-USAGE-001]");
-  EXPECT_TRUE(says(said({"--net-option", "anchor_size=3"}),
-                   "detection: --net-option anchor_size is unknown; known are "));
+  const auto set = films.set();
+  EXPECT_TRUE(message_of<UsageError>([&] {
+                trainable_kind("detection")
+                    .begin(
+                        {"retinanet_resnet18_fpn", {{"anchor_size", 3.0}}, *set, Pipeline("grey"), {}, cpu});
+              }).starts_with("detection: --net-option anchor_size is unknown; known are "));
   EXPECT_TRUE(says(said({"--net-option", "anchor_size=3"}), "anchor_sizes, anchor_strides, "));
   EXPECT_EQ(said({"--net-option", "num_classes=3"}),
             "detection: num_classes is not for --net-option: the data decide; leave it out [GD-USAGE-001]");
