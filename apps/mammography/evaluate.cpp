@@ -153,6 +153,7 @@ void evaluate(Session& session, EvaluateFlags f) {
   std::unique_ptr<DetectionSet> looked_at;
   ShownFrom from;
   std::vector<std::string> classes;
+  std::string split;
   c.open = [&](const Task& task, EvalCommand& o) -> std::unique_ptr<Dataset> {
     const DetectionTask& detector = as_detector(task, model);
     check_against(detector, f, model);
@@ -165,6 +166,7 @@ void evaluate(Session& session, EvaluateFlags f) {
     o.splits.clear();
     o.split = f.split;
     auto part = part_of(*set, o.split);
+    split = o.split;
     std::string all = "all";
     looked_at = part_of(*part, all);
     return part;
@@ -184,7 +186,7 @@ void evaluate(Session& session, EvaluateFlags f) {
     if (!f.save_path.empty()) save_films(f, evaluator, *looked_at, from.score);
     if (f.data.form == "coco" && !f.out.empty()) {
       make_folders("mammography evaluate", f.out);
-      write_coco_files(session, f, evaluator, *looked_at, f.split == "auto" ? "val2017" : f.split);
+      write_coco_files(session, f, evaluator, *looked_at, split);
     }
   };
   evaluate_checkpoint(session, c);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/program/ranges.h"
+#include "apps/run/table_of_run.h"
 #include "tensor/check.h"
 
 namespace gadolin::mammography {
@@ -62,6 +63,7 @@ bool fires(const std::vector<Detection>& found, const MarkedPicture& film, const
 
 std::unique_ptr<DetectionSet> films_of(const Session& session, FiringFlags& f, const DetectionTask& task) {
   const auto set = open_marked(session, f.data, task.classes());
+  for (const std::string& met : met_in(*set)) session.log(f.data.paths[0] + ": " + met);
   if (!f.splits.empty()) read_splits(f.splits, *set);
   return part_of(*set, f.split);
 }

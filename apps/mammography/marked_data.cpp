@@ -47,7 +47,6 @@ std::unique_ptr<DetectionSet> open_marked(const Session& session, const MarkedDa
     if (o.form == "coco") return open_coco(o.paths[0], read);
     return open_voc(o.paths[0], read);
   });
-  for (const std::string& met : met_in(*set)) session.log(o.paths[0] + ": " + met);
   return std::unique_ptr<DetectionSet>(static_cast<DetectionSet*>(set.release()));
 }
 

@@ -22,7 +22,7 @@ struct MarkedData {
 // `with_model`: the last of the words is a checkpoint.
 void add_marked_data(CLI::App* app, MarkedData& o, bool with_model);
 
-// Opens what is named; says what was read. `classes`: those of a checkpoint, otherwise the data's own.
+// Opens what is named. `classes`: those of a checkpoint, otherwise the data's own.
 std::unique_ptr<DetectionSet> open_marked(const Session& session, const MarkedData& o,
                                           const std::vector<std::string>& classes = {});
 

@@ -8,6 +8,7 @@
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
 #include "apps/run/judges.h"
+#include "apps/run/table_of_run.h"
 #include "data/sets/overlap.h"
 #include "tasks/detection/detection_evaluator.h"
 #include "tasks/detection/voc_metrics.h"
@@ -73,6 +74,7 @@ void sweep(Session& session, const SweepFlags& f) {
   const std::vector<std::string> snapshots = snapshots_in(f.folder);
   {
     const auto films = open_marked(session, f.data);
+    for (const std::string& met : met_in(*films)) session.log(f.data.paths[0] + ": " + met);
     if (!f.splits.empty()) read_splits(f.splits, *films);
     require<DataError>(films->has_split(Split::val), "mammography sweep: ", f.data.paths[0],
                        " has no validation films to choose on; give --splits, such as split.csv of the run");

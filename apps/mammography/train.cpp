@@ -13,6 +13,7 @@
 #include "data/sets/boxes/tiles.h"
 #include "data/sets/overlap.h"
 #include "data/sets/split.h"
+#include "io/atomic_file.h"
 #include "nets/detectors.h"
 #include "tensor/check.h"
 #include "train/checkpoint.h"
@@ -203,7 +204,7 @@ void keep_snapshot(const RunDir& run, const std::string& name, std::int64_t epoc
   fs::remove(path, error);
   fs::create_hard_link(fs::canonical(last, error), path, error);
   if (error) fs::copy_file(last, path, fs::copy_options::overwrite_existing, error);
-  require<FileError>(!error, "mammography train: ", path, " cannot be written: ", error.message());
+  if (error) fail_file("mammography train", path, error.value());
 }
 
 void train(Session& session, const TrainFlags& f, const ConfigText& config) {
@@ -216,7 +217,6 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
   std::unique_ptr<DetectionSet> films = split_films(session, f);
   const int channels = f.channels > 0 ? f.channels : channels_of(*films);
   settle_pictures(o, f, channels);
-  settle_updates(o, f, films->subset(Split::train)->size());
   if (const std::string preparation = preparation_beside(f.data); !preparation.empty())
     o.facts["preparation"] = preparation;
   if (!f.tile.empty()) {
@@ -226,6 +226,7 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
     films = std::make_unique<TiledSet>(*films, tiles);
     session.log(cat(whole, " films in ", films->size(), " tiles; the mAP of epochs is that of tiles"));
   }
+  settle_updates(o, f, films->subset(Split::train)->size());
   const std::vector<std::string> classes = films->classes();
   o.data.open = [&films]() -> std::unique_ptr<Dataset> { return std::move(films); };
   o.evaluated = [&](const Evaluator& evaluator) {

@@ -44,7 +44,8 @@ AnchorPicture anchor_picture(const DetectionSet& set, std::int64_t i, const Pipe
     for (std::size_t c = 0; c < 4; ++c) corners[4 * k + c] = static_cast<float>(all[c]);
     labels[k] = boxes[k].label;
   }
-  const int width = canvas_side(seen.image.width), height = canvas_side(seen.image.height);
+  const int width = canvas_side(seen.image.width, settings.padding),
+            height = canvas_side(seen.image.height, settings.padding);
   std::vector<Pair> grids;
   for (const double stride : settings.anchors.strides)
     grids.push_back(

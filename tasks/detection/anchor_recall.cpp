@@ -130,8 +130,8 @@ AnchorRecall anchor_recall(const DetectionSet& set, const Pipeline& pipeline,
       const ObjectBox seen{c.x1, c.y1, c.x2, c.y2, o.label};
       Corners anchor;
       const double side = std::sqrt((seen.x2 - seen.x1) * (seen.y2 - seen.y1)),
-                   overlap = best_overlap(seen, settings.anchors, canvas_side(there.width),
-                                          canvas_side(there.height), anchor);
+                   overlap = best_overlap(seen, settings.anchors, canvas_side(there.width, settings.padding),
+                                          canvas_side(there.height, settings.padding), anchor);
       auto& group = *std::ranges::find_if(recall.groups, [&](const auto& g) { return !(side >= g.to); });
       const bool matched = overlap >= settings.match.object;
       ++group.boxes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "io/text.h"
 #include "nets/detectors.h"
@@ -139,16 +140,27 @@ std::unique_ptr<DataLoader> DetectionTask::loader(const Dataset& set, const Pipe
                                                   std::shared_ptr<const Sampler> sampler) const {
   auto sizes = std::make_shared<const std::vector<std::pair<int, int>>>(sizes_behind(set, pipeline));
   DetectionOptions padding;
+  const auto side = [&](int length) { return canvas_side(length, settings_.padding); };
   padding.size_of = [sizes](std::int64_t place) { return (*sizes)[static_cast<std::size_t>(place)]; };
   std::pair<int, int> largest{32, 32};
   for (const auto& [width, height] : *sizes) {
-    padding.sizes.emplace_back(canvas_side(width), canvas_side(height));
-    largest = {std::max(largest.first, canvas_side(width)), std::max(largest.second, canvas_side(height))};
+    padding.sizes.emplace_back(side(width), side(height));
+    largest = {std::max(largest.first, side(width)), std::max(largest.second, side(height))};
+  }
+  const bool mixed = settings_.padding == Padding::batch;
+  if (mixed) {  // every width may meet every height
+    const auto met = padding.sizes;
+    for (const auto& [width, own_height] : met)
+      for (const auto& [own_width, height] : met) padding.sizes.emplace_back(width, height);
   }
   padding.sizes.push_back(largest);  // for a sampler that mixes shapes
   std::ranges::sort(padding.sizes);
   padding.sizes.erase(std::unique(padding.sizes.begin(), padding.sizes.end()), padding.sizes.end());
   auto collation = std::make_unique<DetectionCollation>(pipeline, padding);
+  if (!sampler && mixed) {
+    const BatchCut cut{options.batch_size, options.drop_last};
+    sampler = options.shuffle ? shuffled(set.size(), cut) : in_order(set.size(), cut);
+  }
   if (!sampler) {
     const BucketCut cut{options.batch_size, options.shuffle,
                         options.drop_last ? LastBatch::fill : LastBatch::keep};
@@ -172,8 +184,29 @@ TextRows DetectionTask::remarks(const Dataset& train) const {
   return recall_table(recall_ ? *recall_ : anchor_recall(with_boxes(train), pipeline_, settings_));
 }
 
-DetectorOutput DetectionTask::answer(const Batch& batch) {
+// Behind the normalisation the mean colour is 0. The host reads nothing, so that steps can be recorded.
+Tensor DetectionTask::picture_of(const Batch& batch) {
   const Tensor& image = batch["image"];
+  if (settings_.padding == Padding::own) return image;
+  const Device device = image.device();
+  const Tensor size = batch["size"].to(DType::fp32);
+  const auto inside = [&](int dim) {
+    const std::int64_t length = image.size(2 + dim);
+    Tensor& places = counted_[{device.is_cuda() ? device.index : -1, length}];
+    if (!places.defined()) {
+      std::vector<float> numbers(static_cast<std::size_t>(length));
+      std::iota(numbers.begin(), numbers.end(), 0.F);
+      places = from_vector(numbers, {length}).to(device);
+    }
+    const Shape along = dim == 0 ? Shape{1, 1, length, 1} : Shape{1, 1, 1, length};
+    return (places.reshape(along) < size.slice(1, dim, dim + 1).reshape({image.size(0), 1, 1, 1}))
+        .to(image.dtype());
+  };
+  return image * (inside(0) * inside(1));
+}
+
+DetectorOutput DetectionTask::answer(const Batch& batch) {
+  const Tensor image = picture_of(batch);
   const std::int64_t least = net_->least_size();
   require<UsageError>(image.size(2) >= least && image.size(3) >= least, "detection: pictures of ",
                       image.size(3), " x ", image.size(2), " are too small for ", model_, ", which needs ",
@@ -277,6 +310,12 @@ const std::string& DetectionTask::remembered(const std::string& fact) const {
   static const std::string nothing;
   const auto found = remembered_.find(fact);
   return found == remembered_.end() ? nothing : found->second;
+}
+
+std::vector<double> DetectionTask::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>(
+      "detection: a detector says where objects are, not how likely each class is in a picture; gadolin "
+      "predict shows its boxes");
 }
 
 void DetectionTask::describe(Checkpoint& checkpoint) const {

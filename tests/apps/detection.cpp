@@ -8,6 +8,8 @@
 
 #include "data/sets/boxes/detection_set.h"
 #include "io/csv.h"
+#include "io/safetensors.h"
+#include "nets/registry.h"
 #include "tests/apps/program.h"
 #include "tests/tasks/detection/bright_squares.h"
 
@@ -111,7 +113,32 @@ TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   const Outcome cam = run_program(
       {"cam", films.path() + "/film0.png", "--checkpoint", best, "--out", films.path() + "/cams"});
   EXPECT_NE(cam.code, 0);
-  EXPECT_TRUE(says(cam.err, "use a classifier")) << cam.err;
+  EXPECT_TRUE(says(cam.err,
+                   "detection: a detector says where objects are, not how likely each class is in a picture; "
+                   "gadolin predict shows its boxes"))
+      << cam.err;
+
+  // Two detectors and two views answer as one.
+  const Outcome both =
+      run_program({"eval", run + "/split.csv", "--checkpoint", best, run + "/checkpoints/best.gdck",
+                   "--views", "identity,hflip", "--split", "test"});
+  ASSERT_EQ(both.code, 0) << both.err;
+  EXPECT_TRUE(says(both.out, "retinanet_resnet18_fpn, 2 nets, views identity,hflip")) << both.out;
+  EXPECT_TRUE(says(both.out, "AP50")) << both.out;
+  // The trunk of a classifier starts another one.
+  const auto narrow = make_net("resnet18", {{"width", 8.0}, {"num_classes", 5.0}, {"input_channels", 1.0}});
+  TensorMap weights;
+  for (const Parameter& p : narrow->state()) weights[p.name] = p.tensor.detach();
+  save_safetensors(films.path() + "/trunk.safetensors", weights);
+  std::vector<std::string> from_trunk = with_anchors;
+  from_trunk[std::size(train) - 1] = films.path() + "/from_trunk";
+  from_trunk.insert(from_trunk.end(), {"--init-from", films.path() + "/trunk.safetensors"});
+  const Outcome started = run_program(from_trunk);
+  ASSERT_EQ(started.code, 0) << started.err;
+  EXPECT_TRUE(says(started.out + started.err,
+                   "trunk.safetensors: 120 loaded, 2 of the classifier left out, 36 of "
+                   "the detector left as they start"))
+      << started.out << started.err;
 }
 
 }  // namespace

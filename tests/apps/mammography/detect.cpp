@@ -3,8 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apps/mammography/anchor_file.h"
 #include "apps/mammography/film_set.h"
+#include "apps/mammography/preparation.h"
+#include "data/dicom/dicom.h"
 #include "io/csv.h"
 #include "tensor/check.h"
 #include "tests/apps/mammography/detector_run.h"
@@ -20,7 +21,7 @@ using Arguments = std::vector<std::string>;
 class MammographyDetect : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    films_ = new BrightSquares(40);
+    films_ = new ApartSquares(40);
     const Outcome run =
         run_here(squares_training(films_->table(), films_->path() + "/run",
                                   {"--epochs", "2", "--steps", "40", "--optimizer", "adamw", "--lr", "0.002",
@@ -40,9 +41,9 @@ class MammographyDetect : public testing::Test {
     return run_here(args);
   }
   static std::string said(Arguments args) { return last_line(call(std::move(args)), films_->path()); }
-  static BrightSquares* films_;
+  static ApartSquares* films_;
 };
-BrightSquares* MammographyDetect::films_ = nullptr;
+ApartSquares* MammographyDetect::films_ = nullptr;
 
 TEST_F(MammographyDetect, EvaluatePrintsTheOriginalsLinesAndFroc) {
   const Outcome run = call({"evaluate", "csv", films_->table(), model(), "--resamples", "20", "--out",
@@ -125,8 +126,13 @@ TEST_F(MammographyDetect, DetectWritesTablesAndDrawings) {
   EXPECT_EQ(said({"detect", films_->path() + "/film0.png", "--model", model(), "--out", "found.txt"}),
             "mammography detect: --out found.txt is no table; use csv or json to print one, or a file that "
             "ends so [GD-USAGE-001]");
-  EXPECT_EQ(said({"detect", films_->path() + "/none.png", "--model", model()}).substr(0, 60),
-            "mammography detect: 1 of 1 films could not be read (file: DI");
+  EXPECT_EQ(
+      said({"detect", films_->path() + "/none.png", "--model", model()}),
+      "mammography detect: 1 of 1 films could not be read (read: DIR/none.png cannot be opened: No such file "
+      "or directory) [GD-DATA-042]");
+  fs::create_directory(films_->path() + "/empty");
+  EXPECT_EQ(said({"detect", films_->path() + "/empty", "--model", model()}),
+            "mammography detect: no films to look at [GD-USAGE-001]");
 }
 
 TEST_F(MammographyDetect, AClassifierIsRefusedWithBothKinds) {
@@ -143,6 +149,22 @@ TEST_F(MammographyDetect, AClassifierIsRefusedWithBothKinds) {
       "detect: " + (dir / "run/checkpoints/last.gdck") +
           " is of the task classification, and detection is needed; gadolin predict takes it, or train a "
           "detector [GD-CHECKPOINT-033]");
+  // Its trunk is that of a detector to begin with, if that stands on the same net.
+  const auto begin = [&](const Arguments& more) {
+    Arguments args =
+        squares_training(films_->table(), dir / "detector",
+                         {"--imagenet-weights", dir / "run/checkpoints/last.gdck", "--net-option", "width=4",
+                          "--epochs", "1", "--steps", "1", "--no-evaluation"});
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  };
+  EXPECT_EQ(last_line(begin({"--backbone", "resnet34"}), dir.path()),
+            "--init-from DIR/run/checkpoints/last.gdck is of no detector, and as a classifier it lacks "
+            "layer1.2.conv1.weight of the trunk of retinanet_resnet34_fpn; name the classifier that this "
+            "detector stands on [GD-USAGE-001]");
+  const Outcome begun = begin({});
+  EXPECT_EQ(begun.code, 0) << begun.err;
+  EXPECT_TRUE(says(begun.err, "weights only, of ")) << begun.err;
 }
 
 TEST_F(MammographyDetect, SweepChoosesOnValidation) {
@@ -243,37 +265,114 @@ TEST_F(MammographyDetect, CasesAreFoundByAnyOfTheirFilms) {
       "[GD-DATA-001]");
 }
 
-TEST(MammographyAnchors, FilesOfTheOriginal) {
-  const auto options = [](const std::string& text) {
-    return mammography::anchor_options_of_text(text, "a.ini");
+// What `gadolin train` and `eval` take of sets with boxes, beside this group.
+TEST_F(MammographyDetect, GenericCommandsTakeTheOptionsOfBoxes) {
+  const auto eval = [&](const std::string& table, const Arguments& more) {
+    Arguments args{"eval",        table, "--checkpoint", model(), "--split", "all",
+                   "--resamples", "0",   "--device",     "cpu"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
   };
-  EXPECT_EQ(
-      options("# small lesions\n[anchor_parameters]\nsizes   = 16 32 64 128 256\nstrides = 8 16 32 64 128\n"
-              "ratios  = 0.5 1 2\nscales  = 1 1.2 1.6\n\n[pyramid_levels]\nlevels = 3 4 5 6 7\n"),
-      (Arguments{"anchor_sizes=16/32/64/128/256", "anchor_strides=8/16/32/64/128", "anchor_ratios=0.5/1/2",
-                 "anchor_scales=1/1.2/1.6"}));
-  const auto wrong = [&](const std::string& text) { return message_of<UsageError>([&] { options(text); }); };
-  EXPECT_EQ(wrong("[anchors]\n"),
-            "config: a.ini:1: [anchors] is unknown; use [anchor_parameters] and [pyramid_levels], and give "
-            "options of the program as a TOML file in front of the command");
-  EXPECT_EQ(wrong("sizes = 1\n"),
-            "config: a.ini:1: sizes = 1 is not KEY = NUMBERS in a section; begin with [anchor_parameters]");
-  EXPECT_EQ(wrong("[anchor_parameters]\nsize = 1\n"),
-            "config: a.ini:2: size is unknown in [anchor_parameters]; use sizes, strides, ratios and scales");
-  EXPECT_EQ(wrong("[pyramid_levels]\nsizes = 1\n"),
-            "config: a.ini:2: sizes is unknown in [pyramid_levels]; use levels");
-  EXPECT_EQ(wrong("[anchor_parameters]\nratios = 1\nratios = 2\n"),
-            "config: a.ini:3: ratios was given in line 2 already; leave one out");
-  EXPECT_EQ(wrong("[anchor_parameters]\nratios = 1 wide\n"),
-            "config: a.ini:2: wide in ratios is no number above 0; write numbers with blanks between them");
-  EXPECT_EQ(wrong("[anchor_parameters]\nratios =\n"),
-            "config: a.ini:2: ratios is empty; write numbers with blanks between them");
-  EXPECT_EQ(wrong("[anchor_parameters]\nsizes = 16 32 64\n"),
-            "config: a.ini:2: sizes has 3 numbers, and the net has 5 levels; give one for each");
-  EXPECT_EQ(wrong("[pyramid_levels]\nlevels = 2 3 4\n"),
-            "config: a.ini:2: levels 2/3/4 are not those of the net; use 3 4 5 6 7");
-  EXPECT_EQ(wrong("\n"),
-            "config: a.ini has no anchors; write [anchor_parameters] and sizes = 16 32 64 128 256");
+  const std::string gone =
+      films_->write("gone.csv", "film0.png,1,1,20,20,bright\ngone.png,1,1,20,20,bright\n");
+  EXPECT_NE(eval(gone, {}).code, 0);
+  const Outcome rest = eval(gone, {"--bad-samples", "skip", "--out", films_->path() + "/rest"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(says(rest.err, "left out: ")) << rest.err;
+  const auto metrics = nlohmann::json::parse(contents_of(films_->path() + "/rest/metrics.json"));
+  EXPECT_EQ(metrics["samples"], 1);
+  EXPECT_EQ(metrics["wrong_rows"].size(), 1u);
+  EXPECT_EQ(eval(films_->write("wrong.csv", "film0.png,1,1,20,20,bright\nfilm1.png,9,9,3,3,bright\n"),
+                 {"--skip-wrong", "--views", "identity,hflip", "--patient-until", "0"})
+                .code,
+            0);
+  // A split that is written elsewhere names its films by whole paths, and says so.
+  const std::string split = films_->path() + "/elsewhere/split.csv";
+  fs::create_directory(films_->path() + "/elsewhere");
+  ASSERT_EQ(run_here({"data", "split", films_->table(), "--out", split}).code, 0);
+  EXPECT_EQ(read_csv(split).header.back(), "outside");
+  EXPECT_EQ(eval(split, {}).code, 0);
+  const auto train = [&](const Arguments& more) {
+    Arguments args{"train",   films_->table(),          "--task", "detection",
+                   "--model", "retinanet_resnet18_fpn", "--out",  films_->path() + "/other"};
+    args.insert(args.end(), more.begin(), more.end());
+    return last_line(run_here(args), films_->path());
+  };
+  EXPECT_EQ(train({"--multi-label"}),
+            "--multi-label is for classifiers; a detector finds any number of objects, so leave it out "
+            "[GD-USAGE-001]");
+  const std::string normal = films_->write("normal.csv", "film4.png,,,,,\n"),
+                    tuned = films_->path() + "/no.gdck";
+  EXPECT_EQ(last_line(eval(films_->table(), {"--thresholds", "youden", "--save", tuned}), films_->path()),
+            "eval: of a detector --save takes --thresholds f1, the score with the largest F1 [GD-USAGE-001]");
+  EXPECT_EQ(last_line(eval(normal, {"--thresholds", "f1", "--save", tuned}), films_->path()),
+            "eval: no lesion is found, so there is no score to choose; train longer [GD-DATA-001]");
+}
+
+// The same numbers reach the net, whether it is given the film or the picture that convert made of it; boxes
+// of a film lie on the film.
+TEST_F(MammographyDetect, AFilmGivesTheBitsOfItsPicture) {
+  if (!dicom_available()) GTEST_SKIP() << "built without DICOM";
+  const Scratch dir;
+  ASSERT_EQ(run_here({"data", "synth", "mammo", dir / "archive", "--patients", "1", "--size", "160"}).code,
+            0);
+  ASSERT_EQ(
+      run_here({"mammography", "convert", dir / "archive", dir / "films", "--findings", "mass,cluster"}).code,
+      0);
+  Checkpoint tuned = load_checkpoint(model());
+  tuned.facts["preparation"] =
+      mammography::to_text(mammography::read_preparation(dir / "films/preparation.json"));
+  save_checkpoint(dir / "tuned.gdck", tuned);
+  int films = 0;
+  for (const char* view : {"L_CC", "R_CC", "L_MLO", "R_MLO"}) {
+    std::string film, picture;
+    for (const auto& file : fs::recursive_directory_iterator(dir.path())) {
+      const std::string name = file.path().filename().string();
+      if (name.find(view) == std::string::npos) continue;
+      if (name.ends_with(".dcm")) film = file.path().string();
+      if (name.ends_with(".png")) picture = file.path().string();
+    }
+    ASSERT_FALSE(film.empty() || picture.empty()) << view;
+    ++films;
+    const mammography::FilmSet both({film, picture}, {"a"}, tuned.facts["preparation"]);
+    EXPECT_EQ(both.image(0), both.image(1)) << view;
+    const auto boxes = [&](const std::string& file) {
+      const Outcome run =
+          call({"detect", file, "--model", dir / "tuned.gdck", "--score-threshold", "0", "--json"});
+      EXPECT_EQ(run.code, 0) << run.err;
+      return events(run, "prediction").at(0)["boxes"];
+    };
+    const auto on_film = boxes(film), on_picture = boxes(picture);
+    ASSERT_EQ(on_film.size(), on_picture.size());
+    const Affine back = both.map(0).inverse();
+    for (std::size_t k = 0; k < on_film.size(); ++k) {
+      EXPECT_EQ(on_film[k]["score"], on_picture[k]["score"]);
+      const auto corner = [&](const nlohmann::json& box, std::size_t at) {
+        return box["box"][at].get<double>();
+      };
+      EXPECT_NEAR(corner(on_film[k], 0), back({corner(on_picture[k], 0), 0}).x, 1e-3);
+      EXPECT_NEAR(corner(on_film[k], 3), back({0, corner(on_picture[k], 3)}).y, 1e-3);
+    }
+  }
+  EXPECT_EQ(films, 4);
+}
+
+TEST_F(MammographyDetect, CocoAndPascal) {
+  for (const auto& [form, command] : {std::pair{"coco", "coco"}, std::pair{"voc", "pascal"}}) {
+    const std::string folder = films_->path() + "/" + form, run = folder + "-run";
+    ASSERT_EQ(run_here({"data", "convert", films_->table(), folder, "--format", form}).code, 0);
+    Arguments args = squares_training(folder, run, {"--epochs", "1", "--steps", "2", "--compute-val-loss"});
+    args[2] = command;
+    const Outcome trained = run_here(args);
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    EXPECT_GE(read_csv(run + "/metrics.csv").find("val_loss"), 0);
+    const std::string snapshot = run + "/resnet18_" + command + "_01.gdck";
+    const Outcome eval =
+        call({"evaluate", command, folder, snapshot, "--resamples", "0", "--out", run + "/test"});
+    ASSERT_EQ(eval.code, 0) << eval.err;
+    EXPECT_TRUE(says(eval.out, "5 samples of test")) << eval.out;
+    EXPECT_EQ(fs::exists(run + "/test/test_bbox_results.json"), std::string(form) == "coco");
+  }
 }
 
 }  // namespace

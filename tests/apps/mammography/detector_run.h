@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <sstream>
 
 #include "tests/apps/in_process.h"
 #include "tests/tasks/detection/bright_squares.h"
@@ -11,6 +12,21 @@ namespace gadolin::test {
 inline bool says(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
+
+// Pictures for testing are of other patients than those for validation.
+class ApartSquares : public BrightSquares {
+ public:
+  explicit ApartSquares(int count, int width = 64, int height = 64) : BrightSquares(count, width, height) {
+    std::string rows;
+    std::istringstream lines(contents_of(table()));
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t patient = line.find(",p");
+      if (line.ends_with(",test") && patient != std::string::npos) line[patient + 1] = 't';
+      rows += line + "\n";
+    }
+    write("boxes.csv", rows);
+  }
+};
 
 inline std::vector<std::string> squares_training(const std::string& table, const std::string& out,
                                                  const std::vector<std::string>& more = {}) {

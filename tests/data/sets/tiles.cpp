@@ -58,13 +58,16 @@ TEST(Tiles, HoldThePixelsAndBoxesOfTheirFilm) {
   EXPECT_FALSE(tiles.picture(0).boxes[0].crowd);
   EXPECT_EQ(tiles.picture(1).boxes.at(0).box, (ObjectBox{0, 10, 20, 30, 0}));
   EXPECT_FALSE(tiles.picture(1).boxes[0].crowd) << "just half";
-  EXPECT_TRUE(tiles.labels(2).empty());
   const auto half = tiles.subset(std::vector<std::int64_t>{3});
   EXPECT_EQ(half->image(0), tiles.image(3)) << "a subset knows its tiles";
   const TiledSet bare(*set, 0, 150, 90, {.side = 80, .overlap = 0.1});
   EXPECT_EQ(bare.image(2), tiles.image(2));
-  const TiledSet of_dataset(bare, 0, 80, 80, {.side = 64});
+  dir.write("classes/a/1.png", encode_png(pattern(80, 80, 1)));
+  dir.write("classes/b/1.png", encode_png(pattern(80, 80, 1)));
+  const auto plain = open_dataset(dir / "classes");
+  const TiledSet of_dataset(*plain, 0, 80, 80, {.side = 64});
   EXPECT_EQ(of_dataset.size(), 4);
+  EXPECT_EQ(message_of<ValueError>([&] { of_dataset.films(); }), "tiles: the films have no boxes");
 }
 
 TEST(JoinedBoxes, KeepSplitsAndPlaces) {
