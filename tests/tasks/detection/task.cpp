@@ -270,8 +270,8 @@ TEST(DetectionTask, PaddingIsASetting) {
   };
   const auto batches_of = [&](const DetectionTask& task) {
     std::vector<Shape> shapes;
-    for (const Batch& batch : *task.loader(*set, task.pipeline(), {.batch_size = 2, .workers = 0}))
-      shapes.push_back(batch["image"].shape());
+    const auto loader = task.loader(*set, task.pipeline(), {.batch_size = 2, .workers = 0});
+    for (const Batch& batch : *loader) shapes.push_back(batch["image"].shape());
     return shapes;
   };
   EXPECT_EQ(batches_of(*with(Padding::mean)), (std::vector<Shape>{{1, 1, 96, 64}, {1, 1, 64, 96}}));
