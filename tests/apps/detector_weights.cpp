@@ -205,7 +205,9 @@ void expect_same_boxes(DetectionTask& task, std::int64_t pictures, const Scratch
   const auto near = [&](const char* what, const Tensor& a, const Tensor& b) {
     const auto want = a.slice(1, 0, most).contiguous().to_vector<double>(), got = b.to_vector<double>();
     ASSERT_EQ(want.size(), got.size());
-    for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(want[i], got[i], 1e-4) << what << " " << i;
+    // Other sums than ours: of boxes a few of fp32's roundings at their corners.
+    for (std::size_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(want[i], got[i], 1e-4 * std::max(1.0, std::abs(want[i]) / 10)) << what << " " << i;
   };
   near("boxes", ours["boxes"], theirs.at("boxes"));
   near("scores", ours["score"], theirs.at("scores"));
