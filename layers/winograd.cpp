@@ -65,14 +65,6 @@ Tensor bank(const WinogradKernels<S>& k, const Tensor& weight_any, bool turned, 
   return made_of(weight_any, std::move(key), keep, made);
 }
 
-int thread_index() {
-#ifdef _OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
-
 // y = convolution of x with a bank. Threads share out blocks of tiles; where there are few blocks, also the
 // panels of each.
 template <class S>
@@ -92,12 +84,11 @@ void run_forward(const WinogradKernels<S>& k, const Tensor& x_any, const Tensor&
   const std::int64_t m_point = apart(k, most_tiles * k.panel), of_thread = points * (rows.point + m_point);
   const Tensor nothing = zeros({in.channels}, dtype_of<S>);
   Tensor scratch = empty({threads, of_thread}, dtype_of<S>);
-  const S* const zero = nothing.template data<S>();
-  const S* const filters = u.data<S>();
-  parallel_for(blocks * shares, 1, [&](std::int64_t from, std::int64_t to) {
-    S* const v = scratch.data<S>() + thread_index() * of_thread;
-    S* const m = v + points * rows.point;
-    for (std::int64_t item = from; item < to; ++item) {
+  const S *const zero = nothing.template data<S>(), *const filters = u.data<S>();
+  parallel_for(threads, 1, [&](std::int64_t thread, std::int64_t end_thread) {
+    S *const v = scratch.data<S>() + thread * of_thread, *const m = v + points * rows.point;
+    const std::int64_t items = blocks * shares;
+    for (std::int64_t item = items * thread / threads; item < items * end_thread / threads; ++item) {
       const std::int64_t first = item / shares * each, count = std::min(each, tiles - first);
       const std::int64_t share = item % shares;
       k.gather(in, grid, first, count, false, zero, rows, v);
@@ -129,8 +120,8 @@ Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, cons
       columns{apart(k, panels * each * k.panel), each * k.panel, k.panel};
   const std::int64_t u_point = apart(k, sums * k.panel);
   const Tensor nothing = zeros({std::max(z.c, z.k)}, dtype_of<S>);
-  // Products read up to a row of registers beyond the last tile, into the gap.
-  Tensor v_all = empty({points * rows.point}, dtype_of<S>),
+  // Products read up to a row of registers beyond the last tile.
+  Tensor v_all = empty({points * rows.point + k.panel}, dtype_of<S>),
          g_all = empty({points * columns.point}, dtype_of<S>),
          u_all = empty({panels, points, u_point}, dtype_of<S>), dw = empty_like(weight, dtype_of<S>);
   S *const v = v_all.template data<S>(), *const g = g_all.template data<S>(),
@@ -158,21 +149,18 @@ Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, cons
   return dw;
 }
 
-template <class F> auto in_type(DType dtype, F&& f) {
-  return dtype == DType::fp64 ? f(double()) : f(float());
+template <class F> auto with_kernels(WinogradChoice how, DType dtype, F&& f) {
+  return dtype == DType::fp64 ? f(kernels_of<double>(how)) : f(kernels_of<float>(how));
 }
 
 }  // namespace
 
 int winograd_lanes() {
 #if defined(__x86_64__)
-  static const int bytes = __builtin_cpu_supports("avx512f")                                 ? 64
-                           : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 32
-                                                                                             : 0;
-  return bytes;
-#else
-  return 0;
+  if (__builtin_cpu_supports("avx512f")) return 64;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 32;
 #endif
+  return 0;
 }
 
 WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool filters_stay) {
@@ -209,9 +197,7 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
 
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
                            const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) {
-  in_type(x.dtype(), [&](auto zero) {
-    using S = decltype(zero);
-    const WinogradKernels<S>& k = kernels_of<S>(how);
+  with_kernels(how, x.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
     const Tensor bias = bias_any.defined() ? bias_any.contiguous() : bias_any,
                  addend = tail.addend.defined() ? with_channels_last(tail.addend) : tail.addend;
     PixelView<const S> add{};
@@ -226,9 +212,7 @@ void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor&
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
                                    const Tensor& weight, const Tensor& x, bool keep_filters) {
   Tensor dx = empty(x.shape(), dy.dtype(), cpu, MemoryFormat::channels_last);
-  in_type(dy.dtype(), [&](auto zero) {
-    using S = decltype(zero);
-    const WinogradKernels<S>& k = kernels_of<S>(how);
+  with_kernels(how, dy.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
     run_forward<S>(k, dy, bank(k, weight, true, keep_filters),
                    tiles_of(z.h, z.w, how.tile, 2 - z.before.h, 2 - z.before.w), {nullptr, nullptr, false},
                    dx);
@@ -238,10 +222,8 @@ Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const
 
 Tensor conv_filter_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
                                      const Tensor& x, const Tensor& weight) {
-  return in_type(dy.dtype(), [&](auto zero) {
-    using S = decltype(zero);
-    return run_filter_gradient<S>(kernels_of<S>(how), z, dy, x, weight);
-  });
+  return with_kernels(how, dy.dtype(),
+                      [&](const auto& k) { return run_filter_gradient(k, z, dy, x, weight); });
 }
 
 }  // namespace gadolin::detail

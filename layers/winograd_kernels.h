@@ -11,6 +11,9 @@ template <class S> struct PixelView {
   S* data;
   std::int64_t h, w, channels;
   std::int64_t image, row, pixel;  // elements from one to the next
+  S* at(std::int64_t n, std::int64_t y, std::int64_t x) const {
+    return data + n * image + y * row + x * pixel;
+  }
 };
 
 // Tiles of a batch, in row-major order within each image. Pixel (r, s) of tile (i, j) is pixel

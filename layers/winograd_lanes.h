@@ -146,6 +146,11 @@ template <class S, class T> struct Bodies {
   static constexpr std::int64_t lanes = Lanes<S>::count, width = 2 * lanes;
   static constexpr int side = T::side, rows = GADOLIN_LANE_BYTES == 64 ? 14 : 6;  // with 32 or 16 registers
 
+  // f(r, s) for all places of a square.
+  template <int n, class F> static GADOLIN_INLINE void square(const F& f) {
+    for (int r = 0; r < n; ++r)
+      for (int s = 0; s < n; ++s) f(r, s);
+  }
   // f on the columns of `in`, then on the rows: out = f f(in)^T. in [from][from], out [to][to].
   template <int from, int to, class F, class Put>
   static GADOLIN_INLINE void both(const V (&in)[from][from], const F& f, const Put& put) {
@@ -169,15 +174,14 @@ template <class S, class T> struct Bodies {
       for (std::int64_t k = panel * width; k < (panel + 1) * width; k += lanes) {
         for (std::int64_t l = 0; l < lanes; ++l) {
           const S* const from = w.data + (k + l) * w.step_out + c0 * w.step_in;
-          for (int r = 0; r < 3; ++r)
-            for (int s = 0; s < 3; ++s)
-              for (std::int64_t c = 0; c < count; ++c)
-                taps[c][r][s][l] = k + l < w.out ? from[c * w.step_in + r * w.step_r + s * w.step_s] : S(0);
+          for (std::int64_t c = 0; c < count; ++c)
+            square<3>([&](int r, int s) {
+              taps[c][r][s][l] = k + l < w.out ? from[c * w.step_in + r * w.step_r + s * w.step_s] : S(0);
+            });
         }
         for (std::int64_t c = 0; c < count; ++c) {
           V g[3][3];
-          for (int r = 0; r < 3; ++r)
-            for (int s = 0; s < 3; ++s) g[r][s] = load(taps[c][r][s]);
+          square<3>([&](int r, int s) { g[r][s] = load(taps[c][r][s]); });
           both<3, side>(g, T::template filter<S>, [&](int r, int s, V value) {
             store(u + (r * side + s) * point + (c0 + c) * width + k % width, value);
           });
@@ -193,17 +197,14 @@ template <class S, class T> struct Bodies {
       const std::int64_t at = first + i, n = at / (g.rows * g.cols),
                          y0 = at / g.cols % g.rows * T::tile - g.top, x0 = at % g.cols * T::tile - g.left;
       const S* pixels[size][size];
-      for (int r = 0; r < size; ++r) {
-        for (int s = 0; s < size; ++s) {
-          const bool inside = y0 + r >= 0 && y0 + r < x.h && x0 + s >= 0 && x0 + s < x.w;
-          pixels[r][s] = inside ? x.data + n * x.image + (y0 + r) * x.row + (x0 + s) * x.pixel : zeros;
-        }
-      }
+      square<size>([&](int r, int s) {
+        const bool inside = y0 + r >= 0 && y0 + r < x.h && x0 + s >= 0 && x0 + s < x.w;
+        pixels[r][s] = inside ? x.at(n, y0 + r, x0 + s) : zeros;
+      });
       const std::int64_t all = (x.channels + to.width - 1) / to.width * to.width;
       for (std::int64_t c = 0; c < all; c += lanes) {
         V d[size][size];
-        for (int r = 0; r < size; ++r)
-          for (int s = 0; s < size; ++s) d[r][s] = load_some(pixels[r][s] + c, x.channels - c);
+        square<size>([&](int r, int s) { d[r][s] = load_some(pixels[r][s] + c, x.channels - c); });
         S* const out = v + c / to.width * to.panel + i * to.width + c % to.width;
         both<size, side>(d, f, [&](int r, int s, V value) { store(out + (r * side + s) * to.point, value); });
       }
@@ -211,11 +212,8 @@ template <class S, class T> struct Bodies {
   }
   static void gather(const PixelView<const S>& x, const TileGrid& g, std::int64_t first, std::int64_t count,
                      bool spread, const S* zeros, const TileRows& to, S* v) {
-    if (spread) {
-      gather_from<T::tile>(x, g, first, count, zeros, to, v, T::template spread<S>);
-    } else {
-      gather_from<side>(x, g, first, count, zeros, to, v, T::template input<S>);
-    }
+    if (spread) return gather_from<T::tile>(x, g, first, count, zeros, to, v, T::template spread<S>);
+    gather_from<side>(x, g, first, count, zeros, to, v, T::template input<S>);
   }
 
   static void product(const S* a, std::int64_t row, std::int64_t step, const S* b_all, S* c,
@@ -251,18 +249,14 @@ template <class S, class T> struct Bodies {
         const std::int64_t left = y.channels - k;
         const V bias = end.bias ? load_some(end.bias + k, left) : V{};
         V d[side][side];
-        for (int r = 0; r < side; ++r)
-          for (int s = 0; s < side; ++s) d[r][s] = load(m + (r * side + s) * point + i * width + k % width);
+        square<side>(
+            [&](int r, int s) { d[r][s] = load(m + (r * side + s) * point + i * width + k % width); });
         both<side, T::tile>(d, T::template output<S>, [&](int r, int s, V value) {
           if (y0 + r >= y.h || x0 + s >= y.w) return;
           value += bias;
-          if (end.add) {
-            const PixelView<const S>& add = *end.add;
-            value +=
-                load_some(add.data + n * add.image + (y0 + r) * add.row + (x0 + s) * add.pixel + k, left);
-          }
+          if (end.add) value += load_some(end.add->at(n, y0 + r, x0 + s) + k, left);
           if (end.relu) value = value < 0 ? V{} : value;
-          store_some(y.data + n * y.image + (y0 + r) * y.row + (x0 + s) * y.pixel + k, value, left);
+          store_some(y.at(n, y0 + r, x0 + s) + k, value, left);
         });
       }
     }
@@ -273,8 +267,8 @@ template <class S, class T> struct Bodies {
     for (std::int64_t c = 0; c < w.in; ++c) {
       for (std::int64_t k = panel * width; k < (panel + 1) * width && k < w.out; k += lanes) {
         V d[side][side];
-        for (int r = 0; r < side; ++r)
-          for (int s = 0; s < side; ++s) d[r][s] = load(u + (r * side + s) * point + c * width + k % width);
+        square<side>(
+            [&](int r, int s) { d[r][s] = load(u + (r * side + s) * point + c * width + k % width); });
         both<side, 3>(d, T::template gradient<S>, [&](int r, int s, V value) {
           S taps[lanes];
           store(taps, value);

@@ -43,7 +43,7 @@ std::vector<WinogradChoice> winograd_choices() {
 bool same_bits(const Tensor& a_any, const Tensor& b_any) {
   const Tensor a = a_any.contiguous(), b = b_any.contiguous();
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) == 0;
+         std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.nbytes())) == 0;
 }
 
 // Largest difference as a share of the reference's root mean square; NaN stays NaN.
