@@ -3,9 +3,9 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "apps/run/box_options.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
 #include "data/sets/boxes/box_check.h"
 #include "data/sets/boxes/write_boxes.h"

@@ -121,7 +121,8 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
        "rmsprop_slim, adadelta, adagrad or ftrl [GD-USAGE-001]"},
       {{"--sampler", "ballanced"},
        2,
-       "--sampler ballanced is unknown; did you mean balanced? use shuffled, mixed, in-order, balanced, weighted or capped:N, "
+       "--sampler ballanced is unknown; did you mean balanced? use shuffled, mixed, in-order, balanced, "
+       "weighted or capped:N, "
        "N "
        "samples a class at most [GD-USAGE-001]"},
       {{"--augment", "standart"},
