@@ -11,11 +11,11 @@ gadolin() { "$program" "$@"; }
 # What stands between ``` and ```; shorter where it is asked for.
 awk '/^```/ { inside = !inside; next } inside' "$document" |
   if [ -n "$epochs" ]; then sed -E "s/--epochs [0-9]+/--epochs $epochs/; s/(archive --patients) [0-9]+/\1 ${patients:-12}/"; else cat; fi |
-  while IFS= read -r line; do
+  while self=$BASHPID; IFS= read -r line; do
     [ -n "$line" ] || continue
     printf '$ %s\n' "$line"
-    before=$(awk '{ print $16 + $17 }' "/proc/$BASHPID/stat")
+    before=$(awk '{ print $16 + $17 }' "/proc/$self/stat")
     eval "$line" </dev/null
-    after=$(awk '{ print $16 + $17 }' "/proc/$BASHPID/stat")
+    after=$(awk '{ print $16 + $17 }' "/proc/$self/stat")
     printf '# %s processor seconds\n' "$(( (after - before) / $(getconf CLK_TCK) ))"
   done
