@@ -38,10 +38,8 @@ void write_onnx(Session& session, Task& c, const std::string& path, const Export
     model = written(*detector, detector_info(c.model()), *detector);
     model.metadata["detector"] = settings_to_json(detector->settings()).dump();
   } else {
-    auto* classifier = dynamic_cast<ClassificationTask*>(&c);
-    require<Unsupported>(classifier != nullptr, "export: a task of kind ", c.kind(),
-                         " has no form in ONNX; use .safetensors");
-    model = written(*classifier, net_info(c.model()), classifier->net());
+    auto& classifier = static_cast<ClassificationTask&>(c);
+    model = written(classifier, net_info(c.model()), classifier.net());
   }
   save_onnx(path, model);
   session.metric("nodes", model.nodes.size());
@@ -60,6 +58,7 @@ void export_weights(Session& session, const std::string& in, const std::string& 
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
     check_output_file("export: OUT", out, format.suffix, {in});
     const auto task = load_task(in, cpu);
+    if (dynamic_cast<const DetectionTask*>(task.get()) == nullptr) as_classifier(*task, in);
     const Task& c = *task;
     format.write(session, *task, out, options);
     session.say(cat(c.model(), " of ", in, " in ", out, " (", format.about, ")"));
