@@ -58,6 +58,7 @@ void export_weights(Session& session, const std::string& in, const std::string& 
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
     check_output_file("export: OUT", out, format.suffix, {in});
     const auto task = load_task(in, cpu);
+    if (dynamic_cast<const DetectionTask*>(task.get()) == nullptr) as_classifier(*task, in);
     const Task& c = *task;
     format.write(session, *task, out, options);
     session.say(cat(c.model(), " of ", in, " in ", out, " (", format.about, ")"));
