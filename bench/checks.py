@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from gadolin_side import Failed, run_program
-from pytorch_side import CLASSES, Step, build_net, loss_of, random_batch
+from detector_side import is_detector
+from pytorch_side import CLASSES, Step, build_net, loss_of, make_step, random_batch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools" / "fixtures"))
 from common import write_safetensors  # noqa: E402
@@ -57,7 +58,7 @@ def check_losses(args, model, dtype, x, labels, folder):
     write_safetensors(start, numpy_state(build_net(model)), {"format": "pt"})
     np.save(Path(folder) / "pictures.npy", x.numpy())
     np.save(Path(folder) / "labels.npy", labels.numpy())
-    step = Step(args.device, model, "train", dtype, "eager", x, labels, lr=LR)
+    step = make_step(args.device, model, "train", dtype, "eager", x, labels, lr=LR)
     before = [p.detach().clone() for p in step.parameters]
     theirs = []
     for _ in range(STEPS):
@@ -113,8 +114,9 @@ def allowed(dtype, theirs):
 def check(args, results, model, dtype, batch, size):
     """One check; prints a line, writes a row, and says whether it passed."""
     label = f"{model} {dtype} check"
-    x, labels = random_batch(batch, size)
-    dropout = has_dropout(build_net(model))
+    x, labels = random_batch(model, batch, size)
+    net = build_net(model)
+    no_gradients = "the net drops units at random" if has_dropout(net) else "a test compares them" if is_detector(model) else ""
     row = {"suite": "check", "net": model, "dtype": dtype, "batch": batch, "size": size, "steps": STEPS}
     try:
         with tempfile.TemporaryDirectory(prefix="gadolin-bench-") as folder:
@@ -123,8 +125,8 @@ def check(args, results, model, dtype, batch, size):
             passed = off <= LOSS_TOLERANCE and all(map(math.isfinite, theirs + ours))
             row |= {"pytorch_losses": theirs, "gadolin_losses": ours, "loss_error": off if math.isfinite(off) else None}
             text = f"losses of {STEPS} steps differ by at most {100 * off:.2f} % ({theirs[0]:.4f} to {theirs[-1]:.4f})"
-            if dropout:
-                text += "; gradients not compared: the net drops units at random"
+            if no_gradients:
+                text += f"; gradients not compared: {no_gradients}"
             else:
                 name, error, own = check_gradients(args, model, dtype, x, labels, folder)[0]
                 passed = passed and error <= allowed(dtype, own)

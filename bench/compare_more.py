@@ -48,18 +48,18 @@ def follow(command, env=None):
 
 def child(args, words):
     if words[0] == "memory":
-        return memory_child(args, words[1], words[2], int(words[3]), int(words[4]))
+        return memory_child(args, words[1], words[2], words[3], int(words[4]), int(words[5]))
     return startup_child(args, words[1], words[2], words[3], int(words[4]), int(words[5]), float(words[6]))
 
 
 # Memory --------------------------------------------------------------------------------------------------------------
 
-def memory_child(args, model, dtype, batch, size):
-    """What three training steps of PyTorch need: on the CPU beyond the process that has imported it."""
+def memory_child(args, model, mode, dtype, batch, size):
+    """What three steps of PyTorch need: on the CPU beyond the process that has imported it."""
     import torch
-    from pytorch_side import Step, random_batch
+    from pytorch_side import make_step, random_batch
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    step = Step(args.device, model, "train", dtype, "eager", *random_batch(batch, size))
+    step = make_step(args.device, model, mode, dtype, "eager", *random_batch(model, batch, size))
     for _ in range(3):
         step()
     if args.device == "cuda":
@@ -71,16 +71,16 @@ def memory_child(args, model, dtype, batch, size):
         print(json.dumps({"peak_mb": int(status.split()[0]) / 1024 - resident}))
 
 
-def compare_memory(args, results, model, dtype, batch, size):
+def compare_memory(args, results, model, mode, dtype, batch, size):
     """On the CPU the whole Gadolin process against PyTorch's growth after its import; on CUDA the allocators' peaks."""
-    label = f"{model} {dtype} x{batch} memory"
-    common = {"suite": "memory", "net": model, "mode": "train", "dtype": dtype, "batch": batch, "size": size}
+    label = f"{model} {dtype} x{batch} memory" + ("" if mode == "train" else f" {mode}")
+    common = {"suite": "memory", "net": model, "mode": mode, "dtype": dtype, "batch": batch, "size": size}
     try:
-        theirs = run_child(args, "memory", model, dtype, batch, size)[0][-1]
+        theirs = run_child(args, "memory", model, mode, dtype, batch, size)[0][-1]
         results.add(**common, framework="pytorch", variant="eager", **theirs)
         line = f"{label:<28} PyTorch {theirs['peak_mb']:.0f} MB"
         if args.gadolin:
-            words = ["bench", "model", model, "--mode", "train", "--input", f"3x{size}x{size}", "--dtype", dtype, "--batch", batch, "--steps", 2,
+            words = ["bench", "model", model, "--mode", mode, "--input", f"3x{size}x{size}", "--dtype", dtype, "--batch", batch, "--steps", 2,
                      "--blocks", 1, "--seconds", 0, "--warm-up", 1, "--warm-seconds", 0, *common_options(args)]
             if args.device == "cuda":
                 row = rows_of(run_program(args.gadolin, words, args.gadolin_args.split()), "model")[-1]
@@ -109,13 +109,13 @@ def startup_child(args, model, dtype, variant, batch, size, begin):
     part("interpreter and own imports")
     import torch
     import torchvision  # noqa: F401
-    from pytorch_side import Step, random_batch, synchronize
+    from pytorch_side import make_step, random_batch, synchronize
     part("import of torch")
     if args.device == "cuda":
         torch.zeros(1, device="cuda")
         synchronize(args.device)
         part("device context")
-    step = Step(args.device, model, "train", dtype, variant.split("+")[0], *random_batch(batch, size))
+    step = make_step(args.device, model, "train", dtype, variant.split("+")[0], *random_batch(model, batch, size))
     torch.backends.cudnn.benchmark = "+heuristic" not in variant
     synchronize(args.device)
     part("net and batch on the device")
@@ -245,7 +245,7 @@ def compare_loaders(args, results, report):
 
 def compare_end_to_end(args, results, report, models, dtypes):
     """Milliseconds of an epoch from JPEG files to trained parameters; the first of each side is not counted."""
-    from pytorch_side import Step, quiet_build, random_batch, synchronize
+    from pytorch_side import quiet_build, random_batch, synchronize
     folder = args.end_to_end
     if not Path(folder).exists():
         make_pictures(folder, args.pictures, os.cpu_count())
@@ -253,7 +253,7 @@ def compare_end_to_end(args, results, report, models, dtypes):
     for model in models:
         for dtype in dtypes:
             data, loader = torch_loader(args, folder, batch, pinned=True)
-            step = quiet_build(args.device, model, "train", dtype, "eager", *random_batch(batch, args.size or 224))
+            step = quiet_build(args.device, model, "train", dtype, "eager", *random_batch(model, batch, args.size or 224))
             count = len(loader) * batch
 
             def epoch():

@@ -5,6 +5,7 @@
     python bench/compare_pytorch.py --gadolin G --check                                only whether both learn the same
     python bench/compare_pytorch.py --gadolin G --latency                              single pictures: p50, p90, p99
     python bench/compare_pytorch.py --gadolin G --memory                               peak memory of a training step
+    python bench/compare_pytorch.py --gadolin G --models retinanet_resnet50_fpn --batches 4    detectors (bench/detector_side.py)
     python bench/compare_pytorch.py --gadolin G --startup                              process start to the first step
     python bench/compare_pytorch.py --gadolin G --loader IMAGE_FOLDER                  decode and augment
     python bench/compare_pytorch.py --gadolin G --end-to-end IMAGE_FOLDER              JPEG files to trained parameters
@@ -31,9 +32,9 @@ def parse():
     p.add_argument("--models", default="resnet18,resnet50")
     p.add_argument("--modes", default="train,infer")
     p.add_argument("--dtypes", default="fp32,bf16", help="of fp32, tf32 (CUDA), bf16, fp16 (CUDA)")
-    p.add_argument("--variants", help="of eager, folded, cast, graph, compile, compile-reduce-overhead, compile-max-autotune")
+    p.add_argument("--variants", help="of eager, folded, cast, graph, compile, compile-reduce-overhead, compile-max-autotune; of detectors eager, nchw")
     p.add_argument("--batches", "--batch", default="16", help="one or more: 8,32,128,256")
-    p.add_argument("--size", type=int, default=0, help="0: 224, and 299 for Inception; loaders always 224")
+    p.add_argument("--size", type=int, default=0, help="0: 224, 299 for Inception and 512 for detectors; loaders always 224")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=0, help="steps a block (default 5 on the CPU, 20 on CUDA)")
     p.add_argument("--blocks", type=int, default=0, help="blocks an alternation (default 1 on the CPU, 2 on CUDA)")
@@ -75,15 +76,20 @@ import compare_more  # noqa: E402
 if ARGS.child:
     sys.exit(compare_more.child(ARGS, ARGS.child))  # measures the import of torch, or what comes after it
 
+import contextlib  # noqa: E402
+import tempfile  # noqa: E402
+
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from checks import check  # noqa: E402
+from checks import check, numpy_state, write_safetensors  # noqa: E402
+from detector_side import awake, build_detector, is_detector  # noqa: E402
 from gadolin_side import Failed, Results, percentiles, rows_of, run_program, spread, verdict  # noqa: E402
-from pytorch_side import VARIANTS, quiet_build, random_batch, time_block, time_calls, warm  # noqa: E402
+from pytorch_side import quiet_build, random_batch, time_block, time_calls, variants_of, warm  # noqa: E402
 
 
 def size_of(model):
-    return ARGS.size or (299 if model.startswith("inception") else 224)
+    return ARGS.size or (512 if is_detector(model) else 299 if model.startswith("inception") else 224)
 
 
 def one_line(error):
@@ -92,15 +98,15 @@ def one_line(error):
 
 def build_variants(model, mode, dtype, batch):
     """Steps by variant, and why others do not run here."""
-    wanted = ARGS.variants.split(",") if ARGS.variants else list(VARIANTS[ARGS.device, mode])
-    if "cast" not in wanted and not ARGS.variants and mode == "infer" and dtype in ("bf16", "fp16"):
+    wanted = ARGS.variants.split(",") if ARGS.variants else list(variants_of(ARGS.device, model, mode))
+    if not is_detector(model) and "cast" not in wanted and not ARGS.variants and mode == "infer" and dtype in ("bf16", "fp16"):
         wanted.append("cast")
     steps, failed = {}, {}
     for variant in wanted:
         if variant == "cast" and (dtype not in ("bf16", "fp16") or (mode == "train" and dtype == "fp16")):
             continue
         try:
-            step = quiet_build(ARGS.device, model, mode, dtype, variant, *random_batch(batch, size_of(model)))
+            step = quiet_build(ARGS.device, model, mode, dtype, variant, *random_batch(model, batch, size_of(model)))
             warm(step, ARGS.device, ARGS.warmup, ARGS.warm_seconds)
             steps[variant] = step
         except Exception as error:  # a variant that this PyTorch cannot run must not end the suite
@@ -114,6 +120,19 @@ def gadolin_words(model, mode, dtype, batch):
             "--device", ARGS.device, "--warm-up", ARGS.warmup, "--warm-seconds", ARGS.warm_seconds]
 
 
+@contextlib.contextmanager
+def same_start(model, mode, batch):
+    """Words for the program: what a detector's inference costs depends on what it finds, so both sides get the same weights and pictures."""
+    if mode != "infer" or not is_detector(model) or not ARGS.gadolin:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="gadolin-bench-") as folder:
+        pictures, _ = random_batch(model, batch, size_of(model))
+        write_safetensors(f"{folder}/start.safetensors", numpy_state(awake(build_detector(model), pictures)), {"format": "pt"})
+        np.save(f"{folder}/pictures.npy", pictures.numpy())
+        yield ["--weights", f"{folder}/start.safetensors", "--batch-file", f"{folder}/pictures.npy"]
+
+
 def gadolin_variants():
     """Name -> more options. On the CPU nothing is recorded."""
     return {} if not ARGS.gadolin else {"graph": [], "eager": ["--eager"]} if ARGS.device == "cuda" else {"eager": []}
@@ -124,6 +143,11 @@ def fill(store, key, values):
 
 
 def compare_steps(results, model, mode, dtype, batch):
+    with same_start(model, mode, batch) as start:
+        compare_from(start, results, model, mode, dtype, batch)
+
+
+def compare_from(start, results, model, mode, dtype, batch):
     label = f"{model} {mode} {dtype} x{batch}"
     steps, failed = build_variants(model, mode, dtype, batch)
     theirs, ours, peaks, broken = {}, {}, {}, set()
@@ -146,7 +170,7 @@ def compare_steps(results, model, mode, dtype, batch):
             if variant in broken:
                 continue
             try:
-                events = run_program(ARGS.gadolin, gadolin_words(model, mode, dtype, batch) + words + [
+                events = run_program(ARGS.gadolin, gadolin_words(model, mode, dtype, batch) + words + start + [
                     "--steps", ARGS.steps, "--blocks", ARGS.blocks, "--seconds", ARGS.seconds], ARGS.gadolin_args.split())
             except Failed as error:
                 ours.pop(variant, None)
@@ -252,8 +276,8 @@ def main():
                     compare_more.compare_startup(ARGS, results, model, dtype, size_of(model))
                 elif not ARGS.check:
                     for batch in ARGS.batches:
-                        if ARGS.memory:
-                            compare_more.compare_memory(ARGS, results, model, dtype, batch, size_of(model))
+                        for mode in [] if not ARGS.memory else modes if is_detector(model) else ["train"]:
+                            compare_more.compare_memory(ARGS, results, model, mode, dtype, batch, size_of(model))
                         for mode in [] if ARGS.memory else modes:
                             compare_steps(results, model, mode, dtype, batch)
                             forget(ARGS.device)

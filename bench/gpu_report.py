@@ -32,9 +32,10 @@ SPEEDS = [  # suite, net, mode, dtype, batches, against, gate, target
     ("latency", "resnet50", "infer", "bf16", [1], "compile", 1.05, 1.2),
     ("model", "resnet50", "infer", "bf16", [256], "eager", 1.6, 2.0),
     ("model", "resnet50", "infer", "bf16", [256], "compile", 1.05, 1.15),
+    ("model", "retinanet_resnet50_fpn", "train", "bf16", [16], "eager", 1.5, 2.0),
     ("endtoend", "resnet50", "train", "bf16", None, "eager", 1.5, 2.0),
 ]
-MEMORY = [("resnet50", 0.9, 0.75), ("densenet121", 0.5, 0.3)]       # share of PyTorch's peak
+MEMORY = [("resnet50", 0.9, 0.75), ("densenet121", 0.5, 0.3), ("retinanet_resnet50_fpn", 0.8, 0.6)]       # share of PyTorch's peak
 FIRST_STEP = [("graph", "warm database", 3.0, 1.5), ("empty database", "empty database", 15.0, 8.0)]  # seconds
 KERNELS = ["norm", "pool", "update"]                                # share of the ceiling
 KERNEL_GATE, KERNEL_TARGET, REGRESSION = 0.75, 0.85, 0.98
@@ -85,7 +86,7 @@ def speed(rows, suite, net, mode, dtype, batches, kind):
     for row in rows:
         same = (row.get("suite"), row.get("net"), row.get("mode"), row.get("dtype")) == (suite, net, mode, dtype)
         if same and row.get("from", "device") == "device" and "failed" not in row and (batches is None or row["batch"] in batches):
-            found.setdefault((row["batch"], row.get("session")), []).append(row)
+            found.setdefault((row["batch"], row.get("size"), row.get("session")), []).append(row)
     ratios = []
     for group in found.values():
         ours = [time_of(r) for r in group if r["framework"] == "gadolin" and r.get("variant") in ("graph", "")]

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 import torchvision
 
+from detector_side import VARIANTS as DETECTOR_VARIANTS
+from detector_side import DetectorStep, build_detector, is_detector, random_scene
+
 VARIANTS = {  # (device, mode) -> what is tried unless --variants says otherwise
     ("cpu", "train"): ["eager"],
     ("cpu", "infer"): ["eager", "folded"],
@@ -24,13 +27,21 @@ CLASSES = 1000
 LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4  # those of `gadolin bench model`
 
 
+def variants_of(device, model, mode):
+    return DETECTOR_VARIANTS if is_detector(model) else VARIANTS[device, mode]
+
+
 def build_net(model, seed=0):
+    if is_detector(model):
+        return build_detector(model, seed)
     torch.manual_seed(seed)
     return torchvision.models.get_model(model, weights=None, num_classes=CLASSES, **NET_OPTIONS.get(model, {}))
 
 
-def random_batch(batch, size, seed=0):
-    """Random bytes as pictures in [-1, 1], and labels, on the host."""
+def random_batch(model, batch, size, seed=0):
+    """Random bytes as pictures in [-1, 1], and labels, on the host; of a detector bytes, and boxes."""
+    if is_detector(model):
+        return random_scene(batch, size, seed)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
     return x.float().div_(127.5).sub_(1), torch.randint(0, CLASSES, (batch,), generator=generator)
@@ -129,6 +140,13 @@ class Step:
         self.step()
 
 
+def make_step(device, model, mode, dtype, variant, x, labels, lr=LR):
+    if is_detector(model):
+        set_precision(dtype)
+        return DetectorStep(device, model, mode, dtype, variant, x, labels, HALF, {"lr": lr, "momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY})
+    return Step(device, model, mode, dtype, variant, x, labels, lr=lr)
+
+
 def synchronize(device):
     if device == "cuda":
         torch.cuda.synchronize()
@@ -137,7 +155,7 @@ def synchronize(device):
 def quiet_build(*args):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Step(*args)
+        return make_step(*args)
 
 
 def warm(step, device, steps, seconds):

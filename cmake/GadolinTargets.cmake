@@ -92,3 +92,11 @@ function(gadolin_library folder)
   gadolin_unity(${folder})
   target_link_libraries(${folder} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:gadolin_flags;gadolin_root;gadolin_counted>)
 endfunction()
+
+# A file that is compiled for processors with these vectors, and runs on them alone. Its products are fused with sums.
+function(gadolin_vectors source)
+  set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN};-O3;-ffp-contract=fast")
+  endif()
+endfunction()

@@ -50,7 +50,7 @@ void fill(onnx::NodeAttribute& to, const std::string& name, const OnnxAttribute&
 void fill(onnx::ValueInfo& to, const OnnxValue& value) {
   to.set_name(value.name);
   onnx::ValueInfo::TensorType& type = *to.mutable_type()->mutable_tensor_type();
-  type.set_elem_type(1);
+  type.set_elem_type(value.type == DType::int64 ? 7 : 1);
   for (const std::int64_t size : value.sizes) {
     onnx::ValueInfo::Dim& dim = *type.mutable_shape()->add_dim();
     if (size < 0)

@@ -23,13 +23,14 @@ struct OnnxNode {
 struct OnnxValue {
   std::string name;
   std::vector<std::int64_t> sizes;  // -1: the batch, of any size
+  DType type = DType::fp32;         // or int64
 };
 
 struct OnnxModel {
   std::string name;
   std::vector<OnnxNode> nodes;  // a value is made before it is used
   TensorMap initializers;
-  std::vector<OnnxValue> inputs, outputs;  // fp32
+  std::vector<OnnxValue> inputs, outputs;
   TextMap metadata;
 };
 

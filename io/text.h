@@ -16,6 +16,7 @@ std::vector<std::string> text_lines(std::string_view text);
 bool has_ending(std::string_view name, std::string_view ending);
 // The candidate that a mistyped word is nearest to; empty when none is near.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+std::string joined(const std::vector<std::string>& words);  // "a, b, c"
 // With this many digits behind the point: fixed(0.25, 1) is "0.2".
 std::string fixed(double value, int digits);
 // The shortest text that reads back as the same number; "nan", "inf".

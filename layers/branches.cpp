@@ -54,17 +54,6 @@ void Branches::average_pool_branch(const PoolOptions& window, ConvNormRelu& conv
   branches_.push_back({Pool::average, window, {&conv}, {}});
 }
 
-std::vector<std::vector<std::string>> Branches::conv_names() const {
-  std::vector<std::vector<std::string>> names;
-  for (const Branch& b : branches_) {
-    names.emplace_back();
-    for (const auto& convs : {b.convs, b.fork}) {
-      for (const ConvNormRelu* conv : convs) names.back().push_back(conv->name());
-    }
-  }
-  return names;
-}
-
 bool Branches::Branch::starts_with_1x1() const {
   if (pool == Pool::max || convs.empty()) return false;
   const Conv2d& first = convs[0]->pair().conv();

@@ -55,9 +55,6 @@ class Branches : public Layer {
   void max_pool_branch(const PoolOptions& window, std::vector<ConvNormRelu*> convs = {});
   void average_pool_branch(const PoolOptions& window, ConvNormRelu& conv);
 
-  // Names of the convolutions of each branch, one behind the other.
-  std::vector<std::vector<std::string>> conv_names() const;
-
  private:
   enum class Pool : std::uint8_t { none, max, average };
   struct Branch {

@@ -4,6 +4,7 @@
 
 #include "layers/conv_function.h"
 #include "layers/init.h"
+#include "layers/winograd.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -74,13 +75,18 @@ Shape result_shape(const Tensor& in, const Tensor& filters, const Tensor& bias,
                           bias.defined() ? bias.shape() : Shape{}, " is not [", z.k, "]");
   return {z.n, z.k, z.p, z.q};
 }
+void require_result(const char* done, const Tensor& t, const Shape& shape, const Tensor& in) {
+  require<ShapeError>(t.shape() == shape && t.dtype() == in.dtype(), "conv2d: a result of ", in.dtype(), " ",
+                      shape, " cannot be ", done, " ", t.dtype(), " ", t.shape());
+}
 Tensor new_result(const Shape& shape, const Tensor& in) {
   const bool fast = in.device().is_cuda() || onednn_takes(in);
   return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
+// records: there will be a backward, which asks a ReLU's result for y > 0.
 void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                    const ConvTail& tail, bool keep_filters, Tensor& y) {
+                    const ConvTail& tail, bool keep_filters, bool records, Tensor& y) {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   if (!onednn_takes(in)) {
@@ -91,38 +97,40 @@ void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor
     return;
   }
   const bool widens = onednn_widens(in);
-  if (!widens && y.is_contiguous(MemoryFormat::channels_last))
-    return conv_forward_onednn(z, in, filters, bias, tail, y, keep_filters);
+  const WinogradChoice how =
+      winograd_choice(ConvPass::forward, z, widens ? DType::fp32 : in.dtype(), !records);
+  const auto run = [&](const Tensor& x, const Tensor& b, const Tensor& addend, Tensor& to) {
+    if (how) return conv_forward_winograd(how, z, x, filters, b, {addend, tail.relu}, to, keep_filters);
+    conv_forward_onednn(z, x, filters, b, {addend, tail.relu && !records}, to, keep_filters);
+    if (tail.relu && records) relu_in_place(to);
+  };
+  if (!widens && (how || y.is_contiguous(MemoryFormat::channels_last))) return run(in, bias, tail.addend, y);
   // Into other memory first: oneDNN writes slices of channels, which it can, by plain loops.
   const auto working = [&](const Tensor& t) { return widens && t.defined() ? t.to(DType::fp32) : t; };
   Tensor own = empty(y.shape(), widens ? DType::fp32 : in.dtype(), cpu, MemoryFormat::channels_last);
   if (tail.addend.defined()) own.copy_(tail.addend);
-  conv_forward_onednn(z, working(in), filters, working(bias),
-                      {tail.addend.defined() ? own : tail.addend, tail.relu}, own, keep_filters);
+  run(working(in), working(bias), tail.addend.defined() ? own : tail.addend, own);
   y.copy_(own);
 }
 
 }  // namespace
 
-Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
-  return new_result(result_shape(in, filters, bias, options), in);
+Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias,
+                                const Tensor& addend) const {
+  const Shape shape = result_shape(in, filters, bias, options);
+  if (addend.defined()) require_result("added to", addend, shape, in);
+  return new_result(shape, in);
 }
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                             Tensor& y) const {
+                             const Tensor& addend, Tensor& result) const {
   const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  forward_on_cpu(options, in, filters, bias, {}, keep, y);
-  // Not oneDNN's, which leaves something above 0 (conv_onednn.cpp): backward asks for y > 0.
-  if (relu) relu_in_place(y);
+  forward_on_cpu(options, in, filters, bias, {.addend = addend, .relu = relu}, keep, true, result);
 }
 
 Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
   const Shape shape = result_shape(in, filters, bias, options);
-  for (const Tensor* t : {&tail.addend, &tail.out}) {
-    if (!t->defined()) continue;
-    require<ShapeError>(t->shape() == shape && t->dtype() == in.dtype(), "conv2d: a result of ", in.dtype(),
-                        " ", shape, t == &tail.out ? " cannot be written into " : " cannot be added to ",
-                        t->dtype(), " ", t->shape());
-  }
+  if (tail.addend.defined()) require_result("added to", tail.addend, shape, in);
+  if (tail.out.defined()) require_result("written into", tail.out, shape, in);
   if (tail.out.defined()) return tail.out;
   const bool adds_in_place = tail.addend.defined() && !in.device().is_cuda() && onednn_takes(in) &&
                              !onednn_widens(in) && tail.addend.sole_owner();
@@ -132,14 +140,15 @@ Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, cons
 }
 void FusedConvFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
                                 Tensor& y) const {
-  forward_on_cpu(options, in, filters, bias, tail, filters_stay || in.dtype() == DType::fp32, y);
+  forward_on_cpu(options, in, filters, bias, tail, filters_stay || in.dtype() == DType::fp32, false, y);
 }
 
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
   const Tensor dy = before_relu(dy_after);
   const ConvSizes z = conv_sizes(x, weight, options);
-  Grads grads(3);
+  Grads grads(4);
   if (need[2]) grads[2] = sum(dy, {0, 2, 3});
+  if (need[3]) grads[3] = dy;
   if (dy.numel() == 0) {
     if (need[0]) grads[0] = empty_like(x).zero_();
     if (need[1]) grads[1] = empty_like(weight).zero_();
@@ -147,14 +156,23 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
     if (need[0]) grads[0] = conv_data_gradient_reference(z, dy, weight, x);
     if (need[1]) grads[1] = conv_filter_gradient_reference(z, dy, x, weight);
   } else {
-    const bool widens = onednn_widens(x);
-    const auto working = [&](const Tensor& t) { return widens ? t.to(DType::fp32) : t; };
-    const Tensor up = working(dy), in = working(x), filters = working(weight);
-    if (need[0])
-      grads[0] =
-          conv_data_gradient_onednn(z, up, filters, in, in.dtype() == DType::fp32 && !widens && !filters_go)
-              .to(dy.dtype());
-    if (need[1]) grads[1] = conv_filter_gradient_onednn(z, up, in, filters).to(dy.dtype());
+    const Tensor given = x, w = weight;
+    const bool widens = onednn_widens(given);
+    const DType type = widens ? DType::fp32 : given.dtype();
+    const Tensor up = dy.to(type), in = given.to(type);
+    if (need[0]) {
+      const bool keep = !filters_go && (filters_stay || given.dtype() == DType::fp32);
+      const WinogradChoice how = winograd_choice(ConvPass::data_gradient, z, type);
+      grads[0] = (how ? conv_data_gradient_winograd(how, z, up, w, in, keep)
+                      : conv_data_gradient_onednn(z, up, w.to(type), in, keep && !widens))
+                     .to(dy.dtype());
+    }
+    if (need[1]) {
+      const WinogradChoice how = winograd_choice(ConvPass::filter_gradient, z, type);
+      grads[1] = (how ? conv_filter_gradient_winograd(how, z, up, in, w)
+                      : conv_filter_gradient_onednn(z, up, in, w.to(type)))
+                     .to(dy.dtype());
+    }
   }
   return grads;
 }
@@ -182,11 +200,13 @@ Tensor Conv2d::forward(const Tensor& x) {
   const Tensor filters = compute_weight();
   return apply(function(), for_compute(x), filters, compute_copy(bias_));
 }
-Tensor Conv2d::with_relu(const Tensor& x) {
+Tensor Conv2d::recorded(const Tensor& x, const ConvTail& tail, const Tensor& weight, const Tensor& bias) {
   return called(x, [&] {
     detail::Conv2dFunction f = function();
-    f.relu = true;
-    return apply(std::move(f), for_compute(x), compute_weight(), compute_copy(bias_));
+    f.relu = tail.relu;
+    f.filters_go = weight.defined();
+    return apply(std::move(f), for_compute(x), weight.defined() ? for_compute(weight) : compute_weight(),
+                 weight.defined() ? for_compute(bias) : compute_copy(bias_), for_compute(tail.addend));
   });
 }
 Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded) {

@@ -43,9 +43,11 @@ struct FoldedFilters {
   std::vector<std::uint64_t> made_of;
 };
 
-// What follows a convolution in the same pass, when nothing is recorded: [+ addend] [then relu].
+// What follows a convolution in the same pass: [+ addend] [then relu].
 struct ConvTail {
-  Tensor addend = {};  // of the result's shape and dtype, or undefined; overwritten if nobody else holds it
+  // Of the result's shape and dtype, or undefined; overwritten if nobody else holds it and nothing is
+  // recorded.
+  Tensor addend = {};
   bool relu = false;
   Tensor out = {};  // where to write if not into new memory: channels-last, or a slice of its channels
 };
@@ -63,8 +65,9 @@ class Conv2d : public Layer {
   const Conv2dOptions& options() const { return options_; }
   // The weight in the type of the innermost ComputeScope.
   Tensor compute_weight() const { return compute_copy(weight_); }
-  // relu(conv(x)) in one pass, recorded; what is kept for backward is the result, not the convolution's.
-  Tensor with_relu(const Tensor& x);
+  // conv(x) and its tail in one pass, recorded: before a ReLU the result is kept for backward, not the
+  // convolution's. `weight` and `bias`: made for this call, instead of its own. No `out`.
+  Tensor recorded(const Tensor& x, const ConvTail& tail, const Tensor& weight = {}, const Tensor& bias = {});
   detail::Conv2dFunction function() const;  // with this module's options
   // conv(x) and its tail in one pass, off the tape; `folded` instead of weight and bias if it is given.
   // layers/conv_norm.h decides when this may be.

@@ -102,8 +102,9 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
   constexpr auto op = "conv2d backward";
   const Tensor dy_any = f.before_relu(dy_after);
   const ConvSizes z = conv_sizes(f.x, f.weight, f.options);
-  Grads grads(3);
+  Grads grads(4);
   if (need[2]) grads[2] = sum(dy_any, {0, 2, 3});
+  if (need[3]) grads[3] = dy_any;
   if (dy_any.numel() == 0) {
     if (need[0]) grads[0] = channels_last(f.x->shape(), f.x).zero_();
     if (need[1]) grads[1] = channels_last(f.weight->shape(), f.weight).zero_();
@@ -139,8 +140,9 @@ Grads conv_backward_problems(ConvRunner run, const Conv2dFunction& f, const Tens
 
 #ifdef GADOLIN_CUDA
 void Conv2dFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                             Tensor& y) const {
-  conv_forward_problem(run_convolution, options, in, filters, bias, {.relu = relu}, y, &padded);
+                             const Tensor& addend, Tensor& result) const {
+  conv_forward_problem(run_convolution, options, in, filters, bias, {.addend = addend, .relu = relu}, result,
+                       &padded);
 }
 void FusedConvFunction::forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias,
                                 Tensor& y) const {

@@ -2,6 +2,8 @@
 // layers/conv.h).
 #pragma once
 
+#include <functional>
+
 #include "layers/conv.h"
 #include "tensor/function.h"
 #include "tensor/ops.h"
@@ -41,6 +43,11 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Ten
 Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x,
                                    const Tensor& weight);
 
+// What is made of a weight, anew or, to `keep`, as it was made for the same key while the weight has not
+// changed. The 256 last used are kept a thread.
+Tensor made_of(const Tensor& weight, std::vector<std::int64_t> key, bool keep,
+               const std::function<Tensor()>& make);
+
 struct Conv2dFunction {
   static constexpr auto name = "conv2d";
   Conv2dOptions options;
@@ -55,21 +62,33 @@ struct Conv2dFunction {
   mutable Tensor padded = {};  // x with zeros for more channels, made in forward on the GPU
 
   Attributes attributes() const;  // padding: above, left, below, right; relu: 0 or 1
-  Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
+  // addend: of the result's shape and type; y = conv(x) + bias + addend, then the ReLU.
+  Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias,
+                  const Tensor& addend = {}) const;
   void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& result) {
     x = in;
     weight = filters;
     has_bias = bias.defined();
     if (relu) y = result;
   }
+  void save(const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor&,
+            const Tensor& result) {
+    save(in, filters, bias, result);
+  }
   // The gradient of what comes before the ReLU.
   Tensor before_relu(const Tensor& dy) const { return relu ? relu_gradient(y, dy) : dy; }
-  void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+  void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& addend,
+               Tensor& result) const;
   Grads backward(Cpu, const Tensor& dy, Need need) const;
 #ifdef GADOLIN_CUDA
-  void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
+  void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& addend,
+               Tensor& result) const;
   Grads backward(Cuda, const Tensor& dy, Need need) const;
 #endif
+  template <class D>
+  void forward(D device, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& result) const {
+    forward(device, in, filters, bias, {}, result);
+  }
 };
 
 // A convolution with its tail: for inference, so it keeps nothing and has no backward.

@@ -16,6 +16,14 @@ template <class... T> bool recorded(const T&... tensors) {
   return grad_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
 }
 
+// Filters and bias of both in one.
+std::pair<Tensor, Tensor> folded(const Conv2d& conv, const BatchNorm2d& norm) {
+  const Tensor &w = conv.weight(), &b = conv.bias();
+  const Tensor scale = norm.weight() / sqrt(norm.running_var() + norm.eps());
+  return {w * scale.reshape({w.size(0), 1, 1, 1}),
+          norm.bias() + (b.defined() ? b - norm.running_mean() : -norm.running_mean()) * scale};
+}
+
 // Writes over what is kept: a recording on a GPU may read it.
 void keep(Tensor& kept, const std::vector<Tensor>& parts, DType type) {
   const Tensor made = parts.size() == 1 ? parts[0] : concat(parts, 0);
@@ -29,9 +37,13 @@ void keep(Tensor& kept, const std::vector<Tensor>& parts, DType type) {
 }  // namespace
 
 bool ConvNorm::folds(const Tensor& x, const Tensor& addend) const {
+  return folds_recorded(x) && !recorded(x, addend, conv_->weight(), conv_->bias());
+}
+
+bool ConvNorm::folds_recorded(const Tensor& x) const {
   const Tensor &w = conv_->weight(), &scale = norm_->weight();
-  if (Unfused::here() || norm_->function(false).options.training) return false;
-  if (recorded(x, addend, w, conv_->bias(), scale, norm_->bias())) return false;
+  if (Unfused::here() || norm_->function(false).options.training || recorded(scale, norm_->bias()))
+    return false;
   // What does not fit is for the modules to refuse.
   return w.dtype() == scale.dtype() && w.device() == scale.device() && w.size(0) == scale.numel() &&
          type_computed_in(w) == for_compute(empty({0}, x.dtype())).dtype() &&
@@ -40,14 +52,17 @@ bool ConvNorm::folds(const Tensor& x, const Tensor& addend) const {
 
 Tensor ConvNorm::run(const Tensor& x, ConvTail tail) const {
   if (folds(x, tail.addend)) return conv_->fused(x, std::move(tail), &folded_filters({conv_}, {norm_}));
+  if (folds_recorded(x) && !tail.out.defined()) {
+    const auto [weight, bias] = folded(*conv_, *norm_);
+    return conv_->recorded(x, tail, weight, bias);
+  }
   const Tensor y = (*conv_)(x);
   if (!tail.addend.defined()) return tail.relu ? norm_->relu(y, {}, tail.out) : (*norm_)(y);
   return tail.relu ? norm_->add_relu(y, tail.addend) : gadolin::add((*norm_)(y), tail.addend);
 }
 
 Tensor ConvNorm::add_relu(const Tensor& x, Shortcut& shortcut, const Tensor& shortcut_x) const {
-  if (!shortcut.projection_ || Unfused::here() || folds(x, shortcut_x))
-    return add_relu(x, shortcut(shortcut_x));
+  if (!shortcut.projection_ || Unfused::here() || folds_recorded(x)) return add_relu(x, shortcut(shortcut_x));
   const ConvNorm& other = *shortcut.projection_;
   const Tensor z = shortcut.called(shortcut_x, [&] { return other.conv()(shortcut_x); });
   return norm_->join_relu((*conv_)(x), other.norm(), z);
@@ -82,10 +97,9 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
       biases.push_back(b.defined() ? b * factor : zeros({w.size(0)}, w.dtype(), w.device()));
       continue;
     }
-    const BatchNorm2d& norm = *norms[i];
-    const Tensor scale = norm.weight() / sqrt(norm.running_var() + norm.eps());
-    weights.push_back(w * scale.reshape({w.size(0), 1, 1, 1}));
-    biases.push_back(norm.bias() + (b.defined() ? b - norm.running_mean() : -norm.running_mean()) * scale);
+    auto [weight, bias] = folded(*convs[i], *norms[i]);
+    weights.push_back(std::move(weight));
+    biases.push_back(std::move(bias));
   }
   keep(kept.weight, weights, type);
   keep(kept.bias, biases, type);
@@ -96,20 +110,15 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
 
 Tensor conv_then(Conv2d& conv, const Tensor& x, ConvTail tail, double factor) {
   const Tensor &w = conv.weight(), &b = conv.bias();
-  if (!Unfused::here() && !recorded(x, tail.addend, w, b))
-    return conv.fused(x, std::move(tail), factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor));
-  if (factor == 1 && tail.relu && !tail.addend.defined() && !Unfused::here()) return conv.with_relu(x);
-  Tensor y;
-  if (factor == 1 || Unfused::here()) {
-    y = factor == 1 ? conv(x) : mul(conv(x), factor);
-  } else {
-    detail::Conv2dFunction f = conv.function();
-    f.filters_go = true;
-    y = apply(std::move(f), for_compute(x), for_compute(mul(w, factor)),
-              b.defined() ? for_compute(mul(b, factor)) : b);
+  if (Unfused::here()) {
+    Tensor y = factor == 1 ? conv(x) : mul(conv(x), factor);
+    if (tail.addend.defined()) y = add(tail.addend, y);
+    return tail.relu ? relu(y) : y;
   }
-  if (tail.addend.defined()) y = add(tail.addend, y);
-  return tail.relu ? relu(y) : y;
+  if (!recorded(x, tail.addend, w, b))
+    return conv.fused(x, std::move(tail), factor == 1 ? nullptr : &folded_filters({&conv}, {}, factor));
+  if (factor == 1) return conv.recorded(x, tail);
+  return conv.recorded(x, tail, mul(w, factor), b.defined() ? mul(b, factor) : b);
 }
 
 }  // namespace gadolin

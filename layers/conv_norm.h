@@ -17,10 +17,11 @@ class Shortcut;
 //   ConvNorm conv1_{add("conv1", Conv2d(3, 64, 7)), add("bn1", BatchNorm2d(64))};   // braces keep the order
 //   Tensor y = conv1_.relu(x);                                                    // relu(bn1(conv1(x)))
 //
-// When the batch norm uses its running statistics and nothing is recorded, its scale and shift go into
-// filters and bias, w' = w s and b' = beta + (b - mean) s with s = gamma / sqrt(variance + eps) (Jacob et al.
-// 2018, section 3.2). Those are kept until one of the tensors that they are made of changes. Otherwise, and
-// in an Unfused scope, the two modules run one by one.
+// When the batch norm uses its running statistics and does not learn, its scale and shift go into filters and
+// bias, w' = w s and b' = beta + (b - mean) s with s = gamma / sqrt(variance + eps) (Jacob et al. 2018,
+// section 3.2). Where nothing is recorded those are kept until one of the tensors that they are made of
+// changes; otherwise they are made at each call, and the gradient of w' is passed on to w. In all other
+// cases, and in an Unfused scope, the two modules run one by one.
 class ConvNorm {
  public:
   ConvNorm(Conv2d& conv, BatchNorm2d& norm) : conv_(&conv), norm_(&norm) {}
@@ -34,12 +35,13 @@ class ConvNorm {
   // relu(norm(conv(x)) + shortcut(shortcut_x)). Two batch norms that are recorded join in one pass.
   Tensor add_relu(const Tensor& x, Shortcut& shortcut, const Tensor& shortcut_x) const;
 
-  // Whether the two are one for these inputs.
+  // Whether the two are one for these inputs, with nothing recorded.
   bool folds(const Tensor& x, const Tensor& addend = {}) const;
   Conv2d& conv() const { return *conv_; }
   BatchNorm2d& norm() const { return *norm_; }
 
  private:
+  bool folds_recorded(const Tensor& x) const;
   Tensor run(const Tensor& x, ConvTail tail) const;
   Conv2d* conv_;
   BatchNorm2d* norm_;

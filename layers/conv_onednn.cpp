@@ -117,14 +117,10 @@ od::Cache<Plan>& plans() {
 // The filters in the plan's order and type. In evaluation the same weight comes again and again, in training
 // twice a step; a training step's copies of a weight in another type are new every time and not worth
 // keeping.
-struct Reordered {
-  std::uint64_t version = ~0ull;
-  Tensor bytes;
-};
-Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtype, bool keep) {
+Tensor reordered(const Plan& plan, const od::Key& key, const Tensor& weight, DType dtype, bool keep) {
   const bool casts = weight.dtype() != dtype;
   if (!plan.reorders && !casts) return weight;
-  const auto made = [&] {
+  return made_of(weight, key, keep, [&] {
     const Tensor stored = casts ? weight.to(dtype) : weight;
     if (!plan.reorders) return stored;
     Tensor bytes = empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8);
@@ -132,18 +128,7 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, DType dtyp
         to(plan.weight, od::engine(), bytes.raw());
     plan.reorder.execute(od::stream(), from, to);
     return bytes;
-  };
-  if (!keep) return made();
-  thread_local od::Cache<Reordered> cache(256);
-  key.push_back(static_cast<std::int64_t>(weight.storage().id()));
-  key.push_back(weight.offset());
-  Reordered& held = cache.get(key, [] { return Reordered{}; });
-  if (held.version != weight.version()) {
-    held.bytes = Tensor();  // its memory serves again
-    held.bytes = made();
-    held.version = weight.version();
-  }
-  return held.bytes;
+  });
 }
 
 // Filters and biases whose elements lie together, in whatever order.
@@ -156,6 +141,25 @@ memory over(const memory::desc& desc, const void* data) {
 }
 
 }  // namespace
+
+Tensor made_of(const Tensor& weight, std::vector<std::int64_t> key, bool keep,
+               const std::function<Tensor()>& make) {
+  struct Made {
+    std::uint64_t version = ~0ull;
+    Tensor result;
+  };
+  if (!keep) return make();
+  thread_local od::Cache<Made> cache(256);
+  key.push_back(static_cast<std::int64_t>(weight.storage().id()));
+  key.push_back(weight.offset());
+  Made& held = cache.get(key, [] { return Made{}; });
+  if (held.version != weight.version()) {
+    held.result = Tensor();  // its memory serves again
+    held.result = make();
+    held.version = weight.version();
+  }
+  return held.result;
+}
 
 // 16-bit types in fp32: there are no fp16 kernels, and without matrix instructions (AMX) a bf16 product is
 // no cheaper than an fp32 one, and packing its operands costs.
@@ -279,6 +283,9 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
 
 #else
 
+Tensor made_of(const Tensor&, std::vector<std::int64_t>, bool, const std::function<Tensor()>& make) {
+  return make();
+}
 bool onednn_takes(const Tensor&) { return false; }
 bool onednn_widens(const Tensor&) { return false; }
 void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const ConvTail&,

@@ -53,38 +53,30 @@ CudnnDescriptor& CudnnDescriptor::finalize() {
 }
 cudnnStatus_t CudnnDescriptor::try_finalize() { return cudnn().cudnnBackendFinalize(state_->raw); }
 
-std::pair<cudnnStatus_t, std::int64_t> CudnnDescriptor::try_get_raw(cudnnBackendAttributeName_t attribute,
-                                                                    cudnnBackendAttributeType_t type,
-                                                                    std::int64_t n, void* values) const {
+std::int64_t CudnnDescriptor::get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
+                                      std::int64_t n, void* values, bool must_know) const {
   std::int64_t found = 0;
   const cudnnStatus_t status =
       cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, n, &found, values);
-  return {status, found < n ? found : n};
-}
-std::int64_t CudnnDescriptor::get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
-                                      std::int64_t n, void* values) const {
-  const auto [status, found] = try_get_raw(attribute, type, n, values);
+  if (!must_know && status != CUDNN_STATUS_SUCCESS) return -1;
   check(status, state_->name);
   return found;
 }
 
-std::int64_t CudnnDescriptor::count(cudnnBackendAttributeName_t attribute,
-                                    cudnnBackendAttributeType_t type) const {
-  std::int64_t found = 0;
-  check(cudnn().cudnnBackendGetAttribute(state_->raw, attribute, type, 0, &found, nullptr), state_->name);
-  return found;
+std::int64_t CudnnDescriptor::count(cudnnBackendAttributeName_t attribute) const {
+  return get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, nullptr);
 }
 
-void CudnnDescriptor::get(cudnnBackendAttributeName_t attribute, CudnnDescriptor& into) const {
-  get_all(attribute, std::span(&into, 1));
-}
-
-std::int64_t CudnnDescriptor::get_all(cudnnBackendAttributeName_t attribute,
-                                      std::span<CudnnDescriptor> into) const {
+std::vector<CudnnDescriptor> CudnnDescriptor::children(cudnnBackendAttributeName_t attribute,
+                                                       std::int64_t limit, cudnnBackendDescriptorType_t type,
+                                                       const char* name) const {
+  std::vector<CudnnDescriptor> made;
   std::vector<cudnnBackendDescriptor_t> raws;
-  for (const CudnnDescriptor& one : into) raws.push_back(one.raw());
-  return get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raws.size()),
-                 raws.data());
+  for (std::int64_t i = 0; i < limit; ++i) raws.push_back(made.emplace_back(type, name).raw());
+  const std::int64_t found =
+      limit == 0 ? 0 : get_raw(attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, limit, raws.data());
+  made.resize(static_cast<std::size_t>(std::min(found, limit)));
+  return made;
 }
 
 // --- builders ----------------------------------------------------------------------------------------------
@@ -202,15 +194,6 @@ CudnnDescriptor cudnn_device_from_json(const std::string& json) {
   return made.finalize();
 }
 
-std::string cudnn_device_json(Device device) {
-  CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
-  made.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, static_cast<std::int32_t>(device.index)).finalize();
-  const std::vector<char> text =
-      made.get_all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-                         made.count(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR));
-  return {text.begin(), text.end()};
-}
-
 // --- engines -----------------------------------------------------------------------------------------------
 
 namespace {
@@ -219,30 +202,20 @@ namespace {
 CudnnEngineConfig describe(const CudnnDescriptor& config) {
   CudnnEngineConfig made;
   made.config = config;
-  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine");
-  config.get(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  const CudnnDescriptor engine =
+      config.children(CUDNN_ATTR_ENGINECFG_ENGINE, 1, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "cuDNN engine").at(0);
   made.engine = engine.get<std::int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
   made.numerical = bits(engine.get_all<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                                                     CUDNN_NUMERICAL_NOTE_TYPE_COUNT));
   made.behavior = bits(engine.get_all<cudnnBackendBehaviorNote_t>(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
                                                                   CUDNN_BEHAVIOR_NOTE_TYPE_COUNT));
   made.workspace = config.get_or<std::int64_t>(CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, -1);
-  made.shared_memory = config.get_or<std::int32_t>(CUDNN_ATTR_ENGINECFG_SHARED_MEMORY_USED, -1);
-  std::vector<CudnnDescriptor> choices;
-  for (int i = 0; i < CUDNN_KNOB_TYPE_COUNTS; ++i)
-    choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob");
-  const std::int64_t count = config.get_all(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, choices);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const CudnnDescriptor& choice = choices[static_cast<std::size_t>(i)];
+  for (const CudnnDescriptor& choice :
+       config.children(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_KNOB_TYPE_COUNTS,
+                       CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "cuDNN knob")) {
     made.knobs.emplace_back(choice.get<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE),
                             choice.get<std::int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
   }
-  return made;
-}
-
-// Heuristics were not safe to ask from two threads in earlier releases.
-std::mutex& heuristics_mutex() {
-  static std::mutex& made = *new std::mutex;
   return made;
 }
 
@@ -250,18 +223,18 @@ std::mutex& heuristics_mutex() {
 
 std::vector<CudnnEngineConfig> cudnn_engine_configs(const CudnnDescriptor& graph, cudnnBackendHeurMode_t mode,
                                                     const CudnnDescriptor& device) {
-  const std::lock_guard lock(heuristics_mutex());
+  // Heuristics were not safe to ask from two threads in earlier releases.
+  static std::mutex& asking = *new std::mutex;
+  const std::lock_guard lock(asking);
   CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "cuDNN heuristics");
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
   if (device.defined()) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
   if (heuristics.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
-  std::int64_t count = heuristics.count(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR);
-  std::vector<CudnnDescriptor> configs;
-  for (std::int64_t i = 0; i < count; ++i)
-    configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config");
-  if (count > 0) count = heuristics.get_all(CUDNN_ATTR_ENGINEHEUR_RESULTS, configs);
   std::vector<CudnnEngineConfig> found;
-  for (std::int64_t i = 0; i < count; ++i) found.push_back(describe(configs[static_cast<std::size_t>(i)]));
+  for (const CudnnDescriptor& config :
+       heuristics.children(CUDNN_ATTR_ENGINEHEUR_RESULTS, heuristics.count(CUDNN_ATTR_ENGINEHEUR_RESULTS),
+                           CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "cuDNN engine config"))
+    found.push_back(describe(config));
   return found;
 }
 

@@ -5,6 +5,7 @@
 #ifdef GADOLIN_CUDA
 #include <cudnn_graph.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,7 +65,8 @@ class CudnnDescriptor {
   // Values of an attribute; at most `limit`.
   template <class T> std::vector<T> get_all(cudnnBackendAttributeName_t attribute, std::int64_t limit) const {
     std::vector<T> values(static_cast<std::size_t>(limit));
-    values.resize(static_cast<std::size_t>(get_raw(attribute, CudnnType<T>::type, limit, values.data())));
+    const std::int64_t found = get_raw(attribute, CudnnType<T>::type, limit, values.data());
+    values.resize(static_cast<std::size_t>(std::min(found, limit)));
     return values;
   }
   template <class T> T get(cudnnBackendAttributeName_t attribute) const {
@@ -75,15 +77,12 @@ class CudnnDescriptor {
   // The value, or `otherwise` where this descriptor does not know it.
   template <class T> T get_or(cudnnBackendAttributeName_t attribute, T otherwise) const {
     T value{};
-    return try_get_raw(attribute, CudnnType<T>::type, 1, &value).first == CUDNN_STATUS_SUCCESS ? value
-                                                                                               : otherwise;
+    return get_raw(attribute, CudnnType<T>::type, 1, &value, false) < 0 ? otherwise : value;
   }
-  // Number of values there are.
-  std::int64_t count(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type) const;
-  // Fills `into`, which was made with the attribute's type.
-  void get(cudnnBackendAttributeName_t attribute, CudnnDescriptor& into) const;
-  // Fills up to into.size() made descriptors; returns how many.
-  std::int64_t get_all(cudnnBackendAttributeName_t attribute, std::span<CudnnDescriptor> into) const;
+  // The descriptors that an attribute holds, at most `limit`, of this type and name.
+  std::vector<CudnnDescriptor> children(cudnnBackendAttributeName_t attribute, std::int64_t limit,
+                                        cudnnBackendDescriptorType_t type, const char* name) const;
+  std::int64_t count(cudnnBackendAttributeName_t attribute) const;  // of those that there are
 
  private:
   struct State {
@@ -94,11 +93,10 @@ class CudnnDescriptor {
   };
   CudnnDescriptor& set_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
                            std::int64_t n, const void* values);
-  std::pair<cudnnStatus_t, std::int64_t> try_get_raw(cudnnBackendAttributeName_t attribute,
-                                                     cudnnBackendAttributeType_t type, std::int64_t n,
-                                                     void* values) const;
+  // Writes up to n values and gives the number that there are; -1 where this descriptor does not know the
+  // attribute and need not.
   std::int64_t get_raw(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type,
-                       std::int64_t n, void* values) const;
+                       std::int64_t n, void* values, bool must_know = true) const;
   std::shared_ptr<State> state_;
 };
 
@@ -130,14 +128,13 @@ CudnnDescriptor cudnn_operation_graph(std::span<const CudnnDescriptor> operation
 
 // Device properties as JSON, as read from a device once; stands in for a handle when there is no device.
 CudnnDescriptor cudnn_device_from_json(const std::string& json);
-std::string cudnn_device_json(Device device);
 
 // An engine with its knobs set, and what can be known before building the plan.
 struct CudnnEngineConfig {
   CudnnDescriptor config;
   std::int64_t engine = 0;                                   // global index
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type, value
-  std::int64_t workspace = 0, shared_memory = 0;             // bytes
+  std::int64_t workspace = 0;                                // bytes
   std::uint32_t numerical = 0, behavior = 0;                 // bit i: note i
   bool has(cudnnBackendNumericalNote_t note) const { return (numerical >> note & 1u) != 0; }
   bool has(cudnnBackendBehaviorNote_t note) const { return (behavior >> note & 1u) != 0; }

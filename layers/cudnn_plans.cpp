@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "io/plan_database.h"
@@ -259,22 +258,6 @@ Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvPr
       p.dtype == DType::fp32 && !p.tf32 ? " and in true fp32" : "", "; use another dtype, or allow tf32");
 }
 
-struct ProblemHash {
-  std::size_t operator()(const std::pair<int, ConvProblem>& key) const {
-    const ConvProblem& p = key.second;
-    const std::int64_t flags = static_cast<int>(p.pass) | static_cast<int>(p.epilogue) << 2 |
-                               static_cast<int>(p.dtype) << 4 | p.channels_last << 8 | p.tf32 << 9 |
-                               p.accumulate << 10 | p.deterministic << 11 | key.first << 12;
-    std::uint64_t hash = 14695981039346656037u;
-    for (const std::int64_t word :
-         {flags, p.n, p.c, p.h, p.w, p.k, p.r, p.s, p.groups, p.stride[0], p.stride[1], p.padding[0],
-          p.padding[1], p.extra[0], p.extra[1], p.dilation[0], p.dilation[1], p.x_stride, p.y_stride}) {
-      hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
-    }
-    return static_cast<std::size_t>(hash);
-  }
-};
-
 void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t) {
   const auto ready = [&](const void* pointer, const char* which, bool needed) {
     if (!needed) return;
@@ -293,7 +276,7 @@ void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t)
 
 bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors) {
   // Plans are used from one handle at a time, and handles belong to threads.
-  thread_local std::unordered_map<std::pair<int, ConvProblem>, Plan, ProblemHash> plans;
+  thread_local std::map<std::pair<int, ConvProblem>, Plan> plans;
   check_pointers(op, problem, tensors);
   const DeviceGuard guard(device);
   const cudnnHandle_t handle = cudnn_handle(device);
@@ -327,7 +310,6 @@ std::vector<std::size_t> measuring_order(const std::vector<EngineTraits>& engine
 }
 
 void set_convolution_tuning(bool on) { tuning.store(on, std::memory_order_relaxed); }
-bool convolution_tuning() { return tuning.load(std::memory_order_relaxed); }
 void set_convolution_workspace_limit(std::int64_t bytes) {
   workspace_limit.store(bytes, std::memory_order_relaxed);
 }
@@ -355,10 +337,10 @@ PlanReport plan_without_device(const ConvProblem& problem, const std::string& de
   const CudnnDescriptor graph = convolution_graph(problem, nullptr);
   PlanReport report;
   for (const CudnnEngineConfig& config : candidates(problem, graph, device)) {
-    report.configs.push_back(
-        {config.engine, config.workspace, config.shared_memory, config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
-         config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
-         config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config), config.knobs});
+    report.configs.push_back({config.engine, config.workspace, config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
+                              config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
+                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config),
+                              config.knobs});
     if (report.planned || !report.configs.back().accepted) continue;
     // The way of a choice that comes from the database: from numbers to a plan.
     report.planned = rebuild(problem, graph, {config.engine, config.knobs}, nullptr, device).has_value();
@@ -377,7 +359,6 @@ ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::stri
   return count;
 }
 std::string plan_database_key(const ConvProblem& problem) { return key_of(problem); }
-std::string convolution_device_json(Device device) { return cudnn_device_json(device); }
 
 }  // namespace gadolin
 #endif

@@ -2,6 +2,7 @@
 // exists when CUDA is compiled in.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -40,7 +41,7 @@ struct ConvProblem {
     return (w + 2 * padding[1] + extra[1] - dilation[1] * (s - 1) - 1) / stride[1] + 1;
   }
   std::string str() const;  // unique, one line, no spaces
-  bool operator==(const ConvProblem&) const = default;
+  auto operator<=>(const ConvProblem&) const = default;
   // Whether there is another way, by a copy or an addition: only a good engine is wanted then.
   bool optional() const { return x_stride != 0 || y_stride != 0 || accumulate; }
 };
@@ -81,7 +82,6 @@ bool run_convolution(const char* op, Device device, const ConvProblem& problem, 
 // cannot be written. Off by default in the library, on in the program. While a step is recorded nothing is
 // timed.
 void set_convolution_tuning(bool on);
-bool convolution_tuning();
 struct ConvolutionPlans {
   std::int64_t from_database = 0, from_heuristics = 0, tuned = 0;
   double seconds = 0;  // to find them, first runs and measurements included
@@ -100,8 +100,8 @@ std::vector<std::size_t> measuring_order(const std::vector<EngineTraits>& engine
 // --- planning without a device -----------------------------------------------------------------------------
 
 struct PlanConfig {
-  std::int64_t engine = 0, workspace = 0, shared_memory = 0;  // bytes
-  bool tensor_core = false;                                   // includes tf32 for fp32 problems
+  std::int64_t engine = 0, workspace = 0;  // workspace in bytes
+  bool tensor_core = false;                // includes tf32 for fp32 problems
   bool runtime_compiled = false;
   bool nondeterministic = false;
   bool accepted = false;  // by the problem's rules on precision, repeatability and workspace
@@ -114,13 +114,12 @@ struct PlanReport {
   const PlanConfig* chosen() const;  // the first accepted one, nullptr when there is none
 };
 // Asks cuDNN's heuristics what a device with these properties could run. `device_json` is what cuDNN says
-// about a real one (convolution_device_json). Throws DeviceError when cuDNN cannot be opened.
+// about a real one. Throws DeviceError when cuDNN cannot be opened.
 PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json);
 // Where a plan would come from, as if the first `refusals` plans refused to run; all 0: from nowhere.
 ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json,
                                      const PlanDatabase& known, int refusals = 0);
 // The problem, what is promised of addresses, and a workspace limit that is not the usual one.
 std::string plan_database_key(const ConvProblem& problem);
-std::string convolution_device_json(Device device);
 
 }  // namespace gadolin

@@ -1,7 +1,7 @@
 #include "layers/init.h"
 
 #include <cmath>
-#include <vector>
+#include <numeric>
 
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
@@ -35,41 +35,36 @@ double inverse_normal(double p) {
   return (low + high) / 2;
 }
 
+// Values are drawn in row-major order in fp32 on the CPU whatever the tensor is, so a seed gives one network.
+template <class F> void fill(Tensor& t, F&& drawn) {
+  const NoGrad guard;
+  if (skipping)
+    t.zero_();
+  else
+    t.copy_(drawn());
+}
+
 }  // namespace
 
 SkipInitialValues::SkipInitialValues() : before_(skipping) { skipping = true; }
 SkipInitialValues::~SkipInitialValues() { skipping = before_; }
 
-// Drawn in row-major order in fp32 on the CPU whatever the tensor is, so a seed gives one network.
 void uniform_(Tensor& t, double low, double high) {
-  const NoGrad guard;
-  if (skipping) {
-    t.zero_();
-    return;
-  }
-  t.copy_(add(mul(rand(t.shape()), high - low), low));
+  fill(t, [&] { return add(mul(rand(t.shape()), high - low), low); });
 }
 void normal_(Tensor& t, double mean, double deviation) {
-  const NoGrad guard;
-  if (skipping) {
-    t.zero_();
-    return;
-  }
-  t.copy_(add(mul(randn(t.shape()), deviation), mean));
+  fill(t, [&] { return add(mul(randn(t.shape()), deviation), mean); });
 }
 void truncated_normal_(Tensor& t, double mean, double deviation) {
-  const NoGrad guard;
-  if (skipping) {
-    t.zero_();
-    return;
-  }
-  Tensor u = rand(t.shape(), DType::fp64);
-  const double below = 0.5 * std::erfc(2 / std::sqrt(2.0));  // probability under -2
-  double* values = u.data<double>();
-  for (std::int64_t i = 0; i < u.numel(); ++i) {
-    values[i] = mean + deviation * inverse_normal(below + values[i] * (1 - 2 * below));
-  }
-  t.copy_(u);
+  fill(t, [&] {
+    const Tensor u = rand(t.shape(), DType::fp64);
+    const double below = 0.5 * std::erfc(2 / std::sqrt(2.0));  // probability under -2
+    double* values = u.data<double>();
+    for (std::int64_t i = 0; i < u.numel(); ++i) {
+      values[i] = mean + deviation * inverse_normal(below + values[i] * (1 - 2 * below));
+    }
+    return u;
+  });
 }
 void he_normal_(Tensor& t, Fan fan, double gain) {
   normal_(t, 0, std::sqrt(gain / fan_of("he_normal", t, fan)));
@@ -90,32 +85,26 @@ void glorot_uniform_(Tensor& t) {
 
 // Gram-Schmidt, twice over each vector, in fp64.
 void orthogonal_(Tensor& t, double gain) {
-  const NoGrad guard;
-  if (skipping) {
-    t.zero_();
-    return;
-  }
-  require<ShapeError>(t.dim() >= 2, "orthogonal: ", t.shape(),
-                      " is no matrix; it needs at least two dimensions");
-  const std::int64_t rows = t.size(0), cols = t.numel() / std::max<std::int64_t>(1, rows);
-  const bool tall = rows > cols;
-  const std::int64_t vectors = tall ? cols : rows, length = tall ? rows : cols;
-  Tensor q = randn({vectors, length}, DType::fp64);
-  for (std::int64_t i = 0; i < vectors; ++i) {
-    double* a = q.data<double>() + i * length;
-    for (int pass = 0; pass < 2; ++pass) {
-      for (std::int64_t j = 0; j < i; ++j) {
-        const double* b = q.data<double>() + j * length;
-        double dot = 0;
-        for (std::int64_t k = 0; k < length; ++k) dot += a[k] * b[k];
-        for (std::int64_t k = 0; k < length; ++k) a[k] -= dot * b[k];
+  fill(t, [&] {
+    require<ShapeError>(t.dim() >= 2, "orthogonal: ", t.shape(),
+                        " is no matrix; it needs at least two dimensions");
+    const std::int64_t rows = t.size(0), cols = t.numel() / std::max<std::int64_t>(1, rows);
+    const bool tall = rows > cols;
+    const std::int64_t vectors = tall ? cols : rows, length = tall ? rows : cols;
+    const Tensor q = randn({vectors, length}, DType::fp64);
+    for (std::int64_t i = 0; i < vectors; ++i) {
+      double *const a = q.data<double>() + i * length, *const end = a + length;
+      for (int pass = 0; pass < 2; ++pass) {
+        for (const double* b = q.data<double>(); b < a; b += length) {
+          const double dot = std::inner_product(a, end, b, 0.0);
+          for (std::int64_t k = 0; k < length; ++k) a[k] -= dot * b[k];
+        }
       }
+      const double square = std::inner_product(a, end, a, 0.0);
+      for (std::int64_t k = 0; k < length; ++k) a[k] /= std::sqrt(square);
     }
-    double square = 0;
-    for (std::int64_t k = 0; k < length; ++k) square += a[k] * a[k];
-    for (std::int64_t k = 0; k < length; ++k) a[k] /= std::sqrt(square);
-  }
-  t.copy_(mul((tall ? q.transpose(0, 1) : q).contiguous().reshape(t.shape()), gain));
+    return mul((tall ? q.transpose(0, 1) : q).contiguous().reshape(t.shape()), gain);
+  });
 }
 
 }  // namespace gadolin

@@ -20,12 +20,11 @@ template <class V> void visit_options(V&& v, RetinaNetOptions& o) {
 const char* const backbones[] = {"resnet18", "resnet34", "resnet50",    "resnet101",   "resnet152",
                                  "vgg16",    "vgg19",    "densenet121", "densenet169", "densenet201"};
 
-// "resnet50" of "retinanet_resnet50_fpn_v2".
+}  // namespace
+
 std::string backbone_of(const std::string& detector) {
   return detector.substr(10, detector.find("_fpn") - 10);
 }
-
-}  // namespace
 
 const std::vector<NetInfo>& detectors() {
   static const std::vector<NetInfo> all = [] {

@@ -1,7 +1,5 @@
 #include "nets/inception_resnet_v2.h"
 
-#include "nets/slim_names.h"
-
 namespace gadolin {
 namespace {
 
@@ -117,63 +115,6 @@ InceptionResNetV2::InceptionResNetV2(const InceptionOptions& o)
   if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(c(1088), o), InceptionAux::least);
   Dropout& dropout = add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   classifier(dropout, add("classif", Linear(c(1536), o.num_classes)));
-}
-
-SlimNames slim_names_of_inception_resnet_v2() {
-  SlimNames names{"InceptionResnetV2", {}};
-  const SlimNames::Convs mixed_5b{
-      {"Branch_0/Conv2d_1x1", "branch0"},      {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-      {"Branch_1/Conv2d_0b_5x5", "branch1.1"}, {"Branch_2/Conv2d_0a_1x1", "branch2.0"},
-      {"Branch_2/Conv2d_0b_3x3", "branch2.1"}, {"Branch_2/Conv2d_0c_3x3", "branch2.2"},
-      {"Branch_3/Conv2d_0b_1x1", "branch3.1"}};
-  const SlimNames::Convs block35{
-      {"Branch_0/Conv2d_1x1", "branch0"},      {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-      {"Branch_1/Conv2d_0b_3x3", "branch1.1"}, {"Branch_2/Conv2d_0a_1x1", "branch2.0"},
-      {"Branch_2/Conv2d_0b_3x3", "branch2.1"}, {"Branch_2/Conv2d_0c_3x3", "branch2.2"}};
-  const SlimNames::Convs mixed_6a{{"Branch_0/Conv2d_1a_3x3", "branch0"},
-                                  {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                                  {"Branch_1/Conv2d_0b_3x3", "branch1.1"},
-                                  {"Branch_1/Conv2d_1a_3x3", "branch1.2"}};
-  const SlimNames::Convs block17{{"Branch_0/Conv2d_1x1", "branch0"},
-                                 {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                                 {"Branch_1/Conv2d_0b_1x7", "branch1.1"},
-                                 {"Branch_1/Conv2d_0c_7x1", "branch1.2"}};
-  const SlimNames::Convs mixed_7a{
-      {"Branch_0/Conv2d_0a_1x1", "branch0.0"}, {"Branch_0/Conv2d_1a_3x3", "branch0.1"},
-      {"Branch_1/Conv2d_0a_1x1", "branch1.0"}, {"Branch_1/Conv2d_1a_3x3", "branch1.1"},
-      {"Branch_2/Conv2d_0a_1x1", "branch2.0"}, {"Branch_2/Conv2d_0b_3x3", "branch2.1"},
-      {"Branch_2/Conv2d_1a_3x3", "branch2.2"}};
-  const SlimNames::Convs block8{{"Branch_0/Conv2d_1x1", "branch0"},
-                                {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                                {"Branch_1/Conv2d_0b_1x3", "branch1.1"},
-                                {"Branch_1/Conv2d_0c_3x1", "branch1.2"}};
-  const auto residual = [&](const std::string& theirs, const std::string& ours,
-                            const SlimNames::Convs& convs) {
-    names.block(theirs, ours, convs);
-    names.layers.push_back({theirs + "/Conv2d_1x1", ours + ".conv2d"});
-  };
-  const auto repeat = [&](const std::string& theirs, const std::string& ours, int times,
-                          const SlimNames::Convs& convs) {
-    for (int i = 0; i < times; ++i) residual(cat(theirs, i + 1), cat(ours, i), convs);
-  };
-  names.conv("Conv2d_1a_3x3", "conv2d_1a");
-  names.conv("Conv2d_2a_3x3", "conv2d_2a");
-  names.conv("Conv2d_2b_3x3", "conv2d_2b");
-  names.conv("Conv2d_3b_1x1", "conv2d_3b");
-  names.conv("Conv2d_4a_3x3", "conv2d_4a");
-  names.block("Mixed_5b", "mixed_5b", mixed_5b);
-  repeat("Repeat/block35_", "repeat.", 10, block35);
-  names.block("Mixed_6a", "mixed_6a", mixed_6a);
-  repeat("Repeat_1/block17_", "repeat_1.", 20, block17);
-  names.block("Mixed_7a", "mixed_7a", mixed_7a);
-  repeat("Repeat_2/block8_", "repeat_2.", 9, block8);
-  residual("Block8", "block8", block8);
-  names.conv("Conv2d_7b_1x1", "conv2d_7b");
-  names.conv("AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0");
-  names.conv("AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1");
-  names.layers.push_back({"AuxLogits/Logits", "AuxLogits.fc", "", true});
-  names.layers.push_back({"Logits/Logits", "classif", "", true});
-  return names;
 }
 
 }  // namespace gadolin

@@ -13,7 +13,4 @@ class InceptionResNetV2 : public InceptionNet {
   explicit InceptionResNetV2(const InceptionOptions& options = {.aux_logits = false});
 };
 
-// TF-Slim's names of InceptionResnetV2 (nets/slim_names.h).
-SlimNames slim_names_of_inception_resnet_v2();
-
 }  // namespace gadolin

@@ -1,7 +1,5 @@
 #include "nets/inception_v3.h"
 
-#include "nets/slim_names.h"
-
 namespace gadolin {
 namespace {
 
@@ -106,53 +104,6 @@ InceptionV3::InceptionV3(const InceptionOptions& o)
   ends_stage();
   Dropout& dropout = add("dropout", Dropout(o.dropout < 0 ? 0.5 : o.dropout));
   classifier(dropout, add("fc", Linear(c(2048), o.num_classes)));
-}
-
-SlimNames slim_names_of_inception_v3() {
-  SlimNames names{"InceptionV3", {}, {{"count_include_pad", false}}};
-  for (const char* stem :
-       {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"})
-    names.conv(stem, stem);
-  const SlimNames::Convs a{
-      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},      {"Branch_1/Conv2d_0a_1x1", "branch5x5_1"},
-      {"Branch_1/Conv2d_0b_5x5", "branch5x5_2"},    {"Branch_2/Conv2d_0a_1x1", "branch3x3dbl_1"},
-      {"Branch_2/Conv2d_0b_3x3", "branch3x3dbl_2"}, {"Branch_2/Conv2d_0c_3x3", "branch3x3dbl_3"},
-      {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
-  SlimNames::Convs odd = a;  // a slip of Slim's that its checkpoints keep
-  odd[1][0] = "Branch_1/Conv2d_0b_1x1";
-  odd[2][0] = "Branch_1/Conv_1_0c_5x5";
-  const SlimNames::Convs b{{"Branch_0/Conv2d_1a_1x1", "branch3x3"},
-                           {"Branch_1/Conv2d_0a_1x1", "branch3x3dbl_1"},
-                           {"Branch_1/Conv2d_0b_3x3", "branch3x3dbl_2"},
-                           {"Branch_1/Conv2d_1a_1x1", "branch3x3dbl_3"}};
-  const SlimNames::Convs c{
-      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},      {"Branch_1/Conv2d_0a_1x1", "branch7x7_1"},
-      {"Branch_1/Conv2d_0b_1x7", "branch7x7_2"},    {"Branch_1/Conv2d_0c_7x1", "branch7x7_3"},
-      {"Branch_2/Conv2d_0a_1x1", "branch7x7dbl_1"}, {"Branch_2/Conv2d_0b_7x1", "branch7x7dbl_2"},
-      {"Branch_2/Conv2d_0c_1x7", "branch7x7dbl_3"}, {"Branch_2/Conv2d_0d_7x1", "branch7x7dbl_4"},
-      {"Branch_2/Conv2d_0e_1x7", "branch7x7dbl_5"}, {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
-  const SlimNames::Convs d{
-      {"Branch_0/Conv2d_0a_1x1", "branch3x3_1"},   {"Branch_0/Conv2d_1a_3x3", "branch3x3_2"},
-      {"Branch_1/Conv2d_0a_1x1", "branch7x7x3_1"}, {"Branch_1/Conv2d_0b_1x7", "branch7x7x3_2"},
-      {"Branch_1/Conv2d_0c_7x1", "branch7x7x3_3"}, {"Branch_1/Conv2d_1a_3x3", "branch7x7x3_4"}};
-  const SlimNames::Convs e{
-      {"Branch_0/Conv2d_0a_1x1", "branch1x1"},       {"Branch_1/Conv2d_0a_1x1", "branch3x3_1"},
-      {"Branch_1/Conv2d_0b_1x3", "branch3x3_2a"},    {"Branch_1/Conv2d_0b_3x1", "branch3x3_2b"},
-      {"Branch_2/Conv2d_0a_1x1", "branch3x3dbl_1"},  {"Branch_2/Conv2d_0b_3x3", "branch3x3dbl_2"},
-      {"Branch_2/Conv2d_0c_1x3", "branch3x3dbl_3a"}, {"Branch_2/Conv2d_0d_3x1", "branch3x3dbl_3b"},
-      {"Branch_3/Conv2d_0b_1x1", "branch_pool"}};
-  SlimNames::Convs last = e;
-  last[3][0] = "Branch_1/Conv2d_0c_3x1";
-  const std::pair<const char*, const SlimNames::Convs&> blocks[] = {
-      {"Mixed_5b", a}, {"Mixed_5c", odd}, {"Mixed_5d", a},   {"Mixed_6a", b},
-      {"Mixed_6b", c}, {"Mixed_6c", c},   {"Mixed_6d", c},   {"Mixed_6e", c},
-      {"Mixed_7a", d}, {"Mixed_7b", e},   {"Mixed_7c", last}};
-  for (const auto& [name, convs] : blocks) names.block(name, name, convs);
-  names.conv("AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0");
-  names.conv("AuxLogits/Conv2d_2a_5x5", "AuxLogits.conv1");
-  names.layers.push_back({"AuxLogits/Conv2d_2b_1x1", "AuxLogits.fc", "", true});
-  names.layers.push_back({"Logits/Conv2d_1c_1x1", "fc", "", true});
-  return names;
 }
 
 }  // namespace gadolin

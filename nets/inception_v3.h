@@ -14,7 +14,4 @@ class InceptionV3 : public InceptionNet {
   explicit InceptionV3(const InceptionOptions& options = {});
 };
 
-// TF-Slim's names of InceptionV3 (nets/slim_names.h).
-SlimNames slim_names_of_inception_v3();
-
 }  // namespace gadolin

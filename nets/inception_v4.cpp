@@ -1,7 +1,5 @@
 #include "nets/inception_v4.h"
 
-#include "nets/slim_names.h"
-
 namespace gadolin {
 namespace {
 
@@ -119,53 +117,6 @@ InceptionV4::InceptionV4(const InceptionOptions& o) : InceptionNet("InceptionV4"
   if (o.aux_logits) auxiliary("AuxLogits", below_head, InceptionAux(block.c(1024), o), InceptionAux::least);
   Dropout& dropout = add("head_drop", Dropout(o.dropout < 0 ? 0 : o.dropout));
   classifier(dropout, add("last_linear", Linear(block.c(1536), o.num_classes)));
-}
-
-SlimNames slim_names_of_inception_v4() {
-  SlimNames names{"InceptionV4", {}};
-  const SlimNames::Convs three_a{{"Branch_1/Conv2d_0a_3x3", "conv"}};
-  const SlimNames::Convs four_a{
-      {"Branch_0/Conv2d_0a_1x1", "branch0.0"}, {"Branch_0/Conv2d_1a_3x3", "branch0.1"},
-      {"Branch_1/Conv2d_0a_1x1", "branch1.0"}, {"Branch_1/Conv2d_0b_1x7", "branch1.1"},
-      {"Branch_1/Conv2d_0c_7x1", "branch1.2"}, {"Branch_1/Conv2d_1a_3x3", "branch1.3"}};
-  const SlimNames::Convs five_a{{"Branch_0/Conv2d_1a_3x3", "conv"}};
-  const SlimNames::Convs a{{"Branch_0/Conv2d_0a_1x1", "branch0"},   {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                           {"Branch_1/Conv2d_0b_3x3", "branch1.1"}, {"Branch_2/Conv2d_0a_1x1", "branch2.0"},
-                           {"Branch_2/Conv2d_0b_3x3", "branch2.1"}, {"Branch_2/Conv2d_0c_3x3", "branch2.2"},
-                           {"Branch_3/Conv2d_0b_1x1", "branch3.1"}};
-  const SlimNames::Convs reduction_a{{"Branch_0/Conv2d_1a_3x3", "branch0"},
-                                     {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                                     {"Branch_1/Conv2d_0b_3x3", "branch1.1"},
-                                     {"Branch_1/Conv2d_1a_3x3", "branch1.2"}};
-  const SlimNames::Convs b{{"Branch_0/Conv2d_0a_1x1", "branch0"},   {"Branch_1/Conv2d_0a_1x1", "branch1.0"},
-                           {"Branch_1/Conv2d_0b_1x7", "branch1.1"}, {"Branch_1/Conv2d_0c_7x1", "branch1.2"},
-                           {"Branch_2/Conv2d_0a_1x1", "branch2.0"}, {"Branch_2/Conv2d_0b_7x1", "branch2.1"},
-                           {"Branch_2/Conv2d_0c_1x7", "branch2.2"}, {"Branch_2/Conv2d_0d_7x1", "branch2.3"},
-                           {"Branch_2/Conv2d_0e_1x7", "branch2.4"}, {"Branch_3/Conv2d_0b_1x1", "branch3.1"}};
-  const SlimNames::Convs reduction_b{
-      {"Branch_0/Conv2d_0a_1x1", "branch0.0"}, {"Branch_0/Conv2d_1a_3x3", "branch0.1"},
-      {"Branch_1/Conv2d_0a_1x1", "branch1.0"}, {"Branch_1/Conv2d_0b_1x7", "branch1.1"},
-      {"Branch_1/Conv2d_0c_7x1", "branch1.2"}, {"Branch_1/Conv2d_1a_3x3", "branch1.3"}};
-  const SlimNames::Convs c{{"Branch_0/Conv2d_0a_1x1", "branch0"},    {"Branch_1/Conv2d_0a_1x1", "branch1_0"},
-                           {"Branch_1/Conv2d_0b_1x3", "branch1_1a"}, {"Branch_1/Conv2d_0c_3x1", "branch1_1b"},
-                           {"Branch_2/Conv2d_0a_1x1", "branch2_0"},  {"Branch_2/Conv2d_0b_3x1", "branch2_1"},
-                           {"Branch_2/Conv2d_0c_1x3", "branch2_2"},  {"Branch_2/Conv2d_0d_1x3", "branch2_3a"},
-                           {"Branch_2/Conv2d_0e_3x1", "branch2_3b"}, {"Branch_3/Conv2d_0b_1x1", "branch3.1"}};
-  int index = 0;
-  const auto next = [&] { return cat("features.", index++); };
-  for (const char* stem : {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"}) names.conv(stem, next());
-  const std::pair<const char*, const SlimNames::Convs&> blocks[] = {
-      {"Mixed_3a", three_a}, {"Mixed_4a", four_a}, {"Mixed_5a", five_a}, {"Mixed_5b", a},
-      {"Mixed_5c", a},       {"Mixed_5d", a},      {"Mixed_5e", a},      {"Mixed_6a", reduction_a},
-      {"Mixed_6b", b},       {"Mixed_6c", b},      {"Mixed_6d", b},      {"Mixed_6e", b},
-      {"Mixed_6f", b},       {"Mixed_6g", b},      {"Mixed_6h", b},      {"Mixed_7a", reduction_b},
-      {"Mixed_7b", c},       {"Mixed_7c", c},      {"Mixed_7d", c}};
-  for (const auto& [name, convs] : blocks) names.block(name, next(), convs);
-  names.conv("AuxLogits/Conv2d_1b_1x1", "AuxLogits.conv0");
-  names.conv("AuxLogits/Conv2d_2a", "AuxLogits.conv1");
-  names.layers.push_back({"AuxLogits/Aux_logits", "AuxLogits.fc", "", true});
-  names.layers.push_back({"Logits/Logits", "last_linear", "", true});
-  return names;
 }
 
 }  // namespace gadolin

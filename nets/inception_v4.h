@@ -14,7 +14,4 @@ class InceptionV4 : public InceptionNet {
   explicit InceptionV4(const InceptionOptions& options = {.aux_logits = false});
 };
 
-// TF-Slim's names of InceptionV4 (nets/slim_names.h).
-SlimNames slim_names_of_inception_v4();
-
 }  // namespace gadolin

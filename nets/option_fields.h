@@ -8,12 +8,6 @@
 
 namespace gadolin::detail {
 
-inline std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 struct List {
   std::vector<std::string>& names;
   template <class T> void operator()(const char* name, T&) const { names.push_back(name); }
@@ -52,13 +46,13 @@ struct Read {
                                       const std::vector<std::string>& names) {
   const std::string near = nearest(name, names);
   fail<UsageError>(what, ": ", name, " is unknown; ", near.empty() ? "" : "did you mean " + near + "? ",
-                   "known are ", join(names));
+                   "known are ", joined(names));
 }
 inline void check_known(const std::string& net, const NetOptions& given,
                         const std::vector<std::string>& known) {
   for (const auto& [option, value] : given) {
     require<UsageError>(std::find(known.begin(), known.end(), option) != known.end(), net, ": option ",
-                        option, " is unknown; known are ", join(known));
+                        option, " is unknown; known are ", joined(known));
   }
 }
 

@@ -16,7 +16,6 @@
 namespace gadolin {
 namespace {
 
-using detail::join;
 using detail::List;
 using detail::Read;
 

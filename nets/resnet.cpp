@@ -1,7 +1,5 @@
 #include "nets/resnet.h"
 
-#include "nets/slim_names.h"
-
 namespace gadolin {
 namespace {
 
@@ -114,23 +112,5 @@ Tensor ResNet::trunk(const Tensor& x, const Taps& taps) {
   return y;
 }
 Tensor ResNet::head(const Tensor& last) { return (*fc_)(global_avg_pool2d(last).flatten(1)); }
-
-SlimNames slim_names_of_resnet(int depth) {
-  SlimNames names{cat("resnet_v1_", depth),
-                  {{"conv1", "conv1", "bn1"}, {"logits", "fc", "", true}},
-                  {{"stride_in_last_unit", true}, {"same_pooling", true}}};
-  const ResNetDepth d = resnet_depth(depth);
-  for (int group = 1; group <= 4; ++group) {
-    for (int unit = 0; unit < d.blocks[group - 1]; ++unit) {
-      const std::string theirs = cat("block", group, "/unit_", unit + 1, "/bottleneck_v1/"),
-                        ours = cat("layer", group, ".", unit, ".");
-      if (unit == 0)
-        names.layers.push_back({theirs + "shortcut", ours + "downsample.0", ours + "downsample.1"});
-      for (const char* i : {"1", "2", "3"})
-        names.layers.push_back({theirs + "conv" + i, ours + "conv" + i, ours + "bn" + i});
-    }
-  }
-  return names;
-}
 
 }  // namespace gadolin

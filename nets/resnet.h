@@ -11,8 +11,6 @@
 
 namespace gadolin {
 
-struct SlimNames;
-
 struct ResNetOptions {
   int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   int width = 64;  // channels of the stem and of the first group's 3x3; times 2, 4, 8 in the other groups
@@ -68,9 +66,6 @@ class ResNet : public ImageNet {
   Sequential* groups_[4];
   Linear* fc_;
 };
-
-// TF-Slim's names of resnet_v1_`depth`, from 50 on (nets/slim_names.h).
-SlimNames slim_names_of_resnet(int depth);
 
 // Blocks in each of the four groups, and whether they are bottlenecks.
 struct ResNetDepth {

@@ -1,7 +1,5 @@
 #include "nets/resnet_v2.h"
 
-#include "nets/slim_names.h"
-
 namespace gadolin {
 
 PreActivationBlock::PreActivationBlock(int in, int planes, int stride, bool bottleneck,
@@ -79,24 +77,5 @@ Tensor ResNetV2::trunk(const Tensor& x, const Taps& taps) {
   return y;
 }
 Tensor ResNetV2::head(const Tensor& last) { return (*fc_)(global_avg_pool2d(last).flatten(1)); }
-
-SlimNames slim_names_of_resnet_v2(int depth) {
-  SlimNames names{cat("resnet_v2_", depth),
-                  {{"conv1", "conv1"}, {"postnorm", "", "bn1"}, {"logits", "fc", "", true}},
-                  {{"stride_in_last_unit", true}, {"same_pooling", true}, {"conv_bias", true}}};
-  const ResNetDepth d = resnet_depth(depth);
-  for (int group = 1; group <= 4; ++group) {
-    for (int unit = 0; unit < d.blocks[group - 1]; ++unit) {
-      const std::string theirs = cat("block", group, "/unit_", unit + 1, "/bottleneck_v2/"),
-                        ours = cat("layer", group, ".", unit, ".");
-      if (unit == 0) names.layers.push_back({theirs + "shortcut", ours + "downsample.0"});
-      names.layers.insert(names.layers.end(), {{theirs + "preact", "", ours + "bn1"},
-                                               {theirs + "conv1", ours + "conv1", ours + "bn2"},
-                                               {theirs + "conv2", ours + "conv2", ours + "bn3"},
-                                               {theirs + "conv3", ours + "conv3"}});
-    }
-  }
-  return names;
-}
 
 }  // namespace gadolin

@@ -39,7 +39,4 @@ class ResNetV2 : public ImageNet {
   Linear* fc_;
 };
 
-// TF-Slim's names of resnet_v2_`depth`, from 50 on (nets/slim_names.h).
-SlimNames slim_names_of_resnet_v2(int depth);
-
 }  // namespace gadolin

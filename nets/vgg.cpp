@@ -1,7 +1,6 @@
 #include "nets/vgg.h"
 
 #include "nets/image_size.h"
-#include "nets/slim_names.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -61,21 +60,6 @@ Tensor VGG::head(const Tensor& last) {
   y = drop1_(relu((*fc1_)(y)));
   y = drop2_(relu((*fc2_)(y)));
   return (*fc3_)(y);
-}
-
-SlimNames slim_names_of_vgg(int depth) {
-  SlimNames names{cat("vgg_", depth), {}};
-  int index = 0, group = 1;
-  for (const int convs : group_sizes(depth)) {
-    for (int i = 1; i <= convs; ++i, index += 2)  // a ReLU behind each
-      names.layers.push_back({cat("conv", group, "/conv", group, "_", i), cat("features.", index)});
-    ++index;  // the pooling
-    ++group;
-  }
-  names.layers.insert(names.layers.end(), {{"fc6", "classifier.0", "", true},
-                                           {"fc7", "classifier.3", "", true},
-                                           {"fc8", "classifier.6", "", true}});
-  return names;
 }
 
 }  // namespace gadolin

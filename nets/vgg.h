@@ -9,8 +9,6 @@
 
 namespace gadolin {
 
-struct SlimNames;
-
 struct VGGOptions {
   int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   bool batch_norm = false;
@@ -39,8 +37,5 @@ class VGG : public ImageNet {
   Linear *fc1_, *fc2_, *fc3_;
   Dropout &drop1_, &drop2_;
 };
-
-// TF-Slim's names of vgg_`depth` (nets/slim_names.h).
-SlimNames slim_names_of_vgg(int depth);
 
 }  // namespace gadolin

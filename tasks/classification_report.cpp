@@ -215,6 +215,7 @@ void add_facts(RunReport& run, const Json& metrics) {
 }  // namespace
 
 void report_classification(const std::string& folder, const Json& metrics, RunReport& run) {
+  run.kind = "Classification";
   const Json values = metrics.value("metrics", Json::object());
   // Those of single classes stand in a table.
   for (const auto& [name, m] : values.items()) {

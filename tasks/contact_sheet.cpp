@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/image/resize.h"
 #include "tasks/draw_text.h"
 #include "tensor/check.h"
 
@@ -26,12 +25,7 @@ ContactSheet::ContactSheet(std::string title, int tile) : title_(std::move(title
 
 void ContactSheet::add(const Image& picture, std::span<const DrawnBox> boxes,
                        std::vector<std::string> words) {
-  const double scale = static_cast<double>(tile_) / std::max(picture.width, picture.height);
-  const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
-  const Image small = resize(to_rgb(to_8bit(picture)), side(picture.width), side(picture.height));
-  const Affine to_boxes = Affine::scale(static_cast<double>(picture.width) / small.width,
-                                        static_cast<double>(picture.height) / small.height);
-  tiles_.push_back({draw_boxes(small, boxes, to_boxes), std::move(words)});
+  tiles_.push_back({drawn_small(picture, boxes, tile_), std::move(words)});
 }
 
 Image ContactSheet::image(int columns) const {

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "data/image/resize.h"
 #include "tasks/draw_text.h"
 #include "tensor/check.h"
 
@@ -180,6 +181,15 @@ Image draw_boxes(const Image& picture, std::span<const DrawnBox> boxes, const Af
   std::vector<Box> taken;
   for (auto i = order.rbegin(); i != order.rend(); ++i) draw_name(out, outlines[*i], boxes[*i], line, taken);
   return out;
+}
+
+Image drawn_small(const Image& picture, std::span<const DrawnBox> boxes, int longest) {
+  const double scale = static_cast<double>(longest) / std::max(picture.width, picture.height);
+  const auto side = [&](int pixels) { return std::max(1, static_cast<int>(std::lround(pixels * scale))); };
+  const Image small = resize(to_rgb(to_8bit(picture)), side(picture.width), side(picture.height));
+  return draw_boxes(small, boxes,
+                    Affine::scale(static_cast<double>(picture.width) / small.width,
+                                  static_cast<double>(picture.height) / small.height));
 }
 
 }  // namespace gadolin

@@ -32,4 +32,8 @@ struct DrawnBox {
 Image draw_boxes(const Image& picture, std::span<const DrawnBox> boxes, const Affine& seen_from = {},
                  int thickness = 0);
 
+// The picture shrunk or enlarged until its longer side has `longest` pixels, with these boxes, which are in
+// pixels of the picture as it is given: lines and names are as thick as the small picture asks.
+Image drawn_small(const Image& picture, std::span<const DrawnBox> boxes, int longest);
+
 }  // namespace gadolin

@@ -132,35 +132,75 @@ std::vector<std::int64_t> top_class(Reals score, std::int64_t classes) {
   return top;
 }
 
-Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals)>& metric,
-                   const BootstrapOptions& options) {
-  require<ValueError>(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1,
-                      "bootstrap: ", options.resamples, " resamples at confidence ", options.confidence,
-                      "; at least one, and a confidence between 0 and 1");
-  std::map<std::string_view, std::vector<std::size_t>> by_name;
-  for (std::size_t i = 0; i < patient.size(); ++i) by_name[patient[i]].push_back(i);
-  if (by_name.size() < 2) return {no_value, no_value};
-  std::vector<const std::vector<std::size_t>*> groups;
-  for (const auto& [name, samples] : by_name) groups.push_back(&samples);
+namespace {
 
-  constexpr std::uint64_t purpose = 0x626f6f74;  // "boot"
-  std::vector<double> values, weight(patient.size());
-  for (int r = 0; r < options.resamples; ++r) {
-    RandomStream random(options.seed, stream_id(purpose, static_cast<std::uint64_t>(r)));
-    std::fill(weight.begin(), weight.end(), 0.0);
-    for (std::size_t draw = 0; draw < groups.size(); ++draw) {
-      for (const std::size_t i : *groups[static_cast<std::size_t>(random.below(groups.size()))])
-        weight[i] += 1;
-    }
-    const double value = metric(weight);
-    if (!std::isnan(value)) values.push_back(value);
+// How often each sample is drawn; a function of seed and number.
+class Resamples {
+ public:
+  Resamples(std::span<const std::string> patient, const BootstrapOptions& options)
+      : samples_(patient.size()), seed_(options.seed) {
+    require<ValueError>(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1,
+                        "bootstrap: ", options.resamples, " resamples at confidence ", options.confidence,
+                        "; at least one, and a confidence between 0 and 1");
+    std::map<std::string_view, std::vector<std::size_t>> by_name;
+    for (std::size_t i = 0; i < patient.size(); ++i) by_name[patient[i]].push_back(i);
+    for (auto& [name, samples] : by_name) groups_.push_back(std::move(samples));
   }
+  std::size_t patients() const { return groups_.size(); }
+  std::vector<double> weight(int number) const {
+    constexpr std::uint64_t purpose = 0x626f6f74;  // "boot"
+    RandomStream random(seed_, stream_id(purpose, static_cast<std::uint64_t>(number)));
+    std::vector<double> weight(samples_, 0.0);
+    for (std::size_t draw = 0; draw < groups_.size(); ++draw)
+      for (const std::size_t i : groups_[static_cast<std::size_t>(random.below(groups_.size()))])
+        weight[i] += 1;
+    return weight;
+  }
+
+ private:
+  std::size_t samples_;
+  std::uint64_t seed_;
+  std::vector<std::vector<std::size_t>> groups_;
+};
+
+// Of what the resamples gave and the samples as they are.
+Interval percentile_interval(std::vector<double> values, double whole, const BootstrapOptions& options) {
+  std::erase_if(values, [](double v) { return std::isnan(v); });
   if (values.size() * 2 < static_cast<std::size_t>(options.resamples)) return {no_value, no_value};
   std::sort(values.begin(), values.end());
   const double tail = (1 - options.confidence) / 2;
-  std::fill(weight.begin(), weight.end(), 1.0);
-  const double whole = metric(weight);  // NaN changes nothing
+  // NaN of the whole changes nothing.
   return {std::fmin(quantile(values, tail), whole), std::fmax(quantile(values, 1 - tail), whole)};
+}
+
+}  // namespace
+
+Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals)>& metric,
+                   const BootstrapOptions& options) {
+  const Resamples resamples(patient, options);
+  if (resamples.patients() < 2) return {no_value, no_value};
+  std::vector<double> values;
+  for (int r = 0; r < options.resamples; ++r) values.push_back(metric(resamples.weight(r)));
+  return percentile_interval(std::move(values), metric(std::vector<double>(patient.size(), 1.0)), options);
+}
+
+std::vector<Interval> bootstrap_all(std::span<const std::string> patient,
+                                    const std::function<std::vector<double>(Reals)>& metrics,
+                                    const BootstrapOptions& options) {
+  const Resamples resamples(patient, options);
+  const std::vector<double> whole = metrics(std::vector<double>(patient.size(), 1.0));
+  std::vector<Interval> intervals(whole.size(), {no_value, no_value});
+  if (resamples.patients() < 2) return intervals;
+  std::vector<std::vector<double>> values(whole.size(),
+                                          std::vector<double>(static_cast<std::size_t>(options.resamples)));
+#pragma omp parallel for schedule(dynamic, 8)
+  for (int r = 0; r < options.resamples; ++r) {
+    const std::vector<double> got = metrics(resamples.weight(r));
+    for (std::size_t m = 0; m < values.size(); ++m) values[m][static_cast<std::size_t>(r)] = got[m];
+  }
+  for (std::size_t m = 0; m < whole.size(); ++m)
+    intervals[m] = percentile_interval(std::move(values[m]), whole[m], options);
+  return intervals;
 }
 
 std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes,

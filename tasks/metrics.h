@@ -114,5 +114,10 @@ struct BootstrapOptions {
 // the order of samples for a given seed.
 Interval bootstrap(std::span<const std::string> patient, const std::function<double(Reals weight)>& metric,
                    const BootstrapOptions& options = {});
+// The same for several metrics that are computed together: `metrics` gives all of them, always as many, and
+// is called by several threads at once. An interval each; resamples are those of bootstrap().
+std::vector<Interval> bootstrap_all(std::span<const std::string> patient,
+                                    const std::function<std::vector<double>(Reals weight)>& metrics,
+                                    const BootstrapOptions& options = {});
 
 }  // namespace gadolin

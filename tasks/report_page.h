@@ -65,16 +65,30 @@ struct Example {
   std::string cam = {};  // the same with what spoke for `predicted` (Grad-CAM); empty: none was made
 };
 
+// A picture on which something is drawn, and what is to be seen there.
+struct DrawnExample {
+  std::string path, says;
+  std::string png;  // bytes of a PNG file
+};
+struct Gallery {
+  std::string title, note;
+  std::vector<DrawnExample> pictures;
+};
+
 struct RunReport {
-  std::string name;  // of the run, unique within a report
-  std::string kind = "Classification";
+  std::string name;            // of the run, unique within a report
+  std::string kind = "Run";    // "Classification": what was evaluated
   std::vector<Value> metrics;  // headline numbers, in order
   std::vector<Fact> model, data, configuration, environment;
-  std::vector<Curve> curves;
+  std::vector<Curve> curves;      // of training
+  std::vector<Curve> evaluation;  // FROC ...
   Confusion confusion;
   std::vector<RankCurve> roc, precision_recall, calibration;  // a class has the same name in all of them
-  std::vector<Table> tables;                                  // by class, operating points, class balance ...
+  // Of detectors, whose precision_recall is that at IoU 0.5: the mean over IoU 0.5 to 0.95.
+  std::vector<RankCurve> precision_recall_mean;
+  std::vector<Table> tables;  // by class, operating points, class balance ...
   std::vector<Example> worst, best;
+  std::vector<Gallery> galleries;
   std::vector<std::string> notes;  // warnings a reader must see: skipped samples, few patients
 };
 

@@ -1,11 +1,11 @@
-// Checkpoints of TF-Slim under our names, by the tables that the nets export (nets/slim_names.h).
+// Checkpoints of TF-Slim under our names, by the tables of tasks/slim_names.h.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "io/weights.h"
-#include "nets/slim_names.h"
+#include "tasks/slim_names.h"
 
 namespace gadolin {
 

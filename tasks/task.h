@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,8 @@ class Evaluator {
   // The values with their intervals, by resampling patients (tasks/metrics.h). With resamples = 0 the
   // intervals are NaN.
   virtual std::vector<MetricValue> finish(const BootstrapOptions& options) const;
+  // What is said instead of NaN, the value of a metric that is not defined.
+  virtual std::string undefined(const std::string&) const { return "not defined"; }
   // Patients of the samples in the order of add.
   virtual std::vector<std::string> patients() const = 0;
 
@@ -164,7 +167,8 @@ struct TaskStart {
   const Dataset& train;  // what it learns from
   Pipeline pipeline;     // of evaluation and prediction
   LossOptions loss;
-  Device device;  // where batches will lie
+  Device device;                         // where batches will lie
+  std::optional<Pipeline> augment = {};  // of training, where it is another
 };
 
 // What `gadolin train` was told of the pipeline, for kinds that have usual steps of their own.

@@ -3,9 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstring>
-#include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -51,24 +50,28 @@ thread_local int active_pool = 0;
 }  // namespace
 
 struct CachingAllocator::Impl {
-  explicit Impl(MemorySource memory) : source(memory) {}
+  explicit Impl(MemorySource memory) : source(std::move(memory)) {}
   MemorySource source;
   mutable std::mutex mutex;
-  std::vector<std::set<Block*, BySize>> free_blocks{1};  // a set a pool
-  std::vector<bool> dropped{false};
+  struct Arena {
+    Block* block;
+    PlannedBlocks blocks;
+  };
+  struct Pool {
+    std::set<Block*, BySize> free_blocks = {};
+    bool dropped = false;
+    std::optional<Arena> arena = {};
+  };
+  std::vector<Pool> pools{1};
   std::unordered_map<void*, Block*> used;
   MemoryStats stats;
   bool guarded = false;
   std::string damaged;  // first block that was found damaged when it was freed
   std::function<void(std::int64_t, const void*)> told;
-  struct Arena {
-    Block* block;
-    PlannedBlocks blocks;
-  };
-  std::map<int, Arena> arenas;  // by pool
 
+  Pool& pool_of(const Block* block) { return pools[static_cast<std::size_t>(block->pool)]; }
   Block* from_cache(std::int64_t size, int pool) {
-    auto& blocks = free_blocks[static_cast<std::size_t>(pool)];
+    auto& blocks = pools[static_cast<std::size_t>(pool)].free_blocks;
     Block key{nullptr, size};
     const auto it = blocks.lower_bound(&key);
     if (it == blocks.end()) return nullptr;
@@ -102,13 +105,13 @@ struct CachingAllocator::Impl {
     if (block->right) block->right->left = rest;
     block->right = rest;
     block->size = size;
-    free_blocks[static_cast<std::size_t>(rest->pool)].insert(rest);
+    pool_of(rest).free_blocks.insert(rest);
   }
 
   void merge_right(Block* block) {
     Block* next = block->right;
     if (!next || !next->free) return;
-    free_blocks[static_cast<std::size_t>(next->pool)].erase(next);
+    pool_of(next).free_blocks.erase(next);
     block->size += next->size;
     block->right = next->right;
     if (next->right) next->right->left = block;
@@ -117,22 +120,20 @@ struct CachingAllocator::Impl {
 
   void put_free(Block* block) {
     block->free = true;
-    if (dropped[static_cast<std::size_t>(block->pool)]) adopt(block);
+    // A dropped pool's block joins the common pool; its free neighbours moved there when it was dropped.
+    if (pool_of(block).dropped) block->pool = 0;
     merge_right(block);
     if (block->left && block->left->free) {
       block = block->left;
-      free_blocks[static_cast<std::size_t>(block->pool)].erase(block);
+      pool_of(block).free_blocks.erase(block);
       merge_right(block);
     }
-    free_blocks[static_cast<std::size_t>(block->pool)].insert(block);
+    pool_of(block).free_blocks.insert(block);
   }
-
-  // A dropped pool's block joins the common pool; its free neighbours moved there when the pool was dropped.
-  void adopt(Block* block) { block->pool = 0; }
 
   // Those of the common pool: what a recording's pool has free is written by every replay.
   void give_back_free() {
-    auto& blocks = free_blocks[0];
+    auto& blocks = pools[0].free_blocks;
     for (auto it = blocks.begin(); it != blocks.end();) {
       Block* block = *it;
       if (block->left || block->right) {
@@ -163,24 +164,22 @@ struct CachingAllocator::Impl {
     return block;
   }
   Block* from_arena(std::int64_t size, int pool) {
-    const auto it = arenas.find(pool);
-    const std::int64_t offset = it == arenas.end() ? -1 : it->second.blocks.take(size);
+    std::optional<Arena>& arena = pools[static_cast<std::size_t>(pool)].arena;
+    const std::int64_t offset = arena ? arena->blocks.take(size) : -1;
     if (offset < 0) return nullptr;
-    Block* block = new Block{it->second.block->data + offset, size, nullptr, nullptr, pool, false, true};
-    return block;
+    return new Block{arena->block->data + offset, size, nullptr, nullptr, pool, false, true};
   }
   void to_arena(const Block* block) {
-    const auto it = arenas.find(block->pool);
-    it->second.blocks.give_back(block->data - it->second.block->data);
+    Pool& pool = pool_of(block);
+    pool.arena->blocks.give_back(block->data - pool.arena->block->data);
     delete block;
-    drop_arena(it);
+    drop_arena(pool);
   }
-  void drop_arena(std::map<int, Arena>::iterator it) {
-    if (it == arenas.end() || !dropped[static_cast<std::size_t>(it->first)] || !it->second.blocks.empty())
-      return;
-    stats.allocated -= it->second.block->size;
-    put_free(it->second.block);
-    arenas.erase(it);
+  void drop_arena(Pool& pool) {
+    if (!pool.arena || !pool.dropped || !pool.arena->blocks.empty()) return;
+    stats.allocated -= pool.arena->block->size;
+    put_free(pool.arena->block);
+    pool.arena.reset();
   }
 
   // What is wrong with a guarded block, "" when nothing is. The zone behind it starts at its last byte.
@@ -199,7 +198,7 @@ struct CachingAllocator::Impl {
   }
 };
 
-CachingAllocator::CachingAllocator(MemorySource source) : impl_(new Impl(source)) {}
+CachingAllocator::CachingAllocator(MemorySource source) : impl_(new Impl(std::move(source))) {}
 
 CachingAllocator::~CachingAllocator() {
   impl_->give_back_free();
@@ -257,7 +256,8 @@ void CachingAllocator::free(void* data) {
 MemoryStats CachingAllocator::stats() const {
   const std::lock_guard lock(impl_->mutex);
   MemoryStats s = impl_->stats;
-  if (const auto& blocks = impl_->free_blocks[0]; !blocks.empty()) s.largest_free = (*blocks.rbegin())->size;
+  if (const auto& blocks = impl_->pools[0].free_blocks; !blocks.empty())
+    s.largest_free = (*blocks.rbegin())->size;
   return s;
 }
 
@@ -282,21 +282,17 @@ std::int64_t CachingAllocator::rounded(std::int64_t bytes) {
 
 int CachingAllocator::new_pool() {
   const std::lock_guard lock(impl_->mutex);
-  impl_->free_blocks.emplace_back();
-  impl_->dropped.push_back(false);
-  return static_cast<int>(impl_->free_blocks.size()) - 1;
+  impl_->pools.emplace_back();
+  return static_cast<int>(impl_->pools.size()) - 1;
 }
 
-void CachingAllocator::drop_pool(int pool) {
+void CachingAllocator::drop_pool(int number) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->dropped[static_cast<std::size_t>(pool)] = true;
-  auto& blocks = impl_->free_blocks[static_cast<std::size_t>(pool)];
-  for (Block* block : blocks) {
-    impl_->adopt(block);
-    impl_->free_blocks[0].insert(block);
-  }
-  blocks.clear();
-  impl_->drop_arena(impl_->arenas.find(pool));
+  Impl::Pool& pool = impl_->pools[static_cast<std::size_t>(number)];
+  pool.dropped = true;
+  for (Block* block : pool.free_blocks) block->pool = 0;
+  impl_->pools[0].free_blocks.merge(pool.free_blocks);
+  impl_->drop_arena(pool);
 }
 
 void CachingAllocator::plan_pool(int pool, std::vector<Lifetime> lifetimes) {
@@ -307,13 +303,13 @@ void CachingAllocator::plan_pool(int pool, std::vector<Lifetime> lifetimes) {
   // What the steps before have left in the cache is in pieces: the arena would come on top of it.
   if (plan.bytes > medium_segment) impl_->give_back_free();
   Block* arena = impl_->take(plan.bytes, plan.bytes, 0);
-  impl_->arenas.insert_or_assign(pool, Impl::Arena{arena, PlannedBlocks(std::move(plan))});
+  impl_->pools[static_cast<std::size_t>(pool)].arena.emplace(
+      Impl::Arena{arena, PlannedBlocks(std::move(plan))});
 }
 CachingAllocator::PoolPlan CachingAllocator::pool_plan(int pool) const {
   const std::lock_guard lock(impl_->mutex);
-  const auto it = impl_->arenas.find(pool);
-  return it == impl_->arenas.end() ? PoolPlan{}
-                                   : PoolPlan{it->second.blocks.bytes(), it->second.blocks.missed()};
+  const auto& arena = impl_->pools[static_cast<std::size_t>(pool)].arena;
+  return arena ? PoolPlan{arena->blocks.bytes(), arena->blocks.missed()} : PoolPlan{};
 }
 
 void CachingAllocator::guard(bool on) {
@@ -342,9 +338,6 @@ void* take_host(std::size_t bytes) {
   if (bytes >= static_cast<std::size_t>(small_segment)) madvise(data, bytes, MADV_HUGEPAGE);
   return data;
 }
-void give_back_host(void* data, std::size_t bytes) { munmap(data, bytes); }
-void fill_host(void* data, int byte, std::size_t bytes) { std::memset(data, byte, bytes); }
-void read_host(void* host, const void* data, std::size_t bytes) { std::memcpy(host, data, bytes); }
 
 }  // namespace
 
@@ -354,8 +347,7 @@ CachingAllocator& allocator(Device device) {
   if (device.is_cuda()) return cuda_allocator(device.index);
 #endif
   require<DeviceError>(device.is_cpu(), "allocate: ", device, " is not available; this build has no CUDA");
-  static CachingAllocator& host =
-      *new CachingAllocator({"cpu", take_host, give_back_host, fill_host, read_host});
+  static CachingAllocator& host = *new CachingAllocator({"cpu", take_host, munmap});
   return host;
 }
 

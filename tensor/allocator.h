@@ -8,7 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "tensor/device.h"
@@ -27,11 +29,11 @@ struct MemoryStats {
 
 // Where an allocator's memory comes from. fill and read exist for guard mode.
 struct MemorySource {
-  const char* name;                  // "cpu", "cuda:0", "pinned"
-  void* (*take)(std::size_t bytes);  // nullptr when there is no more
-  void (*give_back)(void* data, std::size_t bytes);
-  void (*fill)(void* data, int byte, std::size_t bytes);
-  void (*read)(void* host, const void* data, std::size_t bytes);
+  std::string name;                              // "cpu", "cuda:0", "pinned"
+  std::function<void*(std::size_t bytes)> take;  // nullptr when there is no more
+  std::function<void(void* data, std::size_t bytes)> give_back;
+  std::function<void(void* data, int byte, std::size_t bytes)> fill = std::memset;
+  std::function<void(void* host, const void* data, std::size_t bytes)> read = std::memcpy;
 };
 
 class CachingAllocator {

@@ -1,55 +1,26 @@
 #include "tensor/reduce.h"
 
 namespace gadolin {
-namespace {
-
-// Appends a dimension, joined to the one before when both are one run of memory in every stride given.
-void append_dim(int& dim, std::int64_t* sizes, std::int64_t* a, std::int64_t* b, std::int64_t size,
-                std::int64_t stride_a, std::int64_t stride_b) {
-  if (size == 1) return;
-  if (dim > 0 && a[dim - 1] == stride_a * size && (!b || b[dim - 1] == stride_b * size)) {
-    sizes[dim - 1] *= size;
-    a[dim - 1] = stride_a;
-    if (b) b[dim - 1] = stride_b;
-    return;
-  }
-  sizes[dim] = size;
-  a[dim] = stride_a;
-  if (b) b[dim] = stride_b;
-  ++dim;
-}
-
-}  // namespace
 
 ReducePlan plan_reduce(const Tensor& x, const Tensor& out, const std::vector<bool>& is_reduced) {
-  ReducePlan plan;
   // Dimensions from the outermost in memory to the innermost, so that runs join; a single reduced dimension
   // keeps its index.
   int order[Shape::max_dim];
   const int n = memory_order(x.shape(), x.strides(), order);
+  Shape kept, reduced;
+  Strides kept_x, kept_out, reduced_x;
   for (int i = 0; i < n; ++i) {
     const int d = order[i];
-    if (is_reduced[static_cast<std::size_t>(d)]) {
-      plan.reduced *= x.size(d);
-      append_dim(plan.reduced_dim, plan.reduced_sizes, plan.reduced_strides, nullptr, x.size(d),
-                 x.strides()[d], 0);
-    } else {
-      plan.outputs *= x.size(d);
-      append_dim(plan.kept_dim, plan.kept_sizes, plan.kept_strides, plan.out_strides, x.size(d),
-                 x.strides()[d], out.strides()[d]);
-    }
+    (is_reduced[static_cast<std::size_t>(d)] ? reduced : kept).push_back(x.size(d));
+    (is_reduced[static_cast<std::size_t>(d)] ? reduced_x : kept_x).push_back(x.stride(d));
+    if (!is_reduced[static_cast<std::size_t>(d)]) kept_out.push_back(out.stride(d));
   }
-  if (plan.reduced_dim == 0) {  // everything reduced has size 1
-    plan.reduced_dim = 1;
-    plan.reduced_sizes[0] = plan.reduced;
-    plan.reduced_strides[0] = 0;
-  }
-  plan.columns = plan.kept_dim > 0 && plan.kept_strides[plan.kept_dim - 1] == 1 &&
-                 plan.kept_sizes[plan.kept_dim - 1] >= 8;
+  ReducePlan plan{detail::make_walk<2>(kept, {kept_x, kept_out}), detail::make_walk<1>(reduced, {reduced_x})};
+  const std::int64_t outputs = plan.kept.numel, elements = plan.reduced.numel;
+  plan.columns = plan.kept.dim > 0 && plan.kept.strides[0][plan.kept.dim - 1] == 1 && plan.row() >= 8;
   constexpr std::int64_t piece = 32768, most = 256;
-  plan.pieces = std::clamp<std::int64_t>(
-      plan.outputs * plan.reduced / piece / std::max<std::int64_t>(1, plan.outputs / 64), 1,
-      std::min(most, std::max<std::int64_t>(1, plan.reduced / 16)));
+  plan.pieces = std::clamp<std::int64_t>(outputs * elements / piece / std::max<std::int64_t>(1, outputs / 64),
+                                         1, std::min(most, std::max<std::int64_t>(1, elements / 16)));
   return plan;
 }
 

@@ -8,36 +8,31 @@
 #include <algorithm>
 #include <vector>
 
-#include "tensor/loops.h"
+#include "tensor/ops/index_loop.h"
 
 namespace gadolin {
 
 struct ReducePlan {
-  std::int64_t outputs = 1, reduced = 1, pieces = 1;
-  int kept_dim = 0, reduced_dim = 0;
-  std::int64_t kept_sizes[Shape::max_dim] = {}, kept_strides[Shape::max_dim] = {},
-               out_strides[Shape::max_dim] = {};
-  std::int64_t reduced_sizes[Shape::max_dim] = {}, reduced_strides[Shape::max_dim] = {};
+  detail::Walk<2> kept;     // the outputs: where each begins in x, and where it lies in out
+  detail::Walk<1> reduced;  // the elements that fall together, in x
+  std::int64_t pieces = 1;
   bool columns = false;  // neighbouring outputs read neighbouring elements: walk rows of outputs
 
-  GADOLIN_HD std::int64_t kept_offset(std::int64_t i, const std::int64_t* strides) const {
-    std::int64_t at = 0;
-    for (int d = kept_dim - 1; d >= 0; --d) {
-      at += i % kept_sizes[d] * strides[d];
-      i /= kept_sizes[d];
-    }
-    return at;
+  GADOLIN_HD std::int64_t begin_of(std::int64_t output) const { return kept_place(output, 0); }
+  GADOLIN_HD std::int64_t result_of(std::int64_t output) const { return kept_place(output, 1); }
+  GADOLIN_HD std::int64_t kept_place(std::int64_t output, int which) const {
+    std::int64_t at[2];
+    kept.at(output, at);
+    return at[which];
   }
   GADOLIN_HD std::int64_t reduced_offset(std::int64_t i) const {
-    if (reduced_dim == 1) return i * reduced_strides[0];
-    std::int64_t at = 0;
-    for (int d = reduced_dim - 1; d >= 0; --d) {
-      at += i % reduced_sizes[d] * reduced_strides[d];
-      i /= reduced_sizes[d];
-    }
-    return at;
+    if (reduced.dim == 1) return i * reduced.strides[0][0];
+    std::int64_t at[1];
+    reduced.at(i, at);
+    return at[0];
   }
-  GADOLIN_HD std::int64_t piece_begin(std::int64_t piece) const { return reduced * piece / pieces; }
+  GADOLIN_HD std::int64_t row() const { return kept.sizes[kept.dim - 1]; }  // outputs of a row, of columns
+  GADOLIN_HD std::int64_t piece_begin(std::int64_t piece) const { return reduced.numel * piece / pieces; }
 };
 
 // `out` has x's shape with size 1 in the reduced dimensions.
@@ -52,7 +47,7 @@ inline constexpr std::int64_t column_tile = 128;
 template <class R, class In>
 void reduce_columns(const R& r, const ReducePlan& plan, const In* x, std::int64_t first, std::int64_t count,
                     std::int64_t begin, std::int64_t end, typename R::Acc* acc) {
-  const In* base = x + plan.kept_offset(first, plan.kept_strides);
+  const In* base = x + plan.begin_of(first);
   for (std::int64_t j = 0; j < count; ++j) acc[j] = r.init();
   for (std::int64_t i = begin; i < end; ++i) {
     const In* row = base + plan.reduced_offset(i);
@@ -78,9 +73,9 @@ typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std:
                            std::int64_t end) {
   typename R::Acc acc[8];
   for (auto& a : acc) a = r.init();
-  const int last = plan.reduced_dim - 1;
-  const std::int64_t inner = last >= 0 ? plan.reduced_sizes[last] : 1,
-                     stride = last >= 0 ? plan.reduced_strides[last] : 1;
+  const int last = plan.reduced.dim - 1;
+  const std::int64_t inner = last >= 0 ? plan.reduced.sizes[last] : 1,
+                     stride = last >= 0 ? plan.reduced.strides[0][last] : 1;
   for (std::int64_t i = begin; i < end;) {
     const std::int64_t n = std::min(end - i, inner - i % inner);
     const In* run = x + plan.reduced_offset(i);
@@ -103,33 +98,33 @@ void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x, const std
   const In* from = x.data<In>();
   Out* to = out.data<Out>();
   using Acc = typename R::Acc;
-  std::vector<Acc> partial(static_cast<std::size_t>(plan.outputs * plan.pieces));
+  std::vector<Acc> partial(static_cast<std::size_t>(plan.kept.numel * plan.pieces));
   // A row of outputs is innermost when columns is set; tiles never cross it.
-  const std::int64_t row = plan.columns ? plan.kept_sizes[plan.kept_dim - 1] : 1;
+  const std::int64_t row = plan.columns ? plan.row() : 1;
   const std::int64_t tile = plan.columns ? std::min(row, detail::column_tile) : 1;
-  const std::int64_t tiles_a_row = (row + tile - 1) / tile, tiles = plan.outputs / row * tiles_a_row;
+  const std::int64_t tiles_a_row = (row + tile - 1) / tile, tiles = plan.kept.numel / row * tiles_a_row;
   const std::int64_t work =
-      1 + detail::map_grain / std::max<std::int64_t>(1, tile * plan.reduced / plan.pieces);
+      1 + detail::map_grain / std::max<std::int64_t>(1, tile * plan.reduced.numel / plan.pieces);
   parallel_for(tiles * plan.pieces, work, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t piece = job / tiles, t = job % tiles;
       const std::int64_t first = t / tiles_a_row * row + t % tiles_a_row * tile;
       const std::int64_t count = std::min(tile, row - t % tiles_a_row * tile);
-      Acc* acc = partial.data() + piece * plan.outputs + first;
+      Acc* acc = partial.data() + piece * plan.kept.numel + first;
       if (plan.columns) {
         detail::reduce_columns(r, plan, from, first, count, plan.piece_begin(piece),
                                plan.piece_begin(piece + 1), acc);
       } else {
-        *acc = detail::reduce_row(r, plan, from + plan.kept_offset(first, plan.kept_strides),
-                                  plan.piece_begin(piece), plan.piece_begin(piece + 1));
+        *acc = detail::reduce_row(r, plan, from + plan.begin_of(first), plan.piece_begin(piece),
+                                  plan.piece_begin(piece + 1));
       }
     }
   });
-  for (std::int64_t i = 0; i < plan.outputs; ++i) {
+  for (std::int64_t i = 0; i < plan.kept.numel; ++i) {
     Acc acc = partial[static_cast<std::size_t>(i)];
     for (std::int64_t p = 1; p < plan.pieces; ++p)
-      acc = r.combine(acc, partial[static_cast<std::size_t>(p * plan.outputs + i)]);
-    to[plan.kept_offset(i, plan.out_strides)] = convert<Out>(r.finish(acc));
+      acc = r.combine(acc, partial[static_cast<std::size_t>(p * plan.kept.numel + i)]);
+    to[plan.result_of(i)] = convert<Out>(r.finish(acc));
   }
 }
 
@@ -167,9 +162,9 @@ __device__ void combine_team(const R& r, Acc (&acc)[V], Acc* shared, unsigned me
 template <class Body>
 __device__ void each_reduced(const ReducePlan& plan, std::int64_t begin, std::int64_t end, std::int64_t step,
                              const Body& body) {
-  if (plan.reduced_dim == 1) {
+  if (plan.reduced.dim == 1) {
 #pragma unroll 4
-    for (std::int64_t i = begin; i < end; i += step) body(i, i * plan.reduced_strides[0]);
+    for (std::int64_t i = begin; i < end; i += step) body(i, i * plan.reduced.strides[0][0]);
   } else {
 #pragma unroll 1
     for (std::int64_t i = begin; i < end; i += step) body(i, plan.reduced_offset(i));
@@ -182,14 +177,14 @@ __global__ void reduce_rows_kernel(R r, ReducePlan plan, unsigned team, const In
                                    Out* out) {
   using Acc = typename R::Acc;
   __shared__ Acc shared[reduce_threads];
-  const std::int64_t jobs = plan.outputs * plan.pieces, teams = reduce_threads / team;
+  const std::int64_t jobs = plan.kept.numel * plan.pieces, teams = reduce_threads / team;
   const unsigned member = threadIdx.x % team;
   for (std::int64_t first = blockIdx.x * teams; first < jobs; first += gridDim.x * teams) {
     const std::int64_t job = first + threadIdx.x / team;
-    const std::int64_t piece = job / plan.outputs, output = job % plan.outputs;
+    const std::int64_t piece = job / plan.kept.numel, output = job % plan.kept.numel;
     Acc acc[1] = {r.init()};
     if (job < jobs) {
-      const In* base = x + plan.kept_offset(output, plan.kept_strides);
+      const In* base = x + plan.begin_of(output);
       const std::int64_t end = plan.piece_begin(piece + 1);
       each_reduced(plan, plan.piece_begin(piece) + member, end, team, [&](std::int64_t i, std::int64_t at) {
         acc[0] = r.step(acc[0], convert<math_type<In>>(base[at]), i);
@@ -200,7 +195,7 @@ __global__ void reduce_rows_kernel(R r, ReducePlan plan, unsigned team, const In
     if (partial)
       partial[job] = acc[0];
     else
-      out[plan.kept_offset(output, plan.out_strides)] = convert<Out>(r.finish(acc[0]));
+      out[plan.result_of(output)] = convert<Out>(r.finish(acc[0]));
   }
 }
 
@@ -212,8 +207,8 @@ __global__ void reduce_columns_kernel(R r, ReducePlan plan, unsigned lanes, cons
   using Acc = typename R::Acc;
   __shared__ Acc shared[V * reduce_threads];
   const unsigned lane = threadIdx.x % lanes, member = threadIdx.x / lanes, team = reduce_threads / lanes;
-  const std::int64_t row = plan.kept_sizes[plan.kept_dim - 1], width = std::int64_t{lanes} * V;
-  const std::int64_t tiles_a_row = (row + width - 1) / width, tiles = plan.outputs / row * tiles_a_row;
+  const std::int64_t row = plan.row(), width = std::int64_t{lanes} * V;
+  const std::int64_t tiles_a_row = (row + width - 1) / width, tiles = plan.kept.numel / row * tiles_a_row;
   for (std::int64_t job = blockIdx.x; job < tiles * plan.pieces; job += gridDim.x) {
     const std::int64_t piece = job / tiles, tile = job % tiles,
                        column = tile % tiles_a_row * width + lane * V;
@@ -222,7 +217,7 @@ __global__ void reduce_columns_kernel(R r, ReducePlan plan, unsigned lanes, cons
 #pragma unroll
     for (int j = 0; j < V; ++j) acc[j] = r.init();
     if (column < row) {
-      const In* base = x + plan.kept_offset(output, plan.kept_strides);
+      const In* base = x + plan.begin_of(output);
       const std::int64_t end = plan.piece_begin(piece + 1);
       each_reduced(plan, plan.piece_begin(piece) + member, end, team, [&](std::int64_t i, std::int64_t at) {
         const auto in = *reinterpret_cast<const Pack<In, V>*>(base + at);
@@ -235,9 +230,9 @@ __global__ void reduce_columns_kernel(R r, ReducePlan plan, unsigned lanes, cons
 #pragma unroll
     for (int j = 0; j < V; ++j) {
       if (partial)
-        partial[piece * plan.outputs + output + j] = acc[j];
+        partial[piece * plan.kept.numel + output + j] = acc[j];
       else
-        out[plan.kept_offset(output + j, plan.out_strides)] = convert<Out>(r.finish(acc[j]));
+        out[plan.result_of(output + j)] = convert<Out>(r.finish(acc[j]));
     }
   }
 }
@@ -250,14 +245,13 @@ __global__ void reduce_finish_kernel(R r, ReducePlan plan, unsigned team, const 
   __shared__ Acc shared[reduce_threads];
   const std::int64_t teams = reduce_threads / team;
   const unsigned member = threadIdx.x % team;
-  for (std::int64_t first = blockIdx.x * teams; first < plan.outputs; first += gridDim.x * teams) {
+  for (std::int64_t first = blockIdx.x * teams; first < plan.kept.numel; first += gridDim.x * teams) {
     const std::int64_t output = first + threadIdx.x / team;
     Acc acc[1] = {r.init()};
-    for (std::int64_t p = member; output < plan.outputs && p < plan.pieces; p += team)
-      acc[0] = r.combine(acc[0], partial[p * plan.outputs + output]);
+    for (std::int64_t p = member; output < plan.kept.numel && p < plan.pieces; p += team)
+      acc[0] = r.combine(acc[0], partial[p * plan.kept.numel + output]);
     combine_team(r, acc, shared, member, team, 1);
-    if (output < plan.outputs && member == 0)
-      out[plan.kept_offset(output, plan.out_strides)] = convert<Out>(r.finish(acc[0]));
+    if (output < plan.kept.numel && member == 0) out[plan.result_of(output)] = convert<Out>(r.finish(acc[0]));
   }
 }
 
@@ -269,10 +263,10 @@ inline unsigned team_for(std::int64_t n) {
 }
 // Whether `width` neighbouring outputs lie side by side, from a multiple of that on, wherever they begin.
 inline bool packs_columns(const ReducePlan& plan, int width) {
-  const int last = plan.kept_dim - 1;
-  bool fits = plan.kept_sizes[last] % width == 0;
-  for (int d = 0; d < last; ++d) fits = fits && plan.kept_strides[d] % width == 0;
-  for (int d = 0; d < plan.reduced_dim; ++d) fits = fits && plan.reduced_strides[d] % width == 0;
+  const int last = plan.kept.dim - 1;
+  bool fits = plan.kept.sizes[last] % width == 0;
+  for (int d = 0; d < last; ++d) fits = fits && plan.kept.strides[0][d] % width == 0;
+  for (int d = 0; d < plan.reduced.dim; ++d) fits = fits && plan.reduced.strides[0][d] % width == 0;
   return fits;
 }
 
@@ -284,7 +278,7 @@ void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x,
   using Acc = typename R::Acc;
   constexpr int block = static_cast<int>(detail::reduce_threads), V = static_cast<int>(16 / sizeof(In));
   const ReducePlan plan = plan_reduce(x, out, is_reduced);
-  const std::int64_t jobs = plan.outputs * plan.pieces;
+  const std::int64_t jobs = plan.kept.numel * plan.pieces;
   Tensor scratch;
   Acc* partial = nullptr;
   if (plan.pieces > 1) {
@@ -295,20 +289,20 @@ void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x,
   Out* to = out.data<Out>();
   if (plan.columns) {
     const bool wide = detail::packs_columns(plan, V) && reinterpret_cast<std::uintptr_t>(in) % 16 == 0;
-    const std::int64_t row = plan.kept_sizes[plan.kept_dim - 1], packs = row / (wide ? V : 1);
+    const std::int64_t row = plan.row(), packs = row / (wide ? V : 1);
     const unsigned lanes = std::min(detail::team_for(packs), 32u);
-    const std::int64_t tiles = plan.outputs / row * ((packs + lanes - 1) / lanes);
+    const std::int64_t tiles = plan.kept.numel / row * ((packs + lanes - 1) / lanes);
     launch(op, grid_stride(tiles * plan.pieces * block, block),
            wide ? detail::reduce_columns_kernel<V, R, In, Out> : detail::reduce_columns_kernel<1, R, In, Out>,
            r, plan, lanes, in, partial, to);
   } else {
-    const unsigned team = detail::team_for(plan.reduced / plan.pieces);
+    const unsigned team = detail::team_for(plan.reduced.numel / plan.pieces);
     launch(op, grid_stride(jobs * team, block), detail::reduce_rows_kernel<R, In, Out>, r, plan, team, in,
            partial, to);
   }
   if (!partial) return;
   const unsigned team = detail::team_for(plan.pieces);
-  launch(op, grid_stride(plan.outputs * team, block), detail::reduce_finish_kernel<R, Out>, r, plan, team,
+  launch(op, grid_stride(plan.kept.numel * team, block), detail::reduce_finish_kernel<R, Out>, r, plan, team,
          partial, to);
 }
 #endif

@@ -2,7 +2,8 @@
 # The long searches for faults at their full length, of which tools/test.sh runs a tenth.
 #   tools/campaign.sh              all parts, one after another: about an hour
 #   tools/campaign.sh fuzz         the readers of files from their seeds: DICOM five minutes, the others two each
-#   tools/campaign.sh kills        a training run that is killed 80 times at random moments and resumed (40 minutes)
+#   tools/campaign.sh kills        training runs of a classifier and a detector, each killed 80 times at random moments and resumed
+#   tools/campaign.sh boxes        a million boxes in one picture
 #   tools/campaign.sh plans        every convolution of every net, planned by cuDNN for an H200 in every precision and use
 # FUZZ_SECONDS=N sets the length of each fuzzer, GADOLIN_KILLS=N the number of kills. Builds what is missing in build/asan and
 # build/test. What a fuzzer finds lies in build/asan/fuzz. Exit code: 0 when nothing was found.
@@ -13,13 +14,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 parts=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    fuzz|kills|plans) parts+=("$1") ;;
+    --help|-h) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    fuzz|kills|boxes|plans) parts+=("$1") ;;
     *) die 2 "unknown part $1; see tools/campaign.sh --help" ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(fuzz kills plans)
+[ ${#parts[@]} -gt 0 ] || parts=(fuzz kills boxes plans)
 
 for part in "${parts[@]}"; do
   case "$part" in
@@ -27,8 +28,11 @@ for part in "${parts[@]}"; do
       say "fuzz: every reader at full length"
       FUZZ_SHARE=1 "$root/tools/test.sh" -R '^fuzz\.' ;;
     kills)
-      say "kills: 80 of them"
+      say "kills: 80 of a classifier, 80 of a detector"
       GADOLIN_KILLS=${GADOLIN_KILLS:-80} "$root/tools/test.sh" --quick -R 'Kill\.' ;;
+    boxes)
+      say "boxes: a million of them"
+      GADOLIN_CAMPAIGN=1 "$root/tools/test.sh" --quick -R 'DetectionRobust' ;;
     plans)
       say "plans: all of them"
       GADOLIN_CAMPAIGN=1 "$root/tools/test.sh" --quick -R 'NetPlanning' ;;

@@ -61,11 +61,11 @@ tests() {
 
 # Two calls of one lease, on a machine where nothing is built: the first of correctness, the second of speed.
 #   first    doctor, the CUDA tests, ResNet-50 beside PyTorch (eager, graph), single pictures, kernels, plans brought back
-#   second   compiled PyTorch, the other nets, fp16, memory checker over some of the tests
-resnet=resnet50 nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes="" few_calls="" patience=1
+#   second   compiled PyTorch, the other nets, a detector, fp16, memory checker over some of the tests
+resnet=resnet50 detector=retinanet_resnet50_fpn sides="512 800" nets="densenet121 vgg16 inception_v3" big=256 half=128 small_sizes="" few_calls="" patience=1
 cuda_tests=$on_device
 if [ -n "${GADOLIN_GPU_DRY:-}" ]; then  # on the device made of software (tests/tools/gpu_software_run.sh)
-  resnet=resnet18 nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
+  resnet=resnet18 sides="" nets=resnet18 big=2 half=2 small_sizes="--input 3x32x32 --steps 1 --blocks 1 --seconds 0 --warm-up 4 --warm-seconds 0"
   few_calls="--calls 2" patience=10
   cuda_tests=$GADOLIN_GPU_DRY
 fi
@@ -89,7 +89,11 @@ part_first() {
 }
 bring_plans() { tar -czf "$OUT/plans.tar.gz" -C "$GADOLIN_CACHE_DIR" . && tar -tzf "$OUT/plans.tar.gz"; }
 part_second() {
-  local net
+  local net side mode
+  for side in $sides; do
+    for mode in train infer; do ours "detector-$mode-$side" 40 model $detector --mode $mode --batch 16 --input "3x${side}x$side" --dtype bf16; done
+    beside "detector-$side" 120 --models $detector --modes train,infer --dtypes bf16 --batches 16 --size "$side" --variants eager --no-check $quick
+  done
   beside compile 120 --models $resnet --modes train --dtypes bf16 --batches $big --variants compile --no-check $quick
   for net in $nets; do beside "$net" 60 --models "$net" --modes train --dtypes bf16 --batches $half --variants eager,graph --no-check $quick; done
   beside fp16 60 --models $resnet --modes train --dtypes fp16 --batches $big --variants eager,graph --no-check $quick
@@ -161,4 +165,8 @@ part_startup() {
   beside eager 240 --startup --models resnet50 --dtypes bf16 --batches 32 --variants eager,eager+heuristic
   beside compile 420 --startup --models resnet50 --dtypes bf16 --batches 32 --variants compile --alternations 2
 }
-part_memory() { local net; for net in resnet50 densenet121 vgg16 inception_v3; do beside $net 200 --memory --models $net --dtypes bf16 --batches 64; done; }
+part_memory() {
+  local net
+  for net in resnet50 densenet121 vgg16 inception_v3; do beside $net 200 --memory --models $net --dtypes bf16 --batches 64; done
+  beside $detector 200 --memory --models $detector --modes train --dtypes bf16 --batches 16 --size 800
+}

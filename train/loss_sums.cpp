@@ -7,28 +7,34 @@
 
 namespace gadolin {
 
-LossSums::LossSums(Device device) : total_(zeros({}, DType::fp64, device)) {}
+LossSums::LossSums(Device device)
+    : total_(zeros({}, DType::fp64, device)), last_(zeros({}, DType::fp64, device)) {}
 
 LossSums::Part& LossSums::add_part(const std::string& name) {
   const auto zero = [&] { return zeros({}, DType::fp64, total_.device()); };
   return parts_.emplace_back(Part{name, zero(), zero()});
 }
 
-void LossSums::add(const LossParts& loss, double share) {
+void LossSums::add(const LossParts& loss, double share, bool first) {
   if (parts_.empty()) {
     for (const auto& [name, value] : loss.parts) add_part(name);
   }
   require<ValueError>(parts_.size() == loss.parts.size(), "train: the loss has ", loss.parts.size(),
                       " parts, before it had ", parts_.size(), "; a task gives the same ones in every step");
   const auto number = [](const Tensor& t) { return t.detach().reshape({}).to(DType::fp64); };
-  total_.add_(number(loss.total), share);
+  const auto add_to = [&](Tensor& row, Tensor& step, const Tensor& v) {
+    row.add_(v, share);
+    if (first)
+      step.copy_(share == 1 ? v : mul(v, share));
+    else
+      step.add_(v, share);
+  };
+  add_to(total_, last_, number(loss.total));
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const auto& [name, value] = loss.parts[i];
     require<ValueError>(parts_[i].name == name, "train: part ", i, " of the loss is ", name,
                         ", before it was ", parts_[i].name, "; a task gives the same ones in every step");
-    const Tensor v = number(value);
-    parts_[i].sum.add_(v, share);
-    parts_[i].last.copy_(v);
+    add_to(parts_[i].sum, parts_[i].last, number(value));
   }
 }
 

@@ -15,16 +15,18 @@ using MetricList = std::vector<std::pair<std::string, double>>;
 class LossSums {
  public:
   explicit LossSums(Device device);
-  // One batch, which counts `share` of a step. May be part of a recorded step: which parts there are is
-  // decided by the first step, and that one is never recorded. Throws ValueError for other parts later.
-  void add(const LossParts& loss, double share);
+  // One batch, which counts `share` of a step; the `first` one of a step, or a further one. May be part of a
+  // recorded step: which parts there are is decided by the first step, and that one is never recorded. Throws
+  // ValueError for other parts later.
+  void add(const LossParts& loss, double share, bool first = true);
   void clear();
   const Tensor& total() const { return total_; }  // fp64 []
   // All sums, in place: for processes that add theirs up.
   std::vector<Tensor> sums() const;
   // {"train_loss", ...} and, for each part, {"train_NAME", ...}: means over so many steps.
   MetricList means(std::int64_t steps) const;
-  // The parts of the batch that was added last.
+  // The whole and its parts in the step whose batches were added last.
+  const Tensor& last_total() const { return last_; }  // fp64 []
   MetricList last() const;
 
   // "loss_sum", "part.000.NAME": what a checkpoint keeps; the numbers keep the order.
@@ -38,7 +40,7 @@ class LossSums {
     Tensor sum, last;  // fp64 []
   };
   Part& add_part(const std::string& name);
-  Tensor total_;
+  Tensor total_, last_;
   std::vector<Part> parts_;
 };
 

@@ -35,7 +35,7 @@ class Schedule {
   // observe() saw.
   double lr_at(std::int64_t step) const;
 
-  double base() const { return options_.lr; }
+  double base_lr() const { return options_.lr; }
   bool watches_metric() const { return kind_ == Kind::plateau; }
   // Plateau: the metric of an epoch that just ended. NaN counts as no improvement. Nothing for other kinds.
   void observe(double metric);

@@ -102,7 +102,7 @@ Trainer::Statistics Trainer::before_batches() const {
   return saved;
 }
 
-Tensor Trainer::one_batch(const Batch& batch, bool last) {
+void Trainer::one_batch(const Batch& batch, bool first, bool last) {
   LossParts loss;
   {
     const ComputeScope compute(options_.compute);
@@ -112,8 +112,7 @@ Tensor Trainer::one_batch(const Batch& batch, bool last) {
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
   loss.total.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
   const NoGrad guard;
-  losses_.add(loss, 1 / static_cast<double>(options_.accumulate));
-  return loss.total.detach();
+  losses_.add(loss, 1 / static_cast<double>(options_.accumulate), first);
 }
 
 void Trainer::after_batches(Statistics before) {
@@ -123,20 +122,6 @@ void Trainer::after_batches(Statistics before) {
   const Tensor skipped = optimizer_.skips_overflows() ? optimizer_.skipped() : Tensor();
   for (auto& [buffer, saved] : before) buffer.copy_(where(skipped, saved, buffer));
   if (average_) average_->update(skipped);
-}
-
-void Trainer::check_loss(double loss) {
-  const bool finite = std::isfinite(loss);
-  const bool skipped = optimizer_.skips_overflows() && optimizer_.last_step_skipped();
-  // A dynamic scale is expected to skip steps while it falls to where gradients fit; below 1 they never will.
-  const bool falling = skipped && optimizer_.dynamic_scale() && optimizer_.loss_scale() >= 1;
-  bad_losses_ = (finite && !skipped) || falling ? 0 : bad_losses_ + 1;
-  if (bad_losses_ < std::max(1, options_.nan_patience)) return;
-  const std::string what = finite ? "a gradient is not finite" : cat("the loss is ", loss),
-                    bad = first_not_finite();
-  diverged(cat(what, ", ", bad_losses_, " steps in a row",
-               bad.empty() ? "" : cat(", and the first weight that is not finite is ", bad)),
-           finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1");
 }
 
 // Drops what recording has left behind: gradients in memory that was promised and never written, and versions
@@ -160,17 +145,15 @@ void Trainer::one_step() {
     images_ += static_cast<double>(batch.size());
     return batch;
   };
-  Tensor loss;
   if (captures(options_)) {
     const auto step = [this](const std::vector<Tensor>& tensors) {
       const std::vector<std::string>& names = logs_->names;
       const auto each = static_cast<std::ptrdiff_t>(names.size());
-      Tensor last;
       const Statistics before = before_batches();
       for (auto at = tensors.begin(); at != tensors.end(); at += each)
-        last = one_batch(Batch(names, {at, at + each}), at + each == tensors.end());
+        one_batch(Batch(names, {at, at + each}), at == tensors.begin(), at + each == tensors.end());
       after_batches(before);
-      return last;
+      return Tensor();  // losses_ has it
     };
     if (!logs_->captured) logs_->captured.emplace(step);
     std::vector<Tensor> tensors;
@@ -180,15 +163,15 @@ void Trainer::one_step() {
       for (const Tensor& tensor : batch.tensors()) tensors.push_back(tensor);
     }
     try {
-      loss = (*logs_->captured)(tensors);
+      (*logs_->captured)(tensors);
     } catch (const CaptureError& error) {  // while it was recorded: nothing of the step has run
       give_up_recording(error);
-      loss = step(tensors);
+      step(tensors);
     }
   } else {
     const Statistics before = before_batches();
     for (std::int64_t i = 0; i < options_.accumulate; ++i)
-      loss = one_batch(next_batch(), i + 1 == options_.accumulate);
+      one_batch(next_batch(), i == 0, i + 1 == options_.accumulate);
     after_batches(before);
   }
   ++step_;
@@ -196,7 +179,7 @@ void Trainer::one_step() {
   ++step_in_epoch_;
   // On the GPU the loss is read now and then only: reading waits.
   if (!on_gpu || step_ % options_.log_every == 0) {
-    const double value = communicator_.mean(loss.item());
+    const double value = communicator_.mean(losses_.last_total().item());
     check_loss(value);
     log_step(value);
   }
@@ -214,7 +197,7 @@ void Trainer::log_step(double loss) {
     const double time = now();
     if (logs.events && time - logs.shown >= options_.summary_seconds) {
       logs.shown = time;
-      // Of one batch, so that they do not mix with the means of a row under the same tag.
+      // Of one step, so that they do not mix with the means of a row under the same tag.
       logs.events->scalar("train/batch_loss", step_, loss);
       logs.events->scalar("train/batch_lr", step_, optimizer_.lr());
       for (const auto& [name, value] : losses_.last())
@@ -275,11 +258,11 @@ void Trainer::end_of_row() {
       best_step_ = step_;
       any_best_ = true;
     }
-    if (options_.plateau_on.empty()) observe_plateau(value);
+    if (options_.plateau_on.empty()) observe(value);
     early_stop_.observe(value);
   }
   for (const auto& [name, value] : row)
-    if (name == options_.plateau_on) observe_plateau(value);
+    if (name == options_.plateau_on) observe(value);
   row.emplace_back("images_per_second", seconds > 0 ? images_ / seconds : 0);
   row.emplace_back("data_wait", seconds > 0 ? waited / seconds : 0);
   steps_in_row_ = 0;
@@ -293,18 +276,6 @@ void Trainer::end_of_row() {
   result_.last = row;
   if (hooks_.on_epoch && communicator_.first()) hooks_.on_epoch(epoch_number(), row);
   start_row();
-}
-
-// A rule that goes on cutting takes the rate to nothing while the run seems to learn: said once, when it gets
-// there.
-void Trainer::observe_plateau(double value) {
-  if (!schedule_.watches_metric()) return;
-  const double least = schedule_.base() / 1000, before = schedule_.lr_at(step_);
-  schedule_.observe(value);
-  const double now = schedule_.lr_at(step_);
-  if (before >= least && now < least && hooks_.warn && communicator_.first())
-    hooks_.warn(cat("warning: the learning rate has fallen to ", now, ", less than a thousandth of the ",
-                    schedule_.base(), " that the run began with: hardly anything will be learnt any more"));
 }
 
 void Trainer::start_row() {

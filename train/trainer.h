@@ -137,7 +137,7 @@ class Trainer {
  private:
   Checkpoint checkpoint() const;
   void save(bool best);
-  Tensor one_batch(const Batch& batch, bool last);
+  void one_batch(const Batch& batch, bool first, bool last);
   // Running statistics, and their values before a step that an overflow may undo.
   using Statistics = std::vector<std::pair<Tensor, Tensor>>;
   Statistics before_batches() const;
@@ -146,11 +146,12 @@ class Trainer {
   void one_step();
   bool row_due() const;
   void start_row();
-  void observe_plateau(double value);
   void end_of_row();
   void log_step(double loss);
   std::int64_t epoch_number() const { return step_in_epoch_ > 0 ? epoch_ + 1 : epoch_; }
+  void observe(double metric);
   void check_loss(double loss);
+  std::string parts_not_finite() const;
   void check_weights();
   // Of the weights and buffers the first one with NaN or infinity; empty without any.
   std::string first_not_finite() const;
@@ -187,6 +188,7 @@ class Trainer {
   bool any_best_ = false;
   double best_ = 0;
   int bad_losses_ = 0;
+  std::string bad_parts_;  // of the first of them; not kept, so empty behind a resume
   std::int64_t saved_step_ = -1, resume_step_ = -1;  // the latter: -1 in a fresh run
   // Of metrics.csv, when resuming: rows up to this step are kept. The row of the step itself is missing in a
   // checkpoint that was saved before it.

@@ -1,5 +1,6 @@
 // What a checkpoint of a training run holds: everything that decides later numbers. And what it must not
 // hold.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -79,6 +80,41 @@ void Trainer::restore(const Checkpoint& c) {
   resume_step_ = step_;
   resume_row_ = steps_in_row_ > 0 ? step_ - 1 : step_;
   saved_step_ = step_;
+}
+
+// A plateau that never ends cuts the rate until nothing is learnt: said once, as it happens.
+void Trainer::observe(double metric) {
+  if (!schedule_.watches_metric()) return;
+  const double before = schedule_.lr_at(step_), least = schedule_.base_lr() / 1000;
+  schedule_.observe(metric);
+  const double now = schedule_.lr_at(step_);
+  if (now < least && before >= least && hooks_.warn && communicator_.first())
+    hooks_.warn(cat("warning: schedule ", schedule_.text(), " has cut the learning rate to ", now,
+                    ", below a thousandth of ", schedule_.base_lr(), ": hardly anything is learnt any more"));
+}
+
+void Trainer::check_loss(double loss) {
+  const bool finite = std::isfinite(loss);
+  const bool skipped = optimizer_.skips_overflows() && optimizer_.last_step_skipped();
+  // A dynamic scale is expected to skip steps while it falls to where gradients fit; below 1 they never will.
+  const bool falling = skipped && optimizer_.dynamic_scale() && optimizer_.loss_scale() >= 1;
+  bad_losses_ = (finite && !skipped) || falling ? 0 : bad_losses_ + 1;
+  // Weights that such a step has changed spoil every part of the next one.
+  if (bad_losses_ <= 1) bad_parts_ = finite ? "" : parts_not_finite();
+  if (bad_losses_ < std::max(1, options_.nan_patience)) return;
+  const std::string what = finite ? "a gradient is not finite" : cat("the loss", bad_parts_, " is ", loss),
+                    bad = first_not_finite();
+  diverged(cat(what, ", ", bad_losses_, " steps in a row",
+               bad.empty() ? "" : cat(", and the first weight that is not finite is ", bad)),
+           finite ? "--loss-scale or --lr" : "--lr, --clip-norm 1");
+}
+
+// " (box)"; empty where the loss has no parts, or all are finite.
+std::string Trainer::parts_not_finite() const {
+  std::string names;
+  for (const auto& [name, value] : losses_.last())
+    if (!std::isfinite(communicator_.mean(value))) names += (names.empty() ? " (" : ", ") + name;
+  return names.empty() ? names : names + ")";
 }
 
 // On a GPU losses are read now and then only, and a few steps in a row may be bad: a row must not hold such.

@@ -43,22 +43,21 @@ std::vector<Work> recorded_work(const Session& session, const AccountOptions& o,
                        "bench account: there is no device made of software; unset GADOLIN_SOFTWARE_DEVICES");
   software_cuda::open_account(gpu.memory, gpu.multiprocessors);
   manual_seed(session.common().seed);
-  const BenchBatch batch = bench_batch(session, o.step);
-  const std::unique_ptr<ImageNet> net = bench_net(session, o.step, batch.images.size(1));
+  const Tensor images = bench_images(o.step);
+  const std::unique_ptr<StepNet> net = bench_net(session, o.step, images.size(1));
   const bool training = o.mode == "train";
-  net->to(session.device());
-  net->train(training);
+  const std::vector<Tensor> batch = net->batch(session, o.step, images, training);
+  net->net().to(session.device());
+  net->net().train(training);
   std::optional<TrainStep> train;
   if (training) train.emplace(*net, session, o.step);
   CapturedStep step([&](const std::vector<Tensor>& inputs) {
     if (training) return (*train)(inputs);
     const NoGrad guard;
     const ComputeScope compute(session.compute());
-    return (*net)(inputs[0]);
+    return net->infer(inputs);
   });
-  const std::vector<Tensor> inputs =
-      training ? std::vector<Tensor>{batch.images, batch.labels} : std::vector<Tensor>{batch.images};
-  while (!step.replayed()) step(inputs);
+  while (!step.replayed()) step(batch);
   std::vector<Work> work;
   for (software_cuda::Charge& c : software_cuda::close_account())
     work.push_back({std::move(c.kind), std::move(c.name), std::move(c.type), c.flops, c.read, c.written});

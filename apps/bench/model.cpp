@@ -30,35 +30,36 @@ struct ModelBenchOptions {
 struct Bench {
   Bench(Session& session, const ModelBenchOptions& options)
       : s(session), o(options), device(session.device()), training(options.mode == "train"),
-        batch(bench_batch(session, options.step)),
-        net(bench_net(session, options.step, batch.images.size(1))) {
-    require_size(*net, o.step.model, batch.images.size(2), batch.images.size(3), training);
-    net->to(device);
-    net->train(training);
+        images(bench_images(options.step)), net(bench_net(session, options.step, images.size(1))),
+        batch(net->batch(session, options.step, images, training)) {
+    net->net().to(device);
+    net->net().train(training);
     if (training) {
       train.emplace(*net, session, options.step);
-      start = fingerprints(net->parameters());
+      start = fingerprints(net->net().parameters());
     }
   }
   Tensor once(const std::vector<Tensor>& inputs) {
     if (training) return (*train)(inputs);
     const NoGrad guard;
     const ComputeScope compute(s.compute());
-    return (*net)(inputs[0]);
+    return net->infer(inputs);
   }
   bool captures() const { return device.is_cuda() && !o.eager; }
   Tensor call(const std::vector<Tensor>& inputs) { return captures() ? recorded(inputs) : once(inputs); }
   void step() {
     ++count;
-    last = training ? call({batch.images, batch.labels}) : call({batch.images});
+    if (!training) net->prepare(batch);
+    last = call(batch);
   }
 
   Session& s;
   const ModelBenchOptions& o;
   Device device;
   bool training;
-  BenchBatch batch;
-  std::unique_ptr<ImageNet> net;
+  Tensor images;  // on the host
+  std::unique_ptr<StepNet> net;
+  std::vector<Tensor> batch;
   std::optional<TrainStep> train;
   std::vector<Fingerprint> start;
   CapturedStep recorded{[this](const std::vector<Tensor>& inputs) { return once(inputs); },
@@ -93,7 +94,7 @@ void warm_up(Bench& b) {
 
 Json row_of(const Bench& b, const std::string& suite, const Timing& t) {
   const MemoryStats memory = allocator(b.device).stats();
-  const Shape& input = b.batch.images.shape();
+  const Shape& input = b.images.shape();
   return {{"event", "model"},
           {"suite", suite},
           {"net", b.o.step.model},
@@ -147,11 +148,11 @@ void measure_steps(Bench& b) {
   b.s.event(row);
   const MemoryStats memory = allocator(b.device).stats();
   b.s.say(cat(
-      b.o.step.model, " ", b.o.mode, ", batch ", b.batch.images.size(0), ", ",
-      row["input"].get<std::string>(), ", ", b.s.common().dtype, " on ", b.device,
-      b.captures() ? ", recorded" : "", ": ", fixed(row["img_s"].get<double>(), 1), " images/s, ",
-      fixed(t.median, 2), " ms a step (", fixed(t.least, 2), " to ", fixed(t.most, 2), "), peak memory ",
-      human_bytes(memory.peak_allocated), ", reserved ", human_bytes(memory.peak_reserved),
+      b.o.step.model, " ", b.o.mode, ", batch ", b.images.size(0), ", ", row["input"].get<std::string>(),
+      ", ", b.s.common().dtype, " on ", b.device, b.captures() ? ", recorded" : "", ": ",
+      fixed(row["img_s"].get<double>(), 1), " images/s, ", fixed(t.median, 2), " ms a step (",
+      fixed(t.least, 2), " to ", fixed(t.most, 2), "), peak memory ", human_bytes(memory.peak_allocated),
+      ", reserved ", human_bytes(memory.peak_reserved),
       b.training ? cat(", loss ", fixed(row["loss"].get<double>(), 4), " after ", b.count, " steps") : ""));
   b.s.metric("images_per_s", row["img_s"]);
   for (const char* name : {"median_ms", "min_ms", "max_ms", "step_median_ms", "steps", "loss"}) {
@@ -181,9 +182,9 @@ void measure_latency(Bench& b) {
     row["p90_ms"] = p90;
     row["p99_ms"] = p99;
     b.s.event(row);
-    b.s.say(cat(b.o.step.model, ", batch ", b.batch.images.size(0), ", ", b.s.common().dtype,
-                ", pictures on the ", from, ": p50 ", fixed(p50, 3), " ms, p90 ", fixed(p90, 3), " ms, p99 ",
-                fixed(p99, 3), " ms of ", calls, " calls"));
+    b.s.say(cat(b.o.step.model, ", batch ", b.images.size(0), ", ", b.s.common().dtype, ", pictures on the ",
+                from, ": p50 ", fixed(p50, 3), " ms, p90 ", fixed(p90, 3), " ms, p99 ", fixed(p99, 3),
+                " ms of ", calls, " calls"));
     const std::string prefix = from == "device" ? "" : from + "_";
     b.s.metric(prefix + "p50_ms", p50);
     b.s.metric(prefix + "p90_ms", p90);
@@ -191,10 +192,14 @@ void measure_latency(Bench& b) {
   };
   measure("device", [&] { b.step(); });
   if (!b.device.is_cuda()) return;
-  const Shape& s = b.batch.images.shape();
-  Tensor pinned = empty_pinned({s[0], s[2], s[3], s[1]}, b.batch.images.dtype()).permute({0, 3, 1, 2});
-  pinned.copy_(b.batch.images);
-  measure("host", [&] { b.last = b.call({pinned.to(b.device)}).to(cpu); });
+  const Shape& s = b.images.shape();
+  Tensor pinned = empty_pinned({s[0], s[2], s[3], s[1]}, b.batch[0].dtype()).permute({0, 3, 1, 2});
+  pinned.copy_(b.images);
+  measure("host", [&] {
+    std::vector<Tensor> batch = b.batch;
+    batch[0] = pinned.to(b.device);
+    b.last = b.call(batch).to(cpu);
+  });
 }
 
 void run_model_bench(Session& session, ModelBenchOptions& o) {
@@ -219,7 +224,7 @@ void run_model_bench(Session& session, ModelBenchOptions& o) {
   const double check = sum(bench.last.detach().to(DType::fp64)).item();
   require<NumericError>(std::isfinite(check), "bench model: ", o.step.model, " gave ", check,
                         "; the numbers would mean nothing");
-  if (bench.training) require_moved(bench.start, fingerprints(bench.net->parameters()));
+  if (bench.training) require_moved(bench.start, fingerprints(bench.net->net().parameters()));
 }
 
 }  // namespace

@@ -57,23 +57,20 @@ void measured(Session& session, const StartupBenchOptions& o) {
   }
   set_tf32(session.tf32());
   manual_seed(session.common().seed);
-  const Shape input = o.step.input.empty() ? net_info(o.step.model).input : parse_input(o.step.input);
+  const Shape input = o.step.input.empty() ? bench_info(o.step.model).input : parse_input(o.step.input);
   const auto net = bench_net(session, o.step, input[0]);
-  require_size(*net, o.step.model, input[1], input[2], true);
   done("net on the host");
   if (device.is_cuda()) {
-    net->to(device);
+    net->net().to(device);
     done("net to the device");
   }
-  const BenchBatch batch = bench_batch(session, o.step);
+  const std::vector<Tensor> batch = net->batch(session, o.step, bench_images(o.step), true);
   done("batch");
   TrainStep train(*net, session, o.step);
   const auto eager = [&](const std::vector<Tensor>& inputs) { return train(inputs); };
   CapturedStep recorded(eager);
   const bool captures = device.is_cuda() && !o.eager;
-  const auto step = [&] {
-    return captures ? recorded({batch.images, batch.labels}) : train({batch.images, batch.labels});
-  };
+  const auto step = [&] { return captures ? recorded(batch) : train(batch); };
   step();
   done("first step");
   session.metric("first_step_s", before - begin);
@@ -133,7 +130,7 @@ std::vector<std::string> arguments(const Common& common, const StartupBenchOptio
 
 void run_startup_bench(Session& session, const StartupBenchOptions& o) {
   if (o.started_at > 0) return measured(session, o);
-  net_info(o.step.model);  // a mistake in the name needs no process
+  bench_info(o.step.model);  // a mistake in the name needs no process
   std::vector<std::string> names;
   std::map<std::string, std::vector<double>> seconds;
   std::vector<double> totals;

@@ -128,7 +128,8 @@ void add_cam(Program& program) {
       "cam", "Grad-CAM: what in a picture speaks for a class, as overlays", [o](Session& s) { cam(s, *o); },
       "gadolin cam film.jpg --checkpoint runs/view/checkpoints/best.gdck --out cams");
   app->add_option("files", o->files, "Images, folders of images, or .txt lists of paths")->required();
-  app->add_option("--checkpoint", o->checkpoint, "A checkpoint of a classifier, such as best.gdck")
+  app->add_option("--checkpoint", o->checkpoint,
+                  "A checkpoint of a classifier, such as best.gdck; detectors show boxes instead (predict)")
       ->required();
   app->add_option("--out", o->out, "Folder for NAME.cam.png")->required();
   app->add_option(

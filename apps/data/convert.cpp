@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "apps/commands.h"
-#include "apps/run/box_options.h"
 #include "apps/program/ranges.h"
+#include "apps/run/box_options.h"
 #include "apps/run/table_of_run.h"
 #include "data/sets/boxes/write_boxes.h"
 #include "data/sets/tfrecord_dataset.h"

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/data/anchors.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
 #include "apps/run/box_options.h"
@@ -28,6 +29,7 @@ struct DataCommandOptions {
   DatasetOptions dataset;
   SplitOptions split;
   SynthOptions synth;
+  AnchorCheck anchors;
   std::string out, shares = "0.7/0.15/0.15";
   bool by_image = false, skip_wrong = false;
 };
@@ -52,6 +54,7 @@ void add_dataset_options(CLI::App* app, DataCommandOptions& o) {
 }
 
 void check_set(Session& session, DataCommandOptions& o) {
+  check_anchor_options(o.anchors);
   allow_table_of_run(o.dataset, o.data);
   std::vector<std::string> rows;
   o.dataset.problems = &rows;
@@ -71,6 +74,7 @@ void check_set(Session& session, DataCommandOptions& o) {
       if (p.kind == "empty-class") p.level = Problem::Level::warning;
     for (Problem& p : check_boxes(*boxes, facts)) problems.push_back(std::move(p));
   }
+  if (o.anchors.wanted) tell_anchors(session, *set, o.anchors);
   std::int64_t errors = 0;
   for (const Problem& p : problems) {
     const bool error = p.level == Problem::Level::error;
@@ -177,16 +181,16 @@ void add_data(Program& program) {
   const auto o = std::make_shared<DataCommandOptions>();
   CLI::App* group =
       program.group("data", "Look at a data set before training; divide it; make synthetic ones");
-  add_dataset_options(
-      program.add(
-          group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
-          [o](Session& s) { check_set(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv"),
-      *o);
+  CLI::App* app = program.add(
+      group, "check", "Find unreadable, doubled, mislabelled and leaking samples",
+      [o](Session& s) { check_set(s, *o); }, "gadolin data check examples/data/cxr-nih14-small/view.csv");
+  add_dataset_options(app, *o);
+  add_anchor_options(app, o->anchors);
   add_dataset_options(
       program.add(group, "stats", "Classes, sizes, kinds of files, mean and deviation of the pixels",
                   [o](Session& s) { stats(s, *o); }),
       *o);
-  CLI::App* app = program.add(
+  app = program.add(
       group, "split", "Divide by patient into train, val and test, keeping the shares of the classes",
       [o](Session& s) { split(s, *o); }, "gadolin data split films.csv --shares 0.7/0.15/0.15");
   add_dataset_options(app, *o);

@@ -191,9 +191,6 @@ class Cbis {
         film->second = {source.path, row.id.patient, row.id.side, row.id.view, "", row.split, {}};
         breasts[cat(row.id.patient, row.id.side, row.id.view)].push_back(row.film);
         out_.ids.insert(source.patient_id);
-        if (!source.header_side.empty() && source.header_side != row.id.side)
-          out_.sides.push_back(cat(source.path, ": its header says ", source.header_side, ", ", row.place,
-                                   " says ", row.id.side));
         by_id += tree_->by_path(row.film_path).empty();
         (row.split == Split::test ? test : train).insert(row.id.patient);
       }

@@ -35,17 +35,6 @@ std::vector<std::string> split_at(std::string_view text, char separator) {
   return parts;
 }
 
-std::string side_of_header(const DicomFile& file) {
-  for (const DicomTag tag : {dicom::image_laterality, dicom::laterality}) {
-    const std::string side = file.text(tag);
-    if (side == "L" || side == "R") return side;
-  }
-  const std::string part = file.text(dicom::body_part);  // "Left Breast", "RIGHT"
-  for (const auto& [word, side] : {std::pair("left", "L"), std::pair("right", "R")})
-    if (has_ending(part.substr(0, std::string_view(word).size()), word)) return side;
-  return "";
-}
-
 }  // namespace
 
 std::string CbisId::key() const { return cat(part, "/", patient, "/", side, "/", view, "/", number); }
@@ -81,7 +70,6 @@ CbisTree::CbisTree(const std::string& root, std::vector<Remainder>& unmatched) {
       file.study = header.text(dicom::study_instance);
       file.series = header.text(dicom::series_instance);
       file.patient_id = header.text(dicom::patient_id);
-      file.header_side = side_of_header(header);
       file.width = static_cast<int>(header.integer(dicom::columns, 0));
       file.height = static_cast<int>(header.integer(dicom::rows, 0));
       file.id = cbis_id(file.patient_id);

@@ -26,7 +26,6 @@ std::optional<CbisId> cbis_id(std::string_view text);
 struct CbisFile {
   std::string path;  // below the source
   std::string study, series, patient_id;
-  std::string header_side;  // L, R or empty: laterality of the header
   std::optional<CbisId> id;
   int width = 0, height = 0;
   bool used = false;

@@ -12,5 +12,6 @@ void add_detect(Program& program, CLI::App* group);
 void add_sweep(Program& program, CLI::App* group);
 void add_ensemble(Program& program, CLI::App* group);
 void add_cases(Program& program, CLI::App* group);
+void add_debug(Program& program, CLI::App* group);
 
 }  // namespace gadolin::mammography

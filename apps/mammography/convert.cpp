@@ -50,6 +50,16 @@ void settle(ConvertOptions& o) {
   o.how.findings = {o.findings.begin(), o.findings.end()};
 }
 
+// Options of one source that mean nothing to the one that was found.
+void check_source(const Source& source, const ConvertOptions& o) {
+  require<UsageError>(source.name == "inbreast" || (o.how.sheet.empty() && o.how.xml.empty()),
+                      "mammography convert: --sheet and --xml are for inbreast, and this is ", source.name,
+                      "; leave them out, or name the source with --source");
+  require<UsageError>(source.name == "films" || (o.how.boxes.empty() && !o.how.normal),
+                      "mammography convert: --boxes and --normal are for films, and this is ", source.name,
+                      "; leave them out, or give --source films");
+}
+
 // Which rows and files have no partner; a table that does not fit its tree must not go unseen.
 void tell_unmatched(Session& session, const Source& source, const ConvertOptions& o) {
   tell_list(session, "unmatched", lines_of(source.unmatched));
@@ -98,6 +108,7 @@ void tell_counts(Session& session, const Source& source, const Converted& conver
 void convert(Session& session, ConvertOptions& o) {
   settle(o);
   Source source = read_source(o.source, o.kind, o.how);
+  check_source(source, o);
   tell_unmatched(session, source, o);
   if (o.settings.classes == "verdict") drop_unknown_verdicts(source);
   StagedFolder folder("mammography convert", o.out);
@@ -115,10 +126,12 @@ void convert(Session& session, ConvertOptions& o) {
   require<DataError>(!source.films.empty(), "mammography convert: no film of ", printable(o.source),
                      " became a picture; look at the list above");
   write_tables(folder.path(), source, converted, o.settings);
+  const std::int64_t sheets = write_sheets(folder.path(), source, converted);
   folder.commit();
   tell_counts(session, source, converted, o);
   session.output(source.truth ? "boxes" : "films",
                  (fs::path(o.out) / (source.truth ? "boxes.csv" : "films.csv")).string());
+  if (sheets > 0) session.output("sheets", (fs::path(o.out) / "sheets").string());
   session.output("preparation", (fs::path(o.out) / "preparation.json").string());
 }
 
@@ -131,7 +144,7 @@ void add_convert(Program& program, CLI::App* group) {
       [o](Session& s) { convert(s, *o); }, "gadolin mammography convert films set --findings mass,cluster");
   app->add_option("source", o->source, "Folder of the films")->required();
   app->add_option("out", o->out,
-                  "Folder to make: images/, boxes.csv, classes.csv, left_out.csv, preparation.json")
+                  "Folder to make: images/, boxes.csv, classes.csv, sheets/, left_out.csv, preparation.json")
       ->required();
   app->add_option("--source", o->kind, "auto, cbis-ddsm, inbreast, mini-mias, or films for any folder")
       ->check(one_of({"auto", "cbis-ddsm", "inbreast", "mini-mias", "films"}))

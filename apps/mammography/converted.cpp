@@ -7,8 +7,11 @@
 #include <map>
 #include <set>
 
+#include "data/dicom/dicom.h"
+#include "data/image/resize.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "tasks/contact_sheet.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 
@@ -31,6 +34,11 @@ void convert_film(const std::string& folder, const Source& source, const Film& f
   const MappedFile file((fs::path(source.root) / film.file).string());
   const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
   const PhysicalImage values = read_film(bytes, film.file);
+  if (dicom_available() && DicomFile::looks_like(file.text())) {
+    DicomOptions header;
+    header.pixels = false;
+    out.header_side = side_of_header(DicomFile(file.text(), film.file, header));
+  }
   const FilmPicture picture = prepare_film(values, settings, film.file);
   out.width = values.width;
   out.height = values.height;
@@ -49,6 +57,11 @@ void convert_film(const std::string& folder, const Source& source, const Film& f
                        out.crop.width, " x ", out.crop.height, " pixels that are kept");
     out.cut += box.inside < 1 - 1e-9;
     out.boxes.push_back(box.box);
+  }
+  if (!out.boxes.empty()) {
+    const double share = std::min(1.0, 240.0 / std::max(picture.image.width, picture.image.height));
+    const auto side = [&](int pixels) { return std::max(1, static_cast<int>(share * pixels)); };
+    out.small = resize(to_8bit(picture.image), side(picture.image.width), side(picture.image.height));
   }
   write_png(folder + "/" + out.name, picture.image, 3);
 }
@@ -121,10 +134,42 @@ Converted write_pictures(const std::string& folder, Source& source, const Conver
   return all;
 }
 
+std::int64_t write_sheets(const std::string& folder, const Source& source, const Converted& converted) {
+  std::int64_t sheets = 0;
+  ContactSheet sheet("", 200);
+  const auto finish = [&] {
+    if (sheet.size() == 0) return;
+    make_folders("mammography convert", folder + "/sheets");
+    char name[32];
+    std::snprintf(name, sizeof name, "/sheets/%03d.png", static_cast<int>(++sheets));
+    write_png(folder + name, sheet.image());
+    sheet = ContactSheet("", 200);
+  };
+  for (std::size_t i = 0; i < source.films.size(); ++i) {
+    const ConvertedFilm& film = converted.films[i];
+    if (film.small.width == 0) continue;
+    const double x = static_cast<double>(film.small.width) / film.picture_width,
+                 y = static_cast<double>(film.small.height) / film.picture_height;
+    std::vector<DrawnBox> boxes;
+    for (const Corners& b : film.boxes) {
+      boxes.emplace_back();
+      boxes.back().box = {b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y};
+    }
+    sheet.add(film.small, boxes, {fs::path(film.name).stem().string()});
+    if (sheet.size() == 100) finish();
+  }
+  finish();
+  return sheets;
+}
+
 void compare_sides(Source& source, const Converted& converted) {
   for (std::size_t i = 0; i < source.films.size(); ++i) {
     const Film& film = source.films[i];
     const Wall wall = converted.films[i].wall;
+    const std::string& header = converted.films[i].header_side;
+    if (!film.side.empty() && !header.empty() && header != film.side)
+      source.sides.push_back(
+          cat(film.file, ": its header says side ", header, ", ", source.name, " says ", film.side));
     if (film.side.empty() || (film.side == "L") == (wall == Wall::left)) continue;
     source.sides.push_back(cat(film.file, ": it is said to be of side ", film.side,
                                ", whose chest wall is on the ", film.side == "L" ? "left" : "right",

@@ -25,8 +25,10 @@ struct ConvertedFilm {
   bool flipped = false, inverted = false;
   double black = 0, white = 0;
   Wall wall = Wall::left;
+  std::string header_side;  // of a DICOM file
   int picture_width = 0, picture_height = 0;
   std::vector<Corners> boxes;  // on the picture, as the film's lesions
+  Image small;                 // the picture for a sheet, where it has boxes; 8 bits
   int cut = 0;                 // of these: by the edge of the film or of the crop
 };
 
@@ -44,7 +46,11 @@ std::vector<std::string> picture_names(const Source& source);
 // many are done.
 Converted write_pictures(const std::string& folder, Source& source, const ConvertSettings& settings,
                          const std::function<void(std::int64_t)>& step);
-// Films whose chest wall lies on the other side than their side of the body says are added to source.sides.
+// FOLDER/sheets/001.png and so on: every picture with its boxes, 100 on a sheet, for people to look through.
+// Returns the number of sheets.
+std::int64_t write_sheets(const std::string& folder, const Source& source, const Converted& converted);
+// Films whose header says another side of the body than the source, and films whose chest wall lies on
+// another side than that asks for, are added to source.sides.
 void compare_sides(Source& source, const Converted& converted);
 // boxes.csv, classes.csv (or films.csv without truth), left_out.csv, preparation.json.
 void write_tables(const std::string& folder, const Source& source, const Converted& converted,

@@ -31,7 +31,8 @@ enum class Wall { left, right };  // the side of a film on which the chest wall 
 const char* wall_name(Wall wall);
 
 // Where on a film the breast is: Otsu's threshold (IEEE Trans. SMC 9, 1979) and the largest 8-connected
-// component above it.
+// component above it. What is above it on less than a tenth of the film is metal; then the threshold is that
+// of the rest.
 struct Breast {
   Box box;
   std::vector<bool> mask;  // [height, width] of the film
@@ -58,7 +59,7 @@ PhysicalImage read_film(std::span<const std::uint8_t> bytes, std::string_view na
 
 // The window cuts at percentiles: value v becomes (v - black) / (white - black) within 0 and 1; MONOCHROME1
 // is inverted after that; padding is 0; then crop and flip. A window that DICOM names is not used: it differs
-// between films of one set. Throws DataError when there is no breast or `settings` are out of range.
+// between films of one set. Throws DataError when there is no breast.
 FilmPicture prepare_film(const PhysicalImage& film, const FilmSettings& settings, std::string_view name);
 
 }  // namespace gadolin::mammography

@@ -14,6 +14,7 @@ void add_mammography(Program& program) {
   mammography::add_sweep(program, group);
   mammography::add_ensemble(program, group);
   mammography::add_cases(program, group);
+  mammography::add_debug(program, group);
 }
 
 }  // namespace gadolin

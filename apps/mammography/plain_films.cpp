@@ -26,10 +26,7 @@ void read_header(const std::string& path, const SourceOptions& o, Film& film, So
     out.ids.insert(patient);
     if (film.patient.empty()) film.patient = patient;
   }
-  for (const DicomTag tag : {dicom::image_laterality, dicom::laterality}) {
-    const std::string side = file.text(tag);
-    if (film.side.empty() && (side == "L" || side == "R")) film.side = side;
-  }
+  if (film.side.empty()) film.side = side_of_header(file);
   film.view = file.text(dicom::view_position);
 }
 
@@ -79,7 +76,10 @@ Source read_films(const std::string& root, const SourceOptions& options) {
       !out.films.empty(), "mammography convert: ", printable(root),
       " holds no films; DICOM, PNG, PGM, JPEG and BMP files are looked for in all its folders");
   for (Film& film : out.films) {
-    read_header((fs::path(root) / film.file).string(), options, film, out);
+    try {
+      read_header((fs::path(root) / film.file).string(), options, film, out);
+    } catch (const FormatError&) {  // told when its pixels are read
+    }
     if (out.truth && !film.lesions.empty()) continue;
     if (options.normal) film.verdict = "normal";
   }

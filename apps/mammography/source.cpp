@@ -53,6 +53,17 @@ std::string verdict_of_birads(std::string_view text, const SourceOptions& option
   }
 }
 
+std::string side_of_header(const DicomFile& file) {
+  for (const DicomTag tag : {dicom::image_laterality, dicom::laterality}) {
+    const std::string side = file.text(tag);
+    if (side == "L" || side == "R") return side;
+  }
+  const std::string part = file.text(dicom::body_part);  // "Left Breast", "RIGHT"
+  for (const auto& [word, side] : {std::pair("left", "L"), std::pair("right", "R")})
+    if (has_ending(part.substr(0, std::string_view(word).size()), word)) return side;
+  return "";
+}
+
 std::vector<std::string> files_below(const std::string& root) {
   std::vector<std::string> names;
   std::error_code error;

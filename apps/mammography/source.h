@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/dicom/file.h"
 #include "data/image/affine.h"
 #include "data/sets/dataset.h"
 
@@ -51,14 +52,14 @@ struct Source {
 };
 
 struct SourceOptions {
-  std::set<std::string> findings;    // kinds that are wanted; "all"; empty: as the source does by default
-  std::string birads_3 = "unknown";  // benign, malignant or unknown
-  double point_size = 10;            // side of a box around one point, pixels of the film
-  std::string sheet, xml, boxes;     // paths that are not where the source has them
-  std::string patient_until;         // of films: a file's name up to one of these is its patient
-  bool normal = false;               // of films: nothing lies on any of them
-  bool keep_patient_ids = false;     // of films: as in the headers
-  std::string key;                   // of films: what pseudonyms of patients are derived from
+  std::set<std::string> findings = {};  // kinds that are wanted; "all"; empty: as the source does by default
+  std::string birads_3 = "unknown";     // benign, malignant or unknown
+  double point_size = 10;               // side of a box around one point, pixels of the film
+  std::string sheet = {}, xml = {}, boxes = {};  // paths that are not where the source has them
+  std::string patient_until = {};                // of films: a file's name up to one of these is its patient
+  bool normal = false;                           // of films: nothing lies on any of them
+  bool keep_patient_ids = false;                 // of films: as in the headers
+  std::string key = {};                          // of films: what pseudonyms of patients are derived from
   bool wants(const std::string& kind) const { return findings.contains("all") || findings.contains(kind); }
 };
 
@@ -86,6 +87,9 @@ std::string verdict_of(const Film& film, const Lesion& lesion);
 std::string worse(const std::string& a, const std::string& b);
 // malignant, benign, or "" by the assessment of a sheet ("4b"). Throws DataError, beginning with `place`.
 std::string verdict_of_birads(std::string_view text, const SourceOptions& options, const std::string& place);
+
+// L, R or empty: the laterality of a DICOM header, or a body part such as "Left Breast".
+std::string side_of_header(const DicomFile& file);
 
 // What the readers share: files below a folder by name, sorted; films that lack a wanted lesion but have
 // others leave the source.

@@ -23,7 +23,7 @@ struct SynthMammoOptions {
   std::uint64_t seed = 0;
   double abnormal = 0.6;  // share of the patients with lesions, in one breast
   // What is wrong with the real archives too (synth_faults()).
-  std::set<std::string> faults;
+  std::set<std::string> faults = {};
   bool has(const char* fault) const { return faults.contains(fault); }
 };
 // swapped: tables take crops for masks; mask-size: masks of another size; aspect: one of another aspect;

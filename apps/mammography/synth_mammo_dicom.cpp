@@ -55,7 +55,7 @@ std::string synth_mammo_dicom(const SynthTexts& texts, const Image& pixels, int 
   file.transferInit();
   const OFCondition done = file.write(out, EXS_LittleEndianExplicit, EET_ExplicitLength, nullptr);
   file.transferEnd();
-  require<ValueError>(done.good(), "synth: no DICOM file can be written: ", done.text());
+  require<ValueError>(done.good(), "synth: these texts do not fit into a DICOM file");
   void* begin = nullptr;
   offile_off_t length = 0;
   out.flushBuffer(begin, length);

@@ -6,6 +6,7 @@
 #include "apps/mammography/anchor_file.h"
 #include "apps/mammography/commands.h"
 #include "apps/mammography/precisions.h"
+#include "apps/mammography/random_transform.h"
 #include "apps/mammography/train_flags.h"
 #include "apps/run/train_parts.h"
 #include "data/sets/boxes/join.h"
@@ -69,11 +70,7 @@ void settle_pictures(TrainCommand& o, const TrainFlags& f, int channels) {
                                            : "normalize:0.485/0.456/0.406:0.229/0.224/0.225";
   const bool whole = f.no_resize || (!f.tile.empty() && !f.min_side && !f.max_side);
   const std::string resized = whole ? "" : cat(",fit:", least, ":", most);
-  const std::string moved =
-      f.random_transform
-          ? cat(",random-transform:0.1:0.1:0.1:0.9:1.1:0.5:0.5,contrast:0.1,brightness-shift:0.1",
-                channels == 1 ? "" : ",hue:0.05,saturation:0.05")
-          : ",hflip:0.5";
+  const std::string moved = f.random_transform ? random_transform_steps(channels) : ",hflip:0.5";
   o.net.channels = channels;
   o.input.pipeline = cat(colour, resized, ",", normal);
   o.input.augment = cat(colour, resized, moved, ",", normal);

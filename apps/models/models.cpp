@@ -6,6 +6,8 @@
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/detectors.h"
+#include "tasks/detection/settings.h"
+#include "tasks/net_options.h"
 #include "tasks/net_sizes.h"
 #include "tasks/summary.h"
 #include "train/memory.h"
@@ -43,7 +45,8 @@ void models(Session& session) {
 struct ModelsOptions {
   std::string model, input = "3x224x224", optimizer = "momentum";
   std::int64_t batch = 1;
-  int classes = 1000, depth = 99;
+  int classes = 0, depth = 99;  // classes: 0: as the net's public weights
+  std::vector<std::string> net_options;
   bool no_memory = false;
 };
 
@@ -76,10 +79,14 @@ void training(Session& session, const ModelsOptions& o, ImageNet& net, const Sha
 void summary(Session& session, const ModelsOptions& o) {
   const Shape input = parse_input(o.input);
   const SkipInitialValues zeros;
-  const NetOptions options{{"input_channels", static_cast<double>(input[0])},
-                           {"num_classes", static_cast<double>(o.classes)}};
-  const Shape batch{o.batch, input[0], input[1], input[2]};
   const bool detects = o.model.starts_with("retinanet");
+  const int classes = o.classes > 0 ? o.classes : detects ? 91 : 1000;
+  NetOptions options;
+  for (const std::string& text : o.net_options) add_net_option(options, text);
+  options["input_channels"] = static_cast<double>(input[0]);
+  options["num_classes"] = static_cast<double>(classes);
+  if (detects) options["anchors"] = static_cast<double>(Anchors(take_settings(options).anchors).per_place());
+  const Shape batch{o.batch, input[0], input[1], input[2]};
   std::unique_ptr<ImageNet> net;
   NetSummary s;
   if (detects) {
@@ -118,9 +125,12 @@ void add_models(Program& program) {
   app->add_option("model", o->model, "A name of `gadolin models`")->required();
   app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
   app->add_option("--batch", o->batch, "Samples of a batch")->check(count_from(1))->capture_default_str();
-  app->add_option("--num-classes", o->classes, "Of the last layer")
-      ->check(count_from(1))
+  app->add_option("--num-classes", o->classes,
+                  "Of the last layer; 0: 1000 as of ImageNet, 91 of detectors as of COCO")
+      ->check(count_from(0))
       ->capture_default_str();
+  app->add_option("--net-option", o->net_options,
+                  "NAME=VALUE, as for train: width, small_input, of detectors also anchor_scales ...");
   app->add_option("--depth", o->depth, "Hide what lies deeper")->check(count_from(0))->capture_default_str();
   app->add_option("--optimizer", o->optimizer, "For the training memory")->capture_default_str();
   app->add_flag("--no-memory", o->no_memory,

@@ -61,6 +61,7 @@ std::string document_foot() {
 }
 
 std::string with_interval(const Value& value) {
+  if (std::isnan(value.value)) return "not defined";
   std::string text = chart::fixed(value.value, 4);
   if (std::isfinite(value.low) && std::isfinite(value.high)) {
     text += " (" + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4) + ")";
@@ -110,11 +111,16 @@ std::string folded(const std::string& summary, const std::string& content) {
   return "<details><summary>" + escape(summary) + "</summary>" + content + "</details>\n";
 }
 
+namespace {
+
+std::string picture(const std::string& alt, const std::string& png) {
+  return "<img alt=\"" + escape(alt) + "\" src=\"data:image/png;base64," + base64(png) + "\" />";
+}
+
+}  // namespace
+
 std::string gallery(const std::string& title, const std::vector<Example>& examples) {
   if (examples.empty()) return "";
-  const auto picture = [](const std::string& alt, const std::string& png) {
-    return "<img alt=\"" + escape(alt) + "\" src=\"data:image/png;base64," + base64(png) + "\" />";
-  };
   std::string out = "<h3>" + escape(title) + "</h3>\n<div class=\"gallery\">\n";
   for (const Example& e : examples) {
     const std::string says = e.predicted + " (" + chart::fixed(e.probability, 3) + "), truth " + e.truth;
@@ -123,6 +129,17 @@ std::string gallery(const std::string& title, const std::vector<Example>& exampl
     if (!e.cam.empty()) out += picture("Grad-CAM: what speaks for " + e.predicted + " in " + e.path, e.cam);
     out += "<figcaption>" + breakable(says) + "<br />" + breakable(e.path) + "</figcaption></figure>\n";
   }
+  return out + "</div>\n";
+}
+
+std::string gallery(const Gallery& drawn) {
+  if (drawn.pictures.empty()) return "";
+  std::string out = "<h3>" + escape(drawn.title) + "</h3>\n";
+  if (!drawn.note.empty()) out += "<p class=\"note\">" + escape(drawn.note) + "</p>\n";
+  out += "<div class=\"gallery drawn\">\n";
+  for (const DrawnExample& e : drawn.pictures)
+    out += "<figure>" + picture(e.path + ": " + e.says, e.png) + "<figcaption>" + breakable(e.says) +
+           "<br />" + breakable(e.path) + "</figcaption></figure>\n";
   return out + "</div>\n";
 }
 

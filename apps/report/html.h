@@ -23,6 +23,7 @@ std::string figure(const std::string& svg, const std::string& caption, const Tab
 // Shown when the reader asks for it.
 std::string folded(const std::string& summary, const std::string& content);
 std::string gallery(const std::string& title, const std::vector<Example>& examples);
+std::string gallery(const Gallery& drawn);
 
 std::string curve_figure(const Curve& curve);
 std::string confusion_figures(const Confusion& confusion);

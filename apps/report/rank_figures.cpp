@@ -20,6 +20,10 @@ struct Kind {
 constexpr Kind roc_kind{"ROC curve", "AUC", "false positive rate (1 - specificity)",
                         "true positive rate (sensitivity)", true};
 constexpr Kind precision_kind{"Precision and recall", "AP", "recall (sensitivity)", "precision", false};
+constexpr Kind precision50_kind{"Precision and recall, IoU 0.5", "AP50", "recall (sensitivity)", "precision",
+                                false};
+constexpr Kind precision_mean_kind{"Precision and recall, mean of IoU 0.5 to 0.95", "AP",
+                                   "recall (sensitivity)", "precision", false};
 constexpr Kind calibration_kind{"Calibration", "expected error", "mean probability given",
                                 "share that came true", true};
 
@@ -100,16 +104,30 @@ Chosen choose_curves(const Curves& roc, const std::vector<std::string>& asked) {
   return chosen;
 }
 
+namespace {
+
+// The curves by which those in the figures are chosen.
+const Curves& leading(const RunReport& run) { return run.roc.empty() ? run.precision_recall : run.roc; }
+
+std::string precision_figures(const RunReport& run, const std::vector<std::string>& names,
+                              const std::string& caption) {
+  const bool two = !run.precision_recall_mean.empty();
+  return rank_figure(run.precision_recall, names, two ? precision50_kind : precision_kind, caption) +
+         rank_figure(run.precision_recall_mean, names, precision_mean_kind, "");
+}
+
+}  // namespace
+
 std::string rank_figures(const RunReport& run, const std::vector<std::string>& asked) {
-  const Chosen chosen = choose_curves(run.roc, asked);
+  const Chosen chosen = choose_curves(leading(run), asked);
   std::vector<std::string> calibrated = chosen.names;
   if (run.calibration.size() == 1) calibrated = {run.calibration[0].name};  // of the likeliest class
   std::string out = rank_figure(run.roc, chosen.names, roc_kind, chosen.caption) +
-                    rank_figure(run.precision_recall, chosen.names, precision_kind, "") +
+                    precision_figures(run, chosen.names, run.roc.empty() ? chosen.caption : "") +
                     rank_figure(run.calibration, calibrated, calibration_kind,
                                 "On the diagonal, probabilities mean what they say.");
   std::vector<std::string> others;
-  for (const RankCurve& curve : run.roc) {
+  for (const RankCurve& curve : leading(run)) {
     if (std::find(chosen.names.begin(), chosen.names.end(), curve.name) == chosen.names.end())
       others.push_back(curve.name);
   }
@@ -118,8 +136,7 @@ std::string rank_figures(const RunReport& run, const std::vector<std::string>& a
     const auto from = others.begin() + static_cast<std::ptrdiff_t>(i);
     const std::vector<std::string> some(from,
                                         from + std::min<std::ptrdiff_t>(most_lines, others.end() - from));
-    rest += rank_figure(run.roc, some, roc_kind, "") +
-            rank_figure(run.precision_recall, some, precision_kind, "") +
+    rest += rank_figure(run.roc, some, roc_kind, "") + precision_figures(run, some, "") +
             rank_figure(run.calibration, some, calibration_kind, "");
   }
   if (!rest.empty())

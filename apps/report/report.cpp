@@ -27,8 +27,8 @@ std::string cards(const RunReport& run) {
   for (const Value& value : run.metrics) {
     std::string name = value.name;
     std::replace(name.begin(), name.end(), '_', ' ');
-    out += "<div class=\"card\"><small>" + escape(name) + "</small><b>" + chart::fixed(value.value, 4) +
-           "</b><small>";
+    out += "<div class=\"card\"><small>" + escape(name) + "</small><b>" +
+           (std::isnan(value.value) ? "not defined" : chart::fixed(value.value, 4)) + "</b><small>";
     const bool interval = std::isfinite(value.low) && std::isfinite(value.high);
     out += interval ? "95 %: " + chart::fixed(value.low, 4) + " to " + chart::fixed(value.high, 4)
                     : "no interval";
@@ -100,7 +100,9 @@ Table areas(const std::vector<RunReport>& runs) {
 std::string overlaid_curves(const std::vector<RunReport>& runs) {
   std::vector<Curve> all;
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    for (const Curve& curve : runs[r].curves) {
+    std::vector<Curve> curves = runs[r].curves;
+    curves.insert(curves.end(), runs[r].evaluation.begin(), runs[r].evaluation.end());
+    for (const Curve& curve : curves) {
       const bool many = curve.series.size() > 2;
       for (std::size_t i = 0; i < curve.series.size(); ++i) {
         chart::Series s = curve.series[i];
@@ -113,6 +115,8 @@ std::string overlaid_curves(const std::vector<RunReport>& runs) {
         s.hue = static_cast<int>(r);
         s.dash = static_cast<int>(many || curve.series.size() == 1 ? r : i);
         s.name = runs[r].name + (many ? "" : " " + s.name);
+        s.low.clear();  // bands would hide each other
+        s.high.clear();
         same->series.push_back(std::move(s));
       }
     }
@@ -133,10 +137,13 @@ std::string run_section(const RunReport& run, bool alone, const std::vector<std:
     for (const Curve& curve : run.curves) out += curve_figure(curve);
     out += "</div>\n";
   }
-  const std::string figures = confusion_figures(run.confusion) + rank_figures(run, findings);
+  std::string figures = confusion_figures(run.confusion) + rank_figures(run, findings);
+  if (alone)
+    for (const Curve& curve : run.evaluation) figures += curve_figure(curve);
   if (!figures.empty()) out += "<h3>Evaluation</h3>\n<div class=\"figures\">\n" + figures + "</div>\n";
   for (const Table& t : run.tables) out += table(t);
   out += gallery("Most confident mistakes", run.worst) + gallery("Most confident right answers", run.best);
+  for (const Gallery& drawn : run.galleries) out += gallery(drawn);
   out += "<div class=\"facts\">\n" + facts_table("Configuration", run.configuration) +
          facts_table("Environment", run.environment) + "</div>\n</section>\n";
   return out;

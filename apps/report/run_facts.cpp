@@ -86,6 +86,7 @@ std::string best_epoch(const std::string& path, const std::string& asked) {
   const CsvTable table = read_csv(path);
   const std::string monitor = !asked.empty()                             ? asked
                               : table.find("val_balanced_accuracy") >= 0 ? "val_balanced_accuracy"
+                              : table.find("val_AP50") >= 0              ? "val_AP50"
                                                                          : "val_roc_auc";
   const int at = table.find(monitor), epoch_at = table.find("epoch");
   if (at < 0 || epoch_at < 0) return "";
@@ -128,8 +129,13 @@ void add_run_facts(report::RunReport& run, const std::string& folder) {
     if (!value.empty()) facts.push_back({name, value});
   };
   fact(run.model, "net", option["model"]);
+  const bool boxes = option["task"] == "detection";
+  if (boxes) run.kind = "Detection";  // also of a run that nothing was evaluated of
+  if (option["task"] == "classification") run.kind = "Classification";
   if (!option["input-size"].empty())
-    fact(run.model, "input", option["input-size"] + " x " + option["input-size"] + " pixels");
+    fact(run.model, "input",
+         boxes ? "shorter side " + option["input-size"] + " pixels"
+               : option["input-size"] + " x " + option["input-size"] + " pixels");
   if (!option["optimizer"].empty()) {
     fact(run.model, "optimiser",
          option["optimizer"] + ", rate " + option["lr"] + ", schedule " + option["schedule"]);

@@ -47,8 +47,9 @@ void add_curves(RunReport& run, const std::string& path) {
     }
     return s;
   };
-  run.curves.push_back(
-      {"Loss", "epoch", "loss", {series("train_loss", "training"), series("val_loss", "validation")}, false});
+  report::Curve loss{"Loss", "epoch", "loss", {series("train_loss", "training")}, false};
+  if (table.find("val_loss") >= 0) loss.series.push_back(series("val_loss", "validation"));
+  run.curves.push_back(loss);
   report::Curve parts{"Parts of the loss", "epoch", "loss", {}, false},
       metrics{"Validation", "epoch", "", {}, false}, others = metrics;
   for (const std::string name : {"accuracy", "balanced_accuracy", "macro_f1", "roc_auc"}) {
@@ -102,7 +103,8 @@ void check_findings(const std::vector<RunReport>& runs, const std::vector<std::s
   for (const std::string& finding : findings) {
     std::set<std::string> known;
     for (const RunReport& run : runs)
-      for (const report::RankCurve& curve : run.roc) known.insert(curve.name);
+      for (const auto* curves : {&run.roc, &run.precision_recall})
+        for (const report::RankCurve& curve : *curves) known.insert(curve.name);
     std::string list;
     for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
     require<UsageError>(known.contains(finding), "--findings: '", printable(finding),

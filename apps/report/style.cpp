@@ -44,6 +44,8 @@ summary{cursor:pointer}
 .gallery img{width:172px;height:172px;object-fit:contain;background:#000;border-radius:4px}
 .gallery .pair img{width:calc(50% - 1px)}
 .gallery .pair img+img{margin-left:2px}
+.gallery.drawn figure{width:min(360px,100%)}
+.gallery.drawn img{width:100%;height:auto;max-height:480px}
 .gallery figcaption{overflow-x:auto}
 .warning{border-left:4px solid var(--warn);padding:8px 12px;background:var(--soft)}
 .runs{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:28px}

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <set>
 
 #include "apps/program/output.h"
@@ -11,6 +10,8 @@
 #include "apps/run/box_options.h"
 #include "apps/run/judges.h"
 #include "apps/run/report_cams.h"
+#include "apps/run/report_pictures.h"
+#include "apps/run/scored.h"
 #include "apps/run/table_of_run.h"
 #include "io/atomic_file.h"
 #include "tasks/classification.h"
@@ -59,7 +60,8 @@ void show(Session& session, const Findings& f, const EvalCommand& o, const Evalu
   session.say(cat(f.samples, " samples of ", o.split, ", ", f.model));
   TextRows rows{{"metric", "value", "95 % interval"}};
   for (const MetricValue& m : f.metrics) {
-    rows.push_back({m.name, fixed(m.value, 4), interval_text(m.interval)});
+    rows.push_back({m.name, std::isnan(m.value) ? evaluator.undefined(m.name) : fixed(m.value, 4),
+                    interval_text(m.interval)});
     session.metric(m.name, Json{{"value", m.value}, {"low", m.interval.low}, {"high", m.interval.high}});
   }
   session.say(format_table(rows));
@@ -117,13 +119,18 @@ std::unique_ptr<Dataset> open_set(const Task& task, EvalCommand& o, const Sessio
       [&] { return o.open ? o.open(task, o) : task.open(o.data, o.dataset); }, &wrong);
   for (const std::string& met : met_in(*set)) session.log("eval: " + o.data + ": " + met);
   if (!o.splits.empty()) read_splits(o.splits, *set);
-  if (o.split != "all") set = set->subset(split_option(o.split));
-  if (o.max_batches > 0 && set->size() > o.max_batches * o.batch_size) {
-    std::vector<std::int64_t> first(static_cast<std::size_t>(o.max_batches * o.batch_size));
-    std::iota(first.begin(), first.end(), 0);
-    set = set->subset(first);
-  }
   return set;
+}
+
+// What is evaluated of the set.
+std::unique_ptr<Dataset> chosen_of(const Dataset& whole, const EvalCommand& o) {
+  std::vector<std::int64_t> places;
+  const std::int64_t most = o.max_batches > 0 ? o.max_batches * o.batch_size : whole.size();
+  const Split split = o.split == "all" ? Split::none : split_option(o.split);
+  if (split != Split::none) whole.subset(split);  // throws for an empty one
+  for (std::int64_t i = 0; i < whole.size() && std::ssize(places) < most; ++i)
+    if (split == Split::none || whole.info(i).split == split) places.push_back(i);
+  return whole.subset(places);
 }
 
 // Leaves out what cannot be read and names it. A loader that skips puts another sample in its place, which is
@@ -204,7 +211,8 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
   std::vector<std::string> wrong;
-  auto set = open_set(task, o, session, wrong);
+  const auto whole = open_set(task, o, session, wrong);
+  auto set = chosen_of(*whole, o);
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;
@@ -215,15 +223,21 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   if (o.bad_samples == "skip") out = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
+  auto* finder = dynamic_cast<DetectionEvaluator*>(evaluator.get());
+  require<UsageError>(o.max_detections == 0 || finder != nullptr,
+                      "eval: --max-dets is for detectors; leave it out");
+  if (o.max_detections > 0) finder->set_max_detections(o.max_detections);
   if (o.prepare) o.prepare(*evaluator);
   Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
   found.details = evaluator->details();
+  for (std::string& row : wrong) row = without_root(row, *whole);
   if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
   found.details["checkpoints"] = checkpoints_of(o);
+  found.details.update(scored_json(*whole, *set, found.bad));
   show(session, found, o, *evaluator);
   if (o.evaluated) o.evaluated(*evaluator);
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
@@ -232,6 +246,10 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
         write_report_cams(*judges.alone(), *set, *classifier, static_cast<std::size_t>(o.report_cams),
                           session.device(), o.out + "/report/cams");
   }
+  if (!o.out.empty() && finder && o.report_pictures > 0)
+    found.details["drawn"] =
+        write_report_pictures(*set, *finder, task.classes(), static_cast<std::size_t>(o.report_pictures),
+                              o.out + "/report/pictures");
   if (!o.out.empty()) write(session, found, o, *evaluator);
   if (!o.save.empty()) fit(session, o, *evaluator);
 }

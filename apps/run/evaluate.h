@@ -20,7 +20,9 @@ struct EvalCommand {
   std::string views = "identity";    // of each picture: "identity,hflip", or "all"
   std::string bad_samples = "fail";  // or skip: what cannot be read is left out, and named in metrics.json
   bool skip_wrong = false;           // of boxes: wrong rows are left out and named
-  int report_cams = 4;  // overlays of the report: as many surest mistakes, and surest right answers
+  int report_cams = 4;      // overlays of the report: as many surest mistakes, and surest right answers
+  int report_pictures = 4;  // of a detector: as many drawn pictures of each kind (report_pictures.h)
+  int max_detections = 0;   // of a detector: how many count in a picture; 0: 100
   // Fitted on these samples and saved with the checkpoint in `save`.
   bool temperature = false;
   std::string thresholds, save;

@@ -5,8 +5,9 @@
 #include "apps/run/train_parts.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
-#include "nets/retinanet.h"
+#include "nets/detectors.h"
 #include "tasks/detection/torchvision.h"
+#include "tasks/detection/trunk.h"
 #include "tasks/net_options.h"
 
 namespace gadolin {
@@ -18,7 +19,9 @@ NetOptions inherited_options(const TrainCommand& o) {
   if (o.net.init_from.empty() || !is_checkpoint(o.net.init_from)) return {};
   const auto facts = load_checkpoint_facts(o.net.init_from);
   const auto model = facts.find("model"), written = facts.find("net_options");
-  if (model == facts.end() || model->second != o.net.model || written == facts.end()) return {};
+  if (model == facts.end() || written == facts.end()) return {};
+  const bool trunk = o.net.model.starts_with("retinanet_") && model->second == backbone_of(o.net.model);
+  if (model->second != o.net.model && !trunk) return {};
   const Json json = Json::parse(written->second, nullptr, false);
   const bool values = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& j) {
                         return j.is_primitive() && !j.is_null();
@@ -78,24 +81,16 @@ void check_channels(const Module& net, const State& weights, const TrainCommand&
   }
 }
 
-// Weights of a classifier, such as ImageNet's, become those of a detector's trunk; what it has behind that
-// goes. False for weights of a detector.
-bool take_trunk(const Module& net, State& weights, const TrainCommand& o) {
-  constexpr const char* place = "backbone.body.";
-  for (const auto& [name, tensor] : weights)
-    if (name.starts_with("backbone.")) return false;
-  State trunk;
-  for (const Parameter& p : net.state()) {
-    if (!p.name.starts_with(place)) continue;
-    const auto found = weights.find(p.name.substr(std::string(place).size()));
-    if (found != weights.end()) trunk[p.name] = found->second;
-    require<UsageError>(found != weights.end() || p.name.ends_with("num_batches_tracked"), "--init-from ",
-                        o.net.init_from, " is of no detector, and as a classifier it lacks ",
-                        p.name.substr(std::string(place).size()), " of the trunk of ", o.net.model,
-                        "; name the classifier that this detector stands on");
-  }
-  weights = std::move(trunk);
-  return true;
+// ImageNet's weights, or another classifier's: the trunk takes them, the rest stays as it starts.
+void load_trunk(Module& net, const RetinaNet& detector, const State& weights, const TrainCommand& o,
+                const Session& session) {
+  const TrunkWeights trunk = trunk_of_classifier(detector, weights, o.net.init_from);
+  check_channels(net, trunk.state, o);
+  const LoadReport report =
+      net.load_state(trunk.state, {.strict = false, .exclude = o.net.exclude_scopes}, o.net.init_from);
+  session.log(cat("trunk of ", o.net.init_from, ": ", report.loaded.size(), " loaded, ", trunk.left.size(),
+                  " of the classifier left out, ", report.excluded.size() + report.missing.size(),
+                  " of the detector left as they start"));
 }
 
 void load_initial(Module& net, const TrainCommand& o, const Session& session) {
@@ -104,16 +99,18 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   bool averaged = false;
   if (weights.empty()) {
     weights = load_weights(o.net.init_from, &averaged);
-    if (dynamic_cast<const RetinaNet*>(&net) != nullptr) rename_old_torchvision(weights);
+    if (const auto* detector = dynamic_cast<const RetinaNet*>(&net)) {
+      rename_old_torchvision(weights);
+      if (has_no_detector(weights)) return load_trunk(net, *detector, weights, o, session);
+    }
   } else {
     std::set<std::string> ours;
     for (const Parameter& p : net.state()) ours.insert(p.name);
     std::erase_if(weights, [&](const auto& entry) { return !ours.contains(entry.first); });
   }
-  const bool trunk = dynamic_cast<const RetinaNet*>(&net) != nullptr && take_trunk(net, weights, o);
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
-      weights, {.strict = !o.net.ignore_missing && !trunk, .exclude = o.net.exclude_scopes}, o.net.init_from);
+      weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
   session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
                   report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
                   " left as they start"));
@@ -134,8 +131,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
   LossOptions loss = o.loss;
   loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
   loss.count_right = o.log_steps;
-  return trainable_kind(o.task).begin(
-      {o.net.model, options, train, Pipeline(evaluation_steps(o, channels)), loss, session.device()});
+  return trainable_kind(o.task).begin({o.net.model, options, train, Pipeline(evaluation_steps(o, channels)),
+                                       loss, session.device(), Pipeline(training_steps(o, channels))});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.

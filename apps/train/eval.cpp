@@ -35,6 +35,14 @@ void add_eval_command(Program& program) {
          "Grad-CAM overlays in the report, of as many surest mistakes and surest right answers; 0: none")
       ->check(between(0, 12))
       ->capture_default_str();
+  app->add_option("--report-pictures", o->report_pictures,
+                  "Drawn pictures in the report of a detector: as many most missed, false and best ones")
+      ->check(between(0, 100))
+      ->capture_default_str();
+  app->add_option("--max-dets", o->max_detections,
+                  "Of a detector: detections of a class that count in a picture; 0: 100")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
   app->add_option("--split", o->split, "train, val, test or all")->capture_default_str();
   app->add_option("--splits", o->splits,
                   "Take the splits from this table, such as split.csv of a run on IDX files");

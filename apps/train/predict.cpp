@@ -8,8 +8,11 @@
 #include "apps/run/judges.h"
 #include "apps/run/table_of_run.h"
 #include "apps/train/commands.h"
+#include "io/atomic_file.h"
 #include "io/tfrecord.h"
 #include "tasks/detection/detection.h"
+#include "tasks/detection/draw.h"
+#include "tasks/detection/operating_score.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
 #include "tensor/ops.h"
@@ -20,7 +23,7 @@ namespace {
 struct PredictOptions {
   std::vector<std::string> files, more;
   std::vector<std::string> checkpoints;
-  std::string checkpoint, views = "identity", layer, out, feature_dtype = "fp32", bad_samples = "fail",
+  std::string checkpoint, views = "identity", layer, out, draw, feature_dtype = "fp32", bad_samples = "fail",
                           split = "all";
   int top = 3, workers = -1;
   std::int64_t batch_size = 32;
@@ -99,17 +102,38 @@ void predict(Session& session, const PredictOptions& o) {
   require<UsageError>(!o.pool, "predict: --pool is for features and needs --layer; leave it out");
   require<UsageError>(o.split == "all", "predict: --split ", o.split,
                       " is for features and needs --layer; gadolin eval measures a split");
+  if (!o.draw.empty()) check_output_folder("predict: --draw", o.draw);
   Judges judges(session, o.checkpoint, o.more, o.views);
   const Task& task = judges.task();
+  const auto* detector = dynamic_cast<const DetectionTask*>(&task);
+  require<UsageError>(o.draw.empty() || detector != nullptr, "predict: --draw is for detectors, and ",
+                      o.checkpoint, " is of ", task.kind(), "; gadolin cam shows what a classifier looks at");
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
   TextRows rows{task.columns()};
   rows[0].insert(rows[0].begin(), "path");
+  std::vector<std::string> stems;
+  double drawn_from = 0.5;
+  if (!o.draw.empty()) {
+    for (std::int64_t i = 0; i < set->size(); ++i) stems.push_back(set->info(i).name);
+    stems = distinct_stems(stems);
+    make_folders("predict", o.draw);
+    const std::string& chosen = detector->remembered("score_threshold");
+    if (!chosen.empty()) drawn_from = operating_score_from_json(chosen, "checkpoint: " + o.checkpoint).value;
+    session.log(cat("drawn in ", o.draw, " from the score ", exact_text(drawn_from), " on",
+                    chosen.empty() ? "" : ", chosen on validation pictures"));
+    session.output("drawn", o.draw);
+  }
   std::int64_t failed = 0;
   std::string first_error;
   for (std::int64_t i = 0; i < set->size(); ++i) {
     const std::string& file = set->info(i).name;
     try {
-      const Said said = task.say(judges.one(*set, i, session.device()), 0, o.top);
+      const Outputs outputs = judges.one(*set, i, session.device());
+      const Said said = task.say(outputs, 0, o.top);
+      if (!o.draw.empty())
+        write_png(o.draw + "/" + stems[static_cast<std::size_t>(i)] + ".png",
+                  draw_boxes(set->image(i), drawn_boxes({}, detections_of(outputs)[0], task.classes(),
+                                                        {.score = drawn_from})));
       for (auto row : said.rows) {
         row.insert(row.begin(), file);
         rows.push_back(std::move(row));
@@ -157,7 +181,8 @@ void add_predict_command(Program& program) {
   app->add_option("--views", o->views,
                   "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
       ->capture_default_str();
-  app->add_option("--top", o->top, "Classes to name")->check(count_from(1))->capture_default_str();
+  app->add_option("--draw", o->draw, "Folder for the pictures with what a detector found drawn on them");
+  app->add_option("--top", o->top, "Classes to name, or boxes")->check(count_from(1))->capture_default_str();
   app->add_option("--layer", o->layer,
                   "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "
                   "(what the last linear layer reads)");

@@ -6,32 +6,41 @@
 #include "apps/weights/onnx_export.h"
 #include "apps/weights/weights.h"
 #include "io/torch_file.h"
-#include "tasks/net_options.h"
+#include "nets/detectors.h"
 
 namespace gadolin {
 namespace {
 
-void write_safetensors(Session& session, ClassificationTask& c, const std::string& path,
-                       const ExportOptions&) {
+void write_safetensors(Session& session, Task& c, const std::string& path, const ExportOptions&) {
   TensorMap tensors;
   for (const Parameter& p : c.net().state()) tensors[p.name] = p.tensor.detach();
   save_safetensors(path, tensors, export_facts(c));
   session.metric("tensors", tensors.size());
 }
 
-void write_torch(Session& session, ClassificationTask& c, const std::string& path, const ExportOptions&) {
+void write_torch(Session& session, Task& c, const std::string& path, const ExportOptions&) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const Parameter& p : c.net().state()) tensors.emplace_back(p.name, p.tensor.detach());
   save_torch(path, tensors);
   session.metric("tensors", tensors.size());
 }
 
-void write_onnx(Session& session, ClassificationTask& c, const std::string& path,
-                const ExportOptions& options) {
-  const Shape image = onnx_input(c, options.input);
-  OnnxModel model = onnx_of(c.net(), {image, options.fold});
-  model.name = c.model();
-  model.metadata = onnx_metadata(c, image);
+void write_onnx(Session& session, Task& c, const std::string& path, const ExportOptions& options) {
+  const auto written = [&](auto& task, const NetInfo& info, auto& exported) {
+    const Shape image = onnx_input(task, task.options(), info, options.input);
+    OnnxModel model = onnx_of(exported, {image, options.fold});
+    model.name = task.model();
+    model.metadata = onnx_metadata(task, task.options(), image);
+    return model;
+  };
+  OnnxModel model;
+  if (auto* detector = dynamic_cast<DetectionTask*>(&c)) {
+    model = written(*detector, detector_info(c.model()), *detector);
+    model.metadata["detector"] = settings_to_json(detector->settings()).dump();
+  } else {
+    auto& classifier = dynamic_cast<ClassificationTask&>(c);  // there is no third kind
+    model = written(classifier, net_info(c.model()), classifier.net());
+  }
   save_onnx(path, model);
   session.metric("nodes", model.nodes.size());
   session.metric("tensors", model.initializers.size());
@@ -48,9 +57,9 @@ void export_weights(Session& session, const std::string& in, const std::string& 
     require<UsageError>(out.ends_with(".onnx") || (options.input.empty() && !options.fold),
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
     check_output_file("export: OUT", out, format.suffix, {in});
-    const auto classifier = load_classifier(in, cpu);
-    ClassificationTask& c = *classifier;
-    format.write(session, c, out, options);
+    const auto task = load_task(in, cpu);
+    const Task& c = *task;
+    format.write(session, *task, out, options);
     session.say(cat(c.model(), " of ", in, " in ", out, " (", format.about, ")"));
     session.output("weights", out);
     return;
@@ -70,11 +79,13 @@ const std::vector<ExportFormat>& export_formats() {
   return formats;
 }
 
-std::map<std::string, std::string> export_facts(const ClassificationTask& c) {
-  return {{"model", c.model()},
-          {"net_options", options_to_json(c.options()).dump()},
-          {"classes", Json(c.classes()).dump()},
-          {"pipeline", c.pipeline().text()}};
+std::map<std::string, std::string> export_facts(const Task& task) {
+  Checkpoint whole;
+  task.describe(whole);
+  std::map<std::string, std::string> facts;
+  for (const char* name : {"model", "net_options", "classes", "pipeline", "detector"})
+    if (whole.has(name)) facts[name] = whole.fact(name);
+  return facts;
 }
 
 void add_export(Program& program) {

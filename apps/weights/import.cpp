@@ -6,22 +6,17 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/weights/import.h"
 #include "apps/weights/weights.h"
-#include "io/weights.h"
-#include "layers/init.h"
+#include "nets/detectors.h"
+#include "tasks/classification.h"
+#include "tasks/detection/torchvision.h"
 #include "tasks/net_options.h"
 #include "tasks/slim_weights.h"
 #include "tensor/random.h"
 
 namespace gadolin {
 namespace {
-
-struct ImportOptions {
-  std::string in, out, model, pipeline;
-  int classes = 0, channels = 0, width = 0;
-  bool small_input = false, partial = false, averages = false;
-  std::vector<std::string> exclude, class_names, net_options;
-};
 
 void names(Session& session, const std::string& what, const std::vector<std::string>& list) {
   if (list.empty()) return;
@@ -42,7 +37,8 @@ double number_option(const NetOptions& options, const std::string& name, double 
   return found == options.end() ? otherwise : std::get<double>(found->second);
 }
 
-// Layers whose shapes differ only in the number of classes are the heads. One line names them and the option.
+// Layers whose shapes differ only in the number of classes are the heads, a detector's with as many of them
+// an anchor. One line names them and the option.
 void check_heads(const Module& net, const State& weights, const ImportOptions& o) {
   std::set<std::string> heads;
   std::int64_t theirs = 0, ours = 0;
@@ -54,11 +50,11 @@ void check_heads(const Module& net, const State& weights, const ImportOptions& o
     if (excluded || found == weights.end() || found->second.shape() == p.tensor.shape()) continue;
     const Shape& a = found->second.shape();
     const Shape& b = p.tensor.shape();
-    if (a.dim() != b.dim() || a.dim() == 0 || b[0] != o.classes ||
+    if (a.dim() != b.dim() || a.dim() == 0 || o.classes == 0 || b[0] % o.classes != 0 ||
         !std::equal(a.begin() + 1, a.end(), b.begin() + 1))
       return;
-    theirs = a[0];
-    ours = b[0];
+    theirs = a[0] * o.classes / b[0];
+    ours = o.classes;
     heads.insert(p.name.substr(0, p.name.rfind('.')));
   }
   require<UsageError, 20>(heads.empty(), "import: ", comma_separated(heads), " of ", o.in, " is for ", theirs,
@@ -66,10 +62,10 @@ void check_heads(const Module& net, const State& weights, const ImportOptions& o
                           " to keep the rest and start it anew");
 }
 
-Checkpoint checkpoint_of(const ClassificationTask& c, const ImportOptions& o, const WeightFile& file) {
+Checkpoint checkpoint_of(const Task& task, const ImportOptions& o, const WeightFile& file) {
   Checkpoint checkpoint;
-  for (const Parameter& p : c.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
-  c.describe(checkpoint);
+  for (const Parameter& p : task.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
+  task.describe(checkpoint);
   // With the same head, what was chosen on its probabilities holds.
   for (const char* fact : {"temperature", "thresholds"}) {
     const auto chosen = file.metadata.find(fact);
@@ -81,7 +77,95 @@ Checkpoint checkpoint_of(const ClassificationTask& c, const ImportOptions& o, co
   return checkpoint;
 }
 
-std::vector<std::string> class_names(const ImportOptions& o, const WeightFile& file, std::size_t count) {
+std::unique_ptr<Task> imported_classifier(Session& session, const ImportOptions& o, const WeightFile& file,
+                                          const NetOptions& given) {
+  const NetInfo& info = net_info(o.model);
+  const NetOptions options = options_from_weights(o.model, file.tensors, given);
+  const auto channels =
+      static_cast<int>(number_option(options, "input_channels", static_cast<double>(info.input[0])));
+  const auto count = static_cast<std::size_t>(number_option(options, "num_classes", 1000));
+  const auto several = file.metadata.find("multi_label");
+  const bool multi_label = several != file.metadata.end() && several->second == "1";
+  const bool can_transform =
+      std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
+  if (can_transform && info.weights == "torchvision" && file.metadata.empty() &&
+      !options.count("transform_input"))
+    session.say("torchvision's own pretrained files of " + o.model +
+                " expect --net-option transform_input=true");
+  return std::make_unique<ClassificationTask>(
+      o.model, options, imported_classes(o, file, count), multi_label,
+      imported_pipeline(o, file, usual_pipeline(o.model, channels, file.format)));
+}
+
+std::string model_of(const ImportOptions& o, const WeightFile& file) {
+  if (!o.model.empty()) return o.model;
+  const auto written = file.metadata.find("model");
+  if (written != file.metadata.end()) return written->second;
+  require<UsageError>(looks_like_detector(file.tensors), "import: ", o.in,
+                      " does not say of which net its weights are; add --model, a name of gadolin models");
+  return recognised_detector(file.tensors, o.in);
+}
+
+bool names_detector(const std::string& model) {
+  const auto& all = detectors();
+  return std::any_of(all.begin(), all.end(), [&](const NetInfo& info) { return info.name == model; });
+}
+
+void import_weights(Session& session, ImportOptions o) {
+  require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ",
+                      checkpoint_suffix);
+  check_output_file("import: OUT", o.out, checkpoint_suffix, {o.in});
+  if (!o.model.empty() && !names_detector(o.model)) net_info(o.model);  // a mistake needs no file
+  WeightFile file;
+  if (is_checkpoint(o.in))
+    file = {weights_of(load_checkpoint(o.in)), load_checkpoint_facts(o.in), "gadolin", {}};
+  else
+    file = read_weights(o.in);
+  o.model = model_of(o, file);
+  const bool detects = names_detector(o.model);
+  NetOptions given = given_options(o, file);
+  const bool slim = file.format == "tensorflow" && is_slim(file.tensors);
+  require<UsageError>(slim || !o.averages, "import: ", o.in,
+                      " is no checkpoint of TF-Slim; leave out --averages");
+  if (slim && !detects) rename_slim(o.model, file, given, o.averages);
+  for (const std::string& note : file.notes) session.say(o.in + ": " + note);
+
+  manual_seed(session.common().seed);  // for what starts anew
+  const auto task =
+      detects ? imported_detector(session, o, file) : imported_classifier(session, o, file, given);
+  if (detects) rename_old_torchvision(file.tensors);
+  check_heads(task->net(), file.tensors, o);
+  const LoadReport report =
+      task->net().load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
+  names(session, "mapped", report.loaded);
+  names(session, "missing", report.missing);
+  names(session, "left over", report.unexpected);
+  names(session, "started anew", report.excluded);
+  require<CheckpointError, 3>(
+      o.partial || (report.missing.empty() && report.unexpected.empty()), "import: ", o.in, " is not ",
+      o.model, ": ", report.loaded.size(), " names mapped, ", report.missing.size(), " missing, ",
+      report.unexpected.size(), " left over (listed above); pass --partial to take what fits");
+  require<CheckpointError, 3>(!report.loaded.empty(), "import: nothing in ", o.in, " has a name of ",
+                              o.model);
+  const Checkpoint checkpoint = checkpoint_of(*task, o, file);
+  save_checkpoint(o.out, checkpoint);
+  const std::string& sum = checkpoint.facts.at("imported_from_sha256");
+  session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ",
+                  o.model, ", ", task->classes().size(), " classes, pictures by ", task->pipeline().text(),
+                  ", SHA-256 of the source ", sum));
+  session.metric("model", o.model);
+  session.metric("mapped", report.loaded.size());
+  session.metric("missing", report.missing.size());
+  session.metric("left_over", report.unexpected.size());
+  session.metric("format", file.format);
+  session.metric("sha256", sum);
+  session.output("checkpoint", o.out);
+}
+
+}  // namespace
+
+std::vector<std::string> imported_classes(const ImportOptions& o, const WeightFile& file, std::size_t count,
+                                          const std::vector<std::string>& usual) {
   std::vector<std::string> list = o.class_names;
   const auto written = file.metadata.find("classes");
   if (list.empty() && written != file.metadata.end()) {
@@ -90,6 +174,7 @@ std::vector<std::string> class_names(const ImportOptions& o, const WeightFile& f
         json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& j) { return j.is_string(); });
     if (texts && json.size() == count) list = json.get<std::vector<std::string>>();
   }
+  if (list.empty() && usual.size() == count) list = usual;
   if (list.empty()) {
     for (std::size_t k = 0; k < count; ++k) list.push_back(std::to_string(k));
   }
@@ -98,7 +183,13 @@ std::vector<std::string> class_names(const ImportOptions& o, const WeightFile& f
   return list;
 }
 
-// What the options say, and before them what our own exports say about themselves.
+Pipeline imported_pipeline(const ImportOptions& o, const WeightFile& file, const std::string& usual) {
+  const auto written = file.metadata.find("pipeline");
+  return Pipeline(!o.pipeline.empty()              ? o.pipeline
+                  : written != file.metadata.end() ? written->second
+                                                   : usual);
+}
+
 NetOptions given_options(const ImportOptions& o, const WeightFile& file) {
   NetOptions given;
   const auto model = file.metadata.find("model"), written = file.metadata.find("net_options");
@@ -117,72 +208,6 @@ NetOptions given_options(const ImportOptions& o, const WeightFile& file) {
   return given;
 }
 
-void import_weights(Session& session, const ImportOptions& o) {
-  require<UsageError>(o.out.ends_with(checkpoint_suffix), "import: ", o.out, " must end in ",
-                      checkpoint_suffix);
-  check_output_file("import: OUT", o.out, checkpoint_suffix, {o.in});
-  const NetInfo& info = net_info(o.model);
-  WeightFile file;
-  if (is_checkpoint(o.in))
-    file = {weights_of(load_checkpoint(o.in)), load_checkpoint_facts(o.in), "gadolin", {}};
-  else
-    file = read_weights(o.in);
-  NetOptions given = given_options(o, file);
-  const bool slim = file.format == "tensorflow" && is_slim(file.tensors);
-  require<UsageError>(slim || !o.averages, "import: ", o.in,
-                      " is no checkpoint of TF-Slim; leave out --averages");
-  if (slim) rename_slim(o.model, file, given, o.averages);
-  for (const std::string& note : file.notes) session.say(o.in + ": " + note);
-
-  const NetOptions options = options_from_weights(o.model, file.tensors, given);
-  manual_seed(session.common().seed);  // for what starts anew
-  auto net = make_net(o.model, options);
-  check_heads(*net, file.tensors, o);
-  const LoadReport report = net->load_state(file.tensors, {.strict = false, .exclude = o.exclude}, o.in);
-  const bool can_transform =
-      std::find(info.options.begin(), info.options.end(), "transform_input") != info.options.end();
-  if (can_transform && info.weights == "torchvision" && file.metadata.empty() &&
-      !options.count("transform_input"))
-    session.say("torchvision's own pretrained files of " + o.model +
-                " expect --net-option transform_input=true");
-  names(session, "mapped", report.loaded);
-  names(session, "missing", report.missing);
-  names(session, "left over", report.unexpected);
-  names(session, "started anew", report.excluded);
-  require<CheckpointError, 3>(
-      o.partial || (report.missing.empty() && report.unexpected.empty()), "import: ", o.in, " is not ",
-      o.model, ": ", report.loaded.size(), " names mapped, ", report.missing.size(), " missing, ",
-      report.unexpected.size(), " left over (listed above); pass --partial to take what fits");
-  require<CheckpointError, 3>(!report.loaded.empty(), "import: nothing in ", o.in, " has a name of ",
-                              o.model);
-
-  const int channels =
-      static_cast<int>(number_option(options, "input_channels", static_cast<double>(info.input[0])));
-  const auto classes =
-      class_names(o, file, static_cast<std::size_t>(number_option(options, "num_classes", 1000)));
-  const auto written = file.metadata.find("pipeline");
-  const Pipeline pipeline(!o.pipeline.empty()              ? o.pipeline
-                          : written != file.metadata.end() ? written->second
-                                                           : usual_pipeline(o.model, channels, file.format));
-  const auto several = file.metadata.find("multi_label");
-  const bool multi_label = several != file.metadata.end() && several->second == "1";
-  const ClassificationTask c(o.model, options, classes, multi_label, pipeline, std::move(net));
-  const Checkpoint checkpoint = checkpoint_of(c, o, file);
-  save_checkpoint(o.out, checkpoint);
-  const std::string& sum = checkpoint.facts.at("imported_from_sha256");
-  session.say(cat(report.loaded.size(), " tensors of ", o.in, " (", file.format, ") in ", o.out, ", ",
-                  classes.size(), " classes, pictures by ", pipeline.text(), ", SHA-256 of the source ",
-                  sum));
-  session.metric("mapped", report.loaded.size());
-  session.metric("missing", report.missing.size());
-  session.metric("left_over", report.unexpected.size());
-  session.metric("format", file.format);
-  session.metric("sha256", sum);
-  session.output("checkpoint", o.out);
-}
-
-}  // namespace
-
 void add_import(Program& program) {
   const auto o = std::make_shared<ImportOptions>();
   CLI::App* app = program.add(
@@ -191,7 +216,8 @@ void add_import(Program& program) {
   app->add_option("in", o->in, "Weights: .safetensors, .pth or .pt of torch.save, a TensorFlow checkpoint")
       ->required();
   app->add_option("out", o->out, "Checkpoint to write (.gdck)")->required();
-  app->add_option("--model", o->model, "A name of `gadolin models`")->required();
+  app->add_option("--model", o->model,
+                  "A name of `gadolin models`; not needed for detectors and our own exports");
   app->add_option("--num-classes", o->classes, "0: as in the file")
       ->check(count_from(0))
       ->capture_default_str();

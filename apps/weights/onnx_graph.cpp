@@ -1,5 +1,6 @@
 #include "apps/weights/onnx_graph.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/check.h"
@@ -7,7 +8,7 @@
 namespace gadolin {
 
 OnnxGraph::OnnxGraph(const Trace& trace, const std::vector<Parameter>& names)
-    : trace_(trace), used_{"", "input", "logits"} {
+    : trace_(trace), used_{"", "input", "logits", "deltas"} {
   for (const Parameter& p : names) {
     names_[p.tensor.id()] = p.name;
     used_.insert(p.name);
@@ -75,16 +76,21 @@ void OnnxGraph::add(const TracedOp& op) {
   refuse("only ops of classification nets are written");
 }
 
-OnnxModel OnnxGraph::finish(const std::string& output) {
-  const std::string result = values_.at(trace_.output.node());
-  if (!model_.nodes.empty() && model_.nodes.back().outputs[0] == result) {
-    model_.nodes.back().outputs[0] = output;
-  } else {
-    model_.nodes.push_back({"Identity", output + "/Identity", {result}, {output}, {}});
+OnnxModel OnnxGraph::finish(const std::vector<std::string>& outputs) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Node* const made_by = trace_.outputs[i].node();
+    const std::string result = values_.at(made_by);
+    if (!model_.nodes.empty() && model_.nodes.back().outputs[0] == result) {
+      model_.nodes.back().outputs[0] = outputs[i];
+    } else {
+      model_.nodes.push_back({"Identity", outputs[i] + "/Identity", {result}, {outputs[i]}, {}});
+    }
+    const auto op = std::find_if(trace_.ops.begin(), trace_.ops.end(),
+                                 [&](const TracedOp& traced) { return traced.node == made_by; });
+    model_.outputs.push_back({outputs[i], op->sizes});
   }
   const Shape& in = trace_.input.shape();
   model_.inputs = {{"input", {-1, in[1], in[2], in[3]}}};
-  model_.outputs = {{output, trace_.ops.back().sizes}};
   return std::move(model_);
 }
 

@@ -19,8 +19,9 @@ class OnnxGraph {
   // `names`: parameters and buffers of the net, which become initialisers under their names.
   OnnxGraph(const Trace& trace, const std::vector<Parameter>& names);
 
-  void add(const TracedOp& op);                 // throws Unsupported with the op's name and place
-  OnnxModel finish(const std::string& output);  // the last op's result under this name
+  void add(const TracedOp& op);  // throws Unsupported with the op's name and place
+  // The trace's outputs under these names.
+  OnnxModel finish(const std::vector<std::string>& outputs);
 
   // For translations, about the op that is being added:
   const TracedOp& op() const { return *op_; }

@@ -32,16 +32,16 @@ class Tracing {
   std::vector<Tensor> frozen_;
 };
 
-Trace run_traced(Layer& net, std::int64_t batch, const Shape& image) {
+Trace run_traced(const TracedCall& call, std::int64_t batch, const Shape& image) {
   Trace trace;
   trace.input = zeros({batch, image[0], image[1], image[2]}).requires_grad_();
-  trace.output = net(trace.input);
+  trace.outputs = call(trace.input);
   std::unordered_set<const Node*> seen;
   std::vector<const Node*> waiting;
   const auto visit = [&](const Node* node) {
     if (node && seen.insert(node).second) waiting.push_back(node);
   };
-  visit(trace.output.node());
+  for (const Tensor& output : trace.outputs) visit(output.node());
   while (!waiting.empty()) {
     const Node* node = waiting.back();
     waiting.pop_back();
@@ -80,15 +80,12 @@ std::string TracedOp::place() const {
   return node->place.empty() ? node->name() : node->place + ": " + node->name();
 }
 
-Trace trace_net(Layer& net, const Shape& image) {
+Trace trace_net(Module& net, const TracedCall& call, const Shape& image) {
   require<ShapeError>(image.dim() == 3, "export: input ", image, " is not [C, H, W]");
   const Tracing tracing(net);
   const EnableGrad recording;
-  Trace trace = run_traced(net, 2, image);
-  const Trace larger = run_traced(net, 3, image);
-  require<Unsupported>(trace.output.dim() == 2 && trace.output.size(0) == 2 && !trace.ops.empty(),
-                       "export: the result for 2 images is ", trace.output.shape(),
-                       ", not [2, classes]; only classifiers can leave as ONNX");
+  Trace trace = run_traced(call, 2, image);
+  const Trace larger = run_traced(call, 3, image);
   require<Unsupported>(trace.ops.size() == larger.ops.size(), "export: 2 images take ", trace.ops.size(),
                        " ops and 3 take ", larger.ops.size(),
                        "; a net must not depend on the size of the batch");

@@ -1,6 +1,7 @@
 // A net as the list of ops that its evaluation records on the tape: what an export reads.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,15 @@ struct TracedOp {
 };
 
 struct Trace {
-  Tensor input, output;       // hold the tape
-  std::vector<TracedOp> ops;  // inputs before those who use them; the last one makes the output
+  Tensor input;                 // these two hold the tape
+  std::vector<Tensor> outputs;  // of two images
+  std::vector<TracedOp> ops;    // inputs before those who use them
 };
 
-// Runs `net` in evaluation mode on images [N, C, H, W] of two batch sizes, with layers called one by one
-// (Unfused), as in their papers. Every parameter wants a gradient meanwhile, so that it is on the tape.
-// Throws Unsupported when the ops depend on the size of the batch, or the result is not [N, classes].
-Trace trace_net(Layer& net, const Shape& image);
+// Runs `call`, which calls `net`, in evaluation mode on images [N, C, H, W] of two batch sizes, with layers
+// called one by one (Unfused), as in their papers. Every parameter wants a gradient meanwhile, so that it is
+// on the tape. Throws Unsupported when the ops depend on the size of the batch.
+using TracedCall = std::function<std::vector<Tensor>(const Tensor& x)>;
+Trace trace_net(Module& net, const TracedCall& call, const Shape& image);
 
 }  // namespace gadolin

@@ -16,7 +16,7 @@ std::size_t distance(const Module& net, const State& weights, const std::string&
   std::size_t count = 0;
   for (const Parameter& p : net.state()) {
     names.insert(p.name);
-    if (p.name.rfind(last, 0) == 0 || p.name.ends_with("num_batches_tracked")) continue;
+    if ((!last.empty() && p.name.starts_with(last)) || p.name.ends_with("num_batches_tracked")) continue;
     const auto found = weights.find(p.name);
     count += found == weights.end() || found->second.shape() != p.tensor.shape();
   }
@@ -47,16 +47,17 @@ bool is_size(const std::string& option) {
                      [&](const Size& size) { return option == size.option; });
 }
 
-}  // namespace
+using Make = std::unique_ptr<ImageNet> (*)(const std::string& model, const NetOptions& options);
 
-NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given) {
+NetOptions fitted_options(Make make, const std::string& model, const State& weights,
+                          const NetOptions& given) {
   const SkipInitialValues zeros;
   const NetInfo& info = net_info(model);
   const auto takes = [&](const char* name) {
     return std::find(info.options.begin(), info.options.end(), name) != info.options.end();
   };
   NetOptions options = given;
-  std::unique_ptr<Module> net = make_net(model, options);
+  std::unique_ptr<Module> net = make(model, options);
   std::string first, last, widest;
   Shape stem;
   std::int64_t filters = 0;
@@ -101,7 +102,7 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
   // Switches, one after another: the setting that fits better stays.
   if (options != given) {
     net.reset();  // two VGGs at once would take a gigabyte
-    net = make_net(model, options);
+    net = make(model, options);
   }
   std::size_t best = distance(*net, weights, last);
   for (const std::string& option : info.options) {
@@ -112,7 +113,7 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
       other[option] = value;
       net.reset();
       try {
-        net = make_net(model, other);
+        net = make(model, other);
       } catch (const UsageError&) {
         continue;  // no switch, or not together with the others
       }
@@ -123,6 +124,16 @@ NetOptions options_from_weights(const std::string& model, const State& weights, 
     }
   }
   return options;
+}
+
+}  // namespace
+
+NetOptions options_from_weights(const std::string& model, const State& weights, const NetOptions& given) {
+  return fitted_options(make_net, model, weights, given);
+}
+NetOptions trunk_options_from_weights(const std::string& model, const State& weights,
+                                      const NetOptions& given) {
+  return fitted_options(make_trunk, model, weights, given);
 }
 
 std::string usual_pipeline(const std::string& model, int channels, const std::string& format) {

@@ -35,7 +35,8 @@ Affine Affine::inverse() const {
   return back;
 }
 
-MovedBox moved(const Corners& b, const Affine& map, double width, double height) {
+MovedBox moved(const Corners& b, const Affine& map, double width, double height, Outlined outlined) {
+  const double own = (b.x2 - b.x1) * (b.y2 - b.y1) * std::abs(map.determinant());
   const Point corners[] = {map({b.x1, b.y1}), map({b.x2, b.y1}), map({b.x1, b.y2}), map({b.x2, b.y2})};
   Corners hull{corners[0].x, corners[0].y, corners[0].x, corners[0].y};
   for (const Point& p : corners) {
@@ -44,8 +45,16 @@ MovedBox moved(const Corners& b, const Affine& map, double width, double height)
     hull.x2 = std::max(hull.x2, p.x);
     hull.y2 = std::max(hull.y2, p.y);
   }
+  if (outlined ==
+      Outlined::ellipse) {  // the moved unit circle reaches as far as the rows of the map are long
+    const Point middle = map({(b.x1 + b.x2) / 2, (b.y1 + b.y2) / 2});
+    const double a = (b.x2 - b.x1) / 2, c = (b.y2 - b.y1) / 2, w = std::hypot(map.xx * a, map.xy * c),
+                 h = std::hypot(map.yx * a, map.yy * c);
+    hull = {middle.x - w, middle.y - h, middle.x + w, middle.y + h};
+  }
+  const double growth = own > 0 ? (hull.x2 - hull.x1) * (hull.y2 - hull.y1) / own : 1;
   const double across = cut(hull.x1, hull.x2, width), down = cut(hull.y1, hull.y2, height);
-  return {hull, across * down};
+  return {hull, across * down, growth};
 }
 
 }  // namespace gadolin

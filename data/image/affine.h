@@ -33,14 +33,21 @@ struct Corners {
   bool operator==(const Corners&) const = default;
 };
 
-// A rectangle after a map: the smallest upright rectangle around its moved corners, cut to a picture of
+// What lies inside a rectangle: all of it, or the ellipse that touches its four sides.
+enum class Outlined { corners, ellipse };
+
+// A rectangle after a map: the smallest upright rectangle around what it outlines, cut to a picture of
 // width x height.
 struct MovedBox {
   Corners box;
   // Share of the upright rectangle's area that the cut left, 0 to 1. Of a rectangle without area: of its
   // length, and 1 or 0 for a point inside or outside.
   double inside = 0;
+  // How many times larger than the moved outline (a parallelogram, or an ellipse counted as the one around
+  // it) the upright rectangle is before the cut; 1 without a turn.
+  double growth = 1;
 };
-MovedBox moved(const Corners& box, const Affine& map, double width, double height);
+MovedBox moved(const Corners& box, const Affine& map, double width, double height,
+               Outlined outlined = Outlined::corners);
 
 }  // namespace gadolin

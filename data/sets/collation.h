@@ -81,16 +81,22 @@ struct DetectionOptions {
 //   label  int64 [N, M], the class of each box; -1 behind the last
 //   count  int64 [N], boxes of each picture
 //   size   int64 [N, 2], height and width of each picture without its padding
+//   dropped  int64 [N], boxes of the sample that are not to be learnt: cut away, or too loose
 //   map    fp64 [N, 6], xx xy x0 yx yy y0 of the affine map from the picture's file to here
 // H and W are those of the smallest of `sizes`, by area, that holds every sample of the batch; M is the
 // first of least_boxes, 2 * least_boxes, 4 * least_boxes, ... that holds the boxes of every sample. Boxes
-// follow the picture through the transforms and are cut at its edges; what has no area left is no box.
+// follow the picture through the transforms, round objects (ObjectBox::ellipse) more tightly than others, and
+// are cut at its edges. What has no area left is no box. One that a turn makes more than loosest_box
+// times as large as what it surrounds has the label -1, a region to leave alone: nobody should learn that a
+// thin bar fills a square.
+inline constexpr double loosest_box = 4;
+
 class DetectionCollation : public Collation {
  public:
   // Throws UsageError when the sizes of batches are not known.
   explicit DetectionCollation(Pipeline pipeline, DetectionOptions options = {});
   std::vector<std::string> names() const override {
-    return {"image", "boxes", "label", "count", "size", "map"};
+    return {"image", "boxes", "label", "count", "size", "dropped", "map"};
   }
   void learn(const Sample& first, const SampleUse& use, DType dtype, Device device) override;
   std::unique_ptr<BatchDraft> begin(const std::vector<std::int64_t>& places) const override;

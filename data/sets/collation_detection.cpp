@@ -15,6 +15,7 @@ struct Scene {
   Image image;
   std::vector<ObjectBox> boxes;
   Affine map;
+  std::int64_t dropped = 0;  // boxes that did not come along
 };
 
 // The one place where boxes follow their picture through the transforms.
@@ -29,10 +30,12 @@ Scene scene_of(const PictureBlock& pictures, const Sample& sample, const SampleU
     require<DataError>(right, "loader: ", printable(use.name), ": box ", number++, " is ", box.x1, " ",
                        box.y1, " ", box.x2, " ", box.y2, " of class ", box.label,
                        "; corners are finite, x1 <= x2 and y1 <= y2, classes count from 0");
-    const Corners corners =
-        moved({box.x1, box.y1, box.x2, box.y2}, seen.map, scene.image.width, scene.image.height).box;
-    if (corners.x1 < corners.x2 && corners.y1 < corners.y2)
-      scene.boxes.push_back({corners.x1, corners.y1, corners.x2, corners.y2, box.label});
+    const MovedBox there = moved({box.x1, box.y1, box.x2, box.y2}, seen.map, scene.image.width,
+                                 scene.image.height, box.ellipse ? Outlined::ellipse : Outlined::corners);
+    const Corners& c = there.box;
+    const bool left = c.x1 < c.x2 && c.y1 < c.y2, tight = there.growth <= loosest_box;
+    if (left) scene.boxes.push_back({c.x1, c.y1, c.x2, c.y2, tight ? box.label : -1, box.ellipse});
+    scene.dropped += !(left && tight);
   }
   return scene;
 }
@@ -43,7 +46,8 @@ class DetectionDraft : public BatchDraft {
                  std::int64_t n)
       : pictures_(block), options_(options), width_(size.first), height_(size.second),
         boxes_(static_cast<std::size_t>(n)), sizes_(static_cast<std::size_t>(n)),
-        maps_(static_cast<std::size_t>(n)), images_(block, n, height_, width_) {}
+        maps_(static_cast<std::size_t>(n)), dropped_(static_cast<std::size_t>(n)),
+        images_(block, n, height_, width_) {}
 
   bool takes(std::int64_t place) const override {
     if (!options_.size_of) return true;
@@ -64,6 +68,7 @@ class DetectionDraft : public BatchDraft {
     sizes_[at] = {image.height, image.width};
     boxes_[at] = std::move(scene.boxes);
     maps_[at] = scene.map;
+    dropped_[at] = scene.dropped;
     images_.put(part, on_canvas(image, width_, height_));
   }
 
@@ -74,7 +79,7 @@ class DetectionDraft : public BatchDraft {
     const std::int64_t m = padded_size(static_cast<std::int64_t>(most), {}, options_.least_boxes);
     const Tensor boxes = empty_pinned({n, m, 4}, DType::fp32), labels = empty_pinned({n, m}, DType::int64),
                  counts = empty_pinned({n}, DType::int64), sizes = empty_pinned({n, 2}, DType::int64),
-                 maps = empty_pinned({n, 6}, DType::fp64);
+                 dropped = empty_pinned({n}, DType::int64), maps = empty_pinned({n, 6}, DType::fp64);
     float* corners = boxes.data<float>();
     std::int64_t *label = labels.data<std::int64_t>(), *count = counts.data<std::int64_t>(),
                  *size = sizes.data<std::int64_t>();
@@ -94,7 +99,8 @@ class DetectionDraft : public BatchDraft {
       const Affine& a = maps_[i];
       map = std::ranges::copy(std::array{a.xx, a.xy, a.x0, a.yx, a.yy, a.y0}, map).out;
     }
-    return {images_.tensor(), boxes, labels, counts, sizes, maps};
+    std::ranges::copy(dropped_, dropped.data<std::int64_t>());
+    return {images_.tensor(), boxes, labels, counts, sizes, dropped, maps};
   }
 
  private:
@@ -104,6 +110,7 @@ class DetectionDraft : public BatchDraft {
   std::vector<std::vector<ObjectBox>> boxes_;
   std::vector<std::pair<int, int>> sizes_;  // height and width of each picture
   std::vector<Affine> maps_;
+  std::vector<std::int64_t> dropped_;
   PictureRows images_;
 };
 

@@ -23,7 +23,8 @@ struct StoredImage {
 // first pixel, so that a box around the whole picture is (0, 0, width, height).
 struct ObjectBox {
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  int label = 0;  // its class number
+  int label = 0;         // its class number
+  bool ellipse = false;  // the object is the ellipse that touches the four sides, as a round lesion
   bool operator==(const ObjectBox&) const = default;
 };
 

@@ -9,6 +9,17 @@
 
 namespace gadolin {
 
+// A box behind the pipeline.
+struct SeenBox {
+  std::int64_t picture = 0;  // of the set
+  std::size_t box = 0;       // of the picture
+  ObjectBox seen;            // in pixels of the net's input
+  double overlap = 0;        // the largest with an anchor
+  Corners anchor;            // that anchor, in the same pixels
+  Affine map;                // from pixels of the file to those
+  bool matched = false;
+};
+
 struct AnchorRecall {
   struct Group {
     double from = 0,
@@ -18,13 +29,16 @@ struct AnchorRecall {
   };
   std::vector<Group> groups;
   std::int64_t boxes = 0, matched = 0;
+  std::int64_t dropped = 0;  // of the boxes looked at: cut away, or made too loose, and not in `boxes`
+  std::int64_t pictures = 0, of_pictures = 0;  // looked at, in the set
 };
 
 // A box is matched when some anchor overlaps it by settings.match.object or more. Crowds and difficult boxes
-// do not count. Boxes are scaled as the sides of their picture are, the largest that random steps give; what
-// a crop would cut off counts too.
+// do not count. Where the pipeline only resizes and mirrors, boxes are scaled as their picture is. Where it
+// crops, turns or draws sizes it is run with one draw a picture, of at most 300 pictures spread over the set,
+// and boxes are those that a batch of training would hold. `each`: gets the boxes one by one.
 AnchorRecall anchor_recall(const DetectionSet& set, const Pipeline& pipeline,
-                           const DetectorSettings& settings);
+                           const DetectorSettings& settings, std::vector<SeenBox>* each = nullptr);
 
 // A row a group, and one of all.
 TextRows recall_table(const AnchorRecall& recall);

@@ -5,9 +5,9 @@
 
 namespace gadolin {
 
-int canvas_side(int side) {
+int canvas_side(int side, Padding padding) {
   int step = 32;
-  while (16 * step < side) step *= 2;
+  while (padding == Padding::own && 16 * step < side) step *= 2;
   return (side + step - 1) / step * step;
 }
 

@@ -16,89 +16,7 @@ const std::array<const char*, 12> coco_metric_names{"AP",  "AP50", "AP75",  "APs
 
 namespace {
 
-constexpr int iou_thresholds = 10, area_ranges = 4, recall_points = 101;
-constexpr double area_from[area_ranges] = {0, 0, 32 * 32, 96 * 96},
-                 area_to[area_ranges] = {1e10, 32 * 32, 96 * 96, 1e10};
-
-// np.linspace(0.5, 0.95, 10), to the last bit.
-double iou_threshold(int t) {
-  constexpr double all[iou_thresholds] = {0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999,
-                                          0.95};
-  return all[t];
-}
-
-// A detection of the class at work. Bit t of a mask belongs to IoU threshold t.
-struct JudgedDetection {
-  double score = 0;
-  std::uint16_t hit[area_ranges] = {}, counts[area_ranges] = {};
-  int rank = 0;  // by score among the picture's
-};
-
-struct OverlappingTruth {
-  int truth;
-  double iou;
-};
-
-// One picture and class: which detection takes which truth.
-class CocoMatcher {
- public:
-  void match(std::span<const MarkedBox* const> truth, std::span<const Detection* const> found,
-             JudgedDetection* out) {
-    candidates_.clear();
-    begin_.assign(1, 0);
-    for (const Detection* d : found) {
-      for (std::size_t g = 0; g < truth.size(); ++g) {
-        const double iou = intersection_over_union(d->box, truth[g]->box, truth[g]->crowd);
-        if (iou >= iou_threshold(0)) candidates_.push_back({static_cast<int>(g), iou});
-      }
-      begin_.push_back(candidates_.size());
-    }
-    for (int a = 0; a < area_ranges; ++a) {
-      ignored_.assign(truth.size(), 0);
-      for (std::size_t g = 0; g < truth.size(); ++g)
-        ignored_[g] = truth[g]->crowd || truth[g]->area < area_from[a] || truth[g]->area > area_to[a];
-      for (int t = 0; t < iou_thresholds; ++t) at_threshold(truth, found, a, t, out);
-    }
-  }
-
- private:
-  void at_threshold(std::span<const MarkedBox* const> truth, std::span<const Detection* const> found, int a,
-                    int t, JudgedDetection* out) {
-    taken_.assign(truth.size(), 0);
-    const auto bit = static_cast<std::uint16_t>(1 << t);
-    for (std::size_t d = 0; d < found.size(); ++d) {
-      int match = best(truth, d, t, false);
-      if (match < 0) match = best(truth, d, t, true);
-      bool ignored = false;
-      if (match >= 0) {
-        taken_[static_cast<std::size_t>(match)] = 1;
-        ignored = ignored_[static_cast<std::size_t>(match)] != 0;
-      } else {
-        const ObjectBox& b = found[d]->box;
-        const double area = (b.x2 - b.x1) * (b.y2 - b.y1);
-        ignored = area < area_from[a] || area > area_to[a];
-      }
-      if (match >= 0) out[d].hit[a] = static_cast<std::uint16_t>(out[d].hit[a] | bit);
-      if (!ignored) out[d].counts[a] = static_cast<std::uint16_t>(out[d].counts[a] | bit);
-    }
-  }
-  int best(std::span<const MarkedBox* const> truth, std::size_t d, int t, bool among_ignored) const {
-    double least = std::min(iou_threshold(t), 1 - 1e-10);
-    int match = -1;
-    for (std::size_t c = begin_[d]; c < begin_[d + 1]; ++c) {
-      const auto g = static_cast<std::size_t>(candidates_[c].truth);
-      if ((ignored_[g] != 0) != among_ignored || (taken_[g] && !truth[g]->crowd)) continue;
-      if (candidates_[c].iou < least) continue;
-      least = candidates_[c].iou;
-      match = candidates_[c].truth;
-    }
-    return match;
-  }
-
-  std::vector<OverlappingTruth> candidates_;
-  std::vector<std::size_t> begin_;  // of each detection's candidates
-  std::vector<char> ignored_, taken_;
-};
+using detail::area_ranges, detail::iou_thresholds, detail::JudgedDetection;
 
 // Sums over what is defined.
 struct CocoMean {
@@ -111,87 +29,51 @@ struct CocoMean {
   double value() const { return count > 0 ? sum / static_cast<double>(count) : detail::no_value; }
 };
 
-// Precision at the points of recall, summed: detections in the order of scores, those that count.
-double summed_precision(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths,
-                        int most, std::vector<double>& precision) {
+// Where truths are found: weight of all found so far, and precision, which only falls between two.
+struct FoundTruth {
+  double found, precision;
+};
+
+// Of detections by falling score those that count, under the envelope. weight: of each detection's picture.
+void precision_under_envelope(const std::vector<JudgedDetection>& order, const std::vector<double>& weight,
+                              int area, int t, int most, std::vector<FoundTruth>& out) {
   const int bit = 1 << t;
   double hits = 0, misses = 0;
-  precision.clear();  // where a truth is found; between two it only falls
-  for (const JudgedDetection& d : order) {
-    if (d.rank >= most || !(d.counts[area] & bit)) continue;
+  out.clear();
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const JudgedDetection& d = order[i];
+    if (d.rank >= most || !(d.counts[area] & bit) || weight[i] == 0) continue;
     if (d.hit[area] & bit) {
-      ++hits;
-      precision.push_back(hits / (misses + hits + std::numeric_limits<double>::epsilon()));
+      hits += weight[i];
+      out.push_back({hits, hits / (misses + hits + std::numeric_limits<double>::epsilon())});
     } else {
-      ++misses;
+      misses += weight[i];
     }
   }
-  for (std::size_t i = precision.size(); i-- > 1;)
-    precision[i - 1] = std::max(precision[i - 1], precision[i]);
-  double sum = 0;
+  for (std::size_t i = out.size(); i-- > 1;)
+    out[i - 1].precision = std::max(out[i - 1].precision, out[i].precision);
+}
+
+// At recall 0, 0.01 ... 1; calls add(point, precision) as far as recall comes.
+template <class Add> void at_recalls(const std::vector<FoundTruth>& curve, double truths, Add&& add) {
   std::size_t at = 0;
   for (int r = 0; r < recall_points; ++r) {
     const double recall = r == recall_points - 1 ? 1 : r * 0.01;
-    while (at < precision.size() && static_cast<double>(at + 1) / static_cast<double>(truths) < recall) ++at;
-    if (at == precision.size()) break;
-    sum += precision[at];
+    while (at < curve.size() && curve[at].found / truths < recall) ++at;
+    if (at == curve.size()) break;
+    add(r, curve[at].precision);
   }
-  return sum;
 }
 
-double final_recall(const std::vector<JudgedDetection>& order, int area, int t, std::int64_t truths,
-                    int most) {
-  std::int64_t hits = 0;
-  for (const JudgedDetection& d : order)
-    hits += d.rank < most && (d.hit[area] & d.counts[area] & (1 << t)) != 0;
-  return static_cast<double>(hits) / static_cast<double>(truths);
+double final_recall(const std::vector<JudgedDetection>& order, const std::vector<double>& weight, int area,
+                    int t, double truths, int most) {
+  double hits = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const JudgedDetection& d = order[i];
+    if (d.rank < most && (d.hit[area] & d.counts[area] & (1 << t)) != 0) hits += weight[i];
+  }
+  return hits / truths;
 }
-
-class CocoSum {
- public:
-  explicit CocoSum(const CocoOptions& options) : options_(options) {}
-
-  void add_class(std::vector<JudgedDetection>& judged, const std::array<std::int64_t, area_ranges>& truths,
-                 CocoMetrics& out) {
-    std::stable_sort(judged.begin(), judged.end(),
-                     [](const JudgedDetection& a, const JudgedDetection& b) { return a.score > b.score; });
-    const int most = options_.max_detections[2];
-    CocoMean of_class, of_class50;
-    for (int a = 0; a < area_ranges; ++a) {
-      const std::int64_t n = truths[static_cast<std::size_t>(a)];
-      if (n == 0) continue;
-      for (int t = 0; t < iou_thresholds; ++t) {
-        const double ap = summed_precision(judged, a, t, n, most, precision_) / recall_points;
-        const double ar = final_recall(judged, a, t, n, most);
-        if (a == 0) {
-          value_[0].add(ap);
-          if (t == 0) value_[1].add(ap);
-          if (t == 5) value_[2].add(ap);
-          of_class.add(ap);
-          if (t == 0) of_class50.add(ap);
-          value_[6].add(final_recall(judged, 0, t, n, options_.max_detections[0]));
-          value_[7].add(final_recall(judged, 0, t, n, options_.max_detections[1]));
-          value_[8].add(ar);
-        } else {
-          value_[static_cast<std::size_t>(2 + a)].add(ap);
-          value_[static_cast<std::size_t>(8 + a)].add(ar);
-        }
-      }
-    }
-    out.class_ap.push_back(of_class.value());
-    out.class_ap50.push_back(of_class50.value());
-  }
-  std::array<double, 12> values() const {
-    std::array<double, 12> all;
-    for (std::size_t i = 0; i < 12; ++i) all[i] = value_[i].value();
-    return all;
-  }
-
- private:
-  const CocoOptions& options_;
-  std::array<CocoMean, 12> value_;
-  std::vector<double> precision_;
-};
 
 // Boxes of a class, each with the place of its picture, rising.
 template <class T> struct BoxesOfClass { std::vector<std::pair<std::size_t, const T*>> boxes; };
@@ -233,13 +115,21 @@ void add_coco_notes(std::span<const DetectedPicture> pictures, int cap, std::int
 
 }  // namespace
 
-CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options) {
+std::array<double, area_ranges> CocoMatches::OfClass::count(Reals w) const {
+  std::array<double, area_ranges> sum{};
+  for (const Truths& t : truths)
+    for (std::size_t a = 0; a < area_ranges; ++a) sum[a] += (w.empty() ? 1 : w[t.picture]) * t.count[a];
+  return sum;
+}
+
+CocoMatches::CocoMatches(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options)
+    : options_(options), classes_(static_cast<std::size_t>(classes)) {
   check_detections(pictures, classes);
   const auto& caps = options.max_detections;
   require<ValueError>(0 < caps[0] && caps[0] <= caps[1] && caps[1] <= caps[2],
                       "coco_metrics: max_detections ", caps[0], ", ", caps[1], ", ", caps[2],
                       " do not rise from 1");
-  CocoMetrics out;
+  CocoMetrics& out = metrics_;
   out.pictures = std::ssize(pictures);
   std::vector<BoxesOfClass<MarkedBox>> truth(static_cast<std::size_t>(classes));
   std::vector<BoxesOfClass<Detection>> found(static_cast<std::size_t>(classes));
@@ -264,13 +154,10 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
     out.silent_normals += normal && p.found.empty();
     if (normal) out.normal_alarms += std::ssize(p.found);
   }
-  CocoMatcher matcher;
-  CocoSum sum(options);
-  std::vector<JudgedDetection> judged;
+  detail::CocoMatcher matcher;
   std::int64_t over_cap = 0, most = 0;
   for (std::size_t c = 0; c < truth.size(); ++c) {
-    judged.clear();
-    std::array<std::int64_t, area_ranges> count{};
+    std::vector<JudgedDetection>& judged = classes_[c].judged;
     std::size_t t = 0, d = 0;
     while (t < truth[c].boxes.size() || d < found[c].boxes.size()) {
       const std::size_t none = pictures.size();
@@ -279,12 +166,16 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
       const auto here = boxes_in(truth[c], t, picture);
       auto there = boxes_in(found[c], d, picture);
       if (std::ssize(there) > caps[2]) there.resize(static_cast<std::size_t>(caps[2]));
+      Truths of_picture{static_cast<std::uint32_t>(order[picture]), {}};
       std::int64_t counted = 0;
       for (const MarkedBox* b : here) {
         counted += !b->crowd;
         for (std::size_t a = 0; a < area_ranges; ++a)
-          count[a] += !b->crowd && b->area >= area_from[a] && b->area <= area_to[a];
+          of_picture.count[a] +=
+              !b->crowd && b->area >= detail::area_from[a] && b->area <= detail::area_to[a];
       }
+      if (counted > 0) classes_[c].truths.push_back(of_picture);
+      classes_[c].all_truths += counted;
       over_cap += counted > caps[2];
       if (counted > caps[2]) most = std::max(most, counted);
       const std::size_t begin = judged.size();
@@ -292,18 +183,99 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
       for (std::size_t k = 0; k < there.size(); ++k) {
         judged[begin + k].score = there[k]->score;
         judged[begin + k].rank = static_cast<int>(k);
+        judged[begin + k].picture = of_picture.picture;
       }
       matcher.match(here, there, judged.data() + begin);
     }
-    sum.add_class(judged, count, out);
+    std::stable_sort(judged.begin(), judged.end(),
+                     [](const JudgedDetection& a, const JudgedDetection& b) { return a.score > b.score; });
   }
-  out.values = sum.values();
+  for (const OfClass& of : classes_) out.class_truths.push_back(of.all_truths);
+  const std::vector<double> all = values();
+  std::copy_n(all.begin(), 12, out.values.begin());
+  out.class_ap.assign(all.begin() + 12, all.begin() + 12 + classes);
+  out.class_ap50.assign(all.begin() + 12 + classes, all.end());
   add_coco_notes(pictures, caps[2], over_cap, most, out);
-  return out;
 }
 
-std::string detection_value_text(double value) {
-  return std::isnan(value) ? "not defined: no truth" : fixed(value, 4);
+std::vector<double> CocoMatches::values(Reals weight) const {
+  const auto& caps = options_.max_detections;
+  std::array<CocoMean, 12> value;
+  std::vector<double> class_ap, class_ap50, weights;
+  std::vector<FoundTruth> curve;
+  for (const OfClass& of : classes_) {
+    weights.assign(of.judged.size(), 1);
+    if (!weight.empty())
+      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = weight[of.judged[i].picture];
+    const auto truths = of.count(weight);
+    CocoMean of_class, of_class50;
+    for (int a = 0; a < area_ranges; ++a) {
+      const double n = truths[static_cast<std::size_t>(a)];
+      if (!(n > 0)) continue;
+      for (int t = 0; t < iou_thresholds; ++t) {
+        precision_under_envelope(of.judged, weights, a, t, caps[2], curve);
+        double ap = 0;
+        at_recalls(curve, n, [&](int, double precision) { ap += precision; });
+        ap /= recall_points;
+        const double ar = final_recall(of.judged, weights, a, t, n, caps[2]);
+        if (a > 0) {
+          value[static_cast<std::size_t>(2 + a)].add(ap);
+          value[static_cast<std::size_t>(8 + a)].add(ar);
+          continue;
+        }
+        value[0].add(ap);
+        if (t == 0) value[1].add(ap);
+        if (t == 5) value[2].add(ap);
+        of_class.add(ap);
+        if (t == 0) of_class50.add(ap);
+        value[6].add(final_recall(of.judged, weights, 0, t, n, caps[0]));
+        value[7].add(final_recall(of.judged, weights, 0, t, n, caps[1]));
+        value[8].add(ar);
+      }
+    }
+    class_ap.push_back(of_class.value());
+    class_ap50.push_back(of_class50.value());
+  }
+  std::vector<double> all;
+  for (const CocoMean& v : value) all.push_back(v.value());
+  all.insert(all.end(), class_ap.begin(), class_ap.end());
+  all.insert(all.end(), class_ap50.begin(), class_ap50.end());
+  return all;
+}
+
+PrecisionCurve CocoMatches::precision_of(int label) const {
+  const OfClass& of = classes_[static_cast<std::size_t>(label)];
+  const double truths = of.count({})[0];
+  PrecisionCurve curve;
+  if (!(truths > 0)) return curve;
+  curve.at50.assign(recall_points, 0);
+  curve.mean.assign(recall_points, 0);
+  const std::vector<double> ones(of.judged.size(), 1);
+  std::vector<FoundTruth> found;
+  for (int t = 0; t < iou_thresholds; ++t) {
+    precision_under_envelope(of.judged, ones, 0, t, options_.max_detections[2], found);
+    at_recalls(found, truths, [&](int r, double precision) {
+      const auto at = static_cast<std::size_t>(r);
+      curve.mean[at] += precision / iou_thresholds;
+      if (t == 0) curve.at50[at] = precision;
+    });
+  }
+  return curve;
+}
+
+CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options) {
+  return CocoMatches(pictures, classes, options).metrics();
+}
+
+std::string detection_value_text(double value, const char* missing) {
+  return std::isnan(value) ? std::string("not defined: ") + missing : fixed(value, 4);
+}
+
+std::string detection_share_text(const Share& s, const char* missing) {
+  std::string text = detection_value_text(s.value, missing);
+  if (std::isfinite(s.interval.low) && std::isfinite(s.interval.high))
+    text += cat(" (", fixed(s.interval.low, 4), " to ", fixed(s.interval.high, 4), ")");
+  return text;
 }
 
 }  // namespace gadolin

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "tasks/detection/coco_matching.h"
 #include "tasks/detection/detected_pictures.h"
+#include "tasks/intervals.h"
 
 namespace gadolin {
 
@@ -20,6 +22,7 @@ struct CocoMetrics {
   // in that range of areas (pycocotools writes -1).
   std::array<double, 12> values;
   std::vector<double> class_ap, class_ap50;  // [classes]; NaN: no truth
+  std::vector<std::int64_t> class_truths;    // [classes]
   std::int64_t pictures = 0, truths = 0, detections = 0;
   // On pictures without truth: how many there are, how many of them have no detection, and all detections.
   std::int64_t normals = 0, silent_normals = 0, normal_alarms = 0;
@@ -41,7 +44,45 @@ extern const std::array<const char*, 12> coco_metric_names;
 CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
                          const CocoOptions& options = {});
 
-// A value as people read it: "0.505", or "not defined: no truth".
-std::string detection_value_text(double value);
+// Precision of a class at recall 0, 0.01 ... 1, under the envelope: at IoU 0.5, and its mean over 0.5 to
+// 0.95.
+struct PrecisionCurve {
+  std::vector<double> at50, mean;  // [101]; empty for a class without truth
+};
+inline constexpr int recall_points = 101;
+
+// The same in two parts: who takes whom, once; then numbers with a weight a picture, as for intervals by
+// patient (bootstrap_all of tasks/metrics.h). A picture of weight 2 counts as two pictures that are equal.
+class CocoMatches {
+ public:
+  // As coco_metrics. `pictures` are not needed afterwards.
+  CocoMatches(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options = {});
+  const CocoMetrics& metrics() const { return metrics_; }
+  // The twelve numbers, then AP of each class, then AP50 of each. weight [pictures]; empty: 1 each. May be
+  // called by several threads at once.
+  std::vector<double> values(Reals weight = {}) const;
+  PrecisionCurve precision_of(int label) const;
+
+ private:
+  struct Truths {
+    std::uint32_t picture;
+    std::array<std::int32_t, detail::area_ranges> count;  // of each range of areas
+  };
+  struct OfClass {
+    std::vector<detail::JudgedDetection> judged;  // by falling score
+    std::vector<Truths> truths;                   // a picture each
+    std::int64_t all_truths = 0;
+    // By range of areas; `w`: weight of a picture.
+    std::array<double, detail::area_ranges> count(Reals w) const;
+  };
+  CocoOptions options_;
+  std::vector<OfClass> classes_;
+  CocoMetrics metrics_;
+};
+
+// A value as people read it: "0.5050", or "not defined: no truth"; `missing` is what there is none of.
+std::string detection_value_text(double value, const char* missing = "no truth");
+// The same with its interval, if it has one: "0.5050 (0.3211 to 0.6702)".
+std::string detection_share_text(const Share& share, const char* missing = "no truth");
 
 }  // namespace gadolin

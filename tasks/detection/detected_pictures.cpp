@@ -1,5 +1,6 @@
 #include "tasks/detection/detected_pictures.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
@@ -11,6 +12,13 @@
 #include "tensor/check.h"
 
 namespace gadolin {
+
+namespace {
+
+// Of a detection and a box of one picture: half a minute.
+constexpr std::size_t most_pairs = 10'000'000'000;
+
+}  // namespace
 
 std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
   std::vector<DetectedPicture> pictures(static_cast<std::size_t>(set.size()));
@@ -27,6 +35,10 @@ std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
 void check_detections(std::span<const DetectedPicture> pictures, int classes) {
   for (const DetectedPicture& picture : pictures) {
     const std::string name = printable(picture.name);
+    const std::size_t found = picture.found.size(), truth = picture.truth.size();
+    require<DataError>(truth == 0 || found <= most_pairs / truth, "detections: ", name, " has ", found,
+                       " detections, which are compared with each of its ", truth,
+                       " boxes; keep at most the best ", most_pairs / std::max<std::size_t>(truth, 1));
     for (const Detection& d : picture.found) {
       const ObjectBox& b = d.box;
       require<NumericError>(std::isfinite(d.score), "detections: ", name, " has the score ", d.score);

@@ -29,7 +29,8 @@ struct DetectedPicture {
 std::vector<DetectedPicture> pictures_of(const DetectionSet& set);
 
 // Throws NumericError for a score or a corner that is not finite, DataError for a class outside
-// 0..classes-1, for corners in the wrong order; names the picture.
+// 0..classes-1, for corners in the wrong order, and for more detections and boxes in a picture than can be
+// compared with each other; names the picture.
 void check_detections(std::span<const DetectedPicture> pictures, int classes);
 
 // Detections of a picture by falling score; equal ones keep their order.

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "io/text.h"
 #include "nets/detectors.h"
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/net_options.h"
 #include "tensor/autograd.h"
@@ -103,8 +105,10 @@ std::unique_ptr<Task> begin_detection(const TaskStart& start) {
   require<UsageError>(start.loss.label_smoothing == 0 && !start.loss.class_weights,
                       "detection: --label-smoothing and --class-weights are of classifiers; leave them out");
   require<UsageError>(!start.loss.mixes, "detection: mixup and cutmix are not for boxes; leave them out");
-  require_matches(anchor_recall(set, start.pipeline, settings), settings);
+  AnchorRecall recall = anchor_recall(set, start.augment.value_or(start.pipeline), settings);
+  require_matches(recall, settings);
   auto task = std::make_unique<DetectionTask>(start.model, options, settings, set.classes(), start.pipeline);
+  task->expect(std::move(recall));
   if (!settings.anchors.torchvision) check_strides(task->net(), options, settings.anchors.strides);
   return task;
 }
@@ -136,16 +140,27 @@ std::unique_ptr<DataLoader> DetectionTask::loader(const Dataset& set, const Pipe
                                                   std::shared_ptr<const Sampler> sampler) const {
   auto sizes = std::make_shared<const std::vector<std::pair<int, int>>>(sizes_behind(set, pipeline));
   DetectionOptions padding;
+  const auto side = [&](int length) { return canvas_side(length, settings_.padding); };
   padding.size_of = [sizes](std::int64_t place) { return (*sizes)[static_cast<std::size_t>(place)]; };
   std::pair<int, int> largest{32, 32};
   for (const auto& [width, height] : *sizes) {
-    padding.sizes.emplace_back(canvas_side(width), canvas_side(height));
-    largest = {std::max(largest.first, canvas_side(width)), std::max(largest.second, canvas_side(height))};
+    padding.sizes.emplace_back(side(width), side(height));
+    largest = {std::max(largest.first, side(width)), std::max(largest.second, side(height))};
+  }
+  const bool mixed = settings_.padding == Padding::batch;
+  if (mixed) {  // every width may meet every height
+    const auto met = padding.sizes;
+    for (const auto& [width, own_height] : met)
+      for (const auto& [own_width, height] : met) padding.sizes.emplace_back(width, height);
   }
   padding.sizes.push_back(largest);  // for a sampler that mixes shapes
   std::ranges::sort(padding.sizes);
   padding.sizes.erase(std::unique(padding.sizes.begin(), padding.sizes.end()), padding.sizes.end());
   auto collation = std::make_unique<DetectionCollation>(pipeline, padding);
+  if (!sampler && mixed) {
+    const BatchCut cut{options.batch_size, options.drop_last};
+    sampler = options.shuffle ? shuffled(set.size(), cut) : in_order(set.size(), cut);
+  }
   if (!sampler) {
     const BucketCut cut{options.batch_size, options.shuffle,
                         options.drop_last ? LastBatch::fill : LastBatch::keep};
@@ -166,11 +181,32 @@ Batch DetectionTask::one(const Dataset& set, std::int64_t i, Device device) cons
 }
 
 TextRows DetectionTask::remarks(const Dataset& train) const {
-  return recall_table(anchor_recall(with_boxes(train), pipeline_, settings_));
+  return recall_table(recall_ ? *recall_ : anchor_recall(with_boxes(train), pipeline_, settings_));
+}
+
+// Behind the normalisation the mean colour is 0. The host reads nothing, so that steps can be recorded.
+Tensor DetectionTask::picture_of(const Batch& batch) {
+  const Tensor& image = batch["image"];
+  if (settings_.padding == Padding::own) return image;
+  const Device device = image.device();
+  const Tensor size = batch["size"].to(DType::fp32);
+  const auto inside = [&](int dim) {
+    const std::int64_t length = image.size(2 + dim);
+    Tensor& places = counted_[{device.is_cuda() ? device.index : -1, length}];
+    if (!places.defined()) {
+      std::vector<float> numbers(static_cast<std::size_t>(length));
+      std::iota(numbers.begin(), numbers.end(), 0.F);
+      places = from_vector(numbers, {length}).to(device);
+    }
+    const Shape along = dim == 0 ? Shape{1, 1, length, 1} : Shape{1, 1, 1, length};
+    return (places.reshape(along) < size.slice(1, dim, dim + 1).reshape({image.size(0), 1, 1, 1}))
+        .to(image.dtype());
+  };
+  return image * (inside(0) * inside(1));
 }
 
 DetectorOutput DetectionTask::answer(const Batch& batch) {
-  const Tensor& image = batch["image"];
+  const Tensor image = picture_of(batch);
   const std::int64_t least = net_->least_size();
   require<UsageError>(image.size(2) >= least && image.size(3) >= least, "detection: pictures of ",
                       image.size(3), " x ", image.size(2), " are too small for ", model_, ", which needs ",
@@ -201,7 +237,14 @@ LossParts DetectionTask::loss(const Batch& batch) {
   const Tensor there = (targets.best >= 0.0).to(DType::fp32),
                missed = there * (targets.best < settings_.match.object).to(DType::fp32);
   const Tensor unmatched = sum(missed) / maximum(sum(there), ones({}, DType::fp32, missed.device()));
-  return {std::move(total), {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}}};
+  Tensor dropped = zeros({}, DType::fp32, missed.device());
+  if (batch.has("dropped")) {
+    const Tensor lost = sum(batch["dropped"].to(DType::fp32)),
+                 kept = sum((batch["label"] >= std::int64_t{0}).to(DType::fp32));
+    dropped = lost / maximum(lost + kept, ones({}, DType::fp32, missed.device()));
+  }
+  return {std::move(total),
+          {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}, {"dropped", dropped}}};
 }
 
 Outputs DetectionTask::predict(const Batch& batch) {
@@ -267,6 +310,12 @@ const std::string& DetectionTask::remembered(const std::string& fact) const {
   static const std::string nothing;
   const auto found = remembered_.find(fact);
   return found == remembered_.end() ? nothing : found->second;
+}
+
+std::vector<double> DetectionTask::class_probabilities(const Outputs&, std::int64_t) const {
+  fail<Unsupported>(
+      "detection: a detector says where objects are, not how likely each class is in a picture; gadolin "
+      "predict shows its boxes");
 }
 
 void DetectionTask::describe(Checkpoint& checkpoint) const {

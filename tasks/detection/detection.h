@@ -3,10 +3,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nets/retinanet.h"
+#include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/detected_pictures.h"
 #include "tasks/detection/settings.h"
 #include "tasks/task.h"
@@ -24,16 +26,20 @@ class DetectionTask : public Task {
   const char* kind() const override { return name; }
   RetinaNet& net() override { return *net_; }
   std::string model() const override { return model_; }
+  const NetOptions& options() const { return options_; }
   const DetectorSettings& settings() const { return settings_; }
   // What a checkpoint may hold besides: "score_threshold" (operating_score.h), "tiles" (tiles.h) and
   // "preparation", what was done to a film before it became a picture. Empty: nothing is known.
   const std::string& remembered(const std::string& fact) const;
   void remember(const std::string& fact, const std::string& text) { remembered_[fact] = text; }
 
+  // What is known of the training set already, for remarks().
+  void expect(AnchorRecall recall) { recall_ = std::move(recall); }
+
   std::unique_ptr<Dataset> open(const std::string& path, DatasetOptions options) const override;
   // Batches of pictures that are padded alike (tasks/detection/canvas.h): what the net says of a picture does
-  // not depend on those beside it. With drop_last, as in training, all batches are full: a few samples come
-  // twice.
+  // not depend on those beside it, unless the setting is Padding::batch. With drop_last, as in training, all
+  // batches are full: a few samples come twice.
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
@@ -44,7 +50,9 @@ class DetectionTask : public Task {
                      DType compute) const override;
 
   // Parts: "class", the focal loss; "box", the boxes' loss without its weight; "unmatched", the share of the
-  // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same.
+  // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same;
+  // "dropped", the share of the samples' boxes that the pipeline cut away or made too loose (0 for a batch
+  // that does not say).
   LossParts loss(const Batch& batch) override;
   // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
   // detect.h, in pixels of the net's input, and "map" and "size" of the batch.
@@ -54,17 +62,22 @@ class DetectionTask : public Task {
   std::vector<std::string> columns() const override { return {"class", "score", "x1", "y1", "x2", "y2"}; }
   // `most` boxes and how many more there are; at least one row.
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
+  // Throws Unsupported: boxes have probabilities, pictures none.
+  std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override;
   void describe(Checkpoint& checkpoint) const override;
 
  private:
   // Throws UsageError for pictures too small for the net.
   DetectorOutput answer(const Batch& batch);
+  Tensor picture_of(const Batch& batch);  // [N, C, H, W], the padding as the settings want it
   const Tensor& anchors_of(const DetectorOutput& out, const Batch& batch);
   std::string model_;
   NetOptions options_;
   DetectorSettings settings_;
   std::map<std::string, std::string> remembered_;
   Anchors anchors_;
+  std::optional<AnchorRecall> recall_;
+  std::map<std::pair<int, std::int64_t>, Tensor> counted_;  // 0, 1, 2 ... by device and length
   std::unique_ptr<RetinaNet> net_;
 };
 

@@ -25,12 +25,24 @@ constexpr std::size_t most_points = 500;  // of the curve in metrics.json
 std::string rate_name(double rate) { return "sensitivity_at_" + exact_text(rate); }
 
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json froc_share_json(const Share& s) {
+  return {{"value", number_json(s.value)},
+          {"low", number_json(s.interval.low)},
+          {"high", number_json(s.interval.high)}};
+}
 
 }  // namespace
 
 DetectionEvaluator::DetectionEvaluator(const DetectionSet& set, std::vector<std::string> classes,
                                        double score)
     : set_(set), classes_(std::move(classes)), score_(score) {}
+
+void DetectionEvaluator::set_max_detections(int most) {
+  require<UsageError>(most >= 1, "detection: ", most,
+                      " detections a picture count for nothing; use 1 or more");
+  most_ = most;
+  measured_.reset();
+}
 
 std::vector<Metric> DetectionEvaluator::metrics() const {
   std::vector<Metric> all;
@@ -48,6 +60,7 @@ void DetectionEvaluator::add_picture(std::int64_t index, std::vector<Detection> 
   const MarkedPicture& picture = set_.picture(index);
   pictures_.push_back({info.name, picture.id, info.patient, picture.boxes, std::move(found)});
   indices_.push_back(index);
+  measured_.reset();
 }
 
 void DetectionEvaluator::add(const Batch& batch, const Outputs& outputs) {
@@ -72,6 +85,7 @@ void DetectionEvaluator::gather(Communicator& communicator) {
   numbers = gather_values(communicator, numbers);
   pictures_.clear();
   indices_.clear();
+  measured_.reset();
   const double* n = numbers.data();
   for (std::size_t i = 0; i < indices.size(); ++i) {
     std::vector<Detection> found;
@@ -81,66 +95,120 @@ void DetectionEvaluator::gather(Communicator& communicator) {
   }
 }
 
-std::vector<MetricValue> DetectionEvaluator::all(const std::vector<DetectedPicture>& pictures,
-                                                 const BootstrapOptions& bootstrap) const {
-  const int classes = static_cast<int>(classes_.size());
-  const CocoMetrics coco = coco_metrics(pictures, classes);
-  const FrocMetrics free = froc(pictures, classes, froc_options(bootstrap));
-  std::vector<MetricValue> list;
-  for (std::size_t k = 0; k < coco.values.size(); ++k)
-    list.push_back({coco_metric_names[k], coco.values[k], {NAN, NAN}});
-  const VocMetrics voc = voc_metrics(pictures, classes);
-  list.push_back({"mAP", voc.map, {NAN, NAN}});
-  list.push_back({"weighted_mAP", voc.weighted_map, {NAN, NAN}});
-  const auto add = [&](const std::string& name, const Share& share) {
-    list.push_back({name, share.value, share.interval});
-  };
-  add("mean_sensitivity", free.mean_sensitivity);
-  for (const SensitivityAt& at : free.over_all) add(rate_name(at.rate), at.sensitivity);
-  add("picture_auc", free.picture_auc);
-  return list;
-}
-
-std::vector<double> DetectionEvaluator::values(Reals weight) const {
-  std::vector<DetectedPicture> drawn;
-  if (!weight.empty()) {
-    for (std::size_t i = 0; i < pictures_.size(); ++i)
-      for (double left = weight[i]; left >= 0.5; --left) drawn.push_back(pictures_[i]);
-  }
-  std::vector<double> numbers;
-  for (const MetricValue& m : all(weight.empty() ? pictures_ : drawn, {.resamples = 0}))
-    numbers.push_back(m.value);
-  return numbers;
-}
-
-std::vector<MetricValue> DetectionEvaluator::finish(const BootstrapOptions& options) const {
-  return all(pictures_, options);
-}
-
 std::vector<std::string> DetectionEvaluator::patients() const {
   std::vector<std::string> all;
-  for (const DetectedPicture& picture : pictures_) all.push_back(picture.patient);
+  for (std::size_t i = 0; i < pictures_.size(); ++i)  // a name cannot be mistaken for a picture
+    all.push_back(pictures_[i].patient.empty() ? cat("picture ", i) : "patient " + pictures_[i].patient);
   return all;
 }
 
+std::shared_ptr<const DetectionEvaluator::Measured> DetectionEvaluator::measure(
+    const BootstrapOptions& options) const {
+  const int classes = static_cast<int>(classes_.size());
+  CocoMatches coco(pictures_, classes, {.max_detections = {std::min(1, most_), std::min(10, most_), most_}});
+  std::vector<Interval> intervals(12 + 2 * classes_.size(), {detail::no_value, detail::no_value});
+  if (options.resamples > 0)
+    intervals = bootstrap_all(
+        patients(), [&](Reals weight) { return coco.values(weight); }, options);
+  FrocMetrics free = froc(pictures_, classes, froc_options(options));
+  return std::make_shared<const Measured>(
+      Measured{std::move(coco), std::move(free), voc_metrics(pictures_, classes), std::move(intervals)});
+}
+
+const DetectionEvaluator::Measured& DetectionEvaluator::measured() const {
+  if (!measured_) measured_ = measure({.resamples = 0});
+  return *measured_;
+}
+
+std::vector<double> DetectionEvaluator::values(Reals weight) const {
+  std::vector<double> all = measured().coco.values(weight);
+  all.resize(12);
+  std::vector<DetectedPicture> drawn;
+  for (std::size_t i = 0; i < weight.size(); ++i)
+    for (double left = weight[i]; left >= 0.5; --left) drawn.push_back(pictures_[i]);
+  const int classes = static_cast<int>(classes_.size());
+  const VocMetrics voc = weight.empty() ? measured().voc : voc_metrics(drawn, classes);
+  const FrocMetrics free =
+      weight.empty() ? measured().froc : froc(drawn, classes, froc_options({.resamples = 0}));
+  all.push_back(voc.map);
+  all.push_back(voc.weighted_map);
+  all.push_back(free.mean_sensitivity.value);
+  for (const SensitivityAt& at : free.over_all) all.push_back(at.sensitivity.value);
+  all.push_back(free.picture_auc.value);
+  return all;
+}
+
+std::vector<MetricValue> DetectionEvaluator::finish(const BootstrapOptions& options) const {
+  measured_ = measure(options);
+  const FrocMetrics& free = measured_->froc;
+  std::vector<MetricValue> list;
+  for (std::size_t k = 0; k < coco_metric_names.size(); ++k)
+    list.push_back({coco_metric_names[k], measured_->coco.metrics().values[k], measured_->intervals[k]});
+  list.push_back({"mAP", measured_->voc.map, {detail::no_value, detail::no_value}});
+  list.push_back({"weighted_mAP", measured_->voc.weighted_map, {detail::no_value, detail::no_value}});
+  list.push_back({"mean_sensitivity", free.mean_sensitivity.value, free.mean_sensitivity.interval});
+  for (const SensitivityAt& at : free.over_all)
+    list.push_back({rate_name(at.rate), at.sensitivity.value, at.sensitivity.interval});
+  list.push_back({"picture_auc", free.picture_auc.value, free.picture_auc.interval});
+  return list;
+}
+
+std::string DetectionEvaluator::undefined(const std::string& metric) const {
+  if (metric == "picture_auc") return "not defined: pictures of one kind";
+  const char size = metric.back();
+  const bool of_size = metric.starts_with("A") && (size == 's' || size == 'm' || size == 'l');
+  return of_size ? "not defined: no truth of this size" : "not defined: no truth";
+}
+
+double DetectionEvaluator::drawn_from() const {
+  for (const SensitivityAt& at : measured().froc.over_all)
+    if (at.rate == 1 && std::isfinite(at.threshold)) return at.threshold;
+  return 0.5;
+}
+
+std::vector<std::string> DetectionEvaluator::notes() const {
+  std::vector<std::string> all = measured().coco.metrics().notes;
+  if (measured().coco.metrics().values[1] == 0) {  // AP at 0.5; NaN has no truth, which its note says
+    DiagnosisOptions options;
+    options.score_threshold = score_;
+    if (std::string why = diagnose_detections(pictures_, classes_, options).text; !why.empty())
+      all.push_back(std::move(why));
+  }
+  return all;
+}
+
+Json DetectionEvaluator::class_json(std::size_t label) const {
+  const CocoMetrics& coco = measured().coco.metrics();
+  const Interval ap = measured().intervals[12 + label],
+                 ap50 = measured().intervals[12 + classes_.size() + label];
+  Json json{{"class", classes_[label]},
+            {"truths", coco.class_truths[label]},
+            {"AP", number_json(coco.class_ap[label])},
+            {"AP_low", number_json(ap.low)},
+            {"AP_high", number_json(ap.high)},
+            {"AP50", number_json(coco.class_ap50[label])},
+            {"AP50_low", number_json(ap50.low)},
+            {"AP50_high", number_json(ap50.high)}};
+  const PrecisionCurve curve = measured().coco.precision_of(static_cast<int>(label));
+  const auto rounded = [](const std::vector<double>& values) {
+    Json list = Json::array();
+    for (const double v : values) list.push_back(std::round(v * 1e4) / 1e4);
+    return list;
+  };
+  json["precision_at_50"] = rounded(curve.at50);
+  json["precision"] = rounded(curve.mean);
+  return json;
+}
+
 std::map<std::string, std::string> DetectionEvaluator::facts() const {
-  const auto chosen = choose_operating_score(
-      froc(pictures_, static_cast<int>(classes_.size()), froc_options({.resamples = 0})));
+  const auto chosen = choose_operating_score(measured().froc);
   if (!chosen) return {};
   return {{"score_threshold", operating_score_to_json(*chosen)}};
 }
 
-std::string DetectionEvaluator::diagnosis(const CocoMetrics& coco) const {
-  if (!(coco.values[1] == 0)) return "";  // AP at 0.5; NaN has no truth, which its note says
-  DiagnosisOptions options;
-  options.score_threshold = score_;
-  return diagnose_detections(pictures_, classes_, options).text;
-}
-
 Json DetectionEvaluator::details() const {
-  const int classes = static_cast<int>(classes_.size());
-  const CocoMetrics coco = coco_metrics(pictures_, classes);
-  const FrocMetrics free = froc(pictures_, classes, froc_options({.resamples = 0}));
+  const CocoMetrics& coco = measured().coco.metrics();
+  const FrocMetrics& free = measured().froc;
   Json json{{"classes", classes_},
             {"pictures", coco.pictures},
             {"truths", coco.truths},
@@ -151,12 +219,10 @@ Json DetectionEvaluator::details() const {
               {"alarms", coco.normal_alarms},
               {"alarms_per_picture",
                number_json(static_cast<double>(coco.normal_alarms) / static_cast<double>(coco.normals))}}}};
-  for (std::size_t k = 0; k < classes_.size(); ++k)
-    json["per_class"].push_back({{"class", classes_[k]},
-                                 {"AP", number_json(coco.class_ap[k])},
-                                 {"AP50", number_json(coco.class_ap50[k])}});
+  json["per_class"] = Json::array();
+  for (std::size_t k = 0; k < classes_.size(); ++k) json["per_class"].push_back(class_json(k));
   // A point a distinct score would be millions for a large set; the last one is always there.
-  Json curve = Json::array();
+  Json curve = Json::array(), band = Json::array(), rates = Json::array();
   const std::size_t points = free.curve.size(), step = points / most_points + 1;
   for (std::size_t k = 0; k < points; ++k) {
     const FrocPoint& p = free.curve[k];
@@ -164,8 +230,25 @@ Json DetectionEvaluator::details() const {
     curve.push_back({p.threshold, number_json(p.sensitivity), number_json(p.false_per_picture)});
   }
   json["froc"] = std::move(curve);
-  json["notes"] = coco.notes;
-  if (const std::string why = diagnosis(coco); !why.empty()) json["notes"].push_back(why);
+  for (const SensitivityAt& at : free.band) {
+    const Interval& i = at.sensitivity.interval;
+    band.push_back({at.rate, number_json(at.sensitivity.value), number_json(i.low), number_json(i.high)});
+  }
+  json["froc_band"] = std::move(band);
+  for (std::size_t k = 0; k < free.over_all.size(); ++k)
+    rates.push_back({{"rate", free.over_all[k].rate},
+                     {"over_all", froc_share_json(free.over_all[k].sensitivity)},
+                     {"over_normals", froc_share_json(free.over_normals[k].sensitivity)}});
+  json["false_alarms"] = {{"lesions", free.lesions},
+                          {"pictures", free.pictures},
+                          {"normals", free.normals},
+                          {"sensitivity_at", std::move(rates)},
+                          {"threshold", FrocOptions{}.threshold},
+                          {"per_picture", number_json(free.alarms_per_picture)},
+                          {"per_normal", number_json(free.alarms_per_normal)},
+                          {"specificity", froc_share_json(free.specificity)},
+                          {"case_sensitivity", froc_share_json(free.case_sensitivity)}};
+  json["notes"] = notes();
   return json;
 }
 
@@ -181,48 +264,33 @@ std::vector<std::pair<std::string, std::string>> DetectionEvaluator::files() con
 }
 
 std::vector<TextRows> DetectionEvaluator::tables() const {
-  const CocoMetrics coco = coco_metrics(pictures_, static_cast<int>(classes_.size()));
-  TextRows per_class{{"class", "AP", "AP50"}};
+  const CocoMetrics& coco = measured().coco.metrics();
+  const FrocMetrics& free = measured().froc;
+  const auto& intervals = measured().intervals;
+  TextRows per_class{{"class", "objects", "AP", "AP50"}};
   for (std::size_t k = 0; k < classes_.size(); ++k)
-    per_class.push_back(
-        {classes_[k], detection_value_text(coco.class_ap[k]), detection_value_text(coco.class_ap50[k])});
-  std::vector<TextRows> tables{per_class};
-  for (const std::string& note : coco.notes) tables.push_back({{note}});
-  if (const std::string why = diagnosis(coco); !why.empty()) tables.push_back({{why}});
-  return tables;
-}
-
-void report_detection(const std::string& folder, const Json& metrics, report::RunReport& page) {
-  const auto number = [](const Json& json) {
-    return json.is_number() ? json.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    per_class.push_back({classes_[k], cat(coco.class_truths[k]),
+                         detection_share_text({coco.class_ap[k], intervals[12 + k]}),
+                         detection_share_text({coco.class_ap50[k], intervals[12 + classes_.size() + k]})});
+  TextRows rates{{"false alarms a picture", cat("sensitivity, over all ", free.pictures, " pictures"),
+                  cat("over ", free.normals, " without objects")}};
+  for (std::size_t k = 0; k < free.over_all.size(); ++k)
+    rates.push_back({exact_text(free.over_all[k].rate), detection_share_text(free.over_all[k].sensitivity),
+                     detection_share_text(free.over_normals[k].sensitivity, "no such picture")});
+  const std::string threshold = exact_text(FrocOptions{}.threshold);
+  const auto alarms = [](double value, std::int64_t of) {
+    return std::isnan(value) ? std::string("not defined: no such picture")
+                             : cat(fixed(value, 3), " (", of, ")");
   };
-  page.kind = "Detection";
-  try {
-    for (const auto& [name, m] : metrics.at("metrics").items())
-      page.metrics.push_back({name, number(m.at("value")), number(m.at("low")), number(m.at("high"))});
-    report::Table table{
-        "Average precision by class", {"class", "AP", "AP50"}, {}, "IoU 0.5 to 0.95, and 0.5"};
-    for (const Json& one : metrics.at("per_class"))
-      table.rows.push_back({one.at("class").get<std::string>(), detection_value_text(number(one.at("AP"))),
-                            detection_value_text(number(one.at("AP50")))});
-    page.tables.push_back(std::move(table));
-    report::Curve curve{"FROC", "false alarms a picture", "sensitivity", {{"all classes", {}, {}}}, false};
-    for (const Json& point : metrics.at("froc")) {
-      curve.series[0].x.push_back(number(point.at(2)));
-      curve.series[0].y.push_back(number(point.at(1)));
-    }
-    if (!curve.series[0].x.empty()) page.curves.push_back(std::move(curve));
-    const Json& normals = metrics.at("normals");
-    page.data.push_back({"pictures", std::to_string(metrics.at("pictures").get<std::int64_t>())});
-    page.data.push_back({"objects", std::to_string(metrics.at("truths").get<std::int64_t>())});
-    page.data.push_back(
-        {"pictures without objects, of them silent",
-         cat(normals.at("pictures").get<std::int64_t>(), ", ", normals.at("silent").get<std::int64_t>())});
-    for (const Json& note : metrics.at("notes")) page.notes.push_back(note.get<std::string>());
-  } catch (const Json::exception& error) {
-    fail<FormatError>("report: ", folder, "/metrics.json is none of a detector: ", error.what(),
-                      "; evaluate again");
-  }
+  TextRows counts{
+      {"from the score " + threshold + " on", ""},
+      {"false alarms a picture, over all", alarms(free.alarms_per_picture, free.pictures)},
+      {"false alarms a picture without objects", alarms(free.alarms_per_normal, free.normals)},
+      {"pictures without objects that are silent", detection_share_text(free.specificity, "no such picture")},
+      {"patients of whom an object is found", detection_share_text(free.case_sensitivity)}};
+  std::vector<TextRows> tables{per_class, rates, counts};
+  for (const std::string& note : notes()) tables.push_back({{note}});
+  return tables;
 }
 
 }  // namespace gadolin

@@ -15,7 +15,7 @@ std::string DetectionTask::memory(const Dataset& train, std::int64_t batch, cons
                                   DType compute) const {
   std::int64_t width = 0, height = 0;
   for (const auto& [w, h] : sizes_behind(train, pipeline_)) {
-    const std::int64_t across = canvas_side(w), down = canvas_side(h);
+    const std::int64_t across = canvas_side(w, settings_.padding), down = canvas_side(h, settings_.padding);
     if (across * down > width * height) {
       width = across;
       height = down;

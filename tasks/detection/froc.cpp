@@ -3,8 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
-#include <unordered_map>
 
 #include "tensor/check.h"
 
@@ -98,17 +96,27 @@ class FrocSums {
   std::vector<double> lesions_;    // of each picture
 };
 
-// The last point with no more false alarms than `rate`; sensitivity never falls along the curve.
-SensitivityAt at_rate(const std::vector<FrocPoint>& curve, double rate, double FrocPoint::*alarms,
-                      bool defined) {
-  SensitivityAt at{rate, {defined ? 0 : no_value, {no_value, no_value}}, no_value};
-  if (!defined) return at;
-  for (const FrocPoint& p : curve) {
-    if (!(p.*alarms <= rate)) break;
-    at.sensitivity.value = p.sensitivity;
-    at.threshold = p.threshold;
+// At each of rising rates the last point with no more false alarms; sensitivity never falls along the curve.
+std::vector<SensitivityAt> at_rates(const std::vector<FrocPoint>& curve, const std::vector<double>& rates,
+                                    double FrocPoint::*alarms, bool defined) {
+  std::vector<SensitivityAt> all;
+  std::size_t next = 0;
+  for (const double rate : rates) {
+    SensitivityAt at{rate, {defined ? 0 : no_value, {no_value, no_value}}, no_value};
+    while (defined && next < curve.size() && curve[next].*alarms <= rate) ++next;
+    if (next > 0) {
+      at.sensitivity.value = curve[next - 1].sensitivity;
+      at.threshold = curve[next - 1].threshold;
+    }
+    all.push_back(at);
   }
-  return at;
+  return all;
+}
+
+double mean_of(const std::vector<SensitivityAt>& all) {
+  double sum = 0;
+  for (const SensitivityAt& s : all) sum += s.sensitivity.value;
+  return sum / static_cast<double>(all.size());
 }
 
 class FrocReport {
@@ -128,8 +136,7 @@ class FrocReport {
 
   FrocMetrics make() {
     out_.curve = sums_.curve({});
-    rates(false, out_.over_all, out_.mean_sensitivity);
-    rates(true, out_.over_normals, out_.mean_sensitivity_normals);
+    rates();
     aucs();
     at_threshold();
     return std::move(out_);
@@ -141,42 +148,42 @@ class FrocReport {
     return bootstrap(patient_, metric, options_.bootstrap);
   }
 
-  void rates(bool of_normals, std::vector<SensitivityAt>& at, Share& mean) {
-    const auto alarms = of_normals ? &FrocPoint::false_per_normal : &FrocPoint::false_per_picture;
-    const bool defined = out_.lesions > 0 && (!of_normals || out_.normals > 0);
-    const std::size_t n = options_.rates.size(), first = of_normals ? n : 0;
-    const auto mean_of = [&](const std::vector<double>& all) {
-      return std::accumulate(all.begin() + static_cast<std::ptrdiff_t>(first),
-                             all.begin() + static_cast<std::ptrdiff_t>(first + n), 0.0) /
-             static_cast<double>(n);
-    };
-    for (std::size_t r = 0; r < n; ++r) {
-      SensitivityAt s = at_rate(out_.curve, options_.rates[r], alarms, defined);
-      if (defined)
-        s.sensitivity.interval = interval([&](Reals weight) { return sensitivities(weight)[first + r]; });
-      at.push_back(s);
-    }
+  // Everything that is read off the curve; one set of resamples gives all intervals.
+  void rates() {
+    std::vector<double> band;
+    constexpr int steps = 80;
+    for (int k = 0; k <= steps; ++k) band.push_back(2 * options_.rates.back() * k / steps);
     const std::vector<double> ones(pictures_.size(), 1.0);
-    mean = {mean_of(sensitivities(ones)), {no_value, no_value}};
-    if (defined) mean.interval = interval([&](Reals weight) { return mean_of(sensitivities(weight)); });
-  }
-
-  // At each rate, over all pictures and then over normal ones. Every interval asks for the same resamples, so
-  // each is computed once.
-  const std::vector<double>& sensitivities(Reals weight) {
-    const std::string_view bytes(reinterpret_cast<const char*>(weight.data()), weight.size_bytes());
-    const auto [known, fresh] = resampled_.try_emplace(std::hash<std::string_view>()(bytes));
-    std::vector<double>& all = known->second;
-    if (!fresh) return all;
-    bool lesions = false, normals = false;
-    for (std::size_t i = 0; i < pictures_.size(); ++i)
-      if (weight[i] > 0) (sums_.normal(i) ? normals : lesions) = true;
-    const std::vector<FrocPoint> curve = sums_.curve(weight);
-    for (const double rate : options_.rates)
-      all.push_back(at_rate(curve, rate, &FrocPoint::false_per_picture, lesions).sensitivity.value);
-    for (const double rate : options_.rates)
-      all.push_back(at_rate(curve, rate, &FrocPoint::false_per_normal, lesions && normals).sensitivity.value);
-    return all;
+    const auto read_off = [&](Reals weight, std::vector<SensitivityAt>& all,
+                              std::vector<SensitivityAt>& normal, std::vector<SensitivityAt>& whole) {
+      bool lesions = false, normals = false;
+      for (std::size_t i = 0; i < pictures_.size(); ++i)
+        if (weight[i] > 0) (sums_.normal(i) ? normals : lesions) = true;
+      const std::vector<FrocPoint> curve = sums_.curve(weight);
+      all = at_rates(curve, options_.rates, &FrocPoint::false_per_picture, lesions);
+      normal = at_rates(curve, options_.rates, &FrocPoint::false_per_normal, lesions && normals);
+      whole = at_rates(curve, band, &FrocPoint::false_per_picture, lesions);
+    };
+    read_off(ones, out_.over_all, out_.over_normals, out_.band);
+    out_.mean_sensitivity = {mean_of(out_.over_all), {no_value, no_value}};
+    out_.mean_sensitivity_normals = {mean_of(out_.over_normals), {no_value, no_value}};
+    if (options_.bootstrap.resamples == 0 || out_.lesions == 0) return;
+    const std::vector<Interval> intervals = bootstrap_all(
+        patient_,
+        [&](Reals weight) {
+          std::vector<SensitivityAt> all, normal, whole;
+          read_off(weight, all, normal, whole);
+          std::vector<double> values{mean_of(all), mean_of(normal)};
+          for (const auto* list : {&all, &normal, &whole})
+            for (const SensitivityAt& s : *list) values.push_back(s.sensitivity.value);
+          return values;
+        },
+        options_.bootstrap);
+    out_.mean_sensitivity.interval = intervals[0];
+    out_.mean_sensitivity_normals.interval = intervals[1];
+    std::size_t k = 2;
+    for (auto* list : {&out_.over_all, &out_.over_normals, &out_.band})
+      for (SensitivityAt& s : *list) s.sensitivity.interval = intervals[k++];
   }
 
   void aucs() {
@@ -257,7 +264,6 @@ class FrocReport {
   const FrocOptions& options_;
   FrocSums sums_;
   std::vector<std::string> patient_;
-  std::unordered_map<std::size_t, std::vector<double>> resampled_;
   FrocMetrics out_;
 };
 

@@ -40,7 +40,8 @@ struct FrocMetrics {
   std::int64_t pictures = 0, normals = 0, lesions = 0, detections = 0;  // a normal picture has no lesion
   std::vector<FrocPoint> curve;                       // by falling threshold, a point a distinct score
   std::vector<SensitivityAt> over_all, over_normals;  // false alarms over all pictures; on and over normals
-  Share mean_sensitivity, mean_sensitivity_normals;   // of these
+  std::vector<SensitivityAt> band;  // over all, from 0 to twice the last rate: a curve to draw, its intervals
+  Share mean_sensitivity, mean_sensitivity_normals;  // of these
   // Of the largest score of each picture, and of each patient: lesion or none.
   Share picture_auc, patient_auc;
   // At options.threshold. A case is a patient with a lesion, found when one of the lesions is hit.

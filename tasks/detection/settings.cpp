@@ -47,6 +47,8 @@ template <class V> void visit_settings(V&& v, DetectorSettings& s) {
   v("suppression_overlap", s.detect.overlap);
   v("suppression_by_class", s.detect.by_class);
   v("most", s.detect.most);
+  v("padding",
+    Word<Padding>{s.padding, {{"own", Padding::own}, {"mean", Padding::mean}, {"batch", Padding::batch}}});
 }
 
 struct Writer {
@@ -173,6 +175,7 @@ DetectorSettings detector_preset(const std::string& name) {
     s.match.coder = s.detect.coder = BoxCoder::torchvision();
     s.box_loss.beta = 0;
     s.by_picture = true;
+    s.padding = Padding::mean;
   } else {
     require<UsageError>(name == "modern", "detector: preset ", name,
                         " is unknown; known are modern, legacy, torchvision");
@@ -197,8 +200,8 @@ DetectorSettings settings_from_json(const Json& json, const std::string& what) {
   return settings;
 }
 
-DetectorSettings take_settings(NetOptions& options) {
-  DetectorSettings settings;
+DetectorSettings take_settings(NetOptions& options, DetectorSettings start) {
+  DetectorSettings settings = std::move(start);
   if (const auto preset = options.find("preset"); preset != options.end()) {
     const auto* name = std::get_if<std::string>(&preset->second);
     settings = detector_preset(name == nullptr ? "" : *name);

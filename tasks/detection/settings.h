@@ -8,6 +8,7 @@
 #include "layers/anchor_loss.h"
 #include "nets/registry.h"
 #include "tasks/detection/anchors.h"
+#include "tasks/detection/canvas.h"
 #include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"
 
@@ -18,6 +19,7 @@ struct DetectorSettings {
   AnchorOptions anchors;
   MatchOptions match;
   DetectOptions detect;
+  Padding padding = Padding::own;
   BoxLossOptions box_loss;
   double alpha = 0.25, gamma = 2;  // of the focal loss
   double box_weight = 1;           // of the boxes' loss beside that of the classes
@@ -36,7 +38,8 @@ Json settings_to_json(const DetectorSettings& settings);
 DetectorSettings settings_from_json(const Json& json, const std::string& what);
 
 // Takes the settings out of a net's options: "preset" first, then the others by their names in JSON, lists
-// written with `/`: anchor_sizes=16/32/64/128/256. What is left belongs to the net.
-DetectorSettings take_settings(NetOptions& options);
+// written with `/`: anchor_sizes=16/32/64/128/256. What is left belongs to the net. Without a preset those
+// that are not named are as `start` has them.
+DetectorSettings take_settings(NetOptions& options, DetectorSettings start = {});
 
 }  // namespace gadolin

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 
 #include "tensor/check.h"
 #include "tensor/cuda/library.h"
@@ -30,19 +30,6 @@ cudaDataType_t data_type(DType dtype) {
       fail<DTypeError, 2>("matmul: ", dtype, " is not supported on cuda; convert with .to(DType::fp32)");
   }
 }
-cublasComputeType_t compute_type(const GemmProblem& p) {
-  if (p.dtype == DType::fp64) return CUBLAS_COMPUTE_64F;
-  return p.dtype == DType::fp32 && p.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-}
-cublasLtEpilogue_t epilogue_of(GemmEpilogue epilogue) {
-  switch (epilogue) {
-    case GemmEpilogue::none: return CUBLASLT_EPILOGUE_DEFAULT;
-    case GemmEpilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
-  }
-  return CUBLASLT_EPILOGUE_DEFAULT;
-}
-bool uses_bias(GemmEpilogue e) { return e != GemmEpilogue::none; }
-
 // One handle a device, made with it current; handles are safe to share between threads.
 cublasLtHandle_t handle_of(Device device) {
   static std::array<std::once_flag, 16> made;
@@ -78,9 +65,14 @@ struct Layout {
 
 struct Operation {
   cublasLtMatmulDesc_t desc = nullptr;
-  explicit Operation(const GemmProblem& p) {
-    const cudaDataType_t scale = p.dtype == DType::fp64 ? CUDA_R_64F : CUDA_R_32F;
-    check(cublaslt().cublasLtMatmulDescCreate(&desc, compute_type(p), scale), "matmul");
+  Operation(DType dtype, bool tf32) {
+    const bool wide = dtype == DType::fp64;
+    check(cublaslt().cublasLtMatmulDescCreate(&desc,
+                                              wide   ? CUBLAS_COMPUTE_64F
+                                              : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                     : CUBLAS_COMPUTE_32F,
+                                              wide ? CUDA_R_64F : CUDA_R_32F),
+          "matmul");
   }
   ~Operation() { cublaslt().cublasLtMatmulDescDestroy(desc); }
   Operation(const Operation&) = delete;
@@ -97,19 +89,17 @@ struct Plan {
   cublasLtMatmulAlgo_t algo{};
   std::size_t workspace = 0;
 
-  explicit Plan(const GemmProblem& p)
-      : operation(p),
-        first(p.dtype, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k, p.ldb, p.batch, p.stride_b),
-        second(p.dtype, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m, p.lda, p.batch, p.stride_a),
-        result(p.out, p.n, p.m, p.ldc, p.batch, p.stride_c) {
-    operation.set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    operation.set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (!uses_bias(p.epilogue)) return;
-    operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
-    operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(p.out)));
-  }
-  void point(GemmEpilogue epilogue, const void* bias) {
-    if (uses_bias(epilogue)) operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  Plan(const MatrixProduct& p, DType dtype, bool tf32, const void* bias)
+      : operation(dtype, tf32),
+        first(dtype, p.b.transposed ? p.k : p.n, p.b.transposed ? p.n : p.k, p.b.ld, p.batch, p.b.step),
+        second(dtype, p.a.transposed ? p.m : p.k, p.a.transposed ? p.k : p.m, p.a.ld, p.batch, p.a.step),
+        result(dtype, p.n, p.m, p.n, p.batch, p.m * p.n) {
+    operation.set(CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    operation.set(CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (!bias) return;
+    operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<std::int32_t>(data_type(dtype)));
+    operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   }
 };
 
@@ -119,25 +109,10 @@ std::uint32_t alignment(const void* pointer) {
 }
 
 // Everything an algorithm depends on.
-using GemmKey = std::array<std::int64_t, 15>;
-constexpr std::size_t align_a = 12, align_b = 13, align_c = 14;  // places in the key
-struct GemmKeyHash {
-  std::size_t operator()(const GemmKey& key) const {
-    std::uint64_t hash = 14695981039346656037u;
-    for (std::int64_t word : key)
-      hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u + (hash >> 29);
-    return static_cast<std::size_t>(hash);
-  }
-};
-GemmKey key_of(Device device, const GemmProblem& p, const void* a, const void* b, const void* c) {
-  const std::int64_t flags = p.transpose_a | p.transpose_b << 1 | p.tf32 << 2 | (p.beta != 0) << 3 |
-                             static_cast<int>(p.epilogue) << 8 | static_cast<int>(p.dtype) << 16 |
-                             static_cast<int>(p.out) << 20;
-  return {device.index, p.m,        p.n,        p.k,   p.batch,      p.lda,        p.ldb,       p.ldc,
-          p.stride_a,   p.stride_b, p.stride_c, flags, alignment(a), alignment(b), alignment(c)};
-}
-
-void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan& plan, const GemmKey& key) {
+using GemmKey = std::array<std::int64_t, 13>;
+constexpr std::size_t align_a = 10, align_b = 11, align_c = 12;  // places in the key
+void choose_algorithm(const char* op, Device device, const MatrixProduct& p, DType dtype, const GemmKey& key,
+                      Plan& plan) {
   const CublasLtLibrary& lt = cublaslt();
   cublasLtMatmulPreference_t preference = nullptr;
   check(lt.cublasLtMatmulPreferenceCreate(&preference), op);
@@ -158,8 +133,8 @@ void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan&
       plan.result.layout, preference, 1, &found, &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0)) {
     fail<Unsupported, 2>(op, ": cuBLASLt has no algorithm for [", p.m, ", ", p.k, "] times [", p.k, ", ", p.n,
-                         "] in ", p.dtype, " to ", p.out, " with row strides ", p.lda, ", ", p.ldb, ", ",
-                         p.ldc, "; make the operands contiguous or use fp32");
+                         "] in ", dtype, " with row strides ", p.a.ld, ", ", p.b.ld,
+                         "; make the operands contiguous or use fp32");
   }
   check(status, op);
   check(found.state, op);
@@ -167,50 +142,36 @@ void choose_algorithm(const char* op, Device device, const GemmProblem& p, Plan&
   plan.workspace = found.workspaceSize;
 }
 
-// A thread's own: the bias pointer is written into the descriptor before each call.
-Plan& plan_for(const char* op, Device device, const GemmProblem& p, const GemmKey& key, const void* bias) {
-  thread_local std::unordered_map<GemmKey, std::unique_ptr<Plan>, GemmKeyHash> plans;
-  std::unique_ptr<Plan>& slot = plans[key];
-  if (slot) {
-    slot->point(p.epilogue, bias);
-    return *slot;
-  }
-  auto made = std::make_unique<Plan>(p);
-  made->point(p.epilogue, bias);
-  choose_algorithm(op, device, p, *made, key);
-  slot = std::move(made);
-  return *slot;
-}
-
-GemmProblem completed(GemmProblem p) {
-  if (p.lda == 0) p.lda = p.transpose_a ? p.m : p.k;
-  if (p.ldb == 0) p.ldb = p.transpose_b ? p.k : p.n;
-  if (p.ldc == 0) p.ldc = p.n;
-  if (p.stride_c == 0) p.stride_c = p.m * p.ldc;
-  return p;
-}
-
 }  // namespace
 
-bool gemm_has_epilogues(DType dtype) { return dtype != DType::fp64; }
-
-void gemm(const char* op, Device device, const GemmProblem& problem, const void* a, const void* b, void* c,
-          const void* bias) {
-  if (problem.m == 0 || problem.n == 0 || problem.batch == 0) return;
-  require<ValueError>(problem.k > 0, op, ": the inner size is 0; fill the result with zeros instead");
-  require<ValueError>(!uses_bias(problem.epilogue) || bias, op, ": this epilogue needs a bias vector");
-  const GemmProblem p = completed(problem);
+void gemm(const char* op, Device device, const MatrixProduct& p, DType dtype, bool tf32, const void* a,
+          const void* b, void* c, const void* bias) {
+  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  require<ValueError>(p.k > 0, op, ": the inner size is 0; fill the result with zeros instead");
   const DeviceGuard guard(device);
   const CudaStream stream = current_stream(device);
-  const GemmKey key = key_of(device, p, a, b, c);
-  const Plan& plan = plan_for(op, device, p, key, bias);
-  const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
-  const bool wide = p.dtype == DType::fp64;
-  check(cublaslt().cublasLtMatmul(handle_of(device), plan.operation.desc,
-                                  wide ? static_cast<const void*>(&p.alpha) : &alpha, b, plan.first.layout, a,
-                                  plan.second.layout, wide ? static_cast<const void*>(&p.beta) : &beta, c,
-                                  plan.result.layout, c, plan.result.layout, &plan.algo,
-                                  stream_workspace(device, stream, plan.workspace), plan.workspace, stream),
+  const std::int64_t flags = p.a.transposed | p.b.transposed << 1 | tf32 << 2 | (bias != nullptr) << 3 |
+                             static_cast<int>(dtype) << 4;
+  const GemmKey key{device.index, p.m,      p.n,   p.k,          p.batch,      p.a.ld,      p.b.ld,
+                    p.a.step,     p.b.step, flags, alignment(a), alignment(b), alignment(c)};
+  // A thread's own: the bias pointer is written into the descriptor before each call.
+  thread_local std::map<GemmKey, std::unique_ptr<Plan>> plans;
+  std::unique_ptr<Plan>& plan = plans[key];
+  if (!plan) {
+    auto made = std::make_unique<Plan>(p, dtype, tf32, bias);
+    choose_algorithm(op, device, p, dtype, key, *made);
+    plan = std::move(made);
+  } else if (bias) {
+    plan->operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  }
+  const float alpha = 1, beta = 0;
+  const double wide_alpha = 1, wide_beta = 0;
+  const bool wide = dtype == DType::fp64;
+  check(cublaslt().cublasLtMatmul(
+            handle_of(device), plan->operation.desc, wide ? static_cast<const void*>(&wide_alpha) : &alpha, b,
+            plan->first.layout, a, plan->second.layout, wide ? static_cast<const void*>(&wide_beta) : &beta,
+            c, plan->result.layout, c, plan->result.layout, &plan->algo,
+            stream_workspace(device, stream, plan->workspace), plan->workspace, stream),
         op);
   check_launch(op);
 }

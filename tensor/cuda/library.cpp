@@ -3,10 +3,10 @@
 #include "tensor/cuda/library.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 #include "tensor/check.h"
@@ -21,21 +21,14 @@
 namespace gadolin {
 namespace {
 
+namespace fs = std::filesystem;
+
 const LibrarySearch cublaslt_search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR),
                                     "GADOLIN_CUBLASLT_LIB"};
 const LibrarySearch cudnn_search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
 
 std::atomic<const CublasLtLibrary*> cublaslt_table{nullptr};
 std::atomic<const CudnnLibrary*> cudnn_table{nullptr};
-
-bool exists(const std::string& path) {
-  struct stat facts {};
-  return stat(path.c_str(), &facts) == 0;
-}
-bool is_folder(const std::string& path) {
-  struct stat facts {};
-  return stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
-}
 
 CublasLtLibrary load_cublaslt() {
   void* library = open_library(cublaslt_search);
@@ -65,10 +58,12 @@ CudnnLibrary load_cudnn() {
 }  // namespace
 
 std::vector<std::string> library_candidates(const LibrarySearch& search) {
+  std::error_code ignored;
   std::vector<std::string> found;
   const std::string file = search.soname;
   if (const char* given = std::getenv(search.variable); given && *given) {
-    found.push_back(is_folder(given) ? std::string(given) + "/" + file : std::string(given));
+    found.push_back(is_directory(fs::path(given), ignored) ? std::string(given) + "/" + file
+                                                           : std::string(given));
   }
   found.push_back(file);
   std::istringstream configured(GADOLIN_CUDA_LIBRARY_PATH);
@@ -82,12 +77,13 @@ std::vector<std::string> library_candidates(const LibrarySearch& search) {
 }
 
 void* open_library(const LibrarySearch& search) {
+  std::error_code ignored;
   std::string tried, reason;
   for (const std::string& path : library_candidates(search)) {
     // Local, so that a second copy of the library in the process (a Python wheel's) cannot mix with this one.
     if (void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
     const char* said = dlerror();
-    if (exists(path) && reason.empty() && said) reason = said;
+    if (exists(fs::path(path), ignored) && reason.empty() && said) reason = said;
     tried += (tried.empty() ? "" : ", ") + (path == search.soname ? path + " in the loader's path" : path);
   }
   fail<DeviceError, 2>(search.name, ": ", search.soname, " could not be opened, tried ", tried,

@@ -2,10 +2,8 @@
 #ifdef GADOLIN_CUDA
 #include "tensor/cuda/memory.h"
 
-#include <array>
 #include <cstring>
-#include <string>
-#include <utility>
+#include <vector>
 
 #include "tensor/allocator.h"
 #include "tensor/capture_state.h"
@@ -46,56 +44,41 @@ void accept_free(cudaError_t status, const char* op) {
   check(status, op);
 }
 
-// A MemorySource is plain function pointers, so each device has its own instance of these.
-constexpr int max_devices = 16;
-
-template <int index> struct DeviceSource {
-  static constexpr Device device{Device::Kind::cuda, index};
-  static void* take(std::size_t bytes) {
-    const DeviceGuard guard(device);
-    return cuda_raw_alloc(bytes);
-  }
-  // Work that still uses the memory may be queued: cudaFree waits for it.
-  static void give_back(void* data, std::size_t) {
-    const DeviceGuard guard(device);
-    cuda_raw_free(data);
-  }
-  static void fill(void* data, int byte, std::size_t bytes) { set_bytes(data, device, byte, bytes); }
-  static void read(void* host, const void* data, std::size_t bytes) {
-    copy_bytes(host, cpu, data, device, bytes, false);
-  }
-};
-
-// Never destroyed: tensors held by static objects may be freed after main.
-template <int index> CachingAllocator& device_allocator() {
-  static const std::string& name = *new std::string(name_of(Device{Device::Kind::cuda, index}));
-  using Source = DeviceSource<index>;
-  static CachingAllocator& made =
-      *new CachingAllocator({name.c_str(), Source::take, Source::give_back, Source::fill, Source::read});
-  return made;
-}
-
-template <int... index> constexpr auto allocator_table(std::integer_sequence<int, index...>) {
-  return std::array<CachingAllocator& (*)(), sizeof...(index)>{device_allocator<index>...};
-}
-
-void give_back_pinned(void* data, std::size_t) { pinned_raw_free(data); }
-void fill_pinned(void* data, int byte, std::size_t bytes) { std::memset(data, byte, bytes); }
-void read_pinned(void* host, const void* data, std::size_t bytes) { std::memcpy(host, data, bytes); }
-
 }  // namespace
 
+// Never destroyed: tensors held by static objects may be freed after main.
 CachingAllocator& cuda_allocator(int index) {
-  require<DeviceError, 4>(index >= 0 && index < cuda_device_count() && index < max_devices,
-                          "allocate: cuda:", index, " was asked for, but this machine has ",
-                          cuda_device_count(), " usable CUDA devices; use --device cpu");
-  static constexpr auto table = allocator_table(std::make_integer_sequence<int, max_devices>{});
-  return table[static_cast<std::size_t>(index)]();
+  require<DeviceError, 4>(index >= 0 && index < cuda_device_count(), "allocate: cuda:", index,
+                          " was asked for, but this machine has ", cuda_device_count(),
+                          " usable CUDA devices; use --device cpu");
+  static const auto& all = *new std::vector<CachingAllocator*>([] {
+    std::vector<CachingAllocator*> made;
+    for (int i = 0; i < cuda_device_count(); ++i) {
+      const Device device{Device::Kind::cuda, i};
+      made.push_back(new CachingAllocator(
+          {name_of(device),
+           [device](std::size_t bytes) {
+             const DeviceGuard guard(device);
+             return cuda_raw_alloc(bytes);
+           },
+           // Work that still uses the memory may be queued: cudaFree waits for it.
+           [device](void* data, std::size_t) {
+             const DeviceGuard guard(device);
+             cuda_raw_free(data);
+           },
+           [device](void* data, int byte, std::size_t bytes) { set_bytes(data, device, byte, bytes); },
+           [device](void* host, const void* data, std::size_t bytes) {
+             copy_bytes(host, cpu, data, device, bytes, false);
+           }}));
+    }
+    return made;
+  }());
+  return *all[static_cast<std::size_t>(index)];
 }
 
 CachingAllocator& cuda_pinned_allocator() {
-  static CachingAllocator& made =
-      *new CachingAllocator({"pinned", pinned_raw_alloc, give_back_pinned, fill_pinned, read_pinned});
+  static CachingAllocator& made = *new CachingAllocator(
+      {"pinned", pinned_raw_alloc, [](void* data, std::size_t) { pinned_raw_free(data); }});
   return made;
 }
 

@@ -58,7 +58,7 @@ template <class T> void drop(Cpu, const DropoutMask& mask, math_type<T> scale, c
   if (x.is_contiguous() && y.is_contiguous()) {
     dense_loop<T>(mask, scale, x.data<T>(), y.data<T>(), x.numel());
   } else {
-    const detail::DropoutLayout layout(x, y);
+    const detail::DropoutLayout layout = detail::dropout_layout(x, y);
     const std::int64_t numel = x.numel(),
                        groups = (numel + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
     parallel_for(groups, detail::map_grain / 8,
@@ -87,7 +87,7 @@ template <class T> void drop(Cuda, const DropoutMask& mask, math_type<T> scale, 
   const bool packed = x.is_contiguous() && y.is_contiguous() && aligned(x) && aligned(y);
   const auto kernel = packed ? dropout_kernel<T, true> : dropout_kernel<T, false>;
   launch("dropout", grid_stride(x.numel() / detail::dropout_group<T> + 1), kernel, mask,
-         capture_random_offset(), scale, detail::DropoutLayout(x, y), x.data<T>(), y.data<T>(), x.numel());
+         capture_random_offset(), scale, detail::dropout_layout(x, y), x.data<T>(), y.data<T>(), x.numel());
 }
 #endif
 
@@ -103,10 +103,7 @@ struct DropoutFunction {
       using T = typename decltype(tag)::type;
       if (x.numel() == 0) return;
       const DropoutMask mask{seed, stream, static_cast<std::uint32_t>(std::ceil(p * 0x1p24))};
-      // A scalar has no last dimension to loop over.
-      const Tensor from = x.dim() == 0 ? x.unsqueeze(0) : x;
-      Tensor to = y.dim() == 0 ? y.unsqueeze(0) : y;
-      drop<T>(device, mask, static_cast<math_type<T>>(1 / (1 - p)), from, to);
+      drop<T>(device, mask, static_cast<math_type<T>>(1 / (1 - p)), x, y);
     });
   }
   Grads backward(const Tensor& dy, Need) const { return {apply(DropoutFunction{p, seed, stream}, dy)}; }

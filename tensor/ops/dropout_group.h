@@ -2,7 +2,7 @@
 // device.
 #pragma once
 
-#include "tensor/loops.h"
+#include "tensor/ops/index_loop.h"
 #include "tensor/random.h"
 
 namespace gadolin::detail {
@@ -14,18 +14,11 @@ struct DropoutMask {
 };
 GADOLIN_HD bool stays(std::uint32_t word, std::uint32_t threshold) { return (word >> 8) >= threshold; }
 
-// Row-major sizes with the strides of both tensors, which have a dimension.
-struct DropoutLayout {
-  int dim;
-  std::int64_t sizes[Shape::max_dim], x[Shape::max_dim], y[Shape::max_dim];
-  DropoutLayout(const Tensor& from, const Tensor& to) : dim(from.dim()) {
-    for (int d = 0; d < dim; ++d) {
-      sizes[d] = from.size(d);
-      x[d] = from.stride(d);
-      y[d] = to.stride(d);
-    }
-  }
-};
+// Where the elements of x and y lie, by their place in row-major order.
+using DropoutLayout = Walk<2>;
+inline DropoutLayout dropout_layout(const Tensor& x, const Tensor& y) {
+  return make_walk<2>(x.shape(), {x.strides(), y.strides()});
+}
 
 // Elements of a thread: 16 bytes, and whole Philox blocks of four.
 template <class T> inline constexpr int dropout_group = sizeof(T) == 2 ? 8 : 4;
@@ -51,22 +44,14 @@ GADOLIN_HD void drop_group(const DropoutMask& mask, math_type<T> scale, const Dr
     return;
   }
   const int last = layout.dim - 1;
-  std::int64_t at_x = 0, at_y = 0, left = 0;  // of the row along the last dimension
+  std::int64_t at[2] = {}, left = 0;  // in x and y, and of the row along the last dimension
   for (std::int64_t i = items * g; i < items * (g + 1) && i < numel; ++i) {
     if (left == 0) {
-      at_x = at_y = 0;
-      left = layout.sizes[last] - i % layout.sizes[last];
-      std::int64_t rest = i;
-      for (int d = last; d >= 0; --d) {
-        const std::int64_t c = rest % layout.sizes[d];
-        rest /= layout.sizes[d];
-        at_x += c * layout.x[d];
-        at_y += c * layout.y[d];
-      }
+      layout.at(i, at);
+      left = last < 0 ? 1 : layout.sizes[last] - i % layout.sizes[last];
     }
-    y[at_y] = convert<T>(stays(words[i - items * g], mask.threshold) ? convert<M>(x[at_x]) * scale : M(0));
-    at_x += layout.x[last];
-    at_y += layout.y[last];
+    y[at[1]] = convert<T>(stays(words[i - items * g], mask.threshold) ? convert<M>(x[at[0]]) * scale : M(0));
+    for (int k = 0; k < 2; ++k) at[k] += last < 0 ? 0 : layout.strides[k][last];
     --left;
   }
 }

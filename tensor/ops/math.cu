@@ -6,83 +6,33 @@
 #include "tensor/ops.h"
 
 namespace gadolin {
-namespace {
 
-struct Exp {
-  static constexpr auto name = "exp";
-  static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::exp(x); }
-  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * y; }
-};
+// A function with the functor that tensor/elementwise.h asks for: what is kept, y of x, and dx of dy and what
+// is kept.
+#define GADOLIN_FUNCTION(f, kept, y_of_x, dx)                                                          \
+  namespace {                                                                                          \
+  struct f##_function {                                                                                \
+    static constexpr auto name = #f;                                                                   \
+    static constexpr auto keep = Keep::kept;                                                           \
+    template <class T> GADOLIN_HD T forward(T x) const { return y_of_x; }                              \
+    template <class T> GADOLIN_HD T backward([[maybe_unused]] T x, [[maybe_unused]] T y, T dy) const { \
+      return dx;                                                                                       \
+    }                                                                                                  \
+  };                                                                                                   \
+  }                                                                                                    \
+  Tensor f(const Tensor& x) { return elementwise(f##_function{}, x); }
 
-struct Log {
-  static constexpr auto name = "log";
-  static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::log(x); }
-  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const { return dy / x; }
-};
-
-struct Sqrt {
-  static constexpr auto name = "sqrt";
-  static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::sqrt(x); }
-  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy / (T(2) * y); }
-};
-
-// y = x^(-1/2), so dy/dx = -x^(-3/2) / 2 = -y^3 / 2.
-struct Rsqrt {
-  static constexpr auto name = "rsqrt";
-  static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const { return T(1) / std::sqrt(x); }
-  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * T(-0.5) * y * y * y; }
-};
-
-struct Abs {
-  static constexpr auto name = "abs";
-  static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::fabs(x); }
-  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    return x == T(0) ? T(0) : (x < T(0) ? -dy : dy);
-  }
-};
-
-// dy/dx = 2 / sqrt(pi) exp(-x^2).
-struct Erf {
-  static constexpr auto name = "erf";
-  static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::erf(x); }
-  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    return dy * T(1.1283791670955125739) * std::exp(-x * x);
-  }
-};
-
-struct Tanh {
-  static constexpr auto name = "tanh";
-  static constexpr auto keep = Keep::output;
-  template <class T> GADOLIN_HD T forward(T x) const { return std::tanh(x); }
-  template <class T> GADOLIN_HD T backward(T /*x*/, T y, T dy) const { return dy * (T(1) - y * y); }
-};
-
-// sin, and cos, each the other's derivative but for a sign.
-template <bool of_cos> struct Wave {
-  static constexpr auto name = of_cos ? "cos" : "sin";
-  static constexpr auto keep = Keep::input;
-  template <class T> GADOLIN_HD T forward(T x) const { return of_cos ? std::cos(x) : std::sin(x); }
-  template <class T> GADOLIN_HD T backward(T x, T /*y*/, T dy) const {
-    return of_cos ? -dy * std::sin(x) : dy * std::cos(x);
-  }
-};
-
-}  // namespace
-
-Tensor exp(const Tensor& x) { return elementwise(Exp{}, x); }
-Tensor log(const Tensor& x) { return elementwise(Log{}, x); }
-Tensor sqrt(const Tensor& x) { return elementwise(Sqrt{}, x); }
-Tensor rsqrt(const Tensor& x) { return elementwise(Rsqrt{}, x); }
-Tensor abs(const Tensor& x) { return elementwise(Abs{}, x); }
-Tensor erf(const Tensor& x) { return elementwise(Erf{}, x); }
-Tensor tanh(const Tensor& x) { return elementwise(Tanh{}, x); }
-Tensor sin(const Tensor& x) { return elementwise(Wave<false>{}, x); }
-Tensor cos(const Tensor& x) { return elementwise(Wave<true>{}, x); }
+// clang-format off
+GADOLIN_FUNCTION(exp,   output, std::exp(x),         y * dy)
+GADOLIN_FUNCTION(log,   input,  std::log(x),         dy / x)
+GADOLIN_FUNCTION(sqrt,  output, std::sqrt(x),        dy / (T(2) * y))
+GADOLIN_FUNCTION(rsqrt, output, T(1) / std::sqrt(x), T(-0.5) * dy * y * y * y)  // -x^(-3/2) / 2
+GADOLIN_FUNCTION(abs,   input,  std::fabs(x),        x == T(0) ? T(0) : (x < T(0) ? -dy : dy))
+GADOLIN_FUNCTION(erf,   input,  std::erf(x),         T(1.1283791670955125739) * dy * std::exp(-x * x))  // 2 / sqrt(pi)
+GADOLIN_FUNCTION(tanh,  output, std::tanh(x),        (T(1) - y * y) * dy)
+GADOLIN_FUNCTION(sin,   input,  std::sin(x),         std::cos(x) * dy)
+GADOLIN_FUNCTION(cos,   input,  std::cos(x),         -std::sin(x) * dy)
+// clang-format on
+#undef GADOLIN_FUNCTION
 
 }  // namespace gadolin

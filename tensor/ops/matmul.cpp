@@ -2,12 +2,10 @@
 // copy. The product itself is cuBLASLt's, oneDNN's, or the reference loops'.
 #include "tensor/ops/matmul.h"
 
-#include <algorithm>
 #include <optional>
-#include <vector>
 
 #include "tensor/function.h"
-#include "tensor/loops.h"
+#include "tensor/ops/index_loop.h"
 
 namespace gadolin {
 namespace {
@@ -31,49 +29,35 @@ template <class T> const char* element(const T* base, std::int64_t index, DType 
 }
 
 // A product whose batches are evenly spaced, repeated over the dimensions that could not be joined with the
-// batch.
+// batch: `repeats` gives the beginnings of a and b.
 struct MatmulPlan {
   MatrixProduct product;
-  std::vector<std::int64_t> sizes, a_steps, b_steps;  // of those dimensions, outermost first
+  detail::Walk<2> repeats;
 };
 
+Shape without_matrix(Shape shape) {
+  shape.erase(shape.dim() - 1);
+  shape.erase(shape.dim() - 1);
+  return shape;
+}
+
 MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
-  MatmulPlan plan;
-  MatrixProduct& p = plan.product;
-  p.m = a.size(-2);
-  p.k = a.size(-1);
-  p.n = b.size(-1);
-  p.a = *layout_of(a);
-  p.b = *layout_of(b);
   const auto batch_strides = [&](const Tensor& x) {
-    Shape sizes = x.shape();
-    Strides strides = x.strides();
-    for (int i = 0; i < 2; ++i) {
-      sizes.erase(sizes.dim() - 1);
-      strides.erase(strides.dim() - 1);
-    }
-    return broadcast_strides(sizes, strides, batch);
+    return broadcast_strides(without_matrix(x.shape()), without_matrix(x.strides()), batch);
   };
-  const Strides a_strides = batch_strides(a), b_strides = batch_strides(b);
-  for (int d = 0; d < batch.dim(); ++d) {
-    if (batch[d] == 1) continue;
-    if (!plan.sizes.empty() && plan.a_steps.back() == a_strides[d] * batch[d] &&
-        plan.b_steps.back() == b_strides[d] * batch[d]) {
-      plan.sizes.back() *= batch[d];
-      plan.a_steps.back() = a_strides[d];
-      plan.b_steps.back() = b_strides[d];
-    } else {
-      plan.sizes.push_back(batch[d]);
-      plan.a_steps.push_back(a_strides[d]);
-      plan.b_steps.push_back(b_strides[d]);
-    }
-  }
+  MatmulPlan plan{
+      {.m = a.size(-2), .n = b.size(-1), .k = a.size(-1), .batch = 1, .a = *layout_of(a), .b = *layout_of(b)},
+      detail::make_walk<2>(batch, {batch_strides(a), batch_strides(b)})};
+  MatrixProduct& p = plan.product;
+  detail::Walk<2>& repeats = plan.repeats;
+  const int last = repeats.dim - 1;
   // Where both operands repeat there is no batch to speak of; oneDNN takes none that neither operand has.
-  if (plan.sizes.empty() || (plan.a_steps.back() == 0 && plan.b_steps.back() == 0)) return plan;
-  p.batch = plan.sizes.back();
-  p.a.step = plan.a_steps.back();
-  p.b.step = plan.b_steps.back();
-  plan.sizes.pop_back();
+  if (last < 0 || (repeats.strides[0][last] == 0 && repeats.strides[1][last] == 0)) return plan;
+  p.batch = repeats.sizes[last];
+  p.a.step = repeats.strides[0][last];
+  p.b.step = repeats.strides[1][last];
+  repeats.numel /= p.batch;
+  repeats.dim = last;
   // Rows of all batches follow one another.
   if (p.b.step == 0 && !p.a.transposed && p.a.step == p.m * p.a.ld) {
     p.m *= p.batch;
@@ -96,7 +80,7 @@ void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const vo
 #ifdef GADOLIN_CUDA
 void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a,
               const void* b, void* c) {
-  gemm(op, device, detail::gemm_problem(p, dtype), a, b, c);
+  gemm(op, device, p, dtype, detail::rounds_to_tf32(dtype), a, b, c);
 }
 #endif
 
@@ -109,21 +93,13 @@ void multiply_all(Where where, const char* op, const Tensor& left, const Tensor&
     return;
   }
   const Tensor a = readable(left), b = readable(right);
-  Shape batch = y.shape();
-  batch.erase(batch.dim() - 1);
-  batch.erase(batch.dim() - 1);
-  const MatmulPlan plan = plan_matmul(a, b, batch);
-  std::int64_t repeats = 1;
-  for (std::int64_t size : plan.sizes) repeats *= size;
-  const std::int64_t c_step = y.numel() / repeats;
-  for (std::int64_t r = 0; r < repeats; ++r) {
-    std::int64_t a_at = 0, b_at = 0, rest = r;
-    for (std::size_t d = plan.sizes.size(); d-- > 0; rest /= plan.sizes[d]) {
-      a_at += rest % plan.sizes[d] * plan.a_steps[d];
-      b_at += rest % plan.sizes[d] * plan.b_steps[d];
-    }
-    multiply(where, op, plan.product, y.dtype(), element(a.raw(), a_at, a.dtype()),
-             element(b.raw(), b_at, b.dtype()), const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
+  const MatmulPlan plan = plan_matmul(a, b, without_matrix(y.shape()));
+  const std::int64_t c_step = y.numel() / plan.repeats.numel;
+  for (std::int64_t r = 0; r < plan.repeats.numel; ++r) {
+    std::int64_t at[2];
+    plan.repeats.at(r, at);
+    multiply(where, op, plan.product, y.dtype(), element(a.raw(), at[0], a.dtype()),
+             element(b.raw(), at[1], b.dtype()), const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
   }
 }
 
@@ -143,12 +119,7 @@ struct MatmulFunction {
                         right.shape(), " needs two matrices; add a dimension with unsqueeze");
     require<ShapeError>(left.size(-1) == right.size(-2), "matmul: ", left.shape(), " has ", left.size(-1),
                         " columns, but ", right.shape(), " has ", right.size(-2), " rows");
-    Shape x = left.shape(), z = right.shape();
-    for (int i = 0; i < 2; ++i) {
-      x.erase(x.dim() - 1);
-      z.erase(z.dim() - 1);
-    }
-    Shape shape = broadcast(name, x, z);
+    Shape shape = broadcast(name, without_matrix(left.shape()), without_matrix(right.shape()));
     shape.push_back(left.size(-2));
     shape.push_back(right.size(-1));
     return empty(shape, left.dtype(), left.device());
@@ -248,17 +219,14 @@ struct LinearFunction {
       return;
     }
     const Tensor in = readable(x_in), w = readable(w_in);
-    GemmProblem problem = detail::gemm_problem(product_of(in, w), in.dtype());
-    if (!bias_in.defined() || !gemm_has_epilogues(in.dtype())) {
-      gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw());
-      finish(bias_in, activation, result);
-      return;
-    }
-    const Tensor bias = bias_in.contiguous();
-    problem.epilogue = GemmEpilogue::bias;
-    gemm(name, in.device(), problem, in.raw(), w.raw(), result.raw(), bias.raw());
-    if (activation == Activation::relu) relu_in_place(result);
-    if (activation == Activation::gelu) finish({}, activation, result);
+    const bool fuses = bias_in.defined() && gemm_takes_bias(in.dtype());
+    const Tensor bias = fuses ? bias_in.contiguous() : Tensor();
+    gemm(name, in.device(), product_of(in, w), in.dtype(), detail::rounds_to_tf32(in.dtype()), in.raw(),
+         w.raw(), result.raw(), fuses ? bias.raw() : nullptr);
+    if (fuses && activation == Activation::relu)
+      relu_in_place(result);
+    else
+      finish(fuses ? Tensor() : bias_in, activation, result);
   }
 #endif
   Grads backward(const Tensor& dy, Need need) const {
@@ -276,23 +244,6 @@ struct LinearFunction {
 };
 
 }  // namespace
-
-GemmProblem detail::gemm_problem(const MatrixProduct& p, DType dtype) {
-  GemmProblem problem;
-  problem.m = p.m;
-  problem.n = p.n;
-  problem.k = p.k;
-  problem.batch = p.batch;
-  problem.transpose_a = p.a.transposed;
-  problem.transpose_b = p.b.transposed;
-  problem.lda = p.a.ld;
-  problem.ldb = p.b.ld;
-  problem.stride_a = p.a.step;
-  problem.stride_b = p.b.step;
-  problem.dtype = problem.out = dtype;
-  problem.tf32 = dtype == DType::fp32 && tf32_allowed();
-  return problem;
-}
 
 Tensor matmul(const Tensor& a, const Tensor& b) { return apply(MatmulFunction{}, a, b); }
 

@@ -13,7 +13,7 @@ namespace gadolin::detail {
 bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
                      void* c, const void* bias = nullptr, bool gelu = false);
 
-// The product as cuBLASLt is asked for it, in builds without CUDA too: fp32 by TF32 where that is allowed.
-GemmProblem gemm_problem(const MatrixProduct& p, DType dtype);
+// Whether cuBLASLt is asked to round to TF32, in builds without CUDA too: fp32, where that is allowed.
+inline bool rounds_to_tf32(DType dtype) { return dtype == DType::fp32 && tf32_allowed(); }
 
 }  // namespace gadolin::detail

@@ -1,8 +1,10 @@
 // softmax and log_softmax along any dimension. The largest number is subtracted first, so nothing overflows.
 //
-// A tensor is walked as [outer, n, inner]. With inner 1 a row lies side by side: a vectorised loop on the
-// CPU, a warp on the GPU. Otherwise neighbouring columns are worked on together.
-#include <algorithm>
+// A tensor is seen as [outer, n, inner]. With inner 1 a row lies side by side: a vectorised loop on the CPU,
+// a warp on the GPU. Otherwise neighbouring columns are worked on together. The formulas stand here once, for
+// all of these; they reach the elements through a walk:
+//   fold(acc, none, value, join)  joins `none` and value(place, column) of all elements to one number a
+//   column each(f)                       calls f(place, column) for all elements
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -25,10 +27,13 @@ Rows rows_of(const Tensor& x, int dim) {
   return r;
 }
 
-// exp for x <= 0 without branches or calls, so that loops over it vectorise: 2^k e^r with |r| <= log(2) / 2
-// and the Taylor series of e^r; relative error below 2e-7. Results below the smallest normal number become 0.
-// NaN stays NaN.
-inline float exp_below_0(float x) {
+// exp for x <= 0. On the CPU without branches or calls, so that loops over it vectorise: 2^k e^r with |r| <=
+// log(2) / 2 and the Taylor series of e^r; relative error below 2e-7. Results below the smallest normal
+// number become 0. NaN stays NaN.
+GADOLIN_HD float exp_below_0(float x) {
+#ifdef __CUDA_ARCH__
+  return std::exp(x);
+#else
   constexpr float smallest = -87.33654f, shift = 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
   const float clamped = x < smallest ? smallest : x;
   const float shifted = clamped * 1.44269504f + shift, k = shifted - shift;
@@ -44,219 +49,164 @@ inline float exp_below_0(float x) {
   const float power =
       detail::bits_float((detail::float_bits(shifted) - detail::float_bits(shift) + 127u) << 23);
   return x < smallest ? 0.0f : e * power;
+#endif
 }
-inline double exp_below_0(double x) { return std::exp(x); }
+GADOLIN_HD double exp_below_0(double x) { return std::exp(x); }
 
-// --- CPU: rows side by side --------------------------------------------------------------------------------
+struct Larger {
+  template <class M> GADOLIN_HD M operator()(M a, M b) const { return b > a ? b : a; }
+};
+struct Added {
+  template <class M> GADOLIN_HD M operator()(M a, M b) const { return a + b; }
+};
 
-constexpr std::int64_t lanes = 16;  // independent partial results, so that reductions vectorise
-
-template <class M> M largest(const M* x, std::int64_t n) {
-  M best[lanes];
-  for (M& b : best) b = -std::numeric_limits<M>::infinity();
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    for (std::int64_t k = 0; k < lanes; ++k) best[k] = x[i + k] > best[k] ? x[i + k] : best[k];
+template <bool log, class T> struct SoftmaxForward {
+  using M = math_type<T>;
+  const T* x;
+  T* y;
+  // Of the row or the columns that begin at element `at`.
+  template <class Walk> GADOLIN_HD void operator()(const Walk& walk, std::int64_t at) const {
+    const T* const in = x + at;
+    T* const out = y + at;
+    M top[Walk::room], total[Walk::room];
+    if constexpr (Walk::keeps) walk.each([&](std::int64_t i, int) { walk.kept[i] = convert<M>(in[i]); });
+    const auto value = [&](std::int64_t i, int) {
+      if constexpr (Walk::keeps) return walk.kept[i];
+      return convert<M>(in[i]);
+    };
+    const auto power = [&](std::int64_t i, int c) {
+      const M e = exp_below_0(value(i, c) - top[c]);
+      if constexpr (Walk::keeps && !log) walk.kept[i] = e;
+      return e;
+    };
+    walk.fold(top, -std::numeric_limits<M>::infinity(), value, Larger{});
+    walk.fold(total, M(0), power, Added{});
+    for (int c = 0; c < walk.columns; ++c) total[c] = log ? std::log(total[c]) : M(1) / total[c];
+    walk.each([&](std::int64_t i, int c) {
+      if constexpr (log)
+        out[i] = convert<T>((value(i, c) - top[c]) - total[c]);  // top + total would lose digits
+      else
+        out[i] = convert<T>((Walk::keeps ? value(i, c) : power(i, c)) * total[c]);
+    });
   }
-  for (; i < n; ++i) best[0] = x[i] > best[0] ? x[i] : best[0];
-  return *std::max_element(best, best + lanes);
-}
-// Sum of f(i).
-template <class M, class F> M sum_of(std::int64_t n, F f) {
-  M total[lanes] = {};
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    for (std::int64_t k = 0; k < lanes; ++k) total[k] += f(i + k);
+};
+
+template <bool log, class T> struct SoftmaxBackward {
+  using M = math_type<T>;
+  const T *y, *dy;
+  T* dx;
+  template <class Walk> GADOLIN_HD void operator()(const Walk& walk, std::int64_t at) const {
+    const T *const value = y + at, *const slope = dy + at;
+    T* const out = dx + at;
+    M total[Walk::room];
+    walk.fold(
+        total, M(0),
+        [&](std::int64_t i, int) {
+          return log ? convert<M>(slope[i]) : convert<M>(slope[i]) * convert<M>(value[i]);
+        },
+        Added{});
+    walk.each([&](std::int64_t i, int c) {
+      const M v = convert<M>(value[i]), s = convert<M>(slope[i]);
+      out[i] = convert<T>(log ? s - exp_below_0(v) * total[c] : v * (s - total[c]));
+    });
   }
-  for (; i < n; ++i) total[0] += f(i);
-  for (std::int64_t k = 1; k < lanes; ++k) total[0] += total[k];
-  return total[0];
-}
+};
 
-template <bool log, class T, class M> void softmax_row(std::int64_t n, const T* x, T* y, M* row) {
-  for (std::int64_t i = 0; i < n; ++i) row[i] = convert<M>(x[i]);
-  const M top = largest(row, n);
-  if constexpr (log) {
-    const M rest = std::log(sum_of<M>(n, [&](std::int64_t i) { return exp_below_0(row[i] - top); }));
-    for (std::int64_t i = 0; i < n; ++i)
-      y[i] = convert<T>((row[i] - top) - rest);  // top + rest would lose digits
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) row[i] = exp_below_0(row[i] - top);
-    const M scale = M(1) / sum_of<M>(n, [&](std::int64_t i) { return row[i]; });
-    for (std::int64_t i = 0; i < n; ++i) y[i] = convert<T>(row[i] * scale);
+// --- CPU ---------------------------------------------------------------------------------------------------
+
+// A row that lies side by side. Folds have 16 partial results, so that they vectorise.
+template <class M> struct RowWalk {
+  static constexpr int room = 16, columns = 1;
+  static constexpr bool keeps = true;
+  std::int64_t n;
+  M* kept;  // room for a row
+  template <class F> GADOLIN_HD void each(F f) const {
+    GADOLIN_IVDEP
+    for (std::int64_t i = 0; i < n; ++i) f(i, 0);
   }
-}
-
-template <bool log, class T, class M>
-void softmax_row_backward(std::int64_t n, const T* y, const T* dy, T* dx) {
-  const M total = sum_of<M>(
-      n, [&](std::int64_t i) { return log ? convert<M>(dy[i]) : convert<M>(dy[i]) * convert<M>(y[i]); });
-  for (std::int64_t i = 0; i < n; ++i) {
-    const M value = convert<M>(y[i]), slope = convert<M>(dy[i]);
-    dx[i] = convert<T>(log ? slope - exp_below_0(value) * total : value * (slope - total));
+  template <class F, class Join> GADOLIN_HD void fold(M* acc, M none, F value, Join join) const {
+    for (int k = 0; k < room; ++k) acc[k] = none;
+    std::int64_t i = 0;
+    for (; i + room <= n; i += room) {
+      GADOLIN_IVDEP
+      for (int k = 0; k < room; ++k) acc[k] = join(acc[k], value(i + k, 0));
+    }
+    for (; i < n; ++i) acc[0] = join(acc[0], value(i, 0));
+    for (int k = 1; k < room; ++k) acc[0] = join(acc[0], acc[k]);
   }
-}
+};
 
-// --- CPU: columns ------------------------------------------------------------------------------------------
-
-constexpr std::int64_t tile = 64;  // columns worked on together
-
-// x and y stand at the first of `count` neighbouring columns; rows are `inner` apart.
-template <bool log, class T, class M>
-void softmax_columns(std::int64_t n, std::int64_t inner, std::int64_t count, const T* x, T* y) {
-  M top[tile], total[tile] = {};
-  for (std::int64_t j = 0; j < count; ++j) top[j] = -std::numeric_limits<M>::infinity();
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < count; ++j) {
-      const M value = convert<M>(x[i * inner + j]);
-      top[j] = value > top[j] ? value : top[j];
+// Neighbouring columns, whose rows are `step` apart.
+template <class M> struct ColumnWalk {
+  static constexpr int room = 64;
+  static constexpr bool keeps = false;
+  std::int64_t n, step;
+  int columns;
+  template <class F> GADOLIN_HD void each(F f) const {
+    for (std::int64_t i = 0; i < n; ++i) {
+      GADOLIN_IVDEP
+      for (int c = 0; c < columns; ++c) f(i * step + c, c);
     }
   }
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < count; ++j) total[j] += exp_below_0(convert<M>(x[i * inner + j]) - top[j]);
+  template <class F, class Join> GADOLIN_HD void fold(M* acc, M none, F value, Join join) const {
+    for (int c = 0; c < columns; ++c) acc[c] = none;
+    each([&](std::int64_t i, int c) { acc[c] = join(acc[c], value(i, c)); });
   }
-  for (std::int64_t j = 0; j < count; ++j) total[j] = log ? std::log(total[j]) : M(1) / total[j];
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < count; ++j) {
-      const M below = convert<M>(x[i * inner + j]) - top[j];
-      y[i * inner + j] = convert<T>(log ? below - total[j] : exp_below_0(below) * total[j]);
-    }
-  }
-}
+};
 
-template <bool log, class T, class M>
-void softmax_columns_backward(std::int64_t n, std::int64_t inner, std::int64_t count, const T* y, const T* dy,
-                              T* dx) {
-  M total[tile] = {};
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < count; ++j) {
-      const M slope = convert<M>(dy[i * inner + j]);
-      total[j] += log ? slope : slope * convert<M>(y[i * inner + j]);
-    }
-  }
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < count; ++j) {
-      const M value = convert<M>(y[i * inner + j]), slope = convert<M>(dy[i * inner + j]);
-      dx[i * inner + j] =
-          convert<T>(log ? slope - exp_below_0(value) * total[j] : value * (slope - total[j]));
-    }
-  }
-}
-
-// Calls row(offset) for every row, or columns(offset, count) for every tile of columns.
-template <class Row, class Columns> void walk_rows(const Rows& r, Row row, Columns columns) {
+template <class Body> void for_rows(Cpu, const char*, const Rows& r, const Body& body) {
+  using M = typename Body::M;
   if (r.inner == 1) {
     parallel_for(r.outer, 1 + detail::map_grain / (8 * r.n), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t o = begin; o < end; ++o) row(o * r.n);
+      thread_local std::vector<M> kept;
+      kept.resize(std::max(kept.size(), static_cast<std::size_t>(r.n)));
+      for (std::int64_t o = begin; o < end; ++o) body(RowWalk<M>{r.n, kept.data()}, o * r.n);
     });
     return;
   }
+  constexpr std::int64_t tile = ColumnWalk<M>::room;
   const std::int64_t tiles = (r.inner + tile - 1) / tile;
   parallel_for(r.outer * tiles, 1 + detail::map_grain / (8 * tile * r.n),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t job = begin; job < end; ++job) {
                    const std::int64_t first = job % tiles * tile;
-                   columns(job / tiles * r.n * r.inner + first, std::min(tile, r.inner - first));
+                   body(ColumnWalk<M>{r.n, r.inner, static_cast<int>(std::min(tile, r.inner - first))},
+                        job / tiles * r.n * r.inner + first);
                  }
                });
-}
-
-template <bool log, class T> void softmax_forward(Cpu, const Rows& r, const T* x, T* y) {
-  using M = math_type<T>;
-  walk_rows(
-      r,
-      [&](std::int64_t at) {
-        thread_local std::vector<M> row;
-        if (row.size() < static_cast<std::size_t>(r.n)) row.resize(static_cast<std::size_t>(r.n));
-        softmax_row<log, T, M>(r.n, x + at, y + at, row.data());
-      },
-      [&](std::int64_t at, std::int64_t count) {
-        softmax_columns<log, T, M>(r.n, r.inner, count, x + at, y + at);
-      });
-}
-template <bool log, class T> void softmax_backward(Cpu, const Rows& r, const T* y, const T* dy, T* dx) {
-  using M = math_type<T>;
-  walk_rows(
-      r, [&](std::int64_t at) { softmax_row_backward<log, T, M>(r.n, y + at, dy + at, dx + at); },
-      [&](std::int64_t at, std::int64_t count) {
-        softmax_columns_backward<log, T, M>(r.n, r.inner, count, y + at, dy + at, dx + at);
-      });
 }
 
 // --- CUDA --------------------------------------------------------------------------------------------------
 
 #ifdef __CUDACC__
-template <class M> __device__ M warp_sum(M x) {
-  for (int width = 16; width > 0; width /= 2) x += __shfl_xor_sync(0xffffffffu, x, width);
-  return x;
-}
-template <class M> __device__ M warp_max(M x) {
-  for (int width = 16; width > 0; width /= 2) {
-    const M other = __shfl_xor_sync(0xffffffffu, x, width);
-    x = other > x ? other : x;
-  }
-  return x;
-}
-
 // `width` threads a row: 32 when the row lies side by side, 1 when neighbouring threads own neighbouring
 // columns.
-template <bool log, int width, class T> __global__ void softmax_kernel(Rows r, const T* x, T* y) {
-  using M = math_type<T>;
+template <int width, class M> struct LaneWalk {
+  static constexpr int room = 1, columns = 1;
+  static constexpr bool keeps = false;
+  std::int64_t n, step;
+  template <class F> __device__ void each(F f) const {
+    for (std::int64_t i = threadIdx.x % width; i < n; i += width) f(i * step, 0);
+  }
+  template <class F, class Join> __device__ void fold(M* acc, M none, F value, Join join) const {
+    M one = none;
+    each([&](std::int64_t i, int c) { one = join(one, value(i, c)); });
+    for (int distance = width / 2; distance > 0; distance /= 2)
+      one = join(one, __shfl_xor_sync(0xffffffffu, one, distance));
+    *acc = one;
+  }
+};
+template <int width, class Body> __global__ void rows_kernel(Rows r, Body body) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x / width;
-  const int lane = threadIdx.x % width;
   for (std::int64_t job = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / width;
        job < r.outer * r.inner; job += step) {
-    const std::int64_t at = job / r.inner * r.n * r.inner + job % r.inner;
-    M top = -INFINITY, total = 0;
-    for (std::int64_t i = lane; i < r.n; i += width) {
-      const M value = convert<M>(x[at + i * r.inner]);
-      top = value > top ? value : top;
-    }
-    if constexpr (width > 1) top = warp_max(top);
-    for (std::int64_t i = lane; i < r.n; i += width) total += std::exp(convert<M>(x[at + i * r.inner]) - top);
-    if constexpr (width > 1) total = warp_sum(total);
-    const M rest = std::log(total), scale = M(1) / total;
-    for (std::int64_t i = lane; i < r.n; i += width) {
-      const M below = convert<M>(x[at + i * r.inner]) - top;
-      y[at + i * r.inner] = convert<T>(log ? below - rest : std::exp(below) * scale);
-    }
+    body(LaneWalk<width, typename Body::M>{r.n, r.inner}, job / r.inner * r.n * r.inner + job % r.inner);
   }
 }
-template <bool log, int width, class T>
-__global__ void softmax_backward_kernel(Rows r, const T* y, const T* dy, T* dx) {
-  using M = math_type<T>;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x / width;
-  const int lane = threadIdx.x % width;
-  for (std::int64_t job = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / width;
-       job < r.outer * r.inner; job += step) {
-    const std::int64_t at = job / r.inner * r.n * r.inner + job % r.inner;
-    M total = 0;
-    for (std::int64_t i = lane; i < r.n; i += width) {
-      const M slope = convert<M>(dy[at + i * r.inner]);
-      total += log ? slope : slope * convert<M>(y[at + i * r.inner]);
-    }
-    if constexpr (width > 1) total = warp_sum(total);
-    for (std::int64_t i = lane; i < r.n; i += width) {
-      const M value = convert<M>(y[at + i * r.inner]), slope = convert<M>(dy[at + i * r.inner]);
-      dx[at + i * r.inner] = convert<T>(log ? slope - std::exp(value) * total : value * (slope - total));
-    }
-  }
-}
-
-// A warp a row, unless rows are so short that most of it would idle.
-bool warp_a_row(const Rows& r) { return r.inner == 1 && r.n > 8; }
-
-template <bool log, class T> void softmax_forward(Cuda, const Rows& r, const T* x, T* y) {
-  const char* op = log ? "log_softmax" : "softmax";
-  const bool warp = warp_a_row(r);
+template <class Body> void for_rows(Cuda, const char* op, const Rows& r, const Body& body) {
+  const bool warp = r.inner == 1 && r.n > 8;  // of shorter rows most of a warp would idle
   launch(op, grid_stride(r.outer * (warp ? 32 : r.inner)),
-         warp ? softmax_kernel<log, 32, T> : softmax_kernel<log, 1, T>, r, x, y);
-}
-template <bool log, class T> void softmax_backward(Cuda, const Rows& r, const T* y, const T* dy, T* dx) {
-  const char* op = log ? "log_softmax backward" : "softmax backward";
-  const bool warp = warp_a_row(r);
-  launch(op, grid_stride(r.outer * (warp ? 32 : r.inner)),
-         warp ? softmax_backward_kernel<log, 32, T> : softmax_backward_kernel<log, 1, T>, r, y, dy, dx);
+         warp ? rows_kernel<32, Body> : rows_kernel<1, Body>, r, body);
 }
 #endif
 
@@ -278,7 +228,7 @@ template <bool log> struct SoftmaxFunction {
     const Tensor dense = x.contiguous();
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      softmax_forward<log, T>(device, rows_of(dense, dim), dense.data<T>(), result.data<T>());
+      for_rows(device, name, rows_of(dense, dim), SoftmaxForward<log, T>{dense.data<T>(), result.data<T>()});
     });
   }
   template <class D> Grads backward(D device, const Tensor& dy, Need) const {
@@ -287,8 +237,8 @@ template <bool log> struct SoftmaxFunction {
     const Tensor dense = dy.contiguous();
     dispatch_floating(dy.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      softmax_backward<log, T>(device, rows_of(dense, dim), y->template data<T>(), dense.data<T>(),
-                               dx.data<T>());
+      for_rows(device, log ? "log_softmax backward" : "softmax backward", rows_of(dense, dim),
+               SoftmaxBackward<log, T>{y->template data<T>(), dense.data<T>(), dx.data<T>()});
     });
     return {dx};
   }

@@ -14,7 +14,7 @@
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "layers/loss.h"
-#include "nets/registry.h"
+#include "nets/detectors.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"
@@ -175,6 +175,52 @@ TEST(BenchModel, WeightsAndBatchFromFilesGiveTheLossesOfATrainingStep) {
           "bench model: --losses are of training; use --mode train [GD-USAGE-001]");
 }
 
+TEST(BenchModel, DetectorsTrainAndFindBoxes) {
+  const std::vector<std::string> tiny{
+      "model", "retinanet_resnet18_fpn", "--batch", "1", "--steps", "1", "--warm-up", "1"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = tiny;
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  };
+  const Outcome run = bench(with({"--input", "3x64x64", "--losses", "1"}));
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(events(run, "model")[0]["net"], "retinanet_resnet18_fpn");
+  EXPECT_GT(events(run, "loss")[0]["loss"].get<double>(), 0);
+  // From bytes to boxes, with weights that find some.
+  const Scratch dir;
+  manual_seed(3);
+  const auto net = make_detector("retinanet_resnet18_fpn", {{"prior", 0.3}});
+  TensorMap weights;
+  for (const Parameter& p : net->state()) weights[p.name] = p.tensor.detach();
+  save_safetensors(dir / "w.safetensors", weights);
+  const Tensor bytes = mul(rand({2, 3, 64, 96}, 1, 2), 255).to(DType::uint8);
+  save_npy(dir / "bytes.npy", bytes);
+  Outcome found = bench({"model", "retinanet_resnet18_fpn", "--mode", "infer", "--weights",
+                         dir / "w.safetensors", "--batch-file", dir / "bytes.npy", "--steps", "1"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  EXPECT_EQ(events(found, "model")[0]["input"], "3x64x96");
+  EXPECT_EQ(events(found, "model")[0]["batch"], 2);
+
+  const auto refused = [&](const Tensor& boxes) {
+    save_npy(dir / "boxes.npy", boxes);
+    std::vector<std::string> args = with({"--input", "3x64x64", "--labels-file", dir / "boxes.npy"});
+    args.insert(args.begin(), "bench");
+    const Outcome wrong = run_here(args);
+    EXPECT_EQ(wrong.code, 2);
+    return last_line(wrong, dir.path());
+  };
+  EXPECT_EQ(refused(zeros({1, 5})),
+            "bench: DIR/boxes.npy is [1, 5] for 1 pictures; a detector needs [N, M, 5]: x1 y1 x2 y2 class "
+            "[GD-USAGE-001]");
+  EXPECT_EQ(refused(tensor({0, 0, 9, 9, 91}, {1, 1, 5})),
+            "bench: DIR/boxes.npy: box 0 of picture 0 has the class 91; there are 0 to 90, and -1 for none "
+            "behind the last box [GD-USAGE-001]");
+  EXPECT_EQ(refused(tensor({0, 0, 0, 0, -1, 0, 0, 9, 9, 1}, {1, 2, 5})),
+            "bench: DIR/boxes.npy: box 1 of picture 0 stands behind one of class -1; put those last "
+            "[GD-USAGE-001]");
+}
+
 TEST(BenchModel, SixteenBitsTrain) {
   for (const char* dtype : {"bf16", "fp16"}) {  // fp16: steps that only find the loss scale are warm-up
     const Outcome run = bench_tiny({"--dtype", dtype});
@@ -209,6 +255,7 @@ TEST(BenchModel, FingerprintsTellWhatMoved) {
   const NoGrad guard;
   Tensor a = rand({3, 4}, 1, 1), b = rand({2, 3, 4, 4}, 1, 2).contiguous(MemoryFormat::channels_last),
          c = rand({5}, 1, 3);
+  for (Tensor* t : {&a, &b, &c}) t->requires_grad_();
   const std::vector<Parameter> parameters{{"a", a}, {"b", b}, {"c", c}};
   const auto before = fingerprints(parameters);
   a.select(0, 2).select(0, 3).add_(tensor({1e-6}, {}));

@@ -52,6 +52,31 @@ TEST(BoxCommandsRun, CheckAndStats) {
   EXPECT_NE(run.out.find("patients                          6\n"), std::string::npos) << run.out;
 }
 
+TEST(BoxCommandsRun, CheckOfAnchors) {
+  const BoxCommands dir;
+  const std::vector<std::string> check{"data", "check", dir.table(), "--anchors", "--input-size", "64"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = check;
+    all.insert(all.end(), more.begin(), more.end());
+    return run_here(all);
+  };
+  Outcome run = with({"--sheet", dir / "sheet.png", "--net-option", "anchor_sizes=12/24/48/96/192"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("with an anchor"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("sheet: " + (dir / "sheet.png")), std::string::npos) << run.out;
+  EXPECT_EQ(read_image(dir / "sheet.png").width, 8 + 5 * 248);
+  run = with({"--augment", "random-crop:20,hflip"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("cut away or made too loose by the pipeline"), std::string::npos) << run.out;
+  EXPECT_EQ(last_line(with({"--augment", "strong"}), dir.path()),
+            "--augment strong is unknown; use none, light, standard or a list of steps [GD-USAGE-001]");
+  EXPECT_EQ(last_line(run_here({"data", "check", dir.table(), "--sheet", dir / "s.png"}), dir.path()),
+            "data check: --sheet and --net-option are about anchors; add --anchors [GD-USAGE-001]");
+  dir.write("manifest.csv", "path,labels\np0_0.png,a\n");
+  EXPECT_EQ(last_line(run_here({"data", "check", dir / "manifest.csv", "--anchors"}), dir.path()),
+            "data check: --anchors is for sets with boxes; leave it out [GD-USAGE-001]");
+}
+
 TEST(BoxCommandsRun, SplitByPatientAndConvert) {
   const BoxCommands dir;
   Outcome run = run_here({"data", "split", dir.table(), "--patient-until", "_", "--shares", "0.5/0.25/0.25",

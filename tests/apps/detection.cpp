@@ -2,9 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "data/sets/boxes/detection_set.h"
 #include "io/csv.h"
+#include "io/safetensors.h"
+#include "nets/registry.h"
 #include "tests/apps/program.h"
 #include "tests/tasks/detection/bright_squares.h"
 
@@ -12,6 +17,12 @@ namespace gadolin::test {
 namespace {
 
 bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string text_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
 
 TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   const BrightSquares films(32);
@@ -54,12 +65,41 @@ TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   ASSERT_EQ(eval.code, 0) << eval.err;
   EXPECT_TRUE(says(eval.out, "AP50")) << eval.out;
   EXPECT_TRUE(std::filesystem::exists(run + "/test/report/index.html"));
+  // What was scored and what was left out, free of paths (complaint C10); drawn pictures in the report.
+  const nlohmann::json metrics = nlohmann::json::parse(text_of(run + "/test/metrics.json"));
+  EXPECT_EQ(metrics.at("scored").at("names"),
+            (std::vector<std::string>{"film15.png", "film23.png", "film31.png", "film7.png"}));
+  EXPECT_EQ(metrics.at("scored").at("sha256").get<std::string>().size(), 64u);
+  ASSERT_EQ(metrics.at("left_out").size(), 2u);
+  EXPECT_EQ(metrics.at("left_out")[0].at("reason"), "of the split train");
+  EXPECT_EQ(metrics.at("left_out")[0].at("names").size(), 24u);
+  EXPECT_EQ(metrics.at("boxes").at("wrong"), 0);
+  EXPECT_EQ(metrics.at("false_alarms").at("pictures"), 4);
+  EXPECT_EQ(metrics.at("drawn").at("groups").size(), 3u);
+  const std::string page = text_of(run + "/test/report/index.html");
+  for (const char* part : {"<h2>Detection</h2>", "<h3>Most missed</h3>", "Precision and recall, IoU 0.5",
+                           "Precision and recall, mean of IoU 0.5 to 0.95", "Sensitivity by false alarms",
+                           "broken line: truth; whole line: found"})
+    EXPECT_TRUE(says(page, part)) << part;
+  EXPECT_TRUE(std::filesystem::exists(run + "/test/report/pictures/1.png"));
+  EXPECT_TRUE(says(eval.out, "false alarms a picture, over all")) << eval.out;
+  // A run that nothing was evaluated of is not headed as another kind.
+  const Outcome report = run_program({"report", run, "--out", films.path() + "/page.html"});
+  ASSERT_EQ(report.code, 0) << report.err;
+  const std::string alone = text_of(films.path() + "/page.html");
+  EXPECT_TRUE(says(alone, "<h2>Detection</h2>") && !says(alone, "Classification"));
+  EXPECT_FALSE(says(alone, ">validation<"));
+  EXPECT_TRUE(says(alone, "shorter side 64 pixels"));
   EXPECT_EQ(read_csv(run + "/test/detections.csv").header,
             (std::vector<std::string>{"path", "x1", "y1", "x2", "y2", "class", "score"}));
 
   const Outcome said = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--json"});
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_TRUE(says(said.out, "\"boxes\":[")) << said.out;
+  const Outcome drawn = run_program(
+      {"predict", films.path() + "/film0.png", "--checkpoint", best, "--draw", films.path() + "/drawn"});
+  ASSERT_EQ(drawn.code, 0) << drawn.err;
+  EXPECT_EQ(read_image(films.path() + "/drawn/film0.png").channels, 3);
   const Outcome layer = run_program({"predict", films.path() + "/film0.png", "--checkpoint", best, "--layer",
                                      "embedding", "--out", films.path() + "/features"});
   EXPECT_NE(layer.code, 0);
@@ -73,7 +113,32 @@ TEST(DetectionCommands, FromATableOfBoxesToDetections) {
   const Outcome cam = run_program(
       {"cam", films.path() + "/film0.png", "--checkpoint", best, "--out", films.path() + "/cams"});
   EXPECT_NE(cam.code, 0);
-  EXPECT_TRUE(says(cam.err, "use a classifier")) << cam.err;
+  EXPECT_TRUE(says(cam.err,
+                   "detection: a detector says where objects are, not how likely each class is in a picture; "
+                   "gadolin predict shows its boxes"))
+      << cam.err;
+
+  // Two detectors and two views answer as one.
+  const Outcome both =
+      run_program({"eval", run + "/split.csv", "--checkpoint", best, run + "/checkpoints/best.gdck",
+                   "--views", "identity,hflip", "--split", "test"});
+  ASSERT_EQ(both.code, 0) << both.err;
+  EXPECT_TRUE(says(both.out, "retinanet_resnet18_fpn, 2 nets, views identity,hflip")) << both.out;
+  EXPECT_TRUE(says(both.out, "AP50")) << both.out;
+  // The trunk of a classifier starts another one.
+  const auto narrow = make_net("resnet18", {{"width", 8.0}, {"num_classes", 5.0}, {"input_channels", 1.0}});
+  TensorMap weights;
+  for (const Parameter& p : narrow->state()) weights[p.name] = p.tensor.detach();
+  save_safetensors(films.path() + "/trunk.safetensors", weights);
+  std::vector<std::string> from_trunk = with_anchors;
+  from_trunk[std::size(train) - 1] = films.path() + "/from_trunk";
+  from_trunk.insert(from_trunk.end(), {"--init-from", films.path() + "/trunk.safetensors"});
+  const Outcome started = run_program(from_trunk);
+  ASSERT_EQ(started.code, 0) << started.err;
+  EXPECT_TRUE(says(started.out + started.err,
+                   "trunk.safetensors: 120 loaded, 2 of the classifier left out, 36 of "
+                   "the detector left as they start"))
+      << started.out << started.err;
 }
 
 }  // namespace

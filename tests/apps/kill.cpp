@@ -8,11 +8,14 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 #include "tensor/random.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
+#include "tests/tasks/detection/bright_squares.h"
+#include "train/checkpoint.h"
 
 using namespace gadolin;
 using namespace gadolin::test;
@@ -35,21 +38,24 @@ std::vector<std::string> recipe() {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
-TEST(Kill, ResumesToIdenticalWeights) {
+int kills_of(int usually) {
   const char* wanted = std::getenv("GADOLIN_KILLS");
-  const char* data = std::getenv("GADOLIN_KILL_DATA");
-  const int kills = wanted ? std::atoi(wanted) : 8;
+  return wanted ? std::atoi(wanted) : usually;
+}
+
+// All that decides later numbers: weights, averages, moments of the optimiser, sums of the row.
+std::map<std::string, std::vector<double>> content_of(const std::string& checkpoint) {
+  std::map<std::string, std::vector<double>> all;
+  for (const auto& [name, tensor] : load_checkpoint(checkpoint).tensors)
+    all[name] = tensor.to_vector<double>();
+  return all;
+}
+
+void expect_the_same_after_kills(const std::string& set, const std::vector<std::string>& recipe, int kills) {
   const Scratch scratch;
-  std::string set = data ? data : scratch / "set";
-  if (!data) {
-    ASSERT_EQ(run_program({"data", "synth", set, "--samples", "96", "--patients", "24", "--classes", "3",
-                           "--size", "40"})
-                  .code,
-              0);
-  }
   const auto train = [&](const std::string& out, const RunOptions& options = {}) {
     std::vector<std::string> args{"train", set, "--out", out, "--resume", "auto"};
-    for (const std::string& option : recipe()) args.push_back(option);
+    args.insert(args.end(), recipe.begin(), recipe.end());
     return run_program(args, options);
   };
   // How long the quickest undisturbed run took: the first one alone may have met a cold or busy machine.
@@ -65,7 +71,7 @@ TEST(Kill, ResumesToIdenticalWeights) {
   };
   const Outcome whole = timed(scratch / "whole", {});
   ASSERT_EQ(whole.code, 0) << whole.err;
-  const std::string want = weights_digest(scratch / "whole/checkpoints/last.gdck", scratch.path());
+  const auto want = content_of(scratch / "whole/checkpoints/last.gdck");
   const std::string log = contents_of(scratch / "whole/metrics.csv");
 
   int killed = 0, run = 0;
@@ -85,13 +91,37 @@ TEST(Kill, ResumesToIdenticalWeights) {
     }
     const Outcome finished = train(out);
     ASSERT_EQ(finished.code, 0) << "run " << run << ": " << finished.err;
-    EXPECT_EQ(weights_digest(out + "/checkpoints/last.gdck", scratch.path()), want) << "run " << run;
+    EXPECT_TRUE(content_of(out + "/checkpoints/last.gdck") == want) << "run " << run;
     EXPECT_EQ(leftovers(out), std::vector<std::string>()) << "run " << run;
     const std::string rows = contents_of(out + "/metrics.csv");
     EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), std::count(log.begin(), log.end(), '\n')) << rows;
     fs::remove_all(out);
     ASSERT_LT(++run, 10 * kills) << "every run ends before its kill";
   }
+}
+
+TEST(Kill, ResumesToIdenticalWeights) {
+  const char* data = std::getenv("GADOLIN_KILL_DATA");
+  const Scratch scratch;
+  const std::string set = data ? data : scratch / "set";
+  if (!data) {
+    ASSERT_EQ(run_program({"data", "synth", set, "--samples", "96", "--patients", "24", "--classes", "3",
+                           "--size", "40"})
+                  .code,
+              0);
+  }
+  expect_the_same_after_kills(set, recipe(), kills_of(8));
+}
+
+// With pictures that are mirrored and made brighter, two batches a step, averaged weights, and checkpoints in
+// the middle of epochs.
+TEST(Kill, DetectorResumesToIdenticalWeights) {
+  const BrightSquares films(48);
+  std::istringstream words(
+      "--task detection --model retinanet_resnet18_fpn --net-option width=8 --net-option channels=32 "
+      "--net-option frozen_norm=false --net-option anchor_sizes=12/20/32/64/128 --input-size 64 "
+      "--augment standard --batch-size 4 --epochs 3 --ema 0.9 --accumulate 2 --save-every 1 --workers 2");
+  expect_the_same_after_kills(films.table(), {std::istream_iterator<std::string>(words), {}}, kills_of(3));
 }
 
 }  // namespace

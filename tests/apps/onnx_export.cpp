@@ -228,8 +228,8 @@ TEST(OnnxExport, WhatHasNoFormIsOneErrorWithOpAndPlace) {
   EXPECT_EQ(message([](const Tensor& x) { return x.size(0) == 2 ? pixels(x) : pixels(relu(x)); }),
             "export: 2 images take 1 ops and 3 take 2; a net must not depend on the size of the batch");
   EXPECT_EQ(message([](const Tensor& x) { return relu(x); }),
-            "export: the result for 2 images is [2, 2, 8, 9], not [2, classes]; only classifiers can leave "
-            "as ONNX");
+            "export: the result for 2 images is [2, 2, 8, 9], not [2, classes]; only classifiers and "
+            "detectors can leave as ONNX");
   OneOp net([](const Tensor& x) { return x; });
   EXPECT_EQ(test::message_of<ShapeError>([&] {
               onnx_of(net, {{8, 9}, false});
@@ -286,7 +286,7 @@ TEST(OnnxExport, FilesSayWhatARuntimeHasToKnow) {
   EXPECT_EQ(test::last_line(test::run_here({"export", in, scratch / "net.pth", "--fold"}), scratch.path()),
             "export: .pth takes neither --input nor --fold; they belong to .onnx [GD-USAGE-001]");
   const ClassificationTask open("resnet18", c.options(), c.classes(), true, Pipeline("grey,resize:40"));
-  EXPECT_EQ(test::message_of<UsageError>([&] { onnx_input(open, ""); }),
+  EXPECT_EQ(test::message_of<UsageError>([&] { onnx_input(open, open.options(), net_info("resnet18"), ""); }),
             "export: the pipeline grey,resize:40 does not fix the size of an image; pass --input 1x224x224 "
             "or what fits");
 }

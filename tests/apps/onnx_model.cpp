@@ -10,6 +10,7 @@
 #include "layers/norm.h"
 #include "layers/pool.h"
 #include "tensor/ops.h"
+#include "tests/apps/onnx_detect_ops.h"
 
 namespace gadolin::test {
 namespace {
@@ -304,7 +305,10 @@ std::map<std::string, Tensor> run_onnx(const std::string& path, std::map<std::st
   for (const onnx::Node& node : model.graph().node()) {
     Call call{node, {}};
     for (const std::string& name : node.input()) call.in.push_back(name.empty() ? Tensor() : values.at(name));
-    const Values results = run_node(call);
+    Values results = run_detect_op(node.op_type(), call.in, [&](const char* name, std::int64_t otherwise) {
+      return call.integer(name, otherwise);
+    });
+    if (results.empty()) results = run_node(call);
     for (int i = 0; i < node.output_size(); ++i)
       values[node.output(i)] = results.at(static_cast<std::size_t>(i));
   }

@@ -166,6 +166,16 @@ TEST_F(TrainProgram, EvalPredictReport) {
   const Outcome report = run_program({"report", path("run"), "--out", path("report.html")});
   ASSERT_EQ(report.code, 0) << report.err;
   EXPECT_NE(contents_of(path("report.html")).find("<svg"), std::string::npos);
+
+  // What is for detectors alone.
+  const Outcome cap = run_program({"eval", path("run/split.csv"), "--checkpoint", best(), "--max-dets", "5"});
+  EXPECT_NE(cap.err.find("eval: --max-dets is for detectors; leave it out"), std::string::npos) << cap.err;
+  const Outcome drawn =
+      run_program({"predict", path("run"), "--checkpoint", best(), "--draw", path("drawn")});
+  EXPECT_NE(drawn.err.find("predict: --draw is for detectors, and " + best() +
+                           " is of classification; gadolin cam shows what a classifier looks at"),
+            std::string::npos)
+      << drawn.err;
 }
 
 TEST_F(TrainProgram, SigtermSavesAndLeavesWith75) {

@@ -148,14 +148,14 @@ void expect_nan_through_relu(Device device) {
   conv.to(device);
   Tensor bad = randn({2, 3, 5, 5});
   bad.slice(0, 0, 1).fill_(std::nan(""));
-  const Tensor y = conv.with_relu(bad.to(device)).to(cpu);
+  const Tensor y = conv.recorded(bad.to(device), {.relu = true}).to(cpu);
   EXPECT_TRUE(std::isnan(sum(y.slice(0, 0, 1)).item()));
   EXPECT_TRUE(std::isfinite(sum(y.slice(0, 1, 2)).item()));
 }
 TEST(Conv2dModule, WithReluKeepsNanAndIsSeenAsOneCall) {
   Conv2d conv(3, 4, 3, {.padding = 1});
   const Tensor x = randn({2, 3, 5, 5});
-  EXPECT_EQ(conv.with_relu(x).to_vector<double>(), relu(conv(x)).to_vector<double>());
+  EXPECT_EQ(conv.recorded(x, {.relu = true}).to_vector<double>(), relu(conv(x)).to_vector<double>());
   expect_nan_through_relu(cpu);
 }
 TEST(Conv2dModule, WithReluKeepsNanOnCuda) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "layers/channels.h"
 #include "tensor/device.h"
@@ -225,6 +226,43 @@ TEST(ConvNorm, NamesTheModule) {
             }),
             "conv: conv2d: a result of fp32 [1, 4, 4, 4] cannot be added to fp64 [1, 4, 4, 4]");
   EXPECT_NE(message([&] { net(zeros({1, 3, 6, 6}, DType::fp64)); }), "accepted");
+}
+
+// A norm that does not learn goes into the filters while the convolution learns.
+TEST(ConvNorm, FoldsWhileTheConvolutionLearns) {
+  for (const auto& [dtype, limit] :
+       {std::pair{DType::fp64, 1e-12}, {DType::fp32, 2e-5}, {DType::bf16, 4e-2}}) {
+    for (const bool biased : {false, true}) {
+      Pairing net(16, 24, 3, {.padding = 1, .bias = biased});
+      if (dtype == DType::fp64) net.to(dtype);
+      net.freeze({"norm"});
+      const ComputeScope scope(dtype);
+      for (const bool with_relu : {false, true}) {
+        if (with_relu && dtype == DType::bf16) continue;  // roundings around 0 open and close it
+        for (const bool adds : {false, true}) {
+          const auto gradients = [&](bool apart) {
+            std::optional<Unfused> unfused;
+            if (apart) unfused.emplace();
+            Tensor x = single_numbers({2, 16, 9, 6}, 1, dtype),
+                   addend = single_numbers({2, 24, 9, 6}, 2, dtype);
+            x.requires_grad_();
+            addend.requires_grad_();
+            const Tensor y = net.call(x, with_relu, adds ? addend : Tensor());
+            for (const Parameter& p : net.parameters()) Tensor(p.tensor).set_grad({});
+            sum(y.to(DType::fp64) * single_numbers(y.shape(), 3, DType::fp64)).backward();
+            std::vector<Tensor> all{y.detach(), x.grad(), net.conv.weight().grad().clone()};
+            if (biased) all.push_back(net.conv.bias().grad().clone());
+            if (adds) all.push_back(addend.grad());
+            return all;
+          };
+          const std::vector<Tensor> one = gradients(false), by_one = gradients(true);
+          for (std::size_t i = 0; i < one.size(); ++i)
+            EXPECT_LE(far(one[i], by_one[i]), limit)
+                << name_of(dtype) << " relu " << with_relu << " addend " << adds << " " << i;
+        }
+      }
+    }
+  }
 }
 
 TEST(ConvThen, EqualsOneByOne) {

@@ -145,6 +145,51 @@ TEST(Trainer, ANanLossEndsTheRunWithTheStep) {
   }
 }
 
+// The part that was not finite first is named, although the weights that it spoils make every part so: here
+// in the first of the two batches of step 3.
+TEST(Trainer, ANanLossNamesItsPart) {
+  for (const std::string parts : {"box", "class, box"}) {
+    const Folder folder;
+    Job job(folder.path);
+    job.options.eval_every = 9;
+    TrainHooks hooks;
+    int batch = 0;
+    hooks.loss = [&](const Batch& b) {
+      const double bad = batch++ == 4 ? NAN : 0.0;
+      const Tensor entropy = cross_entropy(job.net(b["x"]), b["label"]), box = mul(entropy, bad),
+                   of_class = parts == "box" ? entropy : entropy + box;
+      return LossParts(entropy + box, {{"class", of_class}, {"box", box}});
+    };
+    job.trainer.emplace(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options);
+    EXPECT_EQ(message_of<NumericError>([&] { job.trainer->run(); }),
+              "train: the training diverged at step 5 (epoch 2, learning rate 0.0293412): the loss (" +
+                  parts +
+                  ") is nan, 3 steps in a row, and the first weight that is not finite is 0.weight; use a "
+                  "smaller --lr, --clip-norm 1, or --detect-anomaly to find the op");
+  }
+}
+
+// Complaint A5 of other detectors: a plateau rule cut the rate to 1e-11 in silence.
+TEST(Trainer, ARateThatFallsBelowAThousandthIsSaidOnce) {
+  const Folder folder;
+  Job job(folder.path);
+  job.schedule = Schedule("plateau:0.1:1", {.lr = 0.05, .total_steps = 48, .steps_per_epoch = 3});
+  job.options.epochs = 16;
+  job.options.save_every = 0;
+  std::vector<std::string> said;
+  TrainHooks hooks;
+  hooks.loss = [&](const Batch& b) { return cross_entropy(job.net(b["x"]), b["label"]); };
+  hooks.evaluate = [] { return MetricList{{"val_loss", 1.0}}; };
+  hooks.warn = [&](const std::string& text) { said.push_back(text); };
+  job.trainer.emplace(job.net, job.optimizer, job.schedule, job.batches, *job.run, hooks, job.options);
+  job.trainer->run();
+  EXPECT_LT(job.schedule.lr_at(48), 1e-8) << "it was cut further";
+  EXPECT_EQ(said,
+            std::vector<std::string>{
+                "warning: schedule plateau:0.1:1 has cut the learning rate to 5e-06, below a thousandth "
+                "of 0.05: hardly anything is learnt any more"});
+}
+
 TEST(Trainer, AnotherScheduleIsRefused) {
   const Folder folder;
   Job(folder.path).make_trainer().run();

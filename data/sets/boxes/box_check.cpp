@@ -1,11 +1,15 @@
 #include "data/sets/boxes/box_check.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
+
+constexpr std::size_t most_twins = 20;  // of a picture are named
 
 DataStats::Range spread(std::vector<double> values) {
   if (values.empty()) return {};
@@ -37,15 +41,23 @@ std::vector<Problem> check_boxes(const DetectionSet& set, const std::vector<Samp
                            " x ", p.height));
     if (p.orientation != 1) {
       warn("box-orientation", cat(name, " has the EXIF orientation ", p.orientation,
-                                  "; its pixels are taken as they are stored, and boxes lie on them"));
+                                  "; its pixels are taken as they are stored, and boxes lie on them",
+                                  p.doubtful ? "; if they were drawn on the picture as it is shown, give "
+                                               "--boxes-on-shown"
+                                             : ""));
     }
+    std::map<std::array<double, 5>, std::size_t> first;  // the first of equal boxes
+    std::size_t twins = 0;
     for (std::size_t k = 0; k < p.boxes.size(); ++k) {
-      const auto twin = std::find_if(p.boxes.begin(), p.boxes.begin() + static_cast<std::ptrdiff_t>(k),
-                                     [&](const MarkedBox& b) { return b.box == p.boxes[k].box; });
-      if (twin != p.boxes.begin() + static_cast<std::ptrdiff_t>(k))
-        warn("box-twice", cat(set.place(p.boxes[k].origin), " repeats the box of ", set.place(twin->origin)));
-      if (k == 1000) break;  // every pair of a million would take for ever
+      const ObjectBox& b = p.boxes[k].box;
+      const auto [known, fresh] =
+          first.emplace(std::array{b.x1, b.y1, b.x2, b.y2, static_cast<double>(b.label)}, k);
+      if (fresh || ++twins > most_twins) continue;
+      warn("box-twice", cat(set.place(p.boxes[k].origin), " repeats the box of ",
+                            set.place(p.boxes[known->second].origin)));
     }
+    if (twins > most_twins)
+      warn("box-twice", cat(name, " has ", twins - most_twins, " more boxes that repeat another"));
   }
   return problems;
 }

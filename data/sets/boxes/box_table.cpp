@@ -29,10 +29,11 @@ enum Column {
   split_at,
   width_at,
   height_at,
+  shape_at,
   columns
 };
-constexpr const char* column_names[columns] = {"path",  "x1",      "y1",    "x2",    "y2",
-                                               "class", "patient", "split", "width", "height"};
+constexpr const char* column_names[columns] = {"path",    "x1",    "y1",    "x2",     "y2",   "class",
+                                               "patient", "split", "width", "height", "shape"};
 
 // What people call a column; `columns` for other words.
 int column_called(std::string_view word) {
@@ -43,7 +44,8 @@ int column_called(std::string_view word) {
       {"x2", x2_at},       {"xmax", x2_at},         {"y2", y2_at},
       {"ymax", y2_at},     {"class", class_at},     {"class_name", class_at},
       {"label", class_at}, {"patient", patient_at}, {"patient_id", patient_at},
-      {"split", split_at}, {"width", width_at},     {"height", height_at}};
+      {"split", split_at}, {"width", width_at},     {"height", height_at},
+      {"shape", shape_at}};
   std::string lower(trimmed(word));
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -132,6 +134,10 @@ class TableReader {
     box.y1 = box_number(corner[1], "y1", where);
     box.x2 = box_number(corner[2], "x2", where);
     box.y2 = box_number(corner[3], "y2", where);
+    const std::string_view shape = field(shape_at);
+    require<DataError>(shape.empty() || shape == "box" || shape == "ellipse", where, ": shape '",
+                       printable(shape), "' is unknown; use box or ellipse");
+    box.ellipse = shape == "ellipse";
     const std::string cls(field(class_at));
     require<DataError>(printable(cls) == cls, where, ": class '", printable(cls),
                        "' is not text in UTF-8; convert the table");

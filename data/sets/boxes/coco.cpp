@@ -87,9 +87,14 @@ class CocoReader {
                       printable(raw_.pictures[other->second].name), " already");
     raw_.pictures.push_back(std::move(picture));
   }
-  static void side(int& out, const CocoValue& value, const char* what, const CocoPlace& place) {
+  // -1 and 0 are met where a tool did not know the size.
+  void side(int& out, const CocoValue& value, const char* what, const CocoPlace& place) {
     if (value.kind == CocoValue::Kind::absent) return;
     const double number = coco_number(value, what, place);
+    if (number == -1 || number == 0) {
+      unknown_sizes_.insert(place.entry.number);
+      return;
+    }
     require<DataError>(number >= 1 && number <= 1e6 && number == std::floor(number), place, ": ", what, " ",
                        number, " is no size of a picture");
     out = static_cast<int>(number);
@@ -167,6 +172,9 @@ class CocoReader {
     add(without_crowd_, "iscrowd", "0 is taken");
     add(without_id_, "id", "its number is taken");
     if (!text.empty()) raw_.notes.push_back(cat(printable(name_), ": annotations ", text));
+    if (const std::size_t unknown = unknown_sizes_.size(); unknown > 0)
+      raw_.notes.push_back(cat(printable(name_), ": ", unknown, unknown == 1 ? " image has" : " images have",
+                               " a width or height of 0 or -1; that of the file is taken"));
     if (repeated_ > 0)
       raw_.notes.push_back(cat(printable(name_), ": ", repeated_,
                                repeated_ == 1 ? " annotation has" : " annotations have",
@@ -186,7 +194,7 @@ class CocoReader {
   std::unordered_map<std::string, std::int64_t> image_of_name_;
   std::map<std::int64_t, std::string> categories_;
   std::set<std::string> category_names_;
-  std::set<std::int64_t> ids_;
+  std::set<std::int64_t> ids_, unknown_sizes_;
   std::vector<CocoBox> boxes_;
   std::int64_t without_id_ = 0, without_area_ = 0, without_crowd_ = 0, repeated_ = 0, first_repeated_ = 0,
                renumbered_ = 0;

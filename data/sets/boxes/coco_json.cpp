@@ -69,7 +69,10 @@ class CocoHandler {
       : counted_(text.data()), reached_(text.data()), printable_name_(printable(name)), call_(f) {}
   const char** reached() { return &reached_; }
 
-  bool null() { return value(CocoValue::Kind::other, 0, nullptr); }
+  // A field that is null is one that is not there; a number of a box must be one.
+  bool null() {
+    return value(depth_ > entry_depth_ ? CocoValue::Kind::other : CocoValue::Kind::absent, 0, nullptr);
+  }
   bool boolean(bool v) { return value(CocoValue::Kind::number, v ? 1 : 0, nullptr); }
   bool number_integer(std::int64_t v) {
     return value(CocoValue::Kind::number, static_cast<double>(v), nullptr);
@@ -224,8 +227,9 @@ double coco_number(const CocoValue& value, const char* what, const CocoPlace& pl
 
 std::int64_t coco_integer(const CocoValue& value, const char* what, const CocoPlace& place) {
   const double number = coco_number(value, what, place);
-  require<DataError>(number == std::floor(number) && std::abs(number) < 9e15, place, ": ", what, " ", number,
-                     " is not a whole number");
+  require<DataError>(number == std::floor(number), place, ": ", what, " ", number, " is not a whole number");
+  require<DataError>(std::abs(number) <= 9e15, place, ": ", what, " ", number,
+                     " is too large; whole numbers up to 9000000000000000 are read");
   return static_cast<std::int64_t>(number);
 }
 

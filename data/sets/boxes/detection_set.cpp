@@ -38,7 +38,7 @@ std::string DetectionSet::fingerprint() const {
     for (const MarkedBox& b : picture(i).boxes) {
       row += cat("\n", exact_text(b.box.x1), " ", exact_text(b.box.y1), " ", exact_text(b.box.x2), " ",
                  exact_text(b.box.y2), " ", b.box.label, b.crowd ? " crowd" : "",
-                 b.difficult ? " difficult" : "");
+                 b.box.ellipse ? " ellipse" : "", b.difficult ? " difficult" : "");
     }
     all.update(row + "\n");
   }

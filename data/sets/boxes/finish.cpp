@@ -113,6 +113,7 @@ class BoxFinisher {
     const bool open =
         picture.orientation > 1 && (!stated || as_shown == as_stored || picture.orientation < 5);
     shown_.push_back(open ? options_.boxes_on_shown : as_shown);
+    picture.doubtful = open && !options_.boxes_on_shown;
     if (stated && !as_stored && !as_shown && other_size_++ == 0) {
       first_other_ = cat(printable(raw.name), ": ", raw.width, " x ", raw.height, ", the file has ",
                          picture.width, " x ", picture.height);
@@ -173,6 +174,7 @@ class BoxFinisher {
       ++raw_.counts.turned;
     }
     out.box.label = label;
+    out.box.ellipse = raw.ellipse;
     out.area = raw.area >= 0 ? raw.area : (raw.x2 - raw.x1) * (raw.y2 - raw.y1);
     out.crowd = raw.crowd;
     out.difficult = raw.difficult;
@@ -184,6 +186,14 @@ class BoxFinisher {
   }
 
   void notes() {
+    const auto doubtful = std::ranges::count_if(
+        pictures_, [](const MarkedPicture& p) { return p.doubtful && !p.boxes.empty(); });
+    if (doubtful > 0) {
+      raw_.notes.push_back(cat(doubtful,
+                               doubtful == 1 ? " picture with boxes is" : " pictures with boxes are",
+                               " shown turned or mirrored by EXIF, and sizes do not tell on what boxes were "
+                               "drawn; they are taken to lie on stored pixels, else give --boxes-on-shown"));
+    }
     if (other_size_ > 0) {
       raw_.notes.push_back(cat(other_size_, other_size_ == 1 ? " picture has" : " pictures have",
                                " another size than the table says (", first_other_, ")"));

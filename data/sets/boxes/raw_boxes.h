@@ -19,6 +19,7 @@ struct RawBox {
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
   double area = -1;  // below 0: width x height
   bool crowd = false, difficult = false, truncated = false;
+  bool ellipse = false;    // ObjectBox::ellipse
   bool from_size = false;  // the row had a width and a height instead of x2 and y2
   std::int64_t id = 0;
   BoxOrigin origin;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <pugixml.hpp>
+#include <set>
 #include <sstream>
 
 #include "io/atomic_file.h"
@@ -16,9 +17,11 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-// path,x1,y1,x2,y2,class,patient,split of every box; `paths` of each picture.
+// path,x1,y1,x2,y2,class,patient,split of every box, with shape where some are ellipses; `paths` of each
+// picture.
 CsvTable table_of(const DetectionSet& set, const std::vector<std::string>& paths) {
   CsvTable table{"", {"path", "x1", "y1", "x2", "y2", "class", "patient", "split"}, {}, {}};
+  std::set<std::size_t> ellipses;  // rows
   for (std::int64_t i = 0; i < set.size(); ++i) {
     const SampleInfo& info = set.info(i);
     const std::string& path = paths[static_cast<std::size_t>(i)];
@@ -28,7 +31,13 @@ CsvTable table_of(const DetectionSet& set, const std::vector<std::string>& paths
       table.rows.push_back({path, exact_text(b.box.x1), exact_text(b.box.y1), exact_text(b.box.x2),
                             exact_text(b.box.y2), set.classes()[static_cast<std::size_t>(b.box.label)],
                             info.patient, split_name(info.split)});
+      if (b.box.ellipse) ellipses.insert(table.rows.size() - 1);
     }
+  }
+  if (!ellipses.empty()) {
+    table.header.push_back("shape");
+    for (std::size_t r = 0; r < table.rows.size(); ++r)
+      table.rows[r].push_back(ellipses.contains(r) ? "ellipse" : "");
   }
   return table;
 }
@@ -133,12 +142,12 @@ class BoxWriter {
       if (!info.patient.empty()) image["patient"] = info.patient;
       json["images"].push_back(std::move(image));
       for (const MarkedBox& b : picture.boxes) {
-        const auto& [x1, y1, x2, y2, label] = b.box;
+        const ObjectBox& box = b.box;
         json["annotations"].push_back(
             {{"id", json["annotations"].size() + 1},
              {"image_id", i},
-             {"category_id", json["categories"][static_cast<std::size_t>(label)]["id"]},
-             {"bbox", {x1, y1, x2 - x1, y2 - y1}},
+             {"category_id", json["categories"][static_cast<std::size_t>(box.label)]["id"]},
+             {"bbox", {box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1}},
              {"area", b.area},
              {"iscrowd", b.crowd ? 1 : 0}});
       }
@@ -172,13 +181,14 @@ void write_box_table(const std::string& path, const DetectionSet& set) {
 
 std::vector<std::string> write_boxes(const std::string& folder, const DetectionSet& set, BoxForm form) {
   BoxWriter writer(folder, set);
-  std::int64_t crowds = 0, marked = 0;
+  std::int64_t crowds = 0, marked = 0, ellipses = 0;
   bool patients = false;
   for (std::int64_t i = 0; i < set.size(); ++i) {
     patients = patients || !set.patient(i).empty();
     for (const MarkedBox& b : set.picture(i).boxes) {
       crowds += b.crowd;
       marked += b.difficult || b.truncated;
+      ellipses += b.box.ellipse;
     }
   }
   std::vector<std::string> lost;
@@ -187,6 +197,7 @@ std::vector<std::string> write_boxes(const std::string& folder, const DetectionS
     if (count > 0) lost.push_back(cat(count, " ", count == 1 ? one : more, " in ", name));
   };
   if (form != BoxForm::coco) ordinary(crowds, "crowd is an ordinary box", "crowds are ordinary boxes");
+  if (form != BoxForm::table) ordinary(ellipses, "ellipse is a box", "ellipses are boxes");
   if (form != BoxForm::voc)
     ordinary(marked, "difficult or truncated box is an ordinary one",
              "difficult or truncated boxes are ordinary ones");

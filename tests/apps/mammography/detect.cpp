@@ -159,10 +159,11 @@ TEST_F(MammographyDetect, AClassifierIsRefusedWithBothKinds) {
     args.insert(args.end(), more.begin(), more.end());
     return run_here(args);
   };
-  EXPECT_EQ(last_line(begin({"--backbone", "resnet34"}), dir.path()),
-            "--init-from DIR/run/checkpoints/last.gdck is of no detector, and as a classifier it lacks "
-            "layer1.2.conv1.weight of the trunk of retinanet_resnet34_fpn; name the classifier that this "
-            "detector stands on [GD-USAGE-001]");
+  EXPECT_EQ(
+      last_line(begin({"--backbone", "resnet34"}), dir.path()),
+      "--init-from DIR/run/checkpoints/last.gdck is no detector, and not the classifier that the trunk is "
+      "of; 80 names of the trunk are missing, such as layer1.2.conv1.weight; give weights of the net that "
+      "the detector is named after [GD-CKPT-003]");
   const Outcome begun = begin({});
   EXPECT_EQ(begun.code, 0) << begun.err;
   EXPECT_TRUE(says(begun.err, "weights only, of ")) << begun.err;

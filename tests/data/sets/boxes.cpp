@@ -202,6 +202,59 @@ TEST(Boxes, CocoDefaultsAreOneNote) {
   EXPECT_EQ(set->notes()[1], file + ": 1 annotation has the id of another (5); all are kept");
 }
 
+// Complaint B7 of other detectors: tools that do not know a size write -1; ids come as text.
+TEST(Boxes, CocoSizesThatAreNotKnown) {
+  const BoxFolder dir;
+  dir.coco(
+      R"({"id": "5", "image_id": "1", "category_id": "3", "bbox": ["1", 2, 3, 4], "area": 12, "iscrowd": 0},
+              {"id": 6, "image_id": 2, "category_id": 3, "bbox": [1, 2, 39, 28], "area": 12, "iscrowd": "0"})",
+      R"({"id": "3", "name": "mass"})",
+      R"({"id": "1", "file_name": "a.png", "width": -1, "height": -1},
+              {"id": 2, "file_name": "b.png", "width": 0, "height": 30})");
+  const auto set = open_coco(dir / "set.json");
+  EXPECT_EQ(set->picture(0).width, 40);
+  EXPECT_EQ(boxes_of(*set, 1)[0], (ObjectBox{1, 2, 40, 30, 0}));
+  EXPECT_EQ(set->picture(0).boxes[0].id, 5);
+  EXPECT_EQ(set->notes(), std::vector<std::string>{
+                              (dir / "set.json") +
+                              ": 2 images have a width or height of 0 or -1; that of the file is taken"});
+}
+
+TEST(Boxes, CocoFieldsThatAreNull) {
+  const BoxFolder dir;
+  dir.coco(
+      R"({"id": null, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": null, "iscrowd": null,
+               "segmentation": null},
+              {"id": 6, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": false})",
+      R"({"id": 3, "name": "mass", "supercategory": null})",
+      R"({"id": 1, "file_name": "a.png", "width": null, "height": null, "license": null})");
+  const auto set = open_coco(dir / "set.json");
+  EXPECT_EQ(set->picture(0).boxes.size(), 2u);
+  EXPECT_EQ(set->picture(0).boxes[0].area, 12);
+  EXPECT_EQ(set->notes(),
+            std::vector<std::string>{
+                (dir / "set.json") +
+                ": annotations 1 without area (width x height is taken), 1 without iscrowd (0 is "
+                "taken), 1 without id (its number is taken)"});
+}
+
+// Complaint B2: fractions as two files of VOC2012 have them, and other ways to write a number.
+TEST(Boxes, VocNumbersOfEveryForm) {
+  for (const auto& [text, want] : {std::pair("45.70000076293945", 44.70000076293945),
+                                   {"1.2e1", 11.0},
+                                   {" 12 ", 11.0},
+                                   {"+7", 6.0},
+                                   {".5", 0.0},
+                                   {"007", 6.0}}) {
+    const BoxFolder dir;
+    dir.write("JPEGImages/c.png", encode_png(pattern(64, 64, 1)));
+    dir.write("Annotations/c.xml",
+              "<annotation>" + voc_object(voc_corners("3", text, "60.25", "61")) + "</annotation>");
+    const auto set = open_voc(dir.path());
+    EXPECT_EQ(set->picture(0).boxes[0].box.y1, want) << text;
+  }
+}
+
 TEST(Boxes, CocoFoldersAreJoinedByName) {
   const BoxFolder dir;
   dir.pictures("images/train2017/");

@@ -257,6 +257,8 @@ TEST(BoxMistakes, CocoAnnotations) {
        place + ": category_id 1 is not among the categories"},
       {with("\"image_id\": 1.5, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id 1.5 is not a whole number"},
+      {with("\"image_id\": 9007199254740993, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
+       place + ": image_id 9.007199e+15 is too large; whole numbers up to 9000000000000000 are read"},
       {with("\"image_id\": [1], \"category_id\": 1, \"bbox\": [1, 2, 3, 4]"),
        place + ": image_id is no number"},
       {with(ids + "\"bbox\": [1, 2, 3, 4], \"iscrowd\": 2"), place + ": iscrowd is 2, not 0 or 1"},
@@ -284,8 +286,8 @@ TEST(BoxMistakes, CocoListsAndFiles) {
             "boxes: DIR/set.json:1: images[1]: id 1 is that of a.png already");
   EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "a.png"})")),
             "boxes: DIR/set.json:1: images[1]: a.png is that of images[0] already");
-  EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png", "width": 0})")),
-            "boxes: DIR/set.json:1: images[0]: width 0 is no size of a picture");
+  EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "a.png", "width": -2})")),
+            "boxes: DIR/set.json:1: images[0]: width -2 is no size of a picture");
   EXPECT_EQ(says(dir.coco(fits, mass, R"({"id": 1, "file_name": "c.png"})")),
             "boxes: DIR/set.json:1: read: DIR/c.png: no such file or directory");
   EXPECT_EQ(says(dir.write("x.json", "{\"images\": [],\n \"categories\": [5]}")),

@@ -70,7 +70,25 @@ TEST(Boxes, ExifTurnsBoxesToTheStoredPixels) {
         EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
       }
       dir.write("t.csv", row(on_shown ? shown[o] : stored, false, false));
-      EXPECT_EQ(boxes_of(*open_box_table(dir / "t.csv", options), 0)[0], stored) << o;
+      const auto open = open_box_table(dir / "t.csv", options);
+      EXPECT_EQ(boxes_of(*open, 0)[0], stored) << o;
+      // Where sizes cannot tell, as with orientation 3, people are told what was taken for granted.
+      const auto problems = check_boxes(*open, inspect_samples(*open, 1));
+      if (o == 1) {
+        EXPECT_TRUE(problems.empty());
+        continue;
+      }
+      EXPECT_EQ(
+          problems.back().text,
+          cat("a.jpg has the EXIF orientation ", o,
+              "; its pixels are taken as they are stored, and boxes lie on them",
+              on_shown ? "" : "; if they were drawn on the picture as it is shown, give --boxes-on-shown"));
+      ASSERT_EQ(open->notes().size(), on_shown ? 0u : 1u);
+      if (on_shown) continue;
+      EXPECT_EQ(
+          open->notes()[0],
+          "1 picture with boxes is shown turned or mirrored by EXIF, and sizes do not tell on what boxes "
+          "were drawn; they are taken to lie on stored pixels, else give --boxes-on-shown");
     }
   }
 }

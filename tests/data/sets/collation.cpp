@@ -94,7 +94,8 @@ TEST(DetectionCollation, PadsPicturesAndBoxes) {
   DetectionCollation collation(Pipeline("normalize:0.5:0.25"), two_sizes());
   const std::vector<std::int64_t> places{1, 2, 4, 7};  // 7 x 5, 8 x 5, 8 x 5, 7 x 5; 1, 2, 0, 3 boxes
   const Batch batch = collated(collation, source, places);
-  EXPECT_EQ(batch.names(), (std::vector<std::string>{"image", "boxes", "label", "count", "size", "map"}));
+  EXPECT_EQ(batch.names(),
+            (std::vector<std::string>{"image", "boxes", "label", "count", "size", "dropped", "map"}));
   EXPECT_EQ(batch["image"].shape(), Shape({4, 1, 5, 8}));
   EXPECT_TRUE(batch["image"].is_contiguous(MemoryFormat::channels_last));
   EXPECT_EQ(batch["boxes"].shape(), Shape({4, 8, 4}));

@@ -24,6 +24,8 @@ TEST(SoftNms, LowersScoresByTheOverlap) {
   EXPECT_EQ(linear[1], apart);
   EXPECT_EQ(linear[2], other) << "of another class";
   EXPECT_NEAR(linear[3].score, 0.8 * 0.5, 1e-12);
+  EXPECT_EQ(soft_nms({whole, half}, {.decay = Decay::linear, .overlap = 0.5}).at(1), half)
+      << "overlaps by no more than the limit";
   const ScoredBoxes gaussian = soft_nms({whole, half}, {.decay = Decay::gaussian, .sigma = 0.5});
   EXPECT_NEAR(gaussian.at(1).score, 0.8 * std::exp(-0.25 / 0.5), 1e-12);
   EXPECT_EQ(soft_nms({whole, half}, {.sigma = 0.5, .score = 0.6}).size(), 1u);

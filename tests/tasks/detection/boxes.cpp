@@ -47,7 +47,11 @@ TEST(DetectionBoxes, AreDecodedAsTheyWereEncoded) {
   const Tensor anchors = many_boxes(50, 1), boxes = many_boxes(50, 2);
   BoxCoder plain_centre = BoxCoder::legacy();
   plain_centre.plus_one = false;
-  for (const BoxCoder& coder : {BoxCoder{}, BoxCoder::torchvision(), plain_centre}) {
+  BoxCoder uneven, uneven_centre = plain_centre;
+  uneven.deviation = uneven_centre.deviation = {0.1, 0.2, 0.4, 0.8};
+  expect_row(encode_boxes(tensor({0, 0, 10, 20}, {1, 4}), tensor({1, 4, 14, 36}, {1, 4}), uneven),
+             {1, 1, 1, 1}, 1e-6);
+  for (const BoxCoder& coder : {BoxCoder{}, BoxCoder::torchvision(), plain_centre, uneven, uneven_centre}) {
     for (const Device device : all_devices()) {
       const Tensor numbers = encode_boxes(anchors.to(device), boxes.to(device), coder);
       EXPECT_LE(distance(decode_boxes(anchors.to(device), numbers, coder).to(cpu), boxes), 1e-6);

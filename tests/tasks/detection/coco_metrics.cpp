@@ -136,6 +136,20 @@ TEST(CocoMetricsEdges, CrowdTakesAnyNumberAndDifficultIsOrdinary) {
   EXPECT_LT(coco_metrics(std::vector{picture}, 1).values[0], 0.5);
 }
 
+// A truth of exactly 32 x 32 pixels is small as well as medium, one of 96 x 96 medium as well as large.
+TEST(CocoMetricsEdges, AreasAtTheirLimits) {
+  for (const auto& [side, first] : {std::pair(32.0, std::size_t{3}), {96.0, std::size_t{4}}}) {
+    const CocoMetrics m =
+        coco_metrics(std::vector{picture_with({{0, 0, side, side, 0}}, {{{0, 0, side, side, 0}, 0.9}})}, 1);
+    for (std::size_t i = 3; i < 6; ++i) {
+      if (i == first || i == first + 1)
+        EXPECT_NEAR(m.values[i], 1, 1e-12) << side << " " << i;
+      else
+        EXPECT_TRUE(std::isnan(m.values[i])) << side << " " << i;
+    }
+  }
+}
+
 TEST(CocoMetricsMessages, WrongDetections) {
   const auto says = [](Detection d, const CocoOptions& options = {}) {
     const std::vector<DetectedPicture> one{picture_with({{0, 0, 9, 9, 0}}, {d})};

@@ -11,6 +11,7 @@
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"
+#include "tasks/detection/detection_report.h"
 #include "tasks/evaluate.h"
 #include "tasks/inputs.h"
 #include "tasks/training.h"
@@ -169,8 +170,8 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
   };
   EXPECT_EQ(map_of(*straight), (std::vector<double>{2, 0, 0, 0, 2, 0}));
   EXPECT_EQ(map_of(*mirrored), (std::vector<double>{-2, 0, 128, 0, 2, 0}));
-  const auto outputs = [](const std::vector<double>& map) {
-    return Outputs({{"boxes", from_vector(std::vector<float>{10, 20, 30, 60}, {1, 1, 4})},
+  const auto outputs = [](const std::vector<double>& map, float left = 10) {
+    return Outputs({{"boxes", from_vector(std::vector<float>{left, 20, left + 20, 60}, {1, 1, 4})},
                     {"score", from_vector(std::vector<float>{0.5}, {1, 1})},
                     {"label", from_vector(std::vector<std::int64_t>{1}, {1, 1})},
                     {"count", from_vector(std::vector<std::int64_t>{1}, {1})},
@@ -179,6 +180,8 @@ TEST(DetectionTask, BoxesLieInTheFilesPixels) {
   };
   EXPECT_EQ(detections_of(outputs(map_of(*straight)))[0][0].box, (ObjectBox{5, 10, 15, 30, 1}));
   EXPECT_EQ(detections_of(outputs(map_of(*mirrored)))[0][0].box, (ObjectBox{49, 10, 59, 30, 1}));
+  // Squeezed to a line by the edge of the file's picture, which is 10 pixels wide.
+  EXPECT_TRUE(detections_of(outputs({12.8, 0, 0, 0, 1, 0}, 128))[0].empty()) << "nothing of it is left";
   EXPECT_EQ(straight->say(outputs(map_of(*straight)), 0, 0).rows[0][0], "and 1 more");
   const Said said = straight->say(outputs(map_of(*straight)), 0, 3);
   EXPECT_EQ(said.rows, (TextRows{{"dim", "0.5000", "5.0", "10.0", "15.0", "30.0"}}));
@@ -205,6 +208,42 @@ TEST(DetectionTask, ABatchOfNormalPicturesHasNoBoxLoss) {
   }
 }
 
+// The settings of the loss reach it: its weights, and what it is divided by.
+TEST(DetectionTask, SettingsDecideTheLoss) {
+  const test::BrightSquares folder(10);
+  const auto set = folder.set();
+  const auto parts_of = [&](const DetectorSettings& settings, const std::vector<std::int64_t>& places) {
+    manual_seed(5);
+    DetectionTask task("retinanet_resnet18_fpn",
+                       {{"width", 8.0}, {"channels", 32.0}, {"input_channels", 1.0}}, settings,
+                       {"bright", "dim"}, Pipeline("grey,fit:64:96"));
+    const auto part = set->subset(places);
+    const auto loader = task.loader(*part, task.pipeline(), {.batch_size = 4, .workers = 0});
+    const EvaluationMode mode(task.net());
+    const LossParts loss = task.loss(*loader->begin());
+    return std::array{loss.total.item(), loss.parts[0].second.item(), loss.parts[1].second.item()};
+  };
+  DetectorSettings plain = test::small_settings(0.05);
+  const auto [total, of_class, of_box] = parts_of(plain, {0, 1});
+  EXPECT_NEAR(total, of_class + of_box, 1e-6);
+  ASSERT_GT(of_box, 0.1);
+  DetectorSettings heavy = plain;
+  heavy.box_weight = 3;
+  EXPECT_NEAR(parts_of(heavy, {0, 1})[0], of_class + 3 * of_box, 1e-5);
+  // Of normal pictures every term has the weight 1 - alpha.
+  DetectorSettings even = plain;
+  even.alpha = 0.5;
+  EXPECT_NEAR(parts_of(even, {4, 9})[1] / parts_of(plain, {4, 9})[1], 0.5 / 0.75, 1e-5);
+  // Divided by each picture's own objects, a batch is the mean of its pictures; otherwise it is not.
+  DetectorSettings own = plain;
+  own.by_picture = true;
+  const auto mean = [&](const DetectorSettings& s) {
+    return (parts_of(s, {0})[0] + parts_of(s, {4})[0]) / 2;
+  };
+  EXPECT_NEAR(parts_of(own, {0, 4})[0], mean(own), 1e-5);
+  EXPECT_GT(std::abs(parts_of(plain, {0, 4})[0] - mean(plain)), 1e-3);
+}
+
 TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
   EXPECT_EQ(canvas_side(1), 32);
   EXPECT_EQ(canvas_side(64), 64);
@@ -212,64 +251,50 @@ TEST(DetectionTask, CanvasesDependOnThePictureAlone) {
   EXPECT_EQ(canvas_side(512), 512);
   EXPECT_EQ(canvas_side(513), 576);
   EXPECT_EQ(canvas_side(1333), 1408);
+  EXPECT_EQ(canvas_side(513, Padding::mean), 544);
 }
 
-TEST(AnchorRecall, CountsBoxesBySize) {
-  const test::Scratch scratch;
-  Image film(200, 200, 1);
-  scratch.write("a.png", encode_png(film));
-  scratch.write("boxes.csv", "a.png,10,10,13,13,mass\na.png,84,84,116,116,mass\na.png,20,20,120,120,mass\n");
-  const auto set = open_box_table(scratch.path() + "/boxes.csv");
-  const AnchorRecall recall = anchor_recall(*set, Pipeline("grey"), {});
-  EXPECT_EQ(recall.boxes, 3);
-  EXPECT_EQ(recall.matched, 2);
-  EXPECT_EQ(recall_table(recall)[1],
-            (std::vector<std::string>{"0 to 8", "1", "0", "0.000", fixed(9.0 / 1024, 3)}));
-  EXPECT_EQ(
-      message_of<DataError>([&] { require_matches(recall, {}); }),
-      "detection: 1 of 3 boxes have no anchor that overlaps them by 0.5 (1 of 1 with sides of 0 to 8 "
-      "pixels behind the pipeline), so nothing would be learnt of them; use a larger --input-size, other "
-      "--net-option anchor_sizes than 32/64/128/256/512, other anchor_ratios, or --net-option rescue=best");
-  DetectorSettings rescued;
-  rescued.match.rescue = MatchOptions::Rescue::best;
-  EXPECT_NO_THROW(require_matches(recall, rescued));
-  // Behind a pipeline that enlarges, all of them are found.
-  EXPECT_EQ(anchor_recall(*set, Pipeline("grey,resize:2000"), {}).matched, 3);
-}
-
-TEST(DetectorSettings, GoThroughJsonAndOptions) {
-  for (const char* name : {"modern", "legacy", "torchvision"}) {
-    const DetectorSettings settings = detector_preset(name);
-    const Json json = settings_to_json(settings);
-    EXPECT_EQ(settings_to_json(settings_from_json(json, "here")), json) << name;
-    NetOptions options{{"preset", std::string(name)}, {"width", 8.0}};
-    EXPECT_EQ(settings_to_json(take_settings(options)), json) << name;
-    EXPECT_EQ(options.size(), 1u);
-  }
-  NetOptions options{{"anchor_sizes", std::string("8/16/32/64/128")},
-                     {"rescue", std::string("best")},
-                     {"most", 7.0},
-                     {"ignore_padding", false}};
-  const DetectorSettings settings = take_settings(options);
-  EXPECT_TRUE(options.empty());
-  EXPECT_EQ(settings.anchors.sizes, (std::vector<double>{8, 16, 32, 64, 128}));
-  EXPECT_EQ(settings.match.rescue, MatchOptions::Rescue::best);
-  EXPECT_EQ(settings.detect.most, 7);
-  EXPECT_FALSE(settings.match.ignore_padding);
-
-  const auto refused = [](const Json& json) {
-    return message_of<UsageError>([&] { settings_from_json(json, "detector"); });
+// Torchvision's padding: 0 behind the normalisation, to multiples of 32, of the picture alone or of the
+// batch.
+TEST(DetectionTask, PaddingIsASetting) {
+  const test::BrightSquares films(2, 70, 50);
+  films.write("wide.png", encode_png(Image(60, 90, 1)));
+  films.write("two.csv", "path,x1,y1,x2,y2,class\nfilm0.png,1,1,30,30,bright\nwide.png,1,1,30,30,dim\n");
+  const auto set = open_box_table(films.path() + "/two.csv");
+  const auto with = [](Padding padding) {
+    DetectorSettings settings = test::small_settings(0.01);
+    settings.padding = padding;
+    return std::make_unique<DetectionTask>(
+        "retinanet_resnet18_fpn", NetOptions{{"width", 8.0}, {"channels", 32.0}, {"input_channels", 1.0}},
+        settings, std::vector<std::string>{"bright", "dim"}, Pipeline("grey,normalize:0.5:0.25"));
   };
-  EXPECT_EQ(refused({{"plus_one", 1}}), "detector: plus_one is 1; use true or false");
-  EXPECT_EQ(refused({{"box_weight", "x"}}), "detector: box_weight is \"x\"; use a number");
-  EXPECT_EQ(refused({{"most", 1.5}}), "detector: most is 1.5; use a whole number from 1 to 1000000");
-  EXPECT_EQ(refused({{"box_deviation", {1, 2}}}), "detector: box_deviation is [1,2]; use four numbers");
-  EXPECT_EQ(refused({{"anchor_sizes", {1, "x"}}}),
-            "detector: anchor_sizes is [1,\"x\"]; use numbers, with / between them");
-  EXPECT_EQ(refused({{"rescue", "all"}}), "detector: rescue is \"all\"; known are none, best, ties");
-  EXPECT_EQ(refused({{"colour", 1}}), "detector: setting colour is unknown; was it made by a newer version?");
-  EXPECT_EQ(message_of<UsageError>([] { detector_preset("old"); }),
-            "detector: preset old is unknown; known are modern, legacy, torchvision");
+  const auto batches_of = [&](const DetectionTask& task) {
+    std::vector<Shape> shapes;
+    const auto loader = task.loader(*set, task.pipeline(), {.batch_size = 2, .workers = 0});
+    for (const Batch& batch : *loader) shapes.push_back(batch["image"].shape());
+    return shapes;
+  };
+  EXPECT_EQ(batches_of(*with(Padding::mean)), (std::vector<Shape>{{1, 1, 96, 64}, {1, 1, 64, 96}}));
+  EXPECT_EQ(batches_of(*with(Padding::batch)), (std::vector<Shape>{{2, 1, 96, 96}}));
+  const auto task = with(Padding::mean), black = with(Padding::own);
+  black->net().load_state([&] {
+    State state;
+    for (const Parameter& p : task->net().state()) state[p.name] = p.tensor.detach();
+    return state;
+  }());
+  Batch batch = task->one(*set, 0, cpu);
+  const Tensor image = batch["image"].clone();
+  EXPECT_EQ(image.select(0, 0).select(0, 0).select(0, 63).select(0, 95).item(), -2);  // black
+  const NoGrad guard;
+  const EvaluationMode first(task->net()), second(black->net());
+  const Outputs ours = task->predict(batch);
+  EXPECT_NE(ours["score"].to_vector<float>(), black->predict(batch)["score"].to_vector<float>());
+  image.slice(2, 50, 64).fill_(0);
+  image.slice(3, 70, 96).fill_(0);
+  batch.set("image", image);
+  const Outputs zeroed = black->predict(batch);
+  EXPECT_EQ(ours["score"].to_vector<float>(), zeroed["score"].to_vector<float>());
+  EXPECT_EQ(ours["boxes"].to_vector<float>(), zeroed["boxes"].to_vector<float>());
 }
 
 TEST(DetectionTask, Messages) {
@@ -321,6 +346,9 @@ TEST(DetectionTask, Messages) {
                    {"pipeline", "grey"}};
   EXPECT_EQ(message_of<CheckpointError>([&] { task_kind("detection").make(damaged, "x.gdck"); }),
             "checkpoint: x.gdck does not describe a detector; was it written by gadolin train?");
+  EXPECT_EQ(
+      message_of<UsageError>([&] { DetectionEvaluator(*set, set->classes(), 0).set_max_detections(0); }),
+      "detection: 0 detections a picture count for nothing; use 1 or more");
   report::RunReport page;
   EXPECT_EQ(message_of<FormatError>([&] { report_detection("runs/a", Json::object(), page); }),
             "report: runs/a/metrics.json is none of a detector: [json.exception.out_of_range.403] key "

@@ -105,7 +105,7 @@ template <class T, bool packed> void expect_same_groups(const Tensor& x, const c
   manual_seed(8);
   const Tensor want = dropout(x, 0.4);
   Tensor got = full(x.shape(), 77, x.dtype()).contiguous(x.format());
-  const detail::DropoutLayout layout(x, got);
+  const detail::DropoutLayout layout = detail::dropout_layout(x, got);
   const detail::DropoutMask mask{8, 0, static_cast<std::uint32_t>(std::ceil(0.4 * 0x1p24))};
   const std::int64_t groups = (x.numel() + detail::dropout_group<T> - 1) / detail::dropout_group<T>;
   for (std::int64_t g = groups - 1; g >= 0; --g) {

@@ -16,8 +16,7 @@ struct SlimLayer {
   bool linear = false;
 };
 
-// What Slim calls the layers of one net. Each net that Slim has too exports such a table from the file of its
-// constructor.
+// What Slim calls the layers of one net.
 struct SlimNames {
   std::string scope;  // of all variables: "resnet_v1_50"
   std::vector<SlimLayer> layers;
@@ -34,5 +33,12 @@ struct SlimNames {
       conv(theirs + "/" + scope_inside, ours + "." + name_inside);
   }
 };
+
+SlimNames slim_names_of_resnet(int depth);     // resnet_v1_`depth`, from 50 on
+SlimNames slim_names_of_resnet_v2(int depth);  // resnet_v2_`depth`, from 50 on
+SlimNames slim_names_of_vgg(int depth);        // vgg_16 or vgg_19
+SlimNames slim_names_of_inception_v3();
+SlimNames slim_names_of_inception_v4();
+SlimNames slim_names_of_inception_resnet_v2();
 
 }  // namespace gadolin

@@ -1,0 +1,229 @@
+#include "layers/winograd.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "layers/winograd_kernels.h"
+#include "tensor/cpu/parallel.h"
+
+namespace gadolin::detail {
+namespace {
+
+// Of a block. Six rounds of 14 rows of registers, or fourteen of 6.
+constexpr std::int64_t most_tiles = 84;
+
+std::int64_t up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+
+template <class S> const WinogradKernels<S>& kernels_of(WinogradChoice how) {
+  require<Unsupported>(how.lane_bytes > 0 && how.lane_bytes <= winograd_lanes(), "conv2d: no vectors of ",
+                       how.lane_bytes, " bytes here; use tile 0");
+#if defined(__x86_64__)
+  return *(how.lane_bytes == 64 ? winograd_avx512<S>(how.tile) : winograd_avx2<S>(how.tile));
+#endif
+}
+
+template <class T, class S = std::remove_const_t<T>> PixelView<T> pixels(const Tensor& t) {
+  const Strides& s = t.strides();
+  return {t.template data<S>(), t.size(2), t.size(3), t.size(1), s[0], s[2], s[3]};
+}
+// With channels side by side.
+Tensor with_channels_last(const Tensor& t) {
+  return t.size(1) == 1 || t.strides()[1] == 1 ? t : t.contiguous(MemoryFormat::channels_last);
+}
+
+TileGrid tiles_of(std::int64_t h, std::int64_t w, int tile, int top, int left) {
+  return {(h + tile - 1) / tile, (w + tile - 1) / tile, top, left};
+}
+
+// The filters as they are, or turned round and with inputs and outputs exchanged.
+template <class S> FilterView<S> filter_view(const Tensor& w, bool turned) {
+  const Strides& s = w.strides();
+  if (!turned) return {w.data<S>(), w.size(0), w.size(1), s[0], s[1], s[2], s[3]};
+  return {w.data<S>() + 2 * (s[2] + s[3]), w.size(1), w.size(0), s[1], s[0], -s[2], -s[3]};
+}
+
+// Elements from one point's part of a buffer to the next: a vector more than it has, for parts at multiples
+// of a power of two would push one another out of the cache.
+template <class S> std::int64_t apart(const WinogradKernels<S>& k, std::int64_t n) { return n + k.panel / 2; }
+
+template <class S>
+Tensor bank(const WinogradKernels<S>& k, const Tensor& weight_any, bool turned, bool keep) {
+  const auto made = [&] {
+    const Tensor weight = weight_any.to(dtype_of<S>);
+    const FilterView<S> w = filter_view<S>(weight, turned);
+    Tensor u = empty({up(w.out, k.panel) / k.panel, (k.tile + 2) * (k.tile + 2), apart(k, w.in * k.panel)},
+                     dtype_of<S>);
+    parallel_for(u.size(0), 1, [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t p = from; p < to; ++p)
+        k.filters(w, p, u.size(2), u.data<S>() + p * u.size(1) * u.size(2));
+    });
+    return u;
+  };
+  std::vector<std::int64_t> key{k.tile, k.panel, turned};
+  for (const auto& list : {weight_any.shape().vec(), weight_any.strides().vec()})
+    key.insert(key.end(), list.begin(), list.end());
+  return made_of(weight_any, std::move(key), keep, made);
+}
+
+// y = convolution of x with a bank. Threads share out blocks of tiles; where there are few blocks, also the
+// panels of each.
+template <class S>
+void run_forward(const WinogradKernels<S>& k, const Tensor& x_any, const Tensor& u, TileGrid grid,
+                 const TileEnd<S>& end, Tensor& y) {
+  const Tensor x = with_channels_last(x_any);
+  const PixelView<const S> in = pixels<const S>(x);
+  const PixelView<S> out = pixels<S>(y);
+  const std::int64_t panels = u.size(0), points = u.size(1), threads = num_threads();
+  const std::int64_t tiles = y.size(0) * grid.rows * grid.cols, channels = up(in.channels, k.panel / 2);
+  const std::int64_t rounds = (tiles + threads * most_tiles - 1) / (threads * most_tiles);
+  const std::int64_t each = up((tiles + threads * rounds - 1) / (threads * rounds), k.rows);
+  const std::int64_t blocks = (tiles + each - 1) / each,
+                     shares = std::clamp<std::int64_t>(threads / blocks, 1, panels);
+  // Memory does not depend on the batch: tasks/training_memory foresees it.
+  const TileRows rows{apart(k, most_tiles * channels), 0, channels};
+  const std::int64_t m_point = apart(k, most_tiles * k.panel), of_thread = points * (rows.point + m_point);
+  const Tensor nothing = zeros({in.channels}, dtype_of<S>);
+  Tensor scratch = empty({threads, of_thread}, dtype_of<S>);
+  const S *const zero = nothing.template data<S>(), *const filters = u.data<S>();
+  parallel_for(threads, 1, [&](std::int64_t thread, std::int64_t end_thread) {
+    S *const v = scratch.data<S>() + thread * of_thread, *const m = v + points * rows.point;
+    const std::int64_t items = blocks * shares;
+    for (std::int64_t item = items * thread / threads; item < items * end_thread / threads; ++item) {
+      const std::int64_t first = item / shares * each, count = std::min(each, tiles - first);
+      const std::int64_t share = item % shares;
+      k.gather(in, grid, first, count, false, zero, rows, v);
+      for (std::int64_t p = panels * share / shares; p < panels * (share + 1) / shares; ++p) {
+        for (std::int64_t t = 0; t < points; ++t)
+          k.product(v + t * rows.point, channels, 1, filters + (p * points + t) * u.size(2), m + t * m_point,
+                    count, in.channels, false);
+        k.scatter(m, m_point, grid, first, count, p, end, out);
+      }
+    }
+  });
+}
+
+// The sums over all tiles of products of transformed inputs and transformed gradients, block by block: the
+// order does not depend on the threads, which share out the tiles of a block and then the sums.
+template <class S>
+Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, const Tensor& dy_any,
+                           const Tensor& x_any, const Tensor& weight) {
+  const Tensor x = with_channels_last(x_any), dy = with_channels_last(dy_any);
+  const PixelView<const S> in = pixels<const S>(x), gradient = pixels<const S>(dy);
+  const TileGrid grid = tiles_of(z.p, z.q, k.tile, z.before.h, z.before.w),
+                 of_gradient = {grid.rows, grid.cols, 0, 0};
+  const std::int64_t points = (k.tile + 2) * (k.tile + 2), tiles = z.n * grid.rows * grid.cols;
+  const std::int64_t channels = up(z.c, k.panel / 2), panels = up(z.k, k.panel) / k.panel,
+                     sums = up(z.c, k.rows);
+  const std::int64_t room = (4 << 20) / (points * (channels + panels * k.panel) * std::int64_t(sizeof(S)));
+  const std::int64_t each = std::clamp<std::int64_t>(room, 48, 256);
+  const TileRows rows{apart(k, each * channels), 0, channels},
+      columns{apart(k, panels * each * k.panel), each * k.panel, k.panel};
+  const std::int64_t u_point = apart(k, sums * k.panel);
+  const Tensor nothing = zeros({std::max(z.c, z.k)}, dtype_of<S>);
+  // Products read up to a row of registers beyond the last tile.
+  Tensor v_all = empty({points * rows.point + k.panel}, dtype_of<S>),
+         g_all = empty({points * columns.point}, dtype_of<S>),
+         u_all = empty({panels, points, u_point}, dtype_of<S>), dw = empty_like(weight, dtype_of<S>);
+  S *const v = v_all.template data<S>(), *const g = g_all.template data<S>(),
+           *const u = u_all.template data<S>();
+  const S* const zero = nothing.template data<S>();
+  for (std::int64_t first = 0; first < tiles; first += each) {
+    const std::int64_t count = std::min(each, tiles - first);
+    parallel_for(count, 1, [&](std::int64_t from, std::int64_t to) {
+      k.gather(in, grid, first + from, to - from, false, zero, rows, v + from * channels);
+      k.gather(gradient, of_gradient, first + from, to - from, true, zero, columns, g + from * k.panel);
+    });
+    parallel_for(points * panels, 1, [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t i = from; i < to; ++i) {
+        const std::int64_t t = i % points, p = i / points;
+        k.product(v + t * rows.point, 1, channels, g + t * columns.point + p * columns.panel, u + i * u_point,
+                  z.c, count, first > 0);
+      }
+    });
+  }
+  const FilterView<S> w = filter_view<S>(dw, false);
+  parallel_for(panels, 1, [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t p = from; p < to; ++p)
+      k.filter_gradient(u + p * points * u_point, u_point, w, p, dw.data<S>());
+  });
+  return dw;
+}
+
+template <class F> auto with_kernels(WinogradChoice how, DType dtype, F&& f) {
+  return dtype == DType::fp64 ? f(kernels_of<double>(how)) : f(kernels_of<float>(how));
+}
+
+}  // namespace
+
+int winograd_lanes() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return 64;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 32;
+#endif
+  return 0;
+}
+
+WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool filters_stay) {
+  const Conv2dOptions& o = z.options;
+  const int bytes = winograd_lanes();
+  const auto reaches = [](Pair padding) { return padding.h <= 2 && padding.w <= 2; };
+  if (!bytes || dtype != DType::fp32 || z.r != 3 || z.s != 3 || o.stride != Pair(1) ||
+      o.dilation != Pair(1) || z.groups != 1 || !reaches(z.before) || !reaches(z.after) || z.c < 16 ||
+      z.k < 16)
+    return {};
+  // Cycles of one core for each pair of an input and an output channel, measured on a Zen 5 with AVX-512: of
+  // a picture, or, where a training's filters are transformed at every step, of eight.
+  const double lanes = bytes / 4, rate = 2 * lanes, n = filters_stay ? 1 : 8, c = static_cast<double>(z.c),
+               k = static_cast<double>(z.k);
+  const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
+  const double h = static_cast<double>(back ? z.h : z.p), w = static_cast<double>(back ? z.w : z.q);
+  double best = n * h * w * 9 / (0.75 * rate);
+  WinogradChoice choice;
+  for (const int tile : {2, 4}) {
+    const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
+    const bool cached = points * c * k * 4 < (16 << 20);  // the transformed filters, or their sums
+    const double of_filters = sums           ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
+                              : filters_stay ? 0.3
+                                             : (back ? 1.5 : 3) * (cached ? 1 : 2);
+    const double cost =
+        points * ((tiles + 14) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 6 + of_filters);
+    if (cost < best) {
+      best = cost;
+      choice = {tile, bytes};
+    }
+  }
+  return choice;
+}
+
+void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
+                           const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) {
+  with_kernels(how, x.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
+    const Tensor bias = bias_any.defined() ? bias_any.contiguous() : bias_any,
+                 addend = tail.addend.defined() ? with_channels_last(tail.addend) : tail.addend;
+    PixelView<const S> add{};
+    if (addend.defined()) add = pixels<const S>(addend);
+    run_forward<S>(
+        k, x, bank(k, weight, false, keep_filters), tiles_of(z.p, z.q, how.tile, z.before.h, z.before.w),
+        {bias.defined() ? bias.template data<S>() : nullptr, addend.defined() ? &add : nullptr, tail.relu},
+        y);
+  });
+}
+
+Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
+                                   const Tensor& weight, const Tensor& x, bool keep_filters) {
+  Tensor dx = empty(x.shape(), dy.dtype(), cpu, MemoryFormat::channels_last);
+  with_kernels(how, dy.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
+    run_forward<S>(k, dy, bank(k, weight, true, keep_filters),
+                   tiles_of(z.h, z.w, how.tile, 2 - z.before.h, 2 - z.before.w), {nullptr, nullptr, false},
+                   dx);
+  });
+  return dx;
+}
+
+Tensor conv_filter_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
+                                     const Tensor& x, const Tensor& weight) {
+  return with_kernels(how, dy.dtype(),
+                      [&](const auto& k) { return run_filter_gradient(k, z, dy, x, weight); });
+}
+
+}  // namespace gadolin::detail
