@@ -83,7 +83,8 @@ void check_unchanged(const RunDir& run, const std::string& now) {
   if (!std::filesystem::exists(run.file("config.toml"), error)) return;
   for (const std::string& change : config_differences(run.read_config(), now)) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
-    const std::string key = change.substr(0, colon);
+    std::string key = change.substr(0, colon);
+    if (key.starts_with("mammography.")) key.erase(0, key.find('.') + 1);  // its flags of these names
     const char* const fixed[] = {"train.optimizer",
                                  "train.batch-size",
                                  "train.accumulate",
