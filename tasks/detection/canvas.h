@@ -10,11 +10,11 @@
 
 namespace gadolin {
 
-// How pictures of different sizes become one tensor.
+// How far pictures of different sizes are padded, with the mean colour, to become one tensor.
 enum class Padding : std::uint8_t {
-  own,   // black, to a size that depends on the picture alone
-  mean,  // to the next multiple of 32, with the mean colour: as torchvision pads a picture alone
-  batch  // likewise, but as large as the largest pictures of the batch need it: as torchvision pads batches
+  own,   // to one of few sizes, by the picture alone
+  mean,  // to the next multiple of 32: as torchvision pads a picture alone
+  batch  // to the largest of the batch: as torchvision pads batches
 };
 
 // The side that pictures of `side` pixels are padded to: the next multiple of 32, of 64 above 512, of 128

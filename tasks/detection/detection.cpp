@@ -184,10 +184,10 @@ TextRows DetectionTask::remarks(const Dataset& train) const {
   return recall_table(recall_ ? *recall_ : anchor_recall(with_boxes(train), pipeline_, settings_));
 }
 
-// Behind the normalisation the mean colour is 0. The host reads nothing, so that steps can be recorded.
+// What lies beside the picture becomes exactly 0, the mean colour behind the normalisation, whatever it was.
+// The host reads nothing, so that steps can be recorded.
 Tensor DetectionTask::picture_of(const Batch& batch) {
   const Tensor& image = batch["image"];
-  if (settings_.padding == Padding::own) return image;
   const Device device = image.device();
   const Tensor size = batch["size"].to(DType::fp32);
   const auto inside = [&](int dim) {
@@ -206,7 +206,7 @@ Tensor DetectionTask::picture_of(const Batch& batch) {
 }
 
 DetectorOutput DetectionTask::answer(const Batch& batch) {
-  const Tensor image = picture_of(batch);
+  const Tensor& image = batch["image"];
   const std::int64_t least = net_->least_size();
   require<UsageError>(image.size(2) >= least && image.size(3) >= least, "detection: pictures of ",
                       image.size(3), " x ", image.size(2), " are too small for ", model_, ", which needs ",

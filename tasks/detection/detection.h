@@ -69,7 +69,7 @@ class DetectionTask : public Task {
  private:
   // Throws UsageError for pictures too small for the net.
   DetectorOutput answer(const Batch& batch);
-  Tensor picture_of(const Batch& batch);  // [N, C, H, W], the padding as the settings want it
+  Tensor picture_of(const Batch& batch);  // [N, C, H, W], 0 beside the pictures
   const Tensor& anchors_of(const DetectorOutput& out, const Batch& batch);
   std::string model_;
   NetOptions options_;

@@ -276,25 +276,21 @@ TEST(DetectionTask, PaddingIsASetting) {
   };
   EXPECT_EQ(batches_of(*with(Padding::mean)), (std::vector<Shape>{{1, 1, 96, 64}, {1, 1, 64, 96}}));
   EXPECT_EQ(batches_of(*with(Padding::batch)), (std::vector<Shape>{{2, 1, 96, 96}}));
-  const auto task = with(Padding::mean), black = with(Padding::own);
-  black->net().load_state([&] {
-    State state;
-    for (const Parameter& p : task->net().state()) state[p.name] = p.tensor.detach();
-    return state;
-  }());
+  // What lies beside the picture does not matter.
+  const auto task = with(Padding::own);
   Batch batch = task->one(*set, 0, cpu);
-  const Tensor image = batch["image"].clone();
-  EXPECT_EQ(image.select(0, 0).select(0, 0).select(0, 63).select(0, 95).item(), -2);  // black
   const NoGrad guard;
-  const EvaluationMode first(task->net()), second(black->net());
+  const EvaluationMode mode(task->net());
   const Outputs ours = task->predict(batch);
-  EXPECT_NE(ours["score"].to_vector<float>(), black->predict(batch)["score"].to_vector<float>());
-  image.slice(2, 50, 64).fill_(0);
-  image.slice(3, 70, 96).fill_(0);
-  batch.set("image", image);
-  const Outputs zeroed = black->predict(batch);
-  EXPECT_EQ(ours["score"].to_vector<float>(), zeroed["score"].to_vector<float>());
-  EXPECT_EQ(ours["boxes"].to_vector<float>(), zeroed["boxes"].to_vector<float>());
+  for (const double filling : {-2.0, 0.0, 7.0}) {
+    const Tensor image = batch["image"].clone();
+    image.slice(2, 50, 64).fill_(filling);
+    image.slice(3, 70, 96).fill_(filling);
+    batch.set("image", image);
+    const Outputs filled = task->predict(batch);
+    EXPECT_EQ(ours["score"].to_vector<float>(), filled["score"].to_vector<float>());
+    EXPECT_EQ(ours["boxes"].to_vector<float>(), filled["boxes"].to_vector<float>());
+  }
 }
 
 TEST(DetectionTask, Messages) {
