@@ -211,7 +211,7 @@ DetectorOutput DetectionTask::answer(const Batch& batch) {
   require<UsageError>(image.size(2) >= least && image.size(3) >= least, "detection: pictures of ",
                       image.size(3), " x ", image.size(2), " are too small for ", model_, ", which needs ",
                       least, " pixels a side; use a larger --input-size");
-  return (*net_)(image);
+  return (*net_)(picture_of(batch));
 }
 
 const Tensor& DetectionTask::anchors_of(const DetectorOutput& out, const Batch& batch) {
