@@ -230,8 +230,9 @@ TEST(ConvNorm, NamesTheModule) {
 
 // A norm that does not learn goes into the filters while the convolution learns.
 TEST(ConvNorm, FoldsWhileTheConvolutionLearns) {
-  for (const auto& [dtype, limit] :
-       {std::pair{DType::fp64, 1e-12}, {DType::fp32, 2e-5}, {DType::bf16, 4e-2}}) {
+  for (const auto& type : {std::pair{DType::fp64, 1e-12}, {DType::fp32, 2e-5}, {DType::bf16, 4e-2}}) {
+    const DType dtype = type.first;
+    const double limit = type.second;
     for (const bool biased : {false, true}) {
       Pairing net(16, 24, 3, {.padding = 1, .bias = biased});
       if (dtype == DType::fp64) net.to(dtype);
