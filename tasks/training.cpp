@@ -157,14 +157,18 @@ void Training::choose_metric() {
   fail<UsageError>("--monitor ", wanted, " is unknown; use ", list);
 }
 
-// Of batches as they are evaluated, in evaluation mode; each counts with its samples.
-double Training::validation_loss() {
+std::unique_ptr<DataLoader> Training::validation_loader() const {
   LoaderOptions load = plan_.load;
   load.shuffle = load.drop_last = false;
   load.epochs = 1;
   load.bad_samples = BadSamples::fail;
   if (plan_.eval_batch_size > 0) load.batch_size = plan_.eval_batch_size;
-  const auto loader = task_.loader(val_, task_.pipeline(), load);
+  return task_.loader(val_, task_.pipeline(), load);
+}
+
+// Of batches as they are evaluated, in evaluation mode; each counts with its samples.
+double Training::validation_loss() {
+  const auto loader = validation_loader();
   const EvaluationMode mode(task_.net());
   const NoGrad guard;
   const ComputeScope compute(plan_.loop.compute);
@@ -179,12 +183,7 @@ double Training::validation_loss() {
 // Each process evaluates its share of the samples. The first one measures what all have found, and the
 // training loop tells the others its numbers.
 MetricList Training::evaluate() {
-  LoaderOptions load = plan_.load;
-  load.shuffle = load.drop_last = false;
-  load.epochs = 1;
-  load.bad_samples = BadSamples::fail;
-  if (plan_.eval_batch_size > 0) load.batch_size = plan_.eval_batch_size;
-  const auto loader = task_.loader(val_, task_.pipeline(), load);
+  const auto loader = validation_loader();
   const auto evaluator = task_.evaluator(val_);
   gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute, communicator_);
   MetricList list;
