@@ -28,7 +28,7 @@ GADOLIN_FUNCTION(log,   input,  std::log(x),         dy / x)
 GADOLIN_FUNCTION(sqrt,  output, std::sqrt(x),        dy / (T(2) * y))
 GADOLIN_FUNCTION(rsqrt, output, T(1) / std::sqrt(x), T(-0.5) * dy * y * y * y)  // -x^(-3/2) / 2
 GADOLIN_FUNCTION(abs,   input,  std::fabs(x),        x == T(0) ? T(0) : (x < T(0) ? -dy : dy))
-GADOLIN_FUNCTION(erf,   input,  std::erf(x),         T(1.1283791670955125739) * dy * std::exp(-x * x))  // 2 / sqrt(pi)
+GADOLIN_FUNCTION(erf,   input,  std::erf(x),         T(1.1283791670955125739) * dy * std::exp(-x * x))
 GADOLIN_FUNCTION(tanh,  output, std::tanh(x),        (T(1) - y * y) * dy)
 GADOLIN_FUNCTION(sin,   input,  std::sin(x),         std::cos(x) * dy)
 GADOLIN_FUNCTION(cos,   input,  std::cos(x),         -std::sin(x) * dy)
