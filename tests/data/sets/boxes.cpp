@@ -206,8 +206,10 @@ TEST(Boxes, CocoDefaultsAreOneNote) {
 TEST(Boxes, CocoSizesThatAreNotKnown) {
   const BoxFolder dir;
   dir.coco(
-      R"({"id": "5", "image_id": "1", "category_id": "3", "bbox": ["1", 2, 3, 4], "area": 12, "iscrowd": 0},
-              {"id": 6, "image_id": 2, "category_id": 3, "bbox": [1, 2, 39, 28], "area": 12, "iscrowd": "0"})",
+      R"({"id": "5", "image_id": "1", "category_id": "3", "bbox": ["1", 2, 3, 4], "area": 12,
+               "iscrowd": 0},
+              {"id": 6, "image_id": 2, "category_id": 3, "bbox": [1, 2, 39, 28], "area": 12,
+               "iscrowd": "0"})",
       R"({"id": "3", "name": "mass"})",
       R"({"id": "1", "file_name": "a.png", "width": -1, "height": -1},
               {"id": 2, "file_name": "b.png", "width": 0, "height": 30})");
@@ -223,9 +225,10 @@ TEST(Boxes, CocoSizesThatAreNotKnown) {
 TEST(Boxes, CocoFieldsThatAreNull) {
   const BoxFolder dir;
   dir.coco(
-      R"({"id": null, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": null, "iscrowd": null,
-               "segmentation": null},
-              {"id": 6, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": false})",
+      R"({"id": null, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": null,
+               "iscrowd": null, "segmentation": null},
+              {"id": 6, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12,
+               "iscrowd": false})",
       R"({"id": 3, "name": "mass", "supercategory": null})",
       R"({"id": 1, "file_name": "a.png", "width": null, "height": null, "license": null})");
   const auto set = open_coco(dir / "set.json");
