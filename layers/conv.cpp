@@ -96,9 +96,8 @@ void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor
     if (tail.relu) y.copy_(relu(y));
     return;
   }
-  const bool widens = onednn_widens(in);
-  const WinogradChoice how =
-      winograd_choice(ConvPass::forward, z, widens ? DType::fp32 : in.dtype(), !records);
+  const WinogradChoice how = winograd_choice(ConvPass::forward, z, in.dtype(), !records);
+  const bool widens = how ? in.dtype() == DType::fp16 : onednn_widens(in);
   const auto run = [&](const Tensor& x, const Tensor& b, const Tensor& addend, Tensor& to) {
     if (how) return conv_forward_winograd(how, z, x, filters, b, {addend, tail.relu}, to, keep_filters);
     conv_forward_onednn(z, x, filters, b, {addend, tail.relu && !records}, to, keep_filters);
@@ -132,8 +131,8 @@ Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, cons
   if (tail.addend.defined()) require_result("added to", tail.addend, shape, in);
   if (tail.out.defined()) require_result("written into", tail.out, shape, in);
   if (tail.out.defined()) return tail.out;
-  const bool adds_in_place = tail.addend.defined() && !in.device().is_cuda() && onednn_takes(in) &&
-                             !onednn_widens(in) && tail.addend.sole_owner();
+  const bool adds_in_place =
+      tail.addend.defined() && !in.device().is_cuda() && onednn_takes(in) && tail.addend.sole_owner();
   if (adds_in_place && tail.addend.is_contiguous(MemoryFormat::channels_last))
     return tail.addend;  // nobody else will read it
   return new_result(shape, in);
@@ -156,22 +155,22 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
     if (need[0]) grads[0] = conv_data_gradient_reference(z, dy, weight, x);
     if (need[1]) grads[1] = conv_filter_gradient_reference(z, dy, x, weight);
   } else {
-    const Tensor given = x, w = weight;
-    const bool widens = onednn_widens(given);
-    const DType type = widens ? DType::fp32 : given.dtype();
-    const Tensor up = dy.to(type), in = given.to(type);
+    const Tensor in = x, w = weight;
+    const DType given = in.dtype(), direct = onednn_widens(in) ? DType::fp32 : given,
+                by_tiles = given == DType::fp16 ? DType::fp32 : given;
     if (need[0]) {
-      const bool keep = !filters_go && (filters_stay || given.dtype() == DType::fp32);
-      const WinogradChoice how = winograd_choice(ConvPass::data_gradient, z, type);
-      grads[0] = (how ? conv_data_gradient_winograd(how, z, up, w, in, keep)
-                      : conv_data_gradient_onednn(z, up, w.to(type), in, keep && !widens))
-                     .to(dy.dtype());
+      const bool keep = !filters_go && (filters_stay || given == DType::fp32);
+      const WinogradChoice how = winograd_choice(ConvPass::data_gradient, z, given);
+      grads[0] = (how ? conv_data_gradient_winograd(how, z, dy.to(by_tiles), w, in, keep)
+                      : conv_data_gradient_onednn(z, dy.to(direct), w.to(direct), in.to(direct),
+                                                  keep && direct == given))
+                     .to(given);
     }
     if (need[1]) {
-      const WinogradChoice how = winograd_choice(ConvPass::filter_gradient, z, type);
-      grads[1] = (how ? conv_filter_gradient_winograd(how, z, up, in, w)
-                      : conv_filter_gradient_onednn(z, up, in, w.to(type)))
-                     .to(dy.dtype());
+      const WinogradChoice how = winograd_choice(ConvPass::filter_gradient, z, given);
+      grads[1] = (how ? conv_filter_gradient_winograd(how, z, dy.to(by_tiles), in.to(by_tiles), w)
+                      : conv_filter_gradient_onednn(z, dy.to(direct), in.to(direct), w.to(direct)))
+                     .to(given);
     }
   }
   return grads;

@@ -35,6 +35,8 @@ Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, cons
 // computes in the type of x.
 bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
+// How many products of this type it does in the time of one of fp32, about.
+double onednn_speed(DType dtype);
 // y = conv(x) [+ bias] and what the tail says; an addend that is y itself is added in place.
 void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvTail& tail, Tensor& y, bool keep_filters);

@@ -14,17 +14,17 @@ constexpr std::int64_t most_tiles = 84;
 
 std::int64_t up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
-template <class S> const WinogradKernels<S>& kernels_of(WinogradChoice how) {
+template <class S, class E> const WinogradKernels<S, E>& kernels_of(WinogradChoice how) {
   require<Unsupported>(how.lane_bytes > 0 && how.lane_bytes <= winograd_lanes(), "conv2d: no vectors of ",
                        how.lane_bytes, " bytes here; use tile 0");
 #if defined(__x86_64__)
-  return *(how.lane_bytes == 64 ? winograd_avx512<S>(how.tile) : winograd_avx2<S>(how.tile));
+  return *(how.lane_bytes == 64 ? winograd_avx512<S, E>(how.tile) : winograd_avx2<S, E>(how.tile));
 #endif
 }
 
-template <class T, class S = std::remove_const_t<T>> PixelView<T> pixels(const Tensor& t) {
+template <class E> PixelView<E> pixels(const Tensor& t) {
   const Strides& s = t.strides();
-  return {t.template data<S>(), t.size(2), t.size(3), t.size(1), s[0], s[2], s[3]};
+  return {static_cast<E*>(t.raw()), t.size(2), t.size(3), t.size(1), s[0], s[2], s[3]};
 }
 // With channels side by side.
 Tensor with_channels_last(const Tensor& t) {
@@ -44,10 +44,12 @@ template <class S> FilterView<S> filter_view(const Tensor& w, bool turned) {
 
 // Elements from one point's part of a buffer to the next: a vector more than it has, for parts at multiples
 // of a power of two would push one another out of the cache.
-template <class S> std::int64_t apart(const WinogradKernels<S>& k, std::int64_t n) { return n + k.panel / 2; }
+template <class S, class E> std::int64_t apart(const WinogradKernels<S, E>& k, std::int64_t n) {
+  return n + k.panel / 2;
+}
 
-template <class S>
-Tensor bank(const WinogradKernels<S>& k, const Tensor& weight_any, bool turned, bool keep) {
+template <class S, class E>
+Tensor bank(const WinogradKernels<S, E>& k, const Tensor& weight_any, bool turned, bool keep) {
   const auto made = [&] {
     const Tensor weight = weight_any.to(dtype_of<S>);
     const FilterView<S> w = filter_view<S>(weight, turned);
@@ -67,12 +69,12 @@ Tensor bank(const WinogradKernels<S>& k, const Tensor& weight_any, bool turned, 
 
 // y = convolution of x with a bank. Threads share out blocks of tiles; where there are few blocks, also the
 // panels of each.
-template <class S>
-void run_forward(const WinogradKernels<S>& k, const Tensor& x_any, const Tensor& u, TileGrid grid,
-                 const TileEnd<S>& end, Tensor& y) {
+template <class S, class E>
+void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const Tensor& u, TileGrid grid,
+                 const TileEnd<S, E>& end, Tensor& y) {
   const Tensor x = with_channels_last(x_any);
-  const PixelView<const S> in = pixels<const S>(x);
-  const PixelView<S> out = pixels<S>(y);
+  const PixelView<const E> in = pixels<const E>(x);
+  const PixelView<E> out = pixels<E>(y);
   const std::int64_t panels = u.size(0), points = u.size(1), threads = num_threads();
   const std::int64_t tiles = y.size(0) * grid.rows * grid.cols, channels = up(in.channels, k.panel / 2);
   const std::int64_t rounds = (tiles + threads * most_tiles - 1) / (threads * most_tiles);
@@ -82,9 +84,10 @@ void run_forward(const WinogradKernels<S>& k, const Tensor& x_any, const Tensor&
   // Memory does not depend on the batch: tasks/training_memory foresees it.
   const TileRows rows{apart(k, most_tiles * channels), 0, channels};
   const std::int64_t m_point = apart(k, most_tiles * k.panel), of_thread = points * (rows.point + m_point);
-  const Tensor nothing = zeros({in.channels}, dtype_of<S>);
+  const Tensor nothing = zeros({in.channels}, x.dtype());
   Tensor scratch = empty({threads, of_thread}, dtype_of<S>);
-  const S *const zero = nothing.template data<S>(), *const filters = u.data<S>();
+  const E* const zero = static_cast<const E*>(nothing.raw());
+  const S* const filters = u.data<S>();
   parallel_for(threads, 1, [&](std::int64_t thread, std::int64_t end_thread) {
     S *const v = scratch.data<S>() + thread * of_thread, *const m = v + points * rows.point;
     const std::int64_t items = blocks * shares;
@@ -104,11 +107,11 @@ void run_forward(const WinogradKernels<S>& k, const Tensor& x_any, const Tensor&
 
 // The sums over all tiles of products of transformed inputs and transformed gradients, block by block: the
 // order does not depend on the threads, which share out the tiles of a block and then the sums.
-template <class S>
-Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, const Tensor& dy_any,
+template <class S, class E>
+Tensor run_filter_gradient(const WinogradKernels<S, E>& k, const ConvSizes& z, const Tensor& dy_any,
                            const Tensor& x_any, const Tensor& weight) {
   const Tensor x = with_channels_last(x_any), dy = with_channels_last(dy_any);
-  const PixelView<const S> in = pixels<const S>(x), gradient = pixels<const S>(dy);
+  const PixelView<const E> in = pixels<const E>(x), gradient = pixels<const E>(dy);
   const TileGrid grid = tiles_of(z.p, z.q, k.tile, z.before.h, z.before.w),
                  of_gradient = {grid.rows, grid.cols, 0, 0};
   const std::int64_t points = (k.tile + 2) * (k.tile + 2), tiles = z.n * grid.rows * grid.cols;
@@ -119,14 +122,14 @@ Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, cons
   const TileRows rows{apart(k, each * channels), 0, channels},
       columns{apart(k, panels * each * k.panel), each * k.panel, k.panel};
   const std::int64_t u_point = apart(k, sums * k.panel);
-  const Tensor nothing = zeros({std::max(z.c, z.k)}, dtype_of<S>);
+  const Tensor nothing = zeros({std::max(z.c, z.k)}, x.dtype());
   // Products read up to a row of registers beyond the last tile.
   Tensor v_all = empty({points * rows.point + k.panel}, dtype_of<S>),
          g_all = empty({points * columns.point}, dtype_of<S>),
          u_all = empty({panels, points, u_point}, dtype_of<S>), dw = empty_like(weight, dtype_of<S>);
   S *const v = v_all.template data<S>(), *const g = g_all.template data<S>(),
            *const u = u_all.template data<S>();
-  const S* const zero = nothing.template data<S>();
+  const E* const zero = static_cast<const E*>(nothing.raw());
   for (std::int64_t first = 0; first < tiles; first += each) {
     const std::int64_t count = std::min(each, tiles - first);
     parallel_for(count, 1, [&](std::int64_t from, std::int64_t to) {
@@ -150,7 +153,8 @@ Tensor run_filter_gradient(const WinogradKernels<S>& k, const ConvSizes& z, cons
 }
 
 template <class F> auto with_kernels(WinogradChoice how, DType dtype, F&& f) {
-  return dtype == DType::fp64 ? f(kernels_of<double>(how)) : f(kernels_of<float>(how));
+  if (dtype == DType::bf16) return f(kernels_of<float, Bf16Bits>(how));
+  return dtype == DType::fp64 ? f(kernels_of<double, double>(how)) : f(kernels_of<float, float>(how));
 }
 
 }  // namespace
@@ -167,7 +171,7 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
   const Conv2dOptions& o = z.options;
   const int bytes = winograd_lanes();
   const auto reaches = [](Pair padding) { return padding.h <= 2 && padding.w <= 2; };
-  if (!bytes || dtype != DType::fp32 || z.r != 3 || z.s != 3 || o.stride != Pair(1) ||
+  if (!bytes || dtype == DType::fp64 || z.r != 3 || z.s != 3 || o.stride != Pair(1) ||
       o.dilation != Pair(1) || z.groups != 1 || !reaches(z.before) || !reaches(z.after) || z.c < 16 ||
       z.k < 16)
     return {};
@@ -177,7 +181,7 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
                k = static_cast<double>(z.k);
   const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
   const double h = static_cast<double>(back ? z.h : z.p), w = static_cast<double>(back ? z.w : z.q);
-  double best = n * h * w * 9 / (0.75 * rate);
+  double best = n * h * w * 9 / (0.75 * rate * onednn_speed(dtype));
   WinogradChoice choice;
   for (const int tile : {2, 4}) {
     const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
@@ -197,12 +201,12 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
 
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
                            const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) {
-  with_kernels(how, x.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
-    const Tensor bias = bias_any.defined() ? bias_any.contiguous() : bias_any,
+  with_kernels(how, x.dtype(), [&]<class S, class E>(const WinogradKernels<S, E>& k) {
+    const Tensor bias = bias_any.defined() ? bias_any.to(dtype_of<S>).contiguous() : bias_any,
                  addend = tail.addend.defined() ? with_channels_last(tail.addend) : tail.addend;
-    PixelView<const S> add{};
-    if (addend.defined()) add = pixels<const S>(addend);
-    run_forward<S>(
+    PixelView<const E> add{};
+    if (addend.defined()) add = pixels<const E>(addend);
+    run_forward<S, E>(
         k, x, bank(k, weight, false, keep_filters), tiles_of(z.p, z.q, how.tile, z.before.h, z.before.w),
         {bias.defined() ? bias.template data<S>() : nullptr, addend.defined() ? &add : nullptr, tail.relu},
         y);
@@ -212,10 +216,10 @@ void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor&
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
                                    const Tensor& weight, const Tensor& x, bool keep_filters) {
   Tensor dx = empty(x.shape(), dy.dtype(), cpu, MemoryFormat::channels_last);
-  with_kernels(how, dy.dtype(), [&]<class S>(const WinogradKernels<S>& k) {
-    run_forward<S>(k, dy, bank(k, weight, true, keep_filters),
-                   tiles_of(z.h, z.w, how.tile, 2 - z.before.h, 2 - z.before.w), {nullptr, nullptr, false},
-                   dx);
+  with_kernels(how, dy.dtype(), [&]<class S, class E>(const WinogradKernels<S, E>& k) {
+    run_forward<S, E>(k, dy, bank(k, weight, true, keep_filters),
+                      tiles_of(z.h, z.w, how.tile, 2 - z.before.h, 2 - z.before.w), {nullptr, nullptr, false},
+                      dx);
   });
   return dx;
 }

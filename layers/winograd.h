@@ -17,14 +17,14 @@ struct WinogradChoice {
   explicit operator bool() const { return tile != 0; }
   bool operator==(const WinogradChoice&) const = default;
 };
-// By a picture's sizes and vectors alone, never by the batch or a clock: bits must not depend on them. Direct
-// for whatever Winograd's algorithm is not for.
+// By a picture's sizes, its type (fp16 is widened first) and vectors alone, never by the batch or a clock:
+// bits must not depend on them. Direct for whatever Winograd's algorithm is not for.
 // filters_stay: their transforms will be wanted again and again.
 WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool filters_stay = false);
 // Bytes of the widest vectors that it has code for here: 64, 32, or 0.
 int winograd_lanes();
 
-// As their namesakes of layers/conv_function.h, for fp32 and fp64. A NaN or an infinity among the inputs
+// As their namesakes of layers/conv_function.h, for fp32, fp64 and, with arithmetic in fp32, bf16. A NaN or an infinity among the inputs
 // makes NaNs of all results of its tile. Errors: docs/numerics.md. x, y and the addend may be slices of
 // channels.
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,

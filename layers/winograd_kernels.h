@@ -6,6 +6,9 @@
 
 namespace gadolin::detail {
 
+// A bfloat16 as its bits, the upper half of a float's.
+using Bf16Bits = std::uint16_t;
+
 // An image of pixels whose channels lie together.
 template <class S> struct PixelView {
   S* data;
@@ -36,13 +39,14 @@ template <class S> struct FilterView {
 };
 
 // What is done to a pixel of the result.
-template <class S> struct TileEnd {
+template <class S, class E> struct TileEnd {
   const S* bias;                  // or null
-  const PixelView<const S>* add;  // or null; may be the result itself
+  const PixelView<const E>* add;  // or null; may be the result itself
   bool relu;
 };
 
-template <class S> struct WinogradKernels {
+// For arithmetic in S of images whose elements are E: the same, or Bf16Bits of float.
+template <class S, class E> struct WinogradKernels {
   int tile;   // results a side
   int panel;  // filters beside one another
   int rows;   // of a product at a time; buffers of tiles hold a multiple of it
@@ -51,25 +55,21 @@ template <class S> struct WinogradKernels {
   void (*filters)(const FilterView<S>& w, std::int64_t panel, std::int64_t point, S* u);
   // Transforms of `count` tiles from `first`: of (tile + 2)^2 pixels, or, to `spread` a gradient, of tile^2.
   // What lies outside the image or above its channels is 0. `zeros`: as many as there are channels.
-  void (*gather)(const PixelView<const S>& x, const TileGrid& grid, std::int64_t first, std::int64_t count,
-                 bool spread, const S* zeros, const TileRows& to, S* v);
+  void (*gather)(const PixelView<const E>& x, const TileGrid& grid, std::int64_t first, std::int64_t count,
+                 bool spread, const E* zeros, const TileRows& to, S* v);
   // c [rows][panel] = (adds: +=) a b, a(i, k) at i row + k step, b [depth][panel].
   void (*product)(const S* a, std::int64_t row, std::int64_t step, const S* b, S* c, std::int64_t rows,
                   std::int64_t depth, bool adds);
   // One panel of results, m [points][rows][panel] with `point` elements from point to point.
   void (*scatter)(const S* m, std::int64_t point, const TileGrid& grid, std::int64_t first,
-                  std::int64_t count, std::int64_t panel, const TileEnd<S>& end, const PixelView<S>& y);
+                  std::int64_t count, std::int64_t panel, const TileEnd<S, E>& end, const PixelView<E>& y);
   // The gradient of one panel of filters from its sums u, laid out as in `filters`.
   void (*filter_gradient)(const S* u, std::int64_t point, const FilterView<S>& shape, std::int64_t panel,
                           S* dw);
 };
 
-// tile: 2 or 4. Only for processors that have such vectors.
-template <class S> const WinogradKernels<S>* winograd_avx2(int tile);
-template <class S> const WinogradKernels<S>* winograd_avx512(int tile);
-template <> const WinogradKernels<float>* winograd_avx2(int tile);
-template <> const WinogradKernels<double>* winograd_avx2(int tile);
-template <> const WinogradKernels<float>* winograd_avx512(int tile);
-template <> const WinogradKernels<double>* winograd_avx512(int tile);
+// tile: 2 or 4. Only for processors that have such vectors. For float, double, and float of Bf16Bits.
+template <class S, class E> const WinogradKernels<S, E>* winograd_avx2(int tile);
+template <class S, class E> const WinogradKernels<S, E>* winograd_avx512(int tile);
 
 }  // namespace gadolin::detail

@@ -24,18 +24,37 @@ template <class S> GADOLIN_INLINE Lane<S> load(const S* from) {
   return v;
 }
 template <class S> GADOLIN_INLINE void store(S* to, Lane<S> v) { std::memcpy(to, &v, sizeof v); }
-// Of `n` elements, which may be none or more than there are lanes; the others are 0.
-template <class S> GADOLIN_INLINE Lane<S> load_some(const S* from, std::int64_t n) {
-  if (n >= Lanes<S>::count) return load(from);
-  S some[Lanes<S>::count] = {};
-  if (n > 0) std::memcpy(some, from, static_cast<std::size_t>(n) * sizeof(S));
-  return load(some);
+
+typedef Bf16Bits HalfLane __attribute__((vector_size(GADOLIN_LANE_BYTES / 2)));
+typedef std::uint32_t BitLane __attribute__((vector_size(GADOLIN_LANE_BYTES)));
+GADOLIN_INLINE Lane<float> load(const Bf16Bits* from) {
+  HalfLane half;
+  std::memcpy(&half, from, sizeof half);
+  const BitLane bits = __builtin_convertvector(half, BitLane) << 16;
+  return __builtin_bit_cast(Lane<float>, bits);
 }
-template <class S> GADOLIN_INLINE void store_some(S* to, Lane<S> v, std::int64_t n) {
-  if (n >= Lanes<S>::count) return store(to, v);
-  S some[Lanes<S>::count];
-  store(some, v);
-  std::memcpy(to, some, static_cast<std::size_t>(n) * sizeof(S));
+// To the nearest, to even of two; NaN stays NaN.
+GADOLIN_INLINE void store(Bf16Bits* to, Lane<float> v) {
+  const BitLane bits = __builtin_bit_cast(BitLane, v), rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  const BitLane kept = v != v ? bits | 0x400000 : rounded;
+  const HalfLane half = __builtin_convertvector(kept >> 16, HalfLane);
+  std::memcpy(to, &half, sizeof half);
+}
+// As many elements E as make lanes of arithmetic.
+template <class E> constexpr std::int64_t lanes_of = GADOLIN_LANE_BYTES / (sizeof(E) == 2 ? 4 : sizeof(E));
+
+// Of `n` elements, which may be none or more than there are lanes; the others are 0.
+template <class E> GADOLIN_INLINE auto load_some(const E* from, std::int64_t n) {
+  if (n >= lanes_of<E>) return load(from);
+  E some[lanes_of<E>] = {};
+  if (n > 0) std::memcpy(some, from, static_cast<std::size_t>(n) * sizeof(E));
+  return load(static_cast<const E*>(some));
+}
+template <class E, class V> GADOLIN_INLINE void store_some(E* to, V v, std::int64_t n) {
+  if (n >= lanes_of<E>) return store(to, v);
+  E some[lanes_of<E>];
+  store(static_cast<E*>(some), v);
+  std::memcpy(to, some, static_cast<std::size_t>(n) * sizeof(E));
 }
 
 // F(4 x 4, 3 x 3) on the points 0, 3/4, -3/4, 3/2, -3/2 and infinity. Points decide the rounding errors
@@ -141,7 +160,8 @@ struct Tile2 {
   }
 };
 
-template <class S, class T> struct Bodies {
+// S: of arithmetic, E: of images, T: tiles.
+template <class S, class E, class T> struct Bodies {
   using V = Lane<S>;
   static constexpr std::int64_t lanes = Lanes<S>::count, width = 2 * lanes;
   static constexpr int side = T::side, rows = GADOLIN_LANE_BYTES == 64 ? 14 : 6;  // with 32 or 16 registers
@@ -191,12 +211,12 @@ template <class S, class T> struct Bodies {
   }
 
   template <int size, class F>
-  static void gather_from(const PixelView<const S>& x, const TileGrid& g, std::int64_t first,
-                          std::int64_t count, const S* zeros, const TileRows& to, S* v, const F& f) {
+  static void gather_from(const PixelView<const E>& x, const TileGrid& g, std::int64_t first,
+                          std::int64_t count, const E* zeros, const TileRows& to, S* v, const F& f) {
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t at = first + i, n = at / (g.rows * g.cols),
                          y0 = at / g.cols % g.rows * T::tile - g.top, x0 = at % g.cols * T::tile - g.left;
-      const S* pixels[size][size];
+      const E* pixels[size][size];
       square<size>([&](int r, int s) {
         const bool inside = y0 + r >= 0 && y0 + r < x.h && x0 + s >= 0 && x0 + s < x.w;
         pixels[r][s] = inside ? x.at(n, y0 + r, x0 + s) : zeros;
@@ -210,8 +230,8 @@ template <class S, class T> struct Bodies {
       }
     }
   }
-  static void gather(const PixelView<const S>& x, const TileGrid& g, std::int64_t first, std::int64_t count,
-                     bool spread, const S* zeros, const TileRows& to, S* v) {
+  static void gather(const PixelView<const E>& x, const TileGrid& g, std::int64_t first, std::int64_t count,
+                     bool spread, const E* zeros, const TileRows& to, S* v) {
     if (spread) return gather_from<T::tile>(x, g, first, count, zeros, to, v, T::template spread<S>);
     gather_from<side>(x, g, first, count, zeros, to, v, T::template input<S>);
   }
@@ -241,7 +261,8 @@ template <class S, class T> struct Bodies {
   }
 
   static void scatter(const S* m, std::int64_t point, const TileGrid& g, std::int64_t first,
-                      std::int64_t count, std::int64_t panel, const TileEnd<S>& end, const PixelView<S>& y) {
+                      std::int64_t count, std::int64_t panel, const TileEnd<S, E>& end,
+                      const PixelView<E>& y) {
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t at = first + i, n = at / (g.rows * g.cols), y0 = at / g.cols % g.rows * T::tile,
                          x0 = at % g.cols * T::tile;
@@ -279,12 +300,12 @@ template <class S, class T> struct Bodies {
     }
   }
 
-  static constexpr WinogradKernels<S> kernels{T::tile, width,   rows,    filters,
-                                              gather,  product, scatter, filter_gradient};
+  static constexpr WinogradKernels<S, E> kernels{T::tile, width,   rows,    filters,
+                                                 gather,  product, scatter, filter_gradient};
 };
 
-template <class S> const WinogradKernels<S>* kernels_of_lanes(int tile) {
-  return tile == 4 ? &Bodies<S, Tile4>::kernels : &Bodies<S, Tile2>::kernels;
+template <class S, class E> const WinogradKernels<S, E>* kernels_of_lanes(int tile) {
+  return tile == 4 ? &Bodies<S, E, Tile4>::kernels : &Bodies<S, E, Tile2>::kernels;
 }
 
 }  // namespace
