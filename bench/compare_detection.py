@@ -100,12 +100,10 @@ def torchvision_side(folder, train, held, classes, plan, seed):
 
     images = [picture(p) for p in train]
     net.train()
-    order, step, losses = [], 0, 0.0
-    epoch = math.ceil(len(train) / BATCH) * BATCH
+    step, losses = 0, 0.0
     while step < plan["steps"]:
         order = torch.randperm(len(train)).tolist()
-        order += order[:epoch - len(order)]
-        for at in range(0, epoch, BATCH):
+        for at in range(0, len(train), BATCH):  # the last batch of an epoch may be smaller, as in Gadolin
             if step == plan["steps"]:
                 break
             batch, targets = [], []
