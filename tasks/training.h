@@ -18,7 +18,8 @@ namespace gadolin {
 // How a task learns. What is left at its default is chosen as `gadolin train` does.
 struct TrainPlan {
   std::string data;                  // what messages call the data
-  std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch)
+  std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch),
+                                     // background:S (what share samples without a class make)
   MixOptions mix;                    // mixup and cutmix of training batches
   Pipeline augment;                  // steps of the training batches
   LoaderOptions load;                // batch size, workers, seed, device, bad samples

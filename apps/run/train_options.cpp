@@ -60,7 +60,8 @@ void add_input_options(CLI::App* app, InputChoice& o) {
                   "Steps of evaluation and prediction; default: resize, centre crop, normalise");
   app->add_option("--sampler", o.sampler,
                   "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
-                  "often), capped:N (a class)")
+                  "often), capped:N (a class), background:S (pictures without boxes or classes make the share "
+                  "S)")
       ->capture_default_str();
   app->add_option("--mixup", o.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
       ->check(at_least(0))
