@@ -217,7 +217,8 @@ const scenarios = {
       await page.value(set("model", name));
       await page.until(`${states("done")} === 1 && ${text_of("#findings > .quiet:last-child")}.startsWith(${JSON.stringify(name)})`);
       await page.until(seen("#stage"));
-      if (await page.value(seen("#boxes"))) {
+      if (await page.value(`Boolean(document.querySelector("table.found"))`)) {
+        assert.ok(await page.value(seen("#boxes")));
         await page.value(set("least", 0));
         assert.equal(await page.value(`document.querySelectorAll("#boxes rect").length`), await page.value(`document.querySelectorAll("#findings tbody tr").length`));
       }
