@@ -1,4 +1,4 @@
-// What the answer says of a film: a bar a class with its threshold, or a row a box; warnings; the error of a film that was not read.
+// What the answer says of a film: warnings, then a bar a class with its threshold, or a row a box.
 import { draw, make, part, percent, words } from "./parts.js";
 import { heat_of } from "./viewer.js";
 
@@ -20,7 +20,7 @@ export function list(film, model) {
   shown = film;
   const { result } = film, place = part("findings");
   if (!result) {
-    place.replaceChildren(make("p", film.state === "failed" ? { class: "trouble" } : {}, film.state === "failed" ? `Not read: ${film.error}` : "No answer yet."));
+    place.replaceChildren(make("p", {}, "No answer yet."));
     return;
   }
   place.replaceChildren(...result.warnings.map(text => make("p", { class: "warning" }, make("strong", {}, "Caution: "), text)),

@@ -25,7 +25,9 @@ export async function view(chosen, model) {
   const result = film.result;
   part("film-title").textContent = film.name;
   part("film-facts").textContent = result ? `${result.format}, ${result.width} × ${result.height} pixels` : "";
-  for (const id of ["room", "controls"]) show(part(id), film.state !== "failed");
+  part("film-error").textContent = film.error ? `Not read: ${film.error}` : "";
+  show(part("film-error"), film.error);
+  for (const id of ["room", "controls", "save-png"]) show(part(id), !film.error);
   show(part("heat-part"), result && model?.heatmap && result.probabilities);
   part("heat-class").replaceChildren(make("option", { value: "" }, "off"),
     ...(result?.classes ?? []).map(name => make("option", { value: name }, words(name))));
@@ -57,7 +59,7 @@ async function show_picture() {
       show(stage, true);
     }
   } catch (fault) {
-    if (current() && film.result) part("film-facts").textContent = `The film cannot be shown: ${fault.message}`;
+    if (current() && film.result) part("film-facts").textContent += `; it cannot be shown: ${fault.message}`;
   }
 }
 
@@ -137,7 +139,7 @@ function drag(stage) {
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { from = null; });
 }
 
-// The heat map of a class; "" for none. Returns what went wrong, or "".
+// The heat map of a class; "" for none.
 export async function heat_of(name) {
   const turn = ++heat_asked, image = part("heat");
   part("heat-class").value = name;
@@ -154,7 +156,7 @@ export async function heat_of(name) {
     image.alt = `Heat map: where the net sees ${words(name)}`;
     show(image, turn === heat_asked);
   } catch (fault) {
-    if (turn === heat_asked) part("film-facts").textContent = `No heat map: ${fault.message}`;
+    if (turn === heat_asked) part("film-facts").textContent += `; no heat map: ${fault.message}`;
   }
 }
 

@@ -64,6 +64,7 @@ export class Page {
 
   hear(method, params) {
     if (method === "Network.requestWillBeSent") this.requests.push(params.request.url);
+    if (method === "Fetch.requestPaused") this.answer_for(params);
     if (method === "Runtime.exceptionThrown") this.faults.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === "Runtime.consoleAPICalled" && ["error", "warning", "assert"].includes(params.type))
       this.faults.push(params.args.map(a => a.value ?? a.description).join(" "));
@@ -76,6 +77,19 @@ export class Page {
 
   send(method, params) {
     return this.browser.send(method, params, this.session);
+  }
+
+  // Requests to addresses like `pattern` are given to `answer`, a function of the request: { status, headers, body }, or null for the server's own.
+  async instead(pattern, answer) {
+    this.answers = answer;
+    await this.send("Fetch.enable", { patterns: [{ urlPattern: pattern }] });
+  }
+
+  answer_for({ requestId, request }) {
+    const said = this.answers(request);
+    if (!said) return this.send("Fetch.continueRequest", { requestId });
+    return this.send("Fetch.fulfillRequest", { requestId, responseCode: said.status, body: Buffer.from(JSON.stringify(said.body ?? {})).toString("base64"),
+      responseHeaders: Object.entries(said.headers ?? {}).map(([name, value]) => ({ name, value })) });
   }
 
   async open(address) {

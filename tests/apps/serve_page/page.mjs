@@ -96,6 +96,10 @@ const scenarios = {
     assert.equal(await page.value(states("done")), 1);
     assert.match(await page.value(text_of("#films li.failed .outcome")), /unsupported image; PNG, JPEG and DICOM are read/);
     assert.match(await page.value(text_of("#progress")), /2 of 2 looked at, 1 not read/);
+    assert.match(await page.value(text_of("#film-title")), /^(?!notes.txt)./, "what was read is shown");
+    await page.click("#films li.failed .film");
+    assert.match(await page.value(text_of("#film-error")), /^Not read: unsupported image/);
+    assert.ok(await page.value(seen("#film-error")));
     await page.picture_of("error");
     page.refused = page.refused.filter(line => !line.includes("415"));
   },
@@ -224,6 +228,34 @@ const scenarios = {
       }
       await page.picture_of(`model-${name}`);
     }
+  },
+
+  async "a token is asked for"(page) {
+    await page.instead("*/version", ({ headers }) => headers.Authorization === "Bearer s3cret" ? null : { status: 401, body: { error: "a token is needed" } });
+    await page.open(address);
+    await page.until(seen("#token"));
+    assert.equal(await page.value(`document.activeElement.id`), "token");
+    await page.send("Input.insertText", { text: "wrong" });
+    await page.key("Enter");
+    await page.until(`${text_of("#trouble")} === "This token is not accepted."`);
+    await page.value(set("token", "s3cret"));
+    await page.key("Enter");
+    await page.until(`document.getElementById("model-facts").textContent.includes("class") && document.getElementById("access").hidden`);
+    page.refused = page.refused.filter(line => !line.includes("401"));
+  },
+
+  async "a busy server is asked again, one that is gone is named"(page) {
+    await begin(page);
+    let asked = 0;
+    await page.instead("*/analysis", () => ++asked === 1 ? { status: 503, headers: { "Retry-After": "1" } } : null);
+    await answered(page, [film]);
+    assert.equal(await page.value(states("done")), 1);
+    assert.equal(asked, 2);
+    await page.send("Fetch.disable");
+    await page.send("Network.emulateNetworkConditions", { offline: true, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+    await answered(page, [film], 2);
+    assert.match(await page.value(text_of("#films li.failed .outcome")), /^no answer from the server/);
+    page.refused = page.refused.filter(line => !/503|DISCONNECTED/.test(line));
   },
 
   async "the policy holds"(page) {
