@@ -1,12 +1,15 @@
-// The page of gadolin serve in Chromium, as people use it: node page.mjs CHROMIUM ADDRESS FILM DICOM [PICTURES]
-// FILM is a PNG or JPEG, DICOM a grey film; PICTURES a folder for screenshots. Prints a line a scenario, ends with 1 if one failed.
+// The page of gadolin serve in Chromium, as people use it:
+//   node page.mjs CHROMIUM SERVER FILM DICOM PICTURES [NAME=CHECKPOINT ...]
+// SERVER is the program, which is started, or the address of a server that runs. FILM is a PNG or JPEG, DICOM a grey film; PICTURES a folder
+// for screenshots, or "". Prints a line a scenario, ends with 1 if one failed.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { Browser } from "./browser.mjs";
 
-const [chromium, address, film, dicom, pictures] = process.argv.slice(2);
+const [chromium, program, film, dicom, pictures, ...checkpoints] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "gadolin-films-"));
 const text = join(folder, "notes.txt"), many = Array.from({ length: 20 }, (_, i) => join(folder, `film-${i + 1}${extname(film)}`));
 writeFileSync(text, "This is no picture.\n");
@@ -271,6 +274,25 @@ const scenarios = {
   },
 };
 
+let address = program, server = null;
+
+// Its first line that holds an address tells where.
+async function start() {
+  const words = checkpoints.flatMap(checkpoint => ["--checkpoint", checkpoint]);
+  server = spawn(program, ["serve", "--port", "0", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  await new Promise((done, fail) => {
+    for (const stream of [server.stdout, server.stderr]) stream.on("data", data => {
+      said += data;
+      address = said.match(/http:\/\/[\w.]+:\d+\/?/)?.[0];
+      if (address) done();
+    });
+    server.on("exit", code => fail(new Error(`gadolin serve ended with ${code}: ${said}`)));
+  });
+  address = address.replace(/\/?$/, "/");
+}
+
+if (!program.startsWith("http")) await start();
 const browser = new Browser(chromium);
 let failed = 0;
 for (const [name, scenario] of Object.entries(scenarios)) {
@@ -292,5 +314,6 @@ for (const [name, scenario] of Object.entries(scenarios)) {
   await page.close();
 }
 await browser.close();
+server?.removeAllListeners("exit").kill("SIGTERM");
 rmSync(folder, { recursive: true, force: true });
 process.exit(failed ? 1 : 0);
