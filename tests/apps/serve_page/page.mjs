@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { Browser } from "./browser.mjs";
 
 const [chromium, program, film, dicom, pictures, ...checkpoints] = process.argv.slice(2);
@@ -119,6 +119,19 @@ const scenarios = {
     assert.match(rows[0], /^file,model,label,positive,/);
     assert.match(rows[20], /^film-20\.\w+,[\w.-]+@\w+,/);
     assert.equal(rows[0].split(",").length, rows[1].split(",").length);
+  },
+
+  async "names of files are names, in the page and in a spreadsheet"(page) {
+    const markup = join(folder, "<img src=x onerror=alert(1)>.txt"), formula = join(folder, "=1+2,\"3\"" + extname(film));
+    writeFileSync(markup, "text");
+    copyFileSync(film, formula);
+    await begin(page);
+    await answered(page, [markup, formula]);
+    assert.deepEqual(await page.value(`[...document.querySelectorAll("#films .name")].map(e => e.textContent)`), [markup, formula].map(f => basename(f)));
+    const rows = String(await saved(page, "#save-csv", "gadolin-results.csv")).trim().split("\r\n");
+    assert.match(rows[1], /unsupported image/);
+    assert.ok(rows[2].startsWith(`"'=1+2,""3""${extname(film)}",`), rows[2]);
+    page.refused = page.refused.filter(line => !line.includes("415"));
   },
 
   async "the picture as PNG"(page) {
