@@ -80,8 +80,10 @@ function look(film, asked_for = false) {
 function changed(film) {
   const { films } = list, ended = films.filter(f => f.state === "done" || f.state === "failed");
   if (!films.includes(film) && film === chosen) chosen = null;
+  // What cannot be read gives way to the first film that can, unless the user chose it.
+  const instead = chosen?.error && !by_hand && films.find(f => f.result);
   if (!chosen && films.length) look(films[0]);
-  else if (film === chosen || chosen?.error && film.result && !by_hand) look(film);
+  else if (instead || film === chosen) look(instead || film);
   arrange();
   if (!films.includes(film)) tell(`${film.name} was removed`);
   else if (films.length === 1 || film.state === "failed") tell(`${film.name}: ${list.outcome(film)}`);
