@@ -14,6 +14,7 @@ void add_weights(Program& program);                          // import, export
 void add_report(Program& program);                           // report
 void add_bench(Program& program);                            // bench op, model, data
 void add_data(Program& program);                             // data check, stats, split, synth
+void add_serve(Program& program);                            // serve
 void add_dicom(Program& program);                            // dicom dump, convert, index
 void add_bodypart(Program& program);                         // bodypart create-database ... classify
 void add_mammography(Program& program);                      // mammography convert ... debug

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   gadolin::add_bench(program);
   gadolin::add_data(program);
   gadolin::add_dicom(program);
+  gadolin::add_serve(program);
   gadolin::add_bodypart(program);
   gadolin::add_mammography(program);
   gadolin::add_chestxray(program);
