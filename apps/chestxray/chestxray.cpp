@@ -7,6 +7,7 @@ namespace gadolin {
 void add_chestxray(Program& program) {
   CLI::App* group =
       program.group("chestxray", "From the NIH's chest X-rays to a net that names their findings");
+  chestxray::add_prepare(program, group);
   chestxray::add_train(program, group);
 }
 

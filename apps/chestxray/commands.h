@@ -5,6 +5,7 @@
 
 namespace gadolin::chestxray {
 
+void add_prepare(Program& program, CLI::App* group);
 void add_train(Program& program, CLI::App* group);
 
 }  // namespace gadolin::chestxray
