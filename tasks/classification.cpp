@@ -1,6 +1,7 @@
 #include "tasks/classification.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "io/text.h"
@@ -33,6 +34,15 @@ std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
                                ", which is not above 0; was it written by gadolin eval?");
   if (c.has("thresholds")) operation.thresholds = thresholds_from_json(c.fact("thresholds"), path);
   task->operate(std::move(operation));
+  for (const char* fact : {"apart", "untrained"}) {
+    if (!c.has(fact)) continue;
+    const Json list = Json::parse(c.fact(fact), nullptr, false);
+    require<CheckpointError, 30>(
+        list.is_array() &&
+            std::all_of(list.begin(), list.end(), [](const Json& name) { return name.is_string(); }),
+        "checkpoint: ", path, " names no classes under ", fact, "; was it written by gadolin train?");
+    fact[0] == 'a' ? task->set_apart(list) : task->set_untrained(list);
+  }
   return task;
 }
 
@@ -41,6 +51,7 @@ std::unique_ptr<Task> begin_classifier(const TaskStart& start) {
   options["num_classes"] = static_cast<double>(start.train.num_classes());
   auto task = std::make_unique<ClassificationTask>(start.model, options, start.train.classes(),
                                                    start.train.multi_label(), start.pipeline);
+  task->set_apart(start.apart);
   task->learn_from(start.train, start.loss, start.device);
   return task;
 }
@@ -98,15 +109,53 @@ Outputs ClassificationTask::predict(const Batch& batch) {
 }
 
 std::unique_ptr<Evaluator> ClassificationTask::evaluator(const Dataset& set) const {
-  return std::make_unique<ClassificationEvaluator>(set, classes_, multi_label_, operation_.thresholds);
+  auto evaluator =
+      std::make_unique<ClassificationEvaluator>(set, classes_, multi_label_, operation_.thresholds);
+  evaluator->leave_out(apart_, untrained_);
+  return evaluator;
 }
 
 std::vector<double> ClassificationTask::class_probabilities(const Outputs& outputs, std::int64_t n) const {
   return probabilities(outputs["logits"].slice(0, n, n + 1), multi_label_);
 }
 
+bool ClassificationTask::trained(std::size_t k) const {
+  const std::string& label = classes_.at(k);
+  return !label.empty() && std::find(untrained_.begin(), untrained_.end(), label) == untrained_.end();
+}
+
+std::vector<std::string> ClassificationTask::columns() const {
+  if (multi_label_) return {"finding", "probability", "threshold", "positive"};
+  return {"class", "probability", "next"};
+}
+
+// Every label that was trained: one of them alone would hide the others.
+Said ClassificationTask::say_labels(const std::vector<double>& p) const {
+  Said said{{}, {{"probabilities", Json::object()}}};
+  const auto& thresholds = operation_.thresholds;
+  const std::vector<std::size_t> positive = positive_at(p, classes_, thresholds);
+  Json limits = Json::object(), names = Json::array();
+  for (std::size_t k = 0; k < p.size(); ++k) {
+    if (!trained(k)) continue;
+    const auto chosen = std::find_if(thresholds.begin(), thresholds.end(),
+                                     [&](const Threshold& t) { return t.label == classes_[k]; });
+    const bool known = chosen != thresholds.end() && chosen->defined();
+    const bool reached = std::find(positive.begin(), positive.end(), k) != positive.end();
+    said.rows.push_back({classes_[k], fixed(p[k], 4), known ? fixed(chosen->value, 4) : "none",
+                         known ? (reached ? "yes" : "no") : ""});
+    said.event["probabilities"][classes_[k]] = p[k];
+    limits[classes_[k]] = known && std::isfinite(chosen->value) ? Json(chosen->value) : Json(nullptr);
+    if (reached) names.push_back(classes_[k]);
+  }
+  if (thresholds.empty()) return said;
+  said.event["thresholds"] = limits;
+  said.event["positive"] = names;
+  return said;
+}
+
 Said ClassificationTask::say(const Outputs& outputs, std::int64_t n, int most) const {
   const std::vector<double> p = class_probabilities(outputs, n);
+  if (multi_label_) return say_labels(p);
   std::vector<std::size_t> order(p.size());
   for (std::size_t k = 0; k < p.size(); ++k) order[k] = k;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });
@@ -141,6 +190,8 @@ void ClassificationTask::describe(Checkpoint& checkpoint) const {
   if (operation_.temperature != 1) checkpoint.facts["temperature"] = exact_text(operation_.temperature);
   if (!operation_.thresholds.empty())
     checkpoint.facts["thresholds"] = thresholds_to_json(operation_.thresholds);
+  if (!apart_.empty()) checkpoint.facts["apart"] = Json(apart_).dump();
+  if (!untrained_.empty()) checkpoint.facts["untrained"] = Json(untrained_).dump();
 }
 
 std::vector<double> probabilities(const Tensor& logits, bool multi_label) {

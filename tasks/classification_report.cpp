@@ -249,9 +249,10 @@ void report_classification(const std::string& folder, const Json& metrics, RunRe
     run.notes.push_back(cat(static_cast<std::int64_t>(metrics["bad_samples"].size()),
                             " samples could not be read and are missing here"));
   }
-  if (!std::filesystem::exists(folder + "/predictions.csv")) return;
-  const PredictionsFile t =
-      read_predictions(folder + "/predictions.csv", classes, metrics.value("multi_label", false));
+  const bool named = std::filesystem::exists(folder + "/samples.csv");
+  const std::string samples = folder + (named ? "/samples.csv" : "/predictions.csv");
+  if (!std::filesystem::exists(samples)) return;
+  const PredictionsFile t = read_predictions(samples, classes, metrics.value("multi_label", false));
   add_rankings(run, t, values);
   add_operating_points(run, t, metrics);
   add_examples(run, t, folder, metrics);

@@ -17,7 +17,9 @@ namespace gadolin {
 
 // How a task learns. What is left at its default is chosen as `gadolin train` does.
 struct TrainPlan {
-  std::string data;                  // what messages call the data
+  std::string data;  // what messages call the data
+  // Instead of the sampler that `sampler` names, which then only stands in messages.
+  std::function<std::shared_ptr<const Sampler>(const Dataset& train, BatchCut cut)> make_sampler = {};
   std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch)
   MixOptions mix;                    // mixup and cutmix of training batches
   Pipeline augment;                  // steps of the training batches

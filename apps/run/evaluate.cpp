@@ -201,7 +201,7 @@ Json measured_groups(const EvalCommand& o, const Dataset& set, const Classificat
 }
 
 // The checkpoint with what was chosen on these samples.
-void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
+void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator, double before) {
   if (o.split != "val")
     session.log("eval: chosen on " + o.split + "; choose on validation samples and measure on others");
   if (const auto* detector = dynamic_cast<const DetectionEvaluator*>(&evaluator))
@@ -210,15 +210,17 @@ void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator) {
   require<UsageError>(classifier != nullptr, "eval: --temperature and --thresholds are for classifiers");
   const Operation chosen = fit_operation(*classifier, o.temperature, o.thresholds);
   Checkpoint checkpoint = load_checkpoint(o.checkpoint);
-  if (o.temperature) checkpoint.facts["temperature"] = exact_text(chosen.temperature);
+  // The logits were divided by the temperature that the checkpoint had.
+  const double temperature = chosen.temperature * before;
+  if (o.temperature) checkpoint.facts["temperature"] = exact_text(temperature);
   if (!o.thresholds.empty()) checkpoint.facts["thresholds"] = thresholds_to_json(chosen.thresholds);
   save_checkpoint(o.save, checkpoint);
-  if (o.temperature) session.say("temperature " + exact_text(chosen.temperature));
+  if (o.temperature) session.say("temperature " + exact_text(temperature));
   for (const Threshold& t : chosen.thresholds)
     session.say(t.label + " from " +
                 (t.defined() ? exact_text(t.value) : "nothing on, not defined: " + t.undefined));
   session.say("saved: " + o.save);
-  if (o.temperature) session.metric("temperature", chosen.temperature);
+  if (o.temperature) session.metric("temperature", temperature);
   session.output("checkpoint", o.save);
 }
 
@@ -276,7 +278,9 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
         write_report_pictures(*set, *finder, task.classes(), static_cast<std::size_t>(o.report_pictures),
                               o.out + "/report/pictures");
   if (!o.out.empty()) write(session, found, o, *evaluator);
-  if (!o.save.empty()) fit(session, o, *evaluator);
+  if (o.save.empty()) return;
+  const auto* measured = dynamic_cast<const ClassificationTask*>(&task);
+  fit(session, o, *evaluator, measured ? measured->operation().temperature : 1);
 }
 
 }  // namespace gadolin

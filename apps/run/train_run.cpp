@@ -6,6 +6,7 @@
 #include "apps/program/version.h"
 #include "apps/run/train_parts.h"
 #include "tasks/classification.h"
+#include "tasks/input_warnings.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/device.h"
 #include "tensor/ops.h"
@@ -84,7 +85,8 @@ void check_unchanged(const RunDir& run, const std::string& now) {
   for (const std::string& change : config_differences(run.read_config(), now)) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
     std::string key = change.substr(0, colon);
-    if (key.starts_with("mammography.")) key.erase(0, key.find('.') + 1);  // its flags of these names
+    for (const char* group : {"mammography.", "chestxray."})
+      if (key.starts_with(group)) key.erase(0, key.find('.') + 1);  // their flags of these names
     const char* const fixed[] = {"train.optimizer",
                                  "train.batch-size",
                                  "train.accumulate",
@@ -158,6 +160,8 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   p.task = make_task(o, session, *p.train, p.channels);
   settle_net(p.task->net(), o, session);
   p.plan = plan_of(o, session, p.task->net(), p.channels);
+  if (p.channels > 0 && o.task == ClassificationTask::name)
+    p.plan.facts.emplace("trained_on", trained_on_to_json(look_at(*p.train, p.task->pipeline())));
   return p;
 }
 
