@@ -36,6 +36,7 @@ std::string band_of(const std::string& text) {
 Predictions part_of(const Predictions& p, const std::vector<std::size_t>& places) {
   Predictions part;
   part.classes = p.classes;
+  part.apart = p.apart;
   const std::size_t k = p.classes.size();
   const auto rows = [&](const auto& from, auto& into, std::size_t i) {
     if (from.empty()) return;
@@ -54,13 +55,6 @@ Predictions part_of(const Predictions& p, const std::vector<std::size_t>& places
 // Areas of single labels, and what goes over all of them and can be compared between groups.
 bool is_kept(const std::string& name) { return name != "log_loss" && !name.ends_with("_micro"); }
 bool is_of_one_label(const MetricValue& m) { return m.name.find('/') != std::string::npos; }
-
-std::int64_t defined_classes(const Predictions& p) {
-  std::int64_t defined = 0;
-  for (std::size_t k = 0; k < p.classes.size(); ++k)
-    defined += !std::isnan(ranking_of(p, static_cast<std::int64_t>(k)).auc());
-  return defined;
-}
 
 std::string shown(const MetricValue& m) {
   if (std::isnan(m.value)) return "not defined";
@@ -107,7 +101,7 @@ std::vector<Subgroup> measure_subgroups(const Predictions& p, const std::vector<
       Subgroup group{grouping.by, name, part.size(), 0, 0, 0, {}};
       group.patients = std::ssize(std::set<std::string>(part.patient.begin(), part.patient.end()));
       group.classes = std::ssize(p.classes);
-      group.defined = defined_classes(part);
+      group.defined = group.classes - std::ssize(left_out_of_means(part));
       for (MetricValue& m : summarize(part, options))
         if (is_kept(m.name)) group.metrics.push_back(std::move(m));
       all.push_back(std::move(group));
