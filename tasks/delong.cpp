@@ -16,7 +16,7 @@ namespace {
 using detail::no_value;
 
 // Ranks from 1; those of equal values are the mean of the ranks they share.
-std::vector<double> mid_ranks(const std::vector<double>& values) {
+std::vector<double> mid_ranks_of(const std::vector<double>& values) {
   std::vector<std::size_t> order(values.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
@@ -31,18 +31,18 @@ std::vector<double> mid_ranks(const std::vector<double>& values) {
 }
 
 // Samples that say something, positives first.
-struct Sides {
+struct TwoSides {
   std::vector<std::size_t> place;
   std::size_t positives = 0;
 };
-Sides sides_of(std::size_t scores, std::span<const std::uint8_t> label, std::size_t patients,
-               double confidence) {
+TwoSides two_sides(std::size_t scores, std::span<const std::uint8_t> label, std::size_t patients,
+                   double confidence) {
   require<ShapeError>(scores == label.size(), "delong: ", scores, " scores for ", label.size(), " labels");
   require<ShapeError>(patients == 0 || patients == label.size(), "delong: ", patients, " patients for ",
                       label.size(), " samples");
   require<ValueError>(confidence > 0 && confidence < 1, "delong: confidence ", confidence,
                       " is not between 0 and 1");
-  Sides sides;
+  TwoSides sides;
   for (std::size_t i = 0; i < label.size(); ++i) {
     require<DataError>(label[i] <= 1 || label[i] == unknown_label, "delong: label ",
                        static_cast<int>(label[i]), " at index ", i, "; 0, 1, or 255 for unknown");
@@ -56,11 +56,11 @@ Sides sides_of(std::size_t scores, std::span<const std::uint8_t> label, std::siz
 
 // The area, and of every sample its share of the other side that it is in the right order with, less the
 // area.
-struct Components {
+struct OrderShares {
   double auc;
   std::vector<double> off;
 };
-Components components_of(Reals score, const Sides& sides) {
+OrderShares order_shares(Reals score, const TwoSides& sides) {
   std::vector<double> all, own[2];
   for (std::size_t k = 0; k < sides.place.size(); ++k) {
     const double value = score[sides.place[k]];
@@ -69,9 +69,10 @@ Components components_of(Reals score, const Sides& sides) {
     own[k < sides.positives ? 0 : 1].push_back(value);
   }
   const double m = static_cast<double>(own[0].size()), n = static_cast<double>(own[1].size());
-  Components c{no_value, {}};
+  OrderShares c{no_value, {}};
   if (!(m > 0 && n > 0)) return c;
-  const std::vector<double> ranks = mid_ranks(all), among[2] = {mid_ranks(own[0]), mid_ranks(own[1])};
+  const std::vector<double> ranks = mid_ranks_of(all),
+                            among[2] = {mid_ranks_of(own[0]), mid_ranks_of(own[1])};
   double right = 0;
   for (std::size_t k = 0; k < all.size(); ++k) {
     const bool positive = k < sides.positives;
@@ -86,8 +87,8 @@ Components components_of(Reals score, const Sides& sides) {
 
 // Covariance of two areas (Obuchowski 1997, equations 5 to 8): sums of components by patient, of the
 // positives, the negatives, and of both together.
-double covariance(const Components& a, const Components& b, const Sides& sides,
-                  std::span<const std::string> patient) {
+double area_covariance(const OrderShares& a, const OrderShares& b, const TwoSides& sides,
+                       std::span<const std::string> patient) {
   struct Sums {
     double a[2] = {0, 0}, b[2] = {0, 0};
     bool has[2] = {false, false};
@@ -126,10 +127,10 @@ double covariance(const Components& a, const Components& b, const Sides& sides,
 
 DelongArea delong_area(Reals score, std::span<const std::uint8_t> label, std::span<const std::string> patient,
                        double confidence) {
-  const Sides sides = sides_of(score.size(), label, patient.size(), confidence);
-  const Components c = components_of(score, sides);
+  const TwoSides sides = two_sides(score.size(), label, patient.size(), confidence);
+  const OrderShares c = order_shares(score, sides);
   if (std::isnan(c.auc)) return {no_value, no_value, {no_value, no_value}};
-  const double variance = covariance(c, c, sides, patient);
+  const double variance = area_covariance(c, c, sides, patient);
   const double deviation = std::isnan(variance) ? no_value : std::sqrt(std::max(0.0, variance)),
                reach = normal_quantile(0.5 + confidence / 2) * deviation;
   if (std::isnan(deviation)) return {c.auc, no_value, {no_value, no_value}};
@@ -140,15 +141,15 @@ DelongComparison delong_comparison(Reals first, Reals second, std::span<const st
                                    std::span<const std::string> patient, double confidence) {
   require<ShapeError>(first.size() == second.size(), "delong: ", first.size(), " first and ", second.size(),
                       " second scores; both must be of the same samples");
-  const Sides sides = sides_of(first.size(), label, patient.size(), confidence);
-  const Components a = components_of(first, sides), b = components_of(second, sides);
+  const TwoSides sides = two_sides(first.size(), label, patient.size(), confidence);
+  const OrderShares a = order_shares(first, sides), b = order_shares(second, sides);
   const double difference = a.auc - b.auc;
   DelongComparison c{a.auc, b.auc, difference, {no_value, no_value}, no_value, no_value, no_value};
   if (std::isnan(difference)) return c;
   // That of the difference itself, so that rounding cannot make it negative.
-  Components off{difference, a.off};
+  OrderShares off{difference, a.off};
   for (std::size_t k = 0; k < off.off.size(); ++k) off.off[k] -= b.off[k];
-  const double variance = covariance(off, off, sides, patient);
+  const double variance = area_covariance(off, off, sides, patient);
   if (std::isnan(variance)) return c;
   c.deviation = std::sqrt(std::max(0.0, variance));
   const double reach = normal_quantile(0.5 + confidence / 2) * c.deviation;

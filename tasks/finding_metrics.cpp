@@ -13,12 +13,12 @@ namespace {
 using detail::no_value;
 
 // Score and label of class k.
-struct Column {
+struct LabelColumn {
   std::vector<double> score;
   std::vector<std::uint8_t> label;
 };
-Column column_of(const Predictions& p, std::size_t k) {
-  Column c;
+LabelColumn label_column(const Predictions& p, std::size_t k) {
+  LabelColumn c;
   const std::size_t classes = p.classes.size();
   for (std::size_t i = k; i < p.probability.size(); i += classes) {
     c.score.push_back(p.probability[i]);
@@ -28,17 +28,17 @@ Column column_of(const Predictions& p, std::size_t k) {
 }
 
 // What does not depend on the draw of patients.
-struct Prepared {
-  std::vector<Column> columns;
+struct PreparedFindings {
+  std::vector<LabelColumn> columns;
   std::vector<Ranking> rankings;
   std::vector<double> threshold;  // NaN: none
   std::vector<bool> apart;
 
-  Prepared(const Predictions& p, const std::vector<Threshold>& thresholds) {
+  PreparedFindings(const Predictions& p, const std::vector<Threshold>& thresholds) {
     require<ValueError>(p.multi_label() || p.size() == 0,
                         "findings: one class a sample has none; use summarize");
     for (std::size_t k = 0; k < p.classes.size(); ++k) {
-      columns.push_back(column_of(p, k));
+      columns.push_back(label_column(p, k));
       rankings.emplace_back(columns[k].score, columns[k].label);
       threshold.push_back(no_value);
       for (const Threshold& t : thresholds)
@@ -77,7 +77,7 @@ struct Prepared {
   }
 };
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
+Json finite_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
 
 }  // namespace
 
@@ -93,7 +93,7 @@ std::vector<Metric> FindingMetrics::names(const std::vector<std::string>& classe
 
 std::vector<double> FindingMetrics::values(const Predictions& p, const std::vector<Threshold>& thresholds,
                                            Reals weight) const {
-  const Prepared prepared(p, thresholds);
+  const PreparedFindings prepared(p, thresholds);
   const std::vector<double> whole = prepared.each(specificity, {});
   return prepared.with_means(weight.empty() ? whole : prepared.each(specificity, weight), whole);
 }
@@ -101,7 +101,7 @@ std::vector<double> FindingMetrics::values(const Predictions& p, const std::vect
 std::vector<MetricValue> FindingMetrics::summarize(const Predictions& p,
                                                    const std::vector<Threshold>& thresholds,
                                                    const BootstrapOptions& options) const {
-  const Prepared prepared(p, thresholds);
+  const PreparedFindings prepared(p, thresholds);
   const std::vector<double> whole = prepared.each(specificity, {}),
                             values = prepared.with_means(whole, whole);
   std::vector<Interval> intervals(values.size(), {no_value, no_value});
@@ -120,12 +120,12 @@ std::vector<MetricValue> FindingMetrics::summarize(const Predictions& p,
 Json delong_json(const Predictions& p) {
   Json all = Json::object();
   for (std::size_t k = 0; k < p.classes.size(); ++k) {
-    const Column c = column_of(p, k);
+    const LabelColumn c = label_column(p, k);
     const DelongArea area = delong_area(c.score, c.label, p.patient);
-    all[p.classes[k]] = {{"auc", number(area.auc)},
-                         {"deviation", number(area.deviation)},
-                         {"low", number(area.interval.low)},
-                         {"high", number(area.interval.high)}};
+    all[p.classes[k]] = {{"auc", finite_or_null(area.auc)},
+                         {"deviation", finite_or_null(area.deviation)},
+                         {"low", finite_or_null(area.interval.low)},
+                         {"high", finite_or_null(area.interval.high)}};
   }
   return all;
 }

@@ -9,6 +9,10 @@ void add_chestxray(Program& program) {
       program.group("chestxray", "From the NIH's chest X-rays to a net that names their findings");
   chestxray::add_prepare(program, group);
   chestxray::add_train(program, group);
+  chestxray::add_test(program, group);
+  chestxray::add_finetune(program, group);
+  chestxray::add_predict(program, group);
+  chestxray::add_cam(program, group);
 }
 
 }  // namespace gadolin

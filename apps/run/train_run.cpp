@@ -5,6 +5,7 @@
 
 #include "apps/program/version.h"
 #include "apps/run/train_parts.h"
+#include "data/sets/extra_columns.h"
 #include "tasks/classification.h"
 #include "tasks/input_warnings.h"
 #include "tensor/cpu/parallel.h"
@@ -141,6 +142,18 @@ void tell_result(Session& session, const TrainResult& result, const std::string&
   session.output("last", run.checkpoints() + "/last.gdck");
 }
 
+// Values of some pictures; views of all, where the table names them.
+TrainedOn looked_at(const std::string& path, const Dataset& train, const Task& task) {
+  TrainedOn seen = look_at(train, task.pipeline());
+  for (const ExtraColumn& column : extra_columns(path, train)) {
+    if (column.name != "view") continue;
+    seen.views.clear();
+    for (const std::string& view : column.values)
+      if (!view.empty()) ++seen.views[view];
+  }
+  return seen;
+}
+
 }  // namespace
 
 RunDir::Open open_mode(const TrainCommand& o) {
@@ -161,7 +174,7 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   settle_net(p.task->net(), o, session);
   p.plan = plan_of(o, session, p.task->net(), p.channels);
   if (p.channels > 0 && o.task == ClassificationTask::name)
-    p.plan.facts.emplace("trained_on", trained_on_to_json(look_at(*p.train, p.task->pipeline())));
+    p.plan.facts.emplace("trained_on", trained_on_to_json(looked_at(o.data.path, *p.train, *p.task)));
   return p;
 }
 
