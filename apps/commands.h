@@ -17,6 +17,7 @@ void add_data(Program& program);                             // data check, stat
 void add_dicom(Program& program);                            // dicom dump, convert, index
 void add_bodypart(Program& program);                         // bodypart create-database ... classify
 void add_mammography(Program& program);                      // mammography convert ... debug
+void add_nodule(Program& program);                           // nodule import ... test-model
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 void add_mammography(Program& program);                      // mammography convert ... debug
 void add_synth_mammo(Program& program, CLI::App* synth);     // data synth mammo

@@ -85,6 +85,7 @@ void check_unchanged(const RunDir& run, const std::string& now) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
     std::string key = change.substr(0, colon);
     if (key.starts_with("mammography.")) key.erase(0, key.find('.') + 1);  // its flags of these names
+    if (key.starts_with("nodule.train-model.")) key.replace(0, 18, "train");
     const char* const fixed[] = {"train.optimizer",
                                  "train.batch-size",
                                  "train.accumulate",
