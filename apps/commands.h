@@ -21,5 +21,6 @@ void add_nodule(Program& program);                           // nodule import ..
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 void add_mammography(Program& program);                      // mammography convert ... debug
 void add_synth_mammo(Program& program, CLI::App* synth);     // data synth mammo
+void add_synth_openi(Program& program, CLI::App* synth);     // data synth openi
 
 }  // namespace gadolin

@@ -216,6 +216,7 @@ void add_data(Program& program) {
   app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);
   add_synth_mammo(program, app);
+  add_synth_openi(program, app);
 }
 
 }  // namespace gadolin

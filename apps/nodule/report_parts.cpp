@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apps/nodule/reports.h"
+#include "io/atomic_file.h"
 #include "io/bytes.h"
 #include "io/csv.h"
 #include "io/text.h"
@@ -18,6 +19,8 @@ std::string lowered(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return low;
 }
+
+constexpr std::int64_t most_table = std::int64_t{1} << 28;
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -109,26 +112,37 @@ std::optional<Remark> doubt_of(const Report& report) {
 std::map<std::string, std::string> read_views(const std::string& path, std::vector<Remark>& remarks) {
   require<DataError>(!has_ending(path, ".gz"), "nodule import: ", printable(path),
                      " is packed; unpack it with gunzip -k, and name the table");
-  const CsvTable table = read_csv(path);
-  const auto id_at = static_cast<std::size_t>(table.column("imageid"));
-  const auto view_at = static_cast<std::size_t>(table.column("View Position"));
-  const int orientation_at = table.find("Patient Orientation");
+  // Not as a table: the real one has content in a column without a name.
+  const CsvTable records = parse_csv_records(read_file(path, most_table), path);
+  require<DataError>(!records.rows.empty(), "nodule import: ", printable(path), " is empty");
+  const std::vector<std::string>& header = records.rows[0];
+  const auto find = [&](std::string_view name) {
+    const auto found = std::find_if(header.begin(), header.end(),
+                                    [&](const std::string& column) { return trimmed(column) == name; });
+    return static_cast<std::size_t>(found - header.begin());
+  };
+  const std::size_t id_at = find("imageid"), view_at = find("View Position"),
+                    orientation_at = find("Patient Orientation");
+  require<DataError>(
+      id_at < header.size() && view_at < header.size(), "nodule import: ", printable(path),
+      " has no columns imageid and View Position; name nlmcxr_dicom_metadata.csv with --views");
   std::map<std::string, std::string> views;
-  for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const auto& row = table.rows[i];
-    const auto id = image_id(row[id_at]);
+  for (std::size_t i = 1; i < records.rows.size(); ++i) {
+    const auto field = [&](std::size_t at) {
+      return at < records.rows[i].size() ? records.rows[i][at] : std::string();
+    };
+    const std::string name = field(id_at), position = field(view_at);
+    const auto id = image_id(name);
     if (!id) {
-      remarks.push_back(
-          {"image", table.place(i), cat("imageid '", printable(row[id_at]), "' names no image")});
+      remarks.push_back({"image", records.place(i), cat("imageid '", printable(name), "' names no image")});
       continue;
     }
-    std::string view = view_position(row[view_at]);
-    const std::string turned =
-        orientation_at < 0 ? "" : view_orientation(row[static_cast<std::size_t>(orientation_at)]);
+    std::string view = view_position(position);
+    const std::string turned = view_orientation(field(orientation_at));
     if (!view.empty() && !turned.empty() && is_lateral(view) != is_lateral(turned)) {
-      remarks.push_back({"contradiction", row[id_at],
-                         cat("View Position ", printable(row[view_at]), ", but its rows are those of a ",
-                             turned, " film")});
+      remarks.push_back(
+          {"contradiction", name,
+           cat("View Position ", printable(position), ", but its rows are those of a ", turned, " film")});
       view.clear();
     } else if (view.empty()) {
       view = turned;

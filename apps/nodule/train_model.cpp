@@ -1,4 +1,5 @@
 // gadolin nodule train-model: a small classifier learns on features.
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/nodule/commands.h"
@@ -14,7 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct TrainFlags {
-  std::string codes, out, hidden = "512/512", resume;
+  std::string codes, out, hidden = "512/512", resume, positive = "nodule";
   double dropout = 0.5, weight_decay = 1e-4, lr = 1e-3;
   std::string optimizer = "adamw", sampler = "balanced", schedule = "cosine";
   std::int64_t epochs = 50, batch_size = 32, patience = 10;
@@ -22,13 +23,25 @@ struct TrainFlags {
   bool legacy = false, overwrite = false;
 };
 
+// The class that is looked for comes last: it is the event of AUC and precision.
+std::unique_ptr<Dataset> features_of(const TrainFlags& f) {
+  auto set = open_features(f.codes);
+  std::vector<std::string> classes = set->classes();
+  const auto found = std::find(classes.begin(), classes.end(), f.positive);
+  if (found == classes.end() || found + 1 == classes.end()) return set;
+  std::rotate(found, found + 1, classes.end());
+  DatasetOptions read;
+  read.classes = classes;
+  return open_features(f.codes, read);
+}
+
 TrainCommand command_of(const TrainFlags& f) {
   TrainCommand o;
   o.out = f.out;
   o.resume = f.resume;
   o.overwrite = f.overwrite;
   o.data.path = f.codes;
-  o.data.open = [path = f.codes] { return open_features(path); };
+  o.data.open = [f] { return features_of(f); };
   o.net.model = feature_classifier_name;
   o.net.options = {{"hidden", f.hidden}, {"dropout", f.dropout}};
   o.input.sampler = f.sampler;
@@ -95,6 +108,8 @@ void add_train_model(Program& program, CLI::App* group) {
       "--legacy", f->legacy,
       "As the original: batch statistics always, SGD 0.01, batches of 20 in the order of the files, 20 "
       "epochs, the last one counts; the options below, up to --epochs, do not");
+  app->add_option("--positive", f->positive, "The class that is looked for, where there is one of this name")
+      ->capture_default_str();
   app->add_option("--hidden", f->hidden, "Sizes of the hidden layers")->capture_default_str();
   app->add_option("--dropout", f->dropout, "Behind each hidden layer")
       ->check(between(0.0, 0.99))
