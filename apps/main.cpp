@@ -21,5 +21,6 @@ int main(int argc, char** argv) {
   gadolin::add_bodypart(program);
   gadolin::add_mammography(program);
   gadolin::add_chestxray(program);
+  gadolin::add_nodule(program);
   return program.main(argc, argv);
 }

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "data/sets/feature_set.h"
 #include "io/text.h"
 #include "tasks/classification_evaluator.h"
+#include "tasks/feature_classifier.h"
 #include "tasks/net_options.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -49,6 +51,12 @@ std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
 std::unique_ptr<Task> begin_classifier(const TaskStart& start) {
   NetOptions options = start.options;
   options["num_classes"] = static_cast<double>(start.train.num_classes());
+  const auto* features = dynamic_cast<const FeatureSet*>(&start.train);
+  require<UsageError>((features != nullptr) == (start.model == feature_classifier_name), "--model ",
+                      start.model,
+                      features ? " learns from pictures, and these are features; use --model mlp"
+                               : " learns from features; make them with nodule extract-features");
+  if (features) options["features"] = static_cast<double>(features->row().numel());
   auto task = std::make_unique<ClassificationTask>(start.model, options, start.train.classes(),
                                                    start.train.multi_label(), start.pipeline);
   task->set_apart(start.apart);
@@ -61,7 +69,7 @@ std::unique_ptr<Task> begin_classifier(const TaskStart& start) {
 ClassificationTask::ClassificationTask(std::string model, NetOptions options,
                                        std::vector<std::string> classes, bool multi_label, Pipeline pipeline)
     : ClassificationTask(model, options, std::move(classes), multi_label, std::move(pipeline),
-                         make_net(model, options)) {}
+                         make_classifier(model, options)) {}
 
 ClassificationTask::ClassificationTask(std::string model, NetOptions options,
                                        std::vector<std::string> classes, bool multi_label, Pipeline pipeline,
@@ -81,11 +89,20 @@ std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, Datas
 std::unique_ptr<DataLoader> ClassificationTask::loader(const Dataset& set, const Pipeline& pipeline,
                                                        const LoaderOptions& options,
                                                        std::shared_ptr<const Sampler> sampler) const {
-  if (!sampler) return std::make_unique<DataLoader>(set, pipeline, options);
+  const bool rows = dynamic_cast<const FeatureSet*>(&set) != nullptr;
+  if (!sampler && !rows) return std::make_unique<DataLoader>(set, pipeline, options);
   LoaderOptions rest = options;
   rest.shuffle = rest.drop_last = false;
-  auto collation =
-      std::make_unique<ClassificationCollation>(pipeline, set.multi_label() ? set.num_classes() : 0);
+  if (!sampler) {
+    const BatchCut cut{options.batch_size, options.drop_last};
+    sampler = options.shuffle ? shuffled(set.size(), cut) : in_order(set.size(), cut);
+  }
+  const int classes = set.multi_label() ? set.num_classes() : 0;
+  std::unique_ptr<Collation> collation;
+  if (rows)
+    collation = std::make_unique<RowCollation>(classes);
+  else
+    collation = std::make_unique<ClassificationCollation>(pipeline, classes);
   return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);
 }
 
@@ -96,8 +113,24 @@ void ClassificationTask::check_batches(const DataLoader& loader) const {
   require_size(*net_, model_, image[1], image[2], true);
 }
 
+Tensor ClassificationTask::input_of(const Batch& batch) {
+  return batch.has("x") ? batch["x"].flatten(1) : batch["image"];
+}
+
+Batch ClassificationTask::one(const Dataset& set, std::int64_t i, Device device) const {
+  if (dynamic_cast<const FeatureSet*>(&set) == nullptr) return Task::one(set, i, device);
+  LoaderOptions options;
+  options.batch_size = 1;
+  options.workers = 0;
+  options.device = device;
+  const auto alone = set.subset(std::vector<std::int64_t>{i});
+  Batch batch;
+  loader(*alone, pipeline_, options)->next(batch);
+  return batch;
+}
+
 Tensor ClassificationTask::logits_of(const Batch& batch) {
-  const Tensor& images = batch["image"];
+  const Tensor images = input_of(batch);
   if (images.dim() == 4) require_size(*net_, model_, images.size(2), images.size(3), false);
   return (*net_)(images);
 }
@@ -220,7 +253,7 @@ TaskKind classification_kind() {
           .check_model = [](const std::string& model) {
             require<UsageError>(!model.starts_with("retinanet_"), "--model ", model,
                                 " is a detector; add --task detection");
-            net_info(model);
+            if (model != feature_classifier_name) net_info(model);
           }};
 }
 

@@ -1,4 +1,5 @@
-// Classification: one class a sample, or several labels each on its own.
+// Classification: one class a sample, or several labels each on its own; of pictures, or of features that
+// another net made of them (data/sets/feature_set.h, tasks/feature_classifier.h).
 #pragma once
 
 #include <memory>
@@ -52,6 +53,7 @@ class ClassificationTask : public Task {
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
+  Batch one(const Dataset& set, std::int64_t i, Device device) const override;
   void check_batches(const DataLoader& loader) const override;
   // The losses of all heads, those of auxiliary ones times 0.4 (nets/image_net.h). Throws ValueError before
   // learn_from.
@@ -70,6 +72,7 @@ class ClassificationTask : public Task {
 
  private:
   Said say_labels(const std::vector<double>& p) const;
+  static Tensor input_of(const Batch& batch);  // pictures, or rows of features [N, D]
   Tensor logits_of(const Batch& batch);
   std::string model_;
   NetOptions options_;

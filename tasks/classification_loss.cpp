@@ -103,7 +103,7 @@ LossParts ClassificationTask::loss(const Batch& batch) {
   const bool mixes = batch.has("mix_share");
   require<ValueError>(!mixes || mixed_loss_ != nullptr,
                       "classification: the batch is mixed, but learn_from was not told so");
-  Tensor images = batch["image"], target = batch["label"];
+  Tensor images = input_of(batch), target = batch["label"];
   if (mixes) {
     const MixTensors mix{batch["mix_partner"], batch["mix_keep"], batch["mix_share"]};
     images = mixed_images(images, mix);

@@ -217,6 +217,7 @@ void add_data(Program& program) {
   add_synth_bodypart(program, app);
   add_synth_mammo(program, app);
   add_synth_chest(program, app);
+  add_synth_openi(program, app);
 }
 
 }  // namespace gadolin

@@ -268,7 +268,7 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   }
   show(session, found, o, *evaluator);
   if (o.evaluated) o.evaluated(*evaluator);
-  if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0) {
+  if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0 && set->sample(0).has("image")) {
     found.details["cams"] =
         write_report_cams(*judges.alone(), *set, *classifier, static_cast<std::size_t>(o.report_cams),
                           session.device(), o.out + "/report/cams");

@@ -88,6 +88,7 @@ void check_unchanged(const RunDir& run, const std::string& now) {
     std::string key = change.substr(0, colon);
     for (const char* group : {"mammography.", "chestxray."})
       if (key.starts_with(group)) key.erase(0, key.find('.') + 1);  // their flags of these names
+    if (key.starts_with("nodule.train-model.")) key.replace(0, 18, "train");
     const char* const fixed[] = {"train.optimizer",
                                  "train.batch-size",
                                  "train.accumulate",
