@@ -1,4 +1,5 @@
-// Classification: one class a sample, or several labels each on its own.
+// Classification: one class a sample, or several labels each on its own; of pictures, or of features that
+// another net made of them (data/sets/feature_set.h, tasks/feature_classifier.h).
 #pragma once
 
 #include <memory>
@@ -35,6 +36,14 @@ class ClassificationTask : public Task {
   bool multi_label() const { return multi_label_; }
   const Operation& operation() const { return operation_; }
   void operate(Operation operation) { operation_ = std::move(operation); }
+  // Classes that count in no mean over classes, such as "No Finding".
+  const std::vector<std::string>& apart() const { return apart_; }
+  void set_apart(std::vector<std::string> classes) { apart_ = std::move(classes); }
+  // Outputs that were never trained, because no training sample had the label, or because they have no name:
+  // nothing that people see mentions them.
+  const std::vector<std::string>& untrained() const { return untrained_; }
+  void set_untrained(std::vector<std::string> classes) { untrained_ = std::move(classes); }
+  bool trained(std::size_t k) const;
 
   // The loss to train with; weights of classes come from the training set. Throws UsageError for one that
   // does not fit the labels.
@@ -44,6 +53,7 @@ class ClassificationTask : public Task {
   std::unique_ptr<DataLoader> loader(const Dataset& set, const Pipeline& pipeline,
                                      const LoaderOptions& options,
                                      std::shared_ptr<const Sampler> sampler = {}) const override;
+  Batch one(const Dataset& set, std::int64_t i, Device device) const override;
   void check_batches(const DataLoader& loader) const override;
   // The losses of all heads, those of auxiliary ones times 0.4 (nets/image_net.h). Throws ValueError before
   // learn_from.
@@ -52,13 +62,17 @@ class ClassificationTask : public Task {
   // too small for the net.
   Outputs predict(const Batch& batch) override;
   std::unique_ptr<Evaluator> evaluator(const Dataset& set) const override;
-  std::vector<std::string> columns() const override { return {"class", "probability", "next"}; }
+  // Of one class a sample: the likeliest, and `most` - 1 others. Of several labels a row for every one that
+  // was trained, whatever `most` says: probability, threshold, and whether it is reached.
+  std::vector<std::string> columns() const override;
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
   std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override;
   Tensor evidence(const Batch& batch, int target) override;  // the logit of class `target`
   void describe(Checkpoint& checkpoint) const override;
 
  private:
+  Said say_labels(const std::vector<double>& p) const;
+  static Tensor input_of(const Batch& batch);  // pictures, or rows of features [N, D]
   Tensor logits_of(const Batch& batch);
   std::string model_;
   NetOptions options_;
@@ -66,6 +80,7 @@ class ClassificationTask : public Task {
   std::unique_ptr<ImageNet> net_;
   std::function<Tensor(const Tensor&logits, const Tensor&target)> loss_, mixed_loss_;
   Operation operation_;
+  std::vector<std::string> apart_, untrained_;
 };
 
 // Softmax of each row, or the logistic function of each number for several labels: [N, K] on the host.

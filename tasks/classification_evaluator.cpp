@@ -19,9 +19,11 @@ namespace {
 std::string names_of(const std::vector<int>& labels, const std::vector<std::string>& classes) {
   std::string names;
   for (const int label : labels)
-    names += (names.empty() ? "" : "|") + classes[static_cast<std::size_t>(label)];
+    if (label >= 0) names += (names.empty() ? "" : "|") + classes[static_cast<std::size_t>(label)];
   return names;
 }
+
+std::string picture_name(const SampleInfo& info) { return info.path.empty() ? info.name : info.path; }
 
 }  // namespace
 
@@ -29,11 +31,32 @@ ClassificationEvaluator::ClassificationEvaluator(const Dataset& set, std::vector
                                                  bool multi_label, std::vector<Threshold> thresholds)
     : set_(set), multi_label_(multi_label), thresholds_(std::move(thresholds)) {
   predictions_.classes = std::move(classes);
+  outputs_ = predictions_.classes.size();
+  for (std::size_t k = 0; k < outputs_; ++k) columns_.push_back(static_cast<int>(k));
+}
+
+void ClassificationEvaluator::leave_out(const std::vector<std::string>& apart,
+                                        const std::vector<std::string>& untrained) {
+  const auto listed = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  std::vector<std::string> kept;
+  for (std::size_t k = 0; k < outputs_; ++k) {
+    const std::string& name = predictions_.classes[k];
+    const bool stays = !multi_label_ || (!name.empty() && !listed(untrained, name));
+    columns_[k] = stays ? static_cast<int>(kept.size()) : -1;
+    if (stays) kept.push_back(name);
+  }
+  predictions_.classes = std::move(kept);
+  for (const std::string& name : apart)
+    if (listed(predictions_.classes, name)) predictions_.apart.push_back(name);
 }
 
 std::vector<Metric> ClassificationEvaluator::metrics() const {
   std::vector<Metric> all = summary_metrics(predictions_.classes, multi_label_);
   for (const int k : top_) all.push_back({cat("top_", k, "_accuracy")});
+  if (findings_)
+    for (const Metric& m : findings_->names(predictions_.classes)) all.push_back(m);
   return all;
 }
 
@@ -50,9 +73,12 @@ void ClassificationEvaluator::add(const Batch& batch, const Outputs& outputs) {
   losses_.push_back(value.item() * static_cast<double>(batch.size()));
   Predictions& p = predictions_;
   const std::vector<double> rows = probabilities(logits, multi_label_);
-  p.probability.insert(p.probability.end(), rows.begin(), rows.end());
   const std::vector<double> raw = logits.to_vector<double>();
-  logits_.insert(logits_.end(), raw.begin(), raw.end());
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    if (columns_[i % outputs_] < 0) continue;
+    p.probability.push_back(rows[i]);
+    logits_.push_back(raw[i]);
+  }
   indices_.insert(indices_.end(), batch.indices.begin(), batch.indices.end());
   for (const std::int64_t index : batch.indices) add_truth(set_.info(index));
 }
@@ -62,7 +88,9 @@ void ClassificationEvaluator::add_truth(const SampleInfo& info) {
   p.patient.push_back(info.patient.empty() ? info.name : info.patient);
   if (multi_label_) {
     std::vector<std::uint8_t> row(p.classes.size(), 0);
-    for (const int label : info.labels) row[static_cast<std::size_t>(label)] = 1;
+    for (const int label : info.labels)
+      if (const int column = columns_[static_cast<std::size_t>(label)]; column >= 0)
+        row[static_cast<std::size_t>(column)] = 1;
     p.labels.insert(p.labels.end(), row.begin(), row.end());
   } else {
     p.target.push_back(info.labels.at(0));
@@ -85,6 +113,8 @@ void ClassificationEvaluator::gather(Communicator& communicator) {
 std::vector<double> ClassificationEvaluator::values(Reals weight) const {
   std::vector<double> all = summary_values(predictions_, weight);
   for (const int k : top_) all.push_back(top_accuracy(predictions_, k, weight));
+  if (findings_)
+    for (const double v : findings_->values(predictions_, thresholds_, weight)) all.push_back(v);
   return all;
 }
 
@@ -98,12 +128,25 @@ std::vector<MetricValue> ClassificationEvaluator::finish(const BootstrapOptions&
                    options.resamples > 0 ? share_by_patient(predictions_.patient, right, options).interval
                                          : Interval{NAN, NAN}});
   }
+  if (findings_)
+    for (MetricValue& m : findings_->summarize(predictions_, thresholds_, options))
+      all.push_back(std::move(m));
   return all;
+}
+
+std::map<std::string, std::string> ClassificationEvaluator::facts() const {
+  if (!multi_label_ || indices_.empty()) return {};
+  const Operation chosen = validation_operation(*this);
+  return {{"temperature", exact_text(chosen.temperature)},
+          {"thresholds", thresholds_to_json(chosen.thresholds)}};
 }
 
 Json ClassificationEvaluator::details() const {
   Json json{{"loss", loss()}, {"classes", predictions_.classes}, {"multi_label", multi_label_}};
   json.update(operation_json(predictions_, thresholds_));
+  for (const LeftOutOfMeans& one : left_out_of_means(predictions_))
+    if (multi_label_) json["left_out_of_means"].push_back({{"name", one.name}, {"reason", one.reason}});
+  if (findings_) json["delong"] = delong_json(predictions_);
   if (multi_label_) return json;
   const ConfusionMatrix confusion = confusion_of(predictions_);
   const auto scores = class_scores(confusion);
@@ -122,9 +165,24 @@ Json ClassificationEvaluator::details() const {
 }
 
 std::vector<std::pair<std::string, std::string>> ClassificationEvaluator::files() const {
-  std::vector<std::pair<std::string, std::string>> all{{"predictions.csv", predictions_csv()}};
+  std::vector<std::pair<std::string, std::string>> all;
+  if (!row_name_.empty()) all.emplace_back("predictions.csv", named_csv());
+  all.emplace_back(row_name_.empty() ? "predictions.csv" : "samples.csv", predictions_csv());
   if (!multi_label_) all.emplace_back("confusion.csv", confusion_csv());
   return all;
+}
+
+std::string ClassificationEvaluator::named_csv() const {
+  std::string text = csv_field(row_name_);
+  for (const std::string& name : predictions_.classes) text += "," + csv_field(name);
+  const std::size_t classes = predictions_.classes.size();
+  for (std::size_t i = 0; i < indices_.size(); ++i) {
+    const std::string name = picture_name(set_.info(indices_[i]));
+    text += "\n" + csv_field(name.substr(name.rfind('/') + 1));
+    for (std::size_t k = 0; k < classes; ++k)
+      text += "," + exact_text(predictions_.probability[i * classes + k]);
+  }
+  return text + "\n";
 }
 
 // path, patient where any is known, truth, predicted, one column of probabilities a class.
@@ -148,9 +206,10 @@ std::string ClassificationEvaluator::predictions_csv() const {
                        : row + k == std::max_element(row, row + names.size()))
         chosen.push_back(static_cast<int>(k));
     }
-    text += csv_field(info.path.empty() ? info.name : info.path) + "," +
-            (patients ? csv_field(info.patient) + "," : "") + csv_field(names_of(info.labels, names)) + "," +
-            csv_field(names_of(chosen, names));
+    std::vector<int> truth;
+    for (const int label : info.labels) truth.push_back(columns_[static_cast<std::size_t>(label)]);
+    text += csv_field(picture_name(info)) + "," + (patients ? csv_field(info.patient) + "," : "") +
+            csv_field(names_of(truth, names)) + "," + csv_field(names_of(chosen, names));
     for (std::size_t k = 0; k < names.size(); ++k) text += "," + exact_text(row[k]);
     text += "\n";
   }
@@ -175,7 +234,17 @@ std::vector<TextRows> ClassificationEvaluator::tables() const {
   const TextRows points = operating_table(predictions_, thresholds_);
   const std::vector<TextRows> about_thresholds =
       points.size() > 1 ? std::vector<TextRows>{points} : std::vector<TextRows>{};
-  if (multi_label_) return about_thresholds;
+  if (multi_label_) {
+    std::vector<TextRows> all = about_thresholds;
+    std::string out;
+    const auto left_out = left_out_of_means(predictions_);
+    for (const LeftOutOfMeans& one : left_out)
+      out += (out.empty() ? "; left out: " : ", ") + one.name + " (" + one.reason + ")";
+    if (!left_out.empty())
+      all.push_back({{cat("means are over ", predictions_.classes.size() - left_out.size(), " of ",
+                          predictions_.classes.size(), " findings", out)}});
+    return all;
+  }
   const std::vector<std::string>& names = predictions_.classes;
   const ConfusionMatrix confusion = confusion_of(predictions_);
   TextRows counts{{"truth \\ predicted"}}, classes{{"class", "precision", "recall", "F1", "samples"}};

@@ -1,9 +1,11 @@
 // What a classifier said about a set, measured; and the page of the report that is made of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tasks/finding_metrics.h"
 #include "tasks/task.h"
 #include "tasks/thresholds.h"
 
@@ -29,6 +31,17 @@ class ClassificationEvaluator : public Evaluator {
   std::vector<std::pair<std::string, std::string>> files() const override;
   std::vector<TextRows> tables() const override;
 
+  // Classes that count in no mean over classes, and outputs that were never trained: these are in no metric,
+  // file or table at all. To be called before anything is added.
+  void leave_out(const std::vector<std::string>& apart, const std::vector<std::string>& untrained);
+  // Of several labels, on validation samples: the temperature and the thresholds with the largest F1 that a
+  // checkpoint should keep.
+  std::map<std::string, std::string> facts() const override;
+  // Of several labels: also F1 at the thresholds and sensitivity at this specificity.
+  void measure_findings(const FindingMetrics& more) { findings_ = more; }
+  // predictions.csv has a first column of this name, the file's own name, and the probabilities alone; what
+  // is kept for the report lies in samples.csv.
+  void name_rows(const std::string& column) { row_name_ = column; }
   // Also how often the class is among the k likeliest, as metric top_K_accuracy.
   void count_top(const std::vector<int>& most) { top_ = most; }
   const Predictions& predictions() const { return predictions_; }
@@ -39,6 +52,7 @@ class ClassificationEvaluator : public Evaluator {
  private:
   void add_truth(const SampleInfo& info);
   std::string predictions_csv() const;
+  std::string named_csv() const;
   std::string confusion_csv() const;
   TextRows surest_mistakes() const;
   const Dataset& set_;
@@ -49,6 +63,10 @@ class ClassificationEvaluator : public Evaluator {
   std::vector<double> losses_;  // of each batch, times its samples
   std::vector<Threshold> thresholds_;
   std::vector<int> top_;
+  std::optional<FindingMetrics> findings_;
+  std::string row_name_;
+  std::size_t outputs_ = 0;   // of the net
+  std::vector<int> columns_;  // of each output its place in predictions_.classes; -1: left out
 };
 
 // The labels whose probability reaches their threshold: places in `classes`, rising. A label without a
@@ -63,8 +81,11 @@ std::vector<std::size_t> positive_at(const std::vector<double>& probability,
 struct Operation;
 Operation fit_operation(const ClassificationEvaluator& evaluator, bool temperature, const std::string& rule);
 
-// `metrics` (metrics.json) and predictions.csv of `folder`, if it is there, into the page. Throws FormatError
-// for a damaged one.
+// The same of several labels without an error: what is not defined is left as it is.
+Operation validation_operation(const ClassificationEvaluator& evaluator);
+
+// `metrics` (metrics.json) and predictions.csv (samples.csv, if it is there) of `folder`, if it is there,
+// into the page. Throws FormatError for a damaged one.
 void report_classification(const std::string& folder, const Json& metrics, report::RunReport& page);
 
 }  // namespace gadolin

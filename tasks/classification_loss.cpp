@@ -41,8 +41,8 @@ Tensor positive_weights(const Dataset& train, Device device) {
 
 LossFunction label_loss(const LossOptions& o, const Dataset& train, Device device) {
   if (o.kind == "focal") {
-    return [gamma = o.focal_gamma](const Tensor& x, const Tensor& y) {
-      return sigmoid_focal_loss(x, y.to(x.dtype()), -1, gamma);
+    return [alpha = o.focal_alpha, gamma = o.focal_gamma](const Tensor& x, const Tensor& y) {
+      return sigmoid_focal_loss(x, y.to(x.dtype()), alpha, gamma);
     };
   }
   const Tensor positive = o.class_weights ? positive_weights(train, device) : Tensor();
@@ -85,6 +85,14 @@ void ClassificationTask::learn_from(const Dataset& train, const LossOptions& wan
                                    : "one label a sample; use cross-entropy or focal");
   require<UsageError>(!o.mixes || o.kind != "focal",
                       "--loss focal does not go with --mixup and --cutmix; use auto");
+  require<UsageError>(o.focal_alpha < 0 || (o.kind == "focal" && multi_label_ && o.focal_alpha <= 1),
+                      "--focal-alpha ", o.focal_alpha,
+                      " belongs to --loss focal with several labels a sample, and is 0 to 1; leave it out");
+  // Outputs that no positive sample has ever shown say nothing.
+  untrained_.clear();
+  const auto counts = train.class_counts();
+  for (std::size_t k = 0; multi_label_ && k < counts.size(); ++k)
+    if (counts[k] == 0) untrained_.push_back(classes_[k]);
   loss_ = multi_label_ ? label_loss(o, train, device) : class_loss(o, train, device);
   if (o.mixes) mixed_loss_ = mixed_loss(o, train, device);
   count_right_ = o.count_right && !multi_label_;
@@ -95,7 +103,7 @@ LossParts ClassificationTask::loss(const Batch& batch) {
   const bool mixes = batch.has("mix_share");
   require<ValueError>(!mixes || mixed_loss_ != nullptr,
                       "classification: the batch is mixed, but learn_from was not told so");
-  Tensor images = batch["image"], target = batch["label"];
+  Tensor images = input_of(batch), target = batch["label"];
   if (mixes) {
     const MixTensors mix{batch["mix_partner"], batch["mix_keep"], batch["mix_share"]};
     images = mixed_images(images, mix);

@@ -114,6 +114,17 @@ std::vector<std::size_t> positive_at(const std::vector<double>& probability,
   return places;
 }
 
+Operation validation_operation(const ClassificationEvaluator& evaluator) {
+  Operation found;
+  Predictions p = evaluator.predictions();
+  const Temperature t =
+      fit_label_temperature(evaluator.logits(), p.labels, static_cast<std::int64_t>(p.classes.size()));
+  found.temperature = t.value;  // 1 where none is best
+  p.probability = sigmoid_at(evaluator.logits(), t.value);
+  found.thresholds = choose_thresholds(p, threshold_rule("f1"));
+  return found;
+}
+
 Operation fit_operation(const ClassificationEvaluator& evaluator, bool temperature, const std::string& rule) {
   Operation found;
   Predictions p = evaluator.predictions();

@@ -40,8 +40,7 @@ std::vector<Member> Committee::views_of(std::size_t member, const Batch& batch) 
   return all;
 }
 
-Outputs Committee::joined(const std::vector<Member>& members) const {
-  const bool labels = task().multi_label();
+Outputs joined_logits(const std::vector<Member>& members, bool labels) {
   const Ensemble ensemble = combine(members, {.multi_label = labels});
   std::vector<float> logits;
   logits.reserve(ensemble.probability.size());
@@ -61,7 +60,7 @@ Outputs Committee::one(const Dataset& set, std::int64_t i, Device device) {
     const auto more = views_of(k, one_sample(set, i, tasks_[k]->pipeline(), device));
     all.insert(all.end(), more.begin(), more.end());
   }
-  return joined(all);
+  return joined_logits(all, task().multi_label());
 }
 
 Predict Committee::over(const Dataset& set, const LoaderOptions& options, const std::string& label) {
@@ -96,7 +95,7 @@ Predict Committee::over(const Dataset& set, const LoaderOptions& options, const 
       }
       all.push_back(std::move(m));
     }
-    return joined(all);
+    return joined_logits(all, task().multi_label());
   };
 }
 

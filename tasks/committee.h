@@ -34,7 +34,6 @@ class Committee : public Several {
 
  private:
   std::vector<Member> views_of(std::size_t member, const Batch& batch);
-  Outputs joined(const std::vector<Member>& members) const;
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<Predictor>> predictors_;
   std::vector<const ClassificationTask*> tasks_;
@@ -43,5 +42,8 @@ class Committee : public Several {
   std::vector<Member> others_;
   std::map<std::int64_t, std::vector<std::vector<double>>> said_;
 };
+
+// {"logits": [N, K]}, whose softmax (or logistic function) is the mean of the members' probabilities.
+Outputs joined_logits(const std::vector<Member>& members, bool multi_label);
 
 }  // namespace gadolin

@@ -113,7 +113,8 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
                       options.dtype, ", only fp32 or fp16");
   require<UsageError>(!loader_options.shuffle && !loader_options.drop_last,
                       "features: the loader must take every sample in order");
-  const LayerTap tap(watched.net, options.layer);
+  std::optional<LayerTap> tap;
+  if (!options.layer.empty()) tap.emplace(watched.net, options.layer);
   const NoGrad guard;
   const ComputeScope scope(options.compute);
   struct Mode {
@@ -130,9 +131,10 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
   FeatureResult result;
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {
-    Tensor rows = tap.watch([&] { return watched.run(batch); }).feature;
-    require<ShapeError>(rows.dim() > 0 && rows.size(0) == batch.size(), "features: ", options.layer,
-                        " gives ", rows.shape(), " for ", batch.size(), " samples");
+    Tensor rows = tap ? tap->watch([&] { return watched.run(batch); }).feature : watched.run(batch);
+    require<ShapeError>(rows.defined() && rows.dim() > 0 && rows.size(0) == batch.size(),
+                        "features: ", options.layer, " gives ", rows.shape(), " for ", batch.size(),
+                        " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
     rows = rows.to(options.dtype);
     // The loader puts another sample in the place of a bad one: such rows go.
@@ -159,7 +161,7 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
 
 FeatureResult write_from(const Watched& watched, const std::string& folder, const Dataset& set,
                          const LoaderOptions& loader, const FeatureOptions& options) {
-  const LayerTap check(watched.net, options.layer);  // before anything is made
+  if (!options.layer.empty()) const LayerTap check(watched.net, options.layer);  // before anything is made
   std::optional<NpyWriter> array;
   std::optional<AtomicFile> index;
   const FeatureResult result = extract_from(

@@ -40,9 +40,9 @@ class LayerTap {
 };
 
 struct FeatureOptions {
-  std::string layer = "embedding";
-  bool pool = false;          // the mean over height and width of [N, C, H, W]
-  DType dtype = DType::fp32;  // of the features: fp32 or fp16
+  std::string layer = "embedding";  // empty: what the net gives, with its layers fused
+  bool pool = false;                // the mean over height and width of [N, C, H, W]
+  DType dtype = DType::fp32;        // of the features: fp32 or fp16
   DType compute = DType::fp32;
   bool pictures = false;  // the samples are pictures alone, without what the task learns from, such as boxes
   std::string progress = {};  // label of a progress line on stderr; empty: none

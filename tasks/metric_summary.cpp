@@ -74,12 +74,18 @@ Function macro(PerClass of) {
   };
 }
 
-PerClass ranked(const std::vector<Ranking>& rankings, double (*of)(const Ranking&, Reals)) {
-  return [&rankings, of](Reals weight) {
+PerClass ranked(const std::vector<Ranking>& rankings, const std::vector<bool>& apart,
+                double (*of)(const Ranking&, Reals)) {
+  return [&rankings, &apart, of](Reals weight) {
     std::vector<double> values;
-    for (const Ranking& ranking : rankings) values.push_back(of(ranking, weight));
+    for (std::size_t k = 0; k < rankings.size(); ++k)
+      values.push_back(apart[k] ? no_value : of(rankings[k], weight));
     return values;
   };
+}
+
+bool is_apart(const Predictions& p, std::size_t k) {
+  return std::find(p.apart.begin(), p.apart.end(), p.classes[k]) != p.apart.end();
 }
 
 // Mean binary cross-entropy over known cells.
@@ -155,13 +161,16 @@ struct Measured {
 struct Summary {
   std::vector<std::int64_t> predicted;
   std::vector<Ranking> rankings;
+  std::vector<bool> apart;  // of the rankings
   std::vector<Measured> metrics;
 
   explicit Summary(const Predictions& p) {
     check_sizes(p);
     const std::size_t classes = p.classes.size(), first = !p.multi_label() && classes == 2 ? 1 : 0;
-    for (std::size_t k = first; k < classes; ++k)
+    for (std::size_t k = first; k < classes; ++k) {
       rankings.push_back(ranking_of(p, static_cast<std::int64_t>(k)));
+      apart.push_back(is_apart(p, k));
+    }
     if (!p.multi_label()) {
       predicted = top_class(p.probability, static_cast<std::int64_t>(classes));
       metrics.push_back(
@@ -169,9 +178,10 @@ struct Summary {
       metrics.push_back({"balanced_accuracy", macro(scored(p, recall_of)), Trials::of_class, 0, classes});
       metrics.push_back({"macro_f1", macro(scored(p, f1_of)), Trials::of_class, 0, classes});
     }
-    metrics.push_back({"roc_auc", macro(ranked(rankings, auc_of)), Trials::of_either_side, first, classes});
     metrics.push_back(
-        {"average_precision", macro(ranked(rankings, precision_of)), Trials::of_class, first, classes});
+        {"roc_auc", macro(ranked(rankings, apart, auc_of)), Trials::of_either_side, first, classes});
+    metrics.push_back({"average_precision", macro(ranked(rankings, apart, precision_of)), Trials::of_class,
+                       first, classes});
     if (p.multi_label() || classes > 2) metrics.push_back({"roc_auc_micro", micro_auc(p), Trials::patients});
     if (p.multi_label())
       metrics.push_back({"log_loss", label_log_loss(p)});
@@ -234,6 +244,7 @@ Interval interval_at_end(const Predictions& p, std::span<const std::string> pati
   Interval mean{0, 0};
   double classes = 0;
   for (std::size_t k = metric.from; k < metric.to; ++k) {
+    if (metric.to - metric.from > 1 && is_apart(p, k)) continue;
     const auto sides = sides_of(p, patient, k);
     const std::int64_t trials =
         metric.trials == Trials::of_class ? sides.first : std::min(sides.first, sides.second);
@@ -246,6 +257,24 @@ Interval interval_at_end(const Predictions& p, std::span<const std::string> pati
 }
 
 }  // namespace
+
+std::vector<LeftOutOfMeans> left_out_of_means(const Predictions& p) {
+  check_sizes(p);
+  std::vector<LeftOutOfMeans> all;
+  const std::size_t classes = p.classes.size();
+  for (std::size_t k = 0; k < classes; ++k) {
+    bool there[2] = {false, false};
+    for (std::size_t i = 0; i < count(p.size()); ++i) {
+      const std::uint8_t label = p.multi_label() ? p.labels[i * classes + k] : is_positive(p, i, k) ? 1 : 0;
+      if (label != unknown_label) there[label] = true;
+    }
+    if (is_apart(p, k))
+      all.push_back({p.classes[k], "counts in no mean"});
+    else if (!there[1] || !there[0])
+      all.push_back({p.classes[k], there[1] ? "no negative sample" : "no positive sample"});
+  }
+  return all;
+}
 
 std::vector<Metric> summary_metrics(const std::vector<std::string>& classes, bool multi_label) {
   std::vector<Metric> all;

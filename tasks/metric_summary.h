@@ -12,11 +12,12 @@ namespace gadolin {
 // What a net said about a set of samples, and what is true. Either `target` (one class a sample) or `labels`
 // is filled.
 struct Predictions {
-  std::vector<std::string> classes;  // K names
-  std::vector<double> probability;   // [N, K]
-  std::vector<std::int64_t> target;  // [N], class index
-  std::vector<std::uint8_t> labels;  // [N, K], 0, 1 or unknown_label
-  std::vector<std::string> patient;  // [N]; empty: every sample is its own patient
+  std::vector<std::string> classes;     // K names
+  std::vector<double> probability;      // [N, K]
+  std::vector<std::int64_t> target;     // [N], class index
+  std::vector<std::uint8_t> labels;     // [N, K], 0, 1 or unknown_label
+  std::vector<std::string> patient;     // [N]; empty: every sample is its own patient
+  std::vector<std::string> apart = {};  // classes that count in no mean over classes, such as "No Finding"
   std::int64_t size() const;
   bool multi_label() const { return !labels.empty(); }
 };
@@ -32,6 +33,13 @@ struct MetricValue {
   double value;
   Interval interval;
 };
+
+// A class that means over classes leave out, and why: "counts in no mean", "no positive sample", "no negative
+// sample".
+struct LeftOutOfMeans {
+  std::string name, reason;
+};
+std::vector<LeftOutOfMeans> left_out_of_means(const Predictions& predictions);
 
 // Single-label: accuracy, balanced_accuracy, macro_f1, roc_auc, average_precision, log_loss. With two classes
 // the second one is the event of roc_auc and average_precision; with more both are the mean over classes

@@ -68,6 +68,9 @@ class Ranking {
   double auc(Reals weight = {}) const;
   // Sum of (R_n - R_{n-1}) P_n. NaN when there is no positive.
   double average_precision(Reals weight = {}) const;
+  // The largest sensitivity of a threshold with at least this specificity, as in scikit-learn's roc_curve;
+  // 0 where only "nothing is positive" is so specific. NaN when there is no positive or no negative.
+  double sensitivity_at(double specificity, Reals weight = {}) const;
   // From (0, 0) at threshold infinity to (1, 1); points on a straight line between others are left out.
   RocCurve roc() const;
   PrecisionRecallCurve precision_recall() const;

@@ -65,6 +65,20 @@ double Ranking::average_precision(Reals weight) const {
   return positives > 0 ? sum / positives : no_value;
 }
 
+double Ranking::sensitivity_at(double specificity, Reals weight) const {
+  double all[2] = {0, 0}, called[2] = {0, 0}, best = 0;  // negatives, positives
+  for (const Sample& s : order_) all[s.positive ? 1 : 0] += weight_of(weight, s.index);
+  if (!(all[0] > 0 && all[1] > 0)) return no_value;
+  for (std::size_t i = 0; i < order_.size();) {
+    const double score = order_[i].score;
+    for (; i < order_.size() && order_[i].score == score; ++i)
+      called[order_[i].positive ? 1 : 0] += weight_of(weight, order_[i].index);
+    if ((all[0] - called[0]) / all[0] < specificity) break;
+    best = called[1] / all[1];
+  }
+  return best;
+}
+
 Ranking::Counts Ranking::counts() const {
   Counts c;
   double positives = 0, negatives = 0;

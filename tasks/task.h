@@ -155,6 +155,7 @@ struct LossOptions {
   std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
   double label_smoothing = 0;  // of cross-entropy
   double focal_gamma = 2;
+  double focal_alpha = -1;     // of several labels: share of the positives' weight; below 0: all count alike
   bool class_weights = false;  // rare classes count more
   bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
   bool count_right = false;    // also report the share of the batch that is right, as part "accuracy"
@@ -169,6 +170,7 @@ struct TaskStart {
   LossOptions loss;
   Device device;                         // where batches will lie
   std::optional<Pipeline> augment = {};  // of training, where it is another
+  std::vector<std::string> apart = {};   // classes that count in no mean (tasks/metric_summary.h)
 };
 
 // What `gadolin train` was told of the pipeline, for kinds that have usual steps of their own.

@@ -96,10 +96,23 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
   return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
 }
 
+namespace {
+
+std::shared_ptr<const Sampler> planned_sampler(const TrainPlan& plan, const Dataset& train,
+                                               Communicator& communicator) {
+  if (!plan.make_sampler) return training_sampler(plan.sampler, train, plan.load.batch_size, communicator);
+  auto whole = plan.make_sampler(train, {plan.load.batch_size, true});
+  return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
+}
+
+}  // namespace
+
 void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter, Communicator& communicator) {
   std::int64_t &batch = plan.load.batch_size, &batches = plan.loop.accumulate;
   if (train.size() == 0 || batch < 1 || batch > 1'000'000 || batches < 1) return;  // refused elsewhere
-  const std::int64_t all = whole_sampler(plan.sampler, train, 1)->batches(), ranks = communicator.size();
+  const auto single =
+      plan.make_sampler ? plan.make_sampler(train, {1, true}) : whole_sampler(plan.sampler, train, 1);
+  const std::int64_t all = single->batches(), ranks = communicator.size();
   const std::int64_t share = all / ranks, before = batch, wanted = batches;
   if (share == 0 || batch <= share / batches) return;
   batches = std::min(batches, std::max<std::int64_t>(1, share / batch));
@@ -116,7 +129,7 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
     : task_(task), val_(val), plan_(fitting(std::move(plan), train, reporter, communicator)),
       fingerprint_(std::move(fingerprint)), reporter_(reporter), communicator_(communicator),
       batches_(task.loader(train, plan_.augment, training_loads(plan_),
-                           training_sampler(plan_.sampler, train, plan_.load.batch_size, communicator)),
+                           planned_sampler(plan_, train, communicator)),
                plan_.mix, plan_.epoch_batches),
       optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {

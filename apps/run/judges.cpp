@@ -3,12 +3,20 @@
 #include "tasks/committee.h"
 #include "tasks/detection/detector_committee.h"
 #include "tasks/inputs.h"
+#include "tasks/ten_crop.h"
 #include "train/checkpoint.h"
 
 namespace gadolin {
 
 Judges::Judges(const Session& session, const std::string& checkpoint, const std::vector<std::string>& more,
                const std::string& views) {
+  if (views == "ten-crop") {
+    require<UsageError>(more.empty(), "--views ten-crop is of one net, and there are ", more.size() + 1,
+                        "; leave it out, or name one checkpoint");
+    several_ = std::make_unique<TenCrops>(checkpoint, session.device(), session.compute());
+    name_ = task().model() + ", ten crops";
+    return;
+  }
   const std::vector<View> seen = views_from(views);
   const auto facts = load_checkpoint_facts(checkpoint);
   const auto kind = facts.find("task");

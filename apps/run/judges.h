@@ -13,7 +13,8 @@ namespace gadolin {
 
 class Judges {
  public:
-  // `more`: further checkpoints of an ensemble; `views`: "identity", or a list (tasks/ensemble.h).
+  // `more`: further checkpoints of an ensemble; `views`: "identity", a list (tasks/ensemble.h), or "ten-crop"
+  // (tasks/ten_crop.h).
   Judges(const Session& session, const std::string& checkpoint, const std::vector<std::string>& more,
          const std::string& views);
   const Task& task() const { return one_ ? one_->task() : several_->task(); }

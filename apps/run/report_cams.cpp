@@ -1,5 +1,6 @@
 #include "apps/run/report_cams.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "io/atomic_file.h"
@@ -27,12 +28,16 @@ Json write_report_cams(Predictor& predictor, const Dataset& set, const Classific
   make_folders("eval", folder);
   const Pipeline& pipeline = predictor.task().pipeline();
   std::string layer;
+  const auto name_of = [&](const TellingSample& s) { return evaluator.predictions().classes[s.cls]; };
   for (const TellingSample& s : samples) {
     try {
       const std::int64_t index = evaluator.indices().at(s.sample);
       const Batch batch = one_sample(set, index, pipeline, device);
       const Tensor heat = predictor.with([&](Task& task) {
-        const auto evidence = [&] { return task.evidence(batch, static_cast<int>(s.cls)); };
+        // Among the net's outputs, of which the evaluator leaves those out that were never trained.
+        const auto found = std::find(task.classes().begin(), task.classes().end(), name_of(s));
+        const int output = static_cast<int>(found - task.classes().begin());
+        const auto evidence = [&] { return task.evidence(batch, output); };
         if (layer.empty()) layer = cam_layer(task.net(), evidence);
         return grad_cam(task.net(), evidence, layer).select(0, 0);
       });
@@ -41,7 +46,7 @@ Json write_report_cams(Predictor& predictor, const Dataset& set, const Classific
       write_file_atomically(
           folder + "/" + name,
           thumbnail(overlay(set.image(index), seen_sample(set, index, pipeline), heat, cover)));
-      list.push_back({{"sample", s.sample}, {"class", predictor.task().classes()[s.cls]}, {"picture", name}});
+      list.push_back({{"sample", s.sample}, {"class", name_of(s)}, {"picture", name}});
     } catch (const Unsupported&) {
       break;  // the report of such a task does without
     } catch (const UsageError&) {

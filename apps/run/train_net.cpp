@@ -111,9 +111,12 @@ void load_initial(Module& net, const TrainCommand& o, const Session& session) {
   check_channels(net, weights, o);
   const LoadReport report = net.load_state(
       weights, {.strict = !o.net.ignore_missing, .exclude = o.net.exclude_scopes}, o.net.init_from);
-  session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: " : ": ",
-                  report.loaded.size(), " loaded, ", report.excluded.size() + report.missing.size(),
-                  " left as they start"));
+  // Counters that files of old versions lack are neither missing nor loaded.
+  const std::size_t all = net.state().size(), left = report.excluded.size() + report.missing.size(),
+                    counters = all - left - report.loaded.size();
+  session.log(cat("weights of ", o.net.init_from, averaged ? ", the averaged ones: loaded " : ": loaded ",
+                  report.loaded.size(), " of ", all, ", ", left, " left as they start",
+                  counters > 0 ? cat(", ", counters, " counters of batches are not in it") : std::string()));
 }
 
 }  // namespace
@@ -132,7 +135,8 @@ std::unique_ptr<Task> make_task(const TrainCommand& o, const Session& session, c
   loss.mixes = o.input.mixup > 0 || o.input.cutmix > 0;
   loss.count_right = o.log_steps;
   return trainable_kind(o.task).begin({o.net.model, options, train, Pipeline(evaluation_steps(o, channels)),
-                                       loss, session.device(), Pipeline(training_steps(o, channels))});
+                                       loss, session.device(), Pipeline(training_steps(o, channels)),
+                                       o.apart});
 }
 
 // The net as the run begins with it: its weights, what of them learns, where it lies.
@@ -148,6 +152,7 @@ void settle_net(Module& net, const TrainCommand& o, const Session& session) {
       if (auto* norm = dynamic_cast<BatchNorm2d*>(&m)) norm->set_momentum(o.net.norm_momentum);
     });
   }
+  if (o.net.settled) o.net.settled(net);
   net.to(session.device());
 }
 
@@ -156,6 +161,7 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   plan.data = o.data.path;
   plan.augment = Pipeline(training_steps(o, channels));
   plan.sampler = o.input.sampler;
+  plan.make_sampler = o.input.make_sampler;
   plan.mix.mixup = o.input.mixup;
   plan.mix.cutmix = o.input.cutmix;
   plan.mix.seed = session.common().seed;

@@ -34,8 +34,9 @@ struct NetChoice {
   bool small_input = false;
   std::vector<std::string> exclude_scopes, trainable_scopes, freeze, net_options;
   // Of other command groups:
-  NetOptions options;        // besides width and small_input
-  double norm_momentum = 0;  // of batch norms, as PyTorch counts it; 0: the net's own
+  NetOptions options;                    // besides width and small_input
+  std::function<void(Module&)> settled;  // the last word on what learns, before the first step
+  double norm_momentum = 0;              // of batch norms, as PyTorch counts it; 0: the net's own
   State initial;  // weights that were read from init_from; what the net does not have is passed over
   bool ignore_missing = false;  // and what they do not have stays as it starts
 };
@@ -45,6 +46,8 @@ struct InputChoice {
   int size = 224;
   std::string augment = "standard", pipeline, bad_samples = "skip", sampler = "shuffled";
   double mixup = 0, cutmix = 0;  // alphas; 0: off
+  // Of other command groups: instead of the sampler that `sampler` names.
+  std::function<std::shared_ptr<const Sampler>(const Dataset& train, BatchCut cut)> make_sampler;
   std::int64_t batch_size = 32, eval_batch_size = 0;
   int workers = -1;
 };
@@ -78,6 +81,7 @@ struct TrainCommand {
   std::int64_t epoch_batches = 0;
   bool evaluate = true, val_loss = false;
   std::map<std::string, std::string> facts;
+  std::vector<std::string> apart;  // classes that count in no mean (tasks/classification.h)
   std::function<void(const Evaluator&)> evaluated;
   std::function<void(RunDir& run, std::int64_t epoch, const MetricList& row)> after_row;
   // `resume` names a checkpoint, and the run may go on in another folder.

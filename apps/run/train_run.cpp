@@ -5,7 +5,9 @@
 
 #include "apps/program/version.h"
 #include "apps/run/train_parts.h"
+#include "data/sets/extra_columns.h"
 #include "tasks/classification.h"
+#include "tasks/input_warnings.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/device.h"
 #include "tensor/ops.h"
@@ -84,7 +86,9 @@ void check_unchanged(const RunDir& run, const std::string& now) {
   for (const std::string& change : config_differences(run.read_config(), now)) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
     std::string key = change.substr(0, colon);
-    if (key.starts_with("mammography.")) key.erase(0, key.find('.') + 1);  // its flags of these names
+    for (const char* group : {"mammography.", "chestxray."})
+      if (key.starts_with(group)) key.erase(0, key.find('.') + 1);  // their flags of these names
+    if (key.starts_with("nodule.train-model.")) key.replace(0, 18, "train");
     const char* const fixed[] = {"train.optimizer",
                                  "train.batch-size",
                                  "train.accumulate",
@@ -139,6 +143,18 @@ void tell_result(Session& session, const TrainResult& result, const std::string&
   session.output("last", run.checkpoints() + "/last.gdck");
 }
 
+// Values of some pictures; views of all, where the table names them.
+TrainedOn looked_at(const std::string& path, const Dataset& train, const Task& task) {
+  TrainedOn seen = look_at(train, task.pipeline());
+  for (const ExtraColumn& column : extra_columns(path, train)) {
+    if (column.name != "view") continue;
+    seen.views.clear();
+    for (const std::string& view : column.values)
+      if (!view.empty()) ++seen.views[view];
+  }
+  return seen;
+}
+
 }  // namespace
 
 RunDir::Open open_mode(const TrainCommand& o) {
@@ -158,6 +174,8 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   p.task = make_task(o, session, *p.train, p.channels);
   settle_net(p.task->net(), o, session);
   p.plan = plan_of(o, session, p.task->net(), p.channels);
+  if (p.channels > 0 && o.task == ClassificationTask::name)
+    p.plan.facts.emplace("trained_on", trained_on_to_json(looked_at(o.data.path, *p.train, *p.task)));
   return p;
 }
 

@@ -22,8 +22,9 @@ void add_eval_command(Program& program) {
   app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
       ->required()
       ->delimiter(',');
-  app->add_option("--views", o->views,
-                  "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
+  app->add_option(
+         "--views", o->views,
+         "Of each picture, whose answers are averaged: identity, hflip, vflip, both, all, or ten-crop")
       ->capture_default_str();
   app->add_flag("--temperature", o->temperature, "Fit a temperature on these samples (--split val)");
   app->add_option("--thresholds", o->thresholds,

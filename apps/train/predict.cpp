@@ -5,7 +5,7 @@
 #include "apps/commands.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
-#include "apps/run/judges.h"
+#include "apps/run/answers.h"
 #include "apps/run/table_of_run.h"
 #include "apps/train/commands.h"
 #include "io/atomic_file.h"
@@ -123,38 +123,20 @@ void predict(Session& session, const PredictOptions& o) {
                     chosen.empty() ? "" : ", chosen on validation pictures"));
     session.output("drawn", o.draw);
   }
-  std::int64_t failed = 0;
-  std::string first_error;
-  for (std::int64_t i = 0; i < set->size(); ++i) {
-    const std::string& file = set->info(i).name;
-    try {
-      const Outputs outputs = judges.one(*set, i, session.device());
-      const Said said = task.say(outputs, 0, o.top);
-      if (!o.draw.empty())
-        write_png(o.draw + "/" + stems[static_cast<std::size_t>(i)] + ".png",
-                  draw_boxes(set->image(i), drawn_boxes({}, detections_of(outputs)[0], task.classes(),
-                                                        {.score = drawn_from})));
-      for (auto row : said.rows) {
-        row.insert(row.begin(), file);
-        rows.push_back(std::move(row));
-      }
-      Json event{{"event", "prediction"}, {"path", file}};
-      event.update(said.event);
-      session.event(event);
-    } catch (const Error& error) {
-      if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
-      ++failed;
-      if (first_error.empty()) first_error = error.message();
-      session.log(error.what());
-      session.event(
-          {{"event", "bad_sample"}, {"file", file}, {"code", error.code()}, {"message", error.message()}});
-    }
-  }
+  const Answers answers = answer_each(
+      session, judges, o.checkpoint, *set, o.top,
+      [&](std::int64_t i, const Outputs& outputs, const Said& said) {
+        if (!o.draw.empty())
+          write_png(o.draw + "/" + stems[static_cast<std::size_t>(i)] + ".png",
+                    draw_boxes(set->image(i), drawn_boxes({}, detections_of(outputs)[0], task.classes(),
+                                                          {.score = drawn_from})));
+        for (auto row : said.rows) {
+          row.insert(row.begin(), set->info(i).name);
+          rows.push_back(std::move(row));
+        }
+      });
   session.say(format_table(rows));
-  session.metric("files", set->size());
-  session.metric("failed", failed);
-  require<DataError, 42>(failed == 0, "predict: ", failed, " of ", set->size(), " files could not be read (",
-                         first_error, ")");
+  finish_answers(session, "predict", answers);
 }
 
 }  // namespace
@@ -178,11 +160,14 @@ void add_predict_command(Program& program) {
   app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
       ->required()
       ->delimiter(',');
-  app->add_option("--views", o->views,
-                  "Of each picture, whose answers are averaged: identity, hflip, vflip, both, or all")
+  app->add_option(
+         "--views", o->views,
+         "Of each picture, whose answers are averaged: identity, hflip, vflip, both, all, or ten-crop")
       ->capture_default_str();
   app->add_option("--draw", o->draw, "Folder for the pictures with what a detector found drawn on them");
-  app->add_option("--top", o->top, "Classes to name, or boxes")->check(count_from(1))->capture_default_str();
+  app->add_option("--top", o->top, "Classes to name, or boxes; of several labels all are named")
+      ->check(count_from(1))
+      ->capture_default_str();
   app->add_option("--layer", o->layer,
                   "Write this layer's features instead: a path of gadolin summary, PATH:input, or embedding "
                   "(what the last linear layer reads)");

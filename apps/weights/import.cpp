@@ -67,7 +67,7 @@ Checkpoint checkpoint_of(const Task& task, const ImportOptions& o, const WeightF
   for (const Parameter& p : task.net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   task.describe(checkpoint);
   // With the same head, what was chosen on its probabilities holds.
-  for (const char* fact : {"temperature", "thresholds"}) {
+  for (const char* fact : {"temperature", "thresholds", "apart", "untrained", "trained_on"}) {
     const auto chosen = file.metadata.find(fact);
     if (file.format == "gadolin" && o.exclude.empty() && chosen != file.metadata.end())
       checkpoint.facts[fact] = chosen->second;

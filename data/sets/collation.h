@@ -110,6 +110,24 @@ class DetectionCollation : public Collation {
   DetectionOptions options_;  // sizes by rising area
 };
 
+// Rows of numbers of one shape and their classes, such as features of pictures (data/sets/feature_set.h):
+//   x      [N, ...], from the array "x" of each sample
+//   label  as ClassificationCollation's
+class RowCollation : public Collation {
+ public:
+  // classes > 0: several labels are possible.
+  explicit RowCollation(int classes = 0) : classes_(classes) {}
+  std::vector<std::string> names() const override { return {"x", "label"}; }
+  void learn(const Sample& first, const SampleUse& use, DType dtype, Device device) override;
+  std::unique_ptr<BatchDraft> begin(const std::vector<std::int64_t>& places) const override;
+  std::vector<Tensor> finish(std::vector<Tensor> tensors) const override;
+
+ private:
+  int classes_;
+  Shape row_;
+  DType dtype_ = DType::fp32;
+};
+
 struct SequenceOptions {
   std::vector<std::string> series = {"x"};  // arrays [T, F] or [T], T the same for all of a sample
   std::vector<std::string> rows = {};       // arrays [D] without time

@@ -12,6 +12,7 @@
 #include "data/dicom/dictionary.h"
 #include "data/image/codec.h"
 #include "data/sets/boxes/detection_set.h"
+#include "data/sets/feature_set.h"
 #include "data/sets/tfrecord_dataset.h"
 #include "io/atomic_file.h"
 #include "io/sha256.h"
@@ -294,6 +295,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
   }
   const fs::path root(path);
   if (fs::exists(root / "manifest.csv")) return open_manifest((root / "manifest.csv").string(), options);
+  if (holds_features(path)) return open_features(path, options);
   if (holds_voc(path)) return open_voc(path, options);
   if (holds_coco(path)) return open_coco(path, options);
   if (holds(root, "-idx3-ubyte")) return open_idx(path, options);

@@ -122,6 +122,7 @@ struct DatasetOptions {
 
 // Opens whatever `path` holds, in this order: a CSV file, of boxes or a manifest; a JSON file of COCO;
 // TFRecords, by name or by a pattern (data/sets/tfrecord_dataset.h); a folder with manifest.csv; with
+// features.npy and index.csv, or such folders train, val and test (data/sets/feature_set.h); with
 // Annotations/ of Pascal VOC or annotations/ of COCO; with *-idx3-ubyte(.gz); with TFRecords; with images/
 // and labels/; with train/ and val/ or test/ of class folders; class folders. Names of classes that
 // are all whole numbers are sorted as numbers, others by bytes. Throws DataError with what was looked for, or

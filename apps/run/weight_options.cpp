@@ -1,10 +1,12 @@
-// What the weights themselves tell about their net, and what usually stands in front of it.
+#include "apps/run/weight_options.h"
+
 #include <algorithm>
 #include <cmath>
 #include <set>
 
-#include "apps/weights/weights.h"
+#include "io/text.h"
 #include "layers/init.h"
+#include "tensor/check.h"
 
 namespace gadolin {
 namespace {

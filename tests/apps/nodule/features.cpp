@@ -1,0 +1,245 @@
+// nodule extract-features, train-model and test-model: torchvision's codes, restarts, both recipes, and one
+// file for films.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/nodule/plots.h"
+#include "data/image/codec.h"
+#include "io/csv.h"
+#include "io/npy.h"
+#include "tests/apps/in_process.h"
+#include "tests/data/scratch.h"
+#include "train/checkpoint.h"
+
+namespace gadolin::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class NoduleFeatures : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = new Scratch;
+    ASSERT_EQ(run_here({"data", "synth", "openi", *dir_ / "made", "--patients", "60", "--size", "64",
+                        "--seed", "3"})
+                  .code,
+              0);
+    ASSERT_EQ(run_here({"nodule", "import", *dir_ / "made/reports", "--images", *dir_ / "made/images",
+                        "--views", *dir_ / "made/views.csv", "--out", *dir_ / "openi"})
+                  .code,
+              0);
+    const Outcome run = run_here({"nodule", "prepare", *dir_ / "openi/manifest.csv", "--out",
+                                  *dir_ / "labelled", "--shares", "0.6/0.2/0.2"});
+    ASSERT_EQ(run.code, 0) << run.err;
+    const Outcome codes = extract(*dir_ / "codes");
+    ASSERT_EQ(codes.code, 0) << codes.err;
+  }
+  static void TearDownTestSuite() { delete dir_; }
+  static Outcome extract(const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> args{"nodule",
+                                  "extract-features",
+                                  *dir_ / "labelled/manifest.csv",
+                                  "--net",
+                                  "resnet18",
+                                  "--net-option",
+                                  "width=8",
+                                  "--random-weights",
+                                  "--pipeline",
+                                  "grey,resize:64,center-crop:64,normalize:0.5:0.25",
+                                  "--out",
+                                  out,
+                                  "--quiet"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  }
+  static Scratch* dir_;
+};
+Scratch* NoduleFeatures::dir_ = nullptr;
+
+TEST_F(NoduleFeatures, AreTorchvisionsPool5) {
+  const auto want = nlohmann::json::parse(contents_of(fixture("nodule/codes.json")));
+  const Scratch dir;
+  fs::create_directories(dir / "film/a");
+  fs::copy_file(fixture("nodule/film.png"), dir / "film/a/film.png");
+  const auto check = [&](const std::string& key, std::vector<std::string> more) {
+    std::vector<std::string> args{"nodule",
+                                  "extract-features",
+                                  dir / "film",
+                                  "--weights",
+                                  fixture("nodule/vgg16.safetensors"),
+                                  "--net-option",
+                                  "width_divisor=32",
+                                  "--pipeline",
+                                  want["pipeline"],
+                                  "--out",
+                                  dir / key};
+    args.insert(args.end(), more.begin(), more.end());
+    const Outcome run = run_here(args);
+    ASSERT_EQ(run.code, 0) << run.err;
+    const std::vector<double> codes = load_npy(dir / key + "/features.npy").to_vector<double>(),
+                              numbers = want[key];
+    ASSERT_EQ(codes.size(), numbers.size());
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      if (!(std::abs(codes[i] - numbers[i]) <= 1e-5))
+        ADD_FAILURE() << key << " " << i << ": " << codes[i] << " " << numbers[i];
+  };
+  check("chw", {});
+  check("hwc", {"--order", "hwc"});
+  check("pooled", {"--pool"});
+}
+
+TEST_F(NoduleFeatures, AFolderASplitAndARestartKeepsWhatIsThere) {
+  const CsvTable index = read_csv(*dir_ / "codes/train/index.csv");
+  const Tensor codes = load_npy(*dir_ / "codes/train/features.npy");
+  EXPECT_EQ(codes.dtype(), DType::fp32);
+  EXPECT_EQ(codes.shape(), (Shape{std::ssize(index.rows), 64 * 2 * 2}));
+  for (const auto& row : index.rows) EXPECT_EQ(row[4], "train");
+  const auto time = fs::last_write_time(*dir_ / "codes/train/features.npy");
+  fs::remove(*dir_ / "codes/val/index.csv");  // as after a kill
+  const std::string before = contents_of(*dir_ / "codes/val/features.npy");
+  ASSERT_EQ(extract(*dir_ / "codes").code, 0);
+  EXPECT_EQ(fs::last_write_time(*dir_ / "codes/train/features.npy"), time);
+  EXPECT_TRUE(fs::exists(*dir_ / "codes/val/index.csv"));
+  EXPECT_EQ(contents_of(*dir_ / "codes/val/features.npy"), before);
+  const Outcome other = extract(*dir_ / "codes", {"--pool"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_EQ(last_line(other, dir_->path()),
+            "nodule extract-features: DIR/codes holds features of another net, layer, pipeline or seed; name "
+            "another "
+            "folder, or add --overwrite [GD-USAGE-001]");
+  EXPECT_TRUE(fs::exists(*dir_ / "codes/train/index.csv"));
+  fs::copy(*dir_ / "codes", *dir_ / "replaced", fs::copy_options::recursive);
+  ASSERT_EQ(extract(*dir_ / "replaced", {"--pool", "--overwrite"}).code, 0);
+  EXPECT_EQ(load_npy(*dir_ / "replaced/test/features.npy").size(1), 64);
+}
+
+TEST_F(NoduleFeatures, TrainedTestedAndAsOneFileForFilms) {
+  const std::string run = *dir_ / "run", best = run + "/checkpoints/best.gdck";
+  const Outcome trained = run_here(
+      {"nodule", "train-model", *dir_ / "codes", "--out", run, "--hidden", "32", "--epochs", "12", "--json"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(load_checkpoint_facts(best).at("classes"), R"(["normal","nodule"])");
+  const CsvTable rows = read_csv(run + "/metrics.csv");
+  EXPECT_GE(rows.find("val_roc_auc"), 0);
+  const Outcome tested = run_here({"nodule", "test-model", *dir_ / "codes", "--checkpoint", best, "--out",
+                                   run + "/test", "--resamples", "50", "--json"});
+  ASSERT_EQ(tested.code, 0) << tested.err;
+  const auto metrics = done(tested)["metrics"];
+  EXPECT_GE(metrics["roc_auc"]["value"].get<double>(), 0.6);
+  EXPECT_TRUE(metrics["sensitivity_at_90_specificity"]["value"].is_number());
+  EXPECT_LE(metrics["roc_auc"]["low"].get<double>(), metrics["roc_auc"]["value"].get<double>());
+  for (const char* picture : {"cfm", "errors", "roc", "precision_recall"}) {
+    const Image seen = load_image(run + "/test/" + picture + ".png");
+    EXPECT_EQ(seen.channels, 3);
+    EXPECT_GT(seen.width, 200);
+  }
+  for (const char* file : {"metrics.json", "predictions.csv", "confusion.csv", "report/index.html"})
+    EXPECT_TRUE(fs::exists(run + "/test/" + file)) << file;
+  // The film itself gives what its features gave.
+  const Outcome films = run_here({"nodule", "test-model", *dir_ / "labelled/manifest.csv", "--checkpoint",
+                                  run + "/film.gdck", "--resamples", "0", "--json"});
+  ASSERT_EQ(films.code, 0) << films.err;
+  EXPECT_NEAR(done(films)["metrics"]["loss"].get<double>(), metrics["loss"].get<double>(), 1e-4);
+  const std::string film = read_csv(*dir_ / "labelled/manifest.csv").rows[0][0];
+  EXPECT_EQ(run_here({"predict", film, "--checkpoint", run + "/film.gdck"}).code, 0);
+  EXPECT_EQ(run_here({"cam", film, "--checkpoint", run + "/film.gdck", "--out", *dir_ / "cams"}).code, 0);
+  const Outcome codes_alone = run_here({"predict", film, "--checkpoint", best});
+  EXPECT_NE(codes_alone.code, 0);
+  // It goes on, and knows what it was begun with.
+  const Outcome resumed = run_here({"nodule", "train-model", *dir_ / "codes", "--out", run, "--hidden", "32",
+                                    "--epochs", "13", "--resume", "auto", "--batch-size", "16"});
+  EXPECT_EQ(resumed.code, 2);
+  EXPECT_NE(resumed.err.find("was begun with --batch-size 32, now it is 16"), std::string::npos)
+      << resumed.err;
+}
+
+TEST_F(NoduleFeatures, TheLegacyRecipe) {
+  const std::string run = *dir_ / "legacy";
+  const Outcome trained =
+      run_here({"nodule", "train-model", *dir_ / "codes", "--out", run, "--legacy", "--hidden", "16"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto facts = load_checkpoint_facts(run + "/checkpoints/last.gdck");
+  EXPECT_NE(facts.at("net_options").find(R"("batch_statistics":true)"), std::string::npos);
+  EXPECT_FALSE(fs::exists(run + "/checkpoints/best.gdck"));
+  EXPECT_EQ(read_csv(run + "/metrics.csv").rows.size(), 20u);
+  const auto loss = [&](const char* batch) {
+    const Outcome tested =
+        run_here({"nodule", "test-model", *dir_ / "codes", "--split", "train", "--checkpoint",
+                  run + "/checkpoints/last.gdck", "--batch-size", batch, "--resamples", "0", "--json"});
+    EXPECT_EQ(tested.code, 0) << tested.err;
+    return done(tested)["metrics"]["loss"].get<double>();
+  };
+  EXPECT_GT(std::abs(loss("25") - loss("10")), 1e-6);  // the answers depend on the batch
+  const Outcome alone = run_here({"nodule", "test-model", *dir_ / "codes", "--checkpoint",
+                                  run + "/checkpoints/last.gdck", "--batch-size", "1"});
+  EXPECT_NE(alone.err.find("mlp: a net with batch statistics has no answer for a single sample"),
+            std::string::npos);
+}
+
+TEST_F(NoduleFeatures, Mistakes) {
+  const Scratch& dir = *dir_;
+  const auto says = [&](std::vector<std::string> args, int code, const std::string& want) {
+    args.insert(args.begin(), "nodule");
+    const Outcome run = run_here(args);
+    EXPECT_EQ(run.code, code);
+    EXPECT_EQ(last_line(run, dir.path()), want);
+  };
+  const std::string table = dir / "labelled/manifest.csv", out = dir / "never";
+  says({"extract-features", table, "--out", out}, 2,
+       "nodule extract-features: there are no weights; name a file with --weights, or add --random-weights "
+       "[GD-USAGE-001]");
+  says({"extract-features", table, "--out", out, "--weights", "a.pth", "--random-weights"}, 2,
+       "nodule extract-features: --weights and --random-weights exclude each other; leave one out "
+       "[GD-USAGE-001]");
+  says({"extract-features", table, "--out", out, "--random-weights", "--order", "whc"}, 2,
+       "--order whc is unknown; use chw or hwc [GD-USAGE-001]");
+  says({"extract-features", table, "--out", out, "--random-weights", "--bad-samples", "drop"}, 2,
+       "--bad-samples drop is unknown; use fail or skip [GD-USAGE-001]");
+  says({"extract-features", dir / "codes", "--out", out, "--random-weights"}, 2,
+       "nodule extract-features: DIR/codes holds features already; give it to nodule train-model "
+       "[GD-USAGE-001]");
+  says({"extract-features", table, table, "--out", out, "--random-weights", "--net", "resnet18",
+        "--net-option", "width=2"},
+       2,
+       "nodule extract-features: two of the sets have images of train; call it once for each [GD-USAGE-001]");
+  says({"extract-features", table, "--out", out, "--weights", dir / "codes/extractor.gdck"}, 2,
+       "nodule extract-features: DIR/codes/extractor.gdck is a checkpoint of no net; name the weights of the "
+       "net "
+       "[GD-USAGE-001]");
+  says({"train-model", dir / "none", "--out", out}, 4,
+       "features: DIR/none holds no features.npy with index.csv, nor do train, val or test in it; make them "
+       "with nodule "
+       "extract-features [GD-DATA-001]");
+  says({"test-model", dir / "codes", "--checkpoint", dir / "codes/extractor.gdck"}, 5,
+       "checkpoint: DIR/codes/extractor.gdck does not say what it was trained for; was it written by gadolin "
+       "train? "
+       "[GD-CKPT-030]");
+}
+
+TEST(NodulePictures, MatrixAndCurves) {
+  ConfusionMatrix matrix(2);
+  matrix.add(0, 0, 38);
+  matrix.add(0, 1, 12);
+  matrix.add(1, 1, 15);
+  const Image cells = nodule::confusion_picture(matrix, {"normal", "nodule"});
+  EXPECT_EQ(cells.channels, 3);
+  // The darker the larger the share: 100 % of nodule against 76 % of normal.
+  const auto blue = [&](int column, int row) {
+    return cells.row<std::uint8_t>(64 + row * 140 + 8)[3 * (180 + column * 140 + 8)];
+  };
+  EXPECT_LT(blue(1, 1), blue(0, 0));
+  EXPECT_LT(blue(0, 0), blue(1, 0));
+  EXPECT_GT(blue(0, 1), 250);
+  for (const bool unit : {false, true}) {
+    const Image curves = nodule::curve_picture(
+        {{"a", {0, 0.5, 1}, {0, NAN, 1}}, {"b", {}, {}}, {"c", {1}, {0.25}}}, {"title", "x", "y", unit});
+    EXPECT_GT(curves.width, 500);
+  }
+  EXPECT_GT(nodule::curve_picture({}, {"nothing", "x", "y"}).height, 400);
+}
+
+}  // namespace
+}  // namespace gadolin::test
