@@ -40,7 +40,8 @@ class Sampler {
   virtual EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const = 0;
   // A place to take instead of one that cannot be read.
   virtual std::int64_t another(RandomStream& random) const;
-  // The same samples, in batches of one bucket each as by_bucket() makes them. Null where it has no such form.
+  // The same samples, in batches of one bucket each as by_bucket() makes them. Null where it has no such
+  // form.
   virtual std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const;
   // What people should know of an epoch, with counts; empty: nothing.
   virtual std::string remark() const { return {}; }
@@ -87,8 +88,7 @@ struct BucketCut {
 // of one shape, or series of about the same length. Without `shuffle` the buckets come in the order of their
 // numbers. With `fill` or `drop` all batches are full: if there are few buckets, there are few shapes, and
 // recorded steps can be replayed. Throws DataError when `drop` would leave out a whole bucket.
-std::shared_ptr<const Sampler> by_bucket(std::int64_t samples, const BucketOf& bucket_of,
-                                         BucketCut cut = {});
+std::shared_ptr<const Sampler> by_bucket(std::int64_t samples, const BucketOf& bucket_of, BucketCut cut = {});
 // The first of rising limits that is not below the value; limits.size() behind them all. by_bucket() of
 // lengths: [&](std::int64_t i) { return bucket_among(length[i], {64, 256, 1024}); }
 std::int64_t bucket_among(double value, const std::vector<double>& limits);

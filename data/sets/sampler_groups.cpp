@@ -274,8 +274,9 @@ std::shared_ptr<const Sampler> with_background(const SampleSource& source, doubl
   Background background;
   for (std::int64_t i = 0; i < source.size(); ++i) background.is.push_back(source.labels(i).empty());
   const std::int64_t others = std::ranges::count(background.is, 1), rest = source.size() - others;
-  require<DataError>(rest > 0 || others == 0, "loader: all ", others,
-                     " samples are without a class or a box, so that they cannot be the background of others");
+  require<DataError>(
+      rest > 0 || others == 0, "loader: all ", others,
+      " samples are without a class or a box, so that they cannot be the background of others");
   require<DataError>(others > 0 || share == 0, "loader: a background of ", share, ", and none of ", rest,
                      " samples is without a class or a box; leave it out, or add such samples");
   background.draws = std::llround(static_cast<double>(rest) * share / (1 - share));
