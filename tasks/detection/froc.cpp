@@ -278,9 +278,8 @@ class FrocReport {
 }  // namespace
 
 std::string breasts_text(const FrocMetrics& m, const char* pictures) {
-  return cat(
-      "AUC of ", m.breasts, " breasts",
-      m.without_breast > 0 ? cat(", without ", m.without_breast, " ", pictures, " of unknown side") : "");
+  const std::string rest = cat(" (", pictures, " of unknown side left out: ", m.without_breast, ")");
+  return cat("AUC of ", m.breasts, " breasts", m.without_breast > 0 ? rest : "");
 }
 
 FrocMetrics froc(std::span<const DetectedPicture> pictures, int classes, const FrocOptions& options) {
