@@ -12,8 +12,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -296,6 +298,19 @@ struct HttpServer::Impl {
       watch.opened(socket);
     else
       watch.closed(socket);
+  }
+  // %XX as its byte, but for %00: what stands behind it would be cut off unseen.
+  static std::size_t on_escape(void*, MHD_Connection*, char* text) {
+    char* out = text;
+    for (const char* in = text; *in != '\0'; ++out) {
+      const bool coded = in[0] == '%' && std::isxdigit(static_cast<unsigned char>(in[1])) &&
+                         std::isxdigit(static_cast<unsigned char>(in[2])) && (in[1] != '0' || in[2] != '0');
+      const char digits[] = {in[0] == '\0' ? '0' : in[1], coded ? in[2] : '0', '\0'};
+      *out = coded ? static_cast<char>(std::strtol(digits, nullptr, 16)) : *in;
+      in += coded ? 3 : 1;
+    }
+    *out = '\0';
+    return static_cast<std::size_t>(out - text);
   }
   static void on_log(void*, const char*, va_list) {}  // what peers do wrong is counted, not written down
 
