@@ -27,7 +27,7 @@ from compare_detection import DECAY, RATE, rate_at
 FINDINGS = ["Atelectasis", "Cardiomegaly", "Edema", "Effusion", "Infiltration", "Pneumonia"]  # the last five have 60 films or more
 ABOVE_CHANCE = ["Cardiomegaly", "Effusion"]
 NETS = ["resnet18", "densenet121"]
-SIDE, BATCH, EPOCHS, PARTS, RESAMPLES = 112, 16, 20, 3, 1000
+SIDE, BATCH, EPOCHS, PARTS, RESAMPLES = 80, 16, 15, 3, 1000
 TURN, SHIFT, LEAST, LARGEST = 10, 0.05, 0.9, 1.1
 
 

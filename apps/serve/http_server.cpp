@@ -337,7 +337,8 @@ struct HttpServer::Impl {
                                      {MHD_OPTION_END, 0, nullptr}};
     const MHD_OptionItem none[] = {{MHD_OPTION_END, 0, nullptr}};
     daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, &on_request, this, MHD_OPTION_EXTERNAL_LOGGER,
-                              &on_log, nullptr, MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
+                              &on_log, nullptr, MHD_OPTION_UNESCAPE_CALLBACK, &on_escape, nullptr,
+                              MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
                               static_cast<unsigned>(limits.connections), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                               std::size_t{65536} + static_cast<std::size_t>(limits.header_bytes),
                               MHD_OPTION_CONNECTION_MEMORY_INCREMENT, std::size_t{16384},

@@ -1,5 +1,5 @@
-// What the answer says of a film: a bar a class with its threshold, or a row a box; warnings; the error of a film that was not read.
-import { make, part, percent, words } from "./parts.js";
+// What the answer says of a film: warnings, then a bar a class with its threshold, or a row a box.
+import { draw, make, part, percent, words } from "./parts.js";
 import { heat_of } from "./viewer.js";
 
 const first = 15;  // of a thousand classes the others are behind a button
@@ -20,7 +20,7 @@ export function list(film, model) {
   shown = film;
   const { result } = film, place = part("findings");
   if (!result) {
-    place.replaceChildren(make("p", film.state === "failed" ? { class: "trouble" } : {}, film.state === "failed" ? `Not read: ${film.error}` : "No answer yet."));
+    place.replaceChildren(make("p", {}, "No answer yet."));
     return;
   }
   place.replaceChildren(...result.warnings.map(text => make("p", { class: "warning" }, make("strong", {}, "Caution: "), text)),
@@ -34,7 +34,7 @@ function classes(film, model) {
   const summary = result.positive ? positive.size ? `Above the threshold: ${[...positive].map(words).join(", ")}` : "No finding is above its threshold."
     : `Most probable: ${words(result.label)}`;
   const table = make("table", { class: "bars" }, make("caption", { class: "unseen" }, result.several ? "Probability of each finding" : "Probability of each class"),
-    make("thead", { class: "unseen" }, make("tr", {}, ...["Class", "Probability", "Heat map"].map(t => make("th", { scope: "col" }, t)))),
+    make("thead", {}, make("tr", {}, ...[result.several ? "Finding" : "Class", "Probability", ...(model?.heatmap ? ["Heat map"] : [])].map(t => make("th", { scope: "col" }, t)))),
     make("tbody", {}, ...kept.map(([name, p]) => bar(name, p, result, positive, model))));
   const more = order.length > kept.length ? [make("button", { type: "button", onclick: () => { all = true; list(film, model); } }, `Show all ${order.length} classes`)] : [];
   const key = result.thresholds ? [make("p", { class: "quiet" }, "The line across a bar is the threshold of its class.")] : [];
@@ -49,9 +49,15 @@ function bar(name, p, result, positive, model) {
   if (limit) track.style.setProperty("--limit", threshold);
   const said = limit ? `, ${above ? "above" : "below"} its threshold of ${percent(threshold)}` : "";
   const heat = model?.heatmap ? [make("button", { type: "button", class: "see", "data-class": name, "aria-pressed": "false", "aria-label": `Heat map of ${words(name)}`,
-    title: `Heat map of ${words(name)}`, onclick: event => heat_of(event.currentTarget.getAttribute("aria-pressed") === "true" ? "" : name) }, "◉")] : [];
+    title: `Heat map of ${words(name)}`, onclick: event => heat_of(event.currentTarget.getAttribute("aria-pressed") === "true" ? "" : name) }, eye())] : [];
   return make("tr", { class: above ? "above" : "" }, make("th", { scope: "row" }, words(name), track),
-    make("td", {}, percent(p), make("span", { class: "unseen" }, said)), make("td", {}, ...heat));
+    make("td", {}, percent(p), make("span", { class: "unseen" }, said)), ...heat.map(button => make("td", {}, button)));
+}
+
+function eye() {
+  const svg = draw("svg", { viewBox: "0 0 20 20", width: 17, height: 17, "aria-hidden": "true" });
+  svg.append(draw("path", { d: "M1.5 10Q10 1 18.5 10 10 19 1.5 10Z" }), draw("circle", { cx: 10, cy: 10, r: 2.6 }));
+  return svg;
 }
 
 function boxes(result) {

@@ -6,7 +6,7 @@ import * as viewer from "./viewer.js";
 import * as findings from "./findings.js";
 import { save_csv, save_png } from "./save.js";
 
-let served = null, model = null, chosen = null;
+let served = null, model = null, chosen = null, by_hand = false;
 
 function trouble(text) {
   part("trouble").textContent = text;
@@ -67,20 +67,23 @@ function take(files) {
   arrange();
 }
 
-function look(film, move_focus = false) {
+function look(film, asked_for = false) {
   chosen = film;
+  by_hand = asked_for;
   list.mark(film);
   viewer.view(film, model);
   findings.list(film, model);
   arrange();
-  if (move_focus && matchMedia("(max-width: 760px)").matches) part("view-part").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  if (asked_for && matchMedia("(max-width: 760px)").matches) part("view-part").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function changed(film) {
   const { films } = list, ended = films.filter(f => f.state === "done" || f.state === "failed");
   if (!films.includes(film) && film === chosen) chosen = null;
+  // What cannot be read gives way to the first film that can, unless the user chose it.
+  const instead = chosen?.error && !by_hand && films.find(f => f.result);
   if (!chosen && films.length) look(films[0]);
-  else if (film === chosen) look(film);
+  else if (instead || film === chosen) look(instead || film);
   arrange();
   if (!films.includes(film)) tell(`${film.name} was removed`);
   else if (films.length === 1 || film.state === "failed") tell(`${film.name}: ${list.outcome(film)}`);
@@ -91,7 +94,8 @@ function arrange() {
   const { films } = list, ended = films.filter(f => f.state === "done" || f.state === "failed").length;
   const failed = films.filter(f => f.state === "failed").length;
   part("main").classList.toggle("empty", films.length === 0);
-  for (const id of ["view-part", "findings-part", "all-actions", "progress"]) show(part(id), films.length);
+  for (const id of ["view-part", "all-actions", "progress"]) show(part(id), films.length);
+  show(part("findings-part"), chosen && !chosen.error);
   part("progress").textContent = `${ended} of ${films.length} looked at${failed ? `, ${failed} not read` : ""}`;
   part("save-csv").disabled = ended === 0;
   part("save-png").disabled = !chosen?.result;

@@ -14,7 +14,16 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
-export const show = (element, on) => { element.hidden = !on; };
+// The same for what is drawn.
+export function draw(name, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+// The attribute, because SVG elements have no such property.
+export const show = (element, on) => element.toggleAttribute("hidden", !on);
 
 // "Pleural_Thickening" in words.
 export const words = name => name.replaceAll("_", " ");

@@ -34,30 +34,31 @@ export function save_csv(films) {
 // The film as it is shown, with window, heat and boxes, and below it what the answer says.
 export async function save_png() {
   const { film, heat, opacity, least } = viewed(), shown = part("film"), result = film.result;
-  const letter = Math.max(12, Math.round(shown.width / 45)), canvas = document.createElement("canvas"), paint = canvas.getContext("2d");
+  const scale = Math.max(1, 900 / shown.width), wide = Math.round(shown.width * scale), high = Math.round(shown.height * scale);  // room for words
+  const letter = Math.round(wide / 45), canvas = document.createElement("canvas"), paint = canvas.getContext("2d");
   const font = `${letter}px system-ui, sans-serif`;
   paint.font = font;
-  const texts = [film.name, ...said(result, heat && part("heat-class").value), notice].flatMap(text => wrapped(paint, text, shown.width - 2 * letter));
-  canvas.width = shown.width;
-  canvas.height = shown.height + Math.round(letter * (1.4 * texts.length + 1));
+  const texts = [film.name, ...said(result, heat && part("heat-class").value), notice].flatMap(text => wrapped(paint, text, wide - 2 * letter));
+  canvas.width = wide;
+  canvas.height = high + Math.round(letter * (1.4 * texts.length + 1));
   paint.fillStyle = "#000";
   paint.fillRect(0, 0, canvas.width, canvas.height);
-  paint.drawImage(shown, 0, 0);
+  paint.drawImage(shown, 0, 0, wide, high);
   if (heat) {
     paint.globalAlpha = opacity;
-    paint.drawImage(heat, 0, 0, shown.width, shown.height);
+    paint.drawImage(heat, 0, 0, wide, high);
     paint.globalAlpha = 1;
   }
   paint.font = font;
   paint.strokeStyle = paint.fillStyle = "#ffd24a";
   paint.lineWidth = letter / 6;
-  const x = shown.width / (result?.width ?? 1), y = shown.height / (result?.height ?? 1);
+  const x = wide / (result?.width ?? 1), y = high / (result?.height ?? 1);
   for (const { box: [x1, y1, x2, y2], class: name, score } of (result?.boxes ?? []).filter(b => b.score >= least)) {
     paint.strokeRect(x1 * x, y1 * y, (x2 - x1) * x, (y2 - y1) * y);
     paint.fillText(`${words(name)} ${score.toFixed(2)}`, x1 * x, y1 * y > 1.5 * letter ? y1 * y - letter / 3 : y2 * y + letter);
   }
   paint.fillStyle = "#fff";
-  texts.forEach((text, i) => paint.fillText(text, letter, shown.height + letter * (1.4 * i + 1.5)));
+  texts.forEach((text, i) => paint.fillText(text, letter, high + letter * (1.4 * i + 1.5)));
   download(await new Promise(done => canvas.toBlob(done, "image/png")), film.name.replace(/\.[^.]*$/, "") + "-gadolin.png");
   tell("The picture was saved");
 }

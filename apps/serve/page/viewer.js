@@ -1,5 +1,5 @@
 // The film that is looked at: canvas, window of DICOM values, heat map laid over it, boxes of a detector.
-import { make, part, show, words } from "./parts.js";
+import { draw, make, part, show, words } from "./parts.js";
 import { heatmap, picture, values } from "./server.js";
 
 const longest = 2048;
@@ -24,7 +24,10 @@ export async function view(chosen, model) {
   heat_of("");
   const result = film.result;
   part("film-title").textContent = film.name;
-  part("film-facts").textContent = result ? `${result.format}, ${result.width} × ${result.height} pixels` : film.state === "failed" ? film.error : "";
+  part("film-facts").textContent = result ? `${result.format}, ${result.width} × ${result.height} pixels` : "";
+  part("film-error").textContent = film.error ? `Not read: ${film.error}` : "";
+  show(part("film-error"), film.error);
+  for (const id of ["room", "controls", "save-png"]) show(part(id), !film.error);
   show(part("heat-part"), result && model?.heatmap && result.probabilities);
   part("heat-class").replaceChildren(make("option", { value: "" }, "off"),
     ...(result?.classes ?? []).map(name => make("option", { value: name }, words(name))));
@@ -56,7 +59,7 @@ async function show_picture() {
       show(stage, true);
     }
   } catch (fault) {
-    if (current() && film.result) part("film-facts").textContent = `The film cannot be shown: ${fault.message}`;
+    if (current() && film.result) part("film-facts").textContent += `; it cannot be shown: ${fault.message}`;
   }
 }
 
@@ -88,6 +91,7 @@ function take_values(found) {
   Object.assign(part("center"), { min: Math.floor(Math.min(low, found.center)), max: Math.ceil(Math.max(high, found.center)), step: grey.step });
   Object.assign(part("width"), { min: grey.step, max: Math.ceil(Math.max(2 * range, found.width)), step: grey.step });
   size_of_stage(found.columns, found.rows);
+  if (found.frames > 1) part("film-facts").textContent += `, the first of ${found.frames} frames`;
   show(part("window"), true);
   window_of_file();
 }
@@ -135,7 +139,7 @@ function drag(stage) {
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { from = null; });
 }
 
-// The heat map of a class; "" for none. Returns what went wrong, or "".
+// The heat map of a class; "" for none.
 export async function heat_of(name) {
   const turn = ++heat_asked, image = part("heat");
   part("heat-class").value = name;
@@ -152,7 +156,7 @@ export async function heat_of(name) {
     image.alt = `Heat map: where the net sees ${words(name)}`;
     show(image, turn === heat_asked);
   } catch (fault) {
-    if (turn === heat_asked) part("film-facts").textContent = `No heat map: ${fault.message}`;
+    if (turn === heat_asked) part("film-facts").textContent += `; no heat map: ${fault.message}`;
   }
 }
 
@@ -170,16 +174,10 @@ function draw_boxes() {
   part("least-said").textContent = least().toFixed(2);
   if (!found) return;
   const { width, height } = film.result, letter = Math.max(width, height) / 40;
-  const of = (name, attributes, ...children) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children);
-    return element;
-  };
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   for (const { box: [x1, y1, x2, y2], class: name, score } of found.filter(b => b.score >= least())) {
-    svg.append(of("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }),
-      of("text", { x: x1, y: y1 > 1.5 * letter ? y1 - letter / 3 : y2 + letter, "font-size": letter }, `${words(name)} ${score.toFixed(2)}`));
+    svg.append(draw("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }),
+      draw("text", { x: x1, y: y1 > 1.5 * letter ? y1 - letter / 3 : y2 + letter, "font-size": letter }, `${words(name)} ${score.toFixed(2)}`));
   }
   document.dispatchEvent(new CustomEvent("least", { detail: least() }));
 }
