@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tasks/detection/detection.h"
 #include "tests/apps/in_process.h"
 #include "tests/apps/serve/serving.h"
 
@@ -170,7 +171,6 @@ TEST(ServeProcess, MistakesEndItBeforeItServes) {
   EXPECT_EQ(
       message_of<FileError>([&] { nobody.get("/"); }),
       "http: nothing listens on 127.0.0.1 port 1 (Connection refused); start gadolin serve, or see --url");
-  Serving busy({.checkpoints = {"meter=" + meter_checkpoint()}});
   for (const Mistake& m : {
            Mistake{{"--checkpoint", dir / "none.gdck"},
                    6,
@@ -209,10 +209,6 @@ TEST(ServeProcess, MistakesEndItBeforeItServes) {
                    "serve: --host no such host is not known (Name or service not known); give an address of "
                    "this machine, "
                    "such as 127.0.0.1 or 0.0.0.0"},
-           Mistake{{"--checkpoint", checkpoint, "--port", cat(busy.port())},
-                   2,
-                   cat("serve: cannot listen on 127.0.0.1 port ", busy.port(),
-                       " (Address already in use); end what listens there, or give another --port")},
        }) {
     std::vector<string> args{"serve", "--device", "cpu"};
     args.insert(args.end(), m.args.begin(), m.args.end());
@@ -220,6 +216,55 @@ TEST(ServeProcess, MistakesEndItBeforeItServes) {
     EXPECT_EQ(last_line(run, dir.path()), m.want + (m.code == 6 ? " [GD-FILE-001]" : " [GD-USAGE-001]"));
     EXPECT_EQ(run.code, m.code) << run.err;
   }
+}
+
+TEST(ServeProcess, APortThatIsTaken) {
+  Serving busy({.checkpoints = {"meter=" + meter_checkpoint()}});
+  const string port = cat(busy.port());
+  string said =
+      last_line(run_here({"serve", "--checkpoint", classifier_checkpoint(), "--port", port}), "DIR");
+  said.replace(said.find(port), port.size(), "PORT");
+  EXPECT_EQ(
+      said,
+      "serve: cannot listen on 127.0.0.1 port PORT (Address already in use); end what listens there, or give "
+      "another --port [GD-USAGE-001]");
+}
+
+TEST(ServeProcess, ADetectorAnswersWithItsBoxes) {
+  const Scratch dir;
+  manual_seed(6);
+  DetectorSettings settings;
+  settings.detect.score = 0;
+  DetectionTask task("retinanet_resnet18_fpn", {{"width", 8.0}, {"channels", 32.0}, {"input_channels", 1.0}},
+                     settings, {"mass", "cyst"}, Pipeline("grey,fit:64:96,normalize:0.5:0.25"));
+  save_task_as(dir / "boxes.gdck", task);
+  std::vector<FormPart> films;
+  std::vector<string> args{"predict"};
+  for (int i = 0; i < 3; ++i) {
+    const string name = cat("film", i, ".png");
+    films.push_back({"file", name, png_text(100 + 20 * i, 90)});
+    args.push_back(dir.write(name, films.back().bytes));
+  }
+  args.insert(args.end(), {"--checkpoint", dir / "boxes.gdck", "--json", "--device", "cpu"});
+  const auto predicted = events(run_here(args), "prediction");
+  ASSERT_EQ(predicted.size(), 3u);
+  Serving server({.checkpoints = {dir / "boxes.gdck"}});
+  const Json said = json_of(server.client().post_form(analysis, films));
+  ASSERT_EQ(said["results"].size(), 3u) << said.dump();
+  EXPECT_EQ(said["task"], "detection");
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(nlohmann::json::parse(said["results"][i]["boxes"].dump()), predicted[i]["boxes"]) << i;
+    EXPECT_GT(said["results"][i]["boxes"].size(), 0u);
+    EXPECT_TRUE(said["results"][i]["score_threshold"].is_null());
+  }
+  const HttpReply none = server.client().post_form("/heatmap", {films[0]});
+  EXPECT_EQ(json_of(none)["error"],
+            "model boxes is a detector, whose boxes show where; heat maps are of classifiers");
+  task.remember("tiles", "2x2");
+  save_task_as(dir / "tiles.gdck", task);
+  serve::Models models({dir / "tiles.gdck"}, {});
+  EXPECT_EQ(message_of<Unsupported>([&] { models.all()[0]->load(); }),
+            "serve: " + dir / "tiles.gdck" + " is a detector that looks at tiles; gadolin predict reads it");
 }
 
 // Texts that need circumstances a test cannot make: a library without TLS, a system without descriptors.
