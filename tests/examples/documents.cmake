@@ -38,7 +38,13 @@ if(general STREQUAL "none")
 endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
-foreach(command "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data convert" "data score" "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify" "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug" "chestxray prepare")
+foreach(command
+    "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot" "bench serve"
+    "dicom dump" "dicom convert" "dicom index"
+    "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data convert" "data score"
+    "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"
+    "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
+    "chestxray prepare")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()
