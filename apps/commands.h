@@ -20,5 +20,6 @@ void add_mammography(Program& program);                      // mammography conv
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 void add_chestxray(Program& program);                        // chestxray prepare ... cam
 void add_synth_mammo(Program& program, CLI::App* synth);     // data synth mammo
+void add_synth_chest(Program& program, CLI::App* synth);     // data synth chest
 
 }  // namespace gadolin

@@ -12,6 +12,7 @@
 #include "tasks/classification_evaluator.h"
 #include "tasks/classification_examples.h"
 #include "tasks/predictions_file.h"
+#include "tasks/subgroups.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -212,6 +213,17 @@ void add_facts(RunReport& run, const Json& metrics) {
   if (metrics.contains("classes")) fact(run.data, "classes", joined(metrics["classes"]));
 }
 
+// A split that is not the official one is the first thing that a reader sees.
+void add_division(RunReport& run, const Json& metrics) {
+  const Json division = metrics.value("division", Json::object());
+  const std::string text = division.value("text", std::string());
+  if (text.empty()) return;
+  if (division.value("kind", std::string()) == "official")
+    run.data.push_back({"split", text});
+  else
+    run.notes.insert(run.notes.begin(), text);
+}
+
 }  // namespace
 
 void report_classification(const std::string& folder, const Json& metrics, RunReport& run) {
@@ -223,6 +235,9 @@ void report_classification(const std::string& folder, const Json& metrics, RunRe
       run.metrics.push_back({name, number(m["value"]), number(m["low"]), number(m["high"])});
   }
   add_facts(run, metrics);
+  add_division(run, metrics);
+  for (report::Table& table : subgroup_tables(subgroups_from(metrics.value("subgroups", Json::array()))))
+    run.tables.push_back(std::move(table));
   const auto classes = metrics.value("classes", std::vector<std::string>{});
   if (metrics.contains("confusion")) {
     run.confusion.classes = classes;

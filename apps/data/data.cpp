@@ -164,9 +164,9 @@ void split(Session& session, DataCommandOptions& o) {
 }
 
 void synth(Session& session, DataCommandOptions& o) {
-  require<UsageError>(
-      !o.out.empty(),
-      "data synth: a folder to make is needed, like shapes; or bodypart or mammo and a folder, for films");
+  require<UsageError>(!o.out.empty(),
+                      "data synth: a folder to make is needed, like shapes; or bodypart, mammo or chest and "
+                      "a folder, for films");
   o.synth.seed = session.common().seed;
   StagedFolder folder("data synth", o.out);
   write_synth(folder.path(), o.synth);
@@ -216,6 +216,7 @@ void add_data(Program& program) {
   app->add_flag("--multi-label", o->synth.multi_label, "Several shapes in a picture, and a label for each");
   add_synth_bodypart(program, app);
   add_synth_mammo(program, app);
+  add_synth_chest(program, app);
 }
 
 }  // namespace gadolin

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/dicom/tags.h"
+#include "data/dicom/made_up.h"
 #include "data/image/affine.h"
 #include "data/image/image.h"
 #include "tensor/random.h"
@@ -59,9 +59,11 @@ SynthMammogram synth_mammogram(const SynthMammoOptions& options, int patient, bo
 // The lesion's pixels as 255 on a film of this size.
 Image synth_mask(const SynthLesion& lesion, int width, int height);
 
-// A DICOM file of grey pixels and these texts, explicit little endian. Throws Unsupported 60 without DICOM.
-using SynthTexts = std::vector<std::pair<DicomTag, std::string>>;
-std::string synth_mammo_dicom(const SynthTexts& texts, const Image& pixels, int bits, bool inverted);
+// As a DICOM file (data/dicom/made_up.h).
+using SynthTexts = DicomTexts;
+inline std::string synth_mammo_dicom(const SynthTexts& texts, const Image& pixels, int bits, bool inverted) {
+  return made_up_dicom(texts, pixels, bits, inverted);
+}
 // The texts that films of all forms have.
 SynthTexts synth_mammo_texts(const std::string& patient, const std::string& study, const std::string& series,
                              const std::string& instance);

@@ -13,12 +13,14 @@
 #include "apps/run/report_pictures.h"
 #include "apps/run/scored.h"
 #include "apps/run/table_of_run.h"
+#include "data/sets/division.h"
 #include "io/atomic_file.h"
 #include "tasks/classification.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/detection/detection_evaluator.h"
 #include "tasks/detection/operating_score.h"
 #include "tasks/evaluate.h"
+#include "tasks/subgroups.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -58,6 +60,7 @@ std::string interval_text(const Interval& i) {
 
 void show(Session& session, const Findings& f, const EvalCommand& o, const Evaluator& evaluator) {
   session.say(cat(f.samples, " samples of ", o.split, ", ", f.model));
+  if (f.details.contains("division")) session.say(f.details["division"]["text"].get<std::string>());
   TextRows rows{{"metric", "value", "95 % interval"}};
   for (const MetricValue& m : f.metrics) {
     rows.push_back({m.name, std::isnan(m.value) ? evaluator.undefined(m.name) : fixed(m.value, 4),
@@ -67,6 +70,8 @@ void show(Session& session, const Findings& f, const EvalCommand& o, const Evalu
   session.say(format_table(rows));
   for (const TextRows& table : evaluator.tables())
     session.say(table.size() == 1 && table[0].size() == 1 ? table[0][0] : format_table(table));
+  if (f.details.contains("subgroups"))
+    session.say(format_table(subgroup_rows(subgroups_from(f.details["subgroups"]))));
   if (evaluator.has_loss()) session.metric("loss", evaluator.loss());
   session.metric("samples", f.samples);
 }
@@ -182,6 +187,19 @@ void fit_detector(Session& session, const EvalCommand& o, const DetectionEvaluat
   session.output("checkpoint", o.save);
 }
 
+// By the columns of the manifest that tell sex, age, view or site. Empty where there are none.
+Json measured_groups(const EvalCommand& o, const Dataset& set, const ClassificationEvaluator& evaluator,
+                     const BootstrapOptions& options) {
+  std::vector<Grouping> groupings = groupings_of(extra_columns(o.data, set));
+  for (Grouping& grouping : groupings) {  // in the order of the predictions
+    std::vector<std::string> ordered;
+    for (const std::int64_t i : evaluator.indices())
+      ordered.push_back(grouping.group[static_cast<std::size_t>(i)]);
+    grouping.group = std::move(ordered);
+  }
+  return subgroups_json(measure_subgroups(evaluator.predictions(), groupings, options));
+}
+
 // The checkpoint with what was chosen on these samples.
 void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator, double before) {
   if (o.split != "val")
@@ -233,16 +251,23 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
-  found.metrics = evaluator->finish({o.resamples, 0.95, session.common().seed});
+  const BootstrapOptions draws{o.resamples, 0.95, session.common().seed};
+  found.metrics = evaluator->finish(draws);
   found.details = evaluator->details();
+  if (Json division = division_of(o.data, *whole); !division.empty())
+    found.details["division"] = std::move(division);
   for (std::string& row : wrong) row = without_root(row, *whole);
   if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
   found.details["checkpoints"] = checkpoints_of(o);
   found.details.update(scored_json(*whole, *set, found.bad));
+  const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
+  if (classifier != nullptr) {
+    Json groups = measured_groups(o, *set, *classifier, draws);
+    if (!groups.empty()) found.details["subgroups"] = std::move(groups);
+  }
   show(session, found, o, *evaluator);
   if (o.evaluated) o.evaluated(*evaluator);
-  const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());
   if (!o.out.empty() && judges.alone() && classifier && o.report_cams > 0) {
     found.details["cams"] =
         write_report_cams(*judges.alone(), *set, *classifier, static_cast<std::size_t>(o.report_cams),

@@ -51,7 +51,7 @@ Json division_of(const std::string& path, const Dataset& set) {
   if (division["sha256"] == now) return division;
   return {{"kind", "other"},
           {"text", cat("split: not the one of ", fs::path(file).filename().string(),
-                       ", the set has been divided anew (sha256 ", now.substr(0, 12), ")")},
+                       ", the set has other samples or splits (sha256 ", now.substr(0, 12), ")")},
           {"sha256", now}};
 }
 

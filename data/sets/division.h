@@ -17,7 +17,8 @@ std::string division_sha256(const Dataset& set);
 std::string manifest_facts_path(const std::string& path);
 
 // "division" of that file, when there is one: {"kind", "text", "sha256", ...}, whose text is a sentence for
-// people. Where `set`, opened from `path`, is divided otherwise by now, kind is "other" and the text says so.
+// people. Where `set`, opened from `path`, has other samples or splits by now, kind is "other" and the text
+// says so.
 // {} without such a file. Throws FormatError when it is no JSON or holds a division without text or hash.
 Json division_of(const std::string& path, const Dataset& set);
 

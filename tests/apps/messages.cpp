@@ -198,8 +198,8 @@ TEST(CommandMessages, Data) {
                {{"data", "synth", "DIR/new", "--size", "4"}, 2, "--size 4 is not in 8..4096 [GD-USAGE-001]"},
                {{"data", "synth"},
                 2,
-                "data synth: a folder to make is needed, like shapes; or bodypart or mammo and a folder, for "
-                "films "
+                "data synth: a folder to make is needed, like shapes; or bodypart, mammo or chest and a folder, "
+                "for films "
                 "[GD-USAGE-001]"},
                {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
                 2,
