@@ -147,6 +147,11 @@ TEST_F(OriginalRuns, WhatIsNoneIsNamed) {
   EXPECT_EQ(said(run_here({"chestxray", "predict", seed("film.png"), "--ckpt", ten})),
             "chestxray: " + ten +
                 " has 10 outputs, and NIH's labels are 15; gadolin import takes it, with --class-names");
+  ASSERT_EQ(::setenv("TMPDIR", (path("missing")).c_str(), 1), 0);
+  const Outcome nowhere =
+      run_here({"chestxray", "predict", seed("film.png"), "--ckpt", seed("stage2_0003_01.pth")});
+  ::unsetenv("TMPDIR");
+  EXPECT_EQ(said(nowhere), "chestxray: no temporary folder can be made; set TMPDIR to a folder with room");
   State other;
   other["conv.weight"] = zeros({2, 2});
   EXPECT_EQ(message_of<CheckpointError>([&] { chestxray::net_of_weights(other, "x.pth"); }),
