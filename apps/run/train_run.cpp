@@ -6,7 +6,6 @@
 #include "apps/program/version.h"
 #include "apps/run/train_parts.h"
 #include "data/sets/extra_columns.h"
-#include "data/sets/extra_columns.h"
 #include "tasks/classification.h"
 #include "tasks/input_warnings.h"
 #include "tensor/cpu/parallel.h"

@@ -222,7 +222,8 @@ TEST(ChestSelection, Mistakes) {
       if (!cap_selection(few, anew, epoch).train.empty()) continue;
       met = true;
       EXPECT_EQ(message_of<DataError>([&] { sampler->epoch(0, epoch); }),
-                cat("cap: epoch ", epoch, " has no films to learn from; raise the cap or give more films"));
+                "cap: epoch " + std::to_string(epoch) +
+                    " has no films to learn from; raise the cap or give more films");
     }
   }
   EXPECT_TRUE(met);
