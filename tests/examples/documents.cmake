@@ -39,12 +39,12 @@ endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
 foreach(command
-    "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot" "bench serve"
+    "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot"
     "dicom dump" "dicom convert" "dicom index"
     "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data convert" "data score"
     "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"
     "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
-    "chestxray prepare")
+    "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()
