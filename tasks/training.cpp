@@ -69,13 +69,21 @@ std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Data
     }
     return weighted(std::move(weights), cut);
   }
+  if (text.starts_with("background:")) {
+    const char* const number = text.c_str() + 11;
+    char* end = nullptr;
+    const double share = std::strtod(number, &end);
+    require<UsageError>(end != number && *end == 0 && share >= 0 && share <= 0.99, "--sampler ",
+                        printable(text, 40), ": the share of samples without a class is from 0 to 0.99");
+    return with_background(train, share, cut);
+  }
   std::int64_t most = 0;
   const bool capped_text = text.starts_with("capped:") && text.size() < 17;
   if (capped_text) most = std::strtoll(text.c_str() + 7, nullptr, 10);
   require<UsageError>(
       most > 0 && cat("capped:", most) == text, "--sampler ", text,
-      " is unknown; use shuffled, mixed, in-order, balanced, weighted or capped:N, N samples a class "
-      "at most");
+      " is unknown; use shuffled, mixed, in-order, balanced, weighted, capped:N, N samples a class at "
+      "most, or background:S, the share of samples without a class");
   return capped(train, most, cut);
 }
 
@@ -128,6 +136,9 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
   plan_.loop.quiet = plan_.loop.quiet || plan_.log_steps;  // lines of steps and a bar do not go together
   Trainer::check(plan_.loop, batches_);
   task_.check_batches(batches_.loader());
+  if (const std::string remark = batches_.loader().sampler().remark();
+      !remark.empty() && communicator_.first())
+    reporter_.log("train: " + remark);
   if (const std::int64_t steps = Trainer::total_steps(plan_.loop, batches_);
       plan_.loop.max_steps > steps && communicator_.first())
     reporter_.log(cat("train: ", plan_.loop.epochs, plan_.loop.epochs == 1 ? " epoch has " : " epochs have ",

@@ -20,7 +20,9 @@ struct TrainPlan {
   std::string data;  // what messages call the data
   // Instead of the sampler that `sampler` names, which then only stands in messages.
   std::function<std::shared_ptr<const Sampler>(const Dataset& train, BatchCut cut)> make_sampler = {};
-  std::string sampler = "shuffled";  // or balanced, weighted, capped:N (a class at most N times an epoch)
+  // shuffled, balanced, weighted, capped:N (a class at most N times an epoch), or background:S (what share
+  // samples without a class make)
+  std::string sampler = "shuffled";
   MixOptions mix;                    // mixup and cutmix of training batches
   Pipeline augment;                  // steps of the training batches
   LoaderOptions load;                // batch size, workers, seed, device, bad samples

@@ -98,11 +98,15 @@ void score_froc(Session& session, const DataScoreOptions& o, const DetectionSet&
   }
   rows.push_back({"mean", share_text(m.mean_sensitivity), share_text(m.mean_sensitivity_normals)});
   session.say(format_table(rows));
-  session.say(format_table({{"AUC of pictures", share_text(m.picture_auc)},
-                            {"AUC of patients", share_text(m.patient_auc)},
-                            {cat("cases found at ", how.threshold), share_text(m.case_sensitivity)},
-                            {"normal pictures without a detection", share_text(m.specificity)}},
-                           false));
+  std::vector<std::vector<std::string>> shares{{"AUC of pictures", share_text(m.picture_auc)}};
+  if (m.breasts > 0) {
+    shares.push_back({breasts_text(m, "pictures"), share_text(m.breast_auc)});
+    session.metric("breast_auc", number_or_null(m.breast_auc.value));
+  }
+  shares.insert(shares.end(), {{"AUC of patients", share_text(m.patient_auc)},
+                               {cat("cases found at ", how.threshold), share_text(m.case_sensitivity)},
+                               {"normal pictures without a detection", share_text(m.specificity)}});
+  session.say(format_table(shares, false));
   session.metric("mean_sensitivity", number_or_null(m.mean_sensitivity.value));
   session.metric("picture_auc", number_or_null(m.picture_auc.value));
   session.metric("specificity", number_or_null(m.specificity.value));

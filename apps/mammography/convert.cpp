@@ -18,7 +18,6 @@ struct ConvertOptions {
   std::string source, out, kind = "auto", crop = "breast", flip = "none", bits = "16";
   std::vector<std::string> findings;
   std::vector<double> percentiles{0.1, 99.9};
-  bool skip_wrong = false;
   SourceOptions how;
   ConvertSettings settings;
 };
@@ -68,7 +67,7 @@ void tell_unmatched(Session& session, const Source& source, const ConvertOptions
   session.metric("unmatched_rows", rows);
   session.metric("unmatched_files", files);
   require<DataError>(
-      source.unmatched.empty() || o.skip_wrong, "mammography convert: ", printable(o.source), ": ", rows,
+      source.unmatched.empty() || o.how.skip_wrong, "mammography convert: ", printable(o.source), ": ", rows,
       " rows without files and ", files,
       " files without rows; look at the list above, or add --skip-wrong to go on without them");
 }
@@ -121,7 +120,7 @@ void convert(Session& session, ConvertOptions& o) {
   tell_list(session, "left out", lines_of(source.left_out));
   tell_list(session, "side", source.sides);
   require<DataError>(
-      converted.failed == 0 || o.skip_wrong, "mammography convert: ", converted.failed, " of ", films,
+      converted.failed == 0 || o.how.skip_wrong, "mammography convert: ", converted.failed, " of ", films,
       " films cannot be used; look at the list above, or add --skip-wrong to go on without them");
   require<DataError>(!source.films.empty(), "mammography convert: no film of ", printable(o.source),
                      " became a picture; look at the list above");
@@ -191,9 +190,9 @@ void add_convert(Program& program, CLI::App* group) {
                 "Films: PatientID as it is, instead of a pseudonym");
   app->add_option("--key", o->how.key, "Films: secret that pseudonyms are derived from");
   app->add_flag(
-      "--skip-wrong", o->skip_wrong,
-      "Leave rows without files, files without rows and films that cannot be used out, and name them, "
-      "instead of stopping");
+      "--skip-wrong", o->how.skip_wrong,
+      "Leave rows without files, files without rows, and films that cannot be used or whose contours cannot "
+      "be read out, and name them, instead of stopping");
 }
 
 }  // namespace gadolin::mammography

@@ -55,8 +55,10 @@ void convert_film(const std::string& folder, const Source& source, const Film& f
     require<DataError>(box.inside > 0, "film: ", printable(film.file), ": the lesion at ", lesion.box.x1, " ",
                        lesion.box.y1, " ", lesion.box.x2, " ", lesion.box.y2, " lies outside the ",
                        out.crop.width, " x ", out.crop.height, " pixels that are kept");
-    out.cut += box.inside < 1 - 1e-9;
+    const bool cut = box.inside < 1 - 1e-9;
+    out.cut += cut;
     out.boxes.push_back(box.box);
+    out.round.push_back(lesion.ellipse && !cut);
   }
   if (!out.boxes.empty()) {
     const double share = std::min(1.0, 240.0 / std::max(picture.image.width, picture.image.height));

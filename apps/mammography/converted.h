@@ -28,6 +28,7 @@ struct ConvertedFilm {
   std::string header_side;  // of a DICOM file
   int picture_width = 0, picture_height = 0;
   std::vector<Corners> boxes;  // on the picture, as the film's lesions
+  std::vector<bool> round;     // of these: an ellipse that touches the four sides, and not cut
   Image small;                 // the picture for a sheet, where it has boxes; 8 bits
   int cut = 0;                 // of these: by the edge of the film or of the crop
 };

@@ -31,10 +31,14 @@ CsvTable box_table(const Source& source, const Converted& converted, const std::
   table.header = {"path",          "x1",   "y1",   "x2",     "y2",   "class",          "patient",
                   "split",         "side", "view", "breast", "kind", "lesion_verdict", "image_verdict",
                   "breast_verdict"};
+  const bool shapes = std::ranges::any_of(converted.films, [](const ConvertedFilm& film) {
+    return std::ranges::find(film.round, true) != film.round.end();
+  });
+  if (shapes) table.header.emplace_back("shape");
   for (std::size_t i = 0; i < source.films.size(); ++i) {
     const Film& film = source.films[i];
     const auto row = [&](std::vector<std::string> box, const std::string& name, const std::string& kind,
-                         const std::string& verdict) {
+                         const std::string& verdict, bool round) {
       std::vector<std::string> fields{converted.films[i].name};
       fields.insert(fields.end(), box.begin(), box.end());
       for (const std::string& field :
@@ -42,13 +46,15 @@ CsvTable box_table(const Source& source, const Converted& converted, const std::
             film.patient.empty() || film.side.empty() ? "" : breast_of(film), kind, verdict, verdict_of(film),
             breasts.at(breast_of(film))})
         fields.push_back(field);
+      if (shapes) fields.emplace_back(round ? "ellipse" : "");
       table.rows.push_back(std::move(fields));
     };
-    if (film.lesions.empty()) row({"", "", "", ""}, "", "", "");
+    if (film.lesions.empty()) row({"", "", "", ""}, "", "", "", false);
     for (std::size_t b = 0; b < film.lesions.size(); ++b) {
       const Corners& box = converted.films[i].boxes[b];
       row({exact_text(box.x1), exact_text(box.y1), exact_text(box.x2), exact_text(box.y2)},
-          class_of(film, film.lesions[b], classes), film.lesions[b].kind, film.lesions[b].verdict);
+          class_of(film, film.lesions[b], classes), film.lesions[b].kind, film.lesions[b].verdict,
+          converted.films[i].round[b]);
     }
   }
   return table;

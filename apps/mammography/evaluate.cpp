@@ -87,11 +87,13 @@ void say_froc(Session& session, const DetectionEvaluator& evaluator, std::size_t
                     text(m.over_normals[i].sensitivity)});
   session.say(format_table(rows));
   const std::string at = " at score " + exact_text(how.threshold);
-  session.say(format_table({{"AUC of films", text(m.picture_auc)},
-                            {"AUC of patients", text(m.patient_auc)},
-                            {"cases found" + at, text(m.case_sensitivity)},
-                            {"normal films without a detection" + at, text(m.specificity)}},
-                           false));
+  TextRows shares{{"AUC of films", text(m.picture_auc)}};
+  if (m.breasts > 0) shares.push_back({breasts_text(m, "films"), text(m.breast_auc)});
+  shares.insert(shares.end(), {{"AUC of patients", text(m.patient_auc)},
+                               {"cases found" + at, text(m.case_sensitivity)},
+                               {"normal films without a detection" + at, text(m.specificity)}});
+  session.say(format_table(shares, false));
+  if (m.breasts > 0) session.metric("breast_auc", m.breast_auc.value);
   for (const SensitivityAt& s : m.over_all)
     session.metric("sensitivity_at_" + exact_text(s.rate), s.sensitivity.value);
   session.metric("case_sensitivity", m.case_sensitivity.value);

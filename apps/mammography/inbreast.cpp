@@ -168,9 +168,17 @@ class Inbreast {
           {"file", fs::path(file).filename().string(), "there is no film of this number"});
       return 0;
     }
-    const std::vector<std::uint8_t> bytes = read_bytes(file, 64 << 20);
-    const auto contours =
-        parse_inbreast_xml({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
+    std::vector<Contour> contours;
+    try {
+      const std::vector<std::uint8_t> bytes = read_bytes(file, 64 << 20);
+      contours = parse_inbreast_xml({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
+    } catch (const Error& e) {
+      if (!o_.skip_wrong) throw;
+      // What lies on the film is unknown, so it is not normal.
+      out_.left_out.push_back({"film", film->second.file, e.message()});
+      films_.erase(film);
+      return 0;
+    }
     for (const Contour& contour : contours)
       film->second.lesions.push_back({box_of(contour, o_.point_size), kind_of(contour.name), ""});
     return std::ssize(contours);

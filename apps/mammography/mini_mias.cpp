@@ -120,8 +120,10 @@ class MiniMias {
     const std::int64_t height = read_image_header(read_bytes(path), path).height;
     const auto x = static_cast<double>(v[0]), y = static_cast<double>(height - 1 - v[1]),
                r = static_cast<double>(v[2]);
-    film.lesions.push_back(
-        {{x - r, y - r, x + r, y + r}, mias_kinds().at(word[2]), word[3] == "M" ? "malignant" : "benign"});
+    film.lesions.push_back({{x - r, y - r, x + r, y + r},
+                            mias_kinds().at(word[2]),
+                            word[3] == "M" ? "malignant" : "benign",
+                            true});
   }
 
   SourceOptions o_;

@@ -48,11 +48,13 @@ Source read_films(const std::string& root, const SourceOptions& options) {
       Film film;
       film.file = fs::path(set->info(i).path).lexically_relative(root).string();
       film.patient = set->patient(i);
+      film.side = set->picture(i).side;
       film.split = set->info(i).split;
       for (const MarkedBox& b : set->picture(i).boxes)
         film.lesions.push_back({{b.box.x1, b.box.y1, b.box.x2, b.box.y2},
                                 set->classes()[static_cast<std::size_t>(b.box.label)],
-                                ""});
+                                "",
+                                b.box.ellipse});
       out.films.push_back(std::move(film));
     }
     for (const std::string& note : set->notes()) out.notes.push_back(note);

@@ -15,9 +15,10 @@
 namespace gadolin::mammography {
 
 struct Lesion {
-  Corners box;          // pixels of the stored film
-  std::string kind;     // mass, calcification, cluster ...
-  std::string verdict;  // of this lesion: malignant, benign; empty where the source says nothing of it alone
+  Corners box;           // pixels of the stored film
+  std::string kind;      // mass, calcification, cluster ...
+  std::string verdict;   // of this lesion: malignant, benign; empty where the source says nothing of it alone
+  bool ellipse = false;  // the source draws a circle: the lesion touches the four sides of its box
 };
 
 struct Film {
@@ -58,6 +59,7 @@ struct SourceOptions {
   std::string sheet = {}, xml = {}, boxes = {};  // paths that are not where the source has them
   std::string patient_until = {};                // of films: a file's name up to one of these is its patient
   bool normal = false;                           // of films: nothing lies on any of them
+  bool skip_wrong = false;                       // contours that cannot be read leave with their film
   bool keep_patient_ids = false;                 // of films: as in the headers
   std::string key = {};                          // of films: what pseudonyms of patients are derived from
   bool wants(const std::string& kind) const { return findings.contains("all") || findings.contains(kind); }

@@ -74,7 +74,8 @@ void settle_pictures(TrainCommand& o, const TrainFlags& f, int channels) {
   o.net.channels = channels;
   o.input.pipeline = cat(colour, resized, ",", normal);
   o.input.augment = cat(colour, resized, moved, ",", normal);
-  o.input.sampler = f.group_method == "ratio"    ? "shuffled"
+  o.input.sampler = f.background_share != "all"  ? "background:" + f.background_share
+                    : f.group_method == "ratio"  ? "shuffled"
                     : f.group_method == "random" ? "mixed"
                                                  : "in-order";
   o.input.batch_size = f.batch_size;
@@ -226,7 +227,9 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
     films = std::make_unique<TiledSet>(*films, tiles);
     session.log(cat(whole, " films in ", films->size(), " tiles; the mAP of epochs is that of tiles"));
   }
-  settle_updates(o, f, films->subset(Split::train)->size());
+  const auto train = films->subset(Split::train);
+  const auto sampler = training_sampler(o.input.sampler, *train, 1);
+  settle_updates(o, f, sampler ? sampler->batches() : train->size());
   const std::vector<std::string> classes = films->classes();
   o.data.open = [&films]() -> std::unique_ptr<Dataset> { return std::move(films); };
   o.evaluated = [&](const Evaluator& evaluator) {

@@ -1,6 +1,9 @@
 #include "apps/mammography/train_flags.h"
 
+#include <charconv>
+
 #include "apps/program/ranges.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin::mammography {
@@ -94,6 +97,10 @@ void add_pictures(CLI::App* app, TrainFlags& f) {
   app->add_option("--group-method", f.group_method,
                   "ratio: batches of pictures of one shape; random: of any; none: in the order of the data")
       ->capture_default_str();
+  app->add_option("--background-share", f.background_share,
+                  "What share of an epoch films without lesions make, 0 to 0.99, drawn in turns; all: each "
+                  "once, as those with lesions")
+      ->capture_default_str();
   app->add_option("--workers", f.workers, "Threads that decode")
       ->check(between(0, 64))
       ->capture_default_str();
@@ -154,6 +161,18 @@ void check_train_flags(const Session& session, const TrainFlags& f) {
                       " belongs to a run that goes on; name its --snapshot");
   require<UsageError>(f.group_method == "ratio" || f.group_method == "random" || f.group_method == "none",
                       "--group-method ", f.group_method, " is unknown; use ratio, random or none");
+  if (f.background_share != "all") {
+    double share = -1;
+    const char* const end = f.background_share.data() + f.background_share.size();
+    const auto [rest, error] = std::from_chars(f.background_share.data(), end, share);
+    require<UsageError>(error == std::errc() && rest == end && share >= 0 && share <= 0.99,
+                        "--background-share ", printable(f.background_share, 40),
+                        " is no share of an epoch; use 0 to 0.99, or all");
+    require<UsageError>(f.group_method == "ratio", what,
+                        "--background-share draws films anew every epoch, and "
+                        "--group-method ",
+                        f.group_method, " has its own order; leave one out");
+  }
   require<UsageError>(f.val_annotations.empty() || f.data.form == "csv", what,
                       "--val-annotations is for csv; ", f.data.form, " has its validation set in its folder");
   require<UsageError>(f.val_annotations.empty() || f.splits.empty(), what,

@@ -37,6 +37,7 @@ struct TrainFlags {
   bool multiprocessing = false;
   // Not of the original:
   std::string optimizer, schedule, tile;
+  std::string background_share = "all";  // or a number
   std::optional<double> warmup_epochs, weight_decay;
   std::int64_t early_stop = 5;
   double early_stop_delta = 0.01;

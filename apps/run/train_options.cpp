@@ -58,9 +58,11 @@ void add_input_options(CLI::App* app, InputChoice& o) {
   app->add_option("--augment", o.augment, "none, light, standard, or a list of steps")->capture_default_str();
   app->add_option("--pipeline", o.pipeline,
                   "Steps of evaluation and prediction; default: resize, centre crop, normalise");
-  app->add_option("--sampler", o.sampler,
-                  "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
-                  "often), capped:N (a class)")
+  app->add_option(
+         "--sampler", o.sampler,
+         "Samples of an epoch: shuffled, balanced (classes in turns), weighted (rare classes more "
+         "often), capped:N (a class), background:S (pictures without boxes or classes make the share "
+         "S)")
       ->capture_default_str();
   app->add_option("--mixup", o.mixup, "Alpha of mixup: two pictures and their labels blended; 0: off")
       ->check(at_least(0))

@@ -89,13 +89,9 @@ void check_unchanged(const RunDir& run, const std::string& now) {
     for (const char* group : {"mammography.", "chestxray."})
       if (key.starts_with(group)) key.erase(0, key.find('.') + 1);  // their flags of these names
     if (key.starts_with("nodule.train-model.")) key.replace(0, 18, "train");
-    const char* const fixed[] = {"train.optimizer",
-                                 "train.batch-size",
-                                 "train.accumulate",
-                                 "train.sampler",
-                                 "train.schedule",
-                                 "train.loss",
-                                 "seed"};
+    const char* const fixed[] = {
+        "train.optimizer",        "train.batch-size", "train.accumulate", "train.sampler",
+        "train.background-share", "train.schedule",   "train.loss",       "seed"};
     if (std::find(std::begin(fixed), std::end(fixed), key) == std::end(fixed)) continue;
     std::string before = change.substr(colon + 2, arrow - colon - 2), after = change.substr(arrow + 4);
     if (before == "(absent)" || after == "(absent)") continue;

@@ -76,7 +76,7 @@ struct DetectionOptions {
 };
 
 // Pictures of several sizes and the objects in them, from "image" and "boxes", of which there may be none:
-//   image  [N, C, H, W], channels innermost; each picture in the upper left corner, the rest of mean colour
+//   image  [N, C, H, W], channels innermost; each picture in the upper left corner, the rest black
 //   boxes  fp32 [N, M, 4], x1 y1 x2 y2 in pixels of the picture; 0 behind the last box
 //   label  int64 [N, M], the class of each box; -1 behind the last
 //   count  int64 [N], boxes of each picture

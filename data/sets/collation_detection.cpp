@@ -69,7 +69,7 @@ class DetectionDraft : public BatchDraft {
     boxes_[at] = std::move(scene.boxes);
     maps_[at] = scene.map;
     dropped_[at] = scene.dropped;
-    images_.put(part, on_canvas(image, width_, height_, pictures_.pipeline().normalize()));
+    images_.put(part, on_canvas(image, width_, height_));
   }
 
   std::vector<Tensor> tensors() override {

@@ -1,9 +1,7 @@
 #include "data/sets/picture_block.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "data/sets/ingest.h"
 #include "tensor/check.h"
@@ -71,26 +69,9 @@ Tensor PictureRows::tensor() {
   return floats;
 }
 
-namespace {
-
-template <class T> void fill_with_mean(Image& canvas, const NormalizeFactors& factors) {
-  const auto channels = static_cast<std::size_t>(canvas.channels);
-  T* const to = canvas.data<T>();
-  for (std::size_t c = 0; c < channels; ++c) {
-    const float white = static_cast<float>(std::numeric_limits<T>::max());
-    const T mean = static_cast<T>(std::lround(std::clamp(factors.offset[c], 0.f, white)));
-    for (std::size_t i = c; i < canvas.numel(); i += channels) to[i] = mean;
-  }
-}
-
-}  // namespace
-
-Image on_canvas(const Image& image, int width, int height, const Normalize& normalize) {
+Image on_canvas(const Image& image, int width, int height) {
   if (image.width == width && image.height == height) return image;
   Image canvas(width, height, image.channels, image.bits);
-  const NormalizeFactors factors = normalize_factors(normalize, image.channels, image.bits);
-  image.bits == 16 ? fill_with_mean<std::uint16_t>(canvas, factors)
-                   : fill_with_mean<std::uint8_t>(canvas, factors);
   const std::size_t row = image.pixels.size() / static_cast<std::size_t>(image.height),
                     wide = canvas.pixels.size() / static_cast<std::size_t>(height);
   for (std::size_t y = 0; y < static_cast<std::size_t>(image.height); ++y)

@@ -62,9 +62,7 @@ class PictureRows {
   std::vector<Image> deep_;  // pictures of 16 bits, where bytes travel
 };
 
-// The picture in the upper left corner of one of the mean colour, which normalisation makes 0 to half a grey
-// value, as torchvision pads: a black border would be the strongest edge of a bright picture. It must not be
-// larger.
-Image on_canvas(const Image& image, int width, int height, const Normalize& normalize);
+// The picture in the upper left corner of a black one. It must not be larger.
+Image on_canvas(const Image& image, int width, int height);
 
 }  // namespace gadolin

@@ -100,6 +100,11 @@ class Shard : public Sampler {
     return mine;
   }
   std::int64_t another(RandomStream& random) const override { return whole_->another(random); }
+  std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const override {
+    auto whole = whole_->within(bucket_of, last);
+    return whole ? std::make_shared<Shard>(std::move(whole), rank_, ranks_) : nullptr;
+  }
+  std::string remark() const override { return whole_->remark(); }
 
  private:
   std::shared_ptr<const Sampler> whole_;
@@ -111,6 +116,8 @@ class Shard : public Sampler {
 std::int64_t Sampler::another(RandomStream& random) const {
   return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(samples())));
 }
+
+std::shared_ptr<const Sampler> Sampler::within(const BucketOf&, LastBatch) const { return nullptr; }
 
 std::shared_ptr<const Sampler> in_order(std::int64_t samples, BatchCut cut) {
   return std::make_shared<Ordered>(samples, false, cut);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "data/sets/sample.h"
@@ -19,6 +20,14 @@ struct Draw {
 };
 using EpochBatches = std::vector<std::vector<Draw>>;
 
+// What becomes of samples that do not fill a batch.
+enum class LastBatch : std::uint8_t {
+  keep,  // a smaller batch
+  drop,  // no batch
+  fill   // a full batch: samples of the bucket are used again
+};
+using BucketOf = std::function<std::int64_t(std::int64_t place)>;
+
 // A sampler holds settings only: an epoch is a function of (seed, epoch), so that a run can be resumed
 // anywhere. Several threads and loaders may share one.
 class Sampler {
@@ -31,6 +40,11 @@ class Sampler {
   virtual EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const = 0;
   // A place to take instead of one that cannot be read.
   virtual std::int64_t another(RandomStream& random) const;
+  // The same samples, in batches of one bucket each as by_bucket() makes them. Null where it has no such
+  // form.
+  virtual std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const;
+  // What people should know of an epoch, with counts; empty: nothing.
+  virtual std::string remark() const { return {}; }
 };
 
 // All samplers below throw UsageError for a batch size outside 1..1000000, and DataError for no samples or
@@ -65,12 +79,6 @@ std::shared_ptr<const Sampler> class_balanced(const SampleSource& source, BatchC
 // form one class more. Throws ValueError unless `most` is positive, DataError when no sample has a class.
 std::shared_ptr<const Sampler> capped(const SampleSource& source, std::int64_t most, BatchCut cut = {});
 
-// What becomes of samples that do not fill a batch.
-enum class LastBatch : std::uint8_t {
-  keep,  // a smaller batch
-  drop,  // no batch
-  fill   // a full batch: samples of the bucket are used again
-};
 struct BucketCut {
   std::int64_t batch_size = 32;
   bool shuffle = false;  // a new order within buckets, and of batches, for every epoch
@@ -80,12 +88,17 @@ struct BucketCut {
 // of one shape, or series of about the same length. Without `shuffle` the buckets come in the order of their
 // numbers. With `fill` or `drop` all batches are full: if there are few buckets, there are few shapes, and
 // recorded steps can be replayed. Throws DataError when `drop` would leave out a whole bucket.
-std::shared_ptr<const Sampler> by_bucket(std::int64_t samples,
-                                         const std::function<std::int64_t(std::int64_t place)>& bucket_of,
-                                         BucketCut cut = {});
+std::shared_ptr<const Sampler> by_bucket(std::int64_t samples, const BucketOf& bucket_of, BucketCut cut = {});
 // The first of rising limits that is not below the value; limits.size() behind them all. by_bucket() of
 // lengths: [&](std::int64_t i) { return bucket_among(length[i], {64, 256, 1024}); }
 std::int64_t bucket_among(double value, const std::vector<double>& limits);
+
+// Every sample with a class once, and of those without any (pictures without boxes) as many as make up
+// `share` of an epoch, in a new order every epoch: where there are more, the next ones every epoch, beginning
+// again after the last; where there are fewer, some several times. 0 leaves them out. Of several buckets
+// (within), each gives its part of them. Throws ValueError for a share outside 0..0.99, DataError when every
+// sample is of one kind but the share asks for both.
+std::shared_ptr<const Sampler> with_background(const SampleSource& source, double share, BatchCut cut = {});
 
 // The batches of one process of `ranks` that train together on one order, the same seed in each: rank r has
 // the batches r, r + ranks, r + 2 * ranks, ... of `whole`. So every rank has whole.batches() / ranks batches,

@@ -1,5 +1,6 @@
 // Samplers that look at what samples are: classes in turns, a cap for each class, buckets of one kind.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -130,31 +131,57 @@ class Capped : public detail::Cut {
   std::int64_t most_;
 };
 
+// Samples that do not come up once an epoch, but all together `draws` times.
+struct Background {
+  std::vector<char> is;  // of each place; empty: there are none
+  std::int64_t draws = 0;
+};
+
 class ByBucket : public Sampler {
  public:
-  ByBucket(std::int64_t samples, const std::function<std::int64_t(std::int64_t)>& bucket_of, BucketCut cut)
+  ByBucket(std::int64_t samples, const BucketOf& bucket_of, BucketCut cut, const Background& background = {})
       : samples_(samples), cut_(cut) {
-    detail::check_batches(samples, samples, cut.batch_size, cut.last == LastBatch::drop);
-    std::map<std::int64_t, Places> sorted;
-    for (std::int64_t i = 0; i < samples; ++i) sorted[bucket_of(i)].push_back(i);
-    for (auto& [bucket, places] : sorted) {
-      const std::int64_t n = std::ssize(places);
-      require<DataError>(cut.last != LastBatch::drop || n >= cut.batch_size, "loader: bucket ", bucket,
+    std::map<std::int64_t, Bucket> sorted;
+    std::int64_t others = 0, drawn = 0;
+    for (std::int64_t i = 0; i < samples; ++i) {
+      const bool other = !background.is.empty() && background.is[static_cast<std::size_t>(i)] != 0;
+      Bucket& bucket = sorted[bucket_of(i)];
+      (other ? bucket.others : bucket.always).push_back(i);
+      others += other;
+      if (!other || background.draws > 0) places_.push_back(i);
+    }
+    detail::check_batches(samples, samples - others + background.draws, cut.batch_size,
+                          cut.last == LastBatch::drop);
+    for (auto& [number, bucket] : sorted) {
+      // Rounded so that the sum is right.
+      const std::int64_t before = drawn;
+      others_ += std::ssize(bucket.others);
+      if (others > 0) drawn = background.draws * others_ / others;
+      bucket.draws = drawn - before;
+      repeats_ = repeats_ || bucket.draws > std::ssize(bucket.others);
+      const std::int64_t n = std::ssize(bucket.always) + bucket.draws;
+      if (n == 0) continue;
+      require<DataError>(cut.last != LastBatch::drop || n >= cut.batch_size, "loader: bucket ", number,
                          " has ", n, " samples, fewer than a batch of ", cut.batch_size,
                          ", so that they would never be seen; fill or keep its last batch");
       batches_ += (cut.last == LastBatch::drop ? n : n + cut.batch_size - 1) / cut.batch_size;
-      buckets_.push_back(std::move(places));
+      buckets_.push_back(std::move(bucket));
     }
   }
   std::int64_t samples() const override { return samples_; }
   std::int64_t batch_size() const override { return cut_.batch_size; }
   std::int64_t batches() const override { return batches_; }
+  std::int64_t another(RandomStream& random) const override {
+    return places_[random.below(static_cast<std::uint64_t>(places_.size()))];
+  }
 
   EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const override {
     const auto size = static_cast<std::size_t>(cut_.batch_size);
     EpochBatches all;
     for (std::size_t b = 0; b < buckets_.size(); ++b) {
-      Places order = buckets_[b];
+      Places order = buckets_[b].always;
+      const Places others = turn(b, seed, epoch);
+      order.insert(order.end(), others.begin(), others.end());
       if (cut_.shuffle) {
         RandomStream random = stream(seed, inside_purpose, epoch, b);
         shuffle(order, random);
@@ -170,14 +197,60 @@ class ByBucket : public Sampler {
       RandomStream random = stream(seed, bucket_purpose, epoch);
       shuffle(all, random);
     }
-    if (cut_.last == LastBatch::fill) detail::number_repeats(all, samples_);
+    if (repeats_ || cut_.last == LastBatch::fill) detail::number_repeats(all, samples_);
     return all;
   }
 
+ protected:
+  const BucketCut& cut() const { return cut_; }
+
  private:
-  std::int64_t samples_, batches_ = 0;
+  struct Bucket {
+    Places always, others;
+    std::int64_t draws = 0;  // of others
+  };
+
+  // The next ones of one order that the seed fixes.
+  Places turn(std::size_t b, std::uint64_t seed, std::int64_t epoch) const {
+    const Bucket& bucket = buckets_[b];
+    Places order = bucket.others, drawn;
+    const std::int64_t n = std::ssize(order);
+    if (n == 0) return drawn;
+    RandomStream random = stream(seed, window_purpose, 0, b);
+    shuffle(order, random);
+    const std::int64_t first = epoch % n * (bucket.draws % n) % n;
+    for (std::int64_t k = 0; k < bucket.draws; ++k)
+      drawn.push_back(order[static_cast<std::size_t>((first + k) % n)]);
+    return drawn;
+  }
+
+  std::int64_t samples_, batches_ = 0, others_ = 0;
   BucketCut cut_;
-  std::vector<Places> buckets_;  // by rising number
+  bool repeats_ = false;         // a place may come up twice in an epoch, whatever its last batch
+  std::vector<Bucket> buckets_;  // by rising number
+  Places places_;                // all that may come up
+};
+
+class WithBackground : public ByBucket {
+ public:
+  WithBackground(Background background, double share, const BucketOf& bucket_of, BucketCut cut)
+      : ByBucket(std::ssize(background.is), bucket_of, cut, background), background_(std::move(background)),
+        share_(share) {}
+  std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const override {
+    return std::make_shared<WithBackground>(background_, share_, bucket_of,
+                                            BucketCut{cut().batch_size, cut().shuffle, last});
+  }
+  std::string remark() const override {
+    const auto others = std::ranges::count(background_.is, 1);
+    return cat("an epoch takes ", std::ssize(background_.is) - others, " samples with a class or a box, and ",
+               background_.draws > others ? cat("draws ", background_.draws, " times from the ", others)
+                                          : cat(background_.draws, " of the ", others),
+               " without, for a background of ", share_);
+  }
+
+ private:
+  Background background_;
+  double share_;
 };
 
 }  // namespace
@@ -191,10 +264,25 @@ std::shared_ptr<const Sampler> capped(const SampleSource& source, std::int64_t m
   return std::make_shared<Capped>(places_of_rarest_class(source), source.size(), most, cut);
 }
 
-std::shared_ptr<const Sampler> by_bucket(std::int64_t samples,
-                                         const std::function<std::int64_t(std::int64_t)>& bucket_of,
-                                         BucketCut cut) {
+std::shared_ptr<const Sampler> by_bucket(std::int64_t samples, const BucketOf& bucket_of, BucketCut cut) {
   return std::make_shared<ByBucket>(samples, bucket_of, cut);
+}
+
+std::shared_ptr<const Sampler> with_background(const SampleSource& source, double share, BatchCut cut) {
+  require<ValueError>(share >= 0 && share <= 0.99, "loader: a background of ", share,
+                      " is no share of an epoch; use 0 to 0.99");
+  Background background;
+  for (std::int64_t i = 0; i < source.size(); ++i) background.is.push_back(source.labels(i).empty());
+  const std::int64_t others = std::ranges::count(background.is, 1), rest = source.size() - others;
+  require<DataError>(
+      rest > 0 || others == 0, "loader: all ", others,
+      " samples are without a class or a box, so that they cannot be the background of others");
+  require<DataError>(others > 0 || share == 0, "loader: a background of ", share, ", and none of ", rest,
+                     " samples is without a class or a box; leave it out, or add such samples");
+  background.draws = std::llround(static_cast<double>(rest) * share / (1 - share));
+  return std::make_shared<WithBackground>(
+      std::move(background), share, [](std::int64_t) { return 0; },
+      BucketCut{cut.batch_size, true, cut.drop_last ? LastBatch::drop : LastBatch::keep});
 }
 
 std::int64_t bucket_among(double value, const std::vector<double>& limits) {

@@ -10,7 +10,7 @@
 
 namespace gadolin {
 
-// How far pictures of different sizes are padded, with the mean colour, to become one tensor.
+// How far pictures of different sizes are padded to become one tensor.
 enum class Padding : std::uint8_t {
   own,   // to one of few sizes, by the picture alone
   mean,  // to the next multiple of 32: as torchvision pads a picture alone

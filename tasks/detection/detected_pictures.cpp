@@ -20,6 +20,11 @@ constexpr std::size_t most_pairs = 10'000'000'000;
 
 }  // namespace
 
+std::string breast_of(const DetectionSet& set, std::int64_t i) {
+  const std::string &patient = set.info(i).patient, &side = set.picture(i).side;
+  return patient.empty() || side.empty() ? "" : cat(patient, "-", side);
+}
+
 std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
   std::vector<DetectedPicture> pictures(static_cast<std::size_t>(set.size()));
   for (std::int64_t i = 0; i < set.size(); ++i) {
@@ -28,6 +33,7 @@ std::vector<DetectedPicture> pictures_of(const DetectionSet& set) {
     picture.id = set.picture(i).id;
     picture.patient = set.info(i).patient;
     picture.truth = set.picture(i).boxes;
+    picture.breast = breast_of(set, i);
   }
   return pictures;
 }

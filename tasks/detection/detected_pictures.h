@@ -23,7 +23,11 @@ struct DetectedPicture {
   std::string patient;  // empty: unknown, then the picture counts as a patient of its own
   std::vector<MarkedBox> truth;
   std::vector<Detection> found;  // in any order
+  std::string breast = {};       // patient and side; empty: one of them is unknown
 };
+
+// Of a picture of the set: "P_00038-L".
+std::string breast_of(const DetectionSet& set, std::int64_t i);
 
 // The pictures of a set with their truth, nothing found yet.
 std::vector<DetectedPicture> pictures_of(const DetectionSet& set);

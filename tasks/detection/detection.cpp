@@ -157,16 +157,15 @@ std::unique_ptr<DataLoader> DetectionTask::loader(const Dataset& set, const Pipe
   std::ranges::sort(padding.sizes);
   padding.sizes.erase(std::unique(padding.sizes.begin(), padding.sizes.end()), padding.sizes.end());
   auto collation = std::make_unique<DetectionCollation>(pipeline, padding);
+  const auto bucket_of = [&](std::int64_t place) { return collation->bucket(place); };
+  const LastBatch last = options.drop_last ? LastBatch::fill : LastBatch::keep;
+  if (sampler && !mixed)
+    if (auto own = sampler->within(bucket_of, last)) sampler = std::move(own);
   if (!sampler && mixed) {
     const BatchCut cut{options.batch_size, options.drop_last};
     sampler = options.shuffle ? shuffled(set.size(), cut) : in_order(set.size(), cut);
   }
-  if (!sampler) {
-    const BucketCut cut{options.batch_size, options.shuffle,
-                        options.drop_last ? LastBatch::fill : LastBatch::keep};
-    sampler = by_bucket(
-        set.size(), [&](std::int64_t place) { return collation->bucket(place); }, cut);
-  }
+  if (!sampler) sampler = by_bucket(set.size(), bucket_of, {options.batch_size, options.shuffle, last});
   LoaderOptions rest = options;
   rest.shuffle = rest.drop_last = false;
   return std::make_unique<DataLoader>(set, std::move(sampler), std::move(collation), rest);

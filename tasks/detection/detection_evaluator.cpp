@@ -35,7 +35,9 @@ Json froc_share_json(const Share& s) {
 
 DetectionEvaluator::DetectionEvaluator(const DetectionSet& set, std::vector<std::string> classes,
                                        double score)
-    : set_(set), classes_(std::move(classes)), score_(score) {}
+    : set_(set), classes_(std::move(classes)), score_(score) {
+  for (std::int64_t i = 0; i < set.size() && !breasts_; ++i) breasts_ = !breast_of(set, i).empty();
+}
 
 void DetectionEvaluator::set_max_detections(int most) {
   require<UsageError>(most >= 1, "detection: ", most,
@@ -50,6 +52,7 @@ std::vector<Metric> DetectionEvaluator::metrics() const {
   all.insert(all.end(), {{"mAP"}, {"weighted_mAP"}, {"mean_sensitivity"}});
   for (const double rate : FrocOptions{}.rates) all.push_back({rate_name(rate)});
   all.push_back({"picture_auc"});
+  if (breasts_) all.push_back({"breast_auc"});
   return all;
 }
 
@@ -58,7 +61,8 @@ double DetectionEvaluator::loss() const { return std::numeric_limits<double>::qu
 void DetectionEvaluator::add_picture(std::int64_t index, std::vector<Detection> found) {
   const SampleInfo& info = set_.info(index);
   const MarkedPicture& picture = set_.picture(index);
-  pictures_.push_back({info.name, picture.id, info.patient, picture.boxes, std::move(found)});
+  pictures_.push_back(
+      {info.name, picture.id, info.patient, picture.boxes, std::move(found), breast_of(set_, index)});
   indices_.push_back(index);
   measured_.reset();
 }
@@ -125,7 +129,11 @@ std::vector<double> DetectionEvaluator::values(Reals weight) const {
   all.resize(12);
   std::vector<DetectedPicture> drawn;
   for (std::size_t i = 0; i < weight.size(); ++i)
-    for (double left = weight[i]; left >= 0.5; --left) drawn.push_back(pictures_[i]);
+    for (double left = weight[i]; left >= 0.5; --left) {
+      drawn.push_back(pictures_[i]);
+      // A patient who is drawn again is another one.
+      if (std::string& breast = drawn.back().breast; !breast.empty()) breast += cat(" ", left);
+    }
   const int classes = static_cast<int>(classes_.size());
   const VocMetrics voc = weight.empty() ? measured().voc : voc_metrics(drawn, classes);
   const FrocMetrics free =
@@ -135,6 +143,7 @@ std::vector<double> DetectionEvaluator::values(Reals weight) const {
   all.push_back(free.mean_sensitivity.value);
   for (const SensitivityAt& at : free.over_all) all.push_back(at.sensitivity.value);
   all.push_back(free.picture_auc.value);
+  if (breasts_) all.push_back(free.breast_auc.value);
   return all;
 }
 
@@ -150,11 +159,13 @@ std::vector<MetricValue> DetectionEvaluator::finish(const BootstrapOptions& opti
   for (const SensitivityAt& at : free.over_all)
     list.push_back({rate_name(at.rate), at.sensitivity.value, at.sensitivity.interval});
   list.push_back({"picture_auc", free.picture_auc.value, free.picture_auc.interval});
+  if (breasts_) list.push_back({"breast_auc", free.breast_auc.value, free.breast_auc.interval});
   return list;
 }
 
 std::string DetectionEvaluator::undefined(const std::string& metric) const {
   if (metric == "picture_auc") return "not defined: pictures of one kind";
+  if (metric == "breast_auc") return "not defined: breasts of one kind";
   const char size = metric.back();
   const bool of_size = metric.starts_with("A") && (size == 's' || size == 'm' || size == 'l');
   return of_size ? "not defined: no truth of this size" : "not defined: no truth";
@@ -246,6 +257,7 @@ Json DetectionEvaluator::details() const {
                           {"threshold", FrocOptions{}.threshold},
                           {"per_picture", number_json(free.alarms_per_picture)},
                           {"per_normal", number_json(free.alarms_per_normal)},
+                          {"breasts", free.breasts},
                           {"specificity", froc_share_json(free.specificity)},
                           {"case_sensitivity", froc_share_json(free.case_sensitivity)}};
   json["notes"] = notes();

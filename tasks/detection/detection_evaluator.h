@@ -21,7 +21,7 @@ class DetectionEvaluator : public Evaluator {
   void set_max_detections(int most);
 
   // COCO's twelve numbers, mAP and weighted_mAP of Pascal VOC at IoU 0.5, the mean sensitivity of FROC and
-  // sensitivity_at_RATE, picture_auc.
+  // sensitivity_at_RATE, picture_auc; breast_auc where the set names the side of a picture.
   std::vector<Metric> metrics() const override;
   std::string chosen() const override { return "AP50"; }
   double loss() const override;  // NaN: it lies in the anchors, of which predictions say nothing
@@ -64,6 +64,7 @@ class DetectionEvaluator : public Evaluator {
   std::vector<std::string> classes_;
   double score_;
   int most_ = 100;
+  bool breasts_ = false;  // some pictures of the set have one
   std::vector<DetectedPicture> pictures_;
   std::vector<std::int64_t> indices_;
   mutable std::shared_ptr<const Measured> measured_;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <unordered_map>
 
 #include "tensor/check.h"
 
@@ -143,11 +144,6 @@ class FrocReport {
   }
 
  private:
-  Interval interval(const std::function<double(Reals)>& metric) const {
-    if (options_.bootstrap.resamples == 0) return {no_value, no_value};
-    return bootstrap(patient_, metric, options_.bootstrap);
-  }
-
   // Everything that is read off the curve; one set of resamples gives all intervals.
   void rates() {
     std::vector<double> band;
@@ -186,36 +182,48 @@ class FrocReport {
       for (SensitivityAt& s : *list) s.sensitivity.interval = intervals[k++];
   }
 
-  void aucs() {
-    constexpr double silent = -std::numeric_limits<double>::infinity();
-    std::vector<double> score(pictures_.size(), silent);
-    std::vector<std::uint8_t> label(pictures_.size());
-    std::map<std::string, std::pair<double, bool>> of_patient;
+  // What belongs together, by its name, of one patient: the largest score, lesion or none. Pictures without a
+  // name belong to nothing.
+  struct Groups {
+    std::vector<std::string> patient;
+    std::vector<double> score;
+    std::vector<std::uint8_t> label;
+  };
+  template <class F> Groups grouped(const F& name_of) const {
+    Groups groups;
+    std::unordered_map<std::string, std::size_t> place;
     for (std::size_t i = 0; i < pictures_.size(); ++i) {
-      for (const Detection& d : pictures_[i].found) score[i] = std::max(score[i], d.score);
-      label[i] = !sums_.normal(i);
-      auto& patient = of_patient.try_emplace(patient_[i], silent, false).first->second;
-      patient.first = std::max(patient.first, score[i]);
-      patient.second = patient.second || label[i] != 0;
+      const std::string name = name_of(i);
+      if (name.empty()) continue;
+      const auto [at, fresh] = place.try_emplace(name, groups.score.size());
+      if (fresh) {
+        groups.patient.push_back(patient_[i]);
+        groups.score.push_back(-std::numeric_limits<double>::infinity());  // silent
+        groups.label.push_back(0);
+      }
+      double& best = groups.score[at->second];
+      for (const Detection& d : pictures_[i].found) best = std::max(best, d.score);
+      if (!sums_.normal(i)) groups.label[at->second] = 1;
     }
-    const Ranking ranking(score, label);
-    const double value = ranking.auc();
-    out_.picture_auc = {value, {no_value, no_value}};
-    if (!std::isnan(value)) out_.picture_auc.interval = interval([&](Reals w) { return ranking.auc(w); });
-    std::vector<std::string> names;
-    score.clear();
-    label.clear();
-    for (const auto& [name, patient] : of_patient) {
-      names.push_back(name);
-      score.push_back(patient.first);
-      label.push_back(patient.second);
-    }
-    const Ranking patients(score, label);
-    const double patient_value = patients.auc();
-    out_.patient_auc = {patient_value, {no_value, no_value}};
-    if (!std::isnan(patient_value) && options_.bootstrap.resamples > 0)
-      out_.patient_auc.interval = bootstrap(
-          names, [&](Reals w) { return patients.auc(w); }, options_.bootstrap);
+    return groups;
+  }
+  Share auc_of(const Groups& groups) const {
+    const Ranking ranking(groups.score, groups.label);
+    Share auc{ranking.auc(), {no_value, no_value}};
+    if (!std::isnan(auc.value) && options_.bootstrap.resamples > 0)
+      auc.interval = bootstrap(
+          groups.patient, [&](Reals w) { return ranking.auc(w); }, options_.bootstrap);
+    return auc;
+  }
+
+  void aucs() {
+    out_.picture_auc = auc_of(grouped([](std::size_t i) { return std::to_string(i); }));
+    out_.patient_auc = auc_of(grouped([&](std::size_t i) { return patient_[i]; }));
+    const Groups breasts = grouped([&](std::size_t i) { return pictures_[i].breast; });
+    out_.breast_auc = auc_of(breasts);
+    out_.breasts = std::ssize(breasts.score);
+    out_.without_breast =
+        std::ranges::count_if(pictures_, [](const DetectedPicture& p) { return p.breast.empty(); });
   }
 
   void at_threshold() {
@@ -268,6 +276,11 @@ class FrocReport {
 };
 
 }  // namespace
+
+std::string breasts_text(const FrocMetrics& m, const char* pictures) {
+  const std::string rest = cat(" (", pictures, " of unknown side left out: ", m.without_breast, ")");
+  return cat("AUC of ", m.breasts, " breasts", m.without_breast > 0 ? rest : "");
+}
 
 FrocMetrics froc(std::span<const DetectedPicture> pictures, int classes, const FrocOptions& options) {
   check_detections(pictures, classes);

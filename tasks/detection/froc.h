@@ -1,5 +1,6 @@
 // FROC: how many lesions are found at how many false alarms a picture (Chakraborty 1989; Bandos et al. 2009),
-// and the numbers of readers that need no place: AUC of pictures and patients, cases found, silent normals.
+// and the numbers of readers that need no place: AUC of pictures, breasts and patients, cases found, silent
+// normals.
 #pragma once
 
 #include <span>
@@ -42,12 +43,17 @@ struct FrocMetrics {
   std::vector<SensitivityAt> over_all, over_normals;  // false alarms over all pictures; on and over normals
   std::vector<SensitivityAt> band;  // over all, from 0 to twice the last rate: a curve to draw, its intervals
   Share mean_sensitivity, mean_sensitivity_normals;  // of these
-  // Of the largest score of each picture, and of each patient: lesion or none.
-  Share picture_auc, patient_auc;
+  // Of the largest score of each picture, of each breast, and of each patient: lesion or none. Pictures of
+  // which the breast is unknown count in the other two alone.
+  Share picture_auc, breast_auc, patient_auc;
+  std::int64_t breasts = 0, without_breast = 0;
   // At options.threshold. A case is a patient with a lesion, found when one of the lesions is hit.
   Share case_sensitivity, specificity;  // cases found; normal pictures without a detection
   double alarms_per_picture = 0, alarms_per_normal = 0;
 };
+
+// "AUC of 12 breasts", and how many pictures, called so, belong to none.
+std::string breasts_text(const FrocMetrics& m, const char* pictures);
 
 // A lesion counts once; each detection takes the lesion not yet found that it overlaps most, by falling
 // score. A further detection on a lesion is neither found nor false. Crowds and difficult truths are no

@@ -46,6 +46,7 @@ template <class V> void visit_settings(V&& v, DetectorSettings& s) {
   v("candidates", s.detect.candidates);
   v("suppression_overlap", s.detect.overlap);
   v("suppression_by_class", s.detect.by_class);
+  v("best_class", s.detect.best_class);
   v("most", s.detect.most);
   v("padding",
     Word<Padding>{s.padding, {{"own", Padding::own}, {"mean", Padding::mean}, {"batch", Padding::batch}}});
@@ -164,6 +165,7 @@ DetectorSettings detector_preset(const std::string& name) {
     s.match.background_open = s.match.plus_one = true;
     s.match.coder = s.detect.coder = BoxCoder::legacy();
     s.detect.by_class = false;
+    s.detect.best_class = true;
     s.detect.overlap = 0.4;
     s.detect.score = 0;
     s.by_picture = true;

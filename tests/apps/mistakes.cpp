@@ -122,9 +122,11 @@ TEST_F(TrainMistakes, NamesThatDoNotExist) {
       {{"--sampler", "ballanced"},
        2,
        "--sampler ballanced is unknown; did you mean balanced? use shuffled, mixed, in-order, balanced, "
-       "weighted or capped:N, "
-       "N "
-       "samples a class at most [GD-USAGE-001]"},
+       "weighted, capped:N, N samples a class at most, or background:S, the share of samples without a "
+       "class [GD-USAGE-001]"},
+      {{"--sampler", "background:1"},
+       2,
+       "--sampler background:1: the share of samples without a class is from 0 to 0.99 [GD-USAGE-001]"},
       {{"--augment", "standart"},
        2,
        "--augment standart is unknown; did you mean standard? use none, light, standard or a list of steps "

@@ -117,9 +117,9 @@ TEST_F(People, SamplersAndMixingTrain) {
                               "--class-weights"}));
   expect_good(train("mixed-labels", {"--epochs", "1", "--mixup", "0.2", "--cutmix", "1"}, "labels"));
   EXPECT_EQ(said(train("x", {"--sampler", "random"})),
-            "--sampler random is unknown; use shuffled, mixed, in-order, balanced, weighted or capped:N, N "
-            "samples a class at "
-            "most [GD-USAGE-001]");
+            "--sampler random is unknown; use shuffled, mixed, in-order, balanced, weighted, capped:N, N "
+            "samples a class at most, or background:S, the share of samples without a class "
+            "[GD-USAGE-001]");
   EXPECT_EQ(said(train("x", {"--mixup", "1", "--loss", "focal"})),
             "--loss focal does not go with --mixup and --cutmix; use auto [GD-USAGE-001]");
   EXPECT_FALSE(fs::exists(path("x")));

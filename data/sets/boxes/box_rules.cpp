@@ -85,6 +85,17 @@ double box_number(std::string_view text, const char* what, const std::string& pl
   return value;
 }
 
+std::string box_side(std::string_view text, const std::string& place) {
+  std::string low(trimmed(text));
+  for (char& c : low)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (low.empty()) return low;
+  require<DataError>(low == "l" || low == "left" || low == "r" || low == "right", place, ": side '",
+                     printable(text, 40),
+                     "' is neither L nor R; correct it, or give the column another name");
+  return low[0] == 'l' ? "L" : "R";
+}
+
 ObjectBox checked_box(const RawBox& b, int width, int height, const RowPlace& place, bool& clipped) {
   check_order(b, width, height, place);
   check_inside_picture(b, width, height, place);

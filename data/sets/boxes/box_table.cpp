@@ -26,14 +26,15 @@ enum Column {
   y2_at,
   class_at,
   patient_at,
+  side_at,
   split_at,
   width_at,
   height_at,
   shape_at,
   columns
 };
-constexpr const char* column_names[columns] = {"path",    "x1",    "y1",    "x2",     "y2",   "class",
-                                               "patient", "split", "width", "height", "shape"};
+constexpr const char* column_names[columns] = {"path",    "x1",   "y1",    "x2",    "y2",     "class",
+                                               "patient", "side", "split", "width", "height", "shape"};
 
 // What people call a column; `columns` for other words.
 int column_called(std::string_view word) {
@@ -45,7 +46,7 @@ int column_called(std::string_view word) {
       {"ymax", y2_at},     {"class", class_at},     {"class_name", class_at},
       {"label", class_at}, {"patient", patient_at}, {"patient_id", patient_at},
       {"split", split_at}, {"width", width_at},     {"height", height_at},
-      {"shape", shape_at}};
+      {"shape", shape_at}, {"side", side_at},       {"laterality", side_at}};
   std::string lower(trimmed(word));
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -124,6 +125,7 @@ class TableReader {
                        "' has no box; a picture without boxes has an empty class too");
     const std::size_t picture = picture_of(name, line, where);
     agree(picture, field(patient_at), field(split_at), field(width_at), field(height_at), where);
+    same_side(picture, field(side_at), where);
     if (empty) return no_boxes(picture, line, where);
     State& state = state_[picture];
     require<DataError>(state.empty_line == 0, where, ": ", printable(name),
@@ -194,6 +196,13 @@ class TableReader {
     }
     size_of(picture.width, width, "width", picture.name, where);
     size_of(picture.height, height, "height", picture.name, where);
+  }
+  void same_side(std::size_t at, std::string_view text, const std::string& where) {
+    RawPicture& picture = raw_.pictures[at];
+    const std::string side = box_side(text, where);
+    require<DataError>(side.empty() || picture.side.empty() || picture.side == side, where, ": ",
+                       printable(picture.name), " is of side ", picture.side, " and of side ", side);
+    if (!side.empty()) picture.side = side;
   }
   static void size_of(int& side, std::string_view text, const char* what, const std::string& name,
                       const std::string& where) {

@@ -72,6 +72,8 @@ class CocoReader {
                        " has no file_name");
     picture.name = file.text;
     picture.patient = e[CocoField::patient].text;
+    if (const CocoValue& side = e[CocoField::side]; side.kind == CocoValue::Kind::text)
+      picture.side = box_side(side.text, place);
     picture.split = split_;
     if (e[CocoField::split].kind == CocoValue::Kind::text)
       picture.split = split_from(e[CocoField::split].text, std::string(place));

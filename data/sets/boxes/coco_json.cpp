@@ -55,6 +55,7 @@ int field_called(std::string_view key) {
                                                                      {"height", CocoField::height},
                                                                      {"patient", CocoField::patient},
                                                                      {"patient_id", CocoField::patient},
+                                                                     {"side", CocoField::side},
                                                                      {"split", CocoField::split}};
   for (const auto& [name, field] : known)
     if (name == key) return static_cast<int>(field);

@@ -27,6 +27,7 @@ enum class CocoField {
   area,
   iscrowd,
   patient,
+  side,
   split,
   score,
   count

@@ -34,7 +34,7 @@ std::string DetectionSet::fingerprint() const {
   Sha256 all;
   all.update(Dataset::fingerprint());
   for (std::int64_t i = 0; i < size(); ++i) {
-    std::string row = "picture";
+    std::string row = "picture" + picture(i).side;
     for (const MarkedBox& b : picture(i).boxes) {
       row += cat("\n", exact_text(b.box.x1), " ", exact_text(b.box.y1), " ", exact_text(b.box.x2), " ",
                  exact_text(b.box.y2), " ", b.box.label, b.crowd ? " crowd" : "",

@@ -32,6 +32,7 @@ struct MarkedPicture {
   // Sizes do not tell whether boxes were drawn on the stored picture or on the one that EXIF makes of it, and
   // they were taken to lie on the stored one.
   bool doubtful = false;
+  std::string side;              // of a paired organ such as the breast, L or R; empty: unknown
   std::int64_t id = 0;           // COCO's; else the number of the picture
   BoxOrigin origin;              // the row that names it first
   std::vector<MarkedBox> boxes;  // in the order of the rows
@@ -90,10 +91,10 @@ class DetectionSet : public Dataset {
 
 // A table path,x1,y1,x2,y2,class, a row a box; path,,,,, is a picture without boxes. Corners in pixels from
 // 0, fractions are kept. Without a header exactly these columns; a header may name them in any order (also
-// filename, xmin ..., class_name, label), with patient, split, width, height and shape (box or ellipse:
-// ObjectBox::ellipse); other columns of it are passed over. Pictures in the order in which they appear; paths
-// from the folder of the table, or from options.image_folder. Classes: options.class_file (lines name,id, ids
-// 0..K-1), options.classes, or all names, sorted.
+// filename, xmin ..., class_name, label), with patient, side (L or R), split, width, height and shape (box or
+// ellipse: ObjectBox::ellipse); other columns of it are passed over. Pictures in the order in which they
+// appear; paths from the folder of the table, or from options.image_folder. Classes: options.class_file
+// (lines name,id, ids 0..K-1), options.classes, or all names, sorted.
 //
 // What all readers share: opening reads the header of every picture. Corners up to a pixel outside the
 // picture are moved to its edge and counted. Everything else that is wrong (x2 <= x1, outside, another

@@ -103,6 +103,7 @@ class BoxFinisher {
     picture.orientation = found.header.orientation;
     picture.stated_width = raw.width;
     picture.stated_height = raw.height;
+    picture.side = raw.side;
     picture.id = raw.id;
     picture.origin = raw.origin;
     const bool stated = raw.width > 0 && raw.height > 0,

@@ -27,7 +27,7 @@ struct RawBox {
 
 struct RawPicture {
   std::string name, path;  // as messages call it; the file
-  std::string patient;
+  std::string patient, side;
   Split split = Split::none;
   int width = 0, height = 0;  // as stated; 0: not
   std::int64_t id = 0;
@@ -86,6 +86,8 @@ ObjectBox written_box(const RawBox& box, const RowPlace& place);
 
 // "x1 is '3,5', not a number"
 double box_number(std::string_view text, const char* what, const std::string& place);
+// L or R, of letters or words in any case; empty for an empty text.
+std::string box_side(std::string_view text, const std::string& place);
 std::string patient_of(const std::string& name, const DatasetOptions& options);
 
 // Lines name,id. Throws DataError with file and line for ids that are not 0..K-1, each once, and for names

@@ -1,10 +1,10 @@
 #include "data/sets/boxes/write_boxes.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include <pugixml.hpp>
-#include <set>
 #include <sstream>
 
 #include "io/atomic_file.h"
@@ -17,11 +17,11 @@ namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
 
-// path,x1,y1,x2,y2,class,patient,split of every box, with shape where some are ellipses; `paths` of each
-// picture.
+// path,x1,y1,x2,y2,class,patient,split of every box, with side and shape where some are known; `paths` of
+// each picture.
 CsvTable table_of(const DetectionSet& set, const std::vector<std::string>& paths) {
   CsvTable table{"", {"path", "x1", "y1", "x2", "y2", "class", "patient", "split"}, {}, {}};
-  std::set<std::size_t> ellipses;  // rows
+  std::vector<std::string> sides, shapes;  // of the rows
   for (std::int64_t i = 0; i < set.size(); ++i) {
     const SampleInfo& info = set.info(i);
     const std::string& path = paths[static_cast<std::size_t>(i)];
@@ -31,13 +31,16 @@ CsvTable table_of(const DetectionSet& set, const std::vector<std::string>& paths
       table.rows.push_back({path, exact_text(b.box.x1), exact_text(b.box.y1), exact_text(b.box.x2),
                             exact_text(b.box.y2), set.classes()[static_cast<std::size_t>(b.box.label)],
                             info.patient, split_name(info.split)});
-      if (b.box.ellipse) ellipses.insert(table.rows.size() - 1);
+      shapes.resize(table.rows.size());
+      if (b.box.ellipse) shapes.back() = "ellipse";
     }
+    sides.resize(table.rows.size(), set.picture(i).side);
   }
-  if (!ellipses.empty()) {
-    table.header.push_back("shape");
-    for (std::size_t r = 0; r < table.rows.size(); ++r)
-      table.rows[r].push_back(ellipses.contains(r) ? "ellipse" : "");
+  shapes.resize(table.rows.size());
+  for (const auto& [name, values] : {std::pair("side", &sides), std::pair("shape", &shapes)}) {
+    if (std::ranges::all_of(*values, [](const std::string& v) { return v.empty(); })) continue;
+    table.header.emplace_back(name);
+    for (std::size_t r = 0; r < table.rows.size(); ++r) table.rows[r].push_back((*values)[r]);
   }
   return table;
 }
@@ -140,6 +143,7 @@ class BoxWriter {
                  {"width", picture.width},
                  {"height", picture.height}};
       if (!info.patient.empty()) image["patient"] = info.patient;
+      if (!picture.side.empty()) image["side"] = picture.side;
       json["images"].push_back(std::move(image));
       for (const MarkedBox& b : picture.boxes) {
         const ObjectBox& box = b.box;
@@ -182,9 +186,10 @@ void write_box_table(const std::string& path, const DetectionSet& set) {
 std::vector<std::string> write_boxes(const std::string& folder, const DetectionSet& set, BoxForm form) {
   BoxWriter writer(folder, set);
   std::int64_t crowds = 0, marked = 0, ellipses = 0;
-  bool patients = false;
+  bool patients = false, sides = false;
   for (std::int64_t i = 0; i < set.size(); ++i) {
     patients = patients || !set.patient(i).empty();
+    sides = sides || !set.picture(i).side.empty();
     for (const MarkedBox& b : set.picture(i).boxes) {
       crowds += b.crowd;
       marked += b.difficult || b.truncated;
@@ -202,6 +207,7 @@ std::vector<std::string> write_boxes(const std::string& folder, const DetectionS
     ordinary(marked, "difficult or truncated box is an ordinary one",
              "difficult or truncated boxes are ordinary ones");
   if (form == BoxForm::voc && patients) lost.push_back("patients are not named in Pascal VOC");
+  if (form == BoxForm::voc && sides) lost.push_back("sides are not named in Pascal VOC");
   form == BoxForm::table ? writer.table() : form == BoxForm::voc ? writer.voc() : writer.coco();
   return lost;
 }

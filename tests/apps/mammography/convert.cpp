@@ -10,7 +10,7 @@
 #include "apps/mammography/source.h"
 #include "apps/mammography/synth_mammo.h"
 #include "data/dicom/dicom.h"
-#include "data/sets/boxes/detection_set.h"
+#include "data/sets/boxes/write_boxes.h"
 #include "io/bytes.h"
 #include "io/csv.h"
 #include "tests/apps/in_process.h"
@@ -49,6 +49,10 @@ struct MammoConvert : testing::Test {
     text.append(reinterpret_cast<const char*>(film.pixels.data()), film.pixels.size());
     dir.write(name, text);
   }
+  // images/inbreast-PATIENT-L_CC.png
+  static bool says_side(const std::string& name, const std::string& side) {
+    return side.size() == 1 && name.find("-" + side + "_") != std::string::npos;
+  }
   const Scratch dir;
 };
 
@@ -74,6 +78,14 @@ TEST_F(MammoConvert, AMadeUpInbreast) {
   EXPECT_EQ(set->counts().boxes, metrics["boxes"].get<std::int64_t>());
   EXPECT_EQ(set->classes(), std::vector<std::string>{"lesion"});
   EXPECT_EQ(run_here({"data", "check", dir / "out/boxes.csv"}).code, 0);
+
+  // The side of every breast, also in the table with splits.
+  write_box_table(dir / "split.csv", *set);
+  const auto divided = open_box_table(dir / "split.csv");
+  for (std::int64_t i = 0; i < set->size(); ++i) {
+    EXPECT_TRUE(says_side(set->info(i).name, set->picture(i).side)) << set->info(i).name;
+    EXPECT_EQ(divided->picture(i).side, set->picture(i).side);
+  }
 
   // D2: the bits of a picture are those of the one function with the settings of preparation.json.
   const FilmSettings settings = read_preparation(dir / "out/preparation.json");
@@ -150,6 +162,11 @@ TEST_F(MammoConvert, MiniMias) {
   EXPECT_EQ(field(boxes, "images/mias-mdb1-L_MLO.png", "image_verdict"), "normal");
   EXPECT_EQ(field(boxes, "images/mias-mdb2-L_MLO.png", "lesion_verdict"), "malignant");
   EXPECT_EQ(boxes.rows[3][5], "distortion");
+  EXPECT_EQ(field(boxes, "images/mias-mdb1-R_MLO.png", "shape"), "ellipse");
+  EXPECT_EQ(field(boxes, "images/mias-mdb1-L_MLO.png", "shape"), "");
+  const auto set = open_box_table(dir / "out/boxes.csv");
+  EXPECT_TRUE(set->picture(0).boxes[0].box.ellipse) << "a circle stays tight when it is turned";
+  EXPECT_EQ(set->picture(0).side, "R");
   EXPECT_NE(
       contents_of(dir / "out/left_out.csv").find("pgm/mdb003.pgm,a finding on it has no place in Info.txt"),
       std::string::npos);

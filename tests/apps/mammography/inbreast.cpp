@@ -121,6 +121,20 @@ TEST_F(InbreastSource, OneFileOfContours) {
   EXPECT_EQ(says({.xml = dir / "none"}), "inbreast: DIR/none holds no .xml files");
 }
 
+TEST_F(InbreastSource, OneBrokenFileOfContours) {
+  dir.write("films/21.xml", "<plist><dict>");
+  const std::string broken = "inbreast: DIR/films/21.xml:1: no XML: Start-end tags mismatch";
+  EXPECT_EQ(says(), broken);
+  const Source s = read({.skip_wrong = true});
+  ASSERT_EQ(s.films.size(), 2u);
+  EXPECT_EQ(s.films[0].file, "20_aa_MG_L_CC_ANON.dcm");
+  EXPECT_EQ(s.films[1].file, "22_bb_MG_R_CC_ANON.dcm");
+  ASSERT_EQ(s.left_out.size(), 1u);
+  EXPECT_EQ(s.left_out[0].name, "21_aa_MG_L_ML_ANON.dcm") << "what lies on it is unknown";
+  EXPECT_EQ(said<DataError>(dir, [&] { throw DataError(s.left_out[0].reason); }), broken);
+  EXPECT_EQ(s.rows, 2);
+}
+
 TEST_F(InbreastSource, WhatHasNoPartner) {
   dir.write("films/77.xml", plist(roi("Mass", {"(1, 2)", "(3, 4)"})));
   dir.write("films/film_ANON.dcm", "");

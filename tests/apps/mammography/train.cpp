@@ -58,6 +58,33 @@ TEST(MammographyTrain, SnapshotsGoOnBitForBit) {
   EXPECT_FALSE(fs::exists(films.path() + "/anew/resnet18_csv_01.gdck"));
 }
 
+TEST(MammographyTrain, ABackgroundIsDrawnTheSameWhoeverDraws) {
+  const ApartSquares films(24);  // of 18 for training 3 have no square
+  const auto run = [&](const std::string& out, const std::vector<std::string>& more) {
+    auto args = squares_training(films.table(), films.path() + out,
+                                 {"--background-share", "0.1", "--no-evaluation", "--schedule", "constant",
+                                  "--warmup-epochs", "0", "--epochs"});
+    args.insert(args.end(), more.begin(), more.end());
+    return run_here(args);
+  };
+  const Outcome whole = run("/whole", {"2", "--workers", "2"});
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_TRUE(says(whole.err,
+                   "train: an epoch takes 15 samples with a class or a box, and 2 of the 3 without, for a "
+                   "background of 0.1"))
+      << whole.err;
+  const std::string first = films.path() + "/whole/resnet18_csv_01.gdck";
+  const Outcome on = run("/rest", {"2", "--snapshot", first});
+  ASSERT_EQ(on.code, 0) << on.err;
+  const Checkpoint a = load_checkpoint(films.path() + "/whole/resnet18_csv_02.gdck"),
+                   b = load_checkpoint(films.path() + "/rest/resnet18_csv_02.gdck");
+  for (const auto& [name, tensor] : a.tensors)
+    ASSERT_EQ(tensor.to_vector<double>(), b.tensor(name).to_vector<double>()) << name;
+  EXPECT_EQ(last_line(run("/whole", {"3", "--snapshot", first, "--background-share", "0.2"}), films.path()),
+            "resume: the run in DIR/whole was begun with --background-share 0.1, now it is 0.2; go on with "
+            "--background-share 0.1, or begin a new run with --init-from [GD-USAGE-001]");
+}
+
 TEST(MammographyTrain, ARateThatFellToNothingIsTold) {
   const ApartSquares films(16);
   const Outcome run = run_here(squares_training(
@@ -141,6 +168,7 @@ TEST(MammographyTrain, Presets) {
             "normalize:0.5:0.25");
   const auto legacy = facts({"--preset", "legacy"});
   EXPECT_TRUE(says(legacy.at("detector"), "\"suppression_by_class\":false"));
+  EXPECT_TRUE(says(legacy.at("detector"), "\"best_class\":true"));
   EXPECT_TRUE(says(legacy.at("net_options"), "\"legacy\":true"));
 }
 
@@ -164,6 +192,13 @@ TEST(MammographyTrain, Messages) {
             "[GD-USAGE-001]");
   EXPECT_EQ(said({"--group-method", "shape"}),
             "--group-method shape is unknown; use ratio, random or none [GD-USAGE-001]");
+  for (const char* share : {"1", "-0.1", "nan", "none", "0.5x"})
+    EXPECT_EQ(
+        said({"--background-share", share}),
+        cat("--background-share ", share, " is no share of an epoch; use 0 to 0.99, or all [GD-USAGE-001]"));
+  EXPECT_EQ(said({"--background-share", "0.5", "--group-method", "none"}),
+            "mammography train: --background-share draws films anew every epoch, and --group-method none has "
+            "its own order; leave one out [GD-USAGE-001]");
   EXPECT_EQ(said({"--val-annotations", "v.csv", "--splits", "s.csv"}),
             "mammography train: --val-annotations and --splits exclude each other; leave one out "
             "[GD-USAGE-001]");

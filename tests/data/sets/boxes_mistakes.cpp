@@ -24,6 +24,10 @@ TEST(BoxMistakes, Tables) {
       {"a.png,1,2,3,4,mass,left\n",
        "boxes: DIR/boxes.csv:1: 7 columns; needed are path,x1,y1,x2,y2,class, separated by commas, and "
        "path,,,,, for a picture without boxes"},
+      {"path,x1,y1,x2,y2,class,side\na.png,1,2,3,4,mass,up\n",
+       "boxes: DIR/boxes.csv:2: side 'up' is neither L nor R; correct it, or give the column another name"},
+      {"path,x1,y1,x2,y2,class,side\na.png,1,2,3,4,mass,L\na.png,5,6,7,8,mass,right\n",
+       "boxes: DIR/boxes.csv:3: a.png is of side L and of side R"},
       {"a.png;1;2;3;4;mass\n",
        "boxes: DIR/boxes.csv:1: 1 column; needed are path,x1,y1,x2,y2,class, separated by commas, and "
        "path,,,,, for a picture without boxes"},

@@ -100,6 +100,34 @@ TEST(BoxWriters, TellWhatAFormCannotHold) {
             "1 difficult or truncated box is an ordinary one in COCO");
 }
 
+TEST(BoxWriters, SidesGoAlong) {
+  const BoxFolder dir;
+  dir.write("c.png", encode_png(pattern(40, 30, 1)));
+  dir.table(
+      "path,x1,y1,x2,y2,class,patient,Laterality\na.png,1,2,3,4,mass,p,LEFT\na.png,5,2,8,4,mass,p,\n"
+      "b.png,,,,,,p,r\nc.png,,,,,,p,\n");
+  const auto set = opened(dir / "boxes.csv");
+  const auto sides = [](const DetectionSet& s) {
+    std::string all;
+    for (std::int64_t i = 0; i < s.size(); ++i) all += s.picture(i).side + "|";
+    return all;
+  };
+  EXPECT_EQ(sides(*set), "L|R||");
+  write_box_table(dir / "again.csv", *set);
+  EXPECT_EQ(sides(*opened(dir / "again.csv")), "L|R||");
+  EXPECT_EQ(opened(dir / "again.csv")->fingerprint(), set->fingerprint());
+  EXPECT_TRUE(write_boxes(dir / "coco", *set, BoxForm::coco).empty());
+  EXPECT_EQ(sides(*opened(dir / "coco")), "L|R||");
+  const auto lost = write_boxes(dir / "voc", *set, BoxForm::voc);
+  ASSERT_EQ(lost.size(), 2u);
+  EXPECT_EQ(lost[1], "sides are not named in Pascal VOC");
+  dir.coco("", R"({"id": 1, "name": "mass"})", R"({"id": 1, "file_name": "a.png", "side": "both"})");
+  EXPECT_EQ(
+      said<DataError>(dir, [&] { opened(dir / "set.json"); }),
+      "boxes: DIR/set.json:1: images[0]: side 'both' is neither L nor R; correct it, or give the column "
+      "another name");
+}
+
 TEST(BoxWriters, TableBesideItsPictures) {
   const BoxFolder dir;
   dir.table("a.png,1,2,3,4,mass\nb.png,,,,,\n");

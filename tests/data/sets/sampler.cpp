@@ -233,6 +233,93 @@ TEST(Sampler, BucketsAreKeptApart) {
   EXPECT_EQ(bucket_among(std::nan(""), {64, 256}), 2);
 }
 
+// 24 samples with a class, the even places, and 40 without: 20 of them behind place 48.
+Labelled mostly_background() {
+  std::vector<std::vector<int>> labels;
+  for (int i = 0; i < 64; ++i)
+    labels.push_back(i % 2 == 0 && i < 48 ? std::vector<int>{i % 3} : std::vector<int>{});
+  return Labelled(labels, 3);
+}
+
+TEST(Sampler, BackgroundMakesItsShare) {
+  const Labelled source = mostly_background();
+  const auto has_class = [&](std::int64_t i) { return !source.labels(i).empty(); };
+  const auto sampler = with_background(source, 0.25, {.batch_size = 8});  // 24 are 3 quarters of 32
+  EXPECT_EQ(sampler->batches(), 4);
+  EXPECT_EQ(sampler->remark(),
+            "an epoch takes 24 samples with a class or a box, and 8 of the 40 without, for a background of "
+            "0.25");
+  std::map<std::int64_t, int> times;
+  for (const EpochBatches& epoch : checked(*sampler, 5)) {
+    const Places drawn = flat(epoch);
+    EXPECT_EQ(drawn.size(), 32u);
+    EXPECT_EQ(std::ranges::count_if(drawn, has_class), 24);
+    for (const std::int64_t place : drawn) ++times[place];
+  }
+  for (std::int64_t i = 0; i < 64; ++i) EXPECT_EQ(times[i], has_class(i) ? 5 : 1) << "each in its turn";
+  EXPECT_NE(sampler->epoch(5, 0), sampler->epoch(6, 0));
+
+  // More than there are: 72 of 40, each once or twice, augmented anew.
+  const auto more = with_background(source, 0.75, {.batch_size = 8});
+  EXPECT_EQ(more->remark(),
+            "an epoch takes 24 samples with a class or a box, and draws 72 times from the 40 without, for a "
+            "background of 0.75");
+  times.clear();
+  for (const std::int64_t place : flat(checked(*more, 1)[0])) ++times[place];
+  for (std::int64_t i = 0; i < 64; ++i)
+    EXPECT_TRUE(times[i] == 1 || (times[i] == 2 && !has_class(i))) << i << ": " << times[i];
+
+  const auto none = with_background(source, 0, {.batch_size = 10});
+  EXPECT_EQ(none->batches(), 3);
+  for (const std::int64_t place : flat(checked(*none, 1)[0])) EXPECT_TRUE(has_class(place));
+  RandomStream random(1, 2);
+  for (int k = 0; k < 50; ++k) EXPECT_TRUE(has_class(none->another(random))) << "nor in place of another";
+  EXPECT_EQ(with_background(source, 0, {.batch_size = 10, .drop_last = true})->batches(), 2);
+}
+
+TEST(Sampler, BackgroundWithinBuckets) {
+  const Labelled source = mostly_background();
+  // Of 10 and 54 samples: 5 and 19 with a class, 5 and 35 without, of which 1 and 7 are drawn.
+  const auto key = [](std::int64_t i) { return i < 10 ? 1 : 2; };
+  const auto plain = with_background(source, 0.25, {.batch_size = 4, .drop_last = true});
+  const auto sampler = plain->within(key, LastBatch::fill);
+  EXPECT_EQ(sampler->batches(), 2 + 7);
+  EXPECT_EQ(sampler->remark(), plain->remark());
+  for (const EpochBatches& epoch : checked(*sampler, 3)) {
+    std::set<std::int64_t> drawn;
+    for (const auto& batch : epoch) {
+      EXPECT_EQ(batch.size(), 4u);
+      for (const Draw& draw : batch) {
+        EXPECT_EQ(key(draw.place), key(batch[0].place));
+        drawn.insert(draw.place);
+      }
+    }
+    EXPECT_EQ(drawn.size(), 32u);
+    EXPECT_EQ(std::ranges::count_if(drawn, [&](std::int64_t i) { return i < 10; }), 6);
+  }
+  const auto part = shard(plain, 1, 2)->within(key, LastBatch::keep);
+  EXPECT_EQ(part->batches(), 4);
+  EXPECT_EQ(part->epoch(5, 0)[0], plain->within(key, LastBatch::keep)->epoch(5, 0)[1]);
+  EXPECT_EQ(part->remark(), plain->remark());
+  EXPECT_EQ(shuffled(8)->within(key, LastBatch::keep), nullptr);
+  EXPECT_EQ(shard(shuffled(64), 0, 2)->within(key, LastBatch::keep), nullptr);
+}
+
+TEST(Sampler, BackgroundMessages) {
+  const Labelled source = mostly_background(), all({{0}, {0}}, 1), none({{}, {}}, 1);
+  for (const auto& [share, text] : {std::pair(1.0, "1"), std::pair(-0.5, "-0.5"), std::pair(std::nan(""), "nan")})
+    EXPECT_EQ(message_of<ValueError>([&] { with_background(source, share); }),
+              std::string("loader: a background of ") + text + " is no share of an epoch; use 0 to 0.99");
+  EXPECT_EQ(
+      message_of<DataError>([&] { with_background(all, 0.5); }),
+      "loader: a background of 0.5, and none of 2 samples is without a class or a box; leave it out, or "
+      "add such samples");
+  EXPECT_EQ(with_background(all, 0)->batches(), 1);
+  EXPECT_EQ(message_of<DataError>([&] { with_background(none, 0.5); }),
+            "loader: all 2 samples are without a class or a box, so that they cannot be the background of "
+            "others");
+}
+
 TEST(Sampler, ShardsShareAnEpoch) {
   const std::shared_ptr<const Sampler> wholes[] = {
       shuffled(50, {.batch_size = 4}), in_order(48, {.batch_size = 4}),

@@ -108,6 +108,32 @@ TEST(DetectionEvaluator, CountsCasesWithoutALesionInBothDenominators) {
   EXPECT_EQ(alarms["sensitivity_at"][0]["over_normals"]["value"], 0);
 }
 
+TEST(DetectionEvaluator, BreastsWhereTheTableNamesSides) {
+  const Films nobody_knows({{{10, 10, 40, 40, 0}}, {}});
+  const DetectionEvaluator without(*nobody_knows.set, {"mass"}, 0.05);
+  EXPECT_EQ(without.metrics().back().name, "picture_auc");
+  const Films films({{{10, 10, 40, 40, 0}}, {}, {}, {{10, 10, 40, 40, 0}}});
+  std::string rows = "path,x1,y1,x2,y2,class,patient,side\n";
+  for (const char* row : {"film0.png,10,10,40,40,mass,p,L\n", "film1.png,,,,,,p,left\n",
+                          "film2.png,,,,,,p,R\n", "film3.png,10,10,40,40,mass,q,Right\n"})
+    rows += row;
+  const auto set = open_box_table(films.write("sides.csv", rows));
+  DetectionEvaluator e(*set, {"mass"}, 0.05);
+  add(e, 0, {});
+  add(e, 1, {{{50, 50, 80, 80, 0}, 0.75}});  // of the same breast as the lesion
+  add(e, 2, {{{50, 50, 80, 80, 0}, 0.5}});
+  add(e, 3, {{{10, 10, 40, 40, 0}, 0.25}});
+  const auto values = e.finish({50, 0.95, 0});
+  EXPECT_EQ(e.metrics().back().name, "breast_auc");
+  ASSERT_EQ(values.back().name, "breast_auc");
+  EXPECT_EQ(values.back().value, 0.5) << "p's left 0.75 and q's right 0.25, p's right 0.5 has none";
+  EXPECT_EQ(e.values({}).back(), 0.5);
+  // q twice: of three breasts with a lesion one is above.
+  EXPECT_NEAR(e.values(std::vector<double>{1, 1, 1, 2}).back(), 1.0 / 3, 1e-12);
+  EXPECT_EQ(e.details()["false_alarms"]["breasts"], 3);
+  EXPECT_EQ(e.undefined("breast_auc"), "not defined: breasts of one kind");
+}
+
 TEST(DetectionEvaluator, TellsOfMoreTruthsThanCountAndCountsMoreWhenAsked) {
   std::vector<ObjectBox> many;
   std::vector<Detection> found;

@@ -143,6 +143,40 @@ TEST(Froc, IntervalsByPatient) {
   EXPECT_EQ(again.mean_sensitivity.interval.low, m.mean_sensitivity.interval.low);
 }
 
+// A breast is judged by the best score on any of its films, and a film of unknown side by none.
+TEST(Froc, Breasts) {
+  const auto film = [](bool lesion, double score, const char* patient, const char* side) {
+    DetectedPicture picture =
+        lesion ? picture_with({{0, 0, 9, 9, 0}}, {}, patient) : picture_with({}, {}, patient);
+    if (score > 0) picture.found.push_back({{0, 0, 9, 9, 0}, score});
+    if (*side != 0) picture.breast = cat(patient, "-", side);
+    return picture;
+  };
+  std::vector<DetectedPicture> all{film(true, 0.3, "a", "L"),  film(true, 0.9, "a", "L"),
+                                   film(false, 0.6, "a", "R"), film(false, 0, "a", "R"),
+                                   film(false, 0.5, "b", "L"), film(true, 0.4, "b", "R"),
+                                   film(false, 0.95, "c", "")};
+  FrocOptions options;
+  options.bootstrap.resamples = 50;
+  const FrocMetrics m = froc(all, 1, options);
+  // With a lesion 0.9 and 0.4, without 0.6 and 0.5: 0.9 is above both, 0.4 above none.
+  EXPECT_EQ(m.breast_auc.value, 0.5);
+  EXPECT_EQ(m.breasts, 4);
+  EXPECT_EQ(m.without_breast, 1);
+  EXPECT_EQ(m.patient_auc.value, 0) << "0.95 of c is above all";
+  // Of 3 films with a lesion and 4 without, 0.3 and 0.4 are above one, 0.9 above three.
+  EXPECT_NEAR(m.picture_auc.value, 5.0 / 12, 1e-12);
+  EXPECT_TRUE(m.breast_auc.interval.low <= 0.5 && m.breast_auc.interval.high >= 0.5);
+  EXPECT_LT(m.breast_auc.interval.low, m.breast_auc.interval.high);
+  EXPECT_EQ(breasts_text(m, "films"), "AUC of 4 breasts (films of unknown side left out: 1)");
+  all.pop_back();
+  EXPECT_EQ(breasts_text(froc(all, 1, quick()), "films"), "AUC of 4 breasts");
+  for (DetectedPicture& picture : all) picture.breast.clear();
+  const FrocMetrics unknown = froc(all, 1, quick());
+  EXPECT_EQ(unknown.breasts, 0);
+  EXPECT_TRUE(std::isnan(unknown.breast_auc.value)) << "nothing is guessed";
+}
+
 TEST(Froc, RatesRise) {
   FrocOptions options;
   options.rates = {1, 0.5};

@@ -49,6 +49,7 @@ TEST(DetectorSettings, GoThroughJsonAndOptions) {
     NetOptions options{{"preset", std::string(name)}, {"width", 8.0}};
     EXPECT_EQ(settings_to_json(take_settings(options)), json) << name;
     EXPECT_EQ(options.size(), 1u);
+    EXPECT_EQ(settings.detect.best_class, name == std::string("legacy"));
   }
   NetOptions options{{"anchor_sizes", std::string("8/16/32/64/128")},
                      {"rescue", std::string("best")},
