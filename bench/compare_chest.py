@@ -99,9 +99,8 @@ def pytorch_side(folder, films, name, part, seed, plan):
     net.train()
     while step < steps:
         order = torch.randperm(len(train)).tolist()
-        order += order[:epoch * BATCH - len(order)]
-        for at in range(0, epoch * BATCH, BATCH):
-            chosen = order[at:at + BATCH]
+        for at in range(0, len(train), BATCH):
+            chosen = order[at:at + BATCH]  # the last batch is smaller, as Gadolin's is
             for group in rule.param_groups:
                 group["lr"] = rate_at(step, steps, epoch)
             said = net(normal([change(pictures[k]) for k in chosen]))

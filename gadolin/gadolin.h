@@ -17,6 +17,7 @@
 #include "tensor/shape.h"
 #include "tensor/tensor.h"
 
+#include "io/graphviz.h"
 #include "io/npy.h"
 #include "io/weights.h"
 

@@ -118,7 +118,6 @@ struct CrossEntropyFunction {
   Tensor allocate(const Tensor& logits, const Tensor&) const {
     return empty({}, math_of(logits), logits.device());
   }
-  void save(const Tensor&, const Tensor&, const Tensor&) {}
 
   template <class D> void forward(D device, const Tensor& logits_any, const Tensor& t_any, Tensor& y) const {
     const Tensor logits = logits_any.contiguous(), t = t_any.contiguous(), &w = options.class_weight;

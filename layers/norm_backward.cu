@@ -8,8 +8,6 @@ namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
 
-template <class A, class P> struct GradientConstants { Channels<P, A::V> mean, scale, bias, mean2; };
-
 // g = dy where the result was positive; sums of g, g (x - mean) and in joins g (other - its mean).
 template <class T, ReluMask mask, bool joins> struct Gradient {
   using P = math_type<T>;
@@ -18,26 +16,12 @@ template <class T, ReluMask mask, bool joins> struct Gradient {
   MaskRows bits;
   NormLine<P> first, second;
 
-  template <class A> __device__ GradientConstants<A, P> constants(std::int64_t c, std::int64_t left) const {
-    GradientConstants<A, P> k{numbers<A>(first.mean + c, left),
-                              numbers<A>(first.weight + c, left),
-                              numbers<A>(first.bias + c, left),
-                              {}};
-    const auto rstd = numbers<A>(first.rstd + c, left);
-#pragma unroll
-    for (int j = 0; j < A::V; ++j) k.scale.v[j] *= rstd.v[j];
-    if constexpr (joins) k.mean2 = numbers<A>(second.mean + c, left);
-    return k;
+  template <class A> struct Constants : Affine<A, P> { Channels<P, A::V> mean2; };
+  template <class A> __device__ Constants<A> constants(std::int64_t c, std::int64_t left) const {
+    return {{first, c, left}, joins ? numbers<A>(second.mean + c, left) : Channels<P, A::V>{}};
   }
   template <class A>
-  __device__ P masked(const GradientConstants<A, P>& k, int j, P g, P v, unsigned byte) const {
-    if constexpr (mask == ReluMask::from_x)
-      return passes_relu(normalised(v, k.mean.v[j], k.scale.v[j], k.bias.v[j])) ? g : P(0);
-    if constexpr (mask == ReluMask::from_bits) return mask_passes(byte, j) ? g : P(0);
-    return g;
-  }
-  template <class A>
-  __device__ void step(const GradientConstants<A, P>& k, std::int64_t row, std::int64_t c, std::int64_t left,
+  __device__ void step(const Constants<A>& k, std::int64_t row, std::int64_t c, std::int64_t left,
                        P (&s)[sums][A::V]) const {
     const auto in = load<A>(x.at(row) + c, left), up = load<A>(dy.at(row) + c, left);
     Channels<T, A::V> in2;
@@ -46,7 +30,8 @@ template <class T, ReluMask mask, bool joins> struct Gradient {
     if constexpr (mask == ReluMask::from_bits) byte = *bits.at(row, c);
 #pragma unroll
     for (int j = 0; j < A::V; ++j) {
-      const P v = convert<P>(in.v[j]), g = masked<A>(k, j, convert<P>(up.v[j]), v, byte);
+      const P v = convert<P>(in.v[j]), g = masked<mask>(convert<P>(up.v[j]), mask_passes(byte, j), v,
+                                                        k.mean.v[j], k.scale.v[j], k.bias.v[j]);
       s[0][j] += g;
       s[1][j] += g * (v - k.mean.v[j]);
       if constexpr (joins) s[2][j] += g * (convert<P>(in2.v[j]) - k.mean2.v[j]);
@@ -71,14 +56,10 @@ __global__ void __launch_bounds__(block_threads)
   if (left <= 0) return;
   const auto k = body.template constants<A>(c0, left);
   const auto shift = numbers<A>(body.first.shift + c0, left), slope = numbers<A>(body.first.slope + c0, left);
-  Channels<P, A::V> scale2, shift2, slope2;
-  if constexpr (joins) {
-    scale2 = numbers<A>(body.second.weight + c0, left);
+  const Affine<A, P> second(body.second, c0, left);
+  Channels<P, A::V> shift2, slope2;
+  if constexpr (joins)
     shift2 = numbers<A>(body.second.shift + c0, left), slope2 = numbers<A>(body.second.slope + c0, left);
-    const auto rstd = numbers<A>(body.second.rstd + c0, left);
-#pragma unroll
-    for (int j = 0; j < A::V; ++j) scale2.v[j] *= rstd.v[j];
-  }
   const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
   constexpr int flight = joins && sizeof(T) > 2 ? 1 : 2;
   for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
@@ -102,11 +83,12 @@ __global__ void __launch_bounds__(block_threads)
       Channels<T, A::V> to_x, to_other;
 #pragma unroll
       for (int j = 0; j < A::V; ++j) {
-        const P v = convert<P>(in[i].v[j]),
-                g = body.template masked<A>(k, j, convert<P>(up[i].v[j]), v, byte[i]);
+        const P v = convert<P>(in[i].v[j]), g = masked<mask>(convert<P>(up[i].v[j]), mask_passes(byte[i], j),
+                                                             v, k.mean.v[j], k.scale.v[j], k.bias.v[j]);
         P d = norm_gradient(g, v, k.mean.v[j], k.scale.v[j], shift.v[j], slope.v[j]), d2 = g;
         if constexpr (joins)
-          d2 = norm_gradient(g, convert<P>(in2[i].v[j]), k.mean2.v[j], scale2.v[j], shift2.v[j], slope2.v[j]);
+          d2 = norm_gradient(g, convert<P>(in2[i].v[j]), k.mean2.v[j], second.scale.v[j], shift2.v[j],
+                             slope2.v[j]);
         if constexpr (adds) d += convert<P>(before[i].v[j]);
         to_x.v[j] = convert<T>(d);
         to_other.v[j] = convert<T>(d2);

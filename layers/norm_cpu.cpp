@@ -154,12 +154,6 @@ template <class T, class P> struct Kernels {
     });
   }
 
-  // g = dy where the result was positive.
-  template <ReluMask mask> static P masked(P g, std::uint8_t passes, P x, P mean, P scale, P bias) {
-    if constexpr (mask == ReluMask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
-    if constexpr (mask == ReluMask::from_bits) return passes ? g : P(0);
-    return g;
-  }
   // Sums of g, g (x - mean) and in joins of g (other - its mean) a channel, then the gradients.
   template <ReluMask mask, bool joins> void backward(const NormPass& pass) const {
     const std::int64_t c_count = size.channels;
@@ -180,10 +174,10 @@ template <class T, class P> struct Kernels {
                                               GADOLIN_IVDEP
                                               for (std::int64_t c = 0; c < c_count; ++c) {
                                                 const P v = convert<P>(in[c]);
-                                                const P g = masked<mask>(
-                                                    convert<P>(up[c]),
-                                                    mask == ReluMask::from_bits ? passes[c] : std::uint8_t(1),
-                                                    v, mean[c], scale[c], bias[c]);
+                                                const P g =
+                                                    masked<mask>(convert<P>(up[c]),
+                                                                 mask == ReluMask::from_bits && passes[c], v,
+                                                                 mean[c], scale[c], bias[c]);
                                                 s[c] += g;
                                                 q[c] += g * (v - mean[c]);
                                                 if constexpr (joins)
@@ -206,9 +200,8 @@ template <class T, class P> struct Kernels {
           GADOLIN_IVDEP
           for (std::int64_t c = 0; c < c_count; ++c) {
             const P v = convert<P>(in[c]);
-            const P g =
-                masked<mask>(convert<P>(up[c]), mask == ReluMask::from_bits ? passes[c] : std::uint8_t(1), v,
-                             mean[c], scale[c], bias[c]);
+            const P g = masked<mask>(convert<P>(up[c]), mask == ReluMask::from_bits && passes[c], v, mean[c],
+                                     scale[c], bias[c]);
             if constexpr (decltype(with_dother)::value && !joins) to_other[c] = convert<T>(g);
             if constexpr (decltype(with_dother)::value && joins) {
               to_other[c] = convert<T>(norm_gradient(g, convert<P>(in2[c]), mean2[c], scale2[c],

@@ -54,19 +54,6 @@ template <class P> __global__ void use_statistics_kernel(std::int64_t channels, 
   if (c < channels) use(c);
 }
 
-// A batch norm's numbers for the channels of a thread.
-template <class A, class P> struct Affine {
-  Channels<P, A::V> mean{}, scale{}, bias{};
-  __device__ Affine(const NormLine<P>& line, std::int64_t c, std::int64_t left) {
-    if (!line.mean) return;
-    mean = numbers<A>(line.mean + c, left), scale = numbers<A>(line.weight + c, left),
-    bias = numbers<A>(line.bias + c, left);
-    const auto rstd = numbers<A>(line.rstd + c, left);
-#pragma unroll
-    for (int j = 0; j < A::V; ++j) scale.v[j] *= rstd.v[j];
-  }
-};
-
 // A thread owns V channels of every step-th row, some rows in flight, from the last row to the first: what
 // the statistics have read last is still in the cache. y = relu(norm(x) + addend).
 template <class A, bool relu, Addend addend, bool bits, class T, class P>

@@ -80,6 +80,13 @@ template <class P> GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift
 enum class Addend { none, plain, normed };        // what is added before the ReLU
 enum class ReluMask { none, from_x, from_bits };  // what says in backward where the result was positive
 
+// g where the result was positive; x, mean, scale and bias are those of its batch norm.
+template <ReluMask mask, class P> GADOLIN_HD P masked(P g, bool passes, P x, P mean, P scale, P bias) {
+  if constexpr (mask == ReluMask::from_x) return passes_relu(normalised(x, mean, scale, bias)) ? g : P(0);
+  if constexpr (mask == ReluMask::from_bits) return passes ? g : P(0);
+  return g;
+}
+
 // A batch norm in one pass: its numbers a channel, [C] each, in fp32 or fp64.
 struct NormSide {
   Tensor mean, rstd, weight, bias;

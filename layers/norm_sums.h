@@ -60,6 +60,19 @@ template <class A, class T> __device__ void store(T* p, std::int64_t left, const
   }
 }
 
+// A batch norm's numbers for the channels of a thread.
+template <class A, class P> struct Affine {
+  Channels<P, A::V> mean{}, scale{}, bias{};
+  __device__ Affine(const NormLine<P>& line, std::int64_t c, std::int64_t left) {
+    if (!line.mean) return;
+    mean = numbers<A>(line.mean + c, left), scale = numbers<A>(line.weight + c, left),
+    bias = numbers<A>(line.bias + c, left);
+    const auto rstd = numbers<A>(line.rstd + c, left);
+#pragma unroll
+    for (int j = 0; j < A::V; ++j) scale.v[j] *= rstd.v[j];
+  }
+};
+
 // Calls f with the widest access that the channels, all addresses and all rows allow. With bits a thread owns
 // the channels of a byte of the mask.
 template <class T, bool bits, class F>

@@ -59,7 +59,6 @@ template <bool largest> struct PoolFunction {
             {"include_padding", g.h.include_padding}};
   }
   Tensor allocate(const Tensor& x) const { return images(g, g.h.out, g.w.out, x); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (largest) places = empty(y.shape(), DType::uint8, y.device(), MemoryFormat::channels_last);
     run<detail::PoolForward>(device, x, y);
@@ -112,7 +111,6 @@ struct GlobalMeanFunction {
   double scale() const { return 1 / static_cast<double>(h * w); }
   Attributes attributes() const { return {{"dims", std::vector<std::int64_t>{2, 3}}, {"scale", scale()}}; }
   Shape shape(const Tensor& x) const { return {x.size(0), x.size(1), 1, 1}; }
-  void save(const Tensor&, const Tensor&) {}
   void forward(Cpu, const Tensor& x, Tensor& y) const { y.copy_(mean(x, {2, 3}, true)); }
 #ifdef __CUDACC__
   void forward(Cuda, const Tensor& x, Tensor& y) const {

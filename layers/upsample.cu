@@ -26,7 +26,6 @@ struct UpsampleFunction {
   Tensor allocate(const Tensor& x) const {
     return empty({g.n, g.c, g.h.out, g.w.out}, x.dtype(), x.device(), MemoryFormat::channels_last);
   }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     run<detail::ResampleForward>(device, x, y);
   }

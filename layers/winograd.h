@@ -24,9 +24,9 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
 // Bytes of the widest vectors that it has code for here: 64, 32, or 0.
 int winograd_lanes();
 
-// As their namesakes of layers/conv_function.h, for fp32, fp64 and, with arithmetic in fp32, bf16. A NaN or an infinity among the inputs
-// makes NaNs of all results of its tile. Errors: docs/numerics.md. x, y and the addend may be slices of
-// channels.
+// As their namesakes of layers/conv_function.h, for fp32, fp64 and, with arithmetic in fp32, bf16. A NaN or
+// an infinity among the inputs makes NaNs of all results of its tile. Errors: docs/numerics.md. x, y and the
+// addend may be slices of channels.
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
                            const Tensor& bias, const ConvTail& tail, Tensor& y, bool keep_filters);
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,

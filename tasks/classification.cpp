@@ -168,6 +168,7 @@ Said ClassificationTask::say_labels(const std::vector<double>& p) const {
   const auto& thresholds = operation_.thresholds;
   const std::vector<std::size_t> positive = positive_at(p, classes_, thresholds);
   Json limits = Json::object(), names = Json::array();
+  std::size_t top = 0;
   for (std::size_t k = 0; k < p.size(); ++k) {
     if (!trained(k)) continue;
     const auto chosen = std::find_if(thresholds.begin(), thresholds.end(),
@@ -177,6 +178,10 @@ Said ClassificationTask::say_labels(const std::vector<double>& p) const {
     said.rows.push_back({classes_[k], fixed(p[k], 4), known ? fixed(chosen->value, 4) : "none",
                          known ? (reached ? "yes" : "no") : ""});
     said.event["probabilities"][classes_[k]] = p[k];
+    if (!said.event.contains("class") || p[k] > p[top]) {
+      top = k;
+      said.event["class"] = classes_[k];
+    }
     limits[classes_[k]] = known && std::isfinite(chosen->value) ? Json(chosen->value) : Json(nullptr);
     if (reached) names.push_back(classes_[k]);
   }

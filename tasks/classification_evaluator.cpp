@@ -241,7 +241,7 @@ std::vector<TextRows> ClassificationEvaluator::tables() const {
     for (const LeftOutOfMeans& one : left_out)
       out += (out.empty() ? "; left out: " : ", ") + one.name + " (" + one.reason + ")";
     if (!left_out.empty())
-      all.push_back({{cat("means are over ", predictions_.classes.size() - left_out.size(), " of ",
+      all.push_back({{cat("means of areas are over ", predictions_.classes.size() - left_out.size(), " of ",
                           predictions_.classes.size(), " findings", out)}});
     return all;
   }

@@ -64,8 +64,6 @@ Tensor FeatureExtractor::forward(const Tensor& x) {
     y = net_->features(x).back();
   else
     y = tap_->watch([&] { return whole_ ? (*net_)(x) : net_->features(x).back(); }).feature;
-  require<UsageError>(y.dim() >= 2 && y.size(0) == x.size(0), "extractor: layer ", options_.layer, " gives ",
-                      y.shape(), " for ", x.size(0), " pictures; choose another layer");
   if (y.dim() != 4) return y.flatten(1);
   if (options_.pool) return mean(y, {2, 3});
   if (options_.channels_innermost) y = y.permute({0, 2, 3, 1});

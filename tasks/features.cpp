@@ -37,23 +37,18 @@ std::string labels_of(const Dataset& set, const SampleInfo& info) {
 
 }  // namespace
 
-LayerTap::LayerTap(Module& net, const std::string& layer) : layer_(layer), path_(layer) {
-  if (layer == "embedding") {
-    path_.clear();
-    input_ = true;
-    return;
-  }
-  if (layer.ends_with(":input")) {
-    path_.resize(layer.size() - 6);
-    input_ = true;
-  }
+LayerTap::LayerTap(Module& net, const std::string& layer) : layer_(layer) {
+  input_ = layer == "embedding" || layer.ends_with(":input");
+  if (layer == "embedding") return;
+  const std::string wanted = layer.substr(0, layer.size() - (input_ ? 6 : 0));
   std::vector<std::string> paths;
-  static_cast<const Module&>(net).visit([&](const std::string& path, const Module&) {
+  static_cast<const Module&>(net).visit([&](const std::string& path, const Module& module) {
     if (!path.empty()) paths.push_back(path);
+    if (path == wanted && !path.empty()) watched_ = &module;
   });
-  if (std::find(paths.begin(), paths.end(), path_) != paths.end()) return;
+  if (watched_ != nullptr) return;
   std::stable_sort(paths.begin(), paths.end(), [&](const std::string& a, const std::string& b) {
-    return edit_distance(a, path_) < edit_distance(b, path_);
+    return edit_distance(a, wanted) < edit_distance(b, wanted);
   });
   paths.resize(std::min<std::size_t>(paths.size(), 3));
   std::string near;
@@ -66,9 +61,10 @@ LayerTap::Result LayerTap::watch(const std::function<Tensor()>& run) const {
   Result result;
   {
     const Unfused apart;
-    const CallObserver observer([&](const Module& module, const std::string& path, std::span<const Tensor> in,
+    // By the module, not by its path: the net may be a part of a larger one that is running.
+    const CallObserver observer([&](const Module& module, const std::string&, std::span<const Tensor> in,
                                     std::span<const Tensor> out) {
-      if (path_.empty() ? std::string_view(module.kind()) == "Linear" : path == path_)
+      if (watched_ ? &module == watched_ : std::string_view(module.kind()) == "Linear")
         result.feature = input_ ? in[0] : out[0];
     });
     result.output = run();

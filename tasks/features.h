@@ -35,7 +35,8 @@ class LayerTap {
 
  private:
   Layer* unary_ = nullptr;
-  std::string layer_, path_;
+  std::string layer_;
+  const Module* watched_ = nullptr;  // null of "embedding": the last Linear
   bool input_ = false;
 };
 

@@ -82,23 +82,21 @@ struct Node : Counted {
 
 // Whether ops record on this thread: true unless a NoGrad is alive.
 bool grad_enabled();
-struct NoGrad {  // no tape while one is alive on this thread
-  explicit NoGrad(bool off = true);
-  ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
+class RecordingScope {  // decides it for this thread while it lives
+ public:
+  explicit RecordingScope(bool on);
+  ~RecordingScope();
+  RecordingScope(const RecordingScope&) = delete;
+  RecordingScope& operator=(const RecordingScope&) = delete;
 
  private:
   bool before_;
 };
-struct EnableGrad {
-  EnableGrad();
-  ~EnableGrad();
-  EnableGrad(const EnableGrad&) = delete;
-  EnableGrad& operator=(const EnableGrad&) = delete;
-
- private:
-  bool before_;
+struct NoGrad : RecordingScope {
+  explicit NoGrad(bool off = true) : RecordingScope(grad_enabled() && !off) {}
+};
+struct EnableGrad : RecordingScope {
+  EnableGrad() : RecordingScope(true) {}
 };
 
 // Anomaly mode: every result and every gradient is checked for NaN and infinity; the error names the op, its
@@ -123,9 +121,6 @@ class PlaceScope {
 
 // Connects `result` to the tape; called by apply().
 void attach(Tensor& result, Ref<Node> node, const Tensor* const* inputs, int count);
-
-// The graph behind `result` in Graphviz's language: ops as boxes, leaves as ellipses with their names.
-std::string graphviz(const Tensor& result, const std::vector<std::pair<std::string, Tensor>>& names = {});
 
 // Number of nodes alive; tests use it to show that graphs are freed.
 std::int64_t live_nodes();

@@ -4,6 +4,7 @@
 // case after the colon, no full stop. What stands after the first "; " is the hint.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <initializer_list>
@@ -91,12 +92,7 @@ class Part {
   Part(const std::string& text) : text_(text) {}
   Part(std::string_view text) : text_(text) {}
   Part(char c) : text_(1, c) {}
-  Part(int v) : text_(std::to_string(v)) {}
-  Part(unsigned v) : text_(std::to_string(v)) {}
-  Part(long v) : text_(std::to_string(v)) {}
-  Part(unsigned long v) : text_(std::to_string(v)) {}
-  Part(long long v) : text_(std::to_string(v)) {}
-  Part(unsigned long long v) : text_(std::to_string(v)) {}
+  template <std::integral T> Part(T v) : text_(std::to_string(v)) {}
   Part(bool v) : text_(v ? "true" : "false") {}
   Part(float v);
   Part(double v);

@@ -4,11 +4,11 @@
 // A Function is a struct with `static constexpr auto name`, its options and `Saved` tensors as data members,
 // and these members:
 //   Shape shape(in...) const          the shape rule; throws when the inputs do not fit
-//   void save(in..., y)               keeps what backward needs; y comes without history
 //   void forward(Cpu, in..., Tensor& y)            and the same with Cuda: one overload per device
 //   Grads backward(Cpu, const Tensor& dy, Need)    and the same with Cuda, or instead of both:
 //   Grads backward(const Tensor& dy, Need)         written with ops, so it can be differentiated again
 // Optional members:
+//   void save(in..., y)               keeps what backward needs; y comes without history
 //   void check(in...) const           instead of the usual check that all inputs have the device and dtype of
 //                                     the first one
 //   Tensor allocate(in...) const      instead of the usual result: uninitialised, with shape(in...), the
@@ -107,7 +107,7 @@ template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if (detail::wants_tape(inputs, count)) {
-    f.save(in..., y.detach());
+    if constexpr (requires { &F::save; }) f.save(in..., y.detach());
     attach(y, Ref<Node>(new detail::FunctionNode<F>(std::move(f))), inputs, count);
   }
   return y;

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #ifdef __CUDACC__
 #define GADOLIN_HD __host__ __device__ inline
@@ -96,30 +97,17 @@ struct float16 {
   GADOLIN_HD explicit operator float() const { return detail::fp16_to_float(bits); }
 };
 
+template <class T> inline constexpr bool is_half = std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>;
+
 // Conversion between any two element types; 16-bit floats pass through float. By reference: compilers make
 // vectors of loads of `bits`, not of copies of structs.
-template <class To, class From> GADOLIN_HD To convert(const From& x) { return static_cast<To>(x); }
-template <> GADOLIN_HD bfloat16 convert<bfloat16, bfloat16>(const bfloat16& x) { return x; }
-template <> GADOLIN_HD float16 convert<float16, float16>(const float16& x) { return x; }
-// clang-format off
-#define GADOLIN_HALF_CONVERT(H, T)                                                                   \
-  template <> GADOLIN_HD H convert<H, T>(const T& x) { return H(static_cast<float>(x)); }            \
-  template <> GADOLIN_HD T convert<T, H>(const H& x) { return static_cast<T>(static_cast<float>(x)); }
-#define GADOLIN_HALF_ALL(H)                                                                          \
-  GADOLIN_HALF_CONVERT(H, double) GADOLIN_HALF_CONVERT(H, std::int64_t)                              \
-  GADOLIN_HALF_CONVERT(H, std::int32_t) GADOLIN_HALF_CONVERT(H, std::uint8_t) GADOLIN_HALF_CONVERT(H, bool) \
-  template <> GADOLIN_HD H convert<H, float>(const float& x) { return H(x); }                        \
-  template <> GADOLIN_HD float convert<float, H>(const H& x) { return static_cast<float>(x); }
-// clang-format on
-GADOLIN_HALF_ALL(bfloat16)
-GADOLIN_HALF_ALL(float16)
-#undef GADOLIN_HALF_CONVERT
-#undef GADOLIN_HALF_ALL
-template <> GADOLIN_HD float16 convert<float16, bfloat16>(const bfloat16& x) {
-  return float16(static_cast<float>(x));
-}
-template <> GADOLIN_HD bfloat16 convert<bfloat16, float16>(const float16& x) {
-  return bfloat16(static_cast<float>(x));
+template <class To, class From> GADOLIN_HD To convert(const From& x) {
+  if constexpr (std::is_same_v<To, From>)
+    return x;
+  else if constexpr (is_half<To> || is_half<From>)
+    return static_cast<To>(static_cast<float>(x));
+  else
+    return static_cast<To>(x);
 }
 
 }  // namespace gadolin

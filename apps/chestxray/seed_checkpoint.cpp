@@ -98,9 +98,11 @@ OpenedCheckpoint::OpenedCheckpoint(const std::string& given, const Session& sess
   Checkpoint checkpoint;
   for (const Parameter& p : task->net().state()) checkpoint.tensors["model." + p.name] = p.tensor.detach();
   task->describe(checkpoint);
-  std::string folder = (fs::temp_directory_path() / "gadolin-XXXXXX").string();
-  require<FileError>(::mkdtemp(folder.data()) != nullptr, "chestxray: no temporary folder can be made in ",
-                     fs::temp_directory_path().string(), "; set TMPDIR to a folder with room");
+  std::error_code error;
+  const fs::path base = fs::temp_directory_path(error);
+  std::string folder = (base / "gadolin-XXXXXX").string();
+  require<FileError>(!error && ::mkdtemp(folder.data()) != nullptr,
+                     "chestxray: no temporary folder can be made; set TMPDIR to a folder with room");
   folder_ = folder;
   path_ = folder_ + "/" + fs::path(given).stem().string() + checkpoint_suffix;
   save_checkpoint(path_, checkpoint);

@@ -70,21 +70,43 @@ struct LabelSet {
   double samples = 0, weight = 1;
 };
 
-// Mean 1 over all samples, none above `most`.
+// Mean 1 over all samples, each within 1/most to most: times a factor, then cut off.
 void settle_weights(std::vector<LabelSet>& sets, double most) {
-  double samples = 0;
-  for (const LabelSet& s : sets) samples += s.samples;
-  for (int pass = 0; pass < 60; ++pass) {  // what is cut off raises the others, which may then be cut too
-    double sum = 0;
-    for (const LabelSet& s : sets) sum += s.samples * s.weight;
-    bool cut = false;
-    for (LabelSet& s : sets) {
-      s.weight *= samples / sum;
-      cut = cut || s.weight > most * (1 + 1e-12);
-    }
-    if (!cut) return;
-    for (LabelSet& s : sets) s.weight = std::min(s.weight, most);
+  double samples = 0, sum = 0;
+  for (const LabelSet& s : sets) {
+    samples += s.samples;
+    sum += s.samples * s.weight;
   }
+  const auto cut = [&](double factor, const LabelSet& s) {
+    return std::clamp(factor * s.weight, 1 / most, most);
+  };
+  double factor = samples / sum;
+  const auto inside = [&](const LabelSet& s) {
+    return factor * s.weight >= 1 / most && factor * s.weight <= most;
+  };
+  if (!std::ranges::all_of(sets, inside)) {
+    double low = std::log(factor) - 60, high = std::log(factor) + 60;
+    for (int halving = 0; halving < 60; ++halving) {
+      factor = std::exp((low + high) / 2);
+      double mean = 0;
+      for (const LabelSet& s : sets) mean += s.samples * cut(factor, s) / samples;
+      (mean < 1 ? low : high) = (low + high) / 2;
+    }
+  }
+  for (LabelSet& s : sets) s.weight = cut(factor, s);
+}
+
+// Labels whose films are all seen as often, or as rarely, as they may be: nothing more can be done for them.
+std::vector<bool> at_limit(const std::vector<LabelSet>& sets, std::size_t classes, double most) {
+  std::vector<bool> all_high(classes, true), all_low(classes, true);
+  for (const LabelSet& s : sets)
+    for (const int label : s.labels) {
+      const auto k = static_cast<std::size_t>(label);
+      all_high[k] = all_high[k] && s.weight >= most * (1 - 1e-9);
+      all_low[k] = all_low[k] && s.weight <= (1 + 1e-9) / most;
+    }
+  for (std::size_t k = 0; k < classes; ++k) all_high[k] = all_high[k] || all_low[k];
+  return all_high;
 }
 
 }  // namespace
@@ -139,17 +161,18 @@ std::vector<double> label_weights(const SampleSource& source, double most) {
     std::fill(share.begin(), share.end(), 0);
     for (const LabelSet& s : sets)
       for (const int label : s.labels) share[static_cast<std::size_t>(label)] += s.samples * s.weight / all;
+    const std::vector<bool> limit = at_limit(sets, classes, most);
     double middle = 0, seen = 0, off = 0;
-    for (const double v : share) {
-      if (v <= 0) continue;
-      middle += std::log(v);
+    for (std::size_t k = 0; k < classes; ++k) {
+      if (share[k] <= 0 || limit[k]) continue;
+      middle += std::log(share[k]);
       ++seen;
     }
     for (std::size_t k = 0; k < classes; ++k) {
-      if (share[k] <= 0) continue;
+      if (share[k] <= 0 || limit[k]) continue;
       const double step = middle / seen - std::log(share[k]);
       off = std::max(off, std::fabs(step));
-      // Where a cap, or a label that never comes alone, keeps it from its goal, the term must not run away.
+      // Where a label never comes alone and cannot reach its goal, the term must not run away.
       term[k] = std::clamp(term[k] + 0.5 * step, -20.0, 20.0);
     }
     if (off < 1e-9) break;

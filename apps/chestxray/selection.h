@@ -39,8 +39,8 @@ std::shared_ptr<const Sampler> cap_sampler(const SampleSource& source, const Cap
 
 // A weight for each sample, such that in draws in proportion to the weights every label, and having none, is
 // as frequent as every other, as nearly as labels that occur together allow: of all such weights those with
-// the largest entropy, log w = a sum of one term a label, found by raking (Deming and Stephan 1940). None is
-// above `most` times the mean, so that a rare film is not seen without end. The mean is 1. Throws ValueError
+// the largest entropy, log w = a sum of one term a label, found by raking (Deming and Stephan 1940). The mean
+// is 1, and each lies within 1/most to most, so that no film is seen without end, or never. Throws ValueError
 // unless most >= 1 and is finite, DataError when no sample has a label.
 std::vector<double> label_weights(const SampleSource& source, double most = 20);
 // weighted() by these. draws = 0: as many as there are samples.

@@ -1,5 +1,6 @@
 // What a made-up chest film looks like.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <numbers>
@@ -34,13 +35,25 @@ struct Body {
   double lung_x, lung_y, lung_rx,
       lung_ry;  // of the lung on the right of the picture; the other is its mirror
   double heart_x, heart_rx, heart_ry, tone, ribs, phase, tilt;
+  struct Wave {
+    double across, down, phase;
+  };
+  std::array<Wave, 6> texture;  // vessels and soft parts, by which a patient can be told from others
 };
 
 Body body_of(RandomStream& random) {
-  return {between(random, .20, .24), between(random, .45, .50), between(random, .15, .18),
-          between(random, .29, .34), between(random, .04, .08), between(random, .13, .15),
-          between(random, .13, .16), between(random, .9, 1.1),  between(random, 8, 13),
-          between(random, 0, 6),     between(random, -.6, .6)};
+  const auto draw = [&](double low, double high) { return between(random, low, high); };
+  Body b{draw(.20, .24), draw(.45, .50), draw(.15, .18), draw(.29, .34), draw(.04, .08), draw(.13, .15),
+         draw(.13, .16), draw(.9, 1.1),  draw(8, 13),    draw(0, 6),     draw(-.6, .6),  {}};
+  for (Body::Wave& wave : b.texture) wave = {draw(-4, 4), draw(.5, 4), draw(0, 6.28)};
+  return b;
+}
+
+double texture_of(const Body& b, double x, double y) {
+  double sum = 0;
+  for (const Body::Wave& w : b.texture)
+    sum += std::cos(2 * std::numbers::pi * (w.across * x + w.down * y) + w.phase);
+  return .012 * sum;
 }
 
 // Inside 1 at the middle of an ellipse, 0 at its edge, below 0 outside.
@@ -88,7 +101,7 @@ double frontal(const Body& b, const SynthChestFilm& film, double strength, doubl
   const double lungs = std::max(inside(x, y, .5 - b.lung_x, b.lung_y, b.lung_rx, b.lung_ry),
                                 inside(x, y, .5 + b.lung_x, b.lung_y, b.lung_rx, b.lung_ry));
   const double air = soft_step(lungs, .07);
-  light -= .38 * air;
+  light += texture_of(b, x, y) - .38 * air;
   light +=
       .05 * air * std::sin(b.ribs * 2 * std::numbers::pi * (y + .25 * b.tilt * std::fabs(x - .5)) + b.phase);
   double wide = film.view == "AP" ? 1.1 : 1;  // nearer to the tube: a larger shadow

@@ -66,9 +66,8 @@ void check_apart(Session& session, const TrainFlags& f, const Dataset& films) {
   for (std::size_t a = 0; a < 3; ++a)
     for (std::size_t b = a + 1; b < 3; ++b)
       if (films.has_split(sides[a].first) && films.has_split(sides[b].first))
-        session.log(cat(sides[a].second, " and ", sides[b].second, ": ",
-                        require_apart(*films.subset(sides[a].first), *films.subset(sides[b].first),
-                                      sides[a].second, sides[b].second)));
+        session.log(require_apart(*films.subset(sides[a].first), *films.subset(sides[b].first),
+                                  sides[a].second, sides[b].second));
 }
 
 // Weights to begin with. A head for other findings begins anew, and is told.

@@ -42,6 +42,11 @@ double step_of(double range, int count) {
   return 10 * power;
 }
 
+// With as many digits as the step has.
+std::string number_at(double v, double step) {
+  return fixed(v, std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9))));
+}
+
 struct Range {
   double low = INFINITY, high = -INFINITY;
   void add(double v) {
@@ -98,16 +103,15 @@ Image curve_picture(const std::vector<Curve>& curves, const Axes& axes) {
   const double x_step = step_of(xs.high - xs.low, 6), y_step = step_of(ys.high - ys.low, 6);
   for (double v = std::ceil(xs.low / x_step) * x_step; v <= xs.high + 1e-9 * x_step; v += x_step) {
     straight(picture, px(v), top, px(v), top + high, grey, 1);
-    centred(picture, static_cast<int>(px(v)), top + high + 8, exact_text(std::round(v / x_step) * x_step), 90,
-            black);
+    centred(picture, static_cast<int>(px(v)), top + high + 8, number_at(v, x_step), 90, black);
   }
   for (double v = std::ceil(ys.low / y_step) * y_step; v <= ys.high + 1e-9 * y_step; v += y_step) {
     straight(picture, left, py(v), left + wide, py(v), grey, 1);
-    const std::string number = fixed(v, y_step < 0.1 ? 3 : y_step < 1 ? 2 : 0);
+    const std::string number = number_at(v, y_step);
     draw_text(picture, left - 10 - text_width(number, dot), static_cast<int>(py(v)) - text_height(dot) / 2,
               number, black, dot);
   }
-  if (axes.unit_square) straight(picture, px(0), py(0), px(1), py(1), grey, 2);
+  if (axes.diagonal) straight(picture, px(0), py(0), px(1), py(1), grey, 2);
   for (std::size_t c = 0; c < curves.size(); ++c) {
     const Colour colour = class_colour(static_cast<int>(c));
     const Curve& curve = curves[c];

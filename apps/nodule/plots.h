@@ -19,7 +19,8 @@ struct Curve {
 };
 struct Axes {
   std::string title, x, y;
-  bool unit_square = false;  // both axes from 0 to 1, with the diagonal
+  bool unit_square = false;  // both axes from 0 to 1
+  bool diagonal = false;
 };
 Image curve_picture(const std::vector<Curve>& curves, const Axes& axes);
 

@@ -10,16 +10,13 @@
 #include "data/image/codec.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
+#include "tasks/classification.h"
 #include "tasks/classification_evaluator.h"
 #include "tensor/check.h"
 
 namespace gadolin::nodule {
 namespace fs = std::filesystem;
 namespace {
-
-struct TestFlags {
-  EvalCommand eval;
-};
 
 // At the threshold on these samples that calls at least nine of ten negatives negative.
 double sensitivity_at_specificity(const std::vector<double>& score, const std::vector<std::uint8_t>& label,
@@ -91,23 +88,26 @@ void draw_curves(Session& session, const EvalCommand& o, const std::vector<doubl
   const Ranking ranking(score, label);
   const RocCurve roc = ranking.roc();
   const PrecisionRecallCurve pr = ranking.precision_recall();
-  write_picture(session, o, "roc.png",
-                curve_picture({{event + ": AUC " + fixed(ranking.auc(), 4), roc.false_positive_rate,
-                                roc.true_positive_rate}},
-                              {"receiver operating characteristic", "1 - specificity", "sensitivity", true}));
+  write_picture(
+      session, o, "roc.png",
+      curve_picture(
+          {{event + ": AUC " + fixed(ranking.auc(), 4), roc.false_positive_rate, roc.true_positive_rate}},
+          {"receiver operating characteristic", "1 - specificity", "sensitivity", true, true}));
   write_picture(session, o, "precision_recall.png",
                 curve_picture({{event + ": average precision " + fixed(ranking.average_precision(), 4),
                                 pr.recall, pr.precision}},
                               {"precision and recall", "recall", "precision", true}));
 }
 
-void test_model(Session& session, const TestFlags& f) {
-  EvalCommand o = f.eval;
+void test_model(Session& session, EvalCommand o) {
   o.report_cams = 0;
+  o.open = [](const Task& task, EvalCommand& e) {
+    as_classifier(task, e.checkpoint);
+    return task.open(e.data, e.dataset);
+  };
   o.evaluated = [&session, &o](const Evaluator& evaluator) {
     const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(&evaluator);
-    require<UsageError>(classifier != nullptr, "nodule test-model: ", o.checkpoint,
-                        " is no classifier; use the commands of its kind");
+    if (classifier == nullptr) return;  // not of a classifier's task
     const Predictions& p = classifier->predictions();
     if (!o.out.empty() && !p.multi_label()) draw(session, o, *classifier);
     if (p.multi_label() || p.classes.size() != 2) return;
@@ -128,11 +128,11 @@ void test_model(Session& session, const TestFlags& f) {
 }  // namespace
 
 void add_test_model(Program& program, CLI::App* group) {
-  const auto f = std::make_shared<TestFlags>();
-  EvalCommand& o = f->eval;
+  const auto shared = std::make_shared<EvalCommand>();
+  EvalCommand& o = *shared;
   CLI::App* app = program.add(
       group, "test-model", "Confusion matrix, table, AUC with interval by patient, curves and pictures",
-      [f](Session& s) { test_model(s, *f); },
+      [shared](Session& s) { test_model(s, *shared); },
       "gadolin nodule test-model codes --checkpoint runs/nodule/checkpoints/best.gdck --out "
       "runs/nodule/test");
   app->add_option("codes", o.data, "Folder of features; with film.gdck labelled pictures")->required();

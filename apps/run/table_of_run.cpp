@@ -13,8 +13,10 @@ namespace {
 constexpr const char* outside_column = "outside";
 }
 
-void allow_table_of_run(DatasetOptions& options, const std::string& path) {
+void allow_table_of_run(DatasetOptions& options, const std::string& given) {
   std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(given, error);
+  const std::string path = is_folder ? given + "/manifest.csv" : given;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (std::filesystem::exists(folder / "config.toml", error)) options.allow_outside = true;
   if (options.allow_outside || !path.ends_with(".csv")) return;

@@ -189,6 +189,7 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
   const auto write_facts = [&] {
     if (run.resumed()) tell_changes(session, run, text);
     write_split(run.file("split.csv"), *p.set);
+    carry_extra_columns(o.data.path, run.file("split.csv"), *p.set);
     run.write_config(text);
     run.write_environment({{"device", name_of(session.device())},
                            {"dtype", session.common().dtype},

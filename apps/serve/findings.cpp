@@ -75,7 +75,8 @@ Json result_of(const ServedModel& model, Film& film, const Outputs& outputs) {
     said.erase("class");
   }
   result.update(said);
-  if (const Json thresholds = model.thresholds(); !thresholds.is_null()) result["thresholds"] = thresholds;
+  if (const Json known = model.thresholds(); !known.is_null() && !result.contains("thresholds"))
+    result["thresholds"] = known;
   result["warnings"] = Json::array();
   for (const std::string& sentence : film.warnings) result["warnings"].push_back(sentence);
   result["ms"] = milliseconds_since(film.began);

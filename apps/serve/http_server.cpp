@@ -12,8 +12,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -297,6 +299,19 @@ struct HttpServer::Impl {
     else
       watch.closed(socket);
   }
+  // %XX as its byte, but for %00: what stands behind it would be cut off unseen.
+  static std::size_t on_escape(void*, MHD_Connection*, char* text) {
+    char* out = text;
+    for (const char* in = text; *in != '\0'; ++out) {
+      const bool coded = in[0] == '%' && std::isxdigit(static_cast<unsigned char>(in[1])) &&
+                         std::isxdigit(static_cast<unsigned char>(in[2])) && (in[1] != '0' || in[2] != '0');
+      const char digits[] = {in[0] == '\0' ? '0' : in[1], coded ? in[2] : '0', '\0'};
+      *out = coded ? static_cast<char>(std::strtol(digits, nullptr, 16)) : *in;
+      in += coded ? 3 : 1;
+    }
+    *out = '\0';
+    return static_cast<std::size_t>(out - text);
+  }
   static void on_log(void*, const char*, va_list) {}  // what peers do wrong is counted, not written down
 
   void start() {
@@ -322,7 +337,8 @@ struct HttpServer::Impl {
                                      {MHD_OPTION_END, 0, nullptr}};
     const MHD_OptionItem none[] = {{MHD_OPTION_END, 0, nullptr}};
     daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, &on_request, this, MHD_OPTION_EXTERNAL_LOGGER,
-                              &on_log, nullptr, MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
+                              &on_log, nullptr, MHD_OPTION_UNESCAPE_CALLBACK, &on_escape, nullptr,
+                              MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT,
                               static_cast<unsigned>(limits.connections), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                               std::size_t{65536} + static_cast<std::size_t>(limits.header_bytes),
                               MHD_OPTION_CONNECTION_MEMORY_INCREMENT, std::size_t{16384},

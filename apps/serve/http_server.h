@@ -24,9 +24,9 @@ struct HttpLimits {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 2006;               // 0: any that is free
-  std::string certificate, key;  // PEM texts; with both the server speaks TLS alone
-  HttpLimits limits;
+  int port = 2006;                         // 0: any that is free
+  std::string certificate = {}, key = {};  // PEM texts; with both the server speaks TLS alone
+  HttpLimits limits = {};
   int workers = 64;
 };
 

@@ -20,8 +20,11 @@ namespace {
 
 std::string text_of_file(const std::string& option, const std::string& path) {
   if (path.empty()) return "";
-  const std::string text(trimmed(read_file(path, 1 << 20)));
-  require<UsageError>(!text.empty(), "serve: ", option, " ", printable(path), " is empty");
+  std::string text;
+  for (const std::string& line : text_lines(read_file(path, 1 << 20)))
+    text += (text.empty() ? "" : "\n") + line;
+  require<UsageError>(!text.empty(), "serve: ", option, " ", printable(path),
+                      " is empty; it must hold what it is for");
   return text;
 }
 

@@ -6,9 +6,10 @@
 #include <limits>
 
 #include "data/sets/boxes/detection_set.h"
+#include "data/sets/division.h"
+#include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/text.h"
-#include "tensor/check.h"
 
 namespace gadolin {
 namespace fs = std::filesystem;
@@ -31,20 +32,42 @@ std::vector<ExtraColumn> extra_columns(const std::string& path, const Dataset& s
   const std::string manifest = manifest_of(path);
   if (manifest.empty() || dynamic_cast<const DetectionSet*>(&set) != nullptr) return {};
   const CsvTable table = read_csv(manifest);
+  const int path_at = table.find("path");
+  const auto row_of = [&](std::int64_t i) { return static_cast<std::size_t>(set.info(i).record); };
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    if (row_of(i) >= table.rows.size()) return {};
+    if (path_at >= 0 && trimmed(table.rows[row_of(i)][static_cast<std::size_t>(path_at)]) != set.info(i).name)
+      return {};
+  }
   std::vector<ExtraColumn> columns;
   for (std::size_t c = 0; c < table.header.size(); ++c) {
     const std::string& name = table.header[c];
     if (name.empty() || std::ranges::count(placing, name) > 0) continue;
     ExtraColumn column{name, {}};
-    for (std::int64_t i = 0; i < set.size(); ++i) {
-      const std::int64_t row = set.info(i).record;
-      require<DataError>(row >= 0 && row < std::ssize(table.rows), "dataset: ", printable(manifest), " has ",
-                         table.rows.size(), " rows, the set was opened with more; open it again");
-      column.values.emplace_back(trimmed(table.rows[static_cast<std::size_t>(row)][c]));
-    }
+    for (std::int64_t i = 0; i < set.size(); ++i)
+      column.values.emplace_back(trimmed(table.rows[row_of(i)][c]));
     columns.push_back(std::move(column));
   }
   return columns;
+}
+
+void carry_extra_columns(const std::string& from, const std::string& to, const Dataset& set) {
+  const std::string manifest = manifest_of(from);
+  std::error_code error;
+  if (manifest.empty() || fs::equivalent(manifest, to, error)) return;
+  const std::vector<ExtraColumn> columns = extra_columns(from, set);
+  if (!columns.empty()) {
+    CsvTable table = read_csv(to);
+    for (const ExtraColumn& column : columns) {
+      table.header.push_back(column.name);
+      for (std::size_t row = 0; row < table.rows.size(); ++row)
+        table.rows[row].push_back(column.values.at(row));
+    }
+    write_file_atomically(to, to_csv(table));
+  }
+  const std::string facts = manifest_facts_path(manifest);
+  if (fs::is_regular_file(facts, error))
+    write_file_atomically(manifest_facts_path(to), read_file(facts, 1 << 26));
 }
 
 double age_in_years(std::string_view text) {

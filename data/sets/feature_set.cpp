@@ -110,8 +110,8 @@ Sample FeatureSet::sample(std::int64_t i) const {
   SampleArray x{row_, std::vector<float>(from, from + size)};
   const auto bad = std::find_if(x.values.begin(), x.values.end(), [](float v) { return !std::isfinite(v); });
   if (bad != x.values.end())
-    fail<DataError>("features: ", printable(info(i).name), " has ", *bad, " at place ", bad - x.values.begin(),
-                    "; extract it again, and look at the picture");
+    fail<DataError>("features: ", printable(info(i).name), " has ", *bad, " at place ",
+                    bad - x.values.begin(), "; extract it again, and look at the picture");
   Sample sample;
   sample.set("x", std::move(x)).set("label", info(i).labels);
   return sample;

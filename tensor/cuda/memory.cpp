@@ -102,13 +102,6 @@ void pinned_raw_free(void* pointer) {
   accept_free(cudaFreeHost(pointer), "cudaFreeHost");
 }
 
-DeviceMemory cuda_memory(Device device) {
-  const DeviceGuard guard(device);
-  DeviceMemory memory;
-  check(cudaMemGetInfo(&memory.free, &memory.total), "memory");
-  return memory;
-}
-
 void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device, std::size_t n, bool async) {
   if (n == 0) return;
   if (dst_device.is_cpu() && src_device.is_cpu()) {

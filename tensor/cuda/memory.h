@@ -21,11 +21,6 @@ class CachingAllocator;
 CachingAllocator& cuda_allocator(int index);
 CachingAllocator& cuda_pinned_allocator();
 
-struct DeviceMemory {
-  std::size_t free = 0, total = 0;
-};
-DeviceMemory cuda_memory(Device device);
-
 // Copies n bytes between any two places, on the device's current stream. With async the caller keeps the
 // source alive and unchanged until the stream has run, and may read a host destination only after waiting;
 // otherwise the call returns when dst is complete, except for copies inside one device, which later ops

@@ -16,17 +16,11 @@ namespace detail {
 // Throws CudaError with the op, the library's name for the status and its explanation; OutOfMemory when the
 // device is full, CaptureError for what a recording does not allow, DeviceError when there is no usable
 // device or driver.
-inline void check(cudaError_t status, const char* op) {
-  if (status != cudaSuccess) [[unlikely]]
-    detail::fail_status(status, op);
-}
-inline void check(cublasStatus_t status, const char* op) {
-  if (status != CUBLAS_STATUS_SUCCESS) [[unlikely]]
-    detail::fail_status(status, op);
-}
-// Adds cuDNN's own account of the failing condition.
-inline void check(cudnnStatus_t status, const char* op) {
-  if (status != CUDNN_STATUS_SUCCESS) [[unlikely]]
+// Of cuDNN, with its own account of the failing condition.
+template <class Status>
+requires requires(Status status) { detail::fail_status(status, ""); }
+void check(Status status, const char* op) {
+  if (status != Status{}) [[unlikely]]  // 0 is success in all of them
     detail::fail_status(status, op);
 }
 

@@ -104,11 +104,6 @@ double Event::milliseconds_since(const Event& start) const {
   return static_cast<double>(milliseconds);
 }
 
-void synchronize_stream(CudaStream stream, const char* op) {
-  refuse_while_capturing(op);
-  check(cudaStreamSynchronize(stream), op);
-}
-
 void set_sync_check(bool on) { checking.store(on, std::memory_order_relaxed); }
 bool sync_check() { return checking.load(std::memory_order_relaxed); }
 

@@ -52,9 +52,6 @@ class Event {
   bool timed_;
 };
 
-// Waits until the stream is empty. Throws CaptureError inside a captured step, CudaError naming `op`.
-void synchronize_stream(CudaStream stream, const char* op);
-
 // Debugging aid (`--sync-check`): every launch waits, so that a kernel's failure is reported under its own
 // name.
 void set_sync_check(bool on);

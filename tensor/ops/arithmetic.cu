@@ -136,7 +136,6 @@ template <bool scales> struct NumberFunction {
   double b;
   Attributes attributes() const { return {{"number", b}}; }
   Tensor allocate(const Tensor& a) const { return empty_like(a); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
     loop<true>(device, name, ByNumber<scales>{b}, y, a);
   }

@@ -39,7 +39,6 @@ struct CompareFunction {
   Tensor allocate(const Tensor& a, const Tensor& b) const {
     return detail::empty_broadcast(name, DType::boolean, {&a, &b});
   }
-  void save(const Tensor&, const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -53,7 +52,6 @@ struct CompareNumberFunction {
   Compare how;
   double b;
   Tensor allocate(const Tensor& a) const { return empty_like(a, DType::boolean); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
     dispatch_all(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;

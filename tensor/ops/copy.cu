@@ -114,7 +114,6 @@ struct CastFunction {
   DType to, from;
   Attributes attributes() const { return {{"dtype", static_cast<std::int64_t>(to)}}; }
   Tensor allocate(const Tensor& x) const { return empty_like(x, to); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
   Grads backward(const Tensor& dy, Need) const { return {dy.to(from)}; }
 };
@@ -125,14 +124,12 @@ struct CloneFunction {
   Tensor allocate(const Tensor& x) const {
     return keep_order ? empty_like(x) : empty(x.shape(), x.dtype(), x.device(), format);
   }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const { convert_loop(device, x, y); }
   Grads backward(const Tensor& dy, Need) const { return {dy}; }
 };
 struct MoveFunction {
   static constexpr auto name = "to";
   Device from;
-  void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {dy.to(from)}; }
 };
 

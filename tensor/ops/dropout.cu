@@ -97,7 +97,6 @@ struct DropoutFunction {
   double p;
   std::uint64_t seed, stream;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     dispatch_floating(x.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;

@@ -84,7 +84,6 @@ struct CumsumFunction {
   bool reversed;
 
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
-  void save(const Tensor&, const Tensor&) {}
   template <class T, class Acc, class D> void run(D device, const Tensor& x, Tensor& y) const {
     const auto slices = detail::make_slice_walk<2>(x.shape(), {y.strides(), x.strides()}, dim);
     cumsum_loop(device, CumsumLoop<T, Acc>{slices, x.size(dim), y.stride(dim), x.stride(dim), reversed,

@@ -11,19 +11,16 @@ struct PermuteFunction {
   static constexpr auto name = "permute";
   Shape inverse;
   Attributes attributes() const { return {{"inverse", inverse.vec()}}; }
-  void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {dy.permute(inverse)}; }
 };
 struct ExpandFunction {
   static constexpr auto name = "expand";
   Shape from;
-  void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {sum_to(dy, from)}; }
 };
 struct ReshapeFunction {
   static constexpr auto name = "reshape";
   Shape from;
-  void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {dy.reshape(from)}; }
 };
 
@@ -40,7 +37,6 @@ struct UnsliceFunction {
   static constexpr auto name = "slice backward";
   SliceSpec spec;
   Tensor allocate(const Tensor& dy) const { return empty(spec.from, dy.dtype(), dy.device(), dy.format()); }
-  void save(const Tensor&, const Tensor&) {}
   template <class D> void forward(D, const Tensor& dy, Tensor& dx) const {
     dx.zero_();
     slice_of(dx, spec).copy_(dy);
@@ -53,7 +49,6 @@ struct SliceFunction {
   Attributes attributes() const {
     return {{"dim", spec.dim}, {"begin", spec.begin}, {"end", spec.end}, {"step", spec.step}};
   }
-  void save(const Tensor&, const Tensor&) {}
   Grads backward(const Tensor& dy, Need) const { return {apply(UnsliceFunction{spec}, dy)}; }
 };
 

@@ -38,7 +38,14 @@ if(general STREQUAL "none")
 endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
-foreach(command "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench plot" "dicom dump" "dicom convert" "dicom index" "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data convert" "data score" "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify" "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug" "chestxray prepare")
+foreach(command
+    "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench serve" "bench plot"
+    "dicom dump" "dicom convert" "dicom index"
+    "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data synth openi" "data convert" "data score"
+    "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"
+    "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
+    "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model"
+    "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()
@@ -51,7 +58,7 @@ foreach(document IN LISTS documents)
   string(REGEX MATCHALL "[\n`]gadolin [a-z][^\n`#]*" calls "${plain}")
   foreach(call IN LISTS calls)
     string(REGEX REPLACE "^.gadolin " "" call "${call}")
-    string(REGEX MATCH "^data synth bodypart|^data synth mammo|^data synth chest|^(bench|data|dicom|bodypart|mammography|chestxray) [a-z-]+|^[a-z][a-z-]+" command "${call}")
+    string(REGEX MATCH "^data synth (bodypart|mammo|chest|openi)|^(bench|data|dicom|bodypart|nodule|mammography|chestxray) [a-z-]+|^[a-z][a-z-]+" command "${call}")
     help_of("${command}" help)
     math(EXPR checked "${checked} + 1")
     if(help STREQUAL "none")

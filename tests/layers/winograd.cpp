@@ -96,6 +96,26 @@ TEST(Winograd, AllPassesAgreeWithPlainSums) {
   }
 }
 
+// bfloat16 is arithmetic in fp32 between the same numbers, rounded once.
+TEST(Winograd, OfBfloat16GivesTheBitsOfFp32Rounded) {
+  const NoGrad guard;
+  for (const WinogradChoice how : winograd_choices()) {
+    for (const WinogradCase& c : winograd_cases) {
+      const Pixels p = pixels_of(c, DType::bf16);
+      const Tensor x = p.x.to(DType::fp32), w = p.w.to(DType::fp32), b = p.b.to(DType::fp32),
+                   dy = p.dy.to(DType::fp32);
+      Tensor y = empty_like(p.dy), wide = empty_like(dy);
+      conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.addend = p.dy, .relu = true}, y, false);
+      conv_forward_winograd(how, p.z, x, w, b, {.addend = dy, .relu = true}, wide, false);
+      EXPECT_TRUE(same_bits(y, wide.to(DType::bf16)));
+      EXPECT_TRUE(same_bits(conv_data_gradient_winograd(how, p.z, p.dy, p.w, p.x, false),
+                            conv_data_gradient_winograd(how, p.z, dy, w, x, false).to(DType::bf16)));
+      EXPECT_TRUE(same_bits(conv_filter_gradient_winograd(how, p.z, p.dy, p.x, p.w),
+                            conv_filter_gradient_winograd(how, p.z, dy, x, w)));
+    }
+  }
+}
+
 TEST(Winograd, ReadsAndWritesSlicesOfChannels) {
   const NoGrad guard;
   for (const WinogradChoice how : winograd_choices()) {
@@ -139,19 +159,27 @@ TEST(Winograd, GivesThePictureTheSameBitsInAnyBatchByAnyNumberOfThreads) {
 
 TEST(Winograd, OfANaNMakesNaNsOfItsTile) {
   const NoGrad guard;
-  for (const WinogradChoice how : winograd_choices()) {
-    for (const double bad :
-         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-      Pixels p = pixels_of({1, 16, 12, 12, 16, 1}, DType::fp32);
-      p.x.select(0, 0).select(0, 2).select(0, 5).select(0, 5).fill_(bad);
-      Tensor y = empty(p.dy.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-      conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.relu = std::isnan(bad)}, y, false);
-      for (std::int64_t r = 4; r <= 6; ++r)
-        for (std::int64_t s = 4; s <= 6; ++s)
-          EXPECT_FALSE(std::isfinite(y.select(0, 0).select(0, 1).select(0, r).select(0, s).item()));
-      EXPECT_TRUE(std::isfinite(y.select(0, 0).select(0, 1).select(0, 0).select(0, 0).item()));
-      EXPECT_TRUE(std::isfinite(y.select(0, 0).select(0, 1).select(0, 11).select(0, 11).item()));
-    }
+  struct Way {
+    WinogradChoice how;
+    DType dtype;
+    double bad;
+  };
+  std::vector<Way> ways;
+  for (const WinogradChoice how : winograd_choices())
+    for (const DType dtype : {DType::fp32, DType::bf16})
+      for (const double bad :
+           {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
+        ways.push_back({how, dtype, bad});
+  for (const auto& [how, dtype, bad] : ways) {
+    Pixels p = pixels_of({1, 16, 12, 12, 16, 1}, dtype);
+    p.x.select(0, 0).select(0, 2).select(0, 5).select(0, 5).fill_(bad);
+    Tensor y = empty(p.dy.shape(), dtype, cpu, MemoryFormat::channels_last);
+    conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.relu = std::isnan(bad)}, y, false);
+    for (std::int64_t r = 4; r <= 6; ++r)
+      for (std::int64_t s = 4; s <= 6; ++s)
+        EXPECT_FALSE(std::isfinite(y.select(0, 0).select(0, 1).select(0, r).select(0, s).item()));
+    EXPECT_TRUE(std::isfinite(y.select(0, 0).select(0, 1).select(0, 0).select(0, 0).item()));
+    EXPECT_TRUE(std::isfinite(y.select(0, 0).select(0, 1).select(0, 11).select(0, 11).item()));
   }
 }
 

@@ -180,6 +180,7 @@ TEST(Findings, E10TwoFindingsAreBothSaid) {
   Said said = task->say(logits_of({2, 3, -4}), 0, 1);
   ASSERT_EQ(said.rows.size(), 3u);
   EXPECT_EQ(said.rows[0], (Words{"Effusion", "0.8808", "none", ""}));
+  EXPECT_EQ(said.event["class"], "Mass");  // the likeliest, beside all others
   EXPECT_FALSE(said.event.contains("positive"));
   EXPECT_EQ(task->columns(), (Words{"finding", "probability", "threshold", "positive"}));
   task->operate(

@@ -1,4 +1,4 @@
-// The tape: values of gradients, accumulation, version checks, deep graphs, anomaly mode, the picture.
+// The tape: values of gradients, accumulation, version checks, deep graphs, anomaly mode.
 #include "tensor/autograd.h"
 
 #include <gtest/gtest.h>
@@ -192,13 +192,6 @@ TEST(Autograd, HalvesOfAGraphBuiltAtTheSameTime) {
     sum(mul(half[0], half[1])).backward();  // (4 a^2) (301 a^2)
     ASSERT_DOUBLE_EQ(a.grad().item<double>(), 4 * 1204 * 8);
   }
-}
-
-TEST(Autograd, Picture) {
-  const Tensor a = leaf({1, 2}, {2});
-  const std::string text = graphviz(mul(a, a), {{"a", a}});
-  EXPECT_NE(text.find("label=\"mul\\n[2]\""), std::string::npos) << text;
-  EXPECT_NE(text.find("label=\"a\\n[2]\""), std::string::npos) << text;
 }
 
 TEST(Autograd, AccumulationNeverWritesIntoASharedGradient) {

@@ -200,7 +200,6 @@ TEST(CudaMemory, RoundTripAndFill) {
   EXPECT_EQ(back, std::vector<int>(sent.size(), 0));
   cuda_raw_free(a);
   cuda_raw_free(b);
-  EXPECT_GT(cuda_memory(cuda).total, 0u);
 }
 
 TEST(CudaStream, AnEventThatWasNeverRecordedIsDone) {

@@ -24,6 +24,13 @@ using namespace gadolin::chestxray;
 
 std::string image_name(int patient, int follow_up) { return nih_row(patient, follow_up, "").substr(0, 16); }
 
+// What a command said last, without its code.
+std::string message_in(const Outcome& run, const Scratch& dir) {
+  const std::string line = last_line(run, dir.path());
+  return line.substr(0, line.rfind(" [GD-DATA-001]") == std::string::npos ? line.rfind(" [GD-USAGE-001]")
+                                                                          : line.rfind(" [GD-DATA-001]"));
+}
+
 // Twenty patients with two films each; the last five are the test list. Images lie at two depths.
 class NihFolder : public testing::Test {
  protected:
@@ -64,8 +71,8 @@ TEST_F(NihFolder, BecomesAManifestWithTheListsAndTheirHash) {
   std::map<std::string, std::set<std::string>> patients;
   for (const auto& row : manifest.rows) patients[row[3]].insert(row[1]);
   EXPECT_EQ(patients["test"], (std::set<std::string>{"16", "17", "18", "19", "20"}));
-  EXPECT_EQ(patients["val"].size(), 3u);
-  EXPECT_EQ(patients["train"].size(), 12u);
+  EXPECT_NEAR(static_cast<double>(patients["val"].size()), 3, 1) << "whole patients, and shares of findings";
+  EXPECT_EQ(patients["train"].size() + patients["val"].size(), 15u);
   for (const std::string& patient : patients["val"]) EXPECT_FALSE(patients["train"].contains(patient));
 
   std::string test;
@@ -135,9 +142,9 @@ TEST_F(NihFolder, EverythingWithoutAPartnerIsCountedAndNamed) {
   dir_.write("nih/test_list.txt", contents_of(dir_ / "nih/test_list.txt") + "00000098_000.png\n");
   dir_.write("nih/train_val_list.txt", contents_of(dir_ / "nih/train_val_list.txt").substr(18));
   const Outcome stopped = prepare();
-  EXPECT_EQ(stopped.code, 4);
+  EXPECT_EQ(stopped.code, 3);
   EXPECT_EQ(
-      last_line(stopped, dir_.path()),
+      message_in(stopped, dir_),
       "chestxray prepare: 2 rows without an image or a list, 2 images without a row and 1 names of the "
       "lists without a row; some are named above; with --skip-wrong they are left out, and left_out.csv "
       "names them all");
@@ -162,7 +169,7 @@ TEST_F(NihFolder, TwoTablesInOneFolder) {
   other.replace(other.find("Effusion"), 8, "Edema");
   dir_.write("nih/Data_Entry_2017_v2020.csv", other);
   EXPECT_EQ(
-      last_line(prepare(), dir_.path()),
+      message_in(prepare(), dir_),
       "nih: two versions of the table cannot be mixed: 00000002_000.png is Effusion in "
       "DIR/nih/Data_Entry_2017.csv:4 and Edema in DIR/nih/Data_Entry_2017_v2020.csv:4; name one of them "
       "with --table");
@@ -172,9 +179,7 @@ TEST_F(NihFolder, TwoTablesInOneFolder) {
 }
 
 TEST_F(NihFolder, Mistakes) {
-  const auto says = [&](std::vector<std::string> more) {
-    return last_line(prepare(std::move(more)), dir_.path());
-  };
+  const auto says = [&](std::vector<std::string> more) { return message_in(prepare(std::move(more)), dir_); };
   EXPECT_EQ(says({"--split", "random", "--test-list", "a.txt"}),
             "chestxray prepare: --split random takes no lists; leave out --train-val-list and --test-list");
   const std::string lists = contents_of(dir_ / "nih/train_val_list.txt");
@@ -212,7 +217,7 @@ TEST_F(NihFolder, Mistakes) {
       says({"--split", "random", "--table", dir_ / "table.csv"}),
       "nih: none of 1 rows of DIR/table.csv has an image among 40 that were found; is this the folder of "
       "the images?");
-  EXPECT_EQ(last_line(run_here({"chestxray", "prepare", dir_ / "none", dir_ / "out"}), dir_.path()),
+  EXPECT_EQ(message_in(run_here({"chestxray", "prepare", dir_ / "none", dir_ / "out"}), dir_),
             "chestxray prepare: DIR/none is no folder; it holds Data_Entry_2017.csv, the two lists and the "
             "images");
 }

@@ -6,10 +6,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "apps/nodule/extractor.h"
 #include "apps/nodule/plots.h"
 #include "data/image/codec.h"
 #include "io/csv.h"
 #include "io/npy.h"
+#include "tensor/ops.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
 #include "train/checkpoint.h"
@@ -132,7 +134,7 @@ TEST_F(NoduleFeatures, TrainedTestedAndAsOneFileForFilms) {
   EXPECT_TRUE(metrics["sensitivity_at_90_specificity"]["value"].is_number());
   EXPECT_LE(metrics["roc_auc"]["low"].get<double>(), metrics["roc_auc"]["value"].get<double>());
   for (const char* picture : {"cfm", "errors", "roc", "precision_recall"}) {
-    const Image seen = load_image(run + "/test/" + picture + ".png");
+    const Image seen = read_image(run + "/test/" + picture + ".png");
     EXPECT_EQ(seen.channels, 3);
     EXPECT_GT(seen.width, 200);
   }
@@ -219,6 +221,33 @@ TEST_F(NoduleFeatures, Mistakes) {
        "[GD-CKPT-030]");
 }
 
+TEST(NoduleExtractor, CheckpointsThatDoNotFit) {
+  const Scratch dir;
+  Checkpoint other, extractor;
+  other.facts = {{"model", "resnet18"}, {"net_options", "[[1]]"}};
+  const auto film = [&] { nodule::film_checkpoint(other, extractor, "best.gdck"); };
+  EXPECT_EQ(message_of<CheckpointError>(film),
+            "checkpoint: best.gdck is no classifier of features; use one of nodule train-model");
+  other.facts["model"] = "mlp";
+  EXPECT_EQ(
+      message_of<CheckpointError>(film),
+      "checkpoint: extractor.gdck of best.gdck does not describe an extractor; extract the features again");
+  extractor.facts = {{"extractor", "{}"}, {"pipeline", ""}};
+  EXPECT_EQ(message_of<CheckpointError>(film),
+            "checkpoint: best.gdck does not describe a net; was it written by gadolin train?");
+  // Two extractors are one where all their bits are.
+  extractor.tensors["model.w"] = zeros({2});
+  Checkpoint same = extractor;
+  EXPECT_TRUE(nodule::same_extractor(extractor, same));
+  same.tensors["model.w"] = from_vector(std::vector<float>{0.f, -0.f}, {2});
+  EXPECT_FALSE(nodule::same_extractor(extractor, same));
+  same.tensors["model.w"] = zeros({1, 2});
+  EXPECT_FALSE(nodule::same_extractor(extractor, same));
+  same = extractor;
+  same.facts["pipeline"] = "grey";
+  EXPECT_FALSE(nodule::same_extractor(extractor, same));
+}
+
 TEST(NodulePictures, MatrixAndCurves) {
   ConfusionMatrix matrix(2);
   matrix.add(0, 0, 38);
@@ -234,11 +263,12 @@ TEST(NodulePictures, MatrixAndCurves) {
   EXPECT_LT(blue(0, 0), blue(1, 0));
   EXPECT_GT(blue(0, 1), 250);
   for (const bool unit : {false, true}) {
-    const Image curves = nodule::curve_picture(
-        {{"a", {0, 0.5, 1}, {0, NAN, 1}}, {"b", {}, {}}, {"c", {1}, {0.25}}}, {"title", "x", "y", unit});
+    const Image curves =
+        nodule::curve_picture({{"a", {0, 0.5, 1}, {0, NAN, 1}}, {"b", {}, {}}, {"c", {1}, {0.25}}},
+                              {"title", "x", "y", unit, unit});
     EXPECT_GT(curves.width, 500);
   }
-  EXPECT_GT(nodule::curve_picture({}, {"nothing", "x", "y"}).height, 400);
+  EXPECT_GT(nodule::curve_picture({}, {"nothing", "x", "y", false, false}).height, 400);
 }
 
 }  // namespace

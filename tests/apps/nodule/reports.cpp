@@ -141,23 +141,28 @@ TEST(NoduleReports, JsonThatIsNone) {
   const Scratch dir;
   const auto says = [&](const std::string& text, const std::string& want) {
     expect_says<DataError>(
-        dir, [&] { parse_scraper_json(text, "d.json"); }, "reports: d.json" + want);
+        dir, [&] { parse_scraper_json(text, "d.json"); }, want);
   };
   for (const char* text : {"", "{", "[]", "{}", "12", "\xff", "{\"1\": "})
-    says(text, R"( is no JSON of the scraper: {"1": {"type": "Major", "items": [...], "img": "..."}, ...})");
+    says(
+        text,
+        R"(reports: d.json is no JSON of the scraper: {"1": {"type": "Major", "items": [...], "img": "..."}, ...})");
   const std::string good = R"({"items": ["normal"], "img": "CXR1_IM-1-1.png"})";
-  says(R"({"1": )" + good + R"(, "1": )" + good + "}", ": entry 1 stands there twice; keep one of the two");
+  says(R"({"1": )" + good + R"(, "1": )" + good + "}",
+       "reports: d.json: entry 1 stands there twice; keep one of the two");
   for (const char* key : {"a", "0", "01", "-1", "1.5", ""})
     says(std::string(R"({")") + key + R"(": )" + good + "}",
-         std::string(": entry ") + key + ": a number from 1 was expected, such as \"12\" for 12.png");
-  says(R"({"1": 5})", ": entry 1 is no object with type, items and img");
-  says(R"({"1": {"items": "normal", "img": "x"}})", ": entry 1: items is no list of texts");
-  says(R"({"1": {"items": [1], "img": "x"}})", ": entry 1: items is no list of texts");
-  says(R"({"1": {"items": ["a"]}})", ": entry 1: img is no text; the address names the patient");
+         std::string("reports: d.json: entry ") + key +
+             ": a number from 1 was expected, such as \"12\" for 12.png");
+  says(R"({"1": 5})", "reports: d.json: entry 1 is no object with type, items and img");
+  says(R"({"1": {"items": "normal", "img": "x"}})", "reports: d.json: entry 1: items is no list of texts");
+  says(R"({"1": {"items": [1], "img": "x"}})", "reports: d.json: entry 1: items is no list of texts");
+  says(R"({"1": {"items": ["a"]}})",
+       "reports: d.json: entry 1: img is no text; the address names the patient");
   says(R"({"1": {"items": ["a"], "img": "https://x/y.png"}})",
-       ": entry 1: the address https://x/y.png names no image such as CXR7_IM-2263-1001.png");
+       "reports: d.json: entry 1: the address https://x/y.png names no image such as CXR7_IM-2263-1001.png");
   says(R"({"1": {"items": ["a\nb"], "img": "CXR1_IM-1-1.png"}})",
-       ": entry 1: item 'a\\nb' is not text on one line");
+       "reports: d.json: entry 1: item 'a\\nb' is not text on one line");
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "[";
   EXPECT_THROW(parse_scraper_json(deep, "deep.json"), DataError);

@@ -107,7 +107,7 @@ export class Page {
     return result.value;
   }
 
-  async until(expression, seconds = 20) {
+  async until(expression, seconds = 60) {
     const end = Date.now() + 1000 * seconds;
     for (;;) {
       const value = await this.value(expression).catch(() => false);  // a page that is being left has no answer

@@ -10,9 +10,9 @@
 #include <regex>
 #include <set>
 
+#include "tensor/check.h"
 #include "tests/apps/program.h"
 #include "tests/scratch.h"
-#include "tests/tasks/detection/bright_squares.h"
 
 namespace gadolin::test {
 namespace {
@@ -93,14 +93,13 @@ void trained(const std::vector<std::string>& command) {
   ASSERT_EQ(run.code, 0) << run.err;
 }
 
-// Small nets of each kind: several findings with thresholds, one class, boxes.
+// Two small nets: several findings with thresholds, and one class.
 TEST(ServePage, F4WorksInChromiumWithEveryOtherHostBlocked) {
   const std::string chromium = program_found({"chromium", "chromium-browser", "google-chrome"});
   const std::string node = program_found({"node", "nodejs"});
   if (chromium.empty()) GTEST_SKIP() << "chromium is not installed";
   if (node.empty()) GTEST_SKIP() << "node is not installed";
   const Scratch dir;
-  const BrightSquares squares(32);
   const std::string films = examples("cxr-nih14-small"), findings = dir / "findings",
                     thresholds = dir / "findings.gdck";
   const auto train = [&](const std::string& table, const std::string& out, std::vector<std::string> more) {
@@ -114,18 +113,14 @@ TEST(ServePage, F4WorksInChromiumWithEveryOtherHostBlocked) {
            findings + "/checkpoints/last.gdck", "--split", "val", "--out", dir / "val", "--thresholds", "f1",
            "--save", thresholds, "--report-cams", "0", "--resamples", "0"});
   train(films + "/view.csv", dir / "view", {"--width", "8", "--input-size", "64"});
-  train(
-      squares.table(), dir / "boxes",
-      {"--task", "detection", "--model", "retinanet_resnet18_fpn", "--net-option", "width=8", "--net-option",
-       "channels=32", "--net-option", "anchor_sizes=12/20/32/64/128", "--input-size", "64"});
   if (HasFatalFailure()) return;
   const std::string script = in_repository("tests/apps/serve_page/page.mjs"), out = dir / "out.txt";
   const char* pictures = std::getenv("GADOLIN_PAGE_PICTURES");
   const std::string dicom = fixture("dicom/fragments/multi-frame/CT0012.not_fragmented_no_bot_rle.dcm");
-  const std::string line = cat("'", node, "' '", script, "' '", chromium, "' '", GADOLIN_PROGRAM, "' '",
-                               films, "/images/00000061_012.jpg' '", dicom, "' '", pictures ? pictures : "",
-                               "' findings='", thresholds, "' view='", dir / "view/checkpoints/last.gdck",
-                               "' boxes='", dir / "boxes/checkpoints/last.gdck", "' > '", out, "' 2>&1");
+  const std::string line =
+      cat("'", node, "' '", script, "' '", chromium, "' '", GADOLIN_PROGRAM, "' '", films,
+          "/images/00000061_012.jpg' '", dicom, "' '", pictures ? pictures : "", "' findings='", thresholds,
+          "' view='", dir / "view/checkpoints/last.gdck", "' > '", out, "' 2>&1");
   EXPECT_EQ(std::system(line.c_str()), 0) << contents_of(out);
 }
 

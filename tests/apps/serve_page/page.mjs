@@ -6,10 +6,11 @@ import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { Browser } from "./browser.mjs";
 
-const [chromium, program, film, dicom, pictures, ...checkpoints] = process.argv.slice(2);
+const [chromium, program, film_named, dicom_named, pictures, ...checkpoints] = process.argv.slice(2);
+const film = resolve(film_named), dicom = resolve(dicom_named);  // Chromium takes no path with ".."
 const folder = mkdtempSync(join(tmpdir(), "gadolin-films-"));
 const text = join(folder, "notes.txt"), many = Array.from({ length: 20 }, (_, i) => join(folder, `film-${i + 1}${extname(film)}`));
 writeFileSync(text, "This is no picture.\n");
@@ -237,13 +238,32 @@ const scenarios = {
       await page.value(set("model", name));
       await page.until(`${states("done")} === 1 && ${text_of("#findings > .quiet:last-child")}.startsWith(${JSON.stringify(name)})`);
       await page.until(seen("#stage"));
-      if (await page.value(`Boolean(document.querySelector("table.found"))`)) {
-        assert.ok(await page.value(seen("#boxes")));
-        await page.value(set("least", 0));
-        assert.equal(await page.value(`document.querySelectorAll("#boxes rect").length`), await page.value(`document.querySelectorAll("#findings tbody tr").length`));
-      }
       await page.picture_of(`model-${name}`);
     }
+  },
+
+  async "boxes are drawn from a score on"(page) {
+    await begin(page);
+    const boxes = [[0.9, 20], [0.4, 60], [0.2, 100]].map(([score, x]) => ({ class: "soft_mass", score, box: [x, 30, x + 25, 70.5] }));
+    await page.instead("*/analysis", () => ({ status: 200, body: { request_id: "r", model: "boxes@0", task: "detection", several_labels: false, classes: ["soft_mass"], errors: [],
+      results: [{ file: "a", index: 0, format: "PNG", width: 256, height: 256, ms: 1, score_threshold: 0.3, boxes, warnings: ["a test"] }] } }));
+    await answered(page, [film]);
+    await page.until(seen("#stage"));
+    const drawn = `document.querySelectorAll("#boxes rect").length`;
+    assert.ok(await page.value(seen("#boxes")));
+    assert.equal(await page.value(drawn), 2);
+    assert.equal(await page.value(text_of("#boxes text")), "soft mass 0.90");
+    assert.equal(await page.value(text_of("#findings .warning")), "Caution: a test");
+    await page.value(set("least", 0));
+    assert.equal(await page.value(drawn), 3);
+    await page.value(set("least", 0.5));
+    assert.equal(await page.value(`${drawn} + document.querySelectorAll("#findings tr.below").length`), 3);
+    const frame = await page.value(`(r => r.width)(document.querySelector("#boxes rect").getBoundingClientRect()) / document.getElementById("film").getBoundingClientRect().width`);
+    assert.ok(Math.abs(frame - 25 / 256) < 0.01, `${frame} of the film's width`);
+    const rows = String(await saved(page, "#save-csv", "gadolin-results.csv")).trim().split("\r\n");
+    assert.equal(rows.length, 4);
+    assert.match(rows[1], /,boxes@0,soft_mass,0.9,20,30,45,70.5,a test,$/);
+    await page.picture_of("boxes");
   },
 
   async "a token is asked for"(page) {

@@ -307,7 +307,8 @@ TEST(Sampler, BackgroundWithinBuckets) {
 
 TEST(Sampler, BackgroundMessages) {
   const Labelled source = mostly_background(), all({{0}, {0}}, 1), none({{}, {}}, 1);
-  for (const auto& [share, text] : {std::pair(1.0, "1"), std::pair(-0.5, "-0.5"), std::pair(std::nan(""), "nan")})
+  for (const auto& [share, text] :
+       {std::pair(1.0, "1"), std::pair(-0.5, "-0.5"), std::pair(std::nan(""), "nan")})
     EXPECT_EQ(message_of<ValueError>([&] { with_background(source, share); }),
               std::string("loader: a background of ") + text + " is no share of an epoch; use 0 to 0.99");
   EXPECT_EQ(
