@@ -33,7 +33,7 @@ std::string band_of(const std::string& text) {
   return age < 80 ? bands[static_cast<int>(age / 20)] : "80 and above";
 }
 
-Predictions part_of(const Predictions& p, const std::vector<std::size_t>& places) {
+Predictions people_of(const Predictions& p, const std::vector<std::size_t>& places) {
   Predictions part;
   part.classes = p.classes;
   part.apart = p.apart;
@@ -63,7 +63,7 @@ std::string shown(const MetricValue& m) {
   return cat(value, " (", fixed(m.interval.low, 3), " to ", fixed(m.interval.high, 3), ")");
 }
 
-Json number_json(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
+Json value_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
 double number_from(const Json& json) { return json.is_number() ? json.get<double>() : detail::no_value; }
 
 }  // namespace
@@ -97,7 +97,7 @@ std::vector<Subgroup> measure_subgroups(const Predictions& p, const std::vector<
     std::map<std::string, std::vector<std::size_t>> places;
     for (std::size_t i = 0; i < grouping.group.size(); ++i) places[grouping.group[i]].push_back(i);
     const auto measure = [&](const std::string& name, const std::vector<std::size_t>& of) {
-      const Predictions part = part_of(p, of);
+      const Predictions part = people_of(p, of);
       Subgroup group{grouping.by, name, part.size(), 0, 0, 0, {}};
       group.patients = std::ssize(std::set<std::string>(part.patient.begin(), part.patient.end()));
       group.classes = std::ssize(p.classes);
@@ -118,9 +118,9 @@ Json subgroups_json(const std::vector<Subgroup>& groups) {
   for (const Subgroup& g : groups) {
     Json metrics = Json::object();
     for (const MetricValue& m : g.metrics)
-      metrics[m.name] = {{"value", number_json(m.value)},
-                         {"low", number_json(m.interval.low)},
-                         {"high", number_json(m.interval.high)}};
+      metrics[m.name] = {{"value", value_or_null(m.value)},
+                         {"low", value_or_null(m.interval.low)},
+                         {"high", value_or_null(m.interval.high)}};
     list.push_back({{"by", g.by},
                     {"group", g.group},
                     {"samples", g.samples},

@@ -200,8 +200,7 @@ TEST(CommandMessages, Data) {
           {{"data", "synth"},
            2,
            "data synth: a folder to make is needed, like shapes; or bodypart, mammo or chest and a folder, "
-           "for films "
-           "[GD-USAGE-001]"},
+           "for films [GD-USAGE-001]"},
           {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
            2,
            "--patients 0 is not in 1..10000 [GD-USAGE-001]"},

@@ -14,13 +14,13 @@ namespace gadolin::test {
 namespace {
 using namespace gadolin::chestxray;
 
-NihTable table_of(const std::string& rows, const std::string& name = "t.csv") {
+NihTable nih_table_of(const std::string& rows, const std::string& name = "t.csv") {
   return parse_nih_table(nih_header + rows, name);
 }
 
 TEST(NihTable, BothVersionsOfItsColumns) {
   const NihTable old =
-      table_of(nih_row(61, 12, "Effusion|Edema") + nih_row(61, 13, "No Finding", "412", "F", "AP"));
+      nih_table_of(nih_row(61, 12, "Effusion|Edema") + nih_row(61, 13, "No Finding", "412", "F", "AP"));
   ASSERT_EQ(old.films.size(), 2u);
   EXPECT_EQ(old.films[0].image, "00000061_012.png");
   EXPECT_EQ(old.films[0].patient, "61");
@@ -45,9 +45,10 @@ TEST(NihTable, BothVersionsOfItsColumns) {
   EXPECT_EQ(
       later.notes,
       (std::vector<std::string>{"1 sexes are neither M nor F, and count as not told (00000061_013.jpg: x)"}));
-  EXPECT_EQ(table_of(nih_row(61, 13, "No Finding") + nih_row(61, 12, "Edema|Effusion")).sha256, old.sha256);
-  EXPECT_NE(table_of(nih_row(61, 13, "Edema") + nih_row(61, 12, "Edema|Effusion")).sha256, old.sha256);
-  EXPECT_EQ(table_of(nih_row(7, 0, "Pleural Thickening")).films[0].findings, "Pleural_Thickening");
+  EXPECT_EQ(nih_table_of(nih_row(61, 13, "No Finding") + nih_row(61, 12, "Edema|Effusion")).sha256,
+            old.sha256);
+  EXPECT_NE(nih_table_of(nih_row(61, 13, "Edema") + nih_row(61, 12, "Edema|Effusion")).sha256, old.sha256);
+  EXPECT_EQ(nih_table_of(nih_row(7, 0, "Pleural Thickening")).films[0].findings, "Pleural_Thickening");
 }
 
 TEST(NihTable, Ages) {
@@ -69,17 +70,17 @@ TEST(NihTable, TellsWhichOfTheKnownTablesItIs) {
   ++other[0];
   EXPECT_EQ(parse_nih_table(nih_sized_table(other), "t.csv").version,
             "112120 rows with other findings than the tables that are known");
-  EXPECT_EQ(table_of(nih_row(193, 19, "Pneumonia")).version,
+  EXPECT_EQ(nih_table_of(nih_row(193, 19, "Pneumonia")).version,
             "a part of the corrected table (1,431 films of pneumonia)");
-  EXPECT_EQ(table_of(nih_row(193, 19, "No Finding")).version,
+  EXPECT_EQ(nih_table_of(nih_row(193, 19, "No Finding")).version,
             "a part of the table of November 2017, before its correction (1,353 films of pneumonia)");
-  EXPECT_EQ(table_of(nih_row(194, 0, "Mass")).version,
+  EXPECT_EQ(nih_table_of(nih_row(194, 0, "Mass")).version,
             "1 rows, too few to tell which of NIH's tables they are of");
 }
 
 TEST(NihTable, TwoVersionsAreNotMixed) {
-  const NihTable a = table_of(nih_row(193, 19, "Pneumonia") + nih_row(1, 0, "Mass"), "a.csv"),
-                 b = table_of(nih_row(1, 0, "Mass") + nih_row(193, 19, "No Finding"), "b.csv");
+  const NihTable a = nih_table_of(nih_row(193, 19, "Pneumonia") + nih_row(1, 0, "Mass"), "a.csv"),
+                 b = nih_table_of(nih_row(1, 0, "Mass") + nih_row(193, 19, "No Finding"), "b.csv");
   EXPECT_EQ(nih_differences(a, b),
             (std::vector<std::string>{"00000193_019.png is Pneumonia in a.csv:2 and No Finding in b.csv:3"}));
   EXPECT_EQ(message_of<DataError>([&] { join_nih_tables(a, b); }),
@@ -91,16 +92,18 @@ TEST(NihTable, TwoVersionsAreNotMixed) {
     others += nih_row(i, 0, "Nodule");
   }
   EXPECT_EQ(
-      message_of<DataError>([&] { join_nih_tables(table_of(rows, "a"), table_of(others, "b")); }),
+      message_of<DataError>([&] { join_nih_tables(nih_table_of(rows, "a"), nih_table_of(others, "b")); }),
       "nih: two versions of the table cannot be mixed: 00000000_000.png is Mass in a:2 and Nodule in b:2, "
       "00000001_000.png is Mass in a:3 and Nodule in b:3, 00000002_000.png is Mass in a:4 and Nodule in "
       "b:4, and 2 more; name one of them with --table");
-  const NihTable both = join_nih_tables(a, table_of(nih_row(2, 0, "Edema") + nih_row(1, 0, "Mass"), "c.csv"));
+  const NihTable both =
+      join_nih_tables(a, nih_table_of(nih_row(2, 0, "Edema") + nih_row(1, 0, "Mass"), "c.csv"));
   ASSERT_EQ(both.films.size(), 3u);
   EXPECT_EQ(both.films[2].image, "00000002_000.png");
   EXPECT_EQ(both.name, "a.csv and c.csv");
-  EXPECT_EQ(both.sha256,
-            table_of(nih_row(1, 0, "Mass") + nih_row(2, 0, "Edema") + nih_row(193, 19, "Pneumonia")).sha256);
+  EXPECT_EQ(
+      both.sha256,
+      nih_table_of(nih_row(1, 0, "Mass") + nih_row(2, 0, "Edema") + nih_row(193, 19, "Pneumonia")).sha256);
 }
 
 TEST(NihTable, Mistakes) {

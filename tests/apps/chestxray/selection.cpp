@@ -17,7 +17,7 @@ using namespace gadolin::chestxray;
 constexpr int hernia = 2;
 
 // Classes 0 and 1 common, 2 (Hernia) rare, and films without a label.
-Labelled films(int count) {
+Labelled made_up_films(int count) {
   std::vector<std::vector<int>> labels;
   RandomStream random(11, 1);
   for (int i = 0; i < count; ++i) {
@@ -38,7 +38,7 @@ std::vector<std::int64_t> sorted(std::vector<std::int64_t> places) {
 // 5.3 as it stands, over an order that is known: that of a cap nobody reaches, in which only the first film
 // of each single label is missing.
 TEST(ChestCap, IsTheGreedyRuleOfTheOriginal) {
-  const Labelled source = films(3000);
+  const Labelled source = made_up_films(3000);
   CapOptions free{.cap = 1 << 20, .exempt = hernia, .seed = 3}, capped = free;
   capped.cap = 150;
   const auto all = cap_selection(source, free, 0).train, chosen = cap_selection(source, capped, 0).train;
@@ -83,7 +83,7 @@ TEST(ChestCap, SmallCases) {
 }
 
 TEST(ChestCap, DrawnAnewItForgetsPatientsAndValidation) {
-  const Labelled source = films(2000);
+  const Labelled source = made_up_films(2000);
   CapOptions fixed{.cap = 200, .exempt = hernia, .train_share = 0.8, .seed = 5}, legacy = fixed;
   legacy.anew = true;
   const CapSelection first = cap_selection(source, fixed, 0), later = cap_selection(source, fixed, 7);
@@ -108,7 +108,7 @@ TEST(ChestCap, DrawnAnewItForgetsPatientsAndValidation) {
 }
 
 TEST(ChestCap, SamplerHasAsManyDrawsInEveryEpoch) {
-  const Labelled source = films(1500);
+  const Labelled source = made_up_films(1500);
   CapOptions legacy{.cap = 100, .exempt = hernia, .anew = true, .seed = 9};
   const auto sampler = cap_sampler(source, legacy, {16, false});
   const std::int64_t first = std::ssize(cap_selection(source, legacy, 0).train);
@@ -149,7 +149,7 @@ std::vector<double> shares(const Labelled& source, const std::vector<double>& we
 }
 
 TEST(ChestBalance, MakesLabelsEquallyFrequent) {
-  const Labelled source = films(4000);
+  const Labelled source = made_up_films(4000);
   const std::vector<double> weights = label_weights(source);
   EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 4000, 1e-6);
   const std::vector<double> share = shares(source, weights);

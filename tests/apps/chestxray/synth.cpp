@@ -19,8 +19,8 @@ using namespace gadolin::chestxray;
 
 constexpr int atelectasis = 0, cardiomegaly = 1, consolidation = 2, effusion = 4, mass = 9, nodule = 11,
               pneumothorax = 14;
-constexpr const char* small = "grey,resize:24x24,normalize:0.5:0.25";
-constexpr const char* flipped = "grey,resize:24x24,hflip,normalize:0.5:0.25";
+constexpr const char* small_steps = "grey,resize:24x24,normalize:0.5:0.25";
+constexpr const char* flipped_steps = "grey,resize:24x24,hflip,normalize:0.5:0.25";
 
 Sequential linear_probe() { return Sequential(Flatten(), Linear(24 * 24, 15)); }
 
@@ -31,8 +31,8 @@ TEST(SynthChestLearning, FlipsTakeLateralityAway) {
   for (const bool flips : {false, true}) {
     manual_seed(0);
     Sequential net = linear_probe();
-    teach(net, net.parameters(), *train, flips ? flipped : small, 12);
-    const auto rows = answers(net, *test, small);
+    teach(net, net.parameters(), *train, flips ? flipped_steps : small_steps, 12);
+    const auto rows = answers(net, *test, small_steps);
     area[flips] = area_of(rows, *test, atelectasis);
     sides[flips] = area_of(rows, *test, atelectasis, consolidation);
   }
@@ -53,8 +53,8 @@ TEST(SynthChestLearning, APatientOnBothSidesLooksLikeKnowledge) {
     const auto train = all.subset(Split::train), test = all.subset(Split::test);
     manual_seed(0);
     Sequential net = linear_probe();
-    teach(net, net.parameters(), *train, small, 60, 3e-3);
-    const auto rows = answers(net, *test, small);
+    teach(net, net.parameters(), *train, small_steps, 60, 3e-3);
+    const auto rows = answers(net, *test, small_steps);
     double sum = 0;
     for (const int label : {effusion, mass, nodule, pneumothorax}) sum += area_of(rows, *test, label) / 4;
     (images ? by_image : by_patient) = sum;
@@ -71,9 +71,9 @@ TEST(SynthChestLearning, AMarkerIsLearntInsteadOfTheFinding) {
   const auto train = all.subset(Split::train), val = all.subset(Split::val), test = all.subset(Split::test);
   manual_seed(0);
   Sequential net = linear_probe();
-  teach(net, net.parameters(), *train, small, 12);
-  const double here = area_of(answers(net, *val, small), *val, pneumothorax),
-               elsewhere = area_of(answers(net, *test, small), *test, pneumothorax);
+  teach(net, net.parameters(), *train, small_steps, 12);
+  const double here = area_of(answers(net, *val, small_steps), *val, pneumothorax),
+               elsewhere = area_of(answers(net, *test, small_steps), *test, pneumothorax);
   EXPECT_GT(here, 0.95);
   EXPECT_NEAR(elsewhere, 0.5, 0.2);
 }
@@ -93,8 +93,8 @@ TEST(SynthChestLearning, AFrozenRandomStemStaysBehind) {
     Sequential net = convolutions();
     std::vector<Parameter> learning = net.parameters();
     if (frozen) std::erase_if(learning, [](const Parameter& p) { return !p.name.starts_with("6."); });
-    teach(net, learning, *train, small, 40, 1e-2);
-    const auto rows = answers(net, *test, small);
+    teach(net, learning, *train, small_steps, 40, 1e-2);
+    const auto rows = answers(net, *test, small_steps);
     area[frozen] = (area_of(rows, *test, cardiomegaly) + area_of(rows, *test, pneumothorax)) / 2;
   }
   EXPECT_GT(area[0], 0.9);
