@@ -69,7 +69,11 @@ class ChestFilms : public testing::Test {
   static std::string checkpoint(const std::string& run, const std::string& name = "best") {
     return path(run + "/checkpoints/" + name + ".gdck");
   }
-  static std::string said(const Outcome& run) { return last_line(run, dir_->path()); }
+  // The message of an error, without its code.
+  static std::string said(const Outcome& run) {
+    const std::string line = last_line(run, dir_->path());
+    return line.substr(0, line.rfind(" [GD-"));
+  }
   // Names in the net whose values differ between two checkpoints of a run: what was learnt from one to the
   // other.
   static std::vector<std::string> learnt(const std::string& run, const std::string& from = "first",
