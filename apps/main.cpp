@@ -17,8 +17,10 @@ int main(int argc, char** argv) {
   gadolin::add_bench(program);
   gadolin::add_data(program);
   gadolin::add_dicom(program);
+  gadolin::add_serve(program);
   gadolin::add_bodypart(program);
   gadolin::add_mammography(program);
+  gadolin::add_chestxray(program);
   gadolin::add_nodule(program);
   return program.main(argc, argv);
 }

@@ -20,6 +20,8 @@ struct Request {
   std::promise<Outputs> answer;
   std::function<void(Task&)> job;
   bool alone = false;  // not to be joined with others
+  std::stop_token gone;
+  std::int64_t samples() const { return job ? 0 : batch.size(); }
 };
 
 // Whether two batches can be one: the same tensors of the same shapes but for the number of samples.
@@ -65,10 +67,25 @@ struct Predictor::Impl {
   bool stop = false;
   std::thread thread;
 
+  // Under the mutex: what nobody waits for any more leaves the queue.
+  void leave() {
+    std::erase_if(queue, [&](Request& r) {
+      if (!r.gone.stop_requested()) return false;
+      waiting -= r.samples();
+      try {
+        fail<Busy, 2>("predictor: whoever asked has gone; nothing was computed");
+      } catch (...) {
+        r.answer.set_exception(std::current_exception());
+      }
+      return true;
+    });
+  }
+
   void push(Request request) {
     {
       const std::lock_guard lock(mutex);
-      const std::int64_t n = request.job ? 0 : request.batch.size();
+      leave();
+      const std::int64_t n = request.samples();
       require<Busy>(options.queue == 0 || waiting + n <= options.queue, "predictor: ", waiting,
                     " samples are waiting, at most ", options.queue, " may; ask again later");
       waiting += n;
@@ -77,10 +94,11 @@ struct Predictor::Impl {
     wanted.notify_one();
   }
 
-  std::future<Outputs> ask(Batch batch, bool alone) {
+  std::future<Outputs> ask(Batch batch, bool alone, std::stop_token gone = {}) {
     Request request;
     request.batch = std::move(batch);
     request.alone = alone;
+    request.gone = std::move(gone);
     std::future<Outputs> answer = request.answer.get_future();
     push(std::move(request));
     return answer;
@@ -89,47 +107,64 @@ struct Predictor::Impl {
   // The next function, or the batches that go together; nothing at the end.
   std::vector<Request> take() {
     std::unique_lock lock(mutex);
-    wanted.wait(lock, [&] { return stop || !queue.empty(); });
+    const auto ready = [&] {
+      leave();
+      return stop || !queue.empty();
+    };
+    wanted.wait(lock, ready);
     std::vector<Request> taken;
     if (queue.empty()) return taken;
-    const auto pop = [&] {
-      if (!queue.front().job) waiting -= queue.front().batch.size();
-      taken.push_back(std::move(queue.front()));
-      queue.pop_front();
+    const auto pull = [&](std::deque<Request>::iterator at) {
+      waiting -= at->samples();
+      taken.push_back(std::move(*at));
+      return queue.erase(at);
     };
-    pop();
+    pull(queue.begin());
     if (taken[0].job || taken[0].alone) return taken;
-    std::int64_t samples = taken[0].batch.size();
+    std::int64_t samples = taken[0].samples();
+    // Whatever fits goes along, past others that do not: the first of the queue always goes, so none starves.
+    const auto join = [&] {
+      for (auto at = queue.begin(); at != queue.end() && samples < options.most;) {
+        const bool fits = !at->job && !at->alone && samples + at->samples() <= options.most &&
+                          alike(taken[0].batch, at->batch);
+        samples += fits ? at->samples() : 0;
+        at = fits ? pull(at) : at + 1;
+      }
+    };
+    join();
     const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.wait);
-    while (samples < options.most) {
-      if (queue.empty() && (stop || !wanted.wait_until(lock, until, [&] { return stop || !queue.empty(); })))
-        break;
-      if (queue.empty()) break;
-      const Request& next = queue.front();
-      if (next.job || next.alone || samples + next.batch.size() > options.most ||
-          !alike(taken[0].batch, next.batch))
-        break;
-      samples += next.batch.size();
-      pop();
-    }
+    // A batch that is not full waits only while nothing else does.
+    while (samples < options.most && queue.empty() && !stop && wanted.wait_until(lock, until, ready)) join();
     return taken;
   }
 
   void answer(std::vector<Request>& requests, RecordedPrediction& predict) {
     try {
-      const Outputs outputs = predict(joined(requests));
-      std::int64_t at = 0;
-      for (Request& r : requests) {
+      const auto began = std::chrono::steady_clock::now();
+      const Batch all = joined(requests);
+      const Outputs outputs = predict(all);
+      if (options.observe)
+        options.observe(all.size(),
+                        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+      std::vector<Outputs> shares;
+      for (std::int64_t at = 0; const Request& r : requests) {
         std::vector<std::pair<std::string, Tensor>> mine;
         for (const auto& [name, tensor] : outputs.all()) {
           // A copy: what a recording gives is overwritten by the next batch.
           mine.emplace_back(name, tensor.slice(0, at, at + r.batch.size()).clone());
         }
         at += r.batch.size();
-        r.answer.set_value(Outputs(std::move(mine)));
+        shares.emplace_back(std::move(mine));
       }
+      for (std::size_t k = 0; k < requests.size(); ++k) requests[k].answer.set_value(std::move(shares[k]));
     } catch (...) {
-      for (Request& r : requests) r.answer.set_exception(std::current_exception());
+      if (requests.size() == 1) return requests[0].answer.set_exception(std::current_exception());
+      // One of them is at fault; the others get what they would get without it.
+      for (Request& r : requests) {
+        std::vector<Request> alone;
+        alone.push_back(std::move(r));
+        answer(alone, predict);
+      }
     }
   }
 
@@ -168,9 +203,15 @@ Predictor::~Predictor() {
 
 const Task& Predictor::task() const { return *impl_->task; }
 
-std::future<Outputs> Predictor::submit(Batch batch) {
+std::future<Outputs> Predictor::submit(Batch batch, std::stop_token gone) {
   require<ValueError>(batch.size() > 0, "predictor: the batch has no samples");
-  return impl_->ask(std::move(batch), false);
+  return impl_->ask(std::move(batch), false, std::move(gone));
+}
+
+std::int64_t Predictor::waiting() const {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->leave();
+  return impl_->waiting;
 }
 
 Outputs Predictor::run(const Batch& batch) { return impl_->ask(batch, true).get(); }

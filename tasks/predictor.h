@@ -11,6 +11,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <stop_token>
 #include <type_traits>
 
 #include "tasks/task.h"
@@ -24,6 +25,8 @@ struct PredictorOptions {
   double wait = 0;         // seconds that a batch which is not full waits for more
   std::int64_t queue = 0;  // samples that may wait; more are refused with Busy; 0: any number
   DType compute = DType::fp32;
+  // Told on the predictor's thread of each batch that was predicted: its samples, and the seconds it took.
+  std::function<void(std::int64_t samples, double seconds)> observe = {};
 };
 
 class Predictor {
@@ -38,8 +41,10 @@ class Predictor {
   const Task& task() const;
 
   // The answer to a batch, with as many rows as it has samples. An exception of the task comes out of the
-  // future.
-  std::future<Outputs> submit(Batch batch);
+  // future. Once `gone` is asked to stop, a batch that waits leaves the queue: its future throws Busy.
+  std::future<Outputs> submit(Batch batch, std::stop_token gone = {});
+  // Samples that wait and are still wanted.
+  std::int64_t waiting() const;
   // The same, waited for; and alone, whatever else waits: the batch is predicted as it is.
   Outputs run(const Batch& batch);
   // f(Task&) on the predictor's thread, between batches; what it gives or throws comes back.

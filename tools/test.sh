@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary and, on stderr, the
-# ten tests that took longest on the device made of software.
+# Installs what is missing, builds Gadolin with its tests and runs them all; ends with ctest's summary and, on stderr, what
+# failing tests said and the ten tests that took longest on the device made of software.
 #   tools/test.sh            everything: the plain build (CUDA compiled in where nvcc is found), then the suites again
 #                            under AddressSanitizer and UndefinedBehaviorSanitizer (compiled by clang 14), with the
 #                            CUDA code on a device made of software (tests/device), the
@@ -103,6 +103,13 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 cd "$build"
 rc=0
 ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" "${ctest_options[@]}" || rc=$?
+# Why the first few failed once more, where a log that is cut off at its end still has it.
+if [ $rc != 0 ] && [ -s Testing/Temporary/LastTestsFailed.log ]; then
+  while IFS=: read -r _ name; do
+    printf -- '--- %s\n' "$name" >&2
+    awk -v name="$name" 'sub(/^[0-9]+\/[0-9]+ Testing: /, "") { on = ($0 == name) } on' Testing/Temporary/LastTest.log | tail -40 >&2
+  done < <(head -5 Testing/Temporary/LastTestsFailed.log)
+fi
 slowest=$(sed -n 's/^slow: //p' Testing/Temporary/LastTest.log 2>/dev/null | sort -rn | head -10)
 [ -z "$slowest" ] || printf 'slowest on the device made of software, in processor seconds:\n%s\n' "$slowest" >&2
 exit $rc

@@ -173,13 +173,15 @@ void add_op_bench(Program& program, CLI::App* group) {
 }
 
 void add_bench(Program& program) {
-  CLI::App* group = program.group("bench", "Benchmarks: single operations, nets, start-up, the loader");
+  CLI::App* group =
+      program.group("bench", "Benchmarks: single operations, nets, start-up, the loader, a server");
   add_op_bench(program, group);
   add_model_bench(program, group);
   add_account_bench(program, group);
   add_startup_bench(program, group);
   add_data_bench(program, group);
   add_dicom_bench(program, group);
+  add_serve_bench(program, group);
   add_plot_bench(program, group);
 }
 

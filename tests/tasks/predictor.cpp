@@ -100,6 +100,108 @@ TEST(Predictor, AnErrorReachesWhoAskedAndNobodyElse) {
   EXPECT_EQ(predictor.with([](Task& task) { return std::string(task.kind()); }), "toy-detection");
 }
 
+// A net that refuses some pictures, and counts the batches that it sees.
+class Picky : public test::ToyDetector {
+ public:
+  explicit Picky(std::vector<std::int64_t>& sizes) : sizes_(sizes) {}
+  Outputs predict(const Batch& batch) override {
+    sizes_.push_back(batch["image"].size(0));
+    for (const double v : batch["image"].to_vector<double>()) require<DataError>(v >= 0, "a bad picture");
+    return test::ToyDetector::predict(batch);
+  }
+
+ private:
+  std::vector<std::int64_t>& sizes_;
+};
+
+// Holds the predictor's thread until it is let go, so that what is asked for meanwhile waits together.
+class Held {
+ public:
+  explicit Held(Predictor& predictor)
+      : thread_([this, &predictor] {
+          predictor.with([this](Task&) {
+            begun_.set_value();
+            gate_.get_future().wait();
+          });
+        }) {
+    begun_.get_future().wait();
+  }
+  void release() {
+    gate_.set_value();
+    thread_.join();
+  }
+
+ private:
+  std::promise<void> gate_, begun_;
+  std::thread thread_;
+};
+
+TEST(Predictor, ABadBatchFailsAloneAmongThoseItWasJoinedWith) {
+  std::vector<std::int64_t> sizes;
+  manual_seed(4);
+  Predictor predictor(std::make_unique<Picky>(sizes), {.most = 8});
+  std::vector<std::vector<double>> expected;
+  for (int i = 0; i < 5; ++i) expected.push_back(boxes(predictor.run(picture(static_cast<float>(i) / 8))));
+  Held held(predictor);
+  std::vector<std::future<Outputs>> answers;
+  for (int i = 0; i < 5; ++i)
+    answers.push_back(predictor.submit(picture(i == 2 ? -1.f : static_cast<float>(i) / 8)));
+  held.release();
+  for (std::size_t i = 0; i < 5; ++i) {
+    if (i == 2)
+      EXPECT_EQ(message_of<DataError>([&] { answers[i].get(); }), "a bad picture");
+    else
+      EXPECT_EQ(boxes(answers[i].get()), expected[i]) << i;
+  }
+}
+
+TEST(Predictor, WhatNobodyWaitsForLeavesTheQueue) {
+  std::vector<std::int64_t> sizes, told;
+  manual_seed(4);
+  std::vector<std::future<Outputs>> answers;
+  {
+    Predictor predictor(
+        std::make_unique<Picky>(sizes),
+        {.most = 8, .queue = 5, .observe = [&](std::int64_t n, double) { told.push_back(n); }});
+    std::stop_source gone;
+    Held held(predictor);
+    for (int i = 0; i < 5; ++i)
+      answers.push_back(predictor.submit(picture(0.5f), i < 4 ? gone.get_token() : std::stop_token()));
+    EXPECT_EQ(predictor.waiting(), 5);
+    gone.request_stop();
+    EXPECT_EQ(predictor.waiting(), 1);
+    answers.push_back(predictor.submit(picture(0.5f)));  // there is room again
+    held.release();
+  }
+  EXPECT_EQ(message_of<Busy>([&] { answers[0].get(); }),
+            "predictor: whoever asked has gone; nothing was computed");
+  EXPECT_EQ(boxes(answers[4].get()), boxes(answers[5].get()));
+  EXPECT_EQ(sizes, (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(told, sizes);
+}
+
+TEST(Predictor, OtherShapesAreNoReasonToGoAlone) {
+  std::vector<std::int64_t> sizes;
+  manual_seed(4);
+  Predictor predictor(std::make_unique<Picky>(sizes), {.most = 8});
+  Held held(predictor);
+  std::vector<std::future<Outputs>> answers;
+  for (int i = 0; i < 6; ++i) {
+    Batch batch({"image"}, {full({1, 1, test::toy_side, test::toy_side}, 0.5f)});
+    if (i % 2) batch = Batch({"image"}, {zeros({1, 3, test::toy_side, test::toy_side})});
+    batch.indices = {0};
+    answers.push_back(predictor.submit(std::move(batch)));
+  }
+  held.release();
+  for (std::size_t i = 0; i < 6; ++i) {
+    if (i % 2)
+      EXPECT_THROW(answers[i].get(), ShapeError);
+    else
+      EXPECT_EQ(boxes(answers[i].get()).size(), 4u);
+  }
+  EXPECT_EQ(sizes[0], 3);
+}
+
 TEST(Predictor, ItsEndAnswersWhatWasAsked) {
   std::vector<std::future<Outputs>> answers;
   {
