@@ -15,6 +15,7 @@ void add_report(Program& program);                           // report
 void add_bench(Program& program);                            // bench op, model, data
 void add_data(Program& program);                             // data check, stats, split, synth
 void add_serve(Program& program);                            // serve
+void add_serve_below(Program& program, CLI::App* group);     // the same below a group: nodule serve
 void add_dicom(Program& program);                            // dicom dump, convert, index
 void add_bodypart(Program& program);                         // bodypart create-database ... classify
 void add_mammography(Program& program);                      // mammography convert ... debug

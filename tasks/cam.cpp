@@ -38,7 +38,7 @@ std::string cam_layer(Module& net, const std::function<Tensor()>& run) {
   {
     const CallObserver observer(
         [&](const Module&, const std::string& path, std::span<const Tensor>, std::span<const Tensor> out) {
-          if (out[0].dim() != 4 || path.empty()) return;
+          if (out.size() != 1 || out[0].dim() != 4 || path.empty()) return;  // no list of stages
           (out[0].size(2) * out[0].size(3) > 1 ? last : last_point) = path;
         });
     run();

@@ -24,9 +24,11 @@ struct ServeLoad {
   bool anew = false;
 };
 
+constexpr int spoilers = 8;  // threads that send what is malformed
+
 struct Loaded {
   std::vector<double> seconds, health;
-  std::int64_t failed = 0, wrong = 0;
+  std::int64_t failed = 0, wrong = 0, malformed = 0;  // malformed ones that were sent meanwhile
   std::string first_failure;
 };
 
@@ -60,7 +62,9 @@ double metric_of(HttpClient& client, const std::string& line) {
 class Load {
  public:
   explicit Load(const ServeLoad& o) : o_(o), address_(host_and_port("bench serve: --url", o.url)) {
-    for (const std::string& file : expand_files(o.files, true))
+    std::vector<std::string> files = expand_files(o.files, true);
+    if (std::ssize(files) > o.requests) files.resize(static_cast<std::size_t>(o.requests));
+    for (const std::string& file : files)
       films_.push_back(
           form_body({{"file", "film", read_file(file, std::int64_t{1} << 30)}, {"model", "", o.model}}));
     require<UsageError>(!films_.empty(), "bench serve: no films to send");
@@ -117,12 +121,14 @@ class Load {
     };
     std::vector<std::jthread> beside;
     beside.emplace_back([&] { slow_peers(stop); });
-    beside.emplace_back([&] { malformed(stop); });
+    std::atomic<int> sent = 0;
+    for (int from = 0; from < spoilers; ++from) beside.emplace_back([&, from] { malformed(from, sent); });
     beside.emplace_back([&] { all.health = health(stop); });
     {
       std::vector<std::jthread> workers;
       for (int i = 0; i < o_.connections; ++i) workers.emplace_back(worker);
     }
+    all.malformed = sent;
     stop = true;
     beside.clear();
     return all;
@@ -143,15 +149,15 @@ class Load {
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
   }
-  void malformed(const std::atomic<bool>& stop) const {
+  void malformed(int from, std::atomic<int>& sent) const {
     const std::string kinds[] = {
         "NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", std::string(300, '\0'),
         "POST " + o_.route + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + form_type +
             "\r\nContent-Length: 5\r\n\r\nabcde"};
-    for (int i = 0; i < o_.malformed && !stop; ++i) {
+    for (int i = from; i < o_.malformed; i += spoilers, ++sent) {
       HttpClient bad = client();
       bad.send(kinds[static_cast<std::size_t>(i) % 4]);
-      bad.closed_by_peer(i % 4 == 3 ? 0 : 0.05);
+      bad.closed_by_peer(i % 4 == 3 ? 0.001 : 0.05);
     }
   }
   std::vector<double> health(const std::atomic<bool>& stop) const {
@@ -198,6 +204,7 @@ void run_serve_bench(Session& session, const ServeLoad& o) {
       {"p50 ms", ms(p50)},
       {"p90 ms", ms(percentile(done.seconds, 0.9))},
       {"p99 ms", ms(percentile(done.seconds, 0.99))}};
+  if (o.malformed > 0) rows.push_back({"malformed requests meanwhile", cat(done.malformed)});
   if (!done.health.empty()) rows.push_back({"health, p99 ms", ms(percentile(done.health, 0.99))});
   if (std::isfinite(net)) {
     rows.push_back({"pictures a batch", fixed(static_cast<double>(done.seconds.size()) / batches, 2)});
@@ -209,6 +216,7 @@ void run_serve_bench(Session& session, const ServeLoad& o) {
   session.metric("requests", done.seconds.size());
   session.metric("failed", done.failed);
   session.metric("wrong", done.wrong);
+  session.metric("malformed", done.malformed);
   session.metric("per_second", static_cast<double>(done.seconds.size()) / took);
   session.metric("p50_ms", p50 * 1e3);
   session.metric("p99_ms", percentile(done.seconds, 0.99) * 1e3);

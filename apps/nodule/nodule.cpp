@@ -11,6 +11,7 @@ void add_nodule(Program& program) {
   nodule::add_extract_features(program, group);
   nodule::add_train_model(program, group);
   nodule::add_test_model(program, group);
+  add_serve_below(program, group);
 }
 
 }  // namespace gadolin

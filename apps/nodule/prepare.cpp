@@ -56,10 +56,12 @@ std::string class_of(const Row& row, bool mentions) {
   return mentions && row.mentions ? "nodule" : "";
 }
 
-// Why an image with a label is not learnt from; empty: it is.
+// Why an image is not learnt from; empty: it is.
 std::string reason_against(const Row& row, const PrepareOptions& o) {
   if (!row.doubt.empty()) return row.doubt;
-  if (class_of(row, o.mentions) == "normal" && row.within) return "normal only as a part of a word";
+  const std::string label = class_of(row, o.mentions);
+  if (label.empty()) return "another label";
+  if (label == "normal" && row.within) return "normal only as a part of a word";
   if (o.views == "frontal" && is_lateral(row.view)) return "lateral";
   return "";
 }
@@ -152,7 +154,7 @@ void prepare_by_patient(Session& session, const PrepareOptions& o, const std::ve
   std::int64_t unknown = 0;
   for (const Row& row : rows) {
     const std::string label = class_of(row, o.mentions);
-    const std::string reason = label.empty() ? "another label" : reason_against(row, o);
+    const std::string reason = reason_against(row, o);
     if (!reason.empty()) {
       ++reasons[reason];
       left.rows.push_back({row.path, row.composite, reason});

@@ -117,9 +117,9 @@ HttpAnswer analyse(Service& service, HttpRequest& request) {
       film.answer = model.predictor().submit(std::move(batch), request.gone);
     });
   }
-  Json answer{{"request_id", request.id},  {"model", model.title()},
-              {"task", task.kind()},       {"several_labels", model.several_labels()},
-              {"classes", task.classes()}, {"results", Json::array()},
+  Json answer{{"request_id", request.id},   {"model", model.title()},
+              {"task", task.kind()},        {"several_labels", model.several_labels()},
+              {"classes", model.classes()}, {"results", Json::array()},
               {"errors", Json::array()}};
   int status = 0;
   for (std::size_t i = 0; i < films.size(); ++i) {

@@ -147,6 +147,27 @@ Json ServedModel::thresholds() const {
   return all;
 }
 
+namespace {
+bool knows(const Task& task, std::size_t k) {
+  const auto* classifier = dynamic_cast<const ClassificationTask*>(&task);
+  return classifier == nullptr || classifier->trained(k);
+}
+}  // namespace
+
+std::vector<std::string> ServedModel::classes() const {
+  std::vector<std::string> said;
+  for (std::size_t k = 0; k < task().classes().size(); ++k)
+    if (knows(task(), k)) said.push_back(task().classes()[k]);
+  return said;
+}
+
+int likeliest(const Task& task, const std::vector<double>& p) {
+  std::size_t best = p.size();
+  for (std::size_t k = 0; k < p.size(); ++k)
+    if (knows(task, k) && (best == p.size() || p[k] > p[best])) best = k;
+  return static_cast<int>(best == p.size() ? 0 : best);
+}
+
 Json ServedModel::described() const {
   if (!ready_) return {{"name", name_}, {"ready", false}, {"failed", failed()}};
   Json all{{"name", name_},
@@ -154,7 +175,7 @@ Json ServedModel::described() const {
            {"task", task().kind()},
            {"net", task().model()},
            {"several_labels", several_labels()},
-           {"classes", task().classes()}};
+           {"classes", classes()}};
   if (const Json known = thresholds(); !known.is_null()) all["thresholds"] = known;
   all["ready"] = true;
   all["heatmap"] = dynamic_cast<const ClassificationTask*>(&task()) != nullptr;

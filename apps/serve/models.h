@@ -46,7 +46,9 @@ class ServedModel {
   std::vector<std::int64_t> input() const { return input_; }  // [C, H, W] of the net; -1: any size
   bool several_labels() const;
   Json thresholds() const;  // {"Effusion": 0.42, "Hernia": null}; null without any
-  Json described() const;   // for /version
+  // Without those that no training sample had: nothing is said of them.
+  std::vector<std::string> classes() const;
+  Json described() const;  // for /version
 
   // Room for so many pictures while it lives. Throws HttpRefusal (503) where they are too many.
   class Room {
@@ -97,5 +99,8 @@ class Models {
  private:
   std::vector<std::unique_ptr<ServedModel>> all_;
 };
+
+// The class of the highest probability among those that the task was trained for.
+int likeliest(const Task& task, const std::vector<double>& p);
 
 }  // namespace gadolin::serve

@@ -55,7 +55,7 @@ HttpAnswer png_answer(const Image& picture, int longest) {
 
 int class_of(const std::string& text, const Task& task, const std::vector<double>& p) {
   const auto& classes = task.classes();
-  if (text.empty()) return static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
+  if (text.empty()) return likeliest(task, p);
   const auto named = std::find(classes.begin(), classes.end(), text);
   if (named != classes.end()) return static_cast<int>(named - classes.begin());
   const bool number = text.size() < 7 && text.find_first_not_of("0123456789") == std::string::npos;

@@ -105,8 +105,7 @@ std::vector<V2Tensor> class_outputs(const Task& task, const std::vector<Outputs>
     for (const float v : outputs["logits"].to_vector<float>()) logits.push_back(v);
     const std::vector<double> own = task.class_probabilities(outputs, 0);
     for (const double v : own) p.push_back(static_cast<float>(v));
-    label.texts.push_back(
-        task.classes()[static_cast<std::size_t>(std::max_element(own.begin(), own.end()) - own.begin())]);
+    label.texts.push_back(task.classes()[static_cast<std::size_t>(likeliest(task, own))]);
   }
   const std::vector<std::int64_t> shape{std::ssize(answers),
                                         static_cast<std::int64_t>(task.classes().size())};

@@ -188,6 +188,15 @@ void add_serve_options(CLI::App* app, ServeOptions& o) {
 
 namespace gadolin {
 
+void add_serve_below(Program& program, CLI::App* group) {
+  const auto o = std::make_shared<serve::ServeOptions>();
+  CLI::App* app = program.add(
+      group, "serve", "gadolin serve, for the net that this group made",
+      [o](Session& s) { serve::run_server(s, *o); },
+      "gadolin nodule serve --checkpoint runs/nodule/film.gdck");
+  serve::add_serve_options(app, *o);
+}
+
 void add_serve(Program& program) {
   const auto o = std::make_shared<serve::ServeOptions>();
   CLI::App* app = program.add(

@@ -44,7 +44,7 @@ foreach(command
     "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data synth openi" "data convert" "data score"
     "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"
     "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
-    "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model"
+    "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model" "nodule serve"
     "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam")
   help_of("${command}" text)
   string(APPEND everything "${text}")

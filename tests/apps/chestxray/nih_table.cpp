@@ -64,11 +64,10 @@ TEST(NihTable, Ages) {
 
 // E9: the tables that go round, by the films of each label, and parts of them by films that differ.
 TEST(NihTable, TellsWhichOfTheKnownTablesItIs) {
-  EXPECT_EQ(parse_nih_table(nih_sized_table(corrected_films), "t.csv").version,
-            "the corrected table (1,431 films of pneumonia)");
-  auto other = corrected_films;
-  ++other[0];
-  EXPECT_EQ(parse_nih_table(nih_sized_table(other), "t.csv").version,
+  std::string text = nih_sized_table(corrected_films);
+  EXPECT_EQ(parse_nih_table(text, "t.csv").version, "the corrected table (1,431 films of pneumonia)");
+  text.replace(text.find("No Finding"), 10, "Effusion");
+  EXPECT_EQ(parse_nih_table(text, "t.csv").version,
             "112120 rows with other findings than the tables that are known");
   EXPECT_EQ(nih_table_of(nih_row(193, 19, "Pneumonia")).version,
             "a part of the corrected table (1,431 films of pneumonia)");

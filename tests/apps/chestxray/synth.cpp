@@ -93,11 +93,11 @@ TEST(SynthChestLearning, AFrozenRandomStemStaysBehind) {
     Sequential net = convolutions();
     std::vector<Parameter> learning = net.parameters();
     if (frozen) std::erase_if(learning, [](const Parameter& p) { return !p.name.starts_with("6."); });
-    teach(net, learning, *train, small_steps, 40, 1e-2);
+    teach(net, learning, *train, small_steps, 25, 1e-2);
     const auto rows = answers(net, *test, small_steps);
     area[frozen] = (area_of(rows, *test, cardiomegaly) + area_of(rows, *test, pneumothorax)) / 2;
   }
-  EXPECT_GT(area[0], 0.9);
+  EXPECT_GT(area[0], 0.9) << area[1];
   EXPECT_LT(area[1], area[0] - 0.2);
 }
 

@@ -27,7 +27,7 @@ TEST(NoduleDocument, EveryBlockRuns) {
     ASSERT_NE(script.find(std::string("gadolin nodule ") + command), std::string::npos) << command;
   script = std::regex_replace(script, std::regex("--epochs [0-9]+"), "--epochs 2");
   script = std::regex_replace(script, std::regex("--patients [0-9]+"), "--patients 60");
-  script = std::regex_replace(script, std::regex("size [0-9]+"), "size 48");
+  script = std::regex_replace(script, std::regex("--(size|input-size) [0-9]+"), "--$1 48");
   script = std::regex_replace(script, std::regex("--width [0-9]+"), "--width 8");
   const std::string text =
       "set -eu\ncd '" + dir.path() +

@@ -105,30 +105,31 @@ TEST(NoduleImport, Mistakes) {
       dir.write("datas.json", R"({"1": {"type": "Major", "items": ["normal"], "img": "x/CXR1_IM-1-1.png"},
                         "2": {"type": "Major", "items": ["Stents"], "img": "x/CXR2_IM-1-1.png"}})");
   says({"import", json, "--images", dir / "none", "--out", dir / "out"}, 6,
-       "nodule import: --images: DIR/none: No such file or directory; check the path [GD-FILE-001]");
+       "nodule import: --images: DIR/none: no such file or directory; check the path; folders above it must "
+       "exist [GD-FILE-001]");
   fs::create_directories(dir / "films");
-  says({"import", json, "--images", dir / "films", "--out", dir / "out"}, 4,
+  says({"import", json, "--images", dir / "films", "--out", dir / "out"}, 3,
        "nodule import: no image of DIR/datas.json is left; files.csv would be empty: are --images the "
        "pictures of "
        "these reports? [GD-DATA-001]");
   EXPECT_FALSE(fs::exists(dir / "out"));
   dir.write("bar.json", R"({"1": {"items": ["a|b"], "img": "x/CXR1_IM-1-1.png"}})");
-  says({"import", dir / "bar.json", "--out", dir / "out"}, 4,
+  says({"import", dir / "bar.json", "--out", dir / "out"}, 3,
        "nodule import: reports: bar.json: entry 1: term 'a|b' holds the separator |; replace it "
        "[GD-DATA-001]");
   ASSERT_EQ(run_here({"nodule", "import", json, "--out", dir / "out"}).code, 0);
   says({"prepare", dir / "out/manifest.csv", "--out", dir / "l", "--views", "side"}, 2,
        "--views side is unknown; use frontal or all [GD-USAGE-001]");
-  says({"prepare", dir / "out/manifest.csv", "--out", dir / "l", "--legacy"}, 4,
+  says({"prepare", dir / "out/manifest.csv", "--out", dir / "l", "--legacy"}, 3,
        "nodule prepare: --legacy takes images 400 to 499 labelled normal, and there are 1; leave it out, and "
        "the set is "
        "divided by patient [GD-DATA-001]");
   dir.write("m.csv", "path,patient,view,terms,doubt\na.png,,,normal,\n");
-  says({"prepare", dir / "m.csv", "--out", dir / "l"}, 4,
+  says({"prepare", dir / "m.csv", "--out", dir / "l"}, 3,
        "nodule prepare: DIR/m.csv:2: path or patient is empty; prepare reads the table of nodule import "
        "[GD-DATA-001]");
   dir.write("m.csv", "path,patient,view,terms,doubt\na.png,p,,Stents,\nb.png,p,,normal,contradiction\n");
-  says({"prepare", dir / "m.csv", "--out", dir / "l"}, 4,
+  says({"prepare", dir / "m.csv", "--out", dir / "l"}, 3,
        "nodule prepare: no image of DIR/m.csv is labelled normal or nodule and usable; left out are 2 "
        "[GD-DATA-001]");
 }

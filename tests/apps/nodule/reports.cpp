@@ -108,7 +108,7 @@ TEST(NoduleReports, XmlThatIsNone) {
   says("<eCitation/>", "reports: 7.xml:1: the report has no uId with an id");
   says("<eCitation>\n<uId id=\"\xff\"/></eCitation>", "reports: 7.xml:2: uId '\\xff' is not text in UTF-8");
   says("<eCitation><uId id='1'/>\n<MeSH>\n<major>a\nb</major></MeSH></eCitation>",
-       "reports: 7.xml:3: MeSH term 'a\\nb' is not text in UTF-8 on one line");
+       "reports: 7.xml:3: MeSH term 'a\\x0ab' is not text in UTF-8 on one line");
   says("<eCitation><uId id='1'/>\n<parentImage/></eCitation>",
        "reports: 7.xml:2: the image has the id ''; an id such as CXR1_1_IM-0001-3001 is needed");
   // Cut anywhere, it is refused or a report.
@@ -162,7 +162,7 @@ TEST(NoduleReports, JsonThatIsNone) {
   says(R"({"1": {"items": ["a"], "img": "https://x/y.png"}})",
        "reports: d.json: entry 1: the address https://x/y.png names no image such as CXR7_IM-2263-1001.png");
   says(R"({"1": {"items": ["a\nb"], "img": "CXR1_IM-1-1.png"}})",
-       "reports: d.json: entry 1: item 'a\\nb' is not text on one line");
+       "reports: d.json: entry 1: item 'a\\x0ab' is not text on one line");
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "[";
   EXPECT_THROW(parse_scraper_json(deep, "deep.json"), DataError);
@@ -172,7 +172,7 @@ TEST(NoduleReports, TablesOfIndianaUniversity) {
   const Scratch dir;
   const std::string table = dir.write("indiana_reports.csv",
                                       "uid,MeSH,Problems,findings,impression\n"
-                                      "1,normal,normal,Clear.,\n7,Nodule/lung;\"Stents\",Nodule,XXXX,XXXX\n");
+                                      "1,normal,normal,Clear.,\n7,Nodule/lung;Stents,Nodule,XXXX,XXXX\n");
   dir.write("indiana_projections.csv",
             "uid,filename,projection\n1,1_IM-0001-4001.dcm.png,Frontal\n7,7_IM-2263-2001.dcm.png,Lateral\n"
             "9,9_IM-1-1.dcm.png,Frontal\n");

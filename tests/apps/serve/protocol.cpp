@@ -171,9 +171,8 @@ TEST_F(ServeProtocolServer, ATensorAsJsonAndABinaryAnswer) {
       "{\"id\":\"q1\",\"inputs\":[{\"name\":\"image\",\"datatype\":\"FP32\",\"shape\":[2,1,8,8],\"data\":[" +
       rows + "]}]";
   const Json answer = json_of(infer(json + ",\"outputs\":[{\"name\":\"label\"}]}"));
-  EXPECT_EQ(
-      answer.dump(),
-      R"({"model_name":"m","model_version":"1","id":"q1","outputs":[{"name":"label","datatype":"BYTES","shape":[2],"data":["g5","g63"]}]})");
+  EXPECT_EQ(answer.dump(), R"({"model_name":"m","model_version":"1","id":"q1","outputs":[{"name":"label",)"
+                           R"("datatype":"BYTES","shape":[2],"data":["g5","g63"]}]})");
   const HttpReply binary = infer(json + ",\"parameters\":{\"binary_data_output\":true}}");
   ASSERT_EQ(binary.status, 200) << binary.body;
   EXPECT_EQ(binary.header("content-type"), "application/octet-stream");
