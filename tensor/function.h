@@ -100,6 +100,16 @@ template <class F> struct FunctionNode final : Node {
 // True when recording is on and one of the inputs wants a gradient.
 bool wants_tape(const Tensor* const* inputs, int count);
 
+// Whether F has a member save, overloaded or not: a name that two bases have is ambiguous.
+struct NamesSave {
+  void save();
+};
+template <class F> struct NamesSaveToo : F, NamesSave {};
+template <class F>
+concept keeps_something = !requires {
+  &NamesSaveToo<F>::save;
+};
+
 }  // namespace detail
 
 // The tape's part of apply, for results that are computed already (views).
@@ -107,7 +117,7 @@ template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
   if (detail::wants_tape(inputs, count)) {
-    if constexpr (requires { &F::save; }) f.save(in..., y.detach());
+    if constexpr (detail::keeps_something<F>) f.save(in..., y.detach());
     attach(y, Ref<Node>(new detail::FunctionNode<F>(std::move(f))), inputs, count);
   }
   return y;
