@@ -41,7 +41,8 @@ Tensor positive_weights(const Dataset& train, Device device) {
 
 LossFunction label_loss(const LossOptions& o, const Dataset& train, Device device) {
   if (o.kind == "focal") {
-    return [alpha = o.focal_alpha, gamma = o.focal_gamma](const Tensor& x, const Tensor& y) {
+    return [alpha = o.focal_alpha > 0 ? o.focal_alpha : -1, gamma = o.focal_gamma](const Tensor& x,
+                                                                                   const Tensor& y) {
       return sigmoid_focal_loss(x, y.to(x.dtype()), alpha, gamma);
     };
   }
@@ -85,9 +86,10 @@ void ClassificationTask::learn_from(const Dataset& train, const LossOptions& wan
                                    : "one label a sample; use cross-entropy or focal");
   require<UsageError>(!o.mixes || o.kind != "focal",
                       "--loss focal does not go with --mixup and --cutmix; use auto");
-  require<UsageError>(o.focal_alpha < 0 || (o.kind == "focal" && multi_label_ && o.focal_alpha <= 1),
-                      "--focal-alpha ", o.focal_alpha,
-                      " belongs to --loss focal with several labels a sample, and is 0 to 1; leave it out");
+  require<UsageError>(
+      o.focal_alpha == 0 || (o.kind == "focal" && multi_label_ && o.focal_alpha > 0 && o.focal_alpha <= 1),
+      "--focal-alpha ", o.focal_alpha,
+      " belongs to --loss focal with several labels a sample, and is above 0, 1 at most; leave it out");
   // Outputs that no positive sample has ever shown say nothing.
   untrained_.clear();
   const auto counts = train.class_counts();

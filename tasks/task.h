@@ -155,7 +155,7 @@ struct LossOptions {
   std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
   double label_smoothing = 0;  // of cross-entropy
   double focal_gamma = 2;
-  double focal_alpha = -1;     // of several labels: share of the positives' weight; below 0: all count alike
+  double focal_alpha = 0;      // of several labels: share of the positives' weight; 0: all count alike
   bool class_weights = false;  // rare classes count more
   bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
   bool count_right = false;    // also report the share of the batch that is right, as part "accuracy"

@@ -32,7 +32,7 @@ Part::Part(float v) : Part(static_cast<double>(v)) {}
 Part::Part(double v) {
   char digits[32];
   std::snprintf(digits, sizeof digits, "%.7g", v);
-  text_ = digits;
+  text_ = v == v ? digits : "nan";  // some are negative
 }
 Part::Part(const Shape& shape) : text_(to_string(shape)) {}
 Part::Part(DType dtype) : text_(name_of(dtype)) {}

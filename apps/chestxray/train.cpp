@@ -132,7 +132,7 @@ void settle_learning(const TrainFlags& f, TrainCommand& o) {
   o.loss.kind = loss == "focal" || loss == "FocalLoss" ? "focal" : "bce";
   o.loss.class_weights = loss == "wbce";
   o.loss.focal_gamma = f.gamma.value_or(2);
-  o.loss.focal_alpha = f.alpha.value_or(-1);
+  o.loss.focal_alpha = f.alpha.value_or(0);
   o.update.optimizer = !f.optimizer.empty() ? f.optimizer : old ? "adam" : "adamw";
   o.update.lr = f.lr.value_or(old ? 1e-5 : 1e-4);
   o.update.schedule = !f.schedule.empty() ? f.schedule : old ? "constant" : "cosine";

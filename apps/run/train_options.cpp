@@ -88,10 +88,9 @@ void add_loss_options(CLI::App* app, LossOptions& o) {
   app->add_option("--focal-gamma", o.focal_gamma, "Of --loss focal: how much less easy samples count")
       ->check(at_least(0))
       ->capture_default_str();
-  app->add_option(
-         "--focal-alpha", o.focal_alpha,
-         "Of --loss focal, several labels: weight of positives, 1 - alpha of negatives; below 0: none")
-      ->check(between(-1.0, 1.0))
+  app->add_option("--focal-alpha", o.focal_alpha,
+                  "Of --loss focal, several labels: weight of positives, 1 - alpha of negatives; 0: none")
+      ->check(between(0.0, 1.0))
       ->capture_default_str();
   app->add_option("--label-smoothing", o.label_smoothing,
                   "Share of the truth that is spread over all classes")

@@ -246,9 +246,9 @@ TEST(Findings, LossMessages) {
   const Scratch dir;
   const auto task = labels_task({"a", "b"});
   const auto set = films(dir, {{"a"}, {"b"}}, task->classes());
-  EXPECT_EQ(
-      message_of<UsageError>([&] { task->learn_from(*set, {.kind = "bce", .focal_alpha = 0.3}, cpu); }),
-      "--focal-alpha 0.3 belongs to --loss focal with several labels a sample, and is 0 to 1; leave it out");
+  EXPECT_EQ(message_of<UsageError>([&] { task->learn_from(*set, {.kind = "bce", .focal_alpha = 0.3}, cpu); }),
+            "--focal-alpha 0.3 belongs to --loss focal with several labels a sample, and is above 0, 1 at "
+            "most; leave it out");
 }
 
 // E5: 0 to 1 given to a net of 0 to 255.
