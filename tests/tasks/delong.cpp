@@ -179,7 +179,7 @@ TEST(FindingNumbers, SensitivityAtASpecificityAsScikitLearn) {
     Labels both = label;
     weight[0] = 2;
     weight[1] = 3;
-    for (const std::size_t i : {0, 1, 1}) {
+    for (const std::size_t i : {0u, 1u, 1u}) {
       twice.push_back(score[i]);
       both.push_back(label[i]);
     }

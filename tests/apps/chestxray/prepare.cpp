@@ -98,7 +98,7 @@ TEST_F(NihFolder, BecomesAManifestWithTheListsAndTheirHash) {
   options.allow_outside = true;
   auto set = open_dataset(dir_ / "out", options);
   EXPECT_EQ(division_of(dir_ / "out", *set)["text"], text);
-  EXPECT_EQ(division_of(dir_ / "out/manifest.csv", *set)["sha256"], division["sha256"]);
+  EXPECT_EQ(division_of(dir_ / "out/manifest.csv", *set)["sha256"], division["sha256"].get<std::string>());
   set->set_split(0, Split::test);
   const std::string now = division_sha256(*set);
   EXPECT_EQ(division_of(dir_ / "out", *set)["text"],

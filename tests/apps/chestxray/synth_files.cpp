@@ -52,14 +52,13 @@ TEST(SynthChest, SignsAreWhereTheyAreSaidToBe) {
   std::map<int, int> count;
   std::map<std::string, int> views;
   std::map<int, double> brighter;
-  int films = 0, several = 0, test = 0, men = 0;
+  int films = 0, several = 0, men = 0;
   for (int p = 1; p <= options.patients; ++p) {
     const auto all = synth_chest_patient(options, p);
     several += all.size() > 1;
     for (const SynthChestFilm& film : all) {
       ++films;
       ++views[film.view];
-      test += film.test;
       men += film.male;
       EXPECT_EQ(film.test, p > 96);
       EXPECT_TRUE(film.view != "LL" || film.signs.empty());
