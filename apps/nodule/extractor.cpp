@@ -118,8 +118,7 @@ bool same_extractor(const Checkpoint& a, const Checkpoint& b) {
       return false;
     const Tensor x = tensor.to(cpu).contiguous(MemoryFormat::contiguous),
                  y = other->second.to(cpu).contiguous(MemoryFormat::contiguous);
-    if (std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.nbytes())) != 0)
-      return false;
+    if (std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.nbytes())) != 0) return false;
   }
   return true;
 }
