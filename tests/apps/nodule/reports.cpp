@@ -144,9 +144,8 @@ TEST(NoduleReports, JsonThatIsNone) {
         dir, [&] { parse_scraper_json(text, "d.json"); }, want);
   };
   for (const char* text : {"", "{", "[]", "{}", "12", "\xff", "{\"1\": "})
-    says(
-        text,
-        R"(reports: d.json is no JSON of the scraper: {"1": {"type": "Major", "items": [...], "img": "..."}, ...})");
+    says(text, R"(reports: d.json is no JSON of the scraper: )"
+               R"({"1": {"type": "Major", "items": [...], "img": "..."}, ...})");
   const std::string good = R"({"items": ["normal"], "img": "CXR1_IM-1-1.png"})";
   says(R"({"1": )" + good + R"(, "1": )" + good + "}",
        "reports: d.json: entry 1 stands there twice; keep one of the two");
