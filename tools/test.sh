@@ -69,7 +69,7 @@ if [ $quick = 0 ]; then
   # Whole trainings, kills by the second, benchmarks and readings of our own sources say nothing more under a sanitizer.
   plain_only="Kill*:RealData*:BodypartRoad.TheDocument:Commands.BenchmarksRun:CoreWatch.HasThreads*:BenchOp.CasesOfEveryFamilyRunAndGiveShares"
   plain_only="$plain_only:Nets/PlanOf*:Nets/TrainingMemoryOf*:Summary.SizesInTheListAreTheNetsOwn"
-  plain_only="$plain_only:SynthChestLearning.*:ServeConnections.F2MemoryIsFlat*"  # of the latter: the sanitizer keeps what was freed for a while
+  plain_only="$plain_only:ServeConnections.F2MemoryIsFlat*"  # the sanitizer keeps what was freed for a while
   plain_only="$plain_only:CudnnPlanning*:NetPlanning*"  # of the real cuDNN
   plain_only="$plain_only:DetectionTask.Learns*:TrainingSteps.SgdInFp64:TrainingSteps.AdamWInFp32:TrainingSteps.RmspropInFp32"
   for program in "$build"/asan/tests/test_* "$build"/asan/tests/*/test_*; do

@@ -95,11 +95,10 @@ TEST(SynthChestLearning, AFrozenRandomStemStaysBehind) {
     if (frozen) std::erase_if(learning, [](const Parameter& p) { return !p.name.starts_with("6."); });
     teach(net, learning, *train, small_steps, 40, 1e-2);
     const auto rows = answers(net, *test, small_steps);
-    area[frozen] = (area_of(rows, *test, cardiomegaly) + area_of(rows, *test, pneumothorax)) / 2;
+    area[frozen] = area_of(rows, *test, cardiomegaly);
   }
-  // Rounding decides how soon the convolutions find the signs: 0.77 to 0.99 were seen, and about 0.5 frozen.
-  EXPECT_GT(area[0], 0.7) << area[1];
-  EXPECT_LT(area[1], area[0] - 0.12);
+  EXPECT_GT(area[0], 0.9) << area[1];
+  EXPECT_LT(area[1], area[0] - 0.2);
 }
 
 }  // namespace
