@@ -126,10 +126,13 @@ class DatabaseServer {
     // Nothing here outlives the test: no waiting for the disk.
     const std::string unsynced = "--innodb-flush-method=nosync";
     const std::string user = "--user=" + std::string(::getpwuid(::getuid())->pw_name);
+    // A server that starts removes the temporary tables of all servers that share its folder for them.
+    const std::string temporary = "--tmpdir=" + dir_ / "tmp";
+    ::mkdir((dir_ / "tmp").c_str(), 0700);
     if (!std::filesystem::exists(dir_ / "data")) {
       if (!done({"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + dir_ / "data",
                  "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-                 unsynced, user}))
+                 unsynced, temporary, user}))
         return "mariadb-install-db failed:\n" + log();
     }
     dir_.write("init.sql",
@@ -147,6 +150,7 @@ class DatabaseServer {
                                         "--innodb-log-file-size=16M",
                                         "--innodb-flush-log-at-trx-commit=0",
                                         unsynced,
+                                        temporary,
                                         "--skip-name-resolve",
                                         user};
     command.insert(command.end(), options.begin(), options.end());
