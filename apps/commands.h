@@ -20,6 +20,7 @@ void add_dicom(Program& program);                            // dicom dump, conv
 void add_bodypart(Program& program);                         // bodypart create-database ... classify
 void add_mammography(Program& program);                      // mammography convert ... debug
 void add_nodule(Program& program);                           // nodule import ... test-model
+void add_pipeline(Program& program);                         // pipeline run
 void add_synth_bodypart(Program& program, CLI::App* synth);  // data synth bodypart
 void add_chestxray(Program& program);                        // chestxray prepare ... cam
 void add_synth_mammo(Program& program, CLI::App* synth);     // data synth mammo
