@@ -43,7 +43,7 @@ void check_outputs(const std::vector<Step>& steps, const std::string& place) {
 // A file of another step that is named in the command and nowhere else would not be waited for.
 void check_named(const std::vector<Step>& steps, const std::string& place) {
   for (const Step& step : steps)
-    for (const std::string& word : step.words) {
+    for (const std::string& word : step.arguments) {
       const std::size_t equals = word.starts_with("-") ? word.find('=') : std::string::npos;
       const std::string path = equals == word.npos ? word : word.substr(equals + 1);
       if (path.empty() || path.starts_with("-") || any_holds(step.inputs, path)) continue;

@@ -63,6 +63,17 @@ bool is_name(const std::string& text) {
   return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
 }
 
+// Without the words of `command`, "data synth openi".
+std::vector<std::string> without(std::vector<std::string> words, const std::string& command) {
+  std::istringstream names(command);
+  for (std::string name; names >> name;) {
+    const auto at = std::find_if(words.begin(), words.end(),
+                                 [&](const std::string& word) { return dashes(word) == name; });
+    if (at != words.end()) words.erase(at);
+  }
+  return words;
+}
+
 std::string one_value(const TomlLine& line, const std::string& where) {
   require<UsageError>(line.values.size() == 1, where, line.name, " is one value; leave out the brackets");
   return line.values[0];
@@ -132,7 +143,8 @@ std::vector<Step> read_steps(const std::string& file, const std::vector<std::str
                         " is the section of this line; a step is named by a line like [train-net]");
     const auto same = [&](const Step& step) { return step.name == line.section; };
     auto step = std::find_if(steps.begin(), steps.end(), same);
-    if (step == steps.end()) step = steps.insert(steps.end(), Step{line.section, {}, {}, {}, false, "", {}});
+    if (step == steps.end())
+      step = steps.insert(steps.end(), Step{line.section, {}, {}, {}, {}, false, "", {}});
     const auto [before, first] = at.emplace(line.section + "." + line.name, line.number);
     require<UsageError>(first, where, line.name, " of ", line.section, " was given in line ", before->second,
                         " already; leave one out, or give the step another name");
@@ -142,7 +154,9 @@ std::vector<Step> read_steps(const std::string& file, const std::vector<std::str
     words.insert(words.end(), step->words.begin(), step->words.end());
     step->words = words;
     try {
-      step->options = program.options_of(words);
+      const Program::Request request = program.request_of(words);
+      step->options = request.options;
+      step->arguments = without(words, request.command);
     } catch (UsageError& error) {
       error.add_place(cat(place, ":", line.number));
       throw;

@@ -12,6 +12,7 @@ namespace gadolin::pipeline {
 struct Step {
   std::string name;
   std::vector<std::string> words;            // of the command line, without "gadolin"
+  std::vector<std::string> arguments;        // those of them that do not name the command
   std::vector<std::string> inputs, outputs;  // files and folders, as written, from the current folder
   bool resume = false;                       // goes on with what it left when it was stopped
   std::string options;                       // every option of the command, with defaults: TOML, by lines

@@ -317,7 +317,14 @@ void Program::parse(int argc, char** argv) {
   }
 }
 
-std::string Program::options_of(const std::vector<std::string>& args) {
+const Program::Entry* Program::chosen() const {
+  for (const Entry& entry : entries_)
+    if (entry.app->parsed() && entry.app->get_subcommands().empty())
+      return &entry;  // of `data synth bodypart` the last one
+  return nullptr;
+}
+
+Program::Request Program::request_of(const std::vector<std::string>& args) {
   struct Restore {  // these stay those of the command that asks
     Common& common;
     Common kept;
@@ -332,7 +339,7 @@ std::string Program::options_of(const std::vector<std::string>& args) {
   } catch (const CLI::Success&) {
     fail<UsageError>("--help and --version ask for no work; leave them out");
   }
-  return effective_config();
+  return {chosen() == nullptr ? "" : chosen()->name, effective_config()};
 }
 
 int Program::parse_and_run(int argc, char** argv) {
@@ -341,13 +348,10 @@ int Program::parse_and_run(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
   try {
     parse(argc, argv);
-    const auto chosen = std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) {
-      return entry.app->parsed() &&
-             entry.app->get_subcommands().empty();  // of `data synth bodypart` the last
-    });
-    if (chosen == entries_.end()) return 0;
-    Session session(chosen->name, common_);
-    chosen->run(session);
+    const Entry* entry = chosen();
+    if (entry == nullptr) return 0;
+    Session session(entry->name, common_);
+    entry->run(session);
     session.event(session.done(seconds_now()));
     return 0;
   } catch (const CLI::Success& help) {
