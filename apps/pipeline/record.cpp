@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <sstream>
+#include <stdexcept>
 
 #include "apps/program/version.h"
 #include "io/atomic_file.h"
@@ -71,7 +72,7 @@ Record Record::read(const std::string& path) {
     for (const Json& run : json.at("history"))
       record.history.push_back(
           {text_of(run.at("options")), run.at("input_bytes"), run.at("seconds"), run.at("peak_bytes")});
-    require<ValueError>(state != std::end(states), "pipeline: state");
+    if (state == std::end(states)) throw std::invalid_argument(path);
   } catch (const std::exception&) {
     fail<FormatError>("pipeline: ", printable(path),
                       " is no record of a step; remove it, and the step runs again");

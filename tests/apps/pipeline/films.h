@@ -31,7 +31,7 @@ outputs = ["{dir}/labelled"]
 [archive]
 run = [
   "data synth openi {dir}/archive",  # films of two views
-  "--patients {patients} --size 16 --seed 1",
+  "--patients {patients} --size 32 --seed 1",
 ]
 outputs = ["{dir}/archive"]
 
