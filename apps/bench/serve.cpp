@@ -204,16 +204,16 @@ class Load {
 void run_serve_bench(Session& session, const ServeLoad& o) {
   Load load(o);
   load.learn();
-  HttpClient asker = load.client();
-  const auto now = [&](const char* line) { return metric_of(asker, line); };
+  // A connection each time: the server ends one that says nothing while the load goes on.
+  const auto now = [&](const char* line) {
+    HttpClient asker = load.client();
+    return metric_of(asker, line);
+  };
   const double net_before = now("gadolin_batch_seconds_sum"),
                batches_before = now("gadolin_batch_seconds_count");
   std::optional<double> memory;
   const double began = seconds_now();
-  const Loaded done = load.run([&] {
-    HttpClient other = load.client();
-    memory = metric_of(other, "process_resident_memory_bytes");
-  });
+  const Loaded done = load.run([&] { memory = now("process_resident_memory_bytes"); });
   const double took = seconds_now() - began, batches = now("gadolin_batch_seconds_count") - batches_before,
                net = (now("gadolin_batch_seconds_sum") - net_before) / batches,
                p50 = percentile(done.seconds, 0.5);
