@@ -88,25 +88,21 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
   for (const BatchNorm2d* norm : norms)
     depends_on({norm->weight(), norm->bias(), norm->running_mean(), norm->running_var()});
   if (caches_hold() && made_of == kept.made_of) return kept;
-  std::vector<Tensor> weights, scales, biases;
+  const Tensor& first = convs[0]->weight();
+  const bool scales = convs.size() == 1 && first.device().is_cpu() && first.dtype() == type;
+  if (kept.scale.defined()) kept = {};  // never to write over a convolution's own
+  std::vector<Tensor> weights, biases;
   for (std::size_t i = 0; i < convs.size(); ++i) {
     const Tensor &w = convs[i]->weight(), &b = convs[i]->bias();
-    auto [scale, bias] = norms.empty() ? std::pair{full({w.size(0)}, factor, w.dtype(), w.device()),
-                                                   b.defined() ? b * factor : b}
-                                       : folded(*convs[i], *norms[i]);
-    weights.push_back(w);
-    scales.push_back(std::move(scale));
-    biases.push_back(bias.defined() ? std::move(bias) : zeros({w.size(0)}, w.dtype(), w.device()));
+    const auto [scale, bias] = norms.empty() ? std::pair{full({w.size(0)}, factor, w.dtype(), w.device()),
+                                                         b.defined() ? b * factor : b}
+                                             : folded(*convs[i], *norms[i]);
+    if (scales) kept = {w, scale, {}, {}};
+    weights.push_back(scales ? w : detail::scaled(w, scale));
+    biases.push_back(bias.defined() ? bias : zeros({w.size(0)}, w.dtype(), w.device()));
   }
+  if (!scales) keep(kept.weight, weights, type);
   keep(kept.bias, biases, type);
-  if (convs.size() == 1 && weights[0].device().is_cpu() && weights[0].dtype() == type) {
-    kept.weight = weights[0];
-    keep(kept.scale, scales, weights[0].dtype());
-  } else {
-    if (std::exchange(kept.scale, Tensor()).defined()) kept.weight = Tensor();  // the convolution's own
-    for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = detail::scaled(weights[i], scales[i]);
-    keep(kept.weight, weights, type);
-  }
   kept.made_of =
       capturing() ? std::vector<std::uint64_t>{} : made_of;  // what is only recorded is not there yet
   return kept;

@@ -131,21 +131,18 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, const Tens
   };
   if (!keep) return make();
   struct Made {
-    std::pair<std::uint64_t, std::uint64_t> versions{~0ull, ~0ull};
+    std::array<std::uint64_t, 3> of{~0ull};
     Tensor result;
   };
   thread_local od::Cache<Made> cache(256);
-  const auto place = [&](const Tensor& t) {
-    key.push_back(t.defined() ? static_cast<std::int64_t>(t.storage().id()) : 0);
-    key.push_back(t.defined() ? t.offset() : 0);
-  };
-  place(weight);
-  place(scale);
+  key.insert(key.end(), {static_cast<std::int64_t>(weight.storage().id()), weight.offset()});
   Made& held = cache.get(key, [] { return Made{}; });
-  if (const std::pair now(weight.version(), scale.defined() ? scale.version() : 0); held.versions != now) {
+  std::array<std::uint64_t, 3> now{weight.version()};
+  if (scale.defined()) now = {weight.version(), scale.storage().id(), scale.version()};
+  if (held.of != now) {
     held.result = Tensor();  // its memory serves again
     held.result = make();
-    held.versions = now;
+    held.of = now;
   }
   return held.result;
 }

@@ -2,7 +2,6 @@
 // of GADOLIN_LANE_BYTES. Nothing here may become a function that other files share: it would run elsewhere.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -189,19 +188,15 @@ template <class S, class E, class T> struct Bodies {
   }
 
   // Rows and columns exchanged: in each round, the blocks off the diagonal of squares twice as large.
-  template <std::size_t... l> static GADOLIN_INLINE void transpose(V* v, std::index_sequence<l...>) {
-    const auto round = [&]<std::size_t step>(std::integral_constant<std::size_t, step>) {
-      for (std::size_t i = 0; i < sizeof...(l); ++i) {
-        if (i & step) continue;
-        const V a = v[i], b = v[i + step];
-        v[i] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l - step : l)...);
-        v[i + step] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l : l + step)...);
-      }
-    };
-    [&]<std::size_t... n>(std::index_sequence<n...>) {
-      (round(std::integral_constant<std::size_t, (std::size_t{1} << n)>()), ...);
+  template <std::size_t step = 1, std::size_t... l>
+  static GADOLIN_INLINE void transpose(V* v, std::index_sequence<l...> all) {
+    for (std::size_t i = 0; i < sizeof...(l); ++i) {
+      if (i & step) continue;
+      const V a = v[i], b = v[i + step];
+      v[i] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l - step : l)...);
+      v[i + step] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l : l + step)...);
     }
-    (std::make_index_sequence<std::bit_width(static_cast<std::size_t>(lanes)) - 1>());
+    if constexpr (2 * step < sizeof...(l)) transpose<2 * step>(v, all);
   }
 
   // Of `lanes` filters from k, the taps of as many input channels from c: taps [c][r][s][filter].
@@ -218,8 +213,8 @@ template <class S, class E, class T> struct Bodies {
       } else if (inside && w.step_out == 1) {
         for (std::int64_t l = 0; l < lanes; ++l) store(to + l * 9 * lanes, load(from + l * w.step_in));
       } else {
-        for (std::int64_t i = 0; i < lanes && c + i < w.in; ++i) {
-          for (std::int64_t l = 0; l < lanes; ++l)
+        for (std::int64_t l = 0; l < lanes; ++l) {
+          for (std::int64_t i = 0; i < lanes && c + i < w.in; ++i)
             to[i * 9 * lanes + l] = k + l < w.out ? from[l * w.step_out + i * w.step_in] : S(0);
         }
       }
@@ -234,9 +229,8 @@ template <class S, class E, class T> struct Bodies {
         const V scale = w.scale ? load_some(w.scale + k, w.out - k) : V{} + 1;
         for (std::int64_t c = c0; c < w.in && c < c0 + lanes; ++c) {
           V g[3][3];
-          square<3>([&](int r, int s) {
-            g[r][s] = load(static_cast<const S*>(taps) + ((c - c0) * 9 + r * 3 + s) * lanes) * scale;
-          });
+          const S* const at = taps + (c - c0) * 9 * lanes;
+          square<3>([&](int r, int s) { g[r][s] = load(at + (r * 3 + s) * lanes) * scale; });
           both<3, side>(g, T::template filter<S>, [&](int r, int s, V value) {
             store(u + (r * side + s) * point + c * width + k % width, value);
           });
