@@ -2,8 +2,6 @@
 // layers/conv.h).
 #pragma once
 
-#include <functional>
-
 #include "layers/conv.h"
 #include "tensor/function.h"
 #include "tensor/ops.h"

@@ -63,34 +63,26 @@ std::optional<std::vector<std::string>> values_of(std::string_view text) {
   return values;
 }
 
-// Whether an array begins in `text` that does not end there: quotes and comments are looked past.
-bool goes_on(std::string_view text) {
-  if (!trimmed(text).starts_with('[')) return false;
+// Where `wanted` stands outside quotes; the end of the text without it, npos where a quote does not end.
+std::size_t find_unquoted(std::string_view text, char wanted) {
   char quote = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (quote != 0)
       quote = text[i] == quote ? 0 : quote;
     else if (text[i] == '"' || text[i] == '\'')
       quote = text[i];
-    else if (text[i] == ']')
-      return false;
+    else if (text[i] == wanted)
+      return i;
   }
-  return quote == 0;
+  return quote == 0 ? text.size() : text.npos;
 }
 
-// Without the comment at its end.
-std::string_view without_comment(std::string_view text) {
-  char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (quote != 0)
-      quote = text[i] == quote ? 0 : quote;
-    else if (text[i] == '"' || text[i] == '\'')
-      quote = text[i];
-    else if (text[i] == '#')
-      return text.substr(0, i);
-  }
-  return text;
+// Whether an array begins in `text` that does not end there.
+bool goes_on(std::string_view text) {
+  return trimmed(text).starts_with('[') && find_unquoted(text, ']') == text.size();
 }
+
+std::string_view without_comment(std::string_view text) { return text.substr(0, find_unquoted(text, '#')); }
 
 }  // namespace
 

@@ -90,16 +90,21 @@ TEST_F(BodypartRoad, RealFiles) {
     fs::copy(fixture(folder), dir / "scans/" + std::string(folder).substr(0, 5), fs::copy_options::recursive);
   }
   const std::string script = R"(
-gadolin bodypart create-database --directory scans --database films.db --report refused.csv --json > database.json
+gadolin bodypart create-database --directory scans --database films.db --report refused.csv \
+  --json > database.json
 for part in BREAST CHEST CSPINE HEAD PROSTATE 'WHOLE BODY'; do
   gadolin bodypart fetch-image --query "$part" --directory set --database films.db --metadata true
 done
 gadolin bodypart preprocess-image --directory set/images --preprocess target_segmentation --value 2
 gadolin bodypart preprocess-image --directory set/images --preprocess bitwise_downsampling --value 6
-gadolin bodypart convert-data --dataset_name dicom --dataset_dir set --images preprocessed_images_bit --output_dir records --output_name train-dicom --seed 1
+gadolin bodypart convert-data --dataset_name dicom --dataset_dir set \
+  --images preprocessed_images_bit --output_dir records --output_name train-dicom --seed 1
 cp records/train-dicom.tfrecord records/validation-dicom.tfrecord  # five patients cannot be divided
-gadolin bodypart train --trainer resnet --data_dir records --model_dir run --resnet_size 18 --net_option width=4 --channels 1 --train_image_size 32 --batch_size 4 --batch_norm_decay 0.9 --train_epochs 8 --threads 1
-gadolin bodypart eval --checkpoint_path run --dataset_dir records --dataset_split_name train --eval_dir evaluation
+gadolin bodypart train --trainer resnet --data_dir records --model_dir run --resnet_size 18 \
+  --net_option width=4 --channels 1 --train_image_size 32 --batch_size 4 --batch_norm_decay 0.9 \
+  --train_epochs 8 --threads 1
+gadolin bodypart eval --checkpoint_path run --dataset_dir records \
+  --dataset_split_name train --eval_dir evaluation
 find set/fetch -name '*.dcm' | sort > films.txt
 code=0
 gadolin bodypart classify --checkpoint_path run --infile films.txt --names --outfile films.tsv || code=$?
