@@ -131,19 +131,18 @@ struct NormPass {
 
 // Calls f.operator()<relu, addend, bits>() for the kinds of a forward pass.
 template <class F> void by_forward(const NormPass& pass, F&& f) {
-  const bool bits = pass.mask.defined();
   if (!pass.relu) {
     return pass.other.defined() ? f.template operator()<false, Addend::plain, false>()
                                 : f.template operator()<false, Addend::none, false>();
   }
+  const auto added = [&]<Addend addend>() {
+    pass.mask.defined() ? f.template operator()<true, addend, true>()
+                        : f.template operator()<true, addend, false>();
+  };
   switch (pass.addend()) {
     case Addend::none: return f.template operator()<true, Addend::none, false>();
-    case Addend::plain:
-      return bits ? f.template operator()<true, Addend::plain, true>()
-                  : f.template operator()<true, Addend::plain, false>();
-    case Addend::normed:
-      return bits ? f.template operator()<true, Addend::normed, true>()
-                  : f.template operator()<true, Addend::normed, false>();
+    case Addend::plain: return added.template operator()<Addend::plain>();
+    case Addend::normed: return added.template operator()<Addend::normed>();
   }
 }
 // Calls f.operator()<mask, joins>() for the kinds of a backward pass.
