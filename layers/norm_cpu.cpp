@@ -234,7 +234,7 @@ template <class F> void by_types(const Tensor& x, F&& f) {
 
 }  // namespace
 
-void BatchNormFunction::statistics(Cpu, const Tensor& in) const {
+void NormPart::statistics(Cpu, const Tensor& in) const {
   by_types(in, [&](const auto& kernels, auto, auto parameter) {
     ChannelStatistics batch = options.training ? known : ChannelStatistics();
     if (options.training && !batch.mean.defined()) {
