@@ -68,8 +68,7 @@ Tensor in_order_of(const Tensor& like, const Tensor& result) {
 void conv_forward_reference(const ConvSizes& z, const Tensor& x_any, const Tensor& weight_any, Tensor& y) {
   const Tensor x = x_any.contiguous(), weight = weight_any.contiguous();
   Tensor out = empty(y.shape(), y.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  by_type(x, [&]<class T>(Tag<T>) {
     const Columns<T> columns{z};
     std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));
     const std::int64_t k = z.k / z.groups;
@@ -89,8 +88,7 @@ Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, co
                                     const Tensor& x) {
   const Tensor dy = dy_any.contiguous(), weight = weight_any.contiguous();
   Tensor dx = empty(x.shape(), x.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  by_type(x, [&]<class T>(Tag<T>) {
     using M = math_type<T>;
     const Columns<T> columns{z};
     std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));
@@ -115,8 +113,7 @@ Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy_any, 
                                       const Tensor& weight) {
   const Tensor dy = dy_any.contiguous(), x = x_any.contiguous();
   Tensor dw = empty(weight.shape(), weight.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  by_type(x, [&]<class T>(Tag<T>) {
     using M = math_type<T>;
     const Columns<T> columns{z};
     std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));

@@ -229,8 +229,7 @@ template <class T, class P> struct Kernels {
 };
 
 template <class F> void by_types(const Tensor& x, F&& f) {
-  dispatch_floating(x.dtype(), "batch_norm", [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(Tag<T> tag) {
     f(Kernels<T, math_type<T>>{norm_sizes(x)}, tag, Tag<math_type<T>>{});
   });
 }
@@ -238,13 +237,13 @@ template <class F> void by_types(const Tensor& x, F&& f) {
 }  // namespace
 
 void BatchNormFunction::statistics(Cpu, const Tensor& in) const {
-  by_types(in, [&](const auto& kernels, auto, auto parameter) {
+  by_types(in, [&]<class P>(const auto& kernels, auto, Tag<P>) {
     ChannelStatistics batch = options.training ? known : ChannelStatistics();
     if (options.training && !batch.mean.defined()) {
       batch = {mean, empty_like(mean)};
       batch_statistics(Cpu{}, in, batch);
     }
-    const UseStatistics<typename decltype(parameter)::type> use(*this, batch, kernels.size);
+    const UseStatistics<P> use(*this, batch, kernels.size);
     for (std::int64_t c = 0; c < kernels.size.channels; ++c) use(c);
     if (!options.training) return;
     running_mean.storage().bump_version();
@@ -267,10 +266,8 @@ void norm_backward(Cpu, const NormPass& pass) {
 }
 
 void batch_statistics(Cpu, const Tensor& rows, const ChannelStatistics& into) {
-  by_types(rows, [&](const auto& kernels, auto element, auto parameter) {
-    using P = typename decltype(parameter)::type;
-    kernels.statistics(Rows<const typename decltype(element)::type>(rows), into.mean.template data<P>(),
-                       into.variance.template data<P>());
+  by_types(rows, [&]<class T, class P>(const auto& kernels, Tag<T>, Tag<P>) {
+    kernels.statistics(Rows<const T>(rows), into.mean.template data<P>(), into.variance.template data<P>());
   });
 }
 

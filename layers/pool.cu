@@ -71,8 +71,7 @@ template <bool largest> struct PoolFunction {
   template <template <class, bool> class Body, class D>
   void run(D device, const Tensor& from, const Tensor& to) const {
     const Tensor in = from.contiguous(MemoryFormat::channels_last);
-    dispatch_floating(in.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(in.dtype(), name, [&]<class T>(Tag<T>) {
       detail::for_pixels(
           device, name,
           Body<T, largest>{g, in.data<T>(), to.data<T>(), largest ? places.data<std::uint8_t>() : nullptr});
@@ -115,8 +114,7 @@ struct GlobalMeanFunction {
 #ifdef __CUDACC__
   void forward(Cuda, const Tensor& x, Tensor& y) const {
     if (y.numel() == 0) return;
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       constexpr int V = 16 / sizeof(T);
       const std::int64_t packs = x.size(1) / V;
       unsigned width = 1;
