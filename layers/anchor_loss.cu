@@ -14,8 +14,7 @@ namespace {
 DType loss_type(const Tensor& x) { return x.dtype() == DType::fp64 ? DType::fp64 : DType::fp32; }
 
 void check_label(const char* op, const Tensor& x, const Tensor& label) {
-  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating(op, x.dtype());
   require<ShapeError>(x.dim() == 3 && label.shape() == Shape{x.size(0), x.size(1)}, op, ": label ",
                       label.shape(), " has not one number for each anchor of ", x.shape());
   require<DTypeError>(label.dtype() == DType::int64, op, ": label is ", label.dtype(), ", not int64");
@@ -109,8 +108,7 @@ struct AnchorFocalFunction {
   }
   // f(a value of T, the term for it)
   template <class F> void with_term(DType dtype, const F& f) const {
-    dispatch_floating(dtype, name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(dtype, name, [&]<class T>(Tag<T> tag) {
       using M = math_type<T>;
       const M a = static_cast<M>(alpha < 0 ? 1 : alpha), b = static_cast<M>(alpha < 0 ? 1 : 1 - alpha),
               g = static_cast<M>(gamma);
@@ -121,26 +119,23 @@ struct AnchorFocalFunction {
   template <class D> void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(),
                  values = empty(t.shape(), y.dtype(), y.device());
-    with_term(x.dtype(), [&](auto tag, auto term) {
-      using T = typename decltype(tag)::type;
+    with_term(x.dtype(), [&]<class T, class Term>(Tag<T>, Term term) {
       using M = math_type<T>;
-      detail::for_each_index(device, name, t.numel(), x.size(2),
-                             FocalLoss<T, decltype(term)>{term, x.size(2), x.data<T>(),
-                                                          t.data<std::int64_t>(), values.data<M>()});
+      detail::for_each_index(
+          device, name, t.numel(), x.size(2),
+          FocalLoss<T, Term>{term, x.size(2), x.data<T>(), t.data<std::int64_t>(), values.data<M>()});
     });
     y = sum(values, {1});
   }
   template <class D> Grads backward(D device, const Tensor& dy_any, Need) const {
     const Tensor x = logits->contiguous(), t = label->contiguous(), dy = dy_any.contiguous(),
                  dx = empty(x.shape(), x.dtype(), x.device());
-    with_term(x.dtype(), [&](auto tag, auto term) {
-      using T = typename decltype(tag)::type;
+    with_term(x.dtype(), [&]<class T, class Term>(Tag<T>, Term term) {
       using M = math_type<T>;
       const std::int64_t width = std::is_same_v<D, Cpu> ? std::max<std::int64_t>(1, x.size(2)) : 1;
-      detail::for_each_index(
-          device, name, x.numel() / width, 8 * width,
-          FocalGradient<T, decltype(term)>{term, x.size(2), x.size(1), width, x.data<T>(),
-                                           t.data<std::int64_t>(), dy.data<M>(), dx.data<T>()});
+      detail::for_each_index(device, name, x.numel() / width, 8 * width,
+                             FocalGradient<T, Term>{term, x.size(2), x.size(1), width, x.data<T>(),
+                                                    t.data<std::int64_t>(), dy.data<M>(), dx.data<T>()});
     });
     return {dx, Tensor()};
   }
@@ -251,8 +246,7 @@ struct AnchorBoxFunction {
   void run(D device, const Tensor& x_any, const Tensor& t_any, const Tensor& kind_any, const Tensor& values,
            const Tensor& dy, const Tensor& dx) const {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(), kind = kind_any.contiguous();
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
       const auto loop = [&](auto box) {
         detail::for_each_index(

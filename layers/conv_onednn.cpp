@@ -93,9 +93,6 @@ dnnl::primitive_attr attributes(const memory::desc& y = {}, bool relu = false, b
       dnnl::scratchpad_mode::user);  // our allocator's: oneDNN's own is mapped and cleared at every call
   return a;
 }
-Tensor scratch_for(const Plan& plan) {
-  return empty({static_cast<std::int64_t>(plan.scratch.get_size())}, DType::uint8);
-}
 
 Forward::primitive_desc forward_descriptor(const Described& d, bool with_bias,
                                            const dnnl::primitive_attr& attr = attributes()) {
@@ -114,6 +111,11 @@ od::Cache<Plan>& plans() {
   return cache;
 }
 
+memory over(const memory::desc& desc, const Tensor& t) { return memory(desc, od::engine(), t.raw()); }
+Tensor room_for(const memory::desc& desc) {
+  return empty({static_cast<std::int64_t>(desc.get_size())}, DType::uint8);
+}
+
 // The filters in the plan's order and type. In evaluation the same weight comes again and again, in training
 // twice a step; a training step's copies of a weight in another type are new every time and not worth
 // keeping. The 256 last used are kept a thread, as they were made of weight and scale before these changed.
@@ -123,9 +125,8 @@ Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, const Tens
   const auto make = [&] {
     const Tensor stored = (scale.defined() ? scaled(weight, scale) : weight).to(dtype);
     if (!plan.reorders) return stored;
-    Tensor bytes = empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8);
-    memory from(plan.weight_as_stored, od::engine(), stored.raw()),
-        to(plan.weight, od::engine(), bytes.raw());
+    const Tensor bytes = room_for(plan.weight);
+    memory from = over(plan.weight_as_stored, stored), to = over(plan.weight, bytes);
     plan.reorder.execute(od::stream(), from, to);
     return bytes;
   };
@@ -152,8 +153,11 @@ Tensor dense(const Tensor& t) {
   return !t.defined() || is_dense(t.shape(), t.strides()) ? t : t.contiguous();
 }
 Tensor nhwc(const Tensor& t) { return t.contiguous(MemoryFormat::channels_last); }
-memory over(const memory::desc& desc, const void* data) {
-  return memory(desc, od::engine(), const_cast<void*>(data));
+void execute(const Plan& plan, std::unordered_map<int, memory> args) {
+  const Tensor scratch = room_for(plan.scratch);
+  args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch));
+  plan.run.execute(od::stream(), args);
+  od::stream().wait();
 }
 
 }  // namespace
@@ -203,17 +207,14 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
   const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(),
                filters = reordered(plan, key, weight, scale, x_any.dtype(),
                                    keep_filters && weight.same_as(weight_any));
-  std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
-                                       {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
-                                       {DNNL_ARG_DST, over(d.y, y.raw())}};
-  const Tensor scratch = scratch_for(plan);
-  args.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw()));
-  if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias.raw()));
+  std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x)},
+                                       {DNNL_ARG_WEIGHTS, over(plan.weight, filters)},
+                                       {DNNL_ARG_DST, over(d.y, y)}};
+  if (bias.defined()) args.emplace(DNNL_ARG_BIAS, over(d.bias, bias));
   if (plan.copies) y.copy_(addend);
   if (adds && !in_place && !plan.copies)
-    args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend.raw()));
-  plan.run.execute(od::stream(), args);
-  od::stream().wait();
+    args.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, over(d.y, addend));
+  execute(plan, std::move(args));
 } catch (const dnnl::error& error) {
   onednn::rethrow("conv2d", error);
 }
@@ -233,12 +234,9 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
   const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, {}, weight.dtype(),
                                                       keep_filters && weight.same_as(weight_any));
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
-  const Tensor scratch = scratch_for(plan);
-  plan.run.execute(od::stream(), {{DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
-                                  {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
-                                  {DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw())},
-                                  {DNNL_ARG_DIFF_SRC, over(d.x, dx.raw())}});
-  od::stream().wait();
+  execute(plan, {{DNNL_ARG_DIFF_DST, over(d.y, dy)},
+                 {DNNL_ARG_WEIGHTS, over(plan.weight, filters)},
+                 {DNNL_ARG_DIFF_SRC, over(d.x, dx)}});
   return dx;
 } catch (const dnnl::error& error) {
   onednn::rethrow("conv2d backward", error);
@@ -269,18 +267,12 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
     return plan_for(d, pd, pd.diff_weights_desc(), false);
   });
   const Tensor dy = nhwc(dy_any), x = nhwc(x_any);
-  const Tensor own =
-      plan.reorders ? empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8) : dw;
-  memory result = over(plan.weight, own.raw());
-  const Tensor scratch = scratch_for(plan);
-  plan.run.execute(od::stream(), {{DNNL_ARG_SRC, over(d.x, x.raw())},
-                                  {DNNL_ARG_DIFF_DST, over(d.y, dy.raw())},
-                                  {DNNL_ARG_SCRATCHPAD, over(plan.scratch, scratch.raw())},
-                                  {DNNL_ARG_DIFF_WEIGHTS, result}});
-  if (plan.reorders) {
-    memory as_stored = over(d.weight_as_stored, dw.raw());
-    plan.reorder.execute(od::stream(), result, as_stored);
-  }
+  const Tensor own = plan.reorders ? room_for(plan.weight) : dw;
+  memory result = over(plan.weight, own), as_stored = over(d.weight_as_stored, dw);
+  execute(
+      plan,
+      {{DNNL_ARG_SRC, over(d.x, x)}, {DNNL_ARG_DIFF_DST, over(d.y, dy)}, {DNNL_ARG_DIFF_WEIGHTS, result}});
+  if (plan.reorders) plan.reorder.execute(od::stream(), result, as_stored);
   od::stream().wait();
   return dw;
 } catch (const dnnl::error& error) {

@@ -29,8 +29,7 @@ struct Columns {
   Tensor gathered(const Tensor& image_any) const {
     const Tensor image = image_any.contiguous(),
                  columns = empty({z.groups, z.c / z.groups * z.r * z.s, size}, image.dtype());
-    dispatch_floating(image.dtype(), "conv2d", [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(image.dtype(), "conv2d", [&]<class T>(Tag<T>) {
       const T* from = image.data<T>();
       T* to = columns.data<T>();
       parallel_for(z.c, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -43,8 +42,7 @@ struct Columns {
   // Columns added up to an image; a channel's rows touch that channel only.
   Tensor scattered(const Tensor& columns) const {
     const Tensor image = zeros({z.c, z.h, z.w}, wide_type(columns.dtype()));
-    dispatch_floating(columns.dtype(), "conv2d", [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(columns.dtype(), "conv2d", [&]<class T>(Tag<T>) {
       const T* from = columns.data<T>();
       math_type<T>* to = image.data<math_type<T>>();
       parallel_for(z.c, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -29,8 +29,7 @@ struct ConvTransposeFunction {
   }
   Tensor allocate(const Tensor& in, const Tensor& w, const Tensor& b) const {
     const ConvTranspose2dOptions& o = options;
-    require<DTypeError, 2>(is_floating(in.dtype()), name, ": ", in.dtype(),
-                           " is not supported; convert with .to(DType::fp32)");
+    require_floating(name, in.dtype());
     require<ShapeError>(in.dim() == 4 && w.dim() == 4, name, ": input ", in.shape(), " and weight ",
                         w.shape(), " are not [N, C, H, W] and [C, K / groups, R, S]");
     require<ValueError>(o.stride.h > 0 && o.stride.w > 0 && o.dilation.h > 0 && o.dilation.w > 0 &&

@@ -5,8 +5,7 @@
 namespace gadolin {
 
 Tensor group_norm(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias, double eps) {
-  require<DTypeError, 2>(is_floating(x.dtype()), "group_norm: ", x.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating("group_norm", x.dtype());
   require<ShapeError>(x.dim() >= 2 && x.dim() < Shape::max_dim, "group_norm: input ", x.shape(),
                       " is not [N, C, ...] of 2 to 7 dimensions");
   const std::int64_t channels = x.size(1);

@@ -125,8 +125,7 @@ struct CrossEntropyFunction {
     const std::int64_t rows = logits.size(0);
     of_logits = logits.dtype();
     const Tensor values = empty({2, rows}, y.dtype(), y.device());
-    dispatch_floating(logits.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(logits.dtype(), name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
       using G = typename SoftmaxRow<T>::G;
       if (wants_gradient) gradient = empty_like(logits, dtype_of<G>);
@@ -142,8 +141,7 @@ struct CrossEntropyFunction {
   }
   template <class D> Grads backward(D device, const Tensor& dy, Need) const {
     const Tensor dx = empty_like(gradient, of_logits);  // the gradient itself may be wanted again
-    dispatch_floating(dx.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(dx.dtype(), name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
       map<T, typename SoftmaxRow<T>::G>(device, name, OfMean<M>{dy.data<M>(), sums.data<M>() + 1}, dx,
                                         gradient);
@@ -216,17 +214,12 @@ template <class F> struct PairLoss {
     y = b;
   }
   template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
-    float_or_double(a.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T, T>(device, name, f, z, a, b);
-    });
+    float_or_double(a.dtype(), [&]<class T>(Tag<T>) { map<T, T, T>(device, name, f, z, a, b); });
   }
   template <class D> Grads backward(D device, const Tensor& dz, Need) const {
     Tensor dx = empty_like(x.get());
-    float_or_double(dz.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T, T, T>(device, name, f, dx, x.get(), y.get(), dz);
-    });
+    float_or_double(dz.dtype(),
+                    [&]<class T>(Tag<T>) { map<T, T, T, T>(device, name, f, dx, x.get(), y.get(), dz); });
     return {dx, Tensor()};
   }
 };

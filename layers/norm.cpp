@@ -46,8 +46,7 @@ Tensor as_rows(const Tensor& t) {
 void NormPart::check(const Tensor& in, const Tensor& w, const Tensor& b) const {
   require<ShapeError>(in.dim() == 4 || in.dim() == 2, "batch_norm: input ", in.shape(),
                       " is neither [N, C, H, W] nor [N, C]");
-  require<DTypeError, 2>(is_floating(in.dtype()), "batch_norm: ", in.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating("batch_norm", in.dtype());
   const std::int64_t channels = in.size(1);
   const DType wanted = in.dtype() == DType::fp64 ? DType::fp64 : DType::fp32;
   for (const Tensor* t : {&w, &b, &running_mean, &running_var}) {

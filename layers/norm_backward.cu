@@ -104,8 +104,7 @@ __global__ void __launch_bounds__(block_threads)
 void norm_backward(Cuda, const NormPass& pass) {
   constexpr auto op = "batch_norm backward";
   const NormSizes size = norm_sizes(pass.x);
-  dispatch_floating(pass.x.dtype(), op, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(pass.x.dtype(), op, [&]<class T>(Tag<T>) {
     using P = math_type<T>;
     const Rows<T> dx(pass.dx), dother(pass.dother);
     by_backward(pass, [&]<ReluMask mask, bool joins>() {

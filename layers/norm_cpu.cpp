@@ -226,9 +226,8 @@ template <class T, class P> struct Kernels {
 };
 
 template <class F> void by_types(const Tensor& x, F&& f) {
-  dispatch_floating(x.dtype(), "batch_norm", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    f(Kernels<T, math_type<T>>{norm_sizes(x)}, tag, Tag<math_type<T>>{});
+  dispatch_floating(x.dtype(), "batch_norm", [&]<class T>(Tag<T>) {
+    f(Kernels<T, math_type<T>>{norm_sizes(x)}, Tag<T>{}, Tag<math_type<T>>{});
   });
 }
 

@@ -102,8 +102,7 @@ __global__ void __launch_bounds__(block_threads)
 
 void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into) {
   const NormSizes size = norm_sizes(rows);
-  dispatch_floating(rows.dtype(), "batch statistics", [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(rows.dtype(), "batch statistics", [&]<class T>(Tag<T>) {
     using P = math_type<T>;
     const Rows<const T> x(rows);
     const Statistics<T> body{x, size.rows, UseStatistics<P>(size), into.mean.data<P>(),
@@ -117,8 +116,7 @@ void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into) {
 void NormPart::statistics(Cuda, const Tensor& in) const {
   constexpr auto name = "batch_norm";
   const NormSizes size = norm_sizes(in);
-  dispatch_floating(in.dtype(), name, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(in.dtype(), name, [&]<class T>(Tag<T>) {
     using P = math_type<T>;
     const UseStatistics<P> use(*this, options.training ? known : ChannelStatistics(), size);
     if (options.training && !use.batch_mean) {
@@ -137,8 +135,7 @@ void NormPart::statistics(Cuda, const Tensor& in) const {
 
 void norm_forward(Cuda, const NormPass& pass) {
   const NormSizes size = norm_sizes(pass.x);
-  dispatch_floating(pass.x.dtype(), "batch_norm", [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(pass.x.dtype(), "batch_norm", [&]<class T>(Tag<T>) {
     using P = math_type<T>;
     const Rows<const T> x(pass.x), other(pass.other);
     by_forward(pass, [&]<bool relu, Addend addend, bool bits>() {

@@ -70,8 +70,7 @@ template <bool largest> struct PoolFunction {
   template <template <class, bool> class Body, class D>
   void run(D device, const Tensor& from, const Tensor& to) const {
     const Tensor in = from.contiguous(MemoryFormat::channels_last);
-    dispatch_floating(in.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(in.dtype(), name, [&]<class T>(Tag<T>) {
       detail::for_pixels(
           device, name,
           Body<T, largest>{g, in.data<T>(), to.data<T>(), largest ? places.data<std::uint8_t>() : nullptr});

@@ -37,8 +37,7 @@ struct UpsampleFunction {
   template <template <class> class Body, class D>
   void run(D device, const Tensor& from, const Tensor& to) const {
     const Tensor in = from.contiguous(MemoryFormat::channels_last);
-    dispatch_floating(in.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(in.dtype(), name, [&]<class T>(Tag<T>) {
       detail::for_pixels(device, name, Body<T>{g, in.data<T>(), to.data<T>()});
     });
   }

@@ -199,8 +199,7 @@ template <class T> void select_on(Cuda device, Device where, const T* logits, co
 
 void select(const Tensor& logits, const Selection& s) {
   if (s.pictures == 0) return;
-  dispatch_floating(logits.dtype(), "detect", [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(logits.dtype(), "detect", [&]<class T>(Tag<T>) {
     on_device(logits.device(), [&](auto device) { select_on(device, logits.device(), logits.data<T>(), s); });
   });
 }
