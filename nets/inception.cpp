@@ -1,6 +1,5 @@
 #include "nets/inception.h"
 
-#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -40,7 +39,7 @@ void InceptionNet::classifier(const std::string& dropout, double share, const st
 }
 
 Tensor InceptionNet::trunk(const Tensor& x, const Taps& taps) {
-  require_image(x, least_, called_);
+  require_image(x, called_);
   Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
   for (const Part& part : parts_) {
     y = (*part.layer)(y);

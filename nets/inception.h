@@ -9,8 +9,6 @@
 
 namespace gadolin {
 
-struct SlimNames;
-
 namespace detail {
 // Of 3x3 kernels: the same size, and half of it.
 inline const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
