@@ -109,38 +109,34 @@ struct AnchorFocalFunction {
   }
   // f(a value of T, the term for it)
   template <class F> void with_term(DType dtype, const F& f) const {
-    dispatch_floating(dtype, name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(dtype, name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
       const M a = static_cast<M>(alpha < 0 ? 1 : alpha), b = static_cast<M>(alpha < 0 ? 1 : 1 - alpha),
               g = static_cast<M>(gamma);
-      if (g == M(2)) return f(tag, FocalTerm<M, true>{a, b, g});
-      f(tag, FocalTerm<M, false>{a, b, g});
+      if (g == M(2)) return f(Tag<T>{}, FocalTerm<M, true>{a, b, g});
+      f(Tag<T>{}, FocalTerm<M, false>{a, b, g});
     });
   }
   template <class D> void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(),
                  values = empty(t.shape(), y.dtype(), y.device());
-    with_term(x.dtype(), [&](auto tag, auto term) {
-      using T = typename decltype(tag)::type;
+    with_term(x.dtype(), [&]<class T, class Term>(Tag<T>, Term term) {
       using M = math_type<T>;
-      detail::for_each_index(device, name, t.numel(), x.size(2),
-                             FocalLoss<T, decltype(term)>{term, x.size(2), x.data<T>(),
-                                                          t.data<std::int64_t>(), values.data<M>()});
+      detail::for_each_index(
+          device, name, t.numel(), x.size(2),
+          FocalLoss<T, Term>{term, x.size(2), x.data<T>(), t.data<std::int64_t>(), values.data<M>()});
     });
     y = sum(values, {1});
   }
   template <class D> Grads backward(D device, const Tensor& dy_any, Need) const {
     const Tensor x = logits->contiguous(), t = label->contiguous(), dy = dy_any.contiguous(),
                  dx = empty(x.shape(), x.dtype(), x.device());
-    with_term(x.dtype(), [&](auto tag, auto term) {
-      using T = typename decltype(tag)::type;
+    with_term(x.dtype(), [&]<class T, class Term>(Tag<T>, Term term) {
       using M = math_type<T>;
       const std::int64_t width = std::is_same_v<D, Cpu> ? std::max<std::int64_t>(1, x.size(2)) : 1;
-      detail::for_each_index(
-          device, name, x.numel() / width, 8 * width,
-          FocalGradient<T, decltype(term)>{term, x.size(2), x.size(1), width, x.data<T>(),
-                                           t.data<std::int64_t>(), dy.data<M>(), dx.data<T>()});
+      detail::for_each_index(device, name, x.numel() / width, 8 * width,
+                             FocalGradient<T, Term>{term, x.size(2), x.size(1), width, x.data<T>(),
+                                                    t.data<std::int64_t>(), dy.data<M>(), dx.data<T>()});
     });
     return {dx, Tensor()};
   }
@@ -251,16 +247,14 @@ struct AnchorBoxFunction {
   void run(D device, const Tensor& x_any, const Tensor& t_any, const Tensor& kind_any, const Tensor& values,
            const Tensor& dy, const Tensor& dx) const {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(), kind = kind_any.contiguous();
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
-      const auto loop = [&](auto box) {
+      const auto loop = [&]<class Box>(Box box) {
         detail::for_each_index(
             device, name, kind.numel(), 16,
-            BoxTerm<T, decltype(box)>{box, x.size(1), x.data<T>(), t.data<M>(), kind.data<std::int64_t>(),
-                                      values.defined() ? values.data<M>() : nullptr,
-                                      dy.defined() ? dy.data<M>() : nullptr,
-                                      dx.defined() ? dx.data<T>() : nullptr});
+            BoxTerm<T, Box>{box, x.size(1), x.data<T>(), t.data<M>(), kind.data<std::int64_t>(),
+                            values.defined() ? values.data<M>() : nullptr,
+                            dy.defined() ? dy.data<M>() : nullptr, dx.defined() ? dx.data<T>() : nullptr});
       };
       if (options.kind == BoxLossOptions::Kind::giou)
         loop(GiouBox<M>{});
