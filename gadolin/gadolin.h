@@ -46,7 +46,6 @@
 #include "nets/inception_v4.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
-#include "nets/resnet_v2.h"
 #include "nets/retinanet.h"
 #include "nets/vgg.h"
 

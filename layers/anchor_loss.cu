@@ -108,12 +108,12 @@ struct AnchorFocalFunction {
   }
   // f(a value of T, the term for it)
   template <class F> void with_term(DType dtype, const F& f) const {
-    dispatch_floating(dtype, name, [&]<class T>(Tag<T> tag) {
+    dispatch_floating(dtype, name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
       const M a = static_cast<M>(alpha < 0 ? 1 : alpha), b = static_cast<M>(alpha < 0 ? 1 : 1 - alpha),
               g = static_cast<M>(gamma);
-      if (g == M(2)) return f(tag, FocalTerm<M, true>{a, b, g});
-      f(tag, FocalTerm<M, false>{a, b, g});
+      if (g == M(2)) return f(Tag<T>{}, FocalTerm<M, true>{a, b, g});
+      f(Tag<T>{}, FocalTerm<M, false>{a, b, g});
     });
   }
   template <class D> void forward(D device, const Tensor& x_any, const Tensor& t_any, Tensor& y) const {
@@ -248,13 +248,12 @@ struct AnchorBoxFunction {
     const Tensor x = x_any.contiguous(), t = t_any.contiguous(), kind = kind_any.contiguous();
     dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       using M = math_type<T>;
-      const auto loop = [&](auto box) {
+      const auto loop = [&]<class Box>(Box box) {
         detail::for_each_index(
             device, name, kind.numel(), 16,
-            BoxTerm<T, decltype(box)>{box, x.size(1), x.data<T>(), t.data<M>(), kind.data<std::int64_t>(),
-                                      values.defined() ? values.data<M>() : nullptr,
-                                      dy.defined() ? dy.data<M>() : nullptr,
-                                      dx.defined() ? dx.data<T>() : nullptr});
+            BoxTerm<T, Box>{box, x.size(1), x.data<T>(), t.data<M>(), kind.data<std::int64_t>(),
+                            values.defined() ? values.data<M>() : nullptr,
+                            dy.defined() ? dy.data<M>() : nullptr, dx.defined() ? dx.data<T>() : nullptr});
       };
       if (options.kind == BoxLossOptions::Kind::giou)
         loop(GiouBox<M>{});

@@ -1,5 +1,6 @@
 #include "layers/branches.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "layers/conv_function.h"
@@ -44,14 +45,22 @@ ConvNormRelu::ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions opti
     : pair_{add("conv", Conv2d(in, out, kernel_size, without_bias(options))),
             add("bn", BatchNorm2d(out, eps))} {}
 
-void Branches::branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork) {
-  branches_.push_back({Pool::none, PoolOptions(1), std::move(convs), std::move(fork)});
-}
-void Branches::max_pool_branch(const PoolOptions& window, std::vector<ConvNormRelu*> convs) {
-  branches_.push_back({Pool::max, window, std::move(convs), {}});
-}
-void Branches::average_pool_branch(const PoolOptions& window, ConvNormRelu& conv) {
-  branches_.push_back({Pool::average, window, {&conv}, {}});
+void Branches::add_branch(Pool pool, const PoolOptions& window, const Convs& convs, const Convs& fork) {
+  Branch made{pool, window};
+  const auto conv = [&](int in, const BranchConv& c) {
+    return &add(c.name, ConvNormRelu(in, c.out / divisor_, c.kernel_size, c.options));
+  };
+  int channels = in_;
+  for (const BranchConv& c : convs) {
+    made.convs.push_back(conv(channels, c));
+    channels = made.convs.back()->channels();
+  }
+  for (const BranchConv& c : fork) {
+    made.fork.push_back(conv(channels, c));
+    channels_ += made.fork.back()->channels();
+  }
+  if (fork.empty()) channels_ += channels;
+  branches_.push_back(std::move(made));
 }
 
 bool Branches::Branch::starts_with_1x1() const {
@@ -62,15 +71,9 @@ bool Branches::Branch::starts_with_1x1() const {
 
 Tensor Branches::forward(const Tensor& x) {
   if (Unfused::here()) return as_drawn(x);
-  std::int64_t channels = 0;
-  bool fold = true;
-  for (const Branch& b : branches_) {
-    if (b.starts_with_1x1()) fold = fold && b.convs[0]->pair().folds(x);
-    const auto& last = b.fork.empty() ? b.convs : b.fork;
-    if (last.empty()) channels += x.size(1);
-    for (std::size_t i = b.fork.empty() && !last.empty() ? last.size() - 1 : 0; i < last.size(); ++i)
-      channels += last[i]->channels();
-  }
+  const bool fold = std::all_of(branches_.begin(), branches_.end(), [&](const Branch& b) {
+    return !b.starts_with_1x1() || b.convs[0]->pair().folds(x);
+  });
   const auto is_sibling = [&](const Branch& b) {
     return b.starts_with_1x1() && !(fold && b.pool == Pool::average);
   };
@@ -82,7 +85,7 @@ Tensor Branches::forward(const Tensor& x) {
     if (fold) norms.push_back(&b.convs[0]->pair().norm());
   }
   const std::vector<Tensor> joint = heads.size() > 1 ? sibling_convs(x, heads, norms) : std::vector<Tensor>{};
-  Result result(channels);
+  Result result(channels_);
   std::size_t head = 0;
   for (Branch& b : branches_) {
     Tensor y = b.pool == Pool::max ? max_pool2d(x, b.window) : x;

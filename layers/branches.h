@@ -23,11 +23,19 @@ class ConvNormRelu : public Layer {
     return called(raw, [&] { return pair_.norm().relu(raw, {}, out); });
   }
   const ConvNorm& pair() const { return pair_; }
-  std::int64_t channels() const { return pair_.conv().weight().size(0); }
+  int channels() const { return static_cast<int>(pair_.conv().weight().size(0)); }  // of the result
   const char* kind() const override { return "ConvNormRelu"; }
 
  private:
   ConvNorm pair_;
+};
+
+// A convolution of a branch, which reads what is before it.
+struct BranchConv {
+  const char* name;
+  int out;  // channels as published
+  Pair kernel_size;
+  Conv2dOptions options = {};
 };
 
 // x [N, C, H, W] -> the results of all branches, joined along C. A net declares the branches as its paper
@@ -38,33 +46,36 @@ class ConvNormRelu : public Layer {
 // everything runs as drawn.
 class Branches : public Layer {
  public:
-  explicit Branches(const char* kind) : kind_(kind) {}
-  Branches(Branches&&) noexcept = default;
+  using Convs = std::vector<BranchConv>;
+  // in: channels of x; divisor: of all published numbers of channels, for small nets.
+  Branches(const char* kind, int in, int divisor = 1) : in_(in), kind_(kind), divisor_(divisor) {}
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return kind_; }
+  int channels() const { return channels_; }  // of the result
 
-  ConvNormRelu& conv(const std::string& name, int in, int out, Pair kernel_size,
-                     const Conv2dOptions& options = {}) {
-    return add(name, ConvNormRelu(in, out, kernel_size, options));
-  }
-  // One convolution after another. Both convolutions of `fork`, if given, read the result of the last one,
-  // and their results are joined.
-  void branch(std::vector<ConvNormRelu*> convs, std::vector<ConvNormRelu*> fork = {});
+  // One convolution after another. Those of `fork`, if given, all read the result of the last one, and their
+  // results are joined.
+  void branch(const Convs& convs, const Convs& fork = {}) { add_branch(Pool::none, {1}, convs, fork); }
   // The same behind a pooling, or the pooling alone. An average must keep the size, and a 1x1 convolution
   // must follow it.
-  void max_pool_branch(const PoolOptions& window, std::vector<ConvNormRelu*> convs = {});
-  void average_pool_branch(const PoolOptions& window, ConvNormRelu& conv);
+  void max_pool(const PoolOptions& w, const Convs& convs = {}) { add_branch(Pool::max, w, convs, {}); }
+  void average_pool(const PoolOptions& w, const BranchConv& c) { add_branch(Pool::average, w, {c}, {}); }
+
+ protected:
+  int in_;
 
  private:
   enum class Pool : std::uint8_t { none, max, average };
   struct Branch {
     Pool pool;
     PoolOptions window;
-    std::vector<ConvNormRelu*> convs, fork;
+    std::vector<ConvNormRelu*> convs = {}, fork = {};
     bool starts_with_1x1() const;
   };
+  void add_branch(Pool pool, const PoolOptions& window, const Convs& convs, const Convs& fork);
   Tensor as_drawn(const Tensor& x);
   const char* kind_;
+  int divisor_, channels_ = 0;
   std::vector<Branch> branches_;
 };
 

@@ -21,18 +21,10 @@ std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& d, bool ch
 class GraphOf {
  public:
   explicit GraphOf(const ConvProblem& problem) : p_(problem) {
-    how_.compute = p_.dtype == DType::fp64 ? DType::fp64 : DType::fp32;
-    how_.beta = p_.accumulate ? 1.0f : 0.0f;
-    for (int i = 0; i < 2; ++i) {
-      how_.stride[i] = p_.stride[i];
-      how_.padding[i] = p_.padding[i];
-      how_.padding_after[i] = p_.padding[i] + p_.extra[i];
-      how_.dilation[i] = p_.dilation[i];
-    }
     const CudnnDescriptor x = tensor(id_x, {p_.n, p_.c, p_.h, p_.w}, p_.x_stride);
     const CudnnDescriptor w = tensor(id_w, {p_.k, p_.c / p_.groups, p_.r, p_.s});
     if (p_.pass != ConvPass::forward || p_.epilogue == ConvEpilogue::none) {
-      add(cudnn_convolution(p_.pass, how_, x, w, tensor(id_y, y_dims(), p_.y_stride)));
+      add(cudnn_convolution(p_, x, w, tensor(id_y, y_dims(), p_.y_stride)));
     } else {
       forward_with_epilogue(x, w);
     }
@@ -57,7 +49,7 @@ class GraphOf {
     const CudnnDescriptor y = tensor(id_y, y_dims(), p_.y_stride);
     const bool relu = p_.epilogue != ConvEpilogue::bias;
     CudnnDescriptor last = virtual_y();
-    add(cudnn_convolution(ConvPass::forward, how_, x, w, last));
+    add(cudnn_convolution(p_, x, w, last));
     if (p_.epilogue == ConvEpilogue::bias_add_relu) {
       const CudnnDescriptor z = tensor(id_z, y_dims()), sum = virtual_y();
       add(cudnn_pointwise(CUDNN_POINTWISE_ADD, last, &z, sum));
@@ -69,7 +61,6 @@ class GraphOf {
   }
 
   const ConvProblem& p_;
-  CudnnConvolution how_;
   std::vector<CudnnDescriptor> operations_;
   std::int64_t next_ = id_first_virtual;
 };

@@ -105,15 +105,17 @@ CudnnDescriptor cudnn_tensor(const CudnnTensor& tensor) {
 
 namespace {
 
-CudnnDescriptor convolution(const CudnnConvolution& how) {
+CudnnDescriptor convolution(const ConvProblem& p) {
+  const std::int64_t after[] = {p.padding[0] + p.extra[0], p.padding[1] + p.extra[1]};
   CudnnDescriptor made(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "cuDNN convolution");
-  made.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, cudnn_data_type(how.compute))
+  made.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE,
+           cudnn_data_type(p.dtype == DType::fp64 ? DType::fp64 : DType::fp32))
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2})
-      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, how.padding)
-      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, how.padding_after)
-      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, how.stride)
-      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, how.dilation);
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, p.padding)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, after)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, p.stride)
+      .set_all<std::int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, p.dilation);
   return made.finalize();
 }
 
@@ -135,16 +137,6 @@ constexpr PassNames pass_names[] = {GADOLIN_PASS(FORWARD, "forward", FORWARD, X,
                                     GADOLIN_PASS(BACKWARD_FILTER, "backward filter", BWD_FILTER, X, DW, DY)};
 #undef GADOLIN_PASS
 
-// alpha and beta have the type that is computed in.
-void set_scales(CudnnDescriptor& operation, const CudnnConvolution& how, cudnnBackendAttributeName_t alpha,
-                cudnnBackendAttributeName_t beta) {
-  if (how.compute == DType::fp64) {
-    operation.set(alpha, static_cast<double>(how.alpha)).set(beta, static_cast<double>(how.beta));
-  } else {
-    operation.set(alpha, how.alpha).set(beta, how.beta);
-  }
-}
-
 // The n-th bit for each note.
 template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
   std::uint32_t mask = 0;
@@ -154,12 +146,16 @@ template <class Note> std::uint32_t bits(const std::vector<Note>& notes) {
 
 }  // namespace
 
-CudnnDescriptor cudnn_convolution(ConvPass pass, const CudnnConvolution& how, const CudnnDescriptor& x,
-                                  const CudnnDescriptor& w, const CudnnDescriptor& y) {
-  const PassNames& names = pass_names[static_cast<int>(pass)];
+CudnnDescriptor cudnn_convolution(const ConvProblem& p, const CudnnDescriptor& x, const CudnnDescriptor& w,
+                                  const CudnnDescriptor& y) {
+  const PassNames& names = pass_names[static_cast<int>(p.pass)];
   CudnnDescriptor made(names.type, names.what);
-  made.set(names.convolution, convolution(how)).set(names.x, x).set(names.w, w).set(names.y, y);
-  set_scales(made, how, names.alpha, names.beta);
+  made.set(names.convolution, convolution(p)).set(names.x, x).set(names.w, w).set(names.y, y);
+  const auto scales = [&](auto alpha, auto beta) { made.set(names.alpha, alpha).set(names.beta, beta); };
+  if (p.dtype == DType::fp64)  // they have the type that is computed in
+    scales(1.0, p.accumulate ? 1.0 : 0.0);
+  else
+    scales(1.0f, p.accumulate ? 1.0f : 0.0f);
   return made.finalize();
 }
 
@@ -183,14 +179,6 @@ CudnnDescriptor cudnn_operation_graph(std::span<const CudnnDescriptor> operation
   CudnnDescriptor made(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "cuDNN graph");
   made.set_all(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations);
   if (handle) made.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
-  return made.finalize();
-}
-
-// --- devices -----------------------------------------------------------------------------------------------
-
-CudnnDescriptor cudnn_device_from_json(const std::string& json) {
-  CudnnDescriptor made(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "cuDNN device properties");
-  made.set_all<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, std::span(json.c_str(), json.size() + 1));
   return made.finalize();
 }
 

@@ -112,22 +112,15 @@ struct CudnnTensor {
 };
 CudnnDescriptor cudnn_tensor(const CudnnTensor& tensor);
 
-struct CudnnConvolution {
-  std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, padding_after[2] = {0, 0}, dilation[2] = {1, 1};
-  DType compute = DType::fp32;
-  float alpha = 1, beta = 0;
-};
-// y = alpha conv(x, w) + beta y, and its gradients: x is made from w and y, or w from x and y.
-CudnnDescriptor cudnn_convolution(ConvPass pass, const CudnnConvolution& how, const CudnnDescriptor& x,
+// The pass of this problem: y from x and w, x from w and y, or w from x and y; what holds the result already
+// is added to it if the problem accumulates.
+CudnnDescriptor cudnn_convolution(const ConvProblem& problem, const CudnnDescriptor& x,
                                   const CudnnDescriptor& w, const CudnnDescriptor& y);
 // y = mode(x) or mode(x, b); b may broadcast, for example a bias {1, C, 1, 1}.
 CudnnDescriptor cudnn_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* b,
                                 const CudnnDescriptor& y);
 // handle: nullptr when planning without a device.
 CudnnDescriptor cudnn_operation_graph(std::span<const CudnnDescriptor> operations, cudnnHandle_t handle);
-
-// Device properties as JSON, as read from a device once; stands in for a handle when there is no device.
-CudnnDescriptor cudnn_device_from_json(const std::string& json);
 
 // An engine with its knobs set, and what can be known before building the plan.
 struct CudnnEngineConfig {

@@ -32,6 +32,27 @@ std::atomic<bool> tuning{false};
 constexpr std::int64_t usual_workspace = std::int64_t{256} << 20;
 std::atomic<std::int64_t> workspace_limit{usual_workspace};
 
+std::optional<detail::CudnnPlan> built_plan(const CudnnDescriptor& config,
+                                            const detail::CudnnTarget& target) {
+  if (!config.defined()) return {};
+  detail::CudnnPlan made{cudnn_plan(config, target.handle, target.properties)};
+  if (!made.plan.defined()) return {};
+  made.workspace = made.plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (made.workspace > workspace_limit.load(std::memory_order_relaxed)) return {};
+  return made;
+}
+
+}  // namespace
+
+// --- finding a plan ----------------------------------------------------------------------------------------
+
+std::string plan_database_key(const ConvProblem& p) {
+  const std::int64_t limit = workspace_limit.load(std::memory_order_relaxed);
+  return cat(p.str(), ",align16", limit == usual_workspace ? "" : cat(",workspace", limit));
+}
+
+namespace detail {
+
 bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
   if (config.workspace > workspace_limit.load(std::memory_order_relaxed)) return false;
   if (p.deterministic && config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
@@ -43,49 +64,54 @@ bool acceptable(const ConvProblem& p, const CudnnEngineConfig& config) {
   return !(p.dtype == DType::fp32 && !p.tf32 && rounds);
 }
 
-std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescriptor& graph,
-                                          const CudnnDescriptor& device) {
-  std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
+std::vector<CudnnEngineConfig> engine_candidates(const ConvProblem& p, const CudnnDescriptor& graph,
+                                                 const CudnnTarget& target) {
+  std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, target.properties);
   if (p.x_stride != 0 || p.y_stride != 0) return found;
-  for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device))
+  for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, target.properties))
     found.push_back(std::move(config));
   return found;
 }
 
-// --- plans -------------------------------------------------------------------------------------------------
-
-struct Plan {
-  CudnnDescriptor plan;  // undefined when no engine will do
-  std::int64_t workspace = 0;
-  std::size_t offered = 0;  // engines, when none will do
-};
-
-// With a handle, or with a device's properties.
-std::optional<Plan> build(const CudnnDescriptor& config, cudnnHandle_t handle,
-                          const CudnnDescriptor& device = {}) {
-  if (!config.defined()) return {};
-  Plan made{cudnn_plan(config, handle, device)};
-  if (!made.plan.defined()) return {};
-  made.workspace = made.plan.get<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-  if (made.workspace > workspace_limit.load(std::memory_order_relaxed)) return {};
-  return made;
-}
-
-// An engine kept as numbers; nothing when this cuDNN or driver refuses it, or the numbers are none that were
-// written.
-std::optional<Plan> rebuild(const ConvProblem& p, const CudnnDescriptor& graph, const PlanChoice& choice,
-                            cudnnHandle_t handle, const CudnnDescriptor& device) {
+std::optional<CudnnPlan> rebuilt_plan(const ConvProblem& p, const CudnnDescriptor& graph,
+                                      const PlanChoice& choice, const CudnnTarget& target) {
   try {
     const std::optional<CudnnEngineConfig> config =
-        cudnn_engine_config(graph, choice.engine, choice.knobs, device);
-    if (config && acceptable(p, *config)) return build(config->config, handle, device);
+        cudnn_engine_config(graph, choice.engine, choice.knobs, target.properties);
+    if (config && acceptable(p, *config)) return built_plan(config->config, target);
   } catch (const CudaError&) {
   }
   return {};
 }
 
+CudnnPlan find_plan(const ConvProblem& p, const CudnnTarget& target, const PlanDatabase& database,
+                    const Runs& runs, const Tunes& tunes, ConvolutionPlans& count) {
+  const CudnnDescriptor graph = convolution_graph(p, target.handle);
+  if (const PlanChoice* known = database.find(plan_database_key(p))) {
+    if (const auto plan = rebuilt_plan(p, graph, *known, target); plan && runs(*plan))
+      return ++count.from_database, *plan;
+  }
+  const std::vector<CudnnEngineConfig> offered = engine_candidates(p, graph, target);
+  if (const auto plan = tunes(offered); plan && runs(*plan)) return ++count.tuned, *plan;
+  for (const CudnnEngineConfig& config : offered) {
+    if (!acceptable(p, config)) continue;
+    if (const auto plan = built_plan(config.config, target); plan && runs(*plan))
+      return ++count.from_heuristics, *plan;
+  }
+  return {{}, 0, offered.size()};
+}
+
+}  // namespace detail
+
+namespace {
+
+using detail::acceptable;
+using detail::CudnnPlan;
+
+// --- running -----------------------------------------------------------------------------------------------
+
 cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
-                          const Plan& plan, const ConvPointers& t) {
+                          const CudnnPlan& plan, const ConvPointers& t) {
   std::array<std::int64_t, 5> ids{id_x, id_w, id_y};
   std::array<void*, 5> pointers{t.x, t.w, t.y};
   std::size_t n = 3;
@@ -99,7 +125,7 @@ cudnnStatus_t try_execute(const char* op, cudnnHandle_t handle, Device device, c
   return cudnn_execute(op, handle, plan.plan, std::span(ids).first(n),
                        std::span<void* const>(pointers).first(n), scratch);
 }
-void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
+void execute(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const CudnnPlan& plan,
              const ConvPointers& t) {
   check(try_execute(op, handle, device, p, plan, t), op);
 }
@@ -127,8 +153,8 @@ std::int64_t result_bytes(const ConvProblem& p) {
 }
 
 // Median microseconds on the caller's inputs, with a cold L2 cache; negative when the plan fails to run.
-double measure(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p, const Plan& plan,
-               const ConvPointers& tensors, void* flushed) {
+double measure(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+               const CudnnPlan& plan, const ConvPointers& tensors, void* flushed) {
   const CudaStream stream = current_stream(device);
   Event begin(true), end(true);
   std::array<double, repeats> times{};
@@ -160,23 +186,18 @@ PlanDatabase& database_of(Device device) {
   return databases.emplace(device.index, PlanDatabase(plan_database_path(identity), identity)).first->second;
 }
 
-std::string key_of(const ConvProblem& p) {
-  const std::int64_t limit = workspace_limit.load(std::memory_order_relaxed);
-  return cat(p.str(), ",align16", limit == usual_workspace ? "" : cat(",workspace", limit));
-}
-
 // The quickest of the likeliest candidates, kept in the database. Results go to scratch memory, so that
 // accumulating problems do not add more than once. Nothing without the memory for it.
-std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
-                               const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors,
-                               PlanDatabase& database) try {
+std::optional<CudnnPlan> tuned_plan(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+                                    const std::vector<CudnnEngineConfig>& offered, ConvPointers tensors,
+                                    PlanDatabase& database) try {
   if (!tuning.load(std::memory_order_relaxed) || capturing()) return {};
   const Scratch result(device, result_bytes(p)), flushed(device, flushed_bytes);
   set_bytes(result.data, device, 0, static_cast<std::size_t>(result_bytes(p)));
   (p.pass == ConvPass::forward         ? tensors.y
    : p.pass == ConvPass::data_gradient ? tensors.x
                                        : tensors.w) = result.data;
-  std::optional<Plan> best;
+  std::optional<CudnnPlan> best;
   PlanChoice choice;
   std::size_t tried = 0;
   std::vector<EngineTraits> traits;
@@ -187,7 +208,7 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
     if (tried == most_candidates) break;
     const CudnnEngineConfig& config = offered[at];
     if (!acceptable(p, config)) continue;
-    const auto plan = build(config.config, handle);
+    const auto plan = built_plan(config.config, {handle});
     if (!plan) continue;
     ++tried;
     const double time = measure(op, handle, device, p, *plan, tensors, flushed.data);
@@ -195,57 +216,34 @@ std::optional<Plan> tuned_plan(const char* op, cudnnHandle_t handle, Device devi
     best = plan;
     choice = {config.engine, config.knobs, plan->workspace, time};
   }
-  if (best) database.put(key_of(p), choice);
+  if (best) database.put(plan_database_key(p), choice);
   return best;
 } catch (const OutOfMemory&) {
   return {};
 }
 
-// --- finding a plan ----------------------------------------------------------------------------------------
+// --- the first run -----------------------------------------------------------------------------------------
 
 // One plan is looked for at a time: other threads then find it in the database.
 std::mutex planning_mutex;
 ConvolutionPlans plans_so_far;
 
-using Runs = std::function<bool(const Plan&)>;
-using Tunes = std::function<std::optional<Plan>(const std::vector<CudnnEngineConfig>&)>;
-
-// The known choice; without one, or when it refuses, the tuned one; else the first that the heuristics offer
-// and that runs.
-Plan find_plan(const ConvProblem& p, const CudnnDescriptor& graph, cudnnHandle_t handle,
-               const CudnnDescriptor& device, const PlanDatabase& database, const Runs& runs,
-               const Tunes& tunes, ConvolutionPlans& count) {
-  if (const PlanChoice* known = database.find(key_of(p))) {
-    if (const auto plan = rebuild(p, graph, *known, handle, device); plan && runs(*plan))
-      return ++count.from_database, *plan;
-  }
-  const std::vector<CudnnEngineConfig> offered = candidates(p, graph, device);
-  if (const auto plan = tunes(offered); plan && runs(*plan)) return ++count.tuned, *plan;
-  for (const CudnnEngineConfig& config : offered) {
-    if (!acceptable(p, config)) continue;
-    if (const auto plan = build(config.config, handle, device); plan && runs(*plan))
-      return ++count.from_heuristics, *plan;
-  }
-  return {{}, 0, offered.size()};
-}
-
 // Finds the plan and runs it for the first time: one that refuses to run is none.
-Plan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
-               const ConvPointers& tensors) {
+CudnnPlan first_run(const char* op, cudnnHandle_t handle, Device device, const ConvProblem& p,
+                    const ConvPointers& tensors) {
   const std::lock_guard lock(planning_mutex);
   const auto begin = std::chrono::steady_clock::now();
   PlanDatabase& database = database_of(device);
-  const Runs runs = [&](const Plan& plan) {
+  const detail::Runs runs = [&](const CudnnPlan& plan) {
     const cudnnStatus_t status = try_execute(op, handle, device, p, plan, tensors);
     const bool refused = CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED;
     if (!refused) check(status, op);
     return !refused;
   };
-  const Tunes tunes = [&](const std::vector<CudnnEngineConfig>& offered) {
+  const detail::Tunes tunes = [&](const std::vector<CudnnEngineConfig>& offered) {
     return tuned_plan(op, handle, device, p, offered, tensors, database);
   };
-  const Plan plan =
-      find_plan(p, convolution_graph(p, handle), handle, {}, database, runs, tunes, plans_so_far);
+  const CudnnPlan plan = detail::find_plan(p, {handle}, database, runs, tunes, plans_so_far);
   plans_so_far.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return plan;
 }
@@ -275,7 +273,7 @@ void check_pointers(const char* op, const ConvProblem& p, const ConvPointers& t)
 
 bool run_convolution(const char* op, Device device, const ConvProblem& problem, const ConvPointers& tensors) {
   // Plans are used from one handle at a time, and handles belong to threads.
-  thread_local std::map<std::pair<int, ConvProblem>, Plan> plans;
+  thread_local std::map<std::pair<int, ConvProblem>, CudnnPlan> plans;
   check_pointers(op, problem, tensors);
   const DeviceGuard guard(device);
   const cudnnHandle_t handle = cudnn_handle(device);
@@ -316,48 +314,6 @@ ConvolutionPlans convolution_plans() {
   const std::lock_guard lock(planning_mutex);
   return plans_so_far;
 }
-
-// --- planning without a device -----------------------------------------------------------------------------
-
-int PlanReport::accepted() const {
-  int count = 0;
-  for (const PlanConfig& config : configs) count += config.accepted;
-  return count;
-}
-const PlanConfig* PlanReport::chosen() const {
-  for (const PlanConfig& config : configs) {
-    if (config.accepted) return &config;
-  }
-  return nullptr;
-}
-
-PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json) {
-  const CudnnDescriptor device = cudnn_device_from_json(device_json);
-  const CudnnDescriptor graph = convolution_graph(problem, nullptr);
-  PlanReport report;
-  for (const CudnnEngineConfig& config : candidates(problem, graph, device)) {
-    report.configs.push_back({config.engine, config.workspace, config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
-                              config.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
-                              config.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), acceptable(problem, config),
-                              config.knobs});
-    if (report.planned || !report.configs.back().accepted) continue;
-    // The way of a choice that comes from the database: from numbers to a plan.
-    report.planned = rebuild(problem, graph, {config.engine, config.knobs}, nullptr, device).has_value();
-  }
-  return report;
-}
-
-ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json,
-                                     const PlanDatabase& known, int refusals) {
-  const CudnnDescriptor device = cudnn_device_from_json(device_json);
-  ConvolutionPlans count;
-  const Runs runs = [&](const Plan&) { return refusals-- <= 0; };
-  find_plan(
-      problem, convolution_graph(problem, nullptr), nullptr, device, known, runs,
-      [](const auto&) { return std::nullopt; }, count);
-  return count;
-}
-std::string plan_database_key(const ConvProblem& problem) { return key_of(problem); }
 
 }  // namespace gadolin
 #endif

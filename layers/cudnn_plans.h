@@ -97,28 +97,6 @@ struct EngineTraits {
 };
 std::vector<std::size_t> measuring_order(const std::vector<EngineTraits>& engines, bool has_cores);
 
-// --- planning without a device -----------------------------------------------------------------------------
-
-struct PlanConfig {
-  std::int64_t engine = 0, workspace = 0;  // workspace in bytes
-  bool tensor_core = false;                // includes tf32 for fp32 problems
-  bool runtime_compiled = false;
-  bool nondeterministic = false;
-  bool accepted = false;  // by the problem's rules on precision, repeatability and workspace
-  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type, value
-};
-struct PlanReport {
-  std::vector<PlanConfig> configs;  // in cuDNN's order of preference, fallback engines last
-  bool planned = false;             // an accepted config, rebuilt from engine and knobs, made a whole plan
-  int accepted() const;
-  const PlanConfig* chosen() const;  // the first accepted one, nullptr when there is none
-};
-// Asks cuDNN's heuristics what a device with these properties could run. `device_json` is what cuDNN says
-// about a real one. Throws DeviceError when cuDNN cannot be opened.
-PlanReport plan_without_device(const ConvProblem& problem, const std::string& device_json);
-// Where a plan would come from, as if the first `refusals` plans refused to run; all 0: from nowhere.
-ConvolutionPlans plan_without_device(const ConvProblem& problem, const std::string& device_json,
-                                     const PlanDatabase& known, int refusals = 0);
 // The problem, what is promised of addresses, and a workspace limit that is not the usual one.
 std::string plan_database_key(const ConvProblem& problem);
 

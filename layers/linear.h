@@ -20,43 +20,45 @@ class Linear : public Layer {
   Tensor weight_, bias_;
 };
 
-class ReLU : public Layer {
+// A function of one tensor as a layer.
+class FunctionLayer : public Layer {
  public:
-  Tensor forward(const Tensor& x) override { return relu(x); }
-  const char* kind() const override { return "ReLU"; }
-};
-class LeakyReLU : public Layer {
- public:
-  explicit LeakyReLU(double slope = 0.01) : slope_(slope) {}
-  Tensor forward(const Tensor& x) override { return leaky_relu(x, slope_); }
-  const char* kind() const override { return "LeakyReLU"; }
+  FunctionLayer(const char* kind, std::function<Tensor(const Tensor&)> f) : kind_(kind), f_(std::move(f)) {}
+  Tensor forward(const Tensor& x) override { return f_(x); }
+  const char* kind() const override { return kind_; }
 
  private:
-  double slope_;
+  const char* kind_;
+  std::function<Tensor(const Tensor&)> f_;
 };
-class SiLU : public Layer {
- public:
-  Tensor forward(const Tensor& x) override { return silu(x); }
-  const char* kind() const override { return "SiLU"; }
-};
-class GELU : public Layer {
- public:
-  explicit GELU(Gelu form = Gelu::exact) : form_(form) {}
-  Tensor forward(const Tensor& x) override { return gelu(x, form_); }
-  const char* kind() const override { return "GELU"; }
 
- private:
-  Gelu form_;
+struct ReLU : FunctionLayer {
+  ReLU() : FunctionLayer("ReLU", relu) {}
 };
-class Sigmoid : public Layer {
- public:
-  Tensor forward(const Tensor& x) override { return sigmoid(x); }
-  const char* kind() const override { return "Sigmoid"; }
+struct LeakyReLU : FunctionLayer {
+  explicit LeakyReLU(double slope = 0.01)
+      : FunctionLayer("LeakyReLU", [slope](const Tensor& x) { return leaky_relu(x, slope); }) {}
 };
-class Tanh : public Layer {
- public:
-  Tensor forward(const Tensor& x) override { return gadolin::tanh(x); }
-  const char* kind() const override { return "Tanh"; }
+struct SiLU : FunctionLayer {
+  SiLU() : FunctionLayer("SiLU", silu) {}
+};
+struct GELU : FunctionLayer {
+  explicit GELU(Gelu form = Gelu::exact)
+      : FunctionLayer("GELU", [form](const Tensor& x) { return gelu(x, form); }) {}
+};
+struct Sigmoid : FunctionLayer {
+  Sigmoid() : FunctionLayer("Sigmoid", sigmoid) {}
+};
+struct Tanh : FunctionLayer {
+  Tanh() : FunctionLayer("Tanh", gadolin::tanh) {}
+};
+// Dimensions first to last become one.
+struct Flatten : FunctionLayer {
+  explicit Flatten(int first = 1, int last = -1)
+      : FunctionLayer("Flatten", [=](const Tensor& x) { return x.flatten(first, last); }) {}
+};
+struct Identity : FunctionLayer {
+  Identity() : FunctionLayer("Identity", [](const Tensor& x) { return x; }) {}
 };
 
 // Active in training only; see dropout() in tensor/ops.h.
@@ -70,23 +72,6 @@ class Dropout : public Layer {
 
  private:
   double p_;
-};
-
-// Dimensions first to last become one.
-class Flatten : public Layer {
- public:
-  explicit Flatten(int first = 1, int last = -1) : first_(first), last_(last) {}
-  Tensor forward(const Tensor& x) override { return x.flatten(first_, last_); }
-  const char* kind() const override { return "Flatten"; }
-
- private:
-  int first_, last_;
-};
-
-class Identity : public Layer {
- public:
-  Tensor forward(const Tensor& x) override { return x; }
-  const char* kind() const override { return "Identity"; }
 };
 
 }  // namespace gadolin

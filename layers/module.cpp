@@ -84,33 +84,17 @@ void Module::visit(const std::function<void(const std::string&, Module&)>& f) {
   walk("", *this);
 }
 void Module::visit(const std::function<void(const std::string&, const Module&)>& f) const {
-  const std::function<void(const std::string&, const Module&)> walk = [&](const std::string& path,
-                                                                          const Module& module) {
-    f(path, module);
-    for (const auto& child : module.children_) walk(join(path, child->name()), *child);
-  };
-  walk("", *this);
+  const_cast<Module*>(this)->visit([&](const std::string& path, Module& module) { f(path, module); });
 }
 
-std::vector<Parameter> Module::parameters() const {
+std::vector<Parameter> Module::all(bool parameters, bool buffers) const {
   std::vector<Parameter> all;
   visit([&](const std::string& path, const Module& module) {
-    for (const Parameter& p : module.parameters_) all.push_back({join(path, p.name), p.tensor});
-  });
-  return all;
-}
-std::vector<Parameter> Module::buffers() const {
-  std::vector<Parameter> all;
-  visit([&](const std::string& path, const Module& module) {
-    for (const Parameter& b : module.buffers_) all.push_back({join(path, b.name), b.tensor});
-  });
-  return all;
-}
-std::vector<Parameter> Module::state() const {
-  std::vector<Parameter> all;
-  visit([&](const std::string& path, const Module& module) {
-    for (const Parameter& p : module.parameters_) all.push_back({join(path, p.name), p.tensor});
-    for (const Parameter& b : module.buffers_) all.push_back({join(path, b.name), b.tensor});
+    const auto take = [&](const std::vector<Parameter>& own) {
+      for (const Parameter& p : own) all.push_back({join(path, p.name), p.tensor});
+    };
+    if (parameters) take(module.parameters_);
+    if (buffers) take(module.buffers_);
   });
   return all;
 }

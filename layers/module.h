@@ -66,9 +66,9 @@ class Module {
   }
 
   // Depth first in order of declaration; a module's own come before its children's.
-  std::vector<Parameter> parameters() const;
-  std::vector<Parameter> buffers() const;
-  std::vector<Parameter> state() const;  // both, in PyTorch's order
+  std::vector<Parameter> parameters() const { return all(true, false); }
+  std::vector<Parameter> buffers() const { return all(false, true); }
+  std::vector<Parameter> state() const { return all(true, true); }  // in PyTorch's order
   // This module and everything below it, with paths ("" for this one).
   void visit(const std::function<void(const std::string& path, Module& module)>& f);
   void visit(const std::function<void(const std::string& path, const Module& module)>& f) const;
@@ -121,6 +121,7 @@ class Module {
  private:
   friend class CallObserver;
   void require_new(const std::string& name) const;
+  std::vector<Parameter> all(bool parameters, bool buffers) const;
   static bool observed();  // whether a CallObserver is alive on this thread
   void observe(std::span<const Tensor> in, std::span<const Tensor> out) const;
   std::unique_ptr<std::string> name_ = std::make_unique<std::string>();

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -20,20 +19,20 @@ DenseNetOptions densenet_options(int depth) {
 }
 
 DenseLayer::DenseLayer(int in, const DenseNetOptions& o)
-    : norm1_(add("norm1", BatchNorm2d(in))),
-      conv1_(add("conv1", Conv2d(in, o.bn_size * o.growth_rate, 1, {.bias = false}))),
-      norm2_(add("norm2", BatchNorm2d(o.bn_size * o.growth_rate))),
-      conv2_(
-          add("conv2", Conv2d(o.bn_size * o.growth_rate, o.growth_rate, 3, {.padding = 1, .bias = false}))),
+    : first_{add("norm1", BatchNorm2d(in)),
+             add("conv1", Conv2d(in, o.bn_size * o.growth_rate, 1, {.bias = false}))},
+      second_{
+          add("norm2", BatchNorm2d(o.bn_size * o.growth_rate)),
+          add("conv2", Conv2d(o.bn_size * o.growth_rate, o.growth_rate, 3, {.padding = 1, .bias = false}))},
       dropout_(add("dropout", Dropout(o.drop_rate))) {}
 
 Tensor DenseLayer::features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out) {
-  return dropout_(dense_bottleneck(x, {norm1_, conv1_}, {norm2_, conv2_}, known, out));
+  return dropout_(dense_bottleneck(x, first_, second_, known, out));
 }
 
 void DenseLayer::extend(ChannelBuffer& features) {
   const Tensor x = features.all();
-  const Tensor slot = features.slot(conv2_.weight().size(0));
+  const Tensor slot = features.slot(second_.conv.weight().size(0));
   features.append(called(x, [&] { return features_of(x, features.statistics(), slot); }));
 }
 
@@ -91,14 +90,12 @@ class DenseNet::Features : public Module {
     return called(x, [&] {
       Tensor y = stem_->relu(x);
       if (!small_input_) y = max_pool2d(y, {3, 2, 1});
-      for (std::size_t i = 0; i < transitions_.size(); ++i) {
+      for (std::size_t i = 0; i < blocks_.size(); ++i) {
         const DenseFeatures dense = (*blocks_[i])(std::exchange(y, {}));  // its input goes
-        taps.stage(dense.all);
-        y = (*transitions_[i])(dense);
+        const bool last = i == transitions_.size();
+        y = last ? norm5_->relu(dense.all, dense.statistics) : (*transitions_[i])(dense);
+        taps.stage(last ? y : dense.all);
       }
-      const DenseFeatures dense = (*blocks_.back())(std::exchange(y, {}));
-      y = norm5_->relu(dense.all, dense.statistics);
-      taps.stage(y);
       return y;
     });
   }
@@ -122,7 +119,7 @@ DenseNet::DenseNet(const DenseNetOptions& options) {
 
 std::int64_t DenseNet::least_size(bool) const { return features_->least(); }
 Tensor DenseNet::trunk(const Tensor& x, const Taps& taps) {
-  require_image(x, features_->least(), "densenet");
+  require_image(x, "densenet");
   return (*features_)(x, taps);
 }
 Tensor DenseNet::head(const Tensor& last) { return (*classifier_)(global_avg_pool2d(last).flatten(1)); }

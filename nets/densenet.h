@@ -33,10 +33,7 @@ class DenseLayer : public Layer {
  private:
   // Evaluation writes into `out`.
   Tensor features_of(const Tensor& x, const ChannelStatistics& known, const Tensor& out);
-  BatchNorm2d& norm1_;
-  Conv2d& conv1_;
-  BatchNorm2d& norm2_;
-  Conv2d& conv2_;
+  NormReluConv first_, second_;
   Dropout& dropout_;
 };
 

@@ -47,12 +47,7 @@ const std::vector<NetInfo>& detectors() {
 }
 
 const NetInfo& detector_info(const std::string& name) {
-  std::vector<std::string> names;
-  for (const NetInfo& info : detectors()) {
-    if (info.name == name) return info;
-    names.push_back(info.name);
-  }
-  detail::fail_unknown("detector", name, names);
+  return detail::find_info("detector", detectors(), name);
 }
 
 std::unique_ptr<RetinaNet> make_detector(const std::string& name, const NetOptions& given) {

@@ -32,6 +32,13 @@ Logits ImageNet::logits(const Tensor& x) {
 
 std::int64_t ImageNet::least_size(bool) const { return 1; }
 
+void ImageNet::require_image(const Tensor& x, const char* net) const {
+  const std::int64_t least = least_size(false);
+  require<ShapeError>(x.dim() == 4 && x.size(2) >= least && x.size(3) >= least, net, ": input ", x.shape(),
+                      " is no batch of images of at least ", least, " x ", least,
+                      " pixels; resize them, or use another net");
+}
+
 void require_size(const ImageNet& net, const std::string& model, std::int64_t height, std::int64_t width,
                   bool training) {
   const std::int64_t least = net.least_size(training);

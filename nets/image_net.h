@@ -50,6 +50,9 @@ class ImageNet : public Layer {
   virtual Tensor trunk(const Tensor& x, const Taps& taps) = 0;
   // Logits of the last stage.
   virtual Tensor head(const Tensor& last) = 0;
+  // For trunks that halve their images several times. Throws ShapeError, naming the net as `net`, for one
+  // that is smaller than least_size.
+  void require_image(const Tensor& x, const char* net) const;
   // For constructors. A net of no classes is a trunk alone, for other nets to stand on: it has no classifier.
   void stage_has(int channels) { stage_channels_.push_back(channels); }
   bool classifies(int num_classes) { return classifies_ = num_classes > 0; }

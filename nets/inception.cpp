@@ -1,6 +1,5 @@
 #include "nets/inception.h"
 
-#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -34,9 +33,14 @@ std::int64_t InceptionNet::least_size(bool training) const {
   return training ? std::max(least_, least_to_learn_) : least_;
 }
 
+void InceptionNet::classifier(const std::string& dropout, double share, const std::string& linear) {
+  dropout_ = &add(dropout, Dropout(options_.dropout < 0 ? share : options_.dropout));
+  linear_ = &add(linear, Linear(channels_, options_.num_classes));
+}
+
 Tensor InceptionNet::trunk(const Tensor& x, const Taps& taps) {
-  require_image(x, least_, called_);
-  Tensor y = transforms_ ? imagenet_to_unit_range(x) : x;
+  require_image(x, called_);
+  Tensor y = options_.transform_input ? imagenet_to_unit_range(x) : x;
   for (const Part& part : parts_) {
     y = (*part.layer)(y);
     if (part.head && taps.auxiliary) taps.auxiliary->insert(taps.auxiliary->begin(), (*part.head)(y));

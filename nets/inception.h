@@ -9,11 +9,22 @@
 
 namespace gadolin {
 
-struct SlimNames;
-
 namespace detail {
 // Of 3x3 kernels: the same size, and half of it.
 inline const Conv2dOptions around{.padding = 1}, halves{.stride = 2};
+// A square kernel taken apart: its row, and its column.
+inline BranchConv wide(const char* name, int out, int n) {
+  return {name, out, {1, n}, {.padding = {0, n / 2}}};
+}
+inline BranchConv high(const char* name, int out, int n) {
+  return {name, out, {n, 1}, {.padding = {n / 2, 0}}};
+}
+// The average of a pixel and those around it.
+inline PoolOptions neighbours(bool count_include_pad = false) {
+  PoolOptions window(3, 1, 1);
+  window.count_include_pad = count_include_pad;
+  return window;
+}
 }  // namespace detail
 
 struct InceptionOptions {
@@ -44,7 +55,7 @@ class InceptionAux : public Layer {
 Tensor imagenet_to_unit_range(const Tensor& x);
 
 // The parts run one after another; what a part gives may end a stage and may be read by an auxiliary head.
-// Then mean of all pixels, dropout, linear.
+// Then mean of all pixels, dropout, linear. Channels are named as published.
 class InceptionNet : public ImageNet {
  public:
   const char* kind() const override { return kind_; }
@@ -52,32 +63,47 @@ class InceptionNet : public ImageNet {
 
  protected:
   // `least`: pixels a side that an image must have; `called`: the net's name in the message about others.
-  InceptionNet(const char* kind, const char* called, std::int64_t least, bool transform_input)
-      : kind_(kind), called_(called), least_(least), transforms_(transform_input) {}
+  InceptionNet(const char* kind, const char* called, std::int64_t least, const InceptionOptions& options)
+      : kind_(kind), called_(called), least_(least), options_(options), channels_(options.input_channels) {}
   template <std::derived_from<Layer> M> void part(const std::string& name, M layer) {
-    parts_.push_back({&add(name, std::move(layer))});
+    if constexpr (requires { layer.channels(); }) channels_ = layer.channels();
+    parts_.push_back({&add(name, std::move(layer)), channels_});
+  }
+  void conv(const std::string& name, int out, Pair kernel_size, const Conv2dOptions& options = {}) {
+    part(name, ConvNormRelu(channels_, out / options_.width_divisor, kernel_size, options));
+  }
+  // A block whose branches are declared by `draw(block, with...)`.
+  template <std::derived_from<Branches> B, class... A>
+  void block(const std::string& name, const char* kind, void (*draw)(B&, A...), std::decay_t<A>... with) {
+    B made(kind, channels_, options_.width_divisor);
+    draw(made, with...);
+    part(name, std::move(made));
   }
   void ends_stage() { parts_.back().ends_stage = true; }
   std::size_t last_part() const { return parts_.size() - 1; }
-  // An auxiliary head that reads what this part gives, from pictures of at least `least` pixels a side.
-  template <std::derived_from<Layer> M>
-  void auxiliary(const std::string& name, std::size_t reads, M layer, std::int64_t least = 1) {
-    least_to_learn_ = std::max(least_to_learn_, least);
-    parts_.at(reads).head = &add(name, std::move(layer));
+  // An auxiliary head that reads what this part gives, from pictures of at least M::least pixels a side, if
+  // the options want one.
+  template <std::derived_from<Layer> M> void auxiliary(const std::string& name, std::size_t reads) {
+    if (!options_.aux_logits) return;
+    least_to_learn_ = std::max(least_to_learn_, M::least);
+    parts_.at(reads).head = &add(name, M(parts_.at(reads).channels, options_));
   }
-  void classifier(Dropout& dropout, Linear& linear) { dropout_ = &dropout, linear_ = &linear; }
+  // `share`: of the dropout, unless the options say another.
+  void classifier(const std::string& dropout, double share, const std::string& linear);
 
  private:
   Tensor trunk(const Tensor& x, const Taps& taps) override;
   Tensor head(const Tensor& last) override;
   struct Part {
     Layer* layer;
+    int channels;  // of what it gives
     Layer* head = nullptr;
     bool ends_stage = false;
   };
   const char *kind_, *called_;
   std::int64_t least_, least_to_learn_ = 1;
-  bool transforms_;
+  InceptionOptions options_;
+  int channels_;
   std::vector<Part> parts_;
   Dropout* dropout_ = nullptr;
   Linear* linear_ = nullptr;

@@ -42,8 +42,12 @@ struct Read {
   }
 };
 
-[[noreturn]] inline void fail_unknown(const char* what, const std::string& name,
-                                      const std::vector<std::string>& names) {
+inline const NetInfo& find_info(const char* what, const std::vector<NetInfo>& all, const std::string& name) {
+  std::vector<std::string> names;
+  for (const NetInfo& info : all) {
+    if (info.name == name) return info;
+    names.push_back(info.name);
+  }
   const std::string near = nearest(name, names);
   fail<UsageError>(what, ": ", name, " is unknown; ", near.empty() ? "" : "did you mean " + near + "? ",
                    "known are ", joined(names));

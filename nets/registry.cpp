@@ -10,7 +10,6 @@
 #include "nets/inception_v4.h"
 #include "nets/option_fields.h"
 #include "nets/resnet.h"
-#include "nets/resnet_v2.h"
 #include "nets/vgg.h"
 
 namespace gadolin {
@@ -49,111 +48,93 @@ template <class V> void visit_options(V&& v, InceptionOptions& o) {
   v("width_divisor", o.width_divisor);
 }
 
-struct Entry {
-  NetInfo info;
-  std::function<std::unique_ptr<ImageNet>(const NetOptions&, bool classifies)> make;
-};
-
-// A net whose constructor takes its family's options (after what `build` adds).
-// `without`: options of the family that would do nothing in this net.
-template <class Options, class Build>
-Entry entry(std::string name, std::string about, std::string weights, std::int64_t size, Options defaults,
-            Build build, const std::vector<std::string>& without = {}) {
-  Entry e{{name, std::move(about), std::move(weights), {3, size, size}, {"num_classes", "input_channels"}},
-          {}};
-  visit_options(List{e.info.options}, defaults);
-  std::erase_if(e.info.options, [&](const std::string& option) {
-    return std::count(without.begin(), without.end(), option) > 0;
-  });
-  e.make = [name, defaults, build](const NetOptions& given, bool classifies) -> std::unique_ptr<ImageNet> {
-    Options o = defaults;
-    const Read read{name, given};
-    read("num_classes", o.num_classes);
-    if (!classifies) o.num_classes = 0;
-    read("input_channels", o.input_channels);
-    visit_options(read, o);
-    return build(o);
-  };
-  return e;
-}
 template <class Net, class... First> auto builds(First... first) {
   return [=](const auto& options) { return std::make_unique<Net>(first..., options); };
 }
 
-const std::vector<Entry>& entries() {
-  static const std::vector<Entry> all = [] {
-    std::vector<Entry> list;
-    for (const int depth : {18, 34, 50, 101, 152, 200}) {
-      list.push_back(entry("resnet" + std::to_string(depth), "He et al. 2015, stride on the 3x3 (v1.5)",
-                           "torchvision", 224, ResNetOptions{}, builds<ResNet>(depth)));
+struct NetTable {
+  std::vector<NetInfo> infos;
+  std::map<std::string, std::function<std::unique_ptr<ImageNet>(const NetOptions&, bool classifies)>> makers;
+  NetTable();
+
+  // A net whose constructor takes its family's options (after what `build` adds).
+  // `without`: options of the family that are not for this net.
+  template <class Options, class Build>
+  void add(const std::string& name, const char* about, const char* weights, std::int64_t size,
+           Options defaults, Build build, const std::vector<std::string>& without = {}) {
+    NetInfo& info =
+        infos.emplace_back(NetInfo{name, about, weights, {3, size, size}, {"num_classes", "input_channels"}});
+    visit_options(List{info.options}, defaults);
+    std::erase_if(info.options, [&](const std::string& option) {
+      return std::count(without.begin(), without.end(), option) > 0;
+    });
+    makers[name] = [name, defaults, build](const NetOptions& given, bool classifies) {
+      Options o = defaults;
+      const Read read{name, given};
+      read("num_classes", o.num_classes);
+      if (!classifies) o.num_classes = 0;
+      read("input_channels", o.input_channels);
+      visit_options(read, o);
+      return std::unique_ptr<ImageNet>(build(o));
+    };
+  }
+};
+
+NetTable::NetTable() {
+  for (const int depth : {18, 34, 50, 101, 152, 200}) {
+    add(cat("resnet", depth), "He et al. 2015, stride on the 3x3 (v1.5)", "torchvision", 224, ResNetOptions{},
+        builds<ResNet>(depth));
+  }
+  for (const int depth : {18, 34, 50, 101, 152, 200}) {
+    add(cat("resnet_v2_", depth), "He et al. 2016, pre-activation", "Gadolin", 224, ResNetOptions{},
+        builds<ResNetV2>(depth));
+  }
+  for (const int depth : {121, 161, 169, 201}) {
+    add(cat("densenet", depth), "Huang et al. 2017", "torchvision", 224, densenet_options(depth),
+        builds<DenseNet>());
+  }
+  for (const bool norm : {false, true}) {
+    for (const int depth : {11, 13, 16, 19}) {
+      VGGOptions options;
+      options.batch_norm = norm;
+      add(cat("vgg", depth, norm ? "_bn" : ""),
+          norm ? "Simonyan and Zisserman 2015, with batch norm" : "Simonyan and Zisserman 2015",
+          "torchvision", 224, options, builds<VGG>(depth));
     }
-    for (const int depth : {18, 34, 50, 101, 152, 200}) {
-      list.push_back(entry("resnet_v2_" + std::to_string(depth), "He et al. 2016, pre-activation", "Gadolin",
-                           224, ResNetOptions{}, builds<ResNetV2>(depth)));
-    }
-    for (const int depth : {121, 161, 169, 201}) {
-      list.push_back(entry("densenet" + std::to_string(depth), "Huang et al. 2017", "torchvision", 224,
-                           densenet_options(depth), builds<DenseNet>()));
-    }
-    for (const bool norm : {false, true}) {
-      for (const int depth : {11, 13, 16, 19}) {
-        VGGOptions options;
-        options.batch_norm = norm;
-        list.push_back(
-            entry("vgg" + std::to_string(depth) + (norm ? "_bn" : ""),
-                  norm ? "Simonyan and Zisserman 2015, with batch norm" : "Simonyan and Zisserman 2015",
-                  "torchvision", 224, options, builds<VGG>(depth)));
-      }
-    }
-    list.push_back(entry("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224,
-                         InceptionOptions{}, builds<GoogLeNet>(), {"count_include_pad"}));
-    list.push_back(entry("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{},
-                         builds<InceptionV3>(), {"dropout_aux"}));
-    InceptionOptions as_timm;
-    as_timm.aux_logits = false;
-    const std::vector<std::string> not_there{"dropout_aux", "transform_input", "count_include_pad"};
-    list.push_back(
-        entry("inception_v4", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionV4>(), not_there));
-    list.push_back(entry("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, as_timm,
-                         builds<InceptionResNetV2>(), not_there));
-    return list;
-  }();
+  }
+  add("googlenet", "Szegedy et al. 2015, with batch norm", "torchvision", 224, InceptionOptions{},
+      builds<GoogLeNet>(), {"count_include_pad"});
+  add("inception_v3", "Szegedy et al. 2016", "torchvision", 299, InceptionOptions{}, builds<InceptionV3>(),
+      {"dropout_aux"});
+  InceptionOptions as_timm;
+  as_timm.aux_logits = false;
+  const std::vector<std::string> not_there{"dropout_aux", "transform_input", "count_include_pad"};
+  add("inception_v4", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionV4>(), not_there);
+  add("inception_resnet_v2", "Szegedy et al. 2017", "timm", 299, as_timm, builds<InceptionResNetV2>(),
+      not_there);
+}
+
+const NetTable& table() {
+  static const NetTable all;
   return all;
 }
 
-const Entry& find_entry(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Entry& e : entries()) {
-    if (e.info.name == name) return e;
-    names.push_back(e.info.name);
-  }
-  detail::fail_unknown("model", name, names);
-}
-
-std::unique_ptr<ImageNet> make_entry(const std::string& name, const NetOptions& options, bool classifies) {
-  const Entry& e = find_entry(name);
-  detail::check_known(name, options, e.info.options);
-  return e.make(options, classifies);
+std::unique_ptr<ImageNet> make(const std::string& name, const NetOptions& options, bool classifies) {
+  detail::check_known(name, options, net_info(name).options);
+  return table().makers.at(name)(options, classifies);
 }
 
 }  // namespace
 
-const std::vector<NetInfo>& nets() {
-  static const std::vector<NetInfo> all = [] {
-    std::vector<NetInfo> list;
-    for (const Entry& e : entries()) list.push_back(e.info);
-    return list;
-  }();
-  return all;
-}
+const std::vector<NetInfo>& nets() { return table().infos; }
 
-const NetInfo& net_info(const std::string& name) { return find_entry(name).info; }
+const NetInfo& net_info(const std::string& name) { return detail::find_info("model", nets(), name); }
 
 std::unique_ptr<ImageNet> make_net(const std::string& name, const NetOptions& options) {
-  return make_entry(name, options, true);
+  return make(name, options, true);
 }
 std::unique_ptr<ImageNet> make_trunk(const std::string& name, const NetOptions& options) {
-  return make_entry(name, options, false);
+  return make(name, options, false);
 }
 
 }  // namespace gadolin

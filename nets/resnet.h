@@ -1,8 +1,6 @@
-// Residual networks (He et al. 2015, table 1), in the form called v1.5: the stride of a bottleneck sits on
-// its 3x3. Names and numbers are torchvision's.
+// Residual networks (He et al. 2015, table 1), in the form called v1.5, where the stride of a bottleneck sits
+// on its 3x3, and with pre-activation (He et al. 2016). Names and numbers are torchvision's.
 #pragma once
-
-#include <optional>
 
 #include "layers/conv_norm.h"
 #include "layers/linear.h"
@@ -23,30 +21,33 @@ struct ResNetOptions {
   bool conv_bias = false;  // v2: the stem, the last convolution of a block and projections have biases
 };
 
-// Two 3x3 convolutions and a shortcut; He et al. 2015, figure 5 (left).
-class BasicBlock : public Layer {
+// Convolutions with batch norms and a shortcut around them; He et al. 2015, figure 5. Two 3x3 (left), or 1x1
+// to fewer channels, 3x3, 1x1 to four times as many (right).
+class ResidualBlock : public Layer {
  public:
-  static constexpr int expansion = 1;
-  BasicBlock(int in, int planes, int stride, const ResNetOptions& options);
+  ResidualBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);
   Tensor forward(const Tensor& x) override;
-  const char* kind() const override { return "BasicBlock"; }
+  const char* kind() const override { return steps_.size() == 3 ? "Bottleneck" : "BasicBlock"; }
 
  private:
-  ConvNorm conv1_, conv2_;
-  Shortcut& downsample_;
+  std::vector<ConvNorm> steps_;
+  Shortcut* downsample_;
 };
 
-// 1x1 to fewer channels, 3x3, 1x1 to four times as many; figure 5 (right).
-class Bottleneck : public Layer {
+// The same convolutions, each behind a batch norm and a ReLU, and nothing is done to the sum; He et al. 2016,
+// "Identity mappings", figure 4 e. The projection of the shortcut reads the activation after the first norm.
+class PreActivationBlock : public Layer {
  public:
-  static constexpr int expansion = 4;
-  Bottleneck(int in, int planes, int stride, const ResNetOptions& options);
+  PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);
   Tensor forward(const Tensor& x) override;
-  const char* kind() const override { return "Bottleneck"; }
+  const char* kind() const override { return "PreActivationBlock"; }
 
  private:
-  ConvNorm conv1_, conv2_, conv3_;
-  Shortcut& downsample_;
+  BatchNorm2d* first_norm_;
+  std::vector<ConvNorm> steps_;  // each convolution with the batch norm before the next one
+  Conv2d* last_conv_;
+  Sequential* downsample_;
+  bool projects_;  // otherwise the shortcut reads x itself
 };
 
 // x [N, C, H, W] -> logits [N, num_classes]. features: layer1 to layer4, at strides 4, 8, 16, 32; with
@@ -55,16 +56,28 @@ class Bottleneck : public Layer {
 class ResNet : public ImageNet {
  public:
   // depth: 18, 34, 50, 101, 152 or 200. Throws ValueError for another.
-  explicit ResNet(int depth, const ResNetOptions& options = {});
-  const char* kind() const override { return "ResNet"; }
+  explicit ResNet(int depth, const ResNetOptions& options = {}) : ResNet(depth, options, false) {}
+  const char* kind() const override { return pre_activation_ ? "ResNetV2" : "ResNet"; }
+
+ protected:
+  ResNet(int depth, const ResNetOptions& options, bool pre_activation);
 
  private:
   Tensor trunk(const Tensor& x, const Taps& taps) override;
   Tensor head(const Tensor& last) override;
   ResNetOptions options_;
-  std::optional<ConvNorm> conv1_;
+  bool pre_activation_;
+  Conv2d* conv1_;
+  BatchNorm2d* bn1_;  // behind the stem, or behind the last group
   Sequential* groups_[4];
   Linear* fc_;
+};
+
+// The same of pre-activation blocks. No batch norm follows the stem; the one behind the last group is called
+// bn1, and the last of the features is relu(bn1(layer4)).
+class ResNetV2 : public ResNet {
+ public:
+  explicit ResNetV2(int depth, const ResNetOptions& options = {}) : ResNet(depth, options, true) {}
 };
 
 // Blocks in each of the four groups, and whether they are bottlenecks.
@@ -73,8 +86,6 @@ struct ResNetDepth {
   bool bottleneck;
 };
 ResNetDepth resnet_depth(int depth);
-int group_stride(int group, const ResNetOptions& options);
-PoolOptions stem_pooling(const ResNetOptions& options);
 
 inline ResNet resnet18(const ResNetOptions& options = {}) { return ResNet(18, options); }
 inline ResNet resnet34(const ResNetOptions& options = {}) { return ResNet(34, options); }

@@ -1,6 +1,5 @@
 #include "nets/vgg.h"
 
-#include "nets/image_size.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -46,7 +45,7 @@ Tensor VGG::Step::operator()(const Tensor& x) const {
 }
 
 Tensor VGG::trunk(const Tensor& x, const Taps& taps) {
-  require_image(x, least_size(training()), "vgg");
+  require_image(x, "vgg");
   Tensor y = x;
   for (const std::vector<Step>& group : groups_) {
     for (const Step& step : group) y = step(y);

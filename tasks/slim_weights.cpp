@@ -8,7 +8,6 @@
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"
 #include "nets/resnet.h"
-#include "nets/resnet_v2.h"
 #include "nets/vgg.h"
 #include "tensor/ops.h"
 

@@ -12,13 +12,17 @@
 #include <tuple>
 #include <vector>
 
-#include "layers/cudnn_plans.h"
 #include "tensor/check.h"
 #include "tensor/cuda/info.h"
+#include "tests/cudnn_without_device.h"
 #include "tests/layers/conv_problem.h"
 
 namespace gadolin {
 namespace {
+
+using test::plan_without_device;
+using test::PlanConfig;
+using test::PlanReport;
 
 std::string h200() {
   std::ifstream in(GADOLIN_TEST_DATA "/h200.json");

@@ -10,14 +10,18 @@
 #include <string>
 
 #include "layers/branches.h"
-#include "layers/cudnn_plans.h"
 #include "layers/fusion.h"
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "tensor/cuda/info.h"
+#include "tests/cudnn_without_device.h"
 
 namespace gadolin {
 namespace {
+
+using test::plan_without_device;
+using test::PlanConfig;
+using test::PlanReport;
 
 constexpr std::int64_t batch = 32;
 

@@ -9,7 +9,6 @@
 #include "nets/densenet.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
-#include "nets/resnet_v2.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/distance.h"
