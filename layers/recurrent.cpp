@@ -230,7 +230,7 @@ RecurrentOutput recurrent(const Tensor& x_in, const Steps& steps, const Recurren
     const std::int64_t ys = rows * sides * layer.state, hs = ys + layer.states(), cs = hs + layer.cells();
     y = all.slice(0, 0, ys).reshape({rows, sides * layer.state});
     h.push_back(all.slice(0, ys, hs).reshape({sides, n, layer.state}));
-    if (cs > hs) c.push_back(all.slice(0, hs, cs).reshape({sides, n, layer.hidden}));
+    if (o.cell == Cell::lstm) c.push_back(all.slice(0, hs, cs).reshape({sides, n, layer.hidden}));
     if (training && o.dropout > 0 && (o.drop_last || k + 1 < o.layers)) y = dropout(y, o.dropout);
   }
   if (layer.rows.index.defined()) y = apply(RecurrentRows{layer.rows.index, n * t, true}, y);
