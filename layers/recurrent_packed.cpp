@@ -138,7 +138,8 @@ template <class T, class C, class M> struct ForwardPass {
     const Tensor z_ = scratch<M>(w.count * most_rows, panel_width<M>), c_ = scratch<M>(most_rows, H),
                  h_ = scratch<M>(most_rows, P), m_ = projects ? scratch<M>(most_rows, H) : h_,
                  p_ = scratch<M>(projects ? hr[0].count * most_rows : 0, panel_width<M>),
-                 kept_ = empty({C::keeps * H}, dtype_of<T>);
+                 kept_ = empty({C::keeps * H}, dtype_of<T>),
+                 bias = s.bias.defined() ? s.bias.to(dtype_of<M>) : scratch<M>(C::gates, H);
     M *const z = z_.data<M>(), *const c = c_.data<M>(), *const h = h_.data<M>(), *const m = m_.data<M>();
     task.load(of_side<T>(l.h0, task.d, l.rows.n * P), P, h);
     task.load(of_side<T>(l.c0, task.d, l.rows.n * H), H, c);
@@ -150,8 +151,8 @@ template <class T, class C, class M> struct ForwardPass {
         if (l.keeps)
           for (Size j = 0; j < P; ++j) s.before.template data<T>()[row * P + j] = convert<T>(h[i * P + j]);
         T* const keep = l.keeps ? s.kept.template data<T>() + row * C::keeps * H : kept_.data<T>();
-        unit(w, i, s.x.template data<T>() + row * C::gates * H,
-             s.bias.defined() ? s.bias.template data<T>() : nullptr, z, keep, m + i * H, c + i * H);
+        unit(w, i, s.x.template data<T>() + row * C::gates * H, bias.data<M>(), z, keep, m + i * H,
+             c + i * H);
         if (s.cells.defined() && l.keeps)
           std::memcpy(s.cells.template data<M>() + row * H, c + i * H,
                       static_cast<std::size_t>(H) * sizeof(M));
@@ -170,17 +171,16 @@ template <class T, class C, class M> struct ForwardPass {
     task.store(h, P, l.last_h<T>(l.out, task.d));
     if (l.cell == Cell::lstm) task.store(c, H, l.last_c<T>(l.out, task.d));
   }
-  void unit(const Panels<M>& w, Size i, const T* x, const T* bias, const M* z, T* keep, M* h, M* c) const {
+  void unit(const Panels<M>& w, Size i, const T* x, const M* bias, const M* z, T* keep, M* h, M* c) const {
     const Size H = l.hidden, step = w.in_group * most_rows * panel_width<M>;
     by_panel(w, i, [&](Size first, Size n, Size at) {
       GADOLIN_IVDEP
       for (Size l0 = 0; l0 < n; ++l0) {
         const Size j = first + l0;
         M state = h[j], inner = c[j];
-        cell.forward(
-            [&](int g) { return convert<M>(x[g * H + j]); },
-            [&](int g) { return z[at + l0 + g * step] + (bias ? convert<M>(bias[g * H + j]) : M(0)); },
-            [&](int k, M v) { keep[k * H + j] = convert<T>(v); }, state, inner);
+        cell.forward([&](int g) { return convert<M>(x[g * H + j]); },
+                     [&](int g) { return z[at + l0 + g * step] + bias[g * H + j]; },
+                     [&](int k, M v) { keep[k * H + j] = convert<T>(v); }, state, inner);
         h[j] = state, c[j] = inner;
       }
     });
