@@ -157,7 +157,12 @@ int CsvTable::column(std::string_view wanted) const {
 
 std::string CsvTable::place(std::size_t row) const { return cat(printable(name), ":", lines[row]); }
 
-CsvTable parse_csv(std::string_view text, const std::string& name, char separator) {
+namespace {
+
+// Reads the header and every row; columns without a name are still there.
+void walk_table(std::string_view text, const std::string& name, char separator,
+                const std::function<void(CsvTable&, std::int64_t)>& on_header,
+                const std::function<void(std::vector<std::string>&, std::int64_t)>& on_row) {
   CsvTable table;
   table.name = name;
   Parser parser(text, name, separator);
@@ -169,20 +174,50 @@ CsvTable parse_csv(std::string_view text, const std::string& name, char separato
   }
   for (std::string& h : table.header) h = trimmed(h);
   std::unordered_set<std::string_view> seen;
-  const std::int64_t header_line = parser.line();
   for (const std::string& h : table.header)
-    require<FormatError>(h.empty() || seen.insert(h).second, "csv: ", printable(name), ":", header_line,
+    require<FormatError>(h.empty() || seen.insert(h).second, "csv: ", printable(name), ":", parser.line(),
                          ": two columns are named '", printable(h), "'");
+  const std::size_t columns = table.header.size();
+  on_header(table, parser.line());
   while (parser.record(fields)) {
-    if (empty_line(fields) && table.header.size() > 1) continue;
-    require<FormatError>(fields.size() == table.header.size(), "csv: ", printable(name), ":", parser.line(),
-                         ": ", fields.size(), fields.size() == 1 ? " field" : " fields", ", the header has ",
-                         table.header.size());
-    table.rows.push_back(std::move(fields));
-    table.lines.push_back(parser.line());
+    if (empty_line(fields) && columns > 1) continue;
+    require<FormatError>(fields.size() == columns, "csv: ", printable(name), ":", parser.line(), ": ",
+                         fields.size(), fields.size() == 1 ? " field" : " fields", ", the header has ",
+                         columns);
+    on_row(fields, parser.line());
   }
+}
+
+}  // namespace
+
+CsvTable parse_csv(std::string_view text, const std::string& name, char separator) {
+  CsvTable table;
+  std::int64_t header_line = 0;
+  walk_table(
+      text, name, separator,
+      [&](CsvTable& head, std::int64_t line) {
+        table = std::move(head);
+        header_line = line;
+      },
+      [&](std::vector<std::string>& fields, std::int64_t line) {
+        table.rows.push_back(std::move(fields));
+        table.lines.push_back(line);
+      });
   drop_empty_columns(table, header_line);
   return table;
+}
+
+void each_csv_row(std::string_view text, const std::string& name,
+                  const std::function<void(const CsvTable&)>& header,
+                  const std::function<void(std::vector<std::string>&, std::int64_t)>& row, char separator) {
+  walk_table(
+      text, name, separator,
+      [&](CsvTable& head, std::int64_t line) {
+        require<FormatError>(std::count(head.header.begin() + 1, head.header.end(), "") == 0,
+                             "csv: ", printable(name), ":", line, ": a column has no name");
+        header(head);
+      },
+      row);
 }
 
 CsvTable parse_csv_records(std::string_view text, const std::string& name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,12 @@ struct CsvTable {
 // row numbers. Names of columns are trimmed.
 CsvTable parse_csv(std::string_view text, const std::string& name, char separator = ',');
 CsvTable read_csv(const std::string& path);
+// The same row by row, for tables that are too large to hold: `header` gets a table without rows, `row` the
+// fields of one, as many as the header has, and its line. Every column but the first must have a name.
+void each_csv_row(std::string_view text, const std::string& name,
+                  const std::function<void(const CsvTable&)>& header,
+                  const std::function<void(std::vector<std::string>&, std::int64_t)>& row,
+                  char separator = ',');
 // The records alone, each with the fields it has: for tables that may have no header (the header is empty).
 CsvTable parse_csv_records(std::string_view text, const std::string& name);
 

@@ -92,7 +92,7 @@ TEST(ZipFile, ReadsStoredAndPackedMembersInPlaceOrUnpacked) {
   const ZipFile zip(bytes, "x");
   ASSERT_EQ(zip.entries().size(), 3u);
   EXPECT_EQ(zip.view(*zip.find("a/b")), "hello");
-  EXPECT_EQ(zip.view(*zip.find("a/b")).data(), bytes.data() + zip.find("a/b")->begin) << "copied";
+  EXPECT_EQ(zip.view(*zip.find("a/b")).data(), bytes.data() + zip.begin(*zip.find("a/b"))) << "copied";
   EXPECT_EQ(zip.read(*zip.find("c"), 5000), text);
   EXPECT_EQ(zip.read(*zip.find("empty"), 0), "");
   EXPECT_EQ(zip.find("d"), nullptr);
@@ -161,10 +161,14 @@ TEST(ZipFile, LiesAboutMembers) {
   EXPECT_EQ(lying([](Member& m) { m.size = m.stored = 6; }), "zip: x: member m reaches into what follows it");
   EXPECT_EQ(lying([](Member& m) { m.size = m.stored = 0x7fffffff; }),
             "zip: x: member m of 2147483647 bytes at byte 31 goes on after the end of the file");
-  EXPECT_EQ(lying([](Member& m) { m.offset = 36; }),
-            "zip: x: member m is called or packed otherwise in its own header");
-  EXPECT_EQ(lying([](Member& m) { m.offset = 7; }),
-            "zip: x: member m is not where its directory says, at byte 7");
+  EXPECT_EQ(lying([](Member& m) { m.offset = 36; }), "zip: x: member m reaches into what follows it");
+  EXPECT_EQ(lying([](Member& m) { m.name = "k"; }),
+            "zip: x: member k is called or packed otherwise in its own header");
+  EXPECT_EQ(zip_refusal(built({honest("m", "hello")},
+                              [](std::vector<Member>& all) {
+                                all[0].bytes.pop_back(), all[0].stored = all[0].size = 4, all[0].offset = 1;
+                              })),
+            "zip: x: member m is not where its directory says, at byte 1");
   EXPECT_EQ(lying([](Member& m) { m.offset = 0xfffffff0; }),
             "zip: x: member m is not where its directory says, at byte 4294967280");
   EXPECT_EQ(lying([](Member& m) { m.flags = 1; }), "zip: x: member m is encrypted");
@@ -178,7 +182,7 @@ TEST(ZipFile, LiesAboutMembers) {
                                 all.push_back(all[0]);
                                 all[1].name = "b";
                               }))
-                .find("zip: x: member b is called"),
+                .find("zip: x: member a reaches into what follows it"),
             0u);
 }
 
@@ -227,6 +231,30 @@ TEST(ZipFile, DamageIsAnErrorAndNothingElse) {
   EXPECT_EQ(survive_truncations(whole, read), 0);
   EXPECT_LT(survive_changes(whole, 20000, whole.size(), read),
             8000);  // dates, attributes and such may change
+}
+
+TEST(ZipWriter, PackedMembersAndZip64AreReadBack) {
+  const Scratch scratch;
+  AtomicFile file(scratch / "many.zip");
+  ZipWriter zip(file);
+  zip.add("packed", packed_member(std::string(5000, 'a')));
+  for (int i = 0; i < 65600; ++i) zip.add(cat("m", i), packed_member(""));
+  zip.finish();
+  EXPECT_EQ(message_of<ValueError>([&] { zip.add(std::string(65535, 'n'), "x"); }),
+            "zip: a name of 65535 bytes, at most 65534 are possible");
+  AtomicFile again(scratch / "again.zip");
+  ZipWriter other(again);
+  other.add("a", "hello");
+  other.finish();
+  again.commit();
+  file.commit();
+  const MappedFile mapped(scratch / "many.zip");
+  const ZipFile many(mapped.text(), "many");
+  EXPECT_EQ(many.entries().size(), 65601u);
+  std::string room;
+  EXPECT_EQ(many.head(*many.find("packed"), 10, room), std::string(10, 'a'));
+  EXPECT_EQ(many.unpacked_bytes(), 10u);
+  EXPECT_EQ(many.read(*many.find("packed"), 5000), std::string(5000, 'a'));
 }
 
 TEST(Npz, MembersThatAreNoArrays) {

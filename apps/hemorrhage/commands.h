@@ -1,0 +1,10 @@
+// Commands of `gadolin hemorrhage`, one function each; a file a command.
+#pragma once
+
+#include "apps/program/command.h"
+
+namespace gadolin::hemorrhage {
+
+void add_process_labels(Program& program, CLI::App* group);
+
+}  // namespace gadolin::hemorrhage

@@ -1,0 +1,12 @@
+// gadolin hemorrhage: from an archive of head CTs to the probabilities of bleeding, image by image.
+#include "apps/commands.h"
+#include "apps/hemorrhage/commands.h"
+
+namespace gadolin {
+
+void add_hemorrhage(Program& program) {
+  CLI::App* group = program.group("hemorrhage", "From an archive of head CTs to probabilities of bleeding");
+  hemorrhage::add_process_labels(program, group);
+}
+
+}  // namespace gadolin
