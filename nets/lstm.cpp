@@ -60,10 +60,10 @@ std::unique_ptr<SequenceNet> make_sequence_net(const NetOptions& options) {
   bool bias = true, one = o.recurrent.biases == 1;
   read("bias", bias), read("one_bias", one);
   o.recurrent.biases = !bias ? 0 : one ? 1 : 2;
-  if (const std::string* cell = read.find<std::string>("cell", "lstm, gru, rnn_tanh or rnn_relu")) {
+  const char* const known = "lstm, gru, rnn_tanh or rnn_relu";
+  if (const std::string* cell = read.find<std::string>("cell", known)) {
     const auto found = std::find(std::begin(cells), std::end(cells), *cell);
-    require<UsageError>(found != std::end(cells), name, ": option cell is ", *cell,
-                        "; it must be lstm, gru, rnn_tanh or rnn_relu");
+    require<UsageError>(found != std::end(cells), name, ": option cell must be ", known);
     o.recurrent.cell = static_cast<Cell>(found - std::begin(cells));
     if (o.recurrent.cell != Cell::lstm && !options.contains("forget_bias")) o.recurrent.forget_bias = 0;
   }

@@ -44,7 +44,11 @@ TEST(SequenceNet, OptionsByName) {
   EXPECT_EQ(test::message_of<UsageError>([] {
               make_sequence_net({{"cell", std::string("mlp")}});
             }),
-            "lstm: option cell is mlp; it must be lstm, gru, rnn_tanh or rnn_relu");
+            "lstm: option cell must be lstm, gru, rnn_tanh or rnn_relu");
+  EXPECT_EQ(test::message_of<UsageError>([] {
+              make_sequence_net({{"cell", 3.0}});
+            }),
+            "lstm: option cell must be lstm, gru, rnn_tanh or rnn_relu");
   EXPECT_EQ(test::message_of<UsageError>([] {
               make_sequence_net({{"width", 2.0}});
             }),
