@@ -4,8 +4,10 @@
     python bench/compare_pytorch.py --gadolin G --device cuda --batches 32,256 --dtypes bf16,fp16
     python bench/compare_pytorch.py --gadolin G --check                                only whether both learn the same
     python bench/compare_pytorch.py --gadolin G --latency                              single pictures: p50, p90, p99
+    python bench/compare_pytorch.py --gadolin G --modes infer --dtypes fp32 --peers openvino,onnxruntime    other engines too
     python bench/compare_pytorch.py --gadolin G --memory                               peak memory of a training step
     python bench/compare_pytorch.py --gadolin G --models retinanet_resnet50_fpn --batches 4    detectors (bench/detector_side.py)
+    python bench/compare_pytorch.py --gadolin G --share                                  steps beside a busy job on every core
     python bench/compare_pytorch.py --gadolin G --startup                              process start to the first step
     python bench/compare_pytorch.py --gadolin G --loader IMAGE_FOLDER                  decode and augment
     python bench/compare_pytorch.py --gadolin G --end-to-end IMAGE_FOLDER              JPEG files to trained parameters
@@ -33,6 +35,7 @@ def parse():
     p.add_argument("--modes", default="train,infer")
     p.add_argument("--dtypes", default="fp32,bf16", help="of fp32, tf32 (CUDA), bf16, fp16 (CUDA)")
     p.add_argument("--variants", help="of eager, folded, cast, graph, compile, compile-reduce-overhead, compile-max-autotune; of detectors eager, nchw")
+    p.add_argument("--peers", default="", help="of openvino, onnxruntime (CPU): inference of classifiers by these, too (bench/peer_side.py)")
     p.add_argument("--batches", "--batch", default="16", help="one or more: 8,32,128,256")
     p.add_argument("--size", type=int, default=0, help="0: 224, 299 for Inception and 512 for detectors; loaders always 224")
     p.add_argument("--threads", type=int, default=2)
@@ -47,6 +50,7 @@ def parse():
     p.add_argument("--no-check", action="store_true", help="time without checking")
     p.add_argument("--latency", action="store_true")
     p.add_argument("--memory", action="store_true")
+    p.add_argument("--share", action="store_true", help="on the CPU, also with a neighbour that keeps every core busy")
     p.add_argument("--startup", action="store_true")
     p.add_argument("--loader", metavar="FOLDER", help="a folder of class folders")
     p.add_argument("--end-to-end", metavar="FOLDER", help="likewise; pictures are made when it does not exist")
@@ -84,7 +88,9 @@ import torch  # noqa: E402
 
 from checks import check, numpy_state, write_safetensors  # noqa: E402
 from detector_side import awake, build_detector, is_detector  # noqa: E402
+from compare_share import compare_share  # noqa: E402
 from gadolin_side import Failed, Results, percentiles, rows_of, run_program, spread, verdict  # noqa: E402
+from peer_side import PeerStep, side_of  # noqa: E402
 from pytorch_side import quiet_build, random_batch, time_block, time_calls, variants_of, warm  # noqa: E402
 
 
@@ -111,6 +117,13 @@ def build_variants(model, mode, dtype, batch):
             steps[variant] = step
         except Exception as error:  # a variant that this PyTorch cannot run must not end the suite
             failed[variant] = one_line(error)
+    for peer in [] if mode != "infer" or is_detector(model) or not ARGS.peers else ARGS.peers.split(","):
+        try:
+            step = PeerStep(peer, model, dtype, random_batch(model, batch, size_of(model))[0], ARGS.threads)
+            warm(step, ARGS.device, ARGS.warmup, ARGS.warm_seconds)
+            steps[peer] = step
+        except Exception as error:
+            failed[peer] = one_line(error)
     return steps, failed
 
 
@@ -153,9 +166,9 @@ def compare_from(start, results, model, mode, dtype, batch):
     theirs, ours, peaks, broken = {}, {}, {}, set()
     common = {"suite": "model", "net": model, "mode": mode, "dtype": dtype, "batch": batch, "size": size_of(model)}
 
-    def known(store, framework, variant, times):
+    def known(store, key, framework, variant, times):
         """What is measured is on disk at once: a comparison that is cut off leaves its blocks."""
-        fill(store, variant, times)
+        fill(store, key, times)
         results.add(**(common | {"suite": "block", "of": common["suite"]}), framework=framework, variant=variant, ms=times)
 
     for _ in range(ARGS.alternations):
@@ -165,7 +178,7 @@ def compare_from(start, results, model, mode, dtype, batch):
                 times = [time_block(step, "cuda", ARGS.steps, ARGS.seconds) for _ in range(ARGS.blocks)]
             else:
                 times = [statistics.median(time_calls(step, "cpu", ARGS.steps * ARGS.blocks))]
-            known(theirs, "pytorch", variant, times)
+            known(theirs, variant, *side_of(variant)[1:], times)
         for variant, words in gadolin_variants().items():
             if variant in broken:
                 continue
@@ -178,17 +191,18 @@ def compare_from(start, results, model, mode, dtype, batch):
                 results.fail(f"{label} Gadolin {variant}", error)
                 continue
             row = rows_of(events, "model")[-1]
-            known(ours, "gadolin", variant, [row["median_ms"], row["min_ms"], row["max_ms"]] if ARGS.device == "cuda" else [row["median_ms"]])
+            known(ours, variant, "gadolin", variant, [row["median_ms"], row["min_ms"], row["max_ms"]] if ARGS.device == "cuda" else [row["median_ms"]])
             peaks[variant] = row["peak_mb"]
-    for variant, times in theirs.items():
-        row = spread(times)
-        results.add(**common, framework="pytorch", variant=variant, **row, img_s=1e3 * batch / row["median_ms"])
+    for key, times in theirs.items():
+        row, (_, framework, variant) = spread(times), side_of(key)
+        results.add(**common, framework=framework, variant=variant, **row, img_s=1e3 * batch / row["median_ms"])
     for variant, times in ours.items():
         row = spread(times)
         results.add(**common, framework="gadolin", variant=variant, **row, img_s=1e3 * batch / row["median_ms"], peak_mb=peaks[variant])
-    for variant, why in failed.items():
-        results.add(**common, framework="pytorch", variant=variant, failed=why)
-        print(f"{label:<28} PyTorch {variant:<23} did not run: {why}", flush=True)
+    for key, why in failed.items():
+        name, framework, variant = side_of(key)
+        results.add(**common, framework=framework, variant=variant, failed=why)
+        print(f"{label:<28} {name:<31} did not run: {why}", flush=True)
     report(results, label, common, {v: spread(t) for v, t in theirs.items()}, {v: spread(t) for v, t in ours.items()})
 
 
@@ -197,7 +211,7 @@ def report(results, label, common, theirs, ours):
     rate = lambda side: f"{side['median_ms']:9.3f} ms ({side['min_ms']:.3f} to {side['max_ms']:.3f}) {1e3 * common['batch'] / side['median_ms']:9.1f} img/s"
     best = min(theirs, key=lambda v: theirs[v]["median_ms"], default=None)
     for variant, side in theirs.items():
-        print(f"{label:<28} PyTorch {variant:<23} {rate(side)}{'   best' if variant == best else ''}", flush=True)
+        print(f"{label:<28} {side_of(variant)[0]:<31} {rate(side)}{'   best' if variant == best else ''}", flush=True)
     for variant, side in ours.items():
         line = f"{label:<28} Gadolin {variant:<23} {rate(side)}"
         for other in dict.fromkeys([best, "eager"]):
@@ -228,23 +242,28 @@ def compare_latency(results, model, dtype):
                 fill(ours, (variant, row["from"]), [row])
     common = {"suite": "latency", "net": model, "mode": "infer", "dtype": dtype, "batch": batch, "size": size_of(model)}
     shown = {}
-    for variant, times in theirs.items():
-        row = percentiles(times) | {"median_ms": statistics.median(times)}
-        results.add(**common, framework="pytorch", variant=variant, **row, **{"from": "device"})
-        shown[f"PyTorch {variant}"] = row
+    for key, times in theirs.items():
+        row, (name, framework, variant) = percentiles(times) | {"median_ms": statistics.median(times)}, side_of(key)
+        results.add(**common, framework=framework, variant=variant, **row, **{"from": "device"})
+        shown[name] = row
     for (variant, place), rows in ours.items():
         row = {key: statistics.median(r[key] for r in rows) for key in ("p50_ms", "p90_ms", "p99_ms")} | {"calls": calls * len(rows)}
         results.add(**common, framework="gadolin", variant=variant, **row, median_ms=row["p50_ms"], **{"from": place})
         shown[f"Gadolin {variant}" + ("" if place == "device" else f", from the {place}")] = row
-    for variant, why in failed.items():
-        print(f"{label:<28} PyTorch {variant:<23} did not run: {why}", flush=True)
-    best = min((row["p50_ms"] for name, row in shown.items() if name.startswith("PyTorch")), default=None)
+    for key, why in failed.items():
+        print(f"{label:<28} {side_of(key)[0]:<31} did not run: {why}", flush=True)
+    best = min((row["p50_ms"] for name, row in shown.items() if not name.startswith("Gadolin")), default=None)
     eager = shown.get("PyTorch eager", {}).get("p50_ms")
     for name, row in shown.items():
         line = f"{label:<28} {name:<31} p50 {row['p50_ms']:8.3f}  p90 {row['p90_ms']:8.3f}  p99 {row['p99_ms']:8.3f} ms"
         if name.startswith("Gadolin") and best:
             line += f"   {best / row['p50_ms']:.2f} x best" + (f"   {eager / row['p50_ms']:.2f} x eager" if eager else "")
         print(line, flush=True)
+
+
+def compare_beside(results, model, mode, dtype, batch):
+    common = {"suite": "share", "net": model, "mode": mode, "dtype": dtype, "batch": batch, "size": size_of(model)}
+    compare_share(ARGS, results, common, *build_variants(model, mode, dtype, batch), gadolin_words(model, mode, dtype, batch))
 
 
 def forget(device):
@@ -267,7 +286,7 @@ def main():
     else:
         for model in models:
             for dtype in dtypes:
-                if ARGS.gadolin and (ARGS.check or ("train" in modes and not (ARGS.no_check or ARGS.memory or ARGS.latency or ARGS.startup))):
+                if ARGS.gadolin and (ARGS.check or ("train" in modes and not (ARGS.no_check or ARGS.memory or ARGS.latency or ARGS.share or ARGS.startup))):
                     check(ARGS, results, model, dtype, ARGS.check_batch, size_of(model))
                     forget(ARGS.device)
                 if ARGS.latency:
@@ -279,7 +298,7 @@ def main():
                         for mode in [] if not ARGS.memory else modes if is_detector(model) else ["train"]:
                             compare_more.compare_memory(ARGS, results, model, mode, dtype, batch, size_of(model))
                         for mode in [] if ARGS.memory else modes:
-                            compare_steps(results, model, mode, dtype, batch)
+                            (compare_beside if ARGS.share else compare_steps)(results, model, mode, dtype, batch)
                             forget(ARGS.device)
     results.machine()
     if results.failed:

@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +52,9 @@ def versions():
     with contextlib.suppress(ImportError):
         import torchvision
         found["torchvision"] = torchvision.__version__
+    for peer in ("openvino", "onnxruntime"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[peer] = metadata.version(peer)
     if torch.cuda.is_available():
         found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
                   "driver": printed("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split("\n")[0]}

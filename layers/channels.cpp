@@ -18,14 +18,14 @@ struct NormReluConvFunction {
   bool biased = false;
 
   void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor&, const Tensor&) const {
-    norm.check(x, weight, bias, {});
+    norm.check(x, weight, bias, {}, {}, {});
   }
   Tensor allocate(const Tensor& x, const Tensor&, const Tensor&, const Tensor& w, const Tensor& b) const {
     return conv.allocate(x, w, b);
   }
   void save(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w, const Tensor& b,
             const Tensor&) {
-    norm.save(x, weight, bias, {}, {});
+    norm.keep(x, weight, bias);
     filters = w;
     biased = b.defined();
   }
@@ -33,12 +33,12 @@ struct NormReluConvFunction {
   void forward(D d, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& w,
                const Tensor& b, Tensor& y) const {
     Tensor a = detail::empty_rows(x);
-    norm.forward(d, x, weight, bias, {}, a);
+    norm.forward(d, x, weight, bias, {}, {}, {}, a);
     conv.forward(d, a, w, b, y);
   }
   template <class D> Grads backward(D d, const Tensor& dy, Need need) {
     Tensor a = detail::empty_rows(norm.x);
-    if (a.numel() > 0) norm.normalise(d, norm.x, norm.weight, norm.bias, {}, a);
+    if (a.numel() > 0) norm.normalise(d, norm.x, norm.weight, norm.bias, {}, {}, a);
     conv.save(a, filters, biased ? a : Tensor(), {});
     const bool above = need[0] || need[1] || need[2];
     Grads of_conv = conv.backward(d, dy, {(above ? 1u : 0u) | (need.bits >> 2 & 6u)});

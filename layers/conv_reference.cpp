@@ -1,140 +1,99 @@
 // The reference convolution: patches become columns, the rest is a matrix product. Row-major, any floating
 // type.
-#include <vector>
-
 #include "layers/conv_function.h"
-#include "tensor/cpu/gemm.h"
 #include "tensor/cpu/parallel.h"
 
 namespace gadolin::detail {
 namespace {
 
-// One image's channels of one group [C/g, H, W] <-> columns [C/g R S, P Q].
-template <class T> struct Columns {
+// One image [C, H, W] <-> columns [groups, C / groups R S, P Q].
+struct Columns {
   const ConvSizes& z;
-  std::int64_t channels = z.c / z.groups, rows = channels * z.r * z.s, size = z.p * z.q;
+  std::int64_t size = z.p * z.q;
 
-  // Calls f(column element, image element) for every place of a patch that lies inside the image; g for those
-  // outside.
-  template <class In, class Out> void walk(std::int64_t row, In&& inside, Out&& outside) const {
-    const std::int64_t c = row / (z.r * z.s), r = row / z.s % z.r, s = row % z.s;
-    for (std::int64_t p = 0; p < z.p; ++p) {
-      const std::int64_t y = p * z.options.stride.h - z.before.h + r * z.options.dilation.h;
-      for (std::int64_t q = 0; q < z.q; ++q) {
-        const std::int64_t x = q * z.options.stride.w - z.before.w + s * z.options.dilation.w;
-        const std::int64_t at = row * size + p * z.q + q;
-        if (y >= 0 && y < z.h && x >= 0 && x < z.w) {
-          inside(at, (c * z.h + y) * z.w + x);
-        } else {
-          outside(at);
+  // Calls f(column element, image element or -1 outside the image) for all places of the patches of channels
+  // [begin, end).
+  template <class F> void walk(std::int64_t begin, std::int64_t end, F&& f) const {
+    for (std::int64_t row = begin * z.r * z.s; row < end * z.r * z.s; ++row) {
+      const std::int64_t c = row / (z.r * z.s), r = row / z.s % z.r, s = row % z.s;
+      for (std::int64_t p = 0; p < z.p; ++p) {
+        const std::int64_t y = p * z.options.stride.h - z.before.h + r * z.options.dilation.h;
+        for (std::int64_t q = 0; q < z.q; ++q) {
+          const std::int64_t x = q * z.options.stride.w - z.before.w + s * z.options.dilation.w;
+          const bool inside = y >= 0 && y < z.h && x >= 0 && x < z.w;
+          f(row * size + p * z.q + q, inside ? (c * z.h + y) * z.w + x : -1);
         }
       }
     }
   }
-  void gather(const T* image, T* columns) const {
-    parallel_for(rows, 4, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        walk(
-            row, [&](std::int64_t to, std::int64_t from) { columns[to] = image[from]; },
-            [&](std::int64_t to) { columns[to] = convert<T>(0.0f); });
-      }
+  Tensor gathered(const Tensor& image_any) const {
+    const Tensor image = image_any.contiguous(),
+                 columns = empty({z.groups, z.c / z.groups * z.r * z.s, size}, image.dtype());
+    dispatch_floating(image.dtype(), "conv2d", [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const T* from = image.data<T>();
+      T* to = columns.data<T>();
+      parallel_for(z.c, 1, [&](std::int64_t begin, std::int64_t end) {
+        walk(begin, end,
+             [&](std::int64_t at, std::int64_t i) { to[at] = i < 0 ? convert<T>(0.0f) : from[i]; });
+      });
     });
+    return columns;
   }
-  // Adds columns back to the image; a channel's rows touch that channel only.
-  void scatter(const T* columns, math_type<T>* image) const {
-    parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin * z.r * z.s; row < end * z.r * z.s; ++row) {
-        walk(
-            row,
-            [&](std::int64_t from, std::int64_t to) { image[to] += convert<math_type<T>>(columns[from]); },
-            [](std::int64_t) {});
-      }
+  // Columns added up to an image; a channel's rows touch that channel only.
+  Tensor scattered(const Tensor& columns) const {
+    const Tensor image = zeros({z.c, z.h, z.w}, wide_type(columns.dtype()));
+    dispatch_floating(columns.dtype(), "conv2d", [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const T* from = columns.data<T>();
+      math_type<T>* to = image.data<math_type<T>>();
+      parallel_for(z.c, 1, [&](std::int64_t begin, std::int64_t end) {
+        walk(begin, end, [&](std::int64_t at, std::int64_t i) {
+          if (i >= 0) to[i] += convert<math_type<T>>(from[at]);
+        });
+      });
     });
+    return image;
+  }
+  static DType wide_type(DType dtype) { return dtype == DType::fp64 ? dtype : DType::fp32; }
+  // [K, ...] as a matrix a group.
+  Tensor matrices(const Tensor& t) const {
+    return t.reshape({z.groups, z.k / z.groups, t.numel() / std::max<std::int64_t>(1, z.k)});
   }
 };
 
-template <class F> void by_type(const Tensor& x, F&& f) { dispatch_floating(x.dtype(), "conv2d", f); }
-
-// Copies a row-major result into a tensor of any order.
-Tensor in_order_of(const Tensor& like, const Tensor& result) {
-  if (like.strides() == result.strides()) return result;
-  Tensor y = empty_like(like);
-  y.copy_(result);
-  return y;
-}
-
 }  // namespace
 
-void conv_forward_reference(const ConvSizes& z, const Tensor& x_any, const Tensor& weight_any, Tensor& y) {
-  const Tensor x = x_any.contiguous(), weight = weight_any.contiguous();
-  Tensor out = empty(y.shape(), y.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const Columns<T> columns{z};
-    std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));
-    const std::int64_t k = z.k / z.groups;
-    for (std::int64_t n = 0; n < z.n; ++n) {
-      for (std::int64_t g = 0; g < z.groups; ++g) {
-        columns.gather(x.data<T>() + (n * z.c + g * columns.channels) * z.h * z.w, buffer.data());
-        gemm_reference<T>({k, columns.size, columns.rows, 1, {false, columns.rows}, {false, columns.size}},
-                          weight.data<T>() + g * k * columns.rows, buffer.data(),
-                          out.data<T>() + (n * z.k + g * k) * columns.size);
-      }
-    }
-  });
-  y.copy_(out);
+void conv_forward_reference(const ConvSizes& z, const Tensor& x, const Tensor& weight, Tensor& y) {
+  const NoGrad guard;
+  const Columns columns{z};
+  const Tensor filters = columns.matrices(weight);
+  for (std::int64_t n = 0; n < z.n; ++n)
+    y.select(0, n).copy_(matmul(filters, columns.gathered(x.select(0, n))).reshape({z.k, z.p, z.q}));
 }
 
-Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& weight_any,
+Tensor conv_data_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& weight,
                                     const Tensor& x) {
-  const Tensor dy = dy_any.contiguous(), weight = weight_any.contiguous();
-  Tensor dx = empty(x.shape(), x.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using M = math_type<T>;
-    const Columns<T> columns{z};
-    std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));
-    const std::int64_t k = z.k / z.groups, image = columns.channels * z.h * z.w;
-    std::vector<M> sums(static_cast<std::size_t>(image));
-    for (std::int64_t n = 0; n < z.n; ++n) {
-      for (std::int64_t g = 0; g < z.groups; ++g) {
-        gemm_reference<T>({columns.rows, columns.size, k, 1, {true, columns.rows}, {false, columns.size}},
-                          weight.data<T>() + g * k * columns.rows,
-                          dy.data<T>() + (n * z.k + g * k) * columns.size, buffer.data());
-        std::fill(sums.begin(), sums.end(), M(0));
-        columns.scatter(buffer.data(), sums.data());
-        T* to = dx.data<T>() + (n * z.groups + g) * image;
-        for (std::int64_t i = 0; i < image; ++i) to[i] = convert<T>(sums[static_cast<std::size_t>(i)]);
-      }
-    }
-  });
-  return in_order_of(x, dx);
+  const NoGrad guard;
+  const Columns columns{z};
+  const Tensor filters = columns.matrices(weight).transpose(1, 2), dx = empty_like(x);
+  for (std::int64_t n = 0; n < z.n; ++n)
+    dx.select(0, n).copy_(columns.scattered(matmul(filters, columns.matrices(dy.select(0, n)))));
+  return dx;
 }
 
-Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy_any, const Tensor& x_any,
+Tensor conv_filter_gradient_reference(const ConvSizes& z, const Tensor& dy, const Tensor& x,
                                       const Tensor& weight) {
-  const Tensor dy = dy_any.contiguous(), x = x_any.contiguous();
-  Tensor dw = empty(weight.shape(), weight.dtype());
-  by_type(x, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using M = math_type<T>;
-    const Columns<T> columns{z};
-    std::vector<T> buffer(static_cast<std::size_t>(columns.rows * columns.size));
-    const std::int64_t k = z.k / z.groups, filters = k * columns.rows;
-    std::vector<T> product(static_cast<std::size_t>(filters));
-    std::vector<M> sums(static_cast<std::size_t>(z.groups * filters), M(0));
-    for (std::int64_t n = 0; n < z.n; ++n) {  // images in order: the sum does not depend on threads
-      for (std::int64_t g = 0; g < z.groups; ++g) {
-        columns.gather(x.data<T>() + (n * z.c + g * columns.channels) * z.h * z.w, buffer.data());
-        gemm_reference<T>({k, columns.rows, columns.size, 1, {false, columns.size}, {true, columns.size}},
-                          dy.data<T>() + (n * z.k + g * k) * columns.size, buffer.data(), product.data());
-        M* to = sums.data() + g * filters;
-        for (std::int64_t i = 0; i < filters; ++i) to[i] += convert<M>(product[static_cast<std::size_t>(i)]);
-      }
-    }
-    for (std::size_t i = 0; i < sums.size(); ++i) dw.data<T>()[i] = convert<T>(sums[i]);
-  });
-  return in_order_of(weight, dw);
+  const NoGrad guard;
+  const Columns columns{z};
+  Tensor sums = zeros(columns.matrices(weight).shape(), Columns::wide_type(x.dtype()));
+  for (std::int64_t n = 0; n < z.n; ++n) {  // images in order: the sum does not depend on threads
+    const Tensor transposed = columns.gathered(x.select(0, n)).transpose(1, 2);
+    sums.add_(matmul(columns.matrices(dy.select(0, n)), transposed).to(sums.dtype()));
+  }
+  Tensor dw = empty_like(weight);
+  dw.copy_(sums.reshape(weight.shape()));
+  return dw;
 }
 
 }  // namespace gadolin::detail

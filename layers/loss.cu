@@ -158,25 +158,26 @@ template <class F> void float_or_double(DType dtype, F&& f) {
   dtype == DType::fp64 ? f(Tag<double>{}) : f(Tag<float>{});
 }
 
+// Each: the loss of x against y, and its derivative in x times dz.
 struct Bce {
   static constexpr auto name = "binary_cross_entropy_with_logits";
-  template <class T> GADOLIN_HD T forward(T x, T y) const { return softplus_of(x) - x * y; }
-  template <class T> GADOLIN_HD T backward(T x, T y) const { return logistic(x) - y; }
+  template <class T> GADOLIN_HD T operator()(T x, T y) const { return softplus_of(x) - x * y; }
+  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * (logistic(x) - y); }
 };
 struct Focal {
   static constexpr auto name = "sigmoid_focal_loss";
   double alpha, gamma;
-  template <class T> GADOLIN_HD T forward(T x, T y) const {
+  template <class T> GADOLIN_HD T operator()(T x, T y) const {
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y);
     return alpha_t(y) * ce * static_cast<T>(std::pow(T(1) - pt, static_cast<T>(gamma)));
   }
-  template <class T> GADOLIN_HD T backward(T x, T y) const {
+  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const {
     const T p = logistic(x), ce = softplus_of(x) - x * y, pt = p * y + (T(1) - p) * (T(1) - y),
             g = static_cast<T>(gamma);
     const T rest = T(1) - pt, dpt = (T(2) * y - T(1)) * p * (T(1) - p);
     const T power = static_cast<T>(std::pow(rest, g)),
             slope = rest > T(0) ? g * static_cast<T>(std::pow(rest, g - T(1))) : T(0);
-    return alpha_t(y) * (power * (p - y) - slope * dpt * ce);
+    return dz * (alpha_t(y) * (power * (p - y) - slope * dpt * ce));
   }
   template <class T> GADOLIN_HD T alpha_t(T y) const {
     return alpha < 0 ? T(1) : static_cast<T>(alpha) * y + static_cast<T>(1 - alpha) * (T(1) - y);
@@ -185,28 +186,19 @@ struct Focal {
 struct SmoothL1 {
   static constexpr auto name = "smooth_l1_loss";
   double beta;
-  template <class T> GADOLIN_HD T forward(T x, T y) const {
+  template <class T> GADOLIN_HD T operator()(T x, T y) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
     return size < b ? T(0.5) * d * d / b : size - T(0.5) * b;
   }
-  template <class T> GADOLIN_HD T backward(T x, T y) const {
+  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const {
     const T d = x - y, size = d < T(0) ? -d : d, b = static_cast<T>(beta);
-    return size < b ? d / b : d > T(0) ? T(1) : d < T(0) ? T(-1) : d;
+    return dz * (size < b ? d / b : d > T(0) ? T(1) : d < T(0) ? T(-1) : d);
   }
 };
 struct Squared {
   static constexpr auto name = "mse_loss";
-  template <class T> GADOLIN_HD T forward(T x, T y) const { return (x - y) * (x - y); }
-  template <class T> GADOLIN_HD T backward(T x, T y) const { return T(2) * (x - y); }
-};
-
-template <class F> struct ForwardPair {
-  F f;
-  template <class T> GADOLIN_HD T operator()(T x, T y) const { return f.forward(x, y); }
-};
-template <class F> struct BackwardPair {
-  F f;
-  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * f.backward(x, y); }
+  template <class T> GADOLIN_HD T operator()(T x, T y) const { return (x - y) * (x - y); }
+  template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * (T(2) * (x - y)); }
 };
 
 // Elementwise loss of x against a target of its shape; differentiable in x only.
@@ -226,14 +218,14 @@ template <class F> struct PairLoss {
   template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& z) const {
     float_or_double(a.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      map<T, T, T>(device, name, ForwardPair<F>{f}, z, a, b);
+      map<T, T, T>(device, name, f, z, a, b);
     });
   }
   template <class D> Grads backward(D device, const Tensor& dz, Need) const {
     Tensor dx = empty_like(x.get());
     float_or_double(dz.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      map<T, T, T, T>(device, name, BackwardPair<F>{f}, dx, x.get(), y.get(), dz);
+      map<T, T, T, T>(device, name, f, dx, x.get(), y.get(), dz);
     });
     return {dx, Tensor()};
   }

@@ -43,8 +43,7 @@ Tensor as_rows(const Tensor& t) {
   return t.contiguous(t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
-void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b,
-                              const Tensor& addend) const {
+void NormPart::check(const Tensor& in, const Tensor& w, const Tensor& b) const {
   require<ShapeError>(in.dim() == 4 || in.dim() == 2, "batch_norm: input ", in.shape(),
                       " is neither [N, C, H, W] nor [N, C]");
   require<DTypeError, 2>(is_floating(in.dtype()), "batch_norm: ", in.dtype(),
@@ -61,14 +60,20 @@ void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b
   }
   require<ValueError>(running_mean.is_contiguous() && running_var.is_contiguous(),
                       "batch_norm: running statistics are changed in place and must be contiguous");
+  require<ShapeError>(!options.training || norm_sizes(in).rows != 1, "batch_norm: input ", in.shape(),
+                      " has one value a channel, whose variance is 0; use a larger batch or eval()");
+}
+
+void BatchNormFunction::check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
+                              const Tensor& w2, const Tensor& b2) const {
+  NormPart::check(in, w, b);
   if (addend.defined()) {
     require<ShapeError>(addend.shape() == in.shape(), "batch_norm: addend ", addend.shape(),
                         " is not of the input's shape ", in.shape());
     require<DTypeError>(addend.dtype() == in.dtype(), "batch_norm: addend is ", addend.dtype(),
                         ", the input ", in.dtype());
   }
-  require<ShapeError>(!options.training || norm_sizes(in).rows != 1, "batch_norm: input ", in.shape(),
-                      " has one value a channel, whose variance is 0; use a larger batch or eval()");
+  if (other) other->check(addend, w2, b2);
 }
 
 Tensor empty_rows(const Tensor& t) {
@@ -76,23 +81,14 @@ Tensor empty_rows(const Tensor& t) {
                t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
 }
 
-namespace {
-
-// uint8 [rows, ceil(C / 8)] when there will be a backward through a ReLU that follows an addition. Bytes that
-// nobody needs are not written.
-template <class... In> Tensor mask_for(const In&... in) {
-  const Tensor* inputs[] = {&in...};
-  const NormSizes size = norm_sizes(*inputs[0]);
-  if (!wants_tape(inputs, static_cast<int>(sizeof...(In)))) return {};
-  return empty({size.rows, (size.channels + mask_channels - 1) / mask_channels}, DType::uint8,
-               inputs[0]->device());
-}
-
-}  // namespace
-
-Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tensor& b,
-                                   const Tensor& addend) const {
-  if (options.relu && addend.defined()) mask = mask_for(in, w, b, addend);
+Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
+                                   const Tensor& w2, const Tensor& b2) const {
+  // The mask's bytes are not written where there will be no backward.
+  const Tensor* inputs[] = {&in, &w, &b, &addend, &w2, &b2};
+  const NormSizes size = norm_sizes(in);
+  if (options.relu && addend.defined() && wants_tape(inputs, 6)) {
+    mask = empty({size.rows, (size.channels + mask_channels - 1) / mask_channels}, DType::uint8, in.device());
+  }
   if (out.defined()) {
     require<ShapeError>(
         out.shape() == in.shape() && out.dtype() == in.dtype() && row_stride(out) >= in.size(1),
@@ -103,7 +99,7 @@ Tensor BatchNormFunction::allocate(const Tensor& in, const Tensor& w, const Tens
   return empty_rows(in);
 }
 
-bool BatchNormFunction::begin(const Tensor& in, const Tensor& w) const {
+bool NormPart::begin(const Tensor& in, const Tensor& w) const {
   mean = empty(w.shape(), w.dtype(), w.device());
   rstd = empty(w.shape(), w.dtype(), w.device());
   if (in.numel() > 0) return true;
@@ -112,18 +108,16 @@ bool BatchNormFunction::begin(const Tensor& in, const Tensor& w) const {
   return false;
 }
 
-void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor&,
-                             const Tensor&) {
-  x = in;
-  weight = w;
-  bias = b;
+void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
+                             const Tensor& w2, const Tensor& b2, const Tensor&) {
+  keep(in, w, b);
+  if (other) other->keep(addend, w2, b2);
   out = Tensor();  // it is the result: kept here, its node would own itself
 }
 
-template <class D>
-Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need,
-                                   const BatchNormFunction* other) const {
-  const auto with_gradients = [](const BatchNormFunction& f, bool of_weight, bool of_bias) {
+// Of x, weight, bias, the addend, and the other's weight and bias.
+template <class D> Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need) const {
+  const auto with_gradients = [](const NormPart& f, bool of_weight, bool of_bias) {
     NormSide s = f.side(f.weight, f.bias);
     if (of_weight) s.dweight = empty_like(s.weight);
     if (of_bias) s.dbias = empty_like(s.bias);
@@ -136,7 +130,7 @@ Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need,
   pass.dy = as_rows(dy_any);
   pass.mask = mask;
   pass.relu = options.relu;
-  pass.adds = adds();
+  pass.adds = into.defined() && row_stride(into) >= into.size(1);
   if (need[0]) pass.dx = pass.adds ? into : empty_rows(pass.x);
   if (need[3] && options.relu)
     pass.dother = empty_rows(pass.x);  // without relu the addend's gradient is dy itself
@@ -151,27 +145,17 @@ Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need,
       if (t->defined()) t->zero_();
     }
   }
-  Grads grads{pass.dx, pass.first.dweight, pass.first.dbias,
-              need[3] && !options.relu ? pass.dy : pass.dother};
-  if (other) grads.insert(grads.end(), {pass.second.dweight, pass.second.dbias});
-  return grads;
+  return {pass.dx,
+          pass.first.dweight,
+          pass.first.dbias,
+          need[3] && !options.relu ? pass.dy : pass.dother,
+          pass.second.dweight,
+          pass.second.dbias};
 }
-template Grads BatchNormFunction::gradients(Cpu, const Tensor&, Need, const BatchNormFunction*) const;
+template Grads BatchNormFunction::gradients(Cpu, const Tensor&, Need) const;
 #ifdef GADOLIN_CUDA
-template Grads BatchNormFunction::gradients(Cuda, const Tensor&, Need, const BatchNormFunction*) const;
+template Grads BatchNormFunction::gradients(Cuda, const Tensor&, Need) const;
 #endif
-
-void BatchNormJoinFunction::check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z,
-                                  const Tensor& w2, const Tensor& b2) const {
-  first.check(x, w, b, z);
-  second.check(z, w2, b2, {});
-}
-
-Tensor BatchNormJoinFunction::allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z,
-                                       const Tensor& w2, const Tensor& b2) const {
-  first.mask = mask_for(x, w, b, z, w2, b2);
-  return empty_rows(x);
-}
 
 }  // namespace detail
 
@@ -181,8 +165,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   f.options = options;
   f.running_mean = running_mean;
   f.running_var = running_var;
-  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(),
-               addend);  // kernels index parameters by channel
+  // Kernels index parameters by channel.
+  return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend, Tensor(), Tensor());
 }
 
 void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
@@ -227,7 +211,7 @@ Tensor BatchNorm2d::normalise(const Tensor& x, const Tensor& addend, bool relu,
   f.known = known;
   f.out = out;
   return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(),
-               addend.defined() ? addend.to(x.dtype()) : addend);
+               addend.defined() ? addend.to(x.dtype()) : addend, Tensor(), Tensor());
 }
 
 Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x) {
@@ -235,9 +219,10 @@ Tensor BatchNorm2d::join_relu(const Tensor& x, BatchNorm2d& other, const Tensor&
   const std::string both = name() + " and " + other.name();
   const PlaceScope place(both);
   try {
-    return apply(detail::BatchNormJoinFunction{function(true), other.function(false)}, x,
-                 weight_.contiguous(), bias_.contiguous(), other_x.to(x.dtype()), other.weight_.contiguous(),
-                 other.bias_.contiguous());
+    detail::BatchNormFunction f = function(true);
+    f.other = other.function(false);
+    return apply(std::move(f), x, weight_.contiguous(), bias_.contiguous(), other_x.to(x.dtype()),
+                 other.weight_.contiguous(), other.bias_.contiguous());
   } catch (Error& error) {
     error.add_place(both);
     throw;

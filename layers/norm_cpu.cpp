@@ -164,27 +164,24 @@ template <class T, class P> struct Kernels {
     const std::vector<P> first_scale = scale_of(first), second_scale = scale_of(second);
     const P *mean = first.mean, *mean2 = second.mean, *scale = first_scale.data(),
             *scale2 = second_scale.data(), *bias = first.bias;
-    const std::vector<double> sums = sum_rows < P,
-                              joins ? 3 : 2 > (size, [&](std::int64_t row, std::int64_t stop, P*s) {
-                                            Flags flags(bits);
-                                            P *q = s + c_count, *r = q + c_count;
-                                            for (; row < stop; ++row) {
-                                              const T *in = x.at(row), *in2 = other.at(row), *up = dy.at(row);
-                                              const std::uint8_t* passes = flags.unpack(row);
-                                              GADOLIN_IVDEP
-                                              for (std::int64_t c = 0; c < c_count; ++c) {
-                                                const P v = convert<P>(in[c]);
-                                                const P g =
-                                                    masked<mask>(convert<P>(up[c]),
-                                                                 mask == ReluMask::from_bits && passes[c], v,
-                                                                 mean[c], scale[c], bias[c]);
-                                                s[c] += g;
-                                                q[c] += g * (v - mean[c]);
-                                                if constexpr (joins)
-                                                  r[c] += g * (convert<P>(in2[c]) - mean2[c]);
-                                              }
-                                            }
-                                          });
+    constexpr int terms = joins ? 3 : 2;
+    const std::vector<double> sums = sum_rows<P, terms>(size, [&](std::int64_t row, std::int64_t stop, P* s) {
+      Flags flags(bits);
+      P *q = s + c_count, *r = q + c_count;
+      for (; row < stop; ++row) {
+        const T *in = x.at(row), *in2 = other.at(row), *up = dy.at(row);
+        const std::uint8_t* passes = flags.unpack(row);
+        GADOLIN_IVDEP
+        for (std::int64_t c = 0; c < c_count; ++c) {
+          const P v = convert<P>(in[c]);
+          const P g = masked<mask>(convert<P>(up[c]), mask == ReluMask::from_bits && passes[c], v, mean[c],
+                                   scale[c], bias[c]);
+          s[c] += g;
+          q[c] += g * (v - mean[c]);
+          if constexpr (joins) r[c] += g * (convert<P>(in2[c]) - mean2[c]);
+        }
+      }
+    });
     for (std::size_t c = 0, n = static_cast<std::size_t>(c_count); c < n; ++c) {
       first.finish(static_cast<std::int64_t>(c), sums[c], sums[n + c]);
       if constexpr (joins) second.finish(static_cast<std::int64_t>(c), sums[c], sums[2 * n + c]);
@@ -237,7 +234,7 @@ template <class F> void by_types(const Tensor& x, F&& f) {
 
 }  // namespace
 
-void BatchNormFunction::statistics(Cpu, const Tensor& in) const {
+void NormPart::statistics(Cpu, const Tensor& in) const {
   by_types(in, [&](const auto& kernels, auto, auto parameter) {
     ChannelStatistics batch = options.training ? known : ChannelStatistics();
     if (options.training && !batch.mean.defined()) {

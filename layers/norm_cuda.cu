@@ -114,7 +114,8 @@ void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into) {
   });
 }
 
-void BatchNormFunction::statistics(Cuda, const Tensor& in) const {
+void NormPart::statistics(Cuda, const Tensor& in) const {
+  constexpr auto name = "batch_norm";
   const NormSizes size = norm_sizes(in);
   dispatch_floating(in.dtype(), name, [&](auto tag) {
     using T = typename decltype(tag)::type;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 
 #include "layers/norm.h"
 #include "tensor/function.h"
@@ -131,19 +132,18 @@ struct NormPass {
 
 // Calls f.operator()<relu, addend, bits>() for the kinds of a forward pass.
 template <class F> void by_forward(const NormPass& pass, F&& f) {
-  const bool bits = pass.mask.defined();
   if (!pass.relu) {
     return pass.other.defined() ? f.template operator()<false, Addend::plain, false>()
                                 : f.template operator()<false, Addend::none, false>();
   }
+  const auto added = [&]<Addend addend>() {
+    pass.mask.defined() ? f.template operator()<true, addend, true>()
+                        : f.template operator()<true, addend, false>();
+  };
   switch (pass.addend()) {
     case Addend::none: return f.template operator()<true, Addend::none, false>();
-    case Addend::plain:
-      return bits ? f.template operator()<true, Addend::plain, true>()
-                  : f.template operator()<true, Addend::plain, false>();
-    case Addend::normed:
-      return bits ? f.template operator()<true, Addend::normed, true>()
-                  : f.template operator()<true, Addend::normed, false>();
+    case Addend::plain: return added.template operator()<Addend::plain>();
+    case Addend::normed: return added.template operator()<Addend::normed>();
   }
 }
 // Calls f.operator()<mask, joins>() for the kinds of a backward pass.
@@ -156,13 +156,13 @@ template <class F> void by_backward(const NormPass& pass, F&& f) {
 
 // Statistics of a batch -> what normalises, and the running ones moved. Without batch statistics, from the
 // running ones.
-struct BatchNormFunction;
+struct NormPart;
 template <class P> struct UseStatistics {
   const P *batch_mean = nullptr, *batch_variance = nullptr;  // may be null
   P *mean = nullptr, *rstd = nullptr, *running_mean = nullptr, *running_var = nullptr;
   std::int64_t* batches = nullptr;  // may be null
   double n = 0, momentum = 0, eps = 0;
-  UseStatistics(const BatchNormFunction& f, const ChannelStatistics& batch, const NormSizes& size);
+  UseStatistics(const NormPart& f, const ChannelStatistics& batch, const NormSizes& size);
   explicit UseStatistics(const NormSizes& size) : n(static_cast<double>(size.rows)) {}
 
   GADOLIN_HD void operator()(std::int64_t c, double average, double variance, bool moves) const {
@@ -190,17 +190,40 @@ void norm_forward(Cuda, const NormPass& pass);
 void norm_backward(Cuda, const NormPass& pass);
 #endif
 
-struct BatchNormFunction {
-  static constexpr auto name = "batch_norm";
+// One batch norm: its options and running numbers, and what backward keeps of it.
+struct NormPart {
   BatchNormOptions options;
   Tensor running_mean, running_var;  // moved in forward when training
   Tensor batches;                    // int64 scalar, counted up then; may be undefined
   ChannelStatistics known = {};      // of the batch, when somebody has computed them already
-  Tensor out = {};                   // where the result goes, if not into new memory
   mutable Tensor mean, rstd;         // [C], fp32 or fp64; written in forward
-  mutable Tensor mask;               // of the ReLU after an addition, when there will be a backward
-  Tensor into = {};  // the gradient of x so far, if this one may be added to it (tensor/function.h)
   Saved x, weight, bias;
+
+  void check(const Tensor& in, const Tensor& w, const Tensor& b) const;
+  // Memory for mean and rstd; false when there is nothing to do.
+  bool begin(const Tensor& in, const Tensor& w) const;
+  void statistics(Cpu, const Tensor& in) const;  // mean and rstd, and the running ones in training
+#ifdef GADOLIN_CUDA
+  void statistics(Cuda, const Tensor& in) const;
+#endif
+  NormSide side(const Tensor& w, const Tensor& b) const {
+    return {mean, rstd, w, b, {}, {}, {}, options.training};
+  }
+  void keep(const Tensor& in, const Tensor& w, const Tensor& b) {
+    x = in;
+    weight = w;
+    bias = b;
+  }
+};
+
+// y = norm(x) [+ addend, or + other(addend)] [then relu], in one pass forward and two backward. Inputs: x,
+// weight, bias, the addend, and the other's weight and bias; the last three may be undefined.
+struct BatchNormFunction : NormPart {
+  static constexpr auto name = "batch_norm";
+  std::optional<NormPart> other = {};  // a batch norm that the addend goes through
+  Tensor out = {};                     // where the result goes, if not into new memory
+  mutable Tensor mask;                 // of the ReLU after an addition, when there will be a backward
+  Tensor into = {};  // the gradient of x so far, if this one may be added to it (tensor/function.h)
 
   Attributes attributes() const {
     return {{"eps", options.eps},
@@ -209,88 +232,40 @@ struct BatchNormFunction {
             {"mean", running_mean},
             {"variance", running_var}};
   }
-  void check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
-  Tensor allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend) const;
-  void save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& out);
+  void check(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& w2,
+             const Tensor& b2) const;
+  Tensor allocate(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& w2,
+                  const Tensor& b2) const;
+  void save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend, const Tensor& w2,
+            const Tensor& b2, const Tensor& result);
   template <class D>
   void forward(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
-               Tensor& result) const {
-    if (!begin(in, w)) return;
+               const Tensor& w2, const Tensor& b2, Tensor& result) const {
+    const bool any = begin(in, w);
+    if (other) other->begin(addend, w2);
+    if (!any) return;
     statistics(device, as_rows(in));
-    normalise(device, in, w, b, addend, result);
+    if (other) other->statistics(device, as_rows(addend));
+    normalise(device, in, w, b, addend, other ? other->side(w2, b2) : NormSide(), result);
   }
-  // Memory for mean and rstd; false when there is nothing to do.
-  bool begin(const Tensor& in, const Tensor& w) const;
-  void statistics(Cpu, const Tensor& in) const;  // mean and rstd, and the running ones in training
-  // `other`: a batch norm that the addend goes through.
   template <class D>
   void normalise(D device, const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
-                 Tensor& result, const NormSide& other = {}) const {
-    norm_forward(device, {side(w, b),
-                          other,
-                          as_rows(in),
-                          addend.defined() ? as_rows(addend) : addend,
-                          mask,
-                          result,
-                          {},
-                          {},
-                          {},
-                          options.relu,
-                          false});
+                 const NormSide& second, Tensor& result) const {
+    NormPass pass;
+    pass.first = side(w, b), pass.second = second;
+    pass.x = as_rows(in), pass.mask = mask, pass.y = result, pass.relu = options.relu;
+    if (addend.defined()) pass.other = as_rows(addend);
+    norm_forward(device, pass);
   }
-  Grads backward(Cpu device, const Tensor& dy, Need need) const {
-    return gradients(device, dy, need, nullptr);
-  }
+  Grads backward(Cpu device, const Tensor& dy, Need need) const { return gradients(device, dy, need); }
 #ifdef GADOLIN_CUDA
-  void statistics(Cuda, const Tensor& in) const;
-  Grads backward(Cuda device, const Tensor& dy, Need need) const {
-    return gradients(device, dy, need, nullptr);
-  }
+  Grads backward(Cuda device, const Tensor& dy, Need need) const { return gradients(device, dy, need); }
 #endif
-  NormSide side(const Tensor& w, const Tensor& b) const {
-    return {mean, rstd, w, b, {}, {}, {}, options.training};
-  }
-  // Of x, weight, bias and the addend; of a join also those of the other's weight and bias.
-  template <class D>
-  Grads gradients(D device, const Tensor& dy, Need need, const BatchNormFunction* other) const;
-  bool adds() const { return into.defined() && row_stride(into) >= into.size(1); }
-};
-
-// y = relu(first(x) + second(z)): the parts of two BatchNormFunctions in one pass forward and two backward.
-struct BatchNormJoinFunction {
-  static constexpr auto name = "batch_norm_join";
-  BatchNormFunction first, second;
-  Tensor into = {};
-
-  void check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
-             const Tensor& b2) const;
-  Tensor allocate(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
-                  const Tensor& b2) const;
-  void save(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
-            const Tensor& b2, const Tensor& y) {
-    first.save(x, w, b, z, y);
-    second.save(z, w2, b2, {}, {});
-  }
-  template <class D>
-  void forward(D d, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& z, const Tensor& w2,
-               const Tensor& b2, Tensor& y) const {
-    const bool any = first.begin(x, w);
-    if (!second.begin(z, w2) || !any) return;
-    first.statistics(d, as_rows(x));
-    second.statistics(d, as_rows(z));
-    first.normalise(d, x, w, b, z, y, second.side(w2, b2));
-  }
-  template <class D> Grads backward(D d, const Tensor& dy, Need need) {
-    first.into = into;
-    Grads grads = first.gradients(d, dy, need, &second);
-    first.into = Tensor();
-    return grads;
-  }
+  template <class D> Grads gradients(D device, const Tensor& dy, Need need) const;
 };
 
 template <class P>
-UseStatistics<P>::UseStatistics(const BatchNormFunction& f, const ChannelStatistics& batch,
-                                const NormSizes& size)
+UseStatistics<P>::UseStatistics(const NormPart& f, const ChannelStatistics& batch, const NormSizes& size)
     : UseStatistics(size) {
   mean = f.mean.data<P>(), rstd = f.rstd.data<P>();
   running_mean = f.running_mean.data<P>(), running_var = f.running_var.data<P>();

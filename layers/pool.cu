@@ -2,7 +2,6 @@
 #include "layers/pool.h"
 
 #include "layers/pool_bodies.h"
-#include "layers/upsample.h"
 #include "tensor/function.h"
 #include "tensor/ops.h"
 
@@ -80,59 +79,6 @@ template <bool largest> struct PoolFunction {
   }
 };
 
-// --- mean of whole images ----------------------------------------------------------------------------------
-
-#ifdef __CUDACC__
-// A block a slab of blockDim.x packs of one image; its rows share the pixels.
-template <int V, class T>
-__global__ void image_mean_kernel(detail::ImageSums<T> body, std::int64_t slabs, T* y) {
-  __shared__ double shared[V][256];
-  const std::int64_t n = blockIdx.x / slabs, c0 = ((blockIdx.x - n * slabs) * blockDim.x + threadIdx.x) * V;
-  const int lane = static_cast<int>(threadIdx.y), lanes = static_cast<int>(blockDim.y);
-  const int thread = static_cast<int>(lane * blockDim.x + threadIdx.x);
-  double sums[V] = {};
-  if (c0 < body.channels) body.template add<V>(n, c0, lane, lanes, sums);
-  for (int j = 0; j < V; ++j) shared[j][thread] = sums[j];
-  for (int half = lanes / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (lane >= half) continue;
-    for (int j = 0; j < V; ++j) shared[j][thread] += shared[j][thread + half * static_cast<int>(blockDim.x)];
-  }
-  if (lane > 0 || c0 >= body.channels) return;
-  const double share = 1 / static_cast<double>(body.pixels);
-  detail::put<V>(y + n * body.channels + c0, V, [&](int j) { return shared[j][thread] * share; });
-}
-#endif
-
-// Of channels-last images whose pixels are whole packs; on the tape it is mean().
-struct GlobalMeanFunction {
-  static constexpr auto name = "mean";
-  std::int64_t h, w;
-  double scale() const { return 1 / static_cast<double>(h * w); }
-  Attributes attributes() const { return {{"dims", std::vector<std::int64_t>{2, 3}}, {"scale", scale()}}; }
-  Shape shape(const Tensor& x) const { return {x.size(0), x.size(1), 1, 1}; }
-  void forward(Cpu, const Tensor& x, Tensor& y) const { y.copy_(mean(x, {2, 3}, true)); }
-#ifdef __CUDACC__
-  void forward(Cuda, const Tensor& x, Tensor& y) const {
-    if (y.numel() == 0) return;
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      constexpr int V = 16 / sizeof(T);
-      const std::int64_t packs = x.size(1) / V;
-      unsigned width = 1;
-      while (width < 32 && width < packs) width *= 2;
-      const std::int64_t slabs = (packs + width - 1) / width;
-      launch(name, {dim3(static_cast<unsigned>(x.size(0) * slabs)), dim3(width, 256 / width)},
-             image_mean_kernel<V, T>, detail::ImageSums<T>{h * w, x.size(1), x.data<T>()}, slabs,
-             y.data<T>());
-    });
-  }
-#endif
-  Grads backward(const Tensor& dy, Need) const {
-    return {upsample(mul(dy, scale()), {static_cast<int>(h), static_cast<int>(w)})};
-  }
-};
-
 }  // namespace
 
 Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
@@ -156,10 +102,7 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Pair out) {
 }
 Tensor global_avg_pool2d(const Tensor& x) {
   check_image("global_avg_pool2d", x);
-  const int pack = static_cast<int>(16 / size_of(x.dtype()));
-  const bool packs =
-      x.is_contiguous(MemoryFormat::channels_last) && detail::packs_fit(x.size(1), pack, x.raw(), nullptr);
-  return packs ? apply(GlobalMeanFunction{x.size(2), x.size(3)}, x) : mean(x, {2, 3}, true);
+  return mean(x, {2, 3}, true);
 }
 
 }  // namespace gadolin

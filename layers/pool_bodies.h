@@ -122,26 +122,4 @@ template <class T, bool largest> struct PoolBackward {
   }
 };
 
-// Adds pixels lane, lane + lanes, ... of image n to sums of channels [c0, c0 + V): 32 at a time in the type
-// of the maths, those in double.
-template <class T> struct ImageSums {
-  Int pixels, channels;
-  const T* in;
-  template <int V> GADOLIN_HD void add(Int n, Int c0, int lane, int lanes, double* sums) const {
-    const T* image = in + n * pixels * channels + c0;
-    for (Int first = lane; first < pixels; first += 32 * lanes) {
-      const Int end = first + 32 * lanes < pixels ? first + 32 * lanes : pixels;
-      math_type<T> part[V] = {};
-#ifdef __CUDA_ARCH__
-#pragma unroll 4
-#endif
-      for (Int i = first; i < end; i += lanes) {
-        const Channels<V, T> v(image + i * channels);
-        for (int c = 0; c < V; ++c) part[c] += v[c];
-      }
-      for (int c = 0; c < V; ++c) sums[c] += static_cast<double>(part[c]);
-    }
-  }
-};
-
 }  // namespace gadolin::detail

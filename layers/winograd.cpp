@@ -1,7 +1,9 @@
 #include "layers/winograd.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "layers/winograd_kernels.h"
 #include "tensor/cpu/parallel.h"
@@ -12,13 +14,16 @@ namespace {
 // Of a block. Six rounds of 14 rows of registers, or fourteen of 6.
 constexpr std::int64_t most_tiles = 84;
 
+std::atomic<int> tile_limit{4};
+
 std::int64_t up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 template <class S, class E> const WinogradKernels<S, E>& kernels_of(WinogradChoice how) {
   require<Unsupported>(how.lane_bytes > 0 && how.lane_bytes <= winograd_lanes(), "conv2d: no vectors of ",
                        how.lane_bytes, " bytes here; use tile 0");
 #if defined(__x86_64__)
-  return *(how.lane_bytes == 64 ? winograd_avx512<S, E>(how.tile) : winograd_avx2<S, E>(how.tile));
+  return *(how.lane_bytes == 64 ? winograd_kernels<64, S, E>(how.tile)
+                                : winograd_kernels<32, S, E>(how.tile));
 #endif
 }
 
@@ -161,36 +166,38 @@ int winograd_lanes() {
   return 0;
 }
 
-WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {
+void set_largest_tile(int tile) { tile_limit = tile; }
+int largest_tile() { return tile_limit; }
+
+// Measured on a Zen 5 with AVX-512: of a picture, or, where a training's filters are transformed at every
+// step, of eight.
+double convolution_cost(int tile, ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {
   const Conv2dOptions& o = z.options;
-  const int bytes = winograd_lanes();
+  const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
+  const double lanes = winograd_lanes() / 4, rate = 2 * lanes, n = inference ? 1 : 8,
+               c = static_cast<double>(z.c), k = static_cast<double>(z.k),
+               h = static_cast<double>(back ? z.h : z.p), w = static_cast<double>(back ? z.w : z.q);
   const auto reaches = [](Pair padding) { return padding.h <= 2 && padding.w <= 2; };
-  if (!bytes || dtype == DType::fp64 || z.r != 3 || z.s != 3 || o.stride != Pair(1) ||
+  if (tile == 0) return n * h * w * static_cast<double>(z.r * z.s) / (0.75 * rate * onednn_speed(dtype));
+  if (lanes == 0 || dtype == DType::fp64 || z.r != 3 || z.s != 3 || o.stride != Pair(1) ||
       o.dilation != Pair(1) || z.groups != 1 || !reaches(z.before) || !reaches(z.after) || z.c < 16 ||
       z.k < 16)
-    return {};
-  // Cycles of one core for each pair of an input and an output channel, measured on a Zen 5 with AVX-512: of
-  // a picture, or, where a training's filters are transformed at every step, of eight.
-  const double lanes = bytes / 4, rate = 2 * lanes, n = inference ? 1 : 8, c = static_cast<double>(z.c),
-               k = static_cast<double>(z.k);
-  const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
-  const double h = static_cast<double>(back ? z.h : z.p), w = static_cast<double>(back ? z.w : z.q);
-  double best = n * h * w * 9 / (0.75 * rate * onednn_speed(dtype));
-  WinogradChoice choice;
-  for (const int tile : {2, 4}) {
-    const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
-    const bool cached = points * c * k * 4 < (16 << 20);  // the transformed filters, or their sums
-    const double of_filters = sums        ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
-                              : inference ? 0.3
-                                          : (back ? 1.5 : 3) * (cached ? 1 : 2);
-    const double cost =
-        points * ((tiles + 14) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 6 + of_filters);
-    if (cost < best) {
-      best = cost;
-      choice = {tile, bytes};
-    }
+    return std::numeric_limits<double>::infinity();
+  const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
+  const bool cached = points * c * k * 4 < (16 << 20);  // the transformed filters, or their sums
+  const double of_filters = sums        ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
+                            : inference ? 0.3
+                                        : (back ? 1.5 : 3) * (cached ? 1 : 2);
+  return points * ((tiles + 14) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 6 + of_filters);
+}
+
+WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {
+  int tile = 0;
+  for (const int other : {2, 4}) {
+    const auto cost = [&](int of) { return convolution_cost(of, pass, z, dtype, inference); };
+    if (other <= tile_limit && cost(other) < cost(tile)) tile = other;
   }
-  return choice;
+  return {tile, tile ? winograd_lanes() : 0};
 }
 
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,

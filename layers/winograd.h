@@ -17,10 +17,22 @@ struct WinogradChoice {
   explicit operator bool() const { return tile != 0; }
   bool operator==(const WinogradChoice&) const = default;
 };
-// By a picture's sizes, its type (fp16 is widened first) and vectors alone, never by the batch or a clock:
-// bits must not depend on them. Direct for whatever Winograd's algorithm is not for.
+// The cheapest way by convolution_cost, among tiles up to largest_tile(): by a picture's sizes, its type
+// (fp16 is widened first) and vectors alone, never by the batch or a clock: bits must not depend on them.
 // inference: by the costs of one picture; else of eight, between whose passes caches are lost.
 WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference = false);
+// Cycles of one core for each pair of an input and an output channel; tile 0: the direct way. Infinity for
+// whatever Winograd's algorithm is not for.
+double convolution_cost(int tile, ConvPass pass, const ConvSizes& z, DType dtype, bool inference);
+// What may be chosen in this process: results a side of a tile, 0 for none. Larger tiles are quicker and less
+// accurate (docs/numerics.md).
+void set_largest_tile(int tile);
+int largest_tile();
+struct LargestTile {  // while one is alive
+  int before = largest_tile();
+  explicit LargestTile(int tile) { set_largest_tile(tile); }
+  ~LargestTile() { set_largest_tile(before); }
+};
 // Bytes of the widest vectors that it has code for here: 64, 32, or 0.
 int winograd_lanes();
 

@@ -69,8 +69,8 @@ template <class S, class E> struct WinogradKernels {
                           S* dw);
 };
 
-// tile: 2 or 4. Only for processors that have such vectors. For float, double, and float of Bf16Bits.
-template <class S, class E> const WinogradKernels<S, E>* winograd_avx2(int tile);
-template <class S, class E> const WinogradKernels<S, E>* winograd_avx512(int tile);
+// By vectors of 32 bytes (AVX2 and FMA) or 64 (AVX-512), only for processors that have them. tile: 2 or 4.
+// For float, double, and float of Bf16Bits.
+template <int lane_bytes, class S, class E> const WinogradKernels<S, E>* winograd_kernels(int tile);
 
 }  // namespace gadolin::detail

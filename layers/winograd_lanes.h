@@ -333,9 +333,13 @@ template <class S, class E, class T> struct Bodies {
                                                  gather,  product, scatter, filter_gradient};
 };
 
-template <class S, class E> const WinogradKernels<S, E>* kernels_of_lanes(int tile) {
+}  // namespace
+
+template <int lane_bytes, class S, class E> const WinogradKernels<S, E>* winograd_kernels(int tile) {
   return tile == 4 ? &Bodies<S, E, Tile4>::kernels : &Bodies<S, E, Tile2>::kernels;
 }
+template const WinogradKernels<float, float>* winograd_kernels<GADOLIN_LANE_BYTES>(int);
+template const WinogradKernels<double, double>* winograd_kernels<GADOLIN_LANE_BYTES>(int);
+template const WinogradKernels<float, Bf16Bits>* winograd_kernels<GADOLIN_LANE_BYTES>(int);
 
-}  // namespace
 }  // namespace gadolin::detail

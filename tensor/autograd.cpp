@@ -157,21 +157,16 @@ void accumulate_leaf(const Tensor& leaf, Tensor g) {
   Tensor held = leaf.grad();
   // A first gradient of 16 bits (layers/compute.h) is made as wide as its leaf before more is added.
   if (held.defined() && held.dtype() != leaf.dtype()) leaf.set_grad(held = held.to(leaf.dtype()));
-  if (!held.defined()) {
-    // Kept as it is when it is dense and nobody else may change it; the handle here and the caller's are two.
-    const bool own = g.sole_owner() && is_dense(g.shape(), g.strides()) && g.strides() == leaf.strides();
-    if (grad_enabled()) {
-      leaf.set_grad(g);
-    } else {
-      Tensor kept = own ? g.detach() : empty_like(leaf);
-      if (!own) kept.copy_(g);
-      leaf.set_grad(kept);
-    }
-  } else if (grad_enabled()) {
-    leaf.set_grad(add(held, g));
-  } else {
+  if (grad_enabled()) return leaf.set_grad(held.defined() ? add(held, g) : g);
+  if (held.defined()) {
     held.add_(g);
+    return;
   }
+  // Kept as it is when it is dense and nobody else may change it; the handle here and the caller's are two.
+  const bool own = g.sole_owner() && is_dense(g.shape(), g.strides()) && g.strides() == leaf.strides();
+  Tensor kept = own ? g.detach() : empty_like(leaf);
+  if (!own) kept.copy_(g);
+  leaf.set_grad(kept);
 }
 
 struct Walk {

@@ -48,13 +48,15 @@ class DeviceGuard {
 struct Cpu {};
 struct Cuda {};
 
-// Calls f(Cpu{}), or f(Cuda{}) under a guard for the device; the latter only where CUDA is compiled in.
-template <class F> void on_device(Device device, F&& f) {
-  if (device.is_cpu()) return f(Cpu{});
+// f(Cpu{}), or f(Cuda{}) under a guard for the device; the latter only where CUDA is compiled in.
+template <class F> decltype(auto) on_device([[maybe_unused]] Device device, F&& f) {
 #ifdef GADOLIN_CUDA
-  const DeviceGuard guard(device);
-  f(Cuda{});
+  if (device.is_cuda()) {
+    const DeviceGuard guard(device);
+    return f(Cuda{});
+  }
 #endif
+  return f(Cpu{});
 }
 
 // The CPU has two backends: oneDNN where it is built in and knows the type, and plain loops, which always

@@ -37,16 +37,22 @@ template <> struct math_type_t<bfloat16> { using type = float; };
 template <> struct math_type_t<float16> { using type = float; };
 template <class T> using math_type = typename math_type_t<T>::type;
 
+// For ops that compute with floats only. Throws DTypeError.
+inline void require_floating(const char* op, DType dtype) {
+  require<DTypeError, 2>(is_floating(dtype), op, ": ", dtype,
+                         " is not supported; convert with .to(DType::fp32)");
+}
+
 template <class T> struct Tag { using type = T; };
 
-// dispatch_floating(x.dtype(), "silu", [&](auto tag) { using T = typename decltype(tag)::type; ... });
+// dispatch_floating(x.dtype(), "silu", [&]<class T>(Tag<T>) { ... });
 template <class F> decltype(auto) dispatch_floating(DType dtype, const char* op, F&& f) {
+  require_floating(op, dtype);
   switch (dtype) {
     case DType::fp32: return f(Tag<float>{});
     case DType::fp64: return f(Tag<double>{});
     case DType::bf16: return f(Tag<bfloat16>{});
-    case DType::fp16: return f(Tag<float16>{});
-    default: fail<DTypeError, 2>(op, ": ", dtype, " is not supported; convert with .to(DType::fp32)");
+    default: return f(Tag<float16>{});
   }
 }
 // All eight types.
@@ -60,15 +66,6 @@ template <class F> decltype(auto) dispatch_all(DType dtype, F&& f) {
     case DType::int32: return f(Tag<std::int32_t>{});
     case DType::uint8: return f(Tag<std::uint8_t>{});
     default: return f(Tag<bool>{});
-  }
-}
-// By element size only, for copies: uint8_t, uint16_t, uint32_t, uint64_t.
-template <class F> decltype(auto) dispatch_bits(DType dtype, F&& f) {
-  switch (size_of(dtype)) {
-    case 1: return f(Tag<std::uint8_t>{});
-    case 2: return f(Tag<std::uint16_t>{});
-    case 4: return f(Tag<std::uint32_t>{});
-    default: return f(Tag<std::uint64_t>{});
   }
 }
 

@@ -16,7 +16,7 @@
 
 namespace gadolin {
 
-enum class Keep { nothing, input, output };
+enum class Keep { input, output };
 
 namespace detail {
 
@@ -38,30 +38,22 @@ template <class F> struct ElementwiseFunction {
   Saved kept;
 
   Tensor allocate(const Tensor& x) const {
-    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(),
-                           " is not supported; convert with .to(DType::fp32)");
+    require_floating(name, x.dtype());
     return empty_like(x);
   }
   Attributes attributes() const {
     if constexpr (requires { f.attributes(); }) return f.attributes();
     return {};
   }
-  void save(const Tensor& x, const Tensor& y) {
-    if (F::keep == Keep::input) kept = x;
-    if (F::keep == Keep::output) kept = y;
-  }
+  void save(const Tensor& x, const Tensor& y) { kept = F::keep == Keep::input ? x : y; }
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T>(device, name, ForwardOf<F>{f}, y, x);
-    });
+    dispatch_floating(x.dtype(), name,
+                      [&]<class T>(Tag<T>) { map<T, T>(device, name, ForwardOf<F>{f}, y, x); });
   }
   template <class D> Grads backward(D device, const Tensor& dy, Need) const {
-    Tensor dx = empty_like(F::keep == Keep::nothing ? dy : *kept.operator->());
-    dispatch_floating(dy.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T, T>(device, name, BackwardOf<F>{f}, dx, F::keep == Keep::nothing ? dy : kept.get(), dy);
-    });
+    const Tensor &given = kept, dx = empty_like(given);
+    dispatch_floating(dy.dtype(), name,
+                      [&]<class T>(Tag<T>) { map<T, T, T>(device, name, BackwardOf<F>{f}, dx, given, dy); });
     return {dx};
   }
 };

@@ -52,12 +52,6 @@ concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
   f.backward(d, dy, need);
 };
 
-#ifdef GADOLIN_CUDA
-inline constexpr bool with_cuda = true;
-#else
-inline constexpr bool with_cuda = false;  // generic overloads must not be instantiated for Cuda
-#endif
-
 // Same device and dtype as the first defined input; throws DeviceError or DTypeError naming the argument's
 // index.
 void check_same(const char* op, const Tensor* const* inputs, int count);
@@ -75,25 +69,18 @@ template <class F> struct FunctionNode final : Node {
     return {};
   }
   Grads backward(const Tensor& dy, Need need) override {
-    const DeviceGuard guard(dy.device());
     if constexpr (AddsInPlace<F>) f->into = need[0] ? gathered(0) : Tensor();
-    Grads grads = on_device(dy, need);
+    Grads grads = on_device(dy.device(), [&](auto device) { return backward_on(device, dy, need); });
     if constexpr (AddsInPlace<F>) f->into = Tensor();
     return grads;
   }
-  Grads on_device(const Tensor& dy, Need need) {
-    if constexpr (ComposedBackward<F>) {
+  template <class D> Grads backward_on(D device, const Tensor& dy, Need need) {
+    if constexpr (ComposedBackward<F>)
       return f->backward(dy, need);
-    } else {
-      if (dy.device().is_cuda()) {
-        if constexpr (with_cuda) {
-          if constexpr (BackwardOn<F, Cuda>) return f->backward(Cuda{}, dy, need);
-        }
-      } else {
-        if constexpr (BackwardOn<F, Cpu>) return f->backward(Cpu{}, dy, need);
-      }
+    else if constexpr (BackwardOn<F, D>)
+      return f->backward(device, dy, need);
+    else
       no_overload(F::name, " backward", dy.device());
-    }
   }
 };
 
@@ -141,22 +128,12 @@ template <class F, class... In> Tensor apply(F f, const In&... in) {
   }
   {
     const NoGrad guard;  // what forward calls is not recorded: this Function is
-    const DeviceGuard on(first.device());
-    if (first.device().is_cuda()) {
-      if constexpr (detail::with_cuda) {
-        if constexpr (detail::RunsOn<F, Cuda, In...>) {
-          f.forward(Cuda{}, in..., y);
-        } else {
-          detail::no_overload(F::name, "", first.device());
-        }
-      }
-    } else {
-      if constexpr (detail::RunsOn<F, Cpu, In...>) {
-        f.forward(Cpu{}, in..., y);
-      } else {
+    on_device(first.device(), [&](auto device) {
+      if constexpr (detail::RunsOn<F, decltype(device), In...>)
+        f.forward(device, in..., y);
+      else
         detail::no_overload(F::name, "", first.device());
-      }
-    }
+    });
   }
   if (anomaly_enabled()) [[unlikely]]
     check_anomaly(F::name, "its result", y, PlaceScope::current());

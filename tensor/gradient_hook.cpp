@@ -39,7 +39,8 @@ HookedWalk::HookedWalk(const GradientHook* hook, Node* root) : hook_(hook) {
   }
 }
 
-void HookedWalk::count(const Node& node) {
+void HookedWalk::passed(const Node& node) {
+  if (!hook_) return;
   for (const Edge& edge : node.inputs) {
     if (!edge.leaf.defined()) continue;
     const auto found = hook_->index_.find(edge.leaf.id());

@@ -36,13 +36,10 @@ class GradientHook {
 class HookedWalk {
  public:
   HookedWalk(const GradientHook* hook, Node* root);  // root: nullptr for a walk that begins at a leaf
-  void passed(const Node& node) {                    // it has added to its inputs all that it will
-    if (hook_) count(node);
-  }
+  void passed(const Node& node);                     // it has added to its inputs all that it will
   void ends();
 
  private:
-  void count(const Node& node);
   void tell(std::size_t index);
   const GradientHook* hook_;
   std::vector<std::int64_t> edges_;  // that may still add to each leaf; -1: `final` was called for it

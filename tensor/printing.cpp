@@ -74,41 +74,37 @@ Grid grid_of(const Tensor& x, int edge) {
   return grid;
 }
 
-// Appends dimension `d` from item `at` on; `indent` is the column in which its bracket stands.
-void write(const Grid& grid, int edge, int d, std::size_t& at, std::size_t indent, std::string& out) {
-  if (d == grid.shape.dim()) {
-    out += grid.items[at++];
-    return;
-  }
-  const bool innermost = d + 1 == grid.shape.dim();
-  const std::string margin(indent + 1, ' ');
-  const std::string gap =
-      std::string(static_cast<std::size_t>(std::max(1, grid.shape.dim() - d - 1)), '\n') + margin;
-  std::size_t column = indent + 1;
-  const auto separate = [&](std::size_t width) {
-    out += ',';
-    column += width + 2;
-    if (!innermost) {
-      out += gap;
-    } else if (column + width > line_width) {
-      out += '\n' + margin;
-      column = indent + 1;
-    } else {
-      out += ' ';
+// Writes dimension within dimension.
+struct Writer {
+  const Grid& grid;
+  int edge;
+  std::string out = "tensor(";
+  std::size_t at = 0;  // the next item
+
+  void dimension(int d) {
+    const int inside = grid.shape.dim() - d - 1;  // dimensions within this one
+    if (inside < 0) {
+      out += grid.items[at++];
+      return;
     }
-  };
-  out += '[';
-  for (std::int64_t i = 0; i < grid.shape[d]; ++i) {
-    const std::size_t width = innermost ? grid.items[at].size() : 0;
-    if (i > 0) separate(width);
-    if (i == edge && grid.cut[static_cast<std::size_t>(d)]) {
-      out += "...";
-      separate(innermost ? 3 : 0);
+    const std::string next_line = std::string(static_cast<std::size_t>(std::max(1, inside)), '\n') +
+                                  std::string(static_cast<std::size_t>(d) + 8, ' ');
+    const auto separate = [&] {
+      const std::size_t column = out.size() - (out.rfind('\n') + 1) + 2;
+      out += inside == 0 && column + grid.items[at].size() <= line_width ? ", " : "," + next_line;
+    };
+    out += '[';
+    for (std::int64_t i = 0; i < grid.shape[d]; ++i) {
+      if (i > 0) separate();
+      if (i == edge && grid.cut[static_cast<std::size_t>(d)]) {
+        out += "...";
+        separate();
+      }
+      dimension(d + 1);
     }
-    write(grid, edge, d + 1, at, indent + 1, out);
+    out += ']';
   }
-  out += ']';
-}
+};
 
 }  // namespace
 
@@ -116,15 +112,14 @@ std::string Tensor::str(int edge_items) const {
   if (!defined()) return "tensor(undefined)";
   const NoGrad guard;
   const int edge = std::max(edge_items, 1);
-  std::string out = "tensor(";
-  if (numel() == 0) {
-    out += "[]";
-  } else {
+  std::string values = "tensor([]";
+  if (numel() > 0) {
     const Grid grid = grid_of(detach(), edge);
-    std::size_t at = 0;
-    write(grid, edge, 0, at, out.size(), out);
+    Writer writer{grid, edge};
+    writer.dimension(0);
+    values = writer.out;
   }
-  return out + ", shape " + to_string(shape()) + ", " + name_of(dtype()) + ", " + name_of(device()) + ")";
+  return values + ", shape " + to_string(shape()) + ", " + name_of(dtype()) + ", " + name_of(device()) + ")";
 }
 
 std::ostream& operator<<(std::ostream& out, const Tensor& t) { return out << t.str(); }

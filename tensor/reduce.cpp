@@ -2,7 +2,7 @@
 
 namespace gadolin {
 
-ReducePlan plan_reduce(const Tensor& x, const Tensor& out, const std::vector<bool>& is_reduced) {
+ReducePlan plan_reduce(const Tensor& x, const Tensor& out) {
   // Dimensions from the outermost in memory to the innermost, so that runs join; a single reduced dimension
   // keeps its index.
   int order[Shape::max_dim];
@@ -11,9 +11,10 @@ ReducePlan plan_reduce(const Tensor& x, const Tensor& out, const std::vector<boo
   Strides kept_x, kept_out, reduced_x;
   for (int i = 0; i < n; ++i) {
     const int d = order[i];
-    (is_reduced[static_cast<std::size_t>(d)] ? reduced : kept).push_back(x.size(d));
-    (is_reduced[static_cast<std::size_t>(d)] ? reduced_x : kept_x).push_back(x.stride(d));
-    if (!is_reduced[static_cast<std::size_t>(d)]) kept_out.push_back(out.stride(d));
+    const bool is_kept = out.size(d) == x.size(d);
+    (is_kept ? kept : reduced).push_back(x.size(d));
+    (is_kept ? kept_x : reduced_x).push_back(x.stride(d));
+    if (is_kept) kept_out.push_back(out.stride(d));
   }
   ReducePlan plan{detail::make_walk<2>(kept, {kept_x, kept_out}), detail::make_walk<1>(reduced, {reduced_x})};
   const std::int64_t outputs = plan.kept.numel, elements = plan.reduced.numel;

@@ -35,8 +35,8 @@ struct ReducePlan {
   GADOLIN_HD std::int64_t piece_begin(std::int64_t piece) const { return reduced.numel * piece / pieces; }
 };
 
-// `out` has x's shape with size 1 in the reduced dimensions.
-ReducePlan plan_reduce(const Tensor& x, const Tensor& out, const std::vector<bool>& is_reduced);
+// `out` has x's shape with size 1 in the reduced dimensions; x is not empty.
+ReducePlan plan_reduce(const Tensor& x, const Tensor& out);
 
 namespace detail {
 
@@ -93,8 +93,8 @@ typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std:
 }  // namespace detail
 
 template <class Out, class In, class R>
-void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x, const std::vector<bool>& is_reduced) {
-  const ReducePlan plan = plan_reduce(x, out, is_reduced);
+void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x) {
+  const ReducePlan plan = plan_reduce(x, out);
   const In* from = x.data<In>();
   Out* to = out.data<Out>();
   using Acc = typename R::Acc;
@@ -273,11 +273,10 @@ inline bool packs_columns(const ReducePlan& plan, int width) {
 }  // namespace detail
 
 template <class Out, class In, class R>
-void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x,
-            const std::vector<bool>& is_reduced) {
+void reduce(Cuda, const char* op, R r, const Tensor& out, const Tensor& x) {
   using Acc = typename R::Acc;
   constexpr int block = static_cast<int>(detail::reduce_threads), V = static_cast<int>(16 / sizeof(In));
-  const ReducePlan plan = plan_reduce(x, out, is_reduced);
+  const ReducePlan plan = plan_reduce(x, out);
   const std::int64_t jobs = plan.kept.numel * plan.pieces;
   Tensor scratch;
   Acc* partial = nullptr;

@@ -17,20 +17,18 @@ Shape Shape::filled(int dim, std::int64_t value) {
 }
 std::int64_t Shape::numel() const {
   std::int64_t n = 1;
-  for (int i = 0; i < dim_; ++i) n *= sizes_[static_cast<std::size_t>(i)];
+  for (std::int64_t size : *this) n *= size;
   return n;
 }
 void Shape::push_back(std::int64_t size) { insert(dim_, size); }
 void Shape::insert(int at, std::int64_t size) {
   require<ShapeError>(dim_ < max_dim, "shape: more than ", max_dim, " dimensions");
-  for (int i = dim_; i > at; --i)
-    sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i - 1)];
+  std::copy_backward(sizes_.begin() + at, sizes_.begin() + dim_, sizes_.begin() + dim_ + 1);
   sizes_[static_cast<std::size_t>(at)] = size;
   ++dim_;
 }
 void Shape::erase(int at) {
-  for (int i = at; i + 1 < dim_; ++i)
-    sizes_[static_cast<std::size_t>(i)] = sizes_[static_cast<std::size_t>(i + 1)];
+  std::copy(sizes_.begin() + at + 1, sizes_.begin() + dim_, sizes_.begin() + at);
   --dim_;
 }
 void Shape::outside(int i) const {

@@ -9,7 +9,7 @@
 
 namespace gadolin {
 
-detail::Body::Body() = default;
+detail::Body::Body(Elements elements) : Elements(std::move(elements)) {}
 detail::Body::~Body() = default;
 
 namespace {
@@ -54,16 +54,8 @@ void Tensor::check_type(DType wanted) const {
 }
 
 Tensor Tensor::over(Ref<Storage> storage, Shape shape, Strides strides, std::int64_t offset, DType dtype) {
-  Tensor t;
-  t.body_ = Ref<detail::Body>(new detail::Body);
-  detail::Body& b = *t.body_;
-  b.storage = std::move(storage);
-  b.numel = shape.numel();
-  b.shape = shape;
-  b.strides = strides;
-  b.offset = offset;
-  b.dtype = dtype;
-  return t;
+  return Tensor(Ref<detail::Body>(
+      new detail::Body({std::move(storage), shape, strides, offset, shape.numel(), dtype})));
 }
 Tensor Tensor::view(Shape shape, Strides strides, std::int64_t offset) const {
   return over(shared_storage(), shape, strides, offset, dtype());
@@ -73,31 +65,17 @@ bool Tensor::sole_owner() const { return body_.count() == 1 && body_->storage.co
 
 // --- conversions -------------------------------------------------------------------------------------------
 
-void Tensor::item_bytes(DType wanted, void* out) const {
+Tensor Tensor::only_element() const {
   require<ShapeError>(numel() == 1, "item: tensor has shape ", shape(),
                       "; item() takes one element, reduce it first");
-  check_type(wanted);
   if (device().is_cuda()) refuse_while_capturing("item");
-  const Tensor host = detach().to(cpu);
-  const char* from = static_cast<const char*>(host.raw());
-  std::copy(from, from + size_of(wanted), static_cast<char*>(out));
+  return detach().to(cpu);
 }
-double Tensor::item() const {
-  if (device().is_cuda()) refuse_while_capturing("item");
-  return detach().to(cpu).to(DType::fp64).item<double>();
-}
-
-template <class T> std::vector<T> Tensor::to_vector() const {
+double Tensor::item() const { return *only_element().to(DType::fp64).data<double>(); }
+Tensor Tensor::dense_on_host(DType type) const {
   if (device().is_cuda()) refuse_while_capturing("to_vector");
-  const Tensor host = detach().to(cpu).to(dtype_of<T>).contiguous();
-  const T* from = host.data<T>();
-  return std::vector<T>(from, from + host.numel());
+  return detach().to(cpu).to(type).contiguous();
 }
-template std::vector<float> Tensor::to_vector() const;
-template std::vector<double> Tensor::to_vector() const;
-template std::vector<std::int64_t> Tensor::to_vector() const;
-template std::vector<std::int32_t> Tensor::to_vector() const;
-template std::vector<std::uint8_t> Tensor::to_vector() const;
 
 // --- tape --------------------------------------------------------------------------------------------------
 
@@ -110,12 +88,7 @@ Tensor& Tensor::requires_grad_(bool on) {
   return *this;
 }
 bool Tensor::requires_grad() const { return defined() && (body_->requires_grad || body_->node); }
-Tensor Tensor::grad() const {
-  const Ref<detail::Body>& held = body_of(body_).grad;
-  Tensor t;
-  t.body_ = held;
-  return t;
-}
+Tensor Tensor::grad() const { return Tensor(body_of(body_).grad); }
 void Tensor::set_grad(Tensor grad) const {
   body_of(body_);
   body_->grad = grad.body_;
@@ -127,12 +100,7 @@ void Tensor::set_data(const Tensor& other) {
                          ", not a leaf");
   const detail::Body& from = body_of(other.body_);
   if (!(body_->storage == from.storage)) body_->companion = {};
-  body_->storage = from.storage;
-  body_->shape = from.shape;
-  body_->strides = from.strides;
-  body_->offset = from.offset;
-  body_->numel = from.numel;
-  body_->dtype = from.dtype;
+  static_cast<detail::Elements&>(*body_) = from;
   body_->grad = {};
 }
 void Tensor::set_node(Ref<Node> node) { body_->node = std::move(node); }
@@ -177,8 +145,7 @@ Tensor eye(std::int64_t n, DType dtype, Device device) {
   return eq(i.unsqueeze(1), i).to(dtype);
 }
 Tensor linspace(double first, double last, std::int64_t count, DType dtype, Device device) {
-  require<DTypeError, 2>(is_floating(dtype), "linspace: ", dtype,
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating("linspace", dtype);
   require<ValueError>(count >= 0, "linspace: a count of ", count, " is negative");
   std::vector<double> values;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -20,15 +20,18 @@ struct Companion;          // companion.h
 class GradientHook;        // gradient_hook.h
 
 namespace detail {
-// What a handle points to.
-struct Body : Counted {
-  Body();
-  ~Body();
+// Elements in memory.
+struct Elements {
   Ref<Storage> storage;
   Shape shape;
   Strides strides;
   std::int64_t offset = 0, numel = 0;
   DType dtype = DType::fp32;
+};
+// What a handle points to.
+struct Body : Counted, Elements {
+  explicit Body(Elements elements);
+  ~Body();
   bool requires_grad = false;  // of a leaf
   Ref<Node> node;              // the op that made it
   Ref<Body> grad;
@@ -79,12 +82,13 @@ class Tensor {
   Tensor detach() const;           // same storage, off the tape
   Tensor contiguous(MemoryFormat format = MemoryFormat::contiguous) const;
   template <class T> T item() const {  // waits for the device; throws ShapeError unless numel() is 1
-    T value;
-    item_bytes(dtype_of<T>, &value);
-    return value;
+    return *only_element().data<T>();
   }
-  double item() const;                                  // the only element of any dtype as a double
-  template <class T> std::vector<T> to_vector() const;  // row-major copy on the host; converts the dtype
+  double item() const;                                   // the only element of any dtype as a double
+  template <class T> std::vector<T> to_vector() const {  // row-major copy on the host; converts the dtype
+    const Tensor host = dense_on_host(dtype_of<T>);
+    return std::vector<T>(host.data<T>(), host.data<T>() + host.numel());
+  }
 
   // --- views: share the storage, differentiable ------------------------------------------------------------
   Tensor slice(int dim, std::int64_t begin, std::int64_t end, std::int64_t step = 1) const;
@@ -108,14 +112,10 @@ class Tensor {
   // see it, as in t[0] += 1. Throws DTypeError where the result is of a higher kind (bool, integer,
   // floating), such as a fraction for an integer tensor, and AutogradError where it would be recorded: write
   // t = t + x there.
-  Tensor& operator+=(const Tensor& other);
-  Tensor& operator-=(const Tensor& other);
-  Tensor& operator*=(const Tensor& other);
-  Tensor& operator/=(const Tensor& other);
-  Tensor& operator+=(double number);
-  Tensor& operator-=(double number);
-  Tensor& operator*=(double number);
-  Tensor& operator/=(double number);
+  template <class X> Tensor& operator+=(const X& x) { return become("+=", *this + x); }
+  template <class X> Tensor& operator-=(const X& x) { return become("-=", *this - x); }
+  template <class X> Tensor& operator*=(const X& x) { return become("*=", *this * x); }
+  template <class X> Tensor& operator/=(const X& x) { return become("/=", *this / x); }
 
   // --- tape ------------------------------------------------------------------------------------------------
   Tensor& requires_grad_(bool on = true);  // leaves only; throws DTypeError for integers
@@ -147,9 +147,11 @@ class Tensor {
   std::string str(int edge_items = 3) const;  // what printing shows; waits for the device
 
  private:
+  explicit Tensor(Ref<detail::Body> body) : body_(std::move(body)) {}
   void check_type(DType wanted) const;
   Tensor& become(const char* op, const Tensor& result);
-  void item_bytes(DType wanted, void* out) const;
+  Tensor only_element() const;  // on the host
+  Tensor dense_on_host(DType type) const;
   Ref<detail::Body> body_;
 };
 

@@ -53,6 +53,13 @@ OpCases chosen_cases(OpCases all, const std::vector<std::string>& names) {
   return all;
 }
 
+Json facts_of(const OpCase& c) {
+  Json facts = {
+      {"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops}};
+  if (c.predicted > 0) facts.update({{"predicted", c.predicted}, {"chosen", c.chosen}});
+  return facts;
+}
+
 struct Ceilings {
   double copy, read, product;
 };  // bytes and operations a second
@@ -101,8 +108,7 @@ void run_op_bench(Session& session, const OpBenchOptions& o) {
   if (o.list) {
     for (const OpCase& c : cases) {
       session.say(c.family + ": " + c.name);
-      session.event(
-          {{"event", "op"}, {"family", c.family}, {"name", c.name}, {"bytes", c.bytes}, {"flops", c.flops}});
+      session.event(facts_of(c));
     }
     return;
   }
@@ -122,7 +128,7 @@ void run_op_bench(Session& session, const OpBenchOptions& o) {
                  {"versions", version_facts(device)}});
   const std::int64_t cache = cache_bytes(device);
   std::vector<std::vector<std::string>> rows{
-      {"operation", "ms", "least", "most", "GB/s", "GFLOP/s", "share", "of"}};
+      {"operation", "ms", "least", "most", "GB/s", "GFLOP/s", "share", "of", "predicted"}};
   for (const OpCase& c : cases) {
     const Body body = rotating(c, cache);
     body();
@@ -132,22 +138,20 @@ void run_op_bench(Session& session, const OpBenchOptions& o) {
     const char* bound = multiplying > copying ? "product" : "copy";
     rows.push_back({c.name, fixed(t.median, 3), fixed(t.least, 3), fixed(t.most, 3),
                     fixed(c.bytes / seconds / 1e9, 1), c.flops > 0 ? fixed(c.flops / seconds / 1e9, 0) : "",
-                    fixed(100 * share, 0) + " %", bound});
-    session.event({{"event", "op"},
-                   {"family", c.family},
-                   {"name", c.name},
-                   {"bytes", c.bytes},
-                   {"flops", c.flops},
-                   {"median_ms", t.median},
-                   {"min_ms", t.least},
-                   {"max_ms", t.most},
-                   {"gbps", c.bytes / seconds / 1e9},
-                   {"gflops", c.flops / seconds / 1e9},
-                   {"share", share},
-                   {"bound", bound},
-                   {"dtype", session.common().dtype},
-                   {"batch", sizes.batch},
-                   {"device", name_of(device)}});
+                    fixed(100 * share, 0) + " %", bound,
+                    c.predicted > 0 ? fixed(c.predicted, 2) + (c.chosen ? " chosen" : "") : ""});
+    Json event = facts_of(c);
+    event.update({{"median_ms", t.median},
+                  {"min_ms", t.least},
+                  {"max_ms", t.most},
+                  {"gbps", c.bytes / seconds / 1e9},
+                  {"gflops", c.flops / seconds / 1e9},
+                  {"share", share},
+                  {"bound", bound},
+                  {"dtype", session.common().dtype},
+                  {"batch", sizes.batch},
+                  {"device", name_of(device)}});
+    session.event(event);
   }
   session.say(format_table(rows));
 }

@@ -71,7 +71,13 @@ const char* title_of(const std::string& suite, const std::string& mode) {
   return mode == "infer" ? "Inference" : "Training";
 }
 
-// Speed (or memory) relative to PyTorch at its best, a chart for each suite and mode.
+// Whether nothing but PyTorch is the best other.
+bool pytorch_alone(const std::vector<BenchComparison>& all) {
+  return std::all_of(all.begin(), all.end(),
+                     [](const BenchComparison& c) { return c.best.side.starts_with("PyTorch"); });
+}
+
+// Speed (or memory) relative to the best other, a chart for each suite and mode.
 void draw_ratios(const std::vector<BenchComparison>& all, std::vector<Picture>& out) {
   std::map<std::string, std::vector<chart::Bar>> bars;
   std::map<std::string, const BenchComparison*> first;
@@ -87,10 +93,12 @@ void draw_ratios(const std::vector<BenchComparison>& all, std::vector<Picture>& 
   for (const auto& [key, list] : bars) {
     const BenchResult& one = first[key]->ours;
     const bool memory = one.suite == "memory";
+    const std::string best = pytorch_alone(all) ? "PyTorch" : "the best other";
     const std::string title =
-        cat(title_of(one.suite, one.mode), memory ? ": share of PyTorch's" : ": times as fast as PyTorch");
-    chart::Frame frame = frame_of(
-        title, memory ? "Gadolin / PyTorch (less is better)" : "PyTorch's best / Gadolin (1: equal)");
+        cat(title_of(one.suite, one.mode), memory ? ": share of PyTorch's" : ": times as fast as " + best);
+    chart::Frame frame = frame_of(title, memory               ? "Gadolin / PyTorch (less is better)"
+                                         : pytorch_alone(all) ? "PyTorch's best / Gadolin (1: equal)"
+                                                              : "best other / Gadolin (1: equal)");
     frame.description = "Bars: ratio of the medians; lines: what the measured ranges allow";
     out.push_back({file_name(key), title, chart::bar_chart(list, frame)});
   }
@@ -222,14 +230,16 @@ std::vector<BenchComparison> chosen(const std::vector<BenchComparison>& all,
 }
 
 std::string comparison_table(const std::vector<BenchComparison>& all) {
-  std::string out =
-      "| | | batch | Gadolin | PyTorch's best | | ratio | range | to eager "
-      "|\n|---|---|---|---|---|---|---|---|---|\n";
+  const bool alone = pytorch_alone(all);
+  std::string out = cat("| | | batch | Gadolin | ", alone ? "PyTorch's best" : "best other",
+                        " | | ratio | range | to eager |\n|---|---|---|---|---|---|---|---|---|\n");
   for (const BenchComparison& c : all) {
     const BenchResult& r = c.ours;
+    const std::string& side = c.best.side;
     const auto [name, what] = row_cells(c);
     out += cat("| ", name, " | ", what, " | ", r.batch > 0 ? std::to_string(r.batch) : "", " | ", amount(r),
-               " | ", amount(c.best), " | ", c.best.side.size() > 8 ? cell(c.best.side.substr(8)) : "", " | ",
+               " | ", amount(c.best), " | ",
+               cell(alone ? side.substr(std::min<std::size_t>(side.size(), 8)) : side), " | ",
                chart::fixed(c.ratio, 2), c.tie ? " (tie)" : "", " | ", chart::fixed(c.low, 2), " to ",
                chart::fixed(c.high, 2), " | ", c.to_eager > 0 ? chart::fixed(c.to_eager, 2) : "", " |\n");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -33,7 +34,12 @@ double positive(const nlohmann::json& row, const char* key, const std::string& w
 
 std::string side_of(const std::string& framework, const std::string& variant) {
   const bool ours = framework == "gadolin";
-  const std::string name = ours ? "Gadolin" : framework == "pytorch" ? "PyTorch" : framework;
+  static const std::map<std::string, std::string> names{{"gadolin", "Gadolin"},
+                                                        {"pytorch", "PyTorch"},
+                                                        {"openvino", "OpenVINO"},
+                                                        {"onnxruntime", "ONNX Runtime"}};
+  const auto known = names.find(framework);
+  const std::string name = known == names.end() ? framework : known->second;
   return variant.empty() || (ours && variant == "graph") ? name : name + " " + variant;
 }
 

@@ -36,7 +36,8 @@ struct BenchResults {
 // number that is none or not above 0.
 BenchResults read_bench_results(const std::vector<std::string>& paths);
 
-// Gadolin beside PyTorch at its best and, where it ran, PyTorch's eager mode.
+// Gadolin beside the fastest of the others, PyTorch at its best if only PyTorch ran, and beside PyTorch's
+// eager mode where that ran.
 struct BenchComparison {
   BenchResult ours, best;
   // Their median / ours, and the smallest and largest ratio that the measured ranges allow.

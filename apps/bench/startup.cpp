@@ -114,6 +114,7 @@ std::vector<std::string> arguments(const Common& common, const StartupBenchOptio
                                 "--device",       common.device,
                                 "--dtype",        common.dtype,
                                 "--backend",      common.backend,
+                                "--math",         common.math,
                                 "--tune",         common.tune,
                                 "--seed",         std::to_string(common.seed),
                                 "--threads",      std::to_string(common.threads)};

@@ -16,7 +16,7 @@ namespace {
 // Common options that the pipeline itself was given are those of every step, unless it has its own.
 std::vector<std::string> handed_on(Program& program) {
   std::vector<std::string> words;
-  for (const char* name : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune"}) {
+  for (const char* name : {"--device", "--dtype", "--seed", "--threads", "--backend", "--math", "--tune"}) {
     const CLI::Option* option = program.app().get_option_no_throw(name);
     if (option->count() == 0) continue;
     words.emplace_back(name);

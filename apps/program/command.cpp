@@ -14,6 +14,7 @@
 #include "apps/program/ranges.h"
 #include "apps/program/version.h"
 #include "layers/cudnn_plans.h"
+#include "layers/winograd.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 
@@ -128,6 +129,10 @@ Session::Session(std::string command, const Common& common) : command_(std::move
   require<UsageError>(common.backend == "best" || common.backend == "reference", "--backend ", common.backend,
                       " is unknown; use best or reference");
   set_backend(common.backend == "reference" ? Backend::reference : Backend::best);
+  const std::map<std::string, int> tiles{{"exact", 0}, {"default", 4}, {"fast", 4}};
+  const auto math = tiles.find(common.math);
+  require<UsageError>(math != tiles.end(), "--math ", common.math, " is unknown; use exact, default or fast");
+  detail::set_largest_tile(math->second);
   require<UsageError>(common.tune == "on" || common.tune == "off", "--tune ", common.tune,
                       " is unknown; use on or off");
 #ifdef GADOLIN_CUDA
@@ -169,6 +174,10 @@ Program::Program()
       ->check(between(0, 1024, "0 takes all processors"))
       ->capture_default_str();
   app_.add_option("--backend", common_.backend, "CPU kernels: best or reference (plain loops)")
+      ->capture_default_str();
+  app_.add_option("--math", common_.math,
+                  "3x3 convolutions of the CPU: exact (sums of products), default (also by Winograd's "
+                  "algorithm, while logits stay within 1e-5) or fast (whatever is quickest)")
       ->capture_default_str();
   app_.add_option(
           "--tune", common_.tune,

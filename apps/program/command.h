@@ -18,7 +18,7 @@ namespace gadolin {
 
 // The common options after parsing (docs/commands.md).
 struct Common {
-  std::string device = "auto", dtype = "fp32", backend = "best", tune = "on";
+  std::string device = "auto", dtype = "fp32", backend = "best", math = "default", tune = "on";
   std::uint64_t seed = 0;
   int threads = 0;
   bool json = false, quiet = false, verbose = false;

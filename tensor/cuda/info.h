@@ -11,8 +11,6 @@ struct CudaDeviceInfo {
   std::string name;          // "NVIDIA H200"
   int major = 0, minor = 0;  // compute capability
   int multiprocessors = 0;
-  int clock_mhz = 0;  // of the multiprocessors, at most
-  int memory_clock_mhz = 0, memory_bus_bits = 0;
   std::int64_t memory_total = 0, memory_free = 0;  // bytes
   std::int64_t l2_bytes = 0;
 };

@@ -23,30 +23,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const LibrarySearch cublaslt_search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR),
-                                    "GADOLIN_CUBLASLT_LIB"};
-const LibrarySearch cudnn_search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
-
 std::atomic<const CublasLtLibrary*> cublaslt_table{nullptr};
 std::atomic<const CudnnLibrary*> cudnn_table{nullptr};
 
+#define GADOLIN_LOAD(f) table.f = reinterpret_cast<decltype(table.f)>(library_symbol(search, library, #f));
 CublasLtLibrary load_cublaslt() {
-  void* library = open_library(cublaslt_search);
+  const LibrarySearch search{"cuBLASLt", "libcublasLt.so." GADOLIN_TEXT(CUBLAS_VER_MAJOR),
+                             "GADOLIN_CUBLASLT_LIB"};
+  void* library = open_library(search);
   CublasLtLibrary table;
-#define GADOLIN_LOAD(f) \
-  table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cublaslt_search, library, #f));
   GADOLIN_CUBLASLT_FUNCTIONS(GADOLIN_LOAD)
-#undef GADOLIN_LOAD
   return table;
 }
 
 CudnnLibrary load_cudnn() {
-  void* library = open_library(cudnn_search);
+  const LibrarySearch search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
+  void* library = open_library(search);
   CudnnLibrary table;
-#define GADOLIN_LOAD(f) \
-  table.f = reinterpret_cast<decltype(table.f)>(library_symbol(cudnn_search, library, #f));
   GADOLIN_CUDNN_FUNCTIONS(GADOLIN_LOAD)
-#undef GADOLIN_LOAD
   // DEVICEPROP and graphs without a handle came with 9.8.
   const std::size_t version = table.cudnnGetVersion();
   require<DeviceError, 3>(version >= 90800, "cuDNN: version ", version / 10000, '.', version / 100 % 100, '.',
@@ -54,6 +48,7 @@ CudnnLibrary load_cudnn() {
                           " was opened, 9.8 or newer is needed; set GADOLIN_CUDNN_LIB to its folder");
   return table;
 }
+#undef GADOLIN_LOAD
 
 }  // namespace
 

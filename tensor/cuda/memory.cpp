@@ -29,19 +29,20 @@ class RelaxedCapture {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-void* accept(cudaError_t status, void* pointer, const char* op) {
+// Memory from take(&address); nullptr when it is short.
+template <class Take> void* taken(const char* op, const Take& take) {
+  void* data = nullptr;
+  const cudaError_t status = take(&data);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // the allocator frees its caches and asks again
     return nullptr;
   }
   check(status, op);
-  return pointer;
+  return data;
 }
-
 // A driver that has shut down has freed everything already.
-void accept_free(cudaError_t status, const char* op) {
-  if (status == cudaErrorCudartUnloading) return;
-  check(status, op);
+void given_back(cudaError_t status, const char* op) {
+  if (status != cudaErrorCudartUnloading) check(status, op);
 }
 
 }  // namespace
@@ -59,12 +60,14 @@ CachingAllocator& cuda_allocator(int index) {
           {name_of(device),
            [device](std::size_t bytes) {
              const DeviceGuard guard(device);
-             return cuda_raw_alloc(bytes);
+             const RelaxedCapture relaxed;
+             return taken("cudaMalloc", [&](void** data) { return cudaMalloc(data, bytes); });
            },
            // Work that still uses the memory may be queued: cudaFree waits for it.
            [device](void* data, std::size_t) {
              const DeviceGuard guard(device);
-             cuda_raw_free(data);
+             const RelaxedCapture relaxed;
+             given_back(cudaFree(data), "cudaFree");
            },
            [device](void* data, int byte, std::size_t bytes) { set_bytes(data, device, byte, bytes); },
            [device](void* host, const void* data, std::size_t bytes) {
@@ -77,29 +80,18 @@ CachingAllocator& cuda_allocator(int index) {
 }
 
 CachingAllocator& cuda_pinned_allocator() {
-  static CachingAllocator& made = *new CachingAllocator(
-      {"pinned", pinned_raw_alloc, [](void* data, std::size_t) { pinned_raw_free(data); }});
+  static CachingAllocator& made =
+      *new CachingAllocator({"pinned",
+                             [](std::size_t bytes) {
+                               return taken("cudaHostAlloc", [&](void** data) {
+                                 return cudaHostAlloc(data, bytes, cudaHostAllocPortable);
+                               });
+                             },
+                             [](void* data, std::size_t) {
+                               const RelaxedCapture relaxed;
+                               given_back(cudaFreeHost(data), "cudaFreeHost");
+                             }});
   return made;
-}
-
-void* cuda_raw_alloc(std::size_t nbytes) {
-  const RelaxedCapture relaxed;
-  void* pointer = nullptr;
-  const cudaError_t status = cudaMalloc(&pointer, nbytes);  // before `pointer` is read
-  return accept(status, pointer, "cudaMalloc");
-}
-void cuda_raw_free(void* pointer) {
-  const RelaxedCapture relaxed;
-  accept_free(cudaFree(pointer), "cudaFree");
-}
-void* pinned_raw_alloc(std::size_t nbytes) {
-  void* pointer = nullptr;
-  const cudaError_t status = cudaHostAlloc(&pointer, nbytes, cudaHostAllocPortable);
-  return accept(status, pointer, "cudaHostAlloc");
-}
-void pinned_raw_free(void* pointer) {
-  const RelaxedCapture relaxed;
-  accept_free(cudaFreeHost(pointer), "cudaFreeHost");
 }
 
 void copy_bytes(void* dst, Device dst_device, const void* src, Device src_device, std::size_t n, bool async) {

@@ -7,16 +7,11 @@
 
 namespace gadolin {
 
-// What the caching allocators are built on. They return nullptr when memory is short and throw CudaError for
-// anything else. Device memory may be asked for while a step is recorded, though a planned one has no need
-// to: the allocation is not part of the recording. Pinned memory may not (CaptureError): the driver would
-// wait.
-void* cuda_raw_alloc(std::size_t nbytes);  // on the current device, 256-byte aligned
-void cuda_raw_free(void* pointer);
-void* pinned_raw_alloc(std::size_t nbytes);  // page-locked host memory that every device may read
-void pinned_raw_free(void* pointer);
-
-// The caching allocators over them; never destroyed. Throw DeviceError when there is no such device.
+// The caching allocators of CUDA's memory; never destroyed. What they ask of the runtime throws CudaError for
+// anything but a lack of memory. Device memory may be asked for while a step is recorded, though a planned
+// one has no need to: the allocation is not part of the recording. Pinned memory, page-locked on the host and
+// read by every device, may not (CaptureError): the driver would wait. Throw DeviceError when there is no
+// such device.
 class CachingAllocator;
 CachingAllocator& cuda_allocator(int index);
 CachingAllocator& cuda_pinned_allocator();

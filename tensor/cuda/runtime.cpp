@@ -38,11 +38,6 @@ std::string cuda_version(int version) {
   return version > 0 ? std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10) : "";
 }
 
-int attribute(cudaDeviceAttr which, int index) {
-  int value = 0;
-  return cudaDeviceGetAttribute(&value, which, index) == cudaSuccess ? value : 0;
-}
-
 CudaDeviceInfo describe(int index) {
   CudaDeviceInfo info;
   cudaDeviceProp properties{};
@@ -52,9 +47,6 @@ CudaDeviceInfo describe(int index) {
   info.minor = properties.minor;
   info.multiprocessors = properties.multiProcessorCount;
   info.l2_bytes = properties.l2CacheSize;
-  info.clock_mhz = attribute(cudaDevAttrClockRate, index) / 1000;
-  info.memory_clock_mhz = attribute(cudaDevAttrMemoryClockRate, index) / 1000;
-  info.memory_bus_bits = attribute(cudaDevAttrGlobalMemoryBusWidth, index);
   const DeviceGuard guard({Device::Kind::cuda, index});
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "device");

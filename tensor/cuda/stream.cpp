@@ -69,38 +69,34 @@ void DeviceGuard::leave() {
 StreamGuard::StreamGuard(CudaStream stream) : before_(std::exchange(chosen_stream, stream)) {}
 StreamGuard::~StreamGuard() { chosen_stream = before_; }
 
-Event::~Event() {
-  if (event_) cudaEventDestroy(event_);
-}
-Event& Event::operator=(Event&& other) noexcept {
-  std::swap(event_, other.event_);
-  std::swap(timed_, other.timed_);
-  return *this;
-}
+void Event::Destroy::operator()(CUevent_st* event) const { cudaEventDestroy(event); }
 void Event::record(CudaStream stream) {
-  if (!event_)
-    check(cudaEventCreateWithFlags(&event_, timed_ ? cudaEventDefault : cudaEventDisableTiming), "event");
-  check(cudaEventRecord(event_, stream), "event");
+  if (!event_) {
+    cudaEvent_t made = nullptr;
+    check(cudaEventCreateWithFlags(&made, timed_ ? cudaEventDefault : cudaEventDisableTiming), "event");
+    event_.reset(made);
+  }
+  check(cudaEventRecord(event_.get(), stream), "event");
 }
 void Event::make_wait(CudaStream stream) const {
-  if (event_) check(cudaStreamWaitEvent(stream, event_, 0), "event");
+  if (event_) check(cudaStreamWaitEvent(stream, event_.get(), 0), "event");
 }
 bool Event::done() const {
   refuse_while_capturing("event");
   if (!event_) return true;
-  const cudaError_t status = cudaEventQuery(event_);
+  const cudaError_t status = cudaEventQuery(event_.get());
   if (status == cudaErrorNotReady) return false;
   check(status, "event");
   return true;
 }
 void Event::synchronize() const {
   refuse_while_capturing("event");
-  if (event_) check(cudaEventSynchronize(event_), "event");
+  if (event_) check(cudaEventSynchronize(event_.get()), "event");
 }
 double Event::milliseconds_since(const Event& start) const {
   synchronize();
   float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, start.event_, event_), "event");
+  check(cudaEventElapsedTime(&milliseconds, start.event_.get(), event_.get()), "event");
   return static_cast<double>(milliseconds);
 }
 

@@ -5,6 +5,8 @@
 // cannot be recorded.
 #pragma once
 
+#include <memory>
+
 #include "tensor/device.h"
 
 struct CUstream_st;
@@ -38,9 +40,6 @@ class StreamGuard {
 class Event {
  public:
   explicit Event(bool timed = false) : timed_(timed) {}
-  ~Event();
-  Event(Event&& other) noexcept : event_(other.event_), timed_(other.timed_) { other.event_ = nullptr; }
-  Event& operator=(Event&& other) noexcept;
   void record(CudaStream stream);
   void make_wait(CudaStream stream) const;              // the stream waits, not the caller
   bool done() const;                                    // does not wait
@@ -48,7 +47,10 @@ class Event {
   double milliseconds_since(const Event& start) const;  // both timed; waits for this one
 
  private:
-  CUevent_st* event_ = nullptr;
+  struct Destroy {
+    void operator()(CUevent_st* event) const;
+  };
+  std::unique_ptr<CUevent_st, Destroy> event_;
   bool timed_;
 };
 

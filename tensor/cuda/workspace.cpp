@@ -19,18 +19,13 @@ struct Arena {
   void* data = nullptr;
   std::size_t size = 0;
 };
-// Never destroyed, like the allocators below it.
-std::mutex& mutex() {
-  static std::mutex& made = *new std::mutex;
-  return made;
-}
-
 }  // namespace
 
 void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
   if (bytes == 0) return nullptr;
+  static std::mutex mutex;
   static auto& arenas = *new std::map<std::pair<int, CudaStream>, Arena>;
-  const std::lock_guard lock(mutex());
+  const std::lock_guard lock(mutex);
   Arena& arena = arenas[{device.index, stream}];
   if (arena.size < bytes) {
     // From the common pool even during a recording, and the smaller arena is kept: recordings may still use

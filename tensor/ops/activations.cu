@@ -105,9 +105,7 @@ void relu_in_place(const Tensor& y) {
 Tensor relu_gradient(const Tensor& y, const Tensor& dy) {
   detail::ElementwiseFunction<Relu> f{Relu{}, {}};
   f.kept = y;
-  Grads gradient;
-  on_device(dy.device(), [&](auto device) { gradient = f.backward(device, dy, {}); });
-  return gradient[0];
+  return on_device(dy.device(), [&](auto device) { return f.backward(device, dy, {}); })[0];
 }
 Tensor leaky_relu(const Tensor& x, double slope) { return elementwise(LeakyRelu{slope}, x); }
 Tensor silu(const Tensor& x) { return elementwise(Silu{}, x); }

@@ -50,11 +50,15 @@ template <bool scales> struct ByNumber {
   }
 };
 
+struct AddScaled {
+  double scale;
+  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a + static_cast<T>(scale) * b; }
+};
+
 // One loop for floating types and, if `integers`, int64.
 template <bool integers, class D, class Body, class... In>
 void loop(D device, const char* op, Body body, const Tensor& y, const Tensor& first, const In&... others) {
-  const auto run = [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  const auto run = [&]<class T>(Tag<T>) {
     map<T, T, std::conditional_t<true, T, In>...>(device, op, body, y, first, others...);
   };
   if constexpr (integers) {
@@ -171,6 +175,23 @@ Tensor neg(const Tensor& x) {
   require<DTypeError>(x.dtype() != DType::boolean,
                       "neg: bool is not supported; use !x, or convert with .to(DType::int64)");
   return mul(x, -1.0);
+}
+
+Tensor& Tensor::add_(const Tensor& other, double scale) {
+  detail::require_no_tape("add_", *this);
+  require<ShapeError>(shape() == other.shape(), "add_: ", shape(), " and ", other.shape(),
+                      " must have the same shape");
+  const Tensor* both[] = {this, &other};
+  detail::check_same("add_", both, 2);
+  on_device(device(), [&](auto d) { loop<false>(d, "add_", AddScaled{scale}, *this, *this, other); });
+  storage().bump_version();
+  return *this;
+}
+Tensor& Tensor::mul_(double factor) {
+  detail::require_no_tape("mul_", *this);
+  on_device(device(), [&](auto d) { loop<false>(d, "mul_", ByNumber<true>{factor}, *this, *this); });
+  storage().bump_version();
+  return *this;
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {

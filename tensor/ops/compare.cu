@@ -40,8 +40,7 @@ struct CompareFunction {
     return detail::empty_broadcast(name, DType::boolean, {&a, &b});
   }
   template <class D> void forward(D device, const Tensor& a, const Tensor& b, Tensor& y) const {
-    dispatch_all(a.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_all(a.dtype(), [&]<class T>(Tag<T>) {
       map<bool, T, T>(device, name, comparison(how), y, is_exchanged(how) ? b : a, is_exchanged(how) ? a : b);
     });
   }
@@ -53,8 +52,7 @@ struct CompareNumberFunction {
   double b;
   Tensor allocate(const Tensor& a) const { return empty_like(a, DType::boolean); }
   template <class D> void forward(D device, const Tensor& a, Tensor& y) const {
-    dispatch_all(a.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_all(a.dtype(), [&]<class T>(Tag<T>) {
       double number = b;
       if constexpr (size_of(dtype_of<T>) == 2) number = static_cast<double>(convert<float>(convert<T>(b)));
       map<bool, T>(device, name, AgainstNumber{comparison(how), is_exchanged(how) ? -1.0 : 1.0, number}, y,
@@ -94,19 +92,12 @@ struct WhereFunction {
   }
   template <class D>
   void forward(D device, const Tensor& c, const Tensor& a, const Tensor& b, Tensor& y) const {
-    const Tensor to = detail::as_words(y);
-    switch (to.dtype()) {
-      case DType::uint8: return choose<std::uint8_t>(device, c, a, b, to);
-      case DType::fp16: return choose<float16>(device, c, a, b, to);
-      case DType::int32: return choose<std::int32_t>(device, c, a, b, to);
-      default: return choose<std::int64_t>(device, c, a, b, to);
-    }
-  }
-  // The condition is read as bytes: loops over bool do not become vector instructions.
-  template <class T, class D>
-  static void choose(D device, const Tensor& c, const Tensor& a, const Tensor& b, const Tensor& to) {
-    map<T, std::uint8_t, T, T>(device, name, Choose{}, to, detail::as_words(c), detail::as_words(a),
-                               detail::as_words(b));
+    using detail::as_words;
+    // The condition is read as bytes: loops over bool do not become vector instructions.
+    detail::dispatch_words(y.dtype(), [&]<class Word>(Tag<Word>) {
+      map<Word, std::uint8_t, Word, Word>(device, name, Choose{}, as_words(y), as_words(c), as_words(a),
+                                          as_words(b));
+    });
   }
   Grads backward(const Tensor& dy, Need need) const {
     const Tensor zero = zeros({}, dy.dtype(), dy.device());

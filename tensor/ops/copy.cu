@@ -34,16 +34,8 @@ template <class T> struct Whole {
     return x == x ? static_cast<T>(x) : T(0);
   }
 };
-struct AddScaled {
-  double scale;
-  template <class T> GADOLIN_HD T operator()(T a, T b) const { return a + static_cast<T>(scale) * b; }
-};
-struct Scale {
-  double factor;
-  template <class T> GADOLIN_HD T operator()(T a) const { return a * static_cast<T>(factor); }
-};
 
-template <class From, class To, class D> void cast_loop(D device, const Tensor& from, Tensor& to) {
+template <class From, class To, class D> void cast_loop(D device, const Tensor& from, const Tensor& to) {
   constexpr bool cut = std::is_same_v<From, double> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
   using Alike = std::conditional_t<std::is_same_v<From, To>, Move, Same>;
   map<To, From>(device, "copy", std::conditional_t<cut, Whole<To>, Alike>{}, to, from);
@@ -52,50 +44,35 @@ template <class From, class To, class D> void cast_loop(D device, const Tensor& 
 // Same device, any strides. Sixty-four pairs of types are too many kernels: the pairs that training uses are
 // direct, the others pass through fp64, or int64 between integers. So every cast from floats to integers
 // meets Whole.
-template <class D> void convert_loop(D device, const Tensor& from, Tensor& to) {
+template <class D> void convert_loop(D device, const Tensor& from, const Tensor& to) {
   const DType a = from.dtype(), b = to.dtype();
   const auto is = [&](DType x, DType y) { return a == x && b == y; };
   if (a == b) {
-    const Tensor source = detail::as_words(from);
-    Tensor target = detail::as_words(to);
-    switch (source.dtype()) {
-      case DType::uint8: return cast_loop<std::uint8_t, std::uint8_t>(device, source, target);
-      case DType::fp16: return cast_loop<float16, float16>(device, source, target);
-      case DType::int32: return cast_loop<std::int32_t, std::int32_t>(device, source, target);
-      default: return cast_loop<std::int64_t, std::int64_t>(device, source, target);
-    }
-  } else if (is(DType::fp32, DType::bf16)) {
-    cast_loop<float, bfloat16>(device, from, to);
-  } else if (is(DType::bf16, DType::fp32)) {
-    cast_loop<bfloat16, float>(device, from, to);
-  } else if (is(DType::fp32, DType::fp16)) {
-    cast_loop<float, float16>(device, from, to);
-  } else if (is(DType::fp16, DType::fp32)) {
-    cast_loop<float16, float>(device, from, to);
-  } else if (b == DType::fp64) {
-    dispatch_all(a, [&](auto tag) { cast_loop<typename decltype(tag)::type, double>(device, from, to); });
-  } else if (a == DType::fp64) {
-    dispatch_all(b, [&](auto tag) { cast_loop<double, typename decltype(tag)::type>(device, from, to); });
-  } else if (!is_floating(a) && b == DType::int64) {
-    dispatch_all(a,
-                 [&](auto tag) { cast_loop<typename decltype(tag)::type, std::int64_t>(device, from, to); });
-  } else if (!is_floating(b) && a == DType::int64) {
-    dispatch_all(b,
-                 [&](auto tag) { cast_loop<std::int64_t, typename decltype(tag)::type>(device, from, to); });
-  } else {
-    Tensor between = empty_like(from, is_floating(a) || is_floating(b) ? DType::fp64 : DType::int64);
-    convert_loop(device, from, between);
-    convert_loop(device, between, to);
+    return detail::dispatch_words(a, [&]<class Word>(Tag<Word>) {
+      cast_loop<Word, Word>(device, detail::as_words(from), detail::as_words(to));
+    });
   }
+  if (is(DType::fp32, DType::bf16)) return cast_loop<float, bfloat16>(device, from, to);
+  if (is(DType::bf16, DType::fp32)) return cast_loop<bfloat16, float>(device, from, to);
+  if (is(DType::fp32, DType::fp16)) return cast_loop<float, float16>(device, from, to);
+  if (is(DType::fp16, DType::fp32)) return cast_loop<float16, float>(device, from, to);
+  if (b == DType::fp64)
+    return dispatch_all(a, [&]<class T>(Tag<T>) { cast_loop<T, double>(device, from, to); });
+  if (a == DType::fp64)
+    return dispatch_all(b, [&]<class T>(Tag<T>) { cast_loop<double, T>(device, from, to); });
+  if (!is_floating(a) && b == DType::int64)
+    return dispatch_all(a, [&]<class T>(Tag<T>) { cast_loop<T, std::int64_t>(device, from, to); });
+  if (!is_floating(b) && a == DType::int64)
+    return dispatch_all(b, [&]<class T>(Tag<T>) { cast_loop<std::int64_t, T>(device, from, to); });
+  const Tensor between = empty_like(from, is_floating(a) || is_floating(b) ? DType::fp64 : DType::int64);
+  convert_loop(device, from, between);
+  convert_loop(device, between, to);
 }
 
-void copy_bytes_between(const Tensor& from, Tensor& to) {
+void copy_bytes_between([[maybe_unused]] const Tensor& from, [[maybe_unused]] const Tensor& to) {
 #ifdef GADOLIN_CUDA
   copy_bytes(to.raw(), to.device(), from.raw(), from.device(), static_cast<std::size_t>(from.nbytes()),
              false);
-#else
-  (void)from;
-  (void)to;
 #endif
 }
 
@@ -104,10 +81,7 @@ bool same_layout(const Tensor& a, const Tensor& b) {
          (a.strides() == b.strides() || (a.is_contiguous() && b.is_contiguous()));
 }
 
-void require_no_tape(const char* op, const Tensor& t) {
-  require<AutogradError, 5>(!grad_enabled() || !t.requires_grad(), op,
-                            ": the tensor is on the tape; change values in place under NoGrad only");
-}
+int kind_of(DType dtype) { return is_floating(dtype) ? 2 : dtype == DType::boolean ? 0 : 1; }
 
 struct CastFunction {
   static constexpr auto name = "to";
@@ -137,10 +111,7 @@ struct MoveFunction {
 
 Tensor Tensor::to(DType wanted) const {
   if (dtype() == wanted) return *this;
-  if (!is_floating(wanted) || !is_floating(dtype())) {
-    const NoGrad guard;
-    return apply(CastFunction{wanted, dtype()}, *this);
-  }
+  const NoGrad guard(!is_floating(wanted) || !is_floating(dtype()));
   return apply(CastFunction{wanted, dtype()}, *this);
 }
 
@@ -164,7 +135,7 @@ void detail::copy_elements(const Tensor& from, Tensor to) {
 }
 
 Tensor& Tensor::copy_(const Tensor& source) {
-  require_no_tape("copy_", *this);
+  detail::require_no_tape("copy_", *this);
   const NoGrad guard;
   Tensor from = source.detach();
   if (from.shape() != shape()) {
@@ -172,62 +143,39 @@ Tensor& Tensor::copy_(const Tensor& source) {
                         " does not fit into ", shape());
     from = from.expand(shape());
   }
-  if (from.device() != device()) {
-    if (from.dtype() == dtype() && same_layout(from, *this)) {
-      copy_bytes_between(from, *this);
-      storage().bump_version();
-      return *this;
-    }
-    from = from.to(device());
-  }
-  detail::copy_elements(from, *this);
+  if (from.device() != device() && from.dtype() == dtype() && same_layout(from, *this))
+    copy_bytes_between(from, *this);
+  else
+    detail::copy_elements(from.to(device()), *this);
   storage().bump_version();
   return *this;
 }
 
 Tensor& Tensor::fill_(double value) {
-  require_no_tape("fill_", *this);
+  detail::require_no_tape("fill_", *this);
   require<ValueError>(detail::holds(dtype(), value), "fill_: ", dtype(), " cannot hold ", value,
                       "; use a floating type, or round the number first");
-  if (numel() > 0) {
-    on_device(device(), [&](auto d) {
-      dispatch_all(dtype(), [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        using M = math_type<T>;
-        map<T>(d, "fill", Constant<M>{static_cast<M>(value)}, *this);
-      });
-    });
-  }
-  storage().bump_version();
-  return *this;
-}
-
-Tensor& Tensor::add_(const Tensor& other, double scale) {
-  require_no_tape("add_", *this);
-  require<ShapeError>(shape() == other.shape(), "add_: ", shape(), " and ", other.shape(),
-                      " must have the same shape");
-  const Tensor* both[] = {this, &other};
-  detail::check_same("add_", both, 2);
   on_device(device(), [&](auto d) {
-    dispatch_floating(dtype(), "add_", [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T, T>(d, "add_", AddScaled{scale}, *this, *this, other);
+    dispatch_all(dtype(), [&]<class T>(Tag<T>) {
+      using M = math_type<T>;
+      map<T>(d, "fill", Constant<M>{static_cast<M>(value)}, *this);
     });
   });
   storage().bump_version();
   return *this;
 }
 
-Tensor& Tensor::mul_(double factor) {
-  require_no_tape("mul_", *this);
-  on_device(device(), [&](auto d) {
-    dispatch_floating(dtype(), "mul_", [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      map<T, T>(d, "mul_", Scale{factor}, *this, *this);
-    });
-  });
-  storage().bump_version();
-  return *this;
+// += and its like: the result of the op, written over the tensor.
+Tensor& Tensor::become(const char* op, const Tensor& result) {
+  require<AutogradError, 5>(!result.requires_grad(), op,
+                            ": the result would be recorded, and what is on the tape is not changed in place"
+                            "; write t = t + x, or work under NoGrad");
+  require<DTypeError>(kind_of(result.dtype()) <= kind_of(dtype()), op, ": the result is ", result.dtype(),
+                      ", which ", dtype(), " cannot hold; convert with .to(DType::", result.dtype(),
+                      ") first");
+  require<ShapeError>(result.shape() == shape(), op, ": the result has shape ", result.shape(), ", not ",
+                      shape());
+  return copy_(result);
 }
 
 }  // namespace gadolin

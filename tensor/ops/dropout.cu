@@ -98,8 +98,7 @@ struct DropoutFunction {
   std::uint64_t seed, stream;
   Tensor allocate(const Tensor& x) const { return empty_like(x); }
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       if (x.numel() == 0) return;
       const DropoutMask mask{seed, stream, static_cast<std::uint32_t>(std::ceil(p * 0x1p24))};
       drop<T>(device, mask, static_cast<math_type<T>>(1 / (1 - p)), x, y);
@@ -112,8 +111,7 @@ struct DropoutFunction {
 
 Tensor dropout(const Tensor& x, double p) {
   require<ValueError>(p >= 0 && p < 1, "dropout: p ", p, " is outside [0, 1)");
-  require<DTypeError, 2>(is_floating(x.dtype()), "dropout: ", x.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating("dropout", x.dtype());
   if (p == 0) return x;
   GeneratorState& generator = default_generator();
   return apply(DropoutFunction{p, generator.seed, generator.calls++}, x);

@@ -42,15 +42,6 @@ template <class T> struct ScatterAddLoop {
   }
 };
 
-template <class T> struct OneHotLoop {
-  std::int64_t classes;
-  T* y;
-  const std::int64_t* index;
-  GADOLIN_HD void operator()(std::int64_t i) const {
-    y[i] = convert<T>(index[i / classes] == i % classes ? 1.0f : 0.0f);
-  }
-};
-
 void require_index(const char* op, const Tensor& x, const Tensor& index) {
   require<DTypeError>(index.dtype() == DType::int64, op, ": index is ", index.dtype(),
                       ", not int64; convert with .to(DType::int64)");
@@ -110,8 +101,7 @@ struct GatherFunction {
     Strides fixed = x.strides();
     fixed[dim] = 0;
     const auto walk = detail::make_walk<3>(y.shape(), {y.strides(), at.strides(), fixed});
-    dispatch_bits(x.dtype(), [&](auto tag) {
-      using Word = typename decltype(tag)::type;
+    detail::dispatch_words(x.dtype(), [&]<class Word>(Tag<Word>) {
       detail::for_each_index(device, name, y.numel(), 1,
                              GatherLoop<Word>{walk, x.size(dim), x.stride(dim), static_cast<Word*>(y.raw()),
                                               at.data<std::int64_t>(), static_cast<const Word*>(x.raw())});
@@ -168,14 +158,6 @@ struct ScatterAddFunction {
   }
 };
 
-template <class D> void one_hot_loop(D device, const Tensor& index, std::int64_t classes, const Tensor& y) {
-  dispatch_all(y.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    detail::for_each_index(device, "one_hot", y.numel(), 1,
-                           OneHotLoop<T>{classes, y.data<T>(), index.data<std::int64_t>()});
-  });
-}
-
 }  // namespace
 
 Tensor gather(const Tensor& x, int dim, const Tensor& index) {
@@ -202,13 +184,7 @@ Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype) {
   require<ValueError>(classes > 0, "one_hot: ", classes, " classes; at least one is needed");
   require_index("one_hot", index, index);
   require_range("one_hot", index, classes);
-  const NoGrad guard;
-  const Tensor dense = index.contiguous();
-  Shape shape = index.shape();
-  shape.push_back(classes);
-  const Tensor y = empty(shape, dtype, index.device());
-  on_device(index.device(), [&](auto device) { one_hot_loop(device, dense, classes, y); });
-  return y;
+  return eq(arange(classes, DType::int64, index.device()), index.unsqueeze(-1)).to(dtype);
 }
 
 }  // namespace gadolin

@@ -3,6 +3,7 @@
 #include "tensor/ops/matmul.h"
 
 #include <optional>
+#include <utility>
 
 #include "tensor/function.h"
 #include "tensor/ops/index_loop.h"
@@ -24,8 +25,8 @@ std::optional<MatrixLayout> layout_of(const Tensor& x) {
 }
 Tensor readable(const Tensor& x) { return layout_of(x) ? x : x.contiguous(); }
 
-template <class T> const char* element(const T* base, std::int64_t index, DType dtype) {
-  return static_cast<const char*>(static_cast<const void*>(base)) + index * size_of(dtype);
+char* element(const Tensor& x, std::int64_t index) {
+  return static_cast<char*>(x.raw()) + index * size_of(x.dtype());
 }
 
 // A product whose batches are evenly spaced, repeated over the dimensions that could not be joined with the
@@ -67,46 +68,34 @@ MatmulPlan plan_matmul(const Tensor& a, const Tensor& b, const Shape& batch) {
   return plan;
 }
 
-// One evenly spaced product on the CPU.
-void multiply(Cpu, const char* op, const MatrixProduct& p, DType dtype, const void* a, const void* b,
-              void* c) {
-  if (backend() == Backend::best && detail::multiply_onednn(op, p, dtype, a, b, c)) return;
-  dispatch_floating(dtype, op, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+// What comes after a product: bias [n], or undefined, is added to each row, then the activation.
+struct Epilogue {
+  Tensor bias;
+  Activation activation = Activation::none;
+};
+
+// One evenly spaced product of y's type, written to c in y. What it does of the epilogue leaves it.
+void multiply(Cpu, const char* op, const MatrixProduct& p, const Tensor& y, const void* a, const void* b,
+              void* c, Epilogue& after) {
+  const bool gelu = after.activation == Activation::gelu;
+  const void* bias = after.bias.defined() ? after.bias.raw() : nullptr;
+  if (backend() == Backend::best && detail::multiply_onednn(op, p, y.dtype(), a, b, c, bias, gelu)) {
+    after = {Tensor(), gelu ? Activation::none : after.activation};
+    return;
+  }
+  dispatch_floating(y.dtype(), op, [&]<class T>(Tag<T>) {
     gemm_reference(p, static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(c));
   });
 }
-
 #ifdef GADOLIN_CUDA
-void multiply(Device device, const char* op, const MatrixProduct& p, DType dtype, const void* a,
-              const void* b, void* c) {
-  gemm(op, device, p, dtype, detail::rounds_to_tf32(dtype), a, b, c);
+// cuBLASLt fuses the bias. Its relu is max(x, 0), which makes NaN 0; its gelu is the other form.
+void multiply(Cuda, const char* op, const MatrixProduct& p, const Tensor& y, const void* a, const void* b,
+              void* c, Epilogue& after) {
+  const Tensor bias = gemm_takes_bias(y.dtype()) ? std::exchange(after.bias, Tensor()) : Tensor();
+  gemm(op, y.device(), p, y.dtype(), detail::rounds_to_tf32(y.dtype()), a, b, c,
+       bias.defined() ? bias.raw() : nullptr);
 }
 #endif
-
-// Where: Cpu{} or the CUDA device.
-template <class Where>
-void multiply_all(Where where, const char* op, const Tensor& left, const Tensor& right, Tensor& y) {
-  if (y.numel() == 0) return;
-  if (left.size(-1) == 0) {
-    y.zero_();
-    return;
-  }
-  const Tensor a = readable(left), b = readable(right);
-  const MatmulPlan plan = plan_matmul(a, b, without_matrix(y.shape()));
-  const std::int64_t c_step = y.numel() / plan.repeats.numel;
-  for (std::int64_t r = 0; r < plan.repeats.numel; ++r) {
-    std::int64_t at[2];
-    plan.repeats.at(r, at);
-    multiply(where, op, plan.product, y.dtype(), element(a.raw(), at[0], a.dtype()),
-             element(b.raw(), at[1], b.dtype()), const_cast<char*>(element(y.raw(), r * c_step, y.dtype())));
-  }
-}
-
-void require_floating(const char* op, const Tensor& x) {
-  require<DTypeError, 2>(is_floating(x.dtype()), op, ": ", x.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
-}
 
 // a [.., m, k], b [.., k, n] -> [.., m, n]
 struct MatmulFunction {
@@ -114,7 +103,7 @@ struct MatmulFunction {
   Saved a, b;
 
   Tensor allocate(const Tensor& left, const Tensor& right) const {
-    require_floating(name, left);
+    require_floating(name, left.dtype());
     require<ShapeError>(left.dim() >= 2 && right.dim() >= 2, "matmul: ", left.shape(), " times ",
                         right.shape(), " needs two matrices; add a dimension with unsqueeze");
     require<ShapeError>(left.size(-1) == right.size(-2), "matmul: ", left.shape(), " has ", left.size(-1),
@@ -128,14 +117,23 @@ struct MatmulFunction {
     a = left;
     b = right;
   }
-  void forward(Cpu device, const Tensor& left, const Tensor& right, Tensor& y) const {
-    multiply_all(device, name, left, right, y);
+  template <class D> void forward(D device, const Tensor& left, const Tensor& right, Tensor& y) const {
+    if (y.numel() == 0) return;
+    if (left.size(-1) == 0) {
+      y.zero_();
+      return;
+    }
+    const Tensor x = readable(left), z = readable(right);
+    const MatmulPlan plan = plan_matmul(x, z, without_matrix(y.shape()));
+    const std::int64_t y_step = y.numel() / plan.repeats.numel;
+    for (std::int64_t r = 0; r < plan.repeats.numel; ++r) {
+      std::int64_t at[2];
+      plan.repeats.at(r, at);
+      Epilogue nothing;
+      multiply(device, name, plan.product, y, element(x, at[0]), element(z, at[1]), element(y, r * y_step),
+               nothing);
+    }
   }
-#ifdef GADOLIN_CUDA
-  void forward(Cuda, const Tensor& left, const Tensor& right, Tensor& y) const {
-    multiply_all(y.device(), name, left, right, y);
-  }
-#endif
   Grads backward(const Tensor& dy, Need need) const {
     Grads grads(2);
     if (need[0]) grads[0] = sum_to(matmul(dy, b->transpose(-1, -2)), a->shape());
@@ -148,14 +146,6 @@ struct MatmulFunction {
     return grads;
   }
 };
-
-Tensor activated(const Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::relu: return relu(x);
-    case Activation::gelu: return gelu(x);
-    default: return x;
-  }
-}
 
 // x [M, in], weight [out, in], bias [out] or undefined -> [M, out]
 struct LinearFunction {
@@ -186,49 +176,20 @@ struct LinearFunction {
     p.b.transposed = !p.b.transposed;  // the product wants [in, out]
     return p;
   }
-  static void finish(const Tensor& bias, Activation activation, Tensor& y) {
-    if (bias.defined()) y.add_(bias.expand(y.shape()));
-    if (activation != Activation::none) y.copy_(activated(y, activation));
-  }
-  void forward(Cpu device, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in,
-               Tensor& result) const {
+  template <class D>
+  void forward(D device, const Tensor& x_in, const Tensor& w_in, const Tensor& bias, Tensor& result) const {
     if (result.numel() == 0) return;
+    Epilogue after{bias.defined() ? bias.contiguous() : bias, activation};
     if (x_in.size(1) > 0) {
-      const Tensor in = readable(x_in), w = readable(w_in),
-                   bias = bias_in.defined() ? bias_in.contiguous() : bias_in;
-      const MatrixProduct p = product_of(in, w);
-      if (backend() == Backend::best &&
-          detail::multiply_onednn(name, p, in.dtype(), in.raw(), w.raw(), result.raw(),
-                                  bias.defined() ? bias.raw() : nullptr, activation == Activation::gelu)) {
-        if (activation == Activation::relu) relu_in_place(result);
-        return;
-      }
-      multiply(device, name, p, in.dtype(), in.raw(), w.raw(), result.raw());
+      const Tensor in = readable(x_in), w = readable(w_in);
+      multiply(device, name, product_of(in, w), result, in.raw(), w.raw(), result.raw(), after);
     } else {
       result.zero_();
     }
-    finish(bias_in, activation, result);
+    if (after.bias.defined()) result.add_(after.bias.expand(result.shape()));
+    if (after.activation == Activation::relu) relu_in_place(result);
+    if (after.activation == Activation::gelu) result.copy_(gelu(result));
   }
-#ifdef GADOLIN_CUDA
-  // cuBLASLt fuses the bias. Its relu is max(x, 0), which makes NaN 0; its gelu is the other form.
-  void forward(Cuda, const Tensor& x_in, const Tensor& w_in, const Tensor& bias_in, Tensor& result) const {
-    if (result.numel() == 0) return;
-    if (x_in.size(1) == 0) {
-      result.zero_();
-      finish(bias_in, activation, result);
-      return;
-    }
-    const Tensor in = readable(x_in), w = readable(w_in);
-    const bool fuses = bias_in.defined() && gemm_takes_bias(in.dtype());
-    const Tensor bias = fuses ? bias_in.contiguous() : Tensor();
-    gemm(name, in.device(), product_of(in, w), in.dtype(), detail::rounds_to_tf32(in.dtype()), in.raw(),
-         w.raw(), result.raw(), fuses ? bias.raw() : nullptr);
-    if (fuses && activation == Activation::relu)
-      relu_in_place(result);
-    else
-      finish(fuses ? Tensor() : bias_in, activation, result);
-  }
-#endif
   Grads backward(const Tensor& dy, Need need) const {
     // Gradient of the sum before the activation; the comparison is this way round so that NaN stays NaN.
     Tensor dz = dy;
@@ -247,7 +208,7 @@ struct LinearFunction {
 Tensor matmul(const Tensor& a, const Tensor& b) { return apply(MatmulFunction{}, a, b); }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
-  require_floating("linear", x);
+  require_floating("linear", x.dtype());
   require<ShapeError>(weight.dim() == 2, "linear: weight ", weight.shape(), " is not [out, in]");
   require<ShapeError>(x.dim() >= 1 && x.size(-1) == weight.size(1), "linear: input ", x.shape(),
                       " does not end in ", weight.size(1), ", which weight ", weight.shape(), " takes");

@@ -31,17 +31,10 @@ Plan make_plan(const MatrixProduct& p, DType dtype, bool has_bias, bool gelu) {
   dnnl::post_ops after;
   if (gelu) after.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
   attributes.set_post_ops(after);
-  Plan plan;
-  if (has_bias) {
-    const memory::dims sizes = p.batch == 1 ? memory::dims{1, p.n} : memory::dims{1, 1, p.n};
-    const memory::dims strides = p.batch == 1 ? memory::dims{p.n, 1} : memory::dims{p.n, p.n, 1};
-    const memory::desc bias(sizes, onednn::type_of(dtype), strides);
-    plan.desc = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, bias, c), attributes, onednn::engine());
-  } else {
-    plan.desc = dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, onednn::engine());
-  }
-  plan.primitive = dnnl::matmul(plan.desc);
-  return plan;
+  // A matrix of one row for all of them; a descriptor of nothing stands for no bias.
+  const memory::desc bias = has_bias ? describe({false, p.n, 0}, dtype, p.batch, 1, p.n) : memory::desc();
+  const dnnl::matmul::primitive_desc desc({a, b, bias, c}, attributes, onednn::engine());
+  return {desc, dnnl::matmul(desc)};
 }
 
 }  // namespace
@@ -52,20 +45,8 @@ bool multiply_onednn(const char* op, const MatrixProduct& p, DType dtype, const 
   const auto writable = [](const void* data) { return const_cast<void*>(data); };  // inputs are only read
   try {
     thread_local onednn::Cache<Plan> cache;
-    const onednn::Key key{static_cast<int>(dtype),
-                          p.m,
-                          p.n,
-                          p.k,
-                          p.batch,
-                          p.a.transposed,
-                          p.a.ld,
-                          p.a.step,
-                          p.b.transposed,
-                          p.b.ld,
-                          p.b.step,
-                          bias != nullptr,
-                          gelu,
-                          num_threads()};
+    onednn::Key key{static_cast<int>(dtype), p.m, p.n, p.k, p.batch, bias != nullptr, gelu, num_threads()};
+    for (const MatrixLayout& x : {p.a, p.b}) key.insert(key.end(), {x.transposed, x.ld, x.step});
     const Plan& plan = cache.get(key, [&] { return make_plan(p, dtype, bias != nullptr, gelu); });
     std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, memory(plan.desc.src_desc(), onednn::engine(), writable(a))},

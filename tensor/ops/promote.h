@@ -7,7 +7,7 @@
 #include <cmath>
 #include <initializer_list>
 
-#include "tensor/tensor.h"
+#include "tensor/autograd.h"
 
 namespace gadolin::detail {
 
@@ -62,11 +62,26 @@ inline Tensor empty_broadcast(const char* op, DType dtype, std::initializer_list
   return empty(shape, dtype, (*inputs.begin())->device());
 }
 
-// As words of the elements' size, for what moves elements and does not compute: four loops serve eight types.
+// For what moves elements and does not compute: four loops over words of the elements' size serve eight
+// types.
+template <class F> decltype(auto) dispatch_words(DType dtype, F&& f) {
+  switch (size_of(dtype)) {
+    case 1: return f(Tag<std::uint8_t>{});
+    case 2: return f(Tag<float16>{});
+    case 4: return f(Tag<std::int32_t>{});
+    default: return f(Tag<std::int64_t>{});
+  }
+}
+// The same memory as those words.
 inline Tensor as_words(const Tensor& t) {
-  constexpr DType words[] = {DType::boolean, DType::uint8,   DType::fp16,    DType::boolean, DType::int32,
-                             DType::boolean, DType::boolean, DType::boolean, DType::int64};
-  return Tensor::over(t.shared_storage(), t.shape(), t.strides(), t.offset(), words[size_of(t.dtype())]);
+  const DType word = dispatch_words(t.dtype(), []<class Word>(Tag<Word>) { return dtype_of<Word>; });
+  return Tensor::over(t.shared_storage(), t.shape(), t.strides(), t.offset(), word);
+}
+
+// A change in place would be lost on the tape.
+inline void require_no_tape(const char* op, const Tensor& t) {
+  require<AutogradError, 5>(!grad_enabled() || !t.requires_grad(), op,
+                            ": the tensor is on the tape; change values in place under NoGrad only");
 }
 
 }  // namespace gadolin::detail

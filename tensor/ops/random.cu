@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "tensor/capture_state.h"
-#include "tensor/loops.h"
 #include "tensor/ops.h"
+#include "tensor/ops/index_loop.h"
 #include "tensor/random.h"
 
 namespace gadolin {
@@ -36,35 +36,26 @@ struct Place {
 // Of the default generator: replays of a recording go on where eager calls would (tensor/capture_state.h).
 enum class Draws { default_generator, of_their_own };
 
-template <class T, class F> void generate(Cpu, const char*, F f, Draws, Tensor& y) {
-  T* out = y.data<T>();
-  parallel_for(y.numel(), detail::map_grain / 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) out[i] = convert<T>(f(i));
-  });
-}
-
-#ifdef __CUDACC__
-template <class T, class F>
-__global__ void generate_kernel(F f, const std::uint64_t* calls, std::int64_t n, T* out) {
-  if (calls) f.advance(*calls);
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step)
-    out[i] = convert<T>(f(i));
-}
-
-template <class T, class F> void generate(Cuda, const char* op, F f, Draws draws, Tensor& y) {
-  if (y.numel() == 0) return;
-  const std::uint64_t* calls = draws == Draws::default_generator ? capture_random_offset() : nullptr;
-  launch(op, grid_stride(y.numel()), generate_kernel<T, F>, f, calls, y.numel(), y.data<T>());
-}
-#endif
+template <class T, class F> struct GenerateLoop {
+  F f;
+  const std::uint64_t* calls;  // that a replay adds, or null
+  T* out;
+  GADOLIN_HD void operator()(std::int64_t i) const {
+    F at_call = f;
+    if (calls) at_call.advance(*calls);
+    out[i] = convert<T>(at_call(i));
+  }
+};
 
 template <class F>
 Tensor generate(const char* op, F f, Draws draws, const Shape& shape, DType dtype, Device device) {
   Tensor y = empty(shape, dtype, device);
+  const bool recorded = device.is_cuda() && draws == Draws::default_generator;
+  const std::uint64_t* calls = recorded ? capture_random_offset() : nullptr;
   on_device(device, [&](auto d) {
-    dispatch_floating(dtype, op,
-                      [&](auto tag) { generate<typename decltype(tag)::type>(d, op, f, draws, y); });
+    dispatch_floating(dtype, op, [&]<class T>(Tag<T>) {
+      detail::for_each_index(d, op, y.numel(), 8, GenerateLoop<T, F>{f, calls, y.data<T>()});
+    });
   });
   return y;
 }
@@ -84,8 +75,8 @@ Tensor randn(const Shape& shape, DType dtype, Device device) {
 }
 Tensor arange(std::int64_t n, DType dtype, Device device) {
   Tensor places = empty({n}, DType::int64, device);
-  on_device(device,
-            [&](auto d) { generate<std::int64_t>(d, "arange", Place{}, Draws::of_their_own, places); });
+  const GenerateLoop<std::int64_t, Place> loop{{}, nullptr, places.data<std::int64_t>()};
+  on_device(device, [&](auto d) { detail::for_each_index(d, "arange", n, 1, loop); });
   return places.to(dtype);
 }
 

@@ -1,4 +1,5 @@
 // Reductions over any dimensions. Sums are kept in double: images have large means.
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/function.h"
@@ -45,46 +46,41 @@ template <class T> struct ArgBest {
   GADOLIN_HD std::int64_t finish(Acc acc) const { return acc.index; }
 };
 
-std::vector<bool> reduced_dims(const char* op, const Dims& dims, int rank) {
-  std::vector<bool> reduced(static_cast<std::size_t>(rank), dims.empty());
-  for (int d : dims) reduced[static_cast<std::size_t>(checked_dim(op, d, rank))] = true;
+// The dimensions that are meant, rising.
+Dims reduced_dims(const char* op, const Dims& dims, int rank) {
+  bool named[Shape::max_dim] = {};
+  for (int d : dims) named[checked_dim(op, d, rank)] = true;
+  Dims reduced;
+  for (int d = 0; d < rank; ++d) {
+    if (dims.empty() || named[d]) reduced.push_back(d);
+  }
   return reduced;
 }
-Shape kept_shape(const Shape& shape, const std::vector<bool>& reduced) {
-  Shape out = shape;
-  for (int i = 0; i < shape.dim(); ++i) {
-    if (reduced[static_cast<std::size_t>(i)]) out[i] = 1;
-  }
-  return out;
+Shape kept_shape(Shape shape, const Dims& reduced) {
+  for (int d : reduced) shape[d] = 1;
+  return shape;
 }
 // Number of elements that fall together.
-double elements_of(const Tensor& x, const std::vector<bool>& reduced) {
+double elements_of(const Tensor& x, const Dims& reduced) {
   double n = 1;
-  for (int i = 0; i < x.dim(); ++i)
-    n *= reduced[static_cast<std::size_t>(i)] ? static_cast<double>(x.size(i)) : 1;
+  for (int d : reduced) n *= static_cast<double>(x.size(d));
   return n;
 }
 // Without the dimensions of size 1 that a reduction left.
-Tensor drop(const Tensor& y, const std::vector<bool>& reduced) {
-  Shape shape;
-  for (int i = 0; i < y.dim(); ++i) {
-    if (!reduced[static_cast<std::size_t>(i)]) shape.push_back(y.size(i));
-  }
+Tensor drop(const Tensor& y, const Dims& reduced) {
+  Shape shape = y.shape();
+  for (std::size_t i = reduced.size(); i > 0; --i) shape.erase(reduced[i - 1]);
   return y.reshape(shape);
 }
 
 // [.., n, ..] -> [.., 1, ..], times `scale`: 1 for a sum, 1 / n for a mean
 template <bool scales> struct SumFunction {
   static constexpr auto name = scales ? "mean" : "sum";
-  std::vector<bool> reduced;
+  Dims reduced;
   double scale = 1;
   Shape from = {};
   Attributes attributes() const {
-    std::vector<std::int64_t> dims;
-    for (std::size_t i = 0; i < reduced.size(); ++i) {
-      if (reduced[i]) dims.push_back(static_cast<std::int64_t>(i));
-    }
-    return {{"dims", dims}, {"scale", scale}};
+    return {{"dims", std::vector<std::int64_t>(reduced.begin(), reduced.end())}, {"scale", scale}};
   }
 
   Shape shape(const Tensor& x) const { return kept_shape(x.shape(), reduced); }
@@ -94,14 +90,10 @@ template <bool scales> struct SumFunction {
       y.fill_(0 * scale);  // of a mean: 0 / 0 is NaN
       return;
     }
-    if (!scales && x.dtype() == DType::int64) {
-      reduce<std::int64_t, std::int64_t>(device, name, Sum<std::int64_t>{1}, y, x, reduced);
-      return;
-    }
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      reduce<T, T>(device, name, Sum<double>{scale}, y, x, reduced);
-    });
+    if (!scales && x.dtype() == DType::int64)
+      return reduce<std::int64_t, std::int64_t>(device, name, Sum<std::int64_t>{1}, y, x);
+    dispatch_floating(x.dtype(), name,
+                      [&]<class T>(Tag<T>) { reduce<T, T>(device, name, Sum<double>{scale}, y, x); });
   }
   Grads backward(const Tensor& dy, Need) const {
     const Tensor dx = dy.expand(from);
@@ -109,17 +101,11 @@ template <bool scales> struct SumFunction {
   }
 };
 
-template <class D>
-void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, const std::vector<bool>& reduced,
-              int sign) {
-  if (x.dtype() == DType::int64) {
-    reduce<std::int64_t, std::int64_t>(device, op, ArgBest<std::int64_t>{sign}, y, x, reduced);
-    return;
-  }
-  dispatch_floating(x.dtype(), op, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    reduce<std::int64_t, T>(device, op, ArgBest<math_type<T>>{static_cast<math_type<T>>(sign)}, y, x,
-                            reduced);
+template <class D> void arg_best(D device, const char* op, const Tensor& x, const Tensor& y, int sign) {
+  if (x.dtype() == DType::int64)
+    return reduce<std::int64_t, std::int64_t>(device, op, ArgBest<std::int64_t>{sign}, y, x);
+  dispatch_floating(x.dtype(), op, [&]<class T>(Tag<T>) {
+    reduce<std::int64_t, T>(device, op, ArgBest<math_type<T>>{static_cast<math_type<T>>(sign)}, y, x);
   });
 }
 
@@ -130,7 +116,7 @@ Tensor arg(const char* op, const Tensor& given, int dim, bool keep, int sign) {
   require<ShapeError>(x.size(dim) > 0, op, ": dimension ", dim, " of ", x.shape(),
                       " is empty; there is nothing to choose from");
   const Tensor y = empty(kept_shape(x.shape(), reduced), DType::int64, x.device());
-  if (y.numel() > 0) on_device(x.device(), [&](auto device) { arg_best(device, op, x, y, reduced, sign); });
+  if (y.numel() > 0) on_device(x.device(), [&](auto device) { arg_best(device, op, x, y, sign); });
   return keep ? y : drop(y, reduced);
 }
 
@@ -138,15 +124,12 @@ Tensor arg(const char* op, const Tensor& given, int dim, bool keep, int sign) {
 Tensor best(const char* op, const Tensor& x, const Dims& dims, bool keep, int sign) {
   const auto reduced = reduced_dims(op, dims, x.dim());
   Shape order, kept;
-  for (int i = 0; i < x.dim(); ++i) {
-    if (!reduced[static_cast<std::size_t>(i)]) {
-      order.push_back(i);
-      kept.push_back(x.size(i));
-    }
+  for (int d = 0; d < x.dim(); ++d) {
+    if (std::find(reduced.begin(), reduced.end(), d) != reduced.end()) continue;
+    order.push_back(d);
+    kept.push_back(x.size(d));
   }
-  for (int i = 0; i < x.dim(); ++i) {
-    if (reduced[static_cast<std::size_t>(i)]) order.push_back(i);
-  }
+  for (int d : reduced) order.push_back(d);
   Shape joined = kept;
   joined.push_back(kept.numel() == 0 ? 1 : x.numel() / kept.numel());
   const Tensor flat = x.permute(order).reshape(joined);
@@ -170,8 +153,7 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keep) {
 
 // Two passes: the difference of squares would cancel for images, whose mean is far from 0.
 Tensor var(const Tensor& x, const Dims& dims, int correction, bool keep) {
-  require<DTypeError, 2>(is_floating(x.dtype()), "var: ", x.dtype(),
-                         " is not supported; convert with .to(DType::fp32)");
+  require_floating("var", x.dtype());
   const auto reduced = reduced_dims("var", dims, x.dim());
   const Tensor centred = sub(x, mean(x, dims, true));
   const double n = std::fmax(elements_of(x, reduced) - correction, 0.0);

@@ -98,29 +98,19 @@ struct ConstantPadFunction {
   }
 };
 
-Tensor pad_reflect(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
+// Adds or crops along d; what lies outside x is one of its own elements.
+Tensor pad_with_own(const Tensor& x, int d, std::int64_t before, std::int64_t after, PadMode mode) {
   const std::int64_t n = x.size(d);
-  require<ShapeError>(std::max(before, after) < n, "pad: reflecting ", std::max(before, after),
-                      " elements needs more than ", n, " in dimension ", d, " of ", x.shape());
-  std::vector<Tensor> parts{x};
-  if (before > 0) parts.insert(parts.begin(), flip(x.slice(d, 1, before + 1), {d}));
-  if (after > 0) parts.push_back(flip(x.slice(d, n - 1 - after, n - 1), {d}));
-  return concat(parts, d);
-}
-
-Tensor pad_replicate(const Tensor& x, int d, std::int64_t before, std::int64_t after) {
-  const std::int64_t n = x.size(d);
+  require<ShapeError>(mode != PadMode::reflect || std::max(before, after) < n, "pad: reflecting ",
+                      std::max(before, after), " elements needs more than ", n, " in dimension ", d, " of ",
+                      x.shape());
   require<ShapeError>(n > 0, "pad: dimension ", d, " of ", x.shape(),
                       " is empty; there is nothing to replicate");
-  const auto repeated = [&](std::int64_t at, std::int64_t times) {
-    Shape shape = x.shape();
-    shape[d] = times;
-    return x.slice(d, at, at + 1).expand(shape);
-  };
-  std::vector<Tensor> parts{x};
-  if (before > 0) parts.insert(parts.begin(), repeated(0, before));
-  if (after > 0) parts.push_back(repeated(n - 1, after));
-  return concat(parts, d);
+  const double last = static_cast<double>(n - 1);
+  Tensor at = arange(before + n + after, DType::int64, x.device()) - static_cast<double>(before);
+  const auto folded = [&](const Tensor& i) { return last - maximum(i, -i); };  // at 0, counted from the end
+  if (mode == PadMode::reflect) at = folded(folded(at));
+  return index_select(x, d, clamp(at, 0, last));
 }
 
 }  // namespace
@@ -212,13 +202,9 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mo
   Tensor y = x;
   for (int d = x.dim() - 1; d >= 0; --d) {
     const std::int64_t before = margins.before[d], after = margins.after[d];
-    if (before < 0 || after < 0)
-      y = y.slice(d, std::max<std::int64_t>(0, -before), y.size(d) - std::max<std::int64_t>(0, -after));
-    if (before <= 0 && after <= 0) continue;
-    const auto edge = mode == PadMode::reflect ? pad_reflect : pad_replicate;
-    y = edge(y, d, std::max<std::int64_t>(0, before), std::max<std::int64_t>(0, after));
+    if (before != 0 || after != 0) y = pad_with_own(y, d, before, after, mode);
   }
-  return y.same_as(x) || y.shared_storage() == x.shared_storage() ? y.clone() : y;
+  return y.same_as(x) ? x.clone() : y;
 }
 
 Tensor roll(const Tensor& x, const std::vector<std::int64_t>& shifts, const Dims& dims) {

@@ -218,16 +218,14 @@ template <bool log> struct SoftmaxFunction {
   Saved y;
 
   Tensor allocate(const Tensor& x) const {
-    require<DTypeError, 2>(is_floating(x.dtype()), name, ": ", x.dtype(),
-                           " is not supported; convert with .to(DType::fp32)");
+    require_floating(name, x.dtype());
     return empty(x.shape(), x.dtype(), x.device());
   }
   void save(const Tensor&, const Tensor& result) { y = result; }
   template <class D> void forward(D device, const Tensor& x, Tensor& result) const {
     if (x.numel() == 0) return;
     const Tensor dense = x.contiguous();
-    dispatch_floating(x.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) {
       for_rows(device, name, rows_of(dense, dim), SoftmaxForward<log, T>{dense.data<T>(), result.data<T>()});
     });
   }
@@ -235,8 +233,7 @@ template <bool log> struct SoftmaxFunction {
     const Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
     if (dy.numel() == 0) return {dx};
     const Tensor dense = dy.contiguous();
-    dispatch_floating(dy.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
+    dispatch_floating(dy.dtype(), name, [&]<class T>(Tag<T>) {
       for_rows(device, log ? "log_softmax backward" : "softmax backward", rows_of(dense, dim),
                SoftmaxBackward<log, T>{y->template data<T>(), dense.data<T>(), dx.data<T>()});
     });

@@ -92,8 +92,7 @@ struct CumsumFunction {
   template <class D> void forward(D device, const Tensor& x, Tensor& y) const {
     if (x.numel() == 0) return;
     if (x.dtype() == DType::int64) return run<std::int64_t, std::int64_t>(device, x, y);
-    dispatch_floating(x.dtype(), name,
-                      [&](auto tag) { run<typename decltype(tag)::type, double>(device, x, y); });
+    dispatch_floating(x.dtype(), name, [&]<class T>(Tag<T>) { run<T, double>(device, x, y); });
   }
   Grads backward(const Tensor& dy, Need) const { return {apply(CumsumFunction{dim, !reversed}, dy)}; }
 };
@@ -250,8 +249,7 @@ template <class T> void sort_slices(Cuda device, const char* op, const SortProbl
 
 template <class D>
 void order_of(D device, const char* op, const Tensor& x, int dim, const Tensor& order, bool descending) {
-  const auto run = [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  const auto run = [&]<class T>(Tag<T>) {
     const auto slices = detail::make_slice_walk<2>(x.shape(), {order.strides(), x.strides()}, dim);
     const SortProblem<T> problem{slices,          x.size(dim),
                                  order.size(dim), order.stride(dim),

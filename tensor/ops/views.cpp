@@ -3,6 +3,7 @@
 
 #include "tensor/function.h"
 #include "tensor/ops.h"
+#include "tensor/ops/index_loop.h"
 
 namespace gadolin {
 namespace {
@@ -52,36 +53,21 @@ struct SliceFunction {
   Grads backward(const Tensor& dy, Need) const { return {apply(UnsliceFunction{spec}, dy)}; }
 };
 
-// Strides with which the elements of (shape, strides) are read in row-major order as `to`, if there are such
-// strides.
+// Strides with which the elements of (shape, strides) are read in row-major order as `to`, which has as many,
+// if there are such strides.
 std::optional<Strides> view_strides(const Shape& shape, const Strides& strides, const Shape& to) {
-  Strides out = Shape::filled(to.dim(), 1);
   if (shape.numel() == 0) return strides_for(to);
+  Strides out = Shape::filled(to.dim(), 1);
+  const auto runs = detail::make_walk<1>(shape, {strides});  // dimensions that lie one within the other
   int j = to.dim() - 1;
-  for (int i = shape.dim() - 1; i >= 0;) {
-    // A run of dimensions of x that lie one within the other in memory.
-    std::int64_t run = shape[i];
-    const std::int64_t innermost = strides[i];
-    int first = i;
-    while (first > 0 && (shape[first - 1] == 1 || run == 1 || strides[first - 1] == innermost * run)) {
-      if (run == 1 && shape[first - 1] != 1) break;
-      --first;
-      run *= shape[first];
-    }
-    std::int64_t left = run, stride = innermost;
-    while (j >= 0 && left > 1) {
+  for (int run = runs.dim - 1; run >= 0; --run) {
+    std::int64_t left = runs.sizes[run], stride = runs.strides[0][run];
+    for (; left > 1; --j) {
       if (left % to[j] != 0) return std::nullopt;
       out[j] = stride;
       stride *= to[j];
       left /= to[j];
-      --j;
     }
-    if (left > 1) return std::nullopt;
-    i = first - 1;
-  }
-  while (j >= 0) {  // what is left has size 1
-    if (to[j] != 1) return std::nullopt;
-    --j;
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "layers/loss.h"
+#include "layers/winograd.h"
 #include "nets/detectors.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -54,7 +55,8 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
     EXPECT_GT(c["bytes"].get<double>(), 0) << c["name"];
     EXPECT_EQ(c["flops"].get<double>() > 0, c["family"] == "conv" || c["family"] == "linear") << c["name"];
   }
-  EXPECT_EQ(families["conv"], 23 * 3 - 1);  // 23 shapes, three passes, but none for the pictures' gradient
+  const int ways = detail::winograd_lanes() ? 4 * 3 * 3 : 0;  // of the 3x3 without stride, a pass each
+  EXPECT_EQ(families["conv"], 23 * 3 - 1 + ways);  // three passes, but none for the pictures' gradient
   for (const char* family : {"elementwise", "softmax", "dropout", "norm", "pool", "resize", "ingest", "loss",
                              "boxes", "update", "linear"}) {
     EXPECT_GT(families[family], 0) << family;
@@ -91,6 +93,25 @@ TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
   EXPECT_EQ(families.size(), 12u);
   EXPECT_EQ(families["conv"], 3);
   EXPECT_EQ(families["update"], 2);
+}
+
+// Every pass of a convolution that has several ways: one of them is chosen, the one that promises the least.
+TEST(BenchOp, WaysOfAConvolutionStandBesideTheChosenOne) {
+  const Outcome run =
+      bench({"op", "conv 3x3 512 -> 512 at 7", "--batch", "1", "--blocks", "1", "--block-ms", "0"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  std::map<std::string, std::pair<double, double>> least;  // of the ways, and of the chosen ones
+  for (const json& row : events(run, "op")) {
+    const std::string name = row["name"], pass = name.substr(0, name.find(','));
+    auto& of = least.try_emplace(pass, 1e9, 1e9).first->second;
+    if (pass == name) continue;
+    const double predicted = row["predicted"];
+    EXPECT_EQ(predicted == 1, name.ends_with(", direct")) << name << predicted;
+    of.first = std::min(of.first, predicted);
+    if (row["chosen"]) of.second = std::min(of.second, predicted);
+  }
+  EXPECT_EQ(least.size(), 3u);
+  for (const auto& [pass, of] : least) EXPECT_EQ(of.first, of.second) << pass;
 }
 
 // --- nets --------------------------------------------------------------------------------------------------

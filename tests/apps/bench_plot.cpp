@@ -186,6 +186,23 @@ TEST(BenchPlot, WhatItCannotReadIsOneLine) {
   EXPECT_EQ(contents_of(page), "<!-- begin benchmarks -->\nno end\n");
 }
 
+// Engines beside PyTorch: the fastest of all counts, by its name, and the heading does not say PyTorch's.
+TEST(BenchPlot, AnotherEngineMayBeTheBestOther) {
+  const Scratch dir;
+  const std::string file = dir.write(
+      "a.json",
+      timing_row("pytorch", "folded", 8, 40, 39, 41) + timing_row("openvino", "", 8, 30, 29, 31) +
+          timing_row("onnxruntime", "", 8, 35, 34, 36) + timing_row("gadolin", "eager", 8, 20, 19, 21) +
+          timing_row("pytorch", "folded", 32, 60, 59, 61) + timing_row("gadolin", "eager", 32, 30, 29, 31));
+  const Outcome run = run_here({"bench", "plot", file, "--out", dir / "charts"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("| Gadolin | best other | |"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("| 266.7 img/s | OpenVINO | 1.50 |"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("| 533.3 img/s | PyTorch folded | 2.00 |"), std::string::npos) << run.out;
+  EXPECT_NE(contents_of(dir / "charts/speed-train.svg").find("times as fast as the best other"),
+            std::string::npos);
+}
+
 TEST(BenchPlot, AnExtractHasTheRowsThatAreNamed) {
   const Scratch dir;
   const std::string file = dir.write("a.json", measured + timing_row("gadolin", "", 1, 4, 4, 4) +

@@ -121,8 +121,8 @@ TEST(CommandMessages, EveryOptionHasAText) {
   for (const char* section : {"Run:", "Data:", "Net:", "Pictures and batches:", "Loss:",
                               "Update of the weights:", "Length, evaluations and checkpoints:"})
     EXPECT_NE(train.find(section), std::string::npos) << section << train;
-  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--tune", "--config",
-                             "--json", "--quiet", "--verbose"})
+  for (const char* common : {"--device", "--dtype", "--seed", "--threads", "--backend", "--math", "--tune",
+                             "--config", "--json", "--quiet", "--verbose"})
     EXPECT_NE(train.find(std::string("\n  ") + common + " "), std::string::npos) << common << train;
 }
 

@@ -18,8 +18,9 @@ namespace {
 // in: x, weight, bias, running mean and variance, and the same five of the other batch norm.
 Call join(bool training) {
   return [training](const Inputs& in) {
-    detail::BatchNormJoinFunction f;
-    detail::BatchNormFunction* sides[] = {&f.first, &f.second};
+    detail::BatchNormFunction f;
+    f.other.emplace();
+    detail::NormPart* sides[] = {&f, &*f.other};
     for (std::size_t i = 0; i < 2; ++i) {
       sides[i]->options = {.training = training, .relu = i == 0};
       sides[i]->running_mean = parameter_of(in[5 * i + 3], in[0]).clone();
@@ -240,8 +241,8 @@ TEST(ReluMask, HoldsABitAnElement) {
     f.options = {.relu = true};
     f.running_mean = zeros({channels});
     f.running_var = ones({channels});
-    Tensor y = f.allocate(x, weight, bias, addend);
-    f.forward(Cpu{}, x, weight, bias, addend, y);
+    Tensor y = f.allocate(x, weight, bias, addend, {}, {});
+    f.forward(Cpu{}, x, weight, bias, addend, {}, {}, y);
     ASSERT_EQ(f.mask.shape(), (Shape{30, (channels + 7) / 8}));
     const detail::MaskRows mask(f.mask);
     const detail::Rows<const float> rows(y);
@@ -264,13 +265,13 @@ TEST(ReluMask, IsMadeForBackwardOnly) {
     detail::BatchNormFunction f;
     f.options = {.relu = true};
     const Tensor weight = ones({4}).requires_grad_(learns), bias = zeros({4});
-    f.allocate(x, weight, bias, x);
+    f.allocate(x, weight, bias, x, {}, {});
     EXPECT_EQ(f.mask.defined(), learns);
     f.mask = Tensor();
-    f.allocate(x, weight, bias, {});
+    f.allocate(x, weight, bias, {}, {}, {});
     EXPECT_FALSE(f.mask.defined()) << "x says it without an addend";
     const NoGrad guard;
-    f.allocate(x, weight, bias, x);
+    f.allocate(x, weight, bias, x, {}, {});
     EXPECT_FALSE(f.mask.defined());
   }
 }

@@ -237,5 +237,20 @@ TEST(Winograd, IsChosenBySizes) {
   }
 }
 
+// What --math sets: no tiles, small ones, all.
+TEST(Winograd, IsChosenAmongTheTilesThatAreAllowed) {
+  const ConvSizes z = conv_sizes(empty({4, 256, 64, 64}), empty({256, 256, 3, 3}), {.padding = 1});
+  const auto tile = [&] { return winograd_choice(ConvPass::forward, z, DType::fp32).tile; };
+  const int all = tile();
+  EXPECT_EQ(all, winograd_lanes() ? 4 : 0);
+  {
+    const LargestTile none(0);
+    EXPECT_EQ(tile(), 0);
+    const LargestTile small(2);
+    EXPECT_EQ(tile(), winograd_lanes() ? 2 : 0);
+  }
+  EXPECT_EQ(tile(), all);
+}
+
 }  // namespace
 }  // namespace gadolin

@@ -189,8 +189,9 @@ TEST(CudaMemory, RoundTripAndFill) {
   std::vector<int> sent(100003), back(sent.size(), -1);
   std::iota(sent.begin(), sent.end(), 7);
   const std::size_t n = sent.size() * sizeof(int);
-  void* a = cuda_raw_alloc(n);
-  void* b = cuda_raw_alloc(n);
+  const Tensor device_memory = empty({2, static_cast<std::int64_t>(sent.size())}, DType::int32, cuda);
+  void* a = device_memory[0].raw();
+  void* b = device_memory[1].raw();
   copy_bytes(a, cuda, sent.data(), cpu, n, false);
   copy_bytes(b, cuda, a, cuda, n, false);
   copy_bytes(back.data(), cpu, b, cuda, n, false);
@@ -198,8 +199,6 @@ TEST(CudaMemory, RoundTripAndFill) {
   set_bytes(b, cuda, 0, n);
   copy_bytes(back.data(), cpu, b, cuda, n, false);
   EXPECT_EQ(back, std::vector<int>(sent.size(), 0));
-  cuda_raw_free(a);
-  cuda_raw_free(b);
 }
 
 TEST(CudaStream, AnEventThatWasNeverRecordedIsDone) {
