@@ -30,7 +30,7 @@ struct OpBenchOptions {
 OpCases all_cases(const OpSizes& sizes) {
   OpCases cases;
   for (const auto add : {add_elementwise_cases, add_norm_cases, add_pixel_cases, add_loss_cases,
-                         add_box_cases, add_update_cases, add_conv_cases}) {
+                         add_box_cases, add_update_cases, add_conv_cases, add_recurrent_cases}) {
     add(sizes, cases);
   }
   return cases;

@@ -38,6 +38,7 @@ void add_box_cases(const OpSizes& sizes, OpCases& into);     // a detector's
 void add_pixel_cases(const OpSizes& sizes, OpCases& into);   // pooling, resizing, ingest
 void add_update_cases(const OpSizes& sizes, OpCases& into);  // optimisers and weight averages
 void add_conv_cases(const OpSizes& sizes, OpCases& into);
+void add_recurrent_cases(const OpSizes& sizes, OpCases& into);
 
 // --- what the families build with --------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 // gadolin models, gadolin summary: which nets there are, and what each consists of.
+#include <cstdio>
 #include <memory>
 
 #include "apps/commands.h"
@@ -6,6 +7,7 @@
 #include "layers/init.h"
 #include "layers/loss.h"
 #include "nets/detectors.h"
+#include "nets/lstm.h"
 #include "tasks/detection/settings.h"
 #include "tasks/net_options.h"
 #include "tasks/net_sizes.h"
@@ -26,6 +28,7 @@ void models(Session& session) {
       {"model", "parameters", "multiply-adds", "input", "weights", "about"}};
   std::vector<NetInfo> all = nets();
   all.insert(all.end(), detectors().begin(), detectors().end());
+  all.push_back(sequence_net_info());
   for (const NetInfo& info : all) {
     const NetSize& size = net_size(info.name);
     rows.push_back({info.name, grouped(size.parameters),
@@ -43,7 +46,7 @@ void models(Session& session) {
 }
 
 struct ModelsOptions {
-  std::string model, input = "3x224x224", optimizer = "momentum";
+  std::string model, input, optimizer = "momentum";
   std::int64_t batch = 1;
   int classes = 0, depth = 99;  // classes: 0: as the net's public weights
   std::vector<std::string> net_options;
@@ -76,8 +79,43 @@ void training(Session& session, const ModelsOptions& o, ImageNet& net, const Sha
   }
 }
 
+void show(Session& session, const NetSummary& s, int depth) {
+  session.say(to_text(s, depth));
+  for (const LayerRow& row : s.rows) {
+    session.event({{"event", "layer"},
+                   {"name", row.path},
+                   {"kind", row.kind},
+                   {"output", row.output.vec()},
+                   {"parameters", row.parameters},
+                   {"macs", row.macs},
+                   {"output_bytes", row.output_bytes}});
+  }
+  session.metric("parameters", s.parameters);
+  session.metric("macs", s.macs);
+  session.metric("activation_bytes", s.activation_bytes);
+}
+
+// Of a sequence net, whose input is steps x features.
+void sequence_summary(Session& session, const ModelsOptions& o) {
+  const NetInfo& info = sequence_net_info();
+  int steps = static_cast<int>(info.input[0]), features = static_cast<int>(info.input[1]);
+  char rest = 0;
+  require<UsageError>(
+      o.input.empty() || (std::sscanf(o.input.c_str(), "%dx%d%c", &steps, &features, &rest) == 2 &&
+                          steps > 0 && features > 0),
+      "--input ", o.input, ": ", info.name, " takes steps and features, like 60x1536");
+  NetOptions options;
+  for (const std::string& text : o.net_options) add_net_option(options, text);
+  options["input_size"] = static_cast<double>(features);
+  if (o.classes > 0) options["num_classes"] = static_cast<double>(o.classes);
+  const SkipInitialValues zeros;
+  const auto net = make_sequence_net(options);
+  show(session, summarise(*net, {o.batch, steps, features}, [&](const Tensor& x) { (*net)(x); }), o.depth);
+}
+
 void summary(Session& session, const ModelsOptions& o) {
-  const Shape input = parse_input(o.input);
+  if (o.model == sequence_net_info().name) return sequence_summary(session, o);
+  const Shape input = parse_input(o.input.empty() ? "3x224x224" : o.input);
   const SkipInitialValues zeros;
   const bool detects = o.model.starts_with("retinanet");
   const int classes = o.classes > 0 ? o.classes : detects ? 91 : 1000;
@@ -97,19 +135,7 @@ void summary(Session& session, const ModelsOptions& o) {
     require_size(*net, o.model, input[1], input[2], false);
     s = summarise(*net, batch);
   }
-  session.say(to_text(s, o.depth));
-  for (const LayerRow& row : s.rows) {
-    session.event({{"event", "layer"},
-                   {"name", row.path},
-                   {"kind", row.kind},
-                   {"output", row.output.vec()},
-                   {"parameters", row.parameters},
-                   {"macs", row.macs},
-                   {"output_bytes", row.output_bytes}});
-  }
-  session.metric("parameters", s.parameters);
-  session.metric("macs", s.macs);
-  session.metric("activation_bytes", s.activation_bytes);
+  show(session, s, o.depth);
   if (net && !o.no_memory) training(session, o, *net, batch);
 }
 
@@ -123,7 +149,9 @@ void add_models(Program& program) {
       "summary", "Layer table of a net: output shapes, parameters, multiply-adds, memory",
       [o](Session& s) { summary(s, *o); }, "gadolin summary resnet50 --input 3x224x224 --batch 32");
   app->add_option("model", o->model, "A name of `gadolin models`")->required();
-  app->add_option("--input", o->input, "Channels x height x width")->capture_default_str();
+  app->add_option(
+      "--input", o->input,
+      "Channels x height x width, otherwise 3x224x224; of lstm steps x features, otherwise 60x1536");
   app->add_option("--batch", o->batch, "Samples of a batch")->check(count_from(1))->capture_default_str();
   app->add_option("--num-classes", o->classes,
                   "Of the last layer; 0: 1000 as of ImageNet, 91 of detectors as of COCO")
