@@ -1,11 +1,13 @@
 #include "apps/hemorrhage/archive.h"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <filesystem>
 #include <mutex>
 
 #include "io/bytes.h"
+#include "io/sha256.h"
 #include "io/text.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -50,6 +52,13 @@ CtArchive::CtArchive(std::string path) : file_(path), zip_(file_.text(), path) {
     require<DataError>(sorted[i - 1]->image != sorted[i]->image, "hemorrhage: ", printable(path), ": image ",
                        printable(sorted[i]->image), " is in ", printable(sorted[i - 1]->folder), " and in ",
                        printable(sorted[i]->folder), "; rename one, as rows of labels name images alone");
+}
+
+std::string CtArchive::fingerprint() const {
+  Sha256 sum;
+  for (const ZipEntry& entry : zip_.entries())
+    sum.update(cat(entry.name, "\n", entry.size, "\n", entry.crc, "\n"));
+  return sum.hex();
 }
 
 void CtArchive::each(const std::function<void(std::size_t)>& visit,
