@@ -47,7 +47,8 @@ CtArchive::CtArchive(std::string path) : file_(path), zip_(file_.text(), path) {
   require<DataError>(!members_.empty(), "hemorrhage: no member of ", printable(path), " ends in .dcm");
   std::vector<const CtMember*> sorted;
   for (const CtMember& m : members_) sorted.push_back(&m);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->image < b->image; });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto* a, const auto* b) { return a->image < b->image; });
   for (std::size_t i = 1; i < sorted.size(); ++i)
     require<DataError>(sorted[i - 1]->image != sorted[i]->image, "hemorrhage: ", printable(path), ": image ",
                        printable(sorted[i]->image), " is in ", printable(sorted[i - 1]->folder), " and in ",

@@ -63,10 +63,11 @@ class RecordMaker {
   }
 
   void run() {
-    for (const char* step : {"train", "validation", "test"}) {
-      make_folders("create-tf-records", in_data(step));
-      remove_stale_temporaries(in_data(step), std::time(nullptr) + 1);
+    for (const char* part : {"train", "validation", "test"}) {
+      make_folders("create-tf-records", in_data(part));
+      remove_stale_temporaries(in_data(part), std::time(nullptr) + 1);
     }
+    remove_stale_temporaries(o_.data_dir, std::time(nullptr) + 1);
     plan_train();
     plan_test();
     write();

@@ -1,4 +1,5 @@
 // gadolin hemorrhage process-labels: RSNA's table of six rows an image, checked, and as one row an image.
+#include <ctime>
 #include <filesystem>
 
 #include "apps/hemorrhage/archive.h"
@@ -99,6 +100,7 @@ void process_labels(Session& session, const ProcessLabelsOptions& o) {
                     processed = in_folder("processed_stage_2_train.csv"),
                     reshaped = in_folder("reshaped_stage_2_train.csv"),
                     record = in_folder("process_labels.json");
+  remove_stale_temporaries(o.data_dir, std::time(nullptr) + 1);
   settle_table(session, o, from);
   LabelTable table = read_labels(from);
   const std::int64_t mended = check_any(table, from, o.mend_any);

@@ -182,8 +182,8 @@ TEST(ImgExtract, ArchivesThatAreWrong) {
             "called train or test [GD-DATA-001]");
   write_zip(zip, {{"stage_2_train/a.dcm", "hello"}, {"stage_2_test/a.dcm", "hello"}});
   EXPECT_EQ(said(3),
-            "hemorrhage: DIR/rsna-intracranial-hemorrhage-detection.zip: image a is in stage_2_test and "
-            "in stage_2_train; rename one, as rows of labels name images alone [GD-DATA-001]");
+            "hemorrhage: DIR/rsna-intracranial-hemorrhage-detection.zip: image a is in stage_2_train and "
+            "in stage_2_test; rename one, as rows of labels name images alone [GD-DATA-001]");
   write_zip(zip, {{"stage_2_train/a.dcm", "hello"}});
   EXPECT_EQ(said(3),
             "img-extract: no member of DIR/rsna-intracranial-hemorrhage-detection.zip can be read; the "
@@ -208,7 +208,7 @@ TEST(ImgExtract, BombsAreRowsOfTheTable) {
   EXPECT_NE(
       read_file(dir / "img_extract.csv", 4000)
           .find(": member rsna-intracranial-hemorrhage-detection/stage_2_train/bomb.dcm has 68157440 bytes, "
-                "the limit is 67108864\n"),
+                "the limit is 67108864\"\n"),
       std::string::npos);
   std::string bytes = read_file(zip, 1 << 20);
   const std::size_t directory = bytes.find("PK\x01\x02", bytes.find("PK\x01\x02") + 4);
