@@ -104,10 +104,9 @@ SliceHeader read_header(const CtArchive& archive, std::size_t member) {
   const std::string name(entry.name);
   thread_local std::string room;
   for (std::uint64_t bytes = 4096;; bytes *= 4) {
-    require<FormatError>(bytes / 4 <= most_slice_bytes, "create-metadata: ", printable(name),
-                         ": no pixels in ", human_bytes(static_cast<std::int64_t>(most_slice_bytes)),
-                         ", a slice of CT has less in front of them");
-    const std::string_view head = archive.zip().head(entry, bytes, room);
+    const std::string_view head = bytes <= most_slice_bytes
+                                      ? archive.zip().head(entry, bytes, room)
+                                      : archive.zip().read(entry, most_slice_bytes, room);
     const bool all = head.size() == entry.size;
     SliceHeader h;
     h.member = member;

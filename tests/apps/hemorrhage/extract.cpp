@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "apps/hemorrhage/slice_units.h"
 #include "io/csv.h"
 #include "tests/apps/hemorrhage/ct_archive.h"
 #include "tests/apps/in_process.h"
@@ -145,7 +146,10 @@ TEST(ImgExtract, OtherSettingsAreRefusedOrBeginAnew) {
   };
   const std::string way =
       "; name another --data_dir, or add --again to remove them and begin anew [GD-DATA-001]";
-  EXPECT_EQ(refused({"--size", "32"}), "img-extract: DIR: the pictures there have size 16, not 32" + way);
+  EXPECT_EQ(
+      refused({"--size", "32"}),
+      "img-extract: DIR: the pictures there have size 16, not 32; name another --data_dir, or add --again to "
+      "remove them and begin anew [GD-DATA-001]");
   EXPECT_EQ(refused({"--format", "png"}),
             "img-extract: DIR: the pictures there have format \"jpg\", not \"png\"" + way);
   ASSERT_EQ(extract_run(dir.path(), {"--format", "png", "--again"}).code, 0);
@@ -220,6 +224,23 @@ TEST(ImgExtract, BombsAreRowsOfTheTable) {
   EXPECT_NE(last_line(lying, dir.path()).find("stage_2_train/bomb.dcm cannot unpack from "),
             std::string::npos)
       << lying.err;
+}
+
+TEST(ImgExtract, ColourIsNoSliceOfCt) {
+  std::string bytes = dicom_of({.size = 16});
+  const auto set = [&](const std::string& element, const std::string& value) {
+    const std::size_t at = bytes.find(element);
+    ASSERT_NE(at, std::string::npos);
+    bytes.replace(at + element.size(), value.size(), value);
+  };
+  using namespace std::string_literals;
+  set("\x28\0\x02\0US\x02\0"s, "\x03");  // SamplesPerPixel
+  set("\x28\0\x10\0US\x02\0"s, "\x05");  // Rows
+  set("\x28\0\x04\0"
+      "CS\x0c\0"s,
+      "RGB         ");  // PhotometricInterpretation
+  EXPECT_EQ(message_of<DataError>([&] { hemorrhage::slice_units(bytes, "a.dcm"); }),
+            "hemorrhage: a.dcm is in colour; slices of CT have one value a pixel");
 }
 
 int extract_writes = 0;
