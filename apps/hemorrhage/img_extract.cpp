@@ -1,5 +1,7 @@
 // gadolin hemorrhage img-extract: every slice of the archive as a picture of three windows. The archive is
 // read in place; what an earlier run has made is left as it is.
+#include <malloc.h>
+
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -69,6 +71,11 @@ class Extraction {
     for (const std::string& folder : folders_) make_folders("img-extract", folder);
     clear_temporaries();
     write_file_atomically(record_path(), record_.dump(1) + "\n");
+#ifdef M_TRIM_THRESHOLD
+    // Each slice needs the same few megabytes: given back and asked for anew they cost more than the slice.
+    mallopt(M_MMAP_THRESHOLD, 1 << 25);
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
+#endif
     dicom_keyword(0x00280010);  // the dictionary is there before threads ask for it
     const auto total = static_cast<std::int64_t>(archive_.members().size());
     Progress progress("slices", total, progress_on_stderr(!session_.bars()), {"slices", 1});

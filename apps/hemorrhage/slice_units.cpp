@@ -1,5 +1,7 @@
 #include "apps/hemorrhage/slice_units.h"
 
+#include <span>
+
 #include "data/dicom/image.h"
 #include "data/image/resize.h"
 #include "tensor/check.h"
@@ -9,11 +11,10 @@ namespace {
 
 bool mend_wrapped(DicomImage& image) {
   if (image.is_signed || image.modality_lut || !(image.rescale[0].intercept > -100)) return false;
-  auto* values = image.samples.data<std::int32_t>();
-  for (std::int64_t i = 0; i < image.samples.numel(); ++i) {
-    if (image.is_padding(values[i])) continue;
-    const std::int32_t x = values[i] + 1000;
-    values[i] = x >= 4096 ? x - 4096 : x;
+  const std::span values(image.samples.data<std::int32_t>(), static_cast<std::size_t>(image.samples.numel()));
+  for (std::int32_t& v : values) {
+    const std::int32_t x = v + 1000;
+    if (!image.is_padding(v)) v = x >= 4096 ? x - 4096 : x;
   }
   for (DicomImage::Rescale& r : image.rescale) r.intercept = -1000;
   return true;

@@ -191,8 +191,8 @@ TEST_F(TfRecordSteps, WhatDoesNotFitIsNamed) {
   const std::string metadata = ct + "/train_metadata.csv", known = read_file(metadata, 1 << 20),
                     line = known.substr(known.find('\n' + id) + 1);
   write_file_atomically(metadata, known + line.substr(0, line.find('\n') + 1));
-  EXPECT_EQ(said(3), cat("create-tf-records: DIR/train_metadata.csv:",
-                         std::count(known.begin(), known.end(), '\n') + 1, ": image ", id,
+  const auto rows = std::count(known.begin(), known.end(), '\n');
+  EXPECT_EQ(said(3), cat("create-tf-records: DIR/train_metadata.csv:", rows + 1, ": image ", id,
                          " is listed twice [GD-DATA-001]"));
   std::string nobody = known;
   const std::size_t at = nobody.find("CT,ID_", nobody.find('\n' + id)) + 3;
