@@ -35,6 +35,7 @@
 #include "layers/module.h"
 #include "layers/norm.h"
 #include "layers/pool.h"
+#include "layers/recurrent.h"
 #include "layers/upsample.h"
 
 #include "nets/densenet.h"
@@ -44,6 +45,7 @@
 #include "nets/inception_resnet_v2.h"
 #include "nets/inception_v3.h"
 #include "nets/inception_v4.h"
+#include "nets/lstm.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
 #include "nets/resnet_v2.h"
