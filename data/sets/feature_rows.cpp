@@ -70,9 +70,7 @@ void FeatureRows::add(const std::string& folder, const std::string& name) {
   rows_ += view.shape[0];
 }
 
-std::int64_t FeatureRows::rows_of_last() const {
-  return arrays_.empty() ? 0 : rows_ - arrays_.back().begin;
-}
+std::int64_t FeatureRows::rows_of_last() const { return arrays_.empty() ? 0 : rows_ - arrays_.back().begin; }
 
 void FeatureRows::copy(std::int64_t i, float* to, std::string_view who) const {
   require<ValueError>(i >= 0 && i < rows_, "features: row ", i, " of ", rows_);
@@ -82,8 +80,7 @@ void FeatureRows::copy(std::int64_t i, float* to, std::string_view who) const {
   const std::int64_t width = row_.numel();
   dispatch_all(array.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const char* from =
-        array.bytes.data() + static_cast<std::size_t>((i - array.begin) * width) * sizeof(T);
+    const char* from = array.bytes.data() + static_cast<std::size_t>((i - array.begin) * width) * sizeof(T);
     for (std::int64_t j = 0; j < width; ++j) {
       T value;
       std::memcpy(&value, from + static_cast<std::size_t>(j) * sizeof(T), sizeof(T));

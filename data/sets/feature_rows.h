@@ -33,7 +33,7 @@ class FeatureRows {
   void add(const std::string& folder, const std::string& name = "features");
   static bool holds(const std::string& folder, const std::string& name = "features");
   std::int64_t rows() const { return rows_; }
-  std::int64_t rows_of_last() const;       // of the array that was added last
+  std::int64_t rows_of_last() const;         // of the array that was added last
   const Shape& row() const { return row_; }  // [F], [C, H, W] ...
   const std::string& path() const { return arrays_.back().path; }
   // Row `i` as row().numel() floats. Throws DataError for a number that is not finite, naming the row by

@@ -31,9 +31,9 @@ bool holds_features(const std::string& folder);
 
 // A folder with features.npy and index.csv (row,path,patient,label,split; label separated by | where there
 // are several), or with folders train, val, test and fold-1, fold-2 ... of that kind; rows of the first three
-// without a split get the folder's. A picture that lies in several parts is called PART/PATH there. Throws DataError,
-// with file and line, for an index that does not name every row once, and for parts whose rows differ in
-// shape.
+// without a split get the folder's. A picture that lies in several parts is called PART/PATH there. Throws
+// DataError, with file and line, for an index that does not name every row once, and for parts whose rows
+// differ in shape.
 std::unique_ptr<Dataset> open_features(const std::string& folder, const DatasetOptions& options = {});
 
 }  // namespace gadolin

@@ -180,9 +180,10 @@ TEST(FeatureSets, ArchivesAndOtherTypesAreReadInPlace) {
   dir.write("packed/f.npz", bytes);
   dir.write("packed/index.csv", rows_index);
   FeatureRows rows;
-  expect_says<DataError>(dir, [&] { rows.add(dir / "packed", "f"); },
-                         "features: DIR/packed/f.npz is compressed and would have to be unpacked whole; "
-                         "write it with numpy.savez, not savez_compressed");
+  expect_says<DataError>(
+      dir, [&] { rows.add(dir / "packed", "f"); },
+      "features: DIR/packed/f.npz is compressed and would have to be unpacked whole; "
+      "write it with numpy.savez, not savez_compressed");
 }
 
 TEST(FeatureSets, ANumberThatIsNoneIsNamed) {
