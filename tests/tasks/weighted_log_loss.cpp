@@ -54,16 +54,26 @@ TEST(WeightedLogLoss, ClipsAndLeavesOutWhatIsNotKnown) {
 TEST(WeightedLogLoss, Messages) {
   const std::vector<std::uint8_t> y{0, 1};
   const std::vector<double> p{.5, .5}, nan{.5, NAN}, above{.5, 1.5};
-  EXPECT_EQ(message_of<ShapeError>([&] { weighted_log_loss(p, y, std::vector<double>{1, 1, 1}); }),
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              weighted_log_loss(p, y, std::vector<double>{1, 1, 1});
+            }),
             "weighted_log_loss: 2 probabilities and 2 labels of 3 weights; there must be a row of weights' "
             "length a sample");
-  EXPECT_EQ(message_of<ValueError>([&] { weighted_log_loss(p, y, std::vector<double>{1, NAN}); }),
+  EXPECT_EQ(message_of<ValueError>([&] {
+              weighted_log_loss(p, y, std::vector<double>{1, NAN});
+            }),
             "weighted_log_loss: the weight nan of a label is no finite number from 0 on");
-  EXPECT_EQ(message_of<ValueError>([&] { weighted_log_loss(p, y, std::vector<double>{0, 0}); }),
+  EXPECT_EQ(message_of<ValueError>([&] {
+              weighted_log_loss(p, y, std::vector<double>{0, 0});
+            }),
             "weighted_log_loss: the weights of all labels are 0");
-  EXPECT_EQ(message_of<NumericError>([&] { weighted_log_loss(nan, y, std::vector<double>{1, 1}); }),
+  EXPECT_EQ(message_of<NumericError>([&] {
+              weighted_log_loss(nan, y, std::vector<double>{1, 1});
+            }),
             "weighted_log_loss: the probability of label 1 of sample 0 is nan, not one from 0 to 1");
-  EXPECT_EQ(message_of<NumericError>([&] { weighted_log_loss(above, y, std::vector<double>{1, 1}); }),
+  EXPECT_EQ(message_of<NumericError>([&] {
+              weighted_log_loss(above, y, std::vector<double>{1, 1});
+            }),
             "weighted_log_loss: the probability of label 1 of sample 0 is 1.5, not one from 0 to 1");
 }
 
