@@ -6,5 +6,9 @@
 namespace gadolin::hemorrhage {
 
 void add_process_labels(Program& program, CLI::App* group);
+void add_train(Program& program, CLI::App* group);
+void add_extract_features(Program& program, CLI::App* group);
+void add_train_lstm(Program& program, CLI::App* group);
+void add_predict(Program& program, CLI::App* group);
 
 }  // namespace gadolin::hemorrhage

@@ -140,12 +140,12 @@ SliceKeys read_slice_keys(const std::string& path) {
       [&](std::vector<std::string>& row, std::int64_t line) {
         const std::string place = cat("hemorrhage: ", printable(path), ":", line);
         const std::vector<double> position = numbers_in(row[at[4]]);
-        require<DataError>(!position.empty(), place, ": ImagePositionPatient is '",
-                           printable(row[at[4]], 40), "', not the coordinates of a slice");
-        const SliceKey key{row[at[1]], row[at[2]], row[at[3]],
-                           projected(position, orientation < 0
-                                                   ? std::vector<double>()
-                                                   : numbers_in(row[static_cast<std::size_t>(orientation)]))};
+        require<DataError>(!position.empty(), place, ": ImagePositionPatient is '", printable(row[at[4]], 40),
+                           "', not the coordinates of a slice");
+        const SliceKey key{
+            row[at[1]], row[at[2]], row[at[3]],
+            projected(position, orientation < 0 ? std::vector<double>()
+                                                : numbers_in(row[static_cast<std::size_t>(orientation)]))};
         require<DataError>(!key.series.empty(), place, ": SeriesInstanceUID is empty");
         require<DataError>(keys.emplace(row[at[0]], key).second, place, ": image ", printable(row[at[0]], 60),
                            " is listed twice");
@@ -178,6 +178,7 @@ Slices open_slices(const std::string& data_dir, const std::string& base) {
                        printable(metadata), "; make that again with hemorrhage create-metadata");
     one.key = &key->second;
     info.name = id;
+    info.path.clear();  // known by its name, wherever it lies
     info.patient = key->second.patient.empty() ? key->second.series : key->second.patient;
     info.record = i;
     if (labelled) {

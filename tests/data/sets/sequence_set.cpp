@@ -209,11 +209,13 @@ TEST(SequenceSets, Messages) {
   says("0,b,p1,s,x,2,,train", ":3: row '0' is not one of 0 to 1, each once");
   says("1,,p1,s,x,2,,train", ":3: the path is empty");
   says("1,b,p1,s,,2,,train", ":3: the series is empty");
-  for (const char* number : {"", "nan", "inf", "1,5", "x"})
-    if (std::string(number) != "1,5")
-      says(cat("1,b,p1,s,x,", number, ",,train"),
-           cat(":3: the position '", number,
-               "' is no number; it must be the slice's place along the normal, in mm"));
+  for (const std::string number : {"", "nan", "inf", "x"})
+    says("1,b,p1,s,x," + number + ",,train",
+         ":3: the position '" + number +
+             "' is no number; it must be the slice's place along the normal, in mm");
+  std::string many;
+  for (int k = 0; k < 65; ++k) many += cat(k ? "|c" : "c", k);
+  says("1,b,p1,s,x,2," + many + ",train", ":3: more than 64 classes are not possible");
   says("1,b,p1,s,x,2,,val",
        ":3: series x has another split than at sequences: DIR/f/index.csv:2; a series is of one patient and "
        "one split");
@@ -249,6 +251,11 @@ TEST(SequenceSets, Messages) {
   save_npy(dir / "f/base.npy", zeros({2, 1}));
   expect_says<DataError>(
       dir, open, "sequences: DIR/f/base.npy has 2 rows, the features beside it 1; extract both again");
+  FeatureRows rows;
+  rows.add(dir / "f");
+  float two[2];
+  expect_says<ValueError>(
+      dir, [&] { rows.copy(1, two, "x"); }, "features: row 1 of 1");
   write_rows(dir, "g", 1, "row,path,patient,position\n0,a,p,1\n");
   EXPECT_FALSE(holds_sequences(dir / "g"));
 }

@@ -1,0 +1,210 @@
+// gadolin hemorrhage predict: six rows an image, whatever became of the image.
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "apps/hemorrhage/commands.h"
+#include "apps/hemorrhage/labels.h"
+#include "apps/hemorrhage/slices.h"
+#include "apps/program/output.h"
+#include "apps/program/ranges.h"
+#include "data/sets/sequence_set.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "layers/compute.h"
+#include "tasks/evaluate.h"
+#include "tasks/sequences/sequences.h"
+#include "tensor/check.h"
+
+namespace gadolin::hemorrhage {
+namespace fs = std::filesystem;
+namespace {
+
+struct PredictFlags {
+  std::string features, model_id, model_type = "lstm", out = "output.csv", data_dir, sample;
+  double blend = 0.5;
+  std::int64_t batch_size = 32;
+  bool overwrite = false;
+};
+
+constexpr double least_probability = 1e-6;
+using SixProbabilities = std::array<double, subtypes.size()>;
+
+std::string lstm_checkpoint(const std::string& model_id) {
+  if (fs::is_regular_file(model_id)) return model_id;
+  for (const char* name : {"best", "last"})
+    if (const std::string path = model_id + "/checkpoints/" + name + ".gdck"; fs::is_regular_file(path))
+      return path;
+  fail<DataError>("hemorrhage predict: ", printable(model_id),
+                  " holds no checkpoints; give --model_id a run of hemorrhage train-lstm, or a checkpoint");
+}
+
+// The images to answer for, in the order of their table: the sample submission, else test_metadata.csv.
+std::vector<std::string> listed_images(const PredictFlags& f, const SequenceSet& test) {
+  std::vector<std::string> images;
+  std::set<std::string> seen;
+  if (!f.sample.empty()) {
+    const CsvTable table = read_csv(f.sample);
+    const auto id = static_cast<std::size_t>(table.column("ID"));
+    table.column("Label");
+    std::map<std::string, std::uint8_t> said;
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+      const RowId row = parse_row_id(table.rows[i][id], table.place(i));
+      const std::string image(row.image);
+      if (seen.insert(image).second) images.push_back(image);
+      said[image] |= static_cast<std::uint8_t>(1u << row.subtype);
+    }
+    for (const auto& [image, bits] : said)
+      require<DataError>(bits == 0x3f, "hemorrhage predict: ", printable(f.sample),
+                         " has fewer than six rows of ", printable(image, 60), "; fetch it again");
+    return images;
+  }
+  if (!f.data_dir.empty()) {
+    const SliceKeys keys = read_slice_keys(f.data_dir + "/test_metadata.csv");
+    for (const auto& [image, key] : keys) images.push_back(image);
+  } else {
+    for (std::int64_t i = 0; i < test.size(); ++i)
+      for (const SequenceSlice& s : test.slices(i)) images.push_back(s.name);
+  }
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+// How often each subtype is there in the labelled slices beside the test part, else in what was predicted.
+SixProbabilities prior_of(const SequenceSet& all, const std::map<std::string, SixProbabilities>& said) {
+  SixProbabilities sum{};
+  double count = 0;
+  for (std::int64_t i = 0; i < all.size(); ++i)
+    for (const SequenceSlice& s : all.slices(i)) {
+      if (!s.labelled) continue;
+      for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += static_cast<double>(s.labels >> k & 1);
+      ++count;
+    }
+  if (count == 0)
+    for (const auto& [image, p] : said) {
+      for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += p[k];
+      ++count;
+    }
+  for (double& v : sum) v = count > 0 ? v / count : 0.5;
+  return sum;
+}
+
+void add_base(const SequenceSet& test, double share, std::map<std::string, SixProbabilities>& said) {
+  require<DataError>(test.has_base(), "hemorrhage predict: ", printable(test.root()),
+                     " has no base.npy, which --model_type base and blend need; extract the features again");
+  for (std::int64_t i = 0; i < test.size(); ++i) {
+    const std::vector<float> base = test.base(i);
+    const auto slices = test.slices(i);
+    for (std::size_t t = 0; t < slices.size(); ++t)
+      for (std::size_t k = 0; k < subtypes.size(); ++k)
+        said[slices[t].name][k] += share * static_cast<double>(base[t * subtypes.size() + k]);
+  }
+}
+
+void add_sequences(Session& session, const PredictFlags& f, const SequenceSet& test, double share,
+                   std::map<std::string, SixProbabilities>& said) {
+  require<UsageError>(!f.model_id.empty(),
+                      "hemorrhage predict: --model_type lstm and blend need --model_id, a run of hemorrhage "
+                      "train-lstm");
+  const std::string path = lstm_checkpoint(f.model_id);
+  const auto task = load_task(path, session.device());
+  require<DataError>(task->kind() == std::string(SequenceTask::name) && task->classes() == test.classes(),
+                     "hemorrhage predict: ", printable(path),
+                     " is no model of sequences of the six classes; "
+                     "give a run of hemorrhage train-lstm");
+  LoaderOptions load;
+  load.batch_size = f.batch_size;
+  load.device = session.device();
+  const auto loader = task->loader(test, task->pipeline(), load);
+  const EvaluationMode mode(task->net());
+  const ComputeScope scope(session.compute());
+  RecordedPrediction predict(*task);
+  for_each_batch(*loader, session.bars() ? "predicting" : "", [&](const Batch& batch) {
+    const Tensor logits = predict(batch)["logits"];
+    const std::vector<double> values = logits.to_vector<double>();
+    const auto width = static_cast<std::size_t>(logits.size(1)), k = subtypes.size();
+    for (std::size_t n = 0; n < batch.indices.size(); ++n) {
+      const auto slices = test.slices(batch.indices[n]);
+      for (std::size_t t = 0; t < slices.size(); ++t)
+        for (std::size_t c = 0; c < k; ++c) {
+          const double x = values[(n * width + t) * k + c];
+          require<NumericError>(!std::isnan(x), "hemorrhage predict: ", printable(slices[t].name),
+                                " got a logit that is NaN; the checkpoint is damaged, train again");
+          said[slices[t].name][c] += share / (1 + std::exp(-x));
+        }
+    }
+  });
+}
+
+void predict(Session& session, const PredictFlags& f) {
+  check_output_file("hemorrhage predict: --out", f.out, ".csv", {f.features, f.sample});
+  DatasetOptions read;
+  read.classes = {subtypes.begin(), subtypes.end()};
+  const auto all = open_sequences(f.features, read);
+  const auto part = all->subset(Split::test);
+  const SequenceSet& test = as_sequences(*part);
+  std::map<std::string, SixProbabilities> said;
+  const double sequence = f.model_type == "lstm" ? 1 : f.model_type == "base" ? 0 : 1 - f.blend;
+  if (sequence < 1) add_base(test, 1 - sequence, said);
+  if (sequence > 0) add_sequences(session, f, test, sequence, said);
+  const std::vector<std::string> images = listed_images(f, test);
+  const SixProbabilities prior = prior_of(*all, said);
+  AtomicFile out(f.out);
+  out.write("ID,Label\n");
+  std::int64_t fallen = 0;
+  for (const std::string& image : images) {
+    const auto found = said.find(image);
+    const SixProbabilities& p = found == said.end() ? prior : found->second;
+    fallen += found == said.end();
+    std::string rows;
+    for (std::size_t k = 0; k < subtypes.size(); ++k)
+      rows += cat(image, "_", subtypes[k], ",",
+                  exact_text(std::clamp(p[k], least_probability, 1 - least_probability)), "\n");
+    out.write(rows);
+  }
+  const std::set<std::string> listed(images.begin(), images.end());
+  std::int64_t beside = 0;
+  for (const auto& [image, p] : said) beside += !listed.contains(image);
+  require<DataError>(f.sample.empty() || beside == 0, "hemorrhage predict: ", beside, " of ", said.size(),
+                     " images with features are not in ", printable(f.sample),
+                     "; it is the sample of another stage");
+  out.commit();
+  session.say(cat(images.size(), " images, ", 6 * images.size(), " rows in ", f.out));
+  if (fallen > 0)
+    session.say(cat(fallen, " images have no features and get how often each subtype is there"));
+  session.metric("images", images.size());
+  session.metric("rows", 6 * images.size());
+  session.metric("without_features", fallen);
+  session.output("predictions", f.out);
+}
+
+}  // namespace
+
+void add_predict(Program& program, CLI::App* group) {
+  const auto f = std::make_shared<PredictFlags>();
+  CLI::App* app = program.add(
+      group, "predict", "Six rows an image, for a submission", [f](Session& s) { predict(s, *f); },
+      "gadolin hemorrhage predict features --model_id runs/series --sample-submission sample.csv --out "
+      "output.csv");
+  app->add_option("features", f->features, "Folder of hemorrhage extract-features, with a part test")
+      ->required();
+  app->add_option("--model-id,--model_id", f->model_id, "Run of hemorrhage train-lstm, or a checkpoint");
+  app->add_option("--model-type,--model_type", f->model_type,
+                  "lstm: the net of series; base: the nets of slices; blend: both")
+      ->check(one_of({"lstm", "base", "blend"}))
+      ->capture_default_str();
+  app->add_option("--blend", f->blend, "Of --model_type blend: the share of the nets of slices")
+      ->check(between(0.0, 1.0))
+      ->capture_default_str();
+  app->add_option("--out", f->out, "Table ID,Label with six rows an image")->capture_default_str();
+  app->add_option("--data-dir,--data_dir", f->data_dir,
+                  "Folder with test_metadata.csv: all its images get rows, unreadable ones too");
+  app->add_option("--sample-submission", f->sample,
+                  "Its images get rows, in its order, and no others may have been predicted");
+  app->add_option("--batch-size,--batch_size", f->batch_size, "Series that are computed together")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+}
+
+}  // namespace gadolin::hemorrhage
