@@ -51,6 +51,10 @@ struct RecurrentOptions {
   bool drop_last = false;
 };
 
+// Of a layer and direction; those that are not there are undefined.
+struct RecurrentWeights {
+  Tensor ih, hh, bias_ih, bias_hh, hr;
+};
 struct RecurrentState {
   Tensor h;  // [layers * D, N, P]; layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
   Tensor c;  // [layers * D, N, H]; of an LSTM only
@@ -91,13 +95,15 @@ class Recurrent : public Module {
   int out_features() const;  // D * P
 
  private:
-  struct Weights {  // of a layer and direction; undefined ones are not there
-    Tensor ih, hh, bias_ih, bias_hh, hr;
-  };
-  RecurrentOutput run(const Tensor& x, const Steps& steps, const RecurrentState& initial);
   int in_;
   RecurrentOptions options_;
-  std::vector<Weights> weights_;  // as the states
+  std::vector<RecurrentWeights> weights_;  // as the states
 };
+
+// The same as a function. weights: of each layer and direction, as the states. What the options say of sizes
+// counts only as far as it says which weights there are; dropout when `training`.
+RecurrentOutput recurrent(const Tensor& x, const Steps& steps, const RecurrentState& initial,
+                          const std::vector<RecurrentWeights>& weights, const RecurrentOptions& options,
+                          bool training = false);
 
 }  // namespace gadolin

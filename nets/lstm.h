@@ -37,7 +37,7 @@ class SequenceNet : public Module {
  private:
   SequenceNetOptions options_;
   Recurrent* recurrent_;
-  Linear* fc_;
+  Linear* fc_ = nullptr;  // without classes: the recurrent layers alone
 };
 
 // "lstm" with its options by name: num_classes, input_size, hidden_size, num_layers, bidirectional,
