@@ -45,6 +45,9 @@ install(FILES ${PROJECT_BINARY_DIR}/GadolinConfig.cmake ${PROJECT_BINARY_DIR}/Ga
 # Only static libraries exist, so what they need stands in Libs: no --static to be forgotten.
 set(pc_cflags "-std=c++20 -pthread")
 set(pc_libs "-ljpeg -lpng -lz -lprotobuf-lite -lpugixml -pthread -ldl")
+if(LIBDEFLATE_LIBRARY)
+  string(APPEND pc_libs " ${LIBDEFLATE_LIBRARY}")
+endif()
 if(GADOLIN_OPENMP)
   string(APPEND pc_cflags " ${OpenMP_CXX_FLAGS}")
   string(APPEND pc_libs " ${OpenMP_CXX_FLAGS}")

@@ -12,7 +12,7 @@ TensorMap load_npz(const std::string& path, std::uint64_t limit) {
   for (const ZipEntry& entry : zip.entries()) {
     require<FormatError>(entry.name.ends_with(".npy"), "npz: ", path, ": member ", entry.name.substr(0, 80),
                          " is no .npy array");
-    const std::string place = path + ": " + entry.name, name = entry.name.substr(0, entry.name.size() - 4);
+    const std::string place = cat(path, ": ", entry.name), name(entry.name.substr(0, entry.name.size() - 4));
     arrays.emplace(
         name, entry.deflated ? parse_npy(zip.read(entry, limit), place) : parse_npy(zip.view(entry), place));
   }

@@ -69,7 +69,7 @@ class ZipStorages : public Storages {
       wrong_torch(file_->path(), "storage '", printable(id.key, name_shown), "' has ", entry->size,
                   " bytes, not ", id.numel, " elements of ", id.type->bytes);
     zip_.view(*entry);  // checks its CRC-32
-    return {entry->begin, entry->size};
+    return {zip_.begin(*entry), entry->size};
   }
 
  private:
@@ -203,7 +203,7 @@ WeightFile read_zip(const std::shared_ptr<MappedFile>& file) {
     data = &entry;
   }
   if (data == nullptr) wrong_torch(path, "an archive without data.pkl, so torch.save did not write it");
-  const std::string root = data->name.substr(0, data->name.size() - 8);
+  const std::string root(data->name.substr(0, data->name.size() - 8));
   if (zip.find(root + "constants.pkl") != nullptr)
     wrong_torch(path, "it is a TorchScript program; save its state_dict() with torch.save");
   const ZipEntry* order = zip.find(root + "byteorder");

@@ -2,7 +2,7 @@
 #   need_packages build tests ...     installs what is missing of these lists, saying so first
 # Debian 12 and Ubuntu 22.04 and later know all of them by these names.
 
-packages_build="g++ cmake ninja-build pkg-config libdnnl-dev libjpeg-dev libpng-dev zlib1g-dev libstb-dev
+packages_build="g++ cmake ninja-build pkg-config libdnnl-dev libjpeg-dev libpng-dev zlib1g-dev libdeflate-dev libstb-dev
   nlohmann-json3-dev libcli11-dev libprotobuf-dev protobuf-compiler libdcmtk-dev libcharls-dev
   libopenjp2-7-dev libsoci-dev libpugixml-dev libmicrohttpd-dev"
 packages_tests="libgtest-dev libbenchmark-dev mariadb-server-core mariadb-client-core postgresql"

@@ -164,9 +164,11 @@ void split(Session& session, DataCommandOptions& o) {
 }
 
 void synth(Session& session, DataCommandOptions& o) {
-  require<UsageError>(!o.out.empty(),
-                      "data synth: a folder to make is needed, like shapes; or bodypart, mammo or chest and "
-                      "a folder, for films");
+  require<UsageError>(
+      !o.out.empty(),
+      "data synth: a folder to make is needed, like shapes; or bodypart, mammo, chest, openi or "
+      "ct-series and "
+      "a folder, for films");
   o.synth.seed = session.common().seed;
   StagedFolder folder("data synth", o.out);
   write_synth(folder.path(), o.synth);
@@ -218,6 +220,7 @@ void add_data(Program& program) {
   add_synth_mammo(program, app);
   add_synth_chest(program, app);
   add_synth_openi(program, app);
+  add_synth_ct_series(program, app);
 }
 
 }  // namespace gadolin

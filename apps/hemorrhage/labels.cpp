@@ -55,8 +55,8 @@ LabelTable read_labels(const std::string& path) {
         ++table.rows;
         if ((image->second.said & bit) != 0) {
           require<DataError>(image->second.label(what.subtype) == value, "labels: ", place, ": ",
-                             printable(row[id]), " is ", value, ", an earlier row says ", !value,
-                             "; remove the wrong one");
+                             printable(row[id]), " is ", value ? 1 : 0, ", an earlier row says ",
+                             value ? 0 : 1, "; remove the wrong one");
           ++table.repeated;
         }
         image->second.said |= bit;

@@ -35,7 +35,7 @@ class Files {
       mapped_ = file;
       zip_ = std::make_unique<ZipFile>(file->text(), source);
       for (const ZipEntry& e : zip_->entries())
-        if (!e.name.empty() && e.name.back() != '/') names_.push_back(e.name);
+        if (!e.name.empty() && e.name.back() != '/') names_.emplace_back(e.name);
       std::sort(names_.begin(), names_.end());
       return;
     }
@@ -57,9 +57,8 @@ class Files {
       return f(file.text());
     }
     const ZipEntry& e = *zip_->find(names_[i]);
-    if (!e.deflated) return f(zip_->view(e));
-    const std::string bytes = zip_->read(e, member_limit);
-    f(std::string_view(bytes));
+    std::string room;
+    f(zip_->read(e, member_limit, room));
   }
 
  private:

@@ -14,7 +14,8 @@
 namespace gadolin {
 
 #ifdef GADOLIN_DICOM
-std::string made_up_dicom(const DicomTexts& texts, const Image& pixels, int bits, bool inverted) {
+std::string made_up_dicom(const DicomTexts& texts, const Image& pixels, int bits, bool inverted,
+                          bool is_signed) {
   DcmFileFormat file;
   DcmDataset& set = *file.getDataset();
   const auto key = [](DicomTag tag) {
@@ -29,7 +30,7 @@ std::string made_up_dicom(const DicomTexts& texts, const Image& pixels, int bits
   number(dicom::bits_allocated, pixels.bits);
   number(dicom::bits_stored, bits);
   number(dicom::high_bit, bits - 1);
-  number(dicom::pixel_representation, 0);
+  number(dicom::pixel_representation, is_signed ? 1 : 0);
   const auto count = static_cast<unsigned long>(pixels.numel());
   if (pixels.bits == 8)
     set.putAndInsertUint8Array(DCM_PixelData, pixels.data<Uint8>(), count);
@@ -48,7 +49,7 @@ std::string made_up_dicom(const DicomTexts& texts, const Image& pixels, int bits
   return bytes;
 }
 #else
-std::string made_up_dicom(const DicomTexts&, const Image&, int, bool) {
+std::string made_up_dicom(const DicomTexts&, const Image&, int, bool, bool) {
   require_dicom("synth");
   return "";
 }

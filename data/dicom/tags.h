@@ -24,10 +24,11 @@ inline constexpr DicomTag patient_name = 0x00100010, patient_id = 0x00100020, pa
 inline constexpr DicomTag body_part = 0x00180015, slice_thickness = 0x00180050,
                           spacing_between_slices = 0x00180088, gantry_tilt = 0x00181120,
                           imager_spacing = 0x00181164, view_position = 0x00185101;
-inline constexpr DicomTag study_instance = 0x0020000D, series_instance = 0x0020000E,
-                          series_number = 0x00200011, instance_number = 0x00200013,
-                          image_position = 0x00200032, image_orientation = 0x00200037,
-                          laterality = 0x00200060, image_laterality = 0x00200062;
+inline constexpr DicomTag study_instance = 0x0020000D, series_instance = 0x0020000E, study_id = 0x00200010,
+                          series_number = 0x00200011, acquisition_number = 0x00200012,
+                          instance_number = 0x00200013, image_position = 0x00200032,
+                          image_orientation = 0x00200037, laterality = 0x00200060,
+                          image_laterality = 0x00200062;
 inline constexpr DicomTag samples_per_pixel = 0x00280002, photometric = 0x00280004, planar = 0x00280006,
                           number_of_frames = 0x00280008, rows = 0x00280010, columns = 0x00280011,
                           pixel_spacing = 0x00280030, bits_allocated = 0x00280100, bits_stored = 0x00280101,

@@ -175,36 +175,36 @@ TEST(CommandMessages, Data) {
   dir.write("classes/a/1.png", encode_png(pattern(8, 8, 1)));
   dir.write("classes/b/2.png", "not a picture");
   expect_all(
-      dir,
-      {
-          {{"data", "check", "DIR/classes"},
-           3,
-           "data check: 1 error in DIR/classes; mend or remove the samples named above [GD-DATA-001]"},
-          {{"data", "split", "DIR/classes", "--shares", "0.5/0.5/0"},
-           2,
-           "data split: DIR/classes is no manifest, so the splits need a place; give --out manifest.csv "
-           "[GD-USAGE-001]"},
-          {{"data", "split", "DIR/classes", "--shares", "0.5/0.5"},
-           2,
-           "--shares 0.5/0.5: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
-          {{"data", "split", "DIR/classes", "--shares", "1/-1/1"},
-           2,
-           "--shares 1/-1/1: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
-          {{"data", "split", "DIR/classes", "--shares", "1/1/1/1"},
-           2,
-           "--shares 1/1/1/1: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
-          {{"data", "split", "DIR/classes", "--shares", "0/0/0", "--out", "DIR/m.csv"},
-           2,
-           "split: shares 0, 0, 0 are not 0 or more with a sum above 0 [GD-USAGE-001]"},
-          {{"data", "synth", "DIR/new", "--size", "4"}, 2, "--size 4 is not in 8..4096 [GD-USAGE-001]"},
-          {{"data", "synth"},
-           2,
-           "data synth: a folder to make is needed, like shapes; or bodypart, mammo or chest and a folder, "
-           "for films [GD-USAGE-001]"},
-          {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
-           2,
-           "--patients 0 is not in 1..10000 [GD-USAGE-001]"},
-      });
+      dir, {
+               {{"data", "check", "DIR/classes"},
+                3,
+                "data check: 1 error in DIR/classes; mend or remove the samples named above [GD-DATA-001]"},
+               {{"data", "split", "DIR/classes", "--shares", "0.5/0.5/0"},
+                2,
+                "data split: DIR/classes is no manifest, so the splits need a place; give --out manifest.csv "
+                "[GD-USAGE-001]"},
+               {{"data", "split", "DIR/classes", "--shares", "0.5/0.5"},
+                2,
+                "--shares 0.5/0.5: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
+               {{"data", "split", "DIR/classes", "--shares", "1/-1/1"},
+                2,
+                "--shares 1/-1/1: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
+               {{"data", "split", "DIR/classes", "--shares", "1/1/1/1"},
+                2,
+                "--shares 1/1/1/1: three numbers of 0 or more are needed, like 0.7/0.15/0.15 [GD-USAGE-001]"},
+               {{"data", "split", "DIR/classes", "--shares", "0/0/0", "--out", "DIR/m.csv"},
+                2,
+                "split: shares 0, 0, 0 are not 0 or more with a sum above 0 [GD-USAGE-001]"},
+               {{"data", "synth", "DIR/new", "--size", "4"}, 2, "--size 4 is not in 8..4096 [GD-USAGE-001]"},
+               {{"data", "synth"},
+                2,
+                "data synth: a folder to make is needed, like shapes; or bodypart, mammo, chest, openi or "
+                "ct-series and a folder, "
+                "for films [GD-USAGE-001]"},
+               {{"data", "synth", "bodypart", "DIR/new", "--patients", "0"},
+                2,
+                "--patients 0 is not in 1..10000 [GD-USAGE-001]"},
+           });
   EXPECT_FALSE(fs::exists(dir / "m.csv"));
   EXPECT_FALSE(fs::exists(dir / "new")) << "a mistake left a folder";
 }

@@ -220,10 +220,13 @@ constexpr Unreachable unreachable[] = {
     {"data/dicom/inflate.cpp", "dicom: zlib could not start", "needs a machine out of memory"},
     {"io/onnx_file.cpp", " cannot be serialised",
      "protobuf says so of 2 GiB, refused before, or when a stream fails, whose own error comes first"},
-    {"io/zip_file.cpp", ": zlib has no memory", "needs a machine out of memory"},
+    {"io/zip_members.cpp", "zip: zlib has no memory", "needs a machine out of memory"},
+    {"io/zip_members.cpp", "zip: libdeflate has no memory", "needs a machine out of memory"},
+    {"io/zip_writer.cpp", "zip: zlib has no memory", "needs a machine out of memory"},
     {"io/example.cpp", " bytes, at most 1 GiB are possible", "needs 1 GiB"},
     {"tasks/evaluate.cpp", "prediction: only one tensor can be recorded", "caught where it is thrown"},
-    {"io/zip_file.cpp", "zip: more than 4 GiB or 65,535 members; save as .safetensors", "needs 4 GiB"},
+    {"io/zip_writer.cpp", " bytes is packed at once, at most 4 GiB are possible; store it instead",
+     "needs 4 GiB"},
 };
 
 std::string file_of(const MessageSite& site) { return site.place.substr(0, site.place.find(':')); }
