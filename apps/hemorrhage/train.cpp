@@ -54,7 +54,6 @@ void settle_weights(const Session& session, const SliceFlags& f, TrainCommand& o
   if (file.format == "tensorflow" && is_slim(file.tensors)) rename_slim(o.net.model, file, o.net.options);
   for (const std::string& note : file.notes) session.log(f.init + ": " + note);
   o.net.initial = std::move(file.tensors);
-  o.net.ignore_missing = true;
   for (const char* head : {"fc", "classif", "last_linear", "classifier"}) {
     const auto weight = o.net.initial.find(std::string(head) + ".weight");
     if (weight != o.net.initial.end() && weight->second.size(0) != std::ssize(subtypes)) {

@@ -46,7 +46,7 @@ foreach(command
     "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
     "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model" "nodule serve"
     "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam"
-    "hemorrhage process-labels")
+    "hemorrhage process-labels" "hemorrhage train" "hemorrhage extract-features" "hemorrhage train-lstm" "hemorrhage predict")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()

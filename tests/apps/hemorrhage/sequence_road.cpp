@@ -199,6 +199,21 @@ TEST_F(HemorrhageRoad, TheSequenceModelBeatsTheSlicesOnPatientsNobodyHasSeen) {
       << steps_[3].err;
 }
 
+TEST_F(HemorrhageRoad, ARunThatWasStoppedGoesOnToTheSameWeights) {
+  ASSERT_EQ(run_here(lstm_args(*dir_ / "stopped", {"--max-steps", "20"})).code, 0);
+  const Outcome other = run_here(lstm_args(*dir_ / "stopped", {"--resume", "--loss", "l2"}));
+  EXPECT_EQ(last_line(other, dir_->path()),
+            "resume: the run in DIR/stopped was begun with --loss masked_bin_loss, now it is l2; go on with "
+            "--loss masked_bin_loss, or begin a new run with --init-from [GD-USAGE-001]");
+  const Outcome resumed = run_here(lstm_args(*dir_ / "stopped", {"--resume"}));
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  const Checkpoint whole = load_checkpoint(*dir_ / "series/checkpoints/last.gdck"),
+                   stopped = load_checkpoint(*dir_ / "stopped/checkpoints/last.gdck");
+  ASSERT_EQ(stopped.tensors.size(), whole.tensors.size());
+  for (const auto& [name, tensor] : whole.tensors)
+    EXPECT_EQ(stopped.tensors.at(name).to_vector<double>(), tensor.to_vector<double>()) << name;
+}
+
 TEST_F(HemorrhageRoad, SixRowsAnImageWhateverBecameOfIt) {
   const std::string sample = *dir_ / "ct/sample.csv";
   const Outcome run = run_here(predict_args(*dir_ / "lstm.csv", {"--sample-submission", sample}));

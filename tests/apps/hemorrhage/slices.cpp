@@ -60,8 +60,8 @@ TEST(HemorrhageSlices, EveryTableIsHeldAgainstThePictures) {
   says("hemorrhage: DIR/ct has two pictures of " + id + "; remove one, or extract into an empty folder");
   const std::string line = labels.substr(labels.find('\n') + 1, 30).substr(0, 9);
   dir.write("ct/reshaped_stage_2_train.csv", labels + line + ",0,0,0,0,0,0\n");
-  says("labels: DIR/ct/reshaped_stage_2_train.csv:" +
-       cat(std::count(labels.begin(), labels.end(), '\n') + 1) + ": image " + line + " is listed twice");
+  const std::string line_number = cat(std::count(labels.begin(), labels.end(), '\n') + 1);
+  says("labels: DIR/ct/reshaped_stage_2_train.csv:" + line_number + ": image " + line + " is listed twice");
   dir.write("ct/reshaped_stage_2_train.csv", labels);
   fs::remove_all(dir / "ct/stage_2_train");
   says(
