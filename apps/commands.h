@@ -20,12 +20,14 @@ void add_dicom(Program& program);                             // dicom dump, con
 void add_bodypart(Program& program);                          // bodypart create-database ... classify
 void add_mammography(Program& program);                       // mammography convert ... debug
 void add_nodule(Program& program);                            // nodule import ... test-model
-void add_hemorrhage(Program& program);                        // hemorrhage img-extract ... predict
+void add_hemorrhage(Program& program);                        // hemorrhage process-labels
+void add_pipeline(Program& program);                          // pipeline run
 void add_synth_bodypart(Program& program, CLI::App* synth);   // data synth bodypart
 void add_chestxray(Program& program);                         // chestxray prepare ... cam
 void add_synth_mammo(Program& program, CLI::App* synth);      // data synth mammo
 void add_synth_chest(Program& program, CLI::App* synth);      // data synth chest
 void add_synth_openi(Program& program, CLI::App* synth);      // data synth openi
 void add_synth_ct_series(Program& program, CLI::App* synth);  // data synth ct-series
+void add_pipeline(Program& program);                          // pipeline run
 
 }  // namespace gadolin

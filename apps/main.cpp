@@ -23,5 +23,6 @@ int main(int argc, char** argv) {
   gadolin::add_chestxray(program);
   gadolin::add_nodule(program);
   gadolin::add_hemorrhage(program);
+  gadolin::add_pipeline(program);
   return program.main(argc, argv);
 }

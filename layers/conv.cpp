@@ -84,13 +84,15 @@ Tensor new_result(const Shape& shape, const Tensor& in) {
   return empty(shape, in.dtype(), in.device(), fast ? MemoryFormat::channels_last : in.format());
 }
 
-// records: there will be a backward, which asks a ReLU's result for y > 0.
-void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor& filters, const Tensor& bias,
-                    const ConvTail& tail, bool keep_filters, bool records, Tensor& y) {
+// scale: of each filter, or undefined. records: there will be a backward, which asks a ReLU's result for y >
+// 0.
+void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor& filters,
+                    const Tensor& scale, const Tensor& bias, const ConvTail& tail, bool keep_filters,
+                    bool records, Tensor& y) {
   const ConvSizes z = conv_sizes(in, filters, options);
   if (y.numel() == 0) return;
   if (!onednn_takes(in)) {
-    conv_forward_reference(z, in, filters, y);
+    conv_forward_reference(z, in, scale.defined() ? scaled(filters, scale).to(in.dtype()) : filters, y);
     if (bias.defined()) y.add_(bias.reshape({1, z.k, 1, 1}).expand(y.shape()));
     if (tail.addend.defined()) y.add_(tail.addend);
     if (tail.relu) y.copy_(relu(y));
@@ -99,8 +101,8 @@ void forward_on_cpu(const Conv2dOptions& options, const Tensor& in, const Tensor
   const WinogradChoice how = winograd_choice(ConvPass::forward, z, in.dtype(), !records);
   const bool widens = how ? in.dtype() == DType::fp16 : onednn_widens(in);
   const auto run = [&](const Tensor& x, const Tensor& b, const Tensor& addend, Tensor& to) {
-    if (how) return conv_forward_winograd(how, z, x, filters, b, {addend, tail.relu}, to, keep_filters);
-    conv_forward_onednn(z, x, filters, b, {addend, tail.relu && !records}, to, keep_filters);
+    if (how) return conv_forward_winograd(how, z, x, filters, scale, b, {addend, tail.relu}, to);
+    conv_forward_onednn(z, x, filters, scale, b, {addend, tail.relu && !records}, to, keep_filters);
     if (tail.relu && records) relu_in_place(to);
   };
   if (!widens && (how || y.is_contiguous(MemoryFormat::channels_last))) return run(in, bias, tail.addend, y);
@@ -123,7 +125,7 @@ Tensor Conv2dFunction::allocate(const Tensor& in, const Tensor& filters, const T
 void Conv2dFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
                              const Tensor& addend, Tensor& result) const {
   const bool keep = !filters_go && (filters_stay || in.dtype() == DType::fp32);
-  forward_on_cpu(options, in, filters, bias, {.addend = addend, .relu = relu}, keep, true, result);
+  forward_on_cpu(options, in, filters, {}, bias, {.addend = addend, .relu = relu}, keep, true, result);
 }
 
 Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const {
@@ -139,7 +141,8 @@ Tensor FusedConvFunction::allocate(const Tensor& in, const Tensor& filters, cons
 }
 void FusedConvFunction::forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias,
                                 Tensor& y) const {
-  forward_on_cpu(options, in, filters, bias, tail, filters_stay || in.dtype() == DType::fp32, false, y);
+  const bool keep = filters_stay || in.dtype() == DType::fp32;
+  forward_on_cpu(options, in, filters, scale, bias, tail, keep, false, y);
 }
 
 Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
@@ -161,7 +164,7 @@ Grads Conv2dFunction::backward(Cpu, const Tensor& dy_after, Need need) const {
     if (need[0]) {
       const bool keep = !filters_go && (filters_stay || given == DType::fp32);
       const WinogradChoice how = winograd_choice(ConvPass::data_gradient, z, given);
-      grads[0] = (how ? conv_data_gradient_winograd(how, z, dy.to(by_tiles), w, in, keep)
+      grads[0] = (how ? conv_data_gradient_winograd(how, z, dy.to(by_tiles), w, in)
                       : conv_data_gradient_onednn(z, dy.to(direct), w.to(direct), in.to(direct),
                                                   keep && direct == given))
                      .to(given);
@@ -211,10 +214,11 @@ Tensor Conv2d::recorded(const Tensor& x, const ConvTail& tail, const Tensor& wei
 Tensor Conv2d::fused(const Tensor& x, ConvTail tail, const FoldedFilters* folded) {
   return called(x, [&] {
     const NoGrad guard;
-    const Tensor filters = folded ? folded->weight : compute_weight();
     tail.addend = for_compute(tail.addend);
-    return apply(detail::FusedConvFunction{options_, std::move(tail), folded || keeps_compute_copy(weight_)},
-                 for_compute(x), filters, folded ? folded->bias : compute_copy(bias_));
+    return apply(detail::FusedConvFunction{options_, std::move(tail), folded || keeps_compute_copy(weight_),
+                                           folded ? folded->scale : Tensor()},
+                 for_compute(x), folded ? folded->weight : compute_weight(),
+                 folded ? folded->bias : compute_copy(bias_));
   });
 }
 detail::Conv2dFunction Conv2d::function() const {

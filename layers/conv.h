@@ -39,7 +39,7 @@ struct Conv2dFunction;
 // Filters and a bias that stand for a convolution and what follows it, and the state of what they were made
 // of.
 struct FoldedFilters {
-  Tensor weight, bias;
+  Tensor weight, scale, bias;  // with a scale: the weight as it is, scaled as it is used
   std::vector<std::uint64_t> made_of;
 };
 

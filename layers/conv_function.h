@@ -2,8 +2,6 @@
 // layers/conv.h).
 #pragma once
 
-#include <functional>
-
 #include "layers/conv.h"
 #include "tensor/function.h"
 #include "tensor/ops.h"
@@ -37,18 +35,19 @@ bool onednn_takes(const Tensor& x);
 bool onednn_widens(const Tensor& x);
 // How many products of this type it does in the time of one of fp32, about.
 double onednn_speed(DType dtype);
-// y = conv(x) [+ bias] and what the tail says; an addend that is y itself is added in place.
-void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                         const ConvTail& tail, Tensor& y, bool keep_filters);
+// y = conv(x) [+ bias] and what the tail says; an addend that is y itself is added in place. `scale`: of each
+// filter, or undefined.
+void conv_forward_onednn(const ConvSizes& z, const Tensor& x, const Tensor& weight, const Tensor& scale,
+                         const Tensor& bias, const ConvTail& tail, Tensor& y, bool keep_filters);
 Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& weight, const Tensor& x,
                                  bool keep_filters);
 Tensor conv_filter_gradient_onednn(const ConvSizes& z, const Tensor& dy, const Tensor& x,
                                    const Tensor& weight);
 
-// What is made of a weight, anew or, to `keep`, as it was made for the same key while the weight has not
-// changed. The 256 last used are kept a thread.
-Tensor made_of(const Tensor& weight, std::vector<std::int64_t> key, bool keep,
-               const std::function<Tensor()>& make);
+// The weight [K, ...] times scale [K].
+inline Tensor scaled(const Tensor& weight, const Tensor& scale) {
+  return weight * scale.reshape({weight.size(0), 1, 1, 1});
+}
 
 struct Conv2dFunction {
   static constexpr auto name = "conv2d";
@@ -99,6 +98,7 @@ struct FusedConvFunction {
   Conv2dOptions options;
   ConvTail tail;
   bool filters_stay = false;  // as above
+  Tensor scale = {};          // of each filter; on the CPU
 
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
   void save(const Tensor&, const Tensor&, const Tensor&, const Tensor&) {}

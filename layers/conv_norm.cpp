@@ -16,12 +16,11 @@ template <class... T> bool recorded(const T&... tensors) {
   return grad_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
 }
 
-// Filters and bias of both in one.
+// The filters' scale and the bias of both in one.
 std::pair<Tensor, Tensor> folded(const Conv2d& conv, const BatchNorm2d& norm) {
-  const Tensor &w = conv.weight(), &b = conv.bias();
+  const Tensor& b = conv.bias();
   const Tensor scale = norm.weight() / sqrt(norm.running_var() + norm.eps());
-  return {w * scale.reshape({w.size(0), 1, 1, 1}),
-          norm.bias() + (b.defined() ? b - norm.running_mean() : -norm.running_mean()) * scale};
+  return {scale, norm.bias() + (b.defined() ? b - norm.running_mean() : -norm.running_mean()) * scale};
 }
 
 // Writes over what is kept: a recording on a GPU may read it.
@@ -53,8 +52,8 @@ bool ConvNorm::folds_recorded(const Tensor& x) const {
 Tensor ConvNorm::run(const Tensor& x, ConvTail tail) const {
   if (folds(x, tail.addend)) return conv_->fused(x, std::move(tail), &folded_filters({conv_}, {norm_}));
   if (folds_recorded(x) && !tail.out.defined()) {
-    const auto [weight, bias] = folded(*conv_, *norm_);
-    return conv_->recorded(x, tail, weight, bias);
+    const auto [scale, bias] = folded(*conv_, *norm_);
+    return conv_->recorded(x, tail, detail::scaled(conv_->weight(), scale), bias);
   }
   const Tensor y = (*conv_)(x);
   if (!tail.addend.defined()) return tail.relu ? norm_->relu(y, {}, tail.out) : (*norm_)(y);
@@ -89,19 +88,20 @@ const FoldedFilters& folded_filters(const std::vector<Conv2d*>& convs, const std
   for (const BatchNorm2d* norm : norms)
     depends_on({norm->weight(), norm->bias(), norm->running_mean(), norm->running_var()});
   if (caches_hold() && made_of == kept.made_of) return kept;
+  const Tensor& first = convs[0]->weight();
+  const bool scales = convs.size() == 1 && first.device().is_cpu() && first.dtype() == type;
+  if (kept.scale.defined()) kept = {};  // never to write over a convolution's own
   std::vector<Tensor> weights, biases;
   for (std::size_t i = 0; i < convs.size(); ++i) {
     const Tensor &w = convs[i]->weight(), &b = convs[i]->bias();
-    if (norms.empty()) {
-      weights.push_back(w * factor);
-      biases.push_back(b.defined() ? b * factor : zeros({w.size(0)}, w.dtype(), w.device()));
-      continue;
-    }
-    auto [weight, bias] = folded(*convs[i], *norms[i]);
-    weights.push_back(std::move(weight));
-    biases.push_back(std::move(bias));
+    const auto [scale, bias] = norms.empty() ? std::pair{full({w.size(0)}, factor, w.dtype(), w.device()),
+                                                         b.defined() ? b * factor : b}
+                                             : folded(*convs[i], *norms[i]);
+    if (scales) kept = {w, scale, {}, {}};
+    weights.push_back(scales ? w : detail::scaled(w, scale));
+    biases.push_back(bias.defined() ? bias : zeros({w.size(0)}, w.dtype(), w.device()));
   }
-  keep(kept.weight, weights, type);
+  if (!scales) keep(kept.weight, weights, type);
   keep(kept.bias, biases, type);
   kept.made_of =
       capturing() ? std::vector<std::uint64_t>{} : made_of;  // what is only recorded is not there yet

@@ -116,19 +116,35 @@ od::Cache<Plan>& plans() {
 
 // The filters in the plan's order and type. In evaluation the same weight comes again and again, in training
 // twice a step; a training step's copies of a weight in another type are new every time and not worth
-// keeping.
-Tensor reordered(const Plan& plan, const od::Key& key, const Tensor& weight, DType dtype, bool keep) {
-  const bool casts = weight.dtype() != dtype;
-  if (!plan.reorders && !casts) return weight;
-  return made_of(weight, key, keep, [&] {
-    const Tensor stored = casts ? weight.to(dtype) : weight;
+// keeping. The 256 last used are kept a thread, as they were made of weight and scale before these changed.
+Tensor reordered(const Plan& plan, od::Key key, const Tensor& weight, const Tensor& scale, DType dtype,
+                 bool keep) {
+  if (!plan.reorders && weight.dtype() == dtype && !scale.defined()) return weight;
+  const auto make = [&] {
+    const Tensor stored = (scale.defined() ? scaled(weight, scale) : weight).to(dtype);
     if (!plan.reorders) return stored;
     Tensor bytes = empty({static_cast<std::int64_t>(plan.weight.get_size())}, DType::uint8);
     memory from(plan.weight_as_stored, od::engine(), stored.raw()),
         to(plan.weight, od::engine(), bytes.raw());
     plan.reorder.execute(od::stream(), from, to);
     return bytes;
-  });
+  };
+  if (!keep) return make();
+  struct Made {
+    std::array<std::uint64_t, 3> of{~0ull};
+    Tensor result;
+  };
+  thread_local od::Cache<Made> cache(256);
+  key.insert(key.end(), {static_cast<std::int64_t>(weight.storage().id()), weight.offset()});
+  Made& held = cache.get(key, [] { return Made{}; });
+  std::array<std::uint64_t, 3> now{weight.version()};
+  if (scale.defined()) now = {weight.version(), scale.storage().id(), scale.version()};
+  if (held.of != now) {
+    held.result = Tensor();  // its memory serves again
+    held.result = make();
+    held.of = now;
+  }
+  return held.result;
 }
 
 // Filters and biases whose elements lie together, in whatever order.
@@ -141,25 +157,6 @@ memory over(const memory::desc& desc, const void* data) {
 }
 
 }  // namespace
-
-Tensor made_of(const Tensor& weight, std::vector<std::int64_t> key, bool keep,
-               const std::function<Tensor()>& make) {
-  struct Made {
-    std::uint64_t version = ~0ull;
-    Tensor result;
-  };
-  if (!keep) return make();
-  thread_local od::Cache<Made> cache(256);
-  key.push_back(static_cast<std::int64_t>(weight.storage().id()));
-  key.push_back(weight.offset());
-  Made& held = cache.get(key, [] { return Made{}; });
-  if (held.version != weight.version()) {
-    held.result = Tensor();  // its memory serves again
-    held.result = make();
-    held.version = weight.version();
-  }
-  return held.result;
-}
 
 // There are no fp16 kernels. bf16 has them where its products are cheaper than fp32's: twice as fast on AMD's
 // processors since Zen 4, sixteen times with matrix instructions (AMX). On Intel's without those a product is
@@ -182,7 +179,8 @@ bool onednn_takes(const Tensor& x) {
 }
 
 void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& weight_any,
-                         const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) try {
+                         const Tensor& scale, const Tensor& bias_any, const ConvTail& tail, Tensor& y,
+                         bool keep_filters) try {
   const Tensor weight = dense(weight_any), bias = dense(bias_any);
   const bool adds = tail.addend.defined(), in_place = adds && tail.addend.same_as(y);
   od::Key key = key_of(0, z, weight, bias.defined());
@@ -203,8 +201,8 @@ void conv_forward_onednn(const ConvSizes& z, const Tensor& x_any, const Tensor& 
     return made;
   });
   const Tensor x = nhwc(x_any), addend = adds ? nhwc(tail.addend) : Tensor(),
-               filters =
-                   reordered(plan, key, weight, x_any.dtype(), keep_filters && weight.same_as(weight_any));
+               filters = reordered(plan, key, weight, scale, x_any.dtype(),
+                                   keep_filters && weight.same_as(weight_any));
   std::unordered_map<int, memory> args{{DNNL_ARG_SRC, over(d.x, x.raw())},
                                        {DNNL_ARG_WEIGHTS, over(plan.weight, filters.raw())},
                                        {DNNL_ARG_DST, over(d.y, y.raw())}};
@@ -232,7 +230,7 @@ Tensor conv_data_gradient_onednn(const ConvSizes& z, const Tensor& dy_any, const
         attributes(), od::engine(), forward_descriptor(d, false));
     return plan_for(d, pd, pd.weights_desc(), true);
   });
-  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, weight.dtype(),
+  const Tensor dy = nhwc(dy_any), filters = reordered(plan, key, weight, {}, weight.dtype(),
                                                       keep_filters && weight.same_as(weight_any));
   Tensor dx = empty(x.shape(), x.dtype(), cpu, MemoryFormat::channels_last);
   const Tensor scratch = scratch_for(plan);
@@ -291,14 +289,11 @@ Tensor conv_filter_gradient_onednn(const ConvSizes& given, const Tensor& dy_any,
 
 #else
 
-Tensor made_of(const Tensor&, std::vector<std::int64_t>, bool, const std::function<Tensor()>& make) {
-  return make();
-}
 bool onednn_takes(const Tensor&) { return false; }
 bool onednn_widens(const Tensor&) { return false; }
 double onednn_speed(DType) { return 1; }
-void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const ConvTail&,
-                         Tensor&, bool) {}
+void conv_forward_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                         const ConvTail&, Tensor&, bool) {}
 Tensor conv_data_gradient_onednn(const ConvSizes&, const Tensor&, const Tensor&, const Tensor&, bool) {
   return {};
 }

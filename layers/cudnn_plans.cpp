@@ -47,9 +47,8 @@ std::vector<CudnnEngineConfig> candidates(const ConvProblem& p, const CudnnDescr
                                           const CudnnDescriptor& device) {
   std::vector<CudnnEngineConfig> found = cudnn_engine_configs(graph, CUDNN_HEUR_MODE_A, device);
   if (p.x_stride != 0 || p.y_stride != 0) return found;
-  for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device)) {
+  for (CudnnEngineConfig& config : cudnn_engine_configs(graph, CUDNN_HEUR_MODE_FALLBACK, device))
     found.push_back(std::move(config));
-  }
   return found;
 }
 

@@ -60,9 +60,8 @@ void truncated_normal_(Tensor& t, double mean, double deviation) {
     const Tensor u = rand(t.shape(), DType::fp64);
     const double below = 0.5 * std::erfc(2 / std::sqrt(2.0));  // probability under -2
     double* values = u.data<double>();
-    for (std::int64_t i = 0; i < u.numel(); ++i) {
+    for (std::int64_t i = 0; i < u.numel(); ++i)
       values[i] = mean + deviation * inverse_normal(below + values[i] * (1 - 2 * below));
-    }
     return u;
   });
 }

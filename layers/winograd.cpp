@@ -36,10 +36,11 @@ TileGrid tiles_of(std::int64_t h, std::int64_t w, int tile, int top, int left) {
 }
 
 // The filters as they are, or turned round and with inputs and outputs exchanged.
-template <class S> FilterView<S> filter_view(const Tensor& w, bool turned) {
+template <class S> FilterView<S> filter_view(const Tensor& w, bool turned, const Tensor& scale = {}) {
   const Strides& s = w.strides();
-  if (!turned) return {w.data<S>(), w.size(0), w.size(1), s[0], s[1], s[2], s[3]};
-  return {w.data<S>() + 2 * (s[2] + s[3]), w.size(1), w.size(0), s[1], s[0], -s[2], -s[3]};
+  if (turned) return {w.data<S>() + 2 * (s[2] + s[3]), w.size(1), w.size(0), s[1], s[0], -s[2], -s[3]};
+  return {w.data<S>(), w.size(0), w.size(1), s[0],
+          s[1],        s[2],      s[3],      scale.defined() ? scale.data<S>() : nullptr};
 }
 
 // Elements from one point's part of a buffer to the next: a vector more than it has, for parts at multiples
@@ -48,34 +49,17 @@ template <class S, class E> std::int64_t apart(const WinogradKernels<S, E>& k, s
   return n + k.panel / 2;
 }
 
+// y = convolution of x with filters. Threads share out blocks of tiles; where there are few blocks, also the
+// panels of each. Transformed filters are four times as many numbers, so none are kept: a thread makes a
+// panel when it comes to it, which takes no longer than reading it, or all are made first, for many blocks.
 template <class S, class E>
-Tensor bank(const WinogradKernels<S, E>& k, const Tensor& weight_any, bool turned, bool keep) {
-  const auto made = [&] {
-    const Tensor weight = weight_any.to(dtype_of<S>);
-    const FilterView<S> w = filter_view<S>(weight, turned);
-    Tensor u = empty({up(w.out, k.panel) / k.panel, (k.tile + 2) * (k.tile + 2), apart(k, w.in * k.panel)},
-                     dtype_of<S>);
-    parallel_for(u.size(0), 1, [&](std::int64_t from, std::int64_t to) {
-      for (std::int64_t p = from; p < to; ++p)
-        k.filters(w, p, u.size(2), u.data<S>() + p * u.size(1) * u.size(2));
-    });
-    return u;
-  };
-  std::vector<std::int64_t> key{k.tile, k.panel, turned};
-  for (const auto& list : {weight_any.shape().vec(), weight_any.strides().vec()})
-    key.insert(key.end(), list.begin(), list.end());
-  return made_of(weight_any, std::move(key), keep, made);
-}
-
-// y = convolution of x with a bank. Threads share out blocks of tiles; where there are few blocks, also the
-// panels of each.
-template <class S, class E>
-void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const Tensor& u, TileGrid grid,
+void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const FilterView<S>& w, TileGrid grid,
                  const TileEnd<S, E>& end, Tensor& y) {
   const Tensor x = with_channels_last(x_any);
   const PixelView<const E> in = pixels<const E>(x);
   const PixelView<E> out = pixels<E>(y);
-  const std::int64_t panels = u.size(0), points = u.size(1), threads = num_threads();
+  const std::int64_t panels = up(w.out, k.panel) / k.panel, points = (k.tile + 2) * (k.tile + 2),
+                     threads = num_threads();
   const std::int64_t tiles = y.size(0) * grid.rows * grid.cols, channels = up(in.channels, k.panel / 2);
   const std::int64_t rounds = (tiles + threads * most_tiles - 1) / (threads * most_tiles);
   const std::int64_t each = up((tiles + threads * rounds - 1) / (threads * rounds), k.rows);
@@ -83,11 +67,19 @@ void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const Tens
                      shares = std::clamp<std::int64_t>(threads / blocks, 1, panels);
   // Memory does not depend on the batch: tasks/training_memory foresees it.
   const TileRows rows{apart(k, most_tiles * channels), 0, channels};
-  const std::int64_t m_point = apart(k, most_tiles * k.panel), of_thread = points * (rows.point + m_point);
+  const std::int64_t m_point = apart(k, most_tiles * k.panel), u_point = apart(k, w.in * k.panel),
+                     of_thread = points * (rows.point + m_point);
   const Tensor nothing = zeros({in.channels}, x.dtype());
   Tensor scratch = empty({threads, of_thread}, dtype_of<S>);
+  const bool first_all = blocks > threads;
+  Tensor filters = empty({first_all ? panels : threads, points * u_point}, dtype_of<S>);
+  const auto panel_at = [&](std::int64_t i) { return filters.data<S>() + i * points * u_point; };
+  if (first_all) {
+    parallel_for(panels, 1, [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t p = from; p < to; ++p) k.filters(w, p, u_point, panel_at(p));
+    });
+  }
   const E* const zero = static_cast<const E*>(nothing.raw());
-  const S* const filters = u.data<S>();
   parallel_for(threads, 1, [&](std::int64_t thread, std::int64_t end_thread) {
     S *const v = scratch.data<S>() + thread * of_thread, *const m = v + points * rows.point;
     const std::int64_t items = blocks * shares;
@@ -96,9 +88,11 @@ void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const Tens
       const std::int64_t share = item % shares;
       k.gather(in, grid, first, count, false, zero, rows, v);
       for (std::int64_t p = panels * share / shares; p < panels * (share + 1) / shares; ++p) {
+        S* const u = panel_at(first_all ? p : thread);
+        if (!first_all) k.filters(w, p, u_point, u);
         for (std::int64_t t = 0; t < points; ++t)
-          k.product(v + t * rows.point, channels, 1, filters + (p * points + t) * u.size(2), m + t * m_point,
-                    count, in.channels, false);
+          k.product(v + t * rows.point, channels, 1, u + t * u_point, m + t * m_point, count, in.channels,
+                    false);
         k.scatter(m, m_point, grid, first, count, p, end, out);
       }
     }
@@ -167,7 +161,7 @@ int winograd_lanes() {
   return 0;
 }
 
-WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool filters_stay) {
+WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {
   const Conv2dOptions& o = z.options;
   const int bytes = winograd_lanes();
   const auto reaches = [](Pair padding) { return padding.h <= 2 && padding.w <= 2; };
@@ -177,7 +171,7 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
     return {};
   // Cycles of one core for each pair of an input and an output channel, measured on a Zen 5 with AVX-512: of
   // a picture, or, where a training's filters are transformed at every step, of eight.
-  const double lanes = bytes / 4, rate = 2 * lanes, n = filters_stay ? 1 : 8, c = static_cast<double>(z.c),
+  const double lanes = bytes / 4, rate = 2 * lanes, n = inference ? 1 : 8, c = static_cast<double>(z.c),
                k = static_cast<double>(z.k);
   const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
   const double h = static_cast<double>(back ? z.h : z.p), w = static_cast<double>(back ? z.w : z.q);
@@ -186,9 +180,9 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
   for (const int tile : {2, 4}) {
     const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
     const bool cached = points * c * k * 4 < (16 << 20);  // the transformed filters, or their sums
-    const double of_filters = sums           ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
-                              : filters_stay ? 0.3
-                                             : (back ? 1.5 : 3) * (cached ? 1 : 2);
+    const double of_filters = sums        ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
+                              : inference ? 0.3
+                                          : (back ? 1.5 : 3) * (cached ? 1 : 2);
     const double cost =
         points * ((tiles + 14) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 6 + of_filters);
     if (cost < best) {
@@ -200,24 +194,26 @@ WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, b
 }
 
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
-                           const Tensor& bias_any, const ConvTail& tail, Tensor& y, bool keep_filters) {
+                           const Tensor& scale, const Tensor& bias_any, const ConvTail& tail, Tensor& y) {
   with_kernels(how, x.dtype(), [&]<class S, class E>(const WinogradKernels<S, E>& k) {
+    const Tensor w = weight.to(dtype_of<S>);
     const Tensor bias = bias_any.defined() ? bias_any.to(dtype_of<S>).contiguous() : bias_any,
                  addend = tail.addend.defined() ? with_channels_last(tail.addend) : tail.addend;
     PixelView<const E> add{};
     if (addend.defined()) add = pixels<const E>(addend);
     run_forward<S, E>(
-        k, x, bank(k, weight, false, keep_filters), tiles_of(z.p, z.q, how.tile, z.before.h, z.before.w),
+        k, x, filter_view<S>(w, false, scale), tiles_of(z.p, z.q, how.tile, z.before.h, z.before.w),
         {bias.defined() ? bias.template data<S>() : nullptr, addend.defined() ? &add : nullptr, tail.relu},
         y);
   });
 }
 
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
-                                   const Tensor& weight, const Tensor& x, bool keep_filters) {
+                                   const Tensor& weight, const Tensor& x) {
   Tensor dx = empty(x.shape(), dy.dtype(), cpu, MemoryFormat::channels_last);
   with_kernels(how, dy.dtype(), [&]<class S, class E>(const WinogradKernels<S, E>& k) {
-    run_forward<S, E>(k, dy, bank(k, weight, true, keep_filters),
+    const Tensor w = weight.to(dtype_of<S>);
+    run_forward<S, E>(k, dy, filter_view<S>(w, true),
                       tiles_of(z.h, z.w, how.tile, 2 - z.before.h, 2 - z.before.w), {nullptr, nullptr, false},
                       dx);
   });

@@ -19,18 +19,19 @@ struct WinogradChoice {
 };
 // By a picture's sizes, its type (fp16 is widened first) and vectors alone, never by the batch or a clock:
 // bits must not depend on them. Direct for whatever Winograd's algorithm is not for.
-// filters_stay: their transforms will be wanted again and again.
-WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool filters_stay = false);
+// inference: by the costs of one picture; else of eight, between whose passes caches are lost.
+WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference = false);
 // Bytes of the widest vectors that it has code for here: 64, 32, or 0.
 int winograd_lanes();
 
 // As their namesakes of layers/conv_function.h, for fp32, fp64 and, with arithmetic in fp32, bf16. A NaN or
 // an infinity among the inputs makes NaNs of all results of its tile. Errors: docs/numerics.md. x, y and the
-// addend may be slices of channels.
+// addend may be slices of channels. The weight may be of any type; `scale` [K] of each filter, in the type of
+// the arithmetic, or undefined.
 void conv_forward_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& x, const Tensor& weight,
-                           const Tensor& bias, const ConvTail& tail, Tensor& y, bool keep_filters);
+                           const Tensor& scale, const Tensor& bias, const ConvTail& tail, Tensor& y);
 Tensor conv_data_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
-                                   const Tensor& weight, const Tensor& x, bool keep_filters);
+                                   const Tensor& weight, const Tensor& x);
 Tensor conv_filter_gradient_winograd(WinogradChoice how, const ConvSizes& z, const Tensor& dy,
                                      const Tensor& x, const Tensor& weight);
 

@@ -36,6 +36,7 @@ template <class S> struct FilterView {
   const S* data;
   std::int64_t out, in;  // channels
   std::int64_t step_out, step_in, step_r, step_s;
+  const S* scale = nullptr;  // of each filter, unless null
 };
 
 // What is done to a pixel of the result.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "layers/winograd_kernels.h"
 
@@ -186,24 +187,52 @@ template <class S, class E, class T> struct Bodies {
     }
   }
 
-  static void filters(const FilterView<S>& w, std::int64_t panel, std::int64_t point, S* u) {
-    constexpr std::int64_t some = 16;  // input channels at a time: they may lie side by side
-    S taps[some][3][3][lanes] = {};
-    for (std::int64_t c0 = 0; c0 < w.in; c0 += some) {
-      const std::int64_t count = w.in - c0 < some ? w.in - c0 : some;
-      for (std::int64_t k = panel * width; k < (panel + 1) * width; k += lanes) {
+  // Rows and columns exchanged: in each round, the blocks off the diagonal of squares twice as large.
+  template <std::size_t step = 1, std::size_t... l>
+  static GADOLIN_INLINE void transpose(V* v, std::index_sequence<l...> all) {
+    for (std::size_t i = 0; i < sizeof...(l); ++i) {
+      if (i & step) continue;
+      const V a = v[i], b = v[i + step];
+      v[i] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l - step : l)...);
+      v[i + step] = __builtin_shufflevector(a, b, (l & step ? sizeof...(l) + l : l + step)...);
+    }
+    if constexpr (2 * step < sizeof...(l)) transpose<2 * step>(v, all);
+  }
+
+  // Of `lanes` filters from k, the taps of as many input channels from c: taps [c][r][s][filter].
+  static GADOLIN_INLINE void take_taps(const FilterView<S>& w, std::int64_t k, std::int64_t c, S* taps) {
+    const bool inside = k + lanes <= w.out && c + lanes <= w.in;
+    square<3>([&](int r, int s) {
+      const S* const from = w.data + k * w.step_out + c * w.step_in + r * w.step_r + s * w.step_s;
+      S* const to = taps + (r * 3 + s) * lanes;
+      if (inside && w.step_in == 1) {
+        V v[lanes];
+        for (std::int64_t l = 0; l < lanes; ++l) v[l] = load(from + l * w.step_out);
+        transpose(v, std::make_index_sequence<lanes>());
+        for (std::int64_t l = 0; l < lanes; ++l) store(to + l * 9 * lanes, v[l]);
+      } else if (inside && w.step_out == 1) {
+        for (std::int64_t l = 0; l < lanes; ++l) store(to + l * 9 * lanes, load(from + l * w.step_in));
+      } else {
         for (std::int64_t l = 0; l < lanes; ++l) {
-          const S* const from = w.data + (k + l) * w.step_out + c0 * w.step_in;
-          for (std::int64_t c = 0; c < count; ++c)
-            square<3>([&](int r, int s) {
-              taps[c][r][s][l] = k + l < w.out ? from[c * w.step_in + r * w.step_r + s * w.step_s] : S(0);
-            });
+          for (std::int64_t i = 0; i < lanes && c + i < w.in; ++i)
+            to[i * 9 * lanes + l] = k + l < w.out ? from[l * w.step_out + i * w.step_in] : S(0);
         }
-        for (std::int64_t c = 0; c < count; ++c) {
+      }
+    });
+  }
+
+  static void filters(const FilterView<S>& w, std::int64_t panel, std::int64_t point, S* u) {
+    S taps[lanes * 9 * lanes];
+    for (std::int64_t c0 = 0; c0 < w.in; c0 += lanes) {
+      for (std::int64_t k = panel * width; k < (panel + 1) * width; k += lanes) {
+        take_taps(w, k, c0, taps);
+        const V scale = w.scale ? load_some(w.scale + k, w.out - k) : V{} + 1;
+        for (std::int64_t c = c0; c < w.in && c < c0 + lanes; ++c) {
           V g[3][3];
-          square<3>([&](int r, int s) { g[r][s] = load(taps[c][r][s]); });
+          const S* const at = taps + (c - c0) * 9 * lanes;
+          square<3>([&](int r, int s) { g[r][s] = load(at + (r * 3 + s) * lanes) * scale; });
           both<3, side>(g, T::template filter<S>, [&](int r, int s, V value) {
-            store(u + (r * side + s) * point + (c0 + c) * width + k % width, value);
+            store(u + (r * side + s) * point + c * width + k % width, value);
           });
         }
       }

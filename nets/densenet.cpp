@@ -38,9 +38,8 @@ void DenseLayer::extend(ChannelBuffer& features) {
 }
 
 DenseBlock::DenseBlock(int in, int layers, const DenseNetOptions& o) : growth_(o.growth_rate) {
-  for (int i = 0; i < layers; ++i) {
+  for (int i = 0; i < layers; ++i)
     layers_.push_back(&add("denselayer" + std::to_string(i + 1), DenseLayer(in + i * o.growth_rate, o)));
-  }
 }
 
 DenseFeatures DenseBlock::operator()(const Tensor& x) {

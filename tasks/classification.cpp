@@ -80,6 +80,10 @@ ClassificationTask::ClassificationTask(std::string model, NetOptions options,
 std::unique_ptr<Dataset> ClassificationTask::open(const std::string& path, DatasetOptions options) const {
   options.multi_label = options.multi_label || multi_label_;
   auto set = Task::open(path, options);
+  require<UsageError>(
+      dynamic_cast<const FeatureSet*>(set.get()) == nullptr || model_ == feature_classifier_name,
+      "eval: ", printable(path), " holds features, and the net of the checkpoint, ", model_,
+      ", reads pictures; give it pictures, or a checkpoint of nodule train-model");
   require<DataError, 41>(
       set->multi_label() == multi_label_, "eval: ", path, " has ", set->multi_label() ? "several" : "one",
       " labels a sample, the checkpoint was trained with ", multi_label_ ? "several" : "one");

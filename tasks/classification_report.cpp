@@ -236,8 +236,9 @@ void report_classification(const std::string& folder, const Json& metrics, RunRe
   }
   add_facts(run, metrics);
   add_division(run, metrics);
-  for (report::Table& table : subgroup_tables(subgroups_from(metrics.value("subgroups", Json::array()))))
-    run.tables.push_back(std::move(table));
+  const std::vector<Subgroup> groups = subgroups_from(metrics.value("subgroups", Json::array()));
+  run.bars = subgroup_bars(groups);
+  for (report::Table& table : subgroup_tables(groups)) run.tables.push_back(std::move(table));
   const auto classes = metrics.value("classes", std::vector<std::string>{});
   if (metrics.contains("confusion")) {
     run.confusion.classes = classes;

@@ -40,6 +40,12 @@ struct Curve {
   bool log_y = false;
 };
 
+// One number of several groups, to be compared; NaN where it is not defined.
+struct Bars {
+  std::string title, x_label;
+  std::vector<Value> bars;
+};
+
 // counts [K, K] row-major: row = truth, column = prediction. Empty classes: no matrix.
 struct Confusion {
   std::vector<std::string> classes;
@@ -82,6 +88,7 @@ struct RunReport {
   std::vector<Fact> model, data, configuration, environment;
   std::vector<Curve> curves;      // of training
   std::vector<Curve> evaluation;  // FROC ...
+  std::vector<Bars> bars;
   Confusion confusion;
   std::vector<RankCurve> roc, precision_recall, calibration;  // a class has the same name in all of them
   // Of detectors, whose precision_recall is that at IoU 0.5: the mean over IoU 0.5 to 0.95.

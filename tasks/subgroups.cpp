@@ -199,4 +199,16 @@ std::vector<report::Table> subgroup_tables(const std::vector<Subgroup>& groups) 
   return tables;
 }
 
+std::vector<report::Bars> subgroup_bars(const std::vector<Subgroup>& groups) {
+  report::Bars areas{"ROC AUC by group", "ROC AUC, 95 % interval by patient", {}};
+  for (const Subgroup& g : groups) {
+    std::string name = cat(g.by, " ", g.group, ", ", g.samples, " samples");
+    if (g.defined < g.classes) name += cat(", ", g.defined, " of ", g.classes, " classes");
+    for (const MetricValue& m : g.metrics)
+      if (m.name == "roc_auc") areas.bars.push_back({name, m.value, m.interval.low, m.interval.high});
+  }
+  if (areas.bars.empty()) return {};
+  return {std::move(areas)};
+}
+
 }  // namespace gadolin

@@ -45,4 +45,8 @@ std::vector<std::vector<std::string>> subgroup_rows(const std::vector<Subgroup>&
 // The same for the report, and with several labels the area of each label in each group.
 std::vector<report::Table> subgroup_tables(const std::vector<Subgroup>& groups);
 
+// The mean area under the ROC curve of every group, as bars with their intervals; a bar says over how many
+// classes it goes, where these are not all.
+std::vector<report::Bars> subgroup_bars(const std::vector<Subgroup>& groups);
+
 }  // namespace gadolin

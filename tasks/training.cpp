@@ -17,7 +17,8 @@ namespace {
 
 LoaderOptions training_loads(const TrainPlan& plan) {
   LoaderOptions load = plan.load;
-  load.shuffle = load.drop_last = true;
+  load.shuffle = true;
+  load.drop_last = !plan.keep_last_batch;
   load.epochs = plan.loop.epochs;
   if (plan.epoch_batches > 0 && load.epochs < endless_epochs / plan.epoch_batches)
     load.epochs *= plan.epoch_batches;  // passes: no more than batches
@@ -52,9 +53,7 @@ TrainPlan fitting(TrainPlan plan, const Dataset& train, const Reporter& reporter
 }
 
 // Of all processes together.
-std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train,
-                                             std::int64_t batch_size) {
-  const BatchCut cut{batch_size, true};
+std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train, BatchCut cut) {
   if (text == "shuffled" || text == "mixed") return shuffled(train.size(), cut);
   if (text == "in-order") return in_order(train.size(), cut);
   if (text == "balanced") return class_balanced(train, cut);
@@ -89,10 +88,10 @@ std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Data
 
 }  // namespace
 
-std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
-                                                std::int64_t batch_size, Communicator& communicator) {
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut,
+                                                Communicator& communicator) {
   if (text == "shuffled" && communicator.alone()) return {};
-  auto whole = whole_sampler(text, train, batch_size);
+  auto whole = whole_sampler(text, train, cut);
   return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
 }
 
@@ -100,8 +99,9 @@ namespace {
 
 std::shared_ptr<const Sampler> planned_sampler(const TrainPlan& plan, const Dataset& train,
                                                Communicator& communicator) {
-  if (!plan.make_sampler) return training_sampler(plan.sampler, train, plan.load.batch_size, communicator);
-  auto whole = plan.make_sampler(train, {plan.load.batch_size, true});
+  const BatchCut cut{plan.load.batch_size, !plan.keep_last_batch};
+  if (!plan.make_sampler) return training_sampler(plan.sampler, train, cut, communicator);
+  auto whole = plan.make_sampler(train, cut);
   return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
 }
 
@@ -111,7 +111,7 @@ void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter, 
   std::int64_t &batch = plan.load.batch_size, &batches = plan.loop.accumulate;
   if (train.size() == 0 || batch < 1 || batch > 1'000'000 || batches < 1) return;  // refused elsewhere
   const auto single =
-      plan.make_sampler ? plan.make_sampler(train, {1, true}) : whole_sampler(plan.sampler, train, 1);
+      plan.make_sampler ? plan.make_sampler(train, {1, true}) : whole_sampler(plan.sampler, train, {1, true});
   const std::int64_t all = single->batches(), ranks = communicator.size();
   const std::int64_t share = all / ranks, before = batch, wanted = batches;
   if (share == 0 || batch <= share / batches) return;

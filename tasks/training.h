@@ -26,6 +26,7 @@ struct TrainPlan {
   MixOptions mix;                    // mixup and cutmix of training batches
   Pipeline augment;                  // steps of the training batches
   LoaderOptions load;                // batch size, workers, seed, device, bad samples
+  bool keep_last_batch = false;      // of an epoch, where it is not full; otherwise it is left out
   std::int64_t eval_batch_size = 0;  // 0: the batch size
   OptimizerOptions rule;
   LossScale scale;
@@ -48,8 +49,7 @@ struct TrainPlan {
 // The sampler that TrainPlan::sampler names; of several processes, each gets its own shard. nullptr for
 // "shuffled" with one process, because the loader then shuffles by itself. Throws UsageError for another
 // word. "mixed" is shuffled too, and never nullptr: pictures of different shapes meet in a batch.
-std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train,
-                                                std::int64_t batch_size,
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut,
                                                 Communicator& communicator = no_communicator());
 
 // Where an epoch has fewer samples than a step takes (of all processes together): fewer batches a step, and

@@ -21,18 +21,16 @@ void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, st
     return;
   }
   std::array<Strides, 8> step;
-  for (int k = 0; k < count; ++k) {
+  for (int k = 0; k < count; ++k)
     step[static_cast<std::size_t>(k)] = broadcast_strides(tensors[k]->shape(), tensors[k]->strides(), shape);
-  }
   // The result's order of memory decides: its smallest stride is walked innermost.
   int order[Shape::max_dim];
   const int n = memory_order(shape, step[0], order);
   for (int i = 0; i < n; ++i) {
     const int d = order[i];
     bool joins = dim > 0;
-    for (int k = 0; k < count && joins; ++k) {
+    for (int k = 0; k < count && joins; ++k)
       joins = strides[k * Shape::max_dim + dim - 1] == step[static_cast<std::size_t>(k)][d] * shape[d];
-    }
     if (!joins) ++dim;
     sizes[dim - 1] = joins ? sizes[dim - 1] * shape[d] : shape[d];
     for (int k = 0; k < count; ++k)

@@ -2,7 +2,7 @@
 # The long searches for faults at their full length, of which tools/test.sh runs a tenth.
 #   tools/campaign.sh              all parts, one after another: about an hour
 #   tools/campaign.sh fuzz         the readers of files from their seeds: DICOM five minutes, the others two each
-#   tools/campaign.sh kills        training runs of a classifier and a detector, each killed 80 times at random moments and resumed
+#   tools/campaign.sh kills        training runs of a classifier and a detector, and a pipeline, each killed 80 times at random moments and resumed
 #   tools/campaign.sh boxes        a million boxes in one picture
 #   tools/campaign.sh plans        every convolution of every net, planned by cuDNN for an H200 in every precision and use
 # FUZZ_SECONDS=N sets the length of each fuzzer, GADOLIN_KILLS=N the number of kills. Builds what is missing in build/asan and
@@ -28,8 +28,8 @@ for part in "${parts[@]}"; do
       say "fuzz: every reader at full length"
       FUZZ_SHARE=1 "$root/tools/test.sh" -R '^fuzz\.' ;;
     kills)
-      say "kills: 80 of a classifier, 80 of a detector"
-      GADOLIN_KILLS=${GADOLIN_KILLS:-80} "$root/tools/test.sh" --quick -R 'Kill\.' ;;
+      say "kills: 80 each of a classifier, a detector, a pipeline"
+      GADOLIN_KILLS=${GADOLIN_KILLS:-80} "$root/tools/test.sh" --quick -R 'Kill\.|Pipeline\.Killed' ;;
     boxes)
       say "boxes: a million of them"
       GADOLIN_CAMPAIGN=1 "$root/tools/test.sh" --quick -R 'DetectionRobust' ;;

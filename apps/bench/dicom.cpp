@@ -55,7 +55,7 @@ void add_dicom_bench(Program& program, CLI::App* group) {
   CLI::App* app = program.add(
       group, "dicom", "Headers read and pixels decoded, file by file",
       [o](Session& s) { run_dicom_bench(s, *o); },
-      "gadolin bench dicom tests/fixtures/dicom/pydicom/CT_small.dcm");
+      "gadolin bench dicom tests/fixtures/dicom/pydicom/MR_small.dcm");
   app->add_option("files", o->files, "DICOM files with pixels")->required();
   app->add_option("--repeat", o->repeat, "Readings a file")->check(between(1, 100000))->capture_default_str();
 }

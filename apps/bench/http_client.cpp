@@ -84,15 +84,16 @@ void HttpClient::open() {
                   "); start gadolin serve, or see --url");
 }
 
-void HttpClient::send(std::string_view bytes) {
+bool HttpClient::send(std::string_view bytes) {
   open();
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     // An answer may be there all the same: a server need not read what it refuses.
-    if (sent <= 0) return;
+    if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
+  return true;
 }
 
 bool HttpClient::fill(double seconds) {

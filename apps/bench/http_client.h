@@ -40,8 +40,8 @@ class HttpClient {
   HttpReply request(const std::string& method, const std::string& path,
                     const std::vector<std::pair<std::string, std::string>>& headers, std::string_view body);
 
-  // The bytes themselves.
-  void send(std::string_view bytes);
+  // The bytes themselves. False when the peer stopped taking them.
+  bool send(std::string_view bytes);
   HttpReply reply(bool head = false);   // to HEAD, which has no body
   bool closed_by_peer(double seconds);  // within so long
   void close();

@@ -20,7 +20,7 @@ namespace {
 struct ServeLoad {
   std::vector<std::string> files;
   std::string url = "http://127.0.0.1:2006", route = "/healthcare/mri/analysis", model;
-  int requests = 1000, connections = 64, slow = 0, malformed = 0;
+  int requests = 1000, connections = 64, slow = 0, malformed = 0, upload_mb = 0;
   bool anew = false;
 };
 
@@ -28,7 +28,9 @@ constexpr int spoilers = 8;  // threads that send what is malformed
 
 struct Loaded {
   std::vector<double> seconds, health;
-  std::int64_t failed = 0, wrong = 0, malformed = 0;  // malformed ones that were sent meanwhile
+  double took = 0;  // until the last good answer
+  std::int64_t failed = 0, wrong = 0;
+  std::int64_t malformed = 0, uploaded = 0;  // sent meanwhile: requests; bytes of slow bodies
   std::string first_failure;
 };
 
@@ -120,14 +122,25 @@ class Load {
       if (all.first_failure.empty()) all.first_failure = first;
     };
     std::vector<std::jthread> beside;
-    beside.emplace_back([&] { slow_peers(stop); });
+    // A peer that is refused a connection spoils nothing more.
+    const auto as_peer = [](const auto& f) {
+      try {
+        f();
+      } catch (const Error&) {
+      }
+    };
+    beside.emplace_back([&] { as_peer([&] { slow_peers(stop); }); });
+    beside.emplace_back([&] { as_peer([&] { slow_upload(stop, all.uploaded); }); });
     std::atomic<int> sent = 0;
-    for (int from = 0; from < spoilers; ++from) beside.emplace_back([&, from] { malformed(from, sent); });
+    const double began = seconds_now();
+    for (int from = 0; from < spoilers; ++from)
+      beside.emplace_back([&, from] { as_peer([&] { malformed(from, sent); }); });
     beside.emplace_back([&] { all.health = health(stop); });
     {
       std::vector<std::jthread> workers;
       for (int i = 0; i < o_.connections; ++i) workers.emplace_back(worker);
     }
+    all.took = seconds_now() - began;
     all.malformed = sent;
     stop = true;
     beside.clear();
@@ -149,15 +162,30 @@ class Load {
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
   }
+  // A large body that comes in pieces, 3 MB a second, and then the next one.
+  void slow_upload(const std::atomic<bool>& stop, std::int64_t& sent) const {
+    const std::string piece(1 << 16, '\0');
+    while (o_.upload_mb > 0 && !stop) {
+      HttpClient peer = client();
+      peer.send("POST " + o_.route + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + form_type +
+                cat("\r\nContent-Length: ", std::int64_t{o_.upload_mb} << 20, "\r\n\r\n"));
+      for (int i = 0; i < o_.upload_mb * 16 && !stop; ++i) {
+        if (!peer.send(piece)) break;
+        sent += std::ssize(piece);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    }
+  }
   void malformed(int from, std::atomic<int>& sent) const {
     const std::string kinds[] = {
         "NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", std::string(300, '\0'),
         "POST " + o_.route + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + form_type +
             "\r\nContent-Length: 5\r\n\r\nabcde"};
     for (int i = from; i < o_.malformed; i += spoilers, ++sent) {
+      const int kind = i / spoilers % 4;  // every thread sends every kind: some take longer
       HttpClient bad = client();
-      bad.send(kinds[static_cast<std::size_t>(i) % 4]);
-      bad.closed_by_peer(i % 4 == 3 ? 0.001 : 0.05);
+      bad.send(kinds[kind]);
+      bad.closed_by_peer(kind == 3 ? 0.001 : 0.05);
     }
   }
   std::vector<double> health(const std::atomic<bool>& stop) const {
@@ -180,17 +208,16 @@ class Load {
 void run_serve_bench(Session& session, const ServeLoad& o) {
   Load load(o);
   load.learn();
-  HttpClient asker = load.client();
-  const auto now = [&](const char* line) { return metric_of(asker, line); };
+  // A connection each time: the server ends one that says nothing while the load goes on.
+  const auto now = [&](const char* line) {
+    HttpClient asker = load.client();
+    return metric_of(asker, line);
+  };
   const double net_before = now("gadolin_batch_seconds_sum"),
                batches_before = now("gadolin_batch_seconds_count");
   std::optional<double> memory;
-  const double began = seconds_now();
-  const Loaded done = load.run([&] {
-    HttpClient other = load.client();
-    memory = metric_of(other, "process_resident_memory_bytes");
-  });
-  const double took = seconds_now() - began, batches = now("gadolin_batch_seconds_count") - batches_before,
+  const Loaded done = load.run([&] { memory = now("process_resident_memory_bytes"); });
+  const double took = done.took, batches = now("gadolin_batch_seconds_count") - batches_before,
                net = (now("gadolin_batch_seconds_sum") - net_before) / batches,
                p50 = percentile(done.seconds, 0.5);
   const auto ms = [](double seconds) { return fixed(seconds * 1e3, 2); };
@@ -205,6 +232,8 @@ void run_serve_bench(Session& session, const ServeLoad& o) {
       {"p90 ms", ms(percentile(done.seconds, 0.9))},
       {"p99 ms", ms(percentile(done.seconds, 0.99))}};
   if (o.malformed > 0) rows.push_back({"malformed requests meanwhile", cat(done.malformed)});
+  if (o.upload_mb > 0)
+    rows.push_back({"MB of slow uploads meanwhile", fixed(static_cast<double>(done.uploaded) / 1e6, 1)});
   if (!done.health.empty()) rows.push_back({"health, p99 ms", ms(percentile(done.health, 0.99))});
   if (std::isfinite(net)) {
     rows.push_back({"pictures a batch", fixed(static_cast<double>(done.seconds.size()) / batches, 2)});
@@ -217,6 +246,7 @@ void run_serve_bench(Session& session, const ServeLoad& o) {
   session.metric("failed", done.failed);
   session.metric("wrong", done.wrong);
   session.metric("malformed", done.malformed);
+  session.metric("uploaded_bytes", done.uploaded);
   session.metric("per_second", static_cast<double>(done.seconds.size()) / took);
   session.metric("p50_ms", p50 * 1e3);
   session.metric("p99_ms", percentile(done.seconds, 0.99) * 1e3);
@@ -250,6 +280,10 @@ void add_serve_bench(Program& program, CLI::App* group) {
   app->add_flag("--new-connections", o->anew, "One for each request");
   app->add_option("--slow-peers", o->slow, "That send a byte every half second")
       ->check(between(0, 10000))
+      ->capture_default_str();
+  app->add_option("--upload-mb", o->upload_mb,
+                  "A body of so many MiB that comes slowly, over and over; 0: none")
+      ->check(between(0, 1024))
       ->capture_default_str();
   app->add_option("--malformed", o->malformed, "Requests beside the good ones that are no HTTP, or no form")
       ->check(between(0, 1000000))

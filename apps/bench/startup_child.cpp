@@ -4,11 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <set>
 #include <sstream>
 
 #include "apps/bench/startup.h"
+#include "apps/program/events.h"
 #include "tensor/check.h"
 
 extern char** environ;
@@ -53,16 +53,7 @@ std::vector<Json> events_of(const ProgramRun& run) {
     if (event.is_object()) events.push_back(std::move(event));
   }
   const std::string last = events.empty() ? "" : events.back().value("event", "");
-  if (last == "error") {
-    static std::string family;  // an Error keeps its address
-    const std::string code = events.back().value("code", ""),
-                      hint = events.back().value("hint", "");  // GD-FILE-001
-    const std::size_t number = code.rfind('-');
-    family = code.substr(0, number).substr(code.find('-') + 1);
-    throw Error(family.c_str(), number == std::string::npos ? 1 : std::atoi(code.c_str() + number + 1),
-                static_cast<Exit>(run.exit),
-                events.back().value("message", "") + (hint.empty() ? "" : "; " + hint));
-  }
+  if (last == "error") throw_error_event(events.back(), run.exit);
   require<ValueError>(run.exit == 0 && last == "done",
                       "bench startup: the measured process ended early with code ", run.exit);
   return events;

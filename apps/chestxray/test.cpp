@@ -13,10 +13,10 @@ namespace gadolin::chestxray {
 namespace {
 
 struct TestFlags {
-  std::string data, ckpt, out, split = "test", splits, tta = "none", against, bad_samples = "fail";
+  std::string data, ckpt, out, split = "test", splits, tta = "none", against;
+  EvaluationOptions how;
   double specificity = 0.9;
-  std::int64_t batch_size = 32;
-  int workers = -1, resamples = 1000, report_cams = 4;
+  int report_cams = 4;
   bool allow_outside = false;
 };
 
@@ -29,10 +29,7 @@ void test(Session& session, const TestFlags& f) {
   o.split = f.split;
   o.splits = f.splits;
   o.views = views_of_tta(f.tta);
-  o.bad_samples = f.bad_samples;
-  o.batch_size = f.batch_size;
-  o.workers = f.workers;
-  o.resamples = f.resamples;
+  static_cast<EvaluationOptions&>(o) = f.how;
   o.report_cams = f.report_cams;
   o.dataset.allow_outside = f.allow_outside;
   o.open = [&](const Task& task, EvalCommand& settled) {
@@ -78,17 +75,7 @@ void add_test(Program& program, CLI::App* group) {
       ->check(between(0, 12))
       ->capture_default_str();
   app->add_flag("--allow-outside", f->allow_outside, "The manifest may name files outside its folder");
-  app->add_option("--bad-samples", f->bad_samples, "fail at a film that cannot be read, or skip it")
-      ->capture_default_str();
-  app->add_option("--batch-size,--bs", f->batch_size, "Films that are computed together")
-      ->check(between(1, 1000000))
-      ->capture_default_str();
-  app->add_option("--workers", f->workers, "Threads that decode; -1: one a core")
-      ->check(between(-1, 64))
-      ->capture_default_str();
-  app->add_option("--resamples", f->resamples, "Of the bootstrap by patient")
-      ->check(between(0, 1000000))
-      ->capture_default_str();
+  add_evaluation_options(app, f->how, "--batch-size,--bs");
 }
 
 }  // namespace gadolin::chestxray

@@ -68,7 +68,7 @@ void write_reshaped(const LabelTable& table, const std::string& to) {
   std::string text = "ImgID,any,epidural,intraparenchymal,intraventricular,subarachnoid,subdural\n";
   for (const auto& [name, image] : table.images) {
     text += name;
-    for (const std::size_t s : {5, 0, 1, 2, 3, 4}) text += image.label(s) ? ",1" : ",0";
+    for (const std::size_t s : {5u, 0u, 1u, 2u, 3u, 4u}) text += image.label(s) ? ",1" : ",0";
     text += '\n';
   }
   write_file_atomically(to, text);

@@ -25,11 +25,10 @@ struct EvaluateFlags {
   std::string split = "auto", splits, out, save_path, save, backbone, config, views = "identity",
               group_method = "ratio", hit = "iou";
   double score_threshold = 0.05, iou_threshold = 0.5, froc_iou = 0.2;
-  int max_detections = 100, resamples = 1000, workers = 1;
-  std::int64_t batch_size = 1;
+  int max_detections = 100;
+  EvaluationOptions how{.batch_size = 1, .workers = 1};
   bool convert_model = false, no_resize = false, weighted_average = false;
   std::optional<int> min_side, max_side;
-  std::string bad_samples = "fail";
 };
 
 // The checkpoint says how pictures come to the net; flags may repeat it, not contradict it.
@@ -64,7 +63,7 @@ FrocOptions froc_options_of(const EvaluateFlags& f, double threshold, std::uint6
   how.hit = f.hit == "centre" ? FrocOptions::Hit::centre : FrocOptions::Hit::iou;
   how.iou = f.froc_iou;
   how.threshold = threshold;
-  how.bootstrap.resamples = f.resamples;
+  how.bootstrap.resamples = f.how.resamples;
   how.bootstrap.seed = seed;
   return how;
 }
@@ -145,11 +144,8 @@ void evaluate(Session& session, EvaluateFlags f) {
   c.out = f.out;
   c.split = "all";
   c.splits = f.splits;
-  c.batch_size = f.batch_size;
-  c.workers = f.workers;
-  c.resamples = f.resamples;
+  static_cast<EvaluationOptions&>(c) = f.how;
   c.views = f.views;
-  c.bad_samples = f.bad_samples;
   c.save = f.save;
   if (!f.save.empty()) c.thresholds = "f1";
   std::unique_ptr<DetectionSet> looked_at;
@@ -162,7 +158,7 @@ void evaluate(Session& session, EvaluateFlags f) {
     from = shown_from(detector, {}, f.score_threshold);
     classes = detector.classes();
     MarkedData data = f.data;
-    data.skip_wrong = data.skip_wrong || f.bad_samples == "skip";
+    data.skip_wrong = data.skip_wrong || f.how.bad_samples == "skip";
     auto set = open_marked(session, data, classes);
     if (!o.splits.empty()) read_splits(o.splits, *set);
     o.splits.clear();
@@ -239,17 +235,7 @@ void add_evaluate(Program& program, CLI::App* group) {
   app->add_flag("--convert-model", f->convert_model, "Changes nothing: every checkpoint can be evaluated");
   app->add_option("--group-method", f->group_method, "Changes nothing: a film gives the same boxes anywhere")
       ->capture_default_str();
-  app->add_option("--bad-samples", f->bad_samples, "fail at a film that cannot be read, or skip it")
-      ->capture_default_str();
-  app->add_option("--batch-size", f->batch_size, "Films that are computed together")
-      ->check(between(1, 1000000))
-      ->capture_default_str();
-  app->add_option("--workers", f->workers, "Threads that decode; -1: one a core")
-      ->check(between(-1, 64))
-      ->capture_default_str();
-  app->add_option("--resamples", f->resamples, "Of the bootstrap by patient")
-      ->check(between(0, 1000000))
-      ->capture_default_str();
+  add_evaluation_options(app, f->how);
 }
 
 }  // namespace gadolin::mammography

@@ -228,7 +228,7 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
     session.log(cat(whole, " films in ", films->size(), " tiles; the mAP of epochs is that of tiles"));
   }
   const auto train = films->subset(Split::train);
-  const auto sampler = training_sampler(o.input.sampler, *train, 1);
+  const auto sampler = training_sampler(o.input.sampler, *train, {1, true});
   settle_updates(o, f, sampler ? sampler->batches() : train->size());
   const std::vector<std::string> classes = films->classes();
   o.data.open = [&films]() -> std::unique_ptr<Dataset> { return std::move(films); };

@@ -77,6 +77,10 @@ Extractor extractor_of(const Session& session, const ExtractorFlags& f) {
                           "nodule extract-features: ", printable(f.weights), " is a checkpoint of ",
                           model.empty() ? "no net" : model, f.net.empty() ? "" : ", and --net is " + f.net,
                           "; name the weights of the net");
+      require<UsageError>(
+          model != feature_classifier_name, "nodule extract-features: ", printable(f.weights),
+          " is a classifier of features; name the weights of a net of pictures, such as those "
+          "that made its features");
       o.model = model;
       o.net = options_from_json(options_of(checkpoint, f.weights));
       o.net.erase("num_classes");

@@ -131,7 +131,7 @@ class Import {
     std::string terms;
     for (const std::string& term : report.terms) {
       require<DataError>(term.find('|') == std::string::npos, "nodule import: ", report.place, ": term '",
-                         term, "' holds the separator |; replace it");
+                         printable(term), "' holds the separator |; replace it");
       terms += (terms.empty() ? "" : "|") + term;
     }
     const std::string path = files_ ? (fs::absolute(o_.images) / file).lexically_normal().string() : file;

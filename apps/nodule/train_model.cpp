@@ -8,6 +8,7 @@
 #include "apps/run/train_options.h"
 #include "data/sets/feature_set.h"
 #include "io/bytes.h"
+#include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin::nodule {
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct TrainFlags {
-  std::string codes, out, hidden = "512/512", resume, positive = "nodule";
+  std::string codes, out, hidden = "512/512", resume, positive;
   double dropout = 0.5, weight_decay = 1e-4, lr = 1e-3;
   std::string optimizer = "adamw", sampler = "balanced", schedule = "cosine";
   std::int64_t epochs = 50, batch_size = 32, patience = 10;
@@ -27,7 +28,9 @@ struct TrainFlags {
 std::unique_ptr<Dataset> features_of(const TrainFlags& f) {
   auto set = open_features(f.codes);
   std::vector<std::string> classes = set->classes();
-  const auto found = std::find(classes.begin(), classes.end(), f.positive);
+  const auto found = std::find(classes.begin(), classes.end(), f.positive.empty() ? "nodule" : f.positive);
+  require<UsageError>(f.positive.empty() || found != classes.end(), "nodule train-model: --positive ",
+                      printable(f.positive), " is no class; there are ", joined(classes));
   if (found == classes.end() || found + 1 == classes.end()) return set;
   std::rotate(found, found + 1, classes.end());
   DatasetOptions read;
@@ -35,7 +38,7 @@ std::unique_ptr<Dataset> features_of(const TrainFlags& f) {
   return open_features(f.codes, read);
 }
 
-TrainCommand command_of(const TrainFlags& f) {
+TrainCommand command_of(Session& session, const TrainFlags& f) {
   TrainCommand o;
   o.out = f.out;
   o.resume = f.resume;
@@ -55,12 +58,20 @@ TrainCommand command_of(const TrainFlags& f) {
   o.loop.patience = f.patience;
   o.loop.monitor = "val_roc_auc";
   if (!f.legacy) return o;
-  // apps-spec 3.4: plain SGD over batches of 20 in the order of the files, 20 epochs, and the last one
-  // counts.
+  // apps-spec 3.4: plain SGD over batches of 20 in the order of the files, the last with what remains, 20
+  // epochs, and the last one counts.
   o.net.options["batch_statistics"] = true;
   o.net.options["dropout"] = 0.0;
   o.input.sampler = "in-order";
   o.input.batch_size = 20;
+  o.settle = [&session](TrainCommand& c, std::int64_t samples) {
+    // The variance of one row is 0.
+    c.input.keep_last_batch = samples % c.input.batch_size != 1;
+    if (!c.input.keep_last_batch)
+      session.log(cat("nodule train-model: ", samples,
+                      " rows leave a batch of one, which has no batch "
+                      "statistics; it is left out"));
+  };
   o.update.optimizer = "sgd";
   o.update.lr = 0.01;
   o.update.weight_decay = 0;
@@ -72,6 +83,26 @@ TrainCommand command_of(const TrainFlags& f) {
   o.loop.keep = 15;
   o.evaluate = false;
   return o;
+}
+
+// The recipe is the original's or one's own, not half of each. Defaults pass, because config.toml of a run
+// names every option.
+void check_flags(const TrainFlags& f) {
+  if (!f.legacy) return;
+  const TrainFlags usual;
+  const auto fixed = [](const char* option, bool changed) {
+    require<UsageError>(!changed, "nodule train-model: --legacy has its own ", option + 2, "; leave ", option,
+                        " out");
+  };
+  fixed("--dropout", f.dropout != usual.dropout);
+  fixed("--weight-decay", f.weight_decay != usual.weight_decay);
+  fixed("--optimizer", f.optimizer != usual.optimizer);
+  fixed("--lr", f.lr != usual.lr);
+  fixed("--schedule", f.schedule != usual.schedule);
+  fixed("--sampler", f.sampler != usual.sampler);
+  fixed("--batch-size", f.batch_size != usual.batch_size);
+  fixed("--patience", f.patience != usual.patience);
+  fixed("--epochs", f.epochs != usual.epochs);
 }
 
 // The chosen weights and the extractor in one file.
@@ -97,7 +128,8 @@ void add_train_model(Program& program, CLI::App* group) {
   CLI::App* app = program.add(
       group, "train-model", "A small classifier learns on features",
       [f, &program](Session& s) {
-        run_training(s, command_of(*f),
+        check_flags(*f);
+        run_training(s, command_of(s, *f),
                      [&](const Settled& settled) { return program.effective_config(settled); });
         write_film(s, *f);
       },
@@ -107,9 +139,9 @@ void add_train_model(Program& program, CLI::App* group) {
   app->add_flag(
       "--legacy", f->legacy,
       "As the original: batch statistics always, SGD 0.01, batches of 20 in the order of the files, 20 "
-      "epochs, the last one counts; the options below, up to --epochs, do not");
-  app->add_option("--positive", f->positive, "The class that is looked for, where there is one of this name")
-      ->capture_default_str();
+      "epochs, the last one counts; of the options below only --hidden, --positive and --workers go with it");
+  app->add_option("--positive", f->positive,
+                  "The class that is looked for; default: nodule, where there is such a class");
   app->add_option("--hidden", f->hidden, "Sizes of the hidden layers")->capture_default_str();
   app->add_option("--dropout", f->dropout, "Behind each hidden layer")
       ->check(between(0.0, 0.99))

@@ -9,6 +9,7 @@
 
 #include "apps/program/command_words.h"
 #include "apps/program/config_file.h"
+#include "apps/program/events.h"
 #include "apps/program/help.h"
 #include "apps/program/ranges.h"
 #include "apps/program/version.h"
@@ -141,10 +142,7 @@ void Session::say(const std::string& line) const {
 void Session::log(const std::string& line) const {
   if (!common_.quiet) std::cerr << line << "\n";
 }
-void Session::event(const Json& event) const {
-  if (common_.json)
-    std::cout << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
-}
+void Session::event(const Json& event) const { emit_event(event, common_.json); }
 Json Session::done(double seconds) const {
   return {{"event", "done"},    {"command", command_}, {"ok", true},
           {"seconds", seconds}, {"metrics", metrics_}, {"outputs", outputs_}};
@@ -240,11 +238,7 @@ namespace {
 
 int tell_error(const Common& common, const std::string& code, const std::string& message,
                const std::string& hint, Exit exit) {
-  if (common.json) {
-    std::cout << Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}.dump(
-                     -1, ' ', false, Json::error_handler_t::replace)
-              << "\n";
-  }
+  emit_event(Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}, common.json);
   std::cerr << "gadolin: " << message << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
   return static_cast<int>(exit);
 }
@@ -280,27 +274,16 @@ int Program::main(int argc, char** argv) {
                     "free some room there, or print to another place", Exit::file);
 }
 
-int Program::parse_and_run(int argc, char** argv) {
-  last_one_counts(app_);
-  seconds_now();
-  for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
+void Program::parse(int argc, char** argv) {
   try {
     std::vector<std::string> args = normalised(app_, argc, argv);
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     app_.parse(args);
-    for (const Entry& entry : entries_) {
-      if (!entry.app->parsed() || !entry.app->get_subcommands().empty())
-        continue;  // of `data synth bodypart` the last one
-      Session session(entry.name, common_);
-      entry.run(session);
-      session.event(session.done(seconds_now()));
-    }
-    return 0;
-  } catch (const CLI::Success& help) {  // --help, --help-all, --version
+  } catch (const CLI::Success&) {  // --help, --help-all, --version
     std::string message, hint;
     name_command(app_, argc, argv, message, hint);  // `gadolin help trian`
-    if (!message.empty()) return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
-    return app_.exit(help);
+    if (message.empty()) throw;
+    throw UsageError(1, Message(message + "; " + hint, message.size()));
   } catch (const CLI::ParseError& error) {
     std::string hint = "run gadolin --help", path = "gadolin";
     const CLI::App* where = &app_;
@@ -329,7 +312,50 @@ int Program::parse_and_run(int argc, char** argv) {
       }
     }
     name_command(app_, argc, argv, message, hint);
-    return tell_error(common_, "GD-USAGE-001", message, hint, Exit::usage);
+    throw UsageError(1, hint.empty() ? Message(message, std::string::npos)
+                                     : Message(message + "; " + hint, message.size()));
+  }
+}
+
+const Program::Entry* Program::chosen() const {
+  for (const Entry& entry : entries_)
+    if (entry.app->parsed() && entry.app->get_subcommands().empty())
+      return &entry;  // of `data synth bodypart` the last one
+  return nullptr;
+}
+
+Program::Request Program::request_of(const std::vector<std::string>& args) {
+  struct Restore {  // these stay those of the command that asks
+    Common& common;
+    Common kept;
+    ~Restore() { common = kept; }
+  } restore{common_, common_};
+  std::vector<std::string> held{"gadolin"};
+  held.insert(held.end(), args.begin(), args.end());
+  std::vector<char*> argv;
+  for (std::string& arg : held) argv.push_back(arg.data());
+  try {
+    parse(static_cast<int>(argv.size()), argv.data());
+  } catch (const CLI::Success&) {
+    fail<UsageError>("--help and --version ask for no work; leave them out");
+  }
+  return {chosen() == nullptr ? "" : chosen()->name, effective_config()};
+}
+
+int Program::parse_and_run(int argc, char** argv) {
+  last_one_counts(app_);
+  seconds_now();
+  for (int i = 1; i < argc; ++i) common_.json = common_.json || std::string(argv[i]) == "--json";
+  try {
+    parse(argc, argv);
+    const Entry* entry = chosen();
+    if (entry == nullptr) return 0;
+    Session session(entry->name, common_);
+    entry->run(session);
+    session.event(session.done(seconds_now()));
+    return 0;
+  } catch (const CLI::Success& help) {
+    return app_.exit(help);
   } catch (const Error& error) {
     return tell_error(common_, error.code(), error.message(), with_suggestion(error.message(), error.hint()),
                       error.exit_code());

@@ -40,7 +40,7 @@ class Session : public Reporter {
   void say(const std::string& line) const override;
   // A line of the log, on stderr; ignored with --quiet.
   void log(const std::string& line) const override;
-  // One JSON object a line on stdout with --json.
+  // One JSON object a line on stdout with --json, and to the pipeline that started this process.
   void event(const Json& event) const override;
 
   // Entries of the final event: "metrics" and "outputs".
@@ -80,18 +80,26 @@ class Program {
   // The options in force as a TOML text that --config accepts back. `settled`: what options of the command,
   // and common ones, came to stand for, by their names; empty: left out.
   std::string effective_config(const Settled& settled = {}) const;
+  // What these arguments would run, without running it: the command's name and effective_config's text.
+  // Throws UsageError as the program would say it.
+  struct Request {
+    std::string command, options;
+  };
+  Request request_of(const std::vector<std::string>& args);
 
  private:
-  int parse_and_run(int argc, char** argv);
-  CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run,
-                   const std::string& example);
-  CLI::App app_;
-  Common common_;
   struct Entry {
     CLI::App* app;
     std::string name;
     Run run;
   };
+  int parse_and_run(int argc, char** argv);
+  void parse(int argc, char** argv);
+  const Entry* chosen() const;  // nullptr: none was named
+  CLI::App* add_to(CLI::App& parent, const std::string& path, const std::string& about, Run run,
+                   const std::string& example);
+  CLI::App app_;
+  Common common_;
   std::vector<Entry> entries_;
 };
 

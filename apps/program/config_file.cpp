@@ -1,20 +1,16 @@
 #include "apps/program/config_file.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <optional>
 
+#include "apps/program/toml_lines.h"
 #include "io/bytes.h"
 #include "io/text.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
-
-std::string without_underscores(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
 
 std::vector<std::string> parts_of(const std::string& dotted) {
   std::vector<std::string> parts{""};
@@ -25,57 +21,6 @@ std::vector<std::string> parts_of(const std::string& dotted) {
       parts.back() += c;
   }
   return parts;
-}
-
-// One value at the head of `text`, taken from it; nothing where there is none.
-std::optional<std::string> take_value(std::string_view& text) {
-  text = trimmed(text);
-  if (text.empty()) return {};
-  const char quote = text[0];
-  std::size_t end = 0;
-  std::string value;
-  if (quote == '"' || quote == '\'') {
-    end = text.find(quote, 1);
-    if (end == std::string_view::npos) return {};
-    value = text.substr(1, end - 1);
-    ++end;
-  } else {
-    end = std::min(text.find_first_of(" \t#\"'[]"), text.size());
-    value = text.substr(0, end);
-    if (end == 0) return {};
-  }
-  text = trimmed(text.substr(end));
-  return value;
-}
-
-// What stands behind the "=": values, and nothing more than a comment after them.
-std::optional<std::vector<std::string>> values_of(std::string_view text) {
-  std::vector<std::string> values;
-  text = trimmed(text);
-  const bool array = text.starts_with('[');
-  if (!array) {
-    if (const auto value = take_value(text)) values.push_back(*value);
-    if (values.empty()) return {};
-  } else {
-    text = trimmed(text.substr(1));
-    while (!text.starts_with(']')) {
-      // A word in an array ends at the comma.
-      const bool quoted = text.starts_with('"') || text.starts_with('\'');
-      const std::size_t comma = quoted ? text.size() : std::min(text.find_first_of(",]"), text.size());
-      std::string_view head = text.substr(0, comma);
-      const auto value = take_value(head);
-      if (!value || (!quoted && !head.empty())) return {};
-      values.push_back(*value);
-      text = quoted ? head : trimmed(text.substr(comma));
-      if (text.starts_with(','))
-        text = trimmed(text.substr(1));
-      else if (!text.starts_with(']'))
-        return {};
-    }
-    text = trimmed(text.substr(1));
-  }
-  if (!text.empty() && text[0] != '#') return {};
-  return values;
 }
 
 // The option of a dotted name below `app`; nullptr without one.
@@ -131,26 +76,11 @@ std::vector<CLI::ConfigItem> ConfigFile::from_config(std::istream& input) const 
   const std::string file = app_.get_config_ptr()->as<std::string>();
   std::vector<CLI::ConfigItem> items;
   std::map<std::string, int> lines;
-  std::string line, section;
-  for (int number = 1; std::getline(input, line); ++number) {
-    const std::string where = cat("config: ", printable(file), ":", number, ": ");
-    std::string_view text = trimmed(line);
-    if (number == 1 && text.starts_with("\xef\xbb\xbf")) text = trimmed(text.substr(3));
-    if (text.empty() || text[0] == '#') continue;
-    if (text[0] == '[') {
-      const std::size_t end = text.find(']');
-      const std::string_view rest = end == text.npos ? "?" : trimmed(text.substr(end + 1));
-      require<UsageError>(rest.empty() || rest[0] == '#', where, printable(std::string(text)),
-                          " is no section; write it as [train]");
-      section = without_underscores(std::string(trimmed(text.substr(1, end - 1)))) + ".";
-      continue;
-    }
-    const std::size_t equals = text.find('=');
-    const auto values = equals == text.npos ? std::nullopt : values_of(text.substr(equals + 1));
-    const std::string name = without_underscores(std::string(trimmed(text.substr(0, equals))));
-    require<UsageError>(values && !name.empty(), where, printable(std::string(text)),
-                        " is not NAME = VALUE; texts with blanks stand in quotes");
-    std::string full = section + name;
+  const std::string text(std::istreambuf_iterator<char>(input), {}), place = "config: " + printable(file);
+  for (const TomlLine& line : toml_lines(text, place)) {
+    const std::string where = cat(place, ":", line.number, ": ");
+    const std::vector<std::string>& values = line.values;
+    std::string full = line.section.empty() ? line.name : line.section + "." + line.name;
     const CLI::Option* option = option_of(app_, parts_of(full));
     // A common option in the section of a command.
     if (option == nullptr && (option = option_of(app_, {parts_of(full).back()})) != nullptr)
@@ -161,11 +91,11 @@ std::vector<CLI::ConfigItem> ConfigFile::from_config(std::istream& input) const 
           where, "there is no option ", printable(full), "; ",
           near.empty() ? std::string("gadolin COMMAND --help lists them") : "did you mean " + near + "?");
     }
-    require<UsageError>(option->get_expected_min() > 0 || (values->size() == 1 && is_switch(values->front())),
+    require<UsageError>(option->get_expected_min() > 0 || (values.size() == 1 && is_switch(values.front())),
                         where, printable(full), " is true or false, not ",
-                        printable(values->size() == 1 ? values->front() : "a list"), "; write ",
+                        printable(values.size() == 1 ? values.front() : "a list"), "; write ",
                         printable(full), " = true");
-    const auto [before, first] = lines.emplace(full, number);
+    const auto [before, first] = lines.emplace(full, line.number);
     require<UsageError>(first, where, printable(full), " was given in line ", before->second,
                         " already; leave one out");
     std::vector<std::string> parts = parts_of(full);
@@ -173,7 +103,7 @@ std::vector<CLI::ConfigItem> ConfigFile::from_config(std::istream& input) const 
     item.name = parts.back();
     parts.pop_back();
     item.parents = std::move(parts);
-    item.inputs = *values;
+    item.inputs = values;
     items.push_back(std::move(item));
   }
   return items;

@@ -45,6 +45,20 @@ std::string curve_figure(const Curve& curve) {
   return figure(svg, "", numbers_of(curve));
 }
 
+std::string bar_figure(const Bars& bars) {
+  std::vector<chart::Bar> list;
+  Table numbers{"", {"group", "value"}, {}};
+  for (const Value& v : bars.bars) {
+    list.push_back({v.name, v.value, v.low, v.high});
+    numbers.rows.push_back({v.name, with_interval(v)});
+  }
+  const std::string svg = chart::bar_chart(list, {.title = bars.title,
+                                                  .description = bars.x_label + ", a bar a group.",
+                                                  .x_label = bars.x_label,
+                                                  .width = 480});
+  return figure(svg, "", numbers);
+}
+
 std::string confusion_figures(const Confusion& confusion) {
   const std::size_t k = confusion.classes.size();
   require<ValueError>(confusion.counts.size() == k * k, "report: confusion matrix has ",

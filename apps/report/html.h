@@ -26,6 +26,7 @@ std::string gallery(const std::string& title, const std::vector<Example>& exampl
 std::string gallery(const Gallery& drawn);
 
 std::string curve_figure(const Curve& curve);
+std::string bar_figure(const Bars& bars);
 std::string confusion_figures(const Confusion& confusion);
 
 // Which curves stand in the figures, of many: those of these names in their order, or else the best, the

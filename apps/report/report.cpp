@@ -138,6 +138,7 @@ std::string run_section(const RunReport& run, bool alone, const std::vector<std:
     out += "</div>\n";
   }
   std::string figures = confusion_figures(run.confusion) + rank_figures(run, findings);
+  for (const Bars& bars : run.bars) figures += bar_figure(bars);
   if (alone)
     for (const Curve& curve : run.evaluation) figures += curve_figure(curve);
   if (!figures.empty()) out += "<h3>Evaluation</h3>\n<div class=\"figures\">\n" + figures + "</div>\n";

@@ -5,10 +5,12 @@
 #include <set>
 
 #include "apps/program/output.h"
+#include "apps/program/ranges.h"
 #include "apps/program/version.h"
 #include "apps/report/run_report.h"
 #include "apps/run/box_options.h"
 #include "apps/run/judges.h"
+#include "apps/run/prepared_films.h"
 #include "apps/run/report_cams.h"
 #include "apps/run/report_pictures.h"
 #include "apps/run/report_strips.h"
@@ -59,8 +61,23 @@ std::string interval_text(const Interval& i) {
   return fixed(i.low, 4) + " to " + fixed(i.high, 4);
 }
 
+// Numbers on another version of a published table are not those that the net learnt from.
+void say_table(Session& session, const Json& details) {
+  const auto version = [](const Json& table) {
+    return cat(table["version"].get<std::string>(), ", sha256 ",
+               table["sha256"].get<std::string>().substr(0, 12));
+  };
+  const Json& here = details["table"];
+  session.say("table: " + version(here));
+  for (const Json& one : details["checkpoints"])
+    if (one.contains("table") && is_table(one["table"]) && one["table"]["sha256"] != here["sha256"])
+      session.log(cat("eval: ", printable(one["file"].get<std::string>()), " learnt from ",
+                      version(one["table"]), "; these samples are of ", version(here)));
+}
+
 void show(Session& session, const Findings& f, const EvalCommand& o, const Evaluator& evaluator) {
   session.say(cat(f.samples, " samples of ", o.split, ", ", f.model));
+  if (f.details.contains("table")) say_table(session, f.details);
   if (f.details.contains("division")) session.say(f.details["division"]["text"].get<std::string>());
   TextRows rows{{"metric", "value", "95 % interval"}};
   for (const MetricValue& m : f.metrics) {
@@ -111,6 +128,8 @@ Json checkpoints_of(const EvalCommand& o) {
     Json one{{"file", std::filesystem::path(path).filename().string()}};
     const auto facts = load_checkpoint_facts(path);
     if (const auto step = facts.find("step"); step != facts.end()) one["step"] = step->second;
+    if (const auto table = facts.find("table"); table != facts.end())
+      one["table"] = Json::parse(table->second, nullptr, false);
     list.push_back(one);
   }
   return list;
@@ -233,6 +252,20 @@ Image picture_in_file(const std::string& path) {
 
 }  // namespace
 
+void add_evaluation_options(CLI::App* app, EvaluationOptions& o, const std::string& batch_names) {
+  app->add_option("--bad-samples", o.bad_samples, "fail at a file that cannot be read, or skip it")
+      ->capture_default_str();
+  app->add_option(batch_names, o.batch_size, "Samples that are computed together")
+      ->check(between(1, 1000000))
+      ->capture_default_str();
+  app->add_option("--workers", o.workers, "Threads that decode; -1: one a core")
+      ->check(between(-1, 64))
+      ->capture_default_str();
+  app->add_option("--resamples", o.resamples, "Of the bootstrap by patient")
+      ->check(between(0, 1000000))
+      ->capture_default_str();
+}
+
 void evaluate_checkpoint(Session& session, EvalCommand o) {
   check_options(o);
   Judges judges(session, o.checkpoint, o.more, o.views);
@@ -240,6 +273,8 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   std::vector<std::string> wrong;
   const auto whole = open_set(task, o, session, wrong);
   auto set = chosen_of(*whole, o);
+  refuse_films("eval", *set, task, o.checkpoint,
+               "gadolin mammography convert makes a set of such pictures, so evaluate that");
   LoaderOptions load;
   load.batch_size = o.batch_size;
   load.workers = o.workers;
@@ -266,6 +301,7 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   for (std::string& row : wrong) row = without_root(row, *whole);
   if (!wrong.empty()) found.details["wrong_rows"] = wrong;
   if (const std::size_t patients = patients_of(*set); patients > 0) found.details["patients"] = patients;
+  if (Json table = source_table(o.data); !table.empty()) found.details["table"] = std::move(table);
   found.details["checkpoints"] = checkpoints_of(o);
   found.details.update(scored_json(*whole, *set, found.bad));
   const auto* classifier = dynamic_cast<const ClassificationEvaluator*>(evaluator.get());

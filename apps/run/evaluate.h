@@ -12,15 +12,21 @@
 
 namespace gadolin {
 
-struct EvalCommand {
-  std::string data, checkpoint, out, splits, split = "test";  // split: also all
-  DatasetOptions dataset;
+// What every command of an evaluation offers.
+struct EvaluationOptions {
+  std::string bad_samples = "fail";  // or skip: what cannot be read is left out, and named in metrics.json
   std::int64_t batch_size = 32;
   int workers = -1, resamples = 1000;
-  std::vector<std::string> more;     // further checkpoints: an ensemble
-  std::string views = "identity";    // of each picture: "identity,hflip", or "all"
-  std::string bad_samples = "fail";  // or skip: what cannot be read is left out, and named in metrics.json
-  bool skip_wrong = false;           // of boxes: wrong rows are left out and named
+};
+void add_evaluation_options(CLI::App* app, EvaluationOptions& o,
+                            const std::string& batch_names = "--batch-size");
+
+struct EvalCommand : EvaluationOptions {
+  std::string data, checkpoint, out, splits, split = "test";  // split: also all
+  DatasetOptions dataset;
+  std::vector<std::string> more;   // further checkpoints: an ensemble
+  std::string views = "identity";  // of each picture: "identity,hflip", or "all"
+  bool skip_wrong = false;         // of boxes: wrong rows are left out and named
   int report_cams = 4;      // overlays of the report: as many surest mistakes, and surest right answers
   int report_pictures = 4;  // of a detector: as many drawn pictures of each kind (report_pictures.h)
   int report_strips = 4;    // of sequences: as many series with the slices that carried the decision

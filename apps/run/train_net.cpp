@@ -166,6 +166,7 @@ TrainPlan plan_of(const TrainCommand& o, const Session& session, const Module& n
   plan.mix.cutmix = o.input.cutmix;
   plan.mix.seed = session.common().seed;
   plan.load = loader_options(o, session);
+  plan.keep_last_batch = o.input.keep_last_batch;
   plan.eval_batch_size = o.input.eval_batch_size;
   plan.rule = rule_of(o);
   if (o.update.decay_all_but_norms) plan.rule.undecayed = norm_parameters(net);

@@ -48,6 +48,7 @@ struct InputChoice {
   double mixup = 0, cutmix = 0;  // alphas; 0: off
   // Of other command groups: instead of the sampler that `sampler` names.
   std::function<std::shared_ptr<const Sampler>(const Dataset& train, BatchCut cut)> make_sampler;
+  bool keep_last_batch = false;  // of an epoch, where it is not full
   std::int64_t batch_size = 32, eval_batch_size = 0;
   int workers = -1;
 };

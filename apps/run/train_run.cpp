@@ -5,6 +5,7 @@
 
 #include "apps/program/version.h"
 #include "apps/run/train_parts.h"
+#include "data/sets/division.h"
 #include "data/sets/extra_columns.h"
 #include "tasks/classification.h"
 #include "tasks/input_warnings.h"
@@ -173,6 +174,8 @@ Prepared prepare_run(Session& session, TrainCommand& o, std::unique_ptr<Dataset>
   p.plan = plan_of(o, session, p.task->net(), p.channels);
   if (p.channels > 0 && o.task == ClassificationTask::name)
     p.plan.facts.emplace("trained_on", trained_on_to_json(looked_at(o.data.path, *p.train, *p.task)));
+  if (const Json table = source_table(o.data.path); !table.empty())
+    p.plan.facts.emplace("table", Json{{"version", table["version"]}, {"sha256", table["sha256"]}}.dump());
   return p;
 }
 

@@ -126,7 +126,10 @@ std::string Application::metrics() const {
     ready += line("gadolin_model_ready", model->ready() ? 1 : 0);
   }
   text += sizes + seconds + waiting + under_way + ready;
-  const HttpCounts now = counts_ ? counts_() : HttpCounts{};
+  const HttpCounts now = [&] {
+    const std::lock_guard lock(counts_mutex_);
+    return counts_ ? counts_() : HttpCounts{};
+  }();
   text +=
       gauge("gadolin_connections", "Open connections", static_cast<double>(now.connections)) +
       gauge("gadolin_requests_active", "Requests under way", static_cast<double>(now.active)) +

@@ -25,7 +25,10 @@ class Application : public HttpApplication {
   // From now on new requests get 503.
   void drain() { draining_ = true; }
   // To be asked for what connections do; before it is set they are not counted.
-  void count(std::function<HttpCounts()> counts) { counts_ = std::move(counts); }
+  void count(std::function<HttpCounts()> counts) {
+    const std::lock_guard lock(counts_mutex_);
+    counts_ = std::move(counts);
+  }
   void verbose(bool all) { verbose_ = all; }  // log every request
   const RouteTable& routes() const { return table_; }
   Service& service() { return service_; }
@@ -38,6 +41,7 @@ class Application : public HttpApplication {
   Service service_;
   std::string token_;
   std::function<void(const std::string&)> say_;
+  mutable std::mutex counts_mutex_;
   std::function<HttpCounts()> counts_;
   RouteTable table_;
   Counter requests_;

@@ -102,6 +102,7 @@ HttpAnswer analyse(Service& service, HttpRequest& request) {
     if (part.name == "file") parts.push_back(&part);
   if (parts.empty()) refuse(400, "no part file; send one or more films as file of multipart/form-data");
   const ServedModel::Room room(model, static_cast<std::int64_t>(parts.size()));
+  const Interest interest(request.gone);
   films.resize(parts.size());
   for (std::size_t i = 0; i < films.size() && !request.gone.stop_requested(); ++i) {
     Film& film = films[i];
@@ -114,7 +115,7 @@ HttpAnswer analyse(Service& service, HttpRequest& request) {
       Batch batch = model.one(set, 0);
       film.warnings = model.watch().warnings(batch, 0, task.pipeline(), view_of(set, 0));
       warn_of_preparation(task, film);
-      film.answer = model.predictor().submit(std::move(batch), request.gone);
+      film.answer = model.predictor().submit(std::move(batch), interest.token());
     });
   }
   Json answer{{"request_id", request.id},   {"model", model.title()},

@@ -71,6 +71,9 @@ bool names_model(const std::string& name) {
 
 }  // namespace
 
+DecoderTurn::DecoderTurn() { decoders().acquire(); }
+DecoderTurn::~DecoderTurn() { decoders().release(); }
+
 ServedModel::ServedModel(std::string name, std::string path, ModelOptions options)
     : name_(std::move(name)), path_(std::move(path)), options_(options) {}
 
@@ -191,10 +194,7 @@ ServedModel::Room::Room(ServedModel& model, std::int64_t pictures) : model_(mode
 }
 
 Batch ServedModel::one(const Dataset& set, std::int64_t i) const {
-  struct Turn {
-    Turn() { decoders().acquire(); }
-    ~Turn() { decoders().release(); }
-  } const turn;
+  const DecoderTurn turn;
   return task().one(set, i, options_.device);
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <semaphore>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -82,6 +84,28 @@ class ServedModel {
   std::unique_ptr<Predictor> predictor_;
   std::atomic<bool> ready_ = false, failed_ = false;
   mutable std::mutex mutex_;
+};
+
+// Whoever holds one decodes a picture; there is one a core, because each picture may take a gigabyte.
+class DecoderTurn {
+ public:
+  DecoderTurn();
+  ~DecoderTurn();
+  DecoderTurn(const DecoderTurn&) = delete;
+  DecoderTurn& operator=(const DecoderTurn&) = delete;
+};
+
+// What a request waits for. When the request ends, answered or too late, or its client hangs up, whatever it
+// still has in the queue leaves it.
+class Interest {
+ public:
+  explicit Interest(const std::stop_token& client) : hung_up_(client, [this] { source_.request_stop(); }) {}
+  ~Interest() { source_.request_stop(); }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::stop_callback<std::function<void()>> hung_up_;
 };
 
 class Models {

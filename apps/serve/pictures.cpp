@@ -34,8 +34,15 @@ double number_of(const HttpRequest& request, const char* name, double otherwise,
   return value;
 }
 
+int whole_number_of(const HttpRequest& request, const char* name, int otherwise, int least, int most) {
+  const double value = number_of(request, name, otherwise, least, most);
+  if (value != std::floor(value))
+    refuse(400, "field ", name, " is ", value, "; a whole number from ", least, " to ", most, " is needed");
+  return static_cast<int>(value);
+}
+
 int longest_of(const HttpRequest& request, int otherwise) {
-  return static_cast<int>(number_of(request, "longest", otherwise, 16, 16384));
+  return whole_number_of(request, "longest", otherwise, 16, 16384);
 }
 
 std::pair<int, int> reduced(int width, int height, int longest) {
@@ -75,11 +82,13 @@ HttpAnswer heatmap(Service& service, HttpRequest& request) {
   const ServedModel::Room room(model, 1);
   const UploadSet set({the_film(service, request)}, task.classes());
   const Batch batch = model.one(set, 0);
-  std::future<Outputs> answer = model.predictor().submit(batch, request.gone);
+  const Interest interest(request.gone);
+  std::future<Outputs> answer = model.predictor().submit(batch, interest.token());
   const std::vector<double> p =
       task.class_probabilities(ServedModel::wait_for(answer, service.limits.answer_seconds), 0);
   const int target = class_of(request.text("class"), task, p);
   const Tensor heat = model.heat(batch, target);
+  const DecoderTurn turn;
   HttpAnswer png =
       png_answer(overlay(set.image(0), seen_sample(set, 0, task.pipeline()), heat, alpha), longest);
   png.headers.emplace_back("X-Class", percent_encoded(task.classes()[static_cast<std::size_t>(target)]));
@@ -95,7 +104,7 @@ Frame frame_of(const Upload& film, const HttpRequest& request) {
   const DicomFile file({reinterpret_cast<const char*>(film.bytes.data()), film.bytes.size()}, film.name);
   const auto frames =
       static_cast<int>(std::clamp<std::int64_t>(file.integer(dicom::number_of_frames, 1), 1, 1 << 20));
-  const int frame = static_cast<int>(number_of(request, "frame", 0, 0, frames - 1));
+  const int frame = whole_number_of(request, "frame", 0, 0, frames - 1);
   return {read_dicom_image(file, frame), frames};
 }
 
@@ -103,6 +112,7 @@ HttpAnswer picture(Service& service, HttpRequest& request) {
   const Upload film = the_film(service, request);
   const int longest = longest_of(request, 2048);
   const double infinity = std::numeric_limits<double>::max();
+  const DecoderTurn turn;
   const bool center = !request.text("center").empty(), width = !request.text("width").empty();
   if (center != width)
     refuse(400, "field ", center ? "width" : "center", " is missing; a window has center and width");
@@ -168,6 +178,7 @@ HttpAnswer values(Service& service, HttpRequest& request) {
   if (film.format != ImageFormat::dicom)
     refuse(415, film.name, " is ", format_name(film.format), "; only DICOM has values");
   const int longest = longest_of(request, 1024);
+  const DecoderTurn turn;
   const Frame frame = frame_of(film, request);
   const DicomImage& image = frame.image;
   if (image.channels != 1 || image.photometric == "PALETTE COLOR")
@@ -224,23 +235,36 @@ void add_picture_routes(RouteTable& table, Service& service) {
       {{"frame", number, "From 0"}}, values);
 }
 
+namespace {
+// Browsers name text/html; curl and libraries take anything (*/*).
+bool takes_pages(const HttpRequest& request) {
+  const std::string* accept = field(request.headers, "accept");
+  return accept != nullptr && accept->find("text/html") != std::string::npos;
+}
+}  // namespace
+
 void add_page_routes(RouteTable& table) {
   for (const PageFile& file : page_files()) {
-    table.add({.method = "GET",
-               .path = std::string(file.path),
-               .about = file.path == "/" ? "The page" : "A part of the page",
-               .run =
-                   [file](HttpRequest&) {
-                     return HttpAnswer{200,
-                                       std::string(file.type),
-                                       std::string(file.text),
-                                       {{"Content-Security-Policy", page_policy},
-                                        {"Referrer-Policy", "no-referrer"},
-                                        {"Cache-Control", "no-cache"}}};
-                   },
-               .quick = true,
-               .open = true,
-               .gives = std::string(file.type)});
+    table.add(
+        {.method = "GET",
+         .path = std::string(file.path),
+         .about = file.path == "/" ? "The page" : "A part of the page",
+         .run =
+             [file](HttpRequest& request) {
+               // The original's answer, for scripts that ask whether it is there.
+               if (file.path == "/" && !takes_pages(request))
+                 return HttpAnswer{200, "text/plain; charset=utf-8", "Server is on", {{"Vary", "Accept"}}};
+               return HttpAnswer{200,
+                                 std::string(file.type),
+                                 std::string(file.text),
+                                 {{"Content-Security-Policy", page_policy},
+                                  {"Referrer-Policy", "no-referrer"},
+                                  {"Vary", "Accept"},
+                                  {"Cache-Control", "no-cache"}}};
+             },
+         .quick = true,
+         .open = true,
+         .gives = std::string(file.type)});
   }
 }
 

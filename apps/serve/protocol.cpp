@@ -164,9 +164,10 @@ HttpAnswer infer(Service& service, HttpRequest& http) {
   const V2Request request = read_v2_request(http.body, header == nullptr ? "" : *header);
   const std::int64_t n = request.inputs[0].shape[0];
   const ServedModel::Room room(model, n);
+  const Interest interest(http.gone);
   std::vector<std::future<Outputs>> asked;
   for (Batch& picture : pictures_of(service, model, request))
-    asked.push_back(model.predictor().submit(std::move(picture), http.gone));
+    asked.push_back(model.predictor().submit(std::move(picture), interest.token()));
   if (asked.empty()) refuse(400, "inputs[0].shape: no picture is given");
   std::vector<Outputs> answers;
   for (auto& answer : asked) answers.push_back(ServedModel::wait_for(answer, service.limits.answer_seconds));

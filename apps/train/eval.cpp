@@ -57,17 +57,7 @@ void add_eval_command(Program& program) {
                   "Label that stands for no finding in a multi-label set");
   add_box_options(app, o->dataset, o->skip_wrong);
   app->add_flag("--allow-outside", o->dataset.allow_outside, "A manifest may name files outside its folder");
-  app->add_option("--bad-samples", o->bad_samples, "fail at a file that cannot be read, or skip it")
-      ->capture_default_str();
-  app->add_option("--batch-size", o->batch_size, "Samples that are computed together")
-      ->check(between(1, 1000000))
-      ->capture_default_str();
-  app->add_option("--workers", o->workers, "Threads that decode; -1: one a core")
-      ->check(between(-1, 64))
-      ->capture_default_str();
-  app->add_option("--resamples", o->resamples, "Of the bootstrap by patient")
-      ->check(between(0, 1000000))
-      ->capture_default_str();
+  add_evaluation_options(app, *o);
 }
 
 }  // namespace gadolin

@@ -6,6 +6,7 @@
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
 #include "apps/run/answers.h"
+#include "apps/run/prepared_films.h"
 #include "apps/run/table_of_run.h"
 #include "apps/train/commands.h"
 #include "io/atomic_file.h"
@@ -94,23 +95,6 @@ void features(Session& session, const PredictOptions& o) {
   session.output("index", o.out + "/index.csv");
 }
 
-// Films are cut and windowed before a net of mammography sees them, which predict knows nothing of.
-void refuse_films(const Dataset& set, const DetectionTask& detector, const std::string& checkpoint) {
-  if (detector.remembered("preparation").empty()) return;
-  for (std::int64_t i = 0; i < set.size(); ++i) {
-    StoredImage stored;
-    try {
-      stored = set.read(i);
-    } catch (const Error&) {  // told when it is its turn
-      continue;
-    }
-    require<UsageError>(stored.file.empty() || image_format(stored.file) != ImageFormat::dicom,
-                        "predict: ", printable(set.info(i).name), " is DICOM, and ", printable(checkpoint),
-                        " learnt from films that were cut and windowed; gadolin mammography detect does that "
-                        "to a film, so use it instead");
-  }
-}
-
 void predict(Session& session, const PredictOptions& o) {
   if (!o.layer.empty()) return features(session, o);
   require<UsageError>(o.out.empty(), "predict: --out ", printable(o.out),
@@ -126,7 +110,8 @@ void predict(Session& session, const PredictOptions& o) {
   require<UsageError>(o.draw.empty() || detector != nullptr, "predict: --draw is for detectors, and ",
                       o.checkpoint, " is of ", task.kind(), "; gadolin cam shows what a classifier looks at");
   const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
-  if (detector != nullptr) refuse_films(*set, *detector, o.checkpoint);
+  refuse_films("predict", *set, task, o.checkpoint,
+               "gadolin mammography detect does that to a film, so use it instead");
   TextRows rows{task.columns()};
   rows[0].insert(rows[0].begin(), "path");
   std::vector<std::string> stems;

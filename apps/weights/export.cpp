@@ -7,6 +7,7 @@
 #include "apps/weights/weights.h"
 #include "io/torch_file.h"
 #include "nets/detectors.h"
+#include "tasks/feature_classifier.h"
 
 namespace gadolin {
 namespace {
@@ -25,6 +26,20 @@ void write_torch(Session& session, Task& c, const std::string& path, const Expor
   session.metric("tensors", tensors.size());
 }
 
+// What a classifier reads; of one of features, what the net before it does.
+NetInfo pictures_of(const ClassificationTask& c) {
+  if (c.model() != feature_classifier_name) return net_info(c.model());
+  const auto extractor = extractor_from_options(c.options());
+  require<UsageError>(
+      extractor.has_value(),
+      "export: this checkpoint learnt on features and has no net that makes them of pictures; "
+      "export film.gdck of its run");
+  NetInfo info = net_info(extractor->model);
+  if (const auto own = extractor->net.find("input_channels"); own != extractor->net.end())
+    info.input[0] = static_cast<std::int64_t>(std::get<double>(own->second));
+  return info;
+}
+
 void write_onnx(Session& session, Task& c, const std::string& path, const ExportOptions& options) {
   const auto written = [&](auto& task, const NetInfo& info, auto& exported) {
     const Shape image = onnx_input(task, task.options(), info, options.input);
@@ -39,7 +54,7 @@ void write_onnx(Session& session, Task& c, const std::string& path, const Export
     model.metadata["detector"] = settings_to_json(detector->settings()).dump();
   } else {
     auto& classifier = dynamic_cast<ClassificationTask&>(c);  // there is no third kind
-    model = written(classifier, net_info(c.model()), classifier.net());
+    model = written(classifier, pictures_of(classifier), classifier.net());
   }
   save_onnx(path, model);
   session.metric("nodes", model.nodes.size());

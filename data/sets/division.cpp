@@ -34,18 +34,41 @@ std::string manifest_facts_path(const std::string& path) {
   return fs::path(path).replace_extension(".json").string();
 }
 
-Json division_of(const std::string& path, const Dataset& set) {
+namespace {
+
+// manifest.json beside the set; {} where there is none.
+Json facts_beside(const std::string& path) {
   std::error_code error;
   const std::string file = manifest_facts_path(path);
   if (has_ending(path, ".json") || !fs::is_regular_file(file, error)) return Json::object();
-  const Json facts = Json::parse(read_file(file, 1 << 26), nullptr, false);
+  Json facts = Json::parse(read_file(file, 1 << 26), nullptr, false);
   require<FormatError>(facts.is_object(), "dataset: ", printable(file), " is not a JSON object; remove it");
+  return facts;
+}
+
+bool has_text(const Json& json, const char* name) {
+  return json.is_object() && json.contains(name) && json[name].is_string();
+}
+
+}  // namespace
+
+bool is_table(const Json& json) { return has_text(json, "version") && has_text(json, "sha256"); }
+
+Json source_table(const std::string& path) {
+  const Json facts = facts_beside(path);
+  if (!facts.contains("table")) return Json::object();
+  require<FormatError>(is_table(facts["table"]), "dataset: ", printable(manifest_facts_path(path)),
+                       ": the table has no version or no sha256; remove the file, or prepare the data again");
+  return facts["table"];
+}
+
+Json division_of(const std::string& path, const Dataset& set) {
+  const std::string file = manifest_facts_path(path);
+  const Json facts = facts_beside(path);
   if (!facts.contains("division")) return Json::object();
   Json division = facts["division"];
-  const auto text_in = [&](const char* name) {
-    return division.is_object() && division.contains(name) && division[name].is_string();
-  };
-  require<FormatError>(text_in("text") && text_in("sha256"), "dataset: ", printable(file),
+  require<FormatError>(has_text(division, "text") && has_text(division, "sha256"),
+                       "dataset: ", printable(file),
                        ": the division has no text or no sha256; remove the file, or prepare the data again");
   const std::string now = division_sha256(set);
   if (division["sha256"] == now) return division;

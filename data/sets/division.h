@@ -22,4 +22,9 @@ std::string manifest_facts_path(const std::string& path);
 // {} without such a file. Throws FormatError when it is no JSON or holds a division without text or hash.
 Json division_of(const std::string& path, const Dataset& set);
 
+// "table" of that file: which version of a published table the set was made of, {"version", "sha256", ...}.
+// {} without such a file. Throws FormatError when it is no JSON or holds a table without version or sha256.
+Json source_table(const std::string& path);
+bool is_table(const Json& json);  // whether it has them
+
 }  // namespace gadolin

@@ -232,9 +232,8 @@ struct LinearFunction {
   Grads backward(const Tensor& dy, Need need) const {
     // Gradient of the sum before the activation; the comparison is this way round so that NaN stays NaN.
     Tensor dz = dy;
-    if (activation == Activation::relu) {
+    if (activation == Activation::relu)
       dz = where(compare(Compare::less_equal, y, 0.0), zeros({}, dy.dtype(), dy.device()), dy);
-    }
     Grads grads(3);
     if (need[0]) grads[0] = matmul(dz, weight);
     if (need[1]) grads[1] = matmul(dz.transpose(0, 1), x);
@@ -257,9 +256,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                       "], the rows of weight ", weight.shape());
   const Tensor* inputs[] = {&x, &weight, &bias};
   // The gradient of gelu needs what gelu is given.
-  if (activation == Activation::gelu && detail::wants_tape(inputs, 3)) {
-    return gelu(linear(x, weight, bias));
-  }
+  if (activation == Activation::gelu && detail::wants_tape(inputs, 3)) return gelu(linear(x, weight, bias));
   Shape rows{1, x.size(-1)}, shape = x.shape();
   for (int i = 0; i < x.dim() - 1; ++i) rows[0] *= x.size(i);
   shape[-1] = weight.size(0);

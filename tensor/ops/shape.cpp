@@ -212,9 +212,8 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mo
   Tensor y = x;
   for (int d = x.dim() - 1; d >= 0; --d) {
     const std::int64_t before = margins.before[d], after = margins.after[d];
-    if (before < 0 || after < 0) {
+    if (before < 0 || after < 0)
       y = y.slice(d, std::max<std::int64_t>(0, -before), y.size(d) - std::max<std::int64_t>(0, -after));
-    }
     if (before <= 0 && after <= 0) continue;
     const auto edge = mode == PadMode::reflect ? pad_reflect : pad_replicate;
     y = edge(y, d, std::max<std::int64_t>(0, before), std::max<std::int64_t>(0, after));

@@ -138,9 +138,8 @@ Tensor Tensor::reshape(Shape to) const {
   if (guess >= 0 && known > 0 && numel() % known == 0) to[guess] = numel() / known;
   require<ShapeError>(to.numel() == numel(), "reshape: ", shape(), " has ", numel(), " elements, ", to,
                       " does not fit");
-  if (const auto steps = view_strides(shape(), strides(), to)) {
+  if (const auto steps = view_strides(shape(), strides(), to))
     return record(ReshapeFunction{shape()}, view(to, *steps, offset()), *this);
-  }
   const Tensor dense = contiguous();
   return record(ReshapeFunction{shape()}, dense.view(to, strides_for(to), dense.offset()), dense);
 }

@@ -24,6 +24,14 @@ struct DicomCommand : testing::Test {
 };
 std::string dicom_file(const std::string& name) { return fixture("dicom/pydicom/" + name); }
 
+TEST(BenchDicom, TheFileOfItsExampleIsThere) {
+  const std::string help = run_here({"bench", "dicom", "--help"}).out;
+  const std::size_t at = help.find("tests/fixtures/");
+  ASSERT_NE(at, std::string::npos) << help;
+  const std::string name = help.substr(at + 15, help.find_first_of(" \n", at) - at - 15);
+  EXPECT_TRUE(fs::exists(fixture(name))) << name;
+}
+
 TEST_F(DicomCommand, DumpInThreeFormats) {
   const std::string file = dicom_file("MR_small.dcm");
   EXPECT_EQ(run_here({"dicom", "dump", file, "--fields", "Rows,00280011"}).out,

@@ -44,6 +44,7 @@ foreach(command
     "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data synth openi" "data synth ct-series" "data convert" "data score"
     "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"
     "mammography convert" "mammography train" "mammography evaluate" "mammography detect" "mammography sweep" "mammography ensemble" "mammography cases" "mammography debug"
+    "pipeline run"
     "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model" "nodule serve"
     "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam"
     "hemorrhage process-labels" "hemorrhage train" "hemorrhage extract-features" "hemorrhage train-lstm" "hemorrhage predict")
@@ -59,7 +60,7 @@ foreach(document IN LISTS documents)
   string(REGEX MATCHALL "[\n`]gadolin [a-z][^\n`#]*" calls "${plain}")
   foreach(call IN LISTS calls)
     string(REGEX REPLACE "^.gadolin " "" call "${call}")
-    string(REGEX MATCH "^data synth (bodypart|mammo|chest|openi|ct-series)|^(bench|data|dicom|bodypart|nodule|mammography|chestxray|hemorrhage) [a-z-]+|^[a-z][a-z-]+" command "${call}")
+    string(REGEX MATCH "^data synth (bodypart|mammo|chest|openi|ct-series)|^(bench|data|dicom|bodypart|nodule|mammography|chestxray|hemorrhage|pipeline) [a-z-]+|^[a-z][a-z-]+" command "${call}")
     help_of("${command}" help)
     math(EXPR checked "${checked} + 1")
     if(help STREQUAL "none")

@@ -233,6 +233,30 @@ TEST(ZipFile, DamageIsAnErrorAndNothingElse) {
             8000);  // dates, attributes and such may change
 }
 
+TEST(ZipWriter, PackedMembersAndZip64AreReadBack) {
+  const Scratch scratch;
+  AtomicFile file(scratch / "many.zip");
+  ZipWriter zip(file);
+  zip.add("packed", packed_member(std::string(5000, 'a')));
+  for (int i = 0; i < 65600; ++i) zip.add(cat("m", i), packed_member(""));
+  zip.finish();
+  EXPECT_EQ(message_of<ValueError>([&] { zip.add(std::string(65535, 'n'), "x"); }),
+            "zip: a name of 65535 bytes, at most 65534 are possible");
+  AtomicFile again(scratch / "again.zip");
+  ZipWriter other(again);
+  other.add("a", "hello");
+  other.finish();
+  again.commit();
+  file.commit();
+  const MappedFile mapped(scratch / "many.zip");
+  const ZipFile many(mapped.text(), "many");
+  EXPECT_EQ(many.entries().size(), 65601u);
+  std::string room;
+  EXPECT_EQ(many.head(*many.find("packed"), 10, room), std::string(10, 'a'));
+  EXPECT_EQ(many.unpacked_bytes(), 10u);
+  EXPECT_EQ(many.read(*many.find("packed"), 5000), std::string(5000, 'a'));
+}
+
 TEST(Npz, MembersThatAreNoArrays) {
   const Scratch scratch;
   const std::string path = scratch.write("x.npz", built({honest("a.txt", "hello")}));

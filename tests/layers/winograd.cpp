@@ -83,9 +83,9 @@ TEST(Winograd, AllPassesAgreeWithPlainSums) {
         expected = relu(expected + p.b.to(DType::fp64).reshape({1, c.k, 1, 1}) + dy);
         Tensor y = empty_like(p.dy);
         y.fill_(std::numeric_limits<double>::quiet_NaN());
-        conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.addend = p.dy, .relu = true}, y, false);
+        conv_forward_winograd(how, p.z, p.x, p.w, {}, p.b, {.addend = p.dy, .relu = true}, y);
         EXPECT_LT(worst_share(y, expected), allowed);
-        EXPECT_LT(worst_share(conv_data_gradient_winograd(how, p.z, p.dy, p.w, p.x, false),
+        EXPECT_LT(worst_share(conv_data_gradient_winograd(how, p.z, p.dy, p.w, p.x),
                               conv_data_gradient_reference(p.z, dy, w, x)),
                   allowed);
         EXPECT_LT(worst_share(conv_filter_gradient_winograd(how, p.z, p.dy, p.x, p.w),
@@ -105,11 +105,11 @@ TEST(Winograd, OfBfloat16GivesTheBitsOfFp32Rounded) {
       const Tensor x = p.x.to(DType::fp32), w = p.w.to(DType::fp32), b = p.b.to(DType::fp32),
                    dy = p.dy.to(DType::fp32);
       Tensor y = empty_like(p.dy), wide = empty_like(dy);
-      conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.addend = p.dy, .relu = true}, y, false);
-      conv_forward_winograd(how, p.z, x, w, b, {.addend = dy, .relu = true}, wide, false);
+      conv_forward_winograd(how, p.z, p.x, p.w, {}, p.b, {.addend = p.dy, .relu = true}, y);
+      conv_forward_winograd(how, p.z, x, w, {}, b, {.addend = dy, .relu = true}, wide);
       EXPECT_TRUE(same_bits(y, wide.to(DType::bf16)));
-      EXPECT_TRUE(same_bits(conv_data_gradient_winograd(how, p.z, p.dy, p.w, p.x, false),
-                            conv_data_gradient_winograd(how, p.z, dy, w, x, false).to(DType::bf16)));
+      EXPECT_TRUE(same_bits(conv_data_gradient_winograd(how, p.z, p.dy, p.w, p.x),
+                            conv_data_gradient_winograd(how, p.z, dy, w, x).to(DType::bf16)));
       EXPECT_TRUE(same_bits(conv_filter_gradient_winograd(how, p.z, p.dy, p.x, p.w),
                             conv_filter_gradient_winograd(how, p.z, dy, x, w)));
     }
@@ -124,14 +124,14 @@ TEST(Winograd, ReadsAndWritesSlicesOfChannels) {
     Tensor x = wide.slice(1, 3, 24), y = out.slice(1, 30, 49);
     x.copy_(p.x);
     Tensor own = empty(p.dy.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-    conv_forward_winograd(how, p.z, p.x, p.w, p.b, {}, own, false);
+    conv_forward_winograd(how, p.z, p.x, p.w, {}, p.b, {}, own);
     const Tensor before = out.slice(1, 0, 30).contiguous().clone(),
                  after = out.slice(1, 49, 64).contiguous().clone();
-    conv_forward_winograd(how, p.z, x, p.w.contiguous(MemoryFormat::channels_last), p.b, {}, y, false);
+    conv_forward_winograd(how, p.z, x, p.w.contiguous(MemoryFormat::channels_last), {}, p.b, {}, y);
     EXPECT_TRUE(same_bits(y, own));
     EXPECT_TRUE(same_bits(out.slice(1, 0, 30), before));
     EXPECT_TRUE(same_bits(out.slice(1, 49, 64), after));
-    conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.addend = own}, own, false);  // onto itself
+    conv_forward_winograd(how, p.z, p.x, p.w, {}, p.b, {.addend = own}, own);  // onto itself
     EXPECT_TRUE(same_bits(own.contiguous(), (y + y).contiguous()));
   }
 }
@@ -143,8 +143,8 @@ TEST(Winograd, GivesThePictureTheSameBitsInAnyBatchByAnyNumberOfThreads) {
     const auto all = [&](const Tensor& x, const Tensor& dy) {
       const ConvSizes z = conv_sizes(x, p.w, {.padding = 1});
       Tensor y = empty(dy.shape(), DType::fp32, cpu, MemoryFormat::channels_last);
-      conv_forward_winograd(how, z, x, p.w, p.b, {}, y, false);
-      return std::vector<Tensor>{y, conv_data_gradient_winograd(how, z, dy, p.w, x, false),
+      conv_forward_winograd(how, z, x, p.w, {}, p.b, {}, y);
+      return std::vector<Tensor>{y, conv_data_gradient_winograd(how, z, dy, p.w, x),
                                  conv_filter_gradient_winograd(how, z, dy, x, p.w)};
     };
     set_num_threads(1);
@@ -174,7 +174,7 @@ TEST(Winograd, OfANaNMakesNaNsOfItsTile) {
     Pixels p = pixels_of({1, 16, 12, 12, 16, 1}, dtype);
     p.x.select(0, 0).select(0, 2).select(0, 5).select(0, 5).fill_(bad);
     Tensor y = empty(p.dy.shape(), dtype, cpu, MemoryFormat::channels_last);
-    conv_forward_winograd(how, p.z, p.x, p.w, p.b, {.relu = std::isnan(bad)}, y, false);
+    conv_forward_winograd(how, p.z, p.x, p.w, {}, p.b, {.relu = std::isnan(bad)}, y);
     for (std::int64_t r = 4; r <= 6; ++r)
       for (std::int64_t s = 4; s <= 6; ++s)
         EXPECT_FALSE(std::isfinite(y.select(0, 0).select(0, 1).select(0, r).select(0, s).item()));
@@ -197,7 +197,7 @@ TEST(Winograd, ErrorsAreOfTheSizeOfASums) {
   };
   for (const WinogradChoice how : winograd_choices()) {
     Tensor y = empty({1, 64, 16, 16}, DType::fp32, cpu, MemoryFormat::channels_last);
-    conv_forward_winograd(how, z, x, w, {}, {}, y, false);
+    conv_forward_winograd(how, z, x, w, {}, {}, {}, y);
     std::cout << "F(" << how.tile << "x" << how.tile << ") of " << how.lane_bytes << " bytes: " << share(y)
               << "\n";
     EXPECT_LT(share(y), how.tile == 2 ? 1e-6 : 2e-6);

@@ -77,12 +77,20 @@ TEST(Subgroups, EachGroupByItself) {
   EXPECT_EQ(tables[1].columns, (std::vector<std::string>{"finding", "view AP", "view PA"}));
   EXPECT_EQ(tables[1].rows[1], (std::vector<std::string>{"Hernia", "not defined", "1.000"}));
 
+  const auto bars = subgroup_bars(groups);
+  ASSERT_EQ(bars.size(), 1u);
+  EXPECT_EQ(bars[0].bars[0].name, "view AP, 4 samples, 1 of 2 classes");
+  EXPECT_EQ(bars[0].bars[1].name, "view PA, 4 samples");
+  EXPECT_EQ(bars[0].bars[0].value, 0);
+  EXPECT_EQ(bars[0].bars[1].value, 1);
+
   // There and back through metrics.json, NaN as null.
   const Json json = subgroups_json(groups);
   EXPECT_TRUE(json[0]["metrics"]["roc_auc/Hernia"]["value"].is_null());
   EXPECT_EQ(subgroup_rows(subgroups_from(Json::parse(json.dump()))), rows);
   EXPECT_TRUE(subgroup_rows({}).empty());
   EXPECT_TRUE(subgroup_tables({}).empty());
+  EXPECT_TRUE(subgroup_bars({}).empty());
 }
 
 TEST(Subgroups, OneClassASample) {

@@ -2,17 +2,16 @@
 // table of body parts.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "data/database/database.h"
 #include "data/dicom/dicom.h"
 #include "io/csv.h"
+#include "tests/apps/page.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 
@@ -26,15 +25,6 @@ struct BodypartRoad : testing::Test {
   }
   const Scratch dir;
 
-  // Runs a script in the scratch folder, in which `gadolin` is this build; what it printed when it fails.
-  std::string shell(const std::string& script) const {
-    const std::string text =
-        "set -eu\ncd '" + dir.path() +
-        "'\nexport OMP_WAIT_POLICY=passive\ngadolin() { '" GADOLIN_PROGRAM "' \"$@\"; }\n" + script;
-    const int code =
-        std::system(("sh '" + dir.write("script.sh", text) + "' > '" + dir / "said.txt" + "' 2>&1").c_str());
-    return code == 0 ? "" : "exit status " + std::to_string(code) + "\n" + contents_of(dir / "said.txt");
-  }
   nlohmann::json metrics(const std::string& path) const {
     return nlohmann::json::parse(contents_of(dir / path));
   }
@@ -44,28 +34,11 @@ struct BodypartRoad : testing::Test {
   }
 };
 
-// What stands between ``` and ```, comments included.
-std::string commands_of(const std::string& document) {
-  std::istringstream lines(contents_of(fixture("../../docs/" + document)));
-  std::string script;
-  bool inside = false;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("```", 0) == 0)
-      inside = !inside;
-    else if (inside)
-      script += line + "\n";
-  }
-  return script;
-}
-
 TEST_F(BodypartRoad, TheDocument) {
-  const std::string script = commands_of("bodypart.md");
-  for (const char* command :
-       {"create-database", "fetch-image", "preprocess-image", "convert-data", "train", "eval", "classify"}) {
-    ASSERT_NE(script.find(std::string("gadolin bodypart ") + command), std::string::npos)
-        << command << " is not on the page";
-  }
-  ASSERT_EQ(shell(script), "");
+  ASSERT_EQ(run_page(dir, "bodypart.md",
+                     {"bodypart create-database", "bodypart fetch-image", "bodypart preprocess-image",
+                      "bodypart convert-data", "bodypart train", "bodypart eval", "bodypart classify"}),
+            "");
 
   // 120 patients of 7 films; nothing is lost on the way.
   EXPECT_EQ(read_csv(dir / "index.csv").rows.size(), 840u);
@@ -117,22 +90,27 @@ TEST_F(BodypartRoad, RealFiles) {
     fs::copy(fixture(folder), dir / "scans/" + std::string(folder).substr(0, 5), fs::copy_options::recursive);
   }
   const std::string script = R"(
-gadolin bodypart create-database --directory scans --database films.db --report refused.csv --json > database.json
+gadolin bodypart create-database --directory scans --database films.db --report refused.csv \
+  --json > database.json
 for part in BREAST CHEST CSPINE HEAD PROSTATE 'WHOLE BODY'; do
   gadolin bodypart fetch-image --query "$part" --directory set --database films.db --metadata true
 done
 gadolin bodypart preprocess-image --directory set/images --preprocess target_segmentation --value 2
 gadolin bodypart preprocess-image --directory set/images --preprocess bitwise_downsampling --value 6
-gadolin bodypart convert-data --dataset_name dicom --dataset_dir set --images preprocessed_images_bit --output_dir records --output_name train-dicom --seed 1
+gadolin bodypart convert-data --dataset_name dicom --dataset_dir set \
+  --images preprocessed_images_bit --output_dir records --output_name train-dicom --seed 1
 cp records/train-dicom.tfrecord records/validation-dicom.tfrecord  # five patients cannot be divided
-gadolin bodypart train --trainer resnet --data_dir records --model_dir run --resnet_size 18 --net_option width=4 --channels 1 --train_image_size 32 --batch_size 4 --batch_norm_decay 0.9 --train_epochs 8 --threads 1
-gadolin bodypart eval --checkpoint_path run --dataset_dir records --dataset_split_name train --eval_dir evaluation
+gadolin bodypart train --trainer resnet --data_dir records --model_dir run --resnet_size 18 \
+  --net_option width=4 --channels 1 --train_image_size 32 --batch_size 4 --batch_norm_decay 0.9 \
+  --train_epochs 8 --threads 1
+gadolin bodypart eval --checkpoint_path run --dataset_dir records \
+  --dataset_split_name train --eval_dir evaluation
 find set/fetch -name '*.dcm' | sort > films.txt
 code=0
 gadolin bodypart classify --checkpoint_path run --infile films.txt --names --outfile films.tsv || code=$?
 test $code = 3
 )";
-  ASSERT_EQ(shell(script), "");
+  ASSERT_EQ(shell(dir, script), "");
 
   // Twelve of the files name a part and can be shown; of the two CHEST films without pixels nothing is left
   // but their rows.

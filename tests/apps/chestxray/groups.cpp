@@ -7,6 +7,7 @@
 #include "io/csv.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
+#include "train/checkpoint.h"
 
 namespace gadolin::test {
 namespace {
@@ -50,6 +51,13 @@ TEST(ChestGroups, EvaluationSaysTheSplitAndTheGroups) {
   EXPECT_EQ(page.find("</h2>\n", heading) + 6, line) << "nothing stands between the heading and it";
   EXPECT_NE(page.find("Subgroups"), std::string::npos);
   EXPECT_NE(page.find("ROC AUC by finding and group"), std::string::npos);
+  const std::size_t chart = page.find("ROC AUC by group");
+  ASSERT_NE(chart, std::string::npos);
+  for (const auto& group : metrics["subgroups"])
+    EXPECT_NE(page.find(cat(group["by"].get<std::string>(), " ", group["group"].get<std::string>(), ", ",
+                            group["samples"].get<std::int64_t>(), " samples"),
+                        chart),
+              std::string::npos);
 
   // The table of the run carries both along.
   EXPECT_EQ(read_csv(dir / "run/split.csv").header,
@@ -58,6 +66,26 @@ TEST(ChestGroups, EvaluationSaysTheSplitAndTheGroups) {
                                   dir / "run/checkpoints/last.gdck", "--resamples", "0", "--workers", "0"});
   EXPECT_NE(again.out.find(text), std::string::npos) << again.out << again.err;
   EXPECT_NE(again.out.find("in the mean"), std::string::npos) << again.out;
+
+  // E9: which of NIH's tables a net learnt from stands in its checkpoint and beside every number.
+  const std::string checkpoint = dir / "run/checkpoints/last.gdck";
+  nlohmann::json learnt = nlohmann::json::parse(load_checkpoint_facts(checkpoint).at("table"));
+  EXPECT_EQ(learnt["sha256"], facts["table"]["sha256"]);
+  EXPECT_EQ(learnt["version"], facts["table"]["version"]);
+  EXPECT_EQ(metrics["table"], facts["table"]);
+  EXPECT_EQ(metrics["checkpoints"][0]["table"], learnt);
+  const std::string version = learnt["version"];
+  EXPECT_NE(run.out.find("table: " + version + ", sha256 "), std::string::npos) << run.out;
+  EXPECT_EQ(run.err.find("learnt from"), std::string::npos) << run.err;
+  Checkpoint other = load_checkpoint(checkpoint);
+  other.facts["table"] = R"({"version": "another table", "sha256": "0123456789abcdef"})";
+  save_checkpoint(checkpoint, other);
+  const Outcome mixed = evaluate("test");
+  EXPECT_NE(mixed.err.find("eval: last.gdck learnt from another table, sha256 0123456789ab; these samples "
+                           "are of " +
+                           version + ", sha256 "),
+            std::string::npos)
+      << mixed.err;
 
   // Divided anew, it is another split.
   ASSERT_EQ(run_here({"data", "split", dir / "out/manifest.csv", "--shares", "0.5/0.2/0.3"}).code, 0);

@@ -266,8 +266,16 @@ TEST(Division, DamagedFacts) {
         says(damaged),
         "dataset: DIR/m.json: the division has no text or no sha256; remove the file, or prepare the data "
         "again");
+  for (const char* damaged : {"{\"table\": 3}", "{\"table\": {\"version\": 3, \"sha256\": \"\"}}",
+                              "{\"table\": {\"version\": \"a\"}}"}) {
+    dir.write("m.json", damaged);
+    EXPECT_EQ(said<FormatError>(dir, [&] { source_table(dir / "m.csv"); }),
+              "dataset: DIR/m.json: the table has no version or no sha256; remove the file, or prepare the "
+              "data again");
+  }
   dir.write("m.json", "{}");
   EXPECT_TRUE(division_of(dir / "m.csv", set).empty());
+  EXPECT_TRUE(source_table(dir / "m.csv").empty());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // hemorrhage process-labels: the tables as pandas would leave them, and every way in which one can be wrong.
 #include <gtest/gtest.h>
 
+#include "apps/hemorrhage/labels.h"
 #include "io/atomic_file.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
@@ -73,6 +74,17 @@ TEST(HemorrhageLabels, WhatIsWrongIsNamedInOneLine) {
   EXPECT_EQ(read_file(dir / "reshaped_stage_2_train.csv", 1000).substr(75),
             "ID_a1,1,0,0,0,0,1\nID_b2,0,0,0,0,0,0\n");
   EXPECT_EQ(label_run(dir.path(), "").code, 3);
+}
+
+TEST(HemorrhageLabels, TheReshapedTableIsReadBack) {
+  const Scratch dir;
+  const std::string head = "ImgID,any,epidural,intraparenchymal,intraventricular,subarachnoid,subdural\n";
+  const auto images = hemorrhage::read_reshaped_labels(dir.write("r.csv", head + "ID_a1,1,0,0,0,0,1\n"));
+  ASSERT_EQ(images.size(), 1u);
+  EXPECT_EQ(images.at("ID_a1").values, 1u << 4 | 1u << 5);
+  const std::string twice = dir.write("t.csv", head + "ID_a1,0,0,0,0,0,0\nID_a1,0,0,0,0,0,0\n");
+  EXPECT_EQ(message_of<DataError>([&] { hemorrhage::read_reshaped_labels(twice); }),
+            "labels: " + twice + ":3: image ID_a1 is listed twice");
 }
 
 }  // namespace

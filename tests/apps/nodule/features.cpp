@@ -13,7 +13,10 @@
 #include "io/npy.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
+#include "tests/apps/onnx_model.h"
+#include "tests/apps/serve/serving.h"
 #include "tests/data/scratch.h"
+#include "tests/distance.h"
 #include "train/checkpoint.h"
 
 namespace gadolin::test {
@@ -148,6 +151,17 @@ TEST_F(NoduleFeatures, TrainedTestedAndAsOneFileForFilms) {
   const std::string film = read_csv(*dir_ / "labelled/manifest.csv").rows[0][0];
   EXPECT_EQ(run_here({"predict", film, "--checkpoint", run + "/film.gdck"}).code, 0);
   EXPECT_EQ(run_here({"cam", film, "--checkpoint", run + "/film.gdck", "--out", *dir_ / "cams"}).code, 0);
+  // As one graph for other runtimes it gives our logits.
+  const Outcome exported = run_here({"export", run + "/film.gdck", *dir_ / "film.onnx"});
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  const auto whole = load_task(run + "/film.gdck", cpu);
+  auto& net = dynamic_cast<ClassificationTask&>(*whole).net();
+  net.eval();
+  const Tensor pictures = rand({3, 1, 64, 64}, 5, 5);
+  const NoGrad no_tape;
+  const auto ours = net(pictures).to_vector<double>(),
+             theirs = run_onnx(*dir_ / "film.onnx", {{"input", pictures}}).at("logits").to_vector<double>();
+  EXPECT_TRUE(distance(ours, theirs) <= 2e-5);
   const Outcome codes_alone = run_here({"predict", film, "--checkpoint", best});
   EXPECT_NE(codes_alone.code, 0);
   // It goes on, and knows what it was begun with.
@@ -166,7 +180,13 @@ TEST_F(NoduleFeatures, TheLegacyRecipe) {
   const auto facts = load_checkpoint_facts(run + "/checkpoints/last.gdck");
   EXPECT_NE(facts.at("net_options").find(R"("batch_statistics":true)"), std::string::npos);
   EXPECT_FALSE(fs::exists(run + "/checkpoints/best.gdck"));
-  EXPECT_EQ(read_csv(run + "/metrics.csv").rows.size(), 20u);
+  const CsvTable rows = read_csv(run + "/metrics.csv");
+  ASSERT_EQ(rows.rows.size(), 20u);
+  // Every film is learnt from in every epoch: the last batch has what remains.
+  const std::size_t films = read_csv(*dir_ / "codes/train/index.csv").rows.size();
+  ASSERT_GT(films % 20, 1u);
+  EXPECT_EQ(rows.rows.back()[static_cast<std::size_t>(rows.find("step"))],
+            std::to_string(20 * ((films + 19) / 20)));
   const auto loss = [&](const char* batch) {
     const Outcome tested =
         run_here({"nodule", "test-model", *dir_ / "codes", "--split", "train", "--checkpoint",
@@ -196,6 +216,28 @@ TEST_F(NoduleFeatures, Mistakes) {
   says({"extract-features", table, "--out", out, "--weights", "a.pth", "--random-weights"}, 2,
        "nodule extract-features: --weights and --random-weights exclude each other; leave one out "
        "[GD-USAGE-001]");
+  const std::string codes = dir / "codes";
+  says({"train-model", codes, "--out", out, "--legacy", "--epochs", "3"}, 2,
+       "nodule train-model: --legacy has its own epochs; leave --epochs out [GD-USAGE-001]");
+  says({"train-model", codes, "--out", out, "--positive", "mass"}, 2,
+       "nodule train-model: --positive mass is no class; there are nodule, normal [GD-USAGE-001]");
+  ASSERT_EQ(
+      run_here({"nodule", "train-model", codes, "--out", dir / "mistaken", "--hidden", "8", "--epochs", "1"})
+          .code,
+      0);
+  const std::string mlp = dir / "mistaken/checkpoints/best.gdck";
+  says({"extract-features", table, "--out", out, "--weights", mlp}, 2,
+       "nodule extract-features: DIR/mistaken/checkpoints/best.gdck is a classifier of features; name the "
+       "weights of a net of pictures, such as those that made its features [GD-USAGE-001]");
+  EXPECT_EQ(last_line(run_here({"export", mlp, dir / "never.onnx"}), dir.path()),
+            "export: this checkpoint learnt on features and has no net that makes them of pictures; export "
+            "film.gdck of its run [GD-USAGE-001]");
+  ClassificationTask picture("resnet18", {{"width", 4.0}, {"num_classes", 2.0}}, {"normal", "nodule"}, false,
+                             Pipeline("rgb,resize:32,normalize:0.5:0.25"));
+  save_task_as(dir / "picture.gdck", picture);
+  says({"test-model", codes, "--checkpoint", dir / "picture.gdck"}, 2,
+       "eval: DIR/codes holds features, and the net of the checkpoint, resnet18, reads pictures; give it "
+       "pictures, or a checkpoint of nodule train-model [GD-USAGE-001]");
   says({"extract-features", table, "--out", out, "--random-weights", "--order", "whc"}, 2,
        "--order whc is unknown; use chw or hwc [GD-USAGE-001]");
   says({"extract-features", table, "--out", out, "--random-weights", "--bad-samples", "drop"}, 2,

@@ -7,6 +7,7 @@
 #include <regex>
 #include <sstream>
 
+#include "tests/apps/page.h"
 #include "tests/apps/program.h"
 #include "tests/apps/serve/serving.h"
 
@@ -14,24 +15,6 @@ namespace gadolin::test {
 namespace {
 
 using std::string;
-
-struct Block {
-  string kind, text;
-};
-std::vector<Block> blocks_of(const string& page) {
-  std::istringstream lines(page);
-  std::vector<Block> blocks;
-  bool inside = false;
-  for (string line; std::getline(lines, line);) {
-    if (line.starts_with("```")) {
-      inside = !inside;
-      if (inside) blocks.push_back({line.substr(3), ""});
-    } else if (inside) {
-      blocks.back().text += line + "\n";
-    }
-  }
-  return blocks;
-}
 
 // Every name of the example is a name of what the server said.
 void expect_same_names(const Json& example, const Json& said, const string& place) {
@@ -59,7 +42,7 @@ TEST(ServeDocument, EveryBlockRuns) {
   std::unique_ptr<ServerProcess> server;
   int runs = 0;
   std::vector<Json> examples_of_answers;
-  for (const Block& block : blocks_of(contents_of(in_repository("docs/serve.md")))) {
+  for (const PageBlock& block : blocks_of("serve.md")) {
     if (block.kind == "json") {
       examples_of_answers.push_back(Json::parse(block.text));
       continue;
@@ -84,13 +67,7 @@ TEST(ServeDocument, EveryBlockRuns) {
       script = std::regex_replace(script, std::regex("0 --malformed [0-9]+"), " --malformed 20");
       script = std::regex_replace(script, std::regex("gadolin train (\\S+)"),
                                   "gadolin train $1 --max-steps 2 --device cpu");
-      const string text = "set -eu\ncd '" + dir.path() +
-                          "'\nexport OMP_WAIT_POLICY=passive\ngadolin() { '" GADOLIN_PROGRAM "' \"$@\"; }\n" +
-                          script;
-      ASSERT_EQ(std::system(
-                    ("sh '" + dir.write("script.sh", text) + "' > '" + dir / "said.txt" + "' 2>&1").c_str()),
-                0)
-          << script << contents_of(dir / "said.txt");
+      ASSERT_EQ(shell(dir, script), "") << script;
     }
     ++runs;
   }

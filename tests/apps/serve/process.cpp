@@ -85,7 +85,7 @@ TEST(ServeProcess, F9NotReadyBeforeATestInferenceAndAfterAFailedLoad) {
     return both.said().find("model cut could not be loaded: GD-CKPT") != string::npos;
   })) << both.said();
   HttpClient to = both.client();
-  EXPECT_EQ(to.get("/v2/models/good/ready").status, 200);
+  EXPECT_TRUE(Serving::soon([&] { return to.get("/v2/models/good/ready").status == 200; })) << both.said();
   const HttpReply ready = to.get("/v2/health/ready");
   EXPECT_EQ(ready.status, 503);
   EXPECT_EQ(json_of(ready)["error"], "model cut could not be loaded; the server's log says why");

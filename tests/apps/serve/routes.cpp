@@ -68,6 +68,36 @@ TEST(ServeRoutes, SeveralModelsThresholdsAndPositives) {
   EXPECT_EQ(version["limits"].dump(), R"({"max_upload_mb":64.0,"max_files":16,"max_pixels":100000000})");
 }
 
+using Headers = std::vector<std::pair<string, string>>;
+
+// Browsers get the page; scripts get the words of the original program (apps-spec 3.6).
+TEST(ServeRoutes, TheRootIsAPageForBrowsersAndAWordForScripts) {
+  Serving server;
+  HttpClient client = server.client();
+  const auto root = [&](const Headers& headers) { return client.request("GET", "/", headers, ""); };
+  const string browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+  EXPECT_NE(root({{"Accept", browser}}).body.find("<html"), string::npos);
+  for (const Headers& script : {Headers{}, Headers{{"Accept", "*/*"}}, Headers{{"Accept", "text/plain"}}}) {
+    const HttpReply reply = root(script);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, "Server is on");
+  }
+}
+
+// An answer that comes too late has nobody who wants it: what it still has in the queue is not computed.
+TEST(ServeRoutes, WhatIsTooLateLeavesTheQueue) {
+  Serving server({.model = {.batch = 1}, .limits = {.answer_seconds = 0.1}});
+  Meter::milliseconds = 300;
+  const std::int64_t before = Meter::computed;
+  std::vector<FormPart> films;
+  for (int i = 0; i < 5; ++i) films.push_back({"file", cat(i, ".png"), grey_film(i)});
+  EXPECT_EQ(served_error(server.client().post_form(analysis, films)),
+            "the answer took longer than 0.1 s (--answer-seconds); ask again later");
+  EXPECT_TRUE(Serving::soon([&] { return server.metric("gadolin_queue_pictures{model=\"meter\"}") == 0; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));  // time for two more
+  EXPECT_LE(Meter::computed - before, 1);
+}
+
 TEST(ServeRoutes, EveryMistakeIsJsonWithItsStatus) {
   Serving server({.limits = {.pixels = 1000}});
   HttpClient client = server.client();
@@ -109,6 +139,8 @@ TEST(ServeRoutes, EveryMistakeIsJsonWithItsStatus) {
            Case{client.post_form("/heatmap", {{"file", "a", grey_film(1)}, {"class", "", "lung"}}), 400, ""},
            Case{client.post_form("/heatmap", {{"file", "a", grey_film(1)}, {"alpha", "", "nan"}}), 400,
                 "field alpha is nan; a number from 0 to 1 is needed"},
+           Case{client.post_form("/heatmap", {{"file", "a", grey_film(1)}, {"longest", "", "16.5"}}), 400,
+                "field longest is 16.5; a whole number from 16 to 16384 is needed"},
            Case{client.post_form("/heatmap", {}), 400,
                 "no part file; send one film as file of multipart/form-data"},
            Case{client.post_form("/picture", {{"file", "a.png", grey_film(1)}, {"center", "", "40"}}), 400,
@@ -156,7 +188,7 @@ TEST(ServeRoutes, ThePageComesWithItsPolicy) {
   Serving server({.token = "secret"});
   HttpClient client = server.client();
   for (const serve::PageFile& file : serve::page_files()) {
-    const HttpReply reply = client.get(string(file.path));
+    const HttpReply reply = client.request("GET", string(file.path), {{"Accept", "text/html"}}, "");
     EXPECT_EQ(reply.status, 200) << file.path;
     EXPECT_EQ(reply.body, file.text) << file.path;
     EXPECT_EQ(reply.header("content-type"), file.type);
