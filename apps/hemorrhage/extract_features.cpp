@@ -5,6 +5,7 @@
 
 #include "apps/hemorrhage/commands.h"
 #include "apps/hemorrhage/labels.h"
+#include "apps/hemorrhage/legacy.h"
 #include "apps/hemorrhage/slices.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
@@ -28,7 +29,8 @@ struct ExtractFlags {
   std::string data_dir, model_id, out, base_data = "train", store = "fp32";
   std::int64_t batch_size = 32;
   int workers = -1;
-  bool logits = false, overwrite = false;
+  std::int64_t max_to_keep = 60;
+  bool logits = false, overwrite = false, legacy = false;
 };
 
 // The nets of a run of hemorrhage train, and what of the data each of them may be asked about.
@@ -76,24 +78,27 @@ std::set<std::string> names_in(const std::string& path, Split split) {
   return names;
 }
 
-// A folder of features: which slices, by which nets.
+// A folder of features: which slices, by which net.
 struct ExtractPart {
   std::string name;
   std::vector<std::int64_t> places;
-  std::vector<std::size_t> nets;
+  std::size_t net;
 };
 
 std::vector<ExtractPart> parts_of(const Session& session, const SliceNets& nets, const Slices& slices,
                                   const std::string& base) {
-  std::vector<std::size_t> all_nets;
-  for (std::size_t k = 0; k < nets.checkpoints.size(); ++k) all_nets.push_back(k);
   std::vector<std::int64_t> all;
   for (std::int64_t i = 0; i < slices.set->size(); ++i) all.push_back(i);
-  if (base == "test") return {{"test", all, all_nets}};
   std::vector<ExtractPart> parts;
+  if (base == "test") {
+    // Features of two nets have nothing in common, so they are not averaged, but what is said of each.
+    for (std::size_t k = 0; k < nets.checkpoints.size(); ++k)
+      parts.push_back({nets.folds ? test_part(k) : "test", all, k});
+    return parts;
+  }
   std::vector<bool> taken(all.size());
   const auto take = [&](const std::string& name, const std::set<std::string>& names, std::size_t net) {
-    ExtractPart part{name, {}, {net}};
+    ExtractPart part{name, {}, net};
     for (const std::int64_t i : all) {
       if (taken[static_cast<std::size_t>(i)] || !names.contains(slices.set->name(i))) continue;
       taken[static_cast<std::size_t>(i)] = true;
@@ -117,11 +122,28 @@ std::vector<ExtractPart> parts_of(const Session& session, const SliceNets& nets,
     session.log(
         "warning: it is not known which patients this checkpoint has learnt from; give --model_id the "
         "folder of its run");
-    return {{"train", all, {0}}};
+    return {{"train", all, 0}};
   }
   require<DataError>(left == 0, "hemorrhage extract-features: ", left, " of ", all.size(),
                      " slices are in no split.csv of the run; it learnt on other data, train again");
   return parts;
+}
+
+// Parts of --out that another run made: their slices would be there twice.
+void clear_strangers(const ExtractFlags& f, const std::vector<ExtractPart>& parts) {
+  std::vector<FeaturePart> all = feature_parts(f.out);
+  for (std::size_t k = 0; fs::is_directory(f.out + "/" + test_part(k)); ++k)
+    all.push_back({f.out + "/" + test_part(k), test_part(k), Split::test});
+  for (const FeaturePart& there : all) {
+    const bool own = std::any_of(parts.begin(), parts.end(),
+                                 [&](const ExtractPart& part) { return part.name == there.name; });
+    if (own || (there.split == Split::test) != (f.base_data == "test")) continue;
+    require<UsageError>(f.overwrite && there.name != "all",
+                        "hemorrhage extract-features: ", printable(there.folder),
+                        " holds features of another run; name another --out",
+                        there.name == "all" ? "" : ", or add --overwrite");
+    fs::remove_all(there.folder);
+  }
 }
 
 std::string sha256_of_file(const std::string& path) {
@@ -133,9 +155,8 @@ std::string sha256_of_file(const std::string& path) {
 Json record_of(const ExtractFlags& f, const SliceNets& nets, const ExtractPart& part, const Slices& slices,
                const std::vector<std::string>& hashes) {
   Json json{{"store", f.store}, {"logits", f.logits}, {"slices", part.places.size()}};
-  for (const std::size_t k : part.nets)
-    json["nets"].push_back(
-        {{"file", fs::path(nets.checkpoints[k]).filename().string()}, {"sha256", hashes[k]}});
+  json["net"] = {{"file", fs::path(nets.checkpoints[part.net]).filename().string()},
+                 {"sha256", hashes[part.net]}};
   Sha256 names;
   for (const std::int64_t i : part.places) {
     const SliceKey& key = slices.keys[static_cast<std::size_t>(i)];
@@ -159,36 +180,26 @@ std::string index_line(const Slices& slices, std::int64_t i, std::int64_t row) {
              "\n");
 }
 
-using LoadedNets = std::vector<std::unique_ptr<ClassificationTask>>;
-
-// The mean over the nets of what their last layer sees, and of their probabilities, batch by batch.
+// What the net's last layer sees, and its probabilities.
 struct SliceAnswer {
   Tensor features, probability;
 };
-SliceAnswer answer_of(const std::vector<ClassificationTask*>& tasks, const Batch& batch, bool logits) {
-  SliceAnswer answer;
-  const auto add_to = [](Tensor& sum, const Tensor& x) { sum = sum.defined() ? add(sum, x) : x; };
-  for (ClassificationTask* task : tasks) {
-    const LayerTap tap(task->net(), "embedding");
-    const LayerTap::Result got = tap.watch([&] { return task->predict(batch)["logits"]; });
-    Tensor features = got.feature.to(DType::fp32).flatten(1);
-    if (logits) features = concat({features, got.output}, 1);
-    add_to(answer.features, features);
-    add_to(answer.probability, sigmoid(got.output));
-  }
-  const auto count = static_cast<double>(tasks.size());
-  return {div(answer.features, count), div(answer.probability, count)};
+SliceAnswer answer_of(ClassificationTask& task, const Batch& batch, bool logits) {
+  const LayerTap tap(task.net(), "embedding");
+  const LayerTap::Result got = tap.watch([&] { return task.predict(batch)["logits"]; });
+  const Tensor features = got.feature.to(DType::fp32).flatten(1);
+  return {logits ? concat({features, got.output}, 1) : features, sigmoid(got.output)};
 }
 
 void write_part(Session& session, const ExtractFlags& f, const ExtractPart& part, const Slices& slices,
-                const std::vector<ClassificationTask*>& tasks, const std::string& folder) {
+                ClassificationTask& task, const std::string& folder) {
   const auto set = slices.set->subset(part.places);
   LoaderOptions load;
   load.batch_size = f.batch_size;
   load.workers = f.workers;
   load.device = session.device();
   load.bad_samples = BadSamples::skip;
-  const auto loader = tasks[0]->loader(*set, tasks[0]->pipeline(), load);
+  const auto loader = task.loader(*set, task.pipeline(), load);
   std::optional<NpyWriter> features, base;
   AtomicFile index(folder + "/index.csv");
   index.write("row,path,patient,study,series,position,label,labelled\n");
@@ -200,7 +211,7 @@ void write_part(Session& session, const ExtractFlags& f, const ExtractPart& part
                      ProgressUnit{"img", static_cast<double>(loader->batch_size())});
   Batch batch;
   for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {
-    SliceAnswer answer = answer_of(tasks, batch, f.logits);
+    const SliceAnswer answer = answer_of(task, batch, f.logits);
     std::vector<std::int64_t> kept;  // another slice stands in the place of one that cannot be read
     for (std::int64_t n = 0; n < batch.size(); ++n, ++wanted) {
       if (batch.indices[static_cast<std::size_t>(n)] != wanted) continue;
@@ -234,15 +245,21 @@ void write_part(Session& session, const ExtractFlags& f, const ExtractPart& part
 void extract(Session& session, const ExtractFlags& f) {
   check_output_folder("hemorrhage extract-features: --out", f.out, {f.data_dir, f.model_id});
   const SliceNets nets = nets_of(f.model_id);
-  const Slices slices = open_slices(f.data_dir, f.base_data);
+  Slices slices = open_slices(f.data_dir, f.base_data);
+  if (f.legacy) join_patients(slices, f.base_data == "train" ? f.max_to_keep : 0);
+  for (const std::string& note : slices.notes) session.log(note);
   const std::vector<ExtractPart> parts = parts_of(session, nets, slices, f.base_data);
+  require<UsageError>(!f.legacy || f.base_data == "train" || parts.size() == 1,
+                      "hemorrhage extract-features: --legacy has one array for the test slices, and ",
+                      printable(f.model_id), " holds ", parts.size(),
+                      " nets; give --model_id one of them, such as ", printable(f.model_id), "/fold-1");
   std::vector<std::string> hashes;
   for (const std::string& path : nets.checkpoints) hashes.push_back(sha256_of_file(path));
   make_folders("hemorrhage extract-features", f.out);
+  clear_strangers(f, parts);
   std::string classes;
   for (const char* name : subtypes) classes += cat(name, "\n");
   write_file_atomically(f.out + "/classes.txt", classes);
-  LoadedNets loaded(nets.checkpoints.size());
   for (const ExtractPart& part : parts) {
     const std::string folder = f.out + "/" + part.name, record = folder + "/record.json";
     const std::string now = record_of(f, nets, part, slices, hashes).dump(1);
@@ -259,18 +276,14 @@ void extract(Session& session, const ExtractFlags& f) {
     make_folders("hemorrhage extract-features", folder);
     for (const char* old : {"/index.csv", "/features.npy", "/base.npy"}) fs::remove(folder + old);
     write_file_atomically(record, now);
-    std::vector<ClassificationTask*> tasks;
-    for (const std::size_t k : part.nets) {
-      if (!loaded[k]) loaded[k] = load_classifier(nets.checkpoints[k], session.device());
-      require<DataError>(loaded[k]->classes() == slices.set->classes(),
-                         "hemorrhage extract-features: ", printable(nets.checkpoints[k]),
-                         " is of other classes than the six of hemorrhages; give a run of hemorrhage train");
-      tasks.push_back(loaded[k].get());
-    }
-    write_part(session, f, part, slices, tasks, folder);
-    for (const std::size_t k : part.nets)
-      if (parts.size() > 1) loaded[k].reset();  // one net at a time
+    const std::string& checkpoint = nets.checkpoints[part.net];
+    const auto task = load_classifier(checkpoint, session.device());
+    require<DataError>(task->classes() == slices.set->classes(),
+                       "hemorrhage extract-features: ", printable(checkpoint),
+                       " is of other classes than the six of hemorrhages; give a run of hemorrhage train");
+    write_part(session, f, part, slices, *task, folder);
   }
+  if (f.legacy) write_legacy_arrays(f.out, f.base_data, f.base_data == "train" ? f.max_to_keep : 0);
 }
 
 }  // namespace
@@ -288,7 +301,7 @@ void add_extract_features(Program& program, CLI::App* group) {
   app->add_option(
          "--model-id,--model_id", f->model_id,
          "Run of hemorrhage train, or a checkpoint; of folds every slice is seen by the net that has "
-         "not learnt from its patient, test slices by all, of which the mean is taken")
+         "not learnt from its patient, test slices by all")
       ->required();
   app->add_option("--out", f->out, "Folder for a folder a part: features.npy, base.npy, index.csv")
       ->required();
@@ -298,12 +311,21 @@ void add_extract_features(Program& program, CLI::App* group) {
   app->add_option("--store", f->store, "Numbers of the features: fp32 or fp16")
       ->check(one_of({"fp32", "fp16"}))
       ->capture_default_str();
-  app->add_flag("--logits", f->logits, "Add the six logits to each slice's features");
+  app->add_flag("--logits", f->logits,
+                "Add the six logits to each slice's features: what nets that began with different random "
+                "weights have in common");
   app->add_option("--batch-size,--batch_size", f->batch_size, "Slices that are computed together")
       ->check(between(1, 1000000))
       ->capture_default_str();
   app->add_option("--workers", f->workers, "Threads that decode; -1: one a core")
       ->check(between(-1, 64))
+      ->capture_default_str();
+  app->add_flag(
+      "--legacy", f->legacy,
+      "The original's sequences: all scans of a patient as one, at most --max_to_keep slices of it, "
+      "and its arrays train_embeddings.npy ... with padding in front");
+  app->add_option("--max-to-keep,--max_to_keep", f->max_to_keep, "Slices of a patient, of --legacy")
+      ->check(between(1, 1000000))
       ->capture_default_str();
   app->add_flag("--overwrite", f->overwrite, "Replace features of other nets, slices or options");
 }

@@ -25,11 +25,11 @@ struct PredictFlags {
   std::string features, model_id, model_type = "lstm", out = "output.csv", data_dir, sample;
   double blend = 0.5;
   std::int64_t batch_size = 32;
-  bool overwrite = false;
 };
 
 constexpr double least_probability = 1e-6;
 using SixProbabilities = std::array<double, subtypes.size()>;
+using Answered = std::map<std::string, SixProbabilities>;  // by image
 
 std::string lstm_checkpoint(const std::string& model_id) {
   if (fs::is_regular_file(model_id)) return model_id;
@@ -40,39 +40,39 @@ std::string lstm_checkpoint(const std::string& model_id) {
                   " holds no checkpoints; give --model_id a run of hemorrhage train-lstm, or a checkpoint");
 }
 
-// The images to answer for, in the order of their table: the sample submission, else test_metadata.csv.
-std::vector<std::string> listed_images(const PredictFlags& f, const SequenceSet& test) {
+// The images of a sample submission, in its order.
+std::vector<std::string> images_of_sample(const std::string& path) {
+  const CsvTable table = read_csv(path);
+  const auto id = static_cast<std::size_t>(table.column("ID"));
+  table.column("Label");
   std::vector<std::string> images;
-  std::set<std::string> seen;
-  if (!f.sample.empty()) {
-    const CsvTable table = read_csv(f.sample);
-    const auto id = static_cast<std::size_t>(table.column("ID"));
-    table.column("Label");
-    std::map<std::string, std::uint8_t> said;
-    for (std::size_t i = 0; i < table.rows.size(); ++i) {
-      const RowId row = parse_row_id(table.rows[i][id], table.place(i));
-      const std::string image(row.image);
-      if (seen.insert(image).second) images.push_back(image);
-      said[image] |= static_cast<std::uint8_t>(1u << row.subtype);
-    }
-    for (const auto& [image, bits] : said)
-      require<DataError>(bits == 0x3f, "hemorrhage predict: ", printable(f.sample),
-                         " has fewer than six rows of ", printable(image, 60), "; fetch it again");
-    return images;
+  std::map<std::string, std::uint8_t> said;
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const RowId row = parse_row_id(table.rows[i][id], table.place(i));
+    const auto [at, fresh] = said.try_emplace(std::string(row.image));
+    if (fresh) images.push_back(at->first);
+    at->second |= static_cast<std::uint8_t>(1u << row.subtype);
   }
-  if (!f.data_dir.empty()) {
-    const SliceKeys keys = read_slice_keys(f.data_dir + "/test_metadata.csv");
-    for (const auto& [image, key] : keys) images.push_back(image);
-  } else {
-    for (std::int64_t i = 0; i < test.size(); ++i)
-      for (const SequenceSlice& s : test.slices(i)) images.push_back(s.name);
-  }
+  for (const auto& [image, bits] : said)
+    require<DataError>(bits == 0x3f, "hemorrhage predict: ", printable(path), " has fewer than six rows of ",
+                       printable(image, 60), "; fetch it again");
+  return images;
+}
+
+// The images to answer for: of the sample submission, else of test_metadata.csv, else those with features.
+std::vector<std::string> listed_images(const PredictFlags& f, const Answered& said, const SliceTable& table) {
+  if (!f.sample.empty()) return images_of_sample(f.sample);
+  std::vector<std::string> images = table.placeless;
+  for (const auto& [image, key] : table.keys) images.push_back(image);
+  for (const auto& [image, other] : table.same_as) images.push_back(image);
+  if (f.data_dir.empty())
+    for (const auto& [image, p] : said) images.push_back(image);
   std::sort(images.begin(), images.end());
   return images;
 }
 
 // How often each subtype is there in the labelled slices beside the test part, else in what was predicted.
-SixProbabilities prior_of(const SequenceSet& all, const std::map<std::string, SixProbabilities>& said) {
+SixProbabilities prior_of(const SequenceSet& all, const Answered& said) {
   SixProbabilities sum{};
   double count = 0;
   for (std::int64_t i = 0; i < all.size(); ++i)
@@ -90,7 +90,7 @@ SixProbabilities prior_of(const SequenceSet& all, const std::map<std::string, Si
   return sum;
 }
 
-void add_base(const SequenceSet& test, double share, std::map<std::string, SixProbabilities>& said) {
+void add_base(const SequenceSet& test, double share, Answered& said) {
   require<DataError>(test.has_base(), "hemorrhage predict: ", printable(test.root()),
                      " has no base.npy, which --model_type base and blend need; extract the features again");
   for (std::int64_t i = 0; i < test.size(); ++i) {
@@ -102,39 +102,54 @@ void add_base(const SequenceSet& test, double share, std::map<std::string, SixPr
   }
 }
 
-void add_sequences(Session& session, const PredictFlags& f, const SequenceSet& test, double share,
-                   std::map<std::string, SixProbabilities>& said) {
+void add_sequences(Session& session, const PredictFlags& f, const std::vector<std::unique_ptr<Dataset>>& sets,
+                   double share, Answered& said) {
   require<UsageError>(!f.model_id.empty(),
                       "hemorrhage predict: --model_type lstm and blend need --model_id, a run of hemorrhage "
                       "train-lstm");
   const std::string path = lstm_checkpoint(f.model_id);
   const auto task = load_task(path, session.device());
-  require<DataError>(task->kind() == std::string(SequenceTask::name) && task->classes() == test.classes(),
+  require<DataError>(task->kind() == std::string(SequenceTask::name) && task->classes() == sets[0]->classes(),
                      "hemorrhage predict: ", printable(path),
                      " is no model of sequences of the six classes; "
                      "give a run of hemorrhage train-lstm");
   LoaderOptions load;
   load.batch_size = f.batch_size;
   load.device = session.device();
-  const auto loader = task->loader(test, task->pipeline(), load);
   const EvaluationMode mode(task->net());
   const ComputeScope scope(session.compute());
   RecordedPrediction predict(*task);
-  for_each_batch(*loader, session.bars() ? "predicting" : "", [&](const Batch& batch) {
-    const Tensor logits = predict(batch)["logits"];
-    const std::vector<double> values = logits.to_vector<double>();
-    const auto width = static_cast<std::size_t>(logits.size(1)), k = subtypes.size();
-    for (std::size_t n = 0; n < batch.indices.size(); ++n) {
-      const auto slices = test.slices(batch.indices[n]);
-      for (std::size_t t = 0; t < slices.size(); ++t)
-        for (std::size_t c = 0; c < k; ++c) {
-          const double x = values[(n * width + t) * k + c];
-          require<NumericError>(!std::isnan(x), "hemorrhage predict: ", printable(slices[t].name),
-                                " got a logit that is NaN; the checkpoint is damaged, train again");
-          said[slices[t].name][c] += share / (1 + std::exp(-x));
-        }
-    }
-  });
+  for (const auto& set : sets) {
+    const SequenceSet& test = as_sequences(*set);
+    const auto loader = task->loader(test, task->pipeline(), load);
+    for_each_batch(*loader, session.bars() ? "predicting" : "", [&](const Batch& batch) {
+      const Tensor logits = predict(batch)["logits"];
+      const std::vector<double> values = logits.to_vector<double>();
+      const auto width = static_cast<std::size_t>(logits.size(1)), k = subtypes.size();
+      for (std::size_t n = 0; n < batch.indices.size(); ++n) {
+        const auto slices = test.slices(batch.indices[n]);
+        for (std::size_t t = 0; t < slices.size(); ++t)
+          for (std::size_t c = 0; c < k; ++c) {
+            const double x = values[(n * width + t) * k + c];
+            require<NumericError>(!std::isnan(x), "hemorrhage predict: ", printable(slices[t].name),
+                                  " got a logit that is NaN; the checkpoint is damaged, train again");
+            said[slices[t].name][c] += share / (1 + std::exp(-x));
+          }
+      }
+    });
+  }
+}
+
+// The series of the test part, as each net of slices saw them.
+std::vector<std::unique_ptr<Dataset>> test_series(const std::string& features, const SequenceSet& all,
+                                                  const DatasetOptions& read) {
+  std::vector<std::unique_ptr<Dataset>> sets;
+  if (all.has_split(Split::test)) sets.push_back(all.subset(Split::test));
+  for (std::size_t k = 0; fs::is_directory(features + "/" + test_part(k)); ++k)
+    sets.push_back(open_sequences(features + "/" + test_part(k), read));
+  require<DataError>(!sets.empty(), "hemorrhage predict: ", printable(features),
+                     " has no part test; make it with hemorrhage extract-features --base_data test");
+  return sets;
 }
 
 void predict(Session& session, const PredictFlags& f) {
@@ -142,13 +157,18 @@ void predict(Session& session, const PredictFlags& f) {
   DatasetOptions read;
   read.classes = {subtypes.begin(), subtypes.end()};
   const auto all = open_sequences(f.features, read);
-  const auto part = all->subset(Split::test);
-  const SequenceSet& test = as_sequences(*part);
-  std::map<std::string, SixProbabilities> said;
+  const auto sets = test_series(f.features, *all, read);
+  Answered said;
   const double sequence = f.model_type == "lstm" ? 1 : f.model_type == "base" ? 0 : 1 - f.blend;
-  if (sequence < 1) add_base(test, 1 - sequence, said);
-  if (sequence > 0) add_sequences(session, f, test, sequence, said);
-  const std::vector<std::string> images = listed_images(f, test);
+  const auto share = 1 / static_cast<double>(sets.size());
+  for (const auto& set : sets)
+    if (sequence < 1) add_base(as_sequences(*set), share * (1 - sequence), said);
+  if (sequence > 0) add_sequences(session, f, sets, share * sequence, said);
+  SliceTable table;
+  if (!f.data_dir.empty()) table = read_slice_table(f.data_dir + "/test_metadata.csv");
+  for (const auto& [image, other] : table.same_as)
+    if (const auto found = said.find(other); found != said.end()) said.emplace(image, found->second);
+  const std::vector<std::string> images = listed_images(f, said, table);
   const SixProbabilities prior = prior_of(*all, said);
   AtomicFile out(f.out);
   out.write("ID,Label\n");
@@ -199,7 +219,8 @@ void add_predict(Program& program, CLI::App* group) {
       ->capture_default_str();
   app->add_option("--out", f->out, "Table ID,Label with six rows an image")->capture_default_str();
   app->add_option("--data-dir,--data_dir", f->data_dir,
-                  "Folder with test_metadata.csv: all its images get rows, unreadable ones too");
+                  "Folder with test_metadata.csv: all its images get rows, unreadable ones too, and copies "
+                  "of a file those of the other");
   app->add_option("--sample-submission", f->sample,
                   "Its images get rows, in its order, and no others may have been predicted");
   app->add_option("--batch-size,--batch_size", f->batch_size, "Series that are computed together")

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
+#include <unordered_set>
 
 #include "apps/hemorrhage/labels.h"
 #include "data/sets/tfrecord_dataset.h"
@@ -118,39 +120,61 @@ class SliceSet : public Dataset {
 
 }  // namespace
 
+std::string test_part(std::size_t k) { return cat("test/net-", k + 1); }
+
 std::string image_id(const std::string& name) {
   const std::string file = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
   return file.substr(0, file.find('.'));
 }
 
-SliceKeys read_slice_keys(const std::string& path) {
+SliceTable read_slice_table(const std::string& path) {
   require_made(path, "create-metadata");
   const MappedFile file(path);
-  SliceKeys keys;
-  std::array<std::size_t, 5> at{};
-  int orientation = -1;
+  SliceTable table;
+  std::unordered_set<std::string> listed;
+  std::map<std::string, int, std::less<>> at;
   each_csv_row(
       file.text(), path,
       [&](const CsvTable& header) {
-        const char* const names[] = {"SOPInstanceUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID",
-                                     "ImagePositionPatient"};
-        for (std::size_t k = 0; k < at.size(); ++k) at[k] = static_cast<std::size_t>(header.column(names[k]));
-        orientation = header.find("ImageOrientationPatient");
+        at["ImgID"] = header.find("ImgID") >= 0 ? header.find("ImgID") : header.column("SOPInstanceUID");
+        for (const char* name :
+             {"PatientID", "StudyInstanceUID", "SeriesInstanceUID", "ImagePositionPatient"})
+          at[name] = header.column(name);
+        for (const char* name : {"ImageOrientationPatient", "Pass", "SameAs", "SlicePosition"})
+          at[name] = header.find(name);
       },
       [&](std::vector<std::string>& row, std::int64_t line) {
-        const std::string place = cat("hemorrhage: ", printable(path), ":", line);
-        const std::vector<double> position = numbers_in(row[at[4]]);
-        require<DataError>(!position.empty(), place, ": ImagePositionPatient is '", printable(row[at[4]], 40),
-                           "', not the coordinates of a slice");
-        const SliceKey key{
-            row[at[1]], row[at[2]], row[at[3]],
-            projected(position, orientation < 0 ? std::vector<double>()
-                                                : numbers_in(row[static_cast<std::size_t>(orientation)]))};
+        const auto field = [&](const char* name) {
+          const int column = at.find(name)->second;
+          return std::string(column < 0 ? "" : trimmed(row[static_cast<std::size_t>(column)]));
+        };
+        const std::string place = cat("hemorrhage: ", printable(path), ":", line), id = field("ImgID");
+        require<DataError>(!id.empty(), place, ": the image has no name");
+        SliceKey key{field("PatientID"), field("StudyInstanceUID"), field("SeriesInstanceUID")};
+        const std::string same = field("SameAs"), pass = field("Pass");
         require<DataError>(!key.series.empty(), place, ": SeriesInstanceUID is empty");
-        require<DataError>(keys.emplace(row[at[0]], key).second, place, ": image ", printable(row[at[0]], 60),
+        if (!pass.empty() && pass != "1") key.series += " pass " + pass;
+        require<DataError>(listed.insert(id).second, place, ": image ", printable(id, 60),
                            " is listed twice");
+        if (!same.empty() && same != id) {
+          table.same_as.emplace(id, same);
+          return;
+        }
+        const bool along = !field("SlicePosition").empty();
+        const char* const column = along ? "SlicePosition" : "ImagePositionPatient";
+        const std::string text = field(column);
+        if (text.empty()) {
+          table.placeless.push_back(id);
+          return;
+        }
+        const std::vector<double> position = numbers_in(text);
+        require<DataError>(!position.empty(), place, ": ", column, " is '", printable(text, 40),
+                           "', not the coordinates of a slice");
+        key.position =
+            along ? position[0] : projected(position, numbers_in(field("ImageOrientationPatient")));
+        table.keys.emplace(id, std::move(key));
       });
-  return keys;
+  return table;
 }
 
 Slices open_slices(const std::string& data_dir, const std::string& base) {
@@ -158,7 +182,9 @@ Slices open_slices(const std::string& data_dir, const std::string& base) {
                     table = data_dir + "/reshaped_stage_2_train.csv";
   const bool labelled = base == "train";
   if (labelled) require_made(table, "process-labels");
-  const SliceKeys keys = read_slice_keys(metadata);
+  const SliceTable places = read_slice_table(metadata);
+  const std::set<std::string> placeless(places.placeless.begin(), places.placeless.end());
+  std::int64_t copies = 0, lost = 0;
   const auto labels = labelled ? read_reshaped_labels(table) : decltype(read_reshaped_labels(table)){};
   const std::shared_ptr<const Dataset> pictures = open_pictures(data_dir, base);
   struct Found {
@@ -173,8 +199,16 @@ Slices open_slices(const std::string& data_dir, const std::string& base) {
     const std::string id = image_id(info.name);
     require<DataError>(seen.insert(id).second, "hemorrhage: ", printable(data_dir), " has two pictures of ",
                        printable(id, 60), "; remove one, or extract into an empty folder");
-    const auto key = keys.find(id);
-    require<DataError>(key != keys.end(), "hemorrhage: the picture ", printable(id, 60), " is not in ",
+    if (places.same_as.contains(id)) {
+      ++copies;
+      continue;
+    }
+    if (placeless.contains(id)) {
+      ++lost;
+      continue;
+    }
+    const auto key = places.keys.find(id);
+    require<DataError>(key != places.keys.end(), "hemorrhage: the picture ", printable(id, 60), " is not in ",
                        printable(metadata), "; make that again with hemorrhage create-metadata");
     one.key = &key->second;
     info.name = id;
@@ -202,6 +236,11 @@ Slices open_slices(const std::string& data_dir, const std::string& base) {
     all.keys.push_back(*one.key);
   }
   all.labelled = labelled;
+  if (copies > 0)
+    all.notes.push_back(cat(copies, " pictures are left out: another image has the same bytes"));
+  if (lost > 0)
+    all.notes.push_back(
+        cat(lost, " pictures are left out: ", printable(metadata), " gives them no position"));
   all.set = std::make_unique<SliceSet>(std::move(infos), data_dir, pictures);
   return all;
 }

@@ -86,8 +86,11 @@ class SequenceReader {
     std::vector<SampleInfo> infos;
     std::int64_t cut = 0;
     for (auto& [key, draft] : drafts_) {
-      check_patient(draft, sides);
+      // What has no labels is only to be predicted: the division of a competition need not be by patient.
+      if (std::any_of(draft.slices.begin(), draft.slices.end(), [](const auto& s) { return s.labelled; }))
+        check_patient(draft, sides);
       sort(draft);
+      check_once(draft);
       const std::string name = names.insert(draft.name).second ? draft.name : draft.study + "/" + draft.name;
       names.insert(name);
       const auto length = std::ssize(draft.slices);
@@ -209,6 +212,14 @@ class SequenceReader {
     require<DataError>(split == draft.split, draft.place, ": its patient is in split '",
                        split_name(draft.split), "', but in '", split_name(split), "' at ", other,
                        "; divide by patient");
+  }
+
+  static void check_once(const SeriesDraft& draft) {
+    std::set<std::string_view> names;
+    for (const SequenceSlice& slice : draft.slices)
+      require<DataError>(names.insert(slice.name).second, draft.place, ": slice ", printable(slice.name),
+                         " of series ", printable(draft.name),
+                         " is there twice; a folder holds the features of one run");
   }
 
   void sort(SeriesDraft& draft) {

@@ -61,7 +61,8 @@ class SequenceSet : public Dataset {
 // of nearly equal length, called SERIES#1, SERIES#2 ...: nothing is left out. Classes are those of `options`,
 // those of classes.txt in the folder, a line each, or all labels, sorted. Throws DataError, with file and
 // line, for columns that are missing, a row that is not listed once, a position that is no number, a label
-// that is no class, and a patient or a series in two splits.
+// that is no class, a patient with labels or a series in two
+// splits, and a slice that is twice in a series.
 std::unique_ptr<SequenceSet> open_sequences(const std::string& folder, const DatasetOptions& options = {});
 // Whether the folder holds features with a column `series`.
 bool holds_sequences(const std::string& folder);

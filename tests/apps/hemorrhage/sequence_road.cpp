@@ -10,6 +10,7 @@
 #include "apps/hemorrhage/slices.h"
 #include "data/sets/sequence_set.h"
 #include "io/csv.h"
+#include "io/npy.h"
 #include "tasks/weighted_log_loss.h"
 #include "tensor/ops.h"
 #include "tests/apps/hemorrhage/toy_head_cts.h"
@@ -183,6 +184,54 @@ TEST_F(HemorrhageRoad, FeaturesAreOutOfFoldAndInTheOrderOfTheGeometry) {
   EXPECT_EQ(contents_of(*dir_ / "features/fold-2/features.npy"), want);
 }
 
+// All scans of a patient as one, padded in front.
+TEST_F(HemorrhageRoad, LegacySequencesAreTheOriginalsArrays) {
+  const std::string folder = *dir_ / "legacy";
+  std::string net = *dir_ / "slices";
+  const auto extract = [&](const std::vector<std::string>& more) {
+    auto args = with({"hemorrhage", "extract-features", "--data_dir", *dir_ / "ct", "--model_id", net,
+                      "--out", folder, "--legacy", "--max_to_keep", "12", "--json"},
+                     more);
+    const Outcome run = run_here(args);
+    return run;
+  };
+  const Outcome train = extract({}), several = extract({"--base_data", "test"});
+  ASSERT_EQ(train.code, 0) << train.err;
+  EXPECT_EQ(last_line(several, dir_->path()),
+            "hemorrhage extract-features: --legacy has one array for the test slices, and DIR/slices holds 2 "
+            "nets; give --model_id one of them, such as DIR/slices/fold-1 [GD-USAGE-001]");
+  net += "/fold-1";
+  const Outcome one = extract({"--base_data", "test"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  const Tensor x = load_npy(folder + "/train_embeddings.npy");
+  ASSERT_EQ(x.shape(), (Shape{64, 12, 64}));
+  ASSERT_EQ(load_npy(folder + "/train_labels.npy").shape(), (Shape{64, 12, 6}));
+  const auto mask = load_npy(folder + "/train_mask.npy").to_vector<float>();
+  ASSERT_EQ(mask.size(), 64u * 12);
+  const auto values = x.to_vector<float>();
+  int padded = 0;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    EXPECT_TRUE(i % 12 == 0 || mask[i] >= mask[i - 1]) << "padding is in front";
+    const auto row = values.begin() + static_cast<std::ptrdiff_t>(64 * i);
+    const bool empty = std::all_of(row, row + 64, [](float v) { return v == 0; });
+    EXPECT_EQ(empty, mask[i] == 0);
+    padded += mask[i] == 0;
+  }
+  EXPECT_GT(padded, 0);
+  // No test patient is cut: two scans of the longest one.
+  const Shape test = load_npy(folder + "/test_embeddings.npy").shape();
+  EXPECT_EQ(test[0], 12);
+  EXPECT_GT(test[1], 12);
+  const std::string ids = contents_of(folder + "/test_img_ids.npy");
+  EXPECT_NE(ids.find(cat("{'descr': '<U9', 'fortran_order': False, 'shape': (12, ", test[1], "), }")),
+            std::string::npos)
+      << ids.substr(0, 100);
+  EXPECT_EQ(ids.size() % 64, static_cast<std::size_t>(12 * test[1] * 9 * 4 % 64));
+  const Outcome lstm = run_here({"hemorrhage", "train-lstm", folder, "--num_layers", "1", "--cell_size", "4",
+                                 "--num_epochs", "1", "--out", *dir_ / "legacy_series", "--strips", "0"});
+  EXPECT_EQ(lstm.code, 0) << lstm.err;
+}
+
 TEST_F(HemorrhageRoad, TheSequenceModelBeatsTheSlicesOnPatientsNobodyHasSeen) {
   const auto metrics = nlohmann::json::parse(contents_of(*dir_ / "series/eval/metrics.json"));
   const auto& gain = metrics["metrics"]["gain_over_base"];
@@ -253,6 +302,21 @@ TEST_F(HemorrhageRoad, SixRowsAnImageWhateverBecameOfIt) {
   EXPECT_LT(score_of(*dir_ / "lstm.csv", truth), score_of(*dir_ / "base.csv", truth));
 }
 
+// A file that lies in the archive twice gets the rows of the other.
+TEST_F(HemorrhageRoad, CopiesGetTheRowsOfTheirOriginal) {
+  const std::string from = contents_of(*dir_ / "ct/test_metadata.csv");
+  std::string table;
+  for (const char c : from)
+    table += c == '\n' ? (table.find('\n') == std::string::npos ? ",SameAs\n" : ",\n") : std::string(1, c);
+  const std::string id = from.substr(from.find('\n') + 1, 9);
+  dir_->write("copies/test_metadata.csv", table + "ID_copy,P,study,s,,," + id + "\n");
+  const Outcome run = run_here(predict_args(*dir_ / "copies.csv", {"--data_dir", *dir_ / "copies"}));
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto said = answers_in(*dir_ / "copies.csv");
+  EXPECT_EQ(said.at("ID_copy"), said.at(id));
+  EXPECT_EQ(done(run)["metrics"]["without_features"], 1);
+}
+
 TEST_F(HemorrhageRoad, MistakesAreOneLine) {
   const std::string folder = dir_->path();
   dir_->write("short.csv", "ID,Label\nID_00_any,0.5\n");
@@ -298,13 +362,25 @@ TEST_F(HemorrhageRoad, MistakesAreOneLine) {
   says(train_args(*dir_ / "new", {"--preset", "legacy"}), 2,
        "hemorrhage train: --preset legacy freezes the batch norms of inception_resnet; resnet18 had none "
        "frozen, so leave it out");
+  fs::copy(*dir_ / "features", *dir_ / "stale", fs::copy_options::recursive);
+  fs::copy(*dir_ / "stale/fold-2", *dir_ / "stale/fold-3", fs::copy_options::recursive);
+  auto stale = extract_args({"--out", *dir_ / "stale"});
+  stale.erase(stale.begin() + 6, stale.begin() + 8);
+  says(stale, 2,
+       "hemorrhage extract-features: DIR/stale/fold-3 holds features of another run; name another --out, or "
+       "add --overwrite");
   says(lstm_args(*dir_ / "new", {"--dropout_rate", "0"}), 2,
        "--dropout_rate 0 is the share that is kept, above 0, 1 at most");
   EXPECT_FALSE(fs::exists(*dir_ / "new"));
   // Features and runs that lack something.
   fs::create_directories(*dir_ / "bare/test");
-  for (const char* file : {"classes.txt", "test/index.csv", "test/features.npy"})
-    fs::copy_file(*dir_ / (std::string("features/") + file), *dir_ / (std::string("bare/") + file));
+  fs::copy_file(*dir_ / "features/classes.txt", *dir_ / "bare/classes.txt");
+  says({"hemorrhage", "predict", *dir_ / "features/fold-1", "--out", out, "--model_type", "base"}, 3,
+       "hemorrhage predict: DIR/features/fold-1 has no part test; make it with hemorrhage extract-features "
+       "--base_data test");
+  for (const char* file : {"index.csv", "features.npy"})
+    fs::copy_file(*dir_ / (std::string("features/test/net-1/") + file),
+                  *dir_ / (std::string("bare/test/") + file));
   says({"hemorrhage", "predict", *dir_ / "bare", "--out", out, "--model_type", "base"}, 3,
        "hemorrhage predict: DIR/bare has no base.npy, which --model_type base and blend need; extract the "
        "features again");

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apps/hemorrhage/learn.h"
+#include "apps/hemorrhage/legacy.h"
 #include "tests/apps/hemorrhage/toy_head_cts.h"
 #include "tests/apps/program.h"
 
@@ -51,6 +52,8 @@ TEST(HemorrhageSlices, EveryTableIsHeldAgainstThePictures) {
       "slice");
   dir.write("ct/train_metadata.csv", std::string(head) + "ID_1,p,s,,3\n");
   says("hemorrhage: DIR/ct/train_metadata.csv:2: SeriesInstanceUID is empty");
+  dir.write("ct/train_metadata.csv", std::string(head) + ",p,s,t,3\n");
+  says("hemorrhage: DIR/ct/train_metadata.csv:2: the image has no name");
   dir.write("ct/train_metadata.csv", metadata);
   dir.write("ct/reshaped_stage_2_train.csv", without(labels, id));
   says("hemorrhage: the picture " + id +
@@ -81,13 +84,63 @@ TEST(HemorrhageSlices, PlacesAreProjectionsOnTheNormal) {
                 "a,p,s,t,1\\2\\3,1\\0\\0\\0\\0.9659258262890683\\-0.25881904510252074\n"
                 "b,p,s,t,7.5,\n"
                 "c,p,s,t,\"[1, 2, 3]\",\"['1', '0', '0', '0', '1', '0']\"\n");
-  const auto keys = hemorrhage::read_slice_keys(path);
+  const auto keys = hemorrhage::read_slice_table(path).keys;
   EXPECT_NEAR(keys.at("a").position, 2 * 0.25881904510252074 + 3 * 0.9659258262890683, 1e-12);
   EXPECT_EQ(keys.at("b").position, 7.5);
   EXPECT_EQ(keys.at("c").position, 3);
   EXPECT_EQ(hemorrhage::image_id("a/b/ID_1.jpg"), "ID_1");
   EXPECT_EQ(hemorrhage::loss_kind("masked_bin_loss"), "bin");
   EXPECT_EQ(hemorrhage::loss_kind("l2"), "l2");
+}
+
+// As create-metadata writes it: by the name of the file, a series that was scanned twice is two, a copy is
+// left out, and so is what has no place.
+TEST(HemorrhageSlices, PassesCopiesAndImagesWithoutAPlace) {
+  const Scratch dir;
+  write_toy_head_cts(dir, "ct", {2, 1, 16});
+  const auto before = hemorrhage::open_slices(dir / "ct", "train");
+  ASSERT_GT(before.set->size(), 4);
+  std::string table =
+      "ImgID,SOPInstanceUID,PatientID,StudyInstanceUID,SeriesInstanceUID,ImagePositionPatient,Pass,"
+      "SlicePosition,SameAs\n";
+  const auto id = [&](std::int64_t i) { return before.set->name(i); };
+  for (std::int64_t i = 0; i < before.set->size(); ++i)
+    table += cat(id(i), ",ID_same,p,s,t,", i == 1 ? "" : "1\\2\\9", ",", i % 2 + 1, ",",
+                 i == 1 ? "" : cat(100 - i), ",", i == 3 ? id(2) : "", "\n");
+  dir.write("ct/train_metadata.csv", table);
+  const auto read = hemorrhage::read_slice_table(dir / "ct/train_metadata.csv");
+  EXPECT_EQ(read.placeless, std::vector<std::string>{id(1)});
+  ASSERT_EQ(read.same_as.size(), 1u);
+  EXPECT_EQ(read.same_as.at(id(3)), id(2));
+  EXPECT_EQ(read.keys.at(id(0)).series, "t");
+  EXPECT_EQ(read.keys.at(id(5)).series, "t pass 2");
+  EXPECT_EQ(read.keys.at(id(5)).position, 95);
+  auto slices = hemorrhage::open_slices(dir / "ct", "train");
+  ASSERT_EQ(slices.set->size(), before.set->size() - 2);
+  ASSERT_EQ(slices.notes.size(), 2u);
+  EXPECT_EQ(slices.notes[0], "1 pictures are left out: another image has the same bytes");
+  EXPECT_EQ(slices.notes[1],
+            "1 pictures are left out: " + (dir / "ct/train_metadata.csv") + " gives them no position");
+  EXPECT_GT(slices.set->name(0), "");
+  EXPECT_EQ(slices.keys.front().series, "t");
+  EXPECT_EQ(slices.keys.back().series, "t pass 2");
+  // As the original: the scans of a patient are one, in the order of their places.
+  hemorrhage::join_patients(slices, 4);
+  ASSERT_EQ(slices.set->size(), 4);
+  EXPECT_EQ(slices.set->name(0), id(before.set->size() - 1));
+  EXPECT_EQ(slices.set->name(3), id(0));
+  EXPECT_EQ(slices.keys[0].series, "p");
+}
+
+// 73 slices of which 60 are kept (apps-spec 8.5).
+TEST(HemorrhageSlices, PicksAsTheOriginalDid) {
+  const auto picked = hemorrhage::evenly_picked(73, 60);
+  ASSERT_EQ(picked.size(), 60u);
+  const std::vector<std::int64_t> first{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13}, last{68, 69, 70, 72};
+  EXPECT_TRUE(std::equal(first.begin(), first.end(), picked.begin()));
+  EXPECT_TRUE(std::equal(last.begin(), last.end(), picked.end() - 4));
+  EXPECT_EQ(hemorrhage::evenly_picked(3, 60), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(hemorrhage::evenly_picked(9, 1), std::vector<std::int64_t>{0});
 }
 
 }  // namespace

@@ -149,6 +149,14 @@ TEST(SequenceSets, PartsFoldsClassesAndWhatAnotherModelSaid) {
   EXPECT_NE(open()->fingerprint(), before);
 }
 
+// A competition's test part may hold patients of its training part.
+TEST(SequenceSets, APatientWithoutLabelsMayBeInAnotherSplit) {
+  const Scratch dir;
+  const std::string columns = "row,path,patient,series,position,split,labelled\n";
+  write_rows(dir, "f", 2, columns + "0,a,p1,x,1,train,1\n1,b,p1,y,1,test,0\n");
+  EXPECT_EQ(open_sequences(dir / "f")->size(), 2);
+}
+
 TEST(SequenceSets, FewLengthsAreJoinedSoThatBatchesAreFull) {
   const Scratch dir;
   write_rows(dir, "f", 16 + 17 + 20 + 64 + 65, series_of({16, 17, 20, 64, 65}));
@@ -226,6 +234,8 @@ TEST(SequenceSets, Messages) {
   says(
       "1,b,p1,s,y,2,,val",
       ":3: its patient is in split 'val', but in 'train' at sequences: DIR/f/index.csv:2; divide by patient");
+  says("1,a,p1,s,x,2,,train",
+       ":2: slice a of series x is there twice; a folder holds the features of one run");
   says("1,b,p1,s,x,2,,train\n0,c,p1,s,x,3,,train", ":4: row '0' is not one of 0 to 1, each once");
   write_rows(dir, "f", 2, std::string(head) + "0,a,p1,s,x,1,,train\n");
   expect_says<DataError>(
