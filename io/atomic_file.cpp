@@ -177,6 +177,17 @@ void AtomicFile::sync() {
 
 void AtomicFile::commit() {
   if (!synced_) sync();
+  rename_over();
+  if (temporary_ != path_) sync_folder(folder_of(path_));
+}
+
+void AtomicFile::commit_unsynced() {
+  require<FileError>(file_ >= 0, "write: ", path_, " is already committed or given up; open a new file");
+  if (reserved_ > written_ && ::ftruncate(file_, written_) != 0) give_up("write", errno);
+  rename_over();
+}
+
+void AtomicFile::rename_over() {
   int error = injected("close", path_);
   const int file = file_;
   file_ = -1;
@@ -192,7 +203,6 @@ void AtomicFile::commit() {
     ::unlink(temporary_.c_str());
     fail_file("write", path_, error);
   }
-  sync_folder(folder_of(path_));
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {
@@ -251,6 +261,15 @@ void sync_folder(const std::string& folder) {
   if (file < 0) fail_file("write", folder, error != 0 ? error : errno);
   // EINVAL: a file system without folder sync, where rename is all there is.
   if (::fsync(file) != 0 && errno != EINVAL && errno != EINTR) error = errno;
+  ::close(file);
+  if (error != 0) fail_file("write", folder, error);
+}
+
+void sync_file_system(const std::string& folder) {
+  int error = injected("syncfs", folder);
+  const int file = error != 0 ? -1 : ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) fail_file("write", folder, error != 0 ? error : errno);
+  if (::syncfs(file) != 0) error = errno;
   ::close(file);
   if (error != 0) fail_file("write", folder, error);
 }

@@ -30,11 +30,15 @@ class AtomicFile {
   // commit().
   void sync();
   void commit();
+  // The same without waiting for the disk: of thousands of small files, one sync_file_system() makes sure.
+  // Whole after a kill of the process; after a loss of power before that, perhaps not.
+  void commit_unsynced();
   const std::string& temporary_path() const { return temporary_; }
 
  private:
   [[noreturn]] void give_up(const char* call, int error);
   void discard();
+  void rename_over();
   std::string path_, temporary_;
   std::int64_t written_ = 0, reserved_ = 0;
   int file_ = -1;
@@ -53,6 +57,9 @@ std::string read_file(const std::string& path, std::int64_t limit);
 
 // Waits until the names in a folder (created, renamed, removed files) are on the disk.
 void sync_folder(const std::string& folder);
+
+// Waits until everything written to the file system of `folder` is on the disk.
+void sync_file_system(const std::string& folder);
 
 // Removes files of the form NAME.tmp-<pid>-<random> in `folder` that were last written before `before`, the
 // left-overs of killed processes. Returns how many.

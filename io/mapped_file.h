@@ -25,6 +25,9 @@ class MappedFile {
   std::size_t size() const { return size_; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   const std::string& path() const { return path_; }
+  // Gives back the memory of whole pages in this range that nobody wrote to; read again, they come from the
+  // file.
+  void forget(std::size_t begin, std::size_t bytes) const;
 
  private:
   std::string path_;

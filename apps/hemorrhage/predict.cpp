@@ -72,19 +72,20 @@ std::vector<std::string> listed_images(const PredictFlags& f, const Answered& sa
 }
 
 // How often each subtype is there in the labelled slices beside the test part, else in what was predicted.
-SixProbabilities prior_of(const SequenceSet& all, const Answered& said) {
+SixProbabilities prior_of(const SequenceSet* all, const Answered& said) {
   SixProbabilities sum{};
   double count = 0;
-  for (std::int64_t i = 0; i < all.size(); ++i)
-    for (const SequenceSlice& s : all.slices(i)) {
-      if (!s.labelled) continue;
-      for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += static_cast<double>(s.labels >> k & 1);
-      ++count;
-    }
+  const auto add = [&](const auto& of) {
+    for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += of(k);
+    ++count;
+  };
+  for (std::int64_t i = 0; all != nullptr && i < all->size(); ++i)
+    for (const SequenceSlice& s : all->slices(i))
+      if (s.labelled) add([&](std::size_t k) { return static_cast<double>(s.labels >> k & 1); });
   if (count == 0)
     for (const auto& [image, p] : said) {
-      for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += p[k];
-      ++count;
+      const SixProbabilities& six = p;
+      add([&](std::size_t k) { return six[k]; });
     }
   for (double& v : sum) v = count > 0 ? v / count : 0.5;
   return sum;
@@ -141,10 +142,10 @@ void add_sequences(Session& session, const PredictFlags& f, const std::vector<st
 }
 
 // The series of the test part, as each net of slices saw them.
-std::vector<std::unique_ptr<Dataset>> test_series(const std::string& features, const SequenceSet& all,
+std::vector<std::unique_ptr<Dataset>> test_series(const std::string& features, const SequenceSet* all,
                                                   const DatasetOptions& read) {
   std::vector<std::unique_ptr<Dataset>> sets;
-  if (all.has_split(Split::test)) sets.push_back(all.subset(Split::test));
+  if (all != nullptr && all->has_split(Split::test)) sets.push_back(all->subset(Split::test));
   for (std::size_t k = 0; fs::is_directory(features + "/" + test_part(k)); ++k)
     sets.push_back(open_sequences(features + "/" + test_part(k), read));
   require<DataError>(!sets.empty(), "hemorrhage predict: ", printable(features),
@@ -156,8 +157,9 @@ void predict(Session& session, const PredictFlags& f) {
   check_output_file("hemorrhage predict: --out", f.out, ".csv", {f.features, f.sample});
   DatasetOptions read;
   read.classes = {subtypes.begin(), subtypes.end()};
-  const auto all = open_sequences(f.features, read);
-  const auto sets = test_series(f.features, *all, read);
+  std::unique_ptr<SequenceSet> all;  // with the labelled part, if that lies there too
+  if (!feature_parts(f.features).empty()) all = open_sequences(f.features, read);
+  const auto sets = test_series(f.features, all.get(), read);
   Answered said;
   const double sequence = f.model_type == "lstm" ? 1 : f.model_type == "base" ? 0 : 1 - f.blend;
   const auto share = 1 / static_cast<double>(sets.size());
@@ -169,7 +171,7 @@ void predict(Session& session, const PredictFlags& f) {
   for (const auto& [image, other] : table.same_as)
     if (const auto found = said.find(other); found != said.end()) said.emplace(image, found->second);
   const std::vector<std::string> images = listed_images(f, said, table);
-  const SixProbabilities prior = prior_of(*all, said);
+  const SixProbabilities prior = prior_of(all.get(), said);
   AtomicFile out(f.out);
   out.write("ID,Label\n");
   std::int64_t fallen = 0;

@@ -53,7 +53,14 @@ Image decode_dicom(Bytes bytes, std::string_view name, const DecodeOptions& opti
 
 std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name,
                                             const DecodeOptions& options) {
-  const DicomImage image = first_frame(bytes, name, options);
+  return to_physical(first_frame(bytes, name, options));
+}
+
+}  // namespace gadolin::detail
+
+namespace gadolin {
+
+std::optional<PhysicalImage> to_physical(const DicomImage& image) {
   if (image.channels != 1 || image.photometric == "PALETTE COLOR") return {};
   const Tensor rescaled = to_hounsfield(image);
   const auto* stored = image.samples.data<std::int32_t>();
@@ -61,8 +68,9 @@ std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name,
   out.width = image.columns;
   out.height = image.rows;
   out.inverted = image.photometric == "MONOCHROME1";
-  out.values.assign(rescaled.data<float>(), rescaled.data<float>() + rescaled.numel());
-  for (std::size_t i = 0; i < out.values.size(); ++i) {
+  const auto pixels = static_cast<std::size_t>(out.width) * static_cast<std::size_t>(out.height);
+  out.values.assign(rescaled.data<float>(), rescaled.data<float>() + pixels);
+  for (std::size_t i = 0; i < pixels; ++i) {
     // What overflowed while it was rescaled is no value either.
     if (image.is_padding(stored[i]) || !std::isfinite(out.values[i]))
       out.values[i] = std::numeric_limits<float>::quiet_NaN();
@@ -70,4 +78,4 @@ std::optional<PhysicalImage> physical_dicom(Bytes bytes, std::string_view name,
   return out;
 }
 
-}  // namespace gadolin::detail
+}  // namespace gadolin

@@ -8,6 +8,7 @@
 
 #include "data/dicom/file.h"
 #include "data/image/image.h"
+#include "data/image/physical.h"
 #include "tensor/tensor.h"
 
 namespace gadolin {
@@ -69,6 +70,9 @@ bool dicom_syntax_is_read(const std::string& uid);
 // fp32 of the shape of samples: slope * stored + intercept, or the modality LUT. Hounsfield units for CT.
 // Colour is refused with ValueError; it has no such unit.
 Tensor to_hounsfield(const DicomImage& image);
+
+// The same of the first frame, with NaN for padding and what is no finite number. nullopt: colour.
+std::optional<PhysicalImage> to_physical(const DicomImage& image);
 
 // int32 [frames, rows, columns, 3], red, green, blue: the samples of a colour image, YBR turned into RGB.
 // Throws ValueError for images of one channel and for colours that cannot be shown.
