@@ -12,6 +12,8 @@
 #include "data/sets/sequence_set.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
+#include "io/mapped_file.h"
+#include "io/zip_file.h"
 #include "layers/compute.h"
 #include "tasks/evaluate.h"
 #include "tasks/sequences/sequences.h"
@@ -28,6 +30,7 @@ struct PredictFlags {
 };
 
 constexpr double least_probability = 1e-6;
+constexpr std::uint64_t most_sample_bytes = std::uint64_t{1} << 30;  // RSNA's has 22 MB
 using SixProbabilities = std::array<double, subtypes.size()>;
 using Answered = std::map<std::string, SixProbabilities>;  // by image
 
@@ -40,9 +43,21 @@ std::string lstm_checkpoint(const std::string& model_id) {
                   " holds no checkpoints; give --model_id a run of hemorrhage train-lstm, or a checkpoint");
 }
 
+// The table itself, or the one in the archive.
+CsvTable read_sample(const std::string& path) {
+  if (!path.ends_with(".zip")) return read_csv(path);
+  const MappedFile file(path);
+  const ZipFile zip(file.text(), path);
+  for (const ZipEntry& entry : zip.entries())
+    if (std::string_view(entry.name).ends_with("sample_submission.csv"))
+      return parse_csv(zip.read(entry, most_sample_bytes), cat(path, ":", entry.name));
+  fail<DataError>("hemorrhage predict: ", printable(path),
+                  " has no sample_submission.csv; give --sample-submission the table");
+}
+
 // The images of a sample submission, in its order.
 std::vector<std::string> images_of_sample(const std::string& path) {
-  const CsvTable table = read_csv(path);
+  const CsvTable table = read_sample(path);
   const auto id = static_cast<std::size_t>(table.column("ID"));
   table.column("Label");
   std::vector<std::string> images;
@@ -223,8 +238,10 @@ void add_predict(Program& program, CLI::App* group) {
   app->add_option("--data-dir,--data_dir", f->data_dir,
                   "Folder with test_metadata.csv: all its images get rows, unreadable ones too, and copies "
                   "of a file those of the other");
-  app->add_option("--sample-submission", f->sample,
-                  "Its images get rows, in its order, and no others may have been predicted");
+  app->add_option(
+      "--sample-submission", f->sample,
+      "Table, or archive with a sample_submission.csv: its images get rows, in its order, and no others "
+      "may have been predicted");
   app->add_option("--batch-size,--batch_size", f->batch_size, "Series that are computed together")
       ->check(between(1, 1000000))
       ->capture_default_str();

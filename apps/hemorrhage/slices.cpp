@@ -152,7 +152,6 @@ SliceTable read_slice_table(const std::string& path) {
         require<DataError>(!id.empty(), place, ": the image has no name");
         SliceKey key{field("PatientID"), field("StudyInstanceUID"), field("SeriesInstanceUID")};
         const std::string same = field("SameAs"), pass = field("Pass");
-        require<DataError>(!key.series.empty(), place, ": SeriesInstanceUID is empty");
         if (!pass.empty() && pass != "1") key.series += " pass " + pass;
         require<DataError>(listed.insert(id).second, place, ": image ", printable(id, 60),
                            " is listed twice");
@@ -163,7 +162,7 @@ SliceTable read_slice_table(const std::string& path) {
         const bool along = !field("SlicePosition").empty();
         const char* const column = along ? "SlicePosition" : "ImagePositionPatient";
         const std::string text = field(column);
-        if (text.empty()) {
+        if (text.empty() || key.series.empty()) {
           table.placeless.push_back(id);
           return;
         }
@@ -240,7 +239,7 @@ Slices open_slices(const std::string& data_dir, const std::string& base) {
     all.notes.push_back(cat(copies, " pictures are left out: another image has the same bytes"));
   if (lost > 0)
     all.notes.push_back(
-        cat(lost, " pictures are left out: ", printable(metadata), " gives them no position"));
+        cat(lost, " pictures are left out: ", printable(metadata), " gives them no series or no position"));
   all.set = std::make_unique<SliceSet>(std::move(infos), data_dir, pictures);
   return all;
 }

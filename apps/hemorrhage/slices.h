@@ -25,13 +25,13 @@ struct SliceKey {
 struct SliceTable {
   std::unordered_map<std::string, SliceKey> keys;        // by image id: slices that have a place
   std::unordered_map<std::string, std::string> same_as;  // files whose bytes another image has: that image
-  std::vector<std::string> placeless;                    // images without a position
+  std::vector<std::string> placeless;                    // images without a series or a position
 };
 // {train,test}_metadata.csv: ImgID or, where it is missing, SOPInstanceUID; PatientID, StudyInstanceUID,
 // SeriesInstanceUID and ImagePositionPatient; it may have Pass, SameAs and SlicePosition. Without the last
 // the position is the projection of ImagePositionPatient, "x\y\z", on the normal of ImageOrientationPatient;
 // of one coordinate it is that one. Throws DataError, with file and line, for missing columns, places that
-// are no numbers, images without a series and images that are listed twice.
+// are no numbers and images that are listed twice.
 SliceTable read_slice_table(const std::string& path);
 
 struct Slices {

@@ -11,6 +11,7 @@
 #include "data/sets/sequence_set.h"
 #include "io/csv.h"
 #include "io/npy.h"
+#include "io/zip_file.h"
 #include "tasks/weighted_log_loss.h"
 #include "tensor/ops.h"
 #include "tests/apps/hemorrhage/toy_head_cts.h"
@@ -334,6 +335,15 @@ TEST_F(HemorrhageRoad, MistakesAreOneLine) {
   says(predict_args(out, {"--sample-submission", *dir_ / "short.csv"}), 3,
        "hemorrhage predict: DIR/short.csv has fewer than six rows of ID_00; fetch it again");
   const std::string test = cat(answers_in(*dir_ / "ct/sample.csv").size() - 1);
+  {
+    AtomicFile file(*dir_ / "none.zip");
+    ZipWriter zip(file);
+    zip.add("a.csv", std::string_view("ID,Label\n"));
+    zip.finish();
+    file.commit();
+  }
+  says(predict_args(out, {"--sample-submission", *dir_ / "none.zip"}), 3,
+       "hemorrhage predict: DIR/none.zip has no sample_submission.csv; give --sample-submission the table");
   says(predict_args(out, {"--sample-submission", *dir_ / "other.csv"}), 3,
        "hemorrhage predict: " + test + " of " + test +
            " images with features are not in DIR/other.csv; it is the sample of another stage");
