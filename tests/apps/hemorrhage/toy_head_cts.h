@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/image/image.h"
+#include "tensor/check.h"
 #include "tensor/random.h"
 #include "tests/scratch.h"
 

@@ -171,6 +171,45 @@ TEST_F(LearnsOnScans, PaddingAndNeighboursInABatchChangeNothing) {
   }
 }
 
+// Of two ranks one has series of up to 5 steps of 12, the other of up to 9: what they give can be joined.
+TEST(SequenceTasks, G3OutputIsAsLongAsTheInputOnEveryRank) {
+  manual_seed(4);
+  const auto net = make_sequence_net({{"input_size", 3.0}, {"hidden_size", 4.0}, {"num_classes", 2.0}});
+  net->eval();
+  const NoGrad guard;
+  const Tensor x = randn({4, 12, 3});
+  const std::vector<std::int64_t> lengths{5, 2, 9, 7};
+  const Tensor all = (*net)(x, Steps(lengths)),
+               first = (*net)(x.slice(0, 0, 2), Steps(std::vector{lengths[0], lengths[1]})),
+               second = (*net)(x.slice(0, 2, 4), Steps(std::vector{lengths[2], lengths[3]}));
+  EXPECT_EQ(first.shape(), (Shape{2, 12, 2}));
+  EXPECT_EQ(concat({first, second}, 0).to_vector<float>(), all.to_vector<float>());
+}
+
+// The original padded in front; holes are possible too.
+TEST(SequenceTasks, G10AnyMaskGivesTheValuesOfItsStepsAlone) {
+  manual_seed(5);
+  const auto net = make_sequence_net({{"input_size", 3.0}, {"hidden_size", 4.0}, {"num_classes", 2.0}});
+  net->eval();
+  const NoGrad guard;
+  const Tensor x = randn({1, 4, 3});
+  for (const std::vector<float>& mask : {std::vector<float>{0, 0, 1, 1}, {1, 0, 1, 1}, {1, 1, 0, 0}}) {
+    std::vector<std::int64_t> places;
+    for (std::int64_t t = 0; t < 4; ++t)
+      if (mask[static_cast<std::size_t>(t)] > 0) places.push_back(t);
+    const auto count = std::ssize(places);
+    const Tensor steps = from_vector(places, {count});
+    Tensor noise = x.clone();
+    for (std::int64_t t = 0; t < 4; ++t)
+      if (!(mask[static_cast<std::size_t>(t)] > 0)) noise.slice(1, t, t + 1).fill_(NAN);
+    const auto got =
+                   index_select((*net)(noise, Steps(from_vector(mask, {1, 4}))), 1, steps).to_vector<float>(),
+               want = (*net)(index_select(x, 1, steps)).to_vector<float>();
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-6);
+  }
+}
+
 TEST_F(LearnsOnScans, SaysTheLikeliestSlices) {
   const auto task = best();
   const auto set = task->open(*dir_ / "scans", {});
