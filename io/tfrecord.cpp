@@ -176,6 +176,10 @@ std::string_view TfRecordFile::record(std::int64_t i) const {
   return bytes;
 }
 
+void TfRecordFile::passed(std::int64_t i) const {
+  if (mapped_) mapped_->passed(unchecked(i).size());
+}
+
 TfRecordWriter::TfRecordWriter(const std::string& path, int shards, bool index) : index_(index) {
   require<ValueError>(shards >= 1 && shards <= 512, "tfrecord: ", shards, " shards, 1 to 512 are possible");
   for (int s = 0; s < shards; ++s) {

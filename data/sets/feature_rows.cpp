@@ -87,6 +87,7 @@ void FeatureRows::copy(std::int64_t i, float* to, std::string_view who) const {
       to[j] = static_cast<float>(value);
     }
   });
+  array.file->passed(static_cast<std::size_t>(width) * static_cast<std::size_t>(size_of(array.dtype)));
   const float* bad = std::find_if(to, to + width, [](float v) { return !std::isfinite(v); });
   if (bad != to + width)
     fail<DataError>("features: ", printable(who), " has ", *bad, " at place ", bad - to,
