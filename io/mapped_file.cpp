@@ -49,13 +49,6 @@ void MappedFile::forget(std::size_t begin, std::size_t bytes) const {
   if (first < end) ::madvise(data_ + first, end - first, MADV_DONTNEED);
 }
 
-void MappedFile::passed(std::size_t bytes) const {
-  constexpr std::size_t piece = std::size_t{64} << 20;
-  if (passed_.fetch_add(bytes) + bytes < piece) return;
-  passed_ = 0;
-  forget(0, size_);
-}
-
 Ref<Storage> mapped_storage(const std::shared_ptr<MappedFile>& file, std::size_t begin, std::size_t bytes,
                             std::size_t alignment) {
   require<FormatError>(begin <= file->size() && bytes <= file->size() - begin, "read: ", file->path(), ": ",

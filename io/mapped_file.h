@@ -1,7 +1,6 @@
 // A file seen as memory, for formats whose readers look at parts of large files.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -29,15 +28,11 @@ class MappedFile {
   // Gives back the memory of whole pages in this range that nobody wrote to; read again, they come from the
   // file.
   void forget(std::size_t begin, std::size_t bytes) const;
-  // Readers that go through a file larger than memory say how much they have read; after every 64 MB all of
-  // it is forgotten, so that what stays resident does not grow with the file.
-  void passed(std::size_t bytes) const;
 
  private:
   std::string path_;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  mutable std::atomic<std::size_t> passed_{0};
 };
 
 // Bytes of a mapped file as the storage of tensors, which keeps the file mapped; a copy of them where their

@@ -66,8 +66,6 @@ class TfRecordFile {
   std::string_view record(std::int64_t i) const;
   // The same, as yet without the checksum of the bytes: for a first look that does not touch every page.
   std::string_view unchecked(std::int64_t i) const;
-  // Record i has been read and its bytes are not needed any more, or not soon (MappedFile::passed).
-  void passed(std::int64_t i) const;
   std::int64_t offset(std::int64_t i) const { return begins_.at(static_cast<std::size_t>(i)); }
   const std::string& path() const { return path_; }
   std::string place(std::int64_t i) const;  // "PATH: record I at byte B", for messages

@@ -1,6 +1,7 @@
 #include "data/sets/feature_rows.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,8 @@
 namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::size_t most_resident_rows = std::size_t{64} << 20;
 
 bool is_feature_part(const fs::path& folder) {
   std::error_code error;
@@ -87,7 +90,13 @@ void FeatureRows::copy(std::int64_t i, float* to, std::string_view who) const {
       to[j] = static_cast<float>(value);
     }
   });
-  array.file->passed(static_cast<std::size_t>(width) * static_cast<std::size_t>(size_of(array.dtype)));
+  // What has been read does not stay resident: the arrays may be larger than memory.
+  static std::atomic<std::size_t> passed{0};
+  const std::size_t bytes = static_cast<std::size_t>(width * size_of(array.dtype));
+  if (passed.fetch_add(bytes) + bytes > most_resident_rows) {
+    passed = 0;
+    for (const Array& one : arrays_) one.file->forget(0, one.file->size());
+  }
   const float* bad = std::find_if(to, to + width, [](float v) { return !std::isfinite(v); });
   if (bad != to + width)
     fail<DataError>("features: ", printable(who), " has ", *bad, " at place ", bad - to,

@@ -44,9 +44,7 @@ class TfRecordDataset : public Dataset {
   StoredImage read(std::int64_t i) const override {
     const std::int64_t at = info(i).record;
     const TfRecordFile& file = *(*files_)[static_cast<std::size_t>(at >> 32)];
-    StoredImage image{encoded(file, at & 0xffffffff, image_key_), {}};
-    file.passed(at & 0xffffffff);
-    return image;
+    return {encoded(file, at & 0xffffffff, image_key_), {}};
   }
   static std::vector<std::uint8_t> encoded(const TfRecordFile& file, std::int64_t record,
                                            const std::string& key) {
@@ -189,7 +187,6 @@ std::unique_ptr<Dataset> open_tfrecords(const std::string& path, const DatasetOp
         sample.info.record = static_cast<std::int64_t>(files->size()) << 32 | i;
         ++named[sample.info.name];
         samples.push_back(std::move(sample));
-        file->passed(i);
       } catch (const Error& e) {
         if (!options.problems) throw;
         options.problems->push_back(e.message());

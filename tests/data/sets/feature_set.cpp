@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "data/sets/loader.h"
 #include "io/npy.h"
@@ -52,6 +53,31 @@ TEST(FeatureSets, RowsWithLabelsPatientsAndSplits) {
   const auto part = set->subset(Split::train);
   ASSERT_EQ(part->size(), 1);
   EXPECT_EQ(part->sample(0).get<SampleArray>("x").values, (std::vector<float>{0, 1, 2, 3}));
+}
+
+TEST(FeatureRowsLarge, WhatHasBeenReadDoesNotStayResident) {
+  const Scratch dir;
+  constexpr std::int64_t width = 1 << 12, count = 1 << 11;  // 32 MB
+  save_npy(dir / "features.npy", ones({count, width}));
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    std::int64_t pages = 0;
+    file >> pages >> pages;
+    return pages;
+  };
+  FeatureRows rows;
+  rows.add(dir.path());
+  std::vector<float> row(width);
+  const std::int64_t before = resident();
+  std::int64_t most = 0;
+  for (int round = 0; round < 3; ++round)
+    for (std::int64_t i = 0; i < count; ++i) {
+      rows.copy(i, row.data(), "x");
+      if (i == 0 && round > 0) most = std::max(most, resident() - before);
+    }
+  EXPECT_GT(most, 6000);  // the file lay there before it was forgotten
+  EXPECT_LT(resident() - before, 6000);
+  EXPECT_EQ(row.back(), 1);
 }
 
 TEST(FeatureSets, PartsOfASplitEachAndTheSamePictureInTwo) {
