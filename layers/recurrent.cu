@@ -1,7 +1,14 @@
-// Recurrent layers step by step over the grid [N, T], for the GPU and, with --backend reference, in plain
-// form on the CPU: a product and a pass over units a step and direction. Nothing is read back, so a step with
-// lengths can be recorded.
+// The steps of a recurrent layer, forwards and back, for all devices: a product and a pass over units a step.
+//
+// On the CPU a task is a direction of up to 32 packed sequences, the longest first, so that those that still
+// have a step lie side by side; tasks need no word of one another, and padding is not there at all. As a
+// grid, on the GPU and with --backend reference, one task has all sequences in all directions. Nothing is
+// read back, so it can be recorded.
+#include <algorithm>
+
+#include "layers/recurrent_cells.h"
 #include "layers/recurrent_function.h"
+#include "tensor/loops.h"
 #include "tensor/ops.h"
 
 namespace gadolin::detail {
@@ -9,224 +16,267 @@ namespace {
 
 using Count = std::int64_t;
 
-template <class B> void for_units(Cpu, Count n, const B& body) {
-  parallel_for(n, map_grain / 8, [&](Count i, Count end) {
-    for (; i < end; ++i) body(i);
-  });
+struct ForwardUnit {};
+struct ProjectedUnit {};
+struct ArrivingUnit {};
+struct BackwardUnit {};
+
+// A step as its units see it. Sequence i in direction d is number q = d N + i: its state is row q of [D, N,
+// ...]; its step is row r of matrices that have a row for each step and direction. W: what products take.
+template <class T, class C, class W> struct RecurrentStep {
+  using M = math_type<T>;
+  static constexpr bool lstm = std::is_same_v<C, LstmCell<M>>, gru = std::is_same_v<C, GruCell<M>>;
+  C cell;
+  Count n, t, sides, hidden, state;
+  const Count *start, *count;  // of packed sequences
+  const bool* mask;
+  bool keeps, projects;
+  const T* x;
+  const W *bias, *from_hh, *from_hr;  // W_hh h and W_hr m; backward: dz W_hh of the step after, dp W_hr
+  W *to_hh, *to_hr;                   // h and m, the output before a projection; backward: dz and dp
+  M *c, *dh;                          // changed in place, as h is; backward: c is its gradient
+  T *y, *before, *gates, *inner, *dx, *dz, *dp;  // backward: y is its gradient
+  M* cells;
+  Count step;
+
+  struct At {
+    Count q, d, r, kept;  // kept: the row of what is kept
+    bool counts;
+  };
+  GADOLIN_HD At at(Count q) const {
+    const Count d = q / n, i = q % n, last = (count ? count[i] : t) - 1;
+    const Count row = (start ? start[i] : i * t) + (d == 0 ? step : last - step), r = row * sides + d;
+    return {q, d, r, keeps ? r : q, !mask || mask[row]};
+  }
+  GADOLIN_HD void operator()(ForwardUnit, const At& a, Count j) const {
+    const Count u = a.q * hidden + j, k = a.kept * hidden + j;
+    M value = gru ? convert<M>(to_hh[u]) : M(0), inside = lstm ? c[u] : M(0);
+    if constexpr (lstm) cells[k] = inside;
+    cell.forward([&](int g) { return convert<M>(x[(a.r * C::gates + g) * hidden + j]); },
+                 [&](int g) {
+                   const M sum = convert<M>(from_hh[(a.q * C::gates + g) * hidden + j]);
+                   return gru ? sum + convert<M>(bias[(a.d * C::gates + g) * hidden + j]) : sum;
+                 },
+                 [&](int g, M v) { gates[(a.kept * C::keeps + g) * hidden + j] = convert<T>(v); }, value,
+                 inside);
+    if constexpr (lstm) c[u] = a.counts ? inside : c[u];
+    if (!projects) return arrive(a, j, convert<W>(value));
+    to_hr[u] = convert<W>(value);
+    inner[k] = convert<T>(value);
+  }
+  GADOLIN_HD void operator()(ProjectedUnit, const At& a, Count j) const {
+    arrive(a, j, from_hr[a.q * state + j]);
+  }
+  GADOLIN_HD void arrive(const At& a, Count j, W value) const {
+    W& h = to_hh[a.q * state + j];
+    before[a.kept * state + j] = convert<T>(h);
+    y[a.r * state + j] = a.counts ? convert<T>(value) : T(0);
+    h = a.counts ? value : h;
+  }
+  // The gradient that reaches this step's output; what passes a step that does not count stays in dh.
+  GADOLIN_HD void operator()(ArrivingUnit, const At& a, Count j) const {
+    const Count u = a.q * state + j, k = a.r * state + j;
+    const M sum = dh[u] + convert<M>(from_hh[u]), all = a.counts ? sum + convert<M>(y[k]) : sum;
+    dh[u] = projects && a.counts ? M(0) : all;
+    if (!projects) return;
+    to_hr[u] = convert<W>(a.counts ? all : M(0));
+    dp[k] = convert<T>(to_hr[u]);
+  }
+  GADOLIN_HD void operator()(BackwardUnit, const At& a, Count j) const {
+    const Count u = a.q * hidden + j, k = a.r * hidden + j;
+    M d = projects ? convert<M>(from_hr[u]) : dh[u], inside = lstm ? c[u] : M(0);
+    cell.backward([&](int g) { return convert<M>(gates[(a.r * C::keeps + g) * hidden + j]); },
+                  gru ? convert<M>(before[k]) : M(0), lstm ? cells[k] : M(0), d, inside,
+                  [&](int g, M of_x, M of_z) {
+                    const Count all = (a.r * C::gates + g) * hidden + j;
+                    dx[all] = convert<T>(a.counts ? of_x : M(0));
+                    if constexpr (gru) dz[all] = convert<T>(a.counts ? of_z : M(0));
+                    to_hh[(a.q * C::gates + g) * hidden + j] = convert<W>(a.counts ? of_z : M(0));
+                  });
+    if constexpr (lstm) c[u] = a.counts ? inside : c[u];
+    if (!projects) dh[u] = a.counts ? d : dh[u];
+  }
+};
+
+// `columns` units of each of the sequences [first, first + rows).
+template <class U, class S> void run_units(Cpu, U unit, S s, Count first, Count rows, Count columns) {
+  const auto loop = [&](const typename S::At& a) {
+    GADOLIN_IVDEP
+    for (Count j = 0; j < columns; ++j) s(unit, a, j);
+  };
+  for (Count q = first; q < first + rows; ++q) {
+    const typename S::At a = s.at(q);
+    a.counts ? loop({a.q, a.d, a.r, a.kept, true}) : loop(a);  // the first without choices becomes vectors
+  }
 }
 #ifdef __CUDACC__
-template <class B> __global__ void recurrent_kernel(B body, Count n) {
+template <class U, class S> __global__ void recurrent_kernel(S s, Count units, Count columns) {
   const Count step = static_cast<Count>(gridDim.x) * blockDim.x;
-  for (Count i = static_cast<Count>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) body(i);
+  for (Count i = static_cast<Count>(blockIdx.x) * blockDim.x + threadIdx.x; i < units; i += step)
+    s(U(), s.at(i / columns), i % columns);
 }
-template <class B> void for_units(Cuda, Count n, const B& body) {
-  if (n > 0) launch("recurrent", grid_stride(n), recurrent_kernel<B>, body, n);
+template <class U, class S> void run_units(Cuda, U, const S& s, Count, Count rows, Count columns) {
+  launch("recurrent", grid_stride(rows * columns), recurrent_kernel<U, S>, s, rows * columns, columns);
 }
 #endif
 
-// A step of one direction as kernels see it. Rows of the grid are sequence * t + at.
-template <class T, class C, class M> struct GridStep {
-  using Math = M;
-  C cell;
-  Count n, t, hidden, state, at, neighbour;  // neighbour: in the grid, of the step before this one; -1: none
-  Count y_row, y_first;                      // elements of a row of y, and where this direction's begin
-  const bool* mask;
-  const T *x, *bias, *z, *projected, *c0;  // z [N, G H]: W_hh h; projected [N, P]
-  T *kept, *before, *m;                    // m [N, H]: the output before the projection; nullptr without one
-  M* cells;
-  T *y, *next;  // next: the state after this step, next_row elements from one sequence to the next
-  Count next_row;
-  T* last_c;  // nullptr but at the last step
-  // Backward. dh [N, P], dc [N, H] in M; through [N, P]: dz W_hh of the step after this one, nullptr at the
-  // last.
-  const T *through, *dm;
-  M *dh, *dc;
-  T *dx, *dz, *dh_rows, *m_rows;
-
-  GADOLIN_HD Count row(Count s) const { return s * t + at; }
-  GADOLIN_HD bool counts(Count s) const { return !mask || mask[row(s)]; }
-  GADOLIN_HD M c_before(Count s, Count j) const {
-    if (neighbour >= 0) return cells[(s * t + neighbour) * hidden + j];
-    return c0 ? convert<M>(c0[s * hidden + j]) : M(0);
-  }
-  GADOLIN_HD void carry(Count s, Count j, M h) const {
-    const bool on = counts(s);
-    y[row(s) * y_row + y_first + j] = convert<T>(on ? h : M(0));
-    next[s * next_row + j] = on ? convert<T>(h) : before[row(s) * state + j];
-  }
-  GADOLIN_HD void forward(Count i) const {
-    const Count s = i / hidden, j = i % hidden, r = row(s);
-    const bool lstm = cells != nullptr;
-    M h = m ? M(0) : convert<M>(before[r * state + j]), c = lstm ? c_before(s, j) : M(0);
-    const M held = c;
-    cell.forward([&](int g) { return convert<M>(x[(r * C::gates + g) * hidden + j]); },
-                 [&](int g) {
-                   return convert<M>(z[(s * C::gates + g) * hidden + j]) +
-                          (bias ? convert<M>(bias[g * hidden + j]) : M(0));
-                 },
-                 [&](int k, M v) { kept[(r * C::keeps + k) * hidden + j] = convert<T>(v); }, h, c);
-    if (lstm) {
-      cells[r * hidden + j] = counts(s) ? c : held;
-      if (last_c) last_c[s * hidden + j] = convert<T>(counts(s) ? c : held);
-    }
-    if (m)
-      m[s * hidden + j] = convert<T>(h);
+// y [D, N, columns] = a [D, N, depth] w [D, depth, columns], for rows of one direction or for all.
+template <class W> struct StateProduct {
+  Tensor w, panels, y;
+  StateProduct(const SequenceRows& rows, const Tensor& weight, const Tensor& packed = {})
+      : w(rows.packed ? weight : weight.to(dtype_of<W>)),
+        panels(packed.defined() || !rows.packed ? packed : pack_panels(w)),
+        y(zeros({w.size(0), rows.n, w.size(2)}, dtype_of<W>, w.device())) {}
+  const W* data() const { return y.data<W>(); }
+  const W* operator()(const Tensor& a, Count first, Count rows) {
+    if (panels.defined())
+      multiply_panels(panels, a, first, rows, y);
     else
-      carry(s, j, h);
+      y = matmul(a, w);
+    return data();
   }
-  // What reaches the output of this step; what passes a step that does not count stays in dh.
-  GADOLIN_HD void arrive(Count i) const {
-    const Count s = i / state, j = i % state;
-    const M sum = dh[i] + (through ? convert<M>(through[i]) : M(0)),
-            all = counts(s) ? sum + convert<M>(y[row(s) * y_row + y_first + j]) : sum;
-    if (dh_rows) dh_rows[row(s) * state + j] = convert<T>(counts(s) ? all : M(0));
-    dh[i] = dh_rows && counts(s) ? M(0) : all;
-  }
-  GADOLIN_HD void backward(Count i) const {
-    const Count s = i / hidden, j = i % hidden, r = row(s);
-    const bool on = counts(s), lstm = cells != nullptr;
-    const M c = lstm ? cells[r * hidden + j] : M(0), earlier = lstm ? c_before(s, j) : M(0);
-    M d = dm ? convert<M>(dm[i]) : dh[i], d_inner = dc[i];
-    const auto kept_at = [&](int k) { return convert<M>(kept[(r * C::keeps + k) * hidden + j]); };
-    cell.backward(kept_at, dm ? M(0) : convert<M>(before[r * state + j]), earlier, c, d, d_inner,
-                  [&](int g, M in, M inner) {
-                    dx[(r * C::gates + g) * hidden + j] = convert<T>(on ? in : M(0));
-                    dz[(r * C::gates + g) * hidden + j] = convert<T>(on ? inner : M(0));
-                  });
-    if (m_rows) m_rows[r * hidden + j] = convert<T>(on ? kept_at(C::keeps - 1) * tanh_of(c) : M(0));
-    if (!on) return;
-    dc[i] = d_inner;
-    if (!dm) dh[i] = d;
-  }
-};
-template <class S> struct ForwardUnit {
-  S step;
-  GADOLIN_HD void operator()(Count i) const { step.forward(i); }
-};
-template <class S> struct CarryUnit {
-  S step;
-  GADOLIN_HD void operator()(Count i) const {
-    step.carry(i / step.state, i % step.state, convert<typename S::Math>(step.projected[i]));
-  }
-};
-template <class S> struct ArriveUnit {
-  S step;
-  GADOLIN_HD void operator()(Count i) const { step.arrive(i); }
-};
-template <class S> struct BackwardUnit {
-  S step;
-  GADOLIN_HD void operator()(Count i) const { step.backward(i); }
 };
 
-template <class T> T* at_or_null(const Tensor& t, Count offset = 0) {
-  return t.defined() ? t.data<T>() + offset : nullptr;
-}
-template <class T, class C, class M>
-GridStep<T, C, M> grid_step(const RecurrentLayer& l, const C& cell, int d, Count step, const Tensor& y) {
-  const RecurrentSide& s = l.side[d];
-  const Count n = l.rows.n, t = l.rows.t;
-  GridStep<T, C, M> g{};
-  g.cell = cell, g.n = n, g.t = t, g.hidden = l.hidden, g.state = l.state;
-  g.at = d == 0 ? step : t - 1 - step;
-  g.neighbour = step == 0 ? -1 : d == 0 ? step - 1 : t - step;
-  g.y_row = l.sides * l.state, g.y_first = d * l.state;
-  g.mask = at_or_null<bool>(l.rows.mask), g.c0 = at_or_null<T>(l.c0, d * n * l.hidden);
-  g.kept = s.kept.data<T>(), g.before = s.before.data<T>(), g.cells = at_or_null<M>(s.cells);
-  g.y = y.data<T>();
-  return g;
-}
-// Columns of a step: [N, columns] of [N T, columns].
-Tensor step_of(const Tensor& rows, const RecurrentLayer& l, Count at) {
-  return rows.reshape({l.rows.n, l.rows.t, rows.size(1)}).select(1, at);
-}
-template <class F> void by_layer(const RecurrentLayer& l, DType dtype, F&& f) {
-  dispatch_floating(dtype, "recurrent", [&](auto tag) {
-    using M = math_type<typename decltype(tag)::type>;
-    by_cell<M>(l.cell, l.forget_bias, [&](auto cell) { f(tag, cell); });
+template <class D, class T, class C> struct RecurrentPass {
+  using M = math_type<T>;
+  using W = std::conditional_t<std::is_same_v<D, Cpu>, M, T>;
+  using Step = RecurrentStep<T, C, W>;
+  D device;
+  const RecurrentFunction& f;
+  C cell;
+  const Tensor &hh, &hr;  // hr is empty without a projection
+  const SequenceRows& rows = f.rows;
+  Count H = f.hidden, P = f.state, number = rows.n * f.sides;
+
+  Step step() const {
+    Step s{};
+    s.cell = cell, s.n = rows.n, s.t = rows.t, s.sides = f.sides, s.hidden = H, s.state = P;
+    if (!rows.start.empty()) s.start = rows.start.data(), s.count = rows.count.data();
+    if (rows.mask.defined()) s.mask = rows.mask.template data<bool>();
+    s.keeps = f.keeps, s.projects = hr.numel() > 0;
+    s.before = f.before.template data<T>(), s.gates = f.gates.template data<T>();
+    s.inner = f.inner.template data<T>(), s.cells = f.cells.template data<M>();
+    return s;
+  }
+  Tensor states(Count columns, DType dtype, const Tensor& from = {}) const {
+    Tensor t = zeros({f.sides, rows.n, columns}, dtype, hh.device());
+    if (from.defined()) t.copy_(from);
+    return t;
+  }
+  // body(s, first, rows) for each step of each task, in order or from the last on.
+  template <class F> void run(bool reverse, const Step& of_all, F&& body) const {
+    const auto task = [&](Count first, Count size) {
+      Step s = of_all;
+      const Count* const count = rows.count.empty() ? nullptr : rows.count.data() + first % rows.n;
+      const Count steps = count ? count[0] : rows.t;
+      for (Count i = 0; i < steps; ++i) {
+        s.step = reverse ? steps - 1 - i : i;
+        Count there = size;
+        while (count && count[there - 1] <= s.step) --there;
+        body(s, first, there);
+      }
+    };
+    if (number == 0) return;
+    if (!rows.packed) return task(0, number);
+    const Count each = std::clamp<Count>((number + num_threads() - 1) / num_threads(), 8, 32),
+                chunks = (rows.n + each - 1) / each;
+    parallel_for(f.sides * chunks, 1, [&](Count i, Count end) {
+      for (; i < end; ++i) {
+        const Count first = i % chunks * each;
+        task(i / chunks * rows.n + first, std::min(each, rows.n - first));
+      }
+    });
+  }
+  void forward(const RecurrentFunction::Inputs& in) const {
+    const auto kept = [&](Count columns, DType dtype) {
+      return empty({f.keeps ? rows.rows : rows.n, f.sides, columns}, dtype, hh.device());
+    };
+    f.before = kept(P, dtype_of<T>), f.gates = kept(C::keeps * H, dtype_of<T>);
+    f.inner = kept(hr.size(2), dtype_of<T>), f.cells = kept(H, dtype_of<M>);
+    Step all = step();
+    const auto [y, last_h, last_c] = f.parts(in.out);
+    const Tensor h = states(P, dtype_of<W>, in.h0), c = states(H, dtype_of<M>, in.c0),
+                 m = states(hr.size(2), dtype_of<W>),
+                 b = in.bias.defined() ? in.bias.to(dtype_of<W>).contiguous()
+                                       : states(C::gates * H, dtype_of<W>);
+    StateProduct<W> by_hh(rows, hh.transpose(1, 2), f.hh_panels),
+        by_hr(rows, hr.transpose(1, 2), f.hr_panels);
+    all.x = in.x.template data<T>(), all.y = y.template data<T>(), all.bias = b.template data<W>();
+    all.to_hh = h.template data<W>(), all.to_hr = m.template data<W>(), all.c = c.template data<M>();
+    run(false, all, [&](Step& s, Count first, Count there) {
+      s.from_hh = by_hh(h, first, there);
+      run_units(device, ForwardUnit(), s, first, there, H);
+      if (!s.projects) return;
+      s.from_hr = by_hr(m, first, there);
+      run_units(device, ProjectedUnit(), s, first, there, P);
+    });
+    Tensor(last_h).copy_(h);
+    if (last_c.defined()) Tensor(last_c).copy_(c);
+  }
+  Grads backward(const Tensor& dout, Need need) const {
+    Step all = step();
+    const auto [dy, last_dh, last_dc] = f.parts(dout);
+    const auto by_side = [&](Count columns) {
+      return empty({rows.rows, f.sides, columns}, dtype_of<T>, hh.device());
+    };
+    const Tensor dh = states(P, dtype_of<M>, last_dh), dc = states(H, dtype_of<M>, last_dc),
+                 dz_now = states(C::gates * H, dtype_of<W>), dp_now = states(P, dtype_of<W>),
+                 dx = by_side(C::gates * H), dz = all.gru ? by_side(C::gates * H) : dx, dp = by_side(P);
+    StateProduct<W> by_hh(rows, hh), by_hr(rows, hr);
+    all.y = dy.template data<T>(), all.dh = dh.template data<M>(), all.c = dc.template data<M>();
+    all.to_hh = dz_now.template data<W>(), all.to_hr = dp_now.template data<W>();
+    all.dx = dx.template data<T>(), all.dz = dz.template data<T>(), all.dp = dp.template data<T>();
+    run(true, all, [&](Step& s, Count first, Count there) {
+      s.from_hh = by_hh.data();
+      run_units(device, ArrivingUnit(), s, first, there, P);
+      if (s.projects) s.from_hr = by_hr(dp_now, first, there);
+      run_units(device, BackwardUnit(), s, first, there, H);
+      by_hh(dz_now, first, there);
+    });
+    const auto of_weight = [&](const Tensor& d, const Tensor& in) {
+      return matmul(d.permute({1, 2, 0}), in.permute({1, 0, 2}));
+    };
+    Grads grads(6);
+    grads[0] = dx.reshape({rows.rows, f.sides * C::gates * H});
+    if (need[1]) grads[1] = of_weight(dz, f.before);
+    if (need[2]) grads[2] = sum(dz, {0});
+    if (need[3]) grads[3] = of_weight(dp, f.inner);
+    if (need[4]) grads[4] = (dh + by_hh.y.to(dtype_of<M>)).to(dtype_of<T>);
+    if (need[5]) grads[5] = dc.to(dtype_of<T>);
+    return grads;
+  }
+};
+
+// body(pass) for the layer's cell and type.
+template <class D>
+void with_pass(D device, const RecurrentFunction& f, DType dtype, const Tensor& hh, const Tensor& hr,
+               const auto& body) {
+  dispatch_floating(dtype, f.name, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    by_cell<math_type<T>>(f.cell, f.forget_bias, [&](auto cell) {
+      const Tensor projection = hr.defined() ? hr : empty({f.sides, f.state, 0}, dtype, hh.device());
+      body(RecurrentPass<D, T, decltype(cell)>{device, f, cell, hh, projection});
+    });
   });
-}
-
-template <class D, class T, class C> void forward_steps(D device, const RecurrentLayer& l, T, const C& cell) {
-  using E = typename T::type;
-  using M = math_type<E>;
-  const Count n = l.rows.n, t = l.rows.t, P = l.state;
-  for (int d = 0; d < l.sides; ++d) {
-    const RecurrentSide& s = l.side[d];
-    const auto states = [&](const Tensor& all, Count columns) {
-      return all.defined() ? all.select(0, d) : zeros({n, columns}, l.out.dtype(), l.out.device());
-    };
-    const Tensor last = l.out.slice(0, l.rows.rows * l.sides * P, l.rows.rows * l.sides * P + l.states())
-                            .reshape({l.sides, n, P})
-                            .select(0, d);
-    Tensor first = t > 0 ? step_of(s.before, l, d == 0 ? 0 : t - 1) : last;
-    first.copy_(states(l.h0, P));
-    if (l.cell == Cell::lstm && t == 0)
-      l.out.slice(0, l.out.numel() - l.cells(), l.out.numel())
-          .reshape({l.sides, n, l.hidden})
-          .select(0, d)
-          .copy_(states(l.c0, l.hidden));
-    for (Count step = 0; step < t; ++step) {
-      auto g = grid_step<E, C, M>(l, cell, d, step, l.out);
-      const Tensor z = matmul(step_of(s.before, l, g.at), s.hh.transpose(0, 1));
-      const Tensor m = s.hr.defined() ? empty({n, l.hidden}, l.out.dtype(), l.out.device()) : Tensor();
-      const bool ends = step + 1 == t;
-      g.x = s.x.template data<E>(), g.bias = at_or_null<E>(s.bias), g.z = z.data<E>(), g.m = at_or_null<E>(m);
-      g.next =
-          ends ? l.last_h<E>(l.out, d) : s.before.template data<E>() + (d == 0 ? g.at + 1 : g.at - 1) * P;
-      g.next_row = ends ? P : t * P;
-      g.last_c = ends && l.cell == Cell::lstm ? l.last_c<E>(l.out, d) : nullptr;
-      for_units(device, n * l.hidden, ForwardUnit<GridStep<E, C, M>>{g});
-      if (!m.defined()) continue;
-      const Tensor projected = matmul(m, s.hr.transpose(0, 1));
-      g.projected = projected.data<E>();
-      for_units(device, n * P, CarryUnit<GridStep<E, C, M>>{g});
-    }
-  }
-}
-template <class D, class T, class C>
-void backward_steps(D device, const RecurrentLayer& l, T, const C& cell) {
-  using E = typename T::type;
-  using M = math_type<E>;
-  const Count n = l.rows.n, t = l.rows.t, P = l.state, H = l.hidden, ys = l.rows.rows * l.sides * P;
-  for (int d = 0; d < l.sides; ++d) {
-    const RecurrentSide& s = l.side[d];
-    const auto last = [&](Count from, Count columns) {
-      return l.dout.slice(0, from, from + l.sides * n * columns).reshape({l.sides, n, columns}).select(0, d);
-    };
-    Tensor dh = last(ys, P).to(dtype_of<M>).clone(),
-           dc = l.cell == Cell::lstm ? last(ys + l.states(), H).to(dtype_of<M>).clone()
-                                     : zeros({n, H}, dtype_of<M>, l.dout.device());
-    Tensor through;
-    for (Count step = t - 1; step >= 0; --step) {
-      auto g = grid_step<E, C, M>(l, cell, d, step, l.dout);
-      g.through = at_or_null<E>(through), g.dh = dh.data<M>(), g.dc = dc.data<M>();
-      g.dx = s.dx.template data<E>(), g.dz = s.dz.template data<E>();
-      g.dh_rows = at_or_null<E>(s.dh), g.m_rows = at_or_null<E>(s.m);
-      for_units(device, n * P, ArriveUnit<GridStep<E, C, M>>{g});
-      const Tensor dm = s.hr.defined() ? matmul(step_of(s.dh, l, g.at), s.hr) : Tensor();
-      g.dm = at_or_null<E>(dm);
-      for_units(device, n * H, BackwardUnit<GridStep<E, C, M>>{g});
-      through = matmul(step_of(s.dz, l, g.at), s.hh);
-    }
-    if (through.defined()) dh.copy_(dh + through.to(dtype_of<M>));
-    Tensor(l.dh0.select(0, d)).copy_(dh);
-    Tensor(l.dc0.select(0, d)).copy_(dc);
-  }
 }
 
 }  // namespace
 
-template <class D> void grid_forward(D device, const RecurrentLayer& l) {
-  by_layer(l, l.out.dtype(), [&](auto tag, const auto& cell) { forward_steps(device, l, tag, cell); });
+template <class D> void RecurrentFunction::run(D device, const Inputs& in) const {
+  with_pass(device, *this, in.x.dtype(), in.hh, in.hr, [&](const auto& pass) { pass.forward(in); });
 }
-template <class D> void grid_backward(D device, const RecurrentLayer& l) {
-  by_layer(l, l.dout.dtype(), [&](auto tag, const auto& cell) { backward_steps(device, l, tag, cell); });
+template <class D> Grads RecurrentFunction::backward(D device, const Tensor& dout, Need need) const {
+  const NoGrad off;
+  Grads grads;
+  with_pass(device, *this, dout.dtype(), hh.get(), hr.defined() ? hr.get() : Tensor(),
+            [&](const auto& pass) { grads = pass.backward(dout.contiguous(), need); });
+  return grads;
 }
-template void grid_forward(Cpu, const RecurrentLayer&);
-template void grid_backward(Cpu, const RecurrentLayer&);
+template void RecurrentFunction::run(Cpu, const Inputs&) const;
+template Grads RecurrentFunction::backward(Cpu, const Tensor&, Need) const;
 #ifdef GADOLIN_CUDA
-template void grid_forward(Cuda, const RecurrentLayer&);
-template void grid_backward(Cuda, const RecurrentLayer&);
+template void RecurrentFunction::run(Cuda, const Inputs&) const;
+template Grads RecurrentFunction::backward(Cuda, const Tensor&, Need) const;
 #endif
 
 }  // namespace gadolin::detail

@@ -51,6 +51,16 @@ struct RecurrentOptions {
   bool drop_last = false;
 };
 
+namespace detail {
+// The weights of a layer, all directions one behind the other, as its steps read them. Without a tape on the
+// CPU they are kept until a weight changes.
+struct RecurrentPrepared {
+  Tensor ih, bias, hh, bias_hh, hr;
+  Tensor hh_panels = {}, hr_panels = {};
+  std::vector<std::uint64_t> made_of = {};  // the type and the weights' versions
+};
+}  // namespace detail
+
 // Of a layer and direction; those that are not there are undefined.
 struct RecurrentWeights {
   Tensor ih, hh, bias_ih, bias_hh, hr;
@@ -98,12 +108,13 @@ class Recurrent : public Module {
   int in_;
   RecurrentOptions options_;
   std::vector<RecurrentWeights> weights_;  // as the states
+  std::vector<detail::RecurrentPrepared> prepared_{static_cast<std::size_t>(options_.layers)};
 };
 
 // The same as a function. weights: of each layer and direction, as the states. What the options say of sizes
 // counts only as far as it says which weights there are; dropout when `training`.
 RecurrentOutput recurrent(const Tensor& x, const Steps& steps, const RecurrentState& initial,
                           const std::vector<RecurrentWeights>& weights, const RecurrentOptions& options,
-                          bool training = false);
+                          bool training = false, std::vector<detail::RecurrentPrepared>* prepared = nullptr);
 
 }  // namespace gadolin

@@ -287,7 +287,8 @@ TEST(Recurrent, Refusals) {
   EXPECT_EQ(says(Lengths{-1, 2}), "Steps: length -1 of sequence 0 is not within the input's 5 steps");
   EXPECT_EQ(says(Lengths{5, 2, 1}),
             "Steps: [3] is neither [2], a length for each sequence, nor [2, 5], a mask");
-  EXPECT_EQ(says(ones({2, 4})), "Steps: mask [2, 4] does not fit the input's 2 sequences of 5 steps");
+  EXPECT_EQ(says(ones({2, 4})),
+            "Steps: [2, 4] is neither [2], a length for each sequence, nor [2, 5], a mask");
   EXPECT_EQ(says(ones({2})), "Steps: lengths are fp32; they must be int32 or int64");
   EXPECT_EQ(message_of<Error>([&] { net(randn({2, 5, 3})); }), "LSTM: input [2, 5, 3] is not [N, T, 4]");
   EXPECT_EQ(message_of<Error>([&] {
