@@ -89,7 +89,11 @@ void train_slices(Session& session, const SliceFlags& f, const ConfigText& confi
                                   session.device())](const Tensor& x, const Tensor& y) {
     return masked_mean(rows(x, y));
   };
-  o.data.open = [&f]() { return open_slices(f.data_dir, "train").set; };
+  o.data.open = [&f, &session]() {
+    Slices slices = open_slices(f.data_dir, "train");
+    for (const std::string& note : slices.notes) session.log(note);
+    return std::move(slices.set);
+  };
   run_training(session, o, config);
 }
 
