@@ -232,6 +232,13 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
   return header.fortran_order && shape.dim() > 1 ? x.permute(order).contiguous() : x;
 }
 
+NpyView view_npy(std::string_view bytes, const std::string& name) {
+  const Layout l = layout_of(bytes, name);
+  require<FormatError>(!l.header.fortran_order || l.header.shape.dim() < 2, "npy: ", name,
+                       ": it is in Fortran order; save it with numpy.ascontiguousarray(x)");
+  return {l.header.shape, l.dtype, bytes.substr(l.start, static_cast<std::size_t>(l.bytes))};
+}
+
 Tensor load_npy(const std::string& path) {
   const MappedFile file(path);
   return parse_npy(file.text(), path);

@@ -26,6 +26,15 @@ void save_npy(const std::string& path, const Tensor& x);
 // private copy of the page. Errors and types as load_npy; bool is copied.
 Tensor map_npy(const std::string& path);
 
+// An array where it lies, at any alignment: for arrays larger than memory, such as members of .npz files.
+struct NpyView {
+  Shape shape;
+  DType dtype;
+  std::string_view bytes;  // row-major; a part of what was given
+};
+// Throws FormatError as load_npy, and for Fortran order.
+NpyView view_npy(std::string_view bytes, const std::string& name);
+
 // An array [rows, ...] that grows while it is written, in constant memory. It appears under its name, whole,
 // at commit().
 class NpyWriter {

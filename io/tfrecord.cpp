@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
@@ -22,6 +23,8 @@
 namespace gadolin {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::int64_t most_resident = std::int64_t{8} << 20;  // of all files; one of them is forgotten then
 
 bool matches(std::string_view bytes, std::uint32_t crc) {
   return masked_crc32c(crc32c(bytes.data(), bytes.size())) == crc;
@@ -158,6 +161,12 @@ std::string TfRecordFile::place(std::int64_t i) const {
 std::string_view TfRecordFile::unchecked(std::int64_t i) const {
   require<ValueError>(i >= 0 && i < size(), "tfrecord: record ", i, " of ", size(), " in ", printable(path_));
   const std::int64_t bytes = offset(i + 1) - offset(i) - record_frame_bytes;
+  // What has been read does not stay resident; shards together may be larger than memory.
+  static std::atomic<std::int64_t> passed{0};
+  if (passed.fetch_add(bytes) + bytes > most_resident) {
+    passed = 0;
+    if (mapped_) mapped_->forget(0, mapped_->size());
+  }
   return all_.substr(static_cast<std::size_t>(offset(i) + record_head_bytes),
                      static_cast<std::size_t>(bytes));
 }

@@ -40,6 +40,7 @@ Tensor positive_weights(const Dataset& train, Device device) {
 }
 
 LossFunction label_loss(const LossOptions& o, const Dataset& train, Device device) {
+  if (o.own) return o.own;
   if (o.kind == "focal") {
     return [alpha = o.focal_alpha > 0 ? o.focal_alpha : -1, gamma = o.focal_gamma](const Tensor& x,
                                                                                    const Tensor& y) {
@@ -78,6 +79,7 @@ LossFunction mixed_loss(const LossOptions& o, const Dataset& train, Device devic
 void ClassificationTask::learn_from(const Dataset& train, const LossOptions& wanted, Device device) {
   LossOptions o = wanted;
   if (o.kind == "auto") o.kind = multi_label_ ? "bce" : "cross-entropy";
+  if (o.own && multi_label_) o.kind = "bce";
   require<UsageError>(o.kind == "cross-entropy" || o.kind == "bce" || o.kind == "focal", "--loss ", o.kind,
                       " is unknown; use auto, cross-entropy, bce or focal");
   require<UsageError>(o.kind == "focal" || (o.kind == "bce") == multi_label_, "--loss ", o.kind,

@@ -7,13 +7,14 @@
 #include "tasks/classification.h"
 #include "tasks/detection/detection.h"
 #include "tasks/inputs.h"
+#include "tasks/sequences/sequences.h"
 #include "tensor/check.h"
 
 namespace gadolin {
 namespace {
 
 std::vector<TaskKind>& kinds() {
-  static std::vector<TaskKind> all{classification_kind(), detection_kind()};
+  static std::vector<TaskKind> all{classification_kind(), detection_kind(), sequence_kind()};
   return all;
 }
 

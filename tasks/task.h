@@ -159,6 +159,8 @@ struct LossOptions {
   bool class_weights = false;  // rare classes count more
   bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
   bool count_right = false;    // also report the share of the batch that is right, as part "accuracy"
+  // Of several labels, from other command groups: instead of `kind`, whose name then only stands in records.
+  std::function<Tensor(const Tensor& logits, const Tensor& target)> own = {};
 };
 
 // What a command knows about a task that is to be trained.

@@ -10,6 +10,10 @@ void add_hemorrhage(Program& program) {
   hemorrhage::add_create_metadata(program, group);
   hemorrhage::add_process_labels(program, group);
   hemorrhage::add_create_tf_records(program, group);
+  hemorrhage::add_train(program, group);
+  hemorrhage::add_extract_features(program, group);
+  hemorrhage::add_train_lstm(program, group);
+  hemorrhage::add_predict(program, group);
 }
 
 }  // namespace gadolin

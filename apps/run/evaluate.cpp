@@ -13,6 +13,7 @@
 #include "apps/run/prepared_films.h"
 #include "apps/run/report_cams.h"
 #include "apps/run/report_pictures.h"
+#include "apps/run/report_strips.h"
 #include "apps/run/scored.h"
 #include "apps/run/table_of_run.h"
 #include "data/sets/division.h"
@@ -243,6 +244,12 @@ void fit(Session& session, const EvalCommand& o, const Evaluator& evaluator, dou
   session.output("checkpoint", o.save);
 }
 
+// Of a slice that is called by its file.
+Image picture_in_file(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) ? read_image(path) : Image();
+}
+
 }  // namespace
 
 void add_evaluation_options(CLI::App* app, EvaluationOptions& o, const std::string& batch_names) {
@@ -313,6 +320,11 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
     found.details["drawn"] =
         write_report_pictures(*set, *finder, task.classes(), static_cast<std::size_t>(o.report_pictures),
                               o.out + "/report/pictures");
+  const auto* reader = dynamic_cast<const SequenceEvaluator*>(evaluator.get());
+  if (!o.out.empty() && reader && judges.alone() && o.report_strips > 0)
+    found.details["strips"] = write_report_strips(
+        *judges.alone(), as_sequences(*set), *reader, static_cast<std::size_t>(o.report_strips),
+        o.slice_picture ? o.slice_picture : picture_in_file, session.device(), o.out + "/report/strips");
   if (!o.out.empty()) write(session, found, o, *evaluator);
   if (o.save.empty()) return;
   const auto* measured = dynamic_cast<const ClassificationTask*>(&task);

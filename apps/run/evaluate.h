@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/program/command.h"
+#include "tasks/sequences/attribution.h"
 #include "tasks/task.h"
 
 namespace gadolin {
@@ -28,6 +29,7 @@ struct EvalCommand : EvaluationOptions {
   bool skip_wrong = false;         // of boxes: wrong rows are left out and named
   int report_cams = 4;      // overlays of the report: as many surest mistakes, and surest right answers
   int report_pictures = 4;  // of a detector: as many drawn pictures of each kind (report_pictures.h)
+  int report_strips = 4;    // of sequences: as many series with the slices that carried the decision
   int max_detections = 0;   // of a detector: how many count in a picture; 0: 100
   // Fitted on these samples and saved with the checkpoint in `save`.
   bool temperature = false;
@@ -36,7 +38,8 @@ struct EvalCommand : EvaluationOptions {
   // Not options of gadolin eval, but of command groups that map their own onto it:
   // Instead of Task::open(data, dataset).
   std::function<std::unique_ptr<Dataset>(const Task&, EvalCommand&)> open;
-  std::int64_t max_batches = 0;                     // only the first samples; 0: all
+  SlicePicture slice_picture;    // of sequences; empty: slices are named by the files of their pictures
+  std::int64_t max_batches = 0;  // only the first samples; 0: all
   std::function<void(Evaluator&)> prepare;          // more to measure
   std::function<void(const Evaluator&)> evaluated;  // more to say
 };

@@ -87,9 +87,10 @@ void check_unchanged(const RunDir& run, const std::string& now) {
   for (const std::string& change : config_differences(run.read_config(), now)) {
     const std::size_t colon = change.find(": "), arrow = change.find(" -> ");
     std::string key = change.substr(0, colon);
-    for (const char* group : {"mammography.", "chestxray."})
+    for (const char* group : {"mammography.", "chestxray.", "hemorrhage."})
       if (key.starts_with(group)) key.erase(0, key.find('.') + 1);  // their flags of these names
     if (key.starts_with("nodule.train-model.")) key.replace(0, 18, "train");
+    if (key.starts_with("train-lstm.")) key.replace(0, 10, "train");
     const char* const fixed[] = {
         "train.optimizer",        "train.batch-size", "train.accumulate", "train.sampler",
         "train.background-share", "train.schedule",   "train.loss",       "seed"};

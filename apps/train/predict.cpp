@@ -16,6 +16,7 @@
 #include "tasks/detection/operating_score.h"
 #include "tasks/features.h"
 #include "tasks/inputs.h"
+#include "tasks/sequences/sequences.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -109,7 +110,10 @@ void predict(Session& session, const PredictOptions& o) {
   const auto* detector = dynamic_cast<const DetectionTask*>(&task);
   require<UsageError>(o.draw.empty() || detector != nullptr, "predict: --draw is for detectors, and ",
                       o.checkpoint, " is of ", task.kind(), "; gadolin cam shows what a classifier looks at");
-  const auto set = open_inputs("predict", o.files, task.classes(), o.dataset);
+  // Of series: a folder of features, as for train and eval.
+  const bool series = dynamic_cast<const SequenceTask*>(&task) != nullptr && o.files.size() == 1;
+  const auto set = series ? task.open(o.files[0], o.dataset)
+                          : open_inputs("predict", o.files, task.classes(), o.dataset);
   refuse_films("predict", *set, task, o.checkpoint,
                "gadolin mammography detect does that to a film, so use it instead");
   TextRows rows{task.columns()};
@@ -157,8 +161,8 @@ void add_predict_command(Program& program) {
       },
       "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
   app->add_option("files", o->files,
-                  "Images, folders of images, .txt lists of paths, TFRecords; with --layer also a labelled "
-                  "set, as for train")
+                  "Images, folders of images, .txt lists of paths, TFRecords; for a net of series a folder of "
+                  "features; with --layer also a labelled set, as for train")
       ->required();
   app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
       ->required()

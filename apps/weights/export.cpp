@@ -8,6 +8,7 @@
 #include "io/torch_file.h"
 #include "nets/detectors.h"
 #include "tasks/feature_classifier.h"
+#include "tasks/sequences/sequences.h"
 
 namespace gadolin {
 namespace {
@@ -53,7 +54,9 @@ void write_onnx(Session& session, Task& c, const std::string& path, const Export
     model = written(*detector, detector_info(c.model()), *detector);
     model.metadata["detector"] = settings_to_json(detector->settings()).dump();
   } else {
-    auto& classifier = dynamic_cast<ClassificationTask&>(c);  // there is no third kind
+    require<Unsupported>(dynamic_cast<const SequenceTask*>(&c) == nullptr,
+                         "export: a net of sequences has no .onnx yet; use .safetensors or .pth");
+    auto& classifier = dynamic_cast<ClassificationTask&>(c);  // there is no fourth kind
     model = written(classifier, pictures_of(classifier), classifier.net());
   }
   save_onnx(path, model);
@@ -73,7 +76,9 @@ void export_weights(Session& session, const std::string& in, const std::string& 
                         "export: ", format.suffix, " takes neither --input nor --fold; they belong to .onnx");
     check_output_file("export: OUT", out, format.suffix, {in});
     const auto task = load_task(in, cpu);
-    if (dynamic_cast<const DetectionTask*>(task.get()) == nullptr) as_classifier(*task, in);
+    if (dynamic_cast<const DetectionTask*>(task.get()) == nullptr &&
+        dynamic_cast<const SequenceTask*>(task.get()) == nullptr)
+      as_classifier(*task, in);
     const Task& c = *task;
     format.write(session, *task, out, options);
     session.say(cat(c.model(), " of ", in, " in ", out, " (", format.about, ")"));

@@ -116,6 +116,8 @@ struct DatasetOptions {
   bool skip_difficult = false, skip_truncated = false, boxes_on_shown = false;
   // Boxes exactly as they are written, for scoring: no picture is opened, nothing is clipped or left out.
   bool as_written = false;
+  // Of sequences: longer ones are cut into parts (data/sets/sequence_set.h); 0: any length.
+  std::int64_t longest = 0;
   // When given, faulty rows are noted here and left out, not thrown.
   std::vector<std::string>* problems = nullptr;
 };

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "tensor/random.h"
+#include "tests/apps/hemorrhage/toy_head_cts.h"
 #include "tests/apps/program.h"
 #include "tests/data/scratch.h"
 #include "tests/tasks/detection/bright_squares.h"
@@ -51,11 +52,12 @@ std::map<std::string, std::vector<double>> content_of(const std::string& checkpo
   return all;
 }
 
-void expect_the_same_after_kills(const std::string& set, const std::vector<std::string>& recipe, int kills) {
+// `command` trains in --out, which is added, and goes on with what is there.
+void expect_the_same_after_kills(const std::vector<std::string>& command, int kills) {
   const Scratch scratch;
   const auto train = [&](const std::string& out, const RunOptions& options = {}) {
-    std::vector<std::string> args{"train", set, "--out", out, "--resume", "auto"};
-    args.insert(args.end(), recipe.begin(), recipe.end());
+    std::vector<std::string> args = command;
+    args.insert(args.end(), {"--out", out});
     return run_program(args, options);
   };
   // How long the quickest undisturbed run took: the first one alone may have met a cold or busy machine.
@@ -100,6 +102,12 @@ void expect_the_same_after_kills(const std::string& set, const std::vector<std::
   }
 }
 
+void expect_the_same_after_kills(const std::string& set, const std::vector<std::string>& recipe, int kills) {
+  std::vector<std::string> command{"train", set, "--resume", "auto"};
+  command.insert(command.end(), recipe.begin(), recipe.end());
+  expect_the_same_after_kills(command, kills);
+}
+
 TEST(Kill, ResumesToIdenticalWeights) {
   const char* data = std::getenv("GADOLIN_KILL_DATA");
   const Scratch scratch;
@@ -122,6 +130,39 @@ TEST(Kill, DetectorResumesToIdenticalWeights) {
       "--net-option frozen_norm=false --net-option anchor_sizes=12/20/32/64/128 --input-size 64 "
       "--augment standard --batch-size 4 --epochs 3 --ema 0.9 --accumulate 2 --save-every 1 --workers 2");
   expect_the_same_after_kills(films.table(), {std::istream_iterator<std::string>(words), {}}, kills_of(3));
+}
+
+// Both trainings of head CTs.
+TEST(Kill, HeadCtModelsResumeToIdenticalWeights) {
+  const Scratch scratch;
+  write_toy_head_cts(scratch, "ct", {12, 1, 16});
+  const std::vector<std::string> slices{"hemorrhage",
+                                        "train",
+                                        "--data_dir",
+                                        scratch / "ct",
+                                        "--pretrained_model",
+                                        "resnet18",
+                                        "--net-option",
+                                        "width=8",
+                                        "--net-option",
+                                        "small_input=true",
+                                        "--size",
+                                        "16",
+                                        "--num_epochs",
+                                        "3",
+                                        "--batch_size",
+                                        "16",
+                                        "--resume"};
+  expect_the_same_after_kills(slices, kills_of(2));
+  auto once = slices;
+  once.insert(once.end(), {"--out", scratch / "slices"});
+  ASSERT_EQ(run_program(once).code, 0);
+  const Outcome extracted = run_program({"hemorrhage", "extract-features", "--data_dir", scratch / "ct",
+                                         "--model_id", scratch / "slices", "--out", scratch / "features"});
+  ASSERT_EQ(extracted.code, 0) << extracted.err;
+  expect_the_same_after_kills({"hemorrhage", "train-lstm", scratch / "features", "--num_layers", "1",
+                               "--cell_size", "8", "--num_epochs", "12", "--batch_size", "4", "--resume"},
+                              kills_of(2));
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ TEST_F(TaskKinds, SamplesNeedNotBePictures) {
 
 TEST_F(TaskKinds, Mistakes) {
   EXPECT_EQ(said(train("toy:80", "speech", "none")),
-            "--task speech cannot be trained; use classification, detection, toy-detection, toy-sequence "
+            "--task speech cannot be trained; use classification, detection, sequences, toy-detection, "
+            "toy-sequence "
             "[GD-USAGE-001]");
   EXPECT_EQ(said(train("films", "toy-detection", "none")), "toy: films is no set of squares [GD-DATA-001]");
   EXPECT_FALSE(fs::exists(path("none"))) << "a mistake left a folder";

@@ -254,6 +254,9 @@ TEST(MapNpy, RefusesWhatLoadRefuses) {
   const std::string turned = npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "abcdef");
   EXPECT_EQ(map_npy(dir.write("turned.npy", turned)).to_vector<std::int64_t>(),
             (std::vector<std::int64_t>{97, 99, 101, 98, 100, 102}));
+  EXPECT_EQ(test::message_of<FormatError>([&] { view_npy(turned, "t.npy"); }),
+            "npy: t.npy: it is in Fortran order; save it with numpy.ascontiguousarray(x)");
+  EXPECT_EQ(view_npy(good, "g.npy").bytes, std::string(12, '\1'));
 }
 
 }  // namespace

@@ -150,11 +150,12 @@ TEST(Tasks, Messages) {
   EXPECT_EQ(message_of<UsageError>([] { add_task_kind(test::toy_kind()); }),
             "task: toy-detection is there already; choose another name");
   EXPECT_EQ(message_of<CheckpointError>([] { task_kind("speech"); }),
-            "task: speech is unknown to this program; known are classification, detection, toy-detection; "
+            "task: speech is unknown to this program; known are classification, detection, sequences, "
+            "toy-detection; "
             "was it made "
             "by a newer version?");
   EXPECT_EQ(message_of<UsageError>([] { trainable_kind("speech"); }),
-            "--task speech cannot be trained; use classification, detection, toy-detection");
+            "--task speech cannot be trained; use classification, detection, sequences, toy-detection");
   EXPECT_EQ(message_of<ValueError>([] {
               Outputs({{"boxes", zeros({1})}, {"score", zeros({1})}})["logits"];
             }),

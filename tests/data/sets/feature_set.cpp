@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "data/sets/loader.h"
 #include "io/npy.h"
+#include "io/zip_file.h"
 #include "tensor/ops.h"
 #include "tests/data/messages.h"
 
@@ -51,6 +53,32 @@ TEST(FeatureSets, RowsWithLabelsPatientsAndSplits) {
   const auto part = set->subset(Split::train);
   ASSERT_EQ(part->size(), 1);
   EXPECT_EQ(part->sample(0).get<SampleArray>("x").values, (std::vector<float>{0, 1, 2, 3}));
+}
+
+TEST(FeatureRowsLarge, WhatHasBeenReadDoesNotStayResident) {
+  const Scratch dir;
+  constexpr std::int64_t width = 1 << 12, count = 1 << 11;  // 32 MB
+  save_npy(dir / "features.npy", ones({count, width}));
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    std::int64_t pages = 0;
+    file >> pages >> pages;
+    return pages;
+  };
+  FeatureRows rows;
+  rows.add(dir.path());
+  std::vector<float> row(width);
+  const std::int64_t before = resident();
+  std::int64_t most = 0, least = count;
+  for (std::int64_t i = 0; i < 4 * count; ++i) {
+    rows.copy(i % count, row.data(), "x");
+    if (i < count || i % 64 != 0) continue;
+    most = std::max(most, resident() - before);
+    least = std::min(least, resident() - before);
+  }
+  EXPECT_GT(most, 6000);  // all of it lay there before it was forgotten
+  EXPECT_LT(least, 1500);
+  EXPECT_EQ(row.back(), 1);
 }
 
 TEST(FeatureSets, PartsOfASplitEachAndTheSamePictureInTwo) {
@@ -137,8 +165,52 @@ TEST(FeatureSets, Messages) {
   write_part(dir, "codes/val", 1, "row,path,label\n0,b.png,no\n", {5});
   expect_says<DataError>(
       dir, open,
-      "features: the parts of DIR/codes are [1, 4] and [1, 5]; their rows must be of one layer of "
-      "one net");
+      "features: DIR/codes/val/features.npy has rows [5], the part before it [4]; their rows must be of one "
+      "layer of one net");
+}
+
+TEST(FeatureSets, ArchivesAndOtherTypesAreReadInPlace) {
+  const Scratch dir;
+  dir.write("codes/index.csv", rows_index);
+  const std::vector<float> values{0, 1, 2, 3, 4, 5.5};
+  for (const DType dtype : {DType::fp32, DType::fp16, DType::fp64}) {
+    save_npy(dir / "x.npy", from_vector(values, {3, 2}).to(dtype));
+    {
+      AtomicFile file(dir / "codes/features.npz");
+      ZipWriter zip(file);
+      zip.add("a", "b");  // so that what follows lies anywhere
+      zip.add("features.npy", read_file(dir / "x.npy", 1 << 20));
+      zip.finish();
+      file.commit();
+    }
+    const auto set = open_features(dir / "codes");
+    EXPECT_EQ(set->sample(2).get<SampleArray>("x").values, (std::vector<float>{4, 5.5}));
+  }
+  const auto open = [&] { open_features(dir / "codes"); };
+  {
+    AtomicFile file(dir / "codes/features.npz");
+    ZipWriter zip(file);
+    zip.add("x.npy", read_file(dir / "x.npy", 1 << 20));
+    zip.finish();
+    file.commit();
+  }
+  expect_says<DataError>(dir, open,
+                         "features: DIR/codes/features.npz has no array features; save it with "
+                         "numpy.savez(path, features=x)");
+  std::string bytes = read_file(dir / "codes/features.npz", 1 << 20);
+  for (std::size_t at = bytes.find("x.npy"); at != std::string::npos; at = bytes.find("x.npy", at + 1)) {
+    const bool own = bytes.compare(at - 30, 4, "PK\3\4") == 0;
+    bytes[at - (own ? 22 : 36)] = 8;  // the method: deflated
+  }
+  for (std::size_t at = bytes.find("x.npy"); at != std::string::npos; at = bytes.find("x.npy", at + 1))
+    bytes[at] = 'f';
+  dir.write("packed/f.npz", bytes);
+  dir.write("packed/index.csv", rows_index);
+  FeatureRows rows;
+  expect_says<DataError>(
+      dir, [&] { rows.add(dir / "packed", "f"); },
+      "features: DIR/packed/f.npz is compressed and would have to be unpacked whole; "
+      "write it with numpy.savez, not savez_compressed");
 }
 
 TEST(FeatureSets, ANumberThatIsNoneIsNamed) {
