@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "layers/conv.h"
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "layers/norm.h"
 
 namespace gadolin {

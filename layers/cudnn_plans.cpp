@@ -23,7 +23,6 @@
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/status.h"
 #include "tensor/cuda/stream.h"
-#include "tensor/cuda/workspace.h"
 
 namespace gadolin {
 namespace {

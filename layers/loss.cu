@@ -81,6 +81,16 @@ template <class M> struct OfMean {
   }
 };
 
+void check_options(const char* name, const CrossEntropyOptions& options, const Tensor& logits) {
+  require<DTypeError>(is_floating(logits.dtype()), name, ": logits are ", logits.dtype(),
+                      "; convert with .to(DType::fp32)");
+  require<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, name,
+                      ": label smoothing ", options.label_smoothing, " is outside [0, 1]");
+  const Tensor& w = options.class_weight;
+  require<ShapeError>(!w.defined() || w.shape() == Shape{logits.size(1)}, name, ": class weights ",
+                      w.defined() ? w.shape() : Shape{}, " are not [", logits.size(1), "]");
+}
+
 struct CrossEntropyFunction {
   static constexpr auto name = "cross_entropy";
   CrossEntropyOptions options;
@@ -95,15 +105,9 @@ struct CrossEntropyFunction {
                         logits.size(0), "]");
     require<DTypeError>(t.dtype() == DType::int64, name, ": target is ", t.dtype(),
                         ", not int64; convert with .to(DType::int64)");
-    require<DTypeError>(is_floating(logits.dtype()), name, ": logits are ", logits.dtype(),
-                        "; convert with .to(DType::fp32)");
     require<DeviceError>(t.device() == logits.device(), name, ": logits are on ", logits.device(),
                          " but the target is on ", t.device(), "; move one with .to(...)");
-    require<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, name,
-                        ": label smoothing ", options.label_smoothing, " is outside [0, 1]");
-    const Tensor& w = options.class_weight;
-    require<ShapeError>(!w.defined() || w.shape() == Shape{logits.size(1)}, name, ": class weights ",
-                        w.defined() ? w.shape() : Shape{}, " are not [", logits.size(1), "]");
+    check_options(name, options, logits);
     if (!t.device().is_cpu()) return;
     const std::vector<std::int64_t> values = t.to_vector<std::int64_t>();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -248,6 +252,23 @@ Tensor softmax_focal_loss(const Tensor& logits, const Tensor& target, double gam
   require<ValueError>(options.label_smoothing == 0,
                       "softmax_focal_loss: label smoothing is not defined for it");
   return row_loss(logits, target, options, gamma);
+}
+
+Tensor soft_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
+  const char* const name = "soft_cross_entropy";
+  require<ShapeError>(logits.dim() == 2 && target.shape() == logits.shape(), name, ": logits ",
+                      logits.shape(), " and target ", target.shape(), " are not both [N, C]");
+  check_options(name, options, logits);
+  require<DTypeError>(target.dtype() == logits.dtype(), name, ": target is ", target.dtype(),
+                      " but logits are ", logits.dtype(),
+                      "; class numbers become probabilities by one_hot()");
+  const double smoothing = options.label_smoothing, classes = static_cast<double>(logits.size(1));
+  const Tensor& weight = options.class_weight;
+  const DType wide = CrossEntropyFunction::math_of(logits);
+  Tensor truth = target.to(wide);
+  if (smoothing > 0) truth = truth * (1 - smoothing) + smoothing / classes;
+  if (weight.defined()) truth = truth * weight.to(wide);
+  return neg(mean(sum(truth * log_softmax(logits.to(wide), 1), {1})));
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target,

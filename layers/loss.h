@@ -18,6 +18,17 @@ struct CrossEntropyOptions {
 // Agrees with torch.nn.functional.cross_entropy.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {});
 
+// Cross-entropy against probabilities of classes instead of class numbers: mixed pictures, teachers.
+// Mean over the rows of -sum over c of w_c target_c log softmax(logits)_c, w = 1 without weights.
+//   logits [N, C] of a floating type, target [N, C] of the same; -> [] in at least fp32. Rows of the target
+//   are meant to be 0 or more with a sum of 1; this is not checked.
+// options.ignore_index means nothing here. With one-hot targets it is cross_entropy, except with class
+// weights: the mean divides by N here and by the targets' weights there. Agrees with
+// torch.nn.functional.cross_entropy with class probabilities. A composition of ops, differentiable in logits
+// and target. A logit of -infinity gives NaN, as there.
+Tensor soft_cross_entropy(const Tensor& logits, const Tensor& target,
+                          const CrossEntropyOptions& options = {});
+
 // Mean of -[p y log s(x) + (1 - y) log(1 - s(x))], s the logistic function, p the positive weight of a class.
 //   logits [N, C], target [N, C] of the logits' dtype; positive_weight [C] or undefined; mask [N, C] or
 //   undefined: elements where it is 0 count for nothing, and the mean is over the others.

@@ -1,6 +1,7 @@
 #include "layers/module.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tensor/ops.h"
 
@@ -8,6 +9,7 @@ namespace gadolin {
 namespace {
 
 thread_local CallObserver* observer = nullptr;
+thread_local bool apart = false;  // an Unfused is alive
 
 std::string join(const std::string& path, const std::string& name) {
   return path.empty() ? name : name.empty() ? path : path + "." + name;
@@ -194,6 +196,10 @@ bool Module::observed() { return observer != nullptr; }
 void Module::observe(std::span<const Tensor> in, std::span<const Tensor> out) const {
   observer->call_(*this, PlaceScope::current(), in, out);
 }
+
+Unfused::Unfused() : before_(std::exchange(apart, true)) {}
+Unfused::~Unfused() { apart = before_; }
+bool Unfused::here() { return apart; }
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;

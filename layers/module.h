@@ -132,7 +132,7 @@ class Module {
 
 // While one is alive, its function is called after every call of a module on this thread, for children before
 // their parents. If there are several observers, only the newest one sees the call. It does not change what
-// runs: to see every layer, open an Unfused scope too (layers/fusion.h).
+// runs: to see every layer, open an Unfused scope too.
 class CallObserver {
  public:
   using Call = std::function<void(const Module& module, const std::string& place, std::span<const Tensor> in,
@@ -146,6 +146,24 @@ class CallObserver {
   friend class Module;
   Call call_;
   CallObserver* before_;
+};
+
+// --- fusion: neighbouring layers run as one, unless somebody wants to see each of them
+
+// While one is alive on this thread, layers run one by one, as in the papers: summaries, features of a layer,
+// activation maps and exports need that. Without one, neighbouring layers are fused wherever the results stay
+// the same except for rounding, and a CallObserver sees only the calls that remain. All fusing is done in
+// layers/conv_norm.h, channels.h and branches.h; nets have none of their own.
+class Unfused {
+ public:
+  Unfused();
+  ~Unfused();
+  Unfused(const Unfused&) = delete;
+  Unfused& operator=(const Unfused&) = delete;
+  static bool here();  // whether one is alive on this thread
+
+ private:
+  bool before_;
 };
 
 // A module that makes one tensor from one tensor.

@@ -27,24 +27,19 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Pair out);
 // [N, C, H, W] -> [N, C, 1, 1].
 Tensor global_avg_pool2d(const Tensor& x);
 
-class MaxPool2d : public Layer {
+template <bool largest> class Pool2d : public Layer {
  public:
-  explicit MaxPool2d(const PoolOptions& options) : options_(options) {}
-  Tensor forward(const Tensor& x) override { return max_pool2d(x, options_); }
-  const char* kind() const override { return "MaxPool2d"; }
+  explicit Pool2d(const PoolOptions& options) : options_(options) {}
+  Tensor forward(const Tensor& x) override {
+    return largest ? max_pool2d(x, options_) : avg_pool2d(x, options_);
+  }
+  const char* kind() const override { return largest ? "MaxPool2d" : "AvgPool2d"; }
 
  private:
   PoolOptions options_;
 };
-class AvgPool2d : public Layer {
- public:
-  explicit AvgPool2d(const PoolOptions& options) : options_(options) {}
-  Tensor forward(const Tensor& x) override { return avg_pool2d(x, options_); }
-  const char* kind() const override { return "AvgPool2d"; }
-
- private:
-  PoolOptions options_;
-};
+using MaxPool2d = Pool2d<true>;
+using AvgPool2d = Pool2d<false>;
 class AdaptiveAvgPool2d : public Layer {
  public:
   explicit AdaptiveAvgPool2d(Pair out) : out_(out) {}

@@ -251,8 +251,7 @@ template <class D, class T, class C> struct RecurrentPass {
 template <class D>
 void with_pass(D device, const RecurrentFunction& f, DType dtype, const Tensor& hh, const Tensor& hr,
                const auto& body) {
-  dispatch_floating(dtype, f.name, [&](auto tag) {
-    using T = typename decltype(tag)::type;
+  dispatch_floating(dtype, f.name, [&]<class T>(Tag<T>) {
     by_cell<math_type<T>>(f.cell, f.forget_bias, [&](auto cell) {
       const Tensor projection = hr.defined() ? hr : empty({f.sides, f.state, 0}, dtype, hh.device());
       body(RecurrentPass<D, T, decltype(cell)>{device, f, cell, hh, projection});

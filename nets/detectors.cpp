@@ -1,4 +1,4 @@
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 
 #include "nets/option_fields.h"
 

@@ -1,4 +1,4 @@
-#include "nets/fpn.h"
+#include "nets/retinanet.h"
 
 #include "layers/conv_norm.h"
 #include "layers/init.h"

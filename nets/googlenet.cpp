@@ -1,4 +1,4 @@
-#include "nets/googlenet.h"
+#include "nets/inception.h"
 
 #include "tensor/ops.h"
 

@@ -1,4 +1,4 @@
-// What GoogLeNet and the Inception nets share: a chain of parts with classifiers beside it.
+// GoogLeNet and the Inception nets, and what they share: a chain of parts with classifiers beside it.
 #pragma once
 
 #include <algorithm>
@@ -107,6 +107,48 @@ class InceptionNet : public ImageNet {
   std::vector<Part> parts_;
   Dropout* dropout_ = nullptr;
   Linear* linear_ = nullptr;
+};
+
+// GoogLeNet, Inception v1 (Szegedy et al. 2015, table 1), with batch norm as in torchvision, whose names and
+// numbers these are.
+//
+// x [N, C, H, W], at least 15 x 15 -> logits [N, num_classes]. Auxiliary logits: of aux2, then of aux1, as
+// torchvision returns them. features: conv3, inception3b, inception4e, inception5b, at strides 4, 8, 16, 32.
+class GoogLeNet : public InceptionNet {
+ public:
+  explicit GoogLeNet(const InceptionOptions& options = {});
+};
+
+// Inception v3 (Szegedy et al. 2016, "Rethinking the Inception architecture", table 1). Names and numbers are
+// torchvision's.
+//
+// x [N, C, H, W], 299 x 299 by default, at least 75 x 75 -> logits [N, num_classes]. features: Conv2d_4a_3x3,
+// Mixed_5d, Mixed_6e, Mixed_7c, at strides 4, 8, 16, 32, less a border of a few pixels, as many convolutions
+// do not pad: 71, 35, 17 and 8 of 299.
+class InceptionV3 : public InceptionNet {
+ public:
+  explicit InceptionV3(const InceptionOptions& options = {});
+};
+
+// Inception v4 (Szegedy et al. 2017, "Inception-v4, Inception-ResNet and the impact of residual connections",
+// figures 3 to 9). Names and numbers are timm's.
+//
+// x [N, C, H, W], 299 x 299 by default, at least 75 x 75 -> logits [N, num_classes]. The auxiliary head is
+// Slim's. features: features.4 (the stem's second join), the last block of each of A, B and C (features.9, 17
+// and 21), at strides 4, 8, 16, 32, less a border: 71, 35, 17 and 8 pixels of 299.
+class InceptionV4 : public InceptionNet {
+ public:
+  explicit InceptionV4(const InceptionOptions& options = {.aux_logits = false});
+};
+
+// Inception-ResNet-v2 (Szegedy et al. 2017, figures 15 to 19 and table 1). Names and numbers are timm's.
+//
+// x [N, C, H, W], 299 x 299 by default, at least 75 x 75 -> logits [N, num_classes]. The auxiliary head is
+// Slim's. features: conv2d_4a, repeat.9, repeat_1.19, conv2d_7b, at strides 4, 8, 16, 32, less a border: 71,
+// 35, 17 and 8 pixels of 299.
+class InceptionResNetV2 : public InceptionNet {
+ public:
+  explicit InceptionResNetV2(const InceptionOptions& options = {.aux_logits = false});
 };
 
 }  // namespace gadolin

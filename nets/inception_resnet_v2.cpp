@@ -1,4 +1,4 @@
-#include "nets/inception_resnet_v2.h"
+#include "nets/inception.h"
 
 namespace gadolin {
 namespace {

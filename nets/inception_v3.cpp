@@ -1,4 +1,4 @@
-#include "nets/inception_v3.h"
+#include "nets/inception.h"
 
 namespace gadolin {
 namespace {

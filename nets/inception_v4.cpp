@@ -1,4 +1,4 @@
-#include "nets/inception_v4.h"
+#include "nets/inception.h"
 
 namespace gadolin {
 namespace {

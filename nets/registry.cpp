@@ -4,10 +4,7 @@
 #include <functional>
 
 #include "nets/densenet.h"
-#include "nets/googlenet.h"
-#include "nets/inception_resnet_v2.h"
-#include "nets/inception_v3.h"
-#include "nets/inception_v4.h"
+#include "nets/inception.h"
 #include "nets/option_fields.h"
 #include "nets/resnet.h"
 #include "nets/vgg.h"

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "layers/conv_norm.h"
-#include "layers/group_norm.h"
 #include "layers/init.h"
+#include "layers/norm.h"
 #include "tensor/ops.h"
 
 namespace gadolin {

@@ -4,10 +4,34 @@
 
 #include <memory>
 
-#include "nets/fpn.h"
-#include "nets/image_net.h"
+#include "layers/conv.h"
+#include "nets/registry.h"
 
 namespace gadolin {
+
+// Feature pyramid network (Lin et al. 2017, section 3) with the two extra levels of RetinaNet.
+struct FpnOptions {
+  int channels = 256;
+  bool p6_from_c5 = false;  // P6 reads C5, as in the RetinaNet paper and torchvision's v2; otherwise P5
+  // As Keras RetinaNet of 2017: P5 is C5's lateral alone, a level is added to the one below behind its 3x3,
+  // and grows bilinearly.
+  bool legacy = false;
+};
+
+// C3, C4, C5 at strides 8, 16, 32 -> P3 to P7 at strides 8 to 128, each [N, channels, h, w]. A level below
+// has any size: what comes from above is resized to it. Names as in torchvision: inner_blocks, layer_blocks,
+// extra_blocks.
+class Fpn : public Module {
+ public:
+  // Channels of C3, C4 and C5.
+  explicit Fpn(const std::vector<int>& in_channels, const FpnOptions& options = {});
+  std::vector<Tensor> operator()(const std::vector<Tensor>& c);
+  const char* kind() const override { return "Fpn"; }
+
+ private:
+  FpnOptions options_;
+  Conv2d *inner_[3], *layer_[3] = {}, *p6_, *p7_;
+};
 
 struct RetinaNetOptions {
   int num_classes = 91;  // without background; torchvision's 91 are COCO's ids as they are
@@ -60,5 +84,20 @@ class RetinaNet : public Module {
   Fpn* fpn_;
   AnchorHead *classes_, *boxes_;
 };
+
+// --- detectors by name, as nets/registry.h knows classifiers
+
+// retinanet_resnet18_fpn, 34, 50, 101, 152, vgg16, vgg19, densenet121, 169, 201; and each with _v2 behind it:
+// torchvision's second version, whose heads have group norm and whose P6 reads C5.
+const std::vector<NetInfo>& detectors();
+// Throws UsageError with the nearest names when there is none of this name.
+const NetInfo& detector_info(const std::string& name);
+
+// "resnet50" of "retinanet_resnet50_fpn_v2".
+std::string backbone_of(const std::string& detector);
+
+// Takes RetinaNetOptions and FpnOptions by their names, and the options of the backbone. Throws UsageError
+// naming an unknown option and the known ones.
+std::unique_ptr<RetinaNet> make_detector(const std::string& name, const NetOptions& options = {});
 
 }  // namespace gadolin

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "tasks/features.h"
 #include "tensor/ops.h"
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "layers/loss.h"
-#include "layers/soft_loss.h"
 #include "tasks/classification.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -68,7 +67,7 @@ LossFunction class_loss(const LossOptions& o, const Dataset& train, Device devic
 // Against the shares of two samples' classes or labels.
 LossFunction mixed_loss(const LossOptions& o, const Dataset& train, Device device) {
   if (train.multi_label()) return label_loss(o, train, device);
-  SoftCrossEntropyOptions c;
+  CrossEntropyOptions c;
   c.label_smoothing = o.label_smoothing;
   if (o.class_weights) c.class_weight = class_weights(train, device);
   return [c](const Tensor& x, const Tensor& y) { return soft_cross_entropy(x, y.to(x.dtype()), c); };

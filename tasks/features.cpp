@@ -7,7 +7,7 @@
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/npy.h"
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "tensor/ops.h"
 #include "train/progress.h"
 

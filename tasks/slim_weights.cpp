@@ -4,9 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "nets/inception_resnet_v2.h"
-#include "nets/inception_v3.h"
-#include "nets/inception_v4.h"
+#include "nets/inception.h"
 #include "nets/resnet.h"
 #include "nets/vgg.h"
 #include "tensor/ops.h"

@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "tensor/autograd.h"
 
 namespace gadolin {

@@ -9,7 +9,7 @@
 #include "io/npy.h"
 #include "layers/conv.h"
 #include "layers/loss.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "nets/image_net.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"

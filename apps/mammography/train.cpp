@@ -14,7 +14,7 @@
 #include "data/sets/overlap.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tensor/check.h"
 #include "train/checkpoint.h"
 

@@ -6,7 +6,7 @@
 #include "apps/program/ranges.h"
 #include "layers/init.h"
 #include "layers/loss.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "nets/lstm.h"
 #include "tasks/detection/settings.h"
 #include "tasks/net_options.h"

@@ -5,7 +5,7 @@
 #include "apps/run/train_parts.h"
 #include "layers/conv.h"
 #include "layers/norm.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/detection/torchvision.h"
 #include "tasks/detection/trunk.h"
 #include "tasks/net_options.h"

@@ -5,7 +5,7 @@
 
 #include "apps/program/command.h"
 #include "layers/winograd.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 

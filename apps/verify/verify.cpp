@@ -7,7 +7,7 @@
 #include "apps/verify/fixture.h"
 #include "apps/verify/math.h"
 #include "layers/winograd.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -6,7 +6,7 @@
 #include "apps/weights/onnx_export.h"
 #include "apps/weights/weights.h"
 #include "io/torch_file.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/feature_classifier.h"
 #include "tasks/sequences/sequences.h"
 

@@ -8,7 +8,7 @@
 #include "apps/program/ranges.h"
 #include "apps/weights/import.h"
 #include "apps/weights/weights.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/classification.h"
 #include "tasks/detection/torchvision.h"
 #include "tasks/net_options.h"

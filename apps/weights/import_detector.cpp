@@ -5,7 +5,7 @@
 #include "apps/weights/import.h"
 #include "apps/weights/weights.h"
 #include "layers/init.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/detection/detection.h"
 #include "tasks/detection/torchvision.h"
 #include "tensor/check.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "tensor/check.h"
 
 namespace gadolin {

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "io/text.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detection_evaluator.h"

@@ -13,7 +13,6 @@
 #include "tensor/cuda/library.h"
 #include "tensor/cuda/status.h"
 #include "tensor/cuda/stream.h"
-#include "tensor/cuda/workspace.h"
 
 namespace gadolin {
 namespace {

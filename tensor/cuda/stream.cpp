@@ -2,12 +2,16 @@
 #ifdef GADOLIN_CUDA
 #include "tensor/cuda/stream.h"
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
+#include "tensor/allocator.h"
 #include "tensor/capture_state.h"
 #include "tensor/check.h"
 #include "tensor/cuda/status.h"
@@ -102,6 +106,29 @@ double Event::milliseconds_since(const Event& start) const {
 
 void set_sync_check(bool on) { checking.store(on, std::memory_order_relaxed); }
 bool sync_check() { return checking.load(std::memory_order_relaxed); }
+
+// --- scratch memory
+
+void* stream_workspace(Device device, CudaStream stream, std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  struct Arena {
+    void* data = nullptr;
+    std::size_t size = 0;
+  };
+  constexpr std::size_t arena_unit = std::size_t{32} << 20;
+  static std::mutex mutex;
+  static auto& arenas = *new std::map<std::pair<int, CudaStream>, Arena>;
+  const std::lock_guard lock(mutex);
+  Arena& arena = arenas[{device.index, stream}];
+  if (arena.size < bytes) {
+    // From the common pool even during a recording, and the smaller arena is kept: recordings may still use
+    // it. By doubling, all that are left together are smaller than the one in use.
+    const PoolScope common(device, 0);
+    const std::size_t size = std::max(arena_unit, std::bit_ceil(bytes));
+    arena = {allocator(device).allocate(static_cast<std::int64_t>(size)), size};
+  }
+  return arena.data;
+}
 
 }  // namespace gadolin
 #endif

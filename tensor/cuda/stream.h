@@ -59,4 +59,10 @@ class Event {
 void set_sync_check(bool on);
 bool sync_check();
 
+// Scratch memory of the GPU libraries: one arena a stream, shared by cuBLASLt and cuDNN, whose calls run
+// there in order. At least `bytes` of device memory, 512-byte aligned, that calls on this stream may scribble
+// on. An arena grows and never shrinks or moves under its users: a recorded step keeps the address it was
+// recorded with. Throws OutOfMemory.
+void* stream_workspace(Device device, CudaStream stream, std::size_t bytes);
+
 }  // namespace gadolin

@@ -15,7 +15,7 @@
 #include "io/safetensors.h"
 #include "layers/loss.h"
 #include "layers/winograd.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"

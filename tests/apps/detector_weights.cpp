@@ -4,7 +4,7 @@
 
 #include "apps/weights/onnx_export.h"
 #include "io/torch_file.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/detection/torchvision.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"

@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "layers/linear.h"
 #include "tensor/random.h"
 #include "tests/scratch.h"

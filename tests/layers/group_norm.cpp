@@ -1,5 +1,5 @@
 // Group normalisation against its definition.
-#include "layers/group_norm.h"
+#include "layers/norm.h"
 
 #include <gtest/gtest.h>
 

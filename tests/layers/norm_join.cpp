@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "layers/norm_function.h"
 #include "tensor/allocator.h"
 #include "tensor/ops.h"

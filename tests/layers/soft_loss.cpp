@@ -1,5 +1,4 @@
 // Soft targets: PyTorch's numbers (tools/fixtures/people.py), the spec, agreement with class numbers.
-#include "layers/soft_loss.h"
 
 #include <cmath>
 
@@ -19,7 +18,7 @@ TEST(SoftCrossEntropy, AgreesWithPyTorch) {
   for (const json& c : numbers["soft_cross_entropy"]) {
     const Tensor x = stored_tensor(c["logits"]).requires_grad_(),
                  t = stored_tensor(c["target"]).requires_grad_();
-    SoftCrossEntropyOptions options{.label_smoothing = c["label_smoothing"]};
+    CrossEntropyOptions options{.label_smoothing = c["label_smoothing"]};
     if (!c["weight"].is_null()) options.class_weight = stored_vector(c["weight"]);
     const Tensor loss = soft_cross_entropy(x, t, options);
     loss.backward();

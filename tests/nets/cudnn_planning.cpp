@@ -10,7 +10,7 @@
 #include <string>
 
 #include "layers/branches.h"
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "tensor/cuda/info.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <thread>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "nets/densenet.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"

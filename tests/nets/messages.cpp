@@ -3,7 +3,7 @@
 
 #include "layers/init.h"
 #include "nets/densenet.h"
-#include "nets/inception_v3.h"
+#include "nets/inception.h"
 #include "nets/registry.h"
 #include "nets/vgg.h"
 #include "tests/scratch.h"

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "layers/init.h"
-#include "nets/detectors.h"
 #include "nets/vgg.h"
 #include "tensor/capture.h"
 #include "tensor/random.h"

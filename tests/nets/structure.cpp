@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "layers/fusion.h"
+#include "layers/module.h"
 #include "layers/init.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "layers/init.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "nets/resnet.h"
 #include "tasks/net_sizes.h"
 #include "tests/scratch.h"

@@ -8,7 +8,6 @@
 #include <set>
 
 #include "layers/loss.h"
-#include "layers/soft_loss.h"
 #include "tensor/capture.h"
 #include "tensor/check.h"
 #include "tensor/ops.h"

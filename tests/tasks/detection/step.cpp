@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "layers/anchor_loss.h"
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/matching.h"
 #include "tensor/capture.h"

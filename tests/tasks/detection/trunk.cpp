@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nets/detectors.h"
+#include "nets/retinanet.h"
 #include "nets/registry.h"
 #include "tensor/ops.h"
 #include "tests/scratch.h"
