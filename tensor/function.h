@@ -57,6 +57,13 @@ concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
 void check_same(const char* op, const Tensor* const* inputs, int count);
 [[noreturn]] void no_overload(const char* op, const char* pass, Device device);
 
+template <class F, class D, class... In> void forward_on(F& f, D device, Tensor& y, const In&... in) {
+  if constexpr (RunsOn<F, D, In...>)
+    f.forward(device, in..., y);
+  else
+    no_overload(F::name, "", y.device());
+}
+
 // Holds the Function from the forward to the end of its backward.
 template <class F> struct FunctionNode final : Node {
   std::optional<F> f;
@@ -128,12 +135,7 @@ template <class F, class... In> Tensor apply(F f, const In&... in) {
   }
   {
     const NoGrad guard;  // what forward calls is not recorded: this Function is
-    on_device(first.device(), [&](auto device) {
-      if constexpr (detail::RunsOn<F, decltype(device), In...>)
-        f.forward(device, in..., y);
-      else
-        detail::no_overload(F::name, "", first.device());
-    });
+    on_device(first.device(), [&](auto device) { detail::forward_on(f, device, y, in...); });
   }
   if (anomaly_enabled()) [[unlikely]]
     check_anomaly(F::name, "its result", y, PlaceScope::current());
