@@ -20,18 +20,6 @@ class Linear : public Layer {
   Tensor weight_, bias_;
 };
 
-// A function of one tensor as a layer.
-class FunctionLayer : public Layer {
- public:
-  FunctionLayer(const char* kind, std::function<Tensor(const Tensor&)> f) : kind_(kind), f_(std::move(f)) {}
-  Tensor forward(const Tensor& x) override { return f_(x); }
-  const char* kind() const override { return kind_; }
-
- private:
-  const char* kind_;
-  std::function<Tensor(const Tensor&)> f_;
-};
-
 struct ReLU : FunctionLayer {
   ReLU() : FunctionLayer("ReLU", relu) {}
 };

@@ -176,6 +176,18 @@ class Layer : public Module {
   }
 };
 
+// A function of one tensor as a layer.
+class FunctionLayer : public Layer {
+ public:
+  FunctionLayer(const char* kind, std::function<Tensor(const Tensor&)> f) : kind_(kind), f_(std::move(f)) {}
+  Tensor forward(const Tensor& x) override { return f_(x); }
+  const char* kind() const override { return kind_; }
+
+ private:
+  const char* kind_;
+  std::function<Tensor(const Tensor&)> f_;
+};
+
 // Runs its children one after another; without children it is the identity.
 class Sequential : public Layer {
  public:

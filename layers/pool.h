@@ -27,32 +27,20 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Pair out);
 // [N, C, H, W] -> [N, C, 1, 1].
 Tensor global_avg_pool2d(const Tensor& x);
 
-template <bool largest> class Pool2d : public Layer {
- public:
-  explicit Pool2d(const PoolOptions& options) : options_(options) {}
-  Tensor forward(const Tensor& x) override {
-    return largest ? max_pool2d(x, options_) : avg_pool2d(x, options_);
-  }
-  const char* kind() const override { return largest ? "MaxPool2d" : "AvgPool2d"; }
-
- private:
-  PoolOptions options_;
+struct MaxPool2d : FunctionLayer {
+  explicit MaxPool2d(const PoolOptions& options)
+      : FunctionLayer("MaxPool2d", [options](const Tensor& x) { return max_pool2d(x, options); }) {}
 };
-using MaxPool2d = Pool2d<true>;
-using AvgPool2d = Pool2d<false>;
-class AdaptiveAvgPool2d : public Layer {
- public:
-  explicit AdaptiveAvgPool2d(Pair out) : out_(out) {}
-  Tensor forward(const Tensor& x) override { return adaptive_avg_pool2d(x, out_); }
-  const char* kind() const override { return "AdaptiveAvgPool2d"; }
-
- private:
-  Pair out_;
+struct AvgPool2d : FunctionLayer {
+  explicit AvgPool2d(const PoolOptions& options)
+      : FunctionLayer("AvgPool2d", [options](const Tensor& x) { return avg_pool2d(x, options); }) {}
 };
-class GlobalAvgPool2d : public Layer {
- public:
-  Tensor forward(const Tensor& x) override { return global_avg_pool2d(x); }
-  const char* kind() const override { return "GlobalAvgPool2d"; }
+struct AdaptiveAvgPool2d : FunctionLayer {
+  explicit AdaptiveAvgPool2d(Pair out)
+      : FunctionLayer("AdaptiveAvgPool2d", [out](const Tensor& x) { return adaptive_avg_pool2d(x, out); }) {}
+};
+struct GlobalAvgPool2d : FunctionLayer {
+  GlobalAvgPool2d() : FunctionLayer("GlobalAvgPool2d", global_avg_pool2d) {}
 };
 
 }  // namespace gadolin
