@@ -15,7 +15,7 @@ namespace {
 
 const std::string body = "backbone.body.", classes_last = "head.classification_head.cls_logits.weight",
                   boxes_last = "head.regression_head.bbox_reg.weight",
-                  group_norm = "head.classification_head.conv.0.1.weight",
+                  norm_weight = "head.classification_head.conv.0.1.weight",
                   first_lateral = "backbone.fpn.inner_blocks.0.0.weight",
                   last_lateral = "backbone.fpn.inner_blocks.2.0.weight",
                   p6 = "backbone.fpn.extra_blocks.p6.weight";
@@ -38,7 +38,7 @@ NetOptions detector_options(const std::string& model, const State& weights, NetO
     if (value != usual) given.emplace(name, std::move(value));
   };
   const bool second = model.ends_with("_v2");
-  say("group_norm", weights.count(group_norm) > 0, second);
+  say("norm_weight", weights.count(norm_weight) > 0, second);
   const std::int64_t wide = size_in(weights, first_lateral, 0), deepest = size_in(weights, last_lateral, 1),
                      before_p6 = size_in(weights, p6, 1);
   if (wide > 0) say("channels", static_cast<double>(wide), 256.0);
@@ -68,7 +68,7 @@ std::string recognised_detector(const State& weights, const std::string& in) {
   for (const auto& entry : renamed)
     if (counts(entry.first)) theirs.insert(entry.first);
   for (const NetInfo& info : detectors()) {
-    if (info.name.ends_with("_v2") != (renamed.count(group_norm) > 0)) continue;
+    if (info.name.ends_with("_v2") != (renamed.count(norm_weight) > 0)) continue;
     std::set<std::string> ours;
     for (const Parameter& p : make_detector(info.name)->state())
       if (counts(p.name)) ours.insert(p.name);
