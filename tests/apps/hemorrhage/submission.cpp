@@ -49,8 +49,15 @@ TEST_F(HemorrhageRoad, ACheckpointOfSeriesIsExportedAndAnswers) {
     EXPECT_EQ(run.code, code) << run.err;
     EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
   };
+  EXPECT_EQ(last_line(run_here({"predict", "a.png", "b.png", "--checkpoint", best}), dir_->path()),
+            "predict: DIR/series/checkpoints/best.gdck is a net of series; give it one folder of hemorrhage "
+            "extract-features [GD-USAGE-001]");
   fails({"predict", *dir_ / "ct/stage_2_test", "--checkpoint", best}, 3);
-  fails({"cam", *dir_ / "ct/stage_2_test", "--checkpoint", best, "--out", *dir_ / "cams"}, 3);
+  EXPECT_EQ(
+      last_line(run_here({"cam", *dir_ / "ct/stage_2_test", "--checkpoint", best, "--out", *dir_ / "cams"}),
+                dir_->path()),
+      "cam: DIR/series/checkpoints/best.gdck is a net of series and sees no pictures; gadolin eval draws "
+      "the slices that carried its decisions [GD-USAGE-001]");
 }
 
 TEST_F(HemorrhageRoad, SixRowsAnImageWhateverBecameOfIt) {
