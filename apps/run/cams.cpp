@@ -12,6 +12,7 @@
 #include "tasks/inputs.h"
 #include "tasks/overlay.h"
 #include "tasks/predictor.h"
+#include "tasks/sequences/sequences.h"
 #include "tensor/ops.h"
 
 namespace gadolin {
@@ -70,6 +71,10 @@ int likeliest(const Task& task, std::vector<double> p) {
 
 void write_cams(Session& session, const CamCommand& o) {
   Predictor predictor(load_task(o.checkpoint, session.device()), {.compute = session.compute()});
+  require<UsageError>(dynamic_cast<const SequenceTask*>(&predictor.task()) == nullptr,
+                      "cam: ", printable(o.checkpoint),
+                      " is a net of series and sees no pictures; gadolin eval draws the slices that carried "
+                      "its decisions");
   const Task& task = predictor.task();
   const int wanted = o.target.empty() ? -1 : class_of(o.target, task);
   const std::vector<std::string> files = expand_files(o.files, true);

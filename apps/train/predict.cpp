@@ -111,9 +111,11 @@ void predict(Session& session, const PredictOptions& o) {
   require<UsageError>(o.draw.empty() || detector != nullptr, "predict: --draw is for detectors, and ",
                       o.checkpoint, " is of ", task.kind(), "; gadolin cam shows what a classifier looks at");
   // Of series: a folder of features, as for train and eval.
-  const bool series = dynamic_cast<const SequenceTask*>(&task) != nullptr && o.files.size() == 1;
-  const auto set = series ? task.open(o.files[0], o.dataset)
-                          : open_inputs("predict", o.files, task.classes(), o.dataset);
+  const bool series = dynamic_cast<const SequenceTask*>(&task) != nullptr;
+  require<UsageError>(!series || o.files.size() == 1, "predict: ", printable(o.checkpoint),
+                      " is a net of series; give it one folder of hemorrhage extract-features");
+  const auto set =
+      series ? task.open(o.files[0], o.dataset) : open_inputs("predict", o.files, task.classes(), o.dataset);
   refuse_films("predict", *set, task, o.checkpoint,
                "gadolin mammography detect does that to a film, so use it instead");
   TextRows rows{task.columns()};
@@ -160,9 +162,10 @@ void add_predict_command(Program& program) {
         predict(s, run);
       },
       "gadolin predict film.jpg --checkpoint runs/view/checkpoints/best.gdck");
-  app->add_option("files", o->files,
-                  "Images, folders of images, .txt lists of paths, TFRecords; for a net of series a folder of "
-                  "features; with --layer also a labelled set, as for train")
+  app->add_option(
+         "files", o->files,
+         "Images, folders of images, .txt lists of paths, TFRecords; for a net of series a folder of "
+         "features; with --layer also a labelled set, as for train")
       ->required();
   app->add_option("--checkpoint", *checkpoints, "Several, separated by commas or repeated, are an ensemble")
       ->required()
