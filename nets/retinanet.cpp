@@ -67,11 +67,11 @@ RetinaNet::RetinaNet(std::unique_ptr<ImageNet> body, const RetinaNetOptions& o)
 
 DetectorOutput RetinaNet::operator()(const Tensor& x) {
   return called(x, [&] {
-    std::vector<Tensor> stages = body_->features(x);
-    stages.erase(stages.begin());
+    std::vector<Tensor> levels = body_->features(x), logits, deltas;
+    levels.erase(levels.begin());
+    levels = (*fpn_)(levels);  // the heads, which make the largest tensors, do without the stages
     DetectorOutput y;
-    std::vector<Tensor> logits, deltas;
-    for (const Tensor& level : (*fpn_)(stages)) {
+    for (const Tensor& level : levels) {
       y.grids.emplace_back(static_cast<int>(level.size(2)), static_cast<int>(level.size(3)));
       logits.push_back((*classes_)(level));
       deltas.push_back((*boxes_)(level));

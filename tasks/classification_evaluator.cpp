@@ -27,6 +27,11 @@ std::string picture_name(const SampleInfo& info) { return info.path.empty() ? in
 
 }  // namespace
 
+std::string ClassificationEvaluator::row_name(std::int64_t i) const {
+  const std::string name = picture_name(set_.info(i));
+  return name.substr(name.rfind('/') + 1);
+}
+
 ClassificationEvaluator::ClassificationEvaluator(const Dataset& set, std::vector<std::string> classes,
                                                  bool multi_label, std::vector<Threshold> thresholds)
     : set_(set), multi_label_(multi_label), thresholds_(std::move(thresholds)) {
@@ -177,8 +182,7 @@ std::string ClassificationEvaluator::named_csv() const {
   for (const std::string& name : predictions_.classes) text += "," + csv_field(name);
   const std::size_t classes = predictions_.classes.size();
   for (std::size_t i = 0; i < indices_.size(); ++i) {
-    const std::string name = picture_name(set_.info(indices_[i]));
-    text += "\n" + csv_field(name.substr(name.rfind('/') + 1));
+    text += "\n" + csv_field(row_name(indices_[i]));
     for (std::size_t k = 0; k < classes; ++k)
       text += "," + exact_text(predictions_.probability[i * classes + k]);
   }

@@ -45,6 +45,8 @@ class ClassificationEvaluator : public Evaluator {
   // Also how often the class is among the k likeliest, as metric top_K_accuracy.
   void count_top(const std::vector<int>& most) { top_ = most; }
   const Predictions& predictions() const { return predictions_; }
+  const Dataset& set() const { return set_; }
+  std::string row_name(std::int64_t i) const;  // of sample i of the set, the file's own name
   const std::vector<double>& logits() const { return logits_; }  // [N, K]
   // Places in the set, in the order of add.
   const std::vector<std::int64_t>& indices() const { return indices_; }

@@ -35,6 +35,8 @@ inline constexpr int span_threads = 256, pack_items = 4;
 inline constexpr int span_lanes = span_threads * pack_items;
 inline constexpr int spans_a_launch = 508;  // 64 bytes each, in the 32764 that kernel parameters may take
 
+GADOLIN_HD std::int64_t tasks_of(const Span& span) { return (span.n + block_items - 1) / block_items; }
+
 struct SpanLaunch {
   std::size_t first;  // span
   int count;          // of spans
@@ -54,7 +56,7 @@ inline std::vector<SpanLaunch> plan_spans(std::vector<Span>& spans) {
       std::uintptr_t addresses = 0;
       for (const void* p : {s.a, s.b, s.c, s.d, s.copy}) addresses |= reinterpret_cast<std::uintptr_t>(p);
       s.packed = addresses % 32 == 0;  // four fp64 numbers
-      launch.blocks += static_cast<std::int32_t>((s.n + block_items - 1) / block_items);
+      launch.blocks += static_cast<std::int32_t>(tasks_of(s));
     }
     task += launch.blocks;
     if (launch.blocks > 0) launches.push_back(launch);
@@ -64,7 +66,7 @@ inline std::vector<SpanLaunch> plan_spans(std::vector<Span>& spans) {
 // Blocks of all launches: as many partial results as a reduction over the spans has.
 inline std::int64_t span_tasks(const std::vector<Span>& spans) {
   std::int64_t tasks = 0;
-  for (const Span& span : spans) tasks += (span.n + block_items - 1) / block_items;
+  for (const Span& span : spans) tasks += tasks_of(span);
   return tasks;
 }
 

@@ -38,11 +38,12 @@ const T* widened(const void* from, DType type, std::int64_t begin, std::int64_t 
 // is none.
 template <Rule rule, class T> struct Update {
   Constants<T> k;
-  const double* control;
+  const double *control, *own;  // own: TensorFactor's, or nullptr when one factor serves all spans
 
-  GADOLIN_HD Numbers<T> numbers() const {
-    return {static_cast<T>(control[c_lr]), static_cast<T>(control[c_factor]),
-            static_cast<T>(control[c_bias1]), static_cast<T>(control[c_bias2])};
+  GADOLIN_HD Numbers<T> numbers(std::int64_t begin, std::int64_t task) const {
+    const double factor = own ? own[task - begin / block_items] : control[c_factor];
+    return {static_cast<T>(control[c_lr]), static_cast<T>(factor), static_cast<T>(control[c_bias1]),
+            static_cast<T>(control[c_bias2])};
   }
   template <int V> GADOLIN_HD void items(const Span& s, const Numbers<T>& n, std::int64_t i) const {
     Items<T, V> w = load<T, V>(s.a, i), m{}, v{};
@@ -59,20 +60,21 @@ template <Rule rule, class T> struct Update {
     if (s.d) store(s.d, i, v);
     if (s.copy) store_half(s.copy, s.copy_type, i, w);
   }
-  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+  void range(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
     if (control[c_skip] != 0) return;
+    const Numbers<T> numbers = this->numbers(begin, task);
     T room[1024];
     const bool sixteen = s.copy || s.b_type != dtype_of<T>;
     for (std::int64_t n = 0; begin < end; begin += n) {
       n = sixteen ? std::min<std::int64_t>(1024, end - begin) : end - begin;
       T* w = static_cast<T*>(s.a) + begin;
-      update_run(s, begin, n, w, widened(s.b, s.b_type, begin, n, room));
+      update_run(s, numbers, begin, n, w, widened(s.b, s.b_type, begin, n, room));
       if (s.copy && s.copy_type == DType::bf16) convert_run(w, static_cast<bfloat16*>(s.copy) + begin, n);
       if (s.copy && s.copy_type == DType::fp16) convert_run(w, static_cast<float16*>(s.copy) + begin, n);
     }
   }
-  void update_run(const Span& s, std::int64_t begin, std::int64_t n, T* w, const T* g) const {
-    const Numbers<T> numbers = this->numbers();
+  void update_run(const Span& s, const Numbers<T>& numbers, std::int64_t begin, std::int64_t n, T* w,
+                  const T* g) const {
     // Local pointers with fixed presence of the moments let the compiler vectorise.
     T* m = s.c ? static_cast<T*>(s.c) + begin : nullptr;
     T* v = s.d ? static_cast<T*>(s.d) + begin : nullptr;
@@ -95,9 +97,9 @@ template <Rule rule, class T> struct Update {
     v ? loop(std::false_type{}, std::true_type{}) : loop(std::false_type{}, std::false_type{});
   }
 #ifdef __CUDACC__
-  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t) const {
+  __device__ void block(const Span& s, std::int64_t begin, std::int64_t end, std::int64_t task) const {
     if (control[c_skip] != 0) return;
-    const Numbers<T> n = numbers();
+    const Numbers<T> n = numbers(begin, task);
     for_items(s, begin, end, static_cast<int>(threadIdx.x),
               [&](auto width, std::int64_t i, int) { items<decltype(width)::value>(s, n, i); });
   }
@@ -141,17 +143,23 @@ template <class T> struct SquaredSum {
 #endif
 };
 
+// Thread t of span_threads adds partial sums t, t + span_threads, ...; a tree adds the threads'.
+GADOLIN_HD double sum_of_thread(const double* partial, std::int64_t tasks, int thread) {
+  double sum = 0;
+  for (std::int64_t i = thread; i < tasks; i += span_threads) sum += partial[i];
+  return sum;
+}
+double sum_of(const double* partial, std::int64_t tasks) {
+  double threads[span_threads];
+  for (int t = 0; t < span_threads; ++t) threads[t] = sum_of_thread(partial, tasks, t);
+  return tree_sum(threads);
+}
+
 // What is done once a step, on the device: norm, overflow, loss scale, step number, bias corrections.
 struct Advance {
   const double* partial;  // sums of squares, or nullptr when overflows are not looked for
   std::int64_t tasks;
   double clip_norm, beta1, beta2, growth, backoff, interval;
-  // Thread t of span_threads adds partial sums t, t + span_threads, ...; a tree adds the threads'.
-  GADOLIN_HD double of_thread(int thread) const {
-    double sum = 0;
-    for (std::int64_t i = thread; partial && i < tasks; i += span_threads) sum += partial[i];
-    return sum;
-  }
   GADOLIN_HD void finish(double sum, double* control) const {
     using std::pow;
     using std::sqrt;
@@ -184,14 +192,13 @@ struct Advance {
 };
 #ifdef __CUDACC__
 __global__ void __launch_bounds__(span_threads) advance_kernel(Advance advance, double* control) {
-  const double sum = block_tree_sum(advance.of_thread(static_cast<int>(threadIdx.x)));
+  const std::int64_t tasks = advance.partial ? advance.tasks : 0;
+  const double sum = block_tree_sum(sum_of_thread(advance.partial, tasks, static_cast<int>(threadIdx.x)));
   if (threadIdx.x == 0) advance.finish(sum, control);
 }
 #endif
 void run(Cpu, const Advance& advance, double* control) {
-  double threads[span_threads];
-  for (int t = 0; t < span_threads; ++t) threads[t] = advance.of_thread(t);
-  advance.finish(tree_sum(threads), control);
+  advance.finish(sum_of(advance.partial, advance.partial ? advance.tasks : 0), control);
 }
 #ifdef GADOLIN_CUDA
 void run(Cuda, const Advance& advance, double* control) {
@@ -199,13 +206,35 @@ void run(Cuda, const Advance& advance, double* control) {
 }
 #endif
 
+// The factor of each span's gradient under clip_each_norm, into factor[first task of the span].
+struct TensorFactor {
+  const double *partial, *control;
+  double limit, *factor;
+  GADOLIN_HD void finish(double sum, std::int64_t task) const {
+    using std::sqrt;
+    const double norm = sqrt(sum) * control[c_factor];
+    factor[task] = norm > limit ? control[c_factor] * (limit / norm) : control[c_factor];
+  }
+  void range(const Span& s, std::int64_t begin, std::int64_t, std::int64_t task) const {
+    if (begin == 0) finish(sum_of(partial + task, tasks_of(s)), task);
+  }
+#ifdef __CUDACC__
+  __device__ void block(const Span& s, std::int64_t begin, std::int64_t, std::int64_t task) const {
+    if (begin != 0) return;
+    const double sum =
+        block_tree_sum(sum_of_thread(partial + task, tasks_of(s), static_cast<int>(threadIdx.x)));
+    if (threadIdx.x == 0) finish(sum, task);
+  }
+#endif
+};
+
 template <Rule rule, class D, class T>
-void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans,
-                const double* control) {
+void update_all(D device, Tag<T>, const OptimizerOptions& o, std::vector<Span>& spans, const double* control,
+                const double* own) {
   const auto as = [](double x) { return static_cast<T>(x); };
   const Constants<T> k{as(o.momentum), as(o.beta1), as(o.beta2),      as(o.alpha), as(o.eps),        as(o.l1),
                        as(o.l2),       as(o.power), as(o.clip_value), o.nesterov,  o.eps_before_bias};
-  for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control});
+  for_each_span(device, name_of(rule), spans, Update<rule, T>{k, control, own});
 }
 
 }  // namespace
@@ -294,6 +323,7 @@ void Optimizer::step() {
   const Tensor partial =
       needs_norm ? empty({std::max<std::int64_t>(1, span_tasks(spans))}, DType::fp64, any.device())
                  : Tensor();
+  const Tensor factors = options_.clip_each_norm > 0 ? empty_like(partial) : Tensor();
   on_floats(any.device(), any.dtype(), [&](auto device, auto tag) {
     using T = typename decltype(tag)::type;
     if (needs_norm) for_each_span(device, "gradient norm", spans, SquaredSum<T>{partial.data<double>()});
@@ -302,15 +332,21 @@ void Optimizer::step() {
                 options_.beta1, options_.beta2, scale_.growth, scale_.backoff,
                 static_cast<double>(scale_.interval)},
         control);
+    double* const own = factors.defined() ? factors.data<double>() : nullptr;
+    if (own) {
+      for_each_span(device, "gradient norm", spans,
+                    TensorFactor{partial.data<double>(), control, options_.clip_each_norm, own});
+    }
     switch (options_.rule) {
-      case Rule::sgd: return update_all<Rule::sgd>(device, tag, options_, spans, control);
-      case Rule::adam: return update_all<Rule::adam>(device, tag, options_, spans, control);
-      case Rule::adamw: return update_all<Rule::adamw>(device, tag, options_, spans, control);
-      case Rule::rmsprop: return update_all<Rule::rmsprop>(device, tag, options_, spans, control);
-      case Rule::rmsprop_slim: return update_all<Rule::rmsprop_slim>(device, tag, options_, spans, control);
-      case Rule::adadelta: return update_all<Rule::adadelta>(device, tag, options_, spans, control);
-      case Rule::adagrad: return update_all<Rule::adagrad>(device, tag, options_, spans, control);
-      case Rule::ftrl: return update_all<Rule::ftrl>(device, tag, options_, spans, control);
+      case Rule::sgd: return update_all<Rule::sgd>(device, tag, options_, spans, control, own);
+      case Rule::adam: return update_all<Rule::adam>(device, tag, options_, spans, control, own);
+      case Rule::adamw: return update_all<Rule::adamw>(device, tag, options_, spans, control, own);
+      case Rule::rmsprop: return update_all<Rule::rmsprop>(device, tag, options_, spans, control, own);
+      case Rule::rmsprop_slim:
+        return update_all<Rule::rmsprop_slim>(device, tag, options_, spans, control, own);
+      case Rule::adadelta: return update_all<Rule::adadelta>(device, tag, options_, spans, control, own);
+      case Rule::adagrad: return update_all<Rule::adagrad>(device, tag, options_, spans, control, own);
+      case Rule::ftrl: return update_all<Rule::ftrl>(device, tag, options_, spans, control, own);
     }
   });
 }

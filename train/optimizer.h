@@ -34,6 +34,7 @@ struct OptimizerOptions {
   // Adam: eps is added before the bias correction, as TensorFlow does, not after it.
   bool eps_before_bias = false;
   double clip_norm = 0;       // largest global L2 norm of the gradient; 0: off
+  double clip_each_norm = 0;  // largest L2 norm of each parameter's gradient, after clip_norm; 0: off
   double clip_value = 0;      // largest absolute value of an element; 0: off
   double initial_square = 0;  // Adagrad, FTRL: where the sum of squares starts
   double l1 = 0, l2 = 0;      // FTRL: penalties; an l1 makes weights exactly 0
@@ -63,8 +64,8 @@ class Optimizer {
 
   void zero_grad();
   // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
-  // With a loss scale, gradients are divided by it first. With one, fixed or dynamic, or with clip_norm, a
-  // step with an infinite or NaN gradient is skipped whole: weights, moments and the number of steps stay.
+  // With a loss scale, gradients are divided by it first. With one, fixed or dynamic, or with a largest norm,
+  // a step with an infinite or NaN gradient is skipped whole: weights, moments and the number of steps stay.
   // Otherwise nobody looks for such gradients, which would take one more pass over all of them, and they
   // reach the weights. Copies in which layers compute (layers/compute.h) are written with their weights, and
   // gradients of 16 bits are read.
@@ -81,8 +82,10 @@ class Optimizer {
   // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
   Tensor loss_seed(DType dtype) const;
   bool dynamic_scale() const { return scale_.growth != 1; }
-  // Whether overflowing steps are skipped, by any loss scale or by clip_norm: see step().
-  bool skips_overflows() const { return scale_.scale != 1 || dynamic_scale() || options_.clip_norm > 0; }
+  // Whether overflowing steps are skipped, by any loss scale or by a largest norm: see step().
+  bool skips_overflows() const {
+    return scale_.scale != 1 || dynamic_scale() || options_.clip_norm > 0 || options_.clip_each_norm > 0;
+  }
 
   // Whether the last step was skipped: bool [] on the device, without waiting.
   Tensor skipped() const;

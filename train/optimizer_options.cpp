@@ -64,6 +64,7 @@ void check_options(const OptimizerOptions& o) {
                  {"alpha", o.alpha, true},
                  {"eps", o.eps},
                  {"clip norm", o.clip_norm},
+                 {"clip norm of each", o.clip_each_norm},
                  {"clip value", o.clip_value},
                  {"initial square", o.initial_square},
                  {"l1", o.l1},

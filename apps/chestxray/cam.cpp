@@ -14,6 +14,7 @@ void add_cam(Program& program, CLI::App* group) {
         CamCommand run = *o;
         const OpenedCheckpoint checkpoint(o->checkpoint, s);
         run.checkpoint = checkpoint.path();
+        run.target_option = "--finding";
         write_cams(s, run);
       },
       "gadolin chestxray cam film.png --ckpt runs/chest/checkpoints/best.gdck --finding Effusion --out cams");

@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <map>
 
 #include "apps/program/output.h"
 #include "io/atomic_file.h"
@@ -13,44 +12,56 @@
 namespace gadolin::chestxray {
 namespace {
 
-// Probabilities of the other net for our films, [N] a finding that both have.
-std::map<std::string, std::vector<double>> others_of(const CsvTable& ours, const CsvTable& theirs) {
-  std::map<std::string, std::size_t> row_of;
-  for (std::size_t r = 0; r < theirs.rows.size(); ++r) row_of[theirs.rows[r][0]] = r;
-  std::map<std::string, std::vector<double>> all;
-  for (std::size_t c = 1; c < ours.header.size(); ++c) {
-    const int column = theirs.find(ours.header[c]);
-    if (column < 1) continue;
-    std::vector<double>& values = all[ours.header[c]];
-    for (const auto& row : ours.rows) {
-      const auto found = row_of.find(row[0]);
-      require<DataError>(found != row_of.end(), "chestxray test: --against ", theirs.name, " has no row of ",
-                         row[0], "; compare nets on the same films");
-      const std::string& text = theirs.rows[found->second][static_cast<std::size_t>(column)];
-      double value = std::nan("");
-      const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-      require<FormatError>(
-          read.ec == std::errc() && read.ptr == text.data() + text.size() && value >= 0 && value <= 1,
-          "chestxray test: ", theirs.place(found->second), ": ", ours.header[c], " is '", printable(text),
-          "', no probability");
-      values.push_back(value);
-    }
-  }
-  require<DataError>(!all.empty(), "chestxray test: --against ", theirs.name,
-                     " has none of the findings; it is predictions.csv of another chestxray test");
-  return all;
-}
-
 std::string shown(double v) { return std::isnan(v) ? "" : fixed(v, 4); }
 
 }  // namespace
 
-void compare_areas(Session& session, const ClassificationEvaluator& evaluator, const std::string& against,
-                   const std::string& out) {
-  const CsvTable ours = parse_csv(evaluator.files().front().second, "predictions.csv"),
-                 theirs = read_csv(against);
-  const auto others = others_of(ours, theirs);
+OtherNet::OtherNet(const std::string& predictions) : table_(read_csv(predictions)) {
+  for (std::size_t r = 0; r < table_.rows.size(); ++r) {
+    const auto [first, fresh] = row_of_.emplace(table_.rows[r][0], r);
+    require<FormatError>(fresh, "chestxray test: ", table_.place(r), ": ", printable(first->first),
+                         " has a row already, ", table_.place(first->second), "; remove one of them");
+  }
+}
+
+std::map<std::string, std::vector<double>> OtherNet::of_films(
+    const std::vector<std::string>& films, const std::vector<std::string>& findings) const {
+  std::map<std::string, std::vector<double>> all;
+  for (const std::string& finding : findings) {
+    const int column = table_.find(finding);
+    if (column < 1) continue;
+    std::vector<double>& values = all[finding];
+    for (const std::string& film : films) {
+      const auto found = row_of_.find(film);
+      require<DataError>(found != row_of_.end(), "chestxray test: --against ", table_.name, " has no row of ",
+                         film, "; compare nets on the same films");
+      const std::string& text = table_.rows[found->second][static_cast<std::size_t>(column)];
+      double value = std::nan("");
+      const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+      require<FormatError>(
+          read.ec == std::errc() && read.ptr == text.data() + text.size() && value >= 0 && value <= 1,
+          "chestxray test: ", table_.place(found->second), ": ", finding, " is '", printable(text),
+          "', no probability");
+      values.push_back(value);
+    }
+  }
+  require<DataError>(!all.empty(), "chestxray test: --against ", table_.name,
+                     " has none of the findings; it is predictions.csv of another chestxray test");
+  return all;
+}
+
+void OtherNet::check(const ClassificationEvaluator& evaluator) const {
+  std::vector<std::string> films;
+  for (std::int64_t i = 0; i < evaluator.set().size(); ++i) films.push_back(evaluator.row_name(i));
+  of_films(films, evaluator.predictions().classes);
+}
+
+void OtherNet::compare(Session& session, const ClassificationEvaluator& evaluator,
+                       const std::string& out) const {
   const Predictions& p = evaluator.predictions();
+  std::vector<std::string> films;
+  for (const std::int64_t i : evaluator.indices()) films.push_back(evaluator.row_name(i));
+  const auto others = of_films(films, p.classes);
   CsvTable table{
       "comparison.csv", {"finding", "auc", "auc_against", "difference", "low", "high", "z", "p"}, {}, {}};
   for (std::size_t k = 0; k < p.classes.size(); ++k) {
@@ -70,7 +81,7 @@ void compare_areas(Session& session, const ClassificationEvaluator& evaluator, c
   }
   std::vector<std::vector<std::string>> rows{table.header};
   rows.insert(rows.end(), table.rows.begin(), table.rows.end());
-  session.say("against " + against + ", by DeLong's test with patients as clusters");
+  session.say("against " + table_.name + ", by DeLong's test with patients as clusters");
   session.say(format_table(rows));
   if (out.empty()) return;
   make_folders("chestxray test", out);

@@ -12,6 +12,7 @@
 #include "apps/run/train_options.h"
 #include "data/sets/split.h"
 #include "io/atomic_file.h"
+#include "io/bytes.h"
 #include "io/csv.h"
 #include "tasks/classification_evaluator.h"
 #include "tasks/delong.h"
@@ -80,6 +81,17 @@ std::string model_of(const FinetuneFlags& f, const std::vector<Variant>& variant
   for (const Variant& v : variants)
     if (!v.weights.empty()) return net_of_file(v.weights);
   return "resnet50";
+}
+
+// Before the first training: the others may begin hours later.
+void check_weights(const std::vector<Variant>& variants, const std::string& model) {
+  for (const Variant& v : variants) {
+    if (v.weights.empty()) continue;
+    const std::string net = net_of_file(v.weights);
+    require<UsageError>(net.empty() || net == model, "chestxray finetune: ", v.option, " ",
+                        printable(v.weights), " is of ", net, ", and ", model,
+                        " is trained; all variants are of one net, so leave it out or name another --model");
+  }
 }
 
 int stem_channels(const std::map<std::string, Tensor>& weights) {
@@ -244,6 +256,7 @@ void finetune(Session& session, const FinetuneFlags& f, const ConfigText& config
   check_output_folder("chestxray finetune: --out", f.out);
   const std::string model = model_of(f, variants);
   head_of(model);
+  check_weights(variants, model);
   const auto films = open_dataset(f.data);
   require<DataError>(films->num_classes() == 2 && !films->multi_label(), "chestxray finetune: ", f.data,
                      " has ", films->num_classes(),

@@ -47,7 +47,8 @@ Lists read_lists(const std::string& root, const DivisionOptions& o) {
   for (const std::string& image : lists.train_val.images) lists.split.emplace(stem_of(image), Split::train);
   for (const std::string& image : lists.test.images)
     require<DataError>(lists.split.emplace(stem_of(image), Split::test).second, "nih: ", image, " is in ",
-                       printable(lists.train_val.name), " and in ", printable(lists.test.name));
+                       printable(lists.train_val.name), " and in ", printable(lists.test.name),
+                       "; remove it from one of them, or divide by patient with --split random");
   return lists;
 }
 

@@ -92,10 +92,11 @@ NihList parse_nih_list(std::string_view text, const std::string& name) {
                        ": entry ", line, ": '", printable(whole),
                        "' is no name of an image, such as 00000001_000.png");
     require<DataError>(seen.insert(std::string(stem_of(image))).second, "nih: ", printable(name), ": entry ",
-                       line, ": ", image, " is listed twice");
+                       line, ": ", image, " is listed twice; remove one of the entries");
     list.images.push_back(image);
   }
-  require<DataError>(!list.images.empty(), "nih: ", printable(name), " lists no images");
+  require<DataError>(!list.images.empty(), "nih: ", printable(name),
+                     " lists no images; is it the right file, and whole?");
   std::vector<std::string_view> sorted(list.images.begin(), list.images.end());
   std::ranges::sort(sorted);
   Sha256 hash;

@@ -147,7 +147,8 @@ std::vector<double> label_weights(const SampleSource& source, double most) {
     set_of[static_cast<std::size_t>(i)] = found->second;
     any = any || found->first[0] < source.num_classes();
   }
-  require<DataError>(any, "label_weights: none of ", source.size(), " samples has a label");
+  require<DataError>(any, "label_weights: none of ", source.size(),
+                     " samples has a label; there is nothing to balance, choose another --sampler");
   const auto classes = static_cast<std::size_t>(source.num_classes()) + 1;
   std::vector<double> term(classes, 0), share(classes);
   const double all = static_cast<double>(source.size());

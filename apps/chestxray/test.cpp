@@ -1,4 +1,6 @@
 // gadolin chestxray test: a net on films that it has not seen, finding by finding.
+#include <optional>
+
 #include "apps/chestxray/commands.h"
 #include "apps/chestxray/comparison.h"
 #include "apps/chestxray/films.h"
@@ -21,6 +23,8 @@ struct TestFlags {
 };
 
 void test(Session& session, const TestFlags& f) {
+  std::optional<OtherNet> other;
+  if (!f.against.empty()) other.emplace(f.against);
   const OpenedCheckpoint checkpoint(f.ckpt, session);
   EvalCommand o;
   o.data = f.data;
@@ -40,10 +44,11 @@ void test(Session& session, const TestFlags& f) {
     auto& evaluator = dynamic_cast<ClassificationEvaluator&>(any);
     evaluator.measure_findings({f.specificity});
     evaluator.name_rows("Image Index");
+    if (other) other->check(evaluator);
   };
-  if (!f.against.empty())
+  if (other)
     o.evaluated = [&](const Evaluator& any) {
-      compare_areas(session, dynamic_cast<const ClassificationEvaluator&>(any), f.against, f.out);
+      other->compare(session, dynamic_cast<const ClassificationEvaluator&>(any), f.out);
     };
   evaluate_checkpoint(session, o);
 }

@@ -99,7 +99,9 @@ void settle_updates(TrainCommand& o, const TrainFlags& f, std::int64_t samples) 
       f.lr.value_or(old ? 1e-5 : 0.01 * static_cast<double>(std::min<std::int64_t>(16, f.batch_size)) / 16);
   o.update.momentum = 0.9;
   o.update.weight_decay = f.weight_decay.value_or(old ? 0 : 1e-4);
-  o.update.clip_norm = f.clipnorm.value_or(old ? 0.001 : 0);
+  // Keras clipped the whole gradient until TensorFlow 2, and each tensor since.
+  (f.preset == "legacy" ? o.update.clip_norm : o.update.clip_each_norm) =
+      f.clipnorm.value_or(old ? 0.001 : 0);
   o.update.warmup_epochs = f.warmup_epochs.value_or(
       old ? 0 : static_cast<double>(std::min<std::int64_t>(500, all / 10)) / static_cast<double>(epoch));
   if (plateau && f.schedule.empty()) {

@@ -48,7 +48,8 @@ void add_run(CLI::App* app, TrainFlags& f) {
       ->check(above(0));
   app->add_option("--optimizer", f.optimizer, "Default momentum; with modern and legacy adam");
   app->add_option("--optimizer-clipnorm", f.clipnorm,
-                  "Largest L2 norm of the whole gradient; 0: off. Default 0; with modern and legacy 0.001")
+                  "Largest L2 norm of the gradient of each weight or bias, with legacy of all together; 0: "
+                  "off. Default 0; with modern and legacy 0.001")
       ->check(at_least(0));
   app->add_option("--weight-decay", f.weight_decay, "Default 0.0001; with modern and legacy 0")
       ->check(at_least(0));

@@ -134,7 +134,7 @@ class Import {
                          printable(term), "' holds the separator |; replace it");
       terms += (terms.empty() ? "" : "|") + term;
     }
-    const std::string path = files_ ? (fs::absolute(o_.images) / file).lexically_normal().string() : file;
+    const std::string path = files_ ? path_from(o_.out, (fs::path(o_.images) / file).string()) : file;
     manifest_.rows.push_back(
         {path, "CXR" + id->patient, report.id, view, terms, doubt ? doubt->kind : std::string()});
   }

@@ -43,7 +43,7 @@ std::vector<Row> rows_of(const PrepareOptions& o) {
     require<DataError>(!row[path].empty() && !row[patient].empty(), "nodule prepare: ", table.place(i),
                        ": path or patient is empty; prepare reads the table of nodule import");
     const std::vector<std::string> words = terms_of(row[terms]);
-    rows.push_back({(folder / row[path]).lexically_normal().string(), row[patient], row[view],
+    rows.push_back({path_from(o.out, (folder / row[path]).string()), row[patient], row[view],
                     composite_label(words), row[doubt], mentions_nodule(words), normal_within_a_word(words)});
   }
   return rows;

@@ -166,8 +166,11 @@ Reports parse_report_tables(const std::string& reports_path, const std::string& 
     }
     std::string view;
     if (projection_at >= 0) {
-      const std::string_view word = trimmed(films.rows[i][static_cast<std::size_t>(projection_at)]);
-      view = word == "Frontal" ? "frontal" : word == "Lateral" ? "lateral" : "";
+      const std::string& word = films.rows[i][static_cast<std::size_t>(projection_at)];
+      view = view_position(word);
+      if (view.empty() && !trimmed(word).empty())
+        reports.unread.push_back(
+            {"view", file, cat(films.place(i), ": projection ", printable(word), " is unknown; left open")});
     }
     reports.reports[found->second].images.push_back({file, "", view});
   }

@@ -24,15 +24,6 @@ constexpr std::int64_t most_table = std::int64_t{1} << 28;
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
-// Of both columns of a header; empty: unknown. LL, RL, LATERAL and LARGE LATERAL are lateral.
-std::string view_position(std::string_view text) {
-  const std::string word = lowered(trimmed(text));
-  if (word == "pa") return "PA";
-  if (word == "ap") return "AP";
-  if (word == "ll" || word == "rl" || word.ends_with("lateral")) return "lateral";
-  if (word == "frontal") return "frontal";
-  return "";
-}
 // "['L', 'F']", "L\\F": the first letter is where a row of pixels runs to.
 std::string view_orientation(std::string_view text) {
   const std::size_t at = text.find_first_of("LRAPFH");
@@ -42,6 +33,15 @@ std::string view_orientation(std::string_view text) {
 }
 
 }  // namespace
+
+std::string view_position(std::string_view text) {
+  const std::string word = lowered(trimmed(text));
+  if (word == "pa") return "PA";
+  if (word == "ap") return "AP";
+  if (word == "ll" || word == "rl" || word.ends_with("lateral")) return "lateral";
+  if (word == "frontal") return "frontal";
+  return "";
+}
 
 std::optional<ImageId> image_id(std::string_view text) {
   text = trimmed(text);
@@ -127,6 +127,7 @@ std::map<std::string, std::string> read_views(const std::string& path, std::vect
       id_at < header.size() && view_at < header.size(), "nodule import: ", printable(path),
       " has no columns imageid and View Position; name nlmcxr_dicom_metadata.csv with --views");
   std::map<std::string, std::string> views;
+  std::set<std::string> torn;
   for (std::size_t i = 1; i < records.rows.size(); ++i) {
     const auto field = [&](std::size_t at) {
       return at < records.rows[i].size() ? records.rows[i][at] : std::string();
@@ -147,8 +148,13 @@ std::map<std::string, std::string> read_views(const std::string& path, std::vect
     } else if (view.empty()) {
       view = turned;
     }
-    if (!view.empty()) views[id->key] = view;
+    if (view.empty()) continue;
+    const auto [known, fresh] = views.emplace(id->key, view);
+    if (fresh || is_lateral(known->second) == is_lateral(view)) continue;
+    remarks.push_back({"contradiction", name, "one row says that it is lateral, another that it is not"});
+    torn.insert(id->key);
   }
+  for (const std::string& key : torn) views.erase(key);
   return views;
 }
 

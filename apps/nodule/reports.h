@@ -69,6 +69,8 @@ Reports read_reports(const std::string& path, const ReadOptions& options);
 // one's). Headers that contradict themselves go into `remarks`, and their view is unknown.
 std::map<std::string, std::string> read_views(const std::string& path, std::vector<Remark>& remarks);
 
+// PA, AP, frontal or lateral of a word such as LL, RL or LARGE LATERAL; empty: unknown.
+std::string view_position(std::string_view word);
 bool is_lateral(std::string_view view);
 // A text of nothing but the blanks of de-identification ("XXXX, XXXX.").
 bool is_blanked(std::string_view text);

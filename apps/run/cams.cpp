@@ -25,7 +25,7 @@ bool is_trained(const Task& task, std::size_t k) {
 }
 
 // A class by its name or its number from 0.
-int class_of(const std::string& text, const Task& task) {
+int class_of(const std::string& text, const std::string& option, const Task& task) {
   const std::vector<std::string>& classes = task.classes();
   const auto named = std::find(classes.begin(), classes.end(), text);
   const auto place = static_cast<std::size_t>(named - classes.begin());
@@ -36,7 +36,7 @@ int class_of(const std::string& text, const Task& task) {
   for (std::size_t i = 0; i < classes.size() && i < 20; ++i)
     if (is_trained(task, i)) known += (known.empty() ? "" : ", ") + classes[i];
   require<UsageError>(number && std::stoul(text) < classes.size() && is_trained(task, std::stoul(text)),
-                      "--class ", text, " is unknown; known are ", known, classes.size() > 20 ? ", ..." : "",
+                      option, " ", text, " is unknown; known are ", known, classes.size() > 20 ? ", ..." : "",
                       " and their numbers from 0");
   return std::stoi(text);
 }
@@ -76,7 +76,7 @@ void write_cams(Session& session, const CamCommand& o) {
                       " is a net of series and sees no pictures; gadolin eval draws the slices that carried "
                       "its decisions");
   const Task& task = predictor.task();
-  const int wanted = o.target.empty() ? -1 : class_of(o.target, task);
+  const int wanted = o.target.empty() ? -1 : class_of(o.target, o.target_option, task);
   const std::vector<std::string> files = expand_files(o.files, true);
   require<UsageError>(!files.empty(), "cam: no files to look at");
   const auto set = file_set(files, task.classes());

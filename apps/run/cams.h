@@ -12,6 +12,7 @@ struct CamCommand {
   std::vector<std::string> files;
   std::string checkpoint, out, layer;
   std::string target;  // a class, or its number; empty: the likeliest one that counts in means over classes
+  std::string target_option = "--class";  // what a command calls it
   double alpha = 0.6;
   bool npy = false, overwrite = false;
 };

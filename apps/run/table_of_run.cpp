@@ -10,7 +10,22 @@
 
 namespace gadolin {
 namespace {
+namespace fs = std::filesystem;
+
 constexpr const char* outside_column = "outside";
+
+bool leads_outside(const fs::path& path) {
+  const fs::path plain = path.lexically_normal();
+  return plain.is_absolute() || (!plain.empty() && *plain.begin() == "..");
+}
+
+}  // namespace
+
+std::string path_from(const std::string& folder, const std::string& file) {
+  const fs::path whole = fs::absolute(file);
+  return (fs::weakly_canonical(whole.parent_path()) / whole.filename())
+      .lexically_relative(fs::weakly_canonical(fs::absolute(folder)))
+      .string();
 }
 
 void allow_table_of_run(DatasetOptions& options, const std::string& given) {
@@ -31,10 +46,10 @@ void mark_outside(const std::string& path) {
   CsvTable table = read_csv(path);
   const auto at = static_cast<std::size_t>(table.column("path"));
   bool outside = false;
-  for (const auto& row : table.rows) outside = outside || std::filesystem::path(row[at]).is_absolute();
+  for (const auto& row : table.rows) outside = outside || leads_outside(row[at]);
   if (!outside) return;
   table.header.push_back(outside_column);
-  for (auto& row : table.rows) row.push_back(std::filesystem::path(row[at]).is_absolute() ? "allowed" : "");
+  for (auto& row : table.rows) row.push_back(leads_outside(row[at]) ? "allowed" : "");
   write_file_atomically(path, to_csv(table));
 }
 

@@ -13,6 +13,9 @@ namespace gadolin {
 void allow_table_of_run(DatasetOptions& options, const std::string& path);
 // Gives a table that was just written, and names files outside its folder, that column.
 void mark_outside(const std::string& path);
+// How a table in `folder` names a file, so that both may be moved together: the way from there. The folders'
+// symbolic links are followed, because .. is that of the folder behind a link.
+std::string path_from(const std::string& folder, const std::string& file);
 // What reading a set met: files it left out; of boxes, how many rows came in and went out, and what was taken
 // for granted. A sentence each.
 std::vector<std::string> met_in(const Dataset& set);

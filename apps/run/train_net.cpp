@@ -51,6 +51,7 @@ OptimizerOptions rule_of(const TrainCommand& o) {
   if (o.update.weight_decay >= 0) r.weight_decay = o.update.weight_decay;
   r.decay_norm_and_bias = o.update.decay_norm_and_bias;
   r.clip_norm = o.update.clip_norm;
+  r.clip_each_norm = o.update.clip_each_norm;
   r.clip_value = o.update.clip_value;
   return r;
 }

@@ -130,6 +130,10 @@ void add_update_options(CLI::App* app, UpdateChoice& o) {
   app->add_option("--clip-norm", o.clip_norm, "Largest L2 norm of the gradient; 0: off")
       ->check(at_least(0))
       ->capture_default_str();
+  app->add_option("--clip-each-norm", o.clip_each_norm,
+                  "Largest L2 norm of the gradient of each weight or bias; 0: off")
+      ->check(at_least(0))
+      ->capture_default_str();
   app->add_option("--clip-value", o.clip_value, "Largest element of the gradient; 0: off")
       ->check(at_least(0))
       ->capture_default_str();

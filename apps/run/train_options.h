@@ -57,7 +57,7 @@ struct InputChoice {
 struct UpdateChoice {
   std::string optimizer = "adamw", schedule = "cosine";
   double lr = 1e-3, min_lr = 0, momentum = 0.9, weight_decay = -1, warmup_epochs = -1, loss_scale = 0;
-  double clip_norm = 0, clip_value = 0;
+  double clip_norm = 0, clip_each_norm = 0, clip_value = 0;
   bool decay_norm_and_bias = false;
   // Of other command groups:
   std::optional<OptimizerOptions> exact;  // instead of optimizer, momentum, weight_decay

@@ -125,6 +125,9 @@ struct HttpServer::Impl {
       const std::string* length = field(r.headers, "content-length");
       if (length != nullptr && (length->size() > 18 || std::stoll("0" + *length) > limits.body_bytes))
         too_large(*length);
+      const std::string* coding = field(r.headers, "content-encoding");
+      if (x.plan.body != HttpPlan::Body::none && coding != nullptr && *coding != "identity")
+        refuse(415, "Content-Encoding is ", utf8(coding->substr(0, 40)), "; bodies are taken as they are");
       if (x.plan.body == HttpPlan::Body::form) {
         const std::string* type = field(r.headers, "content-type");
         x.boundary = boundary_of(type == nullptr ? "" : *type);

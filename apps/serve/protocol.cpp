@@ -85,13 +85,13 @@ std::vector<Batch> pictures_of(const Service& service, const ServedModel& model,
   if (!fits)
     refuse(400, "inputs[0].shape: is ", Shape(input.shape), ", and image is ",
            Shape({-1, chw[0], chw[1], chw[2]}));
-  const std::int64_t row = chw[0] * input.shape[2] * input.shape[3];
+  const std::int64_t channels = input.shape[1], row = channels * input.shape[2] * input.shape[3];
   if (row > service.limits.pixels) refuse(413, "inputs[0].shape: more pixels than are taken (--max-pixels)");
   const auto* values = reinterpret_cast<const float*>(input.raw.data());
   for (std::int64_t n = 0; n < input.shape[0]; ++n) {
     const std::vector<float> one(values + n * row, values + (n + 1) * row);
     Batch batch({"image"},
-                {from_vector(one, {1, chw[0], input.shape[2], input.shape[3]}).to(model.options().device)});
+                {from_vector(one, {1, channels, input.shape[2], input.shape[3]}).to(model.options().device)});
     batch.indices = {n};
     pictures.push_back(std::move(batch));
   }
@@ -157,9 +157,6 @@ std::vector<V2Tensor> chosen(std::vector<V2Tensor> outputs, const V2Request& req
 
 HttpAnswer infer(Service& service, HttpRequest& http) {
   ServedModel& model = model_of(service, http);
-  if (const std::string* coding = field(http.headers, "content-encoding");
-      coding != nullptr && *coding != "identity")
-    refuse(415, "Content-Encoding is ", utf8(coding->substr(0, 40)), "; bodies are taken as they are");
   const std::string* header = field(http.headers, "inference-header-content-length");
   const V2Request request = read_v2_request(http.body, header == nullptr ? "" : *header);
   const std::int64_t n = request.inputs[0].shape[0];

@@ -15,6 +15,7 @@ static_assert(std::endian::native == std::endian::little);
 constexpr std::size_t most_json = std::size_t{16} << 20;  // larger data are sent as binary tensors
 constexpr int deepest = 16;
 constexpr std::int64_t most_elements = std::int64_t{1} << 31;
+constexpr std::int64_t most_texts = 65536;  // an empty one takes four bytes of a body, and 32 of memory
 
 struct Datatype {
   int bytes;
@@ -72,6 +73,8 @@ Json parsed(std::string_view text) {
     return json;
   } catch (const Json::parse_error& error) {
     breach("body", cat("is no JSON; it goes wrong at byte ", error.byte));
+  } catch (const Json::out_of_range&) {
+    breach("body", "has a number beyond those of 64 bits, such as 1e400");
   }
 }
 
@@ -181,7 +184,7 @@ void read_binary_data(V2Tensor& t, const Datatype& type, std::string_view data, 
     t.raw = data;
     return;
   }
-  while (!data.empty()) {
+  while (!data.empty() && std::ssize(t.texts) <= t.elements()) {
     std::uint32_t length = 0;
     if (data.size() >= 4) std::memcpy(&length, data.data(), 4);
     if (data.size() < 4 || data.size() - 4 < length)
@@ -189,8 +192,10 @@ void read_binary_data(V2Tensor& t, const Datatype& type, std::string_view data, 
     t.texts.emplace_back(data.substr(4, length));
     data.remove_prefix(4 + std::size_t{length});
   }
-  if (static_cast<std::int64_t>(t.texts.size()) != t.elements())
-    breach(where, cat("holds ", t.texts.size(), " elements, and the shape has ", t.elements()));
+  if (std::ssize(t.texts) != t.elements())
+    breach(where,
+           cat("holds ", data.empty() ? "" : "more than ", data.empty() ? std::ssize(t.texts) : t.elements(),
+               " elements, and the shape has ", t.elements()));
 }
 
 V2Tensor input_of(const Json& object, const std::string& place, std::string_view& binary) {
@@ -203,6 +208,9 @@ V2Tensor input_of(const Json& object, const std::string& place, std::string_view
   if (type == datatypes().end())
     breach(where + "datatype", cat(utf8(t.datatype.substr(0, 40)), " is unknown"));
   t.shape = shape_of(object, where);
+  if (t.datatype == "BYTES" && t.elements() > most_texts)
+    breach(where + "shape",
+           cat("has ", t.elements(), " elements of BYTES; at most ", most_texts, " are read"));
   const Json parameters = parameters_of(object, where);
   const bool sized = parameters.contains("binary_data_size"), listed = object.contains("data");
   const std::string size_place = where + "parameters.binary_data_size";

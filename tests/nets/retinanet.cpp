@@ -8,6 +8,7 @@
 
 #include "layers/init.h"
 #include "nets/vgg.h"
+#include "tensor/allocator.h"
 #include "tensor/capture.h"
 #include "tensor/random.h"
 #include "tests/distance.h"
@@ -136,6 +137,49 @@ TEST(RetinaNet, RunsFusedAsUnfused) {
     }
   }
 }
+// A trunk that remembers where its stages lie.
+class WatchedTrunk : public ImageNet {
+ public:
+  WatchedTrunk() {
+    for (const int channels : {8, 12, 16, 20}) stage_has(channels);
+  }
+  const char* kind() const override { return "WatchedTrunk"; }
+  std::set<const void*> places;
+
+ protected:
+  Tensor trunk(const Tensor& x, const Taps& taps) override {
+    Tensor y;
+    for (std::size_t i = 0; i < 4; ++i) {
+      y = ones({x.size(0), stage_channels()[i], x.size(2) >> (i + 2), x.size(3) >> (i + 2)});
+      places.insert(y.raw());
+      taps.stage(y);
+    }
+    return y;
+  }
+  Tensor head(const Tensor& last) override { return last; }
+};
+
+// The largest tensors of an inference are the logits, whole and of their levels.
+TEST(RetinaNet, StagesAreFreeWhenTheHeadsRun) {
+  auto trunk = std::make_unique<WatchedTrunk>();
+  std::set<const void*>& held = trunk->places;
+  RetinaNetOptions options;
+  options.fpn.channels = 8;
+  RetinaNet net(std::move(trunk), options);
+  net.eval();
+  const Tensor x = test::images({1, 3, 64, 64}, 1);
+  const NoGrad guard;
+  const std::int64_t logits = std::int64_t{8 * 8 + 4 * 4 + 2 * 2 + 1 + 1} * 9 * 91 * 4;
+  std::size_t held_then = 99;
+  allocator(cpu).watch([&](std::int64_t bytes, const void* data) {
+    if (bytes < 0) held.erase(data);
+    if (bytes == logits) held_then = held.size();
+  });
+  net(x);
+  allocator(cpu).watch({});
+  EXPECT_EQ(held_then, 0U);
+}
+
 TEST(RetinaNet, ComputesInSixteenBits) {
   const auto net = make_detector("retinanet_resnet18_fpn", narrow_detector("_resnet"));
   test::stir(*net);

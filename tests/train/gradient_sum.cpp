@@ -76,9 +76,9 @@ Trained train_on_share(Communicator& c, OptimizerOptions options, DType compute,
 
 TEST(GradientSum, RanksTogetherAreOneProcess) {
   for (const char* rule : {"momentum", "adamw"}) {
-    for (const double clip : {0.0, 0.05}) {
+    for (const double clip : {0.0, 0.05, -0.02}) {  // below 0: of each parameter
       OptimizerOptions options = optimizer_options(rule);
-      options.clip_norm = clip;
+      (clip < 0 ? options.clip_each_norm : options.clip_norm) = std::abs(clip);
       options.lr = 0.05;
       const std::string what = cat(rule, ", clipped at ", clip);
       const Trained whole = train_on_share(no_communicator(), options, DType::fp32, false);

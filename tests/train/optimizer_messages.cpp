@@ -40,8 +40,9 @@ TEST(Optimizer, RefusesRatesThatMakeNoSense) {
   EXPECT_EQ(text_with(&OptimizerOptions::beta1, 1.5),
             "optimizer: a beta1 of 1.5; it must be a share, from 0 to 1");
   using O = OptimizerOptions;
-  for (double O::*which : {&O::lr, &O::momentum, &O::weight_decay, &O::beta1, &O::beta2, &O::alpha, &O::eps,
-                           &O::clip_norm, &O::clip_value, &O::initial_square, &O::l1, &O::l2, &O::power}) {
+  for (double O::*which :
+       {&O::lr, &O::momentum, &O::weight_decay, &O::beta1, &O::beta2, &O::alpha, &O::eps, &O::clip_norm,
+        &O::clip_each_norm, &O::clip_value, &O::initial_square, &O::l1, &O::l2, &O::power}) {
     for (double bad : {-1e-9, static_cast<double>(NAN), static_cast<double>(INFINITY)})
       EXPECT_NE(text_with(which, bad).find("; it must be a number from 0 on"), std::string::npos);
   }

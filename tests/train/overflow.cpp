@@ -22,9 +22,9 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // A fixed scale, and clipping without one.
 struct Skips {
   LossScale scale;
-  double clip_norm;
+  double clip_norm, clip_each_norm = 0;
 };
-const Skips all_skips[] = {{{128, 1, 0.5, 2000}, 0}, {{128, 1, 0.5, 2000}, 10}, {{}, 10}};
+const Skips all_skips[] = {{{128, 1, 0.5, 2000}, 0}, {{128, 1, 0.5, 2000}, 10}, {{}, 10}, {{}, 0, 10}};
 
 Values moments_of(const Optimizer& optimizer) {
   Values all;
@@ -35,11 +35,12 @@ Values moments_of(const Optimizer& optimizer) {
 }
 
 TEST(Overflow, AFixedScaleAndClippingSkipTheStep) {
-  for (const auto& [scale, clip_norm] : all_skips) {
+  for (const auto& [scale, clip_norm, clip_each_norm] : all_skips) {
     for (const char* rule : {"sgd", "momentum", "adamw", "rmsprop", "adadelta", "adagrad", "ftrl"}) {
       for (const DType dtype : {DType::fp32, DType::fp64}) {
         OptimizerOptions o = optimizer_options(rule);
         o.clip_norm = clip_norm;
+        o.clip_each_norm = clip_each_norm;
         o.weight_decay = 0.1;
         const Tensor w = leaf({1, 2, 3}, dtype), other = leaf({5}, dtype);
         Optimizer optimizer({{"w", w}, {"other", other}}, o, scale);
@@ -124,7 +125,11 @@ struct OverflowRun {
   int calls = 0;
 
   OverflowRun(const Skips& skips, std::function<double(int)> factor)
-      : optimizer(job.net.parameters(), {.rule = Rule::adamw, .lr = 0.05, .clip_norm = skips.clip_norm},
+      : optimizer(job.net.parameters(),
+                  {.rule = Rule::adamw,
+                   .lr = 0.05,
+                   .clip_norm = skips.clip_norm,
+                   .clip_each_norm = skips.clip_each_norm},
                   skips.scale),
         trainer(job.net, optimizer, job.schedule, job.batches, *job.run, hooks(std::move(factor)),
                 {.ema = 0.9, .quiet = true}) {}

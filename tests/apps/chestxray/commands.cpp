@@ -101,6 +101,10 @@ TEST_F(ChestCommands, TwoNetsAreCompared) {
   EXPECT_TRUE(last_event(run)["metrics"].contains("difference/Effusion"));
   const Outcome same = test_run("third", {"--against", path("first/predictions.csv"), "--json"});
   EXPECT_EQ(last_event(same)["metrics"]["difference/Mass"]["p"], 1);
+  dir_->write("twice.csv", "Image Index,Mass\n00000001_008.png,0.5\n00000001_008.png,0.4\n");
+  EXPECT_EQ(said(test_run("x", {"--against", path("twice.csv")})),
+            "chestxray test: DIR/twice.csv:3: 00000001_008.png has a row already, DIR/twice.csv:2; remove "
+            "one of them");
   dir_->write("short.csv", "Image Index,Mass\n00000001_008.png,0.5\n");
   EXPECT_EQ(said(test_run("x", {"--against", path("short.csv")})),
             "chestxray test: --against DIR/short.csv has no row of 00000001_009.png; compare nets on the "
@@ -113,6 +117,9 @@ TEST_F(ChestCommands, TwoNetsAreCompared) {
       said(test_run("x", {"--against", path("other.csv")})),
       "chestxray test: --against DIR/other.csv has none of the findings; it is predictions.csv of another "
       "chestxray test");
+  // Before the films are judged, so nothing is printed of them.
+  const Outcome early = test_run("x", {"--against", path("other.csv")});
+  EXPECT_EQ(early.out.find("samples of test"), std::string::npos) << early.out;
 }
 
 TEST_F(ChestCommands, PredictGivesEveryFindingAndWarns) {
@@ -152,7 +159,7 @@ TEST_F(ChestCommands, CamLooksAtFindingsThatWereTrained) {
   const Outcome hernia = run_here({"chestxray", "cam", film(1), "--ckpt", checkpoint("run"), "--out",
                                    path("more"), "--finding", "Hernia"});
   EXPECT_EQ(said(hernia),
-            "--class Hernia is unknown; known are Effusion, Mass, No Finding and their numbers from 0");
+            "--finding Hernia is unknown; known are Effusion, Mass, No Finding and their numbers from 0");
 }
 
 TEST_F(ChestCommands, ARunGoesOnBitForBit) {

@@ -83,6 +83,14 @@ TEST_F(ChestFinetune, LegacyAndMistakes) {
             "of --variants");
   EXPECT_EQ(said(run_here(call("x", {"--resume", "--overwrite"}))),
             "chestxray finetune: --resume and --overwrite exclude each other; leave one out");
+  // Before the first training.
+  EXPECT_EQ(
+      said(run_here(
+          call("x", {"--model", "densenet121", "--imagenet", fixture("chestxray/stage2_0003_01.pth")}))),
+      cat("chestxray finetune: --imagenet ", fixture("chestxray/stage2_0003_01.pth"),
+          " is of resnet18, and densenet121 is trained; all variants are of one net, so leave it out or "
+          "name another --model"));
+  EXPECT_FALSE(std::filesystem::exists(path("x")));
   auto three = call("x", {"--model", "resnet18"});
   three[2] = manifest();
   EXPECT_EQ(said(run_here(three)),

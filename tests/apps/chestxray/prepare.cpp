@@ -184,7 +184,9 @@ TEST_F(NihFolder, Mistakes) {
             "chestxray prepare: --split random takes no lists; leave out --train-val-list and --test-list");
   const std::string lists = contents_of(dir_ / "nih/train_val_list.txt");
   dir_.write("nih/train_val_list.txt", lists + image_name(16, 1) + "\n");
-  EXPECT_EQ(says({}), "nih: 00000016_001.png is in train_val_list.txt and in test_list.txt");
+  EXPECT_EQ(says({}),
+            "nih: 00000016_001.png is in train_val_list.txt and in test_list.txt; remove it from one of "
+            "them, or divide by patient with --split random");
   // The film of a test patient, and only it, in the other list.
   std::string test = contents_of(dir_ / "nih/test_list.txt");
   dir_.write("nih/test_list.txt", test.substr(0, 16) + test.substr(34));
@@ -193,9 +195,10 @@ TEST_F(NihFolder, Mistakes) {
             "measured on the test list would be too good, mend the lists");
   dir_.write("nih/train_val_list.txt", lists);
   dir_.write("nih/test_list.txt", "\n\n");
-  EXPECT_EQ(says({}), "nih: DIR/nih/test_list.txt lists no images");
+  EXPECT_EQ(says({}), "nih: DIR/nih/test_list.txt lists no images; is it the right file, and whole?");
   dir_.write("nih/test_list.txt", "a.png\nimages/a.png\n");
-  EXPECT_EQ(says({}), "nih: DIR/nih/test_list.txt: entry 2: a.png is listed twice");
+  EXPECT_EQ(says({}),
+            "nih: DIR/nih/test_list.txt: entry 2: a.png is listed twice; remove one of the entries");
   dir_.write("nih/test_list.txt", "a.png\n00000016_000\n");
   EXPECT_EQ(says({}),
             "nih: DIR/nih/test_list.txt: entry 2: '00000016_000' is no name of an image, such as "

@@ -230,7 +230,8 @@ TEST(ChestSelection, Mistakes) {
   EXPECT_EQ(message_of<ValueError>([&] { label_weights(source, 0.5); }),
             "label_weights: at most 0.5 times the mean; give a number of 1 or more");
   EXPECT_EQ(message_of<DataError>([&] { label_weights(none); }),
-            "label_weights: none of 2 samples has a label");
+            "label_weights: none of 2 samples has a label; there is nothing to balance, choose another "
+            "--sampler");
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // gadolin mammography train: snapshots and going on from them, what is said before and after, flags.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "data/sets/boxes/detection_set.h"
 #include "io/csv.h"
 #include "tests/apps/mammography/detector_run.h"
@@ -148,6 +151,20 @@ TEST(MammographyTrain, Tiles) {
   EXPECT_TRUE(says(eval.out, "2 samples of test, retinanet_resnet18_fpn, 1 net, views identity")) << eval.out;
 }
 
+// The clipped gradients of a first step of Adam, which its first moments are a tenth of: the largest norm of
+// one tensor's, and the norm of all.
+std::pair<double, double> gradient_norms(const std::string& checkpoint) {
+  double most = 0, all = 0;
+  for (const auto& [name, tensor] : load_checkpoint(checkpoint).tensors) {
+    if (!name.starts_with("optimizer.") || !name.ends_with(".1")) continue;
+    double squares = 0;
+    for (const float m : tensor.to_vector<float>()) squares += 100.0 * m * m;
+    most = std::max(most, squares);
+    all += squares;
+  }
+  return {std::sqrt(most), std::sqrt(all)};
+}
+
 TEST(MammographyTrain, Presets) {
   const ApartSquares films(16);
   const auto facts = [&](const std::vector<std::string>& more) {
@@ -166,10 +183,17 @@ TEST(MammographyTrain, Presets) {
   EXPECT_EQ(modern.at("train_pipeline"),
             "grey,fit:64:96,random-transform:0.1:0.1:0.1:0.9:1.1:0.5:0.5,contrast:0.1,brightness-shift:0.1,"
             "normalize:0.5:0.25");
+  const std::string snapshot = films.path() + "/run/resnet18_csv_01.gdck";
+  const auto [largest, together] = gradient_norms(snapshot);
+  EXPECT_NEAR(largest, 0.001, 1e-6) << "each tensor was to be clipped";
+  EXPECT_GT(together, 0.002);
   const auto legacy = facts({"--preset", "legacy"});
   EXPECT_TRUE(says(legacy.at("detector"), "\"suppression_by_class\":false"));
   EXPECT_TRUE(says(legacy.at("detector"), "\"best_class\":true"));
   EXPECT_TRUE(says(legacy.at("net_options"), "\"legacy\":true"));
+  const auto [largest_of_old, together_of_old] = gradient_norms(snapshot);
+  EXPECT_NEAR(together_of_old, 0.001, 1e-6) << "the whole gradient was to be clipped";
+  EXPECT_LT(largest_of_old, 0.001);
 }
 
 TEST(MammographyTrain, Messages) {

@@ -148,7 +148,7 @@ TEST_F(NoduleFeatures, TrainedTestedAndAsOneFileForFilms) {
                                   run + "/film.gdck", "--resamples", "0", "--json"});
   ASSERT_EQ(films.code, 0) << films.err;
   EXPECT_NEAR(done(films)["metrics"]["loss"].get<double>(), metrics["loss"].get<double>(), 1e-4);
-  const std::string film = read_csv(*dir_ / "labelled/manifest.csv").rows[0][0];
+  const std::string film = *dir_ / "labelled/" + read_csv(*dir_ / "labelled/manifest.csv").rows[0][0];
   EXPECT_EQ(run_here({"predict", film, "--checkpoint", run + "/film.gdck"}).code, 0);
   EXPECT_EQ(run_here({"cam", film, "--checkpoint", run + "/film.gdck", "--out", *dir_ / "cams"}).code, 0);
   // As one graph for other runtimes it gives our logits.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/run/table_of_run.h"
 #include "io/csv.h"
 #include "tests/apps/in_process.h"
 #include "tests/data/scratch.h"
@@ -66,7 +67,7 @@ TEST(NoduleImport, E6CountsListsAndTheTableOfFiles) {
     EXPECT_EQ(files.rows.size(), 38u);
     for (const auto& row : files.rows) EXPECT_EQ(row[4], row[3].empty() ? "missing" : "found");
     ASSERT_EQ(manifest.rows.size(), 37u);
-    for (const auto& row : manifest.rows) EXPECT_TRUE(fs::exists(row[0])) << row[0];
+    for (const auto& row : manifest.rows) EXPECT_TRUE(fs::exists(fs::path(out) / row[0])) << row[0];
     const auto json = nlohmann::json::parse(contents_of(out + "/import.json"));
     EXPECT_EQ(json["form"], form);
     EXPECT_EQ(json["steps"]["images in the table"], 37);
@@ -83,6 +84,19 @@ TEST(NoduleImport, E6CountsListsAndTheTableOfFiles) {
       splits[row[1]].insert(row[3]);
     }
     for (const auto& [patient, where] : splits) EXPECT_EQ(where.size(), 1u) << patient;
+    // Moved together, they still find their films.
+    const fs::path moved = dir / ("moved_" + std::string(form));
+    fs::create_directory(moved);
+    for (const std::string& folder : {made, out, labelled})
+      fs::rename(folder, moved / fs::path(folder).filename());
+    const CsvTable table = read_csv(moved / fs::path(labelled).filename() / "manifest.csv");
+    EXPECT_EQ(table.header.back(), "outside");
+    for (const auto& row : table.rows)
+      EXPECT_TRUE(fs::exists(moved / fs::path(labelled).filename() / row[0])) << row[0];
+    DatasetOptions options;
+    allow_table_of_run(options, table.name);
+    EXPECT_EQ(open_manifest(table.name, options)->size(), std::ssize(table.rows));
+    fs::rename(moved / fs::path(labelled).filename(), labelled);
     std::set<std::string> reasons;
     for (const auto& row : read_csv(labelled + "/left_out.csv").rows) reasons.insert(row[2]);
     EXPECT_TRUE(reasons.contains("contradiction"));

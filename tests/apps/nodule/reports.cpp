@@ -174,13 +174,20 @@ TEST(NoduleReports, TablesOfIndianaUniversity) {
                                       "1,normal,normal,Clear.,\n7,Nodule/lung;Stents,Nodule,XXXX,XXXX\n");
   dir.write("indiana_projections.csv",
             "uid,filename,projection\n1,1_IM-0001-4001.dcm.png,Frontal\n7,7_IM-2263-2001.dcm.png,Lateral\n"
-            "9,9_IM-1-1.dcm.png,Frontal\n");
+            "9,9_IM-1-1.dcm.png,Frontal\n7,7_IM-2263-2002.dcm.png,pa\n7,7_IM-2263-2003.dcm.png,Oblique\n");
   const Reports reports = read_reports(table, {});
   ASSERT_EQ(reports.reports.size(), 2u);
   EXPECT_EQ(reports.reports[1].terms, (std::vector<std::string>{"Nodule/lung", "Stents"}));
   EXPECT_EQ(reports.reports[1].images[0].view, "lateral");
   EXPECT_EQ(reports.reports[0].images[0].view, "frontal");
-  ASSERT_EQ(reports.unread.size(), 1u);
+  ASSERT_EQ(reports.reports[1].images.size(), 3u);
+  EXPECT_EQ(reports.reports[1].images[1].view, "PA");
+  EXPECT_EQ(reports.reports[1].images[2].view, "");
+  ASSERT_EQ(reports.unread.size(), 2u);
+  EXPECT_EQ(reports.unread[1].name, "7_IM-2263-2003.dcm.png");
+  EXPECT_NE(
+      reports.unread[1].text.find("indiana_projections.csv:6: projection Oblique is unknown; left open"),
+      std::string::npos);
   EXPECT_EQ(reports.unread[0].name, "9_IM-1-1.dcm.png");
   EXPECT_NE(reports.unread[0].text.find("indiana_projections.csv:4: no report has the uid 9"),
             std::string::npos);
@@ -226,14 +233,16 @@ TEST(NoduleReports, ViewsOfHeaders) {
                 "imageid,Patient Orientation,View Position,\n"
                 "CXR1_IM-1-1,\"['L', 'F']\",PA,x\nCXR1_IM-1-2,\"['A', 'F']\",,\n"
                 "CXR2_IM-1-1,,LARGE LATERAL,\nCXR3_IM-1-1,\"['P', 'F']\",AP,\n"
-                "CXR4_IM-1-1,\"['R', 'F']\",,\nCXR5_IM-1-1,,OBLIQUE,\nnone,,PA,\nCXR6_IM-1-1\n");
+                "CXR4_IM-1-1,\"['R', 'F']\",,\nCXR5_IM-1-1,,OBLIQUE,\nnone,,PA,\nCXR6_IM-1-1\n"
+                "CXR7_IM-1-1,,PA,\nCXR7_IM-1-1,,LL,\n");
   std::vector<Remark> remarks;
   const auto views = read_views(path, remarks);
   EXPECT_EQ(
       views,
       (std::map<std::string, std::string>{
           {"1_IM-1-1", "PA"}, {"1_IM-1-2", "lateral"}, {"2_IM-1-1", "lateral"}, {"4_IM-1-1", "frontal"}}));
-  ASSERT_EQ(remarks.size(), 2u);
+  ASSERT_EQ(remarks.size(), 3u);
+  EXPECT_EQ(remarks[2].text, "one row says that it is lateral, another that it is not");
   EXPECT_EQ(remarks[0].text, "View Position AP, but its rows are those of a lateral film");
   EXPECT_NE(remarks[1].text.find("imageid 'none' names no image"), std::string::npos);
   expect_says<DataError>(

@@ -79,6 +79,10 @@ TEST(ServeProtocol, EachBreachNamesItsField) {
            {v2_input(named + "\"shape\":[]"), "", "inputs[0].shape: is no list of 1 to 8 sizes"},
            {v2_input(named + "\"shape\":[-1]"), "",
             "inputs[0].shape: has the size -1; sizes are whole numbers from 0"},
+           {v2_input(tensor + "\"data\":[1,2,1e400,4]"), "",
+            "body: has a number beyond those of 64 bits, such as 1e400"},
+           {v2_input("\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[256,257]"), "",
+            "inputs[0].shape: has 65792 elements of BYTES; at most 65536 are read"},
            {v2_input(named + "\"shape\":[99999,99999]"), "", "inputs[0].shape: has too many elements"},
            {v2_input(tensor + "\"x\":1"), "", "inputs[0].data: is missing"},
            {v2_input(tensor + "\"data\":3"), "", "inputs[0].data: is no list"},
@@ -132,6 +136,8 @@ TEST(ServeProtocol, EachBreachNamesItsField) {
             "inputs[0].parameters.binary_data_size: ends inside element 0 of BYTES");
   EXPECT_EQ(v2_breach(bytes(8) + string(8, '\0'), cat(bytes(8).size())),
             "inputs[0].parameters.binary_data_size: holds 2 elements, and the shape has 1");
+  EXPECT_EQ(v2_breach(bytes(12) + string(12, '\0'), cat(bytes(12).size())),
+            "inputs[0].parameters.binary_data_size: holds more than 1 elements, and the shape has 1");
   const string sized = v2_input(tensor + "\"parameters\":{\"binary_data_size\":8}");
   EXPECT_EQ(v2_breach(sized + string(8, 'a'), cat(sized.size())),
             "inputs[0].parameters.binary_data_size: is 8, and the shape has 4 elements of 4 bytes");

@@ -118,6 +118,10 @@ TEST(ServeRoutes, EveryMistakeIsJsonWithItsStatus) {
                 "Content-Type is image/png; send multipart/form-data with a part file"},
            Case{client.request("POST", analysis, {}, "x"), 415,
                 "Content-Type is missing; send multipart/form-data with a part file"},
+           Case{client.request(
+                    "POST", analysis,
+                    {{"Content-Type", "multipart/form-data; boundary=x"}, {"Content-Encoding", "gzip"}}, "x"),
+                415, "Content-Encoding is gzip; bodies are taken as they are"},
            Case{ask("multipart/form-data", "x"), 400,
                 "form: Content-Type states no boundary of 1 to 70 characters"},
            Case{ask("multipart/form-data; boundary=x", head + "abc"), 400,
