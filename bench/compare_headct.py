@@ -109,7 +109,7 @@ def pytorch_side(folder, slices, held, seed):
         train = [s for s in slices if s["patient"] in others and s["patient"] not in fold]
         truth = torch.tensor([row_of(s["label"]) for s in train])
         net.train()
-        learn(net.parameters(), torch.optim.Adam(net.parameters(), lr=RATE),
+        learn(list(net.parameters()), torch.optim.Adam(net.parameters(), lr=RATE),
               lambda chosen, net=net, train=train, truth=truth:
                   six_losses(torch, net(normal([change(pixels[train[k]["name"]]) for k in chosen])), truth[chosen]).mean(),
               EPOCHS, len(train), BATCH)

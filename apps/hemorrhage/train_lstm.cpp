@@ -73,8 +73,8 @@ void train_lstm(Session& session, const LstmFlags& f, const ConfigText& config) 
   settle_learning(f.learn, o);
   require<UsageError>(f.keep > 0 && f.keep <= 1, "--dropout_rate ", f.keep,
                       " is the share that is kept, above 0, 1 at most");
-  session.log(cat("--dropout_rate ", f.keep, " is the share of outputs that is kept, as in the original: ",
-                  "dropout of ", exact_text(1 - f.keep)));
+  session.log(cat("--dropout_rate ", f.keep,
+                  " is the share of outputs that is kept, as in the original: ", "dropout of ", 1 - f.keep));
   o.task = SequenceTask::name;
   o.data.path = f.features;
   o.data.open = [&f] { return labelled_series(f); };

@@ -13,6 +13,7 @@
 #include "tasks/cam.h"
 #include "tasks/classification.h"
 #include "tasks/detection/detection.h"
+#include "tasks/sequences/sequences.h"
 #include "tensor/ops.h"
 
 namespace gadolin::serve {
@@ -94,6 +95,9 @@ void ServedModel::load() {
   if (const auto* detector = dynamic_cast<const DetectionTask*>(&task()))
     require<Unsupported>(detector->remembered("tiles").empty(), "serve: ", printable(path_),
                          " is a detector that looks at tiles; gadolin predict reads it");
+  require<Unsupported>(dynamic_cast<const SequenceTask*>(&task()) == nullptr, "serve: ", printable(path_),
+                       " is a net of series, and pictures come here one by one; gadolin hemorrhage predict "
+                       "asks it");
   input_ = input_of(task());
   try_once();
   ready_ = true;

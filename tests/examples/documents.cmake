@@ -47,7 +47,7 @@ foreach(command
     "pipeline run"
     "nodule import" "nodule prepare" "nodule extract-features" "nodule train-model" "nodule test-model" "nodule serve"
     "chestxray prepare" "chestxray train" "chestxray test" "chestxray finetune" "chestxray predict" "chestxray cam"
-    "hemorrhage process-labels" "hemorrhage train" "hemorrhage extract-features" "hemorrhage train-lstm" "hemorrhage predict")
+    "hemorrhage img-extract" "hemorrhage create-metadata" "hemorrhage process-labels" "hemorrhage create-tf-records" "hemorrhage train" "hemorrhage extract-features" "hemorrhage train-lstm" "hemorrhage predict")
   help_of("${command}" text)
   string(APPEND everything "${text}")
 endforeach()

@@ -26,7 +26,7 @@ TEST(HemorrhagePage, EveryBlockAndThePipelineRun) {
                       {"cells=64 --set series-epochs=20", "cells=8 --set series-epochs=2"}}),
             "");
   const std::string said = contents_of(dir / "said.txt");
-  for (const char* part : {"pictures  would run  has not run", "9 of 9 steps ran"})
+  for (const char* part : {"pictures       would run  has not run", "9 of 9 steps ran"})
     EXPECT_NE(said.find(part), std::string::npos) << part << " is not in\n" << said;
   const auto rows = [&](const char* file) {
     const std::string text = contents_of(dir / file);

@@ -52,6 +52,9 @@ TEST_F(HemorrhageRoad, ACheckpointOfSeriesIsExportedAndAnswers) {
   EXPECT_EQ(last_line(run_here({"predict", "a.png", "b.png", "--checkpoint", best}), dir_->path()),
             "predict: DIR/series/checkpoints/best.gdck is a net of series; give it one folder of hemorrhage "
             "extract-features [GD-USAGE-001]");
+  EXPECT_EQ(last_line(run_here({"serve", "--checkpoint", best, "--port", "0"}), dir_->path()),
+            "serve: DIR/series/checkpoints/best.gdck is a net of series, and pictures come here one by one; "
+            "gadolin hemorrhage predict asks it [GD-UNSUPPORTED-001]");
   fails({"predict", *dir_ / "ct/stage_2_test", "--checkpoint", best}, 3);
   EXPECT_EQ(
       last_line(run_here({"cam", *dir_ / "ct/stage_2_test", "--checkpoint", best, "--out", *dir_ / "cams"}),

@@ -307,8 +307,8 @@ TEST(SequenceEvaluators, SeriesAndPatientsByMoreThanTwoSlices) {
   const int any[3][4] = {{1, 1, 1, 0}, {1, 0, 0, 0}, {1, 1, 0, 0}};
   for (int s = 0; s < 3; ++s)
     for (int t = 0; t < 4; ++t)
-      index += cat(4 * s + t, ",i,", s < 2 ? "p" : "q", ",", std::string(1, static_cast<char>('a' + s)), ",",
-                   t, ",", any[s][t] ? "any" : "", "\n");
+      index += cat(4 * s + t, ",i", t, ",", s < 2 ? "p" : "q", ",",
+                   std::string(1, static_cast<char>('a' + s)), ",", t, ",", any[s][t] ? "any" : "", "\n");
   dir.write("f/index.csv", index);
   save_npy(dir / "f/features.npy", zeros({12, 1}));
   DatasetOptions options;
