@@ -14,6 +14,7 @@ void add_startup_bench(Program& program, CLI::App* group);
 void add_op_bench(Program& program, CLI::App* group);
 void add_data_bench(Program& program, CLI::App* group);
 void add_dicom_bench(Program& program, CLI::App* group);
+void add_zip_bench(Program& program, CLI::App* group);
 void add_serve_bench(Program& program, CLI::App* group);
 void add_plot_bench(Program& program, CLI::App* group);
 

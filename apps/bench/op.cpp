@@ -185,6 +185,7 @@ void add_bench(Program& program) {
   add_startup_bench(program, group);
   add_data_bench(program, group);
   add_dicom_bench(program, group);
+  add_zip_bench(program, group);
   add_serve_bench(program, group);
   add_plot_bench(program, group);
 }

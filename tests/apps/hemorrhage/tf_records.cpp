@@ -192,8 +192,8 @@ TEST_F(TfRecordSteps, WhatDoesNotFitIsNamed) {
                     line = known.substr(known.find('\n' + id) + 1);
   write_file_atomically(metadata, known + line.substr(0, line.find('\n') + 1));
   const auto rows = std::count(known.begin(), known.end(), '\n');
-  EXPECT_EQ(said(3), cat("create-tf-records: DIR/train_metadata.csv:", rows + 1, ": image ", id,
-                         " is listed twice [GD-DATA-001]"));
+  EXPECT_EQ(said(3), "create-tf-records: DIR/train_metadata.csv:" + std::to_string(rows + 1) + ": image " +
+                         id + " is listed twice [GD-DATA-001]");
   std::string nobody = known;
   const std::size_t at = nobody.find("CT,ID_", nobody.find('\n' + id)) + 3;
   nobody.erase(at, nobody.find(',', at) - at);
