@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "layers/init.h"
-#include "nets/retinanet.h"
 #include "nets/resnet.h"
+#include "nets/retinanet.h"
 #include "tasks/net_sizes.h"
 #include "tests/scratch.h"
 
