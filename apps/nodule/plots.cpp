@@ -54,9 +54,11 @@ struct Range {
     low = std::min(low, v);
     high = std::max(high, v);
   }
+  // So wide that neighbouring ticks are different numbers.
   void settle() {
     if (!(low <= high)) low = 0, high = 1;
-    if (!(high - low > 1e-9)) low -= 0.5, high += 0.5;
+    const double unit = std::max(1.0, std::abs(low));
+    if (!(high - low > 1e-9 * unit)) low -= 0.5 * unit, high += 0.5 * unit;
   }
 };
 

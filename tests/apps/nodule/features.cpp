@@ -290,6 +290,13 @@ TEST(NoduleExtractor, CheckpointsThatDoNotFit) {
   EXPECT_FALSE(nodule::same_extractor(extractor, same));
 }
 
+// Of a run that diverged: ticks a step apart would be one number, and no end would come.
+TEST(NodulePictures, LargeNumbersCloseTogether) {
+  const Image picture =
+      nodule::curve_picture({{"loss", {1, 2, 3}, {1e17, 1e17 + 16, 1e17}}}, {"a", "b", "c"});
+  EXPECT_EQ(picture.channels, 3);
+}
+
 TEST(NodulePictures, MatrixAndCurves) {
   ConfusionMatrix matrix(2);
   matrix.add(0, 0, 38);
