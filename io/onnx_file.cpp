@@ -54,7 +54,7 @@ void fill(onnx::ValueInfo& to, const OnnxValue& value) {
   for (const std::int64_t size : value.sizes) {
     onnx::ValueInfo::Dim& dim = *type.mutable_shape()->add_dim();
     if (size < 0)
-      dim.set_dim_param("batch");
+      dim.set_dim_param(size == onnx_steps ? "steps" : "batch");
     else
       dim.set_dim_value(size);
   }

@@ -20,10 +20,12 @@ struct OnnxNode {
   std::map<std::string, OnnxAttribute> attributes;
 };
 
+constexpr std::int64_t onnx_batch = -1, onnx_steps = -2;  // sizes of any number
+
 struct OnnxValue {
   std::string name;
-  std::vector<std::int64_t> sizes;  // -1: the batch, of any size
-  DType type = DType::fp32;         // or int64
+  std::vector<std::int64_t> sizes;
+  DType type = DType::fp32;  // or int64
 };
 
 struct OnnxModel {

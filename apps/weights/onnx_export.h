@@ -4,6 +4,7 @@
 #include "apps/program/command.h"
 #include "apps/weights/onnx_trace.h"
 #include "io/onnx_file.h"
+#include "nets/lstm.h"
 #include "tasks/classification.h"
 #include "tasks/detection/detection.h"
 
@@ -28,6 +29,12 @@ OnnxModel onnx_of(Module& net, const TracedCall& call, const std::vector<std::st
 // and `count` int64 [batch]. M is the setting `most`, or all candidates where they are fewer. Corners,
 // candidates and suppression are those of detect() (tasks/detection/detect.h).
 OnnxModel onnx_of(DetectionTask& detector, const OnnxOptions& options);
+
+// The sequence classifier (fp32, on the CPU): `input` [batch, steps, features] and `length` int64 [batch],
+// the steps of each sequence that count, to `logits` [batch, steps, classes]; without classes `features`.
+// Behind a sequence's end the logits are the last layer's bias. Batch and steps are of any size. Throws
+// Unsupported for a projection and for rnn_relu.
+OnnxModel onnx_of(SequenceNet& net);
 
 // What a runtime has to know besides: model, classes, activation, preprocessing, of a detector its settings,
 // as plain text (docs/onnx.md).

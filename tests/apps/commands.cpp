@@ -56,6 +56,13 @@ TEST(Commands, SummaryCountsWhatTheNetHolds) {
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(last_event(run)["metrics"]["parameters"], 23538767);
   EXPECT_EQ(run_program({"summary", "resnet50", "--input", "3x224"}).code, 2);
+  const Outcome sequences = run_program({"summary", "lstm", "--input", "24x1536", "--json"});
+  ASSERT_EQ(sequences.code, 0) << sequences.err;
+  EXPECT_EQ(last_event(sequences)["metrics"]["parameters"], 5250054);
+  EXPECT_EQ(last_event(sequences)["metrics"]["macs"], 24 * (5242880 + 512 * 6));
+  const Outcome wrong = run_program({"summary", "lstm", "--input", "3x224x224"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(says(wrong.err, "--input 3x224x224: lstm takes steps and features, like 60x1536")) << wrong.err;
 }
 
 TEST(Commands, VerifyPassesAndFails) {

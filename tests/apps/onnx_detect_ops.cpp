@@ -125,7 +125,7 @@ std::vector<Tensor> run_detect_op(const std::string& op, const std::vector<Tenso
                                   const std::function<std::int64_t(const char*, std::int64_t)>& integer) {
   const auto is_whole = [&] { return in.at(0).dtype() == DType::int64; };
   if (op == "ArgMax") return {arg_max(in[0])};
-  if (op == "Cast") return {in[0].to(integer("to", 1) == 7 ? DType::int64 : DType::fp32)};
+  if (op == "Cast") return {in[0].to(integer("to", 1) != 1 ? DType::int64 : DType::fp32)};
   if (op == "Div" && is_whole()) return {whole_division(in[0], in[1], false)};
   if (op == "Mod") return {whole_division(in[0], in[1], true)};
   if (op == "Equal") return {compare(Compare::equal, in[0], in[1])};

@@ -11,6 +11,7 @@
 #include "layers/pool.h"
 #include "tensor/ops.h"
 #include "tests/apps/onnx_detect_ops.h"
+#include "tests/apps/onnx_recurrent_ops.h"
 
 namespace gadolin::test {
 namespace {
@@ -232,6 +233,9 @@ Values run_node(const Call& c) {
   }
   if (op == "Gemm") return {run_gemm(c)};
   if (op == "GlobalAveragePool") return {mean(c.x(), {2, 3}, true)};
+  if (op == "GRU" || op == "LSTM" || op == "RNN")
+    return {run_recurrent_op(op, c.in, c.integer("hidden_size", 0),
+                             c.text("direction", "forward") == "bidirectional")};
   if (op == "Identity") return {c.x()};
   if (op == "LeakyRelu") return {leaky_relu(c.x(), c.real("alpha", 0.01))};
   if (op == "Log") return {log(c.x())};

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "layers/init.h"
+#include "nets/lstm.h"
 #include "nets/resnet.h"
 #include "nets/retinanet.h"
 #include "tasks/net_sizes.h"
@@ -100,6 +101,10 @@ TEST(Summary, SizesInTheListAreTheNetsOwn) {
     EXPECT_EQ(net_size(info.name).parameters, counted.parameters) << info.name;
     EXPECT_EQ(net_size(info.name).macs, counted.macs) << info.name;
   }
+  const auto sequences = make_sequence_net();
+  const NetSummary counted = summarise(*sequences, {1, 60, 1536}, [&](const Tensor& x) { (*sequences)(x); });
+  EXPECT_EQ(net_size("lstm").parameters, counted.parameters);
+  EXPECT_EQ(net_size("lstm").macs, counted.macs);
   EXPECT_EQ(message_of<ValueError>([] { net_size("resnet19"); }),
             "nets: resnet19 has no row in tasks/net_sizes.cpp; gadolin summary counts");
 }
