@@ -27,6 +27,18 @@
 namespace gadolin {
 namespace detail {
 
+template <class F, class... In>
+concept ChecksItself = requires(const F f, const In&... in) {
+  f.check(in...);
+};
+template <class F, class... In>
+concept Allocates = requires(const F f, const In&... in) {
+  f.allocate(in...);
+};
+template <class F, class D, class... In>
+concept RunsOn = requires(F f, D d, const In&... in, Tensor& y) {
+  f.forward(d, in..., y);
+};
 template <class F>
 concept AddsInPlace = requires(F f) {
   f.into = Tensor();
@@ -35,6 +47,10 @@ template <class F>
 concept ComposedBackward = requires(F f, const Tensor& dy, Need need) {
   f.backward(dy, need);
 };
+template <class F, class D>
+concept BackwardOn = requires(F f, D d, const Tensor& dy, Need need) {
+  f.backward(d, dy, need);
+};
 
 // Same device and dtype as the first defined input; throws DeviceError or DTypeError naming the argument's
 // index.
@@ -42,7 +58,7 @@ void check_same(const char* op, const Tensor* const* inputs, int count);
 [[noreturn]] void no_overload(const char* op, const char* pass, Device device);
 
 template <class F, class D, class... In> void forward_on(F& f, D device, Tensor& y, const In&... in) {
-  if constexpr (requires { f.forward(device, in..., y); })
+  if constexpr (RunsOn<F, D, In...>)
     f.forward(device, in..., y);
   else
     no_overload(F::name, "", y.device());
@@ -68,7 +84,7 @@ template <class F> struct FunctionNode final : Node {
   template <class D> Grads backward_on(D device, const Tensor& dy, Need need) {
     if constexpr (ComposedBackward<F>)
       return f->backward(dy, need);
-    else if constexpr (requires(F g) { g.backward(device, dy, need); })
+    else if constexpr (BackwardOn<F, D>)
       return f->backward(device, dy, need);
     else
       no_overload(F::name, " backward", dy.device());
@@ -105,14 +121,14 @@ template <class F, class... In> Tensor record(F f, Tensor y, const In&... in) {
 template <class F, class... In> Tensor apply(F f, const In&... in) {
   const Tensor* inputs[] = {&in...};
   constexpr int count = static_cast<int>(sizeof...(In));
-  if constexpr (requires { f.check(in...); }) {
+  if constexpr (detail::ChecksItself<F, In...>) {
     f.check(in...);
   } else {
     detail::check_same(F::name, inputs, count);
   }
   const Tensor& first = *inputs[0];
   Tensor y;
-  if constexpr (requires { f.allocate(in...); }) {
+  if constexpr (detail::Allocates<F, In...>) {
     y = f.allocate(in...);
   } else {
     y = empty(f.shape(in...), first.dtype(), first.device(), first.format());
