@@ -18,7 +18,7 @@ namespace gadolin {
 class DetectionTask : public Task {
  public:
   static constexpr const char* name = "detection";
-  // A net of nets/detectors.h, which is made here with as many classes and anchors as there are. `settings`
+  // A net of nets/retinanet.h, which is made here with as many classes and anchors as there are. `settings`
   // also decide the number of anchors.
   DetectionTask(std::string model, NetOptions options, DetectorSettings settings,
                 std::vector<std::string> classes, Pipeline pipeline);
