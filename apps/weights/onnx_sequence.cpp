@@ -68,7 +68,7 @@ class SequenceGraph {
       std::vector<Tensor> gates;
       for (const std::int64_t gate : cell_.gates)
         gates.push_back(t.slice(0, gate * r.hidden, (gate + 1) * r.hidden));
-      sides.push_back(concat(gates, 0));
+      sides.push_back(gadolin::concat(gates, 0));
     }
     return stack(sides);
   }
@@ -81,7 +81,7 @@ class SequenceGraph {
       bias.slice(1, 2 * r.hidden, 3 * r.hidden).add_(full({bias.size(0), r.hidden}, r.forget_bias));
     model_.initializers[name + ".W"] = by_side("weight_ih", k);
     model_.initializers[name + ".R"] = by_side("weight_hh", k);
-    model_.initializers[name + ".B"] = concat({bias, by_side("bias_hh", k)}, 1);
+    model_.initializers[name + ".B"] = gadolin::concat({bias, by_side("bias_hh", k)}, 1);
     std::map<std::string, OnnxAttribute> attributes{
         {"hidden_size", std::int64_t{r.hidden}},
         {"direction", std::string(r.bidirectional ? "bidirectional" : "forward")}};
