@@ -31,6 +31,7 @@ class SequenceGraph {
     const bool classifies = options_.num_classes > 0;
     const RecurrentOptions& r = options_.recurrent;
     const std::int64_t sides = r.bidirectional ? 2 : 1;
+    model_.name = "lstm";
     model_.inputs = {{"input", {onnx_batch, onnx_steps, options_.input_size}},
                      {"length", {onnx_batch}, DType::int64}};
     model_.outputs = {{classifies ? "logits" : "features",
