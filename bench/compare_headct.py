@@ -251,11 +251,11 @@ def main():
              f"seeds {', '.join(map(str, args.seeds))}; ResNet-18 of {WIDTH} channels, {EPOCHS} epochs, Adam {RATE:g}; bidirectional LSTM of {CELLS}, {SERIES_EPOCHS} epochs, Adam {SERIES_RATE:g}",
              "95 % intervals draw the six patients anew"]
     for measure, found in measured(slices, runs, args.seeds).items():
-        lines += ["", f"{measure:<12}{'slices alone':>28}{'sequence':>28}{'sequence - slices':>30}"]
+        lines += ["", f"{measure:<12}{'slices alone':>30}{'sequence':>30}{'sequence - slices':>30}"]
         for side in sides:
             alone, together = found[side, "slices"], found[side, "sequence"]
-            lines.append(f"{side:<12}{interval(alone):>28}{interval(together):>28}{interval(together - alone):>30}")
-        lines.append(f"{'difference':<12}" + "".join(f"{interval(found['gadolin', model] - found['pytorch', model]):>28}" for model in MODELS))
+            lines.append(f"{side:<12}{interval(alone):>30}{interval(together):>30}{interval(together - alone):>30}")
+        lines.append(f"{'difference':<12}" + "".join(f"{interval(found['gadolin', model] - found['pytorch', model]):>30}" for model in MODELS))
     truth = np.array([bool(s["label"]) for s in slices])
     lines.append("")
     for key, said in runs.items():

@@ -121,6 +121,18 @@ TEST_F(HemorrhageRoad, TheSequenceModelBeatsTheSlicesOnPatientsNobodyHasSeen) {
       << steps_[3].err;
 }
 
+// A checkpoint of TF-Slim's ResNet-50-v2, narrowed, with a head for other classes.
+TEST_F(HemorrhageRoad, SlimsWeightsAreReadAndTheHeadBeginsAnew) {
+  const Outcome run =
+      run_here({"hemorrhage", "train", "--data_dir", *dir_ / "ct", "--pretrained_model", "resnet_50",
+                "--init", fixture("tf/resnet_v2_50.v2.ckpt"), "--net-option", "width=2", "--size", "64",
+                "--max-steps", "1", "--batch_size", "4", "--out", *dir_ / "slim"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* part :
+       {" is for 7 classes; it begins anew for 6", "loaded 319 of 321, 2 left as they start"})
+    EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
+}
+
 TEST_F(HemorrhageRoad, ARunThatWasStoppedGoesOnToTheSameWeights) {
   ASSERT_EQ(run_here(lstm_args(*dir_ / "stopped", {"--max-steps", "20"})).code, 0);
   const Outcome other = run_here(lstm_args(*dir_ / "stopped", {"--resume", "--loss", "l2"}));
