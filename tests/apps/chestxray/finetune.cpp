@@ -84,10 +84,10 @@ TEST_F(ChestFinetune, LegacyAndMistakes) {
   EXPECT_EQ(said(run_here(call("x", {"--resume", "--overwrite"}))),
             "chestxray finetune: --resume and --overwrite exclude each other; leave one out");
   // Before the first training.
+  const std::string of_resnet = fixture("chestxray/stage2_0003_01.pth");
   EXPECT_EQ(
-      said(run_here(
-          call("x", {"--model", "densenet121", "--imagenet", fixture("chestxray/stage2_0003_01.pth")}))),
-      cat("chestxray finetune: --imagenet ", fixture("chestxray/stage2_0003_01.pth"),
+      said(run_here(call("x", {"--model", "densenet121", "--imagenet", of_resnet}))),
+      cat("chestxray finetune: --imagenet ", of_resnet,
           " is of resnet18, and densenet121 is trained; all variants are of one net, so leave it out or "
           "name another --model"));
   EXPECT_FALSE(std::filesystem::exists(path("x")));

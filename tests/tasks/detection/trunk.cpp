@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "nets/retinanet.h"
 #include "nets/registry.h"
+#include "nets/retinanet.h"
 #include "tensor/ops.h"
 #include "tests/scratch.h"
 
