@@ -37,8 +37,8 @@
 #include "layers/upsample.h"
 
 #include "nets/densenet.h"
-#include "nets/inception.h"
 #include "nets/image_net.h"
+#include "nets/inception.h"
 #include "nets/lstm.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"

@@ -3,8 +3,8 @@
 
 #include <thread>
 
-#include "layers/module.h"
 #include "layers/linear.h"
+#include "layers/module.h"
 #include "tensor/random.h"
 #include "tests/scratch.h"
 

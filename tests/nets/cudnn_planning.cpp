@@ -10,8 +10,8 @@
 #include <string>
 
 #include "layers/branches.h"
-#include "layers/module.h"
 #include "layers/init.h"
+#include "layers/module.h"
 #include "nets/registry.h"
 #include "tensor/cuda/info.h"
 #include "tests/cudnn_without_device.h"

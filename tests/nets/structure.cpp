@@ -6,8 +6,8 @@
 #include <cmath>
 #include <set>
 
-#include "layers/module.h"
 #include "layers/init.h"
+#include "layers/module.h"
 #include "nets/registry.h"
 #include "nets/resnet.h"
 #include "tensor/ops.h"

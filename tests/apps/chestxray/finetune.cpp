@@ -87,9 +87,9 @@ TEST_F(ChestFinetune, LegacyAndMistakes) {
   const std::string of_resnet = fixture("chestxray/stage2_0003_01.pth");
   EXPECT_EQ(
       said(run_here(call("x", {"--model", "densenet121", "--imagenet", of_resnet}))),
-      cat("chestxray finetune: --imagenet ", of_resnet,
+      "chestxray finetune: --imagenet " + of_resnet +
           " is of resnet18, and densenet121 is trained; all variants are of one net, so leave it out or "
-          "name another --model"));
+          "name another --model");
   EXPECT_FALSE(std::filesystem::exists(path("x")));
   auto three = call("x", {"--model", "resnet18"});
   three[2] = manifest();
