@@ -53,9 +53,14 @@ void write_onnx(Session& session, Task& c, const std::string& path, const Export
   if (auto* detector = dynamic_cast<DetectionTask*>(&c)) {
     model = written(*detector, detector_info(c.model()), *detector);
     model.metadata["detector"] = settings_to_json(detector->settings()).dump();
+  } else if (auto* sequences = dynamic_cast<SequenceTask*>(&c)) {
+    require<UsageError>(
+        options.input.empty() && !options.fold,
+        "export: a net of sequences takes sequences of any length and has no batch norm; leave "
+        "out --input and --fold");
+    model = onnx_of(sequences->net());
+    model.metadata = onnx_metadata(*sequences);
   } else {
-    require<Unsupported>(dynamic_cast<const SequenceTask*>(&c) == nullptr,
-                         "export: a net of sequences has no .onnx yet; use .safetensors or .pth");
     auto& classifier = dynamic_cast<ClassificationTask&>(c);  // there is no fourth kind
     model = written(classifier, pictures_of(classifier), classifier.net());
   }

@@ -45,6 +45,21 @@ OnnxModel onnx_of(Layer& net, const OnnxOptions& options) {
   return onnx_of(net, call, {"logits"}, options);
 }
 
+namespace {
+constexpr auto disclaimer =
+    "For research and teaching only; not a medical device. Nothing it computes may be used to diagnose, "
+    "treat "
+    "or triage a patient.";
+}
+
+TextMap onnx_metadata(const SequenceTask& c) {
+  return {{"model", c.model()},
+          {"net_options", options_to_json(c.options()).dump()},
+          {"classes", Json(c.classes()).dump()},
+          {"activation", "sigmoid"},
+          {"disclaimer", disclaimer}};
+}
+
 TextMap onnx_metadata(const Task& c, const NetOptions& options, const Shape& image) {
   const Normalize& normalize = c.pipeline().normalize();
   const auto channels = static_cast<std::size_t>(image[0]);
@@ -61,10 +76,7 @@ TextMap onnx_metadata(const Task& c, const NetOptions& options, const Shape& ima
           {"value_range", "0..1 before mean and std"},
           {"mean", channel_values(normalize.mean, channels)},
           {"std", channel_values(normalize.deviation, channels)},
-          {"disclaimer",
-           "For research and teaching only; not a medical device. Nothing it computes may be used to "
-           "diagnose, treat "
-           "or triage a patient."}};
+          {"disclaimer", disclaimer}};
 }
 
 Shape onnx_input(const Task& c, const NetOptions& options, const NetInfo& info, const std::string& given) {

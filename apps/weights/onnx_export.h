@@ -1,12 +1,12 @@
-// Classifiers and detectors as ONNX files.
+// Classifiers, detectors and nets of sequences as ONNX files.
 #pragma once
 
 #include "apps/program/command.h"
 #include "apps/weights/onnx_trace.h"
 #include "io/onnx_file.h"
-#include "nets/lstm.h"
 #include "tasks/classification.h"
 #include "tasks/detection/detection.h"
+#include "tasks/sequences/sequences.h"
 
 namespace gadolin {
 
@@ -39,6 +39,7 @@ OnnxModel onnx_of(SequenceNet& net);
 // What a runtime has to know besides: model, classes, activation, preprocessing, of a detector its settings,
 // as plain text (docs/onnx.md).
 TextMap onnx_metadata(const Task& task, const NetOptions& options, const Shape& image);
+TextMap onnx_metadata(const SequenceTask& task);
 
 // Of the checkpoint's pipeline, or what `given` ("1x96x96", or "") says, for a net that usually takes
 // pictures as `info` says. Throws UsageError when neither fixes a size.

@@ -8,6 +8,7 @@
 #include "tasks/weighted_log_loss.h"
 #include "tensor/ops.h"
 #include "tests/apps/hemorrhage/sequence_road.h"
+#include "tests/apps/onnx_model.h"
 #include "train/checkpoint.h"
 
 namespace gadolin::test {
@@ -39,8 +40,14 @@ TEST_F(HemorrhageRoad, ACheckpointOfSeriesIsExportedAndAnswers) {
     ASSERT_EQ(out.code, 0) << out.err;
     EXPECT_EQ(done(out)["metrics"]["tensors"], 8);  // two directions of three, fc
   }
-  EXPECT_EQ(last_line(run_here({"export", best, *dir_ / "series.onnx"}), dir_->path()),
-            "export: a net of sequences has no .onnx yet; use .safetensors or .pth [GD-UNSUPPORTED-001]");
+  const Outcome onnx = run_here({"export", best, *dir_ / "series.onnx", "--json"});
+  ASSERT_EQ(onnx.code, 0) << onnx.err;
+  EXPECT_GT(done(onnx)["metrics"]["nodes"], 5);
+  EXPECT_EQ(describe_onnx(*dir_ / "series.onnx").metadata.at("activation"), "sigmoid");
+  EXPECT_EQ(
+      last_line(run_here({"export", best, *dir_ / "series.onnx", "--fold"}), dir_->path()),
+      "export: a net of sequences takes sequences of any length and has no batch norm; leave out --input "
+      "and --fold [GD-USAGE-001]");
   const Outcome said = run_here({"predict", *dir_ / "features", "--checkpoint", best, "--top", "1"});
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_NE(said.out.find("s0-0"), std::string::npos) << said.out.substr(0, 400);
