@@ -1,6 +1,7 @@
 // Joining, splitting, padding and reversing. Everything here is copies between views, so that it works on
 // every device, dtype and order in memory, and the gradients are slices.
 #include <algorithm>
+#include <cstdlib>
 
 #include "tensor/function.h"
 #include "tensor/ops.h"
@@ -106,11 +107,15 @@ Tensor pad_with_own(const Tensor& x, int d, std::int64_t before, std::int64_t af
                       x.shape());
   require<ShapeError>(n > 0, "pad: dimension ", d, " of ", x.shape(),
                       " is empty; there is nothing to replicate");
-  const double last = static_cast<double>(n - 1);
-  Tensor at = arange(before + n + after, DType::int64, x.device()) - static_cast<double>(before);
-  const auto folded = [&](const Tensor& i) { return last - maximum(i, -i); };  // at 0, counted from the end
-  if (mode == PadMode::reflect) at = folded(folded(at));
-  return index_select(x, d, clamp(at, 0, last));
+  const auto own = [&](std::int64_t i) {  // the element that stands at place i
+    if (mode == PadMode::replicate) return std::clamp<std::int64_t>(i, 0, n - 1);
+    return n - 1 - std::abs(n - 1 - std::abs(i));
+  };
+  std::vector<Tensor> parts;
+  for (std::int64_t i = -before; i < 0; ++i) parts.push_back(x.slice(d, own(i), own(i) + 1));
+  parts.push_back(x.slice(d, std::max<std::int64_t>(0, -before), n - std::max<std::int64_t>(0, -after)));
+  for (std::int64_t i = n; i < n + after; ++i) parts.push_back(x.slice(d, own(i), own(i) + 1));
+  return concat(parts, d);
 }
 
 }  // namespace
