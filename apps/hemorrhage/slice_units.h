@@ -18,7 +18,7 @@ double brain_share(const PhysicalImage& units);
 
 // Of brain 40/80, subdural blood 80/200 and bone 600/2800: red, green and blue of a picture.
 const Windows& head_windows();
-// That picture with `size` pixels a side and 8 bits, resized before it is rounded.
+// That picture with `size` pixels a side and 8 bits, resized (bilinear, widened) before it is rounded.
 Image slice_picture(const PhysicalImage& units, int size);
 
 }  // namespace gadolin::hemorrhage

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "apps/hemorrhage/slice_units.h"
+#include "data/image/resize.h"
 #include "io/csv.h"
 #include "tests/apps/hemorrhage/ct_archive.h"
 #include "tests/apps/in_process.h"
@@ -60,6 +61,23 @@ TEST(ImgExtract, ThreeWindowsToTheNumber) {
     for (const char* kind : {"a", "b", "c"})
       EXPECT_EQ(first_pixel(dir / (test_folder + cat("ID_", i, kind, ".png"))), golden[i].second)
           << i << kind;
+}
+
+// In one pass, and by the steps that it joins.
+TEST(ImgExtract, PicturesAreThoseOfWindowAndResize) {
+  PhysicalImage units;
+  units.width = 61;
+  units.height = 50;
+  for (int i = 0; i < 61 * 50; ++i) units.values.push_back(static_cast<float>(i * 7919 % 3100 - 1050));
+  for (int i = 0; i < 400; ++i) units.values[static_cast<std::size_t>(i) * 7] = static_cast<float>(i % 90);
+  units.values[100] = std::numeric_limits<float>::quiet_NaN();
+  for (const int size : {16, 50, 90}) {
+    const Image want = to_8bit(resize(hemorrhage::head_windows().apply(units), size, size));
+    EXPECT_LE(largest_difference(hemorrhage::slice_picture(units, size), want), 1) << size;
+  }
+  units.inverted = true;
+  EXPECT_EQ(hemorrhage::slice_picture(units, 16),
+            to_8bit(resize(hemorrhage::head_windows().apply(units), 16, 16)));
 }
 
 // G14: -1024 of unsigned numbers does not wrap round to white.
