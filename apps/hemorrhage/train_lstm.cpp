@@ -117,6 +117,7 @@ void add_train_lstm(Program& program, CLI::App* group) {
       ->capture_default_str();
   app->add_option("--dropout-rate,--dropout_rate,--keep-prob", f->keep,
                   "The share of outputs that is KEPT, whatever its name says")
+      ->check(between(0.0, 1.0))
       ->capture_default_str();
   app->add_option("--val-ratio,--val_ratio", f->val_ratio, "Share of the patients for validation")
       ->check(between(0.01, 0.9))

@@ -53,12 +53,14 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
     ++families[c["family"]];
     EXPECT_TRUE(names.insert(c["name"]).second) << c["name"];
     EXPECT_GT(c["bytes"].get<double>(), 0) << c["name"];
-    EXPECT_EQ(c["flops"].get<double>() > 0, c["family"] == "conv" || c["family"] == "linear") << c["name"];
+    EXPECT_EQ(c["flops"].get<double>() > 0,
+              c["family"] == "conv" || c["family"] == "linear" || c["family"] == "recurrent")
+        << c["name"];
   }
   const int ways = detail::winograd_lanes() ? 4 * 3 * 3 : 0;  // of the 3x3 without stride, a pass each
   EXPECT_EQ(families["conv"], 23 * 3 - 1 + ways);  // three passes, but none for the pictures' gradient
   for (const char* family : {"elementwise", "softmax", "dropout", "norm", "pool", "resize", "ingest", "loss",
-                             "boxes", "update", "linear"}) {
+                             "boxes", "update", "linear", "recurrent"}) {
     EXPECT_GT(families[family], 0) << family;
   }
   // A 3x3 convolution of 64 channels at 56 x 56: 2 * 2 * 64 * 64 * 9 * 56^2 operations; x, w, y of two bytes.
@@ -71,9 +73,9 @@ TEST(BenchOp, TheTableHoldsEveryFamilyAndConvolutionOnce) {
 
 TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
   std::vector<std::string> args{"op", "--batch", "1", "--blocks", "2", "--block-ms", "0"};
-  for (const char* name :
-       {"elementwise: ", "softmax: ", "dropout: ", "norm: ", "pool: ", "resize: ", "ingest: ", "loss: ",
-        "boxes: ", "linear: ", "update: sgd of", "update: weight", "conv: conv 1x1 64 -> 64"}) {
+  for (const char* name : {"elementwise: ", "softmax: ", "dropout: ", "norm: ", "pool: ", "resize: ",
+                           "ingest: ", "loss: ", "boxes: ", "linear: ", "recurrent: lstm", "update: sgd of",
+                           "update: weight", "conv: conv 1x1 64 -> 64"}) {
     args.push_back(name);
   }
   const Outcome run = bench(args);
@@ -90,7 +92,7 @@ TEST(BenchOp, CasesOfEveryFamilyRunAndGiveShares) {
     EXPECT_NEAR(row["gbps"].get<double>(), row["bytes"].get<double>() / row["median_ms"].get<double>() / 1e6,
                 1e-6 * row["gbps"].get<double>());
   }
-  EXPECT_EQ(families.size(), 12u);
+  EXPECT_EQ(families.size(), 13u);
   EXPECT_EQ(families["conv"], 3);
   EXPECT_EQ(families["update"], 2);
 }
