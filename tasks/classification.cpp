@@ -17,18 +17,10 @@ namespace gadolin {
 namespace {
 
 std::unique_ptr<Task> make(const Checkpoint& c, const std::string& path) {
-  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
-             classes = Json::parse(c.fact("classes"), nullptr, false);
-  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
-                                                       [](const Json& name) { return name.is_string(); });
-  const bool values = options.is_object() &&
-                      std::all_of(options.begin(), options.end(),
-                                  [](const Json& value) { return value.is_primitive() && !value.is_null(); });
-  require<CheckpointError, 30>(names && values, "checkpoint: ", path,
-                               " does not describe a classifier; was it written by gadolin train?");
-  auto task = std::make_unique<ClassificationTask>(
-      c.fact("model"), options_from_json(options), classes.get<std::vector<std::string>>(),
-      c.fact("multi_label") == "1", Pipeline(c.fact("pipeline")));
+  DescribedNet net = described_net(c, path, "a classifier");
+  auto task =
+      std::make_unique<ClassificationTask>(c.fact("model"), std::move(net.options), std::move(net.classes),
+                                           c.fact("multi_label") == "1", Pipeline(c.fact("pipeline")));
   Operation operation;
   if (c.has("temperature")) operation.temperature = std::strtod(c.fact("temperature").c_str(), nullptr);
   require<CheckpointError, 30>(operation.temperature > 0, "checkpoint: ", path, " has the temperature ",

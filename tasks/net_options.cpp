@@ -1,5 +1,9 @@
 #include "tasks/net_options.h"
 
+#include <algorithm>
+
+#include "tensor/check.h"
+
 namespace gadolin {
 
 Json options_to_json(const NetOptions& options) {
@@ -20,6 +24,19 @@ NetOptions options_from_json(const Json& json) {
       options[name] = value.get<std::string>();
   }
   return options;
+}
+
+DescribedNet described_net(const Checkpoint& c, const std::string& path, const char* what) {
+  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
+             classes = Json::parse(c.fact("classes"), nullptr, false);
+  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
+                                                       [](const Json& name) { return name.is_string(); });
+  const bool values = options.is_object() &&
+                      std::all_of(options.begin(), options.end(),
+                                  [](const Json& value) { return value.is_primitive() && !value.is_null(); });
+  require<CheckpointError, 30>(names && values, "checkpoint: ", path, " does not describe ", what,
+                               "; was it written by gadolin train?");
+  return {options_from_json(options), classes.get<std::vector<std::string>>()};
 }
 
 void add_net_option(NetOptions& options, const std::string& text) {

@@ -39,16 +39,13 @@ Affine map_at(const double* m) { return {m[0], m[1], m[2], m[3], m[4], m[5]}; }
 std::string pixels(double value) { return fixed(value, 1); }
 
 std::unique_ptr<Task> make_detection(const Checkpoint& c, const std::string& path) {
-  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
-             classes = Json::parse(c.fact("classes"), nullptr, false),
-             settings = Json::parse(c.fact("detector"), nullptr, false);
-  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
-                                                       [](const Json& name) { return name.is_string(); });
-  require<CheckpointError, 30>(names && options.is_object() && settings.is_object(), "checkpoint: ", path,
+  DescribedNet net = described_net(c, path, "a detector");
+  const Json settings = Json::parse(c.fact("detector"), nullptr, false);
+  require<CheckpointError, 30>(settings.is_object(), "checkpoint: ", path,
                                " does not describe a detector; was it written by gadolin train?");
-  auto task = std::make_unique<DetectionTask>(
-      c.fact("model"), options_from_json(options), settings_from_json(settings, "checkpoint: " + path),
-      classes.get<std::vector<std::string>>(), Pipeline(c.fact("pipeline")));
+  auto task = std::make_unique<DetectionTask>(c.fact("model"), std::move(net.options),
+                                              settings_from_json(settings, "checkpoint: " + path),
+                                              std::move(net.classes), Pipeline(c.fact("pipeline")));
   for (const char* fact : {"score_threshold", "tiles", "preparation"})
     if (c.has(fact)) task->remember(fact, c.fact(fact));
   return task;

@@ -16,16 +16,8 @@ namespace gadolin {
 namespace {
 
 std::unique_ptr<Task> make_sequences(const Checkpoint& c, const std::string& path) {
-  const Json options = Json::parse(c.fact("net_options"), nullptr, false),
-             classes = Json::parse(c.fact("classes"), nullptr, false);
-  const bool names = classes.is_array() && std::all_of(classes.begin(), classes.end(),
-                                                       [](const Json& name) { return name.is_string(); });
-  const bool values = options.is_object() &&
-                      std::all_of(options.begin(), options.end(),
-                                  [](const Json& value) { return value.is_primitive() && !value.is_null(); });
-  require<CheckpointError, 30>(names && values, "checkpoint: ", path,
-                               " does not describe a model of sequences; was it written by gadolin train?");
-  return std::make_unique<SequenceTask>(options_from_json(options), classes.get<std::vector<std::string>>());
+  DescribedNet net = described_net(c, path, "a model of sequences");
+  return std::make_unique<SequenceTask>(std::move(net.options), std::move(net.classes));
 }
 
 std::unique_ptr<Task> begin_sequences(const TaskStart& start) {
