@@ -1,13 +1,12 @@
 #include "tasks/detection/detection_report.h"
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
-#include "io/atomic_file.h"
 #include "io/text.h"
 #include "tasks/detection/coco_metrics.h"
 #include "tasks/detection/draw.h"
+#include "tasks/report_gallery.h"
 #include "tensor/check.h"
 
 namespace gadolin {
@@ -107,17 +106,8 @@ void add_pictures(const std::string& folder, const Json& metrics, report::RunRep
   const std::string note =
       cat("Detections from the score ", fixed(real(drawn.at("from")), 3), " on; ", drawn_legend, ".");
   for (const Json& group : drawn.at("groups")) {
-    report::Gallery gallery{group.at("title").get<std::string>(), note, {}};
-    for (const Json& one : group.at("pictures")) {
-      const std::string name =
-                            std::filesystem::path(one.at("picture").get<std::string>()).filename().string(),
-                        file = folder + "/report/pictures/" + name;
-      std::error_code none;
-      if (!std::filesystem::exists(file, none)) continue;
-      gallery.pictures.push_back({one.at("name").get<std::string>(), one.at("says").get<std::string>(),
-                                  read_file(file, std::size_t{32} << 20)});
-    }
-    if (!gallery.pictures.empty()) page.galleries.push_back(std::move(gallery));
+    add_gallery({group.at("title").get<std::string>(), note, {}}, group.at("pictures"),
+                folder + "/report/pictures", page);
   }
 }
 

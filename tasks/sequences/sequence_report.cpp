@@ -1,10 +1,9 @@
 // The page of the report about a model of sequences.
-#include <filesystem>
 #include <limits>
 
-#include "io/atomic_file.h"
 #include "io/text.h"
 #include "tasks/classification_evaluator.h"
+#include "tasks/report_gallery.h"
 #include "tasks/sequences/sequence_evaluator.h"
 #include "tasks/sequences/sequences.h"
 #include "tensor/check.h"
@@ -55,21 +54,13 @@ void add_gain(const Json& metrics, report::RunReport& page) {
 
 void add_strips(const std::string& folder, const Json& metrics, report::RunReport& page) {
   if (!metrics.contains("strips")) return;
-  report::Gallery gallery{
-      "Which slices carried the decision",
-      "Below each slice its probability, and its part of the decision: integrated gradients of the largest "
-      "logit over the features of the series, from features of 0 (Sundararajan et al. 2017), as shares of "
-      "their absolute values.",
-      {}};
-  for (const Json& one : metrics.at("strips")) {
-    const std::string name = std::filesystem::path(one.at("picture").get<std::string>()).filename().string(),
-                      file = folder + "/report/strips/" + name;
-    std::error_code none;
-    if (!std::filesystem::exists(file, none)) continue;
-    gallery.pictures.push_back({one.at("name").get<std::string>(), one.at("says").get<std::string>(),
-                                read_file(file, std::size_t{32} << 20)});
-  }
-  if (!gallery.pictures.empty()) page.galleries.push_back(std::move(gallery));
+  add_gallery(
+      {"Which slices carried the decision",
+       "Below each slice its probability, and its part of the decision: integrated gradients of the largest "
+       "logit over the features of the series, from features of 0 (Sundararajan et al. 2017), as shares of "
+       "their absolute values.",
+       {}},
+      metrics.at("strips"), folder + "/report/strips", page);
 }
 
 }  // namespace
