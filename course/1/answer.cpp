@@ -94,8 +94,7 @@ Values views_answer(const Values& request) {
     x = x.view(x.shape(), Shape(integers(request, "strides")), 0);
   x.requires_grad_();
   const Tensor y = run_views(x, integers(request, "program"));
-  Values out{{"y", array_of(y)},
-             {"shared", static_cast<std::int64_t>(y.storage().id() == x.storage().id())}};
+  Values out{{"y", array_of(y)}, {"shared", static_cast<std::int64_t>(y.storage().id() == x.storage().id())}};
   if (out["shared"] == Value(std::int64_t{1})) {
     // The strides of dimensions with one element, or of no elements, say nothing.
     std::vector<std::int64_t> strides = vector_of(y.strides());
@@ -186,7 +185,8 @@ Values reads_answer(const Values& request) {
   return {{"reads", reads}, {"c", Array{{p.m, p.n}, {c.begin(), c.end()}}}};
 }
 
-// --- the demonstration: three planes of a made-up CT volume --------------------------------------------------
+// --- the demonstration: three planes of a made-up CT volume
+// --------------------------------------------------
 
 // Air, a body, two lungs, a spine and a lesion, in grey values of 0 to 255.
 Tensor made_up_volume(std::int64_t lesion) {
@@ -232,7 +232,9 @@ Values demo_answer(const Values& request) {
   const Tensor sagittal = thick(volume.permute({2, 0, 1}).slice(0, lesion, lesion + 1).squeeze(0));
   std::int64_t copied = 0;
   Values out;
-  for (const auto& [name, plane] : {std::pair<const char*, const Tensor&>{"axial", axial}, {"coronal", coronal}, {"sagittal", sagittal}}) {
+  for (const auto& [name, plane] : {std::pair<const char*, const Tensor&>{"axial", axial},
+                                    {"coronal", coronal},
+                                    {"sagittal", sagittal}}) {
     if (plane.storage().id() != volume.storage().id()) copied += plane.nbytes();
     out[name] = array_of(plane);
   }

@@ -2,12 +2,10 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "course/grader/assignment.h"
+#include "course/1/cases.h"
 
 namespace gadolin::course {
 namespace {
-
-using Sizes = std::vector<std::int64_t>;
 
 void add_shape(Sizes& list, const Sizes& shape) {
   list.push_back(static_cast<std::int64_t>(shape.size()));
@@ -18,11 +16,6 @@ std::int64_t elements(const Sizes& shape) {
   for (std::int64_t size : shape) n *= size;
   return n;
 }
-Sizes row_major(const Sizes& shape) {
-  Sizes strides(shape.size(), 1);
-  for (std::size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * shape[d];
-  return strides;
-}
 Sizes drawn_shape(Draw& draw, std::int64_t dim, std::int64_t low, std::int64_t high) {
   Sizes shape;
   for (std::int64_t d = 0; d < dim; ++d) shape.push_back(draw.integer(low, high));
@@ -30,7 +23,8 @@ Sizes drawn_shape(Draw& draw, std::int64_t dim, std::int64_t low, std::int64_t h
 }
 std::int64_t flag(bool on) { return on ? 1 : 0; }
 
-// --- 1.1 strides_for, is_contiguous --------------------------------------------------------------------------
+// --- 1.1 strides_for, is_contiguous
+// --------------------------------------------------------------------------
 
 Case strides_case(int number, Draw& draw) {
   if (number % 3 == 2) {  // several questions a case: of a size 1, of no elements, and of a transposed one
@@ -60,7 +54,8 @@ Case strides_case(int number, Draw& draw) {
   }
   const bool last = number % 3 == 1;
   Sizes shapes;
-  for (int i = 0; i < 3; ++i) add_shape(shapes, drawn_shape(draw, last ? 4 : draw.integer(3, 8), 2, last ? 9 : 4));
+  for (int i = 0; i < 3; ++i)
+    add_shape(shapes, drawn_shape(draw, last ? 4 : draw.integer(3, 8), 2, last ? 9 : 4));
   if (number % 2 == 0) add_shape(shapes, last ? Sizes{1, 3, 5, 2} : Sizes{});
   return {last ? "strides of channels-last images" : "strides in row-major order",
           {{"op", "strides"}, {"shapes", shapes}, {"channels_last", flag(last)}},
@@ -68,7 +63,8 @@ Case strides_case(int number, Draw& draw) {
           {last ? "the order is channels-last" : "the order is row-major"}};
 }
 
-// --- 1.2 broadcast, broadcast_strides ------------------------------------------------------------------------
+// --- 1.2 broadcast, broadcast_strides
+// ------------------------------------------------------------------------
 
 // A pair that broadcasts: sizes of 1 on either side, one side shorter.
 std::pair<Sizes, Sizes> fitting(Draw& draw, std::int64_t dim) {
@@ -112,7 +108,8 @@ Case broadcast_case(int number, Draw& draw) {
       add_shape(triples, strides);
       add_shape(triples, to);
     }
-    return {"strides that repeat", {{"op", "repeated"}, {"triples", triples}}, {}, {"a dimension is repeated"}};
+    return {
+        "strides that repeat", {{"op", "repeated"}, {"triples", triples}}, {}, {"a dimension is repeated"}};
   }
   Sizes a = drawn_shape(draw, 2 * draw.integer(1, 2), 3, 6), b = a, pairs;
   b[static_cast<std::size_t>(draw.integer(0, static_cast<std::int64_t>(b.size()) - 1))] += draw.integer(1, 3);
@@ -120,10 +117,14 @@ Case broadcast_case(int number, Draw& draw) {
   if (number % 2 == 0) std::swap(a, b);
   add_shape(pairs, a);
   add_shape(pairs, b);
-  return {"the message where shapes do not fit", {{"op", "broadcast"}, {"pairs", pairs}}, {}, {"shapes do not fit"}};
+  return {"the message where shapes do not fit",
+          {{"op", "broadcast"}, {"pairs", pairs}},
+          {},
+          {"shapes do not fit"}};
 }
 
-// --- 1.3 permute, expand, slice; 1.4 reshape -----------------------------------------------------------------
+// --- 1.3 permute, expand, slice; 1.4 reshape
+// -----------------------------------------------------------------
 
 // Builds a program of views and follows the shape.
 struct Program {
@@ -167,7 +168,8 @@ struct Program {
   }
 };
 
-Case views_request(const std::string& what, const Sizes& shape, const Program& p, Draw& draw, std::vector<std::string> traits) {
+Case views_request(const std::string& what, const Sizes& shape, const Program& p, Draw& draw,
+                   std::vector<std::string> traits) {
   Values request{{"op", "views"}, {"x", draw.exact_array(shape)}, {"program", p.code}};
   request["dy"] = draw.exact_array(p.shape);
   return {what, request, {}, std::move(traits)};
@@ -190,7 +192,8 @@ Case views_case(int number, Draw& draw) {
     to.insert(to.begin(), draw.integer(2, 3));
     p.expand(to);
     p.slice(1, 1, p.shape[1], 1);
-    return views_request("dimensions in a circle, then repeated", shape, p, draw, {"dimensions go round in a circle"});
+    return views_request("dimensions in a circle, then repeated", shape, p, draw,
+                         {"dimensions go round in a circle"});
   }
   Sizes shape = drawn_shape(draw, 3, 5, 9);
   shape.insert(shape.begin() + draw.integer(0, 3), 1);
@@ -211,7 +214,8 @@ Case views_case(int number, Draw& draw) {
 }
 
 Case reshape_case(int number, Draw& draw) {
-  const std::int64_t a = draw.integer(2, 4), b = draw.integer(2, 4), c = 2 * draw.integer(1, 3), d = draw.integer(2, 4);
+  const std::int64_t a = draw.integer(2, 4), b = draw.integer(2, 4), c = 2 * draw.integer(1, 3),
+                     d = draw.integer(2, 4);
   const Sizes shape{a, b, c, d};
   Program p{draw, shape, {}};
   if (number % 3 == 0) {  // dimensions join and split where they lie one within the other
@@ -236,7 +240,8 @@ Case reshape_case(int number, Draw& draw) {
   return views_request("a reshape across a step", shape, p, draw, {"a copy is needed"});
 }
 
-// --- 1.5 the product -----------------------------------------------------------------------------------------
+// --- 1.5 the product
+// -----------------------------------------------------------------------------------------
 
 struct Product {
   std::int64_t m, n, k, batch = 1;
@@ -253,7 +258,8 @@ Values product_request(const Product& p, const std::string& dtype, Draw& draw) {
   const auto extent = [](std::int64_t rows, std::int64_t cols, std::int64_t ld, std::int64_t count) {
     return rows == 0 || cols == 0 ? std::int64_t{0} : (count - 1) * rows * ld + (rows - 1) * ld + cols;
   };
-  const std::int64_t a_step = p.batch > 1 ? a_rows * a_ld : 0, b_step = p.batch > 1 && !p.repeat_b ? b_rows * b_ld : 0;
+  const std::int64_t a_step = p.batch > 1 ? a_rows * a_ld : 0,
+                     b_step = p.batch > 1 && !p.repeat_b ? b_rows * b_ld : 0;
   return {{"op", "product"},
           {"dtype", dtype},
           {"m", p.m},
@@ -272,7 +278,8 @@ Values product_request(const Product& p, const std::string& dtype, Draw& draw) {
 
 constexpr Limit product_limit{1e-5, 0, 1}, half_limit{1.0 / 100, 0, 1};
 
-// Everything but what separates two kinds is in all of them: transposed operands, rows with gaps, one b for all.
+// Everything but what separates two kinds is in all of them: transposed operands, rows with gaps, one b for
+// all.
 Case product_case(int number, Draw& draw) {
   Product p{4 * draw.integer(1, 4), 16 * draw.integer(1, 3), draw.integer(5, 60), draw.integer(2, 3)};
   p.a_transposed = number % 4 < 2;
@@ -284,11 +291,16 @@ Case product_case(int number, Draw& draw) {
     p.m += 4 * draw.integer(0, 14) + draw.integer(1, 3);
     p.n += 16 * draw.integer(0, 6) + draw.integer(1, 15);
     const bool half = number % 6 == 4;
-    return {"m is no multiple of 4, n none of 16", product_request(p, half ? "bf16" : "fp32", draw),
-            half ? half_limit : product_limit, {"m is no multiple of 4 or n none of 16"}};
+    return {"m is no multiple of 4, n none of 16",
+            product_request(p, half ? "bf16" : "fp32", draw),
+            half ? half_limit : product_limit,
+            {"m is no multiple of 4 or n none of 16"}};
   }
   p.k = draw.integer(257, 700);
-  return {"k above 256", product_request(p, number % 6 == 5 ? "fp64" : "fp32", draw), product_limit, {"k is above 256"}};
+  return {"k above 256",
+          product_request(p, number % 6 == 5 ? "fp64" : "fp32", draw),
+          product_limit,
+          {"k is above 256"}};
 }
 
 Case reads_case(int number, Draw& draw) {
@@ -309,76 +321,21 @@ std::string few_reads(const Case& the_case, const Values& got, const Values& wan
   const std::string wrong = difference(the_case, got, sums);
   if (!wrong.empty()) return wrong;
   const Values& r = the_case.request;
-  const std::int64_t naive = 2 * integer(r, "m") * integer(r, "n") * integer(r, "k"), reads = integer(got, "reads");
+  const std::int64_t naive = 2 * integer(r, "m") * integer(r, "n") * integer(r, "k"),
+                     reads = integer(got, "reads");
   if (reads <= naive / 24 && reads >= integer(want, "reads") / 4) return "";
   return "the operands were read " + std::to_string(reads) + " times, at most " + std::to_string(naive / 24) +
          " (2mnk / 24) are allowed";
 }
 
-// --- demonstration and questions -----------------------------------------------------------------------------
+// --- demonstration and questions
+// -----------------------------------------------------------------------------
 
 Case demo_case(int number, Draw& draw) {
   return {"three planes of a volume, nothing copied",
           {{"op", "demo"}, {"lesion", number == 0 ? std::int64_t{28} : draw.integer(20, 32)}},
           {},
           {}};
-}
-
-std::vector<Question> strides_questions(Draw& draw, bool handout) {
-  const auto drawn = [&](std::int64_t fixed, std::int64_t low, std::int64_t high) {
-    const std::int64_t x = draw.integer(low, high);
-    return handout ? fixed : x;
-  };
-  const auto number = [](std::int64_t x) { return static_cast<double>(x); };
-  std::vector<Question> out;
-
-  const Sizes shape{drawn(4, 3, 6), drawn(3, 3, 5), drawn(5, 4, 8), drawn(7, 5, 9)};
-  const Sizes at{2, 1, 3, 4}, s = row_major(shape);
-  std::int64_t offset = 0, reversed = 0, step = 1;
-  for (std::size_t d = 0; d < 4; ++d) offset += at[d] * s[d];
-  for (std::size_t d = 0; d < 4; ++d) {
-    reversed += at[d] * step;
-    step *= shape[d];
-  }
-  out.push_back({"q1",
-                 "At which offset lies element [2, 1, 3, 4] of a row-major tensor of shape " + to_string(Value(shape)) + "?",
-                 {number(offset)},
-                 true,
-                 {{{number(reversed)}, "Your strides grow from the first dimension; the last one has stride 1."}}});
-
-  const std::int64_t n = 8, c = drawn(16, 8, 24), h = drawn(14, 8, 20), w = drawn(14, 8, 20);
-  out.push_back({"q2",
-                 "A channels-last tensor of shape " + to_string(Value(Sizes{n, c, h, w})) +
-                     ": its four strides, and the offset of [3, 5, 2, 7] (five numbers).",
-                 {number(h * w * c), 1, number(w * c), number(c), number(3 * h * w * c + 5 + 2 * w * c + 7 * c)},
-                 true,
-                 {{{number(c * h * w), number(h * w), number(w), 1, number(3 * c * h * w + 5 * h * w + 2 * w + 7)},
-                   "These are the strides of row-major order; in channels-last C has stride 1."}}});
-
-  const std::int64_t rows = drawn(6, 5, 9), step3 = 3, cols = 8;
-  const std::int64_t left = (cols - 1 + step3 - 1) / step3;
-  out.push_back({"q3",
-                 "A row-major tensor of shape " + to_string(Value(Sizes{rows, cols})) +
-                     " is sliced by slice(1, 1, 8, 3): its shape, its strides, its offset, the offset of its last element, "
-                     "and 1 or 0: can it be reshaped to [" + std::to_string(rows * left) + "] as a view? (seven numbers)",
-                 {number(rows), number(left), number(cols), number(step3), 1,
-                  number(1 + (rows - 1) * cols + (left - 1) * step3), 0},
-                 true,
-                 {{{number(rows), number((cols - 1) / step3), number(cols), number(step3), 1,
-                    number(1 + (rows - 1) * cols + ((cols - 1) / step3 - 1) * step3), 0},
-                   "A slice has ceil((end - begin) / step) elements."}}});
-
-  const std::int64_t side = 128 * drawn(4, 2, 8);
-  const std::int64_t naive = 2 * side * side * side;
-  const std::int64_t tiled = side * side * ((side + 127) / 128) + side * side * ((side + 63) / 64);
-  out.push_back({"q4",
-                 "How often are operands read in a product of two matrices " + std::to_string(side) + " x " +
-                     std::to_string(side) +
-                     ": by three loops, and with packed tiles of 64 x 128? (two numbers)",
-                 {number(naive), number(tiled)},
-                 true,
-                 {{{number(naive / 2), number(tiled)}, "Each of the mnk products reads two operands."}}});
-  return out;
 }
 
 }  // namespace
@@ -388,13 +345,56 @@ Assignment assignment_1() {
   a.number = 1;
   a.title = "Tensors and strides";
   a.tasks = {
-      {.id = "1.1", .title = "strides_for, is_contiguous", .points = 12, .cut = "1.1", .publics = 12, .hiddens = 12, .draw = strides_case},
-      {.id = "1.2", .title = "broadcast, broadcast_strides", .points = 18, .cut = "1.2", .publics = 12, .hiddens = 12, .draw = broadcast_case},
-      {.id = "1.3", .title = "permute, expand, slice", .points = 18, .cut = "1.3", .publics = 12, .hiddens = 24, .draw = views_case},
-      {.id = "1.4", .title = "view_strides", .points = 14, .cut = "1.4", .publics = 12, .hiddens = 12, .draw = reshape_case},
-      {.id = "1.5 values", .title = "the product's numbers", .points = 12, .cut = "1.5", .publics = 12, .hiddens = 12, .draw = product_case},
-      {.id = "1.5 reads", .title = "how often operands are read", .points = 6, .cut = "1.5", .publics = 1, .hiddens = 2, .draw = reads_case, .compare = few_reads},
-      {.id = "demo", .title = "three planes of a volume", .points = 8, .cut = "*", .publics = 1, .hiddens = 1, .draw = demo_case},
+      {.id = "1.1",
+       .title = "strides_for, is_contiguous",
+       .points = 12,
+       .cut = "1.1",
+       .publics = 12,
+       .hiddens = 12,
+       .draw = strides_case},
+      {.id = "1.2",
+       .title = "broadcast, broadcast_strides",
+       .points = 18,
+       .cut = "1.2",
+       .publics = 12,
+       .hiddens = 12,
+       .draw = broadcast_case},
+      {.id = "1.3",
+       .title = "permute, expand, slice",
+       .points = 18,
+       .cut = "1.3",
+       .publics = 12,
+       .hiddens = 24,
+       .draw = views_case},
+      {.id = "1.4",
+       .title = "view_strides",
+       .points = 14,
+       .cut = "1.4",
+       .publics = 12,
+       .hiddens = 12,
+       .draw = reshape_case},
+      {.id = "1.5 values",
+       .title = "the product's numbers",
+       .points = 12,
+       .cut = "1.5",
+       .publics = 12,
+       .hiddens = 12,
+       .draw = product_case},
+      {.id = "1.5 reads",
+       .title = "how often operands are read",
+       .points = 6,
+       .cut = "1.5",
+       .publics = 1,
+       .hiddens = 2,
+       .draw = reads_case,
+       .compare = few_reads},
+      {.id = "demo",
+       .title = "three planes of a volume",
+       .points = 8,
+       .cut = "*",
+       .publics = 1,
+       .hiddens = 1,
+       .draw = demo_case},
   };
   a.questions = strides_questions;
   return a;

@@ -39,7 +39,8 @@ fs::path work_of(const Options& options, const Course& course) {
 
 int grade_command(const Options& options, const Course& course) {
   const Format format = format_named(options.format);
-  if (!options.out.empty()) write_whole(options.out, nothing_yet(format, "the grading did not end; tell your teacher"));
+  if (!options.out.empty())
+    write_whole(options.out, nothing_yet(format, "the grading did not end; tell your teacher"));
   const auto begin = std::chrono::steady_clock::now();
   Submission submission = options.reference ? reference(course)
                           : options.starter ? starter(course)
@@ -78,7 +79,8 @@ int questions_command(const Options& options, const Course& course) {
 
 // The whole submission in one probe, for demonstrations; prints where it is.
 int build_command(const Options& options, const Course& course) {
-  const Submission submission = options.reference ? reference(course) : read_submission(course, work_of(options, course));
+  const Submission submission =
+      options.reference ? reference(course) : read_submission(course, work_of(options, course));
   const fs::path probe = probe_of(course, "*", submission.bodies);
   for (const std::string& note : submission.bodies.notes) std::cerr << "note: " << note << "\n";
   std::cout << probe.string() << "\n";
@@ -112,7 +114,8 @@ void declare(CLI::App& app, Options& options) {
   CLI::App* build = verb("build", "compile a submission; prints the program, which takes --demo FOLDER");
   build->add_option("FOLDER", options.folder, "the submission (default: course/N/work)");
   build->add_flag("--reference", options.reference, "the framework's own code");
-  verb("questions", "print the question sheet of a student")->add_option("--student", options.student, "whose");
+  verb("questions", "print the question sheet of a student")
+      ->add_option("--student", options.student, "whose");
   verb("secret", "print a new secret; keep it in a file that you alone may read");
   verb("selftest", "cut, compare, grade reference, starter and every mistake")
       ->add_flag("--quick", options.quick, "the first mistake of each task alone");

@@ -23,7 +23,8 @@ std::string place(std::size_t at, const std::vector<std::int64_t>& shape) {
   return to_string(Value(index));
 }
 
-std::string array_difference(const std::string& name, const Array& got, const Array& want, const Limit& limit) {
+std::string array_difference(const std::string& name, const Array& got, const Array& want,
+                             const Limit& limit) {
   if (got.shape != want.shape)
     return name + " has shape " + to_string(Value(got.shape)) + ", wanted " + to_string(Value(want.shape));
   if (got.numbers.size() != want.numbers.size())
@@ -56,7 +57,8 @@ std::string difference(const Case& the_case, const Values& got, const Values& wa
     const auto at = got.find(name);
     if (at == got.end()) return name + " is missing, wanted " + to_string(wanted);
     const Value& value = at->second;
-    if (value.index() != wanted.index()) return name + " is " + to_string(value) + ", wanted " + to_string(wanted);
+    if (value.index() != wanted.index())
+      return name + " is " + to_string(value) + ", wanted " + to_string(wanted);
     if (const auto* a = std::get_if<Array>(&wanted)) {
       const std::string text = array_difference(name, std::get<Array>(value), *a, the_case.limit);
       if (!text.empty()) return text;

@@ -11,7 +11,7 @@
 namespace gadolin::course {
 namespace {
 
-const std::string region_begin = "// yours: what the parts below share may stand here\n";
+const std::string region_begin = "// yours: includes and helpers may stand here\n";
 const std::string region_end = "// end of yours\n";
 
 Span unique(const std::string& code, const std::string& wanted, Span within, const Part& part) {
@@ -20,13 +20,14 @@ Span unique(const std::string& code, const std::string& wanted, Span within, con
   if (count == 1) return found;
   throw CutError(part.file + ": '" + wanted.substr(0, 70) + (wanted.size() > 70 ? "..." : "") + "' of part " +
                  part.task + " stands there " +
-                 (count == 0 ? "nowhere" : count == 2 ? "twice" : std::to_string(count) + " times") +
+                 (count == 0   ? "nowhere"
+                  : count == 2 ? "twice"
+                               : std::to_string(count) + " times") +
                  "; it is needed once to find your part");
 }
 
 struct Place {
   Span body;
-  std::size_t head = 0;  // of the function, or of what it is in
   std::string indent;
 };
 
@@ -39,15 +40,12 @@ Place place_of(const Part& part, const std::string& text) {
     return close;
   };
   Span within{0, text.size()};
-  std::size_t head = std::string::npos;
   if (!part.in.empty()) {
     const Span scope = unique(code, part.in, within, part);
-    head = scope.begin;
     within = {scope.end, closed(scope.end)};
   }
   const Span open = unique(code, part.open, within, part);
-  head = std::min(head, open.begin);
-  Place place{{open.end, closed(open.end)}, head, indent_of(text, open.begin)};
+  Place place{{open.end, closed(open.end)}, indent_of(text, open.begin)};
   if (!part.after.empty()) {
     const Span kept = unique(code, part.after, place.body, part);
     place.body.begin = std::min(text.find('\n', kept.end), place.body.end - 1) + 1;
@@ -59,16 +57,10 @@ Place place_of(const Part& part, const std::string& text) {
   return place;
 }
 
-// Where the paragraph begins in which `at` stands.
-std::size_t paragraph(const std::string& text, std::size_t at) {
-  std::size_t line = text.rfind('\n', at) + 1;
-  while (line > 1) {
-    const std::size_t before = text.rfind('\n', line - 2) + 1;
-    const char last = line - before > 1 ? text[line - 2] : '\n';
-    if (last == '\n' || last == '{' || last == '}' || last == ';') break;
-    line = before;
-  }
-  return line;
+// Where the student's includes and helpers stand: before the first namespace.
+std::size_t region_place(const std::string& text) {
+  const std::size_t at = text.find("\nnamespace ");
+  return at == std::string::npos ? text.size() : at + 1;
 }
 
 struct Edit {
@@ -76,7 +68,8 @@ struct Edit {
   std::string text;
 };
 std::string edited(const std::string& text, std::vector<Edit> edits) {
-  std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.span.begin < b.span.begin; });
+  std::sort(edits.begin(), edits.end(),
+            [](const Edit& a, const Edit& b) { return a.span.begin < b.span.begin; });
   std::string out;
   std::size_t at = 0;
   for (const Edit& edit : edits) {
@@ -188,16 +181,13 @@ Sources starters(const Cut& cut) {
   Sources sources = production(cut);
   for (auto& [file, text] : sources) {
     std::vector<Edit> edits{include_of_todo(text)};
-    std::size_t first = text.size();
     for (const Part& part : cut.parts) {
       if (part.file != file) continue;
       const Place place = place_of(part, text);
-      first = std::min(first, place.head);
       edits.push_back({place.body, stub_of(part, place)});
     }
-    first = paragraph(text, first);
-    const std::string indent = indent_of(text, first);
-    edits.push_back({{first, first}, indent + region_begin + indent + region_end + "\n"});
+    const std::size_t first = region_place(text);
+    edits.push_back({{first, first}, region_begin + region_end + "\n"});
     text = edited(text, std::move(edits));
   }
   return sources;
@@ -243,24 +233,24 @@ Sources composed(const Cut& cut, const std::string& task, const Bodies& bodies) 
   for (const std::string& file : cut.files(task)) {
     const std::string text = read_text(cut.root / file);
     std::vector<Edit> edits{include_of_todo(text)};
-    std::size_t first = text.size();
     for (const Part& part : cut.parts) {
       if (part.file != file) continue;
       const Place place = place_of(part, text);
-      first = std::min(first, place.head);
       if (task != "*" && part.task != task) continue;
       const auto body = bodies.parts.find(&part);
       if (body == bodies.parts.end()) throw CutError(bodies.missing.at(&part));
       const auto line = bodies.lines.find(&part);
       const std::string from = line == bodies.lines.end() ? "1" : std::to_string(line->second);
       edits.push_back({place.body, "\n#line " + from + " \"" + file + "\"\n" + body->second + "\n#line " +
-                                       std::to_string(line_of(text, place.body.end)) + " \"gadolin/" + file + "\"\n"});
+                                       std::to_string(line_of(text, place.body.end)) + " \"gadolin/" + file +
+                                       "\"\n"});
     }
     const auto helpers = bodies.helpers.find(file);
     if (helpers != bodies.helpers.end()) {
-      first = paragraph(text, first);
-      edits.push_back({{first, first}, "#line 1 \"your helpers in " + file + "\"\n" + helpers->second + "\n#line " +
-                                           std::to_string(line_of(text, first)) + " \"gadolin/" + file + "\"\n"});
+      const std::size_t first = region_place(text);
+      edits.push_back({{first, first},
+                       "#line 1 \"your helpers in " + file + "\"\n" + helpers->second + "\n#line " +
+                           std::to_string(line_of(text, first)) + " \"gadolin/" + file + "\"\n"});
     }
     sources[file] = edited(text, std::move(edits));
   }
@@ -296,17 +286,21 @@ std::string refused_in(const std::string& text, const std::string& own) {
     const std::size_t from = code.find_first_not_of(" \t", at + 1);
     const std::string directive = code.substr(std::min(from, code.size()), code.find('\n', at) - from);
     const std::string name = directive.substr(0, directive.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"));
-    const std::string rest = directive.substr(std::min(directive.find_first_not_of(" \t", name.size()), directive.size()));
-    if (name == "define" || name == "undef" || name.starts_with("if") || name.starts_with("el") || name == "endif")
+    const std::string rest =
+        directive.substr(std::min(directive.find_first_not_of(" \t", name.size()), directive.size()));
+    if (name == "define" || name == "undef" || name.starts_with("if") || name.starts_with("el") ||
+        name == "endif")
       continue;
     if (name == "pragma" && (rest.starts_with("omp") || rest.starts_with("unroll"))) continue;
     if (name == "include") {
       const std::size_t end = rest.find('>');
       const bool standard = rest.starts_with("<") && end != std::string::npos &&
                             rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 1) == end;
-      if (standard || (!rest.empty() && own.find("#include " + rest.substr(0, rest.find_last_not_of(" \t\r") + 1)) != std::string::npos))
+      if (standard || (!rest.empty() && own.find("#include " + rest.substr(0, rest.find_last_not_of(" \t\r") +
+                                                                                  1)) != std::string::npos))
         continue;
-      return say(at, "#include " + rest + " is not allowed; headers of the C++ library and the starter's own are");
+      return say(
+          at, "#include " + rest + " is not allowed; headers of the C++ library and the starter's own are");
     }
     return say(at, "#" + name + " is not allowed");
   }
@@ -321,7 +315,8 @@ std::string refused(const Cut& cut, const std::string& task, const Bodies& bodie
     const auto body = bodies.parts.find(part);
     if (body == bodies.parts.end()) return bodies.missing.at(part);
     const std::string text = refused_in(body->second, own.at(part->file));
-    if (!text.empty()) return part->file + ", line " + text + " (counted from the beginning of " + part->name + ")";
+    if (!text.empty())
+      return part->file + ", line " + text + " (counted from the beginning of " + part->name + ")";
   }
   for (const std::string& file : cut.files(task)) {
     const auto helpers = bodies.helpers.find(file);

@@ -10,9 +10,9 @@
 namespace gadolin::course {
 
 struct Part {
-  std::string task, name, file;          // "1.3", "Tensor::slice", "tensor/ops/views.cpp"
-  std::string in, open, after, until;    // where it is; `in`, `after` and `until` may be empty
-  std::string stub;                      // instead of todo(...)
+  std::string task, name, file;        // "1.3", "Tensor::slice", "tensor/ops/views.cpp"
+  std::string in, open, after, until;  // where it is; `in`, `after` and `until` may be empty
+  std::string stub;                    // instead of todo(...)
 };
 struct Unit {
   std::string file;    // compiled, with cut headers before production's
@@ -21,12 +21,12 @@ struct Unit {
 struct Cut {
   std::filesystem::path root, folder;  // of the tree; of the assignment, course/N
   std::vector<Part> parts;
-  std::map<std::string, std::vector<Unit>> units;           // by task
+  std::map<std::string, std::vector<Unit>> units;             // by task
   std::map<std::string, std::vector<std::string>> forbidden;  // by task: symbols its object may not need
 
-  std::vector<std::string> tasks() const;                              // in order of appearance
+  std::vector<std::string> tasks() const;                               // in order of appearance
   std::vector<std::string> files(const std::string& task = "*") const;  // that its parts lie in
-  std::vector<const Part*> of(const std::string& task) const;          // "*": all
+  std::vector<const Part*> of(const std::string& task) const;           // "*": all
 };
 Cut read_cut(const std::filesystem::path& root, int number);
 

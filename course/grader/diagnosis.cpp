@@ -25,7 +25,8 @@ bool explains(const std::vector<Outcome>& student, const std::vector<Outcome>& m
 
 std::string separating_trait(const std::vector<Outcome>& outcomes) {
   std::set<std::string> traits;
-  for (const Outcome& outcome : outcomes) traits.insert(outcome.the_case.traits.begin(), outcome.the_case.traits.end());
+  for (const Outcome& outcome : outcomes)
+    traits.insert(outcome.the_case.traits.begin(), outcome.the_case.traits.end());
   for (const std::string& trait : traits) {
     bool exactly = true, opposite = true, passed = false;
     for (const Outcome& outcome : outcomes) {

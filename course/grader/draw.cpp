@@ -29,7 +29,9 @@ std::uint64_t Draw::next() {
 }
 
 std::int64_t Draw::integer(std::int64_t low, std::int64_t high) {
-  if (high < low) throw std::invalid_argument("draw: no number from " + std::to_string(low) + " to " + std::to_string(high));
+  if (high < low)
+    throw std::invalid_argument("draw: no number from " + std::to_string(low) + " to " +
+                                std::to_string(high));
   const auto range = static_cast<std::uint64_t>(high - low) + 1;
   return low + static_cast<std::int64_t>((next() >> 11) % range);
 }

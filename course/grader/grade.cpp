@@ -47,7 +47,8 @@ Case case_of(const Course& course, const Task& task, const Who& who, int number)
   return task.draw(number, draw);
 }
 
-void inspect_files(const Course& course, const Task& task, const Submission& submission, const Who& who, TaskGrade& out) {
+void inspect_files(const Course& course, const Task& task, const Submission& submission, const Who& who,
+                   TaskGrade& out) {
   Files files;
   for (const std::string& name : task.files)
     if (const auto at = submission.files.find(name); at != submission.files.end()) files.insert(*at);
@@ -101,7 +102,8 @@ Submission read_submission(const Course& course, const fs::path& folder) {
     if (const auto text = read(file)) sources[file] = *text;
   submission.bodies = bodies_of(course.cut, sources);
   std::vector<std::string> names{"answers.toml"};
-  for (const Task& task : course.assignment.tasks) names.insert(names.end(), task.files.begin(), task.files.end());
+  for (const Task& task : course.assignment.tasks)
+    names.insert(names.end(), task.files.begin(), task.files.end());
   for (const std::string& name : names)
     if (const auto text = read(name)) submission.files[name] = *text;
   return submission;
@@ -117,7 +119,8 @@ Submission starter(const Course& course) { return {bodies_of(course.cut, starter
 fs::path probe_of(const Course& course, const std::string& cut, const Bodies& bodies) {
   const std::string why = refused(course.cut, cut, bodies);
   if (!why.empty()) throw CompileError(why);
-  return build_probe(course.kit, course.cut, course.assignment.number, cut, composed(course.cut, cut, bodies));
+  return build_probe(course.kit, course.cut, course.assignment.number, cut,
+                     composed(course.cut, cut, bodies));
 }
 
 namespace {
@@ -150,8 +153,8 @@ std::vector<Outcome> outcomes_of(const Course& course, const Task& task, const f
       ++answered;
     } else {
       outcome.ended = remote.ended();
-      outcome.wrong = "your code ended after " + std::to_string(answered) + " of " + std::to_string(cases.size()) +
-                      " requests (" + remote.ended() + ")";
+      outcome.wrong = "your code ended after " + std::to_string(answered) + " of " +
+                      std::to_string(cases.size()) + " requests (" + remote.ended() + ")";
     }
     outcomes.push_back(std::move(outcome));
   }
@@ -162,7 +165,8 @@ std::vector<Outcome> outcomes_of(const Course& course, const Task& task, const f
 void judge(const Task& task, int number, std::vector<Outcome>& outcomes) {
   for (Outcome& outcome : outcomes) {
     try {
-      outcome.want = task.want ? task.want(outcome.the_case.request) : production_answer(number, outcome.the_case.request);
+      outcome.want = task.want ? task.want(outcome.the_case.request)
+                               : production_answer(number, outcome.the_case.request);
     } catch (const std::exception& error) {
       outcome.want = {{"error", std::string(error.what())}};
     }
@@ -176,7 +180,8 @@ void judge(const Task& task, int number, std::vector<Outcome>& outcomes) {
   }
 }
 
-TaskGrade grade_task(const Course& course, const Task& task, const Submission& submission, const Who& who, bool diagnose) {
+TaskGrade grade_task(const Course& course, const Task& task, const Submission& submission, const Who& who,
+                     bool diagnose) {
   TaskGrade out;
   out.id = task.id;
   out.title = task.title;
@@ -230,7 +235,8 @@ TaskGrade grade_questions(const Course& course, const Submission& submission, co
   out.id = "questions";
   out.title = "questions";
   if (!course.assignment.questions) return out;
-  Draw draw(seed_of(public_key(who.term, who.student), course.assignment.number, "questions", who.student, 0));
+  Draw draw(
+      seed_of(public_key(who.term, who.student), course.assignment.number, "questions", who.student, 0));
   const std::vector<Question> questions = course.assignment.questions(draw, who.student.empty());
   TomlTable answers;
   if (const auto file = submission.files.find("answers.toml"); file != submission.files.end()) {
@@ -290,7 +296,8 @@ Grade grade(const Course& course, const Submission& submission, const Who& who) 
   // Two at a time: tasks are independent, and their points do not depend on time.
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i; (i = next++) < tasks.size();) out.tasks[i] = grade_task(course, tasks[i], submission, who);
+    for (std::size_t i; (i = next++) < tasks.size();)
+      out.tasks[i] = grade_task(course, tasks[i], submission, who);
   };
   std::future<void> other = std::async(std::launch::async, work);
   work();

@@ -91,8 +91,16 @@ std::string first_errors(const std::string& log, const fs::path& folder) {
 
 Policy compiling(const Kit& kit, const fs::path& folder) {
   Policy policy;
-  policy.reads = {"/usr", "/lib", "/lib64", "/bin", "/etc/alternatives", "/etc/ld.so.cache", kit.root, kit.folder.parent_path()};
+  policy.reads = {"/usr",
+                  "/lib",
+                  "/lib64",
+                  "/bin",
+                  "/etc/alternatives",
+                  "/etc/ld.so.cache",
+                  kit.root,
+                  kit.folder.parent_path()};
   policy.writes = {folder};
+  policy.executes = {"/usr", "/lib", "/lib64", "/bin"};
   policy.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TMPDIR=" + folder.string()};
   policy.folder = folder;
   policy.processes = true;
@@ -116,7 +124,8 @@ void check_symbols(const std::vector<std::string>& forbidden, const fs::path& ob
   const Run names = run({"/usr/bin/nm", "-uC", object.string()}, policy, 20, std::size_t{8} << 20);
   for (const std::string& symbol : forbidden) {
     if (names.log.find(" " + symbol) == std::string::npos) continue;
-    throw CompileError("task " + task + ": your code calls " + symbol + (symbol.ends_with("(") ? "...)" : "") +
+    throw CompileError("task " + task + ": your code calls " + symbol +
+                       (symbol.ends_with("(") ? "...)" : "") +
                        ", which is not yours to use here; write it with loops of your own");
   }
 }
@@ -143,14 +152,16 @@ Kit open_kit(const fs::path& folder) {
   return kit;
 }
 
-fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::string& task, const Sources& sources) {
+fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::string& task,
+                     const Sources& sources) {
   Words compile = compile_words(kit, number), link = link_words(kit, number);
   compile[0] = which(compile[0]);
   link[0] = which(link[0]);
   std::vector<Unit> units;
   for (const std::string& name : task == "*" ? cut.tasks() : std::vector<std::string>{task}) {
     for (const Unit& unit : cut.units.at(name)) {
-      const auto same = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.file == unit.file; });
+      const auto same =
+          std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.file == unit.file; });
       if (same == units.end()) units.push_back(unit);
     }
   }
@@ -162,10 +173,12 @@ fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::stri
   hash.update(state_of(compile)).update(state_of(link));
   for (const Unit& unit : units) {
     if (kit.cuda == "nvcc" && unit.file.ends_with(".cu"))
-      throw CompileError("task " + task + ": this kit compiles kernels by nvcc; build one with course/setup.sh");
+      throw CompileError("task " + task +
+                         ": this kit compiles kernels by nvcc; build one with course/setup.sh");
     std::string& text = texts.try_emplace(unit.file, "").first->second;
     if (text.empty()) text = read_text(cut.root / unit.file);
-    if (!unit.append.empty()) text += "\n#line 1 \"" + unit.append + "\"\n" + read_text(cut.root / unit.append);
+    if (!unit.append.empty())
+      text += "\n#line 1 \"" + unit.append + "\"\n" + read_text(cut.root / unit.append);
     hash.update(unit.file);
   }
   for (const auto& [file, text] : texts) hash.update(file + "\n" + text);
@@ -174,7 +187,8 @@ fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::stri
   const fs::path kept = kit.folder / "cache" / hash.hex().substr(0, 32);
   if (fs::exists(kept)) return kept;
   static std::atomic<int> count{0};
-  const fs::path folder = kit.folder / "cache" / ("making-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
+  const fs::path folder =
+      kit.folder / "cache" / ("making-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
   struct Remover {
     fs::path path;
     ~Remover() {
@@ -188,6 +202,9 @@ fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::stri
   for (const Unit& unit : units) {
     Words words = compile;
     words.insert(words.begin() + 1, {"-I" + folder.string(), "-w", "-x", "c++"});
+    // The lines that a message names are the student's, those beside it would be another file's.
+    words.push_back(compile[0].find("clang") != std::string::npos ? "-fno-caret-diagnostics"
+                                                                  : "-fno-diagnostics-show-caret");
     if (unit.file.ends_with(".cu")) words.insert(words.end(), kit.device.begin(), kit.device.end());
     const std::string object = (folder / (std::to_string(objects.size()) + ".o")).string();
     words.insert(words.end(), {"-c", (folder / unit.file).string(), "-o", object});

@@ -54,7 +54,8 @@ int landlock_version() {
 }
 
 int landlock_rules(const std::vector<std::filesystem::path>& reads,
-                   const std::vector<std::filesystem::path>& writes) {
+                   const std::vector<std::filesystem::path>& writes,
+                   const std::vector<std::filesystem::path>& executes) {
   const int version = landlock_version();
   if (version == 0) return -1;
   LandlockRuleset set;
@@ -64,7 +65,8 @@ int landlock_rules(const std::vector<std::filesystem::path>& reads,
   const std::size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
   const int rules = static_cast<int>(::syscall(create_ruleset, &set, size, 0));
   if (rules < 0) return -1;
-  for (const auto& path : reads) allow_below(rules, path, execute | read_file | read_dir);
+  for (const auto& path : reads) allow_below(rules, path, read_file | read_dir);
+  for (const auto& path : executes) allow_below(rules, path, execute | read_file | read_dir);
   for (const auto& path : writes) allow_below(rules, path, set.files & ~(std::uint64_t{1} << 15) & ~execute);
   for (const char* path : {"/dev/null", "/dev/zero"}) allow_below(rules, path, read_file | write_file);
   for (const char* path : {"/dev/urandom", "/dev/random"}) allow_below(rules, path, read_file);

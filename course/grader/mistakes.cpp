@@ -13,8 +13,8 @@ std::string replaced(const std::string& text, Span span, const std::string& with
 }
 
 [[noreturn]] void wrong(const TomlTable& table, const std::string& what) {
-  throw std::invalid_argument(table.file + ":" + std::to_string(table.line) + ": mistake '" + table.text("name") +
-                              "': " + what);
+  throw std::invalid_argument(table.file + ":" + std::to_string(table.line) + ": mistake '" +
+                              table.text("name") + "': " + what);
 }
 
 void replace_in(std::map<const Part*, std::string>& parts, const TomlTable& table, const std::string& right,
@@ -33,7 +33,8 @@ void replace_in(std::map<const Part*, std::string>& parts, const TomlTable& tabl
     place = found;
   }
   if (count != 1)
-    wrong(table, "'" + right.substr(0, 60) + "' stands " + std::to_string(count) + " times in the task's parts, not once");
+    wrong(table, "'" + right.substr(0, 60) + "' stands " + std::to_string(count) +
+                     " times in the task's parts, not once");
   parts[where] = replaced(parts[where], place, with);
 }
 
@@ -50,7 +51,8 @@ std::vector<Mistake> read_mistakes(const Cut& cut) {
     if (mistake.parts.empty()) wrong(table, "no part has the task " + mistake.task);
     const std::vector<std::string> pairs = table.texts("replace");
     if (pairs.size() % 2 != 0) wrong(table, "replace takes pairs: right, wrong");
-    for (std::size_t i = 0; i < pairs.size(); i += 2) replace_in(mistake.parts, table, pairs[i], pairs[i + 1]);
+    for (std::size_t i = 0; i < pairs.size(); i += 2)
+      replace_in(mistake.parts, table, pairs[i], pairs[i + 1]);
     if (table.has("body")) {
       const Part* part = nullptr;
       for (const auto& [candidate, body] : mistake.parts)

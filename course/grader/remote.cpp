@@ -20,14 +20,16 @@ std::uint64_t fresh_nonce() {
 }
 }  // namespace
 
-Remote::Remote(std::filesystem::path probe, const Limits& limits, bool sanitized, std::filesystem::path writes)
+Remote::Remote(std::filesystem::path probe, const Limits& limits, bool sanitized,
+               std::filesystem::path writes)
     : probe_(std::move(probe)), writes_(std::move(writes)), limits_(limits), sanitized_(sanitized),
       begin_(std::chrono::steady_clock::now()) {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
 double Remote::left() const {
-  return limits_.wall_seconds - std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  return limits_.wall_seconds -
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
 }
 
 void Remote::start() {
@@ -42,8 +44,10 @@ void Remote::start() {
   policy.file_size = limits_.file_size;
   policy.environment = {"OMP_NUM_THREADS=2", "OMP_WAIT_POLICY=passive", "OMP_DYNAMIC=false", "LC_ALL=C"};
   if (sanitized_) {
-    policy.environment.push_back("ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:detect_stack_use_after_return=0:"
-                                 "hard_rss_limit_mb=" + std::to_string(limits_.memory >> 20));
+    policy.environment.push_back(
+        "ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:detect_stack_use_after_return=0:"
+        "hard_rss_limit_mb=" +
+        std::to_string(limits_.memory >> 20));
     policy.environment.push_back("UBSAN_OPTIONS=print_stacktrace=0");
   }
   program_ = std::make_unique<Sandboxed>(std::vector<std::string>{probe_.string()}, policy);

@@ -15,7 +15,8 @@ namespace gadolin::course {
 class Remote {
  public:
   // `writes`: a folder in which the probe may write; may be empty.
-  Remote(std::filesystem::path probe, const Limits& limits, bool sanitized, std::filesystem::path writes = {});
+  Remote(std::filesystem::path probe, const Limits& limits, bool sanitized,
+         std::filesystem::path writes = {});
 
   // The answer, or nothing; then ended() says why. A probe that ended is started again for the next request,
   // until the task's time is up.

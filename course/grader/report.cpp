@@ -10,7 +10,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Two digits: the same text on every machine.
-double rounded(double points) { return static_cast<double>(static_cast<std::int64_t>(points * 100 + 0.5)) / 100; }
+double rounded(double points) {
+  return static_cast<double>(static_cast<std::int64_t>(points * 100 + 0.5)) / 100;
+}
 
 std::string points_text(double points) {
   char text[40];
@@ -21,7 +23,9 @@ std::string points_text(double points) {
   return out;
 }
 
-std::string plural(std::size_t n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); }
+std::string plural(std::size_t n, const std::string& one) {
+  return std::to_string(n) + " " + one + (n == 1 ? "" : "s");
+}
 
 // Lines of feedback of a task, without its points.
 std::string feedback(const TaskGrade& task) {
@@ -49,7 +53,8 @@ std::string feedback(const TaskGrade& task) {
 std::string counts(const TaskGrade& task) {
   if (!task.error.empty()) return "not run";
   std::string out = "public " + std::to_string(task.publics_passed) + " of " + std::to_string(task.publics);
-  if (task.hiddens > 0) out += ", hidden " + std::to_string(task.hiddens_passed) + " of " + std::to_string(task.hiddens);
+  if (task.hiddens > 0)
+    out += ", hidden " + std::to_string(task.hiddens_passed) + " of " + std::to_string(task.hiddens);
   return out;
 }
 
@@ -76,8 +81,7 @@ std::string base64(const std::string& bytes) {
     std::uint32_t word = 0;
     for (std::size_t j = 0; j < 3; ++j)
       word = word << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += i + j > bytes.size() ? '=' : digits[word >> (18 - 6 * j) & 63];
+    for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : digits[word >> (18 - 6 * j) & 63];
   }
   return out;
 }
@@ -92,8 +96,9 @@ std::string as_text(const Grade& grade) {
   std::string out = "Assignment " + std::to_string(grade.number) + ": " + grade.title + "\n";
   for (const TaskGrade& task : grade.tasks) {
     char line[200];
-    std::snprintf(line, sizeof line, "  %-11s %6s of %-5s %s (%s)\n", task.id.c_str(), points_text(task.points).c_str(),
-                  points_text(task.of).c_str(), task.id == "questions" ? "" : task.title.c_str(), counts(task).c_str());
+    std::snprintf(line, sizeof line, "  %-11s %6s of %-5s %s (%s)\n", task.id.c_str(),
+                  points_text(task.points).c_str(), points_text(task.of).c_str(),
+                  task.id == "questions" ? "" : task.title.c_str(), counts(task).c_str());
     out += line;
     const std::string words = feedback(task);
     if (!words.empty()) out += indented(words) + "\n";
@@ -155,7 +160,8 @@ std::string as_gradescope(const Grade& grade, double seconds) {
       TaskGrade closed;
       closed.hidden_lines = task.hidden_lines;
       closed.sentence = task.sentence;
-      add(task, task.title + ", hidden cases", task.points - points, task.of - half, feedback(closed), "after_published");
+      add(task, task.title + ", hidden cases", task.points - points, task.of - half, feedback(closed),
+          "after_published");
     }
   }
   // No score of the whole: it would override the sum.
@@ -191,7 +197,9 @@ std::string as_classroom(const Grade& grade) {
   Json tests = Json::array();
   for (const TaskGrade& task : grade.tasks) {
     tests.push_back({{"name", task.id + " " + task.title},
-                     {"status", task.full() ? "pass" : task.error.empty() ? "fail" : "error"},
+                     {"status", task.full()          ? "pass"
+                                : task.error.empty() ? "fail"
+                                                     : "error"},
                      {"score", rounded(task.points)},
                      {"message", feedback(task)},
                      {"test_code", ""},
@@ -200,7 +208,9 @@ std::string as_classroom(const Grade& grade) {
                      {"duration", 0}});
   }
   const Json out = {{"version", 1},
-                    {"status", grade.full() ? "pass" : grade.gradable ? "fail" : "error"},
+                    {"status", grade.full()     ? "pass"
+                               : grade.gradable ? "fail"
+                                                : "error"},
                     {"max_score", rounded(grade.of)},
                     {"tests", tests}};
   return base64(out.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -210,7 +220,8 @@ Format format_named(const std::string& name) {
   const char* const names[] = {"text", "json", "gradescope", "prairielearn", "classroom"};
   for (int i = 0; i < 5; ++i)
     if (name == names[i]) return static_cast<Format>(i);
-  throw std::invalid_argument("--format: '" + name + "' is none of text, json, gradescope, prairielearn and classroom");
+  throw std::invalid_argument("--format: '" + name +
+                              "' is none of text, json, gradescope, prairielearn and classroom");
 }
 
 std::string shown(const Grade& grade, Format format, double seconds) {

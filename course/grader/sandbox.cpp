@@ -108,7 +108,8 @@ struct Prepared {
     const auto cpu = static_cast<std::uint64_t>(policy.cpu_seconds);
     limit(RLIMIT_CPU, cpu, cpu + 1);
     limit(RLIMIT_CORE, 0, 0);
-    limit(RLIMIT_FSIZE, static_cast<std::uint64_t>(policy.file_size), static_cast<std::uint64_t>(policy.file_size));
+    limit(RLIMIT_FSIZE, static_cast<std::uint64_t>(policy.file_size),
+          static_cast<std::uint64_t>(policy.file_size));
     limit(RLIMIT_STACK, 8 << 20, 8 << 20);
     if (policy.memory > 0)
       limit(RLIMIT_AS, static_cast<std::uint64_t>(policy.memory), static_cast<std::uint64_t>(policy.memory));
@@ -138,7 +139,8 @@ struct Prepared {
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (rule_set >= 0) landlock_enter(rule_set);
     for (sock_filter& step : filter)
-      if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == 0xfffffffeu) step.k = static_cast<std::uint32_t>(::getpid());
+      if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == 0xfffffffeu)
+        step.k = static_cast<std::uint32_t>(::getpid());
     if (!filter.empty()) enter_seccomp(filter);
     ::syscall(SYS_execveat, file, "", words.data(), environment.data(), AT_EMPTY_PATH);
     give_up(tell, errno);
@@ -197,13 +199,17 @@ Sandboxed::Sandboxed(const std::vector<std::string>& command, const Policy& poli
   Prepared child{{}, {}, policy, {}};
   for (const std::string& word : command) child.words.push_back(const_cast<char*>(word.c_str()));
   child.words.push_back(nullptr);
-  for (const std::string& word : policy.environment) child.environment.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& word : policy.environment)
+    child.environment.push_back(const_cast<char*>(word.c_str()));
   child.environment.push_back(nullptr);
   child.program = ::open(command[0].c_str(), O_PATH | O_CLOEXEC);
-  if (child.program < 0) throw std::runtime_error(command[0] + ": cannot be started; " + std::strerror(errno));
-  std::vector<std::filesystem::path> reads = policy.reads;
-  reads.push_back(command[0]);
-  child.rules = landlock_rules(reads, policy.writes);
+  if (child.program < 0)
+    throw std::runtime_error(command[0] + ": cannot be started; " + std::strerror(errno));
+  std::vector<std::filesystem::path> executes = policy.executes;
+  executes.push_back(command[0]);
+  for (const char* loader : {"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"})
+    executes.push_back(loader);
+  child.rules = landlock_rules(policy.reads, policy.writes, executes);
   if (isolation().seccomp) child.filter = seccomp_filter(policy.processes, -2);
   child.threads = threads_of(policy.other_user && ::geteuid() == 0 ? nobody : ::geteuid());
   int to[2], from[2], log[2], status[2];
@@ -250,6 +256,11 @@ void Sandboxed::kill() {
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
+  // The others end a moment later; who still lives holds the other end of this.
+  pollfd ready{log_, POLLIN, 0};
+  char bytes[8192];
+  while (log_ >= 0 && ::poll(&ready, 1, 2000) > 0 && ::read(log_, bytes, sizeof bytes) != 0) {
+  }
 }
 
 Sandboxed::~Sandboxed() {
@@ -290,7 +301,8 @@ std::string Sandboxed::Ending::text() const {
   return "signal " + std::to_string(signal) + (name ? " (SIG" + std::string(name) + ")" : "");
 }
 
-Run run(const std::vector<std::string>& command, const Policy& policy, double seconds, std::size_t log_limit) {
+Run run(const std::vector<std::string>& command, const Policy& policy, double seconds,
+        std::size_t log_limit) {
   Run result;
   Sandboxed program(command, policy);
   program.close_to();

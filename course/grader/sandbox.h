@@ -12,8 +12,10 @@
 namespace gadolin::course {
 
 struct Policy {
-  std::vector<std::filesystem::path> reads;   // read and execute, with what is below
+  std::vector<std::filesystem::path> reads;   // with what is below
   std::vector<std::filesystem::path> writes;  // read and write, with what is below
+  // May be started besides the program itself and the loader of shared libraries.
+  std::vector<std::filesystem::path> executes;
   std::vector<std::string> environment;       // NAME=VALUE
   std::filesystem::path folder = "/";         // where it runs
   bool processes = false;                     // a compiler starts its parts

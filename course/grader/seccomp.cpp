@@ -17,7 +17,8 @@ constexpr std::uint32_t allow = SECCOMP_RET_ALLOW, refuse = SECCOMP_RET_ERRNO | 
 struct FilterWriter {
   std::vector<sock_filter> code;
   void add(int op, std::uint32_t k, int yes = 0, int no = 0) {
-    code.push_back({static_cast<std::uint16_t>(op), static_cast<std::uint8_t>(yes), static_cast<std::uint8_t>(no), k});
+    code.push_back(
+        {static_cast<std::uint16_t>(op), static_cast<std::uint8_t>(yes), static_cast<std::uint8_t>(no), k});
   }
   void load(std::size_t offset) { add(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
   void answer(std::uint32_t what) { add(BPF_RET | BPF_K, what); }
@@ -54,15 +55,42 @@ std::vector<sock_filter> seccomp_filter(bool processes, int pid) {
   f.add(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1);  // the other calling convention of this processor
   f.answer(refuse);
 #endif
-  for (long call :
-       {SYS_socket,           SYS_socketpair,        SYS_connect,         SYS_ptrace,        SYS_process_vm_readv,
-        SYS_process_vm_writev, SYS_pidfd_open,       SYS_pidfd_getfd,     SYS_pidfd_send_signal,
-        SYS_io_uring_setup,   SYS_io_uring_enter,    SYS_io_uring_register, SYS_bpf,         SYS_perf_event_open,
-        SYS_userfaultfd,      SYS_add_key,           SYS_request_key,     SYS_keyctl,        SYS_mount,
-        SYS_umount2,          SYS_pivot_root,        SYS_chroot,          SYS_unshare,       SYS_setns,
-        SYS_open_tree,        SYS_move_mount,        SYS_fsopen,          SYS_fsmount,       SYS_init_module,
-        SYS_finit_module,     SYS_kexec_load,        SYS_open_by_handle_at, SYS_msgget,      SYS_shmget,
-        SYS_semget,           SYS_mq_open})
+  for (long call : {SYS_socket,
+                    SYS_socketpair,
+                    SYS_connect,
+                    SYS_ptrace,
+                    SYS_process_vm_readv,
+                    SYS_process_vm_writev,
+                    SYS_pidfd_open,
+                    SYS_pidfd_getfd,
+                    SYS_pidfd_send_signal,
+                    SYS_io_uring_setup,
+                    SYS_io_uring_enter,
+                    SYS_io_uring_register,
+                    SYS_bpf,
+                    SYS_perf_event_open,
+                    SYS_userfaultfd,
+                    SYS_add_key,
+                    SYS_request_key,
+                    SYS_keyctl,
+                    SYS_mount,
+                    SYS_umount2,
+                    SYS_pivot_root,
+                    SYS_chroot,
+                    SYS_unshare,
+                    SYS_setns,
+                    SYS_open_tree,
+                    SYS_move_mount,
+                    SYS_fsopen,
+                    SYS_fsmount,
+                    SYS_init_module,
+                    SYS_finit_module,
+                    SYS_kexec_load,
+                    SYS_open_by_handle_at,
+                    SYS_msgget,
+                    SYS_shmget,
+                    SYS_semget,
+                    SYS_mq_open})
     f.when_call(call, refuse);
   f.when_call(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
   if (!processes) {

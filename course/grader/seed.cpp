@@ -24,8 +24,10 @@ Seed public_key(const std::string& term, const std::string& student) {
   return Sha256().update("gadolin course\n" + term + "\n" + student + "\n").digest();
 }
 
-Seed seed_of(const Seed& key, int assignment, const std::string& task, const std::string& student, int number) {
-  return hmac_sha256(key, std::to_string(assignment) + "\n" + task + "\n" + student + "\n" + std::to_string(number));
+Seed seed_of(const Seed& key, int assignment, const std::string& task, const std::string& student,
+             int number) {
+  return hmac_sha256(
+      key, std::to_string(assignment) + "\n" + task + "\n" + student + "\n" + std::to_string(number));
 }
 
 Secret new_secret() {
@@ -49,7 +51,8 @@ Secret parse_secret(const std::string& text) {
   Secret secret;
   const std::string digits = text.substr(0, text.find_last_not_of(" \r\n") + 1);
   if (digits.size() != 64 || digits.find_first_not_of("0123456789abcdef") != std::string::npos)
-    throw std::invalid_argument("secret: 64 digits of 0-9 a-f are needed; make one with gadolin-grade secret new");
+    throw std::invalid_argument(
+        "secret: 64 digits of 0-9 a-f are needed; make one with gadolin-grade secret new");
   for (std::size_t i = 0; i < 32; ++i)
     secret[i] = static_cast<std::uint8_t>(std::stoi(digits.substr(2 * i, 2), nullptr, 16));
   return secret;
@@ -58,7 +61,8 @@ Secret parse_secret(const std::string& text) {
 Secret read_secret(const std::filesystem::path& file) {
   struct stat facts;
   if (::stat(file.c_str(), &facts) == 0 && (facts.st_mode & 077) != 0)
-    throw std::invalid_argument("secret: others may read " + file.string() + "; chmod 600 it, and make a new one");
+    throw std::invalid_argument("secret: others may read " + file.string() +
+                                "; chmod 600 it, and make a new one");
   return parse_secret(read_text(file));
 }
 

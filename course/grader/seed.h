@@ -15,7 +15,8 @@ Seed hmac_sha256(const Seed& key, const std::string& message);  // RFC 2104
 // SHA-256 of course, term and student.
 Seed public_key(const std::string& term, const std::string& student);
 // HMAC(key, assignment, task, student, number). `task` is "questions" for the sheet.
-Seed seed_of(const Seed& key, int assignment, const std::string& task, const std::string& student, int number);
+Seed seed_of(const Seed& key, int assignment, const std::string& task, const std::string& student,
+             int number);
 
 Secret new_secret();                                    // 32 bytes of the system's generator
 std::string secret_text(const Secret& secret);          // 64 digits

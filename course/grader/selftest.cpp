@@ -33,7 +33,8 @@ std::string said(const TaskGrade& task) {
 
 std::vector<Question> questions_of(const Course& course, const Who& who) {
   if (!course.assignment.questions) return {};
-  Draw draw(seed_of(public_key(who.term, who.student), course.assignment.number, "questions", who.student, 0));
+  Draw draw(
+      seed_of(public_key(who.term, who.student), course.assignment.number, "questions", who.student, 0));
   return course.assignment.questions(draw, who.student.empty());
 }
 
@@ -41,7 +42,8 @@ std::string right_answers(const Course& course, const Who& who) {
   std::string out;
   for (const Question& question : questions_of(course, who)) {
     out += question.id + " = [";
-    for (std::size_t i = 0; i < question.answer.size(); ++i) out += (i ? ", " : "") + number_text(question.answer[i]);
+    for (std::size_t i = 0; i < question.answer.size(); ++i)
+      out += (i ? ", " : "") + number_text(question.answer[i]);
     out += "]\n";
   }
   return out;
@@ -67,7 +69,8 @@ std::vector<std::string> starter_faults(const Cut& cut) {
       faults.push_back(file + ": the starter is missing; gadolin-grade cut writes it");
       continue;
     }
-    if (there != text) faults.push_back(file + ": the starter is not what is left of production; gadolin-grade cut writes it");
+    if (there != text)
+      faults.push_back(file + ": the starter is not what is left of production; gadolin-grade cut writes it");
   }
   return faults;
 }
@@ -92,7 +95,8 @@ std::vector<std::string> mistake_faults(const Course& course, const Mistake& mis
   }
   if (!named) faults.push_back(mistake.name + ": every case passes");
   if (points > of * 2 / 3 + 1e-9)
-    faults.push_back(mistake.name + ": only " + number_text(of - points) + " of " + number_text(of) + " points are lost");
+    faults.push_back(mistake.name + ": only " + number_text(of - points) + " of " + number_text(of) +
+                     " points are lost");
   return faults;
 }
 
@@ -114,7 +118,8 @@ std::vector<std::string> starter_grade_faults(const Course& course) {
   const Submission submission = starter(course);
   for (const Task& task : course.assignment.tasks) {
     const TaskGrade result = grade_task(course, task, submission, tester(), false);
-    if (result.points != 0 || !result.error.empty()) faults.push_back("starter, task " + task.id + ": " + said(result));
+    if (result.points != 0 || !result.error.empty())
+      faults.push_back("starter, task " + task.id + ": " + said(result));
   }
   return faults;
 }

@@ -51,7 +51,8 @@ std::string without_comments(const std::string& text, bool strings) {
       next = until(open, ")" + text.substr(i + 2, open - i - 2) + "\"");
       if (strings) blank(i + 2, next - 1);
     } else if (text[i] == '"' || (text[i] == '\'' && !after_word)) {
-      while (next < text.size() && text[next] != text[i] && text[next] != '\n') next += text[next] == '\\' ? 2 : 1;
+      while (next < text.size() && text[next] != text[i] && text[next] != '\n')
+        next += text[next] == '\\' ? 2 : 1;
       if (strings) blank(i + 1, next);
       ++next;
     }
@@ -81,8 +82,8 @@ std::size_t closing_brace(const std::string& blank, std::size_t open) {
 }
 
 int line_of(const std::string& text, std::size_t at) {
-  return 1 + static_cast<int>(
-                 std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n'));
+  return 1 + static_cast<int>(std::count(
+                 text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n'));
 }
 
 std::string indent_of(const std::string& text, std::size_t at) {

@@ -4,9 +4,7 @@
 
 namespace gadolin::course {
 
-Tensor tensor_of(const Array& array, DType dtype) {
-  return tensor(array.numbers, Shape(array.shape), dtype);
-}
+Tensor tensor_of(const Array& array, DType dtype) { return tensor(array.numbers, Shape(array.shape), dtype); }
 
 DType dtype_named(const std::string& name) {
   for (DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64, DType::int32,

@@ -168,7 +168,8 @@ std::vector<std::string> TomlTable::texts(const std::string& key) const {
   const auto at = items.find(key);
   if (at == items.end()) return {};
   if (const auto* list = std::get_if<std::vector<std::string>>(&at->second.value)) return *list;
-  if (const auto* list = std::get_if<std::vector<double>>(&at->second.value); list && list->empty()) return {};
+  if (const auto* list = std::get_if<std::vector<double>>(&at->second.value); list && list->empty())
+    return {};
   return {text(key)};
 }
 

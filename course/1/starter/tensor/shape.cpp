@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 
 Shape::Shape(std::initializer_list<std::int64_t> sizes) {
@@ -44,9 +47,6 @@ std::string to_string(const Shape& shape) {
   for (int i = 0; i < shape.dim(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 Strides strides_for(const Shape& shape, MemoryFormat format) {
   course::todo("1.1", "strides_for");

@@ -9,6 +9,9 @@
 #include "tensor/cpu/parallel.h"
 #include "tensor/dtype.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -29,9 +32,6 @@ template <class M> struct Panels {
   static std::size_t depth(const MatrixProduct& p) { return static_cast<std::size_t>(std::min(tile_k, p.k)); }
   std::vector<M> a, b, c;
 };
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Copies rows x cols (strides row, col) into groups of `group` rows, column after column within a group; rows
 // that are missing in the last group are 0.

@@ -6,6 +6,9 @@
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -53,9 +56,6 @@ struct SliceFunction {
   }
   Grads backward(const Tensor& dy, Need) const { return {apply(UnsliceFunction{spec}, dy)}; }
 };
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Strides with which the elements of (shape, strides) are read in row-major order as `to`, which has as many,
 // if there are such strides.
