@@ -105,11 +105,13 @@ Assignment assignment_3();
 Assignment assignment_4();
 Assignment assignment_5();
 Assignment assignment_6();
+Assignment assignment_7();  // the other choice of 6
 Values answer_1(const Values& request);
 Values answer_2(const Values& request);
 Values answer_3(const Values& request);
 Values answer_4(const Values& request);
 Values answer_5(const Values& request);
 Values answer_6(const Values& request);
+Values answer_7(const Values& request);
 
 }  // namespace gadolin::course

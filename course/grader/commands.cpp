@@ -91,7 +91,7 @@ int build_command(const Options& options, const Course& course) {
 
 void declare(CLI::App& app, Options& options) {
   app.require_subcommand(0, 1);
-  app.add_option("N", options.number, "the assignment, 1 to 6");
+  app.add_option("N", options.number, "the assignment, 1 to 7 (7 is the other choice of 6)");
   app.add_option("FOLDER", options.folder, "the submission (default: course/N/work)");
   app.add_option("--kit", options.kit, "the build's folder that holds kit.toml");
   app.add_flag("--reference", options.reference, "grade the framework's own code");

@@ -37,6 +37,9 @@ std::vector<Assignment> all_assignments() {
 #ifdef GADOLIN_COURSE_6
       assignment_6(),
 #endif
+#ifdef GADOLIN_COURSE_7
+      assignment_7(),
+#endif
   };
 }
 

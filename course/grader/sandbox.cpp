@@ -1,4 +1,5 @@
-// Starts programs behind walls. Between fork and exec only what is prepared before the fork is used.
+// Starts programs behind walls. Between fork and exec only what is prepared before the fork is used, and no
+// handler of a library runs (_Fork): that of libomp needs what the child no longer has.
 #include "course/grader/sandbox.h"
 
 #include <dirent.h>
@@ -57,7 +58,7 @@ bool enter_namespaces() {
 
 // Whether `trial` works, in a child that ends with it.
 template <class F> bool works(F trial) {
-  const pid_t child = ::fork();
+  const pid_t child = ::_Fork();
   if (child == 0) ::_exit(trial() ? 0 : 1);
   int status = 1;
   return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
@@ -150,7 +151,7 @@ struct Prepared {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     int trouble[2] = {-1, -1};
     if (::pipe2(trouble, O_CLOEXEC) != 0) ::_exit(126);
-    const pid_t child = ::fork();
+    const pid_t child = ::_Fork();
     if (child == 0) run_program(trouble[1]);
     ::close(trouble[1]);
     ::close(to);
@@ -220,12 +221,12 @@ Sandboxed::Sandboxed(const std::vector<std::string>& command, const Policy& poli
   child.log = log[1];
   child.status = status[1];
   const bool namespaces = isolation().namespaces;
-  pid_ = ::fork();
+  pid_ = ::_Fork();
   if (pid_ == 0) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!namespaces || !enter_namespaces()) child.watch();
-    const pid_t first = ::fork();  // number 1 of the new process ids: all others end with it
+    const pid_t first = ::_Fork();  // number 1 of the new process ids: all others end with it
     if (first == 0) child.watch();
     for (int fd : {child.to, child.from, child.log, child.status}) ::close(fd);
     while (::waitpid(first, nullptr, 0) < 0 && errno == EINTR) {
