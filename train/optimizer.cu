@@ -103,6 +103,10 @@ struct Advance {
   const double* partial;  // sums of squares, or nullptr when overflows are not looked for
   std::int64_t tasks;
   double clip_norm, beta1, beta2, growth, backoff, interval;
+  // What all gradients are multiplied by, so that their norm is not above clip_norm.
+  GADOLIN_HD double clipped(double factor, double norm) const {
+    return clip_norm > 0 && norm > clip_norm ? factor * (clip_norm / (norm + 1e-6)) : factor;
+  }
   GADOLIN_HD void finish(double sum, double* control) const {
     using std::pow;
     using std::sqrt;
@@ -118,7 +122,7 @@ struct Advance {
         if (dynamic) control[c_scale] *= backoff;
         return;
       }
-      if (clip_norm > 0 && norm > clip_norm) factor *= clip_norm / (norm + 1e-6);
+      factor = clipped(factor, norm);
       if (dynamic) {
         control[c_good_steps] += 1;
         if (control[c_good_steps] >= interval) {
