@@ -9,7 +9,6 @@ namespace {
 
 using Sizes = std::vector<std::int64_t>;
 
-std::string named(const std::string& type, std::int64_t i) { return type + std::to_string(i); }
 
 // --- 3.1 ---------------------------------------------------------------------------------------------------
 

@@ -101,11 +101,13 @@ Assignment assignment_3();
 Assignment assignment_4();
 Assignment assignment_5();
 Assignment assignment_6();
+Assignment assignment_7();  // 6B, the other choice
 Values answer_1(const Values& request);
 Values answer_2(const Values& request);
 Values answer_3(const Values& request);
 Values answer_4(const Values& request);
 Values answer_5(const Values& request);
 Values answer_6(const Values& request);
+Values answer_7(const Values& request);  // 6B, the other choice
 
 }  // namespace gadolin::course
