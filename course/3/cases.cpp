@@ -1,7 +1,7 @@
 // Tasks, cases and questions of assignment 3.
 #include <cmath>
 
-#include "course/3/digits.h"
+#include "course/3/cases_digits.h"
 #include "course/grader/assignment.h"
 
 namespace gadolin::course {

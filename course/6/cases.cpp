@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "course/6/lesions.h"
+#include "course/6/cases_lesions.h"
 #include "course/grader/assignment.h"
 
 namespace gadolin::course {

@@ -1,7 +1,7 @@
 // Tasks, cases and questions of assignment 6B.
 #include <cmath>
 
-#include "course/7/neighbours.h"
+#include "course/7/cases_neighbours.h"
 #include "course/grader/assignment.h"
 
 namespace gadolin::course {

@@ -1,4 +1,4 @@
-#include "course/6/lesions.h"
+#include "course/6/cases_lesions.h"
 
 #include <algorithm>
 #include <cmath>

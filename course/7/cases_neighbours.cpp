@@ -1,4 +1,4 @@
-#include "course/7/neighbours.h"
+#include "course/7/cases_neighbours.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "course/3/digits.h"
+#include "course/3/cases_digits.h"
 
 #include <cmath>
 
