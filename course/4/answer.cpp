@@ -68,7 +68,7 @@ Values softmax_answer(const Values& r) {
     return x.grad();
   });
 }
-Values product_answer(const Values& r) {
+Values tiled_product_answer(const Values& r) {
   const Tensor a = on_gpu(r, "a"), b = on_gpu(r, "b"), c = empty({a.size(0), b.size(1)}, DType::fp32, gpu);
   return counted(r, "c", [&] {
     multiply_tiled(a, b, c, 2);
@@ -97,7 +97,7 @@ Values run_op(const Values& request) {
   if (op == "map") return map_answer(request);
   if (op == "sum") return sum_answer(request);
   if (op == "softmax") return softmax_answer(request);
-  if (op == "product") return product_answer(request);
+  if (op == "product") return tiled_product_answer(request);
   if (op == "norm") return norm_on_gpu_answer(request);
   throw std::invalid_argument("no op " + op);
 }
