@@ -90,9 +90,13 @@ struct Assignment {
   int number = 0;
   std::string title;
   std::vector<Task> tasks;  // the demonstration is the last one, with cut "*"
-  // `student` is "" for the handout's numbers.
+  // `handout`: the numbers of the handout instead of drawn ones.
   std::function<std::vector<Question>(Draw& draw, bool handout)> questions;
 };
+
+// The default comparison, for those that add to it: "" or one line on the first value of `want` that `got`
+// does not have.
+std::string difference(const Case& the_case, const Values& got, const Values& want);
 
 // In course/N/cases.cpp and course/N/answer.cpp.
 Assignment assignment_1();
@@ -101,13 +105,13 @@ Assignment assignment_3();
 Assignment assignment_4();
 Assignment assignment_5();
 Assignment assignment_6();
-Assignment assignment_7();  // 6B, the other choice
+Assignment assignment_7();  // the other choice of 6
 Values answer_1(const Values& request);
 Values answer_2(const Values& request);
 Values answer_3(const Values& request);
 Values answer_4(const Values& request);
 Values answer_5(const Values& request);
 Values answer_6(const Values& request);
-Values answer_7(const Values& request);  // 6B, the other choice
+Values answer_7(const Values& request);
 
 }  // namespace gadolin::course
