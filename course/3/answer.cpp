@@ -2,6 +2,7 @@
 // net of the demonstration, all with the framework's plain loops.
 #include <cmath>
 
+#include "course/3/rules.h"
 #include "course/grader/assignment.h"
 #include "course/grader/tensors.h"
 #include "layers/conv.h"
@@ -88,39 +89,25 @@ Values norm_answer(const Values& r) {
   return answer;
 }
 
-// The weights after each step.
-Array steps(const Values& r, const OptimizerOptions& options, double scale) {
-  const Tensor w = leaf(r, "w");
-  Optimizer optimizer({{"w", w}}, options, {.scale = scale});
-  const Array& gradients = array(r, "gradients");  // [steps, w]
-  Array all{gradients.shape, {}};
-  const std::size_t n = static_cast<std::size_t>(w.numel());
-  for (std::size_t at = 0; at < gradients.numbers.size(); at += n) {
-    const auto begin = gradients.numbers.begin() + static_cast<std::ptrdiff_t>(at);
-    w.set_grad(
-        mul(tensor(std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(n)), w.shape(), w.dtype()),
-            scale));
-    optimizer.step();
-    const std::vector<double> now = w.to_vector<double>();
-    all.numbers.insert(all.numbers.end(), now.begin(), now.end());
-  }
-  return all;
-}
+// The weights after each step, by the rules of train/update_rules.h.
 Values optimizer_answer(const Values& r) {
-  OptimizerOptions o = optimizer_options(text(r, "rule"));
-  o.lr = real(r, "lr"), o.weight_decay = real(r, "decay"), o.eps = real(r, "eps");
-  o.clip_norm = real(r, "clip");
+  StepOptions o;
+  o.rule = text(r, "rule");
+  o.lr = real(r, "lr"), o.decay = real(r, "decay"), o.eps = real(r, "eps"), o.clip = real(r, "clip");
+  o.momentum = real(r, "momentum"), o.scale = real(r, "scale");
+  const Array &w = array(r, "w"), &gradients = array(r, "gradients");
+  const auto steps = [&](const StepOptions& options) {
+    return Array{gradients.shape, weights_after_steps(options, w.numbers, gradients.numbers)};
+  };
   Values answer;
-  if (o.rule == Rule::sgd) {
-    o.momentum = real(r, "momentum");
-    answer["momentum"] = steps(r, o, real(r, "scale"));
+  if (o.rule == "sgd") {
+    answer["momentum"] = steps(o);
     o.nesterov = true;
-    answer["nesterov"] = steps(r, o, real(r, "scale"));
-    if (o.clip_norm == 0) return answer;
-    o = optimizer_options("adam");
+    answer["nesterov"] = steps(o);
+    if (o.clip == 0) return answer;
+    o.rule = "adam", o.clip = 0, o.scale = 1;
   }
-  o.lr = real(r, "lr");
-  answer[name_of(o.rule)] = steps(r, o, 1);
+  answer[o.rule] = steps(o);
   return answer;
 }
 

@@ -9,7 +9,6 @@ namespace {
 
 using Sizes = std::vector<std::int64_t>;
 
-
 // --- 3.1 ---------------------------------------------------------------------------------------------------
 
 Case draw_linear(int number, Draw& draw) {
