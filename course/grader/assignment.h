@@ -92,6 +92,8 @@ struct Assignment {
   std::vector<Task> tasks;  // the demonstration is the last one, with cut "*"
   // `handout`: the numbers of the handout instead of drawn ones.
   std::function<std::vector<Question>(Draw& draw, bool handout)> questions;
+  // What else is drawn for a student, a line for the question sheet; Draw::student() draws the same in cases.
+  std::function<std::string(Draw student)> sheet = {};
 };
 
 // The default comparison, for those that add to it: "" or one line on the first value of `want` that `got`

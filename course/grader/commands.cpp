@@ -72,6 +72,10 @@ int cut_command(const Course& course) {
 }
 
 int questions_command(const Options& options, const Course& course) {
+  if (course.assignment.sheet)
+    std::cout << course.assignment.sheet(
+                     Draw(student_seed(options.term, options.student, course.assignment.number)))
+              << "\n";
   for (const Question& question : questions_of(course, who_of(options)))
     std::cout << question.id << ": " << question.text << "\n";
   return 0;

@@ -8,7 +8,7 @@
 
 namespace gadolin::course {
 
-Draw::Draw(const Seed& seed) {
+Draw::Draw(const Seed& seed, const Seed& student) : student_(student) {
   for (std::size_t i = 0; i < 4; ++i) {
     state_[i] = 0;
     for (std::size_t j = 0; j < 8; ++j) state_[i] = state_[i] << 8 | seed[i * 8 + j];

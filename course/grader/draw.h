@@ -13,7 +13,9 @@ using Seed = std::array<std::uint8_t, 32>;
 
 class Draw {
  public:
-  explicit Draw(const Seed& seed);
+  // `student`: the same for all cases of a student's assignment.
+  explicit Draw(const Seed& seed, const Seed& student = {});
+  Draw student() const { return Draw(student_); }             // what is drawn once a student: ops, data sets
   std::int64_t integer(std::int64_t low, std::int64_t high);  // both included
   double uniform(double low, double high);                    // a multiple of 2^-24 of the range
   bool chance(double p) { return uniform(0, 1) < p; }
@@ -29,6 +31,7 @@ class Draw {
  private:
   std::uint64_t next();
   std::uint64_t state_[4];
+  Seed student_;
 };
 
 }  // namespace gadolin::course

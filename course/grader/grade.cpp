@@ -46,7 +46,8 @@ std::vector<Assignment> all_assignments() {
 Case case_of(const Course& course, const Task& task, const Who& who, int number) {
   const bool hidden = number >= task.publics;
   const Seed key = hidden ? *who.secret : public_key(who.term, who.student);
-  Draw draw(seed_of(key, course.assignment.number, task.id, who.student, number));
+  Draw draw(seed_of(key, course.assignment.number, task.id, who.student, number),
+            student_seed(who.term, who.student, course.assignment.number));
   return task.draw(number, draw);
 }
 
@@ -55,7 +56,8 @@ void inspect_files(const Course& course, const Task& task, const Submission& sub
   Files files;
   for (const std::string& name : task.files)
     if (const auto at = submission.files.find(name); at != submission.files.end()) files.insert(*at);
-  Draw draw(seed_of(public_key(who.term, who.student), course.assignment.number, task.id, who.student, 0));
+  Draw draw(seed_of(public_key(who.term, who.student), course.assignment.number, task.id, who.student, 0),
+            student_seed(who.term, who.student, course.assignment.number));
   double right = 0, all = 0;
   for (const Finding& finding : task.inspect(files, draw)) {
     ++out.publics;

@@ -16,10 +16,10 @@ struct Policy {
   std::vector<std::filesystem::path> writes;  // read and write, with what is below
   // May be started besides the program itself and the loader of shared libraries.
   std::vector<std::filesystem::path> executes;
-  std::vector<std::string> environment;       // NAME=VALUE
-  std::filesystem::path folder = "/";         // where it runs
-  bool processes = false;                     // a compiler starts its parts
-  bool other_user = false;                    // where we are root: run as nobody
+  std::vector<std::string> environment;  // NAME=VALUE
+  std::filesystem::path folder = "/";    // where it runs
+  bool processes = false;                // a compiler starts its parts
+  bool other_user = false;               // where we are root: run as nobody
   int cpu_seconds = 10;
   std::int64_t memory = 0;  // of address space; 0: no limit (AddressSanitizer maps terabytes)
   std::int64_t file_size = std::int64_t{16} << 20;

@@ -18,6 +18,11 @@ Seed public_key(const std::string& term, const std::string& student);
 Seed seed_of(const Seed& key, int assignment, const std::string& task, const std::string& student,
              int number);
 
+// Of what is drawn once for a student.
+inline Seed student_seed(const std::string& term, const std::string& student, int assignment) {
+  return seed_of(public_key(term, student), assignment, "student", student, 0);
+}
+
 Secret new_secret();                                    // 32 bytes of the system's generator
 std::string secret_text(const Secret& secret);          // 64 digits
 Secret parse_secret(const std::string& text);           // throws std::invalid_argument, and never quotes it
