@@ -24,11 +24,11 @@ template <class T> GADOLIN_HD T root(T x, T power) {
 }
 
 // What all gradients are multiplied by, so that their norm is not above clip_norm (0: any).
-GADOLIN_HD inline double clipped(double factor, double norm, double clip_norm) {
+GADOLIN_HD double clipped(double factor, double norm, double clip_norm) {
   return clip_norm > 0 && norm > clip_norm ? factor * (clip_norm / (norm + 1e-6)) : factor;
 }
 // What a mean with decay beta is divided by after `steps` steps from 0 (Kingma and Ba 2015, section 3).
-GADOLIN_HD inline double bias_correction(double beta, double steps) {
+GADOLIN_HD double bias_correction(double beta, double steps) {
   using std::pow;
   return 1 - pow(beta, steps);
 }

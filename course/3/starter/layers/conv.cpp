@@ -8,6 +8,9 @@
 #include "layers/winograd.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace detail {
 
@@ -17,9 +20,6 @@ struct Extent {
   std::int64_t out;
   int before, after;
 };
-// yours: what the parts below share may stand here
-// end of yours
-
 Extent extent(std::int64_t in, std::int64_t filter, int stride, int padding, int dilation, bool same) {
   course::todo("3.2a", "extent");
 }

@@ -4,6 +4,9 @@
 #include "layers/conv_function.h"
 #include "tensor/cpu/parallel.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 namespace {
 
@@ -11,9 +14,6 @@ namespace {
 struct Columns {
   const ConvSizes& z;
   std::int64_t size = z.p * z.q;
-
-  // yours: what the parts below share may stand here
-  // end of yours
 
   // Calls f(column element, image element or -1 outside the image) for all places of the patches of channels
   // [begin, end).

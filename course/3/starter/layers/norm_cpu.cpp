@@ -9,6 +9,9 @@
 #include "tensor/cpu/parallel.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 namespace {
 
@@ -85,9 +88,6 @@ template <class F> void for_rows(const NormSizes& size, F&& f) {
 // T: elements; P: parameters and arithmetic.
 template <class T, class P> struct Kernels {
   NormSizes size;
-
-  // yours: what the parts below share may stand here
-  // end of yours
 
   // Mean and biased variance of each channel.
   void statistics(const Rows<const T>& x, P* mean, P* variance) const {

@@ -10,6 +10,9 @@
 #include "tensor/function.h"
 #include "tensor/half.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 
 // [N, C, H, W] channels-last or [N, C] as a matrix [rows, channels].
@@ -73,9 +76,6 @@ NormGrid norm_grid(const NormSizes& size, int v, int rows_each, std::int64_t blo
 template <class P> GADOLIN_HD P normalised(P x, P mean, P scale, P bias) { return scale * (x - mean) + bias; }
 template <class P> GADOLIN_HD bool passes_relu(P v) { return !(v <= P(0)); }
 template <class P> GADOLIN_HD P rectified(P v) { return v < P(0) ? P(0) : v; }
-// yours: what the parts below share may stand here
-// end of yours
-
 // dx = scale (g - sum(g) / n - xhat sum(g xhat) / n) in training, scale g otherwise, where shift and slope
 // are 0.
 template <class P> GADOLIN_HD P norm_gradient(P g, P x, P mean, P scale, P shift, P slope) {

@@ -7,6 +7,9 @@
 #include "tensor/loops.h"
 #include "train/optimizer.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 
 // Numbers of one step that every element needs; read from the control block once a piece.
@@ -24,8 +27,14 @@ template <class T> GADOLIN_HD T root(T x, T power) {
   return power == T(0.5) ? sqrt(x) : pow(x, power);
 }
 
-// yours: what the parts below share may stand here
-// end of yours
+// What all gradients are multiplied by, so that their norm is not above clip_norm (0: any).
+GADOLIN_HD double clipped(double factor, double norm, double clip_norm) {
+  course::todo("3.4b", "clipped");
+}
+// What a mean with decay beta is divided by after `steps` steps from 0 (Kingma and Ba 2015, section 3).
+GADOLIN_HD double bias_correction(double beta, double steps) {
+  course::todo("3.4b", "bias_correction");
+}
 
 // w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the
 // Slim form of RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate

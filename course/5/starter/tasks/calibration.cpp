@@ -8,15 +8,15 @@
 
 #include "tensor/check.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
 using detail::no_value;
 
 double edge(int i, int bins) { return static_cast<double>(i) / bins; }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // The bin whose (low, high] holds p; the edges are the very numbers that table() shows.
 int bin_of(double p, int bins) {

@@ -8,6 +8,9 @@
 #include "tasks/features.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -51,9 +54,6 @@ std::string cam_layer(Module& net, const std::function<Tensor()>& run) {
 std::string cam_layer(Layer& net, const Tensor& x) {
   return cam_layer(net, [&] { return net(x); });
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 Tensor grad_cam(Module& net, const std::function<Tensor()>& evidence, const std::string& wanted) {
   const std::string layer = wanted.empty() ? cam_layer(net, evidence) : wanted;

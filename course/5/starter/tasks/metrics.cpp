@@ -10,6 +10,9 @@
 #include "tensor/check.h"
 #include "tensor/random.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -137,9 +140,6 @@ namespace {
 
 // How often each sample is drawn; a function of seed and number.
 class Resamples {
- // yours: what the parts below share may stand here
- // end of yours
-
  public:
   Resamples(std::span<const std::string> patient, const BootstrapOptions& options)
       : samples_(patient.size()), seed_(options.seed) {

@@ -7,6 +7,9 @@
 #include "tasks/metrics.h"
 #include "tensor/check.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -32,9 +35,6 @@ Ranking::Ranking(Reals score, std::span<const std::uint8_t> label) {
     return a.score != b.score ? a.score > b.score : a.index < b.index;
   });
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Mann-Whitney: the share of (positive, negative) pairs in the right order. All sums are of whole numbers, so
 // exact.

@@ -9,6 +9,9 @@
 
 #include "tensor/check.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -86,9 +89,6 @@ void check_temperature(double temperature) {
 }
 
 }  // namespace
-
-// yours: what the parts below share may stand here
-// end of yours
 
 Temperature fit_temperature(Reals logits, std::span<const std::int64_t> target, std::int64_t classes,
                             Reals weight) {

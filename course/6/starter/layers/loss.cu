@@ -10,6 +10,9 @@
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -167,9 +170,6 @@ struct Bce {
   template <class T> GADOLIN_HD T operator()(T x, T y) const { return softplus_of(x) - x * y; }
   template <class T> GADOLIN_HD T operator()(T x, T y, T dz) const { return dz * (logistic(x) - y); }
 };
-// yours: what the parts below share may stand here
-// end of yours
-
 struct Focal {
   static constexpr auto name = "sigmoid_focal_loss";
   double alpha, gamma;

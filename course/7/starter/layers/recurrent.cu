@@ -12,6 +12,9 @@
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 namespace {
 
@@ -44,9 +47,6 @@ template <class T, class C, class W> struct RecurrentStep {
     Count q, d, r, kept;  // kept: the row of what is kept
     bool counts;
   };
-  // yours: what the parts below share may stand here
-  // end of yours
-
   GADOLIN_HD At at(Count q) const {
     course::todo("6B.4", "at");
   }

@@ -6,6 +6,9 @@
 #include "layers/recurrent.h"
 #include "tensor/logistic.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 
 // Of a float in plain arithmetic, so that loops become vectors: by exp, near 0 by Taylor's series.
@@ -19,9 +22,6 @@ template <class M> GADOLIN_HD M tanh_of(M x) {
 #endif
   return static_cast<M>(std::tanh(x));
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // x(gate), z(gate): the parts of input and state; keep(i, value) and kept(i): what backward needs; h, c: the
 // state before the step, then after. Backward: dh, of the output, becomes what goes straight to the state

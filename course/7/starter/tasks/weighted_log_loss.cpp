@@ -6,6 +6,9 @@
 
 #include "tensor/check.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 
 std::vector<double> usual_label_weights(const std::vector<std::string>& classes) {
@@ -13,9 +16,6 @@ std::vector<double> usual_label_weights(const std::vector<std::string>& classes)
   for (const std::string& name : classes) weights.push_back(name == "any" ? 2 : 1);
   return weights;
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 std::vector<double> weighted_log_losses(Reals probability, std::span<const std::uint8_t> label,
                                         Reals label_weight) {

@@ -9,6 +9,9 @@
 #include "tensor/function.h"
 #include "tensor/ops/index_loop.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -147,9 +150,6 @@ struct MatmulFunction {
     return grads;
   }
 };
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // x [M, in], weight [out, in], bias [out] or undefined -> [M, out]
 struct LinearFunction {

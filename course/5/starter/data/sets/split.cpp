@@ -11,6 +11,9 @@
 #include "tensor/check.h"
 #include "tensor/random.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -20,9 +23,6 @@ struct Group {
   std::vector<std::int64_t> samples;
   std::vector<double> counts;  // [classes + 1]; the last is the number of samples
 };
-
-// yours: what the parts below share may stand here
-// end of yours
 
 std::vector<Group> groups_of(const Dataset& dataset, bool by_patient) {
   course::todo("5.1", "groups_of");

@@ -3,10 +3,10 @@
 
 #include <cmath>
 
-namespace gadolin {
-
-// yours: what the parts below share may stand here
+// yours: includes and helpers may stand here
 // end of yours
+
+namespace gadolin {
 
 std::vector<std::array<double, 4>> anchors_at_origin(const AnchorOptions& o, std::size_t level) {
   course::todo("6A.2", "anchors_at_origin");

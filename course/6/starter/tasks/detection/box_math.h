@@ -8,6 +8,9 @@
 #include "tasks/detection/boxes.h"
 #include "tensor/half.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 
 // Corners in pixels.
@@ -29,9 +32,6 @@ GADOLIN_HD float product(float a, float b) {
   return static_cast<float>(static_cast<double>(a) * static_cast<double>(b));
 #endif
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Intersection over union; 0 where nothing is common. NaN in either box gives NaN. `plus`: 1 where the last
 // pixel belongs to a box (legacy).

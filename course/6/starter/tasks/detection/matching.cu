@@ -7,6 +7,9 @@
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -88,9 +91,6 @@ void find_best(Cuda, const MatchProblem& p, std::int64_t pictures) {
   if (all > 0) launch("match_anchors", grid_stride(all * 128, 128), best_kernel, p, all);
 }
 #endif
-
-// yours: what the parts below share may stand here
-// end of yours
 
 struct AssignLoop {
   MatchProblem p;

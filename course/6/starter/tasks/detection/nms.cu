@@ -8,12 +8,12 @@
 #include "tensor/ops.h"
 #include "tensor/ops/index_loop.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace detail {
 namespace {
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Whether the box at place a takes the place of that at b, which comes after it.
 GADOLIN_HD bool suppresses(const Suppression& s, std::int64_t n, std::int64_t a, std::int64_t b) {

@@ -8,6 +8,9 @@
 
 #include "tensor/check.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -15,9 +18,6 @@ using Vec = std::array<double, 3>;
 double dot(const Vec& a, const Vec& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 Vec minus(const Vec& a, const Vec& b) { return {a[0] - b[0], a[1] - b[1], a[2] - b[2]}; }
 double length(const Vec& a) { return std::sqrt(dot(a, a)); }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 Vec normal_of(const std::array<double, 6>& o) {
   course::todo("6B.5", "normal_of");
