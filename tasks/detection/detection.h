@@ -53,7 +53,9 @@ class DetectionTask : public Task {
   // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same;
   // "dropped", the share of the samples' boxes that the pipeline cut away or made too loose (0 for a batch
   // that does not say).
-  LossParts loss(const Batch& batch) override;
+  LossParts loss(const Batch& batch) override { return loss_of(answer(batch), batch); }
+  // The same of what the net has said already.
+  LossParts loss_of(const DetectorOutput& out, const Batch& batch);
   // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
   // detect.h, in pixels of the net's input, and "map" and "size" of the batch.
   Outputs predict(const Batch& batch) override;
