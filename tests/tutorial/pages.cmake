@@ -1,7 +1,8 @@
-# One source of all pages of the tutorial: the program of each, and what its page says that it prints.
-#   cmake -D PAGES=FOLDER -D OUT=pages.cpp -P pages.cmake
+# One source of all pages for readers: the program of each, and what its page says that it prints.
+#   cmake -D DOCS=FOLDER -D OUT=pages.cpp -P pages.cmake
 include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/blocks.cmake)
-file(GLOB pages ${PAGES}/*.md)
+file(GLOB pages ${DOCS}/tutorial/*.md)
+list(APPEND pages ${DOCS}/reading.md)
 set(includes "")
 set(programs "")
 set(table "")
@@ -31,7 +32,7 @@ foreach(page IN LISTS pages)
   string(APPEND programs "namespace ${id} {\n${program}}  // namespace ${id}\n\n")
   string(APPEND table "    {\"${name}\", ${id}::run, R\"printed(${printed})printed\"},\n")
 endforeach()
-file(WRITE ${OUT} "// Made of ${PAGES} by tests/tutorial/pages.cmake.
+file(WRITE ${OUT} "// Made of ${DOCS} by tests/tutorial/pages.cmake.
 #include \"tests/tutorial/pages.h\"
 
 ${includes}

@@ -1,4 +1,4 @@
-// Each page of docs/tutorial prints what it says that it prints.
+// Each page of docs/tutorial, and the answers of docs/reading.md, print what they say that they print.
 #include "tests/tutorial/pages.h"
 
 #include <gtest/gtest.h>
@@ -37,6 +37,6 @@ INSTANTIATE_TEST_SUITE_P(Pages, Tutorial, testing::ValuesIn(tutorial_pages()), [
   return name;
 });
 
-TEST(Tutorial, HasEightPages) { EXPECT_EQ(tutorial_pages().size(), 8u); }
+TEST(Tutorial, HasEightPagesAndTheAnswersOfTheWalk) { EXPECT_EQ(tutorial_pages().size(), 9u); }
 
 }  // namespace
