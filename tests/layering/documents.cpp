@@ -75,7 +75,7 @@ std::vector<std::string> pages_for_readers() {
 
 TEST(Documents, FilesAndFunctionsThatTheyNameAreThere) {
   const std::vector<std::string> pages = pages_for_readers();
-  EXPECT_GT(pages.size(), 10u);
+  EXPECT_GE(pages.size(), 10u);
   std::string faults;
   for (const std::string& page : pages) faults += missing(GADOLIN_SOURCE_DIR, page);
   EXPECT_EQ(faults, "");
