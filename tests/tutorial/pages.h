@@ -1,4 +1,5 @@
-// The pages of docs/tutorial and docs/reading.md as programs: a source made of their blocks defines them (pages.cmake).
+// The pages of docs/tutorial and docs/reading.md as programs: a source made of their blocks defines them
+// (pages.cmake).
 #pragma once
 
 #include <ostream>
