@@ -10,6 +10,7 @@ function plain(text) {
   gsub(/[\\@<>&#%]/, "\\\\&", text)
   while (match(text, /`[^`]+`/))
     text = substr(text, 1, RSTART - 1) "<tt>" substr(text, RSTART + 1, RLENGTH - 2) "</tt>" substr(text, RSTART + RLENGTH)
+  gsub(/et al\. /, "et al.\\ ", text)  # no end of a sentence
   return text
 }
 function indent_of(line) { match(line, /^ */); return RLENGTH }
