@@ -21,19 +21,19 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  void write(const void* bytes, std::size_t count);
-  void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+  void write(const void* bytes, std::size_t count);                          // throws FileError
+  void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }  // throws FileError
   // Puts other bytes over those already written from byte `at` on, for headers whose contents are known last.
   void overwrite(std::int64_t at, std::string_view bytes);
   std::int64_t size() const { return written_; }  // bytes so far
   // Everything written is on the disk afterwards, still under the temporary name: for reading back before
   // commit().
   void sync();
-  void commit();
+  void commit();  // syncs and renames; throws FileError
   // The same without waiting for the disk: of thousands of small files, one sync_file_system() makes sure.
   // Whole after a kill of the process; after a loss of power before that, perhaps not.
   void commit_unsynced();
-  const std::string& temporary_path() const { return temporary_; }
+  const std::string& temporary_path() const { return temporary_; }  // until commit()
 
  private:
   [[noreturn]] void give_up(const char* call, int error);
@@ -45,7 +45,7 @@ class AtomicFile {
   bool synced_ = false;
 };
 
-void write_file_atomically(const std::string& path, std::string_view bytes);
+void write_file_atomically(const std::string& path, std::string_view bytes);  // all of it; throws FileError
 
 // Makes `link` another name of the file `target` in one step, replacing what `link` was; both in the same
 // folder. A hard link, or a symbolic one where the file system has no hard links.

@@ -10,9 +10,10 @@
 
 namespace gadolin {
 
+// Rows of texts under names.
 struct CsvTable {
-  std::string name;  // of the file, for messages
-  std::vector<std::string> header;
+  std::string name;                            // of the file, for messages
+  std::vector<std::string> header;             // names of the columns
   std::vector<std::vector<std::string>> rows;  // each as long as the header
   std::vector<std::int64_t> lines;  // where in the file a row begins; the header's line is the first
 
@@ -31,7 +32,7 @@ struct CsvTable {
 // names of columns, and content without one; only the first may have none, as in tables of pandas with their
 // row numbers. Names of columns are trimmed.
 CsvTable parse_csv(std::string_view text, const std::string& name, char separator = ',');
-CsvTable read_csv(const std::string& path);
+CsvTable read_csv(const std::string& path);  // throws FileError, and FormatError with the line
 // The same row by row, for tables that are too large to hold: `header` gets a table without rows, `row` the
 // fields of one, as many as the header has, and its line. Every column but the first must have a name.
 void each_csv_row(std::string_view text, const std::string& name,
@@ -42,6 +43,6 @@ void each_csv_row(std::string_view text, const std::string& name,
 CsvTable parse_csv_records(std::string_view text, const std::string& name);
 
 std::string csv_field(std::string_view text);  // quoted when it must be
-std::string to_csv(const CsvTable& table);
+std::string to_csv(const CsvTable& table);     // with quotes where they are needed
 
 }  // namespace gadolin

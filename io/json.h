@@ -6,6 +6,6 @@
 
 namespace gadolin {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // keys stay in their order
 
 }  // namespace gadolin

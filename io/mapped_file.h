@@ -21,10 +21,10 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  std::byte* data() const { return data_; }
-  std::size_t size() const { return size_; }
-  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
-  const std::string& path() const { return path_; }
+  std::byte* data() const { return data_; }                                                // first byte
+  std::size_t size() const { return size_; }                                               // bytes
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }  // the same as text
+  const std::string& path() const { return path_; }                                        // as given
   // Gives back the memory of whole pages in this range that nobody wrote to; read again, they come from the
   // file.
   void forget(std::size_t begin, std::size_t bytes) const;

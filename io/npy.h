@@ -28,8 +28,8 @@ Tensor map_npy(const std::string& path);
 
 // An array where it lies, at any alignment: for arrays larger than memory, such as members of .npz files.
 struct NpyView {
-  Shape shape;
-  DType dtype;
+  Shape shape;             // of the array
+  DType dtype;             // of its elements
   std::string_view bytes;  // row-major; a part of what was given
 };
 // Throws FormatError as load_npy, and for Fortran order.
@@ -43,8 +43,8 @@ class NpyWriter {
   NpyWriter(const std::string& path, const Shape& row, DType dtype);
   // [M, row...], converted to the dtype. Waits for the device. Throws ShapeError.
   void append(const Tensor& rows);
-  std::int64_t rows() const { return rows_; }
-  void commit();
+  std::int64_t rows() const { return rows_; }  // written so far
+  void commit();  // the header with the number of rows, then the file's name: before this nothing is there
 
  private:
   std::string header() const;

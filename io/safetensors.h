@@ -13,20 +13,21 @@
 
 namespace gadolin {
 
-using TensorMap = std::map<std::string, Tensor>;
-using TextMap = std::map<std::string, std::string>;
+using TensorMap = std::map<std::string, Tensor>;     // by name
+using TextMap = std::map<std::string, std::string>;  // by key
 
 // One tensor as the header describes it.
 struct SafetensorsEntry {
-  std::string name, dtype;  // dtype as in the file: "F32"
-  std::vector<std::int64_t> sizes;
+  std::string name, dtype;          // dtype as in the file: "F32"
+  std::vector<std::int64_t> sizes;  // of its dimensions
   std::int64_t begin = 0, end = 0;  // bytes, from the end of the header
 };
 
+// What a file says of its tensors.
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  // by offset
-  TextMap metadata;
-  std::int64_t data_start = 0;  // of the file
+  TextMap metadata;                       // texts by key
+  std::int64_t data_start = 0;            // of the file
 };
 
 // Reads and checks the header of a file of `file_bytes` bytes that begins with `start` (the whole header at
@@ -38,9 +39,11 @@ SafetensorsHeader parse_safetensors_header(std::string_view start, std::int64_t 
 // A file whose tensors are read when asked for.
 class SafetensorsFile {
  public:
-  explicit SafetensorsFile(const std::string& path);
+  explicit SafetensorsFile(const std::string& path);  // maps it; throws FileError, FormatError
+  // In the order of the file.
   const std::vector<SafetensorsEntry>& entries() const { return header_.entries; }
-  const TextMap& metadata() const { return header_.metadata; }
+  const TextMap& metadata() const { return header_.metadata; }  // texts by key
+  // Whether there is a tensor of that name.
   bool contains(const std::string& name) const { return by_name_.count(name) != 0; }
   // On the CPU, over the mapped file where alignment allows: it takes no memory until it is changed. Throws
   // FormatError when there is no such tensor and for types that Gadolin lacks.
@@ -52,7 +55,7 @@ class SafetensorsFile {
   std::map<std::string, std::size_t> by_name_;
 };
 
-TensorMap load_safetensors(const std::string& path);
+TensorMap load_safetensors(const std::string& path);  // all tensors, as copies
 // Widest types first and then by name, as the reference writer does, so that every tensor is aligned. Atomic;
 // waits for devices.
 void save_safetensors(const std::string& path, const TensorMap& tensors, const TextMap& metadata = {});

@@ -8,6 +8,7 @@
 
 namespace gadolin {
 
+// What a file of weights holds.
 struct WeightFile {
   TensorMap tensors;   // on the CPU; may look into the mapped file, may be strided, may share storage
   TextMap metadata;    // what the file says about itself

@@ -8,7 +8,7 @@
 namespace gadolin {
 
 // What an anchor holds, in int64 [N, A]: a class from 0 on, or one of these.
-inline constexpr std::int64_t anchor_background = -1, anchor_ignored = -2;
+inline constexpr std::int64_t anchor_background = -1, anchor_ignored = -2;  // no object; counts for nothing
 
 // Focal loss (Lin et al. 2017, equation 5) of independent classes, on logits: over the anchors that are not
 // ignored and all classes, alpha_t (1 - p_t)^gamma times the binary cross-entropy; alpha weighs the class
@@ -19,7 +19,9 @@ inline constexpr std::int64_t anchor_background = -1, anchor_ignored = -2;
 // a label counts as background.
 Tensor anchor_focal_loss(const Tensor& logits, const Tensor& label, double alpha = 0.25, double gamma = 2);
 
+// Which loss boxes are learnt by.
 struct BoxLossOptions {
+  // On the four numbers, or on overlaps.
   enum class Kind : std::uint8_t { smooth_l1, giou } kind = Kind::smooth_l1;
   double beta = 1.0 / 9;  // of smooth L1: 0.5 d^2 / beta up to here, |d| - 0.5 beta above; 0: L1
 };

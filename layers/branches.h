@@ -9,12 +9,14 @@ namespace gadolin {
 // relu(bn(conv(x))), under the names of torchvision's BasicConv2d and timm's ConvNormAct.
 class ConvNormRelu : public Layer {
  public:
+  // Channels in and out, filter, options of the convolution without its bias, eps of the norm.
   ConvNormRelu(int in, int out, Pair kernel_size, Conv2dOptions options = {}, double eps = 1e-3);
   Tensor forward(const Tensor& x) override { return pair_.relu(x); }
   // The same into `out`.
   Tensor write(const Tensor& x, const Tensor& out) {
     return called(x, [&] { return pair_.relu(x, out); });
   }
+  // The convolution alone, as a call of this module.
   Tensor raw(const Tensor& x) {
     return called(x, [&] { return pair_.conv()(x); });
   }
@@ -22,7 +24,7 @@ class ConvNormRelu : public Layer {
   Tensor finish(const Tensor& raw, const Tensor& out = {}) {
     return called(raw, [&] { return pair_.norm().relu(raw, {}, out); });
   }
-  const ConvNorm& pair() const { return pair_; }
+  const ConvNorm& pair() const { return pair_; }                                    // the two layers
   int channels() const { return static_cast<int>(pair_.conv().weight().size(0)); }  // of the result
   const char* kind() const override { return "ConvNormRelu"; }
 
@@ -32,10 +34,10 @@ class ConvNormRelu : public Layer {
 
 // A convolution of a branch, which reads what is before it.
 struct BranchConv {
-  const char* name;
-  int out;  // channels as published
-  Pair kernel_size;
-  Conv2dOptions options = {};
+  const char* name;            // as the net names it
+  int out;                     // channels as published
+  Pair kernel_size;            // rows and columns of the filter
+  Conv2dOptions options = {};  // of the convolution
 };
 
 // x [N, C, H, W] -> the results of all branches, joined along C. A net declares the branches as its paper
@@ -46,7 +48,7 @@ struct BranchConv {
 // everything runs as drawn.
 class Branches : public Layer {
  public:
-  using Convs = std::vector<BranchConv>;
+  using Convs = std::vector<BranchConv>;  // one after another
   // in: channels of x; divisor: of all published numbers of channels, for small nets.
   Branches(const char* kind, int in, int divisor = 1) : in_(in), kind_(kind), divisor_(divisor) {}
   Tensor forward(const Tensor& x) override;
@@ -59,10 +61,11 @@ class Branches : public Layer {
   // The same behind a pooling, or the pooling alone. An average must keep the size, and a 1x1 convolution
   // must follow it.
   void max_pool(const PoolOptions& w, const Convs& convs = {}) { add_branch(Pool::max, w, convs, {}); }
+  // An average pooling in front of a 1x1 convolution.
   void average_pool(const PoolOptions& w, const BranchConv& c) { add_branch(Pool::average, w, {c}, {}); }
 
  protected:
-  int in_;
+  int in_;  // channels of x
 
  private:
   enum class Pool : std::uint8_t { none, max, average };

@@ -39,8 +39,8 @@ Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const Ch
 
 // A batch norm, a ReLU and the convolution behind them, all children of the module that declares the pair.
 struct NormReluConv {
-  BatchNorm2d& norm;
-  Conv2d& conv;
+  BatchNorm2d& norm;  // in front of the ReLU
+  Conv2d& conv;       // behind it
 };
 // The first and the second one after another, the bottleneck of a dense layer. When nothing is recorded, the
 // second batch norm folds into the first convolution and the result is written into `out`, if there is one.

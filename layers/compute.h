@@ -11,7 +11,7 @@ namespace gadolin {
 // from copies of their fp32 weights, and what follows them gets its results. Losses convert back.
 class ComputeScope {
  public:
-  explicit ComputeScope(DType dtype);
+  explicit ComputeScope(DType dtype);  // a floating type
   ~ComputeScope();
   ComputeScope(const ComputeScope&) = delete;
   ComputeScope& operator=(const ComputeScope&) = delete;

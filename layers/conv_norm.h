@@ -24,11 +24,13 @@ class Shortcut;
 // cases, and in an Unfused scope, the two modules run one by one.
 class ConvNorm {
  public:
-  ConvNorm(Conv2d& conv, BatchNorm2d& norm) : conv_(&conv), norm_(&norm) {}
-  Tensor operator()(const Tensor& x) const { return run(x, {}); }
+  ConvNorm(Conv2d& conv, BatchNorm2d& norm) : conv_(&conv), norm_(&norm) {}  // both must outlive it
+  Tensor operator()(const Tensor& x) const { return run(x, {}); }            // norm(conv(x))
   // `out`: where to write.
   Tensor relu(const Tensor& x, const Tensor& out = {}) const { return run(x, {.relu = true, .out = out}); }
+  // Norm(conv(x)) + addend.
   Tensor add(const Tensor& x, Tensor addend) const { return run(x, {.addend = std::move(addend)}); }
+  // relu(norm(conv(x)) + addend), in one pass.
   Tensor add_relu(const Tensor& x, Tensor addend) const {
     return run(x, {.addend = std::move(addend), .relu = true});
   }
@@ -37,6 +39,7 @@ class ConvNorm {
 
   // Whether the two are one for these inputs, with nothing recorded.
   bool folds(const Tensor& x, const Tensor& addend = {}) const;
+  // The two modules:
   Conv2d& conv() const { return *conv_; }
   BatchNorm2d& norm() const { return *norm_; }
 
@@ -51,8 +54,9 @@ class ConvNorm {
 // a batch norm, something else, or nothing, which hands the input on.
 class Shortcut : public Sequential {
  public:
+  // Nothing, or any layers.
   using Sequential::Sequential;
-  Shortcut(Conv2d conv, BatchNorm2d norm);
+  Shortcut(Conv2d conv, BatchNorm2d norm);  // under the names "0" and "1"
   Tensor forward(const Tensor& x) override;
 
  private:

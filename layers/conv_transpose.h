@@ -5,11 +5,12 @@
 
 namespace gadolin {
 
+// How filters move over the result.
 struct ConvTranspose2dOptions {
-  Pair stride = 1, padding = 0, dilation = 1;
+  Pair stride = 1, padding = 0, dilation = 1;  // as in conv2d, of which this is the gradient
   Pair output_padding =
-      0;  // rows and columns more, below and to the right: the sizes that `stride` rounds away
-  int groups = 1;
+      0;             // rows and columns more, below and to the right: the sizes that `stride` rounds away
+  int groups = 1;    // channels in that many groups of their own
   bool bias = true;  // of the module; the function has a bias when it is given one
 };
 
@@ -25,13 +26,14 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
 // Weights start normal with variance 2 / (C R S), which keeps the variance of x where the stride is 1.
 class ConvTranspose2d : public Layer {
  public:
+  // Channels [C], filters [K], their size; weight [C, K / groups, R, S].
   ConvTranspose2d(int in_channels, int out_channels, Pair kernel_size,
                   const ConvTranspose2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "ConvTranspose2d"; }
   std::int64_t macs(std::span<const Tensor> in, std::span<const Tensor> out) const override;
-  const Tensor& weight() const { return weight_; }
-  const Tensor& bias() const { return bias_; }  // undefined without one
+  const Tensor& weight() const { return weight_; }  // [C, K / groups, R, S]
+  const Tensor& bias() const { return bias_; }      // undefined without one
 
  private:
   ConvTranspose2dOptions options_;

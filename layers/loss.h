@@ -5,6 +5,7 @@
 
 namespace gadolin {
 
+// How a cross-entropy counts.
 struct CrossEntropyOptions {
   Tensor class_weight = {};          // [C] fp32, or undefined
   double label_smoothing = 0;        // share of the target spread evenly over all classes
@@ -35,6 +36,7 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& target,
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target,
                                         const Tensor& positive_weight = {}, const Tensor& mask = {});
 
+// What becomes of the elements' losses: their mean or their sum.
 enum class Reduction : std::uint8_t { mean, sum };
 // Focal loss (Lin et al. 2017) for independent labels: alpha_t (1 - p_t)^gamma times the binary
 // cross-entropy, with p_t the probability given to the truth. alpha < 0 leaves alpha_t out. Shapes as above.
@@ -48,6 +50,7 @@ Tensor softmax_focal_loss(const Tensor& logits, const Tensor& target, double gam
 // 0.5 d^2 / beta where |d| < beta, |d| - 0.5 beta elsewhere, d = x - target.
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, double beta = 1,
                       Reduction reduction = Reduction::mean);
+// (x - target)^2; shapes broadcast.
 Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean);
 
 }  // namespace gadolin

@@ -10,11 +10,12 @@ namespace detail {
 struct BatchNormFunction;
 }
 
+// How a batch norm runs.
 struct BatchNormOptions {
   bool training = false;  // statistics of the batch; otherwise the running ones
   double momentum = 0.1;  // running = (1 - momentum) running + momentum batch, as in PyTorch
-  double eps = 1e-5;
-  bool relu = false;  // y = relu(norm(x) + addend)
+  double eps = 1e-5;      // added to the variance
+  bool relu = false;      // y = relu(norm(x) + addend)
 };
 
 // y = weight (x - mean) / sqrt(variance + eps) + bias [+ addend] [then relu], per channel.
@@ -31,12 +32,15 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 // Mean and biased variance of each channel over a batch, [C] in fp32 (fp64 of fp64). Where several batch
 // norms read one tensor, they are computed once.
 struct ChannelStatistics {
-  Tensor mean, variance;
+  Tensor mean, variance;  // [C] each
 };
+// Writes both into the tensors of `into`.
 void channel_statistics(const Tensor& x, const ChannelStatistics& into);
 
+// A batch norm of images [N, C, H, W] or rows [N, C], with running statistics as buffers.
 class BatchNorm2d : public Layer {
  public:
+  // Weight 1, bias 0, running mean 0 and variance 1.
   explicit BatchNorm2d(int channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x) override { return normalise(x, {}, false); }
   // relu(norm(x)) and relu(norm(x) + addend), each in one pass. `known`: the statistics of the batch; `out`:
@@ -44,6 +48,7 @@ class BatchNorm2d : public Layer {
   Tensor relu(const Tensor& x, const ChannelStatistics& known = {}, const Tensor& out = {}) {
     return called(x, [&] { return normalise(x, {}, true, known, out); });
   }
+  // relu(norm(x) + addend).
   Tensor add_relu(const Tensor& x, const Tensor& addend) {
     return called(x, [&] { return normalise(x, addend, true); });
   }
@@ -51,11 +56,11 @@ class BatchNorm2d : public Layer {
   // batch norm too. Keeps x, other_x, both statistics and one bit per element.
   Tensor join_relu(const Tensor& x, BatchNorm2d& other, const Tensor& other_x);
   const char* kind() const override { return "BatchNorm2d"; }
-  const Tensor& weight() const { return weight_; }
-  const Tensor& bias() const { return bias_; }
-  const Tensor& running_mean() const { return running_mean_; }
-  const Tensor& running_var() const { return running_var_; }
-  double eps() const { return eps_; }
+  const Tensor& weight() const { return weight_; }              // [C]
+  const Tensor& bias() const { return bias_; }                  // [C]
+  const Tensor& running_mean() const { return running_mean_; }  // [C]; a buffer
+  const Tensor& running_var() const { return running_var_; }    // [C]; a buffer
+  double eps() const { return eps_; }                           // added to the variance
   // Of the running statistics, as in BatchNormOptions.
   void set_momentum(double momentum);
   void set_eps(double eps);                             // before the net has run
@@ -79,13 +84,15 @@ class BatchNorm2d : public Layer {
 Tensor group_norm(const Tensor& x, int groups, const Tensor& weight = {}, const Tensor& bias = {},
                   double eps = 1e-5);
 
+// Normalises each sample by groups of its channels; see group_norm.
 class GroupNorm : public Layer {
  public:
+  // Throws ValueError where groups do not divide channels.
   GroupNorm(int groups, int channels, double eps = 1e-5);
   Tensor forward(const Tensor& x) override { return group_norm(x, groups_, weight_, bias_, eps_); }
   const char* kind() const override { return "GroupNorm"; }
-  const Tensor& weight() const { return weight_; }
-  const Tensor& bias() const { return bias_; }
+  const Tensor& weight() const { return weight_; }  // [C]
+  const Tensor& bias() const { return bias_; }      // [C]
 
  private:
   int groups_;

@@ -22,9 +22,10 @@ namespace gadolin {
 class Steps {
  public:
   Steps() = default;
-  Steps(const std::vector<std::int64_t>& lengths);
+  Steps(const std::vector<std::int64_t>& lengths);  // of each sequence
+  // Int32 or int64 [N]: lengths; [N, T]: a mask.
   Steps(Tensor lengths_or_mask) : given_(std::move(lengths_or_mask)) {}
-  bool all() const { return !given_.defined(); }
+  bool all() const { return !given_.defined(); }  // whether none is padding
   // Bool [n, t] on `device`; undefined for all. Throws ShapeError, DTypeError and ValueError.
   Tensor mask(std::int64_t n, std::int64_t t, Device device) const;
 
@@ -32,10 +33,12 @@ class Steps {
   Tensor given_;
 };
 
+// Gates and states; formulas at Recurrent.
 enum class Cell : std::uint8_t { lstm, gru, tanh, relu };
 
+// Sizes and conventions.
 struct RecurrentOptions {
-  Cell cell = Cell::lstm;
+  Cell cell = Cell::lstm;      // which kind
   int hidden = 256;            // H
   int layers = 1;              // the output of one is the input of the next
   bool bidirectional = false;  // D is 2: a second set of weights reads backwards, outputs lie side by side
@@ -48,7 +51,7 @@ struct RecurrentOptions {
   // output_keep_prob). In training only; states stay whole. Numbers are counter-based and those of a step do
   // not depend on padding.
   double dropout = 0;
-  bool drop_last = false;
+  bool drop_last = false;  // dropout of the last layer's outputs too
 };
 
 namespace detail {
@@ -63,17 +66,19 @@ struct RecurrentPrepared {
 
 // Of a layer and direction; those that are not there are undefined.
 struct RecurrentWeights {
-  Tensor ih, hh, bias_ih, bias_hh, hr;
+  Tensor ih, hh, bias_ih, bias_hh, hr;  // shapes at Recurrent
 };
+// What is carried from step to step.
 struct RecurrentState {
   Tensor h;  // [layers * D, N, P]; layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
   Tensor c;  // [layers * D, N, H]; of an LSTM only
 };
+// What a pass gives.
 struct RecurrentOutput {
   Tensor y;  // [N, T, D * P]; 0 at padding
   RecurrentState
       last;  // after the last step that counts (backwards: the first); the initial one if none does
-  std::vector<Tensor> tensors() const;
+  std::vector<Tensor> tensors() const;  // y, h and c as far as they are there
 };
 
 // y, last = rnn(x, steps, initial)
@@ -97,12 +102,13 @@ class Recurrent : public Module {
  public:
   // Throws ValueError for options that do not go together.
   Recurrent(int in_features, const RecurrentOptions& options = {});
+  // Runs all steps; shapes above.
   RecurrentOutput operator()(const Tensor& x, const Steps& steps = {}, const RecurrentState& initial = {});
   const char* kind() const override;  // "LSTM", "GRU" or "RNN"
   std::int64_t macs(std::span<const Tensor> in, std::span<const Tensor> out) const override;
-  const RecurrentOptions& options() const { return options_; }
-  int in_features() const { return in_; }
-  int out_features() const;  // D * P
+  const RecurrentOptions& options() const { return options_; }  // as made
+  int in_features() const { return in_; }                       // F
+  int out_features() const;                                     // D * P
 
  private:
   int in_;

@@ -5,9 +5,11 @@
 
 namespace gadolin {
 
+// Of new pixels: the nearest old one, or a mean of four.
 enum class Interpolation : std::uint8_t { nearest, bilinear };
+// How images grow.
 struct UpsampleOptions {
-  Interpolation mode = Interpolation::nearest;
+  Interpolation mode = Interpolation::nearest;  // between pixels
   // Bilinear: the centres of corner pixels keep their places; otherwise the edges of the image do.
   bool align_corners = false;
 };
@@ -21,6 +23,7 @@ Tensor upsample(const Tensor& x, Pair size, const UpsampleOptions& options = {})
 // Multiplies height and width by whole factors.
 class Upsample : public Layer {
  public:
+  // By which factor, rows and columns.
   explicit Upsample(Pair scale, const UpsampleOptions& options = {}) : scale_(scale), options_(options) {}
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "Upsample"; }

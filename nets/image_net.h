@@ -14,7 +14,7 @@ namespace gadolin {
 struct Logits {
   Tensor main;                    // [N, num_classes]
   std::vector<Tensor> auxiliary;  // the same of each auxiliary head, in training mode only; the deepest first
-  std::vector<Tensor> tensors() const;
+  std::vector<Tensor> tensors() const;  // main first
 };
 
 // A trunk of convolutions with a classifier on top.
@@ -40,8 +40,9 @@ class ImageNet : public Layer {
  protected:
   // What a pass through the trunk hands out on its way. Only what is asked for is kept.
   struct Taps {
-    std::vector<Tensor>* stages = nullptr;
-    std::vector<Tensor>* auxiliary = nullptr;
+    std::vector<Tensor>* stages = nullptr;     // results of the stages, where asked for
+    std::vector<Tensor>* auxiliary = nullptr;  // logits of auxiliary heads, where asked for
+    // A stage has ended with y.
     void stage(const Tensor& y) const {
       if (stages) stages->push_back(y);
     }
@@ -55,7 +56,7 @@ class ImageNet : public Layer {
   void require_image(const Tensor& x, const char* net) const;
   // For constructors. A net of no classes is a trunk alone, for other nets to stand on: it has no classifier.
   void stage_has(int channels) { stage_channels_.push_back(channels); }
-  bool classifies(int num_classes) { return classifies_ = num_classes > 0; }
+  bool classifies(int num_classes) { return classifies_ = num_classes > 0; }  // whether there is a classifier
 
  private:
   Logits all_logits(const Tensor& x);

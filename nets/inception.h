@@ -27,8 +27,9 @@ inline PoolOptions neighbours(bool count_include_pad = false) {
 }
 }  // namespace detail
 
+// Sizes and conventions of the Inception nets.
 struct InceptionOptions {
-  int input_channels = 3, num_classes = 1000;
+  int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   double dropout = -1;       // before the last layer; below 0: what the net's reference does
   double dropout_aux = 0.7;  // GoogLeNet: in the auxiliary heads
   bool aux_logits = true;  // auxiliary heads, used in training; timm has none for v4 and Inception-ResNet-v2
@@ -41,7 +42,7 @@ struct InceptionOptions {
 class InceptionAux : public Layer {
  public:
   static constexpr std::int64_t least = 299;  // pixels a side of a picture that leaves 17 x 17 features
-  InceptionAux(int in, const InceptionOptions& options);
+  InceptionAux(int in, const InceptionOptions& options);  // channels in
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "InceptionAux"; }
 
@@ -65,10 +66,12 @@ class InceptionNet : public ImageNet {
   // `least`: pixels a side that an image must have; `called`: the net's name in the message about others.
   InceptionNet(const char* kind, const char* called, std::int64_t least, const InceptionOptions& options)
       : kind_(kind), called_(called), least_(least), options_(options), channels_(options.input_channels) {}
+  // Puts a layer at the end.
   template <std::derived_from<Layer> M> void part(const std::string& name, M layer) {
     if constexpr (requires { layer.channels(); }) channels_ = layer.channels();
     parts_.push_back({&add(name, std::move(layer)), channels_});
   }
+  // Puts a convolution with norm and ReLU at the end.
   void conv(const std::string& name, int out, Pair kernel_size, const Conv2dOptions& options = {}) {
     part(name, ConvNormRelu(channels_, out / options_.width_divisor, kernel_size, options));
   }
@@ -79,8 +82,8 @@ class InceptionNet : public ImageNet {
     draw(made, with...);
     part(name, std::move(made));
   }
-  void ends_stage() { parts_.back().ends_stage = true; }
-  std::size_t last_part() const { return parts_.size() - 1; }
+  void ends_stage() { parts_.back().ends_stage = true; }       // with the last part
+  std::size_t last_part() const { return parts_.size() - 1; }  // its number, for auxiliary()
   // An auxiliary head that reads what this part gives, from pictures of at least M::least pixels a side, if
   // the options want one.
   template <std::derived_from<Layer> M> void auxiliary(const std::string& name, std::size_t reads) {
@@ -116,7 +119,7 @@ class InceptionNet : public ImageNet {
 // torchvision returns them. features: conv3, inception3b, inception4e, inception5b, at strides 4, 8, 16, 32.
 class GoogLeNet : public InceptionNet {
  public:
-  explicit GoogLeNet(const InceptionOptions& options = {});
+  explicit GoogLeNet(const InceptionOptions& options = {});  // two auxiliary heads unless the options say no
 };
 
 // Inception v3 (Szegedy et al. 2016, "Rethinking the Inception architecture", table 1). Names and numbers are
@@ -127,7 +130,7 @@ class GoogLeNet : public InceptionNet {
 // do not pad: 71, 35, 17 and 8 of 299.
 class InceptionV3 : public InceptionNet {
  public:
-  explicit InceptionV3(const InceptionOptions& options = {});
+  explicit InceptionV3(const InceptionOptions& options = {});  // an auxiliary head unless the options say no
 };
 
 // Inception v4 (Szegedy et al. 2017, "Inception-v4, Inception-ResNet and the impact of residual connections",
@@ -138,7 +141,7 @@ class InceptionV3 : public InceptionNet {
 // and 21), at strides 4, 8, 16, 32, less a border: 71, 35, 17 and 8 pixels of 299.
 class InceptionV4 : public InceptionNet {
  public:
-  explicit InceptionV4(const InceptionOptions& options = {.aux_logits = false});
+  explicit InceptionV4(const InceptionOptions& options = {.aux_logits = false});  // as timm
 };
 
 // Inception-ResNet-v2 (Szegedy et al. 2017, figures 15 to 19 and table 1). Names and numbers are timm's.
@@ -148,7 +151,7 @@ class InceptionV4 : public InceptionNet {
 // 35, 17 and 8 pixels of 299.
 class InceptionResNetV2 : public InceptionNet {
  public:
-  explicit InceptionResNetV2(const InceptionOptions& options = {.aux_logits = false});
+  explicit InceptionResNetV2(const InceptionOptions& options = {.aux_logits = false});  // as timm
 };
 
 }  // namespace gadolin

@@ -9,8 +9,9 @@
 
 namespace gadolin {
 
+// Sizes of the net.
 struct SequenceNetOptions {
-  int num_classes = 6;
+  int num_classes = 6;    // 0: no classifier, the recurrent layers alone
   int input_size = 1536;  // features of a step
   // 2 layers of 256 in two directions, one bias vector, forget bias 1, dropout on every output:
   // 5,250,054 parameters.
@@ -28,11 +29,11 @@ struct SequenceNetOptions {
 // "fc.bias".
 class SequenceNet : public Module {
  public:
-  explicit SequenceNet(const SequenceNetOptions& options = {});
-  Tensor operator()(const Tensor& x, const Steps& steps = {});
+  explicit SequenceNet(const SequenceNetOptions& options = {});  // a new one
+  Tensor operator()(const Tensor& x, const Steps& steps = {});   // a call of the whole net
   const char* kind() const override { return "SequenceNet"; }
-  const SequenceNetOptions& options() const { return options_; }
-  Recurrent& recurrent() { return *recurrent_; }
+  const SequenceNetOptions& options() const { return options_; }  // as made
+  Recurrent& recurrent() { return *recurrent_; }                  // its recurrent layers
 
  private:
   SequenceNetOptions options_;

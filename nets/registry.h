@@ -13,8 +13,9 @@ namespace gadolin {
 
 // A constructor option as configuration files give it.
 using OptionValue = std::variant<bool, double, std::string>;
-using NetOptions = std::map<std::string, OptionValue>;
+using NetOptions = std::map<std::string, OptionValue>;  // by name
 
+// What is known of a net by its name.
 struct NetInfo {
   std::string name;                  // "resnet50"
   std::string about;                 // "He et al. 2015, v1.5"
@@ -22,7 +23,7 @@ struct NetInfo {
   Shape input;                       // default [C, H, W]
   std::vector<std::string> options;  // names that make_net accepts
 };
-const std::vector<NetInfo>& nets();
+const std::vector<NetInfo>& nets();  // all, in the order of `gadolin models`
 // Throws UsageError with the nearest names when there is none of this name.
 const NetInfo& net_info(const std::string& name);
 

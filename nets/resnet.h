@@ -9,6 +9,7 @@
 
 namespace gadolin {
 
+// Sizes and conventions of a ResNet.
 struct ResNetOptions {
   int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
   int width = 64;  // channels of the stem and of the first group's 3x3; times 2, 4, 8 in the other groups
@@ -25,6 +26,7 @@ struct ResNetOptions {
 // to fewer channels, 3x3, 1x1 to four times as many (right).
 class ResidualBlock : public Layer {
  public:
+  // Channels in; channels of its 3x3; stride of the block.
   ResidualBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return steps_.size() == 3 ? "Bottleneck" : "BasicBlock"; }
@@ -38,6 +40,7 @@ class ResidualBlock : public Layer {
 // "Identity mappings", figure 4 e. The projection of the shortcut reads the activation after the first norm.
 class PreActivationBlock : public Layer {
  public:
+  // Channels in; channels of its 3x3; stride of the block.
   PreActivationBlock(int in, int planes, int stride, bool bottleneck, const ResNetOptions& options);
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "PreActivationBlock"; }
@@ -60,7 +63,7 @@ class ResNet : public ImageNet {
   const char* kind() const override { return pre_activation_ ? "ResNetV2" : "ResNet"; }
 
  protected:
-  ResNet(int depth, const ResNetOptions& options, bool pre_activation);
+  ResNet(int depth, const ResNetOptions& options, bool pre_activation);  // for both kinds of blocks
 
  private:
   Tensor trunk(const Tensor& x, const Taps& taps) override;
@@ -77,16 +80,18 @@ class ResNet : public ImageNet {
 // bn1, and the last of the features is relu(bn1(layer4)).
 class ResNetV2 : public ResNet {
  public:
+  // Depth as ResNet.
   explicit ResNetV2(int depth, const ResNetOptions& options = {}) : ResNet(depth, options, true) {}
 };
 
 // Blocks in each of the four groups, and whether they are bottlenecks.
 struct ResNetDepth {
-  int blocks[4];
-  bool bottleneck;
+  int blocks[4];    // of layer1 to layer4
+  bool bottleneck;  // 1x1, 3x3, 1x1 instead of two 3x3
 };
-ResNetDepth resnet_depth(int depth);
+ResNetDepth resnet_depth(int depth);  // throws ValueError for a depth that is not published
 
+// The net of that depth:
 inline ResNet resnet18(const ResNetOptions& options = {}) { return ResNet(18, options); }
 inline ResNet resnet34(const ResNetOptions& options = {}) { return ResNet(34, options); }
 inline ResNet resnet50(const ResNetOptions& options = {}) { return ResNet(50, options); }

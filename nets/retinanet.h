@@ -11,7 +11,7 @@ namespace gadolin {
 
 // Feature pyramid network (Lin et al. 2017, section 3) with the two extra levels of RetinaNet.
 struct FpnOptions {
-  int channels = 256;
+  int channels = 256;       // of every level
   bool p6_from_c5 = false;  // P6 reads C5, as in the RetinaNet paper and torchvision's v2; otherwise P5
   // As Keras RetinaNet of 2017: P5 is C5's lateral alone, a level is added to the one below behind its 3x3,
   // and grows bilinearly.
@@ -25,7 +25,7 @@ class Fpn : public Module {
  public:
   // Channels of C3, C4 and C5.
   explicit Fpn(const std::vector<int>& in_channels, const FpnOptions& options = {});
-  std::vector<Tensor> operator()(const std::vector<Tensor>& c);
+  std::vector<Tensor> operator()(const std::vector<Tensor>& c);  // C3, C4, C5 -> P3, P4, P5, P6, P7
   const char* kind() const override { return "Fpn"; }
 
  private:
@@ -33,10 +33,11 @@ class Fpn : public Module {
   Conv2d *inner_[3], *layer_[3] = {}, *p6_, *p7_;
 };
 
+// What a RetinaNet is made of.
 struct RetinaNetOptions {
-  int num_classes = 91;  // without background; torchvision's 91 are COCO's ids as they are
-  int anchors = 9;       // at each place of a level
-  FpnOptions fpn = {};
+  int num_classes = 91;     // without background; torchvision's 91 are COCO's ids as they are
+  int anchors = 9;          // at each place of a level
+  FpnOptions fpn = {};      // of its pyramid
   bool group_norm = false;  // behind the heads' convolutions, in 32 groups, as torchvision's v2
   // Batch norms of the backbone compute with their running statistics and do not learn.
   bool frozen_norm = true;
@@ -50,15 +51,16 @@ struct DetectorOutput {
   Tensor logits;            // [N, A, num_classes]
   Tensor deltas;            // [N, A, 4]; tasks/detection/boxes.h says what they mean
   std::vector<Pair> grids;  // rows and columns of each level
-  std::vector<Tensor> tensors() const { return {logits, deltas}; }
+  std::vector<Tensor> tensors() const { return {logits, deltas}; }  // both
 };
 
 // Four 3x3 convolutions with ReLUs and a last one: [N, C, h, w] -> [N, h w anchors, values].
 class AnchorHead : public Module {
  public:
+  // Channels in; anchors a place, `values` numbers each; name of the last convolution.
   AnchorHead(int channels, int anchors, int values, const std::string& last, bool group_norm);
-  Tensor operator()(const Tensor& x);
-  const Conv2d& last() const { return *last_; }
+  Tensor operator()(const Tensor& x);            // [N, C, H, W] -> [N, H W anchors, values]
+  const Conv2d& last() const { return *last_; }  // which gives the numbers
   const char* kind() const override { return "AnchorHead"; }
 
  private:
@@ -68,13 +70,14 @@ class AnchorHead : public Module {
   Conv2d* last_;
 };
 
+// A backbone, a pyramid on it, and two heads on every level.
 class RetinaNet : public Module {
  public:
   // A trunk that tells its stage_channels(). Throws ValueError for another, and for a prior outside (0, 1).
   explicit RetinaNet(std::unique_ptr<ImageNet> body, const RetinaNetOptions& options = {});
-  DetectorOutput operator()(const Tensor& x);
+  DetectorOutput operator()(const Tensor& x);  // one level behind another, as anchors are
   const char* kind() const override { return "RetinaNet"; }
-  const RetinaNetOptions& options() const { return options_; }
+  const RetinaNetOptions& options() const { return options_; }  // as made
   // Pixels a side that a picture must have.
   std::int64_t least_size() const { return body_->least_size(training()); }
 

@@ -9,11 +9,12 @@
 
 namespace gadolin {
 
+// Sizes of a VGG net.
 struct VGGOptions {
   int input_channels = 3, num_classes = 1000;  // 0 classes: no classifier
-  bool batch_norm = false;
-  double dropout = 0.5;   // after the first two linear layers
-  int width_divisor = 1;  // channels and hidden units divided by it, for small nets
+  bool batch_norm = false;                     // behind every convolution
+  double dropout = 0.5;                        // after the first two linear layers
+  int width_divisor = 1;                       // channels and hidden units divided by it, for small nets
 };
 
 // x [N, C, H, W], at least 32 x 32 -> logits [N, num_classes]. features: the results of the poolings 2 to 5,

@@ -24,6 +24,7 @@ Tensor grad_cam(Module& net, const std::function<Tensor()>& evidence, const std:
 // The last module called whose result is [N, C, H, W] with more than one place (or just one, when there is no
 // other): "layer4" of a ResNet, "features" of a DenseNet, "Mixed_7c" of Inception v3.
 std::string cam_layer(Layer& net, const Tensor& x);
+// The same for any module that `run` calls.
 std::string cam_layer(Module& net, const std::function<Tensor()>& run);
 
 }  // namespace gadolin

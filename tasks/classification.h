@@ -18,9 +18,10 @@ struct Operation {
   std::vector<Threshold> thresholds;  // from which probability on a label counts as there; empty: 0.5
 };
 
+// One class a picture, or several labels: a net of the registry, or any other that gives logits.
 class ClassificationTask : public Task {
  public:
-  static constexpr const char* name = "classification";
+  static constexpr const char* name = "classification";  // of the kind
   // A net of the registry, which is made here. `options` must say num_classes as many as there are classes.
   ClassificationTask(std::string model, NetOptions options, std::vector<std::string> classes,
                      bool multi_label, Pipeline pipeline);
@@ -30,20 +31,21 @@ class ClassificationTask : public Task {
 
   const char* kind() const override { return name; }
   ImageNet& net() override { return *net_; }
-  const ImageNet& net() const { return *net_; }
+  const ImageNet& net() const { return *net_; }  // as above
   std::string model() const override { return model_; }
-  const NetOptions& options() const { return options_; }
-  bool multi_label() const { return multi_label_; }
-  const Operation& operation() const { return operation_; }
-  void operate(Operation operation) { operation_ = std::move(operation); }
+  const NetOptions& options() const { return options_; }     // of the net
+  bool multi_label() const { return multi_label_; }          // whether several labels are possible
+  const Operation& operation() const { return operation_; }  // temperature and thresholds
+  void operate(Operation operation) { operation_ = std::move(operation); }  // from now on
   // Classes that count in no mean over classes, such as "No Finding".
   const std::vector<std::string>& apart() const { return apart_; }
-  void set_apart(std::vector<std::string> classes) { apart_ = std::move(classes); }
+  void set_apart(std::vector<std::string> classes) { apart_ = std::move(classes); }  // see apart()
   // Outputs that were never trained, because no training sample had the label, or because they have no name:
   // nothing that people see mentions them.
   const std::vector<std::string>& untrained() const { return untrained_; }
+  // See untrained().
   void set_untrained(std::vector<std::string> classes) { untrained_ = std::move(classes); }
-  bool trained(std::size_t k) const;
+  bool trained(std::size_t k) const;  // whether output k was
 
   // The loss to train with; weights of classes come from the training set. Throws UsageError for one that
   // does not fit the labels.
@@ -65,6 +67,7 @@ class ClassificationTask : public Task {
   // Of one class a sample: the likeliest, and `most` - 1 others. Of several labels a row for every one that
   // was trained, whatever `most` says: probability, threshold, and whether it is reached.
   std::vector<std::string> columns() const override;
+  // One sample's classes with their probabilities.
   Said say(const Outputs& outputs, std::int64_t n, int most) const override;
   std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const override;
   Tensor evidence(const Batch& batch, int target) override;  // the logit of class `target`
@@ -93,6 +96,7 @@ std::unique_ptr<ClassificationTask> load_classifier(const std::string& path, Dev
 // The same for a task that is loaded already, from `path`.
 const ClassificationTask& as_classifier(const Task& task, const std::string& path);
 
+// For the table of tasks/task.h.
 TaskKind classification_kind();
 
 }  // namespace gadolin

@@ -3,9 +3,10 @@
 
 namespace gadolin {
 
+// A colour of sRGB.
 struct Colour {
-  double red, green, blue;
-};  // sRGB, 0 to 1
+  double red, green, blue;  // 0 to 255
+};                          // sRGB, 0 to 1
 
 // Of a value in [0, 1]: from violet over red and orange to pale yellow, lightness rising evenly in OKLab.
 Colour heat_colour(double value);

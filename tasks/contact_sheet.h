@@ -18,7 +18,7 @@ class ContactSheet {
   // `boxes` in pixels of `picture`; lines are as thick as the tile asks. `words`: lines below it, shortened
   // to its width.
   void add(const Image& picture, std::span<const DrawnBox> boxes, std::vector<std::string> words);
-  std::size_t size() const { return tiles_.size(); }
+  std::size_t size() const { return tiles_.size(); }  // pictures so far
   // `columns`: 0: about as wide as high. With no picture: the title and the word "none".
   Image image(int columns = 0) const;
 

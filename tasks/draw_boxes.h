@@ -11,8 +11,9 @@
 
 namespace gadolin {
 
+// A box as it is drawn.
 struct DrawnBox {
-  Corners box;
+  Corners box;            // in pixels of the picture
   int label = 0;          // class number; chooses the colour (class_colour of tasks/colours.h)
   double score = 1;       // where outlines or names cross, the one with the larger score is on top
   std::string name = {};  // written beside it; empty: nothing is

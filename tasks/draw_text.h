@@ -11,6 +11,7 @@ namespace gadolin {
 
 // In pixels, with a dot of `dot` x `dot` pixels. Letters have widths of their own, a dot between them.
 int text_width(std::string_view text, int dot = 1);
+// Of a line, in pixels; `dot`: pixels a dot of a letter.
 constexpr int text_height(int dot = 1) { return 8 * dot; }
 
 // The text, or its beginning with two dots, so that it is not wider than `width`; empty where nothing fits.

@@ -13,6 +13,7 @@ namespace gadolin {
 // A net in evaluation mode while this is alive, and then as it was.
 class EvaluationMode {
  public:
+  // From now on.
   explicit EvaluationMode(Module& net) : net_(net), was_training_(net.training()) { net_.eval(); }
   ~EvaluationMode() { net_.train(was_training_); }
   EvaluationMode(const EvaluationMode&) = delete;
@@ -28,17 +29,17 @@ class EvaluationMode {
 // valid until the next one.
 class RecordedPrediction {
  public:
-  explicit RecordedPrediction(Task& task);
+  explicit RecordedPrediction(Task& task);  // the task must outlive it
   ~RecordedPrediction();
   RecordedPrediction(RecordedPrediction&&) noexcept;
-  Outputs operator()(const Batch& batch);
+  Outputs operator()(const Batch& batch);  // as task.predict(batch)
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-using Predict = std::function<Outputs(const Batch&)>;
+using Predict = std::function<Outputs(const Batch&)>;  // what a task, a predictor or an ensemble does
 
 // The rest of the loader's epoch, with a line of progress on stderr under `label`; empty: none.
 void for_each_batch(DataLoader& loader, const std::string& label, const std::function<void(const Batch&)>& f);

@@ -13,8 +13,9 @@
 
 namespace gadolin {
 
+// Whose features, and which.
 struct ExtractorOptions {
-  std::string model = "vgg16";
+  std::string model = "vgg16";  // of the registry
   NetOptions net = {};          // of it, without num_classes
   std::string layer = "trunk";  // what the classifier of the net reads before it pools: C5; or as LayerTap
   bool pool = false;            // the mean over height and width
@@ -30,9 +31,9 @@ class FeatureExtractor : public Layer {
   explicit FeatureExtractor(ExtractorOptions options);
   Tensor forward(const Tensor& x) override;
   const char* kind() const override { return "FeatureExtractor"; }
-  const ExtractorOptions& options() const { return options_; }
-  ImageNet& net() { return *net_; }
-  const ImageNet& net() const { return *net_; }
+  const ExtractorOptions& options() const { return options_; }  // as made
+  ImageNet& net() { return *net_; }                             // the net whose features they are
+  const ImageNet& net() const { return *net_; }                 // as above
   // Weights by the names of the whole net: those of parts that were not made are passed over, and all others
   // must be there. Throws CheckpointError.
   void load(const State& weights, const std::string& source);
@@ -49,10 +50,11 @@ NetOptions extractor_to_options(const ExtractorOptions& extractor);
 // The other way round, from all options of a checkpoint; none without `extractor`.
 std::optional<ExtractorOptions> extractor_from_options(const NetOptions& options);
 
+// Sizes of the classifier.
 struct FeatureClassifierOptions {
-  int features = 25088, num_classes = 2;
-  std::vector<int> hidden{512, 512};
-  double dropout = 0;  // behind each hidden layer
+  int features = 25088, num_classes = 2;  // numbers of a row
+  std::vector<int> hidden{512, 512};      // units of each hidden layer
+  double dropout = 0;                     // behind each hidden layer
   // Normalise by each batch, in evaluation too: an answer then depends on the other samples of its batch, and
   // there is none for a single one.
   bool batch_statistics = false;
@@ -63,6 +65,7 @@ struct FeatureClassifierOptions {
 // Takes rows [N, features] and, with an extractor, pictures.
 class FeatureClassifier : public ImageNet {
  public:
+  // With an extractor it takes pictures.
   explicit FeatureClassifier(const FeatureClassifierOptions& options,
                              std::unique_ptr<FeatureExtractor> extractor = {});
   const char* kind() const override { return "FeatureClassifier"; }

@@ -24,14 +24,15 @@ class LayerTap {
   }
   // Of any module: run() calls it, and its result is `output`.
   LayerTap(Module& net, const std::string& layer);
+  // What a call gave.
   struct Result {
-    Tensor output, feature;
+    Tensor output, feature;  // of the net; of the layer
   };
   // Throws UsageError when the layer does not run, as auxiliary heads in evaluation.
   Result operator()(const Tensor& x) const {
     return watch([&] { return (*unary_)(x); });
   }
-  Result watch(const std::function<Tensor()>& run) const;
+  Result watch(const std::function<Tensor()>& run) const;  // of a module that is called by `run`
 
  private:
   Layer* unary_ = nullptr;
@@ -40,16 +41,18 @@ class LayerTap {
   bool input_ = false;
 };
 
+// Which features, and how they are computed.
 struct FeatureOptions {
   std::string layer = "embedding";  // empty: what the net gives, with its layers fused
   bool pool = false;                // the mean over height and width of [N, C, H, W]
   DType dtype = DType::fp32;        // of the features: fp32 or fp16
-  DType compute = DType::fp32;
+  DType compute = DType::fp32;      // in which the net computes
   bool pictures = false;  // the samples are pictures alone, without what the task learns from, such as boxes
   std::string progress = {};  // label of a progress line on stderr; empty: none
 };
+// What was extracted.
 struct FeatureResult {
-  std::int64_t rows = 0;
+  std::int64_t rows = 0;       // one a sample
   Shape row;                   // [C, H, W], [C], ...
   std::vector<BadSample> bad;  // left out
 };
@@ -72,6 +75,7 @@ FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& p
 // appear when all is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
 FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
                              const LoaderOptions& loader, const FeatureOptions& options);
+// The same of a net of pictures without a task.
 FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
                              const FeatureOptions& options);

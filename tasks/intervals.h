@@ -11,8 +11,8 @@ namespace gadolin {
 
 // A share with its interval, both NaN when it is a share of nothing.
 struct Share {
-  double value;
-  Interval interval;
+  double value;       // NaN: 0 of 0
+  Interval interval;  // of the value
 };
 
 // Wilson's score interval without correction (Wilson 1927; advised for small counts by Brown, Cai

@@ -10,6 +10,7 @@
 
 namespace gadolin {
 
+// A loader as the training loop sees it.
 class LoaderSource : public BatchSource {
  public:
   // With mixing on, batches also hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h): what is mixed
@@ -34,7 +35,7 @@ class LoaderSource : public BatchSource {
     return batch;
   }
   double seconds_waited() const override { return loader_->stats().wait_seconds; }
-  const DataLoader& loader() const { return *loader_; }
+  const DataLoader& loader() const { return *loader_; }  // as given
 
  private:
   void add_mix(Batch& batch) const {

@@ -18,28 +18,29 @@ struct Predictions {
   std::vector<std::uint8_t> labels;     // [N, K], 0, 1 or unknown_label
   std::vector<std::string> patient;     // [N]; empty: every sample is its own patient
   std::vector<std::string> apart = {};  // classes that count in no mean over classes, such as "No Finding"
-  std::int64_t size() const;
-  bool multi_label() const { return !labels.empty(); }
+  std::int64_t size() const;            // samples
+  bool multi_label() const { return !labels.empty(); }  // whether `labels` is filled
 };
 
 // A number that says how good predictions are, and which way is better.
 struct Metric {
-  std::string name;
-  bool larger_is_better = true;
+  std::string name;              // "accuracy"
+  bool larger_is_better = true;  // false: of an error or a loss
 };
 
+// A metric of a set.
 struct MetricValue {
-  std::string name;  // "accuracy", "roc_auc", "roc_auc/Effusion"
-  double value;
-  Interval interval;
+  std::string name;   // "accuracy", "roc_auc", "roc_auc/Effusion"
+  double value;       // NaN where it is not defined
+  Interval interval;  // NaN where it was not asked for
 };
 
 // A class that means over classes leave out, and why: "counts in no mean", "no positive sample", "no negative
 // sample".
 struct LeftOutOfMeans {
-  std::string name, reason;
+  std::string name, reason;  // of the class; why
 };
-std::vector<LeftOutOfMeans> left_out_of_means(const Predictions& predictions);
+std::vector<LeftOutOfMeans> left_out_of_means(const Predictions& predictions);  // in the order of the classes
 
 // Single-label: accuracy, balanced_accuracy, macro_f1, roc_auc, average_precision, log_loss. With two classes
 // the second one is the event of roc_auc and average_precision; with more both are the mean over classes
@@ -59,6 +60,7 @@ std::vector<double> summary_values(const Predictions& predictions, Reals weight)
 // (empty: once each).
 double top_accuracy(const Predictions& predictions, int k, Reals weight);
 
+// Of single-label predictions; the likeliest class counts.
 ConfusionMatrix confusion_of(const Predictions& predictions);
 // Score and 0/1 label of class k against the rest.
 Ranking ranking_of(const Predictions& predictions, std::int64_t k);

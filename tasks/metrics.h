@@ -12,7 +12,7 @@
 
 namespace gadolin {
 
-using Reals = std::span<const double>;
+using Reals = std::span<const double>;  // numbers that somebody else holds
 
 namespace detail {
 inline constexpr double no_value =
@@ -22,14 +22,14 @@ inline constexpr double no_value =
 // How often class t was taken for class p. Counts are doubles, so that resampled samples may be weighted.
 class ConfusionMatrix {
  public:
-  explicit ConfusionMatrix(std::int64_t classes);
+  explicit ConfusionMatrix(std::int64_t classes);  // all counts 0
   // Throws DataError when a class is outside [0, classes).
   void add(std::int64_t target, std::int64_t predicted, double weight = 1);
-  std::int64_t classes() const { return classes_; }
-  double at(std::int64_t target, std::int64_t predicted) const;
-  double of_target(std::int64_t k) const;     // row sum
-  double of_predicted(std::int64_t k) const;  // column sum
-  double total() const;
+  std::int64_t classes() const { return classes_; }              // number of them
+  double at(std::int64_t target, std::int64_t predicted) const;  // count of one pair
+  double of_target(std::int64_t k) const;                        // row sum
+  double of_predicted(std::int64_t k) const;                     // column sum
+  double total() const;                                          // of all counts
 
  private:
   std::int64_t classes_;
@@ -38,22 +38,23 @@ class ConfusionMatrix {
 
 // A class that was never predicted has precision 0, one that never occurs has recall 0.
 struct ClassScore {
-  double precision, recall, f1, support;
+  double precision, recall, f1, support;  // support: samples of the class
 };
-std::vector<ClassScore> class_scores(const ConfusionMatrix& m);
-double accuracy(const ConfusionMatrix& m);           // NaN without samples
-double balanced_accuracy(const ConfusionMatrix& m);  // mean recall over the classes that occur
-double macro_f1(const ConfusionMatrix& m);           // mean F1 over the classes that occur or were predicted
+std::vector<ClassScore> class_scores(const ConfusionMatrix& m);  // a score a class
+double accuracy(const ConfusionMatrix& m);                       // NaN without samples
+double balanced_accuracy(const ConfusionMatrix& m);              // mean recall over the classes that occur
+double macro_f1(const ConfusionMatrix& m);  // mean F1 over the classes that occur or were predicted
 
 // Of a multi-label target: this sample says nothing about this label.
 inline constexpr std::uint8_t unknown_label = 255;
 
+// Points of the curve, one a threshold.
 struct RocCurve {
-  std::vector<double> threshold, false_positive_rate, true_positive_rate;
+  std::vector<double> threshold, false_positive_rate, true_positive_rate;  // thresholds fall
 };
 // Thresholds rise; the last point is (recall 0, precision 1) and has no threshold.
 struct PrecisionRecallCurve {
-  std::vector<double> threshold, precision, recall;
+  std::vector<double> threshold, precision, recall;  // see above
 };
 
 // Samples sorted by score, once; everything that depends on the order only is then linear, also with weights.
@@ -73,7 +74,7 @@ class Ranking {
   double sensitivity_at(double specificity, Reals weight = {}) const;
   // From (0, 0) at threshold infinity to (1, 1); points on a straight line between others are left out.
   RocCurve roc() const;
-  PrecisionRecallCurve precision_recall() const;
+  PrecisionRecallCurve precision_recall() const;  // without the points that no threshold separates
 
  private:
   struct Counts {
@@ -100,13 +101,15 @@ std::vector<std::int64_t> top_class(Reals score, std::int64_t classes);
 std::vector<double> hits_in_top(Reals score, std::span<const std::int64_t> target, std::int64_t classes,
                                 int k);
 
+// From low to high, both possible values.
 struct Interval {
-  double low, high;
+  double low, high;  // NaN: not known
 };
+// How many resamples, and of which confidence.
 struct BootstrapOptions {
-  int resamples = 1000;
-  double confidence = 0.95;
-  std::uint64_t seed = 0;
+  int resamples = 1000;      // of all patients, drawn with replacement
+  double confidence = 0.95;  // share of the resamples inside
+  std::uint64_t seed = 0;    // of the draws
 };
 
 // Percentile bootstrap that resamples patients, not images: images of one patient are not independent (Efron

@@ -11,9 +11,10 @@
 
 namespace gadolin {
 
+// A class and how likely it is.
 struct ClassProbability {
-  std::string name;
-  double probability;
+  std::string name;    // of the class
+  double probability;  // from 0 to 1
 };
 
 // The classes by falling probability. `picture`: JPEG, PNG, BMP, PNM or DICOM; it goes through the task's own

@@ -18,17 +18,19 @@
 
 namespace gadolin {
 
+// How requests become batches.
 struct PredictorOptions {
   // Batches of one shape that wait together are predicted together, up to this many samples. With 1 an answer
   // does not depend, in its last bits, on what else was asked for.
   std::int64_t most = 1;
-  double wait = 0;         // seconds that a batch which is not full waits for more
-  std::int64_t queue = 0;  // samples that may wait; more are refused with Busy; 0: any number
-  DType compute = DType::fp32;
+  double wait = 0;              // seconds that a batch which is not full waits for more
+  std::int64_t queue = 0;       // samples that may wait; more are refused with Busy; 0: any number
+  DType compute = DType::fp32;  // in which the net computes
   // Told on the predictor's thread of each batch that was predicted: its samples, and the seconds it took.
   std::function<void(std::int64_t samples, double seconds)> observe = {};
 };
 
+// Owns a task and its net on one thread, and answers any number of others.
 class Predictor {
  public:
   // The net is put into evaluation mode. Throws ValueError for options out of range.

@@ -9,6 +9,7 @@
 
 namespace gadolin {
 
+// A call of a module.
 struct LayerRow {
   std::string path, kind;         // "layer1.0.conv1", "Conv2d"
   int depth = 0;                  // dots in the path, plus one; 0 for the net itself
@@ -20,12 +21,13 @@ struct LayerRow {
   bool leaf = false;              // no module below it was called
 };
 
+// All calls of one pass, and totals.
 struct NetSummary {
   Shape input;                 // [N, C, H, W]
   std::vector<LayerRow> rows;  // a parent before its children, in the order of calls
-  std::int64_t parameters = 0, trainable = 0, macs = 0;
-  std::int64_t state_entries = 0, state_bytes = 0;
-  std::int64_t activation_bytes = 0;  // results of all leaves, without workspaces
+  std::int64_t parameters = 0, trainable = 0, macs = 0;  // numbers; of these, that learn; multiply-adds
+  std::int64_t state_entries = 0, state_bytes = 0;       // parameters and buffers
+  std::int64_t activation_bytes = 0;                     // results of all leaves, without workspaces
 };
 
 // Runs `net` once in evaluation mode, without a tape, on zeros of this shape on the CPU; the mode is put

@@ -33,9 +33,10 @@ namespace gadolin {
 class Outputs {
  public:
   Outputs() = default;
+  // In this order.
   Outputs(std::vector<std::pair<std::string, Tensor>> tensors) : tensors_(std::move(tensors)) {}
-  const Tensor& operator[](const std::string& name) const;
-  const std::vector<std::pair<std::string, Tensor>>& all() const { return tensors_; }
+  const Tensor& operator[](const std::string& name) const;                             // by its name
+  const std::vector<std::pair<std::string, Tensor>>& all() const { return tensors_; }  // in their order
 
  private:
   std::vector<std::pair<std::string, Tensor>> tensors_;
@@ -54,7 +55,7 @@ class Evaluator {
   virtual std::string chosen() const = 0;
   // Mean loss of the samples; NaN without any. Where predictions do not tell it, has_loss() is false.
   virtual double loss() const = 0;
-  virtual bool has_loss() const { return true; }
+  virtual bool has_loss() const { return true; }  // false: loss() means nothing
   // `batch` as the task's loader made it, `outputs` as the task predicted it. Throws NumericError for NaN,
   // naming the sample.
   virtual void add(const Batch& batch, const Outputs& outputs) = 0;
@@ -77,26 +78,28 @@ class Evaluator {
   // detector's boxes are shown.
   virtual std::map<std::string, std::string> facts() const { return {}; }
 
-  // For eval's files and screen: what metrics.json holds besides the metrics; files by name, such as
-  // predictions.csv; tables.
+  // For eval: what metrics.json holds besides the metrics.
   virtual Json details() const { return Json::object(); }
+  // For eval: files by their names, such as predictions.csv.
   virtual std::vector<std::pair<std::string, std::string>> files() const { return {}; }
-  virtual std::vector<TextRows> tables() const { return {}; }
+  virtual std::vector<TextRows> tables() const { return {}; }  // as the screen shows them
 };
 
 // A prediction of one sample for people (rows of a table) and for programs (fields of an event).
 struct Said {
-  TextRows rows;
-  Json event;
+  TextRows rows;  // for people, without the head
+  Json event;     // for programs
 };
 
+// See above.
 class Task {
  public:
   virtual ~Task() = default;
   virtual const char* kind() const = 0;  // "classification": its name in checkpoints and messages
-  virtual Module& net() = 0;
-  const Module& net() const { return const_cast<Task*>(this)->net(); }
-  virtual std::string model() const = 0;  // name of the net
+  virtual Module& net() = 0;             // in whatever mode it is
+  const Module& net() const { return const_cast<Task*>(this)->net(); }  // as above
+  virtual std::string model() const = 0;                                // name of the net
+  // Names, in the order of their numbers.
   const std::vector<std::string>& classes() const { return classes_; }
   // Steps between a picture and the net, in evaluation and prediction.
   const Pipeline& pipeline() const { return pipeline_; }
@@ -132,7 +135,7 @@ class Task {
   // What `predict` shows of sample n of a batch; `most`: how many classes, boxes ... are named. columns()
   // heads the rows; the name of the file stands before both.
   virtual std::vector<std::string> columns() const = 0;
-  virtual Said say(const Outputs& outputs, std::int64_t n, int most) const = 0;
+  virtual Said say(const Outputs& outputs, std::int64_t n, int most) const = 0;  // sample n of a batch
   // How likely each class is in sample n of a batch. Throws Unsupported where nothing of the kind exists.
   virtual std::vector<double> class_probabilities(const Outputs& outputs, std::int64_t n) const;
   // A scalar that grows with how sure the net is of `target` in a batch of one: what Grad-CAM follows. Throws
@@ -144,17 +147,18 @@ class Task {
 
  protected:
   Task() = default;
+  // For tasks.
   Task(std::vector<std::string> classes, Pipeline pipeline)
       : classes_(std::move(classes)), pipeline_(std::move(pipeline)) {}
-  std::vector<std::string> classes_;
-  Pipeline pipeline_;
+  std::vector<std::string> classes_;  // see classes()
+  Pipeline pipeline_;                 // see pipeline()
 };
 
 // How wrong a net is. Each kind of task takes what it knows of this.
 struct LossOptions {
   std::string kind = "auto";   // cross-entropy, bce (several labels), focal; auto: the first two
   double label_smoothing = 0;  // of cross-entropy
-  double focal_gamma = 2;
+  double focal_gamma = 2;      // exponent of focal; 0 is the cross-entropy
   double focal_alpha = 0;      // of several labels: share of the positives' weight; 0: all count alike
   bool class_weights = false;  // rare classes count more
   bool mixes = false;          // batches hold "mix_partner", "mix_keep" and "mix_share" (train/mix.h)
@@ -165,11 +169,11 @@ struct LossOptions {
 
 // What a command knows about a task that is to be trained.
 struct TaskStart {
-  std::string model;     // as the user calls the net
-  NetOptions options;    // of the net, with input_channels where samples are pictures
-  const Dataset& train;  // what it learns from
-  Pipeline pipeline;     // of evaluation and prediction
-  LossOptions loss;
+  std::string model;                     // as the user calls the net
+  NetOptions options;                    // of the net, with input_channels where samples are pictures
+  const Dataset& train;                  // what it learns from
+  Pipeline pipeline;                     // of evaluation and prediction
+  LossOptions loss;                      // to train with
   Device device;                         // where batches will lie
   std::optional<Pipeline> augment = {};  // of training, where it is another
   std::vector<std::string> apart = {};   // classes that count in no mean (tasks/metric_summary.h)
@@ -184,7 +188,7 @@ struct StepChoice {
 
 // A kind of task, as checkpoints, folders of runs and commands name it.
 struct TaskKind {
-  std::string name;
+  std::string name;  // "classification"
   // The task that a checkpoint describes, without weights: make its net as it was made.
   std::function<std::unique_ptr<Task>(const Checkpoint&, const std::string& path)> make;
   // What an evaluation left in a folder (`metrics` is metrics.json; its files lie beside it), as part of a

@@ -23,22 +23,24 @@ namespace gadolin {
 // Of equally good thresholds youden and f1 take the lowest: of equal points the more sensitive one. Samples
 // with equal scores are on one side together.
 struct ThresholdRule {
+  // What is made as good as can be, or kept.
   enum class Kind : std::uint8_t { youden, f1, sensitivity, specificity } kind = Kind::youden;
   double at = 0;  // of sensitivity and specificity, in (0, 1]
 };
 // From "youden", "f1", "sensitivity:0.9", "specificity:0.95", and back. Throws UsageError.
 ThresholdRule threshold_rule(const std::string& text);
-std::string text_of(const ThresholdRule& rule);
+std::string text_of(const ThresholdRule& rule);  // "sensitivity:0.9"
 
+// A threshold of one class.
 struct Threshold {
-  std::string label;  // whose threshold
-  ThresholdRule rule;
-  double value;  // NaN: not defined
+  std::string label;   // whose threshold
+  ThresholdRule rule;  // how it was chosen
+  double value;        // NaN: not defined
   // Why not: "no positive sample", "no negative sample", "no sample", "no threshold is better than chance"
   // (youden); empty when defined.
   std::string undefined;
-  double positives = 0, negatives = 0;  // samples (or weights) it was chosen on
-  bool defined() const { return undefined.empty(); }
+  double positives = 0, negatives = 0;                // samples (or weights) it was chosen on
+  bool defined() const { return undefined.empty(); }  // false: no such threshold, and why
 };
 
 // score [N] (probabilities or logits; infinite ones too), label [N]: 0, 1 or unknown_label, weight [N] or
@@ -55,13 +57,13 @@ std::vector<Threshold> choose_thresholds(const Predictions& predictions, const T
 // everywhere. Wilson intervals (tasks/intervals.h) take every sample for a trial of its own: with several
 // pictures of a patient, resample patients with `weight` instead.
 struct OperatingPoint {
-  double threshold;
-  double true_positive = 0, false_positive = 0, true_negative = 0, false_negative = 0;
+  double threshold;  // from which on a sample is positive
+  double true_positive = 0, false_positive = 0, true_negative = 0, false_negative = 0;  // counts, weighted
   Share sensitivity(double confidence = 0.95) const;  // of the positives, called positive
   Share specificity(double confidence = 0.95) const;  // of the negatives, called negative
   Share ppv(double confidence = 0.95) const;          // of those called positive, positive
   Share npv(double confidence = 0.95) const;          // of those called negative, negative
-  double f1() const;
+  double f1() const;                                  // of the positives
 };
 // Inputs and errors as in choose_threshold; a threshold of NaN throws ValueError.
 OperatingPoint operating_point(Reals score, std::span<const std::uint8_t> label, double threshold,

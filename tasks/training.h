@@ -28,10 +28,10 @@ struct TrainPlan {
   LoaderOptions load;                // batch size, workers, seed, device, bad samples
   bool keep_last_batch = false;      // of an epoch, where it is not full; otherwise it is left out
   std::int64_t eval_batch_size = 0;  // 0: the batch size
-  OptimizerOptions rule;
-  LossScale scale;
-  std::string schedule = "cosine";
-  double min_lr = 0;
+  OptimizerOptions rule;             // and its settings
+  LossScale scale;                   // of fp16
+  std::string schedule = "cosine";   // of the rate (train/schedule.h)
+  double min_lr = 0;                 // below which no rate goes
   // Below 0: one, but at most a tenth of the run; none for one-cycle, which has its own.
   double warmup_epochs = -1;
   TrainOptions loop;       // monitor: a metric of the evaluator as "val_NAME", or val_loss; empty: its choice
@@ -41,8 +41,9 @@ struct TrainPlan {
   bool evaluate = true;            // false: rows without an evaluation, and no best checkpoint
   bool val_loss = false;           // also where the evaluator knows none: the mean over validation batches
   std::map<std::string, std::string> facts = {};  // more for every checkpoint
-  // On the first process: after an evaluation, and after a row with its checkpoint.
+  // On the first process, after an evaluation.
   std::function<void(const Evaluator&)> evaluated = {};
+  // On the first process, after a row with its checkpoint.
   std::function<void(RunDir& run, std::int64_t epoch, const MetricList& row)> after_row = {};
 };
 
@@ -57,6 +58,7 @@ std::shared_ptr<const Sampler> training_sampler(const std::string& text, const D
 void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter,
                Communicator& communicator = no_communicator());
 
+// One run: makes the loader, the optimiser and the schedule, and gives the one loop its functions.
 class Training {
  public:
   // Everything must outlive it. The plan is fitted to the set (fit_batch). Several processes each make their
@@ -77,7 +79,7 @@ class Training {
   const std::string& monitor() const { return plan_.loop.monitor; }
   // As it is carried out: with the metric, and batches that fit.
   const TrainPlan& plan() const { return plan_; }
-  double warmup_epochs() const;
+  double warmup_epochs() const;  // as carried out
 
  private:
   void choose_metric();

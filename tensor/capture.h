@@ -10,6 +10,7 @@
 
 namespace gadolin {
 
+// How a step is recorded.
 struct CaptureOptions {
   int warm_up = 3;          // eager steps for each shape of the inputs before one is recorded
   int most_recordings = 4;  // the one used longest ago goes first
@@ -40,8 +41,9 @@ struct CaptureOptions {
 // on.
 class CapturedStep {
  public:
+  // Inputs in, result out; the result may be undefined.
   using Function = std::function<Tensor(const std::vector<Tensor>&)>;
-  explicit CapturedStep(Function step, CaptureOptions options = {});
+  explicit CapturedStep(Function step, CaptureOptions options = {});  // runs nothing yet
   ~CapturedStep();
   CapturedStep(CapturedStep&&) noexcept;
   CapturedStep& operator=(CapturedStep&&) noexcept;

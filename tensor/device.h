@@ -6,20 +6,24 @@
 
 namespace gadolin {
 
+// Where a tensor lies: the processor, or a CUDA device by its number.
 struct Device {
+  // Processor or GPU.
   enum class Kind : std::uint8_t { cpu, cuda } kind = Kind::cpu;
-  int index = 0;
+  int index = 0;  // of several GPUs; 0 for the processor
   bool operator==(const Device&) const = default;
+  // Which of the two it is:
   bool is_cpu() const { return kind == Kind::cpu; }
   bool is_cuda() const { return kind == Kind::cuda; }
 };
+// The processor, and the first GPU.
 inline constexpr Device cpu{Device::Kind::cpu, 0}, cuda{Device::Kind::cuda, 0};
 
 std::string name_of(Device device);  // "cpu", "cuda:0"
 
 // Number of CUDA devices that this build can use; 0 without CUDA or without a driver.
 int cuda_device_count();
-inline bool cuda_available() { return cuda_device_count() > 0; }
+inline bool cuda_available() { return cuda_device_count() > 0; }  // whether there is a GPU
 // Waits until everything queued on the device has run; nothing to wait for on the CPU.
 void synchronize(Device device);
 
@@ -28,6 +32,7 @@ void synchronize(Device device);
 // same device.
 class DeviceGuard {
  public:
+  // `device` becomes the current one of this thread.
   explicit DeviceGuard(Device device) {
     if (device.is_cuda()) enter(device.index);
   }
@@ -62,11 +67,11 @@ template <class F> decltype(auto) on_device([[maybe_unused]] Device device, F&& 
 // The CPU has two backends: oneDNN where it is built in and knows the type, and plain loops, which always
 // exist, which fp64 uses, and which a student reads. The reference is chosen by `--backend reference`.
 enum class Backend : std::uint8_t { best, reference };
-Backend backend();
-void set_backend(Backend backend);
+Backend backend();                  // what the CPU uses now
+void set_backend(Backend backend);  // for all threads
 
 // Whether convolutions and matrix products of fp32 may round their inputs to TF32 on the GPU; off by default.
 void set_tf32(bool on);
-bool tf32_allowed();
+bool tf32_allowed();  // whether it was asked for
 
 }  // namespace gadolin

@@ -8,19 +8,24 @@
 
 namespace gadolin {
 
+// Element types: floating ones first, with fp32 as the default everywhere.
 enum class DType : std::uint8_t { fp32, fp64, bf16, fp16, int64, int32, uint8, boolean };
 
+// Bytes of an element.
 constexpr std::int64_t size_of(DType dtype) {
   constexpr std::int64_t sizes[] = {4, 8, 2, 2, 8, 4, 1, 1};
   return sizes[static_cast<int>(dtype)];
 }
+// "fp32", "boolean", ...
 constexpr const char* name_of(DType dtype) {
   constexpr const char* names[] = {"fp32", "fp64", "bf16", "fp16", "int64", "int32", "uint8", "bool"};
   return names[static_cast<int>(dtype)];
 }
+// Whether gradients exist for it.
 constexpr bool is_floating(DType dtype) { return static_cast<int>(dtype) <= static_cast<int>(DType::fp16); }
 
 template <class T> struct dtype_of_t;
+// The element type of a C++ type:
 template <> struct dtype_of_t<float> { static constexpr DType value = DType::fp32; };
 template <> struct dtype_of_t<double> { static constexpr DType value = DType::fp64; };
 template <> struct dtype_of_t<bfloat16> { static constexpr DType value = DType::bf16; };
@@ -29,9 +34,9 @@ template <> struct dtype_of_t<std::int64_t> { static constexpr DType value = DTy
 template <> struct dtype_of_t<std::int32_t> { static constexpr DType value = DType::int32; };
 template <> struct dtype_of_t<std::uint8_t> { static constexpr DType value = DType::uint8; };
 template <> struct dtype_of_t<bool> { static constexpr DType value = DType::boolean; };
-template <class T> inline constexpr DType dtype_of = dtype_of_t<T>::value;
+template <class T> inline constexpr DType dtype_of = dtype_of_t<T>::value;  // as dtype_of<float>
 
-// The type arithmetic is done in: 16-bit floats are widened on load and narrowed on store.
+// The type arithmetic is done in: 16-bit floats are widened on load and narrowed on store:
 template <class T> struct math_type_t { using type = T; };
 template <> struct math_type_t<bfloat16> { using type = float; };
 template <> struct math_type_t<float16> { using type = float; };
@@ -43,6 +48,7 @@ inline void require_floating(const char* op, DType dtype) {
                          " is not supported; convert with .to(DType::fp32)");
 }
 
+// A type as a value, for lambdas.
 template <class T> struct Tag { using type = T; };
 
 // dispatch_floating(x.dtype(), "silu", [&]<class T>(Tag<T>) { ... });

@@ -16,6 +16,7 @@
 
 namespace gadolin {
 
+// What the tape keeps of an elementwise op: what goes in, or what comes out.
 enum class Keep { input, output };
 
 namespace detail {

@@ -20,10 +20,11 @@ namespace gadolin {
 // (tensor/capture.h) it is called while the step is recorded, and what it launches is part of the recording.
 class GradientHook {
  public:
+  // `index` counts the leaves that the hook was made with.
   using Final = std::function<void(std::size_t index, const Tensor& leaf)>;
   // Throws AutogradError for what is no leaf that wants a gradient, and for a leaf that is given twice.
   GradientHook(std::vector<Tensor> leaves, Final final);
-  const std::vector<Tensor>& leaves() const { return leaves_; }
+  const std::vector<Tensor>& leaves() const { return leaves_; }  // as given
 
  private:
   friend class HookedWalk;
@@ -37,7 +38,7 @@ class HookedWalk {
  public:
   HookedWalk(const GradientHook* hook, Node* root);  // root: nullptr for a walk that begins at a leaf
   void passed(const Node& node);                     // it has added to its inputs all that it will
-  void ends();
+  void ends();                                       // tells the leaves that the walk did not reach
 
  private:
   void tell(std::size_t index);

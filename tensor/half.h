@@ -9,6 +9,7 @@
 #ifdef __CUDACC__
 #define GADOLIN_HD __host__ __device__ inline
 #else
+// In front of functions for both devices.
 #define GADOLIN_HD inline
 #endif
 
@@ -81,22 +82,28 @@ GADOLIN_HD float fp16_to_float(std::uint16_t h) {
 
 }  // namespace detail
 
+// A float without its lower 16 bits: 8 bits of exponent, 7 of fraction.
 struct bfloat16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  // as they lie in memory
   bfloat16() = default;
+  // Rounded to the nearest, ties to even.
   GADOLIN_HD explicit bfloat16(float x) : bits(detail::float_to_bf16(x)) {}
+  // Exact.
   GADOLIN_HD explicit operator float() const {
     return detail::bits_float(static_cast<std::uint32_t>(bits) << 16);
   }
 };
 
+// IEEE 754 binary16: 5 bits of exponent, 10 of fraction.
 struct float16 {
-  std::uint16_t bits;
+  std::uint16_t bits;  // as they lie in memory
   float16() = default;
+  // Rounded to the nearest, ties to even; beyond 65504 infinity.
   GADOLIN_HD explicit float16(float x) : bits(detail::float_to_fp16(x)) {}
-  GADOLIN_HD explicit operator float() const { return detail::fp16_to_float(bits); }
+  GADOLIN_HD explicit operator float() const { return detail::fp16_to_float(bits); }  // exact
 };
 
+// One of the two.
 template <class T> inline constexpr bool is_half = std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>;
 
 // Conversion between any two element types; 16-bit floats pass through float. By reference: compilers make

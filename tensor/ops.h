@@ -18,6 +18,7 @@ namespace gadolin {
 // number beyond the integer type is refused (ValueError). Integers that grow too large wrap around. Two bools
 // are refused, but by div, && and ||.
 Tensor add(const Tensor& a, const Tensor& b);
+// As add, elementwise:
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor div(const Tensor& a, const Tensor& b);  // of integers: in fp32, so by 0 it is infinity or NaN
@@ -25,14 +26,16 @@ Tensor add(const Tensor& a, double b);
 Tensor mul(const Tensor& a, double b);
 Tensor div(const Tensor& a, double b);
 Tensor div(double a, const Tensor& b);
+// Elementwise -x.
 Tensor neg(const Tensor& x);
 // Integers stay integers for whole exponents from 0 on; a negative or broken exponent makes them fp32.
 // Integers to the power of integer tensors that hold a negative are refused (ValueError), which waits for the
 // device.
 Tensor pow(const Tensor& x, double exponent);
-Tensor pow(const Tensor& x, const Tensor& exponent);
-Tensor maximum(const Tensor& a, const Tensor& b);  // ties send half the gradient to each
-Tensor minimum(const Tensor& a, const Tensor& b);
+Tensor pow(const Tensor& x, const Tensor& exponent);  // elementwise
+Tensor maximum(const Tensor& a, const Tensor& b);     // ties send half the gradient to each
+Tensor minimum(const Tensor& a, const Tensor& b);     // ties as in maximum
+// The functions above as operators:
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
@@ -53,6 +56,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 // --- comparison: ops/compare.cu. Results are bool tensors; not differentiable ------------------------------
 // Integers against floats are compared as fp64.
 enum class Compare : std::uint8_t { equal, not_equal, less, less_equal, greater, greater_equal };
+// Elementwise comparison, also as operators:
 Tensor compare(Compare how, const Tensor& a, const Tensor& b);
 Tensor compare(Compare how, const Tensor& a, double b);
 inline Tensor operator<(const Tensor& a, const Tensor& b) { return compare(Compare::less, a, b); }
@@ -65,7 +69,7 @@ inline Tensor operator>=(const Tensor& a, const Tensor& b) { return compare(Comp
 inline Tensor operator>=(const Tensor& a, double b) { return compare(Compare::greater_equal, a, b); }
 inline Tensor eq(const Tensor& a, const Tensor& b) { return compare(Compare::equal, a, b); }
 inline Tensor eq(const Tensor& a, double b) { return compare(Compare::equal, a, b); }
-// Of truth values: every number but 0 is true, NaN too. Both sides are evaluated. a && b is a > !b.
+// Of truth values: every number but 0 is true, NaN too. Both sides are evaluated (a && b is a > !b):
 inline Tensor operator!(const Tensor& x) { return eq(x, 0); }
 inline Tensor operator&&(const Tensor& a, const Tensor& b) { return a.to(DType::boolean) > !b; }
 inline Tensor operator||(const Tensor& a, const Tensor& b) { return a.to(DType::boolean) >= !b; }
@@ -75,11 +79,13 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor clamp(const Tensor& x, double low, double high);
 
 // --- functions of one number: ops/math.cu, ops/activations.cu ----------------------------------------------
+// Elementwise, with the gradients of calculus:
 Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
 Tensor sqrt(const Tensor& x);
 Tensor rsqrt(const Tensor& x);
 Tensor abs(const Tensor& x);  // gradient 0 at 0
+// Elementwise, with the gradients of calculus:
 Tensor erf(const Tensor& x);
 Tensor tanh(const Tensor& x);
 Tensor sin(const Tensor& x);
@@ -90,21 +96,23 @@ void relu_in_place(const Tensor& y);  // not recorded
 // The gradient of a relu whose result is y: dy where y is not 0, and 0 elsewhere; not recorded. For Functions
 // that end in a relu in the same pass.
 Tensor relu_gradient(const Tensor& y, const Tensor& dy);
+// x where it is positive, else slope x.
 Tensor leaky_relu(const Tensor& x, double slope = 0.01);
-Tensor silu(const Tensor& x);
+Tensor silu(const Tensor& x);  // x s(x), s the logistic function
+// The normal distribution's function, or the approximation by tanh.
 enum class Gelu : std::uint8_t { exact, tanh };
 Tensor gelu(const Tensor& x, Gelu form = Gelu::exact);                     // Hendrycks and Gimpel 2016
 Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);  // linear above threshold / beta
 
 // --- reductions: ops/reductions.cu. dims empty: over everything. keep: leave a size of 1 -------------------
-using Dims = std::vector<int>;
-Tensor sum(const Tensor& x, const Dims& dims = {}, bool keep = false);  // of integers and bools: int64
-Tensor mean(const Tensor& x, const Dims& dims = {}, bool keep = false);
+using Dims = std::vector<int>;                                           // dimensions; -1 is the last
+Tensor sum(const Tensor& x, const Dims& dims = {}, bool keep = false);   // of integers and bools: int64
+Tensor mean(const Tensor& x, const Dims& dims = {}, bool keep = false);  // of floating types only
 // The gradient goes to the first maximum; NaN wins.
 Tensor max(const Tensor& x, const Dims& dims = {}, bool keep = false);
-Tensor min(const Tensor& x, const Dims& dims = {}, bool keep = false);
+Tensor min(const Tensor& x, const Dims& dims = {}, bool keep = false);  // as max
 Tensor argmax(const Tensor& x, int dim, bool keep = false);  // int64; first of equals; not differentiable
-Tensor argmin(const Tensor& x, int dim, bool keep = false);
+Tensor argmin(const Tensor& x, int dim, bool keep = false);  // as argmax
 // Variance; `correction` is subtracted from the count (1: unbiased, 0: of the population).
 Tensor var(const Tensor& x, const Dims& dims = {}, int correction = 1, bool keep = false);
 
@@ -117,16 +125,20 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 // in the result or a letter twice in one term, ShapeError where letters and tensors disagree. Agrees with
 // numpy.einsum.
 Tensor einsum(const std::string& equation, const Tensor& a, const Tensor& b);
+// What follows a fused product; none, or these functions.
 enum class Activation : std::uint8_t { none, relu, gelu };
 // y = activation(x weight^T + bias), fused: x [.., in], weight [out, in], bias [out] or undefined.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               Activation activation = Activation::none);
 
 // --- softmax: ops/softmax.cu -------------------------------------------------------------------------------
+// exp(x) over its sum along `dim`, and the logarithm of that; floating types. The largest number is taken off
+// first, so nothing overflows:
 Tensor softmax(const Tensor& x, int dim);
 Tensor log_softmax(const Tensor& x, int dim);
 
 // --- shape: ops/shape.cpp (views are methods of Tensor) ----------------------------------------------------
+// Along an existing dimension, in which sizes may differ.
 Tensor concat(const std::vector<Tensor>& parts, int dim);
 namespace detail {
 // For memory that is filled piece by piece: y, which holds the parts already, is recorded as concat's result.
@@ -137,11 +149,12 @@ void copy_elements(const Tensor& from, Tensor to);
 }  // namespace detail
 Tensor stack(const std::vector<Tensor>& parts, int dim = 0);                 // along a new dimension
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, int dim = 0);  // views; the last may be smaller
+// What stands in the new places: a value, or elements mirrored at the edge, or the edge itself.
 enum class PadMode : std::uint8_t { constant, reflect, replicate };
 // before/after for the last dimension first, like {left, right, top, bottom}; negative sizes crop.
 Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, PadMode mode = PadMode::constant,
            double value = 0);
-Tensor flip(const Tensor& x, const Dims& dims);
+Tensor flip(const Tensor& x, const Dims& dims);  // order turned round along these dimensions
 // Shifted along each dimension, by as many places as its entry of `shifts` says; what leaves at one end
 // enters at the other. y[i] = x[i - shift].
 Tensor roll(const Tensor& x, const std::vector<std::int64_t>& shifts, const Dims& dims);
@@ -154,14 +167,16 @@ Tensor scatter_add(const Tensor& x, int dim, const Tensor& index, const Tensor& 
 Tensor index_select(const Tensor& x, int dim, const Tensor& index);                    // index is 1-d
 Tensor one_hot(const Tensor& index, std::int64_t classes, DType dtype = DType::fp32);  // not differentiable
 Tensor cumsum(const Tensor& x, int dim);  // of integers and bools: int64
+// What sort and topk give.
 struct Sorted {
   Tensor values, indices;  // indices: int64
 };
 // Stable; NaN last (first if descending).
 Sorted sort(const Tensor& x, int dim = -1, bool descending = false);
-Sorted topk(const Tensor& x, std::int64_t k, int dim = -1, bool largest = true);
+Sorted topk(const Tensor& x, std::int64_t k, int dim = -1, bool largest = true);  // the first k of that order
 // Places of the elements that are not 0, in row-major order: int64 [count, x.dim()]. Waits for the device.
 Tensor nonzero(const Tensor& x);
+// What unique gives.
 struct Unique {
   Tensor values, counts;  // [n], rising, NaN last and each for itself; counts: int64
 };

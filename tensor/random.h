@@ -8,8 +8,9 @@
 
 namespace gadolin {
 
+// One block of random words.
 struct Philox4 {
-  std::uint32_t v[4];
+  std::uint32_t v[4];  // independent 32-bit words
 };
 
 namespace detail {
@@ -43,13 +44,14 @@ GADOLIN_HD float uniform_at(std::uint64_t seed, std::uint64_t stream, std::uint6
 // stream_id(...)).
 class RandomStream {
  public:
+  // Begins with the first number of the stream.
   RandomStream(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}
-  std::uint32_t next();
-  float uniform() { return to_uniform(next()); }  // [0, 1)
-  float uniform(float lo, float hi) { return lo + (hi - lo) * uniform(); }
-  std::uint64_t below(std::uint64_t n);  // [0, n), without bias; n > 0
-  double normal();                       // mean 0, deviation 1
-  bool chance(float p) { return uniform() < p; }
+  std::uint32_t next();                                                     // 32 random bits
+  float uniform() { return to_uniform(next()); }                            // [0, 1)
+  float uniform(float lo, float hi) { return lo + (hi - lo) * uniform(); }  // [lo, hi)
+  std::uint64_t below(std::uint64_t n);                                     // [0, n), without bias; n > 0
+  double normal();                                                          // mean 0, deviation 1
+  bool chance(float p) { return uniform() < p; }                            // true with probability p
 
  private:
   std::uint64_t seed_, stream_, drawn_ = 0;
@@ -70,9 +72,9 @@ template <class Container> void shuffle(Container& items, RandomStream& random) 
 
 // The generator behind randn, dropout and initialisers. Each random op takes the next stream number.
 struct GeneratorState {
-  std::uint64_t seed = 0, calls = 0;
+  std::uint64_t seed = 0, calls = 0;  // calls: stream numbers given so far
 };
-GeneratorState& default_generator();
-void manual_seed(std::uint64_t seed);
+GeneratorState& default_generator();   // one for the process
+void manual_seed(std::uint64_t seed);  // a new beginning: the same seed gives the same numbers
 
 }  // namespace gadolin

@@ -8,34 +8,38 @@
 
 namespace gadolin {
 
+// What a Ref points to: an object with its count.
 struct Counted {
   Counted() = default;
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
-  std::atomic<std::int64_t> references{0};
+  std::atomic<std::int64_t> references{0};  // Refs that point here
 };
 
 // Deletes an object whose count fell to zero. Overloaded for types that must not be freed recursively
 // (autograd.h).
 template <class T> void release(T* object) { delete object; }
 
+// A counted pointer; nullptr when default.
 template <class T> class Ref {
  public:
   Ref() = default;
-  explicit Ref(T* object) : object_(object) { hold(); }
-  Ref(const Ref& other) : object_(other.object_) { hold(); }
-  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  explicit Ref(T* object) : object_(object) { hold(); }                          // one more that points there
+  Ref(const Ref& other) : object_(other.object_) { hold(); }                     // one more
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}  // as many as before
+  // Gives up what it held.
   Ref& operator=(Ref other) noexcept {
     std::swap(object_, other.object_);
     return *this;
   }
   ~Ref() { drop(); }
 
-  T* get() const { return object_; }
-  T* operator->() const { return object_; }
-  T& operator*() const { return *object_; }
-  explicit operator bool() const { return object_ != nullptr; }
-  bool operator==(const Ref& other) const { return object_ == other.object_; }
+  T* get() const { return object_; }                                            // nullptr: nothing
+  T* operator->() const { return object_; }                                     // as get()
+  T& operator*() const { return *object_; }                                     // what get() points to
+  explicit operator bool() const { return object_ != nullptr; }                 // whether it holds something
+  bool operator==(const Ref& other) const { return object_ == other.object_; }  // the same object
+  // Refs that point to the object; 0 without one.
   std::int64_t count() const { return object_ ? object_->references.load(std::memory_order_acquire) : 0; }
 
  private:

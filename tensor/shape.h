@@ -12,27 +12,30 @@
 
 namespace gadolin {
 
+// Sizes of up to eight dimensions.
 class Shape {
  public:
-  static constexpr int max_dim = 8;
+  static constexpr int max_dim = 8;  // dimensions
 
   Shape() = default;  // [], of a scalar
+  // Sizes from outside in. Throws ShapeError for a negative size or more than eight:
   Shape(std::initializer_list<std::int64_t> sizes);
   explicit Shape(const std::vector<std::int64_t>& sizes);
-  static Shape filled(int dim, std::int64_t value);
+  static Shape filled(int dim, std::int64_t value);  // `dim` equal sizes
 
-  int dim() const { return dim_; }
-  std::int64_t numel() const;  // product; 1 for a scalar
+  int dim() const { return dim_; }  // number of dimensions
+  std::int64_t numel() const;       // product; 1 for a scalar
   // -1 is the last dimension. Throws ShapeError for one that is not there.
   std::int64_t operator[](int i) const { return sizes_[place(i)]; }
-  std::int64_t& operator[](int i) { return sizes_[place(i)]; }
-  void push_back(std::int64_t size);
-  void insert(int at, std::int64_t size);
-  void erase(int at);
+  std::int64_t& operator[](int i) { return sizes_[place(i)]; }  // to be changed; as above
+  void push_back(std::int64_t size);                            // a new last dimension
+  void insert(int at, std::int64_t size);                       // a new dimension before place `at`, 0..dim()
+  void erase(int at);                                           // without dimension `at`
+  // From the first size to behind the last:
   const std::int64_t* begin() const { return sizes_.data(); }
   const std::int64_t* end() const { return sizes_.data() + dim_; }
-  std::vector<std::int64_t> vec() const { return {begin(), end()}; }
-  bool operator==(const Shape& other) const;
+  std::vector<std::int64_t> vec() const { return {begin(), end()}; }  // as a vector
+  bool operator==(const Shape& other) const;  // same number of dimensions and same sizes
 
  private:
   std::size_t place(int i) const {
@@ -45,13 +48,14 @@ class Shape {
   std::array<std::int64_t, max_dim> sizes_{};
   int dim_ = 0;
 };
-using Strides = Shape;
+using Strides = Shape;  // in elements
 
 // Order of the elements in memory. Either way a program sees images as [N, C, H, W]; channels_last stores C
 // innermost.
 enum class MemoryFormat : std::uint8_t { contiguous, channels_last };
 
 std::string to_string(const Shape& shape);  // [64, 3, 7, 7]
+// Of a dense tensor in that order.
 Strides strides_for(const Shape& shape, MemoryFormat format = MemoryFormat::contiguous);
 // True when the elements fill numel() places in that order. Dimensions of size 1 may have any stride.
 bool is_contiguous(const Shape& shape, const Strides& strides,

@@ -8,8 +8,10 @@
 
 namespace gadolin {
 
+// How host memory is taken: pinned memory travels to a GPU while the CPU goes on.
 enum class HostMemory : std::uint8_t { pageable, pinned };
 
+// Bytes on one device.
 class Storage : public Counted {
  public:
   // Uninitialised bytes from the device's caching allocator. Throws OutOfMemory.
@@ -18,12 +20,12 @@ class Storage : public Counted {
   Storage(void* data, std::int64_t nbytes, void* owner, void (*release)(void*));
   ~Storage();
 
-  void* data() const { return data_; }
-  std::int64_t nbytes() const { return nbytes_; }
-  Device device() const { return device_; }
-  bool pinned() const { return host_ == HostMemory::pinned; }
-  std::uint64_t version() const { return version_; }
-  void bump_version() { ++version_; }
+  void* data() const { return data_; }                         // first byte
+  std::int64_t nbytes() const { return nbytes_; }              // bytes
+  Device device() const { return device_; }                    // where they are
+  bool pinned() const { return host_ == HostMemory::pinned; }  // page-locked host memory
+  std::uint64_t version() const { return version_; }           // grows with each change in place
+  void bump_version() { ++version_; }                          // for whoever writes past the ops
   std::uint64_t id() const { return id_; }  // never given twice in a process; for caches of derived data
 
  private:

@@ -8,6 +8,7 @@ packages_build="g++ cmake ninja-build pkg-config libdnnl-dev libjpeg-dev libpng-
 packages_tests="libgtest-dev libbenchmark-dev mariadb-server-core mariadb-client-core postgresql"
 packages_format="clang-format-14"
 packages_browser="chromium nodejs"  # for the test of the page of gadolin serve alone, which is skipped without them
+packages_reference="doxygen"
 packages_clang="clang-14 libclang-rt-14-dev libomp-14-dev"
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
@@ -15,7 +16,7 @@ die() { local code=$1; shift; say "$*"; exit "$code"; }
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
 
-# need_packages LIST...: each LIST is build, tests, browser, clang or format. Asks for nothing when all of it is there.
+# need_packages LIST...: each LIST is build, tests, browser, clang, format or reference. Asks for nothing when all of it is there.
 need_packages() {
   local list package missing=""
   if ! command -v dpkg-query >/dev/null; then
@@ -48,7 +49,8 @@ wanted_packages() {
       browser) echo $packages_browser ;;
       clang) echo $packages_clang ;;
       format) echo $packages_format ;;
-      *) die 2 "packages.sh knows build, tests, browser, clang and format, not $list" ;;
+      reference) echo $packages_reference ;;
+      *) die 2 "packages.sh knows build, tests, browser, clang, format and reference, not $list" ;;
     esac
   done
 }

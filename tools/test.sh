@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-need_packages build tests format
+need_packages build tests format reference
 jobs=$(build_jobs)
 build=$root/build
 say "building with tests in build/test"

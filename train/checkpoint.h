@@ -15,22 +15,25 @@
 
 namespace gadolin {
 
+// Texts and tensors by name; what they mean is for those who write and read them.
 struct Checkpoint {
   // "model.conv1.weight", "optimizer.conv1.weight.1" (its first moment), "ema...."
   std::map<std::string, Tensor> tensors;
   // Everything else as text or JSON: model, classes, step, schedule, generator ...
   std::map<std::string, std::string> facts;
 
+  // Whether there is a fact of that name.
   bool has(const std::string& fact) const { return facts.count(fact) != 0; }
   // Throw CheckpointError, naming the fact, when it is missing or no whole number.
   const std::string& fact(const std::string& name) const;
+  // A fact as a whole number; throws CheckpointError where it is none.
   std::int64_t number(const std::string& name) const;
   // Throws CheckpointError when there is no such tensor.
   const Tensor& tensor(const std::string& name) const;
 };
 
-inline constexpr std::uint32_t checkpoint_version = 1;
-inline constexpr const char* checkpoint_suffix = ".gdck";
+inline constexpr std::uint32_t checkpoint_version = 1;     // of the file's format
+inline constexpr const char* checkpoint_suffix = ".gdck";  // of file names
 
 // Writes all or nothing: under a temporary name, room reserved first, synced, read back, renamed. Waits for
 // devices. The same contents give the same bytes. Throws FileError (disk full, permissions), after which what
@@ -51,7 +54,7 @@ bool is_checkpoint(const std::string& path);
 // Weights by torchvision's names from a .gdck checkpoint (weights_of) or any file of read_weights
 // (io/weights.h). `averaged`: told whether they are averages.
 std::map<std::string, Tensor> load_weights(const std::string& path, bool* averaged = nullptr);
-bool has_average(const Checkpoint& checkpoint);
+bool has_average(const Checkpoint& checkpoint);  // whether it holds averaged weights
 // The net's weights of a checkpoint by their names in the net: the averaged ones where it has them.
 std::map<std::string, Tensor> weights_of(const Checkpoint& checkpoint);
 

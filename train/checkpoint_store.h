@@ -22,12 +22,13 @@ class CheckpointStore {
   // before are then still there.
   std::string save(const Checkpoint& checkpoint, std::int64_t step, bool best = false);
 
-  std::string last() const { return folder_ + "/last.gdck"; }
-  std::string best() const { return folder_ + "/best.gdck"; }
+  std::string last() const { return folder_ + "/last.gdck"; }  // path, whether there is one or not
+  std::string best() const { return folder_ + "/best.gdck"; }  // path, whether there is one or not
 
+  // What newest() found.
   struct Found {
-    std::string path;
-    Checkpoint checkpoint;
+    std::string path;                  // of the file
+    Checkpoint checkpoint;             // read and whole
     std::vector<std::string> skipped;  // why newer ones were passed over, one message each
   };
   // The newest valid checkpoint, for --resume auto; nothing when the folder has none at all. Throws

@@ -22,10 +22,10 @@ class Communicator {
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
-  int rank() const { return rank_; }
-  int size() const { return size_; }
-  bool alone() const { return size_ == 1; }
-  bool first() const { return rank_ == 0; }
+  int rank() const { return rank_; }         // of this process, from 0
+  int size() const { return size_; }         // ranks
+  bool alone() const { return size_ == 1; }  // whether there is no other
+  bool first() const { return rank_ == 0; }  // whether this is rank 0, which writes files
 
   // t becomes the sum over all ranks, in place: the same bits on all of them. Dense fp32, fp64, fp16, bf16 or
   // int64 of one shape and order everywhere, on any device; on a GPU in the order of the current stream, and
@@ -33,18 +33,19 @@ class Communicator {
   void sum(const Tensor& t);
   // t becomes rank 0's.
   void broadcast(const Tensor& t);
-  void barrier();
+  void barrier();  // returns once all ranks have called it
   // Bytes of any length from each rank, in their order, on rank 0; nothing elsewhere.
   std::vector<std::string> gather(const std::string& bytes);
   std::string broadcast(const std::string& bytes);  // rank 0's
 
   // Of a number on the host.
   double sum(double value);
-  double mean(double value) { return alone() ? value : sum(value) / size_; }
+  double mean(double value) { return alone() ? value : sum(value) / size_; }  // of sum()
 
  protected:
   // Throws ValueError unless 0 <= rank < size.
   Communicator(int rank, int size);
+  // What the public functions do where there are several ranks; their arguments are checked already:
   virtual void sum_all(const Tensor& t) = 0;
   virtual void broadcast_all(const Tensor& t) = 0;
   virtual void barrier_all() = 0;

@@ -14,13 +14,13 @@ class EarlyStop {
   EarlyStop() = default;
   // Throws UsageError for a negative patience, and for a min_delta that is negative or no number.
   EarlyStop(std::int64_t patience, double min_delta, bool maximize);
-  void observe(double value);
-  bool due() const { return patience_ > 0 && rows_ >= patience_; }
+  void observe(double value);                                       // a row's value; NaN is no gain
+  bool due() const { return patience_ > 0 && rows_ >= patience_; }  // whether the run ends
   // "no improvement by 0.001 in 5 rows"
   std::string reason() const;
   // What a checkpoint stores, exactly. Throws CheckpointError for any other text.
   std::string state() const;
-  void set_state(const std::string& state);
+  void set_state(const std::string& state);  // what state() gave; throws FormatError
 
  private:
   std::int64_t patience_ = 0, rows_ = 0;

@@ -14,11 +14,12 @@ namespace gadolin {
 // train_class, train_box) and to TensorBoard, and give no gradient. Their names must be the same in every
 // step; there may be none.
 struct LossParts {
-  Tensor total;
-  std::vector<std::pair<std::string, Tensor>> parts;
+  Tensor total;                                       // where backward starts
+  std::vector<std::pair<std::string, Tensor>> parts;  // by name, for people
 
   LossParts() = default;
   LossParts(Tensor loss) : total(std::move(loss)) {}  // a loss without parts
+  // With parts.
   LossParts(Tensor loss, std::vector<std::pair<std::string, Tensor>> named)
       : total(std::move(loss)), parts(std::move(named)) {}
 };

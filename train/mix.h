@@ -14,11 +14,12 @@ struct MixOptions {
   double cutmix = 0;        // alpha of cutmix (Yun et al. 2019, section 3.1)
   double cut_chance = 0.5;  // of cutmix when both are on
   double chance = 1;        // that a batch is mixed at all
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;   // of all that is drawn
 };
 
 // The decisions for one batch, made on the host.
 struct MixPlan {
+  // What the batch gets.
   enum class Kind : std::uint8_t { none, mixup, cutmix } kind = Kind::none;
   double share = 1;                   // of a sample's own picture and target; its partner has the rest
   std::vector<std::int64_t> partner;  // [N], a permutation; some may be their own partner
@@ -49,6 +50,7 @@ struct MixTensors {
   Tensor keep;     // [1, 1, H, W] fp32: a picture's own share of each pixel; mixup: the same everywhere
   Tensor share;    // [1, 1] fp32
 };
+// See above.
 MixTensors mix_tensors(const MixPlan& plan, std::int64_t height, std::int64_t width, Device device = cpu);
 
 // images [N, C, H, W] -> keep images + (1 - keep) images[partner], in their dtype and on their device. Pixels

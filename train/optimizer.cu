@@ -104,7 +104,6 @@ struct Advance {
   std::int64_t tasks;
   double clip_norm, beta1, beta2, growth, backoff, interval;
   GADOLIN_HD void finish(double sum, double* control) const {
-    using std::pow;
     using std::sqrt;
     double factor = 1 / control[c_scale];
     control[c_skip] = 0;
@@ -118,7 +117,7 @@ struct Advance {
         if (dynamic) control[c_scale] *= backoff;
         return;
       }
-      if (clip_norm > 0 && norm > clip_norm) factor *= clip_norm / (norm + 1e-6);
+      factor = detail::clipped(factor, norm, clip_norm);
       if (dynamic) {
         control[c_good_steps] += 1;
         if (control[c_good_steps] >= interval) {
@@ -129,8 +128,8 @@ struct Advance {
     }
     control[c_factor] = factor;
     control[c_steps] += 1;
-    control[c_bias1] = 1 - pow(beta1, control[c_steps]);
-    control[c_bias2] = 1 - pow(beta2, control[c_steps]);
+    control[c_bias1] = detail::bias_correction(beta1, control[c_steps]);
+    control[c_bias2] = detail::bias_correction(beta2, control[c_steps]);
   }
 };
 #ifdef __CUDACC__

@@ -22,15 +22,15 @@ enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadel
 
 // The defaults are PyTorch's; optimizer_options() below gives those of each rule.
 struct OptimizerOptions {
-  Rule rule = Rule::sgd;
-  double lr = 0.1;
+  Rule rule = Rule::sgd;              // which formula
+  double lr = 0.1;                    // the rate
   double momentum = 0;                // SGD, RMSProp
   bool nesterov = false;              // SGD
   double weight_decay = 0;            // added to the gradient; AdamW takes it from the weight instead
   bool decay_norm_and_bias = true;    // false: parameters of one dimension are not decayed
   double beta1 = 0.9, beta2 = 0.999;  // Adam, AdamW
   double alpha = 0.99;                // RMSProp, Adadelta: decay of the mean square
-  double eps = 1e-8;
+  double eps = 1e-8;                  // added to the root of the mean square
   // Adam: eps is added before the bias correction, as TensorFlow does, not after it.
   bool eps_before_bias = false;
   double clip_norm = 0;       // largest global L2 norm of the gradient; 0: off
@@ -46,23 +46,25 @@ struct OptimizerOptions {
 OptimizerOptions optimizer_options(const std::string& name);
 // Throws UsageError for numbers that are negative, NaN or infinite, and for averages' decays above 1.
 void check_options(const OptimizerOptions& options);
-const char* name_of(Rule rule);
+const char* name_of(Rule rule);  // "adamw"
 
 // Dynamic loss scale for fp16 (Micikevicius et al. 2018): doubled after `interval` good steps, halved by an
 // overflow. A fixed scale has growth 1 and stays as it is; 1 is no scale.
 struct LossScale {
+  // The first scale; factors after good steps and after an overflow.
   double scale = 1, growth = 1, backoff = 0.5;
-  std::int64_t interval = 2000;
+  std::int64_t interval = 2000;  // good steps before it grows
 };
-inline constexpr LossScale dynamic_loss_scale{65536, 2, 0.5, 2000};
+inline constexpr LossScale dynamic_loss_scale{65536, 2, 0.5, 2000};  // starts at 65536, doubles, halves
 
+// Changes parameters by their gradients.
 class Optimizer {
  public:
   // Parameters must be dense fp32 or fp64 leaves on one device; those that want no gradient are left out.
   // Options go through check_options.
   Optimizer(std::vector<Parameter> parameters, OptimizerOptions options, LossScale scale = {});
 
-  void zero_grad();
+  void zero_grad();  // of all parameters: undefined again, or 0 in place within a recorded step
   // One step from the parameters' gradients; a parameter without one is left alone, as in PyTorch.
   // With a loss scale, gradients are divided by it first. With one, fixed or dynamic, or with a largest norm,
   // a step with an infinite or NaN gradient is skipped whole: weights, moments and the number of steps stay.
@@ -77,11 +79,11 @@ class Optimizer {
   // For the last backward before a step, so that the sums begin while it runs; nullptr for one process.
   const GradientHook* gradient_hook() const;
 
-  void set_lr(double lr);
-  double lr() const { return options_.lr; }
+  void set_lr(double lr);                    // for the steps from now on
+  double lr() const { return options_.lr; }  // of the next step
   // Seed for backward: the loss scale as a tensor of the loss's shape [] and dtype, on the device.
   Tensor loss_seed(DType dtype) const;
-  bool dynamic_scale() const { return scale_.growth != 1; }
+  bool dynamic_scale() const { return scale_.growth != 1; }  // whether the scale changes
   // Whether overflowing steps are skipped, by any loss scale or by a largest norm: see step().
   bool skips_overflows() const {
     return scale_.scale != 1 || dynamic_scale() || options_.clip_norm > 0 || options_.clip_each_norm > 0;
@@ -91,10 +93,10 @@ class Optimizer {
   Tensor skipped() const;
 
   // These wait for the device.
-  double gradient_norm() const;  // of the last step, before clipping; NaN or infinity if it overflowed
-  bool last_step_skipped() const;
-  std::int64_t steps() const;  // not counting skipped ones
-  double loss_scale() const;
+  double gradient_norm() const;    // of the last step, before clipping; NaN or infinity if it overflowed
+  bool last_step_skipped() const;  // as skipped(), on the host
+  std::int64_t steps() const;      // not counting skipped ones
+  double loss_scale() const;       // of the next step
   // Sum of decay / 2 |w|^2, the penalty whose gradient weight decay is; 0 for AdamW, whose decay is none.
   double penalty() const;
   // Name of the first parameter whose gradient is not finite, or "".
@@ -102,9 +104,10 @@ class Optimizer {
 
   // State by name: "control", and "<parameter>.1", "<parameter>.2" for the moments.
   std::vector<Parameter> state() const;
+  // What state() gave. Throws CheckpointError for what is missing or of another shape.
   void load_state(const std::map<std::string, Tensor>& state);
-  const std::vector<Parameter>& parameters() const { return parameters_; }
-  const OptimizerOptions& options() const { return options_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }  // those that learn
+  const OptimizerOptions& options() const { return options_; }              // as made
 
  private:
   std::vector<Parameter> parameters_;

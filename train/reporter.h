@@ -8,6 +8,7 @@
 
 namespace gadolin {
 
+// Says nothing, wherever it is not overridden.
 class Reporter {
  public:
   virtual ~Reporter() = default;
@@ -19,6 +20,7 @@ class Reporter {
   virtual void event(const Json& /*event*/) const {}
   // Entries of the job's last event: what it measured, and where what it wrote lies.
   virtual void metric(const std::string& /*name*/, Json /*value*/) {}
+  // A file or folder by name.
   virtual void output(const std::string& /*name*/, const std::string& /*path*/) {}
   // Whether bars of progress may be drawn on stderr.
   virtual bool bars() const { return false; }

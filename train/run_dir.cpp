@@ -137,8 +137,13 @@ void RunDir::open(Open mode) {
     make_folders("run", folder);
   // Whoever wrote them held the lock, so all are left over, also those of this very second.
   const std::time_t next = std::time(nullptr) + 1;
-  for (const std::string& folder : {path_, checkpoints(), file("report")})
-    remove_stale_temporaries(folder, next);
+  remove_stale_temporaries(path_, next);
+  for (const char* name : {"checkpoints", "report", "eval"}) {
+    remove_stale_temporaries(file(name), next);
+    std::error_code none;
+    for (const auto& entry : fs::recursive_directory_iterator(file(name), none))
+      if (entry.is_directory(none)) remove_stale_temporaries(entry.path().string(), next);
+  }
   log_ = ::open(file("train.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (log_ < 0) fail_file("run", file("train.log"), errno);
 }

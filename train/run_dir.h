@@ -31,15 +31,17 @@ class CsvLog {
   int file_ = -1;
 };
 
+// A run's folder while it is written: locked until it is destroyed.
 class RunDir {
  public:
-  // create: makes the folder; one that already holds a run is refused. resume: goes on in one that holds a
-  // run; automatic: resumes if there is one, else creates. overwrite: as create, but what a former run left
-  // is removed. All take the lock and clear left-over temporary files. Throws UsageError for the first two
-  // mistakes, FileError (number 3) when another live process writes to it. Of several ranks the first one
-  // does all of this; the objects of the others write nothing and throw what it threw (on_first).
+  // What the folder may hold. create: makes the folder; one that already holds a run is refused. resume: goes
+  // on in one that holds a run; automatic: resumes if there is one, else creates. overwrite: as create, but
+  // what a former run left is removed. All take the lock and clear left-over temporary files. Throws
+  // UsageError for the first two mistakes, FileError (number 3) when another live process writes to it. Of
+  // several ranks the first one does all of this; the objects of the others write nothing and throw what it
+  // threw (on_first).
   enum class Open { create, resume, automatic, overwrite };
-  RunDir(std::string path, Open mode, Communicator& communicator = no_communicator());
+  RunDir(std::string path, Open mode, Communicator& communicator = no_communicator());  // see Open
   // The UsageErrors of the constructor, without touching anything: for programs that look at all of their
   // configuration before they make a folder.
   static void check(const std::string& path, Open mode);
@@ -50,15 +52,15 @@ class RunDir {
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
 
-  const std::string& path() const { return path_; }
-  bool resumed() const { return resumed_; }  // there was a run before
-  bool writes() const { return writes_; }    // false on all ranks but the first
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  std::string checkpoints() const { return file("checkpoints"); }
-  std::string event_folder() const { return file("tb"); }
+  const std::string& path() const { return path_; }  // as given
+  bool resumed() const { return resumed_; }          // there was a run before
+  bool writes() const { return writes_; }            // false on all ranks but the first
+  std::string file(const std::string& name) const { return path_ + "/" + name; }  // path of a file in it
+  std::string checkpoints() const { return file("checkpoints"); }                 // folder
+  std::string event_folder() const { return file("tb"); }                         // of TensorBoard's files
 
-  void write_config(const std::string& toml) const { write("config.toml", toml); }
-  std::string read_config() const;
+  void write_config(const std::string& toml) const { write("config.toml", toml); }  // config.toml
+  std::string read_config() const;  // throws FileError where there is none
   // env.json: processor, cores, system, compiler, versions, and `more` (devices, libraries). No names of
   // people or machines.
   void write_environment(const std::map<std::string, std::string>& more = {}) const;

@@ -7,14 +7,15 @@
 
 namespace gadolin {
 
+// What a schedule needs to know of a run.
 struct ScheduleOptions {
   double lr = 0.1;                   // base rate; the peak of one-cycle
   double min_lr = 0;                 // where cosine and polynomial end, and below which nothing goes
   std::int64_t total_steps = 1;      // of the run
   std::int64_t steps_per_epoch = 1;  // optimiser steps
   std::int64_t warmup_steps = 0;     // straight line from warmup_factor * lr to lr
-  double warmup_factor = 0.01;
-  bool maximize = false;  // plateau: the metric is better when larger
+  double warmup_factor = 0.01;       // where the line begins, as a factor on lr
+  bool maximize = false;             // plateau: the metric is better when larger
 };
 
 // Forms; durations are in epochs, or in steps with the suffix s (step:30000s:0.1):
@@ -35,15 +36,15 @@ class Schedule {
   // observe() saw.
   double lr_at(std::int64_t step) const;
 
-  double base_lr() const { return options_.lr; }
-  bool watches_metric() const { return kind_ == Kind::plateau; }
+  double base_lr() const { return options_.lr; }                  // as made
+  bool watches_metric() const { return kind_ == Kind::plateau; }  // whether observe() means anything
   // Plateau: the metric of an epoch that just ended. NaN counts as no improvement. Nothing for other kinds.
   void observe(double metric);
 
-  const std::string& text() const { return text_; }
+  const std::string& text() const { return text_; }  // as made
   // What a checkpoint keeps; set_state throws FormatError for anything that state() did not write.
   std::string state() const;
-  void set_state(const std::string& state);
+  void set_state(const std::string& state);  // of a schedule of the same text
 
  private:
   enum class Kind { constant, step, multi_step, exponential, polynomial, cosine, one_cycle, plateau };

@@ -26,8 +26,8 @@ namespace gadolin {
 class BatchSource {
  public:
   virtual ~BatchSource() = default;
-  virtual std::int64_t batches_per_epoch() const = 0;
-  virtual std::int64_t batch_size() const = 0;
+  virtual std::int64_t batches_per_epoch() const = 0;  // the same in every epoch
+  virtual std::int64_t batch_size() const = 0;         // samples of a batch
   // Goes to a batch of an epoch; next() then gives it and those behind it, to the end of the epoch.
   virtual void seek(std::int64_t epoch, std::int64_t batch) = 0;
   // Tensors on the training device, of the same names in every batch.
@@ -37,17 +37,18 @@ class BatchSource {
 
 // What is said about a step while a run goes on.
 struct StepLog {
-  std::int64_t step = 0;
-  double loss = 0, lr = 0;
-  double seconds = 0;  // of a step, since the last such log
-  MetricList parts;    // of the loss of its last batch
+  std::int64_t step = 0;    // optimiser steps so far
+  double loss = 0, lr = 0;  // of its last batch; of the step
+  double seconds = 0;       // of a step, since the last such log
+  MetricList parts;         // of the loss of its last batch
 };
 
 // Epochs of a run that only its steps or a signal end.
 inline constexpr std::int64_t endless_epochs = 1'000'000'000;
 
+// How long a run lasts, and what is done on the way.
 struct TrainOptions {
-  std::int64_t epochs = 1;
+  std::int64_t epochs = 1;      // passes over the data
   std::int64_t max_steps = 0;   // optimiser steps; 0: epochs decide
   std::int64_t accumulate = 1;  // batches whose gradients are added up for one step
   DType compute = DType::fp32;  // bf16 and fp16 keep fp32 weights
@@ -70,7 +71,7 @@ struct TrainOptions {
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that
   bool capture = true;        // record steps as CUDA graphs on a GPU, see Trainer::captures
-  bool quiet = false;
+  bool quiet = false;         // no bar of progress
 };
 
 // Of several ranks, each calls `loss` and `evaluate`, and only the first one the others.
@@ -92,14 +93,17 @@ struct TrainHooks {
   std::function<void(const std::string& warning)> warn;
 };
 
+// What a run came to.
 struct TrainResult {
-  std::int64_t steps = 0, epochs = 0, best_step = 0;
+  std::int64_t steps = 0, epochs = 0, best_step = 0;  // done; done; of the best checkpoint, 0: none
+  // Value of the monitored metric; of the run; over the run.
   double best = 0, seconds = 0, images_per_second = 0;
   MetricList last;    // the last row
   std::string ended;  // by what: epochs, steps, threshold or patience
   std::string why;    // "val_loss: no improvement by 0.001 in 5 rows", or empty for epochs and steps
 };
 
+// Carries out a training run.
 class Trainer {
  public:
   // The objects must outlive the trainer. The schedule's steps are optimiser steps.
@@ -121,7 +125,7 @@ class Trainer {
   static bool captures(const TrainOptions& options) {
     return options.capture && options.accumulate <= most_batches_captured;
   }
-  static constexpr std::int64_t most_batches_captured = 8;
+  static constexpr std::int64_t most_batches_captured = 8;  // more batches a step than this are not recorded
 
   // Takes up a run where a checkpoint left it: everything that decides later numbers. On all ranks, from the
   // same checkpoint. Throws CheckpointError.

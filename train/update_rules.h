@@ -23,6 +23,16 @@ template <class T> GADOLIN_HD T root(T x, T power) {
   return power == T(0.5) ? sqrt(x) : pow(x, power);
 }
 
+// What all gradients are multiplied by, so that their norm is not above clip_norm (0: any).
+GADOLIN_HD double clipped(double factor, double norm, double clip_norm) {
+  return clip_norm > 0 && norm > clip_norm ? factor * (clip_norm / (norm + 1e-6)) : factor;
+}
+// What a mean with decay beta is divided by after `steps` steps from 0 (Kingma and Ba 2015, section 3).
+GADOLIN_HD double bias_correction(double beta, double steps) {
+  using std::pow;
+  return 1 - pow(beta, steps);
+}
+
 // w, gradient g (scaled, clipped, decayed), moments m and v -> new w, m, v. Formulas are torch.optim's; the
 // Slim form of RMSProp is tf.train.RMSPropOptimizer's: mean square starts at 1, eps under the root, rate
 // inside the momentum. Adagrad has no eps but a start value, and FTRL is McMahan et al. 2013 with

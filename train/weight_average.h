@@ -14,13 +14,15 @@ namespace gadolin {
 // device, so update() can be part of a recorded step (tensor/capture.h).
 class WeightAverage {
  public:
+  // Of these parameters as they are now. `warmup`: early decays are smaller, so that the start is soon
+  // forgotten.
   WeightAverage(std::vector<Parameter> parameters, double decay, bool warmup = true);
   // Changes nothing when `skipped`, a bool [] beside the weights, holds true (Optimizer::skipped).
   void update(const Tensor& skipped = {});
   // Exchanges weights and averages: before an evaluation and once more after it.
   void swap();
-  std::vector<Parameter> state() const;  // "<parameter>", and "updates"
-  void load_state(const std::map<std::string, Tensor>& state);
+  std::vector<Parameter> state() const;                         // "<parameter>", and "updates"
+  void load_state(const std::map<std::string, Tensor>& state);  // what state() gave
 
  private:
   std::vector<Parameter> parameters_;

@@ -8,6 +8,7 @@
 
 namespace gadolin {
 
+// What is kept, and what pseudonyms depend on.
 struct AnonymizeOptions {
   // What pseudonyms and new UIDs are derived from. The same key maps the same UID and patient to the same
   // replacement, in all files; without the key nobody can find out which belong together.

@@ -8,6 +8,7 @@
 
 namespace gadolin {
 
+// What is printed.
 struct DumpOptions {
   std::vector<DicomTag> only;    // these of the data set itself; empty: all
   std::size_t text_limit = 128;  // longer values are cut with "..." in text

@@ -10,15 +10,17 @@
 
 namespace gadolin {
 
+// What an index holds.
 struct DicomIndexOptions {
   // PatientID as written; false: a pseudonym that is the same for one patient ("P-" and 12 hex digits of a
   // keyed SHA-256).
   bool keep_patient_ids = false;
   std::string key;             // of the pseudonyms; the same key gives the same ones
   std::vector<DicomTag> more;  // further columns, named by keyword
-  DicomLimits limits = {};
+  DicomLimits limits = {};     // what is refused
 };
 
+// What was found.
 struct DicomIndex {
   // path, patient_id, study_id, series_id, instance_id, modality, body_part, ..., warning, error
   CsvTable table;
@@ -34,9 +36,9 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
 
 // One file of a source. Bytes are valid during the call only; `error` says why there are none.
 struct SourceFile {
-  const std::string& name;
-  std::string_view bytes;
-  std::string error;
+  const std::string& name;            // as the source names it
+  std::string_view bytes;             // of the whole file
+  std::string error;                  // empty: it was read
   std::size_t number = 0, count = 0;  // from 0; of all files
 };
 // Calls visit for each file in `source`, DICOM or not, in order of names, then for those that a DICOMDIR

@@ -17,18 +17,19 @@ struct SlicePlace {
   std::array<double, 3> position{};                     // ImagePositionPatient, mm
   std::array<double, 6> orientation{1, 0, 0, 0, 1, 0};  // direction of a row, direction of a column
   bool placed = false;                                  // both are there
-  std::int64_t instance = 0;
-  double tilt = 0;  // GantryDetectorTilt, degrees; 0 when absent
+  std::int64_t instance = 0;                            // InstanceNumber
+  double tilt = 0;                                      // GantryDetectorTilt, degrees; 0 when absent
 };
-SlicePlace slice_place(const DicomFile& file);
+SlicePlace slice_place(const DicomFile& file);  // of the first frame
 
+// The order of a series' slices.
 struct SeriesOrder {
   std::vector<std::size_t> order;  // indices of the slices given, from the lowest position along the normal
   std::vector<double> positions;   // mm along the normal, in that order; empty when slices have no place
-  std::array<double, 3> normal{};
-  double spacing = 0;  // median distance of neighbours, mm
-  double least_spacing = 0, most_spacing = 0;
-  double tilt = 0;   // GantryDetectorTilt of the first slice, degrees
+  std::array<double, 3> normal{};  // of the slices, a unit vector
+  double spacing = 0;              // median distance of neighbours, mm
+  double least_spacing = 0, most_spacing = 0;  // between neighbours, in mm
+  double tilt = 0;                             // GantryDetectorTilt of the first slice, degrees
   double shear = 0;  // degrees between the normal and the line through the slices: the tilt as measured
   // Sentences without personal data: gaps, doubled positions, mixed orientations, missing places.
   std::vector<std::string> problems;

@@ -5,10 +5,12 @@
 
 namespace gadolin {
 
-using DicomTag = std::uint32_t;
+using DicomTag = std::uint32_t;  // 0xggggeeee
 
+// Attributes by their keywords in the standard (PS3.6).
 namespace dicom {
 
+// The number of the attribute of this name:
 inline constexpr DicomTag meta_length = 0x00020000, media_storage_sop_class = 0x00020002,
                           media_storage_sop_instance = 0x00020003, transfer_syntax = 0x00020010;
 inline constexpr DicomTag referenced_file_id = 0x00041500, record_sequence = 0x00041220,

@@ -17,22 +17,26 @@ namespace gadolin {
 // channels is 1 (grey) or 3 (red, green, blue). bits is 8, or 16 with two-byte samples in the machine's
 // order.
 struct Image {
-  int width = 0, height = 0, channels = 1, bits = 8;
-  std::vector<std::uint8_t> pixels;
+  int width = 0, height = 0, channels = 1, bits = 8;  // see above
+  std::vector<std::uint8_t> pixels;                   // row by row
 
   Image() = default;
   Image(int width, int height, int channels, int bits = 8);  // black
+  // Samples of the whole picture.
   std::size_t numel() const {
     return static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
            static_cast<std::size_t>(channels);
   }
+  // Samples of a row.
   std::size_t row_samples() const {
     return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
   }
   // The samples as T: std::uint8_t when bits is 8, std::uint16_t when it is 16.
   template <class T> T* data() { return reinterpret_cast<T*>(pixels.data()); }
-  template <class T> const T* data() const { return reinterpret_cast<const T*>(pixels.data()); }
+  template <class T> const T* data() const { return reinterpret_cast<const T*>(pixels.data()); }  // as above
+  // First sample of row y.
   template <class T> T* row(int y) { return data<T>() + static_cast<std::size_t>(y) * row_samples(); }
+  // As above.
   template <class T> const T* row(int y) const {
     return data<T>() + static_cast<std::size_t>(y) * row_samples();
   }
@@ -48,32 +52,34 @@ Image to_8bit(const Image& image);
 
 // What decoders refuse before they allocate memory.
 struct ImageLimits {
-  std::size_t file_bytes = std::size_t{256} << 20;
-  int side = 16384;
-  std::int64_t pixels = 268'435'456;
+  std::size_t file_bytes = std::size_t{256} << 20;  // size of the file
+  int side = 16384;                                 // pixels a side
+  std::int64_t pixels = 268'435'456;                // width times height
   // A file larger than `free_bytes` when unpacked may not unpack to more than `ratio` times its size.
   std::int64_t ratio = 2000;
-  std::int64_t free_bytes = std::int64_t{64} << 20;
+  std::int64_t free_bytes = std::int64_t{64} << 20;  // see ratio
 };
 
 // A rectangle of the whole picture, in pixels.
 struct Box {
-  int x = 0, y = 0, width = 0, height = 0;
+  int x = 0, y = 0, width = 0, height = 0;  // left, top, and size
   bool operator==(const Box&) const = default;
 };
 // What a caller will use of a picture: the box, shrunk to no less than min_width x min_height.
 struct Region {
-  Box box;
-  int min_width = 0, min_height = 0;
+  Box box;                            // part that is used
+  int min_width = 0, min_height = 0;  // that the box keeps, as it is decoded
 };
 
+// What becomes of transparency: left out, or laid over a ground.
 enum class Alpha { drop, over_black, over_white };
 
+// How a picture is decoded.
 struct DecodeOptions {
-  int channels = 0;  // 0: as in the file; 1: grey; 3: colour
-  bool reduce_to_8bit = false;
-  Alpha alpha = Alpha::drop;  // as Pillow's convert("RGB")
-  ImageLimits limits = {};
+  int channels = 0;             // 0: as in the file; 1: grey; 3: colour
+  bool reduce_to_8bit = false;  // round 16 bits to 8
+  Alpha alpha = Alpha::drop;    // as Pillow's convert("RGB")
+  ImageLimits limits = {};      // what is refused
   // Called once with the size of the whole picture. A JPEG decoder may then leave out what is outside the
   // box. It may also decode at 1/2, 1/4 or 1/8, as long as the box stays at least min_width x min_height.
   std::function<Region(int width, int height)> region = {};
@@ -85,14 +91,16 @@ struct DecodeOptions {
 // A decoded picture or a part of it. The whole picture has full_width x full_height pixels. Pixel (0, 0) of
 // `image` lies at (x, y) of it, and one pixel of `image` covers shrink x shrink of its pixels.
 struct Decoded {
-  Image image;
-  int full_width = 0, full_height = 0;
-  int x = 0, y = 0, shrink = 1;
+  Image image;                          // as decoded
+  int full_width = 0, full_height = 0;  // of the whole picture
+  int x = 0, y = 0, shrink = 1;         // where it lies, and how many pixels one stands for
 };
 
+// What the first bytes of a file say.
 enum class ImageFormat { unknown, jpeg, png, bmp, pnm, dicom };
+// By the first bytes; unknown for others.
 ImageFormat image_format(std::span<const std::uint8_t> bytes);
-const char* format_name(ImageFormat format);
+const char* format_name(ImageFormat format);  // "JPEG", ...
 
 // Decodes a whole file that is in memory. `name` is used in messages. The orientation tag of cameras and
 // colour profiles are not applied. A file that ends early or is damaged is refused as a whole. Of a DICOM
@@ -101,6 +109,7 @@ const char* format_name(ImageFormat format);
 // it exceeds.
 Image decode_image(std::span<const std::uint8_t> bytes, std::string_view name,
                    const DecodeOptions& options = {});
+// The same for a part of the picture, and what was decoded of it.
 Decoded decode_region(std::span<const std::uint8_t> bytes, std::string_view name,
                       const DecodeOptions& options);
 // Reads and decodes a file. Throws FileError when it cannot be read.
@@ -112,6 +121,6 @@ std::vector<std::uint8_t> encode_png(const Image& image, int level = 6);
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality = 90);
 // Both write a temporary file and rename it: a reader sees the old file or the complete new one.
 void write_png(const std::string& path, const Image& image, int level = 6);
-void write_jpeg(const std::string& path, const Image& image, int quality = 90);
+void write_jpeg(const std::string& path, const Image& image, int quality = 90);  // as encode_jpeg
 
 }  // namespace gadolin

@@ -10,7 +10,7 @@ namespace gadolin {
 // Values in units of the modality: Hounsfield units of CT, whatever rescale slope and intercept or the
 // modality LUT give elsewhere.
 struct PhysicalImage {
-  int width = 0, height = 0;
+  int width = 0, height = 0;  // in pixels
   std::vector<float> values;  // row by row; NaN where there is no picture (pixel padding)
   bool inverted = false;      // small values are meant to be bright: MONOCHROME1
 };

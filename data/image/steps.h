@@ -9,10 +9,10 @@ namespace gadolin {
 
 // Width and height in pixels. One number means a square, for Resize the shorter side.
 struct Sides {
-  int width = 0, height = 0;
-  bool one_number = false;
-  Sides(int side) : width(side), height(side), one_number(true) {}
-  Sides(int w, int h) : width(w), height(h) {}
+  int width = 0, height = 0;                                        // in pixels
+  bool one_number = false;                                          // written as one
+  Sides(int side) : width(side), height(side), one_number(true) {}  // a square, or the shorter side
+  Sides(int w, int h) : width(w), height(h) {}                      // both
 };
 
 // --- channels, done by the decoder -------------------------------------------------------------------------
@@ -27,8 +27,9 @@ struct Rgb {};   // rgb
 // line between (LINEAR_EXACT of DICOM PS3.3 C.11.2.1.3.2).
 class Windows : public PhysicalStep {
  public:
+  // A range of measured values.
   struct Window {
-    double center = 0, width = 0;
+    double center = 0, width = 0;  // in the file's units
   };
   explicit Windows(std::vector<Window> windows);  // one or three
   Image apply(const PhysicalImage& values) const override;
@@ -42,7 +43,7 @@ class Windows : public PhysicalStep {
 // rescale:LOW:HIGH: rescaled values from LOW (black) to HIGH (white) by a straight line.
 class Rescale : public PhysicalStep {
  public:
-  Rescale(double low, double high);
+  Rescale(double low, double high);  // black and white
   Image apply(const PhysicalImage& values) const override;
   std::string text() const override;
 
@@ -55,7 +56,7 @@ class Rescale : public PhysicalStep {
 // black.
 class Percentile : public PhysicalStep {
  public:
-  Percentile(double low, double high);
+  Percentile(double low, double high);  // of the samples that are no padding
   Image apply(const PhysicalImage& values) const override;
   std::string text() const override;
   bool needs_units() const override { return false; }
@@ -70,6 +71,7 @@ class Percentile : public PhysicalStep {
 // torchvision does. With `longest` above 0 (step fit) the longer side ends at that if it would be longer.
 class Resize : public Transform {
  public:
+  // Longest: of the longer side, 0: any.
   explicit Resize(Sides to, Filter filter = Filter::bilinear, int longest = 0);
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
@@ -91,13 +93,14 @@ class Resize : public Transform {
 // fit:S:LONGEST[:bicubic]: the shorter side to S, or the longer one to LONGEST where that is the smaller
 // picture: how detectors are given pictures, whose shape they keep.
 struct Fit : Resize {
+  // Lengths of the shorter and the longer side.
   Fit(int shorter, int longest, Filter filter = Filter::bilinear);
 };
 
 // random-resize:LOW:HIGH: the shorter side to a length drawn evenly from both bounds and what is between.
 class RandomResize : public Transform {
  public:
-  RandomResize(int low, int high);
+  RandomResize(int low, int high);  // limits of the shorter side
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return low_ < high_; }
@@ -116,7 +119,7 @@ class RandomResize : public Transform {
 // does.
 class CentralFraction : public Transform {
  public:
-  explicit CentralFraction(double share);
+  explicit CentralFraction(double share);  // of each side, above 0 and at most 1
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return false; }
@@ -134,7 +137,7 @@ class CentralFraction : public Transform {
 // center-crop:S: padded with black when the picture is smaller.
 class CenterCrop : public Transform {
  public:
-  explicit CenterCrop(Sides size);
+  explicit CenterCrop(Sides size);  // width and height
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return false; }
@@ -147,7 +150,7 @@ class CenterCrop : public Transform {
 // random-crop:S[:PAD]: after PAD black pixels all round.
 class RandomCrop : public Transform {
  public:
-  explicit RandomCrop(Sides size, int pad = 0);
+  explicit RandomCrop(Sides size, int pad = 0);  // black pixels all round, before the crop
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return true; }
@@ -163,6 +166,7 @@ class RandomCrop : public Transform {
 // over height between RMIN and RMAX, resized. Szegedy et al. 2014 by torchvision's rule.
 class RandomResizedCrop : public Transform {
  public:
+  // Shares of the area, width over height.
   explicit RandomResizedCrop(Sides size, double smallest = 0.08, double largest = 1,
                              double narrowest = 3.0 / 4, double widest = 4.0 / 3);
   Transformed apply(Image image, RandomStream& random) const override;
@@ -187,23 +191,25 @@ class Flip : public Transform {
   bool random() const override { return probability_ > 0 && probability_ < 1; }
 
  protected:
-  Flip(bool horizontal, double probability);
+  Flip(bool horizontal, double probability);  // for the two below
 
  private:
   bool horizontal_;
   double probability_;
 };
+// Left becomes right, with this probability.
 struct HorizontalFlip : Flip {
-  explicit HorizontalFlip(double probability = 0.5) : Flip(true, probability) {}
+  explicit HorizontalFlip(double probability = 0.5) : Flip(true, probability) {}  // from 0 to 1
 };
+// Up becomes down, with this probability.
 struct VerticalFlip : Flip {
-  explicit VerticalFlip(double probability = 0.5) : Flip(false, probability) {}
+  explicit VerticalFlip(double probability = 0.5) : Flip(false, probability) {}  // from 0 to 1
 };
 
 // rotate:DEGREES: about the middle by an angle in -DEGREES..DEGREES, size kept.
 class Rotate : public Transform {
  public:
-  explicit Rotate(double degrees);
+  explicit Rotate(double degrees);  // largest angle
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return degrees_ > 0; }
@@ -215,10 +221,12 @@ class Rotate : public Transform {
 // affine:DEGREES[:SHIFT[:SMIN:SMAX[:SHEAR]]]: an angle, a share of the side, a scale, a shear in degrees.
 class RandomAffine : public Transform {
  public:
+  // Limits of what is drawn.
   struct Ranges {
+    // Degrees; share of the side; of the scale; degrees.
     double degrees = 0, shift = 0, smallest = 1, largest = 1, shear = 0;
   };
-  explicit RandomAffine(const Ranges& ranges);
+  explicit RandomAffine(const Ranges& ranges);  // throws UsageError for limits out of range
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override;
@@ -233,11 +241,13 @@ class RandomAffine : public Transform {
 // mirrored left and right with PX, top and bottom with PY. Outside is the nearest pixel of the edge.
 class RandomTransform : public Transform {
  public:
+  // Limits of what is drawn, and chances.
   struct Ranges {
-    double rotation = 0.1, shift = 0.1, shear = 0.1, smallest = 0.9, largest = 1.1, mirrored = 0.5,
-           upside_down = 0.5;
+    // Angle in radians; shares of the side; radians; factors.
+    double rotation = 0.1, shift = 0.1, shear = 0.1, smallest = 0.9, largest = 1.1;
+    double mirrored = 0.5, upside_down = 0.5;  // chances
   };
-  explicit RandomTransform(const Ranges& ranges);
+  explicit RandomTransform(const Ranges& ranges);  // throws UsageError for limits out of range
   Transformed apply(Image image, RandomStream& random) const override;
   std::string text() const override;
   bool random() const override { return true; }
@@ -256,7 +266,8 @@ class ToneStep : public Transform {
   bool random() const override { return low_ < high_; }
 
  protected:
-  using Change = Image (*)(const Image&, double);
+  using Change = Image (*)(const Image&, double);  // a picture and an amount
+  // `text` names step and limits; the amount is drawn between `low` and `high`.
   ToneStep(std::string text, Change change, double low, double high)
       : text_(std::move(text)), change_(change), low_(low), high_(high) {}
 
@@ -268,27 +279,27 @@ class ToneStep : public Transform {
 
 // brightness:B: by a factor in 1 - B .. 1 + B, not below 0.
 struct Brightness : ToneStep {
-  explicit Brightness(double amount);
+  explicit Brightness(double amount);  // from 0
 };
 // contrast:B: by a factor in 1 - B .. 1 + B, not below 0.
 struct Contrast : ToneStep {
-  explicit Contrast(double amount);
+  explicit Contrast(double amount);  // from 0
 };
 // brightness-shift:SHARE: a share of white in -SHARE..SHARE is added.
 struct BrightnessShift : ToneStep {
-  explicit BrightnessShift(double share);
+  explicit BrightnessShift(double share);  // from 0 to 1
 };
 // hue:SHARE: turned by a share of half the circle of colours in -SHARE..SHARE; grey stays.
 struct Hue : ToneStep {
-  explicit Hue(double share);
+  explicit Hue(double share);  // from 0 to 0.5
 };
 // saturation:B: by a factor in 1 - B .. 1 + B, not below 0.
 struct Saturation : ToneStep {
-  explicit Saturation(double amount);
+  explicit Saturation(double amount);  // from 0
 };
 // gamma:LOW:HIGH: the exponent.
 struct Gamma : ToneStep {
-  Gamma(double low, double high);
+  Gamma(double low, double high);  // limits of the exponent
 };
 
 }  // namespace gadolin

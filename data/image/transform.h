@@ -18,15 +18,15 @@ namespace gadolin {
 // `image`. What a step makes up (padding, corners of a rotated picture) lies where the map's inverse leaves
 // the picture before.
 struct Transformed {
-  Image image;
-  Affine map;
+  Image image;  // the new picture
+  Affine map;   // from the picture before to the new one
 };
 
 // A step holds no state but its settings and may be used by several threads at once.
 class Transform {
  public:
   virtual ~Transform() = default;
-  virtual Transformed apply(Image image, RandomStream& random) const = 0;
+  virtual Transformed apply(Image image, RandomStream& random) const = 0;  // one draw from `random`
   virtual std::string text() const = 0;  // NAME:PARAMETER:..., what Pipeline() accepts back
   virtual bool random() const = 0;       // results differ from draw to draw
   // Width and height afterwards, when they are the same for every picture.
@@ -41,8 +41,8 @@ class Transform {
   // A first step that needs only a part of the file, or a smaller picture, says so before decoding and then
   // gets that part: apply_decoded draws the same numbers as plan did. Its map begins at the whole picture.
   virtual bool plans() const { return false; }
-  virtual Region plan(int width, int height, RandomStream& random) const;
-  virtual Transformed apply_decoded(Decoded decoded, RandomStream& random) const;
+  virtual Region plan(int width, int height, RandomStream& random) const;          // see plans()
+  virtual Transformed apply_decoded(Decoded decoded, RandomStream& random) const;  // see plans()
 };
 
 // From pixels of the whole picture to pixels of the part.
@@ -54,9 +54,9 @@ Affine map_of(const Decoded& decoded);
 class PhysicalStep {
  public:
   virtual ~PhysicalStep() = default;
-  virtual Image apply(const PhysicalImage& values) const = 0;
-  virtual std::string text() const = 0;
-  virtual int channels() const { return 1; }
+  virtual Image apply(const PhysicalImage& values) const = 0;  // 8 or 16 bits a sample
+  virtual std::string text() const = 0;                        // as of a Transform
+  virtual int channels() const { return 1; }                   // of its result
   // False: samples of any grey picture will do.
   virtual bool needs_units() const { return true; }
 };

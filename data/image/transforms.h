@@ -17,20 +17,21 @@ namespace gadolin {
 
 // Names one use of one sample. The same key gives the same picture, whichever thread makes it.
 struct SampleKey {
-  std::uint64_t seed = 0, epoch = 0, index = 0;
+  std::uint64_t seed = 0, epoch = 0, index = 0;  // of the run, of the pass over the set, of the sample
 };
 
 // (value / white - mean) / deviation for each channel; the last stage of a pipeline.
 // One entry serves all channels.
 struct Normalize {
-  std::vector<double> mean{0}, deviation{1};
+  std::vector<double> mean{0}, deviation{1};  // in 0..1
   bool operator==(const Normalize&) const = default;
 };
 // value * 1 of channel c becomes (value - offset[c]) * factor[c]; a subtraction and a product, so that no
 // compiler can merge them and both devices give the same bits.
 struct NormalizeFactors {
-  float offset[3], factor[3];
+  float offset[3], factor[3];  // of each channel
 };
+// For samples of 8 or 16 bits; throws ShapeError where entries and channels disagree.
 NormalizeFactors normalize_factors(const Normalize& normalize, int channels, int bits);
 
 // What Pipeline takes.
@@ -70,6 +71,7 @@ class Pipeline {
   Pipeline() = default;
   // Throws UsageError that names the step and what it takes.
   explicit Pipeline(const std::string& text);
+  // Of these steps, in this order.
   template <PipelineStep... Steps>
   requires(sizeof...(Steps) > 0) explicit Pipeline(Steps... steps) { (add(std::move(steps)), ...); }
 
@@ -77,16 +79,18 @@ class Pipeline {
   template <std::derived_from<Transform> Step> Pipeline& add(Step step) {
     return append(std::make_shared<const Step>(std::move(step)));
   }
+  // Puts a step that reads measured values in front, where it must stand.
   template <std::derived_from<PhysicalStep> Step> Pipeline& add(Step step) {
     return begin_with(std::make_shared<const Step>(std::move(step)));
   }
-  Pipeline& add(Grey);
-  Pipeline& add(Rgb);
-  Pipeline& add(Normalize normalize);
+  Pipeline& add(Grey);                 // one channel
+  Pipeline& add(Rgb);                  // three channels
+  Pipeline& add(Normalize normalize);  // the last stage
 
   // Canonical; Pipeline(text()).text() == text(), unless a step is the program's own.
   std::string text() const;
   int channels() const;  // 0: as in the file
+  // Mean 0 and deviation 1 unless the text says otherwise.
   const Normalize& normalize() const { return normalize_; }
   bool random() const;  // some step is
   // Width and height of every result, when the steps fix it.
@@ -104,6 +108,7 @@ class Pipeline {
   Image apply(std::span<const std::uint8_t> file, std::string_view name, SampleKey key) const {
     return transform(file, name, key).image;
   }
+  // Of a picture without a file.
   Image apply(const Image& image, SampleKey key) const { return transform(image, key).image; }
 
  private:

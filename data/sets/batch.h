@@ -21,9 +21,9 @@ class Batch {
 
   // Throws ValueError when there is no tensor of that name, naming those there are.
   const Tensor& operator[](std::string_view name) const;
-  bool has(std::string_view name) const;
+  bool has(std::string_view name) const;        // whether there is a tensor of that name
   Batch& set(std::string name, Tensor tensor);  // replaces the tensor of that name, or comes after the others
-  std::vector<std::string> names() const;
+  std::vector<std::string> names() const;       // in their order
   // In the order of the names: what a recorded step takes; Batch(names, tensors) puts them back.
   std::vector<Tensor> tensors() const;
   std::int64_t size() const;  // samples

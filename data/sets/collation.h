@@ -58,21 +58,22 @@ class ClassificationCollation : public Collation {
   void learn(const Sample& first, const SampleUse& use, DType dtype, Device device) override;
   std::unique_ptr<BatchDraft> begin(const std::vector<std::int64_t>& places) const override;
   std::vector<Tensor> finish(std::vector<Tensor> tensors) const override;
-  Shape image_shape() const;  // [C, H, W], once learnt
-  const Pipeline& pipeline() const { return pictures_.pipeline(); }
+  Shape image_shape() const;                                         // [C, H, W], once learnt
+  const Pipeline& pipeline() const { return pictures_.pipeline(); }  // of the pictures
 
  private:
   PictureBlock pictures_;
   int classes_, width_ = 0, height_ = 0;
 };
 
+// How pictures of several sizes become a batch.
 struct DetectionOptions {
   // Width and height that batches are padded to. Empty: the one that the pipeline's steps fix.
   std::vector<std::pair<int, int>> sizes = {};
   // Width and height of the sample at a place after the transforms; not needed with one size. Called by
   // several threads at once.
   std::function<std::pair<int, int>(std::int64_t place)> size_of = {};
-  std::int64_t least_boxes = 8;
+  std::int64_t least_boxes = 8;  // the least M
 };
 
 // Pictures of several sizes and the objects in them, from "image" and "boxes", of which there may be none:
@@ -91,6 +92,7 @@ struct DetectionOptions {
 // thin bar fills a square.
 inline constexpr double loosest_box = 4;
 
+// See above.
 class DetectionCollation : public Collation {
  public:
   // Throws UsageError when the sizes of batches are not known.
@@ -128,11 +130,13 @@ class RowCollation : public Collation {
   DType dtype_ = DType::fp32;
 };
 
+// Which arrays become tensors, and how long they are.
 struct SequenceOptions {
   std::vector<std::string> series = {"x"};  // arrays [T, F] or [T], T the same for all of a sample
   std::vector<std::string> rows = {};       // arrays [D] without time
   std::vector<std::int64_t> lengths = {};  // rising lengths to pad to. Empty: least_length times 1, 2, 4, ...
-  std::int64_t least_length = 16;
+  std::int64_t least_length = 16;          // of `lengths` when these are empty
+  // What "label" becomes.
   enum class Label { none, single, several } label = Label::single;
   int classes = 0;  // of Label::several
 };
@@ -147,7 +151,7 @@ struct SequenceOptions {
 // missing measurement) too.
 class SequenceCollation : public Collation {
  public:
-  explicit SequenceCollation(SequenceOptions options = {});
+  explicit SequenceCollation(SequenceOptions options = {});  // throws UsageError when no series is named
   std::vector<std::string> names() const override;
   void learn(const Sample& first, const SampleUse& use, DType dtype, Device device) override;
   std::unique_ptr<BatchDraft> begin(const std::vector<std::int64_t>& places) const override;

@@ -15,31 +15,34 @@
 
 namespace gadolin {
 
+// What a sample is for.
 enum class Split : std::uint8_t { none, train, val, test };
 const char* split_name(Split split);  // "", "train", "val", "test"
 // Accepts also valid, validation and an empty text. Throws DataError, beginning with `place`.
 Split split_from(std::string_view text, std::string_view place = "split");
 
+// What a set knows of a sample without reading it.
 struct SampleInfo {
-  std::string name;         // how messages and predictions call it: the path below the root of the set
-  std::string path;         // the file; empty when samples lie inside a container
-  std::string patient;      // empty: unknown, then the sample counts as a patient of its own
-  std::vector<int> labels;  // class numbers, ascending; one, unless the set is multi-label
-  Split split = Split::none;
-  std::int64_t record = 0;  // row of the manifest or number in the container
+  std::string name;           // how messages and predictions call it: the path below the root of the set
+  std::string path;           // the file; empty when samples lie inside a container
+  std::string patient;        // empty: unknown, then the sample counts as a patient of its own
+  std::vector<int> labels;    // class numbers, ascending; one, unless the set is multi-label
+  Split split = Split::none;  // none: not divided
+  std::int64_t record = 0;    // row of the manifest or number in the container
 };
 
 // Files of one kind in the folders of a set that are no samples of it.
 struct LeftOut {
-  std::string kind;  // ".webp", "files without an ending", "folders beside the splits"
-  std::int64_t count = 0;
-  std::string example;  // the first one's name
+  std::string kind;        // ".webp", "files without an ending", "folders beside the splits"
+  std::int64_t count = 0;  // files of this kind
+  std::string example;     // the first one's name
 };
 
 // A list of samples in a fixed order that depends on their names only. Reading is safe from several threads.
 // As a SampleSource its samples have "image" and "label", unless a set says otherwise.
 class Dataset : public SampleSource {
  public:
+  // For readers of data: labels are numbers of `classes`; `root` is where paths of names begin.
   Dataset(std::vector<std::string> classes, bool multi_label, std::vector<SampleInfo> samples,
           std::string root);
 
@@ -49,17 +52,18 @@ class Dataset : public SampleSource {
   std::string patient(std::int64_t i) const final { return info(i).patient; }
   std::vector<int> labels(std::int64_t i) const final { return info(i).labels; }
   const SampleInfo& info(std::int64_t i) const;  // throws ValueError outside 0..size()-1
+  // Names, in the order of their numbers.
   const std::vector<std::string>& classes() const { return classes_; }
   int num_classes() const final { return static_cast<int>(classes_.size()); }
-  bool multi_label() const { return multi_label_; }
-  const std::string& root() const { return root_; }
+  bool multi_label() const { return multi_label_; }  // whether a sample may have several labels, or none
+  const std::string& root() const { return root_; }  // where it was opened
   // By kind; of manifests and containers none, which name what they hold.
   const std::vector<LeftOut>& left_out() const { return left_out_; }
   // "6 files are left out: 2 .gif (a/w.gif), 4 .webp (a/z.webp)"; empty when none is.
   std::string left_out_text() const;
-  void set_left_out(std::vector<LeftOut> kinds) { left_out_ = std::move(kinds); }
-  void set_split(std::int64_t i, Split split);
-  bool has_split(Split split) const;
+  void set_left_out(std::vector<LeftOut> kinds) { left_out_ = std::move(kinds); }  // for readers of data
+  void set_split(std::int64_t i, Split split);  // throws ValueError outside 0..size()-1
+  bool has_split(Split split) const;            // whether some sample is in it
   // Samples of each class; a multi-label sample counts once a label.
   std::vector<std::int64_t> class_counts() const;
   // SHA-256 over names, labels and splits: a resumed run refuses when it changed. Pixels are not in it.
@@ -76,28 +80,31 @@ class Dataset : public SampleSource {
   std::unique_ptr<Dataset> subset(Split split) const;
 
  protected:
+  // For subset(): each kind of set copies itself.
   virtual std::unique_ptr<Dataset> clone() const { return std::unique_ptr<Dataset>(new Dataset(*this)); }
   Dataset(const Dataset&) = default;
-  std::vector<std::string> classes_;
-  bool multi_label_;
+  std::vector<std::string> classes_;  // see classes()
+  bool multi_label_;                  // see multi_label()
   // Shared by copies until one of them changes its own, so that a subset of one sample costs one sample.
   std::shared_ptr<std::vector<SampleInfo>> samples_;
+  // These, to be changed: copied first when others share them.
   std::vector<SampleInfo>& own_samples() {
     if (samples_.use_count() > 1) samples_ = std::make_shared<std::vector<SampleInfo>>(*samples_);
     return *samples_;
   }
-  std::string root_;
-  std::vector<LeftOut> left_out_;
+  std::string root_;               // see root()
+  std::vector<LeftOut> left_out_;  // see left_out()
 };
 
+// How data are opened.
 struct DatasetOptions {
   // Names of the columns of a manifest; `label` is accepted for `labels`, `patient_id` for `patient`; patient
   // and split may be missing.
-  std::string path_column = "path", label_column = "labels", patient_column = "patient",
-              split_column = "split";
+  std::string path_column = "path", label_column = "labels", patient_column = "patient";
+  std::string split_column = "split";  // see above
   // Keys of features in TFRecords; patient and name may be missing.
-  std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id",
-              name_key = "image/filename";
+  std::string image_key = "image/encoded", label_key = "image/class/label", patient_key = "image/patient_id";
+  std::string name_key = "image/filename";  // see above
   // Where a manifest's paths begin; empty: its own folder. Of pairs: the folder of the pictures below the
   // root; empty: images.
   std::string image_folder;
@@ -113,7 +120,7 @@ struct DatasetOptions {
   // name up to the first of these characters is its patient. boxes_on_shown: where nothing tells otherwise,
   // boxes were drawn on pictures turned by their EXIF orientation.
   std::string class_file, part, patient_until;
-  bool skip_difficult = false, skip_truncated = false, boxes_on_shown = false;
+  bool skip_difficult = false, skip_truncated = false, boxes_on_shown = false;  // see above
   // Boxes exactly as they are written, for scoring: no picture is opened, nothing is clipped or left out.
   bool as_written = false;
   // Of sequences: longer ones are cut into parts (data/sets/sequence_set.h); 0: any length.
@@ -133,6 +140,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& path, const DatasetOpti
 
 // The kinds one by one.
 std::unique_ptr<Dataset> open_manifest(const std::string& path, const DatasetOptions& options = {});
+// ROOT/CLASS/NAME, or ROOT/SPLIT/CLASS/NAME; links to outside are refused.
 std::unique_ptr<Dataset> open_class_folders(const std::string& root, const DatasetOptions& options = {});
 // root/images/NAME.* with root/labels/NAME.txt, one label a line; several lines make the set multi-label.
 std::unique_ptr<Dataset> open_pairs(const std::string& root, const DatasetOptions& options = {});

@@ -17,7 +17,7 @@ namespace gadolin {
 // A folder of features: NAME.npy [rows, ...], or NAME of NAME.npz, with NAME "features", and index.csv, which
 // has a line a row.
 struct FeaturePart {
-  std::string folder;
+  std::string folder;         // of features.npy and index.csv
   std::string name;           // train, fold-1 ...; "all" of a set in one folder
   Split split = Split::none;  // of rows that say none
 };
@@ -31,11 +31,12 @@ class FeatureRows {
   // `name` of a folder. Throws FileError, FormatError; DataError for an array that is no [rows, ...], or
   // whose rows are of another shape than those before.
   void add(const std::string& folder, const std::string& name = "features");
+  // Whether a folder has such arrays.
   static bool holds(const std::string& folder, const std::string& name = "features");
-  std::int64_t rows() const { return rows_; }
-  std::int64_t rows_of_last() const;         // of the array that was added last
-  const Shape& row() const { return row_; }  // [F], [C, H, W] ...
-  const std::string& path() const { return arrays_.back().path; }
+  std::int64_t rows() const { return rows_; }                      // of all arrays together
+  std::int64_t rows_of_last() const;                               // of the array that was added last
+  const Shape& row() const { return row_; }                        // [F], [C, H, W] ...
+  const std::string& path() const { return arrays_.back().path; }  // of the last array
   // Row `i` as row().numel() floats. Throws DataError for a number that is not finite, naming the row by
   // `who`.
   void copy(std::int64_t i, float* to, std::string_view who) const;

@@ -21,6 +21,7 @@ namespace gadolin {
 // More than 1000 such samples, or than 1 % of the set (but one is allowed in any set), end in a DataError.
 enum class BadSamples : std::uint8_t { fail, skip, quarantine };
 
+// How a loader works.
 struct LoaderOptions {
   std::int64_t batch_size = 32;  // these three: of the loader that has no sampler given
   bool shuffle = false;          // a new order for every epoch
@@ -29,25 +30,27 @@ struct LoaderOptions {
   int prefetch = 2;  // batches made ahead, 1..64
   // Work goes on into the next epoch until this many; 0: it stops at the end of each.
   std::int64_t epochs = 0;
-  std::uint64_t seed = 0;
-  Device device = cpu;
+  std::uint64_t seed = 0;  // of order and augmentation
+  Device device = cpu;     // where batches arrive
   // Of pictures and series: fp32, bf16, fp16; uint8 leaves pictures as decoded, not normalised.
   DType dtype = DType::fp32;
-  BadSamples bad_samples = BadSamples::fail;
-  std::string quarantine_file = {};
+  BadSamples bad_samples = BadSamples::fail;  // what happens to damaged samples
+  std::string quarantine_file = {};           // a line a sample: name, reason
 };
 
 // What LoaderOptions::workers comes to.
 int loader_workers(int asked);
 
+// A sample that could not be read.
 struct BadSample {
-  std::int64_t index = 0;
-  std::string name, reason;
+  std::int64_t index = 0;    // its place in the source
+  std::string name, reason;  // its name, and what was wrong
 };
 
+// What a loader has done so far.
 struct LoaderStats {
-  double wait_seconds = 0;  // next() spent waiting for workers
-  std::int64_t batches = 0, samples = 0;
+  double wait_seconds = 0;                // next() spent waiting for workers
+  std::int64_t batches = 0, samples = 0;  // handed out
 };
 
 // A source of samples, a sampler that puts them into batches, a collation that makes tensors of them. Order
@@ -71,7 +74,7 @@ class DataLoader {
   std::int64_t batches() const;     // in an epoch
   std::int64_t batch_size() const;  // of the largest batch
   std::int64_t epoch() const;       // of the batch that next() gives, or would give after the end of an epoch
-  std::int64_t step() const;
+  std::int64_t step() const;        // of the batch that next() gives, within the epoch
 
   // The next batch of the epoch; false once at its end, after which the next epoch begins.
   // Throws what a sample threw, with its name, and can be called again: the batch is then left out.
@@ -79,30 +82,32 @@ class DataLoader {
   // Continues with batch `step` of `epoch`, as if all before it had been taken: for resuming.
   void seek(std::int64_t epoch, std::int64_t step);
 
-  const SampleSource& source() const;
-  const Sampler& sampler() const;
-  const Collation& collation() const;
+  const SampleSource& source() const;                 // as given
+  const Sampler& sampler() const;                     // as given, or as the options ask
+  const Collation& collation() const;                 // as given, or that of labelled pictures
   const std::vector<BadSample>& bad_samples() const;  // met so far, in the order of the batches
-  const LoaderStats& stats() const;
+  const LoaderStats& stats() const;                   // since the loader was made
 
   // for (const Batch& batch : loader): the rest of the epoch, or the next one when nothing of it is left.
   class Iterator {
    public:
-    explicit Iterator(DataLoader* loader) : loader_(loader) { ++*this; }
+    explicit Iterator(DataLoader* loader) : loader_(loader) { ++*this; }  // takes the first batch
     Iterator() = default;
-    const Batch& operator*() const { return batch_; }
+    const Batch& operator*() const { return batch_; }  // the current batch
+    // Takes the next batch.
     Iterator& operator++() {
       if (!loader_->next(batch_)) loader_ = nullptr;
       return *this;
     }
+    // Both at the end, or both of one loader.
     bool operator==(const Iterator& other) const { return loader_ == other.loader_; }
 
    private:
     DataLoader* loader_ = nullptr;
     Batch batch_;
   };
-  Iterator begin();
-  Iterator end() { return {}; }
+  Iterator begin();              // takes the next batch
+  Iterator end() { return {}; }  // of every epoch
 
  private:
   struct Impl;

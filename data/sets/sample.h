@@ -15,23 +15,23 @@ namespace gadolin {
 
 // A picture as its container holds it: the bytes of an image file, or, when `file` is empty, decoded already.
 struct StoredImage {
-  std::vector<std::uint8_t> file;
-  Image image;
+  std::vector<std::uint8_t> file;  // as it is on disk; empty: decoded already
+  Image image;                     // decoded, where `file` is empty
 };
 
 // An object in a picture. Corners in pixels, x to the right and y down; (0, 0) is the outer corner of the
 // first pixel, so that a box around the whole picture is (0, 0, width, height).
 struct ObjectBox {
-  double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  int label = 0;         // its class number
+  double x1 = 0, y1 = 0, x2 = 0, y2 = 0;  // see above
+  int label = 0;                          // its class number
   bool ellipse = false;  // the object is the ellipse that touches the four sides, as a round lesion
   bool operator==(const ObjectBox&) const = default;
 };
 
 // Numbers of a sample: a series [T, F], a series of single numbers [T], or a row [D]. Row-major.
 struct SampleArray {
-  Shape shape;
-  std::vector<float> values;
+  Shape shape;                // of the values
+  std::vector<float> values;  // row-major
 };
 
 // Pictures and masks; class numbers; objects; numbers.
@@ -41,6 +41,7 @@ using SampleValue = std::variant<StoredImage, std::vector<int>, std::vector<Obje
 class Sample {
  public:
   Sample& set(std::string name, SampleValue value);  // a value of that name is replaced
+  // Whether there is a value of that name.
   bool has(std::string_view name) const { return find(name) != nullptr; }
   std::vector<std::string> names() const;  // in the order they were set
 
@@ -65,7 +66,7 @@ class Sample {
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
-  virtual std::int64_t size() const = 0;
+  virtual std::int64_t size() const = 0;  // samples
   // Throws FileError or FormatError for a sample that cannot be read; a loader may take another one then.
   virtual Sample sample(std::int64_t i) const = 0;
   // How messages and predictions call it; different for every sample.
@@ -74,7 +75,7 @@ class SampleSource {
   virtual std::string patient(std::int64_t i) const;
   // What samplers need to know without reading a sample: its class numbers, in 0..num_classes()-1.
   virtual std::vector<int> labels(std::int64_t i) const;
-  virtual int num_classes() const { return 0; }
+  virtual int num_classes() const { return 0; }  // 0: the source has no classes
 
  protected:
   SampleSource() = default;

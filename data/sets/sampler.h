@@ -14,11 +14,11 @@ namespace gadolin {
 
 // One use of a sample in an epoch. Augmentation differs from one use to the next.
 struct Draw {
-  std::int64_t place = 0;
+  std::int64_t place = 0;   // in the source
   std::int64_t repeat = 0;  // how often the epoch has drawn this place before
   bool operator==(const Draw&) const = default;
 };
-using EpochBatches = std::vector<std::vector<Draw>>;
+using EpochBatches = std::vector<std::vector<Draw>>;  // a list of draws a batch
 
 // What becomes of samples that do not fill a batch.
 enum class LastBatch : std::uint8_t {
@@ -26,7 +26,7 @@ enum class LastBatch : std::uint8_t {
   drop,  // no batch
   fill   // a full batch: samples of the bucket are used again
 };
-using BucketOf = std::function<std::int64_t(std::int64_t place)>;
+using BucketOf = std::function<std::int64_t(std::int64_t place)>;  // the bucket of a sample
 
 // A sampler holds settings only: an epoch is a function of (seed, epoch), so that a run can be resumed
 // anywhere. Several threads and loaders may share one.
@@ -50,8 +50,8 @@ class Sampler {
 // All samplers below throw UsageError for a batch size outside 1..1000000, and DataError for no samples or
 // for a batch that can never be filled.
 struct BatchCut {
-  std::int64_t batch_size = 32;
-  bool drop_last = false;  // leave out a last batch that is not full
+  std::int64_t batch_size = 32;  // samples
+  bool drop_last = false;        // leave out a last batch that is not full
 };
 
 // 0, 1, 2, ...
@@ -79,10 +79,11 @@ std::shared_ptr<const Sampler> class_balanced(const SampleSource& source, BatchC
 // form one class more. Throws ValueError unless `most` is positive, DataError when no sample has a class.
 std::shared_ptr<const Sampler> capped(const SampleSource& source, std::int64_t most, BatchCut cut = {});
 
+// How batches are cut from buckets.
 struct BucketCut {
-  std::int64_t batch_size = 32;
-  bool shuffle = false;  // a new order within buckets, and of batches, for every epoch
-  LastBatch last = LastBatch::keep;
+  std::int64_t batch_size = 32;      // samples
+  bool shuffle = false;              // a new order within buckets, and of batches, for every epoch
+  LastBatch last = LastBatch::keep;  // what becomes of the rest of a bucket
 };
 // Every sample once (but see LastBatch), in batches of samples with the same bucket_of(place): for pictures
 // of one shape, or series of about the same length. Without `shuffle` the buckets come in the order of their

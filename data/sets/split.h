@@ -8,10 +8,11 @@
 
 namespace gadolin {
 
+// How a set is divided.
 struct SplitOptions {
   double train = 0.7, val = 0.15, test = 0.15;  // shares; their sum is taken as the whole
-  std::uint64_t seed = 0;
-  bool by_patient = true;  // false: every sample on its own
+  std::uint64_t seed = 0;                       // of the order of patients
+  bool by_patient = true;                       // false: every sample on its own
 };
 
 // From "0.7/0.15/0.15", the shares of train, val and test. Throws UsageError, beginning with "--shares".
@@ -34,18 +35,19 @@ std::vector<int> assign_folds(const Dataset& dataset, int k, std::uint64_t seed 
 // The places of the samples outside fold `fold` and of those in it, both rising. Throws ValueError for a fold
 // that no sample is in.
 struct FoldSides {
-  std::vector<std::int64_t> train, val;
+  std::vector<std::int64_t> train, val;  // rising
 };
-FoldSides fold_sides(const std::vector<int>& folds, int fold);
+FoldSides fold_sides(const std::vector<int>& folds, int fold);  // of fold `fold`
 // The same as splits of the set: val in the fold, train elsewhere. Throws ShapeError unless there is one fold
 // a sample.
 void set_fold(Dataset& dataset, const std::vector<int>& folds, int fold);
 
 // Two sides of the split share something: names of one sample on each side.
 struct Leak {
+  // What two sides share: a patient, or equal pixels.
   enum class Kind { patient, pixels } kind;
-  std::string first, second;  // names of samples; patients are not named
-  Split first_split, second_split;
+  std::string first, second;        // names of samples; patients are not named
+  Split first_split, second_split;  // their sides
 };
 // One entry for each patient that is in more than one split.
 std::vector<Leak> patient_leaks(const Dataset& dataset);

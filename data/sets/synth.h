@@ -7,12 +7,13 @@
 
 namespace gadolin {
 
+// What is made up.
 struct SynthOptions {
   int samples = 200, patients = 50, classes = 4;  // at most 6 classes
   int size = 64;                                  // width and height
-  bool colour = false, jpeg = false;
-  bool multi_label = false;  // each shape present or not, on its own
-  std::uint64_t seed = 0;
+  bool colour = false, jpeg = false;              // three channels instead of one; JPEG instead of PNG
+  bool multi_label = false;                       // each shape present or not, on its own
+  std::uint64_t seed = 0;                         // other pictures for another one
 };
 // Names of the first classes: disc, square, cross, ring, stripes, triangle.
 std::vector<std::string> synth_classes(int count);

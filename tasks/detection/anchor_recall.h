@@ -17,18 +17,20 @@ struct SeenBox {
   double overlap = 0;        // the largest with an anchor
   Corners anchor;            // that anchor, in the same pixels
   Affine map;                // from pixels of the file to those
-  bool matched = false;
+  bool matched = false;      // enough to learn it
 };
 
+// How well anchors fit the boxes of a set.
 struct AnchorRecall {
+  // Boxes of about one size.
   struct Group {
-    double from = 0,
-           to = 0;  // root of the box's area in pixels of the net's input; the last `to` is infinite
-    std::int64_t boxes = 0, matched = 0;
-    double overlap = 0;  // mean of the boxes' largest overlaps
+    // Root of the box's area in pixels of the net's input; the last `to` is infinite.
+    double from = 0, to = 0;
+    std::int64_t boxes = 0, matched = 0;  // all; those with an anchor that learns them
+    double overlap = 0;                   // mean of the boxes' largest overlaps
   };
-  std::vector<Group> groups;
-  std::int64_t boxes = 0, matched = 0;
+  std::vector<Group> groups;            // by rising size
+  std::int64_t boxes = 0, matched = 0;  // all; those with an anchor that learns them
   std::int64_t dropped = 0;  // of the boxes looked at: cut away, or made too loose, and not in `boxes`
   std::int64_t pictures = 0, of_pictures = 0;  // looked at, in the set
 };

@@ -9,6 +9,7 @@
 
 namespace gadolin {
 
+// Sizes, shapes and places of anchors.
 struct AnchorOptions {
   std::vector<double> sizes{32, 64, 128, 256, 512};  // of each level: the root of an anchor's area, in pixels
   std::vector<double> strides{8, 16, 32, 64, 128};   // of each level
@@ -31,8 +32,8 @@ class Anchors {
  public:
   // Throws UsageError for lists that are empty, of different lengths, or hold what is not above 0.
   explicit Anchors(AnchorOptions options = {});
-  int per_place() const;
-  const AnchorOptions& options() const { return options_; }
+  int per_place() const;                                     // ratios times scales
+  const AnchorOptions& options() const { return options_; }  // as made
   // fp32 [A, 4] for maps of these rows and columns. `picture`: height and width of the net's input, padding
   // included. Throws ShapeError unless there is a map a level.
   const Tensor& of(const std::vector<Pair>& grids, Pair picture, Device device);

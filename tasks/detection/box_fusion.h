@@ -11,7 +11,9 @@ namespace gadolin {
 // In pixels of one picture, the same for all detectors; scores from 0 to 1.
 using ScoredBoxes = std::vector<Detection>;
 
+// How soft_nms lowers scores.
 struct SoftNmsOptions {
+  // By which function of the overlap.
   enum class Decay : std::uint8_t { linear, gaussian } decay = Decay::gaussian;
   double overlap = 0.5;  // linear: scores fall by 1 - overlap where it is above this
   double sigma = 0.5;    // gaussian: scores fall by exp(-overlap^2 / sigma)
@@ -22,6 +24,7 @@ struct SoftNmsOptions {
 // Throws ValueError for options outside their ranges, and as fuse_boxes for boxes.
 ScoredBoxes soft_nms(ScoredBoxes boxes, const SoftNmsOptions& options = {}, const std::string& source = "");
 
+// How fuse_boxes joins boxes.
 struct FusionOptions {
   std::vector<double> weights = {};  // of the detectors, 0: as if it were not there; empty: all 1
   double overlap = 0.55;             // boxes that overlap a fused one by more are fused with it

@@ -12,6 +12,7 @@ namespace gadolin {
 struct BoxCoder {
   // corners: (x1 - ax1) / w, (y1 - ay1) / h, (x2 - ax2) / w, (y2 - ay2) / h
   // centre: the centre's distance / w and / h, log(width / w), log(height / h)
+  // Which of the two.
   enum class Form : std::uint8_t { corners, centre } form = Form::corners;
   std::array<double, 4> deviation{0.2, 0.2, 0.2, 0.2};  // the numbers are divided by these
   bool plus_one = false;  // of centre, when encoding: widths and heights count the last pixel

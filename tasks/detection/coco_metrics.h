@@ -12,22 +12,25 @@
 
 namespace gadolin {
 
+// What counts.
 struct CocoOptions {
   // Detections of a class that count in each picture, best scores first; rising. AP takes the last.
   std::array<int, 3> max_detections{1, 10, 100};
 };
 
+// The twelve numbers and what they are made of.
 struct CocoMetrics {
   // AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl. NaN where it is not defined, as no class has truth
   // in that range of areas (pycocotools writes -1).
   std::array<double, 12> values;
-  std::vector<double> class_ap, class_ap50;  // [classes]; NaN: no truth
-  std::vector<std::int64_t> class_truths;    // [classes]
-  std::int64_t pictures = 0, truths = 0, detections = 0;
+  std::vector<double> class_ap, class_ap50;               // [classes]; NaN: no truth
+  std::vector<std::int64_t> class_truths;                 // [classes]
+  std::int64_t pictures = 0, truths = 0, detections = 0;  // of the set
   // On pictures without truth: how many there are, how many of them have no detection, and all detections.
   std::int64_t normals = 0, silent_normals = 0, normal_alarms = 0;
   std::vector<std::string> notes;  // a sentence on everything that a reader of the numbers should know
 };
+// Names of CocoMetrics::values.
 extern const std::array<const char*, 12> coco_metric_names;
 
 // IoU 0.5:0.05:0.95; 101 points of recall under the envelope of precision; matching in the order of scores,
@@ -49,7 +52,7 @@ CocoMetrics coco_metrics(std::span<const DetectedPicture> pictures, int classes,
 struct PrecisionCurve {
   std::vector<double> at50, mean;  // [101]; empty for a class without truth
 };
-inline constexpr int recall_points = 101;
+inline constexpr int recall_points = 101;  // from 0 to 1 in steps of 0.01
 
 // The same in two parts: who takes whom, once; then numbers with a weight a picture, as for intervals by
 // patient (bootstrap_all of tasks/metrics.h). A picture of weight 2 counts as two pictures that are equal.
@@ -57,11 +60,11 @@ class CocoMatches {
  public:
   // As coco_metrics. `pictures` are not needed afterwards.
   CocoMatches(std::span<const DetectedPicture> pictures, int classes, const CocoOptions& options = {});
-  const CocoMetrics& metrics() const { return metrics_; }
+  const CocoMetrics& metrics() const { return metrics_; }  // as computed
   // The twelve numbers, then AP of each class, then AP50 of each. weight [pictures]; empty: 1 each. May be
   // called by several threads at once.
   std::vector<double> values(Reals weight = {}) const;
-  PrecisionCurve precision_of(int label) const;
+  PrecisionCurve precision_of(int label) const;  // throws ValueError for a class that is not there
 
  private:
   struct Truths {

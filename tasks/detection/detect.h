@@ -8,6 +8,7 @@
 
 namespace gadolin {
 
+// Which boxes are kept.
 struct DetectOptions {
   double score = 0.05;             // a class must be more probable than this
   std::int64_t candidates = 1000;  // of each level and picture, the most probable ones
@@ -15,7 +16,7 @@ struct DetectOptions {
   bool by_class = true;            // boxes of different classes do not suppress one another
   bool best_class = false;         // an anchor gives its most probable class alone: legacy
   std::int64_t most = 300;         // of each picture
-  BoxCoder coder = {};
+  BoxCoder coder = {};             // what the net's numbers mean
 };
 
 // Of a batch, the most probable first; -1 behind the last.
@@ -24,7 +25,7 @@ struct Detections {
   Tensor score;  // fp32 [N, most]
   Tensor label;  // int64 [N, most]
   Tensor count;  // int64 [N]
-  std::vector<Tensor> tensors() const { return {boxes, score, label, count}; }
+  std::vector<Tensor> tensors() const { return {boxes, score, label, count}; }  // all four
 };
 
 // logits [N, A, K] and deltas [N, A, 4] of any floating type; anchors fp32 [A, 4]; `levels`: anchors of each

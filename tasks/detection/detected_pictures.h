@@ -12,16 +12,17 @@ namespace gadolin {
 
 // In pixels of the stored picture, as ObjectBox says; the class is box.label.
 struct Detection {
-  ObjectBox box;
-  double score = 0;
+  ObjectBox box;     // in pixels of the file
+  double score = 0;  // from 0 to 1
   bool operator==(const Detection&) const = default;
 };
 
+// A picture, what was found in it and what is there.
 struct DetectedPicture {
-  std::string name;
-  std::int64_t id = 0;  // of COCO; its order decides among equal scores
-  std::string patient;  // empty: unknown, then the picture counts as a patient of its own
-  std::vector<MarkedBox> truth;
+  std::string name;              // as messages call it
+  std::int64_t id = 0;           // of COCO; its order decides among equal scores
+  std::string patient;           // empty: unknown, then the picture counts as a patient of its own
+  std::vector<MarkedBox> truth;  // what is there, with crowds and difficult ones
   std::vector<Detection> found;  // in any order
   std::string breast = {};       // patient and side; empty: one of them is unknown
 };

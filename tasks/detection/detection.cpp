@@ -216,19 +216,19 @@ const Tensor& DetectionTask::anchors_of(const DetectorOutput& out, const Batch& 
                      image.device());
 }
 
-LossParts DetectionTask::loss(const Batch& batch) {
-  const DetectorOutput out = answer(batch);
+LossParts DetectionTask::loss_of(const DetectorOutput& out, const Batch& batch) {
   const Tensor& anchors = anchors_of(out, batch);
   const AnchorTargets targets =
       match_anchors(anchors, batch["boxes"], batch["label"], batch["count"], batch["size"], settings_.match);
   const Tensor positives = settings_.by_picture ? targets.positives : sum(targets.positives);
   const Tensor boxes =
       settings_.match.encoded ? out.deltas : decode_boxes(anchors, out.deltas, settings_.match.coder);
+  const DType type = boxes.dtype() == DType::fp64 ? DType::fp64 : DType::fp32;  // matched in fp32
   const Tensor of_class =
       per_positive(anchor_focal_loss(out.logits, targets.label, settings_.alpha, settings_.gamma), positives);
-  const Tensor of_box =
-      per_positive(anchor_box_loss(boxes, targets.box, targets.label, settings_.box_loss), positives);
-  Tensor total = add(of_class, mul(of_box, settings_.box_weight));
+  const Tensor of_box = per_positive(
+      anchor_box_loss(boxes, targets.box.to(type), targets.label, settings_.box_loss), positives);
+  Tensor total = add(of_class, mul(of_box.to(of_class.dtype()), settings_.box_weight));
   const NoGrad guard;  // what follows is for people
   const Tensor there = (targets.best >= 0.0).to(DType::fp32),
                missed = there * (targets.best < settings_.match.object).to(DType::fp32);

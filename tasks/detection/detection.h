@@ -15,9 +15,10 @@
 
 namespace gadolin {
 
+// Boxes with classes: a RetinaNet and its settings.
 class DetectionTask : public Task {
  public:
-  static constexpr const char* name = "detection";
+  static constexpr const char* name = "detection";  // of the kind
   // A net of nets/retinanet.h, which is made here with as many classes and anchors as there are. `settings`
   // also decide the number of anchors.
   DetectionTask(std::string model, NetOptions options, DetectorSettings settings,
@@ -26,11 +27,12 @@ class DetectionTask : public Task {
   const char* kind() const override { return name; }
   RetinaNet& net() override { return *net_; }
   std::string model() const override { return model_; }
-  const NetOptions& options() const { return options_; }
-  const DetectorSettings& settings() const { return settings_; }
+  const NetOptions& options() const { return options_; }          // of the net
+  const DetectorSettings& settings() const { return settings_; }  // anchors, matching, loss, detection
   // What a checkpoint may hold besides: "score_threshold" (operating_score.h), "tiles" (tiles.h) and
   // "preparation", what was done to a film before it became a picture. Empty: nothing is known.
   const std::string& remembered(const std::string& fact) const;
+  // Written into every checkpoint from now on.
   void remember(const std::string& fact, const std::string& text) { remembered_[fact] = text; }
 
   // What is known of the training set already, for remarks().
@@ -53,7 +55,9 @@ class DetectionTask : public Task {
   // batch's boxes that no anchor overlaps enough, whether or not one was given to them all the same;
   // "dropped", the share of the samples' boxes that the pipeline cut away or made too loose (0 for a batch
   // that does not say).
-  LossParts loss(const Batch& batch) override;
+  LossParts loss(const Batch& batch) override { return loss_of(answer(batch), batch); }
+  // The same of what the net has said already.
+  LossParts loss_of(const DetectorOutput& out, const Batch& batch);
   // {"boxes": fp32 [N, M, 4], "score": fp32 [N, M], "label": int64 [N, M], "count": int64 [N]} of
   // detect.h, in pixels of the net's input, and "map" and "size" of the batch.
   Outputs predict(const Batch& batch) override;
@@ -84,6 +88,7 @@ class DetectionTask : public Task {
 // What predict() said of each picture of a batch, in pixels of the pictures' files, best scores first.
 std::vector<std::vector<Detection>> detections_of(const Outputs& outputs);
 
+// For the table of tasks/task.h.
 TaskKind detection_kind();
 
 }  // namespace gadolin

@@ -11,6 +11,7 @@
 
 namespace gadolin {
 
+// What is drawn.
 struct DrawOptions {
   double score = 0;   // detections below it are left out
   bool names = true;  // classes and scores as text

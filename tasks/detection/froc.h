@@ -12,16 +12,19 @@
 
 namespace gadolin {
 
+// What a hit is, and which rates are reported.
 struct FrocOptions {
   // When a detection hits a lesion: IoU of at least `iou`, or its centre inside the lesion's box.
+  // By overlap, or by the detection's centre within the lesion.
   enum class Hit { iou, centre } hit = Hit::iou;
-  double iou = 0.2;
+  double iou = 0.2;                               // that a hit has at least
   bool same_class = true;                         // it also needs the lesion's class
   std::vector<double> rates{0.25, 0.5, 1, 2, 4};  // false alarms a picture to report sensitivities at
   double threshold = 0.5;                         // of cases found and silent normals
   BootstrapOptions bootstrap = {};                // 0 resamples: no intervals (they are NaN)
 };
 
+// A point of the curve.
 struct FrocPoint {
   double threshold;          // detections of this score or more
   double sensitivity;        // lesions found / lesions
@@ -32,11 +35,12 @@ struct FrocPoint {
 // At a number of false alarms: the largest sensitivity that is reached with no more of them, 0 when even the
 // first detections are too many. Nothing is interpolated.
 struct SensitivityAt {
-  double rate;
-  Share sensitivity;
-  double threshold;  // the lowest score that gives it; NaN: no detection counts
+  double rate;        // false alarms a picture
+  Share sensitivity;  // lesions found
+  double threshold;   // the lowest score that gives it; NaN: no detection counts
 };
 
+// Sensitivity against false alarms, and what is said of pictures, breasts and patients.
 struct FrocMetrics {
   std::int64_t pictures = 0, normals = 0, lesions = 0, detections = 0;  // a normal picture has no lesion
   std::vector<FrocPoint> curve;                       // by falling threshold, a point a distinct score
@@ -46,10 +50,10 @@ struct FrocMetrics {
   // Of the largest score of each picture, of each breast, and of each patient: lesion or none. Pictures of
   // which the breast is unknown count in the other two alone.
   Share picture_auc, breast_auc, patient_auc;
-  std::int64_t breasts = 0, without_breast = 0;
+  std::int64_t breasts = 0, without_breast = 0;  // known ones; pictures without one
   // At options.threshold. A case is a patient with a lesion, found when one of the lesions is hit.
-  Share case_sensitivity, specificity;  // cases found; normal pictures without a detection
-  double alarms_per_picture = 0, alarms_per_normal = 0;
+  Share case_sensitivity, specificity;                   // cases found; normal pictures without a detection
+  double alarms_per_picture = 0, alarms_per_normal = 0;  // on all pictures, and on normal ones
 };
 
 // "AUC of 12 breasts", and how many pictures, called so, belong to none.

@@ -5,6 +5,7 @@
 
 namespace gadolin {
 
+// When an anchor learns an object.
 struct MatchOptions {
   // By the overlap of an anchor with the object that it overlaps most: an object from `object` on, background
   // up to `background`, ignored between the two (Lin et al. 2017, "Focal loss", section 4).
@@ -14,17 +15,19 @@ struct MatchOptions {
   // equals, if that is more than nothing; of two objects with the same one, the object that it overlaps more.
   // ties: as torchvision, every anchor with the largest overlap of some object learns the object that the
   // anchor itself overlaps most.
+  // What an object gets that no anchor overlaps enough.
   enum class Rescue : std::uint8_t { none, best, ties } rescue = Rescue::none;
   // Anchors whose centre lies right of the picture or below it, in its padding, are ignored.
   bool ignore_padding = true;
   bool plus_one = false;  // overlaps count the last pixel: legacy
-  BoxCoder coder = {};
-  bool encoded = true;  // targets are the coder's numbers; false: corners, for GIoU
+  BoxCoder coder = {};    // what the net's numbers mean
+  bool encoded = true;    // targets are the coder's numbers; false: corners, for GIoU
 };
 
 // Throws UsageError unless 0 <= background <= object <= 1 and object > 0.
 void check_match(const MatchOptions& options);
 
+// What each anchor should say.
 struct AnchorTargets {
   Tensor label;      // int64 [N, A]: class, -1 background, -2 ignored (layers/anchor_loss.h)
   Tensor box;        // fp32 [N, A, 4]: what the net should say; 0 where there is no object

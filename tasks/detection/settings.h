@@ -16,11 +16,11 @@ namespace gadolin {
 
 // By default RetinaNet's as Keras RetinaNet ended (apps-spec.md 4.1, "modern").
 struct DetectorSettings {
-  AnchorOptions anchors;
-  MatchOptions match;
-  DetectOptions detect;
-  Padding padding = Padding::own;
-  BoxLossOptions box_loss;
+  AnchorOptions anchors;           // sizes and places
+  MatchOptions match;              // which anchor learns what
+  DetectOptions detect;            // which boxes are kept
+  Padding padding = Padding::own;  // what pictures are padded to
+  BoxLossOptions box_loss;         // what boxes are learnt by
   double alpha = 0.25, gamma = 2;  // of the focal loss
   double box_weight = 1;           // of the boxes' loss beside that of the classes
   // Losses are divided by each picture's own number of anchors with objects, and their mean is taken
@@ -35,6 +35,7 @@ DetectorSettings detector_preset(const std::string& name);
 // Every setting by its name, as checkpoints keep them. Throws UsageError beginning with `what` for a name
 // that is unknown, or a value of another kind or out of range.
 Json settings_to_json(const DetectorSettings& settings);
+// Throws CheckpointError for what is missing or out of range; `what` names the file.
 DetectorSettings settings_from_json(const Json& json, const std::string& what);
 
 // Takes the settings out of a net's options: "preset" first, then the others by their names in JSON, lists

@@ -17,21 +17,24 @@ enum class ApForm { all_points, eleven_points, many_points };
 double detection_average_precision(std::span<const std::uint8_t> hit, std::int64_t truths,
                                    ApForm form = ApForm::all_points);
 
+// What counts.
 struct VocOptions {
-  double iou = 0.5;               // a hit has at least this
-  double score_threshold = 0.05;  // a detection has more than this; below 0: all
-  int max_detections = 100;       // of a picture, over all classes, best scores first
-  ApForm form = ApForm::all_points;
+  double iou = 0.5;                  // a hit has at least this
+  double score_threshold = 0.05;     // a detection has more than this; below 0: all
+  int max_detections = 100;          // of a picture, over all classes, best scores first
+  ApForm form = ApForm::all_points;  // of the area under the curve
 };
 
+// Numbers of a set.
 struct VocMetrics {
+  // Numbers of a class.
   struct Class {
-    std::int64_t instances = 0, detections = 0, hits = 0;
-    double ap = 0;  // NaN: no instances
+    std::int64_t instances = 0, detections = 0, hits = 0;  // truths; detections that count; of these, hits
+    double ap = 0;                                         // NaN: no instances
   };
-  std::vector<Class> classes;
-  double map = 0;           // mean over the classes with instances; NaN: there are none
-  double weighted_map = 0;  // weighted by instances
+  std::vector<Class> classes;  // in the order of their numbers
+  double map = 0;              // mean over the classes with instances; NaN: there are none
+  double weighted_map = 0;     // weighted by instances
   std::int64_t before_threshold = 0, detections = 0;  // detections given, and those that count
 };
 

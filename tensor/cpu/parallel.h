@@ -22,7 +22,7 @@ namespace gadolin {
 
 // Threads a parallel loop uses; 0 restores the machine's number.
 void set_num_threads(int threads);
-int num_threads();
+int num_threads();  // of loops on the CPU
 
 // Calls f(begin, end) on pieces of [0, n), each of at least `grain` items. f may run on several threads at
 // once and must not throw.

@@ -16,17 +16,17 @@ namespace gadolin {
 
 using CudaStream = CUstream_st*;  // the runtime's cudaStream_t
 
-CudaStream compute_stream(Device device);
-CudaStream copy_stream(Device device);
+CudaStream compute_stream(Device device);  // where ops run
+CudaStream copy_stream(Device device);     // where batches travel
 // Where ops are launched: the compute stream, or that of the innermost StreamGuard on this thread.
-CudaStream current_stream();  // of the thread's current device
-CudaStream current_stream(Device device);
-Device current_device();  // of the runtime on this thread
+CudaStream current_stream();               // of the thread's current device
+CudaStream current_stream(Device device);  // of that device
+Device current_device();                   // of the runtime on this thread
 
 // Sends this thread's ops to another stream while it lives.
 class StreamGuard {
  public:
-  explicit StreamGuard(CudaStream stream);
+  explicit StreamGuard(CudaStream stream);  // from now on
   ~StreamGuard();
   StreamGuard(const StreamGuard&) = delete;
   StreamGuard& operator=(const StreamGuard&) = delete;
@@ -39,12 +39,12 @@ class StreamGuard {
 // the first record() there is nothing to wait for.
 class Event {
  public:
-  explicit Event(bool timed = false) : timed_(timed) {}
-  void record(CudaStream stream);
-  void make_wait(CudaStream stream) const;              // the stream waits, not the caller
-  bool done() const;                                    // does not wait
-  void synchronize() const;                             // the caller waits
-  double milliseconds_since(const Event& start) const;  // both timed; waits for this one
+  explicit Event(bool timed = false) : timed_(timed) {}  // timed: seconds between two can be asked for
+  void record(CudaStream stream);                        // at this point of the stream
+  void make_wait(CudaStream stream) const;               // the stream waits, not the caller
+  bool done() const;                                     // does not wait
+  void synchronize() const;                              // the caller waits
+  double milliseconds_since(const Event& start) const;   // both timed; waits for this one
 
  private:
   struct Destroy {
@@ -57,7 +57,7 @@ class Event {
 // Debugging aid (`--sync-check`): every launch waits, so that a kernel's failure is reported under its own
 // name.
 void set_sync_check(bool on);
-bool sync_check();
+bool sync_check();  // whether every launch waits for its errors
 
 // Scratch memory of the GPU libraries: one arena a stream, shared by cuBLASLt and cuDNN, whose calls run
 // there in order. At least `bytes` of device memory, 512-byte aligned, that calls on this stream may scribble

@@ -344,7 +344,7 @@ TEST(CommandMessages, Verify) {
        {{"target", zeros({2}, DType::int64)}},
        3,
        "verify: DIR/f.safetensors wants the loss hinge; known are cross_entropy, bce_with_logits, "
-       "sum_squares, none [GD-FORMAT-022]"},
+       "sum_squares, retinanet (of detectors), none [GD-FORMAT-022]"},
       {{},
        {{"state.head", zeros({1})}},
        3,

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "checker.h"
+#include "traffic.h"
 
 extern "C" {
 __attribute__((weak)) void* __asan_region_is_poisoned(void* begin, std::size_t bytes);
@@ -37,13 +38,14 @@ template <class F> void beside_kernel(F check) {
   inside = true;
 }
 
-inline void access(const void* begin, std::size_t bytes, Access what) {
+inline __attribute__((always_inline)) void access(const void* begin, std::size_t bytes, Access what) {
   if (!inside) return host_access(begin, bytes, !only_reads(what));
   if (bytes == 0) return;
+  instruction = __builtin_return_address(0);
   beside_kernel([=] { kernel_access(reinterpret_cast<std::uintptr_t>(begin), bytes, what); });
 }
 // The compiler knows the address to be a multiple of the size; a GPU refuses any other.
-inline void aligned(const void* begin, std::size_t bytes, Access what) {
+inline __attribute__((always_inline)) void aligned(const void* begin, std::size_t bytes, Access what) {
   const auto address = reinterpret_cast<std::uintptr_t>(begin);
   if (inside && address % bytes != 0) beside_kernel([=] { kernel_misaligned(address, bytes); });
   access(begin, bytes, what);

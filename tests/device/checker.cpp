@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "machine.h"
+#include "traffic.h"
 
 namespace software_cuda {
 namespace {
@@ -188,6 +189,7 @@ void kernel_access(std::uintptr_t address, std::size_t bytes, Access access) {
     s->used = true;
     shared.push_back(s);
   }
+  if (counting_traffic) traffic_of_access(address, bytes, s->kind == Shadow::Kind::shared);
   const std::size_t offset = address - s->begin;
   const auto here = [&](std::size_t at) { return " at offset " + std::to_string(at) + " of " + name_of(*s); };
   if (anything_in_flight) {
@@ -228,6 +230,7 @@ void launch_begins(const Kernel& launched, dim3 grid, dim3 block) {
   kernel = &launched;
   parameters = reinterpret_cast<std::uintptr_t>(launched.values.get());
   seen_before = accesses_seen();
+  if (counting_traffic) traffic_of_launch();
   if (checking()) order_launch(grid, block);
 }
 
@@ -237,6 +240,7 @@ void block_begins(unsigned index) {
 }
 
 void block_ends() {
+  if (counting_traffic) traffic_of_block();
   for (Shadow* s : shared) {
     s->used = false;
     s->set(0, s->bytes, Shadow::unwritten);
@@ -249,11 +253,13 @@ void thread_runs(unsigned index, const char* its_stack, std::size_t its_bytes) {
   stack = reinterpret_cast<std::uintptr_t>(its_stack);
   stack_bytes = its_bytes;
   if (checking()) order_thread(index);
+  if (counting_traffic) traffic_of_thread(index);
   set_in_kernel(checking() || accounting());
 }
 void thread_waits() { set_in_kernel(false); }
 
 void barrier_passed() {
+  if (counting_traffic) traffic_of_barrier();
   if (checking()) order_barrier();
 }
 void warp_passed(unsigned first, unsigned mask) {

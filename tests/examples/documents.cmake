@@ -1,6 +1,6 @@
 # Every command and option that the documents and the hints of errors print is known to the program, every file they link to or call exists.
 #   cmake -D PROGRAM=gadolin -D ROOT=... -P documents.cmake
-file(GLOB documents RELATIVE ${ROOT} ${ROOT}/docs/*.md)
+file(GLOB documents RELATIVE ${ROOT} ${ROOT}/docs/*.md ${ROOT}/docs/tutorial/*.md ${ROOT}/course/*.md ${ROOT}/course/*/*.md)
 list(PREPEND documents README.md CONTRIBUTING.md bench/results/README.md)
 set(faults "")
 set(checked 0)

@@ -56,6 +56,20 @@ TEST_F(RunDirTest, HoldsWhatTheInterfaceSays) {
   EXPECT_EQ(log[10], 'T');
 }
 
+// A kill may have come while any file of the run was being written, in the evaluation's folders too.
+TEST_F(RunDirTest, GoingOnRemovesWhatAKillLeft) {
+  { RunDir(run_, Open::create).write_config("lr = 0.1\n"); }
+  fs::create_directories(run_ + "/eval/report/strips");
+  std::vector<std::string> left;
+  for (const char* folder : {"", "checkpoints/", "report/", "eval/", "eval/report/", "eval/report/strips/"})
+    left.push_back(run_ + "/" + folder + "index.html.tmp-19573-47e3a5f2f0ec1411");
+  for (const std::string& file : left) std::ofstream(file) << "half";
+  std::ofstream(run_ + "/eval/report/index.html") << "whole";
+  const RunDir run(run_, Open::resume);
+  for (const std::string& file : left) EXPECT_FALSE(fs::exists(file)) << file;
+  EXPECT_TRUE(fs::exists(run_ + "/eval/report/index.html"));
+}
+
 TEST_F(RunDirTest, ModesAndMistakes) {
   EXPECT_EQ(message_of<UsageError>([&] { RunDir(run_, Open::resume); }),
             "run: " + run_ + " holds no run to resume; leave out --resume");

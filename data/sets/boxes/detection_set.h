@@ -12,19 +12,20 @@ namespace gadolin {
 
 // Where a row was read: a line of one of the set's files; of COCO also the number of its entry, from 0.
 struct BoxOrigin {
-  int file = 0;
-  std::int64_t line = 0, entry = -1;
+  int file = 0;                       // its place in DetectionSet::files()
+  std::int64_t line = 0, entry = -1;  // from 1; entry -1: the file has none
 };
 
 // A box as its table has it, moved to stored pixels.
 struct MarkedBox {
-  ObjectBox box;
+  ObjectBox box;                                             // in stored pixels
   double area = 0;                                           // of the object itself where COCO states it
   bool crowd = false, difficult = false, truncated = false;  // COCO's iscrowd; VOC's two
   std::int64_t id = 0;                                       // COCO's; else the row's number
-  BoxOrigin origin;
+  BoxOrigin origin;                                          // where it was read
 };
 
+// A picture of the set and what lies in it.
 struct MarkedPicture {
   int width = 0, height = 0;                // of the stored pixels
   int stated_width = 0, stated_height = 0;  // of the table; 0: it says nothing
@@ -40,12 +41,12 @@ struct MarkedPicture {
 
 // What became of the rows with boxes: rows = boxes + wrong + thin + passed_over.
 struct BoxCounts {
-  std::int64_t rows = 0, boxes = 0;
-  std::int64_t wrong = 0;        // left out, each with a line in DatasetOptions::problems
-  std::int64_t thin = 0;         // COCO's boxes less than a pixel wide or high
-  std::int64_t passed_over = 0;  // difficult or truncated ones that were not wanted
-  std::int64_t clipped = 0;      // of `boxes`: cut by at most a pixel
-  std::int64_t turned = 0;       // of `boxes`: moved from the shown picture to stored pixels
+  std::int64_t rows = 0, boxes = 0;  // rows with boxes; those that became boxes
+  std::int64_t wrong = 0;            // left out, each with a line in DatasetOptions::problems
+  std::int64_t thin = 0;             // COCO's boxes less than a pixel wide or high
+  std::int64_t passed_over = 0;      // difficult or truncated ones that were not wanted
+  std::int64_t clipped = 0;          // of `boxes`: cut by at most a pixel
+  std::int64_t turned = 0;           // of `boxes`: moved from the shown picture to stored pixels
 };
 
 // Its samples have "image", "boxes" (std::vector<ObjectBox>) and "label"; boxes of crowds are not among
@@ -58,17 +59,19 @@ struct BoxCounts {
 // where sizes cannot tell, when DatasetOptions::boxes_on_shown says so.
 class DetectionSet : public Dataset {
  public:
+  // All that was read, before any subset.
   struct Content {
-    std::vector<MarkedPicture> pictures;
-    std::vector<std::int64_t> class_ids;
-    std::vector<std::string> files, notes;
-    BoxCounts counts;
+    std::vector<MarkedPicture> pictures;    // in the order of the samples
+    std::vector<std::int64_t> class_ids;    // of each class in its file
+    std::vector<std::string> files, notes;  // as files() and notes()
+    BoxCounts counts;                       // as counts()
   };
+  // For readers; `content.pictures` belong to the samples at their places.
   DetectionSet(std::vector<std::string> classes, std::vector<SampleInfo> samples, std::string root,
                Content content);
 
   Sample sample(std::int64_t i) const override;
-  const MarkedPicture& picture(std::int64_t i) const;
+  const MarkedPicture& picture(std::int64_t i) const;  // throws ValueError outside 0..size()-1
   // The number of each class in its file: COCO's category ids, with their gaps; else 0, 1, 2 ...
   const std::vector<std::int64_t>& class_ids() const { return content_->class_ids; }
   std::string place(const BoxOrigin& origin) const;  // "boxes.csv:12", "val.json:1: annotations[3]"
@@ -117,7 +120,7 @@ std::unique_ptr<DetectionSet> open_coco(const std::string& path, const DatasetOp
 
 // Whether open_dataset takes a path for one of these.
 bool is_box_table(const std::string& path);  // by its first row
-bool holds_voc(const std::string& root);
-bool holds_coco(const std::string& root);
+bool holds_voc(const std::string& root);     // has Annotations/ of Pascal VOC
+bool holds_coco(const std::string& root);    // has annotations/ of COCO
 
 }  // namespace gadolin

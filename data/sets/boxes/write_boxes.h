@@ -9,6 +9,7 @@
 
 namespace gadolin {
 
+// Forms in which boxes are written.
 enum class BoxForm { table, voc, coco };
 // Of csv, voc and coco; none for another word.
 std::optional<BoxForm> box_form(std::string_view name);

@@ -23,4 +23,13 @@ void open_account(std::size_t memory_bytes, int multiprocessors);
 // The charges since then. What was allocated meanwhile holds nothing.
 std::vector<Charge> close_account();
 
+// What kernels ask of memory between the two calls. A request is one instruction of a warp: it takes as many
+// sectors of 32 bytes of device memory as it touches, and of shared memory as many rounds as the busiest of
+// the 32 banks has words to give. Barriers are those that blocks pass.
+struct Traffic {
+  long long launches = 0, barriers = 0, sectors = 0, shared_rounds = 0;
+};
+void count_traffic();
+Traffic take_traffic();
+
 }  // namespace software_cuda
