@@ -24,6 +24,7 @@ const std::map<std::string, std::set<std::string>> may_include = {
     {"data/database", {"data/image", "data/dicom"}},
     {"train", {"tensor", "io", "layers", "data"}},
     {"tasks", {"tensor", "io", "layers", "nets", "data", "train"}},
+    {"course", {"tensor", "io", "layers", "nets", "data", "train", "tasks", "tests"}},
     {"apps", {"tensor", "io", "layers", "nets", "data", "train", "tasks"}},
 };
 // Parts of apps/ that every command group uses; everything else there is a group of its own.
@@ -120,7 +121,7 @@ SourceFile read_source(const fs::path& file) {
 SourceTree read_tree(const fs::path& root) {
   SourceTree tree;
   for (const char* folder : {"gadolin", "tensor", "io", "layers", "nets", "data", "train", "tasks", "apps",
-                             "tests", "bench", "fuzz"}) {
+                             "course", "tests", "bench", "fuzz"}) {
     if (!fs::is_directory(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension().string();

@@ -1,0 +1,65 @@
+// The probe: holds the student's bodies, answers requests on descriptor 3 by frames on descriptor 4, and
+// knows nothing of what is wanted. With --demo FOLDER it runs the demonstration for people instead.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "course/grader/assignment.h"
+#include "course/grader/frames.h"
+
+namespace gadolin::course {
+namespace {
+
+bool whole(bool write, int fd, void* bytes, std::size_t count) {
+  auto* at = static_cast<char*>(bytes);
+  while (count > 0) {
+    const ssize_t done = write ? ::write(fd, at, count) : ::read(fd, at, count);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return false;
+    at += done;
+    count -= static_cast<std::size_t>(done);
+  }
+  return true;
+}
+
+Values answered(const Values& request) {
+  try {
+    return GADOLIN_COURSE_ANSWER(request);
+  } catch (const std::exception& error) {
+    return {{"error", std::string(error.what())}};
+  } catch (...) {
+    return {{"error", std::string("something that is no std::exception was thrown")}};
+  }
+}
+
+int serve() {
+  FrameHeader header;
+  while (whole(false, 3, &header, sizeof header)) {
+    if (header.length > largest_frame) return 3;
+    std::string payload(static_cast<std::size_t>(header.length), '\0');
+    if (!whole(false, 3, payload.data(), payload.size())) return 3;
+    std::string answer = to_bytes(answered(from_bytes(payload)));
+    header.length = answer.size();
+    header.kind = 2;
+    if (!whole(true, 4, &header, sizeof header) || !whole(true, 4, answer.data(), answer.size())) return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int probe_main(int argc, char** argv) {
+  if (argc < 2 || std::strcmp(argv[1], "--demo") != 0) return serve();
+  Values request{{"op", std::string("demo")}};
+  if (argc > 2) request["folder"] = std::string(argv[2]);
+  const Values answer = answered(request);
+  for (const auto& [name, value] : answer) std::printf("%s: %s\n", name.c_str(), to_string(value).c_str());
+  return answer.contains("error") ? 1 : 0;
+}
+
+}  // namespace gadolin::course
+
+int main(int argc, char** argv) { return gadolin::course::probe_main(argc, argv); }
