@@ -7,6 +7,7 @@
 #include "io/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/apps/in_process.h"
+#include "tests/apps/page.h"
 #include "tests/data/scratch.h"
 
 using namespace gadolin;
@@ -33,6 +34,11 @@ TEST(Verify, EveryStoredFixturePasses) {
     ++files;
   }
   EXPECT_EQ(files, 19u);
+}
+
+TEST(Verify, TheCommandsOfItsPageRun) {
+  const Scratch dir;
+  EXPECT_EQ(run_page(dir, "verify.md", {"verify"}, {{"tests/fixtures", fixture(".")}}), "");
 }
 
 // Whatever number of a file is another, or none, the file fails.
