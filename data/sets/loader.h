@@ -35,6 +35,8 @@ struct LoaderOptions {
   DType dtype = DType::fp32;
   BadSamples bad_samples = BadSamples::fail;
   std::string quarantine_file = {};
+  // Of several processes: which of `ranks` shares of every batch this loader gives (shard).
+  int rank = 0, ranks = 1;
 };
 
 // What LoaderOptions::workers comes to.
