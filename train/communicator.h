@@ -31,8 +31,8 @@ class Communicator {
   // int64 of one shape and order everywhere, on any device; on a GPU in the order of the current stream, and
   // part of a step that is being recorded. Throws DTypeError, ShapeError.
   void sum(const Tensor& t);
-  // The same, but the caller goes on meanwhile: t is its sum once finish_sums() has returned, and is not to be
-  // touched before. Sums that were begun end in their order, and before any other call.
+  // The same, but the caller goes on meanwhile: t is its sum once finish_sums() has returned, and is not to
+  // be touched before. Sums that were begun end in their order, and before any other call.
   void begin_sum(const Tensor& t);
   void finish_sums();
   // t becomes rank 0's.

@@ -20,23 +20,25 @@ GradientSum::GradientSum(Communicator& communicator, std::vector<Parameter> para
                          GradientReduction reduction)
     : communicator_(communicator), parameters_(std::move(parameters)), reduction_(reduction),
       hook_(tensors_of(parameters_), [this](std::size_t i, const Tensor&) { told(i); }) {
+  bucket_of_.assign(parameters_.size(), nowhere);
+  has_.assign(parameters_.size(), 0);
   require<UsageError>(reduction.bucket_bytes > 0, "gradient sum: buckets of ", reduction.bucket_bytes,
                       " bytes hold nothing; use 25 MB");
   require<UsageError>(reduction.dtype == DType::fp32 || reduction.dtype == DType::bf16,
                       "gradient sum: gradients are not sent as ", reduction.dtype, "; use fp32 or bf16");
 }
 
-// Parameters without a bucket that have a gradient on any rank get one.
-void GradientSum::agree() {
-  if (!agreed_) bucket_of_.assign(parameters_.size(), nowhere);
+// How many ranks have a gradient of each parameter; those that had none so far get a bucket.
+std::vector<std::int64_t> GradientSum::agree() {
   const Tensor had = zeros({static_cast<std::int64_t>(parameters_.size())}, DType::int64);
   for (std::size_t i = 0; i < parameters_.size(); ++i)
-    had.data<std::int64_t>()[i] = bucket_of_[i] == nowhere && parameters_[i].tensor.grad().defined();
+    had.data<std::int64_t>()[i] =
+        has_[i] || (bucket_of_[i] == nowhere && parameters_[i].tensor.grad().defined());
   communicator_.sum(had);
   std::vector<std::size_t> group;
   std::int64_t bytes = 0;
   for (std::size_t i = parameters_.size(); i-- > 0;) {
-    if (had.data<std::int64_t>()[i] == 0) continue;
+    if (had.data<std::int64_t>()[i] == 0 || bucket_of_[i] != nowhere) continue;
     group.push_back(i);
     bytes += parameters_[i].tensor.nbytes();
     if (bytes < reduction_.bucket_bytes) continue;
@@ -46,6 +48,7 @@ void GradientSum::agree() {
   }
   if (!group.empty()) add_bucket(group);
   agreed_ = true;
+  return had.to_vector<std::int64_t>();
 }
 
 void GradientSum::add_bucket(const std::vector<std::size_t>& group) {
@@ -68,13 +71,6 @@ void GradientSum::add_bucket(const std::vector<std::size_t>& group) {
   }
 }
 
-// Whether this rank has a gradient of a parameter that takes no part.
-bool GradientSum::has_more() const {
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    if (bucket_of_[i] == nowhere && parameters_[i].tensor.grad().defined()) return true;
-  return false;
-}
-
 std::vector<std::string> GradientSum::unused() const {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < parameters_.size() && agreed_; ++i)
@@ -94,6 +90,7 @@ void GradientSum::begin(Bucket& bucket) {
   for (Member& member : bucket.members) {
     const Tensor& t = parameters_[member.parameter].tensor;
     const Tensor g = t.grad();
+    has_[member.parameter] = g.defined();
     if (!g.defined()) {
       member.slice.zero_();
     } else if (g.raw() != member.slice.raw()) {
@@ -106,19 +103,22 @@ void GradientSum::begin(Bucket& bucket) {
 }
 
 void GradientSum::finish() {
-  if (!agreed_) agree();
+  const bool first = !agreed_;
+  if (first) agree();
   finish_from(0);
-  // Parts of the net that no rank had used so far begin to learn: the first batch had no box. A recorded step
-  // cannot ask.
-  if (parameters_.front().tensor.device().is_cpu() && communicator_.sum(has_more() ? 1.0 : 0.0) > 0) {
+  // Other parts of the net may take part in this step than in the first one, whose batch had no box. A
+  // recorded step cannot ask.
+  if (!first && parameters_.front().tensor.device().is_cpu()) {
     const std::size_t before = buckets_.size();
-    agree();
+    const std::vector<std::int64_t> had = agree();
     finish_from(before);
+    for (std::size_t i = 0; i < had.size(); ++i)
+      if (had[i] == 0) parameters_[i].tensor.zero_grad();  // left alone, as in one process
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     require<ProcessError>(
-        bucket_of_[i] != nowhere || !parameters_[i].tensor.grad().defined(), "gradient sum: ",
-        parameters_[i].name,
+        bucket_of_[i] != nowhere || !parameters_[i].tensor.grad().defined(),
+        "gradient sum: ", parameters_[i].name,
         " has a gradient now, but had none on any rank in the first step; make a new optimiser when other "
         "parts of the net begin to learn");
   }

@@ -18,12 +18,13 @@ struct GradientReduction {
 
 // Parameters lie in flat buckets, those that a net declares last first: backward ends with them first. When
 // the last gradient of a bucket is final, its sum begins (Communicator::begin_sum) and goes on beside
-// backward; buckets go in one order on all ranks, whatever the order in which they become ready. Afterwards gradients are slices of the buckets, in the
-// parameters' own type.
+// backward; buckets go in one order on all ranks, whatever the order in which they become ready. Afterwards
+// gradients are slices of the buckets, in the parameters' own type.
 //
 // The first step decides which parameters take part: those that had a gradient on any rank. From then on a
-// rank without one adds zeros. On the host others join when they have a gradient on any rank; on a device no
-// step may find out, or it could not be recorded (tensor/capture.h).
+// rank without one adds zeros. On the host others join when they have a gradient on any rank, and those of
+// which no rank has one have none afterwards; on a device no step may find out, or it could not be recorded
+// (tensor/capture.h).
 class GradientSum {
  public:
   // Throws UsageError for buckets below 1 byte, or another type of reduction.
@@ -52,9 +53,8 @@ class GradientSum {
     std::vector<Member> members;
     std::size_t final = 0;  // members whose gradient is
   };
-  void agree();
+  std::vector<std::int64_t> agree();
   void add_bucket(const std::vector<std::size_t>& parameters);
-  bool has_more() const;
   void finish_from(std::size_t first);
   void told(std::size_t parameter);
   void begin(Bucket& bucket);
@@ -65,6 +65,7 @@ class GradientSum {
   bool agreed_ = false;
   std::vector<Bucket> buckets_;
   std::vector<std::size_t> bucket_of_;  // of each parameter; or nowhere
+  std::vector<char> has_;               // a gradient of each parameter in a bucket, before it was summed
   std::size_t next_ = 0;                // bucket to be summed
   GradientHook hook_;
 };

@@ -231,8 +231,7 @@ void Optimizer::zero_grad() {
 }
 
 void Optimizer::average_over(Communicator& communicator, const GradientReduction& reduction) {
-  sum_ =
-      communicator.alone() ? nullptr : std::make_shared<GradientSum>(communicator, parameters_, reduction);
+  sum_ = communicator.alone() ? nullptr : std::make_shared<GradientSum>(communicator, parameters_, reduction);
 }
 void Optimizer::average_over(Communicator& communicator) { average_over(communicator, {}); }
 std::vector<std::string> Optimizer::unused() const {

@@ -17,7 +17,7 @@ namespace gadolin {
 
 class Communicator;        // train/communicator.h
 struct GradientReduction;  // train/gradient_sum.h
-class GradientSum;   // train/gradient_sum.h
+class GradientSum;         // train/gradient_sum.h
 
 enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad, ftrl };
 

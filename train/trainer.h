@@ -107,9 +107,10 @@ class Trainer {
   // The objects must outlive the trainer. The schedule's steps are optimiser steps.
   //
   // With several processes each rank has objects of its own, a share of every batch among them (shard), and
-  // takes the same steps: the loss is that of the whole batch, gradients are summed over the ranks, weights and buffers begin as the first rank's, and so
-  // do buffers (running statistics) for each evaluation and checkpoint. The first rank alone writes `run`.
-  // Random numbers of other ranks come from a seed that is derived from the first one's.
+  // takes the same steps: the loss is that of the whole batch, gradients are summed over the ranks, weights
+  // and buffers begin as the first rank's, and so do buffers (running statistics) for each evaluation and
+  // checkpoint. The first rank alone writes `run`. Random numbers of other ranks come from a seed that is
+  // derived from the first one's.
   Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
           TrainHooks hooks, TrainOptions options, Communicator& communicator = no_communicator());
 

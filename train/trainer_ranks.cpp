@@ -47,7 +47,8 @@ void Trainer::tell_unused() {
   if (names.empty()) return;
   std::string list = names[0];
   for (std::size_t i = 1; i < std::min<std::size_t>(names.size(), 5); ++i) list += ", " + names[i];
-  hooks_.warn(cat("warning: ", names.size(), " parameters have no gradient on any process in the first step and stay ",
+  hooks_.warn(cat("warning: ", names.size(),
+                  " parameters have no gradient on any process in the first step and stay ",
                   "as they are until they have one: ", list, names.size() > 5 ? " ..." : ""));
 }
 

@@ -1,4 +1,5 @@
-// gadolin launch: the same command as several processes, which MPI's mpirun starts, here and on other machines.
+// gadolin launch: the same command as several processes, which MPI's mpirun starts, here and on other
+// machines.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -56,7 +57,8 @@ int run(const std::vector<std::string>& words, std::string& killed) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  struct sigaction action {}, ignored {};
+  struct sigaction action {
+  }, ignored{};
   action.sa_handler = hand_on;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) ::sigaction(signal, &action, nullptr);
@@ -92,13 +94,13 @@ struct LaunchOptions {
 void launch(Session& session, const LaunchOptions& o, const std::vector<std::string>& command) {
   require<UsageError>(!command.empty(),
                       "launch: there is no command; write it behind --: gadolin launch -n 2 -- train ...");
-  require<UsageError>(command[0] != "launch", "launch: processes that launch others are not possible; use one "
-                                              "launch with a larger -n");
-  require<UsageError>(started_with().processes == 1, "launch: this process was itself started by ",
-                      started_with().by, "; leave out one of both");
-  require<Unsupported>(mpi_available(),
-                       "launch: Gadolin was built without MPI; apt-get install libopenmpi-dev openmpi-bin and "
-                       "configure with -DGADOLIN_MPI=ON");
+  require<UsageError>(command[0] != "launch",
+                      "launch: processes that launch others are not possible; use one "
+                      "launch with a larger -n");
+  require<Unsupported>(
+      mpi_available(),
+      "launch: Gadolin was built without MPI; apt-get install libopenmpi-dev openmpi-bin and "
+      "configure with -DGADOLIN_MPI=ON");
   require<FileError>(o.hosts.empty() || std::filesystem::is_regular_file(o.hosts), "launch: --hosts ",
                      printable(o.hosts), " is no file; give one with a line a machine: NAME slots=N");
   MpirunOptions options;
@@ -127,7 +129,8 @@ void add_launch(Program& program) {
   CLI::App* app = program.add(
       "launch", "The command behind -- on several processes, which train one model together",
       [o, &program](Session& s) { launch(s, *o, program.behind_dashes()); },
-      "gadolin launch -n 2 -- train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 --out "
+      "gadolin launch -n 2 -- train examples/data/cxr-nih14-small/view.csv --input-size 112 --epochs 12 "
+      "--out "
       "runs/view");
   app->add_option("-n,--processes", o->processes, "How many")->check(between(1, 4096))->capture_default_str();
   app->add_option("--hosts", o->hosts,

@@ -113,7 +113,8 @@ void add_accepted(CLI::App* app, TrainFlags& f) {
   app->add_option("--multi-gpu", f.multi_gpu, "Devices: the processes of gadolin launch")
       ->check(between(0, 64))
       ->capture_default_str();
-  app->add_flag("--multi-gpu-force", f.multi_gpu_force, "Changes nothing: no process shares a device unless it must");
+  app->add_flag("--multi-gpu-force", f.multi_gpu_force,
+                "Changes nothing: no process shares a device unless it must");
   app->add_flag("--multiprocessing", f.multiprocessing, "Changes nothing: workers are threads");
   app->add_option("--max-queue-size", f.max_queue_size, "Changes nothing: two batches are made ahead")
       ->check(between(1, 1000000))

@@ -254,7 +254,8 @@ int tell_error(const Common& common, const std::string& code, const std::string&
   if (!leave_processes(hint.empty() ? message : message + "; " + hint)) return static_cast<int>(exit);
   emit_event(Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}, common.json);
   const int rank = processes().rank();
-  std::cerr << "gadolin: " << (rank > 0 ? cat("rank ", rank, ": ") : "") << message << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
+  std::cerr << "gadolin: " << (rank > 0 ? cat("rank ", rank, ": ") : "") << message
+            << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
   return static_cast<int>(exit);
 }
 
@@ -372,10 +373,10 @@ int Program::parse_and_run(int argc, char** argv) {
     if (entry == nullptr) return 0;
     join_processes_for(entry->name);
     Session session(entry->name, common_);
-    require_same(session.communicator(), "options",
-                 cat("gadolin ", program_version(), " ", program_commit(), " ", entry->name, "\n",
-                     effective_config()),
-                 "start all of them with one command");
+    require_same(
+        session.communicator(), "options",
+        cat("gadolin ", program_version(), " ", program_commit(), " ", entry->name, "\n", effective_config()),
+        "start all of them with one command");
     entry->run(session);
     if (!session.code()) session.event(session.done(seconds_now()));
     leave_processes("");

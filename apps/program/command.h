@@ -26,8 +26,8 @@ struct Common {
   bool json = false, quiet = false, verbose = false;
 };
 
-// What a command runs with, and what it says; of several processes the first one alone. Text goes to stdout, or nowhere with --json; progress and logs
-// to stderr.
+// What a command runs with, and what it says; of several processes the first one alone. Text goes to stdout,
+// or nowhere with --json; progress and logs to stderr.
 class Session : public Reporter {
  public:
   Session(std::string command, const Common& common);

@@ -16,10 +16,14 @@ namespace gadolin {
 namespace {
 
 // What shares its work out. Others would do all of it in each process, and write the same files.
-const char* const together[] = {"doctor",          "train",
-                                "bodypart train",  "mammography train",
-                                "chestxray train", "chestxray finetune",
-                                "hemorrhage train", "hemorrhage train-lstm",
+const char* const together[] = {"doctor",
+                                "train",
+                                "bodypart train",
+                                "mammography train",
+                                "chestxray train",
+                                "chestxray finetune",
+                                "hemorrhage train",
+                                "hemorrhage train-lstm",
                                 "nodule train-model"};
 
 std::unique_ptr<Processes>& joined() {

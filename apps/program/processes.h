@@ -17,8 +17,8 @@ void join_processes_for(const std::string& command);
 // Before the program ends, with what it failed of (Processes::leave): whether this process says so.
 bool leave_processes(const std::string& failure);
 
-// What options of the originals mean that name a number of devices, such as --num-clones 2: so many processes.
-// Throws UsageError where others were started.
+// What options of the originals mean that name a number of devices, such as --num-clones 2: so many
+// processes. Throws UsageError where others were started.
 void check_devices(const std::string& command, const std::string& option, int devices);
 
 // Cores of this machine are divided among its processes, unless the user or the starter has decided.

@@ -40,9 +40,9 @@ const AddScenario calls("calls", [](Processes& c, const std::vector<std::string>
   for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64}) {
     for (const std::int64_t n : {1, 7, 4096, 100001}) {
       const Tensor t = numbers(c.rank(), n, dtype);
-      Tensor want = numbers(0, n, dtype).to(dtype == DType::bf16 || dtype == DType::fp16 ? DType::fp32 : dtype);
-      for (int rank = 1; rank < c.size(); ++rank)
-        want = add(want, numbers(rank, n, dtype).to(want.dtype()));
+      Tensor want =
+          numbers(0, n, dtype).to(dtype == DType::bf16 || dtype == DType::fp16 ? DType::fp32 : dtype);
+      for (int rank = 1; rank < c.size(); ++rank) want = add(want, numbers(rank, n, dtype).to(want.dtype()));
       c.sum(t);
       EXPECT_EQ(t.to_vector<double>(), want.to(dtype).to_vector<double>()) << name_of(dtype) << " " << n;
     }
@@ -73,11 +73,11 @@ const AddScenario calls("calls", [](Processes& c, const std::vector<std::string>
   c.barrier();
   EXPECT_GT(c.seconds_waited(), 0);
   require_same(c, "data", "one\ntwo", "give all the same files");
-  EXPECT_EQ(message_of<ProcessError>([&] {
-                require_same(c, "data", cat("one\n", c.rank() == 1 ? "three" : "two"), "give all the same files");
-              }),
-              cat(c.first() ? "" : "rank 0: ",
-                  "rank 1 has other data: three, rank 0 two; give all the same files"));
+  EXPECT_EQ(
+      message_of<ProcessError>([&] {
+        require_same(c, "data", cat("one\n", c.rank() == 1 ? "three" : "two"), "give all the same files");
+      }),
+      cat(c.first() ? "" : "rank 0: ", "rank 1 has other data: three, rank 0 two; give all the same files"));
 });
 
 TEST(MpiCommunicator, CallsGiveTheSameOnAnyNumberOfRanks) {
@@ -101,8 +101,9 @@ TEST(MpiCommunicator, H3ARankThatHangsIsNamed) {
   const auto begun = std::chrono::steady_clock::now();
   const auto run = run_ranks(4, "sleeps", {}, {"PATIENCE=0.5"});
   EXPECT_NE(run.code, 0);
-  EXPECT_NE(run.text.find("said by rank 0: processes: rank 2 has not come to the sum of fp64 [1] in 0.5 s: it is at "
-                          "step 9; look at what it does, or give it longer with --patience"),
+  EXPECT_NE(run.text.find(
+                "said by rank 0: processes: rank 2 has not come to the sum of fp64 [1] in 0.5 s: it is at "
+                "step 9; look at what it does, or give it longer with --patience"),
             std::string::npos)
       << run.text;
   EXPECT_EQ(run.text.find("said by rank 1"), std::string::npos) << "once is enough\n" << run.text;
@@ -119,9 +120,10 @@ TEST(MpiCommunicator, ARankThatDoesNotAnswerIsNamed) {
   NEEDS_MPI();
   const auto run = run_ranks(2, "stands still", {}, {"PATIENCE=0.5"});
   EXPECT_NE(run.code, 0);
-  EXPECT_NE(run.text.find("processes: rank 1 has not come to the gathering in 0.5 s: it does not answer; look at "
-                          "what it does, or give it longer with --patience"),
-            std::string::npos)
+  EXPECT_NE(
+      run.text.find("processes: rank 1 has not come to the gathering in 0.5 s: it does not answer; look at "
+                    "what it does, or give it longer with --patience"),
+      std::string::npos)
       << run.text;
 }
 
@@ -136,8 +138,7 @@ TEST(MpiCommunicator, WhatOneRankThrowsEndsAllAndIsSaidOnce) {
   for (const char* who : {"one", "all"}) {
     const auto run = run_ranks(3, "fails", {who});
     EXPECT_NE(run.code, 0);
-    const std::string want =
-        cat("said by rank ", std::string(who) == "all" ? 0 : 1, ": the way is blocked");
+    const std::string want = cat("said by rank ", std::string(who) == "all" ? 0 : 1, ": the way is blocked");
     EXPECT_NE(run.text.find(want), std::string::npos) << run.text;
     std::size_t said = 0;
     for (std::size_t at = 0; (at = run.text.find("said by", at)) != std::string::npos; ++at) ++said;
@@ -163,10 +164,11 @@ TEST(MpiCommunicator, AnotherNumberThanWasStarted) {
   NEEDS_MPI();
   const auto run = run_ranks(1, "calls", {}, {"SLURM_STEP_NUM_TASKS=4", "SLURM_PROCID=0"});
   EXPECT_NE(run.code, 0);
-  EXPECT_NE(run.text.find("processes: srun started 4 of them, but MPI sees 1; start them with gadolin launch, with "
-                          "the mpirun of this MPI (" +
-                          mpi_library() + "), or with srun --mpi=pmix"),
-            std::string::npos)
+  EXPECT_NE(
+      run.text.find("processes: srun started 4 of them, but MPI sees 1; start them with gadolin launch, with "
+                    "the mpirun of this MPI (" +
+                    mpi_library() + "), or with srun --mpi=pmix"),
+      std::string::npos)
       << run.text;
 }
 

@@ -1,4 +1,5 @@
-// Tests on several processes: the test program starts itself again under mpirun, as ranks that run one scenario.
+// Tests on several processes: the test program starts itself again under mpirun, as ranks that run one
+// scenario.
 #pragma once
 
 #include <gtest/gtest.h>

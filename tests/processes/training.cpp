@@ -40,13 +40,21 @@ void train(Communicator& c, const Told& told) {
     for (const Parameter& p : second.parameters()) parameters.push_back({"second." + p.name, p.tensor});
   Optimizer optimizer(parameters, {.rule = Rule::adamw, .lr = 0.01, .weight_decay = 0.01, .clip_norm = 1});
   Schedule schedule("cosine", {.lr = 0.01, .total_steps = told.steps, .steps_per_epoch = 5});
-  LoaderSource batches(std::make_unique<DataLoader>(
-      set, Pipeline("grey,resize:8x8"),
-      LoaderOptions{.batch_size = told.batch, .shuffle = true, .drop_last = true, .workers = 0, .seed = 4,
-                    .rank = c.rank(), .ranks = c.size()}));
+  LoaderSource batches(std::make_unique<DataLoader>(set, Pipeline("grey,resize:8x8"),
+                                                    LoaderOptions{.batch_size = told.batch,
+                                                                  .shuffle = true,
+                                                                  .drop_last = true,
+                                                                  .workers = 0,
+                                                                  .seed = 4,
+                                                                  .rank = c.rank(),
+                                                                  .ranks = c.size()}));
   RunDir run(told.folder, RunDir::Open::automatic, c);
-  TrainOptions options{.epochs = endless_epochs, .max_steps = told.steps, .eval_every = told.steps,
-                       .log_every = 1, .capture = false, .quiet = true};
+  TrainOptions options{.epochs = endless_epochs,
+                       .max_steps = told.steps,
+                       .eval_every = told.steps,
+                       .log_every = 1,
+                       .capture = false,
+                       .quiet = true};
   options.reduction.bucket_bytes = 1000;
   std::ofstream losses(c.first() ? told.folder + "/losses.txt" : "/dev/null", std::ios::app);
   TrainHooks hooks;
@@ -63,12 +71,9 @@ void train(Communicator& c, const Told& told) {
       total = add(total, sum(mul(positive, pow(add(second(hidden).reshape({batch.size()}), -1.0), 2.0))));
     return {div(total, count.item() > 0 ? count.item() : 1.0), {}, count};
   };
-  hooks.on_log = [&](const StepLog& log) {
-    losses << log.step << " " << exact_text(log.loss) << std::endl;
-  };
+  hooks.on_log = [&](const StepLog& log) { losses << log.step << " " << exact_text(log.loss) << std::endl; };
   Trainer trainer(net, optimizer, schedule, batches, run, hooks, options, c);
-  if (run.resumed())
-    trainer.restore(CheckpointStore(run.checkpoints(), 3).newest()->checkpoint);
+  if (run.resumed()) trainer.restore(CheckpointStore(run.checkpoints(), 3).newest()->checkpoint);
   try {
     trainer.run();
   } catch (const Stopped&) {
@@ -94,7 +99,8 @@ std::string losses_of(int size, const std::string& folder, std::int64_t steps, s
 }
 
 // Each step once, and each loss within 1e-10 of it.
-void expect_same(const std::string& got, const std::string& want, std::int64_t steps, const std::string& what) {
+void expect_same(const std::string& got, const std::string& want, std::int64_t steps,
+                 const std::string& what) {
   std::istringstream a(got), b(want);
   std::int64_t step = 0, other = 0, count = 0;
   for (double x = 0, y = 0; b >> other >> y; ++count) {
@@ -135,7 +141,8 @@ TEST(TrainingProcesses, H5CountsPositivesOverAllRanks) {
   const test::Scratch dir;
   const std::string one = losses_of(1, dir / "1", 30, 4, 0, true);
   for (const int size : {2, 4})
-    expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, true), one, 30, cat(size, " processes"));
+    expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, true), one, 30,
+                cat(size, " processes"));
 }
 
 // Complaint H2: ends for any count, also with fewer samples than ranks.

@@ -18,9 +18,9 @@ using detail::Wire;
 // Below this, everybody sends everything to everybody: one round of messages instead of two.
 constexpr std::int64_t small_bytes = 16384;
 
-// Each rank sums its piece of what all have, in the order of the ranks, and sends it to the others (Rabenseifner's
-// reduce-scatter and allgather with direct messages: Thakur, Rabenseifner, Gropp, Optimization of Collective
-// Communication Operations in MPICH, IJHPCA 19, 2005, section 4).
+// Each rank sums its piece of what all have, in the order of the ranks, and sends it to the others
+// (Rabenseifner's reduce-scatter and allgather with direct messages: Thakur, Rabenseifner, Gropp,
+// Optimization of Collective Communication Operations in MPICH, IJHPCA 19, 2005, section 4).
 template <class T> void sum_over(Wire& wire, T* data, std::int64_t n, const std::string& what) {
   const int size = wire.size(), own = wire.rank();
   const bool small = n * static_cast<std::int64_t>(sizeof(T)) <= small_bytes;
@@ -94,8 +94,9 @@ class MpiCommunicator final : public Processes {
     try {
       if (!failure.empty()) {
         std::map<int, std::string> others;
-        thread_->run_last([&](Wire& wire) { others = wire.tell_failure(failure, 1); });
+        thread_->run_last([&](Wire& wire) { others = wire.tell_failure(failure, 0.7); });
         const std::string mine = origin(failure);
+        first = mine == failure;  // otherwise it came from a rank that says so itself
         int same = 1;
         for (const auto& [other, text] : others) {
           same += origin(text) == mine;
@@ -121,9 +122,7 @@ class MpiCommunicator final : public Processes {
   }
   void finish_sums_all() override { thread_->wait(); }
   void sum_all(const Tensor& t) override {
-    on_host(t, [&](const Tensor& host) {
-      thread_->run([&](Wire& wire) { sum_on_wire(wire, host); });
-    });
+    on_host(t, [&](const Tensor& host) { thread_->run([&](Wire& wire) { sum_on_wire(wire, host); }); });
   }
   void sum_on_wire(Wire& wire, const Tensor& t) {
     const std::string what = cat("the sum of ", t.dtype(), " ", t.shape());

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::steady_clock;
 constexpr auto between_looks = std::chrono::milliseconds(20);  // for what other ranks say
-constexpr unsigned long timer_slack = 5000;                    // ns; usually sleeps take 50 us longer than asked
+constexpr unsigned long timer_slack = 5000;  // ns; usually sleeps take 50 us longer than asked
 
 }  // namespace
 

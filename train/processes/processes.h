@@ -9,8 +9,8 @@
 
 namespace gadolin {
 
-bool mpi_available();      // whether it is built in
-std::string mpi_library(); // "Open MPI v4.1.4"; empty where it is not
+bool mpi_available();       // whether it is built in
+std::string mpi_library();  // "Open MPI v4.1.4"; empty where it is not
 
 // How many processes were started together and which one this is, by the variables that mpirun of Open MPI
 // and of MPICH and srun set; {1, 0} for a process alone. Nothing is started by asking.
@@ -21,8 +21,8 @@ struct StartedWith {
 StartedWith started_with();
 
 struct ProcessOptions {
-  // Seconds that another rank is waited for. Then the call ends in a ProcessError that names the rank and what
-  // it was last known to do.
+  // Seconds that another rank is waited for. Then the call ends in a ProcessError that names the rank and
+  // what it was last known to do.
   double patience = 600;
 };
 

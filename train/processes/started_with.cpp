@@ -21,9 +21,9 @@ StartedWith started_with() {
     const char *processes, *rank, *by;
   };
   // A batch script of SLURM is no step of srun and has no SLURM_STEP_NUM_TASKS.
-  for (const Starter& s : {Starter{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun"},
-                           Starter{"PMI_SIZE", "PMI_RANK", "mpirun"},
-                           Starter{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"}}) {
+  for (const Starter& s :
+       {Starter{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "mpirun"},
+        Starter{"PMI_SIZE", "PMI_RANK", "mpirun"}, Starter{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"}}) {
     const int processes = number_of(s.processes), rank = number_of(s.rank);
     if (processes > 1 && rank >= 0) return {processes, rank, s.by};
   }

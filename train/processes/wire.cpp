@@ -15,7 +15,7 @@ constexpr int question = 1, answer_kind = 2, failure_kind = 3;  // tags of what 
 constexpr std::int64_t most_bytes = std::int64_t{1} << 30;      // of a message: MPI counts in int
 constexpr std::size_t most_text = 4096;
 // A rank that has been told of a failure or a signal still gets what is already under way.
-constexpr double last_seconds = 2;
+constexpr double last_seconds = 1.5;
 
 double now() {
   using namespace std::chrono;

@@ -211,12 +211,14 @@ TEST_F(BodypartEval, MistakesOfTheNativeTrainer) {
   refused({"--data_format", "nchw"},
           "bodypart train: --data-format nchw is unknown; use auto, channels_first or channels_last "
           "[GD-USAGE-001]");
-  refused({"--num_gpus", "2"},
-          "bodypart train: --num-gpus 2 asks for 2 devices, and 1 process trains; start it with gadolin launch "
-          "-n 2 -- bodypart train ... [GD-USAGE-001]");
-  refused({"--multi_gpu"},
-          "bodypart train: --multi-gpu asks for 2 devices, and 1 process trains; start it with gadolin launch "
-          "-n 2 -- bodypart train ... [GD-USAGE-001]");
+  refused(
+      {"--num_gpus", "2"},
+      "bodypart train: --num-gpus 2 asks for 2 devices, and 1 process trains; start it with gadolin launch "
+      "-n 2 -- bodypart train ... [GD-USAGE-001]");
+  refused(
+      {"--multi_gpu"},
+      "bodypart train: --multi-gpu asks for 2 devices, and 1 process trains; start it with gadolin launch "
+      "-n 2 -- bodypart train ... [GD-USAGE-001]");
   refused({"--benchmark_log_dir", "logs"},
           "bodypart train: --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, "
           "and in the "
