@@ -34,7 +34,7 @@ class Communicator {
   // The same, but the caller goes on meanwhile: t is its sum once finish_sums() has returned, and is not to
   // be touched before. Sums that were begun end in their order, and before any other call.
   void begin_sum(const Tensor& t);
-  void finish_sums();
+  void finish_sums();  // of all that begin_sum() was called for
   // t becomes rank 0's.
   void broadcast(const Tensor& t);
   void barrier();  // returns once all ranks have called it

@@ -11,6 +11,7 @@
 
 namespace gadolin {
 
+// How gradients travel between processes.
 struct GradientReduction {
   std::int64_t bucket_bytes = std::int64_t{25} << 20;  // gradients that travel together
   DType dtype = DType::fp32;  // bf16: fp32 gradients are rounded to it, half the bytes; sums are of fp32
