@@ -1,6 +1,5 @@
 // Assignment 1: tensors and strides. Generators of cases; what is right is production's answer.
 #include <algorithm>
-#include <cstdlib>
 
 #include "course/1/cases.h"
 
@@ -21,7 +20,6 @@ Sizes drawn_shape(Draw& draw, std::int64_t dim, std::int64_t low, std::int64_t h
   for (std::int64_t d = 0; d < dim; ++d) shape.push_back(draw.integer(low, high));
   return shape;
 }
-std::int64_t flag(bool on) { return on ? 1 : 0; }
 
 // --- 1.1 strides_for, is_contiguous
 // --------------------------------------------------------------------------
@@ -48,7 +46,7 @@ Case strides_case(int number, Draw& draw) {
     add_shape(pairs, plain);
     add_shape(pairs, strides);
     return {"is_contiguous of sizes 0 and 1 and of a transposed tensor",
-            {{"op", "contiguous"}, {"pairs", pairs}, {"channels_last", flag(false)}},
+            {{"op", "contiguous"}, {"pairs", pairs}, {"channels_last", static_cast<std::int64_t>(false)}},
             {},
             {"a size is 1 or 0"}};
   }
@@ -58,7 +56,7 @@ Case strides_case(int number, Draw& draw) {
     add_shape(shapes, drawn_shape(draw, last ? 4 : draw.integer(3, 8), 2, last ? 9 : 4));
   if (number % 2 == 0) add_shape(shapes, last ? Sizes{1, 3, 5, 2} : Sizes{});
   return {last ? "strides of channels-last images" : "strides in row-major order",
-          {{"op", "strides"}, {"shapes", shapes}, {"channels_last", flag(last)}},
+          {{"op", "strides"}, {"shapes", shapes}, {"channels_last", static_cast<std::int64_t>(last)}},
           {},
           {last ? "the order is channels-last" : "the order is row-major"}};
 }
@@ -266,8 +264,8 @@ Values product_request(const Product& p, const std::string& dtype, Draw& draw) {
           {"n", p.n},
           {"k", p.k},
           {"batch", p.batch},
-          {"a_transposed", flag(p.a_transposed)},
-          {"b_transposed", flag(p.b_transposed)},
+          {"a_transposed", static_cast<std::int64_t>(p.a_transposed)},
+          {"b_transposed", static_cast<std::int64_t>(p.b_transposed)},
           {"a_ld", a_ld},
           {"b_ld", b_ld},
           {"a_step", a_step},
@@ -327,8 +325,6 @@ std::string few_reads(const Case& the_case, const Values& got, const Values& wan
   return "the operands were read " + std::to_string(reads) + " times, at most " + std::to_string(naive / 24) +
          " (2mnk / 24) are allowed";
 }
-
-// --- demonstration and questions
 // -----------------------------------------------------------------------------
 
 Case demo_case(int number, Draw& draw) {

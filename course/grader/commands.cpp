@@ -85,7 +85,8 @@ int questions_command(const Options& options, const Course& course) {
 int build_command(const Options& options, const Course& course) {
   const Submission submission =
       options.reference ? reference(course) : read_submission(course, work_of(options, course));
-  const fs::path probe = probe_of(course, "*", submission.bodies);
+  const fs::path probe = build_probe(course.kit, course.cut, course.assignment.number, "*",
+                                     composed(course.cut, "*", submission.bodies), options.program);
   for (const std::string& note : submission.bodies.notes) std::cerr << "note: " << note << "\n";
   std::cout << probe.string() << "\n";
   return 0;
@@ -117,9 +118,12 @@ void declare(CLI::App& app, Options& options) {
   verb("cut", "write the starter of an assignment from production");
   CLI::App* build = verb("build", "compile a submission; prints the program, which takes --demo FOLDER");
   build->add_option("FOLDER", options.folder, "the submission (default: course/N/work)");
+  build->add_option("--program", options.program,
+                    "one of the framework's own test programs instead, e.g. test_tensor");
   build->add_flag("--reference", options.reference, "the framework's own code");
   verb("questions", "print the question sheet of a student")
       ->add_option("--student", options.student, "whose");
+  verb("suites", "print the framework's own tests of an assignment: program and filter");
   verb("secret", "print a new secret; keep it in a file that you alone may read");
   verb("selftest", "cut, compare, grade reference, starter and every mistake")
       ->add_flag("--quick", options.quick, "the first mistake of each task alone");
@@ -136,6 +140,10 @@ int run(const CLI::App& app, const Options& options) {
   }
   const Course course = open_course(open_kit(options.kit), options.number);
   if (options.verb == "cut") return cut_command(course);
+  if (options.verb == "suites") {
+    for (const auto& [program, filter] : course.cut.suites) std::cout << program << " " << filter << "\n";
+    return 0;
+  }
   if (options.verb == "build") return build_command(options, course);
   if (options.verb == "questions") return questions_command(options, course);
   if (options.verb == "selftest") return selftest(course, options.quick, std::cout) ? 0 : 1;

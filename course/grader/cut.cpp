@@ -150,6 +150,10 @@ Cut read_cut(const std::filesystem::path& root, int number) {
   cut.folder = root / "course" / std::to_string(number);
   for (const TomlTable& table : read_toml(cut.folder / "cut.toml")) {
     if (table.name.empty()) continue;
+    if (table.name == "suite") {
+      cut.suites.emplace_back(table.text("program"), table.text("filter"));
+      continue;
+    }
     const std::string task = table.text("task");
     if (table.name == "part") {
       cut.parts.push_back({task, table.text("name"), table.text("file"), table.text_or("in", ""),
@@ -161,7 +165,7 @@ Cut read_cut(const std::filesystem::path& root, int number) {
       cut.forbidden[task] = table.texts("forbid");
     } else {
       throw std::invalid_argument(table.file + ":" + std::to_string(table.line) + ": [[" + table.name +
-                                  "]] is none of part, unit and task");
+                                  "]] is none of part, unit, task and suite");
     }
   }
   for (const std::string& task : cut.tasks()) {

@@ -22,6 +22,7 @@ struct Cut {
   std::filesystem::path root, folder;  // of the tree; of the assignment, course/N
   std::vector<Part> parts;
   std::map<std::string, std::vector<Unit>> units;             // by task
+  std::vector<std::pair<std::string, std::string>> suites;    // test programs of the framework, with filters
   std::map<std::string, std::vector<std::string>> forbidden;  // by task: symbols its object may not need
 
   std::vector<std::string> tasks() const;                               // in order of appearance

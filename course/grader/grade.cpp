@@ -218,8 +218,7 @@ TaskGrade grade_task(const Course& course, const Task& task, const Submission& s
         out.hidden_lines.push_back(outcome.the_case.what);
       }
     }
-    if (!log.empty() && out.publics_passed < out.publics && out.hiddens == 0)
-      out.lines.push_back("it printed: " + log.substr(0, 500));
+    if (!log.empty() && out.publics_passed < out.publics && out.hiddens == 0) out.log = log.substr(0, 500);
     out.points = share * task.points * out.publics_passed / std::max(1, out.publics);
     if (hidden) out.points += (task.points - share * task.points) * out.hiddens_passed / task.hiddens;
   } catch (const CompileError& error) {

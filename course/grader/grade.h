@@ -50,6 +50,7 @@ struct TaskGrade {
   std::string error;                      // why nothing was run
   std::vector<std::string> lines;         // of failed public cases: what, where, got, wanted
   std::vector<std::string> hidden_lines;  // of failed hidden cases: their kind alone
+  std::string log;  // what the code printed; shown to people only, for it may differ from run to run
   std::vector<Outcome> outcomes;
   bool full() const { return of > 0 && points >= of - 1e-9; }
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include "course/grader/sandbox.h"
@@ -42,9 +43,9 @@ Words compile_words(const Kit& kit, int number) {
   return out;
 }
 
-Words link_words(const Kit& kit, int number) {
+Words link_words(const Kit& kit, const std::string& program) {
   Words out;
-  const Words all = words_of(kit.folder / ("probe_" + std::to_string(number) + ".link"));
+  const Words all = words_of(kit.folder / (program + ".link"));
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i] == "-o") {
       ++i;
@@ -152,9 +153,65 @@ Kit open_kit(const fs::path& folder) {
   return kit;
 }
 
+namespace {
+
+// A folder that is gone at the end.
+struct Making {
+  fs::path folder;
+  explicit Making(const Kit& kit) {
+    static std::atomic<int> count{0};
+    folder = kit.folder / "cache" / ("making-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
+    fs::create_directories(folder);
+  }
+  ~Making() {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  }
+};
+
+// What was made from the same text before, or what `make` leaves in a folder under `name`.
+template <class F>
+fs::path kept(const Kit& kit, const std::string& hash, const char* ending, const std::string& name, F make) {
+  const fs::path path = kit.folder / "cache" / (hash.substr(0, 32) + ending);
+  if (fs::exists(path)) return path;
+  const Making making(kit);
+  make(making.folder);
+  fs::rename(making.folder / name, path);
+  return path;
+}
+
+fs::path object_of(const Kit& kit, const Words& compile, const Unit& unit, const Sources& texts,
+                   const std::vector<std::string>& forbidden, const std::string& task) {
+  Words words = compile;
+  words.insert(words.end(), {"-w", "-x", "c++"});
+  // The lines that a message names are the student's, those beside it would be another file's.
+  words.push_back(compile[0].find("clang") != std::string::npos ? "-fno-caret-diagnostics"
+                                                                : "-fno-diagnostics-show-caret");
+  if (unit.file.ends_with(".cu")) words.insert(words.end(), kit.device.begin(), kit.device.end());
+  // Without the device made of software a .cu file is what it is to a build without CUDA: loops of the CPU.
+  if (unit.file.ends_with(".cu") && kit.cuda == "nvcc") words.push_back("-UGADOLIN_CUDA");
+  Sha256 hash;
+  hash.update(state_of(words)).update(unit.file);
+  for (const auto& [file, text] : texts)  // its own text, and headers that others may include
+    if (file == unit.file || file.ends_with(".h")) hash.update(file + "\n" + text);
+  for (const std::string& symbol : forbidden) hash.update(symbol);
+  return kept(kit, hash.hex(), ".o", "unit.o", [&](const fs::path& folder) {
+    for (const auto& [file, text] : texts) write(folder / file, text);
+    Words all = words;
+    all.insert(all.begin() + 1, "-I" + folder.string());
+    all.insert(all.end(), {"-c", (folder / unit.file).string(), "-o", (folder / "unit.o").string()});
+    const Policy policy = compiling(kit, folder);
+    run_tool(all, policy, "does not compile");
+    check_symbols(forbidden, folder / "unit.o", task, policy);
+  });
+}
+
+}  // namespace
+
 fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::string& task,
-                     const Sources& sources) {
-  Words compile = compile_words(kit, number), link = link_words(kit, number);
+                     const Sources& sources, const std::string& program) {
+  Words compile = compile_words(kit, number);
+  Words link = link_words(kit, program.empty() ? "probe_" + std::to_string(number) : program);
   compile[0] = which(compile[0]);
   link[0] = which(link[0]);
   std::vector<Unit> units;
@@ -169,57 +226,36 @@ fs::path build_probe(const Kit& kit, const Cut& cut, int number, const std::stri
   if (const auto list = cut.forbidden.find(task); list != cut.forbidden.end()) forbidden = list->second;
 
   Sources texts = sources;
-  Sha256 hash;
-  hash.update(state_of(compile)).update(state_of(link));
   for (const Unit& unit : units) {
     std::string& text = texts.try_emplace(unit.file, "").first->second;
     if (text.empty()) text = read_text(cut.root / unit.file);
-    if (!unit.append.empty())
+    if (!unit.append.empty() && program.empty())
       text += "\n#line 1 \"" + unit.append + "\"\n" + read_text(cut.root / unit.append);
-    hash.update(unit.file);
   }
-  for (const auto& [file, text] : texts) hash.update(file + "\n" + text);
-  for (const std::string& symbol : forbidden) hash.update(symbol);
-
-  const fs::path kept = kit.folder / "cache" / hash.hex().substr(0, 32);
-  if (fs::exists(kept)) return kept;
-  static std::atomic<int> count{0};
-  const fs::path folder =
-      kit.folder / "cache" / ("making-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
-  struct Remover {
-    fs::path path;
-    ~Remover() {
-      std::error_code ignored;
-      fs::remove_all(path, ignored);
-    }
-  } const remover{folder};
-  for (const auto& [file, text] : texts) write(folder / file, text);
-  const Policy policy = compiling(kit, folder);
-  Words objects;
-  for (const Unit& unit : units) {
-    Words words = compile;
-    words.insert(words.begin() + 1, {"-I" + folder.string(), "-w", "-x", "c++"});
-    // The lines that a message names are the student's, those beside it would be another file's.
-    words.push_back(compile[0].find("clang") != std::string::npos ? "-fno-caret-diagnostics"
-                                                                  : "-fno-diagnostics-show-caret");
-    if (unit.file.ends_with(".cu")) words.insert(words.end(), kit.device.begin(), kit.device.end());
-    // Without the device made of software a .cu file is what it is to a build without CUDA: loops of the CPU.
-    if (unit.file.ends_with(".cu") && kit.cuda == "nvcc") words.push_back("-UGADOLIN_CUDA");
-    const std::string object = (folder / (std::to_string(objects.size()) + ".o")).string();
-    words.insert(words.end(), {"-c", (folder / unit.file).string(), "-o", object});
-    run_tool(words, policy, "does not compile");
-    check_symbols(forbidden, object, task, policy);
-    objects.push_back(object);
+  Words objects(units.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < units.size();)
+      objects[i] = object_of(kit, compile, units[i], texts, forbidden, task);
+  };
+  if (units.size() > 1) {
+    std::future<void> other = std::async(std::launch::async, work);
+    work();
+    other.get();
+  } else {
+    work();
   }
+  // What the student has defined comes first; production's later definition of the same name is left out.
   Words words = link;
   words.insert(words.begin() + 1, objects.begin(), objects.end());
-  // What the student has defined comes first; production's later definition of the same name is left out.
-  words.insert(words.end(), {"-Wl,-z,muldefs", "-o", (folder / "probe").string()});
+  words.push_back("-Wl,-z,muldefs");
   if (!kit.sanitized) words.push_back("-s");
-  run_tool(words, policy, "does not link");
-  fs::permissions(folder / "probe", fs::perms(0755));
-  fs::rename(folder / "probe", kept);
-  return kept;
+  return kept(kit, Sha256().update(state_of(words)).hex(), "", "probe", [&](const fs::path& folder) {
+    Words all = words;
+    all.insert(all.end(), {"-o", (folder / "probe").string()});
+    run_tool(all, compiling(kit, folder), "does not link");
+    fs::permissions(folder / "probe", fs::perms(0755));
+  });
 }
 
 }  // namespace gadolin::course

@@ -27,8 +27,9 @@ struct CompileError : std::runtime_error {
 };
 
 // The probe of assignment `number` with these texts in place of production's. Kept by the hash of all that
-// goes into it, so the same text is compiled once. Throws CompileError, for people to read.
+// goes into it, so the same text is compiled once. Throws CompileError, for people to read. `program`:
+// instead of the probe another program of the build, such as "test_tensor", over the student's objects.
 std::filesystem::path build_probe(const Kit& kit, const Cut& cut, int number, const std::string& task,
-                                  const Sources& sources);
+                                  const Sources& sources, const std::string& program = "");
 
 }  // namespace gadolin::course

@@ -26,9 +26,11 @@ class Remote {
   const std::string& log() const { return log_; }  // what the probe printed, at most 64 KiB
 
  private:
+  std::optional<Values> answer_to(const Values& request);
   void start();
   std::optional<Values> end(const std::string& why);
-  double left() const;
+  double left() const;  // seconds of the task
+  bool waits_longer();  // more of them for a program that was not given a processor
   std::filesystem::path probe_, writes_;
   Limits limits_;
   bool sanitized_;
@@ -36,6 +38,8 @@ class Remote {
   std::uint64_t asked_ = 0;
   std::string ended_, log_;
   bool out_of_time_ = false;
+  // Seconds in which an answer was waited for; those that the grader itself takes do not count.
+  double allowed_, used_ = 0;
   std::chrono::steady_clock::time_point begin_;
 };
 

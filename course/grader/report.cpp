@@ -102,6 +102,7 @@ std::string as_text(const Grade& grade) {
     out += line;
     const std::string words = feedback(task);
     if (!words.empty()) out += indented(words) + "\n";
+    if (!task.log.empty()) out += indented("it printed: " + task.log) + "\n";
   }
   for (const std::string& note : grade.notes) out += "note: " + note + "\n";
   return out + summary(grade) + "\nsandbox: " + grade.isolation + "\n";

@@ -49,6 +49,9 @@ class Sandboxed {
   int log() const { return log_; }
   void close_to();
   void kill();
+  // Whether some thread of it wants a processor: it was not given one, on a machine with much to do. Who only
+  // sleeps is not busy.
+  bool busy() const;
   // Waits, at most `seconds`; then ends it. Says how it ended: "exit 0", "signal 11 (SIGSEGV)", "time limit".
   struct Ending {
     int code = -1, signal = 0;

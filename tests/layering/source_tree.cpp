@@ -120,8 +120,8 @@ SourceFile read_source(const fs::path& file) {
 
 SourceTree read_tree(const fs::path& root) {
   SourceTree tree;
-  for (const char* folder : {"gadolin", "tensor", "io", "layers", "nets", "data", "train", "tasks", "apps", "course",
-                             "tests", "bench", "fuzz"}) {
+  for (const char* folder : {"gadolin", "tensor", "io", "layers", "nets", "data", "train", "tasks", "apps",
+                             "course", "tests", "bench", "fuzz"}) {
     if (!fs::is_directory(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string extension = entry.path().extension().string();
