@@ -22,6 +22,13 @@ using nlohmann::json;
 
 bool campaign() { return std::getenv("GADOLIN_CAMPAIGN") != nullptr; }
 
+// Of the assignments from 3 on, whose files take long to compile, CI tries the tasks that are cheap;
+// campaigns and `gadolin-grade selftest N` try all.
+bool tried(int number, const std::string& task) {
+  static const std::set<std::string> cheap{"3.4a", "3.4b", "5.2a", "6B.6"};
+  return campaign() || number <= 2 || cheap.contains(task);
+}
+
 // nvcc is no part of the course: what it would compile is tried where kernels are plain C++.
 bool has_tasks_here(const Course& course, const std::string& cut) {
   if (test::kit().cuda != "nvcc" || cut.empty()) return true;
@@ -38,7 +45,7 @@ TEST(Grading, TheReferenceGetsAllPointsAndTheStarterNone) {
     const Who who{"", "test", Secret{1, 2, 3}};
     const Submission right = reference(course), empty = starter(course);
     for (const Task& task : course.assignment.tasks) {
-      if (task.inspect || !has_tasks_here(course, task.cut)) continue;
+      if (task.inspect || !tried(number, task.id) || !has_tasks_here(course, task.cut)) continue;
       const TaskGrade full = grade_task(course, task, right, who, false);
       EXPECT_TRUE(full.full()) << task.id << ": " << full.error << joined(full.lines)
                                << joined(full.hidden_lines);
@@ -57,7 +64,7 @@ TEST(Grading, KnownMistakesAreNamed) {
     const Course& course = test::course(number);
     std::set<std::string> seen;
     for (const Mistake& mistake : course.mistakes) {
-      if (!has_tasks_here(course, mistake.task)) continue;
+      if (!tried(number, mistake.task) || !has_tasks_here(course, mistake.task)) continue;
       if (!seen.insert(mistake.task).second && !campaign()) continue;
       EXPECT_EQ(joined(mistake_faults(course, mistake)), "");
     }
