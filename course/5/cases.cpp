@@ -229,12 +229,12 @@ Assignment assignment_5() {
     a.tasks.push_back(
         {.id = id, .title = title, .points = points, .cut = id, .publics = 6, .hiddens = 12, .draw = f});
   };
-  task("5.1", "patients on one side", 16, draw_split);
-  task("5.2a", "AUC and average precision", 10, draw_ranking);
-  task("5.2b", "an interval by patients", 8, draw_bootstrap);
-  task("5.3a", "calibration", 6, draw_calibration);
-  task("5.3b", "temperature", 6, draw_temperature);
-  task("5.4", "where the net looks", 12, draw_cam);
+  task("5.1", "patients on one side", 24, draw_split);
+  task("5.2a", "AUC and average precision", 16, draw_ranking);
+  task("5.2b", "an interval by patients", 12, draw_bootstrap);
+  task("5.3a", "calibration", 10, draw_calibration);
+  task("5.3b", "temperature", 10, draw_temperature);
+  task("5.4", "where the net looks", 16, draw_cam);
   a.questions = questions_5;
   return a;
 }

@@ -88,8 +88,8 @@ Values neighbours_answer(const Values& r) {
         &test_lengths = integers(r, "test lengths");
   const std::int64_t features = x.size(2), labels = y.size(2);
   const auto learn = [&](const std::vector<Parameter>& parameters, const auto& net) {
-    OptimizerOptions options = optimizer_options("adam");
-    options.lr = 0.02;
+    OptimizerOptions options = optimizer_options("adamw");
+    options.lr = 0.02, options.weight_decay = 0.1;
     Optimizer optimizer(parameters, options);
     const Tensor mask =
         Steps(lengths).mask(x.size(0), x.size(1), cpu).to(DType::fp32).unsqueeze(2).expand(y.shape());
@@ -101,7 +101,7 @@ Values neighbours_answer(const Values& r) {
     const NoGrad guard;
     return array_of(sigmoid(net(held, test_lengths)));
   };
-  const int wide = 12;
+  const int wide = 8;
   Linear hidden(static_cast<int>(features), wide), top(wide, static_cast<int>(labels));
   Recurrent lstm(static_cast<int>(features),
                  {.hidden = wide, .bidirectional = true, .biases = 1, .forget_bias = 1});

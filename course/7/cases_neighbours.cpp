@@ -42,9 +42,9 @@ std::map<std::vector<double>, CtSeries>& held_back_series() {
 Case draw_neighbours(int, Draw& draw) {
   Case c;
   c.what = "slices with and without their neighbours";
-  const CtSeries learnt = make_series(100, draw), held = make_series(60, draw);
+  const CtSeries learnt = make_series(250, draw), held = make_series(60, draw);
   held_back_series()[held.features.numbers] = held;
-  c.request = {{"op", std::string("neighbours")}, {"steps", std::int64_t{120}}, {"train", learnt.features},
+  c.request = {{"op", std::string("neighbours")}, {"steps", std::int64_t{60}}, {"train", learnt.features},
                {"label", learnt.label},           {"lengths", learnt.lengths},  {"test", held.features},
                {"test lengths", held.lengths}};
   return c;

@@ -5,7 +5,7 @@
 
 namespace gadolin::course {
 
-// Features of made-up CT series, 100 to learn from and 60 others: a bleeding shows in several slices one
+// Features of made-up CT series, 250 to learn from and 60 others: a bleeding shows in several slices one
 // after the other, each too noisy to be judged alone.
 Task neighbours_demonstration();
 

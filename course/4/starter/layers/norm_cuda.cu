@@ -6,12 +6,12 @@
 #include "layers/norm_function.h"
 #include "layers/norm_sums.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 #ifdef __CUDACC__
 namespace {
-
-// yours: what the parts below share may stand here
-// end of yours
 
 template <class T> struct Statistics {
   using P = math_type<T>;

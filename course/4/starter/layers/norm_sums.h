@@ -11,6 +11,9 @@
 #include "tensor/cuda/launch.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::detail {
 namespace {
 
@@ -98,9 +101,6 @@ inline Launch matrix_launch(const NormSizes& size, int v, int rows_each, std::in
 // Blocks of a slab that have written their sums. Counts wrap to 0 by themselves, so the next launch finds
 // zeros. All batch norms of a device run in the order of its compute stream and may share them.
 __device__ unsigned arrived[norm_most_slabs];
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Body::sums numbers a channel. Grid (slabs, shares of the rows), block (groups of V channels, rows). The
 // last block of a slab to arrive adds the shares in their order, in double, and calls body.finish(channel,

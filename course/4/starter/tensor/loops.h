@@ -21,16 +21,19 @@
 #include "tensor/cuda/launch.h"
 #endif
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 
 // How N tensors (result first) are walked together: sizes from outside in and each tensor's strides, with
 // dimensions that are neighbours in memory for every tensor joined into one.
 template <int N> struct LoopPlan {
-  int dim = 0;
-  bool flat = false;  // all dense in the same order: one loop over memory
-  std::int64_t numel = 0;
-  std::int64_t sizes[Shape::max_dim] = {};
-  std::int64_t strides[N][Shape::max_dim] = {};
+  int dim = 0;                                   // of the joined dimensions
+  bool flat = false;                             // all dense in the same order: one loop over memory
+  std::int64_t numel = 0;                        // of the result
+  std::int64_t sizes[Shape::max_dim] = {};       // from outside in
+  std::int64_t strides[N][Shape::max_dim] = {};  // [tensor][dimension], in elements
 };
 
 namespace detail {
@@ -39,6 +42,7 @@ void plan_loop(const Tensor* const* tensors, int count, int& dim, bool& flat, st
                std::int64_t* strides);
 }  // namespace detail
 
+// The plan of a result and its inputs, which broadcast to its shape.
 template <class... In> LoopPlan<1 + sizeof...(In)> plan_loop(const Tensor& out, const In&... in) {
   LoopPlan<1 + sizeof...(In)> plan;
   const Tensor* tensors[] = {&out, &in...};
@@ -201,6 +205,7 @@ void map_strided(F f, const LoopPlan<1 + sizeof...(TI)>& plan, std::index_sequen
 
 }  // namespace detail
 
+// result[i] = f(input[i]...) with Out and In... as the element types, on as many threads as pay.
 template <class TO, class... TI, class F, class... In>
 void map(Cpu, const char*, F f, const Tensor& result, const In&... inputs) {
   const auto plan = plan_loop(result, inputs...);
@@ -235,9 +240,6 @@ template <int V, class T> __device__ Pack<T, V> load_pack(const T* from, bool sa
   x = *reinterpret_cast<const Pack<T, V>*>(from);
   return x;
 }
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // Grid-stride over packs of V elements; the last block takes what is left over. In place, `out` is an input.
 template <int V, class F, class TO, class... TI>

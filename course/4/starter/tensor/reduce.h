@@ -11,14 +11,19 @@
 
 #include "tensor/ops/index_loop.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 
+// How a tensor is walked through by a reduction.
 struct ReducePlan {
   detail::Walk<2> kept;     // the outputs: where each begins in x, and where it lies in out
   detail::Walk<1> reduced;  // the elements that fall together, in x
-  std::int64_t pieces = 1;
-  bool columns = false;  // neighbouring outputs read neighbouring elements: walk rows of outputs
+  std::int64_t pieces = 1;  // into how many parts the reduced elements of an output are cut
+  bool columns = false;     // neighbouring outputs read neighbouring elements: walk rows of outputs
 
+  // Offsets in x and in the result, in elements: of an output, and of a reduced element from there:
   GADOLIN_HD std::int64_t begin_of(std::int64_t output) const { return kept_place(output, 0); }
   GADOLIN_HD std::int64_t result_of(std::int64_t output) const { return kept_place(output, 1); }
   GADOLIN_HD std::int64_t kept_place(std::int64_t output, int which) const {
@@ -33,6 +38,7 @@ struct ReducePlan {
     return at[0];
   }
   GADOLIN_HD std::int64_t row() const { return kept.sizes[kept.dim - 1]; }  // outputs of a row, of columns
+  // First reduced element of a part.
   GADOLIN_HD std::int64_t piece_begin(std::int64_t piece) const { return reduced.numel * piece / pieces; }
 };
 
@@ -93,6 +99,8 @@ typename R::Acc reduce_row(const R& r, const ReducePlan& plan, const In* x, std:
 
 }  // namespace detail
 
+// Runs the reduction r over x into `out`, which has x's shape with size 1 where it is reduced; x may be
+// empty.
 template <class Out, class In, class R>
 void reduce(Cpu, const char*, R r, const Tensor& out, const Tensor& x) {
   const ReducePlan plan = plan_reduce(x, out);
@@ -135,9 +143,6 @@ namespace detail {
 // Threads of a block. The V numbers of each are combined with those of its team, a power of two of threads
 // that stand `apart` from one another: the first member has the result.
 inline constexpr unsigned reduce_threads = 256;
-// yours: what the parts below share may stand here
-// end of yours
-
 template <int V, class R, class Acc>
 __device__ void combine_team(const R& r, Acc (&acc)[V], Acc* shared, unsigned member, unsigned team,
                              unsigned apart) {

@@ -3,14 +3,14 @@
 #include "course/4/kernels.h"
 #include "tensor/loops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin::course {
 #ifdef __CUDACC__
 namespace {
 
 constexpr int tile = 16;
-
-// yours: what the parts below share may stand here
-// end of yours
 
 // A block of tile x tile threads takes every gridDim.x-th tile of c, [m, n], and goes along k.
 template <class T>

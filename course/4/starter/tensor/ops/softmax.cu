@@ -14,6 +14,9 @@
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
+// yours: includes and helpers may stand here
+// end of yours
+
 namespace gadolin {
 namespace {
 
@@ -60,9 +63,6 @@ struct Larger {
 struct Added {
   template <class M> GADOLIN_HD M operator()(M a, M b) const { return a + b; }
 };
-
-// yours: what the parts below share may stand here
-// end of yours
 
 template <bool log, class T> struct SoftmaxForward {
   using M = math_type<T>;
