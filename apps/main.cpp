@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   gadolin::Program program;
   gadolin::add_doctor(program);
   gadolin::add_models(program);
+  gadolin::add_launch(program);
   gadolin::add_train(program);
   gadolin::add_cam(program);
   gadolin::add_verify(program);

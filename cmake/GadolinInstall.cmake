@@ -23,12 +23,14 @@ target_include_directories(gadolin INTERFACE $<BUILD_INTERFACE:${PROJECT_BINARY_
 install(DIRECTORY ${PROJECT_BINARY_DIR}/include/gadolin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 
 # --- libraries -------------------------------------------------------------------------------------------------------
-set(installed ${GADOLIN_FOLDERS} gadolin gadolin_cpu_libraries gadolin_cuda_libraries gadolin_format_libraries gadolin_image_libraries)
+set(installed ${GADOLIN_FOLDERS} gadolin gadolin_cpu_libraries gadolin_cuda_libraries gadolin_format_libraries gadolin_image_libraries
+  gadolin_process_libraries)
 target_compile_features(gadolin INTERFACE cxx_std_20)
 set_target_properties(gadolin_cpu_libraries PROPERTIES EXPORT_NAME cpu_libraries)
 set_target_properties(gadolin_cuda_libraries PROPERTIES EXPORT_NAME cuda_libraries)
 set_target_properties(gadolin_format_libraries PROPERTIES EXPORT_NAME format_libraries)
 set_target_properties(gadolin_image_libraries PROPERTIES EXPORT_NAME image_libraries)
+set_target_properties(gadolin_process_libraries PROPERTIES EXPORT_NAME process_libraries)
 install(TARGETS ${installed} EXPORT GadolinTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
 
@@ -63,6 +65,10 @@ endif()
 if(GADOLIN_WITH_DATABASE)
   string(REPLACE ";" " " pc_database "${GADOLIN_DATABASE_LIBRARIES}")
   string(APPEND pc_libs " ${pc_database}")
+endif()
+if(GADOLIN_WITH_MPI)
+  string(REPLACE ";" " " pc_mpi "${GADOLIN_MPI_LIBRARIES}")
+  string(APPEND pc_libs " ${pc_mpi}")
 endif()
 if(GADOLIN_WITH_CUDA)
   string(APPEND pc_cflags " -DGADOLIN_CUDA=1")

@@ -31,4 +31,4 @@ if [ $check = 0 ]; then
 fi
 [ -x "$grader" ] || die 1 "there is no bin/gadolin-grade; run course/setup.sh"
 "$grader" --help > /dev/null || die 1 "bin/gadolin-grade does not start; run course/setup.sh again"
-say "ready; in this shell: export PATH=\"$root/bin:\$PATH\"; then gadolin-grade 1 --starter"
+say "ready; in this shell: export PATH=\"$root/bin:\$PATH\"; then course/build.sh 1"

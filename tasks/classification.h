@@ -82,6 +82,7 @@ class ClassificationTask : public Task {
   bool multi_label_, count_right_ = false;
   std::unique_ptr<ImageNet> net_;
   std::function<Tensor(const Tensor&logits, const Tensor&target)> loss_, mixed_loss_;
+  Tensor class_weight_;  // [K] of the loss, or undefined
   Operation operation_;
   std::vector<std::string> apart_, untrained_;
 };

@@ -98,6 +98,7 @@ void ClassificationTask::learn_from(const Dataset& train, const LossOptions& wan
     if (counts[k] == 0) untrained_.push_back(classes_[k]);
   loss_ = multi_label_ ? label_loss(o, train, device) : class_loss(o, train, device);
   if (o.mixes) mixed_loss_ = mixed_loss(o, train, device);
+  class_weight_ = o.class_weights && !multi_label_ ? class_weights(train, device) : Tensor();
   count_right_ = o.count_right && !multi_label_;
 }
 
@@ -116,8 +117,10 @@ LossParts ClassificationTask::loss(const Batch& batch) {
   const LossFunction& cost = mixes ? mixed_loss_ : loss_;
   const Logits logits = net_->logits(images);
   LossParts parts(loss_with_auxiliary(logits, [&](const Tensor& x) { return cost(x, target); }));
+  const NoGrad guard;
+  // Of mixed labels the loss is the mean over samples (soft_cross_entropy).
+  if (class_weight_.defined() && !mixes) parts.count = sum(index_select(class_weight_, 0, target));
   if (count_right_) {
-    const NoGrad guard;
     const Tensor hits = compare(Compare::equal, argmax(logits.main.detach(), 1), batch["label"]);
     parts.parts.emplace_back("accuracy", mean(hits.to(DType::fp32)));
   }

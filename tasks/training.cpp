@@ -15,8 +15,10 @@
 namespace gadolin {
 namespace {
 
-LoaderOptions training_loads(const TrainPlan& plan) {
+LoaderOptions training_loads(const TrainPlan& plan, const Communicator& communicator) {
   LoaderOptions load = plan.load;
+  load.rank = communicator.rank();
+  load.ranks = communicator.size();
   load.shuffle = true;
   load.drop_last = !plan.keep_last_batch;
   load.epochs = plan.loop.epochs;
@@ -52,7 +54,6 @@ TrainPlan fitting(TrainPlan plan, const Dataset& train, const Reporter& reporter
   return plan;
 }
 
-// Of all processes together.
 std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Dataset& train, BatchCut cut) {
   if (text == "shuffled" || text == "mixed") return shuffled(train.size(), cut);
   if (text == "in-order") return in_order(train.size(), cut);
@@ -88,21 +89,15 @@ std::shared_ptr<const Sampler> whole_sampler(const std::string& text, const Data
 
 }  // namespace
 
-std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut,
-                                                Communicator& communicator) {
-  if (text == "shuffled" && communicator.alone()) return {};
-  auto whole = whole_sampler(text, train, cut);
-  return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut) {
+  return text == "shuffled" ? nullptr : whole_sampler(text, train, cut);
 }
 
 namespace {
 
-std::shared_ptr<const Sampler> planned_sampler(const TrainPlan& plan, const Dataset& train,
-                                               Communicator& communicator) {
+std::shared_ptr<const Sampler> planned_sampler(const TrainPlan& plan, const Dataset& train) {
   const BatchCut cut{plan.load.batch_size, !plan.keep_last_batch};
-  if (!plan.make_sampler) return training_sampler(plan.sampler, train, cut, communicator);
-  auto whole = plan.make_sampler(train, cut);
-  return communicator.alone() ? whole : shard(std::move(whole), communicator.rank(), communicator.size());
+  return plan.make_sampler ? plan.make_sampler(train, cut) : training_sampler(plan.sampler, train, cut);
 }
 
 }  // namespace
@@ -112,14 +107,15 @@ void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter, 
   if (train.size() == 0 || batch < 1 || batch > 1'000'000 || batches < 1) return;  // refused elsewhere
   const auto single =
       plan.make_sampler ? plan.make_sampler(train, {1, true}) : whole_sampler(plan.sampler, train, {1, true});
-  const std::int64_t all = single->batches(), ranks = communicator.size();
-  const std::int64_t share = all / ranks, before = batch, wanted = batches;
-  if (share == 0 || batch <= share / batches) return;
-  batches = std::min(batches, std::max<std::int64_t>(1, share / batch));
-  batch = std::min(batch, share);
+  const std::int64_t all = single->batches(), before = batch, wanted = batches;
+  if (batch < communicator.size() && communicator.first())
+    reporter.log(cat("warning: ", communicator.size(), " processes share batches of ", batch,
+                     ", so that some have nothing to do; use a larger --batch-size, or fewer processes"));
+  if (batch <= all / batches) return;
+  batches = std::min(batches, std::max<std::int64_t>(1, all / batch));
+  batch = std::min(batch, all);
   if (!communicator.first()) return;
   reporter.log(cat("train: an epoch has ", all, " samples, fewer than ",
-                   ranks > 1 ? cat(ranks, " times ") : "",
                    wanted > 1 ? cat(wanted, " batches of ") : "a batch of ", before, ": batches of ", batch,
                    wanted > 1 ? cat(", ", batches, " a step") : ""));
 }
@@ -128,8 +124,8 @@ Training::Training(Task& task, const Dataset& train, const Dataset& val, TrainPl
                    std::string fingerprint, Reporter& reporter, Communicator& communicator)
     : task_(task), val_(val), plan_(fitting(std::move(plan), train, reporter, communicator)),
       fingerprint_(std::move(fingerprint)), reporter_(reporter), communicator_(communicator),
-      batches_(task.loader(train, plan_.augment, training_loads(plan_),
-                           planned_sampler(plan_, train, communicator)),
+      batches_(task.loader(train, plan_.augment, training_loads(plan_, communicator),
+                           planned_sampler(plan_, train)),
                plan_.mix, plan_.epoch_batches),
       optimizer_(task.net().parameters(), plan_.rule, plan_.scale),
       schedule_((choose_metric(), schedule_of(plan_, batches_))) {
@@ -242,7 +238,7 @@ void Training::tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row
 
 void Training::tell_step(RunDir& run, const StepLog& step) {
   const double total = step.loss + optimizer_.penalty();
-  const std::int64_t samples = plan_.load.batch_size * plan_.loop.accumulate * communicator_.size();
+  const std::int64_t samples = plan_.load.batch_size * plan_.loop.accumulate;
   const double images = static_cast<double>(samples) / step.seconds;
   std::string line = cat("step ", step.step, ": loss = ", fixed(total, 4), " (", fixed(step.seconds, 3),
                          " sec/step)  lr ", step.lr);

@@ -47,13 +47,12 @@ struct TrainPlan {
   std::function<void(RunDir& run, std::int64_t epoch, const MetricList& row)> after_row = {};
 };
 
-// The sampler that TrainPlan::sampler names; of several processes, each gets its own shard. nullptr for
-// "shuffled" with one process, because the loader then shuffles by itself. Throws UsageError for another
-// word. "mixed" is shuffled too, and never nullptr: pictures of different shapes meet in a batch.
-std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut,
-                                                Communicator& communicator = no_communicator());
+// The sampler that TrainPlan::sampler names. nullptr for "shuffled", because the loader then shuffles by
+// itself. Throws UsageError for another word. "mixed" is shuffled too, and never nullptr: pictures of
+// different shapes meet in a batch.
+std::shared_ptr<const Sampler> training_sampler(const std::string& text, const Dataset& train, BatchCut cut);
 
-// Where an epoch has fewer samples than a step takes (of all processes together): fewer batches a step, and
+// Where an epoch has fewer samples than a step takes: fewer batches a step, and
 // at one smaller batches. Says so to the reporter.
 void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter,
                Communicator& communicator = no_communicator());
@@ -62,9 +61,9 @@ void fit_batch(TrainPlan& plan, const Dataset& train, const Reporter& reporter,
 class Training {
  public:
   // Everything must outlive it. The plan is fitted to the set (fit_batch). Several processes each make their
-  // own, and train on their share of the batches. `fingerprint` of the data: a run is not resumed on others.
-  // Throws UsageError for a metric that the evaluator does not have or options out of range, DataError when
-  // an epoch is too short for one step.
+  // own, and train on their share of each batch: the batch size is that of all together. `fingerprint` of the
+  // data: a run is not resumed on others. Throws UsageError for a metric that the evaluator does not have or
+  // options out of range, DataError when an epoch is too short for one step.
   Training(Task& task, const Dataset& train, const Dataset& val, TrainPlan plan, std::string fingerprint,
            Reporter& reporter, Communicator& communicator = no_communicator());
   ~Training();

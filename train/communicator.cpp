@@ -1,6 +1,7 @@
 #include "train/communicator.h"
 
 #include <cstring>
+#include <sstream>
 
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -25,6 +26,24 @@ void check_dense(const char* what, const Tensor& t) {
                       " is a view with gaps; clone() it first");
 }
 
+void check_sum(const Tensor& t) {
+  require<DTypeError>(is_floating(t.dtype()) || t.dtype() == DType::int64, "sum over processes: ", t.dtype(),
+                      " is not summed; convert with .to(DType::int64)");
+  check_dense("sum over processes", t);
+}
+
+// The first line of `theirs` that is not in the same place of `ours`, with ours behind it.
+std::string first_difference(const std::string& ours, const std::string& theirs) {
+  std::istringstream a(ours), b(theirs);
+  std::string one, other;
+  for (;;) {
+    const bool more = !std::getline(a, one).fail(), others_more = !std::getline(b, other).fail();
+    if (!more && !others_more) return "";
+    if (!more || !others_more || one != other)
+      return cat(others_more ? other : "nothing more", ", rank 0 ", more ? one : "nothing more");
+  }
+}
+
 }  // namespace
 
 Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
@@ -34,12 +53,22 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
 
 void Communicator::sum(const Tensor& t) {
   if (alone()) return;
-  require<DTypeError>(is_floating(t.dtype()) || t.dtype() == DType::int64, "sum over processes: ", t.dtype(),
-                      " is not summed; convert with .to(DType::int64)");
-  check_dense("sum over processes", t);
+  check_sum(t);
   if (t.numel() == 0) return;
+  finish_sums_all();
   sum_all(t);
   t.storage().bump_version();
+}
+
+void Communicator::begin_sum(const Tensor& t) {
+  if (alone()) return;
+  check_sum(t);
+  if (t.numel() == 0) return;
+  begin_sum_all(t);
+  t.storage().bump_version();
+}
+void Communicator::finish_sums() {
+  if (!alone()) finish_sums_all();
 }
 
 void Communicator::broadcast(const Tensor& t) {
@@ -101,6 +130,18 @@ Tensor gather_rows(Communicator& communicator, const Tensor& rows) {
     to += part.size();
   }
   return joined;
+}
+
+void require_same(Communicator& communicator, const std::string& what, const std::string& value,
+                  const std::string& way) {
+  if (communicator.alone()) return;
+  const std::vector<std::string> all = communicator.gather(value);
+  on_first(communicator, [&] {
+    for (std::size_t rank = 1; rank < all.size(); ++rank)
+      require<ProcessError>(all[rank] == value, "rank ", rank, " has other ", what, ": ",
+                            first_difference(value, all[rank]), "; ", way);
+    return std::string();
+  });
 }
 
 std::string on_first(Communicator& communicator, const std::function<std::string()>& f) {

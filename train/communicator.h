@@ -31,6 +31,10 @@ class Communicator {
   // int64 of one shape and order everywhere, on any device; on a GPU in the order of the current stream, and
   // part of a step that is being recorded. Throws DTypeError, ShapeError.
   void sum(const Tensor& t);
+  // The same, but the caller goes on meanwhile: t is its sum once finish_sums() has returned, and is not to
+  // be touched before. Sums that were begun end in their order, and before any other call.
+  void begin_sum(const Tensor& t);
+  void finish_sums();
   // t becomes rank 0's.
   void broadcast(const Tensor& t);
   void barrier();  // returns once all ranks have called it
@@ -42,11 +46,17 @@ class Communicator {
   double sum(double value);
   double mean(double value) { return alone() ? value : sum(value) / size_; }  // of sum()
 
+  // What this rank does, such as "step 12": named to the others where they wait for it in vain.
+  virtual void doing(const std::string&) {}
+  virtual double seconds_waited() const { return 0; }  // for other ranks, since the start
+
  protected:
   // Throws ValueError unless 0 <= rank < size.
   Communicator(int rank, int size);
   // What the public functions do where there are several ranks; their arguments are checked already:
   virtual void sum_all(const Tensor& t) = 0;
+  virtual void begin_sum_all(const Tensor& t) { sum_all(t); }
+  virtual void finish_sums_all() {}
   virtual void broadcast_all(const Tensor& t) = 0;
   virtual void barrier_all() = 0;
   virtual std::vector<std::string> gather_all(const std::string& bytes) = 0;
@@ -70,6 +80,12 @@ template <class T> std::vector<T> gather_values(Communicator& communicator, cons
       gather_rows(communicator, from_vector(values, {static_cast<std::int64_t>(values.size())}));
   return all.defined() ? all.template to_vector<T>() : std::vector<T>();
 }
+
+// All ranks must have one and the same: throws a ProcessError on all of them that names the first rank with
+// another one. `what`: "data"; `way`: "give all the same". Of texts of several lines the first line that
+// differs is named.
+void require_same(Communicator& communicator, const std::string& what, const std::string& value,
+                  const std::string& way);
 
 // Runs f on rank 0 alone; what it returns reaches all ranks. What it throws ends rank 0's call with that
 // error and the others' with a ProcessError of the same text, so that none is left waiting.

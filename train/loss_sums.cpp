@@ -7,6 +7,12 @@
 
 namespace gadolin {
 
+void LossParts::share(const Tensor& factor) {
+  const auto times = [&](const Tensor& t) { return mul(t.detach(), factor.to(t.dtype())); };
+  total = times(total);
+  for (auto& [name, part] : parts) part = times(part);
+}
+
 LossSums::LossSums(Device device)
     : total_(zeros({}, DType::fp64, device)), last_(zeros({}, DType::fp64, device)) {}
 

@@ -229,8 +229,12 @@ void Optimizer::zero_grad() {
   if (sum_) sum_->forget();
 }
 
-void Optimizer::average_over(Communicator& communicator) {
-  sum_ = communicator.alone() ? nullptr : std::make_shared<GradientSum>(communicator, parameters_);
+void Optimizer::average_over(Communicator& communicator, const GradientReduction& reduction) {
+  sum_ = communicator.alone() ? nullptr : std::make_shared<GradientSum>(communicator, parameters_, reduction);
+}
+void Optimizer::average_over(Communicator& communicator) { average_over(communicator, {}); }
+std::vector<std::string> Optimizer::unused() const {
+  return sum_ ? sum_->unused() : std::vector<std::string>();
 }
 const GradientHook* Optimizer::gradient_hook() const { return sum_ ? &sum_->hook() : nullptr; }
 

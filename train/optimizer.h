@@ -15,8 +15,9 @@
 
 namespace gadolin {
 
-class Communicator;  // train/communicator.h
-class GradientSum;   // train/gradient_sum.h
+class Communicator;        // train/communicator.h
+struct GradientReduction;  // train/gradient_sum.h
+class GradientSum;         // train/gradient_sum.h
 
 enum class Rule : std::uint8_t { sgd, adam, adamw, rmsprop, rmsprop_slim, adadelta, adagrad, ftrl };
 
@@ -75,9 +76,12 @@ class Optimizer {
 
   // With several processes: from now on step() first makes each gradient its mean over all ranks, so that
   // norm, clipping, overflow and update see that one. The communicator must outlive the optimiser.
-  void average_over(Communicator& communicator);
+  void average_over(Communicator& communicator, const GradientReduction& reduction);
+  void average_over(Communicator& communicator);  // with what is usual
   // For the last backward before a step, so that the sums begin while it runs; nullptr for one process.
   const GradientHook* gradient_hook() const;
+  // Of several processes, after the first step: parameters that no rank had a gradient of.
+  std::vector<std::string> unused() const;
 
   void set_lr(double lr);                    // for the steps from now on
   double lr() const { return options_.lr; }  // of the next step

@@ -72,7 +72,7 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
       losses_(optimizer.parameters().front().tensor.device()) {
   check(options_, batches_);
   if (communicator_.first()) store_.emplace(run.checkpoints(), options.keep);
-  if (!communicator_.alone()) optimizer_.average_over(communicator_);
+  if (!communicator_.alone()) optimizer_.average_over(communicator_, options_.reduction);
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
 }
 
@@ -109,9 +109,15 @@ void Trainer::one_batch(const Batch& batch, bool first, bool last) {
     loss = hooks_.loss(batch);
   }
   Tensor seed = optimizer_.loss_seed(loss.total.dtype());
+  const Tensor share = share_of_loss(loss, batch);
+  if (share.defined()) {
+    const NoGrad guard;
+    seed = mul(seed, share.to(seed.dtype()));
+  }
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
   loss.total.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
   const NoGrad guard;
+  if (share.defined()) loss.share(share);
   losses_.add(loss, 1 / static_cast<double>(options_.accumulate), first);
 }
 
@@ -138,11 +144,13 @@ void Trainer::give_up_recording(const Error& why) {
 }
 
 void Trainer::one_step() {
+  communicator_.doing(cat("step ", step_ + 1));
   optimizer_.set_lr(schedule_.lr_at(step_));
   const bool on_gpu = losses_.total().device().is_cuda();
   const auto next_batch = [&] {
     Batch batch = batches_.next();
-    images_ += static_cast<double>(batch.size());
+    images_ += batch.spare ? 0.0 : static_cast<double>(batch.size());
+    if (!communicator_.alone()) tell_spare(batch);
     return batch;
   };
   if (captures(options_)) {
@@ -174,6 +182,7 @@ void Trainer::one_step() {
       one_batch(next_batch(), i == 0, i + 1 == options_.accumulate);
     after_batches(before);
   }
+  tell_unused();
   ++step_;
   ++steps_in_row_;
   ++step_in_epoch_;
@@ -227,6 +236,7 @@ bool Trainer::row_due() const {
 void Trainer::end_of_row() {
   if (logs_->progress) logs_->progress->finish();
   logs_->progress.reset();
+  communicator_.doing(cat("the evaluation after step ", step_));
   check_weights();
   const double seconds = now() - logs_->row_started;
   const double waited = batches_.seconds_waited() - logs_->waited_before;
@@ -302,7 +312,10 @@ bool Trainer::save_due() {
 std::string Trainer::signal_name() {
   const char* const own = SignalGuard::received();
   if (communicator_.sum(own ? 1 : 0) == 0) return {};
-  return own ? own : "a signal to another process";
+  std::string name;  // of the first rank that has one
+  for (const std::string& each : communicator_.gather(own ? own : ""))
+    if (name.empty()) name = each;
+  return communicator_.broadcast(name);
 }
 
 void Trainer::note_end() {

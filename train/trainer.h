@@ -14,6 +14,7 @@
 #include "train/checkpoint_store.h"
 #include "train/communicator.h"
 #include "train/early_stop.h"
+#include "train/gradient_sum.h"
 #include "train/loss_sums.h"
 #include "train/optimizer.h"
 #include "train/run_dir.h"
@@ -70,8 +71,9 @@ struct TrainOptions {
   double stop_threshold = 0;  // ends the run once the monitored metric reaches it; 0: never
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that
-  bool capture = true;        // record steps as CUDA graphs on a GPU, see Trainer::captures
-  bool quiet = false;         // no bar of progress
+  GradientReduction reduction = {};  // of several processes
+  bool capture = true;               // record steps as CUDA graphs on a GPU, see Trainer::captures
+  bool quiet = false;                // no bar of progress
 };
 
 // Of several ranks, each calls `loss` and `evaluate`, and only the first one the others.
@@ -108,10 +110,11 @@ class Trainer {
  public:
   // The objects must outlive the trainer. The schedule's steps are optimiser steps.
   //
-  // With several processes each rank has objects of its own, a shard of the batches among them, and takes the
-  // same steps: gradients are averaged over the ranks, weights and buffers begin as the first rank's, and so
-  // do buffers (running statistics) for each evaluation and checkpoint. The first rank alone writes `run`.
-  // Random numbers of other ranks come from a seed that is derived from the first one's.
+  // With several processes each rank has objects of its own, a share of every batch among them (shard), and
+  // takes the same steps: the loss is that of the whole batch, gradients are summed over the ranks, weights
+  // and buffers begin as the first rank's, and so do buffers (running statistics) for each evaluation and
+  // checkpoint. The first rank alone writes `run`. Random numbers of other ranks come from a seed that is
+  // derived from the first one's.
   Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchSource& batches, RunDir& run,
           TrainHooks hooks, TrainOptions options, Communicator& communicator = no_communicator());
 
@@ -169,6 +172,10 @@ class Trainer {
 
   // What concerns several ranks: trainer_ranks.cpp. Nothing is done for one alone.
   void begin_together();
+  // What a rank's loss counts in the mean over ranks, fp64 []; undefined for one rank alone.
+  Tensor share_of_loss(const LossParts& loss, const Batch& batch);
+  static void tell_spare(Batch& batch);
+  void tell_unused();
   void share_statistics();
   MetricList first_rank_metrics(MetricList metrics);
 
@@ -198,6 +205,7 @@ class Trainer {
   // checkpoint that was saved before it.
   std::int64_t resume_row_ = -1;
   double images_ = 0, all_images_ = 0;
+  bool told_unused_ = false;
   TrainResult result_;
 };
 

@@ -1,7 +1,9 @@
 // The training loop's part for several processes: beginning at the same place, statistics of all ranks,
 // decisions from the first one's numbers.
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -17,6 +19,38 @@ void broadcast_all(Communicator& communicator, const std::vector<Parameter>& ten
 }
 
 }  // namespace
+
+// Where a recorded step reads it: whether the samples count, or stand for a share that is empty.
+void Trainer::tell_spare(Batch& batch) {
+  const Device device = batch.tensors().front().device();
+  batch.set("counts", full({batch.size()}, batch.spare ? 0 : 1, DType::fp64, device));
+}
+
+// A rank's loss is its own sum over its own count c; wanted is the sum of all over the count C of all, and
+// gradients become means over N ranks: so each counts N c / C. Without anything to count a loss divides by 1.
+Tensor Trainer::share_of_loss(const LossParts& loss, const Batch& batch) {
+  if (communicator_.alone()) return {};
+  const NoGrad guard;
+  const Tensor real = batch["counts"];
+  const Tensor one = ones({}, DType::fp64, real.device()), there = real.select(0, 0);
+  const auto divisor = [&](const Tensor& count) { return where(count > 0.0, count, one); };
+  const Tensor own = loss.count.defined() ? loss.count.detach().reshape({}).to(DType::fp64) : sum(real);
+  const Tensor all = mul(own, there);
+  communicator_.sum(all);
+  return div(mul(mul(divisor(own), there), static_cast<double>(communicator_.size())), divisor(all));
+}
+
+// Once: parts of the net that nothing reaches would never learn, and nobody would know.
+void Trainer::tell_unused() {
+  if (std::exchange(told_unused_, true) || !communicator_.first() || !hooks_.warn) return;
+  const std::vector<std::string> names = optimizer_.unused();
+  if (names.empty()) return;
+  std::string list = names[0];
+  for (std::size_t i = 1; i < std::min<std::size_t>(names.size(), 5); ++i) list += ", " + names[i];
+  hooks_.warn(cat("warning: ", names.size(),
+                  " parameters have no gradient on any process in the first step and stay ",
+                  "as they are until they have one: ", list, names.size() > 5 ? " ..." : ""));
+}
 
 // A rank that stood elsewhere would wait for ever in the middle of a step, or worse, not wait.
 void Trainer::begin_together() {

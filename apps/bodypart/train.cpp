@@ -113,7 +113,7 @@ void train(Session& session, const TrainFlags& f, const ConfigText& config) {
   TrainCommand o = f.trainer == "slim" ? slim_command(f, session) : resnet_command(f, session);
   o.out = f.train_dir;
   o.resume = "auto";
-  o.input.batch_size = f.batch_size;
+  o.input.batch_size = f.batch_size * f.clones;
   o.input.workers = f.workers;
   o.net.channels = f.channels;
   o.loss.kind = "cross-entropy";

@@ -101,7 +101,8 @@ void add_slim(CLI::App* app, TrainFlags& f) {
   add("--label-smoothing", f.label_smoothing, "Default 0");
   add("--moving-average-decay", f.moving_average,
       "Average the weights, and evaluate the averages; default off");
-  add("--num-clones", f.clones, "1: one device");
+  add("--num-clones", f.clones, "Processes of gadolin launch, each with batches of --batch-size; default 1")
+      ->check(between(1, 4096));
   add("--num-readers", f.readers, "Changes nothing: records are read at random places");
 }
 
@@ -120,8 +121,9 @@ void add_resnet(CLI::App* app, TrainFlags& f) {
       "Leave the best weights without the state of the training here, as model.gdck");
   add("--data-format", f.data_format,
       "channels_first, channels_last or auto: changes nothing, the memory order is chosen by device");
-  add("--num-gpus", f.gpus, "0 with --device cpu, or 1, the default");
-  add("--multi-gpu", f.multi_gpu, "Refused: one device trains");
+  add("--num-gpus", f.gpus, "0 with --device cpu, or the processes of gadolin launch; default 1")
+      ->check(between(0, 4096));
+  add("--multi-gpu", f.multi_gpu, "Train on the processes of gadolin launch, which must be several");
   add("--intra-op-parallelism-threads", f.intra_threads, "CPU threads, as --threads; default 0: all");
   add("--inter-op-parallelism-threads", f.inter_threads, "Changes nothing: ops run one after another");
   add("--benchmark-log-dir", f.benchmark_log_dir,

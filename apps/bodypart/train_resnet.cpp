@@ -27,10 +27,9 @@ void check_resnet_flags(const TrainFlags& f, const Session& session) {
       f.data_format == "auto" || f.data_format == "channels_first" || f.data_format == "channels_last",
       train_command, ": --data-format ", f.data_format,
       " is unknown; use auto, channels_first or channels_last");
-  require<UsageError>(f.gpus <= 1 && f.gpus >= 0 && !f.multi_gpu, train_command, ": ",
-                      f.multi_gpu ? std::string("--multi-gpu") : cat("--num-gpus ", f.gpus),
-                      " would need several GPUs in one process; one device trains, leave the option out");
-  require<UsageError>(f.gpus == 1 || session.device().is_cpu(), train_command,
+  check_devices(train_command, cat("--num-gpus ", f.gpus), f.gpus);
+  check_devices(train_command, "--multi-gpu", f.multi_gpu ? std::max(2, processes().size()) : 1);
+  require<UsageError>(f.gpus >= 1 || session.device().is_cpu(), train_command,
                       ": --num-gpus 0 with --device cuda contradict each other; use --device cpu");
   require<UsageError>(f.benchmark_log_dir.empty(), train_command,
                       ": --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, ",

@@ -37,8 +37,7 @@ void check_slim_flags(const TrainFlags& f) {
   within("--save-summaries-secs", f.summary_secs, 0, 1e9);
   within("--log-every-n-steps", static_cast<double>(f.log_every), 1, 1e9);
   within("--num-readers", f.readers, 1, 1e6);
-  require<UsageError>(f.clones == 1, train_command, ": --num-clones ", f.clones,
-                      " would need as many devices; one trains, leave the option out");
+  check_devices(train_command, cat("--num-clones ", f.clones), f.clones);
 }
 
 // Formulas and start values are tf.train's; decay is of convolutions and linear layers, not of their biases.

@@ -13,6 +13,7 @@
 #include "tensor/cuda/info.h"
 #include "tensor/onednn.h"
 #include "tensor/ops.h"
+#include "train/processes/processes.h"
 
 namespace gadolin {
 namespace {
@@ -64,6 +65,16 @@ void doctor(Session& session) {
   ok("Gadolin " GADOLIN_VERSION ", compiler " __VERSION__);
   ok(cat("CPU: ", std::thread::hardware_concurrency(), " processors, ", num_threads(),
          " threads in use; they wait by ", waiting()));
+  if (const std::string remark = threads_remark(); !remark.empty()) {
+    const std::size_t way = remark.find("; ");
+    findings.push_back({"warning", remark.substr(0, way), remark.substr(way + 2)});
+  }
+  if (!mpi_available())
+    findings.push_back({"note", "built without MPI: training runs in one process",
+                        "apt-get install libopenmpi-dev openmpi-bin and configure with -DGADOLIN_MPI=ON"});
+  else
+    ok(cat("many processes through ", mpi_library(), "; this is ", processes().rank() + 1, " of ",
+           processes().size()));
 #ifdef GADOLIN_ONEDNN
   const dnnl_version_t* v = dnnl_version();
   ok(cat("oneDNN ", v->major, ".", v->minor, ".", v->patch,

@@ -110,10 +110,11 @@ void add_pictures(CLI::App* app, TrainFlags& f) {
 void add_accepted(CLI::App* app, TrainFlags& f) {
   app->option_defaults()->group("For scripts of the original");
   app->add_option("--gpu", f.gpu, "As --device cuda:N, which must name the same")->check(between(0, 64));
-  app->add_option("--multi-gpu", f.multi_gpu, "0 or 1: one device trains")
+  app->add_option("--multi-gpu", f.multi_gpu, "Devices: the processes of gadolin launch")
       ->check(between(0, 64))
       ->capture_default_str();
-  app->add_flag("--multi-gpu-force", f.multi_gpu_force, "Refused: one device trains");
+  app->add_flag("--multi-gpu-force", f.multi_gpu_force,
+                "Changes nothing: no process shares a device unless it must");
   app->add_flag("--multiprocessing", f.multiprocessing, "Changes nothing: workers are threads");
   app->add_option("--max-queue-size", f.max_queue_size, "Changes nothing: two batches are made ahead")
       ->check(between(1, 1000000))
@@ -151,9 +152,7 @@ void check_train_flags(const Session& session, const TrainFlags& f) {
     ++given;
   }
   require<UsageError>(given <= 1, what, starts, " exclude each other; leave all but one out");
-  require<UsageError>(f.multi_gpu <= 1 && !f.multi_gpu_force, what, "--multi-gpu ", f.multi_gpu,
-                      f.multi_gpu_force ? " --multi-gpu-force" : "",
-                      " asks for several GPUs, and one device trains; leave it out");
+  check_devices("mammography train", cat("--multi-gpu ", f.multi_gpu), f.multi_gpu);
   require<UsageError>(!f.gpu || session.device() == Device{Device::Kind::cuda, *f.gpu}, what, "--gpu ",
                       f.gpu.value_or(0), " is not the device of this run, ", name_of(session.device()),
                       "; choose it with --device cuda:", f.gpu.value_or(0));

@@ -139,15 +139,19 @@ Session::Session(std::string command, const Common& common) : command_(std::move
   set_convolution_tuning(common.tune == "on");
 #endif
   if (common.threads > 0) set_num_threads(common.threads);
+  share_threads(*this);
 }
 
 void Session::say(const std::string& line) const {
-  if (!common_.json && !common_.quiet) std::cout << line << (line.ends_with('\n') ? "" : "\n") << std::flush;
+  if (!common_.json && !common_.quiet && communicator().first())
+    std::cout << line << (line.ends_with('\n') ? "" : "\n") << std::flush;
 }
 void Session::log(const std::string& line) const {
-  if (!common_.quiet) std::cerr << line << "\n";
+  if (!common_.quiet && communicator().first()) std::cerr << line << "\n";
 }
-void Session::event(const Json& event) const { emit_event(event, common_.json); }
+void Session::event(const Json& event) const {
+  if (communicator().first()) emit_event(event, common_.json);
+}
 Json Session::done(double seconds) const {
   return {{"event", "done"},    {"command", command_}, {"ok", true},
           {"seconds", seconds}, {"metrics", metrics_}, {"outputs", outputs_}};
@@ -247,8 +251,11 @@ namespace {
 
 int tell_error(const Common& common, const std::string& code, const std::string& message,
                const std::string& hint, Exit exit) {
+  if (!leave_processes(hint.empty() ? message : message + "; " + hint)) return static_cast<int>(exit);
   emit_event(Json{{"event", "error"}, {"code", code}, {"message", message}, {"hint", hint}}, common.json);
-  std::cerr << "gadolin: " << message << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
+  const int rank = processes().rank();
+  std::cerr << "gadolin: " << (rank > 0 ? cat("rank ", rank, ": ") : "") << message
+            << (hint.empty() ? "" : "; " + hint) << " [" << code << "]\n";
   return static_cast<int>(exit);
 }
 
@@ -284,6 +291,11 @@ int Program::main(int argc, char** argv) {
 }
 
 void Program::parse(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "launch") {
+    const auto dashes = std::find(argv, argv + argc, std::string("--"));
+    if (dashes != argv + argc) behind_dashes_.assign(dashes + 1, argv + argc);
+    argc = static_cast<int>(dashes - argv);
+  }
   try {
     std::vector<std::string> args = normalised(app_, argc, argv);
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
@@ -359,10 +371,16 @@ int Program::parse_and_run(int argc, char** argv) {
     parse(argc, argv);
     const Entry* entry = chosen();
     if (entry == nullptr) return 0;
+    join_processes_for(entry->name);
     Session session(entry->name, common_);
+    require_same(
+        session.communicator(), "options",
+        cat("gadolin ", program_version(), " ", program_commit(), " ", entry->name, "\n", effective_config()),
+        "start all of them with one command");
     entry->run(session);
-    session.event(session.done(seconds_now()));
-    return 0;
+    if (!session.code()) session.event(session.done(seconds_now()));
+    leave_processes("");
+    return session.code().value_or(0);
   } catch (const CLI::Success& help) {
     return app_.exit(help);
   } catch (const Error& error) {

@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/program/processes.h"
 #include "io/json.h"
 #include "io/text.h"  // IWYU pragma: export
 #include "tensor/device.h"
@@ -24,14 +26,16 @@ struct Common {
   bool json = false, quiet = false, verbose = false;
 };
 
-// What a command runs with, and what it says. Text goes to stdout, or nowhere with --json; progress and logs
-// to stderr.
+// What a command runs with, and what it says; of several processes the first one alone. Text goes to stdout,
+// or nowhere with --json; progress and logs to stderr.
 class Session : public Reporter {
  public:
   Session(std::string command, const Common& common);
 
   const Common& common() const { return common_; }
   // auto: the first GPU, or the CPU without one. A GPU that was asked for and is not there is an error.
+  // The processes that were started together (apps/program/processes.h); for one alone no_communicator().
+  Communicator& communicator() const { return processes(); }
   Device device() const { return device_; }
   DType compute() const { return compute_; }  // fp32, bf16 or fp16
   bool tf32() const { return tf32_; }
@@ -46,8 +50,11 @@ class Session : public Reporter {
   // Entries of the final event: "metrics" and "outputs".
   void metric(const std::string& name, Json value) override { metrics_[name] = std::move(value); }
   void output(const std::string& name, const std::string& path) override { outputs_[name] = path; }
-  bool bars() const override { return !common_.quiet && !common_.json; }
+  bool bars() const override { return !common_.quiet && !common_.json && communicator().first(); }
   Json done(double seconds) const;
+  // For a command that runs another one: the program ends with its code, and without an event of its own.
+  void ends_with(int code) { code_ = code; }
+  std::optional<int> code() const { return code_; }
 
  private:
   std::string command_;
@@ -55,6 +62,7 @@ class Session : public Reporter {
   Device device_;
   DType compute_ = DType::fp32;
   bool tf32_ = false;
+  std::optional<int> code_;
   Json metrics_ = Json::object(), outputs_ = Json::object();
 };
 
@@ -86,6 +94,8 @@ class Program {
     std::string command, options;
   };
   Request request_of(const std::vector<std::string>& args);
+  // What stands behind -- on the command line of `launch`: another command, which is not parsed here.
+  const std::vector<std::string>& behind_dashes() const { return behind_dashes_; }
 
  private:
   struct Entry {
@@ -101,6 +111,7 @@ class Program {
   CLI::App app_;
   Common common_;
   std::vector<Entry> entries_;
+  std::vector<std::string> behind_dashes_;
 };
 
 // Seconds since the program started; of the steady clock.

@@ -112,12 +112,13 @@ void remove_folds(const std::string& out, int kept) {
 
 void train_folds(Session& session, const TrainCommand& o, const ConfigText& config) {
   const auto folder = [&](int k) { return folder_of(o.out, k + 1); };
-  if (open_mode(o) == RunDir::Open::create) RunDir::check(o.out, open_mode(o));
   std::vector<TrainCommand> runs(static_cast<std::size_t>(o.data.folds), o);
-  for (int k = 0; k < o.data.folds; ++k) {
-    runs[static_cast<std::size_t>(k)].out = folder(k);
-    RunDir::check(folder(k), open_mode(o));
-  }
+  for (int k = 0; k < o.data.folds; ++k) runs[static_cast<std::size_t>(k)].out = folder(k);
+  on_first(session.communicator(), [&] {
+    if (open_mode(o) == RunDir::Open::create) RunDir::check(o.out, open_mode(o));
+    for (const TrainCommand& run : runs) RunDir::check(run.out, open_mode(o));
+    return std::string();
+  });
   if (o.overwrite) {
     runs[0].opened = [&] {
       RunDir::remove(o.out);
@@ -134,9 +135,9 @@ void train_folds(Session& session, const TrainCommand& o, const ConfigText& conf
     set_fold(*set, folds, k);
     session.say(cat("fold ", k + 1, " of ", o.data.folds));
     const TrainResult result = run_one(session, runs[static_cast<std::size_t>(k)], std::move(set), config);
-    add_row(folder(k), result.best_step, metrics);
+    if (session.communicator().first()) add_row(folder(k), result.best_step, metrics);
   }
-  tell(session, o, metrics);
+  if (session.communicator().first()) tell(session, o, metrics);
 }
 
 }  // namespace gadolin

@@ -181,6 +181,20 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
   app->add_option("--log-every", o.log_every, "Steps between scalars of the event file")
       ->check(count_from(1))
       ->capture_default_str();
+  app->add_option_function<std::int64_t>(
+         "--bucket-mb", [&o](const std::int64_t& megabytes) { o.reduction.bucket_bytes = megabytes << 20; },
+         "Of several processes: megabytes of gradients that are summed together")
+      ->check(between(1, 4096))
+      ->default_str("25");
+  app->add_option_function<std::string>(
+         "--reduce-dtype",
+         [&o](const std::string& name) {
+           require<UsageError>(name == "fp32" || name == "bf16", "--reduce-dtype ", name,
+                               " is unknown; use fp32 or bf16");
+           o.reduction.dtype = name == "bf16" ? DType::bf16 : DType::fp32;
+         },
+         "Of several processes: fp32, or bf16, in which gradients are sent")
+      ->default_str("fp32");
   app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")
       ->check(count_from(0))
       ->capture_default_str();

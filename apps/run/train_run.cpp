@@ -25,11 +25,18 @@ struct Start {
 std::optional<Start> start_of(const RunDir& run, const TrainCommand& o, const Session& session) {
   if (o.resume.empty()) return {};
   if (o.resume != "auto") return Start{o.resume, load_checkpoint(o.resume)};
-  auto found = CheckpointStore(run.checkpoints(), o.loop.keep).newest();
-  if (!found) return {};
-  for (const std::string& reason : found->skipped)
-    session.log("resume: passed over a damaged checkpoint: " + reason);
-  return Start{found->path, std::move(found->checkpoint)};
+  std::optional<Start> start;
+  // Of several processes the first one chooses.
+  const std::string path = on_first(session.communicator(), [&]() -> std::string {
+    auto found = CheckpointStore(run.checkpoints(), o.loop.keep).newest();
+    if (!found) return "";
+    for (const std::string& reason : found->skipped)
+      session.log("resume: passed over a damaged checkpoint: " + reason);
+    start = Start{found->path, std::move(found->checkpoint)};
+    return found->path;
+  });
+  if (!start && !path.empty()) start = Start{path, load_checkpoint(path)};
+  return start;
 }
 
 // What options stand for that leave a choice to the data or the machine. How the run was begun is no part of
@@ -183,25 +190,34 @@ TrainResult run_one(Session& session, const TrainCommand& given, std::unique_ptr
                     const ConfigText& config) {
   TrainCommand o = given;
   Prepared p = prepare_run(session, o, std::move(set));
-  Training training(*p.task, *p.train, *p.val, p.plan, p.set->fingerprint(), session);
+  Communicator& processes = session.communicator();
+  require_same(processes, "data", cat(p.set->size(), " samples with the fingerprint ", p.set->fingerprint()),
+               "give all the same files");
+  Training training(*p.task, *p.train, *p.val, p.plan, p.set->fingerprint(), session, processes);
 
   check_threshold(o, training);
-  RunDir run(o.out, open_mode(o));
-  if (o.opened) o.opened();
+  RunDir run(o.out, open_mode(o), processes);
+  if (o.opened && run.writes()) o.opened();
   const std::string text = about_data(p) + config(settled(o, session, p, training));
   // Not before a checkpoint is accepted: a run that is refused stays as it was.
   const auto write_facts = [&] {
+    if (!run.writes()) return;
     if (run.resumed()) tell_changes(session, run, text);
     write_split(run.file("split.csv"), *p.set);
     carry_extra_columns(o.data.path, run.file("split.csv"), *p.set);
     run.write_config(text);
     run.write_environment({{"device", name_of(session.device())},
                            {"dtype", session.common().dtype},
+                           {"processes", cat(processes.size())},
                            {"version", program_version()},
                            {"commit", program_commit()}});
   };
   const std::optional<Start> start = start_of(run, o, session);
-  if (start) check_unchanged(run, text);
+  on_first(processes, [&] {
+    if (start) check_unchanged(run, text);
+    return std::string();
+  });
+  if (const std::string remark = threads_remark(); !remark.empty()) session.log("warning: " + remark);
   session.log(cat(p.task->model(), ", ", p.set->num_classes(), " classes, ", p.train->size(),
                   " training and ", p.val->size(), " validation samples, on ", session.device(), " in ",
                   session.common().dtype));
@@ -223,8 +239,11 @@ void run_training(Session& session, TrainCommand o, const ConfigText& config) {
   // Every mistake that can be seen before the first step is seen before the folder of the run is touched.
   check_train_options(o);
   if (o.data.folds > 0) return train_folds(session, o, config);
-  RunDir::check(o.out, open_mode(o));
-  check_folds(o);
+  on_first(session.communicator(), [&] {  // before that one makes the folder
+    RunDir::check(o.out, open_mode(o));
+    check_folds(o);
+    return std::string();
+  });
   if (o.overwrite) o.opened = [out = o.out] { remove_folds(out, 0); };
   run_one(session, o, open_split(o, session), config);
 }

@@ -30,6 +30,7 @@ class Batch {
 
   std::vector<std::int64_t> indices;  // their places in the source
   std::int64_t epoch = 0, step = 0;   // step counts within the epoch, from 0
+  bool spare = false;  // a process's share that is empty: its samples are there for their shapes alone
 
  private:
   const Tensor* find(std::string_view name) const;

@@ -54,7 +54,9 @@ struct DataLoader::Impl {
   Impl(const SampleSource& source, std::shared_ptr<const Sampler> sampler,
        std::unique_ptr<Collation> collation, LoaderOptions wanted)
       : options(with_sampler(std::move(wanted))),
-        maker(source, std::move(sampler), std::move(collation), options), bad(source.size(), options) {
+        maker(source, options.ranks == 1 ? std::move(sampler) : shard(sampler, options.rank, options.ranks),
+              std::move(collation), options),
+        bad(source.size(), options) {
     if (options.device.is_cuda()) uploader = std::make_unique<Uploader>(options.device);
     const std::int64_t chunk =
         std::clamp<std::int64_t>(maker.sampler().batch_size() / (4 * std::max(options.workers, 1)), 1, 16);
@@ -124,6 +126,7 @@ void DataLoader::Impl::hand_out(std::unique_ptr<Slot> slot, std::vector<Tensor> 
   batch.indices = std::move(slot->indices);
   batch.epoch = slot->at.epoch;
   batch.step = slot->at.step;
+  batch.spare = slot->draws.front().spare;
   ++stats.batches;
   stats.samples += batch.size();
 }

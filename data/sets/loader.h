@@ -36,6 +36,8 @@ struct LoaderOptions {
   DType dtype = DType::fp32;
   BadSamples bad_samples = BadSamples::fail;  // what happens to damaged samples
   std::string quarantine_file = {};           // a line a sample: name, reason
+  // Of several processes: which of `ranks` shares of every batch this loader gives (shard).
+  int rank = 0, ranks = 1;
 };
 
 // What LoaderOptions::workers comes to.

@@ -87,17 +87,23 @@ class Shard : public Sampler {
       : whole_(std::move(whole)), rank_(rank), ranks_(ranks) {
     require<ValueError>(rank >= 0 && rank < ranks, "shard: rank ", rank, " of ", ranks,
                         ", ranks count from 0");
-    require<DataError>(batches() > 0, "shard: an epoch has ", whole_->batches(), " batches, too few for ",
-                       ranks, " processes; use a smaller batch");
   }
   std::int64_t samples() const override { return whole_->samples(); }
-  std::int64_t batch_size() const override { return whole_->batch_size(); }
-  std::int64_t batches() const override { return whole_->batches() / ranks_; }
+  std::int64_t batch_size() const override { return (whole_->batch_size() + ranks_ - 1) / ranks_; }
+  std::int64_t batches() const override { return whole_->batches(); }
   EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const override {
-    EpochBatches all = whole_->epoch(seed, epoch), mine;
-    for (std::int64_t step = 0; step < batches(); ++step)
-      mine.push_back(std::move(all[static_cast<std::size_t>(step * ranks_ + rank_)]));
-    return mine;
+    EpochBatches all = whole_->epoch(seed, epoch);
+    for (std::vector<Draw>& batch : all) {
+      const auto place = [&](int rank) { return std::ssize(batch) * rank / ranks_; };
+      const std::int64_t from = place(rank_), to = place(rank_ + 1);
+      std::vector<Draw> mine(batch.begin() + from, batch.begin() + to);
+      if (mine.empty() && !batch.empty()) {
+        mine.push_back(batch.front());
+        mine.front().spare = true;
+      }
+      batch = std::move(mine);
+    }
+    return all;
   }
   std::int64_t another(RandomStream& random) const override { return whole_->another(random); }
   std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const override {

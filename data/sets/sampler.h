@@ -16,6 +16,7 @@ namespace gadolin {
 struct Draw {
   std::int64_t place = 0;   // in the source
   std::int64_t repeat = 0;  // how often the epoch has drawn this place before
+  bool spare = false;       // only there so that a process's share of a small batch is not empty (shard)
   bool operator==(const Draw&) const = default;
 };
 using EpochBatches = std::vector<std::vector<Draw>>;  // a list of draws a batch
@@ -101,12 +102,11 @@ std::int64_t bucket_among(double value, const std::vector<double>& limits);
 // sample is of one kind but the share asks for both.
 std::shared_ptr<const Sampler> with_background(const SampleSource& source, double share, BatchCut cut = {});
 
-// The batches of one process of `ranks` that train together on one order, the same seed in each: rank r has
-// the batches r, r + ranks, r + 2 * ranks, ... of `whole`. So every rank has whole.batches() / ranks batches,
-// no batch is in two, and a step of all ranks sees what one process sees that accumulates over `ranks`
-// batches. The last whole.batches() % ranks batches of an epoch are left over: other ones every epoch when
-// `whole` shuffles, always the same ones when it does not.
-// Throws ValueError unless 0 <= rank < ranks, DataError when a rank would have no batch.
+// The share of one process of `ranks` that train together: of every batch of `whole` its own row of samples,
+// the same seed in each process. So a step of all ranks sees the samples of one process's step, and each of
+// them once, whatever their number; shares differ by one sample at most. Of a batch with fewer samples than
+// ranks some get a spare draw instead of nothing (Batch::spare).
+// Throws ValueError unless 0 <= rank < ranks.
 std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks);
 
 }  // namespace gadolin

@@ -240,7 +240,8 @@ LossParts DetectionTask::loss_of(const DetectorOutput& out, const Batch& batch) 
     dropped = lost / maximum(lost + kept, ones({}, DType::fp32, missed.device()));
   }
   return {std::move(total),
-          {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}, {"dropped", dropped}}};
+          {{"class", of_class}, {"box", of_box}, {"unmatched", unmatched}, {"dropped", dropped}},
+          settings_.by_picture ? Tensor() : positives};
 }
 
 Outputs DetectionTask::predict(const Batch& batch) {

@@ -110,7 +110,8 @@ TextRows SequenceTask::remarks(const Dataset& train) const {
 LossParts SequenceTask::loss(const Batch& batch) {
   require<ValueError>(loss_ != nullptr, "sequences: there is no loss yet; call learn_from first");
   const Tensor logits = (*net_)(batch["x"], Steps(batch["mask"]));
-  return masked_mean(loss_(logits, batch["label"]), batch["known"]);
+  return {
+      masked_mean(loss_(logits, batch["label"]), batch["known"]), {}, sum(batch["known"].to(DType::fp32))};
 }
 
 Outputs SequenceTask::predict(const Batch& batch) {

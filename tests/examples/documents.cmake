@@ -52,10 +52,14 @@ foreach(command
   string(APPEND everything "${text}")
 endforeach()
 
+string(APPEND everything " --bind-to --mpi ")   # mpirun's and srun's
+
 foreach(document IN LISTS documents)
   file(READ ${ROOT}/${document} text)
   string(REGEX REPLACE "[][;]" " " plain "${text}")   # characters that CMake's lists take for their own
 
+  # What stands behind -- of `gadolin launch` is a command of its own.
+  string(REGEX REPLACE "(gadolin launch[^\n`#]*) -- " "\\1\ngadolin " plain "${plain}")
   # `gadolin ...` in code blocks and between backticks, to the end of the line, the backtick or the comment.
   string(REGEX MATCHALL "[\n`]gadolin [a-z][^\n`#]*" calls "${plain}")
   foreach(call IN LISTS calls)

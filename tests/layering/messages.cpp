@@ -190,6 +190,25 @@ struct Unreachable {
 };
 constexpr Unreachable unreachable[] = {
     {"tensor/autograd.cpp", " but input ", "needs tensors on two devices"},
+    {"train/processes/wire.cpp", " of rank ", "needs a fault of the MPI library"},
+    {"train/processes/wire.cpp", " after a signal; it has ended, or hangs",
+     "mpirun ends the rank before, as a rule"},
+    {"train/processes/started_with.cpp",
+     ", but Gadolin was built without MPI, so that each would do all of the work; apt-get "
+     "install libopenmpi-dev openmpi-bin and configure with -DGADOLIN_MPI=ON",
+     "needs a build without MPI"},
+    {"apps/launch/launch.cpp",
+     "launch: Gadolin was built without MPI; apt-get install libopenmpi-dev openmpi-bin and "
+     "configure with -DGADOLIN_MPI=ON",
+     "needs a build without MPI"},
+    {"apps/launch/launch.cpp", "launch: no pipe to mpirun; close other programs",
+     "needs a system without pipes"},
+    {"apps/launch/launch.cpp", "launch: no process can be started; close other programs",
+     "needs a full table of processes"},
+    {"train/gradient_sum.cpp",
+     " has a gradient now, but had none on any rank in the first step; make a new optimiser when other "
+     "parts of the net begin to learn",
+     "needs a GPU: on the host parts join"},
     {"tensor/capture.cpp", " but input 0 is on ", "needs tensors on two devices"},
     {"tensor/ops/compare.cu", "where: condition is on ", "needs tensors on two devices"},
     {"tensor/ops/index.cu", ": index is on ", "needs tensors on two devices"},

@@ -170,8 +170,8 @@ TEST_F(BodypartEval, MistakesOfTrain) {
   refused({"--opt_epsilon", "nan"},
           "bodypart train: --opt-epsilon nan is not in 1e-12..1000000 [GD-USAGE-001]");
   refused({"--num_clones", "2"},
-          "bodypart train: --num-clones 2 would need as many devices; one trains, leave the option out "
-          "[GD-USAGE-001]");
+          "bodypart train: --num-clones 2 asks for 2 devices, and 1 process trains; start it with gadolin "
+          "launch -n 2 -- bodypart train ... [GD-USAGE-001]");
   refused({"--dataset_dir", ""},
           "bodypart train: --dataset-dir is missing; give the folder that convert-data wrote [GD-USAGE-001]");
   refused({"--model_name", "resnet_v1_50", "--net-option", "width=4", "--trainable_scopes", "nothing"},
@@ -211,12 +211,14 @@ TEST_F(BodypartEval, MistakesOfTheNativeTrainer) {
   refused({"--data_format", "nchw"},
           "bodypart train: --data-format nchw is unknown; use auto, channels_first or channels_last "
           "[GD-USAGE-001]");
-  refused({"--num_gpus", "2"},
-          "bodypart train: --num-gpus 2 would need several GPUs in one process; one device trains, leave the "
-          "option out [GD-USAGE-001]");
-  refused({"--multi_gpu"},
-          "bodypart train: --multi-gpu would need several GPUs in one process; one device trains, leave the "
-          "option out [GD-USAGE-001]");
+  refused(
+      {"--num_gpus", "2"},
+      "bodypart train: --num-gpus 2 asks for 2 devices, and 1 process trains; start it with gadolin launch "
+      "-n 2 -- bodypart train ... [GD-USAGE-001]");
+  refused(
+      {"--multi_gpu"},
+      "bodypart train: --multi-gpu asks for 2 devices, and 1 process trains; start it with gadolin launch "
+      "-n 2 -- bodypart train ... [GD-USAGE-001]");
   refused({"--benchmark_log_dir", "logs"},
           "bodypart train: --benchmark-log-dir has no meaning here; numbers are in metrics.csv of the run, "
           "and in the "

@@ -205,9 +205,10 @@ TEST(MammographyTrain, Messages) {
   EXPECT_EQ(said({"--no-weights", "--weights", "a.gdck"}),
             "mammography train: --weights and --no-weights exclude each other; leave all but one out "
             "[GD-USAGE-001]");
-  EXPECT_EQ(said({"--multi-gpu", "2"}),
-            "mammography train: --multi-gpu 2 asks for several GPUs, and one device trains; leave it out "
-            "[GD-USAGE-001]");
+  EXPECT_EQ(
+      said({"--multi-gpu", "2"}),
+      "mammography train: --multi-gpu 2 asks for 2 devices, and 1 process trains; start it with gadolin "
+      "launch -n 2 -- mammography train ... [GD-USAGE-001]");
   EXPECT_EQ(said({"--gpu", "1"}),
             "mammography train: --gpu 1 is not the device of this run, cpu; choose it with --device cuda:1 "
             "[GD-USAGE-001]");

@@ -1,0 +1,304 @@
+// gadolin launch as a user meets it: a training on several processes, and everything that can go wrong.
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <future>
+#include <regex>
+#include <thread>
+
+#include "apps/launch/mpirun.h"
+#include "tests/apps/program.h"
+#include "tests/apps/small_run.h"
+#include "tests/processes/ranks.h"
+#include "train/checkpoint.h"
+
+namespace gadolin::test {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+class Launch : public SmallRun {
+ protected:
+  void SetUp() override {
+    if (!mpi_available()) GTEST_SKIP() << "built without MPI";
+    SmallRun::SetUp();
+  }
+  std::vector<std::string> training(const std::vector<std::string>& more) {
+    std::vector<std::string> args{"train",    dir_ / "set", "--out",     dir_ / "out", "--input-size", "8",
+                                  "--width",  "4",          "--workers", "0",          "--batch-size", "4",
+                                  "--device", "cpu",        "--lr",      "0.01"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+  static std::vector<std::string> launched(int processes, const std::vector<std::string>& command,
+                                           const std::vector<std::string>& options = {}) {
+    std::vector<std::string> args{"launch", "-n", std::to_string(processes)};
+    args.insert(args.end(), options.begin(), options.end());
+    args.push_back("--");
+    args.insert(args.end(), command.begin(), command.end());
+    return args;
+  }
+  // An endless run in the background; once it has a checkpoint, `f` is called.
+  template <class F> Outcome disturbed(int processes, const std::vector<std::string>& options, F&& f) {
+    auto run = std::async(std::launch::async, [&] {
+      return run_program(launched(
+          processes, training({"--epochs", "1000000", "--save-every", "5", "--resume", "auto"}), options));
+    });
+    while (!fs::exists(dir_ / "out/checkpoints/last.gdck") &&
+           run.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout) {
+    }
+    f();
+    return run.get();
+  }
+  // The process of a rank of the run in out/, by the variables that mpirun gave it.
+  pid_t process_of(int rank) const {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const std::string words = contents_of(entry.path() / "cmdline"),
+                        variables = '\0' + contents_of(entry.path() / "environ");
+      if (words.find(dir_ / "out") != std::string::npos &&
+          variables.find('\0' + cat("OMPI_COMM_WORLD_RANK=", rank) + '\0') != std::string::npos)
+        return std::atoi(entry.path().filename().c_str());
+    }
+    return 0;
+  }
+  // It goes on for some steps and ends well, as one process.
+  void expect_resumes() {
+    const Outcome run = run_program(training(
+        {"--epochs", "1000000", "--max-steps", std::to_string(steps_saved() + 4), "--resume", "auto"}));
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_NE(run.err.find("resuming from"), std::string::npos) << run.err;
+  }
+  std::int64_t steps_saved() const {
+    return std::stoll(load_checkpoint_facts(dir_ / "out/checkpoints/last.gdck").at("step"));
+  }
+};
+
+std::size_t count_of(const std::string& text, const std::string& what) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
+TEST_F(Launch, TrainsAndSaysEverythingOnce) {
+  const Outcome run = run_program(launched(2, training({"--epochs", "3"})));
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(count_of(run.out, "epoch 3/3"), 1u) << run.out;
+  EXPECT_EQ(count_of(run.err, "10 training and 4 validation samples"), 1u) << run.err;
+  EXPECT_EQ(column("step").size(), 3u);
+  EXPECT_EQ(Json::parse(contents_of(dir_ / "out/env.json"))["processes"], "2");
+  EXPECT_EQ(run.err.find("-----"), std::string::npos) << "nothing of mpirun\n" << run.err;
+  EXPECT_EQ(leftovers(dir_ / "out"), std::vector<std::string>());
+  EXPECT_FALSE(fs::exists(dir_ / "out/lock"));
+}
+
+// A rank that is killed ends all within 10 seconds with its name, and the run goes on from its checkpoint.
+TEST_F(Launch, AKilledRankEndsAllByName) {
+  for (const int rank : {1, 0}) {
+    steady_clock::time_point killed;
+    const Outcome run = disturbed(3, {}, [&] {
+      killed = steady_clock::now();
+      EXPECT_EQ(::kill(process_of(rank), SIGKILL), 0);
+    });
+    EXPECT_LT(steady_clock::now() - killed, std::chrono::seconds(10));
+    EXPECT_EQ(run.code, 1);
+    char host[256] = {};
+    ::gethostname(host, sizeof host - 1);
+    EXPECT_NE(run.err.find(cat("gadolin: launch: rank ", rank, " was ended by signal 9 (Killed) on ", host,
+                               ", and the others were ended; a training goes on with --resume auto "
+                               "[GD-PROCESS-002]")),
+              std::string::npos)
+        << run.err;
+    EXPECT_EQ(run.err.find("-----"), std::string::npos) << run.err;
+    expect_resumes();
+  }
+}
+
+// Complaint H3: a rank that stands still.
+TEST_F(Launch, H3ARankThatStandsStillIsNamed) {
+  pid_t stopped = 0;
+  const Outcome run = disturbed(2, {"--patience", "1"}, [&] {
+    stopped = process_of(1);
+    EXPECT_EQ(::kill(stopped, SIGSTOP), 0);
+  });
+  EXPECT_EQ(run.code, 1);
+  EXPECT_TRUE(std::regex_search(
+      run.err,
+      std::regex("gadolin: processes: rank 1 has not come to the sum of [^;]* in 1 s: it does not answer; "
+                 "look at what it does, or give it longer with --patience \\[GD-PROCESS-001\\]")))
+      << run.err;
+  expect_resumes();
+}
+
+// A signal to the launcher, or to any rank: saved once, stopped once, gone on with.
+TEST_F(Launch, ASignalAnywhereSavesOnce) {
+  for (const int to : {-1, 0, 1}) {
+    const Outcome run = disturbed(2, {}, [&] {
+      const pid_t parent = [&] {  // of the ranks is mpirun, of that the launcher
+        std::ifstream stat(cat("/proc/", process_of(0), "/stat"));
+        std::string pid, name, state;
+        pid_t of_rank = 0, of_mpirun = 0;
+        stat >> pid >> name >> state >> of_rank;
+        std::ifstream(cat("/proc/", of_rank, "/stat")) >> pid >> name >> state >> of_mpirun;
+        return of_mpirun;
+      }();
+      EXPECT_EQ(::kill(to < 0 ? parent : process_of(to), SIGTERM), 0);
+    });
+    EXPECT_EQ(run.code, 75) << run.err;
+    EXPECT_EQ(count_of(run.err, "gadolin: train: stopped by SIG"), 1u) << run.err;
+    EXPECT_EQ(count_of(run.err, "continue with --resume auto [GD-STOPPED-001]"), 1u) << run.err;
+    const std::size_t at = run.err.find(" at step ");
+    EXPECT_EQ(std::atoll(run.err.c_str() + at + 9), steps_saved()) << "the checkpoint is of that step";
+    EXPECT_EQ(leftovers(dir_ / "out"), std::vector<std::string>());
+    expect_resumes();
+  }
+}
+
+TEST_F(Launch, AFullDiskOfTheFirstRankIsSaidOnce) {
+  std::signal(SIGXFSZ, SIG_IGN);  // inherited: writing fails with an error, as on a full disk
+  const Outcome run = disturbed(2, {}, [&] {
+    const rlimit small{1000, 1000};
+    EXPECT_EQ(::prlimit(process_of(0), RLIMIT_FSIZE, &small, nullptr), 0);
+  });
+  std::signal(SIGXFSZ, SIG_DFL);
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_EQ(count_of(run.err, "gadolin: "), 1u) << run.err;
+  EXPECT_NE(run.err.find("File too large"), std::string::npos) << run.err;
+  expect_resumes();
+}
+
+// Programs side by side that are not the same, under one mpirun.
+struct Side {
+  std::string folder;
+  std::vector<std::string> args;
+};
+std::string together(const std::vector<Side>& sides) {
+  MpirunOptions options;
+  options.processes = 1;
+  options.root = true;
+  std::vector<std::string> words = mpirun_words(options);
+  words.erase(words.begin() + 1, words.begin() + 3);  // -n 1
+  for (std::size_t i = 0; i < sides.size(); ++i) {
+    if (i > 0) words.push_back(":");
+    words.insert(words.end(), {"-n", "1", "--wdir", sides[i].folder, GADOLIN_PROGRAM});
+    words.insert(words.end(), sides[i].args.begin(), sides[i].args.end());
+  }
+  std::string line = "OMP_WAIT_POLICY=passive ", text;
+  for (const std::string& word : words) line += "'" + word + "' ";
+  FILE* const out = ::popen((line + "2>&1").c_str(), "r");
+  char piece[4096];
+  while (const std::size_t n = std::fread(piece, 1, sizeof piece, out)) text.append(piece, n);
+  EXPECT_NE(::pclose(out), 0);
+  return text;
+}
+
+TEST_F(Launch, OtherOptionsOrDataOfARankAreRefusedByName) {
+  const std::string here = dir_.path();
+  const std::string options =
+      together({{here, training({"--epochs", "2"})}, {here, training({"--epochs", "3"})}});
+  EXPECT_EQ(count_of(options, "gadolin: "), 1u) << options;
+  EXPECT_NE(options.find(
+                "gadolin: rank 1 has other options: train.epochs=3, rank 0 train.epochs=2; start all of them "
+                "with one command [GD-PROCESS-001]"),
+            std::string::npos)
+      << options;
+  fs::create_directories(dir_ / "other");
+  fs::copy(dir_ / "set", dir_ / "other/set", fs::copy_options::recursive);
+  std::string rows = contents_of(dir_ / "set/manifest.csv");
+  rows.replace(rows.find(",a,"), 3, ",b,");
+  dir_.write("other/set/manifest.csv", rows);
+  std::vector<std::string> args = training({"--epochs", "2"});
+  args[1] = "set";
+  const std::string data = together({{here, args}, {dir_ / "other", args}});
+  EXPECT_EQ(count_of(data, "gadolin: "), 1u) << data;
+  EXPECT_TRUE(std::regex_search(
+      data,
+      std::regex(
+          "gadolin: rank 1 has other data: 14 samples with the fingerprint \\w+, rank 0 14 samples with "
+          "the fingerprint \\w+; give all the same files \\[GD-PROCESS-001\\]")))
+      << data;
+  EXPECT_FALSE(fs::exists(dir_ / "out")) << "before the run has a folder";
+}
+
+TEST_F(Launch, WhatIsWrongIsSaidOnce) {
+  const Outcome alone = run_program(launched(2, {"data", "check", dir_ / "set"}));
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_EQ(alone.err,
+            "gadolin: gadolin data check works in one process, but mpirun started 2; run it without mpirun "
+            "[GD-USAGE-001]\n");
+  const Outcome missing = run_program(launched(2, training({"--epochs", "0"})));
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_EQ(count_of(missing.err, "gadolin: "), 1u) << missing.err;
+  const auto said = [&](const std::vector<std::string>& args) {
+    return last_line(run_here(args), dir_.path());
+  };
+  EXPECT_EQ(said(training({"--reduce-dtype", "fp8"})),
+            "--reduce-dtype fp8 is unknown; use fp32 or bf16 [GD-USAGE-001]");
+  EXPECT_EQ(
+      said({"launch", "-n", "2"}),
+      "launch: there is no command; write it behind --: gadolin launch -n 2 -- train ... [GD-USAGE-001]");
+  EXPECT_EQ(said({"launch", "--", "launch", "--", "train"}),
+            "launch: processes that launch others are not possible; use one launch with a larger -n "
+            "[GD-USAGE-001]");
+  EXPECT_EQ(
+      said({"launch", "--hosts", dir_ / "none", "--", "doctor"}),
+      "launch: --hosts DIR/none is no file; give one with a line a machine: NAME slots=N [GD-FILE-001]");
+  EXPECT_EQ(said({"launch", "--mpirun", dir_ / "none", "--", "doctor"}),
+            "launch: DIR/none cannot be started; apt-get install openmpi-bin, or name it with --mpirun "
+            "[GD-PROCESS-001]");
+}
+
+// Complaint H8: threads of a process on fewer cores than it has threads; launch does not bind.
+TEST_F(Launch, H8ThreadsOnTooFewCoresAreSaid) {
+  cpu_set_t before, one;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(::sched_getcpu(), &one);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+  const Outcome bound = run_program({"doctor", "--threads", "2", "--device", "cpu"});
+  const Outcome step = run_program(training({"--epochs", "1", "--threads", "2"}));
+  ::sched_setaffinity(0, sizeof before, &before);
+  const std::string want =
+      "2 threads share 1 core, which is all that this process may use; --threads 1, or start it with other "
+      "cores "
+      "(mpirun --bind-to none)";
+  EXPECT_NE(bound.out.find("warning  " + want), std::string::npos) << bound.out;
+  EXPECT_NE(step.err.find("warning: " + want), std::string::npos) << step.err;
+  const Outcome launch = run_program(launched(2, {"doctor", "--device", "cpu"}));
+  EXPECT_EQ(launch.code, 0) << launch.err;
+  EXPECT_EQ(launch.out.find("threads share"), std::string::npos) << launch.out;
+  EXPECT_NE(launch.out.find("this is 1 of 2"), std::string::npos) << launch.out;
+}
+
+TEST(Mpirun, ItsWordsAreTakenOut) {
+  const std::string dashes(76, '-');
+  MpirunWords words;
+  EXPECT_EQ(words.of_others("a line of a rank\n"), "a line of a rank\n");
+  EXPECT_EQ(words.of_others(dashes + "\n"), "");
+  EXPECT_EQ(words.of_others("Primary job  terminated normally, but 1 process returned\n"), "");
+  EXPECT_EQ(words.of_others("a non-zero exit code. Per user-direction, the job has been aborted.\n"), "");
+  EXPECT_EQ(words.of_others(dashes + "\n"), "");
+  EXPECT_EQ(words.killed(), "");
+  words.of_others(dashes + "\n");
+  words.of_others(
+      "mpirun noticed that process rank 2 with PID 71 on node node-a exited on signal 9 (Killed).\n");
+  EXPECT_EQ(words.of_others(dashes + "\n"), "");
+  EXPECT_EQ(words.killed(), "rank 2 was ended by signal 9 (Killed) on node-a");
+  words.of_others(dashes + "\n");
+  words.of_others("There are not enough slots\n");
+  EXPECT_EQ(words.of_others(dashes + "\n"), dashes + "\nThere are not enough slots\n" + dashes + "\n")
+      << "what nobody else says stays";
+  words.of_others(dashes + "\n");
+  words.of_others("cut off");
+  EXPECT_EQ(words.rest(), dashes + "\ncut off");
+  const std::vector<std::string> mpich = mpirun_words({"mpiexec", "hosts", 3, 5, false, false});
+  EXPECT_EQ(mpich, (std::vector<std::string>{"mpiexec", "-n", "3", "-f", "hosts", "-bind-to", "none", "-genv",
+                                             "GADOLIN_PATIENCE", "5"}));
+}
+
+}  // namespace
+}  // namespace gadolin::test

@@ -1,0 +1,156 @@
+// Training on several processes: the losses of one process to 1e-10, the same bits again, and a run that goes
+// on with another number of processes.
+#include <cmath>
+#include <csignal>
+#include <fstream>
+
+#include "io/text.h"
+#include "layers/linear.h"
+#include "layers/loss.h"
+#include "tasks/loader_source.h"
+#include "tensor/autograd.h"
+#include "tensor/ops.h"
+#include "tests/processes/ranks.h"
+#include "tests/scratch.h"
+#include "tests/tasks/toy_squares.h"
+
+namespace gadolin {
+namespace {
+
+using test::AddScenario;
+using test::run_ranks;
+
+struct Told {
+  std::int64_t steps, batch, stop;
+  std::string folder;
+  bool positives;
+};
+
+// A net in fp64 on squares. With `positives` the loss of its second part is divided by a count that few
+// samples have, and that part sees nothing of a batch without any.
+void train(Communicator& c, const Told& told) {
+  const test::ToySquares set(24);
+  manual_seed(3);
+  Sequential net(Linear(64, 12), Tanh(), Linear(12, 3));
+  Linear second(12, 1);
+  net.to(DType::fp64);
+  second.to(DType::fp64);
+  std::vector<Parameter> parameters = net.parameters();
+  if (told.positives)
+    for (const Parameter& p : second.parameters()) parameters.push_back({"second." + p.name, p.tensor});
+  Optimizer optimizer(parameters, {.rule = Rule::adamw, .lr = 0.01, .weight_decay = 0.01, .clip_norm = 1});
+  Schedule schedule("cosine", {.lr = 0.01, .total_steps = told.steps, .steps_per_epoch = 5});
+  LoaderSource batches(std::make_unique<DataLoader>(set, Pipeline("grey,resize:8x8"),
+                                                    LoaderOptions{.batch_size = told.batch,
+                                                                  .shuffle = true,
+                                                                  .drop_last = true,
+                                                                  .workers = 0,
+                                                                  .seed = 4,
+                                                                  .rank = c.rank(),
+                                                                  .ranks = c.size()}));
+  RunDir run(told.folder, RunDir::Open::automatic, c);
+  TrainOptions options{.epochs = endless_epochs,
+                       .max_steps = told.steps,
+                       .eval_every = told.steps,
+                       .log_every = 1,
+                       .capture = false,
+                       .quiet = true};
+  options.reduction.bucket_bytes = 1000;
+  std::ofstream losses(c.first() ? told.folder + "/losses.txt" : "/dev/null", std::ios::app);
+  TrainHooks hooks;
+  std::int64_t step = 0;
+  hooks.loss = [&](const Batch& batch) -> LossParts {
+    if (++step == told.stop && c.rank() == c.size() - 1) std::raise(SIGTERM);
+    const Tensor x = batch["image"].to(DType::fp64).reshape({batch.size(), 64});
+    const Tensor hidden = tanh(net[0](x)), logits = net[2](hidden);
+    if (!told.positives) return cross_entropy(logits, batch["label"]);
+    // Of few samples, often of one rank's alone.
+    const Tensor positive = (x.select(1, 9) > 0.5).to(DType::fp64), count = sum(positive);
+    Tensor total = sum(mul(mean(mul(logits, logits), {1}), 1.0));
+    if (count.item() > 0)
+      total = add(total, sum(mul(positive, pow(add(second(hidden).reshape({batch.size()}), -1.0), 2.0))));
+    return {div(total, count.item() > 0 ? count.item() : 1.0), {}, count};
+  };
+  hooks.on_log = [&](const StepLog& log) { losses << log.step << " " << exact_text(log.loss) << std::endl; };
+  Trainer trainer(net, optimizer, schedule, batches, run, hooks, options, c);
+  if (run.resumed()) trainer.restore(CheckpointStore(run.checkpoints(), 3).newest()->checkpoint);
+  try {
+    trainer.run();
+  } catch (const Stopped&) {
+  }
+}
+
+const AddScenario trains("trains", [](Processes& c, const std::vector<std::string>& a) {
+  train(c, {std::stoll(a[1]), std::stoll(a[2]), std::stoll(a[3]), a[0], a[4] == "positives"});
+});
+
+std::string losses_of(int size, const std::string& folder, std::int64_t steps, std::int64_t batch,
+                      std::int64_t stop = 0, bool positives = false) {
+  if (size == 1) {
+    train(no_communicator(), {steps, batch, stop, folder, positives});
+  } else {
+    const auto run = run_ranks(size, "trains",
+                               {folder, std::to_string(steps), std::to_string(batch), std::to_string(stop),
+                                positives ? "positives" : "plain"});
+    EXPECT_EQ(run.code, 0) << run.text;
+  }
+  std::ifstream file(folder + "/losses.txt");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Each step once, and each loss within 1e-10 of it.
+void expect_same(const std::string& got, const std::string& want, std::int64_t steps,
+                 const std::string& what) {
+  std::istringstream a(got), b(want);
+  std::int64_t step = 0, other = 0, count = 0;
+  for (double x = 0, y = 0; b >> other >> y; ++count) {
+    ASSERT_TRUE(a >> step >> x) << what << ", step " << other;
+    EXPECT_EQ(step, other) << what;
+    EXPECT_LE(std::abs(x - y), 1e-10 * std::abs(y)) << what << ", step " << step;
+  }
+  EXPECT_EQ(count, steps);
+  EXPECT_FALSE(a >> step) << what << " has more";
+}
+
+TEST(TrainingProcesses, GiveTheLossesOfOneTo1e10AndTheSameBitsAgain) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "1", 100, 6);
+  for (const int size : {2, 3, 4}) {  // 4 does not divide 6
+    const std::string got = losses_of(size, dir / std::to_string(size), 100, 6);
+    expect_same(got, one, 100, cat(size, " processes"));
+    if (size < 4) continue;
+    EXPECT_EQ(losses_of(size, dir / "again", 100, 6), got) << "bit for bit";
+  }
+}
+
+// Complaint H4: 24 samples, stopped after 5 of 6 steps, 4 processes, then 2, 1 and 3.
+TEST(TrainingProcesses, H4GoOnWithAnotherNumberInTheMiddleOfAnEpoch) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "one", 20, 4);
+  losses_of(4, dir / "run", 20, 4, 5);
+  losses_of(2, dir / "run", 20, 4, 5);
+  losses_of(1, dir / "run", 20, 4, 4);
+  expect_same(losses_of(3, dir / "run", 20, 4), one, 20, "4, 2, 1 and 3 processes");
+}
+
+// Complaints H5 and H6: positives of some ranks alone, none in some batches, and parts without a gradient.
+TEST(TrainingProcesses, H5CountsPositivesOverAllRanks) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "1", 30, 4, 0, true);
+  for (const int size : {2, 4})
+    expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, true), one, 30,
+                cat(size, " processes"));
+}
+
+// Complaint H2: ends for any count, also with fewer samples than ranks.
+TEST(TrainingProcesses, H2FewerSamplesThanRanks) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  expect_same(losses_of(4, dir / "4", 6, 1), losses_of(1, dir / "1", 6, 1), 6, "batches of one sample");
+}
+
+}  // namespace
+}  // namespace gadolin
