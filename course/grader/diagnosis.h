@@ -14,6 +14,7 @@ Diagnosis diagnosis(const Course& course, const Task& task, const std::vector<Ou
 
 // Shared with the grading. Throws CompileError.
 std::filesystem::path probe_of(const Course& course, const std::string& cut, const Bodies& bodies);
+Case case_of(const Course& course, const Task& task, const Who& who, int number);
 std::vector<Outcome> outcomes_of(const Course& course, const Task& task, const std::filesystem::path& probe,
                                  const std::vector<Case>& cases, std::string* log = nullptr);
 void judge(const Task& task, int number, std::vector<Outcome>& outcomes);

@@ -43,14 +43,6 @@ std::vector<Assignment> all_assignments() {
   };
 }
 
-Case case_of(const Course& course, const Task& task, const Who& who, int number) {
-  const bool hidden = number >= task.publics;
-  const Seed key = hidden ? *who.secret : public_key(who.term, who.student);
-  Draw draw(seed_of(key, course.assignment.number, task.id, who.student, number),
-            student_seed(who.term, who.student, course.assignment.number));
-  return task.draw(number, draw);
-}
-
 void inspect_files(const Course& course, const Task& task, const Submission& submission, const Who& who,
                    TaskGrade& out) {
   Files files;
@@ -74,6 +66,14 @@ void inspect_files(const Course& course, const Task& task, const Submission& sub
 }
 
 }  // namespace
+
+Case case_of(const Course& course, const Task& task, const Who& who, int number) {
+  const bool hidden = number >= task.publics;
+  const Seed key = hidden ? *who.secret : public_key(who.term, who.student);
+  Draw draw(seed_of(key, course.assignment.number, task.id, who.student, number),
+            student_seed(who.term, who.student, course.assignment.number));
+  return task.draw(number, draw);
+}
 
 std::vector<int> known_assignments() {
   std::vector<int> numbers;

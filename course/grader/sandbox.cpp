@@ -101,6 +101,12 @@ struct Prepared {
   std::uint64_t threads = 0;
   int to = -1, from = -1, log = -1, status = -1;
 
+  // Descriptors of the grader that were open at the fork, those of programs beside this one among them: who held
+  // them on would keep the others' channels open after their end.
+  void close_others() const {
+    for (int fd = 3; fd < 4096; ++fd)
+      if (fd != rules && fd != program && fd != to && fd != from && fd != log && fd != status) ::close(fd);
+  }
   // Ends the child before the program has begun; the watcher hears why.
   [[noreturn]] static void give_up(int tell, int reason) {
     [[maybe_unused]] const auto done = ::write(tell, &reason, sizeof reason);
@@ -227,6 +233,7 @@ Sandboxed::Sandboxed(const std::vector<std::string>& command, const Policy& poli
   if (pid_ == 0) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    child.close_others();
     if (!namespaces || !enter_namespaces()) child.watch();
     const pid_t first = ::_Fork();  // number 1 of the new process ids: all others end with it
     if (first == 0) child.watch();
