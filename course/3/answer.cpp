@@ -122,7 +122,7 @@ Values digits_answer(const Values& r) {
                  Conv2d(8, 16, 3, {.stride = 2, .padding = 1, .bias = false}), BatchNorm2d(16), ReLU(),
                  Flatten(), Linear(16 * 49, 10));
   OptimizerOptions options = optimizer_options("adamw");
-  options.lr = 6e-3, options.weight_decay = 0.05, options.clip_norm = 5;
+  options.lr = 4e-3, options.weight_decay = 0.05, options.clip_norm = 5;
   Optimizer optimizer(net.parameters(), options);
   const std::int64_t size = 50, batches = x.size(0) / size, epochs = integer(r, "epochs");
   double first = 0;

@@ -5,7 +5,7 @@
 
 namespace gadolin::course {
 
-// 3,000 digits to learn from and 1,000 others, drawn from examples/data/mnist-test.
+// 4,000 digits to learn from and 1,000 others, drawn from examples/data/mnist-test.
 Task digits_demonstration();
 
 }  // namespace gadolin::course
