@@ -45,7 +45,7 @@ Case draw_neighbours(int, Draw& draw) {
   const CtSeries learnt = make_series(250, draw), held = make_series(60, draw);
   held_back_series()[held.features.numbers] = held;
   c.request = {{"op", std::string("neighbours")}, {"steps", std::int64_t{60}}, {"train", learnt.features},
-               {"label", learnt.label},           {"lengths", learnt.lengths},  {"test", held.features},
+               {"label", learnt.label},           {"lengths", learnt.lengths}, {"test", held.features},
                {"test lengths", held.lengths}};
   return c;
 }

@@ -101,8 +101,8 @@ struct Prepared {
   std::uint64_t threads = 0;
   int to = -1, from = -1, log = -1, status = -1;
 
-  // Descriptors of the grader that were open at the fork, those of programs beside this one among them: who held
-  // them on would keep the others' channels open after their end.
+  // Descriptors of the grader that were open at the fork, those of programs beside this one among them: who
+  // held them on would keep the others' channels open after their end.
   void close_others() const {
     for (int fd = 3; fd < 4096; ++fd)
       if (fd != rules && fd != program && fd != to && fd != from && fd != log && fd != status) ::close(fd);
