@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -140,8 +139,10 @@ struct Prepared {
     ::syscall(SYS_close_range, 256, ~0u, 0);
     limit(RLIMIT_NOFILE, policy.processes ? 256 : 64, policy.processes ? 256 : 64);
     if (policy.other_user && ::geteuid() == 0) {
-      if (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
-          ::setresuid(nobody, nobody, nobody) != 0)
+      // The calls themselves: the C library's functions wait for threads that a fork does not copy.
+      if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+          ::syscall(SYS_setresgid, nobody, nobody, nobody) != 0 ||
+          ::syscall(SYS_setresuid, nobody, nobody, nobody) != 0)
         give_up(tell, errno);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
