@@ -136,7 +136,13 @@ bool Wire::ask(int rank, Answer& answer) {
   return true;
 }
 
+void Wire::end() {
+  ended_ = true;
+  MPI_Finalize();
+}
+
 void Wire::listen() {
+  if (ended_) return;
   talking_.remove_if([](auto& each) {
     int done = 0;
     return MPI_Test(&each.first, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done;

@@ -31,6 +31,7 @@ class Wire {
   // Answers ranks that ask what this one does, and takes note of those that have failed. To be called now and
   // then where nothing else is.
   void listen();
+  void end();  // MPI_Finalize; nothing may be called after it but listen(), which then does nothing
   // From any thread: what this rank does.
   void doing(const std::string& what);
   // Tells the others, and hears what they failed of, for at most `seconds`: texts by rank.
@@ -47,6 +48,7 @@ class Wire {
   void post(int to, int kind, const std::string& text);
 
   double patience_;
+  bool ended_ = false;
   int rank_ = 0, size_ = 1, on_this_machine_ = 1;
   MPI_Comm data_ = MPI_COMM_NULL, talk_ = MPI_COMM_NULL;
   std::string host_;
