@@ -217,7 +217,8 @@ std::string explain_own(const std::vector<Outcome>& outcomes) {
 Case check_case(int number, Draw& draw) {
   Numbers faults(6, 0);
   // "exp of 5 x" is always right: a check that errs like h calls it broken.
-  for (std::size_t i : {0, 2, 3, 4, 5}) faults[i] = draw.integer(0, 1) * draw.integer(1, 3);
+  for (std::size_t i : std::vector<std::size_t>{0, 2, 3, 4, 5})
+    faults[i] = draw.integer(0, 1) * draw.integer(1, 3);
   faults[static_cast<std::size_t>(number % 2 == 0 ? 0 : 3)] = 1;
   faults[static_cast<std::size_t>(number % 2 == 0 ? 3 : 0)] = 0;
   return {"six ops, some of them broken",

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -101,8 +100,8 @@ struct Prepared {
   std::uint64_t threads = 0;
   int to = -1, from = -1, log = -1, status = -1;
 
-  // Descriptors of the grader that were open at the fork, those of programs beside this one among them: who held
-  // them on would keep the others' channels open after their end.
+  // Descriptors of the grader that were open at the fork, those of programs beside this one among them: who
+  // held them on would keep the others' channels open after their end.
   void close_others() const {
     for (int fd = 3; fd < 4096; ++fd)
       if (fd != rules && fd != program && fd != to && fd != from && fd != log && fd != status) ::close(fd);
@@ -140,8 +139,10 @@ struct Prepared {
     ::syscall(SYS_close_range, 256, ~0u, 0);
     limit(RLIMIT_NOFILE, policy.processes ? 256 : 64, policy.processes ? 256 : 64);
     if (policy.other_user && ::geteuid() == 0) {
-      if (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
-          ::setresuid(nobody, nobody, nobody) != 0)
+      // The calls themselves: the C library's functions wait for threads that a fork does not copy.
+      if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+          ::syscall(SYS_setresgid, nobody, nobody, nobody) != 0 ||
+          ::syscall(SYS_setresuid, nobody, nobody, nobody) != 0)
         give_up(tell, errno);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -56,7 +56,7 @@ TEST(Grading, ProductionIsRightInEveryCase) {
 // The whole starter as one probe: it compiles, and no case passes.
 TEST(Grading, TheStarterCompilesAndGetsNothing) {
   for (int number : known_assignments()) {
-    if (!tried_here(number) || (number == 4 && !campaign())) continue;
+    if (!tried_here(number) || (number > 2 && !campaign())) continue;
     const Course& course = test::course(number);
     const Submission empty = starter(course);
     for (const Task& task : course.assignment.tasks) {
@@ -75,12 +75,16 @@ TEST(Grading, KnownMistakesAreNamed) {
   for (int number : known_assignments()) {
     if (!tried_here(number)) continue;
     const Course& course = test::course(number);
+    // Of files that take long to compile, CI tries those that are cheap.
+    static const std::set<std::string> cheap{"1.1", "2.3", "3.4a", "5.2a", "6B.6"};
     for (const Mistake& mistake : course.mistakes) {
+      if (!campaign() && !cheap.contains(mistake.task)) continue;
       EXPECT_EQ(joined(mistake_faults(course, mistake)), "") << number;
       if (!campaign()) break;
     }
-    if (campaign()) EXPECT_EQ(joined(reference_faults(course)), "") << number;
-    if (campaign()) EXPECT_EQ(joined(starter_grade_faults(course)), "") << number;
+    if (!campaign()) continue;
+    EXPECT_EQ(joined(reference_faults(course)), "") << number;
+    EXPECT_EQ(joined(starter_grade_faults(course)), "") << number;
   }
 }
 
