@@ -90,7 +90,7 @@ Tensor grad_cam(Module& net, const std::function<Tensor()>& evidence, const std:
 }
 
 Tensor grad_cam(Layer& net, const Tensor& x, int target, const std::string& layer) {
-  const auto evidence = [&] {
+  const auto evidence = [&]() -> Tensor {
     const Tensor logits = net(x.detach());
     require<ValueError>(target >= 0 && target < logits.size(1), "cam: class ", target, " of a net with ",
                         logits.size(1), " classes");

@@ -19,13 +19,32 @@ constexpr Device gpu = cuda;
 
 Tensor on_gpu(const Values& r, const char* name) { return tensor_of(array(r, name), DType::fp32).to(gpu); }
 
+struct DeviceFinding : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+// Waits for the device. After a finding the rest of its work is done, while all tensors live, and forgotten.
+std::string waited() {
+  std::string found;
+  for (int round = 0; round < 2; ++round) {
+    try {
+      synchronize(gpu);
+    } catch (const std::exception&) {
+    }
+    const std::string report = software_cuda::take_report();
+    if (report.empty()) break;
+    if (found.empty()) found = report;
+  }
+  return found;
+}
+
 // Runs it, waits for the device, and counts its requests when asked to.
 template <class F> Values counted(const Values& r, const char* name, const F& run) {
   synchronize(gpu);
   software_cuda::count_traffic();
   const Tensor y = run();
-  synchronize(gpu);
+  const std::string found = waited();
   const software_cuda::Traffic traffic = software_cuda::take_traffic();
+  if (!found.empty()) throw DeviceFinding(found);
   Values answer{{name, array_of(y.to(cpu))}};
   if (integer(r, "counts")) {
     answer["count launches"] = std::int64_t{traffic.launches},
@@ -115,14 +134,17 @@ std::string kind_of(const std::string& report) {
 
 Values answer_4(const Values& request) {
   if (!cuda_available()) throw std::runtime_error("assignment 4 needs the device made of software");
-  software_cuda::take_report();
+  waited();
   Values answer;
+  std::string report;
   try {
     answer = run_op(request);
+  } catch (const DeviceFinding& found) {
+    report = found.what();
   } catch (const std::exception& error) {
     answer = {{"error", std::string(error.what())}};
   }
-  const std::string report = software_cuda::take_report();
+  if (const std::string late = waited(); report.empty()) report = late;
   if (!report.empty()) return {{"finding", kind_of(report)}};
   return answer;
 }

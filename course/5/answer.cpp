@@ -54,7 +54,8 @@ Values split_answer(const Values& r) {
     return {{"leaks", said}};
   }
   assign_splits(
-      films, {.train = 0.6, .val = 0.2, .test = 0.2, .seed = static_cast<std::uint64_t>(integer(r, "seed"))});
+      films,
+      {.train = 0.55, .val = 0.27, .test = 0.18, .seed = static_cast<std::uint64_t>(integer(r, "seed"))});
   std::vector<std::int64_t> sides;
   for (std::int64_t i = 0; i < films.size(); ++i)
     sides.push_back(static_cast<std::int64_t>(films.info(i).split));
