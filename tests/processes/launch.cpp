@@ -46,6 +46,7 @@ class Launch : public SmallRun {
   }
   // An endless run in the background; once it has a checkpoint, `f` is called.
   template <class F> Outcome disturbed(int processes, const std::vector<std::string>& options, F&& f) {
+    fs::remove_all(dir_ / "out");
     auto run = std::async(std::launch::async, [&] {
       return run_program(launched(
           processes, training({"--epochs", "1000000", "--save-every", "5", "--resume", "auto"}), options));
