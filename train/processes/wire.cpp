@@ -58,7 +58,7 @@ void Wire::check(int code, const char* call) const {
 void Wire::send(int to, const void* data, std::int64_t bytes) {
   for (std::int64_t at = 0; at < bytes; at += most_bytes) {
     const int part = static_cast<int>(std::min(most_bytes, bytes - at));
-    from_.push_back(-1);
+    peers_.push_back({to, true});
     check(MPI_Isend(static_cast<const char*>(data) + at, part, MPI_BYTE, to, 0, data_,
                     &requests_.emplace_back()),
           "MPI_Isend");
@@ -68,7 +68,7 @@ void Wire::send(int to, const void* data, std::int64_t bytes) {
 void Wire::receive(int from, void* data, std::int64_t bytes) {
   for (std::int64_t at = 0; at < bytes; at += most_bytes) {
     const int part = static_cast<int>(std::min(most_bytes, bytes - at));
-    from_.push_back(from);
+    peers_.push_back({from, false});
     check(MPI_Irecv(static_cast<char*>(data) + at, part, MPI_BYTE, from, 0, data_, &requests_.emplace_back()),
           "MPI_Irecv");
   }
@@ -85,14 +85,7 @@ void Wire::finish(const std::string& what) {
     if (round < 100) continue;
     sleep_us(50);
     if (round % 100 != 0) continue;
-    if (waits_for_ < 0) {
-      for (std::size_t i = 0; i < requests_.size() && waits_for_ < 0; ++i) {
-        int there = 0;
-        if (from_[i] >= 0 && requests_[i] != MPI_REQUEST_NULL &&
-            MPI_Request_get_status(requests_[i], &there, MPI_STATUS_IGNORE) == MPI_SUCCESS && !there)
-          waits_for_ = from_[i];
-      }
-    }
+    if (waits_for_ < 0) waits_for_ = missing_peer();
     listen();
     const double time = now();
     if (warned == 0 && (!failed_.empty() || SignalGuard::received())) warned = time;
@@ -104,7 +97,21 @@ void Wire::finish(const std::string& what) {
   }
   waits_for_ = -1;
   requests_.clear();
-  from_.clear();
+  peers_.clear();
+}
+
+// A rank that has not sent what is to be received; without one, a rank that does not take what is sent.
+int Wire::missing_peer() const {
+  int found = -1;
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    int there = 0;
+    if (requests_[i] == MPI_REQUEST_NULL ||
+        MPI_Request_get_status(requests_[i], &there, MPI_STATUS_IGNORE) != MPI_SUCCESS || there)
+      continue;
+    if (!peers_[i].takes) return peers_[i].rank;
+    if (found < 0) found = peers_[i].rank;
+  }
+  return found;
 }
 
 // The rank that nobody else keeps waiting: who is waited for may wait for another itself.

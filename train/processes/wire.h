@@ -38,11 +38,16 @@ class Wire {
   std::map<int, std::string> tell_failure(const std::string& text, double seconds);
 
  private:
+  struct Peer {  // of a request
+    int rank;
+    bool takes;  // what is sent, or gives what is received
+  };
   struct Answer {
     int waits_for = -1;
     std::string text;
   };
   void check(int code, const char* call) const;
+  int missing_peer() const;
   void give_up(const std::string& what, double seconds);
   bool ask(int rank, Answer& answer);
   void post(int to, int kind, const std::string& text);
@@ -53,8 +58,8 @@ class Wire {
   MPI_Comm data_ = MPI_COMM_NULL, talk_ = MPI_COMM_NULL;
   std::string host_;
   std::vector<MPI_Request> requests_;
-  std::vector<int> from_;  // of each request: the rank, or -1 of what is sent
-  int waits_for_ = -1;     // a rank, while something is not there that it should have sent
+  std::vector<Peer> peers_;
+  int waits_for_ = -1;  // a rank, while it has not sent, or not taken, what it should have
   std::map<int, std::string> failed_;
   std::map<int, Answer> answers_;
   std::list<std::pair<MPI_Request, std::string>> talking_;  // what is being sent, with its text
