@@ -39,7 +39,11 @@ namespace hostile {
 inline std::string outcome(const char* what, long result) {
   return std::string(what) + (result < 0 ? std::string(": ") + std::strerror(errno) : ": done");
 }
-inline int deep(int n) { volatile char room[4096]; room[0] = static_cast<char>(n); return n < 0 ? 0 : deep(n + 1) + room[0]; }
+inline int deep(int n) {
+  volatile char room[4096];
+  room[0] = static_cast<char>(n);
+  return n < 0 ? 0 : deep(n + 1) + room[0];
+}
 inline void reply(unsigned long long number, unsigned long long nonce, const char* payload) {
   unsigned long long header[4] = {std::strlen(payload), number, nonce, 2};
   (void)!::write(4, header, sizeof header);
@@ -50,7 +54,13 @@ inline void act(long what) {
   switch (what) {
     case 1: for (;;) { asm volatile(""); }
     case 2: for (;;) ::pause();
-    case 3: for (;;) { char* p = static_cast<char*>(std::malloc(1 << 26)); if (!p) say("no more memory"); std::memset(p, 1, 1 << 26); kept.push_back(p); }
+    case 3:
+      for (;;) {
+        char* p = static_cast<char*>(std::malloc(1 << 26));
+        if (!p) say("no more memory");
+        std::memset(p, 1, 1 << 26);
+        kept.push_back(p);
+      }
     case 4: std::exit(0);
     case 5: std::abort();
     case 6: say(std::to_string(deep(0)));
@@ -73,7 +83,11 @@ inline void act(long what) {
     case 22: { unsigned long long big[4] = {~0ull, 1, 1, 2}; (void)!::write(4, big, sizeof big); return; }
     case 23: *reinterpret_cast<volatile int*>(8) = 1; return;
     case 24: say(outcome("io_uring", ::syscall(SYS_io_uring_setup, 1, nullptr)));
-    case 25: { const std::vector<char> lots(200 << 20, 'x'); for (;;) if (::write(4, lots.data(), lots.size()) < 0) return; }
+    case 25: {
+      const std::vector<char> lots(200 << 20, 'x');
+      for (;;)
+        if (::write(4, lots.data(), lots.size()) < 0) return;
+    }
     default: return;
   }
 }
