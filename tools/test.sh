@@ -110,11 +110,13 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 cd "$build"
 rc=0
 ctest --output-on-failure -j "$(nproc 2>/dev/null || echo 2)" "${ctest_options[@]}" || rc=$?
-# Why the first few failed once more, where a log that is cut off at its end still has it.
+# Why the first few failed once more, where a log that is cut off at its end still has it: Google Test's failures where there
+# are any, else the entry's last lines.
 if [ $rc != 0 ] && [ -s Testing/Temporary/LastTestsFailed.log ]; then
   while IFS=: read -r _ name; do
     printf -- '--- %s\n' "$name" >&2
-    awk -v name="$name" 'sub(/^[0-9]+\/[0-9]+ Testing: /, "") { on = ($0 == name) } on' Testing/Temporary/LastTest.log | tail -40 >&2
+    said=$(awk -v name="$name" 'sub(/^[0-9]+\/[0-9]+ Testing: /, "") { on = ($0 == name) } on' Testing/Temporary/LastTest.log)
+    { grep '^\[  FAILED  \]' <<< "$said" && grep -A 15 ': Failure$' <<< "$said" || tail -40 <<< "$said"; } | cut -c 1-400 | sed -n 1,60p >&2
   done < <(head -5 Testing/Temporary/LastTestsFailed.log)
 fi
 slowest=$(sed -n 's/^slow: //p' Testing/Temporary/LastTest.log 2>/dev/null | sort -rn | head -10)
