@@ -4,10 +4,12 @@
     python bench/compare_detection.py --gadolin build/test/apps/gadolin --data ../shared/data --work /tmp/detection --out detection.txt
 
 Blood cells (det-bccd-voc) are learnt from its train list and found in its val and test lists; haemorrhages (headct-phe-sich) are learnt
-from two of three slices and found in the third ones: there are six lesions in all, each in neighbouring slices, so what is learnt of four
-patients finds nothing in two others (--by-patient shows it), and AP50 says how well nets learn here, not what they know of other patients. Both sides read the same PNGs, made smaller here once, and mirror them at random. Net, anchors,
-losses, initial distributions, batches, AdamW, rates and thresholds are torchvision's (--net-option preset=torchvision). Orders of pictures,
-mirroring and initial weights differ: that is what the seeds are for. `gadolin data score` scores both. A run that is in --work is not repeated.
+from two of three slices and found in the third ones, another third with each seed, so that three seeds judge every slice once. There are six
+lesions in all, each in neighbouring slices, so what is learnt of four patients finds nothing in two others (--by-patient shows it), and AP50
+says how well nets learn here, not what they know of other patients. Both sides read the same PNGs, made smaller here once, and mirror them at
+random. Net, anchors, losses, initial distributions, batches, AdamW, rates and thresholds are torchvision's (--net-option preset=torchvision).
+Orders of pictures, mirroring and initial weights differ: that is what the seeds are for. `gadolin data score` scores both. A run that is in
+--work is not repeated.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import json
 import math
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -54,14 +57,15 @@ def prepare(root, name, work):
     return folder, pictures
 
 
-def divide(root, name, pictures, by_patient):
+def divide(root, name, pictures, by_patient, seed):
     """Pictures to learn from and held back. Of normal slices half as many are learnt from as of the others, evenly spaced."""
     patients = SETS[name]["patients"]
     if not patients:
         train = set((root / name / "ImageSets" / "Main" / "train.txt").read_text().split())
         return [p for p in pictures if p[0][:-4] in train], [p for p in pictures if p[0][:-4] not in train]
     found, normal = [p for p in pictures if p[4]], [p for p in pictures if not p[4]]
-    held = [p for p in pictures if p[1] in patients] if by_patient else found[1::3] + normal[1::3]
+    third = (seed + 1) % 3
+    held = [p for p in pictures if p[1] in patients] if by_patient else found[third::3] + normal[third::3]
     found, normal = [p for p in found if p not in held], [p for p in normal if p not in held]
     count = len(found) // 2
     return found + normal[::len(normal) // count][:count], held
@@ -205,9 +209,10 @@ def main():
         plan = SETS[name] | ({"steps": args.steps} if args.steps else {})
         folder, pictures = prepare(args.data, name, args.work)
         classes = sorted({b[0] for p in pictures for b in p[4]})
-        train, held = divide(args.data, name, pictures, args.by_patient)
-        rows, means = {}, {}
+        rows, means, counts = {}, {}, set()
         for seed in args.seeds:
+            train, held = divide(args.data, name, pictures, args.by_patient, seed)
+            counts.add(f"{sum(len(p[4]) for p in held)} boxes in {len(held)}")
             for side in args.sides:
                 kept = folder / f"{side}-{seed}-{plan['steps']}{'-by-patient' if args.by_patient else ''}.json"
                 if not kept.exists():
@@ -220,15 +225,17 @@ def main():
                 rows.setdefault(side, []).append(result["AP50"])
                 means.setdefault(side, []).append(result["loss"])
                 print(f"{name} seed {seed} {side}: AP50 {result['AP50']:.4f}, mean loss {result['loss']:.4f}, in {result['seconds']:.0f} s", flush=True)
-        lines += ["", f"{name}: {plan['side']} pixels, {plan['steps']} steps, {sum(len(p[4]) for p in held)} boxes in {len(held)} held-back pictures, "
-                  f"{'val and test lists' if not plan['patients'] else 'of other patients' if args.by_patient else 'every third slice'}",
+        lines += ["", f"{name}: {plan['side']} pixels, {plan['steps']} steps, {', '.join(sorted(counts))} held-back pictures, "
+                  f"{'val and test lists' if not plan['patients'] else 'of other patients' if args.by_patient else 'a third of the slices, another with each seed'}",
                   "             " + "".join(f"{f'seed {s}':>9}" for s in args.seeds) + "     mean"]
         mean = {side: sum(values) / len(values) for side, values in rows.items()}
         lines += [f"{side:<13}" + "".join(f"{v:9.4f}" for v in values) + f"{mean[side]:9.4f}" for side, values in rows.items()]
         lines += [f"{side}: loss of a step, mean of each run: " + " ".join(f"{v:.4f}" for v in values) for side, values in means.items()]
         if len(mean) < 2:
             continue
-        lines.append(f"difference   {mean['gadolin'] - mean['torchvision']:+.4f}: "
+        apart = [g - t for g, t in zip(rows["gadolin"], rows["torchvision"])]
+        error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+        lines.append(f"difference   {mean['gadolin'] - mean['torchvision']:+.4f}, standard error of the seeds' {error:.4f}: "
                      + ("within 0.02 or better" if mean["gadolin"] >= mean["torchvision"] - 0.02 else "WORSE than torchvision by more than 0.02"))
     text = "\n".join(lines)
     print(text)

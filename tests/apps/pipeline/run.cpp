@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include "tensor/random.h"
@@ -133,12 +134,13 @@ TEST(Pipeline, OneAtATime) {
   const FilmSteps films;
   Outcome first;
   std::thread other([&] {
-    first = films.run({"--set", "patients=3000"},
-                      {.signal = SIGTERM, .after = 4, .once = films.dir / "records/archive.json"});
+    first =
+        films.run({"--set", "patients=3000"}, {.signal = SIGTERM, .after = 0, .once = films.dir / "enough"});
   });
-  for (int i = 0; i < 2000 && !fs::exists(films.dir / "records/archive.json"); ++i)
+  for (int i = 0; i < 12000 && !fs::exists(films.dir / "records/archive.json"); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const Outcome second = films.run();
+  std::ofstream(films.dir / "enough") << "x";
   other.join();
   EXPECT_EQ(second.code, 6);
   EXPECT_EQ(second.err, "gadolin: pipeline: another process works on " + films.dir / "records" +

@@ -1,9 +1,6 @@
 // gadolin serve under load and under attack: each gets its own answer, and nobody holds up the others.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <set>
-
 #include "tests/apps/program.h"
 #include "tests/apps/serve/serving.h"
 
@@ -11,11 +8,6 @@ namespace gadolin::test {
 namespace {
 
 using std::string;
-using Clock = std::chrono::steady_clock;
-
-double seconds_from(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 string label_of(const HttpReply& reply, std::size_t i = 0) { return json_of(reply)["results"][i]["label"]; }
 
@@ -73,7 +65,7 @@ TEST(ServeConnections, F3BatchesFormOfPicturesThatWait) {
   EXPECT_LT(server.metric("gadolin_batch_size_bucket{model=\"meter\",le=\"4\"}"), model.batch_sizes.count());
   EXPECT_EQ(server.metric("gadolin_batch_size_sum{model=\"meter\"}"), 24);
   // Limits count pictures, not requests.
-  Meter::milliseconds = 300;
+  Meter::held = true;
   std::thread busy([&] {
     std::vector<FormPart> films(16, FormPart{"file", "f", grey_film(1)});
     EXPECT_EQ(server.client().post_form(analysis, films).status, 200);
@@ -83,20 +75,20 @@ TEST(ServeConnections, F3BatchesFormOfPicturesThatWait) {
     EXPECT_EQ(server.client().post_form(analysis, films).status, 200);
   });
   ASSERT_TRUE(Serving::soon([&] { return server.models().at("").under_way_ == 32; }));
-  Meter::milliseconds = 10;
   const HttpReply refused =
       server.client().post_form(analysis, std::vector<FormPart>(9, {"file", "f", grey_film(1)}));
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(json_of(refused)["error"],
             "32 pictures are under way, and 9 more would be above 40 (--queue); ask again later");
   EXPECT_EQ(refused.header("retry-after"), "1");
+  Meter::held = false;
   busy.join();
   busy_too.join();
 }
 
 TEST(ServeConnections, F6WhoHangsUpIsNotComputedFor) {
   Serving server({.model = {.batch = 1}});
-  Meter::milliseconds = 150;
+  Meter::held = true;
   {
     std::vector<HttpClient> gone;
     for (int i = 0; i < 60; ++i) {
@@ -107,6 +99,7 @@ TEST(ServeConnections, F6WhoHangsUpIsNotComputedFor) {
     ASSERT_TRUE(Serving::soon([&] { return server.models().at("").under_way_ == 60; }));
   }
   EXPECT_TRUE(Serving::soon([&] { return server.counts().hung_up >= 55; })) << server.counts().hung_up;
+  Meter::held = false;
   EXPECT_TRUE(Serving::soon([&] { return server.models().at("").under_way_ == 0; }));
   EXPECT_LT(Meter::computed, 8);  // those that the net had begun, and the test inference
   EXPECT_GE(server.metric("gadolin_abandoned_total"), 55);
@@ -169,33 +162,32 @@ TEST(ServeConnections, F10HealthIsQuickUnderFullLoadWithASlowUpload) {
     slow.send(cat("POST ", analysis, " HTTP/1.1\r\nHost: x\r\nContent-Type: ", form_type,
                   "\r\nContent-Length: 60000000\r\n\r\n"));
     const string piece(300000, 'x');
-    while (!stop) {
-      slow.send(piece);
+    for (int i = 0; !stop; ++i) {
+      if (i < 190) slow.send(piece);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
-  std::vector<double> took;
   HttpClient client = server.client();
-  for (int i = 0; i < 100; ++i) {
-    const auto begin = Clock::now();
-    EXPECT_EQ(client.get(i % 2 ? "/healthz" : "/v2/health/ready").status, 200);
-    took.push_back(seconds_from(begin));
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));
-  }
+  const auto health = [&] {
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(client.get(i % 2 ? "/healthz" : "/v2/health/ready").status, 200);
+  };
+  health();
+  // Nor do they wait where no film is answered at all. How quick they are is what `bench serve` measures.
+  Meter::held = true;
+  health();
+  Meter::held = false;
   stop = true;
   for (std::thread& t : load) t.join();
-  std::sort(took.begin(), took.end());
-  // The server waits for nobody: the middle says so on a busy machine too. bench serve measures the 99th.
-  EXPECT_LT(took[50], 0.02);
 }
 
 TEST(ServeConnections, F12DrainingAnswersWhatIsUnderWayAndRefusesTheRest) {
   Serving server({.model = {.batch = 1}});
-  Meter::milliseconds = 10;
+  Meter::held = true;
   std::vector<HttpReply> replies(20);
   std::thread drain([&] {
-    ASSERT_TRUE(Serving::soon([&] { return server.models().at("").under_way_ >= 15; }));
+    EXPECT_TRUE(Serving::soon([&] { return server.models().at("").under_way_ >= 15; }));
     server.application().drain();
+    Meter::held = false;
     const HttpReply late = server.client().post_form(analysis, {{"file", "f", grey_film(1)}});
     EXPECT_EQ(late.status, 503);
     EXPECT_EQ(json_of(late)["error"], "the server is being stopped; ask another one");
@@ -240,28 +232,27 @@ TEST(ServeConnections, F13ABodyMayComeByteByByte) {
   }
 }
 
-TEST(ServeConnections, SlowPeersAreEndedAndOthersDoNotWait) {
-  Serving server({.http = {.limits = {.connections = 64, .header_seconds = 0.4, .body_seconds = 0.4}}});
+// 50 peers in the middle of their headers and five in that of a body.
+struct SlowPeers {
+  explicit SlowPeers(const Serving& server) {
+    for (int i = 0; i < 50; ++i) {
+      headers.push_back(server.client(30));
+      headers.back().send("GET / HTTP/1.1\r\nHo");
+    }
+    for (int i = 0; i < 5; ++i) {
+      bodies.push_back(server.client(30));
+      bodies.back().send(cat("POST ", analysis, " HTTP/1.1\r\nHost: x\r\nContent-Type: ", form_type,
+                             "\r\nContent-Length: 100\r\n\r\nabc"));
+    }
+  }
   std::vector<HttpClient> headers, bodies;
-  for (int i = 0; i < 50; ++i) {
-    headers.push_back(server.client());
-    headers.back().send("GET / HTTP/1.1\r\nHo");
-  }
-  for (int i = 0; i < 5; ++i) {
-    bodies.push_back(server.client());
-    bodies.back().send(cat("POST ", analysis, " HTTP/1.1\r\nHost: x\r\nContent-Type: ", form_type,
-                           "\r\nContent-Length: 100\r\n\r\nabc"));
-  }
-  const auto begin = Clock::now();
+};
+
+TEST(ServeConnections, NobodyWaitsForSlowPeers) {
+  Serving server({.http = {.limits = {.connections = 64, .header_seconds = 60, .body_seconds = 60}}});
+  const SlowPeers slow(server);
   EXPECT_EQ(label_of(server.client().post_form(analysis, {{"file", "f", grey_film(2)}})), "g2");
-  EXPECT_LT(seconds_from(begin), 0.4);
-  for (HttpClient& c : headers) EXPECT_TRUE(c.closed_by_peer(5));
-  for (HttpClient& c : bodies) {
-    const HttpReply reply = c.reply();
-    EXPECT_EQ(reply.status, 408);
-    EXPECT_EQ(json_of(reply)["error"], "the body did not come within 0.4 s (--body-seconds)");
-  }
-  EXPECT_GE(server.counts().late, 55);
+  EXPECT_EQ(server.counts().late, 0);
   // More than may connect: those that have said nothing for longest give way.
   std::vector<HttpClient> more;
   for (int i = 0; i < 100; ++i) {
@@ -269,6 +260,18 @@ TEST(ServeConnections, SlowPeersAreEndedAndOthersDoNotWait) {
     more.back().send("GET");
   }
   EXPECT_EQ(label_of(server.client().post_form(analysis, {{"file", "f", grey_film(2)}})), "g2");
+}
+
+TEST(ServeConnections, SlowPeersAreEnded) {
+  Serving server({.http = {.limits = {.connections = 64, .header_seconds = 0.4, .body_seconds = 0.4}}});
+  SlowPeers slow(server);
+  for (HttpClient& c : slow.headers) EXPECT_TRUE(c.closed_by_peer(30));
+  for (HttpClient& c : slow.bodies) {
+    const HttpReply reply = c.reply();
+    EXPECT_EQ(reply.status, 408);
+    EXPECT_EQ(json_of(reply)["error"], "the body did not come within 0.4 s (--body-seconds)");
+  }
+  EXPECT_GE(server.counts().late, 55);
 }
 
 TEST(ServeConnections, HostileRequestsEndNobodyElses) {

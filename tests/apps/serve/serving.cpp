@@ -32,6 +32,7 @@ const Scratch& checkpoints_folder() {
 }  // namespace
 
 std::atomic<int> Meter::milliseconds = 0;
+std::atomic<bool> Meter::held = false;
 std::atomic<std::int64_t> Meter::computed = 0;
 
 Meter::Meter()
@@ -40,6 +41,7 @@ Meter::Meter()
 
 Outputs Meter::predict(const Batch& batch) {
   if (milliseconds > 0) std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  while (held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const std::int64_t n = batch.size();
   computed += n;
   const auto values = batch["image"].to(cpu).to_vector<double>();
@@ -109,6 +111,7 @@ std::string several_labels_checkpoint() {
 
 Serving::Serving(Served o) : models_(o.checkpoints, o.model) {
   Meter::milliseconds = 0;
+  Meter::held = false;
   Meter::computed = 0;
   o.http.port = 0;
   application_ = std::make_unique<serve::Application>(models_, o.limits, o.http.limits, o.token, o.keep,
@@ -124,6 +127,7 @@ Serving::Serving(Served o) : models_(o.checkpoints, o.model) {
 
 Serving::~Serving() {
   Meter::milliseconds = 0;
+  Meter::held = false;
   server_.reset();
 }
 

@@ -29,8 +29,10 @@ class Meter : public ClassificationTask {
   Meter();
   const char* kind() const override { return "meter"; }
   Outputs predict(const Batch& batch) override;
-  // Of all meters. How long a batch takes, and how many pictures have been computed.
+  // Of all meters. How long a batch takes, whether none is answered until further notice, and how many
+  // pictures have been computed.
   static std::atomic<int> milliseconds;
+  static std::atomic<bool> held;
   static std::atomic<std::int64_t> computed;
 };
 
@@ -62,9 +64,9 @@ class Serving {
   std::string log() const;
   // The value of a line of /metrics, -1 where there is none.
   double metric(const std::string& line) const;
-  // Waits up to five seconds for f to become true.
+  // Waits for f to become true, up to half a minute: processors have other work too.
   template <class F> static bool soon(F f) {
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       if (f()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
