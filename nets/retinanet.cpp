@@ -76,6 +76,7 @@ DetectorOutput RetinaNet::operator()(const Tensor& x) {
       logits.push_back((*classes_)(level));
       deltas.push_back((*boxes_)(level));
     }
+    levels.clear();  // before logits are there twice
     y.logits = concat(logits, 1);
     y.deltas = concat(deltas, 1);
     return y;
