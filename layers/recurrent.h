@@ -25,7 +25,8 @@ class Steps {
   Steps(const std::vector<std::int64_t>& lengths);  // of each sequence
   // Int32 or int64 [N]: lengths; [N, T]: a mask.
   Steps(Tensor lengths_or_mask) : given_(std::move(lengths_or_mask)) {}
-  bool all() const { return !given_.defined(); }  // whether none is padding
+  bool all() const { return !given_.defined(); }                // whether none is padding
+  bool lengths() const { return !all() && given_.dim() == 1; }  // whether padding lies behind sequences alone
   // Bool [n, t] on `device`; undefined for all. Throws ShapeError, DTypeError and ValueError.
   Tensor mask(std::int64_t n, std::int64_t t, Device device) const;
 
