@@ -2,7 +2,7 @@
 
     pip install torch
     python bench/compare_lstm.py --gadolin build/test/apps/gadolin [--cells lstm,gru] [--dtypes fp32,bf16] [--threads 2] [--device cuda]
-        [--out lstm.txt]
+        [--out lstm.txt] [--json lstm.json]
 
 Two layers of 256 units in two directions over 60 steps of 1,536 features, batch 32: the sequence model of head CT. Gadolin's side is
 `gadolin bench op`. Training is forward and backward to the gradients of the weights, from a sum of the outputs; the features want
@@ -75,6 +75,7 @@ def main():
     p.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     p.add_argument("--alternations", type=int, default=3)
     p.add_argument("--out", help="write the table to this file too")
+    p.add_argument("--json", help="and rows for bench/gpu_report.py to this one")
     args = p.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     import torch
@@ -85,6 +86,7 @@ def main():
     lines = [f"PyTorch {torch.__version__}, {args.threads} threads, {where}", "",
              "| layers | pass | type | PyTorch ms | Gadolin ms | ratio |", "|---|---|---|---|---|---|"]
     print("\n".join(lines), flush=True)
+    rows = []
     for cell in args.cells.split(","):
         for training in (True, False):
             for dtype in args.dtypes.split(","):
@@ -95,9 +97,16 @@ def main():
                 a, b = statistics.median(theirs), statistics.median(ours)
                 lines.append(f"| {cell} 2 x {HIDDEN} | {'training' if training else 'evaluation'} | {dtype} | {a:.1f} | {b:.1f} | {a / b:.2f} |")
                 print(lines[-1], flush=True)
+                for framework, variant, times in (("pytorch", "eager", theirs), ("gadolin", "", ours)):
+                    rows.append({"suite": "model", "net": f"{cell} 2x{HIDDEN}", "mode": "train" if training else "infer", "dtype": dtype, "batch": BATCH,
+                                 "framework": framework, "variant": variant, "median_ms": statistics.median(times), "min_ms": min(times),
+                                 "max_ms": max(times), "versions": {"torch": torch.__version__}, "commit": os.environ.get("GADOLIN_COMMIT", "")})
     if args.out:
         with open(args.out, "w") as file:
             file.write("\n".join(lines) + "\n")
+    if args.json:
+        with open(args.json, "w") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ class RnnPlan {
 
 // By the first algorithm that takes the problem; nullptr: none does. Persistent ones keep W_hh on the chip.
 // During a recording nothing is tried.
-std::shared_ptr<const RnnPlan> plan_of(const RnnProblem& p) {
+std::shared_ptr<const RnnPlan> rnn_plan(const RnnProblem& p) {
   thread_local std::map<RnnProblem, std::shared_ptr<const RnnPlan>> plans;
   const auto [found, first] = plans.try_emplace(p);
   if (!first) return found->second;
@@ -235,7 +235,7 @@ constexpr std::int64_t keeping = 8;
 constexpr double keeping_weight = 2048.0 / keeping;
 bool keeps_states(const RecurrentFunction& f) { return f.rows.mask.defined() && gates_of(f.cell) > 1; }
 
-RnnProblem problem_of(const RecurrentFunction& f, const Tensor& x) {
+RnnProblem rnn_problem(const RecurrentFunction& f, const Tensor& x) {
   return {x.device().index, x.dtype(), f.cell,   x.dtype() == DType::fp32 && tf32_allowed(),
           f.keeps,          f.rows.n,  f.rows.t, x.size(1) + (keeps_states(f) ? keeping : 0),
           f.hidden,         f.state,   f.sides};
@@ -279,13 +279,13 @@ bool cudnn_takes(const RecurrentFunction& f, const Tensor& x, const Steps& steps
   if (!x.device().is_cuda() || backend() != Backend::best || x.numel() == 0) return false;
   const bool from_zeros = gates_of(f.cell) > 1 && !initial.h.defined() && !initial.c.defined();
   if (!steps.all() && (!steps.lengths() || (f.sides == 2 && !from_zeros))) return false;
-  return plan_of(problem_of(f, x)) != nullptr;
+  return rnn_plan(rnn_problem(f, x)) != nullptr;
 }
 
 RecurrentFunction::Parts cudnn_recurrent(const RecurrentFunction& f, const Tensor& x,
                                          const RecurrentPrepared& w, const RecurrentState& initial) {
   const std::int64_t n = f.rows.n, t = f.rows.t;
-  const CudnnRecurrent function{plan_of(problem_of(f, x))};
+  const CudnnRecurrent function{rnn_plan(rnn_problem(f, x))};
   const Tensor mask = f.rows.mask;
   Tensor in = x;
   if (keeps_states(f))

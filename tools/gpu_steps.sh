@@ -143,7 +143,7 @@ has_torch() {
 # The sequence model of head CT, 2 x 256 in two directions on 1,536 features, batch 32, 60 steps; each side by cudnnRNN.
 lstm_beside() {
   has_torch || return 0
-  step lstm "$1" within python3 "$(dirname "$compare")/compare_lstm.py" --gadolin "$gadolin" --device cuda --threads "$cores" --seconds 0.5
+  step lstm "$1" within python3 "$(dirname "$compare")/compare_lstm.py" --gadolin "$gadolin" --device cuda --threads "$cores" --seconds 0.5 --json "$dir/lstm.json"
 }
 # beside NAME SECONDS OPTION...: a comparison with PyTorch; its rows go into NAME.json.
 beside() {
