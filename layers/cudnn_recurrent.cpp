@@ -231,13 +231,13 @@ Tensor of_gates(const RecurrentFunction& f, const Tensor& ih, double input, doub
 
 // Columns beside the input by which a state stays. exp(-2048) is 0 in every type, and a sum of activations
 // does not come near it.
-constexpr std::int64_t keeping = 8;
-constexpr double keeping_weight = 2048.0 / keeping;
+constexpr std::int64_t keeping_columns = 8;
+constexpr double keeping_weight = 2048.0 / keeping_columns;
 bool keeps_states(const RecurrentFunction& f) { return f.rows.mask.defined() && gates_of(f.cell) > 1; }
 
 RnnProblem rnn_problem(const RecurrentFunction& f, const Tensor& x) {
   return {x.device().index, x.dtype(), f.cell,   x.dtype() == DType::fp32 && tf32_allowed(),
-          f.keeps,          f.rows.n,  f.rows.t, x.size(1) + (keeps_states(f) ? keeping : 0),
+          f.keeps,          f.rows.n,  f.rows.t, x.size(1) + (keeps_states(f) ? keeping_columns : 0),
           f.hidden,         f.state,   f.sides};
 }
 
@@ -250,7 +250,7 @@ Tensor packed_weights(const RnnPlan& plan, const RecurrentFunction& f, const Rec
   }
   if (keeps_states(f)) {
     const Tensor columns = of_gates(f, ih, -keeping_weight, keeping_weight).unsqueeze(1);
-    ih = concat({ih, columns.expand({ih.size(0), keeping})}, 1);
+    ih = concat({ih, columns.expand({ih.size(0), keeping_columns})}, 1);
   }
   const Tensor* const given[] = {&ih, &w.hh, &bias, &w.bias_hh, &w.hr};
   std::map<std::int64_t, Tensor> by_place;
@@ -289,7 +289,7 @@ RecurrentFunction::Parts cudnn_recurrent(const RecurrentFunction& f, const Tenso
   const Tensor mask = f.rows.mask;
   Tensor in = x;
   if (keeps_states(f))
-    in = concat({x, (1 - mask.to(x.dtype())).reshape({n * t, 1}).expand({n * t, keeping})}, 1);
+    in = concat({x, (1 - mask.to(x.dtype())).reshape({n * t, 1}).expand({n * t, keeping_columns})}, 1);
   in = in.reshape({n, t, in.size(1)}).transpose(0, 1).contiguous();
   const auto dense = [](const Tensor& s) { return s.defined() ? s.contiguous() : s; };
   const Tensor h0 = dense(initial.h);
