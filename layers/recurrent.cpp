@@ -185,7 +185,7 @@ RecurrentOutput recurrent(const Tensor& x_in, const Steps& steps, const Recurren
     layer.keeps = detail::wants_tape(given, 8);
     const auto parts =
         detail::cudnn_takes(layer, y, steps, initial)
-            ? detail::cudnn_recurrent(layer, y, w, {h0, c0})
+            ? detail::cudnn_recurrent(layer, y, w, RecurrentState{h0, c0})
             : layer.parts(apply(layer, linear(y, w.ih, w.bias), w.hh, w.bias_hh, w.hr, h0, c0));
     y = parts.y;
     last_h.push_back(parts.h), last_c.push_back(parts.c);
