@@ -12,6 +12,7 @@
 #include "apps/hemorrhage/slice_units.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/program/work_lock.h"
 #include "data/dicom/dictionary.h"
 #include "io/atomic_file.h"
 #include "io/bytes.h"
@@ -67,6 +68,8 @@ class Extraction {
 
   void run() {
     const double start = seconds_now();
+    make_folders("img-extract", data_dir_);
+    const WorkLock lock("img-extract", data_dir_, in_data("img_extract.lock"));
     settle_settings();
     for (const std::string& folder : folders_) make_folders("img-extract", folder);
     clear_temporaries();
