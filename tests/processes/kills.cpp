@@ -11,8 +11,9 @@ namespace fs = std::filesystem;
 TEST_F(Launch, KillsOverFourProcessesAreResumedBitForBit) {
   const int kills = std::getenv("GADOLIN_CAMPAIGN") ? 100 : 2;
   const auto run = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> args = training({"--epochs", "1000000", "--schedule", "constant", "--save-every",
-                                              "10", "--resume", "auto", "--threads", "1", "--quiet"});
+    std::vector<std::string> args =
+        training({"--epochs", "1000000", "--schedule", "constant", "--warmup-epochs", "0", "--eval-every",
+                  "50", "--save-every", "10", "--resume", "auto", "--threads", "1", "--quiet"});
     args.insert(args.end(), more.begin(), more.end());
     return run_program(launched(4, args));
   };
