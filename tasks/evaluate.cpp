@@ -1,5 +1,6 @@
 #include "tasks/evaluate.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "tensor/capture.h"
 #include "tensor/check.h"
 #include "train/progress.h"
+#include "train/shares.h"
 
 namespace gadolin {
 
@@ -61,6 +63,7 @@ void for_each_batch(DataLoader& loader, const std::string& label,
   Batch batch;
   std::int64_t done = 0;
   while (loader.next(batch)) {
+    if (batch.spare) continue;
     f(batch);
     if (progress) progress->update(++done, loader.stats().wait_seconds);
   }
@@ -82,21 +85,35 @@ std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evalu
   return evaluate(std::ref(predict), loader, evaluator, label);
 }
 
-std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
-                                Communicator& communicator) {
-  if (communicator.alone()) return evaluate(task, loader, evaluator, compute);
-  const EvaluationMode mode(task.net());
-  const NoGrad guard;
-  const ComputeScope scope(compute);
-  RecordedPrediction predict(task);
-  const std::int64_t batches = loader.batches(), rank = communicator.rank(), ranks = communicator.size();
-  const std::int64_t from = batches * rank / ranks, to = batches * (rank + 1) / ranks;
-  loader.seek(loader.epoch(), from);
-  Batch batch;
-  for (std::int64_t step = from; step < to && loader.next(batch); ++step)
-    evaluator.add(batch, predict(batch));
-  evaluator.gather(communicator);
-  return loader.bad_samples();
+LoaderOptions divided(LoaderOptions options, const Communicator& communicator, Divide divide) {
+  options.rank = communicator.rank();
+  options.ranks = communicator.size();
+  options.divide = divide;
+  return options;
+}
+
+KeptRows kept_rows(const Batch& batch, const DataLoader& loader, const Communicator& communicator) {
+  KeptRows kept;
+  std::int64_t wanted = (batch.step * communicator.size() + communicator.rank()) * loader.batch_size();
+  for (std::int64_t i = 0; i < batch.size() && !batch.spare; ++i, ++wanted) {
+    if (batch.indices[static_cast<std::size_t>(i)] != wanted) continue;
+    kept.rows.push_back(i);
+    kept.places.push_back(wanted);
+  }
+  return kept;
+}
+
+template <class A> void pack_fields(A& a, BadSample& bad) { a(bad.index, bad.name, bad.reason); }
+
+std::vector<BadSample> bad_samples_of_all(const DataLoader& loader, std::int64_t samples,
+                                          Communicator& communicator) {
+  std::vector<BadSample> all = gather_items(communicator, loader.bad_samples());
+  std::ranges::sort(all, {}, &BadSample::index);
+  const auto same = [](const BadSample& a, const BadSample& b) { return a.index == b.index; };
+  all.erase(std::unique(all.begin(), all.end(), same), all.end());
+  all = unpacked<std::vector<BadSample>>(communicator.broadcast(packed(all)));
+  check_bad_samples(all, samples);
+  return all;
 }
 
 }  // namespace gadolin

@@ -41,7 +41,8 @@ class RecordedPrediction {
 
 using Predict = std::function<Outputs(const Batch&)>;  // what a task, a predictor or an ensemble does
 
-// The rest of the loader's epoch, with a line of progress on stderr under `label`; empty: none.
+// The rest of the loader's epoch, with a line of progress on stderr under `label`; empty: none. Spare batches
+// (Batch::spare) are left out.
 void for_each_batch(DataLoader& loader, const std::string& label, const std::function<void(const Batch&)>& f);
 
 // The rest of the loader's epoch. `label`: of a line of progress on stderr; empty: none. Returns samples that
@@ -53,11 +54,21 @@ std::vector<BadSample> evaluate(const Predict& predict, DataLoader& loader, Eval
 std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
                                 const std::string& label = "");
 
-// The same by several processes, of which each has a task of its own and all the same set: each takes its
-// share of the batches, and the first one's evaluator then holds all samples (Evaluator::gather). A share is
-// a row of whole batches, one rank's behind another's, so that every batch and the order of all are those of
-// a process alone. With fewer batches than processes some have none.
-std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evaluator, DType compute,
-                                Communicator& communicator);
+// The options of a loader for the batches of which each process takes its row: together they are those of a
+// process alone, in its order. After evaluate() the first one's evaluator gets all (Evaluator::gather).
+LoaderOptions divided(LoaderOptions options, const Communicator& communicator, Divide divide = Divide::rows);
+
+// Of a batch of a loader in turns, without order or repeats, that may skip samples: the rows that are of the
+// samples wanted, since another one stands in the place of one that cannot be read; and their places in the
+// set. Of a spare batch none.
+struct KeptRows {
+  std::vector<std::int64_t> rows, places;
+};
+KeptRows kept_rows(const Batch& batch, const DataLoader& loader, const Communicator& communicator);
+
+// What loaders of all processes have left out, each once, ordered by place: on all of them. Throws DataError
+// where together they are too many of the `samples` of the set.
+std::vector<BadSample> bad_samples_of_all(const DataLoader& loader, std::int64_t samples,
+                                          Communicator& communicator);
 
 }  // namespace gadolin

@@ -8,6 +8,7 @@
 #include "io/csv.h"
 #include "io/npy.h"
 #include "layers/module.h"
+#include "tasks/evaluate.h"
 #include "tensor/ops.h"
 #include "train/progress.h"
 
@@ -104,7 +105,8 @@ Watched watched(Layer& net, const Pipeline& pipeline) {
 }
 
 FeatureResult extract_from(const Watched& watched, const Dataset& set, const LoaderOptions& loader_options,
-                           const FeatureOptions& options, const TakeFeatures& take) {
+                           const FeatureOptions& options, const TakeFeatures& take,
+                           Communicator& communicator) {
   require<UsageError>(options.dtype == DType::fp32 || options.dtype == DType::fp16, "features: cannot be ",
                       options.dtype, ", only fp32 or fp16");
   require<UsageError>(!loader_options.shuffle && !loader_options.drop_last,
@@ -119,49 +121,45 @@ FeatureResult extract_from(const Watched& watched, const Dataset& set, const Loa
     explicit Mode(Module& n) : net(n), training(n.training()) { net.eval(); }
     ~Mode() { net.train(training); }
   } mode(watched.net);
-  const auto loader = watched.loader(set, loader_options);
+  const auto loader = watched.loader(set, divided(loader_options, communicator, Divide::turns));
   std::optional<Progress> progress;
   if (!options.progress.empty())
     progress.emplace(options.progress, loader->batches(), progress_on_stderr(),
                      ProgressUnit{"img", static_cast<double>(loader->batch_size())});
   FeatureResult result;
   Batch batch;
-  for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {
+  for (std::int64_t done = 0; loader->next(batch);) {
     Tensor rows = tap ? tap->watch([&] { return watched.run(batch); }).feature : watched.run(batch);
     require<ShapeError>(rows.defined() && rows.dim() > 0 && rows.size(0) == batch.size(),
                         "features: ", options.layer, " gives ", rows.shape(), " for ", batch.size(),
                         " samples");
     if (options.pool && rows.dim() == 4) rows = mean(rows, {2, 3});
     rows = rows.to(options.dtype);
-    // The loader puts another sample in the place of a bad one: such rows go.
-    std::vector<std::int64_t> kept, places;
-    for (std::int64_t i = 0; i < batch.size(); ++i, ++wanted) {
-      if (batch.indices[static_cast<std::size_t>(i)] != wanted) continue;
-      kept.push_back(i);
-      places.push_back(wanted);
-    }
-    if (static_cast<std::int64_t>(kept.size()) < batch.size()) {
-      rows =
-          index_select(rows, 0, from_vector(kept, {static_cast<std::int64_t>(kept.size())}, rows.device()));
-    }
     result.row = Shape{};
     for (int d = 1; d < rows.dim(); ++d) result.row.push_back(rows.size(d));
-    result.rows += rows.size(0);
-    take(rows, places);
+    const KeptRows kept = kept_rows(batch, *loader, communicator);
+    if (std::ssize(kept.rows) < batch.size())
+      rows = index_select(rows, 0, from_vector(kept.rows, {std::ssize(kept.rows)}, rows.device()));
+    rows = gather_rows(communicator, rows);
+    const std::vector<std::int64_t> places = gather_values(communicator, kept.places);
+    if (communicator.first()) take(rows, places);
     if (progress) progress->update(++done, loader->stats().wait_seconds);
   }
   if (progress) progress->finish();
-  result.bad = loader->bad_samples();
+  result.bad = bad_samples_of_all(*loader, set.size(), communicator);
+  result.rows = set.size() - std::ssize(result.bad);
   return result;
 }
 
 FeatureResult write_from(const Watched& watched, const std::string& folder, const Dataset& set,
-                         const LoaderOptions& loader, const FeatureOptions& options) {
+                         const LoaderOptions& loader, const FeatureOptions& options,
+                         Communicator& communicator) {
   if (!options.layer.empty()) const LayerTap check(watched.net, options.layer);  // before anything is made
   std::optional<NpyWriter> array;
   std::optional<AtomicFile> index;
   const FeatureResult result = extract_from(
-      watched, set, loader, options, [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
+      watched, set, loader, options,
+      [&](const Tensor& rows, const std::vector<std::int64_t>& places) {
         if (!array) {  // the first batch could be read and run
           make_folders("features", folder);
           index.emplace(folder + "/index.csv");
@@ -178,34 +176,37 @@ FeatureResult write_from(const Watched& watched, const std::string& folder, cons
                            csv_field(info.patient), ",", csv_field(labels_of(set, info)), ",",
                            split_name(info.split), "\n"));
         }
-      });
-  array->commit();
-  index->commit();
+      },
+      communicator);
+  if (array) array->commit();
+  if (index) index->commit();
   return result;
 }
 
 }  // namespace
 
 FeatureResult extract_features(Task& task, const Dataset& set, const LoaderOptions& loader,
-                               const FeatureOptions& options, const TakeFeatures& take) {
-  return extract_from(watched(task, options.pictures), set, loader, options, take);
+                               const FeatureOptions& options, const TakeFeatures& take,
+                               Communicator& communicator) {
+  return extract_from(watched(task, options.pictures), set, loader, options, take, communicator);
 }
 
 FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& pipeline,
                                const LoaderOptions& loader, const FeatureOptions& options,
-                               const TakeFeatures& take) {
-  return extract_from(watched(net, pipeline), set, loader, options, take);
+                               const TakeFeatures& take, Communicator& communicator) {
+  return extract_from(watched(net, pipeline), set, loader, options, take, communicator);
 }
 
 FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
-                             const LoaderOptions& loader, const FeatureOptions& options) {
-  return write_from(watched(task, options.pictures), folder, set, loader, options);
+                             const LoaderOptions& loader, const FeatureOptions& options,
+                             Communicator& communicator) {
+  return write_from(watched(task, options.pictures), folder, set, loader, options, communicator);
 }
 
 FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
-                             const FeatureOptions& options) {
-  return write_from(watched(net, pipeline), folder, set, loader, options);
+                             const FeatureOptions& options, Communicator& communicator) {
+  return write_from(watched(net, pipeline), folder, set, loader, options, communicator);
 }
 
 }  // namespace gadolin

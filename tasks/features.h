@@ -61,23 +61,26 @@ struct FeatureResult {
 using TakeFeatures = std::function<void(const Tensor& rows, const std::vector<std::int64_t>& indices)>;
 
 // The features of every sample in evaluation mode, in the order of the set, handed over batch by batch as [M,
-// ...] on the net's device with the places of the samples. With `bad_samples` skip or quarantine, samples
-// that cannot be read are left out. `shuffle` and `drop_last` must be off. Memory does not grow with the set.
-// Throws as the loader and LayerTap.
+// ...] on the net's device with the places of the samples. Several processes take the batches in turns, and
+// rank 0 gets those of all, on the CPU; the result is that of all ranks on each. With `bad_samples` skip or
+// quarantine, samples that cannot be read are left out. `shuffle` and `drop_last` must be off. Memory does
+// not grow with the set. Throws as the loader and LayerTap.
 FeatureResult extract_features(Task& task, const Dataset& set, const LoaderOptions& loader,
-                               const FeatureOptions& options, const TakeFeatures& take);
+                               const FeatureOptions& options, const TakeFeatures& take,
+                               Communicator& communicator = no_communicator());
 // The same of a net of pictures without a task.
 FeatureResult extract_features(Layer& net, const Dataset& set, const Pipeline& pipeline,
                                const LoaderOptions& loader, const FeatureOptions& options,
-                               const TakeFeatures& take);
+                               const TakeFeatures& take, Communicator& communicator = no_communicator());
 
 // The same into folder/features.npy [rows, ...] and folder/index.csv (row,path,patient,label,split), which
 // appear when all is done. The folder is made. map_npy (io/npy.h) reads the array without loading it.
 FeatureResult write_features(const std::string& folder, Task& task, const Dataset& set,
-                             const LoaderOptions& loader, const FeatureOptions& options);
+                             const LoaderOptions& loader, const FeatureOptions& options,
+                             Communicator& communicator = no_communicator());
 // The same of a net of pictures without a task.
 FeatureResult write_features(const std::string& folder, Layer& net, const Dataset& set,
                              const Pipeline& pipeline, const LoaderOptions& loader,
-                             const FeatureOptions& options);
+                             const FeatureOptions& options, Communicator& communicator = no_communicator());
 
 }  // namespace gadolin

@@ -16,9 +16,7 @@ namespace gadolin {
 namespace {
 
 LoaderOptions training_loads(const TrainPlan& plan, const Communicator& communicator) {
-  LoaderOptions load = plan.load;
-  load.rank = communicator.rank();
-  load.ranks = communicator.size();
+  LoaderOptions load = divided(plan.load, communicator, Divide::samples);
   load.shuffle = true;
   load.drop_last = !plan.keep_last_batch;
   load.epochs = plan.loop.epochs;
@@ -177,8 +175,8 @@ void Training::choose_metric() {
   fail<UsageError>("--monitor ", wanted, " is unknown; use ", list);
 }
 
-std::unique_ptr<DataLoader> Training::validation_loader() const {
-  LoaderOptions load = plan_.load;
+std::unique_ptr<DataLoader> Training::validation_loader(const Communicator& communicator) const {
+  LoaderOptions load = divided(plan_.load, communicator);
   load.shuffle = load.drop_last = false;
   load.epochs = 1;
   load.bad_samples = BadSamples::fail;
@@ -188,7 +186,7 @@ std::unique_ptr<DataLoader> Training::validation_loader() const {
 
 // Of batches as they are evaluated, in evaluation mode; each counts with its samples.
 double Training::validation_loss() {
-  const auto loader = validation_loader();
+  const auto loader = validation_loader(no_communicator());
   const EvaluationMode mode(task_.net());
   const NoGrad guard;
   const ComputeScope compute(plan_.loop.compute);
@@ -203,9 +201,10 @@ double Training::validation_loss() {
 // Each process evaluates its share of the samples. The first one measures what all have found, and the
 // training loop tells the others its numbers.
 MetricList Training::evaluate() {
-  const auto loader = validation_loader();
+  const auto loader = validation_loader(communicator_);
   const auto evaluator = task_.evaluator(val_);
-  gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute, communicator_);
+  gadolin::evaluate(task_, *loader, *evaluator, plan_.loop.compute);
+  evaluator->gather(communicator_);
   MetricList list;
   on_first(communicator_, [&] {
     if (evaluator->has_loss())

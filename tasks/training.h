@@ -83,7 +83,7 @@ class Training {
  private:
   void choose_metric();
   MetricList evaluate();
-  std::unique_ptr<DataLoader> validation_loader() const;
+  std::unique_ptr<DataLoader> validation_loader(const Communicator& communicator) const;
   double validation_loss();
   void tell_epoch(RunDir& run, std::int64_t epoch, const MetricList& row);
   void tell_step(RunDir& run, const StepLog& step);

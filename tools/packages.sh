@@ -5,7 +5,7 @@
 packages_build="g++ cmake ninja-build pkg-config libdnnl-dev libjpeg-dev libpng-dev zlib1g-dev libdeflate-dev libstb-dev
   nlohmann-json3-dev libcli11-dev libprotobuf-dev protobuf-compiler libdcmtk-dev libcharls-dev
   libopenjp2-7-dev libsoci-dev libpugixml-dev libmicrohttpd-dev libopenmpi-dev openmpi-bin"
-packages_tests="libgtest-dev libbenchmark-dev mariadb-server-core mariadb-client-core postgresql"
+packages_tests="libgtest-dev libbenchmark-dev mariadb-server-core mariadb-client-core postgresql iproute2"
 packages_format="clang-format-14"
 packages_browser="chromium nodejs"  # for the test of the page of gadolin serve alone, which is skipped without them
 packages_reference="doxygen"

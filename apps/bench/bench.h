@@ -10,6 +10,8 @@ namespace gadolin {
 
 void add_model_bench(Program& program, CLI::App* group);
 void add_account_bench(Program& program, CLI::App* group);
+void add_processes_bench(Program& program, CLI::App* group);
+void add_scaling_bench(Program& program, CLI::App* group);
 void add_startup_bench(Program& program, CLI::App* group);
 void add_op_bench(Program& program, CLI::App* group);
 void add_data_bench(Program& program, CLI::App* group);

@@ -182,6 +182,8 @@ void add_bench(Program& program) {
   add_op_bench(program, group);
   add_model_bench(program, group);
   add_account_bench(program, group);
+  add_processes_bench(program, group);
+  add_scaling_bench(program, group);
   add_startup_bench(program, group);
   add_data_bench(program, group);
   add_dicom_bench(program, group);

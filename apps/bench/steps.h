@@ -7,6 +7,7 @@
 
 #include "apps/program/command.h"
 #include "nets/registry.h"
+#include "train/gradient_sum.h"
 #include "train/optimizer.h"
 
 namespace gadolin {
@@ -55,6 +56,10 @@ class TrainStep {
  public:
   TrainStep(StepNet& net, const Session& session, const StepOptions& o);
   Tensor operator()(const std::vector<Tensor>& batch);  // -> the loss
+  // Of several processes, of which each has its pictures.
+  void average_over(Communicator& processes, const GradientReduction& reduction) {
+    optimizer_.average_over(processes, reduction);
+  }
   // Whether the loss scale was too large for the last step. Waits for the device.
   bool skipped() const { return optimizer_.last_step_skipped(); }
 

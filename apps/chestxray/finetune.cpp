@@ -269,6 +269,7 @@ void finetune(Session& session, const FinetuneFlags& f, const ConfigText& config
                      "; change --shares, or the splits of the data");
   std::vector<Tried> all;
   for (const Variant& v : variants) all.push_back(try_variant(session, f, v, model, *films, config));
+  if (!session.communicator().first()) return;  // that one has measured
   all.push_back(constant_answer(f, *films, all[0], session.common().seed));
   tell(session, f, all);
 }

@@ -24,6 +24,7 @@ void predict(Session& session, const PredictFlags& f) {
   Judges judges(session, checkpoint.path(), {}, views_of_tta(f.tta));
   const Task& task = judges.task();
   const ClassificationTask& classifier = as_findings(task, "chestxray predict", f.ckpt);
+  refuse_pipes(session, "chestxray predict", f.files);
   const auto set = open_inputs("chestxray predict", f.files, task.classes());
   std::vector<std::vector<std::string>> rows{task.columns()};
   rows[0].insert(rows[0].begin(), "path");
@@ -42,6 +43,7 @@ void predict(Session& session, const PredictFlags& f) {
                                         for (std::size_t k = 0; k < p.size(); ++k)
                                           if (classifier.trained(k)) table += "," + exact_text(p[k]);
                                       });
+  if (!session.communicator().first()) return;
   session.say(format_table(rows));
   if (!f.out.empty()) {
     write_file_atomically(f.out, table + "\n");

@@ -229,9 +229,14 @@ void index(Session& session, const DicomCommandOptions& o) {
   how.keep_patient_ids = o.keep_ids;
   how.key = o.key;
   for (const std::string& field : o.fields) how.more.push_back(dicom_tag(field));
+  Communicator& processes = session.communicator();
+  how.rank = processes.rank();
+  how.ranks = processes.size();
+  how.gather = [&](const std::string& bytes) { return processes.gather(bytes); };
   const double start = seconds_now();
   const DicomIndex found = index_dicom(o.inputs[0], how);
   const double seconds = seconds_now() - start;
+  if (!processes.first()) return;
   if (o.out.empty())
     session.say(to_csv(found.table));
   else

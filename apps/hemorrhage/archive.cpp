@@ -62,10 +62,11 @@ std::string CtArchive::fingerprint() const {
   return sum.hex();
 }
 
-void CtArchive::each(const std::function<void(std::size_t)>& visit,
+void CtArchive::each(const ItemShare& share, const std::function<void(std::size_t)>& visit,
                      const std::function<void(std::size_t)>& after) const {
-  for (std::size_t first = 0; first < members_.size(); first += run_length) {
-    const std::size_t count = std::min(run_length, members_.size() - first);
+  const auto from = static_cast<std::size_t>(share.from), to = static_cast<std::size_t>(share.to);
+  for (std::size_t first = from; first < to; first += run_length) {
+    const std::size_t count = std::min(run_length, to - first);
     std::exception_ptr failed;
     std::mutex mutex;
     std::atomic<std::size_t> next{0};  // members differ in what they cost
@@ -83,7 +84,7 @@ void CtArchive::each(const std::function<void(std::size_t)>& visit,
       file_.forget(entry.header, entry.room - entry.header);
     }
     if (failed) std::rethrow_exception(failed);
-    after(first + count);
+    after(first + count - from);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "io/mapped_file.h"
 #include "io/zip_file.h"
+#include "train/shares.h"
 
 namespace gadolin::hemorrhage {
 
@@ -41,10 +42,10 @@ class CtArchive {
   const std::vector<CtMember>& members() const { return members_; }
   // Of names, sizes and check sums of all members: two archives of one content have the same.
   std::string fingerprint() const;
-  // Calls visit(i) for every member, on all threads. Members are taken in runs, after each of which the pages
-  // of the file are given back and `after` is called with the number done, so memory does not grow with the
-  // archive. An exception ends it and is thrown again.
-  void each(const std::function<void(std::size_t)>& visit,
+  // Calls visit(i) for every member of a share, on all threads. Members are taken in runs, after each of
+  // which the pages of the file are given back and `after` is called with the number done, so memory does not
+  // grow with the archive. An exception ends it and is thrown again.
+  void each(const ItemShare& share, const std::function<void(std::size_t)>& visit,
             const std::function<void(std::size_t)>& after) const;
 
  private:

@@ -35,6 +35,7 @@ class Metadata {
 
   void run() {
     read_headers();
+    if (!session_.communicator().first()) return;
     find_copies(archive_, headers_);
     for (std::size_t i = 0; i < headers_.size(); ++i) tell_of(i);
     order_series_of_all();
@@ -53,25 +54,34 @@ class Metadata {
 
   void read_headers() {
     const std::size_t total = archive_.members().size();
-    headers_.resize(total);
+    Communicator& processes = session_.communicator();
+    const ItemShare share = share_of(processes, static_cast<std::int64_t>(total));
+    headers_.resize(static_cast<std::size_t>(share.to - share.from));
     std::mutex mutex;
     std::map<std::size_t, std::string> wrong;
     dicom_keyword(0x00280010);  // the dictionary is there before threads ask for it
-    Progress progress("headers", static_cast<std::int64_t>(total), progress_on_stderr(!session_.bars()),
-                      {"files", 1});
+    Progress progress("headers", share.to - share.from, progress_on_stderr(!session_.bars()), {"files", 1});
     archive_.each(
+        share,
         [&](std::size_t i) {
+          SliceHeader& header = headers_[i - static_cast<std::size_t>(share.from)];
           try {
-            headers_[i] = read_header(archive_, i);
+            header = read_header(archive_, i);
           } catch (const FormatError& e) {
-            headers_[i].member = i;
+            header.member = i;
             const std::lock_guard lock(mutex);
             wrong[i] = e.what();
           }
         },
         [&](std::size_t done) { progress.update(static_cast<std::int64_t>(done), 0); });
     progress.finish();
-    unpacked_ = archive_.zip().unpacked_bytes();
+    headers_ = gather_items(processes, std::move(headers_));
+    using Reason = std::pair<std::size_t, std::string>;
+    for (Reason& r : gather_items(processes, std::vector<Reason>(wrong.begin(), wrong.end())))
+      wrong.insert(std::move(r));
+    unpacked_ =
+        static_cast<std::uint64_t>(processes.sum(static_cast<double>(archive_.zip().unpacked_bytes())));
+    if (!processes.first()) return;
     require<DataError>(wrong.size() < total, "create-metadata: no member of ", printable(archive_.path()),
                        " can be read; the first: ", wrong.empty() ? "" : wrong.begin()->second);
     for (const auto& [i, reason] : wrong) remark("unreadable", i, reason);

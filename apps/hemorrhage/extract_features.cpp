@@ -15,6 +15,7 @@
 #include "io/sha256.h"
 #include "layers/compute.h"
 #include "tasks/classification.h"
+#include "tasks/evaluate.h"
 #include "tasks/features.h"
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -199,10 +200,10 @@ void write_part(Session& session, const ExtractFlags& f, const ExtractPart& part
   load.workers = f.workers;
   load.device = session.device();
   load.bad_samples = BadSamples::skip;
-  const auto loader = task.loader(*set, task.pipeline(), load);
+  Communicator& processes = session.communicator();
+  const auto loader = task.loader(*set, task.pipeline(), divided(load, processes, Divide::turns));
   std::optional<NpyWriter> features, base;
-  AtomicFile index(folder + "/index.csv");
-  index.write("row,path,patient,study,series,position,label,labelled\n");
+  std::optional<AtomicFile> index;
   const NoGrad guard;
   const ComputeScope scope(session.compute());
   std::optional<Progress> progress;
@@ -210,36 +211,54 @@ void write_part(Session& session, const ExtractFlags& f, const ExtractPart& part
     progress.emplace(part.name, loader->batches(), progress_on_stderr(),
                      ProgressUnit{"img", static_cast<double>(loader->batch_size())});
   Batch batch;
-  for (std::int64_t wanted = 0, done = 0; loader->next(batch);) {
+  for (std::int64_t done = 0; loader->next(batch);) {
     const SliceAnswer answer = answer_of(task, batch, f.logits);
-    std::vector<std::int64_t> kept;  // another slice stands in the place of one that cannot be read
-    for (std::int64_t n = 0; n < batch.size(); ++n, ++wanted) {
-      if (batch.indices[static_cast<std::size_t>(n)] != wanted) continue;
-      kept.push_back(n);
-      index.write(index_line(slices, part.places[static_cast<std::size_t>(wanted)],
-                             (features ? features->rows() : 0) + std::ssize(kept) - 1));
-    }
+    const KeptRows kept = kept_rows(batch, *loader, processes);
+    const Tensor chosen = from_vector(kept.rows, {std::ssize(kept.rows)}, session.device());
+    const Tensor rows = gather_rows(processes, index_select(answer.features, 0, chosen)),
+                 said = gather_rows(processes, index_select(answer.probability, 0, chosen));
+    const std::vector<std::int64_t> places = gather_values(processes, kept.places);
+    if (!processes.first()) continue;
     if (!features) {
-      features.emplace(folder + "/features.npy", Shape{answer.features.size(1)},
+      features.emplace(folder + "/features.npy", Shape{rows.size(1)},
                        f.store == "fp16" ? DType::fp16 : DType::fp32);
-      base.emplace(folder + "/base.npy", Shape{answer.probability.size(1)}, DType::fp32);
+      base.emplace(folder + "/base.npy", Shape{said.size(1)}, DType::fp32);
+      index.emplace(folder + "/index.csv");
+      index->write("row,path,patient,study,series,position,label,labelled\n");
     }
-    const Tensor rows = from_vector(kept, {std::ssize(kept)}, session.device());
-    features->append(index_select(answer.features, 0, rows));
-    base->append(index_select(answer.probability, 0, rows));
+    std::int64_t row = features->rows();
+    for (const std::int64_t place : places)
+      index->write(index_line(slices, part.places[static_cast<std::size_t>(place)], row++));
+    features->append(rows);
+    base->append(said);
     if (progress) progress->update(++done, loader->stats().wait_seconds);
   }
   if (progress) progress->finish();
-  for (const BadSample& bad : loader->bad_samples()) {
+  const std::vector<BadSample> left_out = bad_samples_of_all(*loader, set->size(), processes);
+  if (!processes.first()) return;
+  for (const BadSample& bad : left_out) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
   }
   features->commit();
   base->commit();
-  index.commit();
-  session.say(cat(part.name, ": ", features->rows(), " slices, ", loader->bad_samples().size(),
-                  " could not be read"));
-  session.metric(part.name, Json{{"slices", features->rows()}, {"left_out", loader->bad_samples().size()}});
+  index->commit();
+  session.say(cat(part.name, ": ", features->rows(), " slices, ", left_out.size(), " could not be read"));
+  session.metric(part.name, Json{{"slices", features->rows()}, {"left_out", left_out.size()}});
+}
+
+// Whether the features of a part are there already. Otherwise makes its folder, without features.
+bool is_there(const ExtractFlags& f, const std::string& folder, const std::string& now) {
+  const std::string record = folder + "/record.json";
+  const bool there = fs::is_regular_file(folder + "/index.csv");
+  if (there && fs::is_regular_file(record) && read_file(record, 1 << 20) == now) return true;
+  require<UsageError>(!there || f.overwrite, "hemorrhage extract-features: ", printable(folder),
+                      " holds features of other nets, slices or options; name another --out, or add "
+                      "--overwrite");
+  make_folders("hemorrhage extract-features", folder);
+  for (const char* old : {"/index.csv", "/features.npy", "/base.npy"}) fs::remove(folder + old);
+  write_file_atomically(record, now);
+  return false;
 }
 
 void extract(Session& session, const ExtractFlags& f) {
@@ -255,27 +274,25 @@ void extract(Session& session, const ExtractFlags& f) {
                       " nets; give --model_id one of them, such as ", printable(f.model_id), "/fold-1");
   std::vector<std::string> hashes;
   for (const std::string& path : nets.checkpoints) hashes.push_back(sha256_of_file(path));
-  make_folders("hemorrhage extract-features", f.out);
-  clear_strangers(f, parts);
-  std::string classes;
-  for (const char* name : subtypes) classes += cat(name, "\n");
-  write_file_atomically(f.out + "/classes.txt", classes);
+  Communicator& processes = session.communicator();
+  on_first(processes, [&] {
+    make_folders("hemorrhage extract-features", f.out);
+    clear_strangers(f, parts);
+    std::string classes;
+    for (const char* name : subtypes) classes += cat(name, "\n");
+    write_file_atomically(f.out + "/classes.txt", classes);
+    return std::string();
+  });
   for (const ExtractPart& part : parts) {
-    const std::string folder = f.out + "/" + part.name, record = folder + "/record.json";
+    const std::string folder = f.out + "/" + part.name;
     const std::string now = record_of(f, nets, part, slices, hashes).dump(1);
-    const bool there = fs::is_regular_file(folder + "/index.csv");
-    const bool same = fs::is_regular_file(record) && read_file(record, 1 << 20) == now;
     session.output(part.name, folder);
-    if (there && same) {
+    const std::string there =
+        on_first(processes, [&] { return std::string(is_there(f, folder, now) ? "yes" : ""); });
+    if (!there.empty()) {
       session.say(cat(part.name, ": is there already"));
       continue;
     }
-    require<UsageError>(!there || f.overwrite, "hemorrhage extract-features: ", printable(folder),
-                        " holds features of other nets, slices or options; name another --out, or add "
-                        "--overwrite");
-    make_folders("hemorrhage extract-features", folder);
-    for (const char* old : {"/index.csv", "/features.npy", "/base.npy"}) fs::remove(folder + old);
-    write_file_atomically(record, now);
     const std::string& checkpoint = nets.checkpoints[part.net];
     const auto task = load_classifier(checkpoint, session.device());
     require<DataError>(task->classes() == slices.set->classes(),
@@ -283,7 +300,8 @@ void extract(Session& session, const ExtractFlags& f) {
                        " is of other classes than the six of hemorrhages; give a run of hemorrhage train");
     write_part(session, f, part, slices, *task, folder);
   }
-  if (f.legacy) write_legacy_arrays(f.out, f.base_data, f.base_data == "train" ? f.max_to_keep : 0);
+  if (f.legacy && processes.first())
+    write_legacy_arrays(f.out, f.base_data, f.base_data == "train" ? f.max_to_keep : 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "apps/hemorrhage/archive.h"
@@ -66,14 +67,20 @@ class Extraction {
                {"complete", false}};
   }
 
+  // Of several processes each makes the pictures of its share, and the first one does all that is done once.
   void run() {
     const double start = seconds_now();
-    make_folders("img-extract", data_dir_);
-    const WorkLock lock("img-extract", data_dir_, in_data("img_extract.lock"));
-    settle_settings();
-    for (const std::string& folder : folders_) make_folders("img-extract", folder);
-    clear_temporaries();
-    write_file_atomically(record_path(), record_.dump(1) + "\n");
+    Communicator& processes = session_.communicator();
+    std::optional<WorkLock> lock;
+    on_first(processes, [&] {
+      make_folders("img-extract", data_dir_);
+      lock.emplace("img-extract", data_dir_, in_data("img_extract.lock"));
+      settle_settings();
+      for (const std::string& folder : folders_) make_folders("img-extract", folder);
+      clear_temporaries();
+      write_file_atomically(record_path(), record_.dump(1) + "\n");
+      return std::string();
+    });
 #ifdef M_TRIM_THRESHOLD
     // Each slice needs the same few megabytes: given back and asked for anew they cost more than the slice.
     mallopt(M_MMAP_THRESHOLD, 1 << 25);
@@ -81,15 +88,24 @@ class Extraction {
 #endif
     dicom_keyword(0x00280010);  // the dictionary is there before threads ask for it
     const auto total = static_cast<std::int64_t>(archive_.members().size());
-    Progress progress("slices", total, progress_on_stderr(!session_.bars()), {"slices", 1});
-    archive_.each([&](std::size_t i) { extract(i); },
-                  [&](std::size_t done) { progress.update(static_cast<std::int64_t>(done), 0); });
+    const ItemShare share = share_of(processes, total);
+    Progress progress("slices", share.to - share.from, progress_on_stderr(!session_.bars()), {"slices", 1});
+    archive_.each(
+        share, [&](std::size_t i) { extract(i); },
+        [&](std::size_t done) { progress.update(static_cast<std::int64_t>(done), 0); });
     progress.finish();
+    for (std::int64_t& count : counts_)
+      count = static_cast<std::int64_t>(processes.sum(static_cast<double>(count)));
+    using Noted = std::pair<std::size_t, Note>;
+    for (Noted& noted : gather_items(processes, std::vector<Noted>(notes_.begin(), notes_.end())))
+      notes_.insert(std::move(noted));
+    for (const std::string& folder : folders_) sync_file_system(folder);
+    processes.barrier();
+    if (!processes.first()) return;
     require<DataError>(counts_[unreadable] < total, "img-extract: no member of ", printable(archive_.path()),
                        " can be read; the first: ", notes_.empty() ? "" : notes_.begin()->second.reason);
     write_status();
     clear_temporaries();
-    for (const std::string& folder : folders_) sync_file_system(folder);
     tell(start);
   }
 
@@ -100,6 +116,7 @@ class Extraction {
   struct Note {
     State state;
     std::string reason;
+    template <class A> friend void pack_fields(A& a, Note& n) { a(n.state, n.reason); }
   };
 
   std::string in_data(const char* name) const { return (fs::path(data_dir_) / name).string(); }

@@ -37,6 +37,11 @@ struct SliceHeader {
   std::int64_t same_as = -1;                                  // the header whose bytes these are
 };
 
+template <class A> void pack_fields(A& a, SliceHeader& h) {  // for another process (io/pack.h)
+  a(h.member, h.readable, h.cells, h.patient, h.sop, h.study, h.series, h.missing, h.position, h.orientation,
+    h.placed, h.instance, h.acquisition, h.tilt, h.pass, h.along, h.spacing, h.same_as);
+}
+
 // Reads the header of a member; of a packed one no more is unpacked than is needed to come to its pixels
 // (4 KB, then four times as much). Throws FormatError.
 SliceHeader read_header(const CtArchive& archive, std::size_t member);

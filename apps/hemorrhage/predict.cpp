@@ -18,6 +18,7 @@
 #include "tasks/evaluate.h"
 #include "tasks/sequences/sequences.h"
 #include "tensor/check.h"
+#include "train/shares.h"
 
 namespace gadolin::hemorrhage {
 namespace fs = std::filesystem;
@@ -132,27 +133,33 @@ void add_sequences(Session& session, const PredictFlags& f, const std::vector<st
   LoaderOptions load;
   load.batch_size = f.batch_size;
   load.device = session.device();
+  Communicator& processes = session.communicator();
   const EvaluationMode mode(task->net());
   const ComputeScope scope(session.compute());
   RecordedPrediction predict(*task);
   for (const auto& set : sets) {
     const SequenceSet& test = as_sequences(*set);
-    const auto loader = task->loader(test, task->pipeline(), load);
+    const auto loader = task->loader(test, task->pipeline(), divided(load, processes));
+    std::vector<std::pair<std::string, SixProbabilities>> found;
     for_each_batch(*loader, session.bars() ? "predicting" : "", [&](const Batch& batch) {
       const Tensor logits = predict(batch)["logits"];
       const std::vector<double> values = logits.to_vector<double>();
       const auto width = static_cast<std::size_t>(logits.size(1)), k = subtypes.size();
       for (std::size_t n = 0; n < batch.indices.size(); ++n) {
         const auto slices = test.slices(batch.indices[n]);
-        for (std::size_t t = 0; t < slices.size(); ++t)
+        for (std::size_t t = 0; t < slices.size(); ++t) {
+          SixProbabilities& six = found.emplace_back(slices[t].name, SixProbabilities{}).second;
           for (std::size_t c = 0; c < k; ++c) {
             const double x = values[(n * width + t) * k + c];
             require<NumericError>(!std::isnan(x), "hemorrhage predict: ", printable(slices[t].name),
                                   " got a logit that is NaN; the checkpoint is damaged, train again");
-            said[slices[t].name][c] += share / (1 + std::exp(-x));
+            six[c] = share / (1 + std::exp(-x));
           }
+        }
       }
     });
+    for (const auto& [name, six] : gather_items(processes, std::move(found)))
+      for (std::size_t c = 0; c < six.size(); ++c) said[name][c] += six[c];
   }
 }
 
@@ -181,6 +188,7 @@ void predict(Session& session, const PredictFlags& f) {
   for (const auto& set : sets)
     if (sequence < 1) add_base(as_sequences(*set), share * (1 - sequence), said);
   if (sequence > 0) add_sequences(session, f, sets, share * sequence, said);
+  if (!session.communicator().first()) return;
   SliceTable table;
   if (!f.data_dir.empty()) table = read_slice_table(f.data_dir + "/test_metadata.csv");
   for (const auto& [image, other] : table.same_as)

@@ -51,8 +51,11 @@ void evaluate_best(Session& session, const LstmFlags& f) {
   e.splits = f.learn.out + "/split.csv";
   e.split = "val";
   e.checkpoint = f.learn.out + "/checkpoints/best.gdck";
-  std::error_code error;
-  if (!std::filesystem::exists(e.checkpoint, error)) return;
+  const std::string there = on_first(session.communicator(), [&] {
+    std::error_code error;
+    return std::string(std::filesystem::exists(e.checkpoint, error) ? "yes" : "");
+  });
+  if (there.empty()) return;
   e.out = f.learn.out + "/eval";
   e.report_strips = f.strips;
   std::shared_ptr<Dataset> pictures;

@@ -1,5 +1,6 @@
 // gadolin launch: the same command as several processes, which MPI's mpirun starts, here and on other
 // machines.
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "apps/commands.h"
@@ -34,24 +36,60 @@ void hand_on(int) {
   errno = before;
 }
 
-// What `mpirun` prints on stderr, line by line, without its own words; what they said of a process that was
-// killed comes back.
-std::string pass_on(int from) {
+// mpirun ends the others within a few seconds once a process has failed; but not when it cannot reach a host:
+// then it waits for its daemon there.
+constexpr double end_seconds = 10;
+
+struct Ended {
+  std::string killed;    // what mpirun said of a process that was killed; empty: none was
+  bool gave_up = false;  // it has not ended by itself
+};
+
+// What `mpirun` prints on stderr, line by line, without its own words.
+Ended pass_on(int from) {
   MpirunWords words;
-  FILE* const stream = ::fdopen(from, "r");
-  char* line = nullptr;
-  std::size_t room = 0;
-  for (ssize_t n; (n = ::getline(&line, &room, stream)) > 0;) {
-    const std::string kept = words.of_others(std::string(line, static_cast<std::size_t>(n)));
-    std::fputs(kept.c_str(), stderr);
+  Ended ended;
+  double failed = 0;  // when a process said that it has
+  const auto take = [&](const std::string& line) {
+    std::fputs(words.of_others(line).c_str(), stderr);
+    if (failed == 0 && line.find("gadolin: ") != std::string::npos && line.find(" [GD-") != std::string::npos)
+      failed = seconds_now();
+  };
+  std::string rest;
+  char piece[4096];
+  for (pollfd stream{from, POLLIN, 0};;) {
+    const int ready = ::poll(&stream, 1, 200);
+    ended.gave_up = failed > 0 && seconds_now() - failed > end_seconds;
+    if (ended.gave_up) break;
+    if (ready <= 0) continue;
+    const ssize_t n = ::read(from, piece, sizeof piece);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    rest.append(piece, static_cast<std::size_t>(n));
+    for (std::size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1))
+      take(rest.substr(0, end + 1));
   }
+  if (!rest.empty()) take(rest);
   std::fputs(words.rest().c_str(), stderr);
-  std::free(line);
-  std::fclose(stream);
-  return words.killed();
+  ::close(from);
+  ended.killed = words.killed();
+  return ended;
 }
 
-int run(const std::vector<std::string>& words, std::string& killed) {
+// All that this process has started, and what they have left behind.
+void end_children() {
+  for (int tries = 0; tries < 50; ++tries) {
+    std::ifstream list(cat("/proc/self/task/", ::getpid(), "/children"));
+    int count = 0;
+    for (pid_t pid; list >> pid; ++count) ::kill(pid, SIGKILL);
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    if (count == 0) return;
+    ::usleep(20000);
+  }
+}
+
+int run(const std::vector<std::string>& words, Ended& ended) {
   int ends[2];
   require<FileError>(::pipe(ends) == 0, "launch: no pipe to mpirun; close other programs");
   std::vector<char*> argv;
@@ -78,7 +116,11 @@ int run(const std::vector<std::string>& words, std::string& killed) {
   ::close(ends[1]);
   require<ProcessError>(pid > 0, "launch: no process can be started; close other programs");
   child = pid;
-  killed = pass_on(ends[0]);
+  ended = pass_on(ends[0]);
+  if (ended.gave_up) {
+    end_children();
+    return static_cast<int>(Exit::failure);
+  }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
@@ -113,11 +155,15 @@ void launch(Session& session, const LaunchOptions& o, const std::vector<std::str
   std::vector<std::string> words = mpirun_words(options);
   words.push_back(std::filesystem::canonical("/proc/self/exe").string());
   words.insert(words.end(), command.begin(), command.end());
-  std::string killed;
-  const int code = run(words, killed);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // what mpirun leaves behind comes to this process
+  Ended ended;
+  const int code = run(words, ended);
   require<ProcessError>(code != 127, "launch: ", o.mpirun,
                         " cannot be started; apt-get install openmpi-bin, or name it with --mpirun");
-  require<ProcessError, 2>(killed.empty(), "launch: ", killed,
+  require<ProcessError>(!ended.gave_up, "launch: mpirun has not ended ", end_seconds,
+                        " s after a process failed, as when a host cannot be reached, and was ended; look at "
+                        "what that process said");
+  require<ProcessError, 2>(ended.killed.empty(), "launch: ", ended.killed,
                            ", and the others were ended; a training goes on with --resume auto");
   session.ends_with(code);
 }

@@ -24,10 +24,10 @@ std::vector<std::string> mpirun_words(const MpirunOptions& o) {
 }
 
 std::string MpirunWords::of_others(const std::string& line) {
-  static const std::regex dashes("-{60,}\n?"),
-      noticed(
-          "mpirun noticed that process rank ([0-9]+) with PID [0-9]+ on node (\\S+) exited on signal "
-          "([0-9]+) \\(([^)]*)\\)");
+  static const std::regex dashes("-{60,}\n?"), noticed(
+                                                   "(?:mpirun|prterun) noticed that process rank ([0-9]+) "
+                                                   "with PID [0-9]+ on node (\\S+) exited on signal "
+                                                   "([0-9]+) \\(([^)]*)\\)");
   if (std::regex_match(line, dashes)) {
     inside_ = !inside_;
     box_ += line;

@@ -17,7 +17,8 @@ struct MpirunOptions {
 // The command as far as the program's name.
 std::vector<std::string> mpirun_words(const MpirunOptions& o);
 
-// Takes mpirun's own words out of what comes from its stderr. Open MPI puts them between lines of dashes.
+// Takes mpirun's own words out of what comes from its stderr. Open MPI puts them between lines of dashes;
+// from version 5 on they are those of PRRTE, which calls itself prterun.
 class MpirunWords {
  public:
   // A line with its end; what of it, and of lines before, is others'.

@@ -58,7 +58,10 @@ void extract_split(Session& session, const FeatureFlags& f, Extractor& extractor
                    const std::string& split, const Pipeline& pipeline) {
   const std::string folder = split.empty() ? f.out : f.out + "/" + split;
   const std::string called = split.empty() ? "all" : split;
-  if (is_done(folder, set)) {
+  Communicator& processes = session.communicator();
+  const std::string done =
+      on_first(processes, [&] { return std::string(is_done(folder, set) ? "yes" : ""); });
+  if (!done.empty()) {
     session.say(cat(called, ": ", set.size(), " rows are there already"));
     session.output(called, folder);
     return;
@@ -72,7 +75,7 @@ void extract_split(Session& session, const FeatureFlags& f, Extractor& extractor
   options.layer = "";
   options.compute = session.compute();
   if (session.bars()) options.progress = called;
-  const FeatureResult got = write_features(folder, *extractor.net, set, pipeline, loader, options);
+  const FeatureResult got = write_features(folder, *extractor.net, set, pipeline, loader, options, processes);
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
@@ -98,7 +101,10 @@ void extract(Session& session, FeatureFlags f) {
   Extractor extractor = extractor_of(session, f.extractor);
   session.log(cat(extractor.net->options().model, ", ", extractor.said, ", layer ", f.extractor.layer, ", ",
                   extractor.pipeline, ", on ", session.device(), " in ", session.common().dtype));
-  settle_folder(f, extractor);
+  on_first(session.communicator(), [&] {
+    settle_folder(f, extractor);
+    return std::string();
+  });
   const Pipeline pipeline(extractor.pipeline);
   for (const Split split : {Split::train, Split::val, Split::test, Split::none}) {
     const Dataset* of_split = nullptr;

@@ -24,7 +24,21 @@ const char* const together[] = {"doctor",
                                 "chestxray finetune",
                                 "hemorrhage train",
                                 "hemorrhage train-lstm",
-                                "nodule train-model"};
+                                "nodule train-model",
+                                "eval",
+                                "bodypart eval",
+                                "mammography evaluate",
+                                "chestxray test",
+                                "nodule test-model",
+                                "predict",
+                                "chestxray predict",
+                                "hemorrhage predict",
+                                "nodule extract-features",
+                                "hemorrhage extract-features",
+                                "hemorrhage img-extract",
+                                "hemorrhage create-metadata",
+                                "dicom index",
+                                "bench processes"};
 
 std::unique_ptr<Processes>& joined() {
   static std::unique_ptr<Processes> all;

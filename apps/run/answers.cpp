@@ -1,9 +1,38 @@
 #include "apps/run/answers.h"
 
+#include <filesystem>
+
 #include "tasks/input_warnings.h"
 #include "tensor/check.h"
+#include "train/shares.h"
 
 namespace gadolin {
+
+namespace {
+
+// What became of a sample: an answer, or why there is none.
+struct Answered {
+  std::vector<std::pair<std::string, Tensor>> outputs;
+  std::vector<std::string> warnings;
+  std::string code, message, what;  // of an error; empty: it was answered
+};
+template <class A> void pack_fields(A& a, Answered& s) {
+  a(s.outputs, s.warnings, s.code, s.message, s.what);
+}
+
+// f(); what is wrong with the sample, rather than with the program or the machine, stands in `answered`.
+template <class F> void of_sample(Answered& answered, F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
+    answered.code = error.code();
+    answered.message = error.message();
+    answered.what = error.what();
+  }
+}
+
+}  // namespace
 
 Answers answer_each(Session& session, Judges& judges, const std::string& checkpoint, const Dataset& set,
                     int most, const std::function<void(std::int64_t i, const Outputs&, const Said&)>& each) {
@@ -11,35 +40,51 @@ Answers answer_each(Session& session, Judges& judges, const std::string& checkpo
   const bool watches = watch.trained().pictures > 0 || !watch.trained().views.empty();
   const Task& task = judges.task();
   Answers answers{set.size(), 0, ""};
-  for (std::int64_t i = 0; i < set.size(); ++i) {
-    const std::string& file = set.info(i).name;
-    try {
-      Outputs outputs;
-      std::vector<std::string> warnings;
+  const auto answer = [&](std::int64_t i) {
+    Answered a;
+    of_sample(a, [&] {
       if (watches) {
         const Batch batch = task.one(set, i, session.device());
-        outputs = judges.alone() ? judges.alone()->run(batch) : judges.one(set, i, session.device());
-        warnings = watch.warnings(batch, 0, task.pipeline(), view_of(set, i));
+        a.outputs =
+            (judges.alone() ? judges.alone()->run(batch) : judges.one(set, i, session.device())).all();
+        a.warnings = watch.warnings(batch, 0, task.pipeline(), view_of(set, i));
       } else {
-        outputs = judges.one(set, i, session.device());
+        a.outputs = judges.one(set, i, session.device()).all();
       }
-      const Said said = task.say(outputs, 0, most);
-      each(i, outputs, said);
-      Json event{{"event", "prediction"}, {"path", file}};
-      event.update(said.event);
-      if (!warnings.empty()) event["warnings"] = warnings;
-      session.event(event);
-      for (const std::string& sentence : warnings) session.log("warning: " + file + ": " + sentence);
-    } catch (const Error& error) {
-      if (error.exit_code() != Exit::data && error.exit_code() != Exit::file) throw;
-      ++answers.failed;
-      if (answers.first_error.empty()) answers.first_error = error.message();
-      session.log(error.what());
-      session.event(
-          {{"event", "bad_sample"}, {"file", file}, {"code", error.code()}, {"message", error.message()}});
-    }
-  }
+    });
+    return a;
+  };
+  in_turns<Answered>(session.communicator(), set.size(), answer, [&](std::int64_t i, Answered& a) {
+    const std::string& file = set.info(i).name;
+    if (a.what.empty())
+      of_sample(a, [&] {
+        const Outputs outputs(a.outputs);
+        const Said said = task.say(outputs, 0, most);
+        each(i, outputs, said);
+        Json event{{"event", "prediction"}, {"path", file}};
+        event.update(said.event);
+        if (!a.warnings.empty()) event["warnings"] = a.warnings;
+        session.event(event);
+        for (const std::string& sentence : a.warnings) session.log("warning: " + file + ": " + sentence);
+      });
+    if (a.what.empty()) return;
+    ++answers.failed;
+    if (answers.first_error.empty()) answers.first_error = a.message;
+    session.log(a.what);
+    session.event({{"event", "bad_sample"}, {"file", file}, {"code", a.code}, {"message", a.message}});
+  });
   return answers;
+}
+
+void refuse_pipes(const Session& session, const std::string& command, const std::vector<std::string>& files) {
+  if (session.communicator().alone()) return;
+  for (const std::string& file : files) {
+    std::error_code error;
+    const auto type = std::filesystem::status(file, error).type();
+    using enum std::filesystem::file_type;
+    require<UsageError>(type != fifo && type != character && type != socket, command, ": ", printable(file),
+                        " is a pipe, which one process reads; run it without the others, or name a file");
+  }
 }
 
 void finish_answers(Session& session, const std::string& command, const Answers& answers) {

@@ -161,11 +161,11 @@ std::unique_ptr<Dataset> chosen_of(const Dataset& whole, const EvalCommand& o) {
 // Leaves out what cannot be read and names it. A loader that skips puts another sample in its place, which is
 // for training; so it only looks here.
 std::vector<BadSample> leave_out_bad(const Task& task, LoaderOptions load, const std::string& label,
-                                     std::unique_ptr<Dataset>& set) {
+                                     std::unique_ptr<Dataset>& set, Communicator& communicator) {
   load.bad_samples = BadSamples::skip;
   const auto loader = task.loader(*set, task.pipeline(), load);
   for_each_batch(*loader, label, [](const Batch&) {});
-  std::vector<BadSample> bad = loader->bad_samples();
+  std::vector<BadSample> bad = bad_samples_of_all(*loader, set->size(), communicator);
   std::set<std::int64_t> out;
   for (const BadSample& b : bad) out.insert(b.index);
   std::vector<std::int64_t> rest;
@@ -280,9 +280,12 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   load.workers = o.workers;
   load.device = session.device();
   load.bad_samples = BadSamples::fail;
+  Communicator& processes = session.communicator();
+  load = divided(load, processes);
   const std::string label = session.bars() ? "evaluating" : "";
   std::vector<BadSample> out;
-  if (o.bad_samples == "skip") out = leave_out_bad(task, load, session.bars() ? "reading" : "", set);
+  if (o.bad_samples == "skip")
+    out = leave_out_bad(task, load, session.bars() ? "reading" : "", set, processes);
   const auto loader = task.loader(*set, task.pipeline(), load);
   const auto evaluator = task.evaluator(*set);
   auto* finder = dynamic_cast<DetectionEvaluator*>(evaluator.get());
@@ -292,6 +295,8 @@ void evaluate_checkpoint(Session& session, EvalCommand o) {
   if (o.prepare) o.prepare(*evaluator);
   Findings found{task.kind(), judges.name(), set->size(), std::move(out), {}, {}};
   evaluate(judges.predict(*set, load, label), *loader, *evaluator, label);
+  evaluator->gather(processes);
+  if (!processes.first()) return;
   for (const BadSample& bad : found.bad) session.log(cat("left out ", bad.name, ": ", bad.reason));
   const BootstrapOptions draws{o.resamples, 0.95, session.common().seed};
   found.metrics = evaluator->finish(draws);

@@ -46,7 +46,8 @@ struct EvalCommand : EvaluationOptions {
 
 // Every sample once. With `out`: metrics.json, the evaluator's files (predictions.csv ...) and
 // report/index.html there. Throws DataError for data that do not fit the checkpoint, and for a sample that
-// cannot be read unless these are skipped.
+// cannot be read unless these are skipped. Several processes share the samples, and the first one measures,
+// says and writes (`evaluated` is called there alone).
 void evaluate_checkpoint(Session& session, EvalCommand o);
 
 }  // namespace gadolin

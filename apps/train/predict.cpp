@@ -80,7 +80,7 @@ void features(Session& session, const PredictOptions& o) {
   options.dtype = o.feature_dtype == "fp16" ? DType::fp16 : DType::fp32;
   options.compute = session.compute();
   if (session.bars()) options.progress = "features";
-  const FeatureResult got = write_features(o.out, *task, *set, loader, options);
+  const FeatureResult got = write_features(o.out, *task, *set, loader, options, session.communicator());
   for (const BadSample& bad : got.bad) {
     session.log(cat("left out ", bad.name, ": ", bad.reason));
     session.event({{"event", "bad_sample"}, {"file", bad.name}, {"message", bad.reason}});
@@ -97,6 +97,7 @@ void features(Session& session, const PredictOptions& o) {
 }
 
 void predict(Session& session, const PredictOptions& o) {
+  refuse_pipes(session, "predict", o.files);
   if (!o.layer.empty()) return features(session, o);
   require<UsageError>(o.out.empty(), "predict: --out ", printable(o.out),
                       " is for features and needs --layer; add --layer embedding, or redirect what is "
@@ -125,7 +126,7 @@ void predict(Session& session, const PredictOptions& o) {
   if (!o.draw.empty()) {
     for (std::int64_t i = 0; i < set->size(); ++i) stems.push_back(set->info(i).name);
     stems = distinct_stems(stems);
-    make_folders("predict", o.draw);
+    if (session.communicator().first()) make_folders("predict", o.draw);
     const std::string& chosen = detector->remembered("score_threshold");
     if (!chosen.empty()) drawn_from = operating_score_from_json(chosen, "checkpoint: " + o.checkpoint).value;
     session.log(cat("drawn in ", o.draw, " from the score ", exact_text(drawn_from), " on",
@@ -144,6 +145,7 @@ void predict(Session& session, const PredictOptions& o) {
           rows.push_back(std::move(row));
         }
       });
+  if (!session.communicator().first()) return;
   session.say(format_table(rows));
   finish_answers(session, "predict", answers);
 }

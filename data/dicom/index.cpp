@@ -12,6 +12,7 @@
 #include "data/image/image.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "io/pack.h"
 #include "io/zip_file.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
@@ -138,8 +139,13 @@ struct Row {
   std::vector<std::string> fields;
   std::string warning, error;
   SlicePlace place;
-  enum { skipped, good, failed } state = skipped;
+  enum State { skipped, good, failed } state = skipped;
 };
+template <class A> void pack_fields(A& a, Row& r) {
+  SlicePlace& p = r.place;
+  a(r.fields, r.warning, r.error, r.state, p.path, p.series, p.position, p.orientation, p.placed, p.instance,
+    p.tilt);
+}
 
 std::string plain(std::string text) {
   for (char& c : text)
@@ -232,18 +238,26 @@ void each_dicom(const std::string& source,
 DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& options) {
   require_dicom("dicom index");
   const Files files(source);
-  std::vector<Row> rows(files.size());
+  const auto count = static_cast<std::int64_t>(files.size()), from = count * options.rank / options.ranks;
+  std::vector<Row> rows(static_cast<std::size_t>(count * (options.rank + 1) / options.ranks - from));
   dicom_keyword(dicom::rows);  // the dictionary is there before threads ask for it
-  parallel_for(static_cast<std::int64_t>(files.size()), 16, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(std::ssize(rows), 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const auto at = static_cast<std::size_t>(i);
+      Row& row = rows[static_cast<std::size_t>(i)];
+      const auto at = static_cast<std::size_t>(from + i);
       try {
-        files.with(at, [&](std::string_view bytes) { rows[at] = row_of(files.name(at), bytes, options); });
+        files.with(at, [&](std::string_view bytes) { row = row_of(files.name(at), bytes, options); });
       } catch (const std::exception& error) {
-        rows[at] = {{files.name(at), plain(error.what())}, "", "", {}, Row::failed};
+        row = {{files.name(at), plain(error.what())}, "", "", {}, Row::failed};
       }
     }
   });
+  if (options.ranks > 1) {
+    const std::vector<std::string> all = options.gather(packed(rows));
+    rows.clear();
+    for (const std::string& bytes : all)
+      for (Row& row : unpacked<std::vector<Row>>(bytes)) rows.push_back(std::move(row));
+  }
   std::vector<std::string> order(rows.size());
   number_slices(rows, order);
   DicomIndex out;
@@ -278,7 +292,8 @@ DicomIndex index_dicom(const std::string& source, const DicomIndexOptions& optio
     out.table.rows.push_back(std::move(rows[i].fields));
     ++out.files;
   }
-  for (const std::string& name : files.missing()) failed(name, "named by the DICOMDIR, but not there");
+  for (const std::string& name : options.rank == 0 ? files.missing() : std::vector<std::string>())
+    failed(name, "named by the DICOMDIR, but not there");
   for (std::size_t i = 0; i < out.table.rows.size(); ++i)
     out.table.lines.push_back(static_cast<std::int64_t>(i + 2));
   return out;

@@ -129,11 +129,7 @@ void BadSampleList::account(const BatchSlot& slot) {
     }
   }
   if (fresh && options_.bad_samples == BadSamples::quarantine) write_quarantine();
-  const auto count = static_cast<std::int64_t>(all_.size()),
-             allowed = std::max<std::int64_t>(1, samples_ / 100);
-  require<DataError>(count <= allowed && count <= 1000, "loader: ", count, " of ", samples_,
-                     " samples cannot be read, at most 1 % and 1000 are passed over; the last: ",
-                     all_.empty() ? "" : all_.back().reason, "; look with `gadolin data check`");
+  check_bad_samples(all_, samples_);
   for (const std::exception_ptr& error : slot.errors)
     if (error) std::rethrow_exception(error);
 }
@@ -146,3 +142,14 @@ void BadSampleList::write_quarantine() const {
 }
 
 }  // namespace gadolin::detail
+
+namespace gadolin {
+
+void check_bad_samples(const std::vector<BadSample>& bad, std::int64_t samples) {
+  const std::int64_t count = std::ssize(bad), allowed = std::max<std::int64_t>(1, samples / 100);
+  require<DataError>(count <= allowed && count <= 1000, "loader: ", count, " of ", samples,
+                     " samples cannot be read, at most 1 % and 1000 are passed over; the last: ",
+                     bad.empty() ? "" : bad.back().reason, "; look with `gadolin data check`");
+}
+
+}  // namespace gadolin

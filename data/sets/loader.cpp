@@ -54,7 +54,9 @@ struct DataLoader::Impl {
   Impl(const SampleSource& source, std::shared_ptr<const Sampler> sampler,
        std::unique_ptr<Collation> collation, LoaderOptions wanted)
       : options(with_sampler(std::move(wanted))),
-        maker(source, options.ranks == 1 ? std::move(sampler) : shard(sampler, options.rank, options.ranks),
+        maker(source,
+              options.ranks == 1 ? std::move(sampler)
+                                 : shard(std::move(sampler), options.rank, options.ranks, options.divide),
               std::move(collation), options),
         bad(source.size(), options) {
     if (options.device.is_cuda()) uploader = std::make_unique<Uploader>(options.device);

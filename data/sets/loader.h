@@ -36,8 +36,9 @@ struct LoaderOptions {
   DType dtype = DType::fp32;
   BadSamples bad_samples = BadSamples::fail;  // what happens to damaged samples
   std::string quarantine_file = {};           // a line a sample: name, reason
-  // Of several processes: which of `ranks` shares of every batch this loader gives (shard).
+  // Of several processes: which of `ranks` shares this loader gives (shard).
   int rank = 0, ranks = 1;
+  Divide divide = Divide::samples;
 };
 
 // What LoaderOptions::workers comes to.
@@ -48,6 +49,9 @@ struct BadSample {
   std::int64_t index = 0;    // its place in the source
   std::string name, reason;  // its name, and what was wrong
 };
+
+// Throws DataError where these are more of a set's samples than may be passed over (BadSamples).
+void check_bad_samples(const std::vector<BadSample>& bad, std::int64_t samples);
 
 // What a loader has done so far.
 struct LoaderStats {

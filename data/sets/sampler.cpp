@@ -83,38 +83,57 @@ class Ordered : public detail::Cut {
 
 class Shard : public Sampler {
  public:
-  Shard(std::shared_ptr<const Sampler> whole, int rank, int ranks)
-      : whole_(std::move(whole)), rank_(rank), ranks_(ranks) {
+  Shard(std::shared_ptr<const Sampler> whole, int rank, int ranks, Divide divide)
+      : whole_(std::move(whole)), rank_(rank), ranks_(ranks), divide_(divide) {
     require<ValueError>(rank >= 0 && rank < ranks, "shard: rank ", rank, " of ", ranks,
                         ", ranks count from 0");
   }
   std::int64_t samples() const override { return whole_->samples(); }
-  std::int64_t batch_size() const override { return (whole_->batch_size() + ranks_ - 1) / ranks_; }
-  std::int64_t batches() const override { return whole_->batches(); }
+  std::int64_t batch_size() const override {
+    return divide_ == Divide::samples ? (whole_->batch_size() + ranks_ - 1) / ranks_ : whole_->batch_size();
+  }
+  std::int64_t batches() const override {
+    const std::int64_t all = whole_->batches();
+    if (divide_ == Divide::samples) return all;
+    if (divide_ == Divide::turns) return (all + ranks_ - 1) / ranks_;
+    return std::max<std::int64_t>(1, all * (rank_ + 1) / ranks_ - all * rank_ / ranks_);
+  }
   EpochBatches epoch(std::uint64_t seed, std::int64_t epoch) const override {
     EpochBatches all = whole_->epoch(seed, epoch);
-    for (std::vector<Draw>& batch : all) {
-      const auto place = [&](int rank) { return std::ssize(batch) * rank / ranks_; };
-      const std::int64_t from = place(rank_), to = place(rank_ + 1);
-      std::vector<Draw> mine(batch.begin() + from, batch.begin() + to);
-      if (mine.empty() && !batch.empty()) {
-        mine.push_back(batch.front());
-        mine.front().spare = true;
-      }
-      batch = std::move(mine);
+    if (divide_ == Divide::samples) {
+      for (std::vector<Draw>& batch : all) batch = row_of(batch, spare_of(batch.front()).front());
+      return all;
     }
-    return all;
+    if (divide_ == Divide::rows) return row_of(all, spare_of(all.front().front()));
+    EpochBatches mine;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(batches()); ++i) {
+      const std::size_t at = i * static_cast<std::size_t>(ranks_) + static_cast<std::size_t>(rank_);
+      mine.push_back(at < all.size() ? std::move(all[at]) : spare_of(all.back().front()));
+    }
+    return mine;
   }
   std::int64_t another(RandomStream& random) const override { return whole_->another(random); }
   std::shared_ptr<const Sampler> within(const BucketOf& bucket_of, LastBatch last) const override {
     auto whole = whole_->within(bucket_of, last);
-    return whole ? std::make_shared<Shard>(std::move(whole), rank_, ranks_) : nullptr;
+    return whole ? std::make_shared<Shard>(std::move(whole), rank_, ranks_, divide_) : nullptr;
   }
   std::string remark() const override { return whole_->remark(); }
 
  private:
+  static std::vector<Draw> spare_of(Draw draw) {
+    draw.spare = true;
+    return {draw};
+  }
+  // Of several, this rank's; `otherwise` where that is none.
+  template <class T> std::vector<T> row_of(const std::vector<T>& all, const T& otherwise) const {
+    const auto begin_of = [&](int rank) { return all.begin() + std::ssize(all) * rank / ranks_; };
+    std::vector<T> mine(begin_of(rank_), begin_of(rank_ + 1));
+    if (mine.empty()) mine.push_back(otherwise);
+    return mine;
+  }
   std::shared_ptr<const Sampler> whole_;
   int rank_, ranks_;
+  Divide divide_;
 };
 
 }  // namespace
@@ -134,8 +153,9 @@ std::shared_ptr<const Sampler> shuffled(std::int64_t samples, BatchCut cut) {
 std::shared_ptr<const Sampler> weighted(std::vector<double> weights, BatchCut cut, std::int64_t draws) {
   return std::make_shared<Weighted>(std::move(weights), cut, draws);
 }
-std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks) {
-  return std::make_shared<Shard>(std::move(whole), rank, ranks);
+std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks,
+                                     Divide divide) {
+  return std::make_shared<Shard>(std::move(whole), rank, ranks, divide);
 }
 
 namespace detail {

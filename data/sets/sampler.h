@@ -102,11 +102,20 @@ std::int64_t bucket_among(double value, const std::vector<double>& limits);
 // sample is of one kind but the share asks for both.
 std::shared_ptr<const Sampler> with_background(const SampleSource& source, double share, BatchCut cut = {});
 
-// The share of one process of `ranks` that train together: of every batch of `whole` its own row of samples,
-// the same seed in each process. So a step of all ranks sees the samples of one process's step, and each of
-// them once, whatever their number; shares differ by one sample at most. Of a batch with fewer samples than
-// ranks some get a spare draw instead of nothing (Batch::spare).
-// Throws ValueError unless 0 <= rank < ranks.
-std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks);
+// How several processes divide the batches of an epoch.
+enum class Divide : std::uint8_t {
+  samples,  // each has a share of every batch
+  turns,    // whole batches: rank 0 the first, rank 1 the second, and so round again
+  rows      // whole batches: a row of them each, one rank's behind another's
+};
+
+// The share of one process of `ranks`, the same seed in each process. Of samples, to train together: of every
+// batch of `whole` its own row. So a step of all ranks sees the samples of one process's step, and each of
+// them once, whatever their number; shares differ by one sample at most. Of whole batches, to evaluate and
+// predict: they are those of one process alone. Where there is nothing for a rank (in a batch with fewer
+// samples than ranks, in a last round, in a row) it gets a spare draw (Batch::spare): all have as many
+// batches, but for rows. Throws ValueError unless 0 <= rank < ranks.
+std::shared_ptr<const Sampler> shard(std::shared_ptr<const Sampler> whole, int rank, int ranks,
+                                     Divide divide = Divide::samples);
 
 }  // namespace gadolin

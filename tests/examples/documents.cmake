@@ -39,7 +39,7 @@ endif()
 execute_process(COMMAND ${PROGRAM} --help-all OUTPUT_VARIABLE everything)
 set(everything "${everything}")
 foreach(command
-    "bench op" "bench model" "bench startup" "bench data" "bench dicom" "bench zip" "bench serve" "bench plot"
+    "bench op" "bench model" "bench startup" "bench processes" "bench scaling" "bench data" "bench dicom" "bench zip" "bench serve" "bench plot"
     "dicom dump" "dicom convert" "dicom index"
     "data check" "data stats" "data split" "data synth" "data synth bodypart" "data synth mammo" "data synth chest" "data synth openi" "data synth ct-series" "data convert" "data score"
     "bodypart preprocess-image" "bodypart create-database" "bodypart fetch-image" "bodypart convert-data" "bodypart train" "bodypart eval" "bodypart classify"

@@ -4,9 +4,11 @@
 #include <csignal>
 #include <fstream>
 
+#include "io/crc32c.h"
 #include "io/text.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
+#include "layers/norm.h"
 #include "tasks/loader_source.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"
@@ -143,6 +145,58 @@ TEST(TrainingProcesses, H5CountsPositivesOverAllRanks) {
   for (const int size : {2, 4})
     expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, true), one, 30,
                 cat(size, " processes"));
+}
+
+std::string statistics_of(const Module& net) {
+  std::string hashes;
+  for (const Parameter& p : net.buffers())
+    hashes += cat(p.name, " ", crc32c(p.tensor.raw(), static_cast<std::size_t>(p.tensor.nbytes())), "\n");
+  return hashes;
+}
+
+// With a checkpoint after every step: before the next one and in evaluations all have the same statistics.
+const AddScenario shares_statistics("shares statistics", [](Processes& c, const std::vector<std::string>& a) {
+  const test::ToySquares set(24);
+  manual_seed(3);
+  Sequential net(Linear(64, 12), BatchNorm2d(12), ReLU(), Linear(12, 3));
+  Optimizer optimizer(net.parameters(), {.rule = Rule::sgd, .lr = 0.01});
+  Schedule schedule("constant", {.lr = 0.01, .total_steps = 8, .steps_per_epoch = 4});
+  LoaderSource batches(std::make_unique<DataLoader>(
+      set, Pipeline("grey,resize:8x8"),
+      LoaderOptions{.batch_size = 6, .shuffle = true, .workers = 0, .rank = c.rank(), .ranks = c.size()}));
+  RunDir run(a[0], RunDir::Open::automatic, c);
+  TrainHooks hooks;
+  int looked = 0, differed = 0;
+  const auto all_same = [&] {
+    require_same(c, "statistics", statistics_of(net), "share them");
+    ++looked;
+  };
+  hooks.loss = [&](const Batch& batch) -> LossParts {
+    if (looked > 0 || differed > 0) all_same();
+    const Tensor logits = net(batch["image"].reshape({batch.size(), 64}));
+    const std::vector<std::string> all = c.gather(statistics_of(net));
+    for (const std::string& other : all) differed += other != all[0];
+    if (!c.first()) ++differed;
+    return cross_entropy(logits, batch["label"]);
+  };
+  hooks.evaluate = [&]() -> MetricList {
+    all_same();
+    return {{"val_loss", 1}};
+  };
+  Trainer trainer(net, optimizer, schedule, batches, run, hooks,
+                  {.epochs = 2, .save_every = 1, .capture = false, .quiet = true}, c);
+  trainer.run();
+  all_same();
+  EXPECT_EQ(looked, 10) << "before 7 steps, in 2 evaluations and at the end";
+  EXPECT_GE(differed, 8) << "within a step each has its own";
+});
+
+// Complaint H7.
+TEST(TrainingProcesses, H7StatisticsAreTheSameBeforeEachEvaluationAndSave) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  const auto run = run_ranks(2, "shares statistics", {dir / "run"});
+  EXPECT_EQ(run.code, 0) << run.text;
 }
 
 // Complaint H2: ends for any count, also with fewer samples than ranks.

@@ -46,9 +46,10 @@ TEST(EvaluationRanks, GiveTheBitsOfOneProcess) {
       const ToySquares set(samples);
       const auto evaluated = [&](Communicator& c) {
         const auto task = new_task(detector);
-        const auto loader = task->loader(set, task->pipeline(), {.batch_size = 2, .workers = 0});
+        const auto loader = task->loader(set, task->pipeline(), divided({.batch_size = 2, .workers = 0}, c));
         auto evaluator = task->evaluator(set);
-        evaluate(*task, *loader, *evaluator, DType::fp32, c);
+        evaluate(*task, *loader, *evaluator, DType::fp32);
+        evaluator->gather(c);
         return evaluator;
       };
       const std::string alone = told(*evaluated(no_communicator()));
