@@ -165,7 +165,15 @@ std::string HttpClient::text_of(const std::string& method, const std::string& pa
 HttpReply HttpClient::request(const std::string& method, const std::string& path,
                               const std::vector<std::pair<std::string, std::string>>& headers,
                               std::string_view body) {
-  send(text_of(method, path, headers, body));
+  const std::string text = text_of(method, path, headers, body);
+  const bool kept = socket_ >= 0;
+  send(text);
+  // A server may end a kept connection just as it is used again, and then has read nothing of it (RFC
+  // 9112, 9.3.1).
+  if (kept && read_.empty() && !fill(timeout_)) {
+    close();
+    send(text);
+  }
   return reply(method == "HEAD");
 }
 

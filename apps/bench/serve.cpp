@@ -98,11 +98,11 @@ class Load {
       std::int64_t failed = 0, wrong = 0;
       std::string first;
       for (int i; (i = next++) < o_.requests;) {
-        if (i == o_.requests / 10) at_tenth();
         if (o_.anew) own = client();
         const std::size_t film = static_cast<std::size_t>(i) % films_.size();
-        const double began = seconds_now();
         try {
+          if (i == o_.requests / 10) at_tenth();
+          const double began = seconds_now();
           const HttpReply reply = send(own, film);
           seconds.push_back(seconds_now() - began);
           const std::string said = what_was_said(reply);
@@ -135,7 +135,15 @@ class Load {
     const double began = seconds_now();
     for (int from = 0; from < spoilers; ++from)
       beside.emplace_back([&, from] { as_peer([&] { malformed(from, sent); }); });
-    beside.emplace_back([&] { all.health = health(stop); });
+    beside.emplace_back([&] {
+      try {
+        all.health = health(stop);
+      } catch (const Error& error) {
+        const std::lock_guard lock(mutex);
+        ++all.failed;
+        all.first_failure = cat("/healthz: ", error.what());
+      }
+    });
     {
       std::vector<std::jthread> workers;
       for (int i = 0; i < o_.connections; ++i) workers.emplace_back(worker);

@@ -83,6 +83,13 @@ TEST(ServeBench, WhatItsClientSaysOfServers) {
   EXPECT_EQ(host_and_port("--url", "http://localhost:80/"), (std::pair<string, int>{"localhost", 80}));
 }
 
+// This one says that it keeps a connection, and hangs up.
+TEST(ServeBench, ItsClientOpensAnewWhatWasEndedWhileNothingWasSaid) {
+  const Scripted server({"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere"});
+  HttpClient client("127.0.0.1", server.port(), 5);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/").body, "here");
+}
+
 TEST(ServeBench, AnswersThatAreNotTheFilmsOwnAreAFault) {
   const Scratch dir;
   dir.write("film.png", grey_film(1));
@@ -112,9 +119,9 @@ TEST(ServeBench, MeasuresAServer) {
   for (int i = 0; i < 3; ++i) dir.write(cat("film", i, ".png"), grey_film(i));
   // The load takes longer than the server keeps connections that say nothing.
   serve::HttpOptions http;
-  http.limits.header_seconds = 0.1;
+  http.limits.header_seconds = 0.5;
   Serving server({.http = http, .checkpoints = {"meter=" + meter_checkpoint()}});
-  Meter::milliseconds = 20;
+  Meter::milliseconds = 50;
   const Outcome run = run_here({"bench", "serve", dir.path(), "--url",
                                 cat("http://127.0.0.1:", server.port()), "--requests", "60", "--connections",
                                 "4", "--slow-peers", "4", "--malformed", "8", "--upload-mb", "1", "--json"});
