@@ -33,6 +33,7 @@ SPEEDS = [  # suite, net, mode, dtype, batches, against, gate, target
     ("model", "resnet50", "infer", "bf16", [256], "eager", 1.6, 2.0),
     ("model", "resnet50", "infer", "bf16", [256], "compile", 1.05, 1.15),
     ("model", "retinanet_resnet50_fpn", "train", "bf16", [16], "eager", 1.5, 2.0),
+    ("model", "lstm 2x256", "train", "bf16", [32], "eager", 0.98, 1.15),
     ("endtoend", "resnet50", "train", "bf16", None, "eager", 1.5, 2.0),
 ]
 MEMORY = [("resnet50", 0.9, 0.75), ("densenet121", 0.5, 0.3), ("retinanet_resnet50_fpn", 0.8, 0.6)]       # share of PyTorch's peak

@@ -21,7 +21,6 @@
 #include "io/npy.h"
 #include "io/weights.h"
 
-#include "layers/anchor_loss.h"
 #include "layers/branches.h"
 #include "layers/compute.h"
 #include "layers/conv.h"
@@ -74,6 +73,7 @@
 #include "tasks/cam.h"
 #include "tasks/classification.h"
 #include "tasks/contact_sheet.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/box_fusion.h"
 #include "tasks/detection/boxes.h"

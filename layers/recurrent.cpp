@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "layers/cudnn_recurrent.h"
 #include "layers/init.h"
 #include "layers/recurrent_cells.h"
 #include "layers/recurrent_function.h"
@@ -179,10 +180,13 @@ RecurrentOutput recurrent(const Tensor& x_in, const Steps& steps, const Recurren
     const auto of_layer = [&](const Tensor& all) {
       return all.defined() ? all.slice(0, k * sides, (k + 1) * sides) : all;
     };
-    const Tensor in = linear(y, w.ih, w.bias), h0 = of_layer(h), c0 = of_layer(c);
-    const Tensor* given[] = {&in, &w.hh, &w.bias_hh, &w.hr, &h0, &c0};
-    layer.keeps = detail::wants_tape(given, 6);
-    const auto parts = layer.parts(apply(layer, in, w.hh, w.bias_hh, w.hr, h0, c0));
+    const Tensor h0 = of_layer(h), c0 = of_layer(c);
+    const Tensor* given[] = {&y, &w.ih, &w.bias, &w.hh, &w.bias_hh, &w.hr, &h0, &c0};
+    layer.keeps = detail::wants_tape(given, 8);
+    const auto parts =
+        detail::cudnn_takes(layer, y, steps, initial)
+            ? detail::cudnn_recurrent(layer, y, w, RecurrentState{h0, c0})
+            : layer.parts(apply(layer, linear(y, w.ih, w.bias), w.hh, w.bias_hh, w.hr, h0, c0));
     y = parts.y;
     last_h.push_back(parts.h), last_c.push_back(parts.c);
     if (training && o.dropout > 0 && (o.drop_last || k + 1 < o.layers))

@@ -25,7 +25,8 @@ class Steps {
   Steps(const std::vector<std::int64_t>& lengths);  // of each sequence
   // Int32 or int64 [N]: lengths; [N, T]: a mask.
   Steps(Tensor lengths_or_mask) : given_(std::move(lengths_or_mask)) {}
-  bool all() const { return !given_.defined(); }  // whether none is padding
+  bool all() const { return !given_.defined(); }                // whether none is padding
+  bool lengths() const { return !all() && given_.dim() == 1; }  // whether padding lies behind sequences alone
   // Bool [n, t] on `device`; undefined for all. Throws ShapeError, DTypeError and ValueError.
   Tensor mask(std::int64_t n, std::int64_t t, Device device) const;
 
@@ -96,7 +97,9 @@ struct RecurrentOutput {
 //
 // On the CPU padding takes no time: steps that count are computed side by side, so results, values and
 // gradients, are the same bits for any amount and content of padding, and for any number of threads. On CUDA
-// every step is computed; content of padding changes no bit there. Sums are kept in fp32, or fp64.
+// every step is computed; content of padding changes no bit there. cudnnRNN computes a layer where it can: not
+// with a mask, nor backwards over padding from given initial states or in a plain cell, which kernels of ours
+// do, as they do with Backend::reference. Sums are kept in fp32, or fp64.
 // Throws ShapeError, DTypeError, DeviceError and ValueError.
 class Recurrent : public Module {
  public:

@@ -255,10 +255,7 @@ void CachingAllocator::free(void* data) {
 
 MemoryStats CachingAllocator::stats() const {
   const std::lock_guard lock(impl_->mutex);
-  MemoryStats s = impl_->stats;
-  if (const auto& blocks = impl_->pools[0].free_blocks; !blocks.empty())
-    s.largest_free = (*blocks.rbegin())->size;
-  return s;
+  return impl_->stats;
 }
 
 void CachingAllocator::reset_peak() {

@@ -23,7 +23,6 @@ struct MemoryStats {
   std::int64_t peak_allocated = 0;
   std::int64_t reserved = 0;  // taken from the system
   std::int64_t peak_reserved = 0;
-  std::int64_t largest_free = 0;
   std::int64_t allocations = 0;  // calls since the start
 };
 

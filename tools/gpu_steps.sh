@@ -97,6 +97,7 @@ part_second() {
   beside compile 120 --models $resnet --modes train --dtypes bf16 --batches $big --variants compile --no-check $quick
   for net in $nets; do beside "$net" 60 --models "$net" --modes train --dtypes bf16 --batches $half --variants eager,graph --no-check $quick; done
   beside fp16 60 --models $resnet --modes train --dtypes fp16 --batches $big --variants eager,graph --no-check $quick
+  lstm_beside 90
   step memcheck 90 memory_checked tensor
 }
 # A part of the tests: the checker makes each launch many times slower.
@@ -133,11 +134,22 @@ part_correctness() {
 ops() { within "$gadolin" bench op ${GADOLIN_GPU_DRY:+--list --batch 1} --device cuda --dtype "$1" --json | tee "$dir/ops-$1.json"; }
 part_kernels() { local dtype; for dtype in bf16 fp32 fp16; do step "ops-$dtype" 240 ops $dtype; done; }
 
+has_torch() {
+  python3 -c 'import torch' 2>/dev/null && return 0
+  say "python3 has no torch here: left out"
+  echo "python3 has no torch" > "$dir/left_out.txt"
+  return 1
+}
+# The sequence model of head CT, 2 x 256 in two directions on 1,536 features, batch 32, 60 steps; each side by cudnnRNN.
+lstm_beside() {
+  has_torch || return 0
+  step lstm "$1" within python3 "$(dirname "$compare")/compare_lstm.py" --gadolin "$gadolin" --device cuda --threads "$cores" --seconds 0.5 --json "$dir/lstm.json"
+}
 # beside NAME SECONDS OPTION...: a comparison with PyTorch; its rows go into NAME.json.
 beside() {
   local name=$1 most=$2
   shift 2
-  if ! python3 -c 'import torch' 2>/dev/null; then say "python3 has no torch here: left out"; echo "python3 has no torch" > "$dir/left_out.txt"; return 0; fi
+  has_torch || return 0
   step "$name" "$most" within python3 "$compare" --gadolin "$gadolin" --device cuda --threads "$cores" --json "$dir/$name.json" "$@"
 }
 part_train() {
@@ -147,6 +159,7 @@ part_train() {
   beside densenet121 280 --models densenet121 --modes train --dtypes bf16 --batches 128 --variants eager,graph,compile
   beside vgg16 240 --models vgg16 --modes train --dtypes bf16 --batches 128 --variants eager,graph,compile
   beside inception_v3 280 --models inception_v3 --modes train --dtypes bf16 --batches 128 --variants eager,graph,compile
+  lstm_beside 200
   beside resnet50-autotune 480 --models resnet50 --modes train --dtypes bf16 --batches 1024 --no-check --variants eager,compile-max-autotune
   beside resnet50-batches 480 --models resnet50 --modes train --dtypes bf16 --batches 64,128,512 --no-check --variants eager,compile
 }

@@ -1,6 +1,6 @@
 // bench op: what a detector does with its anchors, of pictures of 512 x 512 and 20 classes.
 #include "apps/bench/op.h"
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "apps/hemorrhage/archive.h"
@@ -12,6 +13,7 @@
 #include "apps/hemorrhage/slice_units.h"
 #include "apps/program/output.h"
 #include "apps/program/ranges.h"
+#include "apps/program/work_lock.h"
 #include "data/dicom/dictionary.h"
 #include "io/atomic_file.h"
 #include "io/bytes.h"
@@ -69,7 +71,10 @@ class Extraction {
   void run() {
     const double start = seconds_now();
     Communicator& processes = session_.communicator();
+    std::optional<WorkLock> lock;
     on_first(processes, [&] {
+      make_folders("img-extract", data_dir_);
+      lock.emplace("img-extract", data_dir_, in_data("img_extract.lock"));
       settle_settings();
       for (const std::string& folder : folders_) make_folders("img-extract", folder);
       clear_temporaries();

@@ -1,17 +1,12 @@
 // gadolin pipeline run: the steps of a file, those alone that have to run.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "apps/commands.h"
 #include "apps/pipeline/plan.h"
 #include "apps/pipeline/step_process.h"
 #include "apps/program/events.h"
+#include "apps/program/work_lock.h"
 #include "io/atomic_file.h"
 #include "io/bytes.h"
 #include "tensor/check.h"
@@ -22,37 +17,6 @@ namespace gadolin {
 namespace pipeline {
 namespace fs = std::filesystem;
 namespace {
-
-// One pipeline works in a folder of records at a time. A step holds the lock too, so that one whose pipeline
-// was killed a moment ago has gone before the next begins. The kernel gives the lock back when they end.
-class Lock {
- public:
-  explicit Lock(const std::string& folder) {
-    make_folders("pipeline", folder);
-    const std::string path = folder + "/lock";
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (file_ < 0) fail_file("pipeline", path, errno);
-    for (int tries = 0; ::flock(file_, LOCK_EX | LOCK_NB) != 0; ++tries) {
-      const int error = errno;
-      if (error == EINTR) continue;
-      if (error == EWOULDBLOCK && tries < 20) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        continue;
-      }
-      ::close(file_);
-      if (error != EWOULDBLOCK) fail_file("pipeline", path, error);
-      fail<FileError, 3>("pipeline: another process works on ", printable(folder),
-                         "; wait for it or stop it");
-    }
-  }
-  ~Lock() { ::close(file_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  int file() const { return file_; }
-
- private:
-  int file_ = -1;
-};
 
 void remove_outputs(const Step& step) {
   for (const std::string& output : step.outputs) {
@@ -193,7 +157,10 @@ void run_pipeline(Session& session, Program& program, const PlanOptions& o) {
   const Plan plan(program, o);
   session.output("records", plan.folder());
   if (o.dry_run) return show_plan(session, plan);
-  const Lock lock(plan.folder());
+  // One pipeline works in a folder of records at a time. A step holds the lock too, so that one whose
+  // pipeline was killed a moment ago has gone before the next begins.
+  make_folders("pipeline", plan.folder());
+  const WorkLock lock("pipeline", plan.folder(), plan.folder() + "/lock");
   remove_stale_temporaries(plan.folder(), std::time(nullptr) + 1);
   Runner(session, plan, lock.file()).run();
 }

@@ -5,12 +5,12 @@
 
 #include "course/grader/assignment.h"
 #include "course/grader/tensors.h"
-#include "layers/anchor_loss.h"
 #include "layers/conv.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
 #include "layers/module.h"
 #include "layers/norm.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"

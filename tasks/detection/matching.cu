@@ -1,6 +1,6 @@
 #include "tasks/detection/matching.h"
 
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/box_math.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"

@@ -29,7 +29,7 @@ void check_match(const MatchOptions& options);
 
 // What each anchor should say.
 struct AnchorTargets {
-  Tensor label;      // int64 [N, A]: class, -1 background, -2 ignored (layers/anchor_loss.h)
+  Tensor label;      // int64 [N, A]: class, -1 background, -2 ignored (tasks/detection/anchor_loss.h)
   Tensor box;        // fp32 [N, A, 4]: what the net should say; 0 where there is no object
   Tensor object;     // int64 [N, A]: the number of the object, -1 where there is none
   Tensor best;       // fp32 [N, M]: the largest overlap of each object with any anchor; -1 behind the last

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "io/json.h"
-#include "layers/anchor_loss.h"
 #include "nets/registry.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/canvas.h"
 #include "tasks/detection/detect.h"

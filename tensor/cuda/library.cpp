@@ -37,6 +37,9 @@ CublasLtLibrary load_cublaslt() {
 }
 
 CudnnLibrary load_cudnn() {
+  // Its recurrent layers run products on streams of their own: with one workspace each, sums repeat their
+  // bits.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2", 0);
   const LibrarySearch search{"cuDNN", "libcudnn.so." GADOLIN_TEXT(CUDNN_MAJOR), "GADOLIN_CUDNN_LIB"};
   void* library = open_library(search);
   CudnnLibrary table;

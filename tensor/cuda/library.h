@@ -4,7 +4,7 @@
 
 #ifdef GADOLIN_CUDA
 #include <cublasLt.h>
-#include <cudnn_graph.h>
+#include <cudnn_adv.h>
 
 #include <string>
 #include <vector>
@@ -36,7 +36,13 @@ void* library_symbol(const LibrarySearch& search, void* library, const char* sym
   F(cudnnGetVersion) F(cudnnGetErrorString) F(cudnnGetLastErrorString)                                 \
   F(cudnnCreate) F(cudnnDestroy) F(cudnnSetStream)                                                     \
   F(cudnnBackendCreateDescriptor) F(cudnnBackendDestroyDescriptor) F(cudnnBackendFinalize)             \
-  F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) F(cudnnBackendExecute)
+  F(cudnnBackendSetAttribute) F(cudnnBackendGetAttribute) F(cudnnBackendExecute)                       \
+  F(cudnnCreateRNNDescriptor) F(cudnnDestroyRNNDescriptor) F(cudnnSetRNNDescriptor_v8)                 \
+  F(cudnnCreateRNNDataDescriptor) F(cudnnDestroyRNNDataDescriptor) F(cudnnSetRNNDataDescriptor)        \
+  F(cudnnCreateTensorDescriptor) F(cudnnDestroyTensorDescriptor) F(cudnnSetTensorNdDescriptor)         \
+  F(cudnnCreateDropoutDescriptor) F(cudnnDestroyDropoutDescriptor) F(cudnnSetDropoutDescriptor)        \
+  F(cudnnGetRNNTempSpaceSizes) F(cudnnGetRNNWeightSpaceSize) F(cudnnGetRNNWeightParams)                \
+  F(cudnnRNNForward) F(cudnnRNNBackwardData_v8) F(cudnnRNNBackwardWeights_v8)
 // clang-format on
 
 #define GADOLIN_MEMBER(f) decltype(&::f) f = nullptr;

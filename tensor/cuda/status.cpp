@@ -4,10 +4,8 @@
 
 #include <string>
 
-#include "tensor/capture_state.h"
 #include "tensor/check.h"
 #include "tensor/cuda/library.h"
-#include "tensor/cuda/stream.h"
 
 namespace gadolin {
 namespace {
@@ -69,10 +67,7 @@ void fail_status(cudnnStatus_t status, const char* op) {
 
 }  // namespace detail
 
-void check_launch(const char* op) {
-  check(cudaGetLastError(), op);
-  if (sync_check() && !capturing()) check(cudaStreamSynchronize(current_stream()), op);
-}
+void check_launch(const char* op) { check(cudaGetLastError(), op); }
 
 }  // namespace gadolin
 #endif

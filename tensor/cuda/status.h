@@ -24,8 +24,7 @@ void check(Status status, const char* op) {
     detail::fail_status(status, op);
 }
 
-// After a launch without tensor/cuda/launch.h: names `op` if the launch was refused, and, under
-// set_sync_check(true), waits and names it if the kernel failed.
+// After a launch without tensor/cuda/launch.h: names `op` if the launch was refused.
 void check_launch(const char* op);
 
 }  // namespace gadolin

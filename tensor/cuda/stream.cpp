@@ -3,7 +3,6 @@
 #include "tensor/cuda/stream.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <map>
 #include <memory>
@@ -42,7 +41,6 @@ DeviceStreams& streams_of(Device device) {
 
 thread_local CudaStream chosen_stream = nullptr;
 thread_local int guarded_device = -1;  // what the innermost DeviceGuard made current; -1: there is none
-std::atomic<bool> checking{false};
 
 }  // namespace
 
@@ -103,9 +101,6 @@ double Event::milliseconds_since(const Event& start) const {
   check(cudaEventElapsedTime(&milliseconds, start.event_.get(), event_.get()), "event");
   return static_cast<double>(milliseconds);
 }
-
-void set_sync_check(bool on) { checking.store(on, std::memory_order_relaxed); }
-bool sync_check() { return checking.load(std::memory_order_relaxed); }
 
 // --- scratch memory
 

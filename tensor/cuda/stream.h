@@ -54,11 +54,6 @@ class Event {
   bool timed_;
 };
 
-// Debugging aid (`--sync-check`): every launch waits, so that a kernel's failure is reported under its own
-// name.
-void set_sync_check(bool on);
-bool sync_check();  // whether every launch waits for its errors
-
 // Scratch memory of the GPU libraries: one arena a stream, shared by cuBLASLt and cuDNN, whose calls run
 // there in order. At least `bytes` of device memory, 512-byte aligned, that calls on this stream may scribble
 // on. An arena grows and never shrinks or moves under its users: a recorded step keeps the address it was

@@ -25,7 +25,8 @@ std::set<std::string> found_in(const std::string& text, const char* pattern) {
 
 TEST(DeviceCoverage, ThePageListsTheCallsOfTheHeaders) {
   std::set<std::string> declared;
-  for (const char* file : {"cuda_runtime_api.h", "cublasLt.h", "cudnn_graph.h", "nccl.h", "cuda_runtime.h"}) {
+  for (const char* file :
+       {"cuda_runtime_api.h", "cublasLt.h", "cudnn_graph.h", "cudnn_adv.h", "nccl.h", "cuda_runtime.h"}) {
     const std::string text = text_of_device("include/" + std::string(file));
     ASSERT_FALSE(text.empty()) << file;
     declared.merge(found_in(

@@ -2,8 +2,11 @@
 #include "layers/recurrent.h"
 
 #include <cmath>
+#include <functional>
 
+#include "tensor/cpu/parallel.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tests/layers/random_numbers.h"
 #include "tests/op_spec.h"
 #include "tests/op_spec_compare.h"

@@ -58,6 +58,8 @@ for batch in value("--batches", "1").split(","):
         out.write(json.dumps(row | {"suite": "model", "batch": int(batch), "framework": framework, "variant": variant,
                                     "median_ms": ms, "min_ms": ms - 1, "max_ms": ms + 1}) + "\n")
 END
+sed -e 's/value("--models")/"lstm 2x256"/; s/value("--modes")/"train"/; s/value("--dtypes")/"bf16"/; s/"--batches", "1"/"--batches", "32"/' \
+  "$work/compare.py" > "$work/compare_lstm.py"
 mkdir -p "$work/modules"; : > "$work/modules/torch.py"   # python3 "has" it
 
 gpu() {
@@ -109,6 +111,7 @@ grep -q '| resnet50 train bf16, batch 256, vs compile | 1.05 | 1.05 | 1.25 | gat
 grep -q '| resnet50 train bf16, batch 8/16/32, vs eager | 1.50 | 1.6 | 2.5 | \*\*missed\*\* |' "$page" || fault "a missed goal"
 grep -q '| latency\|resnet50 latency bf16, batch 1, vs eager |  | 3 | 5 | not measured |' "$page" || fault "a goal that was not measured"
 grep -q '| kernels of norm bf16, median share of the ceiling | 0.80 | 0.75 | 0.85 | gate |' "$page" || fault "share of kernels"
+grep -q '| lstm 2x256 train bf16, batch 32, vs eager | 1.50 | 0.98 | 1.15 | target |' "$page" || fault "no row of the recurrent layers"
 python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$json" || fault "$json is no JSON lines"
 if [ -n "$real" ]; then "$real" bench plot "$json" --out "$work/charts" > /dev/null || fault "gadolin bench plot cannot read the results"; fi
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "apps/hemorrhage/slice_units.h"
+#include "apps/program/work_lock.h"
 #include "data/image/resize.h"
 #include "io/csv.h"
 #include "tests/apps/hemorrhage/ct_archive.h"
@@ -151,6 +152,20 @@ TEST(ImgExtract, ASecondRunMakesOnlyWhatIsMissingOrTorn) {
   EXPECT_EQ(read_file(picture("ID_b"), 1 << 20), whole);
   EXPECT_EQ(fs::last_write_time(picture("ID_c")), before);
   EXPECT_TRUE(leftovers(dir.path()).empty());
+}
+
+TEST(ImgExtract, OneAtATimeInAFolder) {
+  const Scratch dir;
+  write_ct_zip(dir.path(), {{.image = "ID_a"}});
+  {
+    const WorkLock other("img-extract", dir.path(), dir / "img_extract.lock");
+    const Outcome second = extract_run(dir.path());
+    EXPECT_EQ(second.code, 6);
+    EXPECT_EQ(second.err, "gadolin: img-extract: another process works on " + dir.path() +
+                              "; wait for it or stop it [GD-FILE-003]\n");
+    EXPECT_FALSE(fs::exists(dir / "img_extract.json"));
+  }
+  EXPECT_EQ(extract_run(dir.path()).code, 0);
 }
 
 TEST(ImgExtract, OtherSettingsAreRefusedOrBeginAnew) {

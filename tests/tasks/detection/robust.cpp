@@ -8,7 +8,7 @@
 
 #include "data/sets/boxes/box_check.h"
 #include "io/csv.h"
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchor_recall.h"
 #include "tasks/detection/coco_metrics.h"
 #include "tasks/detection/diagnosis.h"

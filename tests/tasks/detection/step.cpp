@@ -2,8 +2,8 @@
 // with many boxes, few and none.
 #include <gtest/gtest.h>
 
-#include "layers/anchor_loss.h"
 #include "nets/retinanet.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/matching.h"
 #include "tensor/capture.h"

@@ -8,8 +8,8 @@
 
 #include "io/safetensors.h"
 #include "io/weights.h"
-#include "layers/anchor_loss.h"
 #include "nets/retinanet.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/anchors.h"
 #include "tasks/detection/detect.h"
 #include "tasks/detection/matching.h"

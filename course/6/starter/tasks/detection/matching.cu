@@ -1,7 +1,7 @@
 #include "course/todo.h"
 #include "tasks/detection/matching.h"
 
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 #include "tasks/detection/box_math.h"
 #include "tensor/autograd.h"
 #include "tensor/ops.h"

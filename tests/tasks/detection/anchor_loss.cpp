@@ -1,5 +1,5 @@
 // Losses of anchors: published values, the specs, recorded steps without a word to the host.
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 
 #include <cmath>
 #include <limits>

@@ -1,5 +1,5 @@
 // Losses of anchors as functors: value and derivative of a logit or a box in one place for both devices.
-#include "layers/anchor_loss.h"
+#include "tasks/detection/anchor_loss.h"
 
 #include <algorithm>
 
