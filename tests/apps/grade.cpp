@@ -23,7 +23,7 @@ TEST(Grade, StartsTheGraderThatLiesBeside) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };
   const auto said = [&] { return contents_of(scratch / "out"); };
-  EXPECT_EQ(run("-- 1"), 1);
+  EXPECT_EQ(run("-- 1"), 6);
   EXPECT_NE(said().find("grade: neither " + grader + " nor " + (scratch / "course/gadolin-grade") +
                         " is there; run course/setup.sh"),
             std::string::npos)
