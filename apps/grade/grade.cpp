@@ -45,7 +45,7 @@ void grade(Session& session, const std::vector<std::string>& words) {
 void add_grade(Program& program) {
   program.add(
       "grade", "The course: gadolin-grade with the words behind --",
-      [&program](Session& s) { grade(s, program.behind_dashes()); }, "gadolin grade -- 1 --student ada");
+      [&program](Session& s) { grade(s, program.behind_dashes()); }, "gadolin grade -- questions 1");
 }
 
 }  // namespace gadolin
