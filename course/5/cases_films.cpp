@@ -79,9 +79,9 @@ Image pixels_of(const StoredFilm& film, std::size_t corner) {
       double value = 0.15;
       for (const Blob& b : shapes) {
         const double u = (x - b.x) / b.width, v = (y - b.y) / b.height;
-        value += bright * b.bright * std::exp(-2 * (u * u + v * v));
+        value += 0.5 * bright * b.bright * std::exp(-2 * (u * u + v * v));
       }
-      value += 0.35 * (static_cast<double>(picture.uniform()) + static_cast<double>(picture.uniform()) - 1);
+      value += 0.8 * (static_cast<double>(picture.uniform()) + static_cast<double>(picture.uniform()) - 1);
       if (film.marked) {
         const int in_x = corner % 2 == 0 ? column : side - 1 - column,
                   in_y = corner / 2 == 0 ? row : side - 1 - row;
