@@ -6,6 +6,7 @@
 namespace gadolin {
 
 void add_doctor(Program& program);                            // doctor
+void add_grade(Program& program);                             // grade
 void add_launch(Program& program);                            // launch
 void add_models(Program& program);                            // models, summary
 void add_train(Program& program);                             // train, eval, predict, lr-find

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   gadolin::add_doctor(program);
   gadolin::add_models(program);
   gadolin::add_launch(program);
+  gadolin::add_grade(program);
   gadolin::add_train(program);
   gadolin::add_cam(program);
   gadolin::add_verify(program);

@@ -291,7 +291,7 @@ int Program::main(int argc, char** argv) {
 }
 
 void Program::parse(int argc, char** argv) {
-  if (argc > 1 && std::string(argv[1]) == "launch") {
+  if (argc > 1 && (std::string(argv[1]) == "launch" || std::string(argv[1]) == "grade")) {
     const auto dashes = std::find(argv, argv + argc, std::string("--"));
     if (dashes != argv + argc) behind_dashes_.assign(dashes + 1, argv + argc);
     argc = static_cast<int>(dashes - argv);

@@ -48,6 +48,47 @@ Tensor root_gradient(const Tensor& x, const Tensor& dy) { return dy * pow(1 + x 
 
 Tensor snake_gradient(const Tensor& x, const Tensor& dy) { return dy * (1 + 2 * sin(x) * cos(x)); }
 
+Tensor tanh_shrink_gradient(const Tensor& x, const Tensor& dy) {
+  const Tensor t = tanh(x);
+  return dy * t * t;
+}
+
+Tensor hermite_gradient(const Tensor& x, const Tensor& dy) {
+  return dy * x * (3 - x * x) * exp(x * x * -0.5);
+}
+
+Tensor lorentz_gradient(const Tensor& x, const Tensor& dy) {
+  const Tensor y = 1 / (1 + x * x);
+  return -(dy * 2 * x * y * y);
+}
+
+Tensor chirp_gradient(const Tensor& x, const Tensor& dy) { return dy * 2 * x * cos(x * x); }
+
+Tensor smooth_abs_gradient(const Tensor& x, const Tensor& dy) { return dy * x / sqrt(x * x + 0.25); }
+
+Tensor gate_cos_gradient(const Tensor& x, const Tensor& dy) {
+  const Tensor s = sigmoid(x);
+  return dy * (cos(x) * s * (1 - s) - sin(x) * s);
+}
+
+Tensor cube_tanh_gradient(const Tensor& x, const Tensor& dy) {
+  const Tensor t = tanh(x);
+  return dy * 3 * t * t * (1 - t * t);
+}
+
+Tensor exp_sine_gradient(const Tensor& x, const Tensor& dy) { return dy * cos(x) * exp(sin(x)); }
+
+Tensor serf_gradient(const Tensor& x, const Tensor& dy) {
+  const Tensor t = tanh(log(1 + x * x));
+  return dy * (t + 2 * x * x * (1 - t * t) / (1 + x * x));
+}
+
+Tensor soft_square_gradient(const Tensor& x, const Tensor& dy) { return dy * 2 * softplus(x) * sigmoid(x); }
+
+Tensor gompertz_gradient(const Tensor& x, const Tensor& dy) { return dy * exp(-x) * exp(-exp(-x)); }
+
+Tensor ripple_gradient(const Tensor& x, const Tensor& dy) { return dy * (cos(x) - x * sin(x)); }
+
 // --- the ops on the tape, given ----------------------------------------------------------------------------
 
 namespace {
@@ -72,6 +113,18 @@ const OwnOp own_ops[] = {
     {"square_gate", [](const Tensor& x) { return x * x * sigmoid(x); }, square_gate_gradient},
     {"root", [](const Tensor& x) { return x / sqrt(1 + x * x); }, root_gradient},
     {"snake", [](const Tensor& x) { return x + sin(x) * sin(x); }, snake_gradient},
+    {"tanh_shrink", [](const Tensor& x) { return x - tanh(x); }, tanh_shrink_gradient},
+    {"hermite", [](const Tensor& x) { return (x * x - 1) * exp(x * x * -0.5); }, hermite_gradient},
+    {"lorentz", [](const Tensor& x) { return 1 / (1 + x * x); }, lorentz_gradient},
+    {"chirp", [](const Tensor& x) { return sin(x * x); }, chirp_gradient},
+    {"smooth_abs", [](const Tensor& x) { return sqrt(x * x + 0.25); }, smooth_abs_gradient},
+    {"gate_cos", [](const Tensor& x) { return cos(x) * sigmoid(x); }, gate_cos_gradient},
+    {"cube_tanh", [](const Tensor& x) { return pow(tanh(x), 3); }, cube_tanh_gradient},
+    {"exp_sine", [](const Tensor& x) { return exp(sin(x)); }, exp_sine_gradient},
+    {"serf", [](const Tensor& x) { return x * tanh(log(1 + x * x)); }, serf_gradient},
+    {"soft_square", [](const Tensor& x) { return softplus(x) * softplus(x); }, soft_square_gradient},
+    {"gompertz", [](const Tensor& x) { return exp(-exp(-x)); }, gompertz_gradient},
+    {"ripple", [](const Tensor& x) { return x * cos(x); }, ripple_gradient},
 };
 
 struct OwnFunction {

@@ -21,6 +21,18 @@ Tensor damped_gradient(const Tensor& x, const Tensor& dy);       // exp(-x^2 / 2
 Tensor square_gate_gradient(const Tensor& x, const Tensor& dy);  // x^2 s(x)
 Tensor root_gradient(const Tensor& x, const Tensor& dy);         // x / sqrt(1 + x^2)
 Tensor snake_gradient(const Tensor& x, const Tensor& dy);        // x + sin(x)^2 (Ziyin et al. 2020)
+Tensor tanh_shrink_gradient(const Tensor& x, const Tensor& dy);  // x - tanh x
+Tensor hermite_gradient(const Tensor& x, const Tensor& dy);      // (x^2 - 1) exp(-x^2 / 2)
+Tensor lorentz_gradient(const Tensor& x, const Tensor& dy);      // 1 / (1 + x^2)
+Tensor chirp_gradient(const Tensor& x, const Tensor& dy);        // sin(x^2)
+Tensor smooth_abs_gradient(const Tensor& x, const Tensor& dy);   // sqrt(x^2 + 1/4)
+Tensor gate_cos_gradient(const Tensor& x, const Tensor& dy);     // cos(x) s(x)
+Tensor cube_tanh_gradient(const Tensor& x, const Tensor& dy);    // tanh(x)^3
+Tensor exp_sine_gradient(const Tensor& x, const Tensor& dy);     // exp(sin x)
+Tensor serf_gradient(const Tensor& x, const Tensor& dy);         // x tanh(ln(1 + x^2))
+Tensor soft_square_gradient(const Tensor& x, const Tensor& dy);  // softplus(x)^2
+Tensor gompertz_gradient(const Tensor& x, const Tensor& dy);     // exp(-exp(-x))
+Tensor ripple_gradient(const Tensor& x, const Tensor& dy);       // x cos(x)
 
 const std::vector<std::string>& own_op_names();
 // One of them on the tape. Throws std::invalid_argument for another name.

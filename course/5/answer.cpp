@@ -2,6 +2,7 @@
 // predictions, and looks at small nets.
 #include <stdexcept>
 
+#include "course/5/report.h"
 #include "course/grader/assignment.h"
 #include "course/grader/tensors.h"
 #include "data/sets/dataset.h"
@@ -109,7 +110,7 @@ Values cam_answer(const Values& r) {
     }
   };
   set(conv, w), set(linear, top);
-  Sequential net(std::move(conv), ReLU(), GlobalAvgPool2d(), std::move(linear));
+  Sequential net(std::move(conv), ReLU(), GlobalAvgPool2d(), Flatten(), std::move(linear));
   return {{"map", array_of(grad_cam(net, tensor_of(array(r, "x"), DType::fp32),
                                     static_cast<int>(integer(r, "class")), "0"))}};
 }
@@ -127,6 +128,7 @@ Values answer_5(const Values& request) {
   if (op == "calibration") return calibration_answer(request);
   if (op == "temperature") return temperature_answer(request);
   if (op == "cam") return cam_answer(request);
+  if (op == "report" || op == "demo") return film_report_answer(request);
   throw std::invalid_argument("no op " + op);
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "course/5/cases_films.h"
+#include "course/5/cases_report.h"
 #include "course/grader/assignment.h"
 
 namespace gadolin::course {
@@ -229,13 +231,17 @@ Assignment assignment_5() {
     a.tasks.push_back(
         {.id = id, .title = title, .points = points, .cut = id, .publics = 6, .hiddens = 12, .draw = f});
   };
-  task("5.1", "patients on one side", 24, draw_split);
-  task("5.2a", "AUC and average precision", 16, draw_ranking);
-  task("5.2b", "an interval by patients", 12, draw_bootstrap);
-  task("5.3a", "calibration", 10, draw_calibration);
-  task("5.3b", "temperature", 10, draw_temperature);
-  task("5.4", "where the net looks", 16, draw_cam);
+  task("5.1", "patients on one side", 16, draw_split);
+  task("5.2a", "AUC and average precision", 10, draw_ranking);
+  task("5.2b", "an interval by patients", 8, draw_bootstrap);
+  task("5.3a", "calibration", 6, draw_calibration);
+  task("5.3b", "temperature", 6, draw_temperature);
+  task("5.4", "where the net looks", 12, draw_cam);
+  a.tasks.push_back(investigation());
+  a.tasks.push_back(report_demonstration());
   a.questions = questions_5;
+  a.data = [](Draw student, const std::string& folder) { write_films(draw_films(student), folder); };
+  a.right_files = right_investigation;
   return a;
 }
 

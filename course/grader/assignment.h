@@ -94,6 +94,10 @@ struct Assignment {
   std::function<std::vector<Question>(Draw& draw, bool handout)> questions;
   // What else is drawn for a student, a line for the question sheet; Draw::student() draws the same in cases.
   std::function<std::string(Draw student)> sheet = {};
+  // A student's data set, written to a folder by `gadolin-grade data N FOLDER`.
+  std::function<void(Draw student, const std::string& folder)> data = {};
+  // Files of tasks that inspect them, right in everything: what --reference hands in.
+  std::function<Files(Draw student)> right_files = {};
 };
 
 // The default comparison, for those that add to it: "" or one line on the first value of `want` that `got`

@@ -8,7 +8,7 @@
 namespace gadolin::course {
 
 struct Options {
-  std::filesystem::path kit, folder, out, secret_file;
+  std::filesystem::path kit, folder, to, out, secret_file, extra, collect, judge;
   std::string format = "text", student, term, mistake, verb, program;
   int number = 0;
   bool reference = false, starter = false, times = false, quick = false;

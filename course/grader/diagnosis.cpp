@@ -8,21 +8,6 @@
 namespace gadolin::course {
 namespace {
 
-bool explains(const std::vector<Outcome>& student, const std::vector<Outcome>& mistake) {
-  for (std::size_t i = 0; i < student.size(); ++i) {
-    if (student[i].passed() != mistake[i].passed()) return false;
-    if (student[i].passed()) continue;
-    if (student[i].ended.empty() != mistake[i].ended.empty()) return false;
-    if (!student[i].ended.empty()) {
-      if (student[i].ended != mistake[i].ended) return false;
-    } else if (!difference(student[i].the_case, student[i].got, mistake[i].got).empty() ||
-               !difference(student[i].the_case, mistake[i].got, student[i].got).empty()) {
-      return false;
-    }
-  }
-  return true;
-}
-
 std::string separating_trait(const std::vector<Outcome>& outcomes) {
   std::set<std::string> traits;
   for (const Outcome& outcome : outcomes)
@@ -44,6 +29,21 @@ std::string separating_trait(const std::vector<Outcome>& outcomes) {
 }
 
 }  // namespace
+
+bool explains(const std::vector<Outcome>& student, const std::vector<Outcome>& mistake) {
+  for (std::size_t i = 0; i < student.size(); ++i) {
+    if (student[i].passed() != mistake[i].passed()) return false;
+    if (student[i].passed()) continue;
+    if (student[i].ended.empty() != mistake[i].ended.empty()) return false;
+    if (!student[i].ended.empty()) {
+      if (student[i].ended != mistake[i].ended) return false;
+    } else if (!difference(student[i].the_case, student[i].got, mistake[i].got).empty() ||
+               !difference(student[i].the_case, mistake[i].got, student[i].got).empty()) {
+      return false;
+    }
+  }
+  return true;
+}
 
 Values production_answer(int number, const Values& request) {
   static std::mutex one_at_a_time;  // an answer may count the process's nodes or seed its generator

@@ -12,6 +12,9 @@ struct Diagnosis {
 // explains each of them: where the student's code passes it passes, elsewhere it gives the same.
 Diagnosis diagnosis(const Course& course, const Task& task, const std::vector<Outcome>& outcomes);
 
+// Whether both pass and fail the same cases, with the same wrong answers.
+bool explains(const std::vector<Outcome>& student, const std::vector<Outcome>& mistake);
+
 // Shared with the grading. Throws CompileError.
 std::filesystem::path probe_of(const Course& course, const std::string& cut, const Bodies& bodies);
 Case case_of(const Course& course, const Task& task, const Who& who, int number);

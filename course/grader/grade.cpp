@@ -185,8 +185,35 @@ void judge(const Task& task, int number, std::vector<Outcome>& outcomes) {
   }
 }
 
+std::vector<Case> cases_of(const Course& course, const Task& task, const Who& who, bool hidden) {
+  std::vector<Case> cases;
+  for (int i = 0; i < task.publics + (hidden ? task.hiddens : 0); ++i)
+    cases.push_back(case_of(course, task, who, i));
+  return cases;
+}
+
+namespace {
+
+// What was answered elsewhere to the same cases.
+std::vector<Outcome> kept_outcomes(const KeptTask& kept, const std::vector<Case>& cases) {
+  if (!kept.error.empty()) throw CompileError(kept.error);
+  if (kept.got.size() != cases.size())
+    throw std::invalid_argument("--judge: " + std::to_string(kept.got.size()) + " answers for " +
+                                std::to_string(cases.size()) +
+                                " cases; collect them again, with the inputs of this secret");
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    outcomes.push_back({cases[i], kept.got[i], {}, kept.ended[i], ""});
+    if (!kept.ended[i].empty())
+      outcomes.back().wrong = "your code ended without an answer (" + kept.ended[i] + ")";
+  }
+  return outcomes;
+}
+
+}  // namespace
+
 TaskGrade grade_task(const Course& course, const Task& task, const Submission& submission, const Who& who,
-                     bool diagnose) {
+                     bool diagnose, const KeptTask* kept) {
   TaskGrade out;
   out.id = task.id;
   out.title = task.title;
@@ -194,18 +221,18 @@ TaskGrade grade_task(const Course& course, const Task& task, const Submission& s
     inspect_files(course, task, submission, who, out);
     return out;
   }
-  const bool hidden = who.secret && task.hiddens > 0 && isolation().hides();
+  const bool hidden = who.secret && task.hiddens > 0 && (kept || isolation().hides());
   const double share = task.hiddens == 0 ? 1 : 0.5;
   out.of = hidden ? task.points : share * task.points;
   out.hidden_points = task.points - out.of;
   out.publics = task.publics;
   out.hiddens = hidden ? task.hiddens : 0;
   try {
-    const fs::path probe = probe_of(course, task.cut, submission.bodies);
-    std::vector<Case> cases;
-    for (int i = 0; i < out.publics + out.hiddens; ++i) cases.push_back(case_of(course, task, who, i));
+    const std::vector<Case> cases = cases_of(course, task, who, hidden);
     std::string log;
-    out.outcomes = outcomes_of(course, task, probe, cases, &log);
+    out.outcomes =
+        kept ? kept_outcomes(*kept, cases)
+             : outcomes_of(course, task, probe_of(course, task.cut, submission.bodies), cases, &log);
     judge(task, course.assignment.number, out.outcomes);
     for (std::size_t i = 0; i < out.outcomes.size(); ++i) {
       const Outcome& outcome = out.outcomes[i];
@@ -283,25 +310,29 @@ TaskGrade grade_questions(const Course& course, const Submission& submission, co
   return out;
 }
 
-Grade grade(const Course& course, const Submission& submission, const Who& who) {
+Grade grade(const Course& course, const Submission& submission, const Who& who, const Kept* kept) {
   Grade out;
   out.number = course.assignment.number;
   out.title = course.assignment.title;
   out.student = who.student;
   out.isolation = isolation().text();
   out.notes = submission.bodies.notes;
-  out.hidden_run = who.secret && isolation().hides();
+  out.hidden_run = who.secret && (kept || isolation().hides());
   if (who.secret && !out.hidden_run)
     out.notes.push_back("hidden cases want a sandbox that hides files; this machine offers " + out.isolation);
-  isolation();
   const auto& tasks = course.assignment.tasks;
-  std::vector<std::future<TaskGrade>> running(tasks.size());
   out.tasks.resize(tasks.size());
+  static const KeptTask nothing{"no answers were collected", {}, {}};
+  const auto kept_of = [&](const Task& task) {
+    if (!kept) return static_cast<const KeptTask*>(nullptr);
+    const auto at = kept->find(task.id);
+    return at == kept->end() ? &nothing : &at->second;
+  };
   // Two at a time: tasks are independent, and their points do not depend on time.
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i; (i = next++) < tasks.size();)
-      out.tasks[i] = grade_task(course, tasks[i], submission, who);
+      out.tasks[i] = grade_task(course, tasks[i], submission, who, true, kept_of(tasks[i]));
   };
   std::future<void> other = std::async(std::launch::async, work);
   work();

@@ -75,10 +75,21 @@ Submission read_submission(const Course& course, const std::filesystem::path& fo
 Submission reference(const Course& course);  // production's bodies and the right answers
 Submission starter(const Course& course);
 
-// One task: all of its cases, and the diagnosis of those that fail.
+// Answers that a probe gave somewhere else.
+struct KeptTask {
+  std::string error;  // why there are none
+  std::vector<Values> got;
+  std::vector<std::string> ended;  // of each, as in Outcome
+};
+using Kept = std::map<std::string, KeptTask>;  // by task
+
+// Public cases, then hidden ones where they are asked for.
+std::vector<Case> cases_of(const Course& course, const Task& task, const Who& who, bool hidden);
+// One task: all of its cases, and the diagnosis of those that fail. With `kept` nothing of the submission is
+// run.
 TaskGrade grade_task(const Course& course, const Task& task, const Submission& submission, const Who& who,
-                     bool diagnose = true);
+                     bool diagnose = true, const KeptTask* kept = nullptr);
 TaskGrade grade_questions(const Course& course, const Submission& submission, const Who& who);
-Grade grade(const Course& course, const Submission& submission, const Who& who);
+Grade grade(const Course& course, const Submission& submission, const Who& who, const Kept* kept = nullptr);
 
 }  // namespace gadolin::course

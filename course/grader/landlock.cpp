@@ -31,9 +31,9 @@ std::uint64_t all_rights(int version) {
   return rights;
 }
 
-void allow_below(int rules, const std::filesystem::path& path, std::uint64_t rights) {
+void allow_below(int rules, const char* path, std::uint64_t rights) {
   LandlockPath rule;
-  rule.parent = ::open(path.c_str(), O_PATH | O_CLOEXEC);
+  rule.parent = ::open(path, O_PATH | O_CLOEXEC);
   if (rule.parent < 0) return;
   struct stat facts;
   if (::fstat(rule.parent, &facts) == 0 && !S_ISDIR(facts.st_mode))
@@ -65,12 +65,20 @@ int landlock_rules(const std::vector<std::filesystem::path>& reads,
   const std::size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
   const int rules = static_cast<int>(::syscall(create_ruleset, &set, size, 0));
   if (rules < 0) return -1;
-  for (const auto& path : reads) allow_below(rules, path, read_file | read_dir);
-  for (const auto& path : executes) allow_below(rules, path, execute | read_file | read_dir);
-  for (const auto& path : writes) allow_below(rules, path, set.files & ~(std::uint64_t{1} << 15) & ~execute);
+  for (const auto& path : reads) allow_below(rules, path.c_str(), read_file | read_dir);
+  for (const auto& path : executes) allow_below(rules, path.c_str(), execute | read_file | read_dir);
+  for (const auto& path : writes)
+    allow_below(rules, path.c_str(), set.files & ~(std::uint64_t{1} << 15) & ~execute);
   for (const char* path : {"/dev/null", "/dev/zero"}) allow_below(rules, path, read_file | write_file);
   for (const char* path : {"/dev/urandom", "/dev/random"}) allow_below(rules, path, read_file);
   return rules;
+}
+
+void landlock_also(int rules, const char* folder) {
+  constexpr std::uint64_t remove_file = 1 << 5, make_regular = 1 << 8;
+  std::uint64_t rights = write_file | read_file | remove_file | make_regular;
+  if (landlock_version() >= 3) rights |= truncate_file;
+  allow_below(rules, folder, rights);
 }
 
 bool landlock_enter(int rules) { return ::syscall(restrict_self, rules, 0) == 0; }

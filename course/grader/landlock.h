@@ -13,6 +13,8 @@ int landlock_version();  // 0 where the kernel has none
 int landlock_rules(const std::vector<std::filesystem::path>& reads,
                    const std::vector<std::filesystem::path>& writes,
                    const std::vector<std::filesystem::path>& executes);
+// Files may be made, read, written and removed in this folder too. No handler of a library runs.
+void landlock_also(int rules, const char* folder);
 bool landlock_enter(int rules);  // after no_new_privs
 
 }  // namespace gadolin::course

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 
 namespace gadolin::course {
@@ -33,14 +34,16 @@ std::string feedback(const TaskGrade& task) {
   const auto add = [&](const std::string& line) { out += (out.empty() ? "" : "\n") + line; };
   if (!task.error.empty()) add(task.error);
   if (!task.sentence.empty()) add(task.sentence);
-  std::size_t shown = 0;
+  // Three that say something new; questions and files handed in have a line each.
+  std::set<std::string> shown;
+  std::size_t other = 0;
   for (const std::string& line : task.lines) {
-    if (++shown > 3 && task.id != "questions") {
-      add("and " + std::to_string(task.lines.size() - 3) + " more public cases");
-      break;
-    }
-    add(line);
+    if (task.hidden_points + task.hiddens > 0 && (shown.size() == 3 || shown.contains(line)))
+      ++other;
+    else if (shown.insert(line).second)
+      add(line);
   }
+  if (other > 0) add("and " + plural(other, "more public case"));
   if (!task.hidden_lines.empty()) {
     std::string kinds;
     for (const std::string& kind : task.hidden_lines)

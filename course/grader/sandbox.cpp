@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -24,37 +23,17 @@
 #include <stdexcept>
 
 #include "course/grader/landlock.h"
+#include "course/grader/namespaces.h"
 #include "course/grader/seccomp.h"
 
 namespace gadolin::course {
 namespace {
 
 constexpr uid_t nobody = 65534;
-constexpr int namespace_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-void write_line(const char* file, const char* text) {
-  const int fd = ::open(file, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  [[maybe_unused]] const auto done = ::write(fd, text, std::strlen(text));
-  ::close(fd);
-}
-
-// Own process ids, network, mounts and so on. As root directly, otherwise within a user namespace.
-bool enter_namespaces() {
-  if (::geteuid() == 0) return ::unshare(namespace_flags) == 0;
-  char uid[64], gid[64];
-  std::snprintf(uid, sizeof uid, "%u %u 1", ::geteuid(), ::geteuid());
-  std::snprintf(gid, sizeof gid, "%u %u 1", ::getegid(), ::getegid());
-  if (::unshare(CLONE_NEWUSER | namespace_flags) != 0) return false;
-  write_line("/proc/self/setgroups", "deny");
-  write_line("/proc/self/uid_map", uid);
-  write_line("/proc/self/gid_map", gid);
-  return true;
 }
 
 // Whether `trial` works, in a child that ends with it.
@@ -147,7 +126,10 @@ struct Prepared {
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (rule_set >= 0) landlock_enter(rule_set);
+    if (rule_set >= 0) {
+      landlock_also(rule_set, shared_memory);  // here, where it is the one of these namespaces
+      landlock_enter(rule_set);
+    }
     for (sock_filter& step : filter)
       if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == 0xfffffffeu)
         step.k = static_cast<std::uint32_t>(::getpid());
@@ -236,6 +218,7 @@ Sandboxed::Sandboxed(const std::vector<std::string>& command, const Policy& poli
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     child.close_others();
     if (!namespaces || !enter_namespaces()) child.watch();
+    own_shared_memory();
     const pid_t first = ::_Fork();  // number 1 of the new process ids: all others end with it
     if (first == 0) child.watch();
     for (int fd : {child.to, child.from, child.log, child.status}) ::close(fd);

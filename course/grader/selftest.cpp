@@ -14,14 +14,14 @@ namespace {
 // A secret that is none: what it draws is known to everybody.
 Who tester() { return {"", "selftest", Secret{1, 2, 3}}; }
 
-std::string number_text(double x) {
+std::string all_digits(double x) {
   char text[40];
   std::snprintf(text, sizeof text, "%.17g", x);
   return text;
 }
 
 std::string said(const TaskGrade& task) {
-  std::string out = number_text(task.points) + " of " + number_text(task.of) + " points";
+  std::string out = all_digits(task.points) + " of " + all_digits(task.of) + " points";
   if (!task.error.empty()) out += ", " + task.error;
   if (!task.sentence.empty()) out += ", \"" + task.sentence + "\"";
   if (!task.lines.empty()) out += ", " + task.lines[0];
@@ -43,10 +43,17 @@ std::string right_answers(const Course& course, const Who& who) {
   for (const Question& question : questions_of(course, who)) {
     out += question.id + " = [";
     for (std::size_t i = 0; i < question.answer.size(); ++i)
-      out += (i ? ", " : "") + number_text(question.answer[i]);
+      out += (i ? ", " : "") + all_digits(question.answer[i]);
     out += "]\n";
   }
   return out;
+}
+
+void add_right_files(const Course& course, const Who& who, Submission& submission) {
+  submission.files["answers.toml"] = right_answers(course, who);
+  if (!course.assignment.right_files) return;
+  const Draw student(student_seed(who.term, who.student, course.assignment.number));
+  for (const auto& [name, text] : course.assignment.right_files(student)) submission.files[name] = text;
 }
 
 Submission with_mistake(const Course& course, const std::string& name) {
@@ -95,7 +102,7 @@ std::vector<std::string> mistake_faults(const Course& course, const Mistake& mis
   }
   if (!named) faults.push_back(mistake.name + ": every case passes");
   if (points > of * 2 / 3 + 1e-9)
-    faults.push_back(mistake.name + ": only " + number_text(of - points) + " of " + number_text(of) +
+    faults.push_back(mistake.name + ": only " + all_digits(of - points) + " of " + all_digits(of) +
                      " points are lost");
   return faults;
 }
@@ -103,13 +110,13 @@ std::vector<std::string> mistake_faults(const Course& course, const Mistake& mis
 std::vector<std::string> reference_faults(const Course& course) {
   std::vector<std::string> faults;
   Submission submission = reference(course);
-  submission.files["answers.toml"] = right_answers(course, tester());
+  add_right_files(course, tester(), submission);
   const Grade result = grade(course, submission, tester());
   for (const TaskGrade& task : result.tasks)
     if (!task.full()) faults.push_back("reference, task " + task.id + ": " + said(task));
   double most = 0;
   for (const TaskGrade& task : result.tasks) most += task.of + task.hidden_points;
-  if (most != 100) faults.push_back("the points of all tasks are " + number_text(most) + ", not 100");
+  if (most != 100) faults.push_back("the points of all tasks are " + all_digits(most) + ", not 100");
   return faults;
 }
 

@@ -20,7 +20,8 @@ std::vector<std::string> starter_grade_faults(const Course& course);
 bool selftest(const Course& course, bool quick, std::ostream& out);
 
 Submission with_mistake(const Course& course, const std::string& name);  // production with this mistake
-std::string right_answers(const Course& course, const Who& who);         // answers.toml
+void add_right_files(const Course& course, const Who& who, Submission& submission);  // and questions' answers
+std::string right_answers(const Course& course, const Who& who);                     // answers.toml
 std::vector<Question> questions_of(const Course& course, const Who& who);
 
 }  // namespace gadolin::course

@@ -12,9 +12,9 @@
 namespace gadolin::test {
 
 inline void add_all(Program& program) {
-  for (const auto add : {add_doctor, add_models, add_launch, add_train, add_cam, add_verify, add_weights,
-                         add_report, add_bench, add_data, add_dicom, add_serve, add_bodypart, add_mammography,
-                         add_chestxray, add_nodule, add_hemorrhage, add_pipeline})
+  for (const auto add : {add_doctor, add_models, add_launch, add_grade, add_train, add_cam, add_verify,
+                         add_weights, add_report, add_bench, add_data, add_dicom, add_serve, add_bodypart,
+                         add_mammography, add_chestxray, add_nodule, add_hemorrhage, add_pipeline})
     add(program);
 }
 

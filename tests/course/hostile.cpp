@@ -83,6 +83,7 @@ inline void act(long what) {
     case 22: { unsigned long long big[4] = {~0ull, 1, 1, 2}; (void)!::write(4, big, sizeof big); return; }
     case 23: *reinterpret_cast<volatile int*>(8) = 1; return;
     case 24: say(outcome("io_uring", ::syscall(SYS_io_uring_setup, 1, nullptr)));
+    case 26: say(outcome("shm", ::open("/dev/shm/gadolin-left", O_CREAT | O_EXCL | O_WRONLY, 0666)));
     case 25: {
       const std::vector<char> lots(200 << 20, 'x');
       for (;;)
@@ -175,6 +176,14 @@ TEST_F(Hostile, NothingOutsideIsReached) {
   EXPECT_EQ(meet(18).text, "proc: Permission denied");
   EXPECT_EQ(meet(19).text, "folder: Permission denied");
   EXPECT_EQ(meet(20).text, "exec: Permission denied");
+}
+
+// clang's OpenMP writes to /dev/shm. Each program finds an empty one of its own.
+TEST_F(Hostile, SharedMemoryIsNoWayToTheNextSubmission) {
+  EXPECT_EQ(meet(26).text, "shm: done");
+  if (!isolation().namespaces) GTEST_SKIP() << "no namespaces here: " << isolation().text();
+  EXPECT_EQ(meet(26).text, "shm: done");
+  EXPECT_FALSE(std::filesystem::exists("/dev/shm/gadolin-left"));
 }
 
 TEST_F(Hostile, ForgedAndFloodedChannelsAreClosed) {

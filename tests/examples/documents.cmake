@@ -60,6 +60,8 @@ foreach(document IN LISTS documents)
 
   # What stands behind -- of `gadolin launch` is a command of its own.
   string(REGEX REPLACE "(gadolin launch[^\n`#]*) -- " "\\1\ngadolin " plain "${plain}")
+  # What stands behind -- of `gadolin grade` is for gadolin-grade.
+  string(REGEX REPLACE "(gadolin grade)[^\n`#]*" "\\1" plain "${plain}")
   # `gadolin ...` in code blocks and between backticks, to the end of the line, the backtick or the comment.
   string(REGEX MATCHALL "[\n`]gadolin [a-z][^\n`#]*" calls "${plain}")
   foreach(call IN LISTS calls)

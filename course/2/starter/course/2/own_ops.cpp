@@ -61,6 +61,54 @@ Tensor snake_gradient(const Tensor& x, const Tensor& dy) {
   course::todo("2.4 own", "snake_gradient");
 }
 
+Tensor tanh_shrink_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "tanh_shrink_gradient");
+}
+
+Tensor hermite_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "hermite_gradient");
+}
+
+Tensor lorentz_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "lorentz_gradient");
+}
+
+Tensor chirp_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "chirp_gradient");
+}
+
+Tensor smooth_abs_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "smooth_abs_gradient");
+}
+
+Tensor gate_cos_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "gate_cos_gradient");
+}
+
+Tensor cube_tanh_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "cube_tanh_gradient");
+}
+
+Tensor exp_sine_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "exp_sine_gradient");
+}
+
+Tensor serf_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "serf_gradient");
+}
+
+Tensor soft_square_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "soft_square_gradient");
+}
+
+Tensor gompertz_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "gompertz_gradient");
+}
+
+Tensor ripple_gradient(const Tensor& x, const Tensor& dy) {
+  course::todo("2.4 own", "ripple_gradient");
+}
+
 // --- the ops on the tape, given ----------------------------------------------------------------------------
 
 namespace {
@@ -85,6 +133,18 @@ const OwnOp own_ops[] = {
     {"square_gate", [](const Tensor& x) { return x * x * sigmoid(x); }, square_gate_gradient},
     {"root", [](const Tensor& x) { return x / sqrt(1 + x * x); }, root_gradient},
     {"snake", [](const Tensor& x) { return x + sin(x) * sin(x); }, snake_gradient},
+    {"tanh_shrink", [](const Tensor& x) { return x - tanh(x); }, tanh_shrink_gradient},
+    {"hermite", [](const Tensor& x) { return (x * x - 1) * exp(x * x * -0.5); }, hermite_gradient},
+    {"lorentz", [](const Tensor& x) { return 1 / (1 + x * x); }, lorentz_gradient},
+    {"chirp", [](const Tensor& x) { return sin(x * x); }, chirp_gradient},
+    {"smooth_abs", [](const Tensor& x) { return sqrt(x * x + 0.25); }, smooth_abs_gradient},
+    {"gate_cos", [](const Tensor& x) { return cos(x) * sigmoid(x); }, gate_cos_gradient},
+    {"cube_tanh", [](const Tensor& x) { return pow(tanh(x), 3); }, cube_tanh_gradient},
+    {"exp_sine", [](const Tensor& x) { return exp(sin(x)); }, exp_sine_gradient},
+    {"serf", [](const Tensor& x) { return x * tanh(log(1 + x * x)); }, serf_gradient},
+    {"soft_square", [](const Tensor& x) { return softplus(x) * softplus(x); }, soft_square_gradient},
+    {"gompertz", [](const Tensor& x) { return exp(-exp(-x)); }, gompertz_gradient},
+    {"ripple", [](const Tensor& x) { return x * cos(x); }, ripple_gradient},
 };
 
 struct OwnFunction {
