@@ -52,9 +52,9 @@ TEST(Inputs, EndingsMayHaveCapitals) {
 }
 
 // Files, and how often they were read.
-class Counted : public Dataset {
+class CountedSet : public Dataset {
  public:
-  explicit Counted(std::vector<std::string> files) : Dataset({"a", "b"}, false, {}, "") {
+  explicit CountedSet(std::vector<std::string> files) : Dataset({"a", "b"}, false, {}, "") {
     for (const std::string& file : files) {
       SampleInfo info;
       info.name = info.path = file;
@@ -69,7 +69,7 @@ class Counted : public Dataset {
   std::shared_ptr<int> reads = std::make_shared<int>(0);
 
  protected:
-  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new Counted(*this)); }
+  std::unique_ptr<Dataset> clone() const override { return std::unique_ptr<Dataset>(new CountedSet(*this)); }
 };
 
 TEST(Inputs, OneSampleIsReadOnceAndIsWhatALoaderGives) {
@@ -77,7 +77,7 @@ TEST(Inputs, OneSampleIsReadOnceAndIsWhatALoaderGives) {
   Image deep(11, 9, 1, 16);
   for (std::size_t k = 0; k < deep.numel(); ++k)
     deep.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(k * 601);
-  const Counted set({dir.write("eight.png", encode_png(test::pattern(12, 10, 3))),
+  const CountedSet set({dir.write("eight.png", encode_png(test::pattern(12, 10, 3))),
                      dir.write("sixteen.png", encode_png(deep))});
   for (const char* steps :
        {"grey,resize:8x8,normalize:0.5:0.25", "grey,center-crop:6,hflip", "rgb,resize:7x5"}) {
