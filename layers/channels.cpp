@@ -76,8 +76,9 @@ void ChannelBuffer::append(const Tensor& y) {
   if (y.numel() > 0 && (y.raw() != to.raw() || y.strides() != to.strides()))
     detail::copy_elements(y.detach(), to);
   if (statistics_.mean.defined()) {
-    channel_statistics(to, {statistics_.mean.slice(0, filled_, filled_ + y.size(1)),
-                            statistics_.variance.slice(0, filled_, filled_ + y.size(1))});
+    statistics_.values =
+        channel_statistics(to, {statistics_.mean.slice(0, filled_, filled_ + y.size(1)),
+                                statistics_.variance.slice(0, filled_, filled_ + y.size(1))});
   }
   filled_ += y.size(1);
   parts_.push_back(y);
@@ -95,7 +96,8 @@ Tensor ChannelBuffer::all() {
 
 ChannelStatistics ChannelBuffer::statistics() const {
   if (!statistics_.mean.defined()) return {};
-  return {statistics_.mean.slice(0, 0, filled_), statistics_.variance.slice(0, 0, filled_)};
+  return {statistics_.mean.slice(0, 0, filled_), statistics_.variance.slice(0, 0, filled_),
+          statistics_.values};
 }
 
 Tensor norm_relu_conv(const Tensor& x, BatchNorm2d& norm, Conv2d& conv, const ChannelStatistics& known) {

@@ -81,11 +81,9 @@ struct Conv2dFunction {
   void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& addend,
                Tensor& result) const;
   Grads backward(Cpu, const Tensor& dy, Need need) const;
-#ifdef GADOLIN_CUDA
   void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, const Tensor& addend,
                Tensor& result) const;
   Grads backward(Cuda, const Tensor& dy, Need need) const;
-#endif
   template <class D>
   void forward(D device, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& result) const {
     forward(device, in, filters, bias, {}, result);
@@ -103,9 +101,7 @@ struct FusedConvFunction {
   Tensor allocate(const Tensor& in, const Tensor& filters, const Tensor& bias) const;
   void save(const Tensor&, const Tensor&, const Tensor&, const Tensor&) {}
   void forward(Cpu, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
-#ifdef GADOLIN_CUDA
   void forward(Cuda, const Tensor& in, const Tensor& filters, const Tensor& bias, Tensor& y) const;
-#endif
 };
 
 // From tensors to the problems of layers/cudnn_plans.h; on the GPU, `run` is its run_convolution. A tensor

@@ -59,7 +59,8 @@ void NormPart::check(const Tensor& in, const Tensor& w, const Tensor& b) const {
   }
   require<ValueError>(running_mean.is_contiguous() && running_var.is_contiguous(),
                       "batch_norm: running statistics are changed in place and must be contiguous");
-  require<ShapeError>(!options.training || norm_sizes(in).rows != 1, "batch_norm: input ", in.shape(),
+  require<ShapeError>(!options.training || norm_sizes(in).rows != 1 || statistics_of_all,
+                      "batch_norm: input ", in.shape(),
                       " has one value a channel, whose variance is 0; use a larger batch or eval()");
 }
 
@@ -107,6 +108,14 @@ bool NormPart::begin(const Tensor& in, const Tensor& w) const {
   return false;
 }
 
+ChannelStatistics NormPart::batch_of(const Tensor& in, bool always) const {
+  if (!options.training || known.mean.defined()) return options.training ? known : ChannelStatistics();
+  if (!always && !statistics_of_all) return {};
+  ChannelStatistics batch{mean, empty_like(mean)};
+  batch.values = channel_statistics(in, batch);
+  return batch;
+}
+
 void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b, const Tensor& addend,
                              const Tensor& w2, const Tensor& b2, const Tensor&) {
   keep(in, w, b);
@@ -115,7 +124,7 @@ void BatchNormFunction::save(const Tensor& in, const Tensor& w, const Tensor& b,
 }
 
 // Of x, weight, bias, the addend, and the other's weight and bias.
-template <class D> Grads BatchNormFunction::gradients(D device, const Tensor& dy_any, Need need) const {
+template <class D> Grads BatchNormFunction::backward(D device, const Tensor& dy_any, Need need) const {
   const auto with_gradients = [](const NormPart& f, bool of_weight, bool of_bias) {
     NormSide s = f.side(f.weight, f.bias);
     if (of_weight) s.dweight = empty_like(s.weight);
@@ -151,9 +160,9 @@ template <class D> Grads BatchNormFunction::gradients(D device, const Tensor& dy
           pass.second.dweight,
           pass.second.dbias};
 }
-template Grads BatchNormFunction::gradients(Cpu, const Tensor&, Need) const;
+template Grads BatchNormFunction::backward(Cpu, const Tensor&, Need) const;
 #ifdef GADOLIN_CUDA
-template Grads BatchNormFunction::gradients(Cuda, const Tensor&, Need) const;
+template Grads BatchNormFunction::backward(Cuda, const Tensor&, Need) const;
 #endif
 
 }  // namespace detail
@@ -168,10 +177,12 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   return apply(std::move(f), x, weight.contiguous(), bias.contiguous(), addend, Tensor(), Tensor());
 }
 
-void channel_statistics(const Tensor& x, const ChannelStatistics& into) {
+double channel_statistics(const Tensor& x, const ChannelStatistics& into) {
   const Tensor rows = detail::as_rows(x.detach());
-  if (rows.numel() == 0) return;
+  const auto values = static_cast<double>(detail::norm_sizes(rows).rows);
+  if (rows.numel() == 0) return values;
   on_device(x.device(), [&](auto device) { detail::batch_statistics(device, rows, into); });
+  return detail::statistics_of_all ? detail::statistics_of_all(into, values) : values;
 }
 
 BatchNorm2d::BatchNorm2d(int channels, double eps, double momentum) {

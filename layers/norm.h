@@ -6,10 +6,6 @@
 
 namespace gadolin {
 
-namespace detail {
-struct BatchNormFunction;
-}
-
 // How a batch norm runs.
 struct BatchNormOptions {
   bool training = false;  // statistics of the batch; otherwise the running ones
@@ -33,9 +29,20 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 // norms read one tensor, they are computed once.
 struct ChannelStatistics {
   Tensor mean, variance;  // [C] each
+  double values = 0;      // a channel, that they are of; 0: as many as the batch has
 };
-// Writes both into the tensors of `into`.
-void channel_statistics(const Tensor& x, const ChannelStatistics& into);
+
+namespace detail {
+struct BatchNormFunction;
+// Of this thread, empty where each process normalises for itself: what makes numbers of its batch those of
+// the batches of all processes (train/sync_batch_norm.h). Mean and variance of so many values a channel, ->
+// the values of all; and in backward sum(g) / n and its like, [2, C] each, the second of a join.
+inline thread_local std::function<double(const ChannelStatistics&, double values)> statistics_of_all;
+inline thread_local std::function<void(const Tensor&, const Tensor&, double values)> lines_of_all;
+}  // namespace detail
+
+// Writes both into the tensors of `into`. Returns the values a channel that they are of.
+double channel_statistics(const Tensor& x, const ChannelStatistics& into);
 
 // A batch norm of images [N, C, H, W] or rows [N, C], with running statistics as buffers.
 class BatchNorm2d : public Layer {

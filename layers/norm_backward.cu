@@ -116,6 +116,8 @@ void norm_backward(Cuda, const NormPass& pass) {
           [&](auto access) {
             using A = decltype(access);
             sum_rows<A>(op, body, size, pass.first.mean);
+            if (pass.first.training && lines_of_all)
+              lines_of_all(pass.first.lines, pass.second.lines, body.first.n);
             if (!dx.data && !dother.data) return;
             const auto kernel = pass.adds ? gradient_kernel<A, true, T, mask, joins>
                                           : gradient_kernel<A, false, T, mask, joins>;

@@ -11,6 +11,7 @@
 #include "tensor/random.h"
 #include "train/progress.h"
 #include "train/signals.h"
+#include "train/sync_batch_norm.h"
 
 namespace gadolin {
 namespace {
@@ -73,6 +74,7 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
   check(options_, batches_);
   if (communicator_.first()) store_.emplace(run.checkpoints(), options.keep);
   if (!communicator_.alone()) optimizer_.average_over(communicator_, options_.reduction);
+  if (!communicator_.alone() && options_.sync_batch_norm) options_.capture = false;  // it waits on the host
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
 }
 
@@ -104,6 +106,9 @@ Trainer::Statistics Trainer::before_batches() const {
 
 void Trainer::one_batch(const Batch& batch, bool first, bool last) {
   LossParts loss;
+  std::optional<SyncBatchNorm> together;
+  if (options_.sync_batch_norm && !communicator_.alone())
+    together.emplace(communicator_, batch["counts"].select(0, 0).item() > 0);
   {
     const ComputeScope compute(options_.compute);
     loss = hooks_.loss(batch);
@@ -115,7 +120,9 @@ void Trainer::one_batch(const Batch& batch, bool first, bool last) {
     seed = mul(seed, share.to(seed.dtype()));
   }
   if (options_.accumulate > 1) seed.mul_(1 / static_cast<double>(options_.accumulate));
-  loss.total.backward(seed, {.hook = last ? optimizer_.gradient_hook() : nullptr});
+  // Sums of batch norms come in the same order on all; sums of gradients may not, where a rank uses a part of
+  // the net that another does not.
+  loss.total.backward(seed, {.hook = last && !together ? optimizer_.gradient_hook() : nullptr});
   const NoGrad guard;
   if (share.defined()) loss.share(share);
   losses_.add(loss, 1 / static_cast<double>(options_.accumulate), first);

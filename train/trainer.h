@@ -72,6 +72,7 @@ struct TrainOptions {
   std::int64_t patience = 0;  // rows without a better monitored metric after which the run ends; 0: never
   double min_delta = 0;       // least gain that counts as better for that
   GradientReduction reduction = {};  // of several processes
+  bool sync_batch_norm = false;      // of several processes (train/sync_batch_norm.h)
   bool capture = true;               // record steps as CUDA graphs on a GPU, see Trainer::captures
   bool quiet = false;                // no bar of progress
 };

@@ -195,6 +195,8 @@ void add_loop_options(CLI::App* app, TrainOptions& o) {
          },
          "Of several processes: fp32, or bf16, in which gradients are sent")
       ->default_str("fp32");
+  app->add_flag("--sync-batch-norm", o.sync_batch_norm,
+                "Of several processes: batch norm normalises with the statistics of all, as one would");
   app->add_option("--nan-patience", o.nan_patience, "Steps in a row whose loss may be NaN or infinite")
       ->check(count_from(0))
       ->capture_default_str();

@@ -24,22 +24,27 @@ using test::run_ranks;
 
 struct Told {
   std::int64_t steps, batch, stop;
-  std::string folder;
-  bool positives;
+  std::string folder, kind;  // plain, positives or norm
 };
 
 // A net in fp64 on squares. With `positives` the loss of its second part is divided by a count that few
-// samples have, and that part sees nothing of a batch without any.
+// samples have, and that part sees nothing of a batch without any. With `norm` it has a batch norm over all
+// processes.
 void train(Communicator& c, const Told& told) {
+  const bool positives = told.kind == "positives", normed = told.kind == "norm";
   const test::ToySquares set(24);
   manual_seed(3);
   Sequential net(Linear(64, 12), Tanh(), Linear(12, 3));
   Linear second(12, 1);
+  BatchNorm2d norm(12);
   net.to(DType::fp64);
   second.to(DType::fp64);
+  norm.to(DType::fp64);
   std::vector<Parameter> parameters = net.parameters();
-  if (told.positives)
+  if (positives)
     for (const Parameter& p : second.parameters()) parameters.push_back({"second." + p.name, p.tensor});
+  if (normed)
+    for (const Parameter& p : norm.parameters()) parameters.push_back({"norm." + p.name, p.tensor});
   Optimizer optimizer(parameters, {.rule = Rule::adamw, .lr = 0.01, .weight_decay = 0.01, .clip_norm = 1});
   Schedule schedule("cosine", {.lr = 0.01, .total_steps = told.steps, .steps_per_epoch = 5});
   LoaderSource batches(std::make_unique<DataLoader>(set, Pipeline("grey,resize:8x8"),
@@ -58,14 +63,15 @@ void train(Communicator& c, const Told& told) {
                        .capture = false,
                        .quiet = true};
   options.reduction.bucket_bytes = 1000;
+  options.sync_batch_norm = normed;
   std::ofstream losses(c.first() ? told.folder + "/losses.txt" : "/dev/null", std::ios::app);
   TrainHooks hooks;
   std::int64_t step = 0;
   hooks.loss = [&](const Batch& batch) -> LossParts {
     if (++step == told.stop && c.rank() == c.size() - 1) std::raise(SIGTERM);
     const Tensor x = batch["image"].to(DType::fp64).reshape({batch.size(), 64});
-    const Tensor hidden = tanh(net[0](x)), logits = net[2](hidden);
-    if (!told.positives) return cross_entropy(logits, batch["label"]);
+    const Tensor hidden = tanh(normed ? norm(net[0](x)) : net[0](x)), logits = net[2](hidden);
+    if (!positives) return cross_entropy(logits, batch["label"]);
     // Of few samples, often of one rank's alone.
     const Tensor positive = (x.select(1, 9) > 0.5).to(DType::fp64), count = sum(positive);
     Tensor total = sum(mul(mean(mul(logits, logits), {1}), 1.0));
@@ -83,17 +89,16 @@ void train(Communicator& c, const Told& told) {
 }
 
 const AddScenario trains("trains", [](Processes& c, const std::vector<std::string>& a) {
-  train(c, {std::stoll(a[1]), std::stoll(a[2]), std::stoll(a[3]), a[0], a[4] == "positives"});
+  train(c, {std::stoll(a[1]), std::stoll(a[2]), std::stoll(a[3]), a[0], a[4]});
 });
 
 std::string losses_of(int size, const std::string& folder, std::int64_t steps, std::int64_t batch,
-                      std::int64_t stop = 0, bool positives = false) {
+                      std::int64_t stop = 0, const std::string& kind = "plain") {
   if (size == 1) {
-    train(no_communicator(), {steps, batch, stop, folder, positives});
+    train(no_communicator(), {steps, batch, stop, folder, kind});
   } else {
-    const auto run = run_ranks(size, "trains",
-                               {folder, std::to_string(steps), std::to_string(batch), std::to_string(stop),
-                                positives ? "positives" : "plain"});
+    const auto run = run_ranks(
+        size, "trains", {folder, std::to_string(steps), std::to_string(batch), std::to_string(stop), kind});
     EXPECT_EQ(run.code, 0) << run.text;
   }
   std::ifstream file(folder + "/losses.txt");
@@ -137,13 +142,22 @@ TEST(TrainingProcesses, H4GoOnWithAnotherNumberInTheMiddleOfAnEpoch) {
   expect_same(losses_of(3, dir / "run", 20, 4), one, 20, "4, 2, 1 and 3 processes");
 }
 
+TEST(TrainingProcesses, BatchNormOverAllIsThatOfOne) {
+  NEEDS_MPI();
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "1", 50, 6, 0, "norm");
+  for (const int size : {2, 4})
+    expect_same(losses_of(size, dir / std::to_string(size), 50, 6, 0, "norm"), one, 50,
+                cat(size, " processes"));
+}
+
 // Complaints H5 and H6: positives of some ranks alone, none in some batches, and parts without a gradient.
 TEST(TrainingProcesses, H5CountsPositivesOverAllRanks) {
   NEEDS_MPI();
   const test::Scratch dir;
-  const std::string one = losses_of(1, dir / "1", 30, 4, 0, true);
+  const std::string one = losses_of(1, dir / "1", 30, 4, 0, "positives");
   for (const int size : {2, 4})
-    expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, true), one, 30,
+    expect_same(losses_of(size, dir / std::to_string(size), 30, 4, 0, "positives"), one, 30,
                 cat(size, " processes"));
 }
 
