@@ -107,13 +107,12 @@ TEST(NormKernels, Statistics) {
 enum class Kind { norm, relu, sum, sum_relu, join, join_without_mask };
 NormPass forward(const NormSample& s, Kind kind) {
   NormPass pass;
-  pass.first = {s.parameter(1), s.parameter(2), s.parameter(3), add(s.parameter(4), -1.0), {}, {}, {}, true};
+  pass.first = {s.parameter(1), s.parameter(2), s.parameter(3), add(s.parameter(4), -1.0), true};
   pass.x = s.data(1);
   pass.relu = kind != Kind::norm && kind != Kind::sum;
   if (kind >= Kind::sum) pass.other = s.data(2);
   if (kind >= Kind::join)
-    pass.second = {
-        s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), {}, {}, {}, true};
+    pass.second = {s.parameter(5), s.parameter(6), s.parameter(7), add(s.parameter(8), -1.0), true};
   if (kind == Kind::sum_relu || kind == Kind::join)
     pass.mask = full({s.rows(), (s.channels() + 7) / 8}, 170, DType::uint8).to(s.device);
   pass.y = detail::empty_rows(pass.x);
