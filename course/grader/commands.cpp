@@ -103,6 +103,17 @@ int data_command(const Options& options, const Course& course) {
   return 0;
 }
 
+// One task alone, for students on their way.
+void keep_task(Course& course, const std::string& id) {
+  std::string known;
+  for (const Task& task : course.assignment.tasks) known += (known.empty() ? "" : ", ") + task.id;
+  if (std::erase_if(course.assignment.tasks, [&](const Task& task) { return task.id != id; });
+      course.assignment.tasks.empty())
+    throw std::invalid_argument("--task: assignment " + std::to_string(course.assignment.number) +
+                                " has no '" + id + "'; it has " + known);
+  course.assignment.questions = nullptr;
+}
+
 // The whole submission in one probe, for demonstrations; prints where it is.
 int build_command(const Options& options, const Course& course) {
   const Submission submission =
@@ -124,6 +135,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_flag("--reference", options.reference, "grade the framework's own code");
   app.add_flag("--starter", options.starter, "grade the untouched starter");
   app.add_option("--mistake", options.mistake, "grade a known mistake");
+  app.add_option("--task", options.task, "this task alone, e.g. 1.3; the others are not compiled");
   app.add_option("--format", options.format, "text, json, gradescope, prairielearn or classroom");
   app.add_option("--out", options.out, "write the result here, from the first moment on");
   app.add_option("--student", options.student, "whose numbers are drawn");
@@ -177,6 +189,7 @@ int run(const CLI::App& app, const Options& options) {
   }
   Course course = open_course(open_kit(options.kit), options.number);
   if (!options.extra.empty()) add_extra_cases(course, options.extra);
+  if (!options.task.empty()) keep_task(course, options.task);
   if (options.verb == "cut") return cut_command(course);
   if (options.verb == "suites") {
     for (const auto& [program, filter] : course.cut.suites) std::cout << program << " " << filter << "\n";

@@ -9,7 +9,7 @@ namespace gadolin::course {
 
 struct Options {
   std::filesystem::path kit, folder, to, out, secret_file, extra, collect, judge;
-  std::string format = "text", student, term, mistake, verb, program;
+  std::string format = "text", student, term, mistake, task, verb, program;
   int number = 0;
   bool reference = false, starter = false, times = false, quick = false;
 };

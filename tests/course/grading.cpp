@@ -227,6 +227,22 @@ TEST(Reports, AResultFileIsThereAndIsPrivate) {
             0);
 }
 
+TEST(Reports, OneTaskAloneIsGraded) {
+  if (!tried_here(1)) GTEST_SKIP() << "tried in the plain build";
+  const gadolin::test::Scratch scratch;
+  const std::string out = scratch / "out";
+  const auto run = [&](const std::string& words) {
+    return std::system((std::string(GADOLIN_GRADE_PROGRAM) + " 1 " + words + " > " + out + " 2>&1").c_str());
+  };
+  EXPECT_EQ(run("--reference --task 1.1"), 0);
+  EXPECT_NE(read_text(out).find("6 of 6 points; hidden cases, which count 6 more"), std::string::npos)
+      << read_text(out);
+  EXPECT_NE(run("--reference --task 9.9"), 0);
+  EXPECT_EQ(read_text(out),
+            "gadolin-grade: --task: assignment 1 has no '9.9'; it has 1.1, 1.2, 1.3, 1.4, 1.5 values, "
+            "1.5 reads, demo\n");
+}
+
 TEST(Reports, ASecretThatOthersMayReadIsRefused) {
   const gadolin::test::Scratch scratch;
   const std::string file = scratch.write("secret", secret_text(new_secret()));
