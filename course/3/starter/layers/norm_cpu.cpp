@@ -165,6 +165,7 @@ template <class T, class P> struct Kernels {
       first.finish(static_cast<std::int64_t>(c), sums[c], sums[n + c]);
       if constexpr (joins) second.finish(static_cast<std::int64_t>(c), sums[c], sums[2 * n + c]);
     }
+    if (pass.first.training && lines_of_all) lines_of_all(pass.first.lines, pass.second.lines, first.n);
     if (!dx.data && !dother.data) return;
     for_rows(size, [&](std::int64_t begin, std::int64_t end) {
       Flags flags(bits);
@@ -214,11 +215,7 @@ template <class F> void by_types(const Tensor& x, F&& f) {
 
 void NormPart::statistics(Cpu, const Tensor& in) const {
   by_types(in, [&](const auto& kernels, auto, auto parameter) {
-    ChannelStatistics batch = options.training ? known : ChannelStatistics();
-    if (options.training && !batch.mean.defined()) {
-      batch = {mean, empty_like(mean)};
-      batch_statistics(Cpu{}, in, batch);
-    }
+    const ChannelStatistics batch = batch_of(in, true);
     const UseStatistics<typename decltype(parameter)::type> use(*this, batch, kernels.size);
     for (std::int64_t c = 0; c < kernels.size.channels; ++c) use(c);
     if (!options.training) return;

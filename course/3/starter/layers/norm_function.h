@@ -95,9 +95,9 @@ template <ReluMask mask, class P> GADOLIN_HD P masked(P g, bool passes, P x, P m
 // A batch norm in one pass: its numbers a channel, [C] each, in fp32 or fp64.
 struct NormSide {
   Tensor mean, rstd, weight, bias;
+  bool training = false;
   // Of backward; gradients may be undefined; lines [2, C]: shift and slope.
   Tensor dweight = {}, dbias = {}, lines = {};
-  bool training = false;
 };
 template <class P> struct NormLine {
   const P *mean = nullptr, *rstd = nullptr, *weight = nullptr, *bias = nullptr;
@@ -177,11 +177,9 @@ template <class P> struct UseStatistics {
 void batch_statistics(Cpu, const Tensor& rows, const ChannelStatistics& into);
 void norm_forward(Cpu, const NormPass& pass);
 void norm_backward(Cpu, const NormPass& pass);
-#ifdef GADOLIN_CUDA
 void batch_statistics(Cuda, const Tensor& rows, const ChannelStatistics& into);
 void norm_forward(Cuda, const NormPass& pass);
 void norm_backward(Cuda, const NormPass& pass);
-#endif
 
 // One batch norm: its options and running numbers, and what backward keeps of it.
 struct NormPart {
@@ -196,17 +194,11 @@ struct NormPart {
   // Memory for mean and rstd; false when there is nothing to do.
   bool begin(const Tensor& in, const Tensor& w) const;
   void statistics(Cpu, const Tensor& in) const;  // mean and rstd, and the running ones in training
-#ifdef GADOLIN_CUDA
   void statistics(Cuda, const Tensor& in) const;
-#endif
-  NormSide side(const Tensor& w, const Tensor& b) const {
-    return {mean, rstd, w, b, {}, {}, {}, options.training};
-  }
-  void keep(const Tensor& in, const Tensor& w, const Tensor& b) {
-    x = in;
-    weight = w;
-    bias = b;
-  }
+  // What is known of the batch, or is found here: without `always` only where other processes take part.
+  ChannelStatistics batch_of(const Tensor& in, bool always) const;
+  NormSide side(const Tensor& w, const Tensor& b) const { return {mean, rstd, w, b, options.training}; }
+  void keep(const Tensor& in, const Tensor& w, const Tensor& b) { x = in, weight = w, bias = b; }
 };
 
 // y = norm(x) [+ addend, or + other(addend)] [then relu], in one pass forward and two backward. Inputs: x,
@@ -250,11 +242,7 @@ struct BatchNormFunction : NormPart {
     if (addend.defined()) pass.other = as_rows(addend);
     norm_forward(device, pass);
   }
-  Grads backward(Cpu device, const Tensor& dy, Need need) const { return gradients(device, dy, need); }
-#ifdef GADOLIN_CUDA
-  Grads backward(Cuda device, const Tensor& dy, Need need) const { return gradients(device, dy, need); }
-#endif
-  template <class D> Grads gradients(D device, const Tensor& dy, Need need) const;
+  template <class D> Grads backward(D device, const Tensor& dy, Need need) const;
 };
 
 template <class P>
@@ -265,6 +253,7 @@ UseStatistics<P>::UseStatistics(const NormPart& f, const ChannelStatistics& batc
   if (f.batches.defined()) batches = f.batches.data<std::int64_t>();
   momentum = f.options.momentum, eps = f.options.eps;
   if (batch.mean.defined()) batch_mean = batch.mean.data<P>(), batch_variance = batch.variance.data<P>();
+  if (batch.values > 0) n = batch.values;
 }
 
 }  // namespace gadolin::detail
