@@ -80,7 +80,8 @@ void NormPart::statistics(Cuda, const Tensor& in) const {
   const NormSizes size = norm_sizes(in);
   dispatch_floating(in.dtype(), name, [&]<class T>(Tag<T>) {
     using P = math_type<T>;
-    const UseStatistics<P> use(*this, options.training ? known : ChannelStatistics(), size);
+    const ChannelStatistics batch = batch_of(in, false);
+    const UseStatistics<P> use(*this, batch, size);
     if (options.training && !use.batch_mean) {
       const Rows<const T> matrix(in);
       by_width<T, false>(size, {matrix}, [&](auto access) {
