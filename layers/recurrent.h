@@ -97,10 +97,10 @@ struct RecurrentOutput {
 //
 // On the CPU padding takes no time: steps that count are computed side by side, so results, values and
 // gradients, are the same bits for any amount and content of padding, and for any number of threads. On CUDA
-// every step is computed; content of padding changes no bit there. cudnnRNN computes a layer where it can: not
-// with a mask, nor backwards over padding from given initial states or in a plain cell, which kernels of ours
-// do, as they do with Backend::reference. Sums are kept in fp32, or fp64.
-// Throws ShapeError, DTypeError, DeviceError and ValueError.
+// every step is computed; content of padding changes no bit there. cudnnRNN computes a layer where it can:
+// not with a mask, nor backwards over padding from given initial states or in a plain cell, which kernels of
+// ours do, as they do with Backend::reference. Sums are kept in fp32, or fp64. Throws ShapeError, DTypeError,
+// DeviceError and ValueError.
 class Recurrent : public Module {
  public:
   // Throws ValueError for options that do not go together.
