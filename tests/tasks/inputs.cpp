@@ -78,7 +78,7 @@ TEST(Inputs, OneSampleIsReadOnceAndIsWhatALoaderGives) {
   for (std::size_t k = 0; k < deep.numel(); ++k)
     deep.data<std::uint16_t>()[k] = static_cast<std::uint16_t>(k * 601);
   const CountedSet set({dir.write("eight.png", encode_png(test::pattern(12, 10, 3))),
-                     dir.write("sixteen.png", encode_png(deep))});
+                        dir.write("sixteen.png", encode_png(deep))});
   for (const char* steps :
        {"grey,resize:8x8,normalize:0.5:0.25", "grey,center-crop:6,hflip", "rgb,resize:7x5"}) {
     const Pipeline pipeline(steps);
