@@ -58,12 +58,12 @@ std::vector<BadSample> evaluate(Task& task, DataLoader& loader, Evaluator& evalu
 // process alone, in its order. After evaluate() the first one's evaluator gets all (Evaluator::gather).
 LoaderOptions divided(LoaderOptions options, const Communicator& communicator, Divide divide = Divide::rows);
 
-// Of a batch of a loader in turns, without order or repeats, that may skip samples: the rows that are of the
-// samples wanted, since another one stands in the place of one that cannot be read; and their places in the
-// set. Of a spare batch none.
+// Rows of a batch that are of the samples wanted, since another one stands in the place of one that cannot be
+// read.
 struct KeptRows {
-  std::vector<std::int64_t> rows, places;
+  std::vector<std::int64_t> rows, places;  // in the batch, in the set
 };
+// Of a batch of a loader in turns, without order or repeats, that may skip samples. Of a spare batch none.
 KeptRows kept_rows(const Batch& batch, const DataLoader& loader, const Communicator& communicator);
 
 // What loaders of all processes have left out, each once, ordered by place: on all of them. Throws DataError

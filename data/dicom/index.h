@@ -18,9 +18,8 @@ struct DicomIndexOptions {
   std::string key;             // of the pseudonyms; the same key gives the same ones
   std::vector<DicomTag> more;  // further columns, named by keyword
   DicomLimits limits = {};     // what is refused
-  // Of several processes: which one this is, and what brings the bytes of all of them to the first one. That
-  // one gets the table, the others an empty one.
-  int rank = 0, ranks = 1;
+  int rank = 0, ranks = 1;     // of several processes: which one this is
+  // Brings the bytes of all processes to the first one. That one gets the table, the others an empty one.
   std::function<std::vector<std::string>(const std::string& bytes)> gather = {};
 };
 

@@ -38,7 +38,7 @@ struct LoaderOptions {
   std::string quarantine_file = {};           // a line a sample: name, reason
   // Of several processes: which of `ranks` shares this loader gives (shard).
   int rank = 0, ranks = 1;
-  Divide divide = Divide::samples;
+  Divide divide = Divide::samples;  // what a share is made of
 };
 
 // What LoaderOptions::workers comes to.
