@@ -99,10 +99,10 @@ const AddScenario sleeps("sleeps", [](Processes& c, const std::vector<std::strin
 TEST(MpiCommunicator, H3ARankThatHangsIsNamed) {
   NEEDS_MPI();
   const auto begun = std::chrono::steady_clock::now();
-  const auto run = run_ranks(4, "sleeps", {}, {"PATIENCE=0.5"});
+  const auto run = run_ranks(4, "sleeps", {}, {"PATIENCE=1.5"});
   EXPECT_NE(run.code, 0);
   EXPECT_NE(run.text.find(
-                "said by rank 0: processes: rank 2 has not come to the sum of fp64 [1] in 0.5 s: it is at "
+                "said by rank 0: processes: rank 2 has not come to the sum of fp64 [1] in 1.5 s: it is at "
                 "step 9; look at what it does, or give it longer with --patience"),
             std::string::npos)
       << run.text;
@@ -118,10 +118,10 @@ const AddScenario stands_still("stands still", [](Processes& c, const std::vecto
 
 TEST(MpiCommunicator, ARankThatDoesNotAnswerIsNamed) {
   NEEDS_MPI();
-  const auto run = run_ranks(2, "stands still", {}, {"PATIENCE=0.5"});
+  const auto run = run_ranks(2, "stands still", {}, {"PATIENCE=1.5"});
   EXPECT_NE(run.code, 0);
   EXPECT_NE(
-      run.text.find("processes: rank 1 has not come to the gathering in 0.5 s: it does not answer; look at "
+      run.text.find("processes: rank 1 has not come to the gathering in 1.5 s: it does not answer; look at "
                     "what it does, or give it longer with --patience"),
       std::string::npos)
       << run.text;

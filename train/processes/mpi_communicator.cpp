@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "tensor/autograd.h"
 #include "tensor/check.h"
@@ -60,6 +61,9 @@ void spread(Wire& wire, void* data, std::int64_t bytes, const std::string& what)
   wire.finish(what);
 }
 
+// How long a rank that fails listens for others that fail of the same.
+constexpr double heard_within = 0.7;
+
 // What an error is of, without the rank that it came from.
 std::string origin(std::string text) {
   while (text.starts_with("rank ")) {
@@ -94,7 +98,7 @@ class MpiCommunicator final : public Processes {
     try {
       if (!failure.empty()) {
         std::map<int, std::string> others;
-        thread_->run_last([&](Wire& wire) { others = wire.tell_failure(failure, 0.7); });
+        thread_->run_last([&](Wire& wire) { others = wire.tell_failure(failure, heard_within); });
         const std::string mine = origin(failure);
         first = mine == failure;  // otherwise it came from a rank that says so itself
         int same = 1;
@@ -104,7 +108,11 @@ class MpiCommunicator final : public Processes {
         }
         together = same == size();
       }
-      if (!together) return first;  // MPI_Finalize would wait for ever
+      if (!together) {  // MPI_Finalize would wait for ever
+        // Who says it may have begun to listen later, and mpirun ends all with the first that ends.
+        if (!first) std::this_thread::sleep_for(std::chrono::duration<double>(heard_within + 0.3));
+        return first;
+      }
       thread_->run_last([](Wire& wire) {
         std::int64_t here = 1;
         sum_over(wire, &here, 1, "the end");
