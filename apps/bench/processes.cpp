@@ -24,8 +24,7 @@ namespace {
 struct ProcessesBenchOptions {
   StepOptions step;
   int processes = 2, steps = 10, warm_up = 2, rounds = 3;
-  double bucket_mb = 25;
-  std::string reduce_dtype = "fp32";
+  BucketOptions buckets;
   bool measured = false;  // of the one process that is measured
 };
 
@@ -46,8 +45,8 @@ void measure_processes(Session& session, ProcessesBenchOptions o) {
   net->net().train(true);
   TrainStep train(*net, session, o.step);
   GradientReduction reduction;
-  reduction.bucket_bytes = static_cast<std::int64_t>(o.bucket_mb * (1 << 20));
-  reduction.dtype = o.reduce_dtype == "bf16" ? DType::bf16 : DType::fp32;
+  reduction.bucket_bytes = static_cast<std::int64_t>(o.buckets.megabytes * (1 << 20));
+  reduction.dtype = o.buckets.dtype == "bf16" ? DType::bf16 : DType::fp32;
   train.average_over(processes, reduction);
   const auto start = fingerprints(net->net().parameters());
   Tensor loss;
@@ -102,9 +101,9 @@ std::vector<std::string> measured_words(const Common& common, const ProcessesBen
                              "--warm-up",
                              std::to_string(o.warm_up),
                              "--bucket-mb",
-                             cat(o.bucket_mb),
+                             cat(o.buckets.megabytes),
                              "--reduce-dtype",
-                             o.reduce_dtype,
+                             o.buckets.dtype,
                              "--lr",
                              cat(s.lr),
                              "--momentum",
@@ -216,12 +215,7 @@ void add_processes_bench(Program& program, CLI::App* group) {
   app->add_option("--rounds", o->rounds, "Of both sides in turns")
       ->check(between(1, 1000))
       ->capture_default_str();
-  app->add_option("--bucket-mb", o->bucket_mb, "Megabytes of gradients that travel together")
-      ->check(above(0))
-      ->capture_default_str();
-  app->add_option("--reduce-dtype", o->reduce_dtype, "In which they travel: fp32 or bf16")
-      ->check(one_of({"fp32", "bf16"}))
-      ->capture_default_str();
+  add_bucket_options(app, o->buckets);
   app->add_flag("--measured", o->measured)->group("");
 }
 

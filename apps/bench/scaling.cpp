@@ -47,9 +47,10 @@ double step_seconds(const ScalingStep& step, SumBy by, int gpus, const ScalingLi
 namespace {
 
 struct ScalingBenchOptions {
-  std::string model = "resnet50", out, reduce_dtype = "fp32";
-  double step_ms = 0, backward = 2.0 / 3, bucket_mb = 25;
+  std::string model = "resnet50", out;
+  double step_ms = 0, backward = 2.0 / 3;
   double near_gbps = 360, far_gbps = 40, near_us = 2, far_us = 5;
+  BucketOptions buckets;
   std::int64_t batch = 256;
   int most = 1024, machine = 8;
 };
@@ -62,7 +63,7 @@ void run_scaling_bench(Session& session, const ScalingBenchOptions& o) {
   double parameters = 0;
   for (const Parameter& p : net->net().parameters()) parameters += static_cast<double>(p.tensor.numel());
   const ScalingStep step{o.step_ms / 1e3, o.step_ms / 1e3 * o.backward,
-                         parameters * (o.reduce_dtype == "bf16" ? 2 : 4), o.bucket_mb * (1 << 20)};
+                         parameters * (o.buckets.dtype == "bf16" ? 2 : 4), o.buckets.megabytes * (1 << 20)};
   const ScalingLinks links{o.near_gbps * 1e9, o.far_gbps * 1e9, o.near_us / 1e6, o.far_us / 1e6, o.machine};
   std::vector<std::vector<std::string>> rows{{"GPUs", "ring ms", "ring", "tree ms", "tree", "images/s"}};
   std::vector<chart::Series> series{{"ring", {}, {}, {}, {}}, {"tree", {}, {}, {}, {}}};
@@ -88,7 +89,7 @@ void run_scaling_bench(Session& session, const ScalingBenchOptions& o) {
     session.metric(cat("share_", gpus), std::max(share[0], share[1]));
   }
   const std::string what =
-      cat(o.model, ", ", fixed(step.gradient_bytes / 1e6, 1), " MB of gradients in ", o.reduce_dtype, ", ",
+      cat(o.model, ", ", fixed(step.gradient_bytes / 1e6, 1), " MB of gradients in ", o.buckets.dtype, ", ",
           fixed(o.step_ms, 1), " ms a step of ", o.batch, " pictures a GPU; ", o.machine, " GPUs a machine, ",
           fixed(o.near_gbps, 0), " GB/s and ", fixed(o.near_us, 0), " us between them, ",
           fixed(o.far_gbps, 0), " GB/s and ", fixed(o.far_us, 0), " us between machines");
@@ -127,12 +128,7 @@ void add_scaling_bench(Program& program, CLI::App* group) {
   app->add_option("--gpus-a-machine", o->machine, "How many share the near links")
       ->check(between(1, 1024))
       ->capture_default_str();
-  app->add_option("--bucket-mb", o->bucket_mb, "Megabytes of gradients that travel together")
-      ->check(above(0))
-      ->capture_default_str();
-  app->add_option("--reduce-dtype", o->reduce_dtype, "In which they travel: fp32 or bf16")
-      ->check(one_of({"fp32", "bf16"}))
-      ->capture_default_str();
+  add_bucket_options(app, o->buckets);
   app->add_option("--near-gbps", o->near_gbps, "GB/s of a GPU within a machine, in each direction")
       ->check(above(0))
       ->capture_default_str();

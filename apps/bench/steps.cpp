@@ -18,6 +18,15 @@
 
 namespace gadolin {
 
+void add_bucket_options(CLI::App* app, BucketOptions& o) {
+  app->add_option("--bucket-mb", o.megabytes, "Megabytes of gradients that travel together")
+      ->check(between(0.01, 4096.0))
+      ->capture_default_str();
+  app->add_option("--reduce-dtype", o.dtype, "In which they travel: fp32 or bf16")
+      ->check(one_of({"fp32", "bf16"}))
+      ->capture_default_str();
+}
+
 void add_step_options(CLI::App* app, StepOptions& o) {
   app->add_option("--batch", o.batch, "Pictures a step; 0: 16, or those of --batch-file")
       ->check(between(0, 65536))

@@ -23,6 +23,13 @@ inline constexpr std::int64_t bench_detector_classes = 91;  // of every detector
 
 void add_step_options(CLI::App* app, StepOptions& o);
 
+// How gradients travel between processes.
+struct BucketOptions {
+  double megabytes = 25;
+  std::string dtype = "fp32";
+};
+void add_bucket_options(CLI::App* app, BucketOptions& o);
+
 // A net that is timed, with what a step of it takes: a classifier, or a detector.
 class StepNet {
  public:

@@ -118,6 +118,7 @@ int run(const std::vector<std::string>& words, Ended& ended) {
   child = pid;
   ended = pass_on(ends[0]);
   if (ended.gave_up) {
+    ::kill(pid, SIGKILL);  // a kernel may list no children
     end_children();
     return static_cast<int>(Exit::failure);
   }
