@@ -127,12 +127,14 @@ def pytorch_side(folder, slices, held, seed):
 
     learnt = [series_of(p, 1 if p in drawn[:2] else 2) for p in drawn[:3]]
     lstm, last = torch.nn.LSTM(8 * WIDTH + 6, CELLS, batch_first=True, bidirectional=True), torch.nn.Linear(2 * CELLS, 6)
-    with torch.no_grad():  # as TensorFlow's cell: one bias, forget bias 1
+    with torch.no_grad():  # as TensorFlow's cell: one bias, forget bias 1, one matrix for input and state
         for name, p in lstm.named_parameters():
-            if "bias_hh" in name:
-                p.zero_()
+            limit = (6 / (lstm.input_size + 5 * CELLS)) ** 0.5 if "weight" in name else 0
+            p.uniform_(-limit, limit)
             if "bias_ih" in name:
                 p[CELLS:2 * CELLS] += 1
+        torch.nn.init.xavier_uniform_(last.weight)
+        last.bias.zero_()
     parts = [p for name, p in lstm.named_parameters() if "bias_hh" not in name] + [*last.parameters()]
     x, length = torch.nn.utils.rnn.pad_sequence([a for a, _, _ in learnt], batch_first=True), [len(a) for a, _, _ in learnt]
     y = torch.nn.utils.rnn.pad_sequence([b for _, b, _ in learnt], batch_first=True)

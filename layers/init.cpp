@@ -38,10 +38,7 @@ double inverse_normal(double p) {
 // Values are drawn in row-major order in fp32 on the CPU whatever the tensor is, so a seed gives one network.
 template <class F> void fill(Tensor& t, F&& drawn) {
   const NoGrad guard;
-  if (skipping)
-    t.zero_();
-  else
-    t.copy_(drawn());
+  t.copy_(skipping ? zeros({}) : drawn());
 }
 
 }  // namespace

@@ -211,9 +211,10 @@ Recurrent::Recurrent(int in_features, const RecurrentOptions& options) : in_(in_
   require<ValueError>(o.dropout >= 0 && o.dropout < 1, kind(), ": dropout ", o.dropout, " is outside [0, 1)");
   const std::int64_t rows = std::int64_t{detail::gates_of(o.cell)} * o.hidden;
   const std::int64_t state = o.projection > 0 ? o.projection : o.hidden;
-  const double bound = 1 / std::sqrt(o.hidden);
-  const auto made = [&](const std::string& name, bool there, const Shape& shape) {
+  const auto made = [&](const std::string& name, bool there, const Shape& shape, std::int64_t fans) {
     if (!there) return Tensor();
+    const double glorot = fans > 0 ? std::sqrt(6 / static_cast<double>(fans)) : 0;
+    const double bound = o.glorot ? glorot : 1 / std::sqrt(o.hidden);
     Tensor t = empty(shape);
     uniform_(t, -bound, bound);
     return parameter(name, t);
@@ -222,11 +223,11 @@ Recurrent::Recurrent(int in_features, const RecurrentOptions& options) : in_(in_
     for (const char* side : {"", "_reverse"}) {
       if (*side && !o.bidirectional) continue;
       const std::string of = cat("_l", k, side);
-      weights_.push_back({made("weight_ih" + of, true, {rows, k == 0 ? in_ : out_features()}),
-                          made("weight_hh" + of, true, {rows, state}),
-                          made("bias_ih" + of, o.biases > 0, {rows}),
-                          made("bias_hh" + of, o.biases > 1, {rows}),
-                          made("weight_hr" + of, o.projection > 0, {state, o.hidden})});
+      const std::int64_t in = k == 0 ? in_ : out_features(), fans = in + state + rows;
+      weights_.push_back(
+          {made("weight_ih" + of, true, {rows, in}, fans), made("weight_hh" + of, true, {rows, state}, fans),
+           made("bias_ih" + of, o.biases > 0, {rows}, 0), made("bias_hh" + of, o.biases > 1, {rows}, 0),
+           made("weight_hr" + of, o.projection > 0, {state, o.hidden}, o.hidden + state)});
     }
   }
 }

@@ -48,6 +48,7 @@ struct RecurrentOptions {
   // (bias_ih; of a GRU the hidden part of n has none), 0 for none.
   int biases = 2;
   double forget_bias = 0;  // added to an LSTM's forget gate at every step, as TensorFlow does
+  bool glorot = false;     // first weights as TensorFlow's; see Recurrent
   // Of the outputs of each layer but the last, with `drop_last` of the last too (TensorFlow's
   // output_keep_prob). In training only; states stay whole. Numbers are counter-based and those of a step do
   // not depend on padding.
@@ -77,8 +78,8 @@ struct RecurrentState {
 // What a pass gives.
 struct RecurrentOutput {
   Tensor y;  // [N, T, D * P]; 0 at padding
-  RecurrentState
-      last;  // after the last step that counts (backwards: the first); the initial one if none does
+  // After the last step that counts (backwards: the first); the initial one if none does.
+  RecurrentState last;
   std::vector<Tensor> tensors() const;  // y, h and c as far as they are there
 };
 
@@ -93,7 +94,9 @@ struct RecurrentOutput {
 //   tanh, relu  h = tanh(a), h = relu(a)
 // Weights, of layer k, backwards with "_reverse" behind: weight_ih_lk [G H, F or D P], weight_hh_lk [G H, P],
 // bias_ih_lk and bias_hh_lk [G H], weight_hr_lk [P, H]; G is 4 (i, f, g, o), 3 (r, z, n) or 1. They start as
-// PyTorch's: uniform in +-1 / sqrt(H).
+// PyTorch's, uniform in +-1 / sqrt(H), or with `glorot` as TensorFlow's, whose cells have one matrix for x
+// and h: uniform in +-sqrt(6 / (F + P + G H)), weight_hr in +-sqrt(6 / (H + P)) (Glorot and Bengio 2010),
+// biases 0.
 //
 // On the CPU padding takes no time: steps that count are computed side by side, so results, values and
 // gradients, are the same bits for any amount and content of padding, and for any number of threads. On CUDA

@@ -8,6 +8,9 @@ namespace gadolin {
 SequenceNet::SequenceNet(const SequenceNetOptions& options)
     : options_(options), recurrent_(&add("lstm", Recurrent(options.input_size, options.recurrent))) {
   if (options.num_classes > 0) fc_ = &add("fc", Linear(recurrent_->out_features(), options.num_classes));
+  if (!fc_ || !options.recurrent.glorot) return;
+  Tensor weight = fc_->weight(), bias = fc_->bias();
+  glorot_uniform_(weight), uniform_(bias, 0, 0);
 }
 
 Tensor SequenceNet::operator()(const Tensor& x, const Steps& steps) {
@@ -30,6 +33,7 @@ template <class V> void visit_sequence_options(V&& v, SequenceNetOptions& o) {
   v("bidirectional", r.bidirectional);
   v("proj_size", r.projection);
   v("forget_bias", r.forget_bias);
+  v("glorot", r.glorot);
   v("dropout", r.dropout);
   v("drop_last", r.drop_last);
 }
@@ -38,11 +42,7 @@ template <class V> void visit_sequence_options(V&& v, SequenceNetOptions& o) {
 
 const NetInfo& sequence_net_info() {
   static const NetInfo info = [] {
-    NetInfo i{"lstm",
-              "bidirectional LSTM over the features of a sequence, 6 classes a step",
-              "Gadolin",
-              {60, 1536},
-              {}};
+    NetInfo i{"lstm", "bidirectional LSTM over features, 6 classes a step", "Gadolin", {60, 1536}, {}};
     SequenceNetOptions defaults;
     visit_sequence_options(detail::List{i.options}, defaults);
     i.options.insert(i.options.end(), {"bias", "one_bias", "cell"});

@@ -13,20 +13,20 @@ namespace gadolin {
 struct SequenceNetOptions {
   int num_classes = 6;    // 0: no classifier, the recurrent layers alone
   int input_size = 1536;  // features of a step
-  // 2 layers of 256 in two directions, one bias vector, forget bias 1, dropout on every output:
-  // 5,250,054 parameters.
-  RecurrentOptions recurrent = {.hidden = 256,
-                                .layers = 2,
-                                .bidirectional = true,
-                                .biases = 1,
-                                .forget_bias = 1,
-                                .dropout = 0.3,
-                                .drop_last = true};
+  // 2 layers of 256 in two directions, one bias vector, forget bias 1, first weights of Glorot, dropout on
+  // every output: 5,250,054 parameters.
+  RecurrentOptions recurrent{.layers = 2,
+                             .bidirectional = true,
+                             .biases = 1,
+                             .forget_bias = 1,
+                             .glorot = true,
+                             .dropout = 0.3,
+                             .drop_last = true};
 };
 
 // logits = net(x, steps): x [N, T, input_size] -> [N, T, num_classes]. At padding the logits are the bias of
 // the last layer; a loss leaves them out. State names: those of torch.nn.LSTM under "lstm.", "fc.weight",
-// "fc.bias".
+// "fc.bias". With `glorot` the last layer starts so as well.
 class SequenceNet : public Module {
  public:
   explicit SequenceNet(const SequenceNetOptions& options = {});  // a new one
@@ -42,7 +42,8 @@ class SequenceNet : public Module {
 };
 
 // "lstm" with its options by name: num_classes, input_size, hidden_size, num_layers, bidirectional,
-// proj_size, bias, one_bias, forget_bias, dropout, drop_last, cell ("lstm", "gru", "rnn_tanh", "rnn_relu").
+// proj_size, bias, one_bias, forget_bias, glorot, dropout, drop_last, cell ("lstm", "gru", "rnn_tanh",
+// "rnn_relu").
 const NetInfo& sequence_net_info();
 // Throws UsageError naming an unknown option and the known ones.
 std::unique_ptr<SequenceNet> make_sequence_net(const NetOptions& options = {});

@@ -5,6 +5,7 @@
 
 #include "layers/init.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tests/scratch.h"
 
 namespace gadolin {
@@ -36,6 +37,35 @@ TEST(SequenceNet, GivesEveryStepItsLogits) {
             "fc.weight fc.bias ");
 }
 
+// Whether values fill [-bound, bound]; of a bound of 0, are 0.
+void expect_uniform(const Module& net, const std::string& name, double bound) {
+  for (const Parameter& p : net.parameters()) {
+    if (p.name != name) continue;
+    const double most = max(abs(p.tensor)).item<float>();
+    EXPECT_LE(most, bound * 1.000001) << name;
+    EXPECT_GE(most, bound * 0.95) << name;
+    return;
+  }
+  ADD_FAILURE() << name;
+}
+
+TEST(SequenceNet, StartsAsTensorFlows) {
+  manual_seed(5);
+  const NetOptions sizes = {{"input_size", 30.0}, {"hidden_size", 40.0}, {"proj_size", 10.0}};
+  const auto net = make_sequence_net(sizes);
+  expect_uniform(*net, "lstm.weight_ih_l0", std::sqrt(6.0 / (30 + 10 + 4 * 40)));
+  expect_uniform(*net, "lstm.weight_hh_l0_reverse", std::sqrt(6.0 / (30 + 10 + 4 * 40)));
+  expect_uniform(*net, "lstm.weight_ih_l1", std::sqrt(6.0 / (20 + 10 + 4 * 40)));
+  expect_uniform(*net, "lstm.weight_hr_l1", std::sqrt(6.0 / (40 + 10)));
+  expect_uniform(*net, "lstm.bias_ih_l1_reverse", 0);
+  expect_uniform(*net, "fc.weight", std::sqrt(6.0 / (20 + 6)));
+  expect_uniform(*net, "fc.bias", 0);
+  NetOptions torch = sizes;
+  torch["glorot"] = false;
+  expect_uniform(*make_sequence_net(torch), "lstm.weight_ih_l0", 1 / std::sqrt(40.0));
+  expect_uniform(*make_sequence_net(torch), "lstm.bias_ih_l0", 1 / std::sqrt(40.0));
+}
+
 TEST(SequenceNet, OptionsByName) {
   const auto net =
       make_sequence_net({{"cell", std::string("gru")}, {"one_bias", false}, {"input_size", 3.0}});
@@ -53,7 +83,7 @@ TEST(SequenceNet, OptionsByName) {
               make_sequence_net({{"width", 2.0}});
             }),
             "lstm: option width is unknown; known are num_classes, input_size, hidden_size, num_layers, "
-            "bidirectional, proj_size, forget_bias, dropout, drop_last, bias, one_bias, cell");
+            "bidirectional, proj_size, forget_bias, glorot, dropout, drop_last, bias, one_bias, cell");
 }
 
 }  // namespace
