@@ -52,22 +52,6 @@ const Allocation* Machine::find(const void* pointer) const {
   return address < at->first + at->second.bytes ? &at->second : nullptr;
 }
 
-// Protection keys open for this thread alone and at once; without them every page is told.
-void Machine::open_memory(std::uint32_t wanted) {
-  const std::uint32_t changes = open ^ wanted;
-  open = wanted;
-  for (int device = 0; device < devices; ++device) {
-    if (!(changes >> device & 1)) continue;
-    const bool opens = wanted >> device & 1;
-    if (keys[device] >= 0) {
-      ::pkey_set(keys[device], opens ? 0 : PKEY_DISABLE_ACCESS);
-      continue;
-    }
-    for (const auto& [address, a] : allocations)
-      if (a.device == device) ::mprotect(a.pages, a.page_bytes, opens ? PROT_READ | PROT_WRITE : PROT_NONE);
-  }
-}
-
 void Machine::push(cudaStream_t stream, Operation operation) {
   stream->queue.push_back(std::move(operation));
   changed.notify_all();

@@ -87,8 +87,10 @@ struct Machine {
   bool wait_for_threads();
   // Steps until the condition holds. Reports a wait that can never end.
   cudaError_t run_until(const std::function<bool()>& done);
-  // Device memory may be touched while a kernel runs that reaches it, and only then.
+  // Device memory may be touched while a kernel runs that reaches it, and only then (protection.cpp).
   void open_memory(std::uint32_t wanted);
+  void close_memory(const Allocation& a);   // new memory of a device
+  void forget_memory(const Allocation& a);  // that is about to be given back
 };
 Machine& machine();
 

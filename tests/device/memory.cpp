@@ -40,16 +40,12 @@ cudaError_t allocate(void** pointer, std::size_t bytes, int device) {
   if (!accounting()) std::memset(pages, poison, held);
   // At the end of its pages, so that what lies behind cannot be touched.
   char* begin = static_cast<char*>(pages) + held - rounded(bytes, alignment);
-  m.allocations[reinterpret_cast<std::uintptr_t>(begin)] = {
-      bytes, device, static_cast<char*>(pages), held,
-      track(device < 0 ? Shadow::Kind::pinned : Shadow::Kind::device, begin, bytes, device)};
+  Allocation& made = m.allocations[reinterpret_cast<std::uintptr_t>(begin)];
+  made = {bytes, device, static_cast<char*>(pages), held,
+          track(device < 0 ? Shadow::Kind::pinned : Shadow::Kind::device, begin, bytes, device)};
   if (device >= 0) {
     m.used[device] += bytes;
-    const bool open = m.open >> device & 1;
-    if (m.keys[device] >= 0)
-      ::pkey_mprotect(pages, held, PROT_READ | PROT_WRITE, m.keys[device]);
-    else if (!open)
-      ::mprotect(pages, held, PROT_NONE);
+    m.close_memory(made);
   }
   *pointer = begin;
   return cudaSuccess;
@@ -69,7 +65,10 @@ cudaError_t give_back(void* pointer, bool pinned) {
   });
   const Allocation allocation = found->second;
   m.allocations.erase(found);
-  if (allocation.device >= 0) m.used[allocation.device] -= allocation.bytes;
+  if (allocation.device >= 0) {
+    m.used[allocation.device] -= allocation.bytes;
+    m.forget_memory(allocation);
+  }
   ::munmap(allocation.pages, allocation.page_bytes + static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
   return error;
 }
