@@ -1,9 +1,14 @@
 #include "apps/run/answers.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 
+#include "apps/run/read_ahead.h"
 #include "tasks/input_warnings.h"
 #include "tensor/check.h"
+#include "tensor/cpu/parallel.h"
+#include "train/progress.h"
 #include "train/shares.h"
 
 namespace gadolin {
@@ -40,21 +45,39 @@ Answers answer_each(Session& session, Judges& judges, const std::string& checkpo
   const bool watches = watch.trained().pictures > 0 || !watch.trained().views.empty();
   const Task& task = judges.task();
   Answers answers{set.size(), 0, ""};
+  Communicator& processes = session.communicator();
+  const auto sample = [&](std::int64_t i) { return task.one(set, i, session.device()); };
+  std::optional<ReadAhead<Batch>> samples;
+  if (judges.alone())
+    samples.emplace(ReadAhead<Batch>::Range{.first = processes.rank(),
+                                            .step = processes.size(),
+                                            .end = set.size(),
+                                            .threads = std::clamp(num_threads() / 2, 1, 8)},
+                    sample);
+  double waited = 0;  // for samples
   const auto answer = [&](std::int64_t i) {
     Answered a;
     of_sample(a, [&] {
-      if (watches) {
-        const Batch batch = task.one(set, i, session.device());
-        a.outputs =
-            (judges.alone() ? judges.alone()->run(batch) : judges.one(set, i, session.device())).all();
-        a.warnings = watch.warnings(batch, 0, task.pipeline(), view_of(set, i));
-      } else {
-        a.outputs = judges.one(set, i, session.device()).all();
+      Batch batch;
+      if (samples) {
+        const auto from = std::chrono::steady_clock::now();
+        batch = samples->next();
+        waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+      } else if (watches) {
+        batch = sample(i);
       }
+      a.outputs = (samples ? judges.alone()->run(batch) : judges.one(set, i, session.device())).all();
+      if (watches) a.warnings = watch.warnings(batch, 0, task.pipeline(), view_of(set, i));
     });
     return a;
   };
-  in_turns<Answered>(session.communicator(), set.size(), answer, [&](std::int64_t i, Answered& a) {
+  Progress progress("predicting", set.size(), progress_on_stderr(!session.bars()));
+  const auto log = [&](const std::string& line) {
+    progress.clear();
+    session.log(line);
+  };
+  in_turns<Answered>(processes, set.size(), answer, [&](std::int64_t i, Answered& a) {
+    progress.update(i + 1, waited);
     const std::string& file = set.info(i).name;
     if (a.what.empty())
       of_sample(a, [&] {
@@ -65,14 +88,15 @@ Answers answer_each(Session& session, Judges& judges, const std::string& checkpo
         event.update(said.event);
         if (!a.warnings.empty()) event["warnings"] = a.warnings;
         session.event(event);
-        for (const std::string& sentence : a.warnings) session.log("warning: " + file + ": " + sentence);
+        for (const std::string& sentence : a.warnings) log("warning: " + file + ": " + sentence);
       });
     if (a.what.empty()) return;
     ++answers.failed;
     if (answers.first_error.empty()) answers.first_error = a.message;
-    session.log(a.what);
+    log(a.what);
     session.event({{"event", "bad_sample"}, {"file", file}, {"code", a.code}, {"message", a.message}});
   });
+  progress.clear();
   return answers;
 }
 
