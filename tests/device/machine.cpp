@@ -26,6 +26,7 @@ double now() {
 }
 
 constexpr std::size_t longest_queue = 4096;
+constexpr std::chrono::microseconds between_looks(200);  // for what other processes say
 
 }  // namespace
 
@@ -134,13 +135,18 @@ bool Machine::step() {
   return true;
 }
 
-bool Machine::wait_for_threads() {
+bool Machine::wait_for_others(const std::function<bool()>& news) {
   const std::chrono::milliseconds patience(number_from("GADOLIN_SOFTWARE_PATIENCE_MS", 20000));
+  const auto end = std::chrono::steady_clock::now() + patience;
   const int depth = std::exchange(running, 0);
   open_memory(0);
-  const bool woken = changed.wait_for(mutex, patience) == std::cv_status::no_timeout;
+  bool come = false;
+  do {
+    come = news ? changed.wait_for(mutex, between_looks) == std::cv_status::no_timeout || news()
+                : changed.wait_until(mutex, end) == std::cv_status::no_timeout;
+  } while (!come && std::chrono::steady_clock::now() < end);
   running = depth;
-  return woken;
+  return come;
 }
 
 cudaError_t Machine::run_until(const std::function<bool()>& done) {
@@ -148,7 +154,11 @@ cudaError_t Machine::run_until(const std::function<bool()>& done) {
   ++running;
   while (!done()) {
     if (step()) continue;
-    if (failure == cudaSuccess && others_may_come() && wait_for_threads()) continue;
+    // Another thread may do what is waited for here, once a post has come.
+    const auto news = [&] { return look_for_posts() || done(); };
+    if (failure == cudaSuccess && others_may_come() &&
+        wait_for_others(awaits_posts() ? news : std::function<bool()>()))
+      continue;
     const std::string who = awaited();
     report("a wait that can never end: " + (who.empty() ? "no stream has anything left to run" : who));
     break;

@@ -83,8 +83,9 @@ struct Machine {
   bool step();
   // One step from outside of a wait.
   bool advance();
-  // Lets other threads go on until one of them adds something; false when none did for long.
-  bool wait_for_threads();
+  // Lets other threads go on until one of them adds something, or until `news`, where there may be some from
+  // other processes; false when neither came for long.
+  bool wait_for_others(const std::function<bool()>& news);
   // Steps until the condition holds. Reports a wait that can never end.
   cudaError_t run_until(const std::function<bool()>& done);
   // Device memory may be touched while a kernel runs that reaches it, and only then.
