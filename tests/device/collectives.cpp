@@ -161,7 +161,7 @@ bool look_for_posts(Meeting& m) {
     const auto text = clique.posts->get(rank, std::to_string(m.number));
     if (!text && lives) continue;
     any = true;
-    machine().changed.notify_all();
+    machine().tell();
     if (!text) {
       give_up_meetings(&clique);
       break;
@@ -364,7 +364,7 @@ void give_up_meetings(const Clique* of) {
     return m->over = true;
   });
   anything_in_flight = !in_flight.empty();
-  machine().changed.notify_all();
+  machine().tell();
 }
 
 }  // namespace software_cuda

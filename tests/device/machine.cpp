@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "account.h"
@@ -71,7 +72,7 @@ void Machine::open_memory(std::uint32_t wanted) {
 
 void Machine::push(cudaStream_t stream, Operation operation) {
   stream->queue.push_back(std::move(operation));
-  changed.notify_all();
+  tell();
   if (running > 0) return;
   std::size_t steps = draw(4) == 0 ? draw(4) : 0;
   if (stream->queue.size() > longest_queue) steps = longest_queue / 2;
@@ -140,13 +141,31 @@ bool Machine::wait_for_others(const std::function<bool()>& news) {
   const auto end = std::chrono::steady_clock::now() + patience;
   const int depth = std::exchange(running, 0);
   open_memory(0);
+  const std::uint64_t before = changes;
   bool come = false;
   do {
-    come = news ? changed.wait_for(mutex, between_looks) == std::cv_status::no_timeout || news()
-                : changed.wait_until(mutex, end) == std::cv_status::no_timeout;
+    if (news)
+      changed.wait_for(mutex, between_looks);
+    else
+      changed.wait_until(mutex, end);
+    come = changes != before || (news && news());
   } while (!come && std::chrono::steady_clock::now() < end);
   running = depth;
   return come;
+}
+
+void Machine::run_by_itself() {
+  static const bool runs = [this] {
+    std::thread([this] {
+      for (;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+        const std::lock_guard lock(mutex);
+        for (int steps = 0; steps < 64 && advance(); ++steps) {
+        }
+      }
+    }).detach();
+    return true;
+  }();
+  static_cast<void>(runs);
 }
 
 cudaError_t Machine::run_until(const std::function<bool()>& done) {

@@ -183,7 +183,7 @@ const AddScenario rounds("rounds", [](Processes& c, const std::vector<std::strin
   GradientSum sums(c, {{"weight", weight}}, {.dtype = DType::bf16});
   for (int step = 0; step < 3; ++step) {  // the first one decides who takes part; later ones sum on the way
     weight.zero_grad();
-    sum(mul(weight, own.to(gpu))).backward({}, {.hook = &sums.hook()});
+    sum(mul(weight, own.to(gpu))).backward(ones({}, DType::fp32, gpu), {.hook = &sums.hook()});
     sums.finish();
     const std::vector<double> got = weight.grad().to_vector<double>();
     int wrong = 0, rounded = 0;
