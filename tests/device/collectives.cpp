@@ -346,6 +346,15 @@ bool others_may_come() {
   return false;
 }
 
+std::string shared_device(const Clique& clique) {
+  for (std::size_t one = 0; one < clique.devices.size(); ++one)
+    for (std::size_t other = 0; other < one; ++other)
+      if (clique.devices[one] >= 0 && clique.devices[one] == clique.devices[other])
+        return "ranks " + std::to_string(other) + " and " + std::to_string(one) + " are both on device " +
+               std::to_string(clique.devices[one]);
+  return "";
+}
+
 bool is_busy(const Clique& clique, int rank) {
   return std::any_of(meetings.begin(), meetings.end(), [&](const auto& m) {
     for (std::size_t i = 0; i < m->ranks.size(); ++i)

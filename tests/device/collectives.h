@@ -78,6 +78,7 @@ bool others_may_come();
 // Whether posts of other processes are awaited, and whether one has come, or will never come.
 bool awaits_posts();
 bool look_for_posts();
+std::string shared_device(const Clique& clique);  // of two ranks on one device the names, "" without any
 // Whether something that this rank has asked for is not over.
 bool is_busy(const Clique& clique, int rank);
 // Nobody waits any more, and their communicators are broken. nullptr: of all.

@@ -51,6 +51,11 @@ ncclResult_t reported(ncclResult_t result, const std::string& why) {
   return refused(result, why);
 }
 
+ncclResult_t refused_size(int rank, int size, int others) {
+  return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " speaks of " + std::to_string(size) +
+                                          " ranks, others of " + std::to_string(others));
+}
+
 std::shared_ptr<Clique> make_clique(int size) {
   auto made = std::make_shared<Clique>();
   made->size = size;
@@ -62,16 +67,6 @@ std::shared_ptr<Clique> make_clique(int size) {
   made->threads.resize(ranks);
   made->calls.assign(ranks, 0);
   return made;
-}
-
-// Of two ranks on one device the names, "" without any.
-std::string shared_device(const Clique& clique) {
-  for (std::size_t one = 0; one < clique.devices.size(); ++one)
-    for (std::size_t other = 0; other < one; ++other)
-      if (clique.devices[one] >= 0 && clique.devices[one] == clique.devices[other])
-        return "ranks " + std::to_string(other) + " and " + std::to_string(one) + " are both on device " +
-               std::to_string(clique.devices[one]);
-  return "";
 }
 
 ncclResult_t enter(const std::shared_ptr<Clique>& clique, int rank, int device, ncclComm_t* comm) {
@@ -104,6 +99,7 @@ bool has_joined(Clique& clique, std::size_t rank, int& ranks) {
   const auto text = clique.posts ? clique.posts->get(static_cast<int>(rank), "joined") : std::nullopt;
   if (!text) return false;
   clique.elsewhere[rank] = 1;
+  machine().run_by_itself();
   return std::sscanf(text->c_str(), "%d %d", &ranks, &clique.devices[rank]) == 2;
 }
 
@@ -112,18 +108,13 @@ ncclResult_t wait_for_all(Clique& clique) {
     int ranks = clique.size;
     const auto joined = [&] { return has_joined(clique, rank, ranks); };
     if (joined()) {
-      if (ranks != clique.size)
-        return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " speaks of " +
-                                                std::to_string(ranks) + " ranks, others of " +
-                                                std::to_string(clique.size));
+      if (ranks != clique.size) return refused_size(static_cast<int>(rank), ranks, clique.size);
       ++rank;
     } else if (!machine().wait_for_others(joined)) {
       return reported(ncclSystemError, "ncclCommInitRank: rank " + std::to_string(rank) + " of " +
                                            std::to_string(clique.size) + " has not joined");
     }
   }
-  if (std::find(clique.elsewhere.begin(), clique.elsewhere.end(), 1) != clique.elsewhere.end())
-    machine().run_by_itself();
   const std::string both = shared_device(clique);
   return both.empty() ? ncclSuccess : refused(ncclInvalidUsage, both);
 }
@@ -280,10 +271,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
     found->posts = std::move(posts);
   }
   const std::shared_ptr<Clique> clique = found;
-  if (clique->size != ranks)
-    return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " speaks of " +
-                                            std::to_string(ranks) + " ranks, others of " +
-                                            std::to_string(clique->size));
+  if (clique->size != ranks) return refused_size(rank, ranks, clique->size);
   if (const ncclResult_t wrong = enter(clique, rank, present_device(), comm); wrong != ncclSuccess)
     return wrong;
   if (group_depth > 0) {

@@ -9,7 +9,9 @@
 #include "tensor/capture.h"
 #include "tensor/ops.h"
 #include "tests/processes/ranks.h"
+#include "tests/scratch.h"
 #include "train/gradient_sum.h"
+#include "train/processes/gpu_sums.h"
 
 namespace gadolin {
 namespace {
@@ -96,8 +98,9 @@ const AddScenario gpu_calls("gpu calls", [](Processes& c, const std::vector<std:
 });
 
 TEST(SumsOnDevices, AreThoseOfTheHostOnAnyNumberOfRanks) {
-  NEEDS_DEVICES(4);
+  NEEDS_DEVICES(2);
   for (const int size : {2, 4}) {
+    if (size > cuda_device_count()) continue;
     const auto run = run_ranks(size, "gpu calls", {"nccl"});
     EXPECT_EQ(run.code, 0) << run.text;
   }
@@ -210,10 +213,10 @@ const AddScenario leaves_alone("leaves alone", [](Processes& c, const std::vecto
   c.use(gpu);
   const Tensor t = ones({100}, DType::fp32, gpu);
   c.sum(t);
-  c.doing(cat("step ", 7 + c.rank()));
+  c.doing(cat("step ", args[0] == "sleeps there too" ? 7 : 7 + c.rank()));
   if (c.rank() == 1) {
     if (args[0] == "stops") std::raise(SIGSTOP);
-    if (args[0] == "sleeps") std::this_thread::sleep_for(std::chrono::seconds(30));
+    if (args[0].starts_with("sleeps")) std::this_thread::sleep_for(std::chrono::seconds(30));
     if (args[0] == "fails") fail<ValueError>("the way is blocked");
     if (args[0] == "dies") std::raise(SIGKILL);
   }
@@ -234,6 +237,10 @@ TEST(SumsOnDevices, EndWhereARankDoesNotCome) {
         Case{"sleeps",
              "said by rank 0: processes: rank 1 has not come to the sums on GPUs in 1.5 s: it is at "
              "step 8; look at what it does, or give it longer with --patience"},
+        Case{"sleeps there too",
+             "said by rank 0: processes: the sums on GPUs have not come to an end in 1.5 s, and all "
+             "ranks are at step 7; look at the GPUs and the network between them, or give it longer with "
+             "--patience"},
         Case{"fails", "said by rank 1: the way is blocked"}, Case{"dies", "exited on signal 9"}}) {
     const auto begun = std::chrono::steady_clock::now();
     const auto run = run_ranks(2, "leaves alone", {each.how}, {"PATIENCE=1.5"});
@@ -242,6 +249,25 @@ TEST(SumsOnDevices, EndWhereARankDoesNotCome) {
     EXPECT_EQ(run.text.find("said by"), run.text.rfind("said by")) << "once is enough\n" << run.text;
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10)) << each.how;
   }
+}
+
+TEST(SumsOnDevices, WhatNcclRefusesIsSaidInItsWords) {
+  NEEDS_DEVICES(1);
+  const auto join = [](const std::string& id) {
+    return test::message_of<ProcessError>([&] { detail::join_nccl(cuda, 0, 1, id, [](double) {}); });
+  };
+  EXPECT_EQ(join(std::string(128, 'x')),
+            "processes: ncclCommInitRank of rank 0: invalid argument (run with NCCL_DEBUG=WARN for details): "
+            "the id is "
+            "not of ncclGetUniqueId, or used up; another process may have ended: look at what it said. "
+            "NCCL_DEBUG=INFO tells more, and GADOLIN_NCCL=0 does without NCCL");
+  const auto alone = detail::join_nccl(cuda, 0, 1, detail::new_nccl_id(), [](double) {});
+  const Tensor t = ones({3}, DType::fp32, cuda);
+  alone->begin_sum(t);
+  alone->finish_sums();
+  EXPECT_EQ(t.to_vector<float>(), std::vector<float>(3, 1));
+  EXPECT_EQ(test::message_of<DeviceError>([&] { alone->begin_sum(ones({3})); }),
+            "processes: a tensor on cpu is to be summed, but this rank computes on cuda:0; move it there");
 }
 
 const AddScenario mixes("mixes", [](Processes& c, const std::vector<std::string>&) {

@@ -216,7 +216,7 @@ class MpiCommunicator final : public Processes {
     const std::string id = on_first(*this, [] { return detail::new_nccl_id(); });
     std::unique_ptr<detail::GpuSums> all =
         detail::join_nccl(device_, rank(), size(), id, [this](double seconds) {
-          thread_->run([=](Wire& wire) { wire.waits("the first sum on GPUs", seconds); });
+          thread_->run([=](Wire& wire) { wire.waits("the first sums on GPUs", seconds); });
         });
     thread_->run([&](Wire&) {
       gpu_ = std::move(all);

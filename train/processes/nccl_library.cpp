@@ -69,20 +69,22 @@ std::string nccl_library() {
 
 namespace gadolin {
 namespace {
-constexpr const char* absent =
-    "Gadolin was built without NCCL; install libnccl-dev and configure with CUDA and MPI";
+[[noreturn]] void fail_absent() {
+  fail<Unsupported>(
+      "sums on GPUs: Gadolin was built without NCCL; install libnccl-dev and configure with CUDA and MPI");
 }
+}  // namespace
 
 namespace detail {
-GpuFacts gpu_facts(Device) { return {"", "", absent}; }
-std::string new_nccl_id() { fail<Unsupported>("sums on GPUs: ", absent); }
+GpuFacts gpu_facts(Device) { return {"", "", "Gadolin was built without NCCL"}; }
+std::string new_nccl_id() { fail_absent(); }
 std::unique_ptr<GpuSums> join_nccl(Device, int, int, const std::string&, const std::function<void(double)>&) {
-  fail<Unsupported>("sums on GPUs: ", absent);
+  fail_absent();
 }
 }  // namespace detail
 
 bool nccl_available() { return false; }
-std::string nccl_library() { fail<Unsupported>("sums on GPUs: ", absent); }
+std::string nccl_library() { fail_absent(); }
 
 }  // namespace gadolin
 #endif

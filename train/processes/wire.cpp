@@ -150,7 +150,8 @@ void Wire::waits(const std::string& what, double seconds) {
     if (answer.text != own && other.first < 0) other = {rank, answer.text};
   }
   if (other.first >= 0) not_come(other.first, what, patience_, other.second);
-  fail<ProcessError>("processes: ", what, " has not ended in ", patience_, " s, and all ranks are at ", own,
+  fail<ProcessError>("processes: ", what, " have not come to an end in ", patience_,
+                     " s, and all ranks are at ", own,
                      "; look at the GPUs and the network between them, or give it longer with --patience");
 }
 
