@@ -27,7 +27,7 @@ double now() {
 }
 
 constexpr std::size_t longest_queue = 4096;
-constexpr std::chrono::microseconds between_looks(200);  // for what other processes say
+constexpr std::chrono::microseconds between_looks(500);  // for what other processes say
 
 }  // namespace
 

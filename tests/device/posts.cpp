@@ -87,8 +87,9 @@ void Posts::put(int rank, const std::string& name, const std::string& text) {
   std::rename((to + ".new").c_str(), to.c_str());
 }
 std::optional<std::string> Posts::get(int rank, const std::string& name) const {
-  std::ifstream file(path(rank, name), std::ios::binary);
-  if (!file) return std::nullopt;
+  const std::string from = path(rank, name);
+  if (::access(from.c_str(), R_OK) != 0) return std::nullopt;
+  std::ifstream file(from, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 void Posts::remove(int rank, const std::string& name) { std::remove(path(rank, name).c_str()); }
