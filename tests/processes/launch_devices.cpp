@@ -46,8 +46,7 @@ TEST_F(LaunchOnDevices, TrainsEvaluatesAndPredicts) {
 }
 
 TEST_F(LaunchOnDevices, OneGpuForTwoIsSaidOnceAndGivesTheSame) {
-  const std::vector<std::string> options{"--max-steps", "2",    "--epochs",  "2",
-                                         "--dtype",     "fp64", "--threads", "1"};
+  const std::vector<std::string> options{"--max-steps", "2", "--epochs", "2", "--eval-every", "2"};
   const Outcome apart = run_program(launched(2, on_gpus(options)));
   ASSERT_EQ(apart.code, 0) << apart.err;
   const std::vector<double> want = column("train_loss");
