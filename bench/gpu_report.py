@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-PARTS = ["first", "second", "build", "correctness", "kernels", "train", "infer", "endtoend", "startup", "memory"]
+PARTS = ["first", "second", "build", "correctness", "kernels", "gpus", "train", "infer", "endtoend", "startup", "memory"]
 
 # What is compared, with what of PyTorch's, the least that is asked for, and the target (performance-guide.md, 15.5).
 SPEEDS = [  # suite, net, mode, dtype, batches, against, gate, target

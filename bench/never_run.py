@@ -4,7 +4,7 @@
     python3 bench/never_run.py --check    exit code 1 when the page says something else
 
 A file has run when a part `correctness`, or the CUDA tests of `first`, without a failure are stored under bench/results/<gpu>/<commit>.json and the file
-is as it was at that commit.
+is as it was at that commit; one that calls NCCL, when the part `gpus` is among them.
 """
 
 import json
@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "bench" / "results" / "README.md"
 FOLDERS = ["tensor", "io", "layers", "nets", "data", "train", "tasks", "apps"]
 BEGIN, END = "<!-- begin never-run (python3 bench/never_run.py) -->\n", "<!-- end never-run -->"
-COMPILED_FOR_CUDA = re.compile(r"GADOLIN_CUDA\b|__CUDACC__|__CUDA_ARCH__|is_cuda\(\)")
+COMPILED_FOR_CUDA = re.compile(r"GADOLIN_CUDA\b|__CUDACC__|__CUDA_ARCH__|is_cuda\(\)|GADOLIN_NCCL\b")
+SEVERAL_GPUS = re.compile(r"GADOLIN_NCCL\b")  # what the part `gpus` runs, and no other
 
 
 def git(*words):
@@ -42,18 +43,20 @@ def good_commits():
                 row = json.loads(line)
             except ValueError:
                 break  # a file of another form: of the CPU
-            if isinstance(row, dict) and (row.get("part") == "correctness" or
+            if isinstance(row, dict) and (row.get("part") in ("correctness", "gpus") or
                                           (row.get("part") == "first" and row.get("step", "").startswith("cuda-"))):
                 steps.append(row)
         if steps and all(row["exit"] == 0 for row in steps):
-            yield file.stem
+            yield file.stem, any(row["part"] == "gpus" for row in steps)
 
 
 def block():
     commits = list(good_commits())
     never = {folder: [] for folder in FOLDERS}
     for name in sorted(cuda_files()):
-        if not any(git("diff", "--quiet", commit, "--", name).returncode == 0 for commit in commits):
+        several = SEVERAL_GPUS.search((ROOT / name).read_text(errors="replace"))
+        if not any((on_several or not several) and git("diff", "--quiet", commit, "--", name).returncode == 0
+                   for commit, on_several in commits):
             never[name.split("/")[0]].append(name)
     lines = ["" if commits else "No folder of a GPU is stored here yet: nothing of the CUDA side has run.\n"]
     for folder, names in never.items():

@@ -116,3 +116,15 @@ function(gadolin_knows_mpi)
   set_property(SOURCE train/processes/started_with.cpp APPEND PROPERTY COMPILE_DEFINITIONS GADOLIN_MPI=1)
   set_property(SOURCE train/processes/started_with.cpp PROPERTY SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
+
+# The files that call NCCL; without it they say that it is missing. Opened by name: nothing links to it.
+function(gadolin_knows_nccl)
+  if(NOT GADOLIN_WITH_NCCL)
+    return()
+  endif()
+  set(knowing train/processes/nccl_library.cpp train/processes/nccl_sums.cpp)
+  set_source_files_properties(${knowing} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON COMPILE_DEFINITIONS GADOLIN_NCCL=1)
+  if(GADOLIN_NCCL_INCLUDE AND NOT GADOLIN_NCCL_INCLUDE MATCHES "^/usr/(local/)?include$")  # as above
+    set_source_files_properties(${knowing} PROPERTIES COMPILE_OPTIONS -isystem${GADOLIN_NCCL_INCLUDE})
+  endif()
+endfunction()

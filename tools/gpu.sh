@@ -10,6 +10,7 @@
 #   correctness  every test with the GPU required, CUDA's first (a test skipped for want of a GPU fails); then
 #                compute-sanitizer's memcheck and racecheck over the CUDA op tests
 #   kernels      gadolin bench op: each kernel's share of the device's measured ceilings
+#   gpus         where there are several: the tests of processes, and a step of ResNet-50 on one, two and all of them
 #   train, infer, endtoend, startup, memory     beside PyTorch (bench/compare_pytorch.py), where python3 has torch
 # One call ends within --limit (540) seconds. Parts consist of steps; one that has ended for these sources is not run again
 # (--again: the named parts from the beginning), one that the limit cut off is. Exit code: 0 all parts that were asked for
@@ -29,11 +30,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/gpu_steps.sh"
 . "$root/tools/gpu_kit.sh"
 
-all_parts="build correctness kernels train infer endtoend startup memory"
+all_parts="build correctness kernels gpus train infer endtoend startup memory"
 results=$root/bench/results limit_of_call="" again="" parts=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --help|-h) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,28s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --out) [ $# -ge 2 ] || die 2 "--out needs a folder"; results=$(realpath -m "$2"); shift ;;
     --limit) [[ "${2:-}" =~ ^[1-9][0-9]{0,4}$ ]] || die 2 "--limit needs seconds"; limit_of_call=$2; shift ;;
     --again) again=1 ;;

@@ -134,6 +134,25 @@ part_correctness() {
 ops() { within "$gadolin" bench op ${GADOLIN_GPU_DRY:+--list --batch 1} --device cuda --dtype "$1" --json | tee "$dir/ops-$1.json"; }
 part_kernels() { local dtype; for dtype in bf16 fp32 fp16; do step "ops-$dtype" 240 ops $dtype; done; }
 
+# Several GPUs, a process each: sums by NCCL, at first whether they are right, then what a step costs beside one GPU.
+part_gpus() {
+  local count n
+  count=$(nvidia-smi -L | grep -c '^GPU')
+  if [ "$count" -lt 2 ] || ! command -v mpirun > /dev/null; then
+    say "one GPU, or no mpirun: left out"
+    echo "several GPUs and mpirun are needed, $count GPU here" > "$dir/left_out.txt"
+    return 0
+  fi
+  step processes 300 tests processes "$build/tests/test_processes" "${GADOLIN_GPU_DRY:+SumsOnDevices.RunBeside*:}${GADOLIN_GPU_DRY:-*OnDevice*}"
+  for n in $(printf '%s\n' 1 2 "$count" | sort -nu); do step "step-$n" $((60 * patience)) gpus_row "$n"; done
+}
+gpus_row() {
+  local words=(bench processes $resnet --batch $((big * $1)) --dtype bf16 --device cuda --json)
+  [ -z "${GADOLIN_GPU_DRY:-}" ] || words+=(--input 3x32x32 --steps 1 --warm-up 1)
+  if [ "$1" = 1 ]; then words+=(--measured); else words=(launch -n "$1" -- "${words[@]}"); fi
+  within "$gadolin" "${words[@]}" > "$dir/step-$1.part" && mv "$dir/step-$1.part" "$dir/step-$1.json"
+}
+
 has_torch() {
   python3 -c 'import torch' 2>/dev/null && return 0
   say "python3 has no torch here: left out"

@@ -94,6 +94,9 @@ if [ $quick = 0 ]; then
       "GADOLIN_REQUIRE_CUDA=1;GADOLIN_TEST_BUDGET=600;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index" \
       'FAIL_REGULAR_EXPRESSION "accesses and races are not checked"'
   done
+  # Several processes, each with a device of its own: NCCL's stand-in between them.
+  sanitized device.test_processes "$build/asan/tests/test_processes" "*OnDevice*" \
+    "GADOLIN_REQUIRE_CUDA=1;GADOLIN_SOFTWARE_DEVICES=4;GADOLIN_TEST_BUDGET=60;ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0;GADOLIN_CACHE_DIR=$build/asan/plans"
   # The two calls that a machine with a GPU would get, at tiny sizes; their report is made by Python.
   command -v python3 > /dev/null && { echo "add_test(device.gpu_calls bash \"$root/tests/tools/gpu_software_run.sh\" \"$root\" \"$build/asan/gpu_calls\" \"$build/asan\")"
     echo "set_tests_properties(device.gpu_calls PROPERTIES TIMEOUT 1800 COST 300 LABELS sanitizer)"; } >> "$list"

@@ -49,6 +49,13 @@ class Communicator {
   // What this rank does, such as "step 12": named to the others where they wait for it in vain.
   virtual void doing(const std::string&) {}
   virtual double seconds_waited() const { return 0; }  // for other ranks, since the start
+  // Why sums of tensors on this device go through the host, which is slower, and which no recorded step can
+  // hold (tensor/capture.h); empty where they do not.
+  virtual std::string detour(Device) const { return {}; }
+  // What is queued on this device so far has to end. To be called before the host waits for it: it may hold
+  // sums, recorded ones too, that wait for a rank that never comes. Then all sums are given up, so that the
+  // host's wait ends, and the next call here throws what happened.
+  virtual void watch(Device) {}
 
  protected:
   // Throws ValueError unless 0 <= rank < size.

@@ -74,7 +74,9 @@ Trainer::Trainer(Module& model, Optimizer& optimizer, Schedule& schedule, BatchS
   check(options_, batches_);
   if (communicator_.first()) store_.emplace(run.checkpoints(), options.keep);
   if (!communicator_.alone()) optimizer_.average_over(communicator_, options_.reduction);
-  if (!communicator_.alone() && options_.sync_batch_norm) options_.capture = false;  // it waits on the host
+  // Where sums wait on the host.
+  if (!communicator_.detour(device()).empty() || (!communicator_.alone() && options_.sync_batch_norm))
+    options_.capture = false;
   if (options_.ema > 0) average_ = std::make_unique<WeightAverage>(model_.state(), options_.ema);
 }
 
@@ -153,7 +155,7 @@ void Trainer::give_up_recording(const Error& why) {
 void Trainer::one_step() {
   communicator_.doing(cat("step ", step_ + 1));
   optimizer_.set_lr(schedule_.lr_at(step_));
-  const bool on_gpu = losses_.total().device().is_cuda();
+  const bool on_gpu = device().is_cuda();
   const auto next_batch = [&] {
     Batch batch = batches_.next();
     images_ += batch.spare ? 0.0 : static_cast<double>(batch.size());
@@ -189,6 +191,7 @@ void Trainer::one_step() {
       one_batch(next_batch(), i == 0, i + 1 == options_.accumulate);
     after_batches(before);
   }
+  communicator_.watch(device());
   tell_unused();
   ++step_;
   ++steps_in_row_;

@@ -143,6 +143,7 @@ class Trainer {
   void use_average();
 
  private:
+  Device device() const { return losses_.total().device(); }
   Checkpoint checkpoint() const;
   void save(bool best);
   void one_batch(const Batch& batch, bool first, bool last);

@@ -66,6 +66,9 @@ void Trainer::begin_together() {
     }
     return std::string();
   });
+  const std::string detour = communicator_.detour(device());
+  if (!detour.empty() && communicator_.first() && hooks_.warn)
+    hooks_.warn(cat("warning: gradients on GPUs are summed through the host, which is slower: ", detour));
   broadcast_all(communicator_, model_.state());
   broadcast_all(communicator_, optimizer_.state());
   if (average_) broadcast_all(communicator_, average_->state());

@@ -13,6 +13,7 @@
 #include "apps/bench/timing.h"
 #include "apps/program/ranges.h"
 #include "tensor/autograd.h"
+#include "tensor/capture.h"
 #include "tensor/check.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/random.h"
@@ -49,11 +50,20 @@ void measure_processes(Session& session, ProcessesBenchOptions o) {
   reduction.dtype = o.buckets.dtype == "bf16" ? DType::bf16 : DType::fp32;
   train.average_over(processes, reduction);
   const auto start = fingerprints(net->net().parameters());
+  // Recorded on GPUs, where sums go from one to the other without the host.
+  const bool recorded = session.device().is_cuda() && processes.detour(session.device()).empty();
+  CaptureOptions capture;
+  CapturedStep captured([&](const std::vector<Tensor>& batch) { return train(batch); }, capture);
+  const auto step = [&] {
+    const Tensor loss = recorded ? captured(inputs) : train(inputs);
+    processes.watch(session.device());
+    return loss;
+  };
   Tensor loss;
-  for (int i = 0; i < o.warm_up; ++i) loss = train(inputs);
+  for (int i = 0; i < o.warm_up + (recorded ? capture.warm_up + 1 : 0); ++i) loss = step();
   processes.barrier();
   const double before = processes.seconds_waited(), began = seconds_now();
-  std::vector<double> times = time_each(session.device(), o.steps, [&] { loss = train(inputs); });
+  std::vector<double> times = time_each(session.device(), o.steps, [&] { loss = step(); });
   const double seconds = seconds_now() - began, waited = processes.seconds_waited() - before;
   require_moved(start, fingerprints(net->net().parameters()));
   const Timing t = summarize_times(times);
@@ -65,6 +75,9 @@ void measure_processes(Session& session, ProcessesBenchOptions o) {
                  {"framework", "gadolin"},
                  {"processes", processes.size()},
                  {"threads", num_threads()},
+                 {"variant", recorded ? "graph" : "eager"},
+                 {"device", session.device().is_cuda() ? "cuda" : "cpu"},
+                 {"detour", processes.detour(session.device())},
                  {"dtype", session.common().dtype},
                  {"batch", batch},
                  {"input", cat(shape[1], "x", shape[2], "x", shape[3])},

@@ -138,7 +138,7 @@ Tensor TrainStep::operator()(const std::vector<Tensor>& batch) {
     const ComputeScope compute(compute_);
     loss = net_.loss(batch);
   }
-  loss.backward(optimizer_.loss_seed(loss.dtype()));
+  loss.backward(optimizer_.loss_seed(loss.dtype()), {.hook = optimizer_.gradient_hook()});
   const NoGrad guard;
   optimizer_.step();
   return loss.detach();

@@ -59,6 +59,15 @@ void test_device(Device device, std::vector<Finding>& findings) {
   }
 }
 
+// Of the library that sums on several GPUs, or why there is none.
+Finding nccl_finding() {
+  try {
+    return {"ok", nccl_library() + ", for several GPUs", ""};
+  } catch (const Error& error) {
+    return {"note", "gradients of several GPUs are summed through the host: " + error.message(), ""};
+  }
+}
+
 void doctor(Session& session) {
   std::vector<Finding> findings;
   const auto ok = [&](const std::string& text) { findings.push_back({"ok", text, ""}); };
@@ -112,6 +121,7 @@ void doctor(Session& session) {
     findings.push_back({info.cublaslt_ok ? "ok" : "warning", "cuBLASLt " + info.cublaslt, ""});
     findings.push_back({info.cudnn_ok ? "ok" : "warning", "cuDNN " + info.cudnn,
                         info.cudnn_ok ? "" : "set GADOLIN_CUDNN_LIB"});
+    findings.push_back(nccl_finding());
   }
   test_device(cpu, findings);
   for (int i = 0; i < cuda_device_count(); ++i) test_device(Device{Device::Kind::cuda, i}, findings);

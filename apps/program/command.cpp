@@ -101,11 +101,11 @@ Shape parse_input(const std::string& text) {
 
 Session::Session(std::string command, const Common& common) : command_(std::move(command)), common_(common) {
   if (common.device == "auto") {
-    device_ = cuda_available() ? cuda : cpu;
+    device_ = cuda_available() ? gpu_of_process() : cpu;
   } else if (common.device == "cpu") {
     device_ = cpu;
   } else {
-    int index = common.device == "cuda" ? 0 : -1;
+    int index = common.device == "cuda" ? gpu_of_process().index : -1;
     if (common.device.starts_with("cuda:")) {
       const char *begin = common.device.data() + 5, *end = common.device.data() + common.device.size();
       if (std::from_chars(begin, end, index).ptr != end || begin == end) index = -1;
@@ -377,6 +377,7 @@ int Program::parse_and_run(int argc, char** argv) {
         session.communicator(), "options",
         cat("gadolin ", program_version(), " ", program_commit(), " ", entry->name, "\n", effective_config()),
         "start all of them with one command");
+    compute_on(session.device());
     entry->run(session);
     if (!session.code()) session.event(session.done(seconds_now()));
     leave_processes("");

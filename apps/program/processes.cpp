@@ -76,6 +76,14 @@ bool leave_processes(const std::string& failure) {
   return says;
 }
 
+Device gpu_of_process() {
+  const int here = joined() ? joined()->rank_on_this_machine() : 0;
+  return {Device::Kind::cuda, here % std::max(1, cuda_device_count())};
+}
+void compute_on(Device device) {
+  if (joined()) joined()->use(device);
+}
+
 void check_devices(const std::string& command, const std::string& option, int devices) {
   const int there = processes().size();
   require<UsageError>(devices <= 1 || devices == there, command, ": ", option, " asks for ", devices,

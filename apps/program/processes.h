@@ -17,6 +17,12 @@ void join_processes_for(const std::string& command);
 // Before the program ends, with what it failed of (Processes::leave): whether this process says so.
 bool leave_processes(const std::string& failure);
 
+// The GPU of this process where none is chosen by its number: of several processes on a machine the first has
+// the first one, and where there are fewer, they begin with it again.
+Device gpu_of_process();
+// Where all of them compute; to be called once by all (Processes::use).
+void compute_on(Device device);
+
 // What options of the originals mean that name a number of devices, such as --num-clones 2: so many
 // processes. Throws UsageError where others were started.
 void check_devices(const std::string& command, const std::string& option, int devices);

@@ -121,7 +121,84 @@ std::string Call::text() const {
   return said;
 }
 
-bool Meeting::all_arrived() const {
+namespace {
+
+bool awaits_post(const Meeting& m, std::size_t place) {
+  return !m.arrived[place] && m.clique->elsewhere[static_cast<std::size_t>(m.ranks[place])];
+}
+// What a rank of this process has to tell: its call, how many collectives it needs no more, what it sends.
+void post(Meeting& m, std::size_t place) {
+  Clique& clique = *m.clique;
+  const Call& call = m.calls[place];
+  const int rank = m.ranks[place];
+  std::string sent(send_bytes(call, clique.size, rank), ' ');
+  if (!sent.empty()) {
+    machine().open_memory(1u << clique.devices[static_cast<std::size_t>(rank)]);
+    library_reads(call.send, sent.size());
+    std::memcpy(sent.data(), call.send, sent.size());
+  }
+  std::uint64_t done = clique.calls[static_cast<std::size_t>(rank)];
+  for (const auto& other : meetings)
+    if (other->clique.get() == &clique) done = std::min(done, other->number);
+  clique.posts->put(rank, std::to_string(m.number), call.text() + "\n" + std::to_string(done) + "\n" + sent);
+  std::deque<std::uint64_t>& posted = clique.posted[static_cast<std::size_t>(rank)];
+  posted.push_back(m.number);
+  std::uint64_t needed = m.number;
+  for (std::size_t other = 0; other < clique.elsewhere.size(); ++other)
+    if (clique.elsewhere[other]) needed = std::min(needed, clique.done[other]);
+  for (; posted.front() < needed; posted.pop_front())
+    clique.posts->remove(rank, std::to_string(posted.front()));
+}
+
+// Whether something has come of what this collective waits for; the end of a process is something too.
+bool look_for_posts(Meeting& m) {
+  bool any = false;
+  for (std::size_t place = 0; place < m.ranks.size() && !m.over; ++place) {
+    if (!awaits_post(m, place)) continue;
+    Clique& clique = *m.clique;
+    const int rank = m.ranks[place];
+    const bool lives = clique.posts->lives(rank);  // before: what it posted last counts
+    const auto text = clique.posts->get(rank, std::to_string(m.number));
+    if (!text && lives) continue;
+    any = true;
+    machine().tell();
+    if (!text) {
+      give_up_meetings(&clique);
+      break;
+    }
+    const std::size_t line = text->find('\n'), second = text->find('\n', line + 1);
+    clique.done[static_cast<std::size_t>(rank)] = std::stoull(text->substr(line + 1));
+    m.told[place] = text->substr(second + 1);
+    m.asked[place] = m.arrived[place] = 1;
+    for (std::size_t here = 0; here < m.ranks.size(); ++here) {
+      if (!m.asked[here] || clique.elsewhere[static_cast<std::size_t>(m.ranks[here])]) continue;
+      const std::string theirs = text->substr(0, line), ours = m.calls[here].text();
+      if (theirs == ours) continue;
+      report(m.name + ": rank " + std::to_string(rank) + " asks for " + theirs + ", rank " +
+             std::to_string(m.ranks[here]) + " for " + ours);
+      clique.broken = true;
+      break;
+    }
+  }
+  return any;
+}
+
+}  // namespace
+
+bool awaits_posts() {
+  for (const auto& m : meetings)
+    for (std::size_t place = 0; place < m->ranks.size(); ++place)
+      if (awaits_post(*m, place)) return true;
+  return false;
+}
+bool look_for_posts() {
+  bool any = false;
+  for (const auto& m : std::vector(meetings)) any = look_for_posts(*m) || any;
+  return any;
+}
+
+bool Meeting::all_arrived() {
+  if (!over) look_for_posts(*this);
   return over || std::all_of(arrived.begin(), arrived.end(), [](char here) { return here != 0; });
 }
 
@@ -149,9 +226,9 @@ std::pair<std::shared_ptr<Meeting>, std::size_t> join(const std::shared_ptr<Cliq
     if (const auto at = clique->open.find(number); at != clique->open.end()) found = at->second;
   }
   if (!found) {
-    found =
-        std::make_shared<Meeting>(Meeting{clique, name, ranks, std::vector<Call>(ranks.size(), call),
-                                          std::vector<char>(ranks.size()), std::vector<char>(ranks.size())});
+    const std::vector<char> none(ranks.size());
+    found = std::make_shared<Meeting>(Meeting{clique, name, ranks, std::vector<Call>(ranks.size(), call),
+                                              none, none, number, std::vector<std::string>(ranks.size())});
     meetings.push_back(found);
     if (transfer)
       clique->transfers[{ranks[0], ranks[1]}].push_back(found);
@@ -159,7 +236,9 @@ std::pair<std::shared_ptr<Meeting>, std::size_t> join(const std::shared_ptr<Cliq
       clique->open[number] = found;
   }
   for (std::size_t other = 0; other < ranks.size(); ++other) {
-    if (!found->asked[other] || found->calls[other].text() == call.text()) continue;
+    if (!found->asked[other] || clique->elsewhere[static_cast<std::size_t>(ranks[other])] ||
+        found->calls[other].text() == call.text())
+      continue;
     report(name + ": rank " + std::to_string(rank) + " asks for " + call.text() + ", rank " +
            std::to_string(ranks[other]) + " for " + found->calls[other].text());
     clique->broken = true;
@@ -180,6 +259,8 @@ void arrive(Meeting& m, std::size_t place) {
   m.arrived[place] = 1;
   const Call& call = m.calls[place];
   const int rank = m.ranks[place];
+  const std::vector<char>& elsewhere = m.clique->elsewhere;
+  if (std::find(elsewhere.begin(), elsewhere.end(), 1) != elsewhere.end()) post(m, place);
   const auto use = [&](const void* begin, std::size_t bytes, bool written) {
     if (bytes > 0) in_flight.push_back({reinterpret_cast<std::uintptr_t>(begin), bytes, written, &m, rank});
   };
@@ -193,18 +274,27 @@ void finish(Meeting& m) {
   std::erase_if(in_flight, [&](const InFlight& f) { return f.meeting == &m; });
   anything_in_flight = !in_flight.empty();
   std::uint32_t devices = 0;
-  for (const int rank : m.ranks) devices |= 1u << m.clique->devices[static_cast<std::size_t>(rank)];
+  const auto elsewhere = [&](std::size_t i) {
+    return m.clique->elsewhere[static_cast<std::size_t>(m.ranks[i])] != 0;
+  };
+  for (std::size_t i = 0; i < m.ranks.size(); ++i)
+    if (!elsewhere(i)) devices |= 1u << m.clique->devices[static_cast<std::size_t>(m.ranks[i])];
   machine().open_memory(devices);
   const int size = m.clique->size;
   std::vector<Bytes> sent;
   for (std::size_t i = 0; i < m.ranks.size(); ++i) {
+    if (elsewhere(i)) {
+      sent.emplace_back(m.told[i].begin(), m.told[i].end());
+      continue;
+    }
     const std::size_t bytes = send_bytes(m.calls[i], size, m.ranks[i]);
     sent.emplace_back(bytes);
     if (bytes == 0) continue;
     library_reads(m.calls[i].send, bytes);
     std::memcpy(sent.back().data(), m.calls[i].send, bytes);
   }
-  const Call& call = m.calls[0];
+  const Call& call = m.calls[static_cast<std::size_t>(
+      std::find(m.clique->elsewhere.begin(), m.clique->elsewhere.end(), 0) - m.clique->elsewhere.begin())];
   Bytes all;  // of which each rank gets all or its part
   if (reduces(call.kind)) {
     all = reduced(sent, call);
@@ -215,7 +305,7 @@ void finish(Meeting& m) {
   }
   for (std::size_t i = 0; i < m.ranks.size(); ++i) {
     const std::size_t bytes = recv_bytes(m.calls[i], size, m.ranks[i]);
-    if (bytes == 0 || machine().failure != cudaSuccess) continue;
+    if (bytes == 0 || elsewhere(i) || machine().failure != cudaSuccess) continue;
     const std::size_t from = call.kind == Collective::reduce_scatter ? i * bytes : 0;
     library_writes(m.calls[i].recv, bytes);
     std::memcpy(m.calls[i].recv, all.data() + from, bytes);
@@ -256,6 +346,15 @@ bool others_may_come() {
   return false;
 }
 
+std::string shared_device(const Clique& clique) {
+  for (std::size_t one = 0; one < clique.devices.size(); ++one)
+    for (std::size_t other = 0; other < one; ++other)
+      if (clique.devices[one] >= 0 && clique.devices[one] == clique.devices[other])
+        return "ranks " + std::to_string(other) + " and " + std::to_string(one) + " are both on device " +
+               std::to_string(clique.devices[one]);
+  return "";
+}
+
 bool is_busy(const Clique& clique, int rank) {
   return std::any_of(meetings.begin(), meetings.end(), [&](const auto& m) {
     for (std::size_t i = 0; i < m->ranks.size(); ++i)
@@ -274,6 +373,7 @@ void give_up_meetings(const Clique* of) {
     return m->over = true;
   });
   anything_in_flight = !in_flight.empty();
+  machine().tell();
 }
 
 }  // namespace software_cuda

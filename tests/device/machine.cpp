@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "account.h"
@@ -26,6 +27,7 @@ double now() {
 }
 
 constexpr std::size_t longest_queue = 4096;
+constexpr std::chrono::microseconds between_looks(500);  // for what other processes say
 
 }  // namespace
 
@@ -54,7 +56,7 @@ const Allocation* Machine::find(const void* pointer) const {
 
 void Machine::push(cudaStream_t stream, Operation operation) {
   stream->queue.push_back(std::move(operation));
-  changed.notify_all();
+  tell();
   if (running > 0) return;
   std::size_t steps = draw(4) == 0 ? draw(4) : 0;
   if (stream->queue.size() > longest_queue) steps = longest_queue / 2;
@@ -118,13 +120,38 @@ bool Machine::step() {
   return true;
 }
 
-bool Machine::wait_for_threads() {
+bool Machine::wait_for_others(const std::function<bool()>& news) {
   const std::chrono::milliseconds patience(number_from("GADOLIN_SOFTWARE_PATIENCE_MS", 20000));
+  const auto end = std::chrono::steady_clock::now() + patience;
   const int depth = std::exchange(running, 0);
   open_memory(0);
-  const bool woken = changed.wait_for(mutex, patience) == std::cv_status::no_timeout;
+  const std::uint64_t before = changes;
+  bool come = false;
+  do {
+    if (news)
+      changed.wait_for(mutex, between_looks);
+    else
+      changed.wait_until(mutex, end);
+    come = changes != before || (news && news());
+  } while (!come && std::chrono::steady_clock::now() < end);
   running = depth;
-  return woken;
+  return come;
+}
+
+void Machine::run_by_itself() {
+  static const bool runs = [this] {
+    std::thread([this] {
+      for (;; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+        const std::lock_guard lock(mutex);
+        ++running;
+        for (std::size_t steps = 0; steps < longest_queue && step(); ++steps) {
+        }
+        if (--running == 0) open_memory(0);
+      }
+    }).detach();
+    return true;
+  }();
+  static_cast<void>(runs);
 }
 
 cudaError_t Machine::run_until(const std::function<bool()>& done) {
@@ -132,7 +159,11 @@ cudaError_t Machine::run_until(const std::function<bool()>& done) {
   ++running;
   while (!done()) {
     if (step()) continue;
-    if (failure == cudaSuccess && others_may_come() && wait_for_threads()) continue;
+    // Another thread may do what is waited for here, once a post has come.
+    const auto news = [&] { return look_for_posts() || done(); };
+    if (failure == cudaSuccess && others_may_come() &&
+        wait_for_others(awaits_posts() ? news : std::function<bool()>()))
+      continue;
     const std::string who = awaited();
     report("a wait that can never end: " + (who.empty() ? "no stream has anything left to run" : who));
     break;

@@ -60,6 +60,7 @@ struct Allocation {
 struct Machine {
   std::mutex mutex;
   std::condition_variable_any changed;  // something was added, by any thread
+  std::uint64_t changes = 0;            // how often
   std::mt19937_64 random;
   int devices = 1;
   std::size_t memory = 0, used[16] = {};
@@ -73,6 +74,10 @@ struct Machine {
   std::uint32_t within_reach[16];  // what kernels of each device may touch: its own, and whose it asked for
 
   Machine();
+  void tell() {
+    ++changes;
+    changed.notify_all();
+  }
   std::uint64_t draw(std::uint64_t below) { return random() % below; }
   const Allocation* find(const void* pointer) const;
   // Puts work at the end of a stream, or into its recording. While an account is open, a charge for what is
@@ -83,8 +88,11 @@ struct Machine {
   bool step();
   // One step from outside of a wait.
   bool advance();
-  // Lets other threads go on until one of them adds something; false when none did for long.
-  bool wait_for_threads();
+  // Lets other threads go on until one of them adds something, or until `news`, where there may be some from
+  // other processes; false when neither came for long.
+  bool wait_for_others(const std::function<bool()>& news);
+  // From now on work is also done while nobody waits for it here: other processes may.
+  void run_by_itself();
   // Steps until the condition holds. Reports a wait that can never end.
   cudaError_t run_until(const std::function<bool()>& done);
   // Device memory may be touched while a kernel runs that reaches it, and only then (protection.cpp).

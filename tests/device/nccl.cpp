@@ -31,9 +31,8 @@ struct Pending {
   cudaStream_t stream;
 };
 
-std::map<std::uint64_t, std::shared_ptr<Clique>> forming;  // by what ncclGetUniqueId gave
+std::map<std::string, std::shared_ptr<Clique>> forming;  // by the name in the unique id
 std::set<ncclComm_t> comms;
-std::uint64_t last_id = 0;
 
 thread_local std::string last_message;
 thread_local int group_depth = 0;
@@ -52,40 +51,72 @@ ncclResult_t reported(ncclResult_t result, const std::string& why) {
   return refused(result, why);
 }
 
+ncclResult_t refused_size(int rank, int size, int others) {
+  return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " speaks of " + std::to_string(size) +
+                                          " ranks, others of " + std::to_string(others));
+}
+
 std::shared_ptr<Clique> make_clique(int size) {
   auto made = std::make_shared<Clique>();
   made->size = size;
-  made->devices.assign(static_cast<std::size_t>(size), -1);
-  made->threads.resize(static_cast<std::size_t>(size));
-  made->calls.assign(static_cast<std::size_t>(size), 0);
+  const auto ranks = static_cast<std::size_t>(size);
+  made->elsewhere.assign(ranks, 0);
+  made->posted.resize(ranks);
+  made->done.assign(ranks, 0);
+  made->devices.assign(ranks, -1);
+  made->threads.resize(ranks);
+  made->calls.assign(ranks, 0);
   return made;
 }
 
 ncclResult_t enter(const std::shared_ptr<Clique>& clique, int rank, int device, ncclComm_t* comm) {
   const auto place = static_cast<std::size_t>(rank);
-  if (clique->devices[place] >= 0)
+  if (clique->devices[place] >= 0 || (clique->posts && !clique->posts->claim(rank)))
     return refused(ncclInvalidUsage, "rank " + std::to_string(rank) + " has joined already");
-  for (std::size_t other = 0; other < clique->devices.size(); ++other)
-    if (clique->devices[other] == device)
-      return refused(ncclInvalidUsage, "ranks " + std::to_string(other) + " and " + std::to_string(rank) +
-                                           " are both on device " + std::to_string(device));
   clique->devices[place] = device;
+  if (const std::string both = shared_device(*clique); !both.empty()) {
+    clique->devices[place] = -1;
+    return refused(ncclInvalidUsage, both);
+  }
+  if (clique->posts)
+    clique->posts->put(rank, "joined", std::to_string(clique->size) + " " + std::to_string(device));
   clique->threads[place] = std::this_thread::get_id();
   *comm = new ncclComm{clique, rank, device};
   comms.insert(*comm);
-  machine().changed.notify_all();
+  machine().tell();
   return ncclSuccess;
 }
 
-ncclResult_t wait_for_all(const Clique& clique) {
+void drop(ncclComm_t comm) {
+  if (comm->clique->posts) comm->clique->posts->leave(comm->rank);
+  comms.erase(comm);
+  delete comm;
+}
+
+// Whether the rank is there; it may be one of another process.
+bool has_joined(Clique& clique, std::size_t rank, int& ranks) {
+  if (clique.devices[rank] >= 0) return true;
+  const auto text = clique.posts ? clique.posts->get(static_cast<int>(rank), "joined") : std::nullopt;
+  if (!text) return false;
+  clique.elsewhere[rank] = 1;
+  machine().run_by_itself();
+  return std::sscanf(text->c_str(), "%d %d", &ranks, &clique.devices[rank]) == 2;
+}
+
+ncclResult_t wait_for_all(Clique& clique) {
   for (std::size_t rank = 0; rank < clique.devices.size();) {
-    if (clique.devices[rank] >= 0)
+    int ranks = clique.size;
+    const auto joined = [&] { return has_joined(clique, rank, ranks); };
+    if (joined()) {
+      if (ranks != clique.size) return refused_size(static_cast<int>(rank), ranks, clique.size);
       ++rank;
-    else if (!machine().wait_for_threads())
+    } else if (!machine().wait_for_others(joined)) {
       return reported(ncclSystemError, "ncclCommInitRank: rank " + std::to_string(rank) + " of " +
                                            std::to_string(clique.size) + " has not joined");
+    }
   }
-  return ncclSuccess;
+  const std::string both = shared_device(clique);
+  return both.empty() ? ncclSuccess : refused(ncclInvalidUsage, both);
 }
 
 // What is wrong with a buffer, "" when nothing is.
@@ -173,6 +204,8 @@ ncclResult_t call(ncclComm_t comm, cudaStream_t stream, const Call& c) {
   if (rooted && (c.root < 0 || c.root >= size))
     return refused(ncclInvalidArgument, "rank " + std::to_string(c.root) +
                                             " is outside of a communicator of " + std::to_string(size));
+  if (c.kind == Collective::transfer && comm->clique->elsewhere[static_cast<std::size_t>(c.root)])
+    return reported(ncclInvalidUsage, "transfers between processes are not there");
   const std::string who = c.text() + " of rank " + std::to_string(comm->rank) + ": ";
   if (!stream)
     return reported(ncclInvalidUsage, who + "work on the legacy stream, which no recording can hold");
@@ -216,35 +249,38 @@ const char* ncclGetErrorString(ncclResult_t result) {
 const char* ncclGetLastError(ncclComm_t) { return last_message.c_str(); }
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
-  const Lock lock(machine().mutex);
   std::memset(id->internal, 0, sizeof id->internal);
-  forming[++last_id] = nullptr;
-  std::memcpy(id->internal, &last_id, sizeof last_id);
+  const std::string name = Posts::new_name();
+  std::memcpy(id->internal, name.data(), name.size());
   return ncclSuccess;
 }
 ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank) {
   const Lock lock(machine().mutex);
   *comm = nullptr;
-  std::uint64_t number = 0;
-  std::memcpy(&number, id.internal, sizeof number);
-  const auto found = forming.find(number);
-  if (found == forming.end())
-    return refused(ncclInvalidArgument, "the id is not of ncclGetUniqueId, or used up");
+  const std::string name(id.internal, ::strnlen(id.internal, sizeof id.internal));
   if (ranks < 1 || rank < 0 || rank >= ranks)
     return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " of " + std::to_string(ranks));
-  if (!found->second) found->second = make_clique(ranks);
-  const std::shared_ptr<Clique> clique = found->second;
-  if (clique->size != ranks)
-    return refused(ncclInvalidArgument, "rank " + std::to_string(rank) + " speaks of " +
-                                            std::to_string(ranks) + " ranks, others of " +
-                                            std::to_string(clique->size));
+  std::shared_ptr<Clique>& found = forming[name];
+  if (!found) {
+    auto posts = std::make_unique<Posts>(name);
+    if (!posts->there()) {
+      forming.erase(name);
+      return refused(ncclInvalidArgument, "the id is not of ncclGetUniqueId, or used up");
+    }
+    found = make_clique(ranks);
+    found->posts = std::move(posts);
+  }
+  const std::shared_ptr<Clique> clique = found;
+  if (clique->size != ranks) return refused_size(rank, ranks, clique->size);
   if (const ncclResult_t wrong = enter(clique, rank, present_device(), comm); wrong != ncclSuccess)
     return wrong;
-  if (std::find(clique->devices.begin(), clique->devices.end(), -1) == clique->devices.end())
-    forming.erase(found);
-  if (group_depth == 0) return wait_for_all(*clique);
-  group_forming.push_back(clique);
-  return ncclSuccess;
+  if (group_depth > 0) {
+    group_forming.push_back(clique);
+    return ncclSuccess;
+  }
+  const ncclResult_t result = wait_for_all(*clique);
+  forming.erase(name);
+  return result;
 }
 ncclResult_t ncclCommInitAll(ncclComm_t* made, int count, const int* devices) {
   const Lock lock(machine().mutex);
@@ -257,10 +293,7 @@ ncclResult_t ncclCommInitAll(ncclComm_t* made, int count, const int* devices) {
             ? refused(ncclUnhandledCudaError, "there is no device " + std::to_string(device))
             : enter(clique, rank, device, made + rank);
     if (result == ncclSuccess) continue;
-    while (rank-- > 0) {
-      comms.erase(made[rank]);
-      delete made[rank];
-    }
+    while (rank-- > 0) drop(made[rank]);
     return result;
   }
   return ncclSuccess;
@@ -275,15 +308,14 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   const ncclResult_t result = ncclCommFinalize(comm);
   const Lock lock(machine().mutex);
-  if (comms.erase(comm) > 0) delete comm;
+  if (comms.contains(comm)) drop(comm);
   return result;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
   const Lock lock(machine().mutex);
   if (!comms.contains(comm)) return refused(ncclInvalidArgument, "the communicator is none, or destroyed");
   give_up_meetings(comm->clique.get());
-  comms.erase(comm);
-  delete comm;
+  drop(comm);
   return ncclSuccess;
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
@@ -351,8 +383,10 @@ ncclResult_t ncclGroupEnd() {
   const Lock lock(machine().mutex);
   const std::vector<Pending> calls = std::exchange(group, {});
   ncclResult_t result = group_error;
-  for (const auto& clique : std::exchange(group_forming, {}))
+  for (const auto& clique : std::exchange(group_forming, {})) {
     if (result == ncclSuccess) result = wait_for_all(*clique);
+    std::erase_if(forming, [&](const auto& one) { return one.second == clique; });
+  }
   return result == ncclSuccess && !calls.empty() ? submit(calls) : result;
 }
 }

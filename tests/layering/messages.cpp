@@ -197,6 +197,9 @@ constexpr Unreachable unreachable[] = {
      ", but Gadolin was built without MPI, so that each would do all of the work; apt-get "
      "install libopenmpi-dev openmpi-bin and configure with -DGADOLIN_MPI=ON",
      "needs a build without MPI"},
+    {"train/processes/nccl_library.cpp",
+     "sums on GPUs: Gadolin was built without NCCL; install libnccl-dev and configure with CUDA and MPI",
+     "needs a build without NCCL"},
     {"apps/launch/launch.cpp",
      "launch: Gadolin was built without MPI; apt-get install libopenmpi-dev openmpi-bin and "
      "configure with -DGADOLIN_MPI=ON",

@@ -35,3 +35,8 @@ RanksOutcome run_ranks(int size, const std::string& scenario, const std::vector<
 // Where MPI is not built in, such a test has nothing to run.
 #define NEEDS_MPI() \
   if (!gadolin::mpi_available()) GTEST_SKIP() << "built without MPI"
+// The same of GPUs: `n` of them, one for each process.
+#define NEEDS_DEVICES(n)                                     \
+  NEEDS_MPI();                                               \
+  if (!gadolin::nccl_available() || cuda_device_count() < n) \
+  GTEST_SKIP() << "fewer than " << n << " CUDA devices, or built without NCCL"

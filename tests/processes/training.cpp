@@ -25,6 +25,8 @@ using test::run_ranks;
 struct Told {
   std::int64_t steps, batch, stop;
   std::string folder, kind;  // plain, positives or norm
+  Device device = cpu;
+  bool recorded = false;
 };
 
 // A net in fp64 on squares. With `positives` the loss of its second part is divided by a count that few
@@ -40,6 +42,9 @@ void train(Communicator& c, const Told& told) {
   net.to(DType::fp64);
   second.to(DType::fp64);
   norm.to(DType::fp64);
+  for (Module* part :
+       {static_cast<Module*>(&net), static_cast<Module*>(&second), static_cast<Module*>(&norm)})
+    part->to(told.device);
   std::vector<Parameter> parameters = net.parameters();
   if (positives)
     for (const Parameter& p : second.parameters()) parameters.push_back({"second." + p.name, p.tensor});
@@ -53,6 +58,7 @@ void train(Communicator& c, const Told& told) {
                                                                   .drop_last = true,
                                                                   .workers = 0,
                                                                   .seed = 4,
+                                                                  .device = told.device,
                                                                   .rank = c.rank(),
                                                                   .ranks = c.size()}));
   RunDir run(told.folder, RunDir::Open::automatic, c);
@@ -60,7 +66,7 @@ void train(Communicator& c, const Told& told) {
                        .max_steps = told.steps,
                        .eval_every = told.steps,
                        .log_every = 1,
-                       .capture = false,
+                       .capture = told.recorded,
                        .quiet = true};
   options.reduction.bucket_bytes = 1000;
   options.sync_batch_norm = normed;
@@ -86,19 +92,31 @@ void train(Communicator& c, const Told& told) {
     trainer.run();
   } catch (const Stopped&) {
   }
+  // The function is called for three steps, and once more to be recorded.
+  if (told.recorded)
+    EXPECT_EQ(step == 4, c.detour(told.device).empty() && !(normed && !c.alone())) << step << " calls";
 }
 
 const AddScenario trains("trains", [](Processes& c, const std::vector<std::string>& a) {
-  train(c, {std::stoll(a[1]), std::stoll(a[2]), std::stoll(a[3]), a[0], a[4]});
+  Told told{std::stoll(a[1]), std::stoll(a[2]), std::stoll(a[3]), a[0], a[4]};
+  if (a[5] != "cpu") {
+    told.device = {Device::Kind::cuda, c.rank_on_this_machine() % cuda_device_count()};
+    c.use(told.device);
+    told.recorded = a[5] == "recorded";
+  }
+  train(c, told);
 });
 
 std::string losses_of(int size, const std::string& folder, std::int64_t steps, std::int64_t batch,
-                      std::int64_t stop = 0, const std::string& kind = "plain") {
+                      std::int64_t stop = 0, const std::string& kind = "plain",
+                      const std::string& how = "cpu", const std::vector<std::string>& environment = {}) {
   if (size == 1) {
-    train(no_communicator(), {steps, batch, stop, folder, kind});
+    train(no_communicator(),
+          {steps, batch, stop, folder, kind, how == "cpu" ? cpu : cuda, how == "recorded"});
   } else {
     const auto run = run_ranks(
-        size, "trains", {folder, std::to_string(steps), std::to_string(batch), std::to_string(stop), kind});
+        size, "trains",
+        {folder, std::to_string(steps), std::to_string(batch), std::to_string(stop), kind, how}, environment);
     EXPECT_EQ(run.code, 0) << run.text;
   }
   std::ifstream file(folder + "/losses.txt");
@@ -149,6 +167,41 @@ TEST(TrainingProcesses, BatchNormOverAllIsThatOfOne) {
   for (const int size : {2, 4})
     expect_same(losses_of(size, dir / std::to_string(size), 50, 6, 0, "norm"), one, 50,
                 cat(size, " processes"));
+}
+
+// --- on GPUs
+// ------------------------------------------------------------------------------------------------
+
+// Recorded steps after three eager ones of each shape, and eager ones throughout.
+TEST(TrainingOnDevices, GivesTheLossesOfOneTo1e10AndTheSameBitsAgain) {
+  NEEDS_DEVICES(2);
+  const test::Scratch dir;
+  const std::int64_t steps = 8;
+  const std::string one = losses_of(1, dir / "1", steps, 4);
+  for (const int size : {1, 2, 4})
+    for (const std::string how : {"recorded", "eager"}) {
+      if ((size != 2 && how == "eager") || size > cuda_device_count()) continue;
+      const std::string what = cat(size, " processes ", how);
+      const std::string got = losses_of(size, dir / what, steps, 4, 0, "plain", how);
+      expect_same(got, one, steps, what);
+      if (size == 2)
+        EXPECT_EQ(losses_of(size, dir / (what + " again"), steps, 4, 0, "plain", how), got) << "bit for bit";
+    }
+}
+
+TEST(TrainingOnDevices, ThroughTheHostGivesTheSame) {
+  NEEDS_DEVICES(2);
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "1", 5, 4);
+  expect_same(losses_of(2, dir / "2", 5, 4, 0, "plain", "recorded", {"GADOLIN_NCCL=0"}), one, 5,
+              "2 processes");
+}
+
+TEST(TrainingOnDevices, BatchNormOverAllIsThatOfOne) {
+  NEEDS_DEVICES(2);
+  const test::Scratch dir;
+  const std::string one = losses_of(1, dir / "1", 6, 4, 0, "norm");
+  expect_same(losses_of(2, dir / "2", 6, 4, 0, "norm", "recorded"), one, 6, "2 processes");
 }
 
 // Complaints H5 and H6: positives of some ranks alone, none in some batches, and parts without a gradient.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The two calls of tools/gpu.sh on the device made of software: the real program and tests, at tiny sizes, with programs
+# The two calls of tools/gpu.sh, and its part of several GPUs, on the device made of software: the real program and tests, at tiny sizes, with programs
 # that only look like nvidia-smi, nvcc and the memory checker. What needs PyTorch is left out and says so.
 #   gpu_software_run.sh ROOT SCRATCH BUILD      BUILD: configured with GADOLIN_CUDA=SOFTWARE
 set -u
@@ -11,7 +11,7 @@ fault() { echo "FAULT: $*"; faults=$((faults + 1)); }
 program() { cat > "$work/bin/$1"; chmod +x "$work/bin/$1"; }
 program nvidia-smi <<'END'
 #!/bin/bash
-case "$*" in *name*) echo "Device made of software" ;; *driver*) echo 0 ;; esac
+case "$*" in -L) printf 'GPU 0: software\nGPU 1: software\n' ;; *name*) echo "Device made of software" ;; *driver*) echo 0 ;; esac
 END
 program nvcc <<'END'
 #!/bin/bash
@@ -44,5 +44,11 @@ call --limit 900 second; code=$?
 [ $code = 0 ] || { fault "the second call ended with $code"; tail -30 "$work/said"; }
 grep -q '"step": "memcheck", "exit": 0' "$rows" || fault "the memory checker's step is not clean"
 grep -q "second: python3 has no torch" "$work/results/device-made-of-software/software.md" || fault "what was left out is not on the page"
+call --limit 900 gpus; code=$?
+[ $code = 0 ] || { fault "the part of several GPUs ended with $code"; tail -30 "$work/said"; }
+if command -v mpirun > /dev/null; then
+  for step in processes step-1 step-2; do grep -q "\"part\": \"gpus\", \"step\": \"$step\", \"exit\": 0" "$rows" || fault "no clean row of the step $step"; done
+  grep -q '"suite": "processes".*"processes": 2' "$rows" || grep -q '"processes": 2' "$rows" || fault "no row of two GPUs"
+fi
 [ "$faults" = 0 ] && echo "all as expected"
 exit $((faults > 0))

@@ -3,11 +3,14 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 #include "tensor/autograd.h"
 #include "tensor/check.h"
+#include "train/processes/gpu_sums.h"
 #include "train/processes/mpi_thread.h"
 #include "train/processes/sum_parts.h"
 
@@ -84,6 +87,39 @@ Joined join(double patience) {
   return {std::move(thread), rank, size};
 }
 
+// What one rank says of where it computes.
+struct Place {
+  std::string device, host, bus, library, problem;
+};
+std::string text_of(const Place& p) {
+  return cat(p.device, "\n", p.host, "\n", p.bus, "\n", p.library, "\n", p.problem);
+}
+Place place_of(const std::string& text) {
+  std::istringstream lines(text);
+  Place p;
+  for (std::string* part : {&p.device, &p.host, &p.bus, &p.library, &p.problem}) std::getline(lines, *part);
+  return p;
+}
+
+// Why NCCL cannot sum what lies in these places, empty where it can.
+std::string detour_of(const std::vector<Place>& places) {
+  std::map<std::pair<std::string, std::string>, std::size_t> taken;
+  for (std::size_t rank = 0; rank < places.size(); ++rank) {
+    const Place &p = places[rank], &first = places[0];
+    require<ProcessError>((p.device == "cpu") == (first.device == "cpu"), "processes: rank ", rank,
+                          " computes on ", p.device, ", rank 0 on ", first.device,
+                          "; give all of them GPUs, or --device cpu");
+    if (p.device == "cpu") continue;
+    if (!p.problem.empty()) return p.problem;
+    if (p.library != first.library) return cat("rank ", rank, " has ", p.library, ", rank 0 ", first.library);
+    const auto [other, is_new] = taken.emplace(std::pair(p.host, p.bus), rank);
+    if (!is_new)
+      return cat("ranks ", other->second, " and ", rank, " share the GPU ", p.device, " of ", p.host,
+                 "; NCCL needs one for each");
+  }
+  return {};
+}
+
 class MpiCommunicator final : public Processes {
  public:
   explicit MpiCommunicator(Joined joined)
@@ -92,6 +128,26 @@ class MpiCommunicator final : public Processes {
   void doing(const std::string& what) override { thread_->wire().doing(what); }
   double seconds_waited() const override { return thread_->seconds_waited(); }
   int on_this_machine() const override { return thread_->wire().on_this_machine(); }
+  int rank_on_this_machine() const override { return thread_->wire().rank_on_this_machine(); }
+
+  void use(Device device) override {
+    Place own{name_of(device), thread_->wire().host(), {}, {}, {}};
+    if (device.is_cuda()) {
+      const detail::GpuFacts facts = detail::gpu_facts(device);
+      own = {own.device, own.host, facts.bus, facts.library, facts.problem};
+    }
+    const std::vector<std::string> all = gather(text_of(own));
+    detour_ = on_first(*this, [&] {
+      std::vector<Place> places;
+      for (const std::string& text : all) places.push_back(place_of(text));
+      return detour_of(places);
+    });
+    device_ = device;
+  }
+  std::string detour(Device device) const override { return device.is_cpu() ? std::string() : detour_; }
+  void watch(Device device) override {
+    if (gpu_ && device.is_cuda()) gpu_->mark();
+  }
 
   bool leave(const std::string& failure) override {
     bool first = true, together = failure.empty();
@@ -107,15 +163,19 @@ class MpiCommunicator final : public Processes {
           first = first && !(other < rank() && origin(text) == mine);
         }
         together = same == size();
+        thread_->run_last([&](Wire&) {
+          if (gpu_) gpu_->give_up();  // what is freed from now on may wait for the GPU
+        });
       }
       if (!together) {  // MPI_Finalize would wait for ever
         // Who says it may have begun to listen later, and mpirun ends all with the first that ends.
         if (!first) std::this_thread::sleep_for(std::chrono::duration<double>(heard_within + 0.3));
         return first;
       }
-      thread_->run_last([](Wire& wire) {
+      thread_->run_last([this](Wire& wire) {
         std::int64_t here = 1;
         sum_over(wire, &here, 1, "the end");
+        gpu_.reset();
         wire.end();
       });
     } catch (const Error&) {  // the process ends anyway; it has said why
@@ -125,12 +185,56 @@ class MpiCommunicator final : public Processes {
 
  private:
   void begin_sum_all(const Tensor& t) override {
-    if (!t.device().is_cpu()) return sum_all(t);
-    thread_->start([this, t](Wire& wire) { sum_on_wire(wire, t); });
+    if (t.device().is_cpu()) return thread_->start([this, t](Wire& wire) { sum_on_wire(wire, t); });
+    if (!detour_.empty()) return sum_all(t);
+    on_gpu([&](detail::GpuSums& gpu) { gpu.begin_sum(t); });
   }
-  void finish_sums_all() override { thread_->wait(); }
+  void finish_sums_all() override {
+    if (gpu_) on_gpu([](detail::GpuSums& gpu) { gpu.finish_sums(); });
+    thread_->wait();
+  }
   void sum_all(const Tensor& t) override {
+    if (t.device().is_cuda() && detour_.empty()) {
+      begin_sum_all(t);
+      return finish_sums_all();
+    }
     on_host(t, [&](const Tensor& host) { thread_->run([&](Wire& wire) { sum_on_wire(wire, host); }); });
+  }
+  // f calls NCCL, which ranks meet when they sum something on a GPU for the first time. What others have
+  // failed of, or were found out to be, is said rather than what NCCL says of it.
+  template <class F> void on_gpu(F&& f) {
+    thread_->wait();
+    if (!gpu_) meet_on_gpus();
+    try {
+      f(*gpu_);
+    } catch (const ProcessError&) {
+      thread_->wait();
+      throw;
+    }
+  }
+  void meet_on_gpus() {
+    const std::string id = on_first(*this, [] { return detail::new_nccl_id(); });
+    std::unique_ptr<detail::GpuSums> all =
+        detail::join_nccl(device_, rank(), size(), id, [this](double seconds) {
+          thread_->run([=](Wire& wire) { wire.waits("the first sums on GPUs", seconds); });
+        });
+    thread_->run([&](Wire&) {
+      gpu_ = std::move(all);
+      thread_->between([this](Wire& wire) { watch_gpu(wire); });
+    });
+  }
+  // In the thread of MPI. A sum on a GPU waits for ever where a rank does not come: NCCL has no patience, and
+  // the host may wait for it where no message of MPI is awaited.
+  void watch_gpu(Wire& wire) {
+    if (!gpu_) return;
+    try {
+      const std::string trouble = gpu_->trouble();
+      require<ProcessError>(trouble.empty(), trouble);
+      wire.waits("the sums on GPUs", gpu_->seconds_waiting());
+    } catch (...) {
+      gpu_->give_up();
+      throw;
+    }
   }
   void sum_on_wire(Wire& wire, const Tensor& t) {
     const std::string what = cat("the sum of ", t.dtype(), " ", t.shape());
@@ -139,6 +243,8 @@ class MpiCommunicator final : public Processes {
     });
   }
   void broadcast_all(const Tensor& t) override {
+    if (t.device().is_cuda() && detour_.empty())
+      return on_gpu([&](detail::GpuSums& gpu) { gpu.broadcast(t); });
     on_host(t, [&](const Tensor& host) {
       thread_->run([&](Wire& wire) {
         spread(wire, host.raw(), host.nbytes(), cat("the broadcast of ", host.dtype(), " ", host.shape()));
@@ -194,6 +300,9 @@ class MpiCommunicator final : public Processes {
     return first;
   }
 
+  Device device_ = cpu;
+  std::string detour_ = "no rank has said on which GPU it computes";  // use()
+  std::unique_ptr<detail::GpuSums> gpu_;  // from the first sum there on; made and ended by the thread below
   std::unique_ptr<detail::MpiThread> thread_;
 };
 

@@ -59,9 +59,7 @@ void MpiThread::work() {
   done_.notify_all();
   for (;;) {
     if (!given_.wait_for(lock, between_looks, [&] { return ends_ || !queue_.empty(); })) {
-      lock.unlock();
-      wire_->listen();
-      lock.lock();
+      look(lock);
       continue;
     }
     if (queue_.empty()) return;
@@ -82,6 +80,20 @@ void MpiThread::work() {
     }
     if (queue_.empty()) done_.notify_all();
   }
+}
+
+void MpiThread::look(std::unique_lock<std::mutex>& lock) {
+  const bool failed = error_ != nullptr;
+  lock.unlock();
+  std::exception_ptr error;
+  try {
+    wire_->listen();
+    if (look_ && !failed) look_(*wire_);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  lock.lock();
+  if (error) error_ = error;
 }
 
 void MpiThread::start(Work work) {

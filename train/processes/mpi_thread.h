@@ -31,12 +31,17 @@ class MpiThread {
   }
   // Also after a failure.
   void run_last(const Work& work);
+  // What is done now and then while there is no other work, until something has failed; what it throws is a
+  // failure as well. Set by work.
+  void between(Work look) { look_ = std::move(look); }
   Wire& wire() { return *wire_; }
   double seconds_waited() const { return waited_; }  // in wait()
 
  private:
   void work();
+  void look(std::unique_lock<std::mutex>& lock);
   std::optional<Wire> wire_;
+  Work look_;
   std::mutex mutex_;
   std::condition_variable given_, done_;
   std::deque<Work> queue_;

@@ -38,6 +38,7 @@ Wire::Wire(double patience) : patience_(patience) {
   MPI_Comm local = MPI_COMM_NULL;
   check(MPI_Comm_split_type(data_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local), "MPI_Comm_split_type");
   MPI_Comm_size(local, &on_this_machine_);
+  MPI_Comm_rank(local, &rank_on_this_machine_);
   MPI_Comm_free(&local);
   char name[MPI_MAX_PROCESSOR_NAME];
   int length = 0;
@@ -123,9 +124,35 @@ void Wire::give_up(const std::string& what, double seconds) {
     rank = answer.waits_for;
     answers = ask(rank, answer);
   }
+  not_come(rank, what, seconds, answers ? answer.text : "");
+}
+
+void Wire::not_come(int rank, const std::string& what, double seconds, const std::string& doing) {
   fail<ProcessError>("processes: rank ", rank, " has not come to ", what, " in ", seconds, " s",
-                     answers ? ": it is at " + answer.text : ": it does not answer",
+                     doing.empty() ? ": it does not answer" : ": it is at " + doing,
                      "; look at what it does, or give it longer with --patience");
+}
+
+void Wire::waits(const std::string& what, double seconds) {
+  if (seconds > last_seconds && !failed_.empty())
+    fail<ProcessError>("rank ", failed_.begin()->first, ": ", failed_.begin()->second);
+  if (seconds < patience_) return;
+  std::string own;
+  {
+    const std::lock_guard lock(mutex_);
+    own = doing_;
+  }
+  std::pair<int, std::string> other(-1, "");
+  for (int rank = 0; rank < size_; ++rank) {
+    Answer answer;
+    if (rank == rank_) continue;
+    if (!ask(rank, answer)) not_come(rank, what, patience_, "");
+    if (answer.text != own && other.first < 0) other = {rank, answer.text};
+  }
+  if (other.first >= 0) not_come(other.first, what, patience_, other.second);
+  fail<ProcessError>("processes: ", what, " have not come to an end in ", patience_,
+                     " s, and all ranks are at ", own,
+                     "; look at the GPUs and the network between them, or give it longer with --patience");
 }
 
 void Wire::post(int to, int kind, const std::string& text) {

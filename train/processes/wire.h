@@ -20,6 +20,7 @@ class Wire {
   int rank() const { return rank_; }
   int size() const { return size_; }
   int on_this_machine() const { return on_this_machine_; }
+  int rank_on_this_machine() const { return rank_on_this_machine_; }
   const std::string& host() const { return host_; }
 
   // Messages that are under way together. finish() returns when all have been sent and received; it throws
@@ -31,6 +32,9 @@ class Wire {
   // Answers ranks that ask what this one does, and takes note of those that have failed. To be called now and
   // then where nothing else is.
   void listen();
+  // Of what waits `seconds` for other ranks, but not for messages. Throws ProcessError naming a rank that has
+  // failed; and one that does not answer or does something else than this one, where that is too long.
+  void waits(const std::string& what, double seconds);
   void end();  // MPI_Finalize; nothing may be called after it but listen(), which then does nothing
   // From any thread: what this rank does.
   void doing(const std::string& what);
@@ -49,12 +53,13 @@ class Wire {
   void check(int code, const char* call) const;
   int missing_peer() const;
   void give_up(const std::string& what, double seconds);
+  [[noreturn]] void not_come(int rank, const std::string& what, double seconds, const std::string& doing);
   bool ask(int rank, Answer& answer);
   void post(int to, int kind, const std::string& text);
 
   double patience_;
   bool ended_ = false;
-  int rank_ = 0, size_ = 1, on_this_machine_ = 1;
+  int rank_ = 0, size_ = 1, on_this_machine_ = 1, rank_on_this_machine_ = 0;
   MPI_Comm data_ = MPI_COMM_NULL, talk_ = MPI_COMM_NULL;
   std::string host_;
   std::vector<MPI_Request> requests_;
