@@ -17,6 +17,8 @@ if ! grep -q '^GADOLIN_TESTS:BOOL=ON' "$build/CMakeCache.txt"; then
   need_packages tests
   cmake -S "$root" -B "$build" -DGADOLIN_TESTS=ON > /dev/null
 fi
+# Only assignment 4 writes kernels; elsewhere a student's file holds the CPU's half of an op.
+[ "$number" = 4 ] || export GADOLIN_SOFTWARE_DEVICES=0
 suites=$("$grader" suites "$number")
 code=0
 while read -r program filter; do

@@ -54,7 +54,10 @@ Case draw_softmax(int number, Draw& draw) {
   const bool inner = number % 2 == 1 && number % 3 != 2, back = number / 2 % 3 == 1;
   const std::vector<std::int64_t> shape =
       inner ? std::vector<std::int64_t>{draw.integer(2, 3), draw.integer(5, 12), draw.integer(9, 20)}
-            : std::vector<std::int64_t>{draw.integer(5, 12), number % 3 == 1 ? 33 : draw.integer(9, 80)};
+            : std::vector<std::int64_t>{draw.integer(5, 12), number % 3 == 1 ? 33
+                                                             : number % 3 == 2
+                                                                 ? draw.integer(65, 96)  // three a lane
+                                                                 : draw.integer(9, 80)};
   Array x = draw.array(shape, -3, 3);
   const bool large = !back && number % 3 != 1;
   if (large)

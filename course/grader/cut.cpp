@@ -2,6 +2,7 @@
 #include "course/grader/cut.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <stdexcept>
 
@@ -85,9 +86,12 @@ Edit include_of_todo(const std::string& text) {
   return {{at, at}, "#include \"course/todo.h\"\n"};
 }
 
+std::string stub_words(const Part& part) {
+  return !part.stub.empty() ? part.stub : "course::todo(\"" + part.task + "\", \"" + part.name + "\");";
+}
+
 std::string stub_of(const Part& part, const Place& place) {
-  const std::string call =
-      !part.stub.empty() ? part.stub : "course::todo(\"" + part.task + "\", \"" + part.name + "\");";
+  const std::string call = stub_words(part);
   if (!part.after.empty() || !part.until.empty()) {
     return (part.after.empty() ? "\n" : "") + place.indent + "  " + call + "\n" +
            (part.until.empty() ? place.indent : "");
@@ -259,6 +263,20 @@ Sources composed(const Cut& cut, const std::string& task, const Bodies& bodies) 
     sources[file] = edited(text, std::move(edits));
   }
   return sources;
+}
+
+std::vector<const Part*> unwritten(const Cut& cut, const std::string& task, const Bodies& bodies) {
+  const auto code = [](const std::string& text) {
+    std::string out = without_comments(text, false);
+    std::erase_if(out, [](unsigned char c) { return std::isspace(c) != 0; });
+    return out;
+  };
+  std::vector<const Part*> out;
+  for (const Part* part : cut.of(task))
+    if (const auto body = bodies.parts.find(part);
+        body != bodies.parts.end() && code(body->second) == code(stub_words(*part)))
+      out.push_back(part);
+  return out;
 }
 
 namespace {

@@ -56,6 +56,9 @@ Bodies bodies_of(const Cut& cut, const Sources& student);
 // Compilers see the lines of the student's file.
 Sources composed(const Cut& cut, const std::string& task, const Bodies& bodies);
 
+// Parts of `task` that are as the starter has them, comments and spaces apart.
+std::vector<const Part*> unwritten(const Cut& cut, const std::string& task, const Bodies& bodies);
+
 // What a student may not write, with its line: "tensor/shape.cpp:12: #include <unistd.h> is not allowed ...".
 // "" when all is well.
 std::string refused(const Cut& cut, const std::string& task, const Bodies& bodies);

@@ -212,6 +212,20 @@ std::vector<Outcome> kept_outcomes(const KeptTask& kept, const std::vector<Case>
 
 }  // namespace
 
+namespace {
+
+// "Not written yet: 1.1 strides_for, is_contiguous; 1.4 view_strides."
+std::string not_written(const std::vector<const Part*>& parts) {
+  std::string out;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    out += i > 0 && parts[i]->task == parts[i - 1]->task
+               ? ", " + parts[i]->name
+               : (i > 0 ? "; " : "Not written yet: ") + parts[i]->task + " " + parts[i]->name;
+  return out.empty() ? out : out + ".";
+}
+
+}  // namespace
+
 TaskGrade grade_task(const Course& course, const Task& task, const Submission& submission, const Who& who,
                      bool diagnose, const KeptTask* kept) {
   TaskGrade out;
@@ -253,7 +267,9 @@ TaskGrade grade_task(const Course& course, const Task& task, const Submission& s
   } catch (const CutError& error) {
     out.error = error.what();
   }
-  if (diagnose && out.error.empty() && !out.full()) {
+  if (!out.error.empty() || out.full()) return out;
+  out.sentence = not_written(unwritten(course.cut, task.cut, submission.bodies));
+  if (diagnose && out.sentence.empty()) {
     const Diagnosis found = diagnosis(course, task, out.outcomes);
     out.sentence = found.sentence;
     out.mistake = found.mistake;

@@ -44,10 +44,10 @@ struct TaskGrade {
   std::string id, title;
   double points = 0, of = 0;
   int publics = 0, publics_passed = 0, hiddens = 0, hiddens_passed = 0;
-  double hidden_points = 0;               // that cases not run here are worth; not in `of`
-  std::string sentence;                   // the known mistake's, or what separates right from wrong
-  std::string mistake;                    // its name
-  std::string error;                      // why nothing was run
+  double hidden_points = 0;  // that cases not run here are worth; not in `of`
+  std::string sentence;  // what is not written yet, the known mistake's, or what separates right from wrong
+  std::string mistake;   // its name
+  std::string error;     // why nothing was run
   std::vector<std::string> lines;         // of failed public cases: what, where, got, wanted
   std::vector<std::string> hidden_lines;  // of failed hidden cases: their kind alone
   std::string log;  // what the code printed; shown to people only, for it may differ from run to run

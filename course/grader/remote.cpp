@@ -136,10 +136,12 @@ std::optional<Values> Remote::answer_to(const Values& request) {
     if (in.size() < sizeof header) continue;
     FrameHeader answer;
     std::memcpy(&answer, in.data(), sizeof answer);
-    if (answer.kind != 2 || answer.number != header.number || answer.nonce != header.nonce ||
-        answer.length > largest_frame || in.size() > sizeof answer + answer.length)
+    if ((answer.kind != 2 && answer.kind != 3) || answer.number != header.number ||
+        answer.nonce != header.nonce || answer.length > largest_frame ||
+        in.size() > sizeof answer + answer.length)
       return end("it sent a frame that nobody had asked for");
     if (in.size() < sizeof answer + answer.length) continue;
+    if (answer.kind == 3) program_.reset();  // the next request finds a fresh one
     try {
       return from_bytes(std::string_view(in).substr(sizeof answer));
     } catch (const std::exception& error) {

@@ -76,10 +76,13 @@ int thrice(int x) {
   mine.replace(mine.find("course::todo(\"7.2\", \"thrice\");"), 30, "return x + helped(x);");
   mine.replace(mine.find("// end of yours"), 0, "int helped(int x) { return 2 * x; }\n");
   mine.replace(mine.find("Twice"), 5, "Thrice");
+  mine.replace(mine.find("course::todo(\"7.1\""), 0, "// tomorrow\n  ");  // a comment writes nothing
   const Bodies bodies = bodies_of(cut, {{"room/file.cpp", mine}});
   EXPECT_EQ(joined(bodies.notes),
             "room/file.cpp: changed outside your parts, which is ignored; first at '// Thrice x. \"{\" is no "
             "brace here.'\n");
+  EXPECT_EQ(unwritten(cut, "*", bodies), (std::vector<const Part*>{&cut.parts[0]}));
+  EXPECT_TRUE(unwritten(cut, "7.2", bodies).empty());
   const std::string whole = composed(cut, "7.2", bodies).at("room/file.cpp");
   EXPECT_NE(whole.find("return s ? 2 * x : 0;"), std::string::npos);  // 7.1 stays production's
   EXPECT_NE(whole.find("return x + helped(x);"), std::string::npos);

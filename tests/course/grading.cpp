@@ -74,6 +74,7 @@ TEST(Grading, TheStarterCompilesAndGetsNothing) {
       const TaskGrade none = grade_task(course, whole, empty, tester, false);
       EXPECT_EQ(none.points, 0) << task.id;
       EXPECT_EQ(none.error, "") << task.id;
+      EXPECT_TRUE(none.sentence.starts_with("Not written yet: ")) << task.id << none.sentence;
     }
   }
 }

@@ -84,6 +84,11 @@ inline void act(long what) {
     case 23: *reinterpret_cast<volatile int*>(8) = 1; return;
     case 24: say(outcome("io_uring", ::syscall(SYS_io_uring_setup, 1, nullptr)));
     case 26: say(outcome("shm", ::open("/dev/shm/gadolin-left", O_CREAT | O_EXCL | O_WRONLY, 0666)));
+    case 27: {
+#pragma omp parallel for
+      for (int i = 0; i < 4; ++i) say("thrown in a parallel loop");
+      return;
+    }
     case 25: {
       const std::vector<char> lots(200 << 20, 'x');
       for (;;)
@@ -161,6 +166,23 @@ TEST_F(Hostile, EndingEarlyIsSaidSo) {
   EXPECT_EQ(meet(6).text, "signal 11 (SIGSEGV)");
   EXPECT_EQ(meet(23).text, "signal 11 (SIGSEGV)");
   EXPECT_EQ(meet(16).text, "it closed the channel to the grader");
+}
+
+// What an unwritten part says arrives from a parallel loop too, though an exception that leaves it ends the
+// program.
+TEST_F(Hostile, AnExceptionThatLeavesAParallelLoopIsTheAnswer) {
+  Remote remote(hostile_probe(), {.cpu_seconds = 5, .wall_seconds = 10}, test::kit().sanitized);
+  const auto ask = [&](std::int64_t what) {
+    return remote.ask({{"op", std::string("strides")},
+                       {"shapes", std::vector<std::int64_t>{2, what, 1}},
+                       {"channels_last", std::int64_t{0}}});
+  };
+  for (std::int64_t what : {27, 100, 27}) {  // a fresh program answers what comes after it
+    const auto answer = ask(what);
+    ASSERT_TRUE(answer) << remote.ended();
+    EXPECT_EQ(answer->contains("error") ? text(*answer, "error") : "answered",
+              what == 27 ? "thrown in a parallel loop" : "answered");
+  }
 }
 
 TEST_F(Hostile, NothingOutsideIsReached) {

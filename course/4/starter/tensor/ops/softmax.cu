@@ -3,8 +3,8 @@
 // A tensor is seen as [outer, n, inner]. With inner 1 a row lies side by side: a vectorised loop on the CPU,
 // a warp on the GPU. Otherwise neighbouring columns are worked on together. The formulas stand here once, for
 // all of these; they reach the elements through a walk:
-//   fold(acc, none, value, join)  joins `none` and value(place, column) of all elements to one number a
-//   column each(f)                       calls f(place, column) for all elements
+//   fold(acc, none, value, join)  joins `none` and value(place, column) of all elements, one number a column
+//   each(f)                       calls f(place, column) for all elements
 #include "course/todo.h"
 #include <cmath>
 #include <limits>
