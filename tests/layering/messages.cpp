@@ -190,7 +190,6 @@ struct Unreachable {
 };
 constexpr Unreachable unreachable[] = {
     {"tensor/autograd.cpp", " but input ", "needs tensors on two devices"},
-    {"train/processes/wire.cpp", " of rank ", "needs a fault of the MPI library"},
     {"train/processes/wire.cpp", " after a signal; it has ended, or hangs",
      "mpirun ends the rank before, as a rule"},
     {"train/processes/started_with.cpp",
