@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
@@ -51,6 +52,9 @@ void Remote::start() {
   policy.memory = sanitized_ ? 0 : limits_.memory;
   policy.file_size = limits_.file_size;
   policy.environment = {"OMP_NUM_THREADS=2", "OMP_WAIT_POLICY=passive", "OMP_DYNAMIC=false", "LC_ALL=C"};
+  // Another order of blocks and threads, for who looks for races: assignment 4.
+  if (const char* seed = std::getenv("GADOLIN_SOFTWARE_SEED"))
+    policy.environment.push_back(std::string("GADOLIN_SOFTWARE_SEED=") + seed);
   if (sanitized_) {
     policy.environment.push_back(
         "ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:detect_stack_use_after_return=0:"
