@@ -53,7 +53,7 @@ void measure_processes(Session& session, ProcessesBenchOptions o) {
   // Recorded on GPUs, where sums go from one to the other without the host.
   const bool recorded = session.device().is_cuda() && processes.detour(session.device()).empty();
   CaptureOptions capture;
-  CapturedStep captured([&](const std::vector<Tensor>& batch) { return train(batch); }, capture);
+  CapturedStep captured([&](const std::vector<Tensor>& given) { return train(given); }, capture);
   const auto step = [&] {
     const Tensor loss = recorded ? captured(inputs) : train(inputs);
     processes.watch(session.device());

@@ -56,7 +56,7 @@ void expect_sum(Processes& c, const Tensor& got, DType dtype, std::int64_t n, co
                "sum in one order");
 }
 
-void calls(Processes& c, Device gpu) {
+void sum_on(Processes& c, Device gpu) {
   const NoGrad guard;
   for (const DType dtype : {DType::fp32, DType::fp64, DType::bf16, DType::fp16, DType::int64}) {
     for (const std::int64_t n : {1, 3001}) {
@@ -87,14 +87,17 @@ const AddScenario gpu_calls("gpu calls", [](Processes& c, const std::vector<std:
   const Device gpu = shared ? cuda : own_gpu(c);
   c.use(gpu);
   const std::string detour = c.detour(gpu);
-  if (args[0] == "nccl") EXPECT_EQ(detour, "");
-  if (args[0] == "none") EXPECT_EQ(detour, "GADOLIN_NCCL=0 asks for it");
+  if (args[0] == "nccl") {
+    EXPECT_EQ(detour, "");
+  } else if (args[0] == "none") {
+    EXPECT_EQ(detour, "GADOLIN_NCCL=0 asks for it");
+  }
   if (shared) {
     EXPECT_EQ(detour.find("ranks 0 and 1 share the GPU cuda:0 of "), 0u) << detour;
     EXPECT_NE(detour.find("; NCCL needs one for each"), std::string::npos) << detour;
   }
   EXPECT_EQ(c.detour(cpu), "");
-  calls(c, gpu);
+  sum_on(c, gpu);
 });
 
 TEST(SumsOnDevices, AreThoseOfTheHostOnAnyNumberOfRanks) {

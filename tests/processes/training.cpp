@@ -93,8 +93,9 @@ void train(Communicator& c, const Told& told) {
   } catch (const Stopped&) {
   }
   // The function is called for three steps, and once more to be recorded.
-  if (told.recorded)
+  if (told.recorded) {
     EXPECT_EQ(step == 4, c.detour(told.device).empty() && !(normed && !c.alone())) << step << " calls";
+  }
 }
 
 const AddScenario trains("trains", [](Processes& c, const std::vector<std::string>& a) {
@@ -184,8 +185,9 @@ TEST(TrainingOnDevices, GivesTheLossesOfOneTo1e10AndTheSameBitsAgain) {
       const std::string what = cat(size, " processes ", how);
       const std::string got = losses_of(size, dir / what, steps, 4, 0, "plain", how);
       expect_same(got, one, steps, what);
-      if (size == 2)
+      if (size == 2) {
         EXPECT_EQ(losses_of(size, dir / (what + " again"), steps, 4, 0, "plain", how), got) << "bit for bit";
+      }
     }
 }
 
