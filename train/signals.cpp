@@ -19,6 +19,14 @@ void note(int number) {
 
 }  // namespace
 
+SignalsElsewhere::SignalsElsewhere() {
+  sigset_t others;
+  ::sigfillset(&others);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&others, fault);
+  ::pthread_sigmask(SIG_SETMASK, &others, &before_);
+}
+SignalsElsewhere::~SignalsElsewhere() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
 SignalGuard::SignalGuard() {
   const std::lock_guard lock(guards_mutex);
   if (guards++ > 0) return;

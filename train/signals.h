@@ -2,7 +2,22 @@
 // ends it at once.
 #pragma once
 
+#include <signal.h>
+
 namespace gadolin {
+
+// Threads that are started while one is alive inherit what is blocked: they leave signals to the threads that
+// were there before, but for faults of their own, which whoever looks for them must see.
+class SignalsElsewhere {
+ public:
+  SignalsElsewhere();
+  ~SignalsElsewhere();  // this thread has its signals again
+  SignalsElsewhere(const SignalsElsewhere&) = delete;
+  SignalsElsewhere& operator=(const SignalsElsewhere&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 class SignalGuard {
  public:

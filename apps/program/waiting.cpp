@@ -1,7 +1,6 @@
 #include "apps/program/waiting.h"
 
 #include <omp.h>
-#include <signal.h>
 
 #include <atomic>
 #include <chrono>
@@ -12,6 +11,8 @@
 #include <fstream>
 #include <mutex>
 #include <optional>
+
+#include "train/signals.h"
 
 namespace gadolin {
 namespace {
@@ -89,12 +90,8 @@ void watch(const std::stop_token& stop) {
 
 CoreWatch::CoreWatch() {
   if (!setting().empty()) return;
-  // The thread inherits what is blocked: signals are for the threads that were there before.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsElsewhere elsewhere;
   thread_ = std::jthread(watch);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 std::string waiting() {

@@ -58,17 +58,6 @@ template <class F> void close_pieces(F condition) {
   pieces.erase(rest, pieces.end());
 }
 
-// Threads that leave signals to others have blocked this one as well: then a fault would end the process.
-void take_faults() {
-  thread_local const bool taken = [] {
-    sigset_t fault;
-    ::sigemptyset(&fault);
-    ::sigaddset(&fault, SIGSEGV);
-    return ::pthread_sigmask(SIG_UNBLOCK, &fault, nullptr) == 0;
-  }();
-  static_cast<void>(taken);
-}
-
 }  // namespace
 
 void Machine::close_memory(const Allocation& a) {
@@ -92,7 +81,6 @@ void Machine::forget_memory(const Allocation& a) {
 void Machine::open_memory(std::uint32_t wanted) {
   const std::uint32_t changes = open ^ wanted, closes = open & ~wanted;
   open = wanted;
-  if (wanted != 0) take_faults();
   for (int device = 0; device < devices; ++device)
     if (changes >> device & 1 && keys[device] >= 0)
       ::pkey_set(keys[device], wanted >> device & 1 ? 0 : PKEY_DISABLE_ACCESS);

@@ -1,11 +1,11 @@
 #include "train/processes/mpi_thread.h"
 
-#include <signal.h>
 #include <sys/prctl.h>
 
 #include <chrono>
 
 #include "tensor/check.h"
+#include "train/signals.h"
 
 namespace gadolin::detail {
 namespace {
@@ -17,24 +17,22 @@ constexpr unsigned long timer_slack = 5000;  // ns; usually sleeps take 50 us lo
 }  // namespace
 
 MpiThread::MpiThread(double patience) {
-  // It inherits what is blocked: signals are for the threads that were there before.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   std::unique_lock lock(mutex_);
   busy_ = true;
-  thread_ = std::thread([this, patience] {
-    ::prctl(PR_SET_TIMERSLACK, timer_slack);
-    try {
-      int given = 0;
-      MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given);
-      wire_.emplace(patience);
-    } catch (...) {
-      error_ = std::current_exception();
-    }
-    work();
-  });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  {
+    const SignalsElsewhere elsewhere;
+    thread_ = std::thread([this, patience] {
+      ::prctl(PR_SET_TIMERSLACK, timer_slack);
+      try {
+        int given = 0;
+        MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given);
+        wire_.emplace(patience);
+      } catch (...) {
+        error_ = std::current_exception();
+      }
+      work();
+    });
+  }
   done_.wait(lock, [&] { return !busy_; });
   if (!error_) return;
   ends_ = true;
