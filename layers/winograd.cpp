@@ -66,8 +66,10 @@ void run_forward(const WinogradKernels<S, E>& k, const Tensor& x_any, const Filt
   const std::int64_t panels = up(w.out, k.panel) / k.panel, points = (k.tile + 2) * (k.tile + 2),
                      threads = num_threads();
   const std::int64_t tiles = y.size(0) * grid.rows * grid.cols, channels = up(in.channels, k.panel / 2);
-  const std::int64_t rounds = (tiles + threads * most_tiles - 1) / (threads * most_tiles);
-  const std::int64_t each = up((tiles + threads * rounds - 1) / (threads * rounds), k.rows);
+  // Where tiles are few, a thread's own filters cost more than its own tiles: one block, then.
+  const std::int64_t parts = tiles <= std::min(most_tiles, w.out) ? (threads + panels - 1) / panels : threads;
+  const std::int64_t rounds = (tiles + parts * most_tiles - 1) / (parts * most_tiles);
+  const std::int64_t each = (tiles + parts * rounds - 1) / (parts * rounds);
   const std::int64_t blocks = (tiles + each - 1) / each,
                      shares = std::clamp<std::int64_t>(threads / blocks, 1, panels);
   // Memory does not depend on the batch: tasks/training_memory foresees it.
@@ -169,8 +171,8 @@ int winograd_lanes() {
 void set_largest_tile(int tile) { tile_limit = tile; }
 int largest_tile() { return tile_limit; }
 
-// Measured on a Zen 5 with AVX-512: of a picture, or, where a training's filters are transformed at every
-// step, of eight.
+// Measured on a Zen 5 and a Zen 4 with AVX-512: of a picture, or, where a training's filters are transformed
+// at every step, of eight.
 double convolution_cost(int tile, ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {
   const Conv2dOptions& o = z.options;
   const bool back = pass == ConvPass::data_gradient, sums = pass == ConvPass::filter_gradient;
@@ -185,10 +187,8 @@ double convolution_cost(int tile, ConvPass pass, const ConvSizes& z, DType dtype
     return std::numeric_limits<double>::infinity();
   const double points = (tile + 2) * (tile + 2), tiles = n * std::ceil(h / tile) * std::ceil(w / tile);
   const bool cached = points * c * k * 4 < (16 << 20);  // the transformed filters, or their sums
-  const double of_filters = sums        ? (tiles / 64 + 1) * (cached ? 0.8 : 4)
-                            : inference ? 0.3
-                                        : (back ? 1.5 : 3) * (cached ? 1 : 2);
-  return points * ((tiles + 14) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 6 + of_filters);
+  const double of_filters = (sums ? tiles / 80 + 0.8 : inference ? 0.3 : 0.6) * (cached ? 1 : sums ? 5 : 1.5);
+  return points * ((tiles + 2) / (0.8 * rate) + tiles * (1 / c + 1 / k) / lanes * 10 + of_filters);
 }
 
 WinogradChoice winograd_choice(ConvPass pass, const ConvSizes& z, DType dtype, bool inference) {

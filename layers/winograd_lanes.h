@@ -265,28 +265,34 @@ template <class S, class E, class T> struct Bodies {
     gather_from<side>(x, g, first, count, zeros, to, v, T::template input<S>);
   }
 
-  static void product(const S* a, std::int64_t row, std::int64_t step, const S* b_all, S* c,
-                      std::int64_t count, std::int64_t depth, bool adds) {
-    for (std::int64_t i = 0; i < count; i += rows, a += rows * row, c += rows * width) {
-      V sums[rows][2];
-      for (int r = 0; r < rows; ++r) {
-        sums[r][0] = adds ? load(c + r * width) : V{};
-        sums[r][1] = adds ? load(c + r * width + lanes) : V{};
-      }
-      const S *b = b_all, *column = a;
-      for (std::int64_t k = 0; k < depth; ++k, b += width, column += step) {
-        const V left = load(b), right = load(b + lanes);
-        for (int r = 0; r < rows; ++r) {
-          const S factor = column[r * row];
-          sums[r][0] += left * factor;
-          sums[r][1] += right * factor;
-        }
-      }
-      for (int r = 0; r < rows; ++r) {
-        store(c + r * width, sums[r][0]);
-        store(c + r * width + lanes, sums[r][1]);
+  // One round of `product`, of n rows of registers.
+  template <int n>
+  static void round(const S* a, std::int64_t row, std::int64_t step, const S* b, S* c, std::int64_t depth,
+                    bool adds) {
+    V sums[n][2];
+    for (int r = 0; r < n; ++r)
+      for (int h = 0; h < 2; ++h) sums[r][h] = adds ? load(c + r * width + h * lanes) : V{};
+    for (std::int64_t k = 0; k < depth; ++k, b += width, a += step) {
+      const V left = load(b), right = load(b + lanes);
+      for (int r = 0; r < n; ++r) {
+        const S factor = a[r * row];
+        sums[r][0] += left * factor;
+        sums[r][1] += right * factor;
       }
     }
+    for (int r = 0; r < n; ++r)
+      for (int h = 0; h < 2; ++h) store(c + r * width + h * lanes, sums[r][h]);
+  }
+  // Rounds of equal length, for a short last one would take as long as a full one.
+  static void product(const S* a, std::int64_t row, std::int64_t step, const S* b, S* c, std::int64_t count,
+                      std::int64_t depth, bool adds) {
+    const std::int64_t rounds = (count + rows - 1) / rows, each = (count + rounds - 1) / rounds;
+    const auto run = [&]<std::size_t... n>(std::index_sequence<n...>) {
+      static constexpr decltype(&round<1>) of[] = {round<n + 1>...};
+      for (std::int64_t i = 0; i < rounds * each; i += each)
+        of[each - 1](a + i * row, row, step, b, c + i * width, depth, adds);
+    };
+    run(std::make_index_sequence<rows>());
   }
 
   static void scatter(const S* m, std::int64_t point, const TileGrid& g, std::int64_t first,
