@@ -118,7 +118,7 @@ Tensor run_filter_gradient(const WinogradKernels<S, E>& k, const ConvSizes& z, c
   const std::int64_t points = (k.tile + 2) * (k.tile + 2), tiles = z.n * grid.rows * grid.cols;
   const std::int64_t channels = up(z.c, k.panel / 2), panels = up(z.k, k.panel) / k.panel,
                      sums = up(z.c, k.rows);
-  const std::int64_t room = (4 << 20) / (points * (channels + panels * k.panel) * std::int64_t(sizeof(S)));
+  const std::int64_t room = (8 << 20) / (points * (channels + panels * k.panel) * std::int64_t(sizeof(S)));
   const std::int64_t each = std::clamp<std::int64_t>(room, 48, 256);
   const TileRows rows{apart(k, each * channels), 0, channels},
       columns{apart(k, panels * each * k.panel), each * k.panel, k.panel};
