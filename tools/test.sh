@@ -80,8 +80,12 @@ if [ $quick = 0 ]; then
     [ "$(basename "$program")" = test_device_faults ] && continue
     leaks=
     [ "$(basename "$program")" = test_processes ] && leaks=";ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0"  # Open MPI has some
-    # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.
-    sanitized "asan.$(basename "$program")" "$program" "-$plain_only" "GADOLIN_SOFTWARE_DEVICES=0$leaks"
+    shards=1; [ "$(basename "$program")" = test_apps ] && shards=2  # twenty minutes in one
+    for ((index = 0; index < shards; ++index)); do
+      # The device made of software is slow: only what asks for CUDA runs on it, in entries of its own.
+      sanitized "asan.$(basename "$program").$index" "$program" "-$plain_only" \
+        "GADOLIN_SOFTWARE_DEVICES=0;GTEST_TOTAL_SHARDS=$shards;GTEST_SHARD_INDEX=$index$leaks"
+    done
   done
   # Device memory is closed to whoever looks for leaks. UndefinedBehaviorSanitizer finds the pack that lies askew itself, and ends the program.
   sanitized device.faults "$build/asan/tests/test_device_faults" "-DeviceAccess.APackBeginsAtAMultipleOfItsSize" \
