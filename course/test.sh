@@ -39,10 +39,10 @@ while read -r -u 3 program filter; do
   while read -r -u 4 suite cases; do
     if "$mine" --gtest_brief=1 "$@" --gtest_filter="$cases" > "$scratch/said" 2>&1; then
       passed=$((passed + 1))
-      echo "passed  $program, $(sed -n 's/^\[=*\] \([0-9]* test.*\) ran\. \(.*\)/\1 \2/p' "$scratch/said"): ${suite%.}"
+      echo "passed  $program ${suite%.}: $(sed -n 's/^\[=*\] \([0-9]* tests\?\) from .* ran\. (\(.*\) total)/\1, \2/p' "$scratch/said")"
     else
       failed=$((failed + 1))
-      echo "FAILED  $program: ${suite%.}"
+      echo "FAILED  $program ${suite%.}:"
       cat "$scratch/said"
     fi
   done 4< "$scratch/suites"
