@@ -67,7 +67,8 @@ Values facts_answer(const Values& request) {
   Values out;
   {
     const std::vector<Tensor> leaves = leaves_of(request);
-    const PlaceScope place("layer1");
+    const std::string name = "layer1";  // the scope holds it by address
+    const PlaceScope place(name);
     const Tensor y = run_program(leaves, integers(request, "code"));
     std::vector<Node*> nodes;
     if (y.node()) nodes.push_back(y.node());

@@ -100,6 +100,10 @@ Tensor whole_numbers(const std::vector<std::int64_t>& v) {
   return tensor_of({{static_cast<std::int64_t>(v.size())}, {v.begin(), v.end()}}, DType::int64);
 }
 
+Tensor pictures_of(const Values& request, const std::vector<std::int64_t>& films) {
+  return index_select(tensor_of(array(request, "x"), DType::fp32), 0, whole_numbers(films));
+}
+
 }  // namespace
 
 Dataset report_films(const Values& request) {
@@ -111,6 +115,22 @@ Dataset report_films(const Values& request) {
     samples[i].labels = {static_cast<int>(label[i])};
   }
   return Dataset({"nothing", "spot"}, false, samples, "");
+}
+
+Sequential report_net() {
+  return Sequential(Conv2d(1, 6, 3, {.padding = 1}), ReLU(), Conv2d(6, 8, 3, {.padding = 1}), ReLU(),
+                    GlobalAvgPool2d(), Flatten(), Linear(8, static_cast<int>(kinds)));
+}
+
+std::vector<std::int64_t> films_to_show(const Dataset& films) {
+  std::vector<std::int64_t> shown;
+  for (std::int64_t i = 0; i < films.size() && shown.size() < 8; ++i)
+    if (films.info(i).split == Split::test && films.info(i).labels[0] == 1) shown.push_back(i);
+  return shown;
+}
+
+Tensor report_maps(Sequential& net, const Values& request, const std::vector<std::int64_t>& shown) {
+  return grad_cam(net, pictures_of(request, shown), 1, "2");
 }
 
 Values film_report_answer(const Values& asked) {
@@ -132,10 +152,8 @@ Values film_report_answer(const Values& asked) {
     side.patient.push_back(films.info(i).patient);
     split.push_back(static_cast<std::int64_t>(films.info(i).split));
   }
-  const Tensor all = tensor_of(x, DType::fp32);
-  const auto pictures = [&](const Side& side) { return index_select(all, 0, whole_numbers(side.films)); };
-  Sequential net(Conv2d(1, 6, 3, {.padding = 1}), ReLU(), Conv2d(6, 8, 3, {.padding = 1}), ReLU(),
-                 GlobalAvgPool2d(), Flatten(), Linear(8, static_cast<int>(kinds)));
+  const auto pictures = [&](const Side& side) { return pictures_of(request, side.films); };
+  Sequential net = report_net();
   OptimizerOptions options = optimizer_options("adamw");
   options.lr = 0.02;
   Optimizer optimizer(net.parameters(), options);
@@ -158,10 +176,8 @@ Values film_report_answer(const Values& asked) {
   const Interval interval = bootstrap(test.patient, [&](Reals weight) { return ranking.auc(weight); },
                                       {.resamples = 200, .seed = 1});
   const Calibration calibration(spot, right);
-  std::vector<std::int64_t> shown;
-  for (std::size_t i = 0; i < test.films.size() && shown.size() < 8; ++i)
-    if (test.label[i] == 1) shown.push_back(test.films[i]);
-  const Tensor maps = grad_cam(net, index_select(all, 0, whole_numbers(shown)), 1, "2");
+  const std::vector<std::int64_t> shown = films_to_show(films);
+  const Tensor maps = report_maps(net, request, shown);
   Values answer{
       {"splits", split},
       {"validation logits", Array{{static_cast<std::int64_t>(held.label.size()), kinds}, held.logits}},
@@ -175,6 +191,7 @@ Values film_report_answer(const Values& asked) {
       {"brier", calibration.brier()},
       {"shown", shown},
       {"maps", array_of(maps)}};
+  for (const Parameter& p : net.parameters()) answer["net." + p.name] = array_of(p.tensor);
   if (!asked.contains("folder")) return answer;
   std::string numbers;
   for (const char* name :
@@ -182,8 +199,7 @@ Values film_report_answer(const Values& asked) {
     numbers += std::string(name) + ": " + to_string(answer.at(name)) + "\n";
   write_page(text(asked, "folder") + "/report.html", numbers, calibration, x, shown, maps);
   if (!asked.contains("x"))  // for people, the headline alone
-    for (const char* name : {"splits", "validation logits", "test logits", "shown", "maps"})
-      answer.erase(name);
+    std::erase_if(answer, [](const auto& one) { return !std::holds_alternative<double>(one.second); });
   return answer;
 }
 

@@ -2,6 +2,9 @@
 // readable.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <sstream>
+
 #include "course/grader/selftest.h"
 #include "course/grader/source_text.h"
 #include "course/grader/toml.h"
@@ -28,6 +31,31 @@ TEST(Cut, EveryAssignmentHasTwelveMistakesAndAHundredPoints) {
     EXPECT_EQ(points, 100) << number;
     EXPECT_TRUE(std::filesystem::exists(course.cut.folder / "README.md")) << number;
   }
+}
+
+// What course/test.sh runs, where the programs are built; GoogleTest takes a pattern that finds nothing in
+// silence.
+TEST(Cut, EveryPatternOfTheSuitesFindsCases) {
+  const gadolin::test::Scratch scratch;
+  const std::string listed = scratch / "listed";
+  int asked = 0;
+  for (int number : known_assignments()) {
+    const Cut& cut = test::course(number).cut;
+    EXPECT_FALSE(cut.suites.empty()) << number;
+    for (const auto& [name, filter] : cut.suites) {
+      const std::filesystem::path program = test::kit().folder.parent_path() / "tests" / name;
+      if (!std::filesystem::exists(program)) continue;
+      std::istringstream patterns(filter);
+      for (std::string pattern; std::getline(patterns, pattern, ':'); ++asked) {
+        const std::string words =
+            program.string() + " --gtest_list_tests '--gtest_filter=" + pattern + "' > " + listed;
+        ASSERT_EQ(std::system(words.c_str()), 0) << words;
+        EXPECT_NE(read_text(listed).find("\n  "), std::string::npos)
+            << number << ": " << name << " " << pattern;
+      }
+    }
+  }
+  if (asked == 0) GTEST_SKIP() << "no suite is built here";
 }
 
 // A tree of one file and its cut list.

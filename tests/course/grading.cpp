@@ -61,6 +61,22 @@ TEST(Grading, ProductionIsRightInEveryCase) {
   }
 }
 
+// The report of 5.6 is judged by its own net, so what that net happened to learn costs nobody points.
+TEST(Grading, MapsOfAReportAreThoseOfItsNet) {
+  if (!tried_here(5)) GTEST_SKIP() << "tried in the plain build";
+  const Course& course = test::course(5);
+  const Task& task = course.assignment.tasks.back();
+  ASSERT_EQ(task.id, "5.6");
+  const Case asked = case_of(course, task, tester, 0);
+  const Values right = production_answer(5, asked.request);
+  EXPECT_EQ(task.compare(asked, right, {}), "");
+  Values other_map = right, other_net = right;
+  std::get<Array>(other_map.at("maps")).numbers[5] += 0.01;
+  EXPECT_TRUE(task.compare(asked, other_map, {}).starts_with("maps[0, 0, 5] is "));
+  for (double& weight : std::get<Array>(other_net.at("net.0.weight")).numbers) weight = -weight;
+  EXPECT_TRUE(task.compare(asked, other_net, {}).starts_with("maps["));
+}
+
 // The whole starter as one probe: it compiles, and no case passes.
 TEST(Grading, TheStarterCompilesAndGetsNothing) {
   for (int number : known_assignments()) {

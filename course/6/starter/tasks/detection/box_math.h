@@ -52,10 +52,28 @@ struct CoderMath {
       deviation[i] = static_cast<float>(coder.deviation[static_cast<std::size_t>(i)]);
   }
   GADOLIN_HD void encode(const Box& anchor, const Box& box, float* t) const {
+    using std::log;
+    const float w = anchor.x2 - anchor.x1, h = anchor.y2 - anchor.y1;
+    if (corners) {
     course::todo("6A.4", "encode");
+      return;
+    }
+    const float aw = w + plus, ah = h + plus, bw = box.x2 - box.x1 + plus, bh = box.y2 - box.y1 + plus;
+    t[0] = (box.x1 + 0.5F * bw - anchor.x1 - 0.5F * aw) / aw / deviation[0];
+    t[1] = (box.y1 + 0.5F * bh - anchor.y1 - 0.5F * ah) / ah / deviation[1];
+    t[2] = log(bw / aw) / deviation[2];
+    t[3] = log(bh / ah) / deviation[3];
   }
   GADOLIN_HD Box decode(const Box& anchor, const float* t) const {
+    using std::exp;
+    const float w = anchor.x2 - anchor.x1, h = anchor.y2 - anchor.y1;
+    if (corners) {
     course::todo("6A.4", "decode");
+    }
+    const float x = anchor.x1 + 0.5F * w + t[0] * deviation[0] * w,
+                y = anchor.y1 + 0.5F * h + t[1] * deviation[1] * h,
+                bw = exp(limited(t[2] * deviation[2])) * w, bh = exp(limited(t[3] * deviation[3])) * h;
+    return {x - 0.5F * bw, y - 0.5F * bh, x + 0.5F * bw, y + 0.5F * bh};
   }
   // The gradient of the numbers from that of the corners.
   GADOLIN_HD void gradient(const Box& anchor, const float* t, const float* d, float* g) const {
