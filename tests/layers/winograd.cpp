@@ -150,9 +150,12 @@ TEST(Winograd, GivesThePictureTheSameBitsInAnyBatchByAnyNumberOfThreads) {
     set_num_threads(1);
     const std::vector<Tensor> one = all(p.x, p.dy), alone = all(p.x.slice(0, 3, 4), p.dy.slice(0, 3, 4));
     set_num_threads(3);
-    const std::vector<Tensor> three = all(p.x, p.dy);
+    const std::vector<Tensor> three = all(p.x, p.dy), shared = all(p.x.slice(0, 3, 4), p.dy.slice(0, 3, 4));
     set_num_threads(0);
-    for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(same_bits(one[i], three[i])) << i;
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_TRUE(same_bits(one[i], three[i])) << i;
+      EXPECT_TRUE(same_bits(alone[i], shared[i])) << i << ", tiles so few that threads share panels";
+    }
     for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(same_bits(one[i].slice(0, 3, 4), alone[i])) << i;
   }
 }
